@@ -1,0 +1,90 @@
+import { defineConfig } from 'oxlint';
+
+/**
+ * Imports run one way (docs/architecture.md): each room names the rooms of ours that it may import.
+ * Everything else of ours is refused, and so is reaching past a package's `exports`.
+ */
+const rooms: Record<string, readonly string[]> = {
+  'packages/core': [],
+  'packages/dicom-dimse': [],
+  'packages/orthanc': [],
+  'packages/samples': [],
+  'packages/cache': ['core'],
+  'packages/runtime': ['core'],
+  'packages/targets': ['core', 'dicom-dimse', 'orthanc', 'cache'],
+  'services/router': ['core', 'orthanc', 'cache', 'runtime', 'targets'],
+  'services/dispatcher': ['core', 'orthanc', 'cache', 'runtime', 'targets'],
+  'services/console': ['core', 'dicom-dimse', 'orthanc', 'cache', 'runtime', 'targets'],
+};
+
+const all = ['core', 'orthanc', 'cache', 'targets', 'runtime', 'cli', 'samples', 'router', 'dispatcher', 'console'];
+
+function refused(allowed: readonly string[]): string[] {
+  const names = all.flatMap((name) =>
+    allowed.includes(name) ? [] : [`@dicom-dispatch/${name}`, `@dicom-dispatch/${name}/*`],
+  );
+  if (!allowed.includes('dicom-dimse')) names.push('dicom-dimse', 'dicom-dimse/*');
+  return names;
+}
+
+const pastExports = {
+  group: [
+    '**/packages/*',
+    '**/packages/*/**',
+    '**/services/*',
+    '**/services/*/**',
+    '@dicom-dispatch/*/src/**',
+    'dicom-dimse/src/**',
+  ],
+  message: 'Import a package by its name and its `exports`, never a path into it.',
+};
+
+export default defineConfig({
+  plugins: ['typescript', 'unicorn', 'oxc', 'import', 'node', 'promise'],
+  categories: { correctness: 'error', suspicious: 'error', perf: 'error' },
+  ignorePatterns: ['**/dist/**', '**/node_modules/**'],
+  rules: {
+    'no-console': 'error',
+    'no-await-in-loop': 'off',
+    'no-underscore-dangle': 'off',
+    'no-shadow': 'off',
+    'import/no-unassigned-import': 'off',
+    'import/no-default-export': 'error',
+    'typescript/no-explicit-any': 'error',
+    'typescript/consistent-type-imports': 'error',
+    'unicorn/filename-case': ['error', { case: 'kebabCase' }],
+    'unicorn/no-array-sort': 'off',
+    'unicorn/no-array-reverse': 'off',
+    'unicorn/consistent-function-scoping': 'off',
+    'unicorn/prefer-add-event-listener': 'off',
+    'promise/always-return': 'off',
+    'node/no-process-env': 'off',
+    'no-restricted-imports': ['error', { patterns: [pastExports] }],
+  },
+  overrides: [
+    { files: ['*.config.ts', 'packages/*/*.config.ts'], rules: { 'import/no-default-export': 'off' } },
+    { files: ['packages/cli/**', 'test/**', '**/scripts/**', '**/examples/**'], rules: { 'no-console': 'off' } },
+    ...Object.entries(rooms).map(([room, allowed]) => ({
+      files: [`${room}/src/**/*.ts`],
+      rules: {
+        'no-restricted-imports': [
+          'error',
+          {
+            patterns: [
+              pastExports,
+              {
+                group: refused(allowed),
+                message: `${room} may import of ours only: ${allowed.join(', ') || 'nothing'}.`,
+              },
+            ],
+          },
+        ],
+      },
+    })),
+    {
+      // Tests may start real servers from test/harness, and make studies with samples.
+      files: ['**/*.test.ts'],
+      rules: { 'no-restricted-imports': ['error', { patterns: ['@dicom-dispatch/*/src/**'] }] },
+    },
+  ],
+});
