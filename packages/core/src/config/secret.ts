@@ -1,0 +1,32 @@
+import { z } from 'zod';
+
+/**
+ * A secret in a configuration file: `${NAME}` from the environment, or `{ file: PATH }`. Written out in plain text it is
+ * refused. The loader puts the value in its place before the schema sees it (see `resolveSecrets` in runtime), wrapped
+ * so that no log line, no error and no JSON ever shows it.
+ */
+export class Secret {
+  readonly #value: string;
+  constructor(value: string) {
+    this.#value = value;
+  }
+  /** The secret itself: hand it to the library that needs it, keep it nowhere. */
+  reveal(): string {
+    return this.#value;
+  }
+  toJSON(): string {
+    return '[secret]';
+  }
+  toString(): string {
+    return '[secret]';
+  }
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return '[secret]';
+  }
+}
+
+export const secret = z
+  .custom<Secret>((value) => value instanceof Secret, {
+    error: 'a secret is ${NAME} from the environment or { file: PATH }, never plain text',
+  })
+  .meta({ secret: true });

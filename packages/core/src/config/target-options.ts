@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { durationMs } from './duration.ts';
+import { sizeBytes } from './size.ts';
+
+/** When deliveries may start: windows of local time by weekday. */
+export const schedule = z.strictObject({
+  timeZone: z
+    .string()
+    .refine((zone) => isTimeZone(zone), 'not a time zone of the IANA database, e.g. Europe/Berlin')
+    .default('UTC')
+    .describe('IANA time zone of the windows'),
+  windows: z
+    .array(
+      z.strictObject({
+        days: z
+          .array(z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']))
+          .min(1)
+          .optional()
+          .describe('weekdays; default all'),
+        from: z
+          .string()
+          .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day is HH:MM')
+          .describe('start, HH:MM'),
+        to: z
+          .string()
+          .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'a time of day is HH:MM')
+          .describe('end, HH:MM; earlier than from: over midnight'),
+      }),
+    )
+    .min(1)
+    .describe('deliveries start inside any of these'),
+});
+export type Schedule = z.output<typeof schedule>;
+
+function isTimeZone(zone: string): boolean {
+  try {
+    Intl.DateTimeFormat('en', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What every target can say, whatever its type. Handler schemas spread this shape into their own strict object:
+ * `z.strictObject({ type: z.literal('sftp'), ...targetOptions, host: … })`.
+ */
+export const targetOptions = {
+  description: z.string().max(200).optional().describe('a line for people, shown in the console'),
+  enabled: z.boolean().default(true).describe('false keeps the target but starts no delivery'),
+  concurrency: z.int().min(1).max(256).default(2).describe('deliveries at the same time, over all dispatchers'),
+  attempts: z.int().min(1).max(1000).default(8).describe('attempts of a delivery until an operator has to look'),
+  backoff: z
+    .strictObject({
+      first: durationMs.default(5_000).describe('wait before the second attempt'),
+      max: durationMs.default(15 * 60_000).describe('longest wait between two attempts'),
+      jitter: z.number().min(0).max(1).default(0.3).describe('share of the wait that is random'),
+    })
+    .prefault({})
+    .describe('exponential back-off between attempts'),
+  giveUpAfter: durationMs
+    .default(7 * 86_400_000)
+    .describe('age at which a delivery that waits for a dead target fails; 0 = never'),
+  rateLimit: z
+    .strictObject({
+      bytesPerSecond: sizeBytes.optional().describe('of one dispatcher to this target'),
+      deliveriesPerMinute: z.int().min(1).optional().describe('over all dispatchers'),
+    })
+    .optional()
+    .describe('upper bounds on what is sent'),
+  schedule: schedule.optional().describe('when deliveries may start; default always'),
+  instances: z
+    .strictObject({
+      only: z.string().optional().describe('CEL over the instance: only these are sent'),
+      exclude: z
+        .array(z.string())
+        .optional()
+        .describe('globs over "SeriesDescription", "Modality/SeriesDescription"; matching series are left out'),
+    })
+    .optional()
+    .describe('which instances of a study this target gets'),
+} as const;
+export const targetOptionsSchema = z.object(targetOptions);
+export type TargetOptions = z.output<typeof targetOptionsSchema>;
+
+/** What the rest of the system knows of a target without its handler. */
+export type TargetConfig = TargetOptions & { readonly type: string };

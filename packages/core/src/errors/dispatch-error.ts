@@ -1,0 +1,68 @@
+import type { Stage } from '../model/stage.ts';
+import { errorCodes, type Disposition, type ErrorClass, type ErrorCode } from './error-codes.ts';
+
+export interface DispatchErrorOptions {
+  /** Where it happened; default is the code's usual stage. */
+  readonly stage?: Stage;
+  /** Takes the place of the code's disposition where the answer says more (an HTTP 500 that names a bad request …). */
+  readonly disposition?: Disposition;
+  /** What the other side asked for: do not try again before (milliseconds from now). */
+  readonly retryAfterMs?: number;
+  /** Takes the place of the code's remedy. */
+  readonly remedy?: string;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error of a delivery. `message` is written for an operator and carries no patient data: UIDs, statuses, host
+ * names and counts are fine, values of patient tags are not.
+ */
+export class DispatchError extends Error {
+  override readonly name = 'DispatchError';
+  readonly code: ErrorCode;
+  readonly stage: Stage;
+  readonly disposition: Disposition;
+  readonly remedy: string;
+  readonly retryAfterMs: number | undefined;
+  /** Whether the stage was given, or is only the code's usual one. */
+  readonly stageGiven: boolean;
+
+  constructor(code: ErrorCode, message: string, options: DispatchErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    const known: ErrorClass = errorCodes[code];
+    this.code = code;
+    this.stage = options.stage ?? known.stage;
+    this.stageGiven = options.stage !== undefined;
+    this.disposition = options.disposition ?? known.disposition;
+    this.remedy = options.remedy ?? known.remedy;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+
+  get fault(): ErrorClass['fault'] {
+    return errorCodes[this.code].fault;
+  }
+
+  /** The form in which it is kept on a record or sent in a notification. */
+  toRecord(): ErrorRecord {
+    return { code: this.code, stage: this.stage, fault: this.fault, message: this.message, remedy: this.remedy };
+  }
+}
+
+export interface ErrorRecord {
+  readonly code: ErrorCode;
+  readonly stage: Stage;
+  readonly fault: ErrorClass['fault'];
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** Anything thrown, as a DispatchError; what is not one yet is a fault of ours and keeps the original as its cause. */
+export function asDispatchError(thrown: unknown, stage?: Stage): DispatchError {
+  if (thrown instanceof DispatchError) {
+    if (stage === undefined || thrown.stageGiven) return thrown;
+    return new DispatchError(thrown.code, thrown.message, { ...thrown, stage, cause: thrown.cause });
+  }
+  const name = thrown instanceof Error ? thrown.name : typeof thrown;
+  // The foreign text may quote anything; only the class of the error is shown, the rest is in the cause.
+  return new DispatchError('internal', `unexpected ${name}`, { cause: thrown, ...(stage && { stage }) });
+}

@@ -1,0 +1,63 @@
+import type { DispatchError, Stage } from '@dicom-dispatch/core';
+import type { InstanceBytes, ManifestInstance, StudyTags } from './instance.ts';
+
+/**
+ * What became of one instance at the target.
+ *
+ * - `delivered`: the target confirmed it; `warning` keeps what it said (e.g. status B000H)
+ * - `quarantined`: the target will not take this one, whatever is tried; the study goes on without it
+ */
+export type InstanceOutcome =
+  | { readonly kind: 'delivered'; readonly warning?: string }
+  | { readonly kind: 'quarantined'; readonly error: DispatchError };
+
+/** Facts for the log of the delivery. Text is static, facts are fields, none of them patient data. */
+export interface RunLog {
+  info(text: string, facts?: Record<string, unknown>): void;
+  warn(text: string, facts?: Record<string, unknown>): void;
+}
+
+/** A few small values that a handler keeps with the delivery through attempts and restarts: upload ids, transaction UIDs. */
+export interface RunState {
+  get<T>(key: string): Promise<T | undefined>;
+  set(key: string, value: unknown): Promise<void>;
+  delete(key: string): Promise<void>;
+}
+
+/** One attempt of one delivery, as a handler sees it. */
+export interface DeliveryRun<Config> {
+  readonly config: Config;
+  readonly targetName: string;
+  readonly deliveryId: string;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+  readonly priority: 'stat' | 'urgent' | 'normal' | 'background';
+  readonly study: StudyTags;
+  /** The whole manifest: for markers, manifests and verification. */
+  readonly manifest: readonly ManifestInstance[];
+  /** What the ledger says the target has not confirmed yet, in series and instance order: send exactly these. */
+  readonly pending: readonly ManifestInstance[];
+  /**
+   * Opens one instance at the source. At most a few at a time: each holds a connection. Throws a DispatchError whose
+   * fault is the source's; `source-instance-gone` and `instance-not-dicom` are for `report` as quarantined.
+   */
+  open(
+    instance: ManifestInstance,
+    options?: { readonly transferSyntaxUid?: string; readonly signal?: AbortSignal },
+  ): Promise<InstanceBytes>;
+  /** Says which stage the run is in; stages only go forward. */
+  stage(stage: Stage): void;
+  /**
+   * Records what became of an instance, in the ledger, before it resolves. Call it as each confirmation arrives, not at
+   * the end. Throws when the ledger cannot be written or this worker no longer owns the delivery: stop at once then.
+   */
+  report(instance: ManifestInstance, outcome: InstanceOutcome): Promise<void>;
+  /** Takes a confirmation back that verification has shown to be false; the instance is then missing again. */
+  revoke(instance: ManifestInstance): Promise<void>;
+  /** Bytes that left for the target, for progress and rate limit; resolves when more may be sent. */
+  sent(bytes: number): Promise<void> | void;
+  readonly state: RunState;
+  readonly log: RunLog;
+  /** Aborted when the delivery is cancelled, the lock is lost or the process ends: stop within a second. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,32 @@
+/** One instance of a study as the source has it now. UIDs as in PS3.5 section 9. */
+export interface ManifestInstance {
+  readonly sopInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly studyInstanceUid: string;
+  /** Unknown for what the source could not read as DICOM. */
+  readonly sopClassUid: string | undefined;
+  readonly transferSyntaxUid: string | undefined;
+  readonly instanceNumber: number | undefined;
+  /** Size of the Part 10 file as stored by the source. */
+  readonly sizeBytes: number;
+  /** The instance's address in the source (Orthanc's id). */
+  readonly sourceId: string;
+  /** Changes when the source's copy of the instance changes; opaque. */
+  readonly version: string;
+}
+
+/** A Part 10 file, byte for byte. Consume it once; a chunk is yours until you ask for the next. */
+export interface InstanceBytes {
+  /** What the source said; the stream may still end early, which throws. */
+  readonly sizeBytes: number | undefined;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** Tags of the study that templates and targets may use. Patient data: never in a log, an error or a job. */
+export interface StudyTags {
+  readonly studyInstanceUid: string;
+  /** Keyword (PS3.6) to value, of study and patient level: StudyDate, AccessionNumber, PatientID … */
+  readonly study: Readonly<Record<string, string>>;
+  /** Series Instance UID to keyword to value: Modality, SeriesDescription, SeriesNumber … */
+  readonly series: ReadonlyMap<string, Readonly<Record<string, string>>>;
+}

@@ -1,0 +1,50 @@
+import type { CheckContext } from './check.ts';
+import type { InstanceBytes } from './instance.ts';
+
+/** What is looked for: every given key has to match; `*` and `?` are wildcards as in PS3.4 section C.2.2.2.4. */
+export interface FindQuery {
+  readonly accessionNumber?: string;
+  readonly patientId?: string;
+  readonly studyInstanceUid?: string;
+  /** A date YYYYMMDD or a range YYYYMMDD-YYYYMMDD. */
+  readonly studyDate?: string;
+  /** Only series that match; a study without any is not in the answer. Keyword to value, e.g. Modality: CT. */
+  readonly series?: Readonly<Record<string, string>>;
+}
+
+export interface FoundSeries {
+  readonly seriesInstanceUid: string;
+  readonly instanceCount: number | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface FoundStudy {
+  readonly studyInstanceUid: string;
+  readonly instanceCount: number | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly series: readonly FoundSeries[];
+}
+
+export interface RetrieveProgress {
+  readonly completed: number;
+  readonly failed: number;
+  /** Unknown until the target has said how many there are. */
+  readonly remaining: number | undefined;
+}
+
+export interface RetrieveRequest {
+  readonly studyInstanceUid: string;
+  /** Only these series; default all. */
+  readonly seriesInstanceUids?: readonly string[];
+  /** Instances that are here already and need not come again (resume). */
+  has(sopInstanceUid: string): boolean | Promise<boolean>;
+  /** Takes one instance in; resolves when it is kept. */
+  store(sopInstanceUid: string, instance: InstanceBytes): Promise<void>;
+  progress(progress: RetrieveProgress): void;
+}
+
+export interface Puller<Config> {
+  find(query: FindQuery, context: CheckContext<Config>): AsyncIterable<FoundStudy>;
+  /** Resolves with the last progress; throws when the target cannot be asked at all. */
+  retrieve(request: RetrieveRequest, context: CheckContext<Config>): Promise<RetrieveProgress>;
+}

@@ -1,0 +1,31 @@
+import type { TargetConfig } from '@dicom-dispatch/core';
+import type { z } from 'zod';
+import type { Check, CheckContext } from './check.ts';
+import type { DeliveryRun } from './delivery-run.ts';
+import type { Puller } from './pull.ts';
+
+/** Raised when the contract changes in a way that an outside handler has to follow. */
+export const contractVersion = 1;
+
+/**
+ * What a target type has to be able to do. A handler has no state of its own: everything it needs is in the run, and
+ * several runs go on at the same time.
+ */
+export interface TargetHandler<Config extends TargetConfig = TargetConfig> {
+  readonly contractVersion: typeof contractVersion;
+  readonly type: string;
+  readonly schema: z.ZodType<Config, unknown>;
+
+  /**
+   * Sends what is pending. Enters the stages `connect`, `transfer`, `verify` and `finalize` as it gets there, and
+   * reports each instance as the target confirms it. Resolves when every pending instance has been reported; throws a
+   * DispatchError when the attempt cannot go on. A second delivery of the same content changes nothing at the target.
+   */
+  deliver(run: DeliveryRun<Config>): Promise<void>;
+
+  /** Runs its named checks in order and yields each as it ends; what depends on a failed one is `skipped`. */
+  testConnection(context: CheckContext<Config>): AsyncIterable<Check>;
+
+  /** For targets that can also be asked and pulled from. */
+  readonly pull?: Puller<Config>;
+}
