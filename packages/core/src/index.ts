@@ -25,3 +25,38 @@ export {
   type TargetConfig,
   type TargetOptions,
 } from './config/target-options.ts';
+export { configJsonSchema } from './config/json-schema.ts';
+export { configSchema, type Config, type TargetSchema } from './config/config-schema.ts';
+export { httpUrl, sourceConfig, tlsClient, type SourceConfig } from './config/source-config.ts';
+export { parseConfig, type ParsedConfig } from './config/parse-config.ts';
+export type { Problem } from './config/problem.ts';
+export type { RuleConfig } from './config/rule-config.ts';
+export {
+  contentHash,
+  deliveryId,
+  isUid,
+  studyTaskId,
+  type DeliveryId,
+  type DeliveryIdentity,
+  type StudyTaskId,
+} from './model/ids.ts';
+export { priorities, type Priority } from './model/priority.ts';
+export { defaultPrefix, studyQueue, targetOfQueue, targetQueue } from './jobs/queues.ts';
+export * from './jobs/job-contract.ts';
+export { backOffMs } from './retry/back-off.ts';
+export {
+  compileExpression,
+  ExpressionError,
+  type CompiledExpression,
+  type Verdict,
+} from './rules/compile-expression.ts';
+export { globToRegExp } from './rules/glob.ts';
+export {
+  compileRules,
+  explainRules,
+  routeStudy,
+  type CompiledRule,
+  type Routing,
+  type RuleVerdict,
+} from './rules/route-study.ts';
+export type { RuleFacts } from './rules/rule-facts.ts';

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { durationMs } from './duration.ts';
+import { configName } from './names.ts';
+import { ruleConfig } from './rule-config.ts';
+import { secret } from './secret.ts';
+import { sourceConfig } from './source-config.ts';
+import type { TargetConfig } from './target-options.ts';
+
+export const redisConfig = z.strictObject({
+  url: z
+    .union([z.string().regex(/^rediss?:\/\//), secret], {
+      error: 'a URL with redis:// or rediss://, or ${NAME} of one',
+    })
+    .optional()
+    .describe('where Redis is; left out, a Redis of our own is started with its data in dataFolder'),
+  dataFolder: z.string().default('./data').describe('where the Redis of our own keeps its data'),
+  prefix: z
+    .string()
+    .regex(/^\{[A-Za-z0-9._-]{1,40}\}$/, 'a prefix is a name in braces, e.g. {dicom-dispatch}')
+    .default('{dicom-dispatch}')
+    .describe('first part of every key; the braces keep all keys in one slot of a Redis Cluster'),
+});
+
+export const dispatcherConfig = z.strictObject({
+  concurrency: z
+    .int()
+    .min(1)
+    .max(256)
+    .default(8)
+    .describe('deliveries at the same time in one dispatcher, over all targets'),
+  graceTime: durationMs.default(30_000).describe('how long a stop waits for deliveries to reach a safe point'),
+});
+
+const listenAddress = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'an address is HOST:PORT, e.g. 127.0.0.1:8080');
+
+export const consoleConfig = z.strictObject({
+  listen: listenAddress.default('127.0.0.1:8080').describe('address of the console; off loopback it needs users'),
+  users: z
+    .record(configName, z.strictObject({ password: secret.describe('password of the user') }))
+    .optional()
+    .describe('who may sign in; without users only loopback is served'),
+});
+
+export const healthConfig = z.strictObject({
+  router: listenAddress.default('127.0.0.1:8081').describe('health and metrics of the router when it runs alone'),
+  dispatcher: listenAddress
+    .default('127.0.0.1:8082')
+    .describe('health and metrics of a dispatcher that runs alone; port 0 takes any'),
+});
+
+export const loggingConfig = z.strictObject({
+  level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('least that is logged'),
+  format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('auto: pretty on a terminal, else JSON lines'),
+});
+
+/** The sections that do not depend on the target types. */
+export const configSections = {
+  sources: z
+    .record(configName, sourceConfig)
+    .refine((sources) => Object.keys(sources).length > 0, 'name at least one source')
+    .describe('the Orthanc servers whose studies are dispatched'),
+  rules: z.array(ruleConfig).default([]).describe('which study goes where; all that match apply'),
+  redis: redisConfig.prefault({}).describe('queues, ledger and cache'),
+  dispatcher: dispatcherConfig.prefault({}).describe('the workers'),
+  console: consoleConfig.prefault({}).describe('the pages for operators'),
+  health: healthConfig.prefault({}).describe('health and metrics of services that run alone'),
+  logging: loggingConfig.prefault({}).describe('log lines'),
+};
+
+/** The schema of a target's type: a strict object with a literal `type`. */
+export type TargetSchema = z.ZodObject<{ type: z.ZodLiteral<string> }>;
+
+export type Config = z.output<z.ZodObject<typeof configSections>> & {
+  readonly targets: Readonly<Record<string, TargetConfig>>;
+};
+
+/** The schema of the whole file, for the target types that are known here. */
+export function configSchema(targetSchemas: readonly TargetSchema[]): z.ZodType<Config> {
+  const [first, ...others] = targetSchemas;
+  if (!first) throw new Error('a configuration schema needs at least one target type');
+  const targets = z.record(configName, z.discriminatedUnion('type', [first, ...others])).describe('where studies go');
+  return z.strictObject({ ...configSections, targets }) as unknown as z.ZodType<Config>;
+}

@@ -1,0 +1,73 @@
+import type { z } from 'zod';
+
+/** One thing wrong with a configuration. */
+export interface Problem {
+  /** Where: keys and indexes from the top of the file. */
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** zod's issues as problems that name value and remedy; an unknown key is one problem each. */
+export function toProblems(error: z.ZodError, raw: unknown): Problem[] {
+  return error.issues.flatMap((issue) => issueProblems(issue, raw));
+}
+
+function issueProblems(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
+  const path = issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key));
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => ({
+        path: [...path, key],
+        message: `unknown key "${key}": remove it or correct its spelling`,
+      }));
+    case 'invalid_key':
+      return [{ path, message: `${show(path.at(-1))}: ${issue.issues[0]?.message ?? 'not a usable name'}` }];
+    case 'invalid_union': {
+      if (issue.discriminator !== undefined) {
+        const known = (issue as { options?: unknown[] }).options ?? [];
+        const value = at(raw, [...path]);
+        const given = isRecord(value) ? value[issue.discriminator] : undefined;
+        return [
+          {
+            path: path.at(-1) === issue.discriminator ? path : [...path, issue.discriminator],
+            message: `${show(at(raw, path) === undefined || isRecord(at(raw, path)) ? given : at(raw, path))} is not a known ${issue.discriminator}${known.length > 0 ? `: use one of ${known.map(String).join(', ')}` : ''}`,
+          },
+        ];
+      }
+      return [{ path, message: `${show(at(raw, path))}: ${issue.message}` }];
+    }
+    case 'invalid_type': {
+      const value = at(raw, path);
+      if (value === undefined) return [{ path, message: `is missing: ${issue.expected} expected` }];
+      return [{ path, message: `${show(value)} is not ${article(issue.expected)}` }];
+    }
+    case 'invalid_value':
+      return [{ path, message: `${show(at(raw, path))} is not one of ${issue.values.map(String).join(', ')}` }];
+    case 'custom':
+      return [{ path, message: issue.message }];
+    default:
+      return [{ path, message: `${show(at(raw, path))}: ${issue.message}` }];
+  }
+}
+
+function article(expected: string): string {
+  return /^[aeiou]/.test(expected) ? `an ${expected}` : `a ${expected}`;
+}
+
+function isRecord(value: unknown): value is Record<string | number, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function at(raw: unknown, path: readonly (string | number)[]): unknown {
+  let value = raw;
+  for (const key of path) {
+    if (!isRecord(value)) return undefined;
+    value = value[key];
+  }
+  return value;
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}

@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { durationMs } from './duration.ts';
+import { secret } from './secret.ts';
+
+/** TLS as a client: files in PEM form. */
+export const tlsClient = z.strictObject({
+  ca: z.string().optional().describe('file of the authorities to trust; default those of the system'),
+  cert: z.string().optional().describe('file of our certificate, where the other side asks for one'),
+  key: z.string().optional().describe('file of its private key'),
+  passphrase: secret.optional().describe('of the private key'),
+  serverName: z.string().optional().describe('name expected in the certificate; default the host'),
+});
+
+export const httpUrl = z.url({ protocol: /^https?$/, error: 'a URL with http:// or https://' });
+
+export const sourceConfig = z.strictObject({
+  url: httpUrl.describe("address of Orthanc's REST API"),
+  username: z.string().optional().describe('user of the REST API'),
+  password: secret.optional().describe('its password'),
+  tls: tlsClient.optional().describe('for https with a private authority or a client certificate'),
+  timeout: durationMs.default(30_000).describe('longest silence on a request'),
+  pollInterval: durationMs.default(1_000).describe('pause between two looks at the change feed'),
+  startFrom: z
+    .union([z.literal('now'), z.literal('everything'), z.iso.date()], {
+      error: 'now, everything, or a date YYYY-MM-DD',
+    })
+    .default('now')
+    .describe('studies to route when the source is seen for the first time: now, everything, or since a date'),
+});
+export type SourceConfig = z.output<typeof sourceConfig>;

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { stages } from '../model/stage.ts';
+import { priorities } from '../model/priority.ts';
+
+/** What all jobs of one study say about it. No patient data: job data is shown in Bull Board. */
+const studyReference = {
+  source: z.string().describe('name of the source'),
+  epoch: z.string().describe('life of the source database in which the study was seen'),
+  studyInstanceUid: z.string(),
+  orthancStudyId: z.string().describe("Orthanc's id of the study"),
+  contentHash: z.string().describe('hash of the instance set that was routed'),
+  instanceCount: z.int().describe('instances when routed'),
+  modalities: z.array(z.string()).describe('modalities in the study'),
+  studyTaskId: z.string(),
+  rules: z.array(z.string()).describe('rules that matched'),
+  priority: z.enum(priorities),
+  routedAt: z.int().describe('ms since 1970'),
+};
+
+/** Data of a job in the queue `study`: the parent of its deliveries. */
+export const studyTaskData = z.object({ ...studyReference, targets: z.array(z.string()) });
+export type StudyTaskData = z.infer<typeof studyTaskData>;
+
+/** Data of a job in a queue `target-NAME`. */
+export const deliveryData = z.object({
+  ...studyReference,
+  deliveryId: z.string(),
+  target: z.string(),
+});
+export type DeliveryData = z.infer<typeof deliveryData>;
+
+/** Progress of a delivery's job. Counts are of instances of the whole manifest; bytes are of this attempt. */
+export const deliveryProgress = z.object({
+  stage: z.enum(stages),
+  attempt: z.int(),
+  total: z.int(),
+  confirmed: z.int(),
+  quarantined: z.int(),
+  bytesSent: z.int(),
+});
+export type DeliveryProgress = z.infer<typeof deliveryProgress>;
+
+/** What a delivery's job returns. */
+export const deliveryResult = z.object({
+  total: z.int(),
+  /** Confirmed by this attempt. */
+  sent: z.int(),
+  /** Confirmed before this attempt, and not sent again. */
+  skipped: z.int(),
+  bytesSent: z.int(),
+  attempts: z.int(),
+});
+export type DeliveryResult = z.infer<typeof deliveryResult>;

@@ -1,0 +1,17 @@
+/** The prefix of every key: one hash tag, so that all of them live in one slot of a Redis Cluster. */
+export const defaultPrefix = '{dicom-dispatch}';
+
+/** The queue of study tasks, the flow parents. */
+export const studyQueue = 'study';
+
+const targetQueuePrefix = 'target-';
+
+/** The queue of a target's deliveries. */
+export function targetQueue(target: string): string {
+  return targetQueuePrefix + target;
+}
+
+/** The target whose deliveries a queue holds; undefined for other queues. */
+export function targetOfQueue(queue: string): string | undefined {
+  return queue.startsWith(targetQueuePrefix) ? queue.slice(targetQueuePrefix.length) : undefined;
+}

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+
+/** Identifies a delivery: one study's content to one target. Never contains patient data. */
+export type DeliveryId = string & { readonly __brand: 'DeliveryId' };
+/** Identifies a study task: one content of one study, with all its deliveries. */
+export type StudyTaskId = string & { readonly __brand: 'StudyTaskId' };
+
+/**
+ * What a delivery is about. The same content of the same study to the same target is the same delivery, however many
+ * events announce it; `nonce` is for an operator who asks for it again all the same.
+ */
+export interface DeliveryIdentity {
+  readonly source: string;
+  readonly epoch: string;
+  readonly studyInstanceUid: string;
+  readonly target: string;
+  readonly contentHash: string;
+  readonly nonce?: string;
+}
+
+export function deliveryId(identity: DeliveryIdentity): DeliveryId {
+  const { source, epoch, studyInstanceUid, target, contentHash, nonce } = identity;
+  return `d-${digest([source, epoch, studyInstanceUid, target, contentHash, nonce ?? ''])}` as DeliveryId;
+}
+
+export function studyTaskId(identity: Omit<DeliveryIdentity, 'target'>): StudyTaskId {
+  const { source, epoch, studyInstanceUid, contentHash, nonce } = identity;
+  return `s-${digest([source, epoch, studyInstanceUid, contentHash, nonce ?? ''])}` as StudyTaskId;
+}
+
+/** The hash of a study's instance set: each instance with the version of its content, in no particular order. */
+export function contentHash(
+  instances: Iterable<{ readonly sopInstanceUid: string; readonly version: string }>,
+): string {
+  const lines = Array.from(instances, (instance) => `${instance.sopInstanceUid} ${instance.version}`).sort();
+  return digest(lines);
+}
+
+/** 20 hexadecimal digits. BullMQ forbids ":" in job ids, and people copy these ids. */
+function digest(parts: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${part.length}:${part};`);
+  return hash.digest('hex').slice(0, 20);
+}
+
+const uidPattern = /^[0-9]+(\.[0-9]+)*$/;
+
+/** Whether the text is a UID (PS3.5 section 9.1): digits and dots, at most 64 characters. */
+export function isUid(text: string): boolean {
+  return text.length > 0 && text.length <= 64 && uidPattern.test(text);
+}

@@ -1,0 +1,19 @@
+import type { TargetOptions } from '../config/target-options.ts';
+
+/**
+ * The wait in milliseconds before the next attempt: `first` doubled for each attempt made, at most `max`, of which the
+ * share `jitter` is random so that deliveries that failed together do not come back together.
+ *
+ * @param attemptsMade - attempts so far, 1 after the first
+ * @param retryAfterMs - what the target asked for; never less than that
+ */
+export function backOffMs(
+  backoff: TargetOptions['backoff'],
+  attemptsMade: number,
+  retryAfterMs = 0,
+  random: () => number = Math.random,
+): number {
+  const full = Math.min(backoff.max, backoff.first * 2 ** Math.min(attemptsMade - 1, 40));
+  const spread = full * backoff.jitter;
+  return Math.max(retryAfterMs, Math.round(full - spread + spread * random()));
+}

@@ -1,0 +1,117 @@
+import {
+  Environment,
+  EvaluationError,
+  ParseError,
+  TypeError as CelTypeError,
+  type ASTNode,
+} from '@marcbachmann/cel-js';
+import type { RuleFacts } from './rule-facts.ts';
+import { globToRegExp } from './glob.ts';
+
+/** An expression that cannot be used, with its place: lines and columns count from 1. */
+export class ExpressionError extends Error {
+  override readonly name = 'ExpressionError';
+  readonly line: number;
+  readonly column: number;
+  constructor(text: string, line: number, column: number) {
+    super(`line ${line}, column ${column}: ${text}`);
+    this.line = line;
+    this.column = column;
+  }
+}
+
+/** The answer of an expression, and the part of it that decided. */
+export interface Verdict {
+  readonly matched: boolean;
+  /** The smallest part of the expression that decided, and what came of it. */
+  readonly because: string;
+}
+
+export interface CompiledExpression {
+  readonly text: string;
+  evaluate(facts: RuleFacts): boolean;
+  explain(facts: RuleFacts): Verdict;
+}
+
+const environment = new Environment({ unlistedVariablesAreDyn: false, enableOptionalTypes: true })
+  .registerVariable('source', 'string')
+  .registerVariable('study', 'map')
+  .registerVariable('series', 'list')
+  .registerVariable('origin', 'map')
+  .registerFunction('glob(dyn, string): bool', (value: unknown, pattern: string) => matchesGlob(value, pattern));
+
+function matchesGlob(value: unknown, pattern: string): boolean {
+  const regExp = globToRegExp(pattern);
+  const values = Array.isArray(value) ? value : [value];
+  return values.some((one) => typeof one === 'string' && regExp.test(one));
+}
+
+/**
+ * Compiles a CEL expression over {@link RuleFacts}. A tag that the study does not have makes the expression false,
+ * unless another part of it decides (`a || b`) or `has()` asks for it.
+ *
+ * @throws ExpressionError for what does not parse, names an unknown variable, or is no truth value
+ */
+export function compileExpression(text: string): CompiledExpression {
+  const parsed = parse(text);
+  const checked = parsed.check();
+  if (!checked.valid) throw toExpressionError(text, checked.error);
+  if (checked.type !== 'bool' && checked.type !== 'dyn') {
+    throw new ExpressionError(`the expression gives ${checked.type ?? 'no value'}, a rule needs true or false`, 1, 1);
+  }
+  return {
+    text,
+    evaluate: (facts) => truth(parsed, facts).matched,
+    explain: (facts) => decide(text, parsed.ast, facts),
+  };
+}
+
+function parse(text: string): ReturnType<Environment['parse']> {
+  try {
+    return environment.parse(text);
+  } catch (error) {
+    throw toExpressionError(text, error);
+  }
+}
+
+function toExpressionError(text: string, error: unknown): ExpressionError {
+  if (error instanceof ParseError || error instanceof CelTypeError || error instanceof EvaluationError) {
+    const before = text.slice(0, error.range?.start ?? 0).split('\n');
+    return new ExpressionError(error.summary, before.length, (before.at(-1)?.length ?? 0) + 1);
+  }
+  return new ExpressionError(error instanceof Error ? error.message : 'cannot be read', 1, 1);
+}
+
+function truth(run: (context: Record<string, unknown>) => unknown, facts: RuleFacts): Verdict {
+  try {
+    const value = run({ ...facts });
+    if (typeof value === 'boolean') return { matched: value, because: `is ${value}` };
+    return { matched: false, because: 'is neither true nor false' };
+  } catch (error) {
+    if (error instanceof EvaluationError) return { matched: false, because: missing(error) };
+    throw error;
+  }
+}
+
+function missing(error: EvaluationError): string {
+  if (error.code !== 'no_such_key') return `cannot be evaluated: ${error.code}`;
+  return `${/: (\w+)/.exec(error.summary)?.[1] ?? 'a tag'} is missing in the study`;
+}
+
+/** Goes down the part of `&&`, `||` and `!` that decided, and names it. */
+function decide(text: string, ast: ASTNode, facts: RuleFacts): Verdict {
+  const part = (node: ASTNode): string => text.slice(node.range.start, node.range.end);
+  const verdictOf = (node: ASTNode): Verdict => decide(text, node, facts);
+  const whole = truth(parse(part(ast)), facts);
+  if (ast.op === '&&' || ast.op === '||') {
+    const [left, right] = ast.args;
+    const deciding = ast.op === '||';
+    if (whole.matched === deciding) {
+      const first = verdictOf(left);
+      return first.matched === deciding ? first : verdictOf(right);
+    }
+    // No single part decided: all of `a && b` were true, or all of `a || b` false.
+    return { matched: whole.matched, because: `${verdictOf(left).because}; ${verdictOf(right).because}` };
+  }
+  return { matched: whole.matched, because: `\`${part(ast)}\` ${whole.because}` };
+}
