@@ -1,1 +1,14 @@
-
+export { buildStudy, instanceUid, seriesUid, studyUid } from './build-study.ts';
+export type { SampleInstance, SampleStudy, StudyEncoding } from './build-study.ts';
+export { characterSets } from './character-set.ts';
+export type { CharacterSet } from './character-set.ts';
+export { dictionary } from './dictionary.ts';
+export type { Keyword } from './dictionary.ts';
+export { dataset, element } from './element.ts';
+export type { Attributes, Dataset, Element, Value } from './element.ts';
+export { makeStudy } from './make-study.ts';
+export type { StudyOptions } from './make-study.ts';
+export type { Modality } from './patient.ts';
+export { transferSyntaxes } from './transfer-syntax.ts';
+export type { TransferSyntax } from './transfer-syntax.ts';
+export { makeUid } from './uid.ts';
