@@ -1,0 +1,192 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { describe, expect, it, vi } from 'vitest';
+import type { InstanceBytes, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
+import { inLanes } from './in-lanes.ts';
+
+function instances(count: number): ManifestInstance[] {
+  return Array.from({ length: count }, (_, index) => ({
+    sopInstanceUid: `1.2.${index}`,
+    seriesInstanceUid: '1.3',
+    studyInstanceUid: '1.4',
+    sopClassUid: undefined,
+    transferSyntaxUid: undefined,
+    instanceNumber: index,
+    sizeBytes: 4,
+    sourceId: `${index}`,
+    version: '1',
+  }));
+}
+
+/** A run that counts what is open at the source. */
+function countingRun(count: number, open?: (instance: ManifestInstance) => AsyncIterable<Uint8Array>) {
+  const controller = new AbortController();
+  const reported = new Map<string, InstanceOutcome>();
+  const run = {
+    pending: instances(count),
+    signal: controller.signal,
+    log: { info() {}, warn() {} },
+    opened: 0,
+    openNow: 0,
+    mostOpen: 0,
+    sentBytes: 0,
+    async open(instance: ManifestInstance): Promise<InstanceBytes> {
+      run.opened += 1;
+      run.openNow += 1;
+      run.mostOpen = Math.max(run.mostOpen, run.openNow);
+      const source = open?.(instance) ?? [new Uint8Array(4)];
+      const body = Object.assign(
+        (async function* () {
+          yield* source;
+        })(),
+        { destroy: () => void (run.openNow -= 1) },
+      );
+      return { sizeBytes: 4, body };
+    },
+    sent(bytes: number) {
+      run.sentBytes += bytes;
+    },
+    async report(instance: ManifestInstance, outcome: InstanceOutcome) {
+      reported.set(instance.sopInstanceUid, outcome);
+    },
+  };
+  return { run, reported, controller };
+}
+
+async function drain(bytes: InstanceBytes): Promise<InstanceOutcome> {
+  for await (const chunk of bytes.body) void chunk;
+  return { kind: 'delivered' };
+}
+
+describe('inLanes', () => {
+  it('sends every instance once, never opens more than lanes and prefetch allow, and lets all go', async () => {
+    const { run, reported } = countingRun(40);
+    let atOnce = 0;
+    let mostAtOnce = 0;
+    await inLanes(run, { lanes: 3, prefetch: 2 }, async ({ bytes }) => {
+      atOnce += 1;
+      mostAtOnce = Math.max(mostAtOnce, atOnce);
+      await new Promise(setImmediate);
+      const outcome = await drain(bytes);
+      atOnce -= 1;
+      return outcome;
+    });
+    expect([...reported.values()].every(({ kind }) => kind === 'delivered')).toBe(true);
+    expect(reported.size).toBe(40);
+    expect(mostAtOnce).toBe(3);
+    expect(run.mostOpen).toBeLessThanOrEqual(5);
+    expect(run.openNow).toBe(0);
+    expect(run.sentBytes).toBe(160);
+  });
+
+  it('quarantines what will never arrive, and goes on', async () => {
+    const { run, reported } = countingRun(5);
+    await inLanes(run, { lanes: 2 }, async ({ instance, bytes }) => {
+      if (instance.instanceNumber === 1) throw new DispatchError('instance-refused', 'status C000');
+      if (instance.instanceNumber === 3) throw new DispatchError('source-instance-gone', 'gone');
+      return drain(bytes);
+    });
+    expect(run.pending.map(({ sopInstanceUid }) => reported.get(sopInstanceUid)?.kind)).toEqual([
+      'delivered',
+      'quarantined',
+      'delivered',
+      'quarantined',
+      'delivered',
+    ]);
+    expect(run.openNow).toBe(0);
+  });
+
+  it('quarantines an instance that the source cannot open', async () => {
+    const { run, reported } = countingRun(3);
+    const open = run.open.bind(run);
+    run.open = async (instance) => {
+      if (instance.instanceNumber === 1) throw new DispatchError('source-instance-gone', 'HTTP 404');
+      return open(instance);
+    };
+    await inLanes(run, { lanes: 1, prefetch: 2 }, ({ bytes }) => drain(bytes));
+    expect(reported.get('1.2.1')).toMatchObject({ kind: 'quarantined', error: { code: 'source-instance-gone' } });
+    expect(reported.size).toBe(3);
+  });
+
+  it('puts off what failed for now: the rest is sent, then the attempt fails', async () => {
+    const { run, reported } = countingRun(5);
+    const sending = inLanes(run, { lanes: 1 }, async ({ instance, bytes }) => {
+      if (instance.instanceNumber === 0) throw new DispatchError('instance-failed', 'status A700');
+      return drain(bytes);
+    });
+    await expect(sending).rejects.toMatchObject({ code: 'instance-failed' });
+    expect(reported.size).toBe(4);
+  });
+
+  it('ends when too many in a row failed for now', async () => {
+    const { run } = countingRun(50);
+    let tried = 0;
+    const sending = inLanes(run, { lanes: 1, prefetch: 0, failuresInRow: 4 }, async () => {
+      tried += 1;
+      throw new DispatchError('instance-failed', 'status A700');
+    });
+    await expect(sending).rejects.toMatchObject({ code: 'instance-failed' });
+    expect(tried).toBe(4);
+  });
+
+  it('stops all lanes at the first error of the target, and lets go of what was opened ahead', async () => {
+    const { run, reported } = countingRun(50);
+    const sending = inLanes(run, { lanes: 2, prefetch: 4 }, async ({ instance, bytes }, { signal }) => {
+      if (instance.instanceNumber === 4) throw new DispatchError('target-full', 'no space');
+      if (instance.instanceNumber === 5) {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      }
+      return drain(bytes);
+    });
+    await expect(sending).rejects.toMatchObject({ code: 'target-full' });
+    expect(reported.size).toBe(4);
+    await vi.waitFor(() => expect(run.openNow).toBe(0));
+  });
+
+  it('names the source when its stream breaks, whatever the handler makes of it', async () => {
+    const { run } = countingRun(1, async function* () {
+      yield new Uint8Array(2);
+      throw new DispatchError('source-error', 'the source closed the connection');
+    });
+    const sending = inLanes(run, { lanes: 1 }, async ({ bytes }) => {
+      try {
+        return await drain(bytes);
+      } catch (cause) {
+        throw new DispatchError('target-error', 'upload failed', { cause });
+      }
+    });
+    await expect(sending).rejects.toMatchObject({ code: 'source-error' });
+  });
+
+  it('stops when the ledger does not take a confirmation', async () => {
+    const { run } = countingRun(9);
+    run.report = async () => {
+      throw new DispatchError('lock-lost', 'another worker has it');
+    };
+    await expect(inLanes(run, { lanes: 2 }, ({ bytes }) => drain(bytes))).rejects.toMatchObject({ code: 'lock-lost' });
+    expect(run.opened).toBeLessThan(9);
+  });
+
+  it('settles when cancelled while the source hangs', async () => {
+    const { run, controller } = countingRun(3, async function* () {
+      yield new Uint8Array(2);
+      controller.abort();
+      await new Promise(() => {});
+    });
+    await expect(inLanes(run, { lanes: 2 }, ({ bytes }) => drain(bytes))).rejects.toMatchObject({ code: 'cancelled' });
+    await vi.waitFor(() => expect(run.openNow).toBe(0));
+  });
+
+  it('settles when cancelled while the source does not open', async () => {
+    const { run, controller } = countingRun(3);
+    run.open = () => {
+      controller.abort(new DispatchError('lock-lost', 'another worker has it'));
+      return new Promise(() => {});
+    };
+    await expect(inLanes(run, { lanes: 2 }, ({ bytes }) => drain(bytes))).rejects.toMatchObject({ code: 'lock-lost' });
+  });
+
+  it('has nothing to do without instances', async () => {
+    const { run } = countingRun(0);
+    await expect(inLanes(run, { lanes: 4 }, ({ bytes }) => drain(bytes))).resolves.toBeUndefined();
+  });
+});

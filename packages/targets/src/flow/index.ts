@@ -1,0 +1,6 @@
+export { cancelledError, throwIfCancelled } from './cancelled.ts';
+export { inLanes, type LaneContext, type LaneOptions, type Send } from './in-lanes.ts';
+export { verdictOf, type Verdict } from './instance-error.ts';
+export { metered, type Meter, type MeteredBytes } from './metered.ts';
+export type { OpenedInstance } from './open-queue.ts';
+export { until } from './until.ts';

@@ -1,0 +1,75 @@
+import { asDispatchError, type DispatchError } from '@dicom-dispatch/core';
+import type { InstanceBytes } from '../contract/index.ts';
+import { until } from './until.ts';
+
+/** The bytes of an instance on their way to the target: counted, rate limited, and given up when the signal aborts. */
+export interface MeteredBytes extends InstanceBytes {
+  /** How many bytes were handed out so far. */
+  readonly readBytes: number;
+  /** Why reading ended early, as the source or the meter threw it: a library between may have wrapped or lost it. */
+  readonly readError: DispatchError | undefined;
+  /** Lets the source's connection go when the body is not, or not wholly, read. */
+  release(): Promise<void>;
+}
+
+export interface Meter {
+  sent(bytes: number): Promise<void> | void;
+  readonly signal: AbortSignal;
+}
+
+/** Wraps what `open` gave, so that each chunk waits for `sent` and for the signal. */
+export function metered(bytes: InstanceBytes, { sent, signal }: Meter): MeteredBytes {
+  const iterator = bytes.body[Symbol.asyncIterator]();
+  let readBytes = 0;
+  let readError: DispatchError | undefined;
+  let released: Promise<void> | undefined;
+
+  async function next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    try {
+      const result = await until(iterator.next(), signal);
+      if (result.done) return { done: true, value: undefined };
+      const mayGoOn = sent(result.value.byteLength);
+      if (mayGoOn) await until(mayGoOn, signal);
+      readBytes += result.value.byteLength;
+      return { done: false, value: result.value };
+    } catch (thrown) {
+      readError = asDispatchError(thrown);
+      throw readError;
+    }
+  }
+
+  function release(): Promise<void> {
+    released ??= letGo(bytes.body, iterator);
+    return released;
+  }
+
+  return {
+    sizeBytes: bytes.sizeBytes,
+    body: {
+      [Symbol.asyncIterator]: () => ({
+        next,
+        return: async () => {
+          await release();
+          return { done: true, value: undefined };
+        },
+      }),
+    },
+    get readBytes() {
+      return readBytes;
+    },
+    get readError() {
+      return readError;
+    },
+    release,
+  };
+}
+
+/** A readable stream that was never read has to be destroyed: its iterator's `return` does nothing before the first `next`. */
+async function letGo(body: AsyncIterable<Uint8Array>, iterator: AsyncIterator<Uint8Array>): Promise<void> {
+  if ('destroy' in body && typeof body.destroy === 'function') {
+    body.destroy();
+    return;
+  }
+  // A source that hangs in `next` would let `return` wait as well; it is ended by the signal that `open` was given.
+  void iterator.return?.()?.then(undefined, () => {});
+}
