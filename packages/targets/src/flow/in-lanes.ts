@@ -87,7 +87,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   }
 
   async function runLane(lane: number): Promise<void> {
-    for (let next = queue.next(); next && !signal.aborted; next = queue.next()) {
+    for (let next = queue.next(); next; next = queue.next()) {
       const { instance, opened } = next;
       let bytes;
       try {

@@ -31,8 +31,9 @@ export class OpenQueue {
     this.#options = options;
   }
 
-  /** The next instance, or undefined when all were handed out. */
+  /** The next instance, or undefined when all were handed out or the signal is aborted. */
   next(): NextInstance | undefined {
+    if (this.#options.signal.aborted) return undefined;
     const first = this.#ahead.shift() ?? this.#openOne();
     while (this.#ahead.length < this.#options.prefetch) {
       const further = this.#openOne();
