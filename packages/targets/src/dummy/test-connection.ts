@@ -1,0 +1,23 @@
+import { performance } from 'node:perf_hooks';
+import type { Check, CheckContext } from '../contract/index.ts';
+import { staged } from './errors.ts';
+import type { DummyTarget } from './schema.ts';
+
+/** One check a stage. The one of `failStage` fails when every attempt would (failureRate 1); later ones are skipped. */
+export async function* testDummy({ config }: CheckContext<DummyTarget>): AsyncGenerator<Check, void, undefined> {
+  let failed = false;
+  for (const name of ['connect', 'transfer', 'verify', 'finalize'] as const) {
+    const start = performance.now();
+    if (failed) {
+      yield { name, result: 'skipped', durationMs: 0, detail: 'an earlier check failed' };
+      continue;
+    }
+    failed = config.failureRate === 1 && config.failStage === name;
+    const durationMs = performance.now() - start;
+    if (!failed) yield { name, result: 'passed', durationMs, detail: 'the dummy target passes this stage' };
+    else {
+      const error = staged(config);
+      yield { name, result: 'failed', durationMs, detail: error.message, remedy: error.remedy };
+    }
+  }
+}
