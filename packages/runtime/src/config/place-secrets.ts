@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { Secret, type Problem } from '@dicom-dispatch/core';
+
+const reference = /^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
+const anyReference = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
+const maxSecretBytes = 64 * 1024;
+
+interface PlaceOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folder that relative file names start from. */
+  readonly folder: string;
+  /** Paths (as JSON) of values that the schema refuses. */
+  readonly isValid: (raw: unknown) => Set<string>;
+}
+
+type Path = (string | number)[];
+
+interface Candidate {
+  readonly path: Path;
+  readonly plain: unknown;
+}
+
+/**
+ * Puts values in the place of `${NAME}` and `{ file: PATH }`. What stands alone becomes a {@link Secret}; where the
+ * schema wants plain text there instead, the text is put in. Inside longer text a `${NAME}` is always replaced.
+ */
+export async function placeSecrets(
+  raw: unknown,
+  options: PlaceOptions,
+): Promise<{ raw: unknown; problems: Problem[] }> {
+  const problems: Problem[] = [];
+  const candidates: Candidate[] = [];
+  const placed = await walk(raw, []);
+  const failing = options.isValid(placed);
+  for (const { path, plain } of candidates) {
+    if (failing.has(JSON.stringify(path))) setAt(placed, path, plain);
+  }
+  return { raw: placed, problems };
+
+  async function walk(value: unknown, path: Path): Promise<unknown> {
+    if (typeof value === 'string') return placeText(value, path);
+    if (Array.isArray(value)) return Promise.all(value.map((item, index) => walk(item, [...path, index])));
+    if (typeof value !== 'object' || value === null) return value;
+    const keys = Object.keys(value);
+    const file = (value as { file?: unknown }).file;
+    if (keys.length === 1 && typeof file === 'string') return placeFile(file, path, value);
+    const entries = await Promise.all(
+      Object.entries(value).map(async ([key, item]) => [key, await walk(item, [...path, key])] as const),
+    );
+    return Object.fromEntries(entries);
+  }
+
+  function placeText(text: string, path: Path): unknown {
+    const name = reference.exec(text)?.[1];
+    if (name === undefined)
+      return text.replaceAll(anyReference, (_, inner: string) => fromEnvironment(inner, path) ?? '');
+    const value = fromEnvironment(name, path);
+    if (value === undefined) return new Secret('');
+    candidates.push({ path, plain: /^\d+$/.test(value) ? Number(value) : value });
+    return new Secret(value);
+  }
+
+  function fromEnvironment(name: string, path: Path): string | undefined {
+    const value = options.env[name];
+    if (value === undefined || value === '') {
+      problems.push({ path, message: `the environment variable ${name} is not set: set it, or use { file: PATH }` });
+      return undefined;
+    }
+    return value;
+  }
+
+  async function placeFile(file: string, path: Path, original: unknown): Promise<unknown> {
+    try {
+      const bytes = await readFile(resolve(options.folder, file));
+      if (bytes.length > maxSecretBytes) throw new Error('larger than 64 KiB');
+      candidates.push({ path, plain: original });
+      return new Secret(bytes.toString('utf8').replace(/\r?\n$/, ''));
+    } catch (error) {
+      const why = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+      problems.push({ path, message: `the file ${file} cannot be read (${why}): correct its name or its permissions` });
+      return new Secret('');
+    }
+  }
+}
+
+function setAt(root: unknown, path: Path, value: unknown): void {
+  let parent = root as Record<string | number, unknown>;
+  for (const key of path.slice(0, -1)) parent = parent[key] as Record<string | number, unknown>;
+  const last = path.at(-1);
+  if (last !== undefined) parent[last] = value;
+}

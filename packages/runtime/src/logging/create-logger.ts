@@ -1,0 +1,64 @@
+import { pino, type Logger, type LoggerOptions } from 'pino';
+import pretty from 'pino-pretty';
+
+export type { Logger } from 'pino';
+
+/** Keys whose values are never logged, wherever in a log line's facts they stand: secrets and patient data. */
+const hiddenKeys = [
+  'password',
+  'passphrase',
+  'secret',
+  'token',
+  'authorization',
+  'cookie',
+  'privateKey',
+  'secretAccessKey',
+  'PatientName',
+  'PatientID',
+  'PatientBirthDate',
+  'PatientAddress',
+  'OtherPatientIDs',
+  'AccessionNumber',
+  'StudyDescription',
+  'ReferringPhysicianName',
+];
+
+export interface LoggingOptions {
+  readonly level: LoggerOptions['level'];
+  readonly format: 'auto' | 'json' | 'pretty';
+}
+
+/**
+ * The log of a service. Text is static, facts are fields. `study`, `delivery` and `target` are the fields to follow one
+ * study by through all services.
+ */
+export function createLogger(service: string, options: LoggingOptions): Logger {
+  const settings: LoggerOptions = {
+    level: options.level ?? 'info',
+    base: { service, pid: process.pid },
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: { paths: hiddenKeys.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[hidden]' },
+    serializers: { err: describeError },
+  };
+  const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
+  if (!isPretty) return pino(settings);
+  return pino(
+    settings,
+    pretty({ colorize: process.stdout.isTTY, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l', singleLine: true }),
+  );
+}
+
+/** What of an error is logged: its text and codes, its causes, and the stack only for faults of ours. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const { code, stage } = error as { code?: unknown; stage?: unknown };
+  return {
+    type: error.name,
+    message: error.message,
+    ...(code !== undefined && { code }),
+    ...(stage !== undefined && { stage }),
+    ...((code === undefined || code === 'internal') && { stack: error.stack }),
+    ...(error.cause !== undefined && { cause: describeError(error.cause) }),
+  };
+}
