@@ -1,0 +1,42 @@
+/**
+ * What no file system, share or object store should see in a name: control, format (among them those that turn the
+ * reading direction), surrogate and line-separator characters.
+ */
+const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]/gu;
+/** Separators of paths, and what Windows shares refuse in names. */
+const forbidden = /[/\\:*?"<>|]/g;
+/** Names that Windows shares keep for devices, whatever follows the first dot. */
+const reserved = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)/i;
+
+/**
+ * The value of a tag as a part of a name: letters of all scripts stay (NFC), separators become `_`, what cannot be seen
+ * goes. Values of several parts (PS3.5 section 6.4) thus read `A_B`.
+ */
+export function cleanValue(value: string): string {
+  return (
+    value
+      .normalize('NFC')
+      .replaceAll(invisible, ' ')
+      .replaceAll(forbidden, '_')
+      .replaceAll(/\s+/gu, ' ')
+      .trim()
+      // PN pads missing components with ^ (PS3.5 section 6.2.1).
+      .replace(/\^+$/, '')
+      .trim()
+  );
+}
+
+/** Whether a cleaned name segment may stand as it is: at its ends, and as a whole. */
+export function cleanSegment(segment: string): string {
+  // Leading: hidden files and `..`, options of commands, home folders. Trailing: dropped by Windows shares.
+  const ends = segment.replace(/^[.\-~ ]+/, leading).replace(/[. ]+$/, trailing);
+  return reserved.test(ends) ? `_${ends}` : ends;
+}
+
+function leading(text: string): string {
+  return '_'.repeat(Math.min(text.length, 3));
+}
+
+function trailing(text: string): string {
+  return text.trim() === '' ? '' : '_';
+}

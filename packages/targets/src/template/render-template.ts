@@ -1,0 +1,103 @@
+import type { ManifestInstance, StudyTags } from '../contract/index.ts';
+import { cleanSegment, cleanValue } from './clean.ts';
+import { fitDistinct, shortHash } from './fit-bytes.ts';
+import type { Placeholder, TemplatePart, TemplateSegments } from './parse-template.ts';
+
+export interface RenderLimits {
+  /** Of the whole path in UTF-8; longer values are cut harder until it fits. */
+  readonly maxPathBytes: number;
+  /** Of one segment: 255 on most file systems, less what a temporary name adds. */
+  readonly maxSegmentBytes: number;
+}
+
+/** A path of 1,000 bytes fits an S3 key (1,024) with a prefix cut off by the caller, and any file system. */
+export const defaultLimits: RenderLimits = { maxPathBytes: 1000, maxSegmentBytes: 200 };
+
+const uid = /^[0-9.]{1,64}$/;
+
+/**
+ * The path that a template gives for an instance: relative, segments joined by `/`, none of them empty, hidden, `..` or
+ * longer than the limits. Values that had to be cut, and UIDs that are none, carry a hash, so that different instances
+ * never get the same path.
+ */
+export function renderTemplate(
+  segments: TemplateSegments,
+  study: StudyTags,
+  instance: ManifestInstance | undefined,
+  limits: RenderLimits = defaultLimits,
+): string {
+  let path = '';
+  for (const maxValueBytes of [96, 64, 32, 20]) {
+    path = segments
+      .map((parts) => renderSegment(parts, { study, instance, maxValueBytes, maxSegmentBytes: limits.maxSegmentBytes }))
+      .join('/');
+    if (Buffer.byteLength(path) <= limits.maxPathBytes) return path;
+  }
+  // Only a template of many long literals gets here: what is left of the path is told apart by its hash.
+  return cutPath(path, limits);
+}
+
+interface SegmentContext {
+  readonly study: StudyTags;
+  readonly instance: ManifestInstance | undefined;
+  readonly maxValueBytes: number;
+  readonly maxSegmentBytes: number;
+}
+
+function renderSegment(parts: readonly TemplatePart[], context: SegmentContext): string {
+  const text = parts.map((part) => (part.kind === 'text' ? part.text : renderTag(part, context))).join('');
+  const clean = cleanSegment(text) || 'unknown';
+  if (Buffer.byteLength(clean) <= context.maxSegmentBytes) return clean;
+  const extension = /\.[A-Za-z0-9]{1,8}$/.exec(clean)?.[0] ?? '';
+  const stem = clean.slice(0, clean.length - extension.length);
+  return `${fitDistinct(stem, context.maxSegmentBytes - extension.length, 16)}${extension}`;
+}
+
+function renderTag(part: Placeholder, { study, instance, maxValueBytes }: SegmentContext): string {
+  const value = valueOf(part, study, instance);
+  if (value === undefined || value === '') return part.missing ?? 'unknown';
+  if (part.hashDigits !== undefined) return shortHash(value, part.hashDigits);
+  const clean = cleanValue(value);
+  if (part.keyword.endsWith('InstanceUID')) {
+    // 64 characters at most (PS3.5 section 9.1): never cut, so that the path stays the UID's own.
+    return uid.test(value) ? value : `${fitDistinct(clean, 40, 16)}~${shortHash(value, 16)}`;
+  }
+  return fitDistinct(clean, maxValueBytes, 8) || (part.missing ?? 'unknown');
+}
+
+function valueOf(
+  { keyword, level }: Placeholder,
+  study: StudyTags,
+  instance: ManifestInstance | undefined,
+): string | undefined {
+  if (keyword === 'StudyInstanceUID') return study.studyInstanceUid;
+  if (level === 'study') return study.study[keyword];
+  if (!instance) return undefined;
+  switch (keyword) {
+    case 'SOPInstanceUID':
+      return instance.sopInstanceUid;
+    case 'SOPClassUID':
+      return instance.sopClassUid;
+    case 'TransferSyntaxUID':
+      return instance.transferSyntaxUid;
+    case 'InstanceNumber':
+      return instance.instanceNumber?.toString();
+    case 'SeriesInstanceUID':
+      return instance.seriesInstanceUid;
+    default:
+      return study.series.get(instance.seriesInstanceUid)?.[keyword];
+  }
+}
+
+function cutPath(path: string, { maxPathBytes, maxSegmentBytes }: RenderLimits): string {
+  const extension = /\.[A-Za-z0-9]{1,8}$/.exec(path)?.[0] ?? '';
+  const last = `${shortHash(path, 32)}${extension}`;
+  const kept: string[] = [];
+  let bytes = last.length;
+  for (const segment of path.split('/').slice(0, -1)) {
+    bytes += Buffer.byteLength(segment) + 1;
+    if (bytes > Math.max(maxPathBytes, maxSegmentBytes)) break;
+    kept.push(segment);
+  }
+  return [...kept, last].join('/');
+}
