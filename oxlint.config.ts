@@ -12,12 +12,25 @@ const rooms: Record<string, readonly string[]> = {
   'packages/cache': ['core'],
   'packages/runtime': ['core'],
   'packages/targets': ['core', 'dicom-dimse', 'orthanc', 'cache'],
-  'services/router': ['core', 'orthanc', 'cache', 'runtime', 'targets'],
+  'packages/operations': ['core', 'orthanc', 'cache', 'runtime', 'targets'],
+  'services/router': ['core', 'orthanc', 'cache', 'runtime', 'targets', 'operations'],
   'services/dispatcher': ['core', 'orthanc', 'cache', 'runtime', 'targets'],
-  'services/console': ['core', 'dicom-dimse', 'orthanc', 'cache', 'runtime', 'targets'],
+  'services/console': ['core', 'orthanc', 'cache', 'runtime', 'targets', 'operations'],
 };
 
-const all = ['core', 'orthanc', 'cache', 'targets', 'runtime', 'cli', 'samples', 'router', 'dispatcher', 'console'];
+const all = [
+  'core',
+  'orthanc',
+  'cache',
+  'targets',
+  'runtime',
+  'cli',
+  'samples',
+  'operations',
+  'router',
+  'dispatcher',
+  'console',
+];
 
 function refused(allowed: readonly string[]): string[] {
   const names = all.flatMap((name) =>

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { consoleConfig } from './console-config.ts';
 import { durationMs } from './duration.ts';
+import { listenAddress } from './listen-address.ts';
 import { configName } from './names.ts';
 import { ruleConfig } from './rule-config.ts';
 import { secret } from './secret.ts';
@@ -29,18 +31,6 @@ export const dispatcherConfig = z.strictObject({
     .default(8)
     .describe('deliveries at the same time in one dispatcher, over all targets'),
   graceTime: durationMs.default(30_000).describe('how long a stop waits for deliveries to reach a safe point'),
-});
-
-const listenAddress = z
-  .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'an address is HOST:PORT, e.g. 127.0.0.1:8080');
-
-export const consoleConfig = z.strictObject({
-  listen: listenAddress.default('127.0.0.1:8080').describe('address of the console; off loopback it needs users'),
-  users: z
-    .record(configName, z.strictObject({ password: secret.describe('password of the user') }))
-    .optional()
-    .describe('who may sign in; without users only loopback is served'),
 });
 
 export const healthConfig = z.strictObject({

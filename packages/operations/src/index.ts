@@ -1,0 +1,1 @@
+export type { DeliveryRecord } from '@dicom-dispatch/cache/records';
