@@ -1,1 +1,11 @@
-
+export { createOrthancClient, OrthancClient } from './orthanc-client.ts';
+export type { OrthancClientOptions, OrthancTlsOptions } from './client-options.ts';
+export { OrthancError, orthancErrorCodes } from './orthanc-error.ts';
+export type { OrthancErrorCode } from './orthanc-error.ts';
+export type { Features } from './features.ts';
+export type { ByteStream, CallOptions, UploadBody } from './http/transport.ts';
+export type { InstanceFileOptions } from './calls/instance-file.ts';
+export type { ChangesQuery } from './calls/read-changes.ts';
+export type { StudyInstance } from './calls/study-instances.ts';
+export type { StudyTags } from './calls/study-tags.ts';
+export type { Change, Changes, Instance, Metadata, Patient, Series, Study, System } from './schema.ts';

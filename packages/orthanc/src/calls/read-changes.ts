@@ -1,0 +1,52 @@
+import type { Features } from '../features.ts';
+import { target } from '../http/path.ts';
+import type { CallOptions, Transport } from '../http/transport.ts';
+import { changesSchema } from '../schema.ts';
+import type { Change, Changes } from '../schema.ts';
+
+export interface ChangesQuery {
+  /** Sequence number after which the page begins; the change with this very number is not in it. Default 0: from the start. */
+  since?: number;
+  /** Most changes on the page. Default 100. */
+  limit?: number;
+  /**
+   * Only changes of this type, e.g. `StableStudy`. Always filtered here, and by the server too where it can. Where it
+   * cannot, a page may come out empty although more changes follow: go on until `Done`, from `Last`.
+   */
+  type?: string;
+}
+
+/**
+ * A page of `/changes`. Mind that the feed has gaps (deleting a study deletes its events), and that an empty page's
+ * `Last` is the `since` that was asked, not the last change of the server: for that see `lastChange`.
+ *
+ * @throws OrthancError
+ */
+export async function readChanges(
+  transport: Transport,
+  features: Features,
+  query: ChangesQuery,
+  options: CallOptions | undefined,
+): Promise<Changes> {
+  const { since = 0, limit = 100, type } = query;
+  const page = await transport.json(changesSchema, {
+    method: 'GET',
+    target: target('/changes', { since, limit, type: features.changesTypeFilter ? type : undefined }),
+    options,
+  });
+  if (type === undefined) return page;
+  return { ...page, Changes: page.Changes.filter((change) => change.ChangeType === type) };
+}
+
+/** The newest change (`/changes?last`), or undefined when there is none. */
+export async function readLastChange(
+  transport: Transport,
+  options: CallOptions | undefined,
+): Promise<Change | undefined> {
+  const page = await transport.json(changesSchema, {
+    method: 'GET',
+    target: target('/changes', { last: true }),
+    options,
+  });
+  return page.Changes.at(-1);
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+
+import { path, target } from '../http/path.ts';
+import type { CallOptions, Transport } from '../http/transport.ts';
+import { seriesSchema, studySchema } from '../schema.ts';
+import type { Series } from '../schema.ts';
+
+export interface StudyTags {
+  /** Orthanc's identifiers. */
+  id: string;
+  patientId: string;
+  isStable: boolean | undefined;
+  /** `YYYYMMDDTHHMMSS`, UTC. */
+  lastUpdate: string | undefined;
+  labels: string[];
+  /**
+   * Main tags of patient and study by keyword, with those that Orthanc computes from the series:
+   * ModalitiesInStudy, NumberOfStudyRelatedSeries and NumberOfStudyRelatedInstances (PS3.4, section C.3.4).
+   */
+  tags: Record<string, string>;
+  series: { id: string; tags: Record<string, string>; instanceCount: number }[];
+}
+
+/**
+ * What rules look at: the main tags of a study, and of each of its series. Two requests, on every version.
+ *
+ * @throws OrthancError `not-found`
+ */
+export async function readStudyTags(
+  transport: Transport,
+  studyId: string,
+  options: CallOptions | undefined,
+): Promise<StudyTags> {
+  const [study, series] = await Promise.all([
+    transport.json(studySchema, { method: 'GET', target: target(path`/studies/${studyId}`), options }),
+    transport.json(z.array(seriesSchema), {
+      method: 'GET',
+      target: target(path`/studies/${studyId}/series`, { expand: true }),
+      options,
+    }),
+  ]);
+  return {
+    id: study.ID,
+    patientId: study.ParentPatient,
+    isStable: study.IsStable,
+    lastUpdate: study.LastUpdate,
+    labels: study.Labels ?? [],
+    tags: { ...computeTags(series), ...study.PatientMainDicomTags, ...study.MainDicomTags },
+    series: series.map((each) => ({ id: each.ID, tags: each.MainDicomTags, instanceCount: each.Instances.length })),
+  };
+}
+
+function computeTags(series: readonly Series[]): Record<string, string> {
+  const modalities = new Set(series.flatMap((each) => each.MainDicomTags['Modality'] ?? []));
+  return {
+    ModalitiesInStudy: [...modalities].sort().join('\\'),
+    NumberOfStudyRelatedSeries: String(series.length),
+    NumberOfStudyRelatedInstances: String(series.reduce((sum, each) => sum + each.Instances.length, 0)),
+  };
+}

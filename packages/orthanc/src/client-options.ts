@@ -1,0 +1,128 @@
+import { OrthancError } from './orthanc-error.ts';
+
+/** TLS towards Orthanc. Certificates and keys are PEM texts, not file names. */
+export interface OrthancTlsOptions {
+  /** Trusted certificate authorities; node's own list when absent. */
+  ca?: string | Buffer | (string | Buffer)[];
+  /** Client certificate, for a server that asks for one. */
+  cert?: string | Buffer;
+  /** Private key of `cert`. */
+  key?: string | Buffer;
+  /** Of `key`. */
+  passphrase?: string;
+  /** Name to ask for and to find in the server's certificate, when it is not the host of `url`. */
+  servername?: string;
+  /** Set false to accept any certificate: for trying things, never for patients. Default true. */
+  rejectUnauthorized?: boolean;
+}
+
+export interface OrthancClientOptions {
+  /** Where Orthanc's REST API is, e.g. `http://localhost:8042` or `https://pacs.example/orthanc/`. */
+  url: string;
+  /** HTTP basic authentication. `username` and `password` in `url` are taken too, and kept out of every error. */
+  username?: string;
+  password?: string;
+  /** Bearer token, instead of a user. */
+  token?: string;
+  /** Sent with every request. */
+  headers?: Readonly<Record<string, string>>;
+  tls?: OrthancTlsOptions;
+  /** Longest silence of the server: before an answer begins, and between two parts of it. Default 60 000 ms. */
+  timeoutMs?: number;
+  /** Longest time to connect, TLS included. Default 10 000 ms. */
+  connectTimeoutMs?: number;
+  /** Most connections at once for instance files, and as many again for all other calls. Default 8. */
+  maxConnections?: number;
+  /** Largest JSON answer that is read. Default 64 MiB. */
+  maxJsonBytes?: number;
+  /** Most bytes of one instance held in memory while its reader is slow. Default 4 MiB. */
+  maxBufferedBytes?: number;
+  /** An instance of up to this size is handed over as one chunk. Default 1 MiB. */
+  wholeBytes?: number;
+  /** Longest wait that a `Retry-After` of the server may ask of an idempotent read; 0 never waits. Default 5 000 ms. */
+  maxRetryAfterMs?: number;
+}
+
+/** Options with defaults filled in and the URL taken apart. */
+export interface ResolvedOptions {
+  secure: boolean;
+  /** `http://host:port`, without user or path. */
+  origin: string;
+  hostname: string;
+  port: number;
+  /** Value of the Host header. */
+  host: string;
+  /** Path that every call starts with: empty, or `/prefix` without a slash at its end. */
+  prefix: string;
+  /** Headers of every request, credentials among them. */
+  headers: Readonly<Record<string, string>>;
+  tls: OrthancTlsOptions;
+  timeoutMs: number;
+  connectTimeoutMs: number;
+  maxConnections: number;
+  maxJsonBytes: number;
+  maxBufferedBytes: number;
+  wholeBytes: number;
+  maxRetryAfterMs: number;
+}
+
+/**
+ * @throws OrthancError `bad-request` naming the option at fault.
+ */
+export function resolveOptions(options: OrthancClientOptions): ResolvedOptions {
+  const url = parseUrl(options.url);
+  const secure = url.protocol === 'https:';
+  return {
+    secure,
+    origin: `${url.protocol}//${url.host}`,
+    hostname: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+    host: url.host,
+    prefix: url.pathname.replace(/\/+$/, ''),
+    headers: resolveHeaders(options, url),
+    tls: options.tls ?? {},
+    timeoutMs: atLeast(options.timeoutMs, 'timeoutMs', 60_000, 1),
+    connectTimeoutMs: atLeast(options.connectTimeoutMs, 'connectTimeoutMs', 10_000, 1),
+    maxConnections: atLeast(options.maxConnections, 'maxConnections', 8, 1),
+    maxJsonBytes: atLeast(options.maxJsonBytes, 'maxJsonBytes', 64 * 1024 * 1024, 1),
+    maxBufferedBytes: atLeast(options.maxBufferedBytes, 'maxBufferedBytes', 4 * 1024 * 1024, 64 * 1024),
+    wholeBytes: atLeast(options.wholeBytes, 'wholeBytes', 1024 * 1024, 0),
+    maxRetryAfterMs: atLeast(options.maxRetryAfterMs, 'maxRetryAfterMs', 5_000, 0),
+  };
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new OrthancError('bad-request', 'url: must be an http:// or https:// address');
+  }
+  return url;
+}
+
+function resolveHeaders(options: OrthancClientOptions, url: URL): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(options.headers ?? {})) {
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name) || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+      throw new OrthancError('bad-request', `headers.${JSON.stringify(name)}: not a valid HTTP header`);
+    }
+    headers[name.toLowerCase()] = value;
+  }
+  const username = options.username ?? decodeURIComponent(url.username);
+  const password = options.password ?? decodeURIComponent(url.password);
+  if (options.token !== undefined) {
+    if (!/^[\x21-\x7e]+$/.test(options.token)) throw new OrthancError('bad-request', 'token: must be printable ASCII');
+    headers['authorization'] = `Bearer ${options.token}`;
+  } else if (username !== '' || password !== '') {
+    if (username.includes(':')) throw new OrthancError('bad-request', 'username: a colon is not possible in it');
+    headers['authorization'] = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+  }
+  return headers;
+}
+
+function atLeast(value: number | undefined, name: string, fallback: number, least: number): number {
+  if (value === undefined) return fallback;
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new OrthancError('bad-request', `${name}: must be a whole number of at least ${least}, is ${value}`);
+  }
+  return value;
+}

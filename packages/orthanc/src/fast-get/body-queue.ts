@@ -1,0 +1,106 @@
+/**
+ * Chunks between a socket that pushes and one reader that pulls. It is `open` while chunks may come, `ended` or `failed`
+ * after; a failure is told after the chunks before it were read. The reader may leave early.
+ */
+export class BodyQueue implements AsyncIterableIterator<Buffer> {
+  #chunks: Buffer[] = [];
+  #head = 0;
+  #bufferedBytes = 0;
+  #ended = false;
+  #failure: Error | undefined;
+  #waiting:
+    | { resolve: (result: IteratorResult<Buffer, undefined>) => void; reject: (error: Error) => void }
+    | undefined;
+  #onEnded: (() => void) | undefined;
+  readonly #drained: () => void;
+  readonly #abandoned: () => void;
+
+  /**
+   * @param drained called when a chunk was taken: the writer may go on
+   * @param abandoned called when the reader leaves before the end
+   */
+  constructor(drained: () => void, abandoned: () => void) {
+    this.#drained = drained;
+    this.#abandoned = abandoned;
+  }
+
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  push(chunk: Buffer): void {
+    const waiting = this.#waiting;
+    if (waiting !== undefined) {
+      this.#waiting = undefined;
+      waiting.resolve({ value: chunk, done: false });
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#bufferedBytes += chunk.length;
+  }
+
+  end(): void {
+    this.#close();
+    this.#waiting?.resolve({ value: undefined, done: true });
+    this.#waiting = undefined;
+  }
+
+  /** Calls `listener` once no more chunks will come (they may not all have been read yet). */
+  whenEnded(listener: () => void): void {
+    if (this.#ended) listener();
+    else this.#onEnded = listener;
+  }
+
+  fail(error: Error): void {
+    if (this.#ended) return;
+    this.#close();
+    if (this.#waiting === undefined) this.#failure = error;
+    else this.#waiting.reject(error);
+    this.#waiting = undefined;
+  }
+
+  next(): Promise<IteratorResult<Buffer, undefined>> {
+    const chunk = this.#chunks[this.#head];
+    if (chunk !== undefined) {
+      this.#head += 1;
+      if (this.#head === this.#chunks.length) {
+        this.#chunks = [];
+        this.#head = 0;
+      }
+      this.#bufferedBytes -= chunk.length;
+      if (!this.#ended) this.#drained();
+      return Promise.resolve({ value: chunk, done: false });
+    }
+    if (this.#failure !== undefined) {
+      const failure = this.#failure;
+      this.#failure = undefined;
+      return Promise.reject(failure);
+    }
+    if (this.#ended) return Promise.resolve({ value: undefined, done: true });
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+  }
+
+  return(): Promise<IteratorResult<Buffer, undefined>> {
+    this.#chunks = [];
+    this.#head = 0;
+    this.#bufferedBytes = 0;
+    this.#failure = undefined;
+    if (!this.#ended) {
+      this.end();
+      this.#abandoned();
+    }
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #close(): void {
+    this.#ended = true;
+    this.#onEnded?.();
+    this.#onEnded = undefined;
+  }
+}

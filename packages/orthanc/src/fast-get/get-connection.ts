@@ -1,0 +1,264 @@
+import net from 'node:net';
+import tls from 'node:tls';
+
+import type { ResolvedOptions } from '../client-options.ts';
+import { OrthancError } from '../orthanc-error.ts';
+import { translateError } from '../translate-error.ts';
+import type { CallName } from '../translate-error.ts';
+import { BodyQueue } from './body-queue.ts';
+import { createBodySink } from './body-sink.ts';
+import type { BodySink } from './body-sink.ts';
+import { maxHeadBytes, parseHead } from './parse-head.ts';
+import type { ResponseHead } from './parse-head.ts';
+
+export interface GetAnswer {
+  head: ResponseHead;
+  body: BodyQueue;
+}
+
+/** One request and what became of it. */
+interface Exchange {
+  call: CallName;
+  request: string;
+  resolve: (answer: GetAnswer) => void;
+  reject: (error: OrthancError) => void;
+  sink: BodySink | undefined;
+  queue: BodyQueue | undefined;
+  head: ResponseHead | undefined;
+  paused: boolean;
+}
+
+/** Idle connections are left this long before the server would close them. */
+const idleMarginMs = 100;
+/** The longest that an idle connection is kept, whatever the server allows. */
+const maxIdleMs = 30_000;
+
+/**
+ * One connection that serves one GET at a time. It is `connecting`, then `idle` (kept for the next request) or `busy`
+ * (with an exchange), at the end `closed`. Bytes are read into memory that this class provides, not into node's own
+ * stream buffers: that is what makes it several times faster than node:http or undici on instances.
+ */
+export class GetConnection {
+  readonly #options: ResolvedOptions;
+  readonly #socket: net.Socket;
+  readonly #onIdle: (connection: GetConnection) => void;
+  readonly #readBuffer = Buffer.allocUnsafeSlow(maxHeadBytes);
+  #headBytes = 0;
+  /** Is the memory that the socket reads into the sink's own. */
+  #readsIntoSink = false;
+  #state: 'connecting' | 'idle' | 'busy' | 'closed' = 'connecting';
+  #exchange: Exchange | undefined;
+  #answerBegan = false;
+  #idleUntil = 0;
+  #failure: unknown;
+
+  constructor(
+    options: ResolvedOptions,
+    onIdle: (connection: GetConnection) => void,
+    onClosed: (connection: GetConnection) => void,
+  ) {
+    this.#options = options;
+    this.#onIdle = onIdle;
+    this.#socket = this.#connect();
+    this.#socket.setNoDelay(true);
+    this.#socket.setTimeout(options.connectTimeoutMs);
+    this.#socket.on(options.secure ? 'secureConnect' : 'connect', () => this.#connected());
+    this.#socket.on('timeout', () => this.#timedOut());
+    this.#socket.on('end', () => this.#ended());
+    this.#socket.on('error', (error) => {
+      this.#failure ??= error;
+    });
+    this.#socket.on('close', () => {
+      this.#closed();
+      onClosed(this);
+    });
+  }
+
+  /** True while a kept connection may still be open at the other end. */
+  get fresh(): boolean {
+    return this.#state === 'idle' && performance.now() < this.#idleUntil;
+  }
+
+  /** True once a byte of the answer to the latest request was here. */
+  get answerBegan(): boolean {
+    return this.#answerBegan;
+  }
+
+  /** Sends one request; resolves once the head of its answer is here. Only for a new or an idle connection. */
+  get(call: CallName, request: string): Promise<GetAnswer> {
+    return new Promise((resolve, reject) => {
+      this.#answerBegan = false;
+      this.#headBytes = 0;
+      this.#exchange = {
+        call,
+        request,
+        resolve,
+        reject,
+        sink: undefined,
+        queue: undefined,
+        head: undefined,
+        paused: false,
+      };
+      if (this.#state === 'idle') {
+        this.#socket.ref();
+        this.#send(request);
+      } else if (this.#state === 'closed') this.#closed();
+    });
+  }
+
+  /** Ends the connection at once; a running exchange fails with `error`, or as cancelled. */
+  destroy(error?: OrthancError): void {
+    this.#failure ??= error ?? new OrthancError('cancelled', 'the connection was closed by this client');
+    this.#socket.destroy();
+  }
+
+  #connect(): net.Socket {
+    const { hostname, port, secure } = this.#options;
+    const onread = {
+      buffer: () => this.#memory(),
+      callback: (count: number) => this.#read(count),
+    };
+    if (!secure) return net.connect({ host: hostname, port, onread });
+    const servername = net.isIP(hostname) === 0 ? { servername: hostname } : {};
+    // `onread` is a documented option of tls.connect that its types lack.
+    const options = { host: hostname, port, ALPNProtocols: ['http/1.1'], ...servername, ...this.#options.tls, onread };
+    return tls.connect(options);
+  }
+
+  #connected(): void {
+    const exchange = this.#exchange;
+    this.#state = 'idle';
+    if (exchange !== undefined) this.#send(exchange.request);
+  }
+
+  #send(request: string): void {
+    this.#state = 'busy';
+    this.#socket.setTimeout(this.#options.timeoutMs);
+    this.#socket.write(request, 'latin1');
+  }
+
+  /** Memory for the next read: the sink's own while a body of known length comes, else the read buffer. */
+  #memory(): Buffer {
+    const room = this.#exchange?.sink?.room();
+    this.#readsIntoSink = room !== undefined;
+    return room ?? this.#readBuffer.subarray(this.#exchange?.sink === undefined ? this.#headBytes : 0);
+  }
+
+  /** `count` bytes are in the memory given last. Returns false to stop reading. */
+  #read(count: number): boolean {
+    const exchange = this.#exchange;
+    if (exchange === undefined || this.#state !== 'busy') {
+      // Bytes that nobody asked for: the connection is out of step.
+      this.destroy();
+      return false;
+    }
+    try {
+      if (exchange.sink === undefined) this.#readHead(exchange, count);
+      else if (this.#readsIntoSink) exchange.sink.filled(count);
+      else exchange.sink.take(this.#readBuffer.subarray(0, count));
+    } catch (error) {
+      this.destroy(translateError(error, exchange.call));
+      return false;
+    }
+    if (exchange.sink?.done === true) {
+      this.#finish(exchange);
+      return true;
+    }
+    if ((exchange.queue?.bufferedBytes ?? 0) < this.#options.maxBufferedBytes) return true;
+    exchange.paused = true;
+    this.#socket.setTimeout(0);
+    return false;
+  }
+
+  #readHead(exchange: Exchange, count: number): void {
+    this.#answerBegan = true;
+    const searchFrom = Math.max(0, this.#headBytes - 3);
+    this.#headBytes += count;
+    const bytes = this.#readBuffer.subarray(0, this.#headBytes);
+    const end = bytes.indexOf('\r\n\r\n', searchFrom, 'latin1');
+    if (end === -1) {
+      if (this.#headBytes < maxHeadBytes) return;
+      const { method, path } = exchange.call;
+      throw new OrthancError('protocol', `${method} ${path}: the answer's head is longer than 64 KiB`, exchange.call);
+    }
+    const head = parseHead(bytes.toString('latin1', 0, end), exchange.call);
+    const rest = bytes.subarray(end + 4);
+    if (head.status < 200) {
+      // An interim answer (RFC 9110, section 15.2): the final one follows.
+      this.#readBuffer.copyWithin(0, end + 4, this.#headBytes);
+      this.#headBytes = 0;
+      if (rest.length > 0) this.#readHead(exchange, rest.length);
+      return;
+    }
+    this.#beginBody(exchange, head, rest);
+  }
+
+  #beginBody(exchange: Exchange, head: ResponseHead, rest: Buffer): void {
+    const queue = new BodyQueue(
+      () => this.#drained(exchange),
+      () => this.destroy(),
+    );
+    exchange.head = head;
+    exchange.queue = queue;
+    exchange.sink = createBodySink(head.framing, this.#options.wholeBytes, queue, exchange.call);
+    const taken = rest.length === 0 ? 0 : exchange.sink.take(rest);
+    if (taken < rest.length) exchange.head = { ...head, keepAlive: false };
+    exchange.resolve({ head, body: queue });
+  }
+
+  #drained(exchange: Exchange): void {
+    if (!exchange.paused || exchange !== this.#exchange) return;
+    if ((exchange.queue?.bufferedBytes ?? 0) > this.#options.maxBufferedBytes / 2) return;
+    exchange.paused = false;
+    this.#socket.setTimeout(this.#options.timeoutMs);
+    this.#socket.resume();
+  }
+
+  #finish(exchange: Exchange): void {
+    const { head, queue } = exchange;
+    this.#exchange = undefined;
+    this.#headBytes = 0;
+    this.#state = 'idle';
+    const idleMs = Math.min(maxIdleMs, (head?.keepAliveMs ?? 0) - idleMarginMs);
+    if (head?.keepAlive !== true || idleMs <= 0) {
+      queue?.end();
+      this.#state = 'closed';
+      this.#socket.destroy();
+      return;
+    }
+    this.#idleUntil = performance.now() + idleMs;
+    this.#socket.setTimeout(idleMs);
+    this.#socket.unref();
+    this.#onIdle(this);
+    queue?.end();
+  }
+
+  #ended(): void {
+    const exchange = this.#exchange;
+    if (exchange?.sink?.endsWithConnection === true) this.#finish(exchange);
+    this.#socket.destroy();
+  }
+
+  #timedOut(): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) {
+      this.#socket.destroy();
+      return;
+    }
+    const { method, path } = exchange.call;
+    const what = this.#state === 'connecting' ? 'no connection' : 'nothing more came';
+    const limitMs = this.#state === 'connecting' ? this.#options.connectTimeoutMs : this.#options.timeoutMs;
+    this.destroy(new OrthancError('timeout', `${method} ${path}: ${what} within ${limitMs} ms`, exchange.call));
+  }
+
+  #closed(): void {
+    const exchange = this.#exchange;
+    this.#state = 'closed';
+    this.#exchange = undefined;
+    if (exchange === undefined) return;
+    const cause = this.#failure ?? Object.assign(new Error('closed by the server'), { code: 'ECONNRESET' });
+    const error = translateError(cause, exchange.call);
+    if (exchange.queue === undefined) exchange.reject(error);
+    else exchange.queue.fail(error);
+  }
+}

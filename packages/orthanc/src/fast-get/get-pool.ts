@@ -1,0 +1,128 @@
+import type { ResolvedOptions } from '../client-options.ts';
+import { OrthancError } from '../orthanc-error.ts';
+import { translateAbort } from '../translate-error.ts';
+import type { CallName } from '../translate-error.ts';
+import { GetConnection } from './get-connection.ts';
+import type { GetAnswer } from './get-connection.ts';
+
+interface Waiter {
+  grant: (connection: GetConnection) => void;
+  refuse: (error: OrthancError) => void;
+}
+
+/** Connections for GET requests: at most `maxConnections`, kept while the server keeps them, granted first come first served. */
+export class GetPool {
+  readonly #options: ResolvedOptions;
+  readonly #requestTail: string;
+  readonly #all = new Set<GetConnection>();
+  readonly #idle: GetConnection[] = [];
+  readonly #waiters: Waiter[] = [];
+  #closed = false;
+
+  constructor(options: ResolvedOptions) {
+    this.#options = options;
+    const headers: Record<string, string> = { host: options.host, ...options.headers, 'accept-encoding': 'identity' };
+    const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    this.#requestTail = ` HTTP/1.1\r\n${fields.join('')}\r\n`;
+  }
+
+  /**
+   * Sends a GET and resolves with the head of its answer, whatever its status. The caller reads the body to its end or
+   * leaves it by `return()`; until then the connection is taken. A kept connection that turns out to be closed is
+   * replaced silently, and one that breaks before any byte of the answer is tried once more.
+   *
+   * @param target path and query string, already percent-encoded
+   * @throws OrthancError when no answer came
+   */
+  async get(call: CallName, target: string, signal: AbortSignal | undefined): Promise<GetAnswer> {
+    const request = `GET ${this.#options.prefix}${target}${this.#requestTail}`;
+    let retried = false;
+    for (;;) {
+      const connection = await this.#acquire(call, signal, retried);
+      if (signal?.aborted === true) {
+        connection.destroy();
+        throw translateAbort(signal.reason, call);
+      }
+      const abort = signal === undefined ? undefined : () => connection.destroy(translateAbort(signal.reason, call));
+      if (abort !== undefined) signal?.addEventListener('abort', abort, { once: true });
+      try {
+        const answer = await connection.get(call, request);
+        if (abort !== undefined) answer.body.whenEnded(() => signal?.removeEventListener('abort', abort));
+        return answer;
+      } catch (error) {
+        if (abort !== undefined) signal?.removeEventListener('abort', abort);
+        const again = error instanceof OrthancError && error.code === 'reset' && !connection.answerBegan && !retried;
+        if (!again) throw error;
+        retried = true;
+      }
+    }
+  }
+
+  /** Ends every connection; running and waiting requests fail as cancelled. */
+  close(): void {
+    this.#closed = true;
+    const error = new OrthancError('cancelled', 'the client was closed');
+    for (const waiter of this.#waiters.splice(0)) waiter.refuse(error);
+    for (const connection of this.#all) connection.destroy(error);
+  }
+
+  /** A connection of our own until it is idle again; `anew` never takes a kept one. */
+  async #acquire(call: CallName, signal: AbortSignal | undefined, anew: boolean): Promise<GetConnection> {
+    if (signal?.aborted === true) throw translateAbort(signal.reason, call);
+    if (this.#closed) throw new OrthancError('cancelled', 'the client was closed', call);
+    for (;;) {
+      const kept = this.#idle.pop();
+      if (kept === undefined) break;
+      if (kept.fresh && !anew) return kept;
+      this.#all.delete(kept);
+      kept.destroy();
+    }
+    if (this.#all.size < this.#options.maxConnections) return this.#open();
+    return this.#wait(call, signal);
+  }
+
+  #open(): GetConnection {
+    const connection = new GetConnection(
+      this.#options,
+      (idle) => this.#released(idle),
+      (closed) => this.#lost(closed),
+    );
+    this.#all.add(connection);
+    return connection;
+  }
+
+  #wait(call: CallName, signal: AbortSignal | undefined): Promise<GetConnection> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        const index = this.#waiters.indexOf(waiter);
+        if (index !== -1) this.#waiters.splice(index, 1);
+        reject(translateAbort(signal?.reason, call));
+      };
+      const waiter: Waiter = {
+        grant(connection) {
+          signal?.removeEventListener('abort', abort);
+          resolve(connection);
+        },
+        refuse(error) {
+          signal?.removeEventListener('abort', abort);
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#waiters.push(waiter);
+    });
+  }
+
+  #released(connection: GetConnection): void {
+    const waiter = this.#waiters.shift();
+    if (waiter === undefined) this.#idle.push(connection);
+    else waiter.grant(connection);
+  }
+
+  #lost(connection: GetConnection): void {
+    const index = this.#idle.indexOf(connection);
+    if (index !== -1) this.#idle.splice(index, 1);
+    if (!this.#all.delete(connection) || this.#closed) return;
+    this.#waiters.shift()?.grant(this.#open());
+  }
+}

@@ -1,0 +1,79 @@
+import { z } from 'zod';
+
+import { OrthancError } from '../orthanc-error.ts';
+import type { OrthancErrorCode } from '../orthanc-error.ts';
+import type { CallName } from '../translate-error.ts';
+
+/** Most of an error answer that is read. */
+export const maxErrorBytes = 64 * 1024;
+
+const errorBodySchema = z.object({
+  Message: z.string().optional(),
+  Details: z.string().optional(),
+  OrthancStatus: z.number().optional(),
+});
+
+const remedies: Partial<Record<OrthancErrorCode, string>> = {
+  unauthorized: 'the server wants other credentials; check username, password or token',
+  forbidden: 'the server forbids it to this user; check its permissions, and RemoteAccessAllowed',
+  'not-found': 'there is no such resource',
+  conflict: 'another writer was first; read again',
+  busy: 'the server asks to come back later',
+};
+
+/** An answer with a status of 400 or more as an error. */
+export function answerError(
+  call: CallName,
+  status: number,
+  body: string,
+  retryAfter: string | undefined,
+): OrthancError {
+  const told = parseBody(body);
+  const code = codeOfStatus(status);
+  const reason = [remedies[code], told.Message].filter((text) => text !== undefined).join(': ');
+  return new OrthancError(code, `${call.method} ${call.path}: HTTP ${status}${reason === '' ? '' : `, ${reason}`}`, {
+    ...call,
+    status,
+    orthancStatus: told.OrthancStatus,
+    details: told.Details,
+    retryAfterMs: parseRetryAfter(retryAfter),
+  });
+}
+
+function codeOfStatus(status: number): OrthancErrorCode {
+  switch (status) {
+    case 401:
+      return 'unauthorized';
+    case 403:
+      return 'forbidden';
+    case 404:
+      return 'not-found';
+    case 409:
+    case 412:
+      return 'conflict';
+    case 413:
+      return 'too-large';
+    case 429:
+    case 503:
+      return 'busy';
+    default:
+      return status < 500 ? 'bad-request' : 'server-error';
+  }
+}
+
+/** Fields of Orthanc's error body; of a proxy's page nothing is read. */
+function parseBody(body: string): z.infer<typeof errorBodySchema> {
+  try {
+    return errorBodySchema.parse(JSON.parse(body));
+  } catch {
+    return {};
+  }
+}
+
+/** Seconds or a date (RFC 9110, section 10.2.3), in milliseconds from now. */
+function parseRetryAfter(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
+}

@@ -1,0 +1,249 @@
+import { Readable } from 'node:stream';
+
+import { Pool } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { z } from 'zod';
+
+import type { ResolvedOptions } from '../client-options.ts';
+import { GetPool } from '../fast-get/get-pool.ts';
+import { OrthancError } from '../orthanc-error.ts';
+import { translateAbort, translateError } from '../translate-error.ts';
+import type { CallName } from '../translate-error.ts';
+import { answerError, maxErrorBytes } from './answer-error.ts';
+import type { Target } from './path.ts';
+import { readBounded, readStart } from './read-bounded.ts';
+import { retryRead } from './retry.ts';
+
+/** What every call takes. */
+export interface CallOptions {
+  /** Cancels the call, and the reading of the body that it handed out. */
+  signal?: AbortSignal | undefined;
+  /** Longest silence for this call, instead of the client's `timeoutMs`. */
+  timeoutMs?: number | undefined;
+}
+
+/** A body to send. A function can be asked again, so its call may be repeated; a stream can be sent only once. */
+export type UploadBody = Uint8Array | AsyncIterable<Uint8Array> | (() => AsyncIterable<Uint8Array>);
+
+export interface Request {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  target: Target;
+  /** Value that is sent as JSON. */
+  json?: unknown;
+  /** Bytes or text that are sent as they are. */
+  body?: UploadBody | string;
+  /** Length of `body` where that is a stream whose length is known. */
+  bodyBytes?: number | undefined;
+  headers?: Readonly<Record<string, string>>;
+  /** True when doing it twice does no harm: then it is tried again after a reset or a 503. Default: for GET. */
+  idempotent?: boolean;
+  options: CallOptions | undefined;
+}
+
+/** A body to read, once. Leaving it early ends its connection; a failure in the middle throws an OrthancError. */
+export interface ByteStream {
+  /** Size of the body, when the server told it beforehand. */
+  sizeBytes: number | undefined;
+  /** Media type as told by the server. */
+  contentType: string | undefined;
+  /** Every chunk is memory of its own: it may be kept, queued or changed. */
+  body: AsyncIterableIterator<Uint8Array>;
+}
+
+interface Answer {
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  body: AsyncIterable<Uint8Array>;
+}
+
+/** All ways to ask Orthanc something. It holds the connections of one client, until `close`. */
+export class Transport {
+  readonly options: ResolvedOptions;
+  readonly #fast: GetPool;
+  readonly #kept: Pool;
+  /** A kept connection can be closed under a request, and what must not be sent twice cannot be sent again: so, a new one each. */
+  readonly #once: Pool;
+
+  constructor(options: ResolvedOptions) {
+    this.options = options;
+    this.#fast = new GetPool(options);
+    const connect = { ...options.tls, timeout: options.connectTimeoutMs };
+    const common: Pool.Options = {
+      connections: options.maxConnections,
+      connect,
+      allowH2: false,
+      headersTimeout: options.timeoutMs,
+      bodyTimeout: options.timeoutMs,
+      // Orthanc keeps idle connections for 1 s; undici's margin of 1 s would never reuse one.
+      keepAliveTimeoutThreshold: 100,
+    };
+    this.#kept = new Pool(options.origin, common);
+    this.#once = new Pool(options.origin, { ...common, pipelining: 0 });
+  }
+
+  /** @throws OrthancError `protocol` when the answer is not JSON or lacks what `schema` asks for. */
+  async json<S extends z.ZodType>(schema: S, request: Request): Promise<z.output<S>> {
+    const call = nameOf(request);
+    return parseJson(schema, await this.bytes(request, this.options.maxJsonBytes), call);
+  }
+
+  async text(request: Request): Promise<string> {
+    return (await this.bytes(request, this.options.maxJsonBytes)).toString('utf8');
+  }
+
+  /** The whole answer, of at most `limitBytes`. */
+  async bytes(request: Request, limitBytes: number): Promise<Buffer> {
+    return (await this.whole(request, limitBytes)).body;
+  }
+
+  /** The whole answer with its header fields. */
+  whole(request: Request, limitBytes: number): Promise<{ headers: Answer['headers']; body: Buffer }> {
+    const call = nameOf(request);
+    return this.#repeat(request, async () => {
+      const answer = await this.#exchange(request, call);
+      const body = await readBounded(translated(answer.body, call, request.options?.signal), limitBytes, call);
+      return { headers: answer.headers, body };
+    });
+  }
+
+  /** The answer as a stream, for what may be large. */
+  async stream(request: Request): Promise<ByteStream> {
+    const call = nameOf(request);
+    const answer = await this.#repeat(request, () => this.#exchange(request, call));
+    return {
+      sizeBytes: parseLength(headerOf(answer.headers, 'content-length')),
+      contentType: headerOf(answer.headers, 'content-type'),
+      body: translated(answer.body, call, request.options?.signal),
+    };
+  }
+
+  /** A GET on the fast path: for instance files. */
+  async fastGet(target: Target, options: CallOptions | undefined): Promise<ByteStream> {
+    const call: CallName = { method: 'GET', path: target.path };
+    const signal = options?.signal;
+    const retry = { onReset: false, maxRetryAfterMs: this.options.maxRetryAfterMs, signal };
+    return retryRead(call, retry, async () => {
+      const { head, body } = await this.#fast.get(call, target.path + target.query, signal);
+      if (head.status !== 200) {
+        const told = await readStart(body, maxErrorBytes);
+        throw answerError(call, head.status, told, head.headers.get('retry-after'));
+      }
+      const sizeBytes = head.framing.kind === 'length' ? head.framing.lengthBytes : undefined;
+      return { sizeBytes, contentType: head.headers.get('content-type'), body };
+    });
+  }
+
+  /** Ends all connections; running calls fail as cancelled. */
+  async close(): Promise<void> {
+    this.#fast.close();
+    await Promise.all([this.#kept.destroy(), this.#once.destroy()]);
+  }
+
+  #repeat<T>(request: Request, attempt: () => Promise<T>): Promise<T> {
+    if (!isRepeatable(request)) return attempt();
+    const signal = request.options?.signal;
+    return retryRead(
+      nameOf(request),
+      { onReset: true, maxRetryAfterMs: this.options.maxRetryAfterMs, signal },
+      attempt,
+    );
+  }
+
+  async #exchange(request: Request, call: CallName): Promise<Answer> {
+    const { options } = request;
+    const signal = options?.signal;
+    if (signal?.aborted === true) throw translateAbort(signal.reason, call);
+    const pool = isRepeatable(request) ? this.#kept : this.#once;
+    let answer: Dispatcher.ResponseData;
+    try {
+      answer = await pool.request({
+        method: request.method,
+        path: `${this.options.prefix}${request.target.path}${request.target.query}`,
+        ...bodyOf(request, this.options.headers),
+        ...(signal === undefined ? {} : { signal }),
+        ...(options?.timeoutMs === undefined
+          ? {}
+          : { headersTimeout: options.timeoutMs, bodyTimeout: options.timeoutMs }),
+      });
+    } catch (error) {
+      throw translateFailure(error, call, signal);
+    }
+    if (answer.statusCode >= 200 && answer.statusCode < 300) return { headers: answer.headers, body: answer.body };
+    const told = await readStart(answer.body, maxErrorBytes);
+    throw answerError(call, answer.statusCode, told, headerOf(answer.headers, 'retry-after'));
+  }
+}
+
+/** Reads `bytes` as JSON of a given shape. */
+export function parseJson<S extends z.ZodType>(schema: S, bytes: Buffer, call: CallName): z.output<S> {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    // Without the cause: it would quote the answer.
+    throw new OrthancError('protocol', `${call.method} ${call.path}: the answer is not JSON`, call);
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const where = issue === undefined || issue.path.length === 0 ? 'the answer' : issue.path.map(String).join('.');
+  throw new OrthancError(
+    'protocol',
+    `${call.method} ${call.path}: ${where}: ${issue?.message ?? 'not understood'}`,
+    call,
+  );
+}
+
+export function headerOf(headers: Answer['headers'], name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function nameOf(request: Request): CallName {
+  return { method: request.method, path: request.target.path };
+}
+
+function isRepeatable(request: Request): boolean {
+  if (!(request.idempotent ?? request.method === 'GET')) return false;
+  return !isStream(request.body);
+}
+
+function isStream(body: Request['body']): body is AsyncIterable<Uint8Array> {
+  return typeof body === 'object' && !(body instanceof Uint8Array);
+}
+
+function bodyOf(
+  request: Request,
+  common: Readonly<Record<string, string>>,
+): { headers: Record<string, string>; body?: string | Uint8Array | Readable } {
+  const headers: Record<string, string> = { ...common, ...request.headers };
+  if (request.json !== undefined) {
+    headers['content-type'] = 'application/json';
+    return { headers, body: JSON.stringify(request.json) };
+  }
+  const { body } = request;
+  if (body === undefined) return { headers };
+  if (typeof body === 'string' || body instanceof Uint8Array) return { headers, body };
+  if (request.bodyBytes !== undefined) headers['content-length'] = String(request.bodyBytes);
+  const chunks = typeof body === 'function' ? body() : body;
+  return { headers, body: chunks instanceof Readable ? chunks : Readable.from(chunks, { objectMode: false }) };
+}
+
+async function* translated(
+  body: AsyncIterable<Uint8Array>,
+  call: CallName,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, undefined> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw translateFailure(error, call, signal);
+  }
+}
+
+function translateFailure(error: unknown, call: CallName, signal: AbortSignal | undefined): OrthancError {
+  return signal?.aborted === true ? translateAbort(signal.reason, call) : translateError(error, call);
+}
+
+function parseLength(value: string | undefined): number | undefined {
+  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+}

@@ -1,0 +1,81 @@
+/**
+ * What went wrong, as a closed list:
+ * - `unreachable`: no connection (refused, no such host, no route)
+ * - `tls`: the TLS handshake failed or a certificate is not trusted
+ * - `timeout`: the server was silent for longer than the time-out
+ * - `unauthorized` / `forbidden`: HTTP 401 / 403
+ * - `not-found`: HTTP 404, the resource or the route does not exist
+ * - `conflict`: HTTP 409 or 412, another writer was first
+ * - `bad-request`: any other HTTP 4xx, or an argument that this client refuses to send
+ * - `busy`: HTTP 429 or 503, the server asks to come back later
+ * - `server-error`: any other HTTP 5xx
+ * - `reset`: the connection broke before the whole answer was here
+ * - `protocol`: the answer is not the HTTP or JSON that Orthanc speaks
+ * - `too-large`: the answer is larger than the limit set for it
+ * - `unsupported`: this server's version lacks the call
+ * - `job-failed`: a job of Orthanc ended without success
+ * - `cancelled`: the caller's signal, or `close()` of the client
+ */
+export const orthancErrorCodes = [
+  'unreachable',
+  'tls',
+  'timeout',
+  'unauthorized',
+  'forbidden',
+  'not-found',
+  'conflict',
+  'bad-request',
+  'busy',
+  'server-error',
+  'reset',
+  'protocol',
+  'too-large',
+  'unsupported',
+  'job-failed',
+  'cancelled',
+] as const;
+
+export type OrthancErrorCode = (typeof orthancErrorCodes)[number];
+
+export interface OrthancErrorInit {
+  /** HTTP method of the call, when there was one. */
+  method?: string | undefined;
+  /** Path of the call, without its query string (which may carry tags of a patient). */
+  path?: string | undefined;
+  /** HTTP status, when an answer came. */
+  status?: number | undefined;
+  /** `OrthancStatus` of the answer: the number in Orthanc's own list of errors. */
+  orthancStatus?: number | undefined;
+  /** `Details` of the answer: foreign text, see {@link OrthancError.details}. */
+  details?: string | undefined;
+  /** What the server asked for by `Retry-After`, in milliseconds. */
+  retryAfterMs?: number | undefined;
+  cause?: unknown;
+}
+
+/** The one error class of this package. Its message and its fields hold no patient data. */
+export class OrthancError extends Error {
+  override readonly name = 'OrthancError';
+  readonly code: OrthancErrorCode;
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  readonly status: number | undefined;
+  readonly orthancStatus: number | undefined;
+  readonly retryAfterMs: number | undefined;
+  /**
+   * Orthanc's own explanation (`Details` of its answer). It is useful to an operator, but foreign: it may quote a value
+   * of a dataset. So it is not enumerable, and stays out of logs unless somebody puts it there.
+   */
+  declare readonly details: string | undefined;
+
+  constructor(code: OrthancErrorCode, message: string, init: OrthancErrorInit = {}) {
+    super(message, init.cause === undefined ? undefined : { cause: init.cause });
+    this.code = code;
+    this.method = init.method;
+    this.path = init.path;
+    this.status = init.status;
+    this.orthancStatus = init.orthancStatus;
+    this.retryAfterMs = init.retryAfterMs;
+    Object.defineProperty(this, 'details', { value: init.details, enumerable: false });
+  }
+}

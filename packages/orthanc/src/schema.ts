@@ -1,0 +1,109 @@
+import { z } from 'zod';
+
+/** Of Orthanc's answers only the fields that are read are required; all others are kept as they came. */
+
+export const tagsSchema = z.record(z.string(), z.unknown()).transform((tags) => {
+  const texts: Record<string, string> = {};
+  for (const [name, value] of Object.entries(tags)) {
+    // A sequence among main tags (1.11.1 and newer) is not text; whoever wants one reads it by `tags()`.
+    if (typeof value === 'string') texts[name] = value;
+  }
+  return texts;
+});
+
+export const idSchema = z.string().min(1);
+export const idsSchema = z.array(idSchema);
+
+const labels = z.array(z.string()).optional();
+
+export const patientSchema = z.looseObject({
+  ID: idSchema,
+  Type: z.literal('Patient'),
+  IsStable: z.boolean().optional(),
+  IsProtected: z.boolean().optional(),
+  LastUpdate: z.string().optional(),
+  MainDicomTags: tagsSchema,
+  Studies: idsSchema.default([]),
+  Labels: labels,
+});
+export type Patient = z.output<typeof patientSchema>;
+
+export const studySchema = z.looseObject({
+  ID: idSchema,
+  Type: z.literal('Study'),
+  IsStable: z.boolean().optional(),
+  LastUpdate: z.string().optional(),
+  MainDicomTags: tagsSchema,
+  PatientMainDicomTags: tagsSchema.default({}),
+  ParentPatient: idSchema,
+  Series: idsSchema.default([]),
+  RequestedTags: tagsSchema.optional(),
+  Labels: labels,
+});
+export type Study = z.output<typeof studySchema>;
+
+export const seriesSchema = z.looseObject({
+  ID: idSchema,
+  Type: z.literal('Series'),
+  IsStable: z.boolean().optional(),
+  LastUpdate: z.string().optional(),
+  /** `Complete`, `Missing`, `Inconsistent` or `Unknown`, by the number of images that the modality announced. */
+  Status: z.string().optional(),
+  ExpectedNumberOfInstances: z.number().nullish(),
+  MainDicomTags: tagsSchema,
+  ParentStudy: idSchema,
+  Instances: idsSchema.default([]),
+  Labels: labels,
+});
+export type Series = z.output<typeof seriesSchema>;
+
+export const instanceSchema = z.looseObject({
+  ID: idSchema,
+  Type: z.literal('Instance'),
+  FileSize: z.number().int().nonnegative(),
+  IndexInSeries: z.number().nullish(),
+  MainDicomTags: tagsSchema,
+  ParentSeries: idSchema,
+  Labels: labels,
+});
+export type Instance = z.output<typeof instanceSchema>;
+
+export const metadataSchema = z.record(z.string(), z.string());
+export type Metadata = z.output<typeof metadataSchema>;
+
+export const changeSchema = z.looseObject({
+  Seq: z.number().int().nonnegative(),
+  ChangeType: z.string(),
+  ResourceType: z.string(),
+  ID: idSchema,
+  Date: z.string(),
+});
+export type Change = z.output<typeof changeSchema>;
+
+export const changesSchema = z.object({
+  Changes: z.array(changeSchema),
+  Done: z.boolean(),
+  Last: z.number().int(),
+});
+/** A page of the change feed. `Last` of an empty page is not the feed's last: see {@link ChangesQuery}. */
+export type Changes = z.output<typeof changesSchema>;
+
+export const systemSchema = z.looseObject({
+  Version: z.string(),
+  ApiVersion: z.number().int().optional(),
+  Name: z.string().optional(),
+  DicomAet: z.string().optional(),
+  DicomPort: z.number().int().optional(),
+  HttpPort: z.number().int().optional(),
+  DatabaseVersion: z.number().int().optional(),
+  DatabaseServerIdentifier: z.string().optional(),
+  CheckRevisions: z.boolean().optional(),
+  OverwriteInstances: z.unknown().optional(),
+  MaximumStorageMode: z.string().optional(),
+  ReadOnly: z.boolean().optional(),
+  HasLabels: z.boolean().optional(),
+  Capabilities: z
+    .looseObject({ HasExtendedChanges: z.boolean().optional(), HasExtendedFind: z.boolean().optional() })
+    .optional(),
+});
+export type System = z.output<typeof systemSchema>;
