@@ -1,1 +1,19 @@
-
+export { httpRequest } from './http-request.ts';
+export type { HttpAnswer, HttpOptions } from './http-request.ts';
+export { startOrthanc } from './orthanc.ts';
+export type { OrthancOptions, OrthancServer } from './orthanc.ts';
+export { hashDataset, summarizePart10 } from './part10-summary.ts';
+export type { StoredFile } from './part10-summary.ts';
+export { freePort, leasePort } from './port.ts';
+export type { PortLease } from './port.ts';
+export { redisCommand, startRedis } from './redis.ts';
+export type { RedisOptions, RedisServer } from './redis.ts';
+export { canConnect, startServer } from './start-server.ts';
+export type { RunningServer, ServerDefinition } from './start-server.ts';
+export { listReceived, startStorescp } from './storescp.ts';
+export type { StorescpOptions, StorescpServer } from './storescp.ts';
+export { tempFolder } from './temp-folder.ts';
+export type { TempFolder } from './temp-folder.ts';
+export { waitFor } from './wait-for.ts';
+export type { WaitOptions } from './wait-for.ts';
+export { whatIsLeft } from './watchdog.ts';

@@ -1,0 +1,168 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { httpRequest } from './http-request.ts';
+import { startServer } from './start-server.ts';
+import type { RunningServer } from './start-server.ts';
+
+export interface OrthancOptions {
+  /** Its display name. Default `harness`. */
+  readonly name?: string;
+  /** Default `ORTHANC`. */
+  readonly aet?: string;
+  /** When a study without news counts as stable. Default 1, the least there is. */
+  readonly stableAgeSeconds?: number;
+  /** Default none. */
+  readonly plugins?: readonly ('dicomweb' | 'python')[];
+  /** A file; needs the plugin `python`. */
+  readonly pythonScript?: string;
+  /** Name to password; turns authentication on. The first one is used by the methods here. */
+  readonly users?: Readonly<Record<string, string>>;
+  /** `DicomModalities`: symbolic name to [AE title, host, port]. */
+  readonly modalities?: Readonly<Record<string, unknown>>;
+  /** `OrthancPeers`: symbolic name to [url, user, password]. */
+  readonly peers?: Readonly<Record<string, unknown>>;
+  /** Default false: an instance that comes again is "AlreadyStored". */
+  readonly overwriteInstances?: boolean;
+  /** HTTPS with this certificate (PEM texts); `dicom` turns DICOM TLS on too, with certificates of clients checked against `ca`. */
+  readonly tls?: { readonly key: string; readonly cert: string; readonly ca: string; readonly dicom?: boolean };
+  /** Anything else of Orthanc's configuration; wins over what is set here. */
+  readonly extraConfig?: Readonly<Record<string, unknown>>;
+  /** Where images and index lie, for a storage that outlives this server. Default its own folder. */
+  readonly storageDir?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+export interface OrthancServer extends RunningServer {
+  /** Without a slash at the end. */
+  readonly url: string;
+  readonly httpPort: number;
+  readonly dicomPort: number;
+  readonly aet: string;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  /** Stores a DICOM file; gives Orthanc's answer. */
+  upload(bytes: Buffer): Promise<{ ID: string; ParentStudy: string; ParentSeries: string; Status: string }>;
+  /** Orthanc ids of all studies. */
+  studies(): Promise<string[]>;
+  /** SOP Instance UIDs of all instances. */
+  sopInstanceUids(): Promise<string[]>;
+  /** GET of a path, JSON answer; fails unless the status is 2xx. */
+  get(path: string): Promise<unknown>;
+  getBytes(path: string): Promise<Buffer>;
+  /** Any other request with a JSON (or raw) body, JSON answer; fails unless the status is 2xx. */
+  send(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+}
+
+const pluginFiles = {
+  dicomweb: '/usr/share/orthanc/plugins/libOrthancDicomWeb.so',
+  python: '/usr/share/orthanc/plugins/libOrthancPython.so',
+} as const;
+
+/** An Orthanc of its own, empty. */
+export async function startOrthanc(options: OrthancOptions = {}): Promise<OrthancServer> {
+  const scheme = options.tls ? 'https' : 'http';
+  const [username, password] = Object.entries(options.users ?? {})[0] ?? [];
+  const authorization: Record<string, string> =
+    username === undefined
+      ? {}
+      : { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
+  const ca = options.tls?.ca;
+  const server = await startServer({
+    name: 'orthanc',
+    portCount: 2,
+    endsGently: options.storageDir !== undefined,
+    prepare: async (folder, [httpPort, dicomPort]) => {
+      const file = join(folder, 'orthanc.json');
+      await writeFile(file, JSON.stringify(await configure(folder, httpPort!, dicomPort!, options), undefined, 2));
+      return { command: '/usr/sbin/Orthanc', args: [file], cwd: folder, env: { ...options.env } };
+    },
+    isReady: async ([httpPort]) => {
+      const answer = await httpRequest(`${scheme}://127.0.0.1:${httpPort}/system`, { headers: authorization, ca });
+      return answer.status === 200;
+    },
+  });
+  const [httpPort, dicomPort] = server.ports as [number, number];
+  const url = `${scheme}://127.0.0.1:${httpPort}`;
+
+  async function ask(method: string, path: string, body?: Buffer | string): Promise<Buffer> {
+    const answer = await httpRequest(`${url}${path}`, { method, headers: authorization, body, ca });
+    if (answer.status >= 200 && answer.status < 300) return answer.body;
+    throw new Error(`Orthanc answered ${answer.status} to ${method} ${path}: ${answer.body.toString().slice(0, 500)}`);
+  }
+  const json = (bytes: Buffer): unknown => (bytes.length === 0 ? undefined : JSON.parse(bytes.toString()));
+  const get = async (path: string): Promise<unknown> => json(await ask('GET', path));
+
+  return {
+    ...server,
+    url,
+    httpPort,
+    dicomPort,
+    aet: options.aet ?? 'ORTHANC',
+    username,
+    password,
+    get,
+    getBytes: (path) => ask('GET', path),
+    send: async (method, path, body) => {
+      const raw = Buffer.isBuffer(body) || typeof body === 'string' || body === undefined;
+      return json(await ask(method, path, raw ? body : JSON.stringify(body)));
+    },
+    upload: async (bytes) =>
+      json(await ask('POST', '/instances', bytes)) as Awaited<ReturnType<OrthancServer['upload']>>,
+    studies: async () => (await get('/studies')) as string[],
+    sopInstanceUids: async () => {
+      const all = (await get('/instances?expand')) as { MainDicomTags: { SOPInstanceUID: string } }[];
+      return all.map((one) => one.MainDicomTags.SOPInstanceUID).sort();
+    },
+  };
+}
+
+async function configure(
+  folder: string,
+  httpPort: number,
+  dicomPort: number,
+  options: OrthancOptions,
+): Promise<Record<string, unknown>> {
+  const storage = options.storageDir ?? join(folder, 'storage');
+  return {
+    Name: options.name ?? 'harness',
+    StorageDirectory: storage,
+    IndexDirectory: storage,
+    HttpPort: httpPort,
+    DicomPort: dicomPort,
+    DicomAet: options.aet ?? 'ORTHANC',
+    RemoteAccessAllowed: true,
+    AuthenticationEnabled: options.users !== undefined,
+    RegisteredUsers: options.users ?? {},
+    DicomAlwaysAllowStore: true,
+    DicomAlwaysAllowEcho: true,
+    DicomModalities: options.modalities ?? {},
+    OrthancPeers: options.peers ?? {},
+    StableAge: options.stableAgeSeconds ?? 1,
+    OverwriteInstances: options.overwriteInstances ?? false,
+    Plugins: (options.plugins ?? []).map((plugin) => pluginFiles[plugin]),
+    ...(options.pythonScript ? { PythonScript: options.pythonScript } : {}),
+    ...(options.tls ? await configureTls(folder, options.tls) : {}),
+    ...options.extraConfig,
+  };
+}
+
+async function configureTls(folder: string, tls: NonNullable<OrthancOptions['tls']>): Promise<Record<string, unknown>> {
+  const files = { both: 'server.pem', key: 'server-key.pem', cert: 'server-cert.pem', ca: 'ca.pem' };
+  await writeFile(join(folder, files.both), `${tls.key}\n${tls.cert}`);
+  await writeFile(join(folder, files.key), tls.key);
+  await writeFile(join(folder, files.cert), tls.cert);
+  await writeFile(join(folder, files.ca), tls.ca);
+  return {
+    SslEnabled: true,
+    SslCertificate: join(folder, files.both),
+    HttpsCACertificates: join(folder, files.ca),
+    ...(tls.dicom
+      ? {
+          DicomTlsEnabled: true,
+          DicomTlsCertificate: join(folder, files.cert),
+          DicomTlsPrivateKey: join(folder, files.key),
+          DicomTlsTrustedCertificates: join(folder, files.ca),
+        }
+      : {}),
+  };
+}

@@ -1,0 +1,81 @@
+import { Redis } from 'ioredis';
+import { startServer } from './start-server.ts';
+import type { RunningServer } from './start-server.ts';
+
+export interface RedisOptions {
+  /** Append-only persistence, so that a kill loses nothing acknowledged. Default true. */
+  readonly appendonly?: boolean;
+  /** `always` survives the loss of the machine, `everysec` a kill only. Default `always`. */
+  readonly appendfsync?: 'always' | 'everysec' | 'no';
+  readonly password?: string;
+  /** Default `noeviction`. */
+  readonly maxmemoryPolicy?: string;
+  /** Further arguments: `['--maxmemory', '10mb']`. */
+  readonly args?: readonly string[];
+  /** `valkey-server` where that is installed. Default `redis-server`. */
+  readonly program?: 'redis-server' | 'valkey-server';
+}
+
+export interface RedisServer extends RunningServer {
+  readonly host: string;
+  readonly port: number;
+  /** `redis://…`, with the password if there is one. */
+  readonly url: string;
+  /** Runs one command on a connection of its own. */
+  command(name: string, ...args: (string | number)[]): Promise<unknown>;
+}
+
+/** A Redis of its own, empty. */
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  const auth = options.password ? `:${encodeURIComponent(options.password)}@` : '';
+  const server = await startServer({
+    name: 'redis',
+    prepare: (folder, [port]) => ({
+      command: options.program ?? 'redis-server',
+      args: redisArguments(folder, port!, options),
+      cwd: folder,
+    }),
+    isReady: async ([port]) => (await redisCommand(`redis://${auth}127.0.0.1:${port}`, 'PING')) === 'PONG',
+  });
+  const port = server.ports[0]!;
+  const url = `redis://${auth}127.0.0.1:${port}`;
+  return { ...server, host: '127.0.0.1', port, url, command: (name, ...args) => redisCommand(url, name, ...args) };
+}
+
+export function redisArguments(folder: string, port: number, options: RedisOptions): string[] {
+  const settings = {
+    '--port': String(port),
+    '--bind': '127.0.0.1',
+    '--dir': folder,
+    '--save': '',
+    '--appendonly': options.appendonly === false ? 'no' : 'yes',
+    '--appendfsync': options.appendfsync ?? 'always',
+    '--maxmemory-policy': options.maxmemoryPolicy ?? 'noeviction',
+    ...(options.password ? { '--requirepass': options.password } : {}),
+  };
+  return [...Object.entries(settings).flat(), ...(options.args ?? [])];
+}
+
+/** One command on a connection that is closed again; fails at once where nobody answers. */
+export async function redisCommand(url: string, name: string, ...args: (string | number)[]): Promise<unknown> {
+  const client = new Redis(url, {
+    lazyConnect: true,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 2000,
+    enableReadyCheck: false,
+  });
+  let refusal: Error | undefined;
+  client.on('error', (error: Error) => {
+    refusal = error;
+  });
+  try {
+    await client.connect();
+    return await client.call(name, ...args);
+  } catch (error) {
+    // ioredis says "Connection is closed" where the server had said why before.
+    throw refusal ?? error;
+  } finally {
+    client.disconnect();
+  }
+}

@@ -1,0 +1,109 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { unwatch, watch } from './watchdog.ts';
+
+export interface Command {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+}
+
+/** One run of a program, in a process group of its own. */
+export interface ServerProcess {
+  readonly pid: number;
+  /** Standard output and error so far, the last 256 KiB. */
+  output(): string;
+  isRunning(): boolean;
+  /** Signals the whole group; after a deadly signal, waits for the end. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Asks it to end (SIGTERM), and after the time given kills it and all its children; 0 kills at once. */
+  end(graceMs: number): Promise<void>;
+}
+
+const keptOutputBytes = 256 * 1024;
+const survivable: ReadonlySet<NodeJS.Signals> = new Set(['SIGSTOP', 'SIGCONT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);
+
+export async function spawnServer(name: string, { command, args, env, cwd }: Command): Promise<ServerProcess> {
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: signals then reach the children too, and Ctrl-C at the runner does not.
+    detached: true,
+  });
+  const output = collectOutput(child);
+  try {
+    await once(child, 'spawn');
+  } catch (error) {
+    throw new Error(`${name}: ${command} does not start; is its package installed (scripts/system-parts test)?`, {
+      cause: error,
+    });
+  }
+  const pid = child.pid!;
+  watch('group', pid, name);
+  child.unref();
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+  });
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
+
+  async function kill(signal: NodeJS.Signals): Promise<void> {
+    signalGroup(pid, signal);
+    if (survivable.has(signal)) return;
+    // A stopped process takes no other signal than SIGKILL.
+    if (signal !== 'SIGKILL') signalGroup(pid, 'SIGCONT');
+    await exited;
+    forget();
+  }
+
+  async function end(graceMs: number): Promise<void> {
+    if (isRunning() && graceMs === 0) await kill('SIGKILL');
+    else if (isRunning()) {
+      signalProcess(pid, 'SIGTERM');
+      signalGroup(pid, 'SIGCONT');
+      const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), graceMs);
+      await exited;
+      clearTimeout(timer);
+    }
+    forget();
+  }
+
+  /** Children of a server that has gone must not outlive it. */
+  function forget(): void {
+    signalGroup(pid, 'SIGKILL');
+    unwatch('group', pid);
+  }
+
+  return { pid, output, isRunning, kill, end };
+}
+
+function collectOutput(child: ChildProcess): () => string {
+  let chunks: Buffer[] = [];
+  let held = 0;
+  for (const stream of [child.stdout!, child.stderr!]) {
+    (stream as unknown as { unref(): void }).unref();
+    stream.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      held += chunk.length;
+      if (held <= keptOutputBytes * 2) return;
+      const kept = Buffer.concat(chunks).subarray(-keptOutputBytes);
+      chunks = [kept];
+      held = kept.length;
+    });
+  }
+  return () => Buffer.concat(chunks).subarray(-keptOutputBytes).toString();
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  signalProcess(-pid, signal);
+}
+
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}

@@ -1,0 +1,140 @@
+import { connect } from 'node:net';
+import { leasePort } from './port.ts';
+import type { PortLease } from './port.ts';
+import { spawnServer } from './server-process.ts';
+import type { Command, ServerProcess } from './server-process.ts';
+import { tempFolder } from './temp-folder.ts';
+import { waitFor } from './wait-for.ts';
+
+/** What is the same for every real server that runs as a process. */
+export interface RunningServer extends AsyncDisposable {
+  /** All its ports on 127.0.0.1; they stay the same over restarts. */
+  readonly ports: readonly number[];
+  /** Its folder; gone after `stop()`. */
+  readonly folder: string;
+  pid(): number;
+  /** What it printed in this run, for failure messages. */
+  output(): string;
+  isRunning(): boolean;
+  /** Signals the server and its children. After a deadly signal it has ended when this resolves; `restart()` revives it. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Ends it if it runs (SIGTERM), starts it on the same ports and folder, and waits until it answers. */
+  restart(): Promise<void>;
+  /** Ends it and removes its folder. May be called again. */
+  stop(): Promise<void>;
+}
+
+export interface ServerDefinition {
+  readonly name: string;
+  /** How many ports it needs. Default 1. */
+  readonly portCount?: number;
+  /** Writes what it needs into its folder and says how it is started; called once. */
+  prepare(folder: string, ports: readonly number[]): Promise<Command> | Command;
+  /** Whether it answers; throwing is "not yet". Default: its first port takes a connection. */
+  isReady?(ports: readonly number[]): Promise<boolean>;
+  /** Default 30 000. */
+  readonly readyTimeoutMs?: number;
+  /** How long it may take to end by itself at `restart()` before it is killed. Default 15 000. */
+  readonly graceMs?: number;
+  /** Lets it end by itself at `stop()` too, because what it writes outlives its folder. Default false: it is killed. */
+  readonly endsGently?: boolean;
+  /** Runs at `stop()`, after the end of the process and before its folder goes. */
+  cleanUp?(): Promise<void>;
+}
+
+const portTaken = /address (already )?in use|could not bind|cannot listen|EADDRINUSE|bind\(?\)? failed|port .* in use/i;
+
+/** Starts a server and waits until it answers. A port that somebody took meanwhile is tried again with others. */
+export async function startServer(definition: ServerDefinition): Promise<RunningServer> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startOnce(definition);
+    } catch (error) {
+      if (attempt >= 4 || !portTaken.test((error as Error).message)) throw error;
+    }
+  }
+}
+
+async function startOnce(definition: ServerDefinition): Promise<RunningServer> {
+  const folder = await tempFolder(definition.name);
+  const graceMs = definition.graceMs ?? 15_000;
+  const leases: PortLease[] = [];
+  let running: ServerProcess | undefined;
+
+  async function clear(): Promise<void> {
+    await running?.end(definition.endsGently ? graceMs : 0);
+    await definition.cleanUp?.();
+    await folder.remove();
+    for (const lease of leases) lease.release();
+  }
+
+  try {
+    for (let count = definition.portCount ?? 1; count > 0; count -= 1) leases.push(await leasePort());
+    const ports = leases.map((lease) => lease.port);
+    const command = await definition.prepare(folder.path, ports);
+    let isStopped = false;
+    const start = async (): Promise<void> => {
+      running = await spawnServer(definition.name, command);
+      await waitUntilReady(definition, running, ports);
+    };
+    await start();
+    return {
+      ports,
+      folder: folder.path,
+      pid: () => running!.pid,
+      output: () => running!.output(),
+      isRunning: () => running!.isRunning(),
+      kill: (signal) => running!.kill(signal),
+      restart: async () => {
+        if (isStopped) throw new Error(`${definition.name} was stopped and its folder removed; start another`);
+        await running!.end(graceMs);
+        await start();
+      },
+      stop: async () => {
+        isStopped = true;
+        await clear();
+      },
+      [Symbol.asyncDispose]: async () => {
+        isStopped = true;
+        await clear();
+      },
+    };
+  } catch (error) {
+    await clear();
+    throw error;
+  }
+}
+
+async function waitUntilReady(
+  definition: ServerDefinition,
+  running: ServerProcess,
+  ports: readonly number[],
+): Promise<void> {
+  const isReady = definition.isReady ?? ((all) => canConnect(all[0]!));
+  const outcome = await waitFor(
+    async () => {
+      if (!running.isRunning()) return 'ended';
+      return (await isReady(ports)) && running.isRunning() ? 'ready' : false;
+    },
+    {
+      timeoutMs: definition.readyTimeoutMs ?? 30_000,
+      message: () => `${definition.name} to answer; it printed:\n${running.output()}`,
+    },
+  );
+  if (outcome === 'ended') throw new Error(`${definition.name} ended at its start; it printed:\n${running.output()}`);
+}
+
+/** Whether something listens there. */
+export function canConnect(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      socket.destroy();
+      resolve(false);
+    });
+  });
+}

@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+
+/**
+ * What this process started and made, and a watchdog that ends and removes it should this process die without doing so
+ * (a test runner that is killed runs no hooks). The watchdog is one small awk that reads from a pipe: when we are gone, for
+ * whatever reason, the pipe ends and it clears up.
+ */
+type Kind = 'group' | 'folder' | 'mount';
+
+interface Registry {
+  readonly entries: Map<string, { kind: Kind; name: string }>;
+  watchdog: ChildProcess | undefined;
+}
+
+const script = `
+  { rest = substr($0, index($0, " ") + 1); kind = substr($1, 2); key = kind " " rest }
+  $1 ~ /^[+]/ { kinds[key] = kind; names[key] = rest }
+  $1 ~ /^-/ { delete kinds[key]; delete names[key] }
+  END {
+    for (key in kinds) if (kinds[key] == "group") system("kill -KILL -- -" names[key] " 2>/dev/null")
+    for (key in kinds) if (kinds[key] == "mount") system("umount -l -- \\"" names[key] "\\" 2>/dev/null")
+    for (key in kinds) if (kinds[key] == "folder") system("rm -rf -- \\"" names[key] "\\"")
+  }`;
+
+// Vitest may load this module twice (as a setup file and through the package); there must be one registry all the same.
+const place = Symbol.for('dicom-dispatch harness registry');
+
+function registry(): Registry {
+  const holder = globalThis as { [place]?: Registry };
+  holder[place] ??= { entries: new Map(), watchdog: undefined };
+  return holder[place];
+}
+
+function tell(line: string): void {
+  const held = registry();
+  if (!held.watchdog) {
+    const watchdog = spawn('awk', [script], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    watchdog.unref();
+    // The pipe itself must not keep the tests from ending either.
+    (watchdog.stdin as unknown as { unref(): void }).unref();
+    watchdog.stdin.on('error', () => undefined);
+    held.watchdog = watchdog;
+  }
+  held.watchdog.stdin?.write(`${line}\n`);
+}
+
+/** Registers a process group (its id), a folder or a mount point to be cleared up. */
+export function watch(kind: Kind, id: string | number, name = String(id)): void {
+  registry().entries.set(`${kind} ${id}`, { kind, name });
+  tell(`+${kind} ${id}`);
+}
+
+/** Takes it off the list: it has been cleared up. */
+export function unwatch(kind: Kind, id: string | number): void {
+  if (registry().entries.delete(`${kind} ${id}`)) tell(`-${kind} ${id}`);
+}
+
+/** What was started or made and has not been stopped or removed, in words. */
+export function whatIsLeft(): string[] {
+  return [...registry().entries].map(([key, { name }]) => `${key} (${name})`);
+}
+
+export function watchdogPid(): number | undefined {
+  return registry().watchdog?.pid;
+}
