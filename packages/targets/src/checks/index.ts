@@ -1,0 +1,2 @@
+export { runChecks, type CheckStep } from './run-checks.ts';
+export { networkSteps, type NetworkPeer } from './network-steps.ts';

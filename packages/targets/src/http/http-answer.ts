@@ -1,0 +1,109 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import type { Dispatcher } from 'undici';
+import { throwIfCancelled } from '../flow/index.ts';
+import { networkError } from './network-error.ts';
+import type { Patience } from './patience.ts';
+import { retryAfterMs } from './retry-after.ts';
+
+/** An answer whose body has not been read yet. Read it with one of its methods, or discard it. */
+export class HttpAnswer {
+  readonly status: number;
+  readonly #data: Dispatcher.ResponseData;
+  readonly #host: string;
+  readonly #patience: Patience;
+  readonly #signals: { readonly run: AbortSignal; readonly silent: AbortSignal };
+
+  constructor(
+    data: Dispatcher.ResponseData,
+    host: string,
+    patience: Patience,
+    signals: { readonly run: AbortSignal; readonly silent: AbortSignal },
+  ) {
+    this.status = data.statusCode;
+    this.#data = data;
+    this.#host = host;
+    this.#patience = patience;
+    this.#signals = signals;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#data.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  }
+
+  /** All values of a header that may come several times. */
+  headers(name: string): readonly string[] {
+    const value = this.#data.headers[name];
+    return value === undefined ? [] : Array.isArray(value) ? value : [value];
+  }
+
+  /** Media type in lower case, without its parameters; empty when there is none. */
+  get mediaType(): string {
+    return (this.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  }
+
+  /** What the target asked us to wait. */
+  get retryAfterMs(): number | undefined {
+    return retryAfterMs(this.header('retry-after'));
+  }
+
+  /**
+   * The body as it comes; the other side's silence counts only while a chunk is waited for.
+   *
+   * @throws {DispatchError} while it is read: lost, silent
+   */
+  async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    const { body } = this.#data;
+    try {
+      this.#patience.start();
+      for await (const chunk of body as AsyncIterable<Uint8Array>) {
+        this.#patience.pause();
+        yield chunk;
+        this.#patience.start();
+      }
+    } catch (thrown) {
+      throwIfCancelled(this.#signals.run);
+      this.#signals.silent.throwIfAborted();
+      throw networkError(thrown, this.#host);
+    } finally {
+      this.#patience.pause();
+      // Not read to its end: the socket cannot be used again.
+      body.on('error', () => {}).destroy();
+    }
+  }
+
+  /** @throws {DispatchError} `target-error` when the answer is longer than allowed */
+  async bytes(maxBytes: number): Promise<Buffer> {
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of this.chunks()) {
+      length += chunk.byteLength;
+      if (length > maxBytes) {
+        throw new DispatchError('target-error', `an answer of ${this.#host} is longer than ${maxBytes} bytes`);
+      }
+      parts.push(chunk);
+    }
+    return Buffer.concat(parts, length);
+  }
+
+  async text(maxBytes: number): Promise<string> {
+    return (await this.bytes(maxBytes)).toString('utf8');
+  }
+
+  /** @throws {DispatchError} `target-error` when the body is no JSON */
+  async json(maxBytes: number): Promise<unknown> {
+    const text = await this.text(maxBytes);
+    try {
+      return JSON.parse(text);
+    } catch {
+      // The error of JSON.parse quotes the text, which may name a patient.
+      throw new DispatchError('target-error', `an answer of ${this.#host} is not JSON`);
+    }
+  }
+
+  /** Reads a short body away so that the socket can be used again; a long one costs the socket. */
+  async discard(): Promise<void> {
+    this.#data.body.on('error', () => {});
+    await this.#data.body.dump({ limit: 128 * 1024 }).catch(() => {});
+  }
+}

@@ -1,0 +1,144 @@
+import { Readable } from 'node:stream';
+import { DispatchError } from '@dicom-dispatch/core';
+import { Agent, type Dispatcher } from 'undici';
+import { cancelledError, throwIfCancelled } from '../flow/index.ts';
+import { authorizerOf, type Authorizer } from './authorizer.ts';
+import { HttpAnswer } from './http-answer.ts';
+import type { HttpOptions } from './http-options.ts';
+import { networkError } from './network-error.ts';
+import { Patience } from './patience.ts';
+import { inPieces } from './pieces.ts';
+import { tlsOptions } from './tls-files.ts';
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Appended to the configured URL, or an address of its own with http:// or https://. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Makes the body. Called again when the request is repeated: after a token was renewed or a connection was lost. */
+  readonly body?: () => string | AsyncIterable<Uint8Array>;
+  /** Length of the body, for Content-Length. Without it a streamed body goes in chunks. */
+  readonly bodyBytes?: number | undefined;
+  /** Repeat once when the connection is lost before an answer. Default: for GET. */
+  readonly repeat?: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface HttpConnectionOptions {
+  /** Most sockets at once. */
+  readonly connections: number;
+}
+
+/**
+ * HTTP/1.1 towards one target for the time of one run: keep-alive sockets, credentials, TLS, time-outs. HTTP/1.1 since
+ * proxies lose requests of long HTTP/2 connections.
+ */
+export class HttpConnection {
+  readonly #options: HttpOptions;
+  readonly #agent: Agent;
+  readonly #authorizer: Authorizer;
+
+  private constructor(options: HttpOptions, agent: Agent) {
+    this.#options = options;
+    this.#agent = agent;
+    this.#authorizer = authorizerOf(options.auth, agent);
+  }
+
+  /** Reads the certificates; the first request connects. */
+  static async open(options: HttpOptions, { connections }: HttpConnectionOptions): Promise<HttpConnection> {
+    const tls = await tlsOptions(options.tls);
+    const agent = new Agent({
+      connections,
+      pipelining: 1,
+      allowH2: false,
+      connect: { timeout: options.connectTimeout, ...tls },
+      // Our own Patience watches over silence: undici's limit would end a slow upload as well.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      // Orthanc says `timeout=1`; the default threshold of a second would never reuse its sockets.
+      keepAliveTimeoutThreshold: 100,
+    });
+    return new HttpConnection(options, agent);
+  }
+
+  /** Host and port, for messages. */
+  get host(): string {
+    return new URL(this.#options.url).host;
+  }
+
+  /**
+   * Sends one request. Any status is an answer; the caller looks at it, and has to read or discard its body.
+   *
+   * @throws {DispatchError} when there is no answer: unreachable, TLS, lost, silent, cancelled; or what the body threw
+   */
+  async request(request: HttpRequest): Promise<HttpAnswer> {
+    const first = await this.#authorizer.header(request.signal);
+    const answer = await this.#withRepeat(request, first);
+    if ((answer.status !== 401 && answer.status !== 403) || first === undefined) return answer;
+    if (!(await this.#authorizer.renew(first, request.signal))) return answer;
+    await answer.discard();
+    return this.#withRepeat(request, await this.#authorizer.header(request.signal));
+  }
+
+  /** Ends all sockets. */
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #withRepeat(request: HttpRequest, authorization: string | undefined): Promise<HttpAnswer> {
+    try {
+      return await this.#send(request, authorization);
+    } catch (thrown) {
+      const mayRepeat = request.repeat ?? request.method === 'GET';
+      const lost = thrown instanceof DispatchError && thrown.code === 'target-connection-lost';
+      if (!mayRepeat || !lost || request.signal.aborted) throw thrown;
+      // A kept socket may have been closed under us.
+      return this.#send(request, authorization);
+    }
+  }
+
+  async #send(request: HttpRequest, authorization: string | undefined): Promise<HttpAnswer> {
+    throwIfCancelled(request.signal);
+    const { url, answerTimeout } = this.#options;
+    const address = new URL(/^https?:\/\//.test(request.path) ? request.path : `${url}${request.path}`);
+    const silent = new AbortController();
+    const patience = new Patience(answerTimeout, () =>
+      silent.abort(new DispatchError('target-timeout', `${address.host} was silent for ${answerTimeout} ms`)),
+    );
+    const body = request.body?.();
+    const pieces = typeof body === 'string' || !body ? undefined : inPieces(body, patience);
+    const headers: Record<string, string> = { ...this.#headers(authorization), ...request.headers };
+    if (pieces && request.bodyBytes !== undefined) headers['content-length'] = String(request.bodyBytes);
+    const options: Dispatcher.RequestOptions = {
+      origin: address.origin,
+      path: `${address.pathname}${address.search}`,
+      method: request.method,
+      headers,
+      body: pieces
+        ? Readable.from(pieces.body, { objectMode: true, highWaterMark: 1 })
+        : ((body as string | undefined) ?? null),
+      signal: AbortSignal.any([request.signal, silent.signal]),
+    };
+    try {
+      patience.start();
+      const data = await this.#agent.request(options);
+      patience.pause();
+      return new HttpAnswer(data, address.host, patience, { run: request.signal, silent: silent.signal });
+    } catch (thrown) {
+      patience.pause();
+      if (request.signal.aborted) throw cancelledError(request.signal);
+      if (pieces?.failure !== undefined) throw pieces.failure;
+      silent.signal.throwIfAborted();
+      throw networkError(thrown, address.host);
+    }
+  }
+
+  #headers(authorization: string | undefined): Record<string, string> {
+    const headers: Record<string, string> = { 'accept-encoding': 'identity' };
+    for (const [name, value] of Object.entries(this.#options.headers)) {
+      headers[name.toLowerCase()] = typeof value === 'string' ? value : value.reveal();
+    }
+    if (authorization !== undefined) headers['authorization'] = authorization;
+    return headers;
+  }
+}

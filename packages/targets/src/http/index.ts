@@ -1,0 +1,7 @@
+export { HttpAnswer } from './http-answer.ts';
+export { HttpConnection, type HttpRequest } from './http-connection.ts';
+export { httpAuth, httpOptions, httpTls, httpUrl, simpleAuth, type HttpOptions, type HttpTls } from './http-options.ts';
+export { networkError } from './network-error.ts';
+export { retryAfterMs } from './retry-after.ts';
+export { statusError } from './status-error.ts';
+export { tlsOptions } from './tls-files.ts';

@@ -1,0 +1,70 @@
+import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
+
+const unreachable = new Map([
+  ['ENOTFOUND', 'its name does not resolve'],
+  ['EAI_AGAIN', 'its name does not resolve now'],
+  ['ECONNREFUSED', 'nothing listens on its port'],
+  ['EHOSTUNREACH', 'there is no route to it'],
+  ['ENETUNREACH', 'there is no route to its network'],
+  ['EHOSTDOWN', 'it is down'],
+  ['EADDRNOTAVAIL', 'its address cannot be used from here'],
+  ['ETIMEDOUT', 'it does not answer'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'it does not answer'],
+]);
+
+const lost = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']);
+
+const certificate = new Map([
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name'],
+  ['CERT_HAS_EXPIRED', 'its certificate has expired'],
+  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is self-signed and not among the trusted ones'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'its authority is not among the trusted ones'],
+  ['UNABLE_TO_GET_ISSUER_CERT', 'its authority is not among the trusted ones'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its authority is not among the trusted ones'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its authority is not among the trusted ones'],
+  ['CERT_REVOKED', 'its certificate was revoked'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS on this port'],
+  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'it does not speak TLS on this port'],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'it asks for a client certificate'],
+  ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'no common TLS version, cipher or client certificate'],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'it does not trust our client certificate'],
+  ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'it does not accept our client certificate'],
+  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED', 'our client certificate has expired'],
+  ['ERR_SSL_KEY_VALUES_MISMATCH', 'our client certificate and its key do not belong together'],
+]);
+
+/**
+ * What went wrong between us and a TCP or TLS peer, as a DispatchError. Knows the errors of node:net, node:tls, node:dns
+ * and undici; an unknown one counts as a lost connection.
+ *
+ * @param host who was talked to, for the message
+ */
+export function networkError(thrown: unknown, host: string): DispatchError {
+  if (thrown instanceof DispatchError) return thrown;
+  const code = codeOf(thrown);
+  const reason = unreachable.get(code);
+  if (reason) return of('target-unreachable', `${host} cannot be reached: ${reason} (${code})`, thrown);
+  const tls = certificate.get(code);
+  if (tls) return of('target-tls', `TLS with ${host} failed: ${tls} (${code})`, thrown);
+  if (/^(ERR_SSL|ERR_TLS|ERR_OSSL|CERT_|UNABLE_TO|EPROTO)/.test(code)) {
+    return of('target-tls', `TLS with ${host} failed (${code})`, thrown);
+  }
+  if (code.startsWith('HPE_')) return of('target-misconfigured', `${host} does not answer in HTTP (${code})`, thrown);
+  if (lost.has(code)) return of('target-connection-lost', `the connection to ${host} was lost (${code})`, thrown);
+  return of('target-connection-lost', `the connection to ${host} failed (${code})`, thrown);
+}
+
+function of(code: ErrorCode, message: string, cause: unknown): DispatchError {
+  return new DispatchError(code, message, { cause });
+}
+
+/** The first code in an error, its inner errors (several addresses tried) and its causes. */
+function codeOf(thrown: unknown, depth = 0): string {
+  if (!(thrown instanceof Error) || depth > 5) return 'unknown';
+  if (thrown instanceof AggregateError && thrown.errors.length > 0) return codeOf(thrown.errors[0], depth + 1);
+  // undici wraps what happened to the socket; the inner code says more.
+  const inner = thrown.cause instanceof Error ? codeOf(thrown.cause, depth + 1) : 'unknown';
+  if (inner !== 'unknown') return inner;
+  return 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : thrown.name;
+}

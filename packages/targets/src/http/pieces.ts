@@ -1,0 +1,39 @@
+import type { Patience } from './patience.ts';
+
+/** A slow link takes one piece at a time, so that a large chunk does not look like silence. */
+const pieceBytes = 256 * 1024;
+
+export interface Pieces {
+  readonly body: AsyncIterable<Uint8Array>;
+  /** What the body threw, if it did: HTTP clients replace it by an error of their own. */
+  readonly failure: unknown;
+}
+
+/** Cuts a body into pieces and lets the patience with the other side rest while the body is being waited for. */
+export function inPieces(body: AsyncIterable<Uint8Array>, patience: Patience): Pieces {
+  let failure: unknown;
+
+  async function* pieces(): AsyncGenerator<Uint8Array, void, undefined> {
+    patience.pause();
+    try {
+      for await (const chunk of body) {
+        for (let offset = 0; offset < chunk.byteLength; offset += pieceBytes) {
+          patience.start();
+          yield chunk.subarray(offset, offset + pieceBytes);
+        }
+        patience.pause();
+      }
+    } catch (thrown) {
+      failure = thrown ?? new Error('the body failed');
+      throw thrown;
+    }
+    patience.start();
+  }
+
+  return {
+    body: pieces(),
+    get failure() {
+      return failure;
+    },
+  };
+}

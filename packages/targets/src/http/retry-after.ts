@@ -1,0 +1,10 @@
+const longestMs = 24 * 3_600_000;
+
+/** The wait that a `Retry-After` header asks for (RFC 9110 section 10.2.3), at most a day; undefined without one. */
+export function retryAfterMs(header: string | readonly string[] | undefined, nowMs = Date.now()): number | undefined {
+  const text = typeof header === 'string' ? header.trim() : undefined;
+  if (!text) return undefined;
+  if (/^\d{1,9}$/.test(text)) return Math.min(Number(text) * 1000, longestMs);
+  const dateMs = Date.parse(text);
+  return Number.isNaN(dateMs) ? undefined : Math.min(Math.max(dateMs - nowMs, 0), longestMs);
+}
