@@ -12,10 +12,11 @@ const rooms: Record<string, readonly string[]> = {
   'packages/cache': ['core'],
   'packages/runtime': ['core'],
   'packages/targets': ['core', 'dicom-dimse', 'orthanc', 'cache'],
-  'packages/operations': ['core', 'orthanc', 'cache', 'runtime', 'targets'],
-  'services/router': ['core', 'orthanc', 'cache', 'runtime', 'targets', 'operations'],
-  'services/dispatcher': ['core', 'orthanc', 'cache', 'runtime', 'targets'],
-  'services/console': ['core', 'orthanc', 'cache', 'runtime', 'targets', 'operations'],
+  'packages/sources': ['core', 'orthanc'],
+  'packages/operations': ['core', 'orthanc', 'sources', 'cache', 'runtime', 'targets'],
+  'services/router': ['core', 'orthanc', 'cache', 'runtime', 'sources', 'targets', 'operations'],
+  'services/dispatcher': ['core', 'orthanc', 'cache', 'runtime', 'sources', 'targets', 'operations'],
+  'services/console': ['core', 'orthanc', 'cache', 'runtime', 'sources', 'targets', 'operations'],
 };
 
 const all = [
@@ -95,8 +96,8 @@ export default defineConfig({
       },
     })),
     {
-      // Tests may start real servers from test/harness, and make studies with samples.
-      files: ['**/*.test.ts'],
+      // Tests, and the suite they share, may start real servers from test/harness and make studies with samples.
+      files: ['**/*.test.ts', 'packages/targets/src/contract-suite/**'],
       rules: { 'no-restricted-imports': ['error', { patterns: ['@dicom-dispatch/*/src/**'] }] },
     },
   ],

@@ -1,0 +1,115 @@
+import { makeStudy, type SampleInstance, type StudyOptions } from '@dicom-dispatch/samples';
+import type { ManifestInstance, StudyTags } from '../contract/index.ts';
+import { part10Facts, type Part10Facts } from './part10-facts.ts';
+
+/** An instance at the source of a test. */
+export interface FixtureInstance {
+  readonly manifest: ManifestInstance;
+  /** The bytes, from the beginning at each call. */
+  read(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  facts(): Promise<Part10Facts>;
+}
+
+export interface FixtureStudy {
+  readonly tags: StudyTags;
+  readonly instances: readonly FixtureInstance[];
+}
+
+export interface FixtureOptions extends StudyOptions {
+  /** Default 16 KiB. */
+  readonly chunkBytes?: number;
+  /** Replace what templates see; the files stay as they are. */
+  readonly studyTags?: Readonly<Record<string, string>>;
+  readonly seriesTags?: Readonly<Record<string, string>>;
+}
+
+/** A small synthetic study. Two series of three instances if nothing else is said. */
+export function fixtureStudy(options: FixtureOptions = {}): FixtureStudy {
+  const { chunkBytes = 16_384, studyTags, seriesTags, ...study } = options;
+  const sample = makeStudy({ series: 2, instancesPerSeries: 3, rows: 96, columns: 96, ...study });
+  const instances = [...sample];
+  const series = new Map<string, Readonly<Record<string, string>>>();
+  for (const { seriesInstanceUid, seriesNumber, modality } of instances) {
+    const tags = { SeriesInstanceUID: seriesInstanceUid, SeriesNumber: `${seriesNumber}`, Modality: modality };
+    series.set(seriesInstanceUid, { ...tags, ...seriesTags });
+  }
+  return {
+    tags: {
+      studyInstanceUid: sample.studyInstanceUid,
+      study: {
+        StudyInstanceUID: sample.studyInstanceUid,
+        PatientID: sample.patientId,
+        PatientName: 'Probe^Paula',
+        AccessionNumber: sample.accessionNumber,
+        StudyDate: '20240615',
+        StudyDescription: sample.description,
+        ...studyTags,
+      },
+      series,
+    },
+    instances: instances.map((instance) => {
+      let facts: Promise<Part10Facts> | undefined;
+      return {
+        manifest: manifestOf(instance, instance.bytes.length),
+        read: () => chunksOf(instance.bytes, chunkBytes),
+        facts: () => (facts ??= part10Facts([instance.bytes])),
+      };
+    }),
+  };
+}
+
+function manifestOf(instance: SampleInstance, sizeBytes: number): ManifestInstance {
+  return {
+    sopInstanceUid: instance.sopInstanceUid,
+    seriesInstanceUid: instance.seriesInstanceUid,
+    studyInstanceUid: instance.studyInstanceUid,
+    sopClassUid: instance.sopClassUid,
+    transferSyntaxUid: instance.transferSyntaxUid,
+    instanceNumber: instance.instanceNumber,
+    sizeBytes,
+    sourceId: instance.sopInstanceUid,
+    version: '1',
+  };
+}
+
+function* chunksOf(bytes: Buffer, chunkBytes: number): Iterable<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
+}
+
+/** A study of one instance of about so many bytes, made while it is read and never held as a whole. */
+export function largeStudy(sizeBytes: number): FixtureStudy {
+  const small = fixtureStudy({
+    seed: 'large',
+    modality: 'OT',
+    series: 1,
+    instancesPerSeries: 1,
+    rows: 16,
+    columns: 16,
+  });
+  const [instance] = [...makeStudy({ seed: 'large', modality: 'OT', instancesPerSeries: 1, rows: 16, columns: 16 })];
+  const manifest = small.instances[0]?.manifest;
+  if (!instance || !manifest) throw new Error('the sample study has no instance');
+  // Pixel Data is the last element: (7FE0,0010) OW, two reserved bytes, then its length in four.
+  const pixelData = instance.bytes.lastIndexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]));
+  const header = Buffer.from(instance.bytes.subarray(0, pixelData + 12));
+  const pixelBytes = (sizeBytes - header.length) & ~1;
+  header.writeUInt32LE(pixelBytes, pixelData + 8);
+  const total = header.length + pixelBytes;
+  let facts: Promise<Part10Facts> | undefined;
+  const read = (): Iterable<Uint8Array> => largeChunks(header, pixelBytes);
+  return {
+    tags: small.tags,
+    instances: [{ manifest: { ...manifest, sizeBytes: total }, read, facts: () => (facts ??= part10Facts(read())) }],
+  };
+}
+
+function* largeChunks(header: Buffer, pixelBytes: number): Iterable<Uint8Array> {
+  yield header;
+  const size = 256 * 1024;
+  for (let at = 0; at < pixelBytes; at += size) {
+    // A new buffer each time, as from a socket; numbered, so that no two chunks can be exchanged unseen.
+    const chunk = Buffer.alloc(Math.min(size, pixelBytes - at), 0x5a);
+    if (chunk.length >= 8) chunk.writeDoubleLE(at, 0);
+    yield chunk;
+  }
+}

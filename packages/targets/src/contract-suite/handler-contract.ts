@@ -1,0 +1,354 @@
+import {
+  DispatchError,
+  errorCodes,
+  Secret,
+  type Disposition,
+  type ErrorCode,
+  type Stage,
+  type TargetConfig,
+} from '@dicom-dispatch/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TargetHandler } from '../contract/index.ts';
+import { fixtureStudy, largeStudy, type FixtureStudy } from './fixture-study.ts';
+import { hostileTags } from './hostile-tags.ts';
+import type { Part10Facts } from './part10-facts.ts';
+import { runChecks } from './run-checks.ts';
+import { TestDelivery, type Attempt } from './run-fixture.ts';
+
+/** A real server that runs, and how to look into it. */
+export interface StartedTarget {
+  /** What the operator would write, secrets as `Secret`; the handler's schema reads it. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Everything that lies there as an instance, whole or not. */
+  received(): Promise<readonly Part10Facts[]>;
+  /** Paths, keys or names of everything there, with whatever a handler might have left behind. */
+  names?(): Promise<readonly string[]>;
+  /** Temporary files, unfinished uploads and the like. */
+  litter?(): Promise<readonly string[]>;
+  /** Changes when anything there changes: times of change, versions, counters. */
+  fingerprint?(): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+export interface NotApplicable {
+  /** Why this target cannot show it. */
+  readonly notApplicable: string;
+}
+
+/** A fault in force. */
+export interface ArrangedFault {
+  /** Takes the place of options of the same name. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Called once, when half of the second instance was read; without it the fault is there from the beginning. */
+  strike?(): void | Promise<void>;
+  undo?(): void | Promise<void>;
+}
+
+export interface ExpectedFault {
+  arrange(target: StartedTarget): ArrangedFault | Promise<ArrangedFault>;
+  readonly code: ErrorCode;
+  readonly stage: Stage;
+  /** Default: the code's. */
+  readonly disposition?: Disposition;
+}
+
+/** A way to make one check fail, and no earlier one. */
+export type CheckFault = Pick<ExpectedFault, 'arrange'>;
+
+export interface HandlerContract<Config extends TargetConfig> {
+  readonly name: string;
+  readonly handler: TargetHandler<Config>;
+  start(): Promise<StartedTarget>;
+  /** Whether the target keeps files as they are, or only data sets (DIMSE writes its own file meta information). */
+  readonly keeps?: 'file' | 'dataset';
+  readonly faults: {
+    readonly 'wrong credentials': ExpectedFault | NotApplicable;
+    readonly 'wrong host key': ExpectedFault | NotApplicable;
+    readonly full: ExpectedFault | NotApplicable;
+    readonly unreachable: ExpectedFault | NotApplicable;
+    readonly hangs: ExpectedFault | NotApplicable;
+    /** The connection, or whatever stands for it, breaks in the middle. */
+    readonly cut: ExpectedFault | NotApplicable;
+  };
+  /** Each check that a healthy target passes, by name, and how it fails. */
+  readonly checks: Readonly<Record<string, CheckFault | NotApplicable>>;
+  /** Options under which tags stand in names, or why none do. */
+  readonly hostile: { readonly config: Readonly<Record<string, unknown>> } | NotApplicable;
+  /** Size of the large instance; default 1 GB. */
+  readonly largeBytes?: number;
+  /** How much the memory of the process may grow for it; default 300 MB. */
+  readonly largeGrowthBytes?: number;
+}
+
+/** What every handler has to show, with a real server behind it. To be called in the handler's test file. */
+export function handlerContract<Config extends TargetConfig>(contract: HandlerContract<Config>): void {
+  const { handler, keeps = 'file' } = contract;
+  describe(`${contract.name} keeps the contract`, () => {
+    let target: StartedTarget;
+    beforeAll(async () => {
+      target = await contract.start();
+    });
+    afterAll(async () => {
+      await target?.stop();
+    });
+
+    const parse = (more: Readonly<Record<string, unknown>> = {}): Config =>
+      handler.schema.parse({ ...target.config, ...more });
+
+    async function expectArrived(study: FixtureStudy): Promise<void> {
+      const there = Map.groupBy(await target.received(), ({ sopInstanceUid }) => sopInstanceUid);
+      for (const instance of study.instances) {
+        const expected = await instance.facts();
+        const found = there.get(expected.sopInstanceUid) ?? [];
+        expect(found.length, `copies of ${expected.sopInstanceUid}`).toBe(1);
+        if (keeps === 'file') expect(found[0]?.fileSha256).toBe(expected.fileSha256);
+        else expect(found[0]?.datasetSha256).toBe(expected.datasetSha256);
+      }
+    }
+
+    async function expectNoLitter(): Promise<void> {
+      expect((await target.litter?.()) ?? []).toEqual([]);
+    }
+
+    it('all instances arrive identical, each confirmed once, and the stages go forward', async () => {
+      const study = fixtureStudy({ seed: `${contract.name} all`, instancesPerSeries: 5 });
+      const delivery = new TestDelivery(handler, study);
+      const attempt = await delivery.attempt(parse());
+      expectNoError(attempt);
+      expect([...attempt.reported.values()].map(({ kind }) => kind)).toEqual(study.instances.map(() => 'delivered'));
+      expect(attempt.stages.slice(0, 2)).toEqual(['connect', 'transfer']);
+      expect(attempt.sentBytes).toBeGreaterThanOrEqual(sum(study.instances.map(({ manifest }) => manifest.sizeBytes)));
+      expect(delivery.openNow).toBe(0);
+      await expectArrived(study);
+      await expectNoLitter();
+    });
+
+    it('a retry after the source broke in the middle sends only the rest and leaves no half files', async () => {
+      const study = fixtureStudy({ seed: `${contract.name} retry`, instancesPerSeries: 4 });
+      const delivery = new TestDelivery(handler, study);
+      const first = await delivery.attempt(parse(), {
+        async onChunk({ openIndex, readBytes }) {
+          if (openIndex !== 5 || readBytes === 0) return;
+
+          throw new DispatchError('source-error', 'the source closed the connection');
+        },
+      });
+      expect(first.error).toMatchObject({ code: 'source-error', fault: 'source' });
+      const whole = new Map(await Promise.all(study.instances.map(async (one) => factsOf(one, keeps))));
+      for (const found of await target.received()) {
+        const expected = whole.get(found.sopInstanceUid);
+        if (expected) expect(keeps === 'file' ? found.fileSha256 : found.datasetSha256).toBe(expected);
+      }
+      const missing = delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid);
+      expect(missing.length).toBeGreaterThan(0);
+      const second = await delivery.attempt(parse());
+      expectNoError(second);
+      expect([...second.opened].sort()).toEqual([...missing].sort());
+      await expectArrived(study);
+      await expectNoLitter();
+    });
+
+    it('a second delivery of the same content changes nothing', async () => {
+      const study = fixtureStudy({ seed: `${contract.name} twice` });
+      expectNoError(await new TestDelivery(handler, study, 'first').attempt(parse()));
+      const [before, names] = [await target.fingerprint?.(), await target.names?.()];
+      const again = new TestDelivery(handler, study, 'second');
+      expectNoError(await again.attempt(parse()));
+      expect(again.pending).toEqual([]);
+      expect(await target.fingerprint?.()).toEqual(before);
+      expect([...((await target.names?.()) ?? [])].sort()).toEqual([...(names ?? [])].sort());
+      await expectArrived(study);
+    });
+
+    it('quarantines an instance that the source has no more, and goes on', async () => {
+      const study = fixtureStudy({ seed: `${contract.name} gone` });
+      const gone = study.instances[2]?.manifest.sopInstanceUid;
+      const delivery = new TestDelivery(handler, {
+        ...study,
+        instances: study.instances.filter((_, index) => index !== 2),
+      });
+      const attempt = await delivery.attempt(parse(), {
+        run: { pending: study.instances.map(({ manifest }) => manifest) },
+      });
+      expectNoError(attempt);
+      expect(attempt.reported.get(gone ?? '')).toMatchObject({
+        kind: 'quarantined',
+        error: { code: 'source-instance-gone' },
+      });
+      expect(attempt.reported.size).toBe(study.instances.length);
+    });
+
+    it('a cancelled delivery settles while the source hangs, and leaves nothing half behind', async () => {
+      const study = fixtureStudy({ seed: `${contract.name} cancel` });
+      const delivery = new TestDelivery(handler, study);
+      const stop = new AbortController();
+      const attempt = await delivery.attempt(parse(), {
+        signal: stop.signal,
+        onChunk({ openIndex, readBytes }) {
+          if (openIndex !== 1 || readBytes === 0) return;
+          queueMicrotask(() => stop.abort());
+          return new Promise(() => {});
+        },
+      });
+      expect(attempt.error).toMatchObject({ code: 'cancelled' });
+      expectNoError(await delivery.attempt(parse()));
+      await expectArrived(study);
+      await expectNoLitter();
+    });
+
+    it('a delivery that is cancelled before it begins sends nothing', async () => {
+      const delivery = new TestDelivery(handler, fixtureStudy({ seed: `${contract.name} never` }));
+      const attempt = await delivery.attempt(parse(), { signal: AbortSignal.abort() });
+      expect(attempt.error).toMatchObject({ code: 'cancelled' });
+      expect(attempt.reported.size).toBe(0);
+    });
+
+    for (const [name, fault] of Object.entries(contract.faults)) {
+      if ('notApplicable' in fault) {
+        it(`${name}: cannot happen here, ${fault.notApplicable}`, () => {});
+        continue;
+      }
+      it(`${name}: ${fault.code} in ${fault.stage}, in words an operator understands; works again afterwards`, async () => {
+        const study = fixtureStudy({ seed: `${contract.name} ${name}` });
+        const delivery = new TestDelivery(handler, study);
+        const arranged = await fault.arrange(target);
+        let struck = false;
+        try {
+          const config = parse(arranged.config);
+          const attempt = await delivery.attempt(config, {
+            async onChunk({ openIndex, readBytes }) {
+              if (struck || openIndex !== 1 || readBytes === 0) return;
+              struck = true;
+              await arranged.strike?.();
+            },
+          });
+          expect(attempt.error, `${name} was not noticed`).toBeDefined();
+          expect(attempt.error).toMatchObject({
+            code: fault.code,
+            stage: fault.stage,
+            disposition: fault.disposition ?? errorCodes[fault.code].disposition,
+          });
+          expectReadable(attempt, study, config);
+          expect(delivery.openNow).toBe(0);
+        } finally {
+          await arranged.undo?.();
+        }
+        expectNoError(await delivery.attempt(parse()));
+        await expectArrived(study);
+        await expectNoLitter();
+      });
+    }
+
+    if ('notApplicable' in contract.hostile) {
+      it(`hostile tags: not in names here, ${contract.hostile.notApplicable}`, () => {});
+    } else {
+      const { config } = contract.hostile;
+      it('hostile tags never leave the folder or prefix, and stay readable', async () => {
+        for (const { name, value, readable } of hostileTags) {
+          const tags = { PatientID: value, PatientName: value, StudyDescription: value, AccessionNumber: value };
+          const study = fixtureStudy({
+            seed: `${contract.name} ${name}`,
+            series: 1,
+            instancesPerSeries: 1,
+            rows: 8,
+            columns: 8,
+            studyTags: tags,
+            seriesTags: { Modality: value, SeriesDescription: value, SeriesNumber: value },
+          });
+          const before = new Set(await target.names?.());
+          expectNoError(await new TestDelivery(handler, study).attempt(parse(config)));
+          await expectArrived(study);
+          const made = ((await target.names?.()) ?? []).filter((one) => !before.has(one));
+          for (const path of made) {
+            expect(path, name).not.toMatch(/(^|\/)\.\.?(\/|$)|^\/|\\|\p{Cc}|\p{Cs}/u);
+          }
+          if (target.names) expect(made.join('\n').normalize('NFC'), name).toContain(readable);
+        }
+      });
+    }
+
+    it('an instance of a gigabyte passes in bounded memory', async () => {
+      const study = largeStudy(contract.largeBytes ?? 1_000_000_000);
+      const delivery = new TestDelivery(handler, study);
+      globalThis.gc?.();
+      const before = process.memoryUsage().rss;
+      let peak = before;
+      const attempt = await delivery.attempt(parse(), {
+        onChunk({ readBytes }) {
+          if ((readBytes >> 18) % 32 === 0) peak = Math.max(peak, process.memoryUsage().rss);
+        },
+      });
+      expectNoError(attempt);
+      expect(peak - before).toBeLessThan(contract.largeGrowthBytes ?? 300_000_000);
+      await expectArrived(study);
+    });
+
+    it('every check of testConnection passes, and each has a fault of its own in this suite', async () => {
+      const checks = await runChecks(handler, parse());
+      for (const check of checks) {
+        expect(check, check.detail).toMatchObject({ result: 'passed' });
+        expect(check.durationMs).toBeGreaterThanOrEqual(0);
+      }
+      expect(checks.map(({ name }) => name).sort()).toEqual(Object.keys(contract.checks).sort());
+      await expectNoLitter();
+    });
+
+    for (const [name, fault] of Object.entries(contract.checks)) {
+      if ('notApplicable' in fault) {
+        it(`check ${name}: cannot be made to fail, ${fault.notApplicable}`, () => {});
+        continue;
+      }
+      it(`check ${name} fails for its own reason, with a remedy`, async () => {
+        const arranged = await fault.arrange(target);
+        try {
+          const config = parse(arranged.config);
+          const checks = await runChecks(handler, config);
+          const failed = checks.filter(({ result }) => result === 'failed');
+          expect(failed.map((check) => `${check.name}: ${check.detail}`)).toEqual([
+            expect.stringMatching(new RegExp(`^${name}: `)),
+          ]);
+          expect(failed[0]?.remedy).toMatch(/\w{3}/);
+          expect(failed[0]?.detail).toMatch(/\w{3}/);
+          for (const secret of secretsOf(config)) expect(JSON.stringify(checks)).not.toContain(secret);
+        } finally {
+          await arranged.undo?.();
+        }
+        await expectNoLitter();
+      });
+    }
+  });
+}
+
+function expectNoError(attempt: Attempt): void {
+  expect(attempt.error?.toRecord(), `${String(attempt.error?.stack)}\n${String(attempt.error?.cause)}`).toBeUndefined();
+}
+
+/** An operator reads code, message and remedy: sentences, without secrets and without patient data. */
+function expectReadable({ error }: Attempt, { tags }: FixtureStudy, config: unknown): void {
+  const text = `${error?.message}\n${error?.remedy}`;
+  expect(error?.message.length).toBeGreaterThan(10);
+  expect(error?.message.length).toBeLessThan(400);
+  expect(error?.remedy.length).toBeGreaterThan(10);
+  expect(text).not.toMatch(/undefined|\[object|NaN|\bnull\b|\n\s+at /);
+  for (const secret of secretsOf(config)) expect(text).not.toContain(secret);
+  const patient = [tags.study.PatientID, tags.study.PatientName, tags.study.AccessionNumber];
+  for (const value of patient) if (value) expect(text).not.toContain(value);
+}
+
+function secretsOf(config: unknown): string[] {
+  if (config instanceof Secret) return [config.reveal()];
+  if (config === null || typeof config !== 'object') return [];
+  return Object.values(config).flatMap(secretsOf);
+}
+
+async function factsOf(
+  instance: FixtureStudy['instances'][number],
+  keeps: 'file' | 'dataset',
+): Promise<[string, string]> {
+  const facts = await instance.facts();
+  return [facts.sopInstanceUid, keeps === 'file' ? facts.fileSha256 : facts.datasetSha256];
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,11 @@
+import type { TargetConfig } from '@dicom-dispatch/core';
+import type { Check, TargetHandler } from '../contract/index.ts';
+
+/** All checks of `testConnection`. */
+export function runChecks<Config extends TargetConfig>(
+  handler: TargetHandler<Config>,
+  config: Config,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Check[]> {
+  return Array.fromAsync(handler.testConnection({ config, targetName: 'under-test', signal }));
+}

@@ -1,0 +1,165 @@
+import { asDispatchError, DispatchError, stages, type Stage, type TargetConfig } from '@dicom-dispatch/core';
+import type {
+  DeliveryRun,
+  InstanceBytes,
+  InstanceOutcome,
+  ManifestInstance,
+  TargetHandler,
+} from '../contract/index.ts';
+import type { FixtureInstance, FixtureStudy } from './fixture-study.ts';
+
+/** What a test may do while an attempt goes on. Each is called before the source gives the next chunk. */
+export interface AttemptHooks {
+  readonly signal?: AbortSignal;
+  /** What it throws is what the source throws; what it waits for is waited for. */
+  onChunk?(at: ChunkPosition): void | Promise<void>;
+  onOpen?(instance: ManifestInstance): void | Promise<void>;
+  onReport?(instance: ManifestInstance, outcome: InstanceOutcome): void | Promise<void>;
+  /** Takes the place of what the handler would be given. */
+  readonly run?: Partial<DeliveryRun<never>>;
+}
+
+export interface ChunkPosition {
+  /** In order of opening, from 0. */
+  readonly openIndex: number;
+  readonly instance: ManifestInstance;
+  readonly readBytes: number;
+}
+
+/** How an attempt went. */
+export interface Attempt {
+  /** What `deliver` threw, with the stage it is counted under. */
+  readonly error: DispatchError | undefined;
+  readonly stages: readonly Stage[];
+  /** SOP Instance UIDs in order of opening. */
+  readonly opened: readonly string[];
+  readonly reported: ReadonlyMap<string, InstanceOutcome>;
+  readonly sentBytes: number;
+}
+
+/**
+ * One delivery through its attempts, with the ledger in memory: the dispatcher's part, for tests of handlers.
+ * It also watches that a handler keeps the contract and throws where it does not.
+ */
+export class TestDelivery<Config extends TargetConfig> {
+  readonly handler: TargetHandler<Config>;
+  readonly study: FixtureStudy;
+  readonly deliveryId: string;
+  /** What the ledger has, and with which warning. */
+  readonly ledger = new Map<string, InstanceOutcome>();
+  readonly state = new Map<string, unknown>();
+  readonly logged: { readonly text: string; readonly facts: Record<string, unknown> | undefined }[] = [];
+  /** Instances that were open at the source at the same time, at most. */
+  mostOpen = 0;
+  attempts = 0;
+  #openNow = 0;
+
+  constructor(handler: TargetHandler<Config>, study: FixtureStudy, deliveryId = 'test-delivery') {
+    this.handler = handler;
+    this.study = study;
+    this.deliveryId = deliveryId;
+  }
+
+  get pending(): ManifestInstance[] {
+    return this.study.instances.map(({ manifest }) => manifest).filter((one) => !this.ledger.has(one.sopInstanceUid));
+  }
+
+  /** Runs `deliver` once with what is pending. Never throws for what the handler throws: that is in the answer. */
+  async attempt(config: Config, hooks: AttemptHooks = {}): Promise<Attempt> {
+    this.attempts += 1;
+    const seen = { stages: [] as Stage[], opened: [] as string[], sentBytes: 0 };
+    const reported = new Map<string, InstanceOutcome>();
+    let error: DispatchError | undefined;
+    const run: DeliveryRun<Config> = {
+      config,
+      targetName: 'under-test',
+      deliveryId: this.deliveryId,
+      attempt: this.attempts,
+      priority: 'normal',
+      study: this.study.tags,
+      manifest: this.study.instances.map(({ manifest }) => manifest),
+      pending: this.pending,
+      open: (instance) => this.#open(instance, seen.opened, hooks),
+      stage: (stage) => {
+        const last = seen.stages.at(-1);
+        if (last !== undefined && stages.indexOf(stage) < stages.indexOf(last)) {
+          throw new Error(`the handler went from stage ${last} back to ${stage}`);
+        }
+        if (last !== stage) seen.stages.push(stage);
+      },
+      report: async (instance, outcome) => {
+        if (this.ledger.has(instance.sopInstanceUid)) throw new Error(`${instance.sopInstanceUid} was reported twice`);
+        await hooks.onReport?.(instance, outcome);
+        this.ledger.set(instance.sopInstanceUid, outcome);
+        reported.set(instance.sopInstanceUid, outcome);
+      },
+      revoke: async (instance) => {
+        this.ledger.delete(instance.sopInstanceUid);
+        reported.delete(instance.sopInstanceUid);
+      },
+      sent: (bytes) => {
+        seen.sentBytes += bytes;
+      },
+      state: {
+        get: async <T>(key: string) => structuredClone(this.state.get(key)) as T | undefined,
+        // As through Redis: only what JSON keeps comes back.
+        set: async (key, value) => void this.state.set(key, JSON.parse(JSON.stringify(value))),
+        delete: async (key) => void this.state.delete(key),
+      },
+      log: {
+        info: (text, facts) => void this.logged.push({ text, facts }),
+        warn: (text, facts) => void this.logged.push({ text, facts }),
+      },
+      signal: hooks.signal ?? new AbortController().signal,
+      ...(hooks.run as Partial<DeliveryRun<Config>>),
+    };
+    try {
+      await this.handler.deliver(run);
+    } catch (thrown) {
+      error =
+        thrown instanceof DispatchError
+          ? asDispatchError(thrown, thrown.stageGiven ? undefined : seen.stages.at(-1))
+          : undefined;
+      if (!error) throw thrown;
+    }
+    return { error, reported, ...seen };
+  }
+
+  async #open(instance: ManifestInstance, opened: string[], hooks: AttemptHooks): Promise<InstanceBytes> {
+    const source = this.study.instances.find(({ manifest }) => manifest.sopInstanceUid === instance.sopInstanceUid);
+    if (!source) throw new DispatchError('source-instance-gone', 'the source does not have this instance');
+    const openIndex = opened.push(instance.sopInstanceUid) - 1;
+    await hooks.onOpen?.(instance);
+    this.#openNow += 1;
+    this.mostOpen = Math.max(this.mostOpen, this.#openNow);
+    return { sizeBytes: instance.sizeBytes, body: this.#body(source, openIndex, hooks) };
+  }
+
+  /** An iterator with `destroy`, like a stream, so that it can be let go before it is read. */
+  #body(source: FixtureInstance, openIndex: number, hooks: AttemptHooks): AsyncIterable<Uint8Array> {
+    const instance = source.manifest;
+    let readBytes = 0;
+    let ended = false;
+    const end = (): void => {
+      if (!ended) this.#openNow -= 1;
+      ended = true;
+    };
+    async function* read(): AsyncGenerator<Uint8Array> {
+      try {
+        for await (const chunk of source.read()) {
+          await hooks.onChunk?.({ openIndex, instance, readBytes });
+          readBytes += chunk.byteLength;
+          yield chunk;
+        }
+      } finally {
+        end();
+      }
+    }
+    return Object.assign(read(), { destroy: end });
+  }
+
+  /** Instances that are open at the source now: none when an attempt has ended. */
+  get openNow(): number {
+    return this.#openNow;
+  }
+}
