@@ -60,3 +60,4 @@ export {
   type RuleVerdict,
 } from './rules/route-study.ts';
 export type { RuleFacts } from './rules/rule-facts.ts';
+export type { InstanceBytes, ManifestInstance, StudyTags } from './model/manifest.ts';

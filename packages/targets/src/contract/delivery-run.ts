@@ -1,5 +1,5 @@
 import type { DispatchError, Stage } from '@dicom-dispatch/core';
-import type { InstanceBytes, ManifestInstance, StudyTags } from './instance.ts';
+import type { InstanceBytes, ManifestInstance, StudyTags } from '@dicom-dispatch/core';
 
 /**
  * What became of one instance at the target.

@@ -1,5 +1,5 @@
 import type { CheckContext } from './check.ts';
-import type { InstanceBytes } from './instance.ts';
+import type { InstanceBytes } from '@dicom-dispatch/core';
 
 /** What is looked for: every given key has to match; `*` and `?` are wildcards as in PS3.4 section C.2.2.2.4. */
 export interface FindQuery {

@@ -1,0 +1,1 @@
+export { Circuits, type CircuitPauses, type CircuitState, type CircuitVerdict } from './circuit.ts';

@@ -1,0 +1,5 @@
+export { openInstance } from './open-instance.ts';
+export { openSource, type OrthancClient } from './open-source.ts';
+export { readManifest } from './read-manifest.ts';
+export { readStudy, type StudyFacts } from './read-study.ts';
+export { sourceError } from './source-error.ts';

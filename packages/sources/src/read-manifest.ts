@@ -1,0 +1,36 @@
+import type { ManifestInstance } from '@dicom-dispatch/core';
+import type { OrthancClient, StudyInstance } from '@dicom-dispatch/orthanc';
+import { sourceError } from './source-error.ts';
+
+/**
+ * The instances of a study as the source has them now, by series and instance number.
+ *
+ * @throws DispatchError `source-gone` when the study is not there any more
+ */
+export async function readManifest(
+  orthanc: OrthancClient,
+  study: { readonly source: string; readonly orthancStudyId: string; readonly studyInstanceUid: string },
+  signal?: AbortSignal,
+): Promise<ManifestInstance[]> {
+  try {
+    const instances = await orthanc.studyInstances(study.orthancStudyId, signal ? { signal } : undefined);
+    return instances.map((instance) => toManifestInstance(instance, study.studyInstanceUid));
+  } catch (error) {
+    throw sourceError(error, study.source, 'manifest');
+  }
+}
+
+function toManifestInstance(instance: StudyInstance, studyInstanceUid: string): ManifestInstance {
+  return {
+    sopInstanceUid: instance.sopInstanceUid,
+    seriesInstanceUid: instance.seriesInstanceUid,
+    studyInstanceUid,
+    sopClassUid: instance.sopClassUid,
+    transferSyntaxUid: instance.transferSyntaxUid,
+    instanceNumber: instance.instanceNumber,
+    sizeBytes: instance.fileSizeBytes,
+    sourceId: instance.id,
+    // Orthanc has no version of an instance; overwriting one sets a new reception date, and mostly another size.
+    version: `${instance.receptionDate ?? ''}/${instance.fileSizeBytes}`,
+  };
+}
