@@ -1,1 +1,2 @@
-
+export * from './ledger/index.ts';
+export type { RedisClient } from './redis/redis-client.ts';

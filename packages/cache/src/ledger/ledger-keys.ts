@@ -1,0 +1,21 @@
+import type { LedgerKey } from './ledger-types.ts';
+
+/**
+ * A ledger is spread over four hashes, and the notes of its few odd instances. Redis keeps a hash compact (65 bytes an
+ * instance, not 110) only up to 512 fields: so a study of about 1,900 instances stays compact
+ * (docs/decisions/ledger-layout.md).
+ */
+export const shardCount = 4;
+
+/** `<prefix>:ledger:<source>:<study>:<target>` with `:0` to `:3` for the shards, then `:notes`. */
+export function ledgerKeys(prefix: string, key: LedgerKey): string[] {
+  const base = `${prefix}:ledger:${key.source}:${key.studyInstanceUid}:${key.target}`;
+  return [...Array.from({ length: shardCount }, (_, shard) => `${base}:${shard}`), `${base}:notes`];
+}
+
+/** The shard of an instance, from 1, as KEYS of a script count. FNV-1a over the field: even, and cheap. */
+export function shardOf(field: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < field.length; at += 1) hash = Math.imul(hash ^ field.charCodeAt(at), 0x01000193);
+  return ((hash ^ (hash >>> 16)) & (shardCount - 1)) + 1;
+}

@@ -1,0 +1,65 @@
+/** What a ledger is about: one study of one source at one target. */
+export interface LedgerKey {
+  readonly source: string;
+  readonly studyInstanceUid: string;
+  readonly target: string;
+}
+
+/** The job lock under which a delivery writes: a write happens only while the lock at `lockKey` still holds `token`. */
+export interface Fence {
+  readonly lockKey: string;
+  readonly token: string;
+}
+
+/** A code with a text for operators. The text is cut at 300 characters and carries no patient data. */
+export interface LedgerNote {
+  /** An error code, or a status of the target such as `B000`: no spaces. */
+  readonly code: string;
+  readonly message: string;
+}
+
+interface Recorded {
+  /** `versionHash` of the source's copy that this is about. */
+  readonly versionHash: string;
+  readonly attempt: number;
+  /** When it was recorded, ms since 1970. */
+  readonly at: number;
+  /** The first 10 characters of the delivery's id. */
+  readonly delivery: string;
+}
+
+/**
+ * - `delivered`: the target has confirmed this version of the instance
+ * - `quarantined`: this version will not be sent again before an operator asks for it
+ */
+export type LedgerEntry =
+  | (Recorded & { readonly state: 'delivered'; readonly warning?: LedgerNote })
+  | (Recorded & { readonly state: 'quarantined'; readonly error: LedgerNote });
+
+interface Outcome {
+  readonly sopInstanceUid: string;
+  /** The source's version of the copy that was sent; opaque. Only its hash is kept. */
+  readonly version: string;
+  readonly attempt: number;
+  readonly deliveryId: string;
+  /** ms since 1970; default now. */
+  readonly at?: number;
+}
+
+export interface Confirmation extends Outcome {
+  readonly warning?: LedgerNote;
+}
+
+export interface Quarantine extends Outcome {
+  readonly error: LedgerNote;
+}
+
+export interface InstanceVersion {
+  readonly sopInstanceUid: string;
+  readonly version: string;
+}
+
+export interface LedgerSummary {
+  readonly delivered: number;
+  readonly quarantined: number;
+}

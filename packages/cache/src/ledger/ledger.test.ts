@@ -1,0 +1,181 @@
+import { Redis } from 'ioredis';
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createLedger, type Ledger } from './ledger.ts';
+import type { LedgerKey } from './ledger-types.ts';
+
+let server: RedisServer;
+let redis: Redis;
+let ledger: Ledger;
+
+const study = '1.2.826.0.1.3680043.8.498.1';
+const key: LedgerKey = { source: 'main', studyInstanceUid: study, target: 'pacs' };
+const prefix = '{dicom-dispatch}';
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+  ledger = createLedger(redis);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(async () => {
+  await redis.flushall();
+});
+
+function confirmation(sopInstanceUid: string, version = 'v1') {
+  return { sopInstanceUid, version, attempt: 1, deliveryId: 'd-0123456789abcdef', at: 1_700_000_000_123 };
+}
+
+async function scriptCalls(): Promise<number> {
+  const text = await redis.info('commandstats');
+  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0);
+}
+
+test('gives back what was confirmed and quarantined', async () => {
+  await ledger.confirm(key, [
+    confirmation(`${study}.1`),
+    { ...confirmation('2.25.7'), warning: { code: 'B000', message: 'coerced an attribute' } },
+  ]);
+  await ledger.quarantine(key, {
+    ...confirmation(`${study}.3`),
+    error: { code: 'instance-refused', message: 'x'.repeat(900) },
+  });
+
+  const entries = await ledger.entries(key);
+  expect(entries.get(`${study}.1`)).toEqual({
+    state: 'delivered',
+    versionHash: expect.stringMatching(/^[\w-]{8}$/),
+    attempt: 1,
+    at: 1_700_000_000_123,
+    delivery: 'd-01234567',
+  });
+  expect(entries.get('2.25.7')).toMatchObject({ warning: { code: 'B000', message: 'coerced an attribute' } });
+  expect(entries.get(`${study}.3`)).toMatchObject({
+    state: 'quarantined',
+    error: { code: 'instance-refused', message: 'x'.repeat(300) },
+  });
+  expect(await ledger.summary(key)).toEqual({ delivered: 2, quarantined: 1 });
+});
+
+test('a confirmation replaces a quarantine, and its note with it', async () => {
+  await ledger.quarantine(key, { ...confirmation('1.2.3'), error: { code: 'instance-refused', message: 'no' } });
+  await ledger.confirm(key, [{ ...confirmation('1.2.3'), attempt: 2 }]);
+  expect([...(await ledger.entries(key)).values()]).toMatchObject([{ state: 'delivered', attempt: 2 }]);
+  expect(await redis.exists(`${prefix}:ledger:main:${study}:pacs:notes`)).toBe(0);
+});
+
+test('what is pending: unknown, changed, taken back; the quarantined only until asked for', async () => {
+  await ledger.confirm(
+    key,
+    ['1.1', '1.2', '1.3'].map((uid) => confirmation(uid)),
+  );
+  await ledger.quarantine(key, { ...confirmation('1.4'), error: { code: 'instance-refused', message: 'no' } });
+  await ledger.revoke(key, '1.3');
+  const manifest = ['1.1', '1.2', '1.3', '1.4', '1.5'].map((sopInstanceUid) => ({
+    sopInstanceUid,
+    version: sopInstanceUid === '1.2' ? 'v2' : 'v1',
+  }));
+  const uids = (list: { sopInstanceUid: string }[]) => list.map((instance) => instance.sopInstanceUid);
+
+  const compared = await ledger.compare(key, manifest);
+  expect(uids(compared.pending)).toEqual(['1.2', '1.3', '1.5']);
+  expect(uids(compared.quarantined)).toEqual(['1.4']);
+  expect(uids(await ledger.pending(key, manifest))).toEqual(['1.2', '1.3', '1.4', '1.5']);
+
+  expect(await ledger.clearQuarantine(key, ['1.1', '9.9'])).toBe(0);
+  expect(await ledger.clearQuarantine(key)).toBe(1);
+  expect(uids((await ledger.compare(key, manifest)).pending)).toEqual(['1.2', '1.3', '1.4', '1.5']);
+});
+
+test('targets and sources do not share a ledger, and forget removes every key of one', async () => {
+  await ledger.confirm(key, [confirmation('1.1')]);
+  await ledger.confirm({ ...key, target: 'cloud' }, [confirmation('1.1')]);
+  await ledger.forget(key);
+  expect((await ledger.entries(key)).size).toBe(0);
+  expect((await ledger.entries({ ...key, target: 'cloud' })).size).toBe(1);
+  await ledger.forget({ ...key, target: 'cloud' });
+  expect(await redis.dbsize()).toBe(0);
+});
+
+test('writes under a fence only while the lock is held', async () => {
+  const fence = { lockKey: `${prefix}:target-pacs:d-1:lock`, token: 'mine' };
+  await expect(ledger.confirm(key, [confirmation('1.1')], fence)).rejects.toMatchObject({ code: 'lock-lost' });
+  await redis.set(fence.lockKey, 'mine');
+  await ledger.confirm(key, [confirmation('1.1')], fence);
+  await redis.set(fence.lockKey, 'another');
+  await expect(ledger.confirm(key, [confirmation('1.2')], fence)).rejects.toMatchObject({ code: 'lock-lost' });
+  await expect(ledger.revoke(key, '1.1', fence)).rejects.toMatchObject({ code: 'lock-lost' });
+  await expect(ledger.confirm(key, [confirmation('1.2')], { ...fence, token: '' })).rejects.toMatchObject({
+    code: 'lock-lost',
+  });
+  expect([...(await ledger.entries(key)).keys()]).toEqual(['1.1']);
+});
+
+test('many lanes share one round trip; a lock that is lost fails its own lanes only', async () => {
+  await ledger.confirm(key, [confirmation('0.0')]);
+  const lost = { lockKey: `${prefix}:lost`, token: 'x' };
+  const before = await scriptCalls();
+  const outcomes = await Promise.allSettled([
+    ...Array.from({ length: 64 }, (_, lane) => ledger.confirm(key, [confirmation(`1.${lane}`)])),
+    ledger.confirm(key, [confirmation('2.1')], lost),
+  ]);
+  expect((await scriptCalls()) - before).toBe(2);
+  expect(outcomes.filter((outcome) => outcome.status === 'fulfilled')).toHaveLength(64);
+  expect(await ledger.summary(key)).toEqual({ delivered: 65, quarantined: 0 });
+});
+
+test('a study of 20,000 instances, confirmed at once', async () => {
+  const uids = Array.from({ length: 20_000 }, (_, number) => `${study}.${number % 40}.${number}`);
+  await ledger.confirm(
+    key,
+    uids.map((uid) => confirmation(uid)),
+  );
+  expect(await ledger.summary(key)).toEqual({ delivered: 20_000, quarantined: 0 });
+  expect(
+    await ledger.pending(
+      key,
+      uids.map((sopInstanceUid) => ({ sopInstanceUid, version: 'v1' })),
+    ),
+  ).toEqual([]);
+});
+
+test('a study of 1,500 instances stays in the compact encoding', async () => {
+  await ledger.confirm(
+    key,
+    Array.from({ length: 1500 }, (_, number) => confirmation(`${study}.${number}`)),
+  );
+  for (const shard of [0, 1, 2, 3]) {
+    expect(await redis.object('ENCODING', `${prefix}:ledger:main:${study}:pacs:${shard}`)).toBe('listpack');
+  }
+});
+
+test('two processes that confirm at the same time lose nothing', async () => {
+  const other = new Redis(server.url);
+  const second = createLedger(other);
+  await Promise.all(
+    [ledger, second].flatMap((writer, side) =>
+      Array.from({ length: 200 }, (_, number) => writer.confirm(key, [confirmation(`${side}.${number}`)])),
+    ),
+  );
+  other.disconnect();
+  expect(await ledger.summary(key)).toEqual({ delivered: 400, quarantined: 0 });
+});
+
+test('a Redis that is away, silent or full is a ledger fault', async () => {
+  const away = new Redis({ host: '127.0.0.1', port: 1, lazyConnect: true, maxRetriesPerRequest: null });
+  away.on('error', () => {});
+  const silent = createLedger(away, { timeoutMs: 100 });
+  await expect(silent.confirm(key, [confirmation('1.1')])).rejects.toMatchObject({ code: 'ledger-unavailable' });
+  await expect(silent.entries(key)).rejects.toMatchObject({ code: 'ledger-unavailable' });
+  away.disconnect();
+
+  await redis.config('SET', 'maxmemory', '1');
+  await expect(ledger.confirm(key, [confirmation('1.1')])).rejects.toMatchObject({
+    code: 'ledger-unavailable',
+    cause: { message: expect.stringContaining('OOM') },
+  });
+  await redis.config('SET', 'maxmemory', '0');
+});

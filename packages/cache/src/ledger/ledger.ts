@@ -1,0 +1,128 @@
+import { defaultPrefix } from '@dicom-dispatch/core';
+import type { RedisClient } from '../redis/redis-client.ts';
+import { withDeadline } from '../redis/with-deadline.ts';
+import { compareWithLedger, type LedgerComparison } from './compare-with-ledger.ts';
+import { decodeEntry, decodeField, encodeField, encodeNote, encodeValue } from './entry-codec.ts';
+import { ledgerKeys, shardCount, shardOf } from './ledger-keys.ts';
+import { clearQuarantineScript, countScript, readScript } from './ledger-scripts.ts';
+import type {
+  Confirmation,
+  Fence,
+  InstanceVersion,
+  LedgerEntry,
+  LedgerKey,
+  LedgerSummary,
+  Quarantine,
+} from './ledger-types.ts';
+import { asLedgerError, WriteBatch } from './write-batch.ts';
+
+export interface LedgerOptions {
+  /** First part of every key, with one hash tag. Default `{dicom-dispatch}`. */
+  readonly prefix?: string;
+  /** How long an answer of Redis is waited for before the attempt fails. Default 10,000 ms. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * What each target has confirmed, instance by instance, kept in Redis until it is forgotten. Every method throws
+ * DispatchError `ledger-unavailable` when Redis fails or is silent; a write with a fence throws `lock-lost`, and writes
+ * nothing, when the delivery's lock has gone to another worker. A write is done when its promise resolves.
+ */
+export interface Ledger {
+  entries(key: LedgerKey): Promise<Map<string, LedgerEntry>>;
+  /** Divides a manifest into what is still to be sent, what is delivered, and what is quarantined. */
+  compare<T extends InstanceVersion>(key: LedgerKey, instances: readonly T[]): Promise<LedgerComparison<T>>;
+  /** What the target has not confirmed in this version, the quarantined included. */
+  pending<T extends InstanceVersion>(key: LedgerKey, instances: readonly T[]): Promise<T[]>;
+  /** Records what the target has confirmed; replaces what was known of these instances. */
+  confirm(key: LedgerKey, entries: readonly Confirmation[], fence?: Fence): Promise<void>;
+  quarantine(key: LedgerKey, entry: Quarantine, fence?: Fence): Promise<void>;
+  /** Makes quarantined instances (all, or those named) pending again. @returns how many */
+  clearQuarantine(key: LedgerKey, sopInstanceUids?: readonly string[]): Promise<number>;
+  /** Takes back a confirmation that proved false. */
+  revoke(key: LedgerKey, sopInstanceUid: string, fence?: Fence): Promise<void>;
+  /** Removes all that is known: the whole study would be sent again. */
+  forget(key: LedgerKey): Promise<void>;
+  summary(key: LedgerKey): Promise<LedgerSummary>;
+}
+
+export function createLedger(redis: RedisClient, options: LedgerOptions = {}): Ledger {
+  const { prefix = defaultPrefix, timeoutMs = 10_000 } = options;
+  const batch = new WriteBatch(redis, timeoutMs);
+
+  async function ask<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await withDeadline(answer, timeoutMs);
+    } catch (error) {
+      throw asLedgerError(error);
+    }
+  }
+
+  function write(key: LedgerKey, fence: Fence | undefined, outcomes: readonly (readonly [string, string, string])[]) {
+    return batch.add(
+      ledgerKeys(prefix, key),
+      fence,
+      outcomes.map(([sopInstanceUid, value, note]) => {
+        const field = encodeField(key.studyInstanceUid, sopInstanceUid);
+        return [shardOf(field), field, value, note] as const;
+      }),
+    );
+  }
+
+  async function entries(key: LedgerKey): Promise<Map<string, LedgerEntry>> {
+    const hashes = (await ask(readScript.run(redis, ledgerKeys(prefix, key), []))) as string[][];
+    const notes = new Map(pairs(hashes[shardCount] ?? []));
+    const found = new Map<string, LedgerEntry>();
+    for (const [field, value] of hashes.slice(0, shardCount).flatMap(pairs)) {
+      const entry = decodeEntry(value, notes.get(field));
+      if (entry) found.set(decodeField(key.studyInstanceUid, field), entry);
+    }
+    return found;
+  }
+
+  async function compare<T extends InstanceVersion>(key: LedgerKey, instances: readonly T[]) {
+    return compareWithLedger(await entries(key), instances);
+  }
+
+  return {
+    entries,
+    compare,
+    async pending(key, instances) {
+      const { delivered } = await compare(key, instances);
+      const done = new Set(delivered);
+      return instances.filter((instance) => !done.has(instance));
+    },
+    confirm: (key, confirmations, fence) =>
+      write(
+        key,
+        fence,
+        confirmations.map((entry) => [
+          entry.sopInstanceUid,
+          encodeValue('delivered', entry),
+          encodeNote(entry.warning),
+        ]),
+      ),
+    quarantine: (key, entry, fence) =>
+      write(key, fence, [[entry.sopInstanceUid, encodeValue('quarantined', entry), encodeNote(entry.error)]]),
+    async clearQuarantine(key, sopInstanceUids) {
+      if (sopInstanceUids?.length === 0) return 0;
+      const fields = (sopInstanceUids ?? []).map((uid) => encodeField(key.studyInstanceUid, uid));
+      return Number(await ask(clearQuarantineScript.run(redis, ledgerKeys(prefix, key), fields)));
+    },
+    revoke: (key, sopInstanceUid, fence) => write(key, fence, [[sopInstanceUid, '', '']]),
+    async forget(key) {
+      await ask(redis.unlink(ledgerKeys(prefix, key)));
+    },
+    async summary(key) {
+      const answer = await ask(countScript.run(redis, ledgerKeys(prefix, key).slice(0, shardCount), []));
+      const [delivered = 0, quarantined = 0] = answer as number[];
+      return { delivered, quarantined };
+    },
+  };
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  const found: [string, string][] = [];
+  for (let at = 0; at + 1 < flat.length; at += 2) found.push([flat[at] ?? '', flat[at + 1] ?? '']);
+  return found;
+}

@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+import type { RedisClient } from './redis-client.ts';
+
+type Argument = string | number | Buffer;
+
+/** A Lua script that Redis runs as one act. It names each key that it touches in KEYS, as Redis Cluster demands. */
+export interface Script {
+  run(redis: RedisClient, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
+  /** Like `run`, with every string of the answer as a Buffer. */
+  runBuffer(redis: RedisClient, keys: readonly string[], args: readonly Argument[]): Promise<unknown>;
+}
+
+/** Sends the script's hash, and its text only where Redis does not know it (after its restart, or on a new replica). */
+export function defineScript(lua: string): Script {
+  const sha = createHash('sha1').update(lua).digest('hex');
+  async function call(
+    method: 'call' | 'callBuffer',
+    redis: RedisClient,
+    keys: readonly string[],
+    args: readonly Argument[],
+  ) {
+    const rest = [keys.length, ...keys, ...args];
+    try {
+      return await redis[method]('EVALSHA', [sha, ...rest]);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return redis[method]('EVAL', [lua, ...rest]);
+    }
+  }
+  return {
+    run: (redis, keys, args) => call('call', redis, keys, args),
+    runBuffer: (redis, keys, args) => call('callBuffer', redis, keys, args),
+  };
+}
