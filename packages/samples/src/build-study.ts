@@ -47,7 +47,7 @@ export function buildStudy(plan: StudyPlan, encoding: StudyEncoding): SampleStud
   const { attributes, series } = plan;
   return {
     studyInstanceUid: text(attributes.StudyInstanceUID) || studyUid(plan.seed),
-    seriesInstanceUids: series.map((_, index) => seriesUid(plan.seed, index + 1)),
+    seriesInstanceUids: series.map((_, index) => text(attributes.SeriesInstanceUID) || seriesUid(plan.seed, index + 1)),
     instanceCount: series.reduce((sum, one) => sum + one.instanceCount, 0),
     patientId: text(attributes.PatientID),
     accessionNumber: text(attributes.AccessionNumber),
@@ -74,7 +74,7 @@ function buildInstance(
   const transferSyntax = encoding.transferSyntax === 'rle' && !pixels ? 'explicit-le' : encoding.transferSyntax;
   const sopInstanceUid = instanceUid(plan.seed, seriesNumber, index + 1);
   const studyInstanceUid = text(plan.attributes.StudyInstanceUID) || studyUid(plan.seed);
-  const seriesInstanceUid = seriesUid(plan.seed, seriesNumber);
+  const seriesInstanceUid = text(plan.attributes.SeriesInstanceUID) || seriesUid(plan.seed, seriesNumber);
   const elements = dataset(
     {
       SpecificCharacterSet: encoding.characterSet === 'ISO_IR 6' ? undefined : encoding.characterSet,

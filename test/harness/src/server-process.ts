@@ -44,9 +44,14 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
   const pid = child.pid!;
   watch('group', pid, name);
   child.unref();
-  const exited = new Promise<void>((resolve) => {
+  const ended = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
   });
+  async function waitForEnd(): Promise<void> {
+    // A server that runs keeps nobody waiting, but its end is waited for.
+    child.ref();
+    await ended;
+  }
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
 
   async function kill(signal: NodeJS.Signals): Promise<void> {
@@ -54,7 +59,7 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
     if (survivable.has(signal)) return;
     // A stopped process takes no other signal than SIGKILL.
     if (signal !== 'SIGKILL') signalGroup(pid, 'SIGCONT');
-    await exited;
+    await waitForEnd();
     forget();
   }
 
@@ -64,7 +69,7 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
       signalProcess(pid, 'SIGTERM');
       signalGroup(pid, 'SIGCONT');
       const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), graceMs);
-      await exited;
+      await waitForEnd();
       clearTimeout(timer);
     }
     forget();

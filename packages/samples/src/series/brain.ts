@@ -16,7 +16,7 @@ export function head(x: number, y: number, z: number): Tissue {
 function brain(x: number, y: number, z: number, outside: number): Tissue {
   const side = Math.abs(x);
   const around = Math.atan2(y, side);
-  const folds = Math.sin(around * 15 + z * 0.16) * 0.5 + Math.sin(around * 9 - z * 0.23 + (x > 0 ? 0.7 : 0)) * 0.5;
+  const folds = Math.sin(around * 19 + z * 0.16) * 0.5 + Math.sin(around * 9 - z * 0.23 + (x > 0 ? 0.7 : 0)) * 0.5;
   const surface = 0.76 + 0.045 * folds;
   const fissure = side < 1.2 + Math.max(0, 0.04 * (Math.abs(y) - 40)) && z > -20;
   if (outside > surface || fissure) return 'fluid';
@@ -24,7 +24,7 @@ function brain(x: number, y: number, z: number, outside: number): Tissue {
   if (depth(x, y, z, [34, 12, 26], [9, 8, 7]) < 1 || depth(x, y, z, [-26, -30, 32], [4, 4, 4]) < 1) return 'lesion';
   if (depth(side, y, z, [13, 12, 2], [9, 14, 9]) < 1 || depth(side, y, z, [22, -10, 4], [6, 15, 9]) < 1)
     return 'nucleus';
-  const cortex = 0.54 + 0.12 * folds;
+  const cortex = 0.6 + 0.13 * folds;
   return outside > cortex || (side < 5 && z > 24) ? 'grey' : 'white';
 }
 

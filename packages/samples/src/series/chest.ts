@@ -44,7 +44,7 @@ function mediastinum(x: number, y: number, z: number): number | undefined {
   if (z > 45 && ring(x, y, 0, 18, 11, 11) < 1) return 40;
   if (ring(x, y, 26, 52, 12, 12) < 1 && z < 75) return 215;
   const arch = Math.hypot(z - 72, (y - 12) * 0.9) - 40;
-  if (z > 70 && Math.abs(x - 18) < 11 && Math.abs(arch) < 11) return 220;
+  if (z > 70 && Math.hypot(x - 18, arch) < 12) return 220;
   if (z > -10 && z < 75 && ring(x, y, 6, -28, 14, 14) < 1) return 225;
   if (z > 0 && ring(x, y, -28, -20, 9, 10) < 1) return 180;
   const heart = depth(x, y, z, [24, -26, -38], [62, 50, 58]);
@@ -74,7 +74,7 @@ function vessel(x: number, y: number, z: number): boolean {
   const turn = Math.atan2(z - 8, x - 32) * 5 + Math.sin(away / 17) * 0.5;
   const tilt = Math.asin((y - 8) / away) * 6 + Math.cos(away / 13) * 0.5;
   const offAxis = (Math.hypot(turn - Math.round(turn), tilt - Math.round(tilt)) * away) / 5.5;
-  return offAxis < 4.4 - away * 0.032;
+  return offAxis < Math.min(4.4 - away * 0.032, away * 0.055);
 }
 
 function liver(x: number, y: number, z: number): number | undefined {

@@ -2,7 +2,7 @@ import type { Attributes } from '../element.ts';
 import { pixelAttributes, toWords } from '../pixels.ts';
 import type { SeriesPlan, SeriesShape } from '../plan.ts';
 import { createNoise, createRandom } from '../random.ts';
-import { chord, ribs } from './shadow.ts';
+import { chord, ribs, slantedRibs } from './shadow.ts';
 
 type View = 'PA' | 'LATERAL';
 
@@ -90,7 +90,7 @@ function frontal(x: number, z: number): number {
   const leftDome = z < -88 - ((x - 85) / 10) ** 2 / 2.4 && x >= 5;
   const air = rightDome || leftDome ? 0 : lungs * 0.86;
   const heart = chord(x, z, 30, -48, 68, 62, 95) * 0.75 + chord(x, z, 32, 62, 20, 22, 50) * 0.7;
-  const spine = Math.abs(x) < 20 ? 60 + 16 * Number(((z % 27) + 27) % 27 > 5) : 0;
+  const spine = Math.abs(x) < 18 ? 40 + 12 * Number(((z % 27) + 27) % 27 > 5) : 0;
   const nodule = chord(x, z, -92, 58, 9, 9, 60);
   const clavicle =
     Math.abs(z - 128 + Math.abs(Math.abs(x) - 75) * 0.25) < 6 && Math.abs(x) > 14 && Math.abs(x) < 135 ? 34 : 0;
@@ -106,7 +106,7 @@ function lateral(y: number, z: number): number {
   const heart = chord(y, z, -30, -50, 52, 60, 120) * 0.7;
   const spine = Math.abs(y - 72 + (z / 60) ** 2) < 17 ? 62 + 26 * Number(((z % 27) + 27) % 27 > 5) : 0;
   const sternum = Math.abs(y + 100 - Math.abs(z) * 0.06) < 4 && z > -70 && z < 110 ? 55 : 0;
-  return body - air + heart + spine + sternum + ribs(y * 1.3, z) * 0.7;
+  return body - air + heart + spine + sternum + slantedRibs(y, z);
 }
 
 /** The side marker of lead: an L of 14 by 20 millimetres. */

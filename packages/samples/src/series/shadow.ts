@@ -23,3 +23,10 @@ export function ribs(across: number, up: number): number {
   const bright = Number(((back % 27) + 27) % 27 < 9) * 26 + Number(side > 55 && ((front % 27) + 27) % 27 < 7) * 15;
   return bright * edge;
 }
+
+/** Ribs seen from the side: all slope down to the front. */
+export function slantedRibs(across: number, up: number): number {
+  const along = (((up - across * 0.55) % 27) + 27) % 27;
+  const fade = Math.min(1, Math.max(0, (104 - Math.abs(across)) / 30), Math.max(0, (125 - Math.abs(up)) / 30));
+  return along < 8 ? 20 * fade : 0;
+}
