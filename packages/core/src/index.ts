@@ -25,6 +25,14 @@ export {
   type TargetConfig,
   type TargetOptions,
 } from './config/target-options.ts';
+export { needsSignIn, roles, type ConsoleConfig, type Role } from './config/console-config.ts';
+export {
+  notificationKinds,
+  type EmailConfig,
+  type NotificationKind,
+  type NotificationsConfig,
+  type WebhookConfig,
+} from './config/notifications-config.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { configSchema, type Config, type TargetSchema } from './config/config-schema.ts';
 export { httpUrl, sourceConfig, tlsClient, type SourceConfig } from './config/source-config.ts';
@@ -61,3 +69,4 @@ export {
 } from './rules/route-study.ts';
 export type { RuleFacts } from './rules/rule-facts.ts';
 export type { InstanceBytes, ManifestInstance, StudyTags } from './model/manifest.ts';
+export { compileInstanceFilter } from './rules/compile-instance-filter.ts';

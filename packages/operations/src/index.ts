@@ -1,1 +1,10 @@
-export type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+export { openOperations, type Actor, type OperationsContext } from './context.ts';
+export { OperationError, type OperationErrorCode } from './operation-error.ts';
+export { operationKeys } from './keys.ts';
+export { OpenQueues } from './open-queues.ts';
+export { findDelivery } from './find-delivery.ts';
+export { prepareRetry, retryDelivery } from './retry-delivery.ts';
+export { cancelDelivery } from './cancel-delivery.ts';
+export { heldAmong, heldForMs, holdDelivery, releaseDelivery } from './hold-delivery.ts';
+export { pauseTarget, promoteTarget, resumeTarget, setTargetConcurrency, setTargetRate } from './change-target.ts';
+export { StudyEnqueuer, type Enqueued, type StudyToEnqueue } from './enqueue-study.ts';

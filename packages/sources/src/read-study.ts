@@ -7,6 +7,8 @@ import { sourceError } from './source-error.ts';
 export interface StudyFacts {
   readonly studyInstanceUid: string;
   readonly orthancStudyId: string;
+  /** Orthanc's LastUpdate, `YYYYMMDDTHHMMSS`. */
+  readonly lastUpdate: string | undefined;
   readonly tags: StudyTags;
   readonly facts: RuleFacts;
 }
@@ -31,6 +33,7 @@ export async function readStudy(
     return {
       studyInstanceUid,
       orthancStudyId,
+      lastUpdate: study.lastUpdate,
       tags: {
         studyInstanceUid,
         study: study.tags,

@@ -1,1 +1,4 @@
 export * from './contract/index.ts';
+export { builtInHandlers, isBuiltIn } from './registry/built-in.ts';
+export { resolveTarget, type ResolvedTarget } from './registry/resolve-target.ts';
+export { targetSchemas, type BuiltInType } from './schemas.ts';

@@ -96,4 +96,6 @@ export interface StudyRecord {
   readonly targets: readonly string[];
   readonly studyTaskId: string;
   readonly routedAt: number;
+  /** Orthanc's LastUpdate of the study when it was routed, `YYYYMMDDTHHMMSS`; for the sweep. */
+  readonly lastUpdate: string | undefined;
 }

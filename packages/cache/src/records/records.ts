@@ -98,6 +98,14 @@ export class Records {
     return text === null ? undefined : (JSON.parse(text) as StudyRecord);
   }
 
+  /** Several studies at once, in the order asked for. */
+  async studiesByUid(source: string, uids: readonly string[]): Promise<(StudyRecord | undefined)[]> {
+    if (uids.length === 0) return [];
+    const keys = uids.map((studyInstanceUid) => this.#studyKey({ source, studyInstanceUid }));
+    const texts = await this.#run(() => this.#redis.mget(keys));
+    return texts.map((text) => (text === null ? undefined : (JSON.parse(text) as StudyRecord)));
+  }
+
   /** All deliveries of a study, the newest first. */
   async deliveriesOf(key: StudyKey): Promise<DeliveryRecord[]> {
     return this.#deliveries(await this.#run(() => this.#redis.zrevrange(this.#deliveriesKey(key), 0, -1)));

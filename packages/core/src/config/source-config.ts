@@ -20,6 +20,17 @@ export const sourceConfig = z.strictObject({
   tls: tlsClient.optional().describe('for https with a private authority or a client certificate'),
   timeout: durationMs.default(30_000).describe('longest silence on a request'),
   pollInterval: durationMs.default(1_000).describe('pause between two looks at the change feed'),
+  sweep: z
+    .strictObject({
+      every: durationMs.default(3_600_000).describe('pause between two sweeps; 0 = only at start'),
+      settle: durationMs
+        .default(300_000)
+        .describe('a study that has not changed for this long counts as stable, whatever Orthanc says'),
+      pause: durationMs.default(50).describe('pause between two pages of 100 studies, to spare the source'),
+    })
+    .prefault({})
+    .describe('compares the studies in the source with what was routed: the feed alone loses studies'),
+  pushSecret: secret.optional().describe('shared with the plugin inside Orthanc; without it no push is taken'),
   startFrom: z
     .union([z.literal('now'), z.literal('everything'), z.iso.date()], {
       error: 'now, everything, or a date YYYY-MM-DD',

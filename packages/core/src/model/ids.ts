@@ -11,7 +11,6 @@ export type StudyTaskId = string & { readonly __brand: 'StudyTaskId' };
  */
 export interface DeliveryIdentity {
   readonly source: string;
-  readonly epoch: string;
   readonly studyInstanceUid: string;
   readonly target: string;
   readonly contentHash: string;
@@ -19,13 +18,13 @@ export interface DeliveryIdentity {
 }
 
 export function deliveryId(identity: DeliveryIdentity): DeliveryId {
-  const { source, epoch, studyInstanceUid, target, contentHash, nonce } = identity;
-  return `d-${digest([source, epoch, studyInstanceUid, target, contentHash, nonce ?? ''])}` as DeliveryId;
+  const { source, studyInstanceUid, target, contentHash, nonce } = identity;
+  return `d-${digest([source, studyInstanceUid, target, contentHash, nonce ?? ''])}` as DeliveryId;
 }
 
 export function studyTaskId(identity: Omit<DeliveryIdentity, 'target'>): StudyTaskId {
-  const { source, epoch, studyInstanceUid, contentHash, nonce } = identity;
-  return `s-${digest([source, epoch, studyInstanceUid, contentHash, nonce ?? ''])}` as StudyTaskId;
+  const { source, studyInstanceUid, contentHash, nonce } = identity;
+  return `s-${digest([source, studyInstanceUid, contentHash, nonce ?? ''])}` as StudyTaskId;
 }
 
 /** The hash of a study's instance set: each instance with the version of its content, in no particular order. */

@@ -53,12 +53,7 @@ function matchesGlob(value: unknown, pattern: string): boolean {
  * @throws ExpressionError for what does not parse, names an unknown variable, or is no truth value
  */
 export function compileExpression(text: string): CompiledExpression {
-  const parsed = parse(text);
-  const checked = parsed.check();
-  if (!checked.valid) throw toExpressionError(text, checked.error);
-  if (checked.type !== 'bool' && checked.type !== 'dyn') {
-    throw new ExpressionError(`the expression gives ${checked.type ?? 'no value'}, a rule needs true or false`, 1, 1);
-  }
+  const parsed = checkExpression(environment, text);
   return {
     text,
     evaluate: (facts) => truth(parsed, facts).matched,
@@ -66,9 +61,20 @@ export function compileExpression(text: string): CompiledExpression {
   };
 }
 
-function parse(text: string): ReturnType<Environment['parse']> {
+/** Parses and type-checks: @throws ExpressionError for what cannot be used as a condition */
+export function checkExpression(within: Environment, text: string): ReturnType<Environment['parse']> {
+  const parsed = parse(within, text);
+  const checked = parsed.check();
+  if (!checked.valid) throw toExpressionError(text, checked.error);
+  if (checked.type !== 'bool' && checked.type !== 'dyn') {
+    throw new ExpressionError(`the expression gives ${checked.type ?? 'no value'}, not true or false`, 1, 1);
+  }
+  return parsed;
+}
+
+function parse(within: Environment, text: string): ReturnType<Environment['parse']> {
   try {
-    return environment.parse(text);
+    return within.parse(text);
   } catch (error) {
     throw toExpressionError(text, error);
   }
@@ -102,7 +108,7 @@ function missing(error: EvaluationError): string {
 function decide(text: string, ast: ASTNode, facts: RuleFacts): Verdict {
   const part = (node: ASTNode): string => text.slice(node.range.start, node.range.end);
   const verdictOf = (node: ASTNode): Verdict => decide(text, node, facts);
-  const whole = truth(parse(part(ast)), facts);
+  const whole = truth(parse(environment, part(ast)), facts);
   if (ast.op === '&&' || ast.op === '||') {
     const [left, right] = ast.args;
     const deciding = ast.op === '||';

@@ -1,0 +1,17 @@
+import type { z } from 'zod';
+import type { TargetHandler } from '../contract/index.ts';
+import type { BuiltInType, targetSchemas } from '../schemas.ts';
+
+/** One loader for every type in `targetSchemas`: the compiler refuses a type without its handler, or the wrong one. */
+type BuiltInHandlers = {
+  readonly [Type in BuiltInType]: () => Promise<TargetHandler<z.output<(typeof targetSchemas)[Type]>>>;
+};
+
+/** Handlers are loaded when the first target of their type is used: a dispatcher without S3 never loads the SDK. */
+export const builtInHandlers: BuiltInHandlers = {
+  dummy: async () => (await import('../dummy/handler.ts')).dummyHandler,
+};
+
+export function isBuiltIn(type: string): type is BuiltInType {
+  return Object.hasOwn(builtInHandlers, type);
+}

@@ -1,0 +1,22 @@
+import { DispatchError, type TargetConfig } from '@dicom-dispatch/core';
+import type { TargetHandler } from '../contract/index.ts';
+import { builtInHandlers, isBuiltIn } from './built-in.ts';
+
+/** A target with its handler. The pair fits: the configuration was checked by the schema of that very type. */
+export interface ResolvedTarget {
+  readonly config: TargetConfig;
+  readonly handler: TargetHandler;
+}
+
+/**
+ * Finds the handler of a target.
+ *
+ * @throws DispatchError `handler-missing` when the target or its type is not known (any more)
+ */
+export async function resolveTarget(name: string, config: TargetConfig | undefined): Promise<ResolvedTarget> {
+  if (!config) throw new DispatchError('handler-missing', `the target ${name} is not configured`);
+  if (!isBuiltIn(config.type))
+    throw new DispatchError('handler-missing', `the target ${name} has the unknown type ${config.type}`);
+  const handler: unknown = await builtInHandlers[config.type]();
+  return { config, handler: handler as TargetHandler };
+}

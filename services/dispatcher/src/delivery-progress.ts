@@ -1,0 +1,110 @@
+import type { DeliveryProgress, DispatchError, Stage } from '@dicom-dispatch/core';
+
+/** Where progress goes: at most every `intervalMs`, and at each change of stage. */
+export interface ProgressSink {
+  update(progress: DeliveryProgress, addBytesSent: number): Promise<void>;
+  entered(stage: Stage): void;
+  quarantined(sopInstanceUid: string, error: DispatchError): void;
+  /** Resolves when more may be sent. */
+  throttle(bytes: number): Promise<void> | undefined;
+}
+
+const intervalMs = 500;
+
+/** Counts what an attempt does, and tells it without slowing the transfer. */
+export class DeliveryProgressTracker {
+  readonly #sink: ProgressSink;
+  readonly #attempt: number;
+  #stage: Stage = 'resolve';
+  #total = 0;
+  #confirmed = 0;
+  #quarantined = 0;
+  #bytesSent = 0;
+  #bytesTold = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #telling: Promise<void> = Promise.resolve();
+
+  constructor(sink: ProgressSink, attempt: number) {
+    this.#sink = sink;
+    this.#attempt = attempt;
+  }
+
+  get stage(): Stage {
+    return this.#stage;
+  }
+
+  get bytesSent(): number {
+    return this.#bytesSent;
+  }
+
+  get counts(): { total: number; confirmed: number; quarantined: number } {
+    return { total: this.#total, confirmed: this.#confirmed, quarantined: this.#quarantined };
+  }
+
+  enter(stage: Stage): void {
+    if (stage === this.#stage && stage !== 'resolve') return;
+    this.#stage = stage;
+    this.#sink.entered(stage);
+    this.#soon();
+  }
+
+  begin(total: number, confirmed: number, quarantined: number): void {
+    this.#total = total;
+    this.#confirmed = confirmed;
+    this.#quarantined = quarantined;
+    this.#soon();
+  }
+
+  confirmed(): void {
+    this.#confirmed += 1;
+    this.#soon();
+  }
+
+  revoked(): void {
+    this.#confirmed -= 1;
+    this.#soon();
+  }
+
+  quarantined(sopInstanceUid: string, error: DispatchError): void {
+    this.#quarantined += 1;
+    this.#sink.quarantined(sopInstanceUid, error);
+    this.#soon();
+  }
+
+  sent(bytes: number): Promise<void> | undefined {
+    this.#bytesSent += bytes;
+    return this.#sink.throttle(bytes);
+  }
+
+  /** Tells the last state and ends; nothing is told afterwards. */
+  async end(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#telling;
+    await this.#tell();
+    clearTimeout(this.#timer);
+  }
+
+  #soon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#telling = this.#telling.then(() => this.#tell());
+    }, intervalMs);
+  }
+
+  async #tell(): Promise<void> {
+    const added = this.#bytesSent - this.#bytesTold;
+    this.#bytesTold = this.#bytesSent;
+    await this.#sink.update(
+      {
+        stage: this.#stage,
+        attempt: this.#attempt,
+        total: this.#total,
+        confirmed: this.#confirmed,
+        quarantined: this.#quarantined,
+        bytesSent: this.#bytesSent,
+      },
+      added,
+    );
+  }
+}

@@ -1,0 +1,47 @@
+import type { Config, DispatchError, ManifestInstance, InstanceBytes, TargetConfig } from '@dicom-dispatch/core';
+import type { Circuits } from '@dicom-dispatch/cache/circuit';
+import type { Ledger } from '@dicom-dispatch/cache/ledger';
+import type { Records } from '@dicom-dispatch/cache/records';
+import type { Logger, Redis } from '@dicom-dispatch/runtime';
+import type { StudyFacts } from '@dicom-dispatch/sources';
+import type { TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { DeliveryStats } from './delivery-stats.ts';
+import type { DispatcherMetrics } from './dispatcher-metrics.ts';
+
+/** A source as deliveries read from it. */
+export interface SourceReader {
+  readStudy(orthancStudyId: string, signal: AbortSignal): Promise<StudyFacts>;
+  readManifest(
+    study: { source: string; orthancStudyId: string; studyInstanceUid: string },
+    signal: AbortSignal,
+  ): Promise<ManifestInstance[]>;
+  open(
+    instance: ManifestInstance,
+    options?: { transferSyntaxUid?: string; signal?: AbortSignal },
+  ): Promise<InstanceBytes>;
+}
+
+/** What all deliveries of one dispatcher share. */
+export interface DispatcherContext {
+  readonly config: Config;
+  /** Name of this dispatcher: host and process. */
+  readonly worker: string;
+  readonly redis: Redis;
+  readonly ledger: Ledger;
+  readonly records: Records;
+  readonly circuits: Circuits;
+  readonly stats: DeliveryStats;
+  readonly metrics: DispatcherMetrics;
+  readonly log: Logger;
+  /** Back-off that the next failure of a delivery's job is to wait, by delivery id; BullMQ asks for it right after. */
+  readonly nextWait: Map<string, number>;
+  source(name: string): Promise<SourceReader>;
+  resolve(target: string): Promise<{ config: TargetConfig; handler: TargetHandler }>;
+  throttle(target: string, bytes: number, signal: AbortSignal): Promise<void> | undefined;
+  isCancelled(deliveryId: string): Promise<boolean>;
+  /** When an operator retried the delivery last; its age counts from then. */
+  retriedAt(deliveryId: string): Promise<number | undefined>;
+  clearState(deliveryId: string): Promise<void>;
+  circuitOpened(target: string, error: DispatchError): void;
+  circuitClosed(target: string): void;
+}

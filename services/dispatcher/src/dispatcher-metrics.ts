@@ -1,0 +1,47 @@
+import { Counter, Histogram, type Registry } from '@dicom-dispatch/runtime';
+
+/** Prometheus metrics of a dispatcher. Labels are names from the configuration and codes, never anything of a patient. */
+export interface DispatcherMetrics {
+  readonly ended: Counter;
+  readonly failures: Counter;
+  readonly quarantined: Counter;
+  readonly bytes: Counter;
+  readonly duration: Histogram;
+}
+
+export function createDispatcherMetrics(registry: Registry): DispatcherMetrics {
+  const registers = [registry];
+  return {
+    ended: new Counter({
+      name: 'dispatch_deliveries_ended_total',
+      help: 'Deliveries that ended, by target and state',
+      labelNames: ['target', 'state'],
+      registers,
+    }),
+    failures: new Counter({
+      name: 'dispatch_attempts_failed_total',
+      help: 'Attempts that failed, by target, stage and code',
+      labelNames: ['target', 'stage', 'code'],
+      registers,
+    }),
+    quarantined: new Counter({
+      name: 'dispatch_instances_quarantined_total',
+      help: 'Instances that a target will not take, by target and code',
+      labelNames: ['target', 'code'],
+      registers,
+    }),
+    bytes: new Counter({
+      name: 'dispatch_sent_bytes_total',
+      help: 'Bytes of instances sent, by target',
+      labelNames: ['target'],
+      registers,
+    }),
+    duration: new Histogram({
+      name: 'dispatch_attempt_duration_seconds',
+      help: 'Duration of the attempt that ended a delivery',
+      labelNames: ['target', 'state'],
+      buckets: [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800],
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,147 @@
+import {
+  asDispatchError,
+  DispatchError,
+  type DeliveryData,
+  type DeliveryResult,
+  type ManifestInstance,
+  type StudyTags,
+  type TargetConfig,
+} from '@dicom-dispatch/core';
+import type { Fence, Ledger } from '@dicom-dispatch/cache/ledger';
+import type { DeliveryRun, InstanceBytes, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { DeliveryProgressTracker } from './delivery-progress.ts';
+import { ledgerKey } from './ledger-key.ts';
+import { selectInstances } from './select-instances.ts';
+
+/** What a run needs of the world; everything that it does goes through these. */
+export interface DeliverySetting {
+  readonly data: DeliveryData;
+  /** 1 for the first. */
+  readonly attempt: number;
+  resolve(): Promise<{ readonly config: TargetConfig; readonly handler: TargetHandler }>;
+  readStudy(): Promise<StudyTags>;
+  readManifest(): Promise<readonly ManifestInstance[]>;
+  open(
+    instance: ManifestInstance,
+    options?: { transferSyntaxUid?: string; signal?: AbortSignal },
+  ): Promise<InstanceBytes>;
+  readonly ledger: Ledger;
+  readonly fence: Fence;
+  readonly progress: DeliveryProgressTracker;
+  /** Called once the target has let us in. */
+  connected(): void;
+  readonly state: RunState;
+  readonly log: RunLog;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One attempt of a delivery, from its data to the last confirmed instance: resolve, manifest, connect, transfer, verify,
+ * finalize. It sends what the manifest has and the ledger lacks, and resolves only when the ledger holds every instance
+ * of the manifest.
+ *
+ * @throws DispatchError with the stage in which the attempt ended; `partial` when all but quarantined instances arrived
+ */
+export async function runDelivery(setting: DeliverySetting): Promise<DeliveryResult> {
+  const { data, ledger, fence, progress, signal } = setting;
+  const key = ledgerKey(data);
+  try {
+    progress.enter('resolve');
+    const { config, handler } = await setting.resolve();
+
+    progress.enter('manifest');
+    const [study, all] = await Promise.all([setting.readStudy(), setting.readManifest()]);
+    const manifest = selectInstances(all, study, config);
+    const before = await ledger.compare(key, manifest);
+    progress.begin(manifest.length, before.delivered.length, before.quarantined.length);
+    signal.throwIfAborted();
+
+    const run: DeliveryRun<TargetConfig> = {
+      config,
+      targetName: data.target,
+      deliveryId: data.deliveryId,
+      attempt: setting.attempt,
+      priority: data.priority,
+      study,
+      manifest,
+      pending: before.pending,
+      open: (instance, options) => setting.open(instance, { signal, ...options }),
+      stage(stage) {
+        progress.enter(stage);
+        if (stage === 'transfer') setting.connected();
+      },
+      async report(instance, outcome) {
+        if (outcome.kind === 'delivered') {
+          await ledger.confirm(
+            key,
+            [
+              {
+                ...outcomeOf(instance),
+                ...(outcome.warning !== undefined && { warning: { code: 'warning', message: outcome.warning } }),
+              },
+            ],
+            fence,
+          );
+          progress.confirmed();
+          return;
+        }
+        const { code, message } = outcome.error;
+        await ledger.quarantine(key, { ...outcomeOf(instance), error: { code, message } }, fence);
+        progress.quarantined(instance.sopInstanceUid, outcome.error);
+      },
+      async revoke(instance) {
+        await ledger.revoke(key, instance.sopInstanceUid, fence);
+        progress.revoked();
+      },
+      sent: (bytes) => progress.sent(bytes),
+      state: setting.state,
+      log: setting.log,
+      signal,
+    };
+    await handler.deliver(run);
+    signal.throwIfAborted();
+    setting.connected();
+
+    const after = await ledger.compare(key, manifest);
+    if (after.pending.length > 0) {
+      // Never "delivered" on a handler's word alone: what the ledger lacks was not confirmed.
+      throw new DispatchError(
+        'internal',
+        `the handler ended without an answer for ${after.pending.length} of ${manifest.length} instances`,
+      );
+    }
+    if (after.quarantined.length > 0) {
+      throw new DispatchError(
+        'partial',
+        `${after.quarantined.length} of ${manifest.length} instances are quarantined, the others are delivered`,
+      );
+    }
+    const skipped = before.delivered.length;
+    return {
+      total: manifest.length,
+      sent: manifest.length - skipped,
+      skipped,
+      bytesSent: progress.bytesSent,
+      attempts: setting.attempt,
+    };
+  } catch (error) {
+    throw asDispatchError(
+      error,
+      error instanceof DispatchError && error.code === 'partial' ? undefined : progress.stage,
+    );
+  }
+
+  function outcomeOf(instance: ManifestInstance): {
+    sopInstanceUid: string;
+    version: string;
+    attempt: number;
+    deliveryId: string;
+  } {
+    return {
+      sopInstanceUid: instance.sopInstanceUid,
+      version: instance.version,
+      attempt: setting.attempt,
+      deliveryId: data.deliveryId,
+    };
+  }
+}
