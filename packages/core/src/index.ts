@@ -70,3 +70,4 @@ export {
 export type { RuleFacts } from './rules/rule-facts.ts';
 export type { InstanceBytes, ManifestInstance, StudyTags } from './model/manifest.ts';
 export { compileInstanceFilter } from './rules/compile-instance-filter.ts';
+export { cacheConfig, retentions, type CacheConfig, type Retention } from './config/cache-config.ts';
