@@ -12,7 +12,7 @@ import type { TargetHandler } from '../contract/index.ts';
 import { fixtureStudy, largeStudy, type FixtureStudy } from './fixture-study.ts';
 import { hostileTags } from './hostile-tags.ts';
 import type { Part10Facts } from './part10-facts.ts';
-import { runChecks } from './run-checks.ts';
+import { allChecks } from './all-checks.ts';
 import { TestDelivery, type Attempt } from './run-fixture.ts';
 
 /** A real server that runs, and how to look into it. */
@@ -39,6 +39,8 @@ export interface NotApplicable {
 export interface ArrangedFault {
   /** Takes the place of options of the same name. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** True when these options lead to another place, so that what arrived there is not in the target afterwards. */
+  readonly elsewhere?: boolean;
   /** Called once, when half of the second instance was read; without it the fault is there from the beginning. */
   strike?(): void | Promise<void>;
   undo?(): void | Promise<void>;
@@ -101,8 +103,8 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
         const expected = await instance.facts();
         const found = there.get(expected.sopInstanceUid) ?? [];
         expect(found.length, `copies of ${expected.sopInstanceUid}`).toBe(1);
-        if (keeps === 'file') expect(found[0]?.fileSha256).toBe(expected.fileSha256);
-        else expect(found[0]?.datasetSha256).toBe(expected.datasetSha256);
+        if (keeps === 'file') expect(found[0]?.fileDigest).toBe(expected.fileDigest);
+        else expect(found[0]?.datasetDigest).toBe(expected.datasetDigest);
       }
     }
 
@@ -137,7 +139,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       const whole = new Map(await Promise.all(study.instances.map(async (one) => factsOf(one, keeps))));
       for (const found of await target.received()) {
         const expected = whole.get(found.sopInstanceUid);
-        if (expected) expect(keeps === 'file' ? found.fileSha256 : found.datasetSha256).toBe(expected);
+        if (expected) expect(keeps === 'file' ? found.fileDigest : found.datasetDigest).toBe(expected);
       }
       const missing = delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid);
       expect(missing.length).toBeGreaterThan(0);
@@ -233,7 +235,8 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
         } finally {
           await arranged.undo?.();
         }
-        expectNoError(await delivery.attempt(parse()));
+        const next = arranged.elsewhere ? new TestDelivery(handler, study) : delivery;
+        expectNoError(await next.attempt(parse()));
         await expectArrived(study);
         await expectNoLitter();
       });
@@ -284,7 +287,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
     });
 
     it('every check of testConnection passes, and each has a fault of its own in this suite', async () => {
-      const checks = await runChecks(handler, parse());
+      const checks = await allChecks(handler, parse());
       for (const check of checks) {
         expect(check, check.detail).toMatchObject({ result: 'passed' });
         expect(check.durationMs).toBeGreaterThanOrEqual(0);
@@ -302,7 +305,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
         const arranged = await fault.arrange(target);
         try {
           const config = parse(arranged.config);
-          const checks = await runChecks(handler, config);
+          const checks = await allChecks(handler, config);
           const failed = checks.filter(({ result }) => result === 'failed');
           expect(failed.map((check) => `${check.name}: ${check.detail}`)).toEqual([
             expect.stringMatching(new RegExp(`^${name}: `)),
@@ -344,9 +347,9 @@ function secretsOf(config: unknown): string[] {
 async function factsOf(
   instance: FixtureStudy['instances'][number],
   keeps: 'file' | 'dataset',
-): Promise<[string, string]> {
+): Promise<[string, number]> {
   const facts = await instance.facts();
-  return [facts.sopInstanceUid, keeps === 'file' ? facts.fileSha256 : facts.datasetSha256];
+  return [facts.sopInstanceUid, keeps === 'file' ? facts.fileDigest : facts.datasetDigest];
 }
 
 function sum(values: readonly number[]): number {

@@ -9,5 +9,6 @@ export {
   type StartedTarget,
 } from './handler-contract.ts';
 export { fileFacts, part10Facts, type Part10Facts } from './part10-facts.ts';
-export { runChecks } from './run-checks.ts';
+export { allChecks } from './all-checks.ts';
+export { filesUnder, receivedFiles } from './received-files.ts';
 export { TestDelivery, type Attempt, type AttemptHooks, type ChunkPosition } from './run-fixture.ts';

@@ -37,6 +37,8 @@ export interface DeliveryRun<Config> {
   readonly manifest: readonly ManifestInstance[];
   /** What the ledger says the target has not confirmed yet, in series and instance order: send exactly these. */
   readonly pending: readonly ManifestInstance[];
+  /** What earlier attempts have quarantined: neither pending nor at the target. */
+  readonly quarantined?: readonly ManifestInstance[];
   /**
    * Opens one instance at the source. At most a few at a time: each holds a connection. Throws a DispatchError whose
    * fault is the source's; `source-instance-gone` and `instance-not-dicom` are for `report` as quarantined.

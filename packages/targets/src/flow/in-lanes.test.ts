@@ -80,7 +80,7 @@ describe('inLanes', () => {
 
   it('quarantines what will never arrive, and goes on', async () => {
     const { run, reported } = countingRun(5);
-    await inLanes(run, { lanes: 2 }, async ({ instance, bytes }) => {
+    const { quarantined } = await inLanes(run, { lanes: 2 }, async ({ instance, bytes }) => {
       if (instance.instanceNumber === 1) throw new DispatchError('instance-refused', 'status C000');
       if (instance.instanceNumber === 3) throw new DispatchError('source-instance-gone', 'gone');
       return drain(bytes);
@@ -92,6 +92,7 @@ describe('inLanes', () => {
       'quarantined',
       'delivered',
     ]);
+    expect(quarantined.map(({ instanceNumber }) => instanceNumber).sort()).toEqual([1, 3]);
     expect(run.openNow).toBe(0);
   });
 
@@ -187,6 +188,6 @@ describe('inLanes', () => {
 
   it('has nothing to do without instances', async () => {
     const { run } = countingRun(0);
-    await expect(inLanes(run, { lanes: 4 }, ({ bytes }) => drain(bytes))).resolves.toBeUndefined();
+    await expect(inLanes(run, { lanes: 4 }, ({ bytes }) => drain(bytes))).resolves.toEqual({ quarantined: [] });
   });
 });

@@ -31,6 +31,11 @@ export interface LaneContext {
  */
 export type Send = (opened: OpenedInstance, context: LaneContext) => Promise<InstanceOutcome | undefined>;
 
+export interface LaneResult {
+  /** What the lanes reported as quarantined. */
+  readonly quarantined: readonly ManifestInstance[];
+}
+
 type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent' | 'report' | 'pending' | 'signal' | 'log'>;
 
 /**
@@ -39,7 +44,7 @@ type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent' | 'report' | 'pending' | '
  *
  * @throws {DispatchError} the first error that ends the attempt, else the first that was put off
  */
-export async function inLanes(run: Run, options: LaneOptions, send: Send): Promise<void> {
+export async function inLanes(run: Run, options: LaneOptions, send: Send): Promise<LaneResult> {
   const instances = options.instances ?? run.pending;
   const lanes = Math.max(1, Math.min(options.lanes, instances.length));
   const stop = new AbortController();
@@ -53,6 +58,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   let ending: DispatchError | undefined;
   let putOff: DispatchError | undefined;
   let failedInRow = 0;
+  const quarantined: ManifestInstance[] = [];
 
   function end(error: DispatchError): void {
     ending ??= error;
@@ -64,6 +70,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     if (verdict === 'stop') return end(error);
     if (verdict === 'quarantine') {
       run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: error.code });
+      quarantined.push(instance);
       return run.report(instance, { kind: 'quarantined', error });
     }
     putOff ??= error;
@@ -83,7 +90,9 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
       await opened.bytes.release();
     }
     failedInRow = 0;
-    if (outcome) await run.report(opened.instance, outcome);
+    if (!outcome) return;
+    if (outcome.kind === 'quarantined') quarantined.push(opened.instance);
+    await run.report(opened.instance, outcome);
   }
 
   async function runLane(lane: number): Promise<void> {
@@ -110,4 +119,5 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   if (run.signal.aborted) throw cancelledError(run.signal);
   if (ending) throw ending;
   if (putOff) throw putOff;
+  return { quarantined };
 }

@@ -2,7 +2,7 @@ import type { TargetConfig } from '@dicom-dispatch/core';
 import type { Check, TargetHandler } from '../contract/index.ts';
 
 /** All checks of `testConnection`. */
-export function runChecks<Config extends TargetConfig>(
+export function allChecks<Config extends TargetConfig>(
   handler: TargetHandler<Config>,
   config: Config,
   signal: AbortSignal = new AbortController().signal,

@@ -1,0 +1,22 @@
+import { readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { fileFacts, type Part10Facts } from './part10-facts.ts';
+
+/** Paths of all files under a folder, relative to it, hidden ones too. */
+export async function filesUnder(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+/** What lies under a folder as instances: files whose names end in `.dcm`, and those without an extension. */
+export async function receivedFiles(folder: string): Promise<Part10Facts[]> {
+  const found: Part10Facts[] = [];
+  for (const path of await filesUnder(folder)) {
+    if (/(^|\/)\.|\.(json|complete)$/.test(path)) continue;
+    found.push(await fileFacts(join(folder, path)));
+  }
+  return found;
+}

@@ -1,0 +1,66 @@
+import { dirname } from 'node:path';
+import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
+import { inLanes, throwIfCancelled, type LaneResult } from '../flow/index.ts';
+import { studyMarker } from '../marker/index.ts';
+import { parseTemplate, renderTemplate } from '../template/index.ts';
+import { Folders } from './folders.ts';
+import { lookAtFolder, lookForSpace, placeOf, type Place } from './place.ts';
+import { folderTarget, type FolderTarget } from './schema.ts';
+import { removeLeftOvers } from './temporary-names.ts';
+import { testFolder } from './test-connection.ts';
+import { writeFile } from './write-file.ts';
+
+export const folderHandler: TargetHandler<FolderTarget> = {
+  contractVersion,
+  type: 'folder',
+  schema: folderTarget,
+  deliver,
+  testConnection: testFolder,
+};
+
+/** Writes each pending instance as a file of its own; it is on disk, verified and under its final name when reported. */
+async function deliver(run: DeliveryRun<FolderTarget>): Promise<void> {
+  const { config, signal } = run;
+  throwIfCancelled(signal);
+  const place = placeOf(config, signal);
+  const folders = new Folders(place);
+  const layout = parseTemplate(config.layout === 'flat' ? '{SOPInstanceUID}.dcm' : config.layout);
+  const pathOf = (instance: ManifestInstance): string => renderTemplate(layout, run.study, instance);
+
+  run.stage('connect');
+  await lookAtFolder(place);
+  await lookForSpace(
+    place,
+    run.pending.reduce((total, { sizeBytes }) => total + sizeBytes, 0),
+  );
+
+  run.stage('transfer');
+  await clean(run, place, pathOf);
+  const result = await send(run, folders, pathOf);
+
+  // Each file was verified before it got its name: afterwards whoever waits for files may already have taken it.
+  run.stage('verify');
+  run.stage('finalize');
+  const marker = studyMarker(run, config.marker, result.quarantined, pathOf);
+  if (!marker) return;
+  const { path, content } = marker;
+  await writeFile(place, folders, run.deliveryId, { path, body: [content], sizeBytes: content.length });
+}
+
+async function clean(run: DeliveryRun<FolderTarget>, place: Place, pathOf: PathOf): Promise<void> {
+  let removed = 0;
+  for (const folder of new Set(run.pending.map((instance) => dirname(pathOf(instance))))) {
+    removed += await removeLeftOvers(place, folder, run.deliveryId);
+  }
+  if (removed > 0) run.log.info('left-over temporary files removed', { count: removed });
+}
+
+type PathOf = (instance: ManifestInstance) => string;
+
+function send(run: DeliveryRun<FolderTarget>, folders: Folders, pathOf: PathOf): Promise<LaneResult> {
+  return inLanes(run, { lanes: run.config.parallel }, async ({ instance, bytes }, { signal }) => {
+    const file = { path: pathOf(instance), body: bytes.body, sizeBytes: bytes.sizeBytes };
+    await writeFile(placeOf(run.config, signal), folders, run.deliveryId, file);
+    return { kind: 'delivered' };
+  });
+}

@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import { studyTemplate } from '../template/index.ts';
+
+/** The option `marker` of targets that are made of files: something written last, for whoever waits for whole studies. */
+export const markerOption = z
+  .strictObject({
+    path: studyTemplate
+      .default('{StudyInstanceUID}/complete.json')
+      .describe('template of its path, with tags of the study; has to have {StudyInstanceUID}'),
+    content: z
+      .enum(['manifest', 'empty'])
+      .default('manifest')
+      .describe('manifest = JSON with every instance and its path; empty = a file of no bytes'),
+    whenPartial: z
+      .boolean()
+      .default(false)
+      .describe('write it also when instances are quarantined; the manifest then names them as missing'),
+  })
+  .optional()
+  .describe('a completion marker, written after everything else has arrived; default none');
+export type MarkerOption = NonNullable<z.output<typeof markerOption>>;
