@@ -14,6 +14,7 @@ import {
   type NotApplicable,
 } from '../contract-suite/index.ts';
 import { folderHandler } from './handler.ts';
+import { placeOf } from './place.ts';
 import { folderTarget } from './schema.ts';
 import { shortHash } from '../template/index.ts';
 
@@ -229,6 +230,12 @@ describe('the folder target', () => {
     expect(attempt.error).toMatchObject({ code: 'target-misconfigured', stage: 'transfer' });
     expect(attempt.error?.message).toContain('a folder is where a file should be');
     expect(await filesUnder(path)).toEqual([]);
+  });
+
+  it('gives a file system that does not answer up after the timeout', async () => {
+    const place = placeOf(parse({ timeout: '20ms' }), new AbortController().signal);
+    const silent = place.act('Writing', () => new Promise(() => {}));
+    await expect(silent).rejects.toMatchObject({ code: 'target-timeout', disposition: 'wait' });
   });
 
   it.each([

@@ -36,10 +36,7 @@ export async function writeFile(
   try {
     const written = await writeTemporary(place, temporary, file);
     if (written.sha256 !== undefined) await readBack(place, temporary, written.sha256);
-    const isThere = await act('Comparing with an existing file', () =>
-      holdsSame(finalPath, temporary, written.sizeBytes),
-    );
-    if (isThere) return true;
+    if (await holdsSame(place, finalPath, temporary, written.sizeBytes)) return true;
     await act('Renaming a file', () => rename(temporary, finalPath));
     await folders.sync(folder);
     return false;
