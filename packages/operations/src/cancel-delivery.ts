@@ -1,0 +1,35 @@
+import { endStates } from '@dicom-dispatch/cache/records';
+import type { Actor, OperationsContext } from './context.ts';
+import { findDelivery } from './find-delivery.ts';
+import { OperationError } from './operation-error.ts';
+
+const keptMs = 90 * 86_400_000;
+
+/**
+ * Stops a delivery: an attempt under way ends within about a second, a waiting one never starts. What the target has
+ * confirmed stays there and stays known. The job stays in its queue until a worker has seen it, so that its study task
+ * is told too.
+ *
+ * @throws OperationError `not-found`; `conflict` when it has ended already
+ */
+export async function cancelDelivery(context: OperationsContext, deliveryId: string, actor: Actor): Promise<void> {
+  const record = await findDelivery(context, deliveryId);
+  if (endStates.includes(record.state)) {
+    throw new OperationError('conflict', `${deliveryId} has ended already: it is ${record.state}`);
+  }
+  const { redis, keys, records } = context;
+  await redis.set(keys.cancelled(deliveryId), actor.name, 'PX', keptMs);
+  await redis.srem(keys.held, deliveryId);
+  await redis.publish(keys.cancelChannel, deliveryId);
+  if (record.state === 'active') {
+    await records.update(deliveryId, {}, { kind: 'operator', text: `cancel asked for by ${actor.name}` });
+    return;
+  }
+  await records.update(
+    deliveryId,
+    { state: 'cancelled', endedAt: Date.now(), nextAttemptAt: null },
+    { kind: 'operator', text: `cancelled by ${actor.name}` },
+  );
+  const job = await context.queues.target(record.target).getJob(deliveryId);
+  if (job && (await job.getState()) === 'delayed') await job.promote();
+}

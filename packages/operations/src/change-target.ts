@@ -1,0 +1,56 @@
+import type { OperationsContext } from './context.ts';
+import { OperationError } from './operation-error.ts';
+
+/** Lets no further delivery of the target start; those under way go on. */
+export async function pauseTarget(context: OperationsContext, target: string): Promise<void> {
+  await context.queues.known(context.config(), target).pause();
+}
+
+export async function resumeTarget(context: OperationsContext, target: string): Promise<void> {
+  await context.queues.known(context.config(), target).resume();
+}
+
+/**
+ * Changes how many deliveries of a target run at the same time, over all dispatchers, until the configuration is loaded
+ * again.
+ */
+export async function setTargetConcurrency(
+  context: OperationsContext,
+  target: string,
+  concurrency: number,
+): Promise<void> {
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
+    throw new OperationError('invalid', `concurrency is a whole number from 1 to 256, not ${concurrency}`);
+  }
+  await context.queues.known(context.config(), target).setGlobalConcurrency(concurrency);
+}
+
+/** Changes how many deliveries of a target start in a minute, over all dispatchers; undefined takes the limit away. */
+export async function setTargetRate(
+  context: OperationsContext,
+  target: string,
+  deliveriesPerMinute: number | undefined,
+): Promise<void> {
+  const queue = context.queues.known(context.config(), target);
+  if (deliveriesPerMinute === undefined) {
+    await queue.removeGlobalRateLimit();
+    return;
+  }
+  if (!Number.isInteger(deliveriesPerMinute) || deliveriesPerMinute < 1) {
+    throw new OperationError('invalid', `a rate is a whole number of at least 1, not ${deliveriesPerMinute}`);
+  }
+  await queue.setGlobalRateLimit(deliveriesPerMinute, 60_000);
+}
+
+/** Lets every delivery that waits for its next attempt go now. @returns how many */
+export async function promoteTarget(context: OperationsContext, target: string): Promise<number> {
+  const queue = context.queues.known(context.config(), target);
+  const held = new Set(await context.redis.smembers(context.keys.held));
+  let promoted = 0;
+  for (const job of await queue.getDelayed(0, 9_999)) {
+    if (job.id === undefined || held.has(job.id)) continue;
+    await job.promote();
+    promoted += 1;
+  }
+  return promoted;
+}

@@ -1,0 +1,42 @@
+import { Circuits } from '@dicom-dispatch/cache/circuit';
+import { createLedger, type Ledger } from '@dicom-dispatch/cache/ledger';
+import { Records } from '@dicom-dispatch/cache/records';
+import type { Config } from '@dicom-dispatch/core';
+import type { Redis } from '@dicom-dispatch/runtime';
+import { operationKeys } from './keys.ts';
+import { OpenQueues } from './open-queues.ts';
+
+/** What every operation needs. */
+export interface OperationsContext {
+  /** The configuration as it is now. */
+  readonly config: () => Config;
+  readonly redis: Redis;
+  readonly records: Records;
+  readonly ledger: Ledger;
+  readonly circuits: Circuits;
+  readonly queues: OpenQueues;
+  readonly keys: ReturnType<typeof operationKeys>;
+  /** Lets go of the queues; the Redis connection is the caller's. */
+  close(): Promise<void>;
+}
+
+/** Who does it, as it stands in timelines and in the audit log. */
+export interface Actor {
+  readonly name: string;
+}
+
+export function openOperations(config: Config | (() => Config), redis: Redis): OperationsContext {
+  const current = typeof config === 'function' ? config : () => config;
+  const { prefix } = current().redis;
+  const queues = new OpenQueues(redis, current());
+  return {
+    config: current,
+    redis,
+    records: new Records(redis, prefix),
+    ledger: createLedger(redis, { prefix }),
+    circuits: new Circuits(redis, prefix),
+    queues,
+    keys: operationKeys(prefix),
+    close: () => queues.close(),
+  };
+}

@@ -1,0 +1,17 @@
+/**
+ * - `not-found`: there is no such delivery, study or target
+ * - `conflict`: it is in a state in which this cannot be done
+ * - `invalid`: what was asked for makes no sense
+ * - `unavailable`: something that is needed does not answer now
+ */
+export type OperationErrorCode = 'not-found' | 'conflict' | 'invalid' | 'unavailable';
+
+/** Why an operator's wish could not be granted; written for the operator, without patient data. */
+export class OperationError extends Error {
+  override readonly name = 'OperationError';
+  readonly code: OperationErrorCode;
+  constructor(code: OperationErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

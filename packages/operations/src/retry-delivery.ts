@@ -1,0 +1,76 @@
+import { deliveryData } from '@dicom-dispatch/core';
+import { endStates, type DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { jobPriority, keepJobs } from '@dicom-dispatch/runtime';
+import type { Job } from 'bullmq';
+import type { Actor, OperationsContext } from './context.ts';
+import { findDelivery } from './find-delivery.ts';
+import { OperationError } from './operation-error.ts';
+
+/**
+ * Lets a delivery that has ended go again, with all its attempts; what the target has confirmed is not sent again, what
+ * was quarantined is. A delivery that waits for its next attempt goes at once. One that was never delivered whole but
+ * counts as delivered (`partial`) goes too; a delivered one does not: route the study again for that.
+ *
+ * @throws OperationError `not-found`; `conflict` while an attempt is under way, or when it is delivered
+ */
+export async function retryDelivery(context: OperationsContext, deliveryId: string, actor: Actor): Promise<void> {
+  const record = await findDelivery(context, deliveryId);
+  if (record.state === 'active') {
+    throw new OperationError(
+      'conflict',
+      `an attempt of ${deliveryId} is under way: cancel it first, or wait for its end`,
+    );
+  }
+  if (record.state === 'delivered') {
+    throw new OperationError('conflict', `${deliveryId} is delivered: route its study again to send it once more`);
+  }
+  const queue = context.queues.target(record.target);
+  const job = await queue.getJob(deliveryId);
+  await prepareRetry(context, record, actor);
+  if (job) return requeue(job);
+  const data = deliveryData.parse(record);
+  const target = context.config().targets[record.target];
+  await queue.add('delivery', data, {
+    ...keepJobs,
+    jobId: deliveryId,
+    priority: jobPriority(record.priority),
+    attempts: target?.attempts ?? 1,
+    backoff: { type: 'custom' },
+  });
+}
+
+/** What has to be forgotten and written before the job of a delivery is let go again; Bull Board's button does it too. */
+export async function prepareRetry(context: OperationsContext, record: DeliveryRecord, actor: Actor): Promise<void> {
+  const { redis, keys, ledger, records } = context;
+  await Promise.all([
+    redis.del(keys.cancelled(record.deliveryId)),
+    redis.srem(keys.held, record.deliveryId),
+    redis.hset(keys.delivery(record.deliveryId), 'retriedAt', Date.now()),
+    ledger.clearQuarantine({
+      source: record.source,
+      studyInstanceUid: record.studyInstanceUid,
+      target: record.target,
+    }),
+  ]);
+  const hasEnded = endStates.includes(record.state);
+  await records.update(
+    record.deliveryId,
+    {
+      state: 'waiting',
+      quarantined: 0,
+      nextAttemptAt: null,
+      endedAt: null,
+      ...(hasEnded && { error: null, failStage: null }),
+    },
+    { kind: 'operator', text: `retried by ${actor.name}` },
+  );
+}
+
+async function requeue(job: Job): Promise<void> {
+  const state = await job.getState();
+  if (state === 'failed' || state === 'completed') {
+    await job.retry(state, { resetAttemptsMade: true, resetAttemptsStarted: true });
+  } else if (state === 'delayed') {
+    await job.promote();
+  }
+}

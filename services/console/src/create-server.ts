@@ -1,0 +1,37 @@
+import cookie from '@fastify/cookie';
+import formbody from '@fastify/formbody';
+import { addHealthRoutes } from '@dicom-dispatch/runtime';
+import { fastify, type FastifyInstance } from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import type { ConsoleContext } from './console-context.ts';
+import { addErrorAnswers } from './error-answers.ts';
+import { addBoard } from './queues/add-board.ts';
+import { guardAccess } from './security/access.ts';
+import { addSecurityHeaders } from './security/headers.ts';
+import { addStaticFiles } from './static-files.ts';
+
+const maxBodyBytes = 1024 * 1024;
+
+/** The whole HTTP server, not yet listening, and what takes a new configuration over. */
+export async function createServer(
+  context: ConsoleContext,
+): Promise<{ readonly server: FastifyInstance; readonly refresh: () => void }> {
+  const server = fastify({
+    logger: false,
+    bodyLimit: maxBodyBytes,
+    trustProxy: context.config().console.trustProxy,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 200 },
+  });
+  server.setValidatorCompiler(validatorCompiler);
+  server.setSerializerCompiler(serializerCompiler);
+  addErrorAnswers(server, context);
+  await server.register(cookie);
+  await server.register(formbody);
+  await addSecurityHeaders(server, context);
+  guardAccess(server, context);
+  addHealthRoutes(server, context.services, context.metrics);
+  addStaticFiles(server);
+  const refresh = await addBoard(server, context);
+  return { server, refresh };
+}

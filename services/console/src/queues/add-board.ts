@@ -1,0 +1,66 @@
+import { createBullBoard } from '@bull-board/api';
+import { FastifyAdapter } from '@bull-board/fastify';
+import type { FastifyInstance } from 'fastify';
+import type { ConsoleContext } from '../console-context.ts';
+import { boardPrefix } from '../security/access.ts';
+import { changesSomething } from '../security/same-origin.ts';
+import { actingAs } from './acting.ts';
+import { boardVerdict } from './board-access.ts';
+import { boardPage } from './board-page.ts';
+import { DeliveryQueueAdapter } from './delivery-queue-adapter.ts';
+
+/** Bull Board, with every queue of the configuration. @returns what takes the queues of a new configuration over */
+export async function addBoard(server: FastifyInstance, context: ConsoleContext): Promise<() => void> {
+  const adapter = new FastifyAdapter();
+  const board = createBullBoard({
+    queues: boardQueues(context),
+    // Two patch versions of the same package meet here; their types differ in name only.
+    serverAdapter: adapter as unknown as Parameters<typeof createBullBoard>[0]['serverAdapter'],
+    options: {
+      uiConfig: {
+        boardTitle: 'dicom-dispatch queues',
+        hideDocsLink: true,
+        hideRedisDetails: false,
+        sortQueues: true,
+        pollingInterval: { showSetting: true },
+        locale: { lng: 'en-US' },
+      },
+    },
+  });
+  adapter.setBasePath(boardPrefix);
+  await server.register(async (scope) => {
+    scope.addHook('preHandler', (request, _reply, done) => {
+      actingAs({ name: request.identity?.name ?? 'unknown' }, done);
+    });
+    scope.addHook('onResponse', async (request, reply) => {
+      if (!changesSomething(request)) return;
+      const verdict = boardVerdict(request.method, (request.routeOptions.url ?? '').slice(boardPrefix.length));
+      if (verdict.kind !== 'action' || reply.statusCode === 403 || reply.statusCode === 401) return;
+      const { queueName = '', jobId = '' } = (request.params ?? {}) as { queueName?: string; jobId?: string };
+      await context.audit.write({
+        who: request.identity?.name ?? '',
+        role: request.identity?.role ?? '',
+        action: verdict.action,
+        subject: jobId || queueName || 'all queues',
+        outcome: reply.statusCode < 400 ? 'done' : 'failed',
+        detail: `in Bull Board${queueName && jobId ? `, queue ${queueName}` : ''}`,
+        address: request.ip,
+      });
+    });
+    scope.addHook('onSend', async (request, reply, payload) => {
+      const isPage = String(reply.getHeader('content-type') ?? '').startsWith('text/html');
+      return isPage && typeof payload === 'string' ? boardPage(payload, context, request) : payload;
+    });
+    await scope.register(adapter.registerPlugin(), { prefix: boardPrefix });
+  });
+  return () => board.replaceQueues(boardQueues(context));
+}
+
+function boardQueues(context: ConsoleContext): DeliveryQueueAdapter[] {
+  const { queues } = context.operations;
+  const targets = Object.keys(context.config().targets).sort();
+  return [
+    new DeliveryQueueAdapter(queues.study(), context.operations, undefined),
+    ...targets.map((target) => new DeliveryQueueAdapter(queues.target(target), context.operations, target)),
+  ];
+}

@@ -1,0 +1,13 @@
+import type { FastifyRequest } from 'fastify';
+import type { ConsoleContext } from '../console-context.ts';
+import { navigation } from '../pages/layout/navigation.ts';
+import { staticUrl } from '../static-files.ts';
+
+/** Bull Board's page inside our navigation, and without the font that it would fetch from another host. */
+export function boardPage(page: string, context: ConsoleContext, request: FastifyRequest): string {
+  const head = `<link rel="stylesheet" href="${staticUrl('board.css')}"></head>`;
+  return page
+    .replaceAll(/<link[^>]+href="https?:\/\/[^>]*>\s*/g, '')
+    .replace('</head>', head)
+    .replace('<div id="root">', `${navigation(context, request, 'queues').text}<div id="root">`);
+}

@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Worker } from 'bullmq';
+import { waitFor } from '@dicom-dispatch/harness';
+import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
+
+let test: TestConsole;
+beforeAll(async () => {
+  test = await startTestConsole();
+});
+afterAll(() => test[Symbol.asyncDispose]());
+
+/** Fails every delivery to the target that is in its queue, as a dispatcher would with all attempts used up. */
+async function failAll(target: string): Promise<void> {
+  const { prefix } = test.config.redis;
+  const worker = new Worker(
+    `target-${target}`,
+    async (job) => {
+      await test.operations.records.update(job.id ?? '', {
+        state: 'failed',
+        endedAt: Date.now(),
+        failStage: 'transfer',
+      });
+      throw new Error('[transfer] target-full: no space');
+    },
+    { connection: test.redis, prefix, settings: { backoffStrategy: () => 1 } },
+  );
+  const queue = test.operations.queues.target(target);
+  await waitFor(async () => {
+    const counts = await queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed');
+    return Object.values(counts).every((count) => count === 0);
+  });
+  await worker.close();
+}
+
+describe('Bull Board', () => {
+  it('serves its page inside our navigation, with nothing from another host', async () => {
+    const page = await test.ask('GET', '/queues', { headers: { accept: 'text/html' } });
+    expect(page.status).toBe(200);
+    expect(page.text).toContain('href="/studies"');
+    expect(page.text).not.toMatch(/(src|href)="https?:/);
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+  });
+
+  it('lists every queue of the configuration', async () => {
+    const { body } = await test.ask('GET', '/queues/api/queues');
+    expect((body as { queues: { name: string }[] }).queues.map(({ name }) => name).sort()).toEqual([
+      'study',
+      'target-a',
+      'target-b',
+    ]);
+  });
+
+  it('retries a failed delivery with all its attempts, quarantine cleared and the event on its timeline', async () => {
+    const { b, studyInstanceUid } = await test.route();
+    await failAll('b');
+    const queue = test.operations.queues.target('b');
+    expect((await queue.getJob(b))?.attemptsMade).toBe(3);
+    const key = { source: 'main', studyInstanceUid, target: 'b' };
+    await test.operations.ledger.quarantine(key, {
+      sopInstanceUid: `${studyInstanceUid}.1.1`,
+      version: '1',
+      attempt: 1,
+      deliveryId: b,
+      error: { code: 'instance-refused', message: 'no' },
+    });
+    const answer = await test.ask('PUT', `/queues/api/queues/target-b/${b}/retry`);
+    expect(answer.status).toBe(204);
+    const job = await queue.getJob(b);
+    expect(job?.attemptsMade).toBe(0);
+    expect(await job?.getState()).toBe('prioritized');
+    expect(await test.operations.ledger.summary(key)).toEqual({ delivered: 0, quarantined: 0 });
+    expect((await test.operations.records.delivery(b))?.state).toBe('waiting');
+    expect((await test.operations.records.events(b)).at(-1)).toMatchObject({
+      kind: 'operator',
+      text: 'retried by local',
+    });
+  });
+
+  it('retries all failed deliveries of a target', async () => {
+    await test.route();
+    await failAll('b');
+    const { body } = await test.ask('PUT', '/queues/api/queues/target-b/retry/failed');
+    expect(body).toMatchObject({ retried: 2, skipped: 0 });
+    const jobs = await test.operations.queues.target('b').getJobs(['prioritized', 'waiting']);
+    expect(jobs.map((job) => job.attemptsMade)).toEqual([0, 0]);
+  });
+
+  it('says who removed a job', async () => {
+    const { a } = await test.route();
+    expect((await test.ask('PUT', `/queues/api/queues/target-a/${a}/clean`)).status).toBe(204);
+    expect(await test.operations.records.delivery(a)).toMatchObject({ state: 'cancelled' });
+  });
+
+  it.each([
+    ['PATCH', '/update-data', { jobData: { target: 'evil' } }],
+    ['PUT', '/remove-unprocessed-children', undefined],
+  ])('refuses %s %s of a job to everybody', async (method, path, body) => {
+    const { a } = await test.route();
+    const answer = await test.ask(method, `/queues/api/queues/target-a/${a}${path}`, { body });
+    expect(answer.status).toBe(403);
+  });
+
+  it.each([
+    ['POST', '/add', { name: 'x', data: {}, options: {} }],
+    ['PUT', '/empty', undefined],
+    ['PUT', '/obliterate', { force: true }],
+    ['PUT', '/clean/completed', undefined],
+  ])('refuses %s %s of a queue to everybody', async (method, path, body) => {
+    const answer = await test.ask(method, `/queues/api/queues/target-a${path}`, { body });
+    expect(answer.status).toBe(403);
+  });
+});
+
+describe('health and metrics', () => {
+  it('tells that it lives, that it is ready, and what is in the queues', async () => {
+    expect((await test.ask('GET', '/healthz')).body).toEqual({ status: 'ok' });
+    expect((await test.ask('GET', '/readyz')).body).toMatchObject({ status: 'ready' });
+    const { text } = await test.ask('GET', '/metrics');
+    expect(text).toMatch(/dispatch_queue_jobs\{target="a",state="prioritized"\} \d+/);
+    expect(text).toContain('dispatch_circuit_open{target="a"} 0');
+  });
+});

@@ -1,0 +1,49 @@
+import helmet from '@fastify/helmet';
+import type { FastifyInstance } from 'fastify';
+import type { ConsoleContext } from '../console-context.ts';
+import { boardPrefix } from './access.ts';
+
+const own = {
+  'default-src': ["'none'"],
+  'script-src': ["'self'"],
+  'style-src': ["'self'"],
+  'img-src': ["'self'", 'data:'],
+  'font-src': ["'self'"],
+  'connect-src': ["'self'"],
+  'form-action': ["'self'"],
+  'base-uri': ["'none'"],
+  'frame-ancestors': ["'none'"],
+};
+
+// Bull Board's page names its base, and its components write their own style elements.
+const board = {
+  ...own,
+  'base-uri': ["'self'"],
+  'style-src': ["'self'", "'unsafe-inline'"],
+  'manifest-src': ["'self'"],
+};
+
+/** Headers that keep browsers from doing what our pages never ask for; nothing may come from another host. */
+export async function addSecurityHeaders(server: FastifyInstance, context: ConsoleContext): Promise<void> {
+  await server.register(helmet, {
+    global: true,
+    contentSecurityPolicy: false,
+    hsts: context.isSecure ? { maxAge: 31_536_000, includeSubDomains: false } : false,
+    referrerPolicy: { policy: 'same-origin' },
+    frameguard: { action: 'deny' },
+  });
+  const ownText = policyText(own);
+  const boardText = policyText(board);
+  server.addHook('onRequest', async (request, reply) => {
+    const isBoard = request.url === boardPrefix || request.url.startsWith(`${boardPrefix}/`);
+    reply.header('content-security-policy', isBoard ? boardText : ownText);
+    reply.header('permissions-policy', 'camera=(), microphone=(), geolocation=(), interest-cohort=()');
+    if (!request.url.includes('/static/')) reply.header('cache-control', 'no-store');
+  });
+}
+
+function policyText(directives: Readonly<Record<string, readonly string[]>>): string {
+  return Object.entries(directives)
+    .map(([name, values]) => `${name} ${values.join(' ')}`)
+    .join('; ');
+}

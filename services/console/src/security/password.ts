@@ -1,0 +1,38 @@
+import { randomBytes, scrypt, timingSafeEqual, type ScryptOptions } from 'node:crypto';
+import { promisify } from 'node:util';
+
+const derive = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt);
+
+/** Cost of scrypt (RFC 7914): 32 MiB and some 60 ms for one password. */
+const cost = { N: 2 ** 15, r: 8, p: 1 } as const;
+const keyBytes = 32;
+const maxmem = 128 * 1024 * 1024;
+const pattern = /^scrypt:(\d{1,8}):(\d{1,3}):(\d{1,3}):([A-Za-z0-9_-]{16,128}):([A-Za-z0-9_-]{43})$/;
+/** A longer password is refused before it is hashed. */
+const longestPassword = 1024;
+
+/** A hash to put into the configuration: `scrypt:N:r:p:salt:key`. */
+export async function hashPassword(password: string): Promise<string> {
+  const salt = randomBytes(16);
+  const key = await derive(password, salt, keyBytes, { ...cost, maxmem });
+  return `scrypt:${cost.N}:${cost.r}:${cost.p}:${salt.toString('base64url')}:${key.toString('base64url')}`;
+}
+
+/** Whether the password is the one that is kept, as a hash or as such. Takes the same time either way. */
+export async function checkPassword(password: string, kept: string): Promise<boolean> {
+  if (password.length === 0 || password.length > longestPassword) return false;
+  const match = pattern.exec(kept);
+  if (!match) return sameText(password, kept);
+  const [, n, r, p, salt = '', key = ''] = match;
+  const options = { N: Number(n), r: Number(r), p: Number(p), maxmem };
+  const derived = await derive(password, Buffer.from(salt, 'base64url'), keyBytes, options).catch(() => undefined);
+  return derived !== undefined && timingSafeEqual(derived, Buffer.from(key, 'base64url'));
+}
+
+/** Compares in a time that does not tell how much of it was right. */
+export async function sameText(given: string, kept: string): Promise<boolean> {
+  const salt = randomBytes(16);
+  const light = { N: 1024, r: 8, p: 1 };
+  const [a, b] = await Promise.all([derive(given, salt, keyBytes, light), derive(kept, salt, keyBytes, light)]);
+  return timingSafeEqual(a, b);
+}

@@ -1,0 +1,38 @@
+import type { FastifyRequest } from 'fastify';
+import { isLoopback } from '@dicom-dispatch/runtime';
+
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+export function changesSomething(request: FastifyRequest): boolean {
+  return !safeMethods.has(request.method);
+}
+
+/**
+ * Why a request may come from a page that is not ours; undefined when it does not. Browsers send `Sec-Fetch-Site` or
+ * `Origin` with whatever a page makes them send; programs send neither and are judged by their token alone.
+ */
+export function foreignOrigin(request: FastifyRequest, publicUrl: string | undefined): string | undefined {
+  const site = request.headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'same-origin' && site !== 'none')
+    return `sent by a page of another site (${site})`;
+  const { origin } = request.headers;
+  if (origin === undefined || ownOrigins(request, publicUrl).includes(origin)) return undefined;
+  return 'sent by a page of another origin';
+}
+
+/**
+ * Whether the Host header names this machine: where nobody signs in, a foreign name that resolves to loopback must not
+ * let its page read what is here (DNS rebinding).
+ */
+export function namesLoopback(request: FastifyRequest): boolean {
+  const host = request.headers.host;
+  if (host === undefined) return false;
+  const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  return isLoopback(name.toLowerCase());
+}
+
+function ownOrigins(request: FastifyRequest, publicUrl: string | undefined): string[] {
+  const host = request.headers.host ?? '';
+  const own = [`http://${host}`, `https://${host}`];
+  return publicUrl === undefined ? own : [...own, new URL(publicUrl).origin];
+}

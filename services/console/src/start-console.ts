@@ -1,0 +1,98 @@
+import { needsSignIn, type Config } from '@dicom-dispatch/core';
+import { openOperations } from '@dicom-dispatch/operations';
+import {
+  isLoopback,
+  parseListen,
+  redisDependency,
+  type Logger,
+  type Redis,
+  type Registry,
+  type RunningService,
+} from '@dicom-dispatch/runtime';
+import { AuditLog } from './audit/audit-log.ts';
+import { ConsoleError } from './console-error.ts';
+import type { ConsoleContext } from './console-context.ts';
+import { createServer } from './create-server.ts';
+import { addMetrics } from './metrics/add-metrics.ts';
+import { sessionCookieName } from './security/authenticate.ts';
+import { Sessions } from './security/sessions.ts';
+
+export interface ConsoleOptions {
+  readonly config: Config;
+  /** Stays the caller's to close. */
+  readonly redis: Redis;
+  readonly log: Logger;
+  readonly metrics: Registry;
+  /** The services of this process, for `/readyz`. Default: the console alone. */
+  readonly services?: () => readonly RunningService[];
+}
+
+export interface RunningConsole extends RunningService {
+  /** Where it listens. */
+  readonly url: string;
+  /** Takes a new configuration over: targets, rules, users. Where it listens stays. */
+  reload(config: Config): void;
+}
+
+/**
+ * Starts the console: pages, API, Bull Board, health and metrics.
+ *
+ * @throws ConsoleError when it would listen off loopback without anybody having to sign in, or cannot listen
+ */
+export async function startConsole(options: ConsoleOptions): Promise<RunningConsole> {
+  let { config } = options;
+  const { redis, log, metrics } = options;
+  const { host, port } = parseListen(config.console.listen);
+  refuseOpenDoor(config, host);
+  const isSecure = config.console.publicUrl?.startsWith('https:') ?? false;
+  const operations = openOperations(() => config, redis);
+  const context: ConsoleContext = {
+    config: () => config,
+    redis,
+    log,
+    metrics,
+    services: options.services ?? (() => [service]),
+    operations,
+    sessions: new Sessions(redis, config.redis.prefix, config.console.session),
+    audit: new AuditLog(redis, config.redis.prefix, log),
+    cookieName: sessionCookieName(isSecure),
+    isSecure,
+  };
+  const { server, refresh } = await createServer(context);
+  addMetrics(context);
+  const url = await listen(() => server.listen({ host, port }), config.console.listen);
+  log.info({ url }, 'console is ready');
+  const service: RunningConsole = {
+    name: 'console',
+    url,
+    dependencies: async () => [await redisDependency(redis)],
+    reload(next) {
+      refuseOpenDoor(next, host);
+      config = next;
+      refresh();
+    },
+    async stop() {
+      await server.close();
+      await operations.close();
+    },
+  };
+  return service;
+}
+
+function refuseOpenDoor(config: Config, host: string): void {
+  if (isLoopback(host) || needsSignIn(config.console)) return;
+  throw new ConsoleError(
+    'open-door',
+    `console.listen is ${config.console.listen}, which others can reach, but nobody would have to sign in: configure console.users, console.tokens or console.oidc, or listen on 127.0.0.1`,
+  );
+}
+
+async function listen(start: () => Promise<string>, address: string): Promise<string> {
+  try {
+    return await start();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'EADDRINUSE' ? 'the port is taken' : `it failed (${code ?? 'unknown'})`;
+    throw new ConsoleError('cannot-listen', `console.listen is ${address}: ${why}; choose another`, { cause: error });
+  }
+}

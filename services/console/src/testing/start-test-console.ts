@@ -1,0 +1,147 @@
+import { parseConfig, Secret, type Config } from '@dicom-dispatch/core';
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { openOperations, StudyEnqueuer, type OperationsContext } from '@dicom-dispatch/operations';
+import { connectRedis, createLogger, createMetrics, type Redis } from '@dicom-dispatch/runtime';
+import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+import { startConsole, type RunningConsole } from '../start-console.ts';
+
+export interface TestConsole extends AsyncDisposable {
+  readonly console: RunningConsole;
+  readonly url: string;
+  readonly config: Config;
+  readonly redis: Redis;
+  readonly server: RedisServer;
+  readonly operations: OperationsContext;
+  /** Routes a study of its own to both targets, as the router would; gives the ids of its deliveries by target. */
+  route(options?: RouteOptions): Promise<{ studyInstanceUid: string; a: string; b: string }>;
+  /** A request with JSON; gives status and body. */
+  ask(
+    method: string,
+    path: string,
+    options?: { body?: unknown; headers?: Record<string, string> },
+  ): Promise<{ status: number; headers: Headers; body: unknown; text: string }>;
+}
+
+export interface RouteOptions {
+  readonly studyInstanceUid?: string;
+  readonly orthancStudyId?: string;
+  readonly instances?: number;
+  readonly rules?: readonly string[];
+  readonly modalities?: readonly string[];
+}
+
+export const testToken = {
+  viewer: 'viewer-token-0123456789abcdef',
+  operator: 'operator-token-0123456789abcdef',
+  administrator: 'administrator-token-0123456789',
+} as const;
+
+/** Sign-in as a configuration has it: one user and one token a role; passwords are the names, doubled. */
+export const signIn = {
+  users: {
+    vera: { password: new Secret('vera-vera'), role: 'viewer' },
+    otto: { password: new Secret('otto-otto'), role: 'operator' },
+    ada: { password: new Secret('ada-ada'), role: 'administrator' },
+  },
+  tokens: {
+    viewer: { token: new Secret(testToken.viewer), role: 'viewer' },
+    operator: { token: new Secret(testToken.operator), role: 'operator' },
+    administrator: { token: new Secret(testToken.administrator), role: 'administrator' },
+  },
+};
+
+/** A console with a Redis of its own and two dummy targets, `a` and `b`; without `console` nobody has to sign in. */
+export async function startTestConsole(
+  settings: { console?: Record<string, unknown>; sourceUrl?: string } = {},
+): Promise<TestConsole> {
+  const server = await startRedis({ appendonly: false });
+  const config = testConfig(settings);
+  const log = createLogger('console', { level: 'fatal', format: 'json' });
+  const redis = connectRedis(server.url, 'test', log);
+  const console = await startConsole({ config, redis, log, metrics: createMetrics() });
+  const operations = openOperations(config, redis);
+  const enqueuer = new StudyEnqueuer(config, redis, operations.records);
+  let count = 0;
+  return {
+    console,
+    url: console.url,
+    config,
+    redis,
+    server,
+    operations,
+    async route(options = {}) {
+      count += 1;
+      const studyInstanceUid = options.studyInstanceUid ?? `1.2.826.0.1.${count}`;
+      const { added } = await enqueuer.enqueue({
+        source: 'main',
+        epoch: 'epoch-1',
+        study: {
+          orthancStudyId: options.orthancStudyId ?? `orthanc-${count}`,
+          studyInstanceUid,
+          facts: { source: 'main', study: { ModalitiesInStudy: options.modalities ?? ['CT'] }, series: [], origin: {} },
+          lastUpdate: undefined,
+        } as never,
+        manifest: Array.from({ length: options.instances ?? 3 }, (_, index) => ({
+          sopInstanceUid: `${studyInstanceUid}.1.${index + 1}`,
+          seriesInstanceUid: `${studyInstanceUid}.1`,
+          studyInstanceUid,
+          sopClassUid: '1.2.840.10008.5.1.4.1.1.2',
+          transferSyntaxUid: '1.2.840.10008.1.2.1',
+          instanceNumber: index + 1,
+          sizeBytes: 1000,
+          sourceId: `i-${index}`,
+          version: '1',
+        })),
+        rules: options.rules ?? ['everything'],
+        targets: ['a', 'b'],
+        priority: 'normal',
+      });
+      const id = (target: string): string => added.find((one) => one.target === target)?.deliveryId ?? '';
+      return { studyInstanceUid, a: id('a'), b: id('b') };
+    },
+    async ask(method, path, { body, headers = {} } = {}) {
+      const answer = await fetch(new URL(path, console.url), {
+        method,
+        redirect: 'manual',
+        headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+      const text = await answer.text();
+      const isJson = (answer.headers.get('content-type') ?? '').includes('json');
+      return {
+        status: answer.status,
+        headers: answer.headers,
+        text,
+        body: isJson && text !== '' ? JSON.parse(text) : text,
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await console.stop();
+      await enqueuer.close();
+      await operations.close();
+      redis.disconnect();
+      await server.stop();
+    },
+  };
+}
+
+export function testConfig(settings: { console?: Record<string, unknown>; sourceUrl?: string } = {}): Config {
+  const parsed = parseConfig(
+    {
+      sources: { main: { url: settings.sourceUrl ?? 'http://127.0.0.1:1' } },
+      targets: {
+        a: { type: 'dummy', description: 'the first target' },
+        b: { type: 'dummy', attempts: 3 },
+      },
+      rules: [
+        { name: 'everything', targets: ['a', 'b'] },
+        { name: 'mr only', when: "'MR' in study.ModalitiesInStudy", targets: ['b'] },
+      ].map((rule) => ({ ...rule, name: rule.name.replace(' ', '-') })),
+      console: { listen: '127.0.0.1:0', ...settings.console },
+    },
+    Object.values(targetSchemas),
+  );
+  if (!parsed.ok)
+    throw new Error(parsed.problems.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
+  return parsed.config;
+}
