@@ -1,3 +1,4 @@
+export { Gate } from './gate.ts';
 export { HttpAnswer } from './http-answer.ts';
 export { HttpConnection, type HttpRequest } from './http-connection.ts';
 export { httpAuth, httpOptions, httpTls, httpUrl, simpleAuth, type HttpOptions, type HttpTls } from './http-options.ts';

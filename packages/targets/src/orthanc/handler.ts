@@ -1,0 +1,40 @@
+import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
+import { inLanes } from '../flow/index.ts';
+import { Gate, HttpConnection } from '../http/index.ts';
+import { orthancPuller } from './pull.ts';
+import { readSystem } from './read-system.ts';
+import { orthancTarget, type OrthancTarget } from './schema.ts';
+import { testOrthanc } from './test-connection.ts';
+import { uploadInstance } from './upload-instance.ts';
+
+export const orthancHandler: TargetHandler<OrthancTarget> = {
+  contractVersion,
+  type: 'orthanc',
+  schema: orthancTarget,
+  deliver,
+  testConnection: testOrthanc,
+  pull: orthancPuller,
+};
+
+/** Orthanc takes an instance into memory as a whole: of large ones only so many at once. */
+const largeBytes = 64_000_000;
+const largeAtOnce = 2;
+
+async function deliver(run: DeliveryRun<OrthancTarget>): Promise<void> {
+  const { config, signal } = run;
+  run.stage('connect');
+  const http = await HttpConnection.open(config, { connections: config.lanes });
+  try {
+    const { Version: version } = await readSystem(http, signal);
+    run.log.info('connected to Orthanc', { version });
+    run.stage('transfer');
+    const large = new Gate(largeAtOnce);
+    await inLanes(run, { lanes: config.lanes }, async (opened, { signal }) => {
+      using _place = opened.instance.sizeBytes >= largeBytes ? await large.enter(signal) : undefined;
+      return await uploadInstance(run, http, opened, signal);
+    });
+    run.stage('verify');
+  } finally {
+    await http.close();
+  }
+}

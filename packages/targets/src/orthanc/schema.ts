@@ -1,0 +1,22 @@
+import { targetOptions } from '@dicom-dispatch/core';
+import { z } from 'zod';
+import { httpOptions, httpUrl, simpleAuth } from '../http/http-options.ts';
+
+/** Another Orthanc, reached by its REST API. */
+export const orthancTarget = z.strictObject({
+  type: z.literal('orthanc'),
+  ...targetOptions,
+  url: httpUrl.describe('address of the REST API, e.g. https://archive.example:8042'),
+  auth: simpleAuth,
+  ...httpOptions,
+  lanes: z.int().min(1).max(32).default(4).describe('uploads of one delivery at the same time; default 4'),
+  verify: z
+    .enum(['none', 'md5'])
+    .default('none')
+    .describe('md5 compares what the target has stored with what was sent, instance by instance; default none'),
+  writeProbe: z
+    .boolean()
+    .default(false)
+    .describe('let the connection test store a small instance and remove it again; default false'),
+});
+export type OrthancTarget = z.output<typeof orthancTarget>;

@@ -1,0 +1,105 @@
+import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
+import type { Check, CheckContext } from '../contract/index.ts';
+import { HttpConnection, tlsOptions } from '../http/index.ts';
+import { filteredOut, notOrthanc, orthancError } from './errors.ts';
+import { probeInstance } from './probe-instance.ts';
+import { readSystem } from './read-system.ts';
+import type { OrthancTarget } from './schema.ts';
+import { storedInstance } from './upload-instance.ts';
+
+/**
+ * `resolve`, `connect`, `tls` (https), `login`, `permission` (an empty upload has to be refused for its content, not for
+ * want of a right) and, with `writeProbe`, `write` and `remove`.
+ */
+export async function* testOrthanc(context: CheckContext<OrthancTarget>): AsyncGenerator<Check, void, undefined> {
+  const { config, signal } = context;
+  const url = new URL(config.url);
+  const secure = url.protocol === 'https:';
+  const network = networkSteps({
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port) || (secure ? 443 : 80),
+    timeoutMs: config.connectTimeout,
+    tls: secure ? () => tlsOptions(config.tls) : undefined,
+  });
+  let http: HttpConnection | undefined;
+  try {
+    const opening = async (): Promise<HttpConnection> =>
+      (http ??= await HttpConnection.open(config, { connections: 1 }));
+    yield* runChecks([...network, ...serviceSteps(opening, config)], signal);
+  } finally {
+    await http?.close();
+  }
+}
+
+function serviceSteps(opening: () => Promise<HttpConnection>, config: OrthancTarget): CheckStep[] {
+  let written: string | undefined;
+  const steps: CheckStep[] = [
+    {
+      name: 'login',
+      async run(signal) {
+        const { Version: version } = await readSystem(await opening(), signal);
+        return `Orthanc ${version} accepts ${config.auth.type === 'none' ? 'us without credentials' : 'the credentials'}`;
+      },
+    },
+    { name: 'permission', run: async (signal) => mayUpload(await opening(), signal) },
+  ];
+  if (!config.writeProbe) return steps;
+  return [
+    ...steps,
+    {
+      name: 'write',
+      async run(signal) {
+        written = await storeProbe(await opening(), signal);
+        return 'a small instance was stored';
+      },
+    },
+    {
+      name: 'remove',
+      async run(signal) {
+        if (written === undefined) return { skip: 'nothing was written' };
+        await removeProbe(await opening(), written, signal);
+        return 'the small instance was removed';
+      },
+    },
+  ];
+}
+
+async function mayUpload(http: HttpConnection, signal: AbortSignal): Promise<string> {
+  const answer = await http.request({
+    method: 'POST',
+    path: '/instances',
+    headers: { 'content-type': 'application/dicom' },
+    body: () => 'no DICOM, only a question',
+    signal,
+  });
+  // 400 says: you may, but this is no DICOM file.
+  if (answer.status !== 400) throw await orthancError(answer, 'an upload');
+  await answer.discard();
+  return 'uploads are permitted';
+}
+
+async function storeProbe(http: HttpConnection, signal: AbortSignal): Promise<string> {
+  const probe = probeInstance();
+  const answer = await http.request({
+    method: 'POST',
+    path: '/instances',
+    headers: { 'content-type': 'application/dicom' },
+    body: () =>
+      (async function* () {
+        yield probe;
+      })(),
+    bodyBytes: probe.byteLength,
+    signal,
+  });
+  if (answer.status !== 200) throw await orthancError(answer, 'the upload of a small instance');
+  const stored = storedInstance.safeParse(await answer.json(65_536));
+  if (!stored.success) throw notOrthanc(http.host);
+  if (stored.data.Status === 'FilteredOut') throw filteredOut();
+  return stored.data.ID;
+}
+
+async function removeProbe(http: HttpConnection, id: string, signal: AbortSignal): Promise<void> {
+  const answer = await http.request({ method: 'DELETE', path: `/instances/${encodeURIComponent(id)}`, signal });
+  if (answer.status !== 200) throw await orthancError(answer, 'the removal of a small instance');
+  await answer.discard();
+}

@@ -1,0 +1,14 @@
+/**
+ * Whether a value matches a key as in a query (PS3.4 section C.2.2.2): `*` and `?` are wildcards, a backslash separates
+ * several UIDs or values of which one has to match, an empty key matches all. Upper and lower case count.
+ */
+export function matchesKey(value: string | undefined, key: string): boolean {
+  if (key === '' || key === '*') return true;
+  if (value === undefined) return false;
+  return key.split('\\').some((one) => wildcard(one).test(value));
+}
+
+function wildcard(key: string): RegExp {
+  const escaped = key.replace(/[\\^$.+()[\]{}|]/g, String.raw`\$&`);
+  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 'su');
+}
