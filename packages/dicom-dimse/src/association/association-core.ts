@@ -1,0 +1,236 @@
+import { COMMAND_ELEMENT, decodeCommandSet } from '../dimse/command-set.ts';
+import type { CommandSet } from '../dimse/command-set.ts';
+import { MessageAssembler } from '../dimse/message-assembler.ts';
+import type { DataSetSink } from '../dimse/message-assembler.ts';
+import { PDataWriter, fragmentBytes } from '../dimse/p-data-writer.ts';
+import { DimseError } from '../errors/dimse-error.ts';
+import type { Observer } from '../observer.ts';
+import { DEFAULT_MAX_ASSOCIATE_BYTES } from '../pdu/pdu-stream.ts';
+import { ABORTS } from '../pdu/reasons.ts';
+import type { AssociateAcPdu, AssociateRqPdu } from '../pdu/pdu.ts';
+import type { Transport } from '../upper-layer/transport.ts';
+import { UpperLayer } from '../upper-layer/upper-layer.ts';
+import type { AcceptedContext, ContextTable } from './contexts.ts';
+import { OperationQueue } from './operation-queue.ts';
+import type { QueuePort } from './operation-queue.ts';
+
+export interface CoreOptions {
+  readonly role: 'requestor' | 'acceptor';
+  readonly maxPduLengthBytes: number;
+  readonly maxAssociateBytes?: number | undefined;
+  readonly artimTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly responseTimeoutMs: number;
+  readonly earlyByte: boolean;
+  readonly prepareAhead: number;
+  readonly maxDataSetBytes: number;
+  readonly observer: Observer | undefined;
+}
+
+/** What was agreed on, as far as the core needs it. */
+export interface Agreement {
+  readonly contexts: ContextTable;
+  /** 0 is unlimited. */
+  readonly peerMaxPduLengthBytes: number;
+  readonly maxSentPduBytes: number | undefined;
+  /** Operations that this end may have outstanding. */
+  readonly window: number;
+}
+
+/** Takes a request of the peer; the answer takes its data set. */
+export type RequestHandler = (context: AcceptedContext, command: CommandSet) => DataSetSink | undefined;
+
+export interface CoreEvents {
+  onAssociateRq?(pdu: AssociateRqPdu): void;
+  onAssociateAc?(pdu: AssociateAcPdu): void;
+}
+
+const IGNORED: DataSetSink = { write() {}, end() {} };
+
+/** What both ends of an association share: Upper Layer, messages, the queue of our requests. Internal to this package. */
+export class AssociationCore implements QueuePort {
+  readonly transport: Transport;
+  readonly upper: UpperLayer;
+  readonly options: CoreOptions;
+  /** Resolves when the association has ended: without an error after a release. Never rejects. */
+  readonly ended: Promise<DimseError | undefined>;
+  onRequest: RequestHandler | undefined;
+  #agreement: Agreement | undefined;
+  #writer: PDataWriter | undefined;
+  #queue: OperationQueue | undefined;
+  #assembler: MessageAssembler;
+  #end: { readonly error: DimseError | undefined } | undefined;
+  #resolveEnded: (error: DimseError | undefined) => void = () => {};
+  readonly #onEnd: ((error: DimseError | undefined) => void)[] = [];
+  #isReleasing = false;
+
+  constructor(transport: Transport, options: CoreOptions, events: CoreEvents) {
+    this.transport = transport;
+    this.options = options;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.#assembler = new MessageAssembler({ onCommand: (contextId, command) => this.#onCommand(contextId, command) });
+    this.upper = new UpperLayer(
+      transport,
+      {
+        onAssociateRq: (pdu) => events.onAssociateRq?.(pdu),
+        onAssociateAc: (pdu) => events.onAssociateAc?.(pdu),
+        onPDataPiece: (contextId, control, piece, isEnd) => this.#assembler.onPiece(contextId, control, piece, isEnd),
+        onReleaseRq: () => this.#onReleaseRq(),
+        onProgress: () => this.#queue?.onProgress(),
+        onEnd: (error) => this.#onUpperEnd(error),
+      },
+      {
+        role: options.role,
+        maxPDataBytes: options.maxPduLengthBytes,
+        maxAssociateBytes: options.maxAssociateBytes ?? DEFAULT_MAX_ASSOCIATE_BYTES,
+        artimTimeoutMs: options.artimTimeoutMs,
+        idleTimeoutMs: options.idleTimeoutMs,
+        observer: options.observer,
+      },
+    );
+  }
+
+  /** The association stands: from here on messages flow. */
+  establish(agreement: Agreement): void {
+    this.#agreement = agreement;
+    const { observer } = this.options;
+    const onPdu = observer && ((lengthBytes: number) => observer({ type: 'pdu-sent', pdu: 'P-DATA-TF', lengthBytes }));
+    this.#writer = new PDataWriter(
+      this.transport,
+      fragmentBytes(agreement.peerMaxPduLengthBytes, agreement.maxSentPduBytes),
+      onPdu,
+    );
+    this.#queue = new OperationQueue(this, {
+      window: agreement.window,
+      earlyByte: this.options.earlyByte,
+      prepareAhead: this.options.prepareAhead,
+      responseTimeoutMs: this.options.responseTimeoutMs,
+    });
+  }
+
+  get canSendData(): boolean {
+    return this.upper.canSendData;
+  }
+
+  get isMidPdu(): boolean {
+    return this.upper.isMidPdu;
+  }
+
+  get isCommitted(): boolean {
+    return this.transport.isCommitted;
+  }
+
+  get needsDrain(): boolean {
+    return this.transport.needsDrain;
+  }
+
+  writeEarlyByte(): void {
+    this.transport.writeEarlyByte();
+    this.options.observer?.({ type: 'early-byte-sent' });
+  }
+
+  get hasEnded(): boolean {
+    return this.#end !== undefined;
+  }
+
+  get contexts(): ContextTable {
+    return this.#established(this.#agreement).contexts;
+  }
+
+  get agreement(): Agreement {
+    return this.#established(this.#agreement);
+  }
+
+  get writer(): PDataWriter {
+    return this.#established(this.#writer);
+  }
+
+  get queue(): OperationQueue {
+    return this.#established(this.#queue);
+  }
+
+  /** Called when the association ends; at once if it has. */
+  whenEnded(callback: (error: DimseError | undefined) => void): void {
+    if (this.#end === undefined) this.#onEnd.push(callback);
+    else callback(this.#end.error);
+  }
+
+  /** Writes a command set (with a small data set) now; only from within an operation's turn or a control. */
+  writeMessage(contextId: number, command: Buffer, dataSet?: Buffer): void {
+    this.observeMessage('message-sent', command);
+    if (!this.upper.canSendData) return;
+    this.transport.cork();
+    this.writer.writeWhole(contextId, true, command);
+    if (dataSet !== undefined) this.writer.writeWhole(contextId, false, dataSet);
+    this.transport.uncork();
+  }
+
+  observeMessage(type: 'message-sent' | 'message-received', command: Buffer | CommandSet): void {
+    const { observer } = this.options;
+    if (observer === undefined) return;
+    const set = Buffer.isBuffer(command) ? decodeCommandSet(command) : command;
+    const messageId =
+      set.uint16(COMMAND_ELEMENT.messageId) ?? set.uint16(COMMAND_ELEMENT.messageIdBeingRespondedTo) ?? 0;
+    observer({ type, commandField: set.commandField, messageId, status: set.uint16(COMMAND_ELEMENT.status) });
+  }
+
+  abort(error?: DimseError): void {
+    this.upper.abort(error ?? new DimseError('association-ended', 'aborted by this end', { abort: ABORTS.user }));
+  }
+
+  /** Asks for release once all that is queued has been answered. */
+  async release(): Promise<void> {
+    if (this.#isReleasing || this.#end !== undefined) {
+      await this.ended;
+      return;
+    }
+    this.#isReleasing = true;
+    await this.#queue?.whenIdle();
+    if (this.#end !== undefined) return;
+    this.upper.requestRelease();
+    const timer = setTimeout(
+      () => this.abort(new DimseError('response-timeout', 'no answer to the release')),
+      this.options.artimTimeoutMs,
+    );
+    await this.ended;
+    clearTimeout(timer);
+  }
+
+  #established<T>(value: T | undefined): T {
+    if (value === undefined) throw new DimseError('association-ended', 'the association is not established');
+    return value;
+  }
+
+  #onCommand(contextId: number, command: CommandSet): DataSetSink | undefined {
+    this.observeMessage('message-received', command);
+    const context = this.contexts.byId(contextId);
+    if (context === undefined) {
+      throw new DimseError('protocol-error', `a message on presentation context ${contextId}, which is not accepted`, {
+        abort: ABORTS['invalid-pdu-parameter-value'],
+      });
+    }
+    if ((command.commandField & 0x8000) === 0) return this.onRequest?.(context, command) ?? IGNORED;
+    const messageId = command.require(COMMAND_ELEMENT.messageIdBeingRespondedTo);
+    const operation = this.queue.outstanding(messageId);
+    if (operation === undefined) {
+      throw new DimseError('unexpected-response', `a response to message ${messageId}, which is not outstanding`, {
+        abort: ABORTS['unexpected-pdu-parameter'],
+      });
+    }
+    return operation.onResponse(command, contextId) ?? (command.hasDataSet ? IGNORED : undefined);
+  }
+
+  #onReleaseRq(): void {
+    // Whatever of ours is unanswered will stay so.
+    this.upper.answerRelease();
+  }
+
+  #onUpperEnd(error: DimseError | undefined): void {
+    this.#end = { error };
+    this.#queue?.end(error ?? new DimseError('association-ended', 'the association has been released'));
+    this.#resolveEnded(error);
+    for (const callback of this.#onEnd.splice(0)) callback(error);
+  }
+}

@@ -1,0 +1,123 @@
+import { DimseError } from '../errors/dimse-error.ts';
+import type { DimseStatus } from '../dimse/status.ts';
+import type { ByteSource } from '../part10/byte-source.ts';
+import { nAction, nEventReport } from '../operations/n-services.ts';
+import type { ActionRequest, EventReportRequest, NResult } from '../operations/n-services.ts';
+import { echo } from '../operations/echo.ts';
+import { find } from '../operations/find.ts';
+import type { FindMatch, FindRequest } from '../operations/find.ts';
+import { getInstances, moveInstances } from '../operations/retrieve.ts';
+import type { GetRequest, MoveRequest, RetrieveResult } from '../operations/retrieve.ts';
+import { StoreOperation } from '../operations/store.ts';
+import type { StoreOptions, StoreResult } from '../operations/store.ts';
+import { UID } from '../uids.ts';
+import type { AssociationCore } from './association-core.ts';
+import type { AcceptedContext, RejectedContext } from './contexts.ts';
+import type { PeerInformation } from './negotiate.ts';
+
+export interface OperationOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * An established association. Operations may be called without waiting for one another: they queue, and go out in
+ * their order as the peer's operations window allows (nearly always one at a time).
+ */
+export class Association {
+  readonly #core: AssociationCore;
+  readonly peer: PeerInformation;
+
+  /** Not for callers: see `connect` and `createServer`. */
+  constructor(core: AssociationCore, peer: PeerInformation) {
+    this.#core = core;
+    this.peer = peer;
+  }
+
+  get acceptedContexts(): readonly AcceptedContext[] {
+    return this.#core.contexts.accepted;
+  }
+
+  get rejectedContexts(): readonly RejectedContext[] {
+    return this.#core.contexts.rejected;
+  }
+
+  /** Resolves at the end: without an error after a release. Never rejects. */
+  get ended(): Promise<DimseError | undefined> {
+    return this.#core.ended;
+  }
+
+  get hasEnded(): boolean {
+    return this.#core.hasEnded;
+  }
+
+  /** Whether an instance of this class, in this transfer syntax, can be sent. */
+  canStore(sopClassUid: string, transferSyntaxUid: string): boolean {
+    return this.#core.contexts.find(sopClassUid, transferSyntaxUid) !== undefined;
+  }
+
+  /**
+   * C-STORE of a Part 10 file (PS3.7 section 9.1.1). Its length need not be known. A failure status is a result, not an
+   * error. Call it for the next instance before this one is answered: only then can the early byte go out.
+   *
+   * @throws DimseError `no-presentation-context`, `source-not-dicom`, `source-failed` (before the first byte is sent the
+   * association lives on, after it is aborted), `cancelled`, and whatever ended the association.
+   */
+  store(source: ByteSource, options: StoreOptions = {}): Promise<StoreResult> {
+    const operation = new StoreOperation(this.#core, source, options);
+    this.#core.queue.add(operation);
+    return operation.result;
+  }
+
+  /** C-ECHO (PS3.7 section 9.1.5). @throws DimseError `no-presentation-context` if Verification was not accepted. */
+  async echo(options: OperationOptions = {}): Promise<DimseStatus> {
+    return echo(this.#core, options.signal);
+  }
+
+  /** C-FIND (PS3.7 section 9.1.2): one item a match. Leaving the loop sends a C-CANCEL. */
+  find(request: FindRequest): AsyncGenerator<FindMatch, DimseStatus, void> {
+    return find(this.#core, request);
+  }
+
+  /** C-GET (PS3.7 section 9.1.3): instances arrive on this association; needs the SCP role for their SOP classes. */
+  async get(request: GetRequest): Promise<RetrieveResult> {
+    return getInstances(this.#core, request);
+  }
+
+  /** C-MOVE (PS3.7 section 9.1.4): the peer sends instances to the AE title named. */
+  async move(request: MoveRequest): Promise<RetrieveResult> {
+    return moveInstances(this.#core, request);
+  }
+
+  /** N-ACTION (PS3.7 section 10.1.4). */
+  async action(request: ActionRequest): Promise<NResult> {
+    return nAction(this.#core, request);
+  }
+
+  /** N-EVENT-REPORT (PS3.7 section 10.1.1). */
+  async eventReport(request: EventReportRequest): Promise<NResult> {
+    return nEventReport(this.#core, request);
+  }
+
+  /** Waits for what is queued, then releases the association (PS3.8 section 7.2). Never rejects. */
+  async release(): Promise<void> {
+    if (!this.#core.hasEnded) await this.#core.queue.whenIdle();
+    // An early byte whose instance was cancelled commits us to a P-DATA: a C-ECHO is one that harms nothing.
+    if (this.#core.transport.isCommitted && !this.#core.hasEnded) {
+      if (this.#core.contexts.findAny(UID.verification) === undefined) {
+        this.#core.abort(new DimseError('association-ended', 'closed by this end after an early byte'));
+        return;
+      }
+      await echo(this.#core, undefined).catch(() => undefined);
+    }
+    await this.#core.release();
+  }
+
+  /** A-ABORT (PS3.8 section 7.3). What is queued or unanswered fails with `association-ended`. */
+  abort(): void {
+    this.#core.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+}

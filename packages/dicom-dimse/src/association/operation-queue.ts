@@ -1,0 +1,258 @@
+import { DimseError } from '../errors/dimse-error.ts';
+import type { CommandSet } from '../dimse/command-set.ts';
+import type { DataSetSink } from '../dimse/message-assembler.ts';
+
+/** A request of ours: queued, made ready, sent, answered. It keeps its own promise; every path ends in one of them. */
+export interface Operation {
+  /** Whether it can be sent at once: its context is chosen and the first bytes of its data set are in hand. */
+  readonly isReady: boolean;
+  /** Whether its promise is settled; it may still be outstanding on the wire. */
+  readonly isSettled: boolean;
+  /** Called again and again while it is near the head of the queue; begins to get ready the first time. */
+  prepare(): void;
+  /** Writes the request; answers with a promise only where it could not be written in one go. */
+  start(messageId: number): Promise<void> | undefined;
+  /** A response to it; calls `OperationQueue.finish` when it was the last. */
+  onResponse(command: CommandSet, contextId: number): DataSetSink | undefined;
+  fail(error: DimseError): void;
+}
+
+/** What the queue asks of the association around it. */
+export interface QueuePort {
+  readonly canSendData: boolean;
+  readonly isMidPdu: boolean;
+  readonly isCommitted: boolean;
+  readonly needsDrain: boolean;
+  writeEarlyByte(): void;
+  abort(error: DimseError): void;
+}
+
+export interface QueueOptions {
+  /** How many of our requests may be unanswered (PS3.7 annex D.3.3.3). */
+  readonly window: number;
+  readonly earlyByte: boolean;
+  /** How many of the queued operations are made ready ahead of their turn. */
+  readonly prepareAhead: number;
+  readonly responseTimeoutMs: number;
+}
+
+/** The send queue of an association. One request is written at a time, `window` may be unanswered. */
+export class OperationQueue {
+  readonly #port: QueuePort;
+  readonly #options: QueueOptions;
+  readonly #pending: Operation[] = [];
+  readonly #outstanding = new Map<number, Operation>();
+  #sending: Operation | undefined;
+  #controls: (() => void)[] = [];
+  #lastMessageId = 0;
+  #isPumping = false;
+  #end: DimseError | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(port: QueuePort, options: QueueOptions) {
+    this.#port = port;
+    this.#options = options;
+  }
+
+  get isIdle(): boolean {
+    return this.#pending.length === 0 && this.#outstanding.size === 0 && this.#sending === undefined;
+  }
+
+  add(operation: Operation): void {
+    if (this.#end !== undefined) {
+      operation.fail(this.#end);
+      return;
+    }
+    this.#pending.push(operation);
+    this.pump();
+  }
+
+  /** Writes a cancel request or a response between two messages of ours, ahead of the queue. */
+  control(write: () => void): void {
+    if (this.#sending === undefined) write();
+    else this.#controls.push(write);
+  }
+
+  outstanding(messageId: number): Operation | undefined {
+    return this.#outstanding.get(messageId);
+  }
+
+  isSending(operation: Operation): boolean {
+    return this.#sending === operation;
+  }
+
+  /** The last response to it is here: the next operation starts before its promise is heard of. */
+  finish(messageId: number): void {
+    this.#outstanding.delete(messageId);
+    this.pump();
+  }
+
+  /** Something came from the peer, or it took something. */
+  onProgress(): void {
+    this.#watch?.refresh();
+    if (this.#pending.length > 0) this.pump();
+  }
+
+  /** Takes a settled operation that has not begun out of the queue. */
+  remove(operation: Operation): void {
+    const index = this.#pending.indexOf(operation);
+    if (index !== -1) this.#pending.splice(index, 1);
+    this.#noteIdle();
+  }
+
+  whenIdle(): Promise<void> {
+    if (this.isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  /** Sends what can be sent. Safe to call at any time. */
+  pump(): void {
+    if (this.#isPumping || this.#end !== undefined) return;
+    this.#isPumping = true;
+    while (this.#step());
+    this.#isPumping = false;
+    this.#noteIdle();
+  }
+
+  /** Fails all there is and will be. */
+  end(error: DimseError): void {
+    if (this.#end !== undefined) return;
+    this.#end = error;
+    clearTimeout(this.#watch);
+    this.#controls = [];
+    const all = new Set([...this.#outstanding.values(), ...this.#pending]);
+    this.#outstanding.clear();
+    this.#pending.length = 0;
+    for (const operation of all) operation.fail(error);
+    this.#sending = undefined;
+    this.#noteIdle();
+  }
+
+  /** Whether to go round again. */
+  #step(): boolean {
+    const ready = this.#nextReady();
+    if (ready === undefined || this.#sending !== undefined || !this.#port.canSendData) return false;
+    if (this.#outstanding.size < this.#options.window) {
+      this.#pending.splice(this.#pending.indexOf(ready), 1);
+      this.#begin(ready);
+      return this.#sending === undefined;
+    }
+    if (this.#options.earlyByte && this.#port.isMidPdu && !this.#port.isCommitted) this.#port.writeEarlyByte();
+    return false;
+  }
+
+  /** The first that is ready of those that may be made ready ahead. */
+  #nextReady(): Operation | undefined {
+    for (let index = 0; index < this.#pending.length && index < this.#options.prepareAhead; index += 1) {
+      const operation = this.#pending[index] as Operation;
+      operation.prepare();
+      if (operation.isSettled) {
+        this.#pending.splice(index, 1);
+        index -= 1;
+      } else if (operation.isReady) {
+        // Those behind it get ready while it is sent.
+        if (index === 0) this.#prepareNext();
+        return operation;
+      }
+    }
+    return undefined;
+  }
+
+  #prepareNext(): void {
+    for (let index = 1; index < this.#pending.length && index < this.#options.prepareAhead; index += 1) {
+      (this.#pending[index] as Operation).prepare();
+    }
+  }
+
+  #begin(operation: Operation): void {
+    const messageId = this.#nextMessageId();
+    this.#outstanding.set(messageId, operation);
+    this.#sending = operation;
+    this.#startWatch();
+    let sent: Promise<void> | undefined;
+    try {
+      sent = operation.start(messageId);
+    } catch (thrown) {
+      this.#sendFailed(operation, thrown);
+      return;
+    }
+    if (sent === undefined) {
+      this.#sent();
+      return;
+    }
+    sent.then(
+      () => {
+        this.#sent();
+        this.pump();
+      },
+      (thrown: unknown) => this.#sendFailed(operation, thrown),
+    );
+  }
+
+  #sent(): void {
+    this.#sending = undefined;
+    this.#watch?.refresh();
+    const controls = this.#controls;
+    if (controls.length === 0) return;
+    this.#controls = [];
+    for (const write of controls) write();
+  }
+
+  /** Half a request is out: there is no way on for this association (PS3.7 knows no cancel of a C-STORE). */
+  #sendFailed(operation: Operation, thrown: unknown): void {
+    if (this.#end !== undefined) return;
+    const error =
+      thrown instanceof DimseError
+        ? thrown
+        : new DimseError('source-failed', 'the source of the instance failed while it was sent', { cause: thrown });
+    operation.fail(error);
+    this.#port.abort(
+      new DimseError('association-ended', `aborted by this end, an instance could not be sent whole: ${error.code}`, {
+        cause: error,
+      }),
+    );
+  }
+
+  #nextMessageId(): number {
+    do {
+      this.#lastMessageId = (this.#lastMessageId % 0xffff) + 1;
+    } while (this.#outstanding.has(this.#lastMessageId));
+    return this.#lastMessageId;
+  }
+
+  #startWatch(): void {
+    if (this.#watch !== undefined) {
+      this.#watch.refresh();
+      return;
+    }
+    const { responseTimeoutMs } = this.#options;
+    if (responseTimeoutMs <= 0) return;
+    this.#watch = setTimeout(() => this.#overdue(), responseTimeoutMs);
+    this.#watch.unref();
+  }
+
+  #overdue(): void {
+    if (this.#outstanding.size === 0) return;
+    const { responseTimeoutMs } = this.#options;
+    if (this.#sending === undefined) {
+      this.#port.abort(
+        new DimseError('response-timeout', `no response for ${responseTimeoutMs} ms (responseTimeoutMs)`),
+      );
+    } else if (this.#port.needsDrain) {
+      this.#port.abort(
+        new DimseError('send-timeout', `the peer took no data for ${responseTimeoutMs} ms (responseTimeoutMs)`),
+      );
+    } else {
+      // Our source is slow: not the peer's fault.
+      this.#watch?.refresh();
+    }
+  }
+
+  #noteIdle(): void {
+    if (this.#whenIdle.length === 0 || !this.isIdle) return;
+    const waiting = this.#whenIdle;
+    this.#whenIdle = [];
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,78 @@
+import type { AbortReason, RejectReason } from '../pdu/reasons.ts';
+
+/**
+ * Everything that can go wrong, as one closed union.
+ *
+ * - Arguments: `invalid-argument`, `too-many-presentation-contexts`.
+ * - Transport: `name-not-resolved`, `connect-refused`, `connect-unreachable`, `connect-timeout`, `connect-failed`.
+ * - TLS: `tls-*`; `tls-not-spoken` means that the peer answers without TLS.
+ * - Association: `association-timeout`, `association-rejected`, `aborted`, `connection-closed`, `association-ended`
+ *   (used after its end), `idle-timeout`, `protocol-error` (the peer broke the Standard), `limit-exceeded`.
+ * - Operations: `no-presentation-context`, `response-timeout`, `send-timeout`, `cancelled`, `unexpected-response`.
+ * - Data: `source-failed`, `source-not-dicom`, `dataset-invalid`, `handler-failed`.
+ */
+export type DimseErrorCode =
+  | 'invalid-argument'
+  | 'too-many-presentation-contexts'
+  | 'name-not-resolved'
+  | 'connect-refused'
+  | 'connect-unreachable'
+  | 'connect-timeout'
+  | 'connect-failed'
+  | 'tls-untrusted'
+  | 'tls-expired'
+  | 'tls-not-yet-valid'
+  | 'tls-revoked'
+  | 'tls-host-mismatch'
+  | 'tls-client-certificate-required'
+  | 'tls-client-certificate-rejected'
+  | 'tls-version'
+  | 'tls-cipher'
+  | 'tls-not-spoken'
+  | 'tls-material'
+  | 'tls-failed'
+  | 'association-timeout'
+  | 'association-rejected'
+  | 'association-ended'
+  | 'aborted'
+  | 'connection-closed'
+  | 'idle-timeout'
+  | 'protocol-error'
+  | 'limit-exceeded'
+  | 'no-presentation-context'
+  | 'response-timeout'
+  | 'send-timeout'
+  | 'cancelled'
+  | 'unexpected-response'
+  | 'source-failed'
+  | 'source-not-dicom'
+  | 'dataset-invalid'
+  | 'handler-failed';
+
+export interface DimseErrorDetails {
+  readonly cause?: unknown;
+  /** Set with `association-rejected`: PS3.8 table 9-21. */
+  readonly rejection?: RejectReason;
+  /** Set with `aborted`, and with `protocol-error` as what we tell the peer: PS3.8 table 9-26. */
+  readonly abort?: AbortReason;
+}
+
+/** The one error class of this package. Its text names field, value and remedy, never patient data. */
+export class DimseError extends Error {
+  override readonly name = 'DimseError';
+  readonly code: DimseErrorCode;
+  readonly rejection: RejectReason | undefined;
+  readonly abort: AbortReason | undefined;
+
+  constructor(code: DimseErrorCode, message: string, details: DimseErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.rejection = details.rejection;
+    this.abort = details.abort;
+  }
+}
+
+/** Whether `error` is ours, optionally with one of the codes given. */
+export function isDimseError(error: unknown, ...codes: readonly DimseErrorCode[]): error is DimseError {
+  return error instanceof DimseError && (codes.length === 0 || codes.includes(error.code));
+}

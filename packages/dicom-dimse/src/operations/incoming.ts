@@ -1,0 +1,248 @@
+import type { AssociationCore, RequestHandler } from '../association/association-core.ts';
+import type { Association } from '../association/association.ts';
+import type { AcceptedContext } from '../association/contexts.ts';
+import { COMMAND_ELEMENT, COMMAND_FIELD, HAS_DATA_SET, NO_DATA_SET, encodeCommandSet } from '../dimse/command-set.ts';
+import type { CommandFields, CommandSet } from '../dimse/command-set.ts';
+import type { DataSetSink } from '../dimse/message-assembler.ts';
+import { DimseError } from '../errors/dimse-error.ts';
+import { encodeFileMeta } from '../part10/encode-file-meta.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { CollectingSink } from './collecting-sink.ts';
+import { encodeInput } from './data-set-input.ts';
+import type { DataSetInput, EncodedDataSet } from './data-set-input.ts';
+
+/** A C-STORE of the peer. Its data set streams in as it is read, and is held back while it is not. */
+export interface IncomingInstance {
+  readonly sopClassUid: string;
+  readonly sopInstanceUid: string;
+  readonly transferSyntaxUid: string;
+  readonly moveOriginatorAeTitle: string | undefined;
+  readonly association: Association;
+  /** Aborts when the association ends before the data set has. */
+  readonly signal: AbortSignal;
+  /** The data set as it came, to be read once. */
+  readonly dataSet: AsyncIterable<Buffer>;
+  /** The same, as a Part 10 file. */
+  part10(): AsyncIterable<Buffer>;
+}
+
+/** A status, or one with a comment for the peer (at most 64 characters, never patient data). */
+export type StoreAnswer = number | { readonly status: number; readonly errorComment?: string | undefined };
+
+/** An N-ACTION or N-EVENT-REPORT of the peer. */
+export interface IncomingNRequest {
+  readonly sopClassUid: string;
+  readonly sopInstanceUid: string;
+  /** Action Type ID (0000,1008) or Event Type ID (0000,1002). */
+  readonly typeId: number;
+  readonly dataSet: EncodedDataSet | undefined;
+  readonly association: Association;
+}
+
+export interface NAnswer {
+  readonly status: number;
+  readonly dataSet?: DataSetInput | undefined;
+}
+
+/** What this end does with requests of the peer. Without a handler they are refused; a C-ECHO is always answered. */
+export interface IncomingHandlers {
+  /** The answer is sent when the data set is here whole. A throw is answered with 0110, processing failure. */
+  readonly store?: ((instance: IncomingInstance) => Promise<StoreAnswer> | StoreAnswer) | undefined;
+  readonly echo?: ((association: Association) => Promise<number> | number) | undefined;
+  readonly action?: ((request: IncomingNRequest) => Promise<NAnswer> | NAnswer) | undefined;
+  readonly eventReport?: ((request: IncomingNRequest) => Promise<NAnswer> | NAnswer) | undefined;
+  /** Errors thrown by handlers, which the peer gets as a status only. */
+  readonly onHandlerError?: ((error: unknown) => void) | undefined;
+}
+
+const PROCESSING_FAILURE = 0x0110;
+const SOP_CLASS_NOT_SUPPORTED = 0x0122;
+const UNRECOGNIZED_OPERATION = 0x0211;
+/** Data set bytes that may wait for a handler. */
+const STORE_BUFFER_BYTES = 1024 * 1024;
+
+/** Turns requests of the peer into calls of handlers, and their answers into responses. */
+export function incomingRequests(
+  core: AssociationCore,
+  association: Association,
+  handlers: IncomingHandlers,
+): RequestHandler {
+  return (context, command) => {
+    switch (command.commandField) {
+      case COMMAND_FIELD.echoRq:
+        return onEcho(core, association, handlers, context, command);
+      case COMMAND_FIELD.storeRq:
+        return onStore(core, association, handlers, context, command);
+      case COMMAND_FIELD.actionRq:
+        return onNRequest(core, association, handlers, context, command);
+      case COMMAND_FIELD.eventReportRq:
+        return onNRequest(core, association, handlers, context, command);
+      case COMMAND_FIELD.cancelRq:
+        // Nothing of what we perform can be cancelled, and a cancel has no response.
+        return undefined;
+      default:
+        return answerAfterDataSet(command, () =>
+          respond(core, context, command, UNRECOGNIZED_OPERATION, classFields(command)),
+        );
+    }
+  };
+}
+
+function onEcho(
+  core: AssociationCore,
+  association: Association,
+  handlers: IncomingHandlers,
+  context: AcceptedContext,
+  command: CommandSet,
+): DataSetSink | undefined {
+  if (handlers.echo === undefined) {
+    respond(core, context, command, 0, classFields(command));
+    return undefined;
+  }
+  const { echo } = handlers;
+  void answer(handlers, async () => echo(association)).then((status) =>
+    respond(core, context, command, status ?? PROCESSING_FAILURE, classFields(command)),
+  );
+  return undefined;
+}
+
+function onStore(
+  core: AssociationCore,
+  association: Association,
+  handlers: IncomingHandlers,
+  context: AcceptedContext,
+  command: CommandSet,
+): DataSetSink | undefined {
+  const { store } = handlers;
+  if (store === undefined || !command.hasDataSet || !context.isScp) {
+    return answerAfterDataSet(command, () =>
+      respond(core, context, command, SOP_CLASS_NOT_SUPPORTED, classFields(command)),
+    );
+  }
+  const queue = new ByteQueue(core.transport, STORE_BUFFER_BYTES);
+  const ended = new AbortController();
+  let isHere = false;
+  void queue.complete.then(() => {
+    isHere = true;
+  });
+  core.whenEnded((error) => {
+    if (isHere) return;
+    const cause = error ?? new DimseError('association-ended', 'the peer released the association within a data set');
+    queue.fail(cause);
+    ended.abort(cause);
+  });
+  const fields = {
+    sopClassUid: command.text(COMMAND_ELEMENT.affectedSopClassUid) ?? context.abstractSyntax,
+    sopInstanceUid: command.text(COMMAND_ELEMENT.affectedSopInstanceUid) ?? '',
+    transferSyntaxUid: context.transferSyntax,
+  };
+  const instance: IncomingInstance = {
+    ...fields,
+    moveOriginatorAeTitle: command.text(COMMAND_ELEMENT.moveOriginatorAeTitle),
+    association,
+    signal: ended.signal,
+    dataSet: queue,
+    async *part10() {
+      yield encodeFileMeta({ ...fields, sourceAeTitle: association.peer.aeTitle || undefined });
+      yield* queue;
+    },
+  };
+  void answer(handlers, async () => store(instance)).then(async (given) => {
+    queue.discard();
+    await queue.complete;
+    const { status, errorComment } =
+      given === undefined || typeof given === 'number'
+        ? { status: given ?? PROCESSING_FAILURE, errorComment: undefined }
+        : given;
+    respond(core, context, command, status, [
+      ...classFields(command),
+      [COMMAND_ELEMENT.errorComment, errorComment?.slice(0, 64)],
+      [COMMAND_ELEMENT.affectedSopInstanceUid, fields.sopInstanceUid],
+    ]);
+  });
+  return queue;
+}
+
+function onNRequest(
+  core: AssociationCore,
+  association: Association,
+  handlers: IncomingHandlers,
+  context: AcceptedContext,
+  command: CommandSet,
+): DataSetSink | undefined {
+  const isAction = command.commandField === COMMAND_FIELD.actionRq;
+  const handler = isAction ? handlers.action : handlers.eventReport;
+  const classElement = isAction ? COMMAND_ELEMENT.requestedSopClassUid : COMMAND_ELEMENT.affectedSopClassUid;
+  const instanceElement = isAction ? COMMAND_ELEMENT.requestedSopInstanceUid : COMMAND_ELEMENT.affectedSopInstanceUid;
+  const typeElement = isAction ? COMMAND_ELEMENT.actionTypeId : COMMAND_ELEMENT.eventTypeId;
+  const sopClassUid = command.text(classElement) ?? context.abstractSyntax;
+  const sopInstanceUid = command.text(instanceElement) ?? '';
+  const typeId = command.uint16(typeElement) ?? 0;
+  const reply = (status: number, dataSet?: Buffer): void =>
+    respond(
+      core,
+      context,
+      command,
+      status,
+      [
+        [COMMAND_ELEMENT.affectedSopClassUid, sopClassUid],
+        [COMMAND_ELEMENT.affectedSopInstanceUid, sopInstanceUid],
+        [typeElement, typeId],
+      ],
+      dataSet,
+    );
+  if (handler === undefined) return answerAfterDataSet(command, () => reply(UNRECOGNIZED_OPERATION));
+  const handle = (bytes: Buffer | undefined): void => {
+    const dataSet = bytes && { transferSyntaxUid: context.transferSyntax, bytes };
+    void answer(handlers, async () => handler({ sopClassUid, sopInstanceUid, typeId, dataSet, association })).then(
+      (given) =>
+        reply(
+          given?.status ?? PROCESSING_FAILURE,
+          given?.dataSet && encodeInput(given.dataSet, context.transferSyntax),
+        ),
+    );
+  };
+  if (command.hasDataSet) return new CollectingSink(core.options.maxDataSetBytes, handle);
+  handle(undefined);
+  return undefined;
+}
+
+/** Runs a handler; undefined where it threw. */
+async function answer<T>(handlers: IncomingHandlers, run: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await run();
+  } catch (error) {
+    handlers.onHandlerError?.(error);
+    return undefined;
+  }
+}
+
+function answerAfterDataSet(command: CommandSet, send: () => void): DataSetSink | undefined {
+  if (command.hasDataSet) return { write() {}, end: send };
+  send();
+  return undefined;
+}
+
+function classFields(command: CommandSet): CommandFields {
+  return [[COMMAND_ELEMENT.affectedSopClassUid, command.text(COMMAND_ELEMENT.affectedSopClassUid)]];
+}
+
+function respond(
+  core: AssociationCore,
+  context: AcceptedContext,
+  request: CommandSet,
+  status: number,
+  fields: CommandFields,
+  dataSet?: Buffer,
+): void {
+  if (core.hasEnded) return;
+  const all: CommandFields = [
+    ...fields,
+    [COMMAND_ELEMENT.commandField, request.commandField | 0x8000],
+    [COMMAND_ELEMENT.messageIdBeingRespondedTo, request.require(COMMAND_ELEMENT.messageId)],
+    [COMMAND_ELEMENT.commandDataSetType, dataSet === undefined ? NO_DATA_SET : HAS_DATA_SET],
+    [COMMAND_ELEMENT.status, status],
+  ];
+  const sorted = [...all].sort(([a], [b]) => a - b);
+  core.queue.control(() => core.writeMessage(context.id, encodeCommandSet(sorted), dataSet));
+}

@@ -1,0 +1,108 @@
+import type { AssociationCore } from '../association/association-core.ts';
+import type { AcceptedContext } from '../association/contexts.ts';
+import type { Operation } from '../association/operation-queue.ts';
+import type { CommandSet } from '../dimse/command-set.ts';
+import type { DataSetSink } from '../dimse/message-assembler.ts';
+import { DimseError } from '../errors/dimse-error.ts';
+import { CollectingSink } from './collecting-sink.ts';
+
+export interface RequestParts {
+  readonly context: AcceptedContext;
+  readonly encode: (messageId: number) => Buffer;
+  readonly dataSet: Buffer | undefined;
+  /** Each response with its data set; the answer says whether it was the last. */
+  readonly onResponse: (command: CommandSet, dataSet: Buffer | undefined) => boolean;
+  readonly onFail: (error: DimseError) => void;
+}
+
+/** A request that is held in memory whole, with one response or several: all but C-STORE. */
+export class RequestOperation implements Operation {
+  readonly isReady = true;
+  readonly #core: AssociationCore;
+  readonly #parts: RequestParts;
+  #messageId = 0;
+  #isSettled = false;
+
+  constructor(core: AssociationCore, parts: RequestParts) {
+    this.#core = core;
+    this.#parts = parts;
+  }
+
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** 0 until it has been sent. */
+  get messageId(): number {
+    return this.#messageId;
+  }
+
+  prepare(): void {}
+
+  start(messageId: number): undefined {
+    this.#messageId = messageId;
+    this.#core.writeMessage(this.#parts.context.id, this.#parts.encode(messageId), this.#parts.dataSet);
+  }
+
+  onResponse(command: CommandSet): DataSetSink | undefined {
+    if (!command.hasDataSet) {
+      this.#deliver(command, undefined);
+      return undefined;
+    }
+    return new CollectingSink(this.#core.options.maxDataSetBytes, (dataSet) => this.#deliver(command, dataSet));
+  }
+
+  #deliver(command: CommandSet, dataSet: Buffer | undefined): void {
+    const isLast = this.#parts.onResponse(command, dataSet);
+    if (!isLast) return;
+    this.#isSettled = true;
+    this.#core.queue.finish(this.#messageId);
+  }
+
+  fail(error: DimseError): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#parts.onFail(error);
+  }
+}
+
+/** Runs a request that has one response, to a promise. */
+export function requestOnce<T>(
+  core: AssociationCore,
+  parts: Pick<RequestParts, 'context' | 'encode' | 'dataSet'>,
+  signal: AbortSignal | undefined,
+  read: (command: CommandSet, dataSet: Buffer | undefined) => T,
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => {
+      // What is on the wire is answered, and the answer dropped: see `isSettled` in the response's path.
+      reject(cancelled(signal));
+      if (operation.messageId === 0) {
+        operation.fail(cancelled(signal));
+        core.queue.remove(operation);
+      }
+    };
+    const operation = new RequestOperation(core, {
+      ...parts,
+      onResponse(command, dataSet) {
+        signal?.removeEventListener('abort', onAbort);
+        resolve(read(command, dataSet));
+        return true;
+      },
+      onFail(error) {
+        signal?.removeEventListener('abort', onAbort);
+        reject(error);
+      },
+    });
+    if (signal?.aborted === true) {
+      reject(cancelled(signal));
+      return;
+    }
+    signal?.addEventListener('abort', onAbort, { once: true });
+    core.queue.add(operation);
+  });
+}
+
+export function cancelled(signal: AbortSignal | undefined): DimseError {
+  return new DimseError('cancelled', 'the operation was cancelled', { cause: signal?.reason });
+}

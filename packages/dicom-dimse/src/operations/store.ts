@@ -1,0 +1,256 @@
+import { COMMAND_ELEMENT, COMMAND_FIELD, HAS_DATA_SET, PRIORITY, encodeCommandSet } from '../dimse/command-set.ts';
+import type { CommandSet, Priority } from '../dimse/command-set.ts';
+import type { DataSetFragmenter } from '../dimse/p-data-writer.ts';
+import { describeStatus } from '../dimse/status.ts';
+import type { DimseStatus } from '../dimse/status.ts';
+import { DimseError } from '../errors/dimse-error.ts';
+import type { AssociationCore } from '../association/association-core.ts';
+import type { AcceptedContext } from '../association/contexts.ts';
+import type { Operation } from '../association/operation-queue.ts';
+import type { ByteSource } from '../part10/byte-source.ts';
+import { openPart10 } from '../part10/open-part10.ts';
+import type { OpenedPart10 } from '../part10/open-part10.ts';
+
+export interface StoreOptions {
+  /**
+   * Before the instance is sent: it is taken out of the queue. While it is sent: the association is aborted, there is no
+   * other way. While its response is awaited: the promise rejects, the response is dropped, the association lives on.
+   */
+  readonly signal?: AbortSignal | undefined;
+  /** Default `medium`. */
+  readonly priority?: Priority | undefined;
+  /** What the caller knows better than the file meta, or the file meta lacks. */
+  readonly sopClassUid?: string | undefined;
+  readonly sopInstanceUid?: string | undefined;
+  readonly transferSyntaxUid?: string | undefined;
+  /** Set when the store is part of a C-MOVE (PS3.7 section 9.1.1.1). */
+  readonly moveOriginator?: { readonly aeTitle: string; readonly messageId: number } | undefined;
+}
+
+export interface StoreResult extends DimseStatus {
+  /** As the peer named it; ours where it did not. */
+  readonly affectedSopInstanceUid: string;
+  readonly sopClassUid: string;
+  readonly transferSyntaxUid: string;
+  /** Data set bytes sent, without any padding. */
+  readonly dataSetBytes: number;
+  /** Error Comment (0000,0902): may hold anything the peer likes. */
+  readonly errorComment: string | undefined;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** A C-STORE request: PS3.7 section 9.1.1, PS3.4 annex B. Dataset bytes pass through untouched. */
+export class StoreOperation implements Operation {
+  readonly result: Promise<StoreResult>;
+  readonly #core: AssociationCore;
+  readonly #source: ByteSource;
+  readonly #options: StoreOptions;
+  #resolve: (result: StoreResult) => void = () => {};
+  #reject: (error: DimseError) => void = () => {};
+  #opened: OpenedPart10 | undefined;
+  #head: Buffer = NOTHING;
+  #context: AcceptedContext | undefined;
+  #sopInstanceUid = '';
+  #messageId = 0;
+  #dataSetBytes = 0;
+  #hasBegun = false;
+  #isSettled = false;
+
+  constructor(core: AssociationCore, source: ByteSource, options: StoreOptions) {
+    this.#core = core;
+    this.#source = source;
+    this.#options = options;
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get isReady(): boolean {
+    return this.#context !== undefined;
+  }
+
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  prepare(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    if (this.#options.signal?.aborted === true) {
+      this.#onAbort();
+      return;
+    }
+    let opened: OpenedPart10 | Promise<OpenedPart10>;
+    try {
+      opened = openPart10(this.#source);
+      if (!(opened instanceof Promise) && opened.rest.isSync) {
+        const head = opened.head.length > 0 ? opened.head : (opened.rest.next() as Buffer | undefined);
+        this.#gotReady(opened, head);
+        return;
+      }
+    } catch (error) {
+      this.fail(error as DimseError);
+      return;
+    }
+    this.#prepareAsync(opened).catch((error: unknown) => {
+      this.fail(error as DimseError);
+      this.#core.queue.remove(this);
+    });
+  }
+
+  async #prepareAsync(opening: OpenedPart10 | Promise<OpenedPart10>): Promise<void> {
+    const opened = await opening;
+    this.#opened = opened;
+    if (this.#isSettled) {
+      opened.rest.close();
+      return;
+    }
+    // A C-STORE is not begun before its first bytes are here: peers abort an association that falls silent.
+    const head = opened.head.length > 0 ? opened.head : await opened.rest.next();
+    this.#gotReady(opened, head);
+    if (!this.#isSettled) this.#core.queue.pump();
+  }
+
+  #gotReady(opened: OpenedPart10, head: Buffer | undefined): void {
+    this.#opened = opened;
+    if (this.#isSettled) {
+      opened.rest.close();
+      return;
+    }
+    if (head === undefined) throw new DimseError('source-not-dicom', 'the file holds no data set');
+    this.#head = head;
+    const { meta } = opened;
+    const sopClassUid = this.#options.sopClassUid ?? meta.sopClassUid;
+    const transferSyntaxUid = this.#options.transferSyntaxUid ?? meta.transferSyntaxUid;
+    this.#sopInstanceUid = this.#options.sopInstanceUid ?? meta.sopInstanceUid;
+    if (sopClassUid === '' || transferSyntaxUid === '' || this.#sopInstanceUid === '') {
+      throw new DimseError(
+        'source-not-dicom',
+        'the file meta lacks SOP class (0002,0002), SOP instance (0002,0003) or transfer syntax (0002,0010)',
+      );
+    }
+    const context = this.#core.contexts.find(sopClassUid, transferSyntaxUid);
+    if (context === undefined) {
+      throw new DimseError(
+        'no-presentation-context',
+        `no accepted presentation context for SOP class ${sopClassUid} in transfer syntax ${transferSyntaxUid}`,
+      );
+    }
+    this.#context = context;
+  }
+
+  start(messageId: number): Promise<void> | undefined {
+    const { transport, writer } = this.#core;
+    const { rest } = this.#opened as OpenedPart10;
+    const context = this.#context as AcceptedContext;
+    this.#messageId = messageId;
+    transport.cork();
+    try {
+      const command = this.#command(context);
+      this.#core.observeMessage('message-sent', command);
+      writer.writeWhole(context.id, true, command);
+      const fragmenter = writer.beginDataSet(context.id);
+      fragmenter.push(this.#head);
+      if (!rest.isSync) return this.#sendAsync(fragmenter, rest.next() as Promise<Buffer | undefined>);
+      while (!transport.needsDrain) {
+        const chunk = rest.next() as Buffer | undefined;
+        if (chunk === undefined) {
+          this.#finishDataSet(fragmenter);
+          return undefined;
+        }
+        fragmenter.push(chunk);
+      }
+      return this.#sendAsync(fragmenter, undefined);
+    } finally {
+      transport.uncork();
+    }
+  }
+
+  /** @param next the chunk already asked for. */
+  async #sendAsync(fragmenter: DataSetFragmenter, next: Promise<Buffer | undefined> | undefined): Promise<void> {
+    const { transport } = this.#core;
+    const { rest } = this.#opened as OpenedPart10;
+    let asked = next;
+    for (;;) {
+      if (transport.needsDrain) {
+        await transport.whenDrained();
+        this.#core.queue.onProgress();
+      }
+      const chunk = await (asked ?? rest.next());
+      asked = undefined;
+      if (this.#core.hasEnded) return;
+      transport.cork();
+      try {
+        if (chunk === undefined) {
+          this.#finishDataSet(fragmenter);
+          return;
+        }
+        fragmenter.push(chunk);
+      } finally {
+        transport.uncork();
+      }
+    }
+  }
+
+  #finishDataSet(fragmenter: DataSetFragmenter): void {
+    this.#dataSetBytes = fragmenter.totalBytes;
+    fragmenter.end();
+  }
+
+  #command(context: AcceptedContext): Buffer {
+    const { priority, moveOriginator } = this.#options;
+    return encodeCommandSet([
+      [COMMAND_ELEMENT.affectedSopClassUid, context.abstractSyntax],
+      [COMMAND_ELEMENT.commandField, COMMAND_FIELD.storeRq],
+      [COMMAND_ELEMENT.messageId, this.#messageId],
+      [COMMAND_ELEMENT.priority, PRIORITY[priority ?? 'medium']],
+      [COMMAND_ELEMENT.commandDataSetType, HAS_DATA_SET],
+      [COMMAND_ELEMENT.affectedSopInstanceUid, this.#sopInstanceUid],
+      [COMMAND_ELEMENT.moveOriginatorAeTitle, moveOriginator?.aeTitle],
+      [COMMAND_ELEMENT.moveOriginatorMessageId, moveOriginator?.messageId],
+    ]);
+  }
+
+  onResponse(command: CommandSet): undefined {
+    const status = command.require(COMMAND_ELEMENT.status);
+    const context = this.#context as AcceptedContext;
+    this.#core.queue.finish(this.#messageId);
+    if (!this.#settle()) return;
+    this.#resolve({
+      ...describeStatus(status, 'store'),
+      affectedSopInstanceUid: command.text(COMMAND_ELEMENT.affectedSopInstanceUid) ?? this.#sopInstanceUid,
+      sopClassUid: context.abstractSyntax,
+      transferSyntaxUid: context.transferSyntax,
+      dataSetBytes: this.#dataSetBytes,
+      errorComment: command.text(COMMAND_ELEMENT.errorComment),
+    });
+  }
+
+  fail(error: DimseError): void {
+    if (!this.#settle()) return;
+    this.#opened?.rest.close();
+    this.#reject(error);
+  }
+
+  #settle(): boolean {
+    if (this.#isSettled) return false;
+    this.#isSettled = true;
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    return true;
+  }
+
+  readonly #onAbort = (): void => {
+    const isSending = this.#core.queue.isSending(this);
+    this.fail(new DimseError('cancelled', 'the store was cancelled', { cause: this.#options.signal?.reason }));
+    if (isSending) {
+      this.#core.abort(
+        new DimseError('association-ended', 'aborted by this end: a store was cancelled while it was sent'),
+      );
+    } else {
+      this.#core.queue.remove(this);
+    }
+  };
+}

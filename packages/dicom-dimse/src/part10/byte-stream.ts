@@ -1,0 +1,61 @@
+import { DimseError } from '../errors/dimse-error.ts';
+import type { ByteCursor } from './byte-source.ts';
+
+/** Pulls exact amounts off a cursor. Holds what was asked for at once, and one chunk. */
+export class ByteStream {
+  readonly #cursor: ByteCursor;
+  #chunk: Buffer;
+  #at = 0;
+
+  constructor(head: Buffer, rest: ByteCursor) {
+    this.#chunk = head;
+    this.#cursor = rest;
+  }
+
+  /** Whether nothing is left. */
+  async isAtEnd(): Promise<boolean> {
+    if (this.#at < this.#chunk.length) return false;
+    const next = await this.#cursor.next();
+    if (next === undefined) return true;
+    this.#chunk = next;
+    this.#at = 0;
+    return false;
+  }
+
+  /** Exactly `length` bytes; the caller has bounded it. @throws DimseError `source-not-dicom` where the source ends. */
+  async take(length: number): Promise<Buffer> {
+    if (this.#chunk.length - this.#at >= length) {
+      this.#at += length;
+      return this.#chunk.subarray(this.#at - length, this.#at);
+    }
+    const parts: Buffer[] = [];
+    let missing = length;
+    while (missing > 0) {
+      if (await this.isAtEnd()) throw truncated();
+      const taken = Math.min(missing, this.#chunk.length - this.#at);
+      parts.push(this.#chunk.subarray(this.#at, this.#at + taken));
+      this.#at += taken;
+      missing -= taken;
+    }
+    return Buffer.concat(parts, length);
+  }
+
+  /** Drops `length` bytes without holding them. */
+  async skip(length: number): Promise<void> {
+    let missing = length;
+    while (missing > 0) {
+      if (await this.isAtEnd()) throw truncated();
+      const taken = Math.min(missing, this.#chunk.length - this.#at);
+      this.#at += taken;
+      missing -= taken;
+    }
+  }
+
+  close(): void {
+    this.#cursor.close();
+  }
+}
+
+function truncated(): DimseError {
+  return new DimseError('source-not-dicom', 'not a DICOM file: the source ends within an element');
+}

@@ -1,0 +1,71 @@
+import { openSource } from './byte-source.ts';
+import type { ByteCursor, ByteSource } from './byte-source.ts';
+import { parseFileMeta } from './file-meta.ts';
+import type { FileMeta } from './file-meta.ts';
+
+/** A Part 10 file read up to its data set. */
+export interface OpenedPart10 {
+  readonly meta: FileMeta;
+  /** The first bytes of the data set; may be empty. */
+  readonly head: Buffer;
+  /** What follows `head`. */
+  readonly rest: ByteCursor;
+}
+
+/**
+ * Reads the file meta off a source; answers without a promise where the source can.
+ *
+ * @throws DimseError `source-not-dicom`, `source-failed`. The source is then closed.
+ */
+export function openPart10(source: ByteSource): OpenedPart10 | Promise<OpenedPart10> {
+  const cursor = openSource(source);
+  return cursor.isSync ? openSync(cursor) : openAsync(cursor);
+}
+
+function openSync(cursor: ByteCursor): OpenedPart10 {
+  const gathering = new Gathering();
+  try {
+    for (;;) {
+      const opened = gathering.add(cursor.next() as Buffer | undefined, cursor);
+      if (opened !== undefined) return opened;
+    }
+  } catch (error) {
+    cursor.close();
+    throw error;
+  }
+}
+
+async function openAsync(cursor: ByteCursor): Promise<OpenedPart10> {
+  const gathering = new Gathering();
+  try {
+    for (;;) {
+      const opened = gathering.add(await cursor.next(), cursor);
+      if (opened !== undefined) return opened;
+    }
+  } catch (error) {
+    cursor.close();
+    throw error;
+  }
+}
+
+/** What has been read of a file meta so far. Nearly always the first chunk holds all of it. */
+class Gathering {
+  #chunks: Buffer[] = [];
+  #length = 0;
+  #neededBytes = 0;
+
+  add(chunk: Buffer | undefined, rest: ByteCursor): OpenedPart10 | undefined {
+    if (chunk !== undefined) {
+      this.#chunks.push(chunk);
+      this.#length += chunk.length;
+      if (this.#length < this.#neededBytes) return undefined;
+    }
+    const [first] = this.#chunks;
+    const bytes = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#length);
+    const step = parseFileMeta(bytes, chunk === undefined);
+    if (step.meta !== undefined) return { meta: step.meta, head: bytes.subarray(step.dataSetOffset), rest };
+    this.#chunks = [bytes];
+    this.#neededBytes = step.neededBytes;
+    return undefined;
+  }
+}

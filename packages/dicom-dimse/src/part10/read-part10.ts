@@ -1,0 +1,89 @@
+import { Readable } from 'node:stream';
+import { createInflateRaw } from 'node:zlib';
+import { DimseError } from '../errors/dimse-error.ts';
+import { TRANSFER_SYNTAX } from '../uids.ts';
+import { openSource } from './byte-source.ts';
+import type { ByteCursor, ByteSource } from './byte-source.ts';
+import { ByteStream } from './byte-stream.ts';
+import { readElements } from './read-elements.ts';
+import type { Part10Element } from './read-elements.ts';
+import type { FileMeta } from './file-meta.ts';
+import { openPart10 } from './open-part10.ts';
+
+export interface ReadPart10Options {
+  /** Top-level tags wanted, as 0xGGGGEEEE. Reading stops after the highest. Default none: the file meta alone. */
+  readonly tags?: readonly number[] | undefined;
+  /** The longest value of a wanted tag. Default 64 KiB. */
+  readonly maxValueBytes?: number | undefined;
+}
+
+export interface Part10Head {
+  readonly meta: FileMeta;
+  /** The wanted elements that are there. Sequences are not among them: their items are skipped. */
+  readonly elements: ReadonlyMap<number, Part10Element>;
+}
+
+/**
+ * Reads what routing needs off a Part 10 file, and no more: the file meta and chosen top-level elements, in Implicit VR,
+ * Explicit VR, Explicit VR Big Endian (retired) and Deflated. The source is closed when enough has been read.
+ *
+ * @throws DimseError `source-not-dicom`, `source-failed`, `limit-exceeded` where a wanted value is longer than allowed.
+ */
+export async function readPart10(source: ByteSource, options: ReadPart10Options = {}): Promise<Part10Head> {
+  const { meta, head, rest } = await openPart10(source);
+  const tags = new Set(options.tags ?? []);
+  if (tags.size === 0) {
+    rest.close();
+    return { meta, elements: new Map() };
+  }
+  const syntax = meta.transferSyntaxUid;
+  const isDeflated = syntax === TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian;
+  const stream = isDeflated ? inflated(head, rest) : new ByteStream(head, rest);
+  try {
+    const elements = await readElements(stream, {
+      isExplicit: syntax !== TRANSFER_SYNTAX.implicitVrLittleEndian,
+      isBigEndian: syntax === TRANSFER_SYNTAX.explicitVrBigEndian,
+      tags,
+      maxValueBytes: options.maxValueBytes ?? 64 * 1024,
+    });
+    return { meta, elements };
+  } finally {
+    stream.close();
+  }
+}
+
+/** PS3.5 section A.5: the data set, not the file meta, is a raw deflate stream. */
+function inflated(head: Buffer, rest: ByteCursor): ByteStream {
+  const input = Readable.from(compressed(head, rest), { objectMode: false });
+  const inflate = createInflateRaw();
+  input.on('error', (error) => inflate.destroy(error));
+  input.pipe(inflate);
+  const cursor = openSource(inflate as AsyncIterable<Uint8Array>);
+  return new ByteStream(Buffer.alloc(0), {
+    isSync: false,
+    async next() {
+      try {
+        return await cursor.next();
+      } catch (error) {
+        const cause = error instanceof DimseError ? error.cause : error;
+        if (cause instanceof DimseError) throw cause;
+        throw new DimseError('source-not-dicom', 'the deflated data set cannot be inflated', { cause });
+      }
+    },
+    close() {
+      cursor.close();
+      inflate.destroy();
+      input.destroy();
+      rest.close();
+    },
+  });
+}
+
+async function* compressed(head: Buffer, rest: ByteCursor): AsyncGenerator<Buffer> {
+  if (head.length > 0) yield head;
+  for (;;) {
+    const chunk = await rest.next();
+    if (chunk === undefined) return;
+    yield chunk;
+  }
+}

@@ -1,0 +1,201 @@
+import { DimseError } from '../errors/dimse-error.ts';
+import { invalidPdu } from './byte-reader.ts';
+import { PDU_TYPE } from './pdu.ts';
+import { ABORTS } from './reasons.ts';
+
+/** Who receives what a {@link PduStream} finds. */
+export interface PduSink {
+  /** A whole PDU other than P-DATA-TF; `body` is what follows the 6 header bytes. */
+  onPdu(type: number, body: Buffer): void;
+  /** The header of a P-DATA-TF is here. */
+  onPDataStart(lengthBytes: number): void;
+  /** A part of a presentation data value, as soon as it is here. `control` is the message control header. */
+  onPDataPiece(contextId: number, control: number, piece: Buffer, isEndOfValue: boolean): void;
+}
+
+export interface PduLimits {
+  /** The longest P-DATA-TF we offered to take; 0 is unlimited (values are passed on in pieces, nothing is held). */
+  readonly maxPDataBytes: number;
+  /** The longest A-ASSOCIATE PDU to hold in memory. Default 1 MiB. */
+  readonly maxAssociateBytes: number;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+export const DEFAULT_MAX_ASSOCIATE_BYTES = 1024 * 1024;
+
+/**
+ * Cuts a byte stream into PDUs (PS3.8 section 9.3.1). P-DATA is passed on piecewise and never gathered, so that what is
+ * held is bounded by `maxAssociateBytes`, whatever lengths a peer writes.
+ *
+ * @throws DimseError `protocol-error` or `limit-exceeded` from `push`, with the reason for the A-ABORT; it is of no use after that.
+ */
+export class PduStream {
+  readonly #sink: PduSink;
+  readonly #limits: PduLimits;
+  /** Six bytes at most: a PDU header or a PDV item header in the making. */
+  readonly #head = Buffer.alloc(6);
+  #headFill = 0;
+  /** 0 while between PDUs. */
+  #type = 0;
+  /** Bytes of the current PDU's body still to come. */
+  #left = 0;
+  #inValue = false;
+  #valueLeft = 0;
+  #contextId = 0;
+  #control = 0;
+  #body: Buffer = EMPTY;
+  #bodyFill = 0;
+  #stopped = false;
+
+  constructor(sink: PduSink, limits: PduLimits) {
+    this.#sink = sink;
+    this.#limits = limits;
+  }
+
+  /** Whether a first part of a PDU has arrived, but not all of it. */
+  get isMidPdu(): boolean {
+    return this.#type !== 0 || this.#headFill > 0;
+  }
+
+  /** Nothing more is passed on, not even of the chunk in work. */
+  stop(): void {
+    this.#stopped = true;
+    this.#body = EMPTY;
+  }
+
+  push(chunk: Buffer): void {
+    let at = 0;
+    const end = chunk.length;
+    while (at < end && !this.#stopped) {
+      if (this.#type === 0) {
+        at = this.#fillHead(chunk, at, 6);
+        if (this.#headFill === 6) this.#beginPdu();
+      } else if (this.#type !== PDU_TYPE.pDataTf) {
+        at = this.#gather(chunk, at);
+      } else if (this.#inValue) {
+        at = this.#passOn(chunk, at);
+      } else {
+        at = this.#fillHead(chunk, at, 6);
+        if (this.#headFill === 6) this.#beginValue();
+      }
+    }
+  }
+
+  #fillHead(chunk: Buffer, at: number, wanted: number): number {
+    const taken = Math.min(wanted - this.#headFill, chunk.length - at);
+    chunk.copy(this.#head, this.#headFill, at, at + taken);
+    this.#headFill += taken;
+    return at + taken;
+  }
+
+  #beginPdu(): void {
+    this.#headFill = 0;
+    const type = this.#head.readUInt8(0);
+    const length = this.#head.readUInt32BE(2);
+    this.#check(type, length);
+    this.#type = type;
+    this.#left = length;
+    if (type === PDU_TYPE.pDataTf) this.#sink.onPDataStart(length);
+  }
+
+  #check(type: number, length: number): void {
+    switch (type) {
+      case PDU_TYPE.pDataTf:
+        if (length < 6) throw invalidPdu(`P-DATA-TF: PDU-length ${length} has no room for a PDV item`);
+        if (this.#limits.maxPDataBytes > 0 && length > this.#limits.maxPDataBytes) {
+          throw tooLong('P-DATA-TF', length, this.#limits.maxPDataBytes);
+        }
+        return;
+      case PDU_TYPE.associateRq:
+      case PDU_TYPE.associateAc:
+        if (length < 68) throw invalidPdu(`A-ASSOCIATE: PDU-length ${length} is less than its fixed fields`);
+        if (length > this.#limits.maxAssociateBytes) {
+          throw tooLong('A-ASSOCIATE', length, this.#limits.maxAssociateBytes);
+        }
+        return;
+      case PDU_TYPE.associateRj:
+      case PDU_TYPE.releaseRq:
+      case PDU_TYPE.releaseRp:
+      case PDU_TYPE.abort:
+        if (length !== 4) throw invalidPdu(`PDU type ${type}: PDU-length ${length} should be 4`);
+        return;
+      default:
+        throw new DimseError('protocol-error', `PDU type ${type} is not one of the Standard`, {
+          abort: ABORTS['unrecognized-pdu'],
+        });
+    }
+  }
+
+  #gather(chunk: Buffer, at: number): number {
+    const taken = Math.min(this.#left, chunk.length - at);
+    this.#left -= taken;
+    if (this.#left === 0 && this.#bodyFill === 0) {
+      this.#finishPdu(chunk.subarray(at, at + taken));
+      return at + taken;
+    }
+    this.#reserve(taken);
+    chunk.copy(this.#body, this.#bodyFill, at, at + taken);
+    this.#bodyFill += taken;
+    if (this.#left === 0) this.#finishPdu(this.#body.subarray(0, this.#bodyFill));
+    return at + taken;
+  }
+
+  /** Grows with what has come, not with what was declared, and doubles so that bytes one at a time cost no more. */
+  #reserve(more: number): void {
+    const wanted = this.#bodyFill + more;
+    if (wanted <= this.#body.length) return;
+    const grown = Buffer.allocUnsafe(Math.min(Math.max(wanted, 2 * this.#body.length), wanted + this.#left));
+    this.#body.copy(grown, 0, 0, this.#bodyFill);
+    this.#body = grown;
+  }
+
+  #finishPdu(body: Buffer): void {
+    const type = this.#type;
+    this.#type = 0;
+    this.#body = EMPTY;
+    this.#bodyFill = 0;
+    this.#sink.onPdu(type, body);
+  }
+
+  #beginValue(): void {
+    this.#headFill = 0;
+    const length = this.#head.readUInt32BE(0);
+    this.#left -= 6;
+    if (length < 2) throw invalidPdu(`P-DATA-TF: PDV item length ${length} is less than 2`);
+    if (length - 2 > this.#left) {
+      throw invalidPdu(`P-DATA-TF: PDV item of ${length} bytes exceeds its PDU, ${this.#left + 2} are left`);
+    }
+    this.#valueLeft = length - 2;
+    this.#checkTail();
+    this.#contextId = this.#head.readUInt8(4);
+    this.#control = this.#head.readUInt8(5);
+    this.#inValue = true;
+    if (this.#valueLeft === 0) this.#passOn(EMPTY, 0);
+  }
+
+  /** What follows a value must be another value, or nothing. */
+  #checkTail(): void {
+    const tail = this.#left - this.#valueLeft;
+    if (tail > 0 && tail < 6) throw invalidPdu(`P-DATA-TF: ${tail} bytes after the last PDV item`);
+  }
+
+  #passOn(chunk: Buffer, at: number): number {
+    const taken = Math.min(this.#valueLeft, chunk.length - at);
+    this.#valueLeft -= taken;
+    this.#left -= taken;
+    const isEnd = this.#valueLeft === 0;
+    if (isEnd) {
+      this.#inValue = false;
+      if (this.#left === 0) this.#type = 0;
+    }
+    this.#sink.onPDataPiece(this.#contextId, this.#control, chunk.subarray(at, at + taken), isEnd);
+    return at + taken;
+  }
+}
+
+function tooLong(what: string, length: number, limit: number): DimseError {
+  return new DimseError('limit-exceeded', `${what}: PDU-length ${length} exceeds the ${limit} bytes agreed`, {
+    abort: ABORTS['invalid-pdu-parameter-value'],
+  });
+}

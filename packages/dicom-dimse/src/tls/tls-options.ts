@@ -1,0 +1,67 @@
+import type { SecureVersion } from 'node:tls';
+import { DimseError } from '../errors/dimse-error.ts';
+import { TLS_PROFILES } from './profiles.ts';
+import type { TlsProfileName } from './profiles.ts';
+
+/** PEM as text or bytes; several authorities or a chain as a list. */
+export type Pem = string | Uint8Array | readonly (string | Uint8Array)[];
+
+interface TlsCommon {
+  /** Authorities that the peer's certificate is checked against. Default: those of node. */
+  readonly ca?: Pem | undefined;
+  /** Our certificate, with its intermediates. */
+  readonly cert?: Pem | undefined;
+  readonly key?: Pem | undefined;
+  readonly passphrase?: string | undefined;
+  /** Secure connection profile of PS3.15 annex B. Default `bcp195-rfc9325`. */
+  readonly profile?: TlsProfileName | undefined;
+  /** Overrides the profile. */
+  readonly minVersion?: SecureVersion | undefined;
+  readonly maxVersion?: SecureVersion | undefined;
+  readonly ciphers?: string | undefined;
+  /** Certificate revocation lists, PEM. */
+  readonly crl?: Pem | undefined;
+}
+
+export interface TlsClientOptions extends TlsCommon {
+  /** The name to ask for and to find in the peer's certificate. Default: `host`, where it is a name. */
+  readonly servername?: string | undefined;
+  /** Default true. False takes any certificate: for tests only. */
+  readonly rejectUnauthorized?: boolean | undefined;
+  /** Default true. False still checks the chain, but not the name: certificates of devices often carry none. */
+  readonly verifyHostname?: boolean | undefined;
+}
+
+export interface TlsServerOptions extends TlsCommon {
+  readonly cert: Pem;
+  readonly key: Pem;
+  /** Ask clients for a certificate and refuse those without a trusted one. Default true if `ca` is given. */
+  readonly requestCert?: boolean | undefined;
+}
+
+/** What the profile and the options say together, in node's terms. */
+export function toSecureContext(options: TlsCommon): Record<string, unknown> {
+  const name = options.profile ?? 'bcp195-rfc9325';
+  const profile = TLS_PROFILES[name];
+  if (profile === undefined) {
+    const known = Object.keys(TLS_PROFILES).join(', ');
+    throw new DimseError('invalid-argument', `tls.profile is ${name}, it must be one of ${known}`);
+  }
+  const result: Record<string, unknown> = {
+    minVersion: options.minVersion ?? profile.minVersion,
+    maxVersion: options.maxVersion ?? profile.maxVersion,
+    ciphers: options.ciphers ?? profile.ciphers,
+    ecdhCurve: profile.groups,
+    honorCipherOrder: true,
+  };
+  for (const field of ['ca', 'cert', 'key', 'crl'] as const) {
+    const value = options[field];
+    if (value !== undefined) result[field] = Array.isArray(value) ? value.map(pem) : pem(value as string | Uint8Array);
+  }
+  if (options.passphrase !== undefined) result['passphrase'] = options.passphrase;
+  return result;
+}
+
+function pem(value: string | Uint8Array): string | Buffer {
+  return typeof value === 'string' ? value : Buffer.from(value);
+}

@@ -1,0 +1,136 @@
+import type { Socket } from 'node:net';
+import type { DimseError } from '../errors/dimse-error.ts';
+import { translateSocketError } from '../errors/translate-socket-error.ts';
+import { PDU_TYPE } from '../pdu/pdu.ts';
+
+export interface TransportUser {
+  onChunk(chunk: Buffer): void;
+  /** Exactly once. `error` is set unless the peer ended the connection in an orderly way. */
+  onClosed(error: DimseError | undefined): void;
+}
+
+const EARLY_BYTE = Buffer.of(PDU_TYPE.pDataTf);
+
+/** A connected socket, TCP or TLS: writes, back-pressure, the early byte, and one report of its end. */
+export class Transport {
+  readonly socket: Socket;
+  readonly #peer: string;
+  #user: TransportUser | undefined;
+  #isCommitted = false;
+  #isClosed = false;
+  #error: DimseError | undefined;
+  #drained: (() => void)[] = [];
+  #pauses = 0;
+
+  constructor(socket: Socket, peer: string) {
+    this.socket = socket;
+    this.#peer = peer;
+    socket.on('error', (error) => {
+      this.#error ??= translateSocketError(error, peer, 'connection-closed');
+    });
+    socket.on('drain', () => this.#wake());
+    socket.on('end', () => this.#closed());
+    socket.on('close', () => this.#closed());
+  }
+
+  get peer(): string {
+    return this.#peer;
+  }
+
+  /** Whether the first byte of a P-DATA-TF is out, so that nothing but the rest of it may follow. */
+  get isCommitted(): boolean {
+    return this.#isCommitted;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get needsDrain(): boolean {
+    return this.socket.writableNeedDrain && !this.#isClosed;
+  }
+
+  get isPaused(): boolean {
+    return this.#pauses > 0;
+  }
+
+  start(user: TransportUser): void {
+    this.#user = user;
+    if (this.socket.destroyed || this.#isClosed) {
+      this.#isClosed = false;
+      this.#closed();
+      return;
+    }
+    this.socket.on('data', (chunk: Buffer) => user.onChunk(chunk));
+  }
+
+  cork(): void {
+    this.socket.cork();
+  }
+
+  uncork(): void {
+    this.socket.uncork();
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#isClosed) this.socket.write(bytes);
+  }
+
+  /** Writes a buffer that begins with the header of a P-DATA-TF, less the byte that may be out already. */
+  writePDataHeader(bytes: Buffer): void {
+    if (!this.#isCommitted) {
+      this.write(bytes);
+      return;
+    }
+    this.#isCommitted = false;
+    this.write(bytes.subarray(1));
+  }
+
+  /** Writes the first byte of the next P-DATA-TF ahead of the rest: the acknowledgement of what came rides on it. */
+  writeEarlyByte(): void {
+    this.#isCommitted = true;
+    this.write(EARLY_BYTE);
+  }
+
+  /** Resolves when the socket takes more, or has closed. */
+  whenDrained(): Promise<void> {
+    if (!this.needsDrain) return Promise.resolve();
+    return new Promise((resolve) => this.#drained.push(resolve));
+  }
+
+  /** Reading stops once for each call, until as many calls of `resume`. */
+  pause(): void {
+    this.#pauses += 1;
+    if (this.#pauses === 1) this.socket.pause();
+  }
+
+  resume(): void {
+    this.#pauses -= 1;
+    if (this.#pauses === 0 && !this.#isClosed) this.socket.resume();
+  }
+
+  /** Ends our direction after what is still to be written; reads on, so that the peer gets all of it. */
+  end(): void {
+    if (this.#isClosed) return;
+    this.socket.end();
+    this.socket.resume();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+    this.#closed();
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#wake();
+    this.#user?.onClosed(this.#error);
+  }
+
+  #wake(): void {
+    const waiting = this.#drained;
+    this.#drained = [];
+    for (const resolve of waiting) resolve();
+  }
+}
