@@ -3,7 +3,7 @@ export type { OrthancClientOptions, OrthancTlsOptions } from './client-options.t
 export { OrthancError, orthancErrorCodes } from './orthanc-error.ts';
 export type { OrthancErrorCode } from './orthanc-error.ts';
 export type { Features } from './features.ts';
-export type { ByteStream, CallOptions, UploadBody } from './http/transport.ts';
+export type { ByteStream, CallOptions, FileStream, UploadBody } from './http/transport.ts';
 export type { InstanceFileOptions } from './calls/instance-file.ts';
 export type { ChangesQuery } from './calls/read-changes.ts';
 export type { StudyInstance } from './calls/study-instances.ts';

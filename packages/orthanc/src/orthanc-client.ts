@@ -12,7 +12,7 @@ import { detectFeatures } from './features.ts';
 import type { Features } from './features.ts';
 import { path, target } from './http/path.ts';
 import { Transport } from './http/transport.ts';
-import type { ByteStream, CallOptions } from './http/transport.ts';
+import type { FileStream, CallOptions } from './http/transport.ts';
 import { metadataSchema, studySchema, systemSchema } from './schema.ts';
 import type { Change, Changes, Metadata, Study, System } from './schema.ts';
 
@@ -76,7 +76,7 @@ export class OrthancClient {
   }
 
   /** The DICOM file of an instance as a stream, on the fast path. */
-  async instanceFile(instanceId: string, options?: InstanceFileOptions): Promise<ByteStream> {
+  async instanceFile(instanceId: string, options?: InstanceFileOptions): Promise<FileStream> {
     return readInstanceFile(this.#transport, () => this.features(options), instanceId, options);
   }
 

@@ -1,6 +1,6 @@
 import type { Features } from '../features.ts';
 import { path, target } from '../http/path.ts';
-import type { ByteStream, CallOptions, Transport } from '../http/transport.ts';
+import type { FileStream, CallOptions, Transport } from '../http/transport.ts';
 import { OrthancError } from '../orthanc-error.ts';
 
 export interface InstanceFileOptions extends CallOptions {
@@ -19,7 +19,7 @@ export function readInstanceFile(
   features: () => Promise<Features>,
   instanceId: string,
   options: InstanceFileOptions | undefined,
-): Promise<ByteStream> {
+): Promise<FileStream> {
   const where = path`/instances/${instanceId}/file`;
   const transcode = options?.transcode;
   if (transcode === undefined) return transport.fastGet(target(where), options);

@@ -1,3 +1,11 @@
+/** Who fills a queue. */
+export interface QueueOwner {
+  /** A chunk was taken while more may come: the writer may go on. */
+  drained(queue: BodyQueue): void;
+  /** The reader has left before the end. */
+  abandoned(queue: BodyQueue): void;
+}
+
 /**
  * Chunks between a socket that pushes and one reader that pulls. It is `open` while chunks may come, `ended` or `failed`
  * after; a failure is told after the chunks before it were read. The reader may leave early.
@@ -12,16 +20,10 @@ export class BodyQueue implements AsyncIterableIterator<Buffer> {
     | { resolve: (result: IteratorResult<Buffer, undefined>) => void; reject: (error: Error) => void }
     | undefined;
   #onEnded: (() => void) | undefined;
-  readonly #drained: () => void;
-  readonly #abandoned: () => void;
+  readonly #owner: QueueOwner;
 
-  /**
-   * @param drained called when a chunk was taken: the writer may go on
-   * @param abandoned called when the reader leaves before the end
-   */
-  constructor(drained: () => void, abandoned: () => void) {
-    this.#drained = drained;
-    this.#abandoned = abandoned;
+  constructor(owner: QueueOwner) {
+    this.#owner = owner;
   }
 
   get bufferedBytes(): number {
@@ -68,7 +70,7 @@ export class BodyQueue implements AsyncIterableIterator<Buffer> {
         this.#head = 0;
       }
       this.#bufferedBytes -= chunk.length;
-      if (!this.#ended) this.#drained();
+      if (!this.#ended) this.#owner.drained(this);
       return Promise.resolve({ value: chunk, done: false });
     }
     if (this.#failure !== undefined) {
@@ -89,7 +91,7 @@ export class BodyQueue implements AsyncIterableIterator<Buffer> {
     this.#failure = undefined;
     if (!this.#ended) {
       this.end();
-      this.#abandoned();
+      this.#owner.abandoned(this);
     }
     return Promise.resolve({ value: undefined, done: true });
   }

@@ -1,9 +1,13 @@
+import type { BlockPool } from './block-pool.ts';
 import type { BodyQueue } from './body-queue.ts';
 import { ChunkedDecoder } from './chunked-decoder.ts';
 import type { BodyFraming } from './parse-head.ts';
 import type { CallName } from '../translate-error.ts';
 
-/** Where the bytes of one body go. Every chunk that reaches the queue is memory of its own, never written again. */
+/**
+ * Where the bytes of one body go. A chunk that reaches the queue is not written again, unless its reader gives it back.
+ * These are classes because a closure per request survives young garbage collections: measured, it doubled the heap.
+ */
 export interface BodySink {
   /** Memory for the next bytes from the socket, or undefined: then they are read elsewhere and given to `take`. */
   room(): Buffer | undefined;
@@ -12,101 +16,132 @@ export interface BodySink {
   /** Bytes read elsewhere, which the sink copies. Returns how many of them belonged to the body. */
   take(bytes: Buffer): number;
   /** The socket has ended: was that the end of the body? */
-  endsWithConnection: boolean;
+  readonly endsWithConnection: boolean;
   readonly done: boolean;
+}
+
+/** What all sinks of a client share. */
+export interface SinkOptions {
+  /** A body of up to this length becomes one chunk. */
+  wholeBytes: number;
+  blocks: BlockPool;
 }
 
 /** Size of the memory blocks that large bodies are read into. */
 const slabBytes = 256 * 1024;
 
-export function createBodySink(framing: BodyFraming, wholeBytes: number, queue: BodyQueue, call: CallName): BodySink {
+export function createBodySink(framing: BodyFraming, options: SinkOptions, queue: BodyQueue, call: CallName): BodySink {
   switch (framing.kind) {
     case 'none':
-      return createLengthSink(0, wholeBytes, queue);
+      return new LengthSink(0, options, queue);
     case 'length':
-      return createLengthSink(framing.lengthBytes, wholeBytes, queue);
+      return new LengthSink(framing.lengthBytes, options, queue);
     case 'chunked':
-      return createChunkedSink(queue, call);
+      return new ChunkedSink(options.blocks, queue, call);
     case 'until-close':
-      return createUntilCloseSink(queue);
+      return new UntilCloseSink(options.blocks, queue);
   }
 }
 
 /** A body of known length is read straight into the memory that is handed on: one block when small, else slabs. */
-function createLengthSink(lengthBytes: number, wholeBytes: number, queue: BodyQueue): BodySink {
-  const blockBytes = lengthBytes <= wholeBytes ? lengthBytes : slabBytes;
-  let remaining = lengthBytes;
-  let block: Buffer | undefined;
-  let used = 0;
+class LengthSink implements BodySink {
+  readonly endsWithConnection = false;
+  readonly #blocks: BlockPool;
+  readonly #queue: BodyQueue;
+  readonly #blockBytes: number;
+  #remaining: number;
+  #block: Buffer | undefined;
+  #used = 0;
 
-  function room(): Buffer {
-    if (block === undefined) {
-      block = Buffer.allocUnsafeSlow(Math.min(blockBytes, remaining));
-      used = 0;
+  constructor(lengthBytes: number, { wholeBytes, blocks }: SinkOptions, queue: BodyQueue) {
+    this.#blocks = blocks;
+    this.#queue = queue;
+    this.#blockBytes = lengthBytes <= wholeBytes ? lengthBytes : slabBytes;
+    this.#remaining = lengthBytes;
+  }
+
+  get done(): boolean {
+    return this.#remaining === 0;
+  }
+
+  room(): Buffer {
+    if (this.#block === undefined) {
+      this.#block = this.#blocks.take(Math.min(this.#blockBytes, this.#remaining));
+      this.#used = 0;
     }
-    return used === 0 ? block : block.subarray(used);
+    return this.#used === 0 ? this.#block : this.#block.subarray(this.#used);
   }
 
-  function filled(count: number): void {
-    used += count;
-    remaining -= count;
-    if (block === undefined || used < block.length) return;
-    queue.push(block);
-    block = undefined;
+  filled(count: number): void {
+    this.#used += count;
+    this.#remaining -= count;
+    if (this.#block === undefined || this.#used < this.#block.length) return;
+    this.#queue.push(this.#block);
+    this.#block = undefined;
   }
 
-  return {
-    room,
-    filled,
-    take(bytes) {
-      let at = 0;
-      while (at < bytes.length && remaining > 0) {
-        const space = room();
-        const count = Math.min(space.length, bytes.length - at);
-        space.set(count === bytes.length ? bytes : bytes.subarray(at, at + count));
-        filled(count);
-        at += count;
-      }
-      return at;
-    },
-    endsWithConnection: false,
-    get done() {
-      return remaining === 0;
-    },
-  };
+  take(bytes: Buffer): number {
+    let at = 0;
+    while (at < bytes.length && this.#remaining > 0) {
+      const space = this.room();
+      const count = Math.min(space.length, bytes.length - at);
+      space.set(count === bytes.length ? bytes : bytes.subarray(at, at + count));
+      this.filled(count);
+      at += count;
+    }
+    return at;
+  }
 }
 
-function createChunkedSink(queue: BodyQueue, call: CallName): BodySink {
-  const decoder = new ChunkedDecoder(call);
-  return {
-    room: () => undefined,
-    filled: () => undefined,
-    take(bytes) {
-      decoder.decode(bytes, (data) => queue.push(copyOf(data)));
-      return bytes.length;
-    },
-    endsWithConnection: false,
-    get done() {
-      return decoder.done;
-    },
-  };
+class ChunkedSink implements BodySink {
+  readonly endsWithConnection = false;
+  readonly #blocks: BlockPool;
+  readonly #queue: BodyQueue;
+  readonly #decoder: ChunkedDecoder;
+
+  constructor(blocks: BlockPool, queue: BodyQueue, call: CallName) {
+    this.#blocks = blocks;
+    this.#queue = queue;
+    this.#decoder = new ChunkedDecoder(call);
+  }
+
+  get done(): boolean {
+    return this.#decoder.done;
+  }
+
+  room(): undefined {}
+
+  filled(): void {}
+
+  take(bytes: Buffer): number {
+    this.#decoder.decode(bytes, (data) => this.#queue.push(copyOf(data, this.#blocks)));
+    return bytes.length;
+  }
 }
 
-function createUntilCloseSink(queue: BodyQueue): BodySink {
-  return {
-    room: () => undefined,
-    filled: () => undefined,
-    take(bytes) {
-      queue.push(copyOf(bytes));
-      return bytes.length;
-    },
-    endsWithConnection: true,
-    done: false,
-  };
+class UntilCloseSink implements BodySink {
+  readonly endsWithConnection = true;
+  readonly done = false;
+  readonly #blocks: BlockPool;
+  readonly #queue: BodyQueue;
+
+  constructor(blocks: BlockPool, queue: BodyQueue) {
+    this.#blocks = blocks;
+    this.#queue = queue;
+  }
+
+  room(): undefined {}
+
+  filled(): void {}
+
+  take(bytes: Buffer): number {
+    if (bytes.length > 0) this.#queue.push(copyOf(bytes, this.#blocks));
+    return bytes.length;
+  }
 }
 
-function copyOf(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
+function copyOf(bytes: Buffer, blocks: BlockPool): Buffer {
+  const copy = blocks.take(bytes.length);
   copy.set(bytes);
   return copy;
 }

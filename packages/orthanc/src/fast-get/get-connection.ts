@@ -5,7 +5,9 @@ import type { ResolvedOptions } from '../client-options.ts';
 import { OrthancError } from '../orthanc-error.ts';
 import { translateError } from '../translate-error.ts';
 import type { CallName } from '../translate-error.ts';
+import type { BlockPool } from './block-pool.ts';
 import { BodyQueue } from './body-queue.ts';
+import type { QueueOwner } from './body-queue.ts';
 import { createBodySink } from './body-sink.ts';
 import type { BodySink } from './body-sink.ts';
 import { maxHeadBytes, parseHead } from './parse-head.ts';
@@ -38,8 +40,9 @@ const maxIdleMs = 30_000;
  * (with an exchange), at the end `closed`. Bytes are read into memory that this class provides, not into node's own
  * stream buffers: that is what makes it several times faster than node:http or undici on instances.
  */
-export class GetConnection {
+export class GetConnection implements QueueOwner {
   readonly #options: ResolvedOptions;
+  readonly #blocks: BlockPool;
   readonly #socket: net.Socket;
   readonly #onIdle: (connection: GetConnection) => void;
   readonly #readBuffer = Buffer.allocUnsafeSlow(maxHeadBytes);
@@ -49,21 +52,26 @@ export class GetConnection {
   #state: 'connecting' | 'idle' | 'busy' | 'closed' = 'connecting';
   #exchange: Exchange | undefined;
   #answerBegan = false;
-  #idleUntil = 0;
+  /**
+   * When patience ends: for the connection, for the server's next bytes, or for the next request. A number that the pool
+   * looks at now and then: a timer of node's own for each request costs more than the request's parsing.
+   */
+  #deadline = Infinity;
   #failure: unknown;
 
   constructor(
     options: ResolvedOptions,
+    blocks: BlockPool,
     onIdle: (connection: GetConnection) => void,
     onClosed: (connection: GetConnection) => void,
   ) {
     this.#options = options;
+    this.#blocks = blocks;
     this.#onIdle = onIdle;
     this.#socket = this.#connect();
     this.#socket.setNoDelay(true);
-    this.#socket.setTimeout(options.connectTimeoutMs);
+    this.#deadline = performance.now() + options.connectTimeoutMs;
     this.#socket.on(options.secure ? 'secureConnect' : 'connect', () => this.#connected());
-    this.#socket.on('timeout', () => this.#timedOut());
     this.#socket.on('end', () => this.#ended());
     this.#socket.on('error', (error) => {
       this.#failure ??= error;
@@ -76,7 +84,7 @@ export class GetConnection {
 
   /** True while a kept connection may still be open at the other end. */
   get fresh(): boolean {
-    return this.#state === 'idle' && performance.now() < this.#idleUntil;
+    return this.#state === 'idle' && performance.now() < this.#deadline;
   }
 
   /** True once a byte of the answer to the latest request was here. */
@@ -112,6 +120,20 @@ export class GetConnection {
     this.#socket.destroy();
   }
 
+  /** Ends the connection if its deadline has passed. To be called now and then. */
+  check(now: number): void {
+    if (now < this.#deadline) return;
+    const exchange = this.#exchange;
+    if (exchange === undefined) {
+      this.#socket.destroy();
+      return;
+    }
+    const { method, path } = exchange.call;
+    const what = this.#state === 'connecting' ? 'no connection' : 'nothing more came';
+    const limitMs = this.#state === 'connecting' ? this.#options.connectTimeoutMs : this.#options.timeoutMs;
+    this.destroy(new OrthancError('timeout', `${method} ${path}: ${what} within ${limitMs} ms`, exchange.call));
+  }
+
   #connect(): net.Socket {
     const { hostname, port, secure } = this.#options;
     const onread = {
@@ -133,7 +155,7 @@ export class GetConnection {
 
   #send(request: string): void {
     this.#state = 'busy';
-    this.#socket.setTimeout(this.#options.timeoutMs);
+    this.#deadline = performance.now() + this.#options.timeoutMs;
     this.#socket.write(request, 'latin1');
   }
 
@@ -164,9 +186,12 @@ export class GetConnection {
       this.#finish(exchange);
       return true;
     }
-    if ((exchange.queue?.bufferedBytes ?? 0) < this.#options.maxBufferedBytes) return true;
+    if ((exchange.queue?.bufferedBytes ?? 0) < this.#options.maxBufferedBytes) {
+      this.#deadline = performance.now() + this.#options.timeoutMs;
+      return true;
+    }
     exchange.paused = true;
-    this.#socket.setTimeout(0);
+    this.#deadline = Infinity;
     return false;
   }
 
@@ -194,24 +219,33 @@ export class GetConnection {
   }
 
   #beginBody(exchange: Exchange, head: ResponseHead, rest: Buffer): void {
-    const queue = new BodyQueue(
-      () => this.#drained(exchange),
-      () => this.destroy(),
-    );
+    const queue = new BodyQueue(this);
     exchange.head = head;
     exchange.queue = queue;
-    exchange.sink = createBodySink(head.framing, this.#options.wholeBytes, queue, exchange.call);
+    exchange.sink = createBodySink(
+      head.framing,
+      { wholeBytes: this.#options.wholeBytes, blocks: this.#blocks },
+      queue,
+      exchange.call,
+    );
     const taken = rest.length === 0 ? 0 : exchange.sink.take(rest);
     if (taken < rest.length) exchange.head = { ...head, keepAlive: false };
     exchange.resolve({ head, body: queue });
   }
 
-  #drained(exchange: Exchange): void {
-    if (!exchange.paused || exchange !== this.#exchange) return;
-    if ((exchange.queue?.bufferedBytes ?? 0) > this.#options.maxBufferedBytes / 2) return;
+  /** For the queue: a chunk was taken. */
+  drained(queue: BodyQueue): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined || !exchange.paused || exchange.queue !== queue) return;
+    if (queue.bufferedBytes > this.#options.maxBufferedBytes / 2) return;
     exchange.paused = false;
-    this.#socket.setTimeout(this.#options.timeoutMs);
+    this.#deadline = performance.now() + this.#options.timeoutMs;
     this.#socket.resume();
+  }
+
+  /** For the queue: its reader has left, and the rest of the body is of no use. */
+  abandoned(queue: BodyQueue): void {
+    if (this.#exchange?.queue === queue) this.destroy();
   }
 
   #finish(exchange: Exchange): void {
@@ -226,8 +260,7 @@ export class GetConnection {
       this.#socket.destroy();
       return;
     }
-    this.#idleUntil = performance.now() + idleMs;
-    this.#socket.setTimeout(idleMs);
+    this.#deadline = performance.now() + idleMs;
     this.#socket.unref();
     this.#onIdle(this);
     queue?.end();
@@ -237,18 +270,6 @@ export class GetConnection {
     const exchange = this.#exchange;
     if (exchange?.sink?.endsWithConnection === true) this.#finish(exchange);
     this.#socket.destroy();
-  }
-
-  #timedOut(): void {
-    const exchange = this.#exchange;
-    if (exchange === undefined) {
-      this.#socket.destroy();
-      return;
-    }
-    const { method, path } = exchange.call;
-    const what = this.#state === 'connecting' ? 'no connection' : 'nothing more came';
-    const limitMs = this.#state === 'connecting' ? this.#options.connectTimeoutMs : this.#options.timeoutMs;
-    this.destroy(new OrthancError('timeout', `${method} ${path}: ${what} within ${limitMs} ms`, exchange.call));
   }
 
   #closed(): void {

@@ -2,6 +2,7 @@ import type { ResolvedOptions } from '../client-options.ts';
 import { OrthancError } from '../orthanc-error.ts';
 import { translateAbort } from '../translate-error.ts';
 import type { CallName } from '../translate-error.ts';
+import { BlockPool } from './block-pool.ts';
 import { GetConnection } from './get-connection.ts';
 import type { GetAnswer } from './get-connection.ts';
 
@@ -13,11 +14,14 @@ interface Waiter {
 /** Connections for GET requests: at most `maxConnections`, kept while the server keeps them, granted first come first served. */
 export class GetPool {
   readonly #options: ResolvedOptions;
+  /** Memory of the chunks that this pool hands out; a chunk may be given back to it. */
+  readonly blocks = new BlockPool();
   readonly #requestTail: string;
   readonly #all = new Set<GetConnection>();
   readonly #idle: GetConnection[] = [];
   readonly #waiters: Waiter[] = [];
   #closed = false;
+  #clock: NodeJS.Timeout | undefined;
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
@@ -64,6 +68,7 @@ export class GetPool {
     const error = new OrthancError('cancelled', 'the client was closed');
     for (const waiter of this.#waiters.splice(0)) waiter.refuse(error);
     for (const connection of this.#all) connection.destroy(error);
+    this.blocks.clear();
   }
 
   /** A connection of our own until it is idle again; `anew` never takes a kept one. */
@@ -74,7 +79,6 @@ export class GetPool {
       const kept = this.#idle.pop();
       if (kept === undefined) break;
       if (kept.fresh && !anew) return kept;
-      this.#all.delete(kept);
       kept.destroy();
     }
     if (this.#all.size < this.#options.maxConnections) return this.#open();
@@ -84,11 +88,26 @@ export class GetPool {
   #open(): GetConnection {
     const connection = new GetConnection(
       this.#options,
+      this.blocks,
       (idle) => this.#released(idle),
       (closed) => this.#lost(closed),
     );
     this.#all.add(connection);
+    this.#clock ??= this.#startClock();
     return connection;
+  }
+
+  /** Looks at all deadlines ten times per shortest time-out, as long as there are connections. */
+  #startClock(): NodeJS.Timeout {
+    const shortestMs = Math.min(this.#options.timeoutMs, this.#options.connectTimeoutMs);
+    const clock = setInterval(
+      () => {
+        const now = performance.now();
+        for (const connection of this.#all) connection.check(now);
+      },
+      Math.min(1000, Math.max(10, shortestMs / 10)),
+    );
+    return clock.unref();
   }
 
   #wait(call: CallName, signal: AbortSignal | undefined): Promise<GetConnection> {
@@ -122,7 +141,10 @@ export class GetPool {
   #lost(connection: GetConnection): void {
     const index = this.#idle.indexOf(connection);
     if (index !== -1) this.#idle.splice(index, 1);
-    if (!this.#all.delete(connection) || this.#closed) return;
-    this.#waiters.shift()?.grant(this.#open());
+    if (!this.#all.delete(connection)) return;
+    if (!this.#closed) this.#waiters.shift()?.grant(this.#open());
+    if (this.#all.size > 0) return;
+    clearInterval(this.#clock);
+    this.#clock = undefined;
   }
 }

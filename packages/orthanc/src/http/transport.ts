@@ -50,6 +50,15 @@ export interface ByteStream {
   body: AsyncIterableIterator<Uint8Array>;
 }
 
+/** A body from the fast path. */
+export interface FileStream extends ByteStream {
+  /**
+   * Gives a chunk's memory back, to be read into again: for a reader that moves hundreds of megabytes a second. Only for
+   * chunks of this body, only once nothing refers to them any more (a socket has called back), and never needed.
+   */
+  release(chunk: Uint8Array): void;
+}
+
 interface Answer {
   headers: Readonly<Record<string, string | string[] | undefined>>;
   body: AsyncIterable<Uint8Array>;
@@ -59,6 +68,7 @@ interface Answer {
 export class Transport {
   readonly options: ResolvedOptions;
   readonly #fast: GetPool;
+  readonly #release = (chunk: Uint8Array): void => this.#fast.blocks.give(chunk);
   readonly #kept: Pool;
   /** A kept connection can be closed under a request, and what must not be sent twice cannot be sent again: so, a new one each. */
   readonly #once: Pool;
@@ -117,7 +127,7 @@ export class Transport {
   }
 
   /** A GET on the fast path: for instance files. */
-  async fastGet(target: Target, options: CallOptions | undefined): Promise<ByteStream> {
+  async fastGet(target: Target, options: CallOptions | undefined): Promise<FileStream> {
     const call: CallName = { method: 'GET', path: target.path };
     const signal = options?.signal;
     const retry = { onReset: false, maxRetryAfterMs: this.options.maxRetryAfterMs, signal };
@@ -128,7 +138,7 @@ export class Transport {
         throw answerError(call, head.status, told, head.headers.get('retry-after'));
       }
       const sizeBytes = head.framing.kind === 'length' ? head.framing.lengthBytes : undefined;
-      return { sizeBytes, contentType: head.headers.get('content-type'), body };
+      return { sizeBytes, contentType: head.headers.get('content-type'), body, release: this.#release };
     });
   }
 
