@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { httpRequest } from './http-request.ts';
 import { startServer } from './start-server.ts';
 import type { RunningServer } from './start-server.ts';
+import { startTlsFront } from './tls-front.ts';
 
 export interface OrthancOptions {
   /** Its display name. Default `harness`. */
@@ -23,8 +24,13 @@ export interface OrthancOptions {
   readonly peers?: Readonly<Record<string, unknown>>;
   /** Default false: an instance that comes again is "AlreadyStored". */
   readonly overwriteInstances?: boolean;
-  /** HTTPS with this certificate (PEM texts); `dicom` turns DICOM TLS on too, with certificates of clients checked against `ca`. */
-  readonly tls?: { readonly key: string; readonly cert: string; readonly ca: string; readonly dicom?: boolean };
+  /**
+   * HTTPS with this certificate (PEM texts), by a TLS front: the HTTPS of Debian 12's Orthanc crashes at the first request.
+   * `ca` is what the methods here trust, and Orthanc for its own requests.
+   */
+  readonly tls?: { readonly key: string; readonly cert: string; readonly ca: string };
+  /** DICOM TLS; certificates of clients must be signed by `ca`. */
+  readonly dicomTls?: { readonly key: string; readonly cert: string; readonly ca: string };
   /** Anything else of Orthanc's configuration; wins over what is set here. */
   readonly extraConfig?: Readonly<Record<string, unknown>>;
   /** Where images and index lie, for a storage that outlives this server. Default its own folder. */
@@ -60,13 +66,11 @@ const pluginFiles = {
 
 /** An Orthanc of its own, empty. */
 export async function startOrthanc(options: OrthancOptions = {}): Promise<OrthancServer> {
-  const scheme = options.tls ? 'https' : 'http';
   const [username, password] = Object.entries(options.users ?? {})[0] ?? [];
   const authorization: Record<string, string> =
     username === undefined
       ? {}
       : { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
-  const ca = options.tls?.ca;
   const server = await startServer({
     name: 'orthanc',
     portCount: 2,
@@ -77,12 +81,18 @@ export async function startOrthanc(options: OrthancOptions = {}): Promise<Orthan
       return { command: '/usr/sbin/Orthanc', args: [file], cwd: folder, env: { ...options.env } };
     },
     isReady: async ([httpPort]) => {
-      const answer = await httpRequest(`${scheme}://127.0.0.1:${httpPort}/system`, { headers: authorization, ca });
+      const answer = await httpRequest(`http://127.0.0.1:${httpPort}/system`, { headers: authorization });
       return answer.status === 200;
     },
   });
   const [httpPort, dicomPort] = server.ports as [number, number];
-  const url = `${scheme}://127.0.0.1:${httpPort}`;
+  const front = options.tls ? await startTlsFront({ ...options.tls, port: httpPort }) : undefined;
+  const url = front ? `https://127.0.0.1:${front.port}` : `http://127.0.0.1:${httpPort}`;
+  const ca = options.tls?.ca;
+  async function stop(): Promise<void> {
+    await front?.stop();
+    await server.stop();
+  }
 
   async function ask(method: string, path: string, body?: Buffer | string): Promise<Buffer> {
     const answer = await httpRequest(`${url}${path}`, { method, headers: authorization, body, ca });
@@ -94,8 +104,10 @@ export async function startOrthanc(options: OrthancOptions = {}): Promise<Orthan
 
   return {
     ...server,
+    stop,
+    [Symbol.asyncDispose]: stop,
     url,
-    httpPort,
+    httpPort: front?.port ?? httpPort,
     dicomPort,
     aet: options.aet ?? 'ORTHANC',
     username,
@@ -123,6 +135,11 @@ async function configure(
   options: OrthancOptions,
 ): Promise<Record<string, unknown>> {
   const storage = options.storageDir ?? join(folder, 'storage');
+  const { dicomTls } = options;
+  async function write(name: string, text: string): Promise<string> {
+    await writeFile(join(folder, name), text);
+    return join(folder, name);
+  }
   return {
     Name: options.name ?? 'harness',
     StorageDirectory: storage,
@@ -141,28 +158,15 @@ async function configure(
     OverwriteInstances: options.overwriteInstances ?? false,
     Plugins: (options.plugins ?? []).map((plugin) => pluginFiles[plugin]),
     ...(options.pythonScript ? { PythonScript: options.pythonScript } : {}),
-    ...(options.tls ? await configureTls(folder, options.tls) : {}),
-    ...options.extraConfig,
-  };
-}
-
-async function configureTls(folder: string, tls: NonNullable<OrthancOptions['tls']>): Promise<Record<string, unknown>> {
-  const files = { both: 'server.pem', key: 'server-key.pem', cert: 'server-cert.pem', ca: 'ca.pem' };
-  await writeFile(join(folder, files.both), `${tls.key}\n${tls.cert}`);
-  await writeFile(join(folder, files.key), tls.key);
-  await writeFile(join(folder, files.cert), tls.cert);
-  await writeFile(join(folder, files.ca), tls.ca);
-  return {
-    SslEnabled: true,
-    SslCertificate: join(folder, files.both),
-    HttpsCACertificates: join(folder, files.ca),
-    ...(tls.dicom
+    ...(options.tls ? { HttpsCACertificates: await write('https-ca.pem', options.tls.ca) } : {}),
+    ...(dicomTls
       ? {
           DicomTlsEnabled: true,
-          DicomTlsCertificate: join(folder, files.cert),
-          DicomTlsPrivateKey: join(folder, files.key),
-          DicomTlsTrustedCertificates: join(folder, files.ca),
+          DicomTlsCertificate: await write('cert.pem', dicomTls.cert),
+          DicomTlsPrivateKey: await write('key.pem', dicomTls.key),
+          DicomTlsTrustedCertificates: await write('ca.pem', dicomTls.ca),
         }
       : {}),
+    ...options.extraConfig,
   };
 }

@@ -16,6 +16,8 @@ export interface ServerProcess {
   /** Standard output and error so far, the last 256 KiB. */
   output(): string;
   isRunning(): boolean;
+  /** How it ended, in words. */
+  ending(): string;
   /** Signals the whole group; after a deadly signal, waits for the end. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Asks it to end (SIGTERM), and after the time given kills it and all its children; 0 kills at once. */
@@ -54,6 +56,8 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
   }
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
 
+  const ending = (): string => (isRunning() ? 'runs' : (child.signalCode ?? `exit code ${child.exitCode}`));
+
   async function kill(signal: NodeJS.Signals): Promise<void> {
     signalGroup(pid, signal);
     if (survivable.has(signal)) return;
@@ -81,7 +85,7 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
     unwatch('group', pid);
   }
 
-  return { pid, output, isRunning, kill, end };
+  return { pid, output, isRunning, ending, kill, end };
 }
 
 function collectOutput(child: ChildProcess): () => string {

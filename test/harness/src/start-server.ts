@@ -121,7 +121,9 @@ async function waitUntilReady(
       message: () => `${definition.name} to answer; it printed:\n${running.output()}`,
     },
   );
-  if (outcome === 'ended') throw new Error(`${definition.name} ended at its start; it printed:\n${running.output()}`);
+  if (outcome === 'ended') {
+    throw new Error(`${definition.name} ended at its start (${running.ending()}); it printed:\n${running.output()}`);
+  }
 }
 
 /** Whether something listens there. */

@@ -8,10 +8,13 @@ export interface TempFolder extends AsyncDisposable {
   remove(): Promise<void>;
 }
 
-/** A new empty folder, removed with all it holds by `remove()` (or `await using`), or when this process ends. */
-export async function tempFolder(name = 'test'): Promise<TempFolder> {
+/**
+ * A new empty folder, removed with all it holds by `remove()` (or `await using`), or when this process ends.
+ * @param options `isKept`: it stays until the process ends and does not count as left behind
+ */
+export async function tempFolder(name = 'test', options: { isKept?: boolean } = {}): Promise<TempFolder> {
   const path = await mkdtemp(join(tmpdir(), `dicom-dispatch-${name}-`));
-  watch('folder', path);
+  watch('folder', path, name, options.isKept);
   async function remove(): Promise<void> {
     await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
     unwatch('folder', path);

@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process';
  * (a test runner that is killed runs no hooks). The watchdog is one small awk that reads from a pipe: when we are gone, for
  * whatever reason, the pipe ends and it clears up.
  */
-type Kind = 'group' | 'folder' | 'mount';
+type Kind = 'group' | 'folder' | 'mount' | 'listener';
 
 interface Registry {
   readonly entries: Map<string, { kind: Kind; name: string }>;
@@ -45,15 +45,15 @@ function tell(line: string): void {
   held.watchdog.stdin?.write(`${line}\n`);
 }
 
-/** Registers a process group (its id), a folder or a mount point to be cleared up. */
-export function watch(kind: Kind, id: string | number, name = String(id)): void {
-  registry().entries.set(`${kind} ${id}`, { kind, name });
-  tell(`+${kind} ${id}`);
+/** Registers a process group (its id), a folder or a mount point to be cleared up, or a listener of this process. */
+export function watch(kind: Kind, id: string | number, name = String(id), isKept = false): void {
+  if (!isKept) registry().entries.set(`${kind} ${id}`, { kind, name });
+  if (kind !== 'listener') tell(`+${kind} ${id}`);
 }
 
 /** Takes it off the list: it has been cleared up. */
 export function unwatch(kind: Kind, id: string | number): void {
-  if (registry().entries.delete(`${kind} ${id}`)) tell(`-${kind} ${id}`);
+  if (registry().entries.delete(`${kind} ${id}`) && kind !== 'listener') tell(`-${kind} ${id}`);
 }
 
 /** What was started or made and has not been stopped or removed, in words. */
