@@ -39,6 +39,8 @@ export interface DispatcherContext {
   resolve(target: string): Promise<{ config: TargetConfig; handler: TargetHandler }>;
   throttle(target: string, bytes: number, signal: AbortSignal): Promise<void> | undefined;
   isCancelled(deliveryId: string): Promise<boolean>;
+  /** Whether an operator keeps it back; it then waits until the release brings it forward. */
+  isHeld(deliveryId: string): Promise<boolean>;
   /** When an operator retried the delivery last; its age counts from then. */
   retriedAt(deliveryId: string): Promise<number | undefined>;
   clearState(deliveryId: string): Promise<void>;

@@ -4,7 +4,7 @@ import type { Redis } from '@dicom-dispatch/runtime';
 const beatMs = 5_000;
 const keepMs = 20_000;
 
-/** Tells that this dispatcher lives and what it does: `<prefix>:worker:<id>`, which expires when it does not. */
+/** Tells that this dispatcher lives and what it does: `<prefix>:worker:<id>`, which expires when it does not; `<prefix>:workers` lists the ids. */
 export function startHeartbeat(
   redis: Redis,
   prefix: string,
@@ -16,7 +16,12 @@ export function startHeartbeat(
   const beat = (): void => {
     const { rss } = process.memoryUsage();
     const told = { host: hostname(), pid: process.pid, startedAt, active: [...active], rssBytes: rss };
-    redis.set(key, JSON.stringify(told), 'PX', keepMs).catch(() => {});
+    redis
+      .multi()
+      .set(key, JSON.stringify(told), 'PX', keepMs)
+      .zadd(`${prefix}:workers`, Date.now(), worker)
+      .exec()
+      .catch(() => {});
   };
   beat();
   const timer = setInterval(beat, beatMs);
@@ -24,7 +29,7 @@ export function startHeartbeat(
   return {
     async stop() {
       clearInterval(timer);
-      if (redis.status === 'ready') await redis.del(key);
+      if (redis.status === 'ready') await redis.multi().del(key).zrem(`${prefix}:workers`, worker).exec();
     },
   };
 }

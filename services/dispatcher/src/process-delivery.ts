@@ -7,6 +7,9 @@ import { nextWindowAt } from './next-window.ts';
 import { runDelivery } from './run-delivery.ts';
 import { redisState } from './redis-state.ts';
 
+/** How far a held delivery is put back; its release brings it forward. */
+const heldForMs = 365 * 86_400_000;
+
 /** Why an attempt was stopped from outside. */
 export type StopReason = 'cancelled' | 'lock-lost' | 'shutdown';
 
@@ -131,6 +134,10 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
         { kind: 'ended', text: 'cancelled before it started' },
       );
       throw new UnrecoverableError('cancelled by an operator');
+    }
+    if (await context.isHeld(data.deliveryId)) {
+      await job.moveToDelayed(Date.now() + heldForMs, token);
+      throw new DelayedError();
     }
     const opensAt = target?.enabled === false ? Date.now() + 60_000 : nextWindowAt(target?.schedule, Date.now());
     if (opensAt > Date.now()) {

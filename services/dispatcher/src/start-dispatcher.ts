@@ -155,7 +155,7 @@ function createContext({ config, redis, log, metrics: registry }: DispatcherOpti
     async source(name): Promise<SourceReader> {
       const orthanc = await client(name);
       return {
-        readStudy: (id, signal) => readStudy(orthanc, name, id, undefined, signal),
+        readStudy: (id, signal) => readStudy(orthanc, name, id, signal),
         readManifest: (study, signal) => readManifest(orthanc, study, signal),
         open: (instance, openOptions) => openInstance(orthanc, name, instance, openOptions),
       };
@@ -170,6 +170,7 @@ function createContext({ config, redis, log, metrics: registry }: DispatcherOpti
       return throttle.sent(bytes, signal);
     },
     isCancelled: async (id) => (await redis.exists(`${prefix}:cancelled:${id}`)) === 1,
+    isHeld: async (id) => (await redis.sismember(`${prefix}:held`, id)) === 1,
     async retriedAt(id) {
       const at = await redis.hget(`${prefix}:delivery:${id}`, 'retriedAt');
       return at === null ? undefined : Number(at);
