@@ -8,3 +8,20 @@ export { cancelDelivery } from './cancel-delivery.ts';
 export { heldAmong, heldForMs, holdDelivery, releaseDelivery } from './hold-delivery.ts';
 export { pauseTarget, promoteTarget, resumeTarget, setTargetConcurrency, setTargetRate } from './change-target.ts';
 export { StudyEnqueuer, type Enqueued, type StudyToEnqueue } from './enqueue-study.ts';
+export { eachDelivery, type DeliverySelection } from './each-delivery.ts';
+export {
+  actOnMany,
+  bulkActions,
+  previewMany,
+  type BulkAction,
+  type BulkPreview,
+  type BulkResult,
+} from './act-on-many.ts';
+export { explainWaiting, type Explanation, type WaitingReason } from './explain-waiting.ts';
+export { listWorkers, type WorkerState } from './list-workers.ts';
+export { readThroughput, type ThroughputPoint } from './read-throughput.ts';
+export { readTarget, readTargets, type TargetState } from './read-target.ts';
+export { countErrors, type ErrorCount } from './count-errors.ts';
+export { testTarget } from './test-target.ts';
+export { readSource, type SourceState } from './read-source.ts';
+export { routeAgain, type RouteRequest } from './route-again.ts';

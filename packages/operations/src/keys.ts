@@ -6,7 +6,8 @@
  * - `held` (operators, router): ids of deliveries that wait for a release; dispatchers look before each attempt
  * - field `retriedAt` of `delivery:<delivery>` (operators): ms since 1970, from which `giveUpAfter` counts anew
  * - `stats:<target>:<minute>` (dispatchers): counts of one minute since 1970
- * - `worker:<id>` (dispatchers): what a living worker does
+ * - `workers`, `worker:<id>` (dispatchers): which workers beat when, and what a living one does
+ * - `feed:<source>`, `lease:<source>`, `sweep:<source>`, `feed-later:<source>` (router): how far a source is followed
  */
 export function operationKeys(prefix: string) {
   return {
@@ -16,6 +17,10 @@ export function operationKeys(prefix: string) {
     delivery: (deliveryId: string) => `${prefix}:delivery:${deliveryId}`,
     stats: (target: string, minute: number) => `${prefix}:stats:${target}:${minute}`,
     worker: (id: string) => `${prefix}:worker:${id}`,
-    workerPattern: `${prefix}:worker:*`,
+    workers: `${prefix}:workers`,
+    feed: (source: string) => `${prefix}:feed:${source}`,
+    lease: (source: string) => `${prefix}:lease:${source}`,
+    sweep: (source: string) => `${prefix}:sweep:${source}`,
+    feedLater: (source: string) => `${prefix}:feed-later:${source}`,
   };
 }

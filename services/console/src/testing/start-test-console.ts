@@ -135,8 +135,8 @@ export function testConfig(settings: { console?: Record<string, unknown>; source
       },
       rules: [
         { name: 'everything', targets: ['a', 'b'] },
-        { name: 'mr only', when: "'MR' in study.ModalitiesInStudy", targets: ['b'] },
-      ].map((rule) => ({ ...rule, name: rule.name.replace(' ', '-') })),
+        { name: 'mr-only', when: "'MR' in study.ModalitiesInStudy", targets: ['b'] },
+      ],
       console: { listen: '127.0.0.1:0', ...settings.console },
     },
     Object.values(targetSchemas),

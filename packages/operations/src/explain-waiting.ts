@@ -1,0 +1,139 @@
+import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { formatDuration } from '@dicom-dispatch/core';
+import type { Job, Queue } from 'bullmq';
+import type { OperationsContext } from './context.ts';
+import { heldAmong } from './hold-delivery.ts';
+import { listWorkers } from './list-workers.ts';
+
+export type WaitingReason =
+  | 'ended'
+  | 'under-way'
+  | 'held'
+  | 'target-unknown'
+  | 'target-off'
+  | 'paused'
+  | 'circuit-open'
+  | 'schedule'
+  | 'back-off'
+  | 'no-dispatcher'
+  | 'rate-limit'
+  | 'concurrency'
+  | 'job-missing'
+  | 'next';
+
+export interface Explanation {
+  readonly reason: WaitingReason;
+  /** One sentence for an operator, without patient data. */
+  readonly text: string;
+  /** When that may change by itself (ms since 1970). */
+  readonly until: number | undefined;
+}
+
+/** Why a delivery has not arrived yet, in one sentence. */
+export async function explainWaiting(context: OperationsContext, record: DeliveryRecord): Promise<Explanation> {
+  if (record.state === 'active') {
+    const { confirmed, total, stage, worker } = record;
+    return say(
+      'under-way',
+      `It is under way in stage ${stage ?? 'resolve'}: ${confirmed} of ${total} instances are confirmed${worker ? `, by ${worker}` : ''}.`,
+    );
+  }
+  if (record.state !== 'waiting') return say('ended', endText(record));
+  if ((await heldAmong(context, [record.deliveryId])).has(record.deliveryId)) {
+    return say('held', 'It is held back until somebody releases it.');
+  }
+  const target = context.config().targets[record.target];
+  if (!target) return say('target-unknown', `The target ${record.target} is not in the configuration any more.`);
+  if (!target.enabled) return say('target-off', `The target ${record.target} is switched off in the configuration.`);
+  const queue = context.queues.target(record.target);
+  if (await queue.isPaused()) return say('paused', `The target ${record.target} is paused by an operator.`);
+  const circuit = await context.circuits.state(record.target);
+  if (circuit.state !== 'closed') {
+    const why = circuit.error?.message ?? 'it could not be reached';
+    const when = circuit.nextProbeAt === undefined ? 'is under way' : `is ${inTime(circuit.nextProbeAt)}`;
+    return say(
+      'circuit-open',
+      `The target ${record.target} cannot be used (${why}); the next try ${when}.`,
+      circuit.nextProbeAt,
+    );
+  }
+  const job = await queue.getJob(record.deliveryId);
+  if (!job) return say('job-missing', 'Its job is no longer in the queue: retry it to put it there again.');
+  return (await job.getState()) === 'delayed'
+    ? explainDelay(context, record, job)
+    : explainQueue(context, record, queue);
+}
+
+async function explainDelay(context: OperationsContext, record: DeliveryRecord, job: Job): Promise<Explanation> {
+  const until = record.nextAttemptAt ?? job.timestamp + job.delay;
+  const last = (await context.records.events(record.deliveryId)).findLast(
+    (event) => event.kind === 'waiting' || event.kind === 'failed',
+  );
+  if (last?.kind === 'waiting')
+    return say('schedule', `It waits because ${sentence(last.text)}; it goes on ${inTime(until)}.`, until);
+  const attempts = context.config().targets[record.target]?.attempts ?? 1;
+  const why = record.error ? ` (${record.error.stage}: ${record.error.message})` : '';
+  return say(
+    'back-off',
+    `Attempt ${job.attemptsMade} of ${attempts} failed${why}; the next one is ${inTime(until)}.`,
+    until,
+  );
+}
+
+async function explainQueue(context: OperationsContext, record: DeliveryRecord, queue: Queue): Promise<Explanation> {
+  const workers = await listWorkers(context);
+  if (workers.length === 0) return say('no-dispatcher', 'No dispatcher is running: start one.');
+  const limitMs = await queue.getRateLimitTtl();
+  if (limitMs > 0) {
+    const until = Date.now() + limitMs;
+    return say('rate-limit', `The rate limit of ${record.target} is used up; it goes on ${inTime(until)}.`, until);
+  }
+  const [counts, limit] = await Promise.all([
+    queue.getJobCounts('active', 'waiting', 'prioritized'),
+    queue.getGlobalConcurrency(),
+  ]);
+  const before = await jobsBefore(context, record, queue);
+  const active = counts['active'] ?? 0;
+  const allowed = limit ?? context.config().targets[record.target]?.concurrency ?? 1;
+  if (active >= allowed) {
+    return say(
+      'concurrency',
+      `${record.target} takes ${allowed} ${allowed === 1 ? 'delivery' : 'deliveries'} at a time, and ${active} ${active === 1 ? 'is' : 'are'} under way; ${before === 0 ? 'this one is next' : `${before} come before this one`}.`,
+    );
+  }
+  return say('next', before === 0 ? 'It is next in the queue.' : `${before} deliveries are before it in the queue.`);
+}
+
+/** How many jobs of the queue come first; those of a higher priority are among them. */
+async function jobsBefore(context: OperationsContext, record: DeliveryRecord, queue: Queue): Promise<number> {
+  const rank = await context.redis.zrank(queue.toKey('prioritized'), record.deliveryId);
+  return rank ?? 0;
+}
+
+function endText(record: DeliveryRecord): string {
+  switch (record.state) {
+    case 'delivered':
+      return `It is delivered: the target has confirmed all ${record.total} instances.`;
+    case 'partial':
+      return `${record.confirmed} of ${record.total} instances are confirmed and ${record.quarantined} are quarantined: look at their reasons, then retry.`;
+    case 'source-gone':
+      return 'The study left the source before it could be delivered.';
+    case 'cancelled':
+      return 'An operator cancelled it.';
+    default:
+      return `It failed in stage ${record.failStage ?? 'unknown'}: ${record.error?.message ?? 'no reason is known'}. ${record.error?.remedy ?? ''}`.trim();
+  }
+}
+
+function inTime(at: number): string {
+  const left = at - Date.now();
+  return left <= 0 ? 'due now' : `in ${formatDuration(left)}`;
+}
+
+function sentence(text: string): string {
+  return /^(outside|handed)/.test(text) ? `it is ${text}` : text;
+}
+
+function say(reason: WaitingReason, text: string, until?: number): Explanation {
+  return { reason, text, until };
+}

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import type { OrthancClient } from '@dicom-dispatch/sources';
+import type { OperationsContext } from './context.ts';
+import { OperationError } from './operation-error.ts';
+
+const feed = z.object({ epoch: z.number(), seq: z.number(), since: z.string() });
+
+/** A source as an operator sees it now. Times are ms since 1970. */
+export interface SourceState {
+  readonly name: string;
+  /** Without credentials. */
+  readonly url: string;
+  readonly reachable: boolean;
+  /** Version of Orthanc, or why it cannot be asked. */
+  readonly detail: string;
+  /** Whether a router follows it. */
+  readonly followed: boolean;
+  /** Counts the lives of its database; undefined before it was followed first. */
+  readonly epoch: number | undefined;
+  readonly position: number | undefined;
+  readonly newest: number | undefined;
+  /** Changes not dealt with yet. */
+  readonly lag: number | undefined;
+  /** Studies that could not be read and are tried again later. */
+  readonly triedLater: number;
+  readonly sweep:
+    | { readonly endedAt: number; readonly studies: number; readonly routed: number; readonly durationMs: number }
+    | undefined;
+  /** Place of a sweep that is under way. */
+  readonly sweepAt: number | undefined;
+}
+
+/** @throws OperationError `not-found` */
+export async function readSource(
+  context: OperationsContext,
+  name: string,
+  client: (name: string) => Promise<OrthancClient>,
+): Promise<SourceState> {
+  const { redis, keys } = context;
+  const config = context.config().sources[name];
+  if (!config) throw new OperationError('not-found', `there is no source "${name}"`);
+  const [feedText, lease, sweep, triedLater, asked] = await Promise.all([
+    redis.get(keys.feed(name)),
+    redis.exists(keys.lease(name)),
+    redis.hgetall(keys.sweep(name)),
+    redis.zcard(keys.feedLater(name)),
+    askSource(name, client),
+  ]);
+  const state = feedText === null ? undefined : feed.safeParse(JSON.parse(feedText)).data;
+  const place = Number(sweep['place'] ?? 0);
+  return {
+    name,
+    url: withoutCredentials(config.url),
+    reachable: asked.reachable,
+    detail: asked.detail,
+    followed: lease === 1,
+    epoch: state?.epoch,
+    position: state?.seq,
+    newest: asked.newest,
+    lag: state && asked.newest !== undefined ? Math.max(0, asked.newest - state.seq) : undefined,
+    triedLater,
+    sweep:
+      sweep['endedAt'] === undefined
+        ? undefined
+        : {
+            endedAt: Number(sweep['endedAt']),
+            studies: Number(sweep['studies']),
+            routed: Number(sweep['routed']),
+            durationMs: Number(sweep['durationMs']),
+          },
+    sweepAt: place > 0 ? place : undefined,
+  };
+}
+
+async function askSource(
+  name: string,
+  client: (name: string) => Promise<OrthancClient>,
+): Promise<{ reachable: boolean; detail: string; newest: number | undefined }> {
+  try {
+    const orthanc = await client(name);
+    const options = { timeoutMs: 2_000 };
+    const [system, last] = await Promise.all([orthanc.system(options), orthanc.lastChange(options)]);
+    return { reachable: true, detail: `Orthanc ${system.Version}`, newest: last?.Seq ?? 0 };
+  } catch (error) {
+    return { reachable: false, detail: error instanceof Error ? error.message : 'cannot be asked', newest: undefined };
+  }
+}
+
+function withoutCredentials(text: string): string {
+  const url = new URL(text);
+  url.username = '';
+  url.password = '';
+  return url.href;
+}
