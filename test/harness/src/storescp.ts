@@ -76,12 +76,13 @@ async function tlsArguments(folder: string, tls: NonNullable<StorescpOptions['tl
   return ['+tls', key, cert, '+cf', ca, verification[tls.verify ?? 'require']];
 }
 
-/** The DICOM files of a folder and the folders in it. */
+/** The files of a folder and the folders in it, all of them DICOM files (dcmqrscp's index left out). */
 export async function listReceived(folder: string): Promise<StoredFile[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
   const files: StoredFile[] = [];
   for (const entry of entries) {
-    if (entry.isFile()) files.push(await summarizePart10(join(entry.parentPath, entry.name)));
+    if (entry.isFile() && entry.name !== 'index.dat')
+      files.push(await summarizePart10(join(entry.parentPath, entry.name)));
   }
   return files.sort((a, b) => (a.sopInstanceUid < b.sopInstanceUid ? -1 : 1));
 }
