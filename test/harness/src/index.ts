@@ -34,3 +34,5 @@ export type { SshKey } from './ssh-keys.ts';
 export { startSshd } from './sshd.ts';
 export type { SshdOptions, SshServer } from './sshd.ts';
 export { tempDisk } from './temp-disk.ts';
+export { startSwift } from './swift.ts';
+export type { SwiftOptions, SwiftServer } from './swift.ts';

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { descendants } from './process-tree.ts';
 import { unwatch, watch } from './watchdog.ts';
 
 export interface Command {
@@ -18,7 +19,7 @@ export interface ServerProcess {
   isRunning(): boolean;
   /** How it ended, in words. */
   ending(): string;
-  /** Signals the whole group; after a deadly signal, waits for the end. */
+  /** Signals it and its children; after a deadly signal, waits for the end. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Asks it to end (SIGTERM), and after the time given kills it and all its children; 0 kills at once. */
   end(graceMs: number): Promise<void>;
@@ -59,29 +60,40 @@ export async function spawnServer(name: string, { command, args, env, cwd }: Com
   const ending = (): string => (isRunning() ? 'runs' : (child.signalCode ?? `exit code ${child.exitCode}`));
 
   async function kill(signal: NodeJS.Signals): Promise<void> {
-    signalGroup(pid, signal);
+    const tree = descendants(pid);
+    signalTree(tree, signal);
     if (survivable.has(signal)) return;
     // A stopped process takes no other signal than SIGKILL.
-    if (signal !== 'SIGKILL') signalGroup(pid, 'SIGCONT');
+    if (signal !== 'SIGKILL') signalTree(tree, 'SIGCONT');
     await waitForEnd();
-    forget();
+    forget(tree);
   }
 
   async function end(graceMs: number): Promise<void> {
-    if (isRunning() && graceMs === 0) await kill('SIGKILL');
-    else if (isRunning()) {
+    if (isRunning() && graceMs === 0) {
+      await kill('SIGKILL');
+      return;
+    }
+    const tree = descendants(pid);
+    if (isRunning()) {
       signalProcess(pid, 'SIGTERM');
-      signalGroup(pid, 'SIGCONT');
-      const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), graceMs);
+      signalTree(tree, 'SIGCONT');
+      const timer = setTimeout(() => signalTree(tree, 'SIGKILL'), graceMs);
       await waitForEnd();
       clearTimeout(timer);
     }
-    forget();
+    forget(tree);
+  }
+
+  /** The group, and those who left it: sshd gives each connection a session of its own. */
+  function signalTree(tree: readonly number[], signal: NodeJS.Signals): void {
+    signalProcess(-pid, signal);
+    for (const one of tree) signalProcess(one, signal);
   }
 
   /** Children of a server that has gone must not outlive it. */
-  function forget(): void {
-    signalGroup(pid, 'SIGKILL');
+  function forget(tree: readonly number[]): void {
+    signalTree(tree, 'SIGKILL');
     unwatch('group', pid);
   }
 
@@ -103,10 +115,6 @@ function collectOutput(child: ChildProcess): () => string {
     });
   }
   return () => Buffer.concat(chunks).subarray(-keptOutputBytes).toString();
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  signalProcess(-pid, signal);
 }
 
 function signalProcess(pid: number, signal: NodeJS.Signals): void {
