@@ -1,5 +1,7 @@
 export { connect } from './association/connect.ts';
 export type { ConnectOptions } from './association/connect.ts';
+export { connectGroup, splitPresentationContexts } from './association/connect-group.ts';
+export type { AssociationGroup } from './association/connect-group.ts';
 export { Association } from './association/association.ts';
 export type { OperationOptions } from './association/association.ts';
 export { MAX_CONTEXTS } from './association/contexts.ts';
@@ -22,6 +24,8 @@ export type { Observer, ObserverEvent, PduName } from './observer.ts';
 export type { ByteSource } from './part10/byte-source.ts';
 export { encodeFileMeta } from './part10/encode-file-meta.ts';
 export type { FileMetaFields } from './part10/encode-file-meta.ts';
+export { peekPart10 } from './part10/peek-part10.ts';
+export type { PeekedPart10 } from './part10/peek-part10.ts';
 export { readPart10 } from './part10/read-part10.ts';
 export type { Part10Head, ReadPart10Options } from './part10/read-part10.ts';
 export type { Part10Element } from './part10/read-elements.ts';

@@ -1,0 +1,95 @@
+import { DimseError } from '../errors/dimse-error.ts';
+import type { StoreOptions, StoreResult } from '../operations/store.ts';
+import type { ByteSource } from '../part10/byte-source.ts';
+import { peekPart10 } from '../part10/peek-part10.ts';
+import type { Association } from './association.ts';
+import { connect } from './connect.ts';
+import type { ConnectOptions } from './connect.ts';
+import { MAX_CONTEXTS } from './contexts.ts';
+import type { PresentationContextRequest } from './contexts.ts';
+
+/** Several associations with one peer that together hold more presentation contexts than one can. */
+export interface AssociationGroup {
+  /** Those that are open now. */
+  readonly associations: readonly Association[];
+  /** Sends an instance over the association that holds its context, which is opened when it is first needed. */
+  store(source: ByteSource, options?: StoreOptions): Promise<StoreResult>;
+  release(): Promise<void>;
+  abort(): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Cuts a list of contexts into lists of at most 128, contexts of one abstract syntax side by side where they were. */
+export function splitPresentationContexts(
+  contexts: readonly PresentationContextRequest[],
+): PresentationContextRequest[][] {
+  const groups: PresentationContextRequest[][] = [];
+  for (let at = 0; at < contexts.length; at += MAX_CONTEXTS) groups.push(contexts.slice(at, at + MAX_CONTEXTS));
+  return groups;
+}
+
+/**
+ * Like `connect`, for any number of presentation contexts. Nothing is opened before the first `store`; an association
+ * that has ended is opened again for the next instance.
+ */
+export function connectGroup(options: ConnectOptions): AssociationGroup {
+  const groups = splitPresentationContexts(options.presentationContexts);
+  const open = new Map<number, Promise<Association>>();
+  const associations = new Set<Association>();
+  let isClosed = false;
+
+  const openOne = async (index: number): Promise<Association> => {
+    const association = await connect({ ...options, presentationContexts: groups[index] ?? [] });
+    associations.add(association);
+    void association.ended.then(() => {
+      associations.delete(association);
+      open.delete(index);
+    });
+    if (isClosed) await association.release();
+    return association;
+  };
+
+  const associationFor = (index: number): Promise<Association> => {
+    if (isClosed) throw new DimseError('association-ended', 'the group of associations has been released');
+    const known = open.get(index);
+    if (known !== undefined) return known;
+    const opening = openOne(index);
+    open.set(index, opening);
+    // One that did not come about is tried again by the next instance.
+    opening.catch(() => open.delete(index));
+    return opening;
+  };
+
+  return {
+    get associations() {
+      return [...associations];
+    },
+    async store(source, storing = {}) {
+      const { meta, source: whole } = await peekPart10(source);
+      const sopClass = storing.sopClassUid ?? meta.sopClassUid;
+      const syntax = storing.transferSyntaxUid ?? meta.transferSyntaxUid;
+      const index = groups.findIndex((group) =>
+        group.some((one) => one.abstractSyntax === sopClass && one.transferSyntaxes.includes(syntax)),
+      );
+      if (index === -1) {
+        throw new DimseError(
+          'no-presentation-context',
+          `SOP class ${sopClass} in transfer syntax ${syntax} is not among the presentation contexts given`,
+        );
+      }
+      const association = await associationFor(index);
+      return association.store(whole, storing);
+    },
+    async release() {
+      isClosed = true;
+      await Promise.all([...associations].map((association) => association.release()));
+    },
+    abort() {
+      isClosed = true;
+      for (const association of associations) association.abort();
+    },
+    async [Symbol.asyncDispose]() {
+      await this.release();
+    },
+  };
+}

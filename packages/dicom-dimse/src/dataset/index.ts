@@ -1,0 +1,13 @@
+/** Small data sets by keyword, by way of dcmjs. The core does without it. */
+export { dataSet, decodeDataSet, encodeDataSet } from './codec.ts';
+export type { DataSet } from './codec.ts';
+export { findDataSets } from './find-data-sets.ts';
+export type { FindDataSetsRequest } from './find-data-sets.ts';
+export {
+  COMMITMENT_FAILURES,
+  readCommitmentReport,
+  readCommitmentRequest,
+  reportStorageCommitment,
+  requestStorageCommitment,
+} from './storage-commitment.ts';
+export type { CommitmentReport, CommitmentRequest, FailedReference, SopReference } from './storage-commitment.ts';

@@ -1,0 +1,57 @@
+import { openSource } from './byte-source.ts';
+import type { ByteCursor, ByteSource } from './byte-source.ts';
+import type { FileMeta } from './file-meta.ts';
+import { openPart10 } from './open-part10.ts';
+
+export interface PeekedPart10 {
+  readonly meta: FileMeta;
+  /** The whole file again, what was read included; to be read once. */
+  readonly source: ByteSource;
+}
+
+/** Reads the file meta of a source that is to be sent later: for choosing an association or a context by it. */
+export function peekPart10(source: ByteSource): PeekedPart10 | Promise<PeekedPart10> {
+  const cursor = openSource(source);
+  const read: Buffer[] = [];
+  // Neither reader closes the cursor: the rest of the source is still wanted.
+  if (cursor.isSync) {
+    const { meta } = openPart10(readSync(cursor, read)) as { meta: FileMeta };
+    return { meta, source: replaySync(read, cursor) };
+  }
+  return (async () => {
+    const { meta } = await openPart10(readAsync(cursor, read));
+    return { meta, source: replay(read, cursor) };
+  })();
+}
+
+function* readSync(cursor: ByteCursor, read: Buffer[]): Generator<Buffer, void, void> {
+  for (let chunk = cursor.next(); chunk !== undefined; chunk = cursor.next()) {
+    read.push(chunk as Buffer);
+    yield chunk as Buffer;
+  }
+}
+
+async function* readAsync(cursor: ByteCursor, read: Buffer[]): AsyncGenerator<Buffer, void, void> {
+  for (let chunk = await cursor.next(); chunk !== undefined; chunk = await cursor.next()) {
+    read.push(chunk);
+    yield chunk;
+  }
+}
+
+function* replaySync(read: readonly Buffer[], cursor: ByteCursor): Generator<Buffer, void, void> {
+  try {
+    yield* read;
+    for (let chunk = cursor.next(); chunk !== undefined; chunk = cursor.next()) yield chunk as Buffer;
+  } finally {
+    cursor.close();
+  }
+}
+
+async function* replay(read: readonly Buffer[], cursor: ByteCursor): AsyncGenerator<Buffer, void, void> {
+  try {
+    yield* read;
+    for (let chunk = await cursor.next(); chunk !== undefined; chunk = await cursor.next()) yield chunk;
+  } finally {
+    cursor.close();
+  }
+}
