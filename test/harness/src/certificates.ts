@@ -37,6 +37,7 @@ interface Wanted {
   readonly names?: readonly string[];
   readonly isExpired?: boolean;
   readonly usage: 'serverAuth' | 'clientAuth';
+  readonly keyFile: string;
 }
 
 const hosts = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1'] as const;
@@ -53,8 +54,11 @@ async function make(): Promise<Certificates> {
   const { path: folder } = await tempFolder('certificates', { isKept: true });
   const ca = await makeAuthority(folder, 'ca');
   const otherCa = await makeAuthority(folder, 'other-ca');
-  const server = { names: hosts, usage: 'serverAuth' } as const;
-  const client = { usage: 'clientAuth' } as const;
+  // Making keys is slow, so all leaves share one: it is the certificates that differ.
+  const keyFile = join(folder, 'leaf-key.pem');
+  await openssl('genrsa', { out: keyFile });
+  const server = { names: hosts, usage: 'serverAuth', keyFile } as const;
+  const client = { usage: 'clientAuth', keyFile } as const;
   return {
     ca,
     otherCa,
@@ -88,8 +92,7 @@ async function makeAuthority(folder: string, name: string): Promise<Identity> {
 
 async function sign(folder: string, authority: Identity, wanted: Wanted): Promise<Identity> {
   const file = (ending: string): string => join(folder, `${wanted.name}${ending}`);
-  const keyFile = file('-key.pem');
-  await openssl('req -new -newkey rsa:2048 -noenc', { subj: `/CN=${wanted.name}`, keyout: keyFile, out: file('.csr') });
+  await openssl('req -new', { subj: `/CN=${wanted.name}`, key: wanted.keyFile, out: file('.csr') });
   await writeFile(file('.cnf'), describe(folder, wanted));
   // "openssl ca" is the one command that takes both dates.
   const dates = wanted.isExpired ? '-startdate 20200101000000Z -enddate 20200102000000Z' : '-days 2';
@@ -100,7 +103,7 @@ async function sign(folder: string, authority: Identity, wanted: Wanted): Promis
     in: file('.csr'),
     out: file('.pem'),
   });
-  return readIdentity(keyFile, file('.pem'));
+  return readIdentity(wanted.keyFile, file('.pem'));
 }
 
 function describe(folder: string, { names, usage }: Wanted): string {

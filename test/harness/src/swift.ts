@@ -21,7 +21,14 @@ export interface SwiftServer extends RunningServer {
   readonly region: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** Who may read everything and write nothing. */
+  readonly reader: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** Bytes that a bucket may hold, and no limit without; as Swift's API sets it. Takes effect for the next request. */
+  setQuota(bucket: string, bytes: number | undefined): Promise<void>;
 }
+
+/** A user who may read everything and write nothing. */
+const reader = { accessKeyId: 'test:reader', secretAccessKey: 'reading' } as const;
 
 const servers = ['account', 'container', 'object', 'proxy'] as const;
 
@@ -59,7 +66,22 @@ export async function startSwift(options: SwiftOptions = {}): Promise<SwiftServe
     },
   });
   const port = server.ports[3]!;
-  return { ...server, endpoint: `http://127.0.0.1:${port}`, port, region, accessKeyId, secretAccessKey };
+  const endpoint = `http://127.0.0.1:${port}`;
+  async function setQuota(bucket: string, bytes: number | undefined): Promise<void> {
+    const login = await httpRequest(`${endpoint}/auth/v1.0`, {
+      headers: { 'X-Auth-User': accessKeyId, 'X-Auth-Key': secretAccessKey },
+    });
+    const header = (name: string): string => String(login.headers[name]);
+    const answer = await httpRequest(`${header('x-storage-url')}/${bucket}`, {
+      method: 'POST',
+      headers: {
+        'X-Auth-Token': header('x-auth-token'),
+        'X-Container-Meta-Quota-Bytes': bytes === undefined ? '' : String(bytes),
+      },
+    });
+    if (answer.status >= 300) throw new Error(`Swift answered ${answer.status} to a quota for ${bucket}`);
+  }
+  return { ...server, endpoint, port, region, accessKeyId, secretAccessKey, reader, setQuota };
 }
 
 /** The proxy answers before the servers behind it do. */
@@ -131,10 +153,10 @@ function proxyConfig(
   ports: readonly number[],
   credentials: { accessKeyId: string; secretAccessKey: string; region: string },
 ): string {
-  const filters = ['catch_errors', 'gatekeeper', 'healthcheck', 'listing_formats', 'bulk', 'copy', 'slo', 'dlo'];
+  const filters = 'catch_errors gatekeeper healthcheck listing_formats bulk copy slo dlo container_quotas'.split(' ');
   return `${common(folder, ports[3]!)}
 [pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck cache listing_formats s3api tempauth bulk copy slo dlo versioned_writes symlink proxy-server
+pipeline = catch_errors gatekeeper healthcheck cache listing_formats s3api tempauth bulk copy slo dlo versioned_writes symlink container_quotas proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
@@ -151,5 +173,6 @@ location = ${credentials.region}
 [filter:tempauth]
 use = egg:swift#tempauth
 user_${credentials.accessKeyId.replace(':', '_')} = ${credentials.secretAccessKey} .admin
+user_${reader.accessKeyId.replace(':', '_')} = ${reader.secretAccessKey} .reseller_reader
 `;
 }

@@ -18,7 +18,7 @@ const script = `
   $1 ~ /^[+]/ { kinds[key] = kind; names[key] = rest }
   $1 ~ /^-/ { delete kinds[key]; delete names[key] }
   END {
-    for (key in kinds) if (kinds[key] == "group") system("kill -KILL -- -" names[key] " 2>/dev/null")
+    for (key in kinds) if (kinds[key] == "group") system("kill -s KILL -- -" names[key] " 2>/dev/null")
     for (key in kinds) if (kinds[key] == "mount") system("umount -l -- \\"" names[key] "\\" 2>/dev/null")
     for (key in kinds) if (kinds[key] == "folder") system("rm -rf -- \\"" names[key] "\\"")
   }`;

@@ -1,0 +1,32 @@
+import type { Browser } from 'playwright-core';
+import { unwatch, watch } from './watchdog.ts';
+
+export type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+
+let launched = 0;
+
+/**
+ * Debian's Chromium, without a window, by Playwright; asks nothing of the internet by itself. `close()` (or `await using`)
+ * ends it; it also ends when this process does.
+ */
+export async function launchBrowser(): Promise<Browser & AsyncDisposable> {
+  // Loaded only here: it is large, and most tests open no page.
+  const { chromium } = await import('playwright-core');
+  const browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    // The sandbox of Chromium wants a user other than root.
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  launched += 1;
+  const id = `chromium ${launched}`;
+  watch('listener', id, 'chromium');
+  browser.once('disconnected', () => unwatch('listener', id));
+  return browser as Browser & AsyncDisposable;
+}
