@@ -3,3 +3,4 @@ export { openSource, type OrthancClient } from './open-source.ts';
 export { readManifest } from './read-manifest.ts';
 export { readStudy, type StudyFacts } from './read-study.ts';
 export { sourceError } from './source-error.ts';
+export { readSnapshot, type StudySnapshot } from './read-snapshot.ts';

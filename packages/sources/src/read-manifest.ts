@@ -20,7 +20,8 @@ export async function readManifest(
   }
 }
 
-function toManifestInstance(instance: StudyInstance, studyInstanceUid: string): ManifestInstance {
+/** An instance as listed by Orthanc, in our words. */
+export function toManifestInstance(instance: StudyInstance, studyInstanceUid: string): ManifestInstance {
   return {
     sopInstanceUid: instance.sopInstanceUid,
     seriesInstanceUid: instance.seriesInstanceUid,

@@ -1,6 +1,5 @@
 import type { RuleFacts, StudyTags } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
-import type { StudyInstance } from '@dicom-dispatch/orthanc';
 import { sourceError } from './source-error.ts';
 
 /** A study as rules and targets see it. Patient data: keep it in memory, and out of logs, jobs and Redis. */
@@ -14,16 +13,14 @@ export interface StudyFacts {
 }
 
 /**
- * Reads what rules and templates look at.
+ * Reads what templates look at; see `readSnapshot` for rules, which also ask how the study arrived.
  *
- * @param first - an instance of the study, for how it arrived
  * @throws DispatchError `source-gone` when the study is not there any more
  */
 export async function readStudy(
   orthanc: OrthancClient,
   source: string,
   orthancStudyId: string,
-  first?: StudyInstance,
   signal?: AbortSignal,
 ): Promise<StudyFacts> {
   try {
@@ -46,23 +43,10 @@ export async function readStudy(
           ModalitiesInStudy: (study.tags['ModalitiesInStudy'] ?? '').split('\\').filter((one) => one !== ''),
         },
         series,
-        origin: originOf(first),
+        origin: {},
       },
     };
   } catch (error) {
     throw sourceError(error, source, 'manifest');
   }
-}
-
-function originOf(instance: StudyInstance | undefined): Record<string, string> {
-  const origin: Record<string, string> = {};
-  const put = (key: string, value: string | undefined): void => {
-    if (value !== undefined && value !== '') origin[key] = value;
-  };
-  put('RemoteAET', instance?.remoteAet);
-  put('CalledAET', instance?.calledAet);
-  put('RemoteIP', instance?.remoteIp);
-  put('Origin', instance?.origin);
-  put('ArrivedAt', instance?.receptionDate);
-  return origin;
 }

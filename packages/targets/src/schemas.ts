@@ -1,8 +1,15 @@
+import { dicomTarget, dicomTlsTarget } from './dicom/schema.ts';
 import { dummyTarget } from './dummy/schema.ts';
+import { folderTarget } from './folder/schema.ts';
+import { orthancTarget } from './orthanc/schema.ts';
 
 /** The configuration schemas of all built-in target types, without their handlers: quick to load. */
 export const targetSchemas = {
+  dicom: dicomTarget,
+  'dicom-tls': dicomTlsTarget,
   dummy: dummyTarget,
+  folder: folderTarget,
+  orthanc: orthancTarget,
 } as const;
 
 export type BuiltInType = keyof typeof targetSchemas;

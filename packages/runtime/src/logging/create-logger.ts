@@ -26,6 +26,8 @@ const hiddenKeys = [
 export interface LoggingOptions {
   readonly level: LoggerOptions['level'];
   readonly format: 'auto' | 'json' | 'pretty';
+  /** A file that gets the lines as JSON instead of standard output. */
+  readonly file?: string;
 }
 
 /**
@@ -41,6 +43,7 @@ export function createLogger(service: string, options: LoggingOptions): Logger {
     redact: { paths: hiddenKeys.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[hidden]' },
     serializers: { err: describeError },
   };
+  if (options.file !== undefined) return pino(settings, pino.destination({ dest: options.file, sync: true }));
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
   if (!isPretty) return pino(settings);
   return pino(

@@ -9,7 +9,11 @@ type BuiltInHandlers = {
 
 /** Handlers are loaded when the first target of their type is used: a dispatcher without S3 never loads the SDK. */
 export const builtInHandlers: BuiltInHandlers = {
+  dicom: async () => (await import('../dicom/handler.ts')).dicomHandler,
+  'dicom-tls': async () => (await import('../dicom/handler.ts')).dicomTlsHandler,
   dummy: async () => (await import('../dummy/handler.ts')).dummyHandler,
+  folder: async () => (await import('../folder/handler.ts')).folderHandler,
+  orthanc: async () => (await import('../orthanc/handler.ts')).orthancHandler,
 };
 
 export function isBuiltIn(type: string): type is BuiltInType {

@@ -1,0 +1,15 @@
+import type { Command } from 'commander';
+
+export function addDemoCommand(program: Command): void {
+  program
+    .command('demo')
+    .description(
+      'start a whole system on this machine (Orthanc, Redis, a PACS, all services) and send sample studies through it',
+    )
+    .option('--once', 'end when everything has arrived; exit with 0 only if all of it did')
+    .option('--keep <folder>', 'keep the files of the demo in this folder')
+    .action(async (options: { once?: boolean; keep?: string }) => {
+      const { runDemo } = await import('../demo/run-demo.ts');
+      process.exitCode = await runDemo(options);
+    });
+}

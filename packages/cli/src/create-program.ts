@@ -1,0 +1,27 @@
+import { Command } from 'commander';
+import { addConfigCommands } from './commands/config.ts';
+import { addDemoCommand } from './commands/demo.ts';
+import { addServiceCommands } from './commands/services.ts';
+
+/** The whole command line. Commands load what they need when they run, so that `--help` is quick. */
+export function createProgram(): Command {
+  const program = new Command('dispatch')
+    .description('Gets each study from Orthanc, whole and once, to every target that the rules name.')
+    .showHelpAfterError('(dispatch --help shows the commands)')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .addHelpText(
+      'after',
+      `
+Begin with:
+  dispatch demo                         a whole system on this machine, with studies moving through it
+  dispatch config check dispatch.yaml   everything that is wrong with a configuration, at once
+  dispatch up --config dispatch.yaml    all services in one process
+
+Exit codes: 0 done, 1 failed, 2 arguments or configuration, 130 stopped by Ctrl-C.`,
+    );
+  addDemoCommand(program);
+  addServiceCommands(program);
+  addConfigCommands(program);
+  return program;
+}

@@ -1,0 +1,11 @@
+import type { Config, TargetSchema } from '@dicom-dispatch/core';
+import { loadConfig } from '@dicom-dispatch/runtime';
+import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+
+/** The schemas of all target types that a configuration may use. */
+export const knownTargetSchemas: readonly TargetSchema[] = Object.values(targetSchemas) as unknown as TargetSchema[];
+
+/** Reads and checks a configuration file with all target types. @throws ConfigError */
+export function readConfig(file: string): Promise<Config> {
+  return loadConfig(file, { targetSchemas: knownTargetSchemas, env: process.env });
+}

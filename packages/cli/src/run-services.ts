@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import type { Config } from '@dicom-dispatch/core';
+import { startConsole } from '@dicom-dispatch/console';
+import { startDispatcher } from '@dicom-dispatch/dispatcher';
+import { startRouter } from '@dicom-dispatch/router';
+import {
+  checkRedis,
+  connectRedis,
+  createLogger,
+  createMetrics,
+  redisUrlOf,
+  startEmbeddedRedis,
+  startHealthServer,
+  type EmbeddedRedis,
+  type Logger,
+  type Redis,
+  type Registry,
+  type RunningService,
+} from '@dicom-dispatch/runtime';
+import { CommandError, exitCodes } from './exit.ts';
+import { readConfig } from './read-config.ts';
+
+export type ServiceName = 'router' | 'dispatcher' | 'console';
+
+interface StartOptions {
+  readonly config: Config;
+  readonly redis: Redis;
+  readonly log: Logger;
+  readonly metrics: Registry;
+}
+
+/** Runs services in this process until SIGTERM or SIGINT; a second signal ends it at once. */
+export async function runServices(file: string, names: readonly ServiceName[]): Promise<void> {
+  const config = await readConfig(file);
+  const stopped = untilSignal();
+  const running = await startServices(config, names);
+  await Promise.race([stopped, running.failed]);
+  await running.stop();
+}
+
+export interface RunningServices {
+  /** The address of the console or of the health server. */
+  readonly url: string;
+  readonly redisUrl: string;
+  /** Rejects when the services cannot go on. */
+  readonly failed: Promise<never>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts services of one configuration in this process. Health is served first, so that what is still missing can be
+ * read there; work begins when Redis is there and fit for it.
+ *
+ * @throws CommandError when this configuration cannot run like that
+ */
+export async function startServices(
+  config: Config,
+  names: readonly ServiceName[],
+  logFile?: string,
+): Promise<RunningServices> {
+  const isWhole = names.length > 1;
+  const log = createLogger(isWhole ? 'dispatch' : (names[0] ?? 'dispatch'), {
+    ...config.logging,
+    ...(logFile !== undefined && { file: logFile }),
+  });
+  const embedded = await embeddedRedis(config, isWhole, log);
+  const redisUrl = embedded?.url ?? redisUrlOf(config) ?? '';
+  const redis = connectRedis(redisUrl, names.join('-'), log);
+  const metrics = createMetrics();
+  const services: RunningService[] = [];
+  const stops: (() => Promise<void>)[] = [];
+  const stopping = new AbortController();
+  const options = (name: ServiceName): StartOptions => ({
+    config,
+    redis,
+    metrics,
+    log: isWhole ? log.child({ part: name }) : log,
+  });
+
+  const url = await startFront();
+  const failed = startRest().then(() => new Promise<never>(() => {}));
+  failed.catch(() => {});
+  return {
+    url,
+    redisUrl,
+    failed,
+    async stop() {
+      stopping.abort();
+      // What takes work in stops first; the console answers to the last.
+      for (const stop of stops.reverse()) await stop();
+      redis.disconnect();
+      await embedded?.stop();
+    },
+  };
+
+  async function startFront(): Promise<string> {
+    if (names.includes('console')) {
+      const console = await startConsole({ ...options('console'), services: () => services });
+      services.push(console);
+      stops.push(() => console.stop());
+      return console.url;
+    }
+    const listen = names[0] === 'router' ? config.health.router : config.health.dispatcher;
+    const health = await startHealthServer(listen, () => services, metrics).catch((error: NodeJS.ErrnoException) => {
+      throw new CommandError(
+        `health.${names[0]}: cannot listen on ${listen} (${error.code}): configure another address`,
+        exitCodes.failed,
+        { cause: error },
+      );
+    });
+    log.info({ url: health.url }, 'health and metrics are served');
+    stops.push(() => health.stop());
+    return health.url;
+  }
+
+  async function startRest(): Promise<void> {
+    services.push({
+      name: 'start',
+      dependencies: async () => [{ name: 'redis', ok: false, detail: 'waiting for Redis' }],
+      stop: async () => {},
+    });
+    await untilFit(redis, log, stopping.signal);
+    services.splice(
+      services.findIndex(({ name }) => name === 'start'),
+      1,
+    );
+    const starters = { dispatcher: startDispatcher, router: startRouter } as const;
+    for (const name of ['dispatcher', 'router'] as const) {
+      if (!names.includes(name) || stopping.signal.aborted) continue;
+      const service = await starters[name](options(name));
+      services.push(service);
+      stops.push(() => service.stop());
+    }
+  }
+}
+
+async function embeddedRedis(config: Config, isWhole: boolean, log: Logger): Promise<EmbeddedRedis | undefined> {
+  if (redisUrlOf(config) !== undefined) return undefined;
+  if (!isWhole) {
+    throw new CommandError(
+      'redis.url is not set: services that run one by one share a Redis, so name it',
+      exitCodes.usage,
+    );
+  }
+  const embedded = await startEmbeddedRedis(config.redis.dataFolder);
+  log.info({ folder: config.redis.dataFolder }, 'a Redis of our own is running');
+  return embedded;
+}
+
+/** Waits for Redis, however long it takes, and refuses one that would lose what it is given. */
+async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): Promise<void> {
+  if (redis.status !== 'ready') await once(redis, 'ready', { signal });
+  for (const { severity, message } of await checkRedis(redis)) {
+    if (severity === 'refused') throw new CommandError(`Redis cannot be used: ${message}`);
+    log.warn({ finding: message }, 'Redis is not set up as it should be');
+  }
+}
+
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    const onSignal = (): void => {
+      signals += 1;
+      if (signals > 1) process.exit(exitCodes.interrupted);
+      resolve();
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}

@@ -1,0 +1,53 @@
+import type { ManifestInstance } from '@dicom-dispatch/core';
+import type { OrthancClient } from '@dicom-dispatch/orthanc';
+import { toManifestInstance } from './read-manifest.ts';
+import { readStudy, type StudyFacts } from './read-study.ts';
+import { sourceError } from './source-error.ts';
+
+/** A study with its instance set, as they are now. */
+export interface StudySnapshot {
+  readonly study: StudyFacts;
+  readonly manifest: readonly ManifestInstance[];
+}
+
+/**
+ * Reads a study for routing. The tags are read before the instances, so that `lastUpdate` is never younger than the
+ * instance set: what arrives in between is seen as a change later on.
+ *
+ * @throws DispatchError `source-gone` when the study is not there any more
+ */
+export async function readSnapshot(
+  orthanc: OrthancClient,
+  source: string,
+  orthancStudyId: string,
+  signal?: AbortSignal,
+): Promise<StudySnapshot> {
+  const study = await readStudy(orthanc, source, orthancStudyId, signal);
+  try {
+    const instances = await orthanc.studyInstances(orthancStudyId, signal ? { signal } : undefined);
+    const first = instances[0];
+    return {
+      study: { ...study, facts: { ...study.facts, origin: first ? originOf(first) : {} } },
+      manifest: instances.map((instance) => toManifestInstance(instance, study.studyInstanceUid)),
+    };
+  } catch (error) {
+    throw sourceError(error, source, 'manifest');
+  }
+}
+
+function originOf(instance: {
+  remoteAet: string | undefined;
+  calledAet: string | undefined;
+  remoteIp: string | undefined;
+  origin: string | undefined;
+  receptionDate: string | undefined;
+}): Record<string, string> {
+  const facts = {
+    RemoteAET: instance.remoteAet,
+    CalledAET: instance.calledAet,
+    RemoteIP: instance.remoteIp,
+    Origin: instance.origin,
+    ArrivedAt: instance.receptionDate,
+  };
+  return Object.fromEntries(Object.entries(facts).filter((entry): entry is [string, string] => Boolean(entry[1])));
+}

@@ -1,0 +1,58 @@
+import { DispatchError, type ErrorCode, type Stage } from '@dicom-dispatch/core';
+import { isDimseError, type DimseError, type DimseErrorCode } from 'dicom-dimse';
+
+const codes = {
+  'invalid-argument': 'config-invalid',
+  'too-many-presentation-contexts': 'internal',
+  'name-not-resolved': 'target-unreachable',
+  'connect-refused': 'target-unreachable',
+  'connect-unreachable': 'target-unreachable',
+  'connect-timeout': 'target-unreachable',
+  'connect-failed': 'target-unreachable',
+  'tls-untrusted': 'target-tls',
+  'tls-expired': 'target-tls',
+  'tls-not-yet-valid': 'target-tls',
+  'tls-revoked': 'target-tls',
+  'tls-host-mismatch': 'target-tls',
+  'tls-client-certificate-required': 'target-tls',
+  'tls-client-certificate-rejected': 'target-tls',
+  'tls-version': 'target-tls',
+  'tls-cipher': 'target-tls',
+  'tls-not-spoken': 'target-tls',
+  'tls-material': 'config-invalid',
+  'tls-failed': 'target-tls',
+  'association-timeout': 'target-timeout',
+  'association-rejected': 'target-rejected',
+  'association-ended': 'target-connection-lost',
+  aborted: 'target-connection-lost',
+  'connection-closed': 'target-connection-lost',
+  'idle-timeout': 'target-timeout',
+  'protocol-error': 'target-error',
+  'limit-exceeded': 'target-error',
+  'no-presentation-context': 'instance-unsupported',
+  'response-timeout': 'target-timeout',
+  'send-timeout': 'target-timeout',
+  cancelled: 'cancelled',
+  'unexpected-response': 'target-error',
+  'source-failed': 'source-error',
+  'source-not-dicom': 'instance-not-dicom',
+  'dataset-invalid': 'target-error',
+  'handler-failed': 'internal',
+} as const satisfies Record<DimseErrorCode, ErrorCode>;
+
+/** What an error of the DICOM network stack means for a delivery: the one place where they are translated. */
+export function dicomError(thrown: unknown, stage?: Stage): unknown {
+  if (!isDimseError(thrown)) return thrown;
+  if (thrown.code === 'source-failed' && thrown.cause instanceof DispatchError) return thrown.cause;
+  return new DispatchError(codeOf(thrown), thrown.message, { cause: thrown, ...(stage && { stage }) });
+}
+
+function codeOf(error: DimseError): ErrorCode {
+  // PS3.8 table 9-21: a transient rejection asks to try again, "local limit exceeded" and "temporary congestion" too.
+  if (error.code === 'association-rejected' && error.rejection) {
+    const { result, reason } = error.rejection;
+    if (result === 'transient' || reason === 'temporary-congestion' || reason === 'local-limit-exceeded')
+      return 'target-busy';
+  }
+  return codes[error.code];
+}

@@ -1,0 +1,31 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import type { StoreResult } from 'dicom-dimse';
+import type { InstanceOutcome } from '../contract/index.ts';
+
+/**
+ * What a C-STORE status means for the instance (PS3.4 table B.2-1, PS3.7 annex C). Success, warnings, and a duplicate
+ * are delivered.
+ *
+ * @throws DispatchError for every other status: `instance-refused` for good, `instance-failed` and `target-full` for now,
+ * `target-misconfigured` where the receiver says that we may not
+ */
+export function storeOutcome(result: StoreResult): InstanceOutcome {
+  const status = result.status;
+  const shown = `status ${status.toString(16).toUpperCase().padStart(4, '0')}H (${result.text})`;
+  if (result.class === 'success') return { kind: 'delivered' };
+  if (result.class === 'warning' || status === 0x0111) return { kind: 'delivered', warning: shown };
+  if (status === 0x0124 || status === 0x0214) {
+    throw new DispatchError('target-misconfigured', `the receiver says that we are not authorized: ${shown}`, {
+      remedy: 'Allow our AE title to store at the receiver.',
+    });
+  }
+  if ((status & 0xff00) === 0xa700 || status === 0x0110 || status === 0x0213) {
+    throw new DispatchError('instance-failed', `the receiver could not store an instance now: ${shown}`, {
+      remedy:
+        (status & 0xff00) === 0xa700
+          ? 'Free space at the receiver, and look at its log.'
+          : 'Look at the log of the receiver.',
+    });
+  }
+  throw new DispatchError('instance-refused', `the receiver refuses the instance: ${shown}`);
+}

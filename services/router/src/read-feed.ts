@@ -1,0 +1,54 @@
+import type { Change, OrthancClient } from '@dicom-dispatch/orthanc';
+import type { FeedState, Fingerprint } from './feed-state.ts';
+
+/**
+ * How many numbers back each look begins: PostgreSQL commits out of order, so number 2 can appear after 3 and 4 were
+ * read. What was seen already is dropped by the caller.
+ */
+export const trailingWindow = 200;
+const pageSize = 1000;
+
+export interface FeedPage {
+  /** Changes on the page, whatever their type; those of the trailing window among them. */
+  readonly changes: readonly Change[];
+  readonly isLast: boolean;
+  /** Where the next page begins. */
+  readonly next: number;
+}
+
+/** One page of the feed from `since` on. The answer's `Last` is used for paging only, and only where a page is empty. */
+export async function readPage(orthanc: OrthancClient, since: number, signal: AbortSignal): Promise<FeedPage> {
+  const page = await orthanc.changes({ since, limit: pageSize }, { signal });
+  const highest = page.Changes.reduce((highestSoFar, change) => Math.max(highestSoFar, change.Seq), since);
+  return {
+    changes: page.Changes,
+    isLast: page.Done,
+    next: page.Changes.length > 0 ? highest : Math.max(since, page.Last),
+  };
+}
+
+/**
+ * Whether the feed is another one than that which was followed: the database was wiped, or restored from a backup.
+ *
+ * - the change that we remember has another resource or date under its number, or
+ * - the newest change has a lower number than ours and yet is younger.
+ *
+ * Lower numbers alone prove nothing: deleting the newest study takes its events away.
+ */
+export function isAnotherFeed(
+  remembered: Fingerprint | undefined,
+  sameNumber: Change | undefined,
+  newest: Change | undefined,
+): boolean {
+  if (!remembered) return false;
+  if (sameNumber && (sameNumber.ID !== remembered.id || sameNumber.Date !== remembered.date)) return true;
+  return newest !== undefined && newest.Seq < remembered.seq && newest.Date > remembered.date;
+}
+
+/** The cursor moved on to the highest change of a page. */
+export function advanced(state: FeedState, changes: readonly Change[]): FeedState {
+  let last: Change | undefined;
+  for (const change of changes) if (change.Seq > (last?.Seq ?? state.seq)) last = change;
+  if (!last) return state;
+  return { ...state, seq: last.Seq, fingerprint: { seq: last.Seq, id: last.ID, date: last.Date } };
+}

@@ -1,0 +1,67 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { httpRequest, startServer, type RunningServer } from '@dicom-dispatch/harness';
+import { stringify } from 'yaml';
+
+const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
+
+export interface DispatchOptions {
+  /** `up` (default), or one service. */
+  readonly command?: 'up' | 'router' | 'dispatcher' | 'console';
+  /** The configuration as it would be written in YAML; addresses to listen on are added. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Default true: resolves only when `/readyz` says ready. False: as soon as health is served. */
+  readonly untilReady?: boolean;
+}
+
+export interface RunningDispatch extends RunningServer {
+  /** Of the console, or of the health server. */
+  readonly url: string;
+  readonly configFile: string;
+  get(path: string): Promise<{ status: number; body: unknown }>;
+}
+
+/** Our services as a process of their own, started by the command line as an operator would. */
+export async function startDispatch(options: DispatchOptions): Promise<RunningDispatch> {
+  const command = options.command ?? 'up';
+  const server = await startServer({
+    name: `dispatch-${command}`,
+    async prepare(folder, [port]) {
+      const listen = `127.0.0.1:${port}`;
+      const config = {
+        ...options.config,
+        console: { listen, ...(options.config['console'] as object | undefined) },
+        health: { router: listen, dispatcher: listen },
+      };
+      await writeFile(join(folder, 'dispatch.yaml'), stringify(config));
+      return {
+        command: process.execPath,
+        args: [main, command, '--config', join(folder, 'dispatch.yaml')],
+        cwd: folder,
+        env: { ...process.env, ...options.env },
+      };
+    },
+    async isReady([port]) {
+      const answer = await httpRequest(
+        `http://127.0.0.1:${port}${options.untilReady === false ? '/healthz' : '/readyz'}`,
+      );
+      return answer.status === 200;
+    },
+  });
+  const url = `http://127.0.0.1:${server.ports[0]}`;
+  return {
+    ...server,
+    url,
+    configFile: join(server.folder, 'dispatch.yaml'),
+    async get(path) {
+      const answer = await httpRequest(`${url}${path}`);
+      const text = answer.body.toString();
+      return {
+        status: answer.status,
+        body: text.startsWith('{') || text.startsWith('[') ? (JSON.parse(text) as unknown) : text,
+      };
+    },
+  };
+}
