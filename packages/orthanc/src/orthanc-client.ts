@@ -1,36 +1,74 @@
-import { resolveOptions } from './client-options.ts';
-import type { OrthancClientOptions } from './client-options.ts';
+import type { CallContext } from './call-context.ts';
+import { createArchive } from './calls/archive-calls.ts';
+import type { ArchiveOptions } from './calls/archive-calls.ts';
+import { findIds, findResources, lookup } from './calls/find.ts';
+import type { FindQuery, LookupResult } from './calls/find.ts';
 import { readInstanceFile } from './calls/instance-file.ts';
 import type { InstanceFileOptions } from './calls/instance-file.ts';
+import { createJobCalls } from './calls/job-calls.ts';
+import { createInstancesCalls, createPatientCalls, createSeriesCalls, createStudyCalls } from './calls/level-calls.ts';
+import type { InstancesCalls, PatientCalls, SeriesCalls, StudyCalls } from './calls/level-calls.ts';
+import { createModalityCalls } from './calls/modality-calls.ts';
+import { createPeerCalls } from './calls/peer-calls.ts';
+import { createQueryCalls } from './calls/query-calls.ts';
 import { readChanges, readLastChange } from './calls/read-changes.ts';
 import type { ChangesQuery } from './calls/read-changes.ts';
+import type { ResourceOf } from './calls/resource-calls.ts';
+import { readStatistics } from './calls/statistics.ts';
+import type { Statistics } from './calls/statistics.ts';
 import { listStudyInstances } from './calls/study-instances.ts';
 import type { StudyInstance } from './calls/study-instances.ts';
 import { readStudyTags } from './calls/study-tags.ts';
 import type { StudyTags } from './calls/study-tags.ts';
+import { uploadInstance, uploadZip } from './calls/upload.ts';
+import type { UploadOptions, UploadResult } from './calls/upload.ts';
+import type { Level } from './call-context.ts';
+import { resolveOptions } from './client-options.ts';
+import type { OrthancClientOptions } from './client-options.ts';
 import { detectFeatures } from './features.ts';
 import type { Features } from './features.ts';
-import { path, target } from './http/path.ts';
+import { target } from './http/path.ts';
 import { Transport } from './http/transport.ts';
-import type { FileStream, CallOptions } from './http/transport.ts';
-import { metadataSchema, studySchema, systemSchema } from './schema.ts';
+import type { ByteStream, CallOptions, FileStream, UploadBody } from './http/transport.ts';
+import { systemSchema } from './schema.ts';
 import type { Change, Changes, Metadata, Study, System } from './schema.ts';
 
 /**
  * A client of one Orthanc. Answers keep Orthanc's own field names; what this client puts together has names of its own.
  * Every call takes `{ signal, timeoutMs }` last, and throws nothing but {@link OrthancError}.
+ *
+ * What routing and sending need stands here, everything else by subject: `client.studies.archive(id)`.
  */
 export class OrthancClient {
-  readonly #transport: Transport;
+  readonly patients: PatientCalls;
+  readonly studies: StudyCalls;
+  readonly series: SeriesCalls;
+  readonly instances: InstancesCalls;
+  readonly jobs: ReturnType<typeof createJobCalls>;
+  readonly modalities: ReturnType<typeof createModalityCalls>;
+  readonly queries: ReturnType<typeof createQueryCalls>;
+  readonly peers: ReturnType<typeof createPeerCalls>;
+  readonly #context: CallContext;
   #features: Features | undefined;
 
   constructor(options: OrthancClientOptions) {
-    this.#transport = new Transport(resolveOptions(options));
+    const transport = new Transport(resolveOptions(options));
+    const context: CallContext = { transport, features: (options) => this.features(options) };
+    this.#context = context;
+    this.patients = createPatientCalls(context);
+    this.studies = createStudyCalls(context);
+    this.series = createSeriesCalls(context);
+    this.instances = createInstancesCalls(context);
+    this.jobs = createJobCalls(context);
+    this.modalities = createModalityCalls(context);
+    this.queries = createQueryCalls(context);
+    this.peers = createPeerCalls(context);
   }
 
   /** `/system`: version, capabilities, settings. Asked anew each time, and what `features()` knows is renewed by it. */
   async system(options?: CallOptions): Promise<System> {
-    const system = await this.#transport.json(systemSchema, { method: 'GET', target: target('/system'), options });
+    const request = { method: 'GET', target: target('/system'), options } as const;
+    const system = await this.#context.transport.json(systemSchema, request);
     this.#features = detectFeatures(system);
     return system;
   }
@@ -40,49 +78,79 @@ export class OrthancClient {
     return this.#features ?? detectFeatures(await this.system(options));
   }
 
+  /** How much the server holds. */
+  async statistics(options?: CallOptions): Promise<Statistics> {
+    return readStatistics(this.#context, options);
+  }
+
   /** A page of the change feed; see {@link ChangesQuery} and its warnings. */
   async changes(query: ChangesQuery = {}, options?: CallOptions): Promise<Changes> {
-    return readChanges(this.#transport, await this.features(options), query, options);
+    return readChanges(this.#context, query, options);
   }
 
   /** The newest change, or undefined when there is none. */
-  lastChange(options?: CallOptions): Promise<Change | undefined> {
-    return readLastChange(this.#transport, options);
+  async lastChange(options?: CallOptions): Promise<Change | undefined> {
+    return readLastChange(this.#context, options);
   }
 
-  /** One study with its main tags and the identifiers of its series. */
+  /** One study with its main tags and the identifiers of its series; the same as `studies.read`. */
   async study(studyId: string, options?: CallOptions): Promise<Study> {
-    return this.#transport.json(studySchema, { method: 'GET', target: target(path`/studies/${studyId}`), options });
+    return this.studies.read(studyId, options);
   }
 
   /** Metadata of a resource by name, e.g. `LastUpdate`, `RemoteAET`, `Origin`. */
-  async metadata(
-    level: 'patients' | 'studies' | 'series' | 'instances',
-    id: string,
-    options?: CallOptions,
-  ): Promise<Metadata> {
-    const where = target(path`/${level}/${id}/metadata`, { expand: true });
-    return this.#transport.json(metadataSchema, { method: 'GET', target: where, options });
+  async metadata(level: Level, id: string, options?: CallOptions): Promise<Metadata> {
+    return this[level].metadata(id, options);
   }
 
   /** All instances of a study with what a sender needs of them, in two requests. */
   async studyInstances(studyId: string, options?: CallOptions): Promise<StudyInstance[]> {
-    return listStudyInstances(this.#transport, await this.features(options), studyId, options);
+    return listStudyInstances(this.#context, studyId, options);
   }
 
   /** Main tags of a study and its series, with computed ones, in two requests. */
   async studyTags(studyId: string, options?: CallOptions): Promise<StudyTags> {
-    return readStudyTags(this.#transport, studyId, options);
+    return readStudyTags(this.#context, studyId, options);
   }
 
   /** The DICOM file of an instance as a stream, on the fast path. */
   async instanceFile(instanceId: string, options?: InstanceFileOptions): Promise<FileStream> {
-    return readInstanceFile(this.#transport, () => this.features(options), instanceId, options);
+    return readInstanceFile(this.#context, instanceId, options);
+  }
+
+  /** Stores a DICOM file. */
+  async uploadInstance(body: UploadBody, options?: UploadOptions): Promise<UploadResult> {
+    return uploadInstance(this.#context, body, options);
+  }
+
+  /** Stores all DICOM files of a ZIP. */
+  async uploadZip(body: UploadBody, options?: UploadOptions): Promise<UploadResult[]> {
+    return uploadZip(this.#context, body, options);
+  }
+
+  /** What matches, expanded (`/tools/find`). */
+  async find<L extends Level>(query: FindQuery<L>, options?: CallOptions): Promise<ResourceOf[L][]> {
+    return findResources(this.#context, query, options);
+  }
+
+  /** Orthanc's identifiers of what matches (`/tools/find`). */
+  async findIds(query: FindQuery<Level>, options?: CallOptions): Promise<string[]> {
+    return findIds(this.#context, query, options);
+  }
+
+  /** Resources of all levels whose PatientID, UID or AccessionNumber is exactly `identifier` (`/tools/lookup`). */
+  async lookup(identifier: string, options?: CallOptions): Promise<LookupResult[]> {
+    return lookup(this.#context, identifier, options);
+  }
+
+  /** One ZIP of any resources. */
+  async archive(resources: readonly string[], options?: ArchiveOptions): Promise<ByteStream> {
+    return createArchive(this.#context, resources, options);
   }
 
   /** Ends all connections; running calls fail as `cancelled`. */
   close(): Promise<void> {
-    return this.#transport.close();
+    return this.#context.transport.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,10 +1,10 @@
-import type { Features } from '../features.ts';
+import type { CallContext } from '../call-context.ts';
+import { requireFeature } from '../call-context.ts';
 import { path, target } from '../http/path.ts';
-import type { FileStream, CallOptions, Transport } from '../http/transport.ts';
-import { OrthancError } from '../orthanc-error.ts';
+import type { CallOptions, FileStream } from '../http/transport.ts';
 
 export interface InstanceFileOptions extends CallOptions {
-  /** Transfer syntax UID to hand the file out in (1.12.2 and newer; for older servers see `instances.modify`). */
+  /** Transfer syntax UID to hand the file out in (1.12.2 and newer; `instances.transcode` does it on every version). */
   transcode?: string | undefined;
 }
 
@@ -15,21 +15,15 @@ export interface InstanceFileOptions extends CallOptions {
  * @throws OrthancError `not-found`, `unsupported` when this server cannot transcode here, …
  */
 export function readInstanceFile(
-  transport: Transport,
-  features: () => Promise<Features>,
+  context: CallContext,
   instanceId: string,
   options: InstanceFileOptions | undefined,
 ): Promise<FileStream> {
   const where = path`/instances/${instanceId}/file`;
   const transcode = options?.transcode;
-  if (transcode === undefined) return transport.fastGet(target(where), options);
-  return features().then((can) => {
-    if (!can.transcodeFile) {
-      throw new OrthancError(
-        'unsupported',
-        `transcode: Orthanc ${can.version} cannot; 1.12.2 or newer, or instances.modify`,
-      );
-    }
-    return transport.fastGet(target(where, { transcode }), options);
+  if (transcode === undefined) return context.transport.fastGet(target(where), options);
+  return context.features(options).then((features) => {
+    requireFeature(features, features.transcodeFile, 'transcode', 'it takes 1.12.2, or instances.transcode');
+    return context.transport.fastGet(target(where, { transcode }), options);
   });
 }

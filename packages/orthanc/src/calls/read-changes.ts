@@ -1,6 +1,6 @@
-import type { Features } from '../features.ts';
+import type { CallContext } from '../call-context.ts';
 import { target } from '../http/path.ts';
-import type { CallOptions, Transport } from '../http/transport.ts';
+import type { CallOptions } from '../http/transport.ts';
 import { changesSchema } from '../schema.ts';
 import type { Change, Changes } from '../schema.ts';
 
@@ -23,15 +23,15 @@ export interface ChangesQuery {
  * @throws OrthancError
  */
 export async function readChanges(
-  transport: Transport,
-  features: Features,
+  context: CallContext,
   query: ChangesQuery,
   options: CallOptions | undefined,
 ): Promise<Changes> {
   const { since = 0, limit = 100, type } = query;
-  const page = await transport.json(changesSchema, {
+  const filters = type !== undefined && (await context.features(options)).changesTypeFilter;
+  const page = await context.transport.json(changesSchema, {
     method: 'GET',
-    target: target('/changes', { since, limit, type: features.changesTypeFilter ? type : undefined }),
+    target: target('/changes', { since, limit, type: filters ? type : undefined }),
     options,
   });
   if (type === undefined) return page;
@@ -40,10 +40,10 @@ export async function readChanges(
 
 /** The newest change (`/changes?last`), or undefined when there is none. */
 export async function readLastChange(
-  transport: Transport,
+  context: CallContext,
   options: CallOptions | undefined,
 ): Promise<Change | undefined> {
-  const page = await transport.json(changesSchema, {
+  const page = await context.transport.json(changesSchema, {
     method: 'GET',
     target: target('/changes', { last: true }),
     options,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import type { Features } from '../features.ts';
+import type { CallContext } from '../call-context.ts';
 import { path, target } from '../http/path.ts';
 import type { CallOptions, Transport } from '../http/transport.ts';
 import { eachBounded } from '../each-bounded.ts';
@@ -50,18 +50,18 @@ const concurrency = 4;
  * @throws OrthancError `not-found` when there is no such study
  */
 export async function listStudyInstances(
-  transport: Transport,
-  features: Features,
+  context: CallContext,
   studyId: string,
   options: CallOptions | undefined,
 ): Promise<StudyInstance[]> {
+  const { transport } = context;
   const [series, instances] = await Promise.all([
     transport.json(z.array(seriesSchema), {
       method: 'GET',
       target: target(path`/studies/${studyId}/series`, { expand: true }),
       options,
     }),
-    readWithMetadata(transport, features, studyId, options),
+    readWithMetadata(context, studyId, options),
   ]);
   const uids = new Map(series.map((each) => [each.ID, each.MainDicomTags['SeriesInstanceUID'] ?? '']));
   // A series that arrived between the two answers.
@@ -77,12 +77,12 @@ export async function listStudyInstances(
 }
 
 async function readWithMetadata(
-  transport: Transport,
-  features: Features,
+  context: CallContext,
   studyId: string,
   options: CallOptions | undefined,
 ): Promise<WithMetadata[]> {
-  if (!features.bulkContent) return readOneByOne(transport, studyId, options);
+  const { transport } = context;
+  if (!(await context.features(options)).bulkContent) return readOneByOne(transport, studyId, options);
   try {
     return await transport.json(z.array(withMetadataSchema), {
       method: 'POST',

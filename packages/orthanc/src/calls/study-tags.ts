@@ -1,7 +1,8 @@
 import { z } from 'zod';
 
+import type { CallContext } from '../call-context.ts';
 import { path, target } from '../http/path.ts';
-import type { CallOptions, Transport } from '../http/transport.ts';
+import type { CallOptions } from '../http/transport.ts';
 import { seriesSchema, studySchema } from '../schema.ts';
 import type { Series } from '../schema.ts';
 
@@ -27,7 +28,7 @@ export interface StudyTags {
  * @throws OrthancError `not-found`
  */
 export async function readStudyTags(
-  transport: Transport,
+  { transport }: CallContext,
   studyId: string,
   options: CallOptions | undefined,
 ): Promise<StudyTags> {

@@ -44,18 +44,16 @@ for (const set of sets) {
     { name: 'ours', fetchOne: async (id) => sizeOf((await client.instanceFile(id)).body) },
     { name: 'ours, releasing', fetchOne: (id) => releasing(client, id) },
   ];
-  console.log(`${set.name}, ${parallel} at once, median of ${rounds}`);
+  say(`${set.name}, ${parallel} at once, median of ${rounds}`);
   const results = new Map<string, Result>();
   for (const way of ways) results.set(way.name, await measure(way, ids));
   const ours = results.get('ours, releasing')?.megabytesPerSecond ?? 0;
   for (const [name, result] of results) {
     const ratio = (ours / result.megabytesPerSecond).toFixed(2);
     const speed = result.megabytesPerSecond.toFixed(0).padStart(6);
-    console.log(
-      `  ${name.padEnd(22)}${speed} MB/s  ${result.cpuMsPerInstance.toFixed(3)} ms CPU each  last is ${ratio} x`,
-    );
+    say(`  ${name.padEnd(22)}${speed} MB/s  ${result.cpuMsPerInstance.toFixed(3)} ms CPU each  last is ${ratio} x`);
   }
-  console.log(`  resident memory now ${Math.round(process.memoryUsage().rss / 1e6)} MB`);
+  say(`  resident memory now ${Math.round(process.memoryUsage().rss / 1e6)} MB`);
   await Promise.all([pool.destroy(), plain.destroy()]);
 }
 
@@ -122,6 +120,10 @@ async function sizeOf(body: AsyncIterable<Uint8Array>): Promise<number> {
   let size = 0;
   for await (const chunk of body) size += chunk.length;
   return size;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
 
 function median(values: number[]): number {

@@ -1,0 +1,122 @@
+import { z } from 'zod';
+
+import type { CallContext, Level } from '../call-context.ts';
+import { requireFeature } from '../call-context.ts';
+import { target } from '../http/path.ts';
+import type { CallOptions } from '../http/transport.ts';
+import { OrthancError } from '../orthanc-error.ts';
+import { idsSchema } from '../schema.ts';
+import { schemaOf } from './resource-calls.ts';
+import type { ResourceOf } from './resource-calls.ts';
+
+export interface FindQuery<L extends Level> {
+  level: L;
+  /** Tags to match as by C-FIND: `*` and `?`, ranges of dates (`20240101-`), lists by backslash. Empty: all. */
+  query: Readonly<Record<string, string>>;
+  since?: number;
+  /** Default all: then one answer holds them, which `maxJsonBytes` bounds. */
+  limit?: number;
+  /** Default false. */
+  caseSensitive?: boolean;
+  /** Only resources with these labels (1.12.0 and newer). */
+  labels?: readonly string[];
+  /** Default `All`. */
+  labelsConstraint?: 'All' | 'Any' | 'None';
+  /** Tags to add as `RequestedTags` (1.11.0 and newer). */
+  requestedTags?: readonly string[];
+  /** Order of the result (1.12.5 and newer, where the database can). */
+  orderBy?: readonly { Type: 'DicomTag' | 'Metadata'; Key: string; Direction: 'ASC' | 'DESC' }[];
+  /** Only what lies below this study, by Orthanc's identifier (1.12.5 and newer, where the database can). */
+  parentStudy?: string;
+}
+
+const levelNames = { patients: 'Patient', studies: 'Study', series: 'Series', instances: 'Instance' } as const;
+
+async function find<S extends z.ZodType>(
+  context: CallContext,
+  schema: S,
+  query: FindQuery<Level>,
+  expand: boolean,
+  options: CallOptions | undefined,
+): Promise<z.output<S>> {
+  await checkSupport(context, query, options);
+  return context.transport.json(schema, {
+    method: 'POST',
+    target: target('/tools/find'),
+    json: {
+      Level: levelNames[query.level],
+      Query: query.query,
+      Expand: expand,
+      CaseSensitive: query.caseSensitive ?? false,
+      ...(query.since === undefined ? {} : { Since: query.since }),
+      ...(query.limit === undefined ? {} : { Limit: query.limit }),
+      ...(query.labels === undefined
+        ? {}
+        : { Labels: query.labels, LabelsConstraint: query.labelsConstraint ?? 'All' }),
+      ...(query.requestedTags === undefined ? {} : { RequestedTags: query.requestedTags }),
+      ...(query.orderBy === undefined ? {} : { OrderBy: query.orderBy }),
+      ...(query.parentStudy === undefined ? {} : { ParentStudy: query.parentStudy }),
+    },
+    idempotent: true,
+    options,
+  });
+}
+
+/** Older servers ignore what they do not know: without this check they would answer with too much. */
+async function checkSupport(context: CallContext, query: FindQuery<Level>, options: CallOptions | undefined) {
+  if (query.limit === 0) throw new OrthancError('bad-request', 'limit: 0 means all to some servers and none to others');
+  const { labels, requestedTags, orderBy, parentStudy } = query;
+  if ([labels, requestedTags, orderBy, parentStudy].every((each) => each === undefined)) return;
+  const features = await context.features(options);
+  const extended = 'it takes 1.12.5 or newer and a database with extended find';
+  requireFeature(features, labels === undefined || features.labels, 'labels', 'it takes 1.12.0 or newer');
+  requireFeature(
+    features,
+    requestedTags === undefined || features.requestedTags !== undefined,
+    'requestedTags',
+    'it takes 1.11.0 or newer',
+  );
+  requireFeature(features, orderBy === undefined || features.extendedFind, 'orderBy', extended);
+  requireFeature(features, parentStudy === undefined || features.extendedFind, 'parentStudy', extended);
+}
+
+/**
+ * Orthanc's identifiers of what matches (`/tools/find`). The order is not defined, unless by `orderBy`.
+ *
+ * @throws OrthancError `unsupported` for a filter that this server would ignore
+ */
+export function findIds(
+  context: CallContext,
+  query: FindQuery<Level>,
+  options: CallOptions | undefined,
+): Promise<string[]> {
+  return find(context, idsSchema, query, false, options);
+}
+
+/** What matches, expanded. */
+export function findResources<L extends Level>(
+  context: CallContext,
+  query: FindQuery<L>,
+  options: CallOptions | undefined,
+): Promise<ResourceOf[L][]> {
+  return find(context, z.array(schemaOf(query.level)), query, true, options);
+}
+
+const foundSchema = z.object({ ID: z.string(), Path: z.string(), Type: z.string() });
+export type LookupResult = z.output<typeof foundSchema>;
+
+/** Resources of all levels whose identifier (PatientID, a UID, AccessionNumber) is exactly `identifier`. */
+export function lookup(
+  context: CallContext,
+  identifier: string,
+  options: CallOptions | undefined,
+): Promise<LookupResult[]> {
+  return context.transport.json(z.array(foundSchema), {
+    method: 'POST',
+    target: target('/tools/lookup'),
+    body: identifier,
+    headers: { 'content-type': 'text/plain' },
+    idempotent: true,
+    options,
+  });
+}

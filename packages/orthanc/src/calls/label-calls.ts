@@ -1,0 +1,40 @@
+import { z } from 'zod';
+
+import type { CallContext, Level } from '../call-context.ts';
+import { requireFeature } from '../call-context.ts';
+import { path, target } from '../http/path.ts';
+import type { CallOptions } from '../http/transport.ts';
+
+/**
+ * Labels of a resource (1.12.0 and newer, where the database has them): letters, digits, `-` and `_`. On other servers
+ * every call here fails with `unsupported`.
+ */
+export function createLabelCalls(context: CallContext, level: Level) {
+  const { transport } = context;
+
+  async function where(id: string, options: CallOptions | undefined, label?: string) {
+    const features = await context.features(options);
+    requireFeature(features, features.labels, 'labels', 'it takes 1.12.0 or newer and a database that has them');
+    const rest = label === undefined ? path`/${id}/labels` : path`/${id}/labels/${label}`;
+    return target(`/${level}${rest}`);
+  }
+
+  return {
+    async labels(id: string, options?: CallOptions): Promise<string[]> {
+      const at = await where(id, options);
+      return transport.json(z.array(z.string()), { method: 'GET', target: at, options });
+    },
+
+    /** Adding a label that is there already changes nothing. */
+    async addLabel(id: string, label: string, options?: CallOptions): Promise<void> {
+      const at = await where(id, options, label);
+      await transport.text({ method: 'PUT', target: at, body: '', idempotent: true, options });
+    },
+
+    /** Removing a label that is not there changes nothing. */
+    async removeLabel(id: string, label: string, options?: CallOptions): Promise<void> {
+      const at = await where(id, options, label);
+      await transport.text({ method: 'DELETE', target: at, options });
+    },
+  };
+}

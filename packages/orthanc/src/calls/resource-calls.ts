@@ -1,0 +1,108 @@
+import { z } from 'zod';
+
+import type { CallContext, Level } from '../call-context.ts';
+import { requireFeature } from '../call-context.ts';
+import { path, target } from '../http/path.ts';
+import type { CallOptions } from '../http/transport.ts';
+import { idsSchema, instanceSchema, patientSchema, seriesSchema, studySchema } from '../schema.ts';
+import type { Instance, Patient, Series, Study } from '../schema.ts';
+
+/** The resource of each level. */
+export interface ResourceOf {
+  patients: Patient;
+  studies: Study;
+  series: Series;
+  instances: Instance;
+}
+
+const schemas = {
+  patients: patientSchema,
+  studies: studySchema,
+  series: seriesSchema,
+  instances: instanceSchema,
+} as const;
+
+/** The zod schema of a level's resources. */
+export function schemaOf<L extends Level>(level: L): z.ZodType<ResourceOf[L]> {
+  return schemas[level] as unknown as z.ZodType<ResourceOf[L]>;
+}
+
+export interface Page {
+  /** How many to leave out. Default 0. */
+  since?: number;
+  /** How many at most. Default all: then one answer holds them, which `maxJsonBytes` bounds. */
+  limit?: number;
+}
+
+export interface ReadOptions extends CallOptions {
+  /** Tags to add as `RequestedTags`, also computed ones such as `ModalitiesInStudy` (1.11.0 and newer). */
+  requestedTags?: readonly string[] | undefined;
+}
+
+const remainingSchema = z.object({
+  RemainingAncestor: z.object({ ID: z.string(), Type: z.string() }).nullish(),
+});
+
+/** List, read and delete: the calls that all four levels have. */
+export function createResourceCalls<L extends Level>(context: CallContext, level: L) {
+  const { transport } = context;
+  const schema = schemaOf(level);
+  const root = `/${level}`;
+
+  async function requestedTags(options: ReadOptions | undefined): Promise<Record<string, string>> {
+    const tags = options?.requestedTags;
+    if (tags === undefined || tags.length === 0) return {};
+    const features = await context.features(options);
+    const name = features.requestedTags ?? 'requestedTags';
+    requireFeature(features, features.requestedTags !== undefined, 'requestedTags', 'it takes 1.11.0 or newer');
+    return { [name]: tags.join(';') };
+  }
+
+  /** One page of resources, expanded. */
+  async function list(page: Page = {}, options?: ReadOptions): Promise<ResourceOf[L][]> {
+    const query = { expand: true, ...pageQuery(page), ...(await requestedTags(options)) };
+    return transport.json(z.array(schema), { method: 'GET', target: target(root, query), options });
+  }
+
+  return {
+    list,
+
+    /** One page of Orthanc's identifiers. */
+    async ids(page: Page = {}, options?: CallOptions): Promise<string[]> {
+      return transport.json(idsSchema, { method: 'GET', target: target(root, pageQuery(page)), options });
+    },
+
+    /** All resources, a page at a time. Not a snapshot: what arrives or goes meanwhile may be missed or seen twice. */
+    async *each({ pageSize = 500 }: { pageSize?: number } = {}, options?: ReadOptions): AsyncGenerator<ResourceOf[L]> {
+      for (let since = 0; ; since += pageSize) {
+        const page = await list({ since, limit: pageSize }, options);
+        yield* page;
+        if (page.length < pageSize) return;
+      }
+    },
+
+    /** @throws OrthancError `not-found` */
+    async read(id: string, options?: ReadOptions): Promise<ResourceOf[L]> {
+      const where = target(`${root}${path`/${id}`}`, await requestedTags(options));
+      return transport.json(schema, { method: 'GET', target: where, options });
+    },
+
+    /**
+     * Deletes the resource with all below it, and its parents if nothing else is left in them.
+     *
+     * @returns the nearest ancestor that is still there
+     * @throws OrthancError `not-found`
+     */
+    async delete(id: string, options?: CallOptions): Promise<{ ID: string; Type: string } | undefined> {
+      const where = target(`${root}${path`/${id}`}`);
+      const answer = await transport.json(remainingSchema, { method: 'DELETE', target: where, options });
+      return answer.RemainingAncestor ?? undefined;
+    },
+  };
+}
+
+function pageQuery({ since, limit }: Page): { since?: number; limit?: number } {
+  if (since === undefined && limit === undefined) return {};
+  // Orthanc wants both or none. Before 1.12.5 a limit of 0 meant none at all, so "all" is a large number.
+  return { since: since ?? 0, limit: limit ?? 2_000_000_000 };
+}

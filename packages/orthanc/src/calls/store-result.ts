@@ -1,0 +1,21 @@
+import { z } from 'zod';
+
+export interface StoreRequest {
+  /** Orthanc's identifiers, of any level. */
+  Resources: readonly string[];
+  /** Go on after an instance that failed. */
+  Permissive?: boolean;
+  /** Of a job: the higher the sooner. */
+  Priority?: number;
+  /** Transfer syntax UID to send in (peers). */
+  Transcode?: string;
+  /** AE titles for a MOVE originator, storage commitment, compression, … as in Orthanc's documentation. */
+  [further: string]: unknown;
+}
+
+export const storeResultSchema = z.looseObject({
+  InstancesCount: z.number(),
+  FailedInstancesCount: z.number(),
+});
+
+export type StoreResult = z.output<typeof storeResultSchema>;
