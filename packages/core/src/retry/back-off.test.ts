@@ -1,0 +1,14 @@
+import { expect, it } from 'vitest';
+import { backOffMs } from './back-off.ts';
+
+const backoff = { first: 1000, max: 60_000, jitter: 0.5 };
+
+it('doubles up to the longest wait', () => {
+  const waits = [1, 2, 3, 7, 50].map((attempts) => backOffMs(backoff, attempts, 0, () => 1));
+  expect(waits).toEqual([1000, 2000, 4000, 60_000, 60_000]);
+});
+
+it('is random by the share of jitter, and never less than what the target asked for', () => {
+  expect(backOffMs(backoff, 1, 0, () => 0)).toBe(500);
+  expect(backOffMs(backoff, 1, 30_000, () => 0)).toBe(30_000);
+});
