@@ -1,6 +1,5 @@
-/// <reference path="./dcmjs.d.ts" />
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { data } from 'dcmjs';
+import { data } from './dcmjs.ts';
 import { DimseError } from '../errors/dimse-error.ts';
 import type { DataSetInput, EncodedDataSet } from '../operations/data-set-input.ts';
 import { encodeFileMeta } from '../part10/encode-file-meta.ts';
