@@ -7,6 +7,8 @@ export default defineConfig({
       'services/*/src/**/*.test.ts',
       'test/{harness/src,e2e,interop,chaos,bench}/**/*.test.ts',
     ],
+    // A test file that leaves a server, a folder or a process behind fails.
+    setupFiles: ['./test/harness/src/fail-on-leaks.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Real servers, two cores: more workers only make them wait for each other.

@@ -1,4 +1,4 @@
-import { redisArguments, redisCommand } from './redis.ts';
+import { redisArguments, redisCommand, redisProgram } from './redis.ts';
 import type { RedisOptions } from './redis.ts';
 import { startServer } from './start-server.ts';
 import type { RunningServer } from './start-server.ts';
@@ -39,7 +39,7 @@ async function startMember(options: RedisOptions): Promise<RedisCluster['members
     name: 'redis-cluster',
     portCount: 2,
     prepare: (folder, [port, busPort]) => ({
-      command: options.program ?? 'redis-server',
+      command: redisProgram(options),
       args: [
         ...redisArguments(folder, port!, options),
         '--cluster-enabled',

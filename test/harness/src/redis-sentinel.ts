@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { redisCommand, startRedis } from './redis.ts';
+import { redisCommand, redisProgram, startRedis } from './redis.ts';
 import type { RedisOptions, RedisServer } from './redis.ts';
 import { startServer } from './start-server.ts';
 import type { RunningServer } from './start-server.ts';
@@ -70,7 +70,7 @@ function startOne(masterPort: number, options: RedisOptions): Promise<RunningSer
       ];
       // Sentinel writes what it learns into this file.
       await writeFile(join(folder, 'sentinel.conf'), `${lines.join('\n')}\n`);
-      return { command: options.program ?? 'redis-server', args: ['sentinel.conf', '--sentinel'], cwd: folder };
+      return { command: redisProgram(options), args: ['sentinel.conf', '--sentinel'], cwd: folder };
     },
     isReady: async ([port]) => (await redisCommand(urlOf(port!), 'PING')) === 'PONG',
   });

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { startServer } from './start-server.ts';
 import type { RunningServer } from './start-server.ts';
@@ -12,7 +14,7 @@ export interface RedisOptions {
   readonly maxmemoryPolicy?: string;
   /** Further arguments: `['--maxmemory', '10mb']`. */
   readonly args?: readonly string[];
-  /** `valkey-server` where that is installed. Default `redis-server`. */
+  /** Default `redis-server`, or `valkey-server` where only that is installed. */
   readonly program?: 'redis-server' | 'valkey-server';
 }
 
@@ -31,7 +33,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const server = await startServer({
     name: 'redis',
     prepare: (folder, [port]) => ({
-      command: options.program ?? 'redis-server',
+      command: redisProgram(options),
       args: redisArguments(folder, port!, options),
       cwd: folder,
     }),
@@ -40,6 +42,13 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const port = server.ports[0]!;
   const url = `redis://${auth}127.0.0.1:${port}`;
   return { ...server, host: '127.0.0.1', port, url, command: (name, ...args) => redisCommand(url, name, ...args) };
+}
+
+export function redisProgram({ program }: Pick<RedisOptions, 'program'>): string {
+  if (program) return program;
+  const folders = (process.env['PATH'] ?? '').split(':');
+  const isInstalled = (name: string): boolean => folders.some((folder) => existsSync(join(folder, name)));
+  return !isInstalled('redis-server') && isInstalled('valkey-server') ? 'valkey-server' : 'redis-server';
 }
 
 export function redisArguments(folder: string, port: number, options: RedisOptions): string[] {
