@@ -3,6 +3,8 @@ import formbody from '@fastify/formbody';
 import { addHealthRoutes } from '@dicom-dispatch/runtime';
 import { fastify, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { addApi } from './api/add-api.ts';
+import { auditActions } from './audit/audit-actions.ts';
 import type { ConsoleContext } from './console-context.ts';
 import { addErrorAnswers } from './error-answers.ts';
 import { addBoard } from './queues/add-board.ts';
@@ -30,8 +32,10 @@ export async function createServer(
   await server.register(formbody);
   await addSecurityHeaders(server, context);
   guardAccess(server, context);
+  auditActions(server, context);
   addHealthRoutes(server, context.services, context.metrics);
   addStaticFiles(server);
+  await addApi(server, context);
   const refresh = await addBoard(server, context);
   return { server, refresh };
 }

@@ -13,9 +13,11 @@ import { AuditLog } from './audit/audit-log.ts';
 import { ConsoleError } from './console-error.ts';
 import type { ConsoleContext } from './console-context.ts';
 import { createServer } from './create-server.ts';
+import { Changes } from './live/changes.ts';
 import { addMetrics } from './metrics/add-metrics.ts';
 import { sessionCookieName } from './security/authenticate.ts';
 import { Sessions } from './security/sessions.ts';
+import { SourceLookup } from './source/source-lookup.ts';
 
 export interface ConsoleOptions {
   readonly config: Config;
@@ -55,6 +57,8 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     operations,
     sessions: new Sessions(redis, config.redis.prefix, config.console.session),
     audit: new AuditLog(redis, config.redis.prefix, log),
+    lookup: new SourceLookup(() => config),
+    changes: new Changes(redis, operations.records.channel),
     cookieName: sessionCookieName(isSecure),
     isSecure,
   };
@@ -70,9 +74,12 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
       refuseOpenDoor(next, host);
       config = next;
       refresh();
+      void context.lookup.reset();
     },
     async stop() {
       await server.close();
+      context.changes.stop();
+      await context.lookup.reset();
       await operations.close();
     },
   };

@@ -1,0 +1,7 @@
+import type { Actor } from '@dicom-dispatch/operations';
+import type { FastifyRequest } from 'fastify';
+
+/** Who asks, as it stands in timelines. */
+export function actorOf(request: Pick<FastifyRequest, 'identity'>): Actor {
+  return { name: request.identity?.name ?? 'unknown' };
+}

@@ -1,0 +1,168 @@
+import {
+  actOnMany,
+  cancelDelivery,
+  findDelivery,
+  holdDelivery,
+  previewMany,
+  releaseDelivery,
+  retryDelivery,
+} from '@dicom-dispatch/operations';
+import { z } from 'zod';
+import type { ConsoleContext } from '../console-context.ts';
+import { listDeliveries } from '../views/list-deliveries.ts';
+import {
+  bulkPreview,
+  bulkRequest,
+  bulkResult,
+  deliveryDetail,
+  deliveryList,
+  ledgerPage,
+  selection,
+} from '../views/schemas.ts';
+import { showInstances } from '../views/show-instances.ts';
+import { toDeliveries, toDeliveryDetail } from '../views/to-delivery.ts';
+import { answers } from './answers.ts';
+import type { ApiServer } from './api-server.ts';
+import { actorOf } from './actor.ts';
+
+const tags = ['deliveries'];
+const byId = z.object({ deliveryId: z.string().max(60) });
+
+const actions = {
+  retry: { run: retryDelivery, summary: 'Let a delivery go again, with all its attempts' },
+  cancel: { run: cancelDelivery, summary: 'Stop a delivery' },
+  hold: { run: holdDelivery, summary: 'Keep a waiting delivery from starting' },
+  release: { run: releaseDelivery, summary: 'Let a held delivery go' },
+} as const;
+
+export function addDeliveryRoutes(server: ApiServer, context: ConsoleContext): void {
+  const { operations } = context;
+
+  server.get(
+    '/api/deliveries',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'Deliveries, the latest change first',
+        querystring: selection.extend({
+          cursor: z
+            .string()
+            .regex(/^\d{1,16}$/)
+            .optional()
+            .describe('`next` of the page before'),
+          limit: z.coerce.number().int().min(1).max(500).default(50),
+        }),
+        response: answers(deliveryList),
+      },
+    },
+    (request) => listDeliveries(context, request.query),
+  );
+
+  server.get(
+    '/api/deliveries/:deliveryId',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'One delivery with its timeline, and why it has not arrived',
+        params: byId,
+        response: answers(deliveryDetail),
+      },
+    },
+    async (request) => toDeliveryDetail(operations, await findDelivery(operations, request.params.deliveryId)),
+  );
+
+  server.get(
+    '/api/deliveries/:deliveryId/log',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'Log lines of the job of a delivery',
+        params: byId,
+        response: answers(z.object({ lines: z.array(z.string()) })),
+      },
+    },
+    async (request) => {
+      const record = await findDelivery(operations, request.params.deliveryId);
+      const { logs } = await operations.queues.target(record.target).getJobLogs(record.deliveryId, 0, 999);
+      return { lines: logs };
+    },
+  );
+
+  server.get(
+    '/api/deliveries/:deliveryId/instances',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'What the target has confirmed or refused of the study, instance by instance',
+        params: byId,
+        querystring: z.object({
+          state: z.enum(['delivered', 'quarantined']).optional(),
+          limit: z.coerce.number().int().min(1).max(5000).default(500),
+        }),
+        response: answers(ledgerPage),
+      },
+    },
+    async (request) =>
+      showInstances(operations, await findDelivery(operations, request.params.deliveryId), request.query),
+  );
+
+  for (const [action, { run, summary }] of Object.entries(actions)) {
+    server.post(
+      `/api/deliveries/:deliveryId/${action}`,
+      {
+        config: { access: 'operator', action },
+        schema: { tags, summary, params: byId, response: answers(deliveryDetail) },
+      },
+      async (request) => {
+        const { deliveryId } = request.params as z.infer<typeof byId>;
+        await run(operations, deliveryId, actorOf(request));
+        return toDeliveryDetail(operations, await findDelivery(operations, deliveryId));
+      },
+    );
+  }
+
+  server.post(
+    '/api/bulk/preview',
+    {
+      // It changes nothing; it is a POST for the filter in its body.
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'What an action on many deliveries would reach',
+        body: bulkRequest,
+        response: answers(bulkPreview),
+      },
+    },
+    async (request) => {
+      const preview = await previewMany(operations, request.body.action, request.body.filter);
+      return {
+        count: preview.count,
+        byTarget: { ...preview.byTarget },
+        sample: await toDeliveries(operations, preview.sample),
+      };
+    },
+  );
+
+  server.post(
+    '/api/bulk',
+    {
+      config: { access: 'operator', action: 'bulk' },
+      schema: {
+        tags,
+        summary: 'Do one thing to all deliveries that a filter means',
+        body: bulkRequest,
+        response: answers(bulkResult),
+      },
+    },
+    async (request) => {
+      const { action, filter } = request.body;
+      const result = await actOnMany(operations, action, filter, actorOf(request));
+      request.auditDetail = `${action} ${JSON.stringify(filter)}: ${result.done} of ${result.matched}`;
+      return result;
+    },
+  );
+}

@@ -1,0 +1,53 @@
+import type { FastifyInstance } from 'fastify';
+import type { ConsoleContext } from '../console-context.ts';
+
+const batchMs = 500;
+const aliveMs = 20_000;
+const mostListeners = 200;
+
+/** Changes of studies as server-sent events, a few at a time: `event: change`, data `[{source, studyInstanceUid}]`. */
+export function addEvents(server: FastifyInstance, context: ConsoleContext): void {
+  let listeners = 0;
+  server.get(
+    '/api/events',
+    {
+      config: { access: 'viewer' },
+      schema: { tags: ['system'], summary: 'Changes of studies as server-sent events' } as object,
+    },
+    (request, reply) => {
+      if (listeners >= mostListeners) {
+        return reply.code(503).send({ error: 'unavailable', message: 'Too many pages listen already.' });
+      }
+      listeners += 1;
+      reply.hijack();
+      const { raw } = reply;
+      raw.writeHead(200, {
+        ...(reply.getHeaders() as Record<string, string>),
+        'content-type': 'text/event-stream',
+        'cache-control': 'no-store',
+        'x-accel-buffering': 'no',
+      });
+      raw.write(': listening\n\n');
+      const changed = new Map<string, { source: string; studyInstanceUid: string }>();
+      let timer: NodeJS.Timeout | undefined;
+      const tell = (): void => {
+        timer = undefined;
+        raw.write(`event: change\ndata: ${JSON.stringify([...changed.values()])}\n\n`);
+        changed.clear();
+      };
+      const unlisten = context.changes.listen((change) => {
+        // A page that is told of hundreds at once loads itself again anyway.
+        if (changed.size < 500) changed.set(`${change.source} ${change.studyInstanceUid}`, change);
+        timer ??= setTimeout(tell, batchMs);
+      });
+      const alive = setInterval(() => raw.write(': alive\n\n'), aliveMs);
+      request.raw.once('close', () => {
+        listeners -= 1;
+        clearTimeout(timer);
+        clearInterval(alive);
+        unlisten();
+      });
+      return reply;
+    },
+  );
+}

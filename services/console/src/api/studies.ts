@@ -1,0 +1,101 @@
+import { deliveryStates } from '@dicom-dispatch/cache/records';
+import { routeAgain } from '@dicom-dispatch/operations';
+import { z } from 'zod';
+import type { ConsoleContext } from '../console-context.ts';
+import { listStudies } from '../views/list-studies.ts';
+import { studyDetail, studyList } from '../views/schemas.ts';
+import { showStudy } from '../views/show-study.ts';
+import { answers } from './answers.ts';
+import { actorOf } from './actor.ts';
+import type { ApiServer } from './api-server.ts';
+
+const tags = ['studies'];
+const byUid = z.object({ source: z.string().max(64), studyInstanceUid: z.string().max(64) });
+
+/** Filters of the list of studies, as they stand in an address. */
+export const studyQuery = z.object({
+  search: z.string().max(200).optional().describe('accession number, patient, UID, description, or id of a delivery'),
+  state: z.enum(deliveryStates).optional().describe('with a delivery in this state'),
+  target: z.string().max(64).optional(),
+  rule: z.string().max(64).optional(),
+  source: z.string().max(64).optional(),
+  since: z.coerce.number().int().optional().describe('routed at or after, ms since 1970'),
+  until: z.coerce.number().int().optional().describe('routed before, ms since 1970'),
+  cursor: z
+    .string()
+    .regex(/^\d{1,16}$/)
+    .optional()
+    .describe('`next` of the page before'),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+});
+
+export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void {
+  server.get(
+    '/api/studies',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'Studies with the latest delivery to each target; a search asks the sources',
+        querystring: studyQuery,
+        response: answers(studyList),
+      },
+    },
+    (request) => listStudies(context, request.query),
+  );
+
+  server.get(
+    '/api/studies/:source/:studyInstanceUid',
+    {
+      config: { access: 'viewer' },
+      schema: { tags, summary: 'One study with all its deliveries', params: byUid, response: answers(studyDetail) },
+    },
+    (request) => showStudy(context, request.params.source, request.params.studyInstanceUid),
+  );
+
+  server.get(
+    '/api/studies/:source/:studyInstanceUid/thumbnail',
+    { config: { access: 'viewer' }, schema: { tags, summary: 'A small image of the study', params: byUid } },
+    async (request, reply) => {
+      const { thumbnails, patientData } = context.config().console;
+      const study = thumbnails && patientData ? await context.operations.records.study(request.params) : undefined;
+      const image = study && (await context.lookup.thumbnail(study.source, study.orthancStudyId));
+      if (!image) return reply.code(404).send({ error: 'not-found', message: 'There is no image of this study.' });
+      return reply.type(image.type).header('cache-control', 'private, max-age=600').send(image.bytes);
+    },
+  );
+
+  server.post(
+    '/api/route',
+    {
+      config: { access: 'operator', action: 'route' },
+      schema: {
+        tags,
+        summary: 'Route a study of a source now: by the rules, or to the targets that are named',
+        body: z.object({
+          source: z.string(),
+          orthancStudyId: z.string().max(100),
+          targets: z.array(z.string()).min(1).optional(),
+          everything: z.boolean().default(false).describe('send also what a target has confirmed already'),
+        }),
+        response: answers(
+          z.object({
+            studyTaskId: z.string(),
+            deliveries: z.array(z.object({ deliveryId: z.string(), target: z.string() })),
+          }),
+        ),
+      },
+    },
+    async (request) => {
+      const { source, orthancStudyId, targets } = request.body;
+      const orthanc = await context.lookup.client(source);
+      const enqueued = await routeAgain(context.operations, request.body, orthanc, actorOf(request));
+      request.auditSubject = `${source} ${orthancStudyId}`;
+      request.auditDetail = `to ${targets?.join(', ') ?? 'the targets of the rules'}${request.body.everything ? ', everything' : ''}`;
+      return {
+        studyTaskId: enqueued.studyTaskId,
+        deliveries: enqueued.added.map(({ deliveryId, target }) => ({ deliveryId, target })),
+      };
+    },
+  );
+}

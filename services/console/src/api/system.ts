@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import type { ConsoleContext } from '../console-context.ts';
+import { runDry } from '../views/dry-run.ts';
+import { auditEntry, dryRun, overview, rule, source, worker } from '../views/schemas.ts';
+import { showOverview } from '../views/show-overview.ts';
+import { listSources } from '../views/show-sources.ts';
+import { showWorkers } from '../views/show-workers.ts';
+import { answers } from './answers.ts';
+import type { ApiServer } from './api-server.ts';
+
+const tags = ['system'];
+
+export function addSystemRoutes(server: ApiServer, context: ConsoleContext): void {
+  server.get(
+    '/api/overview',
+    {
+      config: { access: 'viewer' },
+      schema: { tags, summary: 'The whole system in a few numbers', response: answers(overview) },
+    },
+    () => showOverview(context),
+  );
+
+  server.get(
+    '/api/me',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'Who is signed in',
+        response: answers(z.object({ name: z.string(), role: z.string(), by: z.string() })),
+      },
+    },
+    (request) => {
+      const { name = '', role = '', by = '' } = request.identity ?? {};
+      return { name, role, by };
+    },
+  );
+
+  server.get(
+    '/api/sources',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'All sources as they are now',
+        response: answers(z.object({ sources: z.array(source) })),
+      },
+    },
+    async () => ({ sources: await listSources(context) }),
+  );
+
+  server.get(
+    '/api/rules',
+    {
+      config: { access: 'viewer' },
+      schema: { tags, summary: 'The rules in their order', response: answers(z.object({ rules: z.array(rule) })) },
+    },
+    () => ({ rules: context.config().rules.map((one) => ({ ...one })) }),
+  );
+
+  server.post(
+    '/api/rules/dry-run',
+    {
+      // It changes nothing; it is a POST because a search is patient data, which belongs in no address.
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'What the rules would do with a study, and why',
+        body: z.object({
+          search: z.string().min(1).max(200).describe('accession number, UID, patient id …'),
+          source: z.string().optional(),
+        }),
+        response: answers(dryRun),
+      },
+    },
+    (request) => runDry(context, request.body),
+  );
+
+  server.get(
+    '/api/workers',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'Living dispatchers and what they do',
+        response: answers(z.object({ workers: z.array(worker) })),
+      },
+    },
+    async () => ({ workers: await showWorkers(context) }),
+  );
+
+  server.get(
+    '/api/audit',
+    {
+      config: { access: 'administrator' },
+      schema: {
+        tags,
+        summary: 'Who did what, the newest first',
+        querystring: z.object({
+          before: z
+            .string()
+            .regex(/^\d{1,16}-\d{1,10}$/)
+            .optional()
+            .describe('id of the last entry of the page before'),
+          limit: z.coerce.number().int().min(1).max(1000).default(100),
+        }),
+        response: answers(z.object({ entries: z.array(auditEntry) })),
+      },
+    },
+    async (request) => {
+      const { before, limit } = request.query;
+      return { entries: await context.audit.read({ limit, ...(before !== undefined && { before }) }) };
+    },
+  );
+}

@@ -1,0 +1,171 @@
+import {
+  pauseTarget,
+  promoteTarget,
+  readThroughput,
+  resumeTarget,
+  setTargetConcurrency,
+  setTargetRate,
+  testTarget,
+} from '@dicom-dispatch/operations';
+import { z } from 'zod';
+import type { ConsoleContext } from '../console-context.ts';
+import { check, target, targetDetail, throughputPoint } from '../views/schemas.ts';
+import { listTargets, showTarget } from '../views/show-targets.ts';
+import { answers } from './answers.ts';
+import type { ApiServer } from './api-server.ts';
+
+const tags = ['targets'];
+const byName = z.object({ target: z.string().max(64) });
+
+export function addTargetRoutes(server: ApiServer, context: ConsoleContext): void {
+  const { operations } = context;
+
+  server.get(
+    '/api/targets',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'All targets as they are now',
+        response: answers(z.object({ targets: z.array(target) })),
+      },
+    },
+    async () => ({ targets: await listTargets(context) }),
+  );
+
+  server.get(
+    '/api/targets/:target',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'One target with its errors and throughput',
+        params: byName,
+        response: answers(targetDetail),
+      },
+    },
+    (request) => showTarget(context, request.params.target),
+  );
+
+  server.get(
+    '/api/targets/:target/throughput',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'What went through a target',
+        params: byName,
+        querystring: z.object({
+          minutes: z.coerce.number().int().min(1).max(2880).default(60),
+          step: z.coerce.number().int().min(1).max(240).default(1),
+        }),
+        response: answers(z.object({ points: z.array(throughputPoint) })),
+      },
+    },
+    async (request) => {
+      operations.queues.known(context.config(), request.params.target);
+      const { minutes, step } = request.query;
+      return { points: await readThroughput(operations, request.params.target, minutes, step) };
+    },
+  );
+
+  server.post(
+    '/api/targets/:target/test',
+    {
+      config: { access: 'operator', action: 'test' },
+      schema: {
+        tags,
+        summary: 'Try the connection to a target, step by step',
+        params: byName,
+        response: answers(z.object({ passed: z.boolean(), checks: z.array(check) })),
+      },
+    },
+    async (request) => {
+      const checks = [];
+      for await (const one of testTarget(operations, request.params.target)) checks.push({ ...one });
+      const passed = checks.every(({ result }) => result !== 'failed');
+      request.auditDetail = passed ? 'passed' : 'failed';
+      return { passed, checks };
+    },
+  );
+
+  const done = answers(target);
+  const state = async (name: string): Promise<z.infer<typeof targetDetail>> => showTarget(context, name);
+
+  server.post(
+    '/api/targets/:target/pause',
+    {
+      config: { access: 'operator', action: 'pause' },
+      schema: { tags, summary: 'Let no further delivery start', params: byName, response: done },
+    },
+    async (request) => {
+      await pauseTarget(operations, request.params.target);
+      return state(request.params.target);
+    },
+  );
+
+  server.post(
+    '/api/targets/:target/resume',
+    {
+      config: { access: 'operator', action: 'resume' },
+      schema: { tags, summary: 'Let deliveries start again', params: byName, response: done },
+    },
+    async (request) => {
+      await resumeTarget(operations, request.params.target);
+      return state(request.params.target);
+    },
+  );
+
+  server.post(
+    '/api/targets/:target/promote',
+    {
+      config: { access: 'operator', action: 'promote all' },
+      schema: {
+        tags,
+        summary: 'Let every delivery that waits for its next attempt go now',
+        params: byName,
+        response: answers(z.object({ promoted: z.number().int() })),
+      },
+    },
+    async (request) => ({ promoted: await promoteTarget(operations, request.params.target) }),
+  );
+
+  server.put(
+    '/api/targets/:target/concurrency',
+    {
+      config: { access: 'operator', action: 'set concurrency' },
+      schema: {
+        tags,
+        summary: 'How many deliveries run at the same time, over all dispatchers',
+        params: byName,
+        body: z.object({ concurrency: z.number().int().min(1).max(256) }),
+        response: done,
+      },
+    },
+    async (request) => {
+      await setTargetConcurrency(operations, request.params.target, request.body.concurrency);
+      request.auditDetail = `to ${request.body.concurrency}`;
+      return state(request.params.target);
+    },
+  );
+
+  server.put(
+    '/api/targets/:target/rate',
+    {
+      config: { access: 'operator', action: 'set rate' },
+      schema: {
+        tags,
+        summary: 'How many deliveries start in a minute, over all dispatchers; null: no limit',
+        params: byName,
+        body: z.object({ deliveriesPerMinute: z.number().int().min(1).nullable() }),
+        response: done,
+      },
+    },
+    async (request) => {
+      const { deliveriesPerMinute } = request.body;
+      await setTargetRate(operations, request.params.target, deliveriesPerMinute ?? undefined);
+      request.auditDetail = deliveriesPerMinute === null ? 'no limit' : `to ${deliveriesPerMinute} a minute`;
+      return state(request.params.target);
+    },
+  );
+}

@@ -1,0 +1,27 @@
+/** Keeps values for a while, and no more than so many of them. */
+export class ExpiringMap<T> {
+  readonly #entries = new Map<string, { readonly value: T; readonly until: number }>();
+  readonly #most: number;
+  readonly #ttlMs: number;
+
+  constructor(most: number, ttlMs: number) {
+    this.#most = most;
+    this.#ttlMs = ttlMs;
+  }
+
+  get(key: string): T | undefined {
+    const entry = this.#entries.get(key);
+    if (!entry) return undefined;
+    if (entry.until > Date.now()) return entry.value;
+    this.#entries.delete(key);
+    return undefined;
+  }
+
+  set(key: string, value: T): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, { value, until: Date.now() + this.#ttlMs });
+    if (this.#entries.size <= this.#most) return;
+    const oldest = this.#entries.keys().next();
+    if (!oldest.done) this.#entries.delete(oldest.value);
+  }
+}

@@ -1,0 +1,47 @@
+import { compileRules, DispatchError, explainRules, routeStudy } from '@dicom-dispatch/core';
+import { OperationError } from '@dicom-dispatch/operations';
+import { readSnapshot } from '@dicom-dispatch/sources';
+import type { z } from 'zod';
+import type { ConsoleContext } from '../console-context.ts';
+import type { dryRun } from './schemas.ts';
+
+/**
+ * What the rules would do with a study of a source, and why; nothing is sent.
+ *
+ * @throws OperationError `not-found` when no source has it, `unavailable` when the source cannot be asked
+ */
+export async function runDry(
+  context: ConsoleContext,
+  wanted: { readonly search: string; readonly source?: string | undefined },
+): Promise<z.infer<typeof dryRun>> {
+  const { found, silent } = await context.lookup.search(wanted.search);
+  const study = found.find((one) => wanted.source === undefined || one.source === wanted.source);
+  if (!study) {
+    const hint = silent.length > 0 ? `; ${silent.join(', ')} could not be asked` : '';
+    throw new OperationError(silent.length > 0 ? 'unavailable' : 'not-found', `no source has such a study${hint}`);
+  }
+  const orthanc = await context.lookup.client(study.source);
+  try {
+    const snapshot = await readSnapshot(orthanc, study.source, study.orthancStudyId, AbortSignal.timeout(10_000));
+    const rules = compileRules(context.config().rules);
+    const routing = routeStudy(rules, snapshot.study.facts);
+    return {
+      source: study.source,
+      studyInstanceUid: study.studyInstanceUid,
+      orthancStudyId: study.orthancStudyId,
+      instanceCount: snapshot.manifest.length,
+      targets: [...routing.targets],
+      priority: routing.priority,
+      verdicts: explainRules(rules, snapshot.study.facts).map(({ rule, matched, because, targets }) => ({
+        rule,
+        matched,
+        because,
+        targets: [...targets],
+      })),
+      others: found.length - 1,
+    };
+  } catch (error) {
+    if (error instanceof DispatchError) throw new OperationError('unavailable', error.message, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,212 @@
+import type { DeliveryState, StudyRecord } from '@dicom-dispatch/cache/records';
+import { eachDelivery } from '@dicom-dispatch/operations';
+import { isUid } from '@dicom-dispatch/core';
+import type { ConsoleContext } from '../console-context.ts';
+import type { StudyLabel } from '../source/source-lookup.ts';
+import type { StudyList, StudySummary } from './schemas.ts';
+import { toDeliveries } from './to-delivery.ts';
+
+export interface StudyQuery {
+  readonly search?: string | undefined;
+  readonly state?: DeliveryState | undefined;
+  readonly target?: string | undefined;
+  readonly rule?: string | undefined;
+  readonly source?: string | undefined;
+  /** Routed at or after, and before (ms since 1970). */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  readonly cursor?: string | undefined;
+  readonly limit: number;
+}
+
+/** How many records one page looks through before it says "go on": a filter that matches nothing must not read all. */
+const mostLooked = 20_000;
+
+/** Studies with the latest delivery to each target; without a search or filter by state, as they were routed. */
+export async function listStudies(context: ConsoleContext, query: StudyQuery): Promise<StudyList> {
+  const total = await context.operations.records.studyCount();
+  const search = query.search?.trim() ?? '';
+  if (search !== '') return { total, ...(await searchStudies(context, search, query)) };
+  const page =
+    query.state !== undefined || query.target !== undefined
+      ? await studiesByDelivery(context, query)
+      : await studiesByTime(context, query);
+  return {
+    total,
+    silentSources: [],
+    studies: await summarize(context, page.records),
+    ...(page.next && { next: page.next }),
+  };
+}
+
+interface Page {
+  readonly records: StudyRecord[];
+  readonly next: string | undefined;
+}
+
+async function studiesByTime(context: ConsoleContext, query: StudyQuery): Promise<Page> {
+  const { records } = context.operations;
+  const found: StudyRecord[] = [];
+  let before = query.cursor === undefined ? query.until : Number(query.cursor);
+  for (let looked = 0; looked < mostLooked;) {
+    const page = await records.studies({ limit: 500, ...(before !== undefined && { before }) });
+    looked += page.length;
+    for (const study of page) {
+      if (query.since !== undefined && study.routedAt < query.since) return { records: found, next: undefined };
+      before = study.routedAt;
+      if (!isMeant(study, query)) continue;
+      found.push(study);
+      if (found.length === query.limit) return { records: found, next: String(before) };
+    }
+    if (page.length < 500) return { records: found, next: undefined };
+  }
+  return { records: found, next: String(before) };
+}
+
+/** By what became of deliveries: the latest change first. */
+async function studiesByDelivery(context: ConsoleContext, query: StudyQuery): Promise<Page> {
+  const { records } = context.operations;
+  const { state, target, rule, source, since } = query;
+  const until = query.cursor === undefined ? query.until : Number(query.cursor);
+  const keys = new Map<string, { source: string; studyInstanceUid: string }>();
+  let looked = 0;
+  let next: string | undefined;
+  for await (const delivery of eachDelivery(context.operations, { state, target, rule, source, since, until })) {
+    looked += 1;
+    keys.set(`${delivery.source} ${delivery.studyInstanceUid}`, delivery);
+    if (keys.size < query.limit && looked < mostLooked) continue;
+    next = String(delivery.updatedAt);
+    break;
+  }
+  const found = await Promise.all([...keys.values()].map((key) => records.study(key)));
+  return { records: found.filter((study) => study !== undefined), next };
+}
+
+function isMeant(study: StudyRecord, { rule, source }: StudyQuery): boolean {
+  if (rule !== undefined && !study.rules.includes(rule)) return false;
+  return source === undefined || study.source === source;
+}
+
+async function searchStudies(
+  context: ConsoleContext,
+  search: string,
+  query: StudyQuery,
+): Promise<Omit<StudyList, 'total'>> {
+  const { records } = context.operations;
+  if (/^d-[0-9a-f]{20}$/.test(search)) {
+    const delivery = await records.delivery(search);
+    const study = delivery && (await records.study(delivery));
+    return { studies: study ? await summarize(context, [study]) : [], silentSources: [] };
+  }
+  const sources = Object.keys(context.config().sources);
+  const { found, silent } = await context.lookup.search(search);
+  const routed = new Map<string, StudyRecord>();
+  const labels = new Map(found.map((one) => [`${one.source} ${one.studyInstanceUid}`, one]));
+  const bySource = await Promise.all(
+    sources.map((source) => {
+      const uids = found.filter((one) => one.source === source).map((one) => one.studyInstanceUid);
+      return records.studiesByUid(source, isUid(search) ? [...uids, search] : uids);
+    }),
+  );
+  for (const study of bySource.flat()) if (study) routed.set(`${study.source} ${study.studyInstanceUid}`, study);
+  const summaries = await summarize(context, [...routed.values()], labels);
+  const unrouted = found
+    .filter((one) => !routed.has(`${one.source} ${one.studyInstanceUid}`))
+    .map((one): StudySummary => {
+      const { source, orthancStudyId, studyInstanceUid, ...rest } = one;
+      return {
+        source,
+        orthancStudyId,
+        studyInstanceUid,
+        routed: false,
+        modalities: [],
+        rules: [],
+        label: rest,
+        deliveries: [],
+      };
+    });
+  const isWanted = (study: StudySummary): boolean =>
+    (query.source === undefined || study.source === query.source) &&
+    (query.rule === undefined || study.rules.includes(query.rule)) &&
+    (query.since === undefined || (study.routedAt ?? 0) >= query.since) &&
+    ((query.state === undefined && query.target === undefined) ||
+      study.deliveries.some(
+        (one) =>
+          (query.state === undefined || one.state === query.state) &&
+          (query.target === undefined || one.target === query.target),
+      ));
+  return { studies: [...summaries, ...unrouted].filter(isWanted).slice(0, query.limit), silentSources: [...silent] };
+}
+
+async function summarize(
+  context: ConsoleContext,
+  studies: readonly StudyRecord[],
+  known: ReadonlyMap<string, StudyLabel> = new Map(),
+): Promise<StudySummary[]> {
+  const labels = await labelsOf(context, studies, known);
+  return Promise.all(
+    studies.map(async (study): Promise<StudySummary> => {
+      const all = await context.operations.records.deliveriesOf(study);
+      const latest = new Map(all.toReversed().map((record) => [record.target, record]));
+      const label = labels.get(`${study.source} ${study.studyInstanceUid}`);
+      return {
+        source: study.source,
+        studyInstanceUid: study.studyInstanceUid,
+        orthancStudyId: study.orthancStudyId,
+        routed: true,
+        instanceCount: study.instanceCount,
+        modalities: [...study.modalities],
+        rules: [...study.rules],
+        routedAt: study.routedAt,
+        ...(label && { label: withoutIds(label) }),
+        deliveries: (await toDeliveries(context.operations, [...latest.values()])).sort((one, other) =>
+          one.target.localeCompare(other.target),
+        ),
+      };
+    }),
+  );
+}
+
+/** Asks each source once; what cannot be asked now has no label. */
+export async function labelsOf(
+  context: ConsoleContext,
+  studies: readonly Pick<StudyRecord, 'source' | 'orthancStudyId' | 'studyInstanceUid'>[],
+  known: ReadonlyMap<string, StudyLabel> = new Map(),
+): Promise<Map<string, StudyLabel>> {
+  const labels = new Map(known);
+  if (!context.config().console.patientData) return new Map();
+  const missing = studies.filter((study) => !labels.has(`${study.source} ${study.studyInstanceUid}`));
+  const sources = Map.groupBy(missing, (study) => study.source);
+  await Promise.all(
+    [...sources].map(async ([source, list]) => {
+      const found = await within(
+        labelWaitMs,
+        context.lookup
+          .labels(
+            source,
+            list.map(({ orthancStudyId }) => orthancStudyId),
+          )
+          .catch(() => new Map()),
+      );
+      for (const study of list) {
+        const label = found?.get(study.orthancStudyId) as StudyLabel | undefined;
+        if (label) labels.set(`${study.source} ${study.studyInstanceUid}`, label);
+      }
+    }),
+  );
+  return labels;
+}
+
+/** A page is shown without names rather than late. */
+const labelWaitMs = 1_500;
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), ms);
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export function withoutIds(label: StudyLabel): Omit<StudyLabel, 'orthancStudyId' | 'studyInstanceUid'> {
+  const { orthancStudyId: _, studyInstanceUid: __, ...rest } = label;
+  return rest;
+}

@@ -1,0 +1,26 @@
+import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import type { OperationsContext } from '@dicom-dispatch/operations';
+import type { z } from 'zod';
+import type { ledgerPage } from './schemas.ts';
+
+/** What the target of a delivery has confirmed or refused of its study; the quarantined come first. */
+export async function showInstances(
+  operations: OperationsContext,
+  record: DeliveryRecord,
+  options: { readonly state?: 'delivered' | 'quarantined' | undefined; readonly limit: number },
+): Promise<z.infer<typeof ledgerPage>> {
+  const key = { source: record.source, studyInstanceUid: record.studyInstanceUid, target: record.target };
+  const entries = [...(await operations.ledger.entries(key))];
+  const wanted = entries
+    .filter(([, entry]) => options.state === undefined || entry.state === options.state)
+    .sort(([, one], [, other]) => other.state.localeCompare(one.state) || one.at - other.at);
+  return {
+    delivered: entries.filter(([, entry]) => entry.state === 'delivered').length,
+    quarantined: entries.filter(([, entry]) => entry.state === 'quarantined').length,
+    instances: wanted.slice(0, options.limit).map(([sopInstanceUid, entry]) => {
+      const note = entry.state === 'quarantined' ? entry.error : entry.warning;
+      const { state, at, attempt, delivery } = entry;
+      return { sopInstanceUid, state, at, attempt, delivery, ...(note && { code: note.code, message: note.message }) };
+    }),
+  };
+}

@@ -1,0 +1,11 @@
+import { readSource } from '@dicom-dispatch/operations';
+import type { ConsoleContext } from '../console-context.ts';
+import type { Source } from './schemas.ts';
+
+export async function listSources(context: ConsoleContext): Promise<Source[]> {
+  return Promise.all(
+    Object.keys(context.config().sources).map((name) =>
+      readSource(context.operations, name, (source) => context.lookup.client(source)),
+    ),
+  );
+}

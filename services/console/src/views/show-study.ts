@@ -1,0 +1,66 @@
+import { compileRules, explainRules, DispatchError } from '@dicom-dispatch/core';
+import { OperationError } from '@dicom-dispatch/operations';
+import { readSnapshot } from '@dicom-dispatch/sources';
+import type { ConsoleContext } from '../console-context.ts';
+import { labelsOf, withoutIds } from './list-studies.ts';
+import type { StudyDetail } from './schemas.ts';
+import { toDeliveryDetail } from './to-delivery.ts';
+
+/**
+ * All that is known of one study.
+ *
+ * @throws OperationError `not-found` when it was never routed and is not in the source
+ */
+export async function showStudy(
+  context: ConsoleContext,
+  source: string,
+  studyInstanceUid: string,
+): Promise<StudyDetail> {
+  const key = { source, studyInstanceUid };
+  const record = await context.operations.records.study(key);
+  const inSource = record ?? (await findInSource(context, source, studyInstanceUid));
+  if (!inSource) throw new OperationError('not-found', `there is no study ${studyInstanceUid} from ${source}`);
+  const [deliveries, labels, now] = await Promise.all([
+    context.operations.records.deliveriesOf(key),
+    labelsOf(context, [{ ...key, orthancStudyId: inSource.orthancStudyId }]),
+    rulesNow(context, source, inSource.orthancStudyId),
+  ]);
+  const label = labels.get(`${source} ${studyInstanceUid}`);
+  return {
+    source,
+    studyInstanceUid,
+    orthancStudyId: inSource.orthancStudyId,
+    routed: record !== undefined,
+    ...(record && { instanceCount: record.instanceCount, routedAt: record.routedAt }),
+    modalities: [...(record?.modalities ?? [])],
+    rules: [...(record?.rules ?? [])],
+    ...(label && { label: withoutIds(label) }),
+    deliveries: await Promise.all(deliveries.map((delivery) => toDeliveryDetail(context.operations, delivery))),
+    ...now,
+  };
+}
+
+async function findInSource(context: ConsoleContext, source: string, uid: string) {
+  const { found } = await context.lookup.search(uid);
+  return found.find((one) => one.source === source && one.studyInstanceUid === uid);
+}
+
+/** What the rules of now say about the study as it is in the source now. */
+export async function rulesNow(
+  context: ConsoleContext,
+  source: string,
+  orthancStudyId: string,
+): Promise<Pick<StudyDetail, 'verdicts' | 'inSource'>> {
+  try {
+    const orthanc = await context.lookup.client(source);
+    const { study } = await readSnapshot(orthanc, source, orthancStudyId, AbortSignal.timeout(3_000));
+    const verdicts = explainRules(compileRules(context.config().rules), study.facts);
+    return {
+      verdicts: verdicts.map((one) => Object.assign({ ...one }, { targets: [...one.targets] })),
+      inSource: 'yes',
+    };
+  } catch (error) {
+    const isGone = error instanceof DispatchError && error.code === 'source-gone';
+    return { verdicts: [], inSource: isGone ? 'no' : 'unknown' };
+  }
+}

@@ -1,0 +1,18 @@
+import { listWorkers } from '@dicom-dispatch/operations';
+import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import type { ConsoleContext } from '../console-context.ts';
+import type { Worker } from './schemas.ts';
+import { toDeliveries } from './to-delivery.ts';
+
+/** The dispatchers that live, each with what it does now. */
+export async function showWorkers(context: ConsoleContext): Promise<Worker[]> {
+  const { operations } = context;
+  const workers = await listWorkers(operations);
+  return Promise.all(
+    workers.map(async ({ active, ...worker }) => {
+      const found = await Promise.all(active.map((id) => operations.records.delivery(id)));
+      const records = found.filter((record): record is DeliveryRecord => record !== undefined);
+      return { ...worker, active: await toDeliveries(operations, records) };
+    }),
+  );
+}

@@ -1,0 +1,28 @@
+import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { explainWaiting, heldAmong, type OperationsContext } from '@dicom-dispatch/operations';
+import type { Delivery, DeliveryDetail } from './schemas.ts';
+
+export async function toDeliveries(
+  operations: OperationsContext,
+  records: readonly DeliveryRecord[],
+): Promise<Delivery[]> {
+  const held = await heldAmong(
+    operations,
+    records.filter(({ state }) => state === 'waiting').map(({ deliveryId }) => deliveryId),
+  );
+  return records.map((record) => toDelivery(record, held.has(record.deliveryId)));
+}
+
+export async function toDeliveryDetail(operations: OperationsContext, record: DeliveryRecord): Promise<DeliveryDetail> {
+  const [[delivery], explanation, events] = await Promise.all([
+    toDeliveries(operations, [record]),
+    explainWaiting(operations, record),
+    operations.records.events(record.deliveryId),
+  ]);
+  return { ...(delivery ?? toDelivery(record, false)), explanation, events };
+}
+
+function toDelivery(record: DeliveryRecord, held: boolean): Delivery {
+  const { contentHash: _, studyTaskId: __, epoch: ___, instanceCount: ____, ...rest } = record;
+  return { ...rest, rules: [...record.rules], modalities: [...record.modalities], held };
+}
