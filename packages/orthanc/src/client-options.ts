@@ -107,8 +107,8 @@ function resolveHeaders(options: OrthancClientOptions, url: URL): Record<string,
     }
     headers[name.toLowerCase()] = value;
   }
-  const username = options.username ?? decodeURIComponent(url.username);
-  const password = options.password ?? decodeURIComponent(url.password);
+  const username = options.username ?? decoded(url.username);
+  const password = options.password ?? decoded(url.password);
   if (options.token !== undefined) {
     if (!/^[\x21-\x7e]+$/.test(options.token)) throw new OrthancError('bad-request', 'token: must be printable ASCII');
     headers['authorization'] = `Bearer ${options.token}`;
@@ -117,6 +117,14 @@ function resolveHeaders(options: OrthancClientOptions, url: URL): Record<string,
     headers['authorization'] = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   }
   return headers;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new OrthancError('bad-request', 'url: user or password in it is not percent-encoded; use username, password');
+  }
 }
 
 function atLeast(value: number | undefined, name: string, fallback: number, least: number): number {
