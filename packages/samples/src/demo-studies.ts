@@ -116,6 +116,7 @@ function shaper(seed: string, size: number): (seriesNumber: number, instances: n
     rows: size,
     columns: size,
     frames: 1,
+    isQuick: false,
     studyInstanceUid: studyUid(seed),
   });
 }

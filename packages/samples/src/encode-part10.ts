@@ -3,7 +3,7 @@ import type { CharacterSet } from './character-set.ts';
 import { encodeDataset, encodeHeader } from './encode-dataset.ts';
 import type { Encoding } from './encode-dataset.ts';
 import { encodeRleFrame } from './encode-rle.ts';
-import { dataset, element } from './element.ts';
+import { element } from './element.ts';
 import type { Dataset } from './element.ts';
 import type { Pixels } from './pixels.ts';
 import { transferSyntaxes } from './transfer-syntax.ts';
@@ -24,9 +24,8 @@ export function encodePart10(file: Part10): Buffer {
   const encoding = encodingOf(file.transferSyntax, file.characterSet);
   const parts = [encodeDataset(file.dataset, encoding)];
   if (file.pixels) parts.push(...encodePixels(file.pixels, file.transferSyntax, encoding));
-  const body = Buffer.concat(parts);
-  const written = file.transferSyntax === 'deflated' ? deflate(body) : body;
-  return Buffer.concat([encodeFileMeta(file), written]);
+  const written = file.transferSyntax === 'deflated' ? [deflate(Buffer.concat(parts))] : parts;
+  return Buffer.concat([encodeFileMeta(file), ...written]);
 }
 
 export function encodingOf(transferSyntax: TransferSyntax, characterSet: CharacterSet): Encoding {
@@ -58,7 +57,10 @@ export function encodeFileMeta(file: Pick<Part10, 'sopClassUid' | 'sopInstanceUi
 function encodePixels(pixels: Pixels, transferSyntax: TransferSyntax, encoding: Encoding): Buffer[] {
   if (transferSyntax === 'rle') return encapsulate(pixels, encoding);
   const vr = pixels.bitsAllocated === 8 && encoding.explicitVr ? 'OB' : 'OW';
-  return [encodeDataset(dataset({}, [element(0x7fe00010, vr, pixels.data)]), encoding)];
+  const { data } = pixels;
+  const value = encoding.bigEndian && vr === 'OW' ? Buffer.from(data).swap16() : data;
+  const padding = data.length % 2 === 0 ? [] : [Buffer.alloc(1)];
+  return [encodeHeader(0x7fe00010, vr, data.length + padding.length, encoding), value, ...padding];
 }
 
 /** Encapsulated pixel data (PS3.5 section A.4): an empty offset table, one fragment a frame, a delimiter. */

@@ -84,6 +84,14 @@ test('takes attributes and private tags, in each character set', async () => {
   expect(text).toMatch(/\(0009,1001\).*\[private\]/);
 });
 
+test('quick pixels differ in each instance and keep to the bits stored', async () => {
+  const bytes = [...makeStudy({ quick: true, instancesPerSeries: 3 })].map((one) => one.bytes.subarray(-8192));
+  expect(new Set(bytes.map((one) => one.toString('hex'))).size).toBe(3);
+  for (const one of bytes) {
+    for (let at = 0; at < one.length; at += 2) expect(one.readUInt16LE(at)).toBeLessThan(4096);
+  }
+});
+
 test('says what frames are not for', () => {
   expect(() => makeStudy({ modality: 'CT', frames: 2 })).toThrow('frames is 2 for CT');
 });

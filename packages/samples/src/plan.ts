@@ -31,6 +31,8 @@ export interface SeriesShape {
   readonly rows: number;
   readonly columns: number;
   readonly frames: number;
+  /** Noise instead of a picture. */
+  readonly isQuick: boolean;
   /** UIDs of the study, for what must be the same in all its series. */
   readonly studyInstanceUid: string;
 }

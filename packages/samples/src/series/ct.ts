@@ -1,5 +1,7 @@
 import { makePlane, pixelAttributes, samplePlane, toWords } from '../pixels.ts';
+import type { Plane } from '../pixels.ts';
 import type { SeriesPlan, SeriesShape } from '../plan.ts';
+import { quickPixels } from '../quick-pixels.ts';
 import { createNoise, createRandom } from '../random.ts';
 import { makeUid } from '../uid.ts';
 import { chest } from './chest.ts';
@@ -29,6 +31,12 @@ export function ctSeries(shape: SeriesShape, look = looks[(shape.seriesNumber - 
   const { reading } = look;
   const kernel = kernels[look.kernel];
   const stepMm = extentMm[reading] / Math.max(1, shape.instances - 1);
+  function paint(plane: Plane, index: number): Buffer {
+    const noise = createNoise(createRandom(shape.seed, 'ct', shape.seriesNumber, index));
+    const values = samplePlane(plane, chest).map((value) => value + 1024 + noise() * kernel.deviation);
+    return toWords(values, 12);
+  }
+
   return {
     instanceCount: shape.instances,
     attributes: {
@@ -45,9 +53,13 @@ export function ctSeries(shape: SeriesShape, look = looks[(shape.seriesNumber - 
       // Axial slices run from the lungs' bases to their tops, coronal ones from front to back.
       const position = reading === 'axial' ? along - 5 : along * 0.9;
       const plane = makePlane(reading, position, shape.rows, shape.columns, 380);
-      const noise = createNoise(createRandom(shape.seed, 'ct', shape.seriesNumber, index));
-      const values = samplePlane(plane, chest).map((value) => value + 1024 + noise() * kernel.deviation);
-      const pixels = { ...shape, frames: 1, bitsAllocated: 16, bitsStored: 12, data: toWords(values, 12) } as const;
+      const pixels = {
+        ...shape,
+        frames: 1,
+        bitsAllocated: 16,
+        bitsStored: 12,
+        data: shape.isQuick ? quickPixels(shape, 12, index) : paint(plane, index),
+      } as const;
       return {
         sopClassUid: '1.2.840.10008.5.1.4.1.1.2',
         pixels,

@@ -1,6 +1,7 @@
 import { makePlane, pixelAttributes, samplePlane, toWords } from '../pixels.ts';
-import type { Reading } from '../pixels.ts';
+import type { Plane, Reading } from '../pixels.ts';
 import type { SeriesPlan, SeriesShape } from '../plan.ts';
+import { quickPixels } from '../quick-pixels.ts';
 import { createNoise, createRandom } from '../random.ts';
 import { makeUid } from '../uid.ts';
 import { head, signals } from './brain.ts';
@@ -41,6 +42,14 @@ export function mrSeries(shape: SeriesShape, look = looks[(shape.seriesNumber - 
   const { sequence, ...timing } = timings[contrast];
   const stepMm = extentMm[reading] / Math.max(1, shape.instances - 1);
   const signal = signals[contrast];
+  function paint(plane: Plane, index: number): Buffer {
+    const noise = createNoise(createRandom(shape.seed, 'mr', shape.seriesNumber, index));
+    const values = samplePlane(plane, (x, y, z) => signal[head(x, y, z)]).map((value) =>
+      Math.hypot(value + noise() * 16, noise() * 16),
+    );
+    return toWords(values, 12);
+  }
+
   return {
     instanceCount: shape.instances,
     attributes: {
@@ -55,11 +64,13 @@ export function mrSeries(shape: SeriesShape, look = looks[(shape.seriesNumber - 
     makeInstance: (index) => {
       const position = (shape.instances === 1 ? 0.05 : index / (shape.instances - 1) - 0.5) * extentMm[reading];
       const plane = makePlane(reading, position, shape.rows, shape.columns, 230);
-      const noise = createNoise(createRandom(shape.seed, 'mr', shape.seriesNumber, index));
-      const values = samplePlane(plane, (x, y, z) => signal[head(x, y, z)]).map((value) =>
-        Math.hypot(value + noise() * 16, noise() * 16),
-      );
-      const pixels = { ...shape, frames: 1, bitsAllocated: 16, bitsStored: 12, data: toWords(values, 12) } as const;
+      const pixels = {
+        ...shape,
+        frames: 1,
+        bitsAllocated: 16,
+        bitsStored: 12,
+        data: shape.isQuick ? quickPixels(shape, 12, index) : paint(plane, index),
+      } as const;
       return {
         sopClassUid: '1.2.840.10008.5.1.4.1.1.4',
         pixels,

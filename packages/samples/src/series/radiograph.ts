@@ -1,6 +1,7 @@
 import type { Attributes } from '../element.ts';
 import { pixelAttributes, toWords } from '../pixels.ts';
 import type { SeriesPlan, SeriesShape } from '../plan.ts';
+import { quickPixels } from '../quick-pixels.ts';
 import { createNoise, createRandom } from '../random.ts';
 import { chord, ribs, slantedRibs } from './shadow.ts';
 
@@ -24,8 +25,8 @@ export function radiographSeries(modality: 'CR' | 'DX', shape: SeriesShape): Ser
       Laterality: modality === 'CR' ? '' : undefined,
     },
     makeInstance: (index) => {
-      const values = expose(shape, view, index);
-      const pixels = { ...shape, frames: 1, bitsAllocated: 16, bitsStored: 14, data: toWords(values, 14) } as const;
+      const data = shape.isQuick ? quickPixels(shape, 14, index) : toWords(expose(shape, view, index), 14);
+      const pixels = { ...shape, frames: 1, bitsAllocated: 16, bitsStored: 14, data } as const;
       const spacingMm = 400 / Math.max(shape.rows, shape.columns);
       return {
         sopClassUid: classes[modality],

@@ -1,5 +1,6 @@
 import { pixelAttributes, toWords } from '../pixels.ts';
 import type { SeriesPlan, SeriesShape } from '../plan.ts';
+import { quickPixels } from '../quick-pixels.ts';
 import { createNoise, createRandom } from '../random.ts';
 
 /** Secondary captures of a grey wedge with noise, multi-frame where `frames` is above 1. Quick to make: no body. */
@@ -8,14 +9,8 @@ export function secondarySeries(shape: SeriesShape): SeriesPlan {
     instanceCount: shape.instances,
     attributes: { Modality: 'OT', SeriesDescription: 'Grey wedge', BodyPartExamined: '' },
     makeInstance: (index) => {
-      const noise = createNoise(createRandom(shape.seed, 'wedge', shape.seriesNumber, index));
-      const values = new Float32Array(shape.rows * shape.columns * shape.frames);
-      const slope = 3500 / (shape.columns + shape.frames);
-      for (let at = 0; at < values.length; at += 1) {
-        const frame = Math.floor(at / (shape.rows * shape.columns));
-        values[at] = 200 + ((at % shape.columns) + frame) * slope + noise() * 20;
-      }
-      const pixels = { ...shape, bitsAllocated: 16, bitsStored: 12, data: toWords(values, 12) } as const;
+      const data = shape.isQuick ? quickPixels(shape, 12, index) : paintWedge(shape, index);
+      const pixels = { ...shape, bitsAllocated: 16, bitsStored: 12, data } as const;
       const many = shape.frames > 1;
       return {
         // Multi-frame Grayscale Word, or plain, Secondary Capture Image Storage.
@@ -38,4 +33,15 @@ export function secondarySeries(shape: SeriesShape): SeriesPlan {
       };
     },
   };
+}
+
+function paintWedge(shape: SeriesShape, index: number): Buffer {
+  const noise = createNoise(createRandom(shape.seed, 'wedge', shape.seriesNumber, index));
+  const values = new Float32Array(shape.rows * shape.columns * shape.frames);
+  const slope = 3500 / (shape.columns + shape.frames);
+  for (let at = 0; at < values.length; at += 1) {
+    const frame = Math.floor(at / (shape.rows * shape.columns));
+    values[at] = 200 + ((at % shape.columns) + frame) * slope + noise() * 20;
+  }
+  return toWords(values, 12);
 }

@@ -1,5 +1,6 @@
 import { pixelAttributes } from '../pixels.ts';
 import type { SeriesPlan, SeriesShape } from '../plan.ts';
+import { quickPixels } from '../quick-pixels.ts';
 import { createNoise, createRandom } from '../random.ts';
 import { element } from '../element.ts';
 
@@ -14,11 +15,7 @@ export function ultrasoundSeries(shape: SeriesShape): SeriesPlan {
       ProtocolName: 'Echo adult',
     },
     makeInstance: (index) => {
-      const data = Buffer.alloc(shape.rows * shape.columns * shape.frames);
-      const frameBytes = shape.rows * shape.columns;
-      for (let frame = 0; frame < shape.frames; frame += 1) {
-        insonate(data.subarray(frame * frameBytes, (frame + 1) * frameBytes), shape, index, frame);
-      }
+      const data = shape.isQuick ? quickPixels(shape, 8, index) : insonateAll(shape, index);
       const pixels = { ...shape, bitsAllocated: 8, bitsStored: 8, data } as const;
       const loop = shape.frames > 1;
       return {
@@ -38,6 +35,15 @@ export function ultrasoundSeries(shape: SeriesShape): SeriesPlan {
       };
     },
   };
+}
+
+function insonateAll(shape: SeriesShape, index: number): Buffer {
+  const frameBytes = shape.rows * shape.columns;
+  const data = Buffer.alloc(frameBytes * shape.frames);
+  for (let frame = 0; frame < shape.frames; frame += 1) {
+    insonate(data.subarray(frame * frameBytes, (frame + 1) * frameBytes), shape, index, frame);
+  }
+  return data;
 }
 
 function insonate(target: Buffer, shape: SeriesShape, index: number, frame: number): void {
