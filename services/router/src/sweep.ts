@@ -46,7 +46,7 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
   let routed = 0;
   for (;;) {
     signal.throwIfAborted();
-    const page = await orthanc.studies({ since: place, limit: pageSize, signal }).catch((error: unknown) => {
+    const page = await orthanc.studies.list({ since: place, limit: pageSize }, { signal }).catch((error: unknown) => {
       throw sourceError(error, source);
     });
     studies += page.length;

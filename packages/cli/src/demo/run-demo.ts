@@ -105,7 +105,7 @@ async function play(
   const uploaded: UploadedStudy[] = [];
   for (const study of demoStudies()) {
     signal.throwIfAborted();
-    uploaded.push(await upload(study, (bytes) => hospital.client.upload(bytes)));
+    uploaded.push(await upload(study, (bytes) => hospital.client.uploadInstance(bytes)));
   }
   const bytes = uploaded.reduce((sum, { expected }) => sum + expected.size, 0);
   console.log(
