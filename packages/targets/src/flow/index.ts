@@ -3,5 +3,6 @@ export { inLanes, type LaneContext, type LaneOptions, type LaneResult, type Send
 export { verdictOf, type Verdict } from './instance-error.ts';
 export { metered, type Meter, type MeteredBytes } from './metered.ts';
 export type { OpenedInstance } from './open-queue.ts';
+export { Permits } from './permits.ts';
 export { until } from './until.ts';
 export { within } from './within.ts';

@@ -1,0 +1,186 @@
+import { DispatchError, type DispatchErrorOptions, type ErrorCode, type Stage } from '@dicom-dispatch/core';
+import { networkError } from '../http/network-error.ts';
+import { retryAfterMs } from '../http/retry-after.ts';
+
+interface Meaning {
+  readonly code: ErrorCode;
+  readonly says: string;
+  readonly remedy?: string;
+}
+
+const credentials = 'Check the access key, its secret, and what they permit on the bucket.';
+
+/** Error codes of S3 (API reference, "Error responses") and of servers that speak its protocol. */
+const meanings: Readonly<Record<string, Meaning>> = {
+  AccessDenied: { code: 'target-unauthorized', says: 'access is denied', remedy: credentials },
+  Forbidden: { code: 'target-unauthorized', says: 'access is denied', remedy: credentials },
+  AllAccessDisabled: { code: 'target-unauthorized', says: 'all access is disabled', remedy: credentials },
+  AccountProblem: { code: 'target-unauthorized', says: 'there is a problem with the account' },
+  InvalidAccessKeyId: { code: 'target-unauthorized', says: 'the access key is not known', remedy: credentials },
+  SignatureDoesNotMatch: {
+    code: 'target-unauthorized',
+    says: 'the secret of the access key is wrong',
+    remedy: credentials,
+  },
+  InvalidToken: { code: 'target-unauthorized', says: 'the session token is not valid', remedy: credentials },
+  InvalidClientTokenId: { code: 'target-unauthorized', says: 'the access key is not known', remedy: credentials },
+  ExpiredToken: { code: 'target-unauthorized', says: 'the session token has expired', remedy: credentials },
+  ExpiredTokenException: { code: 'target-unauthorized', says: 'the session token has expired', remedy: credentials },
+  TokenRefreshRequired: { code: 'target-unauthorized', says: 'the session token has expired', remedy: credentials },
+  CredentialsProviderError: {
+    code: 'target-unauthorized',
+    says: 'no credentials were found',
+    remedy: 'Set accessKeyId and secretAccessKey, or give the dispatcher credentials by environment, profile or role.',
+  },
+  RequestTimeTooSkewed: {
+    code: 'target-misconfigured',
+    says: 'the clocks differ too much',
+    remedy: 'Set the clock of this machine: it differs from that of the server.',
+  },
+  NoSuchBucket: {
+    code: 'target-misconfigured',
+    says: 'the bucket does not exist',
+    remedy: 'Create the bucket, or correct its name.',
+  },
+  InvalidBucketName: { code: 'target-misconfigured', says: 'the name of the bucket is not valid' },
+  PermanentRedirect: {
+    code: 'target-misconfigured',
+    says: 'the bucket is in another region',
+    remedy: 'Set region, or endpoint, to that of the bucket.',
+  },
+  AuthorizationHeaderMalformed: {
+    code: 'target-misconfigured',
+    says: 'the bucket is in another region',
+    remedy: 'Set region, or endpoint, to that of the bucket.',
+  },
+  InvalidStorageClass: {
+    code: 'target-misconfigured',
+    says: 'the server does not have this storage class',
+    remedy: 'Correct or remove storageClass.',
+  },
+  NotImplemented: {
+    code: 'target-misconfigured',
+    says: 'the server does not support an option that was used',
+    remedy: 'Set checksum to none, and leave out encryption, tags and storageClass, if this server does not know them.',
+  },
+  MissingContentLength: {
+    code: 'target-misconfigured',
+    says: 'the server does not support the checksum in use',
+    remedy: 'Set checksum to none.',
+  },
+  KMSDisabledException: { code: 'target-misconfigured', says: 'the KMS key is disabled', remedy: 'Enable the key.' },
+  'KMS.DisabledException': { code: 'target-misconfigured', says: 'the KMS key is disabled', remedy: 'Enable the key.' },
+  'KMS.NotFoundException': {
+    code: 'target-misconfigured',
+    says: 'the KMS key does not exist',
+    remedy: 'Correct kmsKeyId.',
+  },
+  EntityTooLarge: {
+    code: 'target-full',
+    says: 'the bytes are more than it takes',
+    remedy: 'Raise the quota of the bucket or account, or the size that a proxy before the server allows.',
+  },
+  QuotaExceeded: { code: 'target-full', says: 'the quota is used up' },
+  XMinioAdminBucketQuotaExceeded: { code: 'target-full', says: 'the quota of the bucket is used up' },
+  XMinioStorageFull: { code: 'target-full', says: 'there is no space left' },
+  InsufficientStorage: { code: 'target-full', says: 'there is no space left' },
+  SlowDown: { code: 'target-busy', says: 'it asks us to slow down' },
+  ServiceUnavailable: { code: 'target-busy', says: 'it is not available now' },
+  Busy: { code: 'target-busy', says: 'it is busy' },
+  RequestLimitExceeded: { code: 'target-busy', says: 'it asks us to slow down' },
+  ThrottlingException: { code: 'target-busy', says: 'it asks us to slow down' },
+  TooManyRequests: { code: 'target-busy', says: 'it asks us to slow down' },
+  OperationAborted: { code: 'target-busy', says: 'another operation on the bucket is going on' },
+  RequestTimeout: { code: 'target-timeout', says: 'it waited too long for our bytes' },
+  TimeoutError: { code: 'target-timeout', says: 'it did not answer in time' },
+  BadDigest: { code: 'instance-failed', says: 'the bytes that arrived have another checksum' },
+  InvalidDigest: { code: 'instance-failed', says: 'the bytes that arrived have another checksum' },
+  XAmzContentSHA256Mismatch: { code: 'instance-failed', says: 'the bytes that arrived have another checksum' },
+  IncompleteBody: { code: 'instance-failed', says: 'not all bytes arrived' },
+  KeyTooLongError: {
+    code: 'target-misconfigured',
+    says: 'the key is longer than the server allows',
+    remedy: 'Shorten prefix and key.',
+  },
+};
+
+/**
+ * What the AWS SDK threw, as a DispatchError. Its texts may quote keys, which may be made of patient data: only codes
+ * and statuses are shown.
+ */
+export function translateS3Error(thrown: unknown, host: string, doing: string, stage?: Stage): DispatchError {
+  if (thrown instanceof DispatchError) return thrown;
+  const name = nameOf(thrown);
+  const status = s3Status(thrown);
+  const meaning = meanings[name] ?? byStatus(status);
+  const options: DispatchErrorOptions = { cause: thrown, ...(stage && { stage }) };
+  if (meaning) {
+    const wait = retryAfterMs(headerOf(thrown, 'retry-after'));
+    return new DispatchError(
+      meaning.code,
+      `${doing} at ${host} failed: ${meaning.says} (${[name, status].filter(Boolean).join(' ')})`,
+      {
+        ...options,
+        ...(meaning.remedy !== undefined && { remedy: meaning.remedy }),
+        ...(wait !== undefined && { retryAfterMs: wait }),
+      },
+    );
+  }
+  if (status !== undefined) {
+    const code = status >= 500 ? 'target-error' : 'target-misconfigured';
+    return new DispatchError(code, `${doing} at ${host} failed (${name} ${status})`, options);
+  }
+  const error = networkError(thrown, host);
+  return new DispatchError(error.code, error.message, { cause: thrown, ...(stage && { stage }) });
+}
+
+/** The SDK calls a connection that was reset a TimeoutError too; its code tells. */
+function nameOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return typeof thrown;
+  const reset = 'code' in thrown && (thrown.code === 'ECONNRESET' || thrown.code === 'EPIPE');
+  return reset ? String(thrown.code) : thrown.name;
+}
+
+/** Name or status of the answer that says that an object or an upload is not there. */
+export function isNotThere(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  if (thrown.name === 'NoSuchBucket') return false;
+  return ['NotFound', 'NoSuchKey', 'NoSuchUpload'].includes(thrown.name) || s3Status(thrown) === 404;
+}
+
+export function s3Status(thrown: unknown): number | undefined {
+  if (!(thrown instanceof Error) || !('$metadata' in thrown)) return undefined;
+  return (thrown.$metadata as { readonly httpStatusCode?: number }).httpStatusCode;
+}
+
+function byStatus(status: number | undefined): Meaning | undefined {
+  switch (status) {
+    case 301:
+    case 307:
+    case 308:
+      return meanings['PermanentRedirect'];
+    case 401:
+    case 403:
+      return meanings['AccessDenied'];
+    case 411:
+      return meanings['MissingContentLength'];
+    case 413:
+      return meanings['EntityTooLarge'];
+    case 429:
+      return meanings['SlowDown'];
+    case 501:
+      return meanings['NotImplemented'];
+    case 503:
+      return meanings['ServiceUnavailable'];
+    case 507:
+      return meanings['InsufficientStorage'];
+    default:
+      return undefined;
+  }
+}
+
+function headerOf(thrown: unknown, header: string): string | undefined {
+  if (!(thrown instanceof Error) || !('$response' in thrown)) return undefined;
+  const response = thrown.$response as { readonly headers?: Readonly<Record<string, string>> } | undefined;
+  return response?.headers?.[header];
+}

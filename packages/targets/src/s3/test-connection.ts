@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { DispatchError } from '@dicom-dispatch/core';
+import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
+import type { Check, CheckContext } from '../contract/index.ts';
+import { tlsOptions } from '../http/tls-files.ts';
+import { openBucket, type Bucket } from './bucket.ts';
+import { enterBucket } from './enter-bucket.ts';
+import { translateS3Error } from './errors.ts';
+import { lookAtObject } from './look-at-object.ts';
+import { checksumAlgorithm, objectOptions } from './object-options.ts';
+import type { S3Target } from './schema.ts';
+
+const probe = Buffer.from('dicom-dispatch probe\n');
+
+export async function* testS3({ config, signal }: CheckContext<S3Target>): AsyncGenerator<Check> {
+  const opened: Bucket[] = [];
+  try {
+    yield* runChecks(stepsOf(config, opened), signal);
+  } finally {
+    for (const bucket of opened) bucket[Symbol.dispose]();
+  }
+}
+
+function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
+  const key = `${config.prefix}dicom-dispatch-probe-${randomBytes(6).toString('hex')}`;
+  const theBucket = (): Bucket => {
+    const bucket = opened[0];
+    if (!bucket) throw new DispatchError('internal', 'a check of the bucket runs before that of the credentials');
+    return bucket;
+  };
+  let noBucket: DispatchError | undefined;
+  let written = false;
+  return [
+    ...networkSteps(peerOf(config)),
+    {
+      name: 'credentials',
+      async run() {
+        const bucket = await openBucket(config, 'connect');
+        opened.push(bucket);
+        await bucket.act('Finding credentials', AbortSignal.timeout(30_000), () => bucket.client.config.credentials());
+        return config.role
+          ? `the role was assumed`
+          : config.accessKeyId
+            ? 'the configured keys'
+            : 'the default chain has keys';
+      },
+    },
+    {
+      name: 'login',
+      async run(signal) {
+        try {
+          const mayList = await enterBucket(theBucket(), signal);
+          return mayList
+            ? 'the keys are accepted'
+            : 'the keys are accepted; they do not permit listing, which is not needed';
+        } catch (thrown) {
+          if (thrown instanceof DispatchError && thrown.code === 'target-misconfigured') {
+            noBucket = thrown;
+            return 'the keys are accepted';
+          }
+          throw thrown;
+        }
+      },
+    },
+    {
+      name: 'bucket',
+      async run() {
+        if (noBucket) throw noBucket;
+        return `the bucket ${config.bucket} is there`;
+      },
+    },
+    {
+      name: 'write',
+      async run(signal) {
+        const bucket = theBucket();
+        const study = { studyInstanceUid: '2.25.0', study: {}, series: new Map() };
+        const algorithm = checksumAlgorithm(config);
+        const command = new PutObjectCommand({
+          ...objectOptions(config, study, undefined, 'text/plain'),
+          Bucket: bucket.name,
+          Key: key,
+          Body: probe,
+          ...(algorithm && { ChecksumAlgorithm: algorithm }),
+        });
+        await bucket.act('Storing a probe', signal, (sending) => bucket.client.send(command, sending));
+        written = true;
+        return 'a probe was stored';
+      },
+    },
+    {
+      name: 'read',
+      async run(signal) {
+        if (config.verify === 'none' && config.existing === 'overwrite') return { skip: 'not needed as configured' };
+        const found = await lookAtObject(theBucket(), key, signal);
+        if (found?.ContentLength === probe.length) return 'the probe has its size';
+        throw new DispatchError('target-error', 'the probe that was stored is not there, or has another size');
+      },
+    },
+    {
+      name: 'remove',
+      // What was written is removed whatever came between.
+      always: true,
+      async run(signal) {
+        if (!written) return { skip: 'no probe was stored' };
+        const bucket = theBucket();
+        try {
+          const command = new DeleteObjectCommand({ Bucket: bucket.name, Key: key });
+          await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
+          return 'the probe was removed';
+        } catch (thrown) {
+          throw notRemoved(translateS3Error(thrown, bucket.host, 'Removing the probe', 'connect'));
+        }
+      },
+    },
+  ];
+}
+
+function notRemoved(error: DispatchError): DispatchError {
+  return new DispatchError(error.code, error.message, {
+    cause: error.cause,
+    remedy:
+      'Permit s3:DeleteObject on keys that begin with the prefix and dicom-dispatch-probe-, or remove the probe by hand. Deliveries do not need it.',
+  });
+}
+
+function peerOf(config: S3Target) {
+  const { protocol, hostname, port } = new URL(config.endpoint ?? amazonUrl(config));
+  const secure = protocol === 'https:';
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? (secure ? 443 : 80) : Number(port),
+    timeoutMs: config.connectTimeout,
+    ...(secure && { tls: () => tlsOptions(config.tls) }),
+  };
+}
+
+function amazonUrl({ region, bucket }: S3Target): string {
+  const domain = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
+  const isHost = /^[a-z0-9-]+$/.test(bucket);
+  return isHost ? `https://${bucket}.s3.${region}.${domain}` : `https://s3.${region}.${domain}`;
+}
