@@ -73,7 +73,7 @@ function evenLength(bytes: Buffer): Buffer {
 }
 
 async function hasSeveralCharacterSets(bytes: Buffer, transferSyntaxUid: string): Promise<boolean> {
-  const stream = new ByteStream(bytes, { isSync: true, next: () => undefined, close() {} });
+  const stream = new ByteStream(bytes, { isSync: true, next: () => undefined, close: async () => {} });
   const found = await readElements(stream, {
     isExplicit: transferSyntaxUid !== TRANSFER_SYNTAX.implicitVrLittleEndian,
     isBigEndian: transferSyntaxUid === TRANSFER_SYNTAX.explicitVrBigEndian,

@@ -11,8 +11,8 @@ export interface ByteCursor {
   readonly isSync: boolean;
   /** The next chunk that is not empty; undefined at the end. */
   next(): Buffer | undefined | Promise<Buffer | undefined>;
-  /** Tells the source that no more is wanted. Its complaints are not heard. */
-  close(): void;
+  /** Tells the source that no more is wanted; resolves when it has let go. Its complaints are not heard. */
+  close(): Promise<void>;
 }
 
 export function toBuffer(chunk: Uint8Array): Buffer {
@@ -44,7 +44,7 @@ function syncCursor(iterator: Iterator<Uint8Array>): ByteCursor {
         if (step.value.length > 0) return toBuffer(step.value);
       }
     },
-    close() {
+    async close() {
       if (isDone) return;
       isDone = true;
       try {
@@ -85,10 +85,14 @@ function asyncCursor(iterator: AsyncIterator<Uint8Array>): ByteCursor {
         if (step.value.length > 0) return toBuffer(step.value);
       }
     },
-    close() {
+    async close() {
       if (isDone) return;
       isDone = true;
-      iterator.return?.().then(undefined, () => {});
+      try {
+        await iterator.return?.();
+      } catch {
+        // As above.
+      }
     },
   };
 }

@@ -51,8 +51,8 @@ export class ByteStream {
     }
   }
 
-  close(): void {
-    this.#cursor.close();
+  close(): Promise<void> {
+    return this.#cursor.close();
   }
 }
 

@@ -52,6 +52,6 @@ async function* replay(read: readonly Buffer[], cursor: ByteCursor): AsyncGenera
     yield* read;
     for (let chunk = await cursor.next(); chunk !== undefined; chunk = await cursor.next()) yield chunk;
   } finally {
-    cursor.close();
+    await cursor.close();
   }
 }

@@ -33,7 +33,7 @@ export async function readPart10(source: ByteSource, options: ReadPart10Options 
   const { meta, head, rest } = await openPart10(source);
   const tags = new Set(options.tags ?? []);
   if (tags.size === 0) {
-    rest.close();
+    await rest.close();
     return { meta, elements: new Map() };
   }
   const syntax = meta.transferSyntaxUid;
@@ -48,7 +48,7 @@ export async function readPart10(source: ByteSource, options: ReadPart10Options 
     });
     return { meta, elements };
   } finally {
-    stream.close();
+    await stream.close();
   }
 }
 
@@ -66,17 +66,22 @@ function inflated(head: Buffer, rest: ByteCursor): ByteStream {
         return await cursor.next();
       } catch (error) {
         const cause = error instanceof DimseError ? error.cause : error;
-        if (cause instanceof DimseError) throw cause;
+        if (!isZlibError(cause)) throw error;
         throw new DimseError('source-not-dicom', 'the deflated data set cannot be inflated', { cause });
       }
     },
-    close() {
-      cursor.close();
+    async close() {
+      await cursor.close();
       inflate.destroy();
       input.destroy();
-      rest.close();
+      await rest.close();
     },
   });
+}
+
+/** What the source threw comes the same way. */
+function isZlibError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
 }
 
 async function* compressed(head: Buffer, rest: ByteCursor): AsyncGenerator<Buffer> {

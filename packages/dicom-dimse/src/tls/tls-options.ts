@@ -56,12 +56,17 @@ export function toSecureContext(options: TlsCommon): Record<string, unknown> {
   };
   for (const field of ['ca', 'cert', 'key', 'crl'] as const) {
     const value = options[field];
-    if (value !== undefined) result[field] = Array.isArray(value) ? value.map(pem) : pem(value as string | Uint8Array);
+    if (value === undefined) continue;
+    const parts = Array.isArray(value) ? (value as readonly (string | Uint8Array)[]) : [value as string | Uint8Array];
+    result[field] = parts.map((part) => checkedPem(part, field));
   }
   if (options.passphrase !== undefined) result['passphrase'] = options.passphrase;
   return result;
 }
 
-function pem(value: string | Uint8Array): string | Buffer {
-  return typeof value === 'string' ? value : Buffer.from(value);
+/** node passes over what is no PEM, and the handshake fails for another reason. */
+function checkedPem(value: string | Uint8Array, field: string): string {
+  const text = typeof value === 'string' ? value : Buffer.from(value).toString('latin1');
+  if (text.includes('-----BEGIN ')) return text;
+  throw new DimseError('tls-material', `tls.${field} holds no PEM block (-----BEGIN ...)`);
 }
