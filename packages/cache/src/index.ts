@@ -1,2 +1,3 @@
+export * from './intermediate/index.ts';
 export * from './ledger/index.ts';
 export type { RedisClient } from './redis/redis-client.ts';

@@ -1,0 +1,63 @@
+import type { CacheConfig } from '@dicom-dispatch/core';
+import type { CacheFolder } from './cache-folder.ts';
+import type { CacheStore } from './cache-store.ts';
+import type { CacheWarning } from './cache-types.ts';
+import { policyFor } from './policy.ts';
+import { invalidateScript } from './cache-scripts.ts';
+import { addressOf } from './cache-store.ts';
+import { removeFiles } from './maintenance.ts';
+
+/** What the parts of one cache share. */
+export interface CacheParts {
+  readonly config: CacheConfig;
+  readonly store: CacheStore;
+  readonly folder: CacheFolder | undefined;
+  readonly maxValueBytes: number;
+  readonly fileAboveBytes: number;
+  readonly computeLeaseMs: number;
+  readonly warn: (warning: CacheWarning) => void;
+}
+
+/** Whether results of this type are kept at all. */
+export function keeps(parts: CacheParts, type: string, use: string | undefined): boolean {
+  return parts.config.enabled && (use !== undefined || policyFor(parts.config, type).retention !== 'transient');
+}
+
+export function tooLarge(parts: CacheParts, type: string): 'dropped' {
+  const message = parts.folder
+    ? `a result of type ${type} is too large to be held in memory: read it as a stream`
+    : `a result of type ${type} is too large for Redis: configure a folder for the cache`;
+  parts.warn({ code: 'too-large', type, message });
+  return 'dropped';
+}
+
+export function folderFailed(parts: CacheParts, cause: unknown): void {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? 'an error';
+  parts.warn({ code: 'folder-failed', message: `the folder of the cache failed with ${code}`, cause });
+}
+
+/** Takes note of an answer that begins with a count and the files left behind. @returns the count */
+export async function settleRemoval(parts: CacheParts, answer: unknown): Promise<number> {
+  if (!Array.isArray(answer)) return 0;
+  await removeFiles(parts.folder, answer[1] as string[]);
+  return Number(answer[0]);
+}
+
+export async function invalidate(parts: CacheParts, type: string, key: string): Promise<boolean> {
+  return (await settleRemoval(parts, await parts.store.run(invalidateScript, [addressOf(type, key)]))) > 0;
+}
+
+/** Removes what could not be read, with a warning. */
+export async function reportCorrupt(
+  parts: CacheParts,
+  type: string,
+  key: string,
+): Promise<{ readonly state: 'corrupt' }> {
+  parts.warn({
+    code: 'corrupt-value',
+    type,
+    message: `a cached result of type ${type} was spoilt; it is computed again`,
+  });
+  await invalidate(parts, type, key);
+  return { state: 'corrupt' };
+}

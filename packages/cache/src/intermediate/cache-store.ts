@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import type { RedisClient } from '../redis/redis-client.ts';
+import type { Script } from '../redis/script.ts';
+import { withDeadline } from '../redis/with-deadline.ts';
+import type { CacheWarning } from './cache-types.ts';
+
+/** After a failure the cache asks Redis nothing for so long: a delivery must not wait for each of its instances. */
+const pauseMs = 5_000;
+
+const usable = new Set(['ready', 'wait', 'connecting', 'connect']);
+
+export interface StoreOptions {
+  readonly prefix: string;
+  readonly timeoutMs: number;
+  readonly warn: (warning: CacheWarning) => void;
+}
+
+/** The cache's part of Redis: its keys, and calls that never throw. */
+export class CacheStore {
+  readonly base: string;
+  readonly #redis: RedisClient;
+  readonly #options: StoreOptions;
+  #silentUntil = 0;
+
+  constructor(redis: RedisClient, options: StoreOptions) {
+    this.#redis = redis;
+    this.#options = options;
+    this.base = `${options.prefix}:cache:`;
+  }
+
+  /** The keys that every script of the cache is given: totals, catalog, expiry. */
+  get keys(): string[] {
+    return ['totals', 'catalog', 'expiry'].map((name) => this.base + name);
+  }
+
+  /** Runs a script over the catalog. @returns undefined when Redis does not answer */
+  run(script: Script, args: readonly (string | number | Buffer)[]): Promise<unknown> {
+    return this.ask(() => script.run(this.#redis, this.keys, [this.base, ...args]));
+  }
+
+  runBuffer(script: Script, args: readonly (string | number | Buffer)[]): Promise<unknown> {
+    return this.ask(() => script.runBuffer(this.#redis, this.keys, [this.base, ...args]));
+  }
+
+  /** @returns undefined when Redis does not answer in time or is known to be away; one warning tells of it */
+  async ask<T>(act: (redis: RedisClient) => Promise<T>): Promise<T | undefined> {
+    const now = Date.now();
+    if (now < this.#silentUntil) return undefined;
+    try {
+      if (!usable.has(this.#redis.status)) throw new Error(`the connection is ${this.#redis.status}`);
+      return await withDeadline(act(this.#redis), this.#options.timeoutMs);
+    } catch (error) {
+      if (Date.now() >= this.#silentUntil) {
+        this.#silentUntil = Date.now() + pauseMs;
+        this.#options.warn({
+          code: 'redis-unavailable',
+          message: `Redis does not serve the cache; going on without it for ${pauseMs} ms`,
+          cause: error,
+        });
+      }
+      return undefined;
+    }
+  }
+}
+
+/** Keys stay readable where they are short and plain; all else becomes a hash. */
+export function addressOf(type: string, key: string): string {
+  const plain = /^[\x21-\x7e]{1,160}$/.test(key) && !key.startsWith('#');
+  return `${type} ${plain ? key : `#${createHash('sha256').update(key).digest('base64url')}`}`;
+}
+
+/** The address of a result that is kept in a folder. */
+export function inFolder(address: string, folderId: string): string {
+  return `${address} @${folderId}`;
+}

@@ -1,0 +1,90 @@
+/** A result without its bytes. */
+export interface CacheEntry {
+  readonly type: string;
+  readonly key: string;
+  /** ms since 1970. */
+  readonly createdAt: number;
+  /** Of the result as it was put, not as it is stored. */
+  readonly sizeBytes: number;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Changes with each put: see `PutOptions.expect`. */
+  readonly stamp: string;
+}
+
+export interface CachedValue extends CacheEntry {
+  readonly bytes: Buffer;
+}
+
+/** A result to be read piece by piece. Read `body` to its end or leave its loop; otherwise call `close`. */
+export interface CachedStream extends CacheEntry {
+  readonly body: AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/**
+ * - `miss`: not there
+ * - `expired`: was there until now, and was too old
+ * - `corrupt`: was there and could not be read; it is removed, and a warning was given
+ * - `unavailable`: the cache is off, or Redis does not answer
+ */
+export type Lookup<T> = { readonly state: 'hit'; readonly value: T } | { readonly state: Absence };
+export type Absence = 'miss' | 'expired' | 'corrupt' | 'unavailable';
+
+export interface PutOptions {
+  /** A few facts of up to 4 KB beside the value, as JSON. No patient data: it is not protected more than a log. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** The use that a `transient` result belongs to (the id of an attempt); without one, such a result is not kept. */
+  readonly use?: string;
+  /** Put only if the entry still has this stamp; `absent`: only if there is none. */
+  readonly expect?: string | 'absent';
+  /** Takes the place of the policy's age. 0 = no limit. */
+  readonly maxAgeMs?: number;
+  /** Keep it in Redis even where a folder is configured. */
+  readonly inRedis?: boolean;
+}
+
+/**
+ * - `stored`
+ * - `over-budget`: stored, but persistent results alone now exceed the budget
+ * - `changed`: not stored, since the entry is no longer the expected one
+ * - `dropped`: not stored; a warning said why, unless the policy asks for it
+ */
+export type PutResult = 'stored' | 'over-budget' | 'changed' | 'dropped';
+
+export type CacheWarningCode =
+  | 'redis-unavailable'
+  | 'corrupt-value'
+  | 'too-large'
+  | 'not-encodable'
+  | 'budget-exceeded'
+  | 'persistent-over-budget'
+  | 'folder-failed';
+
+/** Something that made the cache less useful, and nothing else wrong. Without patient data. */
+export interface CacheWarning {
+  readonly code: CacheWarningCode;
+  readonly message: string;
+  readonly type?: string;
+  readonly cause?: unknown;
+}
+
+export interface TypeStats {
+  readonly entries: number;
+  /** In Redis, overhead included. */
+  readonly bytes: number;
+  /** In the folders. */
+  readonly fileBytes: number;
+  readonly hits: number;
+  readonly misses: number;
+  /** hits ÷ (hits + misses); 0 before the first. */
+  readonly hitRate: number;
+  readonly evictions: number;
+  readonly expired: number;
+}
+
+export interface CacheStats extends TypeStats {
+  /** 0 = no limit. */
+  readonly maxBytes: number;
+  readonly persistentBytes: number;
+  readonly types: Readonly<Record<string, TypeStats>>;
+}

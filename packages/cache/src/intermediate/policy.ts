@@ -1,0 +1,28 @@
+import type { CacheConfig, Retention } from '@dicom-dispatch/core';
+
+/** How results of one type are kept. `maxAgeMs` 0 = no limit. */
+export interface CachePolicy {
+  readonly retention: Retention;
+  readonly maxAgeMs: number;
+  readonly compression: boolean;
+}
+
+/** What differs from the configured defaults where the configuration says nothing of the type. */
+const usual: Readonly<Record<string, Partial<CachePolicy>>> = {
+  study: { maxAgeMs: 3_600_000 },
+  query: { maxAgeMs: 600_000 },
+  // Pixel data that is worth keeping is mostly compressed already.
+  'transformed-instance': { compression: false },
+};
+
+/** The result types that are known without any handler. */
+export const resultTypes = ['study', 'manifest', 'instance-meta', 'transformed-instance', 'query'] as const;
+
+export function policyFor(config: CacheConfig, type: string): CachePolicy {
+  const configured = config.types[type];
+  return {
+    retention: configured?.retention ?? usual[type]?.retention ?? config.retention,
+    maxAgeMs: configured?.maxAge ?? usual[type]?.maxAgeMs ?? config.maxAge,
+    compression: configured?.compression ?? usual[type]?.compression ?? config.compression,
+  };
+}

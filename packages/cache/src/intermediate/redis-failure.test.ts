@@ -1,0 +1,60 @@
+import { Redis } from 'ioredis';
+import { startRedis } from '@dicom-dispatch/harness';
+import { expect, test } from 'vitest';
+import type { CacheWarning } from './cache-types.ts';
+import { IntermediateCache } from './intermediate-cache.ts';
+import { configOf } from './testing.ts';
+
+async function everyCall(cache: IntermediateCache): Promise<void> {
+  expect(await cache.put('manifest', 'a', Buffer.from('1'))).toBe('dropped');
+  expect(await cache.lookup('manifest', 'a')).toEqual({ state: 'unavailable' });
+  expect(await cache.has('manifest', 'a')).toBe(false);
+  expect(await cache.invalidate('manifest', 'a')).toBe(false);
+  expect(await cache.clear()).toBe(0);
+  expect(await cache.release('x')).toBe(0);
+  expect(await cache.prune()).toBe(0);
+  expect(await cache.stats()).toBeUndefined();
+  expect(await cache.audit()).toBeUndefined();
+  expect(await cache.getOrCompute('manifest', 'a', async () => 42)).toBe(42);
+  const stream = await cache.getOrComputeStream('transformed-instance', 'a', async () =>
+    (async function* () {
+      yield Buffer.from('abc');
+    })(),
+  );
+  expect(Buffer.concat(await Array.fromAsync(stream.body)).toString()).toBe('abc');
+}
+
+test('a Redis that dies, and one that hangs, cost one warning and no delivery', async () => {
+  await using server = await startRedis({ appendonly: false });
+  const redis = new Redis(server.url, { maxRetriesPerRequest: null });
+  redis.on('error', () => {});
+  const warnings: CacheWarning[] = [];
+  const cache = await IntermediateCache.open(redis, configOf({}), {
+    timeoutMs: 300,
+    onWarning: (w) => warnings.push(w),
+  });
+  await cache.put('manifest', 'a', Buffer.from('1'));
+  expect(await cache.has('manifest', 'a')).toBe(true);
+
+  await server.kill('SIGSTOP');
+  await everyCall(cache);
+  expect(warnings.map((warning) => warning.code)).toEqual(['redis-unavailable']);
+  await server.kill('SIGCONT');
+
+  await server.kill('SIGKILL');
+  const fresh = await IntermediateCache.open(redis, configOf({}), { timeoutMs: 300 });
+  await everyCall(fresh);
+  redis.disconnect();
+});
+
+test('a Redis that is full keeps nothing new', async () => {
+  await using server = await startRedis({ appendonly: false });
+  const redis = new Redis(server.url);
+  const warnings: CacheWarning[] = [];
+  const cache = await IntermediateCache.open(redis, configOf({}), { onWarning: (w) => warnings.push(w) });
+  await redis.config('SET', 'maxmemory', '1');
+  expect(await cache.put('manifest', 'a', Buffer.from('1'))).toBe('dropped');
+  expect(await cache.getOrCompute('manifest', 'a', async () => 42)).toBe(42);
+  expect(warnings).toMatchObject([{ code: 'redis-unavailable', cause: { message: expect.stringContaining('OOM') } }]);
+  redis.disconnect();
+});

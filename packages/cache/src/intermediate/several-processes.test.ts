@@ -1,0 +1,102 @@
+import { Redis } from 'ioredis';
+import { startRedis, tempFolder, waitFor, type RedisServer } from '@dicom-dispatch/harness';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { IntermediateCache } from './intermediate-cache.ts';
+import { configOf, runChild } from './testing.ts';
+
+let server: RedisServer;
+let redis: Redis;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(async () => {
+  await redis.flushall();
+});
+
+test('eight workers compute a missing value once', async () => {
+  const workers = Array.from({ length: 8 }, (_, number) =>
+    runChild('compute.child.ts', [server.url, 'the-study', `w${number}`, '900']),
+  );
+  const outputs = await Promise.all(workers.map((worker) => worker.output));
+  const computed = await redis.lrange('computed', 0, -1);
+  expect(computed).toHaveLength(1);
+  expect(new Set(outputs)).toEqual(new Set([JSON.stringify({ by: computed[0] })]));
+  const cache = await IntermediateCache.open(redis, configOf({}));
+  expect(await cache.stats()).toMatchObject({ hits: 7, misses: 1 });
+});
+
+test('when the worker that computes is killed, another does it; a stream too', async () => {
+  await using folder = await tempFolder('cache');
+  const doomed = [
+    runChild('compute.child.ts', [server.url, 'a-study', 'doomed', '60000']),
+    runChild('compute.child.ts', [server.url, 'an-instance', 'doomed', '60000', folder.path]),
+  ];
+  await waitFor(async () => (await redis.llen('computed')) === 2);
+  const heirs = ['heir', 'heir'].map((name) => runChild('compute.child.ts', [server.url, 'a-study', name, '1']));
+  const stream = runChild('compute.child.ts', [server.url, 'an-instance', 'heir', '1', folder.path]);
+  await waitFor(async () => (await redis.get('workers')) === '5');
+  for (const worker of doomed) worker.process.kill('SIGKILL');
+  expect(await Promise.all(heirs.map((heir) => heir.output))).toEqual(['{"by":"heir"}', '{"by":"heir"}']);
+  expect(await stream.output).toBe('19000000');
+  expect((await redis.lrange('computed', 0, -1)).sort()).toEqual(['doomed', 'doomed', 'heir', 'heir']);
+  await Promise.all(doomed.map((worker) => worker.output));
+});
+
+test('concurrent writers keep within the budget, and the accounts are exact', async () => {
+  await using folder = await tempFolder('cache');
+  const budget = 150_000;
+  const totals = '{dicom-dispatch}:cache:totals';
+  const cache = await IntermediateCache.open(
+    redis,
+    configOf({ maxMemory: '150kB', folder: { path: folder.path, maxSize: '300kB' } }),
+  );
+  const writers = [1, 2, 3, 4].map((seed) =>
+    runChild('writers.child.ts', [server.url, String(seed), '400', String(budget / 1000), folder.path]),
+  );
+  const state = { running: true };
+  const ended = Promise.all(writers.map((writer) => writer.output)).finally(() => {
+    state.running = false;
+  });
+  let [most, mostFiles, looks] = [0, 0, 0];
+  while (state.running) {
+    const [bytes, fileBytes] = await redis.hmget(totals, 'bytes', 'fileBytes');
+    most = Math.max(most, Number(bytes));
+    mostFiles = Math.max(mostFiles, Number(fileBytes));
+    looks += 1;
+  }
+  await ended;
+  expect(looks).toBeGreaterThan(20);
+  expect(most).toBeGreaterThan(budget * 0.8);
+  expect(most).toBeLessThanOrEqual(budget);
+  expect(mostFiles).toBeLessThanOrEqual(300_000);
+
+  const [stats, audit] = [await cache.stats(), await cache.audit()];
+  expect(stats).toMatchObject({ entries: audit?.entries, bytes: audit?.bytes, fileBytes: audit?.fileBytes });
+  expect(stats?.evictions).toBeGreaterThan(0);
+  expect(audit?.lost).toBe(0);
+  const byType = Object.values(stats?.types ?? {});
+  expect(byType.reduce((sum, type) => sum + type.bytes, 0)).toBe(stats?.bytes);
+  // The account is no less than what Redis itself says it holds.
+  let held = 0;
+  for (const key of await redis.keys('*cache:*')) held += Number(await redis.memory('USAGE', key, 'SAMPLES', 0));
+  expect(held).toBeLessThanOrEqual(stats!.bytes + 4_000);
+
+  const files = (await readdir(folder.path, { recursive: true, withFileTypes: true })).filter(
+    (entry) => entry.isFile() && entry.name !== 'folder-id',
+  );
+  const sizes = await Promise.all(files.map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size));
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(stats?.fileBytes);
+
+  await cache.clear();
+  expect(await cache.stats()).toMatchObject({ entries: 0, bytes: 0, fileBytes: 0, persistentBytes: 0 });
+  const left = (await redis.keys('*')).map((key) => key.replace('{dicom-dispatch}:cache:', ''));
+  expect(left.filter((key) => key !== 'totals' && key !== 'folders' && !key.startsWith('use:'))).toEqual([]);
+});

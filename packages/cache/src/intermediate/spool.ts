@@ -1,0 +1,35 @@
+/** The beginning of a stream: all of it, or so much that what follows has to go elsewhere. */
+export type Spooled =
+  | { readonly kind: 'whole'; readonly bytes: Buffer }
+  | { readonly kind: 'more'; readonly all: AsyncIterable<Uint8Array> };
+
+/** Reads up to `limitBytes` into memory. Beyond that, `all` gives the whole stream, what was read included, once. */
+export async function spool(source: AsyncIterable<Uint8Array>, limitBytes: number): Promise<Spooled> {
+  const iterator = source[Symbol.asyncIterator]();
+  const head: Uint8Array[] = [];
+  let length = 0;
+  while (length <= limitBytes) {
+    const next = await iterator.next();
+    if (next.done) return { kind: 'whole', bytes: Buffer.concat(head) };
+    // A chunk is the source's again as soon as the next one is asked for.
+    head.push(Uint8Array.from(next.value));
+    length += next.value.byteLength;
+  }
+  return { kind: 'more', all: joined(head, iterator) };
+}
+
+function joined(head: Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncIterable<Uint8Array> {
+  const iterator: AsyncIterator<Uint8Array> = {
+    async next() {
+      const chunk = head.shift();
+      return chunk ? { done: false, value: chunk } : rest.next();
+    },
+    // Unlike a generator's, this reaches the source even if nothing was read yet.
+    async return() {
+      head.length = 0;
+      await rest.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
+}

@@ -1,0 +1,62 @@
+import { promisify } from 'node:util';
+import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib';
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+
+export type Encoding = 'none' | 'zstd';
+
+/** What is written before a stored value: one line of JSON. */
+export interface StoredInfo {
+  readonly type: string;
+  readonly key: string;
+  readonly createdAt: number;
+  readonly sizeBytes: number;
+  readonly encoding: Encoding;
+  /** CRC-32 of the bytes as stored. */
+  readonly crc: number;
+  /** The file in the folder that holds the bytes; without one they follow this line. */
+  readonly file?: { readonly name: string; readonly storedBytes: number };
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** Below this, compression costs more than it saves. */
+const smallestCompressedBytes = 256;
+
+export async function encodeBytes(
+  bytes: Uint8Array,
+  compressed: boolean,
+): Promise<{ stored: Uint8Array; encoding: Encoding }> {
+  if (!compressed || bytes.byteLength < smallestCompressedBytes) return { stored: bytes, encoding: 'none' };
+  const stored = await compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+  return stored.byteLength < bytes.byteLength ? { stored, encoding: 'zstd' } : { stored: bytes, encoding: 'none' };
+}
+
+export function frameValue(info: StoredInfo, stored: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`${JSON.stringify(info)}\n`), stored]);
+}
+
+/** @returns undefined when this is no frame of ours */
+export function unframeValue(frame: Buffer): { info: StoredInfo; stored: Buffer } | undefined {
+  const end = frame.indexOf(0x0a);
+  if (end < 0) return undefined;
+  try {
+    const info = JSON.parse(frame.toString('utf8', 0, end)) as StoredInfo;
+    if (typeof info.sizeBytes !== 'number' || typeof info.crc !== 'number') return undefined;
+    return { info, stored: frame.subarray(end + 1) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns undefined when the bytes are not those that were stored */
+export async function decodeBytes(info: StoredInfo, stored: Buffer): Promise<Buffer | undefined> {
+  if (crc32(stored) !== info.crc) return undefined;
+  try {
+    const bytes =
+      info.encoding === 'zstd' ? await decompress(stored, { maxOutputLength: Math.max(1, info.sizeBytes) }) : stored;
+    return bytes.byteLength === info.sizeBytes ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}
