@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Config } from '@dicom-dispatch/core';
 import { startConsole } from '@dicom-dispatch/console';
 import { startDispatcher } from '@dicom-dispatch/dispatcher';
@@ -149,11 +148,20 @@ async function embeddedRedis(config: Config, isWhole: boolean, log: Logger): Pro
 
 /** Waits for Redis, however long it takes, and refuses one that would lose what it is given. */
 async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): Promise<void> {
-  if (redis.status !== 'ready') await once(redis, 'ready', { signal });
+  await untilReady(redis, signal);
   for (const { severity, message } of await checkRedis(redis)) {
     if (severity === 'refused') throw new CommandError(`Redis cannot be used: ${message}`);
     log.warn({ finding: message }, 'Redis is not set up as it should be');
   }
+}
+
+/** Errors on the way do not count: the connection is tried until it is there. */
+function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (redis.status === 'ready') resolve();
+    redis.once('ready', resolve);
+    signal.addEventListener('abort', () => reject(new CommandError('stopped before Redis was there')), { once: true });
+  });
 }
 
 function untilSignal(): Promise<void> {

@@ -114,6 +114,7 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
       throw new DispatchError(
         'partial',
         `${after.quarantined.length} of ${manifest.length} instances are quarantined, the others are delivered`,
+        { stage: 'transfer' },
       );
     }
     const skipped = before.delivered.length;
@@ -125,10 +126,7 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
       attempts: setting.attempt,
     };
   } catch (error) {
-    throw asDispatchError(
-      error,
-      error instanceof DispatchError && error.code === 'partial' ? undefined : progress.stage,
-    );
+    throw asDispatchError(error, progress.stage);
   }
 
   function outcomeOf(instance: ManifestInstance): {

@@ -46,13 +46,20 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   for (const [name, target] of Object.entries(config.targets)) {
     const worker: Worker = new Worker(
       targetQueue(name),
-      (job: Job, token?: string, signal?: AbortSignal) =>
-        processDelivery(context, {
-          job,
-          token: token ?? '',
-          signal: signal ?? new AbortController().signal,
-          pauseTarget: (ms) => worker.rateLimit(Math.max(1, Math.ceil(ms))),
-        }),
+      async (job: Job, token?: string, signal?: AbortSignal) => {
+        const id = job.id ?? '';
+        context.active.add(id);
+        try {
+          return await processDelivery(context, {
+            job,
+            token: token ?? '',
+            signal: signal ?? new AbortController().signal,
+            pauseTarget: (ms) => worker.rateLimit(Math.max(1, Math.ceil(ms))),
+          });
+        } finally {
+          context.active.delete(id);
+        }
+      },
       {
         ...workerOptions(redis, prefix, Math.min(target.concurrency, config.dispatcher.concurrency)),
         name: context.worker,

@@ -1,0 +1,215 @@
+import { createLedger } from '@dicom-dispatch/cache/ledger';
+import { listReceived, startFaultProxy, startSshd, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import { describe, expect, it } from 'vitest';
+import { startFaultScp } from './support/fault-scp.ts';
+import { pacsTarget, pressRetry } from './support/pacs-target.ts';
+import { startDispatch } from './support/start-dispatch.ts';
+import { startSystem } from './support/system.ts';
+
+/** Ten cases from outside: real servers, our services as processes, judged by what the receivers have. */
+describe('nothing is lost, nothing is sent twice', () => {
+  it('1: an SCP that answers A700 to instance 37 gets all others, and that one when it can', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }) });
+    let full = '';
+    let isFull = true;
+    scp.answer = (uid, count) => {
+      if (full === '' && count >= 36) full = uid;
+      return uid === full && isFull ? 0xa700 : 0;
+    };
+    const study = await system.upload({ seed: 'a700', series: 2, instancesPerSeries: 30 });
+    await waitFor(() => scp.stores.some(({ status }) => status === 0xa700) && scp.accepted().size === 59, {
+      timeoutMs: 20_000,
+      message: () => dispatch.output(),
+    });
+    isFull = false;
+    const delivery = await system.untilDelivery(study, 'pacs', ['delivered']);
+    expect(delivery.attempts).toBeGreaterThan(1);
+    expect(scp.accepted()).toEqual(study.datasets);
+    expect(scp.stores.filter(({ status }) => status === 0).length).toBe(60);
+  });
+
+  it('2: target A is up and target B is down: A receives once over all retries', async () => {
+    await using system = await startSystem();
+    await using a = await startFaultScp();
+    await using b = await startFaultScp();
+    await b.down();
+    await using dispatch = await startDispatch({ config: system.config({ a: pacsTarget(a), b: pacsTarget(b) }) });
+    const study = await system.upload({ seed: 'a-and-b', instancesPerSeries: 20 });
+    await system.untilDelivery(study, 'a', ['delivered']);
+    const waiting = await waitFor(
+      async () =>
+        (await system.records.deliveriesOf({ source: 'main', studyInstanceUid: study.studyInstanceUid })).find(
+          ({ target, error }) => target === 'b' && error,
+        ),
+      { timeoutMs: 20_000, message: () => dispatch.output() },
+    );
+    expect(waiting).toMatchObject({
+      state: 'waiting',
+      failStage: 'connect',
+      error: { code: 'target-unreachable' },
+      attempts: 0,
+    });
+    await b.up();
+    await system.untilDelivery(study, 'b', ['delivered'], 60_000);
+    expect(b.accepted()).toEqual(study.datasets);
+    expect(a.stores.length).toBe(20);
+    expect(b.stores.length).toBe(20);
+  });
+
+  it('3: a dispatcher killed while it sends is taken over; what was confirmed is not sent again', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    scp.delayMs = 20;
+    const config = system.config({ pacs: pacsTarget(scp, { associations: 2 }) });
+    await using dispatch = await startDispatch({ config });
+    const study = await system.upload({ seed: 'killed', instancesPerSeries: 60 });
+    await waitFor(() => scp.stores.length > 20, { timeoutMs: 20_000, message: () => dispatch.output() });
+    const confirmed = await createLedger(system.client).entries({
+      source: 'main',
+      studyInstanceUid: study.studyInstanceUid,
+      target: 'pacs',
+    });
+    await dispatch.kill('SIGKILL');
+    const atKill = scp.stores.length;
+    await dispatch.restart();
+    await system.untilDelivery(study, 'pacs', ['delivered'], 60_000);
+    expect(scp.accepted()).toEqual(study.datasets);
+    expect(scp.stores.slice(atKill).filter(({ sopInstanceUid }) => confirmed.has(sopInstanceUid))).toEqual([]);
+  }, 90_000);
+
+  it('4: SIGTERM during 500 instances hands the delivery back; the next process finishes it, and nothing comes twice', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    scp.delayMs = 5;
+    const config = system.config(
+      { pacs: pacsTarget(scp, { associations: 1 }) },
+      { dispatcher: { graceTime: '300ms' } },
+    );
+    await using dispatch = await startDispatch({ config });
+    const study = await system.upload({ seed: 'sigterm', series: 5, instancesPerSeries: 100, rows: 16, columns: 16 });
+    await waitFor(() => scp.stores.length > 100, { timeoutMs: 30_000, message: () => dispatch.output() });
+    await dispatch.restart();
+    await system.untilDelivery(study, 'pacs', ['delivered'], 60_000);
+    expect(scp.accepted()).toEqual(study.datasets);
+    // What was on its way when the time was up may come again: two instances on the one association.
+    expect(scp.stores.length).toBeLessThanOrEqual(502);
+    expect((await system.untilDelivery(study, 'pacs', ['delivered'])).error).toBeUndefined();
+  }, 120_000);
+
+  it('5: an SFTP server that dies in the middle of a file leaves no half file under a final name', async () => {
+    await using system = await startSystem();
+    await using folder = await tempFolder('sftp-target');
+    await using sshd = await startSshd();
+    await using proxy = await startFaultProxy({ port: sshd.port });
+    const { sftpTarget } = await import('./support/sftp-target.ts');
+    await using dispatch = await startDispatch({
+      config: system.config({ sftp: sftpTarget(sshd, proxy, folder.path) }),
+    });
+    proxy.set({ resetAfterBytesUp: 400_000 });
+    const study = await system.upload({ seed: 'sftp', instancesPerSeries: 20, rows: 256, columns: 256 });
+    await waitFor(
+      async () =>
+        (await system.records.deliveriesOf({ source: 'main', studyInstanceUid: study.studyInstanceUid }))[0]?.error,
+      { timeoutMs: 20_000, message: () => dispatch.output() },
+    );
+    const isFinal = (path: string): boolean => path.endsWith('.dcm');
+    for (const file of (await listReceived(folder.path).catch(() => [])).filter(({ path }) => isFinal(path))) {
+      expect(study.datasets.get(file.sopInstanceUid)).toBe(file.datasetSha256);
+    }
+    proxy.heal();
+    await system.untilDelivery(study, 'sftp', ['delivered'], 60_000);
+    const files = await listReceived(folder.path);
+    expect(new Map(files.map((file) => [file.sopInstanceUid, file.datasetSha256]))).toEqual(study.datasets);
+    expect(files.length).toBe(20);
+  }, 90_000);
+
+  it('6: attempts are exhausted; the retry in Bull Board counts from the beginning and fetches nothing that is confirmed', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp, { attempts: 2 }) }) });
+    const bad = new Set<string>();
+    scp.answer = (uid, count) => {
+      if (count >= 8 && bad.size === 0) bad.add(uid);
+      return bad.has(uid) ? 0xa700 : 0;
+    };
+    const study = await system.upload({ seed: 'exhausted', instancesPerSeries: 12 });
+    const failed = await system.untilDelivery(study, 'pacs', ['failed']);
+    expect(failed).toMatchObject({ attempts: 2, confirmed: 11, error: { code: 'instance-failed', stage: 'transfer' } });
+    const before = await system.orthanc.get('/statistics');
+    expect(before).toBeDefined();
+    bad.clear();
+    scp.answer = () => 0;
+    const sent = scp.stores.length;
+    await pressRetry(dispatch.url, 'pacs', failed.deliveryId);
+    const done = await system.untilDelivery(study, 'pacs', ['delivered']);
+    expect(scp.stores.slice(sent).length).toBe(1);
+    expect(done.attempts).toBe(3);
+    expect(scp.accepted()).toEqual(study.datasets);
+  });
+
+  it('7: a black-holed target does not hold up a healthy one', async () => {
+    await using system = await startSystem();
+    await using healthy = await startFaultScp();
+    await using swallowed = await startFaultScp();
+    await using proxy = await startFaultProxy({ port: swallowed.port });
+    proxy.set({ blackHole: true });
+    const hole = pacsTarget(
+      { ...swallowed, port: proxy.port, aet: 'HOLE' },
+      { associationTimeout: '3s', concurrency: 1 },
+    );
+    await using dispatch = await startDispatch({ config: system.config({ healthy: pacsTarget(healthy), hole }) });
+    const studies = [];
+    for (let seed = 0; seed < 10; seed += 1)
+      studies.push(await system.upload({ seed: `hole ${seed}`, instancesPerSeries: 3 }));
+    for (const study of studies) await system.untilDelivery(study, 'healthy', ['delivered']);
+    // All ten are through while not one attempt at the other has come to anything.
+    expect((await system.records.counts('hole')).delivered).toBe(0);
+    expect(healthy.stores.length).toBe(30);
+    proxy.heal();
+    for (const study of studies) await system.untilDelivery(study, 'hole', ['delivered'], 60_000);
+    expect(swallowed.stores.length, dispatch.output()).toBe(30);
+  }, 120_000);
+
+  it('9: router and Redis are restarted in the middle of the change stream: every study arrives once', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    const config = system.config({ pacs: pacsTarget(scp) });
+    await using router = await startDispatch({ command: 'router', config });
+    await using dispatcher = await startDispatch({ command: 'dispatcher', config });
+    const studies = [];
+    for (let seed = 0; seed < 12; seed += 1) {
+      studies.push(await system.upload({ seed: `stream ${seed}`, instancesPerSeries: 3 }));
+      if (seed === 3) await router.kill('SIGKILL');
+      if (seed === 5) await system.redis.kill('SIGKILL');
+      if (seed === 7) await system.redis.restart();
+      if (seed === 9) await router.restart();
+    }
+    for (const study of studies) {
+      await system.untilDelivery(study, 'pacs', ['delivered'], 60_000).catch((error: unknown) => {
+        throw new Error(`${router.output()}\n${dispatcher.output()}`, { cause: error });
+      });
+    }
+    const counts = new Map<string, number>();
+    for (const { sopInstanceUid } of scp.stores) counts.set(sopInstanceUid, (counts.get(sopInstanceUid) ?? 0) + 1);
+    expect(counts.size).toBe(36);
+    expect(new Map([...scp.accepted()])).toEqual(new Map(studies.flatMap(({ datasets }) => [...datasets])));
+  }, 120_000);
+
+  it('10: Orthanc restarted inside StableAge: the sweep finds the study that no event announces', async () => {
+    await using system = await startSystem({ stableAgeSeconds: 4 });
+    await using scp = await startFaultScp();
+    const sources = { main: { url: system.orthanc.url, pollInterval: '200ms', sweep: { every: '1s', settle: '2s' } } };
+    await using dispatch = await startDispatch({ config: { ...system.config({ pacs: pacsTarget(scp) }), sources } });
+    const study = await system.upload({ seed: 'restart', instancesPerSeries: 5 });
+    await system.orthanc.restart();
+    await system.untilDelivery(study, 'pacs', ['delivered'], 40_000).catch((error: unknown) => {
+      throw new Error(dispatch.output(), { cause: error });
+    });
+    const changes = (await system.orthanc.get('/changes?limit=100')) as { Changes: { ChangeType: string }[] };
+    expect(changes.Changes.filter(({ ChangeType: type }) => type === 'StableStudy')).toEqual([]);
+    expect(scp.accepted()).toEqual(study.datasets);
+    expect(scp.stores.length).toBe(5);
+  }, 90_000);
+});

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer, type DimseServer } from 'dicom-dimse';
+
+/** One C-STORE that reached the receiver whole, and how it was answered. */
+export interface StoredOnce {
+  readonly sopInstanceUid: string;
+  readonly datasetHash: string;
+  readonly status: number;
+}
+
+export interface FaultScp extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+  readonly aet: string;
+  /** Every C-STORE that came, in order, repeated ones too. */
+  readonly stores: StoredOnce[];
+  /** SOP Instance UID to hash of the dataset of what was accepted. */
+  accepted(): Map<string, string>;
+  /** Decides on each instance; default success. */
+  answer: (sopInstanceUid: string, count: number) => number | 'die' | Promise<number | 'die'>;
+  /** How long each answer takes; default 0. */
+  delayMs: number;
+  /** Stops listening and drops every association. */
+  down(): Promise<void>;
+  /** Listens again on the same port. */
+  up(): Promise<void>;
+}
+
+/**
+ * A real DICOM receiver (our own stack's server, whose interoperability has tests of its own) that remembers every
+ * C-STORE and can refuse, dawdle and die where a test wants it to. DCMTK's receivers cannot do that at a chosen instance.
+ */
+export async function startFaultScp(): Promise<FaultScp> {
+  const stores: StoredOnce[] = [];
+  let server: DimseServer | undefined;
+  const scp: FaultScp = {
+    host: '127.0.0.1',
+    port: 0,
+    aet: 'FAULTSCP',
+    stores,
+    accepted: () =>
+      new Map(
+        stores
+          .filter(({ status }) => status === 0)
+          .map(({ sopInstanceUid, datasetHash }) => [sopInstanceUid, datasetHash]),
+      ),
+    answer: () => 0,
+    delayMs: 0,
+    async down() {
+      await server?.close();
+      server = undefined;
+    },
+    async up() {
+      server = createServer({
+        presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
+        handlers: {
+          async store(instance) {
+            const hash = createHash('sha256');
+            for await (const chunk of instance.dataSet) hash.update(chunk);
+            if (scp.delayMs > 0) await sleep(scp.delayMs);
+            const answer = await scp.answer(instance.sopInstanceUid, stores.length);
+            if (answer === 'die') {
+              void scp.down();
+              return 0x0110;
+            }
+            stores.push({ sopInstanceUid: instance.sopInstanceUid, datasetHash: hash.digest('hex'), status: answer });
+            return answer;
+          },
+        },
+      });
+      const address = await server.listen({ port: scp.port, host: '127.0.0.1' });
+      (scp as { port: number }).port = address.port;
+    },
+    [Symbol.asyncDispose]: () => scp.down(),
+  };
+  await scp.up();
+  return scp;
+}

@@ -1,0 +1,19 @@
+import { httpRequest } from '@dicom-dispatch/harness';
+import { expect } from 'vitest';
+import type { FaultScp } from './fault-scp.ts';
+
+const quick = { backoff: { first: '200ms', max: '1s' } };
+
+/** A DICOM target for a receiver, with a back-off that tests can wait for. */
+export function pacsTarget(scp: Pick<FaultScp, 'host' | 'port' | 'aet'>, more: object = {}): object {
+  return { type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet, ...quick, ...more };
+}
+
+/** What Bull Board's retry button does. */
+export async function pressRetry(url: string, target: string, deliveryId: string): Promise<void> {
+  const answer = await httpRequest(`${url}/queues/api/queues/target-${target}/${deliveryId}/retry`, {
+    method: 'PUT',
+    headers: { origin: url, 'sec-fetch-site': 'same-origin' },
+  });
+  expect(answer.status, answer.body.toString()).toBeLessThan(300);
+}
