@@ -44,6 +44,14 @@ export type {
   NAnswer,
   StoreAnswer,
 } from './operations/incoming.ts';
+export type {
+  FindAnswer,
+  GetAnswer,
+  IncomingMove,
+  IncomingQuery,
+  MoveAnswer,
+  QueryHandlers,
+} from './operations/incoming-query.ts';
 export type { ActionRequest, EventReportRequest, NResult } from './operations/n-services.ts';
 export type { GetRequest, MoveRequest, RetrieveProgress, RetrieveResult } from './operations/retrieve.ts';
 export type { StoreOptions, StoreResult } from './operations/store.ts';

@@ -1,14 +1,17 @@
 import type { AssociationCore, RequestHandler } from '../association/association-core.ts';
 import type { Association } from '../association/association.ts';
 import type { AcceptedContext } from '../association/contexts.ts';
-import { COMMAND_ELEMENT, COMMAND_FIELD, HAS_DATA_SET, NO_DATA_SET, encodeCommandSet } from '../dimse/command-set.ts';
-import type { CommandFields, CommandSet } from '../dimse/command-set.ts';
+import { COMMAND_ELEMENT, COMMAND_FIELD } from '../dimse/command-set.ts';
+import type { CommandSet } from '../dimse/command-set.ts';
 import type { DataSetSink } from '../dimse/message-assembler.ts';
 import { DimseError } from '../errors/dimse-error.ts';
 import { encodeFileMeta } from '../part10/encode-file-meta.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { CollectingSink } from './collecting-sink.ts';
 import { encodeInput } from './data-set-input.ts';
+import { IncomingQueries } from './incoming-query.ts';
+import type { QueryHandlers } from './incoming-query.ts';
+import { classFields, respond } from './respond.ts';
 import type { DataSetInput, EncodedDataSet } from './data-set-input.ts';
 
 /** A C-STORE of the peer. Its data set streams in as it is read, and is held back while it is not. */
@@ -45,7 +48,7 @@ export interface NAnswer {
 }
 
 /** What this end does with requests of the peer. Without a handler they are refused; a C-ECHO is always answered. */
-export interface IncomingHandlers {
+export interface IncomingHandlers extends QueryHandlers {
   /** The answer is sent when the data set is here whole. A throw is answered with 0110, processing failure. */
   readonly store?: ((instance: IncomingInstance) => Promise<StoreAnswer> | StoreAnswer) | undefined;
   readonly echo?: ((association: Association) => Promise<number> | number) | undefined;
@@ -67,6 +70,7 @@ export function incomingRequests(
   association: Association,
   handlers: IncomingHandlers,
 ): RequestHandler {
+  const queries = new IncomingQueries(core, association, handlers);
   return (context, command) => {
     switch (command.commandField) {
       case COMMAND_FIELD.echoRq:
@@ -78,11 +82,15 @@ export function incomingRequests(
       case COMMAND_FIELD.eventReportRq:
         return onNRequest(core, association, handlers, context, command);
       case COMMAND_FIELD.cancelRq:
-        // Nothing of what we perform can be cancelled, and a cancel has no response.
+        // A cancel has no response of its own.
+        queries.cancel(command);
         return undefined;
       default:
-        return answerAfterDataSet(command, () =>
-          respond(core, context, command, UNRECOGNIZED_OPERATION, classFields(command)),
+        return (
+          queries.take(context, command) ??
+          answerAfterDataSet(command, () =>
+            respond(core, context, command, UNRECOGNIZED_OPERATION, classFields(command)),
+          )
         );
     }
   };
@@ -221,28 +229,4 @@ function answerAfterDataSet(command: CommandSet, send: () => void): DataSetSink 
   if (command.hasDataSet) return { write() {}, end: send };
   send();
   return undefined;
-}
-
-function classFields(command: CommandSet): CommandFields {
-  return [[COMMAND_ELEMENT.affectedSopClassUid, command.text(COMMAND_ELEMENT.affectedSopClassUid)]];
-}
-
-function respond(
-  core: AssociationCore,
-  context: AcceptedContext,
-  request: CommandSet,
-  status: number,
-  fields: CommandFields,
-  dataSet?: Buffer,
-): void {
-  if (core.hasEnded) return;
-  const all: CommandFields = [
-    ...fields,
-    [COMMAND_ELEMENT.commandField, request.commandField | 0x8000],
-    [COMMAND_ELEMENT.messageIdBeingRespondedTo, request.require(COMMAND_ELEMENT.messageId)],
-    [COMMAND_ELEMENT.commandDataSetType, dataSet === undefined ? NO_DATA_SET : HAS_DATA_SET],
-    [COMMAND_ELEMENT.status, status],
-  ];
-  const sorted = [...all].sort(([a], [b]) => a - b);
-  core.queue.control(() => core.writeMessage(context.id, encodeCommandSet(sorted), dataSet));
 }
