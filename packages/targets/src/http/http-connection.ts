@@ -80,6 +80,11 @@ export class HttpConnection {
     return this.#withRepeat(request, await this.#authorizer.header(request.signal));
   }
 
+  /** Gets the credentials ready without using them: asks for a token where there is one to ask for. */
+  async authorize(signal: AbortSignal): Promise<void> {
+    await this.#authorizer.header(signal);
+  }
+
   /** Ends all sockets. */
   async close(): Promise<void> {
     await this.#agent.destroy();
@@ -129,8 +134,16 @@ export class HttpConnection {
       if (request.signal.aborted) throw cancelledError(request.signal);
       if (pieces?.failure !== undefined) throw pieces.failure;
       silent.signal.throwIfAborted();
-      throw networkError(thrown, address.host);
+      throw this.#hinted(networkError(thrown, address.host), address);
     }
+  }
+
+  /** Some servers that miss a client certificate close the connection without a word. */
+  #hinted(error: DispatchError, address: URL): DispatchError {
+    const certain = error.code !== 'target-connection-lost' || address.protocol !== 'https:';
+    if (certain || this.#options.tls?.cert !== undefined) return error;
+    const remedy = `${error.remedy} If it asks for a client certificate, configure tls.cert and tls.key.`;
+    return new DispatchError(error.code, error.message, { cause: error.cause, remedy });
   }
 
   #headers(authorization: string | undefined): Record<string, string> {

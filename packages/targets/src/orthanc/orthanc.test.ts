@@ -1,11 +1,15 @@
-import { once } from 'node:events';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { Secret } from '@dicom-dispatch/core';
-import { freePort, startOrthanc, tempFolder, type OrthancServer } from '@dicom-dispatch/harness';
+import {
+  freePort,
+  makeCertificates,
+  startHttpServer,
+  startOrthanc,
+  startTlsFront,
+  tempFolder,
+  type OrthancServer,
+} from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   fixtureStudy,
@@ -18,8 +22,7 @@ import {
   type StartedTarget,
 } from '../contract-suite/index.ts';
 import type { FindQuery } from '../contract/index.ts';
-import { makeCertificates } from '../http/test-certificates.ts';
-import { startTlsFront } from '../http/test-tls-front.ts';
+import { blockStorage } from './block-storage.ts';
 import { orthancHandler } from './handler.ts';
 import { orthancTarget, type OrthancTarget } from './schema.ts';
 
@@ -40,17 +43,18 @@ let server: OrthancServer;
 
 async function startTarget(): Promise<StartedTarget> {
   const folder = await tempFolder('orthanc-target');
-  const { ca, server: own } = await makeCertificates(folder.path);
+  const { ca, server: own } = await makeCertificates();
   const lua = join(folder.path, 'filter.lua');
   await writeFile(lua, script);
-  server = await startOrthanc({ users, extraConfig: { LuaScripts: [lua] } });
-  const front = await startTlsFront(server.httpPort, { key: own.key.text, cert: own.cert.text });
+  // No "stable" events while a test compares the feed of changes.
+  server = await startOrthanc({ users, stableAgeSeconds: 3600, extraConfig: { LuaScripts: [lua] } });
+  const front = await startTlsFront({ port: server.httpPort, key: own.key, cert: own.cert });
   return {
     config: {
       type: 'orthanc',
       url: `https://127.0.0.1:${front.port}`,
       auth: login('ada'),
-      tls: { ca: ca.path },
+      tls: { ca: ca.certFile },
       verify: 'md5',
       writeProbe: true,
       answerTimeout: '20s',
@@ -102,7 +106,7 @@ handlerContract<OrthancTarget>({
       code: 'target-tls',
       stage: 'connect',
     },
-    full: { arrange: () => blockStorage(server), code: 'target-full', stage: 'transfer' },
+    full: { arrange: () => blockStorage(server.folder), code: 'target-full', stage: 'transfer' },
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
       arrange: () => ({
@@ -131,24 +135,6 @@ handlerContract<OrthancTarget>({
   },
   hostile: { notApplicable: 'an Orthanc names what it stores by itself' },
 });
-
-/** Puts files where Orthanc would make its folders: as if its disk took nothing any more. */
-async function blockStorage({ folder }: OrthancServer): Promise<ArrangedFault> {
-  const storage = join(folder, 'storage');
-  const aside = join(folder, 'aside');
-  await mkdir(aside);
-  const names = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-  const moved = new Set((await readdir(storage)).filter((name) => names.includes(name)));
-  for (const name of moved) await rename(join(storage, name), join(aside, name));
-  await Promise.all(names.map((name) => writeFile(join(storage, name), '', { flag: 'wx' })));
-  return {
-    async undo() {
-      await Promise.all(names.map((name) => rm(join(storage, name))));
-      for (const name of moved) await rename(join(aside, name), join(storage, name));
-      await rm(aside, { recursive: true });
-    },
-  };
-}
 
 describe('the orthanc target', () => {
   let plain: OrthancServer;
@@ -202,7 +188,13 @@ describe('the orthanc target', () => {
   });
 
   it('sends an instance of a gigabyte in bounded memory (to a stand-in that only counts)', async () => {
-    await using sink = await startSink();
+    await using sink = await startHttpServer(
+      (_request, response) => {
+        response.setHeader('content-type', 'application/json');
+        response.end(JSON.stringify({ ApiVersion: 17, Version: 'stand-in', ID: 'one', Status: 'Success' }));
+      },
+      { keptBodyBytes: 0 },
+    );
     const delivery = new TestDelivery(orthancHandler, largeStudy(1_000_000_000));
     const before = process.memoryUsage().rss;
     let peak = before;
@@ -212,7 +204,7 @@ describe('the orthanc target', () => {
       },
     });
     expect(attempt.error).toBeUndefined();
-    expect(sink.uploads).toEqual([delivery.study.instances[0]?.manifest.sizeBytes]);
+    expect(sink.requests.at(-1)?.bodyBytes).toBe(delivery.study.instances[0]?.manifest.sizeBytes);
     expect(peak - before).toBeLessThan(150_000_000);
   });
 
@@ -349,29 +341,6 @@ describe('pulling from an Orthanc', () => {
     expect(kept).toEqual([mr.instances[1]?.manifest.sopInstanceUid]);
   });
 });
-
-/** Takes uploads as an Orthanc would and counts their bytes. */
-async function startSink() {
-  const uploads: number[] = [];
-  const http = createServer((request, response) => {
-    let length = 0;
-    request.on('data', (chunk: Buffer) => (length += chunk.length));
-    request.on('end', () => {
-      if (request.method === 'POST') uploads.push(length);
-      response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify({ ApiVersion: 17, Version: 'stand-in', ID: 'one', Status: 'Success' }));
-    });
-  });
-  await once(http.listen(0, '127.0.0.1'), 'listening');
-  return {
-    uploads,
-    url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      http.closeAllConnections();
-      await promisify(http.close.bind(http))();
-    },
-  };
-}
 
 async function bytesOf(study: FixtureStudy, index: number): Promise<Buffer> {
   const instance = study.instances[index];

@@ -1,4 +1,4 @@
-import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
+import { DispatchError } from '@dicom-dispatch/core';
 import type { InstanceBytes, RetrieveProgress, RetrieveRequest } from '../contract/index.ts';
 import { cancelledError } from '../flow/index.ts';
 
@@ -45,7 +45,7 @@ export class RetrieveTally {
  * Fetches instances in parallel lanes into `request.store`. An instance that cannot be had is tried twice, then counted
  * as failed; the others go on.
  *
- * @throws {DispatchError} when the target cannot be asked any more, when what comes cannot be kept, and when cancelled
+ * @throws {DispatchError} when the target cannot be asked any more and when cancelled; what `store` throws is passed on
  */
 export async function retrieveInstances(
   instances: readonly RemoteInstance[],
@@ -73,7 +73,7 @@ export async function retrieveInstances(
   );
   await Promise.all(running);
   if (signal.aborted) throw cancelledError(signal);
-  if (ending !== undefined) throw asDispatchError(ending);
+  if (ending !== undefined) throw ending;
 }
 
 /** False when the target did not give this instance; throws when it is of no use to go on. */

@@ -1,0 +1,153 @@
+import { startHttpServer, startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fixtureStudy, part10Facts, type FixtureStudy } from '../contract-suite/index.ts';
+import type { FindQuery, InstanceBytes, RetrieveProgress } from '../contract/index.ts';
+import { dicomwebHandler } from './handler.ts';
+import { dicomwebTarget } from './schema.ts';
+
+const { pull } = dicomwebHandler;
+if (!pull) throw new Error('the dicomweb handler can be pulled from');
+
+describe('pulling by DICOMweb, from an Orthanc', () => {
+  let server: OrthancServer;
+  const ct = fixtureStudy({ seed: 'web ct', modality: 'CT', series: 3, instancesPerSeries: 4 });
+  const mr = fixtureStudy({ seed: 'web mr', modality: 'MR', series: 1, instancesPerSeries: 2 });
+  beforeAll(async () => {
+    server = await startOrthanc({ plugins: ['dicomweb'] });
+    for (const study of [ct, mr])
+      for (const index of study.instances.keys()) await server.upload(await bytesOf(study, index));
+  });
+  afterAll(async () => {
+    await server?.stop();
+  });
+  const context = (signal = new AbortController().signal, url = `${server.url}/dicom-web`) => ({
+    config: dicomwebTarget.parse({ type: 'dicomweb', url }),
+    targetName: 'archive',
+    signal,
+  });
+
+  function keeping() {
+    const kept = new Map<string, Buffer>();
+    const steps: RetrieveProgress[] = [];
+    return {
+      kept,
+      steps,
+      request: {
+        studyInstanceUid: ct.tags.studyInstanceUid,
+        has: (uid: string) => kept.has(uid),
+        store: async (uid: string, { body }: InstanceBytes) => {
+          kept.set(uid, Buffer.concat(await Array.fromAsync(body)));
+        },
+        progress: (step: RetrieveProgress) => void steps.push(step),
+      },
+    };
+  }
+
+  async function expectIdentical(kept: ReadonlyMap<string, Buffer>): Promise<void> {
+    for (const { manifest, facts } of ct.instances) {
+      expect(await part10Facts([kept.get(manifest.sopInstanceUid) ?? Buffer.alloc(0)])).toEqual(await facts());
+    }
+  }
+
+  it('finds by accession number, patient, study and date, with filters on series', async () => {
+    const { study, studyInstanceUid } = ct.tags;
+    const all = await Array.fromAsync(pull.find({}, context()));
+    expect(all.map((one) => one.studyInstanceUid).sort()).toEqual([studyInstanceUid, mr.tags.studyInstanceUid].sort());
+    const date = all.find((one) => one.studyInstanceUid === studyInstanceUid)?.tags['StudyDate'] ?? '';
+    const queries: FindQuery[] = [
+      { accessionNumber: study['AccessionNumber'] ?? '' },
+      { patientId: study['PatientID'] ?? '' },
+      { studyInstanceUid, studyDate: `${date}-${date}` },
+      { series: { Modality: 'CT' } },
+      { series: { Modality: 'C*', SeriesNumber: '2' } },
+    ];
+    for (const query of queries) {
+      const found = await Array.fromAsync(pull.find(query, context()));
+      expect(found.map((one) => one.studyInstanceUid)).toEqual([studyInstanceUid]);
+      expect(found[0]?.instanceCount).toBe(12);
+      expect(found[0]?.tags['AccessionNumber']).toBe(study['AccessionNumber']);
+      expect(found[0]?.series.map(({ tags }) => tags['Modality'])).toEqual(
+        Array(query.series?.['SeriesNumber'] ? 1 : 3).fill('CT'),
+      );
+    }
+    expect(await Array.fromAsync(pull.find({ accessionNumber: 'no such' }, context()))).toEqual([]);
+  });
+
+  it('retrieves every instance identical, with progress', async () => {
+    const { kept, steps, request } = keeping();
+    expect(await pull.retrieve(request, context())).toEqual({ completed: 12, failed: 0, remaining: 0 });
+    await expectIdentical(kept);
+    expect(steps[0]).toEqual({ completed: 0, failed: 0, remaining: 12 });
+    expect(steps.length).toBe(13);
+  });
+
+  it('can be cancelled, and resumed with what is missing', async () => {
+    const { kept, request } = keeping();
+    const stop = new AbortController();
+    const cancelled = pull.retrieve(
+      {
+        ...request,
+        store: async (uid, bytes) => {
+          if (kept.size === 5) return stop.abort();
+          return request.store(uid, bytes);
+        },
+      },
+      context(stop.signal),
+    );
+    await expect(cancelled).rejects.toMatchObject({ code: 'cancelled' });
+    expect(kept.size).toBe(5);
+    const first = new Set(kept.keys());
+    const again: string[] = [];
+    const resumed = {
+      ...request,
+      store: async (uid: string, bytes: InstanceBytes) => {
+        again.push(uid);
+        await request.store(uid, bytes);
+      },
+    };
+    expect(await pull.retrieve(resumed, context())).toEqual({ completed: 12, failed: 0, remaining: 0 });
+    expect(again.length).toBe(7);
+    expect(again.some((uid) => first.has(uid))).toBe(false);
+    await expectIdentical(kept);
+  });
+
+  it('retrieves single series, and nothing of a study that is not there', async () => {
+    const { kept, request } = keeping();
+    const seriesInstanceUids = [ct.instances[0]?.manifest.seriesInstanceUid ?? ''];
+    const last = await pull.retrieve({ ...request, seriesInstanceUids }, context());
+    expect(last).toEqual({ completed: 4, failed: 0, remaining: 0 });
+    expect(kept.size).toBe(4);
+    const none = await pull.retrieve({ ...request, studyInstanceUid: '1.2.3' }, context());
+    expect(none).toEqual({ completed: 0, failed: 0, remaining: 0 });
+  });
+
+  it('what the keeper throws ends it and is passed on', async () => {
+    const { request } = keeping();
+    const full = pull.retrieve({ ...request, store: () => Promise.reject(new Error('disk full')) }, context());
+    await expect(full).rejects.toThrow('disk full');
+  });
+
+  it('counts what the service cannot give as failed, after asking for it alone (a stand-in before the server)', async () => {
+    const bad = ct.instances[1]?.manifest.sopInstanceUid ?? '';
+    // Breaks every answer off that carries the instance.
+    await using broken = await startHttpServer(async (request, response) => {
+      const answer = await fetch(`${server.url}${request.path}?${request.query}`, {
+        headers: { accept: String(request.headers.accept) },
+      });
+      const body = Buffer.from(await answer.arrayBuffer());
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+      const cut = request.path.includes('/instances') && !request.path.endsWith(bad) ? -1 : body.lastIndexOf(bad);
+      if (cut < 0 || request.headers.accept?.includes('json')) return void response.end(body);
+      response.write(body.subarray(0, cut), () => response.destroy());
+    });
+    const { kept, request } = keeping();
+    const last = await pull.retrieve(request, context(undefined, `${broken.url}/dicom-web`));
+    expect(last).toEqual({ completed: 11, failed: 1, remaining: 0 });
+    expect(kept.has(bad)).toBe(false);
+  });
+});
+
+async function bytesOf(study: FixtureStudy, index: number): Promise<Buffer> {
+  const instance = study.instances[index];
+  return instance ? Buffer.concat(await Array.fromAsync(instance.read())) : Buffer.alloc(0);
+}

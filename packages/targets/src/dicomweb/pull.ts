@@ -1,0 +1,7 @@
+import type { Puller } from '../contract/index.ts';
+import { findStudies } from './find.ts';
+import { retrieveStudy } from './retrieve.ts';
+import type { DicomwebTarget } from './schema.ts';
+
+/** Find by QIDO-RS, retrieve by WADO-RS. */
+export const dicomwebPuller: Puller<DicomwebTarget> = { find: findStudies, retrieve: retrieveStudy };

@@ -1,0 +1,97 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { statusError, type HttpAnswer, type HttpConnection } from '../http/index.ts';
+import { jsonDatasets, type JsonDataset } from './dicom-json.ts';
+
+const pageSize = 500;
+const mostPages = 10_000;
+const maxPageBytes = 256_000_000;
+
+export interface QidoQuery {
+  /** With the address of the service, e.g. `https://pacs.example/dicom-web/studies`. */
+  readonly address: string;
+  readonly keys?: Readonly<Record<string, string>>;
+  /** Tags or keywords beyond what the service returns by itself. */
+  readonly include?: readonly string[];
+  /** The tag that tells results apart, to notice a service that ignores `offset`. */
+  readonly uidTag: string;
+}
+
+/**
+ * QIDO-RS (PS3.18 section 10.6), page by page, whatever page size the service allows itself.
+ *
+ * @throws {DispatchError} when the service does not answer with results
+ */
+export async function* searchAll(
+  http: HttpConnection,
+  query: QidoQuery,
+  signal: AbortSignal,
+): AsyncGenerator<JsonDataset, void, undefined> {
+  const seen = new Set<string>();
+  let offset = 0;
+  for (let page = 0; page < mostPages; page += 1) {
+    const results = await searchPage(http, query, { limit: pageSize, offset }, signal);
+    let fresh = 0;
+    for (const result of results) {
+      const uid = String(result[query.uidTag]?.Value?.[0] ?? '');
+      if (uid === '' || seen.has(uid)) continue;
+      seen.add(uid);
+      fresh += 1;
+      yield result;
+    }
+    // A full page may be the last; so may a short one of a service with a limit of its own.
+    if (fresh === 0) return;
+    offset += results.length;
+  }
+}
+
+export async function searchPage(
+  http: HttpConnection,
+  { address, keys = {}, include = [] }: QidoQuery,
+  page: { readonly limit: number; readonly offset: number },
+  signal: AbortSignal,
+): Promise<JsonDataset[]> {
+  const answer = await askPage(http, address, keys, include, page, signal);
+  // 204 is the answer of a service that found nothing; some say 404.
+  if (answer.status === 204 || answer.status === 404) {
+    await answer.discard();
+    return [];
+  }
+  if (answer.status !== 200) throw statusError(answer.status, { what: 'a search', retryAfterMs: answer.retryAfterMs });
+  const text = await answer.text(maxPageBytes);
+  if (text.trim() === '') return [];
+  const parsed = jsonDatasets.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  throw new DispatchError('target-misconfigured', `what answers at ${http.host} to searches is not DICOM JSON`, {
+    remedy: 'Check the address of the service (url, qidoUrl).',
+  });
+}
+
+/** The answer itself, for those who look at its status. */
+export function askPage(
+  http: HttpConnection,
+  address: string,
+  keys: Readonly<Record<string, string>>,
+  include: readonly string[],
+  { limit, offset }: { readonly limit: number; readonly offset: number },
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  const parameters = new URLSearchParams(keys);
+  for (const tag of include) parameters.append('includefield', tag);
+  parameters.append('limit', String(limit));
+  if (offset > 0) parameters.append('offset', String(offset));
+  return http.request({
+    method: 'GET',
+    // Spaces as %20: some services take a plus sign for itself.
+    path: `${address}?${parameters.toString().replaceAll('+', '%20')}`,
+    headers: { accept: 'application/dicom+json' },
+    signal,
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,162 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import type { CheckContext, InstanceBytes, RetrieveProgress, RetrieveRequest } from '../contract/index.ts';
+import { HttpConnection, statusError, type HttpAnswer } from '../http/index.ts';
+import { boundaryOf, peekSopInstanceUid, readParts, retrieveInstances, RetrieveTally } from '../pull/index.ts';
+import { findSeries } from './find.ts';
+import { searchAll } from './qido.ts';
+import type { DicomwebTarget } from './schema.ts';
+
+const lanes = 4;
+const accept = 'multipart/related; type="application/dicom"; transfer-syntax=*';
+
+interface ListedSeries {
+  readonly path: string;
+  /** SOP Instance UIDs of what is not here yet. */
+  readonly missing: Set<string>;
+  /** None of the series is here: it can come in one request. */
+  readonly whole: boolean;
+}
+
+/**
+ * WADO-RS (PS3.18 section 10.4): a series of which nothing is here in one request, what is then still missing one by
+ * one. Instances come as they are stored (`transfer-syntax=*`).
+ */
+export async function retrieveStudy(
+  request: RetrieveRequest,
+  { config, signal }: CheckContext<DicomwebTarget>,
+): Promise<RetrieveProgress> {
+  const http = await HttpConnection.open(config, { connections: lanes });
+  const tally = new RetrieveTally((progress) => request.progress(progress));
+  try {
+    const listed = await listMissing(http, config, request, tally, signal);
+    for (const series of listed) {
+      if (series.whole && series.missing.size > 1) await retrieveSeries(http, series, request, tally, signal);
+    }
+    const single = listed.flatMap(({ path, missing }) =>
+      [...missing].map((sopInstanceUid) => ({
+        sopInstanceUid,
+        fetch: (signal: AbortSignal) => fetchInstance(http, `${path}/instances/${sopInstanceUid}`, signal),
+      })),
+    );
+    await retrieveInstances(single, request, { lanes, tally, signal });
+    return tally.progress;
+  } finally {
+    await http.close();
+  }
+}
+
+async function listMissing(
+  http: HttpConnection,
+  config: DicomwebTarget,
+  request: RetrieveRequest,
+  tally: RetrieveTally,
+  signal: AbortSignal,
+): Promise<ListedSeries[]> {
+  const { studyInstanceUid } = request;
+  const wanted = request.seriesInstanceUids && new Set(request.seriesInstanceUids);
+  const study = `/studies/${encodeURIComponent(studyInstanceUid)}`;
+  const listed: { readonly path: string; readonly uids: string[] }[] = [];
+  for (const { seriesInstanceUid } of await findSeries(http, { config, studyInstanceUid, filter: {} }, signal)) {
+    if (wanted && !wanted.has(seriesInstanceUid)) continue;
+    const path = `${study}/series/${encodeURIComponent(seriesInstanceUid)}`;
+    const address = `${config.qidoUrl ?? config.url}${path}/instances`;
+    const uids: string[] = [];
+    for await (const { '00080018': uid } of searchAll(http, { address, uidTag: '00080018' }, signal)) {
+      const text = String(uid?.Value?.[0]);
+      // It becomes part of an address and of a file name.
+      if (/^[0-9.]{1,64}$/.test(text)) uids.push(text);
+    }
+    listed.push({ path: `${config.wadoUrl ?? config.url}${path}`, uids });
+  }
+  tally.total(listed.reduce((sum, { uids }) => sum + uids.length, 0));
+  const series: ListedSeries[] = [];
+  for (const { path, uids } of listed) {
+    const missing = new Set<string>();
+    for (const uid of uids) {
+      if (await request.has(uid)) tally.completed();
+      else missing.add(uid);
+    }
+    series.push({ path, missing, whole: missing.size === uids.length });
+  }
+  return series;
+}
+
+/** Takes from `missing` what came. A failure of the target is no error yet: the rest is then asked for one by one. */
+async function retrieveSeries(
+  http: HttpConnection,
+  { path, missing }: ListedSeries,
+  request: RetrieveRequest,
+  tally: RetrieveTally,
+  signal: AbortSignal,
+): Promise<void> {
+  let storing = false;
+  try {
+    for await (const part of readParts(...(await ask(http, path, signal)))) {
+      const peeked = await peekSopInstanceUid(part.body);
+      if (!peeked || !missing.has(peeked.sopInstanceUid)) continue;
+      const length = Number(part.headers.get('content-length') ?? Number.NaN);
+      const sizeBytes = Number.isSafeInteger(length) ? length : undefined;
+      const body = ofTarget(peeked.body, (inside) => {
+        storing = !inside;
+      });
+      storing = true;
+      await request.store(peeked.sopInstanceUid, { sizeBytes, body });
+      storing = false;
+      missing.delete(peeked.sopInstanceUid);
+      tally.completed();
+    }
+  } catch (thrown) {
+    if (storing || signal.aborted || !(thrown instanceof DispatchError)) throw thrown;
+    if (thrown.disposition === 'wait' || thrown.disposition === 'halt') throw thrown;
+  }
+}
+
+async function fetchInstance(http: HttpConnection, path: string, signal: AbortSignal): Promise<InstanceBytes> {
+  const parts = readParts(...(await ask(http, path, signal)));
+  const { done, value } = await parts.next();
+  if (done) throw new DispatchError('target-error', 'the answer to a retrieval has no part');
+  const length = Number(value.headers.get('content-length') ?? Number.NaN);
+  return { sizeBytes: Number.isSafeInteger(length) ? length : undefined, body: closing(value.body, parts) };
+}
+
+async function ask(
+  http: HttpConnection,
+  path: string,
+  signal: AbortSignal,
+): Promise<[body: AsyncIterable<Uint8Array>, boundary: string]> {
+  const answer: HttpAnswer = await http.request({ method: 'GET', path, headers: { accept }, signal });
+  const boundary = boundaryOf(answer.header('content-type'));
+  if (answer.status === 200 && boundary !== undefined) return [answer.chunks(), boundary];
+  await answer.discard();
+  if (answer.status === 404 || answer.status === 410) {
+    throw new DispatchError('target-error', 'the target no longer has what it listed');
+  }
+  if (answer.status === 200) throw new DispatchError('target-error', 'the answer to a retrieval is not multipart');
+  throw statusError(answer.status, { what: 'a retrieval', retryAfterMs: answer.retryAfterMs });
+}
+
+/** Ends the answer with its only part. */
+async function* closing(
+  body: AsyncIterable<Uint8Array>,
+  parts: AsyncGenerator<unknown, void, undefined>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* body;
+  } finally {
+    await parts.return();
+  }
+}
+
+/** Tells whether an error comes from the body or from who reads it. */
+async function* ofTarget(
+  body: AsyncIterable<Uint8Array>,
+  inside: (isInside: boolean) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  inside(true);
+  for await (const chunk of body) {
+    inside(false);
+    yield chunk;
+    inside(true);
+  }
+  inside(false);
+}

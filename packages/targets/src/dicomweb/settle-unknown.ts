@@ -1,0 +1,104 @@
+import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import type { HttpConnection } from '../http/index.ts';
+import { cannotTell, notListedYet, unmentioned } from './errors.ts';
+import type { SearchAbility } from './greet.ts';
+import type { DicomwebTarget } from './schema.ts';
+import type { PutOff, UnknownInstance } from './send-batches.ts';
+import { listStudy, missingAfterWait } from './verify-listed.ts';
+
+/** Set while the target has accepted instances without saying which ones. */
+const openKey = 'dicomweb-unconfirmed';
+
+/** What an earlier attempt sent and was not told about may be listed by now. */
+export async function withoutArrived(
+  run: DeliveryRun<DicomwebTarget>,
+  http: HttpConnection,
+  search: SearchAbility,
+): Promise<readonly ManifestInstance[]> {
+  if (search !== 'yes' || !(await run.state.get<boolean>(openKey))) return run.pending;
+  const listed = await listStudy(http, run.config, run.study.studyInstanceUid, run.signal);
+  const [there, missing] = partition(run.pending, listed);
+  for (const instance of there) await run.report(instance, { kind: 'delivered' });
+  await run.state.delete(openKey);
+  return missing;
+}
+
+/**
+ * Finds out what became of instances of which the answers did not tell, and reports those that are there.
+ *
+ * @returns what was put off before, and what turned out not to be stored
+ */
+export async function settleUnknown(
+  run: DeliveryRun<DicomwebTarget>,
+  http: HttpConnection,
+  sent: {
+    readonly search: SearchAbility;
+    readonly unknown: readonly UnknownInstance[];
+    readonly putOff: PutOff | undefined;
+  },
+): Promise<PutOff | undefined> {
+  const { search, unknown, putOff } = sent;
+  if (unknown.length === 0) return putOff;
+  const { spoken = [], silent = [] } = Object.groupBy(unknown, ({ why }) =>
+    why === 'unmentioned' ? 'spoken' : 'silent',
+  );
+  const failed = await settleUnmentioned(run, http, search, spoken);
+  const all = failed > 0 ? { error: putOff?.error ?? unmentioned(), count: (putOff?.count ?? 0) + failed } : putOff;
+  if (silent.length === 0) return all;
+  if (!all) run.stage('verify');
+  if (search === 'yes') await settleBySearch(run, http, silent);
+  else await settleByStatus(run, silent);
+  return all;
+}
+
+/** The answer spoke of other instances: these are there, or were not stored. Gives how many were not. */
+async function settleUnmentioned(
+  run: DeliveryRun<DicomwebTarget>,
+  http: HttpConnection,
+  search: SearchAbility,
+  unknown: readonly UnknownInstance[],
+): Promise<number> {
+  if (unknown.length === 0 || search !== 'yes') return unknown.length;
+  const listed = await listStudy(http, run.config, run.study.studyInstanceUid, run.signal);
+  const [there, missing] = partition(
+    unknown.map(({ instance }) => instance),
+    listed,
+  );
+  for (const instance of there) await run.report(instance, { kind: 'delivered' });
+  return missing.length;
+}
+
+async function settleBySearch(
+  run: DeliveryRun<DicomwebTarget>,
+  http: HttpConnection,
+  unknown: readonly UnknownInstance[],
+): Promise<void> {
+  await run.state.set(openKey, true);
+  const list = () => listStudy(http, run.config, run.study.studyInstanceUid, run.signal);
+  const instances = unknown.map(({ instance }) => instance);
+  const missing = new Set(await missingAfterWait(list, instances, run.config.verifyTimeout, run.signal));
+  for (const instance of instances) if (!missing.has(instance)) await run.report(instance, { kind: 'delivered' });
+  if (missing.size > 0) throw notListedYet(missing.size);
+  await run.state.delete(openKey);
+}
+
+/** Nobody can be asked: what came with 200 was stored (PS3.18 table 10.5.3-1), of the rest nothing is known. */
+async function settleByStatus(run: DeliveryRun<DicomwebTarget>, unknown: readonly UnknownInstance[]): Promise<void> {
+  const { known = [], open = [] } = Object.groupBy(unknown, ({ why }) =>
+    why === 'stored-by-status' ? 'known' : 'open',
+  );
+  for (const { instance } of known) {
+    await run.report(instance, { kind: 'delivered', warning: 'confirmed by the status of the answer only' });
+  }
+  if (open.length > 0) throw cannotTell(open.length);
+}
+
+function partition(
+  instances: readonly ManifestInstance[],
+  listed: ReadonlySet<string>,
+): [there: ManifestInstance[], missing: ManifestInstance[]] {
+  const { there = [], missing = [] } = Object.groupBy(instances, ({ sopInstanceUid }) =>
+    listed.has(sopInstanceUid) ? 'there' : 'missing',
+  );
+  return [there, missing];
+}

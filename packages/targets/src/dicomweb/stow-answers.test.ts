@@ -1,0 +1,553 @@
+import type { ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Secret } from '@dicom-dispatch/core';
+import {
+  freePort,
+  makeCertificates,
+  startHttpServer,
+  type HttpHandler,
+  type RecordedRequest,
+} from '@dicom-dispatch/harness';
+import { afterEach, describe, expect, it } from 'vitest';
+import { fixtureStudy, largeStudy, allChecks, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import { dicomwebHandler } from './handler.ts';
+import { dicomwebTarget } from './schema.ts';
+
+/**
+ * Answers that the real server (Orthanc, in dicomweb.test.ts) cannot be made to give come from a scripted stand-in. It
+ * reads each request as a DICOMweb service does and checks its form.
+ */
+interface Stow {
+  readonly uids: readonly string[];
+  readonly request: RecordedRequest;
+  /** From 1. */
+  readonly count: number;
+}
+type Answering = (stow: Stow, response: ServerResponse) => void;
+
+describe('answers to STOW-RS, from a scripted stand-in', () => {
+  const running: AsyncDisposable[] = [];
+  afterEach(async () => {
+    for (const one of running.splice(0)) await one[Symbol.asyncDispose]();
+  });
+
+  /** A service that answers as told, and lists in searches what was listed to it. */
+  async function service(answering: Answering, listed: { uids: readonly string[] } | 'no search' = { uids: [] }) {
+    const stows: Stow[] = [];
+    const server = await startHttpServer(
+      handle((request, response) => {
+        if (request.method === 'GET') return search(request, response, listed);
+        const stow = { uids: uidsIn(request), request, count: stows.length + 1 };
+        stows.push(stow);
+        answering(stow, response);
+      }),
+    );
+    running.push(server);
+    return { stows, server, config: { type: 'dicomweb', url: `${server.url}/rs`, verifyTimeout: '1s' } };
+  }
+
+  async function deliver(study: FixtureStudy, config: object, delivery = new TestDelivery(dicomwebHandler, study)) {
+    const attempt = await delivery.attempt(dicomwebTarget.parse(config));
+    const kinds = study.instances.map(
+      ({ manifest }) => delivery.ledger.get(manifest.sopInstanceUid)?.kind ?? 'pending',
+    );
+    return { attempt, delivery, kinds };
+  }
+
+  const study = fixtureStudy({ seed: 'stow answers', series: 1, instancesPerSeries: 4, rows: 16, columns: 16 });
+  const uids = study.instances.map(({ manifest }) => manifest.sopInstanceUid);
+  const [first = '', second = '', third = '', fourth = ''] = uids;
+
+  it('announces the length of each request and keeps to the limits of a batch', async () => {
+    const { stows, config } = await service(allStored);
+    await deliver(study, { ...config, batch: { instances: 3 }, requests: 1 });
+    expect(stows.map((stow) => stow.uids)).toEqual([[first, second, third], [fourth]]);
+    for (const { request } of stows) {
+      expect(request.headers['content-length']).toBe(String(request.bodyBytes));
+      expect(request.headers['accept-encoding']).toBe('identity');
+    }
+    const size = study.instances[0]?.manifest.sizeBytes ?? 0;
+    const small = await service(allStored);
+    await deliver(study, { ...small.config, batch: { bytes: `${Math.round(size * 2.5)}B` } });
+    expect(small.stows.map((stow) => stow.uids.length)).toEqual([2, 2]);
+  });
+
+  it('202: resends only what 00081198 names, keeps the warnings of 00081199', async () => {
+    const { stows, config } = await service(({ uids: sent, count }, response) => {
+      if (count > 1) return answer(response, 200, { stored: sent });
+      answer(response, 202, { stored: [first, third], warnings: { [fourth]: 0xb000 }, failed: { [second]: 0xa700 } });
+    });
+    const { attempt, delivery, kinds } = await deliver(study, config);
+    expect(attempt.error).toMatchObject({ code: 'instance-failed', stage: 'transfer', disposition: 'retry' });
+    expect(kinds).toEqual(['delivered', 'pending', 'delivered', 'delivered']);
+    expect(delivery.ledger.get(fourth)).toMatchObject({ warning: 'coercion of data elements (B000)' });
+    expect((await deliver(study, config, delivery)).attempt.error).toBeUndefined();
+    expect(stows[1]?.uids).toEqual([second]);
+  });
+
+  it('200 is read all the same: an instance in 00081198 is not delivered', async () => {
+    const { config } = await service((_, response) =>
+      answer(response, 200, { stored: [first, second, third], failed: { [fourth]: 0x0110 } }),
+    );
+    const { attempt, kinds } = await deliver(study, config);
+    expect(attempt.error).toMatchObject({ code: 'instance-failed' });
+    expect(kinds).toEqual(['delivered', 'delivered', 'delivered', 'pending']);
+  });
+
+  it.each([
+    [0xa900, 'instance-refused'],
+    [0xc000, 'instance-refused'],
+    [0x0122, 'instance-unsupported'],
+    [0xc122, 'instance-unsupported'],
+    [0x0117, 'instance-refused'],
+  ] as const)('failure reason %i: the instance is quarantined with %s, the study goes on', async (reason, code) => {
+    const { config } = await service((_, response) =>
+      answer(response, 202, { stored: [first, third, fourth], failed: { [second]: reason } }),
+    );
+    const { attempt, delivery, kinds } = await deliver(study, config);
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(['delivered', 'quarantined', 'delivered', 'delivered']);
+    expect(delivery.ledger.get(second)).toMatchObject({ error: { code, fault: 'instance' } });
+  });
+
+  it('failure reason 0124: a matter of configuration, nothing is quarantined', async () => {
+    const { config } = await service((stow, response) =>
+      answer(response, 409, { failed: Object.fromEntries(stow.uids.map((uid) => [uid, 0x0124])) }),
+    );
+    const { attempt, kinds } = await deliver(study, config);
+    expect(attempt.error).toMatchObject({ code: 'target-unauthorized', disposition: 'halt' });
+    expect(kinds).toEqual(Array(4).fill('pending'));
+  });
+
+  it('0111, and 45070 after a search: already there, delivered; 45071: later', async () => {
+    const { config } = await service(
+      (_, response) =>
+        answer(response, 409, { failed: { [first]: 0x0111, [second]: 45070, [third]: 45070, [fourth]: 45071 } }),
+      { uids: [second] },
+    );
+    const { attempt, kinds } = await deliver(study, config);
+    expect(attempt.error).toMatchObject({ code: 'verify-pending' });
+    expect(kinds).toEqual(['delivered', 'delivered', 'pending', 'pending']);
+  });
+
+  it('400 with a body: the part that was stored is delivered, the rest is divided until one instance is left', async () => {
+    const { stows, config } = await service(({ uids: sent }, response) => {
+      if (!sent.includes(third)) return answer(response, 200, { stored: sent });
+      answer(response, 400, { stored: sent.filter((uid) => uid === first) });
+    });
+    const { attempt, delivery, kinds } = await deliver(study, { ...config, requests: 1 });
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(['delivered', 'delivered', 'quarantined', 'delivered']);
+    expect(delivery.ledger.get(third)).toMatchObject({ error: { code: 'instance-refused' } });
+    expect(stows.map((stow) => stow.uids)).toEqual([uids, [second, third], [fourth], [second], [third]]);
+  });
+
+  it('400 to everything, without a body: no instance is blamed', async () => {
+    const { config } = await service((_, response) => void response.writeHead(400).end());
+    const { attempt, kinds } = await deliver(study, config);
+    expect(attempt.error).toMatchObject({ code: 'target-misconfigured', disposition: 'halt' });
+    expect(kinds).toEqual(Array(4).fill('pending'));
+  });
+
+  it('409 without a body: never the same request twice', async () => {
+    const { stows, config } = await service((_, response) => void response.writeHead(409).end());
+    const { attempt, kinds } = await deliver(study, config);
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(Array(4).fill('quarantined'));
+    const asked = stows.map((stow) => stow.uids.join());
+    expect(new Set(asked).size).toBe(asked.length);
+  });
+
+  it('a failure without a UID is the one of the instance when it is alone', async () => {
+    const { config } = await service(({ uids: sent }, response) =>
+      sent.includes(second)
+        ? json(response, 202, { '0008119A': sequence([{ '00081197': { vr: 'US', Value: [0xc000] } }]) })
+        : answer(response, 200, { stored: sent }),
+    );
+    const { attempt, kinds } = await deliver(study, config);
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(['delivered', 'quarantined', 'delivered', 'delivered']);
+  });
+
+  it.each([200, 202])('%i without a body: a search tells', async (status) => {
+    const listed = { uids: [first, second] };
+    const { stows, config } = await service((_, response) => void response.writeHead(status).end(), listed);
+    const { attempt, delivery, kinds } = await deliver(study, config);
+    expect(attempt.error).toMatchObject({ code: 'verify-pending', stage: 'verify', disposition: 'retry' });
+    expect(kinds).toEqual(['delivered', 'delivered', 'pending', 'pending']);
+    // Meanwhile the service has indexed one more: it is asked before anything is sent again.
+    listed.uids = [first, second, third];
+    await deliver(study, config, delivery);
+    expect(stows.at(-1)?.uids).toEqual([fourth]);
+    expect(delivery.ledger.get(third)).toEqual({ kind: 'delivered' });
+  });
+
+  it('200 without a body and without a search counts as stored; 202 does not', async () => {
+    const silent = await service((_, response) => void response.writeHead(200).end(), 'no search');
+    const { attempt, kinds } = await deliver(study, silent.config);
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(Array(4).fill('delivered'));
+    const unsure = await service((_, response) => void response.writeHead(202).end(), 'no search');
+    expect((await deliver(study, unsure.config)).attempt.error).toMatchObject({ code: 'target-misconfigured' });
+  });
+
+  it('an answer in XML, from a service that has no JSON', async () => {
+    const { stows, config } = await service(({ uids: sent, request }, response) => {
+      if (request.headers.accept?.includes('json')) return void response.writeHead(406).end();
+      xml(response, 202, { stored: sent.filter((uid) => uid !== second), failed: { [second]: 0xa701 } });
+    });
+    const { attempt, kinds } = await deliver(study, { ...config, requests: 1, batch: { instances: 2 } });
+    expect(attempt.error).toMatchObject({ code: 'instance-failed' });
+    expect(kinds).toEqual(['delivered', 'pending', 'delivered', 'delivered']);
+    // Asked for JSON once only.
+    expect(stows.map(({ request }) => request.headers.accept)).toEqual([
+      'application/dicom+json',
+      'application/dicom+xml',
+      'application/dicom+xml',
+    ]);
+  });
+
+  it('413: halves the batch, keeps to the smaller size, quarantines what is too large alone', async () => {
+    const { stows, config } = await service(({ uids: sent }, response) => {
+      if (sent.length > 2 || sent.includes(first)) return void response.writeHead(413).end();
+      answer(response, 200, { stored: sent });
+    });
+    const many = fixtureStudy({ seed: 'stow answers', series: 1, instancesPerSeries: 10, rows: 16, columns: 16 });
+    const { attempt, delivery, kinds } = await deliver(many, { ...config, requests: 1, batch: { instances: 8 } });
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(['quarantined', ...Array(9).fill('delivered')]);
+    expect(delivery.ledger.get(first)).toMatchObject({ error: { code: 'instance-too-large' } });
+    expect(stows[0]?.uids.length).toBe(8);
+    expect(stows.at(-1)?.uids.length).toBeLessThanOrEqual(2);
+  });
+
+  it('413 while the request is still on its way', async () => {
+    // A server that answers after the head and closes, as proxies do.
+    const server = createServer((request, response) => {
+      if (request.method === 'GET') return void response.writeHead(204).end();
+      if (Number(request.headers['content-length']) > 300_000) {
+        response.writeHead(413, { connection: 'close' }).end();
+        return;
+      }
+      const parts: Buffer[] = [];
+      request.on('data', (part: Buffer) => parts.push(part));
+      request.on('end', () => answer(response, 200, { stored: uidsInBody(Buffer.concat(parts)) }));
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    try {
+      const big = fixtureStudy({ seed: 'early', series: 1, instancesPerSeries: 8, rows: 200, columns: 200 });
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/rs`;
+      const { attempt, kinds } = await deliver(big, { type: 'dicomweb', url });
+      expect(attempt.error).toBeUndefined();
+      expect(kinds).toEqual(Array(8).fill('delivered'));
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  it.each([
+    [401, 'target-unauthorized', 'halt'],
+    [403, 'target-unauthorized', 'halt'],
+    [404, 'target-misconfigured', 'halt'],
+    [406, 'target-misconfigured', 'halt'],
+    [415, 'target-misconfigured', 'halt'],
+    [408, 'target-busy', 'retry'],
+    [429, 'target-busy', 'retry'],
+    [500, 'target-error', 'retry'],
+    [502, 'target-error', 'retry'],
+    [503, 'target-busy', 'retry'],
+    [507, 'target-full', 'retry'],
+    [302, 'target-misconfigured', 'halt'],
+  ] as const)('%i ends the attempt with %s', async (status, code, disposition) => {
+    const { config } = await service((_, response) => void response.writeHead(status).end());
+    const { attempt, kinds } = await deliver(study, config);
+    expect(attempt.error).toMatchObject({ code, stage: 'transfer', disposition });
+    expect(kinds).toEqual(Array(4).fill('pending'));
+  });
+
+  it.each([
+    ['in seconds', '120', 120_000],
+    ['as a date', new Date(Date.now() + 90_000).toUTCString(), 90_000],
+  ])('429 with Retry-After %s is passed on', async (_name, header, waitMs) => {
+    const { config } = await service((_, response) => void response.writeHead(429, { 'retry-after': header }).end());
+    const { retryAfterMs = 0 } = (await deliver(study, config)).attempt.error ?? {};
+    expect(retryAfterMs).toBeLessThanOrEqual(waitMs);
+    expect(retryAfterMs).toBeGreaterThan(waitMs - 30_000);
+  });
+
+  it('an instance at which the target breaks (500) does not keep the others, from the second attempt on', async () => {
+    const { config } = await service(({ uids: sent }, response) =>
+      sent.includes(second) ? void response.writeHead(500).end() : answer(response, 200, { stored: sent }),
+    );
+    const { attempt, delivery } = await deliver(study, config);
+    expect(attempt.error).toMatchObject({ code: 'target-error' });
+    const { attempt: next, kinds } = await deliver(study, config, delivery);
+    expect(next.error).toMatchObject({ code: 'instance-failed' });
+    expect(kinds).toEqual(['delivered', 'pending', 'delivered', 'delivered']);
+  });
+
+  it('verify: qido takes confirmations back that the search does not bear out', async () => {
+    const listed = { uids: [first, second, third] };
+    const { stows, config } = await service(
+      ({ uids: sent }, response) => answer(response, 200, { stored: sent }),
+      listed,
+    );
+    const { attempt, delivery, kinds } = await deliver(study, { ...config, verify: 'qido' });
+    expect(attempt.error).toMatchObject({ code: 'verify-missing', stage: 'verify' });
+    expect(kinds).toEqual(['delivered', 'delivered', 'delivered', 'pending']);
+    listed.uids = uids;
+    expect((await deliver(study, { ...config, verify: 'qido' }, delivery)).attempt.error).toBeUndefined();
+    expect(stows.at(-1)?.uids).toEqual([fourth]);
+  });
+
+  it('a search that gives short pages, or ignores the offset, is read to its end', async () => {
+    for (const page of [1, 3, 1000]) {
+      const { config } = await service(allStored, { uids, page } as { uids: readonly string[] });
+      expect((await deliver(study, { ...config, verify: 'qido' })).attempt.error).toBeUndefined();
+    }
+  });
+
+  it('an instance of a gigabyte goes alone, in bounded memory (to a stand-in that only counts)', async () => {
+    const large = largeStudy(1_000_000_000);
+    const server = await startHttpServer(
+      (request, response) =>
+        request.method === 'GET'
+          ? void response.writeHead(204).end()
+          : answer(response, 200, { stored: [large.instances[0]?.manifest.sopInstanceUid ?? ''] }),
+      { keptBodyBytes: 0 },
+    );
+    running.push(server);
+    const before = process.memoryUsage().rss;
+    let peak = before;
+    const delivery = new TestDelivery(dicomwebHandler, large);
+    const attempt = await delivery.attempt(dicomwebTarget.parse({ type: 'dicomweb', url: `${server.url}/rs` }), {
+      onChunk: ({ readBytes }) => {
+        if ((readBytes >> 18) % 32 === 0) peak = Math.max(peak, process.memoryUsage().rss);
+      },
+    });
+    expect(attempt.error).toBeUndefined();
+    expect(server.requests.at(-1)?.bodyBytes).toBeGreaterThan(1_000_000_000 - 2);
+    expect(peak - before).toBeLessThan(150_000_000);
+  });
+
+  describe('credentials', () => {
+    const secret = 'client-secret';
+
+    /** A token server that gives `token-1`, `token-2` … and a service that takes only the newest. */
+    async function guarded(expiresIn = 3600) {
+      let current = 0;
+      let accepted = 'Bearer token-1';
+      const tokens = await startHttpServer((request, response) => {
+        current += 1;
+        // Id and secret are form-encoded in the header (RFC 6749 section 2.3.1).
+        const shown = Buffer.from(request.headers.authorization?.replace('Basic ', '') ?? '', 'base64').toString();
+        if (decodeURIComponent(shown) !== `dispatch:${secret}`)
+          return json(response, 401, { error: 'invalid_client' }, 'application/json');
+        expect(new URLSearchParams(request.body.toString()).get('grant_type')).toBe('client_credentials');
+        expect(new URLSearchParams(request.body.toString()).get('scope')).toBe('store');
+        const token = { access_token: `token-${current}`, token_type: 'Bearer', expires_in: expiresIn };
+        json(response, 200, token, 'application/json');
+      });
+      running.push(tokens);
+      const seen: string[] = [];
+      const server = await startHttpServer((request, response) => {
+        if (request.headers.authorization !== accepted) return void response.writeHead(401).end();
+        if (request.method === 'GET') return void response.writeHead(204).end();
+        seen.push(String(request.headers.authorization));
+        answer(response, 200, { stored: uidsIn(request) });
+      });
+      running.push(server);
+      const auth = {
+        type: 'oauth2',
+        tokenUrl: `${tokens.url}/token`,
+        clientId: 'dispatch',
+        clientSecret: new Secret(secret),
+        scope: 'store',
+      };
+      return {
+        seen,
+        tokens,
+        accept: (header: string) => (accepted = header),
+        config: { type: 'dicomweb', url: `${server.url}/rs`, auth, requests: 2, batch: { instances: 1 } },
+      };
+    }
+
+    it('OAuth 2: one token for all requests', async () => {
+      const { tokens, seen, config } = await guarded();
+      expect((await deliver(study, config)).attempt.error).toBeUndefined();
+      expect(tokens.requests.length).toBe(1);
+      expect(seen).toEqual(Array(4).fill('Bearer token-1'));
+    });
+
+    it('OAuth 2: renews the token once when it is refused, and sends the same again', async () => {
+      const { tokens, config, accept } = await guarded();
+      accept('Bearer token-2');
+      expect((await deliver(study, config)).attempt.error).toBeUndefined();
+      expect(tokens.requests.length).toBe(2);
+      accept('Bearer never');
+      const { attempt } = await deliver(study, config);
+      expect(attempt.error).toMatchObject({ code: 'target-unauthorized', disposition: 'halt', stage: 'connect' });
+      expect(tokens.requests.length).toBe(4);
+    });
+
+    it('OAuth 2: what is wrong with the token server is said as such', async () => {
+      const { config } = await guarded();
+      const wrong = { ...config, auth: { ...config.auth, clientSecret: new Secret('wrong') } };
+      const { attempt } = await deliver(study, wrong);
+      expect(attempt.error).toMatchObject({ code: 'target-unauthorized' });
+      expect(attempt.error?.message).toContain('invalid_client');
+      const gone = { ...config, auth: { ...config.auth, tokenUrl: `http://127.0.0.1:${await freePort()}/token` } };
+      expect((await deliver(study, gone)).attempt.error).toMatchObject({ code: 'target-unreachable' });
+      const checks = await allChecks(dicomwebHandler, dicomwebTarget.parse(wrong));
+      expect(checks.find(({ result }) => result === 'failed')).toMatchObject({
+        name: 'token',
+        remedy: expect.stringContaining('clientSecret'),
+      });
+    });
+
+    it('bearer token, API key in a header, and credentials that no error shows', async () => {
+      const server = await startHttpServer((request, response) => {
+        const { authorization, 'x-api-key': key } = request.headers;
+        if (authorization !== 'Bearer open-sesame' || key !== 'key-of-ours') return void response.writeHead(401).end();
+        if (request.method === 'GET') return void response.writeHead(204).end();
+        answer(response, 200, { stored: uidsIn(request) });
+      });
+      running.push(server);
+      const config = {
+        type: 'dicomweb',
+        url: `${server.url}/rs`,
+        auth: { type: 'bearer', token: new Secret('open-sesame') },
+        headers: { 'X-Api-Key': new Secret('key-of-ours') },
+      };
+      expect((await deliver(study, config)).attempt.error).toBeUndefined();
+      const { attempt } = await deliver(study, { ...config, headers: { 'X-Api-Key': 'wrong' } });
+      expect(attempt.error).toMatchObject({ code: 'target-unauthorized' });
+      expect(JSON.stringify(attempt.error?.toRecord())).not.toContain('open-sesame');
+    });
+
+    it('mutual TLS: with our certificate it works, without it the remedy names it', async () => {
+      const { ca, server: own, client } = await makeCertificates();
+      const server = await startHttpServer(
+        (request, response) => {
+          expect(request.clientName).toBe('client');
+          if (request.method === 'GET') return void response.writeHead(204).end();
+          answer(response, 200, { stored: uidsIn(request) });
+        },
+        { tls: { key: own.key, cert: own.cert, ca: ca.cert, requestClientCertificate: 'required' } },
+      );
+      running.push(server);
+      const url = `${server.url}/rs`;
+      const tls = { ca: ca.certFile, cert: client.certFile, key: client.keyFile };
+      expect((await deliver(study, { type: 'dicomweb', url, tls })).attempt.error).toBeUndefined();
+      const { attempt } = await deliver(study, { type: 'dicomweb', url, tls: { ca: ca.certFile } });
+      // This server closes the connection without a word; others send an alert of TLS.
+      expect(attempt.error).toMatchObject({ code: 'target-connection-lost', stage: 'connect' });
+      expect(attempt.error?.remedy).toContain('client certificate');
+      const { attempt: mixed } = await deliver(study, { type: 'dicomweb', url, tls: { ...tls, key: ca.keyFile } });
+      expect(mixed.error).toMatchObject({ code: 'config-invalid' });
+    });
+  });
+});
+
+function handle(handler: HttpHandler): HttpHandler {
+  return handler;
+}
+
+function allStored({ uids }: Stow, response: ServerResponse): void {
+  answer(response, 200, { stored: uids });
+}
+
+interface Outcomes {
+  readonly stored?: readonly string[];
+  readonly warnings?: Readonly<Record<string, number>>;
+  readonly failed?: Readonly<Record<string, number>>;
+}
+
+function answer(response: ServerResponse, status: number, outcomes: Outcomes): void {
+  json(response, status, datasetOf(outcomes));
+}
+
+function json(response: ServerResponse, status: number, body: object, type = 'application/dicom+json'): void {
+  response.writeHead(status, { 'content-type': type }).end(JSON.stringify(body));
+}
+
+function sequence(items: readonly object[]) {
+  return { vr: 'SQ', Value: items };
+}
+
+function datasetOf({ stored = [], warnings = {}, failed = {} }: Outcomes) {
+  const item = (uid: string, tag: string, value: number | undefined) => ({
+    '00081155': { vr: 'UI', Value: [uid] },
+    ...(value !== undefined && { [tag]: { vr: 'US', Value: [value] } }),
+  });
+  return {
+    '00081198': sequence(Object.entries(failed).map(([uid, reason]) => item(uid, '00081197', reason))),
+    '00081199': sequence([
+      ...stored.map((uid) => item(uid, '00081196', undefined)),
+      ...Object.entries(warnings).map(([uid, reason]) => item(uid, '00081196', reason)),
+    ]),
+  };
+}
+
+function xml(response: ServerResponse, status: number, outcomes: Outcomes): void {
+  const items = (list: readonly (readonly [string, number | undefined])[], tag: string) =>
+    list
+      .map(
+        ([uid, value], index) =>
+          `<Item number="${index + 1}"><DicomAttribute tag="00081155" vr="UI"><Value number="1">${uid}</Value></DicomAttribute>` +
+          `${value === undefined ? '' : `<DicomAttribute tag="${tag}" vr="US"><Value number="1">${value}</Value></DicomAttribute>`}</Item>`,
+      )
+      .join('');
+  response.writeHead(status, { 'content-type': 'application/dicom+xml' }).end(
+    `<?xml version="1.0" encoding="UTF-8"?><NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM">` +
+      `<DicomAttribute tag="00081198" vr="SQ">${items(Object.entries(outcomes.failed ?? {}), '00081197')}</DicomAttribute>` +
+      `<DicomAttribute tag="00081199" vr="SQ">${items(
+        (outcomes.stored ?? []).map((uid) => [uid, undefined]),
+        '',
+      )}</DicomAttribute>` +
+      `</NativeDicomModel>`,
+  );
+}
+
+function search(
+  { query, path }: RecordedRequest,
+  response: ServerResponse,
+  listed: { readonly uids: readonly string[]; readonly page?: number } | 'no search',
+): void {
+  if (listed === 'no search') return void response.writeHead(404).end();
+  if (!path.endsWith('/instances')) return void response.writeHead(204).end();
+  const { uids, page = 100 } = listed;
+  // A page of 1000 stands for a service that knows no offset.
+  const offset = page === 1000 ? 0 : Number(query.get('offset') ?? 0);
+  const found = uids.slice(offset, offset + page);
+  json(
+    response,
+    200,
+    found.map((uid) => ({ '00080018': { vr: 'UI', Value: [uid] } })),
+  );
+}
+
+function uidsIn(request: RecordedRequest): string[] {
+  expect(request.path).toBe('/rs/studies');
+  expect(request.headers['content-type']).toMatch(/^multipart\/related; type="application\/dicom"; boundary=/);
+  return uidsInBody(request.body);
+}
+
+/** Reads a body of STOW-RS strictly; the SOP Instance UID is element (0002,0003) of each part. */
+function uidsInBody(body: Buffer): string[] {
+  const text = body.toString('latin1');
+  const boundary = /^--([^\r\n]+)\r\n/.exec(text)?.[1] ?? 'none';
+  expect(text.endsWith(`\r\n--${boundary}--\r\n`) || text === `--${boundary}--\r\n`).toBe(true);
+  const parts = text.slice(0, -`--${boundary}--\r\n`.length).split(`--${boundary}\r\n`).slice(1);
+  return parts.map((part) => {
+    expect(part.startsWith('Content-Type: application/dicom\r\n\r\n')).toBe(true);
+    expect(part.endsWith('\r\n')).toBe(true);
+    expect(part.slice(35 + 128, 35 + 132)).toBe('DICM');
+    const at = part.indexOf('\x02\x00\x03\x00UI');
+    const length = part.charCodeAt(at + 6) + part.charCodeAt(at + 7) * 256;
+    return part.slice(at + 8, at + 8 + length).replace(/\0$/, '');
+  });
+}

@@ -1,0 +1,95 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
+import type { Check, CheckContext } from '../contract/index.ts';
+import { HttpConnection, statusError, tlsOptions } from '../http/index.ts';
+import { greet } from './greet.ts';
+import type { DicomwebTarget } from './schema.ts';
+import { stowBoundary } from './stow-body.ts';
+
+/** A study that nobody has. */
+const noStudy = '2.25.1';
+
+/**
+ * `resolve`, `connect`, `tls` (https), `token` (OAuth 2), `login`, `permission` (an upload of nothing has to get past
+ * address, credentials and content type) and, with `verify: qido`, `search`. Nothing is written: the Standard has no
+ * way to remove it.
+ */
+export async function* testDicomweb(context: CheckContext<DicomwebTarget>): AsyncGenerator<Check, void, undefined> {
+  const { config, signal } = context;
+  const url = new URL(config.stowUrl ?? config.url);
+  const secure = url.protocol === 'https:';
+  const network = networkSteps({
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port) || (secure ? 443 : 80),
+    timeoutMs: config.connectTimeout,
+    tls: secure ? () => tlsOptions(config.tls) : undefined,
+  });
+  let http: HttpConnection | undefined;
+  try {
+    const opening = async (): Promise<HttpConnection> =>
+      (http ??= await HttpConnection.open(config, { connections: 1 }));
+    yield* runChecks([...network, ...serviceSteps(opening, config)], signal);
+  } finally {
+    await http?.close();
+  }
+}
+
+function serviceSteps(opening: () => Promise<HttpConnection>, config: DicomwebTarget): CheckStep[] {
+  const steps: CheckStep[] = [];
+  if (config.auth.type === 'oauth2') {
+    const { host } = new URL(config.auth.tokenUrl);
+    steps.push({
+      name: 'token',
+      async run(signal) {
+        await (await opening()).authorize(signal);
+        return `${host} gave an access token`;
+      },
+    });
+  }
+  steps.push(
+    {
+      name: 'login',
+      async run(signal) {
+        const search = await greet(await opening(), config, noStudy, signal);
+        const who = config.auth.type === 'none' ? 'us without credentials' : 'the credentials';
+        return `the service accepts ${who}${search === 'yes' ? '' : '; it cannot be searched'}`;
+      },
+    },
+    { name: 'permission', run: async (signal) => mayStore(await opening(), config, signal) },
+  );
+  if (config.verify === 'qido') {
+    steps.push({
+      name: 'search',
+      async run(signal) {
+        const search = await greet(await opening(), config, noStudy, signal);
+        if (search === 'yes') return 'the service can be searched for verification';
+        throw new DispatchError(
+          search === 'forbidden' ? 'target-unauthorized' : 'target-misconfigured',
+          search === 'forbidden'
+            ? 'the credentials do not permit searches'
+            : 'the service cannot be searched (QIDO-RS)',
+          { remedy: 'Configure qidoUrl, let us search at the target, or use verify: none.' },
+        );
+      },
+    });
+  }
+  return steps;
+}
+
+async function mayStore(http: HttpConnection, config: DicomwebTarget, signal: AbortSignal): Promise<string> {
+  const answer = await http.request({
+    method: 'POST',
+    path: `${config.stowUrl ?? config.url}/studies`,
+    headers: {
+      'content-type': `multipart/related; type="application/dicom"; boundary=${stowBoundary}`,
+      accept: 'application/dicom+json',
+    },
+    body: () => `--${stowBoundary}--\r\n`,
+    signal,
+  });
+  await answer.discard();
+  const { status, retryAfterMs } = answer;
+  // Nothing was sent: 400, 409, 422 say just that. 406 is asked again in XML when there is something to send.
+  if (status < 300 || [400, 406, 409, 422].includes(status)) return 'uploads are permitted';
+  throw statusError(status, { what: 'an upload of nothing', retryAfterMs });
+}

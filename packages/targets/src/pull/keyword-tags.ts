@@ -1,0 +1,38 @@
+/** Keywords (PS3.6) and tags that answers show and filters use: PS3.18 tables 10.6.3-3 and 10.6.3-4, and a few more. */
+export const studyTags = {
+  SpecificCharacterSet: '00080005',
+  StudyDate: '00080020',
+  StudyTime: '00080030',
+  AccessionNumber: '00080050',
+  ModalitiesInStudy: '00080061',
+  InstitutionName: '00080080',
+  ReferringPhysicianName: '00080090',
+  StudyDescription: '00081030',
+  PatientName: '00100010',
+  PatientID: '00100020',
+  IssuerOfPatientID: '00100021',
+  PatientBirthDate: '00100030',
+  PatientSex: '00100040',
+  StudyInstanceUID: '0020000D',
+  StudyID: '00200010',
+  NumberOfStudyRelatedSeries: '00201206',
+  NumberOfStudyRelatedInstances: '00201208',
+} as const;
+
+export const seriesTags = {
+  SeriesDate: '00080021',
+  SeriesTime: '00080031',
+  Modality: '00080060',
+  Manufacturer: '00080070',
+  StationName: '00081010',
+  SeriesDescription: '0008103E',
+  ManufacturerModelName: '00081090',
+  BodyPartExamined: '00180015',
+  ProtocolName: '00181030',
+  SeriesInstanceUID: '0020000E',
+  SeriesNumber: '00200011',
+  Laterality: '00200060',
+  NumberOfSeriesRelatedInstances: '00201209',
+  PerformedProcedureStepStartDate: '00400244',
+  PerformedProcedureStepStartTime: '00400245',
+} as const;

@@ -1,0 +1,162 @@
+import { DispatchError } from '@dicom-dispatch/core';
+
+export interface Part {
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** Read it before the next part is asked for; what is left of it is skipped. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+const mostHeaderBytes = 16_384;
+const mostPreambleBytes = 65_536;
+
+/** The boundary of a `multipart/related` media type (RFC 2046 section 5.1.1); undefined when it is none. */
+export function boundaryOf(contentType: string | undefined): string | undefined {
+  if (!/^\s*multipart\//i.test(contentType ?? '')) return undefined;
+  const match = /;\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))/i.exec(contentType ?? '');
+  return match?.[1] ?? match?.[2];
+}
+
+/**
+ * The parts of a multipart body, one after the other, as they arrive; nothing but a chunk is held in memory.
+ *
+ * @throws {DispatchError} `target-error` when the body is not multipart, `target-connection-lost` when it ends too early
+ */
+export async function* readParts(
+  body: AsyncIterable<Uint8Array>,
+  boundary: string,
+): AsyncGenerator<Part, void, undefined> {
+  const reader = new PartReader(body, boundary);
+  try {
+    if (!(await reader.skipPreamble())) return;
+    while (await reader.beginPart()) {
+      yield { headers: await reader.readHeaders(), body: reader.readBody() };
+      await reader.skipBody();
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+/**
+ * Three states: before the first delimiter, in a part (headers, then body), after the last delimiter. `#held` is what
+ * has arrived and was not handed out yet.
+ */
+class PartReader {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #boundary: Buffer;
+  readonly #delimiter: Buffer;
+  #held: Buffer = Buffer.alloc(0);
+  #inBody = false;
+
+  constructor(body: AsyncIterable<Uint8Array>, boundary: string) {
+    this.#chunks = body[Symbol.asyncIterator]();
+    this.#boundary = Buffer.from(`--${boundary}`, 'latin1');
+    this.#delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
+  }
+
+  /** Goes to the end of the first delimiter; false when the body is empty. */
+  async skipPreamble(): Promise<boolean> {
+    for (;;) {
+      const at = this.#held.indexOf(this.#boundary);
+      if (at >= 0) {
+        this.#held = this.#held.subarray(at + this.#boundary.length);
+        return true;
+      }
+      if (this.#held.length > mostPreambleBytes) throw notMultipart('no delimiter at its beginning');
+      if (await this.#more()) continue;
+      if (this.#held.length === 0) return false;
+      throw notMultipart('no delimiter at all');
+    }
+  }
+
+  /** After a delimiter: true when a part follows, false when that was the last. */
+  async beginPart(): Promise<boolean> {
+    await this.#need(2);
+    if (this.#held.toString('latin1', 0, 2) === '--') return false;
+    // Spaces may follow a delimiter (RFC 2046 section 5.1.1).
+    const lineEnd = await this.#find('\r\n', 1024);
+    this.#held = this.#held.subarray(lineEnd + 2);
+    return true;
+  }
+
+  async readHeaders(): Promise<ReadonlyMap<string, string>> {
+    await this.#need(2);
+    this.#inBody = true;
+    if (this.#held.toString('latin1', 0, 2) === '\r\n') {
+      this.#held = this.#held.subarray(2);
+      return new Map();
+    }
+    const end = await this.#find('\r\n\r\n', mostHeaderBytes);
+    const lines = this.#held.toString('latin1', 0, end).split('\r\n');
+    this.#held = this.#held.subarray(end + 4);
+    return new Map(
+      lines.map((line) => {
+        const colon = line.indexOf(':');
+        return [line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()];
+      }),
+    );
+  }
+
+  /** Up to the next delimiter, which is consumed. */
+  async *readBody(): AsyncGenerator<Uint8Array, void, undefined> {
+    while (this.#inBody) {
+      const at = this.#held.indexOf(this.#delimiter);
+      if (at >= 0) {
+        const last = this.#held.subarray(0, at);
+        this.#held = this.#held.subarray(at + this.#delimiter.length);
+        this.#inBody = false;
+        if (last.length > 0) yield last;
+        return;
+      }
+      // The end of what is here may be the beginning of a delimiter.
+      const sure = this.#held.length - this.#delimiter.length + 1;
+      if (sure > 0) {
+        const chunk = this.#held.subarray(0, sure);
+        this.#held = this.#held.subarray(sure);
+        yield chunk;
+      }
+      if (!(await this.#more())) throw endedEarly();
+    }
+  }
+
+  async skipBody(): Promise<void> {
+    for await (const _chunk of this.readBody());
+  }
+
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+
+  async #find(text: string, mostBytes: number): Promise<number> {
+    for (;;) {
+      const at = this.#held.indexOf(text, 0, 'latin1');
+      if (at >= 0) return at;
+      if (this.#held.length > mostBytes) throw notMultipart(`a header of more than ${mostBytes} bytes`);
+      if (!(await this.#more())) throw endedEarly();
+    }
+  }
+
+  async #need(bytes: number): Promise<void> {
+    while (this.#held.length < bytes) if (!(await this.#more())) throw endedEarly();
+  }
+
+  async #more(): Promise<boolean> {
+    const { done, value } = await this.#chunks.next();
+    if (done) return false;
+    this.#held = this.#held.length === 0 ? toBuffer(value) : Buffer.concat([this.#held, value]);
+    return true;
+  }
+}
+
+function toBuffer(chunk: Uint8Array): Buffer {
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+}
+
+function notMultipart(reason: string): DispatchError {
+  return new DispatchError('target-error', `the target answered with a multipart body that is none: ${reason}`);
+}
+
+function endedEarly(): DispatchError {
+  return new DispatchError('target-connection-lost', 'the answer of the target ended in the middle of a part');
+}

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { fixtureStudy } from '../contract-suite/index.ts';
+import { boundaryOf, matchesKey, peekSopInstanceUid, readParts } from './index.ts';
+
+describe('readParts', () => {
+  const body = Buffer.from(
+    'a preamble\r\n--b1\r\nContent-Type: application/dicom\r\nContent-Length: 5\r\n\r\nfirst\r\n--b1\r\n\r\n\r\n--b1 \r\n' +
+      'X: y\r\n\r\n\r\n--b\r\n--b1--\r\nan epilogue',
+  );
+
+  it('finds the same parts, however the body is cut', async () => {
+    for (let size = 1; size <= body.length; size += 1) {
+      const parts: string[] = [];
+      for await (const part of readParts(pieces(body, size), 'b1')) {
+        const text = Buffer.concat(await Array.fromAsync(part.body)).toString();
+        parts.push(`${[...part.headers].map((pair) => pair.join('=')).join('&')}|${text}`);
+      }
+      expect(parts).toEqual(['content-type=application/dicom&content-length=5|first', '|', 'x=y|\r\n--b']);
+    }
+  });
+
+  it('skips what was not read of a part', async () => {
+    const types: number[] = [];
+    for await (const { headers } of readParts(pieces(body, 7), 'b1')) types.push(headers.size);
+    expect(types).toEqual([2, 0, 1]);
+  });
+
+  it.each([
+    ['no delimiter', 'x'.repeat(70_000), 'target-error'],
+    ['an endless header', `--b1\r\nX: ${'y'.repeat(20_000)}`, 'target-error'],
+    ['an end in a part', '--b1\r\n\r\nhalf', 'target-connection-lost'],
+    ['an end in the headers', '--b1\r\nX: y', 'target-connection-lost'],
+  ])('refuses %s', async (_name, text, code) => {
+    const read = async () => {
+      for await (const part of readParts(pieces(Buffer.from(text), 1000), 'b1')) await Array.fromAsync(part.body);
+    };
+    await expect(read()).rejects.toMatchObject({ code });
+  });
+
+  it('reads an empty body as no parts, and finds boundaries in media types', async () => {
+    expect(await Array.fromAsync(readParts(pieces(Buffer.alloc(0), 1), 'b1'))).toEqual([]);
+    expect(boundaryOf('multipart/related; type="application/dicom"; boundary=abc')).toBe('abc');
+    expect(boundaryOf('Multipart/Related; Boundary="a b;c"; type="application/dicom"')).toBe('a b;c');
+    expect(boundaryOf('application/dicom')).toBeUndefined();
+    expect(boundaryOf(undefined)).toBeUndefined();
+  });
+});
+
+describe('peekSopInstanceUid', () => {
+  it('finds the UID however the file is cut, and gives back every byte', async () => {
+    const [instance] = fixtureStudy({ rows: 4, columns: 4 }).instances;
+    if (!instance) throw new Error('the sample study has no instance');
+    const file = Buffer.concat(await Array.fromAsync(instance.read()));
+    for (const size of [1, 7, 131, 132, 200, file.length]) {
+      const peeked = await peekSopInstanceUid(pieces(file, size));
+      expect(peeked?.sopInstanceUid).toBe(instance.manifest.sopInstanceUid);
+      expect(Buffer.concat(await Array.fromAsync(peeked?.body ?? pieces(file, 1))).equals(file)).toBe(true);
+    }
+  });
+
+  it('finds none in what is no Part 10 file', async () => {
+    for (const text of ['', 'short', 'x'.repeat(5000), `${'\0'.repeat(128)}DICM${'\xff'.repeat(500)}`]) {
+      expect(await peekSopInstanceUid(pieces(Buffer.from(text, 'latin1'), 100))).toBeUndefined();
+    }
+  });
+});
+
+describe('matchesKey', () => {
+  it.each([
+    ['CT', 'CT', true],
+    ['CT', 'ct', false],
+    ['CT', 'C?', true],
+    ['Thorax nativ', 'Thor*', true],
+    ['Thorax', '*rax', true],
+    ['Thorax', 'Tho', false],
+    ['a.c', 'abc', false],
+    ['MR', String.raw`CT\MR`, true],
+    [undefined, 'CT', false],
+    [undefined, '*', true],
+    ['x', '', true],
+  ])('%s, %s: %s', (value, key, expected) => {
+    expect(matchesKey(value, key)).toBe(expected);
+  });
+});
+
+async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
