@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { resolveOptions } from './client-options.ts';
+import type { OrthancClientOptions } from './client-options.ts';
 
 describe('resolveOptions', () => {
   it('takes the URL apart', () => {
@@ -25,7 +26,7 @@ describe('resolveOptions', () => {
     expect(resolveOptions({ url: 'http://anna:secret@x' }).origin).toBe('http://x');
   });
 
-  it.each([
+  it.each<{ option: string; options: OrthancClientOptions }>([
     { option: 'url', options: { url: 'ftp://x' } },
     { option: 'url', options: { url: 'not a url' } },
     { option: 'url', options: { url: 'http://anna:100%@x' } },

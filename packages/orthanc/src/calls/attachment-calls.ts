@@ -2,9 +2,11 @@ import { z } from 'zod';
 
 import type { CallContext, Level } from '../call-context.ts';
 import { path, target } from '../http/path.ts';
+import { headerOf } from '../http/transport.ts';
 import type { CallOptions, FileStream, UploadBody } from '../http/transport.ts';
 import { OrthancError } from '../orthanc-error.ts';
-import type { RevisionOptions } from './metadata-calls.ts';
+import { ifMatch, writeRevision } from './revision.ts';
+import type { RevisionOptions } from './revision.ts';
 
 export interface AttachmentInfo {
   /** As it was stored. */
@@ -14,6 +16,8 @@ export interface AttachmentInfo {
   /** Undefined where Orthanc's `StoreMD5ForAttachments` is off. */
   md5: string | undefined;
   compressedMd5: string | undefined;
+  /** Revision, to be given to a later write. */
+  etag: string | undefined;
 }
 
 const size = z.union([z.number(), z.string().transform(Number)]).pipe(z.number().nonnegative());
@@ -37,6 +41,11 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
     return transport.text({ method: 'GET', target: target(where(id, name, part)), options });
   }
 
+  async function etagOf(id: string, name: string, options?: CallOptions): Promise<string | undefined> {
+    const request = { method: 'GET', target: target(where(id, name, '/size')), options } as const;
+    return headerOf((await transport.whole(request, 1024)).headers, 'etag');
+  }
+
   /** MD5 of the attachment as it was stored, or undefined where Orthanc keeps none. */
   async function attachmentMd5(id: string, name: string, options?: CallOptions): Promise<string | undefined> {
     return (await unlessMissing(text(id, name, '/md5', options))) || undefined;
@@ -53,6 +62,7 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
 
     /** @throws OrthancError `not-found` */
     async attachmentInfo(id: string, name: string, options?: CallOptions): Promise<AttachmentInfo> {
+      const etag = await etagOf(id, name, options);
       const features = await context.features(options);
       if (features.attachmentInfo) {
         const from = target(where(id, name, '/info'));
@@ -62,13 +72,14 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
           compressedSizeBytes: info.CompressedSize,
           md5: info.UncompressedMD5 || undefined,
           compressedMd5: info.CompressedMD5 || undefined,
+          etag,
         };
       }
       const sizeBytes = Number(await text(id, name, '/size', options));
       const compressedSizeBytes = Number(await text(id, name, '/compressed-size', options));
       const md5 = await attachmentMd5(id, name, options);
       const compressedMd5 = (await unlessMissing(text(id, name, '/compressed-md5', options))) || undefined;
-      return { sizeBytes, compressedSizeBytes, md5, compressedMd5 };
+      return { sizeBytes, compressedSizeBytes, md5, compressedMd5, etag };
     },
 
     /** The attachment as it was stored, on the fast path. */
@@ -83,8 +94,9 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
         await transport.text({ ...request, idempotent: true });
         return true;
       } catch (error) {
-        // Orthanc says 404 both to a broken file and to a missing one; the latter has no size either.
-        if (!isMissing(error)) throw error;
+        // To a POST that it has no answer for Orthanc says 400: to a broken file, and to a missing one, which has no size.
+        const refused = error instanceof OrthancError && (error.status === 400 || error.status === 404);
+        if (!refused) throw error;
         await text(id, name, '/size', options);
         return false;
       }
@@ -92,21 +104,27 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
 
     /** Adds or replaces an attachment. Its name is of `UserContentType`, or a number from 1024. */
     async setAttachment(id: string, name: string, body: UploadBody, options?: RevisionOptions): Promise<void> {
-      const headers = { 'content-type': 'application/octet-stream', ...ifMatch(options?.etag) };
-      const idempotent = options?.etag === undefined;
-      await transport.text({ method: 'PUT', target: target(where(id, name)), body, headers, idempotent, options });
+      const at = target(where(id, name));
+      await writeRevision(
+        options,
+        () => etagOf(id, name, options),
+        (etag) => {
+          const headers = { 'content-type': 'application/octet-stream', ...ifMatch(etag) };
+          return transport.text({ method: 'PUT', target: at, body, headers, idempotent: etag === undefined, options });
+        },
+      );
     },
 
     /** @throws OrthancError `forbidden` for an attachment of Orthanc's own */
     async deleteAttachment(id: string, name: string, options?: RevisionOptions): Promise<void> {
-      const headers = ifMatch(options?.etag);
-      await transport.text({ method: 'DELETE', target: target(where(id, name)), headers, options });
+      const at = target(where(id, name));
+      await writeRevision(
+        options,
+        () => etagOf(id, name, options),
+        (etag) => transport.text({ method: 'DELETE', target: at, headers: ifMatch(etag), options }),
+      );
     },
   };
-}
-
-function ifMatch(etag: string | undefined): Record<string, string> {
-  return etag === undefined ? {} : { 'if-match': etag };
 }
 
 function isMissing(error: unknown): boolean {

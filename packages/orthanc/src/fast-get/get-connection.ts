@@ -52,6 +52,7 @@ export class GetConnection implements QueueOwner {
   #state: 'connecting' | 'idle' | 'busy' | 'closed' = 'connecting';
   #exchange: Exchange | undefined;
   #answerBegan = false;
+  #requests = 0;
   /**
    * When patience ends: for the connection, for the server's next bytes, or for the next request. A number that the pool
    * looks at now and then: a timer of node's own for each request costs more than the request's parsing.
@@ -92,9 +93,15 @@ export class GetConnection implements QueueOwner {
     return this.#answerBegan;
   }
 
+  /** True when the latest request went out on a connection that had served others before. */
+  get wasKept(): boolean {
+    return this.#requests > 1;
+  }
+
   /** Sends one request; resolves once the head of its answer is here. Only for a new or an idle connection. */
   get(call: CallName, request: string): Promise<GetAnswer> {
     return new Promise((resolve, reject) => {
+      this.#requests += 1;
       this.#answerBegan = false;
       this.#headBytes = 0;
       this.#exchange = {

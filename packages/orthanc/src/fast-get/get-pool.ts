@@ -40,9 +40,10 @@ export class GetPool {
    */
   async get(call: CallName, target: string, signal: AbortSignal | undefined): Promise<GetAnswer> {
     const request = `GET ${this.#options.prefix}${target}${this.#requestTail}`;
-    let retried = false;
+    let wasStale = false;
+    let resets = 0;
     for (;;) {
-      const connection = await this.#acquire(call, signal, retried);
+      const connection = await this.#acquire(call, signal, wasStale);
       if (signal?.aborted === true) {
         connection.destroy();
         throw translateAbort(signal.reason, call);
@@ -55,9 +56,11 @@ export class GetPool {
         return answer;
       } catch (error) {
         if (abort !== undefined) signal?.removeEventListener('abort', abort);
-        const again = error instanceof OrthancError && error.code === 'reset' && !connection.answerBegan && !retried;
-        if (!again) throw error;
-        retried = true;
+        if (!(error instanceof OrthancError) || error.code !== 'reset' || connection.answerBegan) throw error;
+        // A kept connection that the server had closed is no failure yet; from here on only new ones are taken.
+        if (connection.wasKept) wasStale = true;
+        else resets += 1;
+        if (resets > 1) throw error;
       }
     }
   }

@@ -1,0 +1,36 @@
+import type { CallOptions } from '../http/transport.ts';
+import { OrthancError } from '../orthanc-error.ts';
+
+/** For writes of metadata and attachments, which have revisions since 1.9.2. */
+export interface RevisionOptions extends CallOptions {
+  /**
+   * Write only if the value is still the one read with this etag, else fail with `conflict`; heeded where Orthanc's
+   * `CheckRevisions` is on. Without an etag the write wins over others, there too.
+   */
+  etag?: string | undefined;
+}
+
+/** Most attempts to be the last writer where revisions are checked. */
+const maxAttempts = 5;
+
+/** Runs a write; where the server wants a revision that the caller did not give, with the one that is there now. */
+export async function writeRevision<T>(
+  options: RevisionOptions | undefined,
+  readEtag: () => Promise<string | undefined>,
+  write: (etag: string | undefined) => Promise<T>,
+): Promise<T> {
+  let etag = options?.etag;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await write(etag);
+    } catch (error) {
+      const lost = error instanceof OrthancError && error.code === 'conflict' && options?.etag === undefined;
+      if (!lost || attempt >= maxAttempts) throw error;
+      etag = await readEtag();
+    }
+  }
+}
+
+export function ifMatch(etag: string | undefined): Record<string, string> {
+  return etag === undefined ? {} : { 'if-match': etag };
+}
