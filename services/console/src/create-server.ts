@@ -2,14 +2,17 @@ import cookie from '@fastify/cookie';
 import formbody from '@fastify/formbody';
 import { addHealthRoutes } from '@dicom-dispatch/runtime';
 import { fastify, type FastifyInstance } from 'fastify';
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { addApi } from './api/add-api.ts';
 import { auditActions } from './audit/audit-actions.ts';
 import type { ConsoleContext } from './console-context.ts';
 import { addErrorAnswers } from './error-answers.ts';
+import { addPages } from './pages/add-pages.ts';
 import { addBoard } from './queues/add-board.ts';
 import { guardAccess } from './security/access.ts';
 import { addSecurityHeaders } from './security/headers.ts';
+import { addOidc } from './security/oidc.ts';
+import { addSignIn } from './security/sign-in.ts';
 import { addStaticFiles } from './static-files.ts';
 
 const maxBodyBytes = 1024 * 1024;
@@ -36,6 +39,12 @@ export async function createServer(
   addHealthRoutes(server, context.services, context.metrics);
   addStaticFiles(server);
   await addApi(server, context);
+  await server.register(async (scope) => {
+    const typed = scope.withTypeProvider<ZodTypeProvider>();
+    addSignIn(typed, context);
+    addOidc(typed, context);
+    addPages(scope, context);
+  });
   const refresh = await addBoard(server, context);
   return { server, refresh };
 }

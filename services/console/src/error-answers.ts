@@ -1,8 +1,11 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { OperationError, type OperationErrorCode } from '@dicom-dispatch/operations';
-import type { FastifyError, FastifyInstance } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { z } from 'zod';
 import type { ConsoleContext } from './console-context.ts';
+import { html } from './pages/html.ts';
+import { sendPage } from './pages/layout/page.ts';
 
 const statusOf: Readonly<Record<OperationErrorCode, number>> = {
   'not-found': 404,
@@ -13,26 +16,47 @@ const statusOf: Readonly<Record<OperationErrorCode, number>> = {
 
 /** Every error as JSON with `error` (a code) and `message` (for people); what we did not expect is logged, not shown. */
 export function addErrorAnswers(server: FastifyInstance, context: ConsoleContext): void {
-  server.setNotFoundHandler((_, reply) =>
-    reply.code(404).send({ error: 'not-found', message: 'There is nothing here.' }),
-  );
+  server.setNotFoundHandler((request, reply) => answer(request, reply, 404, 'not-found', 'There is nothing here.'));
   server.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof OperationError) {
-      return reply.code(statusOf[error.code]).send({ error: error.code, message: error.message });
+      return answer(request, reply, statusOf[error.code], error.code, error.message);
     }
     if (hasZodFastifySchemaValidationErrors(error)) {
       const message = error.validation.map(
         (issue) => `${issue.instancePath || 'request'}: ${issue.message ?? 'is wrong'}`,
       );
-      return reply.code(400).send({ error: 'invalid', message: message.join('; ') });
+      return answer(request, reply, 400, 'invalid', message.join('; '));
     }
-    if (error instanceof DispatchError && error.code === 'ledger-unavailable') {
-      return reply.code(503).send({ error: 'unavailable', message: 'Redis does not answer now; try again.' });
+    if (error instanceof DispatchError && error.code !== 'internal') {
+      const isGone = error.code === 'source-gone';
+      return answer(request, reply, isGone ? 404 : 503, isGone ? 'not-found' : 'unavailable', error.message);
+    }
+    if (error instanceof z.ZodError) {
+      return answer(request, reply, 400, 'invalid', `The address is not right: ${error.issues[0]?.message ?? ''}`);
     }
     if (error.statusCode !== undefined && error.statusCode < 500) {
-      return reply.code(error.statusCode).send({ error: 'invalid', message: error.message });
+      return answer(request, reply, error.statusCode, 'invalid', error.message);
     }
     context.log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
-    return reply.code(500).send({ error: 'internal', message: 'That did not work; the log of the console says why.' });
+    return answer(request, reply, 500, 'internal', 'That did not work; the log of the console says why.');
   });
+
+  /** A person who opens a page gets a page, and a program JSON. */
+  function answer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    status: number,
+    error: string,
+    message: string,
+  ): FastifyReply {
+    void reply.code(status);
+    const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
+    if (!isPage || !request.identity)
+      return reply.type('application/json').serializer(JSON.stringify).send({ error, message });
+    const body = html`<div class="empty">
+      <p class="title">${message}</p>
+      <p><a href="/studies">To the studies</a></p>
+    </div>`;
+    return sendPage(context, request, reply, { id: 'studies', title: 'Not possible', body });
+  }
 }

@@ -28,12 +28,16 @@ export class Sessions {
     this.#times = times;
   }
 
-  /** @returns the value of the cookie */
-  async create(who: { name: string; role: Role; by: 'password' | 'oidc' }): Promise<string> {
+  /** @returns the value of the cookie, and the token that has to come back with every change */
+  async create(who: {
+    name: string;
+    role: Role;
+    by: 'password' | 'oidc';
+  }): Promise<{ readonly id: string; readonly csrf: string }> {
     const id = randomBytes(32).toString('base64url');
     const data = { ...who, csrf: randomBytes(24).toString('base64url'), createdAt: Date.now() };
     await this.#redis.set(this.#key(id), JSON.stringify(data), 'PX', this.#times.idle);
-    return id;
+    return { id, csrf: data.csrf };
   }
 
   /** The identity of a session that still lasts; asking keeps it from ending by idleness. */

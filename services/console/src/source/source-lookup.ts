@@ -76,7 +76,7 @@ export class SourceLookup {
       Object.keys(this.#config().sources).map(async (source) => {
         try {
           const found = await this.#find(source, queriesFor(text));
-          return found.map((label) => ({ ...label, source }));
+          return found.map((label) => Object.assign({ source }, label));
         } catch {
           silent.push(source);
           return [];

@@ -20,7 +20,8 @@ export async function showInstances(
     instances: wanted.slice(0, options.limit).map(([sopInstanceUid, entry]) => {
       const note = entry.state === 'quarantined' ? entry.error : entry.warning;
       const { state, at, attempt, delivery } = entry;
-      return { sopInstanceUid, state, at, attempt, delivery, ...(note && { code: note.code, message: note.message }) };
+      const shown = { sopInstanceUid, state, at, attempt, delivery };
+      return note ? Object.assign(shown, { code: note.code, message: note.message }) : shown;
     }),
   };
 }

@@ -12,7 +12,7 @@ export async function showWorkers(context: ConsoleContext): Promise<Worker[]> {
     workers.map(async ({ active, ...worker }) => {
       const found = await Promise.all(active.map((id) => operations.records.delivery(id)));
       const records = found.filter((record): record is DeliveryRecord => record !== undefined);
-      return { ...worker, active: await toDeliveries(operations, records) };
+      return Object.assign(worker, { active: await toDeliveries(operations, records) });
     }),
   );
 }

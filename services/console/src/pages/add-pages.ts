@@ -1,0 +1,28 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { ConsoleContext } from '../console-context.ts';
+import { addAuditPage } from './audit-page.ts';
+import { addCachePage } from './cache-page.ts';
+import { addDeliveriesPage } from './deliveries-page.ts';
+import { addDeliveryPage } from './delivery-page.ts';
+import { addRulesPage } from './rules-page.ts';
+import { addSourcesPage } from './sources-page.ts';
+import { addStudiesPage } from './studies-page.ts';
+import { addStudyPage } from './study-page.ts';
+import { addTargetsPages } from './targets-pages.ts';
+import { addWorkersPage } from './workers-page.ts';
+
+/** Every page, except Bull Board's. */
+export function addPages(server: FastifyInstance, context: ConsoleContext): void {
+  const pages = server.withTypeProvider<ZodTypeProvider>();
+  addStudiesPage(pages, context);
+  addStudyPage(pages, context);
+  addDeliveriesPage(pages, context);
+  addDeliveryPage(pages, context);
+  addTargetsPages(pages, context);
+  addSourcesPage(pages, context);
+  addRulesPage(pages, context);
+  addWorkersPage(pages, context);
+  addCachePage(pages, context);
+  addAuditPage(pages, context);
+}

@@ -1,0 +1,159 @@
+import { formatBytes, formatDuration } from '@dicom-dispatch/core';
+import type { Delivery } from '../views/schemas.ts';
+import { html, type Html } from './html.ts';
+
+/** Words and signs for the states of deliveries: never colour alone. */
+const states: Readonly<Record<Delivery['state'], { readonly sign: string; readonly text: string }>> = {
+  waiting: { sign: '…', text: 'waiting' },
+  active: { sign: '▶', text: 'sending' },
+  delivered: { sign: '✓', text: 'delivered' },
+  partial: { sign: '◐', text: 'partial' },
+  failed: { sign: '✕', text: 'failed' },
+  'source-gone': { sign: '∅', text: 'source gone' },
+  cancelled: { sign: '⊘', text: 'cancelled' },
+};
+
+export function stateText(state: Delivery['state']): string {
+  return states[state].text;
+}
+
+/** What became of a delivery, as a small label. */
+export function stateChip(delivery: Pick<Delivery, 'state' | 'held'>): Html {
+  if (delivery.held) return html`<span class="chip held"><span aria-hidden="true">‖</span> held</span>`;
+  const { sign, text } = states[delivery.state];
+  return html`<span class="chip ${delivery.state}"><span aria-hidden="true">${sign}</span> ${text}</span>`;
+}
+
+/** A target's part of a row in the list of studies: its name, what became of the delivery, and how far it is. */
+export function targetChip(delivery: Delivery): Html {
+  const { sign, text } = states[delivery.state];
+  const isUnderWay = delivery.state === 'active' || (delivery.state === 'waiting' && delivery.confirmed > 0);
+  const count = isUnderWay || delivery.state === 'partial' ? ` ${delivery.confirmed}/${delivery.total}` : '';
+  const label = delivery.held ? 'held' : text;
+  return html`<span class="chip ${delivery.held ? 'held' : delivery.state}"
+    ><span aria-hidden="true">${delivery.held ? '‖' : sign}</span> <b>${delivery.target}</b> ${label}${count}</span
+  >`;
+}
+
+/** A time that the page's script writes in the reader's own time zone. */
+export function time(at: number | undefined, kind: 'ago' | 'at' = 'ago'): Html {
+  if (at === undefined) return html`<span class="none">–</span>`;
+  const iso = new Date(at).toISOString();
+  const text = kind === 'ago' ? ago(at) : `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
+  return html`<time datetime="${iso}" data-time="${kind}">${text}</time>`;
+}
+
+export function ago(at: number, now = Date.now()): string {
+  const ms = now - at;
+  return ms < 0
+    ? `in ${formatDuration(-ms)}`
+    : ms < 1000
+      ? 'now'
+      : `${formatDuration(Math.max(1000, ms - (ms % 1000)))} ago`;
+}
+
+export function bytes(count: number): string {
+  return formatBytes(count);
+}
+
+export function number(count: number): string {
+  return count.toLocaleString('en-GB');
+}
+
+export function progress(delivery: Delivery): Html {
+  if (delivery.total === 0) return html`<span class="none">–</span>`;
+  const label = `${delivery.confirmed} of ${delivery.total} instances confirmed`;
+  return html`<span class="progress"
+    ><progress value="${delivery.confirmed}" max="${delivery.total}" aria-label="${label}"></progress
+    ><span class="num">${number(delivery.confirmed)} / ${number(delivery.total)}</span></span
+  >`;
+}
+
+export interface ActionButton {
+  readonly label: string;
+  readonly method: 'POST' | 'PUT';
+  readonly path: string;
+  /** Asked before it is done. */
+  readonly confirm?: string;
+  readonly kind?: 'primary' | 'danger' | 'plain';
+  /** Names what it is done to, for those who do not see the row. */
+  readonly about?: string;
+}
+
+/** A button that asks the API for something; the page's script does it. */
+export function actionButton({ label, method, path, confirm, kind = 'plain', about }: ActionButton): Html {
+  return html`<button
+    type="button"
+    class="${kind}"
+    data-method="${method}"
+    data-path="${path}"
+    ${confirm !== undefined && html` data-confirm="${confirm}"`}${
+      about !== undefined && html` aria-label="${label} ${about}"`
+    }
+  >
+    ${label}
+  </button>`;
+}
+
+/** What is shown where there is nothing. */
+export function empty(title: string, text: string): Html {
+  return html`<div class="empty">
+    <p class="title">${title}</p>
+    <p>${text}</p>
+  </div>`;
+}
+
+/** A table that scrolls by itself where the page is too narrow for it. */
+export function table(caption: string, columns: readonly (string | Html)[], rows: readonly Html[]): Html {
+  return html`<div class="table" tabindex="0" role="region" aria-label="${caption}">
+    <table>
+      <caption>
+        ${caption}
+      </caption>
+      <thead>
+        <tr>
+          ${columns.map((column) => html`<th scope="col">${column}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+export function option(value: string, label: string, current: string | undefined): Html {
+  return html`<option value="${value}" ${value === (current ?? '') && html` selected`}>${label}</option>`;
+}
+
+export function select(
+  name: string,
+  label: string,
+  options: readonly (readonly [string, string])[],
+  current?: string,
+): Html {
+  return html`<label class="field"
+    ><span>${label}</span
+    ><select name="${name}">
+      ${options.map(([value, text]) => option(value, text, current))}
+    </select></label
+  >`;
+}
+
+/** The addresses of a page in an address: encoded parts. */
+export function studyPath(study: { readonly source: string; readonly studyInstanceUid: string }): string {
+  return `/studies/${encodeURIComponent(study.source)}/${encodeURIComponent(study.studyInstanceUid)}`;
+}
+
+export function dicomDate(date: string): string {
+  return /^\d{8}$/.test(date) ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : date;
+}
+
+/** A query that keeps what is set of the present one. */
+export function withQuery(path: string, query: Readonly<Record<string, string | number | undefined>>): string {
+  const set = Object.entries(query).filter(
+    (entry): entry is [string, string | number] => entry[1] !== undefined && entry[1] !== '',
+  );
+  const text = new URLSearchParams(Object.fromEntries(set.map(([key, value]) => [key, String(value)]))).toString();
+  return text === '' ? path : `${path}?${text}`;
+}

@@ -1,0 +1,92 @@
+import { findDelivery } from '@dicom-dispatch/operations';
+import { z } from 'zod';
+import type { ApiServer } from '../api/api-server.ts';
+import type { ConsoleContext } from '../console-context.ts';
+import { labelsOf } from '../views/list-studies.ts';
+import { showInstances } from '../views/show-instances.ts';
+import { toDeliveryDetail } from '../views/to-delivery.ts';
+import { empty, number, studyPath, table, time } from './components.ts';
+import { deliveryFacts, deliveryHead, timeline } from './delivery-parts.ts';
+import { html } from './html.ts';
+import { sendPage } from './layout/page.ts';
+
+const shown = 200;
+
+/** One delivery: its timeline, what the target has confirmed and refused, and the log of its job. */
+export function addDeliveryPage(server: ApiServer, context: ConsoleContext): void {
+  server.get(
+    '/deliveries/:deliveryId',
+    { config: { access: 'viewer' }, schema: { params: z.object({ deliveryId: z.string().max(60) }) } },
+    async (request, reply) => {
+      const { operations } = context;
+      const record = await findDelivery(operations, request.params.deliveryId);
+      const [delivery, ledger, logs, labels] = await Promise.all([
+        toDeliveryDetail(operations, record),
+        showInstances(operations, record, { limit: shown }),
+        operations.queues.target(record.target).getJobLogs(record.deliveryId, 0, 999),
+        labelsOf(context, [record]),
+      ]);
+      const label = labels.get(`${record.source} ${record.studyInstanceUid}`);
+      const job = `/queues/queue/${encodeURIComponent(`target-${record.target}`)}/${record.deliveryId}`;
+      const body = html`<div id="delivery" data-part>
+        <div class="title-row">
+          <h1>Delivery to ${delivery.target}</h1>
+          <span class="sub"
+            ><a href="${studyPath(record)}"
+              >${label?.patientName || 'the study'}${label?.accessionNumber && ` · ${label.accessionNumber}`}</a
+            ></span
+          >
+        </div>
+        <section class="card" aria-label="State">
+          ${deliveryHead(delivery, request.identity)} ${deliveryFacts(delivery)}
+          <p class="muted">
+            Id <span class="uid">${delivery.deliveryId}</span> · <a href="${job}">its job in Bull Board</a>
+          </p>
+        </section>
+        <div class="cards">
+          <section class="card">
+            <h2>Timeline</h2>
+            ${timeline(delivery)}
+          </section>
+          <section class="card">
+            <h2>Log of the job</h2>
+            ${logs.logs.length === 0 ? empty('No log', 'No attempt was made yet, or the job was removed.') : html`<pre class="log" tabindex="0">${logs.logs.join('\n')}</pre>`}
+          </section>
+        </div>
+        <h2>Instances at the target</h2>
+        <p class="muted">
+          ${number(ledger.delivered)} confirmed, ${number(ledger.quarantined)} quarantined, of ${number(delivery.total)}
+          in the study${ledger.delivered + ledger.quarantined > shown && ` (the first ${shown} are shown)`}.
+        </p>
+        ${
+          ledger.instances.length === 0
+            ? empty('Nothing is confirmed yet', 'Each instance appears here as the target confirms it.')
+            : table(
+                'Instances at the target',
+                ['SOP Instance UID', 'State', 'When', 'Attempt', 'Remark'],
+                ledger.instances.map(
+                  (one) =>
+                    html`<tr>
+                      <th scope="row" class="uid">${one.sopInstanceUid}</th>
+                      <td>
+                        ${one.state === 'delivered' ? html`<span class="chip good">✓ confirmed</span>` : html`<span class="chip bad">✕ quarantined</span>`}
+                      </td>
+                      <td class="nowrap">${time(one.at, 'at')}</td>
+                      <td class="num">${one.attempt}</td>
+                      <td>
+                        ${one.code !== undefined ? html`<b>${one.code}</b> ${one.message}` : html`<span class="none">–</span>`}
+                      </td>
+                    </tr>`,
+                ),
+              )
+        }
+      </div>`;
+      return sendPage(context, request, reply, {
+        id: 'deliveries',
+        title: `Delivery to ${delivery.target}`,
+        body,
+        live: true,
+      });
+    },
+  );
+}

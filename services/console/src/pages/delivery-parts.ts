@@ -1,0 +1,91 @@
+import type { Identity } from '../security/identity.ts';
+import { isAllowed } from '../security/identity.ts';
+import type { Delivery, DeliveryDetail } from '../views/schemas.ts';
+import { actionButton, bytes, number, progress, stateChip, time } from './components.ts';
+import { html, type Html } from './html.ts';
+
+/** The buttons that make sense for a delivery in its state, for those who may press them. */
+export function deliveryButtons(delivery: Delivery, identity: Identity | undefined): Html {
+  if (!identity || !isAllowed(identity.role, 'operator')) return html``;
+  const path = `/api/deliveries/${delivery.deliveryId}`;
+  const about = `the delivery to ${delivery.target}`;
+  const { state, held } = delivery;
+  const hasEnded = state !== 'waiting' && state !== 'active';
+  return html`<span class="buttons">
+    ${hasEnded && state !== 'delivered' && actionButton({ label: 'Retry', method: 'POST', path: `${path}/retry`, kind: 'primary', about })}
+    ${state === 'waiting' && !held && actionButton({ label: 'Try now', method: 'POST', path: `${path}/retry`, about })}
+    ${state === 'waiting' && !held && actionButton({ label: 'Hold', method: 'POST', path: `${path}/hold`, about })}
+    ${held && actionButton({ label: 'Release', method: 'POST', path: `${path}/release`, kind: 'primary', about })}
+    ${!hasEnded && actionButton({ label: 'Cancel', method: 'POST', path: `${path}/cancel`, kind: 'danger', about, confirm: `Cancel ${about}? What has arrived there stays there.` })}
+  </span>`;
+}
+
+/** What is known of one delivery, without its timeline. */
+export function deliveryFacts(delivery: DeliveryDetail): Html {
+  const { error, state } = delivery;
+  const isBad = state === 'failed' || state === 'source-gone';
+  const kind = isBad
+    ? 'bad'
+    : state === 'delivered'
+      ? 'good'
+      : error || state === 'partial' || delivery.held
+        ? 'warn'
+        : '';
+  return html`<p class="note ${kind}">${delivery.explanation.text}</p>
+    <dl class="pairs">
+      <dt>Instances</dt>
+      <dd>
+        ${progress(delivery)}${delivery.quarantined > 0 && html` <span class="chip warn">${number(delivery.quarantined)} quarantined</span>`}
+      </dd>
+      <dt>Attempts</dt>
+      <dd>${number(delivery.attempts)}</dd>
+      <dt>Sent</dt>
+      <dd>${bytes(delivery.bytesSent)}</dd>
+      <dt>Last change</dt>
+      <dd>${time(delivery.updatedAt)}</dd>
+      ${
+        delivery.worker !== undefined &&
+        html`<dt>Worker</dt>
+          <dd>${delivery.worker}</dd>`
+      }
+      ${
+        error &&
+        html`<dt>Last error</dt>
+          <dd><b>${error.code}</b> in ${error.stage}: ${error.message} <span class="muted">${error.remedy}</span></dd>`
+      }
+    </dl>`;
+}
+
+const eventKinds: Readonly<Record<string, string>> = {
+  failed: 'bad',
+  quarantined: 'bad',
+  operator: 'you',
+  started: 'busy',
+  stage: 'busy',
+};
+
+/** Everything that happened to a delivery, oldest first. */
+export function timeline(delivery: DeliveryDetail): Html {
+  return html`<ol class="timeline">
+    <li>
+      ${time(delivery.routedAt, 'at')} routed${delivery.rules.length > 0 && html` by ${delivery.rules.join(', ')}`}
+    </li>
+    ${delivery.events.map(
+      (event) =>
+        html`<li
+          class="${event.kind === 'ended' ? (delivery.state === 'delivered' ? 'good' : 'bad') : eventKinds[event.kind]}"
+        >
+          ${time(event.at, 'at')} ${event.stage !== undefined && html`<b>${event.stage}</b> `}${event.text}
+        </li>`,
+    )}
+  </ol>`;
+}
+
+export function deliveryHead(delivery: Delivery, identity: Identity | undefined): Html {
+  return html`<div class="delivery-head">
+    <h3><a href="/targets/${encodeURIComponent(delivery.target)}">${delivery.target}</a></h3>
+    ${stateChip(delivery)}
+    <span class="muted">${time(delivery.routedAt)}</span>
+    ${deliveryButtons(delivery, identity)}
+  </div>`;
+}

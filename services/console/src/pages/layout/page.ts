@@ -1,0 +1,52 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ConsoleContext } from '../../console-context.ts';
+import { staticUrl } from '../../static-files.ts';
+import { html, type Html } from '../html.ts';
+import { navigation, type PageId } from './navigation.ts';
+
+export interface PageParts {
+  readonly id: PageId;
+  readonly title: string;
+  readonly body: Html;
+  /** Whether the page loads its parts again when a study changes. */
+  readonly live?: boolean;
+}
+
+/** A whole page. */
+export function sendPage(
+  context: ConsoleContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  parts: PageParts,
+): FastifyReply {
+  const { csrf } = request.identity ?? {};
+  const page = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="robots" content="noindex" />
+        <meta name="color-scheme" content="light dark" />
+        ${csrf !== undefined && html`<meta name="csrf-token" content="${csrf}" />`}
+        <title>${parts.title} · dicom-dispatch</title>
+        <link rel="icon" type="image/svg+xml" href="${staticUrl('icon.svg')}" />
+        <link rel="stylesheet" href="${staticUrl('console.css')}" />
+        <script type="module" src="${staticUrl('console.js')}"></script>
+      </head>
+      <body>
+        ${navigation(context, request, parts.id)}
+        <main id="main" tabindex="-1" ${parts.live === true && html` data-live`}>${parts.body}</main>
+        <div id="notices" role="status" aria-live="polite"></div>
+        <dialog id="ask" aria-labelledby="ask-text">
+          <form method="dialog">
+            <p id="ask-text"></p>
+            <div class="buttons">
+              <button value="no" class="plain">No, go back</button>
+              <button value="yes" class="primary">Yes, do it</button>
+            </div>
+          </form>
+        </dialog>
+      </body>
+    </html>`;
+  return reply.type('text/html; charset=utf-8').send(page.text);
+}

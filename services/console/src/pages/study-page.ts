@@ -1,0 +1,176 @@
+import { z } from 'zod';
+import type { ConsoleContext } from '../console-context.ts';
+import type { ApiServer } from '../api/api-server.ts';
+import { isAllowed, type Identity } from '../security/identity.ts';
+import type { DeliveryDetail, StudyDetail } from '../views/schemas.ts';
+import { showStudy } from '../views/show-study.ts';
+import { dicomDate, empty, number, table, time } from './components.ts';
+import { deliveryFacts, deliveryHead, timeline } from './delivery-parts.ts';
+import { html, type Html } from './html.ts';
+import { sendPage } from './layout/page.ts';
+
+/** One study: where it is, why it has not arrived, and what can be done. */
+export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
+  server.get(
+    '/studies/:source/:studyInstanceUid',
+    {
+      config: { access: 'viewer' },
+      schema: { params: z.object({ source: z.string(), studyInstanceUid: z.string().max(64) }) },
+    },
+    async (request, reply) => {
+      const study = await showStudy(context, request.params.source, request.params.studyInstanceUid);
+      const { identity } = request;
+      const latest = latestByTarget(study.deliveries);
+      const earlier = study.deliveries.filter((one) => !latest.includes(one));
+      const body = html`<div id="study" data-part>
+          <div class="title-row">
+            <h1>${study.label?.patientName || 'Study'}</h1>
+            <span class="sub"
+              >${[study.label?.description, study.modalities.join(', '), dicomDate(study.label?.studyDate ?? '')].filter(Boolean).join(' · ')}</span
+            >
+          </div>
+          <div class="card split">
+            ${thumbnail(context, study)}
+            <div class="grow">${facts(study)}</div>
+          </div>
+          ${study.inSource === 'no' && html`<p class="note warn">The study is no longer in ${study.source}: what is missing at a target cannot be sent any more, unless it comes back.</p>`}
+          ${study.inSource === 'unknown' && html`<p class="note warn">${study.source} does not answer now; what follows is from our own records.</p>`}
+          <h2>Deliveries</h2>
+          ${latest.length === 0 ? empty('Not routed', study.routed ? 'No rule matched when it was routed.' : 'It is in the source, but was never routed.') : latest.map((one) => deliveryCard(one, identity))}
+          ${
+            earlier.length > 0 &&
+            html`<details id="earlier">
+              <summary>${number(earlier.length)} earlier ${earlier.length === 1 ? 'delivery' : 'deliveries'}</summary>
+              ${earlier.map((one) => deliveryCard(one, identity))}
+            </details>`
+          }
+          <h2>Rules</h2>
+          ${rules(study)}
+        </div>
+        ${actions(context, study, identity)}`;
+      return sendPage(context, request, reply, {
+        id: 'studies',
+        title: study.label?.patientName || 'Study',
+        body,
+        live: true,
+      });
+    },
+  );
+}
+
+/** Deliveries come the newest first. */
+function latestByTarget(deliveries: readonly DeliveryDetail[]): DeliveryDetail[] {
+  const seen = new Set<string>();
+  return deliveries.filter(({ target }) => !seen.has(target) && seen.add(target));
+}
+
+function thumbnail(context: ConsoleContext, study: StudyDetail): Html {
+  const { thumbnails, patientData } = context.config().console;
+  if (!thumbnails || !patientData) return html``;
+  if (study.inSource !== 'yes' || !study.routed) return html`<div class="thumb">no image</div>`;
+  const path = `/api/studies/${encodeURIComponent(study.source)}/${encodeURIComponent(study.studyInstanceUid)}/thumbnail`;
+  return html`<div class="thumb"><img src="${path}" alt="A sample image of the study" loading="lazy" /></div>`;
+}
+
+function facts(study: StudyDetail): Html {
+  const { label } = study;
+  return html`<dl class="pairs">
+    ${
+      label &&
+      html`<dt>Patient id</dt>
+        <dd>${label.patientId || '–'}</dd>
+        <dt>Accession number</dt>
+        <dd>${label.accessionNumber || '–'}</dd>`
+    }
+    <dt>Source</dt>
+    <dd><a href="/sources">${study.source}</a></dd>
+    <dt>Instances</dt>
+    <dd>${study.instanceCount === undefined ? '–' : number(study.instanceCount)}</dd>
+    <dt>Routed</dt>
+    <dd>${study.routedAt === undefined ? 'never' : html`${time(study.routedAt, 'at')} (${time(study.routedAt)})`}</dd>
+    <dt>Study Instance UID</dt>
+    <dd class="uid">${study.studyInstanceUid}</dd>
+    <dt>Orthanc id</dt>
+    <dd class="uid">${study.orthancStudyId}</dd>
+  </dl>`;
+}
+
+function deliveryCard(delivery: DeliveryDetail, identity: Identity | undefined): Html {
+  const id = `timeline-${delivery.deliveryId}`;
+  return html`<section class="card" aria-label="Delivery to ${delivery.target}">
+    ${deliveryHead(delivery, identity)} ${deliveryFacts(delivery)}
+    <details id="${id}" ${delivery.state !== 'delivered' && html` open`}>
+      <summary>
+        Timeline, ${number(delivery.events.length + 1)} ${delivery.events.length === 0 ? 'entry' : 'entries'}
+      </summary>
+      ${timeline(delivery)}
+    </details>
+    <p><a href="/deliveries/${delivery.deliveryId}">Instances and log of this delivery</a></p>
+  </section>`;
+}
+
+function rules(study: StudyDetail): Html {
+  if (study.verdicts.length === 0) {
+    return study.inSource === 'yes'
+      ? empty('No rules', 'The configuration has no rules.')
+      : html`<p class="muted">Matched when it was routed: ${study.rules.join(', ') || 'none'}.</p>`;
+  }
+  return table(
+    'What the rules say about this study now',
+    ['Rule', 'Now', 'When routed', 'Why', 'Targets'],
+    study.verdicts.map(
+      (one) =>
+        html`<tr>
+          <th scope="row">${one.rule}</th>
+          <td>
+            ${one.matched ? html`<span class="chip good">✓ matches</span>` : html`<span class="chip">– does not</span>`}
+          </td>
+          <td>${study.rules.includes(one.rule) ? 'matched' : html`<span class="none">–</span>`}</td>
+          <td>${one.because}</td>
+          <td>${one.targets.join(', ')}</td>
+        </tr>`,
+    ),
+  );
+}
+
+function actions(context: ConsoleContext, study: StudyDetail, identity: Identity | undefined): Html {
+  if (!identity || !isAllowed(identity.role, 'operator') || study.inSource === 'no') return html``;
+  const body = JSON.stringify({ source: study.source, orthancStudyId: study.orthancStudyId });
+  const targets = Object.keys(context.config().targets);
+  return html`<h2>Send again</h2>
+    <div class="cards">
+      <form
+        class="card"
+        data-method="POST"
+        data-path="/api/route"
+        data-body="${body}"
+        data-done="The study is routed again."
+        data-confirm="Route this study again, by the rules of now?"
+      >
+        <h3>By the rules</h3>
+        <p class="muted">Every target that the rules name now gets what it has not confirmed yet.</p>
+        <label class="field check"><input type="checkbox" name="everything" /> also what is confirmed already</label>
+        <div class="buttons"><button>Route again</button></div>
+      </form>
+      <form
+        class="card"
+        data-method="POST"
+        data-path="/api/route"
+        data-body="${body}"
+        data-done="The study is on its way to the target."
+      >
+        <h3>To one target</h3>
+        <p class="muted">Whatever the rules say.</p>
+        <div class="split">
+          <label class="field"
+            ><span>Target</span
+            ><select name="targets" data-list>
+              ${targets.map((name) => html`<option>${name}</option>`)}
+            </select></label
+          >
+          <label class="field check"><input type="checkbox" name="everything" /> also what is confirmed already</label>
+        </div>
+        <div class="buttons"><button>Send</button></div>
+      </form>
+    </div>`;
+}

@@ -1,0 +1,219 @@
+import { readThroughput } from '@dicom-dispatch/operations';
+import { z } from 'zod';
+import type { ApiServer } from '../api/api-server.ts';
+import type { ConsoleContext } from '../console-context.ts';
+import { isAllowed, type Identity } from '../security/identity.ts';
+import type { Target, TargetDetail, Throughput } from '../views/schemas.ts';
+import { listTargets, showTarget } from '../views/show-targets.ts';
+import { actionButton, empty, number, table, time, withQuery } from './components.ts';
+import { html, type Html } from './html.ts';
+import { sendPage } from './layout/page.ts';
+import { plot, plotLegend } from './plot.ts';
+
+export function addTargetsPages(server: ApiServer, context: ConsoleContext): void {
+  server.get('/targets', { config: { access: 'viewer' } }, async (request, reply) => {
+    const targets = await listTargets(context);
+    const hours = await Promise.all(targets.map(({ name }) => readThroughput(context.operations, name, 60, 2)));
+    const body = html`<div class="title-row"><h1>Targets</h1></div>
+      <div id="list" data-part>
+        ${
+          targets.length === 0
+            ? empty('No target', 'The configuration names none.')
+            : table(
+                'Targets',
+                ['Target', 'State', 'Waiting', 'Sending', 'Failed', 'Partial', 'Oldest waiting', 'Last hour', ''],
+                targets.map((target, index) => row(target, hours[index] ?? [], request.identity)),
+              )
+        }
+      </div>`;
+    return sendPage(context, request, reply, { id: 'targets', title: 'Targets', body, live: true });
+  });
+
+  server.get(
+    '/targets/:target',
+    { config: { access: 'viewer' }, schema: { params: z.object({ target: z.string().max(64) }) } },
+    async (request, reply) => {
+      const target = await showTarget(context, request.params.target);
+      const body = html`<div id="target" data-part>${details(target)}</div>
+        ${controls(target, request.identity)}
+        <div id="errors" data-part>${errors(target, request.identity)}</div>`;
+      return sendPage(context, request, reply, { id: 'targets', title: target.name, body, live: true });
+    },
+  );
+}
+
+export function targetChips(target: Target): Html {
+  const { circuit } = target;
+  return html`<span class="chips">
+    ${!target.enabled && html`<span class="chip warn">⊘ switched off</span>`}
+    ${target.paused && html`<span class="chip warn">‖ paused</span>`}
+    ${circuit.state === 'open' && html`<span class="chip bad">✕ cannot be reached</span>`}
+    ${circuit.state === 'probing' && html`<span class="chip busy">▶ being tried</span>`}
+    ${target.enabled && !target.paused && circuit.state === 'closed' && html`<span class="chip good">✓ in use</span>`}
+  </span>`;
+}
+
+function row(target: Target, hour: Throughput, identity: Identity | undefined): Html {
+  const path = `/targets/${encodeURIComponent(target.name)}`;
+  const { counts, circuit } = target;
+  return html`<tr>
+    <th scope="row">
+      <a href="${path}">${target.name}</a
+      ><span class="second">${[target.type, target.description].filter(Boolean).join(' · ')}</span>
+    </th>
+    <td>${targetChips(target)}${circuit.error && html`<span class="second">${circuit.error.message}</span>`}</td>
+    <td class="num right">${countLink(target, 'waiting', counts.waiting)}</td>
+    <td class="num right">${countLink(target, 'active', counts.active)}</td>
+    <td class="num right">${countLink(target, 'failed', counts.failed)}</td>
+    <td class="num right">${countLink(target, 'partial', counts.partial)}</td>
+    <td class="nowrap">${time(target.oldestWaitingAt)}</td>
+    <td>${plot(`${target.name}, last hour`, hour, 'small')}</td>
+    <td>${buttons(target, identity)}</td>
+  </tr>`;
+}
+
+function countLink(target: Target, state: string, count: number): Html {
+  if (count === 0) return html`<span class="none">0</span>`;
+  return html`<a
+    href="${withQuery('/deliveries', { target: target.name, state })}"
+    aria-label="${number(count)} ${state} at ${target.name}"
+    >${number(count)}</a
+  >`;
+}
+
+function buttons(target: Target, identity: Identity | undefined): Html {
+  if (!identity || !isAllowed(identity.role, 'operator')) return html``;
+  const path = `/api/targets/${encodeURIComponent(target.name)}`;
+  const about = target.name;
+  return html`<span class="buttons">
+    ${
+      target.paused
+        ? actionButton({ label: 'Resume', method: 'POST', path: `${path}/resume`, kind: 'primary', about })
+        : actionButton({ label: 'Pause', method: 'POST', path: `${path}/pause`, about })
+    }
+  </span>`;
+}
+
+function details(target: TargetDetail): Html {
+  const { circuit, counts } = target;
+  return html`<div class="title-row">
+      <h1>${target.name}</h1>
+      <span class="sub">${[target.type, target.description].filter(Boolean).join(' · ')}</span>
+      ${targetChips(target)}
+    </div>
+    ${
+      circuit.state !== 'closed' &&
+      html`<div class="note bad">
+        <p><b>It cannot be reached</b> since ${time(circuit.openedAt, 'at')}: ${circuit.error?.message}</p>
+        <p>
+          ${circuit.error?.remedy} Tried ${number(circuit.failures)} ${circuit.failures === 1 ? 'time' : 'times'}; the
+          next try is ${time(circuit.nextProbeAt)}. Deliveries wait and lose no attempt.
+        </p>
+      </div>`
+    }
+    <ul class="facts">
+      ${fact(target, 'waiting', counts.waiting, 'waiting')} ${fact(target, 'active', counts.active, 'sending now')}
+      ${fact(target, 'failed', counts.failed, 'failed', counts.failed > 0 ? 'bad' : '')}
+      ${fact(target, 'partial', counts.partial, 'partial', counts.partial > 0 ? 'warn' : '')}
+      ${fact(target, 'delivered', counts.delivered, 'delivered')}
+      <li>
+        <span class="fact"
+          ><span class="value">${time(target.oldestWaitingAt)}</span><span class="name">oldest waiting</span></span
+        >
+      </li>
+    </ul>
+    <div class="cards">
+      <section class="card">
+        <h2>Last hour</h2>
+        ${plot('Last hour', target.hour)}${plotLegend(target.hour, 1)}
+      </section>
+      <section class="card">
+        <h2>Last day</h2>
+        ${plot('Last day', target.day)}${plotLegend(target.day, 15)}
+      </section>
+    </div>`;
+}
+
+function fact(target: Target, state: string, count: number, name: string, kind = ''): Html {
+  return html`<li>
+    <a class="${kind}" href="${withQuery('/deliveries', { target: target.name, state })}"
+      ><span class="value">${number(count)}</span><span class="name">${name}</span></a
+    >
+  </li>`;
+}
+
+function controls(target: TargetDetail, identity: Identity | undefined): Html {
+  if (!identity || !isAllowed(identity.role, 'operator')) return html``;
+  const path = `/api/targets/${encodeURIComponent(target.name)}`;
+  return html`<h2>Control</h2>
+    <div class="cards">
+      <section class="card">
+        <h3>Connection</h3>
+        <p class="muted">Tries each step of a delivery, without sending a study.</p>
+        <div class="buttons">
+          <button type="button" class="primary" data-method="POST" data-path="${path}/test" data-test="test-result">
+            Test connection
+          </button>
+        </div>
+        <div id="test-result" aria-live="polite"></div>
+      </section>
+      <section class="card" id="flow" data-part>
+        <h3>Flow</h3>
+        <p class="muted">A pause lets what is under way end. What waits for its next attempt can be let go at once.</p>
+        <div class="buttons">
+          ${buttons(target, identity)}
+          ${actionButton({ label: 'Try all waiting now', method: 'POST', path: `${path}/promote` })}
+        </div>
+      </section>
+      <section class="card">
+        <h3>Limits</h3>
+        <p class="muted">Over all dispatchers, until the configuration is loaded again.</p>
+        <div class="split">
+          <form data-method="PUT" data-path="${path}/concurrency" data-done="The limit is set." class="filter">
+            <label class="field"
+              ><span>At the same time</span
+              ><input type="number" name="concurrency" min="1" max="256" required value="${target.concurrency}"
+            /></label>
+            <button>Set</button>
+          </form>
+          <form data-method="PUT" data-path="${path}/rate" data-done="The rate is set." class="filter">
+            <label class="field"
+              ><span>Deliveries a minute</span
+              ><input
+                type="number"
+                name="deliveriesPerMinute"
+                min="1"
+                placeholder="no limit"
+                value="${target.deliveriesPerMinute}"
+            /></label>
+            <button>Set</button>
+          </form>
+        </div>
+      </section>
+    </div>`;
+}
+
+function errors(target: TargetDetail, identity: Identity | undefined): Html {
+  const canAct = identity !== undefined && isAllowed(identity.role, 'operator');
+  return html`<h2>Errors</h2>
+    ${
+      target.errors.length === 0
+        ? empty('No errors', 'Nothing that is failed, partial or waiting has an error.')
+        : table(
+            'Errors by stage and code',
+            ['Stage', 'Code', 'Deliveries', 'The latest', ''],
+            target.errors.map((one) => {
+              const meant = { target: target.name, stage: one.stage, code: one.code };
+              return html`<tr>
+                <th scope="row">${one.stage}</th>
+                <td><code>${one.code}</code></td>
+                <td class="num right"><a href="${withQuery('/deliveries', meant)}">${number(one.count)}</a></td>
+                <td class="wide">${one.example}</td>
+                <td>
+                  ${canAct && html`<button type="button" data-bulk="retry" data-filter="${JSON.stringify(meant)}" aria-label="Retry those that failed in ${one.stage} with ${one.code}">Retry these …</button>`}
+                </td>
+              </tr>`;
+            }),
+          )
+    }`;
+}

@@ -1,0 +1,261 @@
+// The little that our pages do by themselves: ask the API for something, stay up to date, show times as the reader has them.
+
+const csrf = document.querySelector('meta[name="csrf-token"]')?.getAttribute('content');
+const notices = document.getElementById('notices');
+const dialog = document.getElementById('ask');
+
+/** Asks the API; gives what it answered, or throws with a text for people. */
+async function ask(method, path, body) {
+  const headers = { accept: 'application/json' };
+  if (csrf) headers['x-xsrf-token'] = csrf;
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  if (answer.status === 401) location.assign(`/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`);
+  const told = answer.headers.get('content-type')?.includes('json') ? await answer.json() : undefined;
+  if (!answer.ok) throw new Error(told?.message ?? `That did not work (HTTP ${answer.status}).`);
+  return told;
+}
+
+function notice(text, isBad = false) {
+  const box = document.createElement('div');
+  box.textContent = text;
+  if (isBad) box.className = 'bad';
+  notices.append(box);
+  setTimeout(() => box.remove(), isBad ? 12_000 : 5_000);
+}
+
+/** Asks the reader; true for yes. */
+function confirmed(text) {
+  return new Promise((resolve) => {
+    dialog.querySelector('#ask-text').textContent = text;
+    dialog.returnValue = 'no';
+    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true });
+    dialog.showModal();
+  });
+}
+
+// What has to be seen again after the page was loaded anew.
+const kept = sessionStorage.getItem('notice');
+if (kept) {
+  sessionStorage.removeItem('notice');
+  notice(kept);
+}
+
+async function act(element, method, path, body, done) {
+  element.disabled = true;
+  try {
+    const told = await ask(method, path, body);
+    if (done) done(told);
+    else notice(`${element.dataset.done ?? element.textContent.trim()}: done.`);
+    await refresh(true);
+  } catch (error) {
+    notice(error.message, true);
+  } finally {
+    element.disabled = false;
+  }
+}
+
+document.addEventListener('click', async (event) => {
+  const button = event.target.closest('button[data-path]');
+  if (button) {
+    if (button.dataset.confirm && !(await confirmed(button.dataset.confirm))) return;
+    if (button.dataset.test !== undefined) return void testTarget(button);
+    return void act(button, button.dataset.method, button.dataset.path);
+  }
+  const bulk = event.target.closest('button[data-bulk]');
+  if (bulk) return void actOnMany(bulk);
+  if (event.target.closest('[data-sign-out]')) {
+    await ask('POST', '/api/sign-out').catch(() => undefined);
+    location.assign('/sign-in');
+  }
+  const copy = event.target.closest('button[data-copy]');
+  if (copy) {
+    await navigator.clipboard?.writeText(copy.dataset.copy);
+    notice('Copied.');
+  }
+});
+
+/** Forms whose fields are sent as JSON. */
+document.addEventListener('submit', async (event) => {
+  const form = event.target.closest('form[data-path]');
+  if (!form) return;
+  event.preventDefault();
+  const body = { ...JSON.parse(form.dataset.body ?? '{}') };
+  for (const field of form.elements) {
+    if (!field.name) continue;
+    if (field.type === 'checkbox') body[field.name] = field.checked;
+    else if (field.type === 'number') body[field.name] = field.value === '' ? null : Number(field.value);
+    else if (field.dataset.list !== undefined) body[field.name] = [field.value];
+    else body[field.name] = field.value;
+  }
+  const button = event.submitter ?? form.querySelector('button');
+  if (form.dataset.confirm && !(await confirmed(form.dataset.confirm))) return;
+  await act(button, form.dataset.method, form.dataset.path, body, () => notice(form.dataset.done ?? 'Done.'));
+});
+
+/** Shows what an action on many would reach, asks, and does it. */
+async function actOnMany(button) {
+  const action = button.dataset.bulk;
+  const filter = JSON.parse(button.dataset.filter);
+  button.disabled = true;
+  try {
+    const preview = await ask('POST', '/api/bulk/preview', { action, filter });
+    if (preview.count === 0) {
+      notice(`There is nothing to ${action}.`);
+      return;
+    }
+    const targets = Object.entries(preview.byTarget).map(([name, count]) => `${name}: ${count}`);
+    const plural = preview.count === 1 ? 'delivery' : 'deliveries';
+    if (
+      !(await confirmed(
+        `${action[0].toUpperCase()}${action.slice(1)} ${preview.count} ${plural}?\n\n${targets.join('\n')}`,
+      ))
+    )
+      return;
+    const result = await ask('POST', '/api/bulk', { action, filter });
+    notice(
+      `${action}: ${result.done} of ${result.matched} done${result.skipped ? `, ${result.skipped} had changed meanwhile` : ''}.`,
+    );
+    await refresh(true);
+  } catch (error) {
+    notice(error.message, true);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** Runs the connection test of a target and lists its checks. */
+async function testTarget(button) {
+  const place = document.getElementById(button.dataset.test);
+  button.disabled = true;
+  place.replaceChildren(paragraph('Testing …'));
+  try {
+    const { passed, checks } = await ask('POST', button.dataset.path);
+    const list = document.createElement('ul');
+    list.className = 'checks';
+    for (const check of checks) {
+      const item = document.createElement('li');
+      const sign = { passed: '✓', failed: '✕', skipped: '–' }[check.result];
+      item.textContent = `${sign} ${check.name} ${check.result} (${Math.round(check.durationMs)} ms): ${check.detail}${check.remedy ? ` ${check.remedy}` : ''}`;
+      list.append(item);
+    }
+    const head = paragraph(passed ? 'The target can be used.' : 'The target cannot be used.');
+    head.className = passed ? 'note good' : 'note bad';
+    place.replaceChildren(head, list);
+  } catch (error) {
+    place.replaceChildren(paragraph(error.message));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function paragraph(text) {
+  const made = document.createElement('p');
+  made.textContent = text;
+  return made;
+}
+
+// Live pages: on news, the page is loaded again behind the scenes, and what changed is put in its place.
+const main = document.getElementById('main');
+const isLive = main?.dataset.live !== undefined;
+let refreshing = false;
+let again = false;
+let last = 0;
+
+async function refresh(now = false) {
+  if (!main || main.dataset.static !== undefined) return;
+  if (refreshing || (!now && document.hidden)) {
+    again = true;
+    return;
+  }
+  refreshing = true;
+  again = false;
+  try {
+    const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
+    if (!answer.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const parts = page.querySelectorAll('#main [data-part]');
+    for (const part of parts) replacePart(part);
+    showTimes();
+  } catch {
+    again = true;
+  } finally {
+    refreshing = false;
+    last = Date.now();
+  }
+}
+
+function replacePart(fresh) {
+  const old = document.getElementById(fresh.id);
+  if (!old || old.innerHTML === fresh.innerHTML) return;
+  // Nothing moves under the hands of somebody who is writing.
+  if (old.contains(document.activeElement) && document.activeElement.matches('input, select, textarea')) return;
+  const open = new Set([...old.querySelectorAll('details[open][id]')].map((one) => one.id));
+  for (const one of fresh.querySelectorAll('details[id]')) one.open = open.has(one.id) || one.open;
+  const focused = old.contains(document.activeElement) ? pathTo(old, document.activeElement) : undefined;
+  old.replaceChildren(...document.importNode(fresh, true).childNodes);
+  if (focused) focused.reduce((at, index) => at?.children[index], old)?.focus({ preventScroll: true });
+}
+
+function pathTo(root, element) {
+  const path = [];
+  for (let at = element; at !== root; at = at.parentElement) path.unshift([...at.parentElement.children].indexOf(at));
+  return path;
+}
+
+if (isLive) {
+  const events = new EventSource('/api/events');
+  const study = main.dataset.study;
+  let timer;
+  events.addEventListener('change', (event) => {
+    if (study && !JSON.parse(event.data).some((one) => `${one.source} ${one.studyInstanceUid}` === study)) return;
+    clearTimeout(timer);
+    timer = setTimeout(refresh, Math.max(0, 1_000 - (Date.now() - last)));
+  });
+  // Back-offs run out and workers die without a word.
+  setInterval(() => (again || Date.now() - last > 15_000) && refresh(), 5_000);
+  document.addEventListener('visibilitychange', () => !document.hidden && again && refresh());
+}
+
+// Times
+function showTimes() {
+  for (const element of document.querySelectorAll('time[data-time]')) {
+    const at = new Date(element.dateTime);
+    const exact = at.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+    element.title = exact;
+    element.textContent = element.dataset.time === 'ago' ? ago(at.getTime()) : exact;
+  }
+}
+
+function ago(at) {
+  const ms = Date.now() - at;
+  const s = Math.round(Math.abs(ms) / 1000);
+  if (s < 1) return 'now';
+  const text =
+    s < 60
+      ? `${s}s`
+      : s < 3600
+        ? `${Math.floor(s / 60)}m ${s % 60}s`
+        : s < 86_400
+          ? `${Math.floor(s / 3600)}h ${Math.floor((s % 3600) / 60)}m`
+          : `${Math.floor(s / 86_400)}d ${Math.floor((s % 86_400) / 3600)}h`;
+  return ms < 0 ? `in ${text}` : `${text} ago`;
+}
+
+showTimes();
+setInterval(showTimes, 5_000);
+
+// A filter applies as soon as it is chosen.
+document.addEventListener('change', (event) => {
+  if (event.target.matches('form.filter select')) event.target.form.requestSubmit();
+});
+
+// "/" goes to the search field.
+document.addEventListener('keydown', (event) => {
+  if (event.key !== '/' || event.target.closest('input, select, textarea')) return;
+  const search = document.querySelector('input[type="search"]');
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+  search.select();
+});
