@@ -28,25 +28,44 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 `;
 
+function feedKey(prefix: string, source: string): string {
+  return `${prefix}:feed:${source}`;
+}
+
+export async function readFeedState(redis: Redis, prefix: string, source: string): Promise<FeedState | undefined> {
+  const text = await redis.get(feedKey(prefix, source));
+  return text === null ? undefined : (JSON.parse(text) as FeedState);
+}
+
 /** The durable cursor of one source. */
 export class FeedStore {
   readonly #redis: Redis;
-  readonly #key: string;
+  readonly #prefix: string;
+  readonly #source: string;
   readonly #leaseKey: string;
 
   constructor(redis: Redis, prefix: string, source: string, leaseKey: string) {
     this.#redis = redis;
-    this.#key = `${prefix}:feed:${source}`;
+    this.#prefix = prefix;
+    this.#source = source;
     this.#leaseKey = leaseKey;
   }
 
-  async read(): Promise<FeedState | undefined> {
-    const text = await this.#redis.get(this.#key);
-    return text === null ? undefined : (JSON.parse(text) as FeedState);
+  read(): Promise<FeedState | undefined> {
+    return readFeedState(this.#redis, this.#prefix, this.#source);
   }
 
   /** @returns false when the lease is no longer ours; nothing is written then */
   async write(state: FeedState, token: string): Promise<boolean> {
-    return (await this.#redis.eval(writeScript, 2, this.#key, this.#leaseKey, token, JSON.stringify(state))) === 1;
+    return (
+      (await this.#redis.eval(
+        writeScript,
+        2,
+        feedKey(this.#prefix, this.#source),
+        this.#leaseKey,
+        token,
+        JSON.stringify(state),
+      )) === 1
+    );
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DispatchError, type SourceConfig } from '@dicom-dispatch/core';
 import type { Change, OrthancClient } from '@dicom-dispatch/orthanc';
 import type { Logger } from '@dicom-dispatch/runtime';
@@ -21,8 +22,6 @@ export interface FollowSetting {
   readonly later: RetryLater;
   /** Routes a study; resolves when the enqueue is durable. */
   route(orthancStudyId: string, epoch: number): Promise<unknown>;
-  /** Resolves early when a push says that there is something to see. */
-  untilWoken(ms: number, signal: AbortSignal): Promise<void>;
   /** Tells how far the feed has been followed. */
   told(state: FeedState, newestSeq: number): void;
   readonly log: Logger;
@@ -63,7 +62,7 @@ export async function followFeed(setting: FollowSetting): Promise<never> {
     forgetBefore(seen, state.seq - trailingWindow);
     setting.told(state, Math.max(state.seq, since));
     await setting.later.run((orthancStudyId) => setting.route(orthancStudyId, state.epoch));
-    await setting.untilWoken(config.pollInterval, signal);
+    await sleep(config.pollInterval, undefined, { signal });
   }
 }
 

@@ -1,1 +1,1 @@
-export { startRouter, type Router, type RouterOptions } from './start-router.ts';
+export { startRouter, type RouterOptions } from './start-router.ts';

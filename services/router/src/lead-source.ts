@@ -10,7 +10,6 @@ import { Lease } from './lease.ts';
 import { RetryLater } from './retry-later.ts';
 import { routeOneStudy, type RoutingOutcome } from './route-one-study.ts';
 import { sweepSource } from './sweep.ts';
-import { WakeUp } from './wake-up.ts';
 
 /** How long a leader that says nothing keeps the lead: a standby takes over within this. */
 const leaseMs = 5_000;
@@ -42,8 +41,6 @@ export interface SourceStatus {
 
 export interface SourceLead {
   readonly status: SourceStatus;
-  /** Looks at the feed now; with a study, routes that study at once. */
-  push(orthancStudyId: string | undefined): void;
   stop(): Promise<void>;
 }
 
@@ -57,8 +54,6 @@ export function leadSource(setting: LeadSetting): SourceLead {
   const lease = new Lease(redis, `${prefix}:lease:${name}`, leaseMs);
   const store = new FeedStore(redis, prefix, name, lease.key);
   const later = new RetryLater(redis, prefix, name);
-  const wakeUp = new WakeUp();
-  const pushed = new Set<string>();
   const status: SourceStatus = {
     name,
     isLeader: false,
@@ -72,10 +67,6 @@ export function leadSource(setting: LeadSetting): SourceLead {
 
   return {
     status,
-    push(orthancStudyId) {
-      if (orthancStudyId !== undefined) pushed.add(orthancStudyId);
-      wakeUp.wake();
-    },
     async stop() {
       stopping.abort(new Error('the router is stopping'));
       await done;
@@ -118,7 +109,6 @@ export function leadSource(setting: LeadSetting): SourceLead {
         lease,
         later,
         route,
-        untilWoken: (ms, until) => untilWoken(ms, until, route),
         told(state, newestSeq) {
           if (!status.reachable)
             log.info({ source: name, seq: state.seq, epoch: state.epoch }, 'following the change feed');
@@ -146,21 +136,6 @@ export function leadSource(setting: LeadSetting): SourceLead {
     for (;;) {
       await sleep(renewMs, undefined, { signal: AbortSignal.any([leading.signal, stopping.signal]) });
       if (!(await lease.acquire())) throw new LeaseLost('another router leads the source now');
-    }
-  }
-
-  async function untilWoken(
-    ms: number,
-    signal: AbortSignal,
-    route: (id: string, epoch: number) => Promise<void>,
-  ): Promise<void> {
-    if (pushed.size === 0) await wakeUp.wait(ms, signal);
-    for (const id of pushed) {
-      pushed.delete(id);
-      // A push may be wrong or too early: the feed and the sweep find what it misses.
-      await route(id, status.state?.epoch ?? 1).catch((error: unknown) =>
-        log.debug({ source: name, err: error }, 'a pushed study was not routed'),
-      );
     }
   }
 

@@ -11,6 +11,8 @@ import {
   type RunningService,
 } from '@dicom-dispatch/runtime';
 import { leadSource } from './lead-source.ts';
+import { startPushServer } from './push-server.ts';
+import { routeOneStudy, type RoutingOutcome } from './route-one-study.ts';
 
 export interface RouterOptions {
   readonly config: Config;
@@ -19,16 +21,11 @@ export interface RouterOptions {
   readonly metrics: Registry;
 }
 
-export interface Router extends RunningService {
-  /** Looks at a source now instead of at its next turn; with a study, routes that one at once. */
-  push(source: string, orthancStudyId?: string): boolean;
-}
-
 /**
  * Starts a router: it follows and sweeps every source that no other router leads, and enqueues what is stable. Any
  * number may run; one leads each source, the others stand by.
  */
-export async function startRouter(options: RouterOptions): Promise<Router> {
+export async function startRouter(options: RouterOptions): Promise<RunningService> {
   const { config, redis, log, metrics } = options;
   const prefix = config.redis.prefix;
   const records = new Records(redis, prefix);
@@ -40,6 +37,7 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     labelNames: ['source', 'outcome'],
     registers: [metrics],
   });
+  const count = (source: string, outcome: RoutingOutcome): void => routed.inc({ source, outcome });
   const leads = new Map(
     Object.entries(config.sources).map(([name, source]) => [
       name,
@@ -52,7 +50,7 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
         records,
         enqueuer,
         log,
-        routed: (outcome) => routed.inc({ source: name, outcome }),
+        routed: (outcome) => count(name, outcome),
       }),
     ]),
   );
@@ -67,14 +65,20 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
       },
     }),
   );
+  const push = await startPushServer({
+    config,
+    redis,
+    log,
+    async route(source, orthanc, orthancStudyId, epoch) {
+      const outcome = await routeOneStudy({ source, orthanc, rules, enqueuer, log }, orthancStudyId, epoch);
+      count(source, outcome);
+      return outcome;
+    },
+  });
   log.info({ sources: [...leads.keys()], rules: rules.length }, 'router started');
 
   return {
     name: 'router',
-    push(source, orthancStudyId) {
-      leads.get(source)?.push(orthancStudyId);
-      return leads.has(source);
-    },
     dependencies: async () => [
       await redisDependency(redis),
       ...Array.from(leads.values(), ({ status }) => ({
@@ -84,6 +88,7 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
       })),
     ],
     async stop() {
+      await push?.stop();
       await Promise.all(Array.from(leads.values(), (lead) => lead.stop()));
       await enqueuer.close();
       log.info('router stopped');

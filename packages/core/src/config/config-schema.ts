@@ -40,6 +40,12 @@ export const healthConfig = z.strictObject({
     .describe('health and metrics of a dispatcher that runs alone; port 0 takes any'),
 });
 
+export const pushConfig = z.strictObject({
+  listen: listenAddress
+    .default('127.0.0.1:8083')
+    .describe('where the router takes pushes from the plugin inside Orthanc; only when a source has a pushSecret'),
+});
+
 export const loggingConfig = z.strictObject({
   level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('least that is logged'),
   format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('auto: pretty on a terminal, else JSON lines'),
@@ -56,6 +62,7 @@ export const configSections = {
   dispatcher: dispatcherConfig.prefault({}).describe('the workers'),
   console: consoleConfig.prefault({}).describe('the pages for operators'),
   health: healthConfig.prefault({}).describe('health and metrics of services that run alone'),
+  push: pushConfig.prefault({}).describe('pushes from the plugin inside Orthanc'),
   logging: loggingConfig.prefault({}).describe('log lines'),
 };
 

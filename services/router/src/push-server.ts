@@ -1,0 +1,134 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { DispatchError, type Config } from '@dicom-dispatch/core';
+import { openOperations, OperationError, routeAgain } from '@dicom-dispatch/operations';
+import { isLoopback, parseListen, type Logger, type Redis } from '@dicom-dispatch/runtime';
+import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
+import { fastify, type FastifyRequest } from 'fastify';
+import { readFeedState } from './feed-state.ts';
+import type { RoutingOutcome } from './route-one-study.ts';
+
+export interface PushSetting {
+  readonly config: Config;
+  readonly redis: Redis;
+  readonly log: Logger;
+  route(source: string, orthanc: OrthancClient, orthancStudyId: string, epoch: number): Promise<RoutingOutcome>;
+}
+
+interface StudyPath {
+  readonly source: string;
+  readonly study: string;
+}
+
+const orthancId = /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/;
+
+/**
+ * Where the plugin inside Orthanc talks to: it announces stable studies, shows their state and routes them again. Each
+ * source has its own secret. A push saves time and nothing else: what it misses, the feed and the sweep find.
+ *
+ * @returns undefined when no source has a secret
+ */
+export async function startPushServer(setting: PushSetting): Promise<{ stop(): Promise<void> } | undefined> {
+  const { config, redis, log } = setting;
+  if (!Object.values(config.sources).some(({ pushSecret }) => pushSecret)) return undefined;
+  const operations = openOperations(config, redis);
+  const clients = new Map<string, Promise<OrthancClient>>();
+  const server = fastify({ logger: false, bodyLimit: 16 * 1024 });
+
+  server.setErrorHandler((error, _request, reply) => {
+    const status =
+      error instanceof OperationError
+        ? error.code === 'not-found'
+          ? 404
+          : 409
+        : error instanceof DispatchError
+          ? error.code === 'source-gone'
+            ? 404
+            : 503
+          : 500;
+    if (status === 500) log.error({ err: error }, 'a push failed');
+    return reply.code(status).send({ error: status === 500 ? 'internal error' : (error as Error).message });
+  });
+  server.addHook('onRequest', async (request, reply) => {
+    const { source = '', study = '' } = request.params as Partial<StudyPath>;
+    if (!isAuthorized(request, config.sources[source]?.pushSecret?.reveal())) {
+      log.warn({ source, address: request.ip }, 'a push with a wrong secret was refused');
+      return reply
+        .code(401)
+        .send({ error: 'wrong source or secret: DicomDispatch.Secret has to be the pushSecret of this source' });
+    }
+    if (!orthancId.test(study)) return reply.code(400).send({ error: 'not the identifier of a study in Orthanc' });
+    return undefined;
+  });
+
+  server.post<{ Params: StudyPath }>('/sources/:source/studies/:study/stable', async ({ params }) => ({
+    outcome: await setting.route(
+      params.source,
+      await client(params.source),
+      params.study,
+      await epochOf(params.source),
+    ),
+  }));
+  server.get<{ Params: StudyPath }>('/sources/:source/studies/:study', async ({ params }) => {
+    const orthanc = await client(params.source);
+    const { MainDicomTags: tags } = await orthanc.study(params.study);
+    const key = { source: params.source, studyInstanceUid: tags['StudyInstanceUID'] ?? '' };
+    const deliveries = await operations.records.deliveriesOf(key);
+    return {
+      routed: (await operations.records.study(key)) !== undefined,
+      deliveries: deliveries.map(
+        ({ target, state, stage, confirmed, quarantined, total, attempts, error, routedAt, updatedAt }) => ({
+          target,
+          state,
+          stage,
+          confirmed,
+          quarantined,
+          total,
+          attempts,
+          ...(error && { error: { code: error.code, message: error.message, remedy: error.remedy } }),
+          routedAt,
+          updatedAt,
+        }),
+      ),
+    };
+  });
+  server.post<{ Params: StudyPath }>('/sources/:source/studies/:study/route', async ({ params }) => {
+    const orthanc = await client(params.source);
+    const request = { source: params.source, orthancStudyId: params.study };
+    const { added } = await routeAgain(operations, request, orthanc, { name: 'Orthanc plugin' });
+    return { deliveries: added.map(({ target, deliveryId }) => ({ target, deliveryId })) };
+  });
+
+  const { host, port } = parseListen(config.push.listen);
+  const url = await server.listen({ host, port });
+  log.info({ url, loopback: isLoopback(host) }, 'pushes from the plugin are taken');
+  return {
+    async stop() {
+      await server.close();
+      await operations.close();
+      await Promise.allSettled([...clients.values()].map(async (opened) => (await opened).close()));
+    },
+  };
+
+  async function epochOf(source: string): Promise<number> {
+    return (await readFeedState(redis, config.redis.prefix, source))?.epoch ?? 1;
+  }
+
+  function client(name: string): Promise<OrthancClient> {
+    const known = clients.get(name);
+    if (known) return known;
+    const source = config.sources[name];
+    if (!source) throw new OperationError('not-found', `there is no source "${name}"`);
+    const opened = openSource(source);
+    clients.set(name, opened);
+    opened.catch(() => clients.delete(name));
+    return opened;
+  }
+}
+
+function isAuthorized(request: FastifyRequest, secret: string | undefined): boolean {
+  const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
+  if (secret === undefined || given === undefined) return false;
+  // Of equal length whatever was given, as the comparison wants.
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(secret));
+}
