@@ -122,6 +122,7 @@ export class IntermediateCache {
     if (spooled.kind === 'whole') return this.put(type, key, spooled.bytes, options);
     if (toFile) return putFile(parts, type, key, spooled.all, options);
     await spooled.all[Symbol.asyncIterator]().return?.();
+    await this.invalidate(type, key);
     return tooLarge(parts, type);
   }
 
@@ -130,9 +131,9 @@ export class IntermediateCache {
     return found.state === 'hit' ? found.value : undefined;
   }
 
-  /** Like `get`, and says why there is nothing. */
-  lookup(type: string, key: string): Promise<Lookup<CachedValue>> {
-    return lookupValue(this.#parts, type, key, 'all');
+  /** Like `get`, and says why there is nothing. With `none` the look is no use and counts neither as hit nor as miss. */
+  lookup(type: string, key: string, counting: 'all' | 'none' = 'all'): Promise<Lookup<CachedValue>> {
+    return lookupValue(this.#parts, type, key, counting);
   }
 
   /** For values of any size. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { CacheFolder } from './cache-folder.ts';
-import { folderFailed, keeps, tooLarge, type CacheParts } from './cache-parts.ts';
+import { folderFailed, invalidate, keeps, tooLarge, type CacheParts } from './cache-parts.ts';
 import { putScript } from './cache-scripts.ts';
 import { addressOf, inFolder } from './cache-store.ts';
 import { bytesInRedis } from './bytes-in-redis.ts';
@@ -24,7 +24,11 @@ export async function putValue(
 ): Promise<PutResult> {
   if (!keeps(parts, type, options.use)) return 'dropped';
   if (goesToFile(parts, bytes.byteLength, options)) return putFile(parts, type, key, asBody(bytes), options);
-  if (bytes.byteLength > parts.maxValueBytes) return tooLarge(parts, type);
+  if (bytes.byteLength > parts.maxValueBytes) {
+    // What was there is no longer what was put last.
+    await invalidate(parts, type, key);
+    return tooLarge(parts, type);
+  }
   const { stored, encoding } = await encodeBytes(bytes, policyFor(parts.config, type).compression);
   const info = { encoding, sizeBytes: bytes.byteLength, crc: crc32(stored) };
   return announce(parts, type, key, info, stored, options);

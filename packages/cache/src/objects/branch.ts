@@ -1,0 +1,91 @@
+import { jsonCodec, type Codec } from '../intermediate/codec.ts';
+import type { Attributes, SeriesObject, StudyObject } from './dicom-object.ts';
+
+/** A study as it is cached: without its series, which are branches of their own. */
+export interface StudyBranch {
+  readonly attributes: Attributes;
+  /** Series that are known to belong to it. */
+  readonly series: readonly string[];
+  /** Whether these are all. */
+  readonly complete: boolean;
+  /** ms since 1970; 0 = never. */
+  readonly expiresAt: number;
+}
+
+/** A series with its instances. They are small and many: together they cost a tenth of what each alone would. */
+export interface SeriesBranch {
+  readonly attributes: Attributes;
+  readonly instances: Readonly<Record<string, Attributes>>;
+  readonly complete: boolean;
+  readonly expiresAt: number;
+}
+
+export const studyCodec: Codec<StudyBranch> = checkedCodec((branch) => Array.isArray(branch.series));
+export const seriesCodec: Codec<SeriesBranch> = checkedCodec((branch) => typeof branch.instances === 'object');
+
+function checkedCodec<T extends { readonly attributes: Attributes }>(isOne: (branch: T) => boolean): Codec<T> {
+  const { encode, decode } = jsonCodec<T>();
+  return {
+    encode,
+    decode(bytes) {
+      const branch = decode(bytes);
+      if (typeof branch !== 'object' || typeof branch.attributes !== 'object' || !isOne(branch)) {
+        throw new TypeError('no branch of this version');
+      }
+      return branch;
+    },
+  };
+}
+
+/** What is new takes the place of what was known; what it does not mention stays, no longer than it would have. */
+export function mergeStudy(
+  old: StudyBranch | undefined,
+  study: StudyObject,
+  complete: boolean,
+  expiresAt: number,
+): StudyBranch {
+  const series = (study.series ?? []).map((one) => one.seriesInstanceUid);
+  const fresh = { attributes: study.attributes, series, complete, expiresAt };
+  if (!old) return fresh;
+  // A complete answer says of each series whether it is there; any other leaves the known ones as they are.
+  const kept = complete ? [] : old.series.filter((uid) => !series.includes(uid));
+  const carriesOver = kept.length > 0 || lacks(study.attributes, old.attributes);
+  return {
+    attributes: { ...old.attributes, ...study.attributes },
+    series: [...series, ...kept],
+    complete: complete || (old.complete && series.every((uid) => old.series.includes(uid))),
+    expiresAt: carriesOver ? earlier(old.expiresAt, expiresAt) : expiresAt,
+  };
+}
+
+export function mergeSeries(
+  old: SeriesBranch | undefined,
+  series: SeriesObject,
+  complete: boolean,
+  expiresAt: number,
+): SeriesBranch {
+  const instances = Object.fromEntries((series.instances ?? []).map((one) => [one.sopInstanceUid, one.attributes]));
+  if (!old) return { attributes: series.attributes, instances, complete, expiresAt };
+  const merged: Record<string, Attributes> = complete ? {} : { ...old.instances };
+  let carriesOver = lacks(series.attributes, old.attributes);
+  for (const [uid, known] of Object.entries(old.instances)) {
+    const given = instances[uid];
+    if (given ? lacks(given, known) : !complete) carriesOver = true;
+  }
+  for (const [uid, given] of Object.entries(instances)) merged[uid] = { ...old.instances[uid], ...given };
+  return {
+    attributes: { ...old.attributes, ...series.attributes },
+    instances: merged,
+    complete: complete || (old.complete && Object.keys(instances).every((uid) => uid in old.instances)),
+    expiresAt: carriesOver ? earlier(old.expiresAt, expiresAt) : expiresAt,
+  };
+}
+
+function lacks(given: Attributes, known: Attributes): boolean {
+  return Object.keys(known).some((name) => !(name in given));
+}
+
+function earlier(one: number, other: number): number {
+  if (one === 0 || other === 0) return one || other;
+  return Math.min(one, other);
+}
