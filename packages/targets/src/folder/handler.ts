@@ -6,7 +6,7 @@ import { parseTemplate, renderTemplate } from '../template/index.ts';
 import { Folders } from './folders.ts';
 import { lookAtFolder, lookForSpace, placeOf, type Place } from './place.ts';
 import { folderTarget, type FolderTarget } from './schema.ts';
-import { removeLeftOvers } from './temporary-names.ts';
+import { removeLeftOvers } from './left-overs.ts';
 import { testFolder } from './test-connection.ts';
 import { writeFile } from './write-file.ts';
 

@@ -6,7 +6,8 @@ import { runChecks, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
 import { lookAtFolder, lookForSpace, placeOf, type Place } from './place.ts';
 import type { FolderTarget } from './schema.ts';
-import { removeIfThere, temporaryName } from './temporary-names.ts';
+import { temporaryName } from '../template/index.ts';
+import { removeIfThere } from './left-overs.ts';
 
 export async function* testFolder({ config, signal }: CheckContext<FolderTarget>): AsyncGenerator<Check> {
   const place = placeOf(config, signal, 'connect');

@@ -6,7 +6,8 @@ import { throwIfCancelled } from '../flow/index.ts';
 import { fsCode } from './errors.ts';
 import type { Folders } from './folders.ts';
 import type { Place } from './place.ts';
-import { removeIfThere, temporaryName } from './temporary-names.ts';
+import { temporaryName } from '../template/index.ts';
+import { removeIfThere } from './left-overs.ts';
 
 export interface FileToWrite {
   /** Relative to the target's folder, segments joined by `/`. */

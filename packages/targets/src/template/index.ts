@@ -3,4 +3,5 @@ export { shortHash } from './fit-bytes.ts';
 export { templateKeywords } from './keywords.ts';
 export { parseTemplate, TemplateError, type TemplateSegments } from './parse-template.ts';
 export { defaultLimits, renderTemplate, type RenderLimits } from './render-template.ts';
+export { isAbandoned, leftOverKind, temporaryName } from './temporary-name.ts';
 export { instanceTemplate, studyTemplate, uidTemplate } from './schema.ts';

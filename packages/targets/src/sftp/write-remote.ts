@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
+import { DispatchError } from '@dicom-dispatch/core';
+import { temporaryName } from '../template/index.ts';
+import { isFailure } from './errors.ts';
+import type { RemoteFolders } from './remote-folders.ts';
+import type { SftpSession } from './session.ts';
+
+/** Every server takes writes of this size; larger ones are an extension. */
+const pieceBytes = 32_768;
+/** Requests under way for one file: a megabyte, so that a link of 50 ms still carries 20 MB/s a file. */
+const window = 32;
+
+export interface RemoteFile {
+  /** Relative to the target's folder. */
+  readonly path: string;
+  readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  readonly sizeBytes: number | undefined;
+}
+
+/**
+ * Writes a file under a temporary name in its final folder, verifies it and renames it: under the final name there is
+ * never a part of a file.
+ */
+export async function writeRemote(
+  session: SftpSession,
+  folders: RemoteFolders,
+  deliveryId: string,
+  file: RemoteFile,
+  signal: AbortSignal,
+): Promise<void> {
+  const { config } = session;
+  const folder = posix.dirname(file.path);
+  await folders.ensure(folder);
+  const temporary = posix.join(config.path, folder, temporaryName(deliveryId));
+  try {
+    const sha256 = await writeTemporary(session, temporary, file, signal);
+    if (sha256 !== undefined) await readBack(session, temporary, sha256, signal);
+    await session.rename(temporary, posix.join(config.path, file.path), signal);
+  } catch (thrown) {
+    // A courtesy, as long as the connection holds: the next attempt removes it too.
+    await session.remove(temporary, AbortSignal.timeout(500)).catch(() => {});
+    throw await nameFullDisk(session, thrown);
+  }
+}
+
+async function writeTemporary(
+  session: SftpSession,
+  path: string,
+  file: RemoteFile,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { config } = session;
+  const hash = config.verify === 'content' ? createHash('sha256') : undefined;
+  const handle = await session.openFile(path, 'wx', signal);
+  let sizeBytes: number;
+  try {
+    sizeBytes = await writeBody(session, handle, file.body, hash, signal);
+    if (file.sizeBytes !== undefined && sizeBytes !== file.sizeBytes) {
+      throw new DispatchError('source-error', `the source gave ${sizeBytes} of ${file.sizeBytes} bytes of an instance`);
+    }
+    if (config.fsync) await session.sync(handle, signal);
+  } finally {
+    await session.closeFile(handle, signal);
+  }
+  if (config.mode !== undefined) await session.setMode(path, config.mode, signal);
+  if (config.verify !== 'none') {
+    const { size } = await session.stat(path, signal);
+    if (size !== sizeBytes) {
+      throw new DispatchError(
+        'verify-missing',
+        `a file at ${config.host} has ${size} bytes after ${sizeBytes} were sent`,
+        {
+          stage: 'verify',
+        },
+      );
+    }
+  }
+  return hash?.digest('hex');
+}
+
+/** Keeps several writes under way, since each waits for an answer from far away. */
+async function writeBody(
+  session: SftpSession,
+  handle: Buffer,
+  body: RemoteFile['body'],
+  hash: { update(bytes: Uint8Array): unknown } | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  const underWay = new Set<Promise<void>>();
+  let failure: unknown;
+  let position = 0;
+  for await (const chunk of body) {
+    hash?.update(chunk);
+    for (let at = 0; at < chunk.byteLength; at += pieceBytes) {
+      while (underWay.size >= window) await Promise.race(underWay);
+      if (failure !== undefined) throw failure;
+      const length = Math.min(pieceBytes, chunk.byteLength - at);
+      const piece = Buffer.from(chunk.buffer, chunk.byteOffset + at, length);
+      const writing = session
+        .write(handle, piece, position, signal)
+        .catch((thrown: unknown) => void (failure ??= thrown))
+        .finally(() => underWay.delete(writing));
+      underWay.add(writing);
+      position += length;
+    }
+  }
+  await Promise.all(underWay);
+  if (failure !== undefined) throw failure;
+  return position;
+}
+
+/** Version 3 has no word for a full disk; the free space tells. */
+async function nameFullDisk(session: SftpSession, thrown: unknown): Promise<unknown> {
+  if (!(thrown instanceof DispatchError) || !isFailure(thrown.cause)) return thrown;
+  const free = await session.freeBytes(AbortSignal.timeout(2000)).catch(() => undefined);
+  if (free === undefined || free > 1_000_000) return thrown;
+  return new DispatchError('target-full', `there is no space left at ${session.config.host}`, { cause: thrown });
+}
+
+async function readBack(session: SftpSession, path: string, sha256: string, signal: AbortSignal): Promise<void> {
+  const hash = createHash('sha256');
+  for await (const chunk of remoteChunks(session, path, signal)) hash.update(chunk);
+  if (hash.digest('hex') === sha256) return;
+  throw new DispatchError('verify-missing', `a file at ${session.config.host} reads differently from what was sent`, {
+    stage: 'verify',
+  });
+}
+
+/** A file of the server in pieces, several of them asked for ahead. */
+export async function* remoteChunks(
+  session: SftpSession,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  const handle = await session.openFile(path, 'r', signal);
+  try {
+    const ahead: Promise<Buffer>[] = [];
+    let position = 0;
+    const askForOne = (): void => {
+      const piece = Buffer.allocUnsafe(pieceBytes);
+      const reading = session.read(handle, piece, position, signal).then((count) => piece.subarray(0, count));
+      reading.catch(() => {});
+      ahead.push(reading);
+      position += pieceBytes;
+    };
+    for (let index = 0; index < window; index += 1) askForOne();
+    for (;;) {
+      const piece = await ahead.shift();
+      if (!piece || piece.length === 0) return;
+      yield piece;
+      // A short answer in the middle of a file would shift all that follows: begin anew behind it.
+      if (piece.length < pieceBytes) {
+        position = position - (ahead.length + 1) * pieceBytes + piece.length;
+        await Promise.allSettled(ahead.splice(0));
+      }
+      while (ahead.length < window) askForOne();
+    }
+  } finally {
+    await session.closeFile(handle, signal).catch(() => {});
+  }
+}

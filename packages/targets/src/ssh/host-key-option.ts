@@ -1,0 +1,39 @@
+import { isAbsolute } from 'node:path';
+import { z } from 'zod';
+
+const fingerprint = z
+  .string()
+  .regex(/^SHA256:[A-Za-z0-9+/]{43}=?$/, 'a fingerprint is SHA256: and 43 characters, as `ssh-keygen -lf` prints it')
+  .transform((text) => text.replace(/=$/, ''));
+
+/** How we know that the server is the one that is meant. There is no default on purpose. */
+export const hostKeyOption = z
+  .union(
+    [
+      z.strictObject({
+        fingerprint: z
+          .union([fingerprint.transform((one) => [one]), z.array(fingerprint).min(1)])
+          .describe('SHA256 fingerprint of the host key, or several'),
+      }),
+      z.strictObject({
+        knownHosts: z
+          .string()
+          .refine((path) => isAbsolute(path), 'an absolute path')
+          .describe('a known_hosts file, as OpenSSH writes it'),
+      }),
+      z.literal('insecure-any'),
+    ],
+    {
+      error:
+        'hostKey is { fingerprint: "SHA256:…" }, { knownHosts: "/path" } or, for trying only, insecure-any (accepts whoever answers)',
+    },
+  )
+  .describe('the host key to expect; insecure-any accepts every server, and whoever stands between');
+export type HostKeyOption = z.output<typeof hostKeyOption>;
+
+export const sshUser = z
+  .string()
+  .regex(
+    /^[^\s\0:@/-][^\s\0:@/]{0,255}$/,
+    'a user name without spaces, colon, slash and @, not beginning with a hyphen',
+  );

@@ -1,0 +1,25 @@
+import { randomBytes } from 'node:crypto';
+import { shortHash } from './fit-bytes.ts';
+
+/** Ours alone: names from templates never begin with a dot, and who watches a folder passes over hidden files. */
+const pattern = /^\.dispatch-([0-9a-f]{12})-[0-9a-f]{12}\.part$/;
+const abandonedAfterMs = 24 * 3_600_000;
+
+/** A new temporary name; it tells the delivery, so that a later attempt finds what an earlier one left. */
+export function temporaryName(deliveryId: string): string {
+  return `.dispatch-${shortHash(deliveryId, 12)}-${randomBytes(6).toString('hex')}.part`;
+}
+
+/**
+ * Whether a name is that of a temporary file to remove: `ours` = of an earlier attempt of this delivery, which the
+ * caller owns alone; `old` = of another, to be removed when nobody has written to it for a day; undefined = to be left.
+ */
+export function leftOverKind(name: string, deliveryId: string): 'ours' | 'old' | undefined {
+  const match = pattern.exec(name);
+  if (!match) return undefined;
+  return match[1] === shortHash(deliveryId, 12) ? 'ours' : 'old';
+}
+
+export function isAbandoned(modifiedMs: number, nowMs = Date.now()): boolean {
+  return nowMs - modifiedMs > abandonedAfterMs;
+}
