@@ -42,20 +42,13 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: ['tls-not-spoken', 'it answers without TLS: is this its plain port?'],
   ERR_SSL_HTTP_REQUEST: ['tls-not-spoken', 'it speaks HTTP'],
   ERR_SSL_UNSUPPORTED_PROTOCOL: ['tls-version', 'no common TLS version: compare `minVersion`'],
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: [
-    'tls-version',
-    'it refuses our TLS versions: compare `minVersion`, `maxVersion`',
-  ],
+  ALERT_PROTOCOL_VERSION: ['tls-version', 'it refuses our TLS versions: compare `minVersion`, `maxVersion`'],
   ERR_SSL_NO_SHARED_CIPHER: ['tls-cipher', 'no common cipher suite: compare `profile` and `ciphers`'],
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: [
+  ALERT_HANDSHAKE_FAILURE: [
     'tls-cipher',
     'it refuses the handshake: no common cipher suite, or it wants a client certificate',
   ],
-  ERR_SSL_SSL_TLS_ALERT_HANDSHAKE_FAILURE: [
-    'tls-cipher',
-    'it refuses the handshake: no common cipher suite, or it wants a client certificate',
-  ],
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: [
+  ALERT_CERTIFICATE_REQUIRED: [
     'tls-client-certificate-required',
     'it wants a client certificate: set `cert` and `key`',
   ],
@@ -63,19 +56,13 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
     'tls-client-certificate-required',
     'the client sent no certificate, and `requestCert` asks for one',
   ],
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: [
-    'tls-client-certificate-rejected',
-    'it does not know the authority of our certificate',
-  ],
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: ['tls-client-certificate-rejected', 'it finds our certificate bad'],
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: ['tls-client-certificate-rejected', 'it finds our certificate expired'],
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: ['tls-client-certificate-rejected', 'it finds our certificate revoked'],
-  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: ['tls-client-certificate-rejected', 'it does not accept our certificate'],
-  ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: [
-    'tls-client-certificate-rejected',
-    'it does not support the kind of our certificate',
-  ],
-  ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: ['tls-client-certificate-rejected', 'it denies access to our certificate'],
+  ALERT_UNKNOWN_CA: ['tls-client-certificate-rejected', 'it does not know the authority of our certificate'],
+  ALERT_BAD_CERTIFICATE: ['tls-client-certificate-rejected', 'it finds our certificate bad'],
+  ALERT_CERTIFICATE_EXPIRED: ['tls-client-certificate-rejected', 'it finds our certificate expired'],
+  ALERT_CERTIFICATE_REVOKED: ['tls-client-certificate-rejected', 'it finds our certificate revoked'],
+  ALERT_CERTIFICATE_UNKNOWN: ['tls-client-certificate-rejected', 'it does not accept our certificate'],
+  ALERT_UNSUPPORTED_CERTIFICATE: ['tls-client-certificate-rejected', 'it does not support the kind of our certificate'],
+  ALERT_ACCESS_DENIED: ['tls-client-certificate-rejected', 'it denies access to our certificate'],
   ERR_OSSL_BAD_DECRYPT: ['tls-material', 'the private key does not open: check `passphrase`'],
   ERR_OSSL_PEM_NO_START_LINE: ['tls-material', '`ca`, `cert` or `key` is not PEM'],
   ERR_OSSL_PEM_BAD_PASSWORD_READ: ['tls-material', 'the private key needs a `passphrase`'],
@@ -90,6 +77,9 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   ERR_SSL_NO_CIPHER_MATCH: ['tls-material', '`ciphers` names no cipher suite that is known here'],
 };
 
+/** OpenSSL names an alert by the version that first had it, and newer releases by none in particular. */
+const ALERT = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13|SSL\/TLS)_ALERT_/;
+
 /**
  * Translates what node reports about a socket.
  *
@@ -97,7 +87,7 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
  */
 export function translateSocketError(cause: Error, peer: string, fallback: DimseErrorCode): DimseError {
   const code = (cause as SystemError).code ?? '';
-  const known = KNOWN[code];
+  const known = KNOWN[code.replace(ALERT, 'ALERT_')];
   if (known !== undefined) return new DimseError(fallbackFor(known[0], fallback), `${peer}: ${known[1]}`, { cause });
   if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code.startsWith('ERR_OSSL')) {
     const reason = (cause as SystemError).reason ?? code;
