@@ -1,4 +1,5 @@
 export * from './contract/index.ts';
+export * from './external/index.ts';
 export { builtInHandlers, isBuiltIn } from './registry/built-in.ts';
 export { resolveTarget, type ResolvedTarget } from './registry/resolve-target.ts';
 export { targetSchemas, type BuiltInType } from './schemas.ts';

@@ -1,4 +1,5 @@
 import { dicomTarget, dicomTlsTarget } from './dicom/schema.ts';
+import { dicomwebTarget } from './dicomweb/schema.ts';
 import { dummyTarget } from './dummy/schema.ts';
 import { folderTarget } from './folder/schema.ts';
 import { orthancTarget } from './orthanc/schema.ts';
@@ -7,6 +8,7 @@ import { orthancTarget } from './orthanc/schema.ts';
 export const targetSchemas = {
   dicom: dicomTarget,
   'dicom-tls': dicomTlsTarget,
+  dicomweb: dicomwebTarget,
   dummy: dummyTarget,
   folder: folderTarget,
   orthanc: orthancTarget,

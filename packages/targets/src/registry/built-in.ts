@@ -11,6 +11,7 @@ type BuiltInHandlers = {
 export const builtInHandlers: BuiltInHandlers = {
   dicom: async () => (await import('../dicom/handler.ts')).dicomHandler,
   'dicom-tls': async () => (await import('../dicom/handler.ts')).dicomTlsHandler,
+  dicomweb: async () => (await import('../dicomweb/handler.ts')).dicomwebHandler,
   dummy: async () => (await import('../dummy/handler.ts')).dummyHandler,
   folder: async () => (await import('../folder/handler.ts')).folderHandler,
   orthanc: async () => (await import('../orthanc/handler.ts')).orthancHandler,

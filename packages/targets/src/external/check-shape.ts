@@ -1,0 +1,44 @@
+import { contractVersion, type TargetHandler } from '../contract/index.ts';
+
+/**
+ * What keeps a value from being a target handler, in words for whoever wrote it. Empty when it is one. The types of
+ * arguments and results cannot be seen from outside; the contract suite looks at those.
+ */
+export function shapeProblems(value: unknown): string[] {
+  if (!isObject(value))
+    return ['it exports no handler: an object named "handler", or a function named "createHandler"'];
+  const version = value['contractVersion'];
+  if (version !== contractVersion) {
+    const made = typeof version === 'number' ? `was made for version ${version}` : 'does not say its version';
+    return [`it ${made} of the handler contract; this is version ${contractVersion} (contractVersion)`];
+  }
+  const problems: string[] = [];
+  if (typeof value['type'] !== 'string' || value['type'] === '') problems.push('type is no text');
+  const { schema, pull } = value;
+  if (!isObject(schema) || typeof schema['safeParse'] !== 'function') problems.push('schema is no zod schema');
+  for (const name of ['deliver', 'testConnection']) {
+    if (typeof value[name] !== 'function') problems.push(`${name} is no function`);
+  }
+  if (pull === undefined) return problems;
+  for (const name of ['find', 'retrieve']) {
+    if (!isObject(pull) || typeof pull[name] !== 'function') problems.push(`pull.${name} is no function`);
+  }
+  return problems;
+}
+
+export function isHandler(value: unknown): value is TargetHandler {
+  return shapeProblems(value).length === 0;
+}
+
+/** What the rest of the system reads of every target's configuration, and a schema may have forgotten. */
+export function missingOptions(config: unknown): string[] {
+  if (!isObject(config)) return ['the options'];
+  const expected = { type: 'string', enabled: 'boolean', concurrency: 'number', attempts: 'number', backoff: 'object' };
+  return Object.entries({ ...expected, giveUpAfter: 'number' }).flatMap(([name, type]) =>
+    typeof config[name] === type ? [] : [name],
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}

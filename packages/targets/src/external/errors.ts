@@ -1,0 +1,32 @@
+import { DispatchError } from '@dicom-dispatch/core';
+
+export function notAnExternalType(type: string): DispatchError {
+  return new DispatchError('config-invalid', `${type} names neither a package nor a path`, {
+    remedy: 'Write package:NAME for an npm package, package:./PATH or package:/PATH for a file or folder.',
+  });
+}
+
+export function noModule(type: string, folder: string): DispatchError {
+  return new DispatchError('handler-missing', `${type} was not found from ${folder}`, {
+    remedy: 'Install the package where the configuration file is, or correct the path.',
+  });
+}
+
+/** The module threw while it was loaded. Its text is its author's, and about code, not about patients. */
+export function broken(type: string, thrown: unknown): DispatchError {
+  const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}`.split('\n', 1)[0] : typeof thrown;
+  return new DispatchError('config-invalid', `${type} cannot be loaded: ${text?.slice(0, 300)}`, {
+    cause: thrown,
+    remedy: 'Repair the package, or install what it needs.',
+  });
+}
+
+export function notAHandler(type: string, problems: readonly string[]): DispatchError {
+  return new DispatchError('config-invalid', `${type} is no target handler: ${problems.join('; ')}`, {
+    remedy: 'Use a version of the package that fits this dicom-dispatch (docs/targets/external.md).',
+  });
+}
+
+export function wrongOptions(targetName: string, issues: readonly string[]): DispatchError {
+  return new DispatchError('config-invalid', `the options of the target ${targetName} are wrong: ${issues.join('; ')}`);
+}

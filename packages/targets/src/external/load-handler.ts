@@ -1,0 +1,65 @@
+import { pathToFileURL } from 'node:url';
+import { DispatchError, type TargetConfig } from '@dicom-dispatch/core';
+import type { TargetHandler } from '../contract/index.ts';
+import { isHandler, missingOptions, shapeProblems } from './check-shape.ts';
+import { broken, noModule, notAHandler, notAnExternalType, wrongOptions } from './errors.ts';
+import { parseExternalType } from './external-type.ts';
+import { findModule } from './find-module.ts';
+import { targetKit } from './kit.ts';
+
+export interface LoadOptions {
+  /** Where a path starts and a package is looked for, as `import` does: the folder of the configuration file. */
+  readonly folder: string;
+}
+
+/**
+ * Loads the handler that a type such as `package:dicom-dispatch-target-x` or `package:./targets/x.js` names, and checks
+ * its shape and the version of its contract. The module exports `handler`, or `createHandler(kit)` that makes one (or
+ * either as its default). Loading runs the module's code: only what the configuration names is loaded.
+ *
+ * @throws {DispatchError} `handler-missing` when there is no such module; `config-invalid` when it is no handler
+ */
+export async function loadHandler(type: string, { folder }: LoadOptions): Promise<TargetHandler> {
+  const source = parseExternalType(type);
+  if (!source) throw notAnExternalType(type);
+  const file = await findModule(source, folder);
+  if (file === undefined) throw noModule(type, folder);
+  let exported: unknown;
+  try {
+    const module: unknown = await import(pathToFileURL(file).href);
+    exported = await madeBy(module);
+  } catch (thrown) {
+    throw broken(type, thrown);
+  }
+  if (!isHandler(exported)) throw notAHandler(type, shapeProblems(exported));
+  return exported;
+}
+
+/**
+ * Reads the options of a target by its handler's own schema.
+ *
+ * @throws {DispatchError} `config-invalid` naming the options at fault
+ */
+export function readOptions(handler: TargetHandler, targetName: string, options: unknown): TargetConfig {
+  const parsed = handler.schema.safeParse(options);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`);
+    throw wrongOptions(targetName, issues);
+  }
+  const missing = missingOptions(parsed.data);
+  if (missing.length > 0) {
+    throw new DispatchError(
+      'config-invalid',
+      `the handler of the target ${targetName} leaves out options that every target has: ${missing.join(', ')}`,
+      { remedy: 'The handler has to spread kit.targetOptions into its schema: tell its author.' },
+    );
+  }
+  return parsed.data;
+}
+
+async function madeBy(module: unknown): Promise<unknown> {
+  if (typeof module !== 'object' || module === null) return undefined;
+  const { handler, createHandler, default: preset } = module as Readonly<Record<string, unknown>>;
+  const found = handler ?? createHandler ?? preset;
+  return typeof found === 'function' ? ((await found(targetKit)) as unknown) : found;
+}
