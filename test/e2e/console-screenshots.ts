@@ -67,7 +67,7 @@ async function single(page: Page, folder: string, prefix: string): Promise<void>
 
 async function picture(page: Page, { url }: ConsoleScene, name: string, path: string): Promise<void> {
   await page.goto(name === 'rules' ? `${url}/rules?search=CT*` : `${url}/${name}`, { waitUntil: 'load' });
-  if (name === 'queues') await page.getByText('pacs', { exact: false }).first().waitFor();
+  if (name === 'queues') await page.getByText('Completed').first().waitFor();
   await page.screenshot({ path, fullPage: name !== 'queues' });
 }
 

@@ -13,7 +13,7 @@ export interface TargetState {
   readonly paused: boolean;
   readonly circuit: CircuitState;
   readonly counts: Readonly<Record<DeliveryState, number>>;
-  /** When the delivery that waits longest last changed (ms since 1970). */
+  /** When the delivery that waits longest was routed (ms since 1970). */
   readonly oldestWaitingAt: number | undefined;
   readonly concurrency: number;
   readonly deliveriesPerMinute: number | undefined;
@@ -53,8 +53,12 @@ export async function readTargets(context: OperationsContext): Promise<TargetSta
   return Promise.all(Object.keys(context.config().targets).map((name) => readTarget(context, name)));
 }
 
+/** How many of the waiting are looked at; beyond that the oldest of these stands for all. */
+const mostLooked = 1000;
+
+/** The index is by last change, and what waits for a dead target changes at each try: routing decides what is oldest. */
 async function oldestWaiting(context: OperationsContext, target: string): Promise<number | undefined> {
-  const key = `${context.config().redis.prefix}:index:target:${target}:waiting`;
-  const [, score] = await context.redis.zrange(key, '0', '0', 'WITHSCORES');
-  return score === undefined ? undefined : Number(score);
+  const waiting = await context.records.deliveries({ state: 'waiting', target, limit: mostLooked });
+  if (waiting.length === 0) return undefined;
+  return Math.min(...waiting.map(({ routedAt }) => routedAt));
 }

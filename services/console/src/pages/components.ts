@@ -103,8 +103,15 @@ export function empty(title: string, text: string): Html {
   </div>`;
 }
 
+/** A column that narrow pages leave out; its cells need the class `opt` too. */
+export function optional(label: string): { readonly label: string; readonly optional: true } {
+  return { label, optional: true };
+}
+
+type Column = string | ReturnType<typeof optional>;
+
 /** A table that scrolls by itself where the page is too narrow for it. */
-export function table(caption: string, columns: readonly (string | Html)[], rows: readonly Html[]): Html {
+export function table(caption: string, columns: readonly Column[], rows: readonly Html[]): Html {
   return html`<div class="table" tabindex="0" role="region" aria-label="${caption}">
     <table>
       <caption>
@@ -112,7 +119,11 @@ export function table(caption: string, columns: readonly (string | Html)[], rows
       </caption>
       <thead>
         <tr>
-          ${columns.map((column) => html`<th scope="col">${column}</th>`)}
+          ${columns.map((column) =>
+            typeof column === 'string'
+              ? html`<th scope="col">${column}</th>`
+              : html`<th scope="col" class="opt">${column.label}</th>`,
+          )}
         </tr>
       </thead>
       <tbody>
@@ -156,4 +167,9 @@ export function withQuery(path: string, query: Readonly<Record<string, string | 
   );
   const text = new URLSearchParams(Object.fromEntries(set.map(([key, value]) => [key, String(value)]))).toString();
   return text === '' ? path : `${path}?${text}`;
+}
+
+/** A text in which `…` marks code. */
+export function withCode(text: string): Html {
+  return html`${text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part))}`;
 }

@@ -12,6 +12,7 @@ export function plot(title: string, points: Throughput, size: 'large' | 'small' 
   const delivered = points.reduce((sum, point) => sum + point.delivered, 0);
   const failed = points.reduce((sum, point) => sum + point.failed, 0);
   const words = `${title}: ${formatBytes(total)} sent, ${number(delivered)} deliveries arrived, ${number(failed)} did not`;
+  if (total === 0 && failed === 0 && size === 'large') return html`<p class="plot-none">Nothing was sent.</p>`;
   const width = points.length * 10;
   return html`<svg
     class="plot ${size === 'small' && 'small'}"
@@ -30,6 +31,7 @@ export function plotLegend(points: Throughput, stepMinutes: number): Html {
   const most = Math.max(0, ...points.map(({ bytes }) => bytes));
   const delivered = points.reduce((sum, point) => sum + point.delivered, 0);
   const failed = points.reduce((sum, point) => sum + point.failed, 0);
+  if (total === 0 && delivered === 0 && failed === 0) return html``;
   return html`<p class="plot-legend">
     <span>${formatBytes(total)} in all, at most ${formatBytes(most / (stepMinutes * 60))}/s</span>
     <span>${number(delivered)} arrived · ${number(failed)} did not</span>

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { runDry } from '../views/dry-run.ts';
-import { empty, number, select, studyPath, table } from './components.ts';
+import { empty, number, select, studyPath, table, withCode } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 import { emptyAsMissing } from './query.ts';
@@ -80,7 +80,7 @@ async function outcome(context: ConsoleContext, search: string, source: string |
               <td>
                 ${one.matched ? html`<span class="chip good">✓ matches</span>` : html`<span class="chip">– does not</span>`}
               </td>
-              <td class="wide">${one.because}</td>
+              <td class="wide">${withCode(one.because)}</td>
               <td>${one.targets.join(', ')}</td>
             </tr>`,
         ),

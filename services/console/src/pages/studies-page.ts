@@ -9,6 +9,7 @@ import {
   dicomDate,
   empty,
   number,
+  optional,
   select,
   stateText,
   studyPath,
@@ -134,7 +135,15 @@ function rows(context: ConsoleContext, query: Query, studies: readonly StudySumm
       : empty('No study yet', 'As soon as a study is stable in a source and a rule matches it, it appears here.');
   }
   const withSource = Object.keys(context.config().sources).length > 1;
-  const columns = ['Patient', 'Accession', 'Study', ...(withSource ? ['Source'] : []), 'Routed', 'Rules', 'Targets'];
+  const columns: Parameters<typeof table>[1] = [
+    'Patient',
+    'Accession',
+    'Study',
+    ...(withSource ? ['Source'] : []),
+    'Routed',
+    optional('Rules'),
+    'Targets',
+  ];
   return table(
     'Studies',
     columns,
@@ -158,7 +167,7 @@ function row(study: StudySummary, withSource: boolean): Html {
     </td>
     ${withSource && html`<td>${study.source}</td>`}
     <td class="nowrap">${study.routed ? time(study.routedAt) : html`<span class="none">never</span>`}</td>
-    <td>${study.rules.length > 0 ? study.rules.join(', ') : html`<span class="none">none</span>`}</td>
+    <td class="opt">${study.rules.length > 0 ? study.rules.join(', ') : html`<span class="none">none</span>`}</td>
     <td class="wide">
       <span class="chips"
         >${study.deliveries.length > 0 ? study.deliveries.map((one) => targetChip(one)) : html`<span class="chip">not routed</span>`}</span

@@ -4,7 +4,7 @@ import type { ApiServer } from '../api/api-server.ts';
 import { isAllowed, type Identity } from '../security/identity.ts';
 import type { DeliveryDetail, StudyDetail } from '../views/schemas.ts';
 import { showStudy } from '../views/show-study.ts';
-import { dicomDate, empty, number, table, time } from './components.ts';
+import { dicomDate, empty, number, table, time, withCode } from './components.ts';
 import { deliveryFacts, deliveryHead, timeline } from './delivery-parts.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
@@ -126,7 +126,7 @@ function rules(study: StudyDetail): Html {
             ${one.matched ? html`<span class="chip good">✓ matches</span>` : html`<span class="chip">– does not</span>`}
           </td>
           <td>${study.rules.includes(one.rule) ? 'matched' : html`<span class="none">–</span>`}</td>
-          <td>${one.because}</td>
+          <td>${withCode(one.because)}</td>
           <td>${one.targets.join(', ')}</td>
         </tr>`,
     ),

@@ -1,13 +1,17 @@
 import type { FastifyRequest } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
+import { html } from '../pages/html.ts';
 import { navigation } from '../pages/layout/navigation.ts';
 import { staticUrl } from '../static-files.ts';
 
 /** Bull Board's page inside our navigation, and without the font that it would fetch from another host. */
 export function boardPage(page: string, context: ConsoleContext, request: FastifyRequest): string {
-  const head = `<link rel="stylesheet" href="${staticUrl('board.css')}"></head>`;
+  const { csrf } = request.identity ?? {};
+  const head = html`${csrf !== undefined && html`<meta name="csrf-token" content="${csrf}" />`}
+    <link rel="stylesheet" href="${staticUrl('board.css')}" />
+    <script type="module" src="${staticUrl('console.js')}"></script>`;
   return page
     .replaceAll(/<link[^>]+href="https?:\/\/[^>]*>\s*/g, '')
-    .replace('</head>', head)
+    .replace('</head>', `${head.text}</head>`)
     .replace('<div id="root">', `${navigation(context, request, 'queues').text}<div id="root">`);
 }

@@ -202,10 +202,18 @@ function toLabel(answer: z.infer<typeof studyAnswer>): StudyLabel {
   return {
     orthancStudyId: answer.ID,
     studyInstanceUid: all['StudyInstanceUID'] ?? '',
-    patientName: (all['PatientName'] ?? '').replaceAll('^', ' ').trim(),
+    patientName: personName(all['PatientName'] ?? ''),
     patientId: all['PatientID'] ?? '',
     accessionNumber: all['AccessionNumber'] ?? '',
     description: all['StudyDescription'] ?? '',
     studyDate: all['StudyDate'] ?? '',
   };
+}
+
+/** A person name (PS3.5, section 6.2.1) as people write it: family name, then the others; in its first writing. */
+export function personName(value: string): string {
+  const written = value.split('=').find((group) => group.replaceAll('^', '').trim() !== '') ?? '';
+  const [family = '', ...others] = written.split('^').map((part) => part.trim());
+  const given = others.slice(0, 2).filter((part) => part !== '');
+  return [family, given.join(' ')].filter((part) => part !== '').join(', ');
 }
