@@ -72,6 +72,7 @@ export default defineConfig({
     'unicorn/consistent-function-scoping': 'off',
     'unicorn/prefer-add-event-listener': 'off',
     'promise/always-return': 'off',
+    'oxc/no-map-spread': 'off',
     // Fastify awaits its handlers; the rule means Express.
     'oxc/no-async-endpoint-handlers': 'off',
     'node/no-process-env': 'off',

@@ -33,7 +33,7 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
   const target = context.config.targets[data.target];
   const log = context.log.child({ delivery: data.deliveryId, study: data.studyInstanceUid, target: data.target });
 
-  await notNow();
+  const isProbe = await notNow();
   const attempt = job.attemptsMade + 1;
   const startedAt = Date.now();
   const attempts = ((await records.delivery(data.deliveryId))?.attempts ?? 0) + 1;
@@ -123,10 +123,17 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
   } catch (thrown) {
     await tracker.end();
     return await failed(thrown);
+  } finally {
+    // It ended without a word on the target itself (the study is gone, nothing was pending): the next one may probe.
+    if (isProbe && !isConnected) await circuits.abandon(data.target).catch(() => {});
   }
 
-  /** Reasons to wait that burn no attempt: outside the schedule, or the circuit of the target is open. */
-  async function notNow(): Promise<void> {
+  /**
+   * Reasons to wait that burn no attempt: outside the schedule, or the circuit of the target is open.
+   *
+   * @returns whether this attempt is the circuit's probe
+   */
+  async function notNow(): Promise<boolean> {
     if (await context.isCancelled(data.deliveryId)) {
       await records.update(
         data.deliveryId,
@@ -153,7 +160,7 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
       throw new DelayedError();
     }
     const verdict = await circuits.check(data.target);
-    if (verdict.kind !== 'open') return;
+    if (verdict.kind !== 'open') return verdict.kind === 'probe';
     await delivery.pauseTarget(verdict.retryInMs);
     throw new RateLimitError();
   }

@@ -68,7 +68,7 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
       open: (instance, options) => setting.open(instance, { signal, ...options }),
       stage(stage) {
         progress.enter(stage);
-        if (stage === 'transfer') setting.connected();
+        if (stage === 'transfer' && before.pending.length > 0) setting.connected();
       },
       async report(instance, outcome) {
         if (outcome.kind === 'delivered') {
@@ -100,7 +100,7 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
     };
     await handler.deliver(run);
     signal.throwIfAborted();
-    setting.connected();
+    if (before.pending.length > 0) setting.connected();
 
     const after = await ledger.compare(key, manifest);
     if (after.pending.length > 0) {

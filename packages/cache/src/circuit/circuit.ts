@@ -41,7 +41,7 @@ export class Circuits {
     this.#pauses = pauses;
   }
 
-  /** Asked before an attempt. The answer `probe` is given to one caller at a time, who must report `fail` or `succeed`. */
+  /** Asked before an attempt. The answer `probe` is given to one caller at a time, who must report `fail`, `succeed` or `abandon`. */
   async check(target: string): Promise<CircuitVerdict> {
     const [kind, waitMs] = (await this.#eval(checkScript, target, Date.now(), probeLeaseMs)) as [string, number];
     if (kind === 'open') return { kind, retryInMs: waitMs };
@@ -60,6 +60,15 @@ export class Circuits {
       retryAfterMs,
     )) as [number, number];
     return { waitMs, opened: opened === 1 };
+  }
+
+  /** A probe that ended before it got to the target: the next delivery may probe at once. */
+  async abandon(target: string): Promise<void> {
+    try {
+      await this.#redis.del(`${this.#key(target)}:probe`);
+    } catch (error) {
+      throw new DispatchError('ledger-unavailable', 'Redis did not answer for a circuit', { cause: error });
+    }
   }
 
   /** @returns whether this success closed an open circuit */

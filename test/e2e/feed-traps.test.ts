@@ -1,0 +1,183 @@
+import { rm } from 'node:fs/promises';
+import { startOrthanc, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
+import { describe, expect, it } from 'vitest';
+import { startFaultScp } from './support/fault-scp.ts';
+import { startFeedStandIn } from './support/feed-stand-in.ts';
+import { pacsTarget } from './support/pacs-target.ts';
+import { startDispatch } from './support/start-dispatch.ts';
+import { startSystem, type UploadedStudy } from './support/system.ts';
+
+const quickSweep = { every: '1s', settle: '2s' };
+
+function source(url: string, more: object = {}): object {
+  return { sources: { main: { url, pollInterval: '200ms', ...more } } };
+}
+
+/** The feed's traps by their numbers in docs/failure-modes.md: one test for each that can be made to happen. */
+describe("the change feed's traps", () => {
+  it('1, 2: a study that was deleted or recycled while it waits ends as source-gone, with an alert, and is not tried again', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    await scp.down();
+    await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }) });
+    const gone = await system.upload({ seed: 'gone', instancesPerSeries: 3 });
+    await waitFor(
+      async () =>
+        (await system.records.deliveriesOf({ source: 'main', studyInstanceUid: gone.studyInstanceUid }))[0]?.error,
+      { timeoutMs: 20_000, message: () => dispatch.output() },
+    );
+    await system.orthanc.send('DELETE', `/studies/${gone.orthancStudyId}`);
+    const next = await system.upload({ seed: 'next', instancesPerSeries: 3 });
+    await scp.up();
+    const ended = await system.untilDelivery(gone, 'pacs', ['source-gone'], 60_000);
+    expect(ended.error).toMatchObject({ code: 'source-gone', fault: 'source' });
+    expect(dispatch.output()).toContain('"state":"source-gone"');
+    // The gap in the feed that the deletion left stops nothing.
+    await system.untilDelivery(next, 'pacs', ['delivered'], 60_000);
+    expect(scp.accepted()).toEqual(next.datasets);
+  }, 120_000);
+
+  it('4: an event that was never written is made up for by the sweep', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    await using feed = await startFeedStandIn(system.orthanc.url);
+    feed.hide = ({ ChangeType: type }) => type === 'StableStudy';
+    await using dispatch = await startDispatch({
+      config: { ...system.config({ pacs: pacsTarget(scp) }), ...source(feed.url, { sweep: quickSweep }) },
+    });
+    const study = await system.upload({ seed: 'unwritten', instancesPerSeries: 3 });
+    await system.untilDelivery(study, 'pacs', ['delivered']);
+    expect(scp.stores.length, dispatch.output()).toBe(3);
+  });
+
+  it('5: a change that is committed after later ones were read is found in the trailing window', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    await using feed = await startFeedStandIn(system.orthanc.url);
+    const config = {
+      ...system.config({ pacs: pacsTarget(scp) }),
+      ...source(feed.url, { startFrom: 'everything', sweep: { every: 0, settle: '1h' } }),
+    };
+    const early = await system.upload({ seed: 'early', instancesPerSeries: 2 });
+    const stable = await waitFor(async () =>
+      (await changes(system.orthanc)).find(({ ChangeType: type }) => type === 'StableStudy'),
+    );
+    feed.hide = ({ Seq }) => Seq === stable.Seq;
+    const late = await system.upload({ seed: 'late', instancesPerSeries: 2 });
+    await waitFor(
+      async () => (await changes(system.orthanc)).filter(({ ChangeType: type }) => type === 'StableStudy').length === 2,
+    );
+    await using dispatch = await startDispatch({ config });
+    await system.untilDelivery(late, 'pacs', ['delivered']);
+    // The start's sweep may have found it by Orthanc's own "is stable": the feed is what this is about.
+    feed.hide = () => false;
+    await system.untilDelivery(early, 'pacs', ['delivered']).catch((error: unknown) => {
+      throw new Error(dispatch.output(), { cause: error });
+    });
+    expect(scp.stores.length).toBe(4);
+  });
+
+  it('6: a wiped database starts a new epoch: what comes afterwards is routed, under lower numbers too', async () => {
+    await using storage = await tempFolder('wiped-orthanc');
+    await using system = await startSystem({ storageDir: storage.path });
+    await using scp = await startFaultScp();
+    await using dispatch = await startDispatch({
+      config: { ...system.config({ pacs: pacsTarget(scp) }), ...source(system.orthanc.url, { sweep: { every: 0 } }) },
+    });
+    const studies: UploadedStudy[] = [];
+    for (let seed = 0; seed < 4; seed += 1)
+      studies.push(await system.upload({ seed: `before ${seed}`, instancesPerSeries: 4 }));
+    for (const study of studies) await system.untilDelivery(study, 'pacs', ['delivered']);
+    await system.orthanc.kill('SIGKILL');
+    await rm(storage.path, { recursive: true, force: true });
+    await system.orthanc.restart();
+    const after = await system.upload({ seed: 'after', instancesPerSeries: 2 });
+    await system.untilDelivery(after, 'pacs', ['delivered'], 30_000).catch((error: unknown) => {
+      throw new Error(dispatch.output(), { cause: error });
+    });
+    expect(dispatch.output()).toContain('was wiped or restored');
+    expect(scp.stores.length).toBe(18);
+  }, 90_000);
+
+  it('9, 10, 12: instances that come late make further events; only they are sent', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }) });
+    const first = await system.upload({ seed: 'growing', series: 1, instancesPerSeries: 6 });
+    await system.untilDelivery(first, 'pacs', ['delivered']);
+    const grown = await system.upload({ seed: 'growing', series: 2, instancesPerSeries: 6 });
+    expect(grown.studyInstanceUid).toBe(first.studyInstanceUid);
+    await waitFor(() => scp.accepted().size === 12, { timeoutMs: 20_000, message: () => dispatch.output() });
+    expect(scp.stores.length).toBe(12);
+    expect(scp.accepted()).toEqual(grown.datasets);
+  });
+
+  it('an instance that was overwritten in Orthanc is sent again, the others are not', async () => {
+    await using system = await startSystem({ overwriteInstances: true });
+    await using scp = await startFaultScp();
+    await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }) });
+    const study = await system.upload({ seed: 'overwritten', instancesPerSeries: 5 });
+    await system.untilDelivery(study, 'pacs', ['delivered']);
+    const [changed] = [
+      ...makeStudy({ seed: 'overwritten', instancesPerSeries: 5, attributes: { StudyDescription: 'corrected' } }),
+    ];
+    if (!changed) throw new Error('no instance');
+    await system.orthanc.upload(changed.bytes);
+    await waitFor(() => scp.stores.length === 6, { timeoutMs: 20_000, message: () => dispatch.output() });
+    expect(scp.stores.at(-1)?.sopInstanceUid).toBe(changed.sopInstanceUid);
+    expect(scp.stores.at(-1)?.datasetHash).not.toBe(study.datasets.get(changed.sopInstanceUid));
+  });
+
+  it('11: images that are sent to Orthanc again change nothing', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    await using dispatch = await startDispatch({
+      config: { ...system.config({ pacs: pacsTarget(scp) }), ...source(system.orthanc.url, { sweep: quickSweep }) },
+    });
+    const study = await system.upload({ seed: 'again', instancesPerSeries: 3 });
+    await system.untilDelivery(study, 'pacs', ['delivered']);
+    await system.upload({ seed: 'again', instancesPerSeries: 3 });
+    const marker = await system.upload({ seed: 'marker', instancesPerSeries: 1 });
+    await system.untilDelivery(marker, 'pacs', ['delivered']);
+    expect(scp.stores.length, dispatch.output()).toBe(4);
+  });
+
+  it('13: of two routers one leads; the other takes over when it is killed, and a paused leader does no harm when it wakes', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    const config = system.config({ pacs: pacsTarget(scp) });
+    await using one = await startDispatch({ command: 'router', config });
+    await using two = await startDispatch({ command: 'router', config });
+    await using dispatcher = await startDispatch({ command: 'dispatcher', config });
+    const leads = (output: string): boolean => output.includes('following the change feed');
+    await waitFor(() => leads(one.output()) || leads(two.output()), { timeoutMs: 20_000 });
+    const [leader, standby] = leads(one.output()) ? [one, two] : [two, one];
+    const first = await system.upload({ seed: 'led', instancesPerSeries: 2 });
+    await system.untilDelivery(first, 'pacs', ['delivered']);
+    expect(leads(standby.output())).toBe(false);
+
+    await leader.kill('SIGSTOP');
+    const second = await system.upload({ seed: 'taken over', instancesPerSeries: 2 });
+    await system.untilDelivery(second, 'pacs', ['delivered'], 30_000);
+    await waitFor(() => leads(standby.output()), { message: () => standby.output() });
+    const cursor = await system.client.get('{dicom-dispatch}:feed:main');
+    await leader.kill('SIGCONT');
+    await waitFor(() => leader.output().includes('the lead was lost'), {
+      timeoutMs: 20_000,
+      message: () => leader.output(),
+    });
+    const third = await system.upload({ seed: 'after waking', instancesPerSeries: 2 });
+    await system.untilDelivery(third, 'pacs', ['delivered'], 30_000);
+    expect(JSON.parse((await system.client.get('{dicom-dispatch}:feed:main')) ?? '{}').seq).toBeGreaterThan(
+      JSON.parse(cursor ?? '{}').seq,
+    );
+    expect(scp.stores.length, dispatcher.output()).toBe(6);
+  }, 120_000);
+});
+
+async function changes(
+  orthanc: Awaited<ReturnType<typeof startOrthanc>>,
+): Promise<{ Seq: number; ChangeType: string }[]> {
+  return ((await orthanc.get('/changes?limit=1000')) as { Changes: { Seq: number; ChangeType: string }[] }).Changes;
+}
