@@ -25,6 +25,8 @@ export interface DimseServer {
   /** Where it listens. */
   readonly address: AddressInfo | undefined;
   readonly associationCount: number;
+  /** The listening socket alone keeps the process running no more; open associations still do. */
+  unref(): void;
   /** Takes no more associations and waits for those there are; after `graceMs` (default 0) aborts them. */
   close(options?: { readonly graceMs?: number | undefined }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -88,6 +90,7 @@ export function createServer(options: ServerOptions): DimseServer {
     get associationCount() {
       return cores.size;
     },
+    unref: () => void server.unref(),
     close: (closing = {}) => close(closing.graceMs ?? 0),
     [Symbol.asyncDispose]: () => close(0),
   };
