@@ -61,7 +61,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
         }
       },
       {
-        ...workerOptions(redis, prefix, Math.min(target.concurrency, config.dispatcher.concurrency)),
+        ...workerOptions(redis, prefix, Math.min(target.concurrency, config.dispatcher.concurrency), config.dispatcher.lockTime),
         name: context.worker,
         ...(target.rateLimit?.deliveriesPerMinute !== undefined && {
           limiter: { max: target.rateLimit.deliveriesPerMinute, duration: 60_000 },
@@ -79,7 +79,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     workers.set(name, worker);
   }
   const studyWorker = new Worker(studyQueue, (job: Job) => processStudyTask(context, job), {
-    ...workerOptions(redis, prefix, 4),
+    ...workerOptions(redis, prefix, 4, config.dispatcher.lockTime),
     name: context.worker,
   });
   const all = [...workers.values(), studyWorker];
@@ -91,7 +91,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   const cancellations = await watchCancellations(redis, prefix, (deliveryId) => {
     for (const worker of workers.values()) worker.cancelJob(deliveryId, 'cancelled' satisfies StopReason);
   });
-  const pauses = watchPauses(() => {
+  const pauses = watchPauses(config.dispatcher.lockTime, () => {
     log.warn('this process stood still for longer than its locks last; its deliveries are given up');
     stopAll('lock-lost');
   });

@@ -30,6 +30,10 @@ export const dispatcherConfig = z.strictObject({
     .max(256)
     .default(8)
     .describe('deliveries at the same time in one dispatcher, over all targets'),
+  lockTime: durationMs
+    .default(15_000)
+    .refine((ms) => ms >= 2_000, 'at least 2s')
+    .describe('how long a dispatcher that says nothing keeps its deliveries; another takes them over afterwards'),
   graceTime: durationMs.default(30_000).describe('how long a stop waits for deliveries to reach a safe point'),
 });
 

@@ -2,24 +2,21 @@ import type { JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { priorities, type Priority } from '@dicom-dispatch/core';
 
-/** How long a worker that says nothing keeps its job. A killed worker's job is taken over after this, at the latest twice. */
-export const lockDurationMs = 15_000;
-const stalledIntervalMs = 5_000;
-
 /** Options that all queues share. */
 export function queueOptions(redis: Redis, prefix: string): QueueOptions {
   return { connection: redis, prefix, skipVersionCheck: true };
 }
 
-export function workerOptions(redis: Redis, prefix: string, concurrency: number): WorkerOptions {
+/** @param lockTimeMs - how long a worker that says nothing keeps its job */
+export function workerOptions(redis: Redis, prefix: string, concurrency: number, lockTimeMs: number): WorkerOptions {
   return {
     connection: redis,
     prefix,
     concurrency,
     skipVersionCheck: true,
     autorun: false,
-    lockDuration: lockDurationMs,
-    stalledInterval: stalledIntervalMs,
+    lockDuration: lockTimeMs,
+    stalledInterval: Math.ceil(lockTimeMs / 3),
     // A worker that was killed is no fault of the job. A job that kills its worker each time stops after this many.
     maxStalledCount: 20,
   };
