@@ -76,7 +76,7 @@ export interface HandlerContract<Config extends TargetConfig> {
   readonly checks: Readonly<Record<string, CheckFault | NotApplicable>>;
   /** Options under which tags stand in names, or why none do. */
   readonly hostile: { readonly config: Readonly<Record<string, unknown>> } | NotApplicable;
-  /** Size of the large instance; default 1 GB. */
+  /** Size of the large instance in everyday runs; default 1 GB. */
   readonly largeBytes?: number;
   /** How much the memory of the process may grow for it; default 300 MB. */
   readonly largeGrowthBytes?: number;
@@ -270,8 +270,10 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       });
     }
 
-    it('an instance of a gigabyte passes in bounded memory', async () => {
-      const study = largeStudy(contract.largeBytes ?? 1_000_000_000);
+    // A server that is slow with a gigabyte gets less in everyday runs; DICOM_DISPATCH_FULL_SIZE=1 sends all of it.
+    const largeBytes = process.env['DICOM_DISPATCH_FULL_SIZE'] ? 1_000_000_000 : (contract.largeBytes ?? 1_000_000_000);
+    it(`an instance of ${largeBytes / 1_000_000} MB passes in bounded memory`, async () => {
+      const study = largeStudy(largeBytes);
       const delivery = new TestDelivery(handler, study);
       globalThis.gc?.();
       const before = process.memoryUsage().rss;
@@ -284,7 +286,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       expectNoError(attempt);
       expect(peak - before).toBeLessThan(contract.largeGrowthBytes ?? 300_000_000);
       await expectArrived(study);
-    }, 120_000);
+    }, 300_000);
 
     it('every check of testConnection passes, and each has a fault of its own in this suite', async () => {
       const checks = await allChecks(handler, parse());

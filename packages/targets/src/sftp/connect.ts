@@ -3,6 +3,7 @@ import { Client, type ConnectConfig, type SFTPWrapper } from 'ssh2';
 import { within } from '../flow/index.ts';
 import { hostKeyJudge } from '../ssh/index.ts';
 import { translateSshError } from './errors.ts';
+import { openSocket } from './open-socket.ts';
 import type { SftpTarget } from './schema.ts';
 
 export interface Connection {
@@ -37,10 +38,11 @@ export async function connectSsh(config: SftpTarget, signal: AbortSignal): Promi
   client.on('keyboard-interactive', (_name, _instructions, _language, prompts, finish) =>
     finish(prompts.map(() => config.password?.reveal() ?? '')),
   );
+  const login = loginOf(config);
+  const socket = await openSocket(config, signal);
   const options: ConnectConfig = {
-    ...loginOf(config),
-    host,
-    port,
+    ...login,
+    sock: socket,
     readyTimeout: config.connectTimeout,
     hostVerifier: (blob: Buffer) => {
       refusal = judge.judge(blob);
@@ -63,6 +65,7 @@ export async function connectSsh(config: SftpTarget, signal: AbortSignal): Promi
     await within(ready.promise, limit);
   } catch (thrown) {
     client.destroy();
+    socket.destroy();
     throw refusal ?? translateSshError(thrown, host, 'connect');
   }
   return {

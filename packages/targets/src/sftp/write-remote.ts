@@ -6,8 +6,8 @@ import { isFailure } from './errors.ts';
 import type { RemoteFolders } from './remote-folders.ts';
 import type { SftpSession } from './session.ts';
 
-/** Every server takes writes of this size; larger ones are an extension. */
-const pieceBytes = 32_768;
+/** Every server takes writes of this size; with their header they fit into one packet of a channel (32 KiB). */
+const pieceBytes = 32_768 - 64;
 /** Requests under way for one file: a megabyte, so that a link of 50 ms still carries 20 MB/s a file. */
 const window = 32;
 
