@@ -1,6 +1,7 @@
 import { makeCertificates, startFaultProxy, startHttpServer, startOrthanc, waitFor } from '@dicom-dispatch/harness';
 import type { FaultProxy } from '@dicom-dispatch/harness';
 import { Readable } from 'node:stream';
+import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { collect, present, startFilledOrthanc } from '../test/filled-orthanc.ts';
@@ -135,6 +136,51 @@ describe('bodies that break off in the middle', () => {
   });
 });
 
+describe('connections that are cut at any moment', () => {
+  it('lose no call, and never change a byte', async () => {
+    const files = filled.instances.map(({ sopInstanceUid, bytes }) => ({
+      id: present(filled.instanceIds.get(sopInstanceUid)),
+      bytes,
+    }));
+    await proxy.set({ bytesPerSecond: 2_000_000 });
+    let cuts = 0;
+    let whole = 0;
+    let failed = 0;
+    const cutting = setInterval(() => {
+      cuts += 1;
+      proxy.cut();
+    }, 7);
+    async function work(worker: number): Promise<void> {
+      for (let round = 0; round < 40; round += 1) {
+        const { id, bytes } = present(files[(worker + round) % files.length]);
+        try {
+          const file = await client.instanceFile(id);
+          const chunks: Buffer[] = [];
+          for await (const chunk of file.body) {
+            chunks.push(Buffer.from(chunk));
+            file.release(chunk);
+          }
+          expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
+          whole += 1;
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'OrthancError', code: 'reset' });
+          failed += 1;
+        }
+      }
+    }
+    try {
+      await Promise.all(Array.from({ length: 10 }, (_, worker) => work(worker)));
+    } finally {
+      clearInterval(cutting);
+    }
+    expect(whole + failed).toBe(400);
+    expect(cuts).toBeGreaterThan(10);
+    expect(whole).toBeGreaterThan(0);
+    await proxy.heal();
+    await work(0);
+  });
+});
+
 describe('what must not be done twice', () => {
   it('is not repeated after a reset, but finds a connection though the kept ones are dead', async () => {
     await client.statistics();
@@ -238,7 +284,9 @@ describe('TLS', () => {
   it('is checked, with client certificates too', async () => {
     const { ca, server: identity, client: own, otherCa, otherClient } = await makeCertificates();
     await using server = await startOrthanc({ tls: { key: identity.key, cert: identity.cert, ca: ca.cert } });
-    const bytes = present(filled.instances[0]).bytes;
+    // Large enough for several reads into several blocks.
+    const [large] = makeStudy({ modality: 'OT', instancesPerSeries: 1, rows: 1024, columns: 1024, frames: 3 });
+    const { bytes } = present(large);
     await using trusting = createOrthancClient({ url: server.url, tls: { ca: ca.cert } });
     const { ID } = await trusting.uploadInstance(bytes);
     for (let round = 0; round < 3; round += 1) {

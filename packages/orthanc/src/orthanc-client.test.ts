@@ -249,6 +249,7 @@ describe('find', () => {
       { ID: studyId, MainDicomTags: { StudyInstanceUID: study.studyInstanceUid } },
     ]);
     expect(await client.findIds({ level: 'studies', query: { PatientID: 'nobody*' } })).toEqual([]);
+    expect(await client.count({ level: 'instances', query })).toBe(6);
     const pages = [];
     for (let since = 0; since < 6; since += 4) {
       pages.push(await client.findIds({ level: 'instances', query, since, limit: 4 }));

@@ -1,7 +1,7 @@
 import type { CallContext } from './call-context.ts';
 import { createArchive } from './calls/archive-calls.ts';
 import type { ArchiveOptions } from './calls/archive-calls.ts';
-import { findIds, findResources, lookup } from './calls/find.ts';
+import { countResources, findIds, findResources, lookup } from './calls/find.ts';
 import type { FindQuery, LookupResult } from './calls/find.ts';
 import { readInstanceFile } from './calls/instance-file.ts';
 import type { InstanceFileOptions } from './calls/instance-file.ts';
@@ -136,6 +136,14 @@ export class OrthancClient {
   /** Orthanc's identifiers of what matches (`/tools/find`). */
   async findIds(query: FindQuery<Level>, options?: CallOptions): Promise<string[]> {
     return findIds(this.#context, query, options);
+  }
+
+  /** How many match (`/tools/count-resources`, or by listing on servers before 1.12.5). */
+  async count(
+    query: Omit<FindQuery<Level>, 'since' | 'limit' | 'orderBy' | 'requestedTags'>,
+    options?: CallOptions,
+  ): Promise<number> {
+    return countResources(this.#context, query, options);
   }
 
   /** Resources of all levels whose PatientID, UID or AccessionNumber is exactly `identifier` (`/tools/lookup`). */

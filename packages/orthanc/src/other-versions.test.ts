@@ -165,6 +165,25 @@ describe('a newer server', () => {
     });
   });
 
+  it('counts what matches', async () => {
+    await using newer = await talkTo(newest, (_, response) => void response.end('{"Count":12}'));
+    expect(await newer.client.count({ level: 'series', query: { Modality: 'CT' }, labels: ['x'] })).toBe(12);
+    expect(newer.asked()).toEqual([
+      [
+        'POST',
+        '/tools/count-resources',
+        '',
+        {
+          Level: 'Series',
+          Query: { Modality: 'CT' },
+          CaseSensitive: false,
+          Labels: ['x'],
+          LabelsConstraint: 'All',
+        },
+      ],
+    ]);
+  });
+
   it('transcodes files, forgets jobs, and moves by jobs', async () => {
     await using newer = await talkTo(newest, (_, response) => void response.end('{"ID":"job"}'));
     const { client } = newer;

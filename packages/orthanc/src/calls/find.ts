@@ -32,6 +32,17 @@ export interface FindQuery<L extends Level> {
 
 const levelNames = { patients: 'Patient', studies: 'Study', series: 'Series', instances: 'Instance' } as const;
 
+/** The part of a query that selects. */
+function filterOf(query: FindQuery<Level>): Record<string, unknown> {
+  return {
+    Level: levelNames[query.level],
+    Query: query.query,
+    CaseSensitive: query.caseSensitive ?? false,
+    ...(query.labels === undefined ? {} : { Labels: query.labels, LabelsConstraint: query.labelsConstraint ?? 'All' }),
+    ...(query.parentStudy === undefined ? {} : { ParentStudy: query.parentStudy }),
+  };
+}
+
 async function find<S extends z.ZodType>(
   context: CallContext,
   schema: S,
@@ -44,18 +55,12 @@ async function find<S extends z.ZodType>(
     method: 'POST',
     target: target('/tools/find'),
     json: {
-      Level: levelNames[query.level],
-      Query: query.query,
+      ...filterOf(query),
       Expand: expand,
-      CaseSensitive: query.caseSensitive ?? false,
       ...(query.since === undefined ? {} : { Since: query.since }),
       ...(query.limit === undefined ? {} : { Limit: query.limit }),
-      ...(query.labels === undefined
-        ? {}
-        : { Labels: query.labels, LabelsConstraint: query.labelsConstraint ?? 'All' }),
       ...(query.requestedTags === undefined ? {} : { RequestedTags: query.requestedTags }),
       ...(query.orderBy === undefined ? {} : { OrderBy: query.orderBy }),
-      ...(query.parentStudy === undefined ? {} : { ParentStudy: query.parentStudy }),
     },
     idempotent: true,
     options,
@@ -100,6 +105,21 @@ export function findResources<L extends Level>(
   options: CallOptions | undefined,
 ): Promise<ResourceOf[L][]> {
   return find(context, z.array(schemaOf(query.level)), query, true, options);
+}
+
+const countSchema = z.object({ Count: z.number().int().nonnegative() });
+
+/** How many match: by `/tools/count-resources` (1.12.5 and newer), else by listing them. */
+export async function countResources(
+  context: CallContext,
+  query: Omit<FindQuery<Level>, 'since' | 'limit' | 'orderBy' | 'requestedTags'>,
+  options: CallOptions | undefined,
+): Promise<number> {
+  if (!(await context.features(options)).countResources) return (await findIds(context, query, options)).length;
+  await checkSupport(context, query, options);
+  const where = target('/tools/count-resources');
+  const request = { method: 'POST', target: where, json: filterOf(query), idempotent: true, options } as const;
+  return (await context.transport.json(countSchema, request)).Count;
 }
 
 const foundSchema = z.object({ ID: z.string(), Path: z.string(), Type: z.string() });

@@ -249,6 +249,15 @@ describe('patience', () => {
     await expect(client.instanceFile('a')).rejects.toMatchObject({ code: 'timeout' });
   });
 
+  it('can be shorter for one call', async () => {
+    await using server = await startScriptedServer(() => undefined);
+    await using client = createOrthancClient({ url: server.url, timeoutMs: 300_000 });
+    await expect(client.instanceFile('a', { timeoutMs: 50 })).rejects.toMatchObject({
+      code: 'timeout',
+      message: expect.stringContaining('50 ms'),
+    });
+  });
+
   it('ends when a body stops coming', async () => {
     await using server = await startScriptedServer((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc');

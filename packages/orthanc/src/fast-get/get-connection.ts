@@ -22,6 +22,7 @@ export interface GetAnswer {
 interface Exchange {
   call: CallName;
   request: string;
+  timeoutMs: number;
   resolve: (answer: GetAnswer) => void;
   reject: (error: OrthancError) => void;
   sink: BodySink | undefined;
@@ -99,7 +100,7 @@ export class GetConnection implements QueueOwner {
   }
 
   /** Sends one request; resolves once the head of its answer is here. Only for a new or an idle connection. */
-  get(call: CallName, request: string): Promise<GetAnswer> {
+  get(call: CallName, request: string, timeoutMs: number): Promise<GetAnswer> {
     return new Promise((resolve, reject) => {
       this.#requests += 1;
       this.#answerBegan = false;
@@ -107,6 +108,7 @@ export class GetConnection implements QueueOwner {
       this.#exchange = {
         call,
         request,
+        timeoutMs,
         resolve,
         reject,
         sink: undefined,
@@ -116,7 +118,7 @@ export class GetConnection implements QueueOwner {
       };
       if (this.#state === 'idle') {
         this.#socket.ref();
-        this.#send(request);
+        this.#send(this.#exchange);
       } else if (this.#state === 'closed') this.#closed();
     });
   }
@@ -137,7 +139,7 @@ export class GetConnection implements QueueOwner {
     }
     const { method, path } = exchange.call;
     const what = this.#state === 'connecting' ? 'no connection' : 'nothing more came';
-    const limitMs = this.#state === 'connecting' ? this.#options.connectTimeoutMs : this.#options.timeoutMs;
+    const limitMs = this.#state === 'connecting' ? this.#options.connectTimeoutMs : exchange.timeoutMs;
     this.destroy(new OrthancError('timeout', `${method} ${path}: ${what} within ${limitMs} ms`, exchange.call));
   }
 
@@ -157,13 +159,13 @@ export class GetConnection implements QueueOwner {
   #connected(): void {
     const exchange = this.#exchange;
     this.#state = 'idle';
-    if (exchange !== undefined) this.#send(exchange.request);
+    if (exchange !== undefined) this.#send(exchange);
   }
 
-  #send(request: string): void {
+  #send(exchange: Exchange): void {
     this.#state = 'busy';
-    this.#deadline = performance.now() + this.#options.timeoutMs;
-    this.#socket.write(request, 'latin1');
+    this.#deadline = performance.now() + exchange.timeoutMs;
+    this.#socket.write(exchange.request, 'latin1');
   }
 
   /** Memory for the next read: the sink's own while a body of known length comes, else the read buffer. */
@@ -194,7 +196,7 @@ export class GetConnection implements QueueOwner {
       return true;
     }
     if ((exchange.queue?.bufferedBytes ?? 0) < this.#options.maxBufferedBytes) {
-      this.#deadline = performance.now() + this.#options.timeoutMs;
+      this.#deadline = performance.now() + exchange.timeoutMs;
       return true;
     }
     exchange.paused = true;
@@ -246,7 +248,7 @@ export class GetConnection implements QueueOwner {
     if (exchange === undefined || !exchange.paused || exchange.queue !== queue) return;
     if (queue.bufferedBytes > this.#options.maxBufferedBytes / 2) return;
     exchange.paused = false;
-    this.#deadline = performance.now() + this.#options.timeoutMs;
+    this.#deadline = performance.now() + exchange.timeoutMs;
     this.#socket.resume();
   }
 

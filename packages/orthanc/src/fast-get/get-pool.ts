@@ -38,7 +38,14 @@ export class GetPool {
    * @param target path and query string, already percent-encoded
    * @throws OrthancError when no answer came
    */
-  async get(call: CallName, target: string, signal: AbortSignal | undefined): Promise<GetAnswer> {
+  async get(
+    call: CallName,
+    target: string,
+    {
+      signal,
+      timeoutMs = this.#options.timeoutMs,
+    }: { signal?: AbortSignal | undefined; timeoutMs?: number | undefined },
+  ): Promise<GetAnswer> {
     const request = `GET ${this.#options.prefix}${target}${this.#requestTail}`;
     let wasStale = false;
     let resets = 0;
@@ -51,7 +58,7 @@ export class GetPool {
       const abort = signal === undefined ? undefined : () => connection.destroy(translateAbort(signal.reason, call));
       if (abort !== undefined) signal?.addEventListener('abort', abort, { once: true });
       try {
-        const answer = await connection.get(call, request);
+        const answer = await connection.get(call, request, timeoutMs);
         if (abort !== undefined) answer.body.whenEnded(() => signal?.removeEventListener('abort', abort));
         return answer;
       } catch (error) {
@@ -100,7 +107,7 @@ export class GetPool {
     return connection;
   }
 
-  /** Looks at all deadlines ten times per shortest time-out, as long as there are connections. */
+  /** Looks at all deadlines ten times in the client's shorter time-out, and once a second at least. */
   #startClock(): NodeJS.Timeout {
     const shortestMs = Math.min(this.#options.timeoutMs, this.#options.connectTimeoutMs);
     const clock = setInterval(

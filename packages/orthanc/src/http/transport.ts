@@ -18,7 +18,7 @@ import { retryRead } from './retry.ts';
 export interface CallOptions {
   /** Cancels the call, and the reading of the body that it handed out. */
   signal?: AbortSignal | undefined;
-  /** Longest silence for this call, instead of the client's `timeoutMs`. */
+  /** Longest silence for this call, instead of the client's `timeoutMs`. Noticed within a second. */
   timeoutMs?: number | undefined;
 }
 
@@ -132,7 +132,7 @@ export class Transport {
     const signal = options?.signal;
     const retry = { onReset: false, maxRetryAfterMs: this.options.maxRetryAfterMs, signal };
     return retryRead(call, retry, async () => {
-      const { head, body } = await this.#fast.get(call, target.path + target.query, signal);
+      const { head, body } = await this.#fast.get(call, target.path + target.query, options ?? {});
       if (head.status !== 200) {
         const told = await readStart(body, maxErrorBytes);
         throw answerError(call, head.status, told, head.headers.get('retry-after'));
