@@ -3,6 +3,7 @@ import { dicomwebTarget } from './dicomweb/schema.ts';
 import { dummyTarget } from './dummy/schema.ts';
 import { folderTarget } from './folder/schema.ts';
 import { orthancTarget } from './orthanc/schema.ts';
+import { xnatTarget } from './xnat/schema.ts';
 
 /** The configuration schemas of all built-in target types, without their handlers: quick to load. */
 export const targetSchemas = {
@@ -12,6 +13,7 @@ export const targetSchemas = {
   dummy: dummyTarget,
   folder: folderTarget,
   orthanc: orthancTarget,
+  xnat: xnatTarget,
 } as const;
 
 export type BuiltInType = keyof typeof targetSchemas;

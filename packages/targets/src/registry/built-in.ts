@@ -15,6 +15,7 @@ export const builtInHandlers: BuiltInHandlers = {
   dummy: async () => (await import('../dummy/handler.ts')).dummyHandler,
   folder: async () => (await import('../folder/handler.ts')).folderHandler,
   orthanc: async () => (await import('../orthanc/handler.ts')).orthancHandler,
+  xnat: async () => (await import('../xnat/handler.ts')).xnatHandler,
 };
 
 export function isBuiltIn(type: string): type is BuiltInType {

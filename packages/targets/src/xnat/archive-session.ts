@@ -1,0 +1,46 @@
+import { notArchived, xnatError } from './errors.ts';
+import type { XnatPlace } from './import-instance.ts';
+import type { XnatTarget } from './schema.ts';
+import type { XnatLogin } from './xnat-login.ts';
+
+export interface ArchiveRequest {
+  /** Path of the session in the prearchive, without `/data`. */
+  readonly source: string;
+  readonly place: XnatPlace;
+  readonly overwrite: XnatTarget['overwrite'];
+  readonly triggerPipelines: boolean;
+}
+
+/** `POST /data/services/archive`: files a session that is whole in the prearchive. */
+export async function archiveSession(login: XnatLogin, request: ArchiveRequest, signal: AbortSignal): Promise<void> {
+  const { project, subject, session } = request.place;
+  const form = new URLSearchParams({
+    src: request.source,
+    dest: `/archive/projects/${project}/subjects/${subject}/experiments/${session}`,
+    overwrite: request.overwrite,
+    triggerPipelines: String(request.triggerPipelines),
+  });
+  const answer = await login.request({
+    method: 'POST',
+    path: '/data/services/archive',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: () => form.toString(),
+    signal,
+  });
+  const { status } = answer;
+  if (status >= 200 && status < 300) return answer.discard();
+  if (status === 401 || status === 403 || status === 423 || status === 429 || status >= 502) {
+    throw await xnatError(answer, 'the archiving');
+  }
+  await answer.discard();
+  // Archived by an earlier attempt whose answer was lost: nothing is left to do.
+  if (status === 404) return;
+  throw notArchived(status);
+}
+
+/** `action=commit`: tells XNAT that the session in the prearchive is whole, so that it is built and can be reviewed. */
+export async function commitSession(login: XnatLogin, source: string, signal: AbortSignal): Promise<void> {
+  const answer = await login.request({ method: 'POST', path: `/data${source}?action=commit`, signal });
+  if (answer.status >= 400 && answer.status !== 404) throw await xnatError(answer, 'the commit of the session');
+  await answer.discard();
+}

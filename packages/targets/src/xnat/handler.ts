@@ -1,0 +1,84 @@
+import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
+import { inLanes } from '../flow/index.ts';
+import { HttpConnection } from '../http/index.ts';
+import { archiveSession, commitSession } from './archive-session.ts';
+import { importInstance, type XnatPlace } from './import-instance.ts';
+import { renderLabel } from './label.ts';
+import { xnatTarget, type XnatTarget } from './schema.ts';
+import { testXnat } from './test-connection.ts';
+import { unfiledKey, verifySession, type Sent, type Unfiled } from './verify-session.ts';
+import { XnatLogin } from './xnat-login.ts';
+
+export const xnatHandler: TargetHandler<XnatTarget> = {
+  contractVersion,
+  type: 'xnat',
+  schema: xnatTarget,
+  deliver,
+  testConnection: testXnat,
+};
+
+async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
+  const { config, signal } = run;
+  run.stage('connect');
+  const http = await HttpConnection.open(config, { connections: config.lanes });
+  const login = new XnatLogin(http);
+  try {
+    await login.begin(signal);
+    const place = placeOf(config, run);
+    run.stage('transfer');
+    const unfiled = await transfer(run, login, place);
+    if (unfiled.paths.length === 0) return;
+    if (config.verify === 'list') {
+      run.stage('verify');
+      await verifySession(run, login, unfiled);
+    }
+    run.stage('finalize');
+    for (const source of unfiled.paths) {
+      if (config.destination === 'prearchive') await commitSession(login, source, signal);
+      else {
+        const overwrite = config.overwrite === 'delete' && !unfiled.whole ? 'append' : config.overwrite;
+        await archiveSession(login, { source, place, overwrite, triggerPipelines: config.triggerPipelines }, signal);
+      }
+    }
+    await run.state.delete(unfiledKey);
+  } finally {
+    await login.end();
+    await http.close();
+  }
+}
+
+function placeOf(config: XnatTarget, { study }: Pick<DeliveryRun<XnatTarget>, 'study'>): XnatPlace {
+  return {
+    project: renderLabel(config.project, study),
+    subject: renderLabel(config.subject, study),
+    session: renderLabel(config.session, study),
+  };
+}
+
+/** Sends what is pending and remembers where it went, over attempts. */
+async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: XnatPlace): Promise<Sent> {
+  const earlier = await run.state.get<Unfiled>(unfiledKey);
+  const paths = new Set(earlier?.paths);
+  const before = earlier?.before ?? confirmedBefore(run);
+  const { quarantined } = await inLanes(run, { lanes: run.config.lanes }, async (opened, { signal }) => {
+    const path = await importInstance(run, login, { place, opened }, signal);
+    if (!paths.has(path)) {
+      paths.add(path);
+      // Before the instance counts as delivered: a crash must not forget a session that is still to be filed.
+      await run.state.set(unfiledKey, { paths: [...paths], before } satisfies Unfiled);
+    }
+    return { kind: 'delivered' };
+  });
+  const whole = Object.keys(before).length === 0;
+  return { paths: [...paths], before, whole, quarantined: [...quarantined, ...(run.quarantined ?? [])] };
+}
+
+/** Instances that an earlier delivery brought, by series: they are not in the session that is filled now. */
+function confirmedBefore({ manifest, pending, quarantined = [] }: DeliveryRun<XnatTarget>): Record<string, number> {
+  const open = new Set([...pending, ...quarantined].map(({ sopInstanceUid }) => sopInstanceUid));
+  const before: Record<string, number> = {};
+  for (const { sopInstanceUid, seriesInstanceUid } of manifest) {
+    if (!open.has(sopInstanceUid)) before[seriesInstanceUid] = (before[seriesInstanceUid] ?? 0) + 1;
+  }
+  return before;
+}

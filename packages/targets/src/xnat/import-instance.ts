@@ -1,0 +1,63 @@
+import type { DeliveryRun } from '../contract/index.ts';
+import { metered, type OpenedInstance } from '../flow/index.ts';
+import { elsewhere, importError } from './errors.ts';
+import type { XnatTarget } from './schema.ts';
+import type { XnatLogin } from './xnat-login.ts';
+
+/** Where the instances of a study go. */
+export interface XnatPlace {
+  readonly project: string;
+  readonly subject: string;
+  readonly session: string;
+}
+
+/**
+ * `POST /data/services/import` with the handler gradual-DICOM: one instance into the prearchive.
+ *
+ * @returns the path of the session there, e.g. `/prearchive/projects/P/20240615_120000123/S`
+ */
+export async function importInstance(
+  run: DeliveryRun<XnatTarget>,
+  login: XnatLogin,
+  { place, opened: { instance, bytes } }: { readonly place: XnatPlace; readonly opened: OpenedInstance },
+  signal: AbortSignal,
+): Promise<string> {
+  let sends = 0;
+  async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
+    sends += 1;
+    // The connection or the login was lost under the first try: the source has to be opened again.
+    const again =
+      sends === 1 ? undefined : metered(await run.open(instance, { signal }), { sent: (n) => run.sent(n), signal });
+    try {
+      yield* (again ?? bytes).body;
+    } finally {
+      await again?.release();
+    }
+  }
+  const parameters = new URLSearchParams({
+    'import-handler': 'gradual-DICOM',
+    inbody: 'true',
+    PROJECT_ID: place.project,
+    SUBJECT_ID: place.subject,
+    EXPT_LABEL: place.session,
+  });
+  const answer = await login.request({
+    method: 'POST',
+    path: `/data/services/import?${parameters}`,
+    headers: { 'content-type': 'application/dicom' },
+    body,
+    bodyBytes: bytes.sizeBytes,
+    repeat: true,
+    signal,
+  });
+  if (answer.status !== 200 && answer.status !== 201) throw await importError(answer);
+  const path = sessionPath(await answer.text(10_000));
+  if (!path?.startsWith(`/prearchive/projects/${place.project}/`)) throw elsewhere(place.project);
+  return path;
+}
+
+/** XNAT answers with a line such as `/data/prearchive/projects/P/20240615_120000123/S`. */
+function sessionPath(text: string): string | undefined {
+  const path = /(\/prearchive\/projects\/[^/\s]{1,200}\/[^/\s]{1,100}\/[^/\s]{1,200})\/?\s*$/.exec(text.trim())?.[1];
+  return path === undefined || path.includes('..') ? undefined : path;
+}

@@ -1,0 +1,55 @@
+import type { StudyTags } from '../contract/index.ts';
+import { parseTemplate, shortHash, TemplateError, type TemplateSegments } from '../template/index.ts';
+
+/** Of a subject or session in XNAT: letters and digits of ASCII, underscore, hyphen. */
+const mostCharacters = 64;
+const hashDigits = 10;
+
+/** What is wrong with a template of a label, if anything. */
+export function labelProblem(text: string): string | undefined {
+  let segments: TemplateSegments;
+  try {
+    segments = parseTemplate(text);
+  } catch (error) {
+    if (error instanceof TemplateError) return error.message;
+    throw error;
+  }
+  if (segments.length > 1) return 'a label has no slash';
+  const notOfStudy = segments.flat().find((part) => part.kind === 'tag' && part.level !== 'study');
+  return notOfStudy?.kind === 'tag'
+    ? `{${notOfStudy.keyword}} is no tag of the study: instances of one study would go to different places`
+    : undefined;
+}
+
+/**
+ * The label that a template gives for a study. What XNAT does not take is written with what is nearest (`Müller` as
+ * `Muller`, `A^B` as `A_B`), and the label then ends in a hash of the original, so that two never become one.
+ */
+export function renderLabel(template: string, study: StudyTags): string {
+  const original = parseTemplate(template)
+    .flat()
+    .map((part) => {
+      if (part.kind === 'text') return part.text;
+      const value = valueOf(part.keyword, study);
+      if (value === '') return part.missing ?? 'unknown';
+      return part.hashDigits === undefined ? value : shortHash(value, part.hashDigits);
+    })
+    .join('');
+  const plain = original
+    .normalize('NFKD')
+    .replaceAll(/\p{M}/gu, '')
+    .replaceAll(/[^A-Za-z0-9_-]+/g, '_')
+    .replaceAll(/^[_-]+|[_-]+$/g, '');
+  if (plain === original && plain.length <= mostCharacters) return plain;
+  const kept = plain.slice(0, mostCharacters - hashDigits - 1) || 'unknown';
+  return `${kept}_${shortHash(original, hashDigits)}`;
+}
+
+function valueOf(keyword: string, study: StudyTags): string {
+  return keyword === 'StudyInstanceUID' ? study.studyInstanceUid : (study.study[keyword] ?? '').trim();
+}
+
+/** Whether a template has no tags: the same label for every study. */
+export function isFixed(template: string): boolean {
+  return !template.includes('{');
+}

@@ -1,0 +1,68 @@
+import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import { countInstances } from './count-instances.ts';
+import { missingInSession } from './errors.ts';
+import type { XnatTarget } from './schema.ts';
+import type { XnatLogin } from './xnat-login.ts';
+
+/** What has to survive attempts and restarts until the session is filed. */
+export interface Unfiled {
+  /** Sessions in the prearchive, without `/data`; one, unless XNAT divides the study. */
+  readonly paths: readonly string[];
+  /** Series Instance UID to how many of its instances came with an earlier delivery, and are not in there. */
+  readonly before: Readonly<Record<string, number>>;
+}
+export const unfiledKey = 'xnat-unfiled';
+
+export interface Sent extends Unfiled {
+  /** Everything of the study is in there: what was archived before may be replaced. */
+  readonly whole: boolean;
+  readonly quarantined: readonly ManifestInstance[];
+}
+
+/**
+ * Compares how many instances XNAT lists with how many went there. XNAT names files in its own way and may change them
+ * by its scripts, so that they can be counted only: a series that is short is sent again as a whole.
+ *
+ * @throws {DispatchError} `verify-missing`, after what is missing was taken back
+ */
+export async function verifySession(run: DeliveryRun<XnatTarget>, login: XnatLogin, sent: Sent): Promise<void> {
+  const { bySeries, total } = await countAll(login, sent.paths, run.signal);
+  const refused = new Set(sent.quarantined.map(({ sopInstanceUid }) => sopInstanceUid));
+  const there = run.manifest.filter(({ sopInstanceUid }) => !refused.has(sopInstanceUid));
+  const series = Map.groupBy(there, ({ seriesInstanceUid }) => seriesInstanceUid);
+  let wanted = 0;
+  let missing = 0;
+  const short: ManifestInstance[] = [];
+  for (const [uid, instances] of series) {
+    const went = instances.length - (sent.before[uid] ?? 0);
+    wanted += went;
+    const lacking = bySeries ? went - (bySeries.get(uid) ?? 0) : 0;
+    if (lacking <= 0) continue;
+    missing += lacking;
+    short.push(...instances);
+  }
+  // Without the UIDs of the scans it can only be said that the whole is short.
+  if (!bySeries && total < wanted) {
+    missing = wanted - total;
+    short.push(...there);
+  }
+  if (missing === 0) return;
+  for (const instance of short) await run.revoke(instance);
+  // All of a short series goes again, what an earlier delivery brought as well.
+  const again = new Set(short.map(({ seriesInstanceUid }) => seriesInstanceUid));
+  const before = Object.fromEntries(Object.entries(sent.before).filter(([uid]) => !again.has(uid)));
+  await run.state.set(unfiledKey, { paths: sent.paths, before } satisfies Unfiled);
+  throw missingInSession(missing);
+}
+
+async function countAll(login: XnatLogin, paths: readonly string[], signal: AbortSignal) {
+  let total = 0;
+  let bySeries: Map<string, number> | undefined = new Map();
+  for (const path of paths) {
+    const count = await countInstances(login, path, signal);
+    total += count.total;
+    if (!count.bySeries) bySeries = undefined;
+    for (const [uid, files] of count.bySeries ?? []) bySeries?.set(uid, (bySeries.get(uid) ?? 0) + files);
+  }
+  return { bySeries, total };
+}

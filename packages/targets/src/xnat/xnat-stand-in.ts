@@ -1,0 +1,151 @@
+import type { ServerResponse } from 'node:http';
+import { startHttpServer, type HttpStandIn, type RecordedRequest } from '@dicom-dispatch/harness';
+import { part10Facts, type Part10Facts } from '../contract-suite/index.ts';
+
+export interface StoredInstance extends Part10Facts {
+  readonly seriesInstanceUid: string;
+}
+
+/**
+ * A stand-in for XNAT, for tests: no package brings one. It is written after XNAT's REST documentation, checks every
+ * request strictly, and answers 418 to what XNAT would not know.
+ */
+export interface XnatStandIn {
+  readonly server: HttpStandIn;
+  /** `subject/session` to instances by SOP Instance UID. */
+  readonly archive: Map<string, Map<string, StoredInstance>>;
+  /** Path of a session to what is in it. */
+  readonly prearchive: Map<string, { readonly label: string; readonly instances: Map<string, StoredInstance> }>;
+  readonly logins: Set<string>;
+  /** Requests that were committed in the prearchive. */
+  readonly committed: string[];
+  /** Takes the place of the answer to one kind of request. */
+  readonly faults: {
+    import?: ((response: ServerResponse, request: RecordedRequest) => boolean) | undefined;
+    archive?: number | undefined;
+    /** Leaves the UIDs of scans out, as older versions do. */
+    plainScans?: boolean | undefined;
+  };
+  /** What was asked that XNAT does not know. */
+  readonly mistakes: string[];
+}
+
+export const project = 'TRIAL';
+export const password = 'xnat-password';
+
+export async function startXnat(): Promise<XnatStandIn> {
+  const xnat: XnatStandIn = {
+    server: await startHttpServer((request, response) => answer(xnat, request, response)),
+    archive: new Map(),
+    prearchive: new Map(),
+    logins: new Set(),
+    committed: [],
+    faults: {},
+    mistakes: [],
+  };
+  return xnat;
+}
+
+async function answer(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): Promise<void> {
+  const route = `${request.method} ${request.path}`;
+  const basic = `Basic ${Buffer.from(`dispatch:${password}`).toString('base64')}`;
+  if (route === 'POST /data/JSESSION') {
+    if (request.headers.authorization !== basic) return void response.writeHead(401).end();
+    const id = `${xnat.logins.size}0123456789ABCDEF`;
+    xnat.logins.add(id);
+    return void response.end(id);
+  }
+  const cookie = /JSESSIONID=(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? '';
+  if (!xnat.logins.has(cookie)) return void response.writeHead(401).end();
+  if (route === 'DELETE /data/JSESSION') {
+    xnat.logins.delete(cookie);
+    return void response.end();
+  }
+  if (route === 'POST /data/services/import') return takeInstance(xnat, request, response);
+  if (route === 'POST /data/services/archive') return archive(xnat, request, response);
+  if (request.method === 'POST' && request.query.get('action') === 'commit') {
+    xnat.committed.push(request.path);
+    return void response.end();
+  }
+  if (request.method === 'GET' && request.path.startsWith('/data/projects/')) {
+    return void response.writeHead(request.path === `/data/projects/${project}` ? 200 : 404).end('{}');
+  }
+  if (request.method === 'GET' && request.path.includes('/scans')) return scans(xnat, request, response);
+  unknown(xnat, `${route}?${request.query}`, response);
+}
+
+async function takeInstance(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): Promise<void> {
+  const { query } = request;
+  const label = query.get('EXPT_LABEL') ?? '';
+  const subject = query.get('SUBJECT_ID') ?? '';
+  const wellFormed =
+    query.get('import-handler') === 'gradual-DICOM' &&
+    query.get('inbody') === 'true' &&
+    [...query.keys()].length === 5 &&
+    /^[A-Za-z0-9_-]{1,64}$/.test(label) &&
+    /^[A-Za-z0-9_-]{1,64}$/.test(subject) &&
+    request.headers['content-length'] === String(request.bodyBytes);
+  if (!wellFormed) return unknown(xnat, `import ${query}`, response);
+  if (xnat.faults.import?.(response, request)) return;
+  const facts = await part10Facts([request.body]).catch(() => undefined);
+  if (!facts) return void response.writeHead(400).end('unable to read DICOM object');
+  const known = query.get('PROJECT_ID') === project ? project : 'Unassigned';
+  const path = `/prearchive/projects/${known}/20240615_120000123/${label}`;
+  const session = xnat.prearchive.get(path) ?? { label: `${subject}/${label}`, instances: new Map() };
+  session.instances.set(facts.sopInstanceUid, { ...facts, seriesInstanceUid: seriesOf(request.body) });
+  xnat.prearchive.set(path, session);
+  response.end(`/data${path}\r\n`);
+}
+
+function archive(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): void {
+  const form = new URLSearchParams(request.body.toString());
+  const session = xnat.prearchive.get(form.get('src') ?? '');
+  const wellFormed =
+    request.headers['content-type'] === 'application/x-www-form-urlencoded' &&
+    /^(none|append|delete)$/.test(form.get('overwrite') ?? '') &&
+    /^(true|false)$/.test(form.get('triggerPipelines') ?? '');
+  if (!wellFormed) return unknown(xnat, `archive ${form}`, response);
+  if (!session) return void response.writeHead(404).end();
+  const [subject, label] = session.label.split('/');
+  const dest = `/archive/projects/${project}/subjects/${subject}/experiments/${label}`;
+  if (form.get('dest') !== dest) return unknown(xnat, `archive ${form}`, response);
+  if (xnat.faults.archive) return void response.writeHead(xnat.faults.archive).end();
+  const there = xnat.archive.get(session.label);
+  const overwrite = form.get('overwrite');
+  if (there && overwrite === 'none') return void response.writeHead(409).end();
+  // append: what is there already stays as it is.
+  xnat.archive.set(session.label, new Map([...session.instances, ...(overwrite === 'append' ? (there ?? []) : [])]));
+  xnat.prearchive.delete(form.get('src') ?? '');
+  response.end(`/data${dest}`);
+}
+
+function scans(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): void {
+  const match =
+    /^\/data(\/prearchive\/projects\/[^/]+\/[^/]+\/[^/]+)\/scans(?:\/([^/]+)\/resources\/DICOM\/files)?$/.exec(
+      request.path,
+    );
+  const session = xnat.prearchive.get(match?.[1] ?? '');
+  if (!match || !session || request.query.get('format') !== 'json') return unknown(xnat, request.path, response);
+  const series = [...Map.groupBy(session.instances.values(), ({ seriesInstanceUid }) => seriesInstanceUid)];
+  const scan = match[2];
+  const rows =
+    scan === undefined
+      ? series.map(([uid], index) => ({ ID: `${index + 1}`, ...(!xnat.faults.plainScans && { UID: uid }) }))
+      : (series[Number(scan) - 1]?.[1] ?? []).map(({ sizeBytes }, index) => ({
+          Name: `${index}.dcm`,
+          Size: sizeBytes,
+        }));
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify({ ResultSet: { Result: rows } }));
+}
+
+function unknown(xnat: XnatStandIn, what: string, response: ServerResponse): void {
+  xnat.mistakes.push(what);
+  response.writeHead(418).end();
+}
+
+/** Series Instance UID (0020,000E) of a file in Explicit VR Little Endian. */
+function seriesOf(file: Buffer): string {
+  const at = file.indexOf(Buffer.from([0x20, 0x00, 0x0e, 0x00, 0x55, 0x49]));
+  return file.toString('latin1', at + 8, at + 8 + file.readUInt16LE(at + 6)).replace(/\0$/, '');
+}
