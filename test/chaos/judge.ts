@@ -1,0 +1,74 @@
+import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import type { StoredFile } from '@dicom-dispatch/harness';
+import type { StoredOnce } from '../e2e/support/fault-scp.ts';
+
+export interface Evidence {
+  readonly seed: number;
+  readonly disturbances: number;
+  /** SOP Instance UID to hash of the dataset, as uploaded. */
+  readonly uploaded: ReadonlyMap<string, string>;
+  readonly stores: readonly StoredOnce[];
+  readonly files: readonly StoredFile[];
+  readonly deliveries: readonly DeliveryRecord[];
+  readonly isQuiet: boolean;
+  readonly rest: string;
+  logs(): string;
+}
+
+export interface Verdict {
+  readonly seed: number;
+  readonly instances: number;
+  readonly disturbances: number;
+  /** Instances that are not at a receiver, or not as they were uploaded. */
+  readonly missing: number;
+  /** Instances that a delivery counts as delivered and its receiver lacks. */
+  readonly falselyDelivered: number;
+  /** C-STOREs of an instance that the receiver had accepted before. */
+  readonly duplicates: number;
+  /** The most that can have been in flight when something was disturbed. */
+  readonly duplicatesAllowed: number;
+  /** Everything came to its end by itself. */
+  readonly isQuiet: boolean;
+  readonly logs: string;
+}
+
+/** Two deliveries at a time in each of two dispatchers, two associations each, two instances on an association. */
+const inFlight = 2 * 2 * 2 * 2;
+
+/** Compares what the receivers have with what was uploaded. */
+export function judge(evidence: Evidence): Verdict {
+  const { uploaded, stores, files, deliveries } = evidence;
+  const pacs = new Map(
+    stores.filter(({ status }) => status === 0).map(({ sopInstanceUid, datasetHash }) => [sopInstanceUid, datasetHash]),
+  );
+  const disk = new Map(files.map((file) => [file.sopInstanceUid, file.datasetSha256]));
+  let missing = 0;
+  for (const [uid, hash] of uploaded) {
+    if (pacs.get(uid) !== hash) missing += 1;
+    if (disk.get(uid) !== hash) missing += 1;
+  }
+  const accepted = stores.filter(({ status }) => status === 0);
+  const duplicates = accepted.length - pacs.size;
+  const confirmed = (target: string): number =>
+    // Of several deliveries of one study the last one speaks for the whole.
+    [
+      ...Map.groupBy(
+        deliveries.filter((one) => one.target === target && one.state === 'delivered'),
+        ({ studyInstanceUid }) => studyInstanceUid,
+      ).values(),
+    ]
+      .map((group) => Math.max(...group.map(({ confirmed: count }) => count)))
+      .reduce((sum, count) => sum + count, 0);
+  const falselyDelivered = Math.max(0, confirmed('pacs') - pacs.size) + Math.max(0, confirmed('disk') - disk.size);
+  return {
+    seed: evidence.seed,
+    instances: uploaded.size,
+    disturbances: evidence.disturbances,
+    missing,
+    falselyDelivered,
+    duplicates,
+    duplicatesAllowed: evidence.disturbances * inFlight,
+    isQuiet: evidence.isQuiet,
+    logs: missing + falselyDelivered > 0 || !evidence.isQuiet ? `${evidence.rest}\n${evidence.logs()}` : '',
+  };
+}
