@@ -15,6 +15,7 @@ import type { ConsoleContext } from './console-context.ts';
 import { createServer } from './create-server.ts';
 import { Changes } from './live/changes.ts';
 import { addMetrics } from './metrics/add-metrics.ts';
+import { startNotifier } from './notify/start-notifier.ts';
 import { sessionCookieName } from './security/authenticate.ts';
 import { Sessions } from './security/sessions.ts';
 import { SourceLookup } from './source/source-lookup.ts';
@@ -66,6 +67,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   addMetrics(context);
   const url = await listen(() => server.listen({ host, port }), config.console.listen);
   log.info({ url }, 'console is ready');
+  const notifier = startNotifier(context, () => config.console.publicUrl ?? url);
   const service: RunningConsole = {
     name: 'console',
     url,
@@ -78,6 +80,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     },
     async stop() {
       await server.close();
+      await notifier.stop();
       context.changes.stop();
       await context.lookup.reset();
       await operations.close();

@@ -7,7 +7,8 @@ import { showInstances } from '../views/show-instances.ts';
 import { toDeliveryDetail } from '../views/to-delivery.ts';
 import { empty, number, studyPath, table, time } from './components.ts';
 import { deliveryFacts, deliveryHead, timeline } from './delivery-parts.ts';
-import { html } from './html.ts';
+import { html, type Html } from './html.ts';
+import type { LedgerPage } from '../views/schemas.ts';
 import { sendPage } from './layout/page.ts';
 
 const shown = 200;
@@ -58,28 +59,7 @@ export function addDeliveryPage(server: ApiServer, context: ConsoleContext): voi
           ${number(ledger.delivered)} confirmed, ${number(ledger.quarantined)} quarantined, of ${number(delivery.total)}
           in the study${ledger.delivered + ledger.quarantined > shown && ` (the first ${shown} are shown)`}.
         </p>
-        ${
-          ledger.instances.length === 0
-            ? empty('Nothing is confirmed yet', 'Each instance appears here as the target confirms it.')
-            : table(
-                'Instances at the target',
-                ['SOP Instance UID', 'State', 'When', 'Attempt', 'Remark'],
-                ledger.instances.map(
-                  (one) =>
-                    html`<tr>
-                      <th scope="row" class="uid">${one.sopInstanceUid}</th>
-                      <td>
-                        ${one.state === 'delivered' ? html`<span class="chip good">✓ confirmed</span>` : html`<span class="chip bad">✕ quarantined</span>`}
-                      </td>
-                      <td class="nowrap">${time(one.at, 'at')}</td>
-                      <td class="num">${one.attempt}</td>
-                      <td>
-                        ${one.code !== undefined ? html`<b>${one.code}</b> ${one.message}` : html`<span class="none">–</span>`}
-                      </td>
-                    </tr>`,
-                ),
-              )
-        }
+        ${instances(ledger)}
       </div>`;
       return sendPage(context, request, reply, {
         id: 'deliveries',
@@ -88,5 +68,42 @@ export function addDeliveryPage(server: ApiServer, context: ConsoleContext): voi
         live: true,
       });
     },
+  );
+}
+
+/** What was refused is shown at once; what was confirmed, often thousands, when it is asked for. */
+function instances({ instances: all }: LedgerPage): Html {
+  if (all.length === 0)
+    return empty('Nothing is confirmed yet', 'Each instance appears here as the target confirms it.');
+  const refused = all.filter(({ state }) => state === 'quarantined');
+  const confirmed = all.filter(({ state }) => state === 'delivered');
+  return html`${refused.length > 0 && instanceTable('Quarantined instances', refused)}
+  ${
+    confirmed.length > 0 &&
+    html`<details id="confirmed">
+      <summary>${number(confirmed.length)} confirmed ${confirmed.length === 1 ? 'instance' : 'instances'}</summary>
+      ${instanceTable('Confirmed instances', confirmed)}
+    </details>`
+  }`;
+}
+
+function instanceTable(caption: string, rows: LedgerPage['instances']): Html {
+  return table(
+    caption,
+    ['SOP Instance UID', 'State', 'When', 'Attempt', 'Remark'],
+    rows.map(
+      (one) =>
+        html`<tr>
+          <th scope="row" class="uid">${one.sopInstanceUid}</th>
+          <td>
+            ${one.state === 'delivered' ? html`<span class="chip good">✓ confirmed</span>` : html`<span class="chip bad">✕ quarantined</span>`}
+          </td>
+          <td class="nowrap">${time(one.at, 'at')}</td>
+          <td class="num">${one.attempt}</td>
+          <td>
+            ${one.code !== undefined ? html`<b>${one.code}</b> ${one.message}` : html`<span class="none">–</span>`}
+          </td>
+        </tr>`,
+    ),
   );
 }

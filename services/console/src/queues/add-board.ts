@@ -18,7 +18,7 @@ export async function addBoard(server: FastifyInstance, context: ConsoleContext)
     serverAdapter: adapter as unknown as Parameters<typeof createBullBoard>[0]['serverAdapter'],
     options: {
       uiConfig: {
-        boardTitle: 'dicom-dispatch queues',
+        boardTitle: 'Queues',
         hideDocsLink: true,
         hideRedisDetails: false,
         sortQueues: true,

@@ -125,6 +125,8 @@ export const ledgerPage = z.object({
   instances: z.array(ledgerInstance),
 });
 
+export type LedgerPage = z.infer<typeof ledgerPage>;
+
 export const deliveryList = z.object({ deliveries: z.array(delivery), next: z.string().optional() });
 export type DeliveryList = z.infer<typeof deliveryList>;
 

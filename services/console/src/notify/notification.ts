@@ -1,0 +1,19 @@
+import type { NotificationKind } from '@dicom-dispatch/core';
+import { z } from 'zod';
+
+/** Something to be told. No patient data: what a message says of a patient is asked of the source when it is sent. */
+export const notification = z.object({
+  kind: z.string() as unknown as z.ZodType<NotificationKind>,
+  /** ms since 1970 */
+  at: z.number(),
+  target: z.string(),
+  deliveryId: z.string().optional(),
+  source: z.string().optional(),
+  studyInstanceUid: z.string().optional(),
+  orthancStudyId: z.string().optional(),
+  stage: z.string().optional(),
+  code: z.string().optional(),
+  message: z.string().optional(),
+  remedy: z.string().optional(),
+});
+export type Notification = z.infer<typeof notification>;

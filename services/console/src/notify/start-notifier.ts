@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto';
+import type { EmailConfig, NotificationKind, NotificationsConfig, WebhookConfig } from '@dicom-dispatch/core';
+import { workerOptions } from '@dicom-dispatch/runtime';
+import { UnrecoverableError, Worker, type Job } from 'bullmq';
+import type { ConsoleContext } from '../console-context.ts';
+import type { StudyLabel } from '../source/source-lookup.ts';
+import { compose } from './compose.ts';
+import type { Notification } from './notification.ts';
+import { notifyJob, notifyQueue, Outbox } from './outbox.ts';
+import { sendEmail } from './send-email.ts';
+import { sendWebhook } from './send-webhook.ts';
+import { watchDeliveries } from './watch-deliveries.ts';
+import { watchTargets } from './watch-targets.ts';
+
+/** How often it is looked for news, and how long a console that looks keeps the others from it. */
+const lookMs = 2_000;
+const leaseMs = 15_000;
+const lockTimeMs = 30_000;
+const empty: NotificationsConfig = { webhooks: {}, emails: {}, smtp: undefined, backlogOlderThan: 0 };
+
+export interface Notifier {
+  stop(): Promise<void>;
+}
+
+interface Receiver {
+  readonly name: string;
+  readonly wanted: Pick<WebhookConfig, 'on' | 'targets' | 'digest' | 'patientData'>;
+  send(id: string, notifications: readonly Notification[]): Promise<void>;
+}
+
+/**
+ * Tells those who want to know what happened. One console at a time looks for news; any of them sends, through a queue
+ * with retries, so that nothing is lost when a receiver or a console is away.
+ */
+export function startNotifier(context: ConsoleContext, consoleUrl: () => string): Notifier {
+  const { redis, operations, log } = context;
+  const { prefix } = context.config().redis;
+  const outbox = new Outbox(redis, prefix);
+  const token = randomUUID();
+  const worker = new Worker(notifyQueue, (job: Job) => send(job), workerOptions(redis, prefix, 4, lockTimeMs));
+  worker.on('error', () => {});
+  worker.on('failed', (job, error) =>
+    log.warn(
+      { receiver: (job?.data as { receiver?: string } | undefined)?.receiver, reason: error.message },
+      'a notification was not sent',
+    ),
+  );
+  void worker.run().catch((error: unknown) => log.error({ err: error }, 'notifications ended'));
+  let isStopped = false;
+  let timer = setTimeout(turn, 0);
+  let looking: Promise<void> = Promise.resolve();
+
+  return {
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      await looking;
+      await worker.close();
+      await outbox.close();
+    },
+  };
+
+  function turn(): void {
+    looking = look()
+      .catch((error: unknown) => log.debug({ err: error }, 'news could not be looked for'))
+      .finally(() => {
+        if (!isStopped) timer = setTimeout(turn, lookMs);
+      });
+  }
+
+  async function look(): Promise<void> {
+    if (redis.status !== 'ready') return;
+    const all = receivers();
+    if (all.length === 0 || !(await lead())) return;
+    const wanted = new Set(all.flatMap((receiver) => receiver.wanted.on)) as ReadonlySet<NotificationKind>;
+    const news = [
+      ...(await watchDeliveries(operations, wanted)),
+      ...(await watchTargets(operations, settings().backlogOlderThan)),
+    ];
+    if (news.length === 0) return;
+    for (const {
+      name,
+      wanted: { on, targets, digest },
+    } of all) {
+      const meant = news.filter(
+        ({ kind, target }) => on.includes(kind) && (targets === undefined || targets.includes(target)),
+      );
+      if (digest > 0) await outbox.gather(name, meant, digest);
+      else for (const one of meant) await outbox.gather(name, [one], 0);
+    }
+  }
+
+  /** Whether this console is the one that looks. */
+  async function lead(): Promise<boolean> {
+    const key = `${prefix}:notify:leader`;
+    if ((await redis.set(key, token, 'PX', leaseMs, 'NX')) === 'OK') return true;
+    if ((await redis.get(key)) !== token) return false;
+    await redis.pexpire(key, leaseMs);
+    return true;
+  }
+
+  async function send(job: Job): Promise<void> {
+    const { receiver: name, bundle } = notifyJob.parse(job.data);
+    const receiver = receivers().find((one) => one.name === name);
+    if (!receiver) throw new UnrecoverableError(`${name} is not configured any more`);
+    const notifications = await outbox.take(name, bundle);
+    if (notifications.length > 0) await receiver.send(job.id ?? '', notifications);
+    await outbox.done(name, bundle);
+  }
+
+  function settings(): NotificationsConfig {
+    return context.config().console.notifications ?? empty;
+  }
+
+  function receivers(): Receiver[] {
+    const { webhooks, emails, smtp } = settings();
+    return [
+      ...Object.entries(webhooks).map(([name, webhook]): Receiver => ({
+        name: `webhook:${name}`,
+        wanted: webhook,
+        send: async (id, list) => sendWebhook(webhook, compose(id, list, await labels(webhook, list))),
+      })),
+      ...Object.entries(emails).map(([name, email]): Receiver => ({
+        name: `email:${name}`,
+        wanted: email,
+        send: async (id, list) => sendEmail(email, smtp, compose(id, list, await labels(email, list)), consoleUrl()),
+      })),
+    ];
+  }
+
+  /** Patient data, only where it is switched on, asked of the source just now. */
+  async function labels(
+    { patientData }: Pick<EmailConfig, 'patientData'>,
+    list: readonly Notification[],
+  ): Promise<Map<string, StudyLabel>> {
+    const found = new Map<string, StudyLabel>();
+    if (!patientData) return found;
+    const bySource = Map.groupBy(list.slice(0, 100), ({ source }) => source ?? '');
+    for (const [source, ones] of bySource) {
+      const ids = [...new Set(ones.flatMap(({ orthancStudyId }) => orthancStudyId ?? []))];
+      if (source === '' || ids.length === 0) continue;
+      for (const label of (
+        await context.lookup.labels(source, ids).catch(() => new Map<string, StudyLabel>())
+      ).values()) {
+        found.set(`${source} ${label.studyInstanceUid}`, label);
+      }
+    }
+    return found;
+  }
+}
