@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ReplyError } from 'ioredis';
 import type { RedisClient } from '../redis/redis-client.ts';
 import type { Script } from '../redis/script.ts';
 import { withDeadline } from '../redis/with-deadline.ts';
@@ -21,6 +22,7 @@ export class CacheStore {
   readonly #redis: RedisClient;
   readonly #options: StoreOptions;
   #silentUntil = 0;
+  #nextWarning = 0;
 
   constructor(redis: RedisClient, options: StoreOptions) {
     this.#redis = redis;
@@ -44,19 +46,20 @@ export class CacheStore {
 
   /** @returns undefined when Redis does not answer in time or is known to be away; one warning tells of it */
   async ask<T>(act: (redis: RedisClient) => Promise<T>): Promise<T | undefined> {
-    const now = Date.now();
-    if (now < this.#silentUntil) return undefined;
+    if (Date.now() < this.#silentUntil) return undefined;
     try {
       if (!usable.has(this.#redis.status)) throw new Error(`the connection is ${this.#redis.status}`);
       return await withDeadline(act(this.#redis), this.#options.timeoutMs);
     } catch (error) {
-      if (Date.now() >= this.#silentUntil) {
-        this.#silentUntil = Date.now() + pauseMs;
-        this.#options.warn({
-          code: 'redis-unavailable',
-          message: `Redis does not serve the cache; going on without it for ${pauseMs} ms`,
-          cause: error,
-        });
+      // An error that Redis itself answers (it is full, say) concerns one call; silence concerns all.
+      const answered = error instanceof ReplyError;
+      if (!answered) this.#silentUntil = Date.now() + pauseMs;
+      if (Date.now() >= this.#nextWarning) {
+        this.#nextWarning = Date.now() + pauseMs;
+        const message = answered
+          ? 'Redis refuses a call of the cache'
+          : `Redis is silent; going on without cache for ${pauseMs} ms`;
+        this.#options.warn({ code: 'redis-unavailable', message, cause: error });
       }
       return undefined;
     }

@@ -52,9 +52,11 @@ test('a Redis that is full keeps nothing new', async () => {
   const redis = new Redis(server.url);
   const warnings: CacheWarning[] = [];
   const cache = await IntermediateCache.open(redis, configOf({}), { onWarning: (w) => warnings.push(w) });
+  await cache.put('study', 'old', Buffer.from('kept'));
   await redis.config('SET', 'maxmemory', '1');
   expect(await cache.put('manifest', 'a', Buffer.from('1'))).toBe('dropped');
   expect(await cache.getOrCompute('manifest', 'a', async () => 42)).toBe(42);
+  expect((await cache.get('study', 'old'))?.bytes.toString()).toBe('kept');
   expect(warnings).toMatchObject([{ code: 'redis-unavailable', cause: { message: expect.stringContaining('OOM') } }]);
   redis.disconnect();
 });
