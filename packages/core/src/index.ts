@@ -14,6 +14,7 @@ export {
   type ErrorRecord,
 } from './errors/dispatch-error.ts';
 export { durationMs, formatDuration } from './config/duration.ts';
+export { listenAddress } from './config/listen-address.ts';
 export { formatBytes, sizeBytes } from './config/size.ts';
 export { Secret, secret } from './config/secret.ts';
 export { aeTitle, configName, hostName, portNumber } from './config/names.ts';

@@ -2,6 +2,9 @@ import type { ConnectOptions } from 'dicom-dimse';
 import { tlsOptions } from '../http/tls-files.ts';
 import type { AnyDicomTarget } from './schema.ts';
 
+/** A receiver that does not answer a release within this keeps what it has stored: no reason to wait longer. */
+const artimTimeoutMs = 5_000;
+
 /** How a target is connected to; reads the TLS files it names. @throws DispatchError `config-invalid` */
 export async function connectOptions(
   config: AnyDicomTarget,
@@ -20,6 +23,7 @@ export async function connectOptions(
     connectTimeoutMs: config.connectTimeout,
     associationTimeoutMs: config.associationTimeout,
     responseTimeoutMs: config.responseTimeout,
+    artimTimeoutMs,
     earlyByte: config.earlyByte,
     signal,
     ...(tls &&
@@ -37,4 +41,14 @@ export async function connectOptions(
         },
       }),
   };
+}
+
+/** The same for the place where queries are answered. */
+export function queryOptions(
+  config: AnyDicomTarget,
+  presentationContexts: ConnectOptions['presentationContexts'],
+  signal: AbortSignal,
+): Promise<ConnectOptions> {
+  const { host = config.host, port = config.port, calledAeTitle = config.calledAeTitle } = config.query;
+  return connectOptions({ ...config, host, port, calledAeTitle }, presentationContexts, signal);
 }

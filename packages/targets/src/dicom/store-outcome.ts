@@ -6,8 +6,8 @@ import type { InstanceOutcome } from '../contract/index.ts';
  * What a C-STORE status means for the instance (PS3.4 table B.2-1, PS3.7 annex C). Success, warnings, and a duplicate
  * are delivered.
  *
- * @throws DispatchError for every other status: `instance-refused` for good, `instance-failed` and `target-full` for now,
- * `target-misconfigured` where the receiver says that we may not
+ * @throws DispatchError for every other status: `instance-refused` for good, `instance-failed` for now (a full disk among
+ * it: "out of resources" is what some receivers answer to anything), `target-misconfigured` where it says that we may not
  */
 export function storeOutcome(result: StoreResult): InstanceOutcome {
   const status = result.status;

@@ -7,8 +7,9 @@ const failuresUntilGuilty = 3;
 
 /**
  * Instances on which something went wrong that could be the receiver's fault or theirs: a status "out of resources", a
- * connection that ends in the middle. They are sent last; one that fails again and again while its siblings pass is
- * quarantined, so that it cannot keep a study from arriving.
+ * connection that ends in the middle. They are sent after the others, one at a time: so only the first of their
+ * failures can be that of a neighbour. One that fails again and again while its siblings pass is quarantined, so that it
+ * cannot keep a study from arriving.
  */
 export class Suspects {
   readonly #run: Pick<DeliveryRun<unknown>, 'state' | 'manifest' | 'pending'>;
@@ -24,11 +25,17 @@ export class Suspects {
     return new Suspects(run, new Map(Object.entries(kept)));
   }
 
-  /** The instances with the suspects at the end. */
-  last(instances: readonly ManifestInstance[]): readonly ManifestInstance[] {
-    if (this.#failures.size === 0) return instances;
-    const isSuspect = (instance: ManifestInstance): boolean => this.#failures.has(instance.sopInstanceUid);
-    return [...instances.filter((one) => !isSuspect(one)), ...instances.filter((one) => isSuspect(one))];
+  /** The instances without the suspects, and the suspects, those with fewer failures first. */
+  divide(instances: readonly ManifestInstance[]): {
+    readonly others: readonly ManifestInstance[];
+    readonly suspects: readonly ManifestInstance[];
+  } {
+    if (this.#failures.size === 0) return { others: instances, suspects: [] };
+    const failures = ({ sopInstanceUid }: ManifestInstance): number => this.#failures.get(sopInstanceUid) ?? 0;
+    return {
+      others: instances.filter((one) => failures(one) === 0),
+      suspects: instances.filter((one) => failures(one) > 0).toSorted((a, b) => failures(a) - failures(b)),
+    };
   }
 
   /** What an error on an instance is, in the light of its earlier ones. */

@@ -1,18 +1,24 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { connect, TRANSFER_SYNTAX, UID, type Association } from 'dicom-dimse';
-import { networkSteps, runChecks } from '../checks/index.ts';
+import { connect, UID, type Association } from 'dicom-dimse';
+import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
 import { tlsOptions } from '../http/tls-files.ts';
 import { connectOptions } from './connect-options.ts';
 import { dicomError } from './errors.ts';
+import { littleEndian } from './little-endian.ts';
+import { openForFind } from './pull/query-association.ts';
 import type { AnyDicomTarget } from './schema.ts';
+import { testListener } from './verify/index.ts';
 
 /** CT, MR and Secondary Capture Image Storage (PS3.4 table B.5-1): one of them every receiver of images takes. */
 const commonStorage = ['1.2.840.10008.5.1.4.1.1.2', '1.2.840.10008.5.1.4.1.1.4', '1.2.840.10008.5.1.4.1.1.7'];
-const uncompressed = [TRANSFER_SYNTAX.explicitVrLittleEndian, TRANSFER_SYNTAX.implicitVrLittleEndian];
 
-/** Name, port, TLS, association with both AE titles, C-ECHO, and that the receiver takes images at all. */
-export async function* testDicom({ config, signal }: CheckContext<AnyDicomTarget>): AsyncGenerator<Check> {
+/**
+ * Name, port, TLS, association with both AE titles, C-ECHO, that the receiver takes images at all, and that it offers
+ * the verification that is configured.
+ */
+export async function* testDicom(context: CheckContext<AnyDicomTarget>): AsyncGenerator<Check> {
+  const { config, signal } = context;
   let association: Association | undefined;
   try {
     yield* runChecks(
@@ -26,10 +32,9 @@ export async function* testDicom({ config, signal }: CheckContext<AnyDicomTarget
         {
           name: 'associate',
           async run() {
-            const contexts = [UID.verification, ...commonStorage].map((abstractSyntax) => ({
-              abstractSyntax,
-              transferSyntaxes: uncompressed,
-            }));
+            const contexts = [UID.verification, UID.storageCommitmentPushModel, ...commonStorage].map(
+              (abstractSyntax) => ({ abstractSyntax, transferSyntaxes: littleEndian }),
+            );
             association = await connect(await connectOptions(config, contexts, signal)).catch((error: unknown) => {
               throw dicomError(error, 'connect');
             });
@@ -39,7 +44,7 @@ export async function* testDicom({ config, signal }: CheckContext<AnyDicomTarget
         {
           name: 'echo',
           async run() {
-            if (!association?.canStore(UID.verification, association.acceptedContexts[0]?.transferSyntax ?? '')) {
+            if (!accepts(association, UID.verification) || !association) {
               return { skip: 'the receiver does not offer Verification' };
             }
             const { status, text } = await association.echo({ signal }).catch((error: unknown) => {
@@ -53,10 +58,7 @@ export async function* testDicom({ config, signal }: CheckContext<AnyDicomTarget
         {
           name: 'storage',
           async run() {
-            const accepted =
-              association?.acceptedContexts.filter(({ abstractSyntax }) => commonStorage.includes(abstractSyntax)) ??
-              [];
-            if (accepted.length > 0) return 'the receiver accepts images';
+            if (accepts(association, ...commonStorage)) return 'the receiver accepts images';
             throw new DispatchError(
               'target-misconfigured',
               'the receiver accepts neither CT, MR nor Secondary Capture images',
@@ -67,10 +69,56 @@ export async function* testDicom({ config, signal }: CheckContext<AnyDicomTarget
             );
           },
         },
+        ...verificationSteps(context, () => association),
       ],
       signal,
     );
   } finally {
+    if (signal.aborted) association?.abort();
     await association?.release();
   }
+}
+
+function verificationSteps(
+  context: CheckContext<AnyDicomTarget>,
+  association: () => Association | undefined,
+): CheckStep[] {
+  const { verify, query, commitment } = context.config;
+  const steps: CheckStep[] = [];
+  if (verify === 'find' || Object.keys(query).length > 0) {
+    steps.push({
+      name: 'query',
+      async run() {
+        const querying = await openForFind(context);
+        await querying.release();
+        return 'the receiver answers queries';
+      },
+    });
+  }
+  if (verify !== 'commitment') return steps;
+  steps.push({
+    name: 'commitment',
+    async run() {
+      if (accepts(association(), UID.storageCommitmentPushModel)) return 'the receiver offers storage commitment';
+      throw new DispatchError('target-misconfigured', 'the receiver does not offer storage commitment', {
+        remedy: 'Allow it for our AE title at the receiver, or choose verify: find or verify: none.',
+        stage: 'connect',
+      });
+    },
+  });
+  const { listener } = commitment;
+  if (listener) {
+    steps.push({
+      name: 'listen',
+      async run() {
+        await testListener(listener);
+        return `we can listen for reports on ${listener.listen}`;
+      },
+    });
+  }
+  return steps;
+}
+
+function accepts(association: Association | undefined, ...abstractSyntaxes: readonly string[]): boolean {
+  return association?.acceptedContexts.some((one) => abstractSyntaxes.includes(one.abstractSyntax)) ?? false;
 }

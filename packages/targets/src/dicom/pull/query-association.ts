@@ -1,0 +1,21 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { connect, UID, type Association } from 'dicom-dimse';
+import type { CheckContext } from '../../contract/index.ts';
+import { queryOptions } from '../connect-options.ts';
+import { dicomError } from '../errors.ts';
+import { littleEndian } from '../little-endian.ts';
+import type { AnyDicomTarget } from '../schema.ts';
+
+/** An association for C-FIND. @throws DispatchError */
+export async function openForFind({ config, signal }: CheckContext<AnyDicomTarget>): Promise<Association> {
+  const contexts = [{ abstractSyntax: UID.studyRootFind, transferSyntaxes: littleEndian }];
+  const association = await connect(await queryOptions(config, contexts, signal)).catch((error: unknown) => {
+    throw dicomError(error, 'connect');
+  });
+  if (association.acceptedContexts.length > 0) return association;
+  await association.release();
+  throw new DispatchError('target-misconfigured', 'the receiver does not answer C-FIND (Study Root)', {
+    stage: 'connect',
+    remedy: 'Allow our AE title to query at the receiver, or name the place that answers queries (query).',
+  });
+}

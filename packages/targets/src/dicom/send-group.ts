@@ -1,0 +1,111 @@
+import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
+import type { Association } from 'dicom-dimse';
+import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import { inLanes, verdictOf, type LaneContext, type OpenedInstance } from '../flow/index.ts';
+import type { AssociationPool } from './association-pool.ts';
+import { dicomError } from './errors.ts';
+import { chooseSyntax, type ContextGroup } from './presentation-contexts.ts';
+import type { AnyDicomTarget } from './schema.ts';
+import { storeOutcome } from './store-outcome.ts';
+import type { Suspects } from './suspects.ts';
+
+/**
+ * Two instances are on their way on each association: the second is ready to go when the response to the first begins,
+ * which is what the early byte needs.
+ */
+const instancesPerAssociation = 2;
+/** Large instances are sent on at most so many associations: more only drive the receiver's memory up. */
+const associationsForLarge = 2;
+const largeBytes = 64_000_000;
+
+/** Sends what fits one set of associations. @returns what was quarantined */
+export async function sendGroup(
+  run: DeliveryRun<AnyDicomTarget>,
+  group: ContextGroup,
+  pool: AssociationPool,
+  suspects: Suspects,
+): Promise<ManifestInstance[]> {
+  const quarantined: ManifestInstance[] = [];
+  const syntaxes = new Map<ManifestInstance, string>();
+  const canStore = (sopClass: string, syntax: string): boolean => pool.first.canStore(sopClass, syntax);
+  for (const instance of group.instances) {
+    const syntax = chooseSyntax(instance, run.config, canStore);
+    if (syntax !== undefined) {
+      syntaxes.set(instance, syntax);
+      continue;
+    }
+    quarantined.push(instance);
+    await run.report(instance, { kind: 'quarantined', error: unsupported(instance, run.config) });
+  }
+
+  const { others, suspects: suspected } = suspects.divide([...syntaxes.keys()]);
+  const isLarge = others.some(({ sizeBytes }) => sizeBytes > largeBytes);
+  const associations = Math.min(isLarge ? associationsForLarge : run.config.associations, others.length);
+  const lanes = { lanes: associations * instancesPerAssociation, prefetch: isLarge ? 0 : associations };
+  let putOff: DispatchError | undefined;
+  for (const part of [
+    { ...lanes, instances: others },
+    { lanes: 1, prefetch: 0, instances: suspected },
+  ]) {
+    try {
+      const result = await inLanes(run, { ...part, transferSyntaxUid: otherThanStored }, send);
+      quarantined.push(...result.quarantined);
+    } catch (thrown) {
+      const error = asDispatchError(thrown);
+      if (verdictOf(error) !== 'later') throw error;
+      putOff ??= error;
+    }
+  }
+  if (putOff) throw putOff;
+  return quarantined;
+
+  function otherThanStored(instance: ManifestInstance): string | undefined {
+    const syntax = syntaxes.get(instance);
+    return syntax === instance.transferSyntaxUid ? undefined : syntax;
+  }
+
+  async function send({ instance, bytes }: OpenedInstance, { lane, signal }: LaneContext) {
+    const association = usable(await pool.get(lane % Math.max(1, associations)), instance);
+    try {
+      return storeOutcome(
+        await association.store(bytes.body, { signal, priority: priorityOf(run), ...known(instance) }),
+      );
+    } catch (thrown) {
+      throw await suspects.judge(instance, bytes.readError ?? dicomError(thrown));
+    }
+  }
+
+  /** A receiver may answer differently from one association to the next. */
+  function usable(association: Association, instance: ManifestInstance): Association {
+    const canStore = association.canStore(instance.sopClassUid ?? '', syntaxes.get(instance) ?? '');
+    return canStore ? association : pool.first;
+  }
+}
+
+function unsupported({ sopClassUid, transferSyntaxUid }: ManifestInstance, config: AnyDicomTarget): DispatchError {
+  const isListed = config.transferSyntaxes?.includes(transferSyntaxUid ?? '') ?? true;
+  return new DispatchError(
+    'instance-unsupported',
+    isListed || config.transcode !== 'never'
+      ? `the receiver does not accept SOP class ${sopClassUid} with transfer syntax ${transferSyntaxUid}`
+      : `transfer syntax ${transferSyntaxUid} is not among the transferSyntaxes of the target`,
+    {
+      remedy:
+        config.transcode === 'never'
+          ? 'Allow both at the receiver, or set transcode: fallback for the target.'
+          : 'Allow the SOP class at the receiver, with one of the transferSyntaxes of the target.',
+    },
+  );
+}
+
+function known(instance: ManifestInstance): { sopClassUid?: string; sopInstanceUid: string } {
+  return {
+    sopInstanceUid: instance.sopInstanceUid,
+    ...(instance.sopClassUid !== undefined && { sopClassUid: instance.sopClassUid }),
+  };
+}
+
+function priorityOf(run: DeliveryRun<AnyDicomTarget>): 'high' | 'medium' | 'low' {
+  if (run.priority === 'stat' || run.priority === 'urgent') return 'high';
+  return run.priority === 'background' ? 'low' : 'medium';
+}

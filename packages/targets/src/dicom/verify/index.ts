@@ -1,0 +1,2 @@
+export { verifyStored } from './verify-stored.ts';
+export { testListener } from './test-listener.ts';

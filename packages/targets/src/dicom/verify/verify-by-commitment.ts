@@ -1,0 +1,125 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import type { Association } from 'dicom-dimse';
+import type { DeliveryRun, ManifestInstance } from '../../contract/index.ts';
+import { dicomError } from '../errors.ts';
+import type { AnyDicomTarget } from '../schema.ts';
+import { askCommitment, openForCommitment } from './ask-commitment.ts';
+import { CommitmentState } from './commitment-state.ts';
+import { judgeReport, type NotCommitted } from './judge-report.ts';
+import { commitmentReports, openReportListener } from './report-listener.ts';
+import { ReportQueue } from './report-queue.ts';
+
+/** With a listener the association that asked is kept this long for receivers that report on it. */
+const sameAssociationMs = 3_000;
+
+/**
+ * Storage Commitment Push Model (PS3.4 annex J): asks for what was not asked for yet, then waits for the reports, on the
+ * association that asked or at our listener. Transactions are kept in the state of the delivery before they are asked
+ * for, so that a later attempt, of this process or another, goes on waiting.
+ *
+ * @throws DispatchError `verify-missing` after taking back the confirmations of what the receiver says it lacks,
+ * `verify-pending` while it has not said
+ */
+export async function verifyByCommitment(
+  run: DeliveryRun<AnyDicomTarget>,
+  instances: readonly ManifestInstance[],
+): Promise<void> {
+  const { timeout, listener } = run.config.commitment;
+  const byUid = new Map(instances.map((instance) => [instance.sopInstanceUid, instance]));
+  const state = await CommitmentState.load(run.state);
+  state.keepOnly(new Set(byUid.keys()), new Set(run.pending.map(({ sopInstanceUid }) => sopInstanceUid)));
+  // Without a listener a report can come only on the association that asked, and that one is gone.
+  if (!listener) state.allOverdue();
+  const reports = new ReportQueue(run.signal);
+  const closeListener = listener && (await openReportListener(listener));
+  let association: Association | undefined;
+  let hold: NodeJS.Timeout | undefined;
+  try {
+    for (const { transactionUid } of state.transactions) reports.expect(transactionUid);
+    const toAsk = state.notAsked(byUid.keys());
+    if (toAsk.length > 0) {
+      const asking = await openForCommitment(run);
+      association = asking;
+      await askCommitment(
+        run,
+        asking,
+        state,
+        reports,
+        toAsk.map((uid) => byUid.get(uid) as ManifestInstance),
+      );
+      if (!listener) void asking.ended.then(() => reports.end());
+      else hold = setTimeout(() => void asking.release(), sameAssociationMs);
+    }
+    reports.limit(timeout);
+    await settle(run, byUid, state, await collect(byUid, state, reports));
+    commitmentReports.forget(state.transactions.map(({ transactionUid }) => transactionUid));
+  } catch (error) {
+    association?.abort();
+    throw dicomError(error, 'verify');
+  } finally {
+    clearTimeout(hold);
+    reports.close();
+    closeListener?.();
+    await association?.release();
+  }
+}
+
+/** Takes reports until each instance has its answer, or no more come. */
+async function collect(
+  byUid: ReadonlyMap<string, ManifestInstance>,
+  state: CommitmentState,
+  reports: ReportQueue,
+): Promise<NotCommitted> {
+  const not: NotCommitted = { missing: new Set(), refused: new Map(), later: new Set() };
+  const isOpen = (uid: string): boolean =>
+    !state.committed.has(uid) && !not.missing.has(uid) && !not.refused.has(uid) && !not.later.has(uid);
+  while ([...byUid.keys()].some(isOpen)) {
+    const report = await reports.next();
+    if (!report) {
+      state.allOverdue();
+      break;
+    }
+    const asked = state.transactions.find((one) => one.transactionUid === report.transactionUid);
+    judgeReport(report, asked?.sopInstanceUids ?? [], state.committed, not);
+    state.end(report.transactionUid);
+    await state.save();
+  }
+  await state.save();
+  return not;
+}
+
+async function settle(
+  run: DeliveryRun<AnyDicomTarget>,
+  byUid: ReadonlyMap<string, ManifestInstance>,
+  state: CommitmentState,
+  { missing, refused }: NotCommitted,
+): Promise<void> {
+  let open = 0;
+  for (const [uid, instance] of byUid) {
+    const reason = refused.get(uid);
+    if (state.committed.has(uid)) continue;
+    if (missing.has(uid)) await run.revoke(instance);
+    else if (reason === undefined) open += 1;
+    else {
+      await run.revoke(instance);
+      const text = `the receiver will not keep the instance: ${reason}`;
+      await run.report(instance, {
+        kind: 'quarantined',
+        error: new DispatchError('instance-refused', text, { stage: 'verify' }),
+      });
+    }
+  }
+  if (missing.size > 0) {
+    const text = `the receiver confirmed ${byUid.size} instances, but says that it lacks ${missing.size} of them`;
+    throw new DispatchError('verify-missing', text, { stage: 'verify' });
+  }
+  if (open > 0) {
+    const text = `the receiver has not committed to ${open} of ${byUid.size} instances yet`;
+    throw new DispatchError('verify-pending', text, {
+      stage: 'verify',
+      remedy: run.config.commitment.listener
+        ? 'It is asked again. Check that the receiver knows our AE title with the address of commitment.listener.'
+        : 'It is asked again. Where the receiver reports on an association of its own, set commitment.listener.',
+    });
+  }
+}
