@@ -17,16 +17,24 @@ const maxWaits = 3;
 /**
  * Repeats an idempotent read: once after a reset, and up to three times after a 503 or 429 that says when to come back,
  * as long as that is soon enough. Everything else is the caller's to judge.
+ *
+ * @param attempt called with true after a reset: then it must take a new connection, since other kept ones may be dead too
  */
-export async function retryRead<T>(call: CallName, options: RetryOptions, attempt: () => Promise<T>): Promise<T> {
+export async function retryRead<T>(
+  call: CallName,
+  options: RetryOptions,
+  attempt: (anew: boolean) => Promise<T>,
+): Promise<T> {
   let mayReset = options.onReset;
+  let anew = false;
   for (let waits = 0; ;) {
     try {
-      return await attempt();
+      return await attempt(anew);
     } catch (error) {
       if (!(error instanceof OrthancError)) throw error;
       if (error.code === 'reset' && mayReset) {
         mayReset = false;
+        anew = true;
         continue;
       }
       const waitMs = error.code === 'busy' ? error.retryAfterMs : undefined;

@@ -108,8 +108,8 @@ export class Transport {
   /** The whole answer with its header fields. */
   whole(request: Request, limitBytes: number): Promise<{ headers: Answer['headers']; body: Buffer }> {
     const call = nameOf(request);
-    return this.#repeat(request, async () => {
-      const answer = await this.#exchange(request, call);
+    return this.#repeat(request, async (pool) => {
+      const answer = await this.#exchange(request, call, pool);
       const body = await readBounded(translated(answer.body, call, request.options?.signal), limitBytes, call);
       return { headers: answer.headers, body };
     });
@@ -118,7 +118,7 @@ export class Transport {
   /** The answer as a stream, for what may be large. */
   async stream(request: Request): Promise<ByteStream> {
     const call = nameOf(request);
-    const answer = await this.#repeat(request, () => this.#exchange(request, call));
+    const answer = await this.#repeat(request, (pool) => this.#exchange(request, call, pool));
     return {
       sizeBytes: parseLength(headerOf(answer.headers, 'content-length')),
       contentType: headerOf(answer.headers, 'content-type'),
@@ -148,21 +148,17 @@ export class Transport {
     await Promise.all([this.#kept.destroy(), this.#once.destroy()]);
   }
 
-  #repeat<T>(request: Request, attempt: () => Promise<T>): Promise<T> {
-    if (!isRepeatable(request)) return attempt();
-    const signal = request.options?.signal;
-    return retryRead(
-      nameOf(request),
-      { onReset: true, maxRetryAfterMs: this.options.maxRetryAfterMs, signal },
-      attempt,
-    );
+  #repeat<T>(request: Request, attempt: (pool: Pool) => Promise<T>): Promise<T> {
+    if (!isRepeatable(request)) return attempt(this.#once);
+    const { maxRetryAfterMs } = this.options;
+    const retry = { onReset: true, maxRetryAfterMs, signal: request.options?.signal };
+    return retryRead(nameOf(request), retry, (anew) => attempt(anew ? this.#once : this.#kept));
   }
 
-  async #exchange(request: Request, call: CallName): Promise<Answer> {
+  async #exchange(request: Request, call: CallName, pool: Pool): Promise<Answer> {
     const { options } = request;
     const signal = options?.signal;
     if (signal?.aborted === true) throw translateAbort(signal.reason, call);
-    const pool = isRepeatable(request) ? this.#kept : this.#once;
     let answer: Dispatcher.ResponseData;
     try {
       answer = await pool.request({

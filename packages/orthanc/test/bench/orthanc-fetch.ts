@@ -46,7 +46,9 @@ for (const set of sets) {
   ];
   say(`${set.name}, ${parallel} at once, median of ${rounds}`);
   const results = new Map<string, Result>();
-  for (const way of ways) results.set(way.name, await measure(way, ids));
+  // Orthanc compresses for the first one, which takes ages: a tenth of the set will do.
+  for (const way of ways)
+    results.set(way.name, await measure(way, way.name === 'fetch()' ? ids.slice(0, set.count / 10) : ids));
   const ours = results.get('ours, releasing')?.megabytesPerSecond ?? 0;
   for (const [name, result] of results) {
     const ratio = (ours / result.megabytesPerSecond).toFixed(2);
