@@ -89,7 +89,7 @@ handlerContract<DicomwebTarget>({
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
       arrange: () => ({
-        config: { answerTimeout: '500ms' },
+        config: { answerTimeout: '1500ms' },
         strike: () => server.kill('SIGSTOP'),
         undo: () => server.kill('SIGCONT'),
       }),

@@ -56,7 +56,7 @@ handlerContract({
     hangs: {
       arrange: () => {
         server.setHandler((request, response) => (request.method === 'PUT' ? undefined : keep(request, response)));
-        return { config: { timeout: '500ms' }, undo: () => server.setHandler(keep) };
+        return { config: { timeout: '1500ms' }, undo: () => server.setHandler(keep) };
       },
       code: 'target-timeout',
       stage: 'transfer',

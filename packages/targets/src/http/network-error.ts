@@ -50,7 +50,8 @@ export function networkError(thrown: unknown, host: string): DispatchError {
   if (/^(ERR_SSL|ERR_TLS|ERR_OSSL|CERT_|UNABLE_TO|EPROTO)/.test(code)) {
     return of('target-tls', `TLS with ${host} failed (${code})`, thrown);
   }
-  if (code.startsWith('HPE_')) return of('target-misconfigured', `${host} does not answer in HTTP (${code})`, thrown);
+  if (/^HPE_|^HTTPParserError$/.test(code))
+    return of('target-misconfigured', `${host} does not answer in HTTP (${code})`, thrown);
   if (lost.has(code)) return of('target-connection-lost', `the connection to ${host} was lost (${code})`, thrown);
   return of('target-connection-lost', `the connection to ${host} failed (${code})`, thrown);
 }

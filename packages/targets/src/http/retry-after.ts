@@ -5,6 +5,7 @@ export function retryAfterMs(header: string | readonly string[] | undefined, now
   const text = typeof header === 'string' ? header.trim() : undefined;
   if (!text) return undefined;
   if (/^\d{1,9}$/.test(text)) return Math.min(Number(text) * 1000, longestMs);
-  const dateMs = Date.parse(text);
+  // `Date.parse` reads nearly anything as a date: those of HTTP begin with a day of the week.
+  const dateMs = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(dateMs) ? undefined : Math.min(Math.max(dateMs - nowMs, 0), longestMs);
 }

@@ -110,7 +110,7 @@ handlerContract<OrthancTarget>({
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
       arrange: () => ({
-        config: { answerTimeout: '500ms' },
+        config: { answerTimeout: '1500ms' },
         strike: () => server.kill('SIGSTOP'),
         undo: () => server.kill('SIGCONT'),
       }),

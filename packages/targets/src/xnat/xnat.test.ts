@@ -52,7 +52,7 @@ handlerContract<XnatTarget>({
       },
       names: async () =>
         [...contractXnat.archive].flatMap(([label, held]) => [...held.keys()].map((uid) => `${label}/${uid}`)),
-      fingerprint: async () => [...contractXnat.archive].map(([label, held]) => [label, ...held.values()]),
+      fingerprint: async () => [...contractXnat.archive].map(([label, held]) => [label, Object.fromEntries(held)]),
       // Every login has been ended.
       litter: async () => [...contractXnat.logins],
       stop: async () => {
@@ -76,7 +76,7 @@ handlerContract<XnatTarget>({
     },
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
-      arrange: () => ({ ...importAnswers(() => true), config: { answerTimeout: '500ms' } }),
+      arrange: () => ({ ...importAnswers(() => true), config: { answerTimeout: '1500ms' } }),
       code: 'target-timeout',
       stage: 'transfer',
     },

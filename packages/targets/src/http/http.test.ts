@@ -1,0 +1,283 @@
+import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { DispatchError, Secret } from '@dicom-dispatch/core';
+import {
+  freePort,
+  makeCertificates,
+  startFaultProxy,
+  startHttpServer,
+  tempFolder,
+  type HttpStandIn,
+} from '@dicom-dispatch/harness';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { Patience } from './patience.ts';
+import { inPieces } from './pieces.ts';
+import { Gate, HttpConnection, httpOptions, httpUrl, retryAfterMs, simpleAuth, statusError } from './index.ts';
+
+const schema = z.object({ url: httpUrl, auth: simpleAuth, ...httpOptions });
+const signal = new AbortController().signal;
+
+function open(options: object): Promise<HttpConnection> {
+  return HttpConnection.open(schema.parse(options), { connections: 2 });
+}
+
+async function failureOf(options: object, request: object = {}): Promise<unknown> {
+  let http: HttpConnection | undefined;
+  try {
+    http = await open(options);
+    await (await http.request({ method: 'GET', path: '/', signal, ...request })).discard();
+    return undefined;
+  } catch (error) {
+    return error;
+  } finally {
+    await http?.close();
+  }
+}
+
+describe('HttpConnection', () => {
+  let server: HttpStandIn;
+  beforeAll(async () => {
+    server = await startHttpServer(({ method, path, headers, bodyBytes }, response) => {
+      response.setHeader('content-type', 'application/json; charset=utf-8');
+      response.end(JSON.stringify({ method, path, headers, bodyBytes }));
+    });
+  });
+  afterAll(() => server.stop());
+
+  it('sends headers and credentials, and asks for no compression', async () => {
+    const http = await open({
+      url: `${server.url}/base/`,
+      auth: { type: 'basic', username: 'ada', password: new Secret('pass:word') },
+      headers: { 'X-Site': 'north', 'X-Key': new Secret('k') },
+    });
+    const answer = await http.request({ method: 'GET', path: '/a?b=c', signal });
+    expect(answer.mediaType).toBe('application/json');
+    const { path, headers } = (await answer.json(10_000)) as { path: string; headers: Record<string, string> };
+    expect(path).toBe('/base/a');
+    const authorization = `Basic ${Buffer.from('ada:pass:word').toString('base64')}`;
+    expect(headers).toMatchObject({ 'x-site': 'north', 'x-key': 'k', 'accept-encoding': 'identity', authorization });
+    await http.close();
+  });
+
+  it('refuses an answer that is longer than allowed', async () => {
+    const http = await open({ url: server.url });
+    const answer = await http.request({ method: 'GET', path: '/', signal });
+    await expect(answer.text(10)).rejects.toMatchObject({ code: 'target-error' });
+    await http.close();
+  });
+
+  it('sends a body with its length, and in chunks without', async () => {
+    const http = await open({ url: server.url });
+    async function* body() {
+      yield new Uint8Array(600_000);
+      yield new Uint8Array(7);
+    }
+    for (const bodyBytes of [600_007, undefined]) {
+      const answer = await http.request({ method: 'POST', path: '/', body, bodyBytes, signal });
+      const seen = (await answer.json(10_000)) as { bodyBytes: number; headers: Record<string, string> };
+      expect(seen.bodyBytes).toBe(600_007);
+      expect(seen.headers['content-length']).toBe(bodyBytes === undefined ? undefined : '600007');
+    }
+    await http.close();
+  });
+
+  it('passes on what the body threw, not what it led to', async () => {
+    const error = new DispatchError('source-error', 'the source broke');
+    async function* body() {
+      yield new Uint8Array(100_000);
+      throw error;
+    }
+    expect(await failureOf({ url: server.url }, { method: 'POST', body, bodyBytes: 200_000 })).toBe(error);
+  });
+
+  it('repeats a read once when a kept socket was closed under it', async () => {
+    let connections = 0;
+    await using fragile = await startHttpServer((_request, response) => {
+      connections += 1;
+      if (connections === 1) response.destroy();
+      else response.end('{}');
+    });
+    expect(await failureOf({ url: fragile.url })).toBeUndefined();
+    expect(connections).toBe(2);
+    connections = 0;
+    // A request with effects is not repeated unless the caller says that it may be.
+    expect(await failureOf({ url: fragile.url }, { method: 'POST' })).toMatchObject({ code: 'target-connection-lost' });
+    connections = 0;
+    expect(await failureOf({ url: fragile.url }, { method: 'POST', repeat: true })).toBeUndefined();
+  });
+
+  it('is not patient with a silent peer', async () => {
+    await using proxy = await startFaultProxy({ port: server.port, blackHole: true });
+    const url = `http://127.0.0.1:${proxy.port}`;
+    async function* body() {
+      for (let chunk = 0; chunk < 100; chunk += 1) yield new Uint8Array(1_000_000);
+    }
+    const post = { method: 'POST', body, bodyBytes: 100_000_000 };
+    expect(await failureOf({ url, answerTimeout: '300ms' }, post)).toMatchObject({ code: 'target-timeout' });
+    expect(await failureOf({ url, answerTimeout: '300ms' })).toMatchObject({ code: 'target-timeout' });
+  });
+
+  it('ends at once when cancelled', async () => {
+    await using proxy = await startFaultProxy({ port: server.port, blackHole: true });
+    const stop = new AbortController();
+    const failure = failureOf({ url: `http://127.0.0.1:${proxy.port}` }, { signal: stop.signal });
+    stop.abort();
+    expect(await failure).toMatchObject({ code: 'cancelled' });
+    expect(await failureOf({ url: server.url }, { signal: AbortSignal.abort() })).toMatchObject({ code: 'cancelled' });
+  });
+
+  it('says what is wrong with the network', async () => {
+    const of = async (url: string) => failureOf({ url });
+    expect(await of('http://no-such-host.invalid')).toMatchObject({
+      code: 'target-unreachable',
+      message: expect.stringContaining('its name does not resolve'),
+    });
+    expect(await of(`http://127.0.0.1:${await freePort()}`)).toMatchObject({
+      code: 'target-unreachable',
+      message: expect.stringContaining('nothing listens'),
+    });
+    const other = createTcpServer((socket) => {
+      socket.on('error', () => {}).once('data', () => socket.write('ERR unknown command\r\n'));
+    });
+    await once(other.listen(0, '127.0.0.1'), 'listening');
+    const { port } = other.address() as AddressInfo;
+    expect(await of(`http://127.0.0.1:${port}`)).toMatchObject({ code: 'target-misconfigured' });
+    expect(await of(`https://127.0.0.1:${port}`)).toMatchObject({ code: 'target-tls' });
+    other.close();
+  });
+
+  it('says what is wrong with certificates', async () => {
+    const all = await makeCertificates();
+    const { ca, server: good, otherServer, expiredServer, wrongHostServer } = all;
+    const cases = [
+      [good, undefined],
+      [otherServer, 'its authority is not among the trusted ones'],
+      [expiredServer, 'its certificate has expired'],
+      [wrongHostServer, 'its certificate is for another name'],
+    ] as const;
+    for (const [identity, reason] of cases) {
+      await using secure = await startHttpServer((_request, response) => void response.end('{}'), {
+        tls: { key: identity.key, cert: identity.cert },
+      });
+      const failure = await failureOf({ url: secure.url, tls: { ca: ca.certFile } });
+      if (reason === undefined) expect(failure).toBeUndefined();
+      else expect(failure).toMatchObject({ code: 'target-tls', message: expect.stringContaining(reason) });
+      // For trying: any certificate.
+      expect(await failureOf({ url: secure.url, tls: { verify: false } })).toBeUndefined();
+    }
+    await using named = await startHttpServer((_request, response) => void response.end('{}'), {
+      tls: { key: wrongHostServer.key, cert: wrongHostServer.cert },
+    });
+    const tls = { ca: ca.certFile, serverName: 'elsewhere.example' };
+    expect(await failureOf({ url: named.url, tls })).toBeUndefined();
+  });
+
+  it('says what is wrong with certificate files', async () => {
+    await using folder = await tempFolder('pem');
+    const wrong = join(folder.path, 'wrong.pem');
+    await writeFile(wrong, 'no PEM');
+    const of = async (tls: object) => failureOf({ url: 'https://127.0.0.1:1', tls });
+    expect(await of({ ca: '/no/such/file.pem' })).toMatchObject({ code: 'config-invalid', message: /tls\.ca/ });
+    expect(await of({ cert: wrong })).toMatchObject({ code: 'config-invalid', message: /tls\.cert/ });
+    const { client, ca } = await makeCertificates();
+    expect(await of({ cert: client.certFile, key: ca.keyFile })).toMatchObject({ code: 'config-invalid' });
+  });
+});
+
+describe('Patience', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('ends with a silent peer, begins anew with each step, and rests while it is our turn', async () => {
+    let over = false;
+    const patience = new Patience(1000, () => {
+      over = true;
+    });
+    const source = Promise.withResolvers<void>();
+    async function* body() {
+      yield new Uint8Array(1_000_000);
+      await source.promise;
+      yield new Uint8Array(10);
+    }
+    const pieces = inPieces(body(), patience).body[Symbol.asyncIterator]();
+    // A chunk of a megabyte is taken in four steps of 900 ms each: a slow peer, but no silent one.
+    for (let step = 0; step < 4; step += 1) {
+      expect((await pieces.next()).done).toBe(false);
+      vi.advanceTimersByTime(900);
+    }
+    // The source takes an hour: not the peer's fault.
+    const next = pieces.next();
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(over).toBe(false);
+    source.resolve();
+    await next;
+    vi.advanceTimersByTime(1001);
+    expect(over).toBe(true);
+  });
+
+  it('has no end without a limit', () => {
+    const patience = new Patience(0, () => expect.unreachable());
+    patience.start();
+    vi.advanceTimersByTime(1e9);
+  });
+});
+
+describe('addresses', () => {
+  it('are http or https, without what belongs elsewhere', () => {
+    expect(httpUrl.parse('https://[::1]:8042/x/')).toBe('https://[::1]:8042/x');
+    for (const bad of ['ftp://x', 'x', 'http://u:p@x', 'http://x?q=1', 'http://x#f', '']) {
+      expect(httpUrl.safeParse(bad).success, bad).toBe(false);
+    }
+  });
+});
+
+describe('Retry-After', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z');
+  it.each([
+    ['7', 7000],
+    ['0', 0],
+    ['Thu, 01 Jan 2026 00:01:00 GMT', 60_000],
+    ['Wed, 31 Dec 2025 00:00:00 GMT', 0],
+    ['999999999', 86_400_000],
+    ['soon', undefined],
+    ['-5', undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ])('%s is %s ms', (header, expected) => {
+    expect(retryAfterMs(header, now)).toBe(expected);
+  });
+
+  it('goes with the error', () => {
+    expect(statusError(503, { what: 'a search', retryAfterMs: 9 })).toMatchObject({
+      code: 'target-busy',
+      retryAfterMs: 9,
+    });
+  });
+});
+
+describe('Gate', () => {
+  it('lets so many through, the others in order, and forgets those that were cancelled', async () => {
+    const gate = new Gate(1);
+    const order: number[] = [];
+    const first = await gate.enter(signal);
+    const stop = new AbortController();
+    const second = gate.enter(stop.signal);
+    const third = gate.enter(signal).then((place) => {
+      order.push(3);
+      return place;
+    });
+    stop.abort();
+    await expect(second).rejects.toMatchObject({ code: 'cancelled' });
+    expect(order).toEqual([]);
+    first[Symbol.dispose]();
+    first[Symbol.dispose]();
+    const place = await third;
+    const fourth = gate.enter(signal).then(() => order.push(4));
+    place[Symbol.dispose]();
+    await fourth;
+    expect(order).toEqual([3, 4]);
+  });
+});
