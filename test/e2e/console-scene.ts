@@ -1,5 +1,5 @@
 import { demoStudies } from '@dicom-dispatch/samples';
-import { tempFolder, waitFor, type TempFolder } from '@dicom-dispatch/harness';
+import { tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
@@ -24,44 +24,48 @@ export interface ConsoleScene extends AsyncDisposable {
  * some, and a cloud that cannot be reached.
  */
 export async function startConsoleScene(): Promise<ConsoleScene> {
-  const system = await startSystem();
-  const pacs = await startFaultScp();
-  const workstation = await startFaultScp();
+  await using started = new AsyncDisposableStack();
+  const system = started.use(await startSystem());
+  const pacs = started.use(await startFaultScp());
+  const workstation = started.use(await startFaultScp());
   workstation.answer = (_uid, count) => (count % 9 === 8 ? 0xc000 : 0);
-  const archive: TempFolder = await tempFolder('archive');
-  const cloud = await startFaultScp();
+  const archive = started.use(await tempFolder('archive'));
+  const cloud = started.use(await startFaultScp());
   await cloud.down();
-  const dispatch = await startDispatch({
-    env: { VERA: people.vera, OTTO: people.otto, ADA: people.ada, TOKEN: 'scene-token-0123456789abcdef' },
-    config: system.config(
-      {
-        pacs: pacsTarget(pacs, { description: 'the PACS of the hospital' }),
-        archive: { type: 'folder', path: archive.path, description: 'long-term archive' },
-        workstation: pacsTarget(workstation, { description: 'cardiology workstation' }),
-        cloud: pacsTarget(cloud, { description: 'second opinion' }),
-      },
-      {
-        rules: [
-          { name: 'everything-to-pacs', targets: ['pacs'] },
-          { name: 'archive', when: "!glob(study.StudyDescription, '*phantom*')", targets: ['archive'] },
-          {
-            name: 'hearts',
-            when: "'US' in study.ModalitiesInStudy || 'MR' in study.ModalitiesInStudy",
-            targets: ['workstation'],
-          },
-          { name: 'second-opinion', when: "'CT' in study.ModalitiesInStudy", targets: ['cloud'], priority: 'urgent' },
-        ],
-        console: {
-          users: {
-            vera: { password: '${VERA}', role: 'viewer' },
-            otto: { password: '${OTTO}', role: 'operator' },
-            ada: { password: '${ADA}', role: 'administrator' },
-          },
-          tokens: { program: { token: '${TOKEN}', role: 'viewer' } },
+  const dispatch = started.use(
+    await startDispatch({
+      env: { VERA: people.vera, OTTO: people.otto, ADA: people.ada, TOKEN: 'scene-token-0123456789abcdef' },
+      config: system.config(
+        {
+          pacs: pacsTarget(pacs, { description: 'the PACS of the hospital' }),
+          archive: { type: 'folder', path: archive.path, description: 'long-term archive' },
+          workstation: pacsTarget(workstation, { description: 'cardiology workstation' }),
+          cloud: pacsTarget(cloud, { description: 'second opinion' }),
         },
-      },
-    ),
-  });
+        {
+          rules: [
+            { name: 'everything-to-pacs', targets: ['pacs'] },
+            { name: 'archive', when: "!glob(study.StudyDescription, '*phantom*')", targets: ['archive'] },
+            {
+              name: 'hearts',
+              when: "'US' in study.ModalitiesInStudy || 'MR' in study.ModalitiesInStudy",
+              targets: ['workstation'],
+            },
+            { name: 'second-opinion', when: "'CT' in study.ModalitiesInStudy", targets: ['cloud'], priority: 'urgent' },
+          ],
+          console: {
+            users: {
+              vera: { password: '${VERA}', role: 'viewer' },
+              otto: { password: '${OTTO}', role: 'operator' },
+              ada: { password: '${ADA}', role: 'administrator' },
+            },
+            tokens: { program: { token: '${TOKEN}', role: 'viewer' } },
+          },
+        },
+      ),
+    }),
+  );
+  const all = started.move();
   return {
     system,
     dispatch,
@@ -80,15 +84,6 @@ export async function startConsoleScene(): Promise<ConsoleScene> {
         { timeoutMs: 60_000, message: 'the demo studies arrive' },
       );
     },
-    async [Symbol.asyncDispose]() {
-      await dispatch.stop();
-      await Promise.all([
-        pacs[Symbol.asyncDispose](),
-        workstation[Symbol.asyncDispose](),
-        cloud[Symbol.asyncDispose](),
-      ]);
-      await archive.remove();
-      await system[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

@@ -28,7 +28,7 @@ export function addCachePage(server: ApiServer, context: ConsoleContext): void {
         </ul>
         ${table(
           'What is kept',
-          ['What', 'Entries', 'Size', ''],
+          ['What', 'Entries', 'Size', 'Remark'],
           cache.groups.map(
             (group) =>
               html`<tr>

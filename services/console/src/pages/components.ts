@@ -121,7 +121,7 @@ export function table(caption: string, columns: readonly Column[], rows: readonl
         <tr>
           ${columns.map((column) =>
             typeof column === 'string'
-              ? html`<th scope="col">${column}</th>`
+              ? html`<th scope="col">${column === '' ? html`<span class="hidden">Actions</span>` : column}</th>`
               : html`<th scope="col" class="opt">${column.label}</th>`,
           )}
         </tr>

@@ -44,7 +44,7 @@ export function addRulesPage(server: ApiServer, context: ConsoleContext): void {
           ? empty('No rules', 'Without a rule no study goes anywhere.')
           : table(
               'Rules',
-              ['', 'Rule', 'When', 'Sources', 'Targets', 'Priority'],
+              ['#', 'Rule', 'When', 'Sources', 'Targets', 'Priority'],
               rules.map(
                 (rule, index) =>
                   html`<tr>

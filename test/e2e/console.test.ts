@@ -1,0 +1,300 @@
+import { createRequire } from 'node:module';
+import { readFile } from 'node:fs/promises';
+import { launchBrowser, waitFor, type Browser, type Page } from '@dicom-dispatch/harness';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { people, startConsoleScene, type ConsoleScene } from './console-scene.ts';
+
+let scene: ConsoleScene;
+let browser: Browser & AsyncDisposable;
+let axe: string;
+/** Hosts that any page asked anything of. */
+const hosts = new Set<string>();
+
+beforeAll(async () => {
+  [scene, browser, axe] = await Promise.all([
+    startConsoleScene(),
+    launchBrowser(),
+    readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'),
+  ]);
+  await scene.uploadDemo();
+});
+afterAll(async () => {
+  await browser?.close();
+  await scene?.[Symbol.asyncDispose]();
+});
+
+async function open(options: Parameters<Browser['newPage']>[0] = {}): Promise<Page> {
+  const page = await browser.newPage(options);
+  page.on('request', (request) => {
+    const { protocol, host } = new URL(request.url());
+    if (protocol !== 'data:' && protocol !== 'blob:') hosts.add(host);
+  });
+  return page;
+}
+
+const signedIn = new Map<string, Awaited<ReturnType<ReturnType<Page['context']>['cookies']>>>();
+
+/** A page of somebody who is signed in; who has been before needs no password. */
+async function signIn(name: keyof typeof people, options: Parameters<Browser['newPage']>[0] = {}): Promise<Page> {
+  const page = await open(options);
+  const cookies = signedIn.get(name);
+  if (cookies) {
+    await page.context().addCookies(cookies);
+    await page.goto(`${scene.url}/studies`);
+    return page;
+  }
+  await page.goto(`${scene.url}/studies`);
+  await page.getByLabel('Name').fill(name);
+  await page.getByLabel('Password').fill(people[name]);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.waitForURL('**/studies');
+  signedIn.set(name, await page.context().cookies());
+  return page;
+}
+
+/** What axe-core finds against WCAG 2.2 A and AA, in words. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const run = (globalThis as unknown as { axe: { run(o: object): Promise<{ violations: Found[] }> } }).axe.run;
+    interface Found {
+      id: string;
+      nodes: { html: string; failureSummary: string }[];
+    }
+    const found = await run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] });
+    return found.violations.flatMap(({ id, nodes }) =>
+      nodes.map((node) => `${id}: ${node.html.slice(0, 200)} ${node.failureSummary}`),
+    );
+  });
+}
+
+/** Asks the API from inside a page, as a script of it would. */
+async function askFrom(
+  page: Page,
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<number> {
+  return page.evaluate(async ([how, where, more]) => (await fetch(where, { method: how, headers: more })).status, [
+    method,
+    path,
+    headers,
+  ] as const);
+}
+
+describe('the console in a browser', () => {
+  it('a delivery that did not arrive is found by accession, understood, retried and seen to arrive', async () => {
+    const page = await signIn('otto');
+    const row = page.locator('tbody tr', { hasText: 'partial' });
+    const accession = (await row.locator('td').first().innerText()).trim();
+    await page.getByRole('searchbox').fill(accession);
+    await page.getByRole('button', { name: 'Search' }).click();
+    await page.waitForURL('**/studies?search=*');
+    expect(await page.locator('tbody tr').count()).toBe(1);
+    await page.locator('tbody tr').getByRole('link').first().click();
+    const delivery = page.getByRole('region', { name: 'Delivery to workstation' });
+    expect(await delivery.locator('.note').innerText()).toMatch(
+      /\d+ of \d+ instances are confirmed and \d+ are quarantined/,
+    );
+    expect(
+      await page.locator('.thumb img').evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth),
+    ).toBeGreaterThan(50);
+
+    const before = scene.workstation.stores.length;
+    const refused = scene.workstation.stores.filter(({ status }) => status !== 0).length;
+    scene.workstation.answer = () => 0;
+    await delivery.getByRole('button', { name: 'Retry' }).click();
+    // No reload: the page hears of it by itself.
+    await delivery.getByText('It is delivered: the target has confirmed all').waitFor();
+    expect(scene.workstation.stores.length - before).toBe(refused);
+    expect(await delivery.locator('.timeline').textContent()).toContain('retried by otto');
+    await page.close();
+  });
+
+  it('a study is held, released and cancelled; a target is paused and resumed, tested and limited', async () => {
+    const page = await signIn('otto');
+    await page.goto(`${scene.url}/deliveries?target=cloud&state=waiting`);
+    const row = page.locator('tbody tr').first();
+    await row.getByRole('button', { name: /^Hold/ }).click();
+    await row.getByText('held').waitFor();
+    await row.getByRole('button', { name: /^Release/ }).click();
+    await row.getByText('waiting').waitFor();
+
+    await page.goto(`${scene.url}/targets/cloud`);
+    await page.getByRole('button', { name: 'Test connection' }).click();
+    await page.getByText('The target cannot be used.').waitFor();
+    await page.getByRole('button', { name: /^Pause/ }).click();
+    await page.locator('#target .chip', { hasText: 'paused' }).waitFor();
+    await page.getByRole('button', { name: /^Resume/ }).click();
+    await page.locator('#target .chip', { hasText: 'paused' }).waitFor({ state: 'detached' });
+    await page.getByLabel('At the same time').fill('3');
+    await page.locator('form[data-path$="/concurrency"] button').click();
+    await page.getByText('The limit is set.').waitFor();
+    const token = { authorization: 'Bearer scene-token-0123456789abcdef' };
+    const answer = await fetch(`${scene.url}/api/targets/cloud`, { headers: token });
+    expect(await answer.json()).toMatchObject({ concurrency: 3, paused: false });
+
+    await page.goto(`${scene.url}/deliveries?target=cloud&state=waiting`);
+    await page.getByRole('button', { name: 'Cancel …' }).click();
+    expect(await page.locator('#ask-text').innerText()).toContain('Cancel 1 delivery?');
+    await page.getByRole('button', { name: 'Yes, do it' }).click();
+    await page.getByText('No delivery matches').waitFor();
+    const counts = await scene.system.records.counts('cloud');
+    expect(counts).toMatchObject({ cancelled: 1, waiting: 0 });
+    await page.close();
+  });
+
+  it('a study is sent to another target whatever the rules say, and the rules are tried dry', async () => {
+    const page = await signIn('otto');
+    await page.goto(`${scene.url}/rules`);
+    await page.getByLabel('Study').fill('CT');
+    await page.getByRole('button', { name: 'Try' }).click();
+    await page.getByText('would go to').waitFor();
+    await page.getByRole('link', { name: 'This study' }).click();
+    await page.locator('select[name="targets"]').selectOption('workstation');
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    const delivery = page.getByRole('region', { name: 'Delivery to workstation' });
+    await delivery.getByText('It is delivered').waitFor();
+    await page.close();
+  });
+
+  it("Bull Board's own buttons work for an operator, and not for a viewer", async () => {
+    const study = (await scene.system.records.studies({ limit: 10 })).find(({ modalities }) =>
+      modalities.includes('CT'),
+    );
+    const deliveries = await scene.system.records.deliveriesOf(study ?? { source: '', studyInstanceUid: '' });
+    const cancelled = deliveries.find(({ target }) => target === 'cloud');
+    // The worker sees the cancelled delivery when its target is tried next.
+    await waitFor(
+      async () =>
+        (await scene.system.client.zscore('{dicom-dispatch}:target-cloud:failed', cancelled?.deliveryId ?? '')) !==
+        null,
+      {
+        timeoutMs: 40_000,
+        message: 'the cancelled job to end',
+      },
+    );
+    /** Presses the retry button of the job in Bull Board, and gives what its request is answered. */
+    async function pressRetry(name: keyof typeof people): Promise<number> {
+      const page = await signIn(name);
+      await page.goto(`${scene.url}/queues/queue/target-cloud/${cancelled?.deliveryId}`);
+      const answer = page.waitForResponse((response) => response.request().method() === 'PUT').catch(() => undefined);
+      // Its buttons have no names; the first one behind the id is "retry".
+      await page.locator(`xpath=(//*[text()="${cancelled?.deliveryId}"])[1]/following::button[1]`).click();
+      await page.getByRole('button', { name: /confirm/i }).click();
+      const status = (await answer)?.status() ?? 0;
+      await page.close();
+      return status;
+    }
+    expect(await pressRetry('vera')).toBe(403);
+    expect(await pressRetry('otto')).toBe(204);
+    const events = await scene.system.records.events(cancelled?.deliveryId ?? '');
+    expect(events.map(({ text }) => text)).toContain('retried by otto');
+  });
+
+  it('a viewer sees all and can change nothing; without the token of the page nobody can', async () => {
+    const viewer = await signIn('vera');
+    for (const path of [
+      '/studies',
+      '/deliveries',
+      '/targets',
+      '/targets/cloud',
+      '/sources',
+      '/rules',
+      '/workers',
+      '/cache',
+    ]) {
+      await viewer.goto(scene.url + path);
+      expect(
+        await viewer.getByRole('button', { name: /Retry|Hold|Cancel|Pause|Resume|Route|Send|Set/ }).count(),
+        path,
+      ).toBe(0);
+    }
+    expect(await viewer.getByRole('link', { name: 'Audit' }).count()).toBe(0);
+    const csrf = (await viewer.locator('meta[name="csrf-token"]').getAttribute('content')) ?? '';
+    expect(await askFrom(viewer, 'POST', '/api/targets/cloud/pause', { 'x-xsrf-token': csrf })).toBe(403);
+    expect(await askFrom(viewer, 'GET', '/api/audit')).toBe(403);
+    await viewer.close();
+
+    const operator = await signIn('otto');
+    expect(await askFrom(operator, 'POST', '/api/targets/cloud/pause')).toBe(403);
+    expect(await askFrom(operator, 'POST', '/api/targets/cloud/pause', { 'x-xsrf-token': csrf })).toBe(403);
+    const cookies = await operator.context().cookies();
+    expect(cookies.find(({ name }) => name === 'dispatch')).toMatchObject({ httpOnly: true, sameSite: 'Lax' });
+    await operator.getByRole('button', { name: 'Sign out' }).click();
+    await operator.waitForURL('**/sign-in');
+    signedIn.delete('otto');
+    expect(await askFrom(operator, 'GET', '/api/overview')).toBe(401);
+    await operator.close();
+  });
+
+  it('a wrong password is refused in words that tell nothing, and written down', async () => {
+    const page = await open();
+    await page.goto(`${scene.url}/sign-in`);
+    await page.getByLabel('Name').fill('otto');
+    await page.getByLabel('Password').fill('wrong');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    expect(await page.getByRole('alert').innerText()).toBe('The name or the password is not right.');
+    await page.close();
+    const administrator = await signIn('ada');
+    await administrator.goto(`${scene.url}/audit`);
+    expect(await administrator.locator('tbody tr', { hasText: 'wrong password' }).first().innerText()).toContain(
+      'otto',
+    );
+    await administrator.close();
+  });
+
+  it.each(['light', 'dark'] as const)(
+    'every page passes an automated accessibility check (%s)',
+    async (colorScheme) => {
+      const page = await signIn('ada', { colorScheme });
+      const study = (await scene.system.records.studies({ limit: 1 }))[0];
+      const [delivery] = await scene.system.records.deliveries({ limit: 1 });
+      const paths = [
+        '/studies',
+        '/studies?search=nothing-like-this',
+        `/studies/main/${study?.studyInstanceUid}`,
+        '/deliveries',
+        `/deliveries/${delivery?.deliveryId}`,
+        '/targets',
+        '/targets/cloud',
+        '/sources',
+        '/rules?search=CT',
+        '/workers',
+        '/cache',
+        '/audit',
+      ];
+      for (const path of paths) {
+        await page.goto(scene.url + path);
+        expect(await violations(page), path).toEqual([]);
+        const tooWide = await page.evaluate<boolean>(
+          'document.documentElement.scrollWidth > document.documentElement.clientWidth',
+        );
+        expect(tooWide, `${path} is wider than the window`).toBe(false);
+      }
+      await page.close();
+      const anyone = await open({ colorScheme });
+      await anyone.goto(`${scene.url}/sign-in`);
+      expect(await violations(anyone), '/sign-in').toEqual([]);
+      await anyone.close();
+    },
+  );
+
+  it('pages are used by the keyboard alone', async () => {
+    const page = await signIn('otto');
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate<string>('document.activeElement.textContent')).toBe('Skip to content');
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('/');
+    expect(await page.evaluate<string>('document.activeElement.type')).toBe('search');
+    await page.keyboard.type('Chest');
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/studies?search=Chest*');
+    expect(await page.locator('tbody tr').count()).toBe(1);
+    await page.close();
+  });
+
+  it('no page asks anything of another host', () => {
+    expect([...hosts]).toEqual([new URL(scene.url).host]);
+  });
+});
