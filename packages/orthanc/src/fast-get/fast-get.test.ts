@@ -122,7 +122,7 @@ describe('back-pressure', () => {
       socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${pieces * piece.length}\r\n\r\n`);
       for (let index = 0; index < pieces; index += 1) socket.write(piece);
     });
-    const timeoutMs = 200;
+    const timeoutMs = 500;
     await using client = createOrthancClient({ url: server.url, maxBufferedBytes: piece.length, timeoutMs });
     const { body } = await client.instanceFile('a');
     await body.next();
