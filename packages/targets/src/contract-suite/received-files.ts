@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import type { FixtureStudy } from './fixture-study.ts';
 import { fileFacts, type Part10Facts } from './part10-facts.ts';
 
 /** Paths of all files under a folder, relative to it, hidden ones too. */
@@ -11,10 +12,12 @@ export async function filesUnder(folder: string): Promise<string[]> {
     .sort();
 }
 
-/** What lies under a folder as instances: files whose names end in `.dcm`, and those without an extension. */
-export async function receivedFiles(folder: string): Promise<Part10Facts[]> {
+/** What lies under a folder as instances of a study, by the UIDs in their names; hidden files and markers are none. */
+export async function receivedFiles(folder: string, study?: FixtureStudy): Promise<Part10Facts[]> {
   const found: Part10Facts[] = [];
+  const uids = study?.instances.map(({ manifest }) => manifest.sopInstanceUid);
   for (const path of await filesUnder(folder)) {
+    if (uids && !uids.some((uid) => path.includes(uid))) continue;
     if (/(^|\/)\.|\.(json|complete)$/.test(path)) continue;
     found.push(await fileFacts(join(folder, path)));
   }

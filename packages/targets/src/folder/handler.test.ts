@@ -55,7 +55,7 @@ handlerContract({
     await mkdir(path);
     return {
       config: { type: 'folder', path, marker: { path: '{StudyInstanceUID}/complete.json' } },
-      received: () => receivedFiles(path),
+      received: (study) => receivedFiles(path, study),
       names: async () => (await filesUnder(folder.path)).map((name) => name.replace(/^target\//, '')),
       litter: async () => (await filesUnder(folder.path)).filter((name) => name.endsWith('.part')),
       fingerprint: async () => {

@@ -100,7 +100,7 @@ handlerContract<SftpTarget>({
     const path = sshd.filesFolder;
     return {
       config: configOf(path, { marker: {} }),
-      received: () => receivedFiles(path),
+      received: (study) => receivedFiles(path, study),
       names: () => filesUnder(path),
       litter: async () => (await filesUnder(path)).filter((name) => name.endsWith('.part')),
       fingerprint: async () => {

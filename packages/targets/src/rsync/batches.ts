@@ -1,0 +1,134 @@
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
+import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import { inLanes, throwIfCancelled } from '../flow/index.ts';
+import { translateSpoolError } from './errors.ts';
+import type { RsyncTarget } from './schema.ts';
+import { transferFiles, type Transfer } from './transfer.ts';
+
+type Run = DeliveryRun<RsyncTarget>;
+type PathOf = (instance: ManifestInstance) => string;
+
+/** A batch on this machine, ready to be sent. */
+interface SpooledBatch {
+  readonly folder: string;
+  /** Path to instance. */
+  readonly files: ReadonlyMap<string, ManifestInstance>;
+  /** Why the batch is not whole: the source broke off. What is there is sent all the same. */
+  readonly error: DispatchError | undefined;
+}
+
+/**
+ * Sends what is pending in batches: while one is on its way the next is spooled, never more than two at a time.
+ *
+ * @returns the instances that were quarantined
+ */
+export async function sendBatches(
+  run: Run,
+  transfer: Transfer,
+  spool: string,
+  pathOf: PathOf,
+): Promise<ManifestInstance[]> {
+  const quarantined: ManifestInstance[] = [];
+  let sending: Promise<void> = Promise.resolve();
+  let failed: unknown;
+  let number = 0;
+  for (const instances of cutIntoBatches(run.pending, run.config.batchBytes)) {
+    const folder = join(spool, String((number += 1)));
+    const batch = await spoolBatch(run, instances, folder, pathOf, quarantined);
+    await sending;
+    if (failed !== undefined) break;
+    sending = sendBatch(run, transfer, batch).catch((thrown: unknown) => {
+      failed ??= thrown;
+    });
+    if (batch.error) break;
+  }
+  await sending;
+  throwIfCancelled(run.signal);
+  if (failed !== undefined) throw failed;
+  return quarantined;
+}
+
+function* cutIntoBatches(instances: readonly ManifestInstance[], batchBytes: number): Generator<ManifestInstance[]> {
+  let batch: ManifestInstance[] = [];
+  let bytes = 0;
+  for (const instance of instances) {
+    // The list of names has a bound too.
+    if (batch.length > 0 && (bytes + instance.sizeBytes > batchBytes || batch.length >= 5000)) {
+      yield batch;
+      [batch, bytes] = [[], 0];
+    }
+    batch.push(instance);
+    bytes += instance.sizeBytes;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+async function spoolBatch(
+  run: Run,
+  instances: readonly ManifestInstance[],
+  folder: string,
+  pathOf: PathOf,
+  quarantined: ManifestInstance[],
+): Promise<SpooledBatch> {
+  const files = new Map<string, ManifestInstance>();
+  let error: DispatchError | undefined;
+  try {
+    const result = await inLanes(run, { lanes: run.config.parallel, instances }, async ({ instance, bytes }) => {
+      const path = pathOf(instance);
+      await spoolFile(join(folder, path), bytes.body, bytes.sizeBytes, folder);
+      files.set(path, instance);
+      return undefined;
+    });
+    quarantined.push(...result.quarantined);
+  } catch (thrown) {
+    throwIfCancelled(run.signal);
+    error = asDispatchError(thrown);
+  }
+  return { folder, files, error };
+}
+
+async function spoolFile(
+  path: string,
+  body: AsyncIterable<Uint8Array>,
+  sizeBytes: number | undefined,
+  spool: string,
+): Promise<void> {
+  let written = 0;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const half = `${path}.half`;
+    const handle = await open(half, 'wx');
+    try {
+      for await (const chunk of body) {
+        for (let at = 0; at < chunk.byteLength; at += (await handle.write(chunk, at)).bytesWritten);
+        written += chunk.byteLength;
+      }
+    } finally {
+      await handle.close();
+    }
+    if (sizeBytes !== undefined && written !== sizeBytes) {
+      throw new DispatchError('source-error', `the source gave ${written} of ${sizeBytes} bytes of an instance`);
+    }
+    await rename(half, path);
+  } catch (thrown) {
+    throw translateSpoolError(thrown, spool);
+  }
+}
+
+/** Sends a batch, reports what has arrived of it, and removes it from this machine. */
+async function sendBatch(run: Run, transfer: Transfer, { folder, files, error }: SpooledBatch): Promise<void> {
+  try {
+    if (files.size > 0) {
+      const transferred = await transferFiles(transfer, folder, [...files.keys()]);
+      for (const [path, instance] of files) {
+        if (transferred.arrived.has(path)) await run.report(instance, { kind: 'delivered' });
+      }
+      if (transferred.error) throw transferred.error;
+    }
+    if (error) throw error;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

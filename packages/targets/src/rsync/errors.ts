@@ -1,0 +1,188 @@
+import { DispatchError, type ErrorCode, type Stage } from '@dicom-dispatch/core';
+
+/** How an rsync has ended. */
+export interface RsyncEnd {
+  /** Its exit status (rsync(1), "EXIT VALUES"); undefined when it did not start or was killed. */
+  readonly status: number | undefined;
+  /** The end of what it, ssh and the server printed as errors, in English. Paths in it may be patient data. */
+  readonly errors: string;
+}
+
+interface Meaning {
+  readonly pattern: RegExp;
+  readonly code: ErrorCode;
+  readonly says: string;
+  readonly remedy?: string;
+  /** Where it happens, whatever the stage of the run. */
+  readonly connects?: true;
+}
+
+/** What is printed says more than the status, which is the same for many faults. The first that fits counts. */
+const meanings: readonly Meaning[] = [
+  {
+    pattern: /Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/,
+    code: 'target-host-key',
+    says: 'it shows another host key than the pinned one',
+    connects: true,
+  },
+  {
+    pattern: /Load key .*(incorrect passphrase|invalid format|error in libcrypto)/,
+    code: 'config-invalid',
+    says: 'the private key cannot be read',
+    remedy: 'Check privateKey and passphrase: OpenSSH format.',
+    connects: true,
+  },
+  {
+    pattern:
+      /Permission denied \([a-z,-]+\)|Too many authentication failures|auth failed on module|Permission denied, please try again/,
+    code: 'target-unauthorized',
+    says: 'it refuses the login',
+    connects: true,
+  },
+  {
+    pattern: /Unknown module/,
+    code: 'target-misconfigured',
+    says: 'it has no such module',
+    remedy: 'Correct via.module.',
+    connects: true,
+  },
+  {
+    pattern: /access denied to .* from/,
+    code: 'target-unauthorized',
+    says: 'it does not allow this machine',
+    remedy: 'Add the address of this machine to "hosts allow" of the module.',
+    connects: true,
+  },
+  { pattern: /max connections .* reached/, code: 'target-busy', says: 'it has too many connections' },
+  {
+    pattern: /Could not resolve hostname|getaddrinfo:/,
+    code: 'target-unreachable',
+    says: 'its name does not resolve',
+    connects: true,
+  },
+  { pattern: /Connection refused/, code: 'target-unreachable', says: 'nothing listens on its port', connects: true },
+  {
+    pattern: /banner exchange/,
+    code: 'target-timeout',
+    says: 'it takes the connection but does not answer',
+    connects: true,
+  },
+  {
+    pattern:
+      /No route to host|Network is unreachable|Connection timed out|Operation timed out|timeout waiting for daemon/,
+    code: 'target-unreachable',
+    says: 'it does not answer',
+    connects: true,
+  },
+  { pattern: /No space left on device|\(28\)/, code: 'target-full', says: 'there is no space left' },
+  { pattern: /[Dd]isk quota exceeded|\(122\)/, code: 'target-full', says: 'the quota is used up' },
+  {
+    pattern: /module is read only|Read-only file system|\(30\)/,
+    code: 'target-misconfigured',
+    says: 'it is read-only',
+    remedy: 'Set "read only = no" for the module, or mount the file system writable.',
+  },
+  {
+    pattern: /(configured to refuse|refus\w+) --/,
+    code: 'target-misconfigured',
+    says: 'it refuses an option that was used',
+    remedy: 'Remove the option from "refuse options" of the module.',
+  },
+  {
+    pattern: /command not found|rsync: not found|[/\w]*rsync: No such file or directory|remote command not found/,
+    code: 'target-misconfigured',
+    says: 'it has no rsync for this user',
+    remedy: 'Install rsync on the server, or set via.rsyncPath.',
+    connects: true,
+  },
+  {
+    pattern: /(change_dir|chdir|link_stat|mkdir).*(No such file or directory|Not a directory)/,
+    code: 'target-misconfigured',
+    says: 'the folder does not exist',
+    remedy: 'Create the folder, or correct the path.',
+  },
+  {
+    pattern: /Permission denied \(13\)|Operation not permitted|\(1\)$/m,
+    code: 'target-misconfigured',
+    says: 'permission denied',
+    remedy: 'Give the user of the target the right to write to the folder, and those in it.',
+  },
+  {
+    pattern: /unknown option|syntax or usage error/,
+    code: 'target-misconfigured',
+    says: 'its rsync, or ours, is too old',
+    remedy: 'Install rsync 3.1 or newer on both machines.',
+  },
+];
+
+/** How an rsync that did not succeed has ended, as a DispatchError. Nothing of what it printed is shown. */
+export function translateRsyncEnd(
+  { status, errors }: RsyncEnd,
+  host: string,
+  doing: string,
+  stage?: Stage,
+): DispatchError {
+  const cause = new Error(`rsync ended with ${status ?? 'a signal'}: ${errors.slice(-2000)}`);
+  const make = (code: ErrorCode, says: string, remedy?: string, at = stage): DispatchError =>
+    new DispatchError(code, `${doing} at ${host} failed: ${says}${status === undefined ? '' : ` (rsync ${status})`}`, {
+      cause,
+      ...(at && { stage: at }),
+      ...(remedy !== undefined && { remedy }),
+    });
+  // A time-out is told by the status; lost connections are printed after it.
+  if (status === 30) return make('target-timeout', 'it did not answer in time');
+  const meaning = meanings.find(({ pattern }) => pattern.test(errors));
+  if (meaning) return make(meaning.code, meaning.says, meaning.remedy, meaning.connects ? 'connect' : stage);
+  switch (status) {
+    case 1:
+    case 2:
+    case 4:
+      return make(
+        'target-misconfigured',
+        'its rsync, or ours, is too old',
+        'Install rsync 3.1 or newer on both machines.',
+      );
+    case 5:
+      return make('target-misconfigured', 'the daemon refuses', 'Look at the log of the daemon.', 'connect');
+    case 10:
+    case 12:
+    case 20:
+    case 255:
+      return make('target-connection-lost', 'the connection was lost');
+    case 11:
+      // "Error in file I/O" at the receiver, whose own words are often lost with the connection.
+      return make(
+        'target-full',
+        'it could not write: its disk is full, or faulty',
+        'Free space at the server; if there is some, look at its log.',
+      );
+    case 35:
+      return make('target-unreachable', 'it does not answer', undefined, 'connect');
+    case 127:
+      return make(
+        'target-misconfigured',
+        'rsync or ssh is not installed',
+        'Install rsync, and ssh where it is used, on this machine and the server.',
+      );
+    default:
+      return make('target-error', 'rsync could not finish');
+  }
+}
+
+/** What happened on this machine, before anything was sent. */
+export function translateSpoolError(thrown: unknown, folder: string): DispatchError {
+  if (thrown instanceof DispatchError) return thrown;
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unknown';
+  return new DispatchError('internal', `the spool in ${folder} cannot be written (${code})`, {
+    cause: thrown,
+    remedy: 'Free space in the spool folder of this machine, or set spool to another one, or lower batchBytes.',
+  });
+}
+
+export function programMissing(program: string, cause: unknown): DispatchError {
+  return new DispatchError('target-misconfigured', `${program} cannot be started on this machine`, {
+    cause,
+    stage: 'connect',
+    remedy: `Install ${program} on the machine of the dispatcher.`,
+  });
+}

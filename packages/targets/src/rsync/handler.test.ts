@@ -1,0 +1,461 @@
+import { execFile, spawn } from 'node:child_process';
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { DispatchError, Secret } from '@dicom-dispatch/core';
+import {
+  freePort,
+  startFaultProxy,
+  startRsyncd,
+  startSshd,
+  tempDisk,
+  tempFolder,
+  waitFor,
+  type FaultProxy,
+  type RsyncServer,
+  type SshServer,
+  type TempFolder,
+} from '@dicom-dispatch/harness';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  allChecks,
+  filesUnder,
+  fixtureStudy,
+  handlerContract,
+  receivedFiles,
+  TestDelivery,
+  type ArrangedFault,
+  type NotApplicable,
+  type StartedTarget,
+} from '../contract-suite/index.ts';
+import { rsyncHandler } from './handler.ts';
+import { rsyncTarget, type RsyncTarget } from './schema.ts';
+
+const run = promisify(execFile);
+const isRoot = process.getuid?.() === 0;
+const onlyRoot: NotApplicable = { notApplicable: 'it needs root to mount or to make a user' };
+
+let spool: TempFolder;
+beforeAll(async () => {
+  spool = await tempFolder('rsync-spool');
+});
+afterAll(async () => spool.remove());
+
+const common = () => ({ type: 'rsync', host: '127.0.0.1', spool: spool.path, batchBytes: '100MB' });
+
+/** The study leaves at 100 kB/s, so that there is a middle of the transfer to do something in. */
+function inTheMiddle(proxy: () => FaultProxy, act: () => void | Promise<void>): ArrangedFault {
+  return {
+    config: { bandwidth: '60KiB', timeout: '1s' },
+    strike() {
+      const before = proxy().counters().bytesUp;
+      void waitFor(() => proxy().counters().bytesUp > before + 40_000).then(act);
+    },
+    undo: async () => {
+      await proxy().heal();
+      proxy().cut();
+    },
+  };
+}
+
+function look(path: string): Omit<StartedTarget, 'config' | 'stop'> {
+  return {
+    received: (study) => receivedFiles(path, study),
+    names: () => filesUnder(path),
+    litter: async () => [
+      ...(await readdir(spool.path)),
+      ...(await filesUnder(path)).filter((name) => /\.~tmp~|probe|\.dcm\.\w{6}$/.test(name)),
+    ],
+    fingerprint: async () => {
+      const names = await filesUnder(path);
+      return Promise.all(names.map(async (name) => [name, (await stat(join(path, name), { bigint: true })).ctimeNs]));
+    },
+  };
+}
+
+const hostile = {
+  config: {
+    layout: '{PatientID}/{PatientName}_{StudyDescription}/{Modality}_{SeriesNumber}/{SOPInstanceUID}.dcm',
+    marker: undefined,
+  },
+};
+
+describe('over ssh', () => {
+  let disk: TempFolder | undefined;
+  let sshd: SshServer;
+  let proxy: FaultProxy;
+  let knownHosts: string;
+  const via = (more: object = {}) => {
+    const login = isRoot
+      ? { password: new Secret('a-password') }
+      : { privateKey: new Secret(sshd.clientKey.privateKey) };
+    const pinned = { hostKey: { knownHosts } };
+    return { type: 'ssh', port: proxy.port, username: sshd.username, ...login, ...pinned, ...more };
+  };
+  beforeAll(async () => {
+    // Before the server starts: it does not see what is mounted later.
+    disk = isRoot ? await tempDisk({ sizeBytes: 300_000 }) : undefined;
+    sshd = await startSshd(isRoot ? { password: 'a-password' } : {});
+    proxy = await startFaultProxy({ port: sshd.port });
+    knownHosts = join(sshd.folder, 'proxy-known-hosts');
+    await writeFile(knownHosts, `[127.0.0.1]:${proxy.port} ${sshd.hostKey.publicKey}\n`);
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await sshd?.stop();
+    await disk?.remove();
+  });
+  const wrongKey = {
+    arrange: () => ({ config: { via: via({ hostKey: { fingerprint: `SHA256:${'A'.repeat(43)}` } }) } }),
+  };
+  const wrongPassword = {
+    arrange: () => ({ config: { via: via({ password: new Secret('wrong-password'), privateKey: undefined }) } }),
+  };
+  const refused = { arrange: async () => ({ config: { via: via({ port: await freePort() }) } }) };
+
+  handlerContract<RsyncTarget>({
+    name: 'rsync over ssh',
+    handler: rsyncHandler,
+    largeBytes: 300_000_000,
+    async start() {
+      const config = { ...common(), via: via(), path: sshd.filesFolder, marker: {} };
+      return { ...look(sshd.filesFolder), config, stop: async () => {} };
+    },
+    faults: {
+      'wrong credentials': { ...wrongPassword, code: 'target-unauthorized', stage: 'connect' },
+      'wrong host key': { ...wrongKey, code: 'target-host-key', stage: 'connect' },
+      full: isRoot
+        ? {
+            arrange: () => ({
+              config: { path: disk?.path },
+              elsewhere: true,
+              strike: () => writeFile(join(disk?.path ?? '', 'filler'), Buffer.alloc(2 ** 20)).catch(() => {}),
+            }),
+            code: 'target-full',
+            stage: 'transfer',
+          }
+        : onlyRoot,
+      unreachable: { ...refused, code: 'target-unreachable', stage: 'connect' },
+      hangs: {
+        arrange: () =>
+          inTheMiddle(
+            () => proxy,
+            () => proxy.set({ blackHole: true }),
+          ),
+        code: 'target-timeout',
+        stage: 'transfer',
+      },
+      cut: {
+        arrange: () =>
+          inTheMiddle(
+            () => proxy,
+            () => proxy.cut(),
+          ),
+        code: 'target-connection-lost',
+        stage: 'transfer',
+      },
+    },
+    checks: {
+      program: { notApplicable: 'rsync would have to be taken away from this machine' },
+      spool: { arrange: () => ({ config: { batchBytes: '900000GB' } }) },
+      resolve: { arrange: () => ({ config: { host: 'no-such-host.invalid' } }) },
+      connect: refused,
+      'host-key': wrongKey,
+      login: wrongPassword,
+      folder: { arrange: () => ({ config: { path: '/no/such/folder' } }) },
+      write: isRoot ? { arrange: lockedFolder } : onlyRoot,
+      remove: { notApplicable: 'what may be written over ssh may be removed; a daemon can refuse it, see there' },
+    },
+    hostile,
+  });
+
+  async function lockedFolder(): Promise<ArrangedFault> {
+    const path = join(sshd.folder, 'locked');
+    await mkdir(path, { recursive: true });
+    await chmod(path, 0o755);
+    return { config: { path } };
+  }
+
+  describe('the ssh of rsync', () => {
+    let path: string;
+    let count = 0;
+    beforeEach(async () => {
+      path = join(sshd.folder, `case-${(count += 1)}`);
+      await mkdir(path);
+      await chmod(path, 0o777);
+    });
+    const parse = (more: object = {}, ssh: object = {}) =>
+      rsyncTarget.parse({ ...common(), via: via(ssh), path, ...more });
+    const deliver = (more: object = {}, ssh: object = {}) =>
+      new TestDelivery(rsyncHandler, fixtureStudy({ series: 1, instancesPerSeries: 2 })).attempt(parse(more, ssh));
+    const byKey = { password: undefined };
+
+    it.runIf(isRoot)('logs in with a password', async () => {
+      const password = new Secret('a-password');
+      expect((await deliver({}, { password, privateKey: undefined })).error).toBeUndefined();
+    });
+
+    it('logs in with a key with a passphrase, and an agent', async () => {
+      await using folder = await tempFolder('rsync-key');
+      const file = join(folder.path, 'key');
+      await writeFile(file, sshd.clientKey.privateKey, { mode: 0o600 });
+      const socket = join(folder.path, 'agent');
+      const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+      try {
+        await waitFor(() => stat(socket));
+        await run('ssh-add', [file], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
+        expect((await deliver({}, { ...byKey, privateKey: undefined, agent: socket })).error).toBeUndefined();
+      } finally {
+        agent.kill();
+      }
+      await run('ssh-keygen', ['-p', '-f', file, '-P', '', '-N', 'a-passphrase']);
+      const locked = new Secret(await readFile(file, 'utf8'));
+      const passphrase = new Secret('a-passphrase');
+      expect((await deliver({}, { ...byKey, privateKey: locked, passphrase })).error).toBeUndefined();
+      const wrong = await deliver({}, { ...byKey, privateKey: locked, passphrase: new Secret('another') });
+      expect(wrong.error).toMatchObject({ stage: 'connect', disposition: 'halt' });
+    });
+
+    it('knows the server by a fingerprint or a known_hosts file, and any only when told so', async () => {
+      const { fingerprint } = sshd.hostKey;
+      expect((await deliver({}, { hostKey: { fingerprint } })).error).toBeUndefined();
+      const direct = { port: sshd.port };
+      expect((await deliver({}, { ...direct, hostKey: { knownHosts: sshd.knownHostsFile } })).error).toBeUndefined();
+      expect((await deliver({}, { ...direct, hostKey: 'insecure-any' })).error).toBeUndefined();
+      const empty = join(sshd.folder, 'empty-known-hosts');
+      await writeFile(empty, '');
+      const attempt = await deliver({}, { ...direct, hostKey: { knownHosts: empty } });
+      expect(attempt.error).toMatchObject({ code: 'target-host-key', stage: 'connect' });
+    });
+
+    it('names a missing rsync on the server', async () => {
+      const attempt = await deliver({}, { rsyncPath: '/no/such/rsync' });
+      expect(attempt.error).toMatchObject({ code: 'target-misconfigured', stage: 'connect' });
+      expect(attempt.error?.remedy).toContain('rsyncPath');
+      const checks = await allChecks(rsyncHandler, parse({}, { rsyncPath: '/no/such/rsync' }));
+      expect(checks.find(({ result }) => result === 'failed')).toMatchObject({ name: 'login' });
+    });
+
+    it('leaves no secret, and nothing else, on this machine', async () => {
+      await deliver({}, { password: new Secret('wrong-password'), privateKey: undefined });
+      await deliver();
+      expect(await readdir(spool.path)).toEqual([]);
+    });
+  });
+});
+
+describe('at a daemon', () => {
+  let rsyncd: RsyncServer;
+  let proxy: FaultProxy;
+  const via = (more: object = {}) => ({
+    type: 'daemon',
+    port: proxy.port,
+    module: 'data',
+    username: 'ada',
+    password: new Secret('a-password'),
+    ...more,
+  });
+  beforeAll(async () => {
+    rsyncd = await startRsyncd({ users: { ada: 'a-password' } });
+    proxy = await startFaultProxy({ port: rsyncd.port });
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await rsyncd?.stop();
+  });
+  const wrongPassword = { arrange: () => ({ config: { via: via({ password: new Secret('wrong-password') }) } }) };
+  const refused = { arrange: async () => ({ config: { via: via({ port: await freePort() }) } }) };
+  const other = async (options: Parameters<typeof startRsyncd>[0]): Promise<ArrangedFault> => {
+    const server = await startRsyncd(options);
+    return { config: { via: { type: 'daemon', port: server.port, module: 'data' } }, undo: () => server.stop() };
+  };
+
+  handlerContract<RsyncTarget>({
+    name: 'rsync at a daemon',
+    handler: rsyncHandler,
+    largeBytes: 50_000_000,
+    async start() {
+      const config = { ...common(), via: via() };
+      return { ...look(rsyncd.filesFolder), config, stop: async () => {} };
+    },
+    faults: {
+      'wrong credentials': { ...wrongPassword, code: 'target-unauthorized', stage: 'connect' },
+      'wrong host key': { notApplicable: 'a daemon has no host key' },
+      full: isRoot
+        ? {
+            arrange: async () => {
+              const disk = await tempDisk({ sizeBytes: 60_000 });
+              const fault = await other({ filesFolder: disk.path });
+              return {
+                ...fault,
+                elsewhere: true,
+                undo: async () => {
+                  await fault.undo?.();
+                  await disk.remove();
+                },
+              };
+            },
+            code: 'target-full',
+            stage: 'transfer',
+          }
+        : onlyRoot,
+      unreachable: { ...refused, code: 'target-unreachable', stage: 'connect' },
+      hangs: {
+        arrange: () =>
+          inTheMiddle(
+            () => proxy,
+            () => proxy.set({ blackHole: true }),
+          ),
+        code: 'target-timeout',
+        stage: 'transfer',
+      },
+      cut: {
+        arrange: () =>
+          inTheMiddle(
+            () => proxy,
+            () => proxy.cut(),
+          ),
+        code: 'target-connection-lost',
+        stage: 'transfer',
+      },
+    },
+    checks: {
+      program: { notApplicable: 'rsync would have to be taken away from this machine' },
+      spool: { arrange: () => ({ config: { batchBytes: '900000GB' } }) },
+      resolve: { arrange: () => ({ config: { host: 'no-such-host.invalid' } }) },
+      connect: refused,
+      login: wrongPassword,
+      folder: { arrange: () => ({ config: { path: 'no/such/folder' } }) },
+      write: { arrange: () => other({ readOnly: true }) },
+      remove: { arrange: () => other({ config: ['refuse options = delete'] }) },
+    },
+    hostile,
+  });
+
+  describe('rsync', () => {
+    let path: string;
+    let count = 0;
+    beforeEach(async () => {
+      path = `case-${(count += 1)}`;
+      await mkdir(join(rsyncd.filesFolder, path));
+    });
+    const parse = (more: object = {}) => rsyncTarget.parse({ ...common(), via: via(), path, ...more });
+    const there = () => filesUnder(join(rsyncd.filesFolder, path));
+
+    it('sends in batches, each confirmed before the next is sent', async () => {
+      const study = fixtureStudy({ series: 1, instancesPerSeries: 6, rows: 512, columns: 512 });
+      const delivery = new TestDelivery(rsyncHandler, study);
+      let reportedAtOpen = -1;
+      const attempt = await delivery.attempt(parse({ batchBytes: '1MB' }), {
+        onOpen: () => void (reportedAtOpen = delivery.ledger.size),
+      });
+      expect(attempt.error).toBeUndefined();
+      expect(reportedAtOpen).toBeGreaterThan(0);
+      expect(await there()).toHaveLength(6);
+    });
+
+    it('sends what was spooled when the source breaks off', async () => {
+      const delivery = new TestDelivery(rsyncHandler, fixtureStudy({ series: 1, instancesPerSeries: 4 }));
+      const attempt = await delivery.attempt(parse({ parallel: 1 }), {
+        onChunk({ openIndex }) {
+          if (openIndex === 3) throw new DispatchError('source-error', 'the source closed the connection');
+        },
+      });
+      expect(attempt.error).toMatchObject({ code: 'source-error' });
+      expect(delivery.pending).toHaveLength(1);
+      expect(await there()).toHaveLength(3);
+    });
+
+    it('reports what has arrived when some files cannot be stored', async () => {
+      const study = fixtureStudy({ series: 1, instancesPerSeries: 3 });
+      const blocked = study.instances[1]?.manifest.sopInstanceUid ?? '';
+      // A folder that is not empty stands where the file should be.
+      await mkdir(join(rsyncd.filesFolder, path, `${blocked}.dcm`, 'x'), { recursive: true });
+      const delivery = new TestDelivery(rsyncHandler, study);
+      const attempt = await delivery.attempt(parse({ layout: 'flat' }));
+      expect(attempt.error).toBeInstanceOf(DispatchError);
+      expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([blocked]);
+    });
+
+    it('takes modes, compression, and does without partial folder and delayed updates', async () => {
+      const study = fixtureStudy({ series: 1, instancesPerSeries: 2 });
+      const config = parse({
+        mode: '0640',
+        directoryMode: '0750',
+        compress: true,
+        partialDir: false,
+        delayUpdates: false,
+        existing: 'size-and-time',
+        bandwidth: '10MB',
+      });
+      expect((await new TestDelivery(rsyncHandler, study).attempt(config)).error).toBeUndefined();
+      const [name = ''] = await there();
+      expect((await stat(join(rsyncd.filesFolder, path, name))).mode & 0o777).toBe(0o640);
+      expect((await stat(join(rsyncd.filesFolder, path, name.split('/')[0] ?? ''))).mode & 0o777).toBe(0o750);
+    });
+
+    it('writes the marker last', async () => {
+      const study = fixtureStudy();
+      const marker = join(rsyncd.filesFolder, path, study.tags.studyInstanceUid, 'complete.json');
+      await new TestDelivery(rsyncHandler, study).attempt(parse({ marker: {} }), {
+        onReport: () => expect(stat(marker)).rejects.toMatchObject({ code: 'ENOENT' }),
+      });
+      expect(JSON.parse(await readFile(marker, 'utf8'))).toMatchObject({ complete: true });
+    });
+
+    describe('on completion', () => {
+      it('runs the command with the study as arguments, without a shell', async () => {
+        await using folder = await tempFolder('on-complete');
+        const script = join(folder.path, 'on complete.sh');
+        const out = join(folder.path, 'out');
+        await writeFile(script, '#!/bin/sh\nfor word in "$@"; do echo "$word"; done > "$(dirname "$0")/out"\n', {
+          mode: 0o755,
+        });
+        const study = fixtureStudy({ studyTags: { PatientName: '--delete; $(touch x) `id`' } });
+        const onComplete = {
+          command: script,
+          args: ['study', '{StudyInstanceUID}', '{PatientName}', '{StudyID|none}'],
+        };
+        const attempt = await new TestDelivery(rsyncHandler, study).attempt(parse({ onComplete }));
+        expect(attempt.error).toBeUndefined();
+        expect((await readFile(out, 'utf8')).trim().split('\n')).toEqual([
+          'study',
+          study.tags.studyInstanceUid,
+          '__delete; $(touch x) `id`',
+          'none',
+        ]);
+      });
+
+      it.each([
+        ['/bin/false', 'ended with 1', {}],
+        ['/no/such/program', 'cannot be started', {}],
+        ['/bin/sleep', 'took longer than 0.3 s', { args: ['60'], timeout: '300ms' }],
+      ])('says that %s %s', async (command, text, more) => {
+        const delivery = new TestDelivery(rsyncHandler, fixtureStudy({ series: 1, instancesPerSeries: 1 }));
+        const attempt = await delivery.attempt(parse({ onComplete: { command, ...more } }));
+        expect(attempt.error).toMatchObject({ code: 'finalize-failed', stage: 'finalize' });
+        expect(attempt.error?.message).toContain(text);
+        expect(delivery.pending).toEqual([]);
+      });
+    });
+  });
+});
+
+describe('the schema of rsync', () => {
+  const ssh = { type: 'ssh', username: 'u', password: new Secret('p'), hostKey: 'insecure-any' };
+  it.each([
+    [{ via: { ...ssh, hostKey: undefined } }, 'for trying only, insecure-any'],
+    [{ via: { ...ssh, password: undefined } }, 'a login over ssh needs'],
+    [{ via: { ...ssh, username: '-oProxyCommand=x' } }, 'not beginning with a hyphen'],
+    [{ via: { ...ssh, rsyncPath: 'sudo rsync' } }, 'a path without spaces'],
+    [{ via: { type: 'daemon', module: '../x' } }, 'the name of a module'],
+    [{ via: { type: 'daemon', module: 'm', password: new Secret('p') } }, 'password needs username'],
+    [{ path: '../up' }, 'no ..'],
+    [{ onComplete: { command: 'relative' } }, 'an absolute path'],
+    [{ onComplete: { command: '/x', args: ['{SOPInstanceUID}'] } }, 'run once a study'],
+    [{ layout: '{PatientID}' }, 'SOPInstanceUID'],
+  ])('refuses %j', (more, text) => {
+    const config = { type: 'rsync', host: 'h', via: ssh, path: '/x', ...more };
+    expect(rsyncTarget.safeParse(config).error?.message).toContain(text);
+  });
+});

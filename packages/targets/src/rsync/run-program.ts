@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cancelledError, until } from '../flow/index.ts';
+import { programMissing } from './errors.ts';
+
+export interface ProgramOptions {
+  readonly signal: AbortSignal;
+  /** Added to the few variables that every program gets. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Written to its standard input. */
+  readonly input?: string;
+  /** Called with each whole line of its standard output, which is then not kept. */
+  onLine?(line: string): void;
+}
+
+export interface ProgramEnd {
+  /** Undefined when it was ended by a signal. */
+  readonly status: number | undefined;
+  /** The last 64 KiB of its standard output, unless lines were asked for. */
+  readonly output: string;
+  /** The last 16 KiB of its standard error. */
+  readonly errors: string;
+}
+
+/** Of ours, a program gets what it needs to be found and to speak English; nothing that may be a secret. */
+function plainEnvironment(): Record<string, string> {
+  const kept = ['PATH', 'HOME', 'TMPDIR', 'USER', 'LOGNAME'].flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(kept), LC_ALL: 'C' };
+}
+
+/**
+ * Runs a program without a shell and waits for its end. When the signal aborts it is ended, with what it has started.
+ *
+ * @throws {DispatchError} when it cannot be started, or the signal aborts
+ */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  options: ProgramOptions,
+): Promise<ProgramEnd> {
+  const { signal, input = '', onLine } = options;
+  if (signal.aborted) throw cancelledError(signal);
+  // A process group of its own, so that ssh ends together with the rsync that has started it.
+  const child = spawn(program, args, {
+    detached: true,
+    env: { ...plainEnvironment(), ...options.env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  let output = '';
+  let errors = '';
+  let line = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (!onLine) {
+      output = (output + text).slice(-65_536);
+      return;
+    }
+    const lines = (line + text).split('\n');
+    line = lines.pop()?.slice(-65_536) ?? '';
+    for (const one of lines) onLine(one);
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors = (errors + text).slice(-16_384);
+  });
+  // A program that ends early does not read its input: its status tells.
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  try {
+    const [status] = await until(closed, signal);
+    return { status: status ?? undefined, output, errors };
+  } catch (thrown) {
+    if (child.pid === undefined) throw programMissing(program, thrown);
+    await endGroup(child.pid, closed);
+    throw thrown;
+  }
+}
+
+/** SIGTERM lets rsync tidy up; what has not ended after half a second is killed. */
+async function endGroup(pid: number, closed: Promise<unknown>): Promise<void> {
+  const kill = (name: NodeJS.Signals): void => {
+    try {
+      process.kill(-pid, name);
+    } catch {
+      // It has ended already.
+    }
+  };
+  kill('SIGTERM');
+  const timer = setTimeout(() => kill('SIGKILL'), 500);
+  await closed.catch(() => {});
+  clearTimeout(timer);
+}

@@ -1,0 +1,141 @@
+import { isAbsolute } from 'node:path';
+import { durationMs, hostName, portNumber, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
+import { z } from 'zod';
+import { markerOption } from '../marker/index.ts';
+import { hostKeyOption, sshUser } from '../ssh/host-key-option.ts';
+import { instanceTemplate, parseTemplate, TemplateError, uidTemplate, usesLevel } from '../template/index.ts';
+
+const permissions = z.string().regex(/^0?[0-7]{3,4}$/, 'a mode is three or four octal digits in quotes, e.g. "0640"');
+const absolute = (text: string): boolean => isAbsolute(text) && !text.includes('\0');
+
+/** An argument of the command: fixed text, or a template with tags of the study. */
+const argument = z.string().superRefine((text, context) => {
+  if (!text.includes('{')) return;
+  try {
+    const segments = parseTemplate(text);
+    if (usesLevel(segments, 'instance') || usesLevel(segments, 'series')) {
+      throw new TemplateError(
+        'the command is run once a study: tags of a series or an instance have no one value here',
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+  }
+});
+
+const overSsh = z.strictObject({
+  type: z.literal('ssh'),
+  port: portNumber.default(22).describe('port of its ssh'),
+  username: sshUser.describe('user to log in as'),
+  password: secret.optional().describe('its password'),
+  privateKey: secret.optional().describe('its private key in OpenSSH format: { file: /path/id_ed25519 }'),
+  passphrase: secret.optional().describe('of the private key'),
+  agent: z
+    .union([z.literal(true), z.string().refine(absolute, 'the path of a socket')])
+    .optional()
+    .describe('ask an ssh agent: true = that of SSH_AUTH_SOCK, or the path of its socket'),
+  hostKey: hostKeyOption,
+  rsyncPath: z
+    .string()
+    .regex(/^[\w./-]{1,255}$/, 'a path without spaces')
+    .optional()
+    .describe('where rsync is on the server, when it is not on the path there'),
+});
+
+const toDaemon = z.strictObject({
+  type: z.literal('daemon'),
+  port: portNumber.default(873).describe('port of the daemon'),
+  module: z
+    .string()
+    .regex(/^[^\s/\0[\]-][^/\0[\]]{0,127}$/, 'the name of a module')
+    .describe('module of the daemon'),
+  username: sshUser.optional().describe('user name, when the module asks for one'),
+  password: secret.optional().describe('its password'),
+});
+
+/** A folder of a server that is reached by rsync, over ssh or at a daemon. */
+export const rsyncTarget = z
+  .strictObject({
+    type: z.literal('rsync'),
+    ...targetOptions,
+    host: hostName.describe('name or address of the server'),
+    via: z
+      .discriminatedUnion('type', [overSsh, toDaemon])
+      .describe('how it is reached: over ssh, or at an rsync daemon'),
+    path: z
+      .string()
+      .max(1024)
+      .refine((path) => !path.includes('\0') && !path.split('/').includes('..'), 'a path has no NUL and no ..')
+      .default('.')
+      .describe('the folder on the server, in the module with a daemon; it has to exist'),
+    layout: z
+      .union([z.literal('flat'), instanceTemplate])
+      .default(uidTemplate)
+      .describe('template of the path of each instance in the folder, or flat for {SOPInstanceUID}.dcm'),
+    partialDir: z
+      .union([z.literal(false), z.string().regex(/^[\w.-]{1,100}$/, 'a name without slashes')])
+      .default('.rsync-partial')
+      .describe('folder for parts of files, to go on from after a failure; false = begin anew'),
+    delayUpdates: z.boolean().default(true).describe('files of a batch get their names together, at its end'),
+    existing: z
+      .enum(['checksum', 'size-and-time'])
+      .default('checksum')
+      .describe(
+        'how rsync knows that a file is there already; size-and-time is quicker, but always writes again after a loss of the ledger',
+      ),
+    compress: z.boolean().default(false).describe('compress on the way: for slow links and uncompressed images'),
+    mode: permissions.optional().describe('permissions of files, octal; default as the server sets them'),
+    directoryMode: permissions
+      .optional()
+      .describe('permissions of created folders, octal; default as the server sets them'),
+    bandwidth: sizeBytes
+      .refine((bytes) => bytes === 0 || bytes >= 1024, 'at least 1KiB, or 0')
+      .default(0)
+      .describe('bytes a second that one delivery may send at most; 0 = no limit'),
+    parallel: z.int().min(1).max(32).default(4).describe('instances read from the source at the same time'),
+    batchBytes: sizeBytes
+      .refine((bytes) => bytes >= 1_000_000, 'at least 1MB')
+      .default(1_000_000_000)
+      .describe('instances are sent in batches of about this size; the spool holds up to two batches'),
+    spool: z
+      .string()
+      .refine(absolute, 'an absolute path')
+      .optional()
+      .describe('folder for the batches on this machine; default the system folder for temporary files'),
+    connectTimeout: durationMs.default(15_000).describe('longest time to connect and log in'),
+    timeout: durationMs
+      .default(60_000)
+      .refine((ms) => ms === 0 || ms >= 1000, 'at least 1s, or 0')
+      .describe('longest silence of the server, in whole seconds; 0 = no limit'),
+    marker: markerOption,
+    onComplete: z
+      .strictObject({
+        command: z
+          .string()
+          .refine(absolute, 'an absolute path')
+          .describe('program on this machine; no shell is involved'),
+        args: z
+          .array(argument)
+          .max(64)
+          .default([])
+          .describe('its arguments; tags of the study may stand in them: {StudyInstanceUID}'),
+        timeout: durationMs.default(60_000).describe('longest time that it may take'),
+      })
+      .optional()
+      .describe('a command that is run when the study has arrived; a status other than 0 fails the delivery'),
+  })
+  .refine(({ via }) => via.type !== 'ssh' || via.password || via.privateKey || via.agent, {
+    message: 'a login over ssh needs password, privateKey or agent',
+    path: ['via'],
+  })
+  .refine(({ via }) => via.type !== 'ssh' || !via.passphrase || (via.privateKey && !via.password), {
+    message: 'passphrase needs privateKey, and no password beside it',
+    path: ['via', 'passphrase'],
+  })
+  .refine(({ via }) => via.type !== 'daemon' || !via.password || via.username, {
+    message: 'password needs username',
+    path: ['via', 'username'],
+  });
+export type RsyncTarget = z.output<typeof rsyncTarget>;
+export type ViaSsh = z.output<typeof overSsh>;

@@ -1,0 +1,135 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DispatchError } from '@dicom-dispatch/core';
+import { translateRsyncEnd } from './errors.ts';
+import type { Route } from './route.ts';
+import { runProgram } from './run-program.ts';
+import type { RsyncTarget } from './schema.ts';
+
+export interface Transfer {
+  readonly config: RsyncTarget;
+  readonly route: Route;
+  readonly signal: AbortSignal;
+}
+
+/** What rsync said of the files of a batch. */
+export interface Transferred {
+  /** Paths that are whole at the server now. */
+  readonly arrived: ReadonlySet<string>;
+  /** Why the others are not. */
+  readonly error: DispatchError | undefined;
+}
+
+/**
+ * Sends files of a folder, named by their paths in it. With status 0 rsync has had the receiver's word for every file;
+ * after a partial transfer the server is asked which files it has.
+ */
+export async function transferFiles(transfer: Transfer, from: string, paths: readonly string[]): Promise<Transferred> {
+  const named = new Set<string>();
+  const end = await runRsync(
+    transfer,
+    [...sendingArgs(transfer.config), '-ii', `${from}/`, transfer.route.folder],
+    paths,
+    (path) => named.add(path),
+  );
+  if (end.status === 0) {
+    const missing = paths.filter((path) => !named.has(path));
+    if (missing.length === 0) return { arrived: named, error: undefined };
+    // It names every file, sent or found there; one that it does not name, it has not seen.
+    const error = new DispatchError(
+      'verify-missing',
+      `rsync to ${transfer.config.host} did not name ${missing.length} of ${paths.length} files`,
+    );
+    return { arrived: named, error };
+  }
+  const error = translateRsyncEnd(end, transfer.config.host, 'Sending files');
+  // 23 and 24: some files could not be transferred; after others there is nobody to ask.
+  const arrived =
+    end.status === 23 || end.status === 24 ? await filesThatAreThere(transfer, from, paths) : new Set<string>();
+  return { arrived, error };
+}
+
+/** Asks by a dry run with checksums: `.f` and blanks say that a file is the same on both sides. */
+async function filesThatAreThere(transfer: Transfer, from: string, paths: readonly string[]): Promise<Set<string>> {
+  const same = new Set<string>();
+  const args = [
+    '--dry-run',
+    '--checksum',
+    '-ii',
+    '--no-implied-dirs',
+    ...namingArgs,
+    `${from}/`,
+    transfer.route.folder,
+  ];
+  await runRsync(transfer, args, paths, (path, change) => {
+    if (/^\.f[ .]*$/.test(change)) same.add(path);
+  });
+  return same;
+}
+
+/** A line for each file: eleven letters that say what is done (rsync(1), "--itemize-changes"), a bar, its path. */
+const namingArgs = ['--from0', '--files-from=-', '--protect-args', '--8-bit-output', '--out-format=%i|%n'];
+
+function sendingArgs(config: RsyncTarget): string[] {
+  const modes = [
+    ...(config.directoryMode === undefined ? [] : [`D${config.directoryMode}`]),
+    ...(config.mode === undefined ? [] : [`F${config.mode}`]),
+  ];
+  return [
+    ...namingArgs,
+    // Folders are made as the server likes, unless their mode is given: then it is told for each folder on the way.
+    ...(config.directoryMode === undefined ? ['--no-implied-dirs'] : []),
+    ...(config.existing === 'checksum' ? ['--checksum'] : ['--times']),
+    ...(config.partialDir === false ? [] : [`--partial-dir=${config.partialDir}`]),
+    ...(config.delayUpdates ? ['--delay-updates'] : []),
+    ...(config.compress ? ['--compress'] : []),
+    ...(modes.length === 0 ? [] : ['--perms', `--chmod=${modes.join(',')}`]),
+    ...(config.bandwidth === 0 ? [] : [`--bwlimit=${Math.floor(config.bandwidth / 1024)}`]),
+  ];
+}
+
+async function runRsync(
+  { route, signal }: Transfer,
+  args: readonly string[],
+  paths: readonly string[],
+  onFile: (path: string, change: string) => void,
+) {
+  return runProgram('rsync', [...route.args, ...args], {
+    signal,
+    env: route.env,
+    input: paths.map((path) => `${path}\0`).join(''),
+    onLine(line) {
+      const bar = line.indexOf('|');
+      if (bar === 11 && line[1] === 'f') onFile(line.slice(bar + 1), line.slice(0, bar));
+    },
+  });
+}
+
+/**
+ * Asks for the folder alone: whether we get in, and whether it is there.
+ *
+ * @throws {DispatchError} in stage `connect`
+ */
+export async function lookAtFolder({ config, route, signal }: Transfer): Promise<void> {
+  const args = [...route.args, '--list-only', '--dirs', '--exclude=*', '--protect-args', route.folder];
+  const end = await runProgram('rsync', args, { signal, env: route.env });
+  if (end.status !== 0) throw translateRsyncEnd(end, config.host, 'Looking at the folder', 'connect');
+}
+
+/** Removes one file of the server's folder: by sending an empty folder, with all other names left alone. */
+export async function removeFile({ config, route, signal }: Transfer, work: string, name: string): Promise<void> {
+  const empty = join(work, 'spool');
+  await rm(join(empty, name), { force: true });
+  const args = [
+    ...route.args,
+    '--recursive',
+    '--delete',
+    `--include=/${name}`,
+    '--exclude=*',
+    '--protect-args',
+    `${empty}/`,
+    route.folder,
+  ];
+  const end = await runProgram('rsync', args, { signal, env: route.env });
+  if (end.status !== 0) throw translateRsyncEnd(end, config.host, 'Removing the probe', 'connect');
+}
