@@ -3,6 +3,9 @@ import { dicomwebTarget } from './dicomweb/schema.ts';
 import { dummyTarget } from './dummy/schema.ts';
 import { folderTarget } from './folder/schema.ts';
 import { orthancTarget } from './orthanc/schema.ts';
+import { rsyncTarget } from './rsync/schema.ts';
+import { s3Target } from './s3/schema.ts';
+import { sftpTarget } from './sftp/schema.ts';
 import { xnatTarget } from './xnat/schema.ts';
 
 /** The configuration schemas of all built-in target types, without their handlers: quick to load. */
@@ -13,6 +16,9 @@ export const targetSchemas = {
   dummy: dummyTarget,
   folder: folderTarget,
   orthanc: orthancTarget,
+  rsync: rsyncTarget,
+  s3: s3Target,
+  sftp: sftpTarget,
   xnat: xnatTarget,
 } as const;
 

@@ -15,6 +15,9 @@ export const builtInHandlers: BuiltInHandlers = {
   dummy: async () => (await import('../dummy/handler.ts')).dummyHandler,
   folder: async () => (await import('../folder/handler.ts')).folderHandler,
   orthanc: async () => (await import('../orthanc/handler.ts')).orthancHandler,
+  rsync: async () => (await import('../rsync/handler.ts')).rsyncHandler,
+  s3: async () => (await import('../s3/handler.ts')).s3Handler,
+  sftp: async () => (await import('../sftp/handler.ts')).sftpHandler,
   xnat: async () => (await import('../xnat/handler.ts')).xnatHandler,
 };
 
