@@ -3,6 +3,7 @@ import type { ManifestInstance, StudyTags } from '../contract/index.ts';
 import { parseTemplate } from './parse-template.ts';
 import { renderTemplate } from './render-template.ts';
 import { instanceTemplate, studyTemplate } from './schema.ts';
+import { templateTags } from './template-tags.ts';
 
 const studyInstanceUid = '1.2.3';
 const instance: ManifestInstance = {
@@ -44,6 +45,20 @@ describe('instanceTemplate', () => {
 
   it('takes a hash of 16 digits for the UID', () => {
     expect(instanceTemplate.safeParse('{PatientID#12}/{SOPInstanceUID#16}.dcm').success).toBe(true);
+  });
+});
+
+describe('templateTags', () => {
+  it('finds the tags of all templates of a configuration', () => {
+    const tags = templateTags({
+      type: 's3',
+      key: '{PatientID}/{Modality}_{BodyPartExamined|none}/{SOPInstanceUID#20}.dcm',
+      tags: { protocol: '{ProtocolName}' },
+      onComplete: { args: ['{AccessionNumber}', 'no template {', '{Nothing}'] },
+      concurrency: 2,
+    });
+    expect([...tags.study].sort()).toEqual(['AccessionNumber', 'PatientID']);
+    expect([...tags.series].sort()).toEqual(['BodyPartExamined', 'Modality', 'ProtocolName']);
   });
 });
 
