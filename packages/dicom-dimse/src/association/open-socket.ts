@@ -88,6 +88,8 @@ function openTls({ host, port }: SocketOptions, tls: TlsClientOptions): Socket {
     port,
     ...(servername === undefined ? {} : { servername }),
     rejectUnauthorized: tls.rejectUnauthorized ?? true,
+    // PS3.15 annex B: DHE with 2048 bits or more.
+    minDHSize: 2048,
     ...(tls.verifyHostname === false ? { checkServerIdentity: () => undefined } : {}),
     // Not in the types, but TLSSocket passes it on to its streams.
     highWaterMark: WRITE_BUFFER_BYTES,

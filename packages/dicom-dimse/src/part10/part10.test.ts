@@ -165,6 +165,19 @@ describe('readPart10', () => {
     for (const code of codes) expect(['read', 'source-not-dicom', 'limit-exceeded']).toContain(code);
   });
 
+  it('is given up when the caller cancels, even if the source hangs', async () => {
+    const cancel = new AbortController();
+    async function* hanging(): AsyncGenerator<Buffer> {
+      yield sample('explicit-le').bytes.subarray(0, 600);
+      cancel.abort();
+      await new Promise(() => {});
+    }
+    await expect(readPart10(hanging(), { tags: [PIXEL_DATA], signal: cancel.signal })).rejects.toMatchObject({
+      code: 'cancelled',
+    });
+    await expect(readPart10([], { signal: cancel.signal })).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
   it('reports a source that fails', async () => {
     async function* failing(): AsyncGenerator<Buffer> {
       yield sample('deflated').bytes.subarray(0, 600);

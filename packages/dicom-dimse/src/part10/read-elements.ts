@@ -19,6 +19,7 @@ export interface ElementSyntax {
 export interface ReadElementsOptions extends ElementSyntax {
   readonly tags: ReadonlySet<number>;
   readonly maxValueBytes: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 interface ElementHead {
@@ -46,6 +47,7 @@ export async function readElements(
   const found = new Map<number, Part10Element>();
   const last = Math.max(...options.tags);
   while (found.size < options.tags.size && !(await stream.isAtEnd())) {
+    if (options.signal?.aborted === true) break;
     const head = await readHead(stream, options);
     if (head.tag > last) break;
     if (!options.tags.has(head.tag) || head.length === UNDEFINED_LENGTH || head.vr === 'SQ') {

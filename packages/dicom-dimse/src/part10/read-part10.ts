@@ -15,6 +15,7 @@ export interface ReadPart10Options {
   readonly tags?: readonly number[] | undefined;
   /** The longest value of a wanted tag. Default 64 KiB. */
   readonly maxValueBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Part10Head {
@@ -27,9 +28,28 @@ export interface Part10Head {
  * Reads what routing needs off a Part 10 file, and no more: the file meta and chosen top-level elements, in Implicit VR,
  * Explicit VR, Explicit VR Big Endian (retired) and Deflated. The source is closed when enough has been read.
  *
- * @throws DimseError `source-not-dicom`, `source-failed`, `limit-exceeded` where a wanted value is longer than allowed.
+ * @throws DimseError `source-not-dicom`, `source-failed`, `cancelled`, `limit-exceeded` where a wanted value is longer than
+ * allowed.
  */
-export async function readPart10(source: ByteSource, options: ReadPart10Options = {}): Promise<Part10Head> {
+export function readPart10(source: ByteSource, options: ReadPart10Options = {}): Promise<Part10Head> {
+  const { signal } = options;
+  if (signal === undefined) return read(source, options);
+  return new Promise((resolve, reject) => {
+    // A source that hangs lets go of its own accord or not at all: the caller is not kept waiting for it.
+    const onAbort = (): void =>
+      reject(new DimseError('cancelled', 'the reading was cancelled', { cause: signal.reason }));
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    read(source, options)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+async function read(source: ByteSource, options: ReadPart10Options): Promise<Part10Head> {
   const { meta, head, rest } = await openPart10(source);
   const tags = new Set(options.tags ?? []);
   if (tags.size === 0) {
@@ -45,6 +65,7 @@ export async function readPart10(source: ByteSource, options: ReadPart10Options 
       isBigEndian: syntax === TRANSFER_SYNTAX.explicitVrBigEndian,
       tags,
       maxValueBytes: options.maxValueBytes ?? 64 * 1024,
+      signal: options.signal,
     });
     return { meta, elements };
   } finally {

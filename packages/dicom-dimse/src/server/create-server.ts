@@ -105,6 +105,8 @@ function open(options: ServerOptions, onSocket: (socket: Socket) => void): Serve
     return createTlsServer(
       {
         ...toSecureContext(tls),
+        // Parameters of the strength of our key, or DHE suites could not be used.
+        dhparam: 'auto',
         requestCert: tls.requestCert ?? tls.ca !== undefined,
         rejectUnauthorized: tls.requestCert ?? tls.ca !== undefined,
         noDelay: true,
