@@ -1,45 +1,96 @@
 import { deliveryStates } from '@dicom-dispatch/cache/records';
+import { listWorkers, readTargets, type TargetState } from '@dicom-dispatch/operations';
 import { Gauge } from '@dicom-dispatch/runtime';
 import type { ConsoleContext } from '../console-context.ts';
 
 const jobStates = ['waiting', 'prioritized', 'active', 'delayed', 'failed', 'completed'] as const;
 
-/** Metrics of the whole system that are read from Redis when they are asked for: one console tells them for all. */
-export function addMetrics({ metrics, operations, config }: ConsoleContext): void {
-  const targets = (): string[] => Object.keys(config().targets);
-  const gauge = (
-    name: string,
-    help: string,
-    labelNames: string[],
-    read: (target: string, set: (value: number, labels?: Record<string, string>) => void) => Promise<void>,
-  ): void => {
+/** What one scrape reads once, and several metrics tell of. */
+const keptMs = 1_000;
+
+type Set = (labels: Record<string, string>, value: number) => void;
+
+/**
+ * Metrics of the whole system that are read from Redis when they are asked for: one console tells them for all, beside
+ * what each router and dispatcher counts of its own work. Labels are names of the configuration and states.
+ */
+export function addMetrics(context: ConsoleContext): void {
+  const { metrics, operations } = context;
+  const targets = (): string[] => Object.keys(context.config().targets);
+  const states = remembered(() => readTargets(operations));
+
+  function gauge(name: string, help: string, labelNames: readonly string[], read: (set: Set) => Promise<void>): void {
     const made: Gauge = new Gauge({
       name,
       help,
-      labelNames,
+      labelNames: [...labelNames],
       registers: [metrics],
       async collect() {
         this.reset();
-        await Promise.all(
-          targets().map((target) => read(target, (value, labels = {}) => this.set({ target, ...labels }, value))),
-        );
+        // While Redis is away these have no values; /readyz says so.
+        if (context.redis.status !== 'ready') return;
+        await read((labels, value) => this.set(labels, value));
       },
     });
     void made;
-  };
+  }
+  const perTarget = (name: string, help: string, value: (state: TargetState) => number): void =>
+    gauge(name, help, ['target'], async (set) => {
+      for (const state of await states()) set({ target: state.name }, value(state));
+    });
 
-  gauge('dispatch_queue_jobs', 'Jobs in the queue of a target, by state', ['target', 'state'], async (target, set) => {
-    const counts = await operations.queues.target(target).getJobCounts(...jobStates);
-    for (const state of jobStates) set(counts[state] ?? 0, { state });
+  gauge('dispatch_queue_jobs', 'Jobs in the queue of a target, by state', ['target', 'state'], async (set) => {
+    await Promise.all(
+      targets().map(async (target) => {
+        const counts = await operations.queues.target(target).getJobCounts(...jobStates);
+        for (const state of jobStates) set({ target, state }, counts[state] ?? 0);
+      }),
+    );
   });
-  gauge('dispatch_deliveries', 'Deliveries to a target, by state', ['target', 'state'], async (target, set) => {
-    const counts = await operations.records.counts(target);
-    for (const state of deliveryStates) set(counts[state], { state });
+  gauge('dispatch_deliveries', 'Deliveries to a target, by state', ['target', 'state'], async (set) => {
+    for (const { name, counts } of await states()) {
+      for (const state of deliveryStates) set({ target: name, state }, counts[state]);
+    }
   });
-  gauge('dispatch_queue_paused', 'Whether an operator has paused the target', ['target'], async (target, set) => {
-    set((await operations.queues.target(target).isPaused()) ? 1 : 0);
+  perTarget('dispatch_oldest_waiting_seconds', 'Age of the delivery that waits longest', ({ oldestWaitingAt }) =>
+    oldestWaitingAt === undefined ? 0 : Math.max(0, (Date.now() - oldestWaitingAt) / 1000),
+  );
+  perTarget('dispatch_circuit_open', 'Whether the target cannot be used: 1 open, 0 closed', ({ circuit }) =>
+    circuit.state === 'closed' ? 0 : 1,
+  );
+  perTarget('dispatch_queue_paused', 'Whether an operator has paused the target', ({ paused }) => (paused ? 1 : 0));
+  perTarget(
+    'dispatch_target_concurrency',
+    'Deliveries that may run at the same time',
+    ({ concurrency }) => concurrency,
+  );
+  gauge('dispatch_studies', 'Studies that were routed', [], async (set) => {
+    set({}, await operations.records.studyCount());
   });
-  gauge('dispatch_circuit_open', 'Whether the circuit of the target is open', ['target'], async (target, set) => {
-    set((await operations.circuits.state(target)).state === 'closed' ? 0 : 1);
+  gauge('dispatch_deliveries_held', 'Deliveries that an operator keeps back', [], async (set) => {
+    set({}, await operations.redis.scard(operations.keys.held));
   });
+  gauge('dispatch_workers', 'Dispatchers that are alive', [], async (set) => {
+    set({}, (await listWorkers(operations)).length);
+  });
+  gauge('dispatch_source_followed', 'Whether a router follows the source', ['source'], async (set) => {
+    await Promise.all(
+      Object.keys(context.config().sources).map(async (source) => {
+        set({ source }, await operations.redis.exists(operations.keys.lease(source)));
+      }),
+    );
+  });
+  gauge('dispatch_redis_memory_bytes', 'Memory that Redis uses', [], async (set) => {
+    const info = await context.redis.info('memory');
+    set({}, Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0));
+  });
+}
+
+/** Asks once for all that want the same within a moment. */
+function remembered<T>(read: () => Promise<T>): () => Promise<T> {
+  let last: { readonly at: number; readonly value: Promise<T> } | undefined;
+  return () => {
+    if (!last || Date.now() - last.at > keptMs) last = { at: Date.now(), value: read() };
+    return last.value;
+  };
 }

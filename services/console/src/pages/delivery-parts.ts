@@ -81,10 +81,10 @@ export function timeline(delivery: DeliveryDetail): Html {
   </ol>`;
 }
 
-export function deliveryHead(delivery: Delivery, identity: Identity | undefined): Html {
+export function deliveryHead(delivery: Delivery, identity: Identity | undefined, level: 2 | 3): Html {
+  const name = html`<a href="/targets/${encodeURIComponent(delivery.target)}">${delivery.target}</a>`;
   return html`<div class="delivery-head">
-    <h3><a href="/targets/${encodeURIComponent(delivery.target)}">${delivery.target}</a></h3>
-    ${stateChip(delivery)}
+    ${level === 2 ? html`<h2>${name}</h2>` : html`<h3>${name}</h3>`} ${stateChip(delivery)}
     <span class="muted">${time(delivery.routedAt)}</span>
     ${deliveryButtons(delivery, identity)}
   </div>`;

@@ -98,7 +98,7 @@ function facts(study: StudyDetail): Html {
 function deliveryCard(delivery: DeliveryDetail, identity: Identity | undefined): Html {
   const id = `timeline-${delivery.deliveryId}`;
   return html`<section class="card" aria-label="Delivery to ${delivery.target}">
-    ${deliveryHead(delivery, identity)} ${deliveryFacts(delivery)}
+    ${deliveryHead(delivery, identity, 3)} ${deliveryFacts(delivery)}
     <details id="${id}" ${delivery.state !== 'delivered' && html` open`}>
       <summary>
         Timeline, ${number(delivery.events.length + 1)} ${delivery.events.length === 0 ? 'entry' : 'entries'}

@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
+
+const folder = join(import.meta.dirname, '../../../../deploy/grafana');
+/** Metrics that other services count; they stand in their own code. */
+const ofOthers =
+  /^(dispatch_(sent_bytes|deliveries_ended|attempts_failed|instances_quarantined|studies_routed)_total|dispatch_attempt_duration_seconds_bucket|dispatch_feed_lag_changes)$/;
+
+describe('the metrics', () => {
+  let test: TestConsole;
+  beforeAll(async () => {
+    test = await startTestConsole();
+    await test.route();
+  });
+  afterAll(() => test[Symbol.asyncDispose]());
+
+  it.each(['dashboard.json', 'alerts.yaml'])('that %s asks for are there', async (file) => {
+    const text = await readFile(join(folder, file), 'utf8');
+    const asked = new Set(text.match(/\b(dispatch|nodejs|process)_[a-z0-9_]+/g));
+    const { text: told } = await test.ask('GET', '/metrics');
+    expect(asked.size).toBeGreaterThan(5);
+    for (const name of asked) if (!ofOthers.test(name)) expect(told, name).toContain(`# TYPE ${name} `);
+  });
+
+  it('tell the age of what waits, and no name of a study', async () => {
+    const { text } = await test.ask('GET', '/metrics');
+    expect(text).toMatch(/dispatch_oldest_waiting_seconds\{target="a"\} [\d.]+/);
+    expect(text).toContain('dispatch_workers 0');
+    expect(text).not.toContain('1.2.826');
+  });
+});
