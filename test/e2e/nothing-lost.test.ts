@@ -1,8 +1,15 @@
 import { createLedger } from '@dicom-dispatch/cache/ledger';
-import { listReceived, startFaultProxy, startSshd, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import {
+  listReceived,
+  startFaultProxy,
+  startHttpServer,
+  startSshd,
+  tempFolder,
+  waitFor,
+} from '@dicom-dispatch/harness';
 import { describe, expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
-import { pacsTarget, pressRetry } from './support/pacs-target.ts';
+import { pacsTarget, pressRetry, quick } from './support/pacs-target.ts';
 import { startDispatch } from './support/start-dispatch.ts';
 import { startSystem } from './support/system.ts';
 
@@ -103,10 +110,18 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using folder = await tempFolder('sftp-target');
     await using sshd = await startSshd();
     await using proxy = await startFaultProxy({ port: sshd.port });
-    const { sftpTarget } = await import('./support/sftp-target.ts');
-    await using dispatch = await startDispatch({
-      config: system.config({ sftp: sftpTarget(sshd, proxy, folder.path) }),
-    });
+    const target = {
+      type: 'sftp',
+      host: '127.0.0.1',
+      port: proxy.port,
+      username: sshd.username,
+      privateKey: { file: sshd.clientKey.privateKeyFile },
+      hostKey: { fingerprint: sshd.hostKey.fingerprint },
+      path: folder.path,
+      minFree: 0,
+      ...quick,
+    };
+    await using dispatch = await startDispatch({ config: system.config({ sftp: target }) });
     proxy.set({ resetAfterBytesUp: 400_000 });
     const study = await system.upload({ seed: 'sftp', instancesPerSeries: 20, rows: 256, columns: 256 });
     await waitFor(
@@ -172,6 +187,45 @@ describe('nothing is lost, nothing is sent twice', () => {
     expect(swallowed.stores.length, dispatch.output()).toBe(30);
   }, 120_000);
 
+  it('8: STOW-RS answers 202 with failures: only what failed is sent again', async () => {
+    await using system = await startSystem();
+    let isFirst = true;
+    let failing: string[] = [];
+    const taken: string[] = [];
+    // No package answers 202 with failures: a stand-in that stores nothing and says what the Standard lets it say.
+    await using server = await startHttpServer((request, response) => {
+      if (request.method !== 'POST') return void response.writeHead(204).end();
+      const text = request.body.toString('latin1');
+      const uids = [...study.datasets.keys()].filter((uid) => text.includes(uid));
+      if (isFirst) failing = uids.slice(0, 2);
+      const failed = isFirst ? failing : [];
+      isFirst = false;
+      taken.push(...uids.filter((uid) => !failed.includes(uid)));
+      const item = (uid: string, more: object): object => ({ '00081155': { vr: 'UI', Value: [uid] }, ...more });
+      response.writeHead(failed.length > 0 ? 202 : 200, { 'content-type': 'application/dicom+json' });
+      response.end(
+        JSON.stringify({
+          '00081198': {
+            vr: 'SQ',
+            Value: failed.map((uid) => item(uid, { '00081197': { vr: 'US', Value: [0xa700] } })),
+          },
+          '00081199': { vr: 'SQ', Value: uids.filter((uid) => !failed.includes(uid)).map((uid) => item(uid, {})) },
+        }),
+      );
+    });
+    const study = await system.upload({ seed: 'stow', instancesPerSeries: 10 });
+    const sources = { main: { url: system.orthanc.url, pollInterval: '200ms', startFrom: 'everything' } };
+    const targets = { web: { type: 'dicomweb', url: server.url, ...quick } };
+    await using dispatch = await startDispatch({ config: { ...system.config(targets), sources } });
+    await system.untilDelivery(study, 'web', ['delivered']);
+    expect(failing.length, dispatch.output()).toBe(2);
+    expect([...taken].sort()).toEqual([...study.datasets.keys()].sort());
+    const again = server.requests.slice(1).map((request) => request.body.toString('latin1'));
+    expect([...study.datasets.keys()].filter((uid) => again.some((text) => text.includes(uid))).sort()).toEqual(
+      [...failing].sort(),
+    );
+  });
+
   it('9: router and Redis are restarted in the middle of the change stream: every study arrives once', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
@@ -194,7 +248,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     const counts = new Map<string, number>();
     for (const { sopInstanceUid } of scp.stores) counts.set(sopInstanceUid, (counts.get(sopInstanceUid) ?? 0) + 1);
     expect(counts.size).toBe(36);
-    expect(new Map([...scp.accepted()])).toEqual(new Map(studies.flatMap(({ datasets }) => [...datasets])));
+    expect(scp.accepted()).toEqual(new Map(studies.flatMap(({ datasets }) => [...datasets])));
   }, 120_000);
 
   it('10: Orthanc restarted inside StableAge: the sweep finds the study that no event announces', async () => {

@@ -2,7 +2,8 @@ import { httpRequest } from '@dicom-dispatch/harness';
 import { expect } from 'vitest';
 import type { FaultScp } from './fault-scp.ts';
 
-const quick = { backoff: { first: '200ms', max: '1s' } };
+/** A back-off that tests can wait for. */
+export const quick = { backoff: { first: '200ms', max: '1s' } };
 
 /** A DICOM target for a receiver, with a back-off that tests can wait for. */
 export function pacsTarget(scp: Pick<FaultScp, 'host' | 'port' | 'aet'>, more: object = {}): object {
