@@ -1,4 +1,4 @@
-import { DispatchError } from '@dicom-dispatch/core';
+import type { DispatchError } from '@dicom-dispatch/core';
 import type { CheckContext, RetrieveProgress, RetrieveRequest } from '../../contract/index.ts';
 import { cancelledError } from '../../flow/index.ts';
 import { RetrieveTally } from '../../pull/index.ts';

@@ -1,0 +1,102 @@
+import { startHttpServer, startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
+import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc';
+import { makeStudy, transferSyntaxes } from '@dicom-dispatch/samples';
+import type { ManifestInstance } from '@dicom-dispatch/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openInstance } from './open-instance.ts';
+
+const jpeg2000 = '1.2.840.10008.1.2.4.90';
+
+describe('opening an instance at an Orthanc', () => {
+  let server: OrthancServer;
+  let orthanc: OrthancClient;
+  let instance: ManifestInstance;
+  let stored: Buffer;
+
+  beforeAll(async () => {
+    server = await startOrthanc();
+    orthanc = createOrthancClient({ url: server.url });
+    const [sample] = [
+      ...makeStudy({ seed: 'open', instancesPerSeries: 1, rows: 16, columns: 16, transferSyntax: 'rle' }),
+    ];
+    if (!sample) throw new Error('the sample study has no instance');
+    stored = sample.bytes;
+    const { ID } = await server.upload(stored);
+    instance = {
+      sopInstanceUid: sample.sopInstanceUid,
+      seriesInstanceUid: sample.seriesInstanceUid,
+      studyInstanceUid: sample.studyInstanceUid,
+      sopClassUid: sample.sopClassUid,
+      transferSyntaxUid: sample.transferSyntaxUid,
+      instanceNumber: 1,
+      sizeBytes: stored.length,
+      sourceId: ID,
+      version: '1',
+    };
+  });
+  afterAll(async () => {
+    await orthanc.close();
+    await server.stop();
+  });
+
+  it('gives the file as it is stored', async () => {
+    const { sizeBytes, body } = await openInstance(orthanc, 'main', instance);
+    expect(sizeBytes).toBe(stored.length);
+    expect(Buffer.concat(await Array.fromAsync(body)).equals(stored)).toBe(true);
+  });
+
+  it('gives it in another transfer syntax, under the same UIDs', async () => {
+    const transferSyntaxUid = transferSyntaxes['explicit-le'];
+    const { body } = await openInstance(orthanc, 'main', instance, { transferSyntaxUid });
+    const bytes = Buffer.concat(await Array.fromAsync(body));
+    const meta = bytes.subarray(0, 600).toString('latin1');
+    expect(meta).toContain(instance.sopInstanceUid);
+    expect(meta).toContain(`${transferSyntaxUid}\0`);
+    expect(meta).not.toContain(transferSyntaxes.rle);
+  });
+
+  it.each([jpeg2000, '1.2.3'])('says that the source cannot transcode to %s', async (transferSyntaxUid) => {
+    await expect(openInstance(orthanc, 'main', instance, { transferSyntaxUid })).rejects.toMatchObject({
+      code: 'instance-unsupported',
+      stage: 'transfer',
+      message: `source main cannot transcode from ${transferSyntaxes.rle} to ${transferSyntaxUid}`,
+      remedy: expect.stringContaining('GDCM'),
+    });
+  });
+
+  it('says that the instance is gone', async () => {
+    const gone = { ...instance, sourceId: '0'.repeat(8) };
+    await expect(openInstance(orthanc, 'main', gone)).rejects.toMatchObject({ code: 'source-instance-gone' });
+    const transferSyntaxUid = transferSyntaxes['explicit-le'];
+    await expect(openInstance(orthanc, 'main', gone, { transferSyntaxUid })).rejects.toMatchObject({
+      code: 'source-instance-gone',
+    });
+  });
+
+  it('asks a newer Orthanc (a stand-in) for the file itself; other failures are not those of a codec', async () => {
+    const asked: string[] = [];
+    await using newer = await startHttpServer((request, response) => {
+      const { path } = request;
+      asked.push(`${request.method} ${path}?${request.query.toString()}`);
+      response.setHeader('content-type', 'application/json');
+      if (path === '/system') {
+        response.end(JSON.stringify({ ApiVersion: 22, Version: '1.12.2' }));
+        return;
+      }
+      const isFull = path.includes('full');
+      response.statusCode = 500;
+      response.end(
+        JSON.stringify(
+          isFull ? { OrthancStatus: 2000, Details: 'the disk' } : { OrthancStatus: 2, Details: 'no such codec' },
+        ),
+      );
+    });
+    const client = createOrthancClient({ url: newer.url });
+    const open = (sourceId: string) =>
+      openInstance(client, 'main', { ...instance, sourceId }, { transferSyntaxUid: jpeg2000 });
+    await expect(open('one')).rejects.toMatchObject({ code: 'instance-unsupported' });
+    await expect(open('full')).rejects.toMatchObject({ code: 'source-error' });
+    expect(asked).toContain(`GET /instances/one/file?transcode=${jpeg2000}`);
+    await client.close();
+  });
+});

@@ -1,0 +1,399 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { leasePort, startOrthanc, waitFor, type PortLease } from '@dicom-dispatch/harness';
+import { connect, createServer, UID, type Association, type ServerOptions } from 'dicom-dimse';
+import {
+  dataSet,
+  decodeDataSet,
+  readCommitmentRequest,
+  reportStorageCommitment,
+  type CommitmentRequest,
+} from 'dicom-dimse/dataset';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { allChecks, fixtureStudy, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import { dicomHandler } from './handler.ts';
+import { littleEndian } from './little-endian.ts';
+import { dicomTarget, type DicomTarget } from './schema.ts';
+
+const uidsOf = (study: FixtureStudy): string[] => study.instances.map(({ manifest }) => manifest.sopInstanceUid);
+
+interface Archive extends AsyncDisposable {
+  readonly config: DicomTarget;
+  /** SOP Instance UID to Series Instance UID; take one away to lose it. */
+  readonly kept: Set<string>;
+  readonly arrived: string[];
+}
+
+async function archive(more: Record<string, unknown>, options: Partial<ServerOptions> = {}): Promise<Archive> {
+  const kept = new Set<string>();
+  const arrived: string[] = [];
+  const server = createServer({
+    presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
+    ...options,
+    handlers: {
+      async store({ sopInstanceUid, dataSet: bytes }) {
+        for await (const _chunk of bytes);
+        kept.add(sopInstanceUid);
+        arrived.push(sopInstanceUid);
+        return 0;
+      },
+      ...options.handlers,
+    },
+  });
+  const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+  return {
+    kept,
+    arrived,
+    config: dicomTarget.parse({ type: 'dicom', host: '127.0.0.1', port, calledAeTitle: 'ARCHIVE', ...more }),
+    [Symbol.asyncDispose]: () => server.close(),
+  };
+}
+
+describe('verify: find', () => {
+  /** Lists what it keeps of the study, whatever the series. */
+  function listing(study: FixtureStudy, scp: () => Archive, before: () => void = () => {}): Partial<ServerOptions> {
+    const series = new Map(
+      study.instances.map(({ manifest }) => [manifest.sopInstanceUid, manifest.seriesInstanceUid]),
+    );
+    return {
+      handlers: {
+        async *find({ identifier }) {
+          before();
+          const { SeriesInstanceUID, QueryRetrieveLevel } = await decodeDataSet(identifier);
+          if (QueryRetrieveLevel !== 'IMAGE') return;
+          for (const uid of scp().kept) {
+            if (series.get(uid) === SeriesInstanceUID) yield dataSet({ QueryRetrieveLevel, SOPInstanceUID: uid });
+          }
+        },
+      },
+    };
+  }
+
+  it('takes confirmations back that the archive does not bear out; the next attempt sends just these', async () => {
+    const study = fixtureStudy({ seed: 'lost' });
+    const [first = '', , third = ''] = uidsOf(study);
+    let losing = true;
+    await using scp: Archive = await archive(
+      { verify: 'find', verifyWait: 0 },
+      listing(
+        study,
+        () => scp,
+        () => {
+          if (!losing) return;
+          scp.kept.delete(first);
+          scp.kept.delete(third);
+        },
+      ),
+    );
+    const delivery = new TestDelivery(dicomHandler, study);
+    const attempt = await delivery.attempt(scp.config);
+    expect(attempt.error).toMatchObject({ code: 'verify-missing', stage: 'verify', disposition: 'retry' });
+    expect(attempt.error?.message).toBe('the receiver confirmed 6 instances, but does not list 2 of them');
+    expect(attempt.stages).toEqual(['connect', 'transfer', 'verify']);
+    expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([first, third]);
+    losing = false;
+    expect((await delivery.attempt(scp.config)).error).toBeUndefined();
+    expect(scp.arrived.slice(6).sort()).toEqual([first, third].sort());
+  });
+
+  it('waits for an archive that lists an instance later than it confirms it', async () => {
+    const study = fixtureStudy({ seed: 'slow index', series: 1 });
+    let asked = 0;
+    await using scp: Archive = await archive(
+      { verify: 'find', verifyWait: '20s' },
+      {
+        handlers: {
+          async *find() {
+            asked += 1;
+            if (asked < 3) return;
+            for (const uid of scp.kept) yield dataSet({ SOPInstanceUID: uid });
+          },
+        },
+      },
+    );
+    expect((await new TestDelivery(dicomHandler, study).attempt(scp.config)).error).toBeUndefined();
+    expect(asked).toBe(3);
+  });
+
+  it('is done over all that was ever delivered, also when nothing is pending', async () => {
+    const study = fixtureStudy({ seed: 'again', series: 1 });
+    await using scp: Archive = await archive(
+      { verify: 'find', verifyWait: 0 },
+      listing(study, () => scp),
+    );
+    const delivery = new TestDelivery(dicomHandler, study);
+    expect((await delivery.attempt(scp.config)).error).toBeUndefined();
+    scp.kept.clear();
+    const again = await delivery.attempt(scp.config);
+    expect(again.error).toMatchObject({ code: 'verify-missing' });
+    expect(again.stages).toEqual(['connect', 'verify']);
+    expect(delivery.pending.length).toBe(3);
+  });
+
+  it('does not ask for what is quarantined', async () => {
+    const study = fixtureStudy({ seed: 'bad one', series: 1 });
+    const bad = uidsOf(study)[1];
+    await using scp: Archive = await archive(
+      { verify: 'find', verifyWait: 0 },
+      {
+        handlers: {
+          ...listing(study, () => scp).handlers,
+          async store({ sopInstanceUid, dataSet: bytes }) {
+            for await (const _chunk of bytes);
+            if (sopInstanceUid === bad) return 0xc000;
+            scp.kept.add(sopInstanceUid);
+            return 0;
+          },
+        },
+      },
+    );
+    const delivery = new TestDelivery(dicomHandler, study);
+    expect((await delivery.attempt(scp.config)).error).toBeUndefined();
+    const quarantined = study.instances.map(({ manifest }) => manifest).filter((one) => one.sopInstanceUid === bad);
+    expect((await delivery.attempt(scp.config, { run: { quarantined } })).error).toBeUndefined();
+  });
+
+  it.each([
+    ['does not offer it', {}, 'target-misconfigured'],
+    [
+      'fails it',
+      {
+        find: () => {
+          throw new Error('no index');
+        },
+      },
+      'target-error',
+    ],
+  ])('says when the archive %s', async (_name, handlers, code) => {
+    const onlyStorage: Partial<ServerOptions> =
+      'find' in handlers
+        ? {}
+        : {
+            presentationContexts: ({ abstractSyntax, transferSyntaxes }) =>
+              abstractSyntax === UID.studyRootFind ? undefined : transferSyntaxes[0],
+          };
+    await using scp = await archive({ verify: 'find', verifyWait: 0 }, { ...onlyStorage, handlers });
+    const { error } = await new TestDelivery(dicomHandler, fixtureStudy({ series: 1 })).attempt(scp.config);
+    expect(error).toMatchObject({ code, stage: 'verify' });
+  });
+});
+
+describe('verify: commitment', () => {
+  let lease: PortLease;
+  beforeAll(async () => {
+    lease = await leasePort();
+  });
+  afterAll(() => lease.release());
+
+  const listener = () => ({ listen: `127.0.0.1:${lease.port}` });
+
+  it('is confirmed by Orthanc, which reports on an association of its own; what it lost is sent again', async () => {
+    await using orthanc = await startOrthanc({ modalities: { us: ['DISPATCH', '127.0.0.1', lease.port] } });
+    const config = dicomTarget.parse({
+      type: 'dicom',
+      host: '127.0.0.1',
+      port: orthanc.dicomPort,
+      calledAeTitle: orthanc.aet,
+      verify: 'commitment',
+      commitment: { timeout: '20s', listener: listener() },
+    });
+    expect((await allChecks(dicomHandler, config)).filter(({ result }) => result !== 'passed')).toEqual([]);
+    const study = fixtureStudy({ seed: 'orthanc commits' });
+    const delivery = new TestDelivery(dicomHandler, study);
+    const first = await delivery.attempt(config);
+    expect(first.error?.message).toBeUndefined();
+
+    const lost = uidsOf(study)[2] ?? '';
+    const [instance] = (await orthanc.send('POST', '/tools/find', {
+      Level: 'Instance',
+      Query: { SOPInstanceUID: lost },
+    })) as string[];
+    await orthanc.send('DELETE', `/instances/${instance}`);
+    const another = new TestDelivery(dicomHandler, study);
+    for (const [uid, outcome] of delivery.ledger) another.ledger.set(uid, outcome);
+    const missing = await another.attempt(config);
+    expect(missing.error).toMatchObject({ code: 'verify-missing', stage: 'verify' });
+    expect(another.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([lost]);
+    expect((await another.attempt(config)).error?.message).toBeUndefined();
+    expect(await orthanc.sopInstanceUids()).toEqual(uidsOf(study).sort());
+  });
+
+  /** What an archive does about a request: `later` says nothing, a number is the status of its response. */
+  type Reaction = (request: CommitmentRequest, association: Association, count: number) => number | void;
+
+  async function committing(
+    reaction: Reaction,
+    more: Record<string, unknown> = {},
+  ): Promise<Archive & { requests: CommitmentRequest[] }> {
+    const requests: CommitmentRequest[] = [];
+    const scp = await archive(
+      { verify: 'commitment', commitment: { timeout: '20s' }, ...more },
+      {
+        handlers: {
+          async action(request) {
+            const asked = await readCommitmentRequest(request);
+            requests.push(asked);
+            return { status: reaction(asked, request.association, requests.length) ?? 0 };
+          },
+        },
+      },
+    );
+    return Object.assign(scp, { requests });
+  }
+
+  /** Reports on the association that asked, with failures for some. */
+  function report(
+    { transactionUid, references }: CommitmentRequest,
+    association: Association,
+    reasonOf: (sopInstanceUid: string) => number | undefined = () => undefined,
+  ): void {
+    const failed = references.flatMap((one) => {
+      const reason = reasonOf(one.sopInstanceUid);
+      return reason === undefined ? [] : [{ ...one, reason }];
+    });
+    const names = new Set(failed.map(({ sopInstanceUid }) => sopInstanceUid));
+    const committed = references.filter(({ sopInstanceUid }) => !names.has(sopInstanceUid));
+    // After the response to the request, as an archive that looks into its storage first.
+    setImmediate(
+      () => void reportStorageCommitment(association, { transactionUid, committed, failed }).catch(() => {}),
+    );
+  }
+
+  it('takes the report on the association that asked, and asks for all at once', async () => {
+    await using scp = await committing((request, association) => report(request, association));
+    const study = fixtureStudy({ seed: 'same association' });
+    const attempt = await new TestDelivery(dicomHandler, study).attempt(scp.config);
+    expect(attempt.error?.message).toBeUndefined();
+    expect(scp.requests.map(({ references }) => references.length)).toEqual([6]);
+  });
+
+  it.each([
+    [0x0112, 'verify-missing', 'sent again'],
+    [0x0213, 'verify-pending', 'asked for again'],
+    [0x0110, 'verify-pending', 'asked for again'],
+    [0x0131, 'verify-pending', 'asked for again'],
+    [0x0119, undefined, 'quarantined'],
+    [0x0122, undefined, 'quarantined'],
+  ])('reason %i: %s, the instance is %s', async (reason, code, what) => {
+    const study = fixtureStudy({ seed: `reason ${reason}`, series: 1 });
+    const bad = uidsOf(study)[1] ?? '';
+    await using scp = await committing((request, association, count) =>
+      report(request, association, (uid) => (uid === bad && count === 1 ? reason : undefined)),
+    );
+    const delivery = new TestDelivery(dicomHandler, study);
+    const first = await delivery.attempt(scp.config);
+    expect(first.error?.code).toBe(code);
+    if (what === 'quarantined') {
+      expect(first.reported.get(bad)).toMatchObject({ kind: 'quarantined', error: { code: 'instance-refused' } });
+      return;
+    }
+    expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual(what === 'sent again' ? [bad] : []);
+    expect((await delivery.attempt(scp.config)).error?.message).toBeUndefined();
+    expect(scp.arrived.length).toBe(what === 'sent again' ? 4 : 3);
+    const [, second] = scp.requests;
+    expect(second?.references.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([bad]);
+    expect(second?.transactionUid).not.toBe(scp.requests[0]?.transactionUid);
+  });
+
+  it('a duplicate Transaction UID in the response is answered with a new one at once', async () => {
+    await using scp = await committing((request, association, count) => {
+      if (count > 1) report(request, association);
+      return count === 1 ? 0x0131 : 0;
+    });
+    const attempt = await new TestDelivery(dicomHandler, fixtureStudy({ series: 1 })).attempt(scp.config);
+    expect(attempt.error?.message).toBeUndefined();
+    expect(new Set(scp.requests.map(({ transactionUid }) => transactionUid)).size).toBe(2);
+  });
+
+  it('while no answer came it is pending; the next attempt asks anew and takes the old report too', async () => {
+    await using scp = await committing(() => {}, { commitment: { timeout: '300ms', listener: listener() } });
+    const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'no answer', series: 1 }));
+    const first = await delivery.attempt(scp.config);
+    expect(first.error).toMatchObject({ code: 'verify-pending', stage: 'verify', disposition: 'retry' });
+    expect(first.error?.remedy).toContain('commitment.listener');
+    expect(delivery.pending).toEqual([]);
+    // The report comes between two attempts.
+    const [request] = scp.requests;
+    if (!request) throw new Error('nothing was asked');
+    await reportFromOutside(request);
+    const second = await delivery.attempt(scp.config);
+    expect(second.error?.message).toBeUndefined();
+    expect(scp.arrived.length).toBe(3);
+  });
+
+  it('goes on waiting for the same transaction after a restart of ours', async () => {
+    await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: listener() } });
+    const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'restart', series: 1 }));
+    const stop = new AbortController();
+    const attempt = delivery.attempt(scp.config, { signal: stop.signal });
+    await waitFor(() => scp.requests.length === 1);
+    stop.abort();
+    expect((await attempt).error).toMatchObject({ code: 'cancelled' });
+
+    const again = delivery.attempt(scp.config);
+    const [request] = scp.requests;
+    if (!request) throw new Error('nothing was asked');
+    await waitFor(async () => (await reportFromOutside(request)) === 0);
+    expect((await again).error?.message).toBeUndefined();
+    expect(scp.requests.length).toBe(1);
+  });
+
+  it('a receiver without storage commitment is a matter of configuration', async () => {
+    await using scp = await archive(
+      { verify: 'commitment' },
+      {
+        presentationContexts: ({ abstractSyntax, transferSyntaxes }) =>
+          abstractSyntax === UID.storageCommitmentPushModel ? undefined : transferSyntaxes[0],
+      },
+    );
+    const { error } = await new TestDelivery(dicomHandler, fixtureStudy({ series: 1 })).attempt(scp.config);
+    expect(error).toMatchObject({ code: 'target-misconfigured', stage: 'verify' });
+    const failed = (await allChecks(dicomHandler, scp.config)).filter(({ result }) => result === 'failed');
+    expect(failed.map(({ name }) => name)).toEqual(['commitment']);
+  });
+
+  it('an address on which we cannot listen is a matter of configuration', async () => {
+    const taken = createServer({ presentationContexts: [] });
+    const { port } = await taken.listen({ port: 0, host: '127.0.0.1' });
+    await using scp = await committing(() => {}, { commitment: { listener: { listen: `127.0.0.1:${port}` } } });
+    const { error } = await new TestDelivery(dicomHandler, fixtureStudy({ series: 1 })).attempt(scp.config);
+    expect(error).toMatchObject({ code: 'config-invalid', stage: 'verify' });
+    expect(error?.message).toContain(`cannot listen on 127.0.0.1:${port}`);
+    const failed = (await allChecks(dicomHandler, scp.config)).filter(({ result }) => result === 'failed');
+    expect(failed.map(({ name }) => name)).toEqual(['listen']);
+    await taken.close();
+  });
+
+  it('refuses a report that nobody asked for', async () => {
+    await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: listener() } });
+    const stop = new AbortController();
+    const delivery = new TestDelivery(dicomHandler, fixtureStudy({ series: 1 }));
+    const attempt = delivery.attempt(scp.config, { signal: stop.signal });
+    await waitFor(() => scp.requests.length === 1);
+    expect(await reportFromOutside({ transactionUid: '1.2.3.4', references: [] })).toBe(0x0110);
+    stop.abort();
+    await attempt;
+  });
+
+  /** A report on an association of the archive's own, as SCP. @returns the status of our answer */
+  async function reportFromOutside({ transactionUid, references }: CommitmentRequest): Promise<number | undefined> {
+    const association = await connect({
+      host: '127.0.0.1',
+      port: lease.port,
+      callingAeTitle: 'ARCHIVE',
+      calledAeTitle: 'DISPATCH',
+      presentationContexts: [{ abstractSyntax: UID.storageCommitmentPushModel, transferSyntaxes: littleEndian }],
+      roles: [{ sopClassUid: UID.storageCommitmentPushModel, scu: false, scp: true }],
+    }).catch(() => undefined);
+    if (!association) {
+      await sleep(20);
+      return undefined;
+    }
+    const { status } = await reportStorageCommitment(association, {
+      transactionUid,
+      committed: references,
+      failed: [],
+    });
+    await association.release();
+    return status;
+  }
+});
