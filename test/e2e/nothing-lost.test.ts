@@ -220,7 +220,10 @@ describe('nothing is lost, nothing is sent twice', () => {
     await system.untilDelivery(study, 'web', ['delivered']);
     expect(failing.length, dispatch.output()).toBe(2);
     expect([...taken].sort()).toEqual([...study.datasets.keys()].sort());
-    const again = server.requests.slice(1).map((request) => request.body.toString('latin1'));
+    const again = server.requests
+      .filter(({ method }) => method === 'POST')
+      .slice(1)
+      .map((request) => request.body.toString('latin1'));
     expect([...study.datasets.keys()].filter((uid) => again.some((text) => text.includes(uid))).sort()).toEqual(
       [...failing].sort(),
     );
