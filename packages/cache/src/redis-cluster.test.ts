@@ -10,7 +10,7 @@ test('ledger and cache work on a Redis Cluster, which refuses keys of several sl
   await using folder = await tempFolder('cache');
   const redis = new Cluster([...server.startupNodes]);
   try {
-    const ledger = createLedger(redis, { prefix: '{other}' });
+    const ledger = createLedger(redis, { prefix: '{other}', timeoutMs: 30_000 });
     const key = { source: 'main', studyInstanceUid: '1.2', target: 'pacs' };
     const outcome = { version: 'v', attempt: 1, deliveryId: 'd-1' };
     const fence = { lockKey: '{other}:target-pacs:d-1:lock', token: 't' };
@@ -30,6 +30,7 @@ test('ledger and cache work on a Redis Cluster, which refuses keys of several sl
     const config = configOf({ maxMemory: '20kB', compression: false, folder: { path: folder.path } });
     const cache = await IntermediateCache.open(redis, config, {
       prefix: '{other}',
+      timeoutMs: 30_000,
       onWarning: (warning) => warnings.push(warning),
     });
     for (let number = 0; number < 20; number += 1) await cache.put('manifest', `k${number}`, Buffer.alloc(2_000));

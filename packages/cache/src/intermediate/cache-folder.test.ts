@@ -30,7 +30,7 @@ afterEach(() => folder.remove());
 
 function open(maxSize = '20MB', path = folder.path): Promise<IntermediateCache> {
   const config = configOf({ folder: { path, maxSize } });
-  return IntermediateCache.open(redis, config, { onWarning: (warning) => warnings.push(warning) });
+  return IntermediateCache.open(redis, config, { timeoutMs: 30_000, onWarning: (warning) => warnings.push(warning) });
 }
 
 async function* pixels(chunks: number, length = 100_000): AsyncGenerator<Uint8Array> {
@@ -159,6 +159,7 @@ test('a folder that fails costs a warning and no result', async () => {
 
 test('without a folder, what is too large for Redis is handed on as it comes', async () => {
   const cache = await IntermediateCache.open(redis, configOf({}), {
+    timeoutMs: 30_000,
     maxValueBytes: 250_000,
     onWarning: (warning) => warnings.push(warning),
   });

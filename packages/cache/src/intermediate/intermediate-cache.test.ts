@@ -10,9 +10,8 @@ let redis: Redis;
 let warnings: CacheWarning[] = [];
 
 beforeAll(async () => {
-  server = await startRedis();
+  server = await startRedis({ appendonly: false });
   redis = new Redis(server.url);
-  redis.on('error', () => {});
 });
 afterAll(async () => {
   redis.disconnect();
@@ -174,15 +173,19 @@ test('puts only over what was expected', async () => {
 });
 
 test('a restart of Redis keeps what is persistent', async () => {
-  const cache = await open({ types: { kept: { retention: 'persistent' } } });
-  await cache.put('kept', 'a', text(5_000));
-  await server.kill('SIGKILL');
-  await server.restart();
-  const fresh = new Redis(server.url);
-  const again = await IntermediateCache.open(fresh, configOf({ types: { kept: { retention: 'persistent' } } }));
-  expect((await again.get('kept', 'a'))?.bytes).toEqual(text(5_000));
-  fresh.disconnect();
-  await waitFor(() => redis.status === 'ready');
+  await using durable = await startRedis();
+  const config = configOf({ types: { kept: { retention: 'persistent' } } });
+  const first = new Redis(durable.url);
+  const before = await IntermediateCache.open(first, config, { timeoutMs: 30_000 });
+  await before.put('kept', 'a', text(5_000));
+  first.disconnect();
+  await durable.kill('SIGKILL');
+  await durable.restart();
+  const second = new Redis(durable.url);
+  const after = await IntermediateCache.open(second, config, { timeoutMs: 30_000 });
+  expect((await after.get('kept', 'a'))?.bytes).toEqual(text(5_000));
+  expect(await after.stats()).toMatchObject({ entries: 1 });
+  second.disconnect();
 });
 
 test.each([

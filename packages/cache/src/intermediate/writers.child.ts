@@ -13,7 +13,7 @@ const cache = await IntermediateCache.open(
     types: { kept: { retention: 'persistent' }, brief: { maxAge: '20ms' }, scratch: { retention: 'transient' } },
     folder: { path: folder, maxSize: '300kB' },
   }),
-  { fileAboveBytes: 20_000 },
+  { fileAboveBytes: 20_000, timeoutMs: 30_000 },
 );
 let state = Number(seed);
 function random(below: number): number {

@@ -15,7 +15,7 @@ const prefix = '{dicom-dispatch}';
 beforeAll(async () => {
   server = await startRedis({ appendonly: false });
   redis = new Redis(server.url);
-  ledger = createLedger(redis);
+  ledger = createLedger(redis, { timeoutMs: 30_000 });
 });
 afterAll(async () => {
   redis.disconnect();
@@ -154,7 +154,7 @@ test('a study of 1,500 instances stays in the compact encoding', async () => {
 
 test('two processes that confirm at the same time lose nothing', async () => {
   const other = new Redis(server.url);
-  const second = createLedger(other);
+  const second = createLedger(other, { timeoutMs: 30_000 });
   await Promise.all(
     [ledger, second].flatMap((writer, side) =>
       Array.from({ length: 200 }, (_, number) => writer.confirm(key, [confirmation(`${side}.${number}`)])),

@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await redis.flushall();
-  cache = await IntermediateCache.open(redis, configOf({}));
+  cache = await IntermediateCache.open(redis, configOf({}), { timeoutMs: 30_000 });
   objects = new DicomObjectCache(cache, 'main');
 });
 

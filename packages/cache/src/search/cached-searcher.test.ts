@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await redis.flushall();
-  cache = await IntermediateCache.open(redis, configOf({}));
+  cache = await IntermediateCache.open(redis, configOf({}), { timeoutMs: 30_000 });
   asked = [];
   archive = new Map(['1', '2'].map((uid) => [uid, studyOf(uid)]));
 });

@@ -72,7 +72,7 @@ test('what Orthanc was asked once it is not asked again, until someone wants to 
   const study = makeStudy({ modality: 'CT', series: 2, instancesPerSeries: 3 });
   const uploaded = [];
   for (const instance of study) uploaded.push(await orthanc.upload(instance.bytes));
-  const cache = await IntermediateCache.open(redis, configOf({}));
+  const cache = await IntermediateCache.open(redis, configOf({}), { timeoutMs: 30_000 });
   const cached = createCachedSearcher(searcher, cache, 'main');
   const uid = study.studyInstanceUid;
 
