@@ -7,5 +7,15 @@ export const knownTargetSchemas: readonly TargetSchema[] = Object.values(targetS
 
 /** Reads and checks a configuration file with all target types. @throws ConfigError */
 export function readConfig(file: string): Promise<Config> {
-  return loadConfig(file, { targetSchemas: knownTargetSchemas, env: process.env });
+  return loadConfig(file, {
+    targetSchemas: knownTargetSchemas,
+    env: process.env,
+    external: {
+      accepts: (type) => type.startsWith('package:'),
+      async adopt(name, options, folder) {
+        const { adoptTarget } = await import('@dicom-dispatch/targets');
+        return adoptTarget(name, options, folder);
+      },
+    },
+  });
 }

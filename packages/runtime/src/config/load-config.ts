@@ -1,7 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { parseConfig, type Config, type TargetSchema } from '@dicom-dispatch/core';
+import {
+  parseConfig,
+  targetOptions,
+  type Config,
+  type Problem,
+  type TargetConfig,
+  type TargetSchema,
+} from '@dicom-dispatch/core';
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
+import { z } from 'zod';
 import { ConfigError, type LocatedProblem } from './config-error.ts';
 import { placeSecrets } from './place-secrets.ts';
 
@@ -10,6 +18,12 @@ const maxConfigBytes = 4 * 1024 * 1024;
 export interface LoadOptions {
   readonly targetSchemas: readonly TargetSchema[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Takes over targets whose handlers come from outside. */
+  readonly external?: {
+    accepts(type: string): boolean;
+    /** Throws what is wrong with the target. */
+    adopt(name: string, options: { readonly type: string }, folder: string): Promise<TargetConfig>;
+  };
 }
 
 /**
@@ -32,18 +46,58 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Co
       })),
     );
   }
-  const { raw, problems } = await placeSecrets(document.toJS({ maxAliasCount: 100 }), {
+  const written: unknown = document.toJS({ maxAliasCount: 100 });
+  const schemas = [...options.targetSchemas, ...externalSchemas(written, options.external)];
+  const { raw, problems } = await placeSecrets(written, {
     env: options.env,
     folder: dirname(path),
-    isValid: (candidate) => failingPaths(candidate, options.targetSchemas),
+    isValid: (candidate) => failingPaths(candidate, schemas),
   });
-  const parsed = parseConfig(raw, options.targetSchemas);
+  const parsed = parseConfig(raw, schemas);
   const all = [...problems, ...(parsed.ok ? [] : parsed.problems)];
-  if (parsed.ok && all.length === 0) return parsed.config;
+  if (parsed.ok && all.length === 0) {
+    const { config, problems: refused } = await adoptExternal(parsed.config, raw, dirname(path), options.external);
+    if (refused.length === 0) return config;
+    all.push(...refused);
+  }
   throw new ConfigError(
     path,
     all.map((problem) => locate(document, lines, problem)).sort((a, b) => a.line - b.line),
   );
+}
+
+/** A handler from outside reads its options itself: until then they may be anything. */
+function externalSchemas(raw: unknown, external: LoadOptions['external']): TargetSchema[] {
+  const targets = (raw as { targets?: Record<string, { type?: unknown }> } | null)?.targets ?? {};
+  const types = new Set(
+    Object.values(targets).flatMap((target) => (typeof target?.type === 'string' ? [target.type] : [])),
+  );
+  return [...types]
+    .filter((type) => external?.accepts(type))
+    .map((type) => z.looseObject({ type: z.literal(type), ...targetOptions }) as unknown as TargetSchema);
+}
+
+async function adoptExternal(
+  config: Config,
+  raw: unknown,
+  folder: string,
+  external: LoadOptions['external'],
+): Promise<{ config: Config; problems: Problem[] }> {
+  const problems: Problem[] = [];
+  const targets: Record<string, TargetConfig> = { ...config.targets };
+  const options = (raw as { targets: Record<string, { type: string }> }).targets;
+  for (const [name, target] of Object.entries(options)) {
+    if (!external?.accepts(target.type)) continue;
+    try {
+      targets[name] = await external.adopt(name, target, folder);
+    } catch (error) {
+      problems.push({
+        path: ['targets', name],
+        message: error instanceof Error ? error.message : 'the handler cannot be loaded',
+      });
+    }
+  }
+  return { config: { ...config, targets }, problems };
 }
 
 async function readText(path: string): Promise<string> {

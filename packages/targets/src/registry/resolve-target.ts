@@ -1,5 +1,6 @@
 import { DispatchError, type TargetConfig } from '@dicom-dispatch/core';
 import type { TargetHandler } from '../contract/index.ts';
+import { isExternal, loadHandler } from '../external/index.ts';
 import { builtInHandlers, isBuiltIn } from './built-in.ts';
 
 /** A target with its handler. The pair fits: the configuration was checked by the schema of that very type. */
@@ -15,6 +16,7 @@ export interface ResolvedTarget {
  */
 export async function resolveTarget(name: string, config: TargetConfig | undefined): Promise<ResolvedTarget> {
   if (!config) throw new DispatchError('handler-missing', `the target ${name} is not configured`);
+  if (isExternal(config.type)) return { config, handler: await loadHandler(config.type, { folder: '/' }) };
   if (!isBuiltIn(config.type))
     throw new DispatchError('handler-missing', `the target ${name} has the unknown type ${config.type}`);
   const handler: unknown = await builtInHandlers[config.type]();
