@@ -1,6 +1,6 @@
 import { parseConfig, Secret, type Config } from '@dicom-dispatch/core';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
-import { openOperations, StudyEnqueuer, type OperationsContext } from '@dicom-dispatch/operations';
+import { openOperations, planByName, StudyEnqueuer, type OperationsContext } from '@dicom-dispatch/operations';
 import { connectRedis, createLogger, createMetrics, type Redis } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { startConsole, type RunningConsole } from '../start-console.ts';
@@ -93,8 +93,7 @@ export async function startTestConsole(
           version: '1',
         })),
         rules: options.rules ?? ['everything'],
-        targets: ['a', 'b'],
-        priority: 'normal',
+        deliveries: planByName(config, ['a', 'b'], { rules: options.rules ?? ['everything'], priority: 'normal' }),
       });
       const id = (target: string): string => added.find((one) => one.target === target)?.deliveryId ?? '';
       return { studyInstanceUid, a: id('a'), b: id('b') };

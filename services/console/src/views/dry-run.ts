@@ -2,7 +2,7 @@ import { compileRules, DispatchError, explainRules, routeStudy } from '@dicom-di
 import { OperationError } from '@dicom-dispatch/operations';
 import { readSnapshot } from '@dicom-dispatch/sources';
 import type { z } from 'zod';
-import type { ConsoleContext } from '../console-context.ts';
+import type { ViewContext } from './view-context.ts';
 import type { dryRun } from './schemas.ts';
 
 /**
@@ -11,7 +11,7 @@ import type { dryRun } from './schemas.ts';
  * @throws OperationError `not-found` when no source has it, `unavailable` when the source cannot be asked
  */
 export async function runDry(
-  context: ConsoleContext,
+  context: ViewContext,
   wanted: { readonly search: string; readonly source?: string | undefined },
 ): Promise<z.infer<typeof dryRun>> {
   const { found, silent } = await context.lookup.search(wanted.search);

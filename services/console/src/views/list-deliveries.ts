@@ -1,6 +1,6 @@
 import { eachDelivery, type DeliverySelection } from '@dicom-dispatch/operations';
 import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
-import type { ConsoleContext } from '../console-context.ts';
+import type { ViewContext } from './view-context.ts';
 import type { DeliveryList } from './schemas.ts';
 import { toDeliveries } from './to-delivery.ts';
 
@@ -8,7 +8,7 @@ const mostLooked = 20_000;
 
 /** Deliveries that are meant, the latest change first. The cursor is the time of the last one. */
 export async function listDeliveries(
-  context: ConsoleContext,
+  context: ViewContext,
   selection: DeliverySelection & { readonly cursor?: string | undefined; readonly limit: number },
 ): Promise<DeliveryList> {
   const { cursor, limit, ...filter } = selection;

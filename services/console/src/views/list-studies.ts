@@ -1,7 +1,7 @@
 import type { DeliveryState, StudyRecord } from '@dicom-dispatch/cache/records';
 import { eachDelivery } from '@dicom-dispatch/operations';
 import { isUid } from '@dicom-dispatch/core';
-import type { ConsoleContext } from '../console-context.ts';
+import type { ViewContext } from './view-context.ts';
 import type { StudyLabel } from '../source/source-lookup.ts';
 import type { StudyList, StudySummary } from './schemas.ts';
 import { toDeliveries } from './to-delivery.ts';
@@ -23,7 +23,7 @@ export interface StudyQuery {
 const mostLooked = 20_000;
 
 /** Studies with the latest delivery to each target; without a search or filter by state, as they were routed. */
-export async function listStudies(context: ConsoleContext, query: StudyQuery): Promise<StudyList> {
+export async function listStudies(context: ViewContext, query: StudyQuery): Promise<StudyList> {
   const total = await context.operations.records.studyCount();
   const search = query.search?.trim() ?? '';
   if (search !== '') return { total, ...(await searchStudies(context, search, query)) };
@@ -44,7 +44,7 @@ interface Page {
   readonly next: string | undefined;
 }
 
-async function studiesByTime(context: ConsoleContext, query: StudyQuery): Promise<Page> {
+async function studiesByTime(context: ViewContext, query: StudyQuery): Promise<Page> {
   const { records } = context.operations;
   const found: StudyRecord[] = [];
   let before = query.cursor === undefined ? query.until : Number(query.cursor);
@@ -64,7 +64,7 @@ async function studiesByTime(context: ConsoleContext, query: StudyQuery): Promis
 }
 
 /** By what became of deliveries: the latest change first. */
-async function studiesByDelivery(context: ConsoleContext, query: StudyQuery): Promise<Page> {
+async function studiesByDelivery(context: ViewContext, query: StudyQuery): Promise<Page> {
   const { records } = context.operations;
   const { state, target, rule, source, since } = query;
   const until = query.cursor === undefined ? query.until : Number(query.cursor);
@@ -88,7 +88,7 @@ function isMeant(study: StudyRecord, { rule, source }: StudyQuery): boolean {
 }
 
 async function searchStudies(
-  context: ConsoleContext,
+  context: ViewContext,
   search: string,
   query: StudyQuery,
 ): Promise<Omit<StudyList, 'total'>> {
@@ -139,7 +139,7 @@ async function searchStudies(
 }
 
 async function summarize(
-  context: ConsoleContext,
+  context: ViewContext,
   studies: readonly StudyRecord[],
   known: ReadonlyMap<string, StudyLabel> = new Map(),
 ): Promise<StudySummary[]> {
@@ -169,7 +169,7 @@ async function summarize(
 
 /** Asks each source once; what cannot be asked now has no label. */
 export async function labelsOf(
-  context: ConsoleContext,
+  context: ViewContext,
   studies: readonly Pick<StudyRecord, 'source' | 'orthancStudyId' | 'studyInstanceUid'>[],
   known: ReadonlyMap<string, StudyLabel> = new Map(),
 ): Promise<Map<string, StudyLabel>> {

@@ -1,8 +1,8 @@
-import type { ConsoleContext } from '../console-context.ts';
+import type { ViewContext } from './view-context.ts';
 import type { CacheState } from './schemas.ts';
 
 /** What Redis holds for us, as far as it can be told without reading it all. */
-export async function showCache(context: ConsoleContext): Promise<CacheState> {
+export async function showCache(context: ViewContext): Promise<CacheState> {
   const { redis, operations } = context;
   const config = context.config();
   const [info, studies, counts, auditEntries] = await Promise.all([

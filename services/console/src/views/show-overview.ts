@@ -1,9 +1,9 @@
 import { listWorkers, readTargets } from '@dicom-dispatch/operations';
-import type { ConsoleContext } from '../console-context.ts';
+import type { ViewContext } from './view-context.ts';
 import type { Overview } from './schemas.ts';
 
 /** The whole system in a few numbers. */
-export async function showOverview(context: ConsoleContext): Promise<Overview> {
+export async function showOverview(context: ViewContext): Promise<Overview> {
   const { operations } = context;
   const [studies, counts, targets, workers] = await Promise.all([
     operations.records.studyCount(),

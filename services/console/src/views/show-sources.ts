@@ -1,8 +1,8 @@
 import { readSource } from '@dicom-dispatch/operations';
-import type { ConsoleContext } from '../console-context.ts';
+import type { ViewContext } from './view-context.ts';
 import type { Source } from './schemas.ts';
 
-export async function listSources(context: ConsoleContext): Promise<Source[]> {
+export async function listSources(context: ViewContext): Promise<Source[]> {
   return Promise.all(
     Object.keys(context.config().sources).map((name) =>
       readSource(context.operations, name, (source) => context.lookup.client(source)),

@@ -1,7 +1,7 @@
 import { compileRules, explainRules, DispatchError } from '@dicom-dispatch/core';
 import { OperationError } from '@dicom-dispatch/operations';
 import { readSnapshot } from '@dicom-dispatch/sources';
-import type { ConsoleContext } from '../console-context.ts';
+import type { ViewContext } from './view-context.ts';
 import { labelsOf, withoutIds } from './list-studies.ts';
 import type { StudyDetail } from './schemas.ts';
 import { toDeliveryDetail } from './to-delivery.ts';
@@ -11,11 +11,7 @@ import { toDeliveryDetail } from './to-delivery.ts';
  *
  * @throws OperationError `not-found` when it was never routed and is not in the source
  */
-export async function showStudy(
-  context: ConsoleContext,
-  source: string,
-  studyInstanceUid: string,
-): Promise<StudyDetail> {
+export async function showStudy(context: ViewContext, source: string, studyInstanceUid: string): Promise<StudyDetail> {
   const key = { source, studyInstanceUid };
   const record = await context.operations.records.study(key);
   const inSource = record ?? (await findInSource(context, source, studyInstanceUid));
@@ -40,14 +36,14 @@ export async function showStudy(
   };
 }
 
-async function findInSource(context: ConsoleContext, source: string, uid: string) {
+async function findInSource(context: ViewContext, source: string, uid: string) {
   const { found } = await context.lookup.search(uid);
   return found.find((one) => one.source === source && one.studyInstanceUid === uid);
 }
 
 /** What the rules of now say about the study as it is in the source now. */
 export async function rulesNow(
-  context: ConsoleContext,
+  context: ViewContext,
   source: string,
   orthancStudyId: string,
 ): Promise<Pick<StudyDetail, 'verdicts' | 'inSource'>> {

@@ -1,13 +1,13 @@
 import { countErrors, readTarget, readTargets, readThroughput, type TargetState } from '@dicom-dispatch/operations';
-import type { ConsoleContext } from '../console-context.ts';
+import type { ViewContext } from './view-context.ts';
 import type { Target, TargetDetail } from './schemas.ts';
 
-export async function listTargets(context: ConsoleContext): Promise<Target[]> {
+export async function listTargets(context: ViewContext): Promise<Target[]> {
   return (await readTargets(context.operations)).map(toTarget);
 }
 
 /** @throws OperationError `not-found` */
-export async function showTarget(context: ConsoleContext, name: string): Promise<TargetDetail> {
+export async function showTarget(context: ViewContext, name: string): Promise<TargetDetail> {
   const { operations } = context;
   const state = await readTarget(operations, name);
   const [errors, hour, day] = await Promise.all([

@@ -1,11 +1,11 @@
 import { listWorkers } from '@dicom-dispatch/operations';
 import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
-import type { ConsoleContext } from '../console-context.ts';
+import type { ViewContext } from './view-context.ts';
 import type { Worker } from './schemas.ts';
 import { toDeliveries } from './to-delivery.ts';
 
 /** The dispatchers that live, each with what it does now. */
-export async function showWorkers(context: ConsoleContext): Promise<Worker[]> {
+export async function showWorkers(context: ViewContext): Promise<Worker[]> {
   const { operations } = context;
   const workers = await listWorkers(operations);
   return Promise.all(

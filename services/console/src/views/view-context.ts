@@ -1,0 +1,13 @@
+import type { Config } from '@dicom-dispatch/core';
+import type { OperationsContext } from '@dicom-dispatch/operations';
+import type { Redis } from '@dicom-dispatch/runtime';
+import type { SourceLookup } from '../source/source-lookup.ts';
+
+/** What it takes to say how things stand; the console and the command line both have it. */
+export interface ViewContext {
+  /** The configuration as it is now. */
+  readonly config: () => Config;
+  readonly redis: Redis;
+  readonly operations: OperationsContext;
+  readonly lookup: SourceLookup;
+}
