@@ -211,9 +211,11 @@ describe.each(['Orthanc', 'dcmqrscp'] as const)('pulling from %s', (kind) => {
   it('says that the archive cannot be reached, refuses us, or does not know our destination', async () => {
     const request = { studyInstanceUid: first.studyInstanceUid };
     await expect(pull(configured({ port: lease.port }), request)).rejects.toMatchObject({ code: 'target-unreachable' });
-    await using proxy = await startFaultProxy({ port: Number(base['port']), blackHole: true });
+    const proxy = await startFaultProxy({ port: Number(base['port']), blackHole: true });
     const silent = configured({ port: proxy.port, associationTimeout: '200ms' });
     await expect(find(silent, {})).rejects.toMatchObject({ code: 'target-timeout' });
+    // Its connection to the archive keeps dcmqrscp from taking another.
+    await proxy.stop();
     const moveTo = { aeTitle: 'STRANGER', listen: `127.0.0.1:${lease.port}` };
     if (kind === 'Orthanc') return;
     await expect(pull(configured({ retrieve: 'move', moveTo }), request)).rejects.toMatchObject({
