@@ -1,7 +1,10 @@
 import { Command } from 'commander';
 import { addConfigCommands } from './commands/config.ts';
 import { addDemoCommand } from './commands/demo.ts';
+import { addLookCommands } from './commands/look.ts';
+import { addOperateCommands } from './commands/operate.ts';
 import { addServiceCommands } from './commands/services.ts';
+import { addSupportCommands } from './commands/support.ts';
 
 /** The whole command line. Commands load what they need when they run, so that `--help` is quick. */
 export function createProgram(): Command {
@@ -18,10 +21,13 @@ Begin with:
   dispatch config check dispatch.yaml   everything that is wrong with a configuration, at once
   dispatch up --config dispatch.yaml    all services in one process
 
-Exit codes: 0 done, 1 failed, 2 arguments or configuration, 130 stopped by Ctrl-C.`,
+Exit codes: 0 done, 1 failed, 2 arguments or configuration, 3 "status --check" found trouble, 130 stopped by Ctrl-C.`,
     );
   addDemoCommand(program);
   addServiceCommands(program);
+  addLookCommands(program);
+  addOperateCommands(program);
   addConfigCommands(program);
+  addSupportCommands(program);
   return program;
 }

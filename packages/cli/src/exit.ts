@@ -6,9 +6,10 @@ import { ConfigError, EmbeddedRedisError } from '@dicom-dispatch/runtime';
  * - 0: done
  * - 1: it could not be done; the last line says why
  * - 2: the arguments or the configuration cannot be used
+ * - 3: `status --check` found something that needs an operator
  * - 130: stopped by Ctrl-C
  */
-export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+export const exitCodes = { done: 0, failed: 1, usage: 2, trouble: 3, interrupted: 130 } as const;
 
 /** An end that needs no stack: its text says all. */
 export class CommandError extends Error {

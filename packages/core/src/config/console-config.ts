@@ -44,7 +44,7 @@ export const consoleConfig = z.strictObject({
     .record(
       configName,
       z.strictObject({
-        password: secret.describe('password, or better its hash as `dicom-dispatch config password` prints it'),
+        password: secret.describe('password, or better its hash as `dispatch config password` prints it'),
         role: role.default('administrator'),
       }),
     )

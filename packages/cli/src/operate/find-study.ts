@@ -1,0 +1,22 @@
+import { listStudies, type StudySummary } from '@dicom-dispatch/console/views';
+import { CommandError } from '../exit.ts';
+import type { System } from './with-system.ts';
+
+/**
+ * The one study that an id means: Study Instance UID, accession number, patient id, or id of a delivery.
+ *
+ * @throws CommandError when there is none, or more than one
+ */
+export async function findStudy(system: System, id: string): Promise<StudySummary> {
+  const { studies, silentSources } = await listStudies(system, { search: id, limit: 20 });
+  const [study, ...others] = studies;
+  const silent =
+    silentSources.length > 0 ? ` (not asked, because they do not answer: ${silentSources.join(', ')})` : '';
+  if (!study) throw new CommandError(`there is no study "${id}"${silent}`);
+  if (others.length > 0) {
+    throw new CommandError(
+      `"${id}" means ${studies.length} studies; name one by its Study Instance UID:\n${studies.map((one) => `  ${one.studyInstanceUid}`).join('\n')}`,
+    );
+  }
+  return study;
+}

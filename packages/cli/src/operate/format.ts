@@ -1,0 +1,100 @@
+import { formatBytes, formatDuration } from '@dicom-dispatch/core';
+import type { Delivery, DeliveryDetail, StudyDetail, StudySummary, Target } from '@dicom-dispatch/console/views';
+import { ago, formatTable } from './print-table.ts';
+
+export function formatStudies(studies: readonly StudySummary[]): string {
+  return formatTable(
+    ['patient', 'accession', 'description', 'mod', 'inst', 'routed', 'targets', 'study'],
+    studies.map((study) => [
+      study.label?.patientName ?? '-',
+      study.label?.accessionNumber || '-',
+      cut(study.label?.description ?? '-', 30),
+      study.modalities.join(',') || '-',
+      study.instanceCount ?? 0,
+      study.routed ? ago(study.routedAt) : 'never',
+      study.deliveries.map((one) => targetText(one)).join(' ') || '-',
+      study.studyInstanceUid,
+    ]),
+  );
+}
+
+export function formatDeliveries(deliveries: readonly Delivery[]): string {
+  return formatTable(
+    ['delivery', 'target', 'state', 'instances', 'tries', 'error', 'changed'],
+    deliveries.map((one) => [
+      one.deliveryId,
+      one.target,
+      one.held ? 'held' : one.state,
+      `${one.confirmed}/${one.total}`,
+      one.attempts,
+      one.error ? `${one.error.stage} ${one.error.code}` : '-',
+      ago(one.updatedAt),
+    ]),
+  );
+}
+
+export function formatTargets(targets: readonly Target[]): string {
+  return formatTable(
+    ['target', 'type', 'state', 'waiting', 'active', 'failed', 'partial', 'delivered', 'oldest waiting'],
+    targets.map((one) => [
+      one.name,
+      one.type,
+      targetState(one),
+      one.counts.waiting,
+      one.counts.active,
+      one.counts.failed,
+      one.counts.partial,
+      one.counts.delivered,
+      ago(one.oldestWaitingAt),
+    ]),
+  );
+}
+
+export function targetState(target: Target): string {
+  if (!target.enabled) return 'off';
+  if (target.paused) return 'paused';
+  return target.circuit.state === 'closed' ? 'in use' : 'out of reach';
+}
+
+export function formatStudy(study: StudyDetail): string {
+  const { label } = study;
+  const head = [
+    `study        ${study.studyInstanceUid}`,
+    ...(label
+      ? [
+          `patient      ${label.patientName || '-'} (${label.patientId || '-'})`,
+          `accession    ${label.accessionNumber || '-'}`,
+          `description  ${label.description || '-'}`,
+        ]
+      : []),
+    `source       ${study.source}, Orthanc id ${study.orthancStudyId}${study.inSource === 'no' ? ' (no longer there)' : ''}`,
+    `routed       ${study.routed ? `${ago(study.routedAt)} by ${study.rules.join(', ') || 'no rule'}` : 'never'}`,
+  ];
+  return [...head, ...study.deliveries.map((one) => `\n${formatDelivery(one)}`)].join('\n');
+}
+
+export function formatDelivery(delivery: DeliveryDetail): string {
+  const lines = [
+    `${delivery.target}: ${delivery.held ? 'held' : delivery.state}  (${delivery.deliveryId})`,
+    `  ${delivery.explanation.text}`,
+    `  ${delivery.confirmed} of ${delivery.total} instances confirmed, ${delivery.quarantined} quarantined; ${delivery.attempts} attempts, ${formatBytes(delivery.bytesSent)} sent`,
+  ];
+  for (const event of delivery.events) {
+    const when = new Date(event.at).toISOString().replace('T', ' ').slice(0, 19);
+    lines.push(`  ${when}  ${event.stage ? `[${event.stage}] ` : ''}${event.text}`);
+  }
+  return lines.join('\n');
+}
+
+export function duration(ms: number): string {
+  return formatDuration(ms);
+}
+
+function targetText(delivery: Delivery): string {
+  const state = delivery.held ? 'held' : delivery.state;
+  return `${delivery.target}:${state}${state === 'active' || state === 'partial' ? `(${delivery.confirmed}/${delivery.total})` : ''}`;
+}
+
+function cut(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text || '-';
+}
