@@ -9,5 +9,10 @@ export { Counter, createMetrics, Gauge, Histogram, Registry } from './process/me
 export { jobPriority, keepJobs, queueOptions, workerOptions } from './queues/queue-options.ts';
 export { checkRedis, type RedisFinding } from './redis/check-redis.ts';
 export { addressOf, connectRedis, redisUrlOf, type Redis } from './redis/connect-redis.ts';
-export { EmbeddedRedisError, startEmbeddedRedis, type EmbeddedRedis } from './redis/embedded-redis.ts';
+export {
+  EmbeddedRedisError,
+  findEmbeddedRedis,
+  startEmbeddedRedis,
+  type EmbeddedRedis,
+} from './redis/embedded-redis.ts';
 export { redisDependency } from './redis/redis-dependency.ts';

@@ -54,6 +54,12 @@ export async function startEmbeddedRedis(dataFolder: string): Promise<EmbeddedRe
   };
 }
 
+/** The address of the Redis of our own that runs on a data folder, whoever started it; undefined when none answers. */
+export async function findEmbeddedRedis(dataFolder: string): Promise<string | undefined> {
+  const socket = join(resolve(dataFolder, 'redis'), 'redis.sock');
+  return (await answers(socket)) ? `unix://${socket}` : undefined;
+}
+
 /** Whether a Redis that a killed process of ours left behind is still there: two on the same files would spoil them. */
 async function answers(socket: string): Promise<boolean> {
   return withConnection(socket, async (redis) => (await redis.ping()) === 'PONG').catch(() => false);
