@@ -104,7 +104,7 @@ describe('the command line', () => {
     expect((await on('target', 'resume', 'b')).code).toBe(0);
     const test = await on('target', 'test', 'b');
     expect(test.code).toBe(0);
-    expect(test.out).toMatch(/: ok \(\d+ ms\)/);
+    expect(test.out).toMatch(/^connect +ok +\d/m);
     expect(await on('target', 'test', 'nowhere')).toMatchObject({ code: 1 });
     expect((await on('target', 'concurrency', 'b', '0')).code).toBe(2);
   });

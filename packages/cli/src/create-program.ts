@@ -3,6 +3,7 @@ import { addConfigCommands } from './commands/config.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addLookCommands } from './commands/look.ts';
 import { addOperateCommands } from './commands/operate.ts';
+import { addPullCommands } from './commands/pull.ts';
 import { addServiceCommands } from './commands/services.ts';
 import { addSupportCommands } from './commands/support.ts';
 
@@ -27,6 +28,7 @@ Exit codes: 0 done, 1 failed, 2 arguments or configuration, 3 "status --check" f
   addServiceCommands(program);
   addLookCommands(program);
   addOperateCommands(program);
+  addPullCommands(program);
   addConfigCommands(program);
   addSupportCommands(program);
   return program;

@@ -7,7 +7,7 @@ const longestMs = 60_000;
 
 /** Runs the checks of a target one after another, and gives each as it ends. */
 export async function* testTarget(
-  context: OperationsContext,
+  context: Pick<OperationsContext, 'config'>,
   target: string,
   signal?: AbortSignal,
 ): AsyncGenerator<Check> {

@@ -25,7 +25,7 @@ export function addOperateCommands(program: Command): void {
       .option('--json', 'for programs');
   act('test', 'try the connection step by step; exits with 1 when it fails').action(
     async (name: string, options: TargetOptions) => {
-      const { testTargetNow } = await import('../operate/targets.ts');
+      const { testTargetNow } = await import('../operate/test-target.ts');
       await testTargetNow(name, options);
     },
   );

@@ -1,0 +1,65 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import type { FindOptions } from '../operate/find-at-target.ts';
+import type { PullOptions } from '../operate/pull-study.ts';
+
+const configOption = ['-c, --config <file>', 'configuration file'] as const;
+
+/** `find` and `pull`: ask a target that can be asked, and get studies from it. Neither needs Redis nor a running service. */
+export function addPullCommands(program: Command): void {
+  program
+    .command('find')
+    .description('search a target: a PACS by C-FIND, a DICOMweb server by QIDO-RS, an Orthanc')
+    .requiredOption('--target <name>', 'which target')
+    .option('--accession <number>', 'accession number; * and ? are wildcards')
+    .option('--patient <id>', 'patient id; * and ? are wildcards')
+    .option('--study <uid>', 'Study Instance UID')
+    .option('--date <date>', 'study date YYYYMMDD, or a range YYYYMMDD-YYYYMMDD', parseDate)
+    .option('--series <key=value>', 'only series that match, such as Modality=CT; may be repeated', parseFilter)
+    .option('--limit <count>', 'most studies to show', parseCount, 100)
+    .requiredOption(...configOption)
+    .option('--json', 'for programs')
+    .action(async (options: FindOptions) => {
+      const { findAtTarget } = await import('../operate/find-at-target.ts');
+      await findAtTarget(options);
+    });
+  program
+    .command('pull')
+    .description('get a study from a target; called again, it gets what is still missing')
+    .requiredOption('--target <name>', 'which target')
+    .requiredOption('--study <uid>', 'Study Instance UID', parseUid)
+    .option('--series <uid...>', 'only these series', parseUids)
+    .option('--to-folder <folder>', 'put it there, one file an instance')
+    .option('--to-source <name>', 'put it into the Orthanc of a source, where the rules see it')
+    .requiredOption(...configOption)
+    .option('--json', 'for programs')
+    .action(async (options: PullOptions) => {
+      const { pullNow } = await import('../operate/pull-study.ts');
+      await pullNow(options);
+    });
+}
+
+function parseDate(text: string): string {
+  if (/^(\d{8}|\d{8}-(\d{8})?|-\d{8})$/.test(text)) return text;
+  throw new InvalidArgumentError('a date is YYYYMMDD, a range YYYYMMDD-YYYYMMDD');
+}
+
+function parseFilter(text: string, earlier: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [, key, value] = /^([A-Za-z][A-Za-z0-9]*)=(.*)$/su.exec(text) ?? [];
+  if (key !== undefined && value !== undefined) return { ...earlier, [key]: value };
+  throw new InvalidArgumentError('a filter is KEYWORD=VALUE, such as Modality=CT or SeriesDescription=*axial*');
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new InvalidArgumentError('a whole number from 1');
+}
+
+function parseUid(text: string): string {
+  if (/^[0-9.]{1,64}$/.test(text)) return text;
+  throw new InvalidArgumentError('a UID has digits and dots, 64 at most');
+}
+
+function parseUids(text: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, parseUid(text)];
+}

@@ -1,0 +1,67 @@
+import { findStudies } from '@dicom-dispatch/operations';
+import type { FoundStudy } from '@dicom-dispatch/targets/contract';
+import { readConfig } from '../read-config.ts';
+import { formatTable } from './print-table.ts';
+import { untilInterrupted } from './until-interrupted.ts';
+
+export interface FindOptions {
+  readonly config: string;
+  readonly target: string;
+  readonly accession?: string;
+  readonly patient?: string;
+  readonly study?: string;
+  readonly date?: string;
+  /** Keyword to value. */
+  readonly series?: Readonly<Record<string, string>>;
+  readonly limit: number;
+  readonly json?: boolean;
+}
+
+/** Searches a target and prints what it has. */
+export async function findAtTarget(options: FindOptions): Promise<void> {
+  const config = await readConfig(options.config);
+  const { accession, patient, study, date, series, limit } = options;
+  const query = {
+    ...(accession !== undefined && { accessionNumber: accession }),
+    ...(patient !== undefined && { patientId: patient }),
+    ...(study !== undefined && { studyInstanceUid: study }),
+    ...(date !== undefined && { studyDate: date }),
+    ...(series && { series }),
+  };
+  const found: FoundStudy[] = [];
+  let isAll = true;
+  await untilInterrupted('stopped', async (signal) => {
+    for await (const study of findStudies({ config: () => config }, options.target, query, signal)) {
+      if (found.length === limit) {
+        isAll = false;
+        break;
+      }
+      found.push(study);
+    }
+  });
+  console.log(options.json === true ? JSON.stringify(found) : tableOf(found));
+  if (!isAll) console.error(`there are more than ${limit}: narrow the search, or raise --limit`);
+}
+
+function tableOf(studies: readonly FoundStudy[]): string {
+  return formatTable(
+    ['patient', 'name', 'accession', 'date', 'description', 'mod', 'series', 'inst', 'study'],
+    studies.map(({ tags, series, ...study }) => [
+      tags['PatientID'] ?? '-',
+      cut(tags['PatientName'] ?? '-'),
+      tags['AccessionNumber'] ?? '-',
+      tags['StudyDate'] ?? '-',
+      cut(tags['StudyDescription'] ?? '-'),
+      [...new Set(series.flatMap((one) => one.tags['Modality'] ?? []))].join(',') || '-',
+      series.length,
+      String(study.instanceCount ?? '?'),
+      study.studyInstanceUid,
+    ]),
+  );
+}
+
+/** One line each, whatever stands in a tag: a terminal must not be told what to do by a patient's name. */
+function cut(text: string): string {
+  const shown = text.replaceAll(/\p{Cc}/gu, ' ');
+  return shown.length > 30 ? `${shown.slice(0, 29)}…` : shown;
+}

@@ -1,0 +1,72 @@
+import { pullStudy, pullToFolder, pullToSource } from '@dicom-dispatch/operations';
+import type { RetrieveProgress } from '@dicom-dispatch/targets/contract';
+import { CommandError, exitCodes } from '../exit.ts';
+import { readConfig } from '../read-config.ts';
+import { untilInterrupted } from './until-interrupted.ts';
+
+export interface PullOptions {
+  readonly config: string;
+  readonly target: string;
+  readonly study: string;
+  readonly series?: readonly string[];
+  readonly toFolder?: string;
+  readonly toSource?: string;
+  readonly json?: boolean;
+}
+
+const again = 'run the same command again for what is missing';
+
+/** Gets a study from a target into a folder or a source, telling how far it is. */
+export async function pullNow(options: PullOptions): Promise<void> {
+  const { target, study, series, toFolder, toSource } = options;
+  if ((toFolder === undefined) === (toSource === undefined)) {
+    throw new CommandError('say where to: --to-folder FOLDER or --to-source NAME', exitCodes.usage);
+  }
+  const config = await readConfig(options.config);
+  const display = showProgress();
+  const result = await untilInterrupted(`stopped; ${again}`, async (signal) => {
+    const destination =
+      toFolder === undefined ? await pullToSource(config, toSource ?? '', study) : await pullToFolder(toFolder, study);
+    try {
+      return await pullStudy(
+        { config: () => config },
+        {
+          target,
+          studyInstanceUid: study,
+          seriesInstanceUids: series,
+          destination,
+          progress: display.show,
+          signal,
+        },
+      );
+    } finally {
+      display.end();
+      await destination.close();
+    }
+  });
+  const { completed, failed } = result;
+  if (options.json === true) console.log(JSON.stringify({ target, studyInstanceUid: study, completed, failed }));
+  else console.log(`${completed} instances of study ${study} are in ${toFolder ?? `source ${toSource}`}`);
+  if (failed > 0) throw new CommandError(`${target} did not give ${failed} instances; ${again}`);
+}
+
+/** One line that changes on a terminal, a line every few seconds elsewhere; both on the standard error. */
+function showProgress(): { show(progress: RetrieveProgress): void; end(): void } {
+  const isTerminal = process.stderr.isTTY;
+  let shownAt = 0;
+  let isOpen = false;
+  return {
+    show({ completed, failed, remaining }) {
+      const isLast = remaining === 0;
+      if (!isLast && Date.now() - shownAt < (isTerminal ? 100 : 5_000)) return;
+      shownAt = Date.now();
+      const text = `${completed} completed, ${remaining ?? '?'} remaining, ${failed} failed`;
+      process.stderr.write(isTerminal ? `\r\u001B[K${text}` : `${text}\n`);
+      isOpen = isTerminal;
+    },
+    end() {
+      if (isOpen) process.stderr.write('\n');
+      isOpen = false;
+    },
+  };
+}

@@ -1,0 +1,10 @@
+import type { InstanceBytes } from '@dicom-dispatch/core';
+
+/** Where what is pulled goes. */
+export interface PullDestination {
+  /** Whether it has the instance as a whole. */
+  has(sopInstanceUid: string): boolean | Promise<boolean>;
+  /** Resolves when it has it as a whole; what is broken off leaves nothing that looks whole. */
+  store(sopInstanceUid: string, instance: InstanceBytes): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,51 @@
+import { asDispatchError } from '@dicom-dispatch/core';
+import type { RetrieveProgress } from '@dicom-dispatch/targets/contract';
+import type { OperationsContext } from './context.ts';
+import { openPuller } from './find-studies.ts';
+import { OperationError } from './operation-error.ts';
+import type { PullDestination } from './pull-destination.ts';
+
+export interface StudyToPull {
+  readonly target: string;
+  readonly studyInstanceUid: string;
+  /** Default all. */
+  readonly seriesInstanceUids?: readonly string[] | undefined;
+  readonly destination: PullDestination;
+  progress?(progress: RetrieveProgress): void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Gets a study from a target, without what the destination has already. Cancelled or failed in the middle, it goes on
+ * where it was when it is called again.
+ *
+ * @returns the last progress; `failed` are instances that the target did not give
+ * @throws OperationError `not-found` when the target has no such study, or what arrives cannot be kept; DispatchError
+ */
+export async function pullStudy(
+  context: Pick<OperationsContext, 'config'>,
+  { target, studyInstanceUid, seriesInstanceUids, destination, progress, signal }: StudyToPull,
+): Promise<RetrieveProgress> {
+  const { puller, ...checked } = await openPuller(context, target);
+  try {
+    const result = await puller.retrieve(
+      {
+        studyInstanceUid,
+        ...(seriesInstanceUids && { seriesInstanceUids }),
+        has: (uid) => destination.has(uid),
+        store: (uid, instance) => destination.store(uid, instance),
+        progress: (now) => progress?.(now),
+      },
+      { ...checked, signal },
+    );
+    if (result.completed + result.failed > 0) return result;
+    throw new OperationError(
+      'not-found',
+      `${target} has no instances of study ${studyInstanceUid} that were asked for`,
+    );
+  } catch (thrown) {
+    if (thrown instanceof OperationError) throw thrown;
+    const error = asDispatchError(thrown);
+    throw error.cause instanceof OperationError ? error.cause : error;
+  }
+}

@@ -1,0 +1,59 @@
+import type { Config } from '@dicom-dispatch/core';
+import type { OrthancClient } from '@dicom-dispatch/orthanc';
+import { openSource, sourceError } from '@dicom-dispatch/sources';
+import { OperationError } from './operation-error.ts';
+import type { PullDestination } from './pull-destination.ts';
+
+/**
+ * The Orthanc of a source. What arrives there is routed by the rules, like everything that arrives.
+ *
+ * @throws OperationError when there is no such source; DispatchError when it cannot be asked
+ */
+export async function pullToSource(config: Config, name: string, studyInstanceUid: string): Promise<PullDestination> {
+  const source = config.sources[name];
+  if (!source) throw new OperationError('not-found', `there is no source "${name}"`);
+  const orthanc = await openSource(source);
+  const known = await instancesAt(orthanc, studyInstanceUid).catch(async (error: unknown) => {
+    await orthanc.close();
+    throw sourceError(error, name);
+  });
+  return {
+    has: (sopInstanceUid) => known.has(sopInstanceUid),
+    async store(sopInstanceUid, { body, sizeBytes }) {
+      let ofBody: unknown;
+      const { Status } = await orthanc
+        .uploadInstance(
+          noting(body, (error) => (ofBody = error)),
+          sizeBytes === undefined ? {} : { sizeBytes },
+        )
+        .catch((error: unknown) => {
+          throw ofBody ?? sourceError(error, name);
+        });
+      if (Status === 'Success' || Status === 'AlreadyStored') known.add(sopInstanceUid);
+      else throw new OperationError('unavailable', `source ${name} did not keep an instance: ${Status}`);
+    },
+    close: () => orthanc.close(),
+  };
+}
+
+async function instancesAt(orthanc: OrthancClient, studyInstanceUid: string): Promise<Set<string>> {
+  const found = await orthanc.lookup(studyInstanceUid);
+  const studies = found.filter(({ Type }) => Type === 'Study');
+  const known = new Set<string>();
+  for (const { ID } of studies) {
+    for (const { sopInstanceUid } of await orthanc.studyInstances(ID)) known.add(sopInstanceUid);
+  }
+  return known;
+}
+
+async function* noting(
+  body: AsyncIterable<Uint8Array>,
+  note: (error: unknown) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* body;
+  } catch (error) {
+    note(error);
+    throw error;
+  }
+}
