@@ -1,4 +1,6 @@
-import { ConfigError, EmbeddedRedisError } from '@dicom-dispatch/runtime';
+import type { OperationError } from '@dicom-dispatch/operations';
+import type { ConfigError } from '@dicom-dispatch/runtime';
+import type { DispatchError } from '@dicom-dispatch/core';
 
 /**
  * Exit codes of the command-line tool.
@@ -7,9 +9,19 @@ import { ConfigError, EmbeddedRedisError } from '@dicom-dispatch/runtime';
  * - 1: it could not be done; the last line says why
  * - 2: the arguments or the configuration cannot be used
  * - 3: `status --check` found something that needs an operator
+ * - 4: something that is needed does not answer: Redis, a source, a target
+ * - 5: there is no such study, delivery, target, source
  * - 130: stopped by Ctrl-C
  */
-export const exitCodes = { done: 0, failed: 1, usage: 2, trouble: 3, interrupted: 130 } as const;
+export const exitCodes = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  trouble: 3,
+  unreachable: 4,
+  notFound: 5,
+  interrupted: 130,
+} as const;
 
 /** An end that needs no stack: its text says all. */
 export class CommandError extends Error {
@@ -21,20 +33,53 @@ export class CommandError extends Error {
   }
 }
 
-/** Says what went wrong, for people. @returns the exit code */
+const ofOperation: Readonly<Record<OperationError['code'], number>> = {
+  invalid: exitCodes.usage,
+  conflict: exitCodes.failed,
+  unavailable: exitCodes.unreachable,
+  'not-found': exitCodes.notFound,
+};
+
+/**
+ * Says what went wrong, for people. Errors are known by their names, so that a command that needs no package does not
+ * load it for its errors.
+ *
+ * @returns the exit code
+ */
 export function reportFailure(error: unknown): number {
-  if (error instanceof ConfigError) {
-    console.error(error.format());
-    return exitCodes.usage;
+  if (error instanceof CommandError) return say(error.message, error.exitCode);
+  if (!(error instanceof Error)) return unexpected(error);
+  switch (error.name) {
+    case 'CommanderError':
+      // It has said so already; what it calls an error is help that was asked for, or arguments.
+      return (error as Error & { exitCode: number }).exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    case 'ConfigError':
+      console.error((error as ConfigError).format());
+      return exitCodes.usage;
+    case 'OperationError':
+      return say(error.message, ofOperation[(error as OperationError).code]);
+    case 'DispatchError':
+      return reportDispatchError(error as DispatchError);
+    case 'EmbeddedRedisError':
+      return say(error.message, exitCodes.failed);
+    default:
+      return unexpected(error);
   }
-  if (error instanceof CommandError) {
-    console.error(`dispatch: ${error.message}`);
-    return error.exitCode;
-  }
-  if (error instanceof EmbeddedRedisError) {
-    console.error(`dispatch: ${error.message}`);
-    return exitCodes.failed;
-  }
+}
+
+function reportDispatchError(error: DispatchError): number {
+  if (error.code === 'internal') return unexpected(error);
+  if (error.code === 'ledger-unavailable') return say('Redis does not answer any more', exitCodes.unreachable);
+  const code = error.code === 'source-unreachable' ? exitCodes.unreachable : exitCodes.failed;
+  return say(`${error.code}: ${error.message}\n  ${error.remedy}`, code);
+}
+
+function say(text: string, exitCode: number): number {
+  console.error(`dispatch: ${text}`);
+  return exitCode;
+}
+
+function unexpected(error: unknown): number {
   console.error(error);
   return exitCodes.failed;
 }

@@ -1,6 +1,11 @@
 import { createProgram } from './create-program.ts';
 import { reportFailure } from './exit.ts';
 
+// Whoever reads us may stop early, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
 try {
   await createProgram().parseAsync();
 } catch (error) {

@@ -1,0 +1,100 @@
+import type { DeliveryState } from '@dicom-dispatch/cache/records';
+import type { Stage } from '@dicom-dispatch/core';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+
+/** The configuration file that is used when none is named. */
+const usualFile = 'dispatch.yaml';
+
+/** States and stages as words for help and completion: naming them here loads nothing. */
+const states = [
+  'waiting',
+  'active',
+  'delivered',
+  'partial',
+  'failed',
+  'source-gone',
+  'cancelled',
+  'moved',
+] as const satisfies readonly DeliveryState[];
+const stages = [
+  'resolve',
+  'manifest',
+  'connect',
+  'transfer',
+  'verify',
+  'finalize',
+] as const satisfies readonly Stage[];
+
+/** Which deliveries are meant, as options say it. */
+export interface SelectionOptions {
+  readonly state?: DeliveryState;
+  readonly target?: string;
+  readonly stage?: Stage;
+  readonly code?: string;
+  readonly rule?: string;
+  readonly source?: string;
+  /** ms since 1970 */
+  readonly since?: number;
+  /** ms since 1970 */
+  readonly until?: number;
+}
+
+export function withConfig(command: Command): Command {
+  return command.addOption(
+    new Option('-c, --config <file>', 'configuration file').env('DICOM_DISPATCH_CONFIG').default(usualFile),
+  );
+}
+
+export function withJson(command: Command): Command {
+  return command.option('--json', 'JSON, for programs');
+}
+
+export function withWatch(command: Command): Command {
+  return command.option('-w, --watch', 'again every two seconds, until Ctrl-C');
+}
+
+/** Filters of studies and of deliveries. */
+export function withSelection(command: Command): Command {
+  return command
+    .addOption(new Option('--state <state>', 'in this state').choices(states))
+    .option('--target <name>', 'to this target')
+    .option('--rule <name>', 'routed by this rule')
+    .option('--source <name>', 'of this source')
+    .option('--since <when>', 'changed since: an age (30m, 2h, 7d) or a date (2026-03-01T07:00)', parseTime)
+    .option('--until <when>', 'changed before: an age or a date', parseTime);
+}
+
+/** Filters by what went wrong last. */
+export function withErrorSelection(command: Command): Command {
+  return command
+    .addOption(new Option('--stage <stage>', 'whose last attempt failed in this stage').choices(stages))
+    .option('--code <code>', 'whose last error has this code');
+}
+
+export function withLimit(command: Command): Command {
+  return command.option('--limit <count>', 'most to show', parseLimit, 50);
+}
+
+/** Lines for the end of a command's help: what to type, and what it does. */
+export function withExamples(command: Command, examples: readonly (readonly [typed: string, does: string])[]): Command {
+  const width = Math.max(...examples.map(([typed]) => typed.length));
+  const lines = examples.map(([typed, does]) => `  dispatch ${typed.padEnd(width)}  ${does}`.trimEnd());
+  return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+}
+
+const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** ms since 1970 of an age or a date. */
+export function parseTime(text: string): number {
+  const [, count, unit] = /^(\d+)([mhd])$/.exec(text) ?? [];
+  if (count !== undefined) return Date.now() - Number(count) * unitMs[unit as keyof typeof unitMs];
+  const date = /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(date)) throw new InvalidArgumentError('an age such as 30m, 2h or 7d, or a date such as 2026-03-01');
+  return date;
+}
+
+function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return limit;
+  throw new InvalidArgumentError('a whole number from 1 to 10000');
+}
