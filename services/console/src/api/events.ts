@@ -27,7 +27,7 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
         'cache-control': 'no-store',
         'x-accel-buffering': 'no',
       });
-      raw.write(': listening\n\n');
+      raw.flushHeaders();
       const changed = new Map<string, { source: string; studyInstanceUid: string }>();
       let timer: NodeJS.Timeout | undefined;
       const tell = (): void => {
@@ -35,17 +35,18 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
         raw.write(`event: change\ndata: ${JSON.stringify([...changed.values()])}\n\n`);
         changed.clear();
       };
-      const unlisten = context.changes.listen((change) => {
+      const listening = context.changes.listen((change) => {
         // A page that is told of hundreds at once loads itself again anyway.
         if (changed.size < 500) changed.set(`${change.source} ${change.studyInstanceUid}`, change);
         timer ??= setTimeout(tell, batchMs);
       });
+      void listening.ready.then(() => raw.writable && raw.write(': listening\n\n'));
       const alive = setInterval(() => raw.write(': alive\n\n'), aliveMs);
       request.raw.once('close', () => {
         listeners -= 1;
         clearTimeout(timer);
         clearInterval(alive);
-        unlisten();
+        listening.stop();
       });
       return reply;
     },

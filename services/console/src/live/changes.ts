@@ -12,27 +12,28 @@ export class Changes {
   readonly #redis: Redis;
   readonly #channel: string;
   #subscriber: Redis | undefined;
+  #ready: Promise<void> | undefined;
 
   constructor(redis: Redis, channel: string) {
     this.#redis = redis;
     this.#channel = channel;
   }
 
-  /** @returns what ends it */
-  listen(listener: (change: Change) => void): () => void {
+  /** @returns what ends it, and when nothing is missed any more: while Redis is away that takes as long as it takes */
+  listen(listener: (change: Change) => void): { readonly ready: Promise<void>; stop(): void } {
     this.#listeners.add(listener);
-    this.#start();
-    return () => this.#listeners.delete(listener);
+    this.#ready ??= this.#start();
+    return { ready: this.#ready, stop: () => void this.#listeners.delete(listener) };
   }
 
   stop(): void {
     this.#listeners.clear();
     this.#subscriber?.disconnect();
     this.#subscriber = undefined;
+    this.#ready = undefined;
   }
 
-  #start(): void {
-    if (this.#subscriber) return;
+  async #start(): Promise<void> {
     const subscriber = this.#redis.duplicate();
     this.#subscriber = subscriber;
     // The connection that it was made from tells when Redis is away; this one subscribes again by itself.
@@ -42,6 +43,6 @@ export class Changes {
       const change = { source: text.slice(0, space), studyInstanceUid: text.slice(space + 1) };
       for (const listener of this.#listeners) listener(change);
     });
-    void subscriber.subscribe(this.#channel).catch(() => {});
+    await subscriber.subscribe(this.#channel).catch(() => {});
   }
 }

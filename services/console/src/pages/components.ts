@@ -11,6 +11,7 @@ const states: Readonly<Record<Delivery['state'], { readonly sign: string; readon
   failed: { sign: '✕', text: 'failed' },
   'source-gone': { sign: '∅', text: 'source gone' },
   cancelled: { sign: '⊘', text: 'cancelled' },
+  moved: { sign: '↷', text: 'moved' },
 };
 
 export function stateText(state: Delivery['state']): string {

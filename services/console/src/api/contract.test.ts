@@ -1,0 +1,134 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
+
+interface Operation {
+  readonly summary?: string;
+  readonly description?: string;
+  readonly responses?: Record<string, { content?: { 'application/json'?: { schema: object } } }>;
+}
+interface Document {
+  readonly openapi: string;
+  readonly paths: Record<string, Record<string, Operation>>;
+}
+
+const headers = { authorization: `Bearer ${testToken.administrator}` };
+
+let test: TestConsole;
+let document: Document;
+let deliveryId: string;
+let studyInstanceUid: string;
+const ajv = new Ajv2020({ strict: false, allErrors: true });
+
+beforeAll(async () => {
+  test = await startTestConsole({ console: signIn });
+  ({ a: deliveryId, studyInstanceUid } = await test.route());
+  const failed = await test.route();
+  await test.operations.records.update(failed.b, {
+    state: 'failed',
+    failStage: 'transfer',
+    endedAt: Date.now(),
+    error: { code: 'target-full', stage: 'transfer', fault: 'target', message: 'no space', remedy: 'free some' },
+  });
+  document = (await test.ask('GET', '/api/openapi.json', { headers })).body as Document;
+});
+afterAll(() => test[Symbol.asyncDispose]());
+
+function fill(path: string): string {
+  return path
+    .replace('{deliveryId}', deliveryId)
+    .replace('{target}', 'a')
+    .replace('{source}', 'main')
+    .replace('{studyInstanceUid}', studyInstanceUid);
+}
+
+/** What of an answer does not keep to what the document says; empty when it keeps to it. */
+function breaches(method: string, path: string, status: number, body: unknown): string[] {
+  const schema = document.paths[path]?.[method]?.responses?.[String(status)]?.content?.['application/json']?.schema;
+  if (!schema) return [`${method} ${path} says nothing of ${status}`];
+  const validate = ajv.compile(schema);
+  return validate(body)
+    ? []
+    : (validate.errors ?? []).map(
+        (error) => `${method} ${path} ${status}: ${error.instancePath} ${error.message ?? ''}`,
+      );
+}
+
+describe('the API and its document', () => {
+  it('is a document of OpenAPI 3.1 in which every operation has a summary and says who may', () => {
+    expect(document.openapi).toBe('3.1.0');
+    for (const [path, methods] of Object.entries(document.paths)) {
+      for (const [method, operation] of Object.entries(methods)) {
+        expect(operation.summary, `${method} ${path}`).toBeTruthy();
+        expect(operation.description, `${method} ${path}`).toMatch(/Needs the role (viewer|operator|administrator)\./);
+      }
+    }
+  });
+
+  it('answers every GET as the document says', async () => {
+    const others = new Set([
+      '/api/events',
+      '/api/openapi.json',
+      '/api/audit/export',
+      '/api/studies/{source}/{studyInstanceUid}/thumbnail',
+    ]);
+    const paths = Object.keys(document.paths).filter((path) => document.paths[path]?.['get'] && !others.has(path));
+    expect(paths.length).toBeGreaterThan(12);
+    for (const path of paths) {
+      const { status, body } = await test.ask('GET', fill(path), { headers });
+      expect(status, path).toBe(200);
+      expect(breaches('get', path, status, body)).toEqual([]);
+    }
+  });
+
+  it('answers what cannot be done as the document says', async () => {
+    const cases = [
+      ['get', '/api/deliveries/{deliveryId}', '/api/deliveries/d-none', undefined, 404],
+      ['post', '/api/deliveries/{deliveryId}/release', '/api/deliveries/d-none/release', undefined, 404],
+      ['get', '/api/targets/{target}', '/api/targets/none', undefined, 404],
+      ['put', '/api/targets/{target}/concurrency', '/api/targets/a/concurrency', { concurrency: 0 }, 400],
+      ['post', '/api/bulk', '/api/bulk', { action: 'explode', filter: {} }, 400],
+      ['get', '/api/studies', '/api/studies?limit=100000', undefined, 400],
+      ['post', '/api/rules/dry-run', '/api/rules/dry-run', { search: 'x' }, 503],
+    ] as const;
+    for (const [method, path, address, body, expected] of cases) {
+      const answer = await test.ask(method.toUpperCase(), address, { headers, body });
+      expect([address, answer.status]).toEqual([address, expected]);
+      expect(breaches(method, path, answer.status, answer.body)).toEqual([]);
+    }
+  });
+
+  it('does what it says: hold, release, bulk with a preview, cancel, retry', async () => {
+    const post = (path: string, body?: unknown) =>
+      test.ask('POST', path, { headers, ...(body !== undefined && { body }) });
+    expect((await post(`/api/deliveries/${deliveryId}/hold`)).body).toMatchObject({
+      held: true,
+      explanation: { reason: 'held' },
+    });
+    expect((await post(`/api/deliveries/${deliveryId}/release`)).body).toMatchObject({ held: false });
+    const filter = { target: 'b', state: 'failed', code: 'target-full' };
+    expect((await post('/api/bulk/preview', { action: 'retry', filter })).body).toMatchObject({
+      count: 1,
+      byTarget: { b: 1 },
+    });
+    expect((await post('/api/bulk', { action: 'retry', filter })).body).toEqual({ matched: 1, done: 1, skipped: 0 });
+    expect((await post(`/api/deliveries/${deliveryId}/cancel`)).body).toMatchObject({ state: 'cancelled' });
+    expect((await post(`/api/deliveries/${deliveryId}/cancel`)).status).toBe(409);
+    expect((await post(`/api/deliveries/${deliveryId}/retry`)).body).toMatchObject({ state: 'waiting' });
+    const { body } = await test.ask('GET', '/api/audit', { headers });
+    expect((body as { entries: { action: string }[] }).entries.map(({ action }) => action)).toEqual(
+      expect.arrayContaining(['hold', 'release', 'bulk', 'cancel', 'retry']),
+    );
+  });
+
+  it('tells of changes as they happen (server-sent events)', async () => {
+    const stop = new AbortController();
+    const answer = await fetch(`${test.url}/api/events`, { headers, signal: stop.signal });
+    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = (await reader?.read())?.value ?? '';
+    const { studyInstanceUid: uid } = await test.route();
+    while (!text.includes(uid)) text += (await reader?.read())?.value ?? '';
+    expect(text).toContain('event: change');
+    stop.abort();
+  });
+});
