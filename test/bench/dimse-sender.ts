@@ -1,6 +1,6 @@
 /** Run by dimse-send.ts: sends a set with dicom-dimse, from files or from Orthanc's REST API, and prints figures as JSON. */
 import { createReadStream } from 'node:fs';
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { open, readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createOrthancClient } from '@dicom-dispatch/orthanc';
 import { connect, peekPart10 } from 'dicom-dimse';
@@ -22,14 +22,22 @@ export interface SenderReport {
   readonly peakBytes: number;
 }
 
+interface Opened {
+  readonly source: ByteSource;
+  readonly releaseChunk?: (chunk: Uint8Array) => void;
+}
+
 interface Item {
   readonly sopClassUid: string;
   readonly transferSyntaxUid: string;
   readonly sizeBytes: number;
-  open(): Promise<ByteSource> | ByteSource;
+  open(): Promise<Opened> | Opened;
 }
 
 const LARGE_BYTES = 64_000_000;
+const BLOCK_BYTES = 1024 * 1024;
+/** Blocks that files were read into and that have been sent. */
+const free: Buffer[] = [];
 
 const task = JSON.parse(process.argv[2] ?? '{}') as SenderTask;
 const items = task.folder === undefined ? await fromOrthanc(task.orthanc ?? '') : await fromFolder(task.folder);
@@ -65,7 +73,7 @@ console.log(
     sent,
     seconds,
     cpuSeconds: (user + system) / 1e6,
-    peakBytes: process.resourceUsage().maxRSS * 1024,
+    peakBytes: await peakOfThisProcess(),
   } satisfies SenderReport),
 );
 process.exit(0);
@@ -75,27 +83,51 @@ async function runLane(association: Association): Promise<void> {
     const item = items[next];
     if (item === undefined) return;
     next += 1;
-    const result = await association.store(await item.open());
+    const { source, ...options } = await item.open();
+    const result = await association.store(source, options);
     if (result.class === 'success' || result.class === 'warning') sent += 1;
   }
 }
 
 async function fromFolder(folder: string): Promise<Item[]> {
-  const names = (await readdir(folder)).sort();
-  return Promise.all(
-    names.map(async (name) => {
-      const path = join(folder, name);
-      const sizeBytes = (await stat(path)).size;
-      const { meta } = await peekPart10(createReadStream(path, { end: 4095 }));
-      return {
-        sopClassUid: meta.sopClassUid,
-        transferSyntaxUid: meta.transferSyntaxUid,
-        sizeBytes,
-        open: async () =>
-          sizeBytes > 4_000_000 ? createReadStream(path, { highWaterMark: 512 * 1024 }) : [await readFile(path)],
-      };
-    }),
-  );
+  const items: Item[] = [];
+  for (const name of (await readdir(folder)).sort()) {
+    const path = join(folder, name);
+    const sizeBytes = (await stat(path)).size;
+    const { meta } = await peekPart10(createReadStream(path, { end: 4095 }));
+    items.push({
+      sopClassUid: meta.sopClassUid,
+      transferSyntaxUid: meta.transferSyntaxUid,
+      sizeBytes,
+      open: () => openFile(path, sizeBytes),
+    });
+  }
+  return items;
+}
+
+/** A file in blocks that are used again and again. */
+function openFile(path: string, sizeBytes: number): Opened {
+  async function* read(): AsyncGenerator<Buffer> {
+    const file = await open(path);
+    try {
+      for (let at = 0; at < sizeBytes;) {
+        const block = free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+        const { bytesRead } = await file.read(block, 0, BLOCK_BYTES, at);
+        if (bytesRead === 0) return;
+        at += bytesRead;
+        yield block.subarray(0, bytesRead);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+  return { source: read(), releaseChunk: (chunk) => void free.push(Buffer.from(chunk.buffer)) };
+}
+
+/** Not `resourceUsage().maxRSS`: that begins with what the parent had when it forked. */
+async function peakOfThisProcess(): Promise<number> {
+  const status = await readFile('/proc/self/status', 'utf8');
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
 }
 
 async function fromOrthanc(url: string): Promise<Item[]> {
@@ -108,7 +140,10 @@ async function fromOrthanc(url: string): Promise<Item[]> {
         sopClassUid: instance.sopClassUid ?? '',
         transferSyntaxUid: instance.transferSyntaxUid ?? '',
         sizeBytes: instance.fileSizeBytes,
-        open: async () => (await client.instanceFile(instance.id)).body,
+        async open() {
+          const file = await client.instanceFile(instance.id);
+          return { source: file.body, releaseChunk: (chunk) => file.release(chunk) };
+        },
       });
     }
   }

@@ -1,6 +1,6 @@
 /** Run by dimse-large.test.ts: sends one generated instance, or the file named, and prints what came of it as JSON. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, readFileSync } from 'node:fs';
 import { makeLargeInstance } from '@dicom-dispatch/samples';
 import { connect } from 'dicom-dimse';
 
@@ -33,6 +33,7 @@ console.log(
     status,
     dataSetBytes,
     sha256: hash.digest('hex'),
-    peakBytes: process.resourceUsage().maxRSS * 1024,
+    // Not `resourceUsage().maxRSS`: that begins with what the parent had when it forked.
+    peakBytes: Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024,
   }),
 );

@@ -4,6 +4,7 @@ const HEADER_BYTES = 12;
 const COMMAND = 1;
 const LAST = 2;
 const PAD = Buffer.alloc(1);
+type Done = () => void;
 /** Chunks below this are gathered. */
 const SMALL_BYTES = 1024;
 
@@ -82,6 +83,8 @@ export class DataSetFragmenter {
   readonly #fullHeader: Buffer;
   readonly #onPdu: ((lengthBytes: number) => void) | undefined;
   #held: Buffer[] = [];
+  /** For each of `#held`, whom to tell once the socket is done with it. */
+  #heldDone: (Done | undefined)[] = [];
   #heldBytes = 0;
   #totalBytes = 0;
   #small: Buffer | undefined;
@@ -105,16 +108,18 @@ export class DataSetFragmenter {
     return this.#totalBytes;
   }
 
-  push(chunk: Buffer): void {
+  /** @param done called when nothing refers to the chunk any more: its bytes are written, or will never be. */
+  push(chunk: Buffer, done?: Done): void {
     this.#totalBytes += chunk.length;
     if (chunk.length >= SMALL_BYTES) {
       this.#flushSmall();
-      this.#add(chunk);
+      this.#add(chunk, done);
       return;
     }
     // A source of tiny chunks must not become a list of tiny buffers.
     this.#small ??= Buffer.allocUnsafe(16 * SMALL_BYTES);
     this.#smallFill += chunk.copy(this.#small, this.#smallFill);
+    done?.();
     if (this.#smallFill > 15 * SMALL_BYTES) this.#flushSmall();
   }
 
@@ -123,25 +128,33 @@ export class DataSetFragmenter {
     const gathered = this.#small.subarray(0, this.#smallFill);
     this.#small = undefined;
     this.#smallFill = 0;
-    if (gathered.length > 0) this.#add(gathered);
+    if (gathered.length > 0) this.#add(gathered, undefined);
   }
 
-  #add(chunk: Buffer): void {
+  #add(chunk: Buffer, done: Done | undefined): void {
     const size = this.#fragmentBytes;
     let at = 0;
     while (this.#heldBytes + chunk.length - at > size) {
       this.#onPdu?.(size + 6);
       this.#transport.writePDataHeader(this.#fullHeader);
-      for (const piece of this.#held) this.#transport.write(piece);
       const taken = size - this.#heldBytes;
+      this.#writeHeld();
       if (taken > 0) this.#transport.write(chunk.subarray(at, at + taken));
       at += taken;
-      this.#held.length = 0;
-      this.#heldBytes = 0;
     }
-    if (at === chunk.length) return;
+    // More than a fragment was here, so that something of this chunk is always left.
     this.#held.push(at === 0 ? chunk : chunk.subarray(at));
+    this.#heldDone.push(done);
     this.#heldBytes += chunk.length - at;
+  }
+
+  #writeHeld(): void {
+    for (let index = 0; index < this.#held.length; index += 1) {
+      this.#transport.write(this.#held[index] as Buffer, this.#heldDone[index]);
+    }
+    this.#held.length = 0;
+    this.#heldDone.length = 0;
+    this.#heldBytes = 0;
   }
 
   /** Writes the last fragment. A data set of odd length, which a deflated one may have, is padded (PS3.5 section A.5). */
@@ -151,9 +164,7 @@ export class DataSetFragmenter {
     const bytes = this.#heldBytes + (isOdd ? 1 : 0);
     this.#onPdu?.(bytes + 6);
     this.#transport.writePDataHeader(header(this.#contextId, LAST, bytes));
-    for (const piece of this.#held) this.#transport.write(piece);
+    this.#writeHeld();
     if (isOdd) this.#transport.write(PAD);
-    this.#held = [];
-    this.#heldBytes = 0;
   }
 }

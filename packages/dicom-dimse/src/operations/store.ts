@@ -23,6 +23,11 @@ export interface StoreOptions {
   readonly sopClassUid?: string | undefined;
   readonly sopInstanceUid?: string | undefined;
   readonly transferSyntaxUid?: string | undefined;
+  /**
+   * Called for each chunk of the source once nothing refers to it any more, so that its memory can be used again: the one
+   * exception to "a source must not change a chunk". Chunks that were never sent are not among them.
+   */
+  readonly releaseChunk?: ((chunk: Uint8Array) => void) | undefined;
   /** Set when the store is part of a C-MOVE (PS3.7 section 9.1.1.1). */
   readonly moveOriginator?: { readonly aeTitle: string; readonly messageId: number } | undefined;
 }
@@ -50,6 +55,7 @@ export class StoreOperation implements Operation {
   #reject: (error: DimseError) => void = () => {};
   #opened: OpenedPart10 | undefined;
   #head: Buffer = NOTHING;
+  #headDone: (() => void) | undefined;
   #context: AcceptedContext | undefined;
   #sopInstanceUid = '';
   #messageId = 0;
@@ -87,7 +93,7 @@ export class StoreOperation implements Operation {
     try {
       opened = openPart10(this.#source);
       if (!(opened instanceof Promise) && opened.rest.isSync) {
-        const head = opened.head.length > 0 ? opened.head : (opened.rest.next() as Buffer | undefined);
+        const head = this.#firstBytes(opened) as Buffer | undefined;
         this.#gotReady(opened, head);
         return;
       }
@@ -109,9 +115,35 @@ export class StoreOperation implements Operation {
       return;
     }
     // A C-STORE is not begun before its first bytes are here: peers abort an association that falls silent.
-    const head = opened.head.length > 0 ? opened.head : await opened.rest.next();
+    const head = await this.#firstBytes(opened);
     this.#gotReady(opened, head);
     if (!this.#isSettled) this.#core.queue.pump();
+  }
+
+  /** The first bytes of the data set, and who gets their memory back. */
+  #firstBytes(opened: OpenedPart10): Buffer | undefined | Promise<Buffer | undefined> {
+    const { head, taken, rest } = opened;
+    const { releaseChunk } = this.#options;
+    const [only] = taken;
+    if (releaseChunk !== undefined) {
+      if (taken.length === 1 && only !== undefined && head.length > 0) this.#headDone = () => releaseChunk(only);
+      else for (const chunk of taken) releaseChunk(chunk);
+    }
+    if (head.length > 0) return head;
+    const first = rest.next();
+    if (first instanceof Promise) {
+      return first.then((chunk) => {
+        this.#headDone = this.#doneWith(chunk);
+        return chunk;
+      });
+    }
+    this.#headDone = this.#doneWith(first);
+    return first;
+  }
+
+  #doneWith(chunk: Buffer | undefined): (() => void) | undefined {
+    const { releaseChunk } = this.#options;
+    return releaseChunk === undefined || chunk === undefined ? undefined : () => releaseChunk(chunk);
   }
 
   #gotReady(opened: OpenedPart10, head: Buffer | undefined): void {
@@ -153,7 +185,7 @@ export class StoreOperation implements Operation {
       this.#core.observeMessage('message-sent', command);
       writer.writeWhole(context.id, true, command);
       const fragmenter = writer.beginDataSet(context.id);
-      fragmenter.push(this.#head);
+      fragmenter.push(this.#head, this.#headDone);
       if (!rest.isSync) return this.#sendAsync(fragmenter, rest.next() as Promise<Buffer | undefined>);
       while (!transport.needsDrain) {
         const chunk = rest.next() as Buffer | undefined;
@@ -161,7 +193,7 @@ export class StoreOperation implements Operation {
           this.#finishDataSet(fragmenter);
           return undefined;
         }
-        fragmenter.push(chunk);
+        fragmenter.push(chunk, this.#doneWith(chunk));
       }
       return this.#sendAsync(fragmenter, undefined);
     } finally {
@@ -188,7 +220,7 @@ export class StoreOperation implements Operation {
           this.#finishDataSet(fragmenter);
           return;
         }
-        fragmenter.push(chunk);
+        fragmenter.push(chunk, this.#doneWith(chunk));
       } finally {
         transport.uncork();
       }

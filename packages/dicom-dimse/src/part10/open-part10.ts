@@ -10,6 +10,8 @@ export interface OpenedPart10 {
   readonly head: Buffer;
   /** What follows `head`. */
   readonly rest: ByteCursor;
+  /** The chunks that were taken to get here. `head` lies in the last, unless there were several: then it is a copy. */
+  readonly taken: readonly Buffer[];
 }
 
 /**
@@ -51,19 +53,23 @@ async function openAsync(cursor: ByteCursor): Promise<OpenedPart10> {
 /** What has been read of a file meta so far. Nearly always the first chunk holds all of it. */
 class Gathering {
   #chunks: Buffer[] = [];
+  readonly #taken: Buffer[] = [];
   #length = 0;
   #neededBytes = 0;
 
   add(chunk: Buffer | undefined, rest: ByteCursor): OpenedPart10 | undefined {
     if (chunk !== undefined) {
       this.#chunks.push(chunk);
+      this.#taken.push(chunk);
       this.#length += chunk.length;
       if (this.#length < this.#neededBytes) return undefined;
     }
     const [first] = this.#chunks;
     const bytes = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#length);
     const step = parseFileMeta(bytes, chunk === undefined);
-    if (step.meta !== undefined) return { meta: step.meta, head: bytes.subarray(step.dataSetOffset), rest };
+    if (step.meta !== undefined) {
+      return { meta: step.meta, head: bytes.subarray(step.dataSetOffset), rest, taken: this.#taken };
+    }
     this.#chunks = [bytes];
     this.#neededBytes = step.neededBytes;
     return undefined;

@@ -72,8 +72,11 @@ export class Transport {
     this.socket.uncork();
   }
 
-  write(bytes: Uint8Array): void {
-    if (!this.#isClosed) this.socket.write(bytes);
+  /** @param done called when the socket refers to `bytes` no more, whatever became of them. */
+  write(bytes: Uint8Array, done?: () => void): void {
+    if (this.#isClosed) done?.();
+    else if (done === undefined) this.socket.write(bytes);
+    else this.socket.write(bytes, done);
   }
 
   /** Writes a buffer that begins with the header of a P-DATA-TF, less the byte that may be out already. */
