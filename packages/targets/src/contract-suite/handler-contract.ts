@@ -198,6 +198,34 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       await expectNoLitter();
     });
 
+    const { hangs } = contract.faults;
+    if (!('notApplicable' in hangs)) {
+      it('a cancelled delivery settles while the target hangs', async () => {
+        const study = fixtureStudy({ seed: `${contract.name} cancel hung` });
+        const delivery = new TestDelivery(handler, study);
+        const arranged = await hangs.arrange(target);
+        const stop = new AbortController();
+        try {
+          // With the time-outs that the target has by itself: it is the cancellation that ends this.
+          const attempt = await delivery.attempt(parse(), {
+            signal: stop.signal,
+            async onChunk({ openIndex, readBytes }) {
+              if (stop.signal.aborted || openIndex !== 1 || readBytes === 0) return;
+              await arranged.strike?.();
+              setImmediate(() => stop.abort());
+            },
+          });
+          expect(attempt.error).toMatchObject({ code: 'cancelled' });
+          expect(delivery.openNow).toBe(0);
+        } finally {
+          await arranged.undo?.();
+        }
+        expectNoError(await delivery.attempt(parse()));
+        await expectArrived(study);
+        await expectNoLitter();
+      });
+    }
+
     it('a delivery that is cancelled before it begins sends nothing', async () => {
       const delivery = new TestDelivery(handler, fixtureStudy({ seed: `${contract.name} never` }));
       const attempt = await delivery.attempt(parse(), { signal: AbortSignal.abort() });

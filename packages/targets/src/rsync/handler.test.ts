@@ -45,13 +45,15 @@ const common = () => ({ type: 'rsync', host: '127.0.0.1', spool: spool.path, bat
 
 /** The study leaves at 100 kB/s, so that there is a middle of the transfer to do something in. */
 function inTheMiddle(proxy: () => FaultProxy, act: () => void | Promise<void>): ArrangedFault {
+  let over = false;
   return {
-    config: { bandwidth: '60KiB', timeout: '1s' },
+    config: { bandwidth: '60KiB', timeout: '4s' },
     strike() {
       const before = proxy().counters().bytesUp;
-      void waitFor(() => proxy().counters().bytesUp > before + 40_000).then(act);
+      void waitFor(() => over || proxy().counters().bytesUp > before + 40_000).then(() => (over ? undefined : act()));
     },
     undo: async () => {
+      over = true;
       await proxy().heal();
       proxy().cut();
     },
@@ -354,6 +356,29 @@ describe('at a daemon', () => {
       expect(await there()).toHaveLength(6);
     });
 
+    it('settles when it is cancelled while the daemon is silent', async () => {
+      const stop = new AbortController();
+      const fault = inTheMiddle(
+        () => proxy,
+        async () => {
+          await proxy.set({ blackHole: true });
+          stop.abort();
+        },
+      );
+      const delivery = new TestDelivery(rsyncHandler, fixtureStudy());
+      try {
+        const attempt = await delivery.attempt(parse({ bandwidth: '60KiB' }), {
+          signal: stop.signal,
+          onOpen: ({ instanceNumber }) => (instanceNumber === 1 ? fault.strike?.() : undefined),
+        });
+        expect(attempt.error).toMatchObject({ code: 'cancelled' });
+      } finally {
+        await fault.undo?.();
+      }
+      expect((await delivery.attempt(parse())).error).toBeUndefined();
+      expect(await readdir(spool.path)).toEqual([]);
+    });
+
     it('sends what was spooled when the source breaks off', async () => {
       const delivery = new TestDelivery(rsyncHandler, fixtureStudy({ series: 1, instancesPerSeries: 4 }));
       const attempt = await delivery.attempt(parse({ parallel: 1 }), {
@@ -450,6 +475,8 @@ describe('the schema of rsync', () => {
     [{ via: { ...ssh, rsyncPath: 'sudo rsync' } }, 'a path without spaces'],
     [{ via: { type: 'daemon', module: '../x' } }, 'the name of a module'],
     [{ via: { type: 'daemon', module: 'm', password: new Secret('p') } }, 'password needs username'],
+    [{ host: '-oProxyCommand=x' }, 'a host'],
+    [{ host: '-e' }, 'does not begin with a hyphen'],
     [{ path: '../up' }, 'no ..'],
     [{ onComplete: { command: 'relative' } }, 'an absolute path'],
     [{ onComplete: { command: '/x', args: ['{SOPInstanceUID}'] } }, 'run once a study'],

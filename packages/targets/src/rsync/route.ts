@@ -20,7 +20,7 @@ export async function routeTo(config: RsyncTarget, work: WorkFolder, signal: Abo
   const timeout = config.timeout > 0 ? [`--timeout=${seconds(config.timeout)}`] : [];
   if (via.type === 'daemon') {
     const password = via.password ? [`--password-file=${await work.keep('password', via.password.reveal())}`] : [];
-    const user = via.username === undefined ? '' : `${encodeURIComponent(via.username)}@`;
+    const user = via.username === undefined ? '' : `${via.username}@`;
     const path = config.path.replaceAll(/^[./]*\/|^\.$|\/+$/g, '');
     return {
       args: [...timeout, `--contimeout=${seconds(config.connectTimeout)}`, ...password],
@@ -60,7 +60,7 @@ async function writeSshConfig(
   const lines = [
     'Host *',
     `Port ${via.port}`,
-    `User ${via.username}`,
+    `User "${via.username}"`,
     `ConnectTimeout ${Math.max(1, Math.ceil(config.connectTimeout / 1000))}`,
     ...(await hostKeyLines(config, via, work, signal)),
     `BatchMode ${interactive ? 'no' : 'yes'}`,

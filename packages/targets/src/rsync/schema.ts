@@ -50,7 +50,10 @@ const toDaemon = z.strictObject({
     .string()
     .regex(/^[^\s/\0[\]-][^/\0[\]]{0,127}$/, 'the name of a module')
     .describe('module of the daemon'),
-  username: sshUser.optional().describe('user name, when the module asks for one'),
+  username: sshUser
+    .refine((name) => !name.includes('@'), 'a user of a daemon has no @ in its name')
+    .optional()
+    .describe('user name, when the module asks for one'),
   password: secret.optional().describe('its password'),
 });
 
@@ -59,7 +62,9 @@ export const rsyncTarget = z
   .strictObject({
     type: z.literal('rsync'),
     ...targetOptions,
-    host: hostName.describe('name or address of the server'),
+    host: hostName
+      .refine((name) => !name.startsWith('-'), 'a host does not begin with a hyphen')
+      .describe('name or address of the server'),
     via: z
       .discriminatedUnion('type', [overSsh, toDaemon])
       .describe('how it is reached: over ssh, or at an rsync daemon'),

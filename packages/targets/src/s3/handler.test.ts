@@ -354,6 +354,19 @@ describe('the s3 target', () => {
     }
   });
 
+  it('needs no right to look at objects when it is told not to verify', async () => {
+    const policy = await startPolicy('HEAD');
+    try {
+      const study = fixtureStudy({ seed: 'blind' });
+      const blind = await new TestDelivery(s3Handler, study).attempt(parse({ ...policy.config, verify: 'none' }));
+      expect(blind.error).toBeUndefined();
+      const verifying = await new TestDelivery(s3Handler, study).attempt(parse(policy.config ?? {}));
+      expect(verifying.error).toMatchObject({ code: 'target-unauthorized' });
+    } finally {
+      await policy.undo?.();
+    }
+  });
+
   it('keeps metadata, readable in any script', async () => {
     const study = fixtureStudy({
       seed: 'meta',
@@ -503,7 +516,7 @@ describe('the s3 target', () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     }
-  });
+  }, 300_000);
 
   it('takes credentials from the environment when none are configured', async () => {
     const before = { ...process.env };

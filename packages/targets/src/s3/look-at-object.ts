@@ -1,14 +1,18 @@
 import { HeadObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Bucket } from './bucket.ts';
-import { isNotThere, translateS3Error } from './errors.ts';
+import { isNotThere, s3Status, translateS3Error } from './errors.ts';
 import type { Tally } from './parts.ts';
 
-/** What the bucket has under a key, or undefined. */
+/**
+ * What the bucket has under a key, or undefined. Keys that may not list the bucket get 403 for what is not there (API
+ * reference, "HeadObject"): with `forbiddenIsMissing` that counts as not there.
+ */
 export async function lookAtObject(
   bucket: Bucket,
   key: string,
   signal: AbortSignal,
+  { forbiddenIsMissing = false } = {},
 ): Promise<HeadObjectCommandOutput | undefined> {
   const withChecksum = !['none', 'md5'].includes(bucket.config.checksum);
   const command = new HeadObjectCommand({
@@ -19,7 +23,7 @@ export async function lookAtObject(
   try {
     return await bucket.raw(signal, (options) => bucket.client.send(command, options));
   } catch (thrown) {
-    if (isNotThere(thrown)) return undefined;
+    if (isNotThere(thrown) || (forbiddenIsMissing && s3Status(thrown) === 403)) return undefined;
     throw translateS3Error(thrown, bucket.host, 'Looking at an object');
   }
 }

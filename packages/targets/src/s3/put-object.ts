@@ -16,7 +16,7 @@ export async function putObject(
   const tally = new Tally();
   const digest = tally.add(bytes);
   if (config.existing === 'compare') {
-    const found = await lookAtObject(bucket, key, signal);
+    const found = await lookAtObject(bucket, key, signal, { forbiddenIsMissing: true });
     if (found && compareObject(found, tally) === 'same') return;
   }
   const algorithm = checksumAlgorithm(config);

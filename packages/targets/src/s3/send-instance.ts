@@ -58,7 +58,7 @@ async function isThere(
   key: string,
   partBytes: number,
 ): Promise<boolean> {
-  const found = await lookAtObject(bucket, key, signal);
+  const found = await lookAtObject(bucket, key, signal, { forbiddenIsMissing: true });
   if (!found || found.ContentLength !== instance.sizeBytes) return false;
   const bytes = metered(await run.open(instance, { signal }), { sent: () => {}, signal });
   const tally = new Tally();

@@ -34,6 +34,6 @@ export type HostKeyOption = z.output<typeof hostKeyOption>;
 export const sshUser = z
   .string()
   .regex(
-    /^[^\s\0:@/-][^\s\0:@/]{0,255}$/,
-    'a user name without spaces, colon, slash and @, not beginning with a hyphen',
+    /^[^\s\p{Cc}"'%#:/-][^\s\p{Cc}"'%#:/]{0,255}$/u,
+    'a user name without spaces, quotes, colon, slash, # and %, not beginning with a hyphen',
   );
