@@ -5,7 +5,7 @@ export default defineConfig({
     include: [
       'packages/*/src/**/*.test.ts',
       'services/*/src/**/*.test.ts',
-      'test/{harness/src,e2e,interop,chaos,bench}/**/*.test.ts',
+      'test/{harness/src,e2e,interop,chaos,bench,packaging}/**/*.test.ts',
     ],
     // A test file that leaves a server, a folder or a process behind fails.
     setupFiles: ['./test/harness/src/fail-on-leaks.ts'],
