@@ -63,6 +63,7 @@ export class AssociationCore implements QueuePort {
   #resolveEnded: (error: DimseError | undefined) => void = () => {};
   readonly #onEnd: ((error: DimseError | undefined) => void)[] = [];
   #isReleasing = false;
+  #performing = 0;
 
   constructor(transport: Transport, options: CoreOptions, events: CoreEvents) {
     this.transport = transport;
@@ -87,6 +88,7 @@ export class AssociationCore implements QueuePort {
         maxAssociateBytes: options.maxAssociateBytes ?? DEFAULT_MAX_ASSOCIATE_BYTES,
         artimTimeoutMs: options.artimTimeoutMs,
         idleTimeoutMs: options.idleTimeoutMs,
+        isBusy: () => this.isBusy || this.needsDrain,
         observer: options.observer,
       },
     );
@@ -129,6 +131,21 @@ export class AssociationCore implements QueuePort {
   writeEarlyByte(): void {
     this.transport.writeEarlyByte();
     this.options.observer?.({ type: 'early-byte-sent' });
+  }
+
+  /** While we do not read, or perform a request of the peer, its silence is our doing. */
+  get isBusy(): boolean {
+    return this.transport.isPaused || this.#performing > 0;
+  }
+
+  /** A request of the peer has come that is to be answered. */
+  beginPerforming(): void {
+    this.#performing += 1;
+  }
+
+  /** Its last response has been given. */
+  endPerforming(): void {
+    this.#performing = Math.max(0, this.#performing - 1);
   }
 
   get hasEnded(): boolean {

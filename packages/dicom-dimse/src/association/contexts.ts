@@ -56,8 +56,13 @@ export function numberContexts(requests: readonly PresentationContextRequest[]):
 }
 
 /** PS3.5 section 9.1: at most 64 digits and dots. */
+export function isUid(text: string): boolean {
+  return /^[0-9.]{1,64}$/.test(text);
+}
+
+/** @throws DimseError `invalid-argument`. */
 export function checkUid(uid: string, field: string): void {
-  if (!/^[0-9.]{1,64}$/.test(uid)) {
+  if (!isUid(uid)) {
     throw new DimseError('invalid-argument', `${field} is no UID (1 to 64 digits and dots)`);
   }
 }

@@ -1,5 +1,6 @@
 import { connect as connectTcp } from 'node:net';
 import { once } from 'node:events';
+import { makeCertificates } from '@dicom-dispatch/harness';
 import { describe, expect, it } from 'vitest';
 import type { ObserverEvent } from '../observer.ts';
 import { encodePdu } from '../pdu/encode-pdu.ts';
@@ -355,6 +356,64 @@ describe('what goes wrong with a peer of our server', () => {
     await expect(pair.association.store(dying())).rejects.toMatchObject({ code: 'source-failed' });
     await hasHeard;
     expect(reason).toMatchObject({ code: 'aborted', abort: { source: 'service-user' } });
+  });
+
+  it('is a handler or a reader that takes longer than any time-out: nobody is aborted for it', async () => {
+    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+    await using pair = await openPair(
+      {
+        idleTimeoutMs: 400,
+        presentationContexts: [
+          { ...CT_CONTEXT, requestorRoles: { scu: true, scp: true } },
+          { abstractSyntax: UID.studyRootGet, transferSyntaxes: CT_CONTEXT.transferSyntaxes },
+        ],
+        handlers: {
+          async store() {
+            await pause(900);
+            return 0;
+          },
+          get: () => ({ count: 1, instances: [[opaqueFile(3 * MB).file]] }),
+        },
+      },
+      {
+        presentationContexts: [
+          CT_CONTEXT,
+          { abstractSyntax: UID.studyRootGet, transferSyntaxes: CT_CONTEXT.transferSyntaxes },
+        ],
+        roles: [{ sopClassUid: CT_CONTEXT.abstractSyntax, scu: true, scp: true }],
+        responseTimeoutMs: 800,
+        handlers: {
+          async store(instance) {
+            // Longer than our own response time-out for the C-GET.
+            await pause(1200);
+            for await (const chunk of instance.dataSet) expect(chunk.length).toBeGreaterThan(0);
+            return 0;
+          },
+        },
+      },
+    );
+    expect(await pair.association.store([opaqueFile(100).file])).toMatchObject({ status: 0 });
+    expect(await pair.association.get({ sopClassUid: UID.studyRootGet, identifier: Buffer.alloc(0) })).toMatchObject({
+      status: 0,
+      completed: 1,
+    });
+  });
+
+  it('is a SOP instance UID that is none', async () => {
+    await using pair = await openPair({ handlers: { store: () => 0 } });
+    expect(await pair.association.store([opaqueFile(100).file], { sopInstanceUid: '../../etc/passwd' })).toMatchObject({
+      status: 0x0117,
+      class: 'failure',
+    });
+  });
+
+  it('is a TLS client that never says a word: the server closes all the same', async () => {
+    const { ca, server: identity } = await makeCertificates();
+    const { server, port } = await listen({ tls: { cert: identity.cert, key: identity.key, ca: ca.cert } });
+    const mute = await dial(port);
+    await server.close();
+    await mute.untilEnded();
+    mute.socket.destroy();
   });
 
   it('is a handler that takes its time: the sender is held back, nothing piles up', async () => {

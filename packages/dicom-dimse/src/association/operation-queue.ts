@@ -23,6 +23,7 @@ export interface QueuePort {
   readonly isMidPdu: boolean;
   readonly isCommitted: boolean;
   readonly needsDrain: boolean;
+  readonly isBusy: boolean;
   writeEarlyByte(): void;
   abort(error: DimseError): void;
 }
@@ -234,6 +235,10 @@ export class OperationQueue {
 
   #overdue(): void {
     if (this.#outstanding.size === 0) return;
+    if (this.#port.isBusy) {
+      this.#watch?.refresh();
+      return;
+    }
     const { responseTimeoutMs } = this.#options;
     if (this.#sending === undefined) {
       this.#port.abort(

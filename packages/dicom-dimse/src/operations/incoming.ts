@@ -1,5 +1,6 @@
 import type { AssociationCore, RequestHandler } from '../association/association-core.ts';
 import type { Association } from '../association/association.ts';
+import { isUid } from '../association/contexts.ts';
 import type { AcceptedContext } from '../association/contexts.ts';
 import { COMMAND_ELEMENT, COMMAND_FIELD } from '../dimse/command-set.ts';
 import type { CommandSet } from '../dimse/command-set.ts';
@@ -17,6 +18,7 @@ import type { DataSetInput, EncodedDataSet } from './data-set-input.ts';
 /** A C-STORE of the peer. Its data set streams in as it is read, and is held back while it is not. */
 export interface IncomingInstance {
   readonly sopClassUid: string;
+  /** Digits and dots, at most 64: anything else was refused with 0117. */
   readonly sopInstanceUid: string;
   readonly transferSyntaxUid: string;
   readonly moveOriginatorAeTitle: string | undefined;
@@ -60,6 +62,7 @@ export interface IncomingHandlers extends QueryHandlers {
 
 const PROCESSING_FAILURE = 0x0110;
 const SOP_CLASS_NOT_SUPPORTED = 0x0122;
+const INVALID_SOP_INSTANCE = 0x0117;
 const UNRECOGNIZED_OPERATION = 0x0211;
 /** Data set bytes that may wait for a handler. */
 const STORE_BUFFER_BYTES = 1024 * 1024;
@@ -72,6 +75,7 @@ export function incomingRequests(
 ): RequestHandler {
   const queries = new IncomingQueries(core, association, handlers);
   return (context, command) => {
+    if (command.commandField !== COMMAND_FIELD.cancelRq) core.beginPerforming();
     switch (command.commandField) {
       case COMMAND_FIELD.echoRq:
         return onEcho(core, association, handlers, context, command);
@@ -127,6 +131,13 @@ function onStore(
       respond(core, context, command, SOP_CLASS_NOT_SUPPORTED, classFields(command)),
     );
   }
+  const sopInstanceUid = command.text(COMMAND_ELEMENT.affectedSopInstanceUid) ?? '';
+  // Handlers make file names of it.
+  if (!isUid(sopInstanceUid)) {
+    return answerAfterDataSet(command, () =>
+      respond(core, context, command, INVALID_SOP_INSTANCE, classFields(command)),
+    );
+  }
   const queue = new ByteQueue(core.transport, STORE_BUFFER_BYTES);
   const ended = new AbortController();
   let isHere = false;
@@ -140,8 +151,8 @@ function onStore(
     ended.abort(cause);
   });
   const fields = {
-    sopClassUid: command.text(COMMAND_ELEMENT.affectedSopClassUid) ?? context.abstractSyntax,
-    sopInstanceUid: command.text(COMMAND_ELEMENT.affectedSopInstanceUid) ?? '',
+    sopClassUid: context.abstractSyntax,
+    sopInstanceUid,
     transferSyntaxUid: context.transferSyntax,
   };
   const instance: IncomingInstance = {

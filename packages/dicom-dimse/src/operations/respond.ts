@@ -3,6 +3,8 @@ import type { AcceptedContext } from '../association/contexts.ts';
 import { COMMAND_ELEMENT, HAS_DATA_SET, NO_DATA_SET, encodeCommandSet } from '../dimse/command-set.ts';
 import type { CommandFields, CommandSet } from '../dimse/command-set.ts';
 
+const PENDING = 0xff00;
+
 /** Writes the response to a request of the peer, between two messages of ours. `fields` may be in any order. */
 export function respond(
   core: AssociationCore,
@@ -12,6 +14,7 @@ export function respond(
   fields: CommandFields,
   dataSet?: Buffer,
 ): void {
+  if (status !== PENDING) core.endPerforming();
   if (core.hasEnded) return;
   const all: CommandFields = [
     ...fields,

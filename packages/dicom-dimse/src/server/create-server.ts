@@ -3,6 +3,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { DimseError } from '../errors/dimse-error.ts';
 import { translateSocketError } from '../errors/translate-socket-error.ts';
+import { DEFAULTS } from '../association/connect.ts';
 import type { AssociationCore } from '../association/association-core.ts';
 import { toSecureContext } from '../tls/tls-options.ts';
 import { WRITE_BUFFER_BYTES } from '../association/open-socket.ts';
@@ -38,8 +39,6 @@ export function createServer(options: ServerOptions): DimseServer {
   const sockets = new Set<Socket>();
 
   const onSocket = (socket: Socket): void => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
     const isFull = cores.size >= (options.maxAssociations ?? 100);
     const core = acceptAssociation(socket, options, isFull);
     cores.add(core);
@@ -47,6 +46,11 @@ export function createServer(options: ServerOptions): DimseServer {
   };
 
   const server = open(options, onSocket);
+  // With TLS this is the socket below, which may never come to a handshake.
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
   server.on('tlsClientError', (error: Error, socket: Socket) => {
     options.onConnectionError?.(translateSocketError(error, socket.remoteAddress ?? 'client', 'tls-failed'));
   });
@@ -107,6 +111,7 @@ function open(options: ServerOptions, onSocket: (socket: Socket) => void): Serve
         ...toSecureContext(tls),
         // Parameters of the strength of our key, or DHE suites could not be used.
         dhparam: 'auto',
+        handshakeTimeout: options.artimTimeoutMs ?? DEFAULTS.artimTimeoutMs,
         requestCert: tls.requestCert ?? tls.ca !== undefined,
         rejectUnauthorized: tls.requestCert ?? tls.ca !== undefined,
         noDelay: true,

@@ -33,6 +33,8 @@ export interface UpperLayerOptions {
   readonly artimTimeoutMs: number;
   /** Silence of an established association after which it is aborted; 0 never. */
   readonly idleTimeoutMs: number;
+  /** Whether the peer waits for us: its silence is our doing then. */
+  readonly isBusy: () => boolean;
   readonly observer: Observer | undefined;
 }
 
@@ -343,8 +345,7 @@ export class UpperLayer {
   }
 
   #idled(): void {
-    // While we do not read, silence is our doing.
-    if (this.#transport.isPaused || this.#transport.needsDrain) {
+    if (this.#options.isBusy()) {
       this.#idle?.refresh();
       return;
     }
