@@ -381,11 +381,11 @@ describe('what goes wrong with a peer of our server', () => {
           { abstractSyntax: UID.studyRootGet, transferSyntaxes: CT_CONTEXT.transferSyntaxes },
         ],
         roles: [{ sopClassUid: CT_CONTEXT.abstractSyntax, scu: true, scp: true }],
-        responseTimeoutMs: 800,
+        responseTimeoutMs: 1500,
         handlers: {
           async store(instance) {
             // Longer than our own response time-out for the C-GET.
-            await pause(1200);
+            await pause(2000);
             for await (const chunk of instance.dataSet) expect(chunk.length).toBeGreaterThan(0);
             return 0;
           },
