@@ -63,8 +63,9 @@ for (const name of values.sets.split(',') as SetName[]) {
 const report = render();
 console.log(report);
 if (values.write) {
-  const path = fileURLToPath(new URL('../../docs/dimse-benchmarks.md', import.meta.url));
-  await writeFile(path, report);
+  const path = fileURLToPath(new URL('../../packages/dicom-dimse/BENCHMARKS.md', import.meta.url));
+  const command = `node test/bench/dimse-send.ts --sets ${values.sets} --runs ${values.runs} --modes ${values.modes} --receivers ${values.receivers}`;
+  await writeFile(path, `# Benchmarks of dicom-dimse\n\nWritten by \`${command}\`.\n\n${report}`);
 }
 
 async function measureSet(set: BenchSet, mode: Mode): Promise<void> {
