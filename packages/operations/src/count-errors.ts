@@ -9,13 +9,17 @@ export interface ErrorCount {
   readonly example: string;
 }
 
-const most = 5_000;
+/** How many deliveries of each state are looked at. */
+const most = 500;
 
-/** Why deliveries to a target fail or wait after a failure now, by stage and code, the most frequent first. */
+/**
+ * Why deliveries to a target fail or wait after a failure now, by stage and code, the most frequent first; of a long
+ * backlog the latest count.
+ */
 export async function countErrors(context: OperationsContext, target: string): Promise<ErrorCount[]> {
   const counted = new Map<string, { stage: string; code: string; count: number; example: string }>();
-  let looked = 0;
   for (const state of ['failed', 'partial', 'waiting'] as const) {
+    let looked = 0;
     for await (const record of eachDelivery(context, { state, target })) {
       looked += 1;
       if (looked > most) break;

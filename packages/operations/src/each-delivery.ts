@@ -17,12 +17,15 @@ export interface DeliverySelection {
   readonly until?: number | undefined;
 }
 
-const pageSize = 500;
-
-/** All deliveries that are meant, the latest change first. One that changes meanwhile may be missed or come late. */
+/**
+ * All deliveries that are meant, the latest change first. One that changes meanwhile may be missed or come late.
+ *
+ * @param pageSize - how many are read at once: few for who takes only the first
+ */
 export async function* eachDelivery(
   context: OperationsContext,
   selection: DeliverySelection,
+  pageSize = 500,
 ): AsyncGenerator<DeliveryRecord> {
   const { state, target, since } = selection;
   let before = selection.until;

@@ -54,7 +54,7 @@ export async function readTargets(context: OperationsContext): Promise<TargetSta
 }
 
 /** How many of the waiting are looked at; beyond that the oldest of these stands for all. */
-const mostLooked = 1000;
+const mostLooked = 200;
 
 /** The index is by last change, and what waits for a dead target changes at each try: routing decides what is oldest. */
 async function oldestWaiting(context: OperationsContext, target: string): Promise<number | undefined> {

@@ -16,7 +16,9 @@ export async function listDeliveries(
   let next: string | undefined;
   let looked = 0;
   const until = cursor === undefined ? filter.until : Number(cursor);
-  for await (const record of eachDelivery(context.operations, { ...filter, until })) {
+  const isSifted =
+    filter.rule !== undefined || filter.stage !== undefined || filter.code !== undefined || filter.source !== undefined;
+  for await (const record of eachDelivery(context.operations, { ...filter, until }, isSifted ? 500 : limit + 1)) {
     looked += 1;
     // One more than the page holds, so that "next" is there only when something follows.
     if (found.length === limit || looked > mostLooked) {

@@ -47,9 +47,12 @@ interface Page {
 async function studiesByTime(context: ViewContext, query: StudyQuery): Promise<Page> {
   const { records } = context.operations;
   const found: StudyRecord[] = [];
+  const isFiltered = query.rule !== undefined || query.source !== undefined;
+  // One more than is shown tells whether there are older ones.
+  const pageSize = isFiltered ? 500 : query.limit + 1;
   let before = query.cursor === undefined ? query.until : Number(query.cursor);
   for (let looked = 0; looked < mostLooked;) {
-    const page = await records.studies({ limit: 500, ...(before !== undefined && { before }) });
+    const page = await records.studies({ limit: pageSize, ...(before !== undefined && { before }) });
     looked += page.length;
     for (const study of page) {
       if (query.since !== undefined && study.routedAt < query.since) return { records: found, next: undefined };
@@ -58,7 +61,7 @@ async function studiesByTime(context: ViewContext, query: StudyQuery): Promise<P
       found.push(study);
       if (found.length === query.limit) return { records: found, next: String(before) };
     }
-    if (page.length < 500) return { records: found, next: undefined };
+    if (page.length < pageSize) return { records: found, next: undefined };
   }
   return { records: found, next: String(before) };
 }
@@ -71,7 +74,11 @@ async function studiesByDelivery(context: ViewContext, query: StudyQuery): Promi
   const keys = new Map<string, { source: string; studyInstanceUid: string }>();
   let looked = 0;
   let next: string | undefined;
-  for await (const delivery of eachDelivery(context.operations, { state, target, rule, source, since, until })) {
+  for await (const delivery of eachDelivery(
+    context.operations,
+    { state, target, rule, source, since, until },
+    rule === undefined && source === undefined ? query.limit * 2 : 500,
+  )) {
     looked += 1;
     keys.set(`${delivery.source} ${delivery.studyInstanceUid}`, delivery);
     if (keys.size < query.limit && looked < mostLooked) continue;

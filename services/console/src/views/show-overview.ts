@@ -1,21 +1,23 @@
-import { listWorkers, readTargets } from '@dicom-dispatch/operations';
-import type { ViewContext } from './view-context.ts';
+import { listWorkers } from '@dicom-dispatch/operations';
 import type { Overview } from './schemas.ts';
+import type { ViewContext } from './view-context.ts';
 
 /** The whole system in a few numbers. */
 export async function showOverview(context: ViewContext): Promise<Overview> {
   const { operations } = context;
-  const [studies, counts, targets, workers] = await Promise.all([
+  const names = Object.keys(context.config().targets);
+  const [studies, counts, circuits, paused, workers] = await Promise.all([
     operations.records.studyCount(),
     operations.records.counts(),
-    readTargets(operations),
+    Promise.all(names.map((name) => operations.circuits.state(name))),
+    Promise.all(names.map((name) => operations.queues.target(name).isPaused())),
     listWorkers(operations),
   ]);
   return {
     studies,
     counts,
-    openCircuits: targets.filter(({ circuit }) => circuit.state !== 'closed').map(({ name }) => name),
-    pausedTargets: targets.filter(({ paused }) => paused).map(({ name }) => name),
+    openCircuits: names.filter((_, at) => circuits[at]?.state !== 'closed'),
+    pausedTargets: names.filter((_, at) => paused[at]),
     workers: workers.length,
   };
 }
