@@ -1,86 +1,11 @@
-import {
-  DispatchError,
-  errorCodes,
-  Secret,
-  type Disposition,
-  type ErrorCode,
-  type Stage,
-  type TargetConfig,
-} from '@dicom-dispatch/core';
+import { DispatchError, errorCodes, type TargetConfig } from '@dicom-dispatch/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { TargetHandler } from '../contract/index.ts';
-import { fixtureStudy, largeStudy, type FixtureStudy } from './fixture-study.ts';
-import { hostileTags } from './hostile-tags.ts';
-import type { Part10Facts } from './part10-facts.ts';
 import { allChecks } from './all-checks.ts';
-import { TestDelivery, type Attempt } from './run-fixture.ts';
-
-/** A real server that runs, and how to look into it. */
-export interface StartedTarget {
-  /** What the operator would write, secrets as `Secret`; the handler's schema reads it. */
-  readonly config: Readonly<Record<string, unknown>>;
-  /** Everything that lies there as an instance, whole or not; what surely is of another study may be left out. */
-  received(study: FixtureStudy): Promise<readonly Part10Facts[]>;
-  /** Paths, keys or names of everything there, with whatever a handler might have left behind. */
-  names?(): Promise<readonly string[]>;
-  /** Temporary files, unfinished uploads and the like. */
-  litter?(): Promise<readonly string[]>;
-  /** Changes when anything there changes: times of change, versions, counters. */
-  fingerprint?(): Promise<unknown>;
-  stop(): Promise<void>;
-}
-
-export interface NotApplicable {
-  /** Why this target cannot show it. */
-  readonly notApplicable: string;
-}
-
-/** A fault in force. */
-export interface ArrangedFault {
-  /** Takes the place of options of the same name. */
-  readonly config?: Readonly<Record<string, unknown>>;
-  /** True when these options lead to another place, so that what arrived there is not in the target afterwards. */
-  readonly elsewhere?: boolean;
-  /** Called once, when half of the second instance was read; without it the fault is there from the beginning. */
-  strike?(): void | Promise<void>;
-  undo?(): void | Promise<void>;
-}
-
-export interface ExpectedFault {
-  arrange(target: StartedTarget): ArrangedFault | Promise<ArrangedFault>;
-  readonly code: ErrorCode;
-  readonly stage: Stage;
-  /** Default: the code's. */
-  readonly disposition?: Disposition;
-}
-
-/** A way to make one check fail, and no earlier one. */
-export type CheckFault = Pick<ExpectedFault, 'arrange'>;
-
-export interface HandlerContract<Config extends TargetConfig> {
-  readonly name: string;
-  readonly handler: TargetHandler<Config>;
-  start(): Promise<StartedTarget>;
-  /** Whether the target keeps files as they are, or only data sets (DIMSE writes its own file meta information). */
-  readonly keeps?: 'file' | 'dataset';
-  readonly faults: {
-    readonly 'wrong credentials': ExpectedFault | NotApplicable;
-    readonly 'wrong host key': ExpectedFault | NotApplicable;
-    readonly full: ExpectedFault | NotApplicable;
-    readonly unreachable: ExpectedFault | NotApplicable;
-    readonly hangs: ExpectedFault | NotApplicable;
-    /** The connection, or whatever stands for it, breaks in the middle. */
-    readonly cut: ExpectedFault | NotApplicable;
-  };
-  /** Each check that a healthy target passes, by name, and how it fails. */
-  readonly checks: Readonly<Record<string, CheckFault | NotApplicable>>;
-  /** Options under which tags stand in names, or why none do. */
-  readonly hostile: { readonly config: Readonly<Record<string, unknown>> } | NotApplicable;
-  /** Size of the large instance in everyday runs; default 1 GB. */
-  readonly largeBytes?: number;
-  /** How much the memory of the process may grow for it; default 300 MB. */
-  readonly largeGrowthBytes?: number;
-}
+import { expectNoError, expectReadable, factsOf, hostileStudy, secretsOf, sum } from './expectations.ts';
+import { fixtureStudy, largeStudy, type FixtureStudy } from './fixture-study.ts';
+import type { HandlerContract, StartedTarget } from './handler-contract-options.ts';
+import { hostileTags } from './hostile-tags.ts';
+import { TestDelivery } from './run-fixture.ts';
 
 /** What every handler has to show, with a real server behind it. To be called in the handler's test file. */
 export function handlerContract<Config extends TargetConfig>(contract: HandlerContract<Config>): void {
@@ -348,50 +273,4 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       });
     }
   });
-}
-
-function hostileStudy(seed: string, { name, value }: (typeof hostileTags)[number]): FixtureStudy {
-  return fixtureStudy({
-    seed: `${seed} ${name}`,
-    series: 1,
-    instancesPerSeries: 1,
-    rows: 8,
-    columns: 8,
-    studyTags: { PatientID: value, PatientName: value, StudyDescription: value, AccessionNumber: value },
-    seriesTags: { Modality: value, SeriesDescription: value, SeriesNumber: value },
-  });
-}
-
-function expectNoError(attempt: Attempt): void {
-  expect(attempt.error?.toRecord(), `${String(attempt.error?.stack)}\n${String(attempt.error?.cause)}`).toBeUndefined();
-}
-
-/** An operator reads code, message and remedy: sentences, without secrets and without patient data. */
-function expectReadable({ error }: Attempt, { tags }: FixtureStudy, config: unknown): void {
-  const text = `${error?.message}\n${error?.remedy}`;
-  expect(error?.message.length).toBeGreaterThan(10);
-  expect(error?.message.length).toBeLessThan(400);
-  expect(error?.remedy.length).toBeGreaterThan(10);
-  expect(text).not.toMatch(/undefined|\[object|NaN|\bnull\b|\n\s+at /);
-  for (const secret of secretsOf(config)) expect(text).not.toContain(secret);
-  const patient = [tags.study.PatientID, tags.study.PatientName, tags.study.AccessionNumber];
-  for (const value of patient) if (value) expect(text).not.toContain(value);
-}
-
-function secretsOf(config: unknown): string[] {
-  if (config instanceof Secret) return [config.reveal()];
-  if (config === null || typeof config !== 'object') return [];
-  return Object.values(config).flatMap(secretsOf);
-}
-
-async function factsOf(
-  instance: FixtureStudy['instances'][number],
-  keeps: 'file' | 'dataset',
-): Promise<[string, number]> {
-  const facts = await instance.facts();
-  return [facts.sopInstanceUid, keeps === 'file' ? facts.fileDigest : facts.datasetDigest];
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

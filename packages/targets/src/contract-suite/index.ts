@@ -1,13 +1,13 @@
 export { fixtureStudy, largeStudy, type FixtureInstance, type FixtureStudy } from './fixture-study.ts';
-export {
-  handlerContract,
-  type ArrangedFault,
-  type CheckFault,
-  type ExpectedFault,
-  type HandlerContract,
-  type NotApplicable,
-  type StartedTarget,
-} from './handler-contract.ts';
+export { handlerContract } from './handler-contract.ts';
+export type {
+  ArrangedFault,
+  CheckFault,
+  ExpectedFault,
+  HandlerContract,
+  NotApplicable,
+  StartedTarget,
+} from './handler-contract-options.ts';
 export { fileFacts, part10Facts, type Part10Facts } from './part10-facts.ts';
 export { allChecks } from './all-checks.ts';
 export { filesUnder, receivedFiles } from './received-files.ts';

@@ -1,0 +1,71 @@
+import type { Disposition, ErrorCode, Stage, TargetConfig } from '@dicom-dispatch/core';
+import type { TargetHandler } from '../contract/index.ts';
+import type { FixtureStudy } from './fixture-study.ts';
+import type { Part10Facts } from './part10-facts.ts';
+
+/** A real server that runs, and how to look into it. */
+export interface StartedTarget {
+  /** What the operator would write, secrets as `Secret`; the handler's schema reads it. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Everything that lies there as an instance, whole or not; what surely is of another study may be left out. */
+  received(study: FixtureStudy): Promise<readonly Part10Facts[]>;
+  /** Paths, keys or names of everything there, with whatever a handler might have left behind. */
+  names?(): Promise<readonly string[]>;
+  /** Temporary files, unfinished uploads and the like. */
+  litter?(): Promise<readonly string[]>;
+  /** Changes when anything there changes: times of change, versions, counters. */
+  fingerprint?(): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+export interface NotApplicable {
+  /** Why this target cannot show it. */
+  readonly notApplicable: string;
+}
+
+/** A fault in force. */
+export interface ArrangedFault {
+  /** Takes the place of options of the same name. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** True when these options lead to another place, so that what arrived there is not in the target afterwards. */
+  readonly elsewhere?: boolean;
+  /** Called once, when half of the second instance was read; without it the fault is there from the beginning. */
+  strike?(): void | Promise<void>;
+  undo?(): void | Promise<void>;
+}
+
+export interface ExpectedFault {
+  arrange(target: StartedTarget): ArrangedFault | Promise<ArrangedFault>;
+  readonly code: ErrorCode;
+  readonly stage: Stage;
+  /** Default: the code's. */
+  readonly disposition?: Disposition;
+}
+
+/** A way to make one check fail, and no earlier one. */
+export type CheckFault = Pick<ExpectedFault, 'arrange'>;
+
+export interface HandlerContract<Config extends TargetConfig> {
+  readonly name: string;
+  readonly handler: TargetHandler<Config>;
+  start(): Promise<StartedTarget>;
+  /** Whether the target keeps files as they are, or only data sets (DIMSE writes its own file meta information). */
+  readonly keeps?: 'file' | 'dataset';
+  readonly faults: {
+    readonly 'wrong credentials': ExpectedFault | NotApplicable;
+    readonly 'wrong host key': ExpectedFault | NotApplicable;
+    readonly full: ExpectedFault | NotApplicable;
+    readonly unreachable: ExpectedFault | NotApplicable;
+    readonly hangs: ExpectedFault | NotApplicable;
+    /** The connection, or whatever stands for it, breaks in the middle. */
+    readonly cut: ExpectedFault | NotApplicable;
+  };
+  /** Each check that a healthy target passes, by name, and how it fails. */
+  readonly checks: Readonly<Record<string, CheckFault | NotApplicable>>;
+  /** Options under which tags stand in names, or why none do. */
+  readonly hostile: { readonly config: Readonly<Record<string, unknown>> } | NotApplicable;
+  /** Size of the large instance in everyday runs; default 1 GB. */
+  readonly largeBytes?: number;
+  /** How much the memory of the process may grow for it; default 300 MB. */
+  readonly largeGrowthBytes?: number;
+}
