@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addCacheCommands } from './commands/cache.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addLookCommands } from './commands/look.ts';
@@ -14,21 +15,28 @@ export function createProgram(): Command {
     .showHelpAfterError('(dispatch --help shows the commands)')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
+    .exitOverride()
     .addHelpText(
       'after',
       `
 Begin with:
   dispatch demo                         a whole system on this machine, with studies moving through it
   dispatch config check dispatch.yaml   everything that is wrong with a configuration, at once
-  dispatch up --config dispatch.yaml    all services in one process
+  dispatch up                           all services in one process
+  dispatch status                       how things stand; dispatch study ID: why one has not arrived
 
-Exit codes: 0 done, 1 failed, 2 arguments or configuration, 3 "status --check" found trouble, 130 stopped by Ctrl-C.`,
+Every command takes --config FILE; without, $DICOM_DISPATCH_CONFIG or ./dispatch.yaml. What looks and operates does so over
+Redis: the console need not run.
+
+Exit codes: 0 done, 1 failed, 2 arguments or configuration, 3 "status --check" found trouble, 4 something that is needed does
+not answer, 5 no such study, delivery or target, 130 stopped by Ctrl-C.`,
     );
   addDemoCommand(program);
   addServiceCommands(program);
   addLookCommands(program);
   addOperateCommands(program);
   addPullCommands(program);
+  addCacheCommands(program);
   addConfigCommands(program);
   addSupportCommands(program);
   return program;

@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
+import { withConfig, withExamples } from './options.ts';
 
-/** `config check` and `config schema`. */
+/** `config check`, `config schema` and `config password`. */
 export function addConfigCommands(program: Command): void {
-  const config = program.command('config').description('check a configuration, or print its JSON Schema');
-  config
+  const config = program.command('config').description('check a configuration, print its JSON Schema, hash a password');
+  const check = config
     .command('check')
     .description('say everything that is wrong with a configuration file; exits with 2 when something is')
-    .argument('<file>', 'configuration file')
-    .action(async (file: string) => {
+    .argument('[file]', 'configuration file; default that of --config')
+    .action(async (named: string | undefined, options: { readonly config: string }) => {
+      const file = named ?? options.config;
       const { readConfig } = await import('../read-config.ts');
       const { sources, targets, rules } = await readConfig(file);
       const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`;
@@ -15,7 +17,8 @@ export function addConfigCommands(program: Command): void {
         `${file}: good (${count(Object.keys(sources).length, 'source')}, ${count(Object.keys(targets).length, 'target')}, ${count(rules.length, 'rule')})`,
       );
     });
-  config
+  withExamples(withConfig(check), [['config check dispatch.yaml', 'each problem with its line, and what to do']]);
+  const schema = config
     .command('schema')
     .description('print the JSON Schema of the configuration file, for editors')
     .action(async () => {
@@ -25,4 +28,16 @@ export function addConfigCommands(program: Command): void {
       ]);
       console.log(JSON.stringify(configJsonSchema(knownTargetSchemas), null, 2));
     });
+  withExamples(schema, [['config schema > dispatch.schema.json', 'then name it in the first line of your file']]);
+  const password = config
+    .command('password')
+    .description('hash a password for console.users; asks for it, or reads a line of the standard input')
+    .action(async () => {
+      const [{ hashPassword }, { readPassword }] = await Promise.all([
+        import('@dicom-dispatch/console/password'),
+        import('../operate/read-password.ts'),
+      ]);
+      console.log(await hashPassword(await readPassword()));
+    });
+  withExamples(password, [['config password > anna.hash', 'and in the configuration: password: { file: anna.hash }']]);
 }

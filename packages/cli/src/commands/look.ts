@@ -1,218 +1,104 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { ShowOptions } from '../operate/show.ts';
+import {
+  withConfig,
+  withErrorSelection,
+  withExamples,
+  withJson,
+  withLimit,
+  withSelection,
+  withWatch,
+  type SelectionOptions,
+} from './options.ts';
 
-const configOption = ['-c, --config <file>', 'configuration file'] as const;
-const jsonOption = ['--json', 'for programs'] as const;
-const watchOption = ['-w, --watch', 'again every two seconds, until Ctrl-C'] as const;
-
-interface Filters extends ShowOptions {
-  readonly state?: string;
-  readonly target?: string;
-  readonly rule?: string;
-  readonly source?: string;
-  readonly stage?: string;
-  readonly code?: string;
-  readonly since?: number;
-  readonly limit: number;
-}
+type ListOptions = ShowOptions & SelectionOptions & { readonly limit: number };
 
 /** Commands that show how things stand: over Redis, so that the console need not run. */
 export function addLookCommands(program: Command): void {
-  look(program.command('status').description('the whole system at a glance'))
+  const status = look(program, 'status', 'the whole system at a glance')
     .option('--check', 'exit with 3 when something needs an operator')
     .action(async (options: ShowOptions & { check?: boolean }) => {
       const { showStatus } = await import('../operate/status.ts');
       await showStatus(options);
     });
+  withExamples(status, [
+    ['status', 'sources, targets, and what needs an operator'],
+    ['status --watch', 'again every two seconds'],
+    ['status --check --json', 'for monitoring: exits with 3 when "trouble" is not empty'],
+  ]);
 
-  look(
-    filtered(
-      program
-        .command('studies')
-        .description('studies with the delivery to each target, the newest first')
-        .argument('[search]', 'accession number, patient, description, UID, or id of a delivery'),
-    ),
-  ).action(async (search: string | undefined, options: Filters) => {
-    const [{ show }, { listStudies }, { formatStudies }] = await Promise.all([
-      import('../operate/show.ts'),
-      import('@dicom-dispatch/console/views'),
-      import('../operate/format.ts'),
-    ]);
-    const { state, target, rule, source, since, limit } = options;
-    const query = { search, state: state as never, target, rule, source, since, limit };
-    await show(
-      options,
-      (system) => listStudies(system, query),
-      ({ studies, total }) => `${formatStudies(studies)}\n${studies.length} of ${total} studies`,
-    );
+  const studies = withLimit(
+    withSelection(look(program, 'studies', 'studies with the delivery to each target, the newest first')),
+  )
+    .argument('[search]', 'accession number, patient, description, UID, or id of a delivery')
+    .action(async (search: string | undefined, options: ListOptions) => {
+      const { showStudies } = await import('../operate/lists.ts');
+      await showStudies(search, options);
+    });
+  withExamples(studies, [
+    ['studies', 'the latest fifty'],
+    ['studies A20260301', 'those with this accession number, patient id, name or description'],
+    ['studies --state failed --target pacs --since 2h', 'what failed at pacs in the last two hours'],
+    ['studies --state waiting --watch', 'what is still on its way'],
+  ]);
+
+  const study = look(program, 'study', 'one study: where it is, and why it has not arrived')
+    .argument('<id>', 'Study Instance UID, accession number, patient id, or id of a delivery')
+    .action(async (id: string, options: ShowOptions) => {
+      const { showOneStudy } = await import('../operate/lists.ts');
+      await showOneStudy(id, options);
+    });
+  withExamples(study, [
+    ['study A20260301', 'each delivery, what happened to it, and what it waits for'],
+    ['study d-0123456789abcdef0123', 'the study of a delivery'],
+    ['study 1.2.276.0.7230010.3.1.2.1 --watch', 'see it arrive'],
+  ]);
+
+  const deliveries = withLimit(
+    withErrorSelection(withSelection(look(program, 'deliveries', 'deliveries, the latest change first'))),
+  ).action(async (options: ListOptions) => {
+    const { showDeliveries } = await import('../operate/lists.ts');
+    await showDeliveries(options);
   });
+  withExamples(deliveries, [
+    ['deliveries --state failed', 'what failed, with stage and error'],
+    ['deliveries --target pacs --code status-refused', 'what pacs refused'],
+  ]);
 
-  look(
-    program
-      .command('study')
-      .description('one study: where it is, and why it has not arrived')
-      .argument('<id>', 'Study Instance UID, accession number, or id of a delivery'),
-  ).action(async (id: string, options: ShowOptions) => {
-    const [{ show }, { showStudy }, { formatStudy }, { findStudy }] = await Promise.all([
-      import('../operate/show.ts'),
-      import('@dicom-dispatch/console/views'),
-      import('../operate/format.ts'),
-      import('../operate/find-study.ts'),
-    ]);
-    await show(
-      options,
-      async (system) => {
-        const { source, studyInstanceUid } = await findStudy(system, id);
-        return showStudy(system, source, studyInstanceUid);
-      },
-      formatStudy,
-    );
+  const targets = look(program, 'targets', 'all targets, with their backlog').action(async (options: ShowOptions) => {
+    const { showTargets } = await import('../operate/lists.ts');
+    await showTargets(options);
   });
+  withExamples(targets, [['targets', 'state, counts and the oldest that waits, of each target']]);
 
-  look(
-    filtered(program.command('deliveries').description('deliveries, the latest change first'))
-      .option('--stage <stage>', 'where the last attempt failed')
-      .option('--code <code>', 'code of the last error'),
-  ).action(async (options: Filters) => {
-    const [{ show }, { listDeliveries }, { formatDeliveries }] = await Promise.all([
-      import('../operate/show.ts'),
-      import('@dicom-dispatch/console/views'),
-      import('../operate/format.ts'),
-    ]);
-    const { state, target, rule, source, since, limit, stage, code } = options;
-    const query = { state: state as never, target, rule, source, since, limit, stage: stage as never, code };
-    await show(
-      options,
-      (system) => listDeliveries(system, query),
-      ({ deliveries }) => formatDeliveries(deliveries),
-    );
-  });
-
-  look(program.command('targets').description('all targets, with their backlog')).action(
+  const sources = look(program, 'sources', 'all sources, and how far each is followed').action(
     async (options: ShowOptions) => {
-      const [{ show }, { listTargets }, { formatTargets }] = await Promise.all([
-        import('../operate/show.ts'),
-        import('@dicom-dispatch/console/views'),
-        import('../operate/format.ts'),
-      ]);
-      await show(options, (system) => listTargets(system), formatTargets);
+      const { showSources } = await import('../operate/lists.ts');
+      await showSources(options);
     },
   );
+  withExamples(sources, [['sources --json', 'position in the change feed, lag, last sweep']]);
 
-  look(program.command('sources').description('all sources, and how far each is followed')).action(
+  const workers = look(program, 'workers', 'dispatchers that are alive, and what each is doing').action(
     async (options: ShowOptions) => {
-      const [{ show }, { listSources }, { formatTable, ago }] = await Promise.all([
-        import('../operate/show.ts'),
-        import('@dicom-dispatch/console/views'),
-        import('../operate/print-table.ts'),
-      ]);
-      await show(
-        options,
-        (system) => listSources(system),
-        (sources) =>
-          formatTable(
-            ['source', 'state', 'followed', 'position', 'behind by', 'last sweep'],
-            sources.map((one) => [
-              one.name,
-              one.detail,
-              one.followed ? 'yes' : 'no',
-              one.position ?? 0,
-              one.lag ?? 0,
-              ago(one.sweep?.endedAt),
-            ]),
-          ),
-      );
+      const { showLivingWorkers } = await import('../operate/lists.ts');
+      await showLivingWorkers(options);
     },
   );
+  withExamples(workers, [['workers --watch', 'see them work']]);
 
-  look(program.command('workers').description('dispatchers that are alive, and what each is doing')).action(
-    async (options: ShowOptions) => {
-      const [{ show }, { showWorkers }, { formatTable, ago }] = await Promise.all([
-        import('../operate/show.ts'),
-        import('@dicom-dispatch/console/views'),
-        import('../operate/print-table.ts'),
-      ]);
-      await show(
-        options,
-        (system) => showWorkers(system),
-        (workers) =>
-          formatTable(
-            ['worker', 'host', 'pid', 'started', 'under way'],
-            workers.map((one) => [
-              one.id,
-              one.host,
-              String(one.pid),
-              ago(one.startedAt),
-              one.active.map(({ target, confirmed, total }) => `${target} ${confirmed}/${total}`).join(', ') || 'idle',
-            ]),
-          ),
-      );
-    },
-  );
-
-  look(
-    program
-      .command('rules')
-      .description('the rules; with a study, what they would do with it and why (a dry run)')
-      .argument('[study]', 'accession number, patient id or Study Instance UID'),
-  ).action(async (study: string | undefined, options: ShowOptions) => {
-    const { showRules } = await import('../operate/rules.ts');
-    await showRules(study, options);
-  });
-
-  look(program.command('cache').description('what is kept in Redis')).action(async (options: ShowOptions) => {
-    const [{ show }, { showCache }, { formatTable }, { formatBytes }] = await Promise.all([
-      import('../operate/show.ts'),
-      import('@dicom-dispatch/console/views'),
-      import('../operate/print-table.ts'),
-      import('@dicom-dispatch/core'),
-    ]);
-    await show(
-      options,
-      (system) => showCache(system),
-      (cache) =>
-        `${formatTable(
-          ['what', 'entries', 'size', 'remark'],
-          cache.groups.map((one) => [
-            one.name,
-            one.entries,
-            one.bytes === undefined ? '-' : formatBytes(one.bytes),
-            one.detail,
-          ]),
-        )}\nRedis uses ${formatBytes(cache.usedBytes)}`,
-    );
-  });
+  const rules = look(program, 'rules', 'the rules; with a study, what they would do with it and why (a dry run)')
+    .argument('[study]', 'accession number, patient id or Study Instance UID')
+    .action(async (study: string | undefined, options: ShowOptions) => {
+      const { showRules } = await import('../operate/rules.ts');
+      await showRules(study, options);
+    });
+  withExamples(rules, [
+    ['rules', 'the rules as configured'],
+    ['rules A20260301', 'where this study would go, and why; nothing is sent'],
+  ]);
 }
 
-function look(command: Command): Command {
-  return command
-    .requiredOption(...configOption)
-    .option(...jsonOption)
-    .option(...watchOption);
-}
-
-function filtered(command: Command): Command {
-  return command
-    .option('--state <state>', 'waiting, active, delivered, partial, failed, source-gone or cancelled')
-    .option('--target <name>', 'of this target')
-    .option('--rule <name>', 'that this rule routed')
-    .option('--source <name>', 'of this source')
-    .option('--since <when>', 'an age (30m, 2h, 7d) or a date', parseSince)
-    .option('--limit <count>', 'most to show', parseLimit, 50);
-}
-
-/** ms since 1970 of an age or a date. */
-export function parseSince(text: string): number {
-  const age = /^(\d+)([mhd])$/.exec(text);
-  if (age) return Date.now() - Number(age[1]) * { m: 60_000, h: 3_600_000, d: 86_400_000 }[age[2] as 'm' | 'h' | 'd'];
-  const date = Date.parse(text);
-  if (Number.isNaN(date)) throw new InvalidArgumentError('an age such as 30m, 2h or 7d, or a date such as 2026-03-01');
-  return date;
-}
-
-function parseLimit(text: string): number {
-  const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
-    throw new InvalidArgumentError('a whole number from 1 to 10000');
-  return limit;
+function look(program: Command, name: string, description: string): Command {
+  return withWatch(withJson(withConfig(program.command(name).description(description))));
 }

@@ -1,86 +1,126 @@
-import type { Command } from 'commander';
-import { parseSince } from './look.ts';
+import { InvalidArgumentError, type Command } from 'commander';
+import type { ActOptions } from '../operate/act.ts';
+import { withConfig, withErrorSelection, withExamples, withJson, withSelection } from './options.ts';
 
 interface TargetOptions {
   readonly config: string;
   readonly json?: boolean;
 }
 
-const needsConfig = ['-c, --config <file>', 'configuration file'] as const;
-
 /** Commands that change something: what the buttons of the console do. */
 export function addOperateCommands(program: Command): void {
-  addBulk(program, 'retry', 'let deliveries go again, with all their attempts');
-  addBulk(program, 'cancel', 'stop deliveries');
-  addBulk(program, 'hold', 'keep waiting deliveries from starting');
-  addBulk(program, 'release', 'let held deliveries go');
+  withExamples(addAct(program, 'retry', 'let deliveries go again, with all their attempts; what waits goes at once'), [
+    ['retry A20260301 --target pacs', 'the delivery of this study to pacs'],
+    ['retry d-0123456789abcdef0123', 'one delivery'],
+    ['retry --target pacs --state failed --since 2d --dry-run', 'how many that would be'],
+    ['retry --target pacs --state failed --since 2d --yes', 'all of them, without asking'],
+  ]);
+  withExamples(addAct(program, 'hold', 'keep waiting deliveries from starting'), [
+    ['hold A20260301', 'whatever of this study has not begun yet'],
+    ['hold --target archive --yes', 'all that waits for archive now (target pause stops what comes later, too)'],
+  ]);
+  withExamples(addAct(program, 'release', 'let held deliveries go'), [
+    ['release A20260301', 'what is held of this study'],
+    ['release --all --yes', 'everything that is held'],
+  ]);
+  withExamples(addAct(program, 'cancel', 'stop deliveries; what the target has confirmed stays there'), [
+    ['cancel A20260301 --target pacs', 'not to pacs any more'],
+    ['cancel --rule night-archive --state waiting', 'all that this rule routed and that waits; asks first'],
+  ]);
+  addTargetCommands(program);
+  addRouteCommand(program);
+}
 
+function addAct(program: Command, action: 'retry' | 'cancel' | 'hold' | 'release', description: string): Command {
+  const command = program
+    .command(action)
+    .summary(description)
+    .description(`${description}: those named, or all that the filter means`)
+    .argument('[id...]', 'deliveries, or studies by UID or accession number');
+  return withJson(withConfig(withErrorSelection(withSelection(command))))
+    .option('--all', 'all of them: where no filter is meant')
+    .option('-n, --dry-run', 'say what it would reach, and do nothing')
+    .option('-y, --yes', 'do not ask')
+    .action(async (ids: string[], options: ActOptions) => {
+      const { actNow } = await import('../operate/act.ts');
+      await actNow(action, ids, options);
+    });
+}
+
+function addTargetCommands(program: Command): void {
   const target = program.command('target').description('test, pause, resume or limit a target');
-  const act = (name: string, description: string): Command =>
-    target
-      .command(name)
-      .description(description)
-      .argument('<target>')
-      .requiredOption(...needsConfig)
-      .option('--json', 'for programs');
-  act('test', 'try the connection step by step; exits with 1 when it fails').action(
-    async (name: string, options: TargetOptions) => {
-      const { testTargetNow } = await import('../operate/test-target.ts');
-      await testTargetNow(name, options);
-    },
-  );
-  act('pause', 'let no further delivery start').action(async (name: string, options: TargetOptions) => {
-    const { pauseNow } = await import('../operate/targets.ts');
-    await pauseNow(name, options, true);
-  });
-  act('resume', 'let deliveries start again').action(async (name: string, options: TargetOptions) => {
-    const { pauseNow } = await import('../operate/targets.ts');
-    await pauseNow(name, options, false);
-  });
-  act('concurrency', 'how many deliveries run at the same time, over all dispatchers')
-    .argument('<count>', 'a whole number', Number)
-    .action(async (name: string, count: number, options: TargetOptions) => {
-      const { limitNow } = await import('../operate/targets.ts');
-      await limitNow(name, options, { concurrency: count });
-    });
-  act('rate', 'how many deliveries start in a minute, over all dispatchers')
-    .argument('<count>', 'a whole number, or "none"')
-    .action(async (name: string, count: string, options: TargetOptions) => {
-      const { limitNow } = await import('../operate/targets.ts');
-      await limitNow(name, options, { rate: count === 'none' ? undefined : Number(count) });
-    });
+  const add = (name: string, description: string): Command =>
+    withJson(withConfig(target.command(name).description(description).argument('<target>', 'its name')));
 
-  program
+  withExamples(
+    add('test', 'try the connection step by step; exits with 1 when it fails').action(
+      async (name: string, options: TargetOptions) => {
+        const { testTargetNow } = await import('../operate/test-target.ts');
+        await testTargetNow(name, options);
+      },
+    ),
+    [['target test pacs', 'each step with its result, and what to do about a failure']],
+  );
+  withExamples(
+    add('pause', 'let no further delivery start; those under way end').action(
+      async (name: string, options: TargetOptions) => {
+        const { pauseNow } = await import('../operate/targets.ts');
+        await pauseNow(name, options, true);
+      },
+    ),
+    [['target pause pacs', 'before pacs goes down for maintenance']],
+  );
+  withExamples(
+    add('resume', 'let deliveries start again').action(async (name: string, options: TargetOptions) => {
+      const { pauseNow } = await import('../operate/targets.ts');
+      await pauseNow(name, options, false);
+    }),
+    [['target resume pacs', 'what has waited goes, the most urgent first']],
+  );
+  withExamples(
+    add('concurrency', 'how many deliveries run at the same time, over all dispatchers')
+      .argument('<count>', 'a whole number', parseCount)
+      .action(async (name: string, count: number, options: TargetOptions) => {
+        const { limitNow } = await import('../operate/targets.ts');
+        await limitNow(name, options, { concurrency: count });
+      }),
+    [['target concurrency pacs 2', 'until the configuration is loaded again']],
+  );
+  withExamples(
+    add('rate', 'how many deliveries start in a minute, over all dispatchers')
+      .argument('<count>', 'a whole number, or "none"', (text) => (text === 'none' ? text : parseCount(text)))
+      .action(async (name: string, count: number | 'none', options: TargetOptions) => {
+        const { limitNow } = await import('../operate/targets.ts');
+        await limitNow(name, options, { rate: count === 'none' ? undefined : count });
+      }),
+    [
+      ['target rate pacs 30', 'thirty a minute, until the configuration is loaded again'],
+      ['target rate pacs none', 'as many as there are'],
+    ],
+  );
+}
+
+function addRouteCommand(program: Command): void {
+  const command = program
     .command('route')
     .description('route a study now: by the rules, or to the targets that are named')
     .argument('<study>', 'Study Instance UID or accession number')
     .option('--to <target...>', 'to these targets, whatever the rules say')
-    .option('--everything', 'also what a target has confirmed already')
-    .requiredOption(...needsConfig)
-    .option('--json', 'for programs')
-    .action(async (study: string, options: TargetOptions & { to?: string[]; everything?: boolean }) => {
+    .option('--everything', 'also what a target has confirmed already');
+  withJson(withConfig(command)).action(
+    async (study: string, options: TargetOptions & { to?: string[]; everything?: boolean }) => {
       const { routeNow } = await import('../operate/route.ts');
       await routeNow(study, options);
-    });
+    },
+  );
+  withExamples(command, [
+    ['route A20260301', 'wherever the rules of now send it; only what is missing there'],
+    ['route A20260301 --to research', 'to one target, whatever the rules say'],
+    ['route A20260301 --to pacs --everything', 'every instance once more'],
+  ]);
 }
 
-function addBulk(program: Command, action: 'retry' | 'cancel' | 'hold' | 'release', description: string): void {
-  program
-    .command(action)
-    .description(`${description}: those named, or all that the filter means`)
-    .argument('[id...]', 'deliveries, or studies by UID or accession number')
-    .option('--target <name>', 'of this target')
-    .option('--state <state>', 'in this state')
-    .option('--stage <stage>', 'whose last attempt failed in this stage')
-    .option('--code <code>', 'with this error')
-    .option('--rule <name>', 'that this rule routed')
-    .option('--since <when>', 'changed since: an age (30m, 2h, 7d) or a date', parseSince)
-    .option('--all', 'all of them: for a filter that names nothing')
-    .option('-y, --yes', 'do not ask')
-    .requiredOption(...needsConfig)
-    .option('--json', 'for programs')
-    .action(async (ids: string[], options) => {
-      const { actNow } = await import('../operate/act.ts');
-      await actNow(action, ids, options as Parameters<typeof actNow>[2]);
-    });
+function parseCount(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('a whole number');
 }

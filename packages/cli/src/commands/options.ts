@@ -16,14 +16,7 @@ const states = [
   'cancelled',
   'moved',
 ] as const satisfies readonly DeliveryState[];
-const stages = [
-  'resolve',
-  'manifest',
-  'connect',
-  'transfer',
-  'verify',
-  'finalize',
-] as const satisfies readonly Stage[];
+const stages = ['resolve', 'manifest', 'connect', 'transfer', 'verify', 'finalize'] as const satisfies readonly Stage[];
 
 /** Which deliveries are meant, as options say it. */
 export interface SelectionOptions {

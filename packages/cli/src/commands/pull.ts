@@ -1,12 +1,11 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import type { FindOptions } from '../operate/find-at-target.ts';
 import type { PullOptions } from '../operate/pull-study.ts';
-
-const configOption = ['-c, --config <file>', 'configuration file'] as const;
+import { withConfig, withExamples, withJson } from './options.ts';
 
 /** `find` and `pull`: ask a target that can be asked, and get studies from it. Neither needs Redis nor a running service. */
 export function addPullCommands(program: Command): void {
-  program
+  const find = program
     .command('find')
     .description('search a target: a PACS by C-FIND, a DICOMweb server by QIDO-RS, an Orthanc')
     .requiredOption('--target <name>', 'which target')
@@ -16,13 +15,15 @@ export function addPullCommands(program: Command): void {
     .option('--date <date>', 'study date YYYYMMDD, or a range YYYYMMDD-YYYYMMDD', parseDate)
     .option('--series <key=value>', 'only series that match, such as Modality=CT; may be repeated', parseFilter)
     .option('--limit <count>', 'most studies to show', parseCount, 100)
-    .requiredOption(...configOption)
-    .option('--json', 'for programs')
     .action(async (options: FindOptions) => {
       const { findAtTarget } = await import('../operate/find-at-target.ts');
       await findAtTarget(options);
     });
-  program
+  withExamples(withJson(withConfig(find)), [
+    ['find --target pacs --patient 4711', 'the studies of a patient'],
+    ["find --target pacs --date 20260301- --series 'Modality=CT'", 'studies with a CT series since a day'],
+  ]);
+  const pull = program
     .command('pull')
     .description('get a study from a target; called again, it gets what is still missing')
     .requiredOption('--target <name>', 'which target')
@@ -30,12 +31,14 @@ export function addPullCommands(program: Command): void {
     .option('--series <uid...>', 'only these series', parseUids)
     .option('--to-folder <folder>', 'put it there, one file an instance')
     .option('--to-source <name>', 'put it into the Orthanc of a source, where the rules see it')
-    .requiredOption(...configOption)
-    .option('--json', 'for programs')
     .action(async (options: PullOptions) => {
       const { pullNow } = await import('../operate/pull-study.ts');
       await pullNow(options);
     });
+  withExamples(withJson(withConfig(pull)), [
+    ['pull --target pacs --study 1.2.3 --to-folder ./prior', 'into a folder'],
+    ['pull --target pacs --study 1.2.3 --to-source main', 'into Orthanc, where the rules see it'],
+  ]);
 }
 
 function parseDate(text: string): string {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { withConfig, withExamples } from './options.ts';
 
 const services = [
   ['router', 'follow the sources, apply the rules, enqueue study tasks'],
@@ -8,22 +9,22 @@ const services = [
 
 /** `up`, and one command a service. */
 export function addServiceCommands(program: Command): void {
-  program
+  const up = program
     .command('up')
     .description('run router, dispatcher and console in one process; with a Redis of its own where no redis.url is set')
-    .requiredOption('-c, --config <file>', 'configuration file')
     .action(async ({ config }: { config: string }) => {
       const { runServices } = await import('../run-services.ts');
       await runServices(config, ['console', 'router', 'dispatcher']);
     });
+  withExamples(withConfig(up), [['up', 'with ./dispatch.yaml, until Ctrl-C or SIGTERM']]);
   for (const [name, description] of services) {
-    program
+    const command = program
       .command(name)
       .description(`${description} (needs redis.url)`)
-      .requiredOption('-c, --config <file>', 'configuration file')
       .action(async ({ config }: { config: string }) => {
         const { runServices } = await import('../run-services.ts');
         await runServices(config, [name]);
       });
+    withExamples(withConfig(command), [[`${name} --config /etc/dicom-dispatch.yaml`, 'until Ctrl-C or SIGTERM']]);
   }
 }

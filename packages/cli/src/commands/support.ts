@@ -1,32 +1,39 @@
-import { Argument, type Command } from 'commander';
+import { Argument, InvalidArgumentError, type Command } from 'commander';
+import type { DiagnoseOptions } from '../diagnose/diagnose.ts';
+import { withConfig, withExamples, withJson } from './options.ts';
 
-/** `diagnose`, `completion`, and `password`. */
+/** `diagnose` and `completion`. */
 export function addSupportCommands(program: Command): void {
-  program
+  const diagnose = program
     .command('diagnose')
-    .description('all that a support case needs, in one file, without secrets and patient data')
-    .requiredOption('-c, --config <file>', 'configuration file')
-    .option('-o, --output <file>', 'where to; default the terminal')
-    .action(async (options: { config: string; output?: string }) => {
-      const { diagnose } = await import('../operate/diagnose.ts');
+    .description('all that a support case needs, in one tar.gz, without secrets and patient data')
+    .option('-o, --output <file>', 'where to; default dispatch-diagnose-<time>.tar.gz here')
+    .option('--log <file>', 'take in the last lines of this log')
+    .option('--lines <count>', 'how many of them', parseLines, 2000)
+    .action(async (options: DiagnoseOptions) => {
+      const { diagnose } = await import('../diagnose/diagnose.ts');
       await diagnose(options);
     });
-  program
+  withExamples(withJson(withConfig(diagnose)), [
+    ['diagnose', 'also when something does not answer: it says what, and takes the rest'],
+    ['diagnose --log /var/log/dicom-dispatch.log', 'with the last 2000 lines of the log'],
+  ]);
+  const completion = program
     .command('completion')
-    .description('print a script for your shell: source <(dispatch completion bash)')
+    .description('print a script that lets your shell complete commands, options and names')
     .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
     .action(async (shell: 'bash' | 'zsh' | 'fish') => {
       const { completionScript } = await import('../operate/complete.ts');
       console.log(completionScript(program, shell));
     });
-  program
-    .command('password')
-    .description('hash a password for console.users; reads it from the standard input')
-    .action(async () => {
-      const [{ hashPassword }, { readPassword }] = await Promise.all([
-        import('@dicom-dispatch/console/password'),
-        import('../operate/read-password.ts'),
-      ]);
-      console.log(await hashPassword(await readPassword()));
-    });
+  withExamples(completion, [
+    ['completion bash > /etc/bash_completion.d/dispatch', 'bash, for everybody'],
+    ['completion zsh > "${fpath[1]}/_dispatch"', 'zsh'],
+    ['completion fish > ~/.config/fish/completions/dispatch.fish', 'fish'],
+  ]);
+}
+
+function parseLines(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('a whole number from 1 to 999999');
 }

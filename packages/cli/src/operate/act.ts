@@ -1,93 +1,139 @@
-import { createInterface } from 'node:readline/promises';
 import {
   actOnMany,
   cancelDelivery,
+  findDelivery,
   holdDelivery,
   OperationError,
   previewMany,
   releaseDelivery,
   retryDelivery,
   type BulkAction,
+  type BulkPreview,
 } from '@dicom-dispatch/operations';
 import { CommandError, exitCodes } from '../exit.ts';
+import type { SelectionOptions } from '../commands/options.ts';
+import { confirm } from './confirm.ts';
 import { findStudy } from './find-study.ts';
+import { formatTable } from './print-table.ts';
 import { withSystem, type System } from './with-system.ts';
 
-export interface ActOptions {
+export interface ActOptions extends SelectionOptions {
   readonly config: string;
   readonly json?: boolean;
   readonly yes?: boolean;
   readonly all?: boolean;
-  readonly target?: string;
-  readonly state?: string;
-  readonly stage?: string;
-  readonly code?: string;
-  readonly rule?: string;
-  readonly since?: number;
+  readonly dryRun?: boolean;
 }
 
-const one = { retry: retryDelivery, cancel: cancelDelivery, hold: holdDelivery, release: releaseDelivery } as const;
+interface Outcome {
+  readonly deliveryId: string;
+  readonly target: string;
+  readonly done: boolean;
+  /** Why not. */
+  readonly why: string | undefined;
+}
+
+const onOne = { retry: retryDelivery, cancel: cancelDelivery, hold: holdDelivery, release: releaseDelivery } as const;
 
 /** Does one thing to the deliveries that are named, or to all that a filter means, after asking. */
 export async function actNow(action: BulkAction, ids: readonly string[], options: ActOptions): Promise<void> {
-  const { target, state, stage, code, rule, since } = options;
-  const filter = { target, state: state as never, stage: stage as never, code, rule, since };
-  const isFiltered = Object.values(filter).some((value) => value !== undefined);
-  if (ids.length === 0 && !isFiltered && options.all !== true) {
+  const { target, state, stage, code, rule, source, since, until } = options;
+  const filter = { target, state, stage, code, rule, source, since, until };
+  const given = Object.entries(filter).filter(([, value]) => value !== undefined);
+  if (ids.length === 0 && given.length === 0 && options.all !== true) {
     throw new CommandError(
-      `name deliveries, or a filter (--target, --state, --stage, --code, --rule, --since), or --all`,
+      'name deliveries or studies, or a filter such as --target or --state, or say --all',
       exitCodes.usage,
     );
   }
-  await withSystem(options.config, async (system) => {
-    const result =
-      ids.length > 0
-        ? await actOnNamed(system, action, ids, target)
-        : await actOnFiltered(system, action, filter, options);
-    if (!result) return;
-    console.log(options.json === true ? JSON.stringify(result) : `${action}: ${result.done} of ${result.matched} done`);
-    if (result.done < result.matched) process.exitCode = exitCodes.failed;
-  });
+  const odd = given.find(([name]) => name !== 'target');
+  if (ids.length > 0 && odd) {
+    throw new CommandError(`--${odd[0]} is a filter for many: with ids only --target has a meaning`, exitCodes.usage);
+  }
+  await withSystem(options.config, (system) =>
+    ids.length > 0 ? actOnNamed(system, action, ids, options) : actOnFiltered(system, action, filter, options),
+  );
 }
 
-async function actOnNamed(system: System, action: BulkAction, ids: readonly string[], target: string | undefined) {
-  let matched = 0;
-  let done = 0;
+async function actOnNamed(system: System, action: BulkAction, ids: readonly string[], options: ActOptions) {
+  const outcomes: Outcome[] = [];
+  let isWhole = true;
   for (const id of ids) {
-    const deliveries = /^d-[0-9a-f]{20}$/.test(id)
-      ? [id]
-      : (await findStudy(system, id)).deliveries
-          .filter((each) => target === undefined || each.target === target)
-          .map((each) => each.deliveryId);
-    for (const deliveryId of deliveries) {
-      matched += 1;
-      try {
-        await one[action](system.operations, deliveryId, system.actor);
-        done += 1;
-      } catch (error) {
-        if (!(error instanceof OperationError)) throw error;
-        console.error(`dispatch: ${error.message}`);
-      }
-    }
+    const meant = await deliveriesOf(system, id, options.target);
+    const ofThis = await Promise.all(meant.map((one) => actOnOne(system, action, one, options.dryRun === true)));
+    outcomes.push(...ofThis);
+    // Of a study with several targets, what makes no sense for one of them is no failure.
+    isWhole &&= ofThis.some(({ done }) => done);
   }
-  return { matched, done };
+  const past = { retry: 'retried', cancel: 'cancelled', hold: 'held', release: 'released' }[action];
+  if (options.json === true) console.log(JSON.stringify(outcomes, undefined, 2));
+  else {
+    console.log(
+      formatTable(
+        ['delivery', 'target', 'result'],
+        outcomes.map(({ deliveryId, target, done, why }) => [
+          deliveryId,
+          target,
+          done ? (options.dryRun === true ? 'would be tried' : past) : `not ${past}: ${why ?? ''}`,
+        ]),
+      ),
+    );
+  }
+  if (!isWhole) process.exitCode = exitCodes.failed;
+}
+
+/** @throws OperationError `not-found` */
+async function deliveriesOf(system: System, id: string, target: string | undefined) {
+  if (/^d-[0-9a-f]{20}$/.test(id)) return [await findDelivery(system.operations, id)];
+  const { deliveries, studyInstanceUid } = await findStudy(system, id);
+  const meant = deliveries.filter((each) => target === undefined || each.target === target);
+  if (meant.length > 0) return meant;
+  const to = target === undefined ? '' : ` to ${target}`;
+  throw new OperationError('not-found', `there is no delivery of study ${studyInstanceUid}${to}`);
+}
+
+async function actOnOne(
+  system: System,
+  action: BulkAction,
+  delivery: { readonly deliveryId: string; readonly target: string },
+  isDryRun: boolean,
+): Promise<Outcome> {
+  const { deliveryId, target } = delivery;
+  if (isDryRun) return { deliveryId, target, done: true, why: undefined };
+  try {
+    const done = await system.audited<unknown>({ action, subject: deliveryId }, () =>
+      onOne[action](system.operations, deliveryId, system.actor),
+    );
+    return { deliveryId, target, done: done !== false, why: done === false ? 'it was not held' : undefined };
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.code !== 'conflict') throw error;
+    return { deliveryId, target, done: false, why: error.message };
+  }
 }
 
 async function actOnFiltered(
   system: System,
   action: BulkAction,
-  filter: Parameters<typeof previewMany>[2],
+  filter: SelectionOptions,
   options: ActOptions,
-) {
+): Promise<void> {
   const preview = await previewMany(system.operations, action, filter);
-  const byTarget = Object.entries(preview.byTarget).map(([name, count]) => `${name}: ${count}`);
-  if (preview.count > 0 && options.yes !== true) {
-    if (!process.stdin.isTTY)
-      throw new CommandError(`${action} would reach ${preview.count} deliveries; say --yes to do it`, exitCodes.usage);
-    const lines = createInterface({ input: process.stdin, output: process.stderr });
-    const answer = await lines.question(`${action} ${preview.count} deliveries (${byTarget.join(', ')})? [y/N] `);
-    lines.close();
-    if (!/^y(es)?$/i.test(answer.trim())) return undefined;
+  const { count, byTarget } = preview;
+  if (options.dryRun === true) {
+    console.log(options.json === true ? JSON.stringify({ count, byTarget }) : previewText(action, preview));
+    return;
   }
-  return actOnMany(system.operations, action, filter, system.actor);
+  if (count > 0 && options.yes !== true) await confirm(previewText(action, preview));
+  const subject = `${action} ${JSON.stringify(filter)}`;
+  const result = await system.audited({ action: 'bulk', subject }, () =>
+    actOnMany(system.operations, action, filter, system.actor),
+  );
+  console.log(options.json === true ? JSON.stringify(result) : `${action}: ${result.done} of ${result.matched} done`);
+  if (result.done < result.matched) process.exitCode = exitCodes.failed;
+}
+
+function previewText(action: BulkAction, { count, byTarget }: BulkPreview): string {
+  const targets = Object.entries(byTarget).map(([name, each]) => `${name}: ${each}`);
+  const list = targets.length > 0 ? ` (${targets.join(', ')})` : '';
+  return `${action} would reach ${count} ${count === 1 ? 'delivery' : 'deliveries'}${list}`;
 }

@@ -1,48 +1,119 @@
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 
-const shells = ['bash', 'zsh', 'fish'] as const;
-export type Shell = (typeof shells)[number];
+export type Shell = 'bash' | 'zsh' | 'fish';
 
-/** A script that lets a shell complete our commands and options; made from the program itself. */
+/** What may follow the words of one command. */
+interface Place {
+  /** `target test`; empty for the program itself. */
+  readonly path: string;
+  readonly subcommands: readonly { readonly name: string; readonly description: string }[];
+  readonly options: readonly Option[];
+  /** What its first argument can be, where that is known. */
+  readonly choices: readonly string[];
+}
+
+/** Options whose value is a file. */
+const files = new Set(['--config', '--output', '--log', '--keep', '--to-folder']);
+
+/** A script that lets a shell complete our commands and options; made from the program itself, so that it is true. */
 export function completionScript(program: Command, shell: Shell): string {
-  const words = commandWords(program);
-  if (shell === 'fish') {
-    return [...words]
-      .flatMap(([path, list]) =>
-        list.map(
-          (word) =>
-            `complete -c dispatch -f -n "${path === '' ? '__fish_use_subcommand' : `__fish_seen_subcommand_from ${path}`}" -a "${word}"`,
-        ),
-      )
-      .join('\n');
-  }
-  const cases = [...words].map(([path, list]) => `    "${path}") words="${list.join(' ')}" ;;`).join('\n');
-  const script = `_dispatch() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" path="" word words=""
+  const places = placesOf(program, '');
+  if (shell === 'fish') return fishScript(places);
+  // zsh runs scripts for bash, word by word as it is.
+  return shell === 'zsh'
+    ? `#compdef dispatch\nautoload -U +X compinit bashcompinit && compinit && bashcompinit\n${bashScript(places)}`
+    : bashScript(places);
+}
+
+function bashScript(places: readonly Place[]): string {
+  const words = places.map(({ path, subcommands, options, choices }) => {
+    const all = [...subcommands.map(({ name }) => name), ...choices, ...options.map(longName), '--help'];
+    return `    '${path}') words='${all.join(' ')}' ;;`;
+  });
+  const nested = places
+    .filter(({ path, subcommands }) => path !== '' && subcommands.length > 0)
+    .map(({ path }) => path);
+  return `_dispatch() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" path='' word words=''
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "$word" in -*) ;; *) [ -z "$path" ] && path="$word" || { case "$path" in target|config|help) path="$path $word" ;; esac; } ;; esac
+    case "$word" in
+      -*) ;;
+      *)
+        case "$path" in
+          '') path="$word" ;;
+          ${nested.join('|')}) path="$path $word" ;;
+        esac ;;
+    esac
   done
+  case "$before" in
+    ${fileNames(places).join('|')}) COMPREPLY=($(compgen -f -- "$current")); return ;;
+${choicesOf(places)
+  .map(([name, choices]) => `    ${name}) COMPREPLY=($(compgen -W '${choices.join(' ')}' -- "$current")); return ;;`)
+  .join('\n')}
+  esac
   case "$path" in
-${cases}
+${words.join('\n')}
   esac
-  case "\${COMP_WORDS[COMP_CWORD-1]}" in
-    -c|--config|--output) COMPREPLY=($(compgen -f -- "$current")) ;;
-    *) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
-  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
-complete -F _dispatch dispatch dicom-dispatch ./dispatch`;
-  return shell === 'zsh' ? `autoload -U +X bashcompinit && bashcompinit\n${script}` : script;
+complete -o default -F _dispatch dispatch dicom-dispatch ./dispatch`;
 }
 
-/** Path of a command (`target test`) to the words that may follow: its subcommands and options. */
-function commandWords(program: Command): Map<string, string[]> {
-  const words = new Map<string, string[]>();
-  walk(program, '');
-  return words;
-
-  function walk(command: Command, path: string): void {
-    const options = command.options.map((option) => option.long ?? option.short ?? '').filter((word) => word !== '');
-    words.set(path, [...command.commands.map((each) => each.name()), ...options, '--help']);
-    for (const each of command.commands) walk(each, path === '' ? each.name() : `${path} ${each.name()}`);
+function fishScript(places: readonly Place[]): string {
+  const lines = ['complete -c dispatch -f'];
+  for (const { path, subcommands, options, choices } of places) {
+    const [first = '', second] = path.split(' ');
+    const conditions = [
+      first === '' ? '__fish_use_subcommand' : `__fish_seen_subcommand_from ${first}`,
+      ...(second === undefined ? [] : [`__fish_seen_subcommand_from ${second}`]),
+      // Below a command with subcommands, its own words come only until one of them is there.
+      ...(first !== '' && subcommands.length > 0
+        ? [`not __fish_seen_subcommand_from ${subcommands.map(({ name }) => name).join(' ')}`]
+        : []),
+    ];
+    const start = `complete -c dispatch -n '${conditions.join('; and ')}'`;
+    for (const { name, description } of subcommands) lines.push(`${start} -a '${name}' -d ${quoted(description)}`);
+    for (const choice of choices) lines.push(`${start} -a '${choice}'`);
+    for (const option of options) {
+      const short = option.short === undefined ? '' : ` -s ${option.short.slice(1)}`;
+      const value = valueOfFish(option);
+      lines.push(`${start} -l ${longName(option).slice(2)}${short}${value} -d ${quoted(option.description)}`);
+    }
   }
+  return lines.join('\n');
+}
+
+function valueOfFish(option: Option): string {
+  if (option.argChoices) return ` -x -a '${option.argChoices.join(' ')}'`;
+  if (files.has(longName(option))) return ' -r -F';
+  return option.required ? ' -x' : '';
+}
+
+function placesOf(command: Command, path: string): Place[] {
+  const subcommands = command.commands.map((each) => ({ name: each.name(), description: each.description() }));
+  return [
+    { path, subcommands, options: command.options, choices: command.registeredArguments[0]?.argChoices ?? [] },
+    ...command.commands.flatMap((each) => placesOf(each, `${path} ${each.name()}`.trim())),
+  ];
+}
+
+function fileNames(places: readonly Place[]): string[] {
+  const known = places.flatMap(({ options }) => options.filter((option) => files.has(longName(option))));
+  return [...new Set(known.flatMap(({ short, long }) => [short, long]).filter((name) => name !== undefined))];
+}
+
+function choicesOf(places: readonly Place[]): [string, readonly string[]][] {
+  const found = new Map<string, readonly string[]>();
+  for (const option of places.flatMap(({ options }) => options)) {
+    if (option.argChoices) found.set(longName(option), option.argChoices);
+  }
+  return [...found];
+}
+
+function longName(option: Option): string {
+  return option.long ?? option.short ?? '';
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }

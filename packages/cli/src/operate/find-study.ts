@@ -1,5 +1,5 @@
 import { listStudies, type StudySummary } from '@dicom-dispatch/console/views';
-import { CommandError } from '../exit.ts';
+import { CommandError, exitCodes } from '../exit.ts';
 import type { System } from './with-system.ts';
 
 /**
@@ -12,7 +12,11 @@ export async function findStudy(system: System, id: string): Promise<StudySummar
   const [study, ...others] = studies;
   const silent =
     silentSources.length > 0 ? ` (not asked, because they do not answer: ${silentSources.join(', ')})` : '';
-  if (!study) throw new CommandError(`there is no study "${id}"${silent}`);
+  if (!study)
+    throw new CommandError(
+      `there is no study "${id}"${silent}`,
+      silent === '' ? exitCodes.notFound : exitCodes.unreachable,
+    );
   if (others.length > 0) {
     throw new CommandError(
       `"${id}" means ${studies.length} studies; name one by its Study Instance UID:\n${studies.map((one) => `  ${one.studyInstanceUid}`).join('\n')}`,

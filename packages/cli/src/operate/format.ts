@@ -1,6 +1,6 @@
-import { formatBytes, formatDuration } from '@dicom-dispatch/core';
+import { formatBytes } from '@dicom-dispatch/core';
 import type { Delivery, DeliveryDetail, StudyDetail, StudySummary, Target } from '@dicom-dispatch/console/views';
-import { ago, formatTable } from './print-table.ts';
+import { ago, formatTable, plain } from './print-table.ts';
 
 export function formatStudies(studies: readonly StudySummary[]): string {
   return formatTable(
@@ -62,15 +62,18 @@ export function formatStudy(study: StudyDetail): string {
     `study        ${study.studyInstanceUid}`,
     ...(label
       ? [
-          `patient      ${label.patientName || '-'} (${label.patientId || '-'})`,
-          `accession    ${label.accessionNumber || '-'}`,
-          `description  ${label.description || '-'}`,
+          `patient      ${plain(label.patientName || '-')} (${plain(label.patientId || '-')})`,
+          `accession    ${plain(label.accessionNumber || '-')}`,
+          `description  ${plain(label.description || '-')}`,
         ]
       : []),
     `source       ${study.source}, Orthanc id ${study.orthancStudyId}${study.inSource === 'no' ? ' (no longer there)' : ''}`,
     `routed       ${study.routed ? `${ago(study.routedAt)} by ${study.rules.join(', ') || 'no rule'}` : 'never'}`,
   ];
-  return [...head, ...study.deliveries.map((one) => `\n${formatDelivery(one)}`)].join('\n');
+  const verdicts = study.verdicts.map(
+    ({ rule, matched, because }) => `rule ${rule}: ${matched ? 'matches' : 'does not match'}, ${because}`,
+  );
+  return [...head, ...verdicts, ...study.deliveries.map((one) => `\n${formatDelivery(one)}`)].join('\n');
 }
 
 export function formatDelivery(delivery: DeliveryDetail): string {
@@ -80,14 +83,14 @@ export function formatDelivery(delivery: DeliveryDetail): string {
     `  ${delivery.confirmed} of ${delivery.total} instances confirmed, ${delivery.quarantined} quarantined; ${delivery.attempts} attempts, ${formatBytes(delivery.bytesSent)} sent`,
   ];
   for (const event of delivery.events) {
-    const when = new Date(event.at).toISOString().replace('T', ' ').slice(0, 19);
-    lines.push(`  ${when}  ${event.stage ? `[${event.stage}] ` : ''}${event.text}`);
+    lines.push(`  ${localTime(event.at)}  ${event.stage ? `[${event.stage}] ` : ''}${event.text}`);
   }
   return lines.join('\n');
 }
 
-export function duration(ms: number): string {
-  return formatDuration(ms);
+/** Date and time of day where this machine is. */
+function localTime(at: number): string {
+  return new Date(at).toLocaleString('sv-SE');
 }
 
 function targetText(delivery: Delivery): string {

@@ -1,7 +1,9 @@
 /** A table for people: columns as wide as they have to be, numbers to the right. */
 export function formatTable(columns: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   if (rows.length === 0) return '(none)';
-  const texts = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en-GB') : cell)));
+  const texts = rows.map((row) =>
+    row.map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en-GB') : plain(cell))),
+  );
   const widths = columns.map((column, at) => Math.max(column.length, ...texts.map((row) => widthOf(row[at] ?? ''))));
   const isNumber = columns.map((_, at) => rows.every((row) => typeof row[at] === 'number'));
   const line = (cells: readonly string[]): string =>
@@ -13,6 +15,11 @@ export function formatTable(columns: readonly string[], rows: readonly (readonly
       .join('  ')
       .trimEnd();
   return [line(columns.map((column) => column.toUpperCase())), ...texts.map((row) => line(row))].join('\n');
+}
+
+/** One line, whatever stands in a tag: a terminal must not be told what to do by a patient's name. */
+export function plain(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, ' ');
 }
 
 /** Columns of a terminal; wide characters of East Asia take two. */

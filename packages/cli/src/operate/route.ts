@@ -14,11 +14,13 @@ export async function routeNow(id: string, options: RouteOptions): Promise<void>
   await withSystem(options.config, async (system) => {
     const { source, orthancStudyId, studyInstanceUid } = await findStudy(system, id);
     const orthanc = await system.lookup.client(source);
-    const { added } = await routeAgain(
-      system.operations,
-      { source, orthancStudyId, targets: options.to, everything: options.everything },
-      orthanc,
-      system.actor,
+    const { added } = await system.audited({ action: 'route', subject: `${source} ${studyInstanceUid}` }, () =>
+      routeAgain(
+        system.operations,
+        { source, orthancStudyId, targets: options.to, everything: options.everything },
+        orthanc,
+        system.actor,
+      ),
     );
     const deliveries = added.map(({ target, deliveryId }) => ({ target, deliveryId }));
     if (options.json === true) console.log(JSON.stringify({ source, studyInstanceUid, deliveries }));

@@ -7,8 +7,10 @@ interface Options {
 }
 
 export async function pauseNow(target: string, options: Options, isPause: boolean): Promise<void> {
-  await withSystem(options.config, async ({ operations }) => {
-    await (isPause ? pauseTarget : resumeTarget)(operations, target);
+  await withSystem(options.config, async ({ operations, audited }) => {
+    await audited({ action: isPause ? 'pause' : 'resume', subject: target }, () =>
+      (isPause ? pauseTarget : resumeTarget)(operations, target),
+    );
     tell(
       options,
       { target, paused: isPause },
@@ -22,9 +24,12 @@ export async function limitNow(
   options: Options,
   limit: { readonly concurrency: number } | { readonly rate: number | undefined },
 ): Promise<void> {
-  await withSystem(options.config, async ({ operations }) => {
-    if ('concurrency' in limit) await setTargetConcurrency(operations, target, limit.concurrency);
-    else await setTargetRate(operations, target, limit.rate);
+  await withSystem(options.config, async ({ operations, audited }) => {
+    await audited({ action: 'concurrency' in limit ? 'set concurrency' : 'set rate', subject: target }, () =>
+      'concurrency' in limit
+        ? setTargetConcurrency(operations, target, limit.concurrency)
+        : setTargetRate(operations, target, limit.rate),
+    );
     tell(options, { target, ...limit }, `the limit of ${target} is set, until the configuration is loaded again`);
   });
 }

@@ -1,16 +1,24 @@
-import { access } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { userInfo } from 'node:os';
+import { AuditLog } from '@dicom-dispatch/console/audit';
 import { SourceLookup, type ViewContext } from '@dicom-dispatch/console/views';
-import { openOperations, OperationError, type Actor } from '@dicom-dispatch/operations';
-import { addressOf, redisUrlOf } from '@dicom-dispatch/runtime';
+import type { Config } from '@dicom-dispatch/core';
+import { openOperations, type Actor } from '@dicom-dispatch/operations';
+import { addressOf, createLogger, findEmbeddedRedis, redisUrlOf } from '@dicom-dispatch/runtime';
 import { Redis } from 'ioredis';
 import { CommandError, exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';
 
 export interface System extends ViewContext {
-  /** Who stands in timelines for what is done here. */
+  /** Who stands in timelines and in the audit log for what is done here. */
   readonly actor: Actor;
+  /**
+   * Does something that the audit log has to know.
+   *
+   * @param what - action and what it is done to, in the words that the console writes
+   * @param act - gives what came of it, as far as the log wants it
+   */
+  audited<T>(what: { readonly action: string; readonly subject: string }, act: () => Promise<T>): Promise<T>;
 }
 
 const connectWithinMs = 5_000;
@@ -18,45 +26,59 @@ const connectWithinMs = 5_000;
 /**
  * Does something with a system that runs, over its Redis; the console need not be there.
  *
- * @throws CommandError when Redis does not answer, or the operation cannot be done
+ * @throws CommandError when Redis does not answer
+ * @throws what the act throws
  */
 export async function withSystem<T>(file: string, act: (system: System) => Promise<T>): Promise<T> {
-  const config = await readConfig(file);
+  const system = await openSystem(await readConfig(file));
+  try {
+    return await act(system);
+  } finally {
+    await system.close();
+  }
+}
+
+/** @throws CommandError when Redis does not answer */
+export async function openSystem(config: Config): Promise<System & { close(): Promise<void> }> {
   const redis = await connect(redisUrlOf(config) ?? (await embeddedUrl(config.redis.dataFolder)));
   const operations = openOperations(config, redis);
   const lookup = new SourceLookup(() => config);
-  try {
-    return await act({
-      config: () => config,
-      redis,
-      operations,
-      lookup,
-      actor: { name: `${userInfo().username} (command line)` },
-    });
-  } catch (error) {
-    if (error instanceof OperationError) {
-      throw new CommandError(error.message, error.code === 'invalid' ? exitCodes.usage : exitCodes.failed, {
-        cause: error,
-      });
-    }
-    throw error;
-  } finally {
-    await lookup.reset();
-    await operations.close();
-    redis.disconnect();
-  }
+  const audit = new AuditLog(redis, config.redis.prefix, createLogger('cli', { level: 'silent', format: 'json' }));
+  const actor = { name: `${userInfo().username} (command line)` };
+  return {
+    config: () => config,
+    redis,
+    operations,
+    lookup,
+    actor,
+    async audited(what, act) {
+      const entry = { who: actor.name, role: '', ...what, address: '' };
+      try {
+        const result = await act();
+        await audit.write({ ...entry, outcome: 'done', detail: '' });
+        return result;
+      } catch (error) {
+        const detail = error instanceof Error && 'code' in error ? String(error.code) : '';
+        // What went wrong with the act says more than a log that cannot be written.
+        await audit.write({ ...entry, outcome: 'failed', detail }).catch(() => {});
+        throw error;
+      }
+    },
+    async close() {
+      await lookup.reset();
+      await operations.close();
+      redis.disconnect();
+    },
+  };
 }
 
 /** The Redis of our own that `up` starts where none is configured. */
 async function embeddedUrl(dataFolder: string): Promise<string> {
-  const socket = join(resolve(dataFolder, 'redis'), 'redis.sock');
-  const isThere = await access(socket).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) return `unix://${socket}`;
+  const url = await findEmbeddedRedis(dataFolder);
+  if (url !== undefined) return url;
   throw new CommandError(
-    `no redis.url is configured, and no Redis of our own runs in ${dataFolder}: start "dispatch up" first, in the same folder`,
+    `nothing is running: no redis.url is configured, and no Redis of our own answers in ${resolve(dataFolder)}. Start "dispatch up" first; redis.dataFolder is relative to the folder in which you type`,
+    exitCodes.unreachable,
   );
 }
 
@@ -77,7 +99,7 @@ async function connect(url: string): Promise<Redis> {
     redis.disconnect();
     throw new CommandError(
       `Redis at ${addressOf(url)} does not answer (${reason || 'no reason is known'})`,
-      exitCodes.failed,
+      exitCodes.unreachable,
       { cause: error },
     );
   }

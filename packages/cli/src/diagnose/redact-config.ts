@@ -1,0 +1,49 @@
+import { readFile } from 'node:fs/promises';
+import { Secret, type Config } from '@dicom-dispatch/core';
+
+/** Who somebody is, or how a server knows us. */
+const personal = /^(username|user|email|to|from|cc|clientId|subject|headers)$/i;
+/** Sections whose keys are names of people. */
+const byPerson = new Set(['users', 'tokens']);
+/** An expression or template that speaks of what a person is known by may have somebody's name or number in it. */
+const speaksOfPatients = /Patient(Name|ID|BirthDate|Address)|OtherPatient|AccessionNumber|Physician/i;
+const quoted = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g;
+
+/** The configuration as it may be shown to strangers; secrets hide themselves when they become JSON. */
+export function redactConfig(config: unknown): unknown {
+  if (config instanceof Secret) return '[secret]';
+  if (Array.isArray(config)) return config.map((item) => redactConfig(item));
+  if (typeof config === 'string')
+    return speaksOfPatients.test(config) ? config.replaceAll(quoted, '"[hidden]"') : config;
+  if (typeof config !== 'object' || config === null) return config;
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => {
+      if (byPerson.has(key) && typeof value === 'object' && value !== null)
+        return [key, Object.values(value).map((each) => redactConfig(each))];
+      if (personal.test(key) && value !== undefined) return [key, '[hidden]'];
+      return [key, redactConfig(value)];
+    }),
+  );
+}
+
+/** All secrets of a configuration, and what the environment gave it: to be found wherever they have got to. */
+export async function secretsOf(
+  file: string,
+  config: Config | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<string[]> {
+  const found: string[] = [];
+  walk(config);
+  const text = await readFile(file, 'utf8').catch(() => '');
+  for (const [, name = ''] of text.matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g)) {
+    const value = env[name];
+    const isTelling = /PASS|SECRET|TOKEN|KEY|CRED|HASH/i.test(name) || (value?.length ?? 0) >= 12;
+    if (value !== undefined && isTelling) found.push(value);
+  }
+  return found;
+
+  function walk(value: unknown): void {
+    if (value instanceof Secret) found.push(value.reveal());
+    else if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) walk(item);
+  }
+}

@@ -1,0 +1,75 @@
+import { createHmac, randomBytes } from 'node:crypto';
+
+/** UIDs of the Standard itself (SOP classes, transfer syntaxes) say nothing about anybody. */
+const uid = /(?<![\d.])(?!1\.2\.840\.10008\.)\d+(?:\.\d+){5,}(?![\d.]*\d)/g;
+const orthancId = /\b[0-9a-f]{8}(?:-[0-9a-f]{8}){4}\b/g;
+/** A person name as DICOM writes it (PS3.5, section 6.2.1): components between carets. */
+const personName = /\p{L}[\p{L}\p{N} '.-]*(?:\^+[\p{L}\p{N} '.-]*)+/gu;
+const mailAddress = /[\w.+-]+@[\w-]+(?:\.[\w-]+)+/g;
+const credentials = /(?<=[a-z][a-z0-9+.-]*:\/\/)[^/@\s"']+(?=@)/gi;
+const bearer = /(?<=\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}/gi;
+/** Keys whose values are hidden wherever they stand: secrets, and what a person is known by. */
+const hiddenKey =
+  /pass(word|phrase)|secret|token|authorization|cookie|credential|privateKey|accessKey|^(patient|otherpatient|referring|performing|operators)|^accessionnumber$|^studydescription$|^\(?0010,? ?[0-9a-f]{4}\)?$/i;
+
+/** Words shorter than this would be found in every other word. */
+const shortest = 3;
+
+/**
+ * Takes out of texts what must not leave the house. UIDs and Orthanc's ids become words that are the same all over one
+ * bundle, so that lines about the same study can still be told, and that no other bundle shares.
+ */
+export class Scrubber {
+  readonly #key = randomBytes(32);
+  readonly #secrets: readonly string[];
+  #words: RegExp | undefined;
+
+  constructor(secrets: Iterable<string>) {
+    // The longest first: one may be a part of another.
+    this.#secrets = [...new Set(secrets)].filter((each) => each.length >= shortest).sort((a, b) => b.length - a.length);
+  }
+
+  /** From now on takes out these words too, upper or lower case: names and numbers of patients. */
+  hide(words: Iterable<string>): void {
+    const known = [...new Set(words)].filter((word) => word.length >= shortest).sort((a, b) => b.length - a.length);
+    if (known.length === 0) return;
+    const any = known.map((word) => word.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|');
+    this.#words = new RegExp(`(?<![\\p{L}\\p{N}])(?:${any})(?![\\p{L}\\p{N}])`, 'giu');
+  }
+
+  text(text: string): string {
+    const clean = this.#withoutPatterns(text);
+    return this.#words ? clean.replaceAll(this.#words, '[patient]') : clean;
+  }
+
+  #withoutPatterns(text: string): string {
+    let clean = text;
+    for (const secret of this.#secrets) clean = clean.replaceAll(secret, '[secret]');
+    clean = clean.replaceAll(credentials, '[hidden]').replaceAll(bearer, '[hidden]');
+    clean = clean.replaceAll(uid, (found) => this.#alias('uid', found));
+    clean = clean.replaceAll(orthancId, (found) => this.#alias('orthanc', found));
+    return clean.replaceAll(personName, '[name]').replaceAll(mailAddress, '[address]');
+  }
+
+  /** Anything that JSON can say, with every text in it scrubbed and values of telling keys hidden. */
+  value(value: unknown): unknown {
+    return this.#walk(JSON.parse(JSON.stringify(value) ?? 'null'));
+  }
+
+  #walk(value: unknown): unknown {
+    if (typeof value === 'string') return this.text(value);
+    if (Array.isArray(value)) return value.map((item) => this.#walk(item));
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [
+        this.#withoutPatterns(key),
+        // A number, a yes or a no under such a key tells that something is set, and not what.
+        hiddenKey.test(key) && typeof item === 'string' ? '[hidden]' : this.#walk(item),
+      ]),
+    );
+  }
+
+  #alias(kind: string, found: string): string {
+    return `[${kind} ${createHmac('sha256', this.#key).update(found).digest('hex').slice(0, 8)}]`;
+  }
+}

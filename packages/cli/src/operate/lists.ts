@@ -1,0 +1,84 @@
+import {
+  listDeliveries,
+  listSources,
+  listStudies,
+  listTargets,
+  showStudy,
+  showWorkers,
+} from '@dicom-dispatch/console/views';
+import type { SelectionOptions } from '../commands/options.ts';
+import { findStudy } from './find-study.ts';
+import { formatDeliveries, formatStudies, formatStudy, formatTargets } from './format.ts';
+import { ago, formatTable } from './print-table.ts';
+import { show, type ShowOptions } from './show.ts';
+
+type ListOptions = ShowOptions & SelectionOptions & { readonly limit: number };
+
+export async function showStudies(search: string | undefined, options: ListOptions): Promise<void> {
+  const { state, target, rule, source, since, until, limit } = options;
+  const query = { search, state, target, rule, source, since, until, limit };
+  await show(
+    options,
+    (system) => listStudies(system, query),
+    ({ studies, total, silentSources }) => {
+      const silent = silentSources.map((name) => `\nnot searched, because it does not answer: ${name}`).join('');
+      return `${formatStudies(studies)}\n${studies.length} of ${total} studies${silent}`;
+    },
+  );
+}
+
+export async function showOneStudy(id: string, options: ShowOptions): Promise<void> {
+  await show(
+    options,
+    async (system) => {
+      const { source, studyInstanceUid } = await findStudy(system, id);
+      return showStudy(system, source, studyInstanceUid);
+    },
+    formatStudy,
+  );
+}
+
+export async function showDeliveries(options: ListOptions): Promise<void> {
+  const { state, target, rule, source, since, until, limit, stage, code } = options;
+  const query = { state, target, rule, source, since, until, limit, stage, code };
+  await show(
+    options,
+    (system) => listDeliveries(system, query),
+    ({ deliveries, next }) => `${formatDeliveries(deliveries)}${next === undefined ? '' : '\nthere are more: --limit'}`,
+  );
+}
+
+export async function showTargets(options: ShowOptions): Promise<void> {
+  await show(options, listTargets, formatTargets);
+}
+
+export async function showSources(options: ShowOptions): Promise<void> {
+  await show(options, listSources, (sources) =>
+    formatTable(
+      ['source', 'state', 'followed', 'position', 'behind by', 'last sweep'],
+      sources.map((one) => [
+        one.name,
+        one.detail,
+        one.followed ? 'yes' : 'no',
+        one.position ?? 0,
+        one.lag ?? 0,
+        ago(one.sweep?.endedAt),
+      ]),
+    ),
+  );
+}
+
+export async function showLivingWorkers(options: ShowOptions): Promise<void> {
+  await show(options, showWorkers, (workers) =>
+    formatTable(
+      ['worker', 'host', 'pid', 'started', 'under way'],
+      workers.map((one) => [
+        one.id,
+        one.host,
+        String(one.pid),
+        ago(one.startedAt),
+        one.active.map(({ target, confirmed, total }) => `${target} ${confirmed}/${total}`).join(', ') || 'idle',
+      ]),
+    ),
+  );
+}
