@@ -85,6 +85,7 @@ interface Run {
 function dispatch(args: readonly string[], whileRunning?: (interrupt: () => void) => Promise<void>): Promise<Run> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args, '--config', config], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_COMPILE_CACHE: join(folder.path, 'compile') },
   });
   let out = '';
   let err = '';
