@@ -320,6 +320,21 @@ describe('transfer syntaxes', () => {
     ]);
   });
 
+  it('quarantines what would get another SOP Instance UID', async () => {
+    await using scp = await receiver({ transcode: 'always', transferSyntaxes: [implicit] });
+    const study = await uploaded('lossy');
+    const [first, second] = study.instances.map(({ manifest }) => manifest);
+    const swapped = async (instance: typeof first & {}, options?: { transferSyntaxUid?: string }) =>
+      open(instance === first && second ? second : instance, options);
+    const delivery = new TestDelivery(dicomHandler, study);
+    const { error, reported } = await delivery.attempt(scp.config, { run: { open: swapped } });
+    expect(error).toBeUndefined();
+    expect([...reported.values()]).toMatchObject([
+      { kind: 'quarantined', error: { code: 'instance-unsupported', remedy: expect.stringContaining('lossless') } },
+      { kind: 'delivered' },
+    ]);
+  });
+
   it.each([
     [{ transferSyntaxes: ['jpeg'] }, 'a transfer syntax is a UID or one of'],
     [{ transferSyntaxes: [] }, 'transferSyntaxes'],

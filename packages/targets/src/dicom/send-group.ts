@@ -1,5 +1,5 @@
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
-import type { Association } from 'dicom-dimse';
+import { peekPart10, type Association, type ByteSource } from 'dicom-dimse';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { inLanes, verdictOf, type LaneContext, type OpenedInstance } from '../flow/index.ts';
 import type { AssociationPool } from './association-pool.ts';
@@ -67,9 +67,8 @@ export async function sendGroup(
   async function send({ instance, bytes }: OpenedInstance, { lane, signal }: LaneContext) {
     const association = usable(await pool.get(lane % Math.max(1, associations)), instance);
     try {
-      return storeOutcome(
-        await association.store(bytes.body, { signal, priority: priorityOf(run), ...known(instance) }),
-      );
+      const source = otherThanStored(instance) === undefined ? bytes.body : await checkTranscoded(instance, bytes.body);
+      return storeOutcome(await association.store(source, { signal, priority: priorityOf(run), ...known(instance) }));
     } catch (thrown) {
       throw await suspects.judge(instance, bytes.readError ?? dicomError(thrown));
     }
@@ -80,6 +79,18 @@ export async function sendGroup(
     const canStore = association.canStore(instance.sopClassUid ?? '', syntaxes.get(instance) ?? '');
     return canStore ? association : pool.first;
   }
+}
+
+/** Lossy transcoding makes another instance of it, under a UID of its own (PS3.3 section C.12.4.1): not ours to send. */
+async function checkTranscoded(
+  { sopInstanceUid }: ManifestInstance,
+  body: AsyncIterable<Uint8Array>,
+): Promise<ByteSource> {
+  const { meta, source } = await peekPart10(body);
+  if (meta.sopInstanceUid === sopInstanceUid) return source;
+  throw new DispatchError('instance-unsupported', 'transcoding would give the instance another SOP Instance UID', {
+    remedy: 'Choose lossless transfer syntaxes in transferSyntaxes.',
+  });
 }
 
 function unsupported({ sopClassUid, transferSyntaxUid }: ManifestInstance, config: AnyDicomTarget): DispatchError {
