@@ -16,16 +16,11 @@ export {
 export { durationMs, formatDuration } from './config/duration.ts';
 export { listenAddress } from './config/listen-address.ts';
 export { formatBytes, sizeBytes } from './config/size.ts';
+export { fingerprint } from './config/fingerprint.ts';
 export { Secret, secret } from './config/secret.ts';
 export { aeTitle, configName, hostName, portNumber } from './config/names.ts';
-export {
-  schedule,
-  targetOptions,
-  targetOptionsSchema,
-  type Schedule,
-  type TargetConfig,
-  type TargetOptions,
-} from './config/target-options.ts';
+export { schedule, type Schedule } from './config/schedule-config.ts';
+export { targetOptions, targetOptionsSchema, type TargetConfig, type TargetOptions } from './config/target-options.ts';
 export { needsSignIn, roles, type ConsoleConfig, type Role } from './config/console-config.ts';
 export {
   notificationKinds,
@@ -39,7 +34,12 @@ export { configSchema, type Config, type TargetSchema } from './config/config-sc
 export { httpUrl, sourceConfig, tlsClient, type SourceConfig } from './config/source-config.ts';
 export { parseConfig, type ParsedConfig } from './config/parse-config.ts';
 export type { Problem } from './config/problem.ts';
-export type { RuleConfig } from './config/rule-config.ts';
+export { latePolicies, type LatePolicy, type OnSuccessConfig, type RuleConfig } from './config/rule-config.ts';
+export type { CompletionConfig } from './config/completion-config.ts';
+export type { InstanceSelection } from './config/instance-selection.ts';
+export { groupStrategies, type GroupStrategy, type TargetGroupConfig } from './config/target-group-config.ts';
+export { givesNewUids, needsSecret, type TransformConfig } from './config/transform-config.ts';
+export type { PseudonymsConfig } from './config/pseudonyms-config.ts';
 export {
   contentHash,
   deliveryId,
@@ -60,15 +60,23 @@ export {
   type Verdict,
 } from './rules/compile-expression.ts';
 export { globToRegExp } from './rules/glob.ts';
+export { compileRules, wantedByRules, type CompiledRule, type RuleSetting } from './rules/compile-rules.ts';
 export {
-  compileRules,
   explainRules,
   routeStudy,
-  type CompiledRule,
-  type Routing,
+  type RuleOutcome,
   type RuleVerdict,
+  type Routing,
+  type RoutingOptions,
+  type WaitingRule,
 } from './rules/route-study.ts';
+export { mostUrgent, uniteDeliveries, type PlannedDelivery } from './rules/planned-delivery.ts';
+export { ledgerKeyOf, ledgerVersion, transformHash } from './rules/ledger-terms.ts';
+export { compileSelection, selectInstances, type CompiledSelection } from './rules/select-instances.ts';
+export type { WantedTags } from './rules/wanted-tags.ts';
+export { isOpen, nextStartAt, nextWindowAt } from './schedule/next-window.ts';
+export { sourceOfTarget, isSameServer } from './rules/target-source.ts';
 export type { RuleFacts } from './rules/rule-facts.ts';
 export type { InstanceBytes, ManifestInstance, StudyTags } from './model/manifest.ts';
-export { compileInstanceFilter } from './rules/compile-instance-filter.ts';
+export { compileInstanceFilter, type InstanceFilter } from './rules/compile-instance-filter.ts';
 export { cacheConfig, retentions, type CacheConfig, type Retention } from './config/cache-config.ts';

@@ -1,19 +1,25 @@
 import {
   contentHash,
-  deliveryId,
+  mostUrgent,
   studyQueue,
   studyTaskId,
   targetQueue,
   type Config,
   type DeliveryData,
   type ManifestInstance,
-  type Priority,
+  type OnSuccessConfig,
+  type PlannedDelivery,
   type StudyTaskData,
 } from '@dicom-dispatch/core';
+import { Circuits } from '@dicom-dispatch/cache/circuit';
 import { endStates, type Records, type StudyRecord } from '@dicom-dispatch/cache/records';
 import { jobPriority, keepJobs, queueOptions, type Redis } from '@dicom-dispatch/runtime';
 import type { StudyFacts } from '@dicom-dispatch/sources';
 import { FlowProducer } from 'bullmq';
+import { holdFromStart } from './hold-from-start.ts';
+import { operationKeys } from './keys.ts';
+import { OpenQueues } from './open-queues.ts';
+import { resolveDeliveries, type DeliveryTerms } from './resolve-deliveries.ts';
 
 export interface StudyToEnqueue {
   readonly source: string;
@@ -21,10 +27,14 @@ export interface StudyToEnqueue {
   readonly study: StudyFacts;
   readonly manifest: readonly ManifestInstance[];
   readonly rules: readonly string[];
-  readonly targets: readonly string[];
-  readonly priority: Priority;
+  readonly deliveries: readonly PlannedDelivery[];
+  readonly onSuccess?: OnSuccessConfig | undefined;
   /** Makes it a task of its own although the same content was routed before: an operator asked for it. */
   readonly nonce?: string;
+  /** AE titles from which the instances came: studies do not go back there. Left out, nothing is refused. */
+  readonly senders?: ReadonlySet<string>;
+  /** Tags of instances that selections speak about, by SOP Instance UID. */
+  readonly instanceTags?: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
 
 export interface Enqueued {
@@ -32,22 +42,33 @@ export interface Enqueued {
   readonly contentHash: string;
   /** Deliveries that are in the queues because of this call. */
   readonly added: readonly DeliveryData[];
+  /** Deliveries that the rules ask for and that are not made, with the reason. */
+  readonly omitted: readonly { readonly target: string; readonly why: string }[];
 }
 
 /** Puts study tasks into the queues. */
 export class StudyEnqueuer {
-  readonly #config: Config;
+  #config: Config;
   readonly #records: Records;
   readonly #redis: Redis;
   readonly #flows: FlowProducer;
+  readonly #queues: OpenQueues;
+  readonly #circuits: Circuits;
 
   constructor(config: Config, redis: Redis, records: Records) {
     this.#config = config;
     this.#redis = redis;
     this.#records = records;
+    this.#queues = new OpenQueues(redis, config);
+    this.#circuits = new Circuits(redis, config.redis.prefix);
     this.#flows = new FlowProducer(queueOptions(redis, config.redis.prefix));
     // The connection tells when Redis is away.
     this.#flows.on('error', () => {});
+  }
+
+  /** Takes targets, groups and transforms of another configuration; Redis stays. */
+  reload(config: Config): void {
+    this.#config = config;
   }
 
   /**
@@ -55,21 +76,39 @@ export class StudyEnqueuer {
    * record stands but whose job was lost between the two writes is added again. Resolves when Redis has it all.
    */
   async enqueue(request: StudyToEnqueue): Promise<Enqueued> {
-    const task = this.#taskData(request);
-    const deliveries = request.targets.map((target) => this.#deliveryData(task, target, request.nonce));
+    const config = this.#config;
+    const hash = contentHash(request.manifest);
+    const { deliveries: terms, omitted } = await resolveDeliveries(
+      { config, redis: this.#redis, circuits: this.#circuits, queues: this.#queues, records: this.#records },
+      {
+        source: request.source,
+        study: request.study,
+        manifest: request.manifest,
+        contentHash: hash,
+        nonce: request.nonce,
+        senders: request.senders,
+        instanceTags: request.instanceTags,
+      },
+      request.deliveries,
+    );
+    const task = this.#taskData(request, hash, terms);
+    const { targets: _, onSuccess: __, ...shared } = task;
+    const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
     await this.#records.routed(recordOf(task, request), deliveries);
+    for (const { deliveryId, hold } of deliveries) {
+      if (hold) await holdFromStart(this.#redis, operationKeys(config.redis.prefix), deliveryId);
+    }
     const added = await this.#withoutJob(deliveries);
     if (added.length > 0) await this.#addFlow(task, added, added.length < deliveries.length);
-    return { studyTaskId: task.studyTaskId, contentHash: task.contentHash, added };
+    return { studyTaskId: task.studyTaskId, contentHash: task.contentHash, added, omitted };
   }
 
   async close(): Promise<void> {
-    await this.#flows.close();
+    await Promise.all([this.#flows.close(), this.#queues.close()]);
   }
 
-  #taskData(request: StudyToEnqueue): StudyTaskData {
-    const { source, epoch, study, manifest, rules, targets, priority, nonce } = request;
-    const hash = contentHash(manifest);
+  #taskData(request: StudyToEnqueue, hash: string, terms: readonly DeliveryTerms[]): StudyTaskData {
+    const { source, epoch, study, manifest, rules, nonce, onSuccess } = request;
     const identity = { source, studyInstanceUid: study.studyInstanceUid, contentHash: hash };
     const modalities = study.facts.study['ModalitiesInStudy'];
     return {
@@ -82,22 +121,11 @@ export class StudyEnqueuer {
       modalities: Array.isArray(modalities) ? [...modalities] : [],
       studyTaskId: studyTaskId({ ...identity, ...(nonce !== undefined && { nonce }) }),
       rules: [...rules],
-      targets: [...targets],
-      priority,
+      targets: terms.map(({ target }) => target),
+      priority: mostUrgent(terms.map(({ priority }) => priority)),
       routedAt: Date.now(),
+      ...(onSuccess && { onSuccess }),
     };
-  }
-
-  #deliveryData(task: StudyTaskData, target: string, nonce: string | undefined): DeliveryData {
-    const { targets: _, ...shared } = task;
-    const id = deliveryId({
-      source: task.source,
-      studyInstanceUid: task.studyInstanceUid,
-      target,
-      contentHash: task.contentHash,
-      ...(nonce !== undefined && { nonce }),
-    });
-    return { ...shared, target, deliveryId: id };
   }
 
   /** Deliveries that have to be added: not ended, and not in their queue. */
@@ -119,10 +147,12 @@ export class StudyEnqueuer {
     const parentId = isPart
       ? studyTaskId({ ...task, nonce: deliveries.map(({ deliveryId: id }) => id).join() })
       : task.studyTaskId;
+    const targets = deliveries.map(({ target }) => target);
+    await this.#redis.sadd(operationKeys(this.#config.redis.prefix).targets, ...targets);
     await this.#flows.add({
       name: 'study',
       queueName: studyQueue,
-      data: { ...task, studyTaskId: parentId, targets: deliveries.map(({ target }) => target) } satisfies StudyTaskData,
+      data: { ...task, studyTaskId: parentId, targets } satisfies StudyTaskData,
       opts: { jobId: parentId, ...keepJobs, attempts: 5, backoff: { type: 'exponential', delay: 5_000 } },
       children: deliveries.map((delivery) => ({
         name: 'delivery',
@@ -141,6 +171,6 @@ export class StudyEnqueuer {
 }
 
 function recordOf(task: StudyTaskData, request: StudyToEnqueue): StudyRecord {
-  const { priority: _, ...shared } = task;
+  const { priority: _, onSuccess: __, ...shared } = task;
   return { ...shared, lastUpdate: request.study.lastUpdate };
 }

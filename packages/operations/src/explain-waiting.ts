@@ -118,6 +118,8 @@ function endText(record: DeliveryRecord): string {
       return `${record.confirmed} of ${record.total} instances are confirmed and ${record.quarantined} are quarantined: look at their reasons, then retry.`;
     case 'source-gone':
       return 'The study left the source before it could be delivered.';
+    case 'moved':
+      return 'Another target of its group has taken it over.';
     case 'cancelled':
       return 'An operator cancelled it.';
     default:

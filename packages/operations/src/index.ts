@@ -30,3 +30,15 @@ export { pullToFolder } from './pull-to-folder.ts';
 export { pullToSource } from './pull-to-source.ts';
 export { readSource, type SourceState } from './read-source.ts';
 export { routeAgain, type RouteRequest } from './route-again.ts';
+export {
+  chooseMember,
+  isUsable,
+  readChoice,
+  writeChoice,
+  type Choice,
+  type GroupContext,
+  type StudyOfGroup,
+} from './choose-member.ts';
+export { planByName, type Resolved } from './resolve-deliveries.ts';
+export { readForRouting, type SnapshotForRouting } from './read-for-routing.ts';
+export { reasonForReturn } from './refuse-return.ts';

@@ -8,6 +8,12 @@
  * - `stats:<target>:<minute>` (dispatchers): counts of one minute since 1970
  * - `workers`, `worker:<id>` (dispatchers): which workers beat when, and what a living one does
  * - `feed:<source>`, `lease:<source>`, `sweep:<source>`, `feed-later:<source>` (router): how far a source is followed
+ * - `choices:<source> <study>` (router, dispatchers): the member that each group has chosen for a study
+ * - `turn:<group>` (router): counts the choices of a group that goes round
+ * - `waits:<source>`, `waits-since:<source> <study>` (router): studies that are not whole yet: when to look again, and
+ *   since when each rule waits
+ * - `targets` (router, operators): every target that has ever got a delivery, to find the queues of those removed since
+ * - channel `reload` (operators): services are to read their configuration again
  */
 export function operationKeys(prefix: string) {
   return {
@@ -21,6 +27,12 @@ export function operationKeys(prefix: string) {
     feed: (source: string) => `${prefix}:feed:${source}`,
     lease: (source: string) => `${prefix}:lease:${source}`,
     sweep: (source: string) => `${prefix}:sweep:${source}`,
+    choices: (source: string, study: string) => `${prefix}:choices:${source} ${study}`,
+    turn: (group: string) => `${prefix}:turn:${group}`,
+    waits: (source: string) => `${prefix}:waits:${source}`,
+    waitsSince: (source: string, orthancStudyId: string) => `${prefix}:waits-since:${source} ${orthancStudyId}`,
+    targets: `${prefix}:targets`,
+    reloadChannel: `${prefix}:reload`,
     feedLater: (source: string) => `${prefix}:feed-later:${source}`,
   };
 }

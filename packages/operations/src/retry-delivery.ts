@@ -1,4 +1,4 @@
-import { deliveryData } from '@dicom-dispatch/core';
+import { deliveryData, ledgerKeyOf } from '@dicom-dispatch/core';
 import { endStates, type DeliveryRecord } from '@dicom-dispatch/cache/records';
 import { jobPriority, keepJobs } from '@dicom-dispatch/runtime';
 import type { Job } from 'bullmq';
@@ -24,6 +24,9 @@ export async function retryDelivery(context: OperationsContext, deliveryId: stri
   if (record.state === 'delivered') {
     throw new OperationError('conflict', `${deliveryId} is delivered: route its study again to send it once more`);
   }
+  if (record.state === 'moved') {
+    throw new OperationError('conflict', `${deliveryId} was taken over by another target of its group: retry that one`);
+  }
   const queue = context.queues.target(record.target);
   const job = await queue.getJob(deliveryId);
   await prepareRetry(context, record, actor);
@@ -46,11 +49,7 @@ export async function prepareRetry(context: OperationsContext, record: DeliveryR
     redis.del(keys.cancelled(record.deliveryId)),
     redis.srem(keys.held, record.deliveryId),
     redis.hset(keys.delivery(record.deliveryId), 'retriedAt', Date.now()),
-    ledger.clearQuarantine({
-      source: record.source,
-      studyInstanceUid: record.studyInstanceUid,
-      target: record.target,
-    }),
+    ledger.clearQuarantine(ledgerKeyOf(record)),
   ]);
   const hasEnded = endStates.includes(record.state);
   await records.update(

@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { compileRules, routeStudy as applyRules } from '@dicom-dispatch/core';
+import { compileRules, ledgerKeyOf, routeStudy as applyRules } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/sources';
-import { readSnapshot } from '@dicom-dispatch/sources';
 import type { Actor, OperationsContext } from './context.ts';
 import { StudyEnqueuer, type Enqueued } from './enqueue-study.ts';
 import { OperationError } from './operation-error.ts';
+import { planByName } from './resolve-deliveries.ts';
+import { readForRouting } from './read-for-routing.ts';
 
 export interface RouteRequest {
   readonly source: string;
   readonly orthancStudyId: string;
-  /** Where to; default what the rules say. */
+  /** Where to: targets, or groups that choose one of theirs; default what the rules say. */
   readonly targets?: readonly string[] | undefined;
   /** Forget what the targets have confirmed, and send every instance again. Default false: only what is missing. */
   readonly everything?: boolean | undefined;
@@ -29,18 +30,20 @@ export async function routeAgain(
 ): Promise<Enqueued> {
   const config = context.config();
   if (!config.sources[request.source]) throw new OperationError('not-found', `there is no source "${request.source}"`);
-  for (const target of request.targets ?? []) context.queues.known(config, target);
-  const { study, manifest } = await readSnapshot(orthanc, request.source, request.orthancStudyId);
-  const routing = applyRules(compileRules(config.rules), study.facts);
-  const targets = request.targets ?? routing.targets;
-  if (targets.length === 0) {
+  for (const name of request.targets ?? []) if (!config.groups[name]) context.queues.known(config, name);
+  const rules = compileRules(config.rules, config);
+  const { study, manifest, instanceTags } = await readForRouting(orthanc, config, rules, request);
+  // Somebody wants it now: what rules wait for does not matter.
+  const routing = applyRules(rules, study.facts, { hasWaited: () => true });
+  const deliveries = request.targets
+    ? planByName(config, request.targets, { rules: [], priority: routing.priority })
+    : routing.deliveries;
+  if (deliveries.length === 0) {
     throw new OperationError('conflict', 'no rule matches this study: name the targets that are to get it');
   }
   const key = { source: request.source, studyInstanceUid: study.studyInstanceUid };
   const known = await context.records.study(key);
-  if (request.everything === true) {
-    await Promise.all(targets.map((target) => context.ledger.forget({ ...key, target })));
-  }
+  if (request.everything === true) await forgetAll();
   const enqueuer = new StudyEnqueuer(config, context.redis, context.records);
   try {
     const enqueued = await enqueuer.enqueue({
@@ -49,8 +52,9 @@ export async function routeAgain(
       study,
       manifest,
       rules: request.targets ? [] : routing.rules,
-      targets,
-      priority: routing.priority,
+      deliveries,
+      ...(!request.targets && { onSuccess: routing.onSuccess }),
+      instanceTags,
       nonce: randomBytes(8).toString('hex'),
     });
     await Promise.all(
@@ -65,6 +69,22 @@ export async function routeAgain(
     return enqueued;
   } finally {
     await enqueuer.close();
+  }
+
+  /** Of a group any member may be chosen, so what all of them have confirmed is forgotten. */
+  async function forgetAll(): Promise<void> {
+    const ledgers = deliveries.flatMap(({ to, group, transform }) =>
+      (group?.members ?? [to]).map((target) => {
+        const name = transform ?? config.targets[target]?.transform;
+        const definition = name === undefined ? undefined : config.transforms[name];
+        return ledgerKeyOf({
+          ...key,
+          target,
+          ...(name !== undefined && definition && { transform: { name, definition } }),
+        });
+      }),
+    );
+    await Promise.all(ledgers.map((ledger) => context.ledger.forget(ledger)));
   }
 }
 

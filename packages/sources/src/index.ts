@@ -4,3 +4,10 @@ export { readManifest } from './read-manifest.ts';
 export { readStudy, type StudyFacts } from './read-study.ts';
 export { sourceError } from './source-error.ts';
 export { readSnapshot, type StudySnapshot } from './read-snapshot.ts';
+export { readInstanceTags } from './read-more-tags.ts';
+export {
+  createTransform,
+  type InstanceTransform,
+  type KeepTransformed,
+  type TransformSetting,
+} from './transform/create-transform.ts';

@@ -1,4 +1,4 @@
-import type { ManifestInstance } from '@dicom-dispatch/core';
+import type { ManifestInstance, WantedTags } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { toManifestInstance } from './read-manifest.ts';
 import { readStudy, type StudyFacts } from './read-study.ts';
@@ -8,12 +8,15 @@ import { sourceError } from './source-error.ts';
 export interface StudySnapshot {
   readonly study: StudyFacts;
   readonly manifest: readonly ManifestInstance[];
+  /** AE titles from which its instances came; an empty text for one that came another way. */
+  readonly senders: ReadonlySet<string>;
 }
 
 /**
  * Reads a study for routing. The tags are read before the instances, so that `lastUpdate` is never younger than the
  * instance set: what arrives in between is seen as a change later on.
  *
+ * @param wanted - tags that rules speak about
  * @throws DispatchError `source-gone` when the study is not there any more
  */
 export async function readSnapshot(
@@ -21,14 +24,16 @@ export async function readSnapshot(
   source: string,
   orthancStudyId: string,
   signal?: AbortSignal,
+  wanted?: WantedTags,
 ): Promise<StudySnapshot> {
-  const study = await readStudy(orthanc, source, orthancStudyId, signal);
+  const study = await readStudy(orthanc, source, orthancStudyId, signal, wanted);
   try {
     const instances = await orthanc.studyInstances(orthancStudyId, signal ? { signal } : undefined);
     const first = instances[0];
     return {
       study: { ...study, facts: { ...study.facts, origin: first ? originOf(first) : {} } },
       manifest: instances.map((instance) => toManifestInstance(instance, study.studyInstanceUid)),
+      senders: new Set(instances.map((instance) => instance.remoteAet ?? '')),
     };
   } catch (error) {
     throw sourceError(error, source, 'manifest');
@@ -41,13 +46,23 @@ function originOf(instance: {
   remoteIp: string | undefined;
   origin: string | undefined;
   receptionDate: string | undefined;
-}): Record<string, string> {
+}): Record<string, string | Date> {
   const facts = {
     RemoteAET: instance.remoteAet,
     CalledAET: instance.calledAet,
     RemoteIP: instance.remoteIp,
     Origin: instance.origin,
-    ArrivedAt: instance.receptionDate,
+    ArrivedAt: arrivedAt(instance.receptionDate),
   };
-  return Object.fromEntries(Object.entries(facts).filter((entry): entry is [string, string] => Boolean(entry[1])));
+  return Object.fromEntries(
+    Object.entries(facts).filter((entry): entry is [string, string | Date] => Boolean(entry[1])),
+  );
+}
+
+/** Orthanc's `YYYYMMDDTHHMMSS`, UTC. */
+function arrivedAt(text: string | undefined): Date | undefined {
+  const parts = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})$/.exec(text ?? '');
+  if (!parts) return undefined;
+  const [year = 0, month = 1, day = 1, hours = 0, minutes = 0, seconds = 0] = parts.slice(1).map(Number);
+  return new Date(Date.UTC(year, month - 1, day, hours, minutes, seconds));
 }

@@ -1,5 +1,6 @@
-import type { RuleFacts, StudyTags } from '@dicom-dispatch/core';
+import type { RuleFacts, StudyTags, WantedTags } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
+import { readMoreSeriesTags, readMoreStudyTags } from './read-more-tags.ts';
 import { sourceError } from './source-error.ts';
 
 /** A study as rules and targets see it. Patient data: keep it in memory, and out of logs, jobs and Redis. */
@@ -15,6 +16,7 @@ export interface StudyFacts {
 /**
  * Reads what templates look at; see `readSnapshot` for rules, which also ask how the study arrived.
  *
+ * @param wanted - tags to read besides Orthanc's main ones
  * @throws DispatchError `source-gone` when the study is not there any more
  */
 export async function readStudy(
@@ -22,11 +24,21 @@ export async function readStudy(
   source: string,
   orthancStudyId: string,
   signal?: AbortSignal,
+  wanted?: WantedTags,
 ): Promise<StudyFacts> {
   try {
     const study = await orthanc.studyTags(orthancStudyId, signal ? { signal } : undefined);
     const studyInstanceUid = study.tags['StudyInstanceUID'] ?? '';
-    const series = study.series.map((one) => one.tags);
+    const [moreOfStudy, moreOfSeries] = wanted
+      ? await Promise.all([
+          readMoreStudyTags(orthanc, orthancStudyId, wanted, signal),
+          readMoreSeriesTags(orthanc, studyInstanceUid, wanted, signal),
+        ])
+      : [{}, new Map<string, Readonly<Record<string, string>>>()];
+    const series = study.series.map((one) => ({
+      ...moreOfSeries.get(one.tags['SeriesInstanceUID'] ?? ''),
+      ...one.tags,
+    }));
     return {
       studyInstanceUid,
       orthancStudyId,
@@ -39,6 +51,7 @@ export async function readStudy(
       facts: {
         source,
         study: {
+          ...moreOfStudy,
           ...study.tags,
           ModalitiesInStudy: (study.tags['ModalitiesInStudy'] ?? '').split('\\').filter((one) => one !== ''),
         },

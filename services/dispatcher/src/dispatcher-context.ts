@@ -1,9 +1,17 @@
-import type { Config, DispatchError, ManifestInstance, InstanceBytes, TargetConfig } from '@dicom-dispatch/core';
+import type {
+  Config,
+  DispatchError,
+  InstanceBytes,
+  ManifestInstance,
+  TargetConfig,
+  TransformConfig,
+} from '@dicom-dispatch/core';
 import type { Circuits } from '@dicom-dispatch/cache/circuit';
 import type { Ledger } from '@dicom-dispatch/cache/ledger';
 import type { Records } from '@dicom-dispatch/cache/records';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
-import type { StudyFacts } from '@dicom-dispatch/sources';
+import type { InstanceTransform, StudyFacts } from '@dicom-dispatch/sources';
+import type { OpenQueues } from '@dicom-dispatch/operations';
 import type { TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { DeliveryStats } from './delivery-stats.ts';
 import type { DispatcherMetrics } from './dispatcher-metrics.ts';
@@ -15,6 +23,13 @@ export interface SourceReader {
     study: { source: string; orthancStudyId: string; studyInstanceUid: string },
     signal: AbortSignal,
   ): Promise<ManifestInstance[]>;
+  readInstanceTags(
+    studyInstanceUid: string,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
+  /** @throws DispatchError `config-invalid` when it needs a key and none is configured */
+  transform(definition: TransformConfig): InstanceTransform;
   open(
     instance: ManifestInstance,
     options?: { transferSyntaxUid?: string; signal?: AbortSignal },
@@ -31,6 +46,7 @@ export interface DispatcherContext {
   readonly records: Records;
   readonly circuits: Circuits;
   readonly stats: DeliveryStats;
+  readonly queues: OpenQueues;
   readonly metrics: DispatcherMetrics;
   readonly log: Logger;
   /** Back-off that the next failure of a delivery's job is to wait, by delivery id; BullMQ asks for it right after. */

@@ -1,14 +1,23 @@
-import { asDispatchError, backOffMs, deliveryData, DispatchError, type DeliveryResult } from '@dicom-dispatch/core';
+import {
+  asDispatchError,
+  backOffMs,
+  deliveryData,
+  DispatchError,
+  isOpen,
+  nextStartAt,
+  type DeliveryResult,
+} from '@dicom-dispatch/core';
 import type { DeliveryPatch, DeliveryState } from '@dicom-dispatch/cache/records';
 import { DelayedError, RateLimitError, UnrecoverableError, WaitingError, type Job } from 'bullmq';
 import { DeliveryProgressTracker } from './delivery-progress.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
-import { nextWindowAt } from './next-window.ts';
 import { runDelivery } from './run-delivery.ts';
 import { redisState } from './redis-state.ts';
 
 /** How far a held delivery is put back; its release brings it forward. */
 const heldForMs = 365 * 86_400_000;
+/** Windows that never meet may do so after a change of the configuration. */
+const lookAgainMs = 86_400_000;
 
 /** Why an attempt was stopped from outside. */
 export type StopReason = 'cancelled' | 'lock-lost' | 'shutdown';
@@ -96,6 +105,8 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
       resolve: () => context.resolve(data.target),
       readStudy: async () => (await source.readStudy(data.orthancStudyId, signal)).tags,
       readManifest: () => source.readManifest(study, signal),
+      readInstanceTags: (names) => source.readInstanceTags(data.studyInstanceUid, names, signal),
+      transform: () => data.transform && source.transform(data.transform.definition),
       open: (instance, options) => source.open(instance, options),
       ledger: context.ledger,
       fence: { lockKey: `${context.config.redis.prefix}:${job.queueName}:${job.id}:lock`, token },
@@ -146,14 +157,14 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
       await job.moveToDelayed(Date.now() + heldForMs, token);
       throw new DelayedError();
     }
-    const opensAt = target?.enabled === false ? Date.now() + 60_000 : nextWindowAt(target?.schedule, Date.now());
+    const opensAt = target?.enabled === false ? Date.now() + 60_000 : opensNext();
     if (opensAt > Date.now()) {
       await records.update(
         data.deliveryId,
         { nextAttemptAt: opensAt },
         {
           kind: 'waiting',
-          text: target?.enabled === false ? 'the target is switched off' : 'outside the schedule of the target',
+          text: target?.enabled === false ? 'the target is switched off' : outsideOf(),
         },
       );
       await job.moveToDelayed(opensAt, token);
@@ -163,6 +174,18 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
     if (verdict.kind !== 'open') return verdict.kind === 'probe';
     await delivery.pauseTarget(verdict.retryInMs);
     throw new RateLimitError();
+  }
+
+  /** When the target and one of the rules that want this delivery are open together. */
+  function opensNext(): number {
+    const now = Date.now();
+    const lists = [...(target?.schedule ? [[target.schedule]] : []), ...(data.schedules ? [data.schedules] : [])];
+    return nextStartAt(lists, now) ?? now + lookAgainMs;
+  }
+
+  function outsideOf(): string {
+    if (target?.schedule && !isOpen(target.schedule, Date.now())) return 'outside the schedule of the target';
+    return 'outside the schedule of its rule';
   }
 
   async function failed(thrown: unknown): Promise<never> {

@@ -1,6 +1,10 @@
 import {
   asDispatchError,
+  compileSelection,
   DispatchError,
+  ledgerKeyOf,
+  ledgerVersion,
+  selectInstances,
   type DeliveryData,
   type DeliveryResult,
   type ManifestInstance,
@@ -9,9 +13,8 @@ import {
 } from '@dicom-dispatch/core';
 import type { Fence, Ledger } from '@dicom-dispatch/cache/ledger';
 import type { DeliveryRun, InstanceBytes, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { InstanceTransform } from '@dicom-dispatch/sources';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
-import { ledgerKey } from './ledger-key.ts';
-import { selectInstances } from './select-instances.ts';
 
 /** What a run needs of the world; everything that it does goes through these. */
 export interface DeliverySetting {
@@ -21,6 +24,10 @@ export interface DeliverySetting {
   resolve(): Promise<{ readonly config: TargetConfig; readonly handler: TargetHandler }>;
   readStudy(): Promise<StudyTags>;
   readManifest(): Promise<readonly ManifestInstance[]>;
+  /** Tags of each instance, by SOP Instance UID. */
+  readInstanceTags(names: readonly string[]): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
+  /** How the instances of this delivery are changed on their way; undefined when they are not. */
+  transform(): InstanceTransform | undefined;
   open(
     instance: ManifestInstance,
     options?: { transferSyntaxUid?: string; signal?: AbortSignal },
@@ -44,17 +51,36 @@ export interface DeliverySetting {
  */
 export async function runDelivery(setting: DeliverySetting): Promise<DeliveryResult> {
   const { data, ledger, fence, progress, signal } = setting;
-  const key = ledgerKey(data);
+  const key = ledgerKeyOf(data);
   try {
     progress.enter('resolve');
     const { config, handler } = await setting.resolve();
 
     progress.enter('manifest');
     const [study, all] = await Promise.all([setting.readStudy(), setting.readManifest()]);
-    const manifest = selectInstances(all, study, config);
+    const selection = compileSelection(config.instances, data.selections);
+    const tags = selection.wanted.length > 0 ? await setting.readInstanceTags(selection.wanted) : undefined;
+    const manifest = selectInstances(all, study, selection, tags).map((instance) => ({
+      ...instance,
+      version: ledgerVersion(instance.version, data),
+    }));
     const before = await ledger.compare(key, manifest);
     progress.begin(manifest.length, before.delivered.length, before.quarantined.length);
     signal.throwIfAborted();
+    const transform = setting.transform();
+    // The target sees what leaves, the ledger knows instances by their UIDs in the source.
+    const originals = new Map<string, ManifestInstance>();
+    const shown = new Map(
+      manifest.map((instance) => {
+        const leaving = transform?.show(instance) ?? instance;
+        originals.set(leaving.sopInstanceUid, instance);
+        return [instance.sopInstanceUid, leaving];
+      }),
+    );
+    const show = (instances: readonly ManifestInstance[]): ManifestInstance[] =>
+      instances.map((instance) => shown.get(instance.sopInstanceUid) ?? instance);
+    const originalOf = (instance: ManifestInstance): ManifestInstance =>
+      originals.get(instance.sopInstanceUid) ?? instance;
 
     const run: DeliveryRun<TargetConfig> = {
       config,
@@ -62,10 +88,14 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
       deliveryId: data.deliveryId,
       attempt: setting.attempt,
       priority: data.priority,
-      study,
-      manifest,
-      pending: before.pending,
-      open: (instance, options) => setting.open(instance, { signal, ...options }),
+      study: transform?.showStudy(study) ?? study,
+      manifest: show(manifest),
+      pending: show(before.pending),
+      quarantined: show(before.quarantined),
+      open(instance, options) {
+        const original = originalOf(instance);
+        return transform?.open(original, { signal, ...options }) ?? setting.open(original, { signal, ...options });
+      },
       stage(stage) {
         progress.enter(stage);
         if (stage === 'transfer' && before.pending.length > 0) setting.connected();
@@ -76,7 +106,7 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
             key,
             [
               {
-                ...outcomeOf(instance),
+                ...outcomeOf(originalOf(instance)),
                 ...(outcome.warning !== undefined && { warning: { code: 'warning', message: outcome.warning } }),
               },
             ],
@@ -86,11 +116,11 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
           return;
         }
         const { code, message } = outcome.error;
-        await ledger.quarantine(key, { ...outcomeOf(instance), error: { code, message } }, fence);
-        progress.quarantined(instance.sopInstanceUid, outcome.error);
+        await ledger.quarantine(key, { ...outcomeOf(originalOf(instance)), error: { code, message } }, fence);
+        progress.quarantined(originalOf(instance).sopInstanceUid, outcome.error);
       },
       async revoke(instance) {
-        await ledger.revoke(key, instance.sopInstanceUid, fence);
+        await ledger.revoke(key, originalOf(instance).sopInstanceUid, fence);
         progress.revoked();
       },
       sent: (bytes) => progress.sent(bytes),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DispatchError, type CompiledRule, type SourceConfig } from '@dicom-dispatch/core';
+import { DispatchError, type SourceConfig } from '@dicom-dispatch/core';
 import type { Records } from '@dicom-dispatch/cache/records';
 import type { StudyEnqueuer } from '@dicom-dispatch/operations';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
@@ -8,18 +8,23 @@ import { FeedStore, type FeedState } from './feed-state.ts';
 import { followFeed, LeaseLost } from './follow-feed.ts';
 import { Lease } from './lease.ts';
 import { RetryLater } from './retry-later.ts';
-import { routeOneStudy, type RoutingOutcome } from './route-one-study.ts';
+import { routeOneStudy, type RoutingContext, type RoutingOutcome } from './route-one-study.ts';
 import { sweepSource } from './sweep.ts';
+import type { WaitingStudies } from './waiting-studies.ts';
 
 /** How long a leader that says nothing keeps the lead: a standby takes over within this. */
 const leaseMs = 5_000;
 const renewMs = 1_500;
 const retryMs = 1_000;
+/** How often studies that were not whole are looked at; what Redis has to do for it is next to nothing. */
+const waitingMs = 500;
 
 export interface LeadSetting {
   readonly name: string;
   readonly config: SourceConfig;
-  readonly rules: readonly CompiledRule[];
+  /** The rules as they are now. */
+  rules(): Pick<RoutingContext, 'config' | 'rules'>;
+  readonly waiting: WaitingStudies;
   readonly redis: Redis;
   readonly prefix: string;
   readonly records: Records;
@@ -96,8 +101,9 @@ export function leadSource(setting: LeadSetting): SourceLead {
     const leading = new AbortController();
     const signal = AbortSignal.any([leading.signal, stopping.signal]);
     const route = async (orthancStudyId: string, epoch: number): Promise<void> => {
-      const { rules, enqueuer, routed } = setting;
-      routed(await routeOneStudy({ source: name, orthanc: client, rules, enqueuer, log }, orthancStudyId, epoch));
+      const { enqueuer, waiting, routed } = setting;
+      const context = { source: name, orthanc: client, ...setting.rules(), enqueuer, waiting, log };
+      routed(await routeOneStudy(context, orthancStudyId, epoch));
     };
     const parts = [
       renewLease(leading),
@@ -123,12 +129,24 @@ export function leadSource(setting: LeadSetting): SourceLead {
         signal,
       }),
       sweepAgainAndAgain(client, route, signal),
+      routeWaiting(route, signal),
     ];
     try {
       await Promise.race(parts);
     } finally {
       leading.abort(new LeaseLost('this router leads the source no longer'));
       await Promise.allSettled(parts);
+    }
+  }
+
+  async function routeWaiting(
+    route: (id: string, epoch: number) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<never> {
+    for (;;) {
+      await sleep(waitingMs, undefined, { signal });
+      const epoch = status.state?.epoch;
+      if (epoch !== undefined) await setting.waiting.run((orthancStudyId) => route(orthancStudyId, epoch));
     }
   }
 

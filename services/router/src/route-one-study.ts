@@ -1,17 +1,28 @@
-import { routeStudy as applyRules, DispatchError, type CompiledRule } from '@dicom-dispatch/core';
-import type { StudyEnqueuer } from '@dicom-dispatch/operations';
+import { DispatchError, routeStudy as applyRules, type CompiledRule, type Config } from '@dicom-dispatch/core';
+import { readForRouting, type StudyEnqueuer } from '@dicom-dispatch/operations';
 import type { Logger } from '@dicom-dispatch/runtime';
-import { readSnapshot, type OrthancClient } from '@dicom-dispatch/sources';
+import type { OrthancClient } from '@dicom-dispatch/sources';
+import type { WaitingStudies } from './waiting-studies.ts';
 
 export interface RoutingContext {
   readonly source: string;
   readonly orthanc: OrthancClient;
+  readonly config: Config;
   readonly rules: readonly CompiledRule[];
   readonly enqueuer: StudyEnqueuer;
+  readonly waiting: WaitingStudies;
   readonly log: Logger;
 }
 
-export type RoutingOutcome = 'enqueued' | 'known' | 'no-rule' | 'gone';
+/**
+ * - `enqueued`: at least one delivery is new
+ * - `known`: it was routed with this content before
+ * - `waiting`: rules match, and all of them wait until it is whole
+ * - `no-rule`: no rule matches
+ * - `omitted`: rules match, and nothing is sent: it would go back where it came from, nothing is selected …
+ * - `gone`: it was deleted meanwhile
+ */
+export type RoutingOutcome = 'enqueued' | 'known' | 'waiting' | 'no-rule' | 'omitted' | 'gone';
 
 /**
  * Routes one stable study: reads its tags and its instance set, applies the rules, enqueues. Resolves only when the
@@ -24,23 +35,34 @@ export async function routeOneStudy(
   orthancStudyId: string,
   epoch: number,
 ): Promise<RoutingOutcome> {
-  const { source, orthanc, rules, enqueuer, log } = context;
+  const { source, orthanc, config, rules, enqueuer, waiting, log } = context;
   try {
-    const { study, manifest } = await readSnapshot(orthanc, source, orthancStudyId);
-    const routing = applyRules(rules, study.facts);
-    const { added, studyTaskId } = await enqueuer.enqueue({
+    const snapshot = await readForRouting(orthanc, config, rules, { source, orthancStudyId });
+    const { study, manifest } = snapshot;
+    const routing = applyRules(rules, study.facts, { hasWaited: await waiting.hasWaited(orthancStudyId, rules) });
+    // First what waits, then what goes: killed in between, the study is looked at again all the same.
+    await waiting.note(orthancStudyId, routing.waiting);
+    const { added, omitted, studyTaskId } = await enqueuer.enqueue({
       source,
       epoch: String(epoch),
       study,
       manifest,
-      ...routing,
+      rules: routing.rules,
+      deliveries: routing.deliveries,
+      onSuccess: routing.onSuccess,
+      senders: snapshot.senders,
+      instanceTags: snapshot.instanceTags,
     });
     const facts = { source, study: study.studyInstanceUid, studyTask: studyTaskId, instances: manifest.length };
-    if (routing.targets.length === 0) {
+    for (const { target, why } of omitted) log.info({ ...facts, target, why }, 'the study is not sent to a target');
+    if (routing.waiting.length > 0) log.info({ ...facts, waiting: routing.waiting }, 'the study is not whole yet');
+    if (routing.deliveries.length === 0) {
+      if (routing.waiting.length > 0) return 'waiting';
       log.info(facts, 'no rule matches the study');
       return 'no-rule';
     }
     if (added.length === 0) {
+      if (omitted.length > 0) return 'omitted';
       log.debug(facts, 'study was routed with this content before');
       return 'known';
     }
@@ -55,6 +77,7 @@ export async function routeOneStudy(
     return 'enqueued';
   } catch (error) {
     if (error instanceof DispatchError && error.code === 'source-gone') {
+      await waiting.note(orthancStudyId, []);
       log.info({ source, orthancStudy: orthancStudyId }, 'a study was deleted before it could be routed');
       return 'gone';
     }

@@ -1,4 +1,4 @@
-import { compileRules, type Config } from '@dicom-dispatch/core';
+import { compileRules, fingerprint, type Config } from '@dicom-dispatch/core';
 import { Records } from '@dicom-dispatch/cache/records';
 import { StudyEnqueuer } from '@dicom-dispatch/operations';
 import {
@@ -10,9 +10,10 @@ import {
   type Registry,
   type RunningService,
 } from '@dicom-dispatch/runtime';
-import { leadSource } from './lead-source.ts';
+import { leadSource, type SourceLead } from './lead-source.ts';
 import { startPushServer } from './push-server.ts';
 import { routeOneStudy, type RoutingOutcome } from './route-one-study.ts';
+import { WaitingStudies } from './waiting-studies.ts';
 
 export interface RouterOptions {
   readonly config: Config;
@@ -30,7 +31,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
   const prefix = config.redis.prefix;
   const records = new Records(redis, prefix);
   const enqueuer = new StudyEnqueuer(config, redis, records);
-  const rules = compileRules(config.rules);
+  let current = { config, rules: compileRules(config.rules, config) };
   const routed = new Counter({
     name: 'dispatch_studies_routed_total',
     help: 'Stable studies seen, by source and what became of them',
@@ -38,22 +39,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     registers: [metrics],
   });
   const count = (source: string, outcome: RoutingOutcome): void => routed.inc({ source, outcome });
-  const leads = new Map(
-    Object.entries(config.sources).map(([name, source]) => [
-      name,
-      leadSource({
-        name,
-        config: source,
-        rules,
-        redis,
-        prefix,
-        records,
-        enqueuer,
-        log,
-        routed: (outcome) => count(name, outcome),
-      }),
-    ]),
-  );
+  const waiting = new Map<string, WaitingStudies>();
+  const leads = new Map<string, SourceLead>();
+  for (const name of Object.keys(config.sources)) lead(name);
   metrics.registerMetric(
     new Gauge({
       name: 'dispatch_feed_lag_changes',
@@ -65,17 +53,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       },
     }),
   );
-  const push = await startPushServer({
-    config,
-    redis,
-    log,
-    async route(source, orthanc, orthancStudyId, epoch) {
-      const outcome = await routeOneStudy({ source, orthanc, rules, enqueuer, log }, orthancStudyId, epoch);
-      count(source, outcome);
-      return outcome;
-    },
-  });
-  log.info({ sources: [...leads.keys()], rules: rules.length }, 'router started');
+  let push = await startPush();
+  log.info({ sources: [...leads.keys()], rules: current.rules.length }, 'router started');
 
   return {
     name: 'router',
@@ -87,6 +66,24 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
         detail: status.isLeader ? status.detail : 'another router leads, this one stands by',
       })),
     ],
+    async reload(next) {
+      // Whatever can be wrong shows here, before anything is changed.
+      const rules = compileRules(next.rules, next);
+      const before = current.config;
+      current = { config: next, rules };
+      enqueuer.reload(next);
+      for (const [name, running] of leads) {
+        if (fingerprint(next.sources[name]) === fingerprint(before.sources[name])) continue;
+        leads.delete(name);
+        await running.stop();
+      }
+      for (const name of Object.keys(next.sources)) if (!leads.has(name)) lead(name);
+      if (fingerprint([next.sources, next.push]) !== fingerprint([before.sources, before.push])) {
+        await push?.stop();
+        push = await startPush();
+      }
+      log.info({ sources: [...leads.keys()], rules: rules.length }, 'router goes by the new configuration');
+    },
     async stop() {
       await push?.stop();
       await Promise.all(Array.from(leads.values(), (lead) => lead.stop()));
@@ -94,4 +91,44 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       log.info('router stopped');
     },
   };
+
+  function lead(name: string): void {
+    const source = current.config.sources[name];
+    if (!source) return;
+    leads.set(
+      name,
+      leadSource({
+        name,
+        config: source,
+        rules: () => current,
+        waiting: waitingIn(name),
+        redis,
+        prefix,
+        records,
+        enqueuer,
+        log,
+        routed: (outcome) => count(name, outcome),
+      }),
+    );
+  }
+
+  function waitingIn(source: string): WaitingStudies {
+    const known = waiting.get(source) ?? new WaitingStudies(redis, prefix, source);
+    waiting.set(source, known);
+    return known;
+  }
+
+  function startPush(): ReturnType<typeof startPushServer> {
+    return startPushServer({
+      config: current.config,
+      redis,
+      log,
+      async route(source, orthanc, orthancStudyId, epoch) {
+        const context = { source, orthanc, ...current, enqueuer, waiting: waitingIn(source), log };
+        const outcome = await routeOneStudy(context, orthancStudyId, epoch);
+        count(source, outcome);
+        return outcome;
+      },
+    });
+  }
 }

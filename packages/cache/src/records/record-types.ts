@@ -8,6 +8,7 @@ import type { DeliveryData, ErrorRecord, Stage } from '@dicom-dispatch/core';
  * - `failed`: attempts are used up, or an error that no attempt mends
  * - `source-gone`: the study left the source before it could be delivered
  * - `cancelled`: an operator stopped it
+ * - `moved`: another target of its group has taken it over
  */
 export const deliveryStates = [
   'waiting',
@@ -17,11 +18,19 @@ export const deliveryStates = [
   'failed',
   'source-gone',
   'cancelled',
+  'moved',
 ] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
 /** States that end a delivery until an operator retries it. */
-export const endStates: readonly DeliveryState[] = ['delivered', 'partial', 'failed', 'source-gone', 'cancelled'];
+export const endStates: readonly DeliveryState[] = [
+  'delivered',
+  'partial',
+  'failed',
+  'source-gone',
+  'cancelled',
+  'moved',
+];
 
 /** A delivery as an operator sees it. No patient data. Times are ms since 1970. */
 export interface DeliveryRecord extends DeliveryData {
@@ -75,7 +84,8 @@ export interface DeliveryEvent {
     | 'waiting'
     | 'quarantined'
     | 'ended'
-    | 'operator';
+    | 'operator'
+    | 'moved';
   readonly attempt?: number;
   readonly stage?: Stage;
   readonly code?: string;

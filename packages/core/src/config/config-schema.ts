@@ -1,12 +1,16 @@
 import { z } from 'zod';
+import { cacheConfig } from './cache-config.ts';
 import { consoleConfig } from './console-config.ts';
 import { durationMs } from './duration.ts';
 import { listenAddress } from './listen-address.ts';
 import { configName } from './names.ts';
+import { pseudonymsConfig } from './pseudonyms-config.ts';
 import { ruleConfig } from './rule-config.ts';
 import { secret } from './secret.ts';
 import { sourceConfig } from './source-config.ts';
+import { targetGroupConfig } from './target-group-config.ts';
 import type { TargetConfig } from './target-options.ts';
+import { transformConfig } from './transform-config.ts';
 
 export const redisConfig = z.strictObject({
   url: z
@@ -61,8 +65,12 @@ export const configSections = {
     .record(configName, sourceConfig)
     .refine((sources) => Object.keys(sources).length > 0, 'name at least one source')
     .describe('the Orthanc servers whose studies are dispatched'),
+  groups: z.record(configName, targetGroupConfig).default({}).describe('targets that rules name together'),
+  transforms: z.record(configName, transformConfig).default({}).describe('how instances are changed on their way'),
+  pseudonyms: pseudonymsConfig.optional().describe('for transforms that give pseudonyms or new UIDs'),
   rules: z.array(ruleConfig).default([]).describe('which study goes where; all that match apply'),
   redis: redisConfig.prefault({}).describe('queues, ledger and cache'),
+  cache: cacheConfig.prefault({}).describe('results that are computed once and used by many deliveries'),
   dispatcher: dispatcherConfig.prefault({}).describe('the workers'),
   console: consoleConfig.prefault({}).describe('the pages for operators'),
   health: healthConfig.prefault({}).describe('health and metrics of services that run alone'),

@@ -1,45 +1,9 @@
 import { z } from 'zod';
 import { durationMs } from './duration.ts';
+import { instanceSelection } from './instance-selection.ts';
+import { configName } from './names.ts';
+import { schedule } from './schedule-config.ts';
 import { sizeBytes } from './size.ts';
-
-/** When deliveries may start: windows of local time by weekday. */
-export const schedule = z.strictObject({
-  timeZone: z
-    .string()
-    .refine((zone) => isTimeZone(zone), 'not a time zone of the IANA database, e.g. Europe/Berlin')
-    .default('UTC')
-    .describe('IANA time zone of the windows'),
-  windows: z
-    .array(
-      z.strictObject({
-        days: z
-          .array(z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']))
-          .min(1)
-          .optional()
-          .describe('weekdays; default all'),
-        from: z
-          .string()
-          .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day is HH:MM')
-          .describe('start, HH:MM'),
-        to: z
-          .string()
-          .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'a time of day is HH:MM')
-          .describe('end, HH:MM; earlier than from: over midnight'),
-      }),
-    )
-    .min(1)
-    .describe('deliveries start inside any of these'),
-});
-export type Schedule = z.output<typeof schedule>;
-
-function isTimeZone(zone: string): boolean {
-  try {
-    Intl.DateTimeFormat('en', { timeZone: zone });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /**
  * What every target can say, whatever its type. Handler schemas spread this shape into their own strict object:
@@ -69,16 +33,13 @@ export const targetOptions = {
     .optional()
     .describe('upper bounds on what is sent'),
   schedule: schedule.optional().describe('when deliveries may start; default always'),
-  instances: z
-    .strictObject({
-      only: z.string().optional().describe('CEL over the instance: only these are sent'),
-      exclude: z
-        .array(z.string())
-        .optional()
-        .describe('globs over "SeriesDescription", "Modality/SeriesDescription"; matching series are left out'),
-    })
+  instances: instanceSelection.optional().describe('which instances of a study this target gets'),
+  transform: configName.optional().describe('how instances are changed on their way to it'),
+  source: configName
     .optional()
-    .describe('which instances of a study this target gets'),
+    .describe(
+      'the source that this target is, where its address does not say so: studies do not go back where they came from',
+    ),
 } as const;
 export const targetOptionsSchema = z.object(targetOptions);
 export type TargetOptions = z.output<typeof targetOptionsSchema>;

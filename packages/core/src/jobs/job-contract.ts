@@ -1,4 +1,9 @@
 import { z } from 'zod';
+import { instanceSelection } from '../config/instance-selection.ts';
+import { latePolicies, onSuccessConfig } from '../config/rule-config.ts';
+import { schedule } from '../config/schedule-config.ts';
+import { groupStrategies } from '../config/target-group-config.ts';
+import { transformConfig } from '../config/transform-config.ts';
 import { stages } from '../model/stage.ts';
 import { priorities } from '../model/priority.ts';
 
@@ -18,12 +23,42 @@ const studyReference = {
 };
 
 /** Data of a job in the queue `study`: the parent of its deliveries. */
-export const studyTaskData = z.object({ ...studyReference, targets: z.array(z.string()) });
+export const studyTaskData = z.object({
+  ...studyReference,
+  targets: z.array(z.string()),
+  onSuccess: onSuccessConfig.optional().describe('what happens in the source when all deliveries have succeeded'),
+});
 export type StudyTaskData = z.infer<typeof studyTaskData>;
+
+/** What the rules asked for, as they were when the study was routed: a delivery keeps them when the rules change. */
+const deliveryTerms = {
+  transform: z
+    .object({ name: z.string(), definition: transformConfig })
+    .optional()
+    .describe('how instances are changed on their way'),
+  selections: z.array(instanceSelection).optional().describe('an instance is sent when any of these selects it'),
+  schedules: z.array(schedule).optional().describe('it may start when any of these is open'),
+  late: z.enum(latePolicies).optional().describe('default difference'),
+  hold: z.boolean().optional().describe('waits from the beginning for a release'),
+  group: z
+    .object({
+      name: z.string(),
+      strategy: z.enum(groupStrategies),
+      members: z.array(z.string()),
+      /** Members that have failed, or were handed over from. */
+      tried: z.array(z.string()),
+      /** The transform is that of the rules, whichever member gets the study. */
+      keepsTransform: z.boolean(),
+    })
+    .optional()
+    .describe('the group that chose this target, and may choose another'),
+  nonce: z.string().optional().describe('makes it another delivery of the same content'),
+};
 
 /** Data of a job in a queue `target-NAME`. */
 export const deliveryData = z.object({
   ...studyReference,
+  ...deliveryTerms,
   deliveryId: z.string(),
   target: z.string(),
 });

@@ -14,15 +14,18 @@ export interface DeliveryIdentity {
   readonly studyInstanceUid: string;
   readonly target: string;
   readonly contentHash: string;
+  /** Name of the transform: the same study in another shape is another delivery. */
+  readonly transform?: string;
   readonly nonce?: string;
 }
 
 export function deliveryId(identity: DeliveryIdentity): DeliveryId {
-  const { source, studyInstanceUid, target, contentHash, nonce } = identity;
-  return `d-${digest([source, studyInstanceUid, target, contentHash, nonce ?? ''])}` as DeliveryId;
+  const { source, studyInstanceUid, target, contentHash, transform, nonce } = identity;
+  const shape = transform === undefined ? [] : [transform];
+  return `d-${digest([source, studyInstanceUid, target, contentHash, nonce ?? '', ...shape])}` as DeliveryId;
 }
 
-export function studyTaskId(identity: Omit<DeliveryIdentity, 'target'>): StudyTaskId {
+export function studyTaskId(identity: Omit<DeliveryIdentity, 'target' | 'transform'>): StudyTaskId {
   const { source, studyInstanceUid, contentHash, nonce } = identity;
   return `s-${digest([source, studyInstanceUid, contentHash, nonce ?? ''])}` as StudyTaskId;
 }

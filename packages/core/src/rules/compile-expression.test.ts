@@ -1,18 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import {
-  compileExpression,
-  compileInstanceFilter,
-  compileRules,
-  explainRules,
-  routeStudy,
-  type RuleFacts,
-} from '../index.ts';
+import { compileExpression, compileInstanceFilter, type RuleFacts } from '../index.ts';
 
 const facts: RuleFacts = {
   source: 'main',
-  study: { StudyDescription: 'CT Thorax', ModalitiesInStudy: ['CT', 'SR'], NumberOfStudyRelatedInstances: '120' },
+  study: {
+    StudyDescription: 'CT Thorax',
+    StudyDate: '20240229',
+    StudyTime: '101500.25',
+    PatientBirthDate: '19840229',
+    ModalitiesInStudy: ['CT', 'SR'],
+    NumberOfStudyRelatedInstances: '120',
+  },
   series: [{ Modality: 'CT', StationName: 'CT1' }, { Modality: 'SR' }],
-  origin: { RemoteAET: 'SCANNER', CalledAET: 'ORTHANC' },
+  origin: { RemoteAET: 'SCANNER', CalledAET: 'ORTHANC', ArrivedAt: new Date('2024-03-01T22:30:00Z') },
+  now: new Date('2024-03-04T08:00:00Z'),
 };
 
 describe('an expression', () => {
@@ -27,6 +28,15 @@ describe('an expression', () => {
     ['int(study.NumberOfStudyRelatedInstances) > 100', true],
     ['has(study.AccessionNumber)', false],
     ['!has(study.AccessionNumber)', true],
+    ['has(study.AccessionNumber) && study.AccessionNumber == "1"', false],
+    ['origin.ArrivedAt < now && now - origin.ArrivedAt > duration("24h")', true],
+    ['origin.ArrivedAt.getHours("Europe/Berlin") == 23', true],
+    ['now.getDayOfWeek() == 1', true],
+    ['date(study.StudyDate) == timestamp("2024-02-29T00:00:00Z")', true],
+    ['date(study.StudyDate, study.StudyTime) > date("20240229T1014")', true],
+    ['time(study.StudyTime) >= duration("10h15m")', true],
+    ['age(study) >= 40.0 && age(study) < 41.0', true],
+    ['age("018M") == 1.5', true],
   ])('%s is %s', (text, expected) => {
     expect(compileExpression(text).evaluate(facts)).toBe(expected);
   });
@@ -39,11 +49,34 @@ describe('an expression', () => {
     );
   });
 
+  it('is false, and throws nothing, for a value that a function cannot read', () => {
+    const odd = { ...facts, study: { ...facts.study, StudyDate: 'DOE^JOHN' } };
+    expect(compileExpression('date(study.StudyDate) < now').evaluate(odd)).toBe(false);
+    const { because } = compileExpression('date(study.StudyDate) < now').explain(odd);
+    expect(because).toContain('a date is YYYYMMDD');
+    expect(because).not.toContain('DOE');
+    expect(compileExpression('age(study) > 3.0').evaluate({ ...facts, study: {} })).toBe(false);
+  });
+
+  it('knows the tags that it speaks about', () => {
+    const { wanted } = compileExpression(
+      'has(study.PatientAge) && study["StudyID"] != "" && series.exists(s, s.KVP == "120") && origin.RemoteAET == "X"',
+    );
+    expect([...wanted.study]).toEqual(['PatientAge', 'StudyID']);
+    expect([...wanted.series]).toEqual(['KVP']);
+    expect(compileInstanceFilter('instance.ImageType.contains("ORIGINAL") && instance.SizeBytes > 1').wanted).toEqual([
+      'ImageType',
+    ]);
+  });
+
   it.each([
     ['study.Modality ==', 'line 1, column 18'],
     ['source == "a" &&\n nonsense == 3', 'line 2, column 2'],
     ['source == 5', 'line 1, column 1'],
     ['source', 'not true or false'],
+    ['date(5) < now', 'line 1, column 1'],
+    ['glob(study.X)', 'line 1, column 1'],
+    ['now > "x"', 'line 1, column 1'],
   ])('%j is refused with its place', (text, message) => {
     expect(() => compileExpression(text)).toThrow(message);
   });
@@ -56,27 +89,6 @@ describe('an expression', () => {
     expect(explain('source == "main" && "MR" in study.ModalitiesInStudy')).toContain(
       '`"MR" in study.ModalitiesInStudy` is false',
     );
-  });
-});
-
-describe('rules', () => {
-  const rules = compileRules([
-    { name: 'ct', enabled: true, when: '"CT" in study.ModalitiesInStudy', targets: ['pacs', 'ai'], priority: 'normal' },
-    { name: 'other-source', enabled: true, sources: ['other'], targets: ['x'], priority: 'stat' },
-    { name: 'off', enabled: false, targets: ['y'], priority: 'stat' },
-    { name: 'all', enabled: true, targets: ['pacs'], priority: 'urgent' },
-  ]);
-
-  it('all that match apply; the most urgent priority counts; no target twice', () => {
-    expect(routeStudy(rules, facts)).toEqual({ rules: ['ct', 'all'], targets: ['pacs', 'ai'], priority: 'urgent' });
-  });
-
-  it('are explained one by one', () => {
-    expect(explainRules(rules, facts).map(({ rule, matched }) => [rule, matched])).toEqual([
-      ['ct', true],
-      ['other-source', false],
-      ['all', true],
-    ]);
   });
 });
 

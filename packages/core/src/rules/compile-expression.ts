@@ -1,12 +1,13 @@
 import {
-  Environment,
   EvaluationError,
   ParseError,
   TypeError as CelTypeError,
   type ASTNode,
+  type Environment,
 } from '@marcbachmann/cel-js';
+import { newEnvironment } from './functions.ts';
 import type { RuleFacts } from './rule-facts.ts';
-import { globToRegExp } from './glob.ts';
+import { wantedTags, type WantedTags } from './wanted-tags.ts';
 
 /** An expression that cannot be used, with its place: lines and columns count from 1. */
 export class ExpressionError extends Error {
@@ -29,22 +30,18 @@ export interface Verdict {
 
 export interface CompiledExpression {
   readonly text: string;
+  /** The tags that it speaks about. */
+  readonly wanted: WantedTags;
   evaluate(facts: RuleFacts): boolean;
   explain(facts: RuleFacts): Verdict;
 }
 
-const environment = new Environment({ unlistedVariablesAreDyn: false, enableOptionalTypes: true })
+const environment = newEnvironment()
   .registerVariable('source', 'string')
   .registerVariable('study', 'map')
   .registerVariable('series', 'list')
   .registerVariable('origin', 'map')
-  .registerFunction('glob(dyn, string): bool', (value: unknown, pattern: string) => matchesGlob(value, pattern));
-
-function matchesGlob(value: unknown, pattern: string): boolean {
-  const regExp = globToRegExp(pattern);
-  const values = Array.isArray(value) ? value : [value];
-  return values.some((one) => typeof one === 'string' && regExp.test(one));
-}
+  .registerVariable('now', 'google.protobuf.Timestamp');
 
 /**
  * Compiles a CEL expression over {@link RuleFacts}. A tag that the study does not have makes the expression false,
@@ -56,6 +53,7 @@ export function compileExpression(text: string): CompiledExpression {
   const parsed = checkExpression(environment, text);
   return {
     text,
+    wanted: wantedTags(parsed.ast),
     evaluate: (facts) => truth(parsed, facts).matched,
     explain: (facts) => decide(text, parsed.ast, facts),
   };
@@ -90,7 +88,7 @@ function toExpressionError(text: string, error: unknown): ExpressionError {
 
 function truth(run: (context: Record<string, unknown>) => unknown, facts: RuleFacts): Verdict {
   try {
-    const value = run({ ...facts });
+    const value = run({ ...facts, now: facts.now ?? new Date() });
     if (typeof value === 'boolean') return { matched: value, because: `is ${value}` };
     return { matched: false, because: 'is neither true nor false' };
   } catch (error) {
@@ -100,6 +98,7 @@ function truth(run: (context: Record<string, unknown>) => unknown, facts: RuleFa
 }
 
 function missing(error: EvaluationError): string {
+  if (error.code === 'unusable_value') return `cannot be evaluated: ${error.summary}`;
   if (error.code !== 'no_such_key') return `cannot be evaluated: ${error.code}`;
   return `${/: (\w+)/.exec(error.summary)?.[1] ?? 'a tag'} is missing in the study`;
 }

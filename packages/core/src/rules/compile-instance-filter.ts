@@ -1,33 +1,40 @@
-import { Environment, EvaluationError } from '@marcbachmann/cel-js';
+import { EvaluationError } from '@marcbachmann/cel-js';
 import type { ManifestInstance } from '../model/manifest.ts';
-import { globToRegExp } from './glob.ts';
 import { checkExpression } from './compile-expression.ts';
+import { newEnvironment } from './functions.ts';
+import { wantedTags } from './wanted-tags.ts';
 
-const environment = new Environment({ unlistedVariablesAreDyn: false })
-  .registerVariable('instance', 'map')
-  .registerVariable('series', 'map')
-  .registerFunction('glob(dyn, string): bool', (value: unknown, pattern: string) =>
-    typeof value === 'string' ? globToRegExp(pattern).test(value) : false,
-  );
+const environment = newEnvironment().registerVariable('instance', 'map').registerVariable('series', 'map');
+
+/** What is known of every instance; any other tag has to be read from the source. */
+const known = new Set(['SOPInstanceUID', 'SOPClassUID', 'TransferSyntaxUID', 'InstanceNumber', 'SizeBytes']);
+
+type Tags = Readonly<Record<string, string>>;
+
+export interface InstanceFilter {
+  (instance: ManifestInstance, series: Tags, tags?: Tags): boolean;
+  /** Tags of instances that it speaks about, and that a manifest does not have. */
+  readonly wanted: readonly string[];
+}
 
 /**
  * Compiles a CEL expression over one `instance` (SOPInstanceUID, SOPClassUID, TransferSyntaxUID, InstanceNumber,
- * SizeBytes) and the tags of its `series`. What is missing makes it false.
+ * SizeBytes, and any other tag, which then has to be read from the source) and the tags of its `series`. What is missing
+ * makes it false.
  *
  * @throws ExpressionError for what does not parse, or is no truth value
  */
-export function compileInstanceFilter(
-  text: string,
-): (instance: ManifestInstance, series: Readonly<Record<string, string>>) => boolean {
+export function compileInstanceFilter(text: string): InstanceFilter {
   const parsed = checkExpression(environment, text);
-  return (instance, series) => {
+  const filter = (instance: ManifestInstance, series: Tags, tags: Tags = {}): boolean => {
     try {
-      return parsed({ instance: factsOf(instance), series }) === true;
+      return parsed({ instance: { ...tags, ...factsOf(instance) }, series }) === true;
     } catch (error) {
       if (error instanceof EvaluationError) return false;
       throw error;
     }
   };
+  return Object.assign(filter, { wanted: [...wantedTags(parsed.ast).instance].filter((name) => !known.has(name)) });
 }
 
 function factsOf(instance: ManifestInstance): Record<string, unknown> {

@@ -1,60 +1,151 @@
+import type { OnSuccessConfig } from '../config/rule-config.ts';
 import type { Priority } from '../model/priority.ts';
-import { priorities } from '../model/priority.ts';
-import type { RuleConfig } from '../config/rule-config.ts';
-import { compileExpression, type CompiledExpression, type Verdict } from './compile-expression.ts';
+import type { Verdict } from './compile-expression.ts';
+import type { CompiledRule } from './compile-rules.ts';
+import { missingParts } from './completion.ts';
+import { mostUrgent, uniteDeliveries, type PlannedDelivery } from './planned-delivery.ts';
 import type { RuleFacts } from './rule-facts.ts';
 
-export interface CompiledRule {
-  readonly name: string;
-  readonly config: RuleConfig;
-  readonly when: CompiledExpression | undefined;
+/** A rule that matches and waits until the study is whole. */
+export interface WaitingRule {
+  readonly rule: string;
+  /** What it waits for, for people. */
+  readonly missing: readonly string[];
+  /** 0 = for ever. */
+  readonly timeoutMs: number;
 }
 
 /** What the rules say about one study. */
 export interface Routing {
-  /** Names of the rules that matched, in the order of the file. */
+  /** Names of the rules that apply now, in the order of the file. */
   readonly rules: readonly string[];
+  readonly deliveries: readonly PlannedDelivery[];
+  /** Names of targets, and of groups that choose one of theirs. */
   readonly targets: readonly string[];
-  /** The most urgent of the rules that matched. */
+  /** The most urgent of the rules that apply. */
   readonly priority: Priority;
+  readonly waiting: readonly WaitingRule[];
+  readonly onSuccess: OnSuccessConfig | undefined;
 }
+
+export interface RoutingOptions {
+  /** Whether a rule has waited long enough for the study to become whole. Default never. */
+  readonly hasWaited?: (rule: string) => boolean;
+}
+
+/**
+ * What a rule says of a study.
+ *
+ * - `applies`: it matches, and the study is sent
+ * - `waits`: it matches, and the study is not whole yet
+ * - `no-match`: its expression is false, or it is for other sources
+ * - `stopped`: an earlier rule that matches says `stop`
+ * - `not-needed`: it is a fallback, and another rule matches
+ */
+export type RuleOutcome = 'applies' | 'waits' | 'no-match' | 'stopped' | 'not-needed';
 
 export interface RuleVerdict extends Verdict {
   readonly rule: string;
+  /** As written in the rule. */
   readonly targets: readonly string[];
+  readonly outcome: RuleOutcome;
 }
 
-/** @throws ExpressionError where an expression cannot be used */
-export function compileRules(rules: readonly RuleConfig[]): CompiledRule[] {
-  return rules
-    .filter((rule) => rule.enabled)
-    .map((config) => ({
-      name: config.name,
-      config,
-      when: config.when === undefined ? undefined : compileExpression(config.when),
-    }));
-}
-
-/** Applies the rules in order. A study that no rule matches goes nowhere: `targets` is then empty. */
-export function routeStudy(rules: readonly CompiledRule[], facts: RuleFacts): Routing {
-  const matched = rules.filter((rule) => appliesTo(rule, facts) && (rule.when?.evaluate(facts) ?? true));
-  const urgency = matched.map((rule) => priorities.indexOf(rule.config.priority));
+/**
+ * Applies the rules in order, then, if none of them matches, the fallbacks. A study that no rule matches goes nowhere:
+ * `deliveries` is then empty.
+ */
+export function routeStudy(rules: readonly CompiledRule[], facts: RuleFacts, options: RoutingOptions = {}): Routing {
+  const matched = matchRules(rules, facts);
+  const waiting: WaitingRule[] = [];
+  const applying = matched.filter((rule) => {
+    const missing =
+      rule.complete && !(options.hasWaited?.(rule.name) ?? false) ? missingParts(rule.complete, facts) : [];
+    if (missing.length > 0) waiting.push({ rule: rule.name, missing, timeoutMs: rule.complete?.timeout ?? 0 });
+    return missing.length === 0;
+  });
+  const deliveries = uniteDeliveries(applying.flatMap((rule) => rule.deliveries));
   return {
-    rules: matched.map((rule) => rule.name),
-    targets: [...new Set(matched.flatMap((rule) => rule.config.targets))],
-    priority: priorities[urgency.length > 0 ? Math.min(...urgency) : priorities.indexOf('normal')] ?? 'normal',
+    rules: applying.map((rule) => rule.name),
+    deliveries,
+    targets: [...new Set(deliveries.map(({ to }) => to))],
+    priority: mostUrgent(applying.map((rule) => rule.config.priority)),
+    waiting,
+    onSuccess: uniteOnSuccess(applying.flatMap((rule) => rule.config.onSuccess ?? [])),
   };
 }
 
-/** For every rule, whether it matches and which part of its expression decided. */
-export function explainRules(rules: readonly CompiledRule[], facts: RuleFacts): RuleVerdict[] {
+/** For every rule, what it says of the study and which part of its expression decided. */
+export function explainRules(
+  rules: readonly CompiledRule[],
+  facts: RuleFacts,
+  options: RoutingOptions = {},
+): RuleVerdict[] {
+  const applying = new Set(matchRules(rules, facts).map((rule) => rule.name));
+  const waiting = new Map(routeStudy(rules, facts, options).waiting.map((one) => [one.rule, one]));
+  let stop: string | undefined;
   return rules.map((rule) => {
     const named = { rule: rule.name, targets: rule.config.targets };
-    if (!appliesTo(rule, facts)) return { ...named, matched: false, because: `is not for source ${facts.source}` };
-    return { ...named, ...(rule.when?.explain(facts) ?? { matched: true, because: 'matches every study' }) };
+    const verdict = explain(rule, facts);
+    if (!verdict.matched) return { ...named, ...verdict, outcome: 'no-match' as const };
+    if (!applying.has(rule.name)) {
+      if (rule.config.fallback && stop === undefined) {
+        return { ...named, matched: false, because: 'is a fallback, and another rule matches', outcome: 'not-needed' };
+      }
+      const because = stop === undefined ? 'is not reached' : `comes after ${stop}, which stops`;
+      return { ...named, matched: false, because, outcome: 'stopped' };
+    }
+    if (rule.config.stop) stop ??= rule.name;
+    const wait = waiting.get(rule.name);
+    if (!wait) return { ...named, ...verdict, outcome: 'applies' };
+    return {
+      ...named,
+      matched: true,
+      because: `${verdict.because}; waits for ${wait.missing.join(', ')}`,
+      outcome: 'waits',
+    };
   });
 }
 
-function appliesTo(rule: CompiledRule, facts: RuleFacts): boolean {
+/** The rules that match: those that are no fallback up to the first that stops, else the fallbacks in the same way. */
+function matchRules(rules: readonly CompiledRule[], facts: RuleFacts): CompiledRule[] {
+  const matched = firstToStop(
+    rules.filter((rule) => !rule.config.fallback),
+    facts,
+  );
+  return matched.length > 0
+    ? matched
+    : firstToStop(
+        rules.filter((rule) => rule.config.fallback),
+        facts,
+      );
+}
+
+function firstToStop(rules: readonly CompiledRule[], facts: RuleFacts): CompiledRule[] {
+  const matched: CompiledRule[] = [];
+  for (const rule of rules) {
+    if (!isForSource(rule, facts) || !(rule.when?.evaluate(facts) ?? true)) continue;
+    matched.push(rule);
+    if (rule.config.stop) break;
+  }
+  return matched;
+}
+
+function explain(rule: CompiledRule, facts: RuleFacts): Verdict {
+  if (!isForSource(rule, facts)) return { matched: false, because: `is not for source ${facts.source}` };
+  return rule.when?.explain(facts) ?? { matched: true, because: 'matches every study' };
+}
+
+function isForSource(rule: CompiledRule, facts: RuleFacts): boolean {
   return rule.config.sources === undefined || rule.config.sources.includes(facts.source);
+}
+
+function uniteOnSuccess(all: readonly OnSuccessConfig[]): OnSuccessConfig | undefined {
+  if (all.length === 0) return undefined;
+  return {
+    labels: [...new Set(all.flatMap((one) => one.labels))],
+    metadata: Object.assign({}, ...all.map((one) => one.metadata)) as Record<string, string>,
+    unprotect: all.some((one) => one.unprotect),
+    delete: all.some((one) => one.delete),
+  };
 }

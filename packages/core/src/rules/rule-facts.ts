@@ -7,5 +7,7 @@ export interface RuleFacts {
   /** One map a series: Modality, SeriesDescription, StationName, BodyPartExamined … */
   readonly series: readonly Readonly<Record<string, string>>[];
   /** How it arrived: RemoteAET, CalledAET, RemoteIP, Origin, and ArrivedAt as a timestamp. */
-  readonly origin: Readonly<Record<string, string>>;
+  readonly origin: Readonly<Record<string, string | Date>>;
+  /** The present time; default that of the call. */
+  readonly now?: Date;
 }

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { parseConfig, Secret, targetOptions, type TargetSchema } from '../index.ts';
+
+const orthanc = z.strictObject({ type: z.literal('orthanc'), ...targetOptions, url: z.string() });
+const web = z.strictObject({ type: z.literal('dicomweb'), ...targetOptions, url: z.string() });
+const disk = z.strictObject({ type: z.literal('disk'), ...targetOptions });
+const schemas = [orthanc, web, disk] as unknown as TargetSchema[];
+const sources = { a: { url: 'http://127.0.0.1:8042' }, b: { url: 'https://pacs.example/orthanc-b/' } };
+const toA = { type: 'orthanc', url: 'http://localhost:8042/' };
+const toB = { type: 'dicomweb', url: 'https://pacs.example/orthanc-b/dicom-web' };
+
+function problems(raw: object): string[] {
+  const parsed = parseConfig({ sources, ...raw }, schemas);
+  return parsed.ok ? [] : parsed.problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+describe('studies that would go round', () => {
+  it('from a source to itself, and between two', () => {
+    expect(problems({ targets: { 'to-a': toA }, rules: [{ name: 'r', sources: ['a'], targets: ['to-a'] }] })).toEqual([
+      expect.stringContaining('rules.0.targets: every study would go round, from a to a: "to-a" is the source a'),
+    ]);
+    const ring = {
+      targets: { 'to-a': toA, 'to-b': toB },
+      groups: { g: { targets: ['to-a'] } },
+      rules: [
+        { name: 'there', sources: ['a'], targets: ['to-b'] },
+        { name: 'back', sources: ['b'], targets: ['g'] },
+      ],
+    };
+    expect(problems(ring)).toHaveLength(2);
+    expect(problems(ring)[0]).toContain('from a to b to a');
+  });
+
+  it('are allowed where a rule has a condition, or they go one way', () => {
+    const targets = { 'to-a': toA, 'to-b': toB };
+    const there = { name: 'there', sources: ['a'], targets: ['to-b'] };
+    expect(problems({ targets, rules: [there] })).toEqual([]);
+    const back = { name: 'back', sources: ['b'], targets: ['to-a'], when: 'origin.RemoteAET != "A"' };
+    expect(problems({ targets, rules: [there, back] })).toEqual([]);
+  });
+
+  it('are seen where a target says which source it is', () => {
+    const targets = { x: { type: 'disk', source: 'a' } };
+    expect(problems({ targets, rules: [{ name: 'r', targets: ['x'] }] })).toHaveLength(1);
+  });
+});
+
+it('windows of a rule and its target that never meet are refused', () => {
+  const window = (from: string, to: string): object => ({ windows: [{ from, to }] });
+  const raw = (to: string): object => ({
+    targets: { d: { type: 'disk', schedule: window('20:00', '23:00') } },
+    rules: [{ name: 'r', targets: ['d'], schedule: window('08:00', to) }],
+  });
+  expect(problems(raw('12:00'))[0]).toContain('rules.0.schedule');
+  expect(problems(raw('20:01'))).toEqual([]);
+});
+
+it('pseudonyms and new UIDs need a key', () => {
+  const raw = { targets: { d: { type: 'disk' } }, transforms: { anon: { anonymise: {} } } };
+  expect(problems(raw)[0]).toContain('set pseudonyms.secret');
+  expect(problems({ ...raw, pseudonyms: { secret: new Secret('k') } })).toEqual([]);
+  expect(problems({ ...raw, transforms: { j2k: { transferSyntax: '1.2.840.10008.1.2.4.90' } } })).toEqual([]);
+});
+
+it('names that refer to nothing are found, wherever they stand', () => {
+  expect(
+    problems({
+      targets: { d: { type: 'disk', transform: 'x', source: 'z', instances: { only: 'instance.' } } },
+      groups: { d: { targets: ['e'] } },
+      rules: [
+        {
+          name: 'r',
+          targets: ['f'],
+          transform: 'y',
+          complete: { when: 'nonsense' },
+          instances: { only: 'instance.SizeBytes' },
+        },
+      ],
+    }).sort(),
+  ).toEqual([
+    'groups.d.targets.0: "e" is not among the targets: use one of d',
+    'groups.d: "d" is the name of a target too: give the group another',
+    expect.stringContaining('rules.0.complete.when: the expression cannot be used: line 1, column 1'),
+    'rules.0.targets.0: "f" is not among the targets and groups: use one of d, d',
+    'rules.0.transform: "y" is not among the transforms, there are none',
+    expect.stringContaining('targets.d.instances.only: the expression cannot be used'),
+    'targets.d.source: "z" is not among the sources: use one of a, b',
+    'targets.d.transform: "x" is not among the transforms, there are none',
+  ]);
+});
+
+it('a transform does not touch identifiers but by its uids', () => {
+  const raw = { targets: { d: { type: 'disk' } }, transforms: { t: { set: { SOPInstanceUID: '1.2' }, keep: ['A1'] } } };
+  expect(problems(raw).join('\n')).toMatch(/SOPInstanceUID cannot be set[\s\S]*keep is for anonymise/);
+});

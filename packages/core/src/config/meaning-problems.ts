@@ -1,0 +1,88 @@
+import { sourceOfTarget } from '../rules/target-source.ts';
+import { nextStartAt } from '../schedule/next-window.ts';
+import type { Config } from './config-schema.ts';
+import type { Problem } from './problem.ts';
+import { needsSecret } from './transform-config.ts';
+
+/** What is well-formed and yet cannot work: a secret that is missing, windows that never meet, studies that go round. */
+export function meaningProblems(config: Config): Problem[] {
+  return [...secretProblems(config), ...scheduleProblems(config), ...loopProblems(config)];
+}
+
+function secretProblems(config: Config): Problem[] {
+  if (config.pseudonyms) return [];
+  return Object.entries(config.transforms)
+    .filter(([, transform]) => needsSecret(transform))
+    .map(([name]) => ({
+      path: ['transforms', name],
+      message: `"${name}" gives pseudonyms or new UIDs, which need a key: set pseudonyms.secret`,
+    }));
+}
+
+/** A Monday; windows repeat by the week. */
+const someMonday = Date.UTC(2024, 0, 1);
+
+function scheduleProblems(config: Config): Problem[] {
+  return config.rules.flatMap((rule, index) => {
+    const { schedule } = rule;
+    if (!schedule || !rule.enabled) return [];
+    return targetsOf(config, rule.targets).flatMap((name): Problem[] => {
+      const other = config.targets[name]?.schedule;
+      if (!other || nextStartAt([[schedule], [other]], someMonday) !== undefined) return [];
+      return [
+        {
+          path: ['rules', index, 'schedule'],
+          message: `its windows and those of the target "${name}" are never open together: let them overlap`,
+        },
+      ];
+    });
+  });
+}
+
+/**
+ * Sources that send every study on to each other in a ring. Rules with a condition may be meant; what still comes back
+ * is refused when it is routed (see `docs/rules.md`).
+ */
+function loopProblems(config: Config): Problem[] {
+  const edges: { from: string; to: string; rule: number; target: string }[] = [];
+  for (const [index, rule] of config.rules.entries()) {
+    if (!rule.enabled || rule.when !== undefined || rule.fallback) continue;
+    for (const target of targetsOf(config, rule.targets)) {
+      const targetConfig = config.targets[target];
+      const to = targetConfig && sourceOfTarget(targetConfig, config.sources);
+      if (to === undefined) continue;
+      for (const from of rule.sources ?? Object.keys(config.sources)) edges.push({ from, to, rule: index, target });
+    }
+  }
+  return edges.flatMap((edge): Problem[] => {
+    const way = wayBack(edge.to, edge.from, edges);
+    if (!way) return [];
+    const ring = [edge.from, ...way].join(' to ');
+    return [
+      {
+        path: ['rules', edge.rule, 'targets'],
+        message: `every study would go round, from ${ring}: "${edge.target}" is the source ${edge.to}; give the rule a condition, e.g. when: origin.RemoteAET != "…", or other sources`,
+      },
+    ];
+  });
+}
+
+/** The sources from one to another along the edges, both included. */
+function wayBack(
+  from: string,
+  to: string,
+  edges: readonly { readonly from: string; readonly to: string }[],
+  seen: readonly string[] = [],
+): string[] | undefined {
+  if (from === to) return [to];
+  for (const edge of edges) {
+    if (edge.from !== from || seen.includes(edge.to)) continue;
+    const rest = wayBack(edge.to, to, edges, [...seen, from]);
+    if (rest) return [from, ...rest];
+  }
+  return undefined;
+}
+
+function targetsOf(config: Config, names: readonly string[]): string[] {
+  return names.flatMap((name) => config.groups[name]?.targets ?? [name]);
+}

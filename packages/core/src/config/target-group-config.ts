@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { configName } from './names.ts';
+
+/**
+ * How a group chooses among its targets.
+ *
+ * - `all`: every one gets the study
+ * - `first-available`: the first in the list that can be used (failover)
+ * - `round-robin`: one after the other in turn
+ * - `least-busy`: the one with the fewest deliveries waiting and under way
+ */
+export const groupStrategies = ['all', 'first-available', 'round-robin', 'least-busy'] as const;
+export type GroupStrategy = (typeof groupStrategies)[number];
+
+export const targetGroupConfig = z.strictObject({
+  description: z.string().max(200).optional().describe('a line for people, shown in the console'),
+  strategy: z
+    .enum(groupStrategies)
+    .default('first-available')
+    .describe('all, first-available (failover), round-robin or least-busy (load balancing)'),
+  targets: z
+    .array(configName)
+    .min(1, 'a group needs at least one target')
+    .max(100)
+    .describe('its targets; for first-available in the order of preference'),
+});
+export type TargetGroupConfig = z.output<typeof targetGroupConfig>;

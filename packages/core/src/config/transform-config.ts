@@ -1,0 +1,78 @@
+import { z } from 'zod';
+
+const keyword = z
+  .string()
+  .regex(
+    /^([A-Z][A-Za-z0-9]{1,63}|[0-9A-Fa-f]{4},?[0-9A-Fa-f]{4})$/,
+    'a tag is a keyword (PS3.6), e.g. PatientID, or a number, e.g. 0010,0020',
+  );
+
+const uid = z
+  .string()
+  .regex(/^[0-9]+(\.[0-9]+)+$/, 'a UID has digits and dots')
+  .max(64);
+
+/** Keywords that identify, and that only `uids` and the pseudonyms may change. */
+const identifiers = new Set(['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID']);
+
+/** How instances are changed on their way; done by the source's engine, one instance at a time. The stored ones stay. */
+export const transformConfig = z
+  .strictObject({
+    description: z.string().max(200).optional().describe('a line for people, shown in the console'),
+    anonymise: z
+      .strictObject({
+        profile: z
+          .enum(['2008', '2017c', '2021b', '2023b'])
+          .optional()
+          .describe(
+            'edition of the Basic Application Level Confidentiality Profile (PS3.15 table E.1-1); default the latest the source knows',
+          ),
+        keepPrivateTags: z.boolean().default(false).describe('keep private tags, which may identify'),
+        pseudonyms: z
+          .boolean()
+          .default(true)
+          .describe(
+            'give patients and accession numbers keyed pseudonyms: the same patient always has the same; false leaves them empty',
+          ),
+      })
+      .optional()
+      .describe('de-identify'),
+    set: z.record(keyword, z.string().max(1024)).default({}).describe('tags that get a value'),
+    remove: z.array(keyword).default([]).describe('tags that are taken out'),
+    copy: z.record(keyword, keyword).default({}).describe('tags that get the value of another tag of the instance'),
+    keep: z.array(keyword).default([]).describe('tags that the anonymisation would change or remove, and that stay'),
+    removePrivateTags: z.boolean().default(false).describe('take private tags out'),
+    uids: z
+      .enum(['keep', 'new'])
+      .optional()
+      .describe('keep the UIDs, or give new ones, always the same for the same UID; default keep, new when anonymised'),
+    transferSyntax: uid.optional().describe('UID of the transfer syntax that instances are transcoded to'),
+  })
+  .superRefine((transform, context) => {
+    const fixed = [...Object.keys(transform.set), ...Object.keys(transform.copy), ...transform.remove];
+    for (const name of fixed.filter((one) => identifiers.has(one))) {
+      context.addIssue({ code: 'custom', message: `${name} cannot be set, copied or removed: say uids: keep or new` });
+    }
+    if (transform.anonymise && transform.transferSyntax !== undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['transferSyntax'],
+        message:
+          'Orthanc cannot anonymise and transcode an instance in one go: leave transferSyntax out, or set IngestTranscoding in Orthanc',
+      });
+    }
+    if (transform.keep.length > 0 && !transform.anonymise) {
+      context.addIssue({ code: 'custom', path: ['keep'], message: 'keep is for anonymise: nothing else removes tags' });
+    }
+  });
+export type TransformConfig = z.output<typeof transformConfig>;
+
+/** Whether instances leave with other UIDs than they have in the source. */
+export function givesNewUids(transform: TransformConfig): boolean {
+  return transform.uids === 'new' || (transform.uids === undefined && transform.anonymise !== undefined);
+}
+
+/** Whether it needs the secret of the pseudonyms. */
+export function needsSecret(transform: TransformConfig): boolean {
+  return givesNewUids(transform) || transform.anonymise?.pseudonyms === true;
+}

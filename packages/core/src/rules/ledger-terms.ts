@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+import type { DeliveryData } from '../jobs/job-contract.ts';
+
+type Terms = Pick<DeliveryData, 'source' | 'studyInstanceUid' | 'target' | 'transform' | 'late' | 'contentHash'>;
+
+/**
+ * Where the confirmations of a delivery stand: by study, target and transform, so that all deliveries of a study in the
+ * same shape share them. Instances are known there by their UIDs in the source.
+ */
+export function ledgerKeyOf(terms: Pick<Terms, 'source' | 'studyInstanceUid' | 'target' | 'transform'>): {
+  source: string;
+  studyInstanceUid: string;
+  target: string;
+} {
+  const { source, studyInstanceUid, target, transform } = terms;
+  // A plus is in no name.
+  return { source, studyInstanceUid, target: transform ? `${target}+${transform.name}` : target };
+}
+
+/**
+ * The version of an instance as this delivery sees it: another one when the transform has changed, and another one for
+ * each content of the study where late instances make all of it go again.
+ */
+export function ledgerVersion(version: string, terms: Pick<Terms, 'transform' | 'late' | 'contentHash'>): string {
+  const shape = terms.transform ? ` ${transformHash(terms.transform.definition)}` : '';
+  return terms.late === 'all' ? `${version}${shape} ${terms.contentHash}` : `${version}${shape}`;
+}
+
+/** The same for the same definition, whatever the order of its keys. */
+export function transformHash(definition: object): string {
+  return createHash('sha256').update(canonical(definition)).digest('hex').slice(0, 12);
+}
+
+function canonical(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${value.map((one) => canonical(one)).join()}]`;
+  const entries = Object.entries(value).filter(([key, one]) => one !== undefined && key !== 'description');
+  return `{${entries
+    .map(([key, one]) => `${JSON.stringify(key)}:${canonical(one)}`)
+    .sort()
+    .join()}}`;
+}

@@ -1,0 +1,73 @@
+import type { InstanceSelection } from '../config/instance-selection.ts';
+import type { LatePolicy } from '../config/rule-config.ts';
+import type { Schedule } from '../config/schedule-config.ts';
+import type { GroupStrategy } from '../config/target-group-config.ts';
+import { priorities, type Priority } from '../model/priority.ts';
+
+/** A delivery as rules ask for it, before a group has chosen its member. */
+export interface PlannedDelivery {
+  /** Name of a target, or of a group that chooses one of its members. */
+  readonly to: string;
+  readonly group?: { readonly name: string; readonly strategy: GroupStrategy; readonly members: readonly string[] };
+  readonly rules: readonly string[];
+  readonly priority: Priority;
+  /** Name of the rules' transform; the target may have one of its own. */
+  readonly transform?: string;
+  /** An instance is sent when any of these selects it; without, all are. */
+  readonly selections?: readonly InstanceSelection[];
+  /** It may start when any of these is open; without, always. */
+  readonly schedules?: readonly Schedule[];
+  readonly hold: boolean;
+  readonly late: LatePolicy;
+}
+
+/** The late policy that sends most comes last. */
+const byReach: readonly LatePolicy[] = ['never', 'difference', 'all'] satisfies (typeof latePolicies)[number][];
+
+/**
+ * Unites deliveries that are one: several rules that send a study to the same target in the same shape. Each rule gets
+ * what it asks for: what any of them selects is sent, as urgently as the most urgent asks, as soon as any of them lets it.
+ */
+export function uniteDeliveries<T extends PlannedDelivery>(
+  planned: readonly T[],
+  keyOf: (one: T) => string = (one) => `${one.to} ${one.transform ?? ''}`,
+): T[] {
+  const united = new Map<string, T>();
+  for (const one of planned) {
+    const key = keyOf(one);
+    const known = united.get(key);
+    united.set(key, known ? unite(known, one) : one);
+  }
+  return [...united.values()];
+}
+
+function unite<T extends PlannedDelivery>(one: T, other: T): T {
+  const { selections: _, schedules: __, group, ...rest } = one;
+  return {
+    ...rest,
+    // Asked for by name as well, it stays with that target.
+    ...(group && other.group && { group }),
+    rules: [...new Set([...one.rules, ...other.rules])],
+    priority: mostUrgent([one.priority, other.priority]),
+    ...both('selections', one.selections, other.selections),
+    ...both('schedules', one.schedules, other.schedules),
+    hold: one.hold && other.hold,
+    late: byReach[Math.max(byReach.indexOf(one.late), byReach.indexOf(other.late))] ?? 'difference',
+  } as unknown as T;
+}
+
+/** A list of limits, any of which may be met; where one side has none there is no limit. */
+function both<K extends string, V>(
+  name: K,
+  one: readonly V[] | undefined,
+  other: readonly V[] | undefined,
+): { [Key in K]?: readonly V[] } {
+  if (!one || !other) return {};
+  const seen = new Map([...one, ...other].map((value) => [JSON.stringify(value), value]));
+  return { [name]: [...seen.values()] } as unknown as { [Key in K]?: readonly V[] };
+}
+
+export function mostUrgent(all: readonly Priority[]): Priority {
+  const ranks = all.map((priority) => priorities.indexOf(priority));
+  return priorities[ranks.length > 0 ? Math.min(...ranks) : priorities.indexOf('normal')] ?? 'normal';
+}

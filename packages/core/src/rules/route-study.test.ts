@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest';
+import { ruleConfig } from '../config/rule-config.ts';
+import { compileRules, explainRules, routeStudy, type RuleFacts } from '../index.ts';
+
+const facts: RuleFacts = {
+  source: 'main',
+  study: { ModalitiesInStudy: ['CT', 'SR'], NumberOfStudyRelatedInstances: '120' },
+  series: [{ Modality: 'CT' }, { Modality: 'SR' }],
+  origin: {},
+};
+const ct = '"CT" in study.ModalitiesInStudy';
+const mr = '"MR" in study.ModalitiesInStudy';
+
+function rules(...raw: object[]): ReturnType<typeof compileRules> {
+  return compileRules(
+    raw.map((one) => ruleConfig.parse(one)),
+    {
+      groups: {
+        both: { strategy: 'all', targets: ['a', 'b'] },
+        either: { strategy: 'first-available', targets: ['a', 'b'] },
+      },
+    },
+  );
+}
+
+function route(...raw: object[]): string[] {
+  return routeStudy(rules(...raw), facts).deliveries.map((one) => `${one.to}: ${one.rules.join()}`);
+}
+
+describe('rules', () => {
+  it('all that match apply, and no target gets a study twice', () => {
+    const routing = routeStudy(
+      rules(
+        { name: 'ct', when: ct, targets: ['pacs', 'ai'] },
+        { name: 'elsewhere', sources: ['other'], targets: ['x'], priority: 'stat' },
+        { name: 'off', enabled: false, targets: ['y'], priority: 'stat' },
+        { name: 'all', targets: ['pacs'], priority: 'urgent' },
+      ),
+      facts,
+    );
+    expect(routing).toMatchObject({ rules: ['ct', 'all'], targets: ['pacs', 'ai'], priority: 'urgent' });
+    expect(routing.deliveries).toMatchObject([
+      { to: 'pacs', rules: ['ct', 'all'], priority: 'urgent' },
+      { to: 'ai', rules: ['ct'], priority: 'normal' },
+    ]);
+  });
+
+  it('stop ends the list, where it matches', () => {
+    const rest = { name: 'rest', targets: ['b'] };
+    expect(route({ name: 'one', when: ct, targets: ['a'], stop: true }, rest)).toEqual(['a: one']);
+    expect(route({ name: 'one', when: mr, targets: ['a'], stop: true }, rest)).toEqual(['b: rest']);
+  });
+
+  it('a fallback applies when nothing else matches, wherever it stands', () => {
+    const fallback = { name: 'else', fallback: true, targets: ['b'] };
+    expect(route(fallback, { name: 'one', when: ct, targets: ['a'] })).toEqual(['a: one']);
+    expect(route(fallback, { name: 'one', when: mr, targets: ['a'] })).toEqual(['b: else']);
+  });
+
+  it('a group that sends to all is its targets; any other chooses later', () => {
+    expect(route({ name: 'one', targets: ['both'] })).toEqual(['a: one', 'b: one']);
+    const [delivery] = routeStudy(rules({ name: 'one', targets: ['either'] }), facts).deliveries;
+    expect(delivery).toMatchObject({ to: 'either', group: { strategy: 'first-available', members: ['a', 'b'] } });
+  });
+
+  it('waits for a study that is not whole, and says for what', () => {
+    const waits = rules(
+      { name: 'series', targets: ['a'], complete: { series: 3, timeout: '1m' } },
+      { name: 'sr', targets: ['b'], complete: { when: 'series.exists(s, s.Modality == "SR")' } },
+    );
+    expect(routeStudy(waits, facts)).toMatchObject({
+      rules: ['sr'],
+      targets: ['b'],
+      waiting: [{ rule: 'series', missing: ['3 series (2 are there)'], timeoutMs: 60_000 }],
+    });
+    expect(routeStudy(waits, facts, { hasWaited: () => true }).waiting).toEqual([]);
+    expect(explainRules(waits, facts).map(({ outcome }) => outcome)).toEqual(['waits', 'applies']);
+  });
+
+  it('a rule that waits still stops, and no fallback takes its place', () => {
+    const waits = { name: 'one', targets: ['a'], complete: { series: 3 }, stop: true };
+    expect(route(waits, { name: 'two', targets: ['b'] }, { name: 'else', fallback: true, targets: ['c'] })).toEqual([]);
+  });
+
+  it('are explained one by one', () => {
+    const explained = explainRules(
+      rules(
+        { name: 'no', when: mr, targets: ['a'] },
+        { name: 'elsewhere', sources: ['other'], targets: ['a'] },
+        { name: 'yes', when: ct, targets: ['a'], stop: true },
+        { name: 'late', targets: ['a'] },
+        { name: 'else', fallback: true, targets: ['a'] },
+      ),
+      facts,
+    );
+    expect(explained.map(({ rule, outcome }) => [rule, outcome])).toEqual([
+      ['no', 'no-match'],
+      ['elsewhere', 'no-match'],
+      ['yes', 'applies'],
+      ['late', 'stopped'],
+      ['else', 'stopped'],
+    ]);
+    expect(explained[3]?.because).toBe('comes after yes, which stops');
+  });
+});
+
+describe('two rules to one target', () => {
+  const night = { timeZone: 'UTC', windows: [{ from: '22:00', to: '06:00' }] };
+
+  it('are one delivery in which each gets what it asks for', () => {
+    const [one, ...others] = routeStudy(
+      rules(
+        { name: 'held', targets: ['a'], hold: true, late: 'never', instances: { only: 'series.Modality == "CT"' } },
+        { name: 'night', targets: ['a'], schedule: night, late: 'all', instances: { exclude: ['SR/*'] } },
+      ),
+      facts,
+    ).deliveries;
+    expect(others).toEqual([]);
+    expect(one).toMatchObject({
+      rules: ['held', 'night'],
+      hold: false,
+      late: 'all',
+      selections: [{ only: 'series.Modality == "CT"' }, { exclude: ['SR/*'] }],
+    });
+    expect(one?.schedules).toBeUndefined();
+  });
+
+  it('the whole study goes where one of them asks for it', () => {
+    const [one] = routeStudy(
+      rules({ name: 'ct', targets: ['a'], instances: { exclude: ['SR/*'] } }, { name: 'all', targets: ['a'] }),
+      facts,
+    ).deliveries;
+    expect(one?.selections).toBeUndefined();
+  });
+
+  it('are two deliveries when they want it in different shapes', () => {
+    expect(route({ name: 'plain', targets: ['a'] }, { name: 'anon', targets: ['a'], transform: 'anon' })).toEqual([
+      'a: plain',
+      'a: anon',
+    ]);
+  });
+});

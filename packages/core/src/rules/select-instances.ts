@@ -1,0 +1,67 @@
+import type { InstanceSelection } from '../config/instance-selection.ts';
+import type { ManifestInstance, StudyTags } from '../model/manifest.ts';
+import { compileInstanceFilter } from './compile-instance-filter.ts';
+import { globToRegExp } from './glob.ts';
+
+type Tags = Readonly<Record<string, string>>;
+
+/** Says of each instance whether it is meant. */
+export interface CompiledSelection {
+  isMeant(instance: ManifestInstance, series: Tags, tags: Tags | undefined): boolean;
+  /** Tags of instances that have to be read from the source for it. */
+  readonly wanted: readonly string[];
+}
+
+const everything: CompiledSelection = { isMeant: () => true, wanted: [] };
+
+/**
+ * What a target gets: what its own selection and any of the selections of the rules let through.
+ *
+ * @param rules - undefined or empty: the rules let everything through
+ */
+export function compileSelection(
+  target: InstanceSelection | undefined,
+  rules: readonly InstanceSelection[] | undefined,
+): CompiledSelection {
+  const own = target ? compileOne(target) : everything;
+  const any = (rules ?? []).map((one) => compileOne(one));
+  if (own === everything && any.length === 0) return everything;
+  return {
+    isMeant: (instance, series, tags) =>
+      own.isMeant(instance, series, tags) &&
+      (any.length === 0 || any.some((one) => one.isMeant(instance, series, tags))),
+    wanted: [...new Set([own, ...any].flatMap((one) => one.wanted))],
+  };
+}
+
+/** The instances that are meant, in the order of the manifest. */
+export function selectInstances(
+  instances: readonly ManifestInstance[],
+  study: StudyTags,
+  selection: CompiledSelection,
+  tagsOf: ReadonlyMap<string, Tags> = new Map(),
+): readonly ManifestInstance[] {
+  if (selection === everything) return instances;
+  return instances.filter((instance) =>
+    selection.isMeant(
+      instance,
+      study.series.get(instance.seriesInstanceUid) ?? {},
+      tagsOf.get(instance.sopInstanceUid),
+    ),
+  );
+}
+
+function compileOne({ only, exclude }: InstanceSelection): CompiledSelection {
+  const filter = only === undefined ? undefined : compileInstanceFilter(only);
+  const globs = (exclude ?? []).map((glob) => globToRegExp(glob));
+  if (!filter && globs.length === 0) return everything;
+  return {
+    isMeant(instance, series, tags) {
+      const description = series['SeriesDescription'] ?? '';
+      const full = `${series['Modality'] ?? ''}/${description}`;
+      if (globs.some((glob) => glob.test(description) || glob.test(full))) return false;
+      return filter?.(instance, series, tags) ?? true;
+    },
+    wanted: filter?.wanted ?? [],
+  };
+}

@@ -1,0 +1,124 @@
+import type { Circuits } from '@dicom-dispatch/cache/circuit';
+import type { Config, GroupStrategy } from '@dicom-dispatch/core';
+import type { Redis } from '@dicom-dispatch/runtime';
+import { operationKeys } from './keys.ts';
+import type { OpenQueues } from './open-queues.ts';
+
+/** What is needed to see how the members of a group are. */
+export interface GroupContext {
+  readonly config: Config;
+  readonly redis: Redis;
+  readonly circuits: Circuits;
+  readonly queues: OpenQueues;
+}
+
+export interface GroupOfStudy {
+  readonly name: string;
+  readonly strategy: GroupStrategy;
+  readonly members: readonly string[];
+}
+
+export interface StudyOfGroup {
+  readonly source: string;
+  readonly studyInstanceUid: string;
+  readonly contentHash: string;
+  readonly transform: string | undefined;
+}
+
+/** The member that a group has chosen for a study. */
+export interface Choice {
+  readonly target: string;
+  /** Of the delivery that a member got back after another had it. */
+  readonly nonce?: string;
+  readonly contentHash: string;
+}
+
+const keepSeconds = 180 * 86_400;
+
+/**
+ * Chooses the member of a group that gets a study. A study stays with its member: what arrives later goes there too, and
+ * the same event twice chooses once.
+ */
+export async function chooseMember(context: GroupContext, group: GroupOfStudy, study: StudyOfGroup): Promise<Choice> {
+  const { key, field } = placeOf(context, group.name, study);
+  const known = await readChoice(context, group.name, study);
+  if (known && group.members.includes(known.target) && context.config.targets[known.target]) return known;
+  const choice: Choice = { target: await choose(context, group), contentHash: study.contentHash };
+  if (known) {
+    await writeChoice(context, group.name, study, choice);
+    return choice;
+  }
+  await context.redis.multi().hsetnx(key, field, JSON.stringify(choice)).expire(key, keepSeconds).exec();
+  return (await readChoice(context, group.name, study)) ?? choice;
+}
+
+export async function readChoice(
+  context: Pick<GroupContext, 'redis' | 'config'>,
+  group: string,
+  study: StudyOfGroup,
+): Promise<Choice | undefined> {
+  const { key, field } = placeOf(context, group, study);
+  const text = await context.redis.hget(key, field);
+  return text === null ? undefined : (JSON.parse(text) as Choice);
+}
+
+export async function writeChoice(
+  context: Pick<GroupContext, 'redis' | 'config'>,
+  group: string,
+  study: StudyOfGroup,
+  choice: Choice,
+): Promise<void> {
+  const { key, field } = placeOf(context, group, study);
+  await context.redis.multi().hset(key, field, JSON.stringify(choice)).expire(key, keepSeconds).exec();
+}
+
+/** Whether a target can be given work now; `whole` also takes one whose circuit is due for a probe. */
+export async function isUsable(context: GroupContext, target: string, wanted: 'closed' | 'probe'): Promise<boolean> {
+  if (context.config.targets[target]?.enabled !== true) return false;
+  const [circuit, isPaused] = await Promise.all([
+    context.circuits.state(target),
+    context.queues.target(target).isPaused(),
+  ]);
+  if (isPaused) return false;
+  if (circuit.state === 'closed') return true;
+  return wanted === 'probe' && circuit.state === 'open' && (circuit.nextProbeAt ?? 0) <= Date.now();
+}
+
+async function choose(context: GroupContext, { name, strategy, members }: GroupOfStudy): Promise<string> {
+  const present = members.filter((member) => context.config.targets[member] !== undefined);
+  const order = strategy === 'first-available' ? present : await inTurn(context, name, present);
+  const [first] = order;
+  if (first === undefined) return members[0] ?? name;
+  // One whose circuit is due for a probe counts as usable: this study probes it, and goes on to another if it fails.
+  const flags = await Promise.all(order.map((member) => isUsable(context, member, 'probe')));
+  const usable = order.filter((_, index) => flags[index]);
+  if (strategy === 'least-busy') return (await leastBusy(context, usable.length > 0 ? usable : order)) ?? first;
+  return usable[0] ?? first;
+}
+
+/** The members beginning with the one whose turn it is. */
+async function inTurn(context: GroupContext, name: string, members: readonly string[]): Promise<readonly string[]> {
+  if (members.length < 2) return members;
+  const turn = await context.redis.incr(operationKeys(context.config.redis.prefix).turn(name));
+  const start = (turn - 1) % members.length;
+  return [...members.slice(start), ...members.slice(0, start)];
+}
+
+async function leastBusy(context: GroupContext, members: readonly string[]): Promise<string | undefined> {
+  const loads = await Promise.all(
+    members.map(async (member) => {
+      const counts = await context.queues.target(member).getJobCounts('waiting', 'prioritized', 'active', 'delayed');
+      return Object.values(counts).reduce((sum, count) => sum + count, 0);
+    }),
+  );
+  return members[loads.indexOf(Math.min(...loads))];
+}
+
+function placeOf(
+  { config }: Pick<GroupContext, 'config'>,
+  group: string,
+  study: StudyOfGroup,
+): { key: string; field: string } {
+  const key = operationKeys(config.redis.prefix).choices(study.source, study.studyInstanceUid);
+  return { key, field: study.transform === undefined ? group : `${group} ${study.transform}` };
+}

@@ -1,0 +1,18 @@
+import type { Redis } from '@dicom-dispatch/runtime';
+import type { operationKeys } from './keys.ts';
+
+/** KEYS: delivery, held. ARGV: delivery. Once only: what was released stays so, however often its study is routed. */
+const script = `
+if redis.call('HSETNX', KEYS[1], 'heldFromStart', 1) == 0 then return 0 end
+redis.call('SADD', KEYS[2], ARGV[1])
+return 1
+`;
+
+/** Holds a new delivery whose rule says so, before its job is in the queue. */
+export async function holdFromStart(
+  redis: Redis,
+  keys: ReturnType<typeof operationKeys>,
+  deliveryId: string,
+): Promise<void> {
+  await redis.eval(script, 2, keys.delivery(deliveryId), keys.held, deliveryId);
+}

@@ -1,0 +1,179 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { Circuits } from '@dicom-dispatch/cache/circuit';
+import { IntermediateCache } from '@dicom-dispatch/cache';
+import { createLedger } from '@dicom-dispatch/cache/ledger';
+import { Records } from '@dicom-dispatch/cache/records';
+import {
+  fingerprint,
+  type CacheConfig,
+  type Config,
+  type DispatchError,
+  type InstanceBytes,
+} from '@dicom-dispatch/core';
+import type { Logger, Redis, Registry } from '@dicom-dispatch/runtime';
+import {
+  createTransform,
+  openInstance,
+  openSource,
+  readInstanceTags,
+  readManifest,
+  readStudy,
+  sourceError,
+  type OrthancClient,
+} from '@dicom-dispatch/sources';
+import { OpenQueues } from '@dicom-dispatch/operations';
+import { resolveTarget } from '@dicom-dispatch/targets';
+import { UnrecoverableError } from 'bullmq';
+import { DeliveryStats } from './delivery-stats.ts';
+import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
+import { createDispatcherMetrics } from './dispatcher-metrics.ts';
+import { stateKey } from './redis-state.ts';
+import { Throttle } from './throttle.ts';
+
+export interface DispatcherOptions {
+  readonly config: Config;
+  readonly redis: Redis;
+  readonly log: Logger;
+  readonly metrics: Registry;
+}
+
+export type FullContext = DispatcherContext & {
+  readonly active: Set<string>;
+  reload(config: Config): Promise<void>;
+  sourceStates(): Promise<{ name: string; ok: boolean; detail: string }[]>;
+  close(): Promise<void>;
+};
+
+/** Makes what all deliveries of one dispatcher share; the configuration in it is the latest that was taken over. */
+export async function createContext(options: DispatcherOptions): Promise<FullContext> {
+  const { redis, log, metrics: registry } = options;
+  let { config } = options;
+  const prefix = config.redis.prefix;
+  const retired: Promise<OrthancClient>[] = [];
+  const queues = new OpenQueues(redis, config);
+  let cache = await openCache(config.cache);
+  const clients = new Map<string, Promise<OrthancClient>>();
+  const throttles = new Map<string, Throttle>();
+  const metrics = createDispatcherMetrics(registry);
+
+  function client(name: string): Promise<OrthancClient> {
+    const known = clients.get(name);
+    if (known) return known;
+    const source = config.sources[name];
+    if (!source) throw new UnrecoverableError(`the source ${name} is no longer configured`);
+    const opened = openSource(source);
+    clients.set(name, opened);
+    opened.catch(() => clients.delete(name));
+    return opened;
+  }
+
+  function openCache(cacheConfig: CacheConfig): Promise<IntermediateCache> {
+    return IntermediateCache.open(redis, cacheConfig, {
+      prefix,
+      onWarning: ({ code, message, type }) => log.warn({ code, type, reason: message }, 'the cache reports a fault'),
+    });
+  }
+
+  /** One computes a changed instance, whoever needs it too waits for it. */
+  async function keepTransformed(
+    key: string,
+    produce: () => Promise<AsyncIterable<Uint8Array>>,
+    signal: AbortSignal | undefined,
+  ): Promise<InstanceBytes> {
+    return cache.getOrComputeStream('transformed-instance', key, produce, signal ? { signal } : {});
+  }
+
+  return {
+    get config() {
+      return config;
+    },
+    async reload(next) {
+      if (fingerprint(next.cache) !== fingerprint(config.cache)) cache = await openCache(next.cache);
+      for (const [name, opened] of clients) {
+        if (fingerprint(next.sources[name]) === fingerprint(config.sources[name])) continue;
+        // Deliveries under way still read from it; it is closed with the dispatcher.
+        retired.push(opened);
+        clients.delete(name);
+      }
+      throttles.clear();
+      config = next;
+    },
+    worker: `${hostname()}-${process.pid}-${randomBytes(2).toString('hex')}`,
+    redis,
+    ledger: createLedger(redis, { prefix }),
+    records: new Records(redis, prefix),
+    circuits: new Circuits(redis, prefix),
+    stats: new DeliveryStats(redis, prefix),
+    queues,
+    metrics,
+    log,
+    nextWait: new Map(),
+    active: new Set(),
+    async source(name): Promise<SourceReader> {
+      const orthanc = await client(name);
+      return {
+        readStudy: (id, signal) => readStudy(orthanc, name, id, signal),
+        readManifest: (study, signal) => readManifest(orthanc, study, signal),
+        readInstanceTags: async (studyInstanceUid, names, signal) => {
+          try {
+            return await readInstanceTags(orthanc, studyInstanceUid, names, signal);
+          } catch (error) {
+            throw sourceError(error, name, 'manifest');
+          }
+        },
+        transform: (definition) =>
+          createTransform({
+            orthanc,
+            source: name,
+            definition,
+            pseudonyms: config.pseudonyms,
+            ...(config.cache.enabled && { keep: keepTransformed }),
+          }),
+        open: (instance, openOptions) => openInstance(orthanc, name, instance, openOptions),
+      };
+    },
+    resolve: (target) => resolveTarget(target, config.targets[target]),
+    throttle(target, bytes, signal) {
+      metrics.bytes.inc({ target }, bytes);
+      const rate = config.targets[target]?.rateLimit?.bytesPerSecond;
+      if (!rate) return undefined;
+      const throttle = throttles.get(target) ?? new Throttle(rate);
+      throttles.set(target, throttle);
+      return throttle.sent(bytes, signal);
+    },
+    isCancelled: async (id) => (await redis.exists(`${prefix}:cancelled:${id}`)) === 1,
+    isHeld: async (id) => (await redis.sismember(`${prefix}:held`, id)) === 1,
+    async retriedAt(id) {
+      const at = await redis.hget(`${prefix}:delivery:${id}`, 'retriedAt');
+      return at === null ? undefined : Number(at);
+    },
+    async clearState(id) {
+      await redis.unlink(stateKey(prefix, id));
+    },
+    circuitOpened(target: string, error: DispatchError) {
+      log.error(
+        { target, code: error.code, reason: error.message, remedy: error.remedy },
+        'circuit opened: the target cannot be used',
+      );
+    },
+    circuitClosed(target: string) {
+      log.info({ target }, 'circuit closed: the target can be used again');
+    },
+    sourceStates: () =>
+      Promise.all(
+        Object.keys(config.sources).map(async (name) => {
+          try {
+            await (await client(name)).system({ timeoutMs: 2_000 });
+            return { name: `source ${name}`, ok: true, detail: 'answers' };
+          } catch (error) {
+            return { name: `source ${name}`, ok: false, detail: (error as Error).message };
+          }
+        }),
+      ),
+    async close() {
+      await queues.close();
+      await Promise.allSettled([...clients.values(), ...retired].map(async (opened) => (await opened).close()));
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { fingerprint, targetQueue, type Config, type TargetConfig } from '@dicom-dispatch/core';
+import { workerOptions, type Logger, type Redis } from '@dicom-dispatch/runtime';
+import { Worker, type Job, type Queue } from 'bullmq';
+import type { FullContext } from './create-context.ts';
+import { processDelivery, type StopReason } from './process-delivery.ts';
+
+/** A worker for the deliveries of one target; `run()` is the caller's. */
+export function createTargetWorker(context: FullContext, redis: Redis, name: string, target: TargetConfig): Worker {
+  const { config } = context;
+  const concurrency = Math.min(target.concurrency, config.dispatcher.concurrency);
+  const worker: Worker = new Worker(
+    targetQueue(name),
+    async (job: Job, token?: string, signal?: AbortSignal) => {
+      const id = job.id ?? '';
+      context.active.add(id);
+      try {
+        return await processDelivery(context, {
+          job,
+          token: token ?? '',
+          signal: signal ?? new AbortController().signal,
+          pauseTarget: (ms) => worker.rateLimit(Math.max(1, Math.ceil(ms))),
+        });
+      } finally {
+        context.active.delete(id);
+      }
+    },
+    {
+      ...workerOptions(redis, config.redis.prefix, concurrency, config.dispatcher.lockTime),
+      name: context.worker,
+      ...(target.rateLimit?.deliveriesPerMinute !== undefined && {
+        limiter: { max: target.rateLimit.deliveriesPerMinute, duration: 60_000 },
+      }),
+      settings: {
+        backoffStrategy: (_attemptsMade, _type, _error, job) => {
+          const id = job?.id ?? '';
+          const waitMs = context.nextWait.get(id) ?? 1_000;
+          context.nextWait.delete(id);
+          return waitMs;
+        },
+      },
+    },
+  );
+  watchWorker(worker, context.log);
+  return worker;
+}
+
+/** What of a target its worker was made for: when it changes, the worker is replaced. */
+export function workerShape(config: Config, target: TargetConfig): string {
+  return fingerprint([target.concurrency, target.rateLimit?.deliveriesPerMinute, config.dispatcher.concurrency]);
+}
+
+/**
+ * Lets the concurrency of a target hold over all dispatchers. Once for each value in the configuration: what an operator
+ * sets meanwhile stays until the configuration says something else.
+ */
+export async function applyConcurrency(
+  redis: Redis,
+  prefix: string,
+  queue: Queue,
+  name: string,
+  target: TargetConfig,
+): Promise<void> {
+  const key = `${prefix}:concurrency`;
+  if ((await redis.hget(key, name)) === String(target.concurrency)) return;
+  await queue.setGlobalConcurrency(target.concurrency);
+  await redis.hset(key, name, target.concurrency);
+}
+
+export function watchWorker(worker: Worker, log: Logger): void {
+  worker.on('error', (error) => log.warn({ queue: worker.name, reason: error.message }, 'worker reports an error'));
+  worker.on('lockRenewalFailed', (jobIds: string[]) => {
+    for (const id of jobIds) worker.cancelJob(id, 'lock-lost' satisfies StopReason);
+  });
+  worker.on('stalled', (jobId) =>
+    log.warn({ queue: worker.name, delivery: jobId }, 'a delivery of a dead worker is taken over'),
+  );
+}

@@ -1,0 +1,80 @@
+import type { CompiledRule, WaitingRule } from '@dicom-dispatch/core';
+import { operationKeys } from '@dicom-dispatch/operations';
+import type { Redis } from '@dicom-dispatch/runtime';
+
+/** A rule that waits for ever is looked at again when the study changes, and now and then. */
+const lookAgainMs = 6 * 3_600_000;
+const failedAgainMs = 30_000;
+const keepMs = 180 * 86_400_000;
+const batch = 50;
+
+/**
+ * Studies that are not whole yet, by source, kept in Redis until they are, or until their rules have waited long
+ * enough: a restart forgets neither them nor how long they have waited.
+ */
+export class WaitingStudies {
+  readonly #redis: Redis;
+  readonly #dueKey: string;
+  readonly #sinceKey: (orthancStudyId: string) => string;
+  readonly #now: () => number;
+
+  constructor(redis: Redis, prefix: string, source: string, now: () => number = Date.now) {
+    const keys = operationKeys(prefix);
+    this.#redis = redis;
+    this.#dueKey = keys.waits(source);
+    this.#sinceKey = (id) => keys.waitsSince(source, id);
+    this.#now = now;
+  }
+
+  /** Says of each rule whether it has waited for this study for as long as it is to. */
+  async hasWaited(orthancStudyId: string, rules: readonly CompiledRule[]): Promise<(rule: string) => boolean> {
+    if (rules.every(({ complete }) => !complete)) return () => false;
+    const since = await this.#read(orthancStudyId);
+    const over = new Set(
+      rules
+        .filter(({ name, complete }) => {
+          const from = since[name];
+          return complete && complete.timeout > 0 && from !== undefined && this.#now() - from >= complete.timeout;
+        })
+        .map(({ name }) => name),
+    );
+    return (rule) => over.has(rule);
+  }
+
+  /** Remembers what waits for a study now. How long a rule has waited is kept: what comes late does not wait anew. */
+  async note(orthancStudyId: string, waiting: readonly WaitingRule[]): Promise<void> {
+    if (waiting.length === 0) {
+      await this.#redis.zrem(this.#dueKey, orthancStudyId);
+      return;
+    }
+    const now = this.#now();
+    const before = await this.#read(orthancStudyId);
+    const since = { ...before, ...Object.fromEntries(waiting.map(({ rule }) => [rule, before[rule] ?? now])) };
+    const due = Math.min(
+      ...waiting.map(({ rule, timeoutMs }) => (timeoutMs > 0 ? (since[rule] ?? now) + timeoutMs : now + lookAgainMs)),
+    );
+    await this.#redis
+      .multi()
+      .set(this.#sinceKey(orthancStudyId), JSON.stringify(since), 'PX', keepMs)
+      .zadd(this.#dueKey, due, orthancStudyId)
+      .exec();
+  }
+
+  /** Routes the studies whose time has come. One that cannot be routed now is tried again soon. */
+  async run(route: (orthancStudyId: string) => Promise<unknown>): Promise<void> {
+    const due = await this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, batch);
+    for (const id of due) {
+      try {
+        await route(id);
+      } catch (error) {
+        await this.#redis.zadd(this.#dueKey, this.#now() + failedAgainMs, id);
+        throw error;
+      }
+    }
+  }
+
+  async #read(orthancStudyId: string): Promise<Partial<Record<string, number>>> {
+    const text = await this.#redis.get(this.#sinceKey(orthancStudyId));
+    return text === null ? {} : (JSON.parse(text) as Record<string, number>);
+  }
+}
