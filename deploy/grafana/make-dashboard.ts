@@ -134,6 +134,13 @@ const panels = [
     { expr: 'max by (source) (dispatch_feed_lag_changes)', legend: '{{source}}' },
   ]),
   series(
+    'Cache',
+    'Share of looks that found a result, by type',
+    [{ expr: 'dispatch_cache_hits / (dispatch_cache_hits + dispatch_cache_misses)', legend: '{{type}}' }],
+    'percentunit',
+  ),
+  series('Cache memory', 'In Redis, by type', [{ expr: 'dispatch_cache_bytes', legend: '{{type}}' }], 'bytes'),
+  series(
     'Event-loop delay',
     '99 in 100, by process',
     [{ expr: 'nodejs_eventloop_lag_p99_seconds', legend: '{{instance}}' }],

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { runDry } from '../views/dry-run.ts';
-import { auditEntry, dryRun, overview, rule, source, worker } from '../views/schemas.ts';
+import { auditEntry, cacheState, dryRun, overview, rule, source, worker } from '../views/schemas.ts';
+import { showCache } from '../views/show-cache.ts';
 import { showOverview } from '../views/show-overview.ts';
 import { listSources } from '../views/show-sources.ts';
 import { showWorkers } from '../views/show-workers.ts';
@@ -87,6 +88,15 @@ export function addSystemRoutes(server: ApiServer, context: ConsoleContext): voi
       },
     },
     async () => ({ workers: await showWorkers(context) }),
+  );
+
+  server.get(
+    '/api/cache',
+    {
+      config: { access: 'viewer' },
+      schema: { tags, summary: 'What is kept in Redis, and how much the cache helps', response: answers(cacheState) },
+    },
+    () => showCache(context),
   );
 
   server.get(

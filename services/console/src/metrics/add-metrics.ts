@@ -1,7 +1,9 @@
+import type { TypeStats } from '@dicom-dispatch/cache/intermediate';
 import { deliveryStates } from '@dicom-dispatch/cache/records';
 import { listWorkers, readTargets, type TargetState } from '@dicom-dispatch/operations';
 import { Gauge } from '@dicom-dispatch/runtime';
 import type { ConsoleContext } from '../console-context.ts';
+import { readCacheStats } from '../views/show-cache.ts';
 
 const jobStates = ['waiting', 'prioritized', 'active', 'delayed', 'failed', 'completed'] as const;
 
@@ -80,6 +82,15 @@ export function addMetrics(context: ConsoleContext): void {
       }),
     );
   });
+  const cache = remembered(() => readCacheStats(context));
+  const perType = (name: string, help: string, value: (stats: TypeStats) => number): void =>
+    gauge(name, help, ['type'], async (set) => {
+      for (const [type, stats] of Object.entries((await cache())?.types ?? {})) set({ type }, value(stats));
+    });
+  perType('dispatch_cache_entries', 'Intermediate results that are kept', ({ entries }) => entries);
+  perType('dispatch_cache_bytes', 'What they take in Redis', ({ bytes }) => bytes);
+  perType('dispatch_cache_hits', 'Looks that found a result, since the counting began', ({ hits }) => hits);
+  perType('dispatch_cache_misses', 'Looks that found none, since the counting began', ({ misses }) => misses);
   gauge('dispatch_redis_memory_bytes', 'Memory that Redis uses', [], async (set) => {
     const info = await context.redis.info('memory');
     set({}, Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0));

@@ -1,8 +1,9 @@
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
+import type { CacheState } from '../views/schemas.ts';
 import { showCache } from '../views/show-cache.ts';
-import { bytes, number, table } from './components.ts';
-import { html } from './html.ts';
+import { bytes, empty, number, table } from './components.ts';
+import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 
 export function addCachePage(server: ApiServer, context: ConsoleContext): void {
@@ -26,6 +27,9 @@ export function addCachePage(server: ApiServer, context: ConsoleContext): void {
             >
           </li>
         </ul>
+        <h2>Intermediate results</h2>
+        ${results(cache.results)}
+        <h2>Records</h2>
         ${table(
           'What is kept',
           ['What', 'Entries', 'Size', 'Remark'],
@@ -44,4 +48,30 @@ export function addCachePage(server: ApiServer, context: ConsoleContext): void {
       </div>`;
     return sendPage(context, request, reply, { id: 'cache', title: 'Cache', body, live: true });
   });
+}
+
+function results(state: CacheState['results']): Html {
+  if (!state) return empty('Not known', 'Redis does not answer.');
+  if (!state.enabled) return empty('The cache is switched off', 'Everything is computed each time it is needed.');
+  const types = Object.entries(state.types);
+  if (types.length === 0)
+    return empty('Nothing is cached yet', 'What is computed once and used by many deliveries appears here.');
+  return table(
+    'Intermediate results by type',
+    ['Type', 'Entries', 'In Redis', 'In the folder', 'Hits', 'Misses', 'Hit rate', 'Evicted', 'Expired'],
+    types.map(
+      ([type, one]) =>
+        html`<tr>
+          <th scope="row">${type}</th>
+          <td class="num right">${number(one.entries)}</td>
+          <td class="num right">${bytes(one.bytes)}</td>
+          <td class="num right">${bytes(one.fileBytes)}</td>
+          <td class="num right">${number(one.hits)}</td>
+          <td class="num right">${number(one.misses)}</td>
+          <td class="num right">${Math.round(one.hitRate * 100)} %</td>
+          <td class="num right">${number(one.evictions)}</td>
+          <td class="num right">${number(one.expired)}</td>
+        </tr>`,
+    ),
+  );
 }

@@ -281,12 +281,31 @@ export const dryRun = z.object({
   others: z.number().int().describe('further studies that the search found'),
 });
 
+const typeStats = z.object({
+  entries: z.number().int(),
+  bytes: z.number().describe('in Redis, overhead included'),
+  fileBytes: z.number().describe('in the folder'),
+  hits: z.number().int(),
+  misses: z.number().int(),
+  hitRate: z.number(),
+  evictions: z.number().int(),
+  expired: z.number().int(),
+});
+
 export const cacheState = z.object({
-  enabled: z.boolean(),
   usedBytes: z.number().describe('memory of Redis in all'),
   maxBytes: z.number().describe('limit of Redis; 0: none'),
   groups: z.array(
     z.object({ name: z.string(), entries: z.number().int(), bytes: z.number().optional(), detail: z.string() }),
   ),
+  results: typeStats
+    .extend({
+      enabled: z.boolean(),
+      maxBytes: z.number().describe('budget in Redis; 0: none'),
+      persistentBytes: z.number(),
+      types: z.record(z.string(), typeStats),
+    })
+    .optional()
+    .describe('what is computed once and used by many'),
 });
 export type CacheState = z.infer<typeof cacheState>;

@@ -1,20 +1,22 @@
 import type { ViewContext } from './view-context.ts';
+import { IntermediateCache, type CacheStats } from '@dicom-dispatch/cache/intermediate';
 import type { CacheState } from './schemas.ts';
 
 /** What Redis holds for us, as far as it can be told without reading it all. */
 export async function showCache(context: ViewContext): Promise<CacheState> {
   const { redis, operations } = context;
   const config = context.config();
-  const [info, studies, counts, auditEntries] = await Promise.all([
+  const [info, studies, counts, auditEntries, results] = await Promise.all([
     redis.info('memory'),
     operations.records.studyCount(),
     operations.records.counts(),
     redis.xlen(`${config.redis.prefix}:audit`),
+    readCacheStats(context),
   ]);
   const field = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
   const deliveries = Object.values(counts).reduce((sum, count) => sum + count, 0);
   return {
-    enabled: true,
+    ...(results && { results: { enabled: config.cache.enabled, ...results } }),
     usedBytes: field('used_memory'),
     maxBytes: field('maxmemory'),
     groups: [
@@ -23,4 +25,18 @@ export async function showCache(context: ViewContext): Promise<CacheState> {
       { name: 'audit log', entries: auditEntries, detail: 'the latest 200,000 are kept' },
     ],
   };
+}
+
+/** How much the cache of intermediate results helps; undefined when Redis does not answer. */
+export async function readCacheStats({
+  redis,
+  config,
+}: Pick<ViewContext, 'redis' | 'config'>): Promise<CacheStats | undefined> {
+  const {
+    cache: settings,
+    redis: { prefix },
+  } = config();
+  // Looking needs no folder, and this machine may have none.
+  const cache = await IntermediateCache.open(redis, { ...settings, folder: undefined }, { prefix });
+  return cache.stats();
 }
