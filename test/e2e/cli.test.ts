@@ -1,0 +1,323 @@
+import { execFile } from 'node:child_process';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { fileURLToPath } from 'node:url';
+import { startOrthanc, tempFolder, waitFor, type OrthancServer, type TempFolder } from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
+import { unpackTar } from 'modern-tar';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
+import { pacsTarget } from './support/pacs-target.ts';
+import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
+
+/** The command line against a system that runs with a Redis of its own, in the folder where it was started. */
+
+const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
+const password = 'geheimer-als-geheim';
+const patient = { PatientName: 'Geheimnis^Xaver', PatientID: 'PID-SECRET-4711' };
+
+let orthanc: OrthancServer;
+let scp: FaultScp;
+let archive: TempFolder;
+let system: RunningDispatch;
+/** Where bundles and logs go. */
+let desk: TempFolder;
+
+beforeAll(async () => {
+  [orthanc, scp, archive, desk] = await Promise.all([
+    startOrthanc({ users: { dispatch: password } }),
+    startFaultScp(),
+    tempFolder('archive'),
+    tempFolder('desk'),
+  ]);
+  system = await startDispatch({
+    env: { ORTHANC_PASSWORD: password },
+    config: {
+      sources: {
+        main: { url: orthanc.url, username: 'dispatch', password: '${ORTHANC_PASSWORD}', pollInterval: '200ms' },
+      },
+      targets: { pacs: pacsTarget(scp, { attempts: 1 }), archive: { type: 'folder', path: archive.path } },
+      rules: [{ name: 'all', targets: ['pacs', 'archive'], when: 'PatientID != "PID-SECRET-0815"' }],
+    },
+  });
+});
+afterAll(async () => {
+  // Its Redis is a process of its own, which a killed `up` would leave behind.
+  if (system?.isRunning()) await system.kill('SIGTERM');
+  await Promise.all([system?.stop(), orthanc?.stop(), scp?.down(), archive?.remove(), desk?.remove()]);
+});
+
+interface Run {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The command-line tool as a process of its own, typed in the folder of the system. */
+function dispatch(...args: string[]): Promise<Run> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', main, ...args],
+      {
+        cwd: system.folder,
+        env: { ...process.env, ORTHANC_PASSWORD: password },
+        timeout: 50_000,
+        maxBuffer: 8 * 1024 * 1024,
+      },
+      (_error, out, err) => resolve({ code: child.exitCode ?? 1, out, err }),
+    );
+    child.stdin?.end();
+  });
+}
+
+async function json<T>(...args: string[]): Promise<T> {
+  const { code, out, err } = await dispatch(...args, '--json');
+  expect(code, err).toBe(0);
+  return JSON.parse(out) as T;
+}
+
+interface Study {
+  readonly studyInstanceUid: string;
+  readonly deliveries: readonly { deliveryId: string; target: string; state: string; held: boolean }[];
+}
+
+async function upload(accession: string): Promise<string> {
+  const study = makeStudy({
+    seed: accession,
+    instancesPerSeries: 3,
+    attributes: { ...patient, AccessionNumber: accession },
+  });
+  for (const { bytes } of study) await orthanc.upload(bytes);
+  return study.studyInstanceUid;
+}
+
+async function until(accession: string, target: string, state: string): Promise<string> {
+  let seen = '';
+  return waitFor(
+    async () => {
+      const run = await dispatch('studies', accession, '--json');
+      seen = run.out + run.err;
+      const [study] = run.code === 0 ? (JSON.parse(run.out) as { studies: Study[] }).studies : [];
+      return study?.deliveries.find((one) => one.target === target && one.state === state)?.deliveryId;
+    },
+    { timeoutMs: 40_000, message: () => `${accession} to ${target} ${state}: ${seen}\n${system.output()}` },
+  );
+}
+
+async function bundle(file: string): Promise<Map<string, string>> {
+  const entries = await unpackTar(gunzipSync(await readFile(file)));
+  return new Map(
+    entries.map(({ header, data }) => [header.name.split('/')[1] ?? '', Buffer.from(data ?? []).toString()]),
+  );
+}
+
+describe('the command line', () => {
+  let failed = '';
+  let failedStudy = '';
+
+  it('shows a delivered, a failed and a paused delivery, and says why', async () => {
+    const paused = await dispatch('target', 'pause', 'archive');
+    expect(paused, system.output()).toMatchObject({ code: 0 });
+    expect(paused.out).toContain('archive is paused');
+    await upload('ACC-GOOD');
+    await until('ACC-GOOD', 'pacs', 'delivered');
+    scp.answer = () => 0xa900;
+    failedStudy = await upload('ACC-BAD');
+    failed = await until('ACC-BAD', 'pacs', 'partial').catch(() => until('ACC-BAD', 'pacs', 'failed'));
+
+    const [status, studies, study, deliveries] = await Promise.all([
+      dispatch('status', '--check'),
+      dispatch('studies'),
+      dispatch('study', 'ACC-BAD'),
+      dispatch('deliveries', '--target', 'pacs', '--state', 'delivered'),
+    ]);
+    expect(status.code, status.err).toBe(3);
+    expect(status.out).toContain('2 studies routed, 1 dispatcher running');
+    expect(status.out).toMatch(/^archive +folder +paused +2/m);
+    expect(status.out).toMatch(/^! /m);
+    expect(studies.out).toMatch(/Geheimnis, Xaver +ACC-BAD .*archive:waiting/);
+    expect(study.out).toContain('The target archive is paused by an operator.');
+    expect(study.out).toContain('rule all: matches');
+    expect(study.out).toContain(failed);
+    expect(deliveries.out.split('\n').filter((line) => line.startsWith('d-'))).toHaveLength(1);
+  });
+
+  it('shows the same to programs, and to those who watch', async () => {
+    const [targets, sources, workers, rules, cache] = await Promise.all([
+      json<{ name: string; paused: boolean }[]>('targets'),
+      json<{ name: string; followed: boolean; lag: number }[]>('sources'),
+      json<{ pid: number }[]>('workers'),
+      json<{ targets: string[] }>('rules', 'ACC-GOOD'),
+      json<{ redis: { usedBytes: number } }>('cache', 'stats'),
+    ]);
+    expect(targets).toMatchObject([
+      { name: 'pacs', paused: false },
+      { name: 'archive', paused: true },
+    ]);
+    expect(sources).toMatchObject([{ name: 'main', followed: true }]);
+    expect(workers).toMatchObject([{ pid: system.pid() }]);
+    expect(rules.targets.toSorted()).toEqual(['archive', 'pacs']);
+    expect(cache.redis.usedBytes).toBeGreaterThan(0);
+    const watched = execFile(process.execPath, [main, 'targets', '--watch', '--json'], {
+      cwd: system.folder,
+      env: { ...process.env, ORTHANC_PASSWORD: password },
+    });
+    let lines = '';
+    watched.stdout?.on('data', (chunk: string) => (lines += chunk));
+    await waitFor(() => lines.split('\n').length > 2, { message: () => `two lines: ${lines}` });
+    watched.kill('SIGINT');
+    for (const line of lines.trim().split('\n').slice(0, 2)) expect(JSON.parse(line)).toHaveLength(2);
+  });
+
+  it('packs what a support case needs, without secrets and patient data', async () => {
+    const log = join(desk.path, 'dispatch.log');
+    await writeFile(
+      log,
+      [
+        JSON.stringify({
+          level: 'error',
+          msg: 'odd',
+          study: failedStudy,
+          PatientName: 'Nobody',
+          note: `by ${password}`,
+        }),
+        `cannot write /archive/geheimnis/${patient.PatientID}/1.dcm (http://anna:wort@host/)`,
+        '',
+      ].join('\n'),
+    );
+    const file = join(desk.path, 'bundle.tar.gz');
+    const run = await dispatch('diagnose', '--output', file, '--log', log);
+    expect(run, run.err).toMatchObject({ code: 0 });
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const files = await bundle(file);
+    expect(JSON.parse(files.get('problems.json') ?? '')).toEqual({});
+    expect([...files.keys()].toSorted()).toEqual([
+      'README.txt',
+      'cache.json',
+      'config.json',
+      'failures.json',
+      'log.txt',
+      'overview.json',
+      'problems.json',
+      'queues.json',
+      'redis.json',
+      'sources.json',
+      'targets.json',
+      'versions.json',
+      'workers.json',
+    ]);
+    const all = [...files.values()].join('\n');
+    for (const secret of [
+      password,
+      'Geheimnis',
+      'Xaver',
+      'PID-SECRET',
+      'ACC-BAD',
+      failedStudy,
+      'Nobody',
+      'anna:wort',
+    ]) {
+      expect(all.toLowerCase().includes(secret.toLowerCase()), secret).toBe(false);
+    }
+    expect(files.get('config.json')).toContain('[secret]');
+    expect(files.get('config.json')).toContain(`"port": ${scp.port}`);
+    expect(files.get('failures.json')).toContain(failed);
+    expect(files.get('redis.json')).toContain('redis_version');
+    expect(files.get('sources.json')).toContain('"DicomAet"');
+    // The same study has the same word all over the bundle.
+    const word = /\[uid [0-9a-f]{8}\]/.exec(files.get('log.txt') ?? '')?.[0] ?? 'none';
+    expect(files.get('failures.json')).toContain(word);
+    expect(files.get('log.txt')).toContain('/archive/[patient]/[patient]/1.dcm (http://[hidden]@host/)');
+  });
+
+  it('holds, cancels, releases and resumes; all of it is in the audit log', async () => {
+    const [held, cancelled] = [
+      await dispatch('hold', 'ACC-GOOD'),
+      await dispatch('cancel', 'ACC-BAD', '--target', 'archive'),
+    ];
+    expect(held, held.err).toMatchObject({ code: 0 });
+    expect(held.out).toMatch(/archive +held$/m);
+    expect(held.out).toMatch(/pacs +not held: only a waiting delivery can be held/);
+    expect(cancelled.out).toMatch(/archive +cancelled$/m);
+    expect((await dispatch('target', 'resume', 'archive')).code).toBe(0);
+    const [good] = (await json<{ studies: Study[] }>('studies', 'ACC-GOOD')).studies;
+    expect(good?.deliveries.find(({ target }) => target === 'archive')).toMatchObject({ state: 'waiting', held: true });
+    expect(await json<unknown>('release', '--all', '--yes')).toEqual({ matched: 1, done: 1, skipped: 0 });
+    await until('ACC-GOOD', 'archive', 'delivered');
+
+    const audit = (await system.get('/api/audit?limit=50')).body as {
+      entries: { who: string; action: string; subject: string }[];
+    };
+    const actions = audit.entries.filter(({ who }) => who.endsWith(' (command line)')).map(({ action }) => action);
+    expect(actions).toEqual(expect.arrayContaining(['pause', 'hold', 'cancel', 'resume', 'bulk']));
+  });
+
+  it('retries what failed, after saying what it would reach, and routes again', async () => {
+    const filter = ['retry', '--target', 'pacs', '--since', '1h'];
+    const [dry, unasked] = await Promise.all([dispatch(...filter, '--dry-run'), dispatch(...filter)]);
+    expect(dry).toMatchObject({ code: 0, out: 'retry would reach 1 delivery (pacs: 1)\n' });
+    expect(unasked).toMatchObject({ code: 2, out: '' });
+    expect(unasked.err).toContain('say --yes');
+    scp.answer = () => 0;
+    const retried = await dispatch('retry', 'ACC-BAD', '--target', 'pacs');
+    expect(retried.out).toMatch(/pacs +retried$/m);
+    await until('ACC-BAD', 'pacs', 'delivered');
+    expect(await dispatch('retry', failed)).toMatchObject({ code: 1 });
+
+    const before = scp.stores.length;
+    const routed = await json<{ deliveries: { target: string }[] }>(
+      'route',
+      'ACC-GOOD',
+      '--to',
+      'pacs',
+      '--everything',
+    );
+    expect(routed.deliveries).toMatchObject([{ target: 'pacs' }]);
+    await waitFor(() => scp.stores.length === before + 3, { message: () => system.output() });
+  });
+
+  it('says by its exit code what is wrong', async () => {
+    const runs = await Promise.all([
+      dispatch('study', 'NOT-THERE'),
+      dispatch('target', 'pause', 'nowhere'),
+      dispatch('retry'),
+      dispatch('retry', '--state', 'sour'),
+      dispatch('nonsense'),
+      dispatch('config', 'check'),
+      dispatch('target', 'test', 'pacs'),
+      dispatch('cache', 'clear', '--yes'),
+    ]);
+    expect(
+      runs.map(({ code }) => code),
+      runs.map(({ err }) => err).join('\n'),
+    ).toEqual([5, 5, 2, 2, 2, 0, 0, 0]);
+  });
+
+  it('completes words in a shell', async () => {
+    const { out } = await dispatch('completion', 'bash');
+    const complete = (...words: string[]): Promise<string> =>
+      new Promise((resolve) => {
+        const script = `${out}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _dispatch; echo "\${COMPREPLY[@]}"`;
+        execFile('bash', ['-c', script], (_error, stdout) => resolve(stdout.trim()));
+      });
+    expect(await complete('dispatch', 'stu')).toBe('studies study');
+    expect(await complete('dispatch', 'target', 'pa')).toBe('pause');
+    expect(await complete('dispatch', 'retry', '--state', 'fa')).toBe('failed');
+    expect(await complete('dispatch', 'retry', '--dr')).toBe('--dry-run');
+    for (const shell of ['zsh', 'fish']) expect((await dispatch('completion', shell)).out).toContain('concurrency');
+  });
+
+  it('says that nothing is running, and still packs what there is', async () => {
+    await system.kill('SIGTERM');
+    const file = join(desk.path, 'afterwards.tar.gz');
+    const [status, diagnosed] = await Promise.all([dispatch('status'), dispatch('diagnose', '--output', file)]);
+    expect(status).toMatchObject({ code: 4, out: '' });
+    expect(status.err).toMatch(/^dispatch: nothing is running: no redis\.url is configured/);
+    expect(diagnosed).toMatchObject({ code: 0 });
+    const files = await bundle(file);
+    expect(files.get('problems.json')).toContain('nothing is running');
+    expect(files.get('config.json')).toContain('"pacs"');
+  });
+});
