@@ -1,4 +1,4 @@
-import { findStudies } from '@dicom-dispatch/operations';
+import { findStudies } from '@dicom-dispatch/operations/pull';
 import type { FoundStudy } from '@dicom-dispatch/targets/contract';
 import { readConfig } from '../read-config.ts';
 import { formatTable } from './print-table.ts';

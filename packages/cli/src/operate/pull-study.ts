@@ -1,4 +1,4 @@
-import { pullStudy, pullToFolder, pullToSource } from '@dicom-dispatch/operations';
+import { pullStudy, pullToFolder, pullToSource } from '@dicom-dispatch/operations/pull';
 import type { RetrieveProgress } from '@dicom-dispatch/targets/contract';
 import { CommandError, exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';

@@ -1,4 +1,4 @@
-import { testTarget } from '@dicom-dispatch/operations';
+import { testTarget } from '@dicom-dispatch/operations/pull';
 import type { Check } from '@dicom-dispatch/targets/contract';
 import { exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';

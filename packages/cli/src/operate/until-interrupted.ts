@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { OperationError } from '@dicom-dispatch/operations';
+import { OperationError } from '@dicom-dispatch/operations/pull';
 import { CommandError, exitCodes } from '../exit.ts';
 
 /**
