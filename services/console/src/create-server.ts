@@ -10,6 +10,7 @@ import { addErrorAnswers } from './error-answers.ts';
 import { addPages } from './pages/add-pages.ts';
 import { addBoard } from './queues/add-board.ts';
 import { guardAccess } from './security/access.ts';
+import { requireRedis } from './security/redis-needed.ts';
 import { addSecurityHeaders } from './security/headers.ts';
 import { addOidc } from './security/oidc.ts';
 import { addSignIn } from './security/sign-in.ts';
@@ -34,6 +35,7 @@ export async function createServer(
   await server.register(cookie);
   await server.register(formbody);
   await addSecurityHeaders(server, context);
+  requireRedis(server, context);
   guardAccess(server, context);
   auditActions(server, context);
   addHealthRoutes(server, context.services, context.metrics);

@@ -174,3 +174,17 @@ export function withQuery(path: string, query: Readonly<Record<string, string | 
 export function withCode(text: string): Html {
   return html`${text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part))}`;
 }
+
+const outcomes = {
+  applies: ['good', '✓', 'applies'],
+  waits: ['warn', '…', 'waits until it is whole'],
+  'no-match': ['', '–', 'does not match'],
+  stopped: ['', '⊘', 'stopped by an earlier rule'],
+  'not-needed': ['', '–', 'not needed'],
+} as const;
+
+/** What a rule says of a study. */
+export function outcomeChip(outcome: keyof typeof outcomes): Html {
+  const [kind, sign, text] = outcomes[outcome];
+  return html`<span class="chip ${kind}"><span aria-hidden="true">${sign}</span> ${text}</span>`;
+}

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { runDry } from '../views/dry-run.ts';
-import { empty, number, select, studyPath, table, withCode } from './components.ts';
+import { empty, number, select, studyPath, table, withCode, outcomeChip } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 import { emptyAsMissing } from './query.ts';
@@ -49,7 +49,10 @@ export function addRulesPage(server: ApiServer, context: ConsoleContext): void {
                 (rule, index) =>
                   html`<tr>
                     <td class="num">${index + 1}</td>
-                    <th scope="row">${rule.name}${!rule.enabled && html` <span class="chip warn">⊘ off</span>`}</th>
+                    <th scope="row">
+                      ${rule.name}${!rule.enabled && html` <span class="chip warn">⊘ off</span>`}${rule.hold && html` <span class="chip held">‖ holds</span>`}${rule.fallback && html` <span class="chip">fallback</span>`}
+                      ${rule.description !== undefined && html`<span class="second">${rule.description}</span>`}
+                    </th>
                     <td class="wide">${rule.when === undefined ? 'every study' : html`<code>${rule.when}</code>`}</td>
                     <td>${rule.sources?.join(', ') ?? 'all'}</td>
                     <td>${rule.targets.join(', ')}</td>
@@ -77,9 +80,7 @@ async function outcome(context: ConsoleContext, search: string, source: string |
           (one) =>
             html`<tr>
               <th scope="row">${one.rule}</th>
-              <td>
-                ${one.matched ? html`<span class="chip good">✓ matches</span>` : html`<span class="chip">– does not</span>`}
-              </td>
+              <td>${outcomeChip(one.outcome)}</td>
               <td class="wide">${withCode(one.because)}</td>
               <td>${one.targets.join(', ')}</td>
             </tr>`,

@@ -4,7 +4,7 @@ import type { ApiServer } from '../api/api-server.ts';
 import { isAllowed, type Identity } from '../security/identity.ts';
 import type { DeliveryDetail, StudyDetail } from '../views/schemas.ts';
 import { showStudy } from '../views/show-study.ts';
-import { dicomDate, empty, number, table, time, withCode } from './components.ts';
+import { dicomDate, empty, number, table, time, withCode, outcomeChip } from './components.ts';
 import { deliveryFacts, deliveryHead, timeline } from './delivery-parts.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
@@ -122,9 +122,7 @@ function rules(study: StudyDetail): Html {
       (one) =>
         html`<tr>
           <th scope="row">${one.rule}</th>
-          <td>
-            ${one.matched ? html`<span class="chip good">✓ matches</span>` : html`<span class="chip">– does not</span>`}
-          </td>
+          <td>${outcomeChip(one.outcome)}</td>
           <td>${study.rules.includes(one.rule) ? 'matched' : html`<span class="none">–</span>`}</td>
           <td>${withCode(one.because)}</td>
           <td>${one.targets.join(', ')}</td>
@@ -136,7 +134,8 @@ function rules(study: StudyDetail): Html {
 function actions(context: ConsoleContext, study: StudyDetail, identity: Identity | undefined): Html {
   if (!identity || !isAllowed(identity.role, 'operator') || study.inSource === 'no') return html``;
   const body = JSON.stringify({ source: study.source, orthancStudyId: study.orthancStudyId });
-  const targets = Object.keys(context.config().targets);
+  const { targets: configured, groups } = context.config();
+  const targets = [...Object.keys(configured), ...Object.keys(groups ?? {})];
   return html`<h2>Send again</h2>
     <div class="cards">
       <form

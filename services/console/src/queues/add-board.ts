@@ -13,7 +13,7 @@ import { DeliveryQueueAdapter } from './delivery-queue-adapter.ts';
 export async function addBoard(server: FastifyInstance, context: ConsoleContext): Promise<() => void> {
   const adapter = new FastifyAdapter();
   const board = createBullBoard({
-    queues: boardQueues(context),
+    queues: boardQueues(context, []),
     // Two patch versions of the same package meet here; their types differ in name only.
     serverAdapter: adapter as unknown as Parameters<typeof createBullBoard>[0]['serverAdapter'],
     options: {
@@ -53,12 +53,26 @@ export async function addBoard(server: FastifyInstance, context: ConsoleContext)
     });
     await scope.register(adapter.registerPlugin(), { prefix: boardPrefix });
   });
-  return () => board.replaceQueues(boardQueues(context));
+  const refresh = (): void => {
+    board.replaceQueues(boardQueues(context, []));
+    // Redis may be away now, and nothing waits for it here.
+    void removedTargets(context)
+      .then((removed) => board.replaceQueues(boardQueues(context, removed)))
+      .catch(() => {});
+  };
+  refresh();
+  return refresh;
 }
 
-function boardQueues(context: ConsoleContext): DeliveryQueueAdapter[] {
+/** Targets that are not configured any more, but once got deliveries: their queues may hold some still. */
+async function removedTargets({ operations, config }: ConsoleContext): Promise<string[]> {
+  const known = await operations.redis.smembers(operations.keys.targets);
+  return known.filter((target) => config().targets[target] === undefined);
+}
+
+function boardQueues(context: ConsoleContext, removed: readonly string[]): DeliveryQueueAdapter[] {
   const { queues } = context.operations;
-  const targets = Object.keys(context.config().targets).sort();
+  const targets = [...Object.keys(context.config().targets), ...removed].sort();
   return [
     new DeliveryQueueAdapter(queues.study(), context.operations, undefined),
     ...targets.map((target) => new DeliveryQueueAdapter(queues.target(target), context.operations, target)),

@@ -120,3 +120,18 @@ describe('health and metrics', () => {
     expect(text).toContain('dispatch_circuit_open{target="a"} 0');
   });
 });
+
+describe('without Redis', () => {
+  it('says so on every page, lives, and goes on when Redis is back', async () => {
+    await using other = await startTestConsole();
+    await other.server.kill('SIGKILL');
+    const answer = await other.ask('GET', '/studies');
+    expect([answer.status, answer.text]).toEqual([503, expect.stringContaining('Redis does not answer')]);
+    expect((await other.ask('GET', '/healthz')).status).toBe(200);
+    const ready = await other.ask('GET', '/readyz');
+    expect([ready.status, ready.text]).toEqual([503, expect.stringContaining('"name":"redis","ok":false')]);
+    expect((await other.ask('GET', '/metrics')).status).toBe(200);
+    await other.server.restart();
+    await waitFor(async () => (await other.ask('GET', '/studies')).status === 200, { timeoutMs: 20_000 });
+  });
+});

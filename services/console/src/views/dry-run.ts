@@ -1,6 +1,5 @@
 import { compileRules, DispatchError, explainRules, routeStudy } from '@dicom-dispatch/core';
-import { OperationError } from '@dicom-dispatch/operations';
-import { readSnapshot } from '@dicom-dispatch/sources';
+import { OperationError, readForRouting } from '@dicom-dispatch/operations';
 import type { z } from 'zod';
 import type { ViewContext } from './view-context.ts';
 import type { dryRun } from './schemas.ts';
@@ -22,8 +21,10 @@ export async function runDry(
   }
   const orthanc = await context.lookup.client(study.source);
   try {
-    const snapshot = await readSnapshot(orthanc, study.source, study.orthancStudyId, AbortSignal.timeout(10_000));
-    const rules = compileRules(context.config().rules);
+    const config = context.config();
+    const rules = compileRules(config.rules, config);
+    const signal = AbortSignal.timeout(10_000);
+    const snapshot = await readForRouting(orthanc, config, rules, study, signal);
     const routing = routeStudy(rules, snapshot.study.facts);
     return {
       source: study.source,
@@ -32,8 +33,9 @@ export async function runDry(
       instanceCount: snapshot.manifest.length,
       targets: [...routing.targets],
       priority: routing.priority,
-      verdicts: explainRules(rules, snapshot.study.facts).map(({ rule, matched, because, targets }) => ({
+      verdicts: explainRules(rules, snapshot.study.facts).map(({ rule, outcome, matched, because, targets }) => ({
         rule,
+        outcome,
         matched,
         because,
         targets: [...targets],

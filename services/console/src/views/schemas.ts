@@ -98,7 +98,10 @@ export type DeliveryDetail = z.infer<typeof deliveryDetail>;
 
 export const ruleVerdict = z.object({
   rule: z.string(),
-  matched: z.boolean(),
+  outcome: z
+    .enum(['applies', 'waits', 'no-match', 'stopped', 'not-needed'])
+    .describe('waits: until the study is whole; stopped: by an earlier rule; not-needed: a fallback'),
+  matched: z.boolean().describe('its expression is true'),
   because: z.string(),
   targets: z.array(z.string()),
 });

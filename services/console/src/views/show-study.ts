@@ -1,6 +1,5 @@
 import { compileRules, explainRules, DispatchError } from '@dicom-dispatch/core';
-import { OperationError } from '@dicom-dispatch/operations';
-import { readSnapshot } from '@dicom-dispatch/sources';
+import { OperationError, readForRouting } from '@dicom-dispatch/operations';
 import type { ViewContext } from './view-context.ts';
 import { labelsOf, withoutIds } from './list-studies.ts';
 import type { StudyDetail } from './schemas.ts';
@@ -49,8 +48,11 @@ export async function rulesNow(
 ): Promise<Pick<StudyDetail, 'verdicts' | 'inSource'>> {
   try {
     const orthanc = await context.lookup.client(source);
-    const { study } = await readSnapshot(orthanc, source, orthancStudyId, AbortSignal.timeout(3_000));
-    const verdicts = explainRules(compileRules(context.config().rules), study.facts);
+    const config = context.config();
+    const rules = compileRules(config.rules, config);
+    const signal = AbortSignal.timeout(3_000);
+    const { study } = await readForRouting(orthanc, config, rules, { source, orthancStudyId }, signal);
+    const verdicts = explainRules(rules, study.facts);
     return {
       verdicts: verdicts.map((one) => Object.assign({ ...one }, { targets: [...one.targets] })),
       inSource: 'yes',
