@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { DispatchError } from '@dicom-dispatch/core';
 import { cancelledError, until } from '../flow/index.ts';
 import { programMissing } from './errors.ts';
 
@@ -11,6 +12,12 @@ export interface ProgramOptions {
   readonly input?: string;
   /** Called with each whole line of its standard output, which is then not kept. */
   onLine?(line: string): void;
+  /** Ends it when it has printed nothing for so long. */
+  readonly silence?: {
+    /** In milliseconds; 0 = no limit. */
+    readonly limitMs: number;
+    error(): DispatchError;
+  };
 }
 
 export interface ProgramEnd {
@@ -41,8 +48,15 @@ export async function runProgram(
   args: readonly string[],
   options: ProgramOptions,
 ): Promise<ProgramEnd> {
-  const { signal, input = '', onLine } = options;
-  if (signal.aborted) throw cancelledError(signal);
+  const { input = '', onLine, silence } = options;
+  if (options.signal.aborted) throw cancelledError(options.signal);
+  const silent = new AbortController();
+  const signal = AbortSignal.any([options.signal, silent.signal]);
+  let patience: NodeJS.Timeout | undefined;
+  function beginPatience(): void {
+    clearTimeout(patience);
+    if (silence && silence.limitMs > 0) patience = setTimeout(() => silent.abort(silence.error()), silence.limitMs);
+  }
   // A process group of its own, so that ssh ends together with the rsync that has started it.
   const child = spawn(program, args, {
     detached: true,
@@ -53,12 +67,14 @@ export async function runProgram(
   let output = '';
   let errors = '';
   let line = '';
+  beginPatience();
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    beginPatience();
     if (!onLine) {
       output = (output + text).slice(-65_536);
       return;
     }
-    const lines = (line + text).split('\n');
+    const lines = (line + text).split(/[\r\n]/);
     line = lines.pop()?.slice(-65_536) ?? '';
     for (const one of lines) onLine(one);
   });
@@ -75,6 +91,8 @@ export async function runProgram(
     if (child.pid === undefined) throw programMissing(program, thrown);
     await endGroup(child.pid, closed);
     throw thrown;
+  } finally {
+    clearTimeout(patience);
   }
 }
 

@@ -89,20 +89,30 @@ function sendingArgs(config: RsyncTarget): string[] {
 }
 
 async function runRsync(
-  { route, signal }: Transfer,
+  { config, route, signal }: Transfer,
   args: readonly string[],
   paths: readonly string[],
   onFile: (path: string, change: string) => void,
 ) {
-  return runProgram('rsync', [...route.args, ...args], {
+  // Progress is asked for as a sign of life: rsync's own limit does not notice a server that stands still while its
+  // system still takes bytes, since rsync counts the keep-alives that it sends itself.
+  return runProgram('rsync', [...route.args, '--info=progress2', '--outbuf=N', ...args], {
     signal,
     env: route.env,
+    silence: silenceOf(config, config.timeout),
     input: paths.map((path) => `${path}\0`).join(''),
     onLine(line) {
       const bar = line.indexOf('|');
       if (bar === 11 && line[1] === 'f') onFile(line.slice(bar + 1), line.slice(0, bar));
     },
   });
+}
+
+function silenceOf({ host }: RsyncTarget, limitMs: number) {
+  return {
+    limitMs,
+    error: () => new DispatchError('target-timeout', `rsync at ${host} made no progress for ${limitMs / 1000} s`),
+  };
 }
 
 /**
@@ -112,7 +122,9 @@ async function runRsync(
  */
 export async function lookAtFolder({ config, route, signal }: Transfer): Promise<void> {
   const args = [...route.args, '--list-only', '--dirs', '--exclude=*', '--protect-args', route.folder];
-  const end = await runProgram('rsync', args, { signal, env: route.env });
+  // Nothing is printed until the login is through.
+  const silence = silenceOf(config, config.timeout === 0 ? 0 : config.connectTimeout + config.timeout);
+  const end = await runProgram('rsync', args, { signal, env: route.env, silence });
   if (end.status !== 0) throw translateRsyncEnd(end, config.host, 'Looking at the folder', 'connect');
 }
 
