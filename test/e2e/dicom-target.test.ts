@@ -1,0 +1,109 @@
+import { leasePort, startStorescp, waitFor } from '@dicom-dispatch/harness';
+import { connect, createServer, TRANSFER_SYNTAX, UID } from 'dicom-dimse';
+import { readCommitmentRequest, reportStorageCommitment, type CommitmentRequest } from 'dicom-dimse/dataset';
+import { describe, expect, it } from 'vitest';
+import { startDispatch } from './support/start-dispatch.ts';
+import { pacsTarget } from './support/pacs-target.ts';
+import { startSystem } from './support/system.ts';
+
+const { implicitVrLittleEndian, explicitVrLittleEndian } = TRANSFER_SYNTAX;
+
+describe('a DICOM target in the whole system', () => {
+  it('gets what it does not accept as stored in a syntax that it does, transcoded by the source', async () => {
+    await using system = await startSystem();
+    await using pacs = await startStorescp();
+    await using dispatch = await startDispatch({
+      config: system.config({
+        strict: pacsTarget(pacs),
+        willing: pacsTarget(pacs, { transcode: 'fallback', transferSyntaxes: ['implicitVrLittleEndian'] }),
+      }),
+    });
+    const study = await system.upload({
+      seed: 'transcode',
+      series: 1,
+      instancesPerSeries: 3,
+      rows: 32,
+      columns: 32,
+      transferSyntax: 'rle',
+    });
+    await system.untilDelivery(study, 'strict', ['partial']).catch((error: unknown) => {
+      throw new Error(dispatch.output(), { cause: error });
+    });
+    await system.untilDelivery(study, 'willing', ['delivered']);
+    const received = await pacs.received();
+    expect(received.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([...study.datasets.keys()].sort());
+    expect(new Set(received.map(({ transferSyntaxUid }) => transferSyntaxUid))).toEqual(
+      new Set([implicitVrLittleEndian]),
+    );
+  });
+
+  it('goes on waiting for a storage commitment after a restart, without asking again', async () => {
+    await using system = await startSystem();
+    const lease = await leasePort();
+    const requests: CommitmentRequest[] = [];
+    const stored: string[] = [];
+    const scp = createServer({
+      presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
+      handlers: {
+        async store({ sopInstanceUid, dataSet }) {
+          for await (const _chunk of dataSet);
+          stored.push(sopInstanceUid);
+          return 0;
+        },
+        async action(request) {
+          requests.push(await readCommitmentRequest(request));
+          return { status: 0 };
+        },
+      },
+    });
+    const { port } = await scp.listen({ port: 0, host: '127.0.0.1' });
+    const config = {
+      ...system.config({
+        archive: pacsTarget(
+          { host: '127.0.0.1', port, aet: 'ARCHIVE' },
+          {
+            verify: 'commitment',
+            commitment: { timeout: '1m', listener: { listen: `127.0.0.1:${lease.port}` } },
+          },
+        ),
+      }),
+      dispatcher: { graceTime: '100ms' },
+    };
+    await using dispatch = await startDispatch({ config });
+    const study = await system.upload({ seed: 'commit', series: 1, instancesPerSeries: 4 });
+    await waitFor(() => requests.length === 1, { timeoutMs: 30_000, message: () => dispatch.output() });
+    await dispatch.restart();
+    const status = await waitFor(() => report(requests[0], lease.port), {
+      timeoutMs: 30_000,
+      message: () => dispatch.output(),
+    });
+    expect(status).toBe('taken');
+    await system.untilDelivery(study, 'archive', ['delivered']).catch((error: unknown) => {
+      throw new Error(dispatch.output(), { cause: error });
+    });
+    expect(requests.length).toBe(1);
+    expect(stored.sort()).toEqual([...study.datasets.keys()].sort());
+    await scp.close();
+    lease.release();
+  });
+});
+
+/** Reports as an archive does that found everything; undefined while nobody takes it. */
+async function report(request: CommitmentRequest | undefined, port: number): Promise<'taken' | undefined> {
+  if (!request) return undefined;
+  const association = await connect({
+    host: '127.0.0.1',
+    port,
+    callingAeTitle: 'ARCHIVE',
+    calledAeTitle: 'DISPATCH',
+    presentationContexts: [
+      { abstractSyntax: UID.storageCommitmentPushModel, transferSyntaxes: [explicitVrLittleEndian] },
+    ],
+    roles: [{ sopClassUid: UID.storageCommitmentPushModel, scu: false, scp: true }],
+  }).catch(() => undefined);
+  if (!association) return undefined;
+  const { transactionUid, references } = request;
+  const { status } = await reportStorageCommitment(association, { transactionUid, committed: references, failed: [] });
+  await association.release();
+  return status === 0 ? 'taken' : undefined;
+}
