@@ -8,11 +8,8 @@ import type { DicomListener } from './schema.ts';
  *
  * @throws DispatchError `config-invalid` when it cannot listen there, or its TLS files are not what they should be
  */
-export async function listen(
-  field: string,
-  { listen: address, tls }: DicomListener,
-  options: AcceptorOptions,
-): Promise<DimseServer> {
+export async function listen(field: string, listener: DicomListener, options: AcceptorOptions): Promise<DimseServer> {
+  const { listen: address, tls } = listener;
   const files = tls && (await tlsOptions({ ...tls, verify: true }));
   const server = createServer({
     ...options,
@@ -27,10 +24,8 @@ export async function listen(
         },
       }),
   });
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
   try {
-    await server.listen({ host, port: Number(address.slice(colon + 1)) });
+    await server.listen(addressOf(listener));
   } catch (error) {
     throw new DispatchError('config-invalid', `${field}: cannot listen on ${address}`, {
       cause: error,
@@ -38,4 +33,9 @@ export async function listen(
     });
   }
   return server;
+}
+
+export function addressOf({ listen: address }: DicomListener): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(colon + 1)) };
 }

@@ -1,5 +1,6 @@
 import {
   leasePort,
+  makeCertificates,
   startDcmqrscp,
   startFaultProxy,
   startOrthanc,
@@ -224,6 +225,24 @@ describe.each(['Orthanc', 'dcmqrscp'] as const)('pulling from %s', (kind) => {
     });
     await expect(find(configured({ calledAeTitle: 'WRONG' }), {})).rejects.toMatchObject({ code: 'target-rejected' });
   });
+});
+
+it('pulls by DICOM TLS with our certificate, from an Orthanc', async () => {
+  const { ca, server, client } = await makeCertificates();
+  await using orthanc = await startOrthanc({
+    dicomTls: { key: server.key, cert: server.cert, ca: ca.cert },
+    extraConfig: { DicomAlwaysAllowFind: true, DicomAlwaysAllowGet: true },
+  });
+  for (const { bytes } of second) await orthanc.upload(bytes);
+  const config = dicomTarget.parse({
+    type: 'dicom',
+    host: 'localhost',
+    port: orthanc.dicomPort,
+    calledAeTitle: orthanc.aet,
+    tls: { ca: ca.certFile, cert: client.certFile, key: client.keyFile },
+  });
+  const { came } = await pull(config, { studyInstanceUid: second.studyInstanceUid });
+  expect(came).toEqual(await digests(second));
 });
 
 describe('pulling from an archive that', () => {

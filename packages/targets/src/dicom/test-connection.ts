@@ -110,10 +110,7 @@ function verificationSteps(
   if (listener) {
     steps.push({
       name: 'listen',
-      async run() {
-        await testListener(listener);
-        return `we can listen for reports on ${listener.listen}`;
-      },
+      run: (stop) => testListener(listener, stop),
     });
   }
   return steps;

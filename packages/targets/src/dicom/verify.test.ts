@@ -1,6 +1,7 @@
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { leasePort, startOrthanc, waitFor, type PortLease } from '@dicom-dispatch/harness';
-import { connect, createServer, UID, type Association, type ServerOptions } from 'dicom-dimse';
+import { leasePort, makeCertificates, startOrthanc, waitFor, type PortLease } from '@dicom-dispatch/harness';
+import { connect, createServer, UID, type Association, type ConnectOptions, type ServerOptions } from 'dicom-dimse';
 import {
   dataSet,
   decodeDataSet,
@@ -352,15 +353,43 @@ describe('verify: commitment', () => {
   });
 
   it('an address on which we cannot listen is a matter of configuration', async () => {
-    const taken = createServer({ presentationContexts: [] });
-    const { port } = await taken.listen({ port: 0, host: '127.0.0.1' });
+    const taken = createTcpServer((socket) => socket.end());
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as AddressInfo;
     await using scp = await committing(() => {}, { commitment: { listener: { listen: `127.0.0.1:${port}` } } });
     const { error } = await new TestDelivery(dicomHandler, fixtureStudy({ series: 1 })).attempt(scp.config);
     expect(error).toMatchObject({ code: 'config-invalid', stage: 'verify' });
     expect(error?.message).toContain(`cannot listen on 127.0.0.1:${port}`);
     const failed = (await allChecks(dicomHandler, scp.config)).filter(({ result }) => result === 'failed');
     expect(failed.map(({ name }) => name)).toEqual(['listen']);
-    await taken.close();
+    taken.close();
+  });
+
+  it('an address on which a dispatcher of ours listens is good', async () => {
+    const ours = createServer({ presentationContexts: [] });
+    const { port } = await ours.listen({ port: 0, host: '127.0.0.1' });
+    await using scp = await committing(() => {}, { commitment: { listener: { listen: `127.0.0.1:${port}` } } });
+    const checks = await allChecks(dicomHandler, scp.config);
+    expect(checks.at(-1)).toMatchObject({
+      name: 'listen',
+      result: 'passed',
+      detail: expect.stringContaining('in use'),
+    });
+    await ours.close();
+  });
+
+  it('takes reports by TLS, from whom it can identify', async () => {
+    const { ca, server, client } = await makeCertificates();
+    const tls = { cert: server.certFile, key: server.keyFile, ca: ca.certFile };
+    await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: { ...listener(), tls } } });
+    const attempt = new TestDelivery(dicomHandler, fixtureStudy({ series: 1 })).attempt(scp.config);
+    await waitFor(() => scp.requests.length === 1);
+    const [request] = scp.requests;
+    if (!request) throw new Error('nothing was asked');
+    expect(await reportFromOutside(request)).toBeUndefined();
+    expect(await reportFromOutside(request, { ca: ca.cert })).toBeUndefined();
+    expect(await reportFromOutside(request, { ca: ca.cert, cert: client.cert, key: client.key })).toBe(0);
+    expect((await attempt).error?.message).toBeUndefined();
   });
 
   it('refuses a report that nobody asked for', async () => {
@@ -375,10 +404,15 @@ describe('verify: commitment', () => {
   });
 
   /** A report on an association of the archive's own, as SCP. @returns the status of our answer */
-  async function reportFromOutside({ transactionUid, references }: CommitmentRequest): Promise<number | undefined> {
+  async function reportFromOutside(
+    { transactionUid, references }: CommitmentRequest,
+    tls?: ConnectOptions['tls'],
+  ): Promise<number | undefined> {
     const association = await connect({
       host: '127.0.0.1',
       port: lease.port,
+      tls,
+      associationTimeoutMs: 2_000,
       callingAeTitle: 'ARCHIVE',
       calledAeTitle: 'DISPATCH',
       presentationContexts: [{ abstractSyntax: UID.storageCommitmentPushModel, transferSyntaxes: littleEndian }],
