@@ -130,6 +130,10 @@ describe.each(['Orthanc', 'dcmqrscp'] as const)('pulling from %s', (kind) => {
     });
     expect(found[0]?.series.every(({ tags }) => tags['Modality'] === modality)).toBe(true);
     expect(await find(configured(), { series: { Modality: 'XX' } })).toEqual([]);
+    await expect(find(configured(), { series: { Modalty: 'CT' } })).rejects.toMatchObject({
+      code: 'config-invalid',
+      message: 'series cannot be searched by Modalty',
+    });
     const one = { SeriesInstanceUID: instance?.seriesInstanceUid ?? '' };
     expect((await find(configured(), { series: one }))[0]?.series.length).toBe(1);
   });

@@ -18,6 +18,7 @@ export async function* findStudies(
   context: CheckContext<AnyDicomTarget>,
 ): AsyncGenerator<FoundStudy, void, undefined> {
   const { signal } = context;
+  for (const keyword of Object.keys(query.series ?? {})) checkKeyword(keyword);
   const association = await openForFind(context);
   try {
     const studies = await findAll(
@@ -103,6 +104,15 @@ function studyKeys(query: FindQuery): Record<string, string> {
     ...(query.studyInstanceUid !== undefined && { StudyInstanceUID: query.studyInstanceUid }),
     ...(query.studyDate !== undefined && { StudyDate: query.studyDate }),
   };
+}
+
+/** What is no key of a query would be left out of it, and everything found. */
+function checkKeyword(keyword: string): void {
+  if (Object.hasOwn(seriesTags, keyword)) return;
+  throw new DispatchError('config-invalid', `series cannot be searched by ${keyword}`, {
+    stage: 'resolve',
+    remedy: `Use one of ${Object.keys(seriesTags).join(', ')}.`,
+  });
 }
 
 /** Return keys: to be filled by the receiver. */
