@@ -10,6 +10,7 @@ import {
   redisUrlOf,
   startEmbeddedRedis,
   startHealthServer,
+  startTelemetry,
   type EmbeddedRedis,
   type Logger,
   type Redis,
@@ -62,6 +63,7 @@ export async function startServices(
     ...config.logging,
     ...(logFile !== undefined && { file: logFile }),
   });
+  const telemetry = await startTelemetry(names.join('-'));
   const embedded = await embeddedRedis(config, isWhole, log);
   const redisUrl = embedded?.url ?? redisUrlOf(config) ?? '';
   const redis = connectRedis(redisUrl, names.join('-'), log);
@@ -89,6 +91,7 @@ export async function startServices(
       for (const stop of stops.reverse()) await stop();
       redis.disconnect();
       await embedded?.stop();
+      await telemetry?.stop();
     },
   };
 

@@ -6,6 +6,7 @@ export { isLoopback, parseListen } from './http/listen.ts';
 export { createLogger, type Logger, type LoggingOptions } from './logging/create-logger.ts';
 export type { DependencyState, RunningService } from './process/dependency.ts';
 export { Counter, createMetrics, Gauge, Histogram, Registry } from './process/metrics.ts';
+export { startTelemetry, type RunningTelemetry } from './process/telemetry.ts';
 export { jobPriority, keepJobs, queueOptions, workerOptions } from './queues/queue-options.ts';
 export { checkRedis, type RedisFinding } from './redis/check-redis.ts';
 export { addressOf, connectRedis, redisUrlOf, type Redis } from './redis/connect-redis.ts';

@@ -1,10 +1,11 @@
 import type { JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { priorities, type Priority } from '@dicom-dispatch/core';
+import { queueTelemetry } from '../process/telemetry.ts';
 
 /** Options that all queues share. */
 export function queueOptions(redis: Redis, prefix: string): QueueOptions {
-  return { connection: redis, prefix, skipVersionCheck: true };
+  return { connection: redis, prefix, skipVersionCheck: true, ...traced() };
 }
 
 /** @param lockTimeMs - how long a worker that says nothing keeps its job */
@@ -14,12 +15,18 @@ export function workerOptions(redis: Redis, prefix: string, concurrency: number,
     prefix,
     concurrency,
     skipVersionCheck: true,
+    ...traced(),
     autorun: false,
     lockDuration: lockTimeMs,
     stalledInterval: Math.ceil(lockTimeMs / 3),
     // A worker that was killed is no fault of the job. A job that kills its worker each time stops after this many.
     maxStalledCount: 20,
   };
+}
+
+function traced(): Pick<QueueOptions, 'telemetry'> {
+  const telemetry = queueTelemetry();
+  return telemetry ? { telemetry } : {};
 }
 
 const day = 86_400;
