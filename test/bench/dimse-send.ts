@@ -1,6 +1,6 @@
 // Measures dicom-dimse against DCMTK's senders and Orthanc's own store, paired in one run on the same data:
 //   ./dispatch pnpm exec node test/bench/dimse-send.ts [--sets A,B,C,D] [--runs 5] [--modes nodelay,default]
-//     [--receivers storescp,orthanc,distant] [--slow-runs 1] [--data FOLDER] [--write]
+//     [--receivers storescp,orthanc,distant] [--slow-runs 1] [--senders PATTERN] [--data FOLDER] [--write]
 // "default" leaves TCP_NODELAY unset for all peers, as Debian does; "distant" is storescp behind 20 ms of round trip.
 import { readFile, writeFile } from 'node:fs/promises';
 import { readdirSync } from 'node:fs';
@@ -22,6 +22,8 @@ const { values } = parseArgs({
     modes: { type: 'string', default: 'nodelay,default' },
     receivers: { type: 'string', default: 'storescp,orthanc,distant' },
     // A sender that takes longer than 10 s is measured this often instead.
+    // A pattern that names of senders must match.
+    senders: { type: 'string', default: '' },
     'slow-runs': { type: 'string', default: '5' },
     data: { type: 'string', default: join(tmpdir(), 'dicom-dimse-bench') },
     write: { type: 'boolean', default: false },
@@ -81,7 +83,9 @@ async function measureSet(set: BenchSet, mode: Mode): Promise<void> {
     // Orthanc as receiver is of interest with both modes, the distant one with one set.
     if (receiver === 'distant' && (set.name !== 'A' || mode !== 'nodelay')) continue;
     const port = { storescp: scp.port, orthanc: target.dicomPort, distant: distant.port }[receiver];
-    const contestants = contestantsFor(set, receiver, port, source, env);
+    const contestants = contestantsFor(set, receiver, port, source, env).filter(({ name }) =>
+      new RegExp(values.senders).test(name),
+    );
     const measured = new Map(contestants.map((contestant) => [contestant.name, [] as Run[]]));
     const times = Number(values.runs);
     // Round by round, so that what else happens on the machine falls on all alike.
