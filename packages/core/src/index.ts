@@ -80,3 +80,5 @@ export type { RuleFacts } from './rules/rule-facts.ts';
 export type { InstanceBytes, ManifestInstance, StudyTags } from './model/manifest.ts';
 export { compileInstanceFilter, type InstanceFilter } from './rules/compile-instance-filter.ts';
 export { cacheConfig, retentions, type CacheConfig, type Retention } from './config/cache-config.ts';
+export { exampleConfig } from './config/example-config.ts';
+export { exampleValues } from './config/example-values.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { withConfig, withExamples } from './options.ts';
 
-/** `config check`, `config schema` and `config password`. */
+/** `config check`, `config schema`, `config example` and `config password`. */
 export function addConfigCommands(program: Command): void {
   const config = program.command('config').description('check a configuration, print its JSON Schema, hash a password');
   const check = config
@@ -29,6 +29,17 @@ export function addConfigCommands(program: Command): void {
       console.log(JSON.stringify(configJsonSchema(knownTargetSchemas), null, 2));
     });
   withExamples(schema, [['config schema > dispatch.schema.json', 'then name it in the first line of your file']]);
+  const example = config
+    .command('example')
+    .description('print the example configuration: every option once, with what it is for and its default')
+    .action(async () => {
+      const [{ exampleConfig, exampleValues }, { knownTargetSchemas }] = await Promise.all([
+        import('@dicom-dispatch/core'),
+        import('../read-config.ts'),
+      ]);
+      process.stdout.write(exampleConfig(knownTargetSchemas, exampleValues));
+    });
+  withExamples(example, [['config example > dispatch.yaml', 'then keep what you need']]);
   const password = config
     .command('password')
     .description('hash a password for console.users; asks for it, or reads a line of the standard input')

@@ -10,7 +10,8 @@ export const durationMs = z
   .union([z.string().regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/), z.literal(0)], {
     error: 'a duration is a number with a unit: 250ms, 30s, 5m, 2h or 7d',
   })
-  .transform((text) => parseDurationMs(text));
+  .transform((text) => parseDurationMs(text))
+  .meta({ unit: 'duration' });
 
 function parseDurationMs(text: string | 0): number {
   if (text === 0) return 0;

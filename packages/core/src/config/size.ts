@@ -12,7 +12,8 @@ export const sizeBytes = z
     if (text === 0) return 0;
     const match = pattern.exec(text);
     return match ? Math.round(Number(match[1]) * unitBytes[match[2] as keyof typeof unitBytes]) : 0;
-  });
+  })
+  .meta({ unit: 'size' });
 
 /** A size for people, in decimal units as storage vendors use them. */
 export function formatBytes(bytes: number): string {

@@ -22,7 +22,7 @@ export interface PlannedDelivery {
 }
 
 /** The late policy that sends most comes last. */
-const byReach: readonly LatePolicy[] = ['never', 'difference', 'all'] satisfies (typeof latePolicies)[number][];
+const byReach: readonly LatePolicy[] = ['never', 'difference', 'all'];
 
 /**
  * Unites deliveries that are one: several rules that send a study to the same target in the same shape. Each rule gets

@@ -46,7 +46,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Co
       })),
     );
   }
-  const written: unknown = document.toJS({ maxAliasCount: 100 });
+  const written = withoutEmptySections(document.toJS({ maxAliasCount: 100 }));
   const schemas = [...options.targetSchemas, ...externalSchemas(written, options.external)];
   const { raw, problems } = await placeSecrets(written, {
     env: options.env,
@@ -64,6 +64,12 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Co
     path,
     all.map((problem) => locate(document, lines, problem)).sort((a, b) => a.line - b.line),
   );
+}
+
+/** A section of which everything is commented out is a section that is left out. */
+function withoutEmptySections(raw: unknown): unknown {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return raw;
+  return Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));
 }
 
 /** A handler from outside reads its options itself: until then they may be anything. */

@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { exampleConfig, exampleValues } from '@dicom-dispatch/core';
+import { loadConfig } from '@dicom-dispatch/runtime';
+import { expect, it } from 'vitest';
+import { knownTargetSchemas } from './read-config.ts';
+
+const file = fileURLToPath(new URL('../../../docs/example.yaml', import.meta.url));
+
+it('docs/example.yaml is what the schema says now (else: ./dispatch config example > docs/example.yaml)', async () => {
+  expect(await readFile(file, 'utf8')).toBe(exampleConfig(knownTargetSchemas, exampleValues));
+});
+
+it('docs/example.yaml is a good configuration', async () => {
+  const secrets = {
+    ORTHANC_PASSWORD: 'x',
+    PSEUDONYM_SECRET: 'a secret of enough characters',
+    SFTP_KEY: 'x',
+    XNAT_PASSWORD: 'x',
+  };
+  const config = await loadConfig(file, { targetSchemas: knownTargetSchemas, env: secrets });
+  // One of each type; dicom-tls is another name of dicom.
+  expect(
+    Object.values(config.targets)
+      .map(({ type }) => type)
+      .sort(),
+  ).toEqual(
+    knownTargetSchemas
+      .map((schema) => String(schema.shape.type.value))
+      .filter((type) => type !== 'dicom-tls')
+      .sort(),
+  );
+});

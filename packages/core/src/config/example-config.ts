@@ -1,0 +1,226 @@
+import { z } from 'zod';
+import { configSections, type TargetSchema } from './config-schema.ts';
+import { targetOptions } from './target-options.ts';
+
+type Schema = z.core.$ZodType;
+
+interface Unwrapped {
+  readonly inner: Schema;
+  readonly description: string | undefined;
+  readonly isOptional: boolean;
+  /** As written in a file, where the schema fills it in. */
+  readonly defaultText: string | undefined;
+}
+
+/**
+ * The example configuration: every option once, with what it is for and its default. It is made from the schema that
+ * checks configurations, so that it cannot fall behind. What is optional is commented out.
+ *
+ * @param examples - YAML text by path for options without a default, e.g. `targets.dicom.host`
+ */
+export function exampleConfig(
+  targetSchemas: readonly TargetSchema[],
+  examples: Readonly<Record<string, string>>,
+): string {
+  const lines: string[] = [
+    '# The example configuration of dicom-dispatch: every option once, made from the schema that checks configurations.',
+    '# Names that you choose are lower case. Durations have a unit (250ms, 30s, 5m, 2h, 7d), sizes too (500kB, 64MB, 1GiB).',
+    '# A secret is ${NAME} from the environment, or { file: PATH }; ${NAME} may stand for any other value as well.',
+    '# Check yours with: dispatch config check FILE',
+  ];
+  const example = (path: string): string | undefined => examples[path];
+  for (const [name, schema] of Object.entries(configSections)) {
+    if (name === 'rules') targets(lines, targetSchemas, example);
+    lines.push('');
+    section(lines, name, schema, example);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** Types that are another one's name. */
+const aliases = new Set(['dicom-tls']);
+
+type Example = (path: string) => string | undefined;
+
+function section(lines: string[], name: string, schema: Schema, example: Example): void {
+  const { inner, description } = unwrap(schema);
+  lines.push(`# ${name}: ${description ?? ''}`, `${name}:`);
+  if (inner instanceof z.ZodRecord) {
+    lines.push('  main:');
+    options(lines, shapeOf(inner.valueType as Schema), '    ', `${name}.*`, example, false);
+  } else if (inner instanceof z.ZodArray) {
+    const before = lines.length;
+    options(lines, shapeOf(inner.element as Schema), '    ', `${name}.*`, example, false);
+    const first = lines.findIndex((line, index) => index >= before && !line.trimStart().startsWith('#'));
+    lines[first] = (lines[first] ?? '').replace('    ', '  - ');
+  } else {
+    options(lines, shapeOf(inner), '  ', name, example, false);
+  }
+}
+
+function targets(lines: string[], schemas: readonly TargetSchema[], example: Example): void {
+  lines.push('', '# targets: where studies go; one of each type here', 'targets:');
+  // The alias has the options of the type that it stands for.
+  for (const [index, schema] of schemas
+    .filter((one) => !aliases.has(String((one.shape.type as z.ZodLiteral<string>).value)))
+    .entries()) {
+    const type = String((schema.shape.type as z.ZodLiteral<string>).value);
+    const { type: _, ...shape } = schema.shape as Record<string, Schema>;
+    const own = Object.fromEntries(
+      Object.entries(shape).filter(([key]) => index === 0 || !Object.hasOwn(targetOptions, key)),
+    );
+    if (index > 0) lines.push('');
+    lines.push(`  my-${type}:`, `    type: ${type}`);
+    if (index > 0) lines.push('    # and all options that are common to all targets: see the first one');
+    options(lines, own, '    ', `targets.${type}`, example, false);
+  }
+}
+
+function options(
+  lines: string[],
+  shape: Readonly<Record<string, Schema>>,
+  indent: string,
+  path: string,
+  example: Example,
+  isOff: boolean,
+): void {
+  for (const [key, schema] of Object.entries(shape)) {
+    const at = `${path}.${key}`;
+    const { inner, description, isOptional, defaultText } = unwrap(schema);
+    const off = isOff || (isOptional && example(at) === undefined) ? '# ' : '';
+    const put = (text: string): void => void lines.push(`${indent}${off}${text}`);
+    const nested = nestedShapes(inner);
+    if (description !== undefined) lines.push(`${indent}# ${description}${choices(inner)}`);
+    const given = example(at) ?? defaultText;
+    if (given !== undefined && (nested.length === 0 || example(at) !== undefined)) {
+      put(`${key}: ${given}`);
+      if (nested.length > 0) lines.push(`${indent}# its options${nested.length > 1 ? ', one of these groups' : ''}:`);
+      for (const one of nested) options(lines, one, `${indent}  `, `${at}.*`, () => undefined, true);
+    } else if (nested.length > 0) {
+      const list = inner instanceof z.ZodArray;
+      const named = inner instanceof z.ZodRecord;
+      put(`${key}:${nested.length > 1 ? ' # one of these' : ''}`);
+      for (const one of nested) {
+        const deeper = `${indent}${named ? '    ' : '  '}`;
+        const before = lines.length;
+        if (named) put('  NAME:');
+        options(
+          lines,
+          one,
+          deeper + (list ? '  ' : ''),
+          `${at}${named || list ? '.*' : ''}`,
+          example,
+          off !== '' || nested.length > 1,
+        );
+        if (list) dash(lines, before);
+      }
+    } else {
+      lines.push(`${indent}${off === '' ? '# ' : off}${key}: ${placeholder(inner)}`);
+    }
+  }
+}
+
+function dash(lines: string[], from: number): void {
+  const first = lines.findIndex((line, index) => index >= from && /^\s*(# )?\w+:/.test(line));
+  if (first >= 0)
+    lines[first] = (lines[first] ?? '').replace(
+      /^(\s*)(# )?(\w+:)/,
+      (_, space: string, off: string | undefined, rest: string) => `${space.slice(2)}${off ?? ''}- ${rest}`,
+    );
+}
+
+/** Takes optional, default, prefault, readonly and pipes off. */
+function unwrap(schema: Schema): Unwrapped {
+  let inner = schema;
+  let description = z.globalRegistry.get(schema)?.description;
+  let isOptional = false;
+  let defaultValue: unknown;
+  let hasDefault = false;
+  for (;;) {
+    const { def } = inner._zod;
+    if (def.type === 'optional' || def.type === 'nullable') isOptional = true;
+    if (def.type === 'default' || def.type === 'prefault') {
+      isOptional = true;
+      hasDefault = true;
+      ({ defaultValue } = def as unknown as { defaultValue: unknown });
+    }
+    const next = def as unknown as { innerType?: Schema; in?: Schema };
+    const below = next.innerType ?? (def.type === 'pipe' ? next.in : undefined);
+    if (!below) break;
+    if (hasDefault && z.globalRegistry.get(inner)?.['unit'] !== undefined) break;
+    inner = below;
+    description ??= z.globalRegistry.get(inner)?.description;
+  }
+  const unit = unitOf(schema);
+  return { inner, description, isOptional, defaultText: hasDefault ? written(defaultValue, unit) : undefined };
+}
+
+function unitOf(schema: Schema): unknown {
+  for (let at: Schema | undefined = schema; at;) {
+    const unit = z.globalRegistry.get(at)?.['unit'];
+    if (unit !== undefined) return unit;
+    const { def } = at._zod as unknown as { def: { innerType?: Schema; in?: Schema } };
+    at = def.innerType ?? def.in;
+  }
+  return undefined;
+}
+
+const durations = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+] as const;
+const sizes = [
+  ['GiB', 1024 ** 3],
+  ['MiB', 1024 ** 2],
+  ['KiB', 1024],
+  ['GB', 1e9],
+  ['MB', 1e6],
+  ['kB', 1e3],
+  ['B', 1],
+] as const;
+
+/** A default as a user would write it; undefined for what is written option by option. */
+function written(value: unknown, unit: unknown): string | undefined {
+  if (typeof value === 'number' && value > 0 && (unit === 'duration' || unit === 'size')) {
+    const texts = (unit === 'duration' ? durations : sizes)
+      .filter(([, size]) => value % size === 0)
+      .map(([name, size]) => `${value / size}${name}`);
+    return texts.sort((a, b) => a.length - b.length)[0];
+  }
+  if (typeof value === 'string')
+    return /^[\w./:-]+$/.test(value) && !/^[\d.]+$/.test(value) ? value : JSON.stringify(value);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return Object.keys(value).length === 0 ? undefined : JSON.stringify(value);
+  return value === undefined ? undefined : JSON.stringify(value);
+}
+
+/** The objects that may stand here: one, the variants of a union, the elements of a list or a record. */
+function nestedShapes(schema: Schema): Readonly<Record<string, Schema>>[] {
+  if (schema instanceof z.ZodObject) return [schema.shape as Record<string, Schema>];
+  if (schema instanceof z.ZodUnion)
+    return schema.options.flatMap((option) => nestedShapes(unwrap(option as Schema).inner));
+  if (schema instanceof z.ZodArray) return nestedShapes(unwrap(schema.element as Schema).inner);
+  if (schema instanceof z.ZodRecord) return nestedShapes(unwrap(schema.valueType as Schema).inner);
+  return [];
+}
+
+function shapeOf(schema: Schema): Readonly<Record<string, Schema>> {
+  return nestedShapes(unwrap(schema).inner)[0] ?? {};
+}
+
+function choices(schema: Schema): string {
+  return schema instanceof z.ZodEnum ? `: ${schema.options.join(', ')}` : '';
+}
+
+function placeholder(schema: Schema): string {
+  if (schema instanceof z.ZodEnum) return String(schema.options[0]);
+  if (schema instanceof z.ZodLiteral) return String(schema.value);
+  if (schema instanceof z.ZodBoolean) return 'true';
+  if (schema instanceof z.ZodNumber) return '1';
+  if (schema instanceof z.ZodArray) return '[...]';
+  if (schema instanceof z.ZodRecord) return '{ NAME: VALUE }';
+  return unitOf(schema) === 'duration' ? '30s' : '...';
+}
