@@ -1,7 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
 
+/** What can be a UID (PS3.5, section 9.1): numbers with dots, more of them or longer than an IP address has. */
+const uid = /(?<![\d.])(?:\d+(?:\.\d+){4,}|(?=[\d.]{16})\d+(?:\.\d+){2,})(?![\d.]*\d)/g;
 /** UIDs of the Standard itself (SOP classes, transfer syntaxes) say nothing about anybody. */
-const uid = /(?<![\d.])(?!1\.2\.840\.10008\.)\d+(?:\.\d+){5,}(?![\d.]*\d)/g;
+const standardRoot = '1.2.840.10008.';
 const orthancId = /\b[0-9a-f]{8}(?:-[0-9a-f]{8}){4}\b/g;
 /** A person name as DICOM writes it (PS3.5, section 6.2.1): components between carets. */
 const personName = /\p{L}[\p{L}\p{N} '.-]*(?:\^+[\p{L}\p{N} '.-]*)+/gu;
@@ -33,7 +35,7 @@ export class Scrubber {
   hide(words: Iterable<string>): void {
     const known = [...new Set(words)].filter((word) => word.length >= shortest).sort((a, b) => b.length - a.length);
     if (known.length === 0) return;
-    const any = known.map((word) => word.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|');
+    const any = known.map((word) => word.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|');
     this.#words = new RegExp(`(?<![\\p{L}\\p{N}])(?:${any})(?![\\p{L}\\p{N}])`, 'giu');
   }
 
@@ -46,7 +48,7 @@ export class Scrubber {
     let clean = text;
     for (const secret of this.#secrets) clean = clean.replaceAll(secret, '[secret]');
     clean = clean.replaceAll(credentials, '[hidden]').replaceAll(bearer, '[hidden]');
-    clean = clean.replaceAll(uid, (found) => this.#alias('uid', found));
+    clean = clean.replaceAll(uid, (found) => (found.startsWith(standardRoot) ? found : this.#alias('uid', found)));
     clean = clean.replaceAll(orthancId, (found) => this.#alias('orthanc', found));
     return clean.replaceAll(personName, '[name]').replaceAll(mailAddress, '[address]');
   }

@@ -1,4 +1,3 @@
-import { fastify } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { RunningService } from '../process/dependency.ts';
 import { addHealthRoutes } from './health-routes.ts';
@@ -10,6 +9,8 @@ export async function startHealthServer(
   services: () => readonly RunningService[],
   metrics: Registry,
 ): Promise<{ readonly url: string; stop(): Promise<void> }> {
+  // Loaded only where it serves: every command of the command line loads this package.
+  const { fastify } = await import('fastify');
   const server = fastify({ logger: false });
   addHealthRoutes(server, services, metrics);
   const url = await server.listen(parseListen(listen));
