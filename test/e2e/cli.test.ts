@@ -9,6 +9,7 @@ import { makeStudy } from '@dicom-dispatch/samples';
 import { Redis } from 'ioredis';
 import { unpackTar } from 'modern-tar';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
@@ -291,6 +292,15 @@ describe('the command line', { timeout: 300_000 }, () => {
   });
 
   it('says by its exit code what is wrong', async () => {
+    const elsewhere = join(desk.path, 'elsewhere.yaml');
+    await writeFile(
+      elsewhere,
+      stringify({
+        redis: { url: 'redis://127.0.0.1:1' },
+        sources: { main: { url: 'http://127.0.0.1:1' } },
+        targets: { a: { type: 'dummy' } },
+      }),
+    );
     const runs = await Promise.all([
       dispatch('study', 'NOT-THERE'),
       dispatch('target', 'pause', 'nowhere'),
@@ -299,12 +309,14 @@ describe('the command line', { timeout: 300_000 }, () => {
       dispatch('nonsense'),
       dispatch('config', 'check'),
       dispatch('target', 'test', 'pacs'),
+      dispatch('target', 'concurrency', 'pacs', '0'),
       dispatch('cache', 'clear', '--yes'),
+      dispatch('status', '--config', elsewhere),
     ]);
     expect(
       runs.map(({ code }) => code),
       runs.map(({ err }) => err).join('\n'),
-    ).toEqual([5, 5, 2, 2, 2, 0, 0, 0]);
+    ).toEqual([5, 5, 2, 2, 2, 0, 0, 2, 0, 4]);
   });
 
   it('completes words in a shell', async () => {

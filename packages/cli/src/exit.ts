@@ -70,7 +70,8 @@ export function reportFailure(error: unknown): number {
 function reportDispatchError(error: DispatchError): number {
   if (error.code === 'internal') return unexpected(error);
   if (error.code === 'ledger-unavailable') return say('Redis does not answer any more', exitCodes.unreachable);
-  const code = error.code === 'source-unreachable' ? exitCodes.unreachable : exitCodes.failed;
+  const isSilent = error.code === 'source-unreachable' || error.code === 'target-unreachable';
+  const code = isSilent ? exitCodes.unreachable : exitCodes.failed;
   return say(`${error.code}: ${error.message}\n  ${error.remedy}`, code);
 }
 

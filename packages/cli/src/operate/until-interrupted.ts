@@ -1,12 +1,10 @@
-import { DispatchError } from '@dicom-dispatch/core';
-import { OperationError } from '@dicom-dispatch/operations/pull';
 import { CommandError, exitCodes } from '../exit.ts';
 
 /**
  * Runs an act that the first Ctrl-C cancels; a second one ends the process at once.
  *
  * @param onInterrupt what to say when it was cancelled
- * @throws CommandError in place of errors that need no stack
+ * @throws CommandError when it was cancelled, else what the act throws
  */
 export async function untilInterrupted<T>(onInterrupt: string, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController();
@@ -20,13 +18,6 @@ export async function untilInterrupted<T>(onInterrupt: string, act: (signal: Abo
     return await act(stop.signal);
   } catch (error) {
     if (stop.signal.aborted) throw new CommandError(onInterrupt, exitCodes.interrupted, { cause: error });
-    if (error instanceof OperationError) {
-      const code = error.code === 'invalid' ? exitCodes.usage : exitCodes.failed;
-      throw new CommandError(error.message, code, { cause: error });
-    }
-    if (error instanceof DispatchError && error.code !== 'internal') {
-      throw new CommandError(`${error.code}: ${error.message}\n  ${error.remedy}`, exitCodes.failed, { cause: error });
-    }
     throw error;
   } finally {
     process.off('SIGINT', onSignal);
