@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { assert, property, string } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ago, dicomDate, withCode, withQuery } from './components.ts';
 import { html } from './html.ts';
@@ -23,8 +23,8 @@ describe('html', () => {
   });
 
   it('never lets a text end its element or attribute, whatever it is', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
+    assert(
+      property(string({ unit: 'binary' }), (text) => {
         const inside = html`<p title="${text}">${text}</p>`.text.slice('<p title="'.length, -'</p>'.length);
         expect(inside.split('">')).toHaveLength(2);
         expect(inside).not.toContain('<');

@@ -1,0 +1,157 @@
+import { deliveryStates } from '@dicom-dispatch/cache/records';
+import { priorities, stages } from '@dicom-dispatch/core';
+import { bulkActions } from '@dicom-dispatch/operations';
+import { z } from 'zod';
+
+/** Shapes of studies and deliveries, for the API and the pages. Times are ms since 1970. */
+
+export const time = z.number().int().describe('ms since 1970');
+
+export const errorAnswer = z.object({ error: z.string(), message: z.string() });
+
+export const deliveryError = z.object({
+  code: z.string(),
+  stage: z.string(),
+  fault: z.string(),
+  message: z.string(),
+  remedy: z.string(),
+});
+
+export const delivery = z.object({
+  deliveryId: z.string(),
+  source: z.string(),
+  studyInstanceUid: z.string(),
+  orthancStudyId: z.string(),
+  target: z.string(),
+  state: z.enum(deliveryStates),
+  held: z.boolean().describe('an operator keeps it back'),
+  stage: z.enum(stages).optional(),
+  failStage: z.enum(stages).optional(),
+  attempts: z.number().int(),
+  total: z.number().int().describe('instances of the manifest'),
+  confirmed: z.number().int(),
+  quarantined: z.number().int(),
+  bytesSent: z.number().int().describe('of all attempts'),
+  error: deliveryError.optional(),
+  worker: z.string().optional(),
+  rules: z.array(z.string()),
+  modalities: z.array(z.string()),
+  priority: z.enum(priorities),
+  routedAt: time,
+  startedAt: time.optional(),
+  endedAt: time.optional(),
+  nextAttemptAt: time.optional(),
+  updatedAt: time,
+});
+export type Delivery = z.infer<typeof delivery>;
+
+export const label = z
+  .object({
+    patientName: z.string(),
+    patientId: z.string(),
+    accessionNumber: z.string(),
+    description: z.string(),
+    studyDate: z.string().describe('YYYYMMDD'),
+  })
+  .describe('patient data, asked live of the source');
+
+export const studySummary = z.object({
+  source: z.string(),
+  studyInstanceUid: z.string(),
+  orthancStudyId: z.string(),
+  routed: z.boolean().describe('false: it is in the source, but was never routed'),
+  instanceCount: z.number().int().optional(),
+  modalities: z.array(z.string()),
+  rules: z.array(z.string()),
+  routedAt: time.optional(),
+  label: label.optional(),
+  deliveries: z.array(delivery).describe('the latest of each target'),
+});
+export type StudySummary = z.infer<typeof studySummary>;
+
+export const studyList = z.object({
+  studies: z.array(studySummary),
+  next: z.string().optional().describe('cursor of the next page'),
+  total: z.number().int().describe('studies in all, without the filter'),
+  silentSources: z.array(z.string()).describe('sources that could not be searched'),
+});
+export type StudyList = z.infer<typeof studyList>;
+
+export const event = z.object({
+  at: time,
+  kind: z.string(),
+  attempt: z.number().int().optional(),
+  stage: z.string().optional(),
+  code: z.string().optional(),
+  text: z.string(),
+  worker: z.string().optional(),
+});
+
+export const explanation = z.object({
+  reason: z.string(),
+  text: z.string().describe('one sentence'),
+  until: time.optional(),
+});
+
+export const deliveryDetail = delivery.extend({ explanation, events: z.array(event) });
+export type DeliveryDetail = z.infer<typeof deliveryDetail>;
+
+export const ruleVerdict = z.object({
+  rule: z.string(),
+  outcome: z
+    .enum(['applies', 'waits', 'no-match', 'stopped', 'not-needed'])
+    .describe('waits: until the study is whole; stopped: by an earlier rule; not-needed: a fallback'),
+  matched: z.boolean().describe('its expression is true'),
+  because: z.string(),
+  targets: z.array(z.string()),
+});
+
+export const studyDetail = studySummary.omit({ deliveries: true }).extend({
+  deliveries: z.array(deliveryDetail).describe('all, the newest first'),
+  verdicts: z.array(ruleVerdict).describe('what the rules of now say about the study of now'),
+  inSource: z.enum(['yes', 'no', 'unknown']),
+});
+export type StudyDetail = z.infer<typeof studyDetail>;
+
+export const ledgerInstance = z.object({
+  sopInstanceUid: z.string(),
+  state: z.enum(['delivered', 'quarantined']),
+  at: time,
+  attempt: z.number().int(),
+  delivery: z.string().describe("first characters of the delivery's id"),
+  code: z.string().optional(),
+  message: z.string().optional(),
+});
+export const ledgerPage = z.object({
+  delivered: z.number().int(),
+  quarantined: z.number().int(),
+  instances: z.array(ledgerInstance),
+});
+
+export type LedgerPage = z.infer<typeof ledgerPage>;
+
+export const deliveryList = z.object({ deliveries: z.array(delivery), next: z.string().optional() });
+export type DeliveryList = z.infer<typeof deliveryList>;
+
+export const selection = z.object({
+  state: z.enum(deliveryStates).optional(),
+  target: z.string().optional(),
+  stage: z.enum(stages).optional().describe('where the last failed attempt ended'),
+  code: z.string().optional().describe('code of the last error'),
+  rule: z.string().optional(),
+  source: z.string().optional(),
+  since: z.coerce.number().int().optional().describe('changed at or after, ms since 1970'),
+  until: z.coerce.number().int().optional().describe('changed before, ms since 1970'),
+});
+
+export const bulkRequest = z.object({ action: z.enum(bulkActions), filter: selection });
+export const bulkPreview = z.object({
+  count: z.number().int(),
+  byTarget: z.record(z.string(), z.number().int()),
+  sample: z.array(delivery),
+});
+export const bulkResult = z.object({
+  matched: z.number().int(),
+  done: z.number().int(),
+  skipped: z.number().int().describe('changed state meanwhile'),
+});

@@ -1,0 +1,163 @@
+import { deliveryStates } from '@dicom-dispatch/cache/records';
+import { priorities } from '@dicom-dispatch/core';
+import { z } from 'zod';
+import { delivery, deliveryError, ruleVerdict, time } from './delivery-schemas.ts';
+
+/** Shapes of targets, sources, workers and the rest of the system. Times are ms since 1970. */
+
+const counts = z.object(
+  Object.fromEntries(deliveryStates.map((state) => [state, z.number().int()])) as Record<
+    (typeof deliveryStates)[number],
+    z.ZodNumber
+  >,
+);
+
+export const target = z.object({
+  name: z.string(),
+  type: z.string(),
+  description: z.string().optional(),
+  enabled: z.boolean(),
+  paused: z.boolean(),
+  circuit: z.object({
+    state: z.enum(['closed', 'open', 'probing']),
+    openedAt: time.optional(),
+    failures: z.number().int(),
+    nextProbeAt: time.optional(),
+    error: deliveryError.optional(),
+  }),
+  counts,
+  oldestWaitingAt: time.optional(),
+  concurrency: z.number().int(),
+  deliveriesPerMinute: z.number().optional(),
+  attempts: z.number().int(),
+});
+export type Target = z.infer<typeof target>;
+
+export const throughputPoint = z.object({
+  at: time,
+  bytes: z.number(),
+  delivered: z.number().int(),
+  failed: z.number().int(),
+});
+export type Throughput = readonly z.infer<typeof throughputPoint>[];
+
+export const errorCount = z.object({
+  stage: z.string(),
+  code: z.string(),
+  count: z.number().int(),
+  example: z.string(),
+});
+
+export const targetDetail = target.extend({
+  errors: z.array(errorCount),
+  hour: z.array(throughputPoint).describe('by the minute'),
+  day: z.array(throughputPoint).describe('by the quarter of an hour'),
+});
+export type TargetDetail = z.infer<typeof targetDetail>;
+
+export const check = z.object({
+  name: z.string(),
+  result: z.enum(['passed', 'failed', 'skipped']),
+  durationMs: z.number(),
+  detail: z.string(),
+  remedy: z.string().optional(),
+});
+
+export const source = z.object({
+  name: z.string(),
+  url: z.string(),
+  reachable: z.boolean(),
+  detail: z.string(),
+  followed: z.boolean().describe('a router follows it'),
+  epoch: z.number().int().optional(),
+  position: z.number().int().optional(),
+  newest: z.number().int().optional(),
+  lag: z.number().int().optional(),
+  triedLater: z.number().int(),
+  sweep: z
+    .object({ endedAt: time, studies: z.number().int(), routed: z.number().int(), durationMs: z.number() })
+    .optional(),
+  sweepAt: z.number().int().optional(),
+});
+export type Source = z.infer<typeof source>;
+
+export const rule = z.object({
+  name: z.string(),
+  enabled: z.boolean(),
+  sources: z.array(z.string()).optional(),
+  when: z.string().optional(),
+  targets: z.array(z.string()),
+  priority: z.enum(priorities),
+});
+export type Rule = z.infer<typeof rule>;
+
+export const worker = z.object({
+  id: z.string(),
+  host: z.string(),
+  pid: z.number().int(),
+  startedAt: time,
+  rssBytes: z.number().optional(),
+  active: z.array(delivery),
+});
+export type Worker = z.infer<typeof worker>;
+
+export const auditEntry = z.object({
+  id: z.string(),
+  at: time,
+  who: z.string(),
+  role: z.string(),
+  action: z.string(),
+  subject: z.string(),
+  outcome: z.enum(['done', 'refused', 'failed']),
+  detail: z.string(),
+  address: z.string(),
+});
+
+export const overview = z.object({
+  studies: z.number().int(),
+  counts,
+  openCircuits: z.array(z.string()),
+  pausedTargets: z.array(z.string()),
+  workers: z.number().int(),
+});
+export type Overview = z.infer<typeof overview>;
+
+export const dryRun = z.object({
+  source: z.string(),
+  studyInstanceUid: z.string(),
+  orthancStudyId: z.string(),
+  instanceCount: z.number().int(),
+  targets: z.array(z.string()).describe('where it would go'),
+  priority: z.enum(priorities),
+  verdicts: z.array(ruleVerdict),
+  others: z.number().int().describe('further studies that the search found'),
+});
+
+const typeStats = z.object({
+  entries: z.number().int(),
+  bytes: z.number().describe('in Redis, overhead included'),
+  fileBytes: z.number().describe('in the folder'),
+  hits: z.number().int(),
+  misses: z.number().int(),
+  hitRate: z.number(),
+  evictions: z.number().int(),
+  expired: z.number().int(),
+});
+
+export const cacheState = z.object({
+  usedBytes: z.number().describe('memory of Redis in all'),
+  maxBytes: z.number().describe('limit of Redis; 0: none'),
+  groups: z.array(
+    z.object({ name: z.string(), entries: z.number().int(), bytes: z.number().optional(), detail: z.string() }),
+  ),
+  results: typeStats
+    .extend({
+      enabled: z.boolean(),
+      maxBytes: z.number().describe('budget in Redis; 0: none'),
+      persistentBytes: z.number(),
+      types: z.record(z.string(), typeStats),
+    })
+    .optional()
+    .describe('what is computed once and used by many'),
+});
+export type CacheState = z.infer<typeof cacheState>;
