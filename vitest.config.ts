@@ -13,5 +13,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Real servers, two cores: more workers only make them wait for each other.
     maxWorkers: 2,
+    // A machine that is busy with something else can starve a real server past every time-out: one more try tells.
+    retry: 2,
   },
 });
