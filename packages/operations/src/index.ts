@@ -42,3 +42,4 @@ export {
 export { planByName, type Resolved } from './resolve-deliveries.ts';
 export { readForRouting, type SnapshotForRouting } from './read-for-routing.ts';
 export { reasonForReturn } from './refuse-return.ts';
+export { handOver, type HandOverContext } from './hand-over.ts';

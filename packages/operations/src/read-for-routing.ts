@@ -27,7 +27,7 @@ export async function readForRouting(
   const snapshot = await readSnapshot(orthanc, study.source, study.orthancStudyId, signal, wantedByRules(rules));
   const names = wantedOfInstances(config, rules);
   try {
-    const instanceTags = await readInstanceTags(orthanc, snapshot.study.studyInstanceUid, names, signal);
+    const instanceTags = await readInstanceTags(orthanc, snapshot.study, names, signal);
     return { ...snapshot, instanceTags };
   } catch (error) {
     throw sourceError(error, study.source, 'manifest');

@@ -3,6 +3,9 @@ import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 
 type Tags = Readonly<Record<string, string>>;
 
+/** Requests at once where one request cannot do it. */
+const lanes = 4;
+
 /** What Orthanc keeps in its database of every study and series; anything else it reads from a file. */
 const mainTags = new Set(
   `PatientID PatientName PatientBirthDate PatientSex OtherPatientIDs
@@ -28,28 +31,36 @@ export async function readMoreStudyTags(
 ): Promise<Tags> {
   const names = beyondMainTags(wanted.study);
   if (names.length === 0) return {};
-  return (
-    (await unlessUnknown(async () => {
-      const read = await orthanc.studies.read(orthancStudyId, { requestedTags: names, ...(signal && { signal }) });
-      return texts(read.RequestedTags);
-    })) ?? {}
+  const call = callOf(signal);
+  return inOneRequest(
+    async () =>
+      texts((await orthanc.studies.read(orthancStudyId, { requestedTags: names, ...call })).RequestedTags, names),
+    async () => {
+      const [first] = await orthanc.studies.series(orthancStudyId, call);
+      return tagsOfInstance(orthanc, first?.Instances[0], names, call);
+    },
   );
 }
 
 /** Series Instance UID to tags that rules ask for; each is that of the series' first instance. */
 export async function readMoreSeriesTags(
   orthanc: OrthancClient,
-  studyInstanceUid: string,
+  orthancStudyId: string,
   wanted: WantedTags,
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, Tags>> {
-  const requestedTags = beyondMainTags(wanted.series);
-  if (requestedTags.length === 0) return new Map();
-  const query = { StudyInstanceUID: studyInstanceUid };
-  const found = await unlessUnknown(() =>
-    orthanc.find({ level: 'series', query, requestedTags }, signal ? { signal } : undefined),
-  );
-  return new Map((found ?? []).map((one) => [one.MainDicomTags['SeriesInstanceUID'] ?? '', texts(one.RequestedTags)]));
+  const names = beyondMainTags(wanted.series);
+  if (names.length === 0) return new Map();
+  const call = callOf(signal);
+  const all = await orthanc.studies.series(orthancStudyId, call);
+  const entries = await inLanes(all, async ({ ID, Instances, MainDicomTags }) => {
+    const tags = await inOneRequest(
+      async () => texts((await orthanc.series.read(ID, { requestedTags: names, ...call })).RequestedTags, names),
+      () => tagsOfInstance(orthanc, Instances[0], names, call),
+    );
+    return [MainDicomTags['SeriesInstanceUID'] ?? '', tags] as const;
+  });
+  return new Map(entries);
 }
 
 /**
@@ -59,32 +70,75 @@ export async function readMoreSeriesTags(
  */
 export async function readInstanceTags(
   orthanc: OrthancClient,
-  studyInstanceUid: string,
+  study: { readonly orthancStudyId: string; readonly studyInstanceUid: string },
   names: readonly string[],
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, Tags>> {
   if (names.length === 0) return new Map();
-  const query = { StudyInstanceUID: studyInstanceUid };
-  const found = await unlessUnknown(() =>
-    orthanc.find({ level: 'instances', query, requestedTags: names }, signal ? { signal } : undefined),
+  const call = callOf(signal);
+  return inOneRequest(
+    async () => {
+      const query = { StudyInstanceUID: study.studyInstanceUid };
+      const found = await orthanc.find({ level: 'instances', query, requestedTags: names }, call);
+      return new Map(
+        found.map((one) => [one.MainDicomTags['SOPInstanceUID'] ?? '', texts(one.RequestedTags, names)] as const),
+      );
+    },
+    async () => {
+      const all = await orthanc.studies.instances(study.orthancStudyId, call);
+      const read = await inLanes(all, async ({ ID, MainDicomTags }) => {
+        const tags = await tagsOfInstance(orthanc, ID, names, call);
+        return [MainDicomTags['SOPInstanceUID'] ?? '', tags] as const;
+      });
+      return new Map(read);
+    },
   );
-  return new Map((found ?? []).map((one) => [one.MainDicomTags['SOPInstanceUID'] ?? '', texts(one.RequestedTags)]));
 }
 
-/** Orthanc refuses a keyword that it does not know: the tag is then missing, as for any study that lacks it. */
-async function unlessUnknown<T>(ask: () => Promise<T>): Promise<T | undefined> {
+/**
+ * Asks for requested tags; an Orthanc before 1.11 does not know them and is asked for whole instances instead. One that
+ * does not know a keyword refuses the whole request: then the whole instances are read too.
+ */
+async function inOneRequest<T>(ask: () => Promise<T>, oneByOne: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof OrthancError && (error.code === 'bad-request' || error.code === 'unsupported'))
-      return undefined;
-    throw error;
+    const isRefused = error instanceof OrthancError && (error.code === 'bad-request' || error.code === 'unsupported');
+    if (!isRefused) throw error;
+    return oneByOne();
   }
 }
 
-function texts(tags: unknown): Record<string, string> {
-  const entries = Object.entries((tags ?? {}) as Record<string, unknown>);
+async function tagsOfInstance(
+  orthanc: OrthancClient,
+  id: string | undefined,
+  names: readonly string[],
+  call: { signal?: AbortSignal },
+): Promise<Tags> {
+  return id === undefined ? {} : texts(await orthanc.instances.tags(id, call), names);
+}
+
+async function inLanes<T, R>(all: readonly T[], act: (one: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const queue = all.values();
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      for (const one of queue) results.push(await act(one));
+    }),
+  );
+  return results;
+}
+
+function callOf(signal: AbortSignal | undefined): { signal?: AbortSignal } {
+  return signal ? { signal } : {};
+}
+
+function texts(from: unknown, names: readonly string[]): Record<string, string> {
+  const tags = (from ?? {}) as Readonly<Record<string, unknown>>;
   return Object.fromEntries(
-    entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1] !== ''),
+    names.flatMap((name) => {
+      const value = tags[name];
+      return typeof value === 'string' && value !== '' ? [[name, value] as const] : [];
+    }),
   );
 }

@@ -32,7 +32,7 @@ export async function readStudy(
     const [moreOfStudy, moreOfSeries] = wanted
       ? await Promise.all([
           readMoreStudyTags(orthanc, orthancStudyId, wanted, signal),
-          readMoreSeriesTags(orthanc, studyInstanceUid, wanted, signal),
+          readMoreSeriesTags(orthanc, orthancStudyId, wanted, signal),
         ])
       : [{}, new Map<string, Readonly<Record<string, string>>>()];
     const series = study.series.map((one) => ({

@@ -28,6 +28,8 @@ import { UnrecoverableError } from 'bullmq';
 import { DeliveryStats } from './delivery-stats.ts';
 import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
 import { createDispatcherMetrics } from './dispatcher-metrics.ts';
+import { evacuate } from './evacuate.ts';
+import { giveTurn } from './give-turn.ts';
 import { stateKey } from './redis-state.ts';
 import { Throttle } from './throttle.ts';
 
@@ -84,7 +86,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     return cache.getOrComputeStream('transformed-instance', key, produce, signal ? { signal } : {});
   }
 
-  return {
+  const context: FullContext = {
     get config() {
       return config;
     },
@@ -113,11 +115,12 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     async source(name): Promise<SourceReader> {
       const orthanc = await client(name);
       return {
+        orthanc,
         readStudy: (id, signal) => readStudy(orthanc, name, id, signal),
         readManifest: (study, signal) => readManifest(orthanc, study, signal),
-        readInstanceTags: async (studyInstanceUid, names, signal) => {
+        readInstanceTags: async (study, names, signal) => {
           try {
-            return await readInstanceTags(orthanc, studyInstanceUid, names, signal);
+            return await readInstanceTags(orthanc, study, names, signal);
           } catch (error) {
             throw sourceError(error, name, 'manifest');
           }
@@ -151,10 +154,18 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     async clearState(id) {
       await redis.unlink(stateKey(prefix, id));
     },
+    async giveTurn({ target, priority }) {
+      await giveTurn(redis, prefix, queues.target(target), target, priority).catch((error: unknown) =>
+        log.warn({ err: error, target }, 'no turn could be given'),
+      );
+    },
     circuitOpened(target: string, error: DispatchError) {
       log.error(
         { target, code: error.code, reason: error.message, remedy: error.remedy },
         'circuit opened: the target cannot be used',
+      );
+      void evacuate(context, target, `${error.code}: ${error.message}`).catch((thrown: unknown) =>
+        log.warn({ err: thrown, target }, 'waiting deliveries could not be given to other targets'),
       );
     },
     circuitClosed(target: string) {
@@ -176,4 +187,5 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
       await Promise.allSettled([...clients.values(), ...retired].map(async (opened) => (await opened).close()));
     },
   };
+  return context;
 }

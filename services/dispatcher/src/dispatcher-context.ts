@@ -1,5 +1,6 @@
 import type {
   Config,
+  DeliveryData,
   DispatchError,
   InstanceBytes,
   ManifestInstance,
@@ -10,7 +11,7 @@ import type { Circuits } from '@dicom-dispatch/cache/circuit';
 import type { Ledger } from '@dicom-dispatch/cache/ledger';
 import type { Records } from '@dicom-dispatch/cache/records';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
-import type { InstanceTransform, StudyFacts } from '@dicom-dispatch/sources';
+import type { InstanceTransform, OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
 import type { OpenQueues } from '@dicom-dispatch/operations';
 import type { TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { DeliveryStats } from './delivery-stats.ts';
@@ -18,13 +19,14 @@ import type { DispatcherMetrics } from './dispatcher-metrics.ts';
 
 /** A source as deliveries read from it. */
 export interface SourceReader {
+  readonly orthanc: OrthancClient;
   readStudy(orthancStudyId: string, signal: AbortSignal): Promise<StudyFacts>;
   readManifest(
     study: { source: string; orthancStudyId: string; studyInstanceUid: string },
     signal: AbortSignal,
   ): Promise<ManifestInstance[]>;
   readInstanceTags(
-    studyInstanceUid: string,
+    study: { orthancStudyId: string; studyInstanceUid: string },
     names: readonly string[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
@@ -60,6 +62,8 @@ export interface DispatcherContext {
   /** When an operator retried the delivery last; its age counts from then. */
   retriedAt(deliveryId: string): Promise<number | undefined>;
   clearState(deliveryId: string): Promise<void>;
+  /** Lets less urgent deliveries of its target move on now and then. */
+  giveTurn(data: Pick<DeliveryData, 'target' | 'priority'>): Promise<void>;
   circuitOpened(target: string, error: DispatchError): void;
   circuitClosed(target: string): void;
 }

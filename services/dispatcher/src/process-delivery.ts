@@ -11,6 +11,7 @@ import type { DeliveryPatch, DeliveryState } from '@dicom-dispatch/cache/records
 import { DelayedError, RateLimitError, UnrecoverableError, WaitingError, type Job } from 'bullmq';
 import { DeliveryProgressTracker } from './delivery-progress.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
+import { leaveIfLeft, leaveTarget } from './leave-target.ts';
 import { runDelivery } from './run-delivery.ts';
 import { redisState } from './redis-state.ts';
 
@@ -34,6 +35,8 @@ export interface DeliveryJob {
 /**
  * One turn of a delivery's job: decides whether it may go now, runs the attempt, and writes down how it ended — on the
  * job (so that BullMQ retries or ends it) and on the delivery's record.
+ *
+ * @throws HandedOver when another target of its group has taken it over
  */
 export async function processDelivery(context: DispatcherContext, delivery: DeliveryJob): Promise<DeliveryResult> {
   const { job, token, signal } = delivery;
@@ -43,6 +46,7 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
   const log = context.log.child({ delivery: data.deliveryId, study: data.studyInstanceUid, target: data.target });
 
   const isProbe = await notNow();
+  await context.giveTurn(data);
   const attempt = job.attemptsMade + 1;
   const startedAt = Date.now();
   const attempts = ((await records.delivery(data.deliveryId))?.attempts ?? 0) + 1;
@@ -105,7 +109,7 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
       resolve: () => context.resolve(data.target),
       readStudy: async () => (await source.readStudy(data.orthancStudyId, signal)).tags,
       readManifest: () => source.readManifest(study, signal),
-      readInstanceTags: (names) => source.readInstanceTags(data.studyInstanceUid, names, signal),
+      readInstanceTags: (names) => source.readInstanceTags(data, names, signal),
       transform: () => data.transform && source.transform(data.transform.definition),
       open: (instance, options) => source.open(instance, options),
       ledger: context.ledger,
@@ -157,6 +161,8 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
       await job.moveToDelayed(Date.now() + heldForMs, token);
       throw new DelayedError();
     }
+    await leaveIfLeft(context, data);
+    if (target?.enabled === false) await leaveTarget(context, data, 'the target is switched off');
     const opensAt = target?.enabled === false ? Date.now() + 60_000 : opensNext();
     if (opensAt > Date.now()) {
       await records.update(
@@ -172,6 +178,7 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
     }
     const verdict = await circuits.check(data.target);
     if (verdict.kind !== 'open') return verdict.kind === 'probe';
+    await leaveTarget(context, data, 'its circuit is open');
     await delivery.pauseTarget(verdict.retryInMs);
     throw new RateLimitError();
   }
@@ -232,6 +239,7 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
     }
     const isLast = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
     if (isLast) {
+      await leaveTarget(context, data, line, { exhausted: true, patch: patchOf(error) });
       await ended('failed', error, `${line}; no attempt is left`);
     } else {
       const waitMs = target ? backOffMs(target.backoff, attempt, error.retryAfterMs) : 1_000;
@@ -258,6 +266,7 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
     const giveUpAfter = target?.giveUpAfter ?? 0;
     const circuit = await circuits.fail(data.target, error.toRecord(), error.retryAfterMs);
     if (circuit.opened) context.circuitOpened(data.target, error);
+    await leaveTarget(context, data, line, { patch: patchOf(error) });
     if (giveUpAfter > 0 && waited > giveUpAfter) {
       const gaveUp = new DispatchError(
         'gave-up',
@@ -308,6 +317,10 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
       { state, attempt, ms: endedAt - startedAt, bytes: tracker.bytesSent, ...tracker.counts },
       'delivery ended',
     );
+  }
+
+  function patchOf(error: DispatchError): DeliveryPatch {
+    return { failStage: error.stage, error: error.toRecord(), ...counts() };
   }
 
   function counts(): Pick<DeliveryPatch, 'total' | 'confirmed' | 'quarantined'> {

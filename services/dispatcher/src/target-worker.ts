@@ -2,6 +2,7 @@ import { fingerprint, targetQueue, type Config, type TargetConfig } from '@dicom
 import { workerOptions, type Logger, type Redis } from '@dicom-dispatch/runtime';
 import { Worker, type Job, type Queue } from 'bullmq';
 import type { FullContext } from './create-context.ts';
+import { HandedOver } from './leave-target.ts';
 import { processDelivery, type StopReason } from './process-delivery.ts';
 
 /** A worker for the deliveries of one target; `run()` is the caller's. */
@@ -20,6 +21,9 @@ export function createTargetWorker(context: FullContext, redis: Redis, name: str
           signal: signal ?? new AbortController().signal,
           pauseTarget: (ms) => worker.rateLimit(Math.max(1, Math.ceil(ms))),
         });
+      } catch (error) {
+        if (error instanceof HandedOver) return { movedAway: true };
+        throw error;
       } finally {
         context.active.delete(id);
       }

@@ -1,0 +1,129 @@
+import type { Records } from '@dicom-dispatch/cache/records';
+import { deliveryId, studyQueue, type DeliveryData } from '@dicom-dispatch/core';
+import { jobPriority, keepJobs } from '@dicom-dispatch/runtime';
+import {
+  isUsable,
+  readChoice,
+  writeChoice,
+  type Choice,
+  type GroupContext,
+  type StudyOfGroup,
+} from './choose-member.ts';
+import { operationKeys } from './keys.ts';
+
+export interface HandOverContext extends GroupContext {
+  readonly records: Records;
+}
+
+/**
+ * Gives a delivery whose target cannot be used to another target of its group. The other one gets what it lacks itself:
+ * of a study that was under way the whole, since a study is not divided between targets; what the first has confirmed
+ * stays there and is not sent to it again, should it get the study back.
+ *
+ * Done again after a crash it comes to the same end. The caller ends the former delivery.
+ *
+ * @param why - the error, for the timeline
+ * @param exhausted - the former target has used up its attempts: it does not get this delivery back
+ * @returns the target that has it now; undefined when no other can be used
+ */
+export async function handOver(
+  context: HandOverContext,
+  data: DeliveryData,
+  why: string,
+  exhausted = false,
+): Promise<string | undefined> {
+  const { group } = data;
+  if (!group) return undefined;
+  const place: StudyOfGroup = {
+    source: data.source,
+    studyInstanceUid: data.studyInstanceUid,
+    contentHash: data.contentHash,
+    transform: group.keepsTransform ? data.transform?.name : undefined,
+  };
+  const before = await readChoice(context, group.name, place);
+  const began = before?.contentHash === data.contentHash && before.target !== data.target ? before : undefined;
+  const tried = exhausted ? [...new Set([...group.tried, data.target])] : group.tried;
+  const target = began?.target ?? (await otherMember(context, data, tried));
+  if (target === undefined) return undefined;
+  const next = await newDelivery(context, data, target, tried);
+  const choice: Choice = {
+    target,
+    contentHash: data.contentHash,
+    ...(next.nonce !== undefined && { nonce: next.nonce }),
+  };
+  if (!began) await writeChoice(context, group.name, place, choice);
+  const study = await context.records.study(data);
+  if (study) await context.records.routed({ ...study, targets: [...new Set([...study.targets, target])] }, [next]);
+  await addJob(context, next);
+  await context.records.update(
+    next.deliveryId,
+    {},
+    { kind: 'moved', text: `taken over from ${data.target}, which could not be used: ${why}` },
+  );
+  return target;
+}
+
+async function otherMember(
+  context: HandOverContext,
+  data: DeliveryData,
+  tried: readonly string[],
+): Promise<string | undefined> {
+  const members = context.config.groups[data.group?.name ?? '']?.targets ?? data.group?.members ?? [];
+  const others = members.filter((member) => member !== data.target && !tried.includes(member));
+  const flags = await Promise.all(others.map((member) => isUsable(context, member, 'closed')));
+  return others.find((_, index) => flags[index]);
+}
+
+async function newDelivery(
+  context: HandOverContext,
+  data: DeliveryData,
+  target: string,
+  tried: readonly string[],
+): Promise<DeliveryData> {
+  const { config, records } = context;
+  const { transform: former, nonce: _, group, ...rest } = data;
+  const name = group?.keepsTransform ? former?.name : config.targets[target]?.transform;
+  const definition = group?.keepsTransform
+    ? former?.definition
+    : name === undefined
+      ? undefined
+      : config.transforms[name];
+  const transform = name !== undefined && definition ? { name, definition } : undefined;
+  const idWith = (nonce: string | undefined): DeliveryData['deliveryId'] =>
+    deliveryId({
+      ...rest,
+      target,
+      ...(transform && { transform: transform.name }),
+      ...(nonce !== undefined && { nonce }),
+    });
+  // A target that had it before gets another delivery: its former one has ended.
+  let nonce = data.nonce;
+  for (let turn = 1; (await records.delivery(idWith(nonce)))?.state === 'moved'; turn += 1) {
+    nonce = `${data.nonce ?? ''}~${turn}`;
+  }
+  return {
+    ...rest,
+    target,
+    deliveryId: idWith(nonce),
+    ...(transform && { transform }),
+    ...(nonce !== undefined && { nonce }),
+    ...(group && { group: { ...group, tried: [...tried] } }),
+  };
+}
+
+async function addJob(context: HandOverContext, data: DeliveryData): Promise<void> {
+  const { config, redis, queues } = context;
+  const { prefix } = config.redis;
+  await redis.sadd(operationKeys(prefix).targets, data.target);
+  const options = {
+    jobId: data.deliveryId,
+    ...keepJobs,
+    attempts: config.targets[data.target]?.attempts ?? 1,
+    backoff: { type: 'custom' },
+    priority: jobPriority(data.priority),
+  } as const;
+  const parentKey = `${prefix}:${studyQueue}:${data.studyTaskId}`;
+  const hasParent = Number(await redis.exists(parentKey)) === 1;
+  const parent = hasParent ? { parent: { id: data.studyTaskId, queue: `${prefix}:${studyQueue}` } } : {};
+  await queues.target(data.target).add('delivery', data, { ...options, ...parent });
+}

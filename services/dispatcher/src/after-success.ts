@@ -1,0 +1,188 @@
+import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import {
+  contentHash,
+  DispatchError,
+  ledgerKeyOf,
+  ledgerVersion,
+  type ManifestInstance,
+  type OnSuccessConfig,
+  type StudyTaskData,
+} from '@dicom-dispatch/core';
+import { operationKeys } from '@dicom-dispatch/operations';
+import { sourceError } from '@dicom-dispatch/sources';
+import { OrthancError } from '@dicom-dispatch/orthanc';
+import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
+
+/** What was done in the source, and what was not, with the reason. */
+export interface AfterSuccess {
+  readonly done: readonly string[];
+  readonly left: readonly string[];
+}
+
+/** How many instances are deleted at the same time. */
+const lanes = 4;
+
+/**
+ * Does in the source what the rules want when a study has arrived: labels and metadata first, then protection, then
+ * deletion. Doing it again changes nothing.
+ *
+ * @throws DispatchError when the source or Redis does not answer
+ */
+export async function afterSuccess(
+  context: DispatcherContext,
+  task: StudyTaskData,
+  wanted: OnSuccessConfig,
+): Promise<AfterSuccess> {
+  const source = await context.source(task.source);
+  const { studies, patients } = source.orthanc;
+  const log = context.log.child({ study: task.studyInstanceUid, source: task.source });
+  const done: string[] = [];
+  const left: string[] = [];
+  for (const label of wanted.labels) {
+    await attempt(`label ${label}`, () => studies.addLabel(task.orthancStudyId, label));
+  }
+  for (const [name, value] of Object.entries(wanted.metadata)) {
+    await attempt(`metadata ${name}`, async () => void (await studies.setMetadata(task.orthancStudyId, name, value)));
+  }
+  if (wanted.unprotect) {
+    await attempt('protection taken away', async () => {
+      const patient = (await studies.read(task.orthancStudyId)).ParentPatient;
+      const why = await whyStillNeeded(context, source, task, patient);
+      if (why === undefined) await patients.setProtected(patient, false);
+      return why;
+    });
+  }
+  if (wanted.delete) await attempt('instances deleted', () => deleteDelivered(context, source, task));
+  if (left.length > 0) log.warn({ done, left }, 'after success not everything could be done in the source');
+  else log.info({ done }, 'after success the source was brought up to date');
+  await tell(context, task, done, left);
+  return { done, left };
+
+  /** @param act - gives the reason why it was left undone */
+  async function attempt(name: string, act: () => Promise<unknown>): Promise<void> {
+    try {
+      const why = await act();
+      if (typeof why === 'string') left.push(`${name}: ${why}`);
+      else done.push(name);
+    } catch (error) {
+      if (isGone(error)) left.push(`${name}: the study is no longer in the source`);
+      else if (isRefused(error)) left.push(`${name}: the source cannot do it (${(error as Error).message})`);
+      else throw sourceError(error, task.source, 'finalize');
+    }
+  }
+}
+
+/**
+ * Deletes the instances that were delivered, one by one: what arrives meanwhile stays.
+ *
+ * @returns why nothing was deleted
+ */
+async function deleteDelivered(
+  context: DispatcherContext,
+  source: SourceReader,
+  task: StudyTaskData,
+): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(300_000);
+  const manifest = await source.readManifest(task, signal);
+  if (contentHash(manifest) !== task.contentHash) {
+    return 'the study in the source is not the one that was delivered';
+  }
+  const why = await whyNotDelivered(context, task, manifest);
+  if (why !== undefined) return why;
+  const queue = manifest.values();
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      for (const { sourceId } of queue) await unlessGone(() => source.orthanc.instances.delete(sourceId));
+    }),
+  );
+  return undefined;
+}
+
+/** Why instances of a study must stay: a delivery that has not succeeded, a rule that waits, one that nobody has got. */
+async function whyNotDelivered(
+  context: DispatcherContext,
+  task: StudyTaskData,
+  manifest: readonly ManifestInstance[],
+): Promise<string | undefined> {
+  const waiting = await context.redis.zscore(
+    operationKeys(context.config.redis.prefix).waits(task.source),
+    task.orthancStudyId,
+  );
+  if (waiting !== null) return 'a rule still waits until the study is whole';
+  const deliveries = latest(await context.records.deliveriesOf(task));
+  const open = deliveries.find(({ state }) => state !== 'delivered' && state !== 'moved');
+  if (open) return `the delivery to ${open.target} is ${open.state}`;
+  const missing = new Set(manifest.map(({ sopInstanceUid }) => sopInstanceUid));
+  for (const delivery of deliveries.filter(({ state }) => state === 'delivered')) {
+    const versioned = manifest.map((one) => ({ ...one, version: ledgerVersion(one.version, delivery) }));
+    const { delivered } = await context.ledger.compare(ledgerKeyOf(delivery), versioned);
+    for (const { sopInstanceUid } of delivered) missing.delete(sopInstanceUid);
+  }
+  return missing.size === 0 ? undefined : `${missing.size} of ${manifest.length} instances were sent to no target`;
+}
+
+/** Why a patient must stay protected: any study of the patient in the source that has not arrived everywhere. */
+async function whyStillNeeded(
+  context: DispatcherContext,
+  source: SourceReader,
+  task: StudyTaskData,
+  patient: string,
+): Promise<string | undefined> {
+  for (const study of await source.orthanc.patients.studies(patient)) {
+    const studyInstanceUid = study.MainDicomTags['StudyInstanceUID'] ?? '';
+    const deliveries = latest(await context.records.deliveriesOf({ source: task.source, studyInstanceUid }));
+    if (deliveries.length === 0) return 'the patient has a study that was not delivered';
+    if (deliveries.some(({ state }) => state !== 'delivered' && state !== 'moved')) {
+      return 'the patient has a study with a delivery that has not succeeded';
+    }
+  }
+  return undefined;
+}
+
+/** Of each target and shape the newest delivery: an earlier one that failed is made good by it. */
+function latest(newestFirst: readonly DeliveryRecord[]): DeliveryRecord[] {
+  const seen = new Map<string, DeliveryRecord>();
+  for (const record of newestFirst) {
+    const key = ledgerKeyOf(record).target;
+    if (!seen.has(key)) seen.set(key, record);
+  }
+  return [...seen.values()];
+}
+
+/** In the timeline of each delivery, where an operator looks. */
+async function tell(
+  context: DispatcherContext,
+  task: StudyTaskData,
+  done: readonly string[],
+  left: readonly string[],
+): Promise<void> {
+  const text = [
+    ...(done.length > 0 ? [`in the source: ${done.join(', ')}`] : []),
+    ...left.map((one) => `not done in the source: ${one}`),
+  ].join('; ');
+  if (text === '') return;
+  const deliveries = await context.records.deliveriesOf(task);
+  await Promise.all(
+    deliveries
+      .filter(({ studyTaskId }) => studyTaskId === task.studyTaskId)
+      .map(({ deliveryId }) => context.records.update(deliveryId, {}, { kind: 'stage', stage: 'finalize', text })),
+  );
+}
+
+async function unlessGone(act: () => Promise<unknown>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  if (error instanceof DispatchError) return error.code === 'source-gone';
+  return error instanceof OrthancError && error.code === 'not-found';
+}
+
+/** No repetition helps: this Orthanc has no labels, does not know the metadata, or forbids it. */
+function isRefused(error: unknown): boolean {
+  return error instanceof OrthancError && ['unsupported', 'forbidden', 'bad-request'].includes(error.code);
+}

@@ -1,0 +1,38 @@
+import type { Priority } from '@dicom-dispatch/core';
+import { priorities } from '@dicom-dispatch/core';
+import { jobPriority, type Redis } from '@dicom-dispatch/runtime';
+import type { Queue } from 'bullmq';
+
+/** Of so many deliveries of a target one is the longest waiting of those that are less urgent. */
+export const turnEvery = 8;
+/** Behind `stat`, before `urgent`. */
+const turnPriority = jobPriority('stat') + 5;
+
+/**
+ * Keeps less urgent deliveries from waiting for ever behind more urgent ones: at every eighth start of a delivery the
+ * longest waiting of the less urgent is moved forward, behind `stat` only. BullMQ alone would starve them.
+ */
+export async function giveTurn(
+  redis: Redis,
+  prefix: string,
+  queue: Queue,
+  target: string,
+  priority: Priority,
+): Promise<void> {
+  const count = await redis.hincrby(`${prefix}:starts`, target, 1);
+  if (count % turnEvery !== 0) return;
+  const classes = priorities.map((one) => jobPriority(one));
+  const counts = await queue.getCountsPerPriority([...classes, turnPriority]);
+  if ((counts[turnPriority] ?? 0) > 0) return;
+  const heads = await Promise.all(
+    classes
+      .filter((one) => one > jobPriority(priority) && (counts[one] ?? 0) > 0)
+      .map(async (one) => {
+        const before = classes.filter((other) => other < one).reduce((sum, other) => sum + (counts[other] ?? 0), 0);
+        return (await queue.getPrioritized(before, before))[0];
+      }),
+  );
+  const [longest] = heads.flatMap((job) => job ?? []).sort((one, other) => one.timestamp - other.timestamp);
+  // It may have been taken up meanwhile: then this changes nothing.
+  await longest?.changePriority({ priority: turnPriority });
+}
