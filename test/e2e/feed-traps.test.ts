@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { startOrthanc, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import { tempFolder, waitFor, type OrthancServer } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { describe, expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
@@ -177,7 +177,7 @@ describe("the change feed's traps", () => {
 });
 
 async function changes(
-  orthanc: Awaited<ReturnType<typeof startOrthanc>>,
+  orthanc: OrthancServer,
 ): Promise<{ Seq: number; ChangeType: string }[]> {
   return ((await orthanc.get('/changes?limit=1000')) as { Changes: { Seq: number; ChangeType: string }[] }).Changes;
 }
