@@ -14,6 +14,8 @@ const bearer = /(?<=\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}/gi;
 const hiddenKey =
   /pass(word|phrase)|secret|token|authorization|cookie|credential|privateKey|accessKey|^(patient|otherpatient|referring|performing|operators)|^accessionnumber$|^studydescription$|^\(?0010,? ?[0-9a-f]{4}\)?$/i;
 
+/** What a secret becomes when it is written as JSON. */
+const secretText = '[secret]';
 /** Words shorter than this would be found in every other word. */
 const shortest = 3;
 
@@ -46,7 +48,7 @@ export class Scrubber {
 
   #withoutPatterns(text: string): string {
     let clean = text;
-    for (const secret of this.#secrets) clean = clean.replaceAll(secret, '[secret]');
+    for (const secret of this.#secrets) clean = clean.replaceAll(secret, secretText);
     clean = clean.replaceAll(credentials, '[hidden]').replaceAll(bearer, '[hidden]');
     clean = clean.replaceAll(uid, (found) => (found.startsWith(standardRoot) ? found : this.#alias('uid', found)));
     clean = clean.replaceAll(orthancId, (found) => this.#alias('orthanc', found));
@@ -66,7 +68,7 @@ export class Scrubber {
       Object.entries(value).map(([key, item]) => [
         this.#withoutPatterns(key),
         // A number, a yes or a no under such a key tells that something is set, and not what.
-        hiddenKey.test(key) && typeof item === 'string' ? '[hidden]' : this.#walk(item),
+        hiddenKey.test(key) && typeof item === 'string' && item !== secretText ? '[hidden]' : this.#walk(item),
       ]),
     );
   }
