@@ -2,7 +2,7 @@ import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import type { CacheState } from '../views/schemas.ts';
 import { showCache } from '../views/show-cache.ts';
-import { bytes, empty, number, table } from './components.ts';
+import { bytes, empty, number, right, table } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 
@@ -32,7 +32,7 @@ export function addCachePage(server: ApiServer, context: ConsoleContext): void {
         <h2>Records</h2>
         ${table(
           'What is kept',
-          ['What', 'Entries', 'Size', 'Remark'],
+          ['What', right('Entries'), right('Size'), 'Remark'],
           cache.groups.map(
             (group) =>
               html`<tr>
@@ -58,7 +58,7 @@ function results(state: CacheState['results']): Html {
     return empty('Nothing is cached yet', 'What is computed once and used by many deliveries appears here.');
   return table(
     'Intermediate results by type',
-    ['Type', 'Entries', 'In Redis', 'In the folder', 'Hits', 'Misses', 'Hit rate', 'Evicted', 'Expired'],
+    ['Type', ...['Entries', 'In Redis', 'In the folder', 'Hits', 'Misses', 'Hit rate', 'Evicted', 'Expired'].map((name) => right(name))],
     types.map(
       ([type, one]) =>
         html`<tr>

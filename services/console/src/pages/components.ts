@@ -105,11 +105,21 @@ export function empty(title: string, text: string): Html {
 }
 
 /** A column that narrow pages leave out; its cells need the class `opt` too. */
-export function optional(label: string): { readonly label: string; readonly optional: true } {
-  return { label, optional: true };
+export function optional(label: string): ClassedColumn {
+  return { label, className: 'opt' };
 }
 
-type Column = string | ReturnType<typeof optional>;
+/** A column of numbers; its cells need the class `right` too. */
+export function right(label: string): ClassedColumn {
+  return { label, className: 'right' };
+}
+
+interface ClassedColumn {
+  readonly label: string;
+  readonly className: string;
+}
+
+type Column = string | ClassedColumn;
 
 /** A table that scrolls by itself where the page is too narrow for it. */
 export function table(caption: string, columns: readonly Column[], rows: readonly Html[]): Html {
@@ -123,7 +133,7 @@ export function table(caption: string, columns: readonly Column[], rows: readonl
           ${columns.map((column) =>
             typeof column === 'string'
               ? html`<th scope="col">${column === '' ? html`<span class="hidden">Actions</span>` : column}</th>`
-              : html`<th scope="col" class="opt">${column.label}</th>`,
+              : html`<th scope="col" class="${column.className}">${column.label}</th>`,
           )}
         </tr>
       </thead>

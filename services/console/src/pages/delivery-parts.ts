@@ -75,7 +75,7 @@ export function timeline(delivery: DeliveryDetail): Html {
         html`<li
           class="${event.kind === 'ended' ? (delivery.state === 'delivered' ? 'good' : 'bad') : eventKinds[event.kind]}"
         >
-          ${time(event.at, 'at')} ${event.stage !== undefined && html`<b>${event.stage}</b> `}${event.text}
+          ${time(event.at, 'at')} ${event.stage !== undefined && html`<b>${event.stage}</b> `}${withoutStage(event)}
         </li>`,
     )}
   </ol>`;
@@ -88,4 +88,9 @@ export function deliveryHead(delivery: Delivery, identity: Identity | undefined,
     <span class="muted">${time(delivery.routedAt)}</span>
     ${deliveryButtons(delivery, identity)}
   </div>`;
+}
+
+/** Texts of ends begin with the stage in brackets, which is shown already. */
+function withoutStage({ stage, text }: DeliveryDetail['events'][number]): string {
+  return stage !== undefined && text.startsWith(`[${stage}] `) ? text.slice(stage.length + 3) : text;
 }

@@ -5,7 +5,7 @@ import type { ConsoleContext } from '../console-context.ts';
 import { isAllowed, type Identity } from '../security/identity.ts';
 import type { Target, TargetDetail, Throughput } from '../views/schemas.ts';
 import { listTargets, showTarget } from '../views/show-targets.ts';
-import { actionButton, empty, number, table, time, withQuery } from './components.ts';
+import { actionButton, empty, number, right, table, time, withQuery } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 import { plot, plotLegend } from './plot.ts';
@@ -21,7 +21,7 @@ export function addTargetsPages(server: ApiServer, context: ConsoleContext): voi
             ? empty('No target', 'The configuration names none.')
             : table(
                 'Targets',
-                ['Target', 'State', 'Waiting', 'Sending', 'Failed', 'Partial', 'Oldest waiting', 'Last hour', ''],
+                ['Target', 'State', right('Waiting'), right('Sending'), right('Failed'), right('Partial'), 'Oldest waiting', 'Last hour', ''],
                 targets.map((target, index) => row(target, hours[index] ?? [], request.identity)),
               )
         }
@@ -201,7 +201,7 @@ function errors(target: TargetDetail, identity: Identity | undefined): Html {
         ? empty('No errors', 'Nothing that is failed, partial or waiting has an error.')
         : table(
             'Errors by stage and code',
-            ['Stage', 'Code', 'Deliveries', 'The latest', ''],
+            ['Stage', 'Code', right('Deliveries'), 'The latest', ''],
             target.errors.map((one) => {
               const meant = { target: target.name, stage: one.stage, code: one.code };
               return html`<tr>
