@@ -58,7 +58,12 @@ function results(state: CacheState['results']): Html {
     return empty('Nothing is cached yet', 'What is computed once and used by many deliveries appears here.');
   return table(
     'Intermediate results by type',
-    ['Type', ...['Entries', 'In Redis', 'In the folder', 'Hits', 'Misses', 'Hit rate', 'Evicted', 'Expired'].map((name) => right(name))],
+    [
+      'Type',
+      ...['Entries', 'In Redis', 'In the folder', 'Hits', 'Misses', 'Hit rate', 'Evicted', 'Expired'].map((name) =>
+        right(name),
+      ),
+    ],
     types.map(
       ([type, one]) =>
         html`<tr>

@@ -21,7 +21,17 @@ export function addTargetsPages(server: ApiServer, context: ConsoleContext): voi
             ? empty('No target', 'The configuration names none.')
             : table(
                 'Targets',
-                ['Target', 'State', right('Waiting'), right('Sending'), right('Failed'), right('Partial'), 'Oldest waiting', 'Last hour', ''],
+                [
+                  'Target',
+                  'State',
+                  right('Waiting'),
+                  right('Sending'),
+                  right('Failed'),
+                  right('Partial'),
+                  'Oldest waiting',
+                  'Last hour',
+                  '',
+                ],
                 targets.map((target, index) => row(target, hours[index] ?? [], request.identity)),
               )
         }
