@@ -131,7 +131,8 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
             source: name,
             definition,
             pseudonyms: config.pseudonyms,
-            ...(config.cache.enabled && { keep: keepTransformed }),
+            // No patient data in Redis (docs/decisions/0005): only what has been de-identified is kept there.
+            ...(config.cache.enabled && definition.anonymise && { keep: keepTransformed }),
           }),
         open: (instance, openOptions) => openInstance(orthanc, name, instance, openOptions),
       };
