@@ -53,7 +53,9 @@ for (const path of paths) {
     times.push(performance.now() - start);
   }
   times.sort((a, b) => a - b);
-  console.log(`${(times[Math.floor(runs / 2)] ?? 0).toFixed(0).padStart(6)} ${(times.at(-1) ?? 0).toFixed(0).padStart(6)}  ${path}`);
+  console.log(
+    `${(times[Math.floor(runs / 2)] ?? 0).toFixed(0).padStart(6)} ${(times.at(-1) ?? 0).toFixed(0).padStart(6)}  ${path}`,
+  );
 }
 await console_.stop();
 connection.disconnect();
