@@ -176,8 +176,6 @@ describe("the change feed's traps", () => {
   }, 120_000);
 });
 
-async function changes(
-  orthanc: OrthancServer,
-): Promise<{ Seq: number; ChangeType: string }[]> {
+async function changes(orthanc: OrthancServer): Promise<{ Seq: number; ChangeType: string }[]> {
   return ((await orthanc.get('/changes?limit=1000')) as { Changes: { Seq: number; ChangeType: string }[] }).Changes;
 }
