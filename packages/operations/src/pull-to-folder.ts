@@ -50,5 +50,5 @@ function isOfFileSystem(error: unknown): boolean {
 
 function cannotWrite(path: string, cause: unknown): OperationError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-  return new OperationError('unavailable', `cannot write to ${path} (${code})`, { cause });
+  return new OperationError('conflict', `cannot write to ${path} (${code})`, { cause });
 }
