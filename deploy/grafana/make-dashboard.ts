@@ -123,6 +123,17 @@ const panels = [
     ],
     's',
   ),
+  series(
+    'Duration of stages',
+    '95 in 100, by target and stage',
+    [
+      {
+        expr: 'histogram_quantile(0.95, sum by (target, stage, le) (rate(dispatch_stage_duration_seconds_bucket[15m])))',
+        legend: '{{target}} {{stage}}',
+      },
+    ],
+    's',
+  ),
   series('Circuits', '1: the target cannot be used', [{ expr: 'dispatch_circuit_open', legend: '{{target}}' }]),
   series('Studies routed', 'A minute, by source and outcome', [
     {

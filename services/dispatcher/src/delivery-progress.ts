@@ -1,9 +1,12 @@
+import { performance } from 'node:perf_hooks';
 import type { DeliveryProgress, DispatchError, Stage } from '@dicom-dispatch/core';
 
 /** Where progress goes: at most every `intervalMs`, and at each change of stage. */
 export interface ProgressSink {
   update(progress: DeliveryProgress, addBytesSent: number): Promise<void>;
   entered(stage: Stage): void;
+  /** A stage was left, or the attempt ended in it. */
+  left(stage: Stage, durationMs: number): void;
   quarantined(sopInstanceUid: string, error: DispatchError): void;
   /** Resolves when more may be sent. */
   throttle(bytes: number): Promise<void> | undefined;
@@ -16,6 +19,8 @@ export class DeliveryProgressTracker {
   readonly #sink: ProgressSink;
   readonly #attempt: number;
   #stage: Stage = 'resolve';
+  /** When the stage was entered, on the clock of the process; undefined before the first and after the end. */
+  #stageSince: number | undefined;
   #total = 0;
   #confirmed = 0;
   #quarantined = 0;
@@ -43,7 +48,9 @@ export class DeliveryProgressTracker {
 
   enter(stage: Stage): void {
     if (stage === this.#stage && stage !== 'resolve') return;
+    this.#leave();
     this.#stage = stage;
+    this.#stageSince = performance.now();
     this.#sink.entered(stage);
     this.#soon();
   }
@@ -80,9 +87,16 @@ export class DeliveryProgressTracker {
   async end(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#leave();
     await this.#telling;
     await this.#tell();
     clearTimeout(this.#timer);
+  }
+
+  #leave(): void {
+    if (this.#stageSince === undefined) return;
+    this.#sink.left(this.#stage, performance.now() - this.#stageSince);
+    this.#stageSince = undefined;
   }
 
   #soon(): void {

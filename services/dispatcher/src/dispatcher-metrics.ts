@@ -7,6 +7,7 @@ export interface DispatcherMetrics {
   readonly quarantined: Counter;
   readonly bytes: Counter;
   readonly duration: Histogram;
+  readonly stages: Histogram;
 }
 
 export function createDispatcherMetrics(registry: Registry): DispatcherMetrics {
@@ -41,6 +42,13 @@ export function createDispatcherMetrics(registry: Registry): DispatcherMetrics {
       help: 'Duration of the attempt that ended a delivery',
       labelNames: ['target', 'state'],
       buckets: [0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800],
+      registers,
+    }),
+    stages: new Histogram({
+      name: 'dispatch_stage_duration_seconds',
+      help: 'Duration of each stage of each attempt, also of those that failed in it, by target and stage',
+      labelNames: ['target', 'stage'],
+      buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600, 1800],
       registers,
     }),
   };

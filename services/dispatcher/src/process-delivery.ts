@@ -84,6 +84,7 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
         ]).catch((error: unknown) => log.warn({ err: error }, 'progress could not be written'));
       },
       entered: (stage) => say(`stage ${stage}`),
+      left: (stage, durationMs) => context.metrics.stages.observe({ target: data.target, stage }, durationMs / 1000),
       quarantined(sopInstanceUid, error) {
         say(`quarantined ${sopInstanceUid}: ${error.message}`);
         log.warn({ instance: sopInstanceUid, code: error.code, reason: error.message }, 'instance quarantined');
