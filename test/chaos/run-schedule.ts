@@ -114,7 +114,7 @@ export async function runSchedule(schedule: Schedule): Promise<Verdict> {
     let rest = '';
     const isQuiet = await waitFor(
       async () => {
-        const deliveries = await records.deliveries({ limit: 1000 });
+        const { records: deliveries } = await records.deliveries({ limit: 1000 });
         rest = deliveries
           .filter(({ state }) => !endStates.includes(state))
           .map(({ target, state, stage, error }) => `${target} ${state} ${stage} ${error?.message ?? ''}`)
@@ -138,7 +138,7 @@ export async function runSchedule(schedule: Schedule): Promise<Verdict> {
       uploaded,
       stores: scp.stores,
       files: await listReceived(disk.path),
-      deliveries: await records.deliveries({ limit: 1000 }),
+      deliveries: (await records.deliveries({ limit: 1000 })).records,
       isQuiet,
       rest,
       logs: () => [router, first, second].map((one) => one.output()).join('\n'),

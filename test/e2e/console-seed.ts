@@ -41,7 +41,8 @@ async function seedOne(records: Records, index: number, start: number, targets: 
     orthancStudyId: `seeded-${index}`,
     instanceCount: 40 + ((index * 37) % 900),
     modalities: [['CT'], ['MR'], ['CR'], ['US']][index % 4] ?? ['CT'],
-    rules: ['everything-to-pacs', 'archive'],
+    // One rule of half of the studies, none of which goes to the first target.
+    rules: ['everything-to-pacs', 'archive', ...(index % 4 === 1 || index % 4 === 2 ? ['elsewhere'] : [])],
     routedAt: start + index * minute,
     studyTaskId: studyTaskId(identity),
   };

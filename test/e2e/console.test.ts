@@ -94,7 +94,7 @@ async function askFrom(
 
 describe('the console in a browser', () => {
   it("Bull Board's own buttons work for an operator, and not for a viewer", async () => {
-    const partial = async () => (await scene.system.records.deliveries({ state: 'partial', limit: 1 }))[0];
+    const partial = async () => (await scene.system.records.deliveries({ state: 'partial', limit: 1 })).records[0];
     const { deliveryId } = (await partial()) ?? { deliveryId: '' };
     /** Presses the retry button of the job in Bull Board, and gives what its request is answered. */
     async function pressRetry(name: keyof typeof people): Promise<number> {
@@ -134,7 +134,7 @@ describe('the console in a browser', () => {
     ).toBeGreaterThan(50);
 
     const before = scene.workstation.stores.length;
-    const refused = (await scene.system.records.deliveries({ state: 'partial', limit: 1 }))[0]?.quarantined;
+    const refused = (await scene.system.records.deliveries({ state: 'partial', limit: 1 })).records[0]?.quarantined;
     scene.workstation.answer = () => 0;
     await delivery.getByRole('button', { name: 'Retry' }).click();
     // No reload: the page hears of it by itself.
@@ -245,8 +245,8 @@ describe('the console in a browser', () => {
 
   it('every page passes an automated accessibility check, light and dark, and none is wider than the window', async () => {
     const page = await signIn('ada');
-    const study = (await scene.system.records.studies({ limit: 1 }))[0];
-    const [delivery] = await scene.system.records.deliveries({ limit: 1 });
+    const study = (await scene.system.records.studies({ limit: 1 })).records[0];
+    const [delivery] = (await scene.system.records.deliveries({ limit: 1 })).records;
     const paths = [
       '/studies',
       '/studies?search=nothing-like-this',

@@ -11,6 +11,7 @@ export type BulkAction = (typeof bulkActions)[number];
 
 const most = 100_000;
 const atOnce = 20;
+const mostShown = 5;
 
 /** States in which an action makes sense. */
 const fits: Readonly<Record<BulkAction, readonly DeliveryState[]>> = {
@@ -41,10 +42,34 @@ export async function previewMany(
   action: BulkAction,
   selection: DeliverySelection,
 ): Promise<BulkPreview> {
-  const found = await select(context, action, selection);
+  const targets = selection.target === undefined ? await everyTarget(context) : [selection.target];
   const byTarget: Record<string, number> = {};
-  for (const { target } of found) byTarget[target] = (byTarget[target] ?? 0) + 1;
-  return { count: found.length, byTarget, sample: found.slice(0, 5) };
+  for (const target of targets) {
+    const count = await countOne(context, action, { ...selection, target });
+    if (count > 0) byTarget[target] = count;
+  }
+  const sample: DeliveryRecord[] = [];
+  for await (const record of select(context, action, selection)) if (sample.push(record) === mostShown) break;
+  return { count: Object.values(byTarget).reduce((sum, count) => sum + count, 0), byTarget, sample };
+}
+
+/** Also those that are not configured any more. */
+async function everyTarget({ config, redis, keys }: OperationsContext): Promise<Set<string>> {
+  return new Set([...Object.keys(config().targets), ...(await redis.smembers(keys.targets))]);
+}
+
+/** How many deliveries of one target an action would reach; only what is held is asked for one by one. */
+async function countOne(context: OperationsContext, action: BulkAction, selection: DeliverySelection): Promise<number> {
+  let count = 0;
+  for (const state of statesFor(action, selection)) {
+    if (action !== 'release') count += await context.records.countDeliveries({ ...selection, state });
+    else {
+      for await (const ids of context.records.deliveryIds({ ...selection, state })) {
+        count += (await heldAmong(context, ids)).size;
+      }
+    }
+  }
+  return count;
 }
 
 /** Does one thing to many deliveries; one that cannot be done is skipped, and the rest go on. */
@@ -54,42 +79,40 @@ export async function actOnMany(
   selection: DeliverySelection,
   actor: Actor,
 ): Promise<BulkResult> {
-  const found = await select(context, action, selection);
+  const found: string[] = [];
+  // All are chosen before the first is changed: what an action changes would come up again.
+  for await (const { deliveryId } of select(context, action, selection)) {
+    if (found.push(deliveryId) > most) {
+      throw new OperationError('invalid', `more than ${most} deliveries are meant: narrow the filter`);
+    }
+  }
   const queue = found.values();
   let done = 0;
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
-      for (const { deliveryId } of queue) if (await actOnOne(context, action, deliveryId, actor)) done += 1;
+      for (const deliveryId of queue) if (await actOnOne(context, action, deliveryId, actor)) done += 1;
     }),
   );
   return { matched: found.length, done, skipped: found.length - done };
 }
 
-async function select(
+/** States that an action reaches. */
+function statesFor(action: BulkAction, { state }: DeliverySelection): readonly DeliveryState[] {
+  if (state !== undefined) return fits[action].includes(state) ? [state] : [];
+  // A retry of "everything" means what has failed; what merely waits is retried only when it is asked for.
+  return fits[action].filter((one) => action !== 'retry' || one !== 'waiting');
+}
+
+async function* select(
   context: OperationsContext,
   action: BulkAction,
   selection: DeliverySelection,
-): Promise<DeliveryRecord[]> {
-  const found: DeliveryRecord[] = [];
-  // A retry of "everything" means what has failed; what merely waits is retried only when it is asked for.
-  const states = selection.state
-    ? [selection.state]
-    : fits[action].filter((state) => action !== 'retry' || state !== 'waiting');
-  for (const state of states) {
-    if (!fits[action].includes(state)) continue;
+): AsyncGenerator<DeliveryRecord, void, undefined> {
+  for (const state of statesFor(action, selection)) {
     for await (const record of eachDelivery(context, { ...selection, state })) {
-      found.push(record);
-      if (found.length > most) {
-        throw new OperationError('invalid', `more than ${most} deliveries are meant: narrow the filter`);
-      }
+      if (action !== 'release' || (await heldAmong(context, [record.deliveryId])).size > 0) yield record;
     }
   }
-  if (action !== 'release') return found;
-  const held = await heldAmong(
-    context,
-    found.map((record) => record.deliveryId),
-  );
-  return found.filter((record) => held.has(record.deliveryId));
 }
 
 async function actOnOne(

@@ -1,5 +1,6 @@
+import type { DeliveryState, ErrorGroup } from '@dicom-dispatch/cache/records';
+import type { Stage } from '@dicom-dispatch/core';
 import type { OperationsContext } from './context.ts';
-import { eachDelivery } from './each-delivery.ts';
 
 export interface ErrorCount {
   readonly stage: string;
@@ -9,26 +10,25 @@ export interface ErrorCount {
   readonly example: string;
 }
 
-/** How many deliveries of each state are looked at. */
-const most = 500;
+/** States in which an error still asks for somebody or something. */
+const open: ReadonlySet<DeliveryState> = new Set(['failed', 'partial', 'waiting']);
 
-/**
- * Why deliveries to a target fail or wait after a failure now, by stage and code, the most frequent first; of a long
- * backlog the latest count.
- */
+/** Why deliveries to a target fail or wait after a failure now, by stage and code, the most frequent first. */
 export async function countErrors(context: OperationsContext, target: string): Promise<ErrorCount[]> {
-  const counted = new Map<string, { stage: string; code: string; count: number; example: string }>();
-  for (const state of ['failed', 'partial', 'waiting'] as const) {
-    let looked = 0;
-    for await (const record of eachDelivery(context, { state, target })) {
-      looked += 1;
-      if (looked > most) break;
-      if (!record.error) continue;
-      const { stage, code, message } = record.error;
-      const known = counted.get(`${stage} ${code}`);
-      if (known) known.count += 1;
-      else counted.set(`${stage} ${code}`, { stage, code, count: 1, example: message });
-    }
-  }
-  return [...counted.values()].sort((one, other) => other.count - one.count);
+  const groups = (await context.records.errors({ target })).filter(({ state }) => open.has(state));
+  const kinds = Map.groupBy(groups, ({ stage, code }) => `${stage} ${code}`);
+  const counted = await Promise.all(
+    [...kinds.values()].map(async (list): Promise<ErrorCount[]> => {
+      const [first] = list;
+      if (!first) return [];
+      const count = list.reduce((sum, group) => sum + group.count, 0);
+      return [{ stage: first.stage, code: first.code, count, example: await latestText(context, first) }];
+    }),
+  );
+  return counted.flat().sort((one, other) => other.count - one.count);
+}
+
+async function latestText(context: OperationsContext, { target, stage, code }: ErrorGroup): Promise<string> {
+  const { records } = await context.records.deliveries({ target, stage: stage as Stage, code, limit: 1 });
+  return records[0]?.error?.message ?? '';
 }

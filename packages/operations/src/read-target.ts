@@ -30,7 +30,7 @@ export async function readTarget(context: OperationsContext, name: string): Prom
     queue.isPaused(),
     context.circuits.state(name),
     context.records.counts(name),
-    oldestWaiting(context, name),
+    context.records.oldestWaiting(name),
     queue.getGlobalConcurrency(),
     queue.getGlobalRateLimit(),
   ]);
@@ -51,14 +51,4 @@ export async function readTarget(context: OperationsContext, name: string): Prom
 
 export async function readTargets(context: OperationsContext): Promise<TargetState[]> {
   return Promise.all(Object.keys(context.config().targets).map((name) => readTarget(context, name)));
-}
-
-/** How many of the waiting are looked at; beyond that the oldest of these stands for all. */
-const mostLooked = 200;
-
-/** The index is by last change, and what waits for a dead target changes at each try: routing decides what is oldest. */
-async function oldestWaiting(context: OperationsContext, target: string): Promise<number | undefined> {
-  const waiting = await context.records.deliveries({ state: 'waiting', target, limit: mostLooked });
-  if (waiting.length === 0) return undefined;
-  return Math.min(...waiting.map(({ routedAt }) => routedAt));
 }

@@ -1,3 +1,7 @@
 export { deliveryStates, endStates } from './record-types.ts';
 export type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
-export { Records, type DeliveryFilter, type StudyKey } from './records.ts';
+export { isMeant } from './delivery-codec.ts';
+export type { DeliverySelection, ErrorGroup } from './delivery-index.ts';
+export type { Found, Limits } from './collect.ts';
+export { placeOf, placeText, type Place } from './walk-index.ts';
+export { Records, type StudyKey, type StudySelection } from './records.ts';

@@ -1,28 +1,28 @@
-import { DispatchError, type DeliveryData, type Stage } from '@dicom-dispatch/core';
+import { DispatchError, type DeliveryData } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
-import {
-  deliveryStates,
-  type DeliveryEvent,
-  type DeliveryPatch,
-  type DeliveryRecord,
-  type DeliveryState,
-  type StudyRecord,
-} from './record-types.ts';
+import { collect, type Found, type Limits } from './collect.ts';
+import { DeliveryIndex, type DeliverySelection, type ErrorGroup } from './delivery-index.ts';
+import { decodeDelivery, encodeField, isMeant } from './delivery-codec.ts';
+import { searchIndex } from './index-search.ts';
+import type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
+import type { Place } from './walk-index.ts';
 import { routedScript, updateScript } from './record-scripts.ts';
 
 const longestTimeline = 500;
+const idsAtOnce = 4_000;
 
 export interface StudyKey {
   readonly source: string;
   readonly studyInstanceUid: string;
 }
 
-export interface DeliveryFilter {
-  readonly state?: DeliveryState;
-  readonly target?: string;
-  /** Only what changed before (ms since 1970): for paging. */
-  readonly before?: number;
-  readonly limit: number;
+/** Which studies are meant. What is not given does not matter. */
+export interface StudySelection {
+  readonly rule?: string | undefined;
+  readonly source?: string | undefined;
+  /** Routed at or after, and before (ms since 1970). */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
 }
 
 /**
@@ -32,10 +32,12 @@ export interface DeliveryFilter {
 export class Records {
   readonly #redis: Redis;
   readonly #prefix: string;
+  readonly #index: DeliveryIndex;
 
   constructor(redis: Redis, prefix: string) {
     this.#redis = redis;
     this.#prefix = prefix;
+    this.#index = new DeliveryIndex(redis, prefix);
   }
 
   /** The channel on which changes are published. */
@@ -69,7 +71,7 @@ export class Records {
     const now = Date.now();
     const { addBytesSent = 0, ...fields } = patch;
     const pairs = Object.entries(fields).flatMap(([field, value]) =>
-      value === undefined ? [] : [field, encode(value)],
+      value === undefined ? [] : [field, encodeField(value)],
     );
     return this.#run(async () => {
       const found = await this.#redis.eval(
@@ -111,47 +113,76 @@ export class Records {
     return this.#deliveries(await this.#run(() => this.#redis.zrevrange(this.#deliveriesKey(key), 0, -1)));
   }
 
-  /** Studies in the order in which they were routed, the newest first. */
-  async studies(options: { readonly before?: number; readonly limit: number }): Promise<StudyRecord[]> {
-    const members = await this.#run(() =>
-      this.#redis.zrevrangebyscore(
-        `${this.#prefix}:index:studies`,
-        options.before === undefined ? '+inf' : `(${options.before}`,
-        '-inf',
-        'LIMIT',
-        0,
-        options.limit,
+  /** Studies that are meant in the order in which they were routed, the newest first. */
+  async studies(selection: StudySelection & Limits): Promise<Found<StudyRecord>> {
+    const { rule, source, since, until, after, limit } = selection;
+    const index = `${this.#prefix}:index:studies`;
+    const parts = [
+      ...(rule === undefined ? [] : [[`${index}-rule:${rule}`]]),
+      ...(source === undefined ? [] : [[`${index}-source:${source}`]]),
+    ];
+    return this.#run(() =>
+      collect(
+        searchIndex(this.#redis, parts.length === 0 ? [[index]] : parts, {
+          lowest: since,
+          below: until,
+          after,
+          batch: limit + 1,
+        }),
+        (places) => this.#studies(places.map(({ member }) => member)),
+        selection,
       ),
     );
-    if (members.length === 0) return [];
-    const texts = await this.#run(() =>
-      this.#redis.mget(members.map((member) => `${this.#prefix}:study:${member.replace(' ', ':')}`)),
-    );
-    return texts.flatMap((text) => (text === null ? [] : [JSON.parse(text) as StudyRecord]));
   }
 
-  /** Deliveries by what they are and where they go, the latest change first. */
-  async deliveries(filter: DeliveryFilter): Promise<DeliveryRecord[]> {
-    const states = filter.state === undefined ? deliveryStates : [filter.state];
-    const highest = filter.before === undefined ? '+inf' : `(${filter.before}`;
-    const lists = await this.#run(() =>
-      Promise.all(
-        states.map((state) =>
-          this.#redis.zrevrangebyscore(this.#indexKey(state, filter.target), highest, '-inf', 'LIMIT', 0, filter.limit),
-        ),
+  /** Deliveries that are meant, the latest change first. One that changes meanwhile may be missed or come late. */
+  async deliveries(selection: DeliverySelection & Limits): Promise<Found<DeliveryRecord>> {
+    return this.pickDeliveries(selection, async (records) => records);
+  }
+
+  /**
+   * What somebody makes of each delivery that is meant; what gets `undefined` does not count.
+   *
+   * @param pick - gets records in their order, those that are not meant any more as `undefined`
+   */
+  async pickDeliveries<T>(
+    selection: DeliverySelection & Limits,
+    pick: (records: readonly (DeliveryRecord | undefined)[]) => Promise<readonly (T | undefined)[]>,
+  ): Promise<Found<T>> {
+    const { limit, after } = selection;
+    return this.#run(() =>
+      collect(
+        this.#index.search(selection, { after, batch: limit + 1 }),
+        async (places) => pick(await this.#meant(places, selection)),
+        selection,
       ),
     );
-    const found = await this.#deliveries(lists.flat());
-    return found.sort((a, b) => b.updatedAt - a.updatedAt).slice(0, filter.limit);
+  }
+
+  /** How many deliveries are meant. Reads no record. */
+  async countDeliveries(selection: DeliverySelection): Promise<number> {
+    return this.#run(() => this.#index.count(selection));
+  }
+
+  /** Ids of all deliveries that are meant, in batches, the latest change first. Reads no record. */
+  async *deliveryIds(selection: DeliverySelection): AsyncGenerator<string[], void, undefined> {
+    for await (const { found } of this.#index.search(selection, { batch: idsAtOnce })) {
+      yield found.map(({ member }) => member);
+    }
   }
 
   async counts(target?: string): Promise<Record<DeliveryState, number>> {
-    const counted = await this.#run(() =>
-      Promise.all(
-        deliveryStates.map(async (state) => [state, await this.#redis.zcard(this.#indexKey(state, target))] as const),
-      ),
-    );
-    return Object.fromEntries(counted) as Record<DeliveryState, number>;
+    return this.#run(() => this.#index.counts(target));
+  }
+
+  /** How many deliveries have an error, by target, state, stage and code. */
+  async errors(selection: Pick<DeliverySelection, 'target' | 'state' | 'stage' | 'code'> = {}): Promise<ErrorGroup[]> {
+    return this.#run(() => this.#index.errors(selection));
+  }
+
+  /** When the delivery that waits longest for a target was routed (ms since 1970). */
+  async oldestWaiting(target: string): Promise<number | undefined> {
+    return this.#run(() => this.#index.oldestWaiting(target));
   }
 
   async studyCount(): Promise<number> {
@@ -164,6 +195,22 @@ export class Records {
     return lines.map((line) => JSON.parse(line) as DeliveryEvent);
   }
 
+  /** The records of places, those that have changed so that they are not meant any more as undefined. */
+  async #meant(places: readonly Place[], selection: DeliverySelection): Promise<(DeliveryRecord | undefined)[]> {
+    const read = await this.#deliveries(places.map(({ member }) => member));
+    const records = new Map(read.map((record) => [record.deliveryId as string, record]));
+    return places.map(({ member }) => {
+      const record = records.get(member);
+      return record && isMeant(record, selection) ? record : undefined;
+    });
+  }
+
+  async #studies(members: readonly string[]): Promise<(StudyRecord | undefined)[]> {
+    if (members.length === 0) return [];
+    const texts = await this.#redis.mget(members.map((member) => `${this.#prefix}:study:${member.replace(' ', ':')}`));
+    return texts.map((text) => (text === null ? undefined : (JSON.parse(text) as StudyRecord)));
+  }
+
   async #deliveries(ids: readonly string[]): Promise<DeliveryRecord[]> {
     if (ids.length === 0) return [];
     const pipeline = this.#redis.pipeline();
@@ -171,7 +218,7 @@ export class Records {
     const answers = await this.#run(() => pipeline.exec());
     return (answers ?? []).flatMap(([error, fields]) => {
       if (error) throw new DispatchError('ledger-unavailable', 'a delivery could not be read', { cause: error });
-      return decode(fields as Record<string, string>);
+      return decodeDelivery(fields as Record<string, string>);
     });
   }
 
@@ -193,43 +240,8 @@ export class Records {
   #deliveryKey(id: string): string {
     return `${this.#prefix}:delivery:${id}`;
   }
-  #indexKey(state: DeliveryState, target: string | undefined): string {
-    return target === undefined
-      ? `${this.#prefix}:index:state:${state}`
-      : `${this.#prefix}:index:target:${target}:${state}`;
-  }
 }
 
 function memberOf(key: StudyKey): string {
   return `${key.source} ${key.studyInstanceUid}`;
-}
-
-function encode(value: unknown): string {
-  if (value === null) return '';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
-}
-
-function decode(fields: Record<string, string>): DeliveryRecord[] {
-  if (fields['data'] === undefined) return [];
-  const data = JSON.parse(fields['data']) as DeliveryData;
-  const time = (name: string): number | undefined => (fields[name] === undefined ? undefined : Number(fields[name]));
-  return [
-    {
-      ...data,
-      state: fields['state'] as DeliveryState,
-      stage: fields['stage'] as Stage | undefined,
-      failStage: fields['failStage'] as Stage | undefined,
-      attempts: Number(fields['attempts'] ?? 0),
-      total: Number(fields['total'] ?? data.instanceCount),
-      confirmed: Number(fields['confirmed'] ?? 0),
-      quarantined: Number(fields['quarantined'] ?? 0),
-      bytesSent: Number(fields['bytesSent'] ?? 0),
-      error: fields['error'] === undefined ? undefined : (JSON.parse(fields['error']) as DeliveryRecord['error']),
-      worker: fields['worker'],
-      startedAt: time('startedAt'),
-      endedAt: time('endedAt'),
-      nextAttemptAt: time('nextAttemptAt'),
-      updatedAt: Number(fields['updatedAt'] ?? data.routedAt),
-    },
-  ];
 }

@@ -102,7 +102,7 @@ async function readFailures({ operations }: System): Promise<unknown> {
 async function recentFailures(records: System['operations']['records']) {
   const lists = await Promise.all(failureStates.map((state) => records.deliveries({ state, limit: mostFailures })));
   const found = lists
-    .flat()
+    .flatMap(({ records: failures }) => failures)
     .filter(({ state, error }) => error !== undefined || (state !== 'waiting' && state !== 'active'));
   return Promise.all(
     found.map(async (record: DeliveryRecord) => ({

@@ -9,11 +9,13 @@ import {
 } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
+import { pageBudgetMs } from '../views/list-studies.ts';
 import { listDeliveries } from '../views/list-deliveries.ts';
 import {
   bulkPreview,
   bulkRequest,
   bulkResult,
+  cursor,
   deliveryDetail,
   deliveryList,
   ledgerPage,
@@ -46,17 +48,13 @@ export function addDeliveryRoutes(server: ApiServer, context: ConsoleContext): v
         tags,
         summary: 'Deliveries, the latest change first',
         querystring: selection.extend({
-          cursor: z
-            .string()
-            .regex(/^\d{1,16}$/)
-            .optional()
-            .describe('`next` of the page before'),
+          cursor: cursor.optional().describe('`next` of the page before'),
           limit: z.coerce.number().int().min(1).max(500).default(50),
         }),
         response: answers(deliveryList),
       },
     },
-    (request) => listDeliveries(context, request.query),
+    (request) => listDeliveries(context, { ...request.query, budgetMs: pageBudgetMs }),
   );
 
   server.get(

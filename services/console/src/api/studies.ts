@@ -2,8 +2,8 @@ import { deliveryStates } from '@dicom-dispatch/cache/records';
 import { routeAgain } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
-import { listStudies } from '../views/list-studies.ts';
-import { studyDetail, studyList } from '../views/schemas.ts';
+import { listStudies, pageBudgetMs } from '../views/list-studies.ts';
+import { cursor, studyDetail, studyList } from '../views/schemas.ts';
 import { showStudy } from '../views/show-study.ts';
 import { answers } from './answers.ts';
 import { actorOf } from './actor.ts';
@@ -21,11 +21,7 @@ export const studyQuery = z.object({
   source: z.string().max(64).optional(),
   since: z.coerce.number().int().optional().describe('routed at or after, ms since 1970'),
   until: z.coerce.number().int().optional().describe('routed before, ms since 1970'),
-  cursor: z
-    .string()
-    .regex(/^\d{1,16}$/)
-    .optional()
-    .describe('`next` of the page before'),
+  cursor: cursor.optional().describe('`next` of the page before'),
   limit: z.coerce.number().int().min(1).max(500).default(50),
 });
 
@@ -41,7 +37,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
         response: answers(studyList),
       },
     },
-    (request) => listStudies(context, request.query),
+    (request) => listStudies(context, { ...request.query, budgetMs: pageBudgetMs }),
   );
 
   server.get(

@@ -1,24 +1,22 @@
 import { deliveryStates } from '@dicom-dispatch/cache/records';
 import { errorCodes, stages } from '@dicom-dispatch/core';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { isAllowed, type Identity } from '../security/identity.ts';
-import { labelsOf } from '../views/list-studies.ts';
+import { labelsOf, pageBudgetMs } from '../views/list-studies.ts';
 import { listDeliveries } from '../views/list-deliveries.ts';
-import { selection, type Delivery } from '../views/schemas.ts';
+import { cursor, selection, type Delivery } from '../views/schemas.ts';
 import type { StudyLabel } from '../source/source-lookup.ts';
-import { empty, progress, select, stateChip, stateText, studyPath, table, time, withQuery } from './components.ts';
+import { progress, select, stateChip, stateText, studyPath, table, time } from './components.ts';
 import { deliveryButtons } from './delivery-parts.ts';
 import { html, type Html } from './html.ts';
+import { nothingFound, pager, searchedText } from './pager.ts';
 import { sendPage } from './layout/page.ts';
 import { emptyAsMissing } from './query.ts';
 
 const deliveriesQuery = selection.extend({
-  cursor: z
-    .string()
-    .regex(/^\d{1,16}$/)
-    .optional(),
+  cursor: cursor.optional(),
 });
 type Query = z.infer<typeof deliveriesQuery>;
 
@@ -26,7 +24,8 @@ type Query = z.infer<typeof deliveriesQuery>;
 export function addDeliveriesPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/deliveries', { config: { access: 'viewer' } }, async (request, reply) => {
     const query = deliveriesQuery.parse(emptyAsMissing(request.query));
-    const { deliveries, next } = await listDeliveries(context, { ...query, limit: 50 });
+    const list = await listDeliveries(context, { ...query, limit: 50, budgetMs: pageBudgetMs });
+    const { deliveries } = list;
     const labels = await labelsOf(context, deliveries);
     const body = html`<div class="title-row">
         <h1>Deliveries</h1>
@@ -36,7 +35,7 @@ export function addDeliveriesPage(server: ApiServer, context: ConsoleContext): v
       <div id="list" data-part>
         ${
           deliveries.length === 0
-            ? empty('No delivery matches', 'Choose another filter to see more.')
+            ? nothingFound(list, 'No delivery matches', 'Choose another filter to see more.')
             : table(
                 'Deliveries',
                 ['Study', 'Target', 'State', 'Instances', 'Last error', 'Changed', ''],
@@ -46,13 +45,7 @@ export function addDeliveriesPage(server: ApiServer, context: ConsoleContext): v
               )
         }
       </div>
-      <div class="pager" id="pager" data-part>
-        <span></span>
-        <span class="buttons">
-          ${query.cursor !== undefined && html`<a class="button" href="${withQuery('/deliveries', { ...query, cursor: undefined })}">Newest</a>`}
-          ${next !== undefined && html`<a class="button" rel="next" href="${withQuery('/deliveries', { ...query, cursor: next })}">Older</a>`}
-        </span>
-      </div>`;
+      ${pager('/deliveries', query, list, searchedText(list))}`;
     return sendPage(context, request, reply, {
       id: 'deliveries',
       title: 'Deliveries',

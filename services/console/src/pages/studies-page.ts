@@ -2,8 +2,8 @@ import { deliveryStates } from '@dicom-dispatch/cache/records';
 import type { ConsoleContext } from '../console-context.ts';
 import { studyQuery } from '../api/studies.ts';
 import type { ApiServer } from '../api/api-server.ts';
-import { listStudies } from '../views/list-studies.ts';
-import type { Overview, StudySummary } from '../views/schemas.ts';
+import { listStudies, pageBudgetMs } from '../views/list-studies.ts';
+import type { Overview, StudyList, StudySummary } from '../views/schemas.ts';
 import { showOverview } from '../views/show-overview.ts';
 import {
   dicomDate,
@@ -16,9 +16,9 @@ import {
   table,
   targetChip,
   time,
-  withQuery,
 } from './components.ts';
 import { html, type Html } from './html.ts';
+import { nothingFound, pager, searchedText } from './pager.ts';
 import { sendPage } from './layout/page.ts';
 import { emptyAsMissing } from './query.ts';
 
@@ -29,7 +29,10 @@ export function addStudiesPage(server: ApiServer, context: ConsoleContext): void
   server.get('/', { config: { access: 'viewer' } }, (_, reply) => reply.redirect('/studies'));
   server.get('/studies', { config: { access: 'viewer' } }, async (request, reply) => {
     const query = studyQuery.parse(emptyAsMissing(request.query));
-    const [list, overview] = await Promise.all([listStudies(context, query), showOverview(context)]);
+    const [list, overview] = await Promise.all([
+      listStudies(context, { ...query, budgetMs: pageBudgetMs }),
+      showOverview(context),
+    ]);
     const body = html`<div class="title-row"><h1>Studies</h1></div>
       <div id="numbers" data-part>${numbers(overview)}</div>
       ${filter(context, query)}
@@ -37,14 +40,8 @@ export function addStudiesPage(server: ApiServer, context: ConsoleContext): void
         list.silentSources.length > 0 &&
         html`<p class="note warn">Not searched, because it does not answer: ${list.silentSources.join(', ')}.</p>`
       }
-      <div id="list" data-part>${rows(context, query, list.studies)}</div>
-      <div id="pager" data-part class="pager">
-        <span class="muted">${number(list.studies.length)} shown of ${number(list.total)} that were routed</span>
-        <span class="buttons">
-          ${query.cursor !== undefined && html`<a class="button" href="${withQuery('/studies', { ...query, cursor: undefined, limit: undefined })}">Newest</a>`}
-          ${list.next !== undefined && html`<a class="button" rel="next" href="${withQuery('/studies', { ...query, cursor: list.next, limit: undefined })}">Older</a>`}
-        </span>
-      </div>`;
+      <div id="list" data-part>${rows(context, query, list)}</div>
+      ${pager('/studies', { ...query, limit: undefined }, list, searchedText(list, html`${number(list.studies.length)} shown of ${number(list.total)} that were routed`))}`;
     return sendPage(context, request, reply, {
       id: 'studies',
       title: 'Studies',
@@ -122,7 +119,8 @@ function periods(current: number | undefined): (readonly [string, string])[] {
   return list;
 }
 
-function rows(context: ConsoleContext, query: Query, studies: readonly StudySummary[]): Html {
+function rows(context: ConsoleContext, query: Query, list: StudyList): Html {
+  const { studies } = list;
   if (studies.length === 0) {
     const isFiltered =
       query.search !== undefined ||
@@ -131,7 +129,11 @@ function rows(context: ConsoleContext, query: Query, studies: readonly StudySumm
       query.rule !== undefined ||
       query.since !== undefined;
     return isFiltered
-      ? empty('No study matches', 'Neither the records nor the sources have one. Clear the filter to see all.')
+      ? nothingFound(
+          list,
+          'No study matches',
+          'Neither the records nor the sources have one. Clear the filter to see all.',
+        )
       : empty('No study yet', 'As soon as a study is stable in a source and a rule matches it, it appears here.');
   }
   const withSource = Object.keys(context.config().sources).length > 1;

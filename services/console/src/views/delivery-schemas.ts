@@ -69,9 +69,20 @@ export const studySummary = z.object({
 });
 export type StudySummary = z.infer<typeof studySummary>;
 
+/** Text of a cursor: a time, then the id of what stands there. */
+export const cursor = z
+  .string()
+  .regex(/^\d{1,16}( [\x21-\x7e]+){0,2}$/)
+  .max(200);
+
+const searchedTo = time
+  .optional()
+  .describe('the search took long and came back to this time; `next` goes on from there');
+
 export const studyList = z.object({
   studies: z.array(studySummary),
   next: z.string().optional().describe('cursor of the next page'),
+  searchedTo,
   total: z.number().int().describe('studies in all, without the filter'),
   silentSources: z.array(z.string()).describe('sources that could not be searched'),
 });
@@ -130,7 +141,11 @@ export const ledgerPage = z.object({
 
 export type LedgerPage = z.infer<typeof ledgerPage>;
 
-export const deliveryList = z.object({ deliveries: z.array(delivery), next: z.string().optional() });
+export const deliveryList = z.object({
+  deliveries: z.array(delivery),
+  next: z.string().optional().describe('cursor of the next page'),
+  searchedTo,
+});
 export type DeliveryList = z.infer<typeof deliveryList>;
 
 export const selection = z.object({

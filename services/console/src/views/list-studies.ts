@@ -1,5 +1,13 @@
-import type { DeliveryState, StudyRecord } from '@dicom-dispatch/cache/records';
-import { eachDelivery } from '@dicom-dispatch/operations';
+import {
+  isMeant,
+  placeOf,
+  placeText,
+  type DeliveryRecord,
+  type DeliveryState,
+  type Found,
+  type Place,
+  type StudyRecord,
+} from '@dicom-dispatch/cache/records';
 import { isUid } from '@dicom-dispatch/core';
 import type { ViewContext } from './view-context.ts';
 import type { StudyLabel } from '../source/source-lookup.ts';
@@ -17,81 +25,64 @@ export interface StudyQuery {
   readonly until?: number | undefined;
   readonly cursor?: string | undefined;
   readonly limit: number;
+  /** After this long what was found so far is given. Default: no end. */
+  readonly budgetMs?: number;
 }
 
-/** How many records one page looks through before it says "go on": a filter that matches nothing must not read all. */
-const mostLooked = 20_000;
+/** How long a page searches before it shows what it has found so far. */
+export const pageBudgetMs = 500;
 
 /** Studies with the latest delivery to each target; without a search or filter by state, as they were routed. */
 export async function listStudies(context: ViewContext, query: StudyQuery): Promise<StudyList> {
   const total = await context.operations.records.studyCount();
   const search = query.search?.trim() ?? '';
   if (search !== '') return { total, ...(await searchStudies(context, search, query)) };
-  const page =
+  const { records, next, searchedTo } =
     query.state !== undefined || query.target !== undefined
       ? await studiesByDelivery(context, query)
-      : await studiesByTime(context, query);
+      : await context.operations.records.studies({ ...query, after: cursorOf(query) });
   return {
     total,
     silentSources: [],
-    studies: await summarize(context, page.records),
-    ...(page.next && { next: page.next }),
+    studies: await summarize(context, records),
+    ...(next && { next: placeText(next) }),
+    ...(searchedTo !== undefined && { searchedTo }),
   };
 }
 
-interface Page {
-  readonly records: StudyRecord[];
-  readonly next: string | undefined;
+function cursorOf({ cursor }: StudyQuery): Place | undefined {
+  return cursor === undefined ? undefined : placeOf(cursor);
 }
 
-async function studiesByTime(context: ViewContext, query: StudyQuery): Promise<Page> {
+/** By what became of deliveries, the latest change first; each study where its latest delivery that matches stands. */
+async function studiesByDelivery(context: ViewContext, query: StudyQuery): Promise<Found<StudyRecord>> {
   const { records } = context.operations;
-  const found: StudyRecord[] = [];
-  const isFiltered = query.rule !== undefined || query.source !== undefined;
-  // One more than is shown tells whether there are older ones.
-  const pageSize = isFiltered ? 500 : query.limit + 1;
-  let before = query.cursor === undefined ? query.until : Number(query.cursor);
-  for (let looked = 0; looked < mostLooked;) {
-    const page = await records.studies({ limit: pageSize, ...(before !== undefined && { before }) });
-    looked += page.length;
-    for (const study of page) {
-      if (query.since !== undefined && study.routedAt < query.since) return { records: found, next: undefined };
-      before = study.routedAt;
-      if (!isMeant(study, query)) continue;
-      found.push(study);
-      if (found.length === query.limit) return { records: found, next: String(before) };
-    }
-    if (page.length < pageSize) return { records: found, next: undefined };
-  }
-  return { records: found, next: String(before) };
+  const { state, target, rule, source, since, until, limit, budgetMs } = query;
+  const selection = { state, target, rule, source };
+  return records.pickDeliveries(
+    // What was routed since then has changed since then.
+    { ...selection, since, limit, budgetMs, after: cursorOf(query) },
+    (deliveries) =>
+      Promise.all(
+        deliveries.map(async (delivery) => {
+          if (!delivery) return undefined;
+          const others = await records.deliveriesOf(delivery);
+          if (others.some((other) => isMeant(other, selection) && isBefore(other, delivery))) return undefined;
+          const study = await records.study(delivery);
+          return study && isRoutedBetween(study, since, until) ? study : undefined;
+        }),
+      ),
+  );
 }
 
-/** By what became of deliveries: the latest change first. */
-async function studiesByDelivery(context: ViewContext, query: StudyQuery): Promise<Page> {
-  const { records } = context.operations;
-  const { state, target, rule, source, since } = query;
-  const until = query.cursor === undefined ? query.until : Number(query.cursor);
-  const keys = new Map<string, { source: string; studyInstanceUid: string }>();
-  let looked = 0;
-  let next: string | undefined;
-  for await (const delivery of eachDelivery(
-    context.operations,
-    { state, target, rule, source, since, until },
-    rule === undefined && source === undefined ? query.limit * 2 : 500,
-  )) {
-    looked += 1;
-    keys.set(`${delivery.source} ${delivery.studyInstanceUid}`, delivery);
-    if (keys.size < query.limit && looked < mostLooked) continue;
-    next = String(delivery.updatedAt);
-    break;
-  }
-  const found = await Promise.all([...keys.values()].map((key) => records.study(key)));
-  return { records: found.filter((study) => study !== undefined), next };
+/** Whether a delivery stands before another one in the list. */
+function isBefore(one: DeliveryRecord, other: DeliveryRecord): boolean {
+  if (one.updatedAt !== other.updatedAt) return one.updatedAt > other.updatedAt;
+  return one.deliveryId > other.deliveryId;
 }
 
-function isMeant(study: StudyRecord, { rule, source }: StudyQuery): boolean {
-  if (rule !== undefined && !study.rules.includes(rule)) return false;
-  return source === undefined || study.source === source;
+function isRoutedBetween({ routedAt }: StudyRecord, since = 0, until = Number.POSITIVE_INFINITY): boolean {
+  return routedAt >= since && routedAt < until;
 }
 
 async function searchStudies(
@@ -205,7 +196,7 @@ export async function labelsOf(
 }
 
 /** A page is shown without names rather than late. */
-const labelWaitMs = 1_500;
+const labelWaitMs = 700;
 
 async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();

@@ -1,0 +1,46 @@
+import type { DeliveryData, Stage } from '@dicom-dispatch/core';
+import type { DeliverySelection } from './delivery-index.ts';
+import type { DeliveryRecord, DeliveryState } from './record-types.ts';
+
+/** Whether a record is what its index said when it was looked up. */
+export function isMeant(record: DeliveryRecord, selection: DeliverySelection): boolean {
+  const { state, target, stage, code, rule, source } = selection;
+  if (state !== undefined && record.state !== state) return false;
+  if (target !== undefined && record.target !== target) return false;
+  if (stage !== undefined && (record.failStage ?? record.error?.stage) !== stage) return false;
+  if (code !== undefined && record.error?.code !== code) return false;
+  if (rule !== undefined && !record.rules.includes(rule)) return false;
+  return source === undefined || record.source === source;
+}
+
+/** A field of the hash of a delivery; empty means that it is removed. */
+export function encodeField(value: unknown): string {
+  if (value === null) return '';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** The record that a hash holds; none when there is no such delivery. */
+export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[] {
+  if (fields['data'] === undefined) return [];
+  const data = JSON.parse(fields['data']) as DeliveryData;
+  const time = (name: string): number | undefined => (fields[name] === undefined ? undefined : Number(fields[name]));
+  return [
+    {
+      ...data,
+      state: fields['state'] as DeliveryState,
+      stage: fields['stage'] as Stage | undefined,
+      failStage: fields['failStage'] as Stage | undefined,
+      attempts: Number(fields['attempts'] ?? 0),
+      total: Number(fields['total'] ?? data.instanceCount),
+      confirmed: Number(fields['confirmed'] ?? 0),
+      quarantined: Number(fields['quarantined'] ?? 0),
+      bytesSent: Number(fields['bytesSent'] ?? 0),
+      error: fields['error'] === undefined ? undefined : (JSON.parse(fields['error']) as DeliveryRecord['error']),
+      worker: fields['worker'],
+      startedAt: time('startedAt'),
+      endedAt: time('endedAt'),
+      nextAttemptAt: time('nextAttemptAt'),
+      updatedAt: Number(fields['updatedAt'] ?? data.routedAt),
+    },
+  ];
+}

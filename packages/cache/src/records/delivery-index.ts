@@ -1,0 +1,119 @@
+import type { Stage } from '@dicom-dispatch/core';
+import type { Redis } from 'ioredis';
+import { countIndex, searchIndex, type FoundPlaces, type Part } from './index-search.ts';
+import { deliveryStates, type DeliveryState } from './record-types.ts';
+import type { Place } from './walk-index.ts';
+
+/** Which deliveries are meant. What is not given does not matter. */
+export interface DeliverySelection {
+  readonly state?: DeliveryState | undefined;
+  readonly target?: string | undefined;
+  /** Where the last failed attempt ended. */
+  readonly stage?: Stage | undefined;
+  /** Code of the last error. */
+  readonly code?: string | undefined;
+  readonly rule?: string | undefined;
+  readonly source?: string | undefined;
+  /** Changed at or after, and before (ms since 1970). */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+/** How many deliveries to a target stand in a state with an error of a stage and a code. */
+export interface ErrorGroup {
+  readonly target: string;
+  readonly state: DeliveryState;
+  readonly stage: string;
+  readonly code: string;
+  readonly count: number;
+}
+
+/**
+ * Sorted sets of ids of deliveries by their last change, under `<prefix>:index:`; the scripts of the records write them.
+ *
+ * - `state:STATE`, `target:TARGET:STATE`: each delivery in one of each
+ * - `error:TARGET STATE STAGE CODE`: those with an error; `errors` is the set of these names
+ * - `rule:RULE`, `source:SOURCE`
+ * - `waiting:TARGET`: those that wait, by when they were routed
+ */
+export class DeliveryIndex {
+  readonly #redis: Redis;
+  readonly #prefix: string;
+
+  constructor(redis: Redis, prefix: string) {
+    this.#redis = redis;
+    this.#prefix = `${prefix}:index`;
+  }
+
+  /** Ids of those that are meant, the latest change first, in batches; a batch in which none is meant is told too. */
+  async *search(
+    selection: DeliverySelection,
+    options: { readonly after?: Place | undefined; readonly batch: number },
+  ): AsyncGenerator<FoundPlaces, void, undefined> {
+    const { since, until } = selection;
+    yield* searchIndex(this.#redis, await this.#parts(selection), { lowest: since, below: until, ...options });
+  }
+
+  async count(selection: DeliverySelection): Promise<number> {
+    const { since, until } = selection;
+    return countIndex(this.#redis, await this.#parts(selection), { lowest: since, below: until });
+  }
+
+  async counts(target?: string): Promise<Record<DeliveryState, number>> {
+    const counted = await Promise.all(
+      deliveryStates.map(async (state) => [state, await this.#redis.zcard(this.#stateKey(state, target))] as const),
+    );
+    return Object.fromEntries(counted) as Record<DeliveryState, number>;
+  }
+
+  /** When the one that waits longest was routed (ms since 1970). */
+  async oldestWaiting(target: string): Promise<number | undefined> {
+    const [, score] = await this.#redis.zrange(`${this.#prefix}:waiting:${target}`, '0', '0', 'WITHSCORES');
+    return score === undefined ? undefined : Number(score);
+  }
+
+  async errors(selection: Pick<DeliverySelection, 'target' | 'state' | 'stage' | 'code'> = {}): Promise<ErrorGroup[]> {
+    const names = await this.#errorNames(selection);
+    const groups = await Promise.all(
+      names.map(async (name) => Object.assign(partsOf(name), { count: await this.#redis.zcard(this.#errorKey(name)) })),
+    );
+    return groups.filter(({ count }) => count > 0);
+  }
+
+  async #parts(selection: DeliverySelection): Promise<Part[]> {
+    const { state, target, stage, code, rule, source } = selection;
+    const parts: Part[] = [];
+    if (rule !== undefined) parts.push([`${this.#prefix}:rule:${rule}`]);
+    if (source !== undefined) parts.push([`${this.#prefix}:source:${source}`]);
+    if (stage !== undefined || code !== undefined) {
+      parts.push((await this.#errorNames(selection)).map((name) => this.#errorKey(name)));
+    } else if (state !== undefined || target !== undefined || parts.length === 0) {
+      const states = state === undefined ? deliveryStates : [state];
+      parts.push(states.map((one) => this.#stateKey(one, target)));
+    }
+    return parts;
+  }
+
+  async #errorNames(selection: Pick<DeliverySelection, 'target' | 'state' | 'stage' | 'code'>): Promise<string[]> {
+    const names = await this.#redis.smembers(`${this.#prefix}:errors`);
+    return names.filter((name) => {
+      const parts = partsOf(name);
+      return (['target', 'state', 'stage', 'code'] as const).every(
+        (part) => selection[part] === undefined || selection[part] === parts[part],
+      );
+    });
+  }
+
+  #errorKey(name: string): string {
+    return `${this.#prefix}:error:${name}`;
+  }
+
+  #stateKey(state: DeliveryState, target: string | undefined): string {
+    return target === undefined ? `${this.#prefix}:state:${state}` : `${this.#prefix}:target:${target}:${state}`;
+  }
+}
+
+function partsOf(name: string): Omit<ErrorGroup, 'count'> {
+  const [target = '', state = '', stage = '', code = ''] = name.split(' ');
+  return { target, state: state as DeliveryState, stage, code };
+}

@@ -1,0 +1,92 @@
+import { performance } from 'node:perf_hooks';
+import type { Redis } from 'ioredis';
+import { walkIndex, type Place } from './walk-index.ts';
+
+/**
+ * Sorted sets that together hold exactly what one part of a filter means; a member stands in one of them. All parts of
+ * a filter have the same scores.
+ */
+export type Part = readonly string[];
+
+export interface Window {
+  /** Lowest score, inclusive. */
+  readonly lowest?: number | undefined;
+  /** Highest score, exclusive. */
+  readonly below?: number | undefined;
+}
+
+export interface FoundPlaces {
+  readonly found: readonly Place[];
+  /** The last place that was looked at, whether it is among those found or not. */
+  readonly last: Place;
+}
+
+const largestBatch = 4_000;
+
+/**
+ * What is in every part, the highest score first: the smallest part is walked, and its members are looked up in the
+ * others. No record is read, so that a filter that few or none match costs little even in a long history.
+ *
+ * @param batch - how many are given at once where one part is all there is to look at
+ */
+export async function* searchIndex(
+  redis: Redis,
+  parts: readonly Part[],
+  options: Window & { readonly after?: Place | undefined; readonly batch: number },
+): AsyncGenerator<FoundPlaces, void, undefined> {
+  const sizes = await Promise.all(parts.map((part) => countPart(redis, part, options)));
+  const smallest = sizes.indexOf(Math.min(...sizes));
+  const walked = parts[smallest] ?? [];
+  const others = parts.filter((_, index) => index !== smallest);
+  const batch = others.length === 0 ? options.batch : largestBatch;
+  const after = startOf(options);
+  for await (const places of walkIndex(redis, walked, { after, lowest: options.lowest, batch })) {
+    const last = places.at(-1);
+    if (last) yield { found: await inAll(redis, places, others), last };
+  }
+}
+
+/** How many members are in every part. */
+export async function countIndex(redis: Redis, parts: readonly Part[], window: Window): Promise<number> {
+  const [only] = parts;
+  if (only && parts.length === 1) return countPart(redis, only, window);
+  let count = 0;
+  for await (const { found } of searchIndex(redis, parts, { ...window, batch: largestBatch })) count += found.length;
+  return count;
+}
+
+async function countPart(redis: Redis, part: Part, { lowest, below }: Window): Promise<number> {
+  const highest = below === undefined ? '+inf' : `(${below}`;
+  const counts = await Promise.all(part.map((key) => redis.zcount(key, lowest ?? '-inf', highest)));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+async function inAll(redis: Redis, places: readonly Place[], parts: readonly Part[]): Promise<Place[]> {
+  const members = places.map(({ member }) => member);
+  const isIn = await Promise.all(
+    parts.map(async (part) => {
+      const scores = await Promise.all(part.map((key) => redis.zmscore(key, ...members)));
+      return (index: number) => scores.some((list) => list[index] !== null);
+    }),
+  );
+  return places.filter((_, index) => isIn.every((test) => test(index)));
+}
+
+/** No member sorts before the empty one: everything from the score on is left out. */
+function startOf({ after, below }: Window & { readonly after?: Place | undefined }): Place | undefined {
+  if (below === undefined || (after && after.score < below)) return after;
+  return { score: below, member: '' };
+}
+
+/** Ends a search that takes long, so that a page is shown with what was found so far. */
+export class Budget {
+  readonly #until: number;
+
+  constructor(ms: number) {
+    this.#until = performance.now() + ms;
+  }
+
+  get isSpent(): boolean {
+    return performance.now() >= this.#until;
+  }
+}

@@ -1,0 +1,184 @@
+import { deliveryId, studyTaskId, type DeliveryData } from '@dicom-dispatch/core';
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { DeliverySelection } from './delivery-index.ts';
+import type { StudyRecord } from './record-types.ts';
+import { Records } from './records.ts';
+import { placeOf, placeText } from './walk-index.ts';
+
+const prefix = '{records}';
+const start = 1_750_000_000_000;
+let server: RedisServer;
+let redis: Redis;
+let records: Records;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+  records = new Records(redis, prefix);
+});
+beforeEach(() => redis.flushall());
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+interface Routed {
+  readonly source?: string;
+  readonly rules?: readonly string[];
+  readonly targets?: readonly string[];
+  readonly routedAt?: number;
+  readonly contentHash?: string;
+}
+
+/** Writes study number `index`; gives the ids of its deliveries. */
+async function route(index: number, options: Routed = {}): Promise<string[]> {
+  const { source = 'main', rules = ['all'], targets = ['pacs'], routedAt = start + index, contentHash = 'h' } = options;
+  const identity = { source, studyInstanceUid: `1.2.${index}`, contentHash };
+  const study: StudyRecord = {
+    ...identity,
+    epoch: '1',
+    orthancStudyId: `o-${index}`,
+    instanceCount: 3,
+    modalities: ['CT'],
+    rules,
+    targets,
+    studyTaskId: studyTaskId(identity),
+    routedAt,
+    lastUpdate: undefined,
+  };
+  const deliveries = targets.map(
+    (target) =>
+      ({
+        ...study,
+        target,
+        priority: 'normal',
+        deliveryId: deliveryId({ ...identity, target }),
+      }) as unknown as DeliveryData,
+  );
+  await records.routed(study, deliveries);
+  return deliveries.map((delivery) => delivery.deliveryId);
+}
+
+function refused(code: 'target-full' | 'instance-refused') {
+  return {
+    failStage: 'transfer' as const,
+    error: { code, stage: 'transfer' as const, fault: 'target' as const, message: `it is ${code}`, remedy: 'look' },
+  };
+}
+
+/** All that is meant, page by page. */
+async function every(selection: DeliverySelection, limit: number): Promise<string[]> {
+  const found: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await records.deliveries({
+      ...selection,
+      limit,
+      after: cursor === undefined ? undefined : placeOf(cursor),
+    });
+    expect(page.records.length).toBeLessThanOrEqual(limit);
+    found.push(...page.records.map((record) => record.deliveryId));
+    cursor = page.next && placeText(page.next);
+  } while (cursor !== undefined);
+  return found;
+}
+
+describe('lists of deliveries', () => {
+  it('give each once, page by page, though many have changed in the same millisecond', async () => {
+    const ids: string[] = [];
+    for (let index = 0; index < 40; index += 1) {
+      ids.push(...(await route(index, { routedAt: start, targets: ['pacs', 'cloud'] })));
+    }
+    for (const limit of [1, 7, 80, 200]) {
+      const found = await every({}, limit);
+      expect(found).toHaveLength(80);
+      expect(new Set(found)).toEqual(new Set(ids));
+    }
+    expect((await every({ target: 'cloud' }, 7)).length).toBe(40);
+  });
+
+  it('say that more follows only when something does', async () => {
+    for (let index = 0; index < 4; index += 1) await route(index);
+    expect((await records.deliveries({ limit: 4 })).next).toBeUndefined();
+    expect((await records.deliveries({ limit: 3 })).next).toMatchObject({ score: start + 1 });
+  });
+
+  it('are found by state, target, rule, source, stage, code and time together, and counted without reading them', async () => {
+    const [first = ''] = await route(1, { rules: ['ct', 'all'], targets: ['pacs'] });
+    const [second = ''] = await route(2, { rules: ['all'], targets: ['pacs'], source: 'other' });
+    const [third = ''] = await route(3, { rules: ['ct'], targets: ['cloud'] });
+    await records.update(first, { state: 'failed', ...refused('target-full') });
+    await records.update(second, { state: 'waiting', ...refused('target-full') });
+    await records.update(third, { state: 'failed', ...refused('instance-refused') });
+    const cases: [DeliverySelection, string[]][] = [
+      [{ rule: 'ct' }, [third, first]],
+      [{ source: 'other' }, [second]],
+      [{ rule: 'ct', state: 'failed', target: 'pacs' }, [first]],
+      [{ code: 'target-full' }, [second, first]],
+      [{ stage: 'transfer', state: 'failed' }, [third, first]],
+      [{ code: 'target-full', state: 'failed', target: 'pacs', source: 'main', rule: 'all' }, [first]],
+      [{ rule: 'ct', source: 'other' }, []],
+      [{ rule: 'none' }, []],
+      [{ stage: 'connect' }, []],
+      [{ until: start + 3 }, []],
+      [{ since: start + 3, state: 'failed' }, [third, first]],
+    ];
+    for (const [selection, expected] of cases) {
+      const text = JSON.stringify(selection);
+      expect(new Set(await every(selection, 1)), text).toEqual(new Set(expected));
+      expect(await records.countDeliveries(selection), text).toBe(expected.length);
+    }
+    expect(await records.errors({ target: 'pacs' })).toEqual(
+      expect.arrayContaining([
+        { target: 'pacs', state: 'failed', stage: 'transfer', code: 'target-full', count: 1 },
+        { target: 'pacs', state: 'waiting', stage: 'transfer', code: 'target-full', count: 1 },
+      ]),
+    );
+    await records.update(first, { state: 'delivered', error: null, failStage: null });
+    expect(await records.countDeliveries({ code: 'target-full' })).toBe(1);
+    expect(await records.counts('pacs')).toMatchObject({ delivered: 1, waiting: 1, failed: 0 });
+  });
+
+  it('end a long search early and go on from there', async () => {
+    for (let index = 0; index < 20; index += 1) {
+      await route(index, { rules: [index === 0 ? 'rare' : 'all'], source: index === 0 ? 'main' : 'other' });
+    }
+    const first = await records.deliveries({ rule: 'all', source: 'main', limit: 5, budgetMs: 0 });
+    expect(first).toMatchObject({ records: [], searchedTo: start });
+    const rest = await records.deliveries({ rule: 'all', source: 'main', limit: 5, after: first.next });
+    expect(rest).toEqual({ records: [], next: undefined, searchedTo: undefined });
+  });
+
+  it('tell when the one that waits longest was routed, however often it changed since', async () => {
+    const [oldest = ''] = await route(1);
+    await route(2);
+    await records.update(oldest, { attempts: 5 });
+    expect(await records.oldestWaiting('pacs')).toBe(start + 1);
+    await records.update(oldest, { state: 'active' });
+    expect(await records.oldestWaiting('pacs')).toBe(start + 2);
+    await records.update(oldest, { state: 'waiting' });
+    expect(await records.oldestWaiting('pacs')).toBe(start + 1);
+    expect(await records.oldestWaiting('cloud')).toBeUndefined();
+  });
+});
+
+describe('lists of studies', () => {
+  it('are by rule, source and time; a study that is routed by other rules leaves the old ones', async () => {
+    await route(1, { rules: ['ct', 'all'] });
+    await route(2, { rules: ['all'], source: 'other' });
+    await route(3, { rules: ['ct'] });
+    const uids = async (selection: Parameters<Records['studies']>[0]) =>
+      (await records.studies(selection)).records.map(({ studyInstanceUid }) => studyInstanceUid);
+    expect(await uids({ limit: 10 })).toEqual(['1.2.3', '1.2.2', '1.2.1']);
+    expect(await uids({ rule: 'ct', limit: 10 })).toEqual(['1.2.3', '1.2.1']);
+    expect(await uids({ source: 'other', rule: 'all', limit: 10 })).toEqual(['1.2.2']);
+    expect(await uids({ since: start + 2, until: start + 3, limit: 10 })).toEqual(['1.2.2']);
+    await route(1, { rules: ['all'], contentHash: 'other', routedAt: start + 9 });
+    expect(await uids({ rule: 'ct', limit: 10 })).toEqual(['1.2.3']);
+    expect(await uids({ rule: 'all', limit: 1 })).toEqual(['1.2.1']);
+    const page = await records.studies({ limit: 2 });
+    expect(await uids({ limit: 2, after: page.next })).toEqual(['1.2.2']);
+  });
+});

@@ -1,0 +1,41 @@
+import { empty, time, withQuery } from './components.ts';
+import { html, type Html } from './html.ts';
+
+/** What a list says of itself: whether something follows, and how far a search came that took long. */
+interface Listed {
+  readonly next?: string | undefined;
+  readonly searchedTo?: number | undefined;
+}
+
+/** The way to older entries, and back to the newest. */
+export function pager(
+  path: string,
+  query: Readonly<Record<string, string | number | undefined>>,
+  { next, searchedTo }: Listed,
+  text: Html,
+): Html {
+  return html`<div class="pager" id="pager" data-part>
+    <span class="muted">${text}</span>
+    <span class="buttons">
+      ${query['cursor'] !== undefined && html`<a class="button" href="${withQuery(path, { ...query, cursor: undefined })}">Newest</a>`}
+      ${
+        next !== undefined &&
+        html`<a class="button" rel="next" href="${withQuery(path, { ...query, cursor: next })}"
+          >${searchedTo === undefined ? 'Older' : 'Search on'}</a
+        >`
+      }
+    </span>
+  </div>`;
+}
+
+/** How far the search came, if it was ended early; else what there is to say beside. */
+export function searchedText({ searchedTo }: Listed, otherwise: Html = html``): Html {
+  return searchedTo === undefined ? otherwise : html`Searched back to ${time(searchedTo, 'at')} so far.`;
+}
+
+/** What is shown where a filter matches nothing, or nothing yet. */
+export function nothingFound({ searchedTo }: Listed, title: string, text: string): Html {
+  return searchedTo === undefined
+    ? empty(title, text)
+    : empty('Nothing found so far', 'The history is long. “Search on” looks further back.');
+}

@@ -1,0 +1,117 @@
+/**
+ * How long the pages of the console take with a long history: ./dispatch bench console [STUDIES]
+ *
+ * Each page is loaded as a browser does it, over loopback, one after the other; the median and the slowest are told.
+ */
+import { performance } from 'node:perf_hooks';
+import { startRedis } from '@dicom-dispatch/harness';
+import { parseConfig, targetQueue } from '@dicom-dispatch/core';
+import { connectRedis, createLogger, createMetrics, queueOptions } from '@dicom-dispatch/runtime';
+import { startConsole } from '@dicom-dispatch/console';
+import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+import { Queue } from 'bullmq';
+import { Records } from '@dicom-dispatch/cache/records';
+import { seedRecords } from '../e2e/console-seed.ts';
+
+const studies = Number(process.argv[2] ?? 100_000);
+const targets = ['pacs', 'archive', 'workstation', 'cloud'];
+const runs = 25;
+const jobsInQueue = 5_000;
+
+await using redis = await startRedis({ appendonly: false });
+const parsed = parseConfig(
+  {
+    sources: { main: { url: 'http://127.0.0.1:1' } },
+    targets: Object.fromEntries(targets.map((name) => [name, { type: 'dummy' }])),
+    rules: [
+      { name: 'archive', targets },
+      { name: 'elsewhere', targets: ['archive', 'workstation'] },
+    ],
+    console: { listen: '127.0.0.1:0', patientData: false },
+  },
+  Object.values(targetSchemas) as never,
+);
+if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+const { prefix } = parsed.config.redis;
+const log = createLogger('bench', { level: 'error', format: 'json' });
+const connection = connectRedis(redis.url, 'bench', log);
+const records = new Records(connection, prefix);
+const started = performance.now();
+await seedRecords(connection, studies, targets);
+for (const target of targets) {
+  const queue = new Queue(targetQueue(target), queueOptions(connection, prefix));
+  await queue.addBulk(
+    Array.from({ length: jobsInQueue }, (_, index) => ({
+      name: 'delivery',
+      data: {},
+      opts: { jobId: `seed-${index}` },
+    })),
+  );
+  await queue.close();
+}
+const seededS = (performance.now() - started) / 1000;
+const console_ = await startConsole({ config: parsed.config, redis: connection, log, metrics: createMetrics() });
+const [delivery] = (await records.deliveries({ state: 'failed', limit: 1 })).records;
+const middle = Date.now() - (studies / 2) * 60_000;
+
+const paths: readonly (string | { readonly post: string; readonly body: unknown })[] = [
+  '/studies',
+  '/studies?state=failed',
+  '/studies?target=pacs',
+  '/studies?rule=archive&target=pacs&state=partial',
+  '/studies?rule=nothing-has-this',
+  '/studies?rule=elsewhere&target=pacs',
+  `/studies?cursor=${Math.floor(middle)}`,
+  `/studies/main/${delivery?.studyInstanceUid}`,
+  '/deliveries',
+  '/deliveries?state=failed&target=pacs&stage=transfer&code=target-full',
+  '/deliveries?rule=archive&code=target-full',
+  '/deliveries?rule=elsewhere&target=pacs',
+  '/deliveries?code=target-unreachable',
+  `/deliveries?cursor=${Math.floor(middle)}`,
+  `/deliveries/${delivery?.deliveryId}`,
+  '/targets',
+  '/targets/pacs',
+  '/sources',
+  '/rules',
+  '/workers',
+  '/cache',
+  '/audit',
+  '/queues',
+  '/queues/api/queues?activeQueue=target-pacs&status=latest&page=1&jobsPerPage=10',
+  '/metrics',
+  { post: '/api/bulk/preview', body: { action: 'retry', filter: {} } },
+  { post: '/api/bulk/preview', body: { action: 'retry', filter: { rule: 'archive' } } },
+];
+const info = await connection.info('memory');
+const memoryMb = Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0) / 1e6;
+console.log(
+  `${studies} studies, ${studies * 2} deliveries, ${jobsInQueue} jobs a queue; filled in ${seededS.toFixed(0)} s; ` +
+    `Redis ${memoryMb.toFixed(0)} MB; ms of ${runs} loads: median, slowest`,
+);
+for (const path of paths) {
+  const times: number[] = [];
+  for (let run = 0; run < runs; run += 1) times.push(await load(path));
+  times.sort((a, b) => a - b);
+  const [median, slowest] = [times[Math.floor(runs / 2)] ?? 0, times.at(-1) ?? 0].map((ms) =>
+    ms.toFixed(0).padStart(6),
+  );
+  console.log(`${median} ${slowest}  ${typeof path === 'string' ? path : `${path.post} ${JSON.stringify(path.body)}`}`);
+}
+await console_.stop();
+connection.disconnect();
+
+async function load(path: (typeof paths)[number]): Promise<number> {
+  const start = performance.now();
+  const answer =
+    typeof path === 'string'
+      ? await fetch(console_.url + path, { headers: { accept: 'text/html' } })
+      : await fetch(console_.url + path.post, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(path.body),
+        });
+  await answer.text();
+  if (!answer.ok) throw new Error(`${JSON.stringify(path)}: ${answer.status}`);
+  return performance.now() - start;
+}
