@@ -1,3 +1,4 @@
+import { endWaitingJob } from './end-waiting-job.ts';
 import { endStates } from '@dicom-dispatch/cache/records';
 import type { Actor, OperationsContext } from './context.ts';
 import { findDelivery } from './find-delivery.ts';
@@ -7,8 +8,8 @@ const keptMs = 90 * 86_400_000;
 
 /**
  * Stops a delivery: an attempt under way ends within about a second, a waiting one never starts. What the target has
- * confirmed stays there and stays known. The job stays in its queue until a worker has seen it, so that its study task
- * is told too.
+ * confirmed stays there and stays known. Its job ends as failed, so that its study task goes on waiting: not all has
+ * arrived.
  *
  * @throws OperationError `not-found`; `conflict` when it has ended already
  */
@@ -30,6 +31,5 @@ export async function cancelDelivery(context: OperationsContext, deliveryId: str
     { state: 'cancelled', endedAt: Date.now(), nextAttemptAt: null },
     { kind: 'operator', text: `cancelled by ${actor.name}` },
   );
-  const job = await context.queues.target(record.target).getJob(deliveryId);
-  if (job && (await job.getState()) === 'delayed') await job.promote();
+  await endWaitingJob(context.queues.target(record.target), redis, deliveryId, 'cancelled by an operator');
 }

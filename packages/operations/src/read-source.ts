@@ -15,6 +15,8 @@ export interface SourceState {
   readonly detail: string;
   /** Whether a router follows it. */
   readonly followed: boolean;
+  /** The router that follows it, HOST:PID; others stand by. */
+  readonly leader: string | undefined;
   /** Counts the lives of its database; undefined before it was followed first. */
   readonly epoch: number | undefined;
   readonly position: number | undefined;
@@ -41,7 +43,7 @@ export async function readSource(
   if (!config) throw new OperationError('not-found', `there is no source "${name}"`);
   const [feedText, lease, sweep, triedLater, asked] = await Promise.all([
     redis.get(keys.feed(name)),
-    redis.exists(keys.lease(name)),
+    redis.get(keys.lease(name)),
     redis.hgetall(keys.sweep(name)),
     redis.zcard(keys.feedLater(name)),
     askSource(name, client),
@@ -53,7 +55,8 @@ export async function readSource(
     url: withoutCredentials(config.url),
     reachable: asked.reachable,
     detail: asked.detail,
-    followed: lease === 1,
+    followed: lease !== null,
+    leader: lease?.split(' ')[0],
     epoch: state?.epoch,
     position: state?.seq,
     newest: asked.newest,

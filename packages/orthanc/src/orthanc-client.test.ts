@@ -127,6 +127,21 @@ describe('a study', () => {
     expect(listed[0]?.receptionDate).toMatch(/^\d{8}T\d{6}$/);
   });
 
+  it('is read with others at once; those that do not exist are left out', async () => {
+    const { client, studyId, study, patientId } = filled;
+    const whole = await client.study(studyId);
+    const [read] = await client.studies.many([studyId]);
+    expect(read).toMatchObject({
+      ID: studyId,
+      ParentPatient: patientId,
+      MainDicomTags: { StudyInstanceUID: study.studyInstanceUid, AccessionNumber: study.accessionNumber },
+      PatientMainDicomTags: { PatientID: study.patientId },
+    });
+    expect(read?.Series.toSorted()).toEqual(whole.Series.toSorted());
+    expect((await client.studies.many(['nope', studyId, 'gone'])).map(({ ID }) => ID)).toEqual([studyId]);
+    expect(await client.studies.many([])).toEqual([]);
+  });
+
   it('that does not exist is not found, in every way', async () => {
     const { client } = filled;
     const missing = { name: 'OrthancError', code: 'not-found', status: 404 };

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Redis } from '@dicom-dispatch/runtime';
 
 const renewScript = `
@@ -16,7 +17,8 @@ return 0
  */
 export class Lease {
   readonly key: string;
-  readonly token: string = randomUUID();
+  /** Names the process for people, and after a space what no other has. */
+  readonly token: string = `${hostname()}:${process.pid} ${randomUUID()}`;
   readonly #redis: Redis;
   readonly #durationMs: number;
   /** By our own clock, counted from before Redis was asked: never later than Redis' own end of it. */

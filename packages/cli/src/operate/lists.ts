@@ -55,11 +55,11 @@ export async function showTargets(options: ShowOptions): Promise<void> {
 export async function showSources(options: ShowOptions): Promise<void> {
   await show(options, listSources, (sources) =>
     formatTable(
-      ['source', 'state', 'followed', 'position', 'behind by', 'last sweep'],
+      ['source', 'state', 'followed by', 'position', 'behind by', 'last sweep'],
       sources.map((one) => [
         one.name,
         one.detail,
-        one.followed ? 'yes' : 'no',
+        one.leader ?? 'nobody',
         one.position ?? 0,
         one.lag ?? 0,
         ago(one.sweep?.endedAt),

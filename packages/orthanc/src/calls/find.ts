@@ -30,7 +30,8 @@ export interface FindQuery<L extends Level> {
   parentStudy?: string;
 }
 
-const levelNames = { patients: 'Patient', studies: 'Study', series: 'Series', instances: 'Instance' } as const;
+/** Names of the levels in bodies of requests. */
+export const levelNames = { patients: 'Patient', studies: 'Study', series: 'Series', instances: 'Instance' } as const;
 
 /** The part of a query that selects. */
 function filterOf(query: FindQuery<Level>): Record<string, unknown> {

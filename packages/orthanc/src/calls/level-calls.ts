@@ -1,4 +1,5 @@
 import type { CallContext, Level } from '../call-context.ts';
+import type { CallOptions } from '../http/transport.ts';
 import { createArchiveCalls } from './archive-calls.ts';
 import { createAttachmentCalls } from './attachment-calls.ts';
 import {
@@ -13,7 +14,9 @@ import type { InstanceFileOptions } from './instance-file.ts';
 import { createLabelCalls } from './label-calls.ts';
 import { createMetadataCalls } from './metadata-calls.ts';
 import { createInstanceModifyCalls, createModifyCalls } from './modify-calls.ts';
+import { readMany } from './read-many.ts';
 import { createResourceCalls } from './resource-calls.ts';
+import type { ResourceOf } from './resource-calls.ts';
 import { createStatisticsCalls } from './statistics.ts';
 import { createContainerTagCalls } from './tag-calls.ts';
 
@@ -25,6 +28,9 @@ function createCommonCalls<L extends Level>(context: CallContext, level: L) {
     ...createAttachmentCalls(context, level),
     ...createLabelCalls(context, level),
     ...createStatisticsCalls(context, level),
+    /** Several by their identifiers, in any order and few requests; those that do not exist are left out. */
+    many: async (ids: readonly string[], options?: CallOptions): Promise<ResourceOf[L][]> =>
+      readMany(context, level, ids, options),
   };
 }
 

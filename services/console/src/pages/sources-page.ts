@@ -33,6 +33,8 @@ function card(source: Source): Html {
         html`<dt>Server</dt>
           <dd>${source.detail}</dd>`
       }
+      <dt>Leader</dt>
+      <dd>${source.leader ?? 'no router; new studies are not seen'}</dd>
       <dt>Change feed</dt>
       <dd>
         ${source.position === undefined ? 'not followed yet' : html`at ${number(source.position)}${source.newest !== undefined && ` of ${number(source.newest)}`}`}

@@ -1,9 +1,9 @@
-import type { Config } from '@dicom-dispatch/core';
-import { isUid } from '@dicom-dispatch/core';
+import { isUid, type Config } from '@dicom-dispatch/core';
+import { OperationError } from '@dicom-dispatch/operations';
+import type { Study } from '@dicom-dispatch/orthanc';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
-import { z } from 'zod';
 import { ExpiringMap } from './expiring-map.ts';
-import { SourceAnswerError, SourceHttp } from './source-http.ts';
+import { readThumbnail, type Thumbnail } from './read-thumbnail.ts';
 
 /** What of a study a person recognises it by. Patient data: shown to those signed in, kept nowhere. */
 export interface StudyLabel {
@@ -23,22 +23,16 @@ export interface FoundStudies {
   readonly silent: readonly string[];
 }
 
-const tags = z.record(z.string(), z.string()).default({});
-const studyAnswer = z.object({ ID: z.string(), MainDicomTags: tags, PatientMainDicomTags: tags });
-const studyAnswers = z.array(studyAnswer.nullable());
-
 const labelTtlMs = 30_000;
 const thumbnailTtlMs = 10 * 60_000;
 const mostFound = 100;
-const atOnce = 8;
 
 /** Asks the sources who a study is about: live, kept in memory for a moment, never in Redis or a log. */
 export class SourceLookup {
   readonly #config: () => Config;
-  readonly #http = new Map<string, Promise<SourceHttp>>();
   readonly #clients = new Map<string, Promise<OrthancClient>>();
   readonly #labels = new ExpiringMap<StudyLabel>(10_000, labelTtlMs);
-  readonly #thumbnails = new ExpiringMap<{ bytes: Buffer; type: string }>(200, thumbnailTtlMs);
+  readonly #thumbnails = new ExpiringMap<Thumbnail>(200, thumbnailTtlMs);
 
   constructor(config: () => Config) {
     this.#config = config;
@@ -59,9 +53,10 @@ export class SourceLookup {
       else asked.push(id);
     }
     if (asked.length === 0) return known;
-    const answers = await this.#readMany(source, asked).catch(() => []);
+    const answers = await this.client(source)
+      .then((orthanc) => orthanc.studies.many(asked))
+      .catch(() => []);
     for (const answer of answers) {
-      if (!answer) continue;
       const label = toLabel(answer);
       this.#labels.set(`${source} ${answer.ID}`, label);
       known.set(answer.ID, label);
@@ -87,91 +82,34 @@ export class SourceLookup {
   }
 
   /** A small image of a study; undefined when there is none. */
-  async thumbnail(source: string, orthancStudyId: string): Promise<{ bytes: Buffer; type: string } | undefined> {
+  async thumbnail(source: string, orthancStudyId: string): Promise<Thumbnail | undefined> {
     const key = `${source} ${orthancStudyId}`;
     const known = this.#thumbnails.get(key);
     if (known) return known;
-    const http = await this.#open(source);
-    try {
-      const instances = z
-        .array(z.object({ ID: z.string(), MainDicomTags: tags }))
-        .parse(await http.json('GET', `/studies/${encodeURIComponent(orthancStudyId)}/instances?expand`));
-      const middle = instances
-        .sort((a, b) => Number(a.MainDicomTags['InstanceNumber'] ?? 0) - Number(b.MainDicomTags['InstanceNumber'] ?? 0))
-        .at(Math.floor(instances.length / 2));
-      if (!middle) return undefined;
-      const image = await http.image(`/instances/${encodeURIComponent(middle.ID)}/preview`);
-      if (!image.type.startsWith('image/')) return undefined;
-      this.#thumbnails.set(key, image);
-      return image;
-    } catch (error) {
-      if (error instanceof SourceAnswerError || error instanceof z.ZodError) return undefined;
-      throw error;
-    }
+    const image = await readThumbnail(await this.client(source), orthancStudyId);
+    if (image) this.#thumbnails.set(key, image);
+    return image;
   }
 
   /** Forgets connections: the configuration has changed. */
   async reset(): Promise<void> {
-    const open = [...this.#http.values()];
     const clients = [...this.#clients.values()];
-    this.#http.clear();
     this.#clients.clear();
-    await Promise.allSettled([
-      ...open.map(async (http) => (await http).close()),
-      ...clients.map(async (client) => (await client).close()),
-    ]);
-  }
-
-  async #readMany(source: string, ids: readonly string[]) {
-    const http = await this.#open(source);
-    try {
-      return studyAnswers.parse(
-        await http.json('POST', '/tools/bulk-content', { Resources: ids, Level: 'Study', Metadata: false }),
-      );
-    } catch (error) {
-      // Orthanc before 1.12, or one of the studies is gone: one by one then.
-      if (!(error instanceof SourceAnswerError) || error.status === undefined) throw error;
-    }
-    const answers: z.infer<typeof studyAnswers> = [];
-    const queue = ids.values();
-    await Promise.all(
-      Array.from({ length: atOnce }, async () => {
-        for (const id of queue) {
-          const answer = await http.json('GET', `/studies/${encodeURIComponent(id)}`).catch(() => null);
-          if (answer !== null) answers.push(studyAnswer.parse(answer));
-        }
-      }),
-    );
-    return answers;
+    await Promise.allSettled(clients.map(async (client) => (await client).close()));
   }
 
   async #find(source: string, queries: readonly Record<string, string>[]): Promise<StudyLabel[]> {
-    const http = await this.#open(source);
+    const orthanc = await this.client(source);
     const lists = await Promise.all(
-      queries.map((Query) =>
-        http.json('POST', '/tools/find', {
-          Level: 'Study',
-          Expand: true,
-          Limit: mostFound,
-          CaseSensitive: false,
-          Query,
-        }),
-      ),
+      queries.map((query) => orthanc.find({ level: 'studies', query, limit: mostFound })),
     );
-    const found = new Map<string, StudyLabel>();
-    for (const answer of lists.flatMap((list) => studyAnswers.parse(list))) {
-      if (answer) found.set(answer.ID, toLabel(answer));
-    }
+    const found = new Map(lists.flat().map((study) => [study.ID, toLabel(study)]));
     return [...found.values()].slice(0, mostFound);
-  }
-
-  #open(source: string): Promise<SourceHttp> {
-    return remember(this.#http, source, () => SourceHttp.open(this.#sourceConfig(source)));
   }
 
   #sourceConfig(source: string) {
     const config = this.#config().sources[source];
-    if (!config) throw new SourceAnswerError(`the source ${source} is not configured any more`);
+    if (!config) throw new OperationError('not-found', `there is no source "${source}"`);
     return config;
   }
 }
@@ -189,15 +127,12 @@ function queriesFor(text: string): Record<string, string>[] {
   if (isUid(text) && text.includes('.')) return [{ StudyInstanceUID: text }, { SeriesInstanceUID: text }];
   const starts = `${text}*`;
   const contains = `*${text}*`;
-  return [
-    { AccessionNumber: starts },
-    { PatientID: starts },
-    { PatientName: contains },
-    { StudyDescription: contains },
-  ];
+  // As the pages write it, and as people do; the value has carets (PS3.5, section 6.2.1).
+  const name = `*${text.split(/[\s,^]+/).join('*')}*`;
+  return [{ AccessionNumber: starts }, { PatientID: starts }, { PatientName: name }, { StudyDescription: contains }];
 }
 
-function toLabel(answer: z.infer<typeof studyAnswer>): StudyLabel {
+function toLabel(answer: Study): StudyLabel {
   const all = { ...answer.PatientMainDicomTags, ...answer.MainDicomTags };
   return {
     orthancStudyId: answer.ID,

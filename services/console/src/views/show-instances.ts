@@ -1,3 +1,4 @@
+import { ledgerKeyOf } from '@dicom-dispatch/core';
 import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
 import type { OperationsContext } from '@dicom-dispatch/operations';
 import type { z } from 'zod';
@@ -9,8 +10,7 @@ export async function showInstances(
   record: DeliveryRecord,
   options: { readonly state?: 'delivered' | 'quarantined' | undefined; readonly limit: number },
 ): Promise<z.infer<typeof ledgerPage>> {
-  const key = { source: record.source, studyInstanceUid: record.studyInstanceUid, target: record.target };
-  const entries = [...(await operations.ledger.entries(key))];
+  const entries = [...(await operations.ledger.entries(ledgerKeyOf(record)))];
   const wanted = entries
     .filter(([, entry]) => options.state === undefined || entry.state === options.state)
     .sort(([, one], [, other]) => other.state.localeCompare(one.state) || one.at - other.at);

@@ -69,6 +69,7 @@ export const source = z.object({
   reachable: z.boolean(),
   detail: z.string(),
   followed: z.boolean().describe('a router follows it'),
+  leader: z.string().optional().describe('that router, HOST:PID'),
   epoch: z.number().int().optional(),
   position: z.number().int().optional(),
   newest: z.number().int().optional(),

@@ -1,0 +1,66 @@
+import { startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
+import { demoStudies } from '@dicom-dispatch/samples';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { testConfig } from '../testing/start-test-console.ts';
+import { SourceLookup } from './source-lookup.ts';
+
+const studies = demoStudies({ slices: 2, size: 200 });
+let server: OrthancServer;
+let lookup: SourceLookup;
+
+beforeAll(async () => {
+  server = await startOrthanc();
+  for (const study of studies) for (const instance of study) await server.upload(instance.bytes);
+  const config = testConfig({ sourceUrl: server.url });
+  lookup = new SourceLookup(() => config);
+});
+afterAll(async () => {
+  await lookup.reset();
+  await server.stop();
+});
+
+describe('what the console asks of a source', () => {
+  it('finds studies by accession number, part of a name, patient, description and UID', async () => {
+    const { found } = await lookup.search('*');
+    expect(found.length).toBe(studies.length);
+    for (const one of found) {
+      for (const text of [
+        one.accessionNumber,
+        one.patientName,
+        one.patientName.slice(0, 2),
+        one.patientId,
+        one.studyInstanceUid,
+      ]) {
+        const again = await lookup.search(text);
+        expect(again.found.map(({ orthancStudyId }) => orthancStudyId)).toContain(one.orthancStudyId);
+        expect(again.silent).toEqual([]);
+      }
+    }
+  });
+
+  it('reads labels of many at once, and leaves out those that are gone', async () => {
+    const { found } = await lookup.search('*');
+    const ids = found.map(({ orthancStudyId }) => orthancStudyId);
+    const fresh = new SourceLookup(() => testConfig({ sourceUrl: server.url }));
+    const labels = await fresh.labels('main', [...ids, '00000000-00000000-00000000-00000000-00000000']);
+    expect([...labels.keys()].sort()).toEqual(ids.sort());
+    await fresh.reset();
+  });
+
+  it('has a small picture of a study, and none of one that is gone', async () => {
+    const [study] = (await lookup.search('*')).found;
+    const image = await lookup.thumbnail('main', study?.orthancStudyId ?? '');
+    expect(image?.type).toBe('image/jpeg');
+    expect(image?.bytes.length).toBeGreaterThan(500);
+    expect(image?.bytes.length).toBeLessThan(200_000);
+    expect(await lookup.thumbnail('main', 'nope')).toBeUndefined();
+  });
+
+  it('says which source is silent', async () => {
+    const away = new SourceLookup(() => testConfig({ sourceUrl: 'http://127.0.0.1:1' }));
+    expect(await away.search('A1')).toEqual({ found: [], silent: ['main'] });
+    expect(await away.labels('main', ['x'])).toEqual(new Map());
+    expect(await away.thumbnail('main', 'x')).toBeUndefined();
+    await away.reset();
+  });
+});
