@@ -7,13 +7,15 @@ import {
   connectRedis,
   createLogger,
   createMetrics,
-  redisUrlOf,
+  namesRedis,
+  RedisPlaceError,
   startEmbeddedRedis,
   startHealthServer,
   startTelemetry,
   type EmbeddedRedis,
   type Logger,
   type Redis,
+  type RedisPlace,
   type Registry,
   type RunningService,
 } from '@dicom-dispatch/runtime';
@@ -41,7 +43,8 @@ export async function runServices(file: string, names: readonly ServiceName[]): 
 export interface RunningServices {
   /** The address of the console or of the health server. */
   readonly url: string;
-  readonly redisUrl: string;
+  /** Where its Redis is. */
+  readonly redis: RedisPlace;
   /** Rejects when the services cannot go on. */
   readonly failed: Promise<never>;
   stop(): Promise<void>;
@@ -65,8 +68,8 @@ export async function startServices(
   });
   const telemetry = await startTelemetry(names.join('-'));
   const embedded = await embeddedRedis(config, isWhole, log);
-  const redisUrl = embedded?.url ?? redisUrlOf(config) ?? '';
-  const redis = connectRedis(redisUrl, names.join('-'), log);
+  const place = embedded?.url ?? config.redis;
+  const redis = connect(place, names.join('-'), log);
   const metrics = createMetrics();
   const services: RunningService[] = [];
   const stops: (() => Promise<void>)[] = [];
@@ -83,7 +86,7 @@ export async function startServices(
   failed.catch(() => {});
   return {
     url,
-    redisUrl,
+    redis: place,
     failed,
     async stop() {
       stopping.abort();
@@ -137,10 +140,10 @@ export async function startServices(
 }
 
 async function embeddedRedis(config: Config, isWhole: boolean, log: Logger): Promise<EmbeddedRedis | undefined> {
-  if (redisUrlOf(config) !== undefined) return undefined;
+  if (namesRedis(config.redis)) return undefined;
   if (!isWhole) {
     throw new CommandError(
-      'redis.url is not set: services that run one by one share a Redis, so name it',
+      'redis.url is not set, nor redis.sentinel or redis.cluster: services that run one by one share a Redis, so name it',
       exitCodes.usage,
     );
   }
@@ -149,9 +152,28 @@ async function embeddedRedis(config: Config, isWhole: boolean, log: Logger): Pro
   return embedded;
 }
 
+function connect(place: RedisPlace, name: string, log: Logger): Redis {
+  try {
+    return connectRedis(place, name, log);
+  } catch (error) {
+    if (error instanceof RedisPlaceError) throw new CommandError(error.message, exitCodes.usage, { cause: error });
+    throw error;
+  }
+}
+
 /** Waits for Redis, however long it takes, and refuses one that would lose what it is given. */
 async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): Promise<void> {
   await untilReady(redis, signal);
+  await check(redis, log);
+  // After a failover another server answers, which may be set up otherwise.
+  redis.on('ready', () => {
+    void check(redis, log).catch((error: Error) =>
+      log.error({ reason: error.message }, 'Redis is not fit for its work'),
+    );
+  });
+}
+
+async function check(redis: Redis, log: Logger): Promise<void> {
   for (const { severity, message } of await checkRedis(redis)) {
     if (severity === 'refused') throw new CommandError(`Redis cannot be used: ${message}`);
     log.warn({ finding: message }, 'Redis is not set up as it should be');

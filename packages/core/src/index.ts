@@ -31,6 +31,7 @@ export {
 } from './config/notifications-config.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { configSchema, type Config, type TargetSchema } from './config/config-schema.ts';
+export type { RedisConfig } from './config/redis-config.ts';
 export { httpUrl, sourceConfig, tlsClient, type SourceConfig } from './config/source-config.ts';
 export { parseConfig, type ParsedConfig } from './config/parse-config.ts';
 export type { Problem } from './config/problem.ts';

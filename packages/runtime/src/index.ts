@@ -9,11 +9,13 @@ export { Counter, createMetrics, Gauge, Histogram, Registry } from './process/me
 export { startTelemetry, type RunningTelemetry } from './process/telemetry.ts';
 export { jobPriority, keepJobs, queueOptions, workerOptions } from './queues/queue-options.ts';
 export { checkRedis, type RedisFinding } from './redis/check-redis.ts';
-export { addressOf, connectRedis, redisUrlOf, type Redis } from './redis/connect-redis.ts';
+export { connectRedis, mastersOf, openRedis, type Redis } from './redis/connect-redis.ts';
 export {
   EmbeddedRedisError,
   findEmbeddedRedis,
   startEmbeddedRedis,
   type EmbeddedRedis,
 } from './redis/embedded-redis.ts';
+export { readInfo } from './redis/read-info.ts';
 export { redisDependency } from './redis/redis-dependency.ts';
+export { addressOf, namesRedis, RedisPlaceError, type RedisPlace } from './redis/redis-options.ts';

@@ -14,6 +14,8 @@ export interface DispatchOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default true: resolves only when `/readyz` says ready. False: as soon as health is served. */
   readonly untilReady?: boolean;
+  /** Runs it on another host: its address, and what stands before the command. */
+  readonly host?: { readonly address: string; readonly prefix: readonly string[] };
 }
 
 export interface RunningDispatch extends RunningServer {
@@ -26,31 +28,40 @@ export interface RunningDispatch extends RunningServer {
 /** Our services as a process of their own, started by the command line as an operator would. */
 export async function startDispatch(options: DispatchOptions): Promise<RunningDispatch> {
   const command = options.command ?? 'up';
+  const { address = '127.0.0.1', prefix = [] } = options.host ?? {};
   const server = await startServer({
     name: `dispatch-${command}`,
     async prepare(folder, [port]) {
-      const listen = `127.0.0.1:${port}`;
+      const listen = `${address}:${port}`;
       const config = {
         ...options.config,
         console: { listen, ...(options.config['console'] as object | undefined) },
         health: { router: listen, dispatcher: listen },
       };
       await writeFile(join(folder, 'dispatch.yaml'), stringify(config));
+      const [program = process.execPath, ...args] = [
+        ...prefix,
+        process.execPath,
+        main,
+        command,
+        '--config',
+        join(folder, 'dispatch.yaml'),
+      ];
       return {
-        command: process.execPath,
-        args: [main, command, '--config', join(folder, 'dispatch.yaml')],
+        command: program,
+        args,
         cwd: folder,
         env: { ...process.env, ...options.env },
       };
     },
     async isReady([port]) {
       const answer = await httpRequest(
-        `http://127.0.0.1:${port}${options.untilReady === false ? '/healthz' : '/readyz'}`,
+        `http://${address}:${port}${options.untilReady === false ? '/healthz' : '/readyz'}`,
       );
       return answer.status === 200;
     },
   });
-  const url = `http://127.0.0.1:${server.ports[0]}`;
+  const url = `http://${address}:${server.ports[0]}`;
   return {
     ...server,
     url,

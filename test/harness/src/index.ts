@@ -6,7 +6,7 @@ export { hashDataset, summarizePart10 } from './part10-summary.ts';
 export type { StoredFile } from './part10-summary.ts';
 export { freePort, leasePort } from './port.ts';
 export type { PortLease } from './port.ts';
-export { redisCommand, startRedis } from './redis.ts';
+export { isInstalled, redisCommand, startRedis } from './redis.ts';
 export type { RedisOptions, RedisServer } from './redis.ts';
 export { canConnect, startServer } from './start-server.ts';
 export type { RunningServer, ServerDefinition } from './start-server.ts';

@@ -14,6 +14,8 @@ export interface RedisOptions {
   readonly maxmemoryPolicy?: string;
   /** Further arguments: `['--maxmemory', '10mb']`. */
   readonly args?: readonly string[];
+  /** Opens a second port that speaks TLS and asks for a client certificate. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
   /** Default `redis-server`, or `valkey-server` where only that is installed. */
   readonly program?: 'redis-server' | 'valkey-server';
 }
@@ -32,9 +34,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const auth = options.password ? `:${encodeURIComponent(options.password)}@` : '';
   const server = await startServer({
     name: 'redis',
-    prepare: (folder, [port]) => ({
+    portCount: options.tls ? 2 : 1,
+    prepare: (folder, [port, tlsPort]) => ({
       command: redisProgram(options),
-      args: redisArguments(folder, port!, options),
+      args: [...redisArguments(folder, port!, options), ...tlsArguments(options.tls, tlsPort)],
       cwd: folder,
     }),
     isReady: async ([port]) => (await redisCommand(`redis://${auth}127.0.0.1:${port}`, 'PING')) === 'PONG',
@@ -46,9 +49,12 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 
 export function redisProgram({ program }: Pick<RedisOptions, 'program'>): string {
   if (program) return program;
-  const folders = (process.env['PATH'] ?? '').split(':');
-  const isInstalled = (name: string): boolean => folders.some((folder) => existsSync(join(folder, name)));
   return !isInstalled('redis-server') && isInstalled('valkey-server') ? 'valkey-server' : 'redis-server';
+}
+
+/** Whether a program is in one of the folders of PATH. */
+export function isInstalled(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, program)));
 }
 
 export function redisArguments(folder: string, port: number, options: RedisOptions): string[] {
@@ -63,6 +69,12 @@ export function redisArguments(folder: string, port: number, options: RedisOptio
     ...(options.password ? { '--requirepass': options.password } : {}),
   };
   return [...Object.entries(settings).flat(), ...(options.args ?? [])];
+}
+
+function tlsArguments(tls: RedisOptions['tls'], port: number | undefined): string[] {
+  if (!tls) return [];
+  const files = ['--tls-cert-file', tls.certFile, '--tls-key-file', tls.keyFile, '--tls-ca-cert-file', tls.caFile];
+  return ['--tls-port', String(port), ...files, '--tls-auth-clients', 'yes'];
 }
 
 /** One command on a connection that is closed again; fails at once where nobody answers. */

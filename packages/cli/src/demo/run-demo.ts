@@ -94,7 +94,7 @@ async function play(
   ends.push(() => services.stop());
   services.failed.catch(() => {});
   const redis = connectRedis(
-    services.redisUrl,
+    services.redis,
     'demo',
     createLogger('demo', { level: 'error', format: 'json', file: logFile }),
   );

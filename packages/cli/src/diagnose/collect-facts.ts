@@ -1,7 +1,7 @@
 import { listSources, listTargets, showCache, showOverview, showWorkers } from '@dicom-dispatch/console/views';
 import { countErrors, explainWaiting, readThroughput } from '@dicom-dispatch/operations';
 import type { DeliveryRecord, DeliveryState } from '@dicom-dispatch/cache/records';
-import { checkRedis } from '@dicom-dispatch/runtime';
+import { checkRedis, mastersOf } from '@dicom-dispatch/runtime';
 import { readCacheStats } from '../operate/show-cache-stats.ts';
 import type { System } from '../operate/with-system.ts';
 
@@ -26,7 +26,18 @@ const longestTimeline = 40;
 const failureStates: readonly DeliveryState[] = ['failed', 'partial', 'source-gone', 'waiting', 'active'];
 
 async function readRedis({ redis }: System): Promise<unknown> {
-  const [findings, info] = await Promise.all([checkRedis(redis), redis.info('everything')]);
+  const [findings, ...info] = await Promise.all([
+    checkRedis(redis),
+    ...mastersOf(redis).map(async ({ address, redis: master }) => ({
+      address,
+      // Where the ACL user may not ask, the findings say so.
+      ...sectionsOf(await master.info('everything').catch(() => '')),
+    })),
+  ]);
+  return { findings, info: info.length === 1 ? info[0] : info };
+}
+
+function sectionsOf(info: string): Record<string, Record<string, string>> {
   const sections: Record<string, Record<string, string>> = {};
   let section: Record<string, string> = {};
   for (const line of info.split('\r\n')) {
@@ -34,7 +45,7 @@ async function readRedis({ redis }: System): Promise<unknown> {
     if (line.startsWith('# ')) sections[line.slice(2)] = section = {};
     else if (colon > 0) section[line.slice(0, colon)] = line.slice(colon + 1);
   }
-  return { findings, info: sections };
+  return sections;
 }
 
 async function readQueues({ operations, redis, config }: System): Promise<unknown> {

@@ -4,8 +4,16 @@ import { AuditLog } from '@dicom-dispatch/console/audit';
 import { SourceLookup, type ViewContext } from '@dicom-dispatch/console/views';
 import type { Config } from '@dicom-dispatch/core';
 import { openOperations, type Actor } from '@dicom-dispatch/operations';
-import { addressOf, createLogger, findEmbeddedRedis, redisUrlOf } from '@dicom-dispatch/runtime';
-import { Redis } from 'ioredis';
+import {
+  addressOf,
+  createLogger,
+  findEmbeddedRedis,
+  namesRedis,
+  openRedis,
+  RedisPlaceError,
+  type Redis,
+  type RedisPlace,
+} from '@dicom-dispatch/runtime';
 import { CommandError, exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';
 
@@ -40,7 +48,7 @@ export async function withSystem<T>(file: string, act: (system: System) => Promi
 
 /** @throws CommandError when Redis does not answer */
 export async function openSystem(config: Config): Promise<System & { close(): Promise<void> }> {
-  const redis = await connect(redisUrlOf(config) ?? (await embeddedUrl(config.redis.dataFolder)));
+  const redis = await connect(namesRedis(config.redis) ? config.redis : await embeddedUrl(config.redis.dataFolder));
   const operations = openOperations(config, redis);
   const lookup = new SourceLookup(() => config);
   const audit = new AuditLog(redis, config.redis.prefix, createLogger('cli', { level: 'silent', format: 'json' }));
@@ -82,23 +90,13 @@ async function embeddedUrl(dataFolder: string): Promise<string> {
   );
 }
 
-async function connect(url: string): Promise<Redis> {
-  const redis = new Redis(url, {
-    lazyConnect: true,
-    connectTimeout: connectWithinMs,
-    retryStrategy: null,
-    maxRetriesPerRequest: null,
-    connectionName: 'dicom-dispatch-cli',
-  });
-  let reason = '';
-  redis.on('error', (error: NodeJS.ErrnoException) => (reason = error.code ?? error.message));
+async function connect(place: RedisPlace): Promise<Redis> {
   try {
-    await redis.connect();
-    return redis;
+    return await openRedis(place, 'cli', connectWithinMs);
   } catch (error) {
-    redis.disconnect();
+    if (error instanceof RedisPlaceError) throw new CommandError(error.message, exitCodes.usage, { cause: error });
     throw new CommandError(
-      `Redis at ${addressOf(url)} does not answer (${reason || 'no reason is known'})`,
+      `Redis at ${addressOf(place)} does not answer (${(error as Error).message})`,
       exitCodes.unreachable,
       { cause: error },
     );

@@ -5,27 +5,12 @@ import { durationMs } from './duration.ts';
 import { listenAddress } from './listen-address.ts';
 import { configName } from './names.ts';
 import { pseudonymsConfig } from './pseudonyms-config.ts';
+import { redisConfig } from './redis-config.ts';
 import { ruleConfig } from './rule-config.ts';
-import { secret } from './secret.ts';
 import { sourceConfig } from './source-config.ts';
 import { targetGroupConfig } from './target-group-config.ts';
 import type { TargetConfig } from './target-options.ts';
 import { transformConfig } from './transform-config.ts';
-
-export const redisConfig = z.strictObject({
-  url: z
-    .union([z.string().regex(/^rediss?:\/\//), secret], {
-      error: 'a URL with redis:// or rediss://, or ${NAME} of one',
-    })
-    .optional()
-    .describe('where Redis is; left out, a Redis of our own is started with its data in dataFolder'),
-  dataFolder: z.string().default('./data').describe('where the Redis of our own keeps its data'),
-  prefix: z
-    .string()
-    .regex(/^\{[A-Za-z0-9._-]{1,40}\}$/, 'a prefix is a name in braces, e.g. {dicom-dispatch}')
-    .default('{dicom-dispatch}')
-    .describe('first part of every key; the braces keep all keys in one slot of a Redis Cluster'),
-});
 
 export const dispatcherConfig = z.strictObject({
   concurrency: z

@@ -1,4 +1,6 @@
 import type { Redis } from 'ioredis';
+import { mastersOf } from './connect-redis.ts';
+import { isForbidden, parseInfo } from './read-info.ts';
 
 export interface RedisFinding {
   readonly severity: 'refused' | 'warning';
@@ -6,14 +8,38 @@ export interface RedisFinding {
 }
 
 /**
- * Whether this Redis can be trusted with a ledger: its version, that it evicts nothing, that it keeps its data. Servers
- * that do not permit CONFIG are judged by INFO alone.
+ * Whether this Redis can be trusted with a ledger: its version, that it evicts nothing, that it keeps its data. In a
+ * Cluster every master is asked. What the ACL user may not ask is said, and taken on trust.
  */
 export async function checkRedis(redis: Redis): Promise<RedisFinding[]> {
-  const info = parseInfo(await redis.info());
+  const masters = mastersOf(redis);
+  const findings = await Promise.all(
+    masters.map(async ({ address, redis: master }) => {
+      const where = masters.length > 1 ? `${address}: ` : '';
+      return (await checkMaster(master)).map(({ severity, message }) => ({ severity, message: where + message }));
+    }),
+  );
+  return findings.flat();
+}
+
+async function checkMaster(redis: Redis): Promise<RedisFinding[]> {
+  let text: string;
+  try {
+    text = await redis.info();
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    return [
+      {
+        severity: 'warning',
+        message:
+          'its ACL user may not use INFO, so that version, maxmemory-policy and persistence could not be checked: allow "+info", or see yourself that it is 6.2 or newer with "maxmemory-policy noeviction" and "appendonly yes"',
+      },
+    ];
+  }
+  const info = parseInfo(text);
   const findings: RedisFinding[] = [];
-  const version = info.get('redis_version') ?? '0';
-  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const version = info.get('valkey_version') ?? info.get('redis_version') ?? '0';
+  const [major = 0, minor = 0] = (info.get('redis_version') ?? '0').split('.').map(Number);
   if (major < 6 || (major === 6 && minor < 2)) {
     findings.push({ severity: 'refused', message: `Redis ${version} is too old: use 6.2 or newer, or Valkey` });
   }
@@ -32,13 +58,4 @@ export async function checkRedis(redis: Redis): Promise<RedisFinding[]> {
     });
   }
   return findings;
-}
-
-function parseInfo(text: string): Map<string, string> {
-  return new Map(
-    text.split('\r\n').flatMap((line): [string, string][] => {
-      const colon = line.indexOf(':');
-      return colon > 0 ? [[line.slice(0, colon), line.slice(colon + 1)]] : [];
-    }),
-  );
 }

@@ -1,45 +1,78 @@
-import { Secret, type Config } from '@dicom-dispatch/core';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { Logger } from '../logging/create-logger.ts';
+import { addressOf, redisOptions, type Patience, type RedisPlace } from './redis-options.ts';
 
 export type { Redis } from 'ioredis';
 
 /**
  * A connection that waits for Redis as long as it takes: commands queue while it is away, and every service goes on
  * where it was. One clear line says that it is away, and one that it is back.
+ *
+ * @throws RedisPlaceError when a file of its TLS section cannot be used
  */
-export function connectRedis(url: string, name: string, log: Logger): Redis {
-  const redis = new Redis(url, {
-    connectionName: `dicom-dispatch-${name}`,
-    maxRetriesPerRequest: null,
-    retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 5), 2_000),
-  });
+export function connectRedis(place: RedisPlace, name: string, log: Logger): Redis {
+  const redis = create(place, `dicom-dispatch-${name}`, 'waits');
   let away = false;
   redis.on('error', (error: NodeJS.ErrnoException) => {
     if (away) return;
     away = true;
     log.error(
-      { address: addressOf(url), reason: error.code ?? error.message },
+      { address: addressOf(place), reason: reasonOf(error) },
       'Redis is not reachable; trying again until it is',
     );
   });
   redis.on('ready', () => {
-    if (away) log.info({ address: addressOf(url) }, 'Redis is reachable again');
+    if (away) log.info({ address: addressOf(place) }, 'Redis is reachable again');
     away = false;
   });
   return redis;
 }
 
-export function redisUrlOf(config: Config): string | undefined {
-  const { url } = config.redis;
-  return url instanceof Secret ? url.reveal() : url;
+/**
+ * A connection for something short: it is there when this resolves, and is not made again when it ends.
+ *
+ * @throws Error saying why Redis could not be reached, within `withinMs`
+ */
+export async function openRedis(place: RedisPlace, name: string, withinMs: number): Promise<Redis> {
+  const redis = create(place, `dicom-dispatch-${name}`, 'fails');
+  let reason = '';
+  redis.on('error', (error: NodeJS.ErrnoException) => (reason = reasonOf(error)));
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${withinMs / 1_000} s`)), withinMs);
+  });
+  try {
+    await Promise.race([redis.connect(), late]);
+    return redis;
+  } catch (error) {
+    redis.disconnect();
+    throw new Error(reason || (error as Error).message, { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
-/** Host and port of a Redis URL, without credentials. */
-export function addressOf(url: string): string {
-  try {
-    return new URL(url).host;
-  } catch {
-    return 'the configured URL';
-  }
+/**
+ * A Cluster is used as one Redis: all our keys are in one slot, and commands, pipelines, transactions, scripts, channels
+ * and duplicates of ioredis' Cluster do what those of its Redis do.
+ */
+function create(place: RedisPlace, connectionName: string, patience: Patience): Redis {
+  const plan = redisOptions(place, connectionName, patience);
+  if (plan.kind === 'cluster') return new Cluster(plan.members, plan.options) as unknown as Redis;
+  return plan.url === undefined ? new Redis(plan.options) : new Redis(plan.url, plan.options);
+}
+
+/** The masters behind a connection, by address: one, or those of a Cluster. */
+export function mastersOf(redis: Redis): { readonly address: string; readonly redis: Redis }[] {
+  if (!(redis instanceof Cluster)) return [{ address: '', redis }];
+  return (redis as Cluster).nodes('master').map((master) => ({
+    address: `${master.options.host ?? ''}:${master.options.port ?? ''}`,
+    redis: master,
+  }));
+}
+
+function reasonOf(error: NodeJS.ErrnoException & { readonly lastNodeError?: Error }): string {
+  // A Cluster says only that no member answers; why is in the last one's answer.
+  const cause = error.lastNodeError as NodeJS.ErrnoException | undefined;
+  return cause?.code ?? cause?.message ?? error.code ?? error.message;
 }

@@ -1,7 +1,7 @@
 import type { TypeStats } from '@dicom-dispatch/cache/intermediate';
 import { deliveryStates } from '@dicom-dispatch/cache/records';
 import { listWorkers, readTargets, type TargetState } from '@dicom-dispatch/operations';
-import { Gauge } from '@dicom-dispatch/runtime';
+import { Gauge, readInfo } from '@dicom-dispatch/runtime';
 import type { ConsoleContext } from '../console-context.ts';
 import { readCacheStats } from '../views/show-cache.ts';
 
@@ -92,8 +92,8 @@ export function addMetrics(context: ConsoleContext): void {
   perType('dispatch_cache_hits', 'Looks that found a result, since the counting began', ({ hits }) => hits);
   perType('dispatch_cache_misses', 'Looks that found none, since the counting began', ({ misses }) => misses);
   gauge('dispatch_redis_memory_bytes', 'Memory that Redis uses', [], async (set) => {
-    const info = await context.redis.info('memory');
-    set({}, Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0));
+    const info = await readInfo(context.redis, context.config().redis.prefix, 'memory');
+    if (info) set({}, Number(info.get('used_memory') ?? 0));
   });
 }
 

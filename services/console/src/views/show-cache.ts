@@ -1,5 +1,6 @@
 import type { ViewContext } from './view-context.ts';
 import { IntermediateCache, type CacheStats } from '@dicom-dispatch/cache/intermediate';
+import { readInfo } from '@dicom-dispatch/runtime';
 import type { CacheState } from './schemas.ts';
 
 /** What Redis holds for us, as far as it can be told without reading it all. */
@@ -7,13 +8,13 @@ export async function showCache(context: ViewContext): Promise<CacheState> {
   const { redis, operations } = context;
   const config = context.config();
   const [info, studies, counts, auditEntries, results] = await Promise.all([
-    redis.info('memory'),
+    readInfo(redis, config.redis.prefix, 'memory'),
     operations.records.studyCount(),
     operations.records.counts(),
     redis.xlen(`${config.redis.prefix}:audit`),
     readCacheStats(context),
   ]);
-  const field = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  const field = (name: string): number => Number(info?.get(name) ?? 0);
   const deliveries = Object.values(counts).reduce((sum, count) => sum + count, 0);
   return {
     ...(results && { results: { enabled: config.cache.enabled, ...results } }),

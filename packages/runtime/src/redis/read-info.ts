@@ -1,0 +1,38 @@
+import type { Redis } from 'ioredis';
+
+/**
+ * A section of Redis' INFO, by field; undefined where the ACL user may not ask. In a Cluster it is that of the member
+ * which holds our keys.
+ *
+ * @param prefix - the first part of all our keys
+ */
+export async function readInfo(
+  redis: Redis,
+  prefix: string,
+  section: string,
+): Promise<ReadonlyMap<string, string> | undefined> {
+  try {
+    // A script with a key of ours runs where our keys are.
+    const text = await redis.eval(`return redis.call('INFO', ARGV[1])`, 1, `${prefix}:info`, section);
+    return parseInfo(String(text));
+  } catch (error) {
+    if (isForbidden(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether the ACL of this user forbids the command. */
+export function isForbidden(error: unknown): boolean {
+  return (
+    error instanceof Error && /NOPERM|this user has no permissions|unknown command|not allowed/i.test(error.message)
+  );
+}
+
+export function parseInfo(text: string): Map<string, string> {
+  return new Map(
+    text.split('\r\n').flatMap((line): [string, string][] => {
+      const colon = line.indexOf(':');
+      return colon > 0 ? [[line.slice(0, colon), line.slice(colon + 1)]] : [];
+    }),
+  );
+}

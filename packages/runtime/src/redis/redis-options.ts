@@ -1,0 +1,145 @@
+import { readFileSync } from 'node:fs';
+import { Secret, type RedisConfig } from '@dicom-dispatch/core';
+import type { ClusterOptions, RedisOptions } from 'ioredis';
+
+/** Where Redis is: a URL, or what the configuration says in its section `redis`. */
+export type RedisPlace = string | Partial<Omit<RedisConfig, 'url'> & { readonly url: string | Secret | undefined }>;
+
+export class RedisPlaceError extends Error {
+  override readonly name = 'RedisPlaceError';
+}
+
+/** How a connection behaves while Redis is away. */
+export type Patience = 'waits' | 'fails';
+
+const portLimit = 65_536;
+
+/** One server or, through Sentinel, the master of a group. */
+export interface ServerPlan {
+  readonly kind: 'server';
+  readonly url: string | undefined;
+  readonly options: RedisOptions;
+}
+
+export interface ClusterPlan {
+  readonly kind: 'cluster';
+  readonly members: { readonly host: string; readonly port: number }[];
+  readonly options: ClusterOptions;
+}
+
+/**
+ * What ioredis is given for a place.
+ *
+ * @throws RedisPlaceError naming the field: a file that cannot be read, no place at all
+ */
+export function redisOptions(place: RedisPlace, connectionName: string, patience: Patience): ServerPlan | ClusterPlan {
+  const redis = typeof place === 'string' ? { url: place } : place;
+  const tls = redis.tls && tlsFiles(redis.tls);
+  const waits = patience === 'waits';
+  const shared = {
+    connectionName,
+    ...(redis.username !== undefined && { username: redis.username }),
+    ...(redis.password && { password: redis.password.reveal() }),
+    ...(tls && { tls }),
+    // Commands wait for Redis as long as it takes; a connection that may fail does not connect twice.
+    maxRetriesPerRequest: null,
+    // A master that has become a replica refuses writes: the connection goes where the master is now, and writes again.
+    reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
+  } satisfies RedisOptions;
+  const retryStrategy = (times: number): number | null =>
+    waits ? Math.min(100 * 2 ** Math.min(times, 5), 2_000) : null;
+
+  if (redis.cluster) {
+    return {
+      kind: 'cluster',
+      members: redis.cluster.map(parseAddress),
+      options: {
+        redisOptions: shared,
+        lazyConnect: !waits,
+        clusterRetryStrategy: retryStrategy,
+        // A failover takes seconds: what was asked meanwhile is asked again until then, some half an hour long.
+        maxRedirections: waits ? 10_000 : 16,
+        retryDelayOnFailover: 200,
+        retryDelayOnClusterDown: 200,
+        retryDelayOnTryAgain: 200,
+        slotsRefreshTimeout: 5_000,
+        // The names in certificates, not the addresses that the members tell each other.
+        ...(tls && { dnsLookup: (host, callback) => callback(null, host) }),
+      },
+    };
+  }
+  if (redis.sentinel) {
+    const { name, addresses, username, password, tls: isEncrypted } = redis.sentinel;
+    return {
+      kind: 'server',
+      url: undefined,
+      options: {
+        ...shared,
+        sentinels: addresses.map(parseAddress),
+        name,
+        retryStrategy,
+        sentinelRetryStrategy: retryStrategy,
+        failoverDetector: waits,
+        ...(username !== undefined && { sentinelUsername: username }),
+        ...(password && { sentinelPassword: password.reveal() }),
+        ...(tls && isEncrypted && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
+        lazyConnect: !waits,
+      },
+    };
+  }
+  const url = redis.url instanceof Secret ? redis.url.reveal() : redis.url;
+  if (url === undefined) throw new RedisPlaceError('redis: none of url, sentinel and cluster is set: set one');
+  return { kind: 'server', url, options: { ...shared, retryStrategy, lazyConnect: !waits } };
+}
+
+/** Whether the configuration names a Redis; otherwise one of our own is meant. */
+export function namesRedis(redis: RedisConfig): boolean {
+  return redis.url !== undefined || redis.sentinel !== undefined || redis.cluster !== undefined;
+}
+
+/** Hosts and ports of a place, without credentials. */
+export function addressOf(place: RedisPlace): string {
+  const redis = typeof place === 'string' ? { url: place } : place;
+  if (redis.cluster) return redis.cluster.join(', ');
+  if (redis.sentinel) return `${redis.sentinel.name} at ${redis.sentinel.addresses.join(', ')}`;
+  try {
+    const { host, pathname } = new URL(redis.url instanceof Secret ? redis.url.reveal() : (redis.url ?? ''));
+    return host === '' ? pathname : host;
+  } catch {
+    return 'the configured URL';
+  }
+}
+
+function parseAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  const port = Number(address.slice(colon + 1));
+  if (colon < 1 || !(port > 0 && port < portLimit))
+    throw new RedisPlaceError(`redis: ${address} is no address: write HOST:PORT`);
+  return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port };
+}
+
+function tlsFiles(tls: NonNullable<RedisConfig['tls']>): NonNullable<RedisOptions['tls']> {
+  return {
+    ...(tls.ca !== undefined && { ca: pem('ca', tls.ca) }),
+    ...(tls.cert !== undefined && { cert: pem('cert', tls.cert) }),
+    ...(tls.key !== undefined && { key: pem('key', tls.key) }),
+    ...(tls.passphrase && { passphrase: tls.passphrase.reveal() }),
+    ...(tls.serverName !== undefined && { servername: tls.serverName }),
+  };
+}
+
+/** Read once, when the process starts: connections are made where nothing can be awaited. */
+function pem(field: string, path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new RedisPlaceError(`redis.tls.${field}: ${path} cannot be read (${code}): correct its name or permissions`, {
+      cause: error,
+    });
+  }
+  if (!text.includes('-----BEGIN '))
+    throw new RedisPlaceError(`redis.tls.${field}: ${path} is not a PEM file: convert it`);
+  return text;
+}
