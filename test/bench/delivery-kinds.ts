@@ -1,0 +1,227 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import {
+  isInstalled,
+  startOrthanc,
+  startSshd,
+  startStorescp,
+  startSwift,
+  tempFolder,
+  type OrthancServer,
+} from '@dicom-dispatch/harness';
+import type { DeliverySet } from './delivery-sets.ts';
+import { measureProcess } from './dimse-measure.ts';
+
+const run = promisify(execFile);
+
+export interface Timed {
+  readonly seconds: number;
+  readonly cpuSeconds?: number;
+  readonly peakBytes?: number;
+}
+
+export interface Peer {
+  readonly sender: string;
+  run(): Promise<Timed>;
+}
+
+/** A receiver that runs, as ours and the peers are told to reach it. */
+export interface Receiver extends AsyncDisposable {
+  /** The options of our target for one run of its own. */
+  target(run: number): object;
+  readonly peers: readonly Peer[];
+  /** Takes away what was received, between runs. */
+  clear(): Promise<void>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface ReceiverSetting {
+  readonly set: DeliverySet;
+  /** Of the receivers and the peers: `TCP_NODELAY` or not. */
+  readonly env: NodeJS.ProcessEnv;
+  /** The port through which a server is reached: its own, or that of a link. */
+  through(port: number): Promise<number>;
+  /** Started after the receivers: its own store and STOW clients are peers. */
+  source(): OrthancServer;
+  /** Names that the source's configuration must know. */
+  readonly modalities: Record<string, unknown>;
+  readonly dicomWebServers: Record<string, unknown>;
+}
+
+export type Kind = 'dicom' | 'dicomweb' | 'sftp' | 's3' | 'folder';
+
+interface KindOf {
+  /** Whether it is reached over a network. */
+  readonly isRemote: boolean;
+  start(setting: ReceiverSetting): Promise<Receiver>;
+}
+
+export const kinds: Readonly<Record<Kind, KindOf>> = {
+  dicom: { isRemote: true, start: startDicom },
+  dicomweb: { isRemote: true, start: startDicomWeb },
+  sftp: { isRemote: true, start: startSftp },
+  s3: { isRemote: true, start: startS3 },
+  folder: { isRemote: false, start: startFolder },
+};
+
+async function startDicom({ set, env, through, source, modalities }: ReceiverSetting): Promise<Receiver> {
+  const scp = await startStorescp({ ignore: true, acceptAll: true, env });
+  const port = await through(scp.port);
+  modalities['receiver'] = ['STORESCP', '127.0.0.1', port];
+  const address = ['127.0.0.1', String(port)];
+  return {
+    target: () => ({ type: 'dicom', host: '127.0.0.1', port, calledAeTitle: 'STORESCP' }),
+    peers: [
+      {
+        sender: "Orthanc's /modalities/store",
+        run: () => byOrthanc(source(), '/modalities/receiver/store'),
+      },
+      {
+        sender: 'dcmsend',
+        run: () => measureProcess('dcmsend', ['-nuc', '--scan-directories', ...address, set.folder], env),
+      },
+      {
+        sender: 'storescu',
+        run: () => measureProcess('storescu', ['--scan-directories', ...address, set.folder], env),
+      },
+    ],
+    clear: async () => {},
+    [Symbol.asyncDispose]: () => scp.stop(),
+  };
+}
+
+async function startDicomWeb({ env, through, source, dicomWebServers }: ReceiverSetting): Promise<Receiver> {
+  const receiver = await startOrthanc({ name: 'receiver', plugins: ['dicomweb'], env });
+  const url = `http://127.0.0.1:${await through(receiver.httpPort)}/dicom-web`;
+  dicomWebServers['receiver'] = [`${url}/`];
+  return {
+    target: () => ({ type: 'dicomweb', url }),
+    peers: [{ sender: "Orthanc's STOW-RS client", run: () => byOrthanc(source(), '/dicom-web/servers/receiver/stow') }],
+    async clear() {
+      for (const study of await receiver.studies()) await receiver.send('DELETE', `/studies/${study}`);
+    },
+    [Symbol.asyncDispose]: () => receiver.stop(),
+  };
+}
+
+async function byOrthanc(source: OrthancServer, path: string): Promise<Timed> {
+  const Resources = await source.studies();
+  const begun = performance.now();
+  await source.send('POST', path, { Resources, Synchronous: true, Timeout: 600 });
+  return { seconds: (performance.now() - begun) / 1_000 };
+}
+
+async function startSftp({ set, env, through }: ReceiverSetting): Promise<Receiver> {
+  const sshd = await startSshd();
+  const port = await through(sshd.port);
+  const folder = sshd.filesFolder;
+  const batch = join(sshd.folder, 'batch');
+  const knownHosts = join(sshd.folder, 'known-for-bench');
+  await writeFile(knownHosts, `[127.0.0.1]:${port} ${sshd.hostKey.publicKey}\n`);
+  const options = [
+    '-P',
+    String(port),
+    '-i',
+    sshd.clientKey.privateKeyFile,
+    '-o',
+    `UserKnownHostsFile=${knownHosts}`,
+    '-o',
+    'BatchMode=yes',
+  ];
+  return {
+    target: () => ({
+      type: 'sftp',
+      host: '127.0.0.1',
+      port,
+      username: sshd.username,
+      privateKey: { file: sshd.clientKey.privateKeyFile },
+      hostKey: { fingerprint: sshd.hostKey.fingerprint },
+      path: folder,
+    }),
+    peers: [
+      {
+        sender: 'sftp (OpenSSH)',
+        async run() {
+          await writeFile(batch, `mkdir ${folder}/peer\nput ${set.folder}/*.dcm ${folder}/peer/\n`);
+          return measureProcess('sftp', ['-q', ...options, '-b', batch, `${sshd.username}@127.0.0.1`], env);
+        },
+      },
+    ],
+    clear: () => empty(folder),
+    [Symbol.asyncDispose]: () => sshd.stop(),
+  };
+}
+
+async function startS3({ set, env, through }: ReceiverSetting): Promise<Receiver> {
+  const swift = await startSwift();
+  const endpoint = `127.0.0.1:${await through(swift.port)}`;
+  const near = `127.0.0.1:${swift.port}`;
+  const { accessKeyId, secretAccessKey, region } = swift;
+  const s3cmdFile = join(swift.folder, 's3cmd.conf');
+  const s3cmd = (host: string): string[] => ['-c', s3cmdFile, `--host=${host}`, `--host-bucket=${host}`, '-q'];
+  await writeFile(
+    s3cmdFile,
+    `[default]\naccess_key = ${accessKeyId}\nsecret_key = ${secretAccessKey}\nuse_https = False\nbucket_location = ${region}\nsignature_v2 = False\n`,
+  );
+  const rclone = (host: string): string =>
+    `:s3,provider=Other,access_key_id='${accessKeyId}',secret_access_key='${secretAccessKey}',endpoint='http://${host}',region='${region}',force_path_style=true:bench/peer`;
+  await run('s3cmd', [...s3cmd(near), 'mb', 's3://bench']);
+  return {
+    env: { BENCH_S3_SECRET: secretAccessKey },
+    target: () => ({
+      type: 's3',
+      bucket: 'bench',
+      endpoint: `http://${endpoint}`,
+      region,
+      accessKeyId,
+      secretAccessKey: '${BENCH_S3_SECRET}',
+      checksum: 'md5',
+      prefix: 'ours/',
+    }),
+    peers: [
+      ...(isInstalled('rclone')
+        ? [
+            {
+              sender: 'rclone copy',
+              run: () => measureProcess('rclone', ['copy', '--config', '/dev/null', set.folder, rclone(endpoint)], env),
+            },
+          ]
+        : []),
+      {
+        sender: 's3cmd put',
+        run: () => measureProcess('s3cmd', [...s3cmd(endpoint), 'put', ...set.files, 's3://bench/peer/'], env),
+      },
+    ],
+    clear: async () =>
+      void (await run('s3cmd', [...s3cmd(near), 'del', '--recursive', '--force', 's3://bench/'], { maxBuffer: 64e6 })),
+    [Symbol.asyncDispose]: () => swift.stop(),
+  };
+}
+
+async function startFolder({ set, env }: ReceiverSetting): Promise<Receiver> {
+  const folder = await tempFolder('bench-folder');
+  const [ours, peer] = [join(folder.path, 'ours'), join(folder.path, 'peer')];
+  await Promise.all([mkdir(ours), mkdir(peer)]);
+  return {
+    target: () => ({ type: 'folder', path: ours }),
+    peers: [
+      {
+        sender: 'cp, then sync -f',
+        run: () => measureProcess('sh', ['-c', `cp -r ${set.folder} ${peer}/ && sync -f ${peer}`], env),
+      },
+      { sender: 'cp, nothing on disk yet', run: () => measureProcess('cp', ['-r', set.folder, peer], env) },
+    ],
+    clear: async () => {
+      await Promise.all([empty(ours), empty(peer)]);
+      // What is still to be written is not the next one's.
+      await run('sync', ['-f', folder.path]);
+    },
+    [Symbol.asyncDispose]: () => folder.remove(),
+  };
+}
+
+async function empty(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true });
+}

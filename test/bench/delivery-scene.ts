@@ -1,0 +1,177 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Records, type DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { readConfig } from '@dicom-dispatch/cli';
+import { startOrthanc, startRedis } from '@dicom-dispatch/harness';
+import { openOperations, routeAgain } from '@dicom-dispatch/operations';
+import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
+import { openSource } from '@dicom-dispatch/sources';
+import { startDispatch } from '../e2e/support/start-dispatch.ts';
+import { kinds, type Kind, type Receiver, type Timed } from './delivery-kinds.ts';
+import type { DeliverySet } from './delivery-sets.ts';
+import { startLink, type LinkQuality } from './link.ts';
+import { median, usageOf } from './report.ts';
+
+export interface Measurement {
+  readonly set: DeliverySet;
+  readonly kinds: readonly Kind[];
+  /** What lies between sender and receiver; undefined: nothing. */
+  readonly quality: LinkQuality | undefined;
+  readonly runs: number;
+  /** Whether peers and receivers keep Nagle's algorithm, as DCMTK does unless told otherwise. */
+  readonly nagle: boolean;
+  log(line: string): void;
+}
+
+export interface Row extends Timed {
+  readonly kind: Kind;
+  readonly sender: string;
+  readonly isOurs: boolean;
+}
+
+/** What takes longer than this runs once. */
+const slowSeconds = 10;
+const prefix = '{dicom-dispatch}';
+
+/** Every sender of every kind, in turn, round by round, so that what else happens on the machine falls on all alike. */
+export async function measureDeliveries(measurement: Measurement): Promise<Row[]> {
+  const { set, runs, nagle } = measurement;
+  const env = { ...process.env, TCP_NODELAY: nagle ? undefined : '1' };
+  await using stack = new AsyncDisposableStack();
+  const modalities: Record<string, unknown> = {};
+  const dicomWebServers: Record<string, unknown> = {};
+  let started: Awaited<ReturnType<typeof startOrthanc>> | undefined;
+  const receivers = new Map<Kind, Receiver>();
+  for (const kind of measurement.kinds) {
+    const receiver = await kinds[kind].start({
+      set,
+      env,
+      modalities,
+      dicomWebServers,
+      source: () => started!,
+      async through(port) {
+        if (!measurement.quality) return port;
+        return stack.use(await startLink(port, measurement.quality)).port;
+      },
+    });
+    receivers.set(kind, stack.use(receiver));
+  }
+  const source = stack.use(
+    await startOrthanc({
+      name: 'source',
+      modalities,
+      plugins: ['dicomweb'],
+      env,
+      extraConfig: { DicomWeb: { Servers: dicomWebServers } },
+    }),
+  );
+  started = source;
+  for (const file of set.files) await source.upload(await readFile(file));
+  const redis = stack.use(await startRedis({ appendfsync: 'everysec' }));
+  const targets = Object.fromEntries(
+    [...receivers].flatMap(([kind, receiver]) =>
+      // A target of its own for each run: what one has confirmed another has not. The first is to warm up.
+      Array.from({ length: runs + 1 }, (_, index) => [`${kind}-${index}`, receiver.target(index)]),
+    ),
+  );
+  const dispatch = stack.use(
+    await startDispatch({
+      command: 'dispatcher',
+      env: Object.assign({}, ...[...receivers.values()].map((receiver) => receiver.env ?? {})) as Record<
+        string,
+        string
+      >,
+      config: {
+        sources: { main: { url: source.url } },
+        targets,
+        redis: { url: redis.url },
+        logging: { level: 'warn', format: 'json' },
+      },
+    }),
+  );
+  Object.assign(process.env, ...[...receivers.values()].map((receiver) => receiver.env ?? {}));
+  const config = await readConfig(dispatch.configFile);
+  const client = connectRedis(redis.url, 'bench', createLogger('bench', { level: 'error', format: 'json' }));
+  stack.defer(() => client.disconnect());
+  const records = new Records(client, prefix);
+  const operations = openOperations(config, client);
+  stack.defer(() => operations.close());
+  const orthanc = await openSource(config.sources['main']!);
+  stack.defer(() => orthanc.close());
+  const studies = await source.studies();
+
+  const rows: Row[] = [];
+  for (const [kind, receiver] of receivers) {
+    const contestants = [
+      { sender: 'dicom-dispatch', isOurs: true, run: (index: number) => deliver(`${kind}-${index}`) },
+      ...receiver.peers.map(({ sender, run }) => ({ sender, isOurs: false, run })),
+    ];
+    const measured = contestants.map((): Timed[] => []);
+    if (!measurement.quality && !nagle) {
+      await deliver(`${kind}-0`);
+      await receiver.clear();
+    }
+    for (let round = 1; round <= runs; round += 1) {
+      for (const [index, contestant] of contestants.entries()) {
+        const before = measured[index]!;
+        if (round > 1 && (before[0]?.seconds ?? 0) > slowSeconds) continue;
+        before.push(await contestant.run(round));
+        await receiver.clear();
+      }
+    }
+    for (const [index, { sender, isOurs }] of contestants.entries()) {
+      const all = measured[index]!;
+      const of = (read: (one: Timed) => number | undefined): number | undefined => {
+        const known = all.map(read).filter((one) => one !== undefined);
+        return known.length === 0 ? undefined : median(known);
+      };
+      const [cpuSeconds, peakBytes] = [of((one) => one.cpuSeconds), of((one) => one.peakBytes)];
+      const row: Row = {
+        kind,
+        sender,
+        isOurs,
+        seconds: of((one) => one.seconds) ?? 0,
+        ...(cpuSeconds !== undefined && { cpuSeconds }),
+        ...(peakBytes !== undefined && { peakBytes }),
+      };
+      rows.push(row);
+      measurement.log(`${kind}, ${sender}: ${row.seconds.toFixed(2)} s`);
+    }
+  }
+  return rows;
+
+  /** All studies of the set to one target, through queue, dispatcher and ledger. */
+  async function deliver(target: string): Promise<Timed> {
+    // Forgets the highest memory so far.
+    await writeFile(`/proc/${dispatch.pid()}/clear_refs`, '5').catch(() => {});
+    const before = await usageOf(dispatch.pid());
+    const ids: string[] = [];
+    for (const orthancStudyId of studies) {
+      const { added } = await routeAgain(operations, { source: 'main', orthancStudyId, targets: [target] }, orthanc, {
+        name: 'bench',
+      });
+      ids.push(...added.map(({ deliveryId }) => deliveryId));
+    }
+    const ended: DeliveryRecord[] = [];
+    for (const id of ids) {
+      for (;;) {
+        const record = await records.delivery(id);
+        if (record?.state === 'delivered') {
+          ended.push(record);
+          break;
+        }
+        if (record?.error !== undefined || record?.state === 'failed')
+          throw new Error(`${target}: ${JSON.stringify(record)}\n${dispatch.output()}`);
+        await sleep(20);
+      }
+    }
+    const after = await usageOf(dispatch.pid());
+    const from = Math.min(...ended.map(({ startedAt }) => startedAt ?? 0));
+    const to = Math.max(...ended.map(({ endedAt }) => endedAt ?? 0));
+    return {
+      seconds: (to - from) / 1_000,
+      cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+      peakBytes: after.peakBytes,
+    };
+  }
+}
