@@ -30,5 +30,5 @@ USER 10001:10001
 VOLUME ["/config"]
 EXPOSE 8080 8081 8082 8083
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning", "/app/packages/cli/src/main.ts"]
+ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning", "--max-semi-space-size=8", "/app/packages/cli/src/main.ts"]
 CMD ["up", "--config", "/config/dispatch.yaml"]

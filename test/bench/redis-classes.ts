@@ -21,6 +21,7 @@ export const keptClasses: ReadonlySet<string> = new Set([
   'queue failed',
   'queue events',
   'study',
+  'study-deliveries',
   'delivery',
   'events',
   'index',

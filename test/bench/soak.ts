@@ -15,6 +15,7 @@ import { makeStudy } from '@dicom-dispatch/samples';
 import { createServer } from 'dicom-dimse';
 import { seededRandom } from '../chaos/random.ts';
 import { startDispatch, type RunningDispatch } from '../e2e/support/start-dispatch.ts';
+import { productEnv } from './product-env.ts';
 import { keptClasses, readClasses, type ClassUse } from './redis-classes.ts';
 import { describeMachine, median, table, usageOf, writeSection } from './report.ts';
 
@@ -74,9 +75,9 @@ const config = {
   dispatcher: { lockTime: '5s', graceTime: '2s' },
   logging: { level: 'warn', format: 'json' },
 };
-await using router = await startDispatch({ command: 'router', config });
-await using consoleService = await startDispatch({ command: 'console', config });
-await using dispatcher = await startDispatch({ command: 'dispatcher', config });
+await using router = await startDispatch({ command: 'router', config, env: productEnv });
+await using consoleService = await startDispatch({ command: 'console', config, env: productEnv });
+await using dispatcher = await startDispatch({ command: 'dispatcher', config, env: productEnv });
 const stays = { router, console: consoleService, dispatcher };
 const guests: RunningDispatch[] = [];
 const client = connectRedis(redis.url, 'soak', createLogger('soak', { level: 'error', format: 'json' }));
@@ -127,7 +128,7 @@ async function load(): Promise<void> {
 /** One guest at a time: it joins, stays a while, and leaves by SIGTERM or, one time in three, by SIGKILL. */
 async function churn(): Promise<void> {
   while (!isOver()) {
-    const guest = await startDispatch({ command: 'dispatcher', config });
+    const guest = await startDispatch({ command: 'dispatcher', config, env: productEnv });
     guests.push(guest);
     counts.joined += 1;
     await sleep(churnMs * (0.5 + roll()));

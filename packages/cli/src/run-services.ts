@@ -1,7 +1,4 @@
 import type { Config } from '@dicom-dispatch/core';
-import { startConsole } from '@dicom-dispatch/console';
-import { startDispatcher } from '@dicom-dispatch/dispatcher';
-import { startRouter } from '@dicom-dispatch/router';
 import {
   checkRedis,
   connectRedis,
@@ -23,6 +20,12 @@ import { CommandError, exitCodes } from './exit.ts';
 import { readConfig } from './read-config.ts';
 
 export type ServiceName = 'router' | 'dispatcher' | 'console';
+
+/** Loaded when they are started: a process that runs one service has no memory for the others. */
+const start = {
+  dispatcher: async (options: StartOptions) => (await import('@dicom-dispatch/dispatcher')).startDispatcher(options),
+  router: async (options: StartOptions) => (await import('@dicom-dispatch/router')).startRouter(options),
+} as const;
 
 interface StartOptions {
   readonly config: Config;
@@ -100,6 +103,7 @@ export async function startServices(
 
   async function startFront(): Promise<string> {
     if (names.includes('console')) {
+      const { startConsole } = await import('@dicom-dispatch/console');
       const console = await startConsole({ ...options('console'), services: () => services });
       services.push(console);
       stops.push(() => console.stop());
@@ -129,10 +133,9 @@ export async function startServices(
       services.findIndex(({ name }) => name === 'start'),
       1,
     );
-    const starters = { dispatcher: startDispatcher, router: startRouter } as const;
     for (const name of ['dispatcher', 'router'] as const) {
       if (!names.includes(name) || stopping.signal.aborted) continue;
-      const service = await starters[name](options(name));
+      const service = await start[name](options(name));
       services.push(service);
       stops.push(() => service.stop());
     }

@@ -23,9 +23,7 @@ export async function readInfo(
 
 /** Whether the ACL of this user forbids the command. */
 export function isForbidden(error: unknown): boolean {
-  return (
-    error instanceof Error && /NOPERM|this user has no permissions|unknown command|not allowed/i.test(error.message)
-  );
+  return error instanceof Error && /NOPERM|can't run this command|unknown command|not allowed/i.test(error.message);
 }
 
 export function parseInfo(text: string): Map<string, string> {
