@@ -40,7 +40,7 @@ describe.skipIf(reason !== undefined)('two dispatchers on two hosts', () => {
       );
 
     const workersOf = async (state: 'active' | 'delivered'): Promise<Set<string>> =>
-      new Set((await system.records.deliveries({ state, limit: 100 })).map(({ worker }) => worker ?? ''));
+      new Set((await system.records.deliveries({ state, limit: 100 })).records.map(({ worker }) => worker ?? ''));
     // Both have work, and some of it is done.
     await waitFor(async () => (await workersOf('active')).size === 2 && scp.stores.length > 60, {
       timeoutMs: 30_000,
