@@ -5,6 +5,7 @@ import { addDemoCommand } from './commands/demo.ts';
 import { addLookCommands } from './commands/look.ts';
 import { addOperateCommands } from './commands/operate.ts';
 import { addPullCommands } from './commands/pull.ts';
+import { addRulesCommands } from './commands/rules.ts';
 import { addServiceCommands } from './commands/services.ts';
 import { addSupportCommands } from './commands/support.ts';
 
@@ -16,6 +17,8 @@ export function createProgram(): Command {
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
     .exitOverride()
+    // A command may have subcommands that take the same options as it does.
+    .enablePositionalOptions()
     .addHelpText(
       'after',
       `
@@ -34,6 +37,7 @@ not answer, 5 no such study, delivery or target, 130 stopped by Ctrl-C.`,
   addDemoCommand(program);
   addServiceCommands(program);
   addLookCommands(program);
+  addRulesCommands(program);
   addOperateCommands(program);
   addPullCommands(program);
   addCacheCommands(program);

@@ -60,6 +60,7 @@ export {
   type CompiledExpression,
   type Verdict,
 } from './rules/compile-expression.ts';
+export type { DecidingPart, LookedAt } from './rules/deciding-part.ts';
 export { globToRegExp } from './rules/glob.ts';
 export { compileRules, wantedByRules, type CompiledRule, type RuleSetting } from './rules/compile-rules.ts';
 export {

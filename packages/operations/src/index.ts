@@ -41,5 +41,12 @@ export {
 } from './choose-member.ts';
 export { planByName, type Resolved } from './resolve-deliveries.ts';
 export { readForRouting, type SnapshotForRouting } from './read-for-routing.ts';
+export {
+  describePlanned,
+  foreseeDeliveries,
+  type ForeseenDelivery,
+  type StudyToForesee,
+} from './foresee-deliveries.ts';
+export { replayRules, type ReplayedStudy, type ReplayOptions, type ReplayOutcome } from './replay-rules.ts';
 export { reasonForReturn } from './refuse-return.ts';
 export { handOver, type HandOverContext } from './hand-over.ts';

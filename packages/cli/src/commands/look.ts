@@ -86,17 +86,6 @@ export function addLookCommands(program: Command): void {
     },
   );
   withExamples(workers, [['workers --watch', 'see them work']]);
-
-  const rules = look(program, 'rules', 'the rules; with a study, what they would do with it and why (a dry run)')
-    .argument('[study]', 'accession number, patient id or Study Instance UID')
-    .action(async (study: string | undefined, options: ShowOptions) => {
-      const { showRules } = await import('../operate/rules.ts');
-      await showRules(study, options);
-    });
-  withExamples(rules, [
-    ['rules', 'the rules as configured'],
-    ['rules A20260301', 'where this study would go, and why; nothing is sent'],
-  ]);
 }
 
 function look(program: Command, name: string, description: string): Command {

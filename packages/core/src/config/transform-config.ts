@@ -1,11 +1,21 @@
 import { z } from 'zod';
+import { keywords } from '../rules/keywords.ts';
+import { nearestKeyword } from '../rules/nearest-keyword.ts';
 
 const keyword = z
   .string()
   .regex(
     /^([A-Z][A-Za-z0-9]{1,63}|[0-9A-Fa-f]{4},?[0-9A-Fa-f]{4})$/,
     'a tag is a keyword (PS3.6), e.g. PatientID, or a number, e.g. 0010,0020',
-  );
+  )
+  .refine((name) => keywords.has(name) || /^[0-9A-Fa-f]{4},?[0-9A-Fa-f]{4}$/.test(name), {
+    error: ({ input }) => {
+      const nearest = nearestKeyword(String(input));
+      const remedy =
+        nearest === undefined ? 'give a tag that is not in PS3.6 by its number' : `the nearest is ${nearest}`;
+      return `"${String(input)}" is not a DICOM keyword; ${remedy}`;
+    },
+  });
 
 const uid = z
   .string()

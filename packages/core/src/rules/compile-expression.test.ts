@@ -77,8 +77,30 @@ describe('an expression', () => {
     ['date(5) < now', 'line 1, column 1'],
     ['glob(study.X)', 'line 1, column 1'],
     ['now > "x"', 'line 1, column 1'],
+    ['study.PatinetName == "x"', 'line 1, column 7: "PatinetName" is not a DICOM keyword; the nearest is PatientName'],
+    [
+      'source == "a" &&\n  has(study.accessionnumber)',
+      'line 2, column 13: "accessionnumber" is not a DICOM keyword; the nearest is AccessionNumber',
+    ],
+    [
+      'series.exists(s, s.Modalty == "CT")',
+      'line 1, column 20: "Modalty" is not a DICOM keyword; the nearest is Modality',
+    ],
+    ['study["StudyDescripton"] == "x"', 'line 1, column 8: "StudyDescripton" is not a DICOM keyword; the nearest'],
+    ['study.Wombat == "x"', 'line 1, column 7: "Wombat" is not a DICOM keyword'],
+    [
+      'origin.RemoteAe == "x"',
+      'line 1, column 8: "RemoteAe" is not something that is known of the origin; the nearest is RemoteAET',
+    ],
   ])('%j is refused with its place', (text, message) => {
     expect(() => compileExpression(text)).toThrow(message);
+  });
+
+  it('lets names of a private dictionary stand between brackets, and refuses them elsewhere', () => {
+    expect(compileExpression('source == "a" || study["OurDepartmentCode7"] == "x"').wanted.study).toContain(
+      'OurDepartmentCode7',
+    );
+    expect(() => compileInstanceFilter('instance.SizeByte > 1')).toThrow('"SizeByte" is not a DICOM keyword');
   });
 
   it('says which part decided', () => {
@@ -89,6 +111,32 @@ describe('an expression', () => {
     expect(explain('source == "main" && "MR" in study.ModalitiesInStudy')).toContain(
       '`"MR" in study.ModalitiesInStudy` is false',
     );
+    const { parts } = compileExpression(
+      'source == "main" &&\n  (study.StudyDescription == "x" || series.exists(s, s.Modality == "MR") || has(study.StudyID))',
+    ).explain(facts);
+    expect(parts).toEqual([
+      {
+        text: 'study.StudyDescription == "x"',
+        line: 2,
+        column: 4,
+        result: 'is false',
+        values: [{ name: 'study.StudyDescription', value: 'CT Thorax' }],
+      },
+      {
+        text: 'series.exists(s, s.Modality == "MR")',
+        line: 2,
+        column: 37,
+        result: 'is false',
+        values: [{ name: 'series.Modality', value: ['CT', 'SR'] }],
+      },
+      {
+        text: 'has(study.StudyID)',
+        line: 2,
+        column: 77,
+        result: 'is false',
+        values: [{ name: 'study.StudyID', value: undefined }],
+      },
+    ]);
   });
 });
 

@@ -2,11 +2,14 @@ import {
   EvaluationError,
   ParseError,
   TypeError as CelTypeError,
+  serialize,
   type ASTNode,
   type Environment,
 } from '@marcbachmann/cel-js';
+import { lookedAt, type DecidingPart } from './deciding-part.ts';
 import { newEnvironment } from './functions.ts';
 import type { RuleFacts } from './rule-facts.ts';
+import { unknownKeyword } from './unknown-keyword.ts';
 import { wantedTags, type WantedTags } from './wanted-tags.ts';
 
 /** An expression that cannot be used, with its place: lines and columns count from 1. */
@@ -26,6 +29,8 @@ export interface Verdict {
   readonly matched: boolean;
   /** The smallest part of the expression that decided, and what came of it. */
   readonly because: string;
+  /** The parts that decided: one, or all of `a && b` when both were true and of `a || b` when both were false. */
+  readonly parts: readonly DecidingPart[];
 }
 
 export interface CompiledExpression {
@@ -67,6 +72,8 @@ export function checkExpression(within: Environment, text: string): ReturnType<E
   if (checked.type !== 'bool' && checked.type !== 'dyn') {
     throw new ExpressionError(`the expression gives ${checked.type ?? 'no value'}, not true or false`, 1, 1);
   }
+  const unknown = unknownKeyword(parsed.ast, text);
+  if (unknown) throw placed(text, unknown.at, unknown.message);
   return parsed;
 }
 
@@ -80,13 +87,23 @@ function parse(within: Environment, text: string): ReturnType<Environment['parse
 
 function toExpressionError(text: string, error: unknown): ExpressionError {
   if (error instanceof ParseError || error instanceof CelTypeError || error instanceof EvaluationError) {
-    const before = text.slice(0, error.range?.start ?? 0).split('\n');
-    return new ExpressionError(error.summary, before.length, (before.at(-1)?.length ?? 0) + 1);
+    return placed(text, error.range?.start ?? 0, error.summary);
   }
   return new ExpressionError(error instanceof Error ? error.message : 'cannot be read', 1, 1);
 }
 
-function truth(run: (context: Record<string, unknown>) => unknown, facts: RuleFacts): Verdict {
+/** An error with the place of an offset. */
+function placed(text: string, offset: number, message: string): ExpressionError {
+  const { line, column } = placeIn(text, offset);
+  return new ExpressionError(message, line, column);
+}
+
+function placeIn(text: string, offset: number): { line: number; column: number } {
+  const before = text.slice(0, offset).split('\n');
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+}
+
+function truth(run: (context: Record<string, unknown>) => unknown, facts: RuleFacts): Omit<Verdict, 'parts'> {
   try {
     const value = run({ ...facts, now: facts.now ?? new Date() });
     if (typeof value === 'boolean') return { matched: value, because: `is ${value}` };
@@ -105,9 +122,8 @@ function missing(error: EvaluationError): string {
 
 /** Goes down the part of `&&`, `||` and `!` that decided, and names it. */
 function decide(text: string, ast: ASTNode, facts: RuleFacts): Verdict {
-  const part = (node: ASTNode): string => text.slice(node.range.start, node.range.end);
   const verdictOf = (node: ASTNode): Verdict => decide(text, node, facts);
-  const whole = truth(parse(environment, part(ast)), facts);
+  const whole = truth(parse(environment, serialize(ast)), facts);
   if (ast.op === '&&' || ast.op === '||') {
     const [left, right] = ast.args;
     const deciding = ast.op === '||';
@@ -116,7 +132,30 @@ function decide(text: string, ast: ASTNode, facts: RuleFacts): Verdict {
       return first.matched === deciding ? first : verdictOf(right);
     }
     // No single part decided: all of `a && b` were true, or all of `a || b` false.
-    return { matched: whole.matched, because: `${verdictOf(left).because}; ${verdictOf(right).because}` };
+    const both = [verdictOf(left), verdictOf(right)];
+    return {
+      matched: whole.matched,
+      because: both.map(({ because }) => because).join('; '),
+      parts: both.flatMap(({ parts }) => parts),
+    };
   }
-  return { matched: whole.matched, because: `\`${part(ast)}\` ${whole.because}` };
+  const own = written(text, ast);
+  const { line, column } = placeIn(text, ast.range.start);
+  return {
+    matched: whole.matched,
+    because: `\`${own}\` ${whole.because}`,
+    parts: [{ text: own, line, column, result: whole.because, values: lookedAt(ast, own, facts) }],
+  };
+}
+
+/** A part as it was written; the parser's ranges leave parentheses out, which then have to be put in anew. */
+function written(text: string, node: ASTNode): string {
+  const own = text.slice(node.range.start, node.range.end);
+  let depth = 0;
+  for (const character of own.replaceAll(/"[^"]*"|'[^']*'/g, '')) {
+    if (character === '(') depth += 1;
+    if (character === ')') depth -= 1;
+    if (depth < 0) break;
+  }
+  return depth === 0 ? own : serialize(node);
 }

@@ -90,17 +90,23 @@ export function explainRules(
     if (!verdict.matched) return { ...named, ...verdict, outcome: 'no-match' as const };
     if (!applying.has(rule.name)) {
       if (rule.config.fallback && stop === undefined) {
-        return { ...named, matched: false, because: 'is a fallback, and another rule matches', outcome: 'not-needed' };
+        return {
+          ...named,
+          ...verdict,
+          matched: false,
+          because: 'is a fallback, and another rule matches',
+          outcome: 'not-needed',
+        };
       }
       const because = stop === undefined ? 'is not reached' : `comes after ${stop}, which stops`;
-      return { ...named, matched: false, because, outcome: 'stopped' };
+      return { ...named, ...verdict, matched: false, because, outcome: 'stopped' };
     }
     if (rule.config.stop) stop ??= rule.name;
     const wait = waiting.get(rule.name);
     if (!wait) return { ...named, ...verdict, outcome: 'applies' };
     return {
       ...named,
-      matched: true,
+      ...verdict,
       because: `${verdict.because}; waits for ${wait.missing.join(', ')}`,
       outcome: 'waits',
     };
@@ -132,8 +138,8 @@ function firstToStop(rules: readonly CompiledRule[], facts: RuleFacts): Compiled
 }
 
 function explain(rule: CompiledRule, facts: RuleFacts): Verdict {
-  if (!isForSource(rule, facts)) return { matched: false, because: `is not for source ${facts.source}` };
-  return rule.when?.explain(facts) ?? { matched: true, because: 'matches every study' };
+  if (!isForSource(rule, facts)) return { matched: false, because: `is not for source ${facts.source}`, parts: [] };
+  return rule.when?.explain(facts) ?? { matched: true, because: 'matches every study', parts: [] };
 }
 
 function isForSource(rule: CompiledRule, facts: RuleFacts): boolean {

@@ -8,17 +8,15 @@ export interface WantedTags {
   readonly instance: ReadonlySet<string>;
 }
 
-const keyword = /^[A-Z][A-Za-z0-9]{1,63}$/;
+const keyword = /^[A-Za-z][A-Za-z0-9]{1,63}$/;
 /** Of `origin` and `now`: no tags. */
 const others = new Set(['origin', 'source', 'now']);
 
 /** Collects the DICOM keywords of an expression, so that tags beyond Orthanc's main ones can be asked for. */
 export function wantedTags(ast: ASTNode): WantedTags {
   const found = { study: new Set<string>(), series: new Set<string>(), instance: new Set<string>() };
-  visit(ast, (object, name) => {
-    if (!keyword.test(name)) return;
-    const variable = object.op === 'id' ? object.args : undefined;
-    if (variable !== undefined && others.has(variable)) return;
+  eachTag(ast, ({ variable, name }) => {
+    if (!keyword.test(name) || (variable !== undefined && others.has(variable))) return;
     found[variable === 'study' || variable === 'instance' ? variable : 'series'].add(name);
   });
   return found;
@@ -34,18 +32,35 @@ export function uniteWanted(all: Iterable<WantedTags>): WantedTags {
   return united;
 }
 
-function visit(value: unknown, select: (object: ASTNode, name: string) => void): void {
+/** A name that an expression asks a variable for. */
+export interface NamedTag {
+  /** The variable; undefined for an element of a list. */
+  readonly variable: string | undefined;
+  readonly name: string;
+  readonly node: ASTNode;
+  /** `study["Name"]` and not `study.Name`. */
+  readonly isIndex: boolean;
+}
+
+/** Calls back with every `variable.Name` and `variable["Name"]` of an expression. */
+export function eachTag(value: unknown, select: (tag: NamedTag) => void): void {
   if (Array.isArray(value)) {
-    for (const one of value) visit(one, select);
+    for (const one of value) eachTag(one, select);
     return;
   }
   if (!isNode(value)) return;
-  if (value.op === '.' || value.op === '.?') select(value.args[0], value.args[1]);
+  if (value.op === '.' || value.op === '.?') tell(value, value.args[0], value.args[1], false);
   if (value.op === '[]' || value.op === '[?]') {
     const [object, index] = value.args;
-    if (index.op === 'value' && typeof index.args === 'string') select(object, index.args);
+    if (index.op === 'value' && typeof index.args === 'string') tell(value, object, index.args, true);
   }
-  visit(value.args, select);
+  eachTag(value.args, select);
+
+  function tell(node: ASTNode, object: ASTNode, name: string, isIndex: boolean): void {
+    // What a tag has inside is no tag.
+    if (object.op === '.' || object.op === '.?') return;
+    select({ variable: object.op === 'id' ? object.args : undefined, name, node, isIndex });
+  }
 }
 
 function isNode(value: unknown): value is ASTNode {

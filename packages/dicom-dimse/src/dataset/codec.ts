@@ -60,6 +60,25 @@ export async function decodeDataSet(encoded: EncodedDataSet): Promise<DataSet> {
   }
 }
 
+/**
+ * The data set of a whole Part 10 file (PS3.10), without its pixel data.
+ *
+ * @throws DimseError `source-not-dicom`.
+ */
+export function decodePart10(bytes: Uint8Array): DataSet {
+  try {
+    const { dict } = data.DicomMessage.readFile(new Uint8Array(bytes).buffer, {
+      // Several character sets, or a value that breaks a rule, are no reason to know nothing of the file.
+      ignoreErrors: true,
+      untilTag: '7FE00010',
+      includeUntilTagValue: false,
+    });
+    return withoutVrMaps(data.DicomMetaDictionary.naturalizeDataset(dict));
+  } catch (cause) {
+    throw new DimseError('source-not-dicom', 'the file is no DICOM file that can be read', { cause });
+  }
+}
+
 /** dcmjs writes UTF-8 whatever the data set says. */
 function withCharacterSet(values: DataSet): DataSet {
   const isAscii = /^[\0-\x7f]*$/.test(JSON.stringify(values));

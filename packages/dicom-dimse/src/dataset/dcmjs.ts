@@ -9,7 +9,11 @@ interface Dcmjs {
   readonly DicomMessage: {
     readFile(
       buffer: ArrayBuffer,
-      options?: { readonly ignoreErrors?: boolean },
+      options?: {
+        readonly ignoreErrors?: boolean;
+        readonly untilTag?: string;
+        readonly includeUntilTagValue?: boolean;
+      },
     ): { readonly dict: Record<string, unknown> };
   };
   readonly DicomMetaDictionary: {

@@ -1,5 +1,5 @@
 /** Small data sets by keyword, by way of dcmjs. The core does without it. */
-export { dataSet, decodeDataSet, encodeDataSet } from './codec.ts';
+export { dataSet, decodeDataSet, decodePart10, encodeDataSet } from './codec.ts';
 export type { DataSet } from './codec.ts';
 export { findDataSets } from './find-data-sets.ts';
 export type { FindDataSetsRequest } from './find-data-sets.ts';

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { runDry } from '../views/dry-run.ts';
-import { empty, number, select, studyPath, table, withCode, outcomeChip } from './components.ts';
+import type { DryRun } from '../views/schemas.ts';
+import { empty, number, outcomeChip, right, select, studyPath, table, withCode } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 import { emptyAsMissing } from './query.ts';
@@ -70,18 +71,27 @@ async function outcome(context: ConsoleContext, search: string, source: string |
     const run = await runDry(context, { search, source });
     return html`<p class="note ${run.targets.length > 0 ? 'good' : 'warn'}">
         <a href="${studyPath(run)}">This study</a> (${number(run.instanceCount)} instances, in ${run.source})
-        ${run.targets.length > 0 ? html`would go to <b>${run.targets.join(', ')}</b> with priority ${run.priority}.` : 'would go nowhere: no rule matches.'}
+        ${run.targets.length > 0 ? html`would go to <b>${run.targets.join(', ')}</b> with priority ${run.priority}.` : nowhere(run)}
         ${run.others > 0 && `The search found ${number(run.others)} more; this is the first.`}
       </p>
+      ${
+        run.deliveries.length > 0 &&
+        table(
+          'Deliveries that would be made',
+          ['To', 'Members', 'Rules', right('Instances'), 'How'],
+          run.deliveries.map((one) => deliveryRow(one)),
+        )
+      }
       ${table(
         'What each rule says',
-        ['Rule', 'Verdict', 'Why', 'Targets'],
+        ['Rule', 'Verdict', 'Why', 'It looked at', 'Targets'],
         run.verdicts.map(
           (one) =>
             html`<tr>
               <th scope="row">${one.rule}</th>
               <td>${outcomeChip(one.outcome)}</td>
               <td class="wide">${withCode(one.because)}</td>
+              <td class="wide">${one.parts.flatMap(({ values }) => values).map((each) => valueLine(each))}</td>
               <td>${one.targets.join(', ')}</td>
             </tr>`,
         ),
@@ -90,4 +100,36 @@ async function outcome(context: ConsoleContext, search: string, source: string |
     if (error instanceof OperationError) return html`<p class="note bad">${error.message}</p>`;
     throw error;
   }
+}
+
+function nowhere(run: DryRun): Html {
+  if (run.deliveries.length > 0) return html`would go nowhere: see below.`;
+  if (run.waiting.length === 0) return html`would go nowhere: no rule matches.`;
+  return html`would wait:
+  ${run.waiting.map(({ rule, missing }) => html`<b>${rule}</b> waits for ${withCode(missing.join(', '))}. `)}`;
+}
+
+function deliveryRow(one: DryRun['deliveries'][number]): Html {
+  const how = [
+    `priority ${one.priority}`,
+    ...(one.transform === undefined ? [] : [`changed by ${one.transform}`]),
+    ...(one.hold ? ['held until released'] : []),
+    ...(one.scheduled ? ['within its schedule'] : []),
+  ];
+  return html`<tr>
+    <th scope="row">${one.to}${one.group && html`<span class="second">group, ${one.group.strategy}</span>`}</th>
+    <td>
+      ${one.group && one.group.members.join(', ')}${one.group?.chosen !== undefined && html`<span class="second">${one.group.chosen} has it</span>`}
+    </td>
+    <td>${one.rules.join(', ')}</td>
+    <td class="num right">${number(one.instances ?? 0)}</td>
+    <td class="wide">
+      ${one.omitted === undefined ? how.join(', ') : html`<span class="chip warn">⊘ not sent</span> ${one.omitted}`}
+    </td>
+  </tr>`;
+}
+
+function valueLine({ name, value }: DryRun['verdicts'][number]['parts'][number]['values'][number]): Html {
+  const text = value === undefined ? 'missing' : Array.isArray(value) ? value.join(', ') : value;
+  return html`<span class="second"><code>${name}</code> ${text}</span>`;
 }

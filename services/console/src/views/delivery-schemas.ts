@@ -115,7 +115,21 @@ export const ruleVerdict = z.object({
   matched: z.boolean().describe('its expression is true'),
   because: z.string(),
   targets: z.array(z.string()),
+  parts: z
+    .array(
+      z.object({
+        text: z.string().describe('part of the expression'),
+        line: z.number().int(),
+        column: z.number().int(),
+        result: z.string().describe('is true, is false, or why nothing came of it'),
+        values: z
+          .array(z.object({ name: z.string(), value: z.union([z.string(), z.array(z.string())]).optional() }))
+          .describe('what it looked at; empty where patient data is not shown'),
+      }),
+    )
+    .describe('the parts of the expression that decided'),
 });
+export type RuleVerdictView = z.infer<typeof ruleVerdict>;
 
 export const studyDetail = studySummary.omit({ deliveries: true }).extend({
   deliveries: z.array(deliveryDetail).describe('all, the newest first'),

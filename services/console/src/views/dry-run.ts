@@ -1,18 +1,39 @@
-import { compileRules, DispatchError, explainRules, routeStudy } from '@dicom-dispatch/core';
-import { OperationError, readForRouting } from '@dicom-dispatch/operations';
-import type { z } from 'zod';
+import {
+  compileRules,
+  contentHash,
+  DispatchError,
+  routeStudy,
+  type CompiledRule,
+  type Config,
+  type RuleFacts,
+} from '@dicom-dispatch/core';
+import {
+  describePlanned,
+  foreseeDeliveries,
+  OperationError,
+  readForRouting,
+  type ForeseenDelivery,
+} from '@dicom-dispatch/operations';
 import type { ViewContext } from './view-context.ts';
-import type { dryRun } from './schemas.ts';
+import type { DryRun } from './schemas.ts';
+import { showVerdicts } from './show-verdicts.ts';
+
+export interface StudyWanted {
+  /** Accession number, patient id, UID … */
+  readonly search: string;
+  readonly source?: string | undefined;
+  /** With the values that expressions looked at: patient data. Default as the console is configured. */
+  readonly withValues?: boolean;
+  /** The time that `now` is; default the present. */
+  readonly now?: Date | undefined;
+}
 
 /**
  * What the rules would do with a study of a source, and why; nothing is sent.
  *
  * @throws OperationError `not-found` when no source has it, `unavailable` when the source cannot be asked
  */
-export async function runDry(
-  context: ViewContext,
-  wanted: { readonly search: string; readonly source?: string | undefined },
-): Promise<z.infer<typeof dryRun>> {
+export async function runDry(context: ViewContext, wanted: StudyWanted): Promise<DryRun> {
   const { found, silent } = await context.lookup.search(wanted.search);
   const study = found.find((one) => wanted.source === undefined || one.source === wanted.source);
   if (!study) {
@@ -20,30 +41,74 @@ export async function runDry(
     throw new OperationError(silent.length > 0 ? 'unavailable' : 'not-found', `no source has such a study${hint}`);
   }
   const orthanc = await context.lookup.client(study.source);
+  const config = context.config();
+  const { redis, records } = context.operations;
   try {
-    const config = context.config();
     const rules = compileRules(config.rules, config);
-    const signal = AbortSignal.timeout(10_000);
-    const snapshot = await readForRouting(orthanc, config, rules, study, signal);
-    const routing = routeStudy(rules, snapshot.study.facts);
+    const snapshot = await readForRouting(orthanc, config, rules, study, AbortSignal.timeout(10_000));
+    const { manifest, senders, instanceTags } = snapshot;
+    const facts = { ...snapshot.study.facts, ...(wanted.now && { now: wanted.now }) };
+    const judged = judge(rules, facts, wanted.withValues ?? config.console.patientData);
+    const deliveries = await foreseeDeliveries(
+      { config, redis, records },
+      {
+        source: study.source,
+        studyInstanceUid: study.studyInstanceUid,
+        contentHash: contentHash(manifest),
+        manifest,
+        tags: snapshot.study.tags,
+        senders,
+        instanceTags,
+      },
+      judged.routing.deliveries,
+    );
     return {
       source: study.source,
       studyInstanceUid: study.studyInstanceUid,
       orthancStudyId: study.orthancStudyId,
-      instanceCount: snapshot.manifest.length,
-      targets: [...routing.targets],
-      priority: routing.priority,
-      verdicts: explainRules(rules, snapshot.study.facts).map(({ rule, outcome, matched, because, targets }) => ({
-        rule,
-        outcome,
-        matched,
-        because,
-        targets: [...targets],
-      })),
+      instanceCount: manifest.length,
+      ...judged.shown,
+      targets: judged.shown.targets.filter((name) => deliveries.some(({ to, omitted }) => to === name && !omitted)),
+      deliveries: deliveries.map((one) => toView(one)),
       others: found.length - 1,
     };
   } catch (error) {
     if (error instanceof DispatchError) throw new OperationError('unavailable', error.message, { cause: error });
     throw error;
   }
+}
+
+/** The same for a study that is in no source: what is known of it comes from a file. Values are shown. */
+export function runDryOnFacts(
+  config: Config,
+  facts: RuleFacts,
+): Pick<DryRun, 'source' | 'targets' | 'priority' | 'deliveries' | 'waiting' | 'verdicts'> {
+  const rules = compileRules(config.rules, config);
+  const { routing, shown } = judge(rules, facts, true);
+  return {
+    source: facts.source,
+    ...shown,
+    deliveries: describePlanned(config, routing.deliveries).map((one) => toView(one)),
+  };
+}
+
+function judge(rules: readonly CompiledRule[], facts: RuleFacts, withValues: boolean) {
+  const routing = routeStudy(rules, facts);
+  return {
+    routing,
+    shown: {
+      targets: [...routing.targets],
+      priority: routing.priority,
+      waiting: routing.waiting.map(({ rule, missing }) => ({ rule, missing: [...missing] })),
+      verdicts: showVerdicts(rules, facts, withValues),
+    },
+  };
+}
+
+function toView(one: ForeseenDelivery): DryRun['deliveries'][number] {
+  return {
+    ...one,
+    ...(one.group && { group: { ...one.group, members: [...one.group.members] } }),
+    rules: [...one.rules],
+  } as DryRun['deliveries'][number];
 }

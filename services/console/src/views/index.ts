@@ -1,8 +1,8 @@
 /** How things stand, for other front ends than the pages: the command line shows what the console shows. */
-export { runDry } from './dry-run.ts';
+export { runDry, runDryOnFacts } from './dry-run.ts';
 export { listDeliveries } from './list-deliveries.ts';
 export { listStudies, type StudyQuery } from './list-studies.ts';
-export type { Delivery, DeliveryDetail, StudyDetail, StudySummary, Target } from './schemas.ts';
+export type { Delivery, DeliveryDetail, DryRun, StudyDetail, StudySummary, Target } from './schemas.ts';
 export { showCache } from './show-cache.ts';
 export { showOverview } from './show-overview.ts';
 export { listSources } from './show-sources.ts';

@@ -1,8 +1,9 @@
-import { compileRules, explainRules, DispatchError } from '@dicom-dispatch/core';
+import { compileRules, DispatchError } from '@dicom-dispatch/core';
 import { OperationError, readForRouting } from '@dicom-dispatch/operations';
 import type { ViewContext } from './view-context.ts';
 import { labelsOf, withoutIds } from './list-studies.ts';
 import type { StudyDetail } from './schemas.ts';
+import { showVerdicts } from './show-verdicts.ts';
 import { toDeliveryDetail } from './to-delivery.ts';
 
 /**
@@ -52,11 +53,7 @@ export async function rulesNow(
     const rules = compileRules(config.rules, config);
     const signal = AbortSignal.timeout(3_000);
     const { study } = await readForRouting(orthanc, config, rules, { source, orthancStudyId }, signal);
-    const verdicts = explainRules(rules, study.facts);
-    return {
-      verdicts: verdicts.map((one) => Object.assign({ ...one }, { targets: [...one.targets] })),
-      inSource: 'yes',
-    };
+    return { verdicts: showVerdicts(rules, study.facts, context.config().console.patientData), inSource: 'yes' };
   } catch (error) {
     const isGone = error instanceof DispatchError && error.code === 'source-gone';
     return { verdicts: [], inSource: isGone ? 'no' : 'unknown' };

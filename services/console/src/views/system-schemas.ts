@@ -1,5 +1,5 @@
 import { deliveryStates } from '@dicom-dispatch/cache/records';
-import { priorities } from '@dicom-dispatch/core';
+import { groupStrategies, priorities } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { delivery, deliveryError, ruleVerdict, time } from './delivery-schemas.ts';
 
@@ -123,16 +123,37 @@ export const overview = z.object({
 });
 export type Overview = z.infer<typeof overview>;
 
+export const foreseenDelivery = z.object({
+  to: z.string().describe('a target, or a group that chooses one of its members'),
+  group: z
+    .object({
+      strategy: z.enum(groupStrategies),
+      members: z.array(z.string()),
+      chosen: z.string().optional().describe('the member that has the study already, and keeps it'),
+    })
+    .optional(),
+  rules: z.array(z.string()),
+  priority: z.enum(priorities),
+  transform: z.string().optional(),
+  hold: z.boolean(),
+  scheduled: z.boolean().describe('it starts only while a schedule is open'),
+  instances: z.number().int().optional().describe('instances that are selected'),
+  omitted: z.string().optional().describe('why it would not be made after all'),
+});
+
 export const dryRun = z.object({
   source: z.string(),
   studyInstanceUid: z.string(),
   orthancStudyId: z.string(),
   instanceCount: z.number().int(),
-  targets: z.array(z.string()).describe('where it would go'),
+  targets: z.array(z.string()).describe('where it would go: targets, and groups that choose one of theirs'),
   priority: z.enum(priorities),
+  deliveries: z.array(foreseenDelivery),
+  waiting: z.array(z.object({ rule: z.string(), missing: z.array(z.string()) })).describe('rules that wait'),
   verdicts: z.array(ruleVerdict),
   others: z.number().int().describe('further studies that the search found'),
 });
+export type DryRun = z.infer<typeof dryRun>;
 
 const typeStats = z.object({
   entries: z.number().int(),

@@ -1,0 +1,79 @@
+import { Option, type Command } from 'commander';
+import type { RulesReplayOptions } from '../operate/replay-rules.ts';
+import type { ShowOptions } from '../operate/show.ts';
+import type { RulesTestOptions } from '../operate/test-rules.ts';
+import { parseTime, withConfig, withExamples, withJson } from './options.ts';
+
+/** `rules`, `rules test`, `rules replay`: what the rules are, would do, and would have done. Nothing is sent. */
+export function addRulesCommands(program: Command): void {
+  const rules = withJson(
+    withConfig(
+      program
+        .command('rules')
+        .description('the rules; with a study, what they would do with it and why (a dry run)')
+        // Subcommands have --json and --config of their own.
+        .enablePositionalOptions(),
+    ),
+  )
+    .argument('[study]', 'accession number, patient id or Study Instance UID')
+    .action(async (study: string | undefined, options: ShowOptions) => {
+      const { showRules, testRules } = await import('../operate/test-rules.ts');
+      await (study === undefined ? showRules(options) : testRules({ ...options, study }));
+    });
+  withExamples(rules, [
+    ['rules', 'the rules as configured'],
+    ['rules A20260301', 'where this study would go, and why; nothing is sent'],
+  ]);
+
+  const test = withJson(
+    withConfig(
+      rules
+        .command('test')
+        .description('say of every rule whether it matches, and which part of its expression decided; nothing is sent'),
+    ),
+  )
+    .addOption(new Option('--study <id>', 'a study of a source').conflicts(['file', 'tags']))
+    .addOption(new Option('--file <file>', 'a DICOM file; no source or Redis is asked').conflicts(['study', 'tags']))
+    .addOption(
+      new Option('--tags <file>', "JSON: Orthanc's simplified tags, or { study, series, origin }").conflicts([
+        'study',
+        'file',
+      ]),
+    )
+    .option('--source <name>', 'the source that it is in, or would be in')
+    .option('--at <when>', 'what "now" is in the expressions; default the present', parseTime)
+    .action(async (options: RulesTestOptions) => {
+      const { testRules } = await import('../operate/test-rules.ts');
+      await testRules(options);
+    });
+  withExamples(test, [
+    ['rules test --study A20260301', 'a study that is in a source'],
+    ['rules test --file ct.dcm --source main', 'a file, as if it were a study of main'],
+    ['rules test --tags study.json --at 2026-03-01T23:30', 'tags, late in the evening'],
+  ]);
+
+  const replay = withJson(
+    withConfig(
+      rules
+        .command('replay')
+        .description(
+          'say what the present rules would have done with studies that were routed before; nothing is sent',
+        ),
+    ),
+  )
+    .addOption(
+      new Option('--since <when>', 'studies routed since: an age (30m, 2h, 7d) or a date')
+        .argParser(parseTime)
+        .default(parseTime('7d'), '7d'),
+    )
+    .option('--until <when>', 'studies routed before: an age or a date', parseTime)
+    .option('--source <name>', 'of this source')
+    .action(async (options: RulesReplayOptions) => {
+      const { replayNow } = await import('../operate/replay-rules.ts');
+      await replayNow(options);
+    });
+  withExamples(replay, [
+    ['rules replay --since 7d', 'a changed configuration against the last week: what would be added, what left out'],
+    ['rules replay --since 7d -c draft.yaml', 'the same with a draft, before it is put in place'],
+  ]);
+}

@@ -1,0 +1,41 @@
+import type { ASTNode } from '@marcbachmann/cel-js';
+import { keywords } from './keywords.ts';
+import { nearestKeyword } from './nearest-keyword.ts';
+import { eachTag } from './wanted-tags.ts';
+
+/** What `origin` knows (Orthanc's metadata of the first instance). */
+const ofOrigin: ReadonlySet<string> = new Set(['RemoteAET', 'CalledAET', 'RemoteIP', 'Origin', 'ArrivedAt']);
+
+export interface UnknownKeyword {
+  /** Offset of the word in the expression. */
+  readonly at: number;
+  readonly message: string;
+}
+
+/**
+ * The first name in an expression that is no DICOM keyword (PS3.6) and would never be there. Between brackets, as in
+ * `study["…"]`, names of a private dictionary of Orthanc may stand: there only what is nearly a keyword is meant.
+ */
+export function unknownKeyword(ast: ASTNode, text: string): UnknownKeyword | undefined {
+  let found: UnknownKeyword | undefined;
+  eachTag(ast, ({ variable, name, node, isIndex }) => {
+    if (found || variable === 'source' || variable === 'now') return;
+    const known = variable === 'origin' ? ofOrigin : keywords;
+    if (known.has(name) || (variable === 'instance' && name === 'SizeBytes')) return;
+    const nearest = nearestKeyword(name, known);
+    if (isIndex && nearest === undefined) return;
+    const kind = variable === 'origin' ? 'something that is known of the origin' : 'a DICOM keyword';
+    const list = variable === 'origin' ? `: use one of ${[...ofOrigin].join(', ')}` : '';
+    found = {
+      at: placeOf(text, node, name),
+      message: `"${name}" is not ${kind}${nearest === undefined ? list : `; the nearest is ${nearest}`}`,
+    };
+  });
+  return found;
+}
+
+/** The name stands last in its node, but for a bracket and a quotation mark. */
+function placeOf(text: string, node: ASTNode, name: string): number {
+  const at = text.slice(0, node.range.end).lastIndexOf(name);
+  return at >= node.range.start ? at : node.range.start;
+}

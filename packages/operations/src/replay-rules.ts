@@ -1,0 +1,175 @@
+import type { DeliveryRecord, StudyRecord } from '@dicom-dispatch/cache/records';
+import {
+  compileRules,
+  contentHash,
+  DispatchError,
+  routeStudy,
+  type CompiledRule,
+  type Config,
+} from '@dicom-dispatch/core';
+import type { OrthancClient } from '@dicom-dispatch/sources';
+import type { OperationsContext } from './context.ts';
+import { foreseeDeliveries, type ForeseenDelivery } from './foresee-deliveries.ts';
+import { readForRouting } from './read-for-routing.ts';
+
+export interface ReplayOptions {
+  /** Studies that were routed last at or after this (ms since 1970). */
+  readonly since: number;
+  /** … and before this. */
+  readonly until?: number | undefined;
+  readonly source?: string | undefined;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * What the present rules would have done with a study.
+ *
+ * - `same`: it would go to the targets that it went to
+ * - `differs`: some would be added or left out
+ * - `gone`: it is no longer in the source, so that nobody can say
+ * - `unread`: the source could not be asked
+ */
+export type ReplayOutcome = 'same' | 'differs' | 'gone' | 'unread';
+
+export interface ReplayedStudy {
+  readonly source: string;
+  readonly studyInstanceUid: string;
+  /** ms since 1970 */
+  readonly routedAt: number;
+  readonly outcome: ReplayOutcome;
+  /** Why it could not be judged. */
+  readonly detail?: string;
+  /** Targets that got it, or were to get it, by the rules; `NAME (TRANSFORM)` where it was changed on its way. */
+  readonly before: readonly string[];
+  /** Targets that would get it; `NAME (one of A, B)` for a group that would have to choose. */
+  readonly after: readonly string[];
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly rulesBefore: readonly string[];
+  readonly rulesAfter: readonly string[];
+  /** Rules that would still wait until it is whole. */
+  readonly waiting: readonly string[];
+}
+
+const pageSize = 200;
+const lanes = 4;
+
+/**
+ * Goes through the studies that were routed since a time and says what the present rules would have done with each, as
+ * it is in the source now and as if it were the time when it was routed. Nothing is sent or written. What operators sent
+ * by name is left out. In no particular order.
+ *
+ * @param client - opens a source
+ */
+export async function* replayRules(
+  context: OperationsContext,
+  client: (source: string) => Promise<OrthancClient>,
+  options: ReplayOptions,
+): AsyncGenerator<ReplayedStudy> {
+  const config = context.config();
+  const setting = { context, client, config, rules: compileRules(config.rules, config) };
+  let page: StudyRecord[] = [];
+  for await (const study of studiesSince(context, options)) {
+    page.push(study);
+    if (page.length < lanes) continue;
+    yield* await Promise.all(page.map((one) => replayOne(setting, one)));
+    page = [];
+  }
+  yield* await Promise.all(page.map((one) => replayOne(setting, one)));
+}
+
+async function* studiesSince(context: OperationsContext, options: ReplayOptions): AsyncGenerator<StudyRecord> {
+  const seen = new Set<string>();
+  let before = options.until;
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const page = await context.records.studies({ limit: pageSize, ...(before !== undefined && { before }) });
+    const fresh = page.filter((study) => !seen.has(`${study.source} ${study.studyInstanceUid}`));
+    for (const study of fresh) {
+      if (study.routedAt < options.since) return;
+      seen.add(`${study.source} ${study.studyInstanceUid}`);
+      if (options.source === undefined || study.source === options.source) yield study;
+    }
+    const last = page.at(-1);
+    if (!last || page.length < pageSize) return;
+    // Several may have been routed in the same millisecond, on both sides of the page's end.
+    before = fresh.length > 0 ? last.routedAt + 1 : last.routedAt;
+  }
+}
+
+interface Setting {
+  readonly context: OperationsContext;
+  readonly client: (source: string) => Promise<OrthancClient>;
+  readonly config: Config;
+  readonly rules: readonly CompiledRule[];
+}
+
+async function replayOne(setting: Setting, study: StudyRecord): Promise<ReplayedStudy> {
+  const { context, config, rules } = setting;
+  const { source, studyInstanceUid, routedAt } = study;
+  const byRules = (await context.records.deliveriesOf(study)).filter(
+    (one) => one.rules.length > 0 && one.state !== 'moved',
+  );
+  const before = [...new Set(byRules.map((one) => labelOf(one.target, one.transform?.name)))].sort();
+  const known = { source, studyInstanceUid, routedAt, before, rulesBefore: study.rules };
+  const unjudged = { after: [], added: [], removed: [], rulesAfter: [], waiting: [] };
+  if (!config.sources[source]) {
+    return { ...known, ...unjudged, outcome: 'unread', detail: `the source ${source} is not configured any more` };
+  }
+  try {
+    const snapshot = await readForRouting(await setting.client(source), config, rules, study);
+    const facts = { ...snapshot.study.facts, now: new Date(routedAt) };
+    const waitedMs = Date.now() - routedAt;
+    const timeouts = new Map(rules.map(({ name, complete }) => [name, complete?.timeout ?? 0]));
+    const hasWaited = (rule: string): boolean => {
+      const timeout = timeouts.get(rule) ?? 0;
+      return timeout > 0 && waitedMs >= timeout;
+    };
+    const routing = routeStudy(rules, facts, { hasWaited });
+    const foreseen = await foreseeDeliveries(
+      { config, redis: context.redis, records: context.records },
+      {
+        source,
+        studyInstanceUid,
+        contentHash: contentHash(snapshot.manifest),
+        manifest: snapshot.manifest,
+        tags: snapshot.study.tags,
+        senders: snapshot.senders,
+        instanceTags: snapshot.instanceTags,
+      },
+      routing.deliveries,
+    );
+    const after = [
+      ...new Set(foreseen.filter(({ omitted }) => omitted === undefined).map((one) => targetOf(config, one, byRules))),
+    ].sort();
+    const added = after.filter((one) => !before.includes(one));
+    const removed = before.filter((one) => !after.includes(one));
+    return {
+      ...known,
+      outcome: added.length + removed.length === 0 ? 'same' : 'differs',
+      after,
+      added,
+      removed,
+      rulesAfter: routing.rules,
+      waiting: routing.waiting.map(({ rule }) => rule),
+    };
+  } catch (error) {
+    if (!(error instanceof DispatchError)) throw error;
+    const isGone = error.code === 'source-gone';
+    return { ...known, ...unjudged, outcome: isGone ? 'gone' : 'unread', detail: error.message };
+  }
+}
+
+/** Of a group the member that has the study, whoever chose it. */
+function targetOf(config: Config, one: ForeseenDelivery, had: readonly DeliveryRecord[]): string {
+  if (!one.group) return labelOf(one.to, one.transform);
+  const { chosen, members } = one.group;
+  const member =
+    chosen ?? members.find((name) => had.some((each) => each.target === name && each.group?.name === one.to));
+  if (member === undefined) return `${one.to} (one of ${members.join(', ')})`;
+  return labelOf(member, one.transform ?? config.targets[member]?.transform);
+}
+
+function labelOf(target: string, transform: string | undefined): string {
+  return transform === undefined ? target : `${target} (${transform})`;
+}

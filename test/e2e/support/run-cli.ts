@@ -1,0 +1,23 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
+
+export interface CliRun {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The command-line tool as a process of its own. */
+export function runCli(folder: string, ...args: readonly string[]): Promise<CliRun> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', main, ...args],
+      { cwd: folder, timeout: 120_000, maxBuffer: 8 * 1024 * 1024 },
+      (_error, out, err) => resolve({ code: child.exitCode ?? 1, out, err }),
+    );
+    child.stdin?.end();
+  });
+}
