@@ -1,4 +1,4 @@
-import type { DeliveryRecord, StudyRecord } from '@dicom-dispatch/cache/records';
+import type { DeliveryRecord, Place, StudyRecord } from '@dicom-dispatch/cache/records';
 import {
   compileRules,
   contentHash,
@@ -79,22 +79,14 @@ export async function* replayRules(
 }
 
 async function* studiesSince(context: OperationsContext, options: ReplayOptions): AsyncGenerator<StudyRecord> {
-  const seen = new Set<string>();
-  let before = options.until;
-  for (;;) {
-    options.signal?.throwIfAborted();
-    const page = await context.records.studies({ limit: pageSize, ...(before !== undefined && { before }) });
-    const fresh = page.filter((study) => !seen.has(`${study.source} ${study.studyInstanceUid}`));
-    for (const study of fresh) {
-      if (study.routedAt < options.since) return;
-      seen.add(`${study.source} ${study.studyInstanceUid}`);
-      if (options.source === undefined || study.source === options.source) yield study;
-    }
-    const last = page.at(-1);
-    if (!last || page.length < pageSize) return;
-    // Several may have been routed in the same millisecond, on both sides of the page's end.
-    before = fresh.length > 0 ? last.routedAt + 1 : last.routedAt;
-  }
+  const { since, until, source, signal } = options;
+  let after: Place | undefined;
+  do {
+    signal?.throwIfAborted();
+    const { records, next } = await context.records.studies({ since, until, source, limit: pageSize, after });
+    yield* records;
+    after = next;
+  } while (after);
 }
 
 interface Setting {
