@@ -136,7 +136,13 @@ async function testTarget(button) {
     for (const check of checks) {
       const item = document.createElement('li');
       const sign = { passed: '✓', failed: '✕', skipped: '–' }[check.result];
-      item.textContent = `${sign} ${check.name} ${check.result} (${Math.round(check.durationMs)} ms): ${check.detail}${check.remedy ? ` ${check.remedy}` : ''}`;
+      const name = document.createElement('b');
+      name.textContent = `${sign} ${check.name}`;
+      const took = check.result === 'skipped' ? '' : ` in ${Math.round(check.durationMs)} ms`;
+      const detail = document.createElement('span');
+      detail.className = 'second';
+      detail.textContent = [check.detail, check.remedy].filter(Boolean).join('. ');
+      item.append(name, ` ${check.result}${took}`, detail);
       list.append(item);
     }
     const head = paragraph(passed ? 'The target can be used.' : 'The target cannot be used.');
