@@ -33,7 +33,12 @@ export async function retryDelivery(context: OperationsContext, deliveryId: stri
   if (job) return requeue(job);
   const data = deliveryData.parse(record);
   const target = context.config().targets[record.target];
+  const studies = context.queues.study();
+  const task = await studies.getJob(record.studyTaskId);
+  const isAwaited = (await task?.getState()) === 'waiting-children';
   await queue.add('delivery', data, {
+    // Its study task still waits for it, though the job is gone.
+    ...(isAwaited && { parent: { id: record.studyTaskId, queue: studies.qualifiedName } }),
     ...keepJobs,
     jobId: deliveryId,
     priority: jobPriority(record.priority),

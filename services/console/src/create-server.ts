@@ -16,18 +16,30 @@ import { addOidc } from './security/oidc.ts';
 import { addSignIn } from './security/sign-in.ts';
 import { addStaticFiles } from './static-files.ts';
 
+/** A route as it was registered, with `:names`. */
+export interface ServedRoute {
+  readonly method: string;
+  readonly url: string;
+}
+
 const maxBodyBytes = 1024 * 1024;
 
 /** The whole HTTP server, not yet listening, and what takes a new configuration over. */
-export async function createServer(
-  context: ConsoleContext,
-): Promise<{ readonly server: FastifyInstance; readonly refresh: () => void }> {
+export async function createServer(context: ConsoleContext): Promise<{
+  readonly server: FastifyInstance;
+  readonly refresh: () => void;
+  readonly routes: readonly ServedRoute[];
+}> {
   const server = fastify({
     logger: false,
     bodyLimit: maxBodyBytes,
     trustProxy: context.config().console.trustProxy,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 200 },
+  });
+  const routes: ServedRoute[] = [];
+  server.addHook('onRoute', ({ method, url }) => {
+    for (const one of Array.isArray(method) ? method : [method]) routes.push({ method: one, url });
   });
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
@@ -48,5 +60,5 @@ export async function createServer(
     addPages(scope, context);
   });
   const refresh = await addBoard(server, context);
-  return { server, refresh };
+  return { server, refresh, routes };
 }

@@ -12,7 +12,7 @@ import {
 import { AuditLog } from './audit/audit-log.ts';
 import { ConsoleError } from './console-error.ts';
 import type { ConsoleContext } from './console-context.ts';
-import { createServer } from './create-server.ts';
+import { createServer, type ServedRoute } from './create-server.ts';
 import { Changes } from './live/changes.ts';
 import { addMetrics } from './metrics/add-metrics.ts';
 import { startNotifier } from './notify/start-notifier.ts';
@@ -33,6 +33,8 @@ export interface ConsoleOptions {
 export interface RunningConsole extends RunningService {
   /** Where it listens. */
   readonly url: string;
+  /** Everything that it serves. */
+  readonly routes: readonly ServedRoute[];
   /** Takes a new configuration over: targets, rules, users. Where it listens stays. */
   reload(config: Config): void;
 }
@@ -63,7 +65,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     cookieName: sessionCookieName(isSecure),
     isSecure,
   };
-  const { server, refresh } = await createServer(context);
+  const { server, refresh, routes } = await createServer(context);
   addMetrics(context);
   const url = await listen(() => server.listen({ host, port }), config.console.listen);
   log.info({ url }, 'console is ready');
@@ -71,6 +73,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const service: RunningConsole = {
     name: 'console',
     url,
+    routes,
     dependencies: async () => [await redisDependency(redis)],
     reload(next) {
       refuseOpenDoor(next, host);

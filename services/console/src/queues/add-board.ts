@@ -20,8 +20,9 @@ export async function addBoard(server: FastifyInstance, context: ConsoleContext)
       uiConfig: {
         boardTitle: 'Queues',
         hideDocsLink: true,
-        hideRedisDetails: false,
+        hideRedisDetails: true,
         sortQueues: true,
+        showWorkers: false,
         pollingInterval: { showSetting: true },
         locale: { lng: 'en-US' },
       },

@@ -2,7 +2,8 @@ import type { Role } from '@dicom-dispatch/core';
 
 /**
  * What of Bull Board may be done, and by whom: its routes without the prefix. What is not here is refused to everybody:
- * adding jobs, editing their data, emptying and obliterating queues, and schedulers, of which we have none.
+ * adding jobs, editing their data, emptying and obliterating queues, and schedulers, of which we have none. Everything may be
+ * read but what Redis says of itself.
  */
 const allowed: Readonly<Record<string, { readonly role: Role; readonly action: string }>> = {
   'PUT /api/queues/:queueName/:jobId/retry': { role: 'operator', action: 'retry' },
@@ -28,6 +29,7 @@ export type BoardVerdict =
 
 /** @param route - as it was registered, with `:names`, without the prefix of Bull Board */
 export function boardVerdict(method: string, route: string): BoardVerdict {
+  if (route === '/api/redis/stats') return { kind: 'refused' };
   if (method === 'GET' || method === 'HEAD') return { kind: 'read' };
   const known = allowed[`${method} ${route}`];
   return known ? { kind: 'action', ...known } : { kind: 'refused' };

@@ -88,7 +88,57 @@ describe('Bull Board', () => {
   it('says who removed a job', async () => {
     const { a } = await test.route();
     expect((await test.ask('PUT', `/queues/api/queues/target-a/${a}/clean`)).status).toBe(204);
-    expect(await test.operations.records.delivery(a)).toMatchObject({ state: 'cancelled' });
+    const record = await test.operations.records.delivery(a);
+    expect(record).toMatchObject({ state: 'cancelled' });
+    expect(await test.operations.queues.target('a').getJob(a)).toBeUndefined();
+  });
+
+  it('removes jobs of a study without letting its task believe that all has arrived; a retry ties them to it again', async () => {
+    const { a, b } = await test.route();
+    const task = async () =>
+      test.operations.queues.study().getJob((await test.operations.records.delivery(a))?.studyTaskId ?? '');
+    for (const [target, id] of [
+      ['a', a],
+      ['b', b],
+    ]) {
+      expect((await test.ask('PUT', `/queues/api/queues/target-${target}/${id}/clean`)).status).toBe(204);
+    }
+    expect(await (await task())?.getState()).toBe('waiting-children');
+    for (const id of [a, b]) expect((await test.ask('POST', `/api/deliveries/${id}/retry`)).status).toBe(200);
+    const { prefix } = test.config.redis;
+    const workers = ['a', 'b'].map(
+      (target) => new Worker(`target-${target}`, async () => 'sent', { connection: test.redis, prefix }),
+    );
+    await waitFor(async () => (await (await task())?.getState()) === 'waiting', { message: 'the study task goes on' });
+    await Promise.all(workers.map((worker) => worker.close()));
+  });
+
+  it('tells nothing of Redis itself', async () => {
+    expect((await test.ask('GET', '/queues/api/redis/stats')).status).toBe(403);
+    const { text } = await test.ask('GET', '/queues', { headers: { accept: 'text/html' } });
+    expect(text).toMatch(/"hideRedisDetails":\s*true/);
+  });
+
+  it('shows jobs that say nothing of a patient', async () => {
+    const { a } = await test.route();
+    const { body } = await test.ask('GET', `/queues/api/queues/target-a/${a}`);
+    const { job } = body as { job: { data: Record<string, unknown> } };
+    expect(Object.keys(job.data).sort()).toEqual([
+      'contentHash',
+      'deliveryId',
+      'epoch',
+      'instanceCount',
+      'late',
+      'modalities',
+      'orthancStudyId',
+      'priority',
+      'routedAt',
+      'rules',
+      'source',
+      'studyInstanceUid',
+      'studyTaskId',
+      'target',
+    ]);
   });
 
   it.each([

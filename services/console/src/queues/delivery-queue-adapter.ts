@@ -13,6 +13,7 @@ type BoardJob = Awaited<ReturnType<BullMQAdapter['getJob']>>;
 export class DeliveryQueueAdapter extends BullMQAdapter {
   readonly #context: OperationsContext;
   readonly #target: string | undefined;
+  readonly #queue: Queue;
 
   /** @param target - undefined for the queue of study tasks */
   constructor(queue: Queue, context: OperationsContext, target: string | undefined) {
@@ -23,6 +24,7 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
       description: target === undefined ? 'one job a study, waiting for its deliveries' : `deliveries to ${target}`,
     });
     this.#context = context;
+    this.#queue = queue;
     this.#target = target;
     this.setFormatter('returnValue', (value: unknown) => value ?? '');
   }
@@ -62,6 +64,8 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
       await retry(state, { resetAttemptsMade: true, resetAttemptsStarted: true });
     };
     job.remove = async (...args) => {
+      // Taken away with its tie, the last delivery would let its study task believe that all has arrived.
+      if (isDelivery) await context.redis.hdel(this.#queue.toKey(job.id ?? ''), 'parentKey', 'parent');
       await remove(...args);
       const record = isDelivery ? await context.records.delivery(job.id ?? '') : undefined;
       if (!record || endStates.includes(record.state)) return;
