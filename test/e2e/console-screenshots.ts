@@ -21,9 +21,9 @@ const tablet = { width: 810, height: 1080 };
 /** What is kept in docs/images beside every page with a few studies. */
 const kept: ReadonlySet<string> = new Set([
   ...['studies', 'deliveries', 'targets', 'workers'].map((page) => `${page}-empty`),
-  ...['studies', 'deliveries', 'targets', 'target'].map((page) => `${page}-many`),
-  ...['studies', 'study', 'targets', 'target', 'rules'].map((page) => `${page}-dark`),
-  ...['studies', 'study', 'deliveries', 'targets', 'target'].map((page) => `${page}-tablet`),
+  ...['studies', 'deliveries', 'targets'].map((page) => `${page}-many`),
+  ...['studies', 'study', 'targets'].map((page) => `${page}-dark`),
+  ...['studies', 'deliveries', 'targets', 'target'].map((page) => `${page}-tablet`),
 ]);
 
 await mkdir(images, { recursive: true });

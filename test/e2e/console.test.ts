@@ -75,7 +75,11 @@ async function check(page: Page, path: string): Promise<void> {
     expect(await violations(page), `${path}, ${colorScheme}`).toEqual([]);
   }
   const isTooWide = 'document.documentElement.scrollWidth > document.documentElement.clientWidth';
-  expect(await page.evaluate<boolean>(isTooWide), `${path} is wider than the window`).toBe(false);
+  // A tablet upright, a tablet across, a monitor.
+  for (const width of [768, 1024, 1360]) {
+    await page.setViewportSize({ width, height: 800 });
+    expect(await page.evaluate<boolean>(isTooWide), `${path} is wider than ${width} pixels`).toBe(false);
+  }
 }
 
 /** Asks the API from inside a page, as a script of it would. */

@@ -8,7 +8,7 @@ import { labelsOf, pageBudgetMs } from '../views/list-studies.ts';
 import { listDeliveries } from '../views/list-deliveries.ts';
 import { cursor, selection, type Delivery } from '../views/schemas.ts';
 import type { StudyLabel } from '../source/source-lookup.ts';
-import { progress, select, stateChip, stateText, studyPath, table, time } from './components.ts';
+import { optional, progress, select, stateChip, stateText, studyPath, table, time } from './components.ts';
 import { deliveryButtons } from './delivery-parts.ts';
 import { html, type Html } from './html.ts';
 import { nothingFound, pager, searchedText } from './pager.ts';
@@ -38,7 +38,7 @@ export function addDeliveriesPage(server: ApiServer, context: ConsoleContext): v
             ? nothingFound(list, 'No delivery matches', 'Choose another filter to see more.')
             : table(
                 'Deliveries',
-                ['Study', 'Target', 'State', 'Instances', 'Last error', 'Changed', ''],
+                ['Study', 'Target', 'State', 'Instances', 'Last error', optional('Changed'), ''],
                 deliveries.map((one) =>
                   row(one, labels.get(`${one.source} ${one.studyInstanceUid}`), request.identity),
                 ),
@@ -115,7 +115,7 @@ function row(delivery: Delivery, label: StudyLabel | undefined, identity: Identi
     <td class="wide">
       ${error ? html`<b>${error.code}</b> in ${error.stage}<span class="second">${error.message}</span>` : html`<span class="none">–</span>`}
     </td>
-    <td class="nowrap">${time(delivery.updatedAt)}</td>
+    <td class="nowrap opt">${time(delivery.updatedAt)}</td>
     <td>${deliveryButtons(delivery, identity)}</td>
   </tr>`;
 }

@@ -164,7 +164,7 @@ function row(study: StudySummary, withSource: boolean): Html {
     <td>
       ${label?.description || html`<span class="none">no description</span>`}
       <span class="second"
-        >${[study.modalities.join(', '), dicomDate(label?.studyDate ?? ''), study.instanceCount === undefined ? '' : `${number(study.instanceCount)} ${study.instanceCount === 1 ? 'instance' : 'instances'}`].filter(Boolean).join(' · ')}</span
+        >${[study.modalities.join(', '), dicomDate(label?.studyDate ?? ''), study.instanceCount === undefined ? '' : `${number(study.instanceCount)}\u00A0${study.instanceCount === 1 ? 'instance' : 'instances'}`].filter(Boolean).join(' · ')}</span
       >
     </td>
     ${withSource && html`<td>${study.source}</td>`}
@@ -179,5 +179,5 @@ function row(study: StudySummary, withSource: boolean): Html {
 }
 
 function shortUid(uid: string): string {
-  return uid.length > 24 ? `…${uid.slice(-22)}` : uid;
+  return uid.length > 24 ? `…\u2060${uid.slice(-20)}` : uid;
 }

@@ -5,7 +5,7 @@ import type { ConsoleContext } from '../console-context.ts';
 import { isAllowed, type Identity } from '../security/identity.ts';
 import type { Target, TargetDetail, Throughput } from '../views/schemas.ts';
 import { listTargets, showTarget } from '../views/show-targets.ts';
-import { actionButton, empty, number, right, table, time, withQuery } from './components.ts';
+import { actionButton, empty, number, optional, right, table, time, withQuery } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 import { plot, plotLegend } from './plot.ts';
@@ -25,11 +25,11 @@ export function addTargetsPages(server: ApiServer, context: ConsoleContext): voi
                   'Target',
                   'State',
                   right('Waiting'),
-                  right('Sending'),
+                  { label: 'Sending', className: 'right opt' },
                   right('Failed'),
                   right('Partial'),
                   'Oldest waiting',
-                  'Last hour',
+                  optional('Last hour'),
                   '',
                 ],
                 targets.map((target, index) => row(target, hours[index] ?? [], request.identity)),
@@ -73,11 +73,11 @@ function row(target: Target, hour: Throughput, identity: Identity | undefined): 
     </th>
     <td>${targetChips(target)}${circuit.error && html`<span class="second">${circuit.error.message}</span>`}</td>
     <td class="num right">${countLink(target, 'waiting', counts.waiting)}</td>
-    <td class="num right">${countLink(target, 'active', counts.active)}</td>
+    <td class="num right opt">${countLink(target, 'active', counts.active)}</td>
     <td class="num right">${countLink(target, 'failed', counts.failed)}</td>
     <td class="num right">${countLink(target, 'partial', counts.partial)}</td>
     <td class="nowrap">${time(target.oldestWaitingAt)}</td>
-    <td>${plot(`${target.name}, last hour`, hour, 'small')}</td>
+    <td class="opt">${plot(`${target.name}, last hour`, hour, 'small')}</td>
     <td>${buttons(target, identity)}</td>
   </tr>`;
 }

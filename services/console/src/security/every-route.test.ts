@@ -113,7 +113,11 @@ describe('every route', () => {
   it('lets a viewer change nothing, with a token or with a session and its CSRF token', async () => {
     const before = await picture();
     const { cookie, csrf } = await cookieOf('vera');
-    for (const headers of [{ authorization: `Bearer ${testToken.viewer}` }, { cookie, 'x-xsrf-token': csrf }]) {
+    const ways: Record<string, string>[] = [
+      { authorization: `Bearer ${testToken.viewer}` },
+      { cookie, 'x-xsrf-token': csrf },
+    ];
+    for (const headers of ways) {
       const found = await statuses((route) => changes(route) || administratorOnly.has(route.name), headers);
       expect(Object.entries(found).filter(([, status]) => status !== 403)).toEqual([]);
     }
