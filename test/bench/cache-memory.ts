@@ -1,12 +1,13 @@
 // Measures what the ledger and the cache take in Redis, and writes it into docs/capacity.md:
-//   ./dispatch pnpm exec node test/bench/cache-memory.ts [--studies 1000] [--instances 500] [--write]
-import { createHash, randomBytes, randomInt } from 'node:crypto';
+//   ./dispatch bench cache-memory [--studies 1000] [--instances 500] [--write]
+import { randomBytes, randomInt } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createLedger, IntermediateCache, type Confirmation } from '@dicom-dispatch/cache';
-import { cacheConfig, formatBytes, type ManifestInstance } from '@dicom-dispatch/core';
+import { cacheConfig, contentHash, formatBytes, Secret, type ManifestInstance } from '@dicom-dispatch/core';
 import { startRedis } from '@dicom-dispatch/harness';
+import { keepManifest } from '@dicom-dispatch/operations';
 import { Redis } from 'ioredis';
 
 const { values } = parseArgs({
@@ -61,21 +62,29 @@ function uuidUids(): ReturnType<typeof scannerUids> {
   return { study: uid(), series: uid(), instance: uid };
 }
 
+const lastUpdate = '20260101T120107';
+
+function orthancId(): string {
+  return randomBytes(20)
+    .toString('hex')
+    .replaceAll(/(.{8})(?=.)/g, '$1-');
+}
+
 function manifestOf(uids: ReturnType<typeof scannerUids>): ManifestInstance[] {
-  return Array.from({ length: instances }, (_, number) => ({
-    sopInstanceUid: uids.instance(number),
-    seriesInstanceUid: uids.series,
-    studyInstanceUid: uids.study,
-    sopClassUid: '1.2.840.10008.5.1.4.1.1.2',
-    transferSyntaxUid: '1.2.840.10008.1.2.1',
-    instanceNumber: number + 1,
-    sizeBytes: 526_000 + randomInt(900),
-    sourceId: createHash('sha1')
-      .update(randomBytes(8))
-      .digest('hex')
-      .replaceAll(/(.{8})(?=.)/g, '$1-'),
-    version: randomBytes(16).toString('hex'),
-  }));
+  return Array.from({ length: instances }, (_, number) => {
+    const sizeBytes = 526_000 + randomInt(900);
+    return {
+      sopInstanceUid: uids.instance(number),
+      seriesInstanceUid: uids.series,
+      studyInstanceUid: uids.study,
+      sopClassUid: '1.2.840.10008.5.1.4.1.1.2',
+      transferSyntaxUid: '1.2.840.10008.1.2.1',
+      instanceNumber: number + 1,
+      sizeBytes,
+      sourceId: orthancId(),
+      version: `20260101T1200${String(number % 60).padStart(2, '0')}/${sizeBytes}`,
+    };
+  });
 }
 
 async function fillLedger(uidsOf: (study: number) => ReturnType<typeof scannerUids>): Promise<void> {
@@ -101,15 +110,17 @@ const scanner = await measure(() => fillLedger(scannerUids));
 const uuid = await measure(() => fillLedger(uuidUids));
 
 let manifestBytes = 0;
-const unlimited = cacheConfig.parse({ maxMemory: 0 });
+const unlimited = cacheConfig.parse({ maxMemory: 0, secret: new Secret('a key for benchmarks') });
 const manifests = await measure(async () => {
   const cache = await IntermediateCache.open(redis, unlimited);
   for (let study = 0; study < studies; study += 1) {
     const uids = scannerUids(study);
-    const bytes = Buffer.from(JSON.stringify(manifestOf(uids)));
-    manifestBytes += bytes.byteLength;
-    await cache.put('manifest', `main/${uids.study}`, bytes);
-    await cache.put('study', `main/tags/${uids.study}`, Buffer.from(JSON.stringify(tagsOf(uids.study))));
+    const manifest = manifestOf(uids);
+    manifestBytes += Buffer.byteLength(JSON.stringify(manifest));
+    const moment = { source: 'main', orthancStudyId: orthancId(), contentHash: contentHash(manifest), lastUpdate };
+    await keepManifest(cache, moment, manifest);
+    const tags = Buffer.from(JSON.stringify(tagsOf(uids.study)));
+    await cache.put('study', `main/tags/${uids.study}`, tags, { confidential: true });
   }
 });
 const accounted = (await (await IntermediateCache.open(redis, unlimited)).stats())?.bytes ?? 0;
@@ -152,7 +163,7 @@ const count = studies * instances;
 const row = (name: string, { bytes, fileBytes }: Measured) =>
   `| ${name} | ${(bytes / count).toFixed(1)} B | ${formatBytes((bytes / studies) * 1000)} | **${formatBytes((bytes / studies) * million)}** | ${formatBytes((fileBytes / studies) * million)} |`;
 const perStudy = accounted / studies;
-const text = `Measured by \`./dispatch pnpm exec node test/bench/cache-memory.ts --write\` on Redis ${version} with ${studies.toLocaleString('en')} studies of ${instances} instances,
+const text = `Measured by \`./dispatch bench cache-memory --write\` on Redis ${version} with ${studies.toLocaleString('en')} studies of ${instances} instances,
 confirmed eight at a time under the delivery's lock. \`used_memory\` of Redis, so keys and indexes are in it.
 
 | | an instance | 1,000 studies | 1,000,000 studies | its append-only file, before a rewrite |
@@ -163,7 +174,7 @@ ${row('cache without a budget: manifest and tags', manifests)}
 
 - The ledger grows with targets: two targets take twice as much. It is never evicted; a study that left its source can be
   forgotten.
-- The cache takes no more than \`cache.maxMemory\`. A study's manifest (${formatBytes(manifestBytes / studies)} as JSON) and its tags are
+- The cache takes no more than \`cache.maxMemory\`. A study's manifest (${formatBytes(manifestBytes / studies)} as JSON) and its tags (encrypted) are
   accounted with ${formatBytes(perStudy)}, measured ${formatBytes(manifests.bytes / studies)}: the default of 256 MB keeps those of the last ${Math.floor(256_000_000 / perStudy).toLocaleString('en')} studies.
 - Give Redis the sum of ledger and cache, and half as much again: a rewrite of the append-only file copies pages that
   change meanwhile. For 1,000,000 such studies at one target that is ${formatBytes(((scanner.bytes / studies) * million + 256_000_000) * 1.5)}.`;

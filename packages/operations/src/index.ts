@@ -40,6 +40,7 @@ export {
   type StudyOfGroup,
 } from './choose-member.ts';
 export { planByName, type Resolved } from './resolve-deliveries.ts';
+export { readFacts, type Facts, type FactNames } from './read-facts.ts';
 export { readForRouting, type SnapshotForRouting } from './read-for-routing.ts';
 export {
   describePlanned,
@@ -48,5 +49,13 @@ export {
   type StudyToForesee,
 } from './foresee-deliveries.ts';
 export { replayRules, type ReplayedStudy, type ReplayOptions, type ReplayOutcome } from './replay-rules.ts';
+export { startPruning } from './start-pruning.ts';
 export { reasonForReturn } from './refuse-return.ts';
 export { handOver, type HandOverContext } from './hand-over.ts';
+export {
+  forgetManifest,
+  keepManifest,
+  shareManifest,
+  type SharedManifest,
+  type StudyMoment,
+} from './shared-manifest.ts';

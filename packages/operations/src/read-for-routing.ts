@@ -1,11 +1,8 @@
-import { compileSelection, wantedByRules, type CompiledRule, type Config } from '@dicom-dispatch/core';
-import {
-  readInstanceTags,
-  readSnapshot,
-  sourceError,
-  type OrthancClient,
-  type StudySnapshot,
-} from '@dicom-dispatch/sources';
+import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
+import { compileSelection, contentHash, wantedByRules, type CompiledRule, type Config } from '@dicom-dispatch/core';
+import { addFacts, readSnapshot, sourceError, type OrthancClient, type StudySnapshot } from '@dicom-dispatch/sources';
+import { readFacts } from './read-facts.ts';
+import { keepManifest } from './shared-manifest.ts';
 
 export interface SnapshotForRouting extends StudySnapshot {
   /** Tags of instances that selections speak about, by SOP Instance UID. */
@@ -13,7 +10,8 @@ export interface SnapshotForRouting extends StudySnapshot {
 }
 
 /**
- * Reads of a study all that rules and selections speak about.
+ * Reads of a study all that rules and selections speak about: the database of the source is always asked, and what has
+ * to be read from files besides is read once for a content. The manifest is kept for the deliveries that follow.
  *
  * @throws DispatchError `source-gone`, `source-unreachable` …
  */
@@ -22,29 +20,36 @@ export async function readForRouting(
   config: Pick<Config, 'targets'>,
   rules: readonly CompiledRule[],
   study: { readonly source: string; readonly orthancStudyId: string },
-  signal?: AbortSignal,
+  { signal, cache }: { readonly signal?: AbortSignal; readonly cache?: IntermediateCache } = {},
 ): Promise<SnapshotForRouting> {
-  const snapshot = await readSnapshot(orthanc, study.source, study.orthancStudyId, signal, wantedByRules(rules));
-  const names = wantedOfInstances(config, rules);
+  const snapshot = await readSnapshot(orthanc, study.source, study.orthancStudyId, signal);
+  const { manifest } = snapshot;
+  const { studyInstanceUid, lastUpdate } = snapshot.study;
+  const wanted = wantedByRules(rules);
+  const names = { study: wanted.study, series: wanted.series, instance: wantedOfInstances(config, rules) };
   try {
-    const instanceTags = await readInstanceTags(orthanc, snapshot.study, names, signal);
-    return { ...snapshot, instanceTags };
+    const facts = await readFacts(orthanc, { ...study, studyInstanceUid, manifest }, names, cache, signal);
+    if (cache && lastUpdate !== undefined) {
+      const { source, orthancStudyId } = study;
+      await keepManifest(cache, { source, orthancStudyId, lastUpdate, contentHash: contentHash(manifest) }, manifest);
+    }
+    return { ...snapshot, study: addFacts(snapshot.study, facts), instanceTags: facts.instances };
   } catch (error) {
     throw sourceError(error, study.source, 'manifest');
   }
 }
 
-const cache = new WeakMap<readonly CompiledRule[], string[]>();
+const compiled = new WeakMap<readonly CompiledRule[], string[]>();
 
 /** Looked up once for a set of rules: compiling the selections for every study would cost more than routing it. */
 function wantedOfInstances(config: Pick<Config, 'targets'>, rules: readonly CompiledRule[]): string[] {
-  const known = cache.get(rules);
+  const known = compiled.get(rules);
   if (known) return known;
   const selections = [
     ...Object.values(config.targets).map((target) => target.instances),
     ...rules.map((rule) => rule.config.instances),
   ];
   const wanted = [...new Set(selections.flatMap((one) => compileSelection(one, undefined).wanted))];
-  cache.set(rules, wanted);
+  compiled.set(rules, wanted);
   return wanted;
 }

@@ -1,10 +1,10 @@
 export { openInstance } from './open-instance.ts';
 export { openSource, type OrthancClient } from './open-source.ts';
 export { readManifest } from './read-manifest.ts';
-export { readStudy, type StudyFacts } from './read-study.ts';
+export { addFacts, readStudy, type StudyFacts } from './read-study.ts';
 export { sourceError } from './source-error.ts';
 export { readSnapshot, type StudySnapshot } from './read-snapshot.ts';
-export { readInstanceTags } from './read-more-tags.ts';
+export { beyondMainTags, readInstanceTags, readMoreSeriesTags, readMoreStudyTags } from './read-more-tags.ts';
 export {
   createTransform,
   type InstanceTransform,

@@ -1,4 +1,3 @@
-import type { WantedTags } from '@dicom-dispatch/core';
 import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 
 type Tags = Readonly<Record<string, string>>;
@@ -18,18 +17,17 @@ const mainTags = new Set(
 );
 
 /** Tags of one level that rules ask for and that have to be read from files: they cost a request more. */
-export function beyondMainTags(wanted: ReadonlySet<string>): string[] {
-  return [...wanted].filter((name) => !mainTags.has(name));
+export function beyondMainTags(wanted: Iterable<string>): string[] {
+  return [...new Set(wanted)].filter((name) => !mainTags.has(name));
 }
 
 /** The study with the tags that rules ask for; each is that of its first instance. */
 export async function readMoreStudyTags(
   orthanc: OrthancClient,
   orthancStudyId: string,
-  wanted: WantedTags,
+  names: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<Tags> {
-  const names = beyondMainTags(wanted.study);
   if (names.length === 0) return {};
   const call = callOf(signal);
   return inOneRequest(
@@ -46,10 +44,9 @@ export async function readMoreStudyTags(
 export async function readMoreSeriesTags(
   orthanc: OrthancClient,
   orthancStudyId: string,
-  wanted: WantedTags,
+  names: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, Tags>> {
-  const names = beyondMainTags(wanted.series);
   if (names.length === 0) return new Map();
   const call = callOf(signal);
   const all = await orthanc.studies.series(orthancStudyId, call);

@@ -1,4 +1,4 @@
-import type { ManifestInstance, WantedTags } from '@dicom-dispatch/core';
+import type { ManifestInstance } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { toManifestInstance } from './read-manifest.ts';
 import { readStudy, type StudyFacts } from './read-study.ts';
@@ -16,7 +16,6 @@ export interface StudySnapshot {
  * Reads a study for routing. The tags are read before the instances, so that `lastUpdate` is never younger than the
  * instance set: what arrives in between is seen as a change later on.
  *
- * @param wanted - tags that rules speak about
  * @throws DispatchError `source-gone` when the study is not there any more
  */
 export async function readSnapshot(
@@ -24,9 +23,8 @@ export async function readSnapshot(
   source: string,
   orthancStudyId: string,
   signal?: AbortSignal,
-  wanted?: WantedTags,
 ): Promise<StudySnapshot> {
-  const study = await readStudy(orthanc, source, orthancStudyId, signal, wanted);
+  const study = await readStudy(orthanc, source, orthancStudyId, signal);
   try {
     const instances = await orthanc.studyInstances(orthancStudyId, signal ? { signal } : undefined);
     const first = instances[0];

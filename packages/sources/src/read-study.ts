@@ -1,6 +1,5 @@
-import type { RuleFacts, StudyTags, WantedTags } from '@dicom-dispatch/core';
+import type { RuleFacts, StudyTags } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
-import { readMoreSeriesTags, readMoreStudyTags } from './read-more-tags.ts';
 import { sourceError } from './source-error.ts';
 
 /** A study as rules and targets see it. Patient data: keep it in memory, and out of logs, jobs and Redis. */
@@ -14,9 +13,8 @@ export interface StudyFacts {
 }
 
 /**
- * Reads what templates look at; see `readSnapshot` for rules, which also ask how the study arrived.
+ * Reads a study as Orthanc's database has it; see `readSnapshot` for rules, which also ask how the study arrived.
  *
- * @param wanted - tags to read besides Orthanc's main ones
  * @throws DispatchError `source-gone` when the study is not there any more
  */
 export async function readStudy(
@@ -24,21 +22,11 @@ export async function readStudy(
   source: string,
   orthancStudyId: string,
   signal?: AbortSignal,
-  wanted?: WantedTags,
 ): Promise<StudyFacts> {
   try {
     const study = await orthanc.studyTags(orthancStudyId, signal ? { signal } : undefined);
     const studyInstanceUid = study.tags['StudyInstanceUID'] ?? '';
-    const [moreOfStudy, moreOfSeries] = wanted
-      ? await Promise.all([
-          readMoreStudyTags(orthanc, orthancStudyId, wanted, signal),
-          readMoreSeriesTags(orthanc, orthancStudyId, wanted, signal),
-        ])
-      : [{}, new Map<string, Readonly<Record<string, string>>>()];
-    const series = study.series.map((one) => ({
-      ...moreOfSeries.get(one.tags['SeriesInstanceUID'] ?? ''),
-      ...one.tags,
-    }));
+    const series = study.series.map((one) => one.tags);
     return {
       studyInstanceUid,
       orthancStudyId,
@@ -51,7 +39,6 @@ export async function readStudy(
       facts: {
         source,
         study: {
-          ...moreOfStudy,
           ...study.tags,
           ModalitiesInStudy: (study.tags['ModalitiesInStudy'] ?? '').split('\\').filter((one) => one !== ''),
         },
@@ -62,4 +49,28 @@ export async function readStudy(
   } catch (error) {
     throw sourceError(error, source, 'manifest');
   }
+}
+
+/** A study with tags that were read besides those of the database, which win; of series by their UID. */
+export function addFacts<T extends StudyFacts>(
+  study: T,
+  more: {
+    readonly study: Readonly<Record<string, string>>;
+    readonly series: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  },
+): T {
+  const series = study.facts.series.map((tags) => ({
+    ...more.series.get(String(tags['SeriesInstanceUID'] ?? '')),
+    ...tags,
+  }));
+  return {
+    ...study,
+    tags: {
+      ...study.tags,
+      series: new Map(
+        Array.from(study.tags.series, ([uid, tags]) => [uid, { ...more.series.get(uid), ...tags }] as const),
+      ),
+    },
+    facts: { ...study.facts, study: { ...more.study, ...study.facts.study }, series },
+  };
 }

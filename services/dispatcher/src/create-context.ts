@@ -9,20 +9,20 @@ import {
   type CacheConfig,
   type Config,
   type DispatchError,
-  type InstanceBytes,
+  type TransformConfig,
 } from '@dicom-dispatch/core';
 import type { Logger, Redis, Registry } from '@dicom-dispatch/runtime';
 import {
   createTransform,
   openInstance,
   openSource,
-  readInstanceTags,
   readManifest,
   readStudy,
   sourceError,
+  type KeepTransformed,
   type OrthancClient,
 } from '@dicom-dispatch/sources';
-import { OpenQueues } from '@dicom-dispatch/operations';
+import { forgetManifest, OpenQueues, readFacts, shareManifest, startPruning } from '@dicom-dispatch/operations';
 import { resolveTarget } from '@dicom-dispatch/targets';
 import { UnrecoverableError } from 'bullmq';
 import { DeliveryStats } from './delivery-stats.ts';
@@ -31,6 +31,7 @@ import { createDispatcherMetrics } from './dispatcher-metrics.ts';
 import { evacuate } from './evacuate.ts';
 import { giveTurn } from './give-turn.ts';
 import { stateKey } from './redis-state.ts';
+import { SharedListings } from './shared-listings.ts';
 import { Throttle } from './throttle.ts';
 
 export interface DispatcherOptions {
@@ -58,6 +59,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
   const clients = new Map<string, Promise<OrthancClient>>();
   const throttles = new Map<string, Throttle>();
   const metrics = createDispatcherMetrics(registry);
+  const pruning = startPruning(() => (config.cache.folder ? cache : undefined));
 
   function client(name: string): Promise<OrthancClient> {
     const known = clients.get(name);
@@ -77,13 +79,14 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     });
   }
 
-  /** One computes a changed instance, whoever needs it too waits for it. */
-  async function keepTransformed(
-    key: string,
-    produce: () => Promise<AsyncIterable<Uint8Array>>,
-    signal: AbortSignal | undefined,
-  ): Promise<InstanceBytes> {
-    return cache.getOrComputeStream('transformed-instance', key, produce, signal ? { signal } : {});
+  /**
+   * One computes a changed instance, whoever needs it too waits for it. What is not anonymised holds patient data
+   * (docs/decisions/0005).
+   */
+  function keepTransformed(definition: TransformConfig): KeepTransformed {
+    const confidential = definition.anonymise === undefined;
+    return (key, produce, signal) =>
+      cache.getOrComputeStream('transformed-instance', key, produce, { confidential, ...(signal && { signal }) });
   }
 
   const context: FullContext = {
@@ -118,9 +121,19 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
         orthanc,
         readStudy: (id, signal) => readStudy(orthanc, name, id, signal),
         readManifest: (study, signal) => readManifest(orthanc, study, signal),
+        async shareManifest({ lastUpdate, ...study }, how, signal) {
+          const read = () => readManifest(orthanc, study, signal);
+          if (lastUpdate === undefined) return { instances: await read(), isShared: false };
+          const moment = { ...study, lastUpdate };
+          if (how === 'anew') await forgetManifest(cache, moment);
+          return how === 'anew'
+            ? { instances: await read(), isShared: false }
+            : shareManifest(cache, moment, read, signal);
+        },
         readInstanceTags: async (study, names, signal) => {
           try {
-            return await readInstanceTags(orthanc, study, names, signal);
+            const wanted = { study: [], series: [], instance: names };
+            return (await readFacts(orthanc, study, wanted, cache, signal)).instances;
           } catch (error) {
             throw sourceError(error, name, 'manifest');
           }
@@ -131,8 +144,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
             source: name,
             definition,
             pseudonyms: config.pseudonyms,
-            // No patient data in Redis (docs/decisions/0005): only what has been de-identified is kept there.
-            ...(config.cache.enabled && definition.anonymise && { keep: keepTransformed }),
+            ...(config.cache.enabled && { keep: keepTransformed(definition) }),
           }),
         open: (instance, openOptions) => openInstance(orthanc, name, instance, openOptions),
       };
@@ -146,6 +158,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
       throttles.set(target, throttle);
       return throttle.sent(bytes, signal);
     },
+    listings: (target, manifest) => new SharedListings(cache, target, manifest),
     isCancelled: async (id) => (await redis.exists(`${prefix}:cancelled:${id}`)) === 1,
     isHeld: async (id) => (await redis.sismember(`${prefix}:held`, id)) === 1,
     async retriedAt(id) {
@@ -184,6 +197,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
         }),
       ),
     async close() {
+      pruning.stop();
       await queues.close();
       await Promise.allSettled([...clients.values(), ...retired].map(async (opened) => (await opened).close()));
     },

@@ -12,21 +12,35 @@ import type { Ledger } from '@dicom-dispatch/cache/ledger';
 import type { Records } from '@dicom-dispatch/cache/records';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import type { InstanceTransform, OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
-import type { OpenQueues } from '@dicom-dispatch/operations';
+import type { OpenQueues, SharedManifest, StudyMoment } from '@dicom-dispatch/operations';
 import type { TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { DeliveryStats } from './delivery-stats.ts';
+import type { SharedListings } from './shared-listings.ts';
 import type { DispatcherMetrics } from './dispatcher-metrics.ts';
+
+export interface StudyPlace {
+  readonly source: string;
+  readonly orthancStudyId: string;
+  readonly studyInstanceUid: string;
+}
 
 /** A source as deliveries read from it. */
 export interface SourceReader {
   readonly orthanc: OrthancClient;
   readStudy(orthancStudyId: string, signal: AbortSignal): Promise<StudyFacts>;
-  readManifest(
-    study: { source: string; orthancStudyId: string; studyInstanceUid: string },
+  readManifest(study: StudyPlace, signal: AbortSignal): Promise<ManifestInstance[]>;
+  /**
+   * The manifest with the wanted content as of a moment, read once for all targets and attempts.
+   *
+   * @param how - `anew`: what is kept is not true any more
+   */
+  shareManifest(
+    study: StudyPlace & Omit<StudyMoment, 'lastUpdate'> & { readonly lastUpdate: string | undefined },
+    how: 'shared' | 'anew',
     signal: AbortSignal,
-  ): Promise<ManifestInstance[]>;
+  ): Promise<SharedManifest>;
   readInstanceTags(
-    study: { orthancStudyId: string; studyInstanceUid: string },
+    study: StudyPlace & { readonly manifest: readonly ManifestInstance[] },
     names: readonly string[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
@@ -56,6 +70,10 @@ export interface DispatcherContext {
   source(name: string): Promise<SourceReader>;
   resolve(target: string): Promise<{ config: TargetConfig; handler: TargetHandler }>;
   throttle(target: string, bytes: number, signal: AbortSignal): Promise<void> | undefined;
+  listings(
+    target: { readonly name: string; readonly config: TargetConfig },
+    manifest: readonly ManifestInstance[],
+  ): SharedListings;
   isCancelled(deliveryId: string): Promise<boolean>;
   /** Whether an operator keeps it back; it then waits until the release brings it forward. */
   isHeld(deliveryId: string): Promise<boolean>;

@@ -8,13 +8,15 @@ import {
   type DeliveryData,
   type DeliveryResult,
   type ManifestInstance,
-  type StudyTags,
   type TargetConfig,
 } from '@dicom-dispatch/core';
 import type { Fence, Ledger } from '@dicom-dispatch/cache/ledger';
 import type { DeliveryRun, InstanceBytes, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
-import type { InstanceTransform } from '@dicom-dispatch/sources';
+import type { SharedManifest } from '@dicom-dispatch/operations';
+import type { InstanceTransform, StudyFacts } from '@dicom-dispatch/sources';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
+import type { SharedListings } from './shared-listings.ts';
+import { ManifestWatch } from './manifest-watch.ts';
 
 /** What a run needs of the world; everything that it does goes through these. */
 export interface DeliverySetting {
@@ -22,16 +24,26 @@ export interface DeliverySetting {
   /** 1 for the first. */
   readonly attempt: number;
   resolve(): Promise<{ readonly config: TargetConfig; readonly handler: TargetHandler }>;
-  readStudy(): Promise<StudyTags>;
-  readManifest(): Promise<readonly ManifestInstance[]>;
-  /** Tags of each instance, by SOP Instance UID. */
-  readInstanceTags(names: readonly string[]): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
+  readStudy(): Promise<Pick<StudyFacts, 'tags' | 'lastUpdate'>>;
+  /**
+   * The manifest as of the moment in which the study was read.
+   *
+   * @param how - `shared`: one that was read before will do; `anew`: whatever is kept is forgotten first
+   */
+  readManifest(lastUpdate: string | undefined, how: 'shared' | 'anew'): Promise<SharedManifest>;
+  /** Tags of each instance of the manifest, by SOP Instance UID. */
+  readInstanceTags(
+    names: readonly string[],
+    manifest: readonly ManifestInstance[],
+  ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
   /** How the instances of this delivery are changed on their way; undefined when they are not. */
   transform(): InstanceTransform | undefined;
   open(
     instance: ManifestInstance,
     options?: { transferSyntaxUid?: string; signal?: AbortSignal },
   ): Promise<InstanceBytes>;
+  /** @param manifest as the target knows it */
+  listings(config: TargetConfig, manifest: readonly ManifestInstance[]): SharedListings;
   readonly ledger: Ledger;
   readonly fence: Fence;
   readonly progress: DeliveryProgressTracker;
@@ -45,11 +57,28 @@ export interface DeliverySetting {
 /**
  * One attempt of a delivery, from its data to the last confirmed instance: resolve, manifest, connect, transfer, verify,
  * finalize. It sends what the manifest has and the ledger lacks, and resolves only when the ledger holds every instance
- * of the manifest.
+ * of the manifest. When a manifest that was read for another attempt turns out not to be true any more, it is read anew,
+ * and the attempt begins again with it.
  *
  * @throws DispatchError with the stage in which the attempt ended; `partial` when all but quarantined instances arrived
  */
 export async function runDelivery(setting: DeliverySetting): Promise<DeliveryResult> {
+  const { progress, signal } = setting;
+  const watch = new ManifestWatch();
+  try {
+    return await runWith(setting, 'shared', watch);
+  } catch (error) {
+    if (!watch.isStale || signal.aborted) throw asDispatchError(error, progress.stage);
+  }
+  setting.log.info('the kept manifest is not what the source has now: it is read anew');
+  return runWith(setting, 'anew', new ManifestWatch());
+}
+
+async function runWith(
+  setting: DeliverySetting,
+  how: 'shared' | 'anew',
+  watch: ManifestWatch,
+): Promise<DeliveryResult> {
   const { data, ledger, fence, progress, signal } = setting;
   const key = ledgerKeyOf(data);
   try {
@@ -57,9 +86,11 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
     const { config, handler } = await setting.resolve();
 
     progress.enter('manifest');
-    const [study, all] = await Promise.all([setting.readStudy(), setting.readManifest()]);
+    const { tags: study, lastUpdate } = await setting.readStudy();
+    const { instances: all, isShared } = await setting.readManifest(lastUpdate, how);
+    if (isShared) watch.begin();
     const selection = compileSelection(config.instances, data.selections);
-    const tags = selection.wanted.length > 0 ? await setting.readInstanceTags(selection.wanted) : undefined;
+    const tags = selection.wanted.length > 0 ? await setting.readInstanceTags(selection.wanted, all) : undefined;
     const manifest = selectInstances(all, study, selection, tags).map((instance) => ({
       ...instance,
       version: ledgerVersion(instance.version, data),
@@ -82,6 +113,7 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
     const originalOf = (instance: ManifestInstance): ManifestInstance =>
       originals.get(instance.sopInstanceUid) ?? instance;
 
+    const listings = setting.listings(config, show(manifest));
     const run: DeliveryRun<TargetConfig> = {
       config,
       targetName: data.target,
@@ -94,7 +126,10 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
       quarantined: show(before.quarantined),
       open(instance, options) {
         const original = originalOf(instance);
-        return transform?.open(original, { signal, ...options }) ?? setting.open(original, { signal, ...options });
+        listings.sending();
+        return watch.opening(original, options?.transferSyntaxUid !== undefined || transform !== undefined, () =>
+          transform ? transform.open(original, { signal, ...options }) : setting.open(original, { signal, ...options }),
+        );
       },
       stage(stage) {
         progress.enter(stage);
@@ -123,13 +158,18 @@ export async function runDelivery(setting: DeliverySetting): Promise<DeliveryRes
         await ledger.revoke(key, originalOf(instance).sopInstanceUid, fence);
         progress.revoked();
       },
-      sent: (bytes) => progress.sent(bytes),
+      sent(bytes) {
+        listings.sending();
+        return progress.sent(bytes);
+      },
+      listed: (part, ask, options) => listings.list(part, ask, options),
       state: setting.state,
       log: setting.log,
       signal,
     };
     await handler.deliver(run);
     signal.throwIfAborted();
+    watch.throwIfStale();
     if (before.pending.length > 0) setting.connected();
 
     const after = await ledger.compare(key, manifest);

@@ -3,7 +3,7 @@ import { redisDependency, workerOptions, type RunningService } from '@dicom-disp
 import { Worker, type Job } from 'bullmq';
 import { createContext, type DispatcherOptions } from './create-context.ts';
 import { startHeartbeat } from './heartbeat.ts';
-import type { StopReason } from './process-delivery.ts';
+import type { StopReason } from './delivery-turn.ts';
 import { processStudyTask } from './process-study-task.ts';
 import { applyConcurrency, createTargetWorker, watchWorker, workerShape } from './target-worker.ts';
 import { watchCancellations } from './watch-cancellations.ts';

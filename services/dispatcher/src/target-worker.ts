@@ -3,7 +3,8 @@ import { workerOptions, type Logger, type Redis } from '@dicom-dispatch/runtime'
 import { Worker, type Job, type Queue } from 'bullmq';
 import type { FullContext } from './create-context.ts';
 import { HandedOver } from './leave-target.ts';
-import { processDelivery, type StopReason } from './process-delivery.ts';
+import type { StopReason } from './delivery-turn.ts';
+import { processDelivery } from './process-delivery.ts';
 
 /** A worker for the deliveries of one target; `run()` is the caller's. */
 export function createTargetWorker(context: FullContext, redis: Redis, name: string, target: TargetConfig): Worker {

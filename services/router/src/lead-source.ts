@@ -23,7 +23,7 @@ export interface LeadSetting {
   readonly name: string;
   readonly config: SourceConfig;
   /** The rules as they are now. */
-  rules(): Pick<RoutingContext, 'config' | 'rules'>;
+  rules(): Pick<RoutingContext, 'config' | 'rules' | 'cache'>;
   readonly waiting: WaitingStudies;
   readonly redis: Redis;
   readonly prefix: string;

@@ -1,3 +1,4 @@
+import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import { DispatchError, routeStudy as applyRules, type CompiledRule, type Config } from '@dicom-dispatch/core';
 import { readForRouting, type StudyEnqueuer } from '@dicom-dispatch/operations';
 import type { Logger } from '@dicom-dispatch/runtime';
@@ -11,6 +12,8 @@ export interface RoutingContext {
   readonly rules: readonly CompiledRule[];
   readonly enqueuer: StudyEnqueuer;
   readonly waiting: WaitingStudies;
+  /** For what is read for the rules, and for the deliveries that follow. */
+  readonly cache: IntermediateCache;
   readonly log: Logger;
 }
 
@@ -35,9 +38,9 @@ export async function routeOneStudy(
   orthancStudyId: string,
   epoch: number,
 ): Promise<RoutingOutcome> {
-  const { source, orthanc, config, rules, enqueuer, waiting, log } = context;
+  const { source, orthanc, config, rules, enqueuer, waiting, cache, log } = context;
   try {
-    const snapshot = await readForRouting(orthanc, config, rules, { source, orthancStudyId });
+    const snapshot = await readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache });
     const { study, manifest } = snapshot;
     const routing = applyRules(rules, study.facts, { hasWaited: await waiting.hasWaited(orthancStudyId, rules) });
     // First what waits, then what goes: killed in between, the study is looked at again all the same.

@@ -1,6 +1,7 @@
 import { compileRules, fingerprint, type Config } from '@dicom-dispatch/core';
+import { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import { Records } from '@dicom-dispatch/cache/records';
-import { StudyEnqueuer } from '@dicom-dispatch/operations';
+import { startPruning, StudyEnqueuer } from '@dicom-dispatch/operations';
 import {
   Counter,
   Gauge,
@@ -31,7 +32,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
   const prefix = config.redis.prefix;
   const records = new Records(redis, prefix);
   const enqueuer = new StudyEnqueuer(config, redis, records);
-  let current = { config, rules: compileRules(config.rules, config) };
+  let current = { config, rules: compileRules(config.rules, config), cache: await openCache(config) };
   const routed = new Counter({
     name: 'dispatch_studies_routed_total',
     help: 'Stable studies seen, by source and what became of them',
@@ -54,6 +55,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     }),
   );
   let push = await startPush();
+  const pruning = startPruning(() => (isLeading() ? current.cache : undefined));
   log.info({ sources: [...leads.keys()], rules: current.rules.length }, 'router started');
 
   return {
@@ -70,7 +72,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       // Whatever can be wrong shows here, before anything is changed.
       const rules = compileRules(next.rules, next);
       const before = current.config;
-      current = { config: next, rules };
+      const isSameCache = fingerprint(next.cache) === fingerprint(before.cache);
+      current = { config: next, rules, cache: isSameCache ? current.cache : await openCache(next) };
       enqueuer.reload(next);
       for (const [name, running] of leads) {
         if (fingerprint(next.sources[name]) === fingerprint(before.sources[name])) continue;
@@ -85,6 +88,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       log.info({ sources: [...leads.keys()], rules: rules.length }, 'router goes by the new configuration');
     },
     async stop() {
+      pruning.stop();
       await push?.stop();
       await Promise.all(Array.from(leads.values(), (lead) => lead.stop()));
       await enqueuer.close();
@@ -110,6 +114,22 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
         routed: (outcome) => count(name, outcome),
       }),
     );
+  }
+
+  /** It holds no large results: those are made and read where instances move. */
+  function openCache({ cache, redis: { prefix: base } }: Config): Promise<IntermediateCache> {
+    return IntermediateCache.open(
+      redis,
+      { ...cache, folder: undefined },
+      {
+        prefix: base,
+        onWarning: ({ code, message, type }) => log.warn({ code, type, reason: message }, 'the cache reports a fault'),
+      },
+    );
+  }
+
+  function isLeading(): boolean {
+    return [...leads.values()].some(({ status }) => status.isLeader);
   }
 
   function waitingIn(source: string): WaitingStudies {

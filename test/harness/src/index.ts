@@ -43,3 +43,5 @@ export type { RedisCluster } from './redis-cluster.ts';
 export { startSentinel } from './redis-sentinel.ts';
 export type { SentinelSetup } from './redis-sentinel.ts';
 export { commandOf, descendants } from './process-tree.ts';
+export { startCountingProxy } from './counting-proxy.ts';
+export type { CountingProxy, PassedRequest } from './counting-proxy.ts';

@@ -1,7 +1,7 @@
 import type { CacheConfig } from '@dicom-dispatch/core';
 import type { CacheFolder } from './cache-folder.ts';
 import type { CacheStore } from './cache-store.ts';
-import type { CacheWarning } from './cache-types.ts';
+import type { CacheWarning, PutOptions } from './cache-types.ts';
 import { policyFor } from './policy.ts';
 import { invalidateScript } from './cache-scripts.ts';
 import { addressOf } from './cache-store.ts';
@@ -12,15 +12,23 @@ export interface CacheParts {
   readonly config: CacheConfig;
   readonly store: CacheStore;
   readonly folder: CacheFolder | undefined;
+  /** Encrypts what is confidential. */
+  readonly key: Buffer | undefined;
   readonly maxValueBytes: number;
   readonly fileAboveBytes: number;
   readonly computeLeaseMs: number;
   readonly warn: (warning: CacheWarning) => void;
 }
 
-/** Whether results of this type are kept at all. */
-export function keeps(parts: CacheParts, type: string, use: string | undefined): boolean {
-  return parts.config.enabled && (use !== undefined || policyFor(parts.config, type).retention !== 'transient');
+/** Whether such a result is kept at all. */
+export function keeps(
+  parts: CacheParts,
+  type: string,
+  { use, confidential, inRedis }: Pick<PutOptions, 'use' | 'confidential' | 'inRedis'>,
+): boolean {
+  if (!parts.config.enabled) return false;
+  if (use === undefined && policyFor(parts.config, type).retention === 'transient') return false;
+  return confidential !== true || parts.key !== undefined || (parts.folder !== undefined && inRedis !== true);
 }
 
 export function tooLarge(parts: CacheParts, type: string): 'dropped' {

@@ -31,6 +31,11 @@ export type Lookup<T> = { readonly state: 'hit'; readonly value: T } | { readonl
 export type Absence = 'miss' | 'expired' | 'corrupt' | 'unavailable';
 
 export interface PutOptions {
+  /**
+   * It holds patient data: in Redis only encrypted, with the configured secret. Without one it goes to the folder,
+   * whatever its size, and where there is none it is not kept.
+   */
+  readonly confidential?: boolean;
   /** A few facts of up to 4 KB beside the value, as JSON. No patient data: it is not protected more than a log. */
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** The use that a `transient` result belongs to (the id of an attempt); without one, such a result is not kept. */

@@ -34,6 +34,7 @@ import {
 } from './maintenance.ts';
 import { policyFor, type CachePolicy } from './policy.ts';
 import { findEntry, lookupStream, lookupValue, type Counting } from './read-value.ts';
+import { sealKey } from './seal.ts';
 import { spool } from './spool.ts';
 import { produceStream, unkept, type ComputedStream } from './stream-once.ts';
 import { putFile, putValue } from './write-value.ts';
@@ -89,6 +90,7 @@ export class IntermediateCache {
       config,
       store: new CacheStore(redis, { prefix, timeoutMs, warn }),
       folder,
+      key: config.secret && sealKey(config.secret.reveal()),
       maxValueBytes,
       fileAboveBytes: Math.min(options.fileAboveBytes ?? 64_000, maxValueBytes),
       computeLeaseMs: options.computeLeaseMs ?? 30_000,
@@ -116,7 +118,7 @@ export class IntermediateCache {
     options: PutOptions = {},
   ): Promise<PutResult> {
     const parts = this.#parts;
-    if (!keeps(parts, type, options.use)) return 'dropped';
+    if (!keeps(parts, type, options)) return 'dropped';
     const toFile = parts.folder !== undefined && options.inRedis !== true;
     const spooled = await spool(source, toFile ? parts.fileAboveBytes : parts.maxValueBytes);
     if (spooled.kind === 'whole') return this.put(type, key, spooled.bytes, options);
@@ -176,6 +178,14 @@ export class IntermediateCache {
     return total;
   }
 
+  /** The next number of a counter that all processes share; undefined when Redis does not answer. */
+  tick(): Promise<number | undefined> {
+    const { store, config } = this.#parts;
+    return config.enabled
+      ? store.ask((redis) => redis.hincrby(`${store.base}totals`, 'clock', 1))
+      : Promise.resolve(undefined);
+  }
+
   /** @returns undefined when Redis does not answer */
   stats(): Promise<CacheStats | undefined> {
     return readStats(this.#parts.store, this.#parts.config.maxMemory);
@@ -200,7 +210,7 @@ export class IntermediateCache {
   ): Promise<T> {
     const { codec = jsonCodec<T>(), signal, ...put } = options;
     const parts = this.#parts;
-    if (!keeps(parts, type, options.use)) return compute();
+    if (!keeps(parts, type, options)) return compute();
     const find = (counting: Counting) => this.#decoded(type, key, codec, counting);
     const present = await find('hits');
     if (present) return present.value;
@@ -235,7 +245,7 @@ export class IntermediateCache {
   ): Promise<ComputedStream> {
     const { signal, ...put } = options;
     const parts = this.#parts;
-    if (!keeps(parts, type, options.use)) return unkept(await produce());
+    if (!keeps(parts, type, options)) return unkept(await produce());
     const find = async (): Promise<ComputedStream | undefined> => {
       const found = await lookupStream(parts, type, key, 'hits');
       return found.state === 'hit' ? found.value : undefined;

@@ -53,7 +53,7 @@ export async function lookupStream(
   const { createdAt, sizeBytes, metadata } = info;
   const entry: CacheEntry = { type, key, createdAt, sizeBytes, metadata, stamp: found.stamp };
   if (info.file !== undefined) return openFile(parts, entry, info, info.file);
-  const bytes = await decodeBytes(info, stored);
+  const bytes = await decodeBytes(info, stored, parts.key, addressOf(type, key));
   if (!bytes) return reportCorrupt(parts, type, key);
   return { state: 'hit', value: { ...entry, body: asBody(bytes), close: async () => {} } };
 }

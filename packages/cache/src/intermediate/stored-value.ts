@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib';
+import { unseal } from './seal.ts';
 
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
@@ -15,6 +16,8 @@ export interface StoredInfo {
   readonly encoding: Encoding;
   /** CRC-32 of the bytes as stored. */
   readonly crc: number;
+  /** Encrypted after it was compressed. */
+  readonly sealed?: boolean;
   /** The file in the folder that holds the bytes; without one they follow this line. */
   readonly file?: { readonly name: string; readonly storedBytes: number };
   readonly metadata: Readonly<Record<string, unknown>>;
@@ -50,11 +53,18 @@ export function unframeValue(frame: Buffer): { info: StoredInfo; stored: Buffer 
 }
 
 /** @returns undefined when the bytes are not those that were stored */
-export async function decodeBytes(info: StoredInfo, stored: Buffer): Promise<Buffer | undefined> {
+export async function decodeBytes(
+  info: StoredInfo,
+  stored: Buffer,
+  key: Buffer | undefined,
+  address: string,
+): Promise<Buffer | undefined> {
   if (crc32(stored) !== info.crc) return undefined;
+  const plain = info.sealed === true ? unseal(key, address, stored) : stored;
+  if (!plain) return undefined;
   try {
     const bytes =
-      info.encoding === 'zstd' ? await decompress(stored, { maxOutputLength: Math.max(1, info.sizeBytes) }) : stored;
+      info.encoding === 'zstd' ? await decompress(plain, { maxOutputLength: Math.max(1, info.sizeBytes) }) : plain;
     return bytes.byteLength === info.sizeBytes ? bytes : undefined;
   } catch {
     return undefined;

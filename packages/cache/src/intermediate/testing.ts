@@ -1,9 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { cacheConfig, type CacheConfig } from '@dicom-dispatch/core';
+import { cacheConfig, Secret, type CacheConfig } from '@dicom-dispatch/core';
 
 export type CacheInput = (typeof cacheConfig)['_zod']['input'];
+
+export const testSecret = new Secret('a key for tests');
 
 /** The configuration as it would stand in a file. */
 export function configOf(input: CacheInput): CacheConfig {

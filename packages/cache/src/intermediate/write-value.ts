@@ -9,6 +9,7 @@ import type { PutOptions, PutResult } from './cache-types.ts';
 import { removeFiles } from './maintenance.ts';
 import { policyFor } from './policy.ts';
 import { asBody } from './read-value.ts';
+import { seal } from './seal.ts';
 import { encodeBytes, frameValue, type StoredInfo } from './stored-value.ts';
 
 const maxMetadataBytes = 4_096;
@@ -22,20 +23,23 @@ export async function putValue(
   bytes: Uint8Array,
   options: PutOptions,
 ): Promise<PutResult> {
-  if (!keeps(parts, type, options.use)) return 'dropped';
+  if (!keeps(parts, type, options)) return 'dropped';
   if (goesToFile(parts, bytes.byteLength, options)) return putFile(parts, type, key, asBody(bytes), options);
   if (bytes.byteLength > parts.maxValueBytes) {
     // What was there is no longer what was put last.
     await invalidate(parts, type, key);
     return tooLarge(parts, type);
   }
-  const { stored, encoding } = await encodeBytes(bytes, policyFor(parts.config, type).compression);
-  const info = { encoding, sizeBytes: bytes.byteLength, crc: crc32(stored) };
+  const { stored: plain, encoding } = await encodeBytes(bytes, policyFor(parts.config, type).compression);
+  const sealed = options.confidential === true && parts.key !== undefined;
+  const stored = sealed ? seal(parts.key, addressOf(type, key), plain) : plain;
+  const info = { encoding, sizeBytes: bytes.byteLength, crc: crc32(stored), ...(sealed && { sealed }) };
   return announce(parts, type, key, info, stored, options);
 }
 
 function goesToFile(parts: CacheParts, length: number, options: PutOptions): boolean {
-  return parts.folder !== undefined && options.inRedis !== true && length > parts.fileAboveBytes;
+  if (parts.folder === undefined || options.inRedis === true) return false;
+  return length > parts.fileAboveBytes || (options.confidential === true && parts.key === undefined);
 }
 
 /** Writes the source to a file of the folder and makes it known. @throws what the source throws */
@@ -67,7 +71,7 @@ async function announce(
   parts: CacheParts,
   type: string,
   key: string,
-  info: Pick<StoredInfo, 'encoding' | 'sizeBytes' | 'crc' | 'file'>,
+  info: Pick<StoredInfo, 'encoding' | 'sizeBytes' | 'crc' | 'sealed' | 'file'>,
   stored: Uint8Array,
   options: PutOptions,
 ): Promise<PutResult> {

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { IntermediateCache } from '../intermediate/intermediate-cache.ts';
-import { configOf } from '../intermediate/testing.ts';
+import { configOf, testSecret } from '../intermediate/testing.ts';
 import { DicomObjectCache } from './dicom-object-cache.ts';
 import type { StudyObject } from './dicom-object.ts';
 
@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await redis.flushall();
-  cache = await IntermediateCache.open(redis, configOf({}), { timeoutMs: 30_000 });
+  cache = await IntermediateCache.open(redis, configOf({ secret: testSecret }), { timeoutMs: 30_000 });
   objects = new DicomObjectCache(cache, 'main');
 });
 
@@ -116,7 +116,7 @@ test('updates at the same time are all kept', async () => {
 });
 
 test('an expired tree is said to be expired, then pruned', async () => {
-  cache = await IntermediateCache.open(redis, configOf({ types: { study: { maxAge: '60ms' } } }));
+  cache = await IntermediateCache.open(redis, configOf({ secret: testSecret, types: { study: { maxAge: '60ms' } } }));
   objects = new DicomObjectCache(cache, 'main');
   await objects.add(whole, 'instance');
   const states = new Set<string>();

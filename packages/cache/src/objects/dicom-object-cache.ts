@@ -41,11 +41,16 @@ const tries = 8;
 export class DicomObjectCache {
   readonly #cache: IntermediateCache;
   readonly #scope: string;
+  readonly #confidential: boolean;
 
-  /** @param scope name of the server whose objects these are: the same UID may look different elsewhere */
-  constructor(cache: IntermediateCache, scope: string) {
+  /**
+   * @param scope name of the server whose objects these are: the same UID may look different elsewhere
+   * @param options - `confidential` (default): attributes hold patient data, see `PutOptions`
+   */
+  constructor(cache: IntermediateCache, scope: string, options: { readonly confidential?: boolean } = {}) {
     this.#cache = cache;
     this.#scope = scope;
+    this.#confidential = options.confidential ?? true;
   }
 
   /**
@@ -197,6 +202,7 @@ export class DicomObjectCache {
       const result = await this.#cache.put(type, key, codec.encode(branch), {
         expect: found.state === 'hit' ? found.value.stamp : 'absent',
         inRedis: true,
+        confidential: this.#confidential,
         maxAgeMs: branch.expiresAt === 0 ? 0 : Math.max(1, branch.expiresAt - Date.now()),
       });
       if (result === 'stored' || result === 'over-budget') return true;

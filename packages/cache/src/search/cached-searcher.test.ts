@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { IntermediateCache } from '../intermediate/intermediate-cache.ts';
-import { configOf } from '../intermediate/testing.ts';
+import { configOf, testSecret } from '../intermediate/testing.ts';
 import { trimStudy, type DicomLevel, type StudyObject } from '../objects/dicom-object.ts';
 import { createCachedSearcher, type Searcher } from './cached-searcher.ts';
 
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await redis.flushall();
-  cache = await IntermediateCache.open(redis, configOf({}), { timeoutMs: 30_000 });
+  cache = await IntermediateCache.open(redis, configOf({ secret: testSecret }), { timeoutMs: 30_000 });
   asked = [];
   archive = new Map(['1', '2'].map((uid) => [uid, studyOf(uid)]));
 });
@@ -131,4 +131,19 @@ test('no patient data is in a key, and a searcher that fails is heard', async ()
     'failing',
   );
   await expect(failing.search({})).rejects.toThrow('archive away');
+});
+
+test('who has to know what is there since a moment gets no answer from before it', async () => {
+  const search = cached();
+  await search.search({ modality: 'CT' });
+  const since = await search.now();
+  archive.delete('2');
+  expect(await search.search({ modality: 'CT' })).toHaveLength(2);
+  expect(await search.search({ modality: 'CT' }, { since: since! })).toHaveLength(1);
+  expect(asked).toHaveLength(2);
+  // Asked for since then: it may be shared, by another process as well.
+  expect(await cached().search({ modality: 'CT' }, { since: since! })).toHaveLength(1);
+  expect(asked).toHaveLength(2);
+  await search.search({ modality: 'CT' }, { since: (await search.now())! });
+  expect(asked).toHaveLength(3);
 });

@@ -1,2 +1,14 @@
-export { createCachedSearcher, type Searcher, type SearchOptions } from './cached-searcher.ts';
+export {
+  createCachedFinder,
+  createCachedSearch,
+  createCachedSearcher,
+  type CachedFinder,
+  type CachedSearch,
+  type CachedSearcher,
+  type CachedSearcherSettings,
+  type Searcher,
+  type SearchOptions,
+  type StudyFinder,
+  type StudySearcher,
+} from './cached-searcher.ts';
 export { QueryCache } from './query-cache.ts';

@@ -3,7 +3,7 @@ import { startOrthanc, startRedis, type OrthancServer, type RedisServer } from '
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { IntermediateCache } from '../intermediate/intermediate-cache.ts';
-import { configOf } from '../intermediate/testing.ts';
+import { configOf, testSecret } from '../intermediate/testing.ts';
 import type { DicomLevel, SeriesObject, StudyObject } from '../objects/dicom-object.ts';
 import { createCachedSearcher, type Searcher } from './cached-searcher.ts';
 
@@ -72,7 +72,7 @@ test('what Orthanc was asked once it is not asked again, until someone wants to 
   const study = makeStudy({ modality: 'CT', series: 2, instancesPerSeries: 3 });
   const uploaded = [];
   for (const instance of study) uploaded.push(await orthanc.upload(instance.bytes));
-  const cache = await IntermediateCache.open(redis, configOf({}), { timeoutMs: 30_000 });
+  const cache = await IntermediateCache.open(redis, configOf({ secret: testSecret }), { timeoutMs: 30_000 });
   const cached = createCachedSearcher(searcher, cache, 'main');
   const uid = study.studyInstanceUid;
 

@@ -26,8 +26,10 @@ export class QueryCache {
     this.#scope = scope;
   }
 
-  async get(query: unknown): Promise<StudyObject[] | undefined> {
+  /** @param since only an answer that was asked for after this tick will do */
+  async get(query: unknown, since?: number): Promise<StudyObject[] | undefined> {
     const found = await this.#cache.get(type, this.#key(query));
+    if (since !== undefined && !(Number(found?.metadata['askedAt']) > since)) return undefined;
     const pointers = found && pointersIn(found.bytes);
     if (!pointers) return undefined;
     const answer: StudyObject[] = [];
@@ -43,7 +45,7 @@ export class QueryCache {
   }
 
   /** Keeps an answer and its objects. An empty one is not kept: what was missing may be there the next moment. */
-  async put(query: unknown, answer: readonly StudyObject[]): Promise<void> {
+  async put(query: unknown, answer: readonly StudyObject[], askedAt?: number): Promise<void> {
     const pointers = answer.map((study) => pointerTo(study));
     const objects = pointers.reduce(
       (sum, [, series = []]) => sum + 1 + series.reduce((inner, [, instances = []]) => inner + 1 + instances.length, 0),
@@ -51,7 +53,10 @@ export class QueryCache {
     );
     if (objects === 0 || objects > mostObjects) return;
     for (const study of answer) await this.#objects.add(study);
-    await this.#cache.put(type, this.#key(query), Buffer.from(JSON.stringify(pointers)), { inRedis: true });
+    await this.#cache.put(type, this.#key(query), Buffer.from(JSON.stringify(pointers)), {
+      inRedis: true,
+      ...(askedAt !== undefined && { metadata: { askedAt } }),
+    });
   }
 
   async #follow([studyInstanceUid, series]: Pointer): Promise<StudyObject | undefined> {

@@ -15,12 +15,14 @@ export function addPullCommands(program: Command): void {
     .option('--date <date>', 'study date YYYYMMDD, or a range YYYYMMDD-YYYYMMDD', parseDate)
     .option('--series <key=value>', 'only series that match, such as Modality=CT; may be repeated', parseFilter)
     .option('--limit <count>', 'most studies to show', parseCount, 100)
+    .option('--fresh', 'ask the target, even if an equal search was answered before')
     .action(async (options: FindOptions) => {
       const { findAtTarget } = await import('../operate/find-at-target.ts');
       await findAtTarget(options);
     });
   withExamples(withJson(withConfig(find)), [
     ['find --target pacs --patient 4711', 'the studies of a patient'],
+    ['find --target pacs --patient 4711 --fresh', 'what the target has now, whatever the cache knows'],
     ["find --target pacs --date 20260301- --series 'Modality=CT'", 'studies with a CT series since a day'],
   ]);
   const pull = program

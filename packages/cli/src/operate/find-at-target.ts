@@ -1,7 +1,8 @@
-import { findStudies } from '@dicom-dispatch/operations/pull';
+import { findKeptStudies } from '@dicom-dispatch/operations/pull';
 import type { FoundStudy } from '@dicom-dispatch/targets/contract';
 import { readConfig } from '../read-config.ts';
 import { formatTable } from './print-table.ts';
+import { withCache } from './with-cache.ts';
 import { untilInterrupted } from './until-interrupted.ts';
 
 export interface FindOptions {
@@ -14,10 +15,11 @@ export interface FindOptions {
   /** Keyword to value. */
   readonly series?: Readonly<Record<string, string>>;
   readonly limit: number;
+  readonly fresh?: boolean;
   readonly json?: boolean;
 }
 
-/** Searches a target and prints what it has. */
+/** Searches a target and prints what it has; an equal search is answered from the cache, where that may keep patient data. */
 export async function findAtTarget(options: FindOptions): Promise<void> {
   const config = await readConfig(options.config);
   const { accession, patient, study, date, series, limit } = options;
@@ -28,19 +30,18 @@ export async function findAtTarget(options: FindOptions): Promise<void> {
     ...(date !== undefined && { studyDate: date }),
     ...(series && { series }),
   };
-  const found: FoundStudy[] = [];
-  let isAll = true;
-  await untilInterrupted('stopped', async (signal) => {
-    for await (const study of findStudies({ config: () => config }, options.target, query, signal)) {
-      if (found.length === limit) {
-        isAll = false;
-        break;
-      }
-      found.push(study);
-    }
-  });
-  console.log(options.json === true ? JSON.stringify(found) : tableOf(found));
-  if (!isAll) console.error(`there are more than ${limit}: narrow the search, or raise --limit`);
+  const search = { query, limit: limit + 1 };
+  const { studies, isKept } = await untilInterrupted('stopped', (signal) =>
+    withCache(config, async (cache) => {
+      const context = { config: () => config };
+      const how = { signal, fresh: options.fresh === true };
+      return findKeptStudies(context, options.target, search, cache, how);
+    }),
+  );
+  const shown = studies.slice(0, limit);
+  console.log(options.json === true ? JSON.stringify(shown) : tableOf(shown));
+  if (isKept) console.error(`this was answered before, and is kept for a while: --fresh asks ${options.target} again`);
+  if (studies.length > limit) console.error(`there are more than ${limit}: narrow the search, or raise --limit`);
 }
 
 function tableOf(studies: readonly FoundStudy[]): string {

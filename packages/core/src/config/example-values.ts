@@ -10,6 +10,7 @@ export const exampleValues: Readonly<Record<string, string>> = {
   'groups.*.targets': '[my-dicom, my-orthanc]',
   'groups.*.strategy': 'first-available',
   'transforms.*.set': '{ InstitutionName: Example Hospital }',
+  'cache.secret': '${CACHE_SECRET}',
   'pseudonyms.secret': '${PSEUDONYM_SECRET}',
   'targets.dicom.host': 'pacs.hospital.example',
   'targets.dicom.calledAeTitle': 'PACS',

@@ -24,6 +24,12 @@ export interface RunState {
   delete(key: string): Promise<void>;
 }
 
+/** What is listed: a study, or one of its series. UIDs as the target knows them. */
+export interface ListedPart {
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid?: string;
+}
+
 /** One attempt of one delivery, as a handler sees it. */
 export interface DeliveryRun<Config> {
   readonly config: Config;
@@ -56,6 +62,16 @@ export interface DeliveryRun<Config> {
   report(instance: ManifestInstance, outcome: InstanceOutcome): Promise<void>;
   /** Takes a confirmation back that verification has shown to be false; the instance is then missing again. */
   revoke(instance: ManifestInstance): Promise<void>;
+  /**
+   * What the target lists of a study or a series, as SOP Instance UIDs of the manifest. `ask` asks it, unless somebody
+   * has asked since the last instance of this attempt left: only then may an answer be shared, for one from before would
+   * show what is no longer there. `fresh` asks in any case. A handler uses it by `listedBy`.
+   */
+  listed?(
+    of: ListedPart,
+    ask: () => Promise<ReadonlySet<string>>,
+    options?: { readonly fresh?: boolean },
+  ): Promise<ReadonlySet<string>>;
   /** Bytes that left for the target, for progress and rate limit; resolves when more may be sent. */
   sent(bytes: number): Promise<void> | void;
   readonly state: RunState;

@@ -7,7 +7,7 @@ import { dicomwebTarget, type DicomwebTarget } from './schema.ts';
 import { sendBatches } from './send-batches.ts';
 import { settleUnknown, withoutArrived } from './settle-unknown.ts';
 import { testDicomweb } from './test-connection.ts';
-import { listStudy, missingAfterWait } from './verify-listed.ts';
+import { listForRun, missingAfterWait } from './verify-listed.ts';
 
 export const dicomwebHandler: TargetHandler<DicomwebTarget> = {
   contractVersion,
@@ -45,8 +45,12 @@ async function verify(
   const { config, signal } = run;
   const earlier = new Set((run.quarantined ?? []).map(({ sopInstanceUid }) => sopInstanceUid));
   const wanted = run.manifest.filter((one) => !quarantinedNow.has(one) && !earlier.has(one.sopInstanceUid));
-  const list = () => listStudy(http, config, run.study.studyInstanceUid, signal);
-  const missing = await missingAfterWait(list, wanted, config.verifyTimeout, signal);
+  const missing = await missingAfterWait(
+    (options) => listForRun(run, http, options),
+    wanted,
+    config.verifyTimeout,
+    signal,
+  );
   for (const instance of missing) await run.revoke(instance);
   if (missing.length > 0) throw notListed(missing.length);
 }

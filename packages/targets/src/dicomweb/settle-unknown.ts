@@ -4,7 +4,7 @@ import { cannotTell, notListedYet, unmentioned } from './errors.ts';
 import type { SearchAbility } from './greet.ts';
 import type { DicomwebTarget } from './schema.ts';
 import type { PutOff, UnknownInstance } from './send-batches.ts';
-import { listStudy, missingAfterWait } from './verify-listed.ts';
+import { listForRun, missingAfterWait } from './verify-listed.ts';
 
 /** Set while the target has accepted instances without saying which ones. */
 const openKey = 'dicomweb-unconfirmed';
@@ -16,7 +16,7 @@ export async function withoutArrived(
   search: SearchAbility,
 ): Promise<readonly ManifestInstance[]> {
   if (search !== 'yes' || !(await run.state.get<boolean>(openKey))) return run.pending;
-  const listed = await listStudy(http, run.config, run.study.studyInstanceUid, run.signal);
+  const listed = await listForRun(run, http);
   const [there, missing] = partition(run.pending, listed);
   for (const instance of there) await run.report(instance, { kind: 'delivered' });
   await run.state.delete(openKey);
@@ -59,7 +59,7 @@ async function settleUnmentioned(
   unknown: readonly UnknownInstance[],
 ): Promise<number> {
   if (unknown.length === 0 || search !== 'yes') return unknown.length;
-  const listed = await listStudy(http, run.config, run.study.studyInstanceUid, run.signal);
+  const listed = await listForRun(run, http);
   const [there, missing] = partition(
     unknown.map(({ instance }) => instance),
     listed,
@@ -74,9 +74,15 @@ async function settleBySearch(
   unknown: readonly UnknownInstance[],
 ): Promise<void> {
   await run.state.set(openKey, true);
-  const list = () => listStudy(http, run.config, run.study.studyInstanceUid, run.signal);
   const instances = unknown.map(({ instance }) => instance);
-  const missing = new Set(await missingAfterWait(list, instances, run.config.verifyTimeout, run.signal));
+  const missing = new Set(
+    await missingAfterWait(
+      (options) => listForRun(run, http, options),
+      instances,
+      run.config.verifyTimeout,
+      run.signal,
+    ),
+  );
   for (const instance of instances) if (!missing.has(instance)) await run.report(instance, { kind: 'delivered' });
   if (missing.size > 0) throw notListedYet(missing.size);
   await run.state.delete(openKey);

@@ -6,3 +6,4 @@ export type { OpenedInstance } from './open-queue.ts';
 export { Permits } from './permits.ts';
 export { until } from './until.ts';
 export { within } from './within.ts';
+export { listedBy } from './listed-by.ts';

@@ -91,6 +91,13 @@ export function addMetrics(context: ConsoleContext): void {
   perType('dispatch_cache_bytes', 'What they take in Redis', ({ bytes }) => bytes);
   perType('dispatch_cache_hits', 'Looks that found a result, since the counting began', ({ hits }) => hits);
   perType('dispatch_cache_misses', 'Looks that found none, since the counting began', ({ misses }) => misses);
+  perType('dispatch_cache_file_bytes', 'What they take in folders', ({ fileBytes }) => fileBytes);
+  perType(
+    'dispatch_cache_evictions',
+    'Results that left for want of room, since the counting began',
+    (stats) => stats.evictions,
+  );
+  perType('dispatch_cache_expired', 'Results that became too old, since the counting began', ({ expired }) => expired);
   gauge('dispatch_redis_memory_bytes', 'Memory that Redis uses', [], async (set) => {
     const info = await readInfo(context.redis, context.config().redis.prefix, 'memory');
     if (info) set({}, Number(info.get('used_memory') ?? 0));

@@ -45,7 +45,9 @@ export async function runDry(context: ViewContext, wanted: StudyWanted): Promise
   const { redis, records } = context.operations;
   try {
     const rules = compileRules(config.rules, config);
-    const snapshot = await readForRouting(orthanc, config, rules, study, AbortSignal.timeout(10_000));
+    const snapshot = await readForRouting(orthanc, config, rules, study, {
+      signal: AbortSignal.timeout(10_000),
+    });
     const { manifest, senders, instanceTags } = snapshot;
     const facts = { ...snapshot.study.facts, ...(wanted.now && { now: wanted.now }) };
     const judged = judge(rules, facts, wanted.withValues ?? config.console.patientData);

@@ -3,7 +3,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import { connect, UID, type Association } from 'dicom-dimse';
 import { findDataSets } from 'dicom-dimse/dataset';
 import type { DeliveryRun, ManifestInstance } from '../../contract/index.ts';
-import { until } from '../../flow/index.ts';
+import { listedBy, until } from '../../flow/index.ts';
 import { queryOptions } from '../connect-options.ts';
 import { dicomError } from '../errors.ts';
 import { littleEndian } from '../little-endian.ts';
@@ -29,10 +29,10 @@ export async function verifyByFind(
   });
   try {
     if (association.acceptedContexts.length === 0) throw noQueries();
-    let missing = await until(missingOf(association, instances, signal), signal);
+    let missing = await until(missingOf(run, association, instances, { fresh: false }), signal);
     while (missing.length > 0 && Date.now() < deadline) {
       await until(sleep(pauseMs), signal);
-      missing = await until(missingOf(association, missing, signal), signal);
+      missing = await until(missingOf(run, association, missing, { fresh: true }), signal);
     }
     if (missing.length === 0) return;
     for (const instance of missing) await run.revoke(instance);
@@ -50,25 +50,36 @@ export async function verifyByFind(
 }
 
 async function missingOf(
+  run: DeliveryRun<AnyDicomTarget>,
   association: Association,
   instances: readonly ManifestInstance[],
-  signal: AbortSignal,
+  options: { readonly fresh: boolean },
 ): Promise<ManifestInstance[]> {
   const missing: ManifestInstance[] = [];
   for (const [seriesInstanceUid, series] of Map.groupBy(instances, (one) => one.seriesInstanceUid)) {
-    const expected = new Map(series.map((instance) => [instance.sopInstanceUid, instance]));
-    const query = {
-      QueryRetrieveLevel: 'IMAGE',
-      StudyInstanceUID: series[0]?.studyInstanceUid ?? '',
-      SeriesInstanceUID: seriesInstanceUid,
-      SOPInstanceUID: '',
-    };
-    for await (const match of findDataSets(association, { sopClassUid: UID.studyRootFind, query, signal })) {
-      expected.delete(String(match['SOPInstanceUID']));
-    }
-    missing.push(...expected.values());
+    const part = { studyInstanceUid: series[0]?.studyInstanceUid ?? '', seriesInstanceUid };
+    const listed = await listedBy(run, part, () => listSeries(association, part, run.signal), options);
+    missing.push(...series.filter(({ sopInstanceUid }) => !listed.has(sopInstanceUid)));
   }
   return missing;
+}
+
+async function listSeries(
+  association: Association,
+  { studyInstanceUid, seriesInstanceUid }: { studyInstanceUid: string; seriesInstanceUid: string },
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const query = {
+    QueryRetrieveLevel: 'IMAGE',
+    StudyInstanceUID: studyInstanceUid,
+    SeriesInstanceUID: seriesInstanceUid,
+    SOPInstanceUID: '',
+  };
+  const listed = new Set<string>();
+  for await (const match of findDataSets(association, { sopClassUid: UID.studyRootFind, query, signal })) {
+    listed.add(String(match['SOPInstanceUID']));
+  }
+  return listed;
 }
 
 function noQueries(): DispatchError {

@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
+import type { SeriesObject, StudyObject } from '@dicom-dispatch/cache';
+import { createCachedFinder, type StudyFinder } from '@dicom-dispatch/cache/search';
+import { contentHash, type ManifestInstance } from '@dicom-dispatch/core';
+import {
+  beyondMainTags,
+  readInstanceTags,
+  readMoreSeriesTags,
+  readMoreStudyTags,
+  type OrthancClient,
+} from '@dicom-dispatch/sources';
+
+type Tags = Readonly<Record<string, string>>;
+
+/** Names of the tags that are asked for, by level. */
+export interface FactNames {
+  readonly study: Iterable<string>;
+  readonly series: Iterable<string>;
+  readonly instance: Iterable<string>;
+}
+
+/** A study whose instance set has just been read. */
+export interface StudyWithContent {
+  readonly source: string;
+  readonly orthancStudyId: string;
+  readonly studyInstanceUid: string;
+  readonly manifest: readonly ManifestInstance[];
+}
+
+export interface Facts {
+  readonly study: Tags;
+  /** By Series Instance UID. */
+  readonly series: ReadonlyMap<string, Tags>;
+  /** By SOP Instance UID. */
+  readonly instances: ReadonlyMap<string, Tags>;
+}
+
+/**
+ * Tags that a source has to read from files: slow, so that they are kept as a tree of the study. The tree stands for the
+ * very content that the study has now (docs/decisions/0003): other instances, or others in their place, have another.
+ *
+ * @throws OrthancError when the source does not answer
+ */
+export async function readFacts(
+  orthanc: OrthancClient,
+  study: StudyWithContent,
+  names: FactNames,
+  cache: IntermediateCache | undefined,
+  signal?: AbortSignal,
+): Promise<Facts> {
+  const ofStudy = beyondMainTags(names.study).sort();
+  const ofSeries = beyondMainTags(names.series).sort();
+  const ofInstances = [...new Set(names.instance)].sort();
+  const none: Facts = { study: {}, series: new Map(), instances: new Map() };
+  if (ofStudy.length + ofSeries.length + ofInstances.length === 0) return none;
+  const finder: StudyFinder = { findStudyById: (_uid, level) => ask(level === 'instance') };
+  const asked = createHash('sha256')
+    .update(JSON.stringify([ofStudy, ofSeries, ofInstances]))
+    .digest('base64url');
+  const scope = `facts/${study.source}/${contentHash(study.manifest)}/${asked.slice(0, 16)}`;
+  const level = ofInstances.length > 0 ? 'instance' : 'series';
+  const { findStudyById } = cache ? createCachedFinder(finder, cache, scope) : finder;
+  const found = await findStudyById(study.studyInstanceUid, level);
+  return found ? factsOf(found) : none;
+
+  async function ask(withInstances: boolean): Promise<StudyObject> {
+    const { orthancStudyId, manifest } = study;
+    const [attributes, more, instances] = await Promise.all([
+      readMoreStudyTags(orthanc, orthancStudyId, ofStudy, signal),
+      readMoreSeriesTags(orthanc, orthancStudyId, ofSeries, signal),
+      withInstances ? readInstanceTags(orthanc, study, ofInstances, signal) : new Map<string, Tags>(),
+    ]);
+    const series = Array.from(
+      Map.groupBy(manifest, (one) => one.seriesInstanceUid),
+      ([seriesInstanceUid, members]): SeriesObject => ({
+        seriesInstanceUid,
+        attributes: more.get(seriesInstanceUid) ?? {},
+        ...(withInstances && {
+          instances: members.flatMap(({ sopInstanceUid }) => {
+            const tags = instances.get(sopInstanceUid);
+            return tags ? [{ sopInstanceUid, attributes: tags }] : [];
+          }),
+        }),
+      }),
+    );
+    return { studyInstanceUid: study.studyInstanceUid, attributes, series };
+  }
+}
+
+function factsOf({ attributes, series = [] }: StudyObject): Facts {
+  return {
+    study: attributes as Tags,
+    series: new Map(series.map((one) => [one.seriesInstanceUid, one.attributes as Tags])),
+    instances: new Map(
+      series.flatMap(({ instances = [] }) =>
+        instances.map((one) => [one.sopInstanceUid, one.attributes as Tags] as const),
+      ),
+    ),
+  };
+}

@@ -1,0 +1,73 @@
+import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
+import { contentHash, type ManifestInstance } from '@dicom-dispatch/core';
+
+/** A study with the content that it had at a moment, as its source told it. */
+export interface StudyMoment {
+  readonly source: string;
+  readonly orthancStudyId: string;
+  /** The content that is wanted. */
+  readonly contentHash: string;
+  /** Orthanc's LastUpdate, read before the manifest: it changes with every instance that arrives. */
+  readonly lastUpdate: string;
+}
+
+export interface SharedManifest {
+  readonly instances: readonly ManifestInstance[];
+  /** Whether it was read before, perhaps by another process: an instance may have been deleted since. */
+  readonly isShared: boolean;
+}
+
+const type = 'manifest';
+
+/**
+ * The manifest of a study, read once for all targets and attempts. One that is kept is given only if it is of this very
+ * moment and has the wanted content; any other is taken away, and the source is asked.
+ *
+ * @throws what `read` throws
+ */
+export async function shareManifest(
+  cache: IntermediateCache,
+  moment: StudyMoment,
+  read: () => Promise<readonly ManifestInstance[]>,
+  signal?: AbortSignal,
+): Promise<SharedManifest> {
+  const key = keyOf(moment);
+  let own: readonly ManifestInstance[] | undefined;
+  const compute = async (): Promise<readonly ManifestInstance[]> => (own = await read());
+  const instances = await cache.getOrCompute(type, key, compute, signal && { signal });
+  if (isWanted(instances, moment)) return { instances, isShared: own === undefined };
+  await cache.invalidate(type, key);
+  return { instances: own ?? (await read()), isShared: false };
+}
+
+/** Keeps a manifest that was read anyway, for the deliveries to come. */
+export async function keepManifest(
+  cache: IntermediateCache,
+  moment: StudyMoment,
+  instances: readonly ManifestInstance[],
+): Promise<void> {
+  if (isWanted(instances, moment)) await cache.put(type, keyOf(moment), Buffer.from(JSON.stringify(instances)));
+}
+
+/** To be called when an instance of it turns out to be gone or another one. */
+export async function forgetManifest(cache: IntermediateCache, moment: StudyMoment): Promise<void> {
+  await cache.invalidate(type, keyOf(moment));
+}
+
+function keyOf({ source, orthancStudyId, contentHash: content, lastUpdate }: StudyMoment): string {
+  return `${source}/${orthancStudyId}/${content}/${lastUpdate}`;
+}
+
+function isWanted(instances: unknown, { contentHash: wanted }: StudyMoment): boolean {
+  if (!Array.isArray(instances)) return false;
+  const found = instances as readonly Partial<ManifestInstance>[];
+  // What another version wrote is as good as absent.
+  const isWhole = found.every(
+    (one) =>
+      typeof one.sopInstanceUid === 'string' &&
+      typeof one.version === 'string' &&
+      typeof one.sourceId === 'string' &&
+      typeof one.sizeBytes === 'number',
+  );
+  return isWhole && contentHash(instances as ManifestInstance[]) === wanted;
+}

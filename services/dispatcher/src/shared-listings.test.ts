@@ -1,0 +1,96 @@
+import { IntermediateCache } from '@dicom-dispatch/cache';
+import { cacheConfig, type ManifestInstance, type TargetConfig } from '@dicom-dispatch/core';
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { SharedListings } from './shared-listings.ts';
+
+let server: RedisServer;
+let redis: Redis;
+let cache: IntermediateCache;
+/** What the target has. */
+let held: Set<string>;
+let asked: number;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(async () => {
+  await redis.flushall();
+  cache = await IntermediateCache.open(redis, cacheConfig.parse({}), { timeoutMs: 30_000 });
+  held = new Set(['1.1', '1.2']);
+  asked = 0;
+});
+
+const manifest = ['1.1', '1.2'].map((uid) => ({ sopInstanceUid: uid, seriesInstanceUid: '1' }) as ManifestInstance);
+const series = { studyInstanceUid: '0', seriesInstanceUid: '1' };
+const listings = (host = 'pacs'): SharedListings =>
+  new SharedListings(cache, { name: 'pacs', config: { type: 'dicom', host } as unknown as TargetConfig }, manifest);
+
+async function ask(): Promise<Set<string>> {
+  asked += 1;
+  return new Set(held);
+}
+
+test('two looks of an attempt share an answer, as long as nothing leaves in between', async () => {
+  const one = listings();
+  expect(await one.list(series, ask)).toEqual(held);
+  expect(await one.list(series, ask)).toEqual(held);
+  expect(asked).toBe(1);
+  one.sending();
+  await one.list(series, ask);
+  expect(asked).toBe(2);
+  await one.list({ studyInstanceUid: '0' }, ask);
+  expect(asked).toBe(3);
+});
+
+test('what an earlier attempt was told never confirms what this one has sent', async () => {
+  await listings().list(series, ask);
+  const retry = listings();
+  retry.sending();
+  held.delete('1.2');
+  expect(await retry.list(series, ask)).toEqual(new Set(['1.1']));
+  // Neither does it when nothing was sent.
+  held.clear();
+  expect(await listings().list(series, ask)).toEqual(new Set());
+});
+
+test('another delivery shares what was asked since its last instance left', async () => {
+  const [one, other] = [listings(), listings()];
+  await other.list(series, ask);
+  await one.list(series, ask, { fresh: true });
+  expect(asked).toBe(2);
+  expect(await other.list(series, ask)).toEqual(held);
+  expect(asked).toBe(2);
+  // Under the same name at another address it is another target.
+  await listings('elsewhere').list(series, ask);
+  expect(asked).toBe(3);
+});
+
+test('fresh asks in any case, and without Redis everybody asks', async () => {
+  const one = listings();
+  await one.list(series, ask);
+  held.add('1.3');
+  expect(await one.list(series, ask, { fresh: true })).toEqual(held);
+  expect(asked).toBe(2);
+  const silent = new Redis(server.url, { lazyConnect: true });
+  silent.disconnect();
+  const away = await IntermediateCache.open(silent, cacheConfig.parse({}), { timeoutMs: 100 });
+  const alone = new SharedListings(away, { name: 'pacs', config: { type: 'dicom' } as TargetConfig }, manifest);
+  await alone.list(series, ask);
+  await alone.list(series, ask);
+  expect(asked).toBe(4);
+});
+
+test('a series that is too large to be shared is listed whole', async () => {
+  held = new Set(Array.from({ length: 1_500 }, (_, index) => `1.${index}`));
+  const one = listings();
+  expect((await one.list(series, ask)).size).toBe(1_500);
+  expect((await one.list(series, ask)).size).toBe(1_500);
+  expect(asked).toBe(2);
+});

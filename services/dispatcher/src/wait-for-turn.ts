@@ -1,0 +1,63 @@
+import { isOpen, nextStartAt } from '@dicom-dispatch/core';
+import { DelayedError, RateLimitError, UnrecoverableError } from 'bullmq';
+import type { DeliveryTurn } from './delivery-turn.ts';
+import { leaveIfLeft, leaveTarget } from './leave-target.ts';
+
+/** How far a held delivery is put back; its release brings it forward. */
+const heldForMs = 365 * 86_400_000;
+/** Windows that never meet may do so after a change of the configuration. */
+const lookAgainMs = 86_400_000;
+
+/**
+ * Ends the turn for reasons that burn no attempt: it was cancelled or is held, the target or its rule is outside the
+ * schedule, or the circuit of the target is open.
+ *
+ * @returns whether the attempt that may begin is the circuit's probe
+ * @throws DelayedError, RateLimitError, UnrecoverableError for BullMQ, HandedOver when another target has taken it over
+ */
+export async function waitForTurn(turn: DeliveryTurn): Promise<{ readonly isProbe: boolean }> {
+  const { context, data, target } = turn;
+  const { records, circuits } = context;
+  if (await context.isCancelled(data.deliveryId)) {
+    await records.update(
+      data.deliveryId,
+      { state: 'cancelled', endedAt: Date.now() },
+      { kind: 'ended', text: 'cancelled before it started' },
+    );
+    throw new UnrecoverableError('cancelled by an operator');
+  }
+  if (await context.isHeld(data.deliveryId)) {
+    await turn.job.moveToDelayed(Date.now() + heldForMs, turn.token);
+    throw new DelayedError();
+  }
+  await leaveIfLeft(context, data);
+  if (target?.enabled === false) {
+    await leaveTarget(context, data, 'the target is switched off');
+    await delay(turn, Date.now() + 60_000, 'the target is switched off');
+  }
+  const opensAt = opensNext(turn);
+  if (opensAt > Date.now()) await delay(turn, opensAt, outsideOf(turn));
+  const verdict = await circuits.check(data.target);
+  if (verdict.kind !== 'open') return { isProbe: verdict.kind === 'probe' };
+  await leaveTarget(context, data, 'its circuit is open');
+  await turn.pauseTarget(verdict.retryInMs);
+  throw new RateLimitError();
+}
+
+async function delay({ context, data, job, token }: DeliveryTurn, until: number, why: string): Promise<never> {
+  await context.records.update(data.deliveryId, { nextAttemptAt: until }, { kind: 'waiting', text: why });
+  await job.moveToDelayed(until, token);
+  throw new DelayedError();
+}
+
+/** When the target and one of the rules that want this delivery are open together. */
+function opensNext({ data, target }: DeliveryTurn): number {
+  const now = Date.now();
+  const lists = [...(target?.schedule ? [[target.schedule]] : []), ...(data.schedules ? [data.schedules] : [])];
+  return nextStartAt(lists, now) ?? now + lookAgainMs;
+}
+
+function outsideOf({ target }: DeliveryTurn): string {
+  if (target?.schedule && !isOpen(target.schedule, Date.now())) return 'outside the schedule of the target';
+  return 'outside the schedule of its rule';
+}

@@ -1,0 +1,56 @@
+import { Agent, createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { unwatch, watch } from './watchdog.ts';
+
+/** What passed through, in order. */
+export interface PassedRequest {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+}
+
+export interface CountingProxy extends AsyncDisposable {
+  readonly url: string;
+  readonly requests: readonly PassedRequest[];
+  /** How many requests of a method there were whose path matches. */
+  count(method: string, path: RegExp): number;
+  reset(): void;
+}
+
+/** An HTTP proxy in front of one real server that remembers what the server is asked. */
+export async function startCountingProxy(targetUrl: string): Promise<CountingProxy> {
+  const agent = new Agent({ keepAlive: true });
+  let requests: PassedRequest[] = [];
+  const server = createServer((incoming, answer) => {
+    const { method = 'GET', url = '/', headers } = incoming;
+    requests.push({ method, path: url.split('?', 1)[0] ?? '' });
+    const passedOn = request(new URL(url, targetUrl), { method, headers, agent }, (response) => {
+      answer.writeHead(response.statusCode ?? 502, response.headers);
+      response.pipe(answer);
+      response.on('error', () => answer.destroy());
+    });
+    passedOn.on('error', () => answer.destroy());
+    answer.on('close', () => passedOn.destroy());
+    incoming.pipe(passedOn);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const stop = async (): Promise<void> => {
+    agent.destroy();
+    server.closeAllConnections();
+    await new Promise<void>((resolve) => void server.close(() => resolve()));
+    unwatch('listener', port);
+  };
+  watch('listener', port, 'counting proxy');
+  return {
+    url: `http://127.0.0.1:${port}`,
+    get requests() {
+      return requests;
+    },
+    count: (method, path) => requests.filter((one) => one.method === method && path.test(one.path)).length,
+    reset() {
+      requests = [];
+    },
+    [Symbol.asyncDispose]: stop,
+  };
+}
