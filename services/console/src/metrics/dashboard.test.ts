@@ -6,7 +6,7 @@ import { startTestConsole, type TestConsole } from '../testing/start-test-consol
 const folder = join(import.meta.dirname, '../../../../deploy/grafana');
 /** Metrics that other services count; they stand in their own code. */
 const ofOthers =
-  /^(dispatch_(sent_bytes|deliveries_ended|attempts_failed|instances_quarantined|studies_routed)_total|dispatch_attempt_duration_seconds_bucket|dispatch_feed_lag_changes)$/;
+  /^(dispatch_(sent_bytes|deliveries_ended|attempts_failed|instances_quarantined|studies_routed)_total|dispatch_(attempt|stage)_duration_seconds_bucket|dispatch_feed_lag_changes)$/;
 
 describe('the metrics', () => {
   let test: TestConsole;
