@@ -1,30 +1,31 @@
 # One image, three commands: router, dispatcher, console (or `up` for all in one process).
-#   docker build -t dicom-dispatch .
-# Another base with Node 24 and apt may be given as NODE_IMAGE.
+#   scripts/build-image, or docker build -t dicom-dispatch .
+# Another Debian with Node 24, npm and apt may be given as NODE_IMAGE.
 ARG NODE_IMAGE=node:24-bookworm-slim
 
-FROM ${NODE_IMAGE} AS dependencies
+FROM ${NODE_IMAGE} AS parts
+# binutils for this stage; rsync and ssh for targets of type rsync, and of type sftp with an agent.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends binutils rsync openssh-client
 WORKDIR /app
 ENV CI=true npm_config_update_notifier=false
 RUN npm install --global --no-audit --no-fund pnpm@12
 COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 COPY packages packages
 COPY services services
+COPY scripts scripts
 # Production dependencies of the command-line tool and what it needs; neither tests nor samples for them.
 RUN pnpm install --frozen-lockfile --prod --ignore-scripts --filter '@dicom-dispatch/cli...' \
- && find . -name '*.test.ts' -not -path '*/node_modules/*' -delete
+ && find . -name '*.test.ts' -not -path '*/node_modules/*' -delete \
+ && scripts/prune-modules node_modules
+# All that the image has: Node, rsync, ssh, a shell and cat for what ssh asks, the libraries that these need, and ourselves.
+RUN scripts/gather-image /image node rsync ssh ssh-keyscan sh cat
 
-FROM ${NODE_IMAGE}
+FROM scratch
 LABEL org.opencontainers.image.title="dicom-dispatch" org.opencontainers.image.licenses="MIT"
-# For targets of type rsync and sftp with an agent.
-RUN apt-get update \
- && apt-get install -y --no-install-recommends rsync openssh-client \
- && rm -rf /var/lib/apt/lists/*
+COPY --from=parts /image /
 WORKDIR /app
-ENV NODE_ENV=production
-# The folder that the archive volume of docker-compose.yml is mounted on belongs to the user of the services.
-RUN install -d -o 10001 -g 10001 /archive
-COPY --from=dependencies /app /app
+ENV NODE_ENV=production PATH=/usr/local/bin:/usr/bin:/bin
 USER 10001:10001
 # Configuration and secrets are mounted; nothing is written but to Redis and to the folders of targets.
 VOLUME ["/config"]

@@ -185,7 +185,12 @@ async function startS3({ set, env, through }: ReceiverSetting): Promise<Receiver
         ? [
             {
               sender: 'rclone copy',
-              run: () => measureProcess('rclone', ['copy', '--config', '/dev/null', set.folder, rclone(endpoint)], env),
+              // An authority for the AWS SDK is of no use here, and rclone does not start with one.
+              run: () =>
+                measureProcess('rclone', ['copy', '--config', '/dev/null', set.folder, rclone(endpoint)], {
+                  ...env,
+                  AWS_CA_BUNDLE: undefined,
+                }),
             },
           ]
         : []),

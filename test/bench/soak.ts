@@ -4,7 +4,7 @@
  *
  *   ./dispatch bench soak [--minutes 60] [--per-minute 30] [--write]
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -118,10 +118,10 @@ async function load(): Promise<void> {
     if (!oldest || Date.now() - oldest.at < 90_000) continue;
     const all = await records.deliveriesOf({ source: 'main', studyInstanceUid: oldest.uid });
     uploaded.shift();
-    if (all.length === 3 && all.every(({ state }) => state === 'delivered'))
+    if (all.length === 3 && all.every(({ state }) => state === 'delivered')) {
       await orthanc.send('DELETE', `/studies/${oldest.id}`);
-    else uploaded.push({ ...oldest, at: Date.now() - 60_000 });
-    await rm(join(archive, (await readdir(archive).catch(() => []))[0] ?? 'none'), { recursive: true, force: true });
+      await rm(join(archive, oldest.uid), { recursive: true, force: true });
+    } else uploaded.push({ ...oldest, at: Date.now() - 60_000 });
   }
 }
 

@@ -1,0 +1,127 @@
+/**
+ * The flow around the bytes: routing, sweeping, sharing work among dispatchers, targets and backlogs, and what it takes in
+ * Redis. Real Orthanc, Redis and services; where something stands in for Orthanc it is said.
+ *
+ *   ./dispatch bench flow [--quick] [--only router,latency,sweep,workers,targets,backlog] [--write]
+ */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+import { measureRouter, measureSweep } from './flow-router.ts';
+import { lanes, latencyMs, measureBacklog, measureTargets, measureWorkers } from './flow-workers.ts';
+import { describeMachine, table, writeSection } from './report.ts';
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', default: 'router,latency,sweep,workers,targets,backlog' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const isQuick = values.quick;
+const startedAt = Date.now();
+const measures: Readonly<Record<string, () => Promise<string>>> = {
+  router: tellRouter,
+  latency: tellLatency,
+  sweep: tellSweep,
+  workers: tellWorkers,
+  targets: tellTargets,
+  backlog: tellBacklog,
+};
+const parts: string[] = [];
+for (const name of values.only.split(',')) {
+  const text = await measures[name]?.();
+  if (text === undefined) throw new Error(`there is no measure ${name}: ${Object.keys(measures).join(', ')}`);
+  console.error(text);
+  parts.push(text);
+}
+const flags = process.argv.slice(2).filter((flag) => flag !== '--write');
+const text = [
+  `\`./dispatch bench flow${flags.length > 0 ? ` ${flags.join(' ')}` : ''}\`: ${await describeMachine(['Redis', 'Orthanc'])} Took ${Math.round((Date.now() - startedAt) / 60_000)} min; all processes share these cores.`,
+  ...parts,
+].join('\n\n');
+if (values.write) await writeSection('performance.md', 'flow', text);
+else console.log(text);
+
+async function tellRouter(): Promise<string> {
+  const { studies, tasksPerSecond, cpuMsPerTask } = await measureRouter(isQuick ? 100 : 1_000);
+  return `#### Router\n\n**${tasksPerSecond.toFixed(0)} study tasks a second** of ${studies} stable studies that waited in Orthanc's feed, one delivery each (read from Orthanc, rules applied, durable in Redis); ${cpuMsPerTask.toFixed(1)} ms of CPU each, the start of the process included.`;
+}
+
+async function tellLatency(): Promise<string> {
+  const script = fileURLToPath(new URL('push-latency.ts', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    '--disable-warning=ExperimentalWarning',
+    script,
+    isQuick ? '3' : '20',
+  ]);
+  return `#### From stable to the first byte at the target\n\n\`\`\`\n${stdout.trim()}\n\`\`\``;
+}
+
+async function tellSweep(): Promise<string> {
+  const one = await measureSweep(isQuick ? 5_000 : 100_000);
+  return `#### Sweep\n\n**${one.seconds.toFixed(1)} s** for ${one.studies.toLocaleString('en')} studies that all were routed before, without pauses; with the pauses of the default configuration ${one.withPausesSeconds.toFixed(0)} s. A stand-in that is quicker than any Orthanc answers for the source: what is measured is the router and Redis. A study's record takes ${one.redisBytesPerStudy.toFixed(0)} bytes.`;
+}
+
+async function tellWorkers(): Promise<string> {
+  const rows = await measureWorkers([1, 2, 4, 8], isQuick ? 48 : 240);
+  return [
+    '#### Dispatchers',
+    `A target that takes ${latencyMs} ms for each delivery and no CPU, ${lanes} deliveries at the same time in a dispatcher: at most ${(lanes * 1_000) / latencyMs} a second each.`,
+    table(
+      ['dispatchers', 'deliveries/s', 'efficiency'],
+      rows.map((row) => [row.workers, row.deliveriesPerSecond.toFixed(1), `${(row.efficiency * 100).toFixed(0)} %`]),
+    ),
+  ].join('\n\n');
+}
+
+async function tellTargets(): Promise<string> {
+  const rows = await measureTargets(isQuick ? [1, 64] : [1, 4, 16, 64], isQuick ? 64 : 320);
+  const [first, last] = [rows[0]!, rows.at(-1)!];
+  const perTarget = (read: (row: (typeof rows)[number]) => number): number =>
+    (read(last) - read(first)) / (last.targets - first.targets);
+  return [
+    '#### Targets',
+    'One dispatcher, deliveries of one small instance that are read from Orthanc and thrown away, spread over all targets.',
+    table(
+      ['targets', 'deliveries/s', 'CPU ms/delivery', 'resident MB', 'connections to Redis', 'CPU when idle'],
+      rows.map((row) => [
+        row.targets,
+        row.deliveriesPerSecond.toFixed(0),
+        row.cpuMsPerDelivery.toFixed(1),
+        (row.rssBytes / 1e6).toFixed(0),
+        row.redisConnections,
+        `${(row.idleCpuShare * 100).toFixed(1)} %`,
+      ]),
+    ),
+    `A target more costs a dispatcher ${perTarget(({ redisConnections }) => redisConnections).toFixed(1)} connections and ${(perTarget(({ rssBytes }) => rssBytes) / 1e6).toFixed(2)} MB.`,
+  ].join('\n\n');
+}
+
+async function tellBacklog(): Promise<string> {
+  const rows = await measureBacklog(isQuick ? [100, 1_000] : [100, 1_000, 10_000, 100_000], isQuick ? 50 : 200);
+  return [
+    '#### Backlog',
+    'So many deliveries wait in one queue, and real ones with a higher priority overtake them.',
+    table(
+      [
+        'waiting',
+        'enqueue, ms',
+        'deliveries/s',
+        'CPU ms/delivery, dispatcher',
+        'CPU ms/delivery, Redis',
+        'median delivery, ms',
+        'bytes in Redis/waiting delivery',
+      ],
+      rows.map((row) => [
+        row.backlog.toLocaleString('en'),
+        row.enqueueMs.toFixed(2),
+        row.deliveriesPerSecond.toFixed(0),
+        row.cpuMsPerDelivery.toFixed(1),
+        row.redisCpuMsPerDelivery.toFixed(2),
+        row.waitedMs.toFixed(0),
+        row.bytesPerWaiting.toFixed(0),
+      ]),
+    ),
+  ].join('\n\n');
+}
