@@ -9,11 +9,11 @@ export interface WorkerRow {
 }
 
 /** How much of a delivery is waiting for the target. */
-export const latencyMs = 500;
+export const latencyMs = 1_000;
 /** Deliveries at the same time in one dispatcher. */
 export const lanes = 4;
 
-/** The same deliveries by more and more dispatchers, to a target that takes half a second for each and no CPU. */
+/** The same deliveries by more and more dispatchers, to a target that takes a second for each and no CPU. */
 export async function measureWorkers(counts: readonly number[], studies: number): Promise<WorkerRow[]> {
   const targets = Object.fromEntries(
     counts.map((count) => [
@@ -62,7 +62,6 @@ export async function measureTargets(counts: readonly number[], studies: number)
     );
     const connections = await scene.info('connected_clients');
     const dispatcher = await scene.start('dispatcher');
-    const redisConnections = (await scene.info('connected_clients')) - connections;
     for (const name of names) await pauseTarget(scene.operations, name);
     const ids: string[] = [];
     for (const [index, name] of names.entries())
@@ -79,6 +78,7 @@ export async function measureTargets(counts: readonly number[], studies: number)
     const after = await usageOf(dispatcher.pid());
     await new Promise((done) => setTimeout(done, 5_000));
     const idle = await usageOf(dispatcher.pid());
+    const redisConnections = (await scene.info('connected_clients')) - connections;
     rows.push({
       targets: count,
       deliveriesPerSecond: studies / seconds,

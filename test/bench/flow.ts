@@ -64,7 +64,7 @@ async function tellSweep(): Promise<string> {
 }
 
 async function tellWorkers(): Promise<string> {
-  const rows = await measureWorkers([1, 2, 4, 8], isQuick ? 48 : 240);
+  const rows = await measureWorkers([1, 2, 4, 8], isQuick ? 32 : 160);
   return [
     '#### Dispatchers',
     `A target that takes ${latencyMs} ms for each delivery and no CPU, ${lanes} deliveries at the same time in a dispatcher: at most ${(lanes * 1_000) / latencyMs} a second each.`,
