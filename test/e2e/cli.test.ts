@@ -5,6 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { fileURLToPath } from 'node:url';
 import { startOrthanc, tempFolder, waitFor, type OrthancServer, type TempFolder } from '@dicom-dispatch/harness';
 import { Records, type DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { checkPassword } from '@dicom-dispatch/console/password';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { Redis } from 'ioredis';
 import { unpackTar } from 'modern-tar';
@@ -12,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
+import { compileCache, spawnCommand, startCommandHost, type CommandHost, type Run } from './support/run-commands.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { prefix } from './support/system.ts';
 
@@ -28,6 +30,7 @@ let system: RunningDispatch;
 /** Where bundles and logs go. */
 let desk: TempFolder;
 let client: Redis;
+let host: CommandHost;
 let records: Records;
 
 beforeAll(async () => {
@@ -47,39 +50,32 @@ beforeAll(async () => {
       rules: [{ name: 'all', targets: ['pacs', 'archive'], when: 'study.PatientID != "PID-SECRET-0815"' }],
     },
   });
+  host = startCommandHost(surroundings());
   client = new Redis(join(system.folder, 'data', 'redis', 'redis.sock'));
   client.on('error', () => {});
   records = new Records(client, prefix);
 });
 afterAll(async () => {
   client?.disconnect();
+  await host?.[Symbol.asyncDispose]();
   // Its Redis is a process of its own, which a killed `up` would leave behind.
   if (system?.isRunning()) await system.kill('SIGTERM');
   await Promise.all([system?.stop(), orthanc?.stop(), scp?.down(), archive?.remove(), desk?.remove()]);
 });
 
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
+const surroundings = () => ({
+  cwd: system.folder,
+  env: { ORTHANC_PASSWORD: password },
+});
+
+/** A command, typed in the folder of the system. */
+function dispatch(...args: string[]): Promise<Run> {
+  return host.run(...args);
 }
 
-/** The command-line tool as a process of its own, typed in the folder of the system. */
-function dispatch(...args: string[]): Promise<Run> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', main, ...args],
-      {
-        cwd: system.folder,
-        env: { ...process.env, ORTHANC_PASSWORD: password, NODE_COMPILE_CACHE: join(desk.path, 'compiled') },
-        timeout: 120_000,
-        maxBuffer: 8 * 1024 * 1024,
-      },
-      (_error, out, err) => resolve({ code: child.exitCode ?? 1, out, err }),
-    );
-    child.stdin?.end();
-  });
+/** A command as a process of its own, whose exit code a shell would see. */
+function spawned(...args: string[]): Promise<Run> {
+  return spawnCommand(surroundings(), args);
 }
 
 async function json<T>(...args: string[]): Promise<T> {
@@ -142,7 +138,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     failed = await until(failedStudy, 'pacs', 'failed', 'partial');
 
     const [status, studies, study, deliveries] = await Promise.all([
-      dispatch('status', '--check'),
+      spawned('status', '--check'),
       dispatch('studies'),
       dispatch('study', 'ACC-BAD'),
       dispatch('deliveries', '--target', 'pacs', '--state', 'delivered'),
@@ -175,7 +171,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(cache.redis.usedBytes).toBeGreaterThan(0);
     const watched = execFile(process.execPath, [main, 'targets', '--watch', '--json'], {
       cwd: system.folder,
-      env: { ...process.env, ORTHANC_PASSWORD: password },
+      env: { NODE_COMPILE_CACHE: compileCache, ...process.env, ORTHANC_PASSWORD: password },
     });
     let lines = '';
     watched.stdout?.on('data', (chunk: string) => (lines += chunk));
@@ -302,16 +298,16 @@ describe('the command line', { timeout: 300_000 }, () => {
       }),
     );
     const runs = await Promise.all([
-      dispatch('study', 'NOT-THERE'),
+      spawned('study', 'NOT-THERE'),
       dispatch('target', 'pause', 'nowhere'),
       dispatch('retry'),
       dispatch('retry', '--state', 'sour'),
-      dispatch('nonsense'),
+      spawned('nonsense'),
       dispatch('config', 'check'),
       dispatch('target', 'test', 'pacs'),
       dispatch('target', 'concurrency', 'pacs', '0'),
       dispatch('cache', 'clear', '--yes'),
-      dispatch('status', '--config', elsewhere),
+      spawned('status', '--config', elsewhere),
     ]);
     expect(
       runs.map(({ code }) => code),
@@ -320,7 +316,7 @@ describe('the command line', { timeout: 300_000 }, () => {
   });
 
   it('completes words in a shell', async () => {
-    const { out } = await dispatch('completion', 'bash');
+    const { out } = await spawned('completion', 'bash');
     const complete = (...words: string[]): Promise<string> =>
       new Promise((resolve) => {
         const script = `${out}\nCOMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _dispatch; echo "\${COMPREPLY[@]}"`;
@@ -333,10 +329,20 @@ describe('the command line', { timeout: 300_000 }, () => {
     for (const shell of ['zsh', 'fish']) expect((await dispatch('completion', shell)).out).toContain('concurrency');
   });
 
+  it('hashes a password that the console then takes', async () => {
+    const { code, out } = await spawnCommand(surroundings(), ['config', 'password'], 'a long enough one\n');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^scrypt:32768:8:1:[\w-]+:[\w-]+\n$/);
+    expect(await checkPassword('a long enough one', out.trim())).toBe(true);
+    expect(await checkPassword('another long one', out.trim())).toBe(false);
+    const short = await spawnCommand(surroundings(), ['config', 'password'], 'short\n');
+    expect(short).toMatchObject({ code: 2, out: '', err: 'dispatch: a password has at least 8 characters\n' });
+  });
+
   it('says that nothing is running, and still packs what there is', async () => {
     await system.kill('SIGTERM');
     const file = join(desk.path, 'afterwards.tar.gz');
-    const [status, diagnosed] = await Promise.all([dispatch('status'), dispatch('diagnose', '--output', file)]);
+    const [status, diagnosed] = await Promise.all([spawned('status'), spawned('diagnose', '--output', file)]);
     expect(status).toMatchObject({ code: 4, out: '' });
     expect(status.err).toMatch(/^dispatch: nothing is running: no redis\.url is configured/);
     expect(diagnosed).toMatchObject({ code: 0 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { httpRequest, startServer, type RunningServer } from '@dicom-dispatch/harness';
 import { stringify } from 'yaml';
+import { compileCache } from './run-commands.ts';
 
 const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 
@@ -51,7 +52,7 @@ export async function startDispatch(options: DispatchOptions): Promise<RunningDi
         command: program,
         args,
         cwd: folder,
-        env: { ...process.env, ...options.env },
+        env: { NODE_COMPILE_CACHE: compileCache, ...process.env, ...options.env },
       };
     },
     async isReady([port]) {

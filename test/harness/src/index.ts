@@ -1,5 +1,6 @@
 export { httpRequest } from './http-request.ts';
 export type { HttpAnswer, HttpOptions } from './http-request.ts';
+export { startMailServer, type MailServer } from './mail-server.ts';
 export { startOrthanc } from './orthanc.ts';
 export type { OrthancOptions, OrthancServer } from './orthanc.ts';
 export { hashDataset, summarizePart10 } from './part10-summary.ts';

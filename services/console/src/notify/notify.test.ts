@@ -1,10 +1,17 @@
-import { createServer, type Server } from 'node:net';
-import { once } from 'node:events';
-import { Secret } from '@dicom-dispatch/core';
-import { startHttpServer, waitFor, type HttpStandIn } from '@dicom-dispatch/harness';
+import { Secret, type ErrorRecord } from '@dicom-dispatch/core';
+import {
+  startHttpServer,
+  startMailServer,
+  startOrthanc,
+  waitFor,
+  type HttpStandIn,
+  type MailServer,
+  type OrthancServer,
+} from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
-import { compose, summarize } from './compose.ts';
+import { compose, summarize, type Message } from './compose.ts';
 import type { Notification } from './notification.ts';
 import { fill } from './send-email.ts';
 import { sign } from './send-webhook.ts';
@@ -40,124 +47,236 @@ describe('compose', () => {
   });
 });
 
+const error: ErrorRecord = {
+  code: 'target-full',
+  stage: 'transfer',
+  fault: 'target',
+  message: 'no space',
+  remedy: 'free some',
+};
+
 describe('notifications', () => {
   let test: TestConsole;
   let hook: HttpStandIn;
-  let mail: { server: Server; port: number; messages: string[] };
-  let answers: number[] = [];
+  let mail: MailServer;
+  let orthanc: OrthancServer;
+  let orthancStudyId = '';
+  /** What the endpoint answers next, by its path. */
+  const answers = new Map<string, number[]>();
+  const accession = 'ACC-NOTIFY-1';
 
   beforeAll(async () => {
-    hook = await startHttpServer((_request, response) => {
-      response.writeHead(answers.shift() ?? 204);
-      response.end();
-    });
-    mail = await startMailServer();
-    const common = { targets: ['a'], digest: '300ms' };
+    [mail, orthanc, hook] = await Promise.all([
+      startMailServer(),
+      startOrthanc(),
+      startHttpServer((request, response) => {
+        response.writeHead(answers.get(request.path)?.shift() ?? 204);
+        response.end();
+      }),
+    ]);
+    for (const { bytes } of makeStudy({
+      seed: 'notify',
+      instancesPerSeries: 1,
+      attributes: { PatientName: 'Geheim^Nora', PatientID: 'PID-NOTIFY', AccessionNumber: accession },
+    })) {
+      ({ ParentStudy: orthancStudyId } = await orthanc.upload(bytes));
+    }
+    const every = ['delivered', 'partial', 'failed', 'source-gone', 'circuit-opened', 'circuit-closed', 'backlog-old'];
+    const digest = '300ms';
     test = await startTestConsole({
+      sourceUrl: orthanc.url,
       console: {
         notifications: {
           webhooks: {
             desk: {
-              url: `${hook.url}/hook`,
+              url: `${hook.url}/desk`,
               secret: new Secret('shared'),
               headers: { 'X-Team': 'radiology' },
-              ...common,
+              targets: ['a'],
+              digest,
+            },
+            each: { url: `${hook.url}/each`, on: every, digest: 0 },
+            named: { url: `${hook.url}/named`, on: ['source-gone'], digest, patientData: true },
+            closed: { url: `${hook.url}/closed`, on: ['failed'], digest },
+          },
+          emails: {
+            desk: { to: ['desk@example.org', 'night@example.org'], targets: ['a'], digest },
+            custom: {
+              to: ['boss@example.org'],
+              on: ['partial'],
+              digest,
+              subject: '{count} to look at',
+              text: 'Look:\n{lines}\nat {console}',
             },
           },
-          emails: { desk: { to: ['desk@example.org'], ...common } },
           smtp: { host: '127.0.0.1', port: mail.port, from: 'dispatch@example.org' },
+          backlogOlderThan: '1h',
         },
       },
     });
     // The first look tells nothing of the past: it has to have been.
-    await waitFor(async () => (await test.redis.hlen(`${test.config.redis.prefix}:notify:seen`)) === 4);
+    const seen = `${test.config.redis.prefix}:notify:seen`;
+    await waitFor(async () => (await test.redis.hlen(seen)) === 8, { message: 'the first look' });
   });
   afterAll(async () => {
     await test[Symbol.asyncDispose]();
-    await hook.stop();
-    mail.server.close();
+    await Promise.all([hook.stop(), mail.stop(), orthanc.stop()]);
   });
+
+  const sent = (path: string) => hook.requests.filter((request) => request.path === path);
+  const messages = (path: string): Message[] => sent(path).map(({ body }) => JSON.parse(body.toString()) as Message);
+  async function end(id: string, state: 'delivered' | 'partial' | 'failed' | 'source-gone'): Promise<void> {
+    const reason = state === 'delivered' ? {} : { failStage: 'transfer' as const, error };
+    await test.operations.records.update(id, { state, endedAt: Date.now(), ...reason });
+  }
+  /** The message of one event that a receiver without digest got. */
+  async function told(kind: string, target: string, deliveryId?: string): Promise<Message> {
+    return waitFor(
+      () =>
+        messages('/each').find(({ events: [one] }) =>
+          Boolean(one?.kind === kind && one.target === target && (!deliveryId || one.deliveryId === deliveryId)),
+        ),
+      { timeoutMs: 20_000, message: `${kind} of ${target}` },
+    );
+  }
 
   it('tells of many failures at once in one message, signed, and again with the same key until it is taken', async () => {
-    answers = [503];
+    answers.set('/desk', [503]);
     const routed = [await test.route(), await test.route(), await test.route()];
-    const error = {
-      code: 'target-full',
-      stage: 'transfer',
-      fault: 'target',
-      message: 'no space',
-      remedy: 'free some',
-    } as const;
-    for (const { a, b } of routed) {
-      await test.operations.records.update(a, { state: 'failed', endedAt: Date.now(), failStage: 'transfer', error });
-      await test.operations.records.update(b, { state: 'failed', endedAt: Date.now(), failStage: 'transfer', error });
-    }
-    await waitFor(() => hook.requests.length >= 2, { timeoutMs: 20_000, message: 'the second try' });
-    const [first, second] = hook.requests;
+    for (const { a, b } of routed) await Promise.all([end(a, 'failed'), end(b, 'failed')]);
+    await waitFor(() => sent('/desk').length >= 2, { timeoutMs: 20_000, message: 'the second try' });
+    const [first, second] = sent('/desk');
     expect(second?.headers['idempotency-key']).toBe(first?.headers['idempotency-key']);
     expect(second?.headers['x-team']).toBe('radiology');
-    const body = second?.body.toString() ?? '';
-    const [, seconds = '', signature = ''] =
-      /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(second?.headers['x-dispatch-signature'])) ?? [];
-    expect(sign('shared', Number(seconds), body)).toBe(signature);
-    const message = JSON.parse(body) as { summary: string; count: number; events: Notification[] };
+    for (const request of [first, second]) {
+      const body = request?.body.toString() ?? '';
+      const [, seconds = '', signature = ''] =
+        /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(request?.headers['x-dispatch-signature'])) ?? [];
+      expect(sign('shared', Number(seconds), body)).toBe(signature);
+      expect(body).not.toMatch(/patient/i);
+    }
+    const [message] = messages('/desk');
     expect(message).toMatchObject({ count: 3, summary: 'a: 3 deliveries failed (target-full)' });
-    expect(new Set(message.events.map(({ deliveryId }) => deliveryId))).toEqual(new Set(routed.map(({ a }) => a)));
-    expect(body).not.toMatch(/patient/i);
-    await waitFor(() => mail.messages.length === 1, { message: 'one e-mail' });
-    expect(mail.messages[0]).toContain('Subject: [dicom-dispatch] a: 3 deliveries failed (target-full)');
-    expect(mail.messages[0]).toContain(`/deliveries/${routed[0]?.a}`);
+    expect(new Set(message?.events.map(({ deliveryId }) => deliveryId))).toEqual(new Set(routed.map(({ a }) => a)));
+    const mails = await waitFor(async () => ((await mail.messages()).length > 0 ? mail.messages() : undefined), {
+      message: 'an e-mail',
+    });
+    expect(mails).toHaveLength(1);
+    const text = mails[0]?.replaceAll(/=\r?\n/g, '') ?? '';
+    expect(text).toContain('Subject: [dicom-dispatch] a: 3 deliveries failed (target-full)');
+    expect(text).toMatch(/^To: desk@example\.org, night@example\.org\r?$/m);
+    expect(text).toContain(`/deliveries/${routed[0]?.a}`);
+    expect(text).not.toMatch(/patient/i);
   });
 
-  it('tells that a circuit opened, and that it closed', async () => {
-    const before = hook.requests.length;
-    const bodies = (): string =>
-      hook.requests
-        .slice(before)
-        .map(({ body }) => body.toString())
-        .join('\n');
-    const { circuits } = test.operations;
-    await circuits.fail('a', {
-      code: 'target-unreachable',
-      stage: 'connect',
-      fault: 'target',
-      message: 'nothing listens',
-      remedy: 'start it',
+  it('tells of a dead target with a thousand deliveries in one message', async () => {
+    const before = sent('/desk').length;
+    const routed = await Promise.all(Array.from({ length: 250 }, () => test.route()));
+    await test.operations.circuits.fail('a', { ...error, code: 'target-unreachable', stage: 'connect' });
+    await Promise.all(routed.map(({ a }) => end(a, 'failed')));
+    const found = await waitFor(
+      () => {
+        const list = messages('/desk').slice(before);
+        return list.reduce((sum, { count }) => sum + count, 0) === 251 ? list : undefined;
+      },
+      { timeoutMs: 20_000, message: 'all of them' },
+    );
+    // The look may fall between two of them; never one message each.
+    expect(found.length).toBeLessThanOrEqual(3);
+    expect(found.map(({ summary }) => summary).join()).toContain('a: cannot be reached');
+    expect((await told('circuit-opened', 'a')).summary).toBe('a: cannot be reached (target-unreachable)');
+    await test.operations.circuits.succeed('a');
+    expect((await told('circuit-closed', 'a')).summary).toBe('a: can be reached again');
+  });
+
+  // Those below wait for the same looks: together.
+  it.concurrent.each(['delivered', 'partial', 'failed', 'source-gone'] as const)(
+    'tells that a delivery is %s, once',
+    async (state) => {
+      const { b, studyInstanceUid } = await test.route();
+      await end(b, state);
+      const { events } = await told(state, 'b', b);
+      expect(events).toMatchObject([{ kind: state, target: 'b', deliveryId: b, studyInstanceUid }]);
+      // Its record changes again, its end does not.
+      await test.operations.records.update(b, {}, { kind: 'operator', text: 'looked at' });
+      const { b: next } = await test.route();
+      await end(next, state);
+      await told(state, 'b', next);
+      expect(messages('/each').filter(({ events: [one] }) => one?.deliveryId === b)).toHaveLength(1);
+    },
+  );
+
+  it.concurrent('tells of a backlog that is too old, once', async () => {
+    const { b } = await test.route();
+    const waiting = `${test.config.redis.prefix}:index:waiting:b`;
+    await test.redis.zadd(waiting, Date.now() - 2 * 3_600_000, b);
+    const { events, summary } = await told('backlog-old', 'b');
+    expect(summary).toBe('b: has an old backlog');
+    expect(events[0]?.message).toMatch(/^the oldest delivery has waited for 2h/);
+    await end(b, 'delivered');
+    await told('delivered', 'b', b);
+    expect(messages('/each').filter(({ events: [one] }) => one?.kind === 'backlog-old')).toHaveLength(1);
+  });
+
+  it.concurrent('names the patient only to whom that is switched on', async () => {
+    const { b } = await test.route({ studyInstanceUid: '1.2.826.0.1.77', orthancStudyId });
+    const uid = await orthancUid();
+    const { a } = await test.route({ studyInstanceUid: uid, orthancStudyId });
+    await end(a, 'source-gone');
+    await end(b, 'delivered');
+    const message = await waitFor(
+      () => messages('/named').find(({ events }) => events.some(({ deliveryId }) => deliveryId === a)),
+      { timeoutMs: 20_000, message: 'the message with the patient' },
+    );
+    expect(message.events.find(({ deliveryId }) => deliveryId === a)).toMatchObject({
+      study: { accessionNumber: accession, patientId: 'PID-NOTIFY' },
     });
-    await waitFor(() => bodies().includes('a: cannot be reached (target-unreachable)'), { timeoutMs: 20_000 });
-    await circuits.succeed('a');
-    await waitFor(() => bodies().includes('a: can be reached again'), { timeoutMs: 20_000 });
+    await told('source-gone', 'a', a);
+    const others = [...sent('/each'), ...sent('/desk'), ...sent('/closed')].map(({ body }) => body.toString()).join();
+    for (const word of [accession, 'PID-NOTIFY', 'Geheim']) {
+      expect(others).not.toContain(word);
+      expect((await mail.messages()).join()).not.toContain(word);
+    }
+    // Nor is it kept: what waits to be sent is in Redis without it.
+    expect(JSON.stringify(await test.operations.queues.study().getJobs())).not.toContain(accession);
+
+    async function orthancUid(): Promise<string> {
+      const answer = await fetch(`${orthanc.url}/studies/${orthancStudyId}`);
+      return ((await answer.json()) as { MainDicomTags: { StudyInstanceUID: string } }).MainDicomTags.StudyInstanceUID;
+    }
+  });
+
+  it.concurrent('fills the templates of an e-mail', async () => {
+    const { b } = await test.route();
+    await end(b, 'partial');
+    const text = await waitFor(
+      async () => (await mail.messages()).find((one) => one.includes(b) && one.includes('boss@example.org')),
+      { timeoutMs: 20_000, message: 'the e-mail' },
+    );
+    expect(text).toMatch(/^Subject: \d+ to look at\r?$/m);
+    expect(text).toContain('Look:');
+  });
+
+  it.concurrent('gives up on an endpoint that says never', async () => {
+    const before = sent('/closed').length;
+    answers.set('/closed', [410]);
+    const { b } = await test.route();
+    await end(b, 'failed');
+    await waitFor(() => sent('/closed').length > before, { timeoutMs: 20_000, message: 'the try' });
+    const { b: next } = await test.route();
+    await end(next, 'failed');
+    await waitFor(
+      () =>
+        messages('/closed')
+          .at(-1)
+          ?.events.some(({ deliveryId }) => deliveryId === next),
+      {
+        timeoutMs: 20_000,
+        message: 'the next message',
+      },
+    );
+    expect(messages('/closed').filter(({ events }) => events.some(({ deliveryId }) => deliveryId === b))).toHaveLength(
+      1,
+    );
   });
 });
-
-/** A mail server that takes every message (RFC 5321, as little of it as nodemailer needs). */
-async function startMailServer(): Promise<{ server: Server; port: number; messages: string[] }> {
-  const messages: string[] = [];
-  const server = createServer((socket) => {
-    let inData = false;
-    let held = '';
-    let message = '';
-    socket.on('error', () => {});
-    socket.write('220 test\r\n');
-    socket.on('data', (chunk) => {
-      held += chunk.toString();
-      for (let end = held.indexOf('\r\n'); end >= 0; end = held.indexOf('\r\n')) {
-        const line = held.slice(0, end);
-        held = held.slice(end + 2);
-        if (!inData) {
-          inData = line === 'DATA';
-          socket.write(inData ? '354 go on\r\n' : line === 'QUIT' ? '221 bye\r\n' : '250 ok\r\n');
-        } else if (line === '.') {
-          inData = false;
-          messages.push(message.replaceAll(/=\n/g, ''));
-          message = '';
-          socket.write('250 taken\r\n');
-        } else message += `${line}\n`;
-      }
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  return { server, port: typeof address === 'object' && address ? address.port : 0, messages };
-}

@@ -1,0 +1,73 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** What Node has compiled once; the next process is up in half the time. */
+export const compileCache = join(import.meta.dirname, '../../../node_modules/.cache/compiled');
+
+export interface Run {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface Surroundings {
+  /** The folder in which is typed. */
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
+const quiet = '--disable-warning=ExperimentalWarning';
+
+/** One command as a process of its own, as a shell starts it. */
+export function spawnCommand({ cwd, env }: Surroundings, args: readonly string[], input = ''): Promise<Run> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [quiet, main, ...args],
+      { cwd, env: environment(env), timeout: 120_000, maxBuffer: 8 * 1024 * 1024 },
+      (_error, out, err) => resolve({ code: child.exitCode ?? 1, out, err }),
+    );
+    child.stdin?.end(input);
+  });
+}
+
+export interface CommandHost extends AsyncDisposable {
+  /** Runs a command; they take turns. */
+  run(...args: string[]): Promise<Run>;
+}
+
+/** One process for many commands. */
+export function startCommandHost({ cwd, env }: Surroundings): CommandHost {
+  const child = spawn(process.execPath, [quiet, join(import.meta.dirname, 'command-host.ts')], {
+    cwd,
+    env: environment(env),
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const waiting: ((run: Run) => void)[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.(JSON.parse(line) as Run));
+  child.once('exit', (code) => {
+    for (const resolve of waiting.splice(0)) resolve({ code: code ?? 1, out: '', err: 'the host of commands ended' });
+  });
+  return {
+    run(...args) {
+      const { promise, resolve } = Promise.withResolvers<Run>();
+      waiting.push(resolve);
+      child.stdin.write(`${JSON.stringify(args)}\n`);
+      return promise;
+    },
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, 'exit');
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
+
+function environment(env: Surroundings['env']): NodeJS.ProcessEnv {
+  return { NODE_COMPILE_CACHE: compileCache, ...process.env, ...env };
+}

@@ -1,0 +1,31 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startServer } from './start-server.ts';
+import type { RunningServer } from './start-server.ts';
+
+export interface MailServer extends RunningServer {
+  readonly port: number;
+  /** Every message that it has taken, as it came. */
+  messages(): Promise<string[]>;
+}
+
+/** A real SMTP server (aiosmtpd) that takes every message into a mailbox of its own. */
+export async function startMailServer(): Promise<MailServer> {
+  const server = await startServer({
+    name: 'aiosmtpd',
+    prepare: (folder, [port]) => ({
+      command: 'aiosmtpd',
+      args: ['-n', '-l', `127.0.0.1:${port}`, '-c', 'aiosmtpd.handlers.Mailbox', join(folder, 'mail')],
+      cwd: folder,
+    }),
+  });
+  const taken = join(server.folder, 'mail', 'new');
+  return {
+    ...server,
+    port: server.ports[0] ?? 0,
+    async messages() {
+      const names = await readdir(taken).catch(() => []);
+      return Promise.all(names.sort().map((name) => readFile(join(taken, name), 'utf8')));
+    },
+  };
+}
