@@ -1,5 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
 import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
 
 interface Operation {
@@ -15,14 +17,20 @@ interface Document {
 const headers = { authorization: `Bearer ${testToken.administrator}` };
 
 let test: TestConsole;
+let orthanc: OrthancServer;
+let orthancStudyId = '';
 let document: Document;
 let deliveryId: string;
 let studyInstanceUid: string;
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 
 beforeAll(async () => {
-  test = await startTestConsole({ console: signIn });
-  ({ a: deliveryId, studyInstanceUid } = await test.route());
+  orthanc = await startOrthanc();
+  const study = makeStudy({ seed: 'contract', instancesPerSeries: 2 });
+  for (const { bytes } of study) ({ ParentStudy: orthancStudyId } = await orthanc.upload(bytes));
+  ({ studyInstanceUid } = study);
+  test = await startTestConsole({ console: signIn, sourceUrl: orthanc.url });
+  ({ a: deliveryId } = await test.route({ studyInstanceUid, orthancStudyId }));
   const failed = await test.route();
   await test.operations.records.update(failed.b, {
     state: 'failed',
@@ -32,7 +40,10 @@ beforeAll(async () => {
   });
   document = (await test.ask('GET', '/api/openapi.json', { headers })).body as Document;
 });
-afterAll(() => test[Symbol.asyncDispose]());
+afterAll(async () => {
+  await test[Symbol.asyncDispose]();
+  await orthanc.stop();
+});
 
 function fill(path: string): string {
   return path
@@ -89,13 +100,61 @@ describe('the API and its document', () => {
       ['put', '/api/targets/{target}/concurrency', '/api/targets/a/concurrency', { concurrency: 0 }, 400],
       ['post', '/api/bulk', '/api/bulk', { action: 'explode', filter: {} }, 400],
       ['get', '/api/studies', '/api/studies?limit=100000', undefined, 400],
-      ['post', '/api/rules/dry-run', '/api/rules/dry-run', { search: 'x' }, 503],
+      ['post', '/api/rules/dry-run', '/api/rules/dry-run', { search: 'NOT-THERE' }, 404],
+      ['post', '/api/route', '/api/route', { source: 'none', orthancStudyId: 'x' }, 404],
     ] as const;
     for (const [method, path, address, body, expected] of cases) {
       const answer = await test.ask(method.toUpperCase(), address, { headers, body });
       expect([address, answer.status]).toEqual([address, expected]);
       expect(breaches(method, path, answer.status, answer.body)).toEqual([]);
     }
+  });
+
+  it('answers every change as the document says, and no change is left out', async () => {
+    const failed = { target: 'b', state: 'failed' };
+    const search = studyInstanceUid;
+    const cases: readonly (readonly [string, string, unknown?])[] = [
+      ['post', '/api/deliveries/{deliveryId}/hold'],
+      ['post', '/api/deliveries/{deliveryId}/release'],
+      ['post', '/api/deliveries/{deliveryId}/cancel'],
+      ['post', '/api/deliveries/{deliveryId}/retry'],
+      ['post', '/api/bulk/preview', { action: 'retry', filter: failed }],
+      ['post', '/api/bulk', { action: 'hold', filter: { ...failed, state: 'waiting' } }],
+      ['post', '/api/route', { source: 'main', orthancStudyId, targets: ['b'], everything: true }],
+      ['post', '/api/rules/dry-run', { search }],
+      ['post', '/api/targets/{target}/test'],
+      ['post', '/api/targets/{target}/pause'],
+      ['post', '/api/targets/{target}/resume'],
+      ['post', '/api/targets/{target}/promote'],
+      ['put', '/api/targets/{target}/concurrency', { concurrency: 3 }],
+      ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: 60 }],
+      ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: null }],
+    ];
+    for (const [method, path, body] of cases) {
+      const answer = await test.ask(method.toUpperCase(), fill(path), { headers, body });
+      expect([path, answer.status, answer.status === 200 ? '' : answer.text]).toEqual([path, 200, '']);
+      expect(breaches(method, path, 200, answer.body)).toEqual([]);
+    }
+    const tried = new Set(cases.map(([method, path]) => `${method} ${path}`));
+    const all = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods)
+        .filter((method) => method !== 'get')
+        .map((method) => `${method} ${path}`),
+    );
+    // A token has no session to end: the sign-out is tried with one, in sign-in.test.ts.
+    expect(all.filter((name) => !tried.has(name))).toEqual(['post /api/sign-out']);
+    expect((await test.operations.records.deliveriesOf({ source: 'main', studyInstanceUid })).length).toBeGreaterThan(
+      1,
+    );
+  });
+
+  it('has a small image of a study, and says when a source is silent', async () => {
+    const image = await test.ask('GET', fill('/api/studies/{source}/{studyInstanceUid}/thumbnail'), { headers });
+    expect([image.status, image.headers.get('content-type')]).toEqual([200, 'image/jpeg']);
+    await using silent = await startTestConsole({ console: signIn });
+    const { status, body } = await silent.ask('POST', '/api/rules/dry-run', { headers, body: { search: 'x' } });
+    expect(status).toBe(503);
+    expect(breaches('post', '/api/rules/dry-run', 503, body)).toEqual([]);
   });
 
   it('does what it says: hold, release, bulk with a preview, cancel, retry', async () => {

@@ -41,6 +41,7 @@ export class Outbox {
   /** Adds to what a receiver is told next; the first of a bundle decides when it is due. */
   async gather(receiver: string, notifications: readonly Notification[], digestMs: number): Promise<void> {
     if (notifications.length === 0) return;
+    if (digestMs === 0) return this.#tellEach(receiver, notifications);
     const [bundle] = (await this.#redis.eval(
       gatherScript,
       2,
@@ -50,12 +51,25 @@ export class Outbox {
       ...notifications.map((one) => JSON.stringify(one)),
     )) as [number, number];
     // Adding the same job again changes nothing: a console that died in between does no harm.
+    await this.#add(receiver, bundle, digestMs);
+  }
+
+  /** Without a digest each is a bundle of its own, taken already. */
+  async #tellEach(receiver: string, notifications: readonly Notification[]): Promise<void> {
+    for (const one of notifications) {
+      const bundle = await this.#redis.incr(`${this.#prefix}:number:${receiver}`);
+      await this.#redis.rpush(this.#taken(receiver, String(bundle)), JSON.stringify(one));
+      await this.#add(receiver, bundle, 0);
+    }
+  }
+
+  async #add(receiver: string, bundle: number, delayMs: number): Promise<void> {
     await this.queue.add(
       'notify',
       { receiver, bundle: String(bundle) },
       {
         jobId: createHash('sha256').update(`${receiver} ${bundle}`).digest('hex').slice(0, 20),
-        delay: digestMs,
+        delay: delayMs,
         attempts,
         backoff: { type: 'exponential', delay: firstRetryMs },
         removeOnComplete: { age: 86_400, count: 1000 },

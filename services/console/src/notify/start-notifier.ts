@@ -85,8 +85,7 @@ export function startNotifier(context: ConsoleContext, consoleUrl: () => string)
       const meant = news.filter(
         ({ kind, target }) => on.includes(kind) && (targets === undefined || targets.includes(target)),
       );
-      if (digest > 0) await outbox.gather(name, meant, digest);
-      else for (const one of meant) await outbox.gather(name, [one], 0);
+      await outbox.gather(name, meant, digest);
     }
   }
 

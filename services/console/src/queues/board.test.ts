@@ -113,6 +113,38 @@ describe('Bull Board', () => {
     await Promise.all(workers.map((worker) => worker.close()));
   });
 
+  it('pauses, resumes, promotes, shows log and progress; what was done is in the audit log', async () => {
+    const { a } = await test.route();
+    const queue = test.operations.queues.target('a');
+    const job = await queue.getJob(a);
+    await job?.log('stage transfer');
+    await job?.updateProgress({ stage: 'transfer', confirmed: 2, total: 3 });
+    await test.redis.zrem(queue.toKey('prioritized'), a);
+    await test.redis.zadd(queue.toKey('delayed'), (Date.now() + 3_600_000) * 4096, a);
+    const done = async (path: string) => (await test.ask('PUT', `/queues/api/queues/target-a${path}`)).status;
+    expect(await done(`/${a}/promote`)).toBe(204);
+    expect(await job?.getState()).toBe('prioritized');
+    expect(await done('/pause')).toBe(200);
+    expect(await queue.isPaused()).toBe(true);
+    expect(await done('/resume')).toBe(200);
+    expect(await queue.isPaused()).toBe(false);
+    expect((await test.ask('GET', `/queues/api/queues/target-a/${a}/logs`)).text).toContain('stage transfer');
+    expect((await test.ask('GET', `/queues/api/queues/target-a/${a}`)).body).toMatchObject({
+      job: { progress: { stage: 'transfer', confirmed: 2, total: 3 } },
+    });
+    const { body } = await test.ask('GET', '/api/audit');
+    const { entries } = body as { entries: { who: string; action: string; subject: string; detail: string }[] };
+    for (const [action, subject] of [
+      ['promote', a],
+      ['pause', 'target-a'],
+      ['resume', 'target-a'],
+    ]) {
+      expect(entries).toContainEqual(
+        expect.objectContaining({ who: 'local', action, subject, detail: expect.stringContaining('in Bull Board') }),
+      );
+    }
+  });
+
   it('tells nothing of Redis itself', async () => {
     expect((await test.ask('GET', '/queues/api/redis/stats')).status).toBe(403);
     const { text } = await test.ask('GET', '/queues', { headers: { accept: 'text/html' } });
