@@ -183,7 +183,7 @@ describe('notifications', () => {
     );
     // The look may fall between two of them; never one message each.
     expect(found.length).toBeLessThanOrEqual(3);
-    expect(found.map(({ summary }) => summary).join()).toContain('a: cannot be reached');
+    expect(found.map(({ summary }) => summary).join()).toContain('cannot be reached (target-unreachable)');
     expect((await told('circuit-opened', 'a')).summary).toBe('a: cannot be reached (target-unreachable)');
     await test.operations.circuits.succeed('a');
     expect((await told('circuit-closed', 'a')).summary).toBe('a: can be reached again');
