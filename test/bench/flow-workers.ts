@@ -1,5 +1,6 @@
 import { pauseTarget, resumeTarget } from '@dicom-dispatch/operations';
-import { secondsOf, startFlowScene } from './flow-scene.ts';
+import { prefix, secondsOf, startFlowScene } from './flow-scene.ts';
+import { keptClasses, readClasses } from './redis-classes.ts';
 import { median, usageOf } from './report.ts';
 
 export interface WorkerRow {
@@ -49,6 +50,9 @@ export interface TargetRow {
   readonly rssBytes: number;
   readonly redisConnections: number;
   readonly idleCpuShare: number;
+  /** In Redis, of each delivery that has ended: its job, kept for days, and its records, kept until removed. */
+  readonly jobBytes: number;
+  readonly recordBytes: number;
 }
 
 /** The same number of deliveries by one dispatcher, over more and more targets. */
@@ -79,8 +83,14 @@ export async function measureTargets(counts: readonly number[], studies: number)
     await new Promise((done) => setTimeout(done, 5_000));
     const idle = await usageOf(dispatcher.pid());
     const redisConnections = (await scene.info('connected_clients')) - connections;
+    const classes = await readClasses(scene.client, prefix);
+    const bytesOf = (isWanted: (name: string) => boolean): number =>
+      [...classes].reduce((sum, [name, { bytes }]) => sum + (isWanted(name) ? bytes : 0), 0) / studies;
+    const isJob = (name: string): boolean => name.startsWith('job') || name.startsWith('queue');
     rows.push({
       targets: count,
+      jobBytes: bytesOf(isJob),
+      recordBytes: bytesOf((name) => !isJob(name) && keptClasses.has(name)),
       deliveriesPerSecond: studies / seconds,
       cpuMsPerDelivery: ((after.cpuSeconds - before.cpuSeconds) * 1_000) / studies,
       rssBytes: idle.rssBytes,

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { measureRouter, measureSweep } from './flow-router.ts';
 import { lanes, latencyMs, measureBacklog, measureTargets, measureWorkers } from './flow-workers.ts';
+import { tellCapacity, type FlowFigures } from './flow-capacity.ts';
 import { describeMachine, table, writeSection } from './report.ts';
 
 const { values } = parseArgs({
@@ -29,6 +30,7 @@ const measures: Readonly<Record<string, () => Promise<string>>> = {
   backlog: tellBacklog,
 };
 const parts: string[] = [];
+const figures: Partial<Record<keyof FlowFigures, number>> = {};
 for (const name of values.only.split(',')) {
   const text = await measures[name]?.();
   if (text === undefined) throw new Error(`there is no measure ${name}: ${Object.keys(measures).join(', ')}`);
@@ -40,11 +42,16 @@ const text = [
   `\`./dispatch bench flow${flags.length > 0 ? ` ${flags.join(' ')}` : ''}\`: ${await describeMachine(['Redis', 'Orthanc'])} Took ${Math.round((Date.now() - startedAt) / 60_000)} min; all processes share these cores.`,
   ...parts,
 ].join('\n\n');
-if (values.write) await writeSection('performance.md', 'flow', text);
-else console.log(text);
+const isWhole = values.only.split(',').length >= Object.keys(measures).length - 1 && figures.jobBytes !== undefined;
+const capacity = isWhole ? tellCapacity(figures as FlowFigures) : '';
+if (values.write) {
+  await writeSection('performance.md', 'flow', text);
+  if (isWhole) await writeSection('capacity.md', 'flow', capacity);
+} else console.log(`${text}\n\n${capacity}`);
 
 async function tellRouter(): Promise<string> {
   const { studies, tasksPerSecond, cpuMsPerTask } = await measureRouter(isQuick ? 100 : 1_000);
+  Object.assign(figures, { tasksPerSecond, cpuMsPerTask });
   return `#### Router\n\n**${tasksPerSecond.toFixed(0)} study tasks a second** of ${studies} stable studies that waited in Orthanc's feed, one delivery each (read from Orthanc, rules applied, durable in Redis); ${cpuMsPerTask.toFixed(1)} ms of CPU each, the start of the process included.`;
 }
 
@@ -60,6 +67,11 @@ async function tellLatency(): Promise<string> {
 
 async function tellSweep(): Promise<string> {
   const one = await measureSweep(isQuick ? 5_000 : 100_000);
+  Object.assign(figures, {
+    sweepSeconds: one.seconds,
+    sweepWithPausesSeconds: one.withPausesSeconds,
+    sweepStudies: one.studies,
+  });
   return `#### Sweep\n\n**${one.seconds.toFixed(1)} s** for ${one.studies.toLocaleString('en')} studies that all were routed before, without pauses; with the pauses of the default configuration ${one.withPausesSeconds.toFixed(0)} s. A stand-in that is quicker than any Orthanc answers for the source: what is measured is the router and Redis. A study's record takes ${one.redisBytesPerStudy.toFixed(0)} bytes.`;
 }
 
@@ -78,6 +90,8 @@ async function tellWorkers(): Promise<string> {
 async function tellTargets(): Promise<string> {
   const rows = await measureTargets(isQuick ? [1, 64] : [1, 4, 16, 64], isQuick ? 64 : 320);
   const [first, last] = [rows[0]!, rows.at(-1)!];
+  const { cpuMsPerDelivery, jobBytes, recordBytes, rssBytes } = first;
+  Object.assign(figures, { cpuMsPerDelivery, jobBytes, recordBytes, rssBytes });
   const perTarget = (read: (row: (typeof rows)[number]) => number): number =>
     (read(last) - read(first)) / (last.targets - first.targets);
   return [
@@ -94,12 +108,14 @@ async function tellTargets(): Promise<string> {
         `${(row.idleCpuShare * 100).toFixed(1)} %`,
       ]),
     ),
-    `A target more costs a dispatcher ${perTarget(({ redisConnections }) => redisConnections).toFixed(1)} connections and ${(perTarget(({ rssBytes }) => rssBytes) / 1e6).toFixed(2)} MB.`,
+    `A target more costs a dispatcher ${perTarget(({ redisConnections }) => redisConnections).toFixed(1)} connections and ${(perTarget((row) => row.rssBytes) / 1e6).toFixed(2)} MB. A delivery that has ended keeps ${jobBytes.toFixed(0)} bytes of Redis for its job (seven days, at most 10,000 in a queue) and ${recordBytes.toFixed(0)} for its records and the ledger of one instance.`,
   ].join('\n\n');
 }
 
 async function tellBacklog(): Promise<string> {
   const rows = await measureBacklog(isQuick ? [100, 1_000] : [100, 1_000, 10_000, 100_000], isQuick ? 50 : 200);
+  const { redisCpuMsPerDelivery, bytesPerWaiting } = rows.at(-1)!;
+  Object.assign(figures, { redisCpuMsPerDelivery, bytesPerWaiting });
   return [
     '#### Backlog',
     'So many deliveries wait in one queue, and real ones with a higher priority overtake them.',
