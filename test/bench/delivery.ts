@@ -8,7 +8,7 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { makeDeliverySet } from './delivery-sets.ts';
+import { makeDeliverySet, type DeliverySet } from './delivery-sets.ts';
 import { measureDeliveries, type Row } from './delivery-scene.ts';
 import { kinds, type Kind } from './delivery-kinds.ts';
 import type { LinkQuality } from './link.ts';
@@ -43,60 +43,61 @@ const links: Readonly<
   },
 };
 const wanted = values.kinds.split(',') as Kind[];
-const startedAt = Date.now();
-const parts: string[] = [];
+const versions = await describeMachine(['Redis', 'Orthanc', 'DCMTK', 'OpenSSH', 'rclone', 's3cmd', 'coreutils']);
+const others = process.argv.slice(2).filter((flag) => flag === '--quick' || flag.startsWith('--runs'));
 
-for (const link of values.links.split(',')) {
-  const { title, quality, count } = links[link] ?? { title: link, count: 0 };
-  for (const name of quality ? ['ct'] : values.sets.split(',')) {
-    const [all, sizeBytes] = sizes[name] ?? [1, 1_000];
-    const set = await makeDeliverySet(values.data, quality ? count : all, sizeBytes);
+for (const kind of wanted) {
+  const text = await measureKind(kind);
+  console.log(text);
+  if (values.write) await writeSection('performance.md', `delivery ${kind}`, text);
+}
+
+/** All sets and links to one kind of target. */
+async function measureKind(kind: Kind): Promise<string> {
+  const startedAt = Date.now();
+  const parts: string[] = [];
+  for (const link of values.links.split(',')) {
+    const { title, quality, count } = links[link] ?? { title: link, count: 0 };
+    if (quality && !kinds[kind].isRemote) continue;
+    for (const name of quality ? ['ct'] : values.sets.split(',')) {
+      const [all, sizeBytes] = sizes[name] ?? [1, 1_000];
+      await measure(title, await makeDeliverySet(values.data, quality ? count : all, sizeBytes), quality, false);
+    }
+  }
+  if (kind === 'dicom' && values.modes.includes('default') && values.links.includes('near')) {
+    const set = await makeDeliverySet(values.data, isQuick ? 60 : 200, 500_000);
+    await measure("loopback, the peers with Nagle's algorithm (DCMTK's default)", set, undefined, true);
+  }
+  const command = ['./dispatch bench delivery --kinds', kind, ...others].join(' ');
+  const took = Math.round((Date.now() - startedAt) / 60_000);
+  const times = runs > 1 ? `Medians of ${runs} runs; what takes longer than 10 s ran once.` : 'One run each.';
+  return [`\`${command}\`: ${versions} ${times} Took ${took} min.`, ...parts].join('\n\n');
+
+  async function measure(
+    title: string,
+    set: DeliverySet,
+    quality: LinkQuality | undefined,
+    nagle: boolean,
+  ): Promise<void> {
     const rows = await measureDeliveries({
       set,
-      kinds: wanted.filter((kind) => !quality || kinds[kind].isRemote),
+      kinds: [kind],
       quality,
-      runs,
-      nagle: false,
+      runs: nagle ? 1 : runs,
+      nagle,
       log: (line) => console.error(`${title}, ${set.title}: ${line}`),
     });
-    parts.push(`#### ${set.title}, ${title}`, render(rows, set.bytes));
+    parts.push(`${set.title}, ${title}:`, render(rows, set.bytes));
   }
 }
-if (values.modes.includes('default') && values.links.includes('near') && wanted.includes('dicom')) {
-  const set = await makeDeliverySet(values.data, isQuick ? 60 : 200, 500_000);
-  const rows = await measureDeliveries({
-    set,
-    kinds: ['dicom'],
-    quality: undefined,
-    runs: 1,
-    nagle: true,
-    log: (line) => console.error(`Debian's defaults, ${set.title}: ${line}`),
-  });
-  parts.push(
-    `#### ${set.title}, loopback, the peers with Nagle's algorithm (DCMTK's default)`,
-    render(rows, set.bytes),
-  );
-}
-
-const flags = process.argv.slice(2).filter((flag) => flag !== '--write');
-const text = [
-  `\`./dispatch bench delivery${flags.length > 0 ? ` ${flags.join(' ')}` : ''}\`: ${await describeMachine(['Redis', 'Orthanc', 'DCMTK', 'OpenSSH', 'rclone', 's3cmd', 'coreutils'])} Took ${Math.round((Date.now() - startedAt) / 60_000)} min, medians of ${runs}${runs > 1 ? '; what takes longer than 10 s ran once' : ''}.`,
-  '',
-  'Ours is the product: a dispatcher process takes the delivery from its queue, reads from Orthanc over HTTP, writes each confirmation into the ledger, verifies; the time is that from the start of the delivery to its end in its record. A peer is timed as a whole process, Orthanc by its answer. **ours ×** is how many times faster ours is; below 1 the peer wins.',
-  '',
-  parts.join('\n\n'),
-].join('\n');
-console.log(text);
-if (values.write) await writeSection('performance.md', 'delivery', text);
 
 function render(rows: readonly Row[], bytes: number): string {
   return table(
-    ['target', 'sender', 's', 'MB/s', 'CPU s', 'peak MB', 'ours ×'],
+    ['sender', 's', 'MB/s', 'CPU s', 'peak MB', 'ours ×'],
     rows.map((row) => {
       const ours = rows.find(({ kind, isOurs }) => isOurs && kind === row.kind);
       const ratio = ours && !row.isOurs ? row.seconds / ours.seconds : undefined;
       return [
-        row.kind,
         row.isOurs ? '**dicom-dispatch**' : row.sender,
         row.seconds.toFixed(2),
         (bytes / 1e6 / row.seconds).toFixed(0),
