@@ -22,7 +22,7 @@ const tablet = { width: 810, height: 1080 };
 const kept: ReadonlySet<string> = new Set([
   ...['studies', 'deliveries', 'targets', 'workers'].map((page) => `${page}-empty`),
   ...['studies', 'deliveries', 'targets'].map((page) => `${page}-many`),
-  ...['studies', 'study', 'targets'].map((page) => `${page}-dark`),
+  ...['studies', 'targets'].map((page) => `${page}-dark`),
   ...['studies', 'deliveries', 'targets', 'target'].map((page) => `${page}-tablet`),
 ]);
 
