@@ -7,6 +7,8 @@ import type { Place } from './place.ts';
 export class Folders {
   readonly #place: Place;
   readonly #made = new Map<string, Promise<void>>();
+  readonly #syncing = new Map<string, Promise<void>>();
+  readonly #nextSync = new Map<string, Promise<void>>();
 
   constructor(place: Place) {
     this.#place = place;
@@ -36,11 +38,32 @@ export class Folders {
     await this.sync(dirname(relative));
   }
 
-  /** Makes the names in a folder durable, where the target asks for it and the file system can. */
+  /**
+   * Makes the names in a folder durable, where the target asks for it and the file system can. Lanes that ask while one
+   * sync runs share the next: one under way may have begun before their names were there.
+   */
   async sync(relative: string): Promise<void> {
+    if (!this.#place.config.fsync) return;
+    let next = this.#nextSync.get(relative);
+    if (!next) {
+      next = this.#syncAfter(relative, this.#syncing.get(relative));
+      this.#nextSync.set(relative, next);
+    }
+    await next;
+  }
+
+  async #syncAfter(relative: string, before: Promise<void> | undefined): Promise<void> {
+    // Whoever waited for that one has its error.
+    await before?.catch(() => {});
     const { config, act } = this.#place;
-    if (!config.fsync) return;
-    await act('Syncing a folder', () => syncFolder(join(config.path, relative)));
+    const syncing = act('Syncing a folder', () => syncFolder(join(config.path, relative)));
+    this.#syncing.set(relative, syncing);
+    this.#nextSync.delete(relative);
+    try {
+      await syncing;
+    } finally {
+      if (this.#syncing.get(relative) === syncing) this.#syncing.delete(relative);
+    }
   }
 }
 

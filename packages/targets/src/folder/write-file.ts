@@ -34,16 +34,18 @@ export async function writeFile(
   await folders.ensure(folder);
   const finalPath = join(config.path, file.path);
   const temporary = join(config.path, folder, temporaryName(deliveryId));
+  let isRenamed = false;
   try {
     const written = await writeTemporary(place, temporary, file);
     if (written.sha256 !== undefined) await readBack(place, temporary, written.sha256);
     if (await holdsSame(place, finalPath, temporary, written.sizeBytes)) return true;
     await act('Renaming a file', () => rename(temporary, finalPath));
+    isRenamed = true;
     await folders.sync(folder);
     return false;
   } finally {
-    // Nothing to remove after a rename; after a failure this is worth a try, the next attempt does it again.
-    await removeIfThere(temporary).catch(() => {});
+    // After a failure this is worth a try, the next attempt does it again.
+    if (!isRenamed) await removeIfThere(temporary).catch(() => {});
   }
 }
 
