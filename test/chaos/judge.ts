@@ -32,8 +32,8 @@ export interface Verdict {
   readonly logs: string;
 }
 
-/** Two deliveries at a time in each of two dispatchers, two associations each, two instances on an association. */
-const inFlight = 2 * 2 * 2 * 2;
+/** Two deliveries at a time over both dispatchers, two associations each, two instances on an association. */
+const inFlight = 2 * 2 * 2;
 
 /** Compares what the receivers have with what was uploaded. */
 export function judge(evidence: Evidence): Verdict {

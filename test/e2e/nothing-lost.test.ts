@@ -269,4 +269,25 @@ describe('nothing is lost, nothing is sent twice', () => {
     expect(scp.accepted()).toEqual(study.datasets);
     expect(scp.stores.length).toBe(5);
   }, 90_000);
+
+  it('instances that come late, while the first ones are on their way, wait for their turn: nothing comes twice', async () => {
+    await using system = await startSystem();
+    await using scp = await startFaultScp();
+    scp.delayMs = 100;
+    const config = system.config({ pacs: pacsTarget(scp, { associations: 1, concurrency: 4 }) });
+    await using dispatch = await startDispatch({ config });
+    await using second = await startDispatch({ command: 'dispatcher', config });
+    await system.upload({ seed: 'late', series: 1, instancesPerSeries: 100, rows: 16, columns: 16 });
+    await waitFor(() => scp.stores.length > 5, { timeoutMs: 30_000, message: () => dispatch.output() });
+    const study = await system.upload({ seed: 'late', series: 2, instancesPerSeries: 100, rows: 16, columns: 16 });
+    const deliveries = () => system.records.deliveriesOf({ source: 'main', studyInstanceUid: study.studyInstanceUid });
+    await waitFor(async () => (await deliveries()).length === 2, { message: () => dispatch.output() });
+    expect(scp.stores.length, 'the first delivery is still under way').toBeLessThan(100);
+    await waitFor(async () => (await deliveries()).every(({ state }) => state === 'delivered'), {
+      timeoutMs: 60_000,
+      message: () => `${dispatch.output()}\n${second.output()}`,
+    });
+    expect(scp.accepted()).toEqual(study.datasets);
+    expect(scp.stores.length).toBe(200);
+  }, 120_000);
 });

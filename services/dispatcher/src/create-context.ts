@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Circuits } from '@dicom-dispatch/cache/circuit';
 import { IntermediateCache } from '@dicom-dispatch/cache';
-import { createLedger } from '@dicom-dispatch/cache/ledger';
+import { createLedger, createStudyTurns } from '@dicom-dispatch/cache/ledger';
 import { Records } from '@dicom-dispatch/cache/records';
 import {
   fingerprint,
@@ -107,6 +107,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     worker: `${hostname()}-${process.pid}-${randomBytes(2).toString('hex')}`,
     redis,
     ledger: createLedger(redis, { prefix }),
+    turns: createStudyTurns(redis, { prefix }),
     records: new Records(redis, prefix),
     circuits: new Circuits(redis, prefix),
     stats: new DeliveryStats(redis, prefix),

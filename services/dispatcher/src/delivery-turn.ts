@@ -1,4 +1,5 @@
 import { deliveryData, type DeliveryData, type TargetConfig } from '@dicom-dispatch/core';
+import type { Fence } from '@dicom-dispatch/cache/ledger';
 import type { DeliveryPatch } from '@dicom-dispatch/cache/records';
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { Job } from 'bullmq';
@@ -51,6 +52,11 @@ export function openTurn(context: DispatcherContext, delivery: DeliveryJob): Del
     log: context.log.child({ delivery: data.deliveryId, study: data.studyInstanceUid, target: data.target }),
     say: (line) => void job.log(`${new Date().toISOString()} ${line}`).catch(() => {}),
   };
+}
+
+/** The lock of the delivery's job, under which it writes. */
+export function fenceOf({ context, job, token }: DeliveryTurn): Fence {
+  return { lockKey: `${context.config.redis.prefix}:${job.queueName}:${job.id}:lock`, token };
 }
 
 /** What the record shall say of the instances, once it is known how many there are. */

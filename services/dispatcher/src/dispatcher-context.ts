@@ -8,7 +8,7 @@ import type {
   TransformConfig,
 } from '@dicom-dispatch/core';
 import type { Circuits } from '@dicom-dispatch/cache/circuit';
-import type { Ledger } from '@dicom-dispatch/cache/ledger';
+import type { Ledger, StudyTurns } from '@dicom-dispatch/cache/ledger';
 import type { Records } from '@dicom-dispatch/cache/records';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import type { InstanceTransform, OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
@@ -59,6 +59,7 @@ export interface DispatcherContext {
   readonly worker: string;
   readonly redis: Redis;
   readonly ledger: Ledger;
+  readonly turns: StudyTurns;
   readonly records: Records;
   readonly circuits: Circuits;
   readonly stats: DeliveryStats;

@@ -1,11 +1,12 @@
 import type { DeliveryResult } from '@dicom-dispatch/core';
 import { DeliveryProgressTracker, type ProgressSink } from './delivery-progress.ts';
-import { openTurn, type Attempt, type DeliveryJob, type DeliveryTurn } from './delivery-turn.ts';
+import { fenceOf, openTurn, type Attempt, type DeliveryJob, type DeliveryTurn } from './delivery-turn.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
 import { attemptFailed, deliveryEnded } from './end-attempt.ts';
 import { runDelivery, type DeliverySetting } from './run-delivery.ts';
 import { redisState } from './redis-state.ts';
-import { waitForTurn } from './wait-for-turn.ts';
+import { waitForCircuit, waitForTurn } from './wait-for-turn.ts';
+import { withStudyTurn } from './with-study-turn.ts';
 
 /**
  * One turn of a delivery's job: decides whether it may go now, runs the attempt, and writes down how it ended — on the
@@ -15,8 +16,13 @@ import { waitForTurn } from './wait-for-turn.ts';
  */
 export async function processDelivery(context: DispatcherContext, delivery: DeliveryJob): Promise<DeliveryResult> {
   const turn = openTurn(context, delivery);
-  const { data, say } = turn;
-  const { isProbe } = await waitForTurn(turn);
+  await waitForTurn(turn);
+  return withStudyTurn(turn, () => runTurn(turn));
+}
+
+async function runTurn(turn: DeliveryTurn): Promise<DeliveryResult> {
+  const { context, data, say } = turn;
+  const { isProbe } = await waitForCircuit(turn);
   await context.giveTurn(data);
   const attempt = await begin(turn);
   const { tracker } = attempt;
@@ -95,7 +101,7 @@ function sinkOf({ context, data, job, signal, log, say }: DeliveryTurn, numberIn
 
 /** What `runDelivery` needs of the world, for this attempt. */
 async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
-  const { context, data, job, token, signal, tracker, log, say } = attempt;
+  const { context, data, signal, tracker, log, say } = attempt;
   const { prefix } = context.config.redis;
   const source = await context.source(data.source);
   return {
@@ -109,7 +115,7 @@ async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
     open: (instance, options) => source.open(instance, options),
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
     ledger: context.ledger,
-    fence: { lockKey: `${prefix}:${job.queueName}:${job.id}:lock`, token },
+    fence: fenceOf(attempt),
     progress: tracker,
     connected() {
       if (attempt.isConnected) return;

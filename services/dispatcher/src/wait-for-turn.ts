@@ -9,15 +9,14 @@ const heldForMs = 365 * 86_400_000;
 const lookAgainMs = 86_400_000;
 
 /**
- * Ends the turn for reasons that burn no attempt: it was cancelled or is held, the target or its rule is outside the
- * schedule, or the circuit of the target is open.
+ * Ends the turn for reasons of the delivery that burn no attempt: it was cancelled or is held, or the target or its rule
+ * is outside the schedule.
  *
- * @returns whether the attempt that may begin is the circuit's probe
- * @throws DelayedError, RateLimitError, UnrecoverableError for BullMQ, HandedOver when another target has taken it over
+ * @throws DelayedError, UnrecoverableError for BullMQ, HandedOver when another target has taken it over
  */
-export async function waitForTurn(turn: DeliveryTurn): Promise<{ readonly isProbe: boolean }> {
+export async function waitForTurn(turn: DeliveryTurn): Promise<void> {
   const { context, data, target } = turn;
-  const { records, circuits } = context;
+  const { records } = context;
   if (await context.isCancelled(data.deliveryId)) {
     await records.update(
       data.deliveryId,
@@ -37,6 +36,17 @@ export async function waitForTurn(turn: DeliveryTurn): Promise<{ readonly isProb
   }
   const opensAt = opensNext(turn);
   if (opensAt > Date.now()) await delay(turn, opensAt, outsideOf(turn));
+}
+
+/**
+ * Ends the turn while the circuit of the target is open.
+ *
+ * @returns whether the attempt that may begin is the circuit's probe
+ * @throws RateLimitError for BullMQ, HandedOver when another target has taken it over
+ */
+export async function waitForCircuit(turn: DeliveryTurn): Promise<{ readonly isProbe: boolean }> {
+  const { context, data } = turn;
+  const { circuits } = context;
   const verdict = await circuits.check(data.target);
   if (verdict.kind !== 'open') return { isProbe: verdict.kind === 'probe' };
   await leaveTarget(context, data, 'its circuit is open');
@@ -44,8 +54,17 @@ export async function waitForTurn(turn: DeliveryTurn): Promise<{ readonly isProb
   throw new RateLimitError();
 }
 
-async function delay({ context, data, job, token }: DeliveryTurn, until: number, why: string): Promise<never> {
-  await context.records.update(data.deliveryId, { nextAttemptAt: until }, { kind: 'waiting', text: why });
+/** Puts the job back until then. @param why - one line for the delivery's history; undefined when it is there already */
+export async function delay(
+  { context, data, job, token }: DeliveryTurn,
+  until: number,
+  why: string | undefined,
+): Promise<never> {
+  await context.records.update(
+    data.deliveryId,
+    { nextAttemptAt: until },
+    why === undefined ? undefined : { kind: 'waiting', text: why },
+  );
   await job.moveToDelayed(until, token);
   throw new DelayedError();
 }

@@ -1,0 +1,55 @@
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createStudyTurns, type StudyTurns } from './study-turns.ts';
+
+const prefix = '{turns}';
+const key = { source: 'main', studyInstanceUid: '2.25.1', target: 'pacs' };
+const first = { lockKey: `${prefix}:target-pacs:d-1:lock`, token: 'one' };
+const second = { lockKey: `${prefix}:target-pacs:d-2:lock`, token: 'two' };
+let server: RedisServer;
+let redis: Redis;
+let turns: StudyTurns;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+  turns = createStudyTurns(redis, { prefix, timeoutMs: 30_000 });
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(async () => {
+  await redis.flushall();
+  await redis.mset(first.lockKey, first.token, second.lockKey, second.token);
+});
+
+test('one delivery of a study at a time; who waits is told at the end', async () => {
+  expect(await turns.isFree(key)).toBe(true);
+  expect(await turns.take(key, 'd-1', first)).toEqual({ kind: 'taken' });
+  expect(await turns.isFree(key)).toBe(false);
+  expect(await turns.take(key, 'd-2', second)).toEqual({ kind: 'wait', isFirstTry: true });
+  expect(await turns.take(key, 'd-2', second)).toEqual({ kind: 'wait', isFirstTry: false });
+  expect(await turns.take({ ...key, target: 'archive' }, 'd-2', second)).toEqual({ kind: 'taken' });
+  expect(await turns.end(key, second)).toEqual([]);
+  expect(await turns.end(key, first)).toEqual(['d-2']);
+  expect(await turns.take(key, 'd-2', second)).toEqual({ kind: 'taken' });
+});
+
+test('the turn of a dead dispatcher ends with its lock, and its late end changes nothing', async () => {
+  await turns.take(key, 'd-1', first);
+  await redis.del(first.lockKey);
+  expect(await turns.isFree(key)).toBe(true);
+  expect(await turns.take(key, 'd-2', second)).toEqual({ kind: 'taken' });
+  expect(await turns.end(key, first)).toEqual([]);
+  expect(await turns.isFree(key)).toBe(false);
+});
+
+test('a job that is taken up again takes its own turn over', async () => {
+  await turns.take(key, 'd-1', first);
+  await redis.set(first.lockKey, 'again');
+  expect(await turns.take(key, 'd-1', { ...first, token: 'again' })).toEqual({ kind: 'taken' });
+  expect(await turns.end(key, first)).toEqual([]);
+  expect(await turns.isFree(key)).toBe(false);
+});
