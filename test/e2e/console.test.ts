@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
 import { launchBrowser, waitFor, type Browser, type Page } from '@dicom-dispatch/harness';
+import { parse } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { people, startConsoleScene, type ConsoleScene } from './console-scene.ts';
 
@@ -283,6 +284,96 @@ describe('the console in a browser', () => {
     await page.keyboard.press('Enter');
     await page.waitForURL('**/studies?search=Chest*');
     expect(await page.locator('tbody tr').count()).toBe(1);
+    await page.close();
+  });
+
+  it('the metrics have all that the dashboard, the alert rules and the issue of a day ask for', async () => {
+    const answer = await fetch(`${scene.url}/metrics`, {
+      headers: { authorization: 'Bearer scene-token-0123456789abcdef' },
+    });
+    const told = await answer.text();
+    const labels = new Map<string, Set<string>>();
+    for (const [, name = '', list = ''] of told.matchAll(/^([a-z_][a-z0-9_]*)(?:\{([^}]*)\})? /gm)) {
+      const known = labels.get(name) ?? new Set();
+      for (const [, label = ''] of list.matchAll(/(\w+)="/g)) known.add(label);
+      labels.set(name, known);
+    }
+    const folder = new URL('../../deploy/grafana/', import.meta.url);
+    const dashboard = JSON.parse(await readFile(new URL('dashboard.json', folder), 'utf8')) as {
+      panels: { targets: { expr: string }[] }[];
+    };
+    const { groups } = parse(await readFile(new URL('alerts.yaml', folder), 'utf8')) as {
+      groups: { rules: { expr: string }[] }[];
+    };
+    const expressions = [
+      ...dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
+      ...groups.flatMap(({ rules }) => rules.map(({ expr }) => expr)),
+    ];
+    expect(expressions.length).toBeGreaterThan(25);
+    for (const expression of expressions) {
+      const names = expression.match(/\b(dispatch|nodejs|process)_[a-z0-9_]+/g) ?? [];
+      expect(names.length, expression).toBeGreaterThan(0);
+      for (const name of names) {
+        expect(told, expression).toMatch(new RegExp(`^# TYPE ${name.replace(/_bucket$/, '')} `, 'm'));
+        // What has no value yet shows no labels.
+        const known = labels.get(name);
+        if (!known) continue;
+        const asked = [...expression.matchAll(/by \(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(/,\s*/));
+        if (names.length === 1) for (const label of asked) expect(known, `${label} of ${name}`).toContain(label);
+      }
+    }
+    // Counts, durations and bytes by target, stage and code; queues, ages, circuits, feed, cache, event loop.
+    for (const series of [
+      /^dispatch_deliveries_ended_total\{target="pacs",state="delivered"\} [1-9]/m,
+      /^dispatch_attempts_failed_total\{target="cloud",stage="connect",code="target-unreachable"\} [1-9]/m,
+      /^dispatch_instances_quarantined_total\{target="workstation",code="[a-z-]+"\} [1-9]/m,
+      /^dispatch_sent_bytes_total\{target="pacs"\} [1-9]/m,
+      /^dispatch_stage_duration_seconds_count\{target="pacs",stage="transfer"\} [1-9]/m,
+      /^dispatch_stage_duration_seconds_count\{target="cloud",stage="connect"\} [1-9]/m,
+      /^dispatch_attempt_duration_seconds_count\{target="pacs",state="delivered"\} [1-9]/m,
+      /^dispatch_queue_jobs\{target="pacs",state="completed"\} [1-9]/m,
+      /^dispatch_oldest_waiting_seconds\{target="cloud"\}/m,
+      /^dispatch_circuit_open\{target="(cloud|pacs)"\} [01]/m,
+      /^dispatch_feed_lag_changes\{source="main"\} \d/m,
+      /^dispatch_source_followed\{source="main"\} 1/m,
+      /^# TYPE dispatch_cache_hits gauge/m,
+      /^nodejs_eventloop_lag_p99_seconds \d/m,
+    ]) {
+      expect(told).toMatch(series);
+    }
+    expect(told).not.toMatch(/Geheim|Exempel|A\d{8}/);
+  });
+
+  it('Bull Board shows its pages, asks no other host, and offers neither editing of job data nor what Redis says', async () => {
+    const page = await signIn('ada');
+    const [delivery] = (await scene.system.records.deliveries({ target: 'pacs', state: 'delivered', limit: 1 }))
+      .records;
+    const id = delivery?.deliveryId ?? '';
+    for (const [path, text] of [
+      ['', 'Completed'],
+      ['/queue/study', 'Completed'],
+      ['/queue/target-pacs', 'Completed'],
+      [`/queue/target-pacs/${id}`, id],
+    ] as const) {
+      await page.goto(`${scene.url}/queues${path}`);
+      await page.getByText(text).first().waitFor();
+      await page.waitForLoadState('networkidle');
+      expect(await page.getByRole('button', { name: /edit|update data|redis/i }).count(), path).toBe(0);
+    }
+    const { label } = (
+      (await (
+        await fetch(`${scene.url}/api/studies?limit=1`, {
+          headers: { authorization: 'Bearer scene-token-0123456789abcdef' },
+        })
+      ).json()) as { studies: { label: { patientName: string; patientId: string; accessionNumber: string } }[] }
+    ).studies[0] ?? {
+      label: undefined,
+    };
+    const shown = await page.content();
+    for (const word of [label?.patientId, label?.accessionNumber, label?.patientName]) {
+      expect(word).toBeTruthy();
+      expect(shown).not.toContain(word);
+    }
     await page.close();
   });
 

@@ -136,7 +136,7 @@ describe('notifications', () => {
         messages('/each').find(({ events: [one] }) =>
           Boolean(one?.kind === kind && one.target === target && (!deliveryId || one.deliveryId === deliveryId)),
         ),
-      { timeoutMs: 20_000, message: `${kind} of ${target}` },
+      { timeoutMs: 45_000, message: `${kind} of ${target}` },
     );
   }
 
@@ -144,7 +144,7 @@ describe('notifications', () => {
     answers.set('/desk', [503]);
     const routed = [await test.route(), await test.route(), await test.route()];
     for (const { a, b } of routed) await Promise.all([end(a, 'failed'), end(b, 'failed')]);
-    await waitFor(() => sent('/desk').length >= 2, { timeoutMs: 20_000, message: 'the second try' });
+    await waitFor(() => sent('/desk').length >= 2, { timeoutMs: 45_000, message: 'the second try' });
     const [first, second] = sent('/desk');
     expect(second?.headers['idempotency-key']).toBe(first?.headers['idempotency-key']);
     expect(second?.headers['x-team']).toBe('radiology');
@@ -179,7 +179,7 @@ describe('notifications', () => {
         const list = messages('/desk').slice(before);
         return list.reduce((sum, { count }) => sum + count, 0) === 251 ? list : undefined;
       },
-      { timeoutMs: 20_000, message: 'all of them' },
+      { timeoutMs: 45_000, message: 'all of them' },
     );
     // The look may fall between two of them; never one message each.
     expect(found.length).toBeLessThanOrEqual(3);
@@ -226,7 +226,7 @@ describe('notifications', () => {
     await end(b, 'delivered');
     const message = await waitFor(
       () => messages('/named').find(({ events }) => events.some(({ deliveryId }) => deliveryId === a)),
-      { timeoutMs: 20_000, message: 'the message with the patient' },
+      { timeoutMs: 45_000, message: 'the message with the patient' },
     );
     expect(message.events.find(({ deliveryId }) => deliveryId === a)).toMatchObject({
       study: { accessionNumber: accession, patientId: 'PID-NOTIFY' },
@@ -251,7 +251,7 @@ describe('notifications', () => {
     await end(b, 'partial');
     const text = await waitFor(
       async () => (await mail.messages()).find((one) => one.includes(b) && one.includes('boss@example.org')),
-      { timeoutMs: 20_000, message: 'the e-mail' },
+      { timeoutMs: 45_000, message: 'the e-mail' },
     );
     expect(text).toMatch(/^Subject: \d+ to look at\r?$/m);
     expect(text).toContain('Look:');
@@ -262,7 +262,7 @@ describe('notifications', () => {
     answers.set('/closed', [410]);
     const { b } = await test.route();
     await end(b, 'failed');
-    await waitFor(() => sent('/closed').length > before, { timeoutMs: 20_000, message: 'the try' });
+    await waitFor(() => sent('/closed').length > before, { timeoutMs: 45_000, message: 'the try' });
     const { b: next } = await test.route();
     await end(next, 'failed');
     await waitFor(
@@ -271,7 +271,7 @@ describe('notifications', () => {
           .at(-1)
           ?.events.some(({ deliveryId }) => deliveryId === next),
       {
-        timeoutMs: 20_000,
+        timeoutMs: 45_000,
         message: 'the next message',
       },
     );
