@@ -13,6 +13,7 @@ it('docs/example.yaml is what the schema says now (else: ./dispatch config examp
 
 it('docs/example.yaml is a good configuration', async () => {
   const secrets = {
+    CACHE_SECRET: 'x',
     ORTHANC_PASSWORD: 'x',
     PSEUDONYM_SECRET: 'a secret of enough characters',
     SFTP_KEY: 'x',
