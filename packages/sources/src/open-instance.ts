@@ -20,11 +20,14 @@ export async function openInstance(
   const { transferSyntaxUid, signal } = options;
   const call = signal && { signal };
   try {
-    const { sizeBytes, body } =
-      transferSyntaxUid === undefined
-        ? await orthanc.instanceFile(instance.sourceId, call)
-        : await orthanc.instances.transcode(instance.sourceId, transferSyntaxUid, call);
-    return { sizeBytes, body: translated(body, source) };
+    if (transferSyntaxUid !== undefined) {
+      const { sizeBytes, body } = await orthanc.instances.transcode(instance.sourceId, transferSyntaxUid, call);
+      return { sizeBytes, body: translated(body, source) };
+    }
+    const file = await orthanc.instanceFile(instance.sourceId, call);
+    // `translated` keeps nothing of what it passes on.
+    const giveBack = (chunk: Uint8Array): void => file.release(chunk);
+    return { sizeBytes: file.sizeBytes, body: translated(file.body, source), giveBack };
   } catch (error) {
     if (!(error instanceof OrthancError)) throw error;
     if (error.code === 'not-found') {

@@ -20,6 +20,12 @@ export interface InstanceBytes {
   /** What the source said; the stream may still end early, which throws. */
   readonly sizeBytes: number | undefined;
   readonly body: AsyncIterable<Uint8Array>;
+  /**
+   * Gives the memory of a chunk of `body` back to the source, which reads into it again. An offer, never a duty, and only
+   * for who reads `body` itself, once nothing refers to the chunk any more. Whoever hands bytes on (a transform, a cache,
+   * a checksum that lags behind) makes an `InstanceBytes` of its own, and that has none unless it says so.
+   */
+  readonly giveBack?: (chunk: Uint8Array) => void;
 }
 
 /** Tags of the study that templates and targets may use. Patient data: never in a log, an error or a job. */

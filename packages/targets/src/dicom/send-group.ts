@@ -67,8 +67,12 @@ export async function sendGroup(
   async function send({ instance, bytes }: OpenedInstance, { lane, signal }: LaneContext) {
     const association = usable(await pool.get(lane % Math.max(1, associations)), instance);
     try {
-      const source = otherThanStored(instance) === undefined ? bytes.body : await checkTranscoded(instance, bytes.body);
-      return storeOutcome(await association.store(source, { signal, priority: priorityOf(run), ...known(instance) }));
+      const isStored = otherThanStored(instance) === undefined;
+      const source = isStored ? bytes.body : await checkTranscoded(instance, bytes.body);
+      // What is looked into first is read by another, who may hold on to its chunks.
+      const releaseChunk = isStored ? bytes.giveBack : undefined;
+      const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance) };
+      return storeOutcome(await association.store(source, options));
     } catch (thrown) {
       throw await suspects.judge(instance, bytes.readError ?? dicomError(thrown));
     }

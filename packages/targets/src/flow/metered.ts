@@ -45,6 +45,8 @@ export function metered(bytes: InstanceBytes, { sent, signal }: Meter): MeteredB
 
   return {
     sizeBytes: bytes.sizeBytes,
+    // Chunks are counted and passed on, never kept.
+    ...(bytes.giveBack && { giveBack: bytes.giveBack }),
     body: {
       [Symbol.asyncIterator]: () => ({
         next,
