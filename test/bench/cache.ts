@@ -35,7 +35,8 @@ async function measure(system: RoutingSystem, name: string, cache: object, trans
   scp.answer = (_uid, count) => {
     if (hasDied || count < instances / 2) return 0;
     hasDied = true;
-    return 'die';
+    void scp.down().then(() => scp.up());
+    return 0x0110;
   };
   const targets = {
     pacs: pacsTarget(scp, { associations: 2 }),
@@ -53,8 +54,7 @@ async function measure(system: RoutingSystem, name: string, cache: object, trans
   for (const target of names) await run.until(study, target, 'delivered');
   const seconds = (performance.now() - begunAt) / 1000;
   const { attempts } = await run.until(study, 'pacs', 'delivered');
-  if (attempts !== 2 || scp.accepted().size !== instances)
-    throw new Error(`${attempts} attempts: not what is measured`);
+  if (attempts < 2 || scp.accepted().size !== instances) throw new Error(`${attempts} attempts: not what is measured`);
   await system.client.studies.delete(study.orthancStudyId);
   return {
     name,

@@ -99,6 +99,27 @@ describe('a study to several targets', () => {
   });
 });
 
+describe('a cache that Redis refuses in every call', () => {
+  it('costs no delivery, whatever is transformed and selected', async () => {
+    const targets = { a: pacsTarget(scp), b: { type: 'dummy' } };
+    const transforms = { named: { set: { InstitutionName: 'Elsewhere' } } };
+    const rules = [{ name: 'all', targets: ['a', 'b'], transform: 'named' }];
+    const cache = { secret: new Secret('k') };
+    await using run = await system.start({ targets, transforms, rules, cache, sources: sources() });
+    // Of another type than the scripts of the cache expect.
+    for (const part of ['totals', 'catalog', 'expiry']) {
+      const key = `${run.config.redis.prefix}:cache:${part}`;
+      await run.connection.multi().del(key).set(key, 'spoilt').exec();
+    }
+    const study = await upload({ seed: 'refused', instancesPerSeries: 3 });
+    for (const target of ['a', 'b']) {
+      expect(await run.until(study, target, 'delivered')).toMatchObject({ confirmed: 3, attempts: 1 });
+    }
+    expect(scp.stores).toHaveLength(3);
+    expect(changes()).toBe(6);
+  });
+});
+
 describe('a kept manifest that is not true any more', () => {
   it('an instance that was deleted meanwhile is not missed, and not quarantined', async () => {
     await using run = await startPaused();

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { IntermediateCache } from '@dicom-dispatch/cache';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
 
@@ -22,6 +23,23 @@ describe('the metrics', () => {
     const { text: told } = await test.ask('GET', '/metrics');
     expect(asked.size).toBeGreaterThan(5);
     for (const name of asked) if (!ofOthers.test(name)) expect(told, name).toContain(`# TYPE ${name} `);
+  });
+
+  it('tell of the cache by type of result, as does its page', async () => {
+    const cache = await IntermediateCache.open(test.redis, test.config.cache, { prefix: test.config.redis.prefix });
+    await cache.put('manifest', 'one', Buffer.from('kept'));
+    await cache.get('manifest', 'one');
+    await cache.get('manifest', 'another');
+    await cache.put('query', 'one', Buffer.from('kept'));
+    const { text } = await test.ask('GET', '/metrics');
+    expect(text).toContain('dispatch_cache_entries{type="manifest"} 1');
+    expect(text).toMatch(/dispatch_cache_bytes\{type="manifest"\} [1-9]\d+/);
+    expect(text).toContain('dispatch_cache_hits{type="manifest"} 1');
+    expect(text).toContain('dispatch_cache_misses{type="manifest"} 1');
+    expect(text).toContain('dispatch_cache_evictions{type="manifest"} 0');
+    expect(text).toContain('dispatch_cache_entries{type="query"} 1');
+    const page = (await test.ask('GET', '/cache')).text;
+    expect(page).toMatch(/manifest[\s\S]*50 %/);
   });
 
   it('tell the age of what waits, and no name of a study', async () => {
