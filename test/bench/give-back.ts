@@ -3,14 +3,11 @@
 //   ./dispatch bench give-back [--instances 500] [--runs 3]
 import { execFile } from 'node:child_process';
 import { parseArgs, promisify } from 'node:util';
-import type { ManifestInstance } from '@dicom-dispatch/core';
 import { startOrthanc, startStorescp } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { openInstance, openSource, readManifest } from '@dicom-dispatch/sources';
-import { TestDelivery } from '../../packages/targets/src/contract-suite/run-fixture.ts';
-import { sourceConfig } from '../../packages/core/src/config/source-config.ts';
-import { dicomHandler } from '../../packages/targets/src/dicom/handler.ts';
-import { dicomTarget } from '../../packages/targets/src/dicom/schema.ts';
+import { resolveTarget } from '@dicom-dispatch/targets';
+import { parse } from '../e2e/support/routing-system.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,24 +16,39 @@ const { values, positionals } = parseArgs({
 
 /** One delivery, in this process. */
 async function send(how: string, url: string, orthancStudyId: string, uid: string, port: string): Promise<void> {
-  const orthanc = await openSource(sourceConfig.parse({ url }));
-  const study = { source: 'main', orthancStudyId, studyInstanceUid: uid };
-  const manifest: readonly ManifestInstance[] = await readManifest(orthanc, study);
-  const tags = { studyInstanceUid: uid, study: {}, series: new Map() };
-  const noBytes = () => ({ read: () => [], facts: () => Promise.reject(new Error('not asked')) });
-  const instances = manifest.map((one) => ({ manifest: one, ...noBytes() }));
-  const config = dicomTarget.parse({ type: 'dicom', host: '127.0.0.1', port: Number(port), calledAeTitle: 'STORESCP' });
+  const { sources, targets } = parse({
+    sources: { main: { url } },
+    targets: { pacs: { type: 'dicom', host: '127.0.0.1', port: Number(port), calledAeTitle: 'STORESCP' } },
+    rules: [{ name: 'all', targets: ['pacs'] }],
+  });
+  const orthanc = await openSource(sources['main']!);
+  const { config, handler } = await resolveTarget('pacs', targets['pacs']);
+  const manifest = await readManifest(orthanc, { source: 'main', orthancStudyId, studyInstanceUid: uid });
   const before = process.cpuUsage();
   const begunAt = performance.now();
-  const attempt = await new TestDelivery(dicomHandler, { tags, instances }).attempt(config, {
-    run: {
-      async open(instance, options) {
-        const { giveBack, ...bytes } = await openInstance(orthanc, 'main', instance, options);
-        return how === 'given-back' && giveBack ? { ...bytes, giveBack } : bytes;
-      },
+  await handler.deliver({
+    config,
+    targetName: 'pacs',
+    deliveryId: 'bench',
+    attempt: 1,
+    priority: 'normal',
+    study: { studyInstanceUid: uid, study: {}, series: new Map() },
+    manifest,
+    pending: manifest,
+    async open(instance, options) {
+      const { giveBack, ...bytes } = await openInstance(orthanc, 'main', instance, options);
+      return how === 'given-back' && giveBack ? { ...bytes, giveBack } : bytes;
     },
+    stage() {},
+    async report(_instance, outcome) {
+      if (outcome.kind === 'quarantined') throw outcome.error;
+    },
+    revoke: () => Promise.reject(new Error('nothing is verified')),
+    sent() {},
+    state: { get: async () => undefined, set: async () => {}, delete: async () => {} },
+    log: { info() {}, warn() {} },
+    signal: new AbortController().signal,
   });
-  if (attempt.error) throw attempt.error;
   const { user, system } = process.cpuUsage(before);
   const seconds = (performance.now() - begunAt) / 1000;
   const rss = process.resourceUsage().maxRSS / 1024;

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { startRedis, tempFolder, type RedisServer, type TempFolder } from '@dicom-dispatch/harness';
 import { randomFillSync } from 'node:crypto';
-import { readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { CacheWarning } from './cache-types.ts';
@@ -216,4 +216,21 @@ test('the sweep leaves what is known and what is being written', async () => {
   await cache.prune();
   expect((await filesIn(folder.path)).sort()).toEqual([live!, join(folder.path, 'partial', 'x')].sort());
   expect((await cache.get('transformed-instance', 'a'))?.sizeBytes).toBe(100_000);
+});
+
+test('a stream that is left before its first byte closes its file', async () => {
+  const cache = await open();
+  await cache.putStream('transformed-instance', 'a', pixels(20));
+  const openFiles = async (): Promise<string[]> => {
+    const links = await Promise.all(
+      (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+    );
+    return links.filter((path) => path.startsWith(folder.path));
+  };
+  const stream = await cache.openStream('transformed-instance', 'a');
+  expect(await openFiles()).toHaveLength(1);
+  await stream?.body[Symbol.asyncIterator]().return?.();
+  expect(await openFiles()).toEqual([]);
+  expect(await isAllPixels((await cache.openStream('transformed-instance', 'a'))!.body, 20)).toBe(true);
+  expect(await openFiles()).toEqual([]);
 });

@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises';
 import { readStored } from './cache-folder.ts';
 import { folderFailed, reportCorrupt, tooLarge, type CacheParts } from './cache-parts.ts';
 import { getScript } from './cache-scripts.ts';
@@ -92,7 +93,7 @@ async function openFile(
   try {
     const handle = await parts.folder?.open(file.name, { storedBytes: file.storedBytes, crc: info.crc });
     if (!handle) return await reportCorrupt(parts, entry.type, entry.key);
-    const value = { ...entry, body: readStored(handle, info.encoding), close: () => handle.close() };
+    const value = { ...entry, body: closing(readStored(handle, info.encoding), handle), close: () => handle.close() };
     return { state: 'hit', value };
   } catch (cause) {
     folderFailed(parts, cause);
@@ -106,4 +107,17 @@ export async function* asBody(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Whoever leaves it closes the file, even before the first byte: a generator that has not begun would not. */
+function closing(body: AsyncGenerator<Uint8Array>, handle: FileHandle): AsyncIterable<Uint8Array> {
+  const iterator: AsyncIterator<Uint8Array> = {
+    next: () => body.next(),
+    async return() {
+      await body.return(undefined);
+      await handle.close();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
 }

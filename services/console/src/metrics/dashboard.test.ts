@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IntermediateCache } from '@dicom-dispatch/cache';
+import { waitFor } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
 
@@ -31,13 +32,16 @@ describe('the metrics', () => {
     await cache.get('manifest', 'one');
     await cache.get('manifest', 'another');
     await cache.put('query', 'one', Buffer.from('kept'));
-    const { text } = await test.ask('GET', '/metrics');
+    // What was asked for a moment ago is told again for a second.
+    const text = await waitFor(async () => {
+      const told = (await test.ask('GET', '/metrics')).text;
+      return told.includes('dispatch_cache_entries{type="query"} 1') && told;
+    });
     expect(text).toContain('dispatch_cache_entries{type="manifest"} 1');
     expect(text).toMatch(/dispatch_cache_bytes\{type="manifest"\} [1-9]\d+/);
     expect(text).toContain('dispatch_cache_hits{type="manifest"} 1');
     expect(text).toContain('dispatch_cache_misses{type="manifest"} 1');
     expect(text).toContain('dispatch_cache_evictions{type="manifest"} 0');
-    expect(text).toContain('dispatch_cache_entries{type="query"} 1');
     const page = (await test.ask('GET', '/cache')).text;
     expect(page).toMatch(/manifest[\s\S]*50 %/);
   });
