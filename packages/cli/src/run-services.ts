@@ -1,9 +1,11 @@
+import { resolve } from 'node:path';
 import type { Config } from '@dicom-dispatch/core';
 import {
   checkRedis,
   connectRedis,
   createLogger,
   createMetrics,
+  keepConfiguration,
   namesRedis,
   RedisPlaceError,
   startEmbeddedRedis,
@@ -39,7 +41,19 @@ export async function runServices(file: string, names: readonly ServiceName[]): 
   const config = await readConfig(file);
   const stopped = untilSignal();
   const running = await startServices(config, names);
+  const { services, applied, connection, log } = running;
+  const keeper = keepConfiguration({
+    file: resolve(file),
+    read: () => readConfig(file),
+    config,
+    services,
+    applied,
+    redis: connection,
+    log,
+  });
+  process.on('SIGHUP', () => void keeper.reload('SIGHUP'));
   await Promise.race([stopped, running.failed]);
+  await keeper.stop();
   await running.stop();
 }
 
@@ -48,6 +62,13 @@ export interface RunningServices {
   readonly url: string;
   /** Where its Redis is. */
   readonly redis: RedisPlace;
+  /** The connection of its services. */
+  readonly connection: Redis;
+  readonly log: Logger;
+  /** Those that run by now. */
+  services(): readonly RunningService[];
+  /** What starts from now on goes by this configuration. */
+  applied(config: Config): void;
   /** Rejects when the services cannot go on. */
   readonly failed: Promise<never>;
   stop(): Promise<void>;
@@ -60,10 +81,11 @@ export interface RunningServices {
  * @throws CommandError when this configuration cannot run like that
  */
 export async function startServices(
-  config: Config,
+  given: Config,
   names: readonly ServiceName[],
   logFile?: string,
 ): Promise<RunningServices> {
+  let config = given;
   const isWhole = names.length > 1;
   const log = createLogger(isWhole ? 'dispatch' : (names[0] ?? 'dispatch'), {
     ...config.logging,
@@ -90,6 +112,10 @@ export async function startServices(
   return {
     url,
     redis: place,
+    connection: redis,
+    log,
+    services: () => services,
+    applied: (next) => void (config = next),
     failed,
     async stop() {
       stopping.abort();
@@ -135,8 +161,11 @@ export async function startServices(
     );
     for (const name of ['dispatcher', 'router'] as const) {
       if (!names.includes(name) || stopping.signal.aborted) continue;
-      const service = await start[name](options(name));
+      const setting = options(name);
+      const service = await start[name](setting);
       services.push(service);
+      // Read again while it started.
+      if (setting.config !== config) await service.reload?.(config);
       stops.push(() => service.stop());
     }
   }

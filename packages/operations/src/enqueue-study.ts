@@ -94,7 +94,7 @@ export class StudyEnqueuer {
     const task = this.#taskData(request, hash, terms);
     const { targets: _, onSuccess: __, ...shared } = task;
     const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
-    await this.#records.routed(recordOf(task, request), deliveries);
+    await this.#records.routed({ ...recordOf(task, request), ...(omitted.length > 0 && { omitted }) }, deliveries);
     for (const { deliveryId, hold } of deliveries) {
       if (hold) await holdFromStart(this.#redis, operationKeys(config.redis.prefix), deliveryId);
     }

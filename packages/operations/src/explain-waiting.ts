@@ -43,7 +43,11 @@ export async function explainWaiting(context: OperationsContext, record: Deliver
     return say('held', 'It is held back until somebody releases it.');
   }
   const target = context.config().targets[record.target];
-  if (!target) return say('target-unknown', `The target ${record.target} is not in the configuration any more.`);
+  if (!target)
+    return say(
+      'target-unknown',
+      `The target ${record.target} is not in the configuration any more: move its deliveries to another target, or drop them.`,
+    );
   if (!target.enabled) return say('target-off', `The target ${record.target} is switched off in the configuration.`);
   const queue = context.queues.target(record.target);
   if (await queue.isPaused()) return say('paused', `The target ${record.target} is paused by an operator.`);

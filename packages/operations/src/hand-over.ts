@@ -45,7 +45,7 @@ export async function handOver(
   const tried = exhausted ? [...new Set([...group.tried, data.target])] : group.tried;
   const target = began?.target ?? (await otherMember(context, data, tried));
   if (target === undefined) return undefined;
-  const next = await newDelivery(context, data, target, tried);
+  const next = await newDelivery(context, data, target, { keepsTransform: group.keepsTransform, tried });
   const choice: Choice = {
     target,
     contentHash: data.contentHash,
@@ -74,16 +74,17 @@ async function otherMember(
   return others.find((_, index) => flags[index]);
 }
 
-async function newDelivery(
+/** The delivery of the same content to another target. */
+export async function newDelivery(
   context: HandOverContext,
   data: DeliveryData,
   target: string,
-  tried: readonly string[],
+  terms: { readonly keepsTransform: boolean; readonly tried?: readonly string[] },
 ): Promise<DeliveryData> {
   const { config, records } = context;
   const { transform: former, nonce: _, group, ...rest } = data;
-  const name = group?.keepsTransform ? former?.name : config.targets[target]?.transform;
-  const definition = group?.keepsTransform
+  const name = terms.keepsTransform ? former?.name : config.targets[target]?.transform;
+  const definition = terms.keepsTransform
     ? former?.definition
     : name === undefined
       ? undefined
@@ -107,11 +108,12 @@ async function newDelivery(
     deliveryId: idWith(nonce),
     ...(transform && { transform }),
     ...(nonce !== undefined && { nonce }),
-    ...(group && { group: { ...group, tried: [...tried] } }),
+    ...(group && { group: { ...group, tried: [...(terms.tried ?? [])] } }),
   };
 }
 
-async function addJob(context: HandOverContext, data: DeliveryData): Promise<void> {
+/** Puts a delivery into the queue of its target, below the study task that waits for it. */
+export async function addJob(context: HandOverContext, data: DeliveryData): Promise<void> {
   const { config, redis, queues } = context;
   const { prefix } = config.redis;
   await redis.sadd(operationKeys(prefix).targets, data.target);

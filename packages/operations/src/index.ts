@@ -59,3 +59,4 @@ export {
   type SharedManifest,
   type StudyMoment,
 } from './shared-manifest.ts';
+export { dropOrphan, isOrphan, listOrphans, moveOrphan, type OrphanResult } from './orphans.ts';

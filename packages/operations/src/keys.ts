@@ -13,7 +13,7 @@
  * - `waits:<source>`, `waits-since:<source> <study>` (router): studies that are not whole yet: when to look again, and
  *   since when each rule waits
  * - `targets` (router, operators): every target that has ever got a delivery, to find the queues of those removed since
- * - channel `reload` (operators): services are to read their configuration again
+ * - channel `reload`, `reload:*`, `reloads`: see `packages/runtime/src/reload/reload-messages.ts`
  */
 export function operationKeys(prefix: string) {
   return {
@@ -32,7 +32,6 @@ export function operationKeys(prefix: string) {
     waits: (source: string) => `${prefix}:waits:${source}`,
     waitsSince: (source: string, orthancStudyId: string) => `${prefix}:waits-since:${source} ${orthancStudyId}`,
     targets: `${prefix}:targets`,
-    reloadChannel: `${prefix}:reload`,
     feedLater: (source: string) => `${prefix}:feed-later:${source}`,
   };
 }

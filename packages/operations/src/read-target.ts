@@ -2,6 +2,7 @@ import type { CircuitState } from '@dicom-dispatch/cache/circuit';
 import type { DeliveryState } from '@dicom-dispatch/cache/records';
 import type { TargetConfig } from '@dicom-dispatch/core';
 import type { OperationsContext } from './context.ts';
+import { isOrphan, listOrphans } from './orphans.ts';
 import { OperationError } from './operation-error.ts';
 
 /** A target as an operator sees it now. */
@@ -10,6 +11,8 @@ export interface TargetState {
   readonly type: string;
   readonly description: string | undefined;
   readonly enabled: boolean;
+  /** It is not in the configuration any more, and deliveries wait for it. */
+  readonly orphaned: boolean;
   readonly paused: boolean;
   readonly circuit: CircuitState;
   readonly counts: Readonly<Record<DeliveryState, number>>;
@@ -24,7 +27,8 @@ export interface TargetState {
 export async function readTarget(context: OperationsContext, name: string): Promise<TargetState> {
   const config = context.config();
   const target: TargetConfig | undefined = config.targets[name];
-  if (!target) throw new OperationError('not-found', `there is no target "${name}"`);
+  const orphaned = await isOrphan(context, name);
+  if (!target && !orphaned) throw new OperationError('not-found', `there is no target "${name}"`);
   const queue = context.queues.target(name);
   const [paused, circuit, counts, oldestWaitingAt, concurrency, rate] = await Promise.all([
     queue.isPaused(),
@@ -36,19 +40,24 @@ export async function readTarget(context: OperationsContext, name: string): Prom
   ]);
   return {
     name,
-    type: target.type,
-    description: target.description,
-    enabled: target.enabled,
+    type: target?.type ?? 'removed',
+    description: target?.description,
+    enabled: target?.enabled ?? false,
+    orphaned,
     paused,
     circuit,
     counts,
     oldestWaitingAt,
-    concurrency: concurrency ?? target.concurrency,
-    deliveriesPerMinute: rate ? Math.round((rate.max * 60_000) / rate.duration) : target.rateLimit?.deliveriesPerMinute,
-    attempts: target.attempts,
+    concurrency: concurrency ?? target?.concurrency ?? 0,
+    deliveriesPerMinute: rate
+      ? Math.round((rate.max * 60_000) / rate.duration)
+      : target?.rateLimit?.deliveriesPerMinute,
+    attempts: target?.attempts ?? 0,
   };
 }
 
+/** Those of the configuration, then those that were removed from it and that deliveries still wait for. */
 export async function readTargets(context: OperationsContext): Promise<TargetState[]> {
-  return Promise.all(Object.keys(context.config().targets).map((name) => readTarget(context, name)));
+  const names = [...Object.keys(context.config().targets), ...(await listOrphans(context))];
+  return Promise.all(names.map((name) => readTarget(context, name)));
 }

@@ -19,3 +19,6 @@ export {
 export { readInfo } from './redis/read-info.ts';
 export { redisDependency } from './redis/redis-dependency.ts';
 export { addressOf, namesRedis, RedisPlaceError, type RedisPlace } from './redis/redis-options.ts';
+export { keepConfiguration, type ConfigurationKeeper, type KeeperOptions } from './reload/keep-configuration.ts';
+export { reloadEverywhere, type ReloadResult } from './reload/reload-everywhere.ts';
+export { reloadAnswer, type ReloadAnswer } from './reload/reload-messages.ts';

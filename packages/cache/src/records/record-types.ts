@@ -104,6 +104,8 @@ export interface StudyRecord {
   readonly modalities: readonly string[];
   readonly rules: readonly string[];
   readonly targets: readonly string[];
+  /** Targets that the rules name and that were left out, with the reason: it would go back where it came from … */
+  readonly omitted?: readonly { readonly target: string; readonly why: string }[];
   readonly studyTaskId: string;
   readonly routedAt: number;
   /** Orthanc's LastUpdate of the study when it was routed, `YYYYMMDDTHHMMSS`; for the sweep. */

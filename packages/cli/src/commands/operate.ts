@@ -29,6 +29,23 @@ export function addOperateCommands(program: Command): void {
   ]);
   addTargetCommands(program);
   addRouteCommand(program);
+  addReloadCommand(program);
+}
+
+function addReloadCommand(program: Command): void {
+  const command = withJson(
+    withConfig(
+      program
+        .command('reload')
+        .description(
+          'let all services read their configuration again; all check it first, and apply it only when all can',
+        ),
+    ),
+  ).action(async (options: TargetOptions) => {
+    const { reloadNow } = await import('../operate/reload.ts');
+    await reloadNow(options);
+  });
+  withExamples(command, [['reload', 'after a change of dispatch.yaml; what is under way goes on as it began']]);
 }
 
 function addAct(program: Command, action: 'retry' | 'cancel' | 'hold' | 'release', description: string): Command {
@@ -48,7 +65,9 @@ function addAct(program: Command, action: 'retry' | 'cancel' | 'hold' | 'release
 }
 
 function addTargetCommands(program: Command): void {
-  const target = program.command('target').description('test, pause, resume or limit a target');
+  const target = program
+    .command('target')
+    .description('test, pause, resume or limit a target; decide about one that was removed');
   const add = (name: string, description: string): Command =>
     withJson(withConfig(target.command(name).description(description).argument('<target>', 'its name')));
 
@@ -76,6 +95,24 @@ function addTargetCommands(program: Command): void {
       await pauseNow(name, options, false);
     }),
     [['target resume pacs', 'what has waited goes, the most urgent first']],
+  );
+  withExamples(
+    add('move', 'give what waits for a target that was removed from the configuration to another one')
+      .requiredOption('--to <target>', 'the target that gets it')
+      .action(async (name: string, options: TargetOptions & { to: string }) => {
+        const { decideOrphanNow } = await import('../operate/targets.ts');
+        await decideOrphanNow(name, options, options.to);
+      }),
+    [['target move old-pacs --to pacs', 'see "dispatch targets" for those that are orphaned']],
+  );
+  withExamples(
+    add('drop', 'cancel what waits for a target that was removed from the configuration')
+      .option('-y, --yes', 'do not ask')
+      .action(async (name: string, options: TargetOptions & { yes?: boolean }) => {
+        const { decideOrphanNow } = await import('../operate/targets.ts');
+        await decideOrphanNow(name, options, undefined);
+      }),
+    [['target drop old-pacs', 'what it has confirmed stays known']],
   );
   withExamples(
     add('concurrency', 'how many deliveries run at the same time, over all dispatchers')

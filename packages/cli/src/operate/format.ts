@@ -51,6 +51,7 @@ export function formatTargets(targets: readonly Target[]): string {
 }
 
 export function targetState(target: Target): string {
+  if (target.orphaned) return 'orphaned';
   if (!target.enabled) return 'off';
   if (target.paused) return 'paused';
   return target.circuit.state === 'closed' ? 'in use' : 'out of reach';
@@ -73,7 +74,8 @@ export function formatStudy(study: StudyDetail): string {
   const verdicts = study.verdicts.map(
     ({ rule, matched, because }) => `rule ${rule}: ${matched ? 'matches' : 'does not match'}, ${because}`,
   );
-  return [...head, ...verdicts, ...study.deliveries.map((one) => `\n${formatDelivery(one)}`)].join('\n');
+  const omitted = study.omitted.map(({ target, why }) => `not sent to ${target}: ${why}`);
+  return [...head, ...omitted, ...verdicts, ...study.deliveries.map((one) => `\n${formatDelivery(one)}`)].join('\n');
 }
 
 export function formatDelivery(delivery: DeliveryDetail): string {

@@ -36,6 +36,12 @@ export async function showStatus(options: ShowOptions & { readonly check?: boole
       ...targets
         .filter(({ circuit }) => circuit.state !== 'closed')
         .map(({ name, circuit }) => `the target ${name} cannot be reached: ${circuit.error?.message ?? ''}`),
+      ...targets
+        .filter(({ orphaned }) => orphaned)
+        .map(
+          ({ name, counts }) =>
+            `the target ${name} was removed, and ${counts.waiting + counts.active} deliveries wait for it: dispatch target move ${name} --to TARGET, or dispatch target drop ${name}`,
+        ),
       ...(overview.counts.failed > 0
         ? [`${overview.counts.failed} deliveries failed: dispatch deliveries --state failed`]
         : []),

@@ -1,4 +1,12 @@
-import { pauseTarget, resumeTarget, setTargetConcurrency, setTargetRate } from '@dicom-dispatch/operations';
+import {
+  dropOrphan,
+  moveOrphan,
+  pauseTarget,
+  resumeTarget,
+  setTargetConcurrency,
+  setTargetRate,
+} from '@dicom-dispatch/operations';
+import { confirm } from './confirm.ts';
 import { withSystem } from './with-system.ts';
 
 interface Options {
@@ -31,6 +39,29 @@ export async function limitNow(
         : setTargetRate(operations, target, limit.rate),
     );
     tell(options, { target, ...limit }, `the limit of ${target} is set, until the configuration is loaded again`);
+  });
+}
+
+/** Decides about what waits for a target that was removed from the configuration. @param to - undefined: drop it */
+export async function decideOrphanNow(
+  target: string,
+  options: Options & { readonly yes?: boolean },
+  to: string | undefined,
+): Promise<void> {
+  await withSystem(options.config, async ({ operations, actor, audited }) => {
+    const subject = to === undefined ? target : `${target} to ${to}`;
+    if (to === undefined && options.yes !== true) {
+      await confirm(`drop cancels every delivery that waits for ${target}`);
+    }
+    const { done, left } = await audited({ action: to === undefined ? 'drop orphan' : 'move orphan', subject }, () =>
+      to === undefined ? dropOrphan(operations, target, actor) : moveOrphan(operations, target, to, actor),
+    );
+    const what = to === undefined ? 'dropped' : `moved to ${to}`;
+    tell(
+      options,
+      { target, ...(to !== undefined && { to }), done, left },
+      `${done} deliveries of ${target} are ${what}${left > 0 ? `; ${left} are under way or changed meanwhile` : ''}`,
+    );
   });
 }
 

@@ -6,6 +6,7 @@ import { listenAddress } from './listen-address.ts';
 import { configName } from './names.ts';
 import { pseudonymsConfig } from './pseudonyms-config.ts';
 import { redisConfig } from './redis-config.ts';
+import { reloadConfig } from './reload-config.ts';
 import { ruleConfig } from './rule-config.ts';
 import { sourceConfig } from './source-config.ts';
 import { targetGroupConfig } from './target-group-config.ts';
@@ -61,6 +62,7 @@ export const configSections = {
   health: healthConfig.prefault({}).describe('health and metrics of services that run alone'),
   push: pushConfig.prefault({}).describe('pushes from the plugin inside Orthanc'),
   logging: loggingConfig.prefault({}).describe('log lines'),
+  reload: reloadConfig.prefault({}).describe('when this file is read again'),
 };
 
 /** The schema of a target's type: a strict object with a literal `type`. */

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { addAuditExport } from './audit-export.ts';
+import { addConfigurationRoutes } from './configuration.ts';
 import { addDeliveryRoutes } from './deliveries.ts';
 import { addEvents } from './events.ts';
 import { addStudyRoutes } from './studies.ts';
@@ -37,6 +38,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
     addDeliveryRoutes(api, context);
     addTargetRoutes(api, context);
     addSystemRoutes(api, context);
+    addConfigurationRoutes(api, context);
     addAuditExport(api, context);
     addEvents(scope, context);
     scope.get('/api/openapi.json', { config: { access: 'viewer' } }, () => server.swagger());

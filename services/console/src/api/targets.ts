@@ -1,4 +1,6 @@
 import {
+  dropOrphan,
+  moveOrphan,
   pauseTarget,
   promoteTarget,
   readThroughput,
@@ -11,6 +13,7 @@ import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { check, target, targetDetail, throughputPoint } from '../views/schemas.ts';
 import { listTargets, showTarget } from '../views/show-targets.ts';
+import { actorOf } from './actor.ts';
 import { answers } from './answers.ts';
 import type { ApiServer } from './api-server.ts';
 
@@ -128,6 +131,46 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
       },
     },
     async (request) => ({ promoted: await promoteTarget(operations, request.params.target) }),
+  );
+
+  const decided = answers(
+    z.object({
+      done: z.number().int(),
+      left: z.number().int().describe('under way, or changed meanwhile'),
+    }),
+  );
+
+  server.post(
+    '/api/targets/:target/move',
+    {
+      config: { access: 'operator', action: 'move orphan' },
+      schema: {
+        tags,
+        summary: 'Give what waits for a target that was removed from the configuration to another one',
+        params: byName,
+        body: z.object({ to: z.string().max(64) }),
+        response: decided,
+      },
+    },
+    async (request) => {
+      const { to } = request.body;
+      request.auditDetail = `to ${to}`;
+      return { ...(await moveOrphan(operations, request.params.target, to, actorOf(request))) };
+    },
+  );
+
+  server.post(
+    '/api/targets/:target/drop',
+    {
+      config: { access: 'operator', action: 'drop orphan' },
+      schema: {
+        tags,
+        summary: 'Cancel what waits for a target that was removed from the configuration',
+        params: byName,
+        response: decided,
+      },
+    },
+    async (request) => ({ ...(await dropOrphan(operations, request.params.target, actorOf(request))) }),
   );
 
   server.put(

@@ -2,9 +2,10 @@ import { OperationError } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
+import { isAllowed } from '../security/identity.ts';
 import { runDry } from '../views/dry-run.ts';
 import type { DryRun } from '../views/schemas.ts';
-import { empty, number, outcomeChip, right, select, studyPath, table, withCode } from './components.ts';
+import { actionButton, empty, number, outcomeChip, right, select, studyPath, table, withCode } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 import { emptyAsMissing } from './query.ts';
@@ -19,6 +20,11 @@ export function addRulesPage(server: ApiServer, context: ConsoleContext): void {
     const body = html`<div class="title-row">
         <h1>Rules</h1>
         <span class="sub">all that match apply</span>
+        ${
+          request.identity &&
+          isAllowed(request.identity.role, 'administrator') &&
+          actionButton({ label: 'Read the configuration again', method: 'POST', path: '/api/configuration/reload' })
+        }
       </div>
       <section class="card" aria-label="Dry run">
         <h2>Dry run</h2>

@@ -115,7 +115,8 @@ function rules(study: StudyDetail): Html {
       ? empty('No rules', 'The configuration has no rules.')
       : html`<p class="muted">Matched when it was routed: ${study.rules.join(', ') || 'none'}.</p>`;
   }
-  return table(
+  return html`${study.omitted.map(({ target, why }) => html`<p class="note warn">Not sent to <b>${target}</b>: ${why}.</p>`)}
+  ${table(
     'What the rules say about this study now',
     ['Rule', 'Now', 'When routed', 'Why', 'Targets'],
     study.verdicts.map(
@@ -128,7 +129,7 @@ function rules(study: StudyDetail): Html {
           <td>${one.targets.join(', ')}</td>
         </tr>`,
     ),
-  );
+  )}`;
 }
 
 function actions(context: ConsoleContext, study: StudyDetail, identity: Identity | undefined): Html {

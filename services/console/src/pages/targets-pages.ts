@@ -5,7 +5,7 @@ import type { ConsoleContext } from '../console-context.ts';
 import { isAllowed, type Identity } from '../security/identity.ts';
 import type { Target, TargetDetail, Throughput } from '../views/schemas.ts';
 import { listTargets, showTarget } from '../views/show-targets.ts';
-import { actionButton, empty, number, optional, right, table, time, withQuery } from './components.ts';
+import { actionButton, empty, number, optional, right, select, table, time, withQuery } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 import { plot, plotLegend } from './plot.ts';
@@ -45,7 +45,7 @@ export function addTargetsPages(server: ApiServer, context: ConsoleContext): voi
     async (request, reply) => {
       const target = await showTarget(context, request.params.target);
       const body = html`<div id="target" data-part>${details(target)}</div>
-        ${controls(target, request.identity)}
+        ${target.orphaned ? decision(target, Object.keys(context.config().targets), request.identity) : controls(target, request.identity)}
         <div id="errors" data-part>${errors(target, request.identity)}</div>`;
       return sendPage(context, request, reply, { id: 'targets', title: target.name, body, live: true });
     },
@@ -54,6 +54,9 @@ export function addTargetsPages(server: ApiServer, context: ConsoleContext): voi
 
 export function targetChips(target: Target): Html {
   const { circuit } = target;
+  if (target.orphaned) {
+    return html`<span class="chips"><span class="chip bad">✕ orphaned</span></span>`;
+  }
   return html`<span class="chips">
     ${!target.enabled && html`<span class="chip warn">⊘ switched off</span>`}
     ${target.paused && html`<span class="chip warn">‖ paused</span>`}
@@ -92,7 +95,7 @@ function countLink(target: Target, state: string, count: number): Html {
 }
 
 function buttons(target: Target, identity: Identity | undefined): Html {
-  if (!identity || !isAllowed(identity.role, 'operator')) return html``;
+  if (target.orphaned || !identity || !isAllowed(identity.role, 'operator')) return html``;
   const path = `/api/targets/${encodeURIComponent(target.name)}`;
   const about = target.name;
   return html`<span class="buttons">
@@ -150,6 +153,44 @@ function fact(target: Target, state: string, count: number, name: string, kind =
       ><span class="value">${number(count)}</span><span class="name">${name}</span></a
     >
   </li>`;
+}
+
+/** What an operator can do about deliveries whose target is gone from the configuration. */
+function decision(target: TargetDetail, others: readonly string[], identity: Identity | undefined): Html {
+  const path = `/api/targets/${encodeURIComponent(target.name)}`;
+  const count = number(target.counts.waiting + target.counts.active);
+  return html`<div class="note bad">
+      <p>
+        <b>This target was removed from the configuration</b>, and ${count} deliveries wait for it. They are kept until
+        somebody moves or drops them, or the target is put back.
+      </p>
+    </div>
+    ${
+      identity &&
+      isAllowed(identity.role, 'operator') &&
+      html`<h2>Decide</h2>
+        <div class="cards">
+          <section class="card">
+            <h3>Move</h3>
+            <p class="muted">Another target gets what waits. What was to be changed on its way stays so.</p>
+            <form data-method="POST" data-path="${path}/move" data-done="They are moved." class="filter">
+              ${select(
+                'to',
+                'To',
+                others.map((name) => [name, name] as const),
+              )}
+              <button>Move all</button>
+            </form>
+          </section>
+          <section class="card">
+            <h3>Drop</h3>
+            <p class="muted">What waits is cancelled. What the target has confirmed stays known.</p>
+            <div class="buttons">
+              ${actionButton({ label: 'Drop all', method: 'POST', path: `${path}/drop`, kind: 'danger', confirm: `Cancel ${count} deliveries to ${target.name}?` })}
+            </div>
+          </section>
+        </div>`
+    }`;
 }
 
 function controls(target: TargetDetail, identity: Identity | undefined): Html {

@@ -133,6 +133,9 @@ export type RuleVerdictView = z.infer<typeof ruleVerdict>;
 
 export const studyDetail = studySummary.omit({ deliveries: true }).extend({
   deliveries: z.array(deliveryDetail).describe('all, the newest first'),
+  omitted: z
+    .array(z.object({ target: z.string(), why: z.string() }))
+    .describe('targets that the rules named when it was routed, and that were left out'),
   verdicts: z.array(ruleVerdict).describe('what the rules of now say about the study of now'),
   inSource: z.enum(['yes', 'no', 'unknown']),
 });

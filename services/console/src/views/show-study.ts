@@ -30,6 +30,7 @@ export async function showStudy(context: ViewContext, source: string, studyInsta
     ...(record && { instanceCount: record.instanceCount, routedAt: record.routedAt }),
     modalities: [...(record?.modalities ?? [])],
     rules: [...(record?.rules ?? [])],
+    omitted: [...(record?.omitted ?? [])],
     ...(label && { label: withoutIds(label) }),
     deliveries: await Promise.all(deliveries.map((delivery) => toDeliveryDetail(context.operations, delivery))),
     ...now,

@@ -17,6 +17,7 @@ export const target = z.object({
   type: z.string(),
   description: z.string().optional(),
   enabled: z.boolean(),
+  orphaned: z.boolean().describe('removed from the configuration, and deliveries wait for it'),
   paused: z.boolean(),
   circuit: z.object({
     state: z.enum(['closed', 'open', 'probing']),

@@ -1,0 +1,38 @@
+import { reloadEverywhere, type ReloadResult } from '@dicom-dispatch/runtime';
+import { exitCodes } from '../exit.ts';
+import { formatTable } from './print-table.ts';
+import { withSystem } from './with-system.ts';
+
+/** Lets all services read their configuration again: each its own file, and all or none go by it. */
+export async function reloadNow(options: { readonly config: string; readonly json?: boolean }): Promise<void> {
+  await withSystem(options.config, async ({ redis, config, audited }) => {
+    const { prefix } = config().redis;
+    const result = await audited({ action: 'reload configuration', subject: '' }, () =>
+      reloadEverywhere(redis, prefix),
+    );
+    console.log(options.json === true ? JSON.stringify(result, undefined, 2) : format(result));
+    if (result.outcome === 'refused') process.exitCode = exitCodes.usage;
+    else if (result.outcome !== 'applied') process.exitCode = exitCodes.unreachable;
+  });
+}
+
+function format({ outcome, answers, missing }: ReloadResult): string {
+  const rows = answers.map((one) => [
+    one.services.join(', '),
+    one.process,
+    one.outcome,
+    one.restart.length > 0 ? `from the next start on: ${one.restart.join(', ')}` : '',
+  ]);
+  const texts = {
+    applied: 'all services go by their files now',
+    refused: 'refused: the former configuration stays in use everywhere',
+    partial: 'not all services go by their new files',
+    silent: 'no service answers',
+  } as const;
+  return [
+    texts[outcome],
+    ...(rows.length > 0 ? ['', formatTable(['services', 'process', 'result', 'remark'], rows)] : []),
+    ...answers.flatMap(({ reasons, process: name }) => reasons.map((reason) => `! ${name}: ${reason}`)),
+    ...(missing > 0 ? [`! ${missing} processes have not answered`] : []),
+  ].join('\n');
+}

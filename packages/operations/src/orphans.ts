@@ -1,0 +1,162 @@
+import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { deliveryData, targetQueue } from '@dicom-dispatch/core';
+import { workerOptions } from '@dicom-dispatch/runtime';
+import { UnrecoverableError, Worker } from 'bullmq';
+import { cancelDelivery } from './cancel-delivery.ts';
+import type { Actor, OperationsContext } from './context.ts';
+import { eachDelivery } from './each-delivery.ts';
+import { addJob, newDelivery } from './hand-over.ts';
+import { heldAmong } from './hold-delivery.ts';
+import { holdFromStart } from './hold-from-start.ts';
+import { OperationError } from './operation-error.ts';
+
+/** What an operator decided, and how many deliveries it concerned. */
+export interface OrphanResult {
+  readonly done: number;
+  /** Under way when it was decided, or ended meanwhile. */
+  readonly left: number;
+}
+
+/**
+ * Targets that are no longer in the configuration and that deliveries still wait for: their queues are kept until an
+ * operator moves the deliveries to another target, drops them, or puts the target back.
+ */
+export async function listOrphans(context: OperationsContext): Promise<string[]> {
+  const { redis, keys } = context;
+  const configured = context.config().targets;
+  const removed = (await redis.smembers(keys.targets)).filter((name) => configured[name] === undefined);
+  const flags = await Promise.all(removed.map((name) => isOrphan(context, name)));
+  return removed.filter((_, index) => flags[index]).sort();
+}
+
+/** Whether a target is not configured, and deliveries wait for it. */
+export async function isOrphan(context: OperationsContext, name: string): Promise<boolean> {
+  if (context.config().targets[name] !== undefined) return false;
+  const { waiting, active } = await context.records.counts(name);
+  return waiting + active > 0;
+}
+
+/**
+ * Gives what waits for a removed target to another one. A study keeps the shape in which it was to leave: what was to be
+ * anonymised stays so. Held deliveries stay held.
+ *
+ * @throws OperationError `not-found` when there is no such orphan or target
+ */
+export async function moveOrphan(
+  context: OperationsContext,
+  name: string,
+  to: string,
+  actor: Actor,
+): Promise<OrphanResult> {
+  await needOrphan(context, name);
+  context.queues.known(context.config(), to);
+  const result = await forEachWaiting(context, name, (record) => moveOne(context, record, to, actor));
+  await forgetWhenEmpty(context, name);
+  return result;
+}
+
+/**
+ * Cancels what waits for a removed target. What it has confirmed stays known.
+ *
+ * @throws OperationError `not-found` when there is no such orphan
+ */
+export async function dropOrphan(context: OperationsContext, name: string, actor: Actor): Promise<OrphanResult> {
+  await needOrphan(context, name);
+  const result = await forEachWaiting(context, name, async ({ deliveryId }) => {
+    await cancelDelivery(context, deliveryId, actor);
+    return true;
+  });
+  await failCancelled(context, name);
+  await forgetWhenEmpty(context, name);
+  return result;
+}
+
+async function needOrphan(context: OperationsContext, name: string): Promise<void> {
+  if (await isOrphan(context, name)) return;
+  throw new OperationError(
+    'not-found',
+    context.config().targets[name] === undefined
+      ? `no delivery waits for a removed target "${name}"`
+      : `the target "${name}" is in the configuration: remove it there first`,
+  );
+}
+
+async function forEachWaiting(
+  context: OperationsContext,
+  target: string,
+  act: (record: DeliveryRecord) => Promise<boolean>,
+): Promise<OrphanResult> {
+  const waiting: DeliveryRecord[] = [];
+  for await (const record of eachDelivery(context, { target, state: 'waiting' })) waiting.push(record);
+  let done = 0;
+  for (const record of waiting) if (await act(record)) done += 1;
+  const { waiting: still, active } = await context.records.counts(target);
+  return { done, left: still + active };
+}
+
+async function moveOne(context: OperationsContext, record: DeliveryRecord, to: string, actor: Actor): Promise<boolean> {
+  const { redis, keys, records, queues } = context;
+  const setting = { ...context, config: context.config() };
+  const data = deliveryData.parse(record);
+  const { group: _, ...alone } = data;
+  // Its own transform goes with it; without one, that of the new target counts, as for every delivery to it.
+  const moved = await newDelivery(setting, alone, to, { keepsTransform: data.transform !== undefined });
+  const study = await records.study(data);
+  if (study) {
+    const targets = [...new Set([...study.targets.filter((one) => one !== data.target), to])];
+    await records.routed({ ...study, targets }, [moved]);
+  }
+  if ((await heldAmong(context, [data.deliveryId])).has(data.deliveryId)) {
+    await holdFromStart(redis, keys, moved.deliveryId);
+  }
+  // First the new one, so that the study task never lacks what it waits for.
+  await addJob(setting, moved);
+  const job = await queues.target(data.target).getJob(data.deliveryId);
+  try {
+    await job?.remove();
+  } catch {
+    // A dispatcher that still has the target has just taken it up: both get the study.
+    return false;
+  }
+  await redis.srem(keys.held, data.deliveryId);
+  await records.update(
+    data.deliveryId,
+    { state: 'moved', endedAt: Date.now(), nextAttemptAt: null, worker: null },
+    { kind: 'operator', text: `moved to ${to} by ${actor.name}: ${data.target} was removed from the configuration` },
+  );
+  await records.update(
+    moved.deliveryId,
+    {},
+    { kind: 'operator', text: `moved here from ${data.target} by ${actor.name}` },
+  );
+  return true;
+}
+
+/** No dispatcher looks at the queue any more: ends the jobs here, so that their study tasks learn of it. */
+async function failCancelled(context: OperationsContext, name: string): Promise<void> {
+  const config = context.config();
+  const queue = context.queues.target(name);
+  if (await queue.isPaused()) await queue.resume();
+  const worker = new Worker(
+    targetQueue(name),
+    async () => {
+      throw new UnrecoverableError('dropped by an operator: its target was removed from the configuration');
+    },
+    workerOptions(context.redis, config.redis.prefix, 4, config.dispatcher.lockTime),
+  );
+  worker.on('error', () => {});
+  try {
+    const drained = new Promise<void>((resolve) => worker.once('drained', () => resolve()));
+    const counts = await queue.getJobCounts('waiting', 'prioritized');
+    const isEmpty = Object.values(counts).every((count) => count === 0);
+    if (isEmpty) return;
+    void worker.run().catch(() => {});
+    await drained;
+  } finally {
+    await worker.close();
+  }
+}
+
+async function forgetWhenEmpty(context: OperationsContext, name: string): Promise<void> {
+  if (!(await isOrphan(context, name))) await context.redis.srem(context.keys.targets, name);
+}

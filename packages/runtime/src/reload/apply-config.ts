@@ -1,0 +1,32 @@
+import type { Config } from '@dicom-dispatch/core';
+import type { Logger } from '../logging/create-logger.ts';
+import type { RunningService } from '../process/dependency.ts';
+
+/**
+ * Lets all services of a process take a configuration over, or none: when one cannot, those before it get the former one
+ * back.
+ *
+ * @throws what the service threw that could not
+ */
+export async function applyConfig(
+  services: readonly RunningService[],
+  change: { readonly before: Config; readonly after: Config },
+  log: Logger,
+): Promise<void> {
+  const touched: RunningService[] = [];
+  try {
+    for (const service of services) {
+      touched.push(service);
+      await service.reload?.(change.after);
+    }
+  } catch (error) {
+    for (const service of touched.reverse()) {
+      try {
+        await service.reload?.(change.before);
+      } catch (thrown) {
+        log.error({ err: thrown, service: service.name }, 'a service could not take its former configuration back');
+      }
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+import type { Logger } from '../logging/create-logger.ts';
+import type { Redis } from '../redis/connect-redis.ts';
+import { reloadCall, reloadKeys, type ReloadAnswer } from './reload-messages.ts';
+
+export interface ReloadSteps {
+  check(id: string): Promise<ReloadAnswer>;
+  apply(id: string): Promise<ReloadAnswer>;
+  forget(id: string): void;
+  /** A call came while Redis could not be reached. */
+  missed(): void;
+}
+
+const keepAnswersSeconds = 600;
+
+/** Answers calls to reload over Redis, and notices those that came while it was away. */
+export function listenForReloads(
+  redis: Redis,
+  prefix: string,
+  log: Logger,
+  steps: ReloadSteps,
+): { readonly stop: () => void } {
+  const keys = reloadKeys(prefix);
+  const subscriber = redis.duplicate();
+  let seen: string | null | undefined;
+  // The connection that it was made from tells when Redis is away.
+  subscriber.on('error', () => {});
+  subscriber.on('message', (_channel, text: string) => void handle(text).catch(report));
+  subscriber.on('ready', () => void lookForMissed().catch(report));
+  void subscriber.subscribe(keys.channel).catch(() => {});
+  return { stop: () => subscriber.disconnect() };
+
+  async function handle(text: string): Promise<void> {
+    const call = reloadCall.parse(JSON.parse(text));
+    if (call.step === 'forget') {
+      steps.forget(call.id);
+      return;
+    }
+    const answer = await steps[call.step](call.id);
+    if (call.step === 'apply') seen = await redis.get(keys.count);
+    const key = keys.answers(call);
+    await redis.multi().hset(key, answer.process, JSON.stringify(answer)).expire(key, keepAnswersSeconds).exec();
+  }
+
+  async function lookForMissed(): Promise<void> {
+    const now = await redis.get(keys.count);
+    const isFirst = seen === undefined;
+    const isMissed = !isFirst && now !== seen;
+    seen = now;
+    if (isMissed) steps.missed();
+  }
+
+  function report(error: unknown): void {
+    log.warn({ err: error }, 'a call to read the configuration again could not be answered');
+  }
+}

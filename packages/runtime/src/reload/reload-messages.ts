@@ -1,0 +1,37 @@
+import { z } from 'zod';
+
+/**
+ * What is said on the channel `<prefix>:reload`. First everybody checks, and only when all can, everybody applies what
+ * was checked.
+ */
+export const reloadCall = z.object({
+  id: z.string().max(64),
+  step: z.enum(['check', 'apply', 'forget']),
+});
+export type ReloadCall = z.infer<typeof reloadCall>;
+
+/** What became of it in one process. */
+export const reloadAnswer = z.object({
+  process: z.string().describe('host and process id'),
+  services: z.array(z.string()),
+  file: z.string(),
+  outcome: z
+    .enum(['ready', 'applied', 'unchanged', 'refused'])
+    .describe('ready: checked and good; unchanged: it goes by this configuration already'),
+  reasons: z.array(z.string()).describe('why it was refused'),
+  restart: z.array(z.string()).describe('settings that count from the next start on'),
+});
+export type ReloadAnswer = z.infer<typeof reloadAnswer>;
+
+/**
+ * - channel `reload`: {@link ReloadCall}
+ * - `reload:<id>:<step>`: process to {@link ReloadAnswer}, for a few minutes
+ * - `reloads`: counts the calls to apply, so that who was away learns of it
+ */
+export function reloadKeys(prefix: string) {
+  return {
+    channel: `${prefix}:reload`,
+    answers: (call: ReloadCall) => `${prefix}:reload:${call.id}:${call.step}`,
+    count: `${prefix}:reloads`,
+  };
+}

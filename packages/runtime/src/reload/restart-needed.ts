@@ -1,0 +1,21 @@
+import { fingerprint, type Config } from '@dicom-dispatch/core';
+
+/** What a process cannot change while it runs: with another Redis or prefix it would look for its work elsewhere. */
+export function refusedChanges(before: Config, after: Config): string[] {
+  return fingerprint(before.redis) === fingerprint(after.redis)
+    ? []
+    : ['redis: cannot be changed while the services run: leave it as it was, or restart all of them'];
+}
+
+/** Settings that were changed, and that count from the next start on. */
+export function restartNeeded(before: Config, after: Config): string[] {
+  const parts = (config: Config): Readonly<Record<string, unknown>> => ({
+    'console.listen': config.console.listen,
+    'console.trustProxy': config.console.trustProxy,
+    health: config.health,
+    logging: config.logging,
+    'dispatcher.lockTime': config.dispatcher.lockTime,
+  });
+  const [old, now] = [parts(before), parts(after)];
+  return Object.keys(now).filter((name) => fingerprint(old[name]) !== fingerprint(now[name]));
+}
