@@ -62,7 +62,7 @@ function got(scp: FaultScp, study: UploadedStudy): string[] {
   return scp.stores.map(({ sopInstanceUid }) => sopInstanceUid).filter((uid) => study.datasets.has(uid));
 }
 
-describe('a changed configuration', { timeout: 120_000 }, () => {
+describe('a changed configuration', { timeout: 300_000 }, () => {
   it('counts for the next study, and what is under way to a removed target goes on as it began', async () => {
     let open = (): void => {};
     const gate = new Promise<void>((resolve) => (open = resolve));

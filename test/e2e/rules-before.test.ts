@@ -68,7 +68,7 @@ async function json<T>(...args: readonly string[]): Promise<T> {
   return JSON.parse(out) as T;
 }
 
-describe('rules test', () => {
+describe('rules test', { timeout: 300_000 }, () => {
   it('says of every rule whether it matches a study of a source, and which part decided, with its value', async () => {
     const judged = await json<Judged>('rules', 'test', '--study', mr.studyInstanceUid);
     expect(judged.targets).toEqual(['pacs']);
@@ -130,7 +130,7 @@ describe('rules test', () => {
   });
 });
 
-describe('rules replay', () => {
+describe('rules replay', { timeout: 300_000 }, () => {
   interface Replay {
     readonly counts: object;
     readonly byTarget: object;

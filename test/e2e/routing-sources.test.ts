@@ -1,0 +1,134 @@
+import { startOrthanc, waitFor, type OrthancServer } from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startFaultScp } from './support/fault-scp.ts';
+import { pacsTarget } from './support/pacs-target.ts';
+import { parse, startRoutingSystem, type RoutingSystem, type RunningRouting } from './support/routing-system.ts';
+
+/** Two real Orthancs, each a source, and each a target of the other. */
+
+let system: RoutingSystem;
+let other: OrthancServer;
+
+beforeAll(async () => {
+  const open = { extraConfig: { DicomAlwaysAllowStore: true } };
+  [system, other] = await Promise.all([
+    startRoutingSystem({ aet: 'ORTHANCA', ...open }),
+    startOrthanc({ aet: 'ORTHANCB', ...open }),
+  ]);
+});
+afterAll(async () => {
+  await system?.[Symbol.asyncDispose]();
+  await other?.stop();
+});
+
+const sources = () => ({
+  a: { url: system.orthanc.url, pollInterval: '100ms' },
+  b: { url: other.url, pollInterval: '100ms' },
+});
+
+async function uploadToOther(seed: string) {
+  const study = makeStudy({ seed, rows: 16, columns: 16 });
+  const sopInstanceUids: string[] = [];
+  for (const instance of study) {
+    await other.upload(instance.bytes);
+    sopInstanceUids.push(instance.sopInstanceUid);
+  }
+  return { studyInstanceUid: study.studyInstanceUid, sopInstanceUids };
+}
+
+/** What stands with a study that was left where it is. */
+async function untilOmitted(run: RunningRouting, source: string, studyInstanceUid: string): Promise<object[]> {
+  return waitFor(async () => (await run.operations.records.study({ source, studyInstanceUid }))?.omitted?.slice(), {
+    timeoutMs: 20_000,
+    message: `a target is left out in ${source}`,
+  });
+}
+
+describe('several sources', () => {
+  it('have rules of their own and rules that they share', async () => {
+    await using ofA = await startFaultScp();
+    await using ofB = await startFaultScp();
+    await using shared = await startFaultScp();
+    await using run = await system.start({
+      sources: sources(),
+      targets: { 'of-a': pacsTarget(ofA), 'of-b': pacsTarget(ofB), shared: pacsTarget(shared) },
+      rules: [
+        { name: 'a-only', sources: ['a'], targets: ['of-a'] },
+        { name: 'b-only', when: 'source == "b" && "CT" in study.ModalitiesInStudy', targets: ['of-b'] },
+        { name: 'all', targets: ['shared'] },
+      ],
+    });
+    const inA = await system.upload({ seed: 'in-a' });
+    const inB = await uploadToOther('in-b');
+    for (const target of ['of-a', 'shared']) await run.until(inA, target, 'delivered', 'a');
+    for (const target of ['of-b', 'shared']) await run.until(inB, target, 'delivered', 'b');
+    const got = (scp: { stores: { sopInstanceUid: string }[] }) =>
+      scp.stores.map(({ sopInstanceUid }) => sopInstanceUid).sort();
+    expect(got(ofA)).toEqual([...inA.sopInstanceUids].sort());
+    expect(got(ofB)).toEqual([...inB.sopInstanceUids].sort());
+    expect(got(shared)).toEqual([...inA.sopInstanceUids, ...inB.sopInstanceUids].sort());
+  });
+});
+
+describe('two Orthancs that send to each other', () => {
+  const peers = () => ({
+    'to-a': { type: 'orthanc', url: system.orthanc.url },
+    'to-b': { type: 'orthanc', url: other.url },
+  });
+
+  it('are refused when the configuration shows it', () => {
+    expect(() =>
+      parse({
+        sources: sources(),
+        targets: peers(),
+        rules: [
+          { name: 'there', sources: ['a'], targets: ['to-b'] },
+          { name: 'back', sources: ['b'], targets: ['to-a'] },
+        ],
+      }),
+    ).toThrow(/rules\.0\.targets: every study would go round, from a to b to a/);
+  });
+
+  it('stop after one way where only the studies show it, and say so', async () => {
+    await using run = await system.start({
+      sources: sources(),
+      targets: peers(),
+      rules: [
+        { name: 'there', when: 'source == "a"', targets: ['to-b'] },
+        { name: 'back', when: 'source == "b"', targets: ['to-a'] },
+      ],
+    });
+    const study = await system.upload({ seed: 'round' });
+    await run.until(study, 'to-b', 'delivered', 'a');
+    expect(await untilOmitted(run, 'b', study.studyInstanceUid)).toEqual([
+      { target: 'to-a', why: 'it was brought here from a, which is to-a' },
+    ]);
+    expect(await run.deliveries(study, 'b')).toEqual([]);
+    expect(await run.deliveries(study, 'a')).toHaveLength(1);
+  });
+
+  it('stop too when each has an installation of its own, by the AE title that brought the study', async () => {
+    const dicom = (server: OrthancServer, from: OrthancServer) => ({
+      type: 'dicom',
+      host: '127.0.0.1',
+      port: server.dicomPort,
+      calledAeTitle: server.aet,
+      callingAeTitle: from.aet,
+    });
+    await using ofA = await system.start({
+      sources: { a: sources().a },
+      targets: { 'to-b': dicom(other, system.orthanc) },
+    });
+    await using ofB = await system.start({
+      sources: { b: sources().b },
+      targets: { 'to-a': dicom(system.orthanc, other) },
+    });
+    const study = await system.upload({ seed: 'two-installations' });
+    await ofA.until(study, 'to-b', 'delivered', 'a');
+    expect(await untilOmitted(ofB, 'b', study.studyInstanceUid)).toEqual([
+      { target: 'to-a', why: 'it came from ORTHANCA, which is to-a' },
+    ]);
+    expect(await ofB.deliveries(study, 'b')).toEqual([]);
+  });
+});
