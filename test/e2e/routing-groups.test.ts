@@ -147,6 +147,27 @@ describe('load balancing', () => {
   });
 });
 
+describe('load balancing with a member that dies in the middle', () => {
+  it.each(['round-robin', 'least-busy'])('%s: every study arrives whole at one of them', async (strategy) => {
+    await using one = await startFaultScp();
+    await using other = await startFaultScp();
+    one.answer = (_uid, count) => (count >= 3 ? 'die' : 0);
+    await using run = await system.start(pair(one, other, strategy, { concurrency: 1 }));
+    const studies: UploadedStudy[] = [];
+    for (let index = 0; index < 4; index += 1)
+      studies.push(await system.upload({ seed: `${strategy}-dies-${index}`, instancesPerSeries: 5 }));
+    for (const study of studies) {
+      await waitFor(async () => (await run.deliveries(study)).some(({ state }) => state === 'delivered'), {
+        timeoutMs: 40_000,
+        message: 'delivered',
+      });
+      expect(Math.max(got(one, study).length, got(other, study).length)).toBe(5);
+    }
+    const moved = await Promise.all(studies.map((study) => run.deliveries(study)));
+    expect(moved.flat().filter(({ state, target }) => state === 'moved' && target === 'one').length).toBeGreaterThan(0);
+  });
+});
+
 describe('priority', () => {
   it('with 500 background studies waiting a stat study starts next, and background moves on under urgent load', async () => {
     const targets = { slow: { type: 'dummy', concurrency: 1 } };
