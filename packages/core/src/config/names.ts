@@ -18,7 +18,13 @@ export const portNumber = z
   .min(1, 'a port is 1 to 65535')
   .max(65_535, 'a port is 1 to 65535');
 
-/** A host name or address; brackets around an IPv6 address are not needed. */
+/**
+ * A host name or address; brackets around an IPv6 address are not needed. It never begins with a hyphen: handed to a
+ * program (ssh, rsync) such a name would be an option.
+ */
 export const hostName = z
   .string()
-  .regex(/^[A-Za-z0-9_.:-]{1,253}$/, 'a host is a name or an address, without scheme, port or path');
+  .regex(
+    /^(?!-)[A-Za-z0-9_.:-]{1,253}$/,
+    'a host is a name or an address, without scheme, port or path, not beginning with a hyphen',
+  );

@@ -6,7 +6,8 @@ import { hostKeyOption, sshUser } from '../ssh/host-key-option.ts';
 import { instanceTemplate, parseTemplate, TemplateError, uidTemplate, usesLevel } from '../template/index.ts';
 
 const permissions = z.string().regex(/^0?[0-7]{3,4}$/, 'a mode is three or four octal digits in quotes, e.g. "0640"');
-const absolute = (text: string): boolean => isAbsolute(text) && !text.includes('\0');
+/** Paths stand in the ssh_config that we write: nothing that could end a word or a line there. */
+const absolute = (text: string): boolean => isAbsolute(text) && !/["\p{Cc}]/u.test(text);
 
 /** An argument of the command: fixed text, or a template with tags of the study. */
 const argument = z.string().superRefine((text, context) => {
@@ -38,7 +39,7 @@ const overSsh = z.strictObject({
   hostKey: hostKeyOption,
   rsyncPath: z
     .string()
-    .regex(/^[\w./-]{1,255}$/, 'a path without spaces')
+    .regex(/^(?!-)[\w./-]{1,255}$/, 'a path without spaces, not beginning with a hyphen')
     .optional()
     .describe('where rsync is on the server, when it is not on the path there'),
 });
@@ -62,16 +63,17 @@ export const rsyncTarget = z
   .strictObject({
     type: z.literal('rsync'),
     ...targetOptions,
-    host: hostName
-      .refine((name) => !name.startsWith('-'), 'a host does not begin with a hyphen')
-      .describe('name or address of the server'),
+    host: hostName.describe('name or address of the server'),
     via: z
       .discriminatedUnion('type', [overSsh, toDaemon])
       .describe('how it is reached: over ssh, or at an rsync daemon'),
     path: z
       .string()
       .max(1024)
-      .refine((path) => !path.includes('\0') && !path.split('/').includes('..'), 'a path has no NUL and no ..')
+      .refine(
+        (path) => !/[\0\r\n]|^-/.test(path) && !path.split('/').includes('..'),
+        'a path has no NUL, no line breaks and no .., and does not begin with a hyphen',
+      )
       .default('.')
       .describe('the folder on the server, in the module with a daemon; it has to exist'),
     layout: z
@@ -79,7 +81,7 @@ export const rsyncTarget = z
       .default(uidTemplate)
       .describe('template of the path of each instance in the folder, or flat for {SOPInstanceUID}.dcm'),
     partialDir: z
-      .union([z.literal(false), z.string().regex(/^[\w.-]{1,100}$/, 'a name without slashes')])
+      .union([z.literal(false), z.string().regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, 'a name without slashes')])
       .default('.rsync-partial')
       .describe('folder for parts of files, to go on from after a failure; false = begin anew'),
     delayUpdates: z.boolean().default(true).describe('files of a batch get their names together, at its end'),

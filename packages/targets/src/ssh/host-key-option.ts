@@ -18,7 +18,8 @@ export const hostKeyOption = z
       z.strictObject({
         knownHosts: z
           .string()
-          .refine((path) => isAbsolute(path), 'an absolute path')
+          // It stands in the ssh_config that is written for rsync.
+          .refine((path) => isAbsolute(path) && !/["\p{Cc}]/u.test(path), 'an absolute path without quotes')
           .describe('a known_hosts file, as OpenSSH writes it'),
       }),
       z.literal('insecure-any'),
