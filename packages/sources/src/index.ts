@@ -1,7 +1,7 @@
 export { openInstance } from './open-instance.ts';
 export { openSource, type OrthancClient } from './open-source.ts';
 export { readManifest } from './read-manifest.ts';
-export { addFacts, readStudy, type StudyFacts } from './read-study.ts';
+export { addFacts, readStudy, readStudyWith, type StudyFacts } from './read-study.ts';
 export { sourceError } from './source-error.ts';
 export { readSnapshot, type StudySnapshot } from './read-snapshot.ts';
 export { beyondMainTags, readInstanceTags, readMoreSeriesTags, readMoreStudyTags } from './read-more-tags.ts';

@@ -1,5 +1,6 @@
-import type { RuleFacts, StudyTags } from '@dicom-dispatch/core';
+import type { RuleFacts, StudyTags, WantedTags } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
+import { beyondMainTags, readMoreSeriesTags, readMoreStudyTags } from './read-more-tags.ts';
 import { sourceError } from './source-error.ts';
 
 /** A study as rules and targets see it. Patient data: keep it in memory, and out of logs, jobs and Redis. */
@@ -67,10 +68,35 @@ export function addFacts<T extends StudyFacts>(
     ...study,
     tags: {
       ...study.tags,
+      study: { ...more.study, ...study.tags.study },
       series: new Map(
         Array.from(study.tags.series, ([uid, tags]) => [uid, { ...more.series.get(uid), ...tags }] as const),
       ),
     },
     facts: { ...study.facts, study: { ...more.study, ...study.facts.study }, series },
   };
+}
+
+/**
+ * Reads a study with tags besides those of the database: what templates name.
+ *
+ * @throws DispatchError `source-gone` when the study is not there any more
+ */
+export async function readStudyWith(
+  orthanc: OrthancClient,
+  source: string,
+  orthancStudyId: string,
+  wanted: Pick<WantedTags, 'study' | 'series'>,
+  signal?: AbortSignal,
+): Promise<StudyFacts> {
+  const facts = await readStudy(orthanc, source, orthancStudyId, signal);
+  try {
+    const [study, series] = await Promise.all([
+      readMoreStudyTags(orthanc, orthancStudyId, beyondMainTags(wanted.study), signal),
+      readMoreSeriesTags(orthanc, orthancStudyId, beyondMainTags(wanted.series), signal),
+    ]);
+    return addFacts(facts, { study, series });
+  } catch (error) {
+    throw sourceError(error, source, 'manifest');
+  }
 }

@@ -17,7 +17,7 @@ import {
   openInstance,
   openSource,
   readManifest,
-  readStudy,
+  readStudyWith,
   sourceError,
   type KeepTransformed,
   type OrthancClient,
@@ -30,6 +30,7 @@ import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
 import { createDispatcherMetrics } from './dispatcher-metrics.ts';
 import { evacuate } from './evacuate.ts';
 import { giveTurn } from './give-turn.ts';
+import { redisMailbox } from './redis-mailbox.ts';
 import { stateKey } from './redis-state.ts';
 import { SharedListings } from './shared-listings.ts';
 import { Throttle } from './throttle.ts';
@@ -112,6 +113,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     circuits: new Circuits(redis, prefix),
     stats: new DeliveryStats(redis, prefix),
     queues,
+    mailbox: redisMailbox(redis, prefix),
     metrics,
     log,
     nextWait: new Map(),
@@ -120,7 +122,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
       const orthanc = await client(name);
       return {
         orthanc,
-        readStudy: (id, signal) => readStudy(orthanc, name, id, signal),
+        readStudy: (id, wanted, signal) => readStudyWith(orthanc, name, id, wanted, signal),
         readManifest: (study, signal) => readManifest(orthanc, study, signal),
         async shareManifest({ lastUpdate, ...study }, how, signal) {
           const read = () => readManifest(orthanc, study, signal);

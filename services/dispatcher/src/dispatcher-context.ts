@@ -13,7 +13,8 @@ import type { Records } from '@dicom-dispatch/cache/records';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import type { InstanceTransform, OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
 import type { OpenQueues, SharedManifest, StudyMoment } from '@dicom-dispatch/operations';
-import type { TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { TemplateTags } from '@dicom-dispatch/targets';
+import type { Mailbox, TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { DeliveryStats } from './delivery-stats.ts';
 import type { SharedListings } from './shared-listings.ts';
 import type { DispatcherMetrics } from './dispatcher-metrics.ts';
@@ -27,7 +28,8 @@ export interface StudyPlace {
 /** A source as deliveries read from it. */
 export interface SourceReader {
   readonly orthanc: OrthancClient;
-  readStudy(orthancStudyId: string, signal: AbortSignal): Promise<StudyFacts>;
+  /** @param wanted - tags that the templates of the target read */
+  readStudy(orthancStudyId: string, wanted: TemplateTags, signal: AbortSignal): Promise<StudyFacts>;
   readManifest(study: StudyPlace, signal: AbortSignal): Promise<ManifestInstance[]>;
   /**
    * The manifest with the wanted content as of a moment, read once for all targets and attempts.
@@ -64,6 +66,8 @@ export interface DispatcherContext {
   readonly circuits: Circuits;
   readonly stats: DeliveryStats;
   readonly queues: OpenQueues;
+  /** Shared by all dispatchers. */
+  readonly mailbox: Mailbox;
   readonly metrics: DispatcherMetrics;
   readonly log: Logger;
   /** Back-off that the next failure of a delivery's job is to wait, by delivery id; BullMQ asks for it right after. */

@@ -108,7 +108,7 @@ async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
     data,
     attempt: attempt.numberInAll,
     resolve: () => context.resolve(data.target),
-    readStudy: () => source.readStudy(data.orthancStudyId, signal),
+    readStudy: (wanted) => source.readStudy(data.orthancStudyId, wanted, signal),
     readManifest: (lastUpdate, how) => source.shareManifest({ ...data, lastUpdate }, how, signal),
     readInstanceTags: (names, manifest) => source.readInstanceTags({ ...data, manifest }, names, signal),
     transform: () => data.transform && source.transform(data.transform.definition),
@@ -125,6 +125,7 @@ async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
         .then((closed) => closed && context.circuitClosed(data.target))
         .catch((error: unknown) => log.warn({ err: error }, 'circuit could not be closed'));
     },
+    mailbox: context.mailbox,
     state: redisState(context.redis, prefix, data.deliveryId),
     log: {
       info: (text, facts) => (log.info(facts ?? {}, text), say(text)),

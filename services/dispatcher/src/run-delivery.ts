@@ -11,7 +11,8 @@ import {
   type TargetConfig,
 } from '@dicom-dispatch/core';
 import type { Fence, Ledger } from '@dicom-dispatch/cache/ledger';
-import type { DeliveryRun, InstanceBytes, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
+import { templateTags, type TemplateTags } from '@dicom-dispatch/targets';
+import type { DeliveryRun, InstanceBytes, Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { SharedManifest } from '@dicom-dispatch/operations';
 import type { InstanceTransform, StudyFacts } from '@dicom-dispatch/sources';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
@@ -24,7 +25,8 @@ export interface DeliverySetting {
   /** 1 for the first. */
   readonly attempt: number;
   resolve(): Promise<{ readonly config: TargetConfig; readonly handler: TargetHandler }>;
-  readStudy(): Promise<Pick<StudyFacts, 'tags' | 'lastUpdate'>>;
+  /** With what the templates of the target read of it. */
+  readStudy(wanted: TemplateTags): Promise<Pick<StudyFacts, 'tags' | 'lastUpdate'>>;
   /**
    * The manifest as of the moment in which the study was read.
    *
@@ -50,6 +52,7 @@ export interface DeliverySetting {
   /** Called once the target has let us in. */
   connected(): void;
   readonly state: RunState;
+  readonly mailbox: Mailbox;
   readonly log: RunLog;
   readonly signal: AbortSignal;
 }
@@ -86,7 +89,7 @@ async function runWith(
     const { config, handler } = await setting.resolve();
 
     progress.enter('manifest');
-    const { tags: study, lastUpdate } = await setting.readStudy();
+    const { tags: study, lastUpdate } = await setting.readStudy(templateTags(config));
     const { instances: all, isShared } = await setting.readManifest(lastUpdate, how);
     if (isShared) watch.begin();
     const selection = compileSelection(config.instances, data.selections);
@@ -164,6 +167,7 @@ async function runWith(
       },
       listed: (part, ask, options) => listings.list(part, ask, options),
       state: setting.state,
+      mailbox: setting.mailbox,
       log: setting.log,
       signal,
     };

@@ -5,6 +5,7 @@ import { createContext, type DispatcherOptions } from './create-context.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import type { StopReason } from './delivery-turn.ts';
 import { processStudyTask } from './process-study-task.ts';
+import { TargetServices } from './serve-targets.ts';
 import { applyConcurrency, createTargetWorker, watchWorker, workerShape } from './target-worker.ts';
 import { watchCancellations } from './watch-cancellations.ts';
 import { watchPauses } from './watch-pauses.ts';
@@ -39,6 +40,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     stopAll('lock-lost');
   });
   const heartbeat = startHeartbeat(redis, prefix, context.worker, context.active);
+  const services = new TargetServices(context, context.mailbox);
+  await services.go(config);
   await startWorkers(config);
   run(studyWorker);
   log.info({ worker: context.worker, targets: workers.size }, 'dispatcher started');
@@ -48,6 +51,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     dependencies: async () => [await redisDependency(redis), ...(await context.sourceStates())],
     async reload(next) {
       await context.reload(next);
+      await services.go(next);
       await startWorkers(next);
       log.info({ targets: workers.size }, 'dispatcher goes by the new configuration');
     },
@@ -61,6 +65,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
       const grace = setTimeout(() => stopAll('shutdown'), context.config.dispatcher.graceTime);
       await closing;
       clearTimeout(grace);
+      await services.stop();
       await Promise.all([cancellations.stop(), heartbeat.stop(), context.close()]);
       log.info('dispatcher stopped');
     },

@@ -1,4 +1,5 @@
 import { DispatchError, errorCodes, type TargetConfig } from '@dicom-dispatch/core';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { allChecks } from './all-checks.ts';
 import { expectNoError, expectReadable, factsOf, hostileStudy, secretsOf, sum } from './expectations.ts';
@@ -6,6 +7,7 @@ import { fixtureStudy, largeStudy, type FixtureStudy } from './fixture-study.ts'
 import type { HandlerContract, StartedTarget } from './handler-contract-options.ts';
 import { hostileTags } from './hostile-tags.ts';
 import { TestDelivery } from './run-fixture.ts';
+import { settles } from './settles.ts';
 
 /** What every handler has to show, with a real server behind it. To be called in the handler's test file. */
 export function handlerContract<Config extends TargetConfig>(contract: HandlerContract<Config>): void {
@@ -105,11 +107,11 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       expect(attempt.reported.size).toBe(study.instances.length);
     });
 
-    it('a cancelled delivery settles while the source hangs, and leaves nothing half behind', async () => {
+    it('a cancelled delivery settles while the source hangs, and leaves nothing half behind', async ({ annotate }) => {
       const study = fixtureStudy({ seed: `${contract.name} cancel` });
       const delivery = new TestDelivery(handler, study);
       const stop = new AbortController();
-      const attempt = await delivery.attempt(parse(), {
+      const attempting = delivery.attempt(parse(), {
         signal: stop.signal,
         onChunk({ openIndex, readBytes }) {
           if (openIndex !== 1 || readBytes === 0) return;
@@ -117,35 +119,44 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
           return new Promise(() => {});
         },
       });
+      const { attempt, settledMs } = await settles(attempting, stop.signal);
+      await annotate(`settled ${settledMs} ms after the cancellation`);
       expect(attempt.error).toMatchObject({ code: 'cancelled' });
       expectNoError(await delivery.attempt(parse()));
+      expect(delivery.late).toEqual([]);
       await expectArrived(study);
       await expectNoLitter();
     });
 
     const { hangs } = contract.faults;
     if (!('notApplicable' in hangs)) {
-      it('a cancelled delivery settles while the target hangs', async () => {
+      it('a cancelled delivery settles while the target hangs, and sends nothing more', async ({ annotate }) => {
         const study = fixtureStudy({ seed: `${contract.name} cancel hung` });
         const delivery = new TestDelivery(handler, study);
         const arranged = await hangs.arrange(target);
         const stop = new AbortController();
+        let struck = false;
         try {
           // With the time-outs that the target has by itself: it is the cancellation that ends this.
-          const attempt = await delivery.attempt(parse(), {
+          const attempting = delivery.attempt(parse(arranged.patientConfig), {
             signal: stop.signal,
             async onChunk({ openIndex, readBytes }) {
-              if (stop.signal.aborted || openIndex !== 1 || readBytes === 0) return;
+              if (struck || openIndex !== 1 || readBytes === 0) return;
+              struck = true;
               await arranged.strike?.();
-              setImmediate(() => stop.abort());
+              void (arranged.inForce?.() ?? nextTurn()).then(() => stop.abort());
             },
           });
+          const { attempt, settledMs } = await settles(attempting, stop.signal);
+          await annotate(`settled ${settledMs} ms after the cancellation`);
           expect(attempt.error).toMatchObject({ code: 'cancelled' });
           expect(delivery.openNow).toBe(0);
         } finally {
           await arranged.undo?.();
         }
-        expectNoError(await delivery.attempt(parse()));
+        const next = arranged.elsewhere ? new TestDelivery(handler, study) : delivery;
+        expectNoError(await next.attempt(parse()));
+        expect(delivery.late).toEqual([]);
         await expectArrived(study);
         await expectNoLitter();
       });

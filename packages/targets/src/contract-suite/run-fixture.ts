@@ -3,9 +3,11 @@ import type {
   DeliveryRun,
   InstanceBytes,
   InstanceOutcome,
+  Mailbox,
   ManifestInstance,
   TargetHandler,
 } from '../contract/index.ts';
+import { memoryMailbox } from './memory-mailbox.ts';
 import type { FixtureInstance, FixtureStudy } from './fixture-study.ts';
 
 /** What a test may do while an attempt goes on. Each is called before the source gives the next chunk. */
@@ -48,7 +50,10 @@ export class TestDelivery<Config extends TargetConfig> {
   /** What the ledger has, and with which warning. */
   readonly ledger = new Map<string, InstanceOutcome>();
   readonly state = new Map<string, unknown>();
+  readonly mailbox: Mailbox = memoryMailbox();
   readonly logged: { readonly text: string; readonly facts: Record<string, unknown> | undefined }[] = [];
+  /** What handlers have still done with a run that they had already ended: nothing, if they keep the contract. */
+  readonly late: string[] = [];
   /** Instances that were open at the source at the same time, at most. */
   mostOpen = 0;
   attempts = 0;
@@ -70,6 +75,8 @@ export class TestDelivery<Config extends TargetConfig> {
     const seen = { stages: [] as Stage[], opened: [] as string[], sentBytes: 0 };
     const reported = new Map<string, InstanceOutcome>();
     let error: DispatchError | undefined;
+    let settled = false;
+    const note = (what: string): void => void (settled && this.late.push(what));
     const run: DeliveryRun<Config> = {
       config,
       targetName: 'under-test',
@@ -79,8 +86,12 @@ export class TestDelivery<Config extends TargetConfig> {
       study: this.study.tags,
       manifest: this.study.instances.map(({ manifest }) => manifest),
       pending: this.pending,
-      open: (instance) => this.#open(instance, seen.opened, hooks),
+      open: (instance) => {
+        note('open');
+        return this.#open(instance, seen.opened, hooks, note);
+      },
       stage: (stage) => {
+        note('stage');
         const last = seen.stages.at(-1);
         if (last !== undefined && stages.indexOf(stage) < stages.indexOf(last)) {
           throw new Error(`the handler went from stage ${last} back to ${stage}`);
@@ -88,16 +99,19 @@ export class TestDelivery<Config extends TargetConfig> {
         if (last !== stage) seen.stages.push(stage);
       },
       report: async (instance, outcome) => {
+        note('report');
         if (this.ledger.has(instance.sopInstanceUid)) throw new Error(`${instance.sopInstanceUid} was reported twice`);
         await hooks.onReport?.(instance, outcome);
         this.ledger.set(instance.sopInstanceUid, outcome);
         reported.set(instance.sopInstanceUid, outcome);
       },
       revoke: async (instance) => {
+        note('revoke');
         this.ledger.delete(instance.sopInstanceUid);
         reported.delete(instance.sopInstanceUid);
       },
       sent: (bytes) => {
+        note('sent');
         seen.sentBytes += bytes;
       },
       state: {
@@ -106,6 +120,7 @@ export class TestDelivery<Config extends TargetConfig> {
         set: async (key, value) => void this.state.set(key, JSON.parse(JSON.stringify(value))),
         delete: async (key) => void this.state.delete(key),
       },
+      mailbox: this.mailbox,
       log: {
         info: (text, facts) => void this.logged.push({ text, facts }),
         warn: (text, facts) => void this.logged.push({ text, facts }),
@@ -121,22 +136,34 @@ export class TestDelivery<Config extends TargetConfig> {
           ? asDispatchError(thrown, thrown.stageGiven ? undefined : seen.stages.at(-1))
           : undefined;
       if (!error) throw thrown;
+    } finally {
+      settled = true;
     }
     return { error, reported, ...seen };
   }
 
-  async #open(instance: ManifestInstance, opened: string[], hooks: AttemptHooks): Promise<InstanceBytes> {
+  async #open(
+    instance: ManifestInstance,
+    opened: string[],
+    hooks: AttemptHooks,
+    note: (what: string) => void,
+  ): Promise<InstanceBytes> {
     const source = this.study.instances.find(({ manifest }) => manifest.sopInstanceUid === instance.sopInstanceUid);
     if (!source) throw new DispatchError('source-instance-gone', 'the source does not have this instance');
     const openIndex = opened.push(instance.sopInstanceUid) - 1;
     await hooks.onOpen?.(instance);
     this.#openNow += 1;
     this.mostOpen = Math.max(this.mostOpen, this.#openNow);
-    return { sizeBytes: instance.sizeBytes, body: this.#body(source, openIndex, hooks) };
+    return { sizeBytes: instance.sizeBytes, body: this.#body(source, openIndex, hooks, note) };
   }
 
   /** An iterator with `destroy`, like a stream, so that it can be let go before it is read. */
-  #body(source: FixtureInstance, openIndex: number, hooks: AttemptHooks): AsyncIterable<Uint8Array> {
+  #body(
+    source: FixtureInstance,
+    openIndex: number,
+    hooks: AttemptHooks,
+    note: (what: string) => void,
+  ): AsyncIterable<Uint8Array> {
     const instance = source.manifest;
     let readBytes = 0;
     let ended = false;
@@ -149,6 +176,7 @@ export class TestDelivery<Config extends TargetConfig> {
         for await (const chunk of source.read()) {
           await hooks.onChunk?.({ openIndex, instance, readBytes });
           readBytes += chunk.byteLength;
+          note('read');
           yield chunk;
         }
       } finally {

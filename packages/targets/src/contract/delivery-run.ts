@@ -1,4 +1,5 @@
 import type { DispatchError, Stage } from '@dicom-dispatch/core';
+import type { Mailbox } from './mailbox.ts';
 import type { InstanceBytes, ManifestInstance, StudyTags } from '@dicom-dispatch/core';
 
 /**
@@ -75,6 +76,8 @@ export interface DeliveryRun<Config> {
   /** Bytes that left for the target, for progress and rate limit; resolves when more may be sent. */
   sent(bytes: number): Promise<void> | void;
   readonly state: RunState;
+  /** Shared by all dispatchers. */
+  readonly mailbox: Mailbox;
   readonly log: RunLog;
   /** Aborted when the delivery is cancelled, the lock is lost or the process ends: stop within a second. */
   readonly signal: AbortSignal;

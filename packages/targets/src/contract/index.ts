@@ -2,4 +2,5 @@ export type { Check, CheckContext } from './check.ts';
 export type { DeliveryRun, InstanceOutcome, ListedPart, RunLog, RunState } from './delivery-run.ts';
 export type { InstanceBytes, ManifestInstance, StudyTags } from '@dicom-dispatch/core';
 export type { FindQuery, FoundSeries, FoundStudy, Puller, RetrieveProgress, RetrieveRequest } from './pull.ts';
-export { contractVersion, type TargetHandler } from './target-handler.ts';
+export type { Mailbox } from './mailbox.ts';
+export { contractVersion, type ServeContext, type TargetHandler, type TargetService } from './target-handler.ts';

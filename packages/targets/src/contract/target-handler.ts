@@ -1,8 +1,20 @@
 import type { TargetConfig } from '@dicom-dispatch/core';
 import type { z } from 'zod';
 import type { Check, CheckContext } from './check.ts';
-import type { DeliveryRun } from './delivery-run.ts';
+import type { DeliveryRun, RunLog } from './delivery-run.ts';
+import type { Mailbox } from './mailbox.ts';
 import type { Puller } from './pull.ts';
+
+export interface ServeContext<Config> {
+  readonly config: Config;
+  readonly targetName: string;
+  readonly mailbox: Mailbox;
+  readonly log: RunLog;
+}
+
+export interface TargetService {
+  stop(): Promise<void>;
+}
 
 /** Raised when the contract changes in a way that an outside handler has to follow. */
 export const contractVersion = 1;
@@ -25,6 +37,12 @@ export interface TargetHandler<Config extends TargetConfig = TargetConfig> {
 
   /** Runs its named checks in order and yields each as it ends; what depends on a failed one is `skipped`. */
   testConnection(context: CheckContext<Config>): AsyncIterable<Check>;
+
+  /**
+   * What the target needs for as long as a dispatcher runs, between and beside deliveries: a port on which it reports, for
+   * instance. Returns at once and throws nothing: what does not work is logged, and tried again.
+   */
+  readonly serve?: (context: ServeContext<Config>) => TargetService;
 
   /** For targets that can also be asked and pulled from. */
   readonly pull?: Puller<Config>;

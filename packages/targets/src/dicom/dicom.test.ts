@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import {
   freePort,
   makeCertificates,
   startDcmqrscp,
   startFaultProxy,
   startStorescp,
+  tempDisk,
   type Certificates,
   type FaultProxy,
 } from '@dicom-dispatch/harness';
@@ -21,6 +24,8 @@ import {
 } from '../contract-suite/index.ts';
 import { dicomHandler, dicomTlsHandler } from './handler.ts';
 
+const run = promisify(execFile);
+const isRoot = process.getuid?.() === 0;
 let certificates: Certificates;
 beforeAll(async () => {
   certificates = await makeCertificates();
@@ -41,6 +46,21 @@ async function receiver(options: Parameters<typeof createServer>[0]): Promise<Ar
   return { config: { port }, elsewhere: true, undo: () => server.close() };
 }
 
+const outOfResources = (): Promise<ArrangedFault> =>
+  receiver({ presentationContexts: acceptAll, handlers: { store: () => 0xa700 } });
+
+/** Where the receiver stores there is a disk with less room than one instance needs. */
+async function fullDisk(folder: string): Promise<ArrangedFault> {
+  const disk = await tempDisk({ sizeBytes: 8192 });
+  await run('mount', ['--bind', disk.path, folder]);
+  return {
+    undo: async () => {
+      await run('umount', [folder]);
+      await disk.remove();
+    },
+  };
+}
+
 const unreachable: ExpectedFault = {
   arrange: async () => ({ config: { port: await freePort() }, elsewhere: true }),
   code: 'target-unreachable',
@@ -59,7 +79,10 @@ function networkFaults(
   return {
     unreachable,
     hangs: {
-      arrange: () => through(() => proxy().set({ paused: true })),
+      arrange: () => ({
+        ...through(() => proxy().set({ paused: true })),
+        patientConfig: { port: proxy().port },
+      }),
       code: 'target-timeout',
       stage: 'transfer',
     },
@@ -68,6 +91,7 @@ function networkFaults(
 }
 
 let plain: FaultProxy;
+let receivedFolder: string;
 handlerContract({
   name: 'dicom, to storescp',
   handler: dicomHandler,
@@ -77,6 +101,7 @@ handlerContract({
   async start() {
     const scp = await startStorescp();
     plain = await startFaultProxy({ port: scp.port });
+    receivedFolder = scp.receivedFolder;
     return {
       config: { type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet },
       received: () => receivedFiles(scp.receivedFolder),
@@ -95,8 +120,8 @@ handlerContract({
     },
     'wrong host key': { notApplicable: 'DICOM without TLS proves no identity' },
     full: {
-      arrange: () => receiver({ presentationContexts: acceptAll, handlers: { store: () => 0xa700 } }),
-      code: 'instance-failed',
+      arrange: () => (isRoot ? fullDisk(receivedFolder) : outOfResources()),
+      code: 'target-full',
       stage: 'transfer',
     },
   },

@@ -130,7 +130,7 @@ describe('what a receiver answers', () => {
   it.each([0xa700, 0x0110, 0x0213])(
     '%i is tried again, alone, and quarantined in the third attempt',
     async (status) => {
-      const study = fixtureStudy({ seed: 'later', instancesPerSeries: 4 });
+      const study = fixtureStudy({ seed: 'later', instancesPerSeries: 12 });
       const bad = uidAt(study, 2);
       await using scp = await receiver({}, (uid) => (uid === bad ? status : 0));
       const delivery = new TestDelivery(dicomHandler, study);
@@ -144,6 +144,39 @@ describe('what a receiver answers', () => {
       expect(reported.get(bad)).toMatchObject({ kind: 'quarantined', error: { code: 'instance-refused' } });
     },
   );
+});
+
+describe('a receiver without space', () => {
+  it.each([0xa700, 0xa702, 0x0213])(
+    '%i to all: it is full, in every attempt, and no instance is blamed',
+    async (status) => {
+      const study = fixtureStudy({ seed: 'full', series: 1 });
+      let answered = status;
+      await using scp = await receiver({}, () => answered);
+      const delivery = new TestDelivery(dicomHandler, study);
+      for (const _ of [1, 2, 3, 4]) {
+        const { error } = await delivery.attempt(scp.config);
+        expect(error).toMatchObject({ code: 'target-full', stage: 'transfer', disposition: 'retry' });
+        expect(delivery.pending.length).toBe(3);
+      }
+      answered = 0;
+      expect((await delivery.attempt(scp.config)).error).toBeUndefined();
+    },
+  );
+
+  it('in the middle of a study: what arrived stays, the rest waits until there is space', async () => {
+    const study = fixtureStudy({ seed: 'fills up', instancesPerSeries: 6 });
+    let room = 5;
+    await using scp = await receiver({}, () => (--room < 0 ? 0xa700 : 0));
+    const delivery = new TestDelivery(dicomHandler, study);
+    for (const _ of [1, 2, 3, 4]) {
+      expect((await delivery.attempt(scp.config)).error).toMatchObject({ code: 'target-full' });
+      expect(delivery.pending.length).toBe(7);
+    }
+    room = 100;
+    expect((await delivery.attempt(scp.config)).error).toBeUndefined();
+    expect([...delivery.ledger.values()].every(({ kind }) => kind === 'delivered')).toBe(true);
+  });
 });
 
 describe('an instance that makes the receiver drop the association', () => {

@@ -1,15 +1,14 @@
-import { DispatchError } from '@dicom-dispatch/core';
+import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
-import { throwIfCancelled } from '../flow/index.ts';
+import { Suspects, throwIfCancelled, verdictOf } from '../flow/index.ts';
 import { AssociationPool } from './association-pool.ts';
 import { connectOptions } from './connect-options.ts';
 import { groupByContexts } from './presentation-contexts.ts';
 import { dicomPuller } from './pull/index.ts';
 import { dicomTarget, dicomTlsTarget, type AnyDicomTarget, type DicomTarget, type DicomTlsTarget } from './schema.ts';
 import { sendGroup } from './send-group.ts';
-import { Suspects } from './suspects.ts';
 import { testDicom } from './test-connection.ts';
-import { verifyStored } from './verify/index.ts';
+import { serveReports, verifyStored } from './verify/index.ts';
 
 export const dicomHandler: TargetHandler<DicomTarget> = {
   contractVersion,
@@ -17,6 +16,7 @@ export const dicomHandler: TargetHandler<DicomTarget> = {
   schema: dicomTarget,
   deliver,
   testConnection: testDicom,
+  serve: serveReports,
   pull: dicomPuller,
 };
 
@@ -26,6 +26,7 @@ export const dicomTlsHandler: TargetHandler<DicomTlsTarget> = {
   schema: dicomTlsTarget,
   deliver,
   testConnection: testDicom,
+  serve: serveReports,
   pull: dicomPuller,
 };
 
@@ -36,6 +37,7 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
   const quarantined = new Set(run.quarantined?.map(({ sopInstanceUid }) => sopInstanceUid));
   const { groups, unknown } = groupByContexts(run.pending, run.config);
   const suspects = await Suspects.load(run);
+  let putOff: unknown;
   for (const group of groups) {
     const pool = await AssociationPool.open(await connectOptions(run.config, group.contexts, run.signal));
     let isDone = false;
@@ -43,6 +45,11 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
       run.stage('transfer');
       for (const instance of await sendGroup(run, group, pool, suspects)) quarantined.add(instance.sopInstanceUid);
       isDone = true;
+    } catch (thrown) {
+      // Some instances failed for now; those of the other groups go on.
+      if (verdictOf(asDispatchError(thrown)) !== 'later') throw thrown;
+      isDone = true;
+      putOff ??= thrown;
     } finally {
       await pool.close(!isDone);
     }
@@ -56,6 +63,7 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
     quarantined.add(instance.sopInstanceUid);
     await run.report(instance, { kind: 'quarantined', error });
   }
+  if (putOff !== undefined) throw suspects.verdict(putOff);
   run.stage('verify');
   await verifyStored(
     run,

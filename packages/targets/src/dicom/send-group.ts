@@ -1,13 +1,12 @@
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import { peekPart10, type Association, type ByteSource } from 'dicom-dimse';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { inLanes, verdictOf, type LaneContext, type OpenedInstance } from '../flow/index.ts';
+import { inLanes, verdictOf, type LaneContext, type OpenedInstance, type Suspects } from '../flow/index.ts';
 import type { AssociationPool } from './association-pool.ts';
 import { dicomError } from './errors.ts';
 import { chooseSyntax, type ContextGroup } from './presentation-contexts.ts';
 import type { AnyDicomTarget } from './schema.ts';
 import { storeOutcome } from './store-outcome.ts';
-import type { Suspects } from './suspects.ts';
 
 /**
  * Two instances are on their way on each association: the second is ready to go when the response to the first begins,
@@ -66,13 +65,16 @@ export async function sendGroup(
 
   async function send({ instance, bytes }: OpenedInstance, { lane, signal }: LaneContext) {
     const association = usable(await pool.get(lane % Math.max(1, associations)), instance);
+    const begun = suspects.begin();
     try {
       const isStored = otherThanStored(instance) === undefined;
       const source = isStored ? bytes.body : await checkTranscoded(instance, bytes.body);
       // What is looked into first is read by another, who may hold on to its chunks.
       const releaseChunk = isStored ? bytes.giveBack : undefined;
       const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance) };
-      return storeOutcome(await association.store(source, options));
+      const outcome = storeOutcome(await association.store(source, options));
+      await suspects.passed(instance, begun);
+      return outcome;
     } catch (thrown) {
       throw await suspects.judge(instance, bytes.readError ?? dicomError(thrown));
     }

@@ -6,8 +6,8 @@ import type { InstanceOutcome } from '../contract/index.ts';
  * What a C-STORE status means for the instance (PS3.4 table B.2-1, PS3.7 annex C). Success, warnings, and a duplicate
  * are delivered.
  *
- * @throws DispatchError for every other status: `instance-refused` for good, `instance-failed` for now (a full disk among
- * it: "out of resources" is what some receivers answer to anything), `target-misconfigured` where it says that we may not
+ * @throws DispatchError for every other status: `instance-refused` for good, `instance-failed` for now, `target-full` for
+ * "out of resources" (which some receivers answer to anything), `target-misconfigured` where it says that we may not
  */
 export function storeOutcome(result: StoreResult): InstanceOutcome {
   const status = result.status;
@@ -19,12 +19,14 @@ export function storeOutcome(result: StoreResult): InstanceOutcome {
       remedy: 'Allow our AE title to store at the receiver.',
     });
   }
-  if ((status & 0xff00) === 0xa700 || status === 0x0110 || status === 0x0213) {
+  if ((status & 0xff00) === 0xa700 || status === 0x0213) {
+    throw new DispatchError('target-full', `the receiver could not store an instance now: ${shown}`, {
+      remedy: 'Free space at the receiver, and look at its log: some say this of whatever goes wrong.',
+    });
+  }
+  if (status === 0x0110) {
     throw new DispatchError('instance-failed', `the receiver could not store an instance now: ${shown}`, {
-      remedy:
-        (status & 0xff00) === 0xa700
-          ? 'Free space at the receiver, and look at its log.'
-          : 'Look at the log of the receiver.',
+      remedy: 'Look at the log of the receiver.',
     });
   }
   throw new DispatchError('instance-refused', `the receiver refuses the instance: ${shown}`);

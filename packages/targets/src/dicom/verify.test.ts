@@ -1,5 +1,6 @@
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DispatchError } from '@dicom-dispatch/core';
 import { leasePort, makeCertificates, startOrthanc, waitFor, type PortLease } from '@dicom-dispatch/harness';
 import { connect, createServer, UID, type Association, type ConnectOptions, type ServerOptions } from 'dicom-dimse';
 import {
@@ -308,6 +309,7 @@ describe('verify: commitment', () => {
   it('while no answer came it is pending; the next attempt asks anew and takes the old report too', async () => {
     await using scp = await committing(() => {}, { commitment: { timeout: '300ms', listener: listener() } });
     const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'no answer', series: 1 }));
+    await using _dispatcher = serving(scp.config, delivery);
     const first = await delivery.attempt(scp.config);
     expect(first.error).toMatchObject({ code: 'verify-pending', stage: 'verify', disposition: 'retry' });
     expect(first.error?.remedy).toContain('commitment.listener');
@@ -315,7 +317,7 @@ describe('verify: commitment', () => {
     // The report comes between two attempts.
     const [request] = scp.requests;
     if (!request) throw new Error('nothing was asked');
-    await reportFromOutside(request);
+    await waitFor(async () => (await reportFromOutside(request)) === 0);
     const second = await delivery.attempt(scp.config);
     expect(second.error?.message).toBeUndefined();
     expect(scp.arrived.length).toBe(3);
@@ -402,6 +404,44 @@ describe('verify: commitment', () => {
     stop.abort();
     await attempt;
   });
+
+  it('a report that comes to another dispatcher while nobody waits here reaches the delivery by the mailbox', async () => {
+    await using scp = await committing(() => {}, { commitment: { timeout: '300ms', listener: listener() } });
+    const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'elsewhere', series: 1 }));
+    // This one never asks, it only listens.
+    const dispatcher = serving(scp.config, delivery);
+    const first = await delivery.attempt(scp.config);
+    expect(first.error).toMatchObject({ code: 'verify-pending' });
+    const [request] = scp.requests;
+    if (!request) throw new Error('nothing was asked');
+    await waitFor(async () => (await reportFromOutside(request)) === 0);
+    await dispatcher[Symbol.asyncDispose]();
+    // Nobody listens any more: what has come is there all the same, and is read once.
+    expect((await delivery.attempt(scp.config)).error?.message).toBeUndefined();
+    expect(await delivery.mailbox.leave(`storage-commitment:${request.transactionUid}`, {})).toBe(false);
+  });
+
+  it('a report that cannot be kept now is refused, so that it comes again', async () => {
+    await using scp = await committing(() => {}, { commitment: { timeout: '20s', listener: listener() } });
+    const delivery = new TestDelivery(dicomHandler, fixtureStudy({ seed: 'no redis', series: 1 }));
+    const { leave } = delivery.mailbox;
+    delivery.mailbox.leave = () => Promise.reject(new DispatchError('ledger-unavailable', 'Redis did not answer'));
+    const attempt = delivery.attempt(scp.config);
+    await waitFor(() => scp.requests.length === 1);
+    const [request] = scp.requests;
+    if (!request) throw new Error('nothing was asked');
+    expect(await reportFromOutside(request)).toBe(0x0110);
+    delivery.mailbox.leave = leave;
+    expect(await reportFromOutside(request)).toBe(0);
+    expect((await attempt).error?.message).toBeUndefined();
+  });
+
+  /** A dispatcher that listens for reports as long as it runs. */
+  function serving(config: DicomTarget, { mailbox }: TestDelivery<DicomTarget>): AsyncDisposable {
+    const log = { info: () => {}, warn: () => {} };
+    const service = dicomHandler.serve?.({ config, targetName: 'archive', mailbox, log });
+    return { [Symbol.asyncDispose]: async () => service?.stop() };
+  }
 
   /** A report on an association of the archive's own, as SCP. @returns the status of our answer */
   async function reportFromOutside(

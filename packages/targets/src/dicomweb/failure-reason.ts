@@ -6,7 +6,7 @@ import { DispatchError } from '@dicom-dispatch/core';
  * - `delivered`: the target has it all the same
  * - `verify`: the target says that it has it already; a search decides
  * - `refused`: it will never take it
- * - `later`: it could not take it now
+ * - `later`: it could not take it now; `target-full` where it says that it is out of resources
  * - `stop`: it would say so for every instance
  */
 export type ReasonMeaning =
@@ -46,10 +46,11 @@ export function reasonMeaning(reason: number | undefined): ReasonMeaning {
         error: new DispatchError('target-unauthorized', `the target does not permit us to store (${hex})`),
       };
     case 0x0110:
+      return later(`it failed to process it (${hex})`);
     case 0x0213:
-      return later(reason === 0x0110 ? `it failed to process it (${hex})` : `it is short of resources (${hex})`);
+      return full(hex);
   }
-  if (reason >> 8 === 0xa7) return later(`it is out of resources (${hex})`);
+  if (reason >> 8 === 0xa7) return full(hex);
   if (reason >> 8 === 0xa9) return refused('instance-refused', `the data set does not match its SOP class (${hex})`);
   if (reason >> 12 === 0xc) return refused('instance-refused', `it cannot understand the instance (${hex})`);
   if (reason >= 0x0210 && reason <= 0x0212) return refused('instance-refused', `it calls the request wrong (${hex})`);
@@ -74,6 +75,15 @@ function later(text: string): ReasonMeaning {
   return {
     kind: 'later',
     error: new DispatchError('instance-failed', `the target did not store an instance: ${text}`),
+  };
+}
+
+function full(hex: string): ReasonMeaning {
+  return {
+    kind: 'later',
+    error: new DispatchError('target-full', `the target did not store an instance: it is out of resources (${hex})`, {
+      remedy: 'Free space at the target, and look at its log: some say this of whatever goes wrong.',
+    }),
   };
 }
 

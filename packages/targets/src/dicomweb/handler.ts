@@ -1,7 +1,8 @@
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
+import { Suspects } from '../flow/index.ts';
 import { HttpConnection } from '../http/index.ts';
 import { notListed, someFailed } from './errors.ts';
-import { greet } from './greet.ts';
+import { greet, type SearchAbility } from './greet.ts';
 import { dicomwebPuller } from './pull.ts';
 import { dicomwebTarget, type DicomwebTarget } from './schema.ts';
 import { sendBatches } from './send-batches.ts';
@@ -26,13 +27,29 @@ async function deliver(run: DeliveryRun<DicomwebTarget>): Promise<void> {
     const search = await greet(http, config, run.study.studyInstanceUid, signal);
     run.stage('transfer');
     const pending = await withoutArrived(run, http, search);
-    const { unknown, quarantined, putOff } = await sendBatches(run, http, pending);
-    const failed = await settleUnknown(run, http, { search, unknown, putOff });
-    if (failed) throw someFailed(failed);
+    const quarantined = await send(run, http, search, pending);
     run.stage('verify');
     if (config.verify === 'qido') await verify(run, http, quarantined);
   } finally {
     await http.close();
+  }
+}
+
+/** @returns what was quarantined now */
+async function send(
+  run: DeliveryRun<DicomwebTarget>,
+  http: HttpConnection,
+  search: SearchAbility,
+  pending: readonly ManifestInstance[],
+): Promise<ReadonlySet<ManifestInstance>> {
+  const suspects = await Suspects.load(run);
+  try {
+    const sent = await sendBatches(run, http, pending, suspects);
+    const { failed, quarantined } = await settleUnknown(run, http, { search, suspects, ...sent });
+    if (failed) throw someFailed(failed);
+    return new Set([...sent.quarantined, ...quarantined]);
+  } catch (thrown) {
+    throw suspects.verdict(thrown);
   }
 }
 

@@ -1,6 +1,6 @@
 import { asDispatchError, type DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { cancelledError, verdictOf } from '../flow/index.ts';
+import { cancelledError, verdictOf, type Suspects } from '../flow/index.ts';
 import { Gate, type HttpConnection } from '../http/index.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { allRefused } from './errors.ts';
@@ -42,6 +42,7 @@ export async function sendBatches(
   run: DeliveryRun<DicomwebTarget>,
   http: HttpConnection,
   pending: readonly ManifestInstance[],
+  suspects: Suspects,
 ): Promise<SentBatches> {
   const { config } = run;
   const stop = new AbortController();
@@ -63,6 +64,11 @@ export async function sendBatches(
     run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: error.code });
     quarantined.add(instance);
     await run.report(instance, { kind: 'quarantined', error });
+  }
+
+  async function failed(instance: ManifestInstance, thrown: DispatchError): Promise<void> {
+    const error = asDispatchError(await suspects.judge(instance, thrown));
+    return verdictOf(error) === 'quarantine' ? quarantine(instance, error) : later(error);
   }
 
   function later(error: DispatchError): void {
@@ -108,6 +114,7 @@ export async function sendBatches(
       signal,
     );
     using _place = body.lengthBytes >= config.batch.bytes ? await large.enter(signal) : undefined;
+    const begun = suspects.begin();
     let verdict: Verdict;
     try {
       verdict = judgeBatch(batch, await sender.send(body, signal), run.attempt);
@@ -122,12 +129,13 @@ export async function sendBatches(
     for (const [instance, judgement] of verdict.instances) {
       if (judgement.kind === 'again') again.push(instance);
       else if (judgement.kind === 'unknown') unknown.push({ instance, why: judgement.why });
-      else if (judgement.kind === 'later') later(judgement.error);
+      else if (judgement.kind === 'later') await failed(instance, judgement.error);
       else if (judgement.kind === 'quarantined') await quarantine(instance, judgement.error);
       else if (judgement.kind === 'refused') refuse(instance, judgement.error);
       else {
         failedInRow = 0;
         someTaken = true;
+        await suspects.passed(instance, begun);
         await run.report(instance, judgement);
       }
     }

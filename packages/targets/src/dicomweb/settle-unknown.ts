@@ -1,4 +1,6 @@
+import { asDispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import { verdictOf, type Suspects } from '../flow/index.ts';
 import type { HttpConnection } from '../http/index.ts';
 import { cannotTell, notListedYet, unmentioned } from './errors.ts';
 import type { SearchAbility } from './greet.ts';
@@ -23,49 +25,60 @@ export async function withoutArrived(
   return missing;
 }
 
-/**
- * Finds out what became of instances of which the answers did not tell, and reports those that are there.
- *
- * @returns what was put off before, and what turned out not to be stored
- */
+/** What is known now of instances of which the answers did not tell. */
+export interface Settled {
+  /** What was put off before, and what turned out not to be stored. */
+  readonly failed: PutOff | undefined;
+  readonly quarantined: readonly ManifestInstance[];
+}
+
+/** Finds out what became of instances of which the answers did not tell, and reports those that are there. */
 export async function settleUnknown(
   run: DeliveryRun<DicomwebTarget>,
   http: HttpConnection,
   sent: {
     readonly search: SearchAbility;
+    readonly suspects: Suspects;
     readonly unknown: readonly UnknownInstance[];
     readonly putOff: PutOff | undefined;
   },
-): Promise<PutOff | undefined> {
-  const { search, unknown, putOff } = sent;
-  if (unknown.length === 0) return putOff;
+): Promise<Settled> {
+  const { search, suspects, unknown, putOff } = sent;
   const { spoken = [], silent = [] } = Object.groupBy(unknown, ({ why }) =>
     why === 'unmentioned' ? 'spoken' : 'silent',
   );
-  const failed = await settleUnmentioned(run, http, search, spoken);
-  const all = failed > 0 ? { error: putOff?.error ?? unmentioned(), count: (putOff?.count ?? 0) + failed } : putOff;
-  if (silent.length === 0) return all;
-  if (!all) run.stage('verify');
+  const missing = await settleUnmentioned(run, http, search, spoken);
+  const quarantined: ManifestInstance[] = [];
+  let failed = putOff;
+  for (const instance of missing) {
+    const error = asDispatchError(await suspects.judge(instance, unmentioned()));
+    if (verdictOf(error) === 'quarantine') {
+      quarantined.push(instance);
+      await run.report(instance, { kind: 'quarantined', error });
+    } else {
+      failed = { error: failed?.error ?? error, count: (failed?.count ?? 0) + 1 };
+    }
+  }
+  if (silent.length === 0) return { failed, quarantined };
+  if (!failed) run.stage('verify');
   if (search === 'yes') await settleBySearch(run, http, silent);
   else await settleByStatus(run, silent);
-  return all;
+  return { failed, quarantined };
 }
 
-/** The answer spoke of other instances: these are there, or were not stored. Gives how many were not. */
+/** The answer spoke of other instances: these are there, or were not stored. Gives those that were not. */
 async function settleUnmentioned(
   run: DeliveryRun<DicomwebTarget>,
   http: HttpConnection,
   search: SearchAbility,
   unknown: readonly UnknownInstance[],
-): Promise<number> {
-  if (unknown.length === 0 || search !== 'yes') return unknown.length;
+): Promise<readonly ManifestInstance[]> {
+  const instances = unknown.map(({ instance }) => instance);
+  if (instances.length === 0 || search !== 'yes') return instances;
   const listed = await listForRun(run, http);
-  const [there, missing] = partition(
-    unknown.map(({ instance }) => instance),
-    listed,
-  );
+  const [there, missing] = partition(instances, listed);
   for (const instance of there) await run.report(instance, { kind: 'delivered' });
-  return missing.length;
+  return missing;
 }
 
 async function settleBySearch(

@@ -81,7 +81,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
       answer(response, 202, { stored: [first, third], warnings: { [fourth]: 0xb000 }, failed: { [second]: 0xa700 } });
     });
     const { attempt, delivery, kinds } = await deliver(study, config);
-    expect(attempt.error).toMatchObject({ code: 'instance-failed', stage: 'transfer', disposition: 'retry' });
+    expect(attempt.error).toMatchObject({ code: 'target-full', stage: 'transfer', disposition: 'retry' });
     expect(kinds).toEqual(['delivered', 'pending', 'delivered', 'delivered']);
     expect(delivery.ledger.get(fourth)).toMatchObject({ warning: 'coercion of data elements (B000)' });
     expect((await deliver(study, config, delivery)).attempt.error).toBeUndefined();
@@ -121,6 +121,47 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     expect(attempt.error).toMatchObject({ code: 'target-unauthorized', disposition: 'halt' });
     expect(kinds).toEqual(Array(4).fill('pending'));
   });
+
+  it.each([0xa700, 0xa7ff, 0x0213])(
+    'failure reason %i for all: the target is full, no instance is blamed',
+    async (reason) => {
+      let isFull = true;
+      const { config } = await service((stow, response) =>
+        isFull
+          ? answer(response, 409, { failed: Object.fromEntries(stow.uids.map((uid) => [uid, reason])) })
+          : answer(response, 200, { stored: stow.uids }),
+      );
+      const delivery = new TestDelivery(dicomwebHandler, study);
+      for (const _ of [1, 2, 3, 4]) {
+        const { attempt, kinds } = await deliver(study, config, delivery);
+        expect(attempt.error).toMatchObject({ code: 'target-full', stage: 'transfer', disposition: 'retry' });
+        expect(attempt.error?.remedy).toContain('Free space');
+        expect(kinds).toEqual(Array(4).fill('pending'));
+      }
+      isFull = false;
+      expect((await deliver(study, config, delivery)).attempt.error).toBeUndefined();
+    },
+  );
+
+  it.each([0xa700, 0x0110])(
+    'failure reason %i for one, while its siblings pass: quarantined at the third time',
+    async (reason) => {
+      const { config } = await service(({ uids: sent }, response) => {
+        const failed = sent.includes(second) ? { [second]: reason } : {};
+        answer(response, 202, { stored: sent.filter((uid) => uid !== second), failed });
+      });
+      const delivery = new TestDelivery(dicomwebHandler, study);
+      const one = { ...config, requests: 1, batch: { instances: 1 } };
+      for (const _ of [1, 2]) {
+        const { attempt, kinds } = await deliver(study, one, delivery);
+        expect(attempt.error).toMatchObject({ code: 'instance-failed', disposition: 'retry' });
+        expect(kinds).toEqual(['delivered', 'pending', 'delivered', 'delivered']);
+      }
+      const { attempt, kinds } = await deliver(study, one, delivery);
+      expect(attempt.error).toBeUndefined();
+      expect(kinds).toEqual(['delivered', 'quarantined', 'delivered', 'delivered']);
+    },
+  );
 
   it('0111, and 45070 after a search: already there, delivered; 45071: later', async () => {
     const { config } = await service(

@@ -1,6 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { describe, expect, it } from 'vitest';
 import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
+import { memoryMailbox } from '../contract-suite/index.ts';
 import { dummyHandler } from './handler.ts';
 import { dummyTarget, type DummyTarget } from './schema.ts';
 
@@ -112,6 +113,7 @@ function runOf(options: object, count: number, more: Partial<DeliveryRun<DummyTa
     revoke: async (instance) => void reported.delete(instance.sopInstanceUid),
     sent: (bytes) => void (counts.bytes += bytes),
     state: { get: async () => undefined, set: async () => {}, delete: async () => {} },
+    mailbox: memoryMailbox(),
     log: { info: () => {}, warn: () => {} },
     signal: new AbortController().signal,
     ...more,

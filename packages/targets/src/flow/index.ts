@@ -4,6 +4,7 @@ export { verdictOf, type Verdict } from './instance-error.ts';
 export { metered, type Meter, type MeteredBytes } from './metered.ts';
 export type { OpenedInstance } from './open-queue.ts';
 export { Permits } from './permits.ts';
+export { Suspects } from './suspects.ts';
 export { until } from './until.ts';
 export { within } from './within.ts';
 export { listedBy } from './listed-by.ts';

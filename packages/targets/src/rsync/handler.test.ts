@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DispatchError, Secret } from '@dicom-dispatch/core';
@@ -43,19 +43,38 @@ afterAll(async () => spool.remove());
 
 const common = () => ({ type: 'rsync', host: '127.0.0.1', spool: spool.path, batchBytes: '100MB' });
 
-/** The study leaves at 100 kB/s, so that there is a middle of the transfer to do something in. */
+/** The study leaves at 60 KiB/s, so that there is a middle of the transfer to do something in. */
 function inTheMiddle(proxy: () => FaultProxy, act: () => void | Promise<void>): ArrangedFault {
   let over = false;
+  const acted = Promise.withResolvers<void>();
   return {
-    config: { bandwidth: '60KiB', timeout: '4s' },
+    config: { bandwidth: '60KiB', timeout: '2s' },
+    patientConfig: { bandwidth: '60KiB' },
     strike() {
       const before = proxy().counters().bytesUp;
-      void waitFor(() => over || proxy().counters().bytesUp > before + 40_000).then(() => (over ? undefined : act()));
+      void waitFor(() => over || proxy().counters().bytesUp > before + 40_000)
+        .then(() => (over ? undefined : act()))
+        .then(acted.resolve);
     },
+    inForce: () => acted.promise,
     undo: async () => {
       over = true;
       await proxy().heal();
       proxy().cut();
+    },
+  };
+}
+
+/** In front of the program itself there is another one of its name. */
+async function withProgram(name: string, script: string): Promise<ArrangedFault> {
+  const folder = await tempFolder('programs');
+  await writeFile(join(folder.path, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const path = process.env['PATH'];
+  process.env['PATH'] = `${folder.path}:${path}`;
+  return {
+    undo: async () => {
+      process.env['PATH'] = path;
+      await folder.remove();
     },
   };
 }
@@ -158,7 +177,7 @@ describe('over ssh', () => {
       },
     },
     checks: {
-      program: { notApplicable: 'rsync would have to be taken away from this machine' },
+      program: { arrange: () => withProgram('rsync', 'exit 127') },
       spool: { arrange: () => ({ config: { batchBytes: '900000GB' } }) },
       resolve: { arrange: () => ({ config: { host: 'no-such-host.invalid' } }) },
       connect: refused,
@@ -166,10 +185,41 @@ describe('over ssh', () => {
       login: wrongPassword,
       folder: { arrange: () => ({ config: { path: '/no/such/folder' } }) },
       write: isRoot ? { arrange: lockedFolder } : onlyRoot,
-      remove: { notApplicable: 'what may be written over ssh may be removed; a daemon can refuse it, see there' },
+      remove: isRoot ? { arrange: lockedAfterWriting } : onlyRoot,
     },
     hostile,
   });
+
+  /** The folder loses its right to be written to when a probe was written: rsync is started for the third time then. */
+  async function lockedAfterWriting(): Promise<ArrangedFault> {
+    const path = join(sshd.folder, 'locked-later');
+    const counted = join(sshd.folder, 'counted');
+    await mkdir(path);
+    await chmod(path, 0o777);
+    await mkdir(counted);
+    await chmod(counted, 0o777);
+    const wrapper = join(sshd.folder, 'counting-rsync');
+    // The folder is ours and not the user's: it makes way for one that the user has no right to.
+    const script = [
+      '#!/bin/sh',
+      `mktemp ${counted}/XXXXXX >/dev/null`,
+      `[ "$(ls ${counted} | wc -l)" -lt 3 ] || while [ ! -e ${counted}/locked ]; do sleep 0.02; done`,
+      'exec rsync "$@"',
+      '',
+    ].join('\n');
+    await writeFile(wrapper, script, { mode: 0o755 });
+    const lock = waitFor(async () => (await readdir(counted)).length >= 3).then(async () => {
+      await chmod(path, 0o755);
+      await writeFile(join(counted, 'locked'), '');
+    });
+    return {
+      config: { path, via: via({ rsyncPath: wrapper }) },
+      undo: async () => {
+        await lock;
+        await rm(path, { recursive: true });
+      },
+    };
+  }
 
   async function lockedFolder(): Promise<ArrangedFault> {
     const path = join(sshd.folder, 'locked');
@@ -228,6 +278,36 @@ describe('over ssh', () => {
       await writeFile(empty, '');
       const attempt = await deliver({}, { ...direct, hostKey: { knownHosts: empty } });
       expect(attempt.error).toMatchObject({ code: 'target-host-key', stage: 'connect' });
+    });
+
+    it.each([
+      ['rsync', 'echo "rsync  version 2.6.9  protocol version 29"', 'is version 2.6.9', 'rsync 3.1 or newer'],
+      ['rsync', 'exit 1', 'rsync cannot be started', 'Install rsync'],
+    ])('the check program tells of a %s that does %j', async (name, script, detail, remedy) => {
+      const arranged = await withProgram(name, script);
+      try {
+        const failed = (await allChecks(rsyncHandler, parse())).filter(({ result }) => result === 'failed');
+        expect(failed).toMatchObject([{ name: 'program', detail: expect.stringContaining(detail) }]);
+        expect(failed[0]?.remedy).toContain(remedy);
+      } finally {
+        await arranged.undo?.();
+      }
+    });
+
+    it('the check program tells of a missing ssh', async () => {
+      // A path on which there is rsync, but no ssh.
+      await using folder = await tempFolder('no-ssh');
+      const { stdout } = await run('sh', ['-c', 'command -v rsync']);
+      await symlink(stdout.trim(), join(folder.path, 'rsync'));
+      const before = process.env['PATH'];
+      process.env['PATH'] = folder.path;
+      try {
+        const failed = (await allChecks(rsyncHandler, parse())).filter(({ result }) => result === 'failed');
+        expect(failed).toMatchObject([{ name: 'program', detail: expect.stringContaining('ssh cannot be started') }]);
+        expect(failed[0]?.remedy).toContain('Install ssh');
+      } finally {
+        process.env['PATH'] = before;
+      }
     });
 
     it('names a missing rsync on the server', async () => {
@@ -322,7 +402,7 @@ describe('at a daemon', () => {
       },
     },
     checks: {
-      program: { notApplicable: 'rsync would have to be taken away from this machine' },
+      program: { arrange: () => withProgram('rsync', 'exit 127') },
       spool: { arrange: () => ({ config: { batchBytes: '900000GB' } }) },
       resolve: { arrange: () => ({ config: { host: 'no-such-host.invalid' } }) },
       connect: refused,
@@ -354,29 +434,6 @@ describe('at a daemon', () => {
       expect(attempt.error).toBeUndefined();
       expect(reportedAtOpen).toBeGreaterThan(0);
       expect(await there()).toHaveLength(6);
-    });
-
-    it('settles when it is cancelled while the daemon is silent', async () => {
-      const stop = new AbortController();
-      const fault = inTheMiddle(
-        () => proxy,
-        async () => {
-          await proxy.set({ blackHole: true });
-          stop.abort();
-        },
-      );
-      const delivery = new TestDelivery(rsyncHandler, fixtureStudy());
-      try {
-        const attempt = await delivery.attempt(parse({ bandwidth: '60KiB' }), {
-          signal: stop.signal,
-          onOpen: ({ instanceNumber }) => (instanceNumber === 1 ? fault.strike?.() : undefined),
-        });
-        expect(attempt.error).toMatchObject({ code: 'cancelled' });
-      } finally {
-        await fault.undo?.();
-      }
-      expect((await delivery.attempt(parse())).error).toBeUndefined();
-      expect(await readdir(spool.path)).toEqual([]);
     });
 
     it('sends what was spooled when the source breaks off', async () => {

@@ -1,5 +1,7 @@
+import { EventEmitter } from 'node:events';
 import { DispatchError } from '@dicom-dispatch/core';
-import { Client, type ConnectConfig, type SFTPWrapper } from 'ssh2';
+import SftpClient from 'ssh2-sftp-client';
+import type { ConnectConfig, SFTPWrapper } from 'ssh2';
 import { within } from '../flow/index.ts';
 import { hostKeyJudge } from '../ssh/index.ts';
 import { translateSshError } from './errors.ts';
@@ -7,105 +9,118 @@ import { openSocket } from './open-socket.ts';
 import type { SftpTarget } from './schema.ts';
 
 export interface Connection {
-  readonly client: Client;
+  readonly client: SftpClient;
+  /** The session that the client has opened: for requests that the client does not offer, or not as we need them. */
+  readonly sftp: SFTPWrapper;
   /** Aborted with the reason when the connection is lost or ended. */
   readonly lost: AbortSignal;
   end(): void;
 }
 
+/** How far connecting has come. */
+export interface Reached {
+  hostKey: boolean;
+  login: boolean;
+}
+
+/** The client would print what happens to its connection. */
+const quiet = { error: () => {}, end: () => {}, close: () => {} };
+
 /**
- * Connects, compares the host key and logs in.
+ * Connects, compares the host key, logs in and opens an SFTP session.
  *
+ * @param reached - told how far it comes, also when it fails
  * @throws {DispatchError} in stage `connect`
  */
-export async function connectSsh(config: SftpTarget, signal: AbortSignal): Promise<Connection> {
+export async function connectSftp(
+  config: SftpTarget,
+  signal: AbortSignal,
+  reached: Reached = { hostKey: false, login: false },
+): Promise<Connection> {
   const { host, port } = config;
   const judge = await hostKeyJudge(config.hostKey, host, port);
-  const client = new Client();
-  const lost = new AbortController();
-  const ready = Promise.withResolvers<void>();
-  let refusal: DispatchError | undefined;
-
-  const fail = (thrown: unknown): void => {
-    const error = refusal ?? translateSshError(thrown, host);
-    ready.reject(error);
-    lost.abort(error);
-  };
-  client.on('error', fail);
-  client.on('close', () => fail(new DispatchError('target-connection-lost', `${host} closed the connection`)));
-  client.on('ready', () => ready.resolve());
-  // Servers that ask for the password in a dialogue (PAM) get it there.
-  client.on('keyboard-interactive', (_name, _instructions, _language, prompts, finish) =>
-    finish(prompts.map(() => config.password?.reveal() ?? '')),
-  );
   const login = loginOf(config);
   const socket = await openSocket(config, signal);
+  const lost = new AbortController();
+  let refusal: DispatchError | undefined;
+  // The client rejects with errors of its own, without what tells a refused login from a broken one: `level`.
+  let told: unknown;
+
+  const client = quietClient();
+  client.on('error', (thrown: unknown) => {
+    told ??= thrown;
+    lost.abort(refusal ?? translateSshError(thrown, host));
+  });
+  client.on('close', () =>
+    lost.abort(refusal ?? new DispatchError('target-connection-lost', `${host} closed the connection`)),
+  );
+  client.on('ready', () => {
+    reached.login = true;
+  });
+  // Servers that ask for the password in a dialogue (PAM) get it there.
+  client.on('keyboard-interactive', (...[, , , prompts, finish]: Dialogue) =>
+    finish(prompts.map(() => config.password?.reveal() ?? '')),
+  );
   const options: ConnectConfig = {
     ...login,
     sock: socket,
     readyTimeout: config.connectTimeout,
     hostVerifier: (blob: Buffer) => {
       refusal = judge.judge(blob);
-      return refusal === undefined;
+      reached.hostKey = refusal === undefined;
+      return reached.hostKey;
     },
     ...(judge.types && { algorithms: { serverHostKey: algorithmsFor(judge.types) } }),
   };
-  try {
-    client.connect(options);
-    const limit = {
-      timeoutMs: config.connectTimeout,
-      signal,
-      onTimeout: () =>
-        new DispatchError(
-          'target-timeout',
-          `${host} did not complete the login within ${config.connectTimeout / 1000} s`,
-          { stage: 'connect' },
-        ),
-    };
-    await within(ready.promise, limit);
-  } catch (thrown) {
-    client.destroy();
+  const end = (): void => {
+    client.end().catch(() => {});
     socket.destroy();
-    throw refusal ?? translateSshError(thrown, host, 'connect');
-  }
-  return {
-    client,
-    lost: lost.signal,
-    end() {
-      client.end();
-      client.destroy();
-    },
   };
-}
-
-/** Opens the SFTP subsystem. */
-export async function openSftp(
-  { client, lost }: Connection,
-  config: SftpTarget,
-  signal: AbortSignal,
-): Promise<SFTPWrapper> {
   const limit = {
-    timeoutMs: config.timeout,
-    signal: AbortSignal.any([signal, lost]),
+    timeoutMs: config.connectTimeout,
+    signal,
     onTimeout: () =>
-      new DispatchError('target-timeout', `${config.host} did not open SFTP in time`, { stage: 'connect' }),
+      new DispatchError(
+        'target-timeout',
+        `${host} did not ${reached.login ? 'open SFTP' : 'complete the login'} within ${config.connectTimeout / 1000} s`,
+        { stage: 'connect' },
+      ),
   };
-  const opening = new Promise<SFTPWrapper>((resolve, reject) => {
-    client.sftp((error, sftp) => (error ? reject(error) : resolve(sftp)));
-  });
   try {
-    const sftp = await within(opening, limit);
+    const sftp = await within(client.connect(options), limit);
     // An error of the channel is told to each request under way; nobody else has to hear of it.
     sftp.on('error', () => {});
-    return sftp;
+    return { client, sftp, lost: lost.signal, end };
   } catch (thrown) {
+    end();
     if (thrown instanceof DispatchError) throw thrown;
-    throw new DispatchError('target-misconfigured', `${config.host} lets us in but offers no SFTP to this user`, {
-      cause: thrown,
-      stage: 'connect',
-      remedy: 'Enable the sftp subsystem at the server for this user.',
-    });
+    if (reached.login && told === undefined) throw noSftp(host, thrown);
+    throw refusal ?? translateSshError(told ?? thrown, host, 'connect');
   }
+}
+
+type Dialogue = [
+  name: string,
+  instructions: string,
+  language: string,
+  prompts: readonly unknown[],
+  finish: (answers: string[]) => void,
+];
+
+function quietClient(): SftpClient {
+  const client = new SftpClient('sftp', quiet);
+  // Each of its calls listens to the connection while it is under way, and many are at the same time.
+  const { client: ssh } = client as unknown as { client?: unknown };
+  if (ssh instanceof EventEmitter) ssh.setMaxListeners(0);
+  return client;
+}
+
+function noSftp(host: string, cause: unknown): DispatchError {
+  return new DispatchError('target-misconfigured', `${host} lets us in but offers no SFTP to this user`, {
+    cause,
+    stage: 'connect',
+    remedy: 'Enable the sftp subsystem at the server for this user.',
+  });
 }
 
 function loginOf(config: SftpTarget): ConnectConfig {

@@ -7,13 +7,14 @@ const status = { eof: 1, noSuchFile: 2, permissionDenied: 3, failure: 4, badMess
 const permissions = 'Give the user of the target the right to read, write and search the folder, and those in it.';
 
 /**
- * What ssh2 threw, as a DispatchError. Paths in the folder may be made of patient data: only the host is named.
+ * What ssh2-sftp-client or the session below it threw, as a DispatchError. Paths in the folder may be made of patient
+ * data: only the host is named, and of what was thrown only the status is kept.
  */
 export function translateSftpError(thrown: unknown, host: string, doing: string, stage?: Stage): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
   const make = (code: ErrorCode, says: string, remedy?: string): DispatchError =>
     new DispatchError(code, `${doing} at ${host} failed: ${says}`, {
-      cause: thrown,
+      cause: new SftpStatusError(sftpStatus(thrown)),
       ...(stage && { stage }),
       ...(remedy !== undefined && { remedy }),
     });
@@ -95,6 +96,20 @@ export function translateSshError(thrown: unknown, host: string, stage?: Stage):
   }
   const error = networkError(thrown, host);
   return new DispatchError(error.code, error.message, { cause: thrown, ...(stage && { stage }) });
+}
+
+class SftpStatusError extends Error {
+  readonly code: number | undefined;
+
+  constructor(code: number | undefined) {
+    super(`SFTP status ${code}`);
+    this.code = code;
+  }
+}
+
+/** Whether the server has answered, with a refusal. */
+export function hasStatus(thrown: unknown): boolean {
+  return sftpStatus(thrown) !== undefined;
 }
 
 export function isNoSuchFile(thrown: unknown): boolean {

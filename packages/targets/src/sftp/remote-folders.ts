@@ -65,10 +65,10 @@ export async function removeLeftOvers(
   const folder = posix.join(session.config.path, relative);
   if (!(await session.statIfThere(folder, signal))) return 0;
   let removed = 0;
-  for (const { filename, attrs } of await session.list(folder, signal)) {
-    const kind = leftOverKind(filename, deliveryId);
-    if (!kind || (kind === 'old' && !isAbandoned(attrs.mtime * 1000))) continue;
-    await session.remove(posix.join(folder, filename), signal);
+  for (const { name, modifyTime } of await session.list(folder, signal)) {
+    const kind = leftOverKind(name, deliveryId);
+    if (!kind || (kind === 'old' && !isAbandoned(modifyTime))) continue;
+    await session.remove(posix.join(folder, name), signal);
     removed += 1;
   }
   return removed;

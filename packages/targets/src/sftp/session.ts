@@ -1,36 +1,32 @@
-import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
+import type { SFTPWrapper, Stats } from 'ssh2';
+import type SftpClient from 'ssh2-sftp-client';
+import type { FileInfo } from 'ssh2-sftp-client';
 import { DispatchError, type Stage } from '@dicom-dispatch/core';
 import { until, within } from '../flow/index.ts';
-import { connectSsh, openSftp, type Connection } from './connect.ts';
-import { isNoSuchFile, translateSftpError } from './errors.ts';
+import { connectSftp, type Connection } from './connect.ts';
+import { hasStatus, isNoSuchFile, translateSftpError } from './errors.ts';
 import type { SftpTarget } from './schema.ts';
 
 type Done<T> = (error: Error | null | undefined, value: T) => void;
 
 /**
  * An SFTP session in use. Each request is limited in time, ends when the connection is lost, and has its errors
- * translated.
+ * translated. What ssh2-sftp-client does as it is needed here goes through it, the rest through the session that it has
+ * opened; docs/decisions/0007-sftp-by-ssh2-sftp-client.md says which and why.
  */
 export class SftpSession {
   readonly config: SftpTarget;
   readonly #connection: Connection;
-  readonly #sftp: SFTPWrapper;
   readonly #stage: Stage | undefined;
 
-  static async open(config: SftpTarget, signal: AbortSignal, stage?: Stage): Promise<SftpSession> {
-    const connection = await connectSsh(config, signal);
-    try {
-      return new SftpSession(config, connection, await openSftp(connection, config, signal), stage);
-    } catch (thrown) {
-      connection.end();
-      throw thrown;
-    }
+  static async open(config: SftpTarget, signal: AbortSignal): Promise<SftpSession> {
+    return new SftpSession(config, await connectSftp(config, signal));
   }
 
-  constructor(config: SftpTarget, connection: Connection, sftp: SFTPWrapper, stage?: Stage) {
+  /** @param stage - where errors count, when not in that of the run */
+  constructor(config: SftpTarget, connection: Connection, stage?: Stage) {
     this.config = config;
     this.#connection = connection;
-    this.#sftp = sftp;
     this.#stage = stage;
   }
 
@@ -51,8 +47,8 @@ export class SftpSession {
     }
   }
 
-  list(path: string, signal: AbortSignal): Promise<FileEntryWithStats[]> {
-    return this.#call('Listing a folder', signal, (sftp, done: Done<FileEntryWithStats[]>) => sftp.readdir(path, done));
+  list(path: string, signal: AbortSignal): Promise<FileInfo[]> {
+    return this.#ask('Listing a folder', signal, (client) => client.list(path));
   }
 
   makeFolder(path: string, mode: number | undefined, signal: AbortSignal): Promise<void> {
@@ -61,10 +57,8 @@ export class SftpSession {
     );
   }
 
-  setMode(path: string, mode: number, signal: AbortSignal): Promise<void> {
-    return this.#call('Setting the mode', signal, (sftp, done: Done<void>) =>
-      sftp.chmod(path, mode, (error) => done(error)),
-    );
+  async setMode(path: string, mode: number, signal: AbortSignal): Promise<void> {
+    await this.#ask('Setting the mode', signal, (client) => client.chmod(path, mode));
   }
 
   openFile(path: string, flags: 'r' | 'wx', signal: AbortSignal): Promise<Buffer> {
@@ -104,20 +98,16 @@ export class SftpSession {
   /** Gives a file another name, in the place of what has that name. */
   async rename(from: string, to: string, signal: AbortSignal): Promise<void> {
     if (this.#offers('posix-rename@openssh.com')) {
-      await this.#call('Renaming a file', signal, (sftp, done: Done<void>) =>
-        sftp.ext_openssh_rename(from, to, (error) => done(error)),
-      );
+      await this.#ask('Renaming a file', signal, (client) => client.posixRename(from, to));
       return;
     }
     // Version 3 alone refuses to rename onto a file: for a moment there is none.
     if (await this.statIfThere(to, signal)) await this.remove(to, signal);
-    await this.#call('Renaming a file', signal, (sftp, done: Done<void>) =>
-      sftp.rename(from, to, (error) => done(error)),
-    );
+    await this.#ask('Renaming a file', signal, (client) => client.rename(from, to));
   }
 
-  remove(path: string, signal: AbortSignal): Promise<void> {
-    return this.#call('Removing a file', signal, (sftp, done: Done<void>) => sftp.unlink(path, (error) => done(error)));
+  async remove(path: string, signal: AbortSignal): Promise<void> {
+    await this.#ask('Removing a file', signal, (client) => client.delete(path));
   }
 
   /** Bytes that are free for us, or undefined where the server does not tell. */
@@ -133,20 +123,36 @@ export class SftpSession {
 
   /** What the server offered when the session began (draft-ietf-secsh-filexfer-02 section 4). */
   #offers(extension: string): boolean {
-    const { _extensions: extensions } = this.#sftp as unknown as { _extensions?: Readonly<Record<string, string>> };
+    const { _extensions: extensions } = this.#connection.sftp as unknown as {
+      _extensions?: Readonly<Record<string, string>>;
+    };
     return extensions?.[extension] !== undefined;
   }
 
-  async #call<T>(doing: string, signal: AbortSignal, start: (sftp: SFTPWrapper, done: Done<T>) => void): Promise<T> {
+  /** A call of the client. Its errors have paths in their texts: of those without a status nothing is kept. */
+  #ask<T>(doing: string, signal: AbortSignal, start: (client: SftpClient) => Promise<T>): Promise<T> {
+    const answer = start(this.#connection.client).catch((thrown: unknown) => {
+      if (hasStatus(thrown)) throw thrown;
+      throw new DispatchError('target-connection-lost', `the connection to ${this.config.host} was lost`);
+    });
+    return this.#limited(doing, signal, answer);
+  }
+
+  /** A request of the session. */
+  #call<T>(doing: string, signal: AbortSignal, start: (sftp: SFTPWrapper, done: Done<T>) => void): Promise<T> {
+    const answer = new Promise<T>((resolve, reject) => {
+      start(this.#connection.sftp, (error, value) => (error ? reject(error) : resolve(value)));
+    });
+    return this.#limited(doing, signal, answer);
+  }
+
+  async #limited<T>(doing: string, signal: AbortSignal, answer: Promise<T>): Promise<T> {
     const { host, timeout } = this.config;
     const limit = {
       timeoutMs: timeout,
       signal: this.#connection.lost,
       onTimeout: () => new DispatchError('target-timeout', `${doing} at ${host} took longer than ${timeout / 1000} s`),
     };
-    const answer = new Promise<T>((resolve, reject) => {
-      start(this.#sftp, (error, value) => (error ? reject(error) : resolve(value)));
-    });
     try {
       return await until(within(answer, limit), signal);
     } catch (thrown) {

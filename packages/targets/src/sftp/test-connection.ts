@@ -3,7 +3,7 @@ import { DispatchError, formatBytes } from '@dicom-dispatch/core';
 import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
 import { temporaryName } from '../template/index.ts';
-import { connectSsh, openSftp, type Connection } from './connect.ts';
+import { connectSftp, type Connection } from './connect.ts';
 import { lookAtFolder, lookForSpace } from './look-at-server.ts';
 import type { SftpTarget } from './schema.ts';
 import { SftpSession } from './session.ts';
@@ -11,13 +11,14 @@ import { SftpSession } from './session.ts';
 /** What one check leaves for the next. */
 interface Progress {
   connection?: Connection;
-  /** Why the login failed, after the host key was accepted. */
-  refused?: DispatchError;
+  readonly reached: { hostKey: boolean; login: boolean };
+  /** Why connecting failed, after the host key was accepted. */
+  refused?: unknown;
   session?: SftpSession;
 }
 
 export async function* testSftp({ config, signal }: CheckContext<SftpTarget>): AsyncGenerator<Check> {
-  const progress: Progress = {};
+  const progress: Progress = { reached: { hostKey: false, login: false } };
   try {
     yield* runChecks(stepsOf(config, progress), signal);
   } finally {
@@ -38,10 +39,9 @@ function stepsOf(config: SftpTarget, progress: Progress): CheckStep[] {
       name: 'host-key',
       async run(signal) {
         try {
-          progress.connection = await connectSsh(config, signal);
+          progress.connection = await connectSftp(config, signal, progress.reached);
         } catch (thrown) {
-          // The login comes after the host key: that it was refused says that the key was accepted.
-          if (!(thrown instanceof DispatchError) || thrown.code !== 'target-unauthorized') throw thrown;
+          if (!progress.reached.hostKey) throw thrown;
           progress.refused = thrown;
         }
         return config.hostKey === 'insecure-any' ? 'NOT verified (insecure-any)' : 'the host key is the pinned one';
@@ -50,16 +50,15 @@ function stepsOf(config: SftpTarget, progress: Progress): CheckStep[] {
     {
       name: 'login',
       async run() {
-        if (progress.refused) throw progress.refused;
+        if (!progress.reached.login) throw progress.refused;
         return `${config.username} is logged in`;
       },
     },
     {
       name: 'sftp',
-      async run(signal) {
-        if (!progress.connection) throw new DispatchError('internal', 'the check of SFTP runs before the login');
-        const sftp = await openSftp(progress.connection, config, signal);
-        progress.session = new SftpSession(config, progress.connection, sftp, 'connect');
+      async run() {
+        if (!progress.connection) throw progress.refused;
+        progress.session = new SftpSession(config, progress.connection, 'connect');
         return 'the server offers SFTP';
       },
     },

@@ -6,8 +6,8 @@ import type { DeliveryRun, ManifestInstance } from '../../contract/index.ts';
 import { connectOptions } from '../connect-options.ts';
 import { littleEndian } from '../little-endian.ts';
 import type { AnyDicomTarget } from '../schema.ts';
+import { takeReport } from './commitment-reports.ts';
 import type { CommitmentState } from './commitment-state.ts';
-import { commitmentReports } from './report-listener.ts';
 import type { ReportQueue } from './report-queue.ts';
 
 /** References in one request: a report has to repeat them all. */
@@ -19,7 +19,7 @@ export async function openForCommitment(run: DeliveryRun<AnyDicomTarget>): Promi
   const contexts = [{ abstractSyntax: UID.storageCommitmentPushModel, transferSyntaxes: littleEndian }];
   const association = await connect({
     ...(await connectOptions(run.config, contexts, run.signal)),
-    handlers: { eventReport: (request) => commitmentReports.take(request) },
+    handlers: { eventReport: (request) => takeReport(request, [run.mailbox]) },
   });
   if (association.acceptedContexts.length > 0) return association;
   await association.release();
@@ -56,11 +56,11 @@ export async function askCommitment(
     const transactionUid = newUid();
     state.add({ transactionUid, sopInstanceUids: part.map(({ sopInstanceUid }) => sopInstanceUid) });
     await state.save();
-    reports.expect(transactionUid);
+    await reports.expect(transactionUid);
     const references = part.map(({ sopClassUid = '', sopInstanceUid }) => ({ sopClassUid, sopInstanceUid }));
     const answer = await requestStorageCommitment(association, { transactionUid, references }, run.signal);
     if (answer.class === 'failure') {
-      commitmentReports.forget([transactionUid]);
+      await reports.forget(transactionUid);
       state.end(transactionUid);
       await state.save();
     }

@@ -1,55 +1,49 @@
-import { UID, type DimseServer } from 'dicom-dimse';
-import { listen } from '../listen.ts';
+import { connect, IMPLEMENTATION, UID, type DimseServer } from 'dicom-dimse';
+import { DispatchError } from '@dicom-dispatch/core';
+import type { Mailbox } from '../../contract/index.ts';
+import { addressOf, listen } from '../listen.ts';
 import { littleEndian } from '../little-endian.ts';
 import type { DicomListener } from '../schema.ts';
-import { CommitmentReports } from './commitment-reports.ts';
+import { takeReport } from './commitment-reports.ts';
 
-/** How long it goes on listening for reports that are due when no run waits for them: until the next attempt. */
-const lingerMs = 3_600_000;
+const patienceMs = 2_000;
 
 interface Shared {
   readonly server: Promise<DimseServer>;
-  users: number;
-  linger?: NodeJS.Timeout | undefined;
+  readonly users: Mailbox[];
 }
 
-/**
- * Of the process, since runs come and go while a port and the reports that arrive at it stay. Targets with the same
- * address share a listener.
- */
+/** Of the process: targets with the same address share a listener, deliveries always do. */
 const shared = new Map<string, Shared>();
-export const commitmentReports = new CommitmentReports();
 
-/** Listens for reports until the one who asked, and all others, have let go and no report is due. */
-export async function openReportListener(listener: DicomListener): Promise<() => void> {
+/**
+ * Listens for reports until all who asked for it have let go; what comes goes into their mailboxes.
+ *
+ * @returns how to let go
+ * @throws DispatchError `config-invalid` when we cannot listen there
+ */
+export async function openReportListener(listener: DicomListener, mailbox: Mailbox): Promise<() => Promise<void>> {
   const key = JSON.stringify(listener);
-  const entry = shared.get(key) ?? { server: start(listener), users: 0 };
+  const entry = shared.get(key) ?? start(listener);
   shared.set(key, entry);
-  entry.users += 1;
-  clearTimeout(entry.linger);
+  entry.users.push(mailbox);
   try {
     await entry.server;
   } catch (error) {
     if (shared.get(key) === entry) shared.delete(key);
     throw error;
   }
-  return () => {
-    entry.users -= 1;
-    if (entry.users > 0) return;
-    entry.linger = setTimeout(
-      () => {
-        shared.delete(key);
-        commitmentReports.forgetUnwaited();
-        void entry.server.then((server) => server.close());
-      },
-      commitmentReports.isDue ? lingerMs : 0,
-    );
-    entry.linger.unref();
+  return async () => {
+    entry.users.splice(entry.users.indexOf(mailbox), 1);
+    if (entry.users.length > 0) return;
+    if (shared.get(key) === entry) shared.delete(key);
+    await (await entry.server).close();
   };
 }
 
-async function start(listener: DicomListener): Promise<DimseServer> {
-  const server = await listen('commitment.listener', listener, {
+function start(listener: DicomListener): Shared {
+  const users: Mailbox[] = [];
+  const server = listen('commitment.listener', listener, {
     presentationContexts: [
       {
         abstractSyntax: UID.storageCommitmentPushModel,
@@ -58,8 +52,40 @@ async function start(listener: DicomListener): Promise<DimseServer> {
         requestorRoles: { scu: true, scp: true },
       },
     ],
-    handlers: { eventReport: (request) => commitmentReports.take(request) },
+    handlers: { eventReport: (request) => takeReport(request, new Set(users)) },
+  }).then((one) => {
+    one.unref();
+    return one;
   });
-  server.unref();
-  return server;
+  return { server, users };
+}
+
+/** Whether the address is in use by another dispatcher of ours on this machine: its reports come to us by the mailbox. */
+export async function isTakenByUs(listener: DicomListener, error: unknown, signal: AbortSignal): Promise<boolean> {
+  if (!(error instanceof DispatchError) || codeOf(error) !== 'EADDRINUSE') return false;
+  // With TLS nobody can tell without a certificate.
+  if (listener.tls !== undefined) return true;
+  const { host, port } = addressOf(listener);
+  try {
+    const association = await connect({
+      host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host,
+      port,
+      callingAeTitle: 'DISPATCH',
+      calledAeTitle: 'DISPATCH',
+      presentationContexts: [{ abstractSyntax: UID.verification, transferSyntaxes: littleEndian }],
+      connectTimeoutMs: patienceMs,
+      associationTimeoutMs: patienceMs,
+      signal,
+    });
+    await association.release();
+    return association.peer.implementationClassUid === IMPLEMENTATION.classUid;
+  } catch {
+    return false;
+  }
+}
+
+/** The first code among an error and its causes. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return codeOf(error.cause) ?? ('syscall' in error && 'code' in error ? String(error.code) : undefined);
 }

@@ -1,27 +1,42 @@
 import type { CommitmentReport } from 'dicom-dimse/dataset';
+import type { Mailbox } from '../../contract/index.ts';
 import { cancelledError } from '../../flow/index.ts';
-import { commitmentReports } from './report-listener.ts';
+import { mailboxName, reportArrived } from './commitment-reports.ts';
+
+/** A report may have come to another dispatcher: so often the mailbox is looked into. */
+const lookEveryMs = 1_000;
 
 /** The reports of one run, one after the other as they come. */
 export class ReportQueue {
+  readonly #mailbox: Mailbox;
   readonly #signal: AbortSignal;
-  readonly #reports: CommitmentReport[] = [];
-  readonly #stops: (() => void)[] = [];
+  readonly #open = new Set<string>();
   #wake: () => void = () => {};
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(signal: AbortSignal) {
+  constructor(mailbox: Mailbox, signal: AbortSignal) {
+    this.#mailbox = mailbox;
     this.#signal = signal;
-    signal.addEventListener('abort', this.#onAbort, { once: true });
+    signal.addEventListener('abort', this.#onEvent, { once: true });
+    reportArrived.addEventListener('report', this.#onEvent);
   }
 
-  expect(transactionUid: string): void {
-    const stop = commitmentReports.expect(transactionUid, (report) => {
-      this.#reports.push(report);
-      this.#wake();
-    });
-    this.#stops.push(stop);
+  /** To be called before the transaction is asked for: whoever receives its report then takes it. */
+  async expect(transactionUid: string): Promise<void> {
+    await this.#mailbox.expect(mailboxName(transactionUid));
+    this.#open.add(transactionUid);
+  }
+
+  /** A transaction that was asked for before, perhaps by another process. */
+  goOn(transactionUid: string): void {
+    this.#open.add(transactionUid);
+  }
+
+  /** Its report was taken in, or nobody waits for it any more. */
+  async forget(transactionUid: string): Promise<void> {
+    this.#open.delete(transactionUid);
+    await this.#mailbox.forget(mailboxName(transactionUid));
   }
 
   /** From now on reports have so long to come. */
@@ -36,26 +51,33 @@ export class ReportQueue {
   }
 
   /**
-   * The next report; undefined when no more come, or not in time.
+   * The next report; undefined when no more come, or not in time. It stays in the mailbox until it is forgotten.
    *
-   * @throws DispatchError when the signal aborts
+   * @throws DispatchError when the signal aborts, or the mailbox is out of reach
    */
   async next(): Promise<CommitmentReport | undefined> {
     for (;;) {
+      // Armed before the look, so that what comes meanwhile is not missed.
+      const { promise: woken, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      const isLast = this.#isOver;
+      for (const transactionUid of this.#open) {
+        const report = await this.#mailbox.look<CommitmentReport>(mailboxName(transactionUid));
+        if (report) return report;
+      }
       if (this.#signal.aborted) throw cancelledError(this.#signal);
-      const report = this.#reports.shift();
-      if (report || this.#isOver) return report;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      if (isLast) return undefined;
+      const timer = setTimeout(resolve, lookEveryMs);
+      await woken;
+      clearTimeout(timer);
     }
   }
 
   close(): void {
     clearTimeout(this.#timer);
-    this.#signal.removeEventListener('abort', this.#onAbort);
-    for (const stop of this.#stops) stop();
+    this.#signal.removeEventListener('abort', this.#onEvent);
+    reportArrived.removeEventListener('report', this.#onEvent);
   }
 
-  readonly #onAbort = (): void => this.#wake();
+  readonly #onEvent = (): void => this.#wake();
 }

@@ -2,11 +2,11 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { Association } from 'dicom-dimse';
 import type { DeliveryRun, ManifestInstance } from '../../contract/index.ts';
 import { dicomError } from '../errors.ts';
-import type { AnyDicomTarget } from '../schema.ts';
+import type { AnyDicomTarget, DicomListener } from '../schema.ts';
 import { askCommitment, openForCommitment } from './ask-commitment.ts';
 import { CommitmentState } from './commitment-state.ts';
 import { judgeReport, type NotCommitted } from './judge-report.ts';
-import { commitmentReports, openReportListener } from './report-listener.ts';
+import { isTakenByUs, openReportListener } from './report-listener.ts';
 import { ReportQueue } from './report-queue.ts';
 
 /** With a listener the association that asked is kept this long for receivers that report on it. */
@@ -14,8 +14,9 @@ const sameAssociationMs = 3_000;
 
 /**
  * Storage Commitment Push Model (PS3.4 annex J): asks for what was not asked for yet, then waits for the reports, on the
- * association that asked or at our listener. Transactions are kept in the state of the delivery before they are asked
- * for, so that a later attempt, of this process or another, goes on waiting.
+ * association that asked, at our listener, or at that of another dispatcher. Transactions are kept in the state of the
+ * delivery before they are asked for, and reports in the mailbox until they were read, so that a later attempt, of this
+ * process or another, goes on waiting.
  *
  * @throws DispatchError `verify-missing` after taking back the confirmations of what the receiver says it lacks,
  * `verify-pending` while it has not said
@@ -30,12 +31,12 @@ export async function verifyByCommitment(
   state.keepOnly(new Set(byUid.keys()), new Set(run.pending.map(({ sopInstanceUid }) => sopInstanceUid)));
   // Without a listener a report can come only on the association that asked, and that one is gone.
   if (!listener) state.allOverdue();
-  const reports = new ReportQueue(run.signal);
-  const closeListener = listener && (await openReportListener(listener));
+  const reports = new ReportQueue(run.mailbox, run.signal);
+  const closeListener = listener && (await openListener(run, listener));
   let association: Association | undefined;
   let hold: NodeJS.Timeout | undefined;
   try {
-    for (const { transactionUid } of state.transactions) reports.expect(transactionUid);
+    for (const { transactionUid } of state.transactions) reports.goOn(transactionUid);
     const toAsk = state.notAsked(byUid.keys());
     if (toAsk.length > 0) {
       const asking = await openForCommitment(run);
@@ -52,15 +53,28 @@ export async function verifyByCommitment(
     }
     reports.limit(timeout);
     await settle(run, byUid, state, await collect(byUid, state, reports));
-    commitmentReports.forget(state.transactions.map(({ transactionUid }) => transactionUid));
+    for (const { transactionUid } of state.transactions) await reports.forget(transactionUid);
   } catch (error) {
     association?.abort();
     throw dicomError(error, 'verify');
   } finally {
     clearTimeout(hold);
     reports.close();
-    closeListener?.();
+    void closeListener?.();
     await association?.release();
+  }
+}
+
+/** Where another dispatcher on this machine listens, it takes the reports in for us. */
+async function openListener(
+  run: DeliveryRun<AnyDicomTarget>,
+  listener: DicomListener,
+): Promise<(() => Promise<void>) | undefined> {
+  try {
+    return await openReportListener(listener, run.mailbox);
+  } catch (error) {
+    if (await isTakenByUs(listener, error, run.signal)) return undefined;
+    throw error;
   }
 }
 
@@ -83,6 +97,7 @@ async function collect(
     judgeReport(report, asked?.sopInstanceUids ?? [], state.committed, not);
     state.end(report.transactionUid);
     await state.save();
+    await reports.forget(report.transactionUid);
   }
   await state.save();
   return not;

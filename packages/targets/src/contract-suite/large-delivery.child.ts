@@ -1,0 +1,31 @@
+import { text } from 'node:stream/consumers';
+import { Secret } from '@dicom-dispatch/core';
+import { resolveTarget } from '../registry/resolve-target.ts';
+import { largeStudy } from './fixture-study.ts';
+import { TestDelivery } from './run-fixture.ts';
+
+/**
+ * Delivers one large instance and tells how the memory of its process has grown, without the noise of a test runner.
+ * Standard input: `{ sizeBytes, config }`, secrets as `{ "secret": text }`.
+ */
+const { sizeBytes, config } = JSON.parse(await text(process.stdin), (_key, value: unknown) =>
+  isSecret(value) ? new Secret(value.secret) : value,
+) as { sizeBytes: number; config: { type: string } };
+const { handler } = await resolveTarget('under-test', config as never);
+const delivery = new TestDelivery(handler, largeStudy(sizeBytes));
+const parsed = handler.schema.parse(config);
+const beforeBytes = process.memoryUsage.rss();
+const start = performance.now();
+const { error, sentBytes } = await delivery.attempt(parsed);
+process.stdout.write(
+  JSON.stringify({
+    error: error && { code: error.code, message: error.message, cause: String(error.cause) },
+    sentBytes,
+    growthBytes: process.resourceUsage().maxRSS * 1024 - beforeBytes,
+    ms: Math.round(performance.now() - start),
+  }),
+);
+
+function isSecret(value: unknown): value is { secret: string } {
+  return typeof value === 'object' && value !== null && Object.keys(value).join() === 'secret';
+}

@@ -1,0 +1,31 @@
+import type { Attempt } from './run-fixture.ts';
+
+/** Nothing but the cancellation can end an attempt before this: the time-outs of targets are longer by far. */
+const patienceMs = 10_000;
+
+/**
+ * Waits for an attempt that is cancelled while it is under way. It has to settle by itself, without any help of the
+ * other side.
+ *
+ * @returns the attempt, and the milliseconds from the cancellation to its end
+ */
+export async function settles(
+  attempting: Promise<Attempt>,
+  signal: AbortSignal,
+): Promise<{ readonly attempt: Attempt; readonly settledMs: number }> {
+  const { promise: never, reject } = Promise.withResolvers<never>();
+  let cancelledMs = Number.NaN;
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    cancelledMs = performance.now();
+    timer = setTimeout(() => reject(new Error(`it goes on ${patienceMs} ms after the cancellation`)), patienceMs);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    const attempt = await Promise.race([attempting, never]);
+    return { attempt, settledMs: Math.round(performance.now() - cancelledMs) };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,45 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ServeContext, TargetService } from '../../contract/index.ts';
+import type { AnyDicomTarget } from '../schema.ts';
+import { openReportListener } from './report-listener.ts';
+
+/** Another dispatcher on this machine may have the address; when it ends this one takes over. */
+const tryAgainMs = 5_000;
+
+/**
+ * Listens for reports of storage commitments as long as the dispatcher runs: they may come between two attempts of a
+ * delivery, after a restart, or be meant for another dispatcher.
+ */
+export function serveReports({ config, mailbox, log }: ServeContext<AnyDicomTarget>): TargetService {
+  const { listener } = config.commitment;
+  if (config.verify !== 'commitment' || !listener) return { stop: async () => {} };
+  const stop = new AbortController();
+  const serving = serve();
+
+  async function serve(): Promise<void> {
+    for (let tries = 1; !stop.signal.aborted; tries += 1) {
+      let close: (() => Promise<void>) | undefined;
+      try {
+        close = await openReportListener(listener!, mailbox);
+      } catch (error) {
+        if (tries === 1) log.warn('reports of storage commitments cannot be taken here', { reason: String(error) });
+      }
+      if (!close) {
+        await pause(tryAgainMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
+        continue;
+      }
+      if (tries > 1) log.info('reports of storage commitments are taken here now', { listen: listener!.listen });
+      if (!stop.signal.aborted) {
+        await new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve(), { once: true }));
+      }
+      await close();
+    }
+  }
+
+  return {
+    async stop() {
+      stop.abort();
+      await serving;
+    },
+  };
+}

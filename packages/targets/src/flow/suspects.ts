@@ -1,0 +1,117 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+
+const stateKey = 'suspects';
+/** After so many failures of one instance, over all attempts, it is the instance that is at fault. */
+const failuresUntilGuilty = 3;
+
+interface Suspicion {
+  readonly failures: number;
+  /** Another instance that was begun after one of the failures has arrived: so the target could take instances then. */
+  readonly outlived: boolean;
+}
+
+/**
+ * Instances on which something went wrong that could be the target's fault or theirs: "out of resources", a connection
+ * that ends in the middle. One that fails again and again while its siblings pass is quarantined, so that it cannot keep
+ * a study from arriving. While nothing passes it is the target that is full: then all of them wait for it.
+ */
+export class Suspects {
+  readonly #run: Pick<DeliveryRun<unknown>, 'state' | 'manifest' | 'pending'>;
+  readonly #suspicions: Map<string, Suspicion>;
+  /** SOP Instance UIDs in the order in which they failed in this attempt. */
+  readonly #failed: string[] = [];
+  /** So many of them were seen to be outlived. */
+  #outlived = 0;
+  #full: DispatchError | undefined;
+
+  private constructor(run: DeliveryRun<unknown>, suspicions: Map<string, Suspicion>) {
+    this.#run = run;
+    this.#suspicions = suspicions;
+  }
+
+  static async load(run: DeliveryRun<unknown>): Promise<Suspects> {
+    const kept = (await run.state.get<Record<string, Suspicion>>(stateKey)) ?? {};
+    return new Suspects(run, new Map(Object.entries(kept)));
+  }
+
+  /** The instances without the suspects, and the suspects, those with fewer failures first. */
+  divide(instances: readonly ManifestInstance[]): {
+    readonly others: readonly ManifestInstance[];
+    readonly suspects: readonly ManifestInstance[];
+  } {
+    if (this.#suspicions.size === 0) return { others: instances, suspects: [] };
+    const failures = ({ sopInstanceUid }: ManifestInstance): number =>
+      this.#suspicions.get(sopInstanceUid)?.failures ?? 0;
+    return {
+      others: instances.filter((one) => failures(one) === 0),
+      suspects: instances.filter((one) => failures(one) > 0).toSorted((a, b) => failures(a) - failures(b)),
+    };
+  }
+
+  /** To be called before an instance is sent; what it gives goes to `passed`. */
+  begin(): number {
+    return this.#failed.length;
+  }
+
+  /** An instance has arrived: it is free of suspicion, and what had failed before it was begun is more suspect. */
+  async passed({ sopInstanceUid }: ManifestInstance, begun: number): Promise<void> {
+    let changed = this.#suspicions.delete(sopInstanceUid);
+    for (; this.#outlived < begun; this.#outlived += 1) {
+      const uid = this.#failed[this.#outlived] ?? '';
+      const suspicion = this.#suspicions.get(uid);
+      if (!suspicion || suspicion.outlived) continue;
+      this.#suspicions.set(uid, { ...suspicion, outlived: true });
+      changed = true;
+    }
+    if (changed) await this.#save();
+  }
+
+  /**
+   * What an error on an instance is, in the light of its earlier ones. A full target (`target-full`) is the instance's own
+   * failure for now: whether it is the target's is known at the end of the attempt.
+   */
+  async judge({ sopInstanceUid }: ManifestInstance, thrown: unknown): Promise<unknown> {
+    if (!(thrown instanceof DispatchError)) return thrown;
+    const isLost = thrown.code === 'target-connection-lost';
+    if (!isLost && thrown.code !== 'instance-failed' && thrown.code !== 'target-full') return thrown;
+    if (thrown.code === 'target-full') this.#full ??= thrown;
+    const { failures: before = 0, outlived = false } = this.#suspicions.get(sopInstanceUid) ?? {};
+    const failures = before + 1;
+    this.#suspicions.set(sopInstanceUid, { failures, outlived });
+    this.#failed.push(sopInstanceUid);
+    await this.#save();
+    if (failures >= failuresUntilGuilty && (isLost ? this.#someHaveArrived() : outlived || this.#isTheOnlyOne())) {
+      // One that is quarantined is no suspect any more.
+      this.#suspicions.delete(sopInstanceUid);
+      await this.#save();
+      return new DispatchError(
+        'instance-refused',
+        `failed ${failures} times while others of the study pass: ${thrown.message}`,
+        { cause: thrown },
+      );
+    }
+    if (thrown.code !== 'target-full') return thrown;
+    return new DispatchError('instance-failed', thrown.message, { cause: thrown, remedy: thrown.remedy });
+  }
+
+  /** What an attempt ends with: when the target said that it is full, and took nothing afterwards, then it is full. */
+  verdict(thrown: unknown): unknown {
+    if (!this.#full || !(thrown instanceof DispatchError) || thrown.code !== 'instance-failed') return thrown;
+    const tookAnyAfterwards = this.#failed.some((uid) => this.#suspicions.get(uid)?.outlived ?? true);
+    return tookAnyAfterwards ? thrown : this.#full;
+  }
+
+  /** The association comes down on whatever is under way: that others have arrived before says enough. */
+  #someHaveArrived(): boolean {
+    return this.#run.pending.length < this.#run.manifest.length && this.#suspicions.size < this.#run.manifest.length;
+  }
+
+  #isTheOnlyOne(): boolean {
+    return this.#suspicions.size === 1 && this.#run.pending.length < this.#run.manifest.length;
+  }
+
+  async #save(): Promise<void> {
+    await this.#run.state.set(stateKey, Object.fromEntries(this.#suspicions));
+  }
+}
