@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import {
+  DispatchError,
   parseConfig,
   targetOptions,
   type Config,
@@ -83,6 +84,12 @@ function externalSchemas(raw: unknown, external: LoadOptions['external']): Targe
     .map((type) => z.looseObject({ type: z.literal(type), ...targetOptions }) as unknown as TargetSchema);
 }
 
+/** What is wrong, and what can be done about it. */
+function describeRefusal(error: unknown): string {
+  if (error instanceof DispatchError) return `${error.message}: ${error.remedy}`;
+  return error instanceof Error ? error.message : 'the handler cannot be loaded';
+}
+
 async function adoptExternal(
   config: Config,
   raw: unknown,
@@ -99,7 +106,7 @@ async function adoptExternal(
     } catch (error) {
       problems.push({
         path: ['targets', name],
-        message: error instanceof Error ? error.message : 'the handler cannot be loaded',
+        message: describeRefusal(error),
       });
     }
   }

@@ -68,8 +68,6 @@ export interface HandlerContract<Config extends TargetConfig> {
   readonly checks: Readonly<Record<string, CheckFault | NotApplicable>>;
   /** Options under which tags stand in names, or why none do. */
   readonly hostile: { readonly config: Readonly<Record<string, unknown>> } | NotApplicable;
-  /** Size of the large instance in everyday runs; default 1 GB. */
+  /** Size of the large instance; default 60 MB. */
   readonly largeBytes?: number;
-  /** How much the memory of the process may grow for it; default 300 MB. */
-  readonly largeGrowthBytes?: number;
 }

@@ -232,21 +232,11 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       }, 300_000);
     }
 
-    // A server that is slow with a gigabyte gets less in everyday runs; DICOM_DISPATCH_FULL_SIZE=1 sends all of it.
-    const largeBytes = process.env['DICOM_DISPATCH_FULL_SIZE'] ? 1_000_000_000 : (contract.largeBytes ?? 1_000_000_000);
-    it(`an instance of ${largeBytes / 1_000_000} MB passes in bounded memory`, async () => {
+    // What a gigabyte does to our memory is shown in large-delivery.test.ts.
+    const largeBytes = contract.largeBytes ?? 60_000_000;
+    it(`an instance of ${largeBytes / 1_000_000} MB arrives identical`, async () => {
       const study = largeStudy(largeBytes);
-      const delivery = new TestDelivery(handler, study);
-      globalThis.gc?.();
-      const before = process.memoryUsage().rss;
-      let peak = before;
-      const attempt = await delivery.attempt(parse(), {
-        onChunk({ readBytes }) {
-          if ((readBytes >> 18) % 32 === 0) peak = Math.max(peak, process.memoryUsage().rss);
-        },
-      });
-      expectNoError(attempt);
-      expect(peak - before).toBeLessThan(contract.largeGrowthBytes ?? 300_000_000);
+      expectNoError(await new TestDelivery(handler, study).attempt(parse()));
       await expectArrived(study);
     }, 300_000);
 

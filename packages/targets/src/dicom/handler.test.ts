@@ -3,7 +3,7 @@ import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc
 import { createServer, TRANSFER_SYNTAX, type ServerOptions } from 'dicom-dimse';
 import { DispatchError } from '@dicom-dispatch/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fixtureStudy, largeStudy, receivedFiles, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import { fixtureStudy, receivedFiles, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
 import type { DeliveryRun } from '../contract/index.ts';
 import { dicomHandler } from './handler.ts';
 import { groupByContexts } from './presentation-contexts.ts';
@@ -221,22 +221,6 @@ describe('cancelling', () => {
     const attempt = await new TestDelivery(dicomHandler, fixtureStudy()).attempt(scp.config, { signal: stop.signal });
     expect(attempt.error).toMatchObject({ code: 'cancelled' });
   });
-});
-
-it('sends an instance of a gigabyte in bounded memory (to a storescp that stores nothing)', async () => {
-  await using scp = await startStorescp({ ignore: true });
-  const config = dicomTarget.parse({ type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet });
-  const delivery = new TestDelivery(dicomHandler, largeStudy(1_000_000_000));
-  const before = process.memoryUsage().rss;
-  let peak = before;
-  const attempt = await delivery.attempt(config, {
-    onChunk({ readBytes }) {
-      if ((readBytes >> 18) % 64 === 0) peak = Math.max(peak, process.memoryUsage().rss);
-    },
-  });
-  expect(attempt.error).toBeUndefined();
-  expect(attempt.sentBytes).toBe(delivery.study.instances[0]?.manifest.sizeBytes);
-  expect(peak - before).toBeLessThan(200_000_000);
 });
 
 describe('presentation contexts', () => {

@@ -75,8 +75,6 @@ handlerContract<DicomwebTarget>({
   name: 'dicomweb',
   handler: dicomwebHandler,
   start: startTarget,
-  // The plugin takes long for a gigabyte; that is sent to a stand-in in stow-answers.test.ts.
-  largeBytes: 40_000_000,
   faults: {
     'wrong credentials': {
       arrange: () => ({ config: { auth: login('ada', 'wrong-password') } }),

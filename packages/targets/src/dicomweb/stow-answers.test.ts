@@ -11,8 +11,7 @@ import {
   type RecordedRequest,
 } from '@dicom-dispatch/harness';
 import { afterEach, describe, expect, it } from 'vitest';
-import { fixtureStudy, largeStudy, allChecks, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
-import { startCountingSink } from '../http/counting-sink.ts';
+import { fixtureStudy, allChecks, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
 import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget } from './schema.ts';
 
@@ -351,24 +350,6 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
       expect((await deliver(study, { ...config, verify: 'qido' })).attempt.error).toBeUndefined();
     }
   });
-
-  it('an instance of a gigabyte goes alone, in bounded memory (to a stand-in that only counts)', async () => {
-    const large = largeStudy(1_000_000_000);
-    const uid = large.instances[0]?.manifest.sopInstanceUid ?? '';
-    // To a search it answers the same, which is no list of results: there is none.
-    await using sink = await startCountingSink(datasetOf({ stored: [uid] }));
-    const before = process.memoryUsage().rss;
-    let peak = before;
-    const delivery = new TestDelivery(dicomwebHandler, large);
-    const attempt = await delivery.attempt(dicomwebTarget.parse({ type: 'dicomweb', url: sink.url }), {
-      onChunk: ({ readBytes }) => {
-        if ((readBytes >> 18) % 32 === 0) peak = Math.max(peak, process.memoryUsage().rss);
-      },
-    });
-    expect(attempt.error).toBeUndefined();
-    expect(sink.uploads).toEqual([expect.toSatisfy((bytes: number) => bytes > 999_999_000)]);
-    expect(peak - before).toBeLessThan(150_000_000);
-  }, 180_000);
 
   describe('credentials', () => {
     const secret = 'client-secret';

@@ -43,7 +43,6 @@ handlerContract({
       stop: () => server.stop(),
     };
   },
-  largeBytes: 50_000_000,
   faults: {
     'wrong credentials': {
       arrange: () => ({ config: { token: new Secret('wrong') } }),

@@ -49,8 +49,6 @@ async function mounted(...options: string[]): Promise<ArrangedFault & { path: st
 handlerContract({
   name: 'folder',
   handler: folderHandler,
-  largeBytes: 400_000_000,
-  largeGrowthBytes: 150_000_000,
   async start() {
     const folder = await tempFolder('folder-contract');
     const path = join(folder.path, 'target');

@@ -2,14 +2,17 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** For tests: takes every upload, counts its bytes as they come, and answers at its end with this JSON. */
+type Answer = string | { readonly status?: number; readonly headers?: Record<string, string>; readonly text?: string };
+
+/** For tests: takes every upload, counts its bytes as they come, and answers at its end. */
 export interface CountingSink extends AsyncDisposable {
   readonly url: string;
   /** Length of each upload. */
   readonly uploads: readonly number[];
 }
 
-export async function startCountingSink(json: unknown): Promise<CountingSink> {
+/** @param answer - to a method and an address; a text is an answer 200 */
+export async function startCountingSink(answer: (method: string, url: string) => Answer): Promise<CountingSink> {
   const uploads: number[] = [];
   const server = createServer((request, response) => {
     let length = 0;
@@ -17,9 +20,10 @@ export async function startCountingSink(json: unknown): Promise<CountingSink> {
       length += chunk.length;
     });
     request.on('end', () => {
-      if (request.method === 'POST') uploads.push(length);
-      response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify(json));
+      if (length > 0) uploads.push(length);
+      const given = answer(request.method ?? '', request.url ?? '');
+      const { status = 200, headers = {}, text } = typeof given === 'string' ? { text: given } : given;
+      response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text);
     });
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');

@@ -137,7 +137,6 @@ describe('over ssh', () => {
   handlerContract<RsyncTarget>({
     name: 'rsync over ssh',
     handler: rsyncHandler,
-    largeBytes: 300_000_000,
     async start() {
       const config = { ...common(), via: via(), path: sshd.filesFolder, marker: {} };
       return { ...look(sshd.filesFolder), config, stop: async () => {} };
@@ -355,7 +354,6 @@ describe('at a daemon', () => {
   handlerContract<RsyncTarget>({
     name: 'rsync at a daemon',
     handler: rsyncHandler,
-    largeBytes: 50_000_000,
     async start() {
       const config = { ...common(), via: via() };
       return { ...look(rsyncd.filesFolder), config, stop: async () => {} };

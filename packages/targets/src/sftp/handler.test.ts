@@ -93,9 +93,6 @@ async function appendOnly(): Promise<ArrangedFault> {
 handlerContract<SftpTarget>({
   name: 'sftp',
   handler: sftpHandler,
-  // Encryption takes its time.
-  largeBytes: 250_000_000,
-  largeGrowthBytes: 120_000_000,
   async start() {
     const path = sshd.filesFolder;
     return {

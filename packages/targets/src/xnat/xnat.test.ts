@@ -61,7 +61,6 @@ handlerContract<XnatTarget>({
       },
     };
   },
-  largeBytes: 50_000_000,
   faults: {
     'wrong credentials': {
       arrange: () => ({ config: { auth: auth('another-password') } }),

@@ -1,0 +1,280 @@
+import { startFaultProxy, startHttpServer, type FaultProxy } from '@dicom-dispatch/harness';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { collect, startFilledOrthanc, type FilledOrthanc } from '../test/filled-orthanc.ts';
+import { createOrthancClient, OrthancError, type CallOptions, type OrthancClient } from './index.ts';
+
+/** What each call does when it works stands in the tests of its subject; here is what each does when it does not. */
+
+const id = '00000000-11111111-22222222-33333333-44444444';
+const name = 'no-such-name';
+const file = Buffer.from('not DICOM');
+const request = { Resources: [id] };
+const retrieve = { Level: 'Study', Resources: [{ StudyInstanceUID: '1.2.3' }] };
+
+/** Arguments before the options, by the name of the call. */
+const ofClient: Readonly<Record<string, readonly unknown[]>> = {
+  system: [],
+  features: [],
+  statistics: [],
+  changes: [{}],
+  lastChange: [],
+  study: [id],
+  metadata: ['studies', id],
+  studyInstances: [id],
+  studyTags: [id],
+  instanceFile: [id],
+  uploadInstance: [file],
+  uploadZip: [file],
+  find: [{ level: 'studies', query: {} }],
+  findIds: [{ level: 'studies', query: {} }],
+  count: [{ level: 'studies', query: {} }],
+  lookup: ['nobody'],
+  archive: [[id]],
+};
+const ofLevels: Readonly<Record<string, readonly unknown[]>> = {
+  list: [{}],
+  ids: [{}],
+  each: [{}],
+  read: [id],
+  delete: [id],
+  metadataValue: [id, 'LastUpdate'],
+  metadata: [id],
+  setMetadata: [id, '1024', 'text'],
+  deleteMetadata: [id, '1024'],
+  attachmentMd5: [id, 'dicom'],
+  attachments: [id],
+  attachmentInfo: [id, 'dicom'],
+  attachmentData: [id, 'dicom'],
+  verifyAttachment: [id, 'dicom'],
+  setAttachment: [id, '1024', file],
+  deleteAttachment: [id, '1024'],
+  labels: [id],
+  addLabel: [id, 'label'],
+  removeLabel: [id, 'label'],
+  statistics: [id],
+  many: [[id]],
+  sharedTags: [id],
+  instancesTags: [id],
+  moduleTags: [id],
+  archive: [id],
+  modify: [id, { replace: { PatientName: 'X' } }],
+  modifyJob: [id, { replace: { PatientName: 'X' } }],
+  anonymise: [id, {}],
+  anonymiseJob: [id, {}],
+  patient: [id],
+  study: [id],
+  studies: [id],
+  series: [id],
+  instances: [id],
+  tree: [id],
+  isProtected: [id],
+  setProtected: [id, true],
+  tags: [id],
+  header: [id],
+  frameCount: [id],
+  preview: [id],
+  transcode: [id, '1.2.840.10008.1.2'],
+  file: [id],
+};
+const ofOthers: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = {
+  jobs: {
+    read: [id],
+    progress: [id],
+    ids: [],
+    list: [],
+    wait: [id],
+    cancel: [id],
+    pause: [id],
+    resume: [id],
+    resubmit: [id],
+    delete: [id],
+    output: [id, 'archive'],
+  },
+  modalities: {
+    names: [],
+    list: [],
+    read: [name],
+    set: ['another', { AET: 'X', Host: '127.0.0.1', Port: 104 }],
+    delete: [name],
+    echo: [name],
+    query: [name, { Level: 'Study', Query: {} }],
+    move: [name, retrieve],
+    moveJob: [name, retrieve],
+    getJob: [name, retrieve],
+    store: [name, request],
+    storeJob: [name, request],
+  },
+  queries: { ids: [], answers: [id], retrieve: [id, {}], retrieveJob: [id, {}], delete: [id] },
+  peers: {
+    names: [],
+    list: [],
+    set: ['another', { Url: 'http://127.0.0.1:1/' }],
+    delete: [name],
+    system: [name],
+    store: [name, request],
+    storeJob: [name, request],
+  },
+};
+
+type Call = (options: CallOptions) => unknown;
+type Callable = Record<string, (...args: unknown[]) => unknown>;
+
+/** Every public call of a client, by name. */
+function callsOf(client: OrthancClient): Map<string, Call> {
+  const calls = new Map<string, Call>();
+  const add = (owner: object, prefix: string, method: string, args: readonly unknown[] | undefined): void => {
+    if (!args) throw new Error(`this test does not know the call ${prefix}${method}`);
+    calls.set(prefix + method, (options) => (owner as Callable)[method]?.(...args, options));
+  };
+  for (const method of Object.getOwnPropertyNames(Object.getPrototypeOf(client))) {
+    if (method !== 'constructor' && method !== 'close') add(client, '', method, ofClient[method]);
+  }
+  for (const [subject, owner] of Object.entries(client)) {
+    const table = ofOthers[subject] ?? ofLevels;
+    for (const method of Object.keys(owner as object)) add(owner as object, `${subject}.`, method, table[method]);
+  }
+  return calls;
+}
+
+/** How every call ends, as the code of its error. */
+async function codes(client: OrthancClient, options: CallOptions = {}): Promise<Map<string, string>> {
+  const endings = await Promise.all(
+    Array.from(callsOf(client), async ([call, act]) => {
+      try {
+        await finish(act(options));
+        return [call, 'none'] as const;
+      } catch (error) {
+        return [call, error instanceof OrthancError ? error.code : `foreign: ${String(error)}`] as const;
+      }
+    }),
+  );
+  return new Map(endings);
+}
+
+async function finish(answer: unknown): Promise<void> {
+  if (isIterable(answer)) return void (await Array.fromAsync(answer));
+  const value = await answer;
+  const body = (value as { body?: unknown } | undefined)?.body;
+  if (isIterable(body)) await collect(body as AsyncIterable<Uint8Array>);
+}
+
+function isIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+/** The calls that did not end like this. */
+function others(endings: ReadonlyMap<string, string>, code: string): Record<string, string> {
+  return Object.fromEntries([...endings].filter(([, one]) => one !== code));
+}
+
+/** Calls that name nothing, or that Orthanc answers otherwise; `unsupported` takes a newer one. */
+const unlike404: Readonly<Record<string, string>> = {
+  changes: 'none',
+  count: 'none',
+  features: 'none',
+  find: 'none',
+  findIds: 'none',
+  'jobs.cancel': 'bad-request',
+  'jobs.delete': 'unsupported',
+  'jobs.ids': 'none',
+  'jobs.list': 'none',
+  'jobs.pause': 'bad-request',
+  'jobs.resubmit': 'bad-request',
+  'jobs.resume': 'bad-request',
+  lastChange: 'none',
+  lookup: 'none',
+  'modalities.getJob': 'unsupported',
+  'modalities.list': 'none',
+  'modalities.moveJob': 'unsupported',
+  'modalities.names': 'none',
+  'modalities.set': 'none',
+  'patients.isProtected': 'bad-request',
+  'patients.setProtected': 'bad-request',
+  'peers.list': 'none',
+  'peers.names': 'none',
+  'peers.set': 'none',
+  'queries.delete': 'none',
+  'queries.ids': 'none',
+  statistics: 'none',
+  system: 'none',
+  uploadInstance: 'bad-request',
+  uploadZip: 'bad-request',
+  ...ofAllLevels({
+    addLabel: 'unsupported',
+    attachmentMd5: 'none',
+    each: 'none',
+    ids: 'none',
+    labels: 'unsupported',
+    list: 'none',
+    many: 'none',
+    removeLabel: 'unsupported',
+    setAttachment: 'none',
+  }),
+};
+
+function ofAllLevels(endings: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    ['patients', 'studies', 'series', 'instances'].flatMap((level) =>
+      Object.entries(endings).map(([call, code]) => [`${level}.${call}`, code]),
+    ),
+  );
+}
+
+describe('every call', () => {
+  let filled: FilledOrthanc;
+  let proxy: FaultProxy;
+  const login = { username: 'anna', password: 'geheim' };
+  beforeAll(async () => {
+    filled = await startFilledOrthanc({ users: { anna: 'geheim' } });
+    proxy = await startFaultProxy({ port: filled.server.httpPort });
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await filled?.[Symbol.asyncDispose]();
+  });
+  const through = () => createOrthancClient({ url: `http://127.0.0.1:${proxy.port}`, ...login });
+
+  it('is known here', () => {
+    expect(callsOf(filled.client).size).toBeGreaterThan(150);
+  });
+
+  it('says so when it is not authorised (401)', async () => {
+    await using client = createOrthancClient({ url: filled.server.url, username: 'anna', password: 'wrong' });
+    expect(others(await codes(client), 'unauthorized')).toEqual({});
+  });
+
+  it('says so when there is no such thing (404)', async () => {
+    expect(others(await codes(filled.client), 'not-found')).toEqual(unlike404);
+  });
+
+  it('says so when the server fails (500)', async () => {
+    await using broken = await startHttpServer((_request, response) => void response.writeHead(500).end());
+    await using client = createOrthancClient({ url: broken.url });
+    expect(others(await codes(client), 'server-error')).toEqual({});
+  });
+
+  it('says so when the connection is reset', async () => {
+    await proxy.set({ resetAfterBytesDown: 0 });
+    await using client = through();
+    expect(others(await codes(client), 'reset')).toEqual({});
+    await proxy.heal();
+  });
+
+  it('ends when the server says nothing', async () => {
+    await proxy.set({ blackHole: true });
+    await using client = through();
+    expect(others(await codes(client, { timeoutMs: 500 }), 'timeout')).toEqual({});
+    await proxy.heal();
+  });
+
+  it('ends when it is cancelled', async () => {
+    await proxy.set({ blackHole: true });
+    await using client = through();
+    const stop = new AbortController();
+    const ending = codes(client, { signal: stop.signal });
+    setImmediate(() => stop.abort());
+    expect(others(await ending, 'cancelled')).toEqual({});
+    await proxy.heal();
+  });
+});
