@@ -35,7 +35,7 @@ const takers: Readonly<Record<string, { everydayBytes?: number; start(): Promise
   },
   dicomweb: {
     start: () => {
-      const uid = largeStudy(1_000).instances[0]?.manifest.sopInstanceUid;
+      const uid = largeStudy(100_000).instances[0]?.manifest.sopInstanceUid;
       const stored = { '00081199': { vr: 'SQ', Value: [{ '00081155': { vr: 'UI', Value: [uid] } }] } };
       return sink({ type: 'dicomweb' }, (method) => (method === 'POST' ? JSON.stringify(stored) : '[]'));
     },
