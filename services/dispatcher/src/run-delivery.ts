@@ -12,7 +12,14 @@ import {
 } from '@dicom-dispatch/core';
 import type { Fence, Ledger } from '@dicom-dispatch/cache/ledger';
 import { templateTags, type TemplateTags } from '@dicom-dispatch/targets';
-import type { DeliveryRun, InstanceBytes, Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type {
+  DeliveryRun,
+  InstanceBytes,
+  Mailbox,
+  RunLog,
+  RunState,
+  TargetHandler,
+} from '@dicom-dispatch/targets/contract';
 import type { SharedManifest } from '@dicom-dispatch/operations';
 import type { InstanceTransform, StudyFacts } from '@dicom-dispatch/sources';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
