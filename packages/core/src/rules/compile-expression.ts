@@ -9,6 +9,7 @@ import {
 import { lookedAt, type DecidingPart } from './deciding-part.ts';
 import { newEnvironment } from './functions.ts';
 import type { RuleFacts } from './rule-facts.ts';
+import { zonedDate } from './zoned-date.ts';
 import { unknownKeyword } from './unknown-keyword.ts';
 import { wantedTags, type WantedTags } from './wanted-tags.ts';
 
@@ -105,7 +106,7 @@ function placeIn(text: string, offset: number): { line: number; column: number }
 
 function truth(run: (context: Record<string, unknown>) => unknown, facts: RuleFacts): Omit<Verdict, 'parts'> {
   try {
-    const value = run({ ...facts, now: facts.now ?? new Date() });
+    const value = run({ ...facts, now: zonedDate(facts.now ?? new Date()) });
     if (typeof value === 'boolean') return { matched: value, because: `is ${value}` };
     return { matched: false, because: 'is neither true nor false' };
   } catch (error) {

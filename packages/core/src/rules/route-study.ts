@@ -55,7 +55,9 @@ export interface RuleVerdict extends Verdict {
  * Applies the rules in order, then, if none of them matches, the fallbacks. A study that no rule matches goes nowhere:
  * `deliveries` is then empty.
  */
-export function routeStudy(rules: readonly CompiledRule[], facts: RuleFacts, options: RoutingOptions = {}): Routing {
+export function routeStudy(rules: readonly CompiledRule[], study: RuleFacts, options: RoutingOptions = {}): Routing {
+  // One present time for all rules.
+  const facts = { now: new Date(), ...study };
   const matched = matchRules(rules, facts);
   const waiting: WaitingRule[] = [];
   const applying = matched.filter((rule) => {
