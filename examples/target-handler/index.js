@@ -1,4 +1,9 @@
 // @ts-check
+import { once } from 'node:events';
+import http from 'node:http';
+import https from 'node:https';
+import { pipeline } from 'node:stream/promises';
+
 /**
  * An example of a target handler that lives outside dicom-dispatch: it sends every instance by HTTP PUT to
  * `<url>/<Study Instance UID>/<SOP Instance UID>.dcm`. It needs nothing but the kit it is given.
@@ -18,18 +23,36 @@ export function createHandler(kit) {
   });
   /** @typedef {import('zod').output<typeof schema>} Options */
 
-  /** @param {Options} config @param {string} path @param {AbortSignal} signal @param {RequestInit & { duplex?: 'half' }} [init] */
-  async function ask(config, path, signal, init) {
+  /**
+   * One request, whose body is a stream. Not by fetch, which keeps what it has sent: instances may be larger than memory.
+   *
+   * @param {Options} config @param {string} method @param {string} path @param {AbortSignal} signal
+   * @param {AsyncIterable<Uint8Array>} [body] @returns {Promise<number>} the status
+   */
+  async function ask(config, method, path, signal, body) {
+    const url = new URL(`${config.url.replace(/\/$/, '')}/${path}`);
+    const timeout = AbortSignal.timeout(config.timeout);
+    const request = (url.protocol === 'https:' ? https : http).request(url, {
+      method,
+      headers: config.token && { authorization: `Bearer ${config.token.reveal()}` },
+      signal: AbortSignal.any([signal, timeout]),
+    });
+    const answered = once(request, 'response');
+    const sent = pipeline(body ?? [], request);
     try {
-      return await fetch(`${config.url.replace(/\/$/, '')}/${path}`, {
-        ...init,
-        redirect: 'manual',
-        headers: { ...init?.headers, ...(config.token && { authorization: `Bearer ${config.token.reveal()}` }) },
-        signal: AbortSignal.any([signal, AbortSignal.timeout(config.timeout)]),
-      });
+      // An answer may come before all is sent, when it is a refusal.
+      const [answer] = await Promise.race([answered, sent.then(() => answered)]);
+      answer.resume();
+      return answer.statusCode;
     } catch (thrown) {
       if (signal.aborted) throw kit.cancelledError(signal);
-      throw translate(thrown, new URL(config.url).host);
+      // A connection that was kept had died meanwhile: the next one is new.
+      if (request.reusedSocket && body === undefined && isLost(thrown)) return await ask(config, method, path, signal);
+      throw translate(timeout.aborted ? timeout.reason : thrown, url.host);
+    } finally {
+      answered.catch(() => {});
+      sent.catch(() => {});
+      if (!request.writableFinished) request.destroy();
     }
   }
 
@@ -39,25 +62,29 @@ export function createHandler(kit) {
     if (thrown instanceof Error && thrown.name === 'TimeoutError') {
       return new DispatchError('target-timeout', `${host} did not answer in time`, { cause: thrown });
     }
-    const inner = /** @type {{ code?: unknown }} */ (thrown instanceof Error ? (thrown.cause ?? {}) : {});
-    const lost = inner.code === 'ECONNRESET' || inner.code === 'UND_ERR_SOCKET';
-    return lost
+    const { code } = /** @type {{ code?: unknown }} */ (thrown);
+    return isLost(thrown)
       ? new DispatchError('target-connection-lost', `${host} closed the connection`, { cause: thrown })
-      : new DispatchError('target-unreachable', `${host} cannot be reached (${inner.code ?? 'unknown'})`, {
+      : new DispatchError('target-unreachable', `${host} cannot be reached (${code ?? 'unknown'})`, {
           cause: thrown,
         });
   }
 
-  /** @param {Response} answer */
-  async function expectOk(answer) {
-    await answer.body?.cancel();
-    if (answer.ok) return;
-    if (answer.status === 401 || answer.status === 403) {
-      throw new DispatchError('target-unauthorized', `the target answered ${answer.status}: the token is not accepted`);
+  /** @param {unknown} thrown */
+  function isLost(thrown) {
+    const { code } = /** @type {{ code?: unknown }} */ (thrown);
+    return code === 'ECONNRESET' || code === 'EPIPE';
+  }
+
+  /** @param {number} status */
+  function expectOk(status) {
+    if (status >= 200 && status < 300) return;
+    if (status === 401 || status === 403) {
+      throw new DispatchError('target-unauthorized', `the target answered ${status}: the token is not accepted`);
     }
-    if (answer.status === 507) throw new DispatchError('target-full', 'the target answered 507: it has no space left');
-    if (answer.status === 413) throw new DispatchError('instance-too-large', 'the target answered 413: too large');
-    throw new DispatchError('target-error', `the target answered ${answer.status}`);
+    if (status === 507) throw new DispatchError('target-full', 'the target answered 507: it has no space left');
+    if (status === 413) throw new DispatchError('instance-too-large', 'the target answered 413: too large');
+    throw new DispatchError('target-error', `the target answered ${status}`);
   }
 
   return {
@@ -68,12 +95,11 @@ export function createHandler(kit) {
     /** @param {import('@dicom-dispatch/targets').DeliveryRun<Options>} run */
     async deliver(run) {
       run.stage('connect');
-      await expectOk(await ask(run.config, '', run.signal, { method: 'HEAD' }));
+      expectOk(await ask(run.config, 'HEAD', '', run.signal));
       run.stage('transfer');
       await kit.inLanes(run, { lanes: run.config.lanes }, async ({ instance, bytes }, { signal }) => {
         const path = `${instance.studyInstanceUid}/${instance.sopInstanceUid}.dcm`;
-        const body = ReadableStream.from(bytes.body);
-        await expectOk(await ask(run.config, path, signal, { method: 'PUT', body, duplex: 'half' }));
+        expectOk(await ask(run.config, 'PUT', path, signal, bytes.body));
         return { kind: 'delivered' };
       });
     },
@@ -93,7 +119,7 @@ export function createHandler(kit) {
           {
             name: 'login',
             async run() {
-              await expectOk(await ask(config, '', signal, { method: 'HEAD' }));
+              expectOk(await ask(config, 'HEAD', '', signal));
               return 'the target answers';
             },
           },

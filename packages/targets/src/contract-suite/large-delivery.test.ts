@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { Secret } from '@dicom-dispatch/core';
 import { startRsyncd, startSshd, startStorescp, tempFolder } from '@dicom-dispatch/harness';
 import { expect, it } from 'vitest';
@@ -62,6 +64,12 @@ const takers: Readonly<Record<string, { everydayBytes?: number; start(): Promise
       });
       const { url: endpoint, ...config } = taker.config as { url: string };
       return { ...taker, config: { ...config, endpoint } };
+    },
+  },
+  'package:./examples/target-handler': {
+    start: () => {
+      const type = `package:${join(fileURLToPath(new URL('../../../../', import.meta.url)), 'examples/target-handler')}`;
+      return sink({ type, token: new Secret('open-sesame') }, (method) => ({ status: method === 'PUT' ? 201 : 204 }));
     },
   },
   sftp: {
