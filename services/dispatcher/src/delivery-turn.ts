@@ -1,6 +1,6 @@
 import { deliveryData, type DeliveryData, type TargetConfig } from '@dicom-dispatch/core';
 import type { Fence } from '@dicom-dispatch/cache/ledger';
-import type { DeliveryPatch } from '@dicom-dispatch/cache/records';
+import type { DeliveryEvent, DeliveryPatch } from '@dicom-dispatch/cache/records';
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { Job } from 'bullmq';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
@@ -57,6 +57,11 @@ export function openTurn(context: DispatcherContext, delivery: DeliveryJob): Del
 /** The lock of the delivery's job, under which it writes. */
 export function fenceOf({ context, job, token }: DeliveryTurn): Fence {
   return { lockKey: `${context.config.redis.prefix}:${job.queueName}:${job.id}:lock`, token };
+}
+
+/** Writes into the delivery's record, unless another worker has the delivery by now. */
+export function tell(turn: DeliveryTurn, patch: DeliveryPatch, event?: Omit<DeliveryEvent, 'at'>): Promise<boolean> {
+  return turn.context.records.update(turn.data.deliveryId, patch, event, fenceOf(turn));
 }
 
 /** What the record shall say of the instances, once it is known how many there are. */

@@ -1,7 +1,7 @@
 import { asDispatchError, backOffMs, DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryPatch, DeliveryState } from '@dicom-dispatch/cache/records';
 import { RateLimitError, UnrecoverableError, WaitingError } from 'bullmq';
-import { countsOf, type Attempt, type StopReason } from './delivery-turn.ts';
+import { countsOf, tell, type Attempt, type StopReason } from './delivery-turn.ts';
 import { leaveTarget } from './leave-target.ts';
 
 /** Writes down how the delivery ended. */
@@ -22,7 +22,7 @@ export async function deliveryEnded(
     error: error?.toRecord() ?? null,
     ...countsOf(attempt),
   };
-  await context.records.update(data.deliveryId, patch, {
+  await tell(attempt, patch, {
     kind: 'ended',
     attempt: attempt.numberInAll,
     text,
@@ -81,8 +81,8 @@ export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<
   } else {
     const waitMs = target ? backOffMs(target.backoff, attempt.number, error.retryAfterMs) : 1_000;
     context.nextWait.set(data.deliveryId, waitMs);
-    await context.records.update(
-      data.deliveryId,
+    await tell(
+      attempt,
       { ...patchOf(attempt, error), state: 'waiting', nextAttemptAt: Date.now() + waitMs, worker: null },
       { kind: 'failed', attempt: attempt.numberInAll, stage: error.stage, code: error.code, text: error.message },
     );
@@ -90,21 +90,12 @@ export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<
   throw new Error(line, { cause: error });
 }
 
-async function handBack({
-  context,
-  data,
-  job,
-  token,
-  number,
-  numberInAll,
-  tracker,
-  log,
-  say,
-}: Attempt): Promise<never> {
+async function handBack(attempt: Attempt): Promise<never> {
+  const { job, token, number, numberInAll, tracker, log, say } = attempt;
   log.info({ attempt: number, confirmed: tracker.counts.confirmed }, 'delivery handed back at shutdown');
   say('handed back: the dispatcher is stopping');
-  await context.records.update(
-    data.deliveryId,
+  await tell(
+    attempt,
     { state: 'waiting', worker: null },
     { kind: 'waiting', attempt: numberInAll, text: 'handed back: the dispatcher is stopping' },
   );
@@ -129,8 +120,8 @@ async function waitForTarget(attempt: Attempt, error: DispatchError, line: strin
     await deliveryEnded(attempt, 'failed', gaveUp, `${line}; gave up`);
     throw new UnrecoverableError(`[${gaveUp.stage}] ${gaveUp.code}: ${gaveUp.message}`);
   }
-  await context.records.update(
-    data.deliveryId,
+  await tell(
+    attempt,
     {
       ...patchOf(attempt, error),
       state: 'waiting',

@@ -1,6 +1,6 @@
 import type { DeliveryResult } from '@dicom-dispatch/core';
 import { DeliveryProgressTracker, type ProgressSink } from './delivery-progress.ts';
-import { fenceOf, openTurn, type Attempt, type DeliveryJob, type DeliveryTurn } from './delivery-turn.ts';
+import { fenceOf, openTurn, tell, type Attempt, type DeliveryJob, type DeliveryTurn } from './delivery-turn.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
 import { attemptFailed, deliveryEnded } from './end-attempt.ts';
 import { runDelivery, type DeliverySetting } from './run-delivery.ts';
@@ -50,8 +50,8 @@ async function begin(turn: DeliveryTurn): Promise<Attempt> {
   const numberInAll = ((await context.records.delivery(data.deliveryId))?.attempts ?? 0) + 1;
   say(`attempt ${number} of ${job.opts.attempts ?? 1} by ${context.worker}`);
   log.info({ attempt: number }, 'delivery started');
-  await context.records.update(
-    data.deliveryId,
+  await tell(
+    turn,
     {
       state: 'active',
       stage: 'resolve',
@@ -68,13 +68,13 @@ async function begin(turn: DeliveryTurn): Promise<Attempt> {
 }
 
 /** Where the progress of an attempt is told: the job, the delivery's record, and the plots of the console. */
-function sinkOf({ context, data, job, signal, log, say }: DeliveryTurn, numberInAll: number): ProgressSink {
-  const { records } = context;
+function sinkOf(turn: DeliveryTurn, numberInAll: number): ProgressSink {
+  const { context, data, job, signal, log, say } = turn;
   return {
     async update(progress, addBytesSent) {
       await Promise.all([
         job.updateProgress(progress),
-        records.update(data.deliveryId, {
+        tell(turn, {
           stage: progress.stage,
           total: progress.total,
           confirmed: progress.confirmed,
@@ -91,9 +91,7 @@ function sinkOf({ context, data, job, signal, log, say }: DeliveryTurn, numberIn
       log.warn({ instance: sopInstanceUid, code: error.code, reason: error.message }, 'instance quarantined');
       context.metrics.quarantined.inc({ target: data.target, code: error.code });
       const text = `${sopInstanceUid}: ${error.message}`;
-      void records
-        .update(data.deliveryId, {}, { kind: 'quarantined', attempt: numberInAll, code: error.code, text })
-        .catch(() => {});
+      void tell(turn, {}, { kind: 'quarantined', attempt: numberInAll, code: error.code, text }).catch(() => {});
     },
     throttle: (bytes) => context.throttle(data.target, bytes, signal),
   };

@@ -1,6 +1,6 @@
 import { isOpen, nextStartAt } from '@dicom-dispatch/core';
 import { DelayedError, RateLimitError, UnrecoverableError } from 'bullmq';
-import type { DeliveryTurn } from './delivery-turn.ts';
+import { tell, type DeliveryTurn } from './delivery-turn.ts';
 import { leaveIfLeft, leaveTarget } from './leave-target.ts';
 
 /** How far a held delivery is put back; its release brings it forward. */
@@ -16,10 +16,9 @@ const lookAgainMs = 86_400_000;
  */
 export async function waitForTurn(turn: DeliveryTurn): Promise<void> {
   const { context, data, target } = turn;
-  const { records } = context;
   if (await context.isCancelled(data.deliveryId)) {
-    await records.update(
-      data.deliveryId,
+    await tell(
+      turn,
       { state: 'cancelled', endedAt: Date.now() },
       { kind: 'ended', text: 'cancelled before it started' },
     );
@@ -55,17 +54,9 @@ export async function waitForCircuit(turn: DeliveryTurn): Promise<{ readonly isP
 }
 
 /** Puts the job back until then. @param why - one line for the delivery's history; undefined when it is there already */
-export async function delay(
-  { context, data, job, token }: DeliveryTurn,
-  until: number,
-  why: string | undefined,
-): Promise<never> {
-  await context.records.update(
-    data.deliveryId,
-    { nextAttemptAt: until },
-    why === undefined ? undefined : { kind: 'waiting', text: why },
-  );
-  await job.moveToDelayed(until, token);
+export async function delay(turn: DeliveryTurn, until: number, why: string | undefined): Promise<never> {
+  await tell(turn, { nextAttemptAt: until }, why === undefined ? undefined : { kind: 'waiting', text: why });
+  await turn.job.moveToDelayed(until, turn.token);
   throw new DelayedError();
 }
 

@@ -53,3 +53,9 @@ test('a job that is taken up again takes its own turn over', async () => {
   expect(await turns.end(key, first)).toEqual([]);
   expect(await turns.isFree(key)).toBe(false);
 });
+
+test('a worker that has lost its job takes no turn', async () => {
+  await redis.set(first.lockKey, 'of another worker');
+  await expect(turns.take(key, 'd-1', first)).rejects.toMatchObject({ code: 'lock-lost' });
+  expect(await turns.isFree(key)).toBe(true);
+});

@@ -1,3 +1,4 @@
+import { DispatchError } from '@dicom-dispatch/core';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { defineScript } from '../redis/script.ts';
 import { withDeadline } from '../redis/with-deadline.ts';
@@ -14,7 +15,7 @@ export type TurnAnswer =
  * Of several deliveries of one study to one target (instances came late, an operator sent it again) one at a time is
  * under way: each would find the same instances missing in the ledger, and send them twice. A turn is worth as much as
  * the lock of the job that took it: a dead dispatcher's ends with its lock. Every method throws DispatchError
- * `ledger-unavailable` when Redis fails or is silent.
+ * `ledger-unavailable` when Redis fails or is silent; `take` throws `lock-lost` to a worker that has lost its job.
  */
 export interface StudyTurns {
   take(key: LedgerKey, deliveryId: string, fence: Fence): Promise<TurnAnswer>;
@@ -27,10 +28,12 @@ export interface StudyTurns {
 const keptMs = 7 * 86_400_000;
 
 /**
- * KEYS: turn, waiting. ARGV: delivery, lock, token, ms. Answers 1 taken, 0 waits already, -1 waits from now on.
+ * KEYS: turn, waiting, lock. ARGV: delivery, lock, token, ms.
+ * Answers 1 taken, 0 waits already, -1 waits from now on, -2 the lock is no longer held.
  * The lock of the other job is named by what it wrote itself; all keys have one hash tag.
  */
 const takeScript = defineScript(`
+if redis.call('GET', KEYS[3]) ~= ARGV[3] then return -2 end
 local held = redis.call('HMGET', KEYS[1], 'lock', 'token')
 if held[1] and held[1] ~= ARGV[2] and redis.call('GET', held[1]) == held[2] then
   local added = redis.call('SADD', KEYS[2], ARGV[1])
@@ -76,7 +79,11 @@ export function createStudyTurns(
   }
   return {
     async take(key, deliveryId, { lockKey, token }) {
-      const answer = await ask(takeScript.run(redis, keys(key), [deliveryId, lockKey, token, String(keptMs)]));
+      const answer = await ask(
+        takeScript.run(redis, [...keys(key), lockKey], [deliveryId, lockKey, token, String(keptMs)]),
+      );
+      if (answer === -2)
+        throw new DispatchError('lock-lost', 'the lock of the delivery is no longer held by this worker');
       return answer === 1 ? { kind: 'taken' } : { kind: 'wait', isFirstTry: answer === -1 };
     },
     async isFree(key) {

@@ -38,12 +38,13 @@ return added
 
 /**
  * Changes fields of a delivery, moves it between the indexes, adds an event to its timeline.
- * KEYS: delivery, events
- * ARGV: prefix, id, now, bytes to add, event JSON or '', longest timeline, then field and value pairs ('' removes)
+ * KEYS: delivery, events, and with a fence its lock
+ * ARGV: prefix, id, now, bytes to add, event JSON or '', longest timeline, token, then field and value pairs ('' removes)
  */
 export const updateScript = `
 local prefix, id, now = ARGV[1], ARGV[2], ARGV[3]
 local index = prefix .. ':index:'
+if KEYS[3] and redis.call('GET', KEYS[3]) ~= ARGV[7] then return 0 end
 local data = redis.call('HGET', KEYS[1], 'data')
 if not data then return 0 end
 local record = cjson.decode(data)
@@ -56,7 +57,7 @@ local function errorName()
 end
 local before = redis.call('HGET', KEYS[1], 'state')
 local errorBefore = errorName()
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', KEYS[1], ARGV[i]) else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end
 if ARGV[4] ~= '0' then redis.call('HINCRBY', KEYS[1], 'bytesSent', ARGV[4]) end

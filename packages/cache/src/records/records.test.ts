@@ -182,3 +182,15 @@ describe('lists of studies', () => {
     expect(await uids({ limit: 2, after: page.next })).toEqual(['1.2.2']);
   });
 });
+
+it('writes nothing for a worker whose lock has gone to another', async () => {
+  const [id = ''] = await route(1);
+  const fence = { lockKey: `${prefix}:target-pacs:${id}:lock`, token: 'mine' };
+  await redis.set(fence.lockKey, 'mine');
+  expect(await records.update(id, { state: 'active' }, { kind: 'started', text: 'attempt 1' }, fence)).toBe(true);
+  await redis.set(fence.lockKey, 'of another');
+  await records.update(id, { state: 'delivered' });
+  expect(await records.update(id, { state: 'active' }, { kind: 'started', text: 'too late' }, fence)).toBe(false);
+  expect((await records.delivery(id))?.state).toBe('delivered');
+  expect((await records.events(id)).map(({ text }) => text)).not.toContain('too late');
+});

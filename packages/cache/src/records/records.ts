@@ -66,8 +66,16 @@ export class Records {
     );
   }
 
-  /** @returns false when there is no such delivery */
-  async update(id: string, patch: DeliveryPatch, event?: Omit<DeliveryEvent, 'at'>): Promise<boolean> {
+  /**
+   * @param fence - nothing is written when its lock has gone to another worker
+   * @returns false when there is no such delivery, or nothing was written
+   */
+  async update(
+    id: string,
+    patch: DeliveryPatch,
+    event?: Omit<DeliveryEvent, 'at'>,
+    fence?: { readonly lockKey: string; readonly token: string },
+  ): Promise<boolean> {
     const now = Date.now();
     const { addBytesSent = 0, ...fields } = patch;
     const pairs = Object.entries(fields).flatMap(([field, value]) =>
@@ -76,15 +84,17 @@ export class Records {
     return this.#run(async () => {
       const found = await this.#redis.eval(
         updateScript,
-        2,
+        fence ? 3 : 2,
         this.#deliveryKey(id),
         `${this.#prefix}:events:${id}`,
+        ...(fence ? [fence.lockKey] : []),
         this.#prefix,
         id,
         now,
         addBytesSent,
         event ? JSON.stringify({ at: now, ...event }) : '',
         longestTimeline,
+        fence?.token ?? '',
         ...pairs,
       );
       return found === 1;
