@@ -102,6 +102,10 @@ describe('the API and its document', () => {
       ['get', '/api/studies', '/api/studies?limit=100000', undefined, 400],
       ['post', '/api/rules/dry-run', '/api/rules/dry-run', { search: 'NOT-THERE' }, 404],
       ['post', '/api/route', '/api/route', { source: 'none', orthancStudyId: 'x' }, 404],
+      ['post', '/api/targets/{target}/move', '/api/targets/a/move', { to: 'b' }, 404],
+      ['post', '/api/targets/{target}/drop', '/api/targets/a/drop', undefined, 404],
+      // No service listens here.
+      ['post', '/api/configuration/reload', '/api/configuration/reload', undefined, 503],
     ] as const;
     for (const [method, path, address, body, expected] of cases) {
       const answer = await test.ask(method.toUpperCase(), address, { headers, body });
@@ -141,8 +145,14 @@ describe('the API and its document', () => {
         .filter((method) => method !== 'get')
         .map((method) => `${method} ${path}`),
     );
-    // A token has no session to end: the sign-out is tried with one, in sign-in.test.ts.
-    expect(all.filter((name) => !tried.has(name))).toEqual(['post /api/sign-out']);
+    // A token has no session to end: the sign-out is tried with one, in sign-in.test.ts. The others take running services
+    // whose configuration changes: test/e2e/reload.test.ts.
+    expect(all.filter((name) => !tried.has(name)).toSorted()).toEqual([
+      'post /api/configuration/reload',
+      'post /api/sign-out',
+      'post /api/targets/{target}/drop',
+      'post /api/targets/{target}/move',
+    ]);
     expect((await test.operations.records.deliveriesOf({ source: 'main', studyInstanceUid })).length).toBeGreaterThan(
       1,
     );
