@@ -1,10 +1,11 @@
 // Measures dicom-dimse against DCMTK's senders and Orthanc's own store, paired in one run on the same data:
-//   ./dispatch pnpm exec node test/bench/dimse-send.ts [--sets A,B,C,D] [--runs 5] [--modes nodelay,default]
+//   ./dispatch bench dimse-send [--sets A,B,C,D] [--runs 5] [--modes nodelay,default]
 //     [--receivers storescp,orthanc,distant] [--slow-runs 1] [--senders PATTERN] [--data FOLDER] [--write]
 // "default" leaves TCP_NODELAY unset for all peers, as Debian does; "distant" is storescp behind 20 ms of round trip.
 import { readFile, writeFile } from 'node:fs/promises';
-import { readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -21,11 +22,12 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '5' },
     modes: { type: 'string', default: 'nodelay,default' },
     receivers: { type: 'string', default: 'storescp,orthanc,distant' },
-    // A sender that takes longer than 10 s is measured this often instead.
     // A pattern that names of senders must match.
     senders: { type: 'string', default: '' },
+    // A sender that takes longer than 10 s is measured this often instead.
     'slow-runs': { type: 'string', default: '5' },
     data: { type: 'string', default: join(tmpdir(), 'dicom-dimse-bench') },
+    // Renews the rows of what was measured in dimse-send.json, and BENCHMARKS.md from it.
     write: { type: 'boolean', default: false },
   },
 });
@@ -62,12 +64,38 @@ for (const name of values.sets.split(',') as SetName[]) {
   const set = await makeSet(values.data, name);
   for (const mode of values.modes.split(',') as Mode[]) await measureSet(set, mode);
 }
-const report = render();
-console.log(report);
-if (values.write) {
-  const path = fileURLToPath(new URL('../../packages/dicom-dimse/BENCHMARKS.md', import.meta.url));
-  const command = `node test/bench/dimse-send.ts --sets ${values.sets} --runs ${values.runs} --modes ${values.modes} --receivers ${values.receivers}`;
-  await writeFile(path, `# Benchmarks of dicom-dimse\n\nWritten by \`${command}\`.\n\n${report}`);
+console.log(render(rows));
+if (values.write) await write();
+
+async function write(): Promise<void> {
+  const store = new URL('dimse-send.json', import.meta.url);
+  const earlier = existsSync(store) ? (JSON.parse(await readFile(store, 'utf8')) as Row[]) : [];
+  const isRenewed = (old: Row): boolean =>
+    rows.some(({ set, mode, receiver }) => old.set === set && old.mode === mode && old.receiver === receiver);
+  const all = [...earlier.filter((old) => !isRenewed(old)), ...rows].sort((a, b) => order(a).localeCompare(order(b)));
+  await writeFile(store, `${JSON.stringify(all, undefined, 1)}\n`);
+  const text = `# Benchmarks of dicom-dimse
+
+Written by \`./dispatch bench dimse-send --write\`: each row a median of so many runs, round by round with its peers, on the same data.
+Peers: DCMTK ${version('storescp')}, Orthanc ${version('Orthanc')}; Node ${process.version}; ${cpus().length} cores, loopback.
+
+Sets: A CT 500 x 0.5 MB; B 2,000 x 21 kB; C 4 x 210 MB multi-frame; D 200 x 125 kB JPEG. Peers "nodelay" have \`TCP_NODELAY=1\` in
+their environment, "default" have not, as Debian starts them. The receiver "distant" is storescp behind 20 ms of round trip.
+"disk" reads files, "REST" reads from a running Orthanc, as a dispatcher does; Orthanc's store reads its own storage. A ratio above 1
+says that we were quicker.
+
+${render(all)}`;
+  await writeFile(fileURLToPath(new URL('../../packages/dicom-dimse/BENCHMARKS.md', import.meta.url)), text);
+}
+
+function order({ set, mode, receiver }: Row): string {
+  return [mode === 'nodelay' ? 0 : 1, ['storescp', 'orthanc', 'distant'].indexOf(receiver), set].join();
+}
+
+/** The first version number that a program says of itself. */
+function version(program: string): string {
+  const { stdout, stderr } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  return /\d+\.\d+\.\d+/.exec(`${stdout}${stderr}`)?.[0] ?? 'of unknown version';
 }
 
 async function measureSet(set: BenchSet, mode: Mode): Promise<void> {
@@ -193,7 +221,7 @@ function medianOf(all: readonly (number | undefined)[]): number | undefined {
   return known.length === 0 ? undefined : median(known);
 }
 
-function render(): string {
+function render(rows: readonly Row[]): string {
   const lines = [
     '| set | peers | receiver | sender | s | MB/s | inst/s | CPU s | peak MB | × dcmsend | × Orthanc | runs |',
     '|---|---|---|---|---|---|---|---|---|---|---|---|',
