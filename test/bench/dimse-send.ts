@@ -73,7 +73,7 @@ async function write(): Promise<void> {
   const isRenewed = (old: Row): boolean =>
     rows.some(({ set, mode, receiver }) => old.set === set && old.mode === mode && old.receiver === receiver);
   const all = [...earlier.filter((old) => !isRenewed(old)), ...rows].sort((a, b) => order(a).localeCompare(order(b)));
-  await writeFile(store, `${JSON.stringify(all, undefined, 1)}\n`);
+  await writeFile(store, `${JSON.stringify(all, undefined, 2)}\n`);
   const text = `# Benchmarks of dicom-dimse
 
 Written by \`./dispatch bench dimse-send --write\`: each row a median of so many runs, round by round with its peers, on the same data.

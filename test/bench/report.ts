@@ -30,7 +30,7 @@ export async function describeMachine(names: readonly Program[]): Promise<string
   const model = (cpus()[0]?.model ?? '').replace(/\s+/g, ' ').trim();
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
   const day = new Date().toISOString().slice(0, 10);
-  return `${day}; ${cpus().length} cores${model === '' || model === 'unknown' ? '' : ` (${model})`}, ${memory}, Linux ${release()}, Node ${process.versions.node}, ${versions.join(', ')}.`;
+  return `${day}; ${cpus().length} cores${model === '' || model === 'unknown' ? '' : ` (${model})`}, ${memory}, Linux ${release().split('.', 2).join('.')}, Node ${process.versions.node}, ${versions.join(', ')}.`;
 }
 
 /** Puts a text between two comments of a page of docs/, `<!-- begin NAME -->` and `<!-- end NAME -->`; appends them once. */
