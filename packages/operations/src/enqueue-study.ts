@@ -1,5 +1,6 @@
 import {
   contentHash,
+  deliveryData,
   mostUrgent,
   studyQueue,
   studyTaskId,
@@ -13,9 +14,11 @@ import {
 } from '@dicom-dispatch/core';
 import { Circuits } from '@dicom-dispatch/cache/circuit';
 import { endStates, type Records, type StudyRecord } from '@dicom-dispatch/cache/records';
-import { jobPriority, keepJobs, queueOptions, type Redis } from '@dicom-dispatch/runtime';
+import { keepJobs, queueOptions, type Redis } from '@dicom-dispatch/runtime';
 import type { StudyFacts } from '@dicom-dispatch/sources';
 import { FlowProducer } from 'bullmq';
+import { deliveryJobOptions } from './delivery-job.ts';
+import { addJob, type HandOverContext } from './hand-over.ts';
 import { holdFromStart } from './hold-from-start.ts';
 import { operationKeys } from './keys.ts';
 import { OpenQueues } from './open-queues.ts';
@@ -73,13 +76,14 @@ export class StudyEnqueuer {
 
   /**
    * Writes the study's record and adds its deliveries as one flow. The same content twice adds nothing; a delivery whose
-   * record stands but whose job was lost between the two writes is added again. Resolves when Redis has it all.
+   * record stands but whose job was lost between the two writes is added again, also one of a former content: it finds
+   * what has arrived, and ends. Resolves when Redis has it all.
    */
   async enqueue(request: StudyToEnqueue): Promise<Enqueued> {
     const config = this.#config;
     const hash = contentHash(request.manifest);
     const { deliveries: terms, omitted } = await resolveDeliveries(
-      { config, redis: this.#redis, circuits: this.#circuits, queues: this.#queues, records: this.#records },
+      this.#context,
       {
         source: request.source,
         study: request.study,
@@ -100,11 +104,22 @@ export class StudyEnqueuer {
     }
     const added = await this.#withoutJob(deliveries);
     if (added.length > 0) await this.#addFlow(task, added, added.length < deliveries.length);
+    await this.#addLost(task, new Set(deliveries.map(({ deliveryId }) => deliveryId)));
     return { studyTaskId: task.studyTaskId, contentHash: task.contentHash, added, omitted };
   }
 
   async close(): Promise<void> {
     await Promise.all([this.#flows.close(), this.#queues.close()]);
+  }
+
+  get #context(): HandOverContext {
+    return {
+      config: this.#config,
+      redis: this.#redis,
+      circuits: this.#circuits,
+      queues: this.#queues,
+      records: this.#records,
+    };
   }
 
   #taskData(request: StudyToEnqueue, hash: string, terms: readonly DeliveryTerms[]): StudyTaskData {
@@ -142,6 +157,15 @@ export class StudyEnqueuer {
     return deliveries.filter((_, index) => wanted[index]);
   }
 
+  async #addLost(study: StudyTaskData, present: ReadonlySet<string>): Promise<void> {
+    const former = (await this.#records.deliveriesOf(study)).filter(
+      ({ deliveryId, state }) => state === 'waiting' && !present.has(deliveryId),
+    );
+    for (const lost of await this.#withoutJob(former.map((record) => deliveryData.parse(record)))) {
+      await addJob(this.#context, lost);
+    }
+  }
+
   async #addFlow(task: StudyTaskData, deliveries: readonly DeliveryData[], isPart: boolean): Promise<void> {
     // A parent's children are fixed when it is added: what comes later for the same content gets a parent of its own.
     const parentId = isPart
@@ -158,13 +182,7 @@ export class StudyEnqueuer {
         name: 'delivery',
         queueName: targetQueue(delivery.target),
         data: { ...delivery, studyTaskId: parentId } satisfies DeliveryData,
-        opts: {
-          jobId: delivery.deliveryId,
-          ...keepJobs,
-          attempts: this.#config.targets[delivery.target]?.attempts ?? 1,
-          backoff: { type: 'custom' },
-          priority: jobPriority(delivery.priority),
-        },
+        opts: deliveryJobOptions(this.#config, delivery),
       })),
     });
   }

@@ -1,6 +1,5 @@
 import type { Records } from '@dicom-dispatch/cache/records';
 import { deliveryId, studyQueue, type DeliveryData } from '@dicom-dispatch/core';
-import { jobPriority, keepJobs } from '@dicom-dispatch/runtime';
 import {
   isUsable,
   readChoice,
@@ -9,6 +8,7 @@ import {
   type GroupContext,
   type StudyOfGroup,
 } from './choose-member.ts';
+import { deliveryJobOptions } from './delivery-job.ts';
 import { operationKeys } from './keys.ts';
 
 export interface HandOverContext extends GroupContext {
@@ -117,15 +117,8 @@ export async function addJob(context: HandOverContext, data: DeliveryData): Prom
   const { config, redis, queues } = context;
   const { prefix } = config.redis;
   await redis.sadd(operationKeys(prefix).targets, data.target);
-  const options = {
-    jobId: data.deliveryId,
-    ...keepJobs,
-    attempts: config.targets[data.target]?.attempts ?? 1,
-    backoff: { type: 'custom' },
-    priority: jobPriority(data.priority),
-  } as const;
   const parentKey = `${prefix}:${studyQueue}:${data.studyTaskId}`;
   const hasParent = Number(await redis.exists(parentKey)) === 1;
   const parent = hasParent ? { parent: { id: data.studyTaskId, queue: `${prefix}:${studyQueue}` } } : {};
-  await queues.target(data.target).add('delivery', data, { ...options, ...parent });
+  await queues.target(data.target).add('delivery', data, { ...deliveryJobOptions(config, data), ...parent });
 }

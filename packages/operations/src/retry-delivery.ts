@@ -1,8 +1,8 @@
 import { deliveryData, ledgerKeyOf } from '@dicom-dispatch/core';
 import { endStates, type DeliveryRecord } from '@dicom-dispatch/cache/records';
-import { jobPriority, keepJobs } from '@dicom-dispatch/runtime';
 import type { Job } from 'bullmq';
 import type { Actor, OperationsContext } from './context.ts';
+import { deliveryJobOptions } from './delivery-job.ts';
 import { findDelivery } from './find-delivery.ts';
 import { OperationError } from './operation-error.ts';
 
@@ -32,18 +32,13 @@ export async function retryDelivery(context: OperationsContext, deliveryId: stri
   await prepareRetry(context, record, actor);
   if (job) return requeue(job);
   const data = deliveryData.parse(record);
-  const target = context.config().targets[record.target];
   const studies = context.queues.study();
   const task = await studies.getJob(record.studyTaskId);
   const isAwaited = (await task?.getState()) === 'waiting-children';
   await queue.add('delivery', data, {
     // Its study task still waits for it, though the job is gone.
     ...(isAwaited && { parent: { id: record.studyTaskId, queue: studies.qualifiedName } }),
-    ...keepJobs,
-    jobId: deliveryId,
-    priority: jobPriority(record.priority),
-    attempts: target?.attempts ?? 1,
-    backoff: { type: 'custom' },
+    ...deliveryJobOptions(context.config(), data),
   });
 }
 

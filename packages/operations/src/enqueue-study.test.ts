@@ -1,0 +1,86 @@
+import { parseConfig, type Config } from '@dicom-dispatch/core';
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
+import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openOperations, type OperationsContext } from './context.ts';
+import { StudyEnqueuer, type Enqueued } from './enqueue-study.ts';
+import { planByName } from './resolve-deliveries.ts';
+
+let server: RedisServer;
+let redis: Redis;
+let config: Config;
+let operations: OperationsContext;
+let enqueuer: StudyEnqueuer;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = connectRedis(server.url, 'test', createLogger('test', { level: 'error', format: 'json' }));
+  const raw = { sources: { main: { url: 'http://127.0.0.1:1' } }, targets: { a: { type: 'dummy' } } };
+  const parsed = parseConfig(raw, Object.values(targetSchemas) as never);
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+  config = parsed.config;
+  operations = openOperations(config, redis);
+  enqueuer = new StudyEnqueuer(config, redis, operations.records);
+});
+afterAll(async () => {
+  await enqueuer.close();
+  await operations.close();
+  redis.disconnect();
+  await server.stop();
+});
+
+function enqueue(studyInstanceUid: string, instances: number): Promise<Enqueued> {
+  return enqueuer.enqueue({
+    source: 'main',
+    epoch: '1',
+    study: {
+      orthancStudyId: 'o-1',
+      studyInstanceUid,
+      facts: { source: 'main', study: {}, series: [], origin: {} },
+      lastUpdate: undefined,
+    } as never,
+    manifest: Array.from({ length: instances }, (_, index) => ({
+      sopInstanceUid: `${studyInstanceUid}.${index}`,
+      version: '1',
+    })) as never,
+    rules: ['r'],
+    deliveries: planByName(config, ['a'], { rules: ['r'], priority: 'normal' }),
+  });
+}
+
+const stateOf = async (id: string) => (await operations.queues.target('a').getJob(id))?.getState();
+
+/** As if the router had died between the record and the job. */
+async function loseJob({ studyTaskId }: Enqueued, deliveryId: string): Promise<void> {
+  await (await operations.queues.study().getJob(studyTaskId))?.remove({ removeChildren: true });
+  expect(await stateOf(deliveryId)).toBeUndefined();
+}
+
+test('the same content twice adds nothing', async () => {
+  const first = await enqueue('1.2.1', 2);
+  expect(first.added.length).toBe(1);
+  expect((await enqueue('1.2.1', 2)).added).toEqual([]);
+});
+
+test('a job that was lost is added again by the same content', async () => {
+  const first = await enqueue('1.2.2', 2);
+  const id = first.added[0]?.deliveryId ?? '';
+  await loseJob(first, id);
+  expect((await enqueue('1.2.2', 2)).added.map(({ deliveryId }) => deliveryId)).toEqual([id]);
+  expect(await stateOf(id)).toBe('prioritized');
+});
+
+test('and also when the study has grown meanwhile; what has ended stays as it is', async () => {
+  const ended = await enqueue('1.2.3', 1);
+  const endedId = ended.added[0]?.deliveryId ?? '';
+  await loseJob(ended, endedId);
+  await operations.records.update(endedId, { state: 'delivered' });
+  const lost = await enqueue('1.2.3', 2);
+  const lostId = lost.added[0]?.deliveryId ?? '';
+  await loseJob(lost, lostId);
+  const grown = await enqueue('1.2.3', 3);
+  expect(await stateOf(grown.added[0]?.deliveryId ?? '')).toBe('prioritized');
+  expect(await stateOf(lostId)).toBe('prioritized');
+  expect(await stateOf(endedId)).toBeUndefined();
+});
