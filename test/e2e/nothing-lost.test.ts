@@ -147,13 +147,12 @@ describe('nothing is lost, nothing is sent twice', () => {
     const bad = new Set<string>();
     scp.answer = (uid, count) => {
       if (count >= 8 && bad.size === 0) bad.add(uid);
-      return bad.has(uid) ? 0xa700 : 0;
+      // A processing failure: "out of resources" of the only instance that is left would speak of the target.
+      return bad.has(uid) ? 0x0110 : 0;
     };
     const study = await system.upload({ seed: 'exhausted', instancesPerSeries: 12 });
     const failed = await system.untilDelivery(study, 'pacs', ['failed']);
     expect(failed).toMatchObject({ attempts: 2, confirmed: 11, error: { code: 'instance-failed', stage: 'transfer' } });
-    const before = await system.orthanc.get('/statistics');
-    expect(before).toBeDefined();
     bad.clear();
     scp.answer = () => 0;
     const sent = scp.stores.length;

@@ -71,8 +71,12 @@ export function mastersOf(redis: Redis): { readonly address: string; readonly re
   }));
 }
 
-function reasonOf(error: NodeJS.ErrnoException & { readonly lastNodeError?: Error }): string {
+function reasonOf(error: NodeJS.ErrnoException & { readonly lastNodeError?: NodeJS.ErrnoException }): string {
   // A Cluster says only that no member answers; why is in the last one's answer.
-  const cause = error.lastNodeError as NodeJS.ErrnoException | undefined;
-  return cause?.code ?? cause?.message ?? error.code ?? error.message;
+  const cause: NodeJS.ErrnoException = error.lastNodeError ?? error;
+  const reason = cause.code ?? cause.message;
+  // OpenSSL's names for it differ between versions; the remedy is one.
+  return /CERTIFICATE_REQ/.test(reason)
+    ? 'Redis asks for a client certificate: set redis.tls.cert and redis.tls.key'
+    : reason;
 }
