@@ -3,6 +3,8 @@ import { z } from 'zod';
 
 /** Something to be told. No patient data: what a message says of a patient is asked of the source when it is sent. */
 export const notification = z.object({
+  /** The same for the same event, however often it is seen: each is told once to each receiver. */
+  id: z.string(),
   kind: z.string() as unknown as z.ZodType<NotificationKind>,
   /** ms since 1970 */
   at: z.number(),
@@ -17,3 +19,9 @@ export const notification = z.object({
   remedy: z.string().optional(),
 });
 export type Notification = z.infer<typeof notification>;
+
+/** What a look found, and what is to be remembered of the look once the news are safely in the outbox. */
+export interface News {
+  readonly notifications: readonly Notification[];
+  remember(): Promise<void>;
+}

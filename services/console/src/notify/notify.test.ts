@@ -17,6 +17,7 @@ import { fill } from './send-email.ts';
 import { sign } from './send-webhook.ts';
 
 const failed: Notification = {
+  id: 'd-1 0',
   kind: 'failed',
   at: 0,
   target: 'pacs',
@@ -28,7 +29,7 @@ const failed: Notification = {
 describe('compose', () => {
   it('says in one line what happened, however often', () => {
     const many = Array.from({ length: 12 }, () => failed);
-    expect(summarize([...many, { kind: 'circuit-opened', at: 0, target: 'cloud' }])).toBe(
+    expect(summarize([...many, { id: 'circuit cloud opened 0', kind: 'circuit-opened', at: 0, target: 'cloud' }])).toBe(
       'pacs: 12 deliveries failed (target-full); cloud: cannot be reached',
     );
   });

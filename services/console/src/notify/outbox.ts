@@ -13,16 +13,25 @@ const attempts = 12;
 const firstRetryMs = 5_000;
 const mostBuffered = 10_000;
 
+/** What has been told is known for so long after; a look goes back by a minute. */
+const toldForMs = 600_000;
+/** Longer than a job that failed is kept. */
+const takenForMs = 8 * 86_400_000;
+
 /**
- * KEYS: what is gathered, number of the bundle. ARGV: longest list, then the notifications.
- * Gathers, and gives the number of the bundle they belong to and whether they are its first.
+ * KEYS: what is gathered, number of the bundle, what was told. ARGV: longest list, now, receiver, then id and notification.
+ * Gathers what was not told yet, and gives the number of the bundle that waits, 0 when none does.
  */
 const gatherScript = `
-local first = redis.call('LLEN', KEYS[1]) == 0 and 1 or 0
-if first == 1 then redis.call('INCR', KEYS[2]) end
-for i = 2, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
+for i = 4, #ARGV, 2 do
+  if redis.call('ZADD', KEYS[3], 'NX', ARGV[2], ARGV[3] .. ' ' .. ARGV[i]) == 1 then
+    if redis.call('LLEN', KEYS[1]) == 0 then redis.call('INCR', KEYS[2]) end
+    redis.call('RPUSH', KEYS[1], ARGV[i + 1])
+  end
+end
 redis.call('LTRIM', KEYS[1], -tonumber(ARGV[1]), -1)
-return {tonumber(redis.call('GET', KEYS[2])), first}
+if redis.call('LLEN', KEYS[1]) == 0 then return 0 end
+return tonumber(redis.call('GET', KEYS[2]))
 `;
 
 /** What waits to be told, kept in Redis: gathered for each receiver until its bundle is due. */
@@ -38,35 +47,49 @@ export class Outbox {
     this.queue.on('error', () => {});
   }
 
-  /** Adds to what a receiver is told next; the first of a bundle decides when it is due. */
+  /**
+   * Adds to what a receiver is told next, each event once; the first of a bundle decides when it is due. Doing it again
+   * after having died in the middle does no harm.
+   */
   async gather(receiver: string, notifications: readonly Notification[], digestMs: number): Promise<void> {
     if (notifications.length === 0) return;
     if (digestMs === 0) return this.#tellEach(receiver, notifications);
-    const [bundle] = (await this.#redis.eval(
+    const bundle = (await this.#redis.eval(
       gatherScript,
-      2,
+      3,
       `${this.#prefix}:gathered:${receiver}`,
       `${this.#prefix}:number:${receiver}`,
+      this.#toldKey,
       mostBuffered,
-      ...notifications.map((one) => JSON.stringify(one)),
-    )) as [number, number];
-    // Adding the same job again changes nothing: a console that died in between does no harm.
-    await this.#add(receiver, bundle, digestMs);
+      Date.now(),
+      receiver,
+      ...notifications.flatMap((one) => [one.id, JSON.stringify(one)]),
+    )) as number;
+    if (bundle !== 0) await this.#add(receiver, String(bundle), digestMs);
+  }
+
+  /** To be called when no event of that age can be seen again. */
+  async forgetTold(): Promise<void> {
+    await this.#redis.zremrangebyscore(this.#toldKey, '-inf', Date.now() - toldForMs);
   }
 
   /** Without a digest each is a bundle of its own, taken already. */
   async #tellEach(receiver: string, notifications: readonly Notification[]): Promise<void> {
-    for (const one of notifications) {
-      const bundle = await this.#redis.incr(`${this.#prefix}:number:${receiver}`);
-      await this.#redis.rpush(this.#taken(receiver, String(bundle)), JSON.stringify(one));
-      await this.#add(receiver, bundle, 0);
+    const members = notifications.map(({ id }) => `${receiver} ${id}`);
+    const told = await this.#redis.zmscore(this.#toldKey, ...members);
+    for (const [index, one] of notifications.entries()) {
+      if (told[index] !== null) continue;
+      const taken = this.#taken(receiver, one.id);
+      await this.#redis.multi().del(taken).rpush(taken, JSON.stringify(one)).pexpire(taken, takenForMs).exec();
+      await this.#add(receiver, one.id, 0);
+      await this.#redis.zadd(this.#toldKey, Date.now(), members[index]!);
     }
   }
 
-  async #add(receiver: string, bundle: number, delayMs: number): Promise<void> {
+  async #add(receiver: string, bundle: string, delayMs: number): Promise<void> {
     await this.queue.add(
       'notify',
-      { receiver, bundle: String(bundle) },
+      { receiver, bundle },
       {
         jobId: createHash('sha256').update(`${receiver} ${bundle}`).digest('hex').slice(0, 20),
         delay: delayMs,
@@ -95,6 +118,10 @@ export class Outbox {
 
   async close(): Promise<void> {
     await this.queue.close();
+  }
+
+  get #toldKey(): string {
+    return `${this.#prefix}:told`;
   }
 
   #taken(receiver: string, bundle: string): string {

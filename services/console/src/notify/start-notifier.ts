@@ -73,11 +73,11 @@ export function startNotifier(context: ConsoleContext, consoleUrl: () => string)
     const all = receivers();
     if (all.length === 0 || !(await lead())) return;
     const wanted = new Set(all.flatMap((receiver) => receiver.wanted.on)) as ReadonlySet<NotificationKind>;
-    const news = [
-      ...(await watchDeliveries(operations, wanted)),
-      ...(await watchTargets(operations, settings().backlogOlderThan)),
+    const looks = [
+      await watchDeliveries(operations, wanted),
+      await watchTargets(operations, settings().backlogOlderThan),
     ];
-    if (news.length === 0) return;
+    const news = looks.flatMap(({ notifications }) => notifications);
     for (const {
       name,
       wanted: { on, targets, digest },
@@ -87,6 +87,9 @@ export function startNotifier(context: ConsoleContext, consoleUrl: () => string)
       );
       await outbox.gather(name, meant, digest);
     }
+    // Only now: a console that dies before sees it all again, and the outbox knows what it has.
+    for (const { remember } of looks) await remember();
+    await outbox.forgetTold();
   }
 
   /** Whether this console is the one that looks. */

@@ -1,6 +1,6 @@
 import type { DeliveryRecord, DeliveryState } from '@dicom-dispatch/cache/records';
 import { eachDelivery, type OperationsContext } from '@dicom-dispatch/operations';
-import type { Notification } from './notification.ts';
+import type { News, Notification } from './notification.ts';
 
 const told: readonly (DeliveryState & Notification['kind'])[] = ['delivered', 'partial', 'failed', 'source-gone'];
 
@@ -8,45 +8,42 @@ const told: readonly (DeliveryState & Notification['kind'])[] = ['delivered', 'p
 const overlapMs = 60_000;
 
 /**
- * Deliveries that ended since the last look. How far it has looked is kept in Redis, state by state, and what it told of
- * the last minutes: what ends while no console runs is told later, and each end once.
+ * Deliveries that ended since the last look, and those of the minute before it again. How far it has looked is kept in
+ * Redis, state by state: what ends while no console runs is told later.
  */
 export async function watchDeliveries(
   operations: OperationsContext,
   wanted: ReadonlySet<Notification['kind']>,
-): Promise<Notification[]> {
+): Promise<News> {
   const { redis } = operations;
-  const { prefix } = operations.config().redis;
-  const seenKey = `${prefix}:notify:seen`;
-  const toldKey = `${prefix}:notify:told`;
+  const seenKey = `${operations.config().redis.prefix}:notify:seen`;
   const seen = await redis.hgetall(seenKey);
-  const found: Notification[] = [];
+  const looked: Record<string, number> = {};
+  const notifications: Notification[] = [];
   for (const state of told) {
     const now = Date.now();
+    looked[state] = now;
     // The first look ever tells nothing of the past.
     const begin = Number(seen[`since ${state}`] ?? 0);
     if (begin === 0 || !wanted.has(state)) {
-      await redis.hset(seenKey, { [`since ${state}`]: now, [state]: now });
+      looked[`since ${state}`] = now;
       continue;
     }
     const since = Math.max(begin, Number(seen[state]) - overlapMs);
     const ended: Notification[] = [];
-    for await (const record of eachDelivery(operations, { state, since })) {
-      const end = `${record.deliveryId} ${record.endedAt ?? record.updatedAt}`;
-      if ((await redis.zadd(toldKey, 'NX', now, end)) === 1) ended.push(toNotification(state, record));
-    }
-    found.push(...ended.reverse());
-    await redis.hset(seenKey, state, now);
+    for await (const record of eachDelivery(operations, { state, since })) ended.push(toNotification(state, record));
+    notifications.push(...ended.reverse());
   }
-  await redis.zremrangebyscore(toldKey, '-inf', Date.now() - 10 * overlapMs);
-  return found;
+  return { notifications, remember: async () => void (await redis.hset(seenKey, looked)) };
 }
 
 function toNotification(kind: Notification['kind'], record: DeliveryRecord): Notification {
   const { error } = record;
+  const at = record.endedAt ?? record.updatedAt;
   return {
+    id: `${record.deliveryId} ${at}`,
     kind,
-    at: record.endedAt ?? record.updatedAt,
+    at,
     target: record.target,
     deliveryId: record.deliveryId,
     source: record.source,

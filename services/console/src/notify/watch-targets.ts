@@ -1,55 +1,72 @@
 import { formatDuration } from '@dicom-dispatch/core';
 import { readTargets, type OperationsContext, type TargetState } from '@dicom-dispatch/operations';
-import type { Notification } from './notification.ts';
+import type { News, Notification } from './notification.ts';
 
 /** Circuits that opened or closed, and backlogs that grew too old, since the last look; remembered in Redis. */
-export async function watchTargets(operations: OperationsContext, backlogOlderThanMs: number): Promise<Notification[]> {
+export async function watchTargets(operations: OperationsContext, backlogOlderThanMs: number): Promise<News> {
+  const { redis } = operations;
   const key = `${operations.config().redis.prefix}:notify:targets`;
-  const before = await operations.redis.hgetall(key);
-  const found: Notification[] = [];
+  const before = await redis.hgetall(key);
+  const begun: Record<string, number> = {};
+  const over: string[] = [];
+  const notifications: Notification[] = [];
   for (const target of await readTargets(operations)) {
-    found.push(...(await circuitNews(target)), ...(await backlogNews(target)));
+    circuitNews(target);
+    backlogNews(target);
   }
-  return found;
+  return {
+    notifications,
+    async remember() {
+      if (over.length > 0) await redis.hdel(key, ...over);
+      if (Object.keys(begun).length > 0) await redis.hset(key, begun);
+    },
+  };
 
-  async function circuitNews({ name, circuit }: TargetState): Promise<Notification[]> {
+  function circuitNews({ name, circuit }: TargetState): void {
     const field = `circuit ${name}`;
     const isOpen = circuit.state !== 'closed';
-    if (isOpen === (before[field] !== undefined)) return [];
+    if (isOpen === (before[field] !== undefined)) return;
     if (!isOpen) {
-      await operations.redis.hdel(key, field);
-      return [{ kind: 'circuit-closed', at: Date.now(), target: name, message: 'the target can be used again' }];
-    }
-    await operations.redis.hset(key, field, circuit.openedAt ?? Date.now());
-    const { error } = circuit;
-    return [
-      {
-        kind: 'circuit-opened',
-        at: circuit.openedAt ?? Date.now(),
+      over.push(field);
+      const message = 'the target can be used again';
+      notifications.push({
+        id: `${field} closed ${before[field]}`,
+        kind: 'circuit-closed',
+        at: Date.now(),
         target: name,
-        ...(error && { stage: error.stage, code: error.code, message: error.message, remedy: error.remedy }),
-      },
-    ];
+        message,
+      });
+      return;
+    }
+    const at = circuit.openedAt ?? Date.now();
+    begun[field] = at;
+    const { error } = circuit;
+    notifications.push({
+      id: `${field} opened ${at}`,
+      kind: 'circuit-opened',
+      at,
+      target: name,
+      ...(error && { stage: error.stage, code: error.code, message: error.message, remedy: error.remedy }),
+    });
   }
 
-  async function backlogNews({ name, oldestWaitingAt }: TargetState): Promise<Notification[]> {
-    if (backlogOlderThanMs === 0) return [];
+  function backlogNews({ name, oldestWaitingAt }: TargetState): void {
+    if (backlogOlderThanMs === 0) return;
     const field = `backlog ${name}`;
     const ageMs = oldestWaitingAt === undefined ? 0 : Date.now() - oldestWaitingAt;
     const isOld = ageMs > backlogOlderThanMs;
-    if (isOld === (before[field] !== undefined)) return [];
+    if (isOld === (before[field] !== undefined)) return;
     if (!isOld) {
-      await operations.redis.hdel(key, field);
-      return [];
+      over.push(field);
+      return;
     }
-    await operations.redis.hset(key, field, Date.now());
-    return [
-      {
-        kind: 'backlog-old',
-        at: Date.now(),
-        target: name,
-        message: `the oldest delivery has waited for ${formatDuration(ageMs)}`,
-      },
-    ];
+    begun[field] = Date.now();
+    notifications.push({
+      id: `${field} ${oldestWaitingAt}`,
+      kind: 'backlog-old',
+      at: Date.now(),
+      target: name,
+      message: `the oldest delivery has waited for ${formatDuration(ageMs)}`,
+    });
   }
 }
