@@ -5,17 +5,23 @@
  *   ./dispatch chaos 1 200 [--write]
  */
 import { readFile, writeFile } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
+import { cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { formatDuration } from '@dicom-dispatch/core';
 import type { Verdict } from './judge.ts';
 import { makeSchedule } from './make-schedule.ts';
 import { runSchedule } from './run-schedule.ts';
 
-const [from = 1, to = 200] = process.argv
-  .slice(2)
-  .filter((text) => /^\d+$/.test(text))
-  .map(Number);
-const isWritten = process.argv.includes('--write');
+const { values, positionals } = parseArgs({
+  options: { write: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const [from = 1, to = 200] = positionals.map(Number);
+if (values.help || !(from >= 1 && to >= from)) {
+  console.log('usage: ./dispatch chaos [FROM] [TO] [--write]   schedules FROM to TO; 1 to 200 unless told otherwise');
+  process.exit(values.help ? 0 : 2);
+}
 const lanes = 3;
 const startedAt = Date.now();
 const verdicts: Verdict[] = [];
@@ -42,7 +48,7 @@ await Promise.all(
       );
       if (!isGood) {
         process.exitCode = 1;
-        await writeFile(`/tmp/chaos-${seed}.log`, verdict.logs);
+        await writeFile(join(tmpdir(), `chaos-${seed}.log`), verdict.logs);
       }
     }
   }),
@@ -61,7 +67,7 @@ const result = [
   `| Took | ${formatDuration(Date.now() - startedAt)} on ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB |`,
 ].join('\n');
 console.log(result);
-if (isWritten) {
+if (values.write) {
   const file = new URL('../../docs/reliability.md', import.meta.url);
   const text = await readFile(file, 'utf8');
   await writeFile(file, text.replace(/(<!-- chaos -->\n)[\s\S]*?(\n<!-- end -->)/, `$1${result}$2`));
