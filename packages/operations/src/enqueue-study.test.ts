@@ -1,4 +1,4 @@
-import { parseConfig, type Config } from '@dicom-dispatch/core';
+import { parseConfig, studyQueue, type Config } from '@dicom-dispatch/core';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
@@ -38,7 +38,7 @@ function enqueue(studyInstanceUid: string, instances: number): Promise<Enqueued>
       orthancStudyId: 'o-1',
       studyInstanceUid,
       facts: { source: 'main', study: {}, series: [], origin: {} },
-      lastUpdate: undefined,
+      lastUpdate: '20260101T000000',
     } as never,
     manifest: Array.from({ length: instances }, (_, index) => ({
       sopInstanceUid: `${studyInstanceUid}.${index}`,
@@ -83,4 +83,17 @@ test('and also when the study has grown meanwhile; what has ended stays as it is
   expect(await stateOf(grown.added[0]?.deliveryId ?? '')).toBe('prioritized');
   expect(await stateOf(lostId)).toBe('prioritized');
   expect(await stateOf(endedId)).toBeUndefined();
+});
+
+test('a sweep takes a study for routed only when its jobs are queued', async () => {
+  const key = { source: 'main', studyInstanceUid: '1.2.4' };
+  const counter = `${config.redis.prefix}:${studyQueue}:id`;
+  const count = (await redis.getdel(counter)) ?? '0';
+  await redis.set(counter, 'no number, so that BullMQ fails as if the router had died here');
+  await expect(enqueue('1.2.4', 2)).rejects.toThrow();
+  expect(await operations.records.study(key)).toMatchObject({ instanceCount: 2 });
+  expect((await operations.records.study(key))?.lastUpdate).toBeUndefined();
+  await redis.set(counter, count);
+  expect((await enqueue('1.2.4', 2)).added.length).toBe(1);
+  expect(await operations.records.study(key)).toMatchObject({ lastUpdate: '20260101T000000', modalities: [] });
 });

@@ -98,13 +98,15 @@ export class StudyEnqueuer {
     const task = this.#taskData(request, hash, terms);
     const { targets: _, onSuccess: __, ...shared } = task;
     const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
-    await this.#records.routed({ ...recordOf(task, request), ...(omitted.length > 0 && { omitted }) }, deliveries);
+    const record = { ...recordOf(task), ...(omitted.length > 0 && { omitted }) };
+    await this.#records.routed(record, deliveries);
     for (const { deliveryId, hold } of deliveries) {
       if (hold) await holdFromStart(this.#redis, operationKeys(config.redis.prefix), deliveryId);
     }
     const added = await this.#withoutJob(deliveries);
     if (added.length > 0) await this.#addFlow(task, added, added.length < deliveries.length);
     await this.#addLost(task, new Set(deliveries.map(({ deliveryId }) => deliveryId)));
+    await this.#records.enqueued({ ...record, lastUpdate: request.study.lastUpdate });
     return { studyTaskId: task.studyTaskId, contentHash: task.contentHash, added, omitted };
   }
 
@@ -188,7 +190,7 @@ export class StudyEnqueuer {
   }
 }
 
-function recordOf(task: StudyTaskData, request: StudyToEnqueue): StudyRecord {
+function recordOf(task: StudyTaskData): StudyRecord {
   const { priority: _, onSuccess: __, ...shared } = task;
-  return { ...shared, lastUpdate: request.study.lastUpdate };
+  return { ...shared, lastUpdate: undefined };
 }

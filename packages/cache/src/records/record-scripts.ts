@@ -37,6 +37,16 @@ return added
 `;
 
 /**
+ * Writes a study's record again, when it is still the one of the same study task.
+ * KEYS: study
+ * ARGV: study task id, study JSON
+ */
+export const enqueuedScript = `
+local known = redis.call('GET', KEYS[1])
+if known and cjson.decode(known).studyTaskId == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end
+`;
+
+/**
  * Changes fields of a delivery, moves it between the indexes, adds an event to its timeline.
  * KEYS: delivery, events, and with a fence its lock
  * ARGV: prefix, id, now, bytes to add, event JSON or '', longest timeline, token, then field and value pairs ('' removes)

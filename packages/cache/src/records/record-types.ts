@@ -108,6 +108,6 @@ export interface StudyRecord {
   readonly omitted?: readonly { readonly target: string; readonly why: string }[];
   readonly studyTaskId: string;
   readonly routedAt: number;
-  /** Orthanc's LastUpdate of the study when it was routed, `YYYYMMDDTHHMMSS`; for the sweep. */
+  /** Orthanc's LastUpdate of the study when it was routed, `YYYYMMDDTHHMMSS`, once all is queued; for the sweep. */
   readonly lastUpdate: string | undefined;
 }

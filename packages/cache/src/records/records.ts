@@ -6,7 +6,7 @@ import { decodeDelivery, encodeField, isMeant } from './delivery-codec.ts';
 import { searchIndex } from './index-search.ts';
 import type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
 import type { Place } from './walk-index.ts';
-import { routedScript, updateScript } from './record-scripts.ts';
+import { enqueuedScript, routedScript, updateScript } from './record-scripts.ts';
 
 const longestTimeline = 500;
 const idsAtOnce = 4_000;
@@ -64,6 +64,15 @@ export class Records {
         ),
       ),
     );
+  }
+
+  /**
+   * The deliveries of a study are all queued: from now on a sweep takes what the source had at its `lastUpdate` for
+   * routed. Before, the router may have died between the record and the jobs.
+   */
+  async enqueued(study: StudyRecord): Promise<void> {
+    const text = JSON.stringify(study);
+    await this.#run(() => this.#redis.eval(enqueuedScript, 1, this.#studyKey(study), study.studyTaskId, text));
   }
 
   /**
