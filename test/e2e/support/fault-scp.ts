@@ -23,7 +23,7 @@ export interface FaultScp extends AsyncDisposable {
   delayMs: number;
   /** Stops listening and drops every association. */
   down(): Promise<void>;
-  /** Listens again on the same port. */
+  /** Listens again on the same port, if it does not. */
   up(): Promise<void>;
 }
 
@@ -52,6 +52,7 @@ export async function startFaultScp(): Promise<FaultScp> {
       server = undefined;
     },
     async up() {
+      if (server) return;
       server = createServer({
         presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
         handlers: {
