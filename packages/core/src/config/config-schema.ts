@@ -5,6 +5,7 @@ import { durationMs } from './duration.ts';
 import { listenAddress } from './listen-address.ts';
 import { configName } from './names.ts';
 import { pseudonymsConfig } from './pseudonyms-config.ts';
+import { recordsConfig } from './records-config.ts';
 import { redisConfig } from './redis-config.ts';
 import { reloadConfig } from './reload-config.ts';
 import { ruleConfig } from './rule-config.ts';
@@ -56,6 +57,9 @@ export const configSections = {
   pseudonyms: pseudonymsConfig.optional().describe('for transforms that give pseudonyms or new UIDs'),
   rules: z.array(ruleConfig).default([]).describe('which study goes where; all that match apply'),
   redis: redisConfig.prefault({}).describe('queues, ledger and cache'),
+  records: recordsConfig
+    .prefault({})
+    .describe('what is remembered of each study, and what each target has confirmed of it'),
   cache: cacheConfig.prefault({}).describe('results that are computed once and used by many deliveries'),
   dispatcher: dispatcherConfig.prefault({}).describe('the workers'),
   console: consoleConfig.prefault({}).describe('the pages for operators'),
