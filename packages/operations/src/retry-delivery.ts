@@ -3,7 +3,7 @@ import { endStates, type DeliveryRecord } from '@dicom-dispatch/cache/records';
 import type { Job } from 'bullmq';
 import type { Actor, OperationsContext } from './context.ts';
 import { deliveryJobOptions } from './delivery-job.ts';
-import { findDelivery } from './find-delivery.ts';
+import { findDelivery, noDelivery } from './find-delivery.ts';
 import { OperationError } from './operation-error.ts';
 
 /**
@@ -42,17 +42,16 @@ export async function retryDelivery(context: OperationsContext, deliveryId: stri
   });
 }
 
-/** What has to be forgotten and written before the job of a delivery is let go again; Bull Board's button does it too. */
+/**
+ * What has to be forgotten and written before the job of a delivery is let go again; Bull Board's button does it too.
+ *
+ * @throws OperationError `not-found` when it was forgotten meanwhile
+ */
 export async function prepareRetry(context: OperationsContext, record: DeliveryRecord, actor: Actor): Promise<void> {
   const { redis, keys, ledger, records } = context;
-  await Promise.all([
-    redis.del(keys.cancelled(record.deliveryId)),
-    redis.srem(keys.held, record.deliveryId),
-    redis.hset(keys.delivery(record.deliveryId), 'retriedAt', Date.now()),
-    ledger.clearQuarantine(ledgerKeyOf(record)),
-  ]);
   const hasEnded = endStates.includes(record.state);
-  await records.update(
+  // First of all: what waits is not forgotten.
+  const isKnown = await records.update(
     record.deliveryId,
     {
       state: 'waiting',
@@ -63,6 +62,13 @@ export async function prepareRetry(context: OperationsContext, record: DeliveryR
     },
     { kind: 'operator', text: `retried by ${actor.name}` },
   );
+  if (!isKnown) throw noDelivery(record.deliveryId);
+  await Promise.all([
+    redis.del(keys.cancelled(record.deliveryId)),
+    redis.srem(keys.held, record.deliveryId),
+    redis.hset(keys.delivery(record.deliveryId), 'retriedAt', Date.now()),
+    ledger.clearQuarantine(ledgerKeyOf(record)),
+  ]);
 }
 
 async function requeue(job: Job): Promise<void> {
