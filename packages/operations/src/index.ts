@@ -3,6 +3,7 @@ export { OperationError, type OperationErrorCode } from './operation-error.ts';
 export { operationKeys } from './keys.ts';
 export { OpenQueues } from './open-queues.ts';
 export { findDelivery } from './find-delivery.ts';
+export { forgetStudy } from './forget-study.ts';
 export { prepareRetry, retryDelivery } from './retry-delivery.ts';
 export { cancelDelivery } from './cancel-delivery.ts';
 export { heldAmong, heldForMs, holdDelivery, releaseDelivery } from './hold-delivery.ts';

@@ -12,6 +12,8 @@
  * - `turn:<group>` (router): counts the choices of a group that goes round
  * - `waits:<source>`, `waits-since:<source> <study>` (router): studies that are not whole yet: when to look again, and
  *   since when each rule waits
+ * - `left:<source>` (router): studies that are old enough to be forgotten, and since when the source lacks them
+ * - `forgetting:<source>` (router): how far the router has looked for such studies
  * - `targets` (router, operators): every target that has ever got a delivery, to find the queues of those removed since
  * - channel `reload`, `reload:*`, `reloads`: see `packages/runtime/src/reload/reload-messages.ts`
  */
@@ -31,6 +33,8 @@ export function operationKeys(prefix: string) {
     turn: (group: string) => `${prefix}:turn:${group}`,
     waits: (source: string) => `${prefix}:waits:${source}`,
     waitsSince: (source: string, orthancStudyId: string) => `${prefix}:waits-since:${source} ${orthancStudyId}`,
+    left: (source: string) => `${prefix}:left:${source}`,
+    forgetting: (source: string) => `${prefix}:forgetting:${source}`,
     targets: `${prefix}:targets`,
     feedLater: (source: string) => `${prefix}:feed-later:${source}`,
   };

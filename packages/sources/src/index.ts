@@ -1,3 +1,4 @@
+export { hasStudy } from './has-study.ts';
 export { openInstance } from './open-instance.ts';
 export { openSource, type OrthancClient } from './open-source.ts';
 export { readManifest } from './read-manifest.ts';

@@ -154,6 +154,27 @@ export class Records {
     );
   }
 
+  /**
+   * Studies of a source that were routed before a time, the oldest first.
+   *
+   * @param from - how many of them to pass over
+   */
+  async oldestStudies(
+    source: string,
+    { from, limit, before }: { readonly from: number; readonly limit: number; readonly before: number },
+  ): Promise<{ readonly studyInstanceUid: string; readonly record: StudyRecord | undefined }[]> {
+    return this.#run(async () => {
+      const key = `${this.#prefix}:index:studies-source:${source}`;
+      const flat = await this.#redis.zrange(key, String(from), String(from + limit - 1), 'WITHSCORES');
+      const members = flat.filter((_, at) => at % 2 === 0 && Number(flat[at + 1]) < before);
+      const records = await this.#studies(members);
+      return members.map((member, at) => ({
+        studyInstanceUid: member.slice(source.length + 1),
+        record: records[at],
+      }));
+    });
+  }
+
   /** Deliveries that are meant, the latest change first. One that changes meanwhile may be missed or come late. */
   async deliveries(selection: DeliverySelection & Limits): Promise<Found<DeliveryRecord>> {
     return this.pickDeliveries(selection, async (records) => records);

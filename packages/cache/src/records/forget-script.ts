@@ -1,0 +1,120 @@
+import { defineScript } from '../redis/script.ts';
+
+/**
+ * Looks whether a study may be forgotten, and forgets it, in one act: whatever begins meanwhile (a retry, the study coming
+ * back) is either seen here, or finds nothing and begins anew. Of a study with very many deliveries the older ones of each
+ * target and shape go first, so many a call; what each target has confirmed goes with the last.
+ *
+ * Jobs that have ended are taken away as BullMQ would, but for one thing: BullMQ lets a study task run when the last job
+ * that it waits for is taken away, as if all had arrived. Here it goes with them.
+ *
+ * KEYS: study, deliveries of the study, index of studies, choices, held, waits, left, and with a fence its lease
+ * ARGV: prefix, source, study, before, token or '', 1 when failed ones may go too, most deliveries, 1 to only look,
+ *   JSON of the sources that targets are
+ * Answers a word, and how many deliveries went or would go.
+ */
+export const forgetScript = defineScript(`
+local prefix, source, uid, before = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local withFailed, most, isDry, sources = ARGV[6] == '1', tonumber(ARGV[7]), ARGV[8] == '1', cjson.decode(ARGV[9])
+local index, member = prefix .. ':index:', source .. ' ' .. uid
+if ARGV[5] ~= '' and redis.call('GET', KEYS[8]) ~= ARGV[5] then return { 'lost', 0 } end
+
+local function isAtRest(queue, id, sets)
+  local base = prefix .. ':' .. queue .. ':'
+  if redis.call('EXISTS', base .. id) == 0 then return true end
+  for _, set in ipairs(sets) do if redis.call('ZSCORE', base .. set, id) then return true end end
+  return false
+end
+local function taskOf(data)
+  local parent = redis.call('HGET', prefix .. ':target-' .. data.target .. ':' .. data.deliveryId, 'parentKey')
+  return parent and string.match(parent, '([^:]+)$')
+end
+local taskSets, jobSets = { 'completed', 'failed', 'waiting-children' }, { 'completed', 'failed' }
+local function isTaskAtRest(id) return not id or isAtRest('study', id, taskSets) end
+
+local text = redis.call('GET', KEYS[1])
+local study = text and cjson.decode(text)
+local contents = {}
+if study then
+  if study.routedAt >= before then return { 'recent', 0 } end
+  if redis.call('ZSCORE', KEYS[6], study.orthancStudyId) then return { 'waiting', 0 } end
+  contents[study.contentHash] = true
+end
+local newest, older, shapes = {}, {}, {}
+for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
+  local fields = redis.call('HMGET', prefix .. ':delivery:' .. id, 'data', 'state', 'updatedAt')
+  local data = fields[1] and cjson.decode(fields[1])
+  if data then
+    local state = fields[2]
+    local shape = data.transform and data.target .. '+' .. data.transform.name or data.target
+    if state == 'waiting' or state == 'active' then return { 'open', 0 } end
+    if tonumber(fields[3] or data.routedAt) >= before then return { 'recent', 0 } end
+    if state == 'failed' and not shapes[shape] and not withFailed then return { 'failed', 0 } end
+    local other = sources[data.target]
+    if other and other ~= source and redis.call('EXISTS', prefix .. ':study:' .. other .. ':' .. uid) == 1 then
+      return { 'needed', 0 }
+    end
+    local isQuiet = isAtRest('target-' .. data.target, id, jobSets)
+      and isTaskAtRest(taskOf(data)) and isTaskAtRest(data.studyTaskId)
+    if not isQuiet then return { 'busy', 0 } end
+    contents[data.contentHash] = true
+    table.insert(shapes[shape] and older or newest, { id = id, data = data, state = state })
+    shapes[shape] = true
+  end
+end
+for _, choice in ipairs(redis.call('HVALS', KEYS[4])) do
+  -- Somebody is routing a new content of it.
+  if not contents[cjson.decode(choice).contentHash] then return { 'busy', 0 } end
+end
+if isDry then return { 'forgotten', #newest + #older } end
+
+local function dropJob(queue, id)
+  local base = prefix .. ':' .. queue .. ':'
+  local job = base .. id
+  if redis.call('EXISTS', job) == 0 then return end
+  for _, set in ipairs(taskSets) do redis.call('ZREM', base .. set, id) end
+  redis.call('UNLINK', job, job .. ':logs', job .. ':dependencies', job .. ':processed', job .. ':failed', job .. ':unsuccessful')
+end
+local function drop(one)
+  local id, data, state = one.id, one.data, one.state
+  local key = prefix .. ':delivery:' .. id
+  local failed = redis.call('HGET', key, 'error')
+  if failed then
+    local error = cjson.decode(failed)
+    local stage = redis.call('HGET', key, 'failStage') or error.stage
+    redis.call('ZREM', index .. 'error:' .. table.concat({ data.target, state, stage, error.code }, ' '), id)
+  end
+  redis.call('ZREM', index .. 'state:' .. state, id)
+  redis.call('ZREM', index .. 'target:' .. data.target .. ':' .. state, id)
+  redis.call('ZREM', index .. 'source:' .. data.source, id)
+  for _, rule in ipairs(data.rules) do redis.call('ZREM', index .. 'rule:' .. rule, id) end
+  redis.call('SREM', KEYS[5], id)
+  local task = taskOf(data)
+  dropJob('target-' .. data.target, id)
+  if task then dropJob('study', task) end
+  dropJob('study', data.studyTaskId)
+  redis.call('UNLINK', key, prefix .. ':events:' .. id, prefix .. ':cancelled:' .. id, prefix .. ':state:' .. id)
+  redis.call('ZREM', KEYS[2], id)
+end
+redis.call('UNLINK', KEYS[4])
+local gone = 0
+while #older > 0 and gone < most do
+  drop(table.remove(older))
+  gone = gone + 1
+end
+if #older > 0 then return { 'more', gone } end
+for _, one in ipairs(newest) do
+  drop(one)
+  gone = gone + 1
+end
+for shape in pairs(shapes) do
+  local ledger = prefix .. ':ledger:' .. source .. ':' .. uid .. ':' .. shape .. ':'
+  redis.call('UNLINK', ledger .. '0', ledger .. '1', ledger .. '2', ledger .. '3', ledger .. 'notes')
+end
+for _, rule in ipairs(study and study.rules or {}) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
+redis.call('ZREM', index .. 'studies-source:' .. source, member)
+redis.call('ZREM', KEYS[3], member)
+redis.call('ZREM', KEYS[7], uid)
+redis.call('UNLINK', KEYS[1], KEYS[2])
+return { study and 'forgotten' or 'unknown', gone }
+`);

@@ -1,0 +1,294 @@
+import { ledgerKeyOf, parseConfig, studyQueue, targetQueue, type Config } from '@dicom-dispatch/core';
+import type { DeliveryState } from '@dicom-dispatch/cache/records';
+import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
+import { connectRedis, createLogger, workerOptions, type Redis } from '@dicom-dispatch/runtime';
+import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+import { UnrecoverableError, Worker } from 'bullmq';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { openOperations, type OperationsContext } from './context.ts';
+import { StudyEnqueuer, type Enqueued } from './enqueue-study.ts';
+import { forgetStudy } from './forget-study.ts';
+import { planByName } from './resolve-deliveries.ts';
+import { retryDelivery } from './retry-delivery.ts';
+
+let server: RedisServer;
+let redis: Redis;
+let config: Config;
+let operations: OperationsContext;
+let enqueuer: StudyEnqueuer;
+const workers: Worker[] = [];
+/** Studies whose study task has run. */
+const tasksRun: string[] = [];
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = connectRedis(server.url, 'test', createLogger('test', { level: 'error', format: 'json' }));
+  const parsed = parseConfig(
+    {
+      sources: { main: { url: 'http://127.0.0.1:1' }, other: { url: 'http://127.0.0.1:2' } },
+      targets: { a: { type: 'dummy' }, b: { type: 'dummy' }, 'to-other': { type: 'dummy', source: 'other' } },
+      groups: { any: { targets: ['a', 'b'], strategy: 'first-available' } },
+    },
+    Object.values(targetSchemas) as never,
+  );
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+  config = parsed.config;
+  operations = openOperations(config, redis);
+  enqueuer = new StudyEnqueuer(config, redis, operations.records);
+});
+beforeEach(async () => {
+  await redis.flushall();
+  tasksRun.length = 0;
+});
+afterEach(async () => {
+  for (const worker of workers.splice(0)) await worker.close();
+});
+afterAll(async () => {
+  await enqueuer.close();
+  await operations.close();
+  redis.disconnect();
+  await server.stop();
+});
+
+/** Ends jobs as dispatchers do: what `fails` says, fails for good. */
+function startWorkers(fails: (target: string) => boolean = () => false): void {
+  const { prefix } = config.redis;
+  for (const target of Object.keys(config.targets)) {
+    workers.push(
+      new Worker(
+        targetQueue(target),
+        async () => {
+          if (fails(target)) throw new UnrecoverableError('it fails');
+        },
+        workerOptions(redis, prefix, 4, 15_000),
+      ),
+    );
+  }
+  workers.push(
+    new Worker(
+      studyQueue,
+      async (job) => void tasksRun.push((job.data as { studyInstanceUid: string }).studyInstanceUid),
+      workerOptions(redis, prefix, 4, 15_000),
+    ),
+  );
+  for (const worker of workers) {
+    worker.on('error', () => {});
+    void worker.run().catch(() => {});
+  }
+}
+
+interface Wish {
+  readonly to?: readonly string[];
+  readonly instances?: number;
+  readonly source?: string;
+}
+
+function enqueue(studyInstanceUid: string, { to = ['a'], instances = 2, source = 'main' }: Wish = {}) {
+  return enqueuer.enqueue({
+    source,
+    epoch: '1',
+    study: {
+      orthancStudyId: `o-${studyInstanceUid}`,
+      studyInstanceUid,
+      facts: { source, study: {}, series: [], origin: {} },
+      lastUpdate: undefined,
+    } as never,
+    manifest: Array.from({ length: instances }, (_, index) => ({
+      sopInstanceUid: `${studyInstanceUid}.${index}`,
+      version: '1',
+    })) as never,
+    rules: ['r'],
+    deliveries: planByName(config, to, { rules: ['r'], priority: 'normal' }),
+  });
+}
+
+/** Waits until the jobs are at rest, and writes what dispatchers write when deliveries end. */
+async function end(enqueued: Enqueued, stateOf: (target: string) => DeliveryState = () => 'delivered'): Promise<void> {
+  for (const delivery of enqueued.added) {
+    const state = stateOf(delivery.target);
+    const isGood = state === 'delivered' || state === 'moved';
+    const queue = operations.queues.target(delivery.target);
+    await waitFor(async () => (await queue.getJobState(delivery.deliveryId)) === (isGood ? 'completed' : 'failed'));
+    await operations.ledger.confirm(ledgerKeyOf(delivery), [
+      { sopInstanceUid: `${delivery.studyInstanceUid}.0`, version: '1', attempt: 1, deliveryId: delivery.deliveryId },
+    ]);
+    const error = { code: 'target-error', stage: 'transfer', fault: 'target', message: 'no', remedy: 'look' } as const;
+    await operations.records.update(
+      delivery.deliveryId,
+      { state, ...(!isGood && { error: error as never, failStage: 'transfer' as const }) },
+      { kind: 'ended', text: 'ended' },
+    );
+  }
+  if (enqueued.added.every(({ target }) => stateOf(target) === 'delivered')) {
+    await waitFor(async () => (await operations.queues.study().getJobState(enqueued.studyTaskId)) === 'completed');
+  }
+}
+
+type Terms = Partial<Parameters<typeof forgetStudy>[2]>;
+
+/** As if all that has happened had happened long ago. */
+function forget(studyInstanceUid: string, terms: Terms = {}): ReturnType<typeof forgetStudy> {
+  return forgetStudy(operations, { source: 'main', studyInstanceUid }, { before: Date.now() + 60_000, ...terms });
+}
+
+/** Every key with what is in it, but for what a queue has once, whatever went through it. */
+async function everything(): Promise<Map<string, unknown>> {
+  const found = new Map<string, unknown>();
+  for (const key of await redis.keys('*')) {
+    if (/:(meta|id|pc|marker|stalled-check|stalled|events|targets|index:errors)$/.test(key)) continue;
+    const type = await redis.type(key);
+    found.set(
+      key,
+      type === 'zset'
+        ? await redis.zrange(key, '0', '-1')
+        : type === 'hash'
+          ? await redis.hgetall(key)
+          : type === 'set'
+            ? await redis.smembers(key)
+            : type === 'list'
+              ? await redis.lrange(key, 0, -1)
+              : await redis.get(key),
+    );
+  }
+  return found;
+}
+
+/** What the counts say, against the records themselves. */
+async function expectCountsToAgree(): Promise<void> {
+  const records = [];
+  for (const key of await redis.keys('{dicom-dispatch}:delivery:*')) records.push(await redis.hgetall(key));
+  const counts = await operations.records.counts();
+  for (const [state, count] of Object.entries(counts)) {
+    expect(count, state).toBe(records.filter((record) => record['state'] === state).length);
+  }
+  const ofTargets = await Promise.all(Object.keys(config.targets).map((target) => operations.records.counts(target)));
+  const sum = ofTargets.flatMap((one) => Object.values(one)).reduce((total, count) => total + count, 0);
+  expect(sum).toBe(records.length);
+  expect(await operations.records.countDeliveries({ rule: 'r' })).toBe(records.length);
+  const groups = await operations.records.errors();
+  expect(groups.reduce((total, { count }) => total + count, 0)).toBe(records.filter((one) => one['error']).length);
+}
+
+test('nothing of it is left, and nothing of another is touched', async () => {
+  startWorkers((target) => target === 'b');
+  await end(await enqueue('1.2.1', { to: ['any'] }));
+  const other = await everything();
+  await end(await enqueue('1.2.2', { to: ['any', 'b', 'to-other'] }), (target) =>
+    target === 'b' ? 'cancelled' : 'delivered',
+  );
+  await redis.zadd(operations.keys.left('main'), 1, '1.2.2');
+  await expectCountsToAgree();
+  expect((await everything()).size).toBeGreaterThan(other.size + 10);
+  expect(await forget('1.2.2', { dryRun: true })).toEqual({ answer: 'forgotten', deliveries: 3 });
+  expect(await forget('1.2.2')).toEqual({ answer: 'forgotten', deliveries: 3 });
+  expect(await everything()).toEqual(other);
+  await expectCountsToAgree();
+  // The study task that waited for the cancelled delivery has not taken it for delivered.
+  expect(tasksRun).toEqual(['1.2.1']);
+  expect(await forget('1.2.2')).toEqual({ answer: 'unknown', deliveries: 0 });
+});
+
+test('kept: what is recent, waits, is under way, has failed, or is being routed', async () => {
+  const enqueued = await enqueue('1.2.3');
+  const id = enqueued.added[0]?.deliveryId ?? '';
+  const before = await everything();
+  expect(await forget('1.2.3', { before: Date.now() - 60_000 })).toMatchObject({ answer: 'recent' });
+  expect(await forget('1.2.3')).toMatchObject({ answer: 'open' });
+  expect(await everything()).toEqual(before);
+  await operations.records.update(id, { state: 'active' });
+  expect(await forget('1.2.3')).toMatchObject({ answer: 'open' });
+  await operations.records.update(id, { state: 'delivered' });
+  expect(await forget('1.2.3'), 'its job has not ended').toMatchObject({ answer: 'busy' });
+  startWorkers(() => true);
+  await end(enqueued, () => 'failed');
+  expect(await forget('1.2.3')).toMatchObject({ answer: 'failed' });
+  await redis.zadd(operations.keys.waits('main'), 1, 'o-1.2.3');
+  expect(await forget('1.2.3', { withFailed: true })).toMatchObject({ answer: 'waiting' });
+  await redis.del(operations.keys.waits('main'));
+  const choice = { target: 'a', contentHash: 'of instances that have just come' };
+  await redis.hset(operations.keys.choices('main', '1.2.3'), 'any', JSON.stringify(choice));
+  expect(await forget('1.2.3', { withFailed: true })).toMatchObject({ answer: 'busy' });
+  await redis.del(operations.keys.choices('main', '1.2.3'));
+  await expectCountsToAgree();
+  expect(await forget('1.2.3', { withFailed: true })).toEqual({ answer: 'forgotten', deliveries: 1 });
+  expect((await everything()).size).toBe(0);
+});
+
+test('a failed delivery that a later one has made good keeps nothing', async () => {
+  let isDown = true;
+  startWorkers(() => isDown);
+  await end(await enqueue('1.2.4', { instances: 1 }), () => 'failed');
+  isDown = false;
+  await end(await enqueue('1.2.4', { instances: 2 }));
+  await expectCountsToAgree();
+  expect(await forget('1.2.4')).toEqual({ answer: 'forgotten', deliveries: 2 });
+  expect((await everything()).size).toBe(0);
+});
+
+test('a retry is either seen, or finds nothing and leaves nothing', async () => {
+  startWorkers((target) => target === 'b');
+  for (let round = 0; round < 20; round += 1) {
+    const uid = `1.2.5.${round}`;
+    const enqueued = await enqueue(uid, { to: ['b'] });
+    await end(enqueued, () => 'cancelled');
+    const id = enqueued.added[0]?.deliveryId ?? '';
+    const retry = (): Promise<unknown> =>
+      retryDelivery(operations, id, { name: 'anna' }).then(
+        () => 'retried',
+        (error: unknown) => (error as { code?: string }).code,
+      );
+    const [retried, { answer }] = await Promise.all(
+      round % 2 === 0 ? [retry(), forget(uid)] : ([forget(uid), retry()].reverse() as never),
+    );
+    expect([
+      ['retried', 'open'],
+      ['retried', 'busy'],
+      ['not-found', 'forgotten'],
+    ]).toContainEqual([retried, answer]);
+    if (answer === 'forgotten') {
+      await waitFor(async () => [...(await everything()).keys()].filter((key) => key.includes(id)).length === 0);
+      continue;
+    }
+    const queue = operations.queues.target('b');
+    await waitFor(async () => (await queue.getJobState(id)) === 'failed');
+    expect((await operations.records.delivery(id))?.state).toBe('waiting');
+    await operations.records.update(id, { state: 'cancelled' });
+    expect(await forget(uid)).toMatchObject({ answer: 'forgotten' });
+  }
+  expect((await everything()).size).toBe(0);
+});
+
+test('of very many deliveries some go at a time', async () => {
+  startWorkers();
+  for (let instances = 1; instances <= 115; instances += 1) {
+    const { added } = await enqueue('1.2.6', { instances });
+    await operations.records.update(added[0]?.deliveryId ?? '', { state: 'delivered' });
+  }
+  await waitFor(async () => (await operations.queues.study().getJobCountByTypes('completed')) === 115);
+  expect(await forget('1.2.6')).toEqual({ answer: 'forgotten', deliveries: 115 });
+  expect((await everything()).size).toBe(0);
+});
+
+test('a router that has lost its lease forgets nothing', async () => {
+  startWorkers();
+  await end(await enqueue('1.2.7'));
+  const fence = { lockKey: operations.keys.lease('main'), token: 'mine' };
+  const before = await everything();
+  expect(await forget('1.2.7', { fence })).toMatchObject({ answer: 'lost' });
+  expect(await everything()).toEqual(before);
+  await redis.set(fence.lockKey, fence.token);
+  expect(await forget('1.2.7', { fence })).toMatchObject({ answer: 'forgotten' });
+});
+
+test('what was brought to another source is known while that source has it', async () => {
+  startWorkers();
+  await end(await enqueue('1.2.8', { to: ['to-other'] }));
+  await end(await enqueue('1.2.8', { to: ['a'], source: 'other' }));
+  expect(await forget('1.2.8')).toMatchObject({ answer: 'needed' });
+  const inOther = { source: 'other', studyInstanceUid: '1.2.8' };
+  expect(await forgetStudy(operations, inOther, { before: Date.now() + 60_000 })).toMatchObject({
+    answer: 'forgotten',
+  });
+  expect(await forget('1.2.8')).toMatchObject({ answer: 'forgotten' });
+  expect((await everything()).size).toBe(0);
+});
