@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DispatchError, type SourceConfig } from '@dicom-dispatch/core';
+import { DispatchError, type Config, type SourceConfig } from '@dicom-dispatch/core';
 import type { Records } from '@dicom-dispatch/cache/records';
-import type { StudyEnqueuer } from '@dicom-dispatch/operations';
+import { operationKeys, type StudyEnqueuer } from '@dicom-dispatch/operations';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import { openSource, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 import { FeedStore, type FeedState } from './feed-state.ts';
 import { followFeed, LeaseLost } from './follow-feed.ts';
+import { forgetAgainAndAgain } from './forget-again-and-again.ts';
 import { Lease } from './lease.ts';
 import { RetryLater } from './retry-later.ts';
 import { routeOneStudy, type RoutingContext, type RoutingOutcome } from './route-one-study.ts';
@@ -31,6 +32,7 @@ export interface LeadSetting {
   readonly enqueuer: StudyEnqueuer;
   readonly log: Logger;
   routed(outcome: RoutingOutcome): void;
+  forgotten(studies: number): void;
 }
 
 /** What is known of a source from here. */
@@ -130,6 +132,7 @@ export function leadSource(setting: LeadSetting): SourceLead {
       }),
       sweepAgainAndAgain(client, route, signal),
       routeWaiting(route, signal),
+      forget(client, signal),
     ];
     try {
       await Promise.race(parts);
@@ -148,6 +151,19 @@ export function leadSource(setting: LeadSetting): SourceLead {
       const epoch = status.state?.epoch;
       if (epoch !== undefined) await setting.waiting.run((orthancStudyId) => route(orthancStudyId, epoch));
     }
+  }
+
+  async function forget(client: OrthancClient, signal: AbortSignal): Promise<never> {
+    const config = (): Config => setting.rules().config;
+    return forgetAgainAndAgain({
+      source: name,
+      orthanc: client,
+      operations: { config, redis, records: setting.records, keys: operationKeys(prefix) },
+      fence: { lockKey: lease.key, token: lease.token },
+      forgotten: (studies) => setting.forgotten(studies),
+      log,
+      signal,
+    });
   }
 
   async function renewLease(leading: AbortController): Promise<never> {

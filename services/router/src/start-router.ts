@@ -40,6 +40,12 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     registers: [metrics],
   });
   const count = (source: string, outcome: RoutingOutcome): void => routed.inc({ source, outcome });
+  const forgotten = new Counter({
+    name: 'dispatch_studies_forgotten_total',
+    help: 'Studies that left their source and were forgotten, by source',
+    labelNames: ['source'],
+    registers: [metrics],
+  });
   const waiting = new Map<string, WaitingStudies>();
   const leads = new Map<string, SourceLead>();
   for (const name of Object.keys(config.sources)) lead(name);
@@ -112,6 +118,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
         enqueuer,
         log,
         routed: (outcome) => count(name, outcome),
+        forgotten: (studies) => forgotten.inc({ source: name }, studies),
       }),
     );
   }

@@ -35,6 +35,8 @@ export interface RunningRouting extends AsyncDisposable {
   readonly connection: Redis;
   readonly services: readonly RunningService[];
   reload(raw: RawConfig): Promise<void>;
+  /** Stops a service and starts it again. */
+  restart(name: 'router' | 'dispatcher'): Promise<void>;
   deliveries(study: Pick<UploadedStudy, 'studyInstanceUid'>, source?: string): Promise<DeliveryRecord[]>;
   /** The delivery to a target once it is in one of the states. */
   until(
@@ -110,8 +112,9 @@ async function start(
   const connection = connectRedis(server.url, 'test', log);
   const starters = { router: startRouter, dispatcher: startDispatcher } as const;
   const services: RunningService[] = [];
-  for (const name of names)
-    services.push(await starters[name]({ config, redis: connection, log, metrics: createMetrics() }));
+  const startOne = (name: (typeof names)[number]): Promise<RunningService> =>
+    starters[name]({ config, redis: connection, log, metrics: createMetrics() });
+  for (const name of names) services.push(await startOne(name));
   const operations = openOperations(() => config, connection);
   if (names.includes('router')) {
     await waitFor(
@@ -135,6 +138,11 @@ async function start(
       const parsed = complete(next);
       for (const service of services) await service.reload?.(parsed);
       config = parsed;
+    },
+    async restart(name) {
+      const at = services.findIndex((service) => service.name === name);
+      await services[at]?.stop();
+      services[at] = await startOne(name);
     },
     deliveries: ({ studyInstanceUid }, source = 'main') =>
       operations.records.deliveriesOf({ source, studyInstanceUid }),

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { forgetStudy, type OperationsContext } from '@dicom-dispatch/operations';
+import type { Logger } from '@dicom-dispatch/runtime';
+import { hasStudy, type OrthancClient } from '@dicom-dispatch/sources';
+import { LeaseLost } from './follow-feed.ts';
+
+/** Studies that are looked at before it rests, to spare the source and Redis. */
+const batch = 100;
+/**
+ * A study is gone when it was missing at two looks so far apart: a source that came up empty, or is another one by mistake,
+ * can be put right meanwhile, and has lost nothing of what is known of it.
+ */
+const missingForMs = 7 * 86_400_000;
+
+export interface ForgetSetting {
+  readonly source: string;
+  readonly keepMs: number;
+  readonly orthanc: OrthancClient;
+  readonly operations: Pick<OperationsContext, 'config' | 'redis' | 'records' | 'keys'>;
+  /** Of the lease on the source: nothing is forgotten once another router has it. */
+  readonly fence: { readonly lockKey: string; readonly token: string };
+  readonly pauseMs: number;
+  readonly now: () => number;
+  readonly forgotten: (studies: number) => void;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+export interface ForgetResult {
+  /** Old enough to be forgotten. */
+  readonly studies: number;
+  /** Of these, how many went. */
+  readonly forgotten: number;
+  readonly deliveries: number;
+  readonly inSource: number;
+}
+
+/**
+ * Forgets the studies of one source that left it and to which nothing has happened for longer than they are to be kept, the
+ * oldest first. Where it stands is kept in Redis: what was interrupted goes on there.
+ *
+ * @throws LeaseLost, or DispatchError when the source or Redis cannot be asked
+ */
+export async function forgetOldStudies(setting: ForgetSetting): Promise<ForgetResult> {
+  const { source, operations, fence, signal, log } = setting;
+  const { redis, records, keys } = operations;
+  const before = setting.now() - setting.keepMs;
+  const result = { studies: 0, forgotten: 0, deliveries: 0, inSource: 0 };
+  let place = Number((await redis.hget(keys.forgetting(source), 'place')) ?? 0);
+  for (;;) {
+    const studies = await records.oldestStudies(source, { from: place, limit: batch, before });
+    for (const { studyInstanceUid, record } of studies) {
+      signal.throwIfAborted();
+      const hasGone = await look({ studyInstanceUid, orthancStudyId: record?.orthancStudyId });
+      result.studies += 1;
+      if (!hasGone) place += 1;
+    }
+    if (studies.length < batch) break;
+    await redis.hset(keys.forgetting(source), 'place', place);
+    await sleep(setting.pauseMs, undefined, { signal });
+  }
+  await redis.hset(keys.forgetting(source), { place: 0, endedAt: setting.now(), ...result });
+  log[result.studies > 0 ? 'info' : 'debug']({ source, ...result }, 'looked for studies that may be forgotten');
+  return result;
+
+  async function look(study: { studyInstanceUid: string; orthancStudyId: string | undefined }): Promise<boolean> {
+    if (await hasStudy(setting.orthanc, source, study, signal)) {
+      await redis.zrem(keys.left(source), study.studyInstanceUid);
+      result.inSource += 1;
+      return false;
+    }
+    if (!(await isGoneForGood(study.studyInstanceUid))) return false;
+    const key = { source, studyInstanceUid: study.studyInstanceUid };
+    const { answer, deliveries } = await forgetStudy(operations, key, { before, fence });
+    if (answer === 'lost') throw new LeaseLost('another router leads the source');
+    if (answer !== 'forgotten' && answer !== 'unknown') return false;
+    result.forgotten += 1;
+    result.deliveries += deliveries;
+    setting.forgotten(1);
+    return true;
+  }
+
+  async function isGoneForGood(studyInstanceUid: string): Promise<boolean> {
+    const now = setting.now();
+    if ((await redis.zadd(keys.left(source), 'NX', now, studyInstanceUid)) === 1) return false;
+    return now - Number(await redis.zscore(keys.left(source), studyInstanceUid)) >= missingForMs;
+  }
+}
