@@ -172,8 +172,8 @@ ${row('ledger, one target, UIDs of a scanner', scanner)}
 ${row('ledger, one target, UIDs under 2.25', uuid)}
 ${row('cache without a budget: manifest and tags', manifests)}
 
-- The ledger grows with targets: two targets take twice as much. It is never evicted; a study that left its source can be
-  forgotten.
+- The ledger grows with targets: two targets take twice as much. It is never evicted; a study that left its source is
+  forgotten after \`records.keep\`.
 - The cache takes no more than \`cache.maxMemory\`. A study's manifest (${formatBytes(manifestBytes / studies)} as JSON) and its tags (encrypted) are
   accounted with ${formatBytes(perStudy)}, measured ${formatBytes(manifests.bytes / studies)}: the default of 256 MB keeps those of the last ${Math.floor(256_000_000 / perStudy).toLocaleString('en')} studies.
 - Give Redis the sum of ledger and cache, and half as much again: a rewrite of the append-only file copies pages that
