@@ -1,7 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
+import { checkHttpService, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
-import { HttpConnection, statusError, tlsOptions } from '../http/index.ts';
+import { statusError, type HttpConnection } from '../http/index.ts';
 import { greet } from './greet.ts';
 import type { DicomwebTarget } from './schema.ts';
 import { stowBoundary } from './stow-body.ts';
@@ -16,22 +16,8 @@ const noStudy = '2.25.1';
  */
 export async function* testDicomweb(context: CheckContext<DicomwebTarget>): AsyncGenerator<Check, void, undefined> {
   const { config, signal } = context;
-  const url = new URL(config.stowUrl ?? config.url);
-  const secure = url.protocol === 'https:';
-  const network = networkSteps({
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port) || (secure ? 443 : 80),
-    timeoutMs: config.connectTimeout,
-    tls: secure ? () => tlsOptions(config.tls) : undefined,
-  });
-  let http: HttpConnection | undefined;
-  try {
-    const opening = async (): Promise<HttpConnection> =>
-      (http ??= await HttpConnection.open(config, { connections: 1 }));
-    yield* runChecks([...network, ...serviceSteps(opening, config)], signal);
-  } finally {
-    await http?.close();
-  }
+  const steps = (opening: () => Promise<HttpConnection>): CheckStep[] => serviceSteps(opening, config);
+  yield* checkHttpService(new URL(config.stowUrl ?? config.url), config, steps, signal);
 }
 
 function serviceSteps(opening: () => Promise<HttpConnection>, config: DicomwebTarget): CheckStep[] {

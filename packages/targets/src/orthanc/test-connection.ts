@@ -1,6 +1,6 @@
-import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
+import { checkHttpService, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
-import { HttpConnection, tlsOptions } from '../http/index.ts';
+import type { HttpConnection } from '../http/index.ts';
 import { filteredOut, notOrthanc, orthancError } from './errors.ts';
 import { probeInstance } from './probe-instance.ts';
 import { readSystem } from './read-system.ts';
@@ -13,22 +13,8 @@ import { storedInstance } from './upload-instance.ts';
  */
 export async function* testOrthanc(context: CheckContext<OrthancTarget>): AsyncGenerator<Check, void, undefined> {
   const { config, signal } = context;
-  const url = new URL(config.url);
-  const secure = url.protocol === 'https:';
-  const network = networkSteps({
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port) || (secure ? 443 : 80),
-    timeoutMs: config.connectTimeout,
-    tls: secure ? () => tlsOptions(config.tls) : undefined,
-  });
-  let http: HttpConnection | undefined;
-  try {
-    const opening = async (): Promise<HttpConnection> =>
-      (http ??= await HttpConnection.open(config, { connections: 1 }));
-    yield* runChecks([...network, ...serviceSteps(opening, config)], signal);
-  } finally {
-    await http?.close();
-  }
+  const steps = (opening: () => Promise<HttpConnection>): CheckStep[] => serviceSteps(opening, config);
+  yield* checkHttpService(new URL(config.url), config, steps, signal);
 }
 
 function serviceSteps(opening: () => Promise<HttpConnection>, config: OrthancTarget): CheckStep[] {

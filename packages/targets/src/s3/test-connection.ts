@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
-import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
+import { runChecks, urlSteps, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
-import { tlsOptions } from '../http/tls-files.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { enterBucket } from './enter-bucket.ts';
 import { translateS3Error } from './errors.ts';
@@ -32,7 +31,7 @@ function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
   let noBucket: DispatchError | undefined;
   let written = false;
   return [
-    ...networkSteps(peerOf(config)),
+    ...urlSteps(new URL(config.endpoint ?? amazonUrl(config)), config.connectTimeout, config.tls),
     {
       name: 'credentials',
       async run() {
@@ -122,17 +121,6 @@ function notRemoved(error: DispatchError): DispatchError {
     remedy:
       'Permit s3:DeleteObject on keys that begin with the prefix and dicom-dispatch-probe-, or remove the probe by hand. Deliveries do not need it.',
   });
-}
-
-function peerOf(config: S3Target) {
-  const { protocol, hostname, port } = new URL(config.endpoint ?? amazonUrl(config));
-  const secure = protocol === 'https:';
-  return {
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: port === '' ? (secure ? 443 : 80) : Number(port),
-    timeoutMs: config.connectTimeout,
-    ...(secure && { tls: () => tlsOptions(config.tls) }),
-  };
 }
 
 function amazonUrl({ region, bucket }: S3Target): string {

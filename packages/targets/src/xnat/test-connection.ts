@@ -1,7 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
+import { runChecks, urlSteps, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
-import { HttpConnection, tlsOptions } from '../http/index.ts';
+import { HttpConnection } from '../http/index.ts';
 import { xnatError } from './errors.ts';
 import { isFixed } from './label.ts';
 import type { XnatTarget } from './schema.ts';
@@ -9,14 +9,6 @@ import { XnatLogin } from './xnat-login.ts';
 
 /** `resolve`, `connect`, `tls` (https), `login` and, for a project whose name does not depend on the study, `project`. */
 export async function* testXnat({ config, signal }: CheckContext<XnatTarget>): AsyncGenerator<Check, void, undefined> {
-  const url = new URL(config.url);
-  const secure = url.protocol === 'https:';
-  const network = networkSteps({
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port) || (secure ? 443 : 80),
-    timeoutMs: config.connectTimeout,
-    tls: secure ? () => tlsOptions(config.tls) : undefined,
-  });
   let http: HttpConnection | undefined;
   let login: XnatLogin | undefined;
   const opening = async (): Promise<XnatLogin> => {
@@ -24,7 +16,10 @@ export async function* testXnat({ config, signal }: CheckContext<XnatTarget>): A
     return (login ??= new XnatLogin(http));
   };
   try {
-    yield* runChecks([...network, ...serviceSteps(opening, config)], signal);
+    yield* runChecks(
+      [...urlSteps(new URL(config.url), config.connectTimeout, config.tls), ...serviceSteps(opening, config)],
+      signal,
+    );
   } finally {
     await login?.end();
     await http?.close();
