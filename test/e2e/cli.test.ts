@@ -287,6 +287,32 @@ describe('the command line', { timeout: 300_000 }, () => {
     await waitFor(() => scp.stores.length === before + 3, { message: () => system.output() });
   });
 
+  it('forgets what has left its source, after saying what that is, and nothing that is still there', async () => {
+    const uid = await upload('ACC-OLD');
+    for (const target of ['pacs', 'archive']) await until(uid, target, 'delivered');
+    const record = await records.study({ source: 'main', studyInstanceUid: uid });
+    await waitFor(async () => client.zscore(`${prefix}:study:completed`, record?.studyTaskId ?? ''));
+    const there = await dispatch('forget', uid, '--yes');
+    expect(there, there.err).toMatchObject({ code: 1 });
+    expect(there.out).toContain('forgotten: 0 studies with 0 deliveries; kept: 1 still in the source');
+    await orthanc.send('DELETE', `/studies/${record?.orthancStudyId}`);
+    expect((await dispatch('forget')).err).toContain('--until');
+    const [foreseen, unasked] = await Promise.all([
+      dispatch('forget', '--until', '0m', '--dry-run'),
+      dispatch('forget', uid),
+    ]);
+    expect(foreseen.out).toMatch(
+      /^this would forget 1 study with 2 deliveries, about \d[\d.]* kB; kept: 2 still in the source$/m,
+    );
+    expect(unasked).toMatchObject({ code: 2, out: '' });
+    expect(await json<object>('forget', uid, '--yes')).toEqual({ studies: 1, forgotten: 1, deliveries: 2, kept: {} });
+    expect(await client.keys(`*${uid}*`)).toEqual([]);
+    expect(await dispatch('forget', uid, '--yes')).toMatchObject({ code: 5 });
+    expect(await dispatch('study', uid)).toMatchObject({ code: 5 });
+    const { entries } = (await system.get('/api/audit?limit=10')).body as { entries: { action: string }[] };
+    expect(entries).toContainEqual(expect.objectContaining({ action: 'forget', subject: uid, outcome: 'done' }));
+  });
+
   it('says by its exit code what is wrong', async () => {
     const elsewhere = join(desk.path, 'elsewhere.yaml');
     await writeFile(

@@ -7,6 +7,7 @@ import { UnrecoverableError, Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openOperations, type OperationsContext } from './context.ts';
 import { StudyEnqueuer, type Enqueued } from './enqueue-study.ts';
+import { forgetStudies } from './forget-studies.ts';
 import { forgetStudy } from './forget-study.ts';
 import { planByName } from './resolve-deliveries.ts';
 import { retryDelivery } from './retry-delivery.ts';
@@ -179,13 +180,13 @@ test('nothing of it is left, and nothing of another is touched', async () => {
   await redis.zadd(operations.keys.left('main'), 1, '1.2.2');
   await expectCountsToAgree();
   expect((await everything()).size).toBeGreaterThan(other.size + 10);
-  expect(await forget('1.2.2', { dryRun: true })).toEqual({ answer: 'forgotten', deliveries: 3 });
-  expect(await forget('1.2.2')).toEqual({ answer: 'forgotten', deliveries: 3 });
+  expect(await forget('1.2.2', { dryRun: true })).toMatchObject({ answer: 'forgotten', deliveries: 3 });
+  expect(await forget('1.2.2')).toMatchObject({ answer: 'forgotten', deliveries: 3 });
   expect(await everything()).toEqual(other);
   await expectCountsToAgree();
   // The study task that waited for the cancelled delivery has not taken it for delivered.
   expect(tasksRun).toEqual(['1.2.1']);
-  expect(await forget('1.2.2')).toEqual({ answer: 'unknown', deliveries: 0 });
+  expect(await forget('1.2.2')).toMatchObject({ answer: 'unknown', deliveries: 0 });
 });
 
 test('kept: what is recent, waits, is under way, has failed, or is being routed', async () => {
@@ -210,7 +211,7 @@ test('kept: what is recent, waits, is under way, has failed, or is being routed'
   expect(await forget('1.2.3', { withFailed: true })).toMatchObject({ answer: 'busy' });
   await redis.del(operations.keys.choices('main', '1.2.3'));
   await expectCountsToAgree();
-  expect(await forget('1.2.3', { withFailed: true })).toEqual({ answer: 'forgotten', deliveries: 1 });
+  expect(await forget('1.2.3', { withFailed: true })).toMatchObject({ answer: 'forgotten', deliveries: 1 });
   expect((await everything()).size).toBe(0);
 });
 
@@ -221,7 +222,7 @@ test('a failed delivery that a later one has made good keeps nothing', async () 
   isDown = false;
   await end(await enqueue('1.2.4', { instances: 2 }));
   await expectCountsToAgree();
-  expect(await forget('1.2.4')).toEqual({ answer: 'forgotten', deliveries: 2 });
+  expect(await forget('1.2.4')).toMatchObject({ answer: 'forgotten', deliveries: 2 });
   expect((await everything()).size).toBe(0);
 });
 
@@ -265,7 +266,7 @@ test('of very many deliveries some go at a time', async () => {
     await operations.records.update(added[0]?.deliveryId ?? '', { state: 'delivered' });
   }
   await waitFor(async () => (await operations.queues.study().getJobCountByTypes('completed')) === 115);
-  expect(await forget('1.2.6')).toEqual({ answer: 'forgotten', deliveries: 115 });
+  expect(await forget('1.2.6')).toMatchObject({ answer: 'forgotten', deliveries: 115 });
   expect((await everything()).size).toBe(0);
 });
 
@@ -291,4 +292,23 @@ test('what was brought to another source is known while that source has it', asy
   });
   expect(await forget('1.2.8')).toMatchObject({ answer: 'forgotten' });
   expect((await everything()).size).toBe(0);
+});
+
+test('an operator forgets what came from a source that was taken out, what has failed only when it is said', async () => {
+  startWorkers((target) => target === 'b');
+  for (const uid of ['1.2.9.1', '1.2.9.2', '1.2.9.3']) await end(await enqueue(uid, { source: 'removed' }));
+  await end(await enqueue('1.2.9.4', { to: ['b'], source: 'removed' }), () => 'failed');
+  const ask = async (): Promise<never> => {
+    throw new Error('a source that is not configured cannot be asked');
+  };
+  const wish = { source: 'removed', until: Date.now() + 60_000 };
+  const foreseen = await forgetStudies(operations, wish, ask, true);
+  expect(foreseen).toMatchObject({ studies: 4, forgotten: 3, deliveries: 3, kept: { failed: 1 } });
+  expect(foreseen.bytes).toBeGreaterThan(3 * 3_000);
+  expect(await forgetStudies(operations, wish, ask, false)).toMatchObject({ forgotten: 3, kept: { failed: 1 } });
+  await expectCountsToAgree();
+  const named = { source: 'removed', studyInstanceUids: ['1.2.9.4'], failed: true };
+  expect(await forgetStudies(operations, named, ask, false)).toMatchObject({ studies: 1, forgotten: 1, kept: {} });
+  expect((await everything()).size).toBe(0);
+  await expect(forgetStudies(operations, named, ask, true)).rejects.toMatchObject({ code: 'not-found' });
 });

@@ -1,4 +1,4 @@
-import { forgetStudy as forgetRecords, type ForgetAnswer, type ForgetTerms } from '@dicom-dispatch/cache/records';
+import { forgetStudy as forgetRecords, type ForgetTerms, type Forgotten } from '@dicom-dispatch/cache/records';
 import { sourceOfTarget } from '@dicom-dispatch/core';
 import type { OperationsContext } from './context.ts';
 
@@ -6,14 +6,13 @@ import type { OperationsContext } from './context.ts';
  * Forgets one study, when nothing about it is open. The caller has made sure that the source no longer has it
  * (docs/decisions/0010-what-may-be-forgotten.md).
  *
- * @returns what came of it, and how many deliveries went, or would go
  * @throws DispatchError `ledger-unavailable`
  */
 export function forgetStudy(
   { config, redis, keys }: Pick<OperationsContext, 'config' | 'redis' | 'keys'>,
   study: { readonly source: string; readonly studyInstanceUid: string },
   terms: Pick<ForgetTerms, 'before' | 'withFailed' | 'dryRun' | 'fence'>,
-): Promise<{ readonly answer: ForgetAnswer; readonly deliveries: number }> {
+): Promise<Forgotten> {
   const { sources, targets, redis: setting } = config();
   const { source, studyInstanceUid } = study;
   return forgetRecords(redis, setting.prefix, study, {

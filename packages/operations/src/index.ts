@@ -4,6 +4,7 @@ export { operationKeys } from './keys.ts';
 export { OpenQueues } from './open-queues.ts';
 export { findDelivery } from './find-delivery.ts';
 export { forgetStudy } from './forget-study.ts';
+export { forgetStudies, type ForgetOutcome, type ForgetWish } from './forget-studies.ts';
 export { prepareRetry, retryDelivery } from './retry-delivery.ts';
 export { cancelDelivery } from './cancel-delivery.ts';
 export { heldAmong, heldForMs, holdDelivery, releaseDelivery } from './hold-delivery.ts';

@@ -9,13 +9,13 @@ import { defineScript } from '../redis/script.ts';
  * that it waits for is taken away, as if all had arrived. Here it goes with them.
  *
  * KEYS: study, deliveries of the study, index of studies, choices, held, waits, left, and with a fence its lease
- * ARGV: prefix, source, study, before, token or '', 1 when failed ones may go too, most deliveries, 1 to only look,
- *   JSON of the sources that targets are
- * Answers a word, and how many deliveries went or would go.
+ * ARGV: prefix, source, study, before, token or '', 1 when failed ones may go too, most deliveries, 1 to only look (2 to
+ *   measure, too), JSON of the sources that targets are
+ * Answers a word, how many deliveries went or would go, and bytes.
  */
 export const forgetScript = defineScript(`
 local prefix, source, uid, before = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local withFailed, most, isDry, sources = ARGV[6] == '1', tonumber(ARGV[7]), ARGV[8] == '1', cjson.decode(ARGV[9])
+local withFailed, most, isDry, sources = ARGV[6] == '1', tonumber(ARGV[7]), ARGV[8] ~= '0', cjson.decode(ARGV[9])
 local index, member = prefix .. ':index:', source .. ' ' .. uid
 if ARGV[5] ~= '' and redis.call('GET', KEYS[8]) ~= ARGV[5] then return { 'lost', 0 } end
 
@@ -66,7 +66,26 @@ for _, choice in ipairs(redis.call('HVALS', KEYS[4])) do
   -- Somebody is routing a new content of it.
   if not contents[cjson.decode(choice).contentHash] then return { 'busy', 0 } end
 end
-if isDry then return { 'forgotten', #newest + #older } end
+local function ledgersOf(shape)
+  local ledger = prefix .. ':ledger:' .. source .. ':' .. uid .. ':' .. shape .. ':'
+  return { ledger .. '0', ledger .. '1', ledger .. '2', ledger .. '3', ledger .. 'notes' }
+end
+if isDry then
+  local bytes = 0
+  local function measure(keys)
+    if ARGV[8] ~= '2' then return end
+    for _, key in ipairs(keys) do bytes = bytes + (redis.call('MEMORY', 'USAGE', key) or 0) end
+  end
+  measure({ KEYS[1], KEYS[2], KEYS[4] })
+  for shape in pairs(shapes) do measure(ledgersOf(shape)) end
+  for _, list in ipairs({ newest, older }) do
+    for _, one in ipairs(list) do
+      local job = prefix .. ':target-' .. one.data.target .. ':' .. one.id
+      measure({ prefix .. ':delivery:' .. one.id, prefix .. ':events:' .. one.id, job, job .. ':logs' })
+    end
+  end
+  return { text and 'forgotten' or 'unknown', #newest + #older, bytes }
+end
 
 local function dropJob(queue, id)
   local base = prefix .. ':' .. queue .. ':'
@@ -108,8 +127,7 @@ for _, one in ipairs(newest) do
   gone = gone + 1
 end
 for shape in pairs(shapes) do
-  local ledger = prefix .. ':ledger:' .. source .. ':' .. uid .. ':' .. shape .. ':'
-  redis.call('UNLINK', ledger .. '0', ledger .. '1', ledger .. '2', ledger .. '3', ledger .. 'notes')
+  redis.call('UNLINK', unpack(ledgersOf(shape)))
 end
 for _, rule in ipairs(study and study.rules or {}) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
 redis.call('ZREM', index .. 'studies-source:' .. source, member)

@@ -30,8 +30,8 @@ export interface ForgetTerms {
   readonly before: number;
   /** Whether studies with failed deliveries go too. Default false. */
   readonly withFailed?: boolean;
-  /** Only says what would come of it. */
-  readonly dryRun?: boolean;
+  /** Only says what would come of it; `measured` also how many bytes that would be, which takes Redis longer. */
+  readonly dryRun?: boolean | 'measured';
   /** Targets that are sources, with the source: what came from one of our sources must not go back there. */
   readonly sourceOfTarget: Readonly<Record<string, string>>;
   /** Nothing is forgotten when the lease has gone to another router. */
@@ -40,6 +40,14 @@ export interface ForgetTerms {
   readonly keys: { readonly choices: string; readonly held: string; readonly waits: string; readonly left: string };
 }
 
+export interface Forgotten {
+  readonly answer: ForgetAnswer;
+  readonly deliveries: number;
+  readonly bytes: number;
+}
+
+/** What a delivery takes in the indexes, about (docs/reliability.md, soak). */
+const indexBytes = 640;
 /** Deliveries in one call: some milliseconds for Redis. */
 const atOnce = 100;
 
@@ -47,7 +55,7 @@ const atOnce = 100;
  * Forgets a study with its deliveries, what targets have confirmed of it, and its jobs. The caller has made sure that the
  * source no longer has it: otherwise it would be routed, and sent, once more.
  *
- * @returns what came of it, and how many deliveries went, or would go
+ * @returns what came of it, and how many deliveries went, or would go; bytes only where they were asked for
  * @throws DispatchError `ledger-unavailable`
  */
 export async function forgetStudy(
@@ -55,16 +63,16 @@ export async function forgetStudy(
   prefix: string,
   { source, studyInstanceUid }: StudyKey,
   terms: ForgetTerms,
-): Promise<{ readonly answer: ForgetAnswer; readonly deliveries: number }> {
-  const { fence, keys } = terms;
+): Promise<Forgotten> {
+  const { fence, keys, dryRun = false } = terms;
   let deliveries = 0;
   for (;;) {
-    const [answer, count] = await ask();
+    const [answer, count, bytes = 0] = await ask();
     deliveries += count;
-    if (answer !== 'more') return { answer, deliveries };
+    if (answer !== 'more') return { answer, deliveries, bytes: bytes + deliveries * indexBytes };
   }
 
-  async function ask(): Promise<[ForgetAnswer | 'more', number]> {
+  async function ask(): Promise<[ForgetAnswer | 'more', number, number?]> {
     try {
       return (await forgetScript.run(
         redis,
@@ -86,10 +94,10 @@ export async function forgetStudy(
           fence?.token ?? '',
           terms.withFailed === true ? 1 : 0,
           atOnce,
-          terms.dryRun === true ? 1 : 0,
+          dryRun === 'measured' ? 2 : dryRun ? 1 : 0,
           JSON.stringify(terms.sourceOfTarget),
         ],
-      )) as [ForgetAnswer | 'more', number];
+      )) as [ForgetAnswer | 'more', number, number?];
     } catch (error) {
       throw new DispatchError('ledger-unavailable', 'Redis did not answer for a record', { cause: error });
     }

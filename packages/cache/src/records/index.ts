@@ -5,4 +5,4 @@ export type { DeliverySelection, ErrorGroup } from './delivery-index.ts';
 export type { Found, Limits } from './collect.ts';
 export { placeOf, placeText, type Place } from './walk-index.ts';
 export { Records, type StudyKey, type StudySelection } from './records.ts';
-export { forgetStudy, type ForgetAnswer, type ForgetTerms } from './forget-study.ts';
+export { forgetStudy, type ForgetAnswer, type ForgetTerms, type Forgotten } from './forget-study.ts';

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import type { ActOptions } from '../operate/act.ts';
-import { withConfig, withErrorSelection, withExamples, withJson, withSelection } from './options.ts';
+import type { ForgetOptions } from '../operate/forget.ts';
+import { parseTime, withConfig, withErrorSelection, withExamples, withJson, withSelection } from './options.ts';
 
 interface TargetOptions {
   readonly config: string;
@@ -29,6 +30,7 @@ export function addOperateCommands(program: Command): void {
   ]);
   addTargetCommands(program);
   addRouteCommand(program);
+  addForgetCommand(program);
   addReloadCommand(program);
 }
 
@@ -46,6 +48,31 @@ function addReloadCommand(program: Command): void {
     await reloadNow(options);
   });
   withExamples(command, [['reload', 'after a change of dispatch.yaml; what is under way goes on as it began']]);
+}
+
+function addForgetCommand(program: Command): void {
+  const command = program
+    .command('forget')
+    .summary('forget studies that have left their source')
+    .description(
+      'forget studies that have left their source, with what targets have confirmed of them: those named, or all to which nothing has happened since; without it they go after records.keep',
+    )
+    .argument('[study...]', 'Study Instance UIDs')
+    .option('--source <name>', 'of this source; one that is not configured any more has to be named')
+    .option('--until <when>', 'last changed before: an age (365d) or a date (2026-03-01)', parseTime)
+    .option('--failed', 'also those with deliveries that have failed')
+    .option('-n, --dry-run', 'say what it would reach, and do nothing')
+    .option('-y, --yes', 'do not ask');
+  withJson(withConfig(command)).action(async (ids: string[], options: ForgetOptions) => {
+    const { forgetNow } = await import('../operate/forget.ts');
+    await forgetNow(ids, options);
+  });
+  withExamples(command, [
+    ['forget --until 365d --dry-run', 'how many studies that would be, and about how much of Redis'],
+    ['forget --until 30d --failed --yes', 'also what has failed and cannot be sent any more, without asking'],
+    ['forget --source old-gateway --until 1d', 'what came from a source that was taken out of the configuration'],
+    ['forget 1.2.840.113619.2.55.3.1', 'one study'],
+  ]);
 }
 
 function addAct(program: Command, action: 'retry' | 'cancel' | 'hold' | 'release', description: string): Command {

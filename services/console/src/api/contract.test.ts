@@ -102,6 +102,7 @@ describe('the API and its document', () => {
       ['get', '/api/studies', '/api/studies?limit=100000', undefined, 400],
       ['post', '/api/rules/dry-run', '/api/rules/dry-run', { search: 'NOT-THERE' }, 404],
       ['post', '/api/route', '/api/route', { source: 'none', orthancStudyId: 'x' }, 404],
+      ['post', '/api/studies/{source}/{studyInstanceUid}/forget', '/api/studies/main/1.2.3/forget', {}, 404],
       ['post', '/api/targets/{target}/move', '/api/targets/a/move', { to: 'b' }, 404],
       ['post', '/api/targets/{target}/drop', '/api/targets/a/drop', undefined, 404],
       // No service listens here.
@@ -125,6 +126,7 @@ describe('the API and its document', () => {
       ['post', '/api/bulk/preview', { action: 'retry', filter: failed }],
       ['post', '/api/bulk', { action: 'hold', filter: { ...failed, state: 'waiting' } }],
       ['post', '/api/route', { source: 'main', orthancStudyId, targets: ['b'], everything: true }],
+      ['post', '/api/studies/{source}/{studyInstanceUid}/forget', {}],
       ['post', '/api/rules/dry-run', { search }],
       ['post', '/api/targets/{target}/test'],
       ['post', '/api/targets/{target}/pause'],

@@ -1,5 +1,5 @@
 import { deliveryStates } from '@dicom-dispatch/cache/records';
-import { routeAgain } from '@dicom-dispatch/operations';
+import { forgetStudies, routeAgain } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { listStudies, pageBudgetMs } from '../views/list-studies.ts';
@@ -58,6 +58,39 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
       const image = study && (await context.lookup.thumbnail(study.source, study.orthancStudyId));
       if (!image) return reply.code(404).send({ error: 'not-found', message: 'There is no image of this study.' });
       return reply.type(image.type).header('cache-control', 'private, max-age=600').send(image.bytes);
+    },
+  );
+
+  server.post(
+    '/api/studies/:source/:studyInstanceUid/forget',
+    {
+      config: { access: 'administrator', action: 'forget' },
+      schema: {
+        tags,
+        summary: 'Forget a study that has left its source, with what targets have confirmed of it',
+        params: byUid,
+        body: z.object({
+          failed: z.boolean().default(false).describe('also when a delivery of it has failed'),
+          dryRun: z.boolean().default(false).describe('only say what would come of it'),
+        }),
+        response: answers(
+          z.object({
+            forgotten: z.boolean(),
+            deliveries: z.number().int(),
+            why: z.string().optional().describe('why it is kept: in-source, open, failed, waiting, needed, busy'),
+          }),
+        ),
+      },
+    },
+    async (request) => {
+      const { source, studyInstanceUid } = request.params;
+      const { failed, dryRun } = request.body;
+      const wish = { source, studyInstanceUids: [studyInstanceUid], failed };
+      const client = (name: string): ReturnType<typeof context.lookup.client> => context.lookup.client(name);
+      const { forgotten, deliveries, kept } = await forgetStudies(context.operations, wish, client, dryRun);
+      const [why] = Object.keys(kept);
+      request.auditDetail = `${dryRun ? 'dry run, ' : ''}${why === undefined ? `${deliveries} deliveries` : `kept: ${why}`}`;
+      return { forgotten: forgotten === 1, deliveries, ...(why !== undefined && { why }) };
     },
   );
 

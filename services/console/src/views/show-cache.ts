@@ -1,5 +1,6 @@
 import type { ViewContext } from './view-context.ts';
 import { IntermediateCache, type CacheStats } from '@dicom-dispatch/cache/intermediate';
+import { formatDuration } from '@dicom-dispatch/core';
 import { readInfo } from '@dicom-dispatch/runtime';
 import type { CacheState } from './schemas.ts';
 
@@ -15,17 +16,29 @@ export async function showCache(context: ViewContext): Promise<CacheState> {
     readCacheStats(context),
   ]);
   const field = (name: string): number => Number(info?.get(name) ?? 0);
+  const { keep } = config.records;
+  const kept =
+    keep === 'forever' ? 'kept for ever' : `kept while in their source, and for ${inDays(keep)} after the last change`;
   const deliveries = Object.values(counts).reduce((sum, count) => sum + count, 0);
   return {
     ...(results && { results: { enabled: config.cache.enabled, ...results } }),
     usedBytes: field('used_memory'),
     maxBytes: field('maxmemory'),
     groups: [
-      { name: 'studies', entries: studies, detail: 'records of studies; kept' },
-      { name: 'deliveries', entries: deliveries, detail: 'records, timelines and confirmations of deliveries; kept' },
+      { name: 'studies', entries: studies, detail: `records of studies; ${kept}` },
+      {
+        name: 'deliveries',
+        entries: deliveries,
+        detail: 'records, timelines and confirmations of deliveries; as long as their studies',
+      },
       { name: 'audit log', entries: auditEntries, detail: 'the latest 200,000 are kept' },
     ],
   };
+}
+
+function inDays(ms: number): string {
+  const days = ms / 86_400_000;
+  return days >= 2 ? `${Math.round(days)} days` : formatDuration(ms);
 }
 
 /** How much the cache of intermediate results helps; undefined when Redis does not answer. */

@@ -15,7 +15,12 @@ export async function showStudy(context: ViewContext, source: string, studyInsta
   const key = { source, studyInstanceUid };
   const record = await context.operations.records.study(key);
   const inSource = record ?? (await findInSource(context, source, studyInstanceUid));
-  if (!inSource) throw new OperationError('not-found', `there is no study ${studyInstanceUid} from ${source}`);
+  if (!inSource) {
+    throw new OperationError(
+      'not-found',
+      `there is no study ${studyInstanceUid} from ${source}, or it was forgotten since it left (records.keep)`,
+    );
+  }
   const [deliveries, labels, now] = await Promise.all([
     context.operations.records.deliveriesOf(key),
     labelsOf(context, [{ ...key, orthancStudyId: inSource.orthancStudyId }]),

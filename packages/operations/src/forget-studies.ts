@@ -1,0 +1,110 @@
+import type { ForgetAnswer } from '@dicom-dispatch/cache/records';
+import { hasStudy, type OrthancClient } from '@dicom-dispatch/sources';
+import type { OperationsContext } from './context.ts';
+import { forgetStudy } from './forget-study.ts';
+import { OperationError } from './operation-error.ts';
+
+/** Which studies an operator wants forgotten. */
+export interface ForgetWish {
+  /** Only those of this source; one that is not configured any more has to be named. */
+  readonly source?: string | undefined;
+  /** Only these. */
+  readonly studyInstanceUids?: readonly string[] | undefined;
+  /** Only those to which nothing has happened since (ms since 1970). */
+  readonly until?: number | undefined;
+  /** Also those with deliveries that have failed. */
+  readonly failed?: boolean | undefined;
+}
+
+export interface ForgetOutcome {
+  /** Studies that were looked at. */
+  readonly studies: number;
+  /** Of these, how many went, or would go. */
+  readonly forgotten: number;
+  readonly deliveries: number;
+  /** About how much of Redis; only foreseen, not counted afterwards. */
+  readonly bytes: number;
+  /** Why others stay, and how many. */
+  readonly kept: Readonly<Partial<Record<ForgetAnswer | 'in-source', number>>>;
+}
+
+const batch = 100;
+/** So many are measured, the others estimated by them. */
+const mostMeasured = 50;
+
+/**
+ * Forgets studies because an operator says so: not only after the time for which they are kept, and where the source was
+ * taken out of the configuration. What its source still has stays all the same: it would be routed, and sent, once more.
+ *
+ * @param client - of a configured source
+ * @param dryRun - only foresees it
+ * @throws OperationError `not-found`; DispatchError when a source cannot be asked
+ */
+export async function forgetStudies(
+  context: Pick<OperationsContext, 'config' | 'redis' | 'records' | 'keys'>,
+  wish: ForgetWish,
+  client: (source: string) => Promise<OrthancClient>,
+  dryRun: boolean,
+): Promise<ForgetOutcome> {
+  const { records } = context;
+  const { sources } = context.config();
+  const before = wish.until ?? Number.MAX_SAFE_INTEGER;
+  const kept: Partial<Record<ForgetAnswer | 'in-source', number>> = {};
+  const sum = { studies: 0, forgotten: 0, deliveries: 0 };
+  const measured = { studies: 0, bytes: 0 };
+  for (const source of wish.source === undefined ? Object.keys(sources) : [wish.source]) {
+    if (wish.studyInstanceUids) await lookAtNamed(source, wish.studyInstanceUids);
+    else await lookAtAll(source);
+  }
+  if (wish.studyInstanceUids && sum.studies < wish.studyInstanceUids.length) {
+    throw new OperationError('not-found', 'a study that is named is not known, or was forgotten before');
+  }
+  const each = measured.studies === 0 ? 0 : measured.bytes / measured.studies;
+  return { ...sum, bytes: Math.round(each * sum.forgotten), kept };
+
+  async function lookAtNamed(source: string, uids: readonly string[]): Promise<void> {
+    for (const [at, record] of (await records.studiesByUid(source, uids)).entries()) {
+      if (record) await look(source, uids[at] ?? '', record.orthancStudyId);
+    }
+  }
+
+  async function lookAtAll(source: string): Promise<void> {
+    for (let from = 0; ;) {
+      const found = await records.oldestStudies(source, { from, limit: batch, before });
+      for (const { studyInstanceUid, record } of found) {
+        if (!(await look(source, studyInstanceUid, record?.orthancStudyId)) || dryRun) from += 1;
+      }
+      if (found.length < batch) return;
+    }
+  }
+
+  /** @returns whether it went, or would go */
+  async function look(source: string, studyInstanceUid: string, orthancStudyId: string | undefined): Promise<boolean> {
+    sum.studies += 1;
+    if (sources[source] && (await hasStudy(await client(source), source, { studyInstanceUid, orthancStudyId }))) {
+      return keep('in-source');
+    }
+    const { answer, deliveries, bytes } = await forgetStudy(
+      context,
+      { source, studyInstanceUid },
+      {
+        before,
+        withFailed: wish.failed === true,
+        dryRun: dryRun && (measured.studies < mostMeasured ? 'measured' : true),
+      },
+    );
+    if (answer !== 'forgotten' && answer !== 'unknown') return keep(answer);
+    sum.forgotten += 1;
+    sum.deliveries += deliveries;
+    if (dryRun && measured.studies < mostMeasured) {
+      measured.studies += 1;
+      measured.bytes += bytes;
+    }
+    return true;
+  }
+
+  function keep(why: ForgetAnswer | 'in-source'): false {
+    kept[why] = (kept[why] ?? 0) + 1;
+    return false;
+  }
+}
