@@ -47,6 +47,7 @@ interface Scene extends AsyncDisposable {
 
 interface Uploaded {
   readonly uid: string;
+  readonly orthancStudyId: string;
   readonly datasets: ReadonlyMap<string, string>;
 }
 
@@ -73,11 +74,12 @@ async function startScene(redis: Record<string, unknown>, place: RedisPlace, ass
     async upload(seed, instances) {
       const study = makeStudy({ seed: `${ownSeeds} ${seed}`, instancesPerSeries: instances });
       const datasets = new Map<string, string>();
+      let orthancStudyId = '';
       for (const instance of study) {
-        await orthanc.upload(instance.bytes);
+        ({ ParentStudy: orthancStudyId } = await orthanc.upload(instance.bytes));
         datasets.set(instance.sopInstanceUid, hashDataset(instance.bytes));
       }
-      return { uid: study.studyInstanceUid, datasets };
+      return { uid: study.studyInstanceUid, orthancStudyId, datasets };
     },
     async untilDelivered({ uid }, timeoutMs = 30_000) {
       await waitFor(
@@ -107,6 +109,16 @@ async function expectWorks(scene: Scene, seed: string): Promise<void> {
     expect((await scene.dispatch.get(path)).status, path).toBe(200);
   expect((await scene.dispatch.get('/queues/api/queues?activeQueue=study&page=1')).status).toBe(200);
   expect(await scene.cli('status')).toContain('1 studies routed, 1 dispatcher running');
+  await orthanc.send('DELETE', `/studies/${study.orthancStudyId}`);
+  const foreseen = await waitFor(
+    async () => {
+      const text = await scene.cli('forget', '--until', '0m', '--dry-run');
+      return text.includes('kept') ? undefined : text;
+    },
+    { timeoutMs: 20_000 },
+  );
+  expect(foreseen).toMatch(/^this would forget 1 study with 1 delivery, about /);
+  expect(await scene.cli('forget', study.uid, '--yes')).toContain('forgotten: 1 study with 1 delivery');
 }
 
 describe('Redis in production', () => {
