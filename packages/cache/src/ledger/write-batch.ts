@@ -17,14 +17,20 @@ interface Waiting {
 /** Redis runs a script to its end: so many entries take it about a millisecond. */
 const longestBatch = 500;
 
+/** The writes of one delivery: one call at a time, so that none overtakes another; what comes meanwhile waits. */
+interface Line {
+  readonly waiting: Waiting[];
+  isBusy: boolean;
+}
+
 /**
- * Collects what many lanes of a delivery write in one turn of the event loop into one call. A caller that awaits each
- * write loses nothing: its call leaves at the end of the same turn.
+ * Collects what the lanes of a delivery write into few calls. A write leaves at the end of the same turn of the event loop
+ * unless a call of its delivery is under way already: then it leaves after that, with all others that have come by then.
  */
 export class WriteBatch {
   readonly #redis: RedisClient;
   readonly #timeoutMs: number;
-  #waiting = new Map<string, Waiting>();
+  readonly #lines = new Map<string, Line>();
 
   constructor(redis: RedisClient, timeoutMs: number) {
     this.#redis = redis;
@@ -33,6 +39,7 @@ export class WriteBatch {
 
   /** Resolves when Redis has taken all of the writes. @throws DispatchError lock-lost, ledger-unavailable */
   async add(keys: readonly string[], fence: Fence | undefined, writes: readonly LedgerWrite[]): Promise<void> {
+    if (writes.length <= longestBatch) return this.#enqueue(keys, fence, writes);
     const parts: Promise<void>[] = [];
     for (let from = 0; from < writes.length; from += longestBatch) {
       parts.push(this.#enqueue(keys, fence, writes.slice(from, from + longestBatch)));
@@ -41,42 +48,45 @@ export class WriteBatch {
   }
 
   #enqueue(keys: readonly string[], fence: Fence | undefined, writes: readonly LedgerWrite[]): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    if (writes.length === 0) return Promise.resolve();
     const group = JSON.stringify([keys[0], fence?.lockKey, fence?.token]);
-    let waiting = this.#waiting.get(group);
-    if (waiting && waiting.writes.length + writes.length > longestBatch) {
-      this.#waiting.delete(group);
-      void this.#send(waiting);
-      waiting = undefined;
+    const line = this.#lines.get(group) ?? { waiting: [], isBusy: false };
+    this.#lines.set(group, line);
+    let last = line.waiting.at(-1);
+    if (!last || last.writes.length + writes.length > longestBatch) {
+      last = { keys, fence, writes: [], callers: [] };
+      line.waiting.push(last);
     }
-    if (!waiting) {
-      waiting = { keys, fence, writes: [], callers: [] };
-      if (this.#waiting.size === 0) setImmediate(() => this.#flush());
-      this.#waiting.set(group, waiting);
+    last.writes.push(...writes);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    last.callers.push({ resolve, reject });
+    if (!line.isBusy) {
+      line.isBusy = true;
+      setImmediate(() => void this.#work(group, line));
     }
-    waiting.writes.push(...writes);
-    waiting.callers.push({ resolve, reject });
     return promise;
   }
 
-  #flush(): void {
-    const groups = this.#waiting;
-    this.#waiting = new Map();
-    for (const waiting of groups.values()) void this.#send(waiting);
+  async #work(group: string, line: Line): Promise<void> {
+    for (let next = line.waiting.shift(); next; next = line.waiting.shift()) {
+      try {
+        await this.#send(next);
+      } catch (error) {
+        // Without it or without the lock the attempt is over: what waited would only wait as long again.
+        const failed = [next, ...line.waiting.splice(0)].flatMap(({ callers }) => callers);
+        for (const caller of failed) caller.reject(asLedgerError(error));
+        continue;
+      }
+      for (const caller of next.callers) caller.resolve();
+    }
+    this.#lines.delete(group);
   }
 
-  async #send({ keys, fence, writes, callers }: Waiting): Promise<void> {
-    try {
-      const answer = await withDeadline(
-        writeScript.run(this.#redis, fence ? [...keys, fence.lockKey] : keys, [fence?.token ?? '', ...writes.flat()]),
-        this.#timeoutMs,
-      );
-      if (answer !== 1)
-        throw new DispatchError('lock-lost', 'the lock of the delivery is no longer held by this worker');
-      for (const caller of callers) caller.resolve();
-    } catch (error) {
-      for (const caller of callers) caller.reject(asLedgerError(error));
-    }
+  async #send({ keys, fence, writes }: Waiting): Promise<void> {
+    const allKeys = fence ? [...keys, fence.lockKey] : keys;
+    const args = [fence?.token ?? '', ...writes.flat()];
+    const answer = await withDeadline(writeScript.run(this.#redis, allKeys, args), this.#timeoutMs);
+    if (answer !== 1) throw new DispatchError('lock-lost', 'the lock of the delivery is no longer held by this worker');
   }
 }
 

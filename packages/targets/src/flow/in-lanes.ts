@@ -36,6 +36,9 @@ export interface LaneResult {
   readonly quarantined: readonly ManifestInstance[];
 }
 
+/** So many outcomes a lane may be on their way to the ledger while further instances are sent. */
+const reportsPerLane = 4;
+
 type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent' | 'report' | 'pending' | 'signal' | 'log'>;
 
 /**
@@ -59,6 +62,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   let putOff: DispatchError | undefined;
   let failedInRow = 0;
   const quarantined: ManifestInstance[] = [];
+  const reports = new Set<Promise<void>>();
 
   function end(error: DispatchError): void {
     ending ??= error;
@@ -71,7 +75,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     if (verdict === 'quarantine') {
       run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: error.code });
       quarantined.push(instance);
-      return run.report(instance, { kind: 'quarantined', error });
+      return report(instance, { kind: 'quarantined', error });
     }
     putOff ??= error;
     failedInRow += 1;
@@ -92,7 +96,21 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     failedInRow = 0;
     if (!outcome) return;
     if (outcome.kind === 'quarantined') quarantined.push(opened.instance);
-    await run.report(opened.instance, outcome);
+    await report(opened.instance, outcome);
+  }
+
+  /** Lets a lane go on while the ledger takes its outcome, as long as few are on their way. */
+  async function report(instance: ManifestInstance, outcome: InstanceOutcome): Promise<void> {
+    const reporting = run.report(instance, outcome).then(
+      () => void reports.delete(reporting),
+      (thrown: unknown) => {
+        reports.delete(reporting);
+        // The ledger is out of reach, or the delivery is no longer ours.
+        end(asDispatchError(thrown));
+      },
+    );
+    reports.add(reporting);
+    while (reports.size > lanes * reportsPerLane) await Promise.race(reports);
   }
 
   async function runLane(lane: number): Promise<void> {
@@ -111,10 +129,10 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   }
 
   const running = Array.from({ length: lanes }, (_, lane) =>
-    // What a lane throws itself comes from `report`: the ledger is out of reach or the delivery is no longer ours.
     runLane(lane).catch((thrown: unknown) => end(asDispatchError(thrown))),
   );
   await Promise.all(running);
+  await Promise.all(reports);
   await queue.close();
   if (run.signal.aborted) throw cancelledError(run.signal);
   if (ending) throw ending;

@@ -1,3 +1,4 @@
+export { borrowed } from './borrowed.ts';
 export { cancelledError, throwIfCancelled } from './cancelled.ts';
 export { inLanes, type LaneContext, type LaneOptions, type LaneResult, type Send } from './in-lanes.ts';
 export { verdictOf, type Verdict } from './instance-error.ts';

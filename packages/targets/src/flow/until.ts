@@ -6,22 +6,51 @@ import { cancelledError } from './cancelled.ts';
  *
  * @throws {DispatchError} when the signal aborts first (see `cancelledError`)
  */
-export async function until<T>(promise: Promise<T>, signal: AbortSignal, discard?: (late: T) => void): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(cancelledError(signal));
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  let settled = false;
-  promise.then(
-    (value) => {
-      if (settled) discard?.(value);
-    },
-    () => {},
-  );
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    settled = true;
-    signal.removeEventListener('abort', onAbort);
-  }
+export function until<T>(promise: Promise<T>, signal: AbortSignal, discard?: (late: T) => void): Promise<T> {
+  return settleOnce(promise, { signal, discard });
+}
+
+export interface Waiting<T> {
+  readonly signal: AbortSignal;
+  readonly discard?: ((late: T) => void) | undefined;
+  /** Milliseconds after which waiting ends as well. */
+  readonly timeoutMs?: number;
+  onTimeout?(): Error;
+}
+
+/** One promise, one listener, one timer: this is waited in several times for each file. */
+export function settleOnce<T>(promise: Promise<T>, waiting: Waiting<T>): Promise<T> {
+  const { signal, discard, timeoutMs, onTimeout } = waiting;
+  return new Promise<T>((resolve, reject) => {
+    let isSettled = false;
+    let timer: NodeJS.Timeout | undefined;
+    function settle(): void {
+      isSettled = true;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+    function onAbort(): void {
+      settle();
+      reject(cancelledError(signal));
+    }
+    promise.then(
+      (value) => {
+        if (isSettled) return discard?.(value);
+        settle();
+        resolve(value);
+      },
+      (error: unknown) => {
+        if (isSettled) return;
+        settle();
+        reject(error);
+      },
+    );
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort);
+    if (timeoutMs === undefined) return;
+    timer = setTimeout(() => {
+      settle();
+      reject(onTimeout?.());
+    }, timeoutMs);
+  });
 }

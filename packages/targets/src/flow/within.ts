@@ -1,5 +1,5 @@
 import type { DispatchError } from '@dicom-dispatch/core';
-import { until } from './until.ts';
+import { settleOnce } from './until.ts';
 
 export interface Limit {
   /** In milliseconds; 0 = none. */
@@ -10,13 +10,10 @@ export interface Limit {
 }
 
 /** Waits for one step of the other side, but no longer than the limit, nor than until the signal aborts. */
-export async function within<T>(promise: Promise<T>, limit: Limit, discard?: (late: T) => void): Promise<T> {
-  if (limit.timeoutMs === 0) return until(promise, limit.signal, discard);
-  const over = new AbortController();
-  const timer = setTimeout(() => over.abort(limit.onTimeout()), limit.timeoutMs);
-  try {
-    return await until(promise, AbortSignal.any([limit.signal, over.signal]), discard);
-  } finally {
-    clearTimeout(timer);
-  }
+export function within<T>(
+  promise: Promise<T>,
+  { timeoutMs, signal, onTimeout }: Limit,
+  discard?: (late: T) => void,
+): Promise<T> {
+  return settleOnce(promise, { signal, discard, ...(timeoutMs > 0 && { timeoutMs, onTimeout }) });
 }

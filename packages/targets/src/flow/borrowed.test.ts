@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest';
+import { borrowed } from './borrowed.ts';
+
+function lender() {
+  const back: number[] = [];
+  async function* body(): AsyncGenerator<Uint8Array> {
+    for (const value of [1, 2, 3]) yield Uint8Array.of(value);
+  }
+  return { back, bytes: { body: body(), giveBack: (chunk: Uint8Array) => void back.push(chunk[0] ?? 0) } };
+}
+
+it('gives each chunk back when the next is asked for, not before', async () => {
+  const { back, bytes } = lender();
+  const seen: (readonly number[])[] = [];
+  for await (const _ of borrowed(bytes)) seen.push([...back]);
+  expect(seen).toEqual([[], [1], [1, 2]]);
+  expect(back).toEqual([1, 2, 3]);
+});
+
+it('keeps the chunk of a reader that leaves: a write may still be under way with it', async () => {
+  const { back, bytes } = lender();
+  for await (const chunk of borrowed(bytes)) if (chunk[0] === 2) break;
+  expect(back).toEqual([1]);
+});
