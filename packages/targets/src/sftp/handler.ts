@@ -1,11 +1,11 @@
 import { posix } from 'node:path';
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { inLanes, throwIfCancelled, type LaneResult } from '../flow/index.ts';
+import { borrowed, inLanes, throwIfCancelled, type LaneResult } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
 import { parseTemplate, renderTemplate } from '../template/index.ts';
 import { isThere, sameBytes } from './is-there.ts';
 import { lookAtFolder, lookForSpace } from './look-at-server.ts';
-import { RemoteFolders, removeLeftOvers } from './remote-folders.ts';
+import { lookIntoFolder, RemoteFolders } from './remote-folders.ts';
 import { sftpTarget, type SftpTarget } from './schema.ts';
 import { SftpSession } from './session.ts';
 import { testSftp } from './test-connection.ts';
@@ -38,8 +38,8 @@ async function deliver(run: DeliveryRun<SftpTarget>): Promise<void> {
       signal,
     );
     run.stage('transfer');
-    await clean(run, session, pathOf);
-    const { quarantined } = await send(run, session, pathOf);
+    const there = await lookAround(run, session, pathOf);
+    const { quarantined } = await send(run, session, pathOf, there);
     // Each file was verified before it got its name: afterwards whoever waits for files may already have taken it.
     run.stage('verify');
     run.stage('finalize');
@@ -49,21 +49,37 @@ async function deliver(run: DeliveryRun<SftpTarget>): Promise<void> {
   }
 }
 
-async function clean(run: DeliveryRun<SftpTarget>, session: SftpSession, pathOf: PathOf): Promise<void> {
-  let removed = 0;
-  for (const folder of new Set(run.pending.map((instance) => posix.dirname(pathOf(instance))))) {
-    removed += await removeLeftOvers(session, folder, run.deliveryId, run.signal);
+/** Removes what earlier attempts have left. @returns paths that are taken: only these are looked at one by one */
+async function lookAround(
+  run: DeliveryRun<SftpTarget>,
+  session: SftpSession,
+  pathOf: PathOf,
+): Promise<ReadonlySet<string>> {
+  const folders = Map.groupBy(run.pending.map(pathOf), (path) => posix.dirname(path));
+  const taken = new Set<string>();
+  let count = 0;
+  for (const [folder, paths] of folders) {
+    const names = new Set(paths.map((path) => posix.basename(path)));
+    const { there, removed } = await lookIntoFolder(session, folder, names, run.deliveryId, run.signal);
+    for (const name of there) taken.add(posix.join(folder, name));
+    count += removed;
   }
-  if (removed > 0) run.log.info('left-over temporary files removed', { count: removed });
+  if (count > 0) run.log.info('left-over temporary files removed', { count });
+  return taken;
 }
 
-function send(run: DeliveryRun<SftpTarget>, session: SftpSession, pathOf: PathOf): Promise<LaneResult> {
+function send(
+  run: DeliveryRun<SftpTarget>,
+  session: SftpSession,
+  pathOf: PathOf,
+  there: ReadonlySet<string>,
+): Promise<LaneResult> {
   const folders = new RemoteFolders(session, run.signal);
   return inLanes(run, { lanes: run.config.parallel }, async ({ instance, bytes }, { signal }) => {
     const path = pathOf(instance);
-    if (!(await isThere(run, session, path, instance, signal))) {
-      const file = { path, body: bytes.body, sizeBytes: bytes.sizeBytes };
-      await writeRemote(session, folders, run.deliveryId, file, signal);
+    if (!there.has(path) || !(await isThere(run, session, path, instance, signal))) {
+      const file = { path, body: borrowed(bytes), sizeBytes: bytes.sizeBytes };
+      await writeRemote(session, folders, run.deliveryId, file, { signal, finishing: run.signal });
     }
     return { kind: 'delivered' };
   });
@@ -83,7 +99,7 @@ async function writeMarker(
   const found = await session.statIfThere(remote, signal);
   if (found?.size === content.length && (await sameBytes(once(content), remoteChunks(session, remote, signal)))) return;
   const folders = new RemoteFolders(session, signal);
-  await writeRemote(session, folders, run.deliveryId, { path, body: [content], sizeBytes: content.length }, signal);
+  await writeRemote(session, folders, run.deliveryId, { path, body: [content], sizeBytes: content.length }, { signal });
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

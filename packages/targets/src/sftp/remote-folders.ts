@@ -55,21 +55,35 @@ function assertFolder(found: { isDirectory(): boolean }, host: string): void {
   });
 }
 
-/** Removes temporary files of earlier attempts of this delivery, and abandoned ones, from one folder. */
-export async function removeLeftOvers(
+/** What was in a folder before anything was written to it. */
+export interface Found {
+  /** Those of the names asked for that are there. */
+  readonly there: ReadonlySet<string>;
+  readonly removed: number;
+}
+
+/**
+ * Looks into one folder, once for all files: removes temporary files of earlier attempts of this delivery, and abandoned
+ * ones, and tells which of the names are taken.
+ */
+export async function lookIntoFolder(
   session: SftpSession,
   relative: string,
+  names: ReadonlySet<string>,
   deliveryId: string,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<Found> {
   const folder = posix.join(session.config.path, relative);
-  if (!(await session.statIfThere(folder, signal))) return 0;
+  const there = new Set<string>();
   let removed = 0;
-  for (const { name, modifyTime } of await session.list(folder, signal)) {
-    const kind = leftOverKind(name, deliveryId);
-    if (!kind || (kind === 'old' && !isAbandoned(modifyTime))) continue;
-    await session.remove(posix.join(folder, name), signal);
-    removed += 1;
+  for await (const portion of session.list(folder, signal)) {
+    for (const { name, modifiedMs } of portion) {
+      if (names.has(name)) there.add(name);
+      const kind = leftOverKind(name, deliveryId);
+      if (!kind || (kind === 'old' && !isAbandoned(modifiedMs))) continue;
+      await session.remove(posix.join(folder, name), signal);
+      removed += 1;
+    }
   }
-  return removed;
+  return { there, removed };
 }

@@ -1,6 +1,5 @@
-import type { SFTPWrapper, Stats } from 'ssh2';
+import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import type SftpClient from 'ssh2-sftp-client';
-import type { FileInfo } from 'ssh2-sftp-client';
 import { DispatchError, type Stage } from '@dicom-dispatch/core';
 import { until, within } from '../flow/index.ts';
 import { connectSftp, type Connection } from './connect.ts';
@@ -8,6 +7,23 @@ import { hasStatus, isNoSuchFile, translateSftpError } from './errors.ts';
 import type { SftpTarget } from './schema.ts';
 
 type Done<T> = (error: Error | null | undefined, value: T) => void;
+
+/** Status 1 (EOF): there is no more. */
+const endOfFile = 1;
+
+/** The types of ssh2 lack the option. */
+interface ListsInFull {
+  readdir(
+    handle: Buffer,
+    options: { full: true },
+    done: (error: (Error & { code?: unknown }) | undefined, entries: readonly FileEntryWithStats[]) => void,
+  ): void;
+}
+
+export interface ListedFile {
+  readonly name: string;
+  readonly modifiedMs: number;
+}
 
 /**
  * An SFTP session in use. Each request is limited in time, ends when the connection is lost, and has its errors
@@ -47,8 +63,32 @@ export class SftpSession {
     }
   }
 
-  list(path: string, signal: AbortSignal): Promise<FileInfo[]> {
-    return this.#ask('Listing a folder', signal, (client) => client.list(path));
+  /** What is in a folder, in the portions in which the server tells it; nothing where there is no such folder. */
+  async *list(path: string, signal: AbortSignal): AsyncGenerator<readonly ListedFile[], void, undefined> {
+    let handle: Buffer;
+    try {
+      handle = await this.#call('Listing a folder', signal, (sftp, done: Done<Buffer>) => sftp.opendir(path, done));
+    } catch (thrown) {
+      if (thrown instanceof DispatchError && isNoSuchFile(thrown.cause)) return;
+      throw thrown;
+    }
+    try {
+      for (;;) {
+        const portion = await this.#call(
+          'Listing a folder',
+          signal,
+          (sftp, done: Done<readonly FileEntryWithStats[]>) =>
+            // Without `full` a portion of nothing but . and .. would look like the end.
+            (sftp as unknown as ListsInFull).readdir(handle, { full: true }, (error, entries) =>
+              error?.code === endOfFile ? done(undefined, []) : done(error, entries),
+            ),
+        );
+        if (portion.length === 0) return;
+        yield portion.map(({ filename, attrs }) => ({ name: filename, modifiedMs: attrs.mtime * 1_000 }));
+      }
+    } finally {
+      await this.closeFile(handle, signal).catch(() => {});
+    }
   }
 
   makeFolder(path: string, mode: number | undefined, signal: AbortSignal): Promise<void> {
@@ -76,11 +116,18 @@ export class SftpSession {
   /** @returns how many bytes were read, 0 at the end */
   read(handle: Buffer, into: Buffer, position: number, signal: AbortSignal): Promise<number> {
     return this.#call('Reading', signal, (sftp, done: Done<number>) =>
-      // At the end of the file the answer is status 1 (EOF).
       sftp.read(handle, into, 0, into.length, position, (error: (Error & { code?: unknown }) | undefined, count) =>
-        error?.code === 1 ? done(undefined, 0) : done(error, count),
+        error?.code === endOfFile ? done(undefined, 0) : done(error, count),
       ),
     );
+  }
+
+  /** How many bytes an open file has. */
+  async sizeOf(handle: Buffer, signal: AbortSignal): Promise<number> {
+    const { size } = await this.#call('Looking at a file', signal, (sftp, done: Done<Stats>) =>
+      sftp.fstat(handle, done),
+    );
+    return size;
   }
 
   closeFile(handle: Buffer, signal: AbortSignal): Promise<void> {
@@ -98,8 +145,9 @@ export class SftpSession {
   /** Gives a file another name, in the place of what has that name. */
   async rename(from: string, to: string, signal: AbortSignal): Promise<void> {
     if (this.#offers('posix-rename@openssh.com')) {
-      await this.#ask('Renaming a file', signal, (client) => client.posixRename(from, to));
-      return;
+      return this.#call('Renaming a file', signal, (sftp, done: Done<void>) =>
+        sftp.ext_openssh_rename(from, to, (error) => done(error)),
+      );
     }
     // Version 3 alone refuses to rename onto a file: for a moment there is none.
     if (await this.statIfThere(to, signal)) await this.remove(to, signal);
@@ -150,11 +198,11 @@ export class SftpSession {
     const { host, timeout } = this.config;
     const limit = {
       timeoutMs: timeout,
-      signal: this.#connection.lost,
+      signal,
       onTimeout: () => new DispatchError('target-timeout', `${doing} at ${host} took longer than ${timeout / 1000} s`),
     };
     try {
-      return await until(within(answer, limit), signal);
+      return await within(until(answer, this.#connection.lost), limit);
     } catch (thrown) {
       throw translateSftpError(thrown, host, doing, this.#stage);
     }

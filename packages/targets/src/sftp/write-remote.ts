@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
+import { throwIfCancelled } from '../flow/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { isFailure } from './errors.ts';
 import type { RemoteFolders } from './remote-folders.ts';
@@ -18,6 +19,16 @@ export interface RemoteFile {
   readonly sizeBytes: number | undefined;
 }
 
+export interface WriteSignals {
+  /** Ends the writing of bytes. */
+  readonly signal: AbortSignal;
+  /**
+   * Ends what follows: once its bytes are there, a file gets its name in a moment, and is not read again by the next
+   * attempt because another failed meanwhile. Default: the same.
+   */
+  readonly finishing?: AbortSignal;
+}
+
 /**
  * Writes a file under a temporary name in its final folder, verifies it and renames it: under the final name there is
  * never a part of a file.
@@ -27,16 +38,16 @@ export async function writeRemote(
   folders: RemoteFolders,
   deliveryId: string,
   file: RemoteFile,
-  signal: AbortSignal,
+  { signal, finishing = signal }: WriteSignals,
 ): Promise<void> {
   const { config } = session;
   const folder = posix.dirname(file.path);
   await folders.ensure(folder);
   const temporary = posix.join(config.path, folder, temporaryName(deliveryId));
   try {
-    const sha256 = await writeTemporary(session, temporary, file, signal);
-    if (sha256 !== undefined) await readBack(session, temporary, sha256, signal);
-    await session.rename(temporary, posix.join(config.path, file.path), signal);
+    const sha256 = await writeTemporary(session, temporary, file, { signal, finishing });
+    if (sha256 !== undefined) await readBack(session, temporary, sha256, finishing);
+    await session.rename(temporary, posix.join(config.path, file.path), finishing);
   } catch (thrown) {
     // A courtesy, as long as the connection holds: the next attempt removes it too.
     await session.remove(temporary, AbortSignal.timeout(500)).catch(() => {});
@@ -44,70 +55,95 @@ export async function writeRemote(
   }
 }
 
+/**
+ * Requests on one file are served as if in the order in which they come (draft-ietf-secsh-filexfer-02 section 6.1): once
+ * it is open none waits for the answer to the one before, and all answers are looked at in the end.
+ */
 async function writeTemporary(
   session: SftpSession,
   path: string,
   file: RemoteFile,
-  signal: AbortSignal,
+  { signal, finishing }: Required<WriteSignals>,
 ): Promise<string | undefined> {
   const { config } = session;
   const hash = config.verify === 'content' ? createHash('sha256') : undefined;
   const handle = await session.openFile(path, 'wx', signal);
-  let sizeBytes: number;
+  const writes = new Writes(session, handle, finishing);
   try {
-    sizeBytes = await writeBody(session, handle, file.body, hash, signal);
-    if (file.sizeBytes !== undefined && sizeBytes !== file.sizeBytes) {
-      throw new DispatchError('source-error', `the source gave ${sizeBytes} of ${file.sizeBytes} bytes of an instance`);
+    for await (const chunk of file.body) {
+      throwIfCancelled(signal);
+      hash?.update(chunk);
+      await writes.add(chunk);
     }
-    if (config.fsync) await session.sync(handle, signal);
-  } finally {
-    await session.closeFile(handle, signal);
-  }
-  if (config.mode !== undefined) await session.setMode(path, config.mode, signal);
-  if (config.verify !== 'none') {
-    const { size } = await session.stat(path, signal);
-    if (size !== sizeBytes) {
+    if (file.sizeBytes !== undefined && writes.sizeBytes !== file.sizeBytes) {
       throw new DispatchError(
-        'verify-missing',
-        `a file at ${config.host} has ${size} bytes after ${sizeBytes} were sent`,
-        {
-          stage: 'verify',
-        },
+        'source-error',
+        `the source gave ${writes.sizeBytes} of ${file.sizeBytes} bytes of an instance`,
       );
     }
+  } catch (thrown) {
+    await session.closeFile(handle, finishing).catch(() => {});
+    throw thrown;
+  }
+  const [, , found] = await Promise.all([
+    writes.end(),
+    config.fsync ? session.sync(handle, finishing) : undefined,
+    config.verify === 'none' ? undefined : session.sizeOf(handle, finishing),
+    session.closeFile(handle, finishing),
+  ]);
+  if (config.mode !== undefined) await session.setMode(path, config.mode, finishing);
+  if (found !== undefined && found !== writes.sizeBytes) {
+    throw new DispatchError(
+      'verify-missing',
+      `a file at ${config.host} has ${found} bytes after ${writes.sizeBytes} were sent`,
+      { stage: 'verify' },
+    );
   }
   return hash?.digest('hex');
 }
 
 /** Keeps several writes under way, since each waits for an answer from far away. */
-async function writeBody(
-  session: SftpSession,
-  handle: Buffer,
-  body: RemoteFile['body'],
-  hash: { update(bytes: Uint8Array): unknown } | undefined,
-  signal: AbortSignal,
-): Promise<number> {
-  const underWay = new Set<Promise<void>>();
-  let failure: unknown;
-  let position = 0;
-  for await (const chunk of body) {
-    hash?.update(chunk);
+class Writes {
+  readonly #session: SftpSession;
+  readonly #handle: Buffer;
+  readonly #signal: AbortSignal;
+  readonly #underWay = new Set<Promise<void>>();
+  #failure: { readonly thrown: unknown } | undefined;
+  sizeBytes = 0;
+
+  constructor(session: SftpSession, handle: Buffer, signal: AbortSignal) {
+    this.#session = session;
+    this.#handle = handle;
+    this.#signal = signal;
+  }
+
+  /** The bytes are taken over when this resolves. */
+  async add(chunk: Uint8Array): Promise<void> {
     for (let at = 0; at < chunk.byteLength; at += pieceBytes) {
-      while (underWay.size >= window) await Promise.race(underWay);
-      if (failure !== undefined) throw failure;
+      while (this.#underWay.size >= window) await Promise.race(this.#underWay);
+      this.#throwIfFailed();
       const length = Math.min(pieceBytes, chunk.byteLength - at);
       const piece = Buffer.from(chunk.buffer, chunk.byteOffset + at, length);
-      const writing = session
-        .write(handle, piece, position, signal)
-        .catch((thrown: unknown) => void (failure ??= thrown))
-        .finally(() => underWay.delete(writing));
-      underWay.add(writing);
-      position += length;
+      const writing = this.#session.write(this.#handle, piece, this.sizeBytes, this.#signal).then(
+        () => void this.#underWay.delete(writing),
+        (thrown: unknown) => {
+          this.#failure ??= { thrown };
+          this.#underWay.delete(writing);
+        },
+      );
+      this.#underWay.add(writing);
+      this.sizeBytes += length;
     }
   }
-  await Promise.all(underWay);
-  if (failure !== undefined) throw failure;
-  return position;
+
+  async end(): Promise<void> {
+    await Promise.all(this.#underWay);
+    this.#throwIfFailed();
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure) throw this.#failure.thrown;
+  }
 }
 
 /** Version 3 has no word for a full disk; the free space tells. */
