@@ -1,12 +1,12 @@
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { inLanes, throwIfCancelled, type LaneResult } from '../flow/index.ts';
+import { borrowed, inLanes, throwIfCancelled, type LaneResult } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
 import { parseTemplate, renderTemplate } from '../template/index.ts';
 import { Folders } from './folders.ts';
 import { lookAtFolder, lookForSpace, placeOf, type Place } from './place.ts';
 import { folderTarget, type FolderTarget } from './schema.ts';
-import { removeLeftOvers } from './left-overs.ts';
+import { lookIntoFolder } from './left-overs.ts';
 import { testFolder } from './test-connection.ts';
 import { writeFile } from './write-file.ts';
 
@@ -35,8 +35,8 @@ async function deliver(run: DeliveryRun<FolderTarget>): Promise<void> {
   );
 
   run.stage('transfer');
-  await clean(run, place, pathOf);
-  const result = await send(run, folders, pathOf);
+  const taken = await lookAround(run, place, pathOf);
+  const result = await send(run, folders, pathOf, taken);
 
   // Each file was verified before it got its name: afterwards whoever waits for files may already have taken it.
   run.stage('verify');
@@ -47,19 +47,32 @@ async function deliver(run: DeliveryRun<FolderTarget>): Promise<void> {
   await writeFile(place, folders, run.deliveryId, { path, body: [content], sizeBytes: content.length });
 }
 
-async function clean(run: DeliveryRun<FolderTarget>, place: Place, pathOf: PathOf): Promise<void> {
-  let removed = 0;
-  for (const folder of new Set(run.pending.map((instance) => dirname(pathOf(instance))))) {
-    removed += await removeLeftOvers(place, folder, run.deliveryId);
+/** Removes what earlier attempts have left. @returns paths that are taken: only these are compared with what comes */
+async function lookAround(run: DeliveryRun<FolderTarget>, place: Place, pathOf: PathOf): Promise<ReadonlySet<string>> {
+  const folders = Map.groupBy(run.pending.map(pathOf), (path) => dirname(path));
+  const taken = new Set<string>();
+  let count = 0;
+  for (const [folder, paths] of folders) {
+    const names = new Set(paths.map((path) => basename(path)));
+    const { there, removed } = await lookIntoFolder(place, folder, names, run.deliveryId);
+    for (const name of there) taken.add(join(folder, name));
+    count += removed;
   }
-  if (removed > 0) run.log.info('left-over temporary files removed', { count: removed });
+  if (count > 0) run.log.info('left-over temporary files removed', { count });
+  return taken;
 }
 
 type PathOf = (instance: ManifestInstance) => string;
 
-function send(run: DeliveryRun<FolderTarget>, folders: Folders, pathOf: PathOf): Promise<LaneResult> {
+function send(
+  run: DeliveryRun<FolderTarget>,
+  folders: Folders,
+  pathOf: PathOf,
+  taken: ReadonlySet<string>,
+): Promise<LaneResult> {
   return inLanes(run, { lanes: run.config.parallel }, async ({ instance, bytes }, { signal }) => {
-    const file = { path: pathOf(instance), body: bytes.body, sizeBytes: bytes.sizeBytes };
+    const path = pathOf(instance);
+    const file = { path, body: borrowed(bytes), sizeBytes: bytes.sizeBytes, isNew: !taken.has(path) };
     await writeFile(placeOf(run.config, signal), folders, run.deliveryId, file);
     return { kind: 'delivered' };
   });

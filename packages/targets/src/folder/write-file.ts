@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { lstat, open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
@@ -9,11 +10,16 @@ import type { Place } from './place.ts';
 import { temporaryName } from '../template/index.ts';
 import { removeIfThere } from './left-overs.ts';
 
+/** Files up to this length come in one chunk. */
+const oneChunkBytes = 1024 * 1024;
+
 export interface FileToWrite {
   /** Relative to the target's folder, segments joined by `/`. */
   readonly path: string;
   readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   readonly sizeBytes: number | undefined;
+  /** Nothing had that name when the attempt began: there is nothing to compare with. */
+  readonly isNew?: boolean;
 }
 
 /**
@@ -38,7 +44,7 @@ export async function writeFile(
   try {
     const written = await writeTemporary(place, temporary, file);
     if (written.sha256 !== undefined) await readBack(place, temporary, written.sha256);
-    if (await holdsSame(place, finalPath, temporary, written.sizeBytes)) return true;
+    if (!file.isNew && (await holdsSame(place, finalPath, temporary, written.sizeBytes))) return true;
     await act('Renaming a file', () => rename(temporary, finalPath));
     isRenamed = true;
     await folders.sync(folder);
@@ -59,9 +65,16 @@ async function writeTemporary(place: Place, path: string, file: FileToWrite): Pr
   const { config, act } = place;
   const hash = config.verify === 'content' ? createHash('sha256') : undefined;
   let sizeBytes = 0;
+  // One chunk is durable with its write (O_SYNC); of many, each would wait for the disk. Owner and mode come after it.
+  const syncsWrites =
+    config.fsync &&
+    !config.owner &&
+    config.mode === undefined &&
+    (file.sizeBytes ?? Number.POSITIVE_INFINITY) <= oneChunkBytes;
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (syncsWrites ? constants.O_SYNC : 0);
   const handle = await act(
     'Creating a file',
-    () => open(path, 'wx', config.mode),
+    () => open(path, flags, config.mode),
     (late) => void late.close(),
   );
   try {
@@ -74,11 +87,13 @@ async function writeTemporary(place: Place, path: string, file: FileToWrite): Pr
     if (file.sizeBytes !== undefined && sizeBytes !== file.sizeBytes) {
       throw new DispatchError('source-error', `the source gave ${sizeBytes} of ${file.sizeBytes} bytes of an instance`);
     }
-    await act('Setting owner and mode of a file', async () => {
-      if (config.owner) await handle.chown(config.owner.uid, config.owner.gid);
-      if (config.mode !== undefined) await handle.chmod(config.mode);
-    });
-    if (config.fsync) await act('Syncing a file', () => handle.sync());
+    if (config.owner || config.mode !== undefined) {
+      await act('Setting owner and mode of a file', async () => {
+        if (config.owner) await handle.chown(config.owner.uid, config.owner.gid);
+        if (config.mode !== undefined) await handle.chmod(config.mode);
+      });
+    }
+    if (config.fsync && !syncsWrites) await act('Syncing a file', () => handle.sync());
     if (config.verify !== 'none') await lookAtSize(place, handle, sizeBytes);
   } finally {
     // Shares report what went wrong with written data only now.
