@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
@@ -358,7 +359,14 @@ describe('the s3 target', () => {
       const study = fixtureStudy({ seed: 'blind' });
       const blind = await new TestDelivery(s3Handler, study).attempt(parse({ ...policy.config, verify: 'none' }));
       expect(blind.error).toBeUndefined();
-      const verifying = await new TestDelivery(s3Handler, study).attempt(parse(policy.config ?? {}));
+      // The server's own checksum in its answer is enough, too.
+      const trusting = await new TestDelivery(s3Handler, fixtureStudy({ seed: 'trusting' })).attempt(
+        parse(policy.config ?? {}),
+      );
+      expect(trusting.error).toBeUndefined();
+      const verifying = await new TestDelivery(s3Handler, study).attempt(
+        parse({ ...policy.config, verify: 'checksum' }),
+      );
       expect(verifying.error).toMatchObject({ code: 'target-unauthorized' });
     } finally {
       await policy.undo?.();
@@ -455,6 +463,42 @@ describe('the s3 target', () => {
     expect((await deliver(wrong, { verify: 'size' })).error).toBeUndefined();
     // An ETag of a server that encrypts with a key of its own is no checksum.
     expect((await deliver({ ...wrong, 'x-amz-server-side-encryption': 'aws:kms' })).error).toBeUndefined();
+  });
+
+  it('takes the MD5 in the answer for a proof, a wrong one for none, and looks only at keys that are listed (stand-in)', async () => {
+    const study = fixtureStudy({ seed: 'answers', series: 1, instancesPerSeries: 4 });
+    const stored = new Map<string, Buffer>();
+    let isHonest = true;
+    await using standIn = await startHttpServer((request, answer) => {
+      if (request.method === 'GET') {
+        const keys = [...stored.keys()].map((key) => `<Contents><Key>${key.slice('/cases/'.length)}</Key></Contents>`);
+        return void answer.end(`<ListBucketResult>${keys.join('')}</ListBucketResult>`);
+      }
+      const etag = createHash('md5').update(request.body).digest('hex');
+      if (request.method === 'PUT') {
+        stored.set(request.path, request.body);
+        return void answer.writeHead(200, { etag: `"${isHonest ? etag : '0'.repeat(32)}"` }).end();
+      }
+      const found = stored.get(request.path);
+      if (!found) return void answer.writeHead(404).end();
+      const md5 = createHash('md5').update(found).digest('hex');
+      answer.writeHead(200, { etag: `"${md5}"`, 'content-length': String(found.length) }).end();
+    });
+    const count = () => ({
+      PUT: standIn.requests.filter(({ method }) => method === 'PUT').length,
+      HEAD: standIn.requests.filter(({ method }) => method === 'HEAD').length,
+    });
+    const deliver = async (name: string) =>
+      new TestDelivery(s3Handler, study, name).attempt(parse({ endpoint: standIn.url, checksum: 'none' }));
+    expect((await deliver('first')).error).toBeUndefined();
+    expect(count()).toEqual({ PUT: 4, HEAD: 0 });
+    // They are listed now: each is looked at, is the same, and is left as it is.
+    expect((await deliver('second')).error).toBeUndefined();
+    expect(count()).toEqual({ PUT: 4, HEAD: 4 });
+    stored.clear();
+    isHonest = false;
+    expect((await deliver('third')).error).toBeUndefined();
+    expect(count()).toEqual({ PUT: 8, HEAD: 8 });
   });
 
   it('assumes a role with the configured keys (token service: stand-in)', async () => {

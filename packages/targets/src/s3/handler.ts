@@ -5,6 +5,7 @@ import { studyMarker } from '../marker/index.ts';
 import { parseTemplate, renderTemplate } from '../template/index.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { enterBucket } from './enter-bucket.ts';
+import { takenKeys } from './known-keys.ts';
 import { objectOptions } from './object-options.ts';
 import { putObject } from './put-object.ts';
 import { dropUpload } from './resume-upload.ts';
@@ -26,9 +27,9 @@ async function deliver(run: DeliveryRun<S3Target>): Promise<void> {
   run.stage('connect');
   const bucket = await openBucket(run.config);
   try {
-    await enterBucket(bucket, run.signal);
+    const mayList = await enterBucket(bucket, run.signal);
     run.stage('transfer');
-    const quarantined = await send(run, bucket);
+    const quarantined = await send(run, bucket, mayList);
     // Each object was verified when it was made, before it was reported.
     run.stage('verify');
     run.stage('finalize');
@@ -46,13 +47,21 @@ function keysOf(run: DeliveryRun<S3Target>): (instance: ManifestInstance) => str
   return (instance) => prefix + renderTemplate(template, run.study, instance, limits);
 }
 
-async function send(run: DeliveryRun<S3Target>, bucket: Bucket): Promise<readonly ManifestInstance[]> {
+async function send(
+  run: DeliveryRun<S3Target>,
+  bucket: Bucket,
+  mayList: boolean,
+): Promise<readonly ManifestInstance[]> {
   const { config, state } = run;
   const keyOf = keysOf(run);
   const permits = new Permits(config.parallel);
+  const taken =
+    mayList && config.existing === 'compare' ? await takenKeys(bucket, run.pending.map(keyOf), run.signal) : undefined;
   const { quarantined } = await inLanes(run, { lanes: config.parallel }, async (opened, { signal }) => {
     const { instance } = opened;
-    const object = { key: keyOf(instance), options: objectOptions(config, run.study, instance) };
+    const key = keyOf(instance);
+    const compare = config.existing === 'compare' && (taken?.has(key) ?? true);
+    const object = { key, compare, options: objectOptions(config, run.study, instance) };
     try {
       await sendInstance(run, { bucket, state, permits, signal }, opened, object);
     } catch (thrown) {
@@ -75,5 +84,6 @@ async function writeMarker(
   const marker = studyMarker(run, run.config.marker, quarantined, keysOf(run));
   if (!marker) return;
   const options = objectOptions({ ...run.config, tags: {}, metadata: {} }, run.study, undefined, 'application/json');
-  await putObject(bucket, run.config.prefix + marker.path, marker.content, options, run.signal);
+  const object = { key: run.config.prefix + marker.path, options, compare: run.config.existing === 'compare' };
+  await putObject(bucket, object, marker.content, run.signal);
 }

@@ -1,4 +1,4 @@
-import { HeadObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import { HeadObjectCommand, type HeadObjectCommandOutput, type PutObjectCommandOutput } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Bucket } from './bucket.ts';
 import { isNotThere, s3Status, translateS3Error } from './errors.ts';
@@ -49,6 +49,15 @@ export function compareObject(found: HeadObjectCommandOutput, tally: Tally): Lik
 }
 
 /**
+ * Whether the answer to a PUT shows that the server holds what was sent: an ETag that is the MD5 of the bytes, which the
+ * server was not told but has computed of what it took. An object is there as a whole when its PUT is answered (API
+ * reference, "PutObject").
+ */
+export function provesContent(answer: PutObjectCommandOutput, tally: Tally): boolean {
+  return etagOf(answer.ETag) === tally.singleEtag;
+}
+
+/**
  * Asks for an object that was just made (HEAD), and compares its size and checksum with what was sent.
  *
  * @throws {DispatchError} `verify-missing`
@@ -60,7 +69,7 @@ export async function verifyObject(bucket: Bucket, key: string, tally: Tally, si
   if (found.ContentLength !== tally.sizeBytes) {
     throw missing(bucket, `an object has ${found.ContentLength ?? 'unknown'} bytes after ${tally.sizeBytes} were sent`);
   }
-  if (bucket.config.verify === 'checksum' && compareObject(found, tally) === 'different') {
+  if (bucket.config.verify !== 'size' && compareObject(found, tally) === 'different') {
     throw missing(
       bucket,
       'an object has another checksum than what was sent',

@@ -1,21 +1,27 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import type { Bucket } from './bucket.ts';
-import { compareObject, lookAtObject, verifyObject } from './look-at-object.ts';
+import { compareObject, lookAtObject, provesContent, verifyObject } from './look-at-object.ts';
 import { checksumAlgorithm, type ObjectOptions } from './object-options.ts';
 import { Tally } from './parts.ts';
 
-/** Makes an object in one request; one that is there with the same content is left as it is. */
+export interface ObjectToSend {
+  readonly key: string;
+  readonly options: ObjectOptions;
+  /** Whether something may be there already: then it is looked at, and left as it is when it is the same. */
+  readonly compare: boolean;
+}
+
+/** Makes an object in one request. */
 export async function putObject(
   bucket: Bucket,
-  key: string,
+  { key, options, compare }: ObjectToSend,
   bytes: Buffer,
-  options: ObjectOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { config } = bucket;
   const tally = new Tally();
   const digest = tally.add(bytes);
-  if (config.existing === 'compare') {
+  if (compare) {
     const found = await lookAtObject(bucket, key, signal, { forbiddenIsMissing: true });
     if (found && compareObject(found, tally) === 'same') return;
   }
@@ -29,6 +35,7 @@ export async function putObject(
     ...(algorithm && { ChecksumAlgorithm: algorithm }),
     ...(config.checksum === 'md5' && { ContentMD5: digest.toString('base64') }),
   });
-  await bucket.act('Storing an object', signal, (sending) => bucket.client.send(command, sending));
+  const answer = await bucket.act('Storing an object', signal, (sending) => bucket.client.send(command, sending));
+  if (config.verify === 'answer' && provesContent(answer, tally)) return;
   await verifyObject(bucket, key, tally, signal);
 }

@@ -92,9 +92,11 @@ export const s3Target = z
       .default('crc32')
       .describe('what the server checks the bytes by; md5 (Content-MD5) or none for old servers'),
     verify: z
-      .enum(['none', 'size', 'checksum'])
-      .default('checksum')
-      .describe('ask for each object afterwards (HEAD): its size, or its checksum as well'),
+      .enum(['none', 'size', 'checksum', 'answer'])
+      .default('answer')
+      .describe(
+        'ask for each object afterwards (HEAD): its size, or its checksum as well; answer = only where the answer to the upload has no MD5 (ETag) to compare',
+      ),
     existing: z
       .enum(['compare', 'overwrite'])
       .default('compare')

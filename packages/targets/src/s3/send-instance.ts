@@ -1,50 +1,68 @@
-import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { metered, type OpenedInstance } from '../flow/index.ts';
+import { DispatchError } from '@dicom-dispatch/core';
+import type { DeliveryRun, InstanceBytes, ManifestInstance } from '../contract/index.ts';
+import { borrowed, metered, type OpenedInstance } from '../flow/index.ts';
 import { compareObject, lookAtObject } from './look-at-object.ts';
-import type { ObjectOptions } from './object-options.ts';
 import { partsOf, partSizeFor, Tally } from './parts.ts';
-import { putObject } from './put-object.ts';
+import { putObject, type ObjectToSend } from './put-object.ts';
 import type { S3Target } from './schema.ts';
 import { uploadParts, type UploadContext } from './upload-parts.ts';
-
-export interface ObjectToSend {
-  readonly key: string;
-  readonly options: ObjectOptions;
-}
 
 /** Sends one instance, in one request or in parts. */
 export async function sendInstance(
   run: DeliveryRun<S3Target>,
   context: UploadContext,
   { instance, bytes }: OpenedInstance,
-  { key, options }: ObjectToSend,
+  object: ObjectToSend,
 ): Promise<void> {
+  const { key, options, compare } = object;
   const sizeBytes = bytes.sizeBytes ?? instance.sizeBytes;
   const partBytes = partSizeFor(sizeBytes, run.config.partSize);
   if (sizeBytes > partBytes) {
-    if (run.config.existing === 'compare' && (await isThere(run, context, instance, key, partBytes))) return;
+    if (compare && (await isThere(run, context, instance, key, partBytes))) return;
     const kept = await uploadParts(context, {
       instance,
       key,
       partBytes,
       options,
-      parts: partsOf(bytes.body, partBytes, sizeBytes),
+      parts: partsOf(borrowed(bytes), partBytes, sizeBytes),
     });
     if (kept > 0) run.log.info('upload resumed', { sopInstanceUid: instance.sopInstanceUid, partsKept: kept });
     return;
   }
-  // The source said that it fits in one part; what is more than that is an error of the source.
-  const whole: Buffer[] = [];
-  for await (const part of partsOf(bytes.body, partBytes, sizeBytes)) whole.push(part);
-  await context.permits.with(context.signal, () =>
-    putObject(
-      context.bucket,
-      key,
-      whole.length === 1 && whole[0] ? whole[0] : Buffer.concat(whole),
-      options,
-      context.signal,
-    ),
-  );
+  const whole = await gather(bytes, partBytes);
+  await context.permits.with(context.signal, () => putObject(context.bucket, object, whole.bytes, context.signal));
+  // Only now: a request that was given up may still be on its way with them.
+  whole.release();
+}
+
+/**
+ * The bytes of an instance that fits in one part. Where they come in one chunk, it is that chunk.
+ *
+ * @throws {DispatchError} `source-error` when there are more or fewer than the source said
+ */
+async function gather(
+  { body, sizeBytes, giveBack }: InstanceBytes,
+  mostBytes: number,
+): Promise<{ bytes: Buffer; release(): void }> {
+  const chunks: Uint8Array[] = [];
+  let count = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    count += chunk.byteLength;
+    if (count > mostBytes) throw new DispatchError('source-error', 'the source gave more of an instance than it said');
+  }
+  if (sizeBytes !== undefined && count !== sizeBytes)
+    throw new DispatchError('source-error', `the source gave ${count} of ${sizeBytes} bytes of an instance`);
+  const [first] = chunks;
+  if (first && chunks.length === 1) {
+    return {
+      bytes: Buffer.from(first.buffer, first.byteOffset, first.byteLength),
+      release: () => giveBack?.(first),
+    };
+  }
+  const bytes = Buffer.concat(chunks, count);
+  for (const chunk of chunks) giveBack?.(chunk);
+  return { bytes, release() {} };
 }
 
 /**
@@ -63,7 +81,7 @@ async function isThere(
   const bytes = metered(await run.open(instance, { signal }), { sent: () => {}, signal });
   const tally = new Tally();
   try {
-    for await (const part of partsOf(bytes.body, partBytes, instance.sizeBytes)) tally.add(part);
+    for await (const part of partsOf(borrowed(bytes), partBytes, instance.sizeBytes)) tally.add(part);
   } catch (thrown) {
     throw bytes.readError ?? thrown;
   } finally {

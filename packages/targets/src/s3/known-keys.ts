@@ -1,0 +1,55 @@
+import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import type { Bucket } from './bucket.ts';
+
+/** A page has at most 1,000 keys (API reference, "ListObjectsV2"). */
+const keysPerPage = 1_000;
+/** So many pages more than the keys alone would need: past that, others share the prefix, and each key is asked for. */
+const pagesToSpare = 4;
+
+/**
+ * Which of the keys are taken, by listing what they have in common once instead of asking for each.
+ *
+ * @returns undefined where listing is not permitted, or would take longer than asking
+ */
+export async function takenKeys(
+  bucket: Bucket,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<string> | undefined> {
+  if (keys.length < 3) return undefined;
+  const wanted = new Set(keys);
+  const taken = new Set<string>();
+  const mostPages = Math.ceil(keys.length / keysPerPage) + pagesToSpare;
+  const prefix = commonFolder(keys);
+  let token: string | undefined;
+  try {
+    for (let page = 0; page < mostPages; page += 1) {
+      const command = new ListObjectsV2Command({
+        Bucket: bucket.name,
+        Prefix: prefix,
+        MaxKeys: keysPerPage,
+        ...(token !== undefined && { ContinuationToken: token }),
+      });
+      const found = await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
+      for (const { Key } of found.Contents ?? []) if (Key !== undefined && wanted.has(Key)) taken.add(Key);
+      if (!found.IsTruncated) return taken;
+      token = found.NextContinuationToken;
+      if (token === undefined) return undefined;
+    }
+  } catch {
+    // Whatever is wrong shows again in the requests that are needed.
+    signal.throwIfAborted();
+  }
+  return undefined;
+}
+
+/** The longest part up to a slash that all keys begin with. */
+function commonFolder(keys: readonly string[]): string {
+  let common = keys[0] ?? '';
+  for (const key of keys) {
+    let length = 0;
+    while (length < common.length && common[length] === key[length]) length += 1;
+    common = common.slice(0, length);
+  }
+  return common.slice(0, common.lastIndexOf('/') + 1);
+}
