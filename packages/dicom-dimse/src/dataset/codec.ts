@@ -1,5 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { data } from './dcmjs.ts';
+import { dcmjsData } from './dcmjs.ts';
 import { DimseError } from '../errors/dimse-error.ts';
 import type { DataSetInput, EncodedDataSet } from '../operations/data-set-input.ts';
 import { encodeFileMeta } from '../part10/encode-file-meta.ts';
@@ -31,6 +31,7 @@ export function encodeDataSet(values: DataSet, transferSyntaxUid: string): Uint8
   const isDeflated = transferSyntaxUid === TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian;
   const written = isDeflated ? TRANSFER_SYNTAX.explicitVrLittleEndian : transferSyntaxUid;
   try {
+    const data = dcmjsData();
     const file = new data.DicomDict({ '00020010': { vr: 'UI', Value: [written] } });
     file.dict = data.DicomMetaDictionary.denaturalizeDataset({ ...withCharacterSet(values) });
     const bytes = Buffer.from(file.write());
@@ -53,6 +54,7 @@ export async function decodeDataSet(encoded: EncodedDataSet): Promise<DataSet> {
     const copy = new Uint8Array(file).buffer;
     // dcmjs knows one character set at a time: with several, it is told to make do with the first.
     const ignoreErrors = await hasSeveralCharacterSets(bytes, transferSyntaxUid);
+    const data = dcmjsData();
     const { dict } = data.DicomMessage.readFile(copy, { ignoreErrors });
     return withoutVrMaps(data.DicomMetaDictionary.naturalizeDataset(dict));
   } catch (cause) {
@@ -67,6 +69,7 @@ export async function decodeDataSet(encoded: EncodedDataSet): Promise<DataSet> {
  */
 export function decodePart10(bytes: Uint8Array): DataSet {
   try {
+    const data = dcmjsData();
     const { dict } = data.DicomMessage.readFile(new Uint8Array(bytes).buffer, {
       // Several character sets, or a value that breaks a rule, are no reason to know nothing of the file.
       ignoreErrors: true,

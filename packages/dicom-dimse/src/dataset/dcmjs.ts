@@ -1,6 +1,6 @@
-// @ts-expect-error dcmjs brings no types: the little that is used of it is described below
-import * as dcmjs from 'dcmjs';
+import { createRequire } from 'node:module';
 
+/** dcmjs brings no types: this is the little that is used of it. */
 interface Dcmjs {
   readonly DicomDict: new (meta: Record<string, unknown>) => {
     dict: Record<string, unknown>;
@@ -22,4 +22,9 @@ interface Dcmjs {
   };
 }
 
-export const data = (dcmjs as { readonly data: Dcmjs }).data;
+const require = createRequire(import.meta.url);
+
+/** Loaded with the first data set: who only forwards instances never needs it, and it takes 8 MB of memory. */
+export function dcmjsData(): Dcmjs {
+  return (require('dcmjs') as { readonly data: Dcmjs }).data;
+}
