@@ -130,6 +130,10 @@ async function startSftp({ set, env, through }: ReceiverSetting): Promise<Receiv
     '-o',
     'BatchMode=yes',
   ];
+  async function put(flag: string): Promise<Timed> {
+    await writeFile(batch, `mkdir ${folder}/peer\nput ${flag} ${set.folder}/*.dcm ${folder}/peer/\n`);
+    return measureProcess('sftp', ['-q', ...options, '-b', batch, `${sshd.username}@127.0.0.1`], env);
+  }
   return {
     target: () => ({
       type: 'sftp',
@@ -142,12 +146,10 @@ async function startSftp({ set, env, through }: ReceiverSetting): Promise<Receiv
     }),
     peers: [
       {
-        sender: 'sftp (OpenSSH)',
-        async run() {
-          await writeFile(batch, `mkdir ${folder}/peer\nput ${set.folder}/*.dcm ${folder}/peer/\n`);
-          return measureProcess('sftp', ['-q', ...options, '-b', batch, `${sshd.username}@127.0.0.1`], env);
-        },
+        sender: 'sftp, each file synced (put -f)',
+        run: () => put('-f'),
       },
+      { sender: 'sftp, nothing on disk yet', run: () => put('') },
     ],
     clear: () => empty(folder),
     [Symbol.asyncDispose]: () => sshd.stop(),
@@ -214,7 +216,17 @@ async function startFolder({ set, env }: ReceiverSetting): Promise<Receiver> {
     peers: [
       {
         sender: 'cp, then sync -f',
-        run: () => measureProcess('sh', ['-c', `cp -r ${set.folder} ${peer}/ && sync -f ${peer}`], env),
+        async run() {
+          const [copied, synced] = [
+            await measureProcess('cp', ['-r', set.folder, peer], env),
+            await measureProcess('sync', ['-f', peer], env),
+          ];
+          return {
+            seconds: copied.seconds + synced.seconds,
+            cpuSeconds: copied.cpuSeconds + synced.cpuSeconds,
+            peakBytes: Math.max(copied.peakBytes, synced.peakBytes),
+          };
+        },
       },
       { sender: 'cp, nothing on disk yet', run: () => measureProcess('cp', ['-r', set.folder, peer], env) },
     ],
