@@ -1,3 +1,4 @@
+import { DispatchError } from '@dicom-dispatch/core';
 import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { sourceError } from './source-error.ts';
 
@@ -17,11 +18,21 @@ export async function hasStudy(
   try {
     const found = await orthanc.lookup(study.studyInstanceUid, options);
     if (found.some(({ Type }) => Type === 'Study')) return true;
-    if (study.orthancStudyId === undefined) return false;
+  } catch (error) {
+    if (!isNotFound(error)) throw sourceError(error, source);
+    // Orthanc answers with an empty list: this is something else, or something in front of it.
+    throw new DispatchError('source-error', `source ${source}: /tools/lookup is not there`, { cause: error });
+  }
+  if (study.orthancStudyId === undefined) return false;
+  try {
     await orthanc.studies.read(study.orthancStudyId, options);
     return true;
   } catch (error) {
-    if (error instanceof OrthancError && error.code === 'not-found') return false;
+    if (isNotFound(error)) return false;
     throw sourceError(error, source);
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof OrthancError && error.code === 'not-found';
 }

@@ -1,6 +1,12 @@
 import { deliveryId, parseConfig, studyTaskId, type Config, type DeliveryData } from '@dicom-dispatch/core';
 import type { StudyRecord } from '@dicom-dispatch/cache/records';
-import { startOrthanc, startRedis, type OrthancServer, type RedisServer } from '@dicom-dispatch/harness';
+import {
+  startHttpServer,
+  startOrthanc,
+  startRedis,
+  type OrthancServer,
+  type RedisServer,
+} from '@dicom-dispatch/harness';
 import { openOperations, type OperationsContext } from '@dicom-dispatch/operations';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
 import { makeStudy } from '@dicom-dispatch/samples';
@@ -132,6 +138,11 @@ test('a source that cannot be asked loses nothing of what is known', async () =>
   const away = await openSource({ ...config.sources['main'], url: 'http://127.0.0.1:1', timeout: 500 } as never);
   await expect(run(120, { orthanc: away })).rejects.toMatchObject({ code: 'source-unreachable' });
   await away.close();
+  // Something else answers under its address.
+  await using other = await startHttpServer((_request, response) => void response.writeHead(404).end());
+  const wrong = await openSource({ ...config.sources['main'], url: other.url } as never);
+  await expect(run(120, { orthanc: wrong })).rejects.toMatchObject({ code: 'source-error' });
+  await wrong.close();
   expect(await operations.records.studyCount()).toBe(1);
 });
 
