@@ -32,8 +32,11 @@ export interface Verdict {
   readonly logs: string;
 }
 
-/** Two deliveries at a time over both dispatchers, two associations each, two instances on an association. */
-const inFlight = 2 * 2 * 2;
+/**
+ * Two deliveries at a time over both dispatchers, two associations each, on each two instances, and as many that have
+ * arrived and whose confirmations are on their way.
+ */
+const inFlight = 2 * 2 * (2 + 2);
 
 /** Compares what the receivers have with what was uploaded. */
 export function judge(evidence: Evidence): Verdict {
@@ -69,6 +72,9 @@ export function judge(evidence: Evidence): Verdict {
     duplicates,
     duplicatesAllowed: evidence.disturbances * inFlight,
     isQuiet: evidence.isQuiet,
-    logs: missing + falselyDelivered > 0 || !evidence.isQuiet ? `${evidence.rest}\n${evidence.logs()}` : '',
+    logs:
+      missing + falselyDelivered > 0 || !evidence.isQuiet || duplicates > inFlight
+        ? `${evidence.rest}\n${evidence.logs()}`
+        : '',
   };
 }

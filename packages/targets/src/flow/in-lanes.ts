@@ -36,9 +36,6 @@ export interface LaneResult {
   readonly quarantined: readonly ManifestInstance[];
 }
 
-/** So many outcomes a lane may be on their way to the ledger while further instances are sent. */
-const reportsPerLane = 4;
-
 type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent' | 'report' | 'pending' | 'signal' | 'log'>;
 
 /**
@@ -99,7 +96,10 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     await report(opened.instance, outcome);
   }
 
-  /** Lets a lane go on while the ledger takes its outcome, as long as few are on their way. */
+  /**
+   * Lets a lane go on while the ledger takes its outcome, one a lane and no more: what is not in the ledger when a worker
+   * dies is sent again.
+   */
   async function report(instance: ManifestInstance, outcome: InstanceOutcome): Promise<void> {
     const reporting = run.report(instance, outcome).then(
       () => void reports.delete(reporting),
@@ -110,7 +110,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
       },
     );
     reports.add(reporting);
-    while (reports.size > lanes * reportsPerLane) await Promise.race(reports);
+    while (reports.size > lanes) await Promise.race(reports);
   }
 
   async function runLane(lane: number): Promise<void> {
