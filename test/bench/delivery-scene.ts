@@ -10,7 +10,7 @@ import { startDispatch } from '../e2e/support/start-dispatch.ts';
 import { kinds, type Kind, type Receiver, type Timed } from './delivery-kinds.ts';
 import type { DeliverySet } from './delivery-sets.ts';
 import { startLink, type LinkQuality } from './link.ts';
-import { productEnv } from './product-env.ts';
+import { productEnv, productFlags } from './product-env.ts';
 import { median, usageOf } from './report.ts';
 
 export interface Measurement {
@@ -78,6 +78,7 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
   const dispatch = stack.use(
     await startDispatch({
       command: 'dispatcher',
+      execArgv: productFlags,
       env: Object.assign({}, productEnv, ...[...receivers.values()].map((receiver) => receiver.env ?? {})) as Record<
         string,
         string

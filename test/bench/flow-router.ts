@@ -5,7 +5,7 @@ import { startRedis, waitFor } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { startDispatch } from '../e2e/support/start-dispatch.ts';
 import { prefix, startFlowScene } from './flow-scene.ts';
-import { productEnv } from './product-env.ts';
+import { productEnv, productFlags } from './product-env.ts';
 import { usageOf } from './report.ts';
 
 export interface RouterRate {
@@ -114,6 +114,7 @@ export async function measureSweep(studies: number): Promise<SweepFigure> {
     await using router = await startDispatch({
       command: 'router',
       env: productEnv,
+      execArgv: productFlags,
       config: {
         sources: { main: { url: `http://127.0.0.1:${port}`, startFrom: 'everything', sweep: { pause: 0 } } },
         targets: { sink: { type: 'dummy' } },

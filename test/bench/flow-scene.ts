@@ -17,7 +17,7 @@ import { makeStudy } from '@dicom-dispatch/samples';
 import { openSource } from '@dicom-dispatch/sources';
 import { stringify } from 'yaml';
 import { startDispatch, type RunningDispatch } from '../e2e/support/start-dispatch.ts';
-import { productEnv } from './product-env.ts';
+import { productEnv, productFlags } from './product-env.ts';
 
 export const prefix = '{dicom-dispatch}';
 
@@ -79,7 +79,8 @@ export async function startFlowScene(
       config,
       operations,
       studies,
-      start: async (command) => stack.use(await startDispatch({ command, config: raw, env: productEnv })),
+      start: async (command) =>
+        stack.use(await startDispatch({ command, config: raw, env: productEnv, execArgv: productFlags })),
       async send(ids, target) {
         const deliveries: string[] = [];
         for (let at = 0; at < ids.length; at += 8) {

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 
 /** What `./dispatch` and the image give Node besides the program: figures are of the product as it is run. */
 export const productEnv: Readonly<Record<string, string>> = {
-  NODE_OPTIONS: '--max-semi-space-size=8',
+  MALLOC_ARENA_MAX: '2',
   NODE_COMPILE_CACHE: join(tmpdir(), 'dicom-dispatch-bench', 'compile'),
 };
+
+export const productFlags: readonly string[] = ['--max-semi-space-size=4'];

@@ -15,7 +15,7 @@ import { makeStudy } from '@dicom-dispatch/samples';
 import { createServer } from 'dicom-dimse';
 import { seededRandom } from '../chaos/random.ts';
 import { startDispatch, type RunningDispatch } from '../e2e/support/start-dispatch.ts';
-import { productEnv } from './product-env.ts';
+import { productEnv, productFlags } from './product-env.ts';
 import { keptClasses, readClasses, type ClassUse } from './redis-classes.ts';
 import { describeMachine, median, table, usageOf, writeSection } from './report.ts';
 
@@ -75,9 +75,19 @@ const config = {
   dispatcher: { lockTime: '5s', graceTime: '2s' },
   logging: { level: 'warn', format: 'json' },
 };
-await using router = await startDispatch({ command: 'router', config, env: productEnv });
-await using consoleService = await startDispatch({ command: 'console', config, env: productEnv });
-await using dispatcher = await startDispatch({ command: 'dispatcher', config, env: productEnv });
+await using router = await startDispatch({ command: 'router', config, env: productEnv, execArgv: productFlags });
+await using consoleService = await startDispatch({
+  command: 'console',
+  config,
+  env: productEnv,
+  execArgv: productFlags,
+});
+await using dispatcher = await startDispatch({
+  command: 'dispatcher',
+  config,
+  env: productEnv,
+  execArgv: productFlags,
+});
 const stays = { router, console: consoleService, dispatcher };
 const guests: RunningDispatch[] = [];
 const client = connectRedis(redis.url, 'soak', createLogger('soak', { level: 'error', format: 'json' }));
@@ -128,7 +138,7 @@ async function load(): Promise<void> {
 /** One guest at a time: it joins, stays a while, and leaves by SIGTERM or, one time in three, by SIGKILL. */
 async function churn(): Promise<void> {
   while (!isOver()) {
-    const guest = await startDispatch({ command: 'dispatcher', config, env: productEnv });
+    const guest = await startDispatch({ command: 'dispatcher', config, env: productEnv, execArgv: productFlags });
     guests.push(guest);
     counts.joined += 1;
     await sleep(churnMs * (0.5 + roll()));

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { resolve } from 'node:path';
 import type { Config } from '@dicom-dispatch/core';
 import {
@@ -168,6 +169,8 @@ export async function startServices(
       if (setting.config !== config) await service.reload?.(config);
       stops.push(() => service.stop());
     }
+    // Now rather than at an end in good order, which not every process sees: the next start finds what this one compiled.
+    flushCompileCache();
   }
 }
 

@@ -13,6 +13,8 @@ export interface DispatchOptions {
   /** The configuration as it would be written in YAML; addresses to listen on are added. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Options of Node itself. */
+  readonly execArgv?: readonly string[];
   /** Default true: resolves only when `/readyz` says ready. False: as soon as health is served. */
   readonly untilReady?: boolean;
   /** Runs it on another host: its address, and what stands before the command. */
@@ -43,6 +45,7 @@ export async function startDispatch(options: DispatchOptions): Promise<RunningDi
       const [program = process.execPath, ...args] = [
         ...prefix,
         process.execPath,
+        ...(options.execArgv ?? []),
         main,
         command,
         '--config',
