@@ -49,6 +49,9 @@ export interface Enqueued {
   readonly omitted: readonly { readonly target: string; readonly why: string }[];
 }
 
+/** A job is lost when a router dies; the next one routes the same study first. So the newest deliveries are enough. */
+const lookedAt = 20;
+
 /** Puts study tasks into the queues. */
 export class StudyEnqueuer {
   #config: Config;
@@ -160,7 +163,7 @@ export class StudyEnqueuer {
   }
 
   async #addLost(study: StudyTaskData, present: ReadonlySet<string>): Promise<void> {
-    const former = (await this.#records.deliveriesOf(study)).filter(
+    const former = (await this.#records.deliveriesOf(study, present.size + lookedAt)).filter(
       ({ deliveryId, state }) => state === 'waiting' && !present.has(deliveryId),
     );
     for (const lost of await this.#withoutJob(former.map((record) => deliveryData.parse(record)))) {

@@ -127,9 +127,10 @@ export class Records {
     return texts.map((text) => (text === null ? undefined : (JSON.parse(text) as StudyRecord)));
   }
 
-  /** All deliveries of a study, the newest first. */
-  async deliveriesOf(key: StudyKey): Promise<DeliveryRecord[]> {
-    return this.#deliveries(await this.#run(() => this.#redis.zrevrange(this.#deliveriesKey(key), 0, -1)));
+  /** The deliveries of a study, the newest first: all of them, or so many. */
+  async deliveriesOf(key: StudyKey, most = Number.POSITIVE_INFINITY): Promise<DeliveryRecord[]> {
+    const last = Number.isFinite(most) ? most - 1 : -1;
+    return this.#deliveries(await this.#run(() => this.#redis.zrevrange(this.#deliveriesKey(key), 0, last)));
   }
 
   /** Studies that are meant in the order in which they were routed, the newest first. */
