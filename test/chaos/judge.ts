@@ -32,11 +32,8 @@ export interface Verdict {
   readonly logs: string;
 }
 
-/**
- * Two deliveries at a time over both dispatchers, two associations each, on each two instances, and as many that have
- * arrived and whose confirmations are on their way.
- */
-const inFlight = 2 * 2 * (2 + 2);
+/** Two deliveries at a time over both dispatchers, two associations each, two instances on an association. */
+const inFlight = 2 * 2 * 2;
 
 /** Compares what the receivers have with what was uploaded. */
 export function judge(evidence: Evidence): Verdict {

@@ -59,7 +59,6 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   let putOff: DispatchError | undefined;
   let failedInRow = 0;
   const quarantined: ManifestInstance[] = [];
-  const reports = new Set<Promise<void>>();
 
   function end(error: DispatchError): void {
     ending ??= error;
@@ -72,7 +71,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     if (verdict === 'quarantine') {
       run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: error.code });
       quarantined.push(instance);
-      return report(instance, { kind: 'quarantined', error });
+      return run.report(instance, { kind: 'quarantined', error });
     }
     putOff ??= error;
     failedInRow += 1;
@@ -93,24 +92,8 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     failedInRow = 0;
     if (!outcome) return;
     if (outcome.kind === 'quarantined') quarantined.push(opened.instance);
-    await report(opened.instance, outcome);
-  }
-
-  /**
-   * Lets a lane go on while the ledger takes its outcome, one a lane and no more: what is not in the ledger when a worker
-   * dies is sent again.
-   */
-  async function report(instance: ManifestInstance, outcome: InstanceOutcome): Promise<void> {
-    const reporting = run.report(instance, outcome).then(
-      () => void reports.delete(reporting),
-      (thrown: unknown) => {
-        reports.delete(reporting);
-        // The ledger is out of reach, or the delivery is no longer ours.
-        end(asDispatchError(thrown));
-      },
-    );
-    reports.add(reporting);
-    while (reports.size > lanes) await Promise.race(reports);
+    // Awaited: what has arrived and is not in the ledger when a worker dies would be sent again.
+    await run.report(opened.instance, outcome);
   }
 
   async function runLane(lane: number): Promise<void> {
@@ -129,10 +112,10 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   }
 
   const running = Array.from({ length: lanes }, (_, lane) =>
+    // What a lane throws itself comes from `report`: the ledger is out of reach or the delivery is no longer ours.
     runLane(lane).catch((thrown: unknown) => end(asDispatchError(thrown))),
   );
   await Promise.all(running);
-  await Promise.all(reports);
   await queue.close();
   if (run.signal.aborted) throw cancelledError(run.signal);
   if (ending) throw ending;
