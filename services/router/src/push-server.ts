@@ -32,7 +32,7 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
   if (!Object.values(config.sources).some(({ pushSecret }) => pushSecret)) return undefined;
   const operations = openOperations(config, redis);
   const clients = new Map<string, Promise<OrthancClient>>();
-  const server = fastify({ logger: false, bodyLimit: 16 * 1024 });
+  const server = fastify({ logger: false, bodyLimit: 16 * 1024, forceCloseConnections: true });
 
   server.setErrorHandler((error, _request, reply) => {
     const status =

@@ -11,7 +11,7 @@ export async function startHealthServer(
 ): Promise<{ readonly url: string; stop(): Promise<void> }> {
   // Loaded only where it serves: every command of the command line loads this package.
   const { fastify } = await import('fastify');
-  const server = fastify({ logger: false });
+  const server = fastify({ logger: false, forceCloseConnections: true });
   addHealthRoutes(server, services, metrics);
   const url = await server.listen(parseListen(listen));
   return { url, stop: () => server.close() };
