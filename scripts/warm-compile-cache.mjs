@@ -6,6 +6,11 @@ import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 
 const app = process.argv[2] ?? '/app';
-const parts = ['packages/cli/src/create-program.ts', 'services/*/src/index.ts', 'packages/targets/src/*/handler.ts'];
+const parts = [
+  'packages/cli/src/create-program.ts',
+  'services/*/src/index.ts',
+  'packages/targets/src/*/handler.ts',
+  'packages/targets/src/http/oauth2-token.ts',
+];
 for (const part of globSync(parts, { cwd: app })) await import(join(app, part));
 flushCompileCache();

@@ -1,7 +1,5 @@
 import { Readable } from 'node:stream';
 
-import { Pool } from 'undici';
-import type { Dispatcher } from 'undici';
 import type { z } from 'zod';
 
 import type { ResolvedOptions } from '../client-options.ts';
@@ -13,6 +11,8 @@ import { answerError, maxErrorBytes } from './answer-error.ts';
 import type { Target } from './path.ts';
 import { readBounded, readStart } from './read-bounded.ts';
 import { retryRead } from './retry.ts';
+import { openPool, requestOf } from './undici-pool.ts';
+import type { Dispatcher, Pool } from './undici-pool.ts';
 
 /** What every call takes. */
 export interface CallOptions {
@@ -86,8 +86,8 @@ export class Transport {
       // Orthanc keeps idle connections for 1 s; undici's margin of 1 s would never reuse one.
       keepAliveTimeoutThreshold: 100,
     };
-    this.#kept = new Pool(options.origin, common);
-    this.#once = new Pool(options.origin, { ...common, pipelining: 0 });
+    this.#kept = openPool(options.origin, common);
+    this.#once = openPool(options.origin, { ...common, pipelining: 0 });
   }
 
   /** @throws OrthancError `protocol` when the answer is not JSON or lacks what `schema` asks for. */
@@ -161,7 +161,7 @@ export class Transport {
     if (signal?.aborted === true) throw translateAbort(signal.reason, call);
     let answer: Dispatcher.ResponseData;
     try {
-      answer = await pool.request({
+      answer = await requestOf(pool, {
         method: request.method,
         path: `${this.options.prefix}${request.target.path}${request.target.query}`,
         ...bodyOf(request, this.options.headers),

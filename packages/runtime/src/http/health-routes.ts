@@ -1,23 +1,18 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { RunningService } from '../process/dependency.ts';
+import { healthAnswers } from './answer-health.ts';
 
-/**
- * `/healthz`: the process is alive. `/readyz`: each thing it needs, by name; 503 when one is missing. `/metrics`:
- * Prometheus.
- */
+/** Health, readiness and metrics as routes of a larger server. */
 export function addHealthRoutes(
   server: FastifyInstance,
   services: () => readonly RunningService[],
   metrics: Registry,
 ): void {
-  server.get('/healthz', () => ({ status: 'ok' }));
-  server.get('/readyz', async (_, reply) => {
-    const states = await Promise.all(
-      services().map(async (service) => ({ service: service.name, dependencies: await service.dependencies() })),
-    );
-    const ready = states.every(({ dependencies }) => dependencies.every(({ ok }) => ok));
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', services: states });
-  });
-  server.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
+  for (const [path, answer] of Object.entries(healthAnswers(services, metrics))) {
+    server.get(path, async (_, reply) => {
+      const { status, type, body } = await answer();
+      return reply.code(status).type(type).send(body);
+    });
+  }
 }

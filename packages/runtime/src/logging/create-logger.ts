@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
 import { pino, type Logger, type LoggerOptions } from 'pino';
-import pretty from 'pino-pretty';
+import type { PinoPretty } from 'pino-pretty';
 
 export type { Logger } from 'pino';
 
@@ -46,6 +47,8 @@ export function createLogger(service: string, options: LoggingOptions): Logger {
   if (options.file !== undefined) return pino(settings, pino.destination({ dest: options.file, sync: true }));
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
   if (!isPretty) return pino(settings);
+  // Loaded only where a terminal reads along: services write JSON.
+  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty;
   return pino(
     settings,
     pretty({ colorize: process.stdout.isTTY, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l', singleLine: true }),

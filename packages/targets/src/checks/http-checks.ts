@@ -1,20 +1,8 @@
 import type { Check } from '../contract/index.ts';
 import { HttpConnection } from '../http/http-connection.ts';
-import type { HttpOptions, HttpTls } from '../http/http-options.ts';
-import { tlsOptions } from '../http/tls-files.ts';
-import { networkSteps } from './network-steps.ts';
+import type { HttpOptions } from '../http/http-options.ts';
 import { runChecks, type CheckStep } from './run-checks.ts';
-
-/** The checks `resolve`, `connect` and, for https, `tls` of a service with an address. */
-export function urlSteps(url: URL, timeoutMs: number, tls: HttpTls | undefined): CheckStep[] {
-  const secure = url.protocol === 'https:';
-  return networkSteps({
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port) || (secure ? 443 : 80),
-    timeoutMs,
-    tls: secure ? () => tlsOptions(tls) : undefined,
-  });
-}
+import { urlSteps } from './url-steps.ts';
 
 /**
  * The checks of its network, then those of the service itself, which share one connection.

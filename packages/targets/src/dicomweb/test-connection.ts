@@ -1,5 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { checkHttpService, type CheckStep } from '../checks/index.ts';
+import { checkHttpService } from '../checks/http-checks.ts';
+import type { CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
 import { statusError, type HttpConnection } from '../http/index.ts';
 import { greet } from './greet.ts';

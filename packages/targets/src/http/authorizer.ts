@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { HttpAuth, OAuth2Auth } from './http-options.ts';
-import { fetchToken, type AccessToken } from './oauth2-token.ts';
+import type { AccessToken } from './oauth2-token.ts';
 
 /** Knows the Authorization header of each request. */
 export interface Authorizer {
@@ -57,6 +57,8 @@ class OAuth2Authorizer implements Authorizer {
   }
 
   async #ask(signal: AbortSignal): Promise<string> {
+    // Loaded where tokens are asked for: it needs a library and undici's fetch.
+    const { fetchToken } = await import('./oauth2-token.ts');
     const token: AccessToken = await fetchToken(this.#auth, this.#dispatcher, signal);
     const lifeMs = token.expiresAtMs - Date.now();
     const header = `Bearer ${token.value}`;

@@ -1,4 +1,5 @@
-import { checkHttpService, type CheckStep } from '../checks/index.ts';
+import { checkHttpService } from '../checks/http-checks.ts';
+import type { CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
 import type { HttpConnection } from '../http/index.ts';
 import { filteredOut, notOrthanc, orthancError } from './errors.ts';

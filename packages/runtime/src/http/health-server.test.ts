@@ -1,0 +1,50 @@
+import { httpRequest } from '@dicom-dispatch/harness';
+import { expect, it } from 'vitest';
+import { createMetrics } from '../process/metrics.ts';
+import type { RunningService } from '../process/dependency.ts';
+import { startHealthServer } from './health-server.ts';
+
+const metrics = createMetrics();
+
+function service(ok: boolean): RunningService {
+  return { name: 'test', dependencies: async () => [{ name: 'redis', ok, detail: '' }], stop: async () => {} };
+}
+
+it('tells that the process is alive, what it waits for, and its metrics', async () => {
+  let ok = false;
+  const server = await startHealthServer('127.0.0.1:0', () => [service(ok)], metrics);
+  const get = (path: string) => httpRequest(`${server.url}${path}`);
+  expect((await get('/healthz')).body.toString()).toBe('{"status":"ok"}');
+  expect((await get('/readyz')).status).toBe(503);
+  ok = true;
+  const ready = await get('/readyz?verbose=1');
+  expect(ready.status).toBe(200);
+  expect(JSON.parse(ready.body.toString())).toMatchObject({ status: 'ready', services: [{ service: 'test' }] });
+  expect((await get('/metrics')).body.toString()).toContain('process_cpu');
+  expect((await get('/elsewhere')).status).toBe(404);
+  expect((await fetch(`${server.url}/healthz`, { method: 'HEAD' })).status).toBe(200);
+  expect((await fetch(`${server.url}/healthz`, { method: 'POST' })).status).toBe(404);
+  await server.stop();
+  await expect(get('/healthz')).rejects.toThrow();
+});
+
+it('answers 500 when a dependency cannot tell its state', async () => {
+  const failing: RunningService = { ...service(true), dependencies: () => Promise.reject(new Error('no answer')) };
+  const server = await startHealthServer('127.0.0.1:0', () => [failing], metrics);
+  expect((await httpRequest(`${server.url}/readyz`)).status).toBe(500);
+  await server.stop();
+});
+
+it('refuses an address that is taken', async () => {
+  const first = await startHealthServer('127.0.0.1:0', () => [], metrics);
+  await expect(startHealthServer(new URL(first.url).host, () => [], metrics)).rejects.toMatchObject({
+    code: 'EADDRINUSE',
+  });
+  await first.stop();
+});
+
+it('serves localhost, whatever addresses it stands for', async () => {
+  const server = await startHealthServer('localhost:0', () => [], metrics);
+  expect((await httpRequest(`${server.url}/healthz`)).status).toBe(200);
+  await server.stop();
+});

@@ -1,0 +1,15 @@
+import type { HttpTls } from '../http/http-options.ts';
+import { tlsOptions } from '../http/tls-files.ts';
+import { networkSteps } from './network-steps.ts';
+import type { CheckStep } from './run-checks.ts';
+
+/** The checks `resolve`, `connect` and, for https, `tls` of a service with an address. */
+export function urlSteps(url: URL, timeoutMs: number, tls: HttpTls | undefined): CheckStep[] {
+  const secure = url.protocol === 'https:';
+  return networkSteps({
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port) || (secure ? 443 : 80),
+    timeoutMs,
+    tls: secure ? () => tlsOptions(tls) : undefined,
+  });
+}
