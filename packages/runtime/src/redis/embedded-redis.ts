@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { access, constants, mkdir } from 'node:fs/promises';
-import { delimiter, join, resolve } from 'node:path';
+import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, delimiter, join, resolve } from 'node:path';
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
 
@@ -14,20 +14,25 @@ export class EmbeddedRedisError extends Error {
   override readonly name = 'EmbeddedRedisError';
 }
 
+const programs = ['redis-server', 'valkey-server'] as const;
+
 /**
  * Starts `redis-server` or `valkey-server` with append-only persistence on a Unix socket in `dataFolder`, so that no
- * port is taken and no one else on the network can reach it.
+ * port is taken and no one else on the network can reach it. The one that wrote the data goes on with it while it is
+ * installed: Redis 7.0 refuses files of Valkey 8.
  *
  * @throws EmbeddedRedisError when neither program is installed, or it does not start
  */
 export async function startEmbeddedRedis(dataFolder: string): Promise<EmbeddedRedis> {
-  const program = await findProgram(['redis-server', 'valkey-server']);
+  const folder = resolve(dataFolder, 'redis');
+  const writer = join(folder, 'program');
+  const wrote = await readFile(writer, 'utf8').catch(() => '');
+  const program = await findProgram(programs.toSorted((a, b) => Number(b === wrote) - Number(a === wrote)));
   if (!program) {
     throw new EmbeddedRedisError(
       'no redis.url is configured, and neither redis-server nor valkey-server is installed: set redis.url, or install one (apt-get install redis-server)',
     );
   }
-  const folder = resolve(dataFolder, 'redis');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const socket = join(folder, 'redis.sock');
   if (await answers(socket)) return { url: `unix://${socket}`, stop: () => stopIfAlone(socket) };
@@ -42,6 +47,7 @@ export async function startEmbeddedRedis(dataFolder: string): Promise<EmbeddedRe
   const killWithUs = (): void => void child.kill('SIGTERM');
   process.once('exit', killWithUs);
   await untilReady(child, socket, output);
+  await writeFile(writer, basename(program));
   return {
     url: `unix://${socket}`,
     async stop() {
