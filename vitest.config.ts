@@ -1,12 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { isInstalled } from './test/harness/src/is-installed.ts';
 
 export default defineConfig({
   test: {
-    include: [
-      'packages/*/src/**/*.test.ts',
-      'services/*/src/**/*.test.ts',
-      'test/{harness/src,e2e,interop,chaos,bench,packaging}/**/*.test.ts',
-    ],
     // A test file that leaves a server, a folder or a process behind fails.
     setupFiles: ['./test/harness/src/fail-on-leaks.ts'],
     testTimeout: 60_000,
@@ -15,5 +11,32 @@ export default defineConfig({
     maxWorkers: 2,
     // A machine that is busy with something else can starve a real server past every time-out: one more try tells.
     retry: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'all',
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'services/*/src/**/*.test.ts',
+            'test/{harness/src,e2e,interop,chaos,bench,packaging}/**/*.test.ts',
+          ],
+        },
+      },
+      // Our scripts in Redis (ledger, records, circuit, cache, Cluster), once more on Valkey.
+      ...(isInstalled('valkey-server')
+        ? [
+            {
+              extends: true as const,
+              test: {
+                name: 'valkey',
+                include: ['packages/cache/src/**/*.test.ts', 'test/harness/src/redis*.test.ts'],
+                exclude: ['**/several-processes.test.ts'],
+                env: { DICOM_DISPATCH_TEST_REDIS: 'valkey-server' },
+              },
+            },
+          ]
+        : []),
+    ],
   },
 });

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { isInstalled } from './is-installed.ts';
 import { startServer } from './start-server.ts';
 import type { RunningServer } from './start-server.ts';
 
@@ -16,7 +15,7 @@ export interface RedisOptions {
   readonly args?: readonly string[];
   /** Opens a second port that speaks TLS and asks for a client certificate. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
-  /** Default `redis-server`, or `valkey-server` where only that is installed. */
+  /** Default what `DICOM_DISPATCH_TEST_REDIS` names, else `redis-server`, or `valkey-server` where only that is installed. */
   readonly program?: 'redis-server' | 'valkey-server';
 }
 
@@ -48,13 +47,9 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 }
 
 export function redisProgram({ program }: Pick<RedisOptions, 'program'>): string {
-  if (program) return program;
+  const wanted = program ?? process.env['DICOM_DISPATCH_TEST_REDIS'];
+  if (wanted) return wanted;
   return !isInstalled('redis-server') && isInstalled('valkey-server') ? 'valkey-server' : 'redis-server';
-}
-
-/** Whether a program is in one of the folders of PATH. */
-export function isInstalled(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, program)));
 }
 
 export function redisArguments(folder: string, port: number, options: RedisOptions): string[] {
