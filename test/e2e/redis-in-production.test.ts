@@ -172,36 +172,39 @@ describe('Redis in production', () => {
     await expect(openRedis({ url, tls: {} as never }, 'test', 5_000)).rejects.toThrow(/certificate|CERT|SELF_SIGNED/i);
   });
 
-  it('ACL: the user of docs/redis.md may do all that is needed, and is refused nothing on the way', async () => {
-    await using redis = await startRedis();
-    const page = await readFile(new URL('../../docs/redis.md', import.meta.url), 'utf8');
-    const line = /^ACL SETUSER (.*)$/m.exec(page)?.[1]?.replace('PASSWORD', 'a-password-of-the-test').split(' ') ?? [];
-    await redis.command('ACL', 'SETUSER', ...line);
-    const env = { REDIS_PASSWORD: 'a-password-of-the-test' };
-    Object.assign(process.env, env);
-    await using scene = await startScene(
-      { url: redis.url, username: 'dispatch', password: '${REDIS_PASSWORD}' },
-      redis.url,
+  for (const [name, program] of [
+    ['Redis', 'redis-server'],
+    ['Valkey', 'valkey-server'],
+  ] as const) {
+    it.skipIf(!isInstalled(program))(
+      `${name}, with an ACL user: that of docs/redis.md may do all that is needed, and is refused nothing on the way`,
+      async () => {
+        await using redis = await startRedis({ program });
+        const page = await readFile(new URL('../../docs/redis.md', import.meta.url), 'utf8');
+        const line =
+          /^ACL SETUSER (.*)$/m.exec(page)?.[1]?.replace('PASSWORD', 'a-password-of-the-test').split(' ') ?? [];
+        await redis.command('ACL', 'SETUSER', ...line);
+        const env = { REDIS_PASSWORD: 'a-password-of-the-test' };
+        Object.assign(process.env, env);
+        await using scene = await startScene(
+          { url: redis.url, username: 'dispatch', password: '${REDIS_PASSWORD}' },
+          redis.url,
+        );
+        await expectWorks(scene, 'acl');
+        const refused = ((await redis.command('ACL', 'LOG')) as string[][]).map(
+          (entry) => entry[entry.indexOf('object') + 1],
+        );
+        // Bull Board would list the clients of a queue; the console lists workers without it.
+        expect(refused.filter((command) => command !== 'client|list')).toEqual([]);
+        expect(scene.dispatch.output()).not.toContain('could not be checked');
+        // Without INFO: what could not be checked is said, and all goes on.
+        await redis.command('ACL', 'SETUSER', 'dispatch', '-info');
+        await scene.dispatch.restart();
+        expect(scene.dispatch.output()).toContain('could not be checked');
+        const study = await scene.upload('acl without info', 3);
+        await scene.untilDelivered(study);
+        expect((await scene.dispatch.get('/api/cache')).status).toBe(200);
+      },
     );
-    await expectWorks(scene, 'acl');
-    const refused = ((await redis.command('ACL', 'LOG')) as string[][]).map(
-      (entry) => entry[entry.indexOf('object') + 1],
-    );
-    // Bull Board would list the clients of a queue; the console lists workers without it.
-    expect(refused.filter((command) => command !== 'client|list')).toEqual([]);
-    expect(scene.dispatch.output()).not.toContain('could not be checked');
-    // Without INFO: what could not be checked is said, and all goes on.
-    await redis.command('ACL', 'SETUSER', 'dispatch', '-info');
-    await scene.dispatch.restart();
-    expect(scene.dispatch.output()).toContain('could not be checked');
-    const study = await scene.upload('acl without info', 3);
-    await scene.untilDelivered(study);
-    expect((await scene.dispatch.get('/api/cache')).status).toBe(200);
-  });
-
-  it.skipIf(!isInstalled('valkey-server'))('Valkey does what Redis does', async () => {
-    await using redis = await startRedis({ program: 'valkey-server' });
-    await using scene = await startScene({ url: redis.url }, redis.url);
-    await expectWorks(scene, 'valkey');
-  });
+  }
 });

@@ -21,9 +21,12 @@ export async function readInfo(
   }
 }
 
+/** What Redis says of its own, and in a script: Redis 7.0 "can't run this command", later ones and Valkey "ACL failure". */
+const forbidden = /NOPERM|can't run this command|ACL failure in script|unknown command|not allowed/i;
+
 /** Whether the ACL of this user forbids the command. */
 export function isForbidden(error: unknown): boolean {
-  return error instanceof Error && /NOPERM|can't run this command|unknown command|not allowed/i.test(error.message);
+  return error instanceof Error && forbidden.test(error.message);
 }
 
 export function parseInfo(text: string): Map<string, string> {
