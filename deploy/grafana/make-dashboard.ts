@@ -141,6 +141,9 @@ const panels = [
       legend: '{{source}} {{outcome}}',
     },
   ]),
+  series('Studies forgotten', 'A day, by source: gone from it, and not kept any longer (records.keep)', [
+    { expr: 'sum by (source) (increase(dispatch_studies_forgotten_total[1d]))', legend: '{{source}}' },
+  ]),
   series('Behind the change feed', 'Changes not dealt with yet, by source', [
     { expr: 'max by (source) (dispatch_feed_lag_changes)', legend: '{{source}}' },
   ]),
