@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { readConfig } from '@dicom-dispatch/cli';
+import type { Config } from '@dicom-dispatch/core';
 import { tempFolder } from '@dicom-dispatch/harness';
 import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
 import { Deployment } from 'kubernetes-models/apps/v1';
@@ -16,8 +17,11 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const secrets = ['orthanc-password', 'push-secret', 'console-password', 'metrics-token', 'redis-url'];
 
-/** A configuration as it is deployed, with its secrets in a folder of the test. */
-async function checkDeployed(text: string, secretFolder: string): Promise<void> {
+/** What handing back may take after `dispatcher.graceTime`. */
+const handBackMs = 10_000;
+
+/** Reads a configuration as it is deployed, with its secrets in a folder of the test. */
+async function readDeployed(text: string, secretFolder: string): Promise<Config> {
   await using folder = await tempFolder('deployed');
   await mkdir(join(folder.path, 'secrets'));
   for (const name of secrets) {
@@ -27,10 +31,10 @@ async function checkDeployed(text: string, secretFolder: string): Promise<void> 
     );
   }
   await writeFile(join(folder.path, 'dispatch.yaml'), text.replaceAll(secretFolder, `${folder.path}/secrets/`));
-  await expect(readConfig(join(folder.path, 'dispatch.yaml'))).resolves.toBeDefined();
+  return await readConfig(join(folder.path, 'dispatch.yaml'));
 }
 
-it('docker-compose.yml is what Compose takes, and its services are hardened', async () => {
+it('docker-compose.yml is what Compose takes, with hardened services and a good configuration', async () => {
   await using folder = await tempFolder('compose');
   await mkdir(join(folder.path, 'secrets'));
   for (const name of secrets) await writeFile(join(folder.path, 'secrets', name), 'x');
@@ -41,23 +45,70 @@ it('docker-compose.yml is what Compose takes, and its services are hardened', as
   };
   expect(Object.keys(services).sort()).toEqual(['console', 'dispatcher', 'orthanc', 'redis', 'router']);
   for (const [name, service] of Object.entries(services)) {
-    expect(service, name).toMatchObject({ restart: 'unless-stopped', read_only: true, cap_drop: ['ALL'] });
+    expect(service, name).toMatchObject({
+      restart: 'unless-stopped',
+      read_only: true,
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+      user: expect.stringMatching(/^[1-9]\d*:[1-9]\d*$/),
+    });
     expect(service['healthcheck'], name).toBeDefined();
   }
+  const config = await readDeployed(
+    await readFile(join(root, 'deploy/compose/dispatch.yaml'), 'utf8'),
+    '/run/secrets/',
+  );
+  const grace = String(services['dispatcher']?.['stop_grace_period']);
+  expect(Number.parseInt(grace, 10) * 1_000).toBeGreaterThan(config.dispatcher.graceTime + handBackMs);
 });
 
-it('the configuration of docker-compose.yml is good', async () => {
-  await checkDeployed(await readFile(join(root, 'deploy/compose/dispatch.yaml'), 'utf8'), '/run/secrets/');
-});
+type Manifest =
+  | { readonly kind: 'Deployment'; readonly spec: { readonly template: { readonly spec: PodSpec } } }
+  | { readonly kind: 'ConfigMap'; readonly data?: Readonly<Record<string, string>> }
+  | { readonly kind: 'Service' | 'PodDisruptionBudget' | 'ScaledObject' };
+
+interface PodSpec {
+  readonly terminationGracePeriodSeconds?: number;
+  readonly containers: readonly { readonly name: string }[];
+}
+
+/** Without root, token, capabilities and a root file system to write on; watched. */
+function expectHardened(pod: PodSpec): void {
+  expect(pod).toMatchObject({
+    automountServiceAccountToken: false,
+    securityContext: { runAsNonRoot: true, runAsUser: 10001, seccompProfile: { type: 'RuntimeDefault' } },
+  });
+  for (const container of pod.containers) {
+    expect(container).toMatchObject({
+      securityContext: {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      },
+      livenessProbe: { httpGet: { path: '/healthz' } },
+      readinessProbe: { httpGet: { path: '/readyz' } },
+      resources: { requests: expect.anything(), limits: { memory: expect.any(String) } },
+    });
+  }
+}
 
 it('the Kubernetes manifests keep to their schemas, and so does the configuration in them', async () => {
+  let graceTimeMs = 0;
   const kinds = { ConfigMap, Deployment, Service, PodDisruptionBudget, ScaledObject } as const;
   for (const file of ['dicom-dispatch.yaml', 'scale-dispatchers.yaml']) {
     for (const document of parseAllDocuments(await readFile(join(root, 'deploy/kubernetes', file), 'utf8'))) {
-      const manifest = document.toJS() as { kind: keyof typeof kinds; data?: Record<string, string> };
+      const manifest = document.toJS() as Manifest;
       const Model = kinds[manifest.kind] as new (data: object) => { validate(): void };
       expect(() => new Model(manifest).validate(), `${file}: ${manifest.kind}`).not.toThrow();
-      if (manifest.kind === 'ConfigMap') await checkDeployed(manifest.data?.['dispatch.yaml'] ?? '', '/secrets/');
+      if (manifest.kind === 'ConfigMap') {
+        const config = await readDeployed(manifest.data?.['dispatch.yaml'] ?? '', '/secrets/');
+        graceTimeMs = config.dispatcher.graceTime;
+      }
+      if (manifest.kind !== 'Deployment') continue;
+      const pod = manifest.spec.template.spec;
+      expectHardened(pod);
+      if (pod.containers[0]?.name === 'dispatcher')
+        expect(pod.terminationGracePeriodSeconds! * 1_000).toBeGreaterThan(graceTimeMs + handBackMs);
     }
   }
 });
