@@ -15,7 +15,9 @@ describe.each(['redis-server', 'valkey-server'] as const)('INFO of %s', (program
 
       await redis.call('ACL', 'SETUSER', 'default', '-info');
       expect(await readInfo(redis, '{dicom-dispatch}', 'memory')).toBeUndefined();
-      expect(await checkRedis(redis)).toMatchObject([{ severity: 'warning', message: expect.stringContaining('+info') }]);
+      expect(await checkRedis(redis)).toMatchObject([
+        { severity: 'warning', message: expect.stringContaining('+info') },
+      ]);
     } finally {
       redis.disconnect();
     }
