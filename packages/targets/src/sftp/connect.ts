@@ -6,6 +6,7 @@ import { within } from '../flow/index.ts';
 import { hostKeyJudge } from '../ssh/index.ts';
 import { translateSshError } from './errors.ts';
 import { openSocket } from './open-socket.ts';
+import { prepareKeys } from './prepared-keys.ts';
 import type { SftpTarget } from './schema.ts';
 
 export interface Connection {
@@ -111,7 +112,10 @@ function quietClient(): SftpClient {
   const client = new SftpClient('sftp', quiet);
   // Each of its calls listens to the connection while it is under way, and many are at the same time.
   const { client: ssh } = client as unknown as { client?: unknown };
-  if (ssh instanceof EventEmitter) ssh.setMaxListeners(0);
+  if (ssh instanceof EventEmitter) {
+    ssh.setMaxListeners(0);
+    prepareKeys(ssh);
+  }
   return client;
 }
 
