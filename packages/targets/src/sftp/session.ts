@@ -11,6 +11,10 @@ type Done<T> = (error: Error | null | undefined, value: T) => void;
 /** Status 1 (EOF): there is no more. */
 const endOfFile = 1;
 
+/** Every server takes writes of this size; with their header they fit into one packet of a channel (32 KiB). */
+const smallestWriteBytes = 32_768 - 64;
+const largestWriteBytes = 255 * 1024;
+
 /** The types of ssh2 lack the option. */
 interface ListsInFull {
   readdir(
@@ -48,6 +52,15 @@ export class SftpSession {
 
   end(): void {
     this.#connection.end();
+  }
+
+  /** The longest write that the server takes: OpenSSH takes 255 KiB, and answers once instead of eight times. */
+  get maxWriteBytes(): number {
+    // What limits@openssh.com told, or what ssh2 knows of the server; ssh2 itself would write the rest one by one.
+    const { _maxWriteLen: told } = this.#connection.sftp as unknown as { readonly _maxWriteLen?: unknown };
+    if (typeof told !== 'number' || told < smallestWriteBytes) return smallestWriteBytes;
+    // Of servers that ssh2 does not know it says 34,000, which with its header is more than one packet.
+    return told < 64 * 1024 ? smallestWriteBytes : Math.min(told, largestWriteBytes);
   }
 
   stat(path: string, signal: AbortSignal): Promise<Stats> {
