@@ -5,6 +5,8 @@
 const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]/gu;
 /** Separators of paths, and what Windows shares refuse in names. */
 const forbidden = /[/\\:*?"<>|]/g;
+/** UIDs, numbers, words: nothing in them needs a look at each character. */
+const plain = /^[0-9A-Za-z._-]*$/;
 /** Names that Windows shares keep for devices, whatever follows the first dot. */
 const reserved = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)/i;
 
@@ -13,6 +15,7 @@ const reserved = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout
  * goes. Values of several parts (PS3.5 section 6.4) thus read `A_B`.
  */
 export function cleanValue(value: string): string {
+  if (plain.test(value)) return value;
   return (
     value
       .normalize('NFC')

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** The first `digits` hexadecimal digits of the SHA-256 of a text. */
 export function shortHash(text: string, digits: number): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, digits);
+  return hash('sha256', text, 'hex').slice(0, digits);
 }
 
 /** The longest beginning that has at most `maxBytes` bytes in UTF-8 and ends at a whole character, as a reader sees it. */

@@ -1,13 +1,16 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { shortHash } from './fit-bytes.ts';
 
 /** Ours alone: names from templates never begin with a dot, and who watches a folder passes over hidden files. */
 const pattern = /^\.dispatch-([0-9a-f]{12})-[0-9a-f]{12}\.part$/;
 const abandonedAfterMs = 24 * 3_600_000;
 
-/** A new temporary name; it tells the delivery, so that a later attempt finds what an earlier one left. */
+/**
+ * A new temporary name; it tells the delivery, so that a later attempt finds what an earlier one left. The last group of
+ * a UUID is random, and Node keeps random bytes for UUIDs.
+ */
 export function temporaryName(deliveryId: string): string {
-  return `.dispatch-${shortHash(deliveryId, 12)}-${randomBytes(6).toString('hex')}.part`;
+  return `.dispatch-${shortHash(deliveryId, 12)}-${randomUUID().slice(-12)}.part`;
 }
 
 /**
