@@ -40,7 +40,7 @@ export const sftpTarget = z
       .int()
       .min(1)
       .max(32)
-      .default(4)
+      .default(8)
       .describe('files sent at the same time over the one connection, per delivery'),
     existing: z
       .enum(['compare', 'overwrite'])
