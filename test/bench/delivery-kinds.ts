@@ -13,6 +13,7 @@ import {
 } from '@dicom-dispatch/harness';
 import type { DeliverySet } from './delivery-sets.ts';
 import { measureProcess } from './dimse-measure.ts';
+import { exportAndThen, inTurn } from './export-from-orthanc.ts';
 
 const run = promisify(execFile);
 
@@ -25,6 +26,18 @@ export interface Timed {
 export interface Peer {
   readonly sender: string;
   run(): Promise<Timed>;
+}
+
+/** A program that sends files: those of the set, and in a second row those that a script first fetches from Orthanc, as ours does. */
+function ofFiles(
+  { set, env, source }: ReceiverSetting,
+  sender: string,
+  run: (folder: string) => Promise<Timed>,
+): readonly Peer[] {
+  return [
+    { sender: `curl from Orthanc, then ${sender}`, run: () => exportAndThen(source(), env, run) },
+    { sender: `${sender}, from files`, run: () => run(set.folder) },
+  ];
 }
 
 /** A receiver that runs, as ours and the peers are told to reach it. */
@@ -66,7 +79,8 @@ export const kinds: Readonly<Record<Kind, KindOf>> = {
   folder: { isRemote: false, start: startFolder },
 };
 
-async function startDicom({ set, env, through, source, modalities }: ReceiverSetting): Promise<Receiver> {
+async function startDicom(setting: ReceiverSetting): Promise<Receiver> {
+  const { env, through, source, modalities } = setting;
   const scp = await startStorescp({ ignore: true, acceptAll: true, env });
   const port = await through(scp.port);
   modalities['receiver'] = ['STORESCP', '127.0.0.1', port];
@@ -78,14 +92,12 @@ async function startDicom({ set, env, through, source, modalities }: ReceiverSet
         sender: "Orthanc's /modalities/store",
         run: () => byOrthanc(source(), '/modalities/receiver/store'),
       },
-      {
-        sender: 'dcmsend',
-        run: () => measureProcess('dcmsend', ['-nuc', '--scan-directories', ...address, set.folder], env),
-      },
-      {
-        sender: 'storescu',
-        run: () => measureProcess('storescu', ['--scan-directories', ...address, set.folder], env),
-      },
+      ...ofFiles(setting, 'dcmsend', (folder) =>
+        measureProcess('dcmsend', ['-nuc', '--scan-directories', ...address, folder], env),
+      ),
+      ...ofFiles(setting, 'storescu', (folder) =>
+        measureProcess('storescu', ['--scan-directories', ...address, folder], env),
+      ),
     ],
     clear: async () => {},
     [Symbol.asyncDispose]: () => scp.stop(),
@@ -113,7 +125,8 @@ async function byOrthanc(source: OrthancServer, path: string): Promise<Timed> {
   return { seconds: (performance.now() - begun) / 1_000 };
 }
 
-async function startSftp({ set, env, through }: ReceiverSetting): Promise<Receiver> {
+async function startSftp(setting: ReceiverSetting): Promise<Receiver> {
+  const { env, through } = setting;
   const sshd = await startSshd();
   const port = await through(sshd.port);
   const folder = sshd.filesFolder;
@@ -130,8 +143,8 @@ async function startSftp({ set, env, through }: ReceiverSetting): Promise<Receiv
     '-o',
     'BatchMode=yes',
   ];
-  async function put(flag: string): Promise<Timed> {
-    await writeFile(batch, `mkdir ${folder}/peer\nput ${flag} ${set.folder}/*.dcm ${folder}/peer/\n`);
+  async function put(flag: string, from: string): Promise<Timed> {
+    await writeFile(batch, `mkdir ${folder}/peer\nput ${flag} ${from}/*.dcm ${folder}/peer/\n`);
     return measureProcess('sftp', ['-q', ...options, '-b', batch, `${sshd.username}@127.0.0.1`], env);
   }
   return {
@@ -145,18 +158,16 @@ async function startSftp({ set, env, through }: ReceiverSetting): Promise<Receiv
       path: folder,
     }),
     peers: [
-      {
-        sender: 'sftp, each file synced (put -f)',
-        run: () => put('-f'),
-      },
-      { sender: 'sftp, nothing on disk yet', run: () => put('') },
+      ...ofFiles(setting, 'sftp with put -f (each file synced)', (from) => put('-f', from)),
+      ...ofFiles(setting, 'sftp with put (nothing on disk yet)', (from) => put('', from)),
     ],
     clear: () => empty(folder),
     [Symbol.asyncDispose]: () => sshd.stop(),
   };
 }
 
-async function startS3({ set, env, through }: ReceiverSetting): Promise<Receiver> {
+async function startS3(setting: ReceiverSetting): Promise<Receiver> {
+  const { env, through } = setting;
   const swift = await startSwift();
   const endpoint = `127.0.0.1:${await through(swift.port)}`;
   const near = `127.0.0.1:${swift.port}`;
@@ -184,22 +195,17 @@ async function startS3({ set, env, through }: ReceiverSetting): Promise<Receiver
     }),
     peers: [
       ...(isInstalled('rclone')
-        ? [
-            {
-              sender: 'rclone copy',
-              // An authority for the AWS SDK is of no use here, and rclone does not start with one.
-              run: () =>
-                measureProcess('rclone', ['copy', '--config', '/dev/null', set.folder, rclone(endpoint)], {
-                  ...env,
-                  AWS_CA_BUNDLE: undefined,
-                }),
-            },
-          ]
+        ? ofFiles(setting, 'rclone copy', (folder) =>
+            // An authority for the AWS SDK is of no use here, and rclone does not start with one.
+            measureProcess('rclone', ['copy', '--config', '/dev/null', folder, rclone(endpoint)], {
+              ...env,
+              AWS_CA_BUNDLE: undefined,
+            }),
+          )
         : []),
-      {
-        sender: 's3cmd put',
-        run: () => measureProcess('s3cmd', [...s3cmd(endpoint), 'put', ...set.files, 's3://bench/peer/'], env),
-      },
+      ...ofFiles(setting, 's3cmd put', (folder) =>
+        measureProcess('s3cmd', [...s3cmd(endpoint), 'put', '--recursive', `${folder}/`, 's3://bench/peer/'], env),
+      ),
     ],
     clear: async () =>
       void (await run('s3cmd', [...s3cmd(near), 'del', '--recursive', '--force', 's3://bench/'], { maxBuffer: 64e6 })),
@@ -207,28 +213,23 @@ async function startS3({ set, env, through }: ReceiverSetting): Promise<Receiver
   };
 }
 
-async function startFolder({ set, env }: ReceiverSetting): Promise<Receiver> {
+async function startFolder({ set, env, source }: ReceiverSetting): Promise<Receiver> {
   const folder = await tempFolder('bench-folder');
   const [ours, peer] = [join(folder.path, 'ours'), join(folder.path, 'peer')];
   await Promise.all([mkdir(ours), mkdir(peer)]);
+  const copy = (): Promise<Timed> => measureProcess('cp', ['-r', set.folder, peer], env);
   return {
     target: () => ({ type: 'folder', path: ours }),
     peers: [
       {
-        sender: 'cp, then sync -f',
-        async run() {
-          const [copied, synced] = [
-            await measureProcess('cp', ['-r', set.folder, peer], env),
-            await measureProcess('sync', ['-f', peer], env),
-          ];
-          return {
-            seconds: copied.seconds + synced.seconds,
-            cpuSeconds: copied.cpuSeconds + synced.cpuSeconds,
-            peakBytes: Math.max(copied.peakBytes, synced.peakBytes),
-          };
-        },
+        sender: 'curl from Orthanc, then sync -f',
+        run: () => exportAndThen(source(), env, (exported) => measureProcess('sync', ['-f', exported], env)),
       },
-      { sender: 'cp, nothing on disk yet', run: () => measureProcess('cp', ['-r', set.folder, peer], env) },
+      {
+        sender: 'cp, then sync -f, from files',
+        run: async () => inTurn(await copy(), await measureProcess('sync', ['-f', peer], env)),
+      },
+      { sender: 'cp, nothing on disk yet, from files', run: copy },
     ],
     clear: async () => {
       await Promise.all([empty(ours), empty(peer)]);

@@ -14,13 +14,19 @@ import { kinds, type Kind } from './delivery-kinds.ts';
 import type { LinkQuality } from './link.ts';
 import { describeMachine, table, writeSection } from './report.ts';
 
+const whole = {
+  sets: 'small,ct,large',
+  links: 'near,far,narrow',
+  modes: 'nodelay,default',
+  runs: undefined,
+};
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     kinds: { type: 'string', default: Object.keys(kinds).join(',') },
-    sets: { type: 'string', default: 'small,ct,large' },
-    links: { type: 'string', default: 'near,far,narrow' },
-    modes: { type: 'string', default: 'nodelay,default' },
+    sets: { type: 'string', default: whole.sets },
+    links: { type: 'string', default: whole.links },
+    modes: { type: 'string', default: whole.modes },
     runs: { type: 'string' },
     data: { type: 'string', default: join(tmpdir(), 'dicom-dispatch-bench') },
     write: { type: 'boolean', default: false },
@@ -35,7 +41,7 @@ const links: Readonly<
   Record<string, { readonly title: string; readonly quality?: LinkQuality; readonly count: number }>
 > = {
   near: { title: 'loopback', count: 0 },
-  far: { title: 'round trip of 20 ms', quality: { delayMs: 10, bytesPerSecond: 0 }, count: isQuick ? 60 : 200 },
+  far: { title: 'round trip of 20 ms', quality: { delayMs: 10, bytesPerSecond: 0 }, count: isQuick ? 60 : 500 },
   narrow: {
     title: '100 Mbit/s, round trip of 4 ms',
     quality: { delayMs: 2, bytesPerSecond: 12_500_000 },
@@ -44,7 +50,14 @@ const links: Readonly<
 };
 const wanted = values.kinds.split(',') as Kind[];
 const versions = await describeMachine(['Redis', 'Orthanc', 'DCMTK', 'OpenSSH', 'rclone', 's3cmd', 'coreutils']);
-const others = process.argv.slice(2).filter((flag) => flag === '--quick' || flag.startsWith('--runs'));
+/** As it was called, but for the kinds, which each has its own table. */
+const others = [
+  ...(isQuick ? ['--quick'] : []),
+  ...(['sets', 'links', 'modes', 'runs'] as const).flatMap((name) => {
+    const value = values[name];
+    return value === undefined || value === whole[name] ? [] : [`--${name}`, value];
+  }),
+];
 
 for (const kind of wanted) {
   const text = await measureKind(kind);

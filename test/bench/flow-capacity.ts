@@ -24,6 +24,10 @@ const ledgerBytes = 50.8;
 const peak = 4;
 /** How busy a core may be kept for long. */
 const share = 0.6;
+/** The default of `records.keep`; what has left is forgotten up to a week later. */
+const keepDays = 90;
+/** A server of which it is said how long it lasts. */
+const redisBytes = 32e9;
 
 /** What the figures mean for a hospital group, for the migration of an archive, and beyond one Redis. */
 export function tellCapacity(figures: FlowFigures): string {
@@ -34,6 +38,7 @@ export function tellCapacity(figures: FlowFigures): string {
   const deliveriesPerSecond = perSecond * group.targets;
   const ledgerPerDay = group.studies * group.targets * instances * ledgerBytes;
   const recordsPerDay = group.studies * group.targets * figures.recordBytes;
+  const restingBytes = (ledgerPerDay + recordsPerDay) * (keepDays + 7);
   const jobs = Math.min(group.studies * 7, 10_000) * group.targets * figures.jobBytes;
   const million = 1_000_000;
   const redisLimit = (share * 1_000) / figures.redisCpuMsPerDelivery;
@@ -72,9 +77,9 @@ export function tellCapacity(figures: FlowFigures): string {
         ['a sweep of 1,000,000 studies', 'once an hour', sweepOf(million), ''],
       ],
     ),
-    `Redis holds at most ${gb(jobs)} of finished jobs (seven days, at most 10,000 a queue), and grows by ${gb(recordsPerDay)} of records and ${gb(ledgerPerDay)} of ledger a day.`,
-    `What breaks first is the network: at peak the bytes want ${((deliveriesPerSecond * studyBytes * 8) / 1e9).toFixed(1)} Gbit/s, and Orthanc has to read each study once for each target. Next is memory of Redis: a server with 32 GB is full of ledger after ${((32e9 * 0.6) / (ledgerPerDay + recordsPerDay)).toFixed(0)} days. CPU of router and Redis is far away.`,
-    'What to do: two dispatchers on two hosts (one is enough for the work, the other for when it fails), 10 Gbit/s at Orthanc, targets that are slow or far behind a `rateLimit` or a `schedule`. Nothing takes records and ledger of studies away when they leave Orthanc: size Redis for all studies that are to be known as sent, or begin anew at times with another `redis.prefix` and `startFrom` at a date, when nothing waits. Or route to fewer targets from here, and let the next archive send on.',
+    `Redis holds at most ${gb(jobs)} of finished jobs (seven days, at most 10,000 a queue), and grows by ${gb(recordsPerDay)} of records and ${gb(ledgerPerDay)} of ledger a day. Where Orthanc is a gateway that deletes what it has passed on, that ends at ${gb(restingBytes)}: what has left is forgotten after \`records.keep\` (${keepDays} days). Where Orthanc is the archive, it goes on for as long as the archive grows.`,
+    `What breaks first is the network: at peak the bytes want ${((deliveriesPerSecond * studyBytes * 8) / 1e9).toFixed(1)} Gbit/s, and Orthanc has to read each study once for each target. Next is memory of Redis: with an archive behind it, ${gb(redisBytes)} are full after ${((redisBytes * share) / (ledgerPerDay + recordsPerDay)).toFixed(0)} days (${share * 100} % of them: the rest is for the rewrite of its file). CPU of router and Redis is far away.`,
+    `What to do: two dispatchers on two hosts (one is enough for the work, the other for when it fails), 10 Gbit/s at Orthanc, targets that are slow or far behind a \`rateLimit\` or a \`schedule\`. For a gateway a shorter \`records.keep\`: 30 days need ${gb((ledgerPerDay + recordsPerDay) * 37)}. For an archive, Redis for all studies that it holds, or fewer targets from here, of which one sends on. An archive that need not know any more what it sent long ago begins anew, when nothing waits, with another \`redis.prefix\` and \`startFrom\` at a date.`,
     '### A national archive: 1,000,000 studies to one target',
     table(
       ['', 'takes'],
@@ -93,7 +98,7 @@ export function tellCapacity(figures: FlowFigures): string {
       ],
     ),
     'What breaks first is the link, or the disks that Orthanc reads from; then memory of Redis, by the ledger. The queue itself does not mind: the cost of a delivery stays the same with 100,000 waiting (performance.md).',
-    'What to do: migrate year by year (a rule on `study.StudyDate`, enabled one after another), so that the backlog stays in the tens of thousands; add dispatchers until link or source are full, not longer; give the migration a `redis.prefix` of its own, whose keys are deleted when it is done.',
+    'What to do: migrate year by year (a rule on `study.StudyDate`, enabled one after another), so that the backlog stays in the tens of thousands; add dispatchers until link or source are full, not longer; give the migration a `redis.prefix` of its own, whose keys are deleted when it is done and checked.',
     '### Beyond one Redis',
     `All keys of a deployment are on one Redis, and Redis works on one core. It has ${figures.redisCpuMsPerDelivery.toFixed(2)} ms of work for a delivery: **about ${redisLimit.toFixed(0)} deliveries a second** are the end of it, ${Math.round((redisLimit * days) / 1_000).toLocaleString('en')},000 a day, whatever the number of dispatchers; what an instance's confirmations take comes on top, and is written in batches. Its memory ends earlier.`,
     'What to do then: shard by source. Each Orthanc, or each group of them, gets a deployment of its own: router, dispatchers, console, and a `redis.prefix` of its own in a Redis Cluster, or a Redis of its own. Deployments share nothing, so nothing has to be settled between them; a target that several of them send to needs its `concurrency` and `rateLimit` divided among them. One source that is too much for one Redis does not exist before Orthanc itself is the limit: it gives instances for about as many studies a second as its disks read.',
