@@ -1,5 +1,6 @@
 import { DispatchError, type ErrorRecord } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
+import type { Script } from '../redis/script.ts';
 import { checkScript, failScript, succeedScript } from './circuit-scripts.ts';
 
 /** The first pause after a target was found to be out of reach, and the longest. */
@@ -43,14 +44,14 @@ export class Circuits {
 
   /** Asked before an attempt. The answer `probe` is given to one caller at a time, who must report `fail`, `succeed` or `abandon`. */
   async check(target: string): Promise<CircuitVerdict> {
-    const [kind, waitMs] = (await this.#eval(checkScript, target, Date.now(), probeLeaseMs)) as [string, number];
+    const [kind, waitMs] = (await this.#run(checkScript, target, Date.now(), probeLeaseMs)) as [string, number];
     if (kind === 'open') return { kind, retryInMs: waitMs };
     return { kind: kind === 'probe' ? 'probe' : 'closed' };
   }
 
   /** @returns how long to wait, and whether this failure opened the circuit */
   async fail(target: string, error: ErrorRecord, retryAfterMs = 0): Promise<{ waitMs: number; opened: boolean }> {
-    const [waitMs, opened] = (await this.#eval(
+    const [waitMs, opened] = (await this.#run(
       failScript,
       target,
       Date.now(),
@@ -73,7 +74,7 @@ export class Circuits {
 
   /** @returns whether this success closed an open circuit */
   async succeed(target: string): Promise<boolean> {
-    return (await this.#eval(succeedScript, target)) === 1;
+    return (await this.#run(succeedScript, target)) === 1;
   }
 
   async state(target: string): Promise<CircuitState> {
@@ -97,9 +98,9 @@ export class Circuits {
     return `${this.#prefix}:circuit:${target}`;
   }
 
-  async #eval(script: string, target: string, ...args: (string | number)[]): Promise<unknown> {
+  async #run(script: Script, target: string, ...args: (string | number)[]): Promise<unknown> {
     try {
-      return await this.#redis.eval(script, 2, this.#key(target), `${this.#key(target)}:probe`, ...args);
+      return await script.run(this.#redis, [this.#key(target), `${this.#key(target)}:probe`], args);
     } catch (error) {
       throw new DispatchError('ledger-unavailable', 'Redis did not answer for a circuit', { cause: error });
     }

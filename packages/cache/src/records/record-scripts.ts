@@ -1,10 +1,12 @@
+import { defineScript } from '../redis/script.ts';
+
 /**
  * Writes a study and its new deliveries. A delivery that is known already keeps its state: routing the same content
  * twice changes nothing.
  * KEYS: study, deliveries of the study, index of studies
  * ARGV: prefix, study JSON, member of the index, routedAt, then id and JSON of each delivery
  */
-export const routedScript = `
+export const routedScript = defineScript(`
 local prefix, member, at = ARGV[1], ARGV[3], ARGV[4]
 local index = prefix .. ':index:'
 local known = redis.call('GET', KEYS[1])
@@ -34,24 +36,24 @@ for i = 5, #ARGV, 2 do
 end
 redis.call('PUBLISH', prefix .. ':changes', member)
 return added
-`;
+`);
 
 /**
  * Writes a study's record again, when it is still the one of the same study task.
  * KEYS: study
  * ARGV: study task id, study JSON
  */
-export const enqueuedScript = `
+export const enqueuedScript = defineScript(`
 local known = redis.call('GET', KEYS[1])
 if known and cjson.decode(known).studyTaskId == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end
-`;
+`);
 
 /**
  * Changes fields of a delivery, moves it between the indexes, adds an event to its timeline.
  * KEYS: delivery, events, and with a fence its lock
  * ARGV: prefix, id, now, bytes to add, event JSON or '', longest timeline, token, then field and value pairs ('' removes)
  */
-export const updateScript = `
+export const updateScript = defineScript(`
 local prefix, id, now = ARGV[1], ARGV[2], ARGV[3]
 local index = prefix .. ':index:'
 if KEYS[3] and redis.call('GET', KEYS[3]) ~= ARGV[7] then return 0 end
@@ -95,4 +97,4 @@ if ARGV[5] ~= '' then
 end
 redis.call('PUBLISH', prefix .. ':changes', record.source .. ' ' .. record.studyInstanceUid)
 return 1
-`;
+`);

@@ -50,17 +50,16 @@ export class Records {
     const member = memberOf(study);
     return this.#run(async () =>
       Number(
-        await this.#redis.eval(
-          routedScript,
-          3,
-          this.#studyKey(study),
-          this.#deliveriesKey(study),
-          `${this.#prefix}:index:studies`,
-          this.#prefix,
-          JSON.stringify(study),
-          member,
-          study.routedAt,
-          ...deliveries.flatMap((delivery) => [delivery.deliveryId, JSON.stringify(delivery)]),
+        await routedScript.run(
+          this.#redis,
+          [this.#studyKey(study), this.#deliveriesKey(study), `${this.#prefix}:index:studies`],
+          [
+            this.#prefix,
+            JSON.stringify(study),
+            member,
+            study.routedAt,
+            ...deliveries.flatMap((delivery) => [delivery.deliveryId, JSON.stringify(delivery)]),
+          ],
         ),
       ),
     );
@@ -72,7 +71,7 @@ export class Records {
    */
   async enqueued(study: StudyRecord): Promise<void> {
     const text = JSON.stringify(study);
-    await this.#run(() => this.#redis.eval(enqueuedScript, 1, this.#studyKey(study), study.studyTaskId, text));
+    await this.#run(() => enqueuedScript.run(this.#redis, [this.#studyKey(study)], [study.studyTaskId, text]));
   }
 
   /**
@@ -91,20 +90,19 @@ export class Records {
       value === undefined ? [] : [field, encodeField(value)],
     );
     return this.#run(async () => {
-      const found = await this.#redis.eval(
-        updateScript,
-        fence ? 3 : 2,
-        this.#deliveryKey(id),
-        `${this.#prefix}:events:${id}`,
-        ...(fence ? [fence.lockKey] : []),
-        this.#prefix,
-        id,
-        now,
-        addBytesSent,
-        event ? JSON.stringify({ at: now, ...event }) : '',
-        longestTimeline,
-        fence?.token ?? '',
-        ...pairs,
+      const found = await updateScript.run(
+        this.#redis,
+        [this.#deliveryKey(id), `${this.#prefix}:events:${id}`, ...(fence ? [fence.lockKey] : [])],
+        [
+          this.#prefix,
+          id,
+          now,
+          addBytesSent,
+          event ? JSON.stringify({ at: now, ...event }) : '',
+          longestTimeline,
+          fence?.token ?? '',
+          ...pairs,
+        ],
       );
       return found === 1;
     });
