@@ -7,11 +7,16 @@ import { openBucket, type Bucket } from './bucket.ts';
 import { enterBucket } from './enter-bucket.ts';
 import { takenKeys } from './known-keys.ts';
 import { objectOptions } from './object-options.ts';
+import { PartPool } from './part-pool.ts';
 import { putObject } from './put-object.ts';
 import { dropUpload } from './resume-upload.ts';
 import { s3Target, type S3Target } from './schema.ts';
 import { sendInstance } from './send-instance.ts';
 import { testS3 } from './test-connection.ts';
+
+/** Large instances are read two at a time: Orthanc has each of them whole in memory, and their parts fill all requests. */
+const lanesForLarge = 2;
+const largeBytes = 64_000_000;
 
 export const s3Handler: TargetHandler<S3Target> = {
   contractVersion,
@@ -57,13 +62,16 @@ async function send(
   const permits = new Permits(config.parallel);
   const taken =
     mayList && config.existing === 'compare' ? await takenKeys(bucket, run.pending.map(keyOf), run.signal) : undefined;
-  const { quarantined } = await inLanes(run, { lanes: config.parallel }, async (opened, { signal }) => {
+  const isLarge = run.pending.some(({ sizeBytes }) => sizeBytes > largeBytes);
+  const lanes = isLarge ? { lanes: Math.min(lanesForLarge, config.parallel), prefetch: 0 } : { lanes: config.parallel };
+  const pool = new PartPool(permits);
+  const { quarantined } = await inLanes(run, lanes, async (opened, { signal }) => {
     const { instance } = opened;
     const key = keyOf(instance);
     const compare = config.existing === 'compare' && (taken?.has(key) ?? true);
     const object = { key, compare, options: objectOptions(config, run.study, instance) };
     try {
-      await sendInstance(run, { bucket, state, permits, signal }, opened, object);
+      await sendInstance(run, { bucket, state, permits, pool, signal }, opened, object);
     } catch (thrown) {
       const error = opened.bytes.readError ?? thrown;
       if (error instanceof DispatchError && verdictOf(error) === 'quarantine') {

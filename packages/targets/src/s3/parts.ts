@@ -7,39 +7,60 @@ export function partSizeFor(objectBytes: number, configuredBytes: number): numbe
   return Math.max(configuredBytes, Math.ceil(objectBytes / 10_000 / mebibyte) * mebibyte);
 }
 
+/** Memory for parts that are filled and sent. */
+export interface PartMemory {
+  /** Resolves when there is some. */
+  take(bytes: number): Buffer | Promise<Buffer>;
+  /** For a part that was taken and not handed on. */
+  giveBack(part: Buffer): void;
+}
+
+/** As much as is asked for, for the garbage collector to take back. */
+export const freshMemory: PartMemory = { take: (bytes) => Buffer.allocUnsafeSlow(bytes), giveBack() {} };
+
 /** Cuts a stream into parts of the same size; the last is what remains. An empty stream is one empty part. */
 export async function* partsOf(
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   partBytes: number,
   objectBytes: number,
+  memory: PartMemory = freshMemory,
 ): AsyncGenerator<Buffer, void, undefined> {
   let expected = objectBytes;
-  const newPart = (): Buffer =>
-    Buffer.allocUnsafe(Math.max(1, Math.min(partBytes, expected > 0 ? expected : partBytes)));
-  let part = newPart();
+  let part: Buffer | undefined;
   let filled = 0;
   let yielded = false;
-  for await (const chunk of body) {
-    for (let at = 0; at < chunk.byteLength;) {
-      if (filled === part.length) {
-        if (part.length < partBytes) {
-          // More came than was promised.
-          part = Buffer.concat([part], partBytes);
+  try {
+    for await (const chunk of body) {
+      for (let at = 0; at < chunk.byteLength;) {
+        part ??= await memory.take(Math.max(1, Math.min(partBytes, expected > 0 ? expected : partBytes)));
+        if (filled === part.length) {
+          if (part.length < partBytes) {
+            // More came than was promised.
+            part = Buffer.concat([part], partBytes);
+            continue;
+          }
+          const full = part;
+          part = undefined;
+          expected -= full.length;
+          filled = 0;
+          yielded = true;
+          yield full;
           continue;
         }
-        yield part;
-        yielded = true;
-        expected -= part.length;
-        part = newPart();
-        filled = 0;
+        const taken = chunk.subarray(at, at + part.length - filled);
+        part.set(taken, filled);
+        filled += taken.byteLength;
+        at += taken.byteLength;
       }
-      const taken = chunk.subarray(at, at + part.length - filled);
-      part.set(taken, filled);
-      filled += taken.byteLength;
-      at += taken.byteLength;
     }
+    if (filled > 0 || !yielded) {
+      const last = (part ?? (await memory.take(1))).subarray(0, filled);
+      part = undefined;
+      yield last;
+    }
+  } finally {
+    if (part) memory.giveBack(part);
   }
-  if (filled > 0 || !yielded) yield part.subarray(0, filled);
 }
 
 export function md5(bytes: Uint8Array): Buffer {

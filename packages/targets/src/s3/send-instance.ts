@@ -1,16 +1,21 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, InstanceBytes, ManifestInstance } from '../contract/index.ts';
-import { borrowed, metered, type OpenedInstance } from '../flow/index.ts';
+import { borrowed, metered, type OpenedInstance, type Permits } from '../flow/index.ts';
 import { compareObject, lookAtObject } from './look-at-object.ts';
 import { partsOf, partSizeFor, Tally } from './parts.ts';
 import { putObject, type ObjectToSend } from './put-object.ts';
 import type { S3Target } from './schema.ts';
 import { uploadParts, type UploadContext } from './upload-parts.ts';
 
+export interface SendContext extends UploadContext {
+  /** Bounds the requests of a delivery. */
+  readonly permits: Permits;
+}
+
 /** Sends one instance, in one request or in parts. */
 export async function sendInstance(
   run: DeliveryRun<S3Target>,
-  context: UploadContext,
+  context: SendContext,
   { instance, bytes }: OpenedInstance,
   object: ObjectToSend,
 ): Promise<void> {
@@ -24,7 +29,7 @@ export async function sendInstance(
       key,
       partBytes,
       options,
-      parts: partsOf(borrowed(bytes), partBytes, sizeBytes),
+      parts: partsOf(borrowed(bytes), partBytes, sizeBytes, context.pool.memory(context.signal)),
     });
     if (kept > 0) run.log.info('upload resumed', { sopInstanceUid: instance.sopInstanceUid, partsKept: kept });
     return;
@@ -80,8 +85,11 @@ async function isThere(
   if (!found || found.ContentLength !== instance.sizeBytes) return false;
   const bytes = metered(await run.open(instance, { signal }), { sent: () => {}, signal });
   const tally = new Tally();
+  // No part is kept: one piece of memory will do for all.
+  const once = Buffer.allocUnsafeSlow(partBytes);
+  const memory = { take: (count: number) => once.subarray(0, count), giveBack() {} };
   try {
-    for await (const part of partsOf(borrowed(bytes), partBytes, instance.sizeBytes)) tally.add(part);
+    for await (const part of partsOf(borrowed(bytes), partBytes, instance.sizeBytes, memory)) tally.add(part);
   } catch (thrown) {
     throw bytes.readError ?? thrown;
   } finally {

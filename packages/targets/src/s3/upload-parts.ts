@@ -1,10 +1,10 @@
 import { CompleteMultipartUploadCommand, UploadPartCommand, type CompletedPart, type Part } from '@aws-sdk/client-s3';
 import type { ManifestInstance, RunState } from '../contract/index.ts';
-import type { Permits } from '../flow/index.ts';
 import type { Bucket } from './bucket.ts';
 import { isNotThere, translateS3Error } from './errors.ts';
 import { etagOf, verifyObject } from './look-at-object.ts';
 import { checksumAlgorithm, type ObjectOptions } from './object-options.ts';
+import type { PartPool } from './part-pool.ts';
 import { Tally } from './parts.ts';
 import { forgetUpload, resumeUpload, type Upload } from './resume-upload.ts';
 
@@ -19,8 +19,8 @@ export interface PartsToUpload {
 export interface UploadContext {
   readonly bucket: Bucket;
   readonly state: RunState;
-  /** Bounds the requests of all uploads of a delivery together. */
-  readonly permits: Permits;
+  /** Where the parts are from: each carries a permit for its request. */
+  readonly pool: PartPool;
   readonly signal: AbortSignal;
 }
 
@@ -54,14 +54,14 @@ async function sendParts(
   let kept = 0;
   let partNumber = 0;
 
-  /** With a permit, which it gives back. What it throws stops the others and is told at the end. */
+  /** Gives the part back. What it throws stops the others and is told at the end. */
   async function sendOne(number: number, part: Buffer, digest: Buffer): Promise<void> {
     try {
       completed.push(await sendPart({ ...context, signal }, wanted.key, upload.uploadId, number, part, digest));
+      context.pool.giveBack(part);
     } catch (thrown) {
+      context.pool.giveUp();
       stop.abort(thrown);
-    } finally {
-      context.permits.give();
     }
   }
 
@@ -74,9 +74,13 @@ async function sendParts(
       if (there && there.Size === part.length && etagOf(there.ETag) === digest.toString('hex')) {
         kept += 1;
         completed.push(completedPart(number, there));
+        context.pool.giveBack(part);
         continue;
       }
-      await context.permits.take(signal);
+      if (signal.aborted) {
+        context.pool.giveBack(part);
+        break;
+      }
       const tracked = sendOne(number, part, digest).finally(() => underWay.delete(tracked));
       underWay.add(tracked);
     }
