@@ -64,7 +64,7 @@ async function send(
     mayList && config.existing === 'compare' ? await takenKeys(bucket, run.pending.map(keyOf), run.signal) : undefined;
   const isLarge = run.pending.some(({ sizeBytes }) => sizeBytes > largeBytes);
   const lanes = isLarge ? { lanes: Math.min(lanesForLarge, config.parallel), prefetch: 0 } : { lanes: config.parallel };
-  const pool = new PartPool(permits);
+  const pool = new PartPool(new Permits(Math.ceil(config.parallel / 2)), config.partSize);
   const { quarantined } = await inLanes(run, lanes, async (opened, { signal }) => {
     const { instance } = opened;
     const key = keyOf(instance);

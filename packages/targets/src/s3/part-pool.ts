@@ -7,10 +7,13 @@ import type { PartMemory } from './parts.ts';
  */
 export class PartPool {
   readonly #permits: Permits;
+  readonly #usualBytes: number;
   readonly #free: Buffer[] = [];
 
-  constructor(permits: Permits) {
+  /** @param usualBytes - of a part, but for objects with more than ten thousand of them */
+  constructor(permits: Permits, usualBytes: number) {
     this.#permits = permits;
+    this.#usualBytes = usualBytes;
   }
 
   /** For the parts of one upload. `take` throws when the signal aborts. */
@@ -24,7 +27,8 @@ export class PartPool {
     const [kept] = index < 0 ? [] : this.#free.splice(index, 1);
     // What is kept is too small for this upload: it would only lie beside what is used.
     if (!kept) this.#free.length = 0;
-    return kept?.subarray(0, bytes) ?? Buffer.allocUnsafeSlow(bytes);
+    // Always a whole one, though a last part is smaller: pieces of many sizes leave holes in memory.
+    return (kept ?? Buffer.allocUnsafeSlow(Math.max(bytes, this.#usualBytes))).subarray(0, bytes);
   }
 
   /** Nothing reads the part any more. */

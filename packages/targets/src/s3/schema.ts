@@ -86,7 +86,7 @@ export const s3Target = z
     partSize: sizeBytes
       .default(8 * mebibyte)
       .refine((bytes) => bytes >= 5 * mebibyte && bytes <= 512 * mebibyte, '5MiB to 512MiB')
-      .describe('larger instances are sent in parts of this size; memory is up to twice this times parallel'),
+      .describe('larger instances are sent in parts of this size, half of parallel at a time; as many are in memory'),
     checksum: z
       .enum(['crc32', 'crc32c', 'sha1', 'sha256', 'md5', 'none'])
       .default('crc32')
