@@ -6,7 +6,7 @@ import type { DispatchError } from '@dicom-dispatch/core';
  * Exit codes of the command-line tool.
  *
  * - 0: done
- * - 1: it could not be done; the last line says why
+ * - 1: it could not be done, or a service had to be ended by force; the last line says why
  * - 2: the arguments or the configuration cannot be used
  * - 3: `status --check` found something that needs an operator
  * - 4: something that is needed does not answer: Redis, a source, a target
@@ -61,6 +61,7 @@ export function reportFailure(error: unknown): number {
     case 'DispatchError':
       return reportDispatchError(error as DispatchError);
     case 'EmbeddedRedisError':
+    case 'ConsoleError':
       return say(error.message, exitCodes.failed);
     default:
       return unexpected(error);

@@ -1,2 +1,2 @@
-export { startServices, type RunningServices, type ServiceName } from './run-services.ts';
+export { startServices, type RunningServices, type ServiceName } from './start-services.ts';
 export { readConfig } from './read-config.ts';

@@ -1,6 +1,7 @@
 import { needsSignIn, type Config } from '@dicom-dispatch/core';
 import { openOperations } from '@dicom-dispatch/operations';
 import {
+  endInTime,
   isLoopback,
   parseListen,
   redisDependency,
@@ -82,11 +83,9 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
       void context.lookup.reset();
     },
     async stop() {
-      await server.close();
-      await notifier.stop();
+      await endInTime(log, { pages: () => server.close(), notifications: () => notifier.stop() });
       context.changes.stop();
-      await context.lookup.reset();
-      await operations.close();
+      await endInTime(log, { sources: () => context.lookup.reset(), queues: () => operations.close() });
     },
   };
   return service;

@@ -1,6 +1,7 @@
 import { studyQueue, type Config } from '@dicom-dispatch/core';
-import { redisDependency, workerOptions, type RunningService } from '@dicom-dispatch/runtime';
+import { endInTime, redisDependency, workerOptions, type RunningService } from '@dicom-dispatch/runtime';
 import { Worker, type Job } from 'bullmq';
+import { closeWorkers } from './close-workers.ts';
 import { createContext, type DispatcherOptions } from './create-context.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import type { StopReason } from './delivery-turn.ts';
@@ -11,6 +12,9 @@ import { watchCancellations } from './watch-cancellations.ts';
 import { watchPauses } from './watch-pauses.ts';
 
 export type { DispatcherOptions } from './create-context.ts';
+
+/** What is ended when nothing is under way any more gets so long, in milliseconds. */
+const leftoversEndMs = 2_000;
 
 /**
  * Starts a dispatcher: a worker for the deliveries of each target, and one for study tasks. Any number of dispatchers
@@ -23,7 +27,14 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   const workers = new Map<string, { readonly worker: Worker; readonly shape: string }>();
   /** Of targets that were removed or changed: they finish what they have begun. */
   const leaving = new Map<Worker, Promise<void>>();
-  const studyWorker = new Worker(studyQueue, (job: Job) => processStudyTask(context, job), {
+  /** Study tasks under way. */
+  const tasks = new Set<string>();
+  const runStudyTask = async (job: Job): Promise<unknown> => {
+    const id = job.id ?? '';
+    tasks.add(id);
+    return processStudyTask(context, job).finally(() => tasks.delete(id));
+  };
+  const studyWorker = new Worker(studyQueue, runStudyTask, {
     ...workerOptions(redis, prefix, 4, config.dispatcher.lockTime),
     name: context.worker,
   });
@@ -57,16 +68,26 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     },
     async stop() {
       pauses.stop();
-      const closing = Promise.all([
-        ...Array.from(workers.values(), ({ worker }) => worker.close()),
-        studyWorker.close(),
-        ...leaving.values(),
-      ]);
-      const grace = setTimeout(() => stopAll('shutdown'), context.config.dispatcher.graceTime);
-      await closing;
-      clearTimeout(grace);
-      await services.stop();
-      await Promise.all([cancellations.stop(), heartbeat.stop(), context.close()]);
+      await closeWorkers({
+        workers: [...Array.from(workers.values(), ({ worker }) => worker), studyWorker],
+        leaving: [...leaving.values()],
+        underWay: () => [...context.active, ...tasks],
+        graceMs: context.config.dispatcher.graceTime,
+        stopAll,
+        redis,
+        log,
+      });
+      // Deliveries need these until they have ended.
+      await endInTime(
+        log,
+        {
+          'what targets need beside deliveries': () => services.stop(),
+          cancellations: () => cancellations.stop(),
+          heartbeat: () => heartbeat.stop(),
+          'queues and sources': () => context.close(),
+        },
+        leftoversEndMs,
+      );
       log.info('dispatcher stopped');
     },
   };

@@ -4,6 +4,7 @@ import { Records } from '@dicom-dispatch/cache/records';
 import { startPruning, StudyEnqueuer } from '@dicom-dispatch/operations';
 import {
   Counter,
+  endInTime,
   Gauge,
   redisDependency,
   type Logger,
@@ -95,9 +96,11 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     },
     async stop() {
       pruning.stop();
-      await push?.stop();
-      await Promise.all(Array.from(leads.values(), (lead) => lead.stop()));
-      await enqueuer.close();
+      await endInTime(log, {
+        pushes: () => push?.stop(),
+        ...Object.fromEntries(Array.from(leads, ([name, { stop }]) => [`source ${name}`, stop])),
+      });
+      await endInTime(log, { queues: () => enqueuer.close() });
       log.info('router stopped');
     },
   };

@@ -9,7 +9,11 @@ export function addDemoCommand(program: Command): void {
     .option('--once', 'end when everything has arrived; exit with 0 only if all of it did')
     .option('--keep <folder>', 'keep the files of the demo in this folder')
     .action(async (options: { once?: boolean; keep?: string }) => {
-      const { runDemo } = await import('../demo/run-demo.ts');
+      const [{ runDemo }, { endByForce, lingerMs }] = await Promise.all([
+        import('../demo/run-demo.ts'),
+        import('../end-by-force.ts'),
+      ]);
       process.exitCode = await runDemo(options);
+      endByForce(lingerMs, 'something that was left behind keeps the process');
     });
 }

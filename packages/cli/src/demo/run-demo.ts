@@ -8,7 +8,7 @@ import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { demoStudies, type SampleStudy } from '@dicom-dispatch/samples';
 import { exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';
-import { startServices } from '../run-services.ts';
+import { startServices } from '../start-services.ts';
 import { arrivedInFolder, arrivedInOrthanc, datasetHash, type Arrived } from './check-arrival.ts';
 import { demoConfig } from './demo-config.ts';
 import { freePort, startOrthancProcess } from './orthanc-process.ts';
@@ -90,7 +90,10 @@ async function play(
     }),
   );
   const logFile = join(folder, 'dispatch.log');
-  const services = await startServices(await readConfig(configFile), ['console', 'router', 'dispatcher'], logFile);
+  const services = await startServices(await readConfig(configFile), ['console', 'router', 'dispatcher'], {
+    logFile,
+    signal,
+  });
   ends.push(() => services.stop());
   services.failed.catch(() => {});
   const redis = connectRedis(

@@ -1,7 +1,8 @@
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isInstalled, redisCommand, tempFolder } from '@dicom-dispatch/harness';
-import { describe, expect, it } from 'vitest';
+import { isInstalled, redisCommand, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import { describe, expect, it, test } from 'vitest';
 import { findEmbeddedRedis, startEmbeddedRedis } from './embedded-redis.ts';
 
 describe.each(['redis-server', 'valkey-server'] as const)('a %s of our own', (program) => {
@@ -27,4 +28,39 @@ describe.each(['redis-server', 'valkey-server'] as const)('a %s of our own', (pr
     expect(await readFile(join(folder.path, 'redis', 'program'), 'utf8')).toBe(program);
     await again.stop();
   });
+});
+
+/** The process that works in a folder, which is how Redis is started. */
+function pidIn(folder: string): number {
+  const found = readdirSync('/proc').find((entry) => {
+    try {
+      return /^\d+$/.test(entry) && readlinkSync(`/proc/${entry}/cwd`) === folder;
+    } catch {
+      return false;
+    }
+  });
+  if (found === undefined) throw new Error(`no process works in ${folder}`);
+  return Number(found);
+}
+
+test('one that hangs is not started twice, is found all the same, and is killed at the end', async () => {
+  await using folder = await tempFolder('embedded');
+  const redis = await startEmbeddedRedis(folder.path, undefined, { endWithinMs: 100 });
+  const pid = pidIn(join(folder.path, 'redis'));
+  process.kill(pid, 'SIGSTOP');
+  await expect(startEmbeddedRedis(folder.path, undefined, { answerWithinMs: 100 })).rejects.toThrow(
+    /has not answered within 0.1 s: end it/,
+  );
+  expect(await findEmbeddedRedis(folder.path)).toBe(redis.url);
+  await expect(redis.stop()).rejects.toThrow('was killed');
+  await waitFor(() => !existsSync(`/proc/${pid}`), { message: 'it is gone' });
+});
+
+test('a start that is given up leaves nothing behind', async () => {
+  await using folder = await tempFolder('embedded');
+  const giveUp = new AbortController();
+  const started = startEmbeddedRedis(folder.path, giveUp.signal);
+  giveUp.abort(new Error('given up'));
+  await expect(started).rejects.toThrow('given up');
+  await waitFor(async () => (await findEmbeddedRedis(folder.path)) === undefined, { message: 'it is gone' });
 });

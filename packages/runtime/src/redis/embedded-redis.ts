@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { basename, delimiter, join, resolve } from 'node:path';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 
 /** A Redis of our own, for a single machine: a child process that keeps its data in a folder. */
@@ -16,14 +18,32 @@ export class EmbeddedRedisError extends Error {
 
 const programs = ['redis-server', 'valkey-server'] as const;
 
+export interface EmbeddedRedisPatience {
+  /** How long one that runs may take to answer: while it reads its file it answers that it does. Default 10 000. */
+  readonly answerWithinMs?: number;
+  /** How long it may take to write what is left to its disk, before it is killed. Default 10 000. */
+  readonly endWithinMs?: number;
+}
+
+const answerWithinMs = 10_000;
+const endWithinMs = 10_000;
+const lookWithinMs = 2_000;
+const killedWithinMs = 2_000;
+const lookAgainMs = 50;
+
 /**
  * Starts `redis-server` or `valkey-server` with append-only persistence on a Unix socket in `dataFolder`, so that no
  * port is taken and no one else on the network can reach it. The one that wrote the data goes on with it while it is
  * installed: Redis 7.0 refuses files of Valkey 8.
  *
  * @throws EmbeddedRedisError when neither program is installed, or it does not start
+ * @throws the reason of `signal`; nothing is left running then
  */
-export async function startEmbeddedRedis(dataFolder: string): Promise<EmbeddedRedis> {
+export async function startEmbeddedRedis(
+  dataFolder: string,
+  signal: AbortSignal = new AbortController().signal,
+  patience: EmbeddedRedisPatience = {},
+): Promise<EmbeddedRedis> {
   const folder = resolve(dataFolder, 'redis');
   const writer = join(folder, 'program');
   const wrote = await readFile(writer, 'utf8').catch(() => '');
@@ -35,7 +55,10 @@ export async function startEmbeddedRedis(dataFolder: string): Promise<EmbeddedRe
   }
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const socket = join(folder, 'redis.sock');
-  if (await answers(socket)) return { url: `unix://${socket}`, stop: () => stopIfAlone(socket) };
+  const url = `unix://${socket}`;
+  // Two on the same files would spoil them: what a killed process of ours left behind is used.
+  if ((await untilKnown(socket, patience.answerWithinMs ?? answerWithinMs, signal)) === 'answers')
+    return { url, stop: () => stopIfAlone(socket) };
   // prettier-ignore
   const child = spawn(program, [
     '--port', '0', '--unixsocket', socket, '--unixsocketperm', '700', '--dir', folder, '--daemonize', 'no',
@@ -46,34 +69,92 @@ export async function startEmbeddedRedis(dataFolder: string): Promise<EmbeddedRe
     stream?.on('data', (chunk: Buffer) => output.push(chunk.toString()));
   const killWithUs = (): void => void child.kill('SIGTERM');
   process.once('exit', killWithUs);
-  await untilReady(child, socket, output);
-  await writeFile(writer, basename(program));
-  return {
-    url: `unix://${socket}`,
-    async stop() {
+  const stop = async (): Promise<void> => {
+    try {
+      await endProcess(child, patience.endWithinMs ?? endWithinMs);
+    } finally {
       process.off('exit', killWithUs);
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const exited = once(child, 'exit');
-      child.kill('SIGTERM');
-      await exited;
-    },
+    }
   };
+  try {
+    await untilReady(child, socket, output, signal);
+    await writeFile(writer, basename(program));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url, stop };
 }
 
-/** The address of the Redis of our own that runs on a data folder, whoever started it; undefined when none answers. */
+/**
+ * The address of the Redis of our own that runs on a data folder, whoever started it; undefined when there is none. One
+ * that runs without answering is there all the same.
+ */
 export async function findEmbeddedRedis(dataFolder: string): Promise<string | undefined> {
   const socket = join(resolve(dataFolder, 'redis'), 'redis.sock');
-  return (await answers(socket)) ? `unix://${socket}` : undefined;
+  return (await look(socket, lookWithinMs)) === 'absent' ? undefined : `unix://${socket}`;
 }
 
-/** Whether a Redis that a killed process of ours left behind is still there: two on the same files would spoil them. */
-async function answers(socket: string): Promise<boolean> {
-  return withConnection(socket, async (redis) => (await redis.ping()) === 'PONG').catch(() => false);
+/** @throws EmbeddedRedisError when it had to be killed */
+async function endProcess(child: ChildProcess, withinMs: number): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit').then(() => true);
+  child.kill('SIGTERM');
+  if (await Promise.race([exited, sleep(withinMs, false, { ref: false })])) return;
+  child.kill('SIGKILL');
+  await Promise.race([exited, sleep(killedWithinMs, false, { ref: false })]);
+  throw new EmbeddedRedisError(`Redis did not end within ${withinMs / 1_000} s and was killed`);
+}
+
+/** What is at a socket: `absent`, nobody listens; `loading`, it reads its file; `silent`, it takes connections only. */
+type Seen = 'absent' | 'loading' | 'silent' | 'answers';
+
+/** Asks without a client: what matters is only whether, and with which word, the answer begins. */
+function look(socket: string, withinMs: number): Promise<Seen> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    const seen = (what: Seen): void => {
+      connection.destroy();
+      resolve(what);
+    };
+    connection.setTimeout(withinMs, () => seen('silent'));
+    connection.once('connect', () => connection.write('PING\r\n'));
+    connection.once('data', (answer: Buffer) =>
+      seen(answer.toString('latin1').startsWith('+') ? 'answers' : 'loading'),
+    );
+    connection.once('error', ({ code }: NodeJS.ErrnoException) =>
+      // Another error than these two comes from somebody who is there.
+      seen(code === 'ENOENT' || code === 'ECONNREFUSED' ? 'absent' : 'loading'),
+    );
+    connection.once('close', () => seen('absent'));
+  });
+}
+
+/** @throws EmbeddedRedisError when one runs that does not answer */
+async function untilKnown(socket: string, withinMs: number, signal: AbortSignal): Promise<'absent' | 'answers'> {
+  for (;;) {
+    const seen = await Promise.race([look(socket, withinMs), aborted(signal)]);
+    if (seen === 'silent') {
+      throw new EmbeddedRedisError(
+        `a Redis of our own runs on ${socket}, but has not answered within ${withinMs / 1_000} s: end it (fuser -k ${socket}) and start again`,
+      );
+    }
+    if (seen !== 'loading') return seen;
+    await sleep(lookAgainMs, undefined, { signal });
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
 }
 
 /** Ends a Redis that was found running, unless another process uses it. */
 async function stopIfAlone(socket: string): Promise<void> {
-  await withConnection(socket, async (redis) => {
+  await withConnection(socket, lookWithinMs, async (redis) => {
     const clients = String(await redis.client('LIST'))
       .split('\n')
       .filter((line) => line.includes('name=dicom-dispatch'));
@@ -83,8 +164,15 @@ async function stopIfAlone(socket: string): Promise<void> {
   });
 }
 
-async function withConnection<T>(socket: string, act: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = new Redis({ path: socket, lazyConnect: true, retryStrategy: null, maxRetriesPerRequest: 0 });
+async function withConnection<T>(socket: string, withinMs: number, act: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis({
+    path: socket,
+    lazyConnect: true,
+    retryStrategy: null,
+    maxRetriesPerRequest: 0,
+    connectTimeout: withinMs,
+    commandTimeout: withinMs,
+  });
   redis.on('error', () => {});
   try {
     await redis.connect();
@@ -94,15 +182,20 @@ async function withConnection<T>(socket: string, act: (redis: Redis) => Promise<
   }
 }
 
-async function untilReady(child: ChildProcess, socket: string, output: readonly string[]): Promise<void> {
+async function untilReady(
+  child: ChildProcess,
+  socket: string,
+  output: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
   // While a large append-only file is read, Redis answers LOADING: that may take as long as it takes.
-  while (!(await answers(socket))) {
+  while ((await Promise.race([look(socket, answerWithinMs), aborted(signal)])) !== 'answers') {
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new EmbeddedRedisError(
         `Redis did not start: ${output.join('').trim().slice(-500) || `exit ${child.exitCode}`}`,
       );
     }
-    await new Promise((done) => setTimeout(done, 50));
+    await sleep(lookAgainMs, undefined, { signal });
   }
 }
 

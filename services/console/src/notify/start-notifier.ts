@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { EmailConfig, NotificationKind, NotificationsConfig, WebhookConfig } from '@dicom-dispatch/core';
-import { workerOptions } from '@dicom-dispatch/runtime';
+import { closeWorker, workerOptions } from '@dicom-dispatch/runtime';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import type { ConsoleContext } from '../console-context.ts';
 import type { StudyLabel } from '../source/source-lookup.ts';
@@ -54,8 +54,7 @@ export function startNotifier(context: ConsoleContext, consoleUrl: () => string)
     async stop() {
       isStopped = true;
       clearTimeout(timer);
-      await looking;
-      await worker.close();
+      await Promise.all([looking, closeWorker(worker, redis)]);
       await outbox.close();
     },
   };

@@ -1,0 +1,254 @@
+import { flushCompileCache } from 'node:module';
+import type { Config } from '@dicom-dispatch/core';
+import {
+  checkRedis,
+  connectRedis,
+  createLogger,
+  createMetrics,
+  endInTime,
+  namesRedis,
+  RedisPlaceError,
+  startEmbeddedRedis,
+  startHealthServer,
+  startTelemetry,
+  type EmbeddedRedis,
+  type Logger,
+  type Redis,
+  type RedisPlace,
+  type Registry,
+  type RunningService,
+} from '@dicom-dispatch/runtime';
+import { CommandError, exitCodes } from './exit.ts';
+
+export type ServiceName = 'router' | 'dispatcher' | 'console';
+
+/** Loaded when they are started: a process that runs one service has no memory for the others. */
+const start = {
+  dispatcher: async (options: StartOptions) => (await import('@dicom-dispatch/dispatcher')).startDispatcher(options),
+  router: async (options: StartOptions) => (await import('@dicom-dispatch/router')).startRouter(options),
+} as const;
+
+interface StartOptions {
+  readonly config: Config;
+  readonly redis: Redis;
+  readonly log: Logger;
+  readonly metrics: Registry;
+}
+
+export interface RunningServices {
+  /** The address of the console or of the health server. */
+  readonly url: string;
+  /** Where its Redis is. */
+  readonly redis: RedisPlace;
+  /** The connection of its services. */
+  readonly connection: Redis;
+  readonly log: Logger;
+  /** Those that run by now. */
+  services(): readonly RunningService[];
+  /** What starts from now on goes by this configuration. */
+  applied(config: Config): void;
+  /** Rejects when the services cannot go on. */
+  readonly failed: Promise<never>;
+  /** Ends all, also what is only just starting. What does not end in time is left behind, and named in the log. */
+  stop(): Promise<void>;
+}
+
+type Part = 'router' | 'dispatcher' | 'front' | 'redis' | 'telemetry';
+
+/** A Redis of our own has 10 s to write what is left, and is killed then. */
+const endOfRedisMs = 13_000;
+
+/** How long it may take at most, in milliseconds, until services that are stopped have ended. */
+export function endOfServicesMs({ dispatcher }: Config, names: readonly ServiceName[]): number {
+  return names.includes('dispatcher') ? dispatcher.graceTime + 25_000 : 12_000;
+}
+
+export interface StartOfServices {
+  /** A file that gets the log instead of standard output. */
+  readonly logFile?: string;
+  /** Gives the start up; what had started is ended then. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Starts services of one configuration in this process. Health is served first, so that what is still missing can be
+ * read there; work begins when Redis is there and fit for it.
+ *
+ * @throws CommandError when this configuration cannot run like that
+ * @throws the reason of `signal`
+ */
+export async function startServices(
+  given: Config,
+  names: readonly ServiceName[],
+  { logFile, signal = new AbortController().signal }: StartOfServices = {},
+): Promise<RunningServices> {
+  let config = given;
+  const isWhole = names.length > 1;
+  const log = createLogger(isWhole ? 'dispatch' : (names[0] ?? 'dispatch'), {
+    ...config.logging,
+    ...(logFile !== undefined && { file: logFile }),
+  });
+  const stopping = new AbortController();
+  const isOver = AbortSignal.any([signal, stopping.signal]);
+  const metrics = createMetrics();
+  const services: RunningService[] = [];
+  /** How each part is ended; the order is that of {@link stop}. */
+  const ends: Partial<Record<Part, () => Promise<void>>> = {};
+  let rest: Promise<void> = Promise.resolve();
+  const options = (name: ServiceName): StartOptions => ({
+    config,
+    redis,
+    metrics,
+    log: isWhole ? log.child({ part: name }) : log,
+  });
+
+  let place: RedisPlace;
+  let redis: Redis;
+  let url: string;
+  try {
+    const telemetry = await startTelemetry(names.join('-'));
+    if (telemetry) ends.telemetry = () => telemetry.stop();
+    const embedded = await embeddedRedis(config, isWhole, log, isOver);
+    if (embedded) ends.redis = () => embedded.stop();
+    place = embedded?.url ?? config.redis;
+    redis = connect(place, names.join('-'), log);
+    ends.redis = async () => {
+      redis.disconnect();
+      await embedded?.stop();
+    };
+    url = await startFront();
+    signal.throwIfAborted();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  rest = startRest();
+  const failed = rest.then(() => new Promise<never>(() => {}));
+  failed.catch(() => {});
+  return {
+    url,
+    redis: place,
+    connection: redis,
+    log,
+    services: () => services,
+    applied: (next) => void (config = next),
+    failed,
+    stop,
+  };
+
+  async function stop(): Promise<void> {
+    stopping.abort(new Error('the services are stopping'));
+    // Whether the start came to its end or not: what it has started by then is ended below.
+    await endInTime(log, { start: () => rest.catch(() => {}) });
+    // What takes work in stops first; the console answers to the last. A dispatcher keeps to its own times.
+    await endInTime(log, pick('router', 'dispatcher'), endOfServicesMs(config, names));
+    await endInTime(log, pick('front'));
+    await endInTime(log, pick('redis', 'telemetry'), endOfRedisMs);
+  }
+
+  function pick(...parts: readonly Part[]): Record<string, () => Promise<void>> {
+    return Object.fromEntries(parts.flatMap((part) => (ends[part] ? [[part, ends[part]]] : [])));
+  }
+
+  async function startFront(): Promise<string> {
+    if (names.includes('console')) {
+      const { startConsole } = await import('@dicom-dispatch/console');
+      const console = await startConsole({ ...options('console'), services: () => services });
+      services.push(console);
+      ends.front = () => console.stop();
+      return console.url;
+    }
+    const listen = names[0] === 'router' ? config.health.router : config.health.dispatcher;
+    const health = await startHealthServer(listen, () => services, metrics).catch((error: NodeJS.ErrnoException) => {
+      throw new CommandError(
+        `health.${names[0]}: cannot listen on ${listen} (${error.code}): configure another address`,
+        exitCodes.failed,
+        { cause: error },
+      );
+    });
+    log.info({ url: health.url }, 'health and metrics are served');
+    ends.front = () => health.stop();
+    return health.url;
+  }
+
+  async function startRest(): Promise<void> {
+    services.push({
+      name: 'start',
+      dependencies: async () => [{ name: 'redis', ok: false, detail: 'waiting for Redis' }],
+      stop: async () => {},
+    });
+    await untilFit(redis, log, isOver);
+    services.splice(
+      services.findIndex(({ name }) => name === 'start'),
+      1,
+    );
+    for (const name of ['dispatcher', 'router'] as const) {
+      if (!names.includes(name) || isOver.aborted) continue;
+      const setting = options(name);
+      const service = await start[name](setting);
+      services.push(service);
+      ends[name] = () => service.stop();
+      // Read again while it started.
+      if (setting.config !== config) await service.reload?.(config);
+    }
+    // Now rather than at an end in good order, which not every process sees: the next start finds what this one compiled.
+    flushCompileCache();
+  }
+}
+
+async function embeddedRedis(
+  config: Config,
+  isWhole: boolean,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<EmbeddedRedis | undefined> {
+  if (namesRedis(config.redis)) return undefined;
+  if (!isWhole) {
+    throw new CommandError(
+      'redis.url is not set, nor redis.sentinel or redis.cluster: services that run one by one share a Redis, so name it',
+      exitCodes.usage,
+    );
+  }
+  const embedded = await startEmbeddedRedis(config.redis.dataFolder, signal);
+  log.info({ folder: config.redis.dataFolder }, 'a Redis of our own is running');
+  return embedded;
+}
+
+function connect(place: RedisPlace, name: string, log: Logger): Redis {
+  try {
+    return connectRedis(place, name, log);
+  } catch (error) {
+    if (error instanceof RedisPlaceError) throw new CommandError(error.message, exitCodes.usage, { cause: error });
+    throw error;
+  }
+}
+
+/** Waits for Redis, however long it takes, and refuses one that would lose what it is given. */
+async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): Promise<void> {
+  await untilReady(redis, signal);
+  await check(redis, log);
+  // After a failover another server answers, which may be set up otherwise.
+  redis.on('ready', () => {
+    void check(redis, log).catch((error: Error) =>
+      log.error({ reason: error.message }, 'Redis is not fit for its work'),
+    );
+  });
+}
+
+async function check(redis: Redis, log: Logger): Promise<void> {
+  for (const { severity, message } of await checkRedis(redis)) {
+    if (severity === 'refused') throw new CommandError(`Redis cannot be used: ${message}`);
+    log.warn({ finding: message }, 'Redis is not set up as it should be');
+  }
+}
+
+/** Errors on the way do not count: the connection is tried until it is there. */
+function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => reject(new CommandError('stopped before Redis was there'));
+    if (signal.aborted) giveUp();
+    else if (redis.status === 'ready') resolve();
+    redis.once('ready', resolve);
+    signal.addEventListener('abort', giveUp, { once: true });
+  });
+}
