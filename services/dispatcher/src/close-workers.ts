@@ -31,23 +31,19 @@ export interface ClosingSetting {
 export async function closeWorkers(setting: ClosingSetting): Promise<void> {
   const { workers, leaving, underWay, graceMs, stopAll, redis, log } = setting;
   const isIdle = underWay().length === 0;
-  let isClosed = false;
   // Without Redis an end at once loses nothing, unless something is under way.
   const ends = workers.map((worker) => (isIdle ? closeWorker(worker, redis) : worker.close()));
-  const closing = Promise.allSettled([...ends, ...leaving]).then(() => {
-    isClosed = true;
-  });
+  const closing = Promise.allSettled([...ends, ...leaving]);
   const startedAt = performance.now();
   let lastBusyAt = startedAt;
-  while (!isClosed) {
-    await Promise.race([closing, sleep(lookMs)]);
+  for (;;) {
+    if ((await Promise.race([closing, sleep(lookMs, 'waits')])) !== 'waits') return;
     const now = performance.now();
     if (underWay().length > 0) lastBusyAt = now;
     if (now - startedAt > graceMs) stopAll('shutdown');
     const idleMs = redis.status === 'ready' ? partEndMs : withoutRedisMs;
     if (now - lastBusyAt > idleMs || lastBusyAt - startedAt > graceMs + settleMs) break;
   }
-  if (isClosed) return;
   const jobs = underWay();
   if (jobs.length > 0) {
     log.warn(
