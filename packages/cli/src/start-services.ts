@@ -55,6 +55,8 @@ export interface RunningServices {
 
 type Part = 'router' | 'dispatcher' | 'front' | 'redis' | 'telemetry';
 
+/** Above what a console allows its parts. */
+const endOfFrontMs = 8_000;
 /** A Redis of our own has 10 s to write what is left, and is killed then. */
 const endOfRedisMs = 13_000;
 
@@ -142,7 +144,7 @@ export async function startServices(
     await endInTime(log, { start: () => rest.catch(() => {}) });
     // What takes work in stops first; the console answers to the last. A dispatcher keeps to its own times.
     await endInTime(log, pick('router', 'dispatcher'), endOfServicesMs(config, names));
-    await endInTime(log, pick('front'));
+    await endInTime(log, pick('front'), endOfFrontMs);
     await endInTime(log, pick('redis', 'telemetry'), endOfRedisMs);
   }
 

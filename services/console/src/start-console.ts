@@ -85,7 +85,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     async stop() {
       await endInTime(log, { pages: () => server.close(), notifications: () => notifier.stop() });
       context.changes.stop();
-      await endInTime(log, { sources: () => context.lookup.reset(), queues: () => operations.close() });
+      await endInTime(log, { sources: () => context.lookup.reset(), queues: () => operations.close() }, 2_000);
     },
   };
   return service;
