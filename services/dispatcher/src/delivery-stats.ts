@@ -24,6 +24,8 @@ export class DeliveryStats {
 
   async #add(target: string, field: string, amount: number): Promise<void> {
     const key = `${this.#prefix}:stats:${target}:${Math.floor(Date.now() / minuteMs)}`;
-    await this.#redis.multi().hincrby(key, field, amount).expire(key, keepSeconds).exec();
+    const sum = await this.#redis.hincrby(key, field, amount);
+    // The first of its minute. No transaction for this: each makes ioredis look at all scripts of BullMQ.
+    if (sum === amount) await this.#redis.expire(key, keepSeconds);
   }
 }
