@@ -1,4 +1,4 @@
-import { Permits } from '../flow/index.ts';
+import type { Permits } from '../flow/index.ts';
 import type { PartMemory } from './parts.ts';
 
 /**
