@@ -233,7 +233,8 @@ describe('every call', () => {
     await proxy?.stop();
     await filled?.[Symbol.asyncDispose]();
   });
-  const through = () => createOrthancClient({ url: `http://127.0.0.1:${proxy.port}`, ...login });
+  // A connection for each call: calls that wait for their time-outs do so at the same time.
+  const through = () => createOrthancClient({ url: `http://127.0.0.1:${proxy.port}`, maxConnections: 200, ...login });
 
   it('is known here', () => {
     expect(callsOf(filled.client).size).toBeGreaterThan(150);
