@@ -1,0 +1,29 @@
+/**
+ * All tables of docs/performance.md and docs/capacity.md that a program writes, one measurement after the other; takes about an
+ * hour, on a machine that does nothing else.
+ *
+ *   ./dispatch bench tables [--quick]
+ */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+/** What is tried is not written down. */
+const how = values.quick ? ['--quick'] : ['--write'];
+const measurements: readonly (readonly string[])[] = [
+  ['delivery', ...how],
+  ['flow', ...how],
+  ['dimse-send', ...(values.quick ? ['--sets', 'D', '--runs', '1', '--slow-runs', '1'] : how)],
+  ['cache-memory', ...(values.quick ? ['--studies', '20'] : how)],
+  ['cache', ...(values.quick ? ['--instances', '10'] : how)],
+];
+
+for (const [name = '', ...args] of measurements) {
+  console.error(`./dispatch bench ${[name, ...args].join(' ')}`);
+  const script = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+  const { status } = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], {
+    stdio: 'inherit',
+  });
+  if (status !== 0) process.exit(status ?? 1);
+}
