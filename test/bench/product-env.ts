@@ -4,7 +4,6 @@ import { join } from 'node:path';
 /** What `./dispatch` and the image give Node besides the program: figures are of the product as it is run. */
 export const productEnv: Readonly<Record<string, string>> = {
   MALLOC_ARENA_MAX: '1',
-  NODE_OPTIONS: '--max-old-space-size=1024',
   NODE_COMPILE_CACHE: join(tmpdir(), 'dicom-dispatch-bench', 'compile'),
 };
 
