@@ -35,7 +35,7 @@ export async function startLink(port: number, quality: LinkQuality): Promise<Lin
 }
 
 const heldLimit = 4 * 1024 * 1024;
-/** Bytes go out in pieces of at most this, so that connections share the width evenly. */
+/** Over a narrow link bytes go out in pieces of at most this, so that connections share the width evenly. */
 const pieceBytes = 16 * 1024;
 
 function serve({ port, delayMs, bytesPerSecond }: LinkQuality & { readonly port: number }): void {
@@ -48,9 +48,10 @@ function serve({ port, delayMs, bytesPerSecond }: LinkQuality & { readonly port:
     let timer: NodeJS.Timeout | undefined;
     let hasEnded = false;
     from.on('data', (whole: Buffer) => {
-      for (let at = 0; at < whole.length; at += pieceBytes) {
-        const chunk = whole.subarray(at, at + pieceBytes);
-        const now = performance.now();
+      const now = performance.now();
+      const atOnce = bytesPerSecond === 0 ? whole.length : pieceBytes;
+      for (let at = 0; at < whole.length; at += atOnce) {
+        const chunk = whole.subarray(at, at + atOnce);
         const sent =
           bytesPerSecond === 0 ? now : Math.max(now, freeAt[direction]) + (chunk.length / bytesPerSecond) * 1_000;
         freeAt[direction] = sent;
@@ -66,6 +67,9 @@ function serve({ port, delayMs, bytesPerSecond }: LinkQuality & { readonly port:
     });
     function next(): void {
       if (timer) return;
+      // What is due by now goes out in one call.
+      to.cork();
+      process.nextTick(() => to.uncork());
       for (let first = queue[0]; first; first = queue[0]) {
         const waitMs = first.due - performance.now();
         if (waitMs > 0.5) {
