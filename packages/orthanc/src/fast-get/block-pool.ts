@@ -1,5 +1,5 @@
 /** Most memory that lies ready for reuse. */
-const maxFreeBytes = 8 * 1024 * 1024;
+const maxFreeBytes = 16 * 1024 * 1024;
 
 /**
  * Memory blocks that bodies are read into. A block that is given back is used again: allocating hundreds of megabytes a
