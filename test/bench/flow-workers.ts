@@ -10,11 +10,11 @@ export interface WorkerRow {
 }
 
 /** How much of a delivery is waiting for the target. */
-export const latencyMs = 1_000;
+export const latencyMs = 4_000;
 /** Deliveries at the same time in one dispatcher. */
 export const lanes = 4;
 
-/** The same deliveries by more and more dispatchers, to a target that takes a second for each and no CPU. */
+/** The same deliveries by more and more dispatchers, to a target that takes its time for each and no CPU. */
 export async function measureWorkers(counts: readonly number[], studies: number): Promise<WorkerRow[]> {
   const targets = Object.fromEntries(
     counts.map((count) => [

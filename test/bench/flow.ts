@@ -20,7 +20,6 @@ const { values } = parseArgs({
   },
 });
 const isQuick = values.quick;
-const startedAt = Date.now();
 const measures: Readonly<Record<string, () => Promise<string>>> = {
   router: tellRouter,
   latency: tellLatency,
@@ -29,25 +28,24 @@ const measures: Readonly<Record<string, () => Promise<string>>> = {
   targets: tellTargets,
   backlog: tellBacklog,
 };
-const parts: string[] = [];
 const figures: Partial<Record<keyof FlowFigures, number>> = {};
-for (const name of values.only.split(',')) {
+const machine = await describeMachine(['Redis', 'Orthanc']);
+const wanted = values.only.split(',');
+for (const name of wanted) {
+  const startedAt = Date.now();
   const text = await measures[name]?.();
   if (text === undefined) throw new Error(`there is no measure ${name}: ${Object.keys(measures).join(', ')}`);
-  console.error(text);
-  parts.push(text);
+  const command = `./dispatch bench flow${isQuick ? ' --quick' : ''} --only ${name}`;
+  const took = Math.max(1, Math.round((Date.now() - startedAt) / 60_000));
+  const section = `${text}\n\n\`${command}\`: ${machine} Took ${took} min; all processes share these cores.`;
+  if (values.write) await writeSection('performance.md', `flow ${name}`, section);
+  console.log(`${section}\n`);
 }
-const flags = process.argv.slice(2).filter((flag) => flag !== '--write');
-const text = [
-  `\`./dispatch bench flow${flags.length > 0 ? ` ${flags.join(' ')}` : ''}\`: ${await describeMachine(['Redis', 'Orthanc'])} Took ${Math.round((Date.now() - startedAt) / 60_000)} min; all processes share these cores.`,
-  ...parts,
-].join('\n\n');
-const isWhole = values.only.split(',').length >= Object.keys(measures).length - 1 && figures.jobBytes !== undefined;
-const capacity = isWhole ? tellCapacity(figures as FlowFigures) : '';
-if (values.write) {
-  await writeSection('performance.md', 'flow', text);
-  if (isWhole) await writeSection('capacity.md', 'flow', capacity);
-} else console.log(`${text}\n\n${capacity}`);
+if (Object.keys(measures).every((name) => name === 'latency' || wanted.includes(name))) {
+  const capacity = tellCapacity(figures as FlowFigures);
+  if (values.write) await writeSection('capacity.md', 'flow', capacity);
+  console.log(capacity);
+}
 
 async function tellRouter(): Promise<string> {
   const { studies, tasksPerSecond, cpuMsPerTask } = await measureRouter(isQuick ? 100 : 1_000);
@@ -76,7 +74,7 @@ async function tellSweep(): Promise<string> {
 }
 
 async function tellWorkers(): Promise<string> {
-  const rows = await measureWorkers([1, 2, 4, 8], isQuick ? 32 : 160);
+  const rows = await measureWorkers([1, 2, 4, 8], isQuick ? 32 : 64);
   return [
     '#### Dispatchers',
     `A target that takes ${latencyMs} ms for each delivery and no CPU, ${lanes} deliveries at the same time in a dispatcher: at most ${(lanes * 1_000) / latencyMs} a second each.`,
