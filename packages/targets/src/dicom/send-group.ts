@@ -1,7 +1,15 @@
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import { peekPart10, type Association, type ByteSource } from 'dicom-dimse';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { inLanes, verdictOf, type LaneContext, type OpenedInstance, type Suspects } from '../flow/index.ts';
+import {
+  inLanes,
+  largeAtOnce,
+  largeBytes,
+  verdictOf,
+  type LaneContext,
+  type OpenedInstance,
+  type Suspects,
+} from '../flow/index.ts';
 import type { AssociationPool } from './association-pool.ts';
 import { dicomError } from './errors.ts';
 import { chooseSyntax, type ContextGroup } from './presentation-contexts.ts';
@@ -13,9 +21,6 @@ import { storeOutcome } from './store-outcome.ts';
  * which is what the early byte needs.
  */
 const instancesPerAssociation = 2;
-/** Large instances are sent on at most so many associations: more only drive the receiver's memory up. */
-const associationsForLarge = 2;
-const largeBytes = 64_000_000;
 
 /** Sends what fits one set of associations. @returns what was quarantined */
 export async function sendGroup(
@@ -39,7 +44,7 @@ export async function sendGroup(
 
   const { others, suspects: suspected } = suspects.divide([...syntaxes.keys()]);
   const isLarge = others.some(({ sizeBytes }) => sizeBytes > largeBytes);
-  const associations = Math.min(isLarge ? associationsForLarge : run.config.associations, others.length);
+  const associations = Math.min(isLarge ? largeAtOnce : run.config.associations, others.length);
   const lanes = { lanes: associations * instancesPerAssociation, prefetch: isLarge ? 0 : associations };
   let putOff: DispatchError | undefined;
   for (const part of [

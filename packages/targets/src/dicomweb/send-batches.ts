@@ -1,6 +1,6 @@
 import { asDispatchError, type DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { cancelledError, verdictOf, type Suspects } from '../flow/index.ts';
+import { cancelledError, largeAtOnce, verdictOf, type Suspects } from '../flow/index.ts';
 import { Gate, type HttpConnection } from '../http/index.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { allRefused } from './errors.ts';
@@ -28,8 +28,6 @@ export interface SentBatches {
   readonly putOff: PutOff | undefined;
 }
 
-/** Servers take a request into memory as a whole: of large ones only so many at once. */
-const largeAtOnce = 2;
 /** After so many instances in a row that failed for now, it is the target that fails. */
 const mostInRow = 20;
 

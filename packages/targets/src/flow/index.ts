@@ -1,3 +1,4 @@
+export { largeAtOnce, largeBytes } from './large.ts';
 export { borrowed } from './borrowed.ts';
 export { cancelledError, throwIfCancelled } from './cancelled.ts';
 export { inLanes, type LaneContext, type LaneOptions, type LaneResult, type Send } from './in-lanes.ts';

@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { inLanes, Permits, throwIfCancelled, verdictOf } from '../flow/index.ts';
+import { inLanes, largeAtOnce, largeBytes, Permits, throwIfCancelled, verdictOf } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
 import { parseTemplate, renderTemplate } from '../template/index.ts';
 import { openBucket, type Bucket } from './bucket.ts';
@@ -13,10 +13,6 @@ import { dropUpload } from './resume-upload.ts';
 import { s3Target, type S3Target } from './schema.ts';
 import { sendInstance } from './send-instance.ts';
 import { testS3 } from './test-connection.ts';
-
-/** Large instances are read two at a time: Orthanc has each of them whole in memory, and their parts fill all requests. */
-const lanesForLarge = 2;
-const largeBytes = 64_000_000;
 
 export const s3Handler: TargetHandler<S3Target> = {
   contractVersion,
@@ -63,7 +59,7 @@ async function send(
   const taken =
     mayList && config.existing === 'compare' ? await takenKeys(bucket, run.pending.map(keyOf), run.signal) : undefined;
   const isLarge = run.pending.some(({ sizeBytes }) => sizeBytes > largeBytes);
-  const lanes = isLarge ? { lanes: Math.min(lanesForLarge, config.parallel), prefetch: 0 } : { lanes: config.parallel };
+  const lanes = isLarge ? { lanes: Math.min(largeAtOnce, config.parallel), prefetch: 0 } : { lanes: config.parallel };
   const pool = new PartPool(new Permits(Math.ceil(config.parallel / 2)), config.partSize);
   const { quarantined } = await inLanes(run, lanes, async (opened, { signal }) => {
     const { instance } = opened;

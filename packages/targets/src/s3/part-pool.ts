@@ -3,7 +3,6 @@ import type { PartMemory } from './parts.ts';
 
 /**
  * The memory of a delivery's uploads: so many parts at most, whether they are being filled or sent, used again and again.
- * Whoever takes one may send it.
  */
 export class PartPool {
   readonly #permits: Permits;

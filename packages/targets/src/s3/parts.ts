@@ -16,7 +16,7 @@ export interface PartMemory {
 }
 
 /** As much as is asked for, for the garbage collector to take back. */
-export const freshMemory: PartMemory = { take: (bytes) => Buffer.allocUnsafeSlow(bytes), giveBack() {} };
+const freshMemory: PartMemory = { take: (bytes) => Buffer.allocUnsafeSlow(bytes), giveBack() {} };
 
 /** Cuts a stream into parts of the same size; the last is what remains. An empty stream is one empty part. */
 export async function* partsOf(

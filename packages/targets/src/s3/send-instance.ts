@@ -1,21 +1,16 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, InstanceBytes, ManifestInstance } from '../contract/index.ts';
-import { borrowed, metered, type OpenedInstance, type Permits } from '../flow/index.ts';
+import { borrowed, metered, type OpenedInstance } from '../flow/index.ts';
 import { compareObject, lookAtObject } from './look-at-object.ts';
 import { partsOf, partSizeFor, Tally } from './parts.ts';
 import { putObject, type ObjectToSend } from './put-object.ts';
 import type { S3Target } from './schema.ts';
 import { uploadParts, type UploadContext } from './upload-parts.ts';
 
-export interface SendContext extends UploadContext {
-  /** Bounds the requests of a delivery. */
-  readonly permits: Permits;
-}
-
 /** Sends one instance, in one request or in parts. */
 export async function sendInstance(
   run: DeliveryRun<S3Target>,
-  context: SendContext,
+  context: UploadContext,
   { instance, bytes }: OpenedInstance,
   object: ObjectToSend,
 ): Promise<void> {

@@ -1,5 +1,6 @@
 import { CompleteMultipartUploadCommand, UploadPartCommand, type CompletedPart, type Part } from '@aws-sdk/client-s3';
 import type { ManifestInstance, RunState } from '../contract/index.ts';
+import type { Permits } from '../flow/index.ts';
 import type { Bucket } from './bucket.ts';
 import { isNotThere, translateS3Error } from './errors.ts';
 import { etagOf, verifyObject } from './look-at-object.ts';
@@ -19,7 +20,9 @@ export interface PartsToUpload {
 export interface UploadContext {
   readonly bucket: Bucket;
   readonly state: RunState;
-  /** Where the parts are from: each carries a permit for its request. */
+  /** Bounds the requests of all uploads of a delivery together. */
+  readonly permits: Permits;
+  /** Bounds the memory of their parts. */
   readonly pool: PartPool;
   readonly signal: AbortSignal;
 }
@@ -57,7 +60,8 @@ async function sendParts(
   /** Gives the part back. What it throws stops the others and is told at the end. */
   async function sendOne(number: number, part: Buffer, digest: Buffer): Promise<void> {
     try {
-      completed.push(await sendPart({ ...context, signal }, wanted.key, upload.uploadId, number, part, digest));
+      const send = () => sendPart({ ...context, signal }, wanted.key, upload.uploadId, number, part, digest);
+      completed.push(await context.permits.with(signal, send));
       context.pool.giveBack(part);
     } catch (thrown) {
       context.pool.giveUp();
