@@ -9,8 +9,6 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Real servers, two cores: more workers only make them wait for each other.
     maxWorkers: 2,
-    // A machine that is busy with something else can starve a real server past every time-out: one more try tells.
-    retry: 2,
     projects: [
       {
         extends: true,
@@ -30,7 +28,7 @@ export default defineConfig({
               extends: true as const,
               test: {
                 name: 'valkey',
-                include: ['packages/cache/src/**/*.test.ts', 'test/harness/src/redis*.test.ts'],
+                include: ['packages/{state,cache}/src/**/*.test.ts', 'test/harness/src/redis*.test.ts'],
                 exclude: ['**/several-processes.test.ts'],
                 env: { DICOM_DISPATCH_TEST_REDIS: 'valkey-server' },
               },

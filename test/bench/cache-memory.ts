@@ -4,10 +4,11 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createLedger, IntermediateCache, type Confirmation } from '@dicom-dispatch/cache';
+import { IntermediateCache } from '@dicom-dispatch/cache';
+import { createLedger, type Confirmation } from '@dicom-dispatch/state/ledger';
 import { cacheConfig, contentHash, formatBytes, Secret, type ManifestInstance } from '@dicom-dispatch/core';
 import { startRedis } from '@dicom-dispatch/harness';
-import { keepManifest } from '@dicom-dispatch/operations';
+import { keepManifest } from '@dicom-dispatch/pipeline';
 import { Redis } from 'ioredis';
 
 const { values } = parseArgs({

@@ -10,7 +10,7 @@ import { connectRedis, createLogger, createMetrics, queueOptions } from '@dicom-
 import { startConsole } from '@dicom-dispatch/console';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { Queue } from 'bullmq';
-import { Records } from '@dicom-dispatch/cache/records';
+import { Records } from '@dicom-dispatch/state/records';
 import { seedRecords } from '../e2e/console-seed.ts';
 
 const studies = Number(process.argv[2] ?? 100_000);

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Records, type DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { Records, type DeliveryRecord } from '@dicom-dispatch/state/records';
 import { readConfig } from '@dicom-dispatch/cli';
 import { startOrthanc, startRedis } from '@dicom-dispatch/harness';
-import { openOperations, routeAgain } from '@dicom-dispatch/operations';
+import { openPipeline, routeAgain } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { openSource } from '@dicom-dispatch/sources';
 import { startDispatch } from '../e2e/support/start-dispatch.ts';
@@ -101,7 +101,7 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
   const client = connectRedis(redis.url, 'bench', createLogger('bench', { level: 'error', format: 'json' }));
   stack.defer(() => client.disconnect());
   const records = new Records(client, prefix);
-  const operations = openOperations(config, client);
+  const operations = openPipeline(config, client);
   stack.defer(() => operations.close());
   const orthanc = await openSource(config.sources['main']!);
   stack.defer(() => orthanc.close());

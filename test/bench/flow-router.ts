@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Records } from '@dicom-dispatch/cache/records';
+import { Records } from '@dicom-dispatch/state/records';
 import { startRedis, waitFor } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { startDispatch } from '../e2e/support/start-dispatch.ts';

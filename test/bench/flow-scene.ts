@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Records, type DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { Records, type DeliveryRecord } from '@dicom-dispatch/state/records';
 import type { Config } from '@dicom-dispatch/core';
 import { readConfig } from '@dicom-dispatch/cli';
 import {
@@ -11,7 +11,7 @@ import {
   type OrthancServer,
   type RedisServer,
 } from '@dicom-dispatch/harness';
-import { openOperations, routeAgain, type OperationsContext } from '@dicom-dispatch/operations';
+import { openPipeline, routeAgain, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { openSource } from '@dicom-dispatch/sources';
@@ -28,7 +28,7 @@ export interface FlowScene extends AsyncDisposable {
   readonly client: Redis;
   readonly records: Records;
   readonly config: Config;
-  readonly operations: OperationsContext;
+  readonly operations: PipelineContext;
   /** Orthanc's ids. */
   readonly studies: readonly string[];
   start(command: 'router' | 'dispatcher'): Promise<RunningDispatch>;
@@ -66,7 +66,7 @@ export async function startFlowScene(
     const client = connectRedis(redis.url, 'bench', createLogger('bench', { level: 'error', format: 'json' }));
     stack.defer(() => client.disconnect());
     const records = new Records(client, prefix);
-    const operations = openOperations(config, client);
+    const operations = openPipeline(config, client);
     stack.defer(() => operations.close());
     const source = await openSource(config.sources['main']!);
     stack.defer(() => source.close());

@@ -1,4 +1,4 @@
-import { planByName, StudyEnqueuer } from '@dicom-dispatch/operations';
+import { planByName, StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { FlowScene } from './flow-scene.ts';
 
 /** Puts study tasks of studies that no source has into a queue, at the lowest priority: they are there to wait. */

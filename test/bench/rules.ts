@@ -6,7 +6,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { compileRules, routeStudy, type CompiledRule, type Config, type RuleFacts } from '@dicom-dispatch/core';
-import { openOperations, readForRouting, StudyEnqueuer } from '@dicom-dispatch/operations';
+import { openPipeline, readForRouting, StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { openSource } from '@dicom-dispatch/sources';
 import { parse, startRoutingSystem } from '../e2e/support/routing-system.ts';
@@ -113,7 +113,7 @@ async function measureShare(): Promise<void> {
   });
   const log = createLogger('bench', { level: 'silent', format: 'json' });
   const redis = connectRedis(system.redis.url, 'bench', log);
-  const operations = openOperations(config, redis);
+  const operations = openPipeline(config, redis);
   const enqueuer = new StudyEnqueuer(config, redis, operations.records);
   const orthanc = await openSource(config.sources['main']!);
   const all = compileRules(config.rules, config);

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startFaultProxy, startOrthanc, startRedis, tempFolder, waitFor } from '@dicom-dispatch/harness';
-import { Records } from '@dicom-dispatch/cache/records';
+import { Records } from '@dicom-dispatch/state/records';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { createServer } from 'dicom-dimse';

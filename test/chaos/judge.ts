@@ -1,4 +1,4 @@
-import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import type { StoredFile } from '@dicom-dispatch/harness';
 import type { StoredOnce } from '../e2e/support/fault-scp.ts';
 

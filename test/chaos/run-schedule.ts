@@ -1,7 +1,7 @@
 import { writeFile, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Records, endStates } from '@dicom-dispatch/cache/records';
+import { Records, endStates } from '@dicom-dispatch/state/records';
 import {
   hashDataset,
   listReceived,

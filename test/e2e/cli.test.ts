@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { fileURLToPath } from 'node:url';
 import { startOrthanc, tempFolder, waitFor, type OrthancServer, type TempFolder } from '@dicom-dispatch/harness';
-import { Records, type DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { Records, type DeliveryRecord } from '@dicom-dispatch/state/records';
 import { checkPassword } from '@dicom-dispatch/console/password';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { Redis } from 'ioredis';

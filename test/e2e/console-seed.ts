@@ -1,4 +1,4 @@
-import { Records, type DeliveryState } from '@dicom-dispatch/cache/records';
+import { Records, type DeliveryState } from '@dicom-dispatch/state/records';
 import { deliveryId, studyTaskId, type DeliveryData } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { prefix } from './support/system.ts';

@@ -1,6 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createLedger } from '@dicom-dispatch/cache/ledger';
+import { createLedger } from '@dicom-dispatch/state/ledger';
 import { listReceived, startStorescp, tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { describe, expect, it } from 'vitest';
 import { startDispatch } from './support/start-dispatch.ts';

@@ -1,4 +1,4 @@
-import { createLedger } from '@dicom-dispatch/cache/ledger';
+import { createLedger } from '@dicom-dispatch/state/ledger';
 import {
   listReceived,
   startFaultProxy,

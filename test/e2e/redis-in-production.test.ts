@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { Records } from '@dicom-dispatch/cache/records';
+import { Records } from '@dicom-dispatch/state/records';
 import {
   hashDataset,
   isInstalled,

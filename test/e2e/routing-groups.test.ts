@@ -1,5 +1,5 @@
 import { waitFor } from '@dicom-dispatch/harness';
-import { planByName, StudyEnqueuer } from '@dicom-dispatch/operations';
+import { planByName, StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import { readSnapshot } from '@dicom-dispatch/sources';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';

@@ -13,7 +13,7 @@ import {
   waitFor,
   type CountingProxy,
 } from '@dicom-dispatch/harness';
-import { readForRouting } from '@dicom-dispatch/operations';
+import { readForRouting } from '@dicom-dispatch/pipeline';
 import { createOrthancClient } from '@dicom-dispatch/orthanc';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { Redis } from 'ioredis';

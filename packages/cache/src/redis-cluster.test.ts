@@ -3,7 +3,7 @@ import { startRedisCluster, tempFolder } from '@dicom-dispatch/harness';
 import { expect, test } from 'vitest';
 import { IntermediateCache } from './intermediate/intermediate-cache.ts';
 import { configOf } from './intermediate/testing.ts';
-import { createLedger } from './ledger/ledger.ts';
+import { createLedger } from '@dicom-dispatch/state/ledger';
 
 test('ledger and cache work on a Redis Cluster, which refuses keys of several slots in one act', async () => {
   await using server = await startRedisCluster();

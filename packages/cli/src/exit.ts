@@ -1,4 +1,4 @@
-import type { OperationError } from '@dicom-dispatch/operations';
+import type { OperationError } from '@dicom-dispatch/pipeline';
 import type { ConfigError } from '@dicom-dispatch/runtime';
 import type { DispatchError } from '@dicom-dispatch/core';
 

@@ -1,9 +1,9 @@
-import type { DeliveryRecord, DeliveryState } from '@dicom-dispatch/cache/records';
+import type { DeliveryRecord, DeliveryState } from '@dicom-dispatch/state/records';
 import { cancelDelivery } from './cancel-delivery.ts';
-import type { Actor, OperationsContext } from './context.ts';
+import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
 import { eachDelivery, type DeliverySelection } from './each-delivery.ts';
 import { heldAmong, holdDelivery, releaseDelivery } from './hold-delivery.ts';
-import { OperationError } from './operation-error.ts';
+import { OperationError } from '@dicom-dispatch/pipeline';
 import { retryDelivery } from './retry-delivery.ts';
 
 export const bulkActions = ['retry', 'cancel', 'hold', 'release'] as const;
@@ -38,7 +38,7 @@ export interface BulkResult {
 
 /** What an action on many deliveries would reach. */
 export async function previewMany(
-  context: OperationsContext,
+  context: PipelineContext,
   action: BulkAction,
   selection: DeliverySelection,
 ): Promise<BulkPreview> {
@@ -54,12 +54,12 @@ export async function previewMany(
 }
 
 /** Also those that are not configured any more. */
-async function everyTarget({ config, redis, keys }: OperationsContext): Promise<Set<string>> {
+async function everyTarget({ config, redis, keys }: PipelineContext): Promise<Set<string>> {
   return new Set([...Object.keys(config().targets), ...(await redis.smembers(keys.targets))]);
 }
 
 /** How many deliveries of one target an action would reach; only what is held is asked for one by one. */
-async function countOne(context: OperationsContext, action: BulkAction, selection: DeliverySelection): Promise<number> {
+async function countOne(context: PipelineContext, action: BulkAction, selection: DeliverySelection): Promise<number> {
   let count = 0;
   for (const state of statesFor(action, selection)) {
     if (action !== 'release') count += await context.records.countDeliveries({ ...selection, state });
@@ -74,7 +74,7 @@ async function countOne(context: OperationsContext, action: BulkAction, selectio
 
 /** Does one thing to many deliveries; one that cannot be done is skipped, and the rest go on. */
 export async function actOnMany(
-  context: OperationsContext,
+  context: PipelineContext,
   action: BulkAction,
   selection: DeliverySelection,
   actor: Actor,
@@ -104,7 +104,7 @@ function statesFor(action: BulkAction, { state }: DeliverySelection): readonly D
 }
 
 async function* select(
-  context: OperationsContext,
+  context: PipelineContext,
   action: BulkAction,
   selection: DeliverySelection,
 ): AsyncGenerator<DeliveryRecord, void, undefined> {
@@ -116,7 +116,7 @@ async function* select(
 }
 
 async function actOnOne(
-  context: OperationsContext,
+  context: PipelineContext,
   action: BulkAction,
   deliveryId: string,
   actor: Actor,

@@ -6,16 +6,16 @@ import { Worker } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cancelDelivery } from './cancel-delivery.ts';
 import { pauseTarget, resumeTarget } from './change-target.ts';
-import { openOperations, type OperationsContext } from './context.ts';
-import { StudyEnqueuer } from './enqueue-study.ts';
-import { planByName } from './resolve-deliveries.ts';
+import { openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { StudyEnqueuer } from '@dicom-dispatch/pipeline';
+import { planByName } from '@dicom-dispatch/pipeline';
 import { retryDelivery } from './retry-delivery.ts';
 
 const actor = { name: 'tester' };
 let server: RedisServer;
 let redis: Redis;
 let config: Config;
-let operations: OperationsContext;
+let operations: PipelineContext;
 let enqueuer: StudyEnqueuer;
 let count = 0;
 
@@ -28,7 +28,7 @@ beforeAll(async () => {
   );
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   config = parsed.config;
-  operations = openOperations(config, redis);
+  operations = openPipeline(config, redis);
   enqueuer = new StudyEnqueuer(config, redis, operations.records);
 });
 afterAll(async () => {

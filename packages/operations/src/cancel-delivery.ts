@@ -1,8 +1,8 @@
-import { endWaitingJob } from './end-waiting-job.ts';
-import { endStates } from '@dicom-dispatch/cache/records';
-import type { Actor, OperationsContext } from './context.ts';
+import { endWaitingJob } from '@dicom-dispatch/pipeline';
+import { endStates } from '@dicom-dispatch/state/records';
+import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
 import { findDelivery } from './find-delivery.ts';
-import { OperationError } from './operation-error.ts';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 const keptMs = 90 * 86_400_000;
 
@@ -13,7 +13,7 @@ const keptMs = 90 * 86_400_000;
  *
  * @throws OperationError `not-found`; `conflict` when it has ended already
  */
-export async function cancelDelivery(context: OperationsContext, deliveryId: string, actor: Actor): Promise<void> {
+export async function cancelDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<void> {
   const record = await findDelivery(context, deliveryId);
   if (endStates.includes(record.state)) {
     throw new OperationError('conflict', `${deliveryId} has ended already: it is ${record.state}`);

@@ -1,12 +1,12 @@
-import type { OperationsContext } from './context.ts';
-import { OperationError } from './operation-error.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 /** Lets no further delivery of the target start; those under way go on. */
-export async function pauseTarget(context: OperationsContext, target: string): Promise<void> {
+export async function pauseTarget(context: PipelineContext, target: string): Promise<void> {
   await context.queues.known(context.config(), target).pause();
 }
 
-export async function resumeTarget(context: OperationsContext, target: string): Promise<void> {
+export async function resumeTarget(context: PipelineContext, target: string): Promise<void> {
   await context.queues.known(context.config(), target).resume();
 }
 
@@ -15,7 +15,7 @@ export async function resumeTarget(context: OperationsContext, target: string): 
  * again.
  */
 export async function setTargetConcurrency(
-  context: OperationsContext,
+  context: PipelineContext,
   target: string,
   concurrency: number,
 ): Promise<void> {
@@ -27,7 +27,7 @@ export async function setTargetConcurrency(
 
 /** Changes how many deliveries of a target start in a minute, over all dispatchers; undefined takes the limit away. */
 export async function setTargetRate(
-  context: OperationsContext,
+  context: PipelineContext,
   target: string,
   deliveriesPerMinute: number | undefined,
 ): Promise<void> {
@@ -43,7 +43,7 @@ export async function setTargetRate(
 }
 
 /** Lets every delivery that waits for its next attempt go now. @returns how many */
-export async function promoteTarget(context: OperationsContext, target: string): Promise<number> {
+export async function promoteTarget(context: PipelineContext, target: string): Promise<number> {
   const queue = context.queues.known(context.config(), target);
   const held = new Set(await context.redis.smembers(context.keys.held));
   let promoted = 0;

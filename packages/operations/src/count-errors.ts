@@ -1,6 +1,6 @@
-import type { DeliveryState, ErrorGroup } from '@dicom-dispatch/cache/records';
+import type { DeliveryState, ErrorGroup } from '@dicom-dispatch/state/records';
 import type { Stage } from '@dicom-dispatch/core';
-import type { OperationsContext } from './context.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 
 export interface ErrorCount {
   readonly stage: string;
@@ -14,7 +14,7 @@ export interface ErrorCount {
 const open: ReadonlySet<DeliveryState> = new Set(['failed', 'partial', 'waiting']);
 
 /** Why deliveries to a target fail or wait after a failure now, by stage and code, the most frequent first. */
-export async function countErrors(context: OperationsContext, target: string): Promise<ErrorCount[]> {
+export async function countErrors(context: PipelineContext, target: string): Promise<ErrorCount[]> {
   const groups = (await context.records.errors({ target })).filter(({ state }) => open.has(state));
   const kinds = Map.groupBy(groups, ({ stage, code }) => `${stage} ${code}`);
   const counted = await Promise.all(
@@ -28,7 +28,7 @@ export async function countErrors(context: OperationsContext, target: string): P
   return counted.flat().sort((one, other) => other.count - one.count);
 }
 
-async function latestText(context: OperationsContext, { target, stage, code }: ErrorGroup): Promise<string> {
+async function latestText(context: PipelineContext, { target, stage, code }: ErrorGroup): Promise<string> {
   const { records } = await context.records.deliveries({ target, stage: stage as Stage, code, limit: 1 });
   return records[0]?.error?.message ?? '';
 }

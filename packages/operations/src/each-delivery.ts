@@ -1,13 +1,13 @@
-import type { DeliveryRecord, DeliverySelection, Place } from '@dicom-dispatch/cache/records';
-import type { OperationsContext } from './context.ts';
+import type { DeliveryRecord, DeliverySelection, Place } from '@dicom-dispatch/state/records';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 
-export type { DeliverySelection } from '@dicom-dispatch/cache/records';
+export type { DeliverySelection } from '@dicom-dispatch/state/records';
 
 const atOnce = 500;
 
 /** All deliveries that are meant, the latest change first. One that changes meanwhile may be missed or come late. */
 export async function* eachDelivery(
-  context: Pick<OperationsContext, 'records'>,
+  context: Pick<PipelineContext, 'records'>,
   selection: DeliverySelection,
 ): AsyncGenerator<DeliveryRecord, void, undefined> {
   let after: Place | undefined;

@@ -6,7 +6,7 @@ import { Worker } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { cancelDelivery } from './cancel-delivery.ts';
 import { pauseTarget, resumeTarget } from './change-target.ts';
-import { openOperations, type OperationsContext } from './context.ts';
+import { openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { explainWaiting, type Explanation } from './explain-waiting.ts';
 import { findDelivery } from './find-delivery.ts';
 import { holdDelivery, releaseDelivery } from './hold-delivery.ts';
@@ -16,7 +16,7 @@ const actor = { name: 'tester' };
 let server: RedisServer;
 let redis: Redis;
 let config: Config;
-let operations: OperationsContext;
+let operations: PipelineContext;
 let count = 0;
 let id: string;
 
@@ -32,7 +32,7 @@ beforeAll(async () => {
   );
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   config = parsed.config;
-  operations = openOperations(config, redis);
+  operations = openPipeline(config, redis);
 });
 afterAll(async () => {
   await operations.close();

@@ -1,7 +1,7 @@
-import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { formatDuration } from '@dicom-dispatch/core';
 import type { Job, Queue } from 'bullmq';
-import type { OperationsContext } from './context.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { heldAmong } from './hold-delivery.ts';
 import { listWorkers } from './list-workers.ts';
 
@@ -30,7 +30,7 @@ export interface Explanation {
 }
 
 /** Why a delivery has not arrived yet, in one sentence. */
-export async function explainWaiting(context: OperationsContext, record: DeliveryRecord): Promise<Explanation> {
+export async function explainWaiting(context: PipelineContext, record: DeliveryRecord): Promise<Explanation> {
   if (record.state === 'active') {
     const { confirmed, total, stage, worker } = record;
     return say(
@@ -68,7 +68,7 @@ export async function explainWaiting(context: OperationsContext, record: Deliver
     : explainQueue(context, record, queue);
 }
 
-async function explainDelay(context: OperationsContext, record: DeliveryRecord, job: Job): Promise<Explanation> {
+async function explainDelay(context: PipelineContext, record: DeliveryRecord, job: Job): Promise<Explanation> {
   const until = record.nextAttemptAt ?? job.timestamp + job.delay;
   const last = (await context.records.events(record.deliveryId)).findLast(
     (event) => event.kind === 'waiting' || event.kind === 'failed',
@@ -84,7 +84,7 @@ async function explainDelay(context: OperationsContext, record: DeliveryRecord, 
   );
 }
 
-async function explainQueue(context: OperationsContext, record: DeliveryRecord, queue: Queue): Promise<Explanation> {
+async function explainQueue(context: PipelineContext, record: DeliveryRecord, queue: Queue): Promise<Explanation> {
   const workers = await listWorkers(context);
   if (workers.length === 0) return say('no-dispatcher', 'No dispatcher is running: start one.');
   const limitMs = await queue.getRateLimitTtl();
@@ -109,7 +109,7 @@ async function explainQueue(context: OperationsContext, record: DeliveryRecord, 
 }
 
 /** How many jobs of the queue come first; those of a higher priority are among them. */
-async function jobsBefore(context: OperationsContext, record: DeliveryRecord, queue: Queue): Promise<number> {
+async function jobsBefore(context: PipelineContext, record: DeliveryRecord, queue: Queue): Promise<number> {
   const rank = await context.redis.zrank(queue.toKey('prioritized'), record.deliveryId);
   return rank ?? 0;
 }

@@ -1,9 +1,9 @@
-import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
-import type { OperationsContext } from './context.ts';
-import { OperationError } from './operation-error.ts';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 /** @throws OperationError `not-found` */
-export async function findDelivery(context: OperationsContext, deliveryId: string): Promise<DeliveryRecord> {
+export async function findDelivery(context: PipelineContext, deliveryId: string): Promise<DeliveryRecord> {
   const record = await context.records.delivery(deliveryId);
   if (!record) throw noDelivery(deliveryId);
   return record;

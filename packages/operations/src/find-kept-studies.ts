@@ -3,7 +3,7 @@ import type { StudyObject } from '@dicom-dispatch/cache';
 import { createCachedSearch } from '@dicom-dispatch/cache/search';
 import { fingerprint } from '@dicom-dispatch/core';
 import type { FindQuery, FoundStudy } from '@dicom-dispatch/targets/contract';
-import type { OperationsContext } from './context.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { findStudies } from './find-studies.ts';
 
 export interface LimitedQuery {
@@ -20,7 +20,7 @@ export interface LimitedQuery {
  * @throws OperationError, DispatchError
  */
 export async function findKeptStudies(
-  context: Pick<OperationsContext, 'config'>,
+  context: Pick<PipelineContext, 'config'>,
   target: string,
   asked: LimitedQuery,
   cache: IntermediateCache | undefined,

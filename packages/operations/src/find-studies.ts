@@ -1,12 +1,12 @@
 import { resolveTarget } from '@dicom-dispatch/targets';
 import type { CheckContext, FindQuery, FoundStudy, Puller } from '@dicom-dispatch/targets/contract';
 import type { TargetConfig } from '@dicom-dispatch/core';
-import type { OperationsContext } from './context.ts';
-import { OperationError } from './operation-error.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 /** Searches a target, as far as its type can be searched. @throws OperationError, DispatchError */
 export async function* findStudies(
-  context: Pick<OperationsContext, 'config'>,
+  context: Pick<PipelineContext, 'config'>,
   target: string,
   query: FindQuery,
   signal: AbortSignal,
@@ -17,7 +17,7 @@ export async function* findStudies(
 
 /** The part of a target's handler that can find and retrieve. */
 export async function openPuller(
-  context: Pick<OperationsContext, 'config'>,
+  context: Pick<PipelineContext, 'config'>,
   target: string,
 ): Promise<Omit<CheckContext<TargetConfig>, 'signal'> & { readonly puller: Puller<TargetConfig> }> {
   const configured = context.config().targets[target];

@@ -1,4 +1,4 @@
-import type { Records } from '@dicom-dispatch/cache/records';
+import type { Records } from '@dicom-dispatch/state/records';
 import {
   compileSelection,
   selectInstances,
@@ -10,8 +10,8 @@ import {
   type StudyTags,
 } from '@dicom-dispatch/core';
 import type { Redis } from '@dicom-dispatch/runtime';
-import { readChoice } from './choose-member.ts';
-import { reasonForReturn } from './refuse-return.ts';
+import { readChoice } from '@dicom-dispatch/pipeline';
+import { reasonForReturn } from '@dicom-dispatch/pipeline';
 
 /** A study that was read for a dry run. */
 export interface StudyToForesee {

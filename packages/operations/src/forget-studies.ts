@@ -1,8 +1,8 @@
-import type { ForgetAnswer } from '@dicom-dispatch/cache/records';
+import type { ForgetAnswer } from '@dicom-dispatch/state/records';
 import { hasStudy, type OrthancClient } from '@dicom-dispatch/sources';
-import type { OperationsContext } from './context.ts';
-import { forgetStudy } from './forget-study.ts';
-import { OperationError } from './operation-error.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { forgetStudy } from '@dicom-dispatch/pipeline';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 /** Which studies an operator wants forgotten. */
 export interface ForgetWish {
@@ -41,7 +41,7 @@ const mostMeasured = 50;
  * @throws OperationError `not-found`; DispatchError when a source cannot be asked
  */
 export async function forgetStudies(
-  context: Pick<OperationsContext, 'config' | 'redis' | 'records' | 'keys'>,
+  context: Pick<PipelineContext, 'config' | 'redis' | 'records' | 'keys'>,
   wish: ForgetWish,
   client: (source: string) => Promise<OrthancClient>,
   dryRun: boolean,

@@ -1,21 +1,21 @@
 import { ledgerKeyOf, parseConfig, studyQueue, targetQueue, type Config } from '@dicom-dispatch/core';
-import type { DeliveryState } from '@dicom-dispatch/cache/records';
+import type { DeliveryState } from '@dicom-dispatch/state/records';
 import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger, workerOptions, type Redis } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { openOperations, type OperationsContext } from './context.ts';
-import { StudyEnqueuer, type Enqueued } from './enqueue-study.ts';
+import { openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { StudyEnqueuer, type Enqueued } from '@dicom-dispatch/pipeline';
 import { forgetStudies } from './forget-studies.ts';
-import { forgetStudy } from './forget-study.ts';
-import { planByName } from './resolve-deliveries.ts';
+import { forgetStudy } from '@dicom-dispatch/pipeline';
+import { planByName } from '@dicom-dispatch/pipeline';
 import { retryDelivery } from './retry-delivery.ts';
 
 let server: RedisServer;
 let redis: Redis;
 let config: Config;
-let operations: OperationsContext;
+let operations: PipelineContext;
 let enqueuer: StudyEnqueuer;
 const workers: Worker[] = [];
 /** Studies whose study task has run. */
@@ -34,7 +34,7 @@ beforeAll(async () => {
   );
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   config = parsed.config;
-  operations = openOperations(config, redis);
+  operations = openPipeline(config, redis);
   enqueuer = new StudyEnqueuer(config, redis, operations.records);
 });
 beforeEach(async () => {

@@ -1,6 +1,6 @@
-import type { Actor, OperationsContext } from './context.ts';
+import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
 import { findDelivery } from './find-delivery.ts';
-import { OperationError } from './operation-error.ts';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 /** How far into the future a held delivery is put; a release brings it back. */
 export const heldForMs = 365 * 86_400_000;
@@ -10,7 +10,7 @@ export const heldForMs = 365 * 86_400_000;
  *
  * @throws OperationError `not-found`; `conflict` unless it waits
  */
-export async function holdDelivery(context: OperationsContext, deliveryId: string, actor: Actor): Promise<void> {
+export async function holdDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<void> {
   const record = await findDelivery(context, deliveryId);
   if (record.state !== 'waiting') {
     throw new OperationError('conflict', `only a waiting delivery can be held; ${deliveryId} is ${record.state}`);
@@ -23,7 +23,7 @@ export async function holdDelivery(context: OperationsContext, deliveryId: strin
 }
 
 /** @returns false when it was not held */
-export async function releaseDelivery(context: OperationsContext, deliveryId: string, actor: Actor): Promise<boolean> {
+export async function releaseDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<boolean> {
   const record = await findDelivery(context, deliveryId);
   if ((await context.redis.srem(context.keys.held, deliveryId)) === 0) return false;
   const job = await context.queues.target(record.target).getJob(deliveryId);
@@ -37,7 +37,7 @@ export async function releaseDelivery(context: OperationsContext, deliveryId: st
 }
 
 /** Which of the deliveries are held. */
-export async function heldAmong(context: OperationsContext, ids: readonly string[]): Promise<Set<string>> {
+export async function heldAmong(context: PipelineContext, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
   const flags = await context.redis.smismember(context.keys.held, ...ids);
   return new Set(ids.filter((_, at) => flags[at] === 1));

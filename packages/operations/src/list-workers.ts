@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { OperationsContext } from './context.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 
 const beat = z.object({
   host: z.string(),
@@ -17,7 +17,7 @@ export interface WorkerState extends z.infer<typeof beat> {
 const forgottenAfterMs = 86_400_000;
 
 /** The dispatchers that have told within the last seconds that they live, by name. */
-export async function listWorkers(context: OperationsContext): Promise<WorkerState[]> {
+export async function listWorkers(context: PipelineContext): Promise<WorkerState[]> {
   const { redis, keys } = context;
   const ids = await redis.zrange(keys.workers, '0', '-1');
   if (ids.length === 0) return [];

@@ -1,14 +1,14 @@
-import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { deliveryData, targetQueue } from '@dicom-dispatch/core';
 import { workerOptions } from '@dicom-dispatch/runtime';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { cancelDelivery } from './cancel-delivery.ts';
-import type { Actor, OperationsContext } from './context.ts';
+import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
 import { eachDelivery } from './each-delivery.ts';
-import { addJob, newDelivery } from './hand-over.ts';
+import { addJob, newDelivery } from '@dicom-dispatch/pipeline';
 import { heldAmong } from './hold-delivery.ts';
-import { holdFromStart } from './hold-from-start.ts';
-import { OperationError } from './operation-error.ts';
+import { holdFromStart } from '@dicom-dispatch/pipeline';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 /** What an operator decided, and how many deliveries it concerned. */
 export interface OrphanResult {
@@ -21,7 +21,7 @@ export interface OrphanResult {
  * Targets that are no longer in the configuration and that deliveries still wait for: their queues are kept until an
  * operator moves the deliveries to another target, drops them, or puts the target back.
  */
-export async function listOrphans(context: OperationsContext): Promise<string[]> {
+export async function listOrphans(context: PipelineContext): Promise<string[]> {
   const { redis, keys } = context;
   const configured = context.config().targets;
   const removed = (await redis.smembers(keys.targets)).filter((name) => configured[name] === undefined);
@@ -30,7 +30,7 @@ export async function listOrphans(context: OperationsContext): Promise<string[]>
 }
 
 /** Whether a target is not configured, and deliveries wait for it. */
-export async function isOrphan(context: OperationsContext, name: string): Promise<boolean> {
+export async function isOrphan(context: PipelineContext, name: string): Promise<boolean> {
   if (context.config().targets[name] !== undefined) return false;
   const { waiting, active } = await context.records.counts(name);
   return waiting + active > 0;
@@ -43,7 +43,7 @@ export async function isOrphan(context: OperationsContext, name: string): Promis
  * @throws OperationError `not-found` when there is no such orphan or target
  */
 export async function moveOrphan(
-  context: OperationsContext,
+  context: PipelineContext,
   name: string,
   to: string,
   actor: Actor,
@@ -60,7 +60,7 @@ export async function moveOrphan(
  *
  * @throws OperationError `not-found` when there is no such orphan
  */
-export async function dropOrphan(context: OperationsContext, name: string, actor: Actor): Promise<OrphanResult> {
+export async function dropOrphan(context: PipelineContext, name: string, actor: Actor): Promise<OrphanResult> {
   await needOrphan(context, name);
   const result = await forEachWaiting(context, name, async ({ deliveryId }) => {
     await cancelDelivery(context, deliveryId, actor);
@@ -71,7 +71,7 @@ export async function dropOrphan(context: OperationsContext, name: string, actor
   return result;
 }
 
-async function needOrphan(context: OperationsContext, name: string): Promise<void> {
+async function needOrphan(context: PipelineContext, name: string): Promise<void> {
   if (await isOrphan(context, name)) return;
   throw new OperationError(
     'not-found',
@@ -82,7 +82,7 @@ async function needOrphan(context: OperationsContext, name: string): Promise<voi
 }
 
 async function forEachWaiting(
-  context: OperationsContext,
+  context: PipelineContext,
   target: string,
   act: (record: DeliveryRecord) => Promise<boolean>,
 ): Promise<OrphanResult> {
@@ -94,7 +94,7 @@ async function forEachWaiting(
   return { done, left: still + active };
 }
 
-async function moveOne(context: OperationsContext, record: DeliveryRecord, to: string, actor: Actor): Promise<boolean> {
+async function moveOne(context: PipelineContext, record: DeliveryRecord, to: string, actor: Actor): Promise<boolean> {
   const { redis, keys, records, queues } = context;
   const setting = { ...context, config: context.config() };
   const data = deliveryData.parse(record);
@@ -133,7 +133,7 @@ async function moveOne(context: OperationsContext, record: DeliveryRecord, to: s
 }
 
 /** No dispatcher looks at the queue any more: ends the jobs here, so that their study tasks learn of it. */
-async function failCancelled(context: OperationsContext, name: string): Promise<void> {
+async function failCancelled(context: PipelineContext, name: string): Promise<void> {
   const config = context.config();
   const queue = context.queues.target(name);
   if (await queue.isPaused()) await queue.resume();
@@ -157,6 +157,6 @@ async function failCancelled(context: OperationsContext, name: string): Promise<
   }
 }
 
-async function forgetWhenEmpty(context: OperationsContext, name: string): Promise<void> {
+async function forgetWhenEmpty(context: PipelineContext, name: string): Promise<void> {
   if (!(await isOrphan(context, name))) await context.redis.srem(context.keys.targets, name);
 }

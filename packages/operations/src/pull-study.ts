@@ -1,8 +1,8 @@
 import { asDispatchError } from '@dicom-dispatch/core';
 import type { RetrieveProgress } from '@dicom-dispatch/targets/contract';
-import type { OperationsContext } from './context.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { openPuller } from './find-studies.ts';
-import { OperationError } from './operation-error.ts';
+import { OperationError } from '@dicom-dispatch/pipeline';
 import type { PullDestination } from './pull-destination.ts';
 
 export interface StudyToPull {
@@ -23,7 +23,7 @@ export interface StudyToPull {
  * @throws OperationError `not-found` when the target has no such study, or what arrives cannot be kept; DispatchError
  */
 export async function pullStudy(
-  context: Pick<OperationsContext, 'config'>,
+  context: Pick<PipelineContext, 'config'>,
   { target, studyInstanceUid, seriesInstanceUids, destination, progress, signal }: StudyToPull,
 ): Promise<RetrieveProgress> {
   const { puller, ...checked } = await openPuller(context, target);

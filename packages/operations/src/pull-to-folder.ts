@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isUid } from '@dicom-dispatch/core';
-import { OperationError } from './operation-error.ts';
+import { OperationError } from '@dicom-dispatch/pipeline';
 import type { PullDestination } from './pull-destination.ts';
 
 /**

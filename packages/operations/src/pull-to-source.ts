@@ -1,7 +1,7 @@
 import type { Config } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { openSource, sourceError } from '@dicom-dispatch/sources';
-import { OperationError } from './operation-error.ts';
+import { OperationError } from '@dicom-dispatch/pipeline';
 import type { PullDestination } from './pull-destination.ts';
 
 /**

@@ -1,5 +1,5 @@
 /** What needs neither Redis nor queues: asking a target, pulling from it, testing it. Quick to load. */
-export { OperationError, type OperationErrorCode } from './operation-error.ts';
+export { OperationError, type OperationErrorCode } from '@dicom-dispatch/pipeline';
 export { findKeptStudies, type LimitedQuery } from './find-kept-studies.ts';
 export { findStudies } from './find-studies.ts';
 export { pullStudy, type StudyToPull } from './pull-study.ts';

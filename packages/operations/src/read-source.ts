@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { OrthancClient } from '@dicom-dispatch/sources';
-import type { OperationsContext } from './context.ts';
-import { OperationError } from './operation-error.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 const feed = z.object({ epoch: z.number(), seq: z.number(), since: z.string() });
 
@@ -34,7 +34,7 @@ export interface SourceState {
 
 /** @throws OperationError `not-found` */
 export async function readSource(
-  context: OperationsContext,
+  context: PipelineContext,
   name: string,
   client: (name: string) => Promise<OrthancClient>,
 ): Promise<SourceState> {

@@ -1,9 +1,9 @@
-import type { CircuitState } from '@dicom-dispatch/cache/circuit';
-import type { DeliveryState } from '@dicom-dispatch/cache/records';
+import type { CircuitState } from '@dicom-dispatch/state/circuit';
+import type { DeliveryState } from '@dicom-dispatch/state/records';
 import type { TargetConfig } from '@dicom-dispatch/core';
-import type { OperationsContext } from './context.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { isOrphan, listOrphans } from './orphans.ts';
-import { OperationError } from './operation-error.ts';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 /** A target as an operator sees it now. */
 export interface TargetState {
@@ -24,7 +24,7 @@ export interface TargetState {
 }
 
 /** @throws OperationError `not-found` */
-export async function readTarget(context: OperationsContext, name: string): Promise<TargetState> {
+export async function readTarget(context: PipelineContext, name: string): Promise<TargetState> {
   const config = context.config();
   const target: TargetConfig | undefined = config.targets[name];
   const orphaned = await isOrphan(context, name);
@@ -57,7 +57,7 @@ export async function readTarget(context: OperationsContext, name: string): Prom
 }
 
 /** Those of the configuration, then those that were removed from it and that deliveries still wait for. */
-export async function readTargets(context: OperationsContext): Promise<TargetState[]> {
+export async function readTargets(context: PipelineContext): Promise<TargetState[]> {
   const names = [...Object.keys(context.config().targets), ...(await listOrphans(context))];
   return Promise.all(names.map((name) => readTarget(context, name)));
 }

@@ -1,5 +1,5 @@
-import { deliveryStates } from '@dicom-dispatch/cache/records';
-import type { OperationsContext } from './context.ts';
+import { deliveryStates } from '@dicom-dispatch/state/records';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 
 /** What went through a target in one stretch of time. */
 export interface ThroughputPoint {
@@ -20,7 +20,7 @@ const minuteMs = 60_000;
  * @param step - minutes that make one point
  */
 export async function readThroughput(
-  context: OperationsContext,
+  context: PipelineContext,
   target: string,
   minutes: number,
   step: number,

@@ -1,4 +1,4 @@
-import type { DeliveryRecord, Place, StudyRecord } from '@dicom-dispatch/cache/records';
+import type { DeliveryRecord, Place, StudyRecord } from '@dicom-dispatch/state/records';
 import {
   compileRules,
   contentHash,
@@ -8,9 +8,9 @@ import {
   type Config,
 } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/sources';
-import type { OperationsContext } from './context.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { foreseeDeliveries, type ForeseenDelivery } from './foresee-deliveries.ts';
-import { readForRouting } from './read-for-routing.ts';
+import { readForRouting } from '@dicom-dispatch/pipeline';
 
 export interface ReplayOptions {
   /** Studies that were routed last at or after this (ms since 1970). */
@@ -62,7 +62,7 @@ const lanes = 4;
  * @param client - opens a source
  */
 export async function* replayRules(
-  context: OperationsContext,
+  context: PipelineContext,
   client: (source: string) => Promise<OrthancClient>,
   options: ReplayOptions,
 ): AsyncGenerator<ReplayedStudy> {
@@ -78,7 +78,7 @@ export async function* replayRules(
   yield* await Promise.all(page.map((one) => replayOne(setting, one)));
 }
 
-async function* studiesSince(context: OperationsContext, options: ReplayOptions): AsyncGenerator<StudyRecord> {
+async function* studiesSince(context: PipelineContext, options: ReplayOptions): AsyncGenerator<StudyRecord> {
   const { since, until, source, signal } = options;
   let after: Place | undefined;
   do {
@@ -90,7 +90,7 @@ async function* studiesSince(context: OperationsContext, options: ReplayOptions)
 }
 
 interface Setting {
-  readonly context: OperationsContext;
+  readonly context: PipelineContext;
   readonly client: (source: string) => Promise<OrthancClient>;
   readonly config: Config;
   readonly rules: readonly CompiledRule[];

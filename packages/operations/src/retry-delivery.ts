@@ -1,10 +1,10 @@
 import { deliveryData, ledgerKeyOf } from '@dicom-dispatch/core';
-import { endStates, type DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { endStates, type DeliveryRecord } from '@dicom-dispatch/state/records';
 import type { Job } from 'bullmq';
-import type { Actor, OperationsContext } from './context.ts';
-import { deliveryJobOptions } from './delivery-job.ts';
+import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
+import { deliveryJobOptions } from '@dicom-dispatch/pipeline';
 import { findDelivery, noDelivery } from './find-delivery.ts';
-import { OperationError } from './operation-error.ts';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 /**
  * Lets a delivery that has ended go again, with all its attempts; what the target has confirmed is not sent again, what
@@ -13,7 +13,7 @@ import { OperationError } from './operation-error.ts';
  *
  * @throws OperationError `not-found`; `conflict` while an attempt is under way, or when it is delivered
  */
-export async function retryDelivery(context: OperationsContext, deliveryId: string, actor: Actor): Promise<void> {
+export async function retryDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<void> {
   const record = await findDelivery(context, deliveryId);
   if (record.state === 'active') {
     throw new OperationError(
@@ -47,7 +47,7 @@ export async function retryDelivery(context: OperationsContext, deliveryId: stri
  *
  * @throws OperationError `not-found` when it was forgotten meanwhile
  */
-export async function prepareRetry(context: OperationsContext, record: DeliveryRecord, actor: Actor): Promise<void> {
+export async function prepareRetry(context: PipelineContext, record: DeliveryRecord, actor: Actor): Promise<void> {
   const { redis, keys, ledger, records } = context;
   const hasEnded = endStates.includes(record.state);
   // First of all: what waits is not forgotten.

@@ -1,13 +1,13 @@
 import { resolveTarget } from '@dicom-dispatch/targets';
 import type { Check } from '@dicom-dispatch/targets/contract';
-import type { OperationsContext } from './context.ts';
-import { OperationError } from './operation-error.ts';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { OperationError } from '@dicom-dispatch/pipeline';
 
 const longestMs = 60_000;
 
 /** Runs the checks of a target one after another, and gives each as it ends. */
 export async function* testTarget(
-  context: Pick<OperationsContext, 'config'>,
+  context: Pick<PipelineContext, 'config'>,
   target: string,
   signal?: AbortSignal,
 ): AsyncGenerator<Check> {

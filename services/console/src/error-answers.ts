@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { OperationError, type OperationErrorCode } from '@dicom-dispatch/operations';
+import { OperationError, type OperationErrorCode } from '@dicom-dispatch/pipeline';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';

@@ -1,5 +1,5 @@
 import { needsSignIn, type Config } from '@dicom-dispatch/core';
-import { openOperations } from '@dicom-dispatch/operations';
+import { openPipeline } from '@dicom-dispatch/pipeline';
 import {
   endInTime,
   isLoopback,
@@ -51,7 +51,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const { host, port } = parseListen(config.console.listen);
   refuseOpenDoor(config, host);
   const isSecure = config.console.publicUrl?.startsWith('https:') ?? false;
-  const operations = openOperations(() => config, redis);
+  const operations = openPipeline(() => config, redis);
   const context: ConsoleContext = {
     config: () => config,
     redis,

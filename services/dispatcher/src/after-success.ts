@@ -1,4 +1,4 @@
-import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import {
   contentHash,
   DispatchError,
@@ -8,7 +8,7 @@ import {
   type OnSuccessConfig,
   type StudyTaskData,
 } from '@dicom-dispatch/core';
-import { operationKeys } from '@dicom-dispatch/operations';
+import { operationKeys } from '@dicom-dispatch/pipeline';
 import { sourceError } from '@dicom-dispatch/sources';
 import { OrthancError } from '@dicom-dispatch/orthanc';
 import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { Circuits } from '@dicom-dispatch/cache/circuit';
+import { Circuits } from '@dicom-dispatch/state/circuit';
 import { IntermediateCache } from '@dicom-dispatch/cache';
-import { createLedger, createStudyTurns } from '@dicom-dispatch/cache/ledger';
-import { Records } from '@dicom-dispatch/cache/records';
+import { createLedger, createStudyTurns } from '@dicom-dispatch/state/ledger';
+import { Records } from '@dicom-dispatch/state/records';
 import {
   fingerprint,
   type CacheConfig,
@@ -22,7 +22,7 @@ import {
   type KeepTransformed,
   type OrthancClient,
 } from '@dicom-dispatch/sources';
-import { forgetManifest, OpenQueues, readFacts, shareManifest, startPruning } from '@dicom-dispatch/operations';
+import { forgetManifest, OpenQueues, readFacts, shareManifest, startPruning } from '@dicom-dispatch/pipeline';
 import { resolveTarget } from '@dicom-dispatch/targets';
 import { UnrecoverableError } from 'bullmq';
 import { DeliveryStats } from './delivery-stats.ts';

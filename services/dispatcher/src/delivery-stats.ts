@@ -1,4 +1,4 @@
-import type { DeliveryState } from '@dicom-dispatch/cache/records';
+import type { DeliveryState } from '@dicom-dispatch/state/records';
 import type { Redis } from '@dicom-dispatch/runtime';
 
 const minuteMs = 60_000;

@@ -1,6 +1,6 @@
 import { deliveryData, type DeliveryData, type TargetConfig } from '@dicom-dispatch/core';
-import type { Fence } from '@dicom-dispatch/cache/ledger';
-import type { DeliveryEvent, DeliveryPatch } from '@dicom-dispatch/cache/records';
+import type { Fence } from '@dicom-dispatch/state/ledger';
+import type { DeliveryEvent, DeliveryPatch } from '@dicom-dispatch/state/records';
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { Job } from 'bullmq';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';

@@ -7,12 +7,12 @@ import type {
   TargetConfig,
   TransformConfig,
 } from '@dicom-dispatch/core';
-import type { Circuits } from '@dicom-dispatch/cache/circuit';
-import type { Ledger, StudyTurns } from '@dicom-dispatch/cache/ledger';
-import type { Records } from '@dicom-dispatch/cache/records';
+import type { Circuits } from '@dicom-dispatch/state/circuit';
+import type { Ledger, StudyTurns } from '@dicom-dispatch/state/ledger';
+import type { Records } from '@dicom-dispatch/state/records';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import type { InstanceTransform, OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
-import type { OpenQueues, SharedManifest, StudyMoment } from '@dicom-dispatch/operations';
+import type { OpenQueues, SharedManifest, StudyMoment } from '@dicom-dispatch/pipeline';
 import type { TemplateTags } from '@dicom-dispatch/targets';
 import type { Mailbox, TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { DeliveryStats } from './delivery-stats.ts';

@@ -1,5 +1,5 @@
 import { asDispatchError, backOffMs, DispatchError } from '@dicom-dispatch/core';
-import type { DeliveryPatch, DeliveryState } from '@dicom-dispatch/cache/records';
+import type { DeliveryPatch, DeliveryState } from '@dicom-dispatch/state/records';
 import { RateLimitError, UnrecoverableError, WaitingError } from 'bullmq';
 import { countsOf, tell, type Attempt, type StopReason } from './delivery-turn.ts';
 import { leaveTarget } from './leave-target.ts';

@@ -1,4 +1,4 @@
-import { handOver } from '@dicom-dispatch/operations';
+import { handOver } from '@dicom-dispatch/pipeline';
 import { deliveryData } from '@dicom-dispatch/core';
 import type { Job } from 'bullmq';
 import type { DispatcherContext } from './dispatcher-context.ts';

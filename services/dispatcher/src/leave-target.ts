@@ -1,6 +1,6 @@
-import type { DeliveryPatch } from '@dicom-dispatch/cache/records';
+import type { DeliveryPatch } from '@dicom-dispatch/state/records';
 import type { DeliveryData } from '@dicom-dispatch/core';
-import { handOver, readChoice } from '@dicom-dispatch/operations';
+import { handOver, readChoice } from '@dicom-dispatch/pipeline';
 import type { DispatcherContext } from './dispatcher-context.ts';
 
 /** Ends the turn of a delivery that another target of its group has taken over: its job is done. */

@@ -10,7 +10,7 @@ import {
   type ManifestInstance,
   type TargetConfig,
 } from '@dicom-dispatch/core';
-import type { Fence, Ledger } from '@dicom-dispatch/cache/ledger';
+import type { Fence, Ledger } from '@dicom-dispatch/state/ledger';
 import { templateTags, type TemplateTags } from '@dicom-dispatch/targets';
 import type {
   DeliveryRun,
@@ -20,7 +20,7 @@ import type {
   RunState,
   TargetHandler,
 } from '@dicom-dispatch/targets/contract';
-import type { SharedManifest } from '@dicom-dispatch/operations';
+import type { SharedManifest } from '@dicom-dispatch/pipeline';
 import type { InstanceTransform, StudyFacts } from '@dicom-dispatch/sources';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
 import type { SharedListings } from './shared-listings.ts';

@@ -1,5 +1,5 @@
 import { deliveryId, parseConfig, studyTaskId, type Config, type DeliveryData } from '@dicom-dispatch/core';
-import type { StudyRecord } from '@dicom-dispatch/cache/records';
+import type { StudyRecord } from '@dicom-dispatch/state/records';
 import {
   startHttpServer,
   startOrthanc,
@@ -7,7 +7,7 @@ import {
   type OrthancServer,
   type RedisServer,
 } from '@dicom-dispatch/harness';
-import { openOperations, type OperationsContext } from '@dicom-dispatch/operations';
+import { openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
@@ -26,7 +26,7 @@ let server: RedisServer;
 let redis: Redis;
 let config: Config;
 let orthanc: OrthancClient;
-let operations: OperationsContext;
+let operations: PipelineContext;
 const fence = { lockKey: '{dicom-dispatch}:lease:main', token: 'ours' };
 
 beforeAll(async () => {
@@ -36,7 +36,7 @@ beforeAll(async () => {
   const parsed = parseConfig(raw, Object.values(targetSchemas) as never);
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   config = parsed.config;
-  operations = openOperations(config, redis);
+  operations = openPipeline(config, redis);
   orthanc = await openSource(config.sources['main'] as never);
 });
 beforeEach(async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { forgetStudy, type OperationsContext } from '@dicom-dispatch/operations';
+import { forgetStudy, type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { hasStudy, type OrthancClient } from '@dicom-dispatch/sources';
 import { LeaseLost } from './follow-feed.ts';
@@ -16,7 +16,7 @@ export interface ForgetSetting {
   readonly source: string;
   readonly keepMs: number;
   readonly orthanc: OrthancClient;
-  readonly operations: Pick<OperationsContext, 'config' | 'redis' | 'records' | 'keys'>;
+  readonly operations: Pick<PipelineContext, 'config' | 'redis' | 'records' | 'keys'>;
   /** Of the lease on the source: nothing is forgotten once another router has it. */
   readonly fence: { readonly lockKey: string; readonly token: string };
   readonly pauseMs: number;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DispatchError, type Config, type SourceConfig } from '@dicom-dispatch/core';
-import type { Records } from '@dicom-dispatch/cache/records';
-import { operationKeys, type StudyEnqueuer } from '@dicom-dispatch/operations';
+import type { Records } from '@dicom-dispatch/state/records';
+import { operationKeys, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import { openSource, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 import { FeedStore, type FeedState } from './feed-state.ts';

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { DispatchError, type Config } from '@dicom-dispatch/core';
-import { openOperations, OperationError, routeAgain } from '@dicom-dispatch/operations';
+import { openPipeline, OperationError, routeAgain } from '@dicom-dispatch/pipeline';
 import { isLoopback, parseListen, type Logger, type Redis } from '@dicom-dispatch/runtime';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { fastify, type FastifyRequest } from 'fastify';
@@ -30,7 +30,7 @@ const orthancId = /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/;
 export async function startPushServer(setting: PushSetting): Promise<{ stop(): Promise<void> } | undefined> {
   const { config, redis, log } = setting;
   if (!Object.values(config.sources).some(({ pushSecret }) => pushSecret)) return undefined;
-  const operations = openOperations(config, redis);
+  const operations = openPipeline(config, redis);
   const clients = new Map<string, Promise<OrthancClient>>();
   const server = fastify({ logger: false, bodyLimit: 16 * 1024, forceCloseConnections: true });
 

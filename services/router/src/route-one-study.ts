@@ -1,6 +1,6 @@
 import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import { DispatchError, routeStudy as applyRules, type CompiledRule, type Config } from '@dicom-dispatch/core';
-import { readForRouting, type StudyEnqueuer } from '@dicom-dispatch/operations';
+import { readForRouting, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { WaitingStudies } from './waiting-studies.ts';

@@ -1,7 +1,7 @@
 import { compileRules, fingerprint, type Config } from '@dicom-dispatch/core';
 import { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
-import { Records } from '@dicom-dispatch/cache/records';
-import { startPruning, StudyEnqueuer } from '@dicom-dispatch/operations';
+import { Records } from '@dicom-dispatch/state/records';
+import { startPruning, StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import {
   Counter,
   endInTime,

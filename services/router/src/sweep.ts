@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '@dicom-dispatch/core';
-import type { Records } from '@dicom-dispatch/cache/records';
+import type { Records } from '@dicom-dispatch/state/records';
 import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import { sourceError } from '@dicom-dispatch/sources';

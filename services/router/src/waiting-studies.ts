@@ -1,5 +1,5 @@
 import type { CompiledRule, WaitingRule } from '@dicom-dispatch/core';
-import { operationKeys } from '@dicom-dispatch/operations';
+import { operationKeys } from '@dicom-dispatch/pipeline';
 import type { Redis } from '@dicom-dispatch/runtime';
 
 /** A rule that waits for ever is looked at again when the study changes, and now and then. */

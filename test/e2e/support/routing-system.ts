@@ -1,8 +1,8 @@
-import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { parseConfig, Secret, type Config, type TargetSchema } from '@dicom-dispatch/core';
 import { startDispatcher } from '@dicom-dispatch/dispatcher';
 import { startOrthanc, startRedis, waitFor, type OrthancServer, type RedisServer } from '@dicom-dispatch/harness';
-import { openOperations, type OperationsContext } from '@dicom-dispatch/operations';
+import { openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { startRouter } from '@dicom-dispatch/router';
 import { connectRedis, createLogger, createMetrics, type Redis, type RunningService } from '@dicom-dispatch/runtime';
@@ -31,7 +31,7 @@ export type RawConfig = Readonly<Record<string, unknown>> & { readonly targets: 
 
 export interface RunningRouting extends AsyncDisposable {
   readonly config: Config;
-  readonly operations: OperationsContext;
+  readonly operations: PipelineContext;
   readonly connection: Redis;
   readonly services: readonly RunningService[];
   reload(raw: RawConfig): Promise<void>;
@@ -115,7 +115,7 @@ async function start(
   const startOne = (name: (typeof names)[number]): Promise<RunningService> =>
     starters[name]({ config, redis: connection, log, metrics: createMetrics() });
   for (const name of names) services.push(await startOne(name));
-  const operations = openOperations(() => config, connection);
+  const operations = openPipeline(() => config, connection);
   if (names.includes('router')) {
     await waitFor(
       async () => {

@@ -1,4 +1,4 @@
-import { Records, type DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { Records, type DeliveryRecord } from '@dicom-dispatch/state/records';
 import {
   hashDataset,
   startOrthanc,

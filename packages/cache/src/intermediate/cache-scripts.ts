@@ -1,4 +1,4 @@
-import { defineScript } from '../redis/script.ts';
+import { defineScript } from '@dicom-dispatch/state/redis';
 
 /*
  * The catalog (a hash) is what the accounting rests on; the stored values may be spoilt or lost without disturbing it.

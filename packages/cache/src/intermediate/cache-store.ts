@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { ReplyError } from 'ioredis';
-import type { RedisClient } from '../redis/redis-client.ts';
-import type { Script } from '../redis/script.ts';
-import { withDeadline } from '../redis/with-deadline.ts';
+import type { RedisClient } from '@dicom-dispatch/state/redis';
+import type { Script } from '@dicom-dispatch/state/redis';
+import { withDeadline } from '@dicom-dispatch/state/redis';
 import type { CacheWarning } from './cache-types.ts';
 
 /** After a failure the cache asks Redis nothing for so long: a delivery must not wait for each of its instances. */

@@ -1,5 +1,5 @@
 import { defaultPrefix, type CacheConfig } from '@dicom-dispatch/core';
-import type { RedisClient } from '../redis/redis-client.ts';
+import type { RedisClient } from '@dicom-dispatch/state/redis';
 import { CacheFolder } from './cache-folder.ts';
 import {
   folderFailed,

@@ -1,4 +1,4 @@
-import type { DeliveryState } from '@dicom-dispatch/cache/records';
+import type { DeliveryState } from '@dicom-dispatch/state/records';
 import type { Stage } from '@dicom-dispatch/core';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 

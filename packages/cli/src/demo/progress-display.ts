@@ -1,5 +1,5 @@
 import { formatBytes } from '@dicom-dispatch/core';
-import { endStates, type DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { endStates, type DeliveryRecord } from '@dicom-dispatch/state/records';
 
 export interface ShownStudy {
   readonly studyInstanceUid: string;

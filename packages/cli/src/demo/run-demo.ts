@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatBytes } from '@dicom-dispatch/core';
-import { endStates, Records, type DeliveryRecord } from '@dicom-dispatch/cache/records';
+import { endStates, Records, type DeliveryRecord } from '@dicom-dispatch/state/records';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { demoStudies, type SampleStudy } from '@dicom-dispatch/samples';
 import { exitCodes } from '../exit.ts';

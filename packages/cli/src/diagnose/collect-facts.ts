@@ -1,6 +1,6 @@
 import { listSources, listTargets, showCache, showOverview, showWorkers } from '@dicom-dispatch/console/views';
 import { countErrors, explainWaiting, readThroughput } from '@dicom-dispatch/operations';
-import type { DeliveryRecord, DeliveryState } from '@dicom-dispatch/cache/records';
+import type { DeliveryRecord, DeliveryState } from '@dicom-dispatch/state/records';
 import { checkRedis, mastersOf } from '@dicom-dispatch/runtime';
 import { readCacheStats } from '../operate/show-cache-stats.ts';
 import type { System } from '../operate/with-system.ts';

@@ -3,13 +3,13 @@ import {
   cancelDelivery,
   findDelivery,
   holdDelivery,
-  OperationError,
   previewMany,
   releaseDelivery,
   retryDelivery,
   type BulkAction,
   type BulkPreview,
 } from '@dicom-dispatch/operations';
+import { OperationError } from '@dicom-dispatch/pipeline';
 import { CommandError, exitCodes } from '../exit.ts';
 import type { SelectionOptions } from '../commands/options.ts';
 import { confirm } from './confirm.ts';

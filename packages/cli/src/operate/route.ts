@@ -1,4 +1,4 @@
-import { routeAgain } from '@dicom-dispatch/operations';
+import { routeAgain } from '@dicom-dispatch/pipeline';
 import { findStudy } from './find-study.ts';
 import { withSystem } from './with-system.ts';
 

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { AuditLog } from '@dicom-dispatch/console/audit';
 import { SourceLookup, type ViewContext } from '@dicom-dispatch/console/views';
 import type { Config } from '@dicom-dispatch/core';
-import { openOperations, type Actor } from '@dicom-dispatch/operations';
+import { openPipeline, type Actor } from '@dicom-dispatch/pipeline';
 import {
   addressOf,
   createLogger,
@@ -49,7 +49,7 @@ export async function withSystem<T>(file: string, act: (system: System) => Promi
 /** @throws CommandError when Redis does not answer */
 export async function openSystem(config: Config): Promise<System & { close(): Promise<void> }> {
   const redis = await connect(namesRedis(config.redis) ? config.redis : await embeddedUrl(config.redis.dataFolder));
-  const operations = openOperations(config, redis);
+  const operations = openPipeline(config, redis);
   const lookup = new SourceLookup(() => config);
   const audit = new AuditLog(redis, config.redis.prefix, createLogger('cli', { level: 'silent', format: 'json' }));
   const actor = { name: `${userInfo().username} (command line)` };

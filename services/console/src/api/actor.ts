@@ -1,4 +1,4 @@
-import type { Actor } from '@dicom-dispatch/operations';
+import type { Actor } from '@dicom-dispatch/pipeline';
 import type { FastifyRequest } from 'fastify';
 
 /** Who asks, as it stands in timelines. */

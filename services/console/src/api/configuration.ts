@@ -1,4 +1,4 @@
-import { OperationError } from '@dicom-dispatch/operations';
+import { OperationError } from '@dicom-dispatch/pipeline';
 import { reloadAnswer, reloadEverywhere, type ReloadResult } from '@dicom-dispatch/runtime';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';

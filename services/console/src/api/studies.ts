@@ -1,5 +1,6 @@
-import { deliveryStates } from '@dicom-dispatch/cache/records';
-import { forgetStudies, routeAgain } from '@dicom-dispatch/operations';
+import { deliveryStates } from '@dicom-dispatch/state/records';
+import { forgetStudies } from '@dicom-dispatch/operations';
+import { routeAgain } from '@dicom-dispatch/pipeline';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { listStudies, pageBudgetMs } from '../views/list-studies.ts';

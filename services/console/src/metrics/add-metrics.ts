@@ -1,5 +1,5 @@
 import type { TypeStats } from '@dicom-dispatch/cache/intermediate';
-import { deliveryStates } from '@dicom-dispatch/cache/records';
+import { deliveryStates } from '@dicom-dispatch/state/records';
 import { listWorkers, readTargets, type TargetState } from '@dicom-dispatch/operations';
 import { Gauge, readInfo } from '@dicom-dispatch/runtime';
 import type { ConsoleContext } from '../console-context.ts';

@@ -1,5 +1,6 @@
-import type { DeliveryRecord, DeliveryState } from '@dicom-dispatch/cache/records';
-import { eachDelivery, type OperationsContext } from '@dicom-dispatch/operations';
+import type { DeliveryRecord, DeliveryState } from '@dicom-dispatch/state/records';
+import { eachDelivery } from '@dicom-dispatch/operations';
+import { type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { News, Notification } from './notification.ts';
 
 const told: readonly (DeliveryState & Notification['kind'])[] = ['delivered', 'partial', 'failed', 'source-gone'];
@@ -12,7 +13,7 @@ const overlapMs = 60_000;
  * Redis, state by state: what ends while no console runs is told later.
  */
 export async function watchDeliveries(
-  operations: OperationsContext,
+  operations: PipelineContext,
   wanted: ReadonlySet<Notification['kind']>,
 ): Promise<News> {
   const { redis } = operations;

@@ -1,9 +1,10 @@
 import { formatDuration } from '@dicom-dispatch/core';
-import { readTargets, type OperationsContext, type TargetState } from '@dicom-dispatch/operations';
+import { readTargets, type TargetState } from '@dicom-dispatch/operations';
+import { type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { News, Notification } from './notification.ts';
 
 /** Circuits that opened or closed, and backlogs that grew too old, since the last look; remembered in Redis. */
-export async function watchTargets(operations: OperationsContext, backlogOlderThanMs: number): Promise<News> {
+export async function watchTargets(operations: PipelineContext, backlogOlderThanMs: number): Promise<News> {
   const { redis } = operations;
   const key = `${operations.config().redis.prefix}:notify:targets`;
   const before = await redis.hgetall(key);

@@ -1,4 +1,4 @@
-import { deliveryStates } from '@dicom-dispatch/cache/records';
+import { deliveryStates } from '@dicom-dispatch/state/records';
 import { errorCodes, stages } from '@dicom-dispatch/core';
 import type { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';

@@ -1,4 +1,4 @@
-import { OperationError } from '@dicom-dispatch/operations';
+import { OperationError } from '@dicom-dispatch/pipeline';
 import { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';

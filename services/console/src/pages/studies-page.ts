@@ -1,4 +1,4 @@
-import { deliveryStates } from '@dicom-dispatch/cache/records';
+import { deliveryStates } from '@dicom-dispatch/state/records';
 import type { ConsoleContext } from '../console-context.ts';
 import { studyQuery } from '../api/studies.ts';
 import type { ApiServer } from '../api/api-server.ts';

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Actor } from '@dicom-dispatch/operations';
+import type { Actor } from '@dicom-dispatch/pipeline';
 
 const storage = new AsyncLocalStorage<Actor>();
 

@@ -1,6 +1,7 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { endStates } from '@dicom-dispatch/cache/records';
-import { prepareRetry, type OperationsContext } from '@dicom-dispatch/operations';
+import { endStates } from '@dicom-dispatch/state/records';
+import { prepareRetry } from '@dicom-dispatch/operations';
+import { type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Job, Queue } from 'bullmq';
 import { currentActor } from './acting.ts';
 
@@ -11,12 +12,12 @@ type BoardJob = Awaited<ReturnType<BullMQAdapter['getJob']>>;
  * was quarantined, and the records of deliveries say what an operator did.
  */
 export class DeliveryQueueAdapter extends BullMQAdapter {
-  readonly #context: OperationsContext;
+  readonly #context: PipelineContext;
   readonly #target: string | undefined;
   readonly #queue: Queue;
 
   /** @param target - undefined for the queue of study tasks */
-  constructor(queue: Queue, context: OperationsContext, target: string | undefined) {
+  constructor(queue: Queue, context: PipelineContext, target: string | undefined) {
     super(queue, {
       allowRetries: true,
       readOnlyMode: false,

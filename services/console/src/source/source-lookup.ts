@@ -1,5 +1,5 @@
 import { isUid, type Config } from '@dicom-dispatch/core';
-import { OperationError } from '@dicom-dispatch/operations';
+import { OperationError } from '@dicom-dispatch/pipeline';
 import type { Study } from '@dicom-dispatch/orthanc';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { ExpiringMap } from './expiring-map.ts';

@@ -1,6 +1,6 @@
 import { parseConfig, Secret, type Config } from '@dicom-dispatch/core';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
-import { openOperations, planByName, StudyEnqueuer, type OperationsContext } from '@dicom-dispatch/operations';
+import { openPipeline, planByName, StudyEnqueuer, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger, createMetrics, type Redis } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { startConsole, type RunningConsole } from '../start-console.ts';
@@ -11,7 +11,7 @@ export interface TestConsole extends AsyncDisposable {
   readonly config: Config;
   readonly redis: Redis;
   readonly server: RedisServer;
-  readonly operations: OperationsContext;
+  readonly operations: PipelineContext;
   /** Routes a study of its own to both targets, as the router would; gives the ids of its deliveries by target. */
   route(options?: RouteOptions): Promise<{ studyInstanceUid: string; a: string; b: string }>;
   /** A request with JSON; gives status and body. */
@@ -59,7 +59,7 @@ export async function startTestConsole(
   const log = createLogger('console', { level: 'fatal', format: 'json' });
   const redis = connectRedis(server.url, 'test', log);
   const console = await startConsole({ config, redis, log, metrics: createMetrics() });
-  const operations = openOperations(config, redis);
+  const operations = openPipeline(config, redis);
   const enqueuer = new StudyEnqueuer(config, redis, operations.records);
   let count = 0;
   return {

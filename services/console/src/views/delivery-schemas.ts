@@ -1,4 +1,4 @@
-import { deliveryStates } from '@dicom-dispatch/cache/records';
+import { deliveryStates } from '@dicom-dispatch/state/records';
 import { priorities, stages } from '@dicom-dispatch/core';
 import { bulkActions } from '@dicom-dispatch/operations';
 import { z } from 'zod';

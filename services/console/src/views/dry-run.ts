@@ -7,13 +7,8 @@ import {
   type Config,
   type RuleFacts,
 } from '@dicom-dispatch/core';
-import {
-  describePlanned,
-  foreseeDeliveries,
-  OperationError,
-  readForRouting,
-  type ForeseenDelivery,
-} from '@dicom-dispatch/operations';
+import { describePlanned, foreseeDeliveries, type ForeseenDelivery } from '@dicom-dispatch/operations';
+import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
 import type { ViewContext } from './view-context.ts';
 import type { DryRun } from './schemas.ts';
 import { showVerdicts } from './show-verdicts.ts';

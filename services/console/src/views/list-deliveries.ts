@@ -1,4 +1,4 @@
-import { placeOf, placeText, type DeliverySelection } from '@dicom-dispatch/cache/records';
+import { placeOf, placeText, type DeliverySelection } from '@dicom-dispatch/state/records';
 import type { ViewContext } from './view-context.ts';
 import type { DeliveryList } from './schemas.ts';
 import { toDeliveries } from './to-delivery.ts';

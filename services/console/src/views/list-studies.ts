@@ -7,7 +7,7 @@ import {
   type Found,
   type Place,
   type StudyRecord,
-} from '@dicom-dispatch/cache/records';
+} from '@dicom-dispatch/state/records';
 import { isUid } from '@dicom-dispatch/core';
 import type { ViewContext } from './view-context.ts';
 import type { StudyLabel } from '../source/source-lookup.ts';

@@ -1,12 +1,12 @@
 import { ledgerKeyOf } from '@dicom-dispatch/core';
-import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
-import type { OperationsContext } from '@dicom-dispatch/operations';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { z } from 'zod';
 import type { ledgerPage } from './schemas.ts';
 
 /** What the target of a delivery has confirmed or refused of its study; the quarantined come first. */
 export async function showInstances(
-  operations: OperationsContext,
+  operations: PipelineContext,
   record: DeliveryRecord,
   options: { readonly state?: 'delivered' | 'quarantined' | undefined; readonly limit: number },
 ): Promise<z.infer<typeof ledgerPage>> {

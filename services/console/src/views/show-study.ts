@@ -1,5 +1,5 @@
 import { compileRules, DispatchError } from '@dicom-dispatch/core';
-import { OperationError, readForRouting } from '@dicom-dispatch/operations';
+import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
 import type { ViewContext } from './view-context.ts';
 import { labelsOf, withoutIds } from './list-studies.ts';
 import type { StudyDetail } from './schemas.ts';

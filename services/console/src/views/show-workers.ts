@@ -1,5 +1,5 @@
 import { listWorkers } from '@dicom-dispatch/operations';
-import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import type { ViewContext } from './view-context.ts';
 import type { Worker } from './schemas.ts';
 import { toDeliveries } from './to-delivery.ts';

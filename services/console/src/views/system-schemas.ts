@@ -1,4 +1,4 @@
-import { deliveryStates } from '@dicom-dispatch/cache/records';
+import { deliveryStates } from '@dicom-dispatch/state/records';
 import { groupStrategies, priorities } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { delivery, deliveryError, ruleVerdict, time } from './delivery-schemas.ts';

@@ -1,9 +1,10 @@
-import type { DeliveryRecord } from '@dicom-dispatch/cache/records';
-import { explainWaiting, heldAmong, type OperationsContext } from '@dicom-dispatch/operations';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
+import { explainWaiting, heldAmong } from '@dicom-dispatch/operations';
+import { type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Delivery, DeliveryDetail } from './schemas.ts';
 
 export async function toDeliveries(
-  operations: OperationsContext,
+  operations: PipelineContext,
   records: readonly DeliveryRecord[],
 ): Promise<Delivery[]> {
   const held = await heldAmong(
@@ -13,7 +14,7 @@ export async function toDeliveries(
   return records.map((record) => toDelivery(record, held.has(record.deliveryId)));
 }
 
-export async function toDeliveryDetail(operations: OperationsContext, record: DeliveryRecord): Promise<DeliveryDetail> {
+export async function toDeliveryDetail(operations: PipelineContext, record: DeliveryRecord): Promise<DeliveryDetail> {
   const [[delivery], explanation, events] = await Promise.all([
     toDeliveries(operations, [record]),
     explainWaiting(operations, record),

@@ -1,5 +1,5 @@
 import type { Config } from '@dicom-dispatch/core';
-import type { OperationsContext } from '@dicom-dispatch/operations';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Redis } from '@dicom-dispatch/runtime';
 import type { SourceLookup } from '../source/source-lookup.ts';
 
@@ -8,6 +8,6 @@ export interface ViewContext {
   /** The configuration as it is now. */
   readonly config: () => Config;
   readonly redis: Redis;
-  readonly operations: OperationsContext;
+  readonly operations: PipelineContext;
   readonly lookup: SourceLookup;
 }

@@ -1,4 +1,4 @@
-import type { Records } from '@dicom-dispatch/cache/records';
+import type { Records } from '@dicom-dispatch/state/records';
 import {
   compileSelection,
   deliveryId,

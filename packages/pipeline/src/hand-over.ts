@@ -1,4 +1,4 @@
-import type { Records } from '@dicom-dispatch/cache/records';
+import type { Records } from '@dicom-dispatch/state/records';
 import { deliveryId, studyQueue, type DeliveryData } from '@dicom-dispatch/core';
 import {
   isUsable,

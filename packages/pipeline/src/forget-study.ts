@@ -1,6 +1,6 @@
-import { forgetStudy as forgetRecords, type ForgetTerms, type Forgotten } from '@dicom-dispatch/cache/records';
+import { forgetStudy as forgetRecords, type ForgetTerms, type Forgotten } from '@dicom-dispatch/state/records';
 import { sourceOfTarget } from '@dicom-dispatch/core';
-import type { OperationsContext } from './context.ts';
+import type { PipelineContext } from './context.ts';
 
 /**
  * Forgets one study, when nothing about it is open. The caller has made sure that the source no longer has it
@@ -9,7 +9,7 @@ import type { OperationsContext } from './context.ts';
  * @throws DispatchError `ledger-unavailable`
  */
 export function forgetStudy(
-  { config, redis, keys }: Pick<OperationsContext, 'config' | 'redis' | 'keys'>,
+  { config, redis, keys }: Pick<PipelineContext, 'config' | 'redis' | 'keys'>,
   study: { readonly source: string; readonly studyInstanceUid: string },
   terms: Pick<ForgetTerms, 'before' | 'withFailed' | 'dryRun' | 'fence'>,
 ): Promise<Forgotten> {

@@ -12,8 +12,8 @@ import {
   type PlannedDelivery,
   type StudyTaskData,
 } from '@dicom-dispatch/core';
-import { Circuits } from '@dicom-dispatch/cache/circuit';
-import { endStates, type Records, type StudyRecord } from '@dicom-dispatch/cache/records';
+import { Circuits } from '@dicom-dispatch/state/circuit';
+import { endStates, type Records, type StudyRecord } from '@dicom-dispatch/state/records';
 import { keepJobs, queueOptions, type Redis } from '@dicom-dispatch/runtime';
 import type { StudyFacts } from '@dicom-dispatch/sources';
 import { FlowProducer } from 'bullmq';

@@ -1,4 +1,4 @@
-import type { Records } from '@dicom-dispatch/cache/records';
+import type { Records } from '@dicom-dispatch/state/records';
 import { givesNewUids, sourceOfTarget, type Config, type TransformConfig } from '@dicom-dispatch/core';
 
 export interface StudyOnItsWay {

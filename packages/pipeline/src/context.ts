@@ -1,13 +1,13 @@
-import { Circuits } from '@dicom-dispatch/cache/circuit';
-import { createLedger, type Ledger } from '@dicom-dispatch/cache/ledger';
-import { Records } from '@dicom-dispatch/cache/records';
+import { Circuits } from '@dicom-dispatch/state/circuit';
+import { createLedger, type Ledger } from '@dicom-dispatch/state/ledger';
+import { Records } from '@dicom-dispatch/state/records';
 import type { Config } from '@dicom-dispatch/core';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { operationKeys } from './keys.ts';
 import { OpenQueues } from './open-queues.ts';
 
 /** What every operation needs. */
-export interface OperationsContext {
+export interface PipelineContext {
   /** The configuration as it is now. */
   readonly config: () => Config;
   readonly redis: Redis;
@@ -25,7 +25,7 @@ export interface Actor {
   readonly name: string;
 }
 
-export function openOperations(config: Config | (() => Config), redis: Redis): OperationsContext {
+export function openPipeline(config: Config | (() => Config), redis: Redis): PipelineContext {
   const current = typeof config === 'function' ? config : () => config;
   const { prefix } = current().redis;
   const queues = new OpenQueues(redis, current());

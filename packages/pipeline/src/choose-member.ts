@@ -1,4 +1,4 @@
-import type { Circuits } from '@dicom-dispatch/cache/circuit';
+import type { Circuits } from '@dicom-dispatch/state/circuit';
 import type { Config, GroupStrategy } from '@dicom-dispatch/core';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { operationKeys } from './keys.ts';

@@ -3,14 +3,14 @@ import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openOperations, type OperationsContext } from './context.ts';
+import { openPipeline, type PipelineContext } from './context.ts';
 import { StudyEnqueuer, type Enqueued } from './enqueue-study.ts';
 import { planByName } from './resolve-deliveries.ts';
 
 let server: RedisServer;
 let redis: Redis;
 let config: Config;
-let operations: OperationsContext;
+let operations: PipelineContext;
 let enqueuer: StudyEnqueuer;
 
 beforeAll(async () => {
@@ -20,7 +20,7 @@ beforeAll(async () => {
   const parsed = parseConfig(raw, Object.values(targetSchemas) as never);
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   config = parsed.config;
-  operations = openOperations(config, redis);
+  operations = openPipeline(config, redis);
   enqueuer = new StudyEnqueuer(config, redis, operations.records);
 });
 afterAll(async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { compileRules, ledgerKeyOf, routeStudy as applyRules } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/sources';
-import type { Actor, OperationsContext } from './context.ts';
+import type { Actor, PipelineContext } from './context.ts';
 import { StudyEnqueuer, type Enqueued } from './enqueue-study.ts';
 import { OperationError } from './operation-error.ts';
 import { planByName } from './resolve-deliveries.ts';
@@ -23,7 +23,7 @@ export interface RouteRequest {
  * @throws DispatchError `source-gone`, `source-unreachable` …
  */
 export async function routeAgain(
-  context: OperationsContext,
+  context: PipelineContext,
   request: RouteRequest,
   orthanc: OrthancClient,
   actor: Actor,
@@ -88,7 +88,7 @@ export async function routeAgain(
   }
 }
 
-async function currentEpoch(context: OperationsContext, source: string): Promise<string> {
+async function currentEpoch(context: PipelineContext, source: string): Promise<string> {
   const text = await context.redis.get(context.keys.feed(source));
   const epoch: unknown = text === null ? undefined : (JSON.parse(text) as { epoch?: unknown }).epoch;
   return typeof epoch === 'number' ? String(epoch) : '1';

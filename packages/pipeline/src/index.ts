@@ -1,0 +1,32 @@
+export { openPipeline, type Actor, type PipelineContext } from './context.ts';
+export { OperationError, type OperationErrorCode } from './operation-error.ts';
+export { operationKeys } from './keys.ts';
+export { OpenQueues } from './open-queues.ts';
+export { forgetStudy } from './forget-study.ts';
+export { StudyEnqueuer, type Enqueued, type StudyToEnqueue } from './enqueue-study.ts';
+export { routeAgain, type RouteRequest } from './route-again.ts';
+export {
+  chooseMember,
+  isUsable,
+  readChoice,
+  writeChoice,
+  type Choice,
+  type GroupContext,
+  type StudyOfGroup,
+} from './choose-member.ts';
+export { planByName, type Resolved } from './resolve-deliveries.ts';
+export { readFacts, type Facts, type FactNames } from './read-facts.ts';
+export { readForRouting, type SnapshotForRouting } from './read-for-routing.ts';
+export { startPruning } from './start-pruning.ts';
+export { reasonForReturn } from './refuse-return.ts';
+export { addJob, handOver, newDelivery, type HandOverContext } from './hand-over.ts';
+export {
+  forgetManifest,
+  keepManifest,
+  shareManifest,
+  type SharedManifest,
+  type StudyMoment,
+} from './shared-manifest.ts';
+export { endWaitingJob } from './end-waiting-job.ts';
+export { deliveryJobOptions } from './delivery-job.ts';
+export { holdFromStart } from './hold-from-start.ts';

@@ -1,0 +1,4 @@
+export * from './circuit/index.ts';
+export * from './ledger/index.ts';
+export * from './records/index.ts';
+export * from './redis/index.ts';

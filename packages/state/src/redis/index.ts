@@ -1,0 +1,3 @@
+export type { RedisClient } from './redis-client.ts';
+export { defineScript, type Script } from './script.ts';
+export { withDeadline } from './with-deadline.ts';
