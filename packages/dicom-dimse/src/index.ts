@@ -4,7 +4,7 @@ export { connectGroup, splitPresentationContexts } from './association/connect-g
 export type { AssociationGroup } from './association/connect-group.ts';
 export { Association } from './association/association.ts';
 export type { OperationOptions } from './association/association.ts';
-export { MAX_CONTEXTS } from './association/contexts.ts';
+export { MAX_CONTEXTS, isUid } from './association/contexts.ts';
 export type { AcceptedContext, PresentationContextRequest, RejectedContext } from './association/contexts.ts';
 export type {
   CommonExtendedNegotiation,
@@ -29,7 +29,8 @@ export type { PeekedPart10 } from './part10/peek-part10.ts';
 export { readPart10 } from './part10/read-part10.ts';
 export type { Part10Head, ReadPart10Options } from './part10/read-part10.ts';
 export type { Part10Element } from './part10/read-elements.ts';
-export type { FileMeta } from './part10/file-meta.ts';
+export type { FileMeta, KnownFile } from './part10/file-meta.ts';
+export type { OpenPart10Options } from './part10/open-part10.ts';
 export type { AbortReason, RejectReason } from './pdu/reasons.ts';
 export { createServer } from './server/create-server.ts';
 export type { DimseServer, ServerOptions } from './server/create-server.ts';

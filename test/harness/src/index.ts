@@ -1,3 +1,4 @@
+export { caseFile } from './case-file.ts';
 export { httpRequest } from './http-request.ts';
 export type { HttpAnswer, HttpOptions } from './http-request.ts';
 export { startMailServer, type MailServer } from './mail-server.ts';

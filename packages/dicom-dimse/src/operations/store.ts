@@ -8,6 +8,7 @@ import type { AssociationCore } from '../association/association-core.ts';
 import type { AcceptedContext } from '../association/contexts.ts';
 import type { Operation } from '../association/operation-queue.ts';
 import type { ByteSource } from '../part10/byte-source.ts';
+import type { KnownFile } from '../part10/file-meta.ts';
 import { openPart10 } from '../part10/open-part10.ts';
 import type { OpenedPart10 } from '../part10/open-part10.ts';
 
@@ -23,6 +24,11 @@ export interface StoreOptions {
   readonly sopClassUid?: string | undefined;
   readonly sopInstanceUid?: string | undefined;
   readonly transferSyntaxUid?: string | undefined;
+  /**
+   * Takes files without preamble, with a wrong group length or without file meta, which archives keep and forward; needs
+   * `transferSyntaxUid`, which a file without meta does not tell. Default false.
+   */
+  readonly isTolerant?: boolean | undefined;
   /**
    * Called for each chunk of the source once nothing refers to it any more, so that its memory can be used again: the one
    * exception to "a source must not change a chunk". Chunks that were never sent are not among them.
@@ -91,7 +97,7 @@ export class StoreOperation implements Operation {
     }
     let opened: OpenedPart10 | Promise<OpenedPart10>;
     try {
-      opened = openPart10(this.#source);
+      opened = openPart10(this.#source, { known: this.#known() });
       if (!(opened instanceof Promise) && opened.rest.isSync) {
         const head = this.#firstBytes(opened) as Buffer | undefined;
         this.#gotReady(opened, head);
@@ -105,6 +111,12 @@ export class StoreOperation implements Operation {
       this.fail(error as DimseError);
       this.#core.queue.remove(this);
     });
+  }
+
+  #known(): KnownFile | undefined {
+    const { isTolerant, sopClassUid, sopInstanceUid, transferSyntaxUid } = this.#options;
+    if (isTolerant !== true || transferSyntaxUid === undefined) return undefined;
+    return { sopClassUid, sopInstanceUid, transferSyntaxUid };
   }
 
   async #prepareAsync(opening: OpenedPart10 | Promise<OpenedPart10>): Promise<void> {
@@ -155,6 +167,7 @@ export class StoreOperation implements Operation {
     if (head === undefined) throw new DimseError('source-not-dicom', 'the file holds no data set');
     this.#head = head;
     const { meta } = opened;
+    this.#checkSyntax(meta.transferSyntaxUid);
     const sopClassUid = this.#options.sopClassUid ?? meta.sopClassUid;
     const transferSyntaxUid = this.#options.transferSyntaxUid ?? meta.transferSyntaxUid;
     this.#sopInstanceUid = this.#options.sopInstanceUid ?? meta.sopInstanceUid;
@@ -172,6 +185,13 @@ export class StoreOperation implements Operation {
       );
     }
     this.#context = context;
+  }
+
+  /** A data set in another transfer syntax than that of its context is garbage to the peer. */
+  #checkSyntax(ofFile: string): void {
+    const expected = this.#options.transferSyntaxUid;
+    if (expected === undefined || ofFile === '' || ofFile === expected) return;
+    throw new DimseError('source-failed', `the file is in transfer syntax ${ofFile}, ${expected} was expected`);
   }
 
   start(messageId: number): Promise<void> | undefined {

@@ -9,10 +9,23 @@ export interface FileMeta {
   readonly elements: ReadonlyMap<number, Buffer>;
 }
 
+/**
+ * What is known of a file from elsewhere, such as a manifest. With it, files are read that PS3.10 does not allow but that
+ * archives keep and forward: without preamble, with a wrong group length (0002,0000), without any file meta. What the file
+ * itself says is preferred.
+ */
+export interface KnownFile {
+  readonly sopClassUid?: string | undefined;
+  readonly sopInstanceUid?: string | undefined;
+  /** The transfer syntax of the data set of a file without meta. */
+  readonly transferSyntaxUid: string;
+}
+
 /** File meta longer than this is refused. Real ones hold about 200 bytes, private information may add to them. */
 export const MAX_FILE_META_BYTES = 1024 * 1024;
 
-const PREAMBLE_BYTES = 132;
+/** 128 bytes of preamble and the prefix DICM. */
+export const PREAMBLE_BYTES = 132;
 
 /** VRs whose length field has 32 bits after two reserved bytes: PS3.5 table 7.1-1. */
 const LONG_VRS: ReadonlySet<string> = new Set([
@@ -91,7 +104,7 @@ export function parseFileMeta(bytes: Buffer, isComplete: boolean): FileMetaStep 
   return { meta: toMeta(elements), dataSetOffset: at };
 }
 
-function toMeta(elements: ReadonlyMap<number, Buffer>): FileMeta {
+export function toMeta(elements: ReadonlyMap<number, Buffer>): FileMeta {
   const uid = (element: number): string =>
     elements
       .get(element)
@@ -105,11 +118,11 @@ function toMeta(elements: ReadonlyMap<number, Buffer>): FileMeta {
   };
 }
 
-function wait(neededBytes: number, isComplete: boolean): FileMetaStep {
+export function wait(neededBytes: number, isComplete: boolean): FileMetaStep {
   if (isComplete) throw notDicom('the source ends within its file meta');
   return { meta: undefined, neededBytes };
 }
 
-function notDicom(what: string): DimseError {
+export function notDicom(what: string): DimseError {
   return new DimseError('source-not-dicom', `not a DICOM file: ${what}`);
 }

@@ -1,7 +1,8 @@
 import { openSource } from './byte-source.ts';
 import type { ByteCursor, ByteSource } from './byte-source.ts';
 import { parseFileMeta } from './file-meta.ts';
-import type { FileMeta } from './file-meta.ts';
+import type { FileMeta, KnownFile } from './file-meta.ts';
+import { parseTolerantly } from './tolerant-meta.ts';
 
 /** A Part 10 file read up to its data set. */
 export interface OpenedPart10 {
@@ -14,18 +15,23 @@ export interface OpenedPart10 {
   readonly taken: readonly Buffer[];
 }
 
+export interface OpenPart10Options {
+  /** Set to take files that PS3.10 does not allow: see {@link KnownFile}. */
+  readonly known?: KnownFile | undefined;
+}
+
 /**
  * Reads the file meta off a source; answers without a promise where the source can.
  *
  * @throws DimseError `source-not-dicom`, `source-failed`. The source is then closed.
  */
-export function openPart10(source: ByteSource): OpenedPart10 | Promise<OpenedPart10> {
+export function openPart10(source: ByteSource, options: OpenPart10Options = {}): OpenedPart10 | Promise<OpenedPart10> {
   const cursor = openSource(source);
-  return cursor.isSync ? openSync(cursor) : openAsync(cursor);
+  return cursor.isSync ? openSync(cursor, options) : openAsync(cursor, options);
 }
 
-function openSync(cursor: ByteCursor): OpenedPart10 {
-  const gathering = new Gathering();
+function openSync(cursor: ByteCursor, options: OpenPart10Options): OpenedPart10 {
+  const gathering = new Gathering(options.known);
   try {
     for (;;) {
       const opened = gathering.add(cursor.next() as Buffer | undefined, cursor);
@@ -37,8 +43,8 @@ function openSync(cursor: ByteCursor): OpenedPart10 {
   }
 }
 
-async function openAsync(cursor: ByteCursor): Promise<OpenedPart10> {
-  const gathering = new Gathering();
+async function openAsync(cursor: ByteCursor, options: OpenPart10Options): Promise<OpenedPart10> {
+  const gathering = new Gathering(options.known);
   try {
     for (;;) {
       const opened = gathering.add(await cursor.next(), cursor);
@@ -52,10 +58,15 @@ async function openAsync(cursor: ByteCursor): Promise<OpenedPart10> {
 
 /** What has been read of a file meta so far. Nearly always the first chunk holds all of it. */
 class Gathering {
+  readonly #known: KnownFile | undefined;
   #chunks: Buffer[] = [];
   readonly #taken: Buffer[] = [];
   #length = 0;
   #neededBytes = 0;
+
+  constructor(known: KnownFile | undefined) {
+    this.#known = known;
+  }
 
   add(chunk: Buffer | undefined, rest: ByteCursor): OpenedPart10 | undefined {
     if (chunk !== undefined) {
@@ -66,7 +77,9 @@ class Gathering {
     }
     const [first] = this.#chunks;
     const bytes = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#length);
-    const step = parseFileMeta(bytes, chunk === undefined);
+    const isComplete = chunk === undefined;
+    const known = this.#known;
+    const step = known === undefined ? parseFileMeta(bytes, isComplete) : parseTolerantly(bytes, isComplete, known);
     if (step.meta !== undefined) {
       return { meta: step.meta, head: bytes.subarray(step.dataSetOffset), rest, taken: this.#taken };
     }

@@ -2,6 +2,7 @@ import { openSource } from './byte-source.ts';
 import type { ByteCursor, ByteSource } from './byte-source.ts';
 import type { FileMeta } from './file-meta.ts';
 import { openPart10 } from './open-part10.ts';
+import type { OpenPart10Options } from './open-part10.ts';
 
 export interface PeekedPart10 {
   readonly meta: FileMeta;
@@ -10,16 +11,16 @@ export interface PeekedPart10 {
 }
 
 /** Reads the file meta of a source that is to be sent later: for choosing an association or a context by it. */
-export function peekPart10(source: ByteSource): PeekedPart10 | Promise<PeekedPart10> {
+export function peekPart10(source: ByteSource, options: OpenPart10Options = {}): PeekedPart10 | Promise<PeekedPart10> {
   const cursor = openSource(source);
   const read: Buffer[] = [];
   // Neither reader closes the cursor: the rest of the source is still wanted.
   if (cursor.isSync) {
-    const { meta } = openPart10(readSync(cursor, read)) as { meta: FileMeta };
+    const { meta } = openPart10(readSync(cursor, read), options) as { meta: FileMeta };
     return { meta, source: replaySync(read, cursor) };
   }
   return (async () => {
-    const { meta } = await openPart10(readAsync(cursor, read));
+    const { meta } = await openPart10(readAsync(cursor, read), options);
     return { meta, source: replay(read, cursor) };
   })();
 }

@@ -9,8 +9,9 @@ import { readElements } from './read-elements.ts';
 import type { Part10Element } from './read-elements.ts';
 import type { FileMeta } from './file-meta.ts';
 import { openPart10 } from './open-part10.ts';
+import type { OpenPart10Options } from './open-part10.ts';
 
-export interface ReadPart10Options {
+export interface ReadPart10Options extends OpenPart10Options {
   /** Top-level tags wanted, as 0xGGGGEEEE. Reading stops after the highest. Default none: the file meta alone. */
   readonly tags?: readonly number[] | undefined;
   /** The longest value of a wanted tag. Default 64 KiB. */
@@ -50,7 +51,7 @@ export function readPart10(source: ByteSource, options: ReadPart10Options = {}):
 }
 
 async function read(source: ByteSource, options: ReadPart10Options): Promise<Part10Head> {
-  const { meta, head, rest } = await openPart10(source);
+  const { meta, head, rest } = await openPart10(source, options);
   const tags = new Set(options.tags ?? []);
   if (tags.size === 0) {
     await rest.close();

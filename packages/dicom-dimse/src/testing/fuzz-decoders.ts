@@ -4,6 +4,7 @@ import { MessageAssembler } from '../dimse/message-assembler.ts';
 import { DimseError } from '../errors/dimse-error.ts';
 import { encodeFileMeta } from '../part10/encode-file-meta.ts';
 import { parseFileMeta } from '../part10/file-meta.ts';
+import { parseTolerantly } from '../part10/tolerant-meta.ts';
 import { decodePdu } from '../pdu/decode-pdu.ts';
 import { encodePdu } from '../pdu/encode-pdu.ts';
 import { PduStream } from '../pdu/pdu-stream.ts';
@@ -109,7 +110,8 @@ function tryPdus(chunks: readonly Buffer[]): string {
 }
 
 function tryFile(bytes: Buffer): string {
-  return outcomeOf(() => void parseFileMeta(bytes, true));
+  const tolerant = outcomeOf(() => void parseTolerantly(bytes, true, { transferSyntaxUid: '1.2.840.10008.1.2.1' }));
+  return tolerant.startsWith('crash') ? tolerant : outcomeOf(() => void parseFileMeta(bytes, true));
 }
 
 function outcomeOf(act: () => void): string {

@@ -1,4 +1,4 @@
-import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
+import { asDispatchError } from '@dicom-dispatch/core';
 import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
 import { Suspects, throwIfCancelled, verdictOf } from '../flow/index.ts';
 import { AssociationPool } from './association-pool.ts';
@@ -35,7 +35,12 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
   throwIfCancelled(run.signal);
   run.stage('connect');
   const quarantined = new Set(run.quarantined?.map(({ sopInstanceUid }) => sopInstanceUid));
-  const { groups, unknown } = groupByContexts(run.pending, run.config);
+  const { groups, unproposable } = groupByContexts(run.pending, run.config);
+  for (const { instance, error } of unproposable) {
+    quarantined.add(instance.sopInstanceUid);
+    run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: error.code });
+    await run.report(instance, { kind: 'quarantined', error });
+  }
   const suspects = await Suspects.load(run);
   let putOff: unknown;
   for (const group of groups) {
@@ -53,15 +58,6 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
     } finally {
       await pool.close(!isDone);
     }
-  }
-  for (const instance of unknown) {
-    run.stage('transfer');
-    const error = new DispatchError(
-      'instance-unsupported',
-      'the source knows neither SOP class nor transfer syntax of the instance',
-    );
-    quarantined.add(instance.sopInstanceUid);
-    await run.report(instance, { kind: 'quarantined', error });
   }
   if (putOff !== undefined) throw suspects.verdict(putOff);
   run.stage('verify');

@@ -1,4 +1,5 @@
-import { MAX_CONTEXTS, TRANSFER_SYNTAX } from 'dicom-dimse';
+import { DispatchError } from '@dicom-dispatch/core';
+import { isUid, MAX_CONTEXTS, TRANSFER_SYNTAX } from 'dicom-dimse';
 import type { ManifestInstance } from '../contract/index.ts';
 import type { AnyDicomTarget } from './schema.ts';
 
@@ -10,6 +11,12 @@ export interface ProposedContext {
 export interface ContextGroup {
   readonly contexts: ProposedContext[];
   readonly instances: ManifestInstance[];
+}
+
+/** An instance that cannot be offered to any receiver, and why. */
+export interface Unproposable {
+  readonly instance: ManifestInstance;
+  readonly error: DispatchError;
 }
 
 export type SyntaxOptions = Pick<AnyDicomTarget, 'transferSyntaxes' | 'transcode'>;
@@ -24,17 +31,18 @@ const uncompressed = [TRANSFER_SYNTAX.explicitVrLittleEndian, TRANSFER_SYNTAX.im
 export function groupByContexts(
   instances: readonly ManifestInstance[],
   options: SyntaxOptions,
-): { groups: ContextGroup[]; unknown: ManifestInstance[] } {
+): { groups: ContextGroup[]; unproposable: Unproposable[] } {
   const groups: ContextGroup[] = [];
-  const unknown: ManifestInstance[] = [];
+  const unproposable: Unproposable[] = [];
   const groupOf = new Map<string, ContextGroup>();
   const proposed = new Set<string>();
   for (const instance of instances) {
-    const { sopClassUid, transferSyntaxUid } = instance;
-    if (sopClassUid === undefined || transferSyntaxUid === undefined) {
-      unknown.push(instance);
+    const reason = whyUnproposable(instance);
+    if (reason !== undefined) {
+      unproposable.push({ instance, error: new DispatchError('instance-unsupported', reason) });
       continue;
     }
+    const { sopClassUid = '', transferSyntaxUid = '' } = instance;
     const pair = `${sopClassUid} ${transferSyntaxUid}`;
     let group = groupOf.get(pair);
     if (!group) {
@@ -54,7 +62,24 @@ export function groupByContexts(
     }
     group.instances.push(instance);
   }
-  return { groups, unknown };
+  return { groups, unproposable };
+}
+
+/** What cannot be put into an A-ASSOCIATE-RQ or a C-STORE-RQ (PS3.8 annex F, PS3.5 section 9.1). */
+function whyUnproposable({ sopClassUid, transferSyntaxUid, sopInstanceUid }: ManifestInstance): string | undefined {
+  if (sopClassUid === undefined || transferSyntaxUid === undefined) {
+    return 'the source knows neither SOP class nor transfer syntax of the instance';
+  }
+  if (!isUid(sopClassUid)) return `the SOP class UID ${shown(sopClassUid)}is malformed`;
+  if (!isUid(transferSyntaxUid)) return `the transfer syntax UID ${shown(transferSyntaxUid)}is malformed`;
+  // What else may be wrong with it is for the receiver to judge.
+  if (!/^[!-[\]-~]{1,64}$/.test(sopInstanceUid)) return 'the SOP Instance UID is malformed';
+  return undefined;
+}
+
+/** Of a malformed UID anything may have become part. */
+function shown(uid: string): string {
+  return /^[0-9][0-9A-Za-z._-]{0,63}$/.test(uid) ? `${uid} ` : '';
 }
 
 /** The syntaxes to propose for an instance, best first. */

@@ -76,7 +76,7 @@ export async function sendGroup(
       const source = isStored ? bytes.body : await checkTranscoded(instance, bytes.body);
       // What is looked into first is read by another, who may hold on to its chunks.
       const releaseChunk = isStored ? bytes.giveBack : undefined;
-      const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance) };
+      const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance, syntaxes.get(instance)) };
       const outcome = storeOutcome(await association.store(source, options));
       await suspects.passed(instance, begun);
       return outcome;
@@ -120,11 +120,9 @@ function unsupported({ sopClassUid, transferSyntaxUid }: ManifestInstance, confi
   );
 }
 
-function known(instance: ManifestInstance): { sopClassUid?: string; sopInstanceUid: string } {
-  return {
-    sopInstanceUid: instance.sopInstanceUid,
-    ...(instance.sopClassUid !== undefined && { sopClassUid: instance.sopClassUid }),
-  };
+/** The manifest knows what a file without meta does not tell. */
+function known({ sopClassUid, sopInstanceUid }: ManifestInstance, transferSyntaxUid: string | undefined) {
+  return { sopClassUid, sopInstanceUid, transferSyntaxUid, isTolerant: true };
 }
 
 function priorityOf(run: DeliveryRun<AnyDicomTarget>): 'high' | 'medium' | 'low' {

@@ -1,0 +1,105 @@
+import { caseFile, leasePort, startStorescp } from '@dicom-dispatch/harness';
+import { TRANSFER_SYNTAX } from 'dicom-dimse';
+import { describe, expect, it } from 'vitest';
+import { fixtureStudy, receivedFiles, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import type { ManifestInstance } from '../contract/index.ts';
+import { dicomHandler } from './handler.ts';
+import { dicomTarget } from './schema.ts';
+
+const ct = '1.2.840.10008.5.1.4.1.1.2';
+
+/** A study of two good instances and these files, with what an archive knows of each. */
+async function studyWith(
+  odd: readonly (readonly [file: string, manifest: Partial<ManifestInstance>])[],
+): Promise<FixtureStudy> {
+  const good = fixtureStudy({ seed: 'odd', series: 1, instancesPerSeries: 2, rows: 8, columns: 8 });
+  const [like] = good.instances;
+  const more = await Promise.all(
+    odd.map(async ([name, manifest], index) => {
+      const bytes = await caseFile(name);
+      return {
+        ...like!,
+        manifest: {
+          ...like!.manifest,
+          sopInstanceUid: `1.2.826.0.1.3680043.10.99.3.1.${index + 1}`,
+          sopClassUid: ct,
+          transferSyntaxUid: TRANSFER_SYNTAX.explicitVrLittleEndian,
+          sizeBytes: bytes.length,
+          sourceId: name,
+          ...manifest,
+        },
+        read: () => [bytes],
+      };
+    }),
+  );
+  return { ...good, instances: [...more, ...good.instances] };
+}
+
+describe('files that an archive keeps although PS3.10 does not allow them', () => {
+  it('are delivered: the manifest knows class, UID and syntax', async () => {
+    await using scp = await startStorescp();
+    const study = await studyWith([
+      ['no-meta.dcm', {}],
+      ['no-preamble.dcm', {}],
+      ['grouplen-small.dcm', {}],
+    ]);
+    const delivery = new TestDelivery(dicomHandler, study);
+    const config = dicomTarget.parse({ type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet });
+    expect((await delivery.attempt(config)).error).toBeUndefined();
+    expect([...delivery.ledger.values()].map(({ kind }) => kind)).toEqual(Array(5).fill('delivered'));
+    const received = await receivedFiles(scp.receivedFolder);
+    // Three files with one data set.
+    const dataSet = await caseFile('no-meta.dcm');
+    expect(received.length).toBe(5);
+    expect(received.filter(({ sizeBytes }) => sizeBytes > dataSet.length && sizeBytes < 1000).length).toBe(3);
+    expect(new Set(received.map(({ datasetDigest }) => datasetDigest)).size).toBe(3);
+  });
+});
+
+describe('an instance that cannot be proposed', () => {
+  const malformed: readonly (readonly [string, string, Partial<ManifestInstance>, string])[] = [
+    ['SOP class', 'bad-sop-class.dcm', { sopClassUid: '1.2.840.GE.5' }, 'the SOP class UID 1.2.840.GE.5 is malformed'],
+    [
+      'transfer syntax',
+      'bad-transfer-syntax.dcm',
+      { transferSyntaxUid: '1.2.840.XX.1' },
+      'the transfer syntax UID 1.2.840.XX.1 is malformed',
+    ],
+    ['SOP class that is empty', 'tiny-good.dcm', { sopClassUid: '' }, 'the SOP class UID is malformed'],
+    ['SOP class of 65 digits', 'tiny-good.dcm', { sopClassUid: '1'.repeat(65) }, 'the SOP class UID is malformed'],
+    ['SOP class that is a name', 'tiny-good.dcm', { sopClassUid: 'DOE^JANE' }, 'the SOP class UID is malformed'],
+    ['unknown class', 'tiny-good.dcm', { sopClassUid: undefined }, 'the source knows neither'],
+    ['unknown syntax', 'tiny-good.dcm', { transferSyntaxUid: undefined }, 'the source knows neither'],
+    ['SOP Instance UID', 'tiny-good.dcm', { sopInstanceUid: '' }, 'the SOP Instance UID is malformed'],
+    ['SOP Instance UID with blanks', 'tiny-good.dcm', { sopInstanceUid: '1.2 3' }, 'the SOP Instance UID is malformed'],
+  ];
+
+  it.each(malformed)('for its %s is quarantined by name, the others arrive', async (_name, file, manifest, message) => {
+    await using scp = await startStorescp();
+    const delivery = new TestDelivery(dicomHandler, await studyWith([[file, manifest]]));
+    const config = dicomTarget.parse({ type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet });
+    const { error, opened } = await delivery.attempt(config);
+    expect(error).toBeUndefined();
+    const [odd, ...good] = delivery.study.instances.map((one) => one.manifest.sopInstanceUid);
+    expect(delivery.ledger.get(odd!)).toMatchObject({
+      kind: 'quarantined',
+      error: { code: 'instance-unsupported', message: expect.stringContaining(message) },
+    });
+    expect(opened).toEqual(good);
+    expect((await receivedFiles(scp.receivedFolder)).length).toBe(2);
+  });
+
+  it('is quarantined before the target is connected to, and keeps it from nothing', async () => {
+    const lease = await leasePort();
+    const config = dicomTarget.parse({ type: 'dicom', host: '127.0.0.1', port: lease.port, calledAeTitle: 'PACS' });
+    const study = await studyWith([['bad-sop-class.dcm', { sopClassUid: '1.2.840.GE.5' }]]);
+    const delivery = new TestDelivery(dicomHandler, study);
+    expect((await delivery.attempt(config)).error).toMatchObject({ code: 'target-unreachable', stage: 'connect' });
+    expect(delivery.pending.length).toBe(2);
+    const alone = new TestDelivery(dicomHandler, { ...study, instances: study.instances.slice(0, 1) });
+    const attempt = await alone.attempt(config);
+    expect(attempt.error).toBeUndefined();
+    expect(attempt.reported.size).toBe(1);
+    lease.release();
+  });
+});
