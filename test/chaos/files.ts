@@ -1,0 +1,191 @@
+/**
+ * Sends DICOM files that are not ours, from Debian and npm packages, through the whole system to a folder, a DICOM
+ * receiver, a DICOMweb server and an Orthanc, and compares what arrived with what the source has: each instance is
+ * identical there, or its delivery names it with a reason.
+ *
+ *   ./dispatch chaos files [--list] [--write]     --list: write the list of files anew; --write: into docs/reliability.md
+ */
+import { createHash } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import {
+  startOrthanc,
+  startRedis,
+  startStorescp,
+  tempFolder,
+  waitFor,
+  type OrthancServer,
+} from '@dicom-dispatch/harness';
+import { startDispatch, type RunningDispatch } from '../e2e/support/start-dispatch.ts';
+import { datasetOf } from './files/dataset.ts';
+import { fetchFiles, type ListedFile } from './files/fetch-files.ts';
+
+const { values } = parseArgs({
+  options: { write: { type: 'boolean' }, list: { type: 'boolean' }, help: { type: 'boolean' } },
+});
+if (values.help) {
+  console.log('usage: ./dispatch chaos files [--list] [--write]');
+  process.exit(0);
+}
+const listFile = new URL('files/list.json', import.meta.url);
+const targets = ['folder', 'dicom', 'dicomweb', 'orthanc'] as const;
+type Target = (typeof targets)[number];
+
+const fetched = await fetchFiles((line) => console.log(line));
+if (values.list) {
+  const listed = fetched.map(({ bytes: _bytes, ...file }) => file);
+  await writeFile(listFile, `${JSON.stringify(listed, undefined, 1)}\n`);
+}
+const list = JSON.parse(await readFile(listFile, 'utf8')) as ListedFile[];
+const wanted = new Set(list.map(({ sha256 }) => sha256));
+const files = fetched.filter(({ sha256 }) => wanted.has(sha256));
+console.log(`${files.length} of the ${list.length} listed files`);
+
+await using redis = await startRedis();
+await using source = await startOrthanc({ stableAgeSeconds: 2 });
+await using web = await startOrthanc({ plugins: ['dicomweb'], overwriteInstances: true });
+await using peer = await startOrthanc({ overwriteInstances: true });
+await using scp = await startStorescp({ acceptAll: true });
+await using folder = await tempFolder('real-files');
+
+let refusedBySource = 0;
+for (const file of files) {
+  await source.upload(file.bytes).catch((error: unknown) => {
+    refusedBySource += 1;
+    console.log(`not taken by Orthanc: ${file.package} ${file.path}: ${String(error).slice(0, 120)}`);
+  });
+}
+const instances = (await source.get('/instances?expand')) as readonly {
+  ID: string;
+  MainDicomTags: { SOPInstanceUID: string };
+}[];
+
+const again = { attempts: 5, backoff: { first: '200ms', max: '1s' } };
+await using dispatch = await startDispatch({
+  config: {
+    sources: {
+      main: {
+        url: source.url,
+        pollInterval: '200ms',
+        startFrom: '1970-01-01',
+        sweep: { every: '2s', settle: '2s' },
+      },
+    },
+    targets: {
+      folder: { type: 'folder', path: folder.path, ...again },
+      dicom: { type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet, ...again },
+      dicomweb: { type: 'dicomweb', url: `${web.url}/dicom-web`, ...again },
+      orthanc: { type: 'orthanc', url: peer.url, ...again },
+    },
+    rules: [{ name: 'all', targets }],
+    redis: { url: redis.url },
+  },
+});
+
+interface Delivery {
+  readonly deliveryId: string;
+  readonly target: Target;
+  readonly state: string;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+const studies = await source.studies();
+const ends = new Set(['delivered', 'partial', 'failed', 'cancelled', 'source-gone']);
+let seen: Delivery[] = [];
+const deliveries = await waitFor(
+  async () => {
+    const all = await listDeliveries(dispatch);
+    return all.length >= studies.length * targets.length && all.every(({ state }) => ends.has(state)) ? all : false;
+  },
+  { timeoutMs: 600_000, intervalMs: 1000, message: () => summary(seen) },
+);
+console.log(`${studies.length} studies, ${instances.length} instances; ${summary(deliveries)}`);
+
+/** SOP Instance UID to why it was refused, by target. */
+const reasons = new Map<Target, Map<string, string>>(targets.map((target) => [target, new Map()]));
+for (const { deliveryId, target } of deliveries.filter(({ state }) => state !== 'delivered')) {
+  const { body } = await dispatch.get(`/api/deliveries/${deliveryId}/instances?state=quarantined&limit=5000`);
+  const { instances: entries } = body as { instances: { sopInstanceUid: string; code?: string; message?: string }[] };
+  for (const { sopInstanceUid, code, message } of entries) {
+    reasons.get(target)?.set(sopInstanceUid, `${code}: ${message}`);
+  }
+}
+
+const received: Record<Target, ReadonlySet<string>> = {
+  folder: await hashesOfFolder(folder.path, sha256),
+  dicom: await hashesOfFolder(scp.receivedFolder, (bytes) => sha256(datasetOf(bytes))),
+  dicomweb: await hashesOfOrthanc(web),
+  orthanc: await hashesOfOrthanc(peer),
+};
+const table: string[] = [
+  '| Target | identical | refused with a reason | missing or different |',
+  '|---|---:|---:|---:|',
+];
+for (const target of targets) {
+  const counts = { identical: 0, refused: 0, missing: 0 };
+  for (const { ID, MainDicomTags } of instances) {
+    const bytes = await source.getBytes(`/instances/${ID}/file`);
+    // A receiver of data sets writes the file meta information anew.
+    const hash = target === 'dicom' ? sha256(datasetOf(bytes)) : sha256(bytes);
+    const reason = reasons.get(target)?.get(MainDicomTags.SOPInstanceUID);
+    if (received[target].has(hash)) counts.identical += 1;
+    else if (reason !== undefined) {
+      counts.refused += 1;
+      console.log(`${target} refused ${MainDicomTags.SOPInstanceUID}: ${reason}`);
+    } else {
+      counts.missing += 1;
+      console.log(`${target} MISSING OR DIFFERENT ${ID} ${MainDicomTags.SOPInstanceUID}`);
+    }
+  }
+  if (counts.missing > 0) process.exitCode = 1;
+  table.push(`| ${target} | ${counts.identical} | ${counts.refused} | **${counts.missing}** |`);
+}
+const result = [
+  `${files.length} files of ${new Set(files.map((file) => file.package)).size} packages; ${files.length - refusedBySource} taken by Orthanc as ${instances.length} instances of ${studies.length} studies (several files repeat an instance).`,
+  '',
+  ...table,
+].join('\n');
+console.log(result);
+if (values.write) {
+  const file = new URL('../../docs/reliability.md', import.meta.url);
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, text.replace(/(<!-- files -->\n)[\s\S]*?(\n<!-- end files -->)/, `$1${result}$2`));
+}
+
+async function listDeliveries(system: RunningDispatch): Promise<Delivery[]> {
+  const all: Delivery[] = [];
+  let next: string | undefined;
+  do {
+    const query = next === undefined ? '' : `&cursor=${encodeURIComponent(next)}`;
+    const { body } = await system.get(`/api/deliveries?limit=500${query}`);
+    const page = body as { deliveries: Delivery[]; next?: string };
+    all.push(...page.deliveries);
+    next = page.next;
+  } while (next !== undefined);
+  return all;
+}
+
+function summary(all: readonly Delivery[]): string {
+  const states = Map.groupBy(all, ({ target, state, error }) => `${target} ${state}${error ? ` ${error.code}` : ''}`);
+  return [...states].map(([state, { length }]) => `${state}: ${length}`).join(', ');
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+async function hashesOfFolder(path: string, hash: (bytes: Buffer) => string): Promise<Set<string>> {
+  const hashes = new Set<string>();
+  for (const entry of await readdir(path, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) hashes.add(hash(await readFile(join(entry.parentPath, entry.name))));
+  }
+  return hashes;
+}
+
+async function hashesOfOrthanc(orthanc: OrthancServer): Promise<Set<string>> {
+  const hashes = new Set<string>();
+  for (const id of (await orthanc.get('/instances')) as string[]) {
+    hashes.add(sha256(await orthanc.getBytes(`/instances/${id}/file`)));
+  }
+  return hashes;
+}
