@@ -31,6 +31,11 @@ export interface OrthancClientOptions {
   timeoutMs?: number;
   /** Longest time to connect, TLS included. Default 10 000 ms. */
   connectTimeoutMs?: number;
+  /**
+   * Fewest bytes a second, in either direction, while it is the server's turn; looked at over each `timeoutMs`. 0 = no
+   * limit. Default 1 000.
+   */
+  minBytesPerSecond?: number;
   /** Most connections at once for instance files, and as many again for all other calls. Default 8. */
   maxConnections?: number;
   /** Largest JSON answer that is read. Default 64 MiB. */
@@ -59,6 +64,7 @@ export interface ResolvedOptions {
   tls: OrthancTlsOptions;
   timeoutMs: number;
   connectTimeoutMs: number;
+  minBytesPerSecond: number;
   maxConnections: number;
   maxJsonBytes: number;
   maxBufferedBytes: number;
@@ -83,6 +89,7 @@ export function resolveOptions(options: OrthancClientOptions): ResolvedOptions {
     tls: options.tls ?? {},
     timeoutMs: atLeast(options.timeoutMs, 'timeoutMs', 60_000, 1),
     connectTimeoutMs: atLeast(options.connectTimeoutMs, 'connectTimeoutMs', 10_000, 1),
+    minBytesPerSecond: atLeast(options.minBytesPerSecond, 'minBytesPerSecond', 1_000, 0),
     maxConnections: atLeast(options.maxConnections, 'maxConnections', 8, 1),
     maxJsonBytes: atLeast(options.maxJsonBytes, 'maxJsonBytes', 64 * 1024 * 1024, 1),
     maxBufferedBytes: atLeast(options.maxBufferedBytes, 'maxBufferedBytes', 4 * 1024 * 1024, 64 * 1024),

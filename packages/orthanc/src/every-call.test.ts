@@ -7,6 +7,7 @@ import { createOrthancClient, OrthancError, type CallOptions, type OrthancClient
 /** What each call does when it works stands in the tests of its subject; here is what each does when it does not. */
 
 const id = '00000000-11111111-22222222-33333333-44444444';
+const job = '00000000-1111-2222-3333-444444444444';
 const name = 'no-such-name';
 const file = Buffer.from('not DICOM');
 const request = { Resources: [id] };
@@ -37,6 +38,7 @@ const ofLevels: Readonly<Record<string, readonly unknown[]>> = {
   ids: [{}],
   each: [{}],
   read: [id],
+  exists: [id],
   delete: [id],
   metadataValue: [id, 'LastUpdate'],
   metadata: [id],
@@ -79,17 +81,17 @@ const ofLevels: Readonly<Record<string, readonly unknown[]>> = {
 };
 const ofOthers: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = {
   jobs: {
-    read: [id],
-    progress: [id],
+    read: [job],
+    progress: [job],
     ids: [],
     list: [],
-    wait: [id],
-    cancel: [id],
-    pause: [id],
-    resume: [id],
-    resubmit: [id],
-    delete: [id],
-    output: [id, 'archive'],
+    wait: [job],
+    cancel: [job],
+    pause: [job],
+    resume: [job],
+    resubmit: [job],
+    delete: [job],
+    output: [job, 'archive'],
   },
   modalities: {
     names: [],
@@ -105,7 +107,7 @@ const ofOthers: Readonly<Record<string, Readonly<Record<string, readonly unknown
     store: [name, request],
     storeJob: [name, request],
   },
-  queries: { ids: [], answers: [id], retrieve: [id, {}], retrieveJob: [id, {}], delete: [id] },
+  queries: { ids: [], answers: [job], retrieve: [job, {}], retrieveJob: [job, {}], delete: [job] },
   peers: {
     names: [],
     list: [],
@@ -120,12 +122,15 @@ const ofOthers: Readonly<Record<string, Readonly<Record<string, readonly unknown
 type Call = (options: CallOptions) => unknown;
 type Callable = Record<string, (...args: unknown[]) => unknown>;
 
-/** Every public call of a client, by name. */
-function callsOf(client: OrthancClient): Map<string, Call> {
+/** Every public call of a client, by name; with `hostile` in place of each identifier and name. */
+function callsOf(client: OrthancClient, hostile?: string): Map<string, Call> {
   const calls = new Map<string, Call>();
   const add = (owner: object, prefix: string, method: string, args: readonly unknown[] | undefined): void => {
     if (!args) throw new Error(`this test does not know the call ${prefix}${method}`);
-    calls.set(prefix + method, (options) => (owner as Callable)[method]?.(...args, options));
+    const named = args.some((arg) => arg === id || arg === job || arg === name);
+    if (hostile !== undefined && !named) return;
+    const given = args.map((arg) => (arg === id || arg === job || arg === name ? (hostile ?? arg) : arg));
+    calls.set(prefix + method, (options) => (owner as Callable)[method]?.(...given, options));
   };
   for (const method of Object.getOwnPropertyNames(Object.getPrototypeOf(client))) {
     if (method !== 'constructor' && method !== 'close') add(client, '', method, ofClient[method]);
@@ -138,9 +143,9 @@ function callsOf(client: OrthancClient): Map<string, Call> {
 }
 
 /** How every call ends, as the code of its error. */
-async function codes(client: OrthancClient, options: CallOptions = {}): Promise<Map<string, string>> {
+async function codes(client: OrthancClient, options: CallOptions = {}, hostile?: string): Promise<Map<string, string>> {
   const endings = await Promise.all(
-    Array.from(callsOf(client), async ([call, act]) => {
+    Array.from(callsOf(client, hostile), async ([call, act]) => {
       try {
         await finish(act(options));
         return [call, 'none'] as const;
@@ -204,6 +209,7 @@ const unlike404: Readonly<Record<string, string>> = {
     addLabel: 'unsupported',
     attachmentMd5: 'none',
     each: 'none',
+    exists: 'none',
     ids: 'none',
     labels: 'unsupported',
     list: 'none',
@@ -239,6 +245,19 @@ describe('every call', () => {
   it('is known here', () => {
     expect(callsOf(filled.client).size).toBeGreaterThan(150);
   });
+
+  it.each(['../../tools/now', '..%2F..%2Ftools%2Fnow', '..\\..\\tools\\now', '..', ''])(
+    'sends nothing for the identifier or name %j',
+    async (hostile) => {
+      const newest = { Version: '1.12.9', ApiVersion: 28, HasLabels: true };
+      await using server = await startHttpServer((_request, response) => void response.end(JSON.stringify(newest)));
+      await using client = createOrthancClient({ url: server.url });
+      const endings = await codes(client, {}, hostile);
+      expect(endings.size).toBeGreaterThan(120);
+      expect(others(endings, 'bad-request')).toEqual({});
+      expect(server.requests.filter(({ path }) => path !== '/system')).toEqual([]);
+    },
+  );
 
   it('says so when it is not authorised (401)', async () => {
     await using client = createOrthancClient({ url: filled.server.url, username: 'anna', password: 'wrong' });

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
-import { collect, present, startFilledOrthanc } from '../test/filled-orthanc.ts';
+import { collect, noResource, present, startFilledOrthanc } from '../test/filled-orthanc.ts';
 import type { FilledOrthanc } from '../test/filled-orthanc.ts';
 import { createOrthancClient, OrthancError } from './index.ts';
 import type { OrthancClient } from './index.ts';
@@ -129,10 +129,10 @@ describe('bodies that break off in the middle', () => {
       response.end(whole.subarray(0, -30));
     });
     await using reader = createOrthancClient({ url: server.url });
-    const archive = await reader.studies.archive('x');
+    const archive = await reader.studies.archive(noResource);
     await expect(collect(archive.body)).rejects.toMatchObject({ code: 'reset', message: /broke off/ });
     server.setHandler((_, response) => void response.writeHead(200, { connection: 'close' }).end(whole));
-    expect((await collect((await reader.studies.archive('x')).body)).equals(whole)).toBe(true);
+    expect((await collect((await reader.studies.archive(noResource)).body)).equals(whole)).toBe(true);
   });
 });
 
@@ -269,7 +269,7 @@ describe('answers', () => {
     await using reader = createOrthancClient({ url: server.url });
     expect(await reader.lookup('x')).toEqual([]);
     busy = 0;
-    await expect(reader.studies.modify('x', {})).rejects.toMatchObject({ code: 'busy', retryAfterMs: 0 });
+    await expect(reader.studies.modify(noResource, {})).rejects.toMatchObject({ code: 'busy', retryAfterMs: 0 });
   });
 
   it('with a query in the path do not carry it into the error', async () => {
@@ -304,10 +304,10 @@ describe('TLS', () => {
       tls: { key: identity.key, cert: identity.cert, ca: ca.cert, requestClientCertificate: 'required' },
     });
     await using known = createOrthancClient({ url: strict.url, tls: { ca: ca.cert, key: own.key, cert: own.cert } });
-    expect((await collect((await known.instanceFile('a')).body)).toString()).toBe('"client"');
+    expect((await collect((await known.instanceFile(noResource)).body)).toString()).toBe('"client"');
     const stranger = { ca: ca.cert, key: otherClient.key, cert: otherClient.cert };
     await using unknown = createOrthancClient({ url: strict.url, tls: stranger });
-    await expect(unknown.instanceFile('a')).rejects.toMatchObject({ name: 'OrthancError' });
+    await expect(unknown.instanceFile(noResource)).rejects.toMatchObject({ name: 'OrthancError' });
     await expect(unknown.system()).rejects.toMatchObject({ name: 'OrthancError' });
   });
 
@@ -315,6 +315,6 @@ describe('TLS', () => {
     const url = filled.server.url.replace('http', 'https');
     await using wrong = createOrthancClient({ url });
     await expect(wrong.system()).rejects.toMatchObject({ code: 'tls' });
-    await expect(wrong.instanceFile('a')).rejects.toMatchObject({ code: 'tls' });
+    await expect(wrong.instanceFile(noResource)).rejects.toMatchObject({ code: 'tls' });
   });
 });

@@ -5,7 +5,7 @@ import { waitFor } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { collect, present, startFilledOrthanc } from '../test/filled-orthanc.ts';
+import { collect, noResource, present, startFilledOrthanc } from '../test/filled-orthanc.ts';
 import type { FilledOrthanc } from '../test/filled-orthanc.ts';
 
 let filled: FilledOrthanc;
@@ -138,19 +138,19 @@ describe('a study', () => {
       PatientMainDicomTags: { PatientID: study.patientId },
     });
     expect(read?.Series.toSorted()).toEqual(whole.Series.toSorted());
-    expect((await client.studies.many(['nope', studyId, 'gone'])).map(({ ID }) => ID)).toEqual([studyId]);
+    expect((await client.studies.many([noResource, studyId])).map(({ ID }) => ID)).toEqual([studyId]);
     expect(await client.studies.many([])).toEqual([]);
   });
 
   it('that does not exist is not found, in every way', async () => {
     const { client } = filled;
     const missing = { name: 'OrthancError', code: 'not-found', status: 404 };
-    await expect(client.study('nope')).rejects.toMatchObject(missing);
-    await expect(client.studyTags('nope')).rejects.toMatchObject(missing);
-    await expect(client.studyInstances('nope')).rejects.toMatchObject(missing);
-    await expect(client.metadata('studies', 'nope')).rejects.toMatchObject(missing);
-    await expect(client.instanceFile('nope')).rejects.toMatchObject({ ...missing, orthancStatus: 17 });
-    await expect(client.studies.archive('nope')).rejects.toMatchObject({ name: 'OrthancError' });
+    await expect(client.study(noResource)).rejects.toMatchObject(missing);
+    await expect(client.studyTags(noResource)).rejects.toMatchObject(missing);
+    await expect(client.studyInstances(noResource)).rejects.toMatchObject(missing);
+    await expect(client.metadata('studies', noResource)).rejects.toMatchObject(missing);
+    await expect(client.instanceFile(noResource)).rejects.toMatchObject({ ...missing, orthancStatus: 17 });
+    await expect(client.studies.archive(noResource)).rejects.toMatchObject({ name: 'OrthancError' });
   });
 });
 
@@ -210,7 +210,7 @@ describe('instance files', () => {
 
   it('in another transfer syntax take a newer server here', async () => {
     const { client } = filled;
-    await expect(client.instanceFile('a', { transcode: '1.2.840.10008.1.2.4.70' })).rejects.toMatchObject({
+    await expect(client.instanceFile(noResource, { transcode: '1.2.840.10008.1.2.4.70' })).rejects.toMatchObject({
       code: 'unsupported',
     });
   });

@@ -2,7 +2,7 @@
  * What went wrong, as a closed list:
  * - `unreachable`: no connection (refused, no such host, no route)
  * - `tls`: the TLS handshake failed or a certificate is not trusted
- * - `timeout`: the server was silent for longer than the time-out
+ * - `timeout`: the server was silent for longer than the time-out, or slower than the least pace
  * - `unauthorized` / `forbidden`: HTTP 401 / 403
  * - `not-found`: HTTP 404, the resource or the route does not exist
  * - `conflict`: HTTP 409 or 412, another writer was first
@@ -10,9 +10,9 @@
  * - `busy`: HTTP 429 or 503, the server asks to come back later
  * - `server-error`: any other HTTP 5xx
  * - `reset`: the connection broke before the whole answer was here
- * - `protocol`: the answer is not the HTTP or JSON that Orthanc speaks
+ * - `protocol`: the answer is not the HTTP, JSON or DICOM that Orthanc gives; often a page of a proxy
  * - `too-large`: the answer is larger than the limit set for it
- * - `unsupported`: this server's version lacks the call
+ * - `unsupported`: this server's version lacks the call, or it cannot write a file as asked
  * - `job-failed`: a job of Orthanc ended without success
  * - `cancelled`: the caller's signal, or `close()` of the client
  */
@@ -46,6 +46,8 @@ export interface OrthancErrorInit {
   status?: number | undefined;
   /** `OrthancStatus` of the answer: the number in Orthanc's own list of errors. */
   orthancStatus?: number | undefined;
+  /** The answer is in Orthanc's own words, see {@link OrthancError.isOrthancAnswer}. */
+  isOrthancAnswer?: boolean | undefined;
   /** `Details` of the answer: foreign text, see {@link OrthancError.details}. */
   details?: string | undefined;
   /** What the server asked for by `Retry-After`, in milliseconds. */
@@ -63,6 +65,13 @@ export class OrthancError extends Error {
   readonly orthancStatus: number | undefined;
   readonly retryAfterMs: number | undefined;
   /**
+   * True when the answer was surely made by Orthanc: its JSON with `OrthancError`, `OrthancStatus` and the status. False for
+   * a page of a proxy, and for an answer without a body, which a proxy may have made as well (Orthanc too answers some
+   * calls for what does not exist with an empty 404). Nothing is gone because of an error where this is false: `exists`
+   * asks in a way that Orthanc answers in its own words.
+   */
+  readonly isOrthancAnswer: boolean;
+  /**
    * Orthanc's own explanation (`Details` of its answer). It is useful to an operator, but foreign: it may quote a value
    * of a dataset. So it is not enumerable, and stays out of logs unless somebody puts it there.
    */
@@ -76,6 +85,7 @@ export class OrthancError extends Error {
     this.status = init.status;
     this.orthancStatus = init.orthancStatus;
     this.retryAfterMs = init.retryAfterMs;
+    this.isOrthancAnswer = init.isOrthancAnswer ?? false;
     Object.defineProperty(this, 'details', { value: init.details, enumerable: false });
   }
 }

@@ -2,7 +2,7 @@ import { startHttpServer } from '@dicom-dispatch/harness';
 import type { HttpHandler, HttpStandIn } from '@dicom-dispatch/harness';
 import { describe, expect, it } from 'vitest';
 
-import { collect, present, startFilledOrthanc } from '../test/filled-orthanc.ts';
+import { collect, noJob, noResource, present, startFilledOrthanc } from '../test/filled-orthanc.ts';
 import { createOrthancClient } from './index.ts';
 import type { OrthancClient } from './index.ts';
 
@@ -68,7 +68,7 @@ describe('an older server, without /tools/bulk-content and /attachments/info', (
         response.end(Buffer.from(await answer.arrayBuffer()));
       });
       expect(await old.client.studyInstances(studyId)).toEqual(await direct.studyInstances(studyId));
-      await expect(old.client.studyInstances('nope')).rejects.toMatchObject({ code: 'not-found' });
+      await expect(old.client.studyInstances(noResource)).rejects.toMatchObject({ code: 'not-found' });
       const id = present([...filled.instanceIds.values()][0]);
       expect(await old.client.instances.attachmentInfo(id, 'dicom')).toEqual(
         await direct.instances.attachmentInfo(id, 'dicom'),
@@ -117,21 +117,21 @@ describe('a newer server', () => {
       const answer = { ...study, RequestedTags: { ModalitiesInStudy: 'CT' } };
       const system = { ...newest, ApiVersion };
       await using newer = await talkTo(system, (_, response) => void response.end(JSON.stringify(answer)));
-      const read = await newer.client.studies.read('s', { requestedTags: ['ModalitiesInStudy', 'StudyDate'] });
+      const read = await newer.client.studies.read(noResource, { requestedTags: ['ModalitiesInStudy', 'StudyDate'] });
       expect(read.RequestedTags).toEqual({ ModalitiesInStudy: 'CT' });
-      expect(newer.asked()).toEqual([['GET', '/studies/s', `${name}=ModalitiesInStudy%3BStudyDate`, '']]);
+      expect(newer.asked()).toEqual([['GET', `/studies/${noResource}`, `${name}=ModalitiesInStudy%3BStudyDate`, '']]);
     }
   });
 
   it('has labels', async () => {
     await using newer = await talkTo(newest, (_, response) => void response.end('["x"]'));
-    expect(await newer.client.studies.labels('s')).toEqual(['x']);
-    await newer.client.studies.addLabel('s', 'x y');
-    await newer.client.studies.removeLabel('s', 'x y');
+    expect(await newer.client.studies.labels(noResource)).toEqual(['x']);
+    await newer.client.studies.addLabel(noResource, 'x y');
+    await newer.client.studies.removeLabel(noResource, 'x y');
     expect(newer.asked()).toEqual([
-      ['GET', '/studies/s/labels', '', ''],
-      ['PUT', '/studies/s/labels/x%20y', '', ''],
-      ['DELETE', '/studies/s/labels/x%20y', '', ''],
+      ['GET', `/studies/${noResource}/labels`, '', ''],
+      ['PUT', `/studies/${noResource}/labels/x%20y`, '', ''],
+      ['DELETE', `/studies/${noResource}/labels/x%20y`, '', ''],
     ]);
   });
 
@@ -187,16 +187,16 @@ describe('a newer server', () => {
   it('transcodes files, forgets jobs, and moves by jobs', async () => {
     await using newer = await talkTo(newest, (_, response) => void response.end('{"ID":"job"}'));
     const { client } = newer;
-    await collect((await client.instanceFile('i', { transcode: '1.2' })).body);
-    await collect((await client.instances.transcode('i', '1.2')).body);
-    await client.jobs.delete('j');
+    await collect((await client.instanceFile(noResource, { transcode: '1.2' })).body);
+    await collect((await client.instances.transcode(noResource, '1.2')).body);
+    await client.jobs.delete(noJob);
     const request = { Level: 'Study', Resources: [{ StudyInstanceUID: '1.2' }] } as const;
     expect(await client.modalities.moveJob('pacs', request)).toBe('job');
     expect(await client.modalities.getJob('pacs', request)).toBe('job');
     expect(newer.asked()).toEqual([
-      ['GET', '/instances/i/file', 'transcode=1.2', ''],
-      ['GET', '/instances/i/file', 'transcode=1.2', ''],
-      ['DELETE', '/jobs/j', '', ''],
+      ['GET', `/instances/${noResource}/file`, 'transcode=1.2', ''],
+      ['GET', `/instances/${noResource}/file`, 'transcode=1.2', ''],
+      ['DELETE', `/jobs/${noJob}`, '', ''],
       ['POST', '/modalities/pacs/move', '', { ...request, Asynchronous: true }],
       ['POST', '/modalities/pacs/get', '', { ...request, Asynchronous: true }],
     ]);

@@ -68,7 +68,7 @@ export const instanceSchema = z.looseObject({
 });
 export type Instance = z.output<typeof instanceSchema>;
 
-export const metadataSchema = z.record(z.string(), z.string());
+export const metadataSchema = tagsSchema;
 export type Metadata = z.output<typeof metadataSchema>;
 
 export const changeSchema = z.looseObject({

@@ -58,3 +58,7 @@ export function present<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('expected a value');
   return value;
 }
+
+/** Identifiers of nothing. */
+export const noResource = '00000000-00000000-00000000-00000000-00000000';
+export const noJob = '00000000-0000-0000-0000-000000000000';

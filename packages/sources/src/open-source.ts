@@ -10,6 +10,7 @@ export async function openSource(config: SourceConfig): Promise<OrthancClient> {
   return createOrthancClient({
     url: config.url,
     timeoutMs: config.timeout,
+    minBytesPerSecond: config.minBytesPerSecond,
     ...(config.username !== undefined && { username: config.username }),
     ...(config.password && { password: config.password.reveal() }),
     ...(tls && {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { durationMs } from './duration.ts';
 import { secret } from './secret.ts';
+import { sizeBytes } from './size.ts';
 
 /** TLS as a client: files in PEM form. */
 export const tlsClient = z.strictObject({
@@ -19,6 +20,9 @@ export const sourceConfig = z.strictObject({
   password: secret.optional().describe('its password'),
   tls: tlsClient.optional().describe('for https with a private authority or a client certificate'),
   timeout: durationMs.default(30_000).describe('longest silence on a request'),
+  minBytesPerSecond: sizeBytes
+    .default(1_000)
+    .describe('minimum transfer rate, averaged over timeout while the source sends or receives; 0 = no limit'),
   pollInterval: durationMs.default(1_000).describe('pause between two looks at the change feed'),
   sweep: z
     .strictObject({

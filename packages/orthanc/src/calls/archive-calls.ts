@@ -18,7 +18,7 @@ export function createArchiveCalls(context: CallContext, level: Exclude<Level, '
   return {
     async archive(id: string, options?: ArchiveOptions): Promise<ByteStream> {
       const kind = options?.media === true ? 'media' : 'archive';
-      const where = target(`/${level}${path`/${id}/${kind}`}`, { transcode: options?.transcode });
+      const where = target(path`/${level}/${id}/${kind}`, { transcode: options?.transcode });
       return wholeZip(await context.transport.stream({ method: 'GET', target: where, options }), where.path);
     },
   };

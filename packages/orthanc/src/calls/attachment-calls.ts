@@ -34,7 +34,7 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
   const { transport } = context;
 
   function where(id: string, name: string, part = ''): string {
-    return `/${level}${path`/${id}/attachments/${name}`}${part}`;
+    return `${path`/${level}/${id}/attachments/${name}`}${part}`;
   }
 
   async function text(id: string, name: string, part: string, options?: CallOptions): Promise<string> {
@@ -56,7 +56,7 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
 
     /** Names of the attachments. */
     async attachments(id: string, options?: CallOptions): Promise<string[]> {
-      const all = target(`/${level}${path`/${id}/attachments`}`);
+      const all = target(path`/${level}/${id}/attachments`);
       return transport.json(z.array(z.string()), { method: 'GET', target: all, options });
     },
 
@@ -84,7 +84,10 @@ export function createAttachmentCalls(context: CallContext, level: Level) {
 
     /** The attachment as it was stored, on the fast path. */
     async attachmentData(id: string, name: string, options?: CallOptions): Promise<FileStream> {
-      return transport.fastGet(target(where(id, name, '/data')), options);
+      const from = target(where(id, name, '/data'));
+      return level === 'instances' && name === 'dicom'
+        ? transport.fastDicom(from, options)
+        : transport.fastGet(from, options);
     },
 
     /** Does the file on Orthanc's disk still have its MD5? */

@@ -14,12 +14,12 @@ function createStep(context: CallContext, from: Level) {
   return {
     async below<T extends Level>(id: string, to: T, options?: CallOptions): Promise<ResourceOf[T][]> {
       // Before 1.12.2 these routes always expand, later it is the default; said all the same.
-      const where = target(`/${from}${path`/${id}/${to}`}`, { expand: true });
+      const where = target(path`/${from}/${id}/${to}`, { expand: true });
       return transport.json(z.array(schemaOf(to)), { method: 'GET', target: where, options });
     },
 
     async above<T extends Level>(id: string, to: T, name: string, options?: CallOptions): Promise<ResourceOf[T]> {
-      const where = target(`/${from}${path`/${id}/${name}`}`);
+      const where = target(path`/${from}/${id}/${name}`);
       return transport.json(schemaOf(to), { method: 'GET', target: where, options });
     },
   };

@@ -12,7 +12,8 @@ export interface InstanceFileOptions extends CallOptions {
  * The DICOM file of an instance, on the fast path. The answer's head is here when this resolves; read `body` to its end
  * or leave it (`break`, `return()`, the signal): until then it holds one of the client's connections.
  *
- * @throws OrthancError `not-found`, `unsupported` when this server cannot transcode here, …
+ * @throws OrthancError `not-found`, `unsupported` when this server cannot transcode here, `protocol` when the answer is no
+ * DICOM file (a page of a proxy, nothing), …
  */
 export function readInstanceFile(
   context: CallContext,
@@ -21,9 +22,9 @@ export function readInstanceFile(
 ): Promise<FileStream> {
   const where = path`/instances/${instanceId}/file`;
   const transcode = options?.transcode;
-  if (transcode === undefined) return context.transport.fastGet(target(where), options);
+  if (transcode === undefined) return context.transport.fastDicom(target(where), options);
   return context.features(options).then((features) => {
     requireFeature(features, features.transcodeFile, 'transcode', 'it takes 1.12.2, or instances.transcode');
-    return context.transport.fastGet(target(where, { transcode }), options);
+    return context.transport.fastDicom(target(where, { transcode }), options);
   });
 }

@@ -6,7 +6,7 @@ import { tempFolder } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { collect, present, startFilledOrthanc } from '../../test/filled-orthanc.ts';
+import { collect, noJob, noResource, present, startFilledOrthanc } from '../../test/filled-orthanc.ts';
 import type { FilledOrthanc } from '../../test/filled-orthanc.ts';
 
 let filled: FilledOrthanc;
@@ -75,7 +75,7 @@ describe('resources', () => {
     expect(series.map((each) => each.instances.length)).toEqual([3, 3]);
     const ids = series.flatMap((each) => each.instances.map((instance) => instance.ID));
     expect(new Set(ids)).toEqual(new Set(instanceIds.values()));
-    await expect(client.patients.tree('nope')).rejects.toMatchObject(missing);
+    await expect(client.patients.tree(noResource)).rejects.toMatchObject(missing);
   });
 
   it('are deleted with all below, and parents that are left empty', async () => {
@@ -317,7 +317,7 @@ describe('modify and anonymise', () => {
     const { client, studyId } = filled;
     const request = { Replace: { PatientID: 'x' } };
     await expect(client.studies.modify(studyId, request)).rejects.toMatchObject({ code: 'bad-request', status: 400 });
-    await expect(client.series.modify('nope', {})).rejects.toMatchObject(missing);
+    await expect(client.series.modify(noResource, {})).rejects.toMatchObject(missing);
   });
 });
 
@@ -336,7 +336,7 @@ describe('jobs', () => {
     expect((await client.jobs.list()).map((each) => each.ID)).toContain(id);
     await client.studies.delete(result);
     await expect(client.jobs.delete(id)).rejects.toMatchObject({ code: 'unsupported' });
-    await expect(client.jobs.read('nope')).rejects.toMatchObject(missing);
+    await expect(client.jobs.read(noJob)).rejects.toMatchObject(missing);
   });
 
   it('of a modification, waited for with a listener', async () => {

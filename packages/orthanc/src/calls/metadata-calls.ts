@@ -22,7 +22,7 @@ export function createMetadataCalls(context: CallContext, level: Level) {
   const limitBytes = transport.options.maxJsonBytes;
 
   function where(id: string, name: string) {
-    return target(`/${level}${path`/${id}/metadata/${name}`}`);
+    return target(path`/${level}/${id}/metadata/${name}`);
   }
 
   /** @throws OrthancError `not-found` when there is no such metadata */
@@ -39,7 +39,7 @@ export function createMetadataCalls(context: CallContext, level: Level) {
 
     /** All metadata of a resource by name. */
     async metadata(id: string, options?: CallOptions): Promise<Metadata> {
-      const all = target(`/${level}${path`/${id}/metadata`}`, { expand: true });
+      const all = target(path`/${level}/${id}/metadata`, { expand: true });
       return transport.json(metadataSchema, { method: 'GET', target: all, options });
     },
 

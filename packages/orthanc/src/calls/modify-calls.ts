@@ -49,7 +49,7 @@ type Act = 'modify' | 'anonymize';
 /** Modify and anonymise patients, studies and series: the result is stored in Orthanc. */
 export function createModifyCalls(context: CallContext, level: Exclude<Level, 'instances'>) {
   async function now(id: string, act: Act, request: object, options?: CallOptions): Promise<ModifyResult> {
-    const where = target(`/${level}${path`/${id}/`}${act}`);
+    const where = target(path`/${level}/${id}/${act}`);
     const json = { ...request, Synchronous: true };
     const result = await context.transport.json(resultSchema, { method: 'POST', target: where, json, options });
     const failed = result.FailedInstancesCount ?? 0;
@@ -59,7 +59,7 @@ export function createModifyCalls(context: CallContext, level: Exclude<Level, 'i
   }
 
   async function asJob(id: string, act: Act, request: object, options?: CallOptions): Promise<string> {
-    const where = target(`/${level}${path`/${id}/`}${act}`);
+    const where = target(path`/${level}/${id}/${act}`);
     const json = { ...request, Asynchronous: true };
     return (await context.transport.json(jobReferenceSchema, { method: 'POST', target: where, json, options })).ID;
   }
@@ -89,8 +89,8 @@ export function createInstanceModifyCalls(context: CallContext) {
   const { transport } = context;
 
   async function run(id: string, act: Act, json: object, options?: CallOptions): Promise<ByteStream> {
-    const where = target(`${path`/instances/${id}/`}${act}`);
-    return transport.stream({ method: 'POST', target: where, json, idempotent: true, options });
+    const where = target(path`/instances/${id}/${act}`);
+    return transport.dicom({ method: 'POST', target: where, json, idempotent: true, options });
   }
 
   return {
@@ -103,13 +103,13 @@ export function createInstanceModifyCalls(context: CallContext) {
      * The instance in another transfer syntax, under its own UIDs. Where the file is already in it, it comes as it is.
      * Before 1.12.2 it goes by `modify`, which may add what tells of a compression (e.g. Derivation Description).
      *
-     * @throws OrthancError `bad-request` or `server-error` when Orthanc cannot write that transfer syntax
+     * @throws OrthancError `bad-request`, `server-error` or `unsupported` when Orthanc cannot write that transfer syntax
      */
     async transcode(id: string, transferSyntaxUid: string, options?: CallOptions): Promise<ByteStream> {
       const { transcodeFile } = await context.features(options);
       if (transcodeFile) {
         const where = target(path`/instances/${id}/file`, { transcode: transferSyntaxUid });
-        return transport.fastGet(where, options);
+        return transport.fastDicom(where, options);
       }
       const identifiers = ['PatientID', 'StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID'];
       return run(id, 'modify', { Keep: identifiers, Force: true, Transcode: transferSyntaxUid }, options);

@@ -40,7 +40,7 @@ export async function readMany<L extends Level>(
   const read: ResourceOf[L][] = [];
   await eachBounded(ids, concurrency, async (id) => {
     try {
-      const where = target(`/${level}${path`/${id}`}`);
+      const where = target(path`/${level}/${id}`);
       read.push(await transport.json(schemaOf(level), { method: 'GET', target: where, options }));
     } catch (error) {
       if (!(error instanceof OrthancError) || error.code !== 'not-found') throw error;

@@ -4,6 +4,7 @@ import type { CallContext, Level } from '../call-context.ts';
 import { requireFeature } from '../call-context.ts';
 import { path, target } from '../http/path.ts';
 import type { CallOptions } from '../http/transport.ts';
+import { OrthancError } from '../orthanc-error.ts';
 import { idsSchema, instanceSchema, patientSchema, seriesSchema, studySchema } from '../schema.ts';
 import type { Instance, Patient, Series, Study } from '../schema.ts';
 
@@ -83,8 +84,25 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
 
     /** @throws OrthancError `not-found` */
     async read(id: string, options?: ReadOptions): Promise<ResourceOf[L]> {
-      const where = target(`${root}${path`/${id}`}`, await requestedTags(options));
+      const where = target(path`/${level}/${id}`, await requestedTags(options));
       return transport.json(schema, { method: 'GET', target: where, options });
+    },
+
+    /**
+     * Is there such a resource? False only when Orthanc itself says so.
+     *
+     * @throws OrthancError for every other answer: a 404 of a proxy is no proof
+     */
+    async exists(id: string, options?: CallOptions): Promise<boolean> {
+      try {
+        // To `/studies/{id}` of what does not exist Orthanc answers with an empty 404, to this in its own words.
+        const where = target(path`/${level}/${id}/metadata`);
+        await transport.json(z.array(z.string()), { method: 'GET', target: where, options });
+        return true;
+      } catch (error) {
+        if (error instanceof OrthancError && error.code === 'not-found' && error.isOrthancAnswer) return false;
+        throw error;
+      }
     },
 
     /**
@@ -94,7 +112,7 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
      * @throws OrthancError `not-found`
      */
     async delete(id: string, options?: CallOptions): Promise<{ ID: string; Type: string } | undefined> {
-      const where = target(`${root}${path`/${id}`}`);
+      const where = target(path`/${level}/${id}`);
       const answer = await transport.json(remainingSchema, { method: 'DELETE', target: where, options });
       return answer.RemainingAncestor ?? undefined;
     },

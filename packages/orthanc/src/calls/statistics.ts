@@ -48,7 +48,7 @@ export function createStatisticsCalls(context: CallContext, level: Level) {
   return {
     /** How much lies below the resource. */
     async statistics(id: string, options?: CallOptions): Promise<ResourceStatistics> {
-      const where = target(`/${level}${path`/${id}/statistics`}`);
+      const where = target(path`/${level}/${id}/statistics`);
       return context.transport.json(resourceStatisticsSchema, { method: 'GET', target: where, options });
     },
   };

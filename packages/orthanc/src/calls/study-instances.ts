@@ -2,11 +2,12 @@ import { z } from 'zod';
 
 import type { CallContext } from '../call-context.ts';
 import { path, target } from '../http/path.ts';
+import { parseJson } from '../http/transport.ts';
 import type { CallOptions, Transport } from '../http/transport.ts';
 import { eachBounded } from '../each-bounded.ts';
 import { OrthancError } from '../orthanc-error.ts';
-import { instanceSchema, metadataSchema, seriesSchema } from '../schema.ts';
-import type { Metadata } from '../schema.ts';
+import { idSchema, seriesSchema } from '../schema.ts';
+import type { Series } from '../schema.ts';
 
 /** An instance as a sender needs it. */
 export interface StudyInstance {
@@ -32,19 +33,39 @@ export interface StudyInstance {
   remoteIp: string | undefined;
 }
 
-const withMetadataSchema = instanceSchema.extend({ Metadata: metadataSchema });
+/** Only what is read, of any kind: an odd value of one instance must not cost the study, nor 90 000 of them a second. */
+const withMetadataSchema = z.object({
+  ID: idSchema,
+  FileSize: z.number().int().nonnegative(),
+  ParentSeries: idSchema,
+  MainDicomTags: z.object({ SOPInstanceUID: z.unknown().optional(), InstanceNumber: z.unknown().optional() }),
+  Metadata: z.object({
+    SopClassUid: z.unknown().optional(),
+    TransferSyntax: z.unknown().optional(),
+    ReceptionDate: z.unknown().optional(),
+    Origin: z.unknown().optional(),
+    RemoteAET: z.unknown().optional(),
+    CalledAET: z.unknown().optional(),
+    RemoteIP: z.unknown().optional(),
+  }),
+});
 type WithMetadata = z.output<typeof withMetadataSchema>;
 
 const headerSchema = z.object({
-  MediaStorageSOPClassUID: z.string().optional(),
-  TransferSyntaxUID: z.string().optional(),
+  MediaStorageSOPClassUID: z.unknown().optional(),
+  TransferSyntaxUID: z.unknown().optional(),
 });
+
+/** A longer list of one study is read in pages: some 25 000 instances. */
+const maxListBytes = 16 * 1024 * 1024;
+const pageInstances = 5_000;
 
 /** Requests at once where one request cannot do it. */
 const concurrency = 4;
 
 /**
- * All instances of a study, by series, instance number and UID: one request for them and one for the series' UIDs.
+ * All instances of a study, by series, instance number and UID: one request for them and one for the series' UIDs. A study
+ * whose list is longer than 16 MiB comes in pages.
  * A server without `/tools/bulk-content` (or a proxy that refuses it) is asked instance by instance.
  *
  * @throws OrthancError `not-found` when there is no such study
@@ -55,14 +76,12 @@ export async function listStudyInstances(
   options: CallOptions | undefined,
 ): Promise<StudyInstance[]> {
   const { transport } = context;
-  const [series, instances] = await Promise.all([
-    transport.json(z.array(seriesSchema), {
-      method: 'GET',
-      target: target(path`/studies/${studyId}/series`, { expand: true }),
-      options,
-    }),
-    readWithMetadata(context, studyId, options),
-  ]);
+  const seriesList = transport.json(z.array(seriesSchema), {
+    method: 'GET',
+    target: target(path`/studies/${studyId}/series`, { expand: true }),
+    options,
+  });
+  const [series, instances] = await Promise.all([seriesList, readWithMetadata(context, studyId, seriesList, options)]);
   const uids = new Map(series.map((each) => [each.ID, each.MainDicomTags['SeriesInstanceUID'] ?? '']));
   // A series that arrived between the two answers.
   const late = new Set(instances.map((instance) => instance.ParentSeries).filter((id) => !uids.has(id)));
@@ -79,24 +98,61 @@ export async function listStudyInstances(
 async function readWithMetadata(
   context: CallContext,
   studyId: string,
+  series: Promise<readonly Series[]>,
   options: CallOptions | undefined,
 ): Promise<WithMetadata[]> {
   const { transport } = context;
   if (!(await context.features(options)).bulkContent) return readOneByOne(transport, studyId, options);
   try {
-    return await transport.json(z.array(withMetadataSchema), {
-      method: 'POST',
-      target: target('/tools/bulk-content'),
-      json: { Resources: [studyId], Level: 'Instance', Metadata: true },
-      idempotent: true,
-      options,
-    });
+    return await readBulk(transport, [studyId], options);
   } catch (error) {
+    if (!(error instanceof OrthancError)) throw error;
+    if (error.code === 'too-large') return readPages(transport, await series, options);
     // A proxy in front may let only GET through.
-    const refused = error instanceof OrthancError && [403, 404, 405].includes(error.status ?? 0);
-    if (!refused) throw error;
+    if (![403, 404, 405].includes(error.status ?? 0)) throw error;
     return readOneByOne(transport, studyId, options);
   }
+}
+
+/** Instances of studies, series, or themselves. */
+async function readBulk(
+  transport: Transport,
+  resources: readonly string[],
+  options: CallOptions | undefined,
+): Promise<WithMetadata[]> {
+  const request = {
+    method: 'POST',
+    target: target('/tools/bulk-content'),
+    json: { Resources: resources, Level: 'Instance', Metadata: true },
+    idempotent: true,
+    options,
+  } as const;
+  const limitBytes = Math.min(maxListBytes, transport.options.maxJsonBytes);
+  return parseJson(z.array(withMetadataSchema), await transport.bytes(request, limitBytes), {
+    method: request.method,
+    path: request.target.path,
+  });
+}
+
+async function readPages(
+  transport: Transport,
+  series: readonly Series[],
+  options: CallOptions | undefined,
+): Promise<WithMetadata[]> {
+  const ids = series.flatMap((each) => each.Instances);
+  const read: WithMetadata[] = [];
+  for (let at = 0; at < ids.length; at += pageInstances) {
+    try {
+      read.push(...(await readBulk(transport, ids.slice(at, at + pageInstances), options)));
+    } catch (error) {
+      if (!(error instanceof OrthancError) || error.code !== 'not-found') throw error;
+      // One of them was deleted meanwhile: the study is not gone for that.
+      throw new OrthancError('conflict', 'POST /tools/bulk-content: the study has changed meanwhile; read it again', {
+        cause: error,
+      });
+    }
+  }
+  return read;
 }
 
 async function readOneByOne(
@@ -104,14 +160,14 @@ async function readOneByOne(
   studyId: string,
   options: CallOptions | undefined,
 ): Promise<WithMetadata[]> {
-  const instances = await transport.json(z.array(instanceSchema), {
+  const instances = await transport.json(z.array(withMetadataSchema.omit({ Metadata: true })), {
     method: 'GET',
     target: target(path`/studies/${studyId}/instances`, { expand: true }),
     options,
   });
   const read: WithMetadata[] = [];
   await eachBounded(instances, concurrency, async (instance) => {
-    const metadata: Metadata = await transport.json(metadataSchema, {
+    const metadata = await transport.json(withMetadataSchema.shape.Metadata, {
       method: 'GET',
       target: target(path`/instances/${instance.ID}/metadata`, { expand: true }),
       options,
@@ -126,17 +182,17 @@ function toStudyInstance(instance: WithMetadata, seriesUids: ReadonlyMap<string,
   return {
     id: instance.ID,
     seriesId: instance.ParentSeries,
-    sopInstanceUid: tags['SOPInstanceUID'] ?? '',
+    sopInstanceUid: textOf(tags.SOPInstanceUID) ?? '',
     seriesInstanceUid: seriesUids.get(instance.ParentSeries) ?? '',
-    sopClassUid: textOf(metadata['SopClassUid']),
-    transferSyntaxUid: textOf(metadata['TransferSyntax']),
+    sopClassUid: textOf(metadata.SopClassUid),
+    transferSyntaxUid: textOf(metadata.TransferSyntax),
     fileSizeBytes: instance.FileSize,
-    instanceNumber: parseNumber(tags['InstanceNumber']),
-    receptionDate: textOf(metadata['ReceptionDate']),
-    origin: textOf(metadata['Origin']),
-    remoteAet: textOf(metadata['RemoteAET']),
-    calledAet: textOf(metadata['CalledAET']),
-    remoteIp: textOf(metadata['RemoteIP']),
+    instanceNumber: parseNumber(textOf(tags.InstanceNumber)),
+    receptionDate: textOf(metadata.ReceptionDate),
+    origin: textOf(metadata.Origin),
+    remoteAet: textOf(metadata.RemoteAET),
+    calledAet: textOf(metadata.CalledAET),
+    remoteIp: textOf(metadata.RemoteIP),
   };
 }
 
@@ -168,8 +224,8 @@ function compare(one: string, other: string): number {
   return one < other ? -1 : 1;
 }
 
-function textOf(value: string | undefined): string | undefined {
-  return value === undefined || value === '' ? undefined : value;
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 function parseNumber(text: string | undefined): number | undefined {

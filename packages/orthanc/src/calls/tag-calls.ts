@@ -53,7 +53,7 @@ export function createContainerTagCalls(context: CallContext, level: Exclude<Lev
   return {
     /** Tags that all instances below have in common. */
     async sharedTags<F extends TagFormat = 'simplified'>(id: string, options?: TagOptions<F>): Promise<Tags<F>> {
-      return readTags(context, `/${level}${path`/${id}/shared-tags`}`, options);
+      return readTags(context, path`/${level}/${id}/shared-tags`, options);
     },
 
     /** Tags of every instance below, by Orthanc's identifier. Reads each file: slow for large studies. */
@@ -61,14 +61,14 @@ export function createContainerTagCalls(context: CallContext, level: Exclude<Lev
       id: string,
       options?: TagOptions<F>,
     ): Promise<Record<string, Tags<F>>> {
-      const at = target(`/${level}${path`/${id}/instances-tags`}`, flags[options?.format ?? 'simplified']);
+      const at = target(path`/${level}/${id}/instances-tags`, flags[options?.format ?? 'simplified']);
       const schema = z.record(z.string(), tagsSchemaOf(options?.format));
       return context.transport.json(schema, { method: 'GET', target: at, options });
     },
 
     /** Tags of the module of this level (PS3.3, section A.1), as the first instance has them. */
     async moduleTags<F extends TagFormat = 'simplified'>(id: string, options?: TagOptions<F>): Promise<Tags<F>> {
-      return readTags(context, `/${level}${path`/${id}/module`}`, options);
+      return readTags(context, path`/${level}/${id}/module`, options);
     },
   };
 }

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { waitFor } from '@dicom-dispatch/harness';
 import { describe, expect, it } from 'vitest';
 
-import { collect } from '../../test/filled-orthanc.ts';
+import { collect, noResource } from '../../test/filled-orthanc.ts';
 import { okAnswer, startScriptedServer } from '../../test/scripted-server.ts';
 import { createOrthancClient } from '../index.ts';
 
@@ -12,7 +12,6 @@ const chunkedHead = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
 
 describe('bodies', () => {
   it.each([
-    { bytes: 0, chunks: 0 },
     { bytes: 1, chunks: 1 },
     { bytes: 100_000, chunks: 1 },
     { bytes: 1024 * 1024, chunks: 1 },
@@ -22,7 +21,7 @@ describe('bodies', () => {
     const content = randomBytes(bytes);
     await using server = await startScriptedServer((socket) => socket.write(okAnswer(content)));
     await using client = createOrthancClient({ url: server.url });
-    const file = await client.instanceFile('a');
+    const file = await client.instanceFile(noResource);
     const parts: Uint8Array[] = [];
     for await (const chunk of file.body) parts.push(chunk);
     expect(file.sizeBytes).toBe(bytes);
@@ -58,7 +57,7 @@ describe('bodies', () => {
     });
     await using client = createOrthancClient({ url: server.url });
     for (let round = 0; round < 30; round += 1) {
-      expect((await collect((await client.instanceFile('a')).body)).equals(content)).toBe(true);
+      expect((await collect((await client.instanceFile(noResource)).body)).equals(content)).toBe(true);
     }
     expect(server.connections()).toBe(1);
   });
@@ -70,7 +69,7 @@ describe('bodies', () => {
       socket.end(content);
     });
     await using client = createOrthancClient({ url: server.url });
-    const file = await client.instanceFile('a');
+    const file = await client.instanceFile(noResource);
     expect(file.sizeBytes).toBeUndefined();
     expect((await collect(file.body)).equals(content)).toBe(true);
   });
@@ -81,8 +80,8 @@ describe('bodies', () => {
   ])('that break off fail, $how', async ({ answer }) => {
     await using server = await startScriptedServer((socket) => socket.end(answer));
     await using client = createOrthancClient({ url: server.url });
-    const file = await client.instanceFile('a');
-    await expect(collect(file.body)).rejects.toMatchObject({ code: 'reset', path: '/instances/a/file' });
+    const file = await client.instanceFile(noResource);
+    await expect(collect(file.body)).rejects.toMatchObject({ code: 'reset', path: `/instances/${noResource}/file` });
   });
 
   it('may be kept: chunks are not written again unless given back', async () => {
@@ -93,7 +92,7 @@ describe('bodies', () => {
     });
     await using client = createOrthancClient({ url: server.url });
     const kept = [];
-    for (let round = 0; round < 20; round += 1) kept.push(await collect((await client.instanceFile('a')).body));
+    for (let round = 0; round < 20; round += 1) kept.push(await collect((await client.instanceFile(noResource)).body));
     kept.forEach((bytes, index) => expect(bytes.equals(Buffer.alloc(50_000, index + 1))).toBe(true));
   });
 
@@ -102,7 +101,7 @@ describe('bodies', () => {
     await using client = createOrthancClient({ url: server.url });
     const memories = new Set<ArrayBufferLike>();
     for (let round = 0; round < 20; round += 1) {
-      const file = await client.instanceFile('a');
+      const file = await client.instanceFile(noResource);
       for await (const chunk of file.body) {
         memories.add(chunk.buffer);
         file.release(chunk);
@@ -124,7 +123,7 @@ describe('back-pressure', () => {
     });
     const timeoutMs = 500;
     await using client = createOrthancClient({ url: server.url, maxBufferedBytes: piece.length, timeoutMs });
-    const { body } = await client.instanceFile('a');
+    const { body } = await client.instanceFile(noResource);
     await body.next();
     // Until the server could send nothing for twice the time-out: a reader's slowness is no silence of the server.
     let left = -1;
@@ -146,7 +145,7 @@ describe('connections', () => {
   it('are used again, and no more than allowed at once', async () => {
     await using server = await startScriptedServer((socket) => setImmediate(() => socket.write(okAnswer('hello'))));
     await using client = createOrthancClient({ url: server.url, maxConnections: 3 });
-    const read = async () => (await collect((await client.instanceFile('a')).body)).toString();
+    const read = async () => (await collect((await client.instanceFile(noResource)).body)).toString();
     const all = await Promise.all(Array.from({ length: 50 }, read));
     expect(all).toEqual(Array.from({ length: 50 }, () => 'hello'));
     expect(server.connections()).toBe(3);
@@ -160,7 +159,7 @@ describe('connections', () => {
     });
     await using client = createOrthancClient({ url: server.url });
     for (let round = 0; round < 5; round += 1) {
-      expect((await collect((await client.instanceFile('a')).body)).toString()).toBe('hello');
+      expect((await collect((await client.instanceFile(noResource)).body)).toString()).toBe('hello');
     }
     expect(server.connections()).toBe(5);
   });
@@ -170,8 +169,8 @@ describe('connections', () => {
       socket.write(okAnswer('hello', 'Keep-Alive: timeout=0')),
     );
     await using client = createOrthancClient({ url: server.url });
-    await collect((await client.instanceFile('a')).body);
-    await collect((await client.instanceFile('a')).body);
+    await collect((await client.instanceFile(noResource)).body);
+    await collect((await client.instanceFile(noResource)).body);
     expect(server.connections()).toBe(2);
   });
 
@@ -180,15 +179,15 @@ describe('connections', () => {
       socket.write(Buffer.concat([okAnswer('hello', 'Keep-Alive: timeout=100'), okAnswer('again')]));
     });
     await using client = createOrthancClient({ url: server.url });
-    expect((await collect((await client.instanceFile('a')).body)).toString()).toBe('hello');
-    expect((await collect((await client.instanceFile('a')).body)).toString()).toBe('hello');
+    expect((await collect((await client.instanceFile(noResource)).body)).toString()).toBe('hello');
+    expect((await collect((await client.instanceFile(noResource)).body)).toString()).toBe('hello');
     expect(server.connections()).toBe(2);
   });
 
   it('that break twice before an answer fail the call', async () => {
     await using server = await startScriptedServer((socket) => socket.resetAndDestroy());
     await using client = createOrthancClient({ url: server.url });
-    await expect(client.instanceFile('a')).rejects.toMatchObject({ code: 'reset' });
+    await expect(client.instanceFile(noResource)).rejects.toMatchObject({ code: 'reset' });
     expect(server.connections()).toBe(2);
   });
 
@@ -197,9 +196,9 @@ describe('connections', () => {
       socket.write(connection === 0 ? 'HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\nabc' : okAnswer('hello'));
     });
     await using client = createOrthancClient({ url: server.url, maxConnections: 1 });
-    const { body } = await client.instanceFile('a');
+    const { body } = await client.instanceFile(noResource);
     await body.return?.();
-    expect((await collect((await client.instanceFile('b')).body)).toString()).toBe('hello');
+    expect((await collect((await client.instanceFile(noResource)).body)).toString()).toBe('hello');
   });
 });
 
@@ -214,7 +213,7 @@ describe('answers', () => {
   ])('$what are told as $code', async ({ bytes, code }) => {
     await using server = await startScriptedServer((socket) => socket.write(bytes));
     await using client = createOrthancClient({ url: server.url });
-    await expect(client.instanceFile('a')).rejects.toMatchObject({ name: 'OrthancError', code, method: 'GET' });
+    await expect(client.instanceFile(noResource)).rejects.toMatchObject({ name: 'OrthancError', code, method: 'GET' });
   });
 
   it('503 with Retry-After are waited for, when that is soon', async () => {
@@ -224,7 +223,7 @@ describe('answers', () => {
       );
     });
     await using client = createOrthancClient({ url: server.url });
-    expect((await collect((await client.instanceFile('a')).body)).toString()).toBe('hello');
+    expect((await collect((await client.instanceFile(noResource)).body)).toString()).toBe('hello');
     expect(server.requests.length).toBe(3);
   });
 
@@ -234,10 +233,10 @@ describe('answers', () => {
       socket.write(`HTTP/1.1 503 Busy\r\nRetry-After: ${retryAfter}\r\nContent-Length: 0\r\n\r\n`);
     });
     await using client = createOrthancClient({ url: server.url });
-    await expect(client.instanceFile('a')).rejects.toMatchObject({ code: 'busy', retryAfterMs: 3_600_000 });
+    await expect(client.instanceFile(noResource)).rejects.toMatchObject({ code: 'busy', retryAfterMs: 3_600_000 });
     expect(server.requests.length).toBe(1);
     retryAfter = '0';
-    await expect(client.instanceFile('a')).rejects.toMatchObject({ code: 'busy', status: 503 });
+    await expect(client.instanceFile(noResource)).rejects.toMatchObject({ code: 'busy', status: 503 });
     expect(server.requests.length).toBe(5);
   });
 });
@@ -246,13 +245,13 @@ describe('patience', () => {
   it('ends when no answer comes', async () => {
     await using server = await startScriptedServer(() => undefined);
     await using client = createOrthancClient({ url: server.url, timeoutMs: 100 });
-    await expect(client.instanceFile('a')).rejects.toMatchObject({ code: 'timeout' });
+    await expect(client.instanceFile(noResource)).rejects.toMatchObject({ code: 'timeout' });
   });
 
   it('can be shorter for one call', async () => {
     await using server = await startScriptedServer(() => undefined);
     await using client = createOrthancClient({ url: server.url, timeoutMs: 300_000 });
-    await expect(client.instanceFile('a', { timeoutMs: 50 })).rejects.toMatchObject({
+    await expect(client.instanceFile(noResource, { timeoutMs: 50 })).rejects.toMatchObject({
       code: 'timeout',
       message: expect.stringContaining('50 ms'),
     });
@@ -263,7 +262,7 @@ describe('patience', () => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc');
     });
     await using client = createOrthancClient({ url: server.url, timeoutMs: 100 });
-    await expect(collect((await client.instanceFile('a')).body)).rejects.toMatchObject({ code: 'timeout' });
+    await expect(collect((await client.instanceFile(noResource)).body)).rejects.toMatchObject({ code: 'timeout' });
   });
 
   it.each([
@@ -277,7 +276,7 @@ describe('patience', () => {
     await using client = createOrthancClient({ url: server.url, maxConnections: 1 });
     const controller = new AbortController();
     if (when === 'before') controller.abort();
-    const reading = client.instanceFile('a', { signal: controller.signal }).then((file) => collect(file.body));
+    const reading = client.instanceFile(noResource, { signal: controller.signal }).then((file) => collect(file.body));
     if (when !== 'before') {
       await waitFor(() => server.requests.length === 1);
       controller.abort();
@@ -288,9 +287,9 @@ describe('patience', () => {
   it('ends by the signal while waiting for a connection', async () => {
     await using server = await startScriptedServer(() => undefined);
     await using client = createOrthancClient({ url: server.url, maxConnections: 1 });
-    const first = client.instanceFile('a');
+    const first = client.instanceFile(noResource);
     const refused = expect(first).rejects.toMatchObject({ code: 'cancelled' });
-    const second = client.instanceFile('b', { signal: AbortSignal.timeout(50) });
+    const second = client.instanceFile(noResource, { signal: AbortSignal.timeout(50) });
     await expect(second).rejects.toMatchObject({ code: 'timeout' });
     await client.close();
     await refused;
@@ -300,8 +299,8 @@ describe('patience', () => {
     await using server = await startScriptedServer((socket) => setTimeout(() => socket.write(okAnswer('hello')), 20));
     await using client = createOrthancClient({ url: server.url, maxConnections: 1 });
     const controller = new AbortController();
-    await collect((await client.instanceFile('a', { signal: controller.signal })).body);
-    const next = client.instanceFile('b');
+    await collect((await client.instanceFile(noResource, { signal: controller.signal })).body);
+    const next = client.instanceFile(noResource);
     controller.abort();
     expect((await collect((await next).body)).toString()).toBe('hello');
   });
@@ -309,13 +308,13 @@ describe('patience', () => {
   it('ends by close()', async () => {
     await using server = await startScriptedServer(() => undefined);
     const client = createOrthancClient({ url: server.url, maxConnections: 1 });
-    const calls = [client.instanceFile('a'), client.instanceFile('b')].map((call) =>
+    const calls = [client.instanceFile(noResource), client.instanceFile(noResource)].map((call) =>
       expect(call).rejects.toMatchObject({ code: 'cancelled' }),
     );
     await waitFor(() => server.requests.length === 1);
     await client.close();
     await Promise.all(calls);
-    await expect(client.instanceFile('c')).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(client.instanceFile(noResource)).rejects.toMatchObject({ code: 'cancelled' });
   });
 });
 
@@ -323,9 +322,9 @@ it('asks for no encoding, with the credentials and the path under the prefix', a
   await using server = await startScriptedServer((socket) => socket.write(okAnswer('hello')));
   const url = `${server.url}/orthanc/`;
   await using client = createOrthancClient({ url, token: 'abc', headers: { 'X-Who': 'us' } });
-  await collect((await client.instanceFile('a/b')).body);
+  await collect((await client.instanceFile(noResource)).body);
   const [line, ...fields] = (server.requests[0] ?? '').split('\r\n');
-  expect(line).toBe('GET /orthanc/instances/a%2Fb/file HTTP/1.1');
+  expect(line).toBe(`GET /orthanc/instances/${noResource}/file HTTP/1.1`);
   expect(fields.map((field) => field.toLowerCase()).sort()).toEqual([
     'accept-encoding: identity',
     'authorization: bearer abc',

@@ -2,6 +2,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 
 import type { ResolvedOptions } from '../client-options.ts';
+import { tooSlow } from '../http/pace.ts';
 import { OrthancError } from '../orthanc-error.ts';
 import { translateError } from '../translate-error.ts';
 import type { CallName } from '../translate-error.ts';
@@ -59,6 +60,9 @@ export class GetConnection implements QueueOwner {
    * looks at now and then: a timer of node's own for each request costs more than the request's parsing.
    */
   #deadline = Infinity;
+  /** Since when the server's pace is looked at, and how much has come since; infinite while it is not its turn. */
+  #paceSince = Infinity;
+  #paceBytes = 0;
   #failure: unknown;
 
   constructor(
@@ -131,8 +135,9 @@ export class GetConnection implements QueueOwner {
 
   /** Ends the connection if its deadline has passed. To be called now and then. */
   check(now: number): void {
-    if (now < this.#deadline) return;
     const exchange = this.#exchange;
+    if (exchange !== undefined) this.#checkPace(exchange, now);
+    if (now < this.#deadline) return;
     if (exchange === undefined) {
       this.#socket.destroy();
       return;
@@ -141,6 +146,21 @@ export class GetConnection implements QueueOwner {
     const what = this.#state === 'connecting' ? 'no connection' : 'nothing more came';
     const limitMs = this.#state === 'connecting' ? this.#options.connectTimeoutMs : exchange.timeoutMs;
     this.destroy(new OrthancError('timeout', `${method} ${path}: ${what} within ${limitMs} ms`, exchange.call));
+  }
+
+  /** A server that sends a byte within each time-out is never silent, and never done. */
+  #checkPace(exchange: Exchange, now: number): void {
+    const { minBytesPerSecond } = this.#options;
+    const tookMs = now - this.#paceSince;
+    if (tookMs < exchange.timeoutMs) return;
+    if (this.#paceBytes * 1000 < minBytesPerSecond * tookMs) {
+      this.destroy(tooSlow(exchange.call, { minBytesPerSecond, windowMs: exchange.timeoutMs }));
+    } else this.#watchPace(now);
+  }
+
+  #watchPace(since: number): void {
+    this.#paceSince = since;
+    this.#paceBytes = 0;
   }
 
   #connect(): net.Socket {
@@ -164,6 +184,7 @@ export class GetConnection implements QueueOwner {
 
   #send(exchange: Exchange): void {
     this.#state = 'busy';
+    this.#watchPace(Infinity);
     this.#deadline = performance.now() + exchange.timeoutMs;
     this.#socket.write(exchange.request, 'latin1');
   }
@@ -183,6 +204,9 @@ export class GetConnection implements QueueOwner {
       this.destroy();
       return false;
     }
+    // From the first byte of the answer: until then the server may think, as long as its time-out allows.
+    if (this.#paceSince === Infinity) this.#watchPace(performance.now());
+    this.#paceBytes += count;
     try {
       if (exchange.sink === undefined) this.#readHead(exchange, count);
       else if (this.#readsIntoSink) exchange.sink.filled(count);
@@ -200,6 +224,7 @@ export class GetConnection implements QueueOwner {
       return true;
     }
     exchange.paused = true;
+    this.#watchPace(Infinity);
     this.#deadline = Infinity;
     return false;
   }
@@ -248,6 +273,7 @@ export class GetConnection implements QueueOwner {
     if (exchange === undefined || !exchange.paused || exchange.queue !== queue) return;
     if (queue.bufferedBytes > this.#options.maxBufferedBytes / 2) return;
     exchange.paused = false;
+    this.#watchPace(performance.now());
     this.#deadline = performance.now() + exchange.timeoutMs;
     this.#socket.resume();
   }

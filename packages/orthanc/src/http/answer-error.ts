@@ -11,6 +11,8 @@ const errorBodySchema = z.object({
   Message: z.string().optional(),
   Details: z.string().optional(),
   OrthancStatus: z.number().optional(),
+  OrthancError: z.string().optional(),
+  HttpStatus: z.number().optional(),
 });
 
 const remedies: Partial<Record<OrthancErrorCode, string>> = {
@@ -36,6 +38,8 @@ export function answerError(
     status,
     orthancStatus: told.OrthancStatus,
     details: told.Details,
+    // A proxy's page has none of these; nor have some of Orthanc's own 404s, which are empty.
+    isOrthancAnswer: told.OrthancStatus !== undefined && told.OrthancError !== undefined && told.HttpStatus === status,
     retryAfterMs: parseRetryAfter(retryAfter),
   });
 }

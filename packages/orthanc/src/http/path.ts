@@ -1,4 +1,5 @@
 import { OrthancError } from '../orthanc-error.ts';
+import { isJobId, isResourceId } from '../orthanc-id.ts';
 
 /** A path with every value percent-encoded, and its query string apart, so that errors can name the one without the other. */
 export interface Target {
@@ -9,13 +10,24 @@ export interface Target {
 
 export type QueryValue = string | number | boolean | undefined;
 
+/** The segment before an identifier, and the grammar of that identifier. */
+const grammars: Readonly<Record<string, (value: string) => boolean>> = {
+  patients: isResourceId,
+  studies: isResourceId,
+  series: isResourceId,
+  instances: isResourceId,
+  jobs: isJobId,
+  queries: isJobId,
+};
+
 /**
- * Builds a path: `` path`/studies/${id}/archive` ``. No value can leave its segment.
+ * Builds a path: `` path`/studies/${id}/archive` ``. No value can leave its segment: Orthanc decodes `%2F` before it splits
+ * a path. A value behind `studies`, `jobs` and the like has to be an identifier of Orthanc.
  *
- * @throws OrthancError `bad-request` for an empty value, `.` or `..`.
+ * @throws OrthancError `bad-request` for an empty value, one of dots only, or one with `/`, `\`, `%` or a control character
  */
 export function path(parts: TemplateStringsArray, ...values: readonly string[]): string {
-  return parts.reduce((whole, part, index) => whole + segment(values[index - 1] as string) + part);
+  return parts.reduce((whole, part, index) => whole + segment(whole, values[index - 1] as string) + part);
 }
 
 /** Adds a query string; a value of `true` is a bare name (`?expand`), `false` and undefined are left out. */
@@ -28,12 +40,21 @@ export function target(path: string, query: Readonly<Record<string, QueryValue>>
   return { path, query: pairs.length === 0 ? '' : `?${pairs.join('&')}` };
 }
 
-function segment(value: string): string {
-  if (value === '' || value === '.' || value === '..') {
+function segment(before: string, value: string): string {
+  if (!/^(?!\.*$)[^/\\%\p{Cc}]+$/u.test(value)) {
     throw new OrthancError(
       'bad-request',
-      `${JSON.stringify(value)} cannot stand in a path; give an identifier or a name`,
+      `${shown(value)} cannot stand in a path: pass an identifier or a name without slashes and percent signs`,
     );
   }
+  const kind = /([^/]*)\/$/.exec(before)?.[1] ?? '';
+  const isOfGrammar = Object.hasOwn(grammars, kind) ? grammars[kind] : undefined;
+  if (isOfGrammar && !isOfGrammar(value)) {
+    throw new OrthancError('bad-request', `${shown(value)} is not an identifier of Orthanc (after /${kind}/)`);
+  }
   return encodeURIComponent(value);
+}
+
+function shown(value: string): string {
+  return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}…` : value);
 }

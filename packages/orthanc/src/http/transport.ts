@@ -8,6 +8,9 @@ import { OrthancError } from '../orthanc-error.ts';
 import { translateAbort, translateError } from '../translate-error.ts';
 import type { CallName } from '../translate-error.ts';
 import { answerError, maxErrorBytes } from './answer-error.ts';
+import { expectDicom } from './expect-dicom.ts';
+import { pacedDown, pacedUp } from './pace.ts';
+import type { PaceOptions } from './pace.ts';
 import type { Target } from './path.ts';
 import { readBounded, readStart } from './read-bounded.ts';
 import { retryRead } from './retry.ts';
@@ -110,7 +113,7 @@ export class Transport {
     const call = nameOf(request);
     return this.#repeat(request, async (pool) => {
       const answer = await this.#exchange(request, call, pool);
-      const body = await readBounded(translated(answer.body, call, request.options?.signal), limitBytes, call);
+      const body = await readBounded(this.#body(answer, request, call), limitBytes, call);
       return { headers: answer.headers, body };
     });
   }
@@ -122,11 +125,25 @@ export class Transport {
     return {
       sizeBytes: parseLength(headerOf(answer.headers, 'content-length')),
       contentType: headerOf(answer.headers, 'content-type'),
-      body: translated(answer.body, call, request.options?.signal),
+      body: this.#body(answer, request, call),
     };
   }
 
-  /** A GET on the fast path: for instance files. */
+  /**
+   * An answer that has to be a DICOM file.
+   *
+   * @throws OrthancError `protocol` for a page of a proxy, `unsupported` when Orthanc gives an empty file
+   */
+  async dicom(request: Request): Promise<ByteStream> {
+    return expectDicom(await this.stream(request), nameOf(request));
+  }
+
+  /** A DICOM file on the fast path; as `dicom`. */
+  async fastDicom(target: Target, options: CallOptions | undefined): Promise<FileStream> {
+    return expectDicom(await this.fastGet(target, options), { method: 'GET', path: target.path });
+  }
+
+  /** A GET on the fast path: for files. */
   async fastGet(target: Target, options: CallOptions | undefined): Promise<FileStream> {
     const call: CallName = { method: 'GET', path: target.path };
     const signal = options?.signal;
@@ -148,6 +165,16 @@ export class Transport {
     await Promise.all([this.#kept.destroy(), this.#once.destroy()]);
   }
 
+  /** Longest silence of a call is the time over which its pace is looked at as well. */
+  #pace(options: CallOptions | undefined): PaceOptions {
+    const { minBytesPerSecond, timeoutMs } = this.options;
+    return { minBytesPerSecond, windowMs: options?.timeoutMs ?? timeoutMs };
+  }
+
+  #body(answer: Answer, request: Request, call: CallName): AsyncGenerator<Uint8Array, undefined> {
+    return translated(pacedDown(answer.body, this.#pace(request.options), call), call, request.options?.signal);
+  }
+
   #repeat<T>(request: Request, attempt: (pool: Pool) => Promise<T>): Promise<T> {
     if (!isRepeatable(request)) return attempt(this.#once);
     const { maxRetryAfterMs } = this.options;
@@ -164,7 +191,7 @@ export class Transport {
       answer = await requestOf(pool, {
         method: request.method,
         path: `${this.options.prefix}${request.target.path}${request.target.query}`,
-        ...bodyOf(request, this.options.headers),
+        ...bodyOf(request, call, this.#pace(options), this.options.headers),
         ...(signal === undefined ? {} : { signal }),
         ...(options?.timeoutMs === undefined
           ? {}
@@ -186,17 +213,20 @@ export function parseJson<S extends z.ZodType>(schema: S, bytes: Buffer, call: C
     value = JSON.parse(bytes.toString('utf8'));
   } catch {
     // Without the cause: it would quote the answer.
-    throw new OrthancError('protocol', `${call.method} ${call.path}: the answer is not JSON`, call);
+    const text = bytes.length === 0 ? 'the answer is empty, where JSON is due' : 'the answer is not JSON';
+    throw new OrthancError('protocol', `${call.method} ${call.path}: ${text}; check what answers at url`, {
+      ...call,
+      status: 200,
+    });
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? 'the answer' : issue.path.map(String).join('.');
-  throw new OrthancError(
-    'protocol',
-    `${call.method} ${call.path}: ${where}: ${issue?.message ?? 'not understood'}`,
-    call,
-  );
+  throw new OrthancError('protocol', `${call.method} ${call.path}: ${where}: ${issue?.message ?? 'not understood'}`, {
+    ...call,
+    status: 200,
+  });
 }
 
 export function headerOf(headers: Answer['headers'], name: string): string | undefined {
@@ -219,6 +249,8 @@ function isStream(body: Request['body']): body is AsyncIterable<Uint8Array> {
 
 function bodyOf(
   request: Request,
+  call: CallName,
+  pace: PaceOptions,
   common: Readonly<Record<string, string>>,
 ): { headers: Record<string, string>; body?: string | Uint8Array | Readable } {
   const headers: Record<string, string> = { ...common, ...request.headers };
@@ -230,8 +262,8 @@ function bodyOf(
   if (body === undefined) return { headers };
   if (typeof body === 'string' || body instanceof Uint8Array) return { headers, body };
   if (request.bodyBytes !== undefined) headers['content-length'] = String(request.bodyBytes);
-  const chunks = typeof body === 'function' ? body() : body;
-  return { headers, body: chunks instanceof Readable ? chunks : Readable.from(chunks, { objectMode: false }) };
+  const chunks = pacedUp(typeof body === 'function' ? body() : body, pace, call);
+  return { headers, body: Readable.from(chunks, { objectMode: false }) };
 }
 
 async function* translated(
