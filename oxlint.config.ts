@@ -11,7 +11,7 @@ const rooms: Record<string, readonly string[]> = {
   'packages/samples': [],
   'packages/state': ['core'],
   'packages/cache': ['core', 'state'],
-  'packages/runtime': ['core'],
+  'packages/runtime': ['core', 'state'],
   'packages/targets': ['core', 'dicom-dimse', 'orthanc', 'cache'],
   'packages/sources': ['core', 'orthanc'],
   'packages/pipeline': ['core', 'orthanc', 'sources', 'state', 'cache', 'runtime', 'targets'],

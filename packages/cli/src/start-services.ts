@@ -1,5 +1,6 @@
 import { flushCompileCache } from 'node:module';
 import type { Config } from '@dicom-dispatch/core';
+import { FormatError, openFormat } from '@dicom-dispatch/state/keys';
 import {
   checkRedis,
   connectRedis,
@@ -180,6 +181,7 @@ export async function startServices(
       stop: async () => {},
     });
     await untilFit(redis, log, isOver);
+    await prepareFormat(redis, config.redis.prefix, log);
     services.splice(
       services.findIndex(({ name }) => name === 'start'),
       1,
@@ -235,6 +237,18 @@ async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): Promise
       log.error({ reason: error.message }, 'Redis is not fit for its work'),
     );
   });
+}
+
+/** Brings the data in Redis into the format of this version. */
+async function prepareFormat(redis: Redis, prefix: string, log: Logger): Promise<void> {
+  try {
+    await openFormat(redis, prefix, {
+      onStep: ({ to, what }) => log.info({ format: to, step: what }, 'migrating the data in Redis'),
+    });
+  } catch (error) {
+    if (error instanceof FormatError) throw new CommandError(error.message, exitCodes.failed, { cause: error });
+    throw error;
+  }
 }
 
 async function check(redis: Redis, log: Logger): Promise<void> {

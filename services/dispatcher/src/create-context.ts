@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Circuits } from '@dicom-dispatch/state/circuit';
@@ -54,6 +55,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
   const { redis, log, metrics: registry } = options;
   let { config } = options;
   const prefix = config.redis.prefix;
+  const keys = redisKeys(prefix);
   const retired: Promise<OrthancClient>[] = [];
   const queues = new OpenQueues(redis, config);
   let cache = await openCache(config.cache);
@@ -162,10 +164,10 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
       return throttle.sent(bytes, signal);
     },
     listings: (target, manifest) => new SharedListings(cache, target, manifest),
-    isCancelled: async (id) => (await redis.exists(`${prefix}:cancelled:${id}`)) === 1,
-    isHeld: async (id) => (await redis.sismember(`${prefix}:held`, id)) === 1,
+    isCancelled: async (id) => (await redis.exists(keys.cancelled(id))) === 1,
+    isHeld: async (id) => (await redis.sismember(keys.held, id)) === 1,
     async retriedAt(id) {
-      const at = await redis.hget(`${prefix}:delivery:${id}`, 'retriedAt');
+      const at = await redis.hget(keys.delivery(id), 'retriedAt');
       return at === null ? undefined : Number(at);
     },
     async clearState(id) {

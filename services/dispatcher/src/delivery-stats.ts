@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { DeliveryState } from '@dicom-dispatch/state/records';
 import type { Redis } from '@dicom-dispatch/runtime';
 
@@ -23,7 +24,7 @@ export class DeliveryStats {
   }
 
   async #add(target: string, field: string, amount: number): Promise<void> {
-    const key = `${this.#prefix}:stats:${target}:${Math.floor(Date.now() / minuteMs)}`;
+    const key = redisKeys(this.#prefix).stats(target, Math.floor(Date.now() / minuteMs));
     const sum = await this.#redis.hincrby(key, field, amount);
     // The first of its minute. No transaction for this: each makes ioredis look at all scripts of BullMQ.
     if (sum === amount) await this.#redis.expire(key, keepSeconds);

@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Priority } from '@dicom-dispatch/core';
 import { priorities } from '@dicom-dispatch/core';
 import { jobPriority, type Redis } from '@dicom-dispatch/runtime';
@@ -19,7 +20,7 @@ export async function giveTurn(
   target: string,
   priority: Priority,
 ): Promise<void> {
-  const count = await redis.hincrby(`${prefix}:starts`, target, 1);
+  const count = await redis.hincrby(redisKeys(prefix).starts, target, 1);
   if (count % turnEvery !== 0) return;
   const classes = priorities.map((one) => jobPriority(one));
   const counts = await queue.getCountsPerPriority([...classes, turnPriority]);

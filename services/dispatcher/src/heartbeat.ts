@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { hostname } from 'node:os';
 import type { Redis } from '@dicom-dispatch/runtime';
 
@@ -11,7 +12,8 @@ export function startHeartbeat(
   worker: string,
   active: ReadonlySet<string>,
 ): { stop(): Promise<void> } {
-  const key = `${prefix}:worker:${worker}`;
+  const keys = redisKeys(prefix);
+  const key = keys.worker(worker);
   const startedAt = Date.now();
   const beat = (): void => {
     const { rss } = process.memoryUsage();
@@ -19,7 +21,7 @@ export function startHeartbeat(
     redis
       .multi()
       .set(key, JSON.stringify(told), 'PX', keepMs)
-      .zadd(`${prefix}:workers`, Date.now(), worker)
+      .zadd(keys.workers, Date.now(), worker)
       .exec()
       .catch(() => {});
   };
@@ -29,7 +31,7 @@ export function startHeartbeat(
   return {
     async stop() {
       clearInterval(timer);
-      if (redis.status === 'ready') await redis.multi().del(key).zrem(`${prefix}:workers`, worker).exec();
+      if (redis.status === 'ready') await redis.multi().del(key).zrem(keys.workers, worker).exec();
     },
   };
 }

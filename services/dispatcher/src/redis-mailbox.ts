@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Mailbox } from '@dicom-dispatch/targets/contract';
 import type { Redis } from '@dicom-dispatch/runtime';
@@ -6,7 +7,7 @@ const keepMs = 30 * 86_400_000;
 
 /** Messages for whichever dispatcher waits for them: an empty text where one is expected, then the message. */
 export function redisMailbox(redis: Redis, prefix: string): Mailbox {
-  const keyOf = (name: string): string => `${prefix}:mail:${name}`;
+  const keyOf = (name: string): string => redisKeys(prefix).mail(name);
   return {
     async expect(name) {
       await run(() => redis.set(keyOf(name), '', 'PX', keepMs, 'NX'));

@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { RunState } from '@dicom-dispatch/targets/contract';
 import type { Redis } from '@dicom-dispatch/runtime';
@@ -5,7 +6,7 @@ import type { Redis } from '@dicom-dispatch/runtime';
 const keepMs = 30 * 86_400_000;
 
 export function stateKey(prefix: string, deliveryId: string): string {
-  return `${prefix}:state:${deliveryId}`;
+  return redisKeys(prefix).state(deliveryId);
 }
 
 /** What a handler keeps with a delivery through attempts and restarts, in one hash that ends with the delivery. */

@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { fingerprint, targetQueue, type Config, type TargetConfig } from '@dicom-dispatch/core';
 import { workerOptions, type Logger, type Redis } from '@dicom-dispatch/runtime';
 import { Worker, type Job, type Queue } from 'bullmq';
@@ -65,7 +66,7 @@ export async function applyConcurrency(
   name: string,
   target: TargetConfig,
 ): Promise<void> {
-  const key = `${prefix}:concurrency`;
+  const key = redisKeys(prefix).concurrency;
   if ((await redis.hget(key, name)) === String(target.concurrency)) return;
   await queue.setGlobalConcurrency(target.concurrency);
   await redis.hset(key, name, target.concurrency);

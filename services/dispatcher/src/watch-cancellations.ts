@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '@dicom-dispatch/runtime';
 
 /** Listens for deliveries that an operator cancels: their ids on `<prefix>:cancel`. */
@@ -11,7 +12,7 @@ export async function watchCancellations(
   subscriber.on('error', () => {});
   subscriber.on('message', (_channel, deliveryId: string) => cancelled(deliveryId));
   // While Redis is away this waits; the dispatcher need not.
-  void subscriber.subscribe(`${prefix}:cancel`).catch(() => {});
+  void subscriber.subscribe(redisKeys(prefix).cancelChannel).catch(() => {});
   return {
     async stop() {
       subscriber.disconnect();

@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '@dicom-dispatch/runtime';
 
 /** A change that was seen: when the feed has another one under the same number, it is not the feed it was. */
@@ -29,7 +30,7 @@ return 1
 `;
 
 function feedKey(prefix: string, source: string): string {
-  return `${prefix}:feed:${source}`;
+  return redisKeys(prefix).feed(source);
 }
 
 export async function readFeedState(redis: Redis, prefix: string, source: string): Promise<FeedState | undefined> {

@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DispatchError, type Config, type SourceConfig } from '@dicom-dispatch/core';
 import type { Records } from '@dicom-dispatch/state/records';
@@ -58,7 +59,7 @@ export interface SourceLead {
 export function leadSource(setting: LeadSetting): SourceLead {
   const { name, config, redis, prefix, log } = setting;
   const stopping = new AbortController();
-  const lease = new Lease(redis, `${prefix}:lease:${name}`, leaseMs);
+  const lease = new Lease(redis, redisKeys(prefix).lease(name), leaseMs);
   const store = new FeedStore(redis, prefix, name, lease.key);
   const later = new RetryLater(redis, prefix, name);
   const status: SourceStatus = {

@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '@dicom-dispatch/runtime';
 
 const firstMs = 30_000;
@@ -11,7 +12,7 @@ export class RetryLater {
 
   constructor(redis: Redis, prefix: string, source: string) {
     this.#redis = redis;
-    this.#key = `${prefix}:feed-later:${source}`;
+    this.#key = redisKeys(prefix).feedLater(source);
     this.#countKey = `${this.#key}:tries`;
   }
 

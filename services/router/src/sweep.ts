@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '@dicom-dispatch/core';
 import type { Records } from '@dicom-dispatch/state/records';
@@ -37,7 +38,7 @@ export interface SweepResult {
  */
 export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
   const { source, config, orthanc, records, redis, prefix, log, signal } = setting;
-  const placeKey = `${prefix}:sweep:${source}`;
+  const placeKey = redisKeys(prefix).sweep(source);
   const startedAt = Date.now();
   const feed = await setting.store.read();
   const since = feed?.since ?? '';

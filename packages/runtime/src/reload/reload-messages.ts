@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { z } from 'zod';
 
 /**
@@ -29,9 +30,10 @@ export type ReloadAnswer = z.infer<typeof reloadAnswer>;
  * - `reloads`: counts the calls to apply, so that who was away learns of it
  */
 export function reloadKeys(prefix: string) {
+  const keys = redisKeys(prefix);
   return {
-    channel: `${prefix}:reload`,
-    answers: (call: ReloadCall) => `${prefix}:reload:${call.id}:${call.step}`,
-    count: `${prefix}:reloads`,
+    channel: keys.reloadChannel,
+    answers: (call: ReloadCall) => keys.reloadAnswers(call.id, call.step),
+    count: keys.reloads,
   };
 }

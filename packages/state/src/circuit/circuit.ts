@@ -1,3 +1,4 @@
+import { redisKeys } from '../keys/redis-keys.ts';
 import { DispatchError, type ErrorRecord } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import type { Script } from '../redis/script.ts';
@@ -95,7 +96,7 @@ export class Circuits {
   }
 
   #key(target: string): string {
-    return `${this.#prefix}:circuit:${target}`;
+    return redisKeys(this.#prefix).circuit(target);
   }
 
   async #run(script: Script, target: string, ...args: (string | number)[]): Promise<unknown> {

@@ -1,3 +1,4 @@
+import { redisKeys } from '../keys/redis-keys.ts';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { defineScript } from '../redis/script.ts';
@@ -67,7 +68,7 @@ export function createStudyTurns(
   { prefix, timeoutMs = 10_000 }: LedgerOptions & { readonly prefix: string },
 ): StudyTurns {
   const keys = ({ source, studyInstanceUid, target }: LedgerKey): [string, string] => {
-    const base = `${prefix}:turn:${source}:${studyInstanceUid}:${target}`;
+    const base = redisKeys(prefix).turnOfStudy(source, studyInstanceUid, target);
     return [base, `${base}:waiting`];
   };
   async function ask<T>(answer: Promise<T>): Promise<T> {

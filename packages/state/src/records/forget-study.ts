@@ -1,3 +1,4 @@
+import { redisKeys } from '../keys/redis-keys.ts';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { forgetScript } from './forget-script.ts';
@@ -77,9 +78,9 @@ export async function forgetStudy(
       return (await forgetScript.run(
         redis,
         [
-          `${prefix}:study:${source}:${studyInstanceUid}`,
-          `${prefix}:study-deliveries:${source}:${studyInstanceUid}`,
-          `${prefix}:index:studies`,
+          redisKeys(prefix).study(source, studyInstanceUid),
+          redisKeys(prefix).studyDeliveries(source, studyInstanceUid),
+          redisKeys(prefix).index('studies'),
           keys.choices,
           keys.held,
           keys.waits,

@@ -1,3 +1,4 @@
+import { redisKeys } from '../keys/redis-keys.ts';
 import { DispatchError, type DeliveryData } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { collect, type Found, type Limits } from './collect.ts';
@@ -42,7 +43,7 @@ export class Records {
 
   /** The channel on which changes are published. */
   get channel(): string {
-    return `${this.#prefix}:changes`;
+    return redisKeys(this.#prefix).changes;
   }
 
   /** @returns how many of the deliveries are new */
@@ -52,7 +53,7 @@ export class Records {
       Number(
         await routedScript.run(
           this.#redis,
-          [this.#studyKey(study), this.#deliveriesKey(study), `${this.#prefix}:index:studies`],
+          [this.#studyKey(study), this.#deliveriesKey(study), redisKeys(this.#prefix).index('studies')],
           [
             this.#prefix,
             JSON.stringify(study),
@@ -92,7 +93,7 @@ export class Records {
     return this.#run(async () => {
       const found = await updateScript.run(
         this.#redis,
-        [this.#deliveryKey(id), `${this.#prefix}:events:${id}`, ...(fence ? [fence.lockKey] : [])],
+        [this.#deliveryKey(id), redisKeys(this.#prefix).events(id), ...(fence ? [fence.lockKey] : [])],
         [
           this.#prefix,
           id,
@@ -134,7 +135,7 @@ export class Records {
   /** Studies that are meant in the order in which they were routed, the newest first. */
   async studies(selection: StudySelection & Limits): Promise<Found<StudyRecord>> {
     const { rule, source, since, until, after, limit } = selection;
-    const index = `${this.#prefix}:index:studies`;
+    const index = redisKeys(this.#prefix).index('studies');
     const parts = [
       ...(rule === undefined ? [] : [[`${index}-rule:${rule}`]]),
       ...(source === undefined ? [] : [[`${index}-source:${source}`]]),
@@ -163,7 +164,7 @@ export class Records {
     { from, limit, before }: { readonly from: number; readonly limit: number; readonly before: number },
   ): Promise<{ readonly studyInstanceUid: string; readonly record: StudyRecord | undefined }[]> {
     return this.#run(async () => {
-      const key = `${this.#prefix}:index:studies-source:${source}`;
+      const key = redisKeys(this.#prefix).index(`studies-source:${source}`);
       const flat = await this.#redis.zrange(key, String(from), String(from + limit - 1), 'WITHSCORES');
       const members = flat.filter((_, at) => at % 2 === 0 && Number(flat[at + 1]) < before);
       const records = await this.#studies(members);
@@ -225,12 +226,12 @@ export class Records {
   }
 
   async studyCount(): Promise<number> {
-    return this.#run(() => this.#redis.zcard(`${this.#prefix}:index:studies`));
+    return this.#run(() => this.#redis.zcard(redisKeys(this.#prefix).index('studies')));
   }
 
   /** The timeline of a delivery, oldest first. */
   async events(id: string): Promise<DeliveryEvent[]> {
-    const lines = await this.#run(() => this.#redis.lrange(`${this.#prefix}:events:${id}`, 0, -1));
+    const lines = await this.#run(() => this.#redis.lrange(redisKeys(this.#prefix).events(id), 0, -1));
     return lines.map((line) => JSON.parse(line) as DeliveryEvent);
   }
 
@@ -271,13 +272,13 @@ export class Records {
   }
 
   #studyKey(key: StudyKey): string {
-    return `${this.#prefix}:study:${key.source}:${key.studyInstanceUid}`;
+    return redisKeys(this.#prefix).study(key.source, key.studyInstanceUid);
   }
   #deliveriesKey(key: StudyKey): string {
-    return `${this.#prefix}:study-deliveries:${key.source}:${key.studyInstanceUid}`;
+    return redisKeys(this.#prefix).studyDeliveries(key.source, key.studyInstanceUid);
   }
   #deliveryKey(id: string): string {
-    return `${this.#prefix}:delivery:${id}`;
+    return redisKeys(this.#prefix).delivery(id);
   }
 }
 

@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '@dicom-dispatch/runtime';
 import type { Logger } from '@dicom-dispatch/runtime';
 
@@ -27,7 +28,7 @@ export class AuditLog {
 
   constructor(redis: Redis, prefix: string, log: Logger) {
     this.#redis = redis;
-    this.#key = `${prefix}:audit`;
+    this.#key = redisKeys(prefix).audit;
     this.#log = log;
   }
 

@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { randomUUID } from 'node:crypto';
 import type { EmailConfig, NotificationKind, NotificationsConfig, WebhookConfig } from '@dicom-dispatch/core';
 import { closeWorker, workerOptions } from '@dicom-dispatch/runtime';
@@ -93,7 +94,7 @@ export function startNotifier(context: ConsoleContext, consoleUrl: () => string)
 
   /** Whether this console is the one that looks. */
   async function lead(): Promise<boolean> {
-    const key = `${prefix}:notify:leader`;
+    const key = redisKeys(prefix).notify('leader');
     if ((await redis.set(key, token, 'PX', leaseMs, 'NX')) === 'OK') return true;
     if ((await redis.get(key)) !== token) return false;
     await redis.pexpire(key, leaseMs);

@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { createHash, randomBytes } from 'node:crypto';
 import type { ConsoleConfig, Role } from '@dicom-dispatch/core';
 import { roles } from '@dicom-dispatch/core';
@@ -60,6 +61,6 @@ export class Sessions {
   }
 
   #key(id: string): string {
-    return `${this.#prefix}:session:${createHash('sha256').update(id).digest('base64url')}`;
+    return redisKeys(this.#prefix).session(createHash('sha256').update(id).digest('base64url'));
   }
 }

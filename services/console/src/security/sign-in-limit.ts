@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { createHash } from 'node:crypto';
 import type { Redis } from '@dicom-dispatch/runtime';
 
@@ -34,6 +35,6 @@ export class SignInLimit {
 
   /** What somebody typed as a name may be a password: only its hash is kept. */
   #key(kind: string, value: string): string {
-    return `${this.#prefix}:sign-in:${kind}:${createHash('sha256').update(value).digest('base64url')}`;
+    return redisKeys(this.#prefix).signIn(kind, createHash('sha256').update(value).digest('base64url'));
   }
 }

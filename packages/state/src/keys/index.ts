@@ -1,0 +1,10 @@
+export { keyTable, keyTableMarkdown, rowOfKey, type KeyRow } from './key-table.ts';
+export { redisKeys, type RedisKeys } from './redis-keys.ts';
+export {
+  FormatError,
+  migrations,
+  openFormat,
+  type FormatOptions,
+  type FormatState,
+  type Migration,
+} from './migrate.ts';

@@ -1,0 +1,181 @@
+/** One row of the table of keys in docs/architecture.md. */
+export interface KeyRow {
+  /**
+   * Keys or channels without the prefix. Words in capitals stand for a value without a colon; `…` and `*` for any rest.
+   */
+  readonly keys: readonly string[];
+  readonly kind: 'key' | 'channel';
+  readonly what: string;
+  readonly lives: string;
+}
+
+/**
+ * Every key and channel of ours in Redis: the only list of them. `redis-keys.ts` builds them, the table in
+ * docs/architecture.md is written from it, and tests look that nothing else is in Redis.
+ */
+export const keyTable: readonly KeyRow[] = [
+  {
+    keys: ['format'],
+    kind: 'key',
+    what: 'version of the format of all keys below (`packages/state/src/keys/migrate.ts`)',
+    lives: 'always',
+  },
+  { keys: ['format-lock'], kind: 'key', what: 'held by the process that migrates', lives: 'a minute' },
+  {
+    keys: ['study:*', 'target-NAME:*'],
+    kind: 'key',
+    what: "BullMQ's queues; a study's record is `study:SOURCE:UID` (below)",
+    lives: 'jobs: 7 days after success; after failure until removed, or the study is forgotten',
+  },
+  {
+    keys: ['ledger:SOURCE:STUDY:TARGET…'],
+    kind: 'key',
+    what: 'what the target has confirmed (docs/decisions/ledger-layout.md)',
+    lives: 'until its study is forgotten',
+  },
+  {
+    keys: ['study:SOURCE:UID', 'study-deliveries:SOURCE:UID', 'delivery:ID', 'events:ID'],
+    kind: 'key',
+    what: 'records of studies and deliveries, and timelines of deliveries',
+    lives:
+      'until the study is forgotten: `records.keep` after its last change, when its source no longer has it ([what, and why](decisions/0010-what-may-be-forgotten.md))',
+  },
+  {
+    keys: ['index:…'],
+    kind: 'key',
+    what: 'their ids by state, target, error, rule, source and time (`packages/state/src/records/delivery-index.ts`): lists read only the records that they show',
+    lives: 'with the records ([how](decisions/record-layout.md))',
+  },
+  {
+    keys: ['cancelled:DELIVERY'],
+    kind: 'key',
+    what: 'an operator does not want the delivery; looked at before and during each attempt',
+    lives: '90 days',
+  },
+  { keys: ['held'], kind: 'key', what: 'ids of deliveries that wait for a release', lives: 'until released' },
+  {
+    keys: ['changes', 'cancel'],
+    kind: 'channel',
+    what: 'changes of records as `SOURCE UID`; ids of deliveries whose attempt is to stop at once',
+    lives: '',
+  },
+  {
+    keys: ['feed:SOURCE', 'lease:SOURCE', 'sweep:SOURCE', 'feed-later:SOURCE'],
+    kind: 'key',
+    what: 'how far a source is followed, and by which router',
+    lives: 'always',
+  },
+  {
+    keys: ['waits:SOURCE', 'waits-since:SOURCE STUDY'],
+    kind: 'key',
+    what: 'studies that are not whole yet: when to look again, and since when each rule waits',
+    lives: 'until they are routed',
+  },
+  {
+    keys: ['left:SOURCE', 'forgetting:SOURCE'],
+    kind: 'key',
+    what: 'studies that may be forgotten soon, and how far the router has looked for them',
+    lives: 'a week; always',
+  },
+  { keys: ['circuit:TARGET', 'circuit:TARGET:probe'], kind: 'key', what: 'an open circuit', lives: 'until it closes' },
+  {
+    keys: ['turn:SOURCE:STUDY:TARGET…'],
+    kind: 'key',
+    what: 'which delivery of a study is under way, and which wait for its end',
+    lives: 'until its end',
+  },
+  {
+    keys: ['choices:SOURCE STUDY', 'turn:GROUP'],
+    kind: 'key',
+    what: 'the member that each group has chosen for a study; counts the choices of a group that goes round',
+    lives: '180 days; always',
+  },
+  {
+    keys: ['targets'],
+    kind: 'key',
+    what: 'every target that has got a delivery, to find those removed since',
+    lives: 'until nothing waits for it',
+  },
+  {
+    keys: ['concurrency', 'starts'],
+    kind: 'key',
+    what: 'the concurrency of each target that was applied last; how many deliveries of each have started',
+    lives: 'always',
+  },
+  {
+    keys: ['workers', 'worker:ID'],
+    kind: 'key',
+    what: 'dispatchers, and what each does',
+    lives: 'a day; 20 seconds after the last heartbeat',
+  },
+  {
+    keys: ['stats:TARGET:MINUTE'],
+    kind: 'key',
+    what: 'deliveries and bytes of one minute (since 1970), for the plots of the console',
+    lives: 'a day',
+  },
+  {
+    keys: ['reload', 'reload:ID:STEP', 'reloads'],
+    kind: 'key',
+    what: 'calls to read the configuration again (`reload` is a channel), and the answers of each process',
+    lives: 'answers: 10 minutes',
+  },
+  {
+    keys: ['mail:NAME'],
+    kind: 'key',
+    what: 'what came for a delivery from outside, e.g. a report on a storage commitment',
+    lives: 'until read, 30 days at most',
+  },
+  {
+    keys: ['state:DELIVERY'],
+    kind: 'key',
+    what: 'what a handler keeps through attempts',
+    lives: 'until the delivery ends',
+  },
+  {
+    keys: ['cache:…'],
+    kind: 'key',
+    what: 'intermediate results (docs/decisions/cache-layout.md)',
+    lives: 'within their budget',
+  },
+  {
+    keys: ['notify:…'],
+    kind: 'key',
+    what: 'notifications: a queue of BullMQ, what waits for a digest, what has been sent',
+    lives: 'until sent; a week',
+  },
+  { keys: ['audit'], kind: 'key', what: 'what operators did', lives: 'the newest entries' },
+  {
+    keys: ['session:HASH', 'sign-in:KIND:HASH'],
+    kind: 'key',
+    what: 'sessions of the console, and failed attempts to sign in',
+    lives: 'as configured',
+  },
+];
+
+/** The rows as the table of docs/architecture.md. */
+export function keyTableMarkdown(): string {
+  const rows = keyTable.map(({ keys, kind, what, lives }) => {
+    const names = keys.map((key) => `\`:${key}\``).join(', ');
+    return `| ${kind === 'channel' ? `channels ${names}` : names} | ${what} | ${lives} |`;
+  });
+  return ['| Key | What | Lives |', '|---|---|---|', ...rows].join('\n');
+}
+
+/** The row that a key belongs to; undefined for a key that nobody has entered. */
+export function rowOfKey(prefix: string, key: string): KeyRow | undefined {
+  if (!key.startsWith(`${prefix}:`)) return undefined;
+  const rest = key.slice(prefix.length + 1);
+  return keyTable.find(({ keys }) => keys.some((pattern) => patternOf(pattern).test(rest)));
+}
+
+function patternOf(key: string): RegExp {
+  const source = key
+    .split(/([A-Z]+|…|\*)/)
+    .map((part) => {
+      if (part === '…' || part === '*') return '.*';
+      return /^[A-Z]+$/.test(part) ? '[^:]+' : part.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`);
+    })
+    .join('');
+  return new RegExp(`^${source}$`, 's');
+}

@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises';
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { keyTable, keyTableMarkdown, openFormat, redisKeys, rowOfKey, type Migration } from './index.ts';
+
+const prefix = '{dicom-dispatch}';
+
+describe('the registry of keys', () => {
+  it('is the table in docs/architecture.md', async () => {
+    const page = await readFile(new URL('../../../../docs/architecture.md', import.meta.url), 'utf8');
+    expect(/<!-- keys -->\n([\s\S]*?)\n<!-- end -->/.exec(page)?.[1]).toBe(keyTableMarkdown());
+  });
+
+  it('has a row for every key that is built', () => {
+    const built = Object.values(redisKeys(prefix)).map((key) =>
+      typeof key === 'string' ? key : (key as (...args: unknown[]) => string)('one', 'two', 'three'),
+    );
+    expect(built.filter((key) => rowOfKey(prefix, key) === undefined)).toEqual([]);
+  });
+
+  it('finds no row for what nobody has entered', () => {
+    for (const key of ['other', `${prefix}:`, `${prefix}:unknown`, `${prefix}:delivery:d-1:more`]) {
+      expect(rowOfKey(prefix, key)).toBeUndefined();
+    }
+    expect(rowOfKey(prefix, `${prefix}:target-pacs:d-1:lock`)?.what).toContain('BullMQ');
+    expect(new Set(keyTable.flatMap(({ keys }) => keys)).size).toBe(keyTable.flatMap(({ keys }) => keys).length);
+  });
+});
+
+describe('the format version', () => {
+  let server: RedisServer;
+  let redis: Redis;
+  beforeAll(async () => {
+    server = await startRedis({ appendonly: false });
+    redis = new Redis(server.url);
+  });
+  afterAll(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+  beforeEach(() => redis.flushall());
+
+  it('migrates step by step, once for all that start together, and goes on after a step that failed', async () => {
+    const ran: number[] = [];
+    let fails = true;
+    const migrations: Migration[] = [1, 2, 3].map((to) => ({
+      to,
+      what: `step ${to}`,
+      async run() {
+        if (to === 3 && fails) throw new Error('broken');
+        ran.push(to);
+      },
+    }));
+    await expect(openFormat(redis, prefix, { migrations })).rejects.toThrow('broken');
+    expect(await redis.get(redisKeys(prefix).format)).toBe('2');
+    fails = false;
+    await Promise.all(Array.from({ length: 5 }, () => openFormat(redis, prefix, { migrations })));
+    expect(ran).toEqual([1, 2, 3]);
+    expect(await redis.keys('*')).toEqual([redisKeys(prefix).format]);
+  });
+
+  it('refuses data of a newer version', async () => {
+    await redis.set(redisKeys(prefix).format, 99);
+    await expect(openFormat(redis, prefix)).rejects.toThrow('the data in Redis have format 99');
+  });
+});

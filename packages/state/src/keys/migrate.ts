@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { redisKeys } from './redis-keys.ts';
+
+/** A step that brings the data of an older version into the format `to`. Running it again must change nothing. */
+export interface Migration {
+  readonly to: number;
+  /** One line for the log. */
+  readonly what: string;
+  run(redis: Redis, prefix: string): Promise<void>;
+}
+
+/** In ascending order. The last one is the format of this version. */
+export const migrations: readonly Migration[] = [
+  {
+    to: 1,
+    what: 'write the version of the format',
+    async run() {},
+  },
+];
+
+export interface FormatOptions {
+  readonly migrations?: readonly Migration[];
+  /** Called before each step. */
+  readonly onStep?: (step: Migration) => void;
+}
+
+export interface FormatState {
+  readonly version: number;
+  /** Version found; undefined in an empty Redis or one from before there were versions. */
+  readonly found: number | undefined;
+}
+
+const lockMs = 60_000;
+const lookMs = 100;
+
+/** The data in Redis were written by a newer version of dicom-dispatch. */
+export class FormatError extends Error {
+  override readonly name = 'FormatError';
+}
+
+/**
+ * Brings what is in Redis into the format of this version, once for all processes that start together.
+ *
+ * @throws FormatError when a newer version has written it: an older one could damage it
+ */
+export async function openFormat(redis: Redis, prefix: string, options: FormatOptions = {}): Promise<FormatState> {
+  const steps = options.migrations ?? migrations;
+  const version = steps.at(-1)?.to ?? 0;
+  const keys = redisKeys(prefix);
+  const token = `${process.pid} ${performance.now()} ${Math.random()}`;
+  for (;;) {
+    const text = await redis.get(keys.format);
+    const found = text === null ? undefined : Number(text);
+    if (found !== undefined && found > version) {
+      throw new FormatError(
+        `the data in Redis have format ${found}, this version knows up to ${version}: start the newer version again, or restore a backup from before`,
+      );
+    }
+    if (found === version) return { version, found };
+    if ((await redis.set(keys.formatLock, token, 'PX', lockMs, 'NX')) !== 'OK') {
+      await sleep(lookMs);
+      continue;
+    }
+    try {
+      for (const step of steps) {
+        if (step.to <= (found ?? 0)) continue;
+        options.onStep?.(step);
+        await redis.pexpire(keys.formatLock, lockMs);
+        await step.run(redis, prefix);
+        await redis.set(keys.format, step.to);
+      }
+    } finally {
+      if ((await redis.get(keys.formatLock)) === token) await redis.del(keys.formatLock);
+    }
+    return { version, found };
+  }
+}

@@ -1,0 +1,50 @@
+/** Builds every key and channel of `key-table.ts`, all under the configured prefix. Lua scripts build the same names. */
+export function redisKeys(prefix: string) {
+  return {
+    format: `${prefix}:format`,
+    formatLock: `${prefix}:format-lock`,
+    delivery: (deliveryId: string) => `${prefix}:delivery:${deliveryId}`,
+    events: (deliveryId: string) => `${prefix}:events:${deliveryId}`,
+    study: (source: string, study: string) => `${prefix}:study:${source}:${study}`,
+    studyDeliveries: (source: string, study: string) => `${prefix}:study-deliveries:${source}:${study}`,
+    index: (name: string) => `${prefix}:index:${name}`,
+    changes: `${prefix}:changes`,
+    /** Written by operators; dispatchers look before and during each attempt. */
+    cancelled: (deliveryId: string) => `${prefix}:cancelled:${deliveryId}`,
+    cancelChannel: `${prefix}:cancel`,
+    /** Written by operators and the router; dispatchers look before each attempt. */
+    held: `${prefix}:held`,
+    ledger: (source: string, study: string, target: string) => `${prefix}:ledger:${source}:${study}:${target}`,
+    turnOfStudy: (source: string, study: string, target: string) => `${prefix}:turn:${source}:${study}:${target}`,
+    circuit: (target: string) => `${prefix}:circuit:${target}`,
+    circuitProbe: (target: string) => `${prefix}:circuit:${target}:probe`,
+    stats: (target: string, minute: number) => `${prefix}:stats:${target}:${minute}`,
+    worker: (id: string) => `${prefix}:worker:${id}`,
+    workers: `${prefix}:workers`,
+    concurrency: `${prefix}:concurrency`,
+    starts: `${prefix}:starts`,
+    feed: (source: string) => `${prefix}:feed:${source}`,
+    feedLater: (source: string) => `${prefix}:feed-later:${source}`,
+    lease: (source: string) => `${prefix}:lease:${source}`,
+    sweep: (source: string) => `${prefix}:sweep:${source}`,
+    waits: (source: string) => `${prefix}:waits:${source}`,
+    waitsSince: (source: string, orthancStudyId: string) => `${prefix}:waits-since:${source} ${orthancStudyId}`,
+    left: (source: string) => `${prefix}:left:${source}`,
+    forgetting: (source: string) => `${prefix}:forgetting:${source}`,
+    choices: (source: string, study: string) => `${prefix}:choices:${source} ${study}`,
+    turn: (group: string) => `${prefix}:turn:${group}`,
+    targets: `${prefix}:targets`,
+    reloadChannel: `${prefix}:reload`,
+    reloadAnswers: (id: string, step: string) => `${prefix}:reload:${id}:${step}`,
+    reloads: `${prefix}:reloads`,
+    mail: (name: string) => `${prefix}:mail:${name}`,
+    state: (deliveryId: string) => `${prefix}:state:${deliveryId}`,
+    cache: (rest: string) => `${prefix}:cache:${rest}`,
+    notify: (rest: string) => `${prefix}:notify:${rest}`,
+    audit: `${prefix}:audit`,
+    session: (hash: string) => `${prefix}:session:${hash}`,
+    signIn: (kind: string, hash: string) => `${prefix}:sign-in:${kind}:${hash}`,
+  };
+}
+
+export type RedisKeys = ReturnType<typeof redisKeys>;
