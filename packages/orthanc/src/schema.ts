@@ -61,6 +61,7 @@ export const instanceSchema = z.looseObject({
   ID: idSchema,
   Type: z.literal('Instance'),
   FileSize: z.number().int().nonnegative(),
+  FileUuid: z.string().max(64).optional(),
   IndexInSeries: z.number().nullish(),
   MainDicomTags: tagsSchema,
   ParentSeries: idSchema,

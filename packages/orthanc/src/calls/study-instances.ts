@@ -22,6 +22,8 @@ export interface StudyInstance {
   transferSyntaxUid: string | undefined;
   /** Of the DICOM file as Orthanc hands it out. */
   fileSizeBytes: number;
+  /** Name of the DICOM file in the storage area. */
+  fileUuid: string | undefined;
   /** Tag (0020,0013), when it is there and a number. */
   instanceNumber: number | undefined;
   /** When Orthanc stored it: `YYYYMMDDTHHMMSS`, UTC. */
@@ -37,6 +39,7 @@ export interface StudyInstance {
 const withMetadataSchema = z.object({
   ID: idSchema,
   FileSize: z.number().int().nonnegative(),
+  FileUuid: z.string().max(64).optional(),
   ParentSeries: idSchema,
   MainDicomTags: z.object({ SOPInstanceUID: z.unknown().optional(), InstanceNumber: z.unknown().optional() }),
   Metadata: z.object({
@@ -187,6 +190,7 @@ function toStudyInstance(instance: WithMetadata, seriesUids: ReadonlyMap<string,
     sopClassUid: textOf(metadata.SopClassUid),
     transferSyntaxUid: textOf(metadata.TransferSyntax),
     fileSizeBytes: instance.FileSize,
+    fileUuid: textOf(instance.FileUuid),
     instanceNumber: parseNumber(textOf(tags.InstanceNumber)),
     receptionDate: textOf(metadata.ReceptionDate),
     origin: textOf(metadata.Origin),

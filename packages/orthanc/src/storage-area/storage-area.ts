@@ -1,0 +1,169 @@
+import { close, constants, fstat, open, read } from 'node:fs';
+import { readdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { BlockPool } from '../fast-get/block-pool.ts';
+import type { FileStream } from '../http/transport.ts';
+import { inflated } from './inflated.ts';
+
+const openFile = promisify(open);
+const statFile = promisify(fstat);
+
+/** What the storage area has to find: an attachment as Orthanc lists it. */
+export interface StoredAttachment {
+  /** `FileUuid` of the instance. */
+  readonly uuid: string;
+  /** `FileSize` of the instance: its size as Orthanc hands it out, uncompressed. */
+  readonly sizeBytes: number;
+}
+
+const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** Files up to this size are read by one call into one block. */
+const wholeBytes = 1024 * 1024;
+const slabBytes = 256 * 1024;
+/** Orthanc writes the uncompressed size, 64 bits little endian, before a zlib stream (`StorageCompression`). */
+const lengthBytes = 8;
+
+/**
+ * The folder in which an Orthanc keeps its attachments (`StorageDirectory`), read directly: `<uuid[0:2]>/<uuid[2:4]>/<uuid>`.
+ * It is only read, and nothing but regular files below the folder is opened. What it hands out is what the file holds:
+ * whether these are the bytes of the instance that was meant is for the caller to check.
+ */
+export class StorageArea {
+  readonly #folder: string;
+  readonly #blocks = new BlockPool();
+  readonly #release = (chunk: Uint8Array): void => this.#blocks.give(chunk);
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /**
+   * @param folder of the storage area, as this process sees it
+   * @throws the error of the file system when the folder cannot be listed
+   */
+  static async at(folder: string): Promise<StorageArea> {
+    const real = await realpath(folder);
+    await readdir(real);
+    return new StorageArea(real);
+  }
+
+  /**
+   * Opens an attachment. Undefined when it is not there, cannot be read, or has another size than was said: deleted,
+   * replaced, or kept by a storage plug-in. Read `body` to its end or leave it; a failure in the middle throws the error of
+   * the file system.
+   */
+  async open(attachment: StoredAttachment): Promise<FileStream | undefined> {
+    const { uuid, sizeBytes } = attachment;
+    if (!uuidForm.test(uuid)) return undefined;
+    const path = join(this.#folder, uuid.slice(0, 2), uuid.slice(2, 4), uuid);
+    let descriptor: number;
+    try {
+      descriptor = await openFile(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch {
+      return undefined;
+    }
+    try {
+      const body = await this.#bodyOf(descriptor, sizeBytes);
+      if (body !== undefined) return { sizeBytes, contentType: 'application/dicom', body, release: this.#release };
+    } catch {
+      // An unreadable file is like one that is not there.
+    }
+    close(descriptor, () => {});
+    return undefined;
+  }
+
+  async #bodyOf(descriptor: number, sizeBytes: number): Promise<AsyncIterableIterator<Uint8Array> | undefined> {
+    const stat = await statFile(descriptor);
+    if (!stat.isFile()) return undefined;
+    if (stat.size === sizeBytes) return new PlainBody(descriptor, sizeBytes, this.#blocks);
+    if (stat.size <= lengthBytes + 2) return undefined;
+    const head = Buffer.alloc(lengthBytes + 1);
+    const count = await readAt(descriptor, head, 0);
+    const isCompressed =
+      count === head.length && head.readBigUInt64LE(0) === BigInt(sizeBytes) && (head[lengthBytes]! & 0x0f) === 8;
+    return isCompressed ? inflated(descriptor, lengthBytes, sizeBytes) : undefined;
+  }
+}
+
+/** Chunks of a file from its beginning: one for a small file, slabs for a large one, the next of which is read ahead. */
+class PlainBody implements AsyncIterableIterator<Uint8Array> {
+  readonly #descriptor: number;
+  readonly #sizeBytes: number;
+  readonly #blocks: BlockPool;
+  #at = 0;
+  #ahead: Promise<Uint8Array> | undefined;
+  #isClosed = false;
+
+  constructor(descriptor: number, sizeBytes: number, blocks: BlockPool) {
+    this.#descriptor = descriptor;
+    this.#sizeBytes = sizeBytes;
+    this.#blocks = blocks;
+    if (sizeBytes > 0) this.#readAhead();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const reading = this.#ahead;
+    if (reading === undefined || this.#isClosed) {
+      this.#close();
+      return { done: true, value: undefined };
+    }
+    try {
+      const value = await reading;
+      this.#ahead = undefined;
+      if (this.#at < this.#sizeBytes) this.#readAhead();
+      else this.#close();
+      return { done: false, value };
+    } catch (error) {
+      this.#ahead = undefined;
+      this.#close();
+      throw error;
+    }
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    // A descriptor that is being read must not be closed: its number could be given to another file.
+    await this.#ahead?.catch(() => {});
+    this.#ahead = undefined;
+    this.#close();
+    return { done: true, value: undefined };
+  }
+
+  #readAhead(): void {
+    const left = this.#sizeBytes - this.#at;
+    const block = this.#blocks.take(left <= wholeBytes ? left : slabBytes);
+    const from = this.#at;
+    this.#at += block.length;
+    this.#ahead = readWhole(this.#descriptor, block, from);
+    // Whoever asks for the chunk gets the failure.
+    this.#ahead.catch(() => {});
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    close(this.#descriptor, () => {});
+  }
+}
+
+/** @throws Error when the file ends before the block is full */
+async function readWhole(descriptor: number, block: Buffer, position: number): Promise<Buffer> {
+  let filled = 0;
+  while (filled < block.length) {
+    const count = await readAt(descriptor, filled === 0 ? block : block.subarray(filled), position + filled);
+    if (count === 0) throw new Error(`the file ended after ${position + filled} bytes`);
+    filled += count;
+  }
+  return block;
+}
+
+function readAt(descriptor: number, into: Buffer, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(descriptor, into, 0, into.length, position, (error, count) => (error ? reject(error) : resolve(count)));
+  });
+}
