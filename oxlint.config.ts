@@ -13,7 +13,8 @@ const rooms: Record<string, readonly string[]> = {
   'packages/cache': ['core', 'state'],
   'packages/runtime': ['core', 'state'],
   'packages/targets': ['core', 'dicom-dimse', 'orthanc', 'cache'],
-  'packages/sources': ['core', 'orthanc'],
+  // Part 10 and the data set's encoding are read where bytes are checked.
+  'packages/sources': ['core', 'orthanc', 'dicom-dimse'],
   'packages/pipeline': ['core', 'orthanc', 'sources', 'state', 'cache', 'runtime', 'targets'],
   'packages/operations': ['core', 'orthanc', 'sources', 'state', 'cache', 'runtime', 'targets', 'pipeline'],
   'services/router': ['core', 'orthanc', 'state', 'cache', 'runtime', 'sources', 'targets', 'pipeline'],

@@ -1,5 +1,8 @@
 export { hasStudy } from './has-study.ts';
-export { openInstance } from './open-instance.ts';
+export { DigestBudget } from './guard/digest-budget.ts';
+export type { GuardedBytes } from './guard/guarded-bytes.ts';
+export { asRepeated, isWell, type Change } from './instance-error.ts';
+export { openInstance, type Judge, type OpenOptions } from './open-instance.ts';
 export { openSource, type OrthancClient } from './open-source.ts';
 export { readManifest } from './read-manifest.ts';
 export { addFacts, readStudy, readStudyWith, type StudyFacts } from './read-study.ts';

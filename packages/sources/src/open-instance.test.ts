@@ -87,16 +87,18 @@ describe('opening an instance at an Orthanc', () => {
       const isFull = path.includes(full);
       response.statusCode = 500;
       response.end(
-        JSON.stringify(
-          isFull ? { OrthancStatus: 2000, Details: 'the disk' } : { OrthancStatus: 2, Details: 'no such codec' },
-        ),
+        JSON.stringify({
+          HttpStatus: 500,
+          OrthancError: 'Internal error',
+          ...(isFull ? { OrthancStatus: 2000, Details: 'the disk' } : { OrthancStatus: 2, Details: 'no such codec' }),
+        }),
       );
     });
     const client = createOrthancClient({ url: newer.url });
     const open = (sourceId: string) =>
       openInstance(client, 'main', { ...instance, sourceId }, { transferSyntaxUid: jpeg2000 });
     await expect(open(one)).rejects.toMatchObject({ code: 'instance-unsupported' });
-    await expect(open(full)).rejects.toMatchObject({ code: 'source-error' });
+    await expect(open(full)).rejects.toMatchObject({ code: 'source-instance-failed' });
     expect(asked).toContain(`GET /instances/${one}/file?transcode=${jpeg2000}`);
     await client.close();
   });

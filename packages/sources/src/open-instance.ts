@@ -1,69 +1,91 @@
-import { DispatchError, type InstanceBytes, type ManifestInstance } from '@dicom-dispatch/core';
+import type { ManifestInstance } from '@dicom-dispatch/core';
 import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
-import { sourceError } from './source-error.ts';
+import { madeBytes, storedBytes } from './guard/expected-bytes.ts';
+import { guardBytes } from './guard/guard-bytes.ts';
+import type { GuardedBytes } from './guard/guarded-bytes.ts';
+import { instanceError, wrongBytes, type Change, type InstanceRequest } from './instance-error.ts';
 
-/** Orthanc's own status: not implemented. */
-const notImplemented = 2;
+export type Judge = (error: unknown, change: Change) => Promise<unknown>;
+
+/** How an instance is opened at its source. */
+export interface OpenOptions {
+  /** The transfer syntax to hand it out in; default the stored one. */
+  readonly transferSyntaxUid?: string | undefined;
+  /** Whether a file that is stored without preamble or file meta, or with a wrong one, gets a right one. */
+  readonly asPart10?: boolean | undefined;
+  /** Whether to compare its digest with the source's. */
+  readonly digest?: boolean | undefined;
+  /** Has the last word on an error of an instance: one that comes again and again is not put off for ever. */
+  readonly judge?: Judge | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
- * Opens an instance's file at the source, as stored or transcoded.
+ * Opens an instance's file at the source, as stored or transcoded. Its bytes have passed the guard.
  *
  * @throws DispatchError `source-instance-gone` when it was deleted since the manifest was read, `instance-unsupported`
- * when the source cannot transcode it
+ * when the source cannot transcode it, `source-bytes-wrong` when it gives something else
  */
 export async function openInstance(
   orthanc: OrthancClient,
   source: string,
   instance: ManifestInstance,
-  options: { readonly transferSyntaxUid?: string; readonly signal?: AbortSignal } = {},
-): Promise<InstanceBytes> {
+  options: OpenOptions = {},
+): Promise<GuardedBytes> {
   const { transferSyntaxUid, signal } = options;
   const call = signal && { signal };
+  const isStored = transferSyntaxUid === undefined;
+  const request: InstanceRequest = {
+    orthanc,
+    source,
+    instance,
+    change: isStored ? 'none' : 'transcode',
+    transferSyntaxUid,
+    signal,
+  };
+  const failed = failureOf(request, options);
+  const wrong = (deviation: Parameters<typeof wrongBytes>[1]): Error => wrongBytes(request, deviation);
   try {
-    if (transferSyntaxUid !== undefined) {
-      const { sizeBytes, body } = await orthanc.instances.transcode(instance.sourceId, transferSyntaxUid, call);
-      return { sizeBytes, body: translated(body, source) };
+    if (!isStored) {
+      const made = await orthanc.instances.transcode(instance.sourceId, transferSyntaxUid, call);
+      return await guardBytes(made, { expected: madeBytes(instance, transferSyntaxUid), wrong, failed });
     }
     const file = await orthanc.instanceFile(instance.sourceId, call);
-    // `translated` keeps nothing of what it passes on.
+    // The guard passes chunks on as they are: their memory can be given back.
     const giveBack = (chunk: Uint8Array): void => file.release(chunk);
-    return { sizeBytes: file.sizeBytes, body: translated(file.body, source), giveBack };
+    return await guardBytes(
+      { sizeBytes: file.sizeBytes, body: file.body, giveBack },
+      {
+        expected: storedBytes(instance),
+        readMd5: () => readMd5(request),
+        digest: options.digest === true,
+        asPart10: options.asPart10 === true,
+        wrong,
+        failed,
+      },
+    );
   } catch (error) {
-    if (!(error instanceof OrthancError)) throw error;
-    if (error.code === 'not-found') {
-      throw new DispatchError(
-        'source-instance-gone',
-        `source ${source}: instance ${instance.sopInstanceUid} is not there any more`,
-        { cause: error, stage: 'transfer' },
-      );
-    }
-    if (transferSyntaxUid !== undefined && cannotTranscode(error)) {
-      throw new DispatchError(
-        'instance-unsupported',
-        `source ${source} cannot transcode from ${instance.transferSyntaxUid ?? 'an unknown transfer syntax'} to ${transferSyntaxUid}`,
-        {
-          cause: error,
-          stage: 'transfer',
-          remedy:
-            'Allow the stored transfer syntax at the target, choose others in its transferSyntaxes, or give the source Orthanc its GDCM plugin.',
-        },
-      );
-    }
-    throw sourceError(error, source, 'transfer');
+    throw await failed(error);
   }
 }
 
-/** What Orthanc says when it lacks a codec (a 500), and to what is no transfer syntax (a 400). */
-function cannotTranscode(error: OrthancError): boolean {
-  if (error.code === 'bad-request') return true;
-  if (error.code !== 'server-error') return false;
-  return error.orthancStatus === notImplemented || /transcod/i.test(error.details ?? '');
+/** What an error on an instance is in the end; told once, however often it passes. */
+export function failureOf(
+  request: InstanceRequest,
+  { judge }: Pick<OpenOptions, 'judge'>,
+): (error: unknown) => Promise<unknown> {
+  const told = new Set<unknown>();
+  return async (error) => {
+    if (told.has(error)) return error;
+    const known = await instanceError(error, request);
+    const last = judge ? await judge(known, request.change) : known;
+    told.add(last);
+    return last;
+  };
 }
 
-async function* translated(body: AsyncIterable<Uint8Array>, source: string): AsyncIterable<Uint8Array> {
-  try {
-    yield* body;
-  } catch (error) {
-    throw sourceError(error, source, 'transfer');
-  }
+async function readMd5({ orthanc, instance, signal }: InstanceRequest): Promise<string | undefined> {
+  const md5 = await orthanc.instances.attachmentMd5(instance.sourceId, 'dicom', signal && { signal });
+  if (md5 === undefined || /^[0-9a-f]{32}$/i.test(md5)) return md5;
+  throw new OrthancError('protocol', `the MD5 of instance ${instance.sourceId} is no MD5`);
 }

@@ -10,11 +10,14 @@ import {
   type CacheConfig,
   type Config,
   type DispatchError,
+  type ManifestInstance,
   type TransformConfig,
 } from '@dicom-dispatch/core';
 import type { Logger, Redis, Registry } from '@dicom-dispatch/runtime';
 import {
   createTransform,
+  DigestBudget,
+  isWell,
   openInstance,
   openSource,
   readManifest,
@@ -60,6 +63,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
   const queues = new OpenQueues(redis, config);
   let cache = await openCache(config.cache);
   const clients = new Map<string, Promise<OrthancClient>>();
+  const digests = new DigestBudget();
   const throttles = new Map<string, Throttle>();
   const metrics = createDispatcherMetrics(registry);
   const pruning = startPruning(() => (config.cache.folder ? cache : undefined));
@@ -75,6 +79,11 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     return opened;
   }
 
+  function isDigested(name: string, { sizeBytes }: ManifestInstance): boolean {
+    const wanted = config.sources[name]?.digest;
+    return wanted === 'always' || (wanted === 'sample' && digests.take(sizeBytes));
+  }
+
   function openCache(cacheConfig: CacheConfig): Promise<IntermediateCache> {
     return IntermediateCache.open(redis, cacheConfig, {
       prefix,
@@ -88,8 +97,12 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
    */
   function keepTransformed(definition: TransformConfig): KeepTransformed {
     const confidential = definition.anonymise === undefined;
-    return (key, produce, signal) =>
-      cache.getOrComputeStream('transformed-instance', key, produce, { confidential, ...(signal && { signal }) });
+    const type = 'transformed-instance';
+    return {
+      keep: (key, produce, signal) =>
+        cache.getOrComputeStream(type, key, produce, { confidential, ...(signal && { signal }) }),
+      forget: (key) => cache.invalidate(type, key),
+    };
   }
 
   const context: FullContext = {
@@ -151,7 +164,11 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
             pseudonyms: config.pseudonyms,
             ...(config.cache.enabled && { keep: keepTransformed(definition) }),
           }),
-        open: (instance, openOptions) => openInstance(orthanc, name, instance, openOptions),
+        open: (instance, openOptions) => {
+          const digest = openOptions?.digest === true || isDigested(name, instance);
+          return openInstance(orthanc, name, instance, { ...openOptions, digest });
+        },
+        isWell: (signal) => isWell({ orthanc, signal }),
       };
     },
     resolve: (target) => resolveTarget(target, config.targets[target]),

@@ -2,7 +2,6 @@ import type {
   Config,
   DeliveryData,
   DispatchError,
-  InstanceBytes,
   ManifestInstance,
   TargetConfig,
   TransformConfig,
@@ -11,7 +10,7 @@ import type { Circuits } from '@dicom-dispatch/state/circuit';
 import type { Ledger, StudyTurns } from '@dicom-dispatch/state/ledger';
 import type { Records } from '@dicom-dispatch/state/records';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
-import type { InstanceTransform, OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
+import type { GuardedBytes, InstanceTransform, OpenOptions, OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
 import type { OpenQueues, SharedManifest, StudyMoment } from '@dicom-dispatch/pipeline';
 import type { TemplateTags } from '@dicom-dispatch/targets';
 import type { Mailbox, TargetHandler } from '@dicom-dispatch/targets/contract';
@@ -48,10 +47,9 @@ export interface SourceReader {
   ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
   /** @throws DispatchError `config-invalid` when it needs a key and none is configured */
   transform(definition: TransformConfig): InstanceTransform;
-  open(
-    instance: ManifestInstance,
-    options?: { transferSyntaxUid?: string; signal?: AbortSignal },
-  ): Promise<InstanceBytes>;
+  open(instance: ManifestInstance, options?: OpenOptions): Promise<GuardedBytes>;
+  /** Whether it answers as an Orthanc does. */
+  isWell(signal: AbortSignal): Promise<boolean>;
 }
 
 /** What all deliveries of one dispatcher share. */

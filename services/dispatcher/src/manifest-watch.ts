@@ -1,7 +1,10 @@
-import { DispatchError, type InstanceBytes, type ManifestInstance } from '@dicom-dispatch/core';
+import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
+
+/** What the source says of an instance when it is not what the manifest says. */
+const deviations: ReadonlySet<ErrorCode> = new Set(['source-instance-gone', 'source-bytes-wrong']);
 
 /**
- * Notices, as instances are opened, that a manifest which was read for another attempt is not true any more: one of them
+ * Notices, as instances are read, that a manifest which was read for another attempt is not true any more: one of them
  * is gone, or is another file than it says. It watches nothing until `begin`; what a fresh manifest says is the truth.
  */
 export class ManifestWatch {
@@ -16,27 +19,10 @@ export class ManifestWatch {
     this.#isWatching = true;
   }
 
-  /**
-   * @param isChanged - the file comes in another form than it is stored, so that its size says nothing
-   * @throws DispatchError that ends the attempt when the manifest is not true any more
-   */
-  async opening(
-    instance: ManifestInstance,
-    isChanged: boolean,
-    open: () => Promise<InstanceBytes>,
-  ): Promise<InstanceBytes> {
-    if (!this.#isWatching) return open();
-    this.throwIfStale();
-    let bytes: InstanceBytes;
-    try {
-      bytes = await open();
-    } catch (error) {
-      if (error instanceof DispatchError && error.code === 'source-instance-gone') throw this.#stale();
-      throw error;
-    }
-    if (isChanged || bytes.sizeBytes === undefined || bytes.sizeBytes === instance.sizeBytes) return bytes;
-    await bytes.body[Symbol.asyncIterator]().return?.();
-    throw this.#stale();
+  /** What an error on an instance means for the manifest: one that is not true any more ends the attempt. */
+  judge(thrown: unknown): unknown {
+    if (!this.#isWatching || !(thrown instanceof DispatchError) || !deviations.has(thrown.code)) return thrown;
+    return this.#stale();
   }
 
   throwIfStale(): void {

@@ -111,6 +111,7 @@ async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
     readInstanceTags: (names, manifest) => source.readInstanceTags({ ...data, manifest }, names, signal),
     transform: () => data.transform && source.transform(data.transform.definition),
     open: (instance, options) => source.open(instance, options),
+    isSourceWell: () => source.isWell(signal),
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
     ledger: context.ledger,
     fence: fenceOf(attempt),

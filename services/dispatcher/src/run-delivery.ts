@@ -12,19 +12,13 @@ import {
 } from '@dicom-dispatch/core';
 import type { Fence, Ledger } from '@dicom-dispatch/state/ledger';
 import { templateTags, type TemplateTags } from '@dicom-dispatch/targets';
-import type {
-  DeliveryRun,
-  InstanceBytes,
-  Mailbox,
-  RunLog,
-  RunState,
-  TargetHandler,
-} from '@dicom-dispatch/targets/contract';
+import type { DeliveryRun, Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { SharedManifest } from '@dicom-dispatch/pipeline';
-import type { InstanceTransform, StudyFacts } from '@dicom-dispatch/sources';
+import type { GuardedBytes, InstanceTransform, OpenOptions, StudyFacts } from '@dicom-dispatch/sources';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
 import type { SharedListings } from './shared-listings.ts';
 import { ManifestWatch } from './manifest-watch.ts';
+import { SourceSuspects } from './source-suspects.ts';
 
 /** What a run needs of the world; everything that it does goes through these. */
 export interface DeliverySetting {
@@ -47,10 +41,9 @@ export interface DeliverySetting {
   ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
   /** How the instances of this delivery are changed on their way; undefined when they are not. */
   transform(): InstanceTransform | undefined;
-  open(
-    instance: ManifestInstance,
-    options?: { transferSyntaxUid?: string; signal?: AbortSignal },
-  ): Promise<InstanceBytes>;
+  open(instance: ManifestInstance, options?: OpenOptions): Promise<GuardedBytes>;
+  /** Whether the source answers as it should when it is asked for something else than an instance. */
+  isSourceWell(): Promise<boolean>;
   /** @param manifest as the target knows it */
   listings(config: TargetConfig, manifest: readonly ManifestInstance[]): SharedListings;
   readonly ledger: Ledger;
@@ -109,6 +102,8 @@ async function runWith(
     progress.begin(manifest.length, before.delivered.length, before.quarantined.length);
     signal.throwIfAborted();
     const transform = setting.transform();
+    const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell());
+    await suspects.load();
     // The target sees what leaves, the ledger knows instances by their UIDs in the source.
     const originals = new Map<string, ManifestInstance>();
     const shown = new Map(
@@ -134,12 +129,21 @@ async function runWith(
       manifest: show(manifest),
       pending: show(before.pending),
       quarantined: show(before.quarantined),
-      open(instance, options) {
+      async open(instance, options): Promise<GuardedBytes> {
         const original = originalOf(instance);
         listings.sending();
-        return watch.opening(original, options?.transferSyntaxUid !== undefined || transform !== undefined, () =>
-          transform ? transform.open(original, { signal, ...options }) : setting.open(original, { signal, ...options }),
-        );
+        watch.throwIfStale();
+        const wanted: OpenOptions = {
+          signal,
+          ...options,
+          // What has failed before is looked at twice.
+          ...(suspects.has(original) && { digest: true }),
+          judge: async (thrown, change) => {
+            const known = watch.judge(thrown);
+            return known === thrown ? suspects.judge(original, thrown, change) : known;
+          },
+        };
+        return transform ? transform.open(original, wanted) : setting.open(original, wanted);
       },
       stage(stage) {
         progress.enter(stage);

@@ -34,6 +34,12 @@ export const sourceConfig = z.strictObject({
     })
     .prefault({})
     .describe('compares the studies in the source with what was routed: the feed alone loses studies'),
+  digest: z
+    .enum(['always', 'sample', 'never'])
+    .default('sample')
+    .describe(
+      'compare the MD5 of what is read with the one that Orthanc keeps: always; sample = as many instances as take at most 2 % of the time, and each that failed before; never. Size and UIDs are always compared',
+    ),
   pushSecret: secret.optional().describe('shared with the plugin inside Orthanc; without it no push is taken'),
   startFrom: z
     .union([z.literal('now'), z.literal('everything'), z.iso.date()], {

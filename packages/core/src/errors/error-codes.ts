@@ -69,6 +69,20 @@ export const errorCodes = {
     fault: 'source',
     remedy: 'The instance is no longer in the source: send it to the source again if it is still wanted.',
   },
+  'source-instance-failed': {
+    stage: 'transfer',
+    disposition: 'retry',
+    fault: 'source',
+    remedy:
+      'The source answers, but not for this instance: look at its log, and whether the file is in its storage. Send the instance to it again if the file is lost.',
+  },
+  'source-bytes-wrong': {
+    stage: 'transfer',
+    disposition: 'retry',
+    fault: 'source',
+    remedy:
+      'The source gave other bytes than it lists: check its storage (POST /instances/{id}/attachments/dicom/verify-md5) and what stands in front of it, e.g. a cache.',
+  },
   'instance-not-dicom': {
     stage: 'transfer',
     disposition: 'permanent',

@@ -8,17 +8,17 @@ import {
   type StudyTags,
   type TransformConfig,
 } from '@dicom-dispatch/core';
-import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
+import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { createHash } from 'node:crypto';
-import { sourceError } from '../source-error.ts';
+import { madeBytes } from '../guard/expected-bytes.ts';
+import { guardBytes } from '../guard/guard-bytes.ts';
+import type { Deviation, OfferedBytes } from '../guard/guard-options.ts';
+import type { GuardedBytes } from '../guard/guarded-bytes.ts';
+import { wrongBytes, type InstanceRequest } from '../instance-error.ts';
+import { failureOf, type OpenOptions } from '../open-instance.ts';
 import { Pseudonyms } from './pseudonyms.ts';
 import { showInstance, showStudy } from './show-transformed.ts';
 import { needsTags, onlyTranscodes, transformRequest } from './transform-request.ts';
-
-interface OpenOptions {
-  readonly transferSyntaxUid?: string;
-  readonly signal?: AbortSignal;
-}
 
 /** Instances of one study as they leave, changed on their way by the source's engine. */
 export interface InstanceTransform {
@@ -30,15 +30,19 @@ export interface InstanceTransform {
    *
    * @throws DispatchError `instance-unsupported` when the source cannot change it like that
    */
-  open(instance: ManifestInstance, options?: OpenOptions): Promise<InstanceBytes>;
+  open(instance: ManifestInstance, options?: OpenOptions): Promise<GuardedBytes>;
 }
 
 /** Keeps changed instances for other deliveries and attempts: the cache, where there is one. */
-export type KeepTransformed = (
-  key: string,
-  produce: () => Promise<AsyncIterable<Uint8Array>>,
-  signal: AbortSignal | undefined,
-) => Promise<InstanceBytes>;
+export interface KeepTransformed {
+  keep(
+    key: string,
+    produce: () => Promise<AsyncIterable<Uint8Array>>,
+    signal: AbortSignal | undefined,
+  ): Promise<InstanceBytes>;
+  /** What is kept under the key is not what it should be. */
+  forget(key: string): Promise<unknown>;
+}
 
 export interface TransformSetting {
   readonly orthanc: OrthancClient;
@@ -66,22 +70,46 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
     showStudy: (study) => showStudy(study, definition, pseudonyms),
     async open(instance, options = {}) {
       const transferSyntaxUid = options.transferSyntaxUid ?? definition.transferSyntax;
+      const shown = showInstance(instance, definition, pseudonyms);
+      const expected = madeBytes(shown, transferSyntaxUid ?? instance.transferSyntaxUid);
+      const request: InstanceRequest = {
+        orthanc,
+        source,
+        instance,
+        change: 'transform',
+        transferSyntaxUid,
+        signal: options.signal,
+      };
+      const failed = failureOf(request, options);
+      const wrong = (deviation: Deviation): Error => wrongBytes(request, deviation);
+      const made = async (): Promise<GuardedBytes> => {
+        const offered = await make(instance, transferSyntaxUid, options.signal);
+        return guardBytes(offered, { expected, wrong, failed });
+      };
       try {
-        if (!keep) {
-          const made = await make(instance, transferSyntaxUid, options.signal);
-          return { sizeBytes: made.sizeBytes, body: translated(made.body) };
-        }
+        if (!keep) return await made();
         const key = keyOf(instance, transferSyntaxUid);
-        let madeBytes: number | undefined;
+        let madeBytesCount: number | undefined;
         const produce = async (): Promise<AsyncIterable<Uint8Array>> => {
-          const made = await make(instance, transferSyntaxUid, options.signal);
-          madeBytes = made.sizeBytes;
-          return translated(made.body);
+          const { sizeBytes, body } = await made();
+          madeBytesCount = sizeBytes;
+          return body;
         };
-        const kept = await keep(key, produce, options.signal);
-        return { sizeBytes: kept.sizeBytes ?? madeBytes, body: kept.body };
+        const kept = await keep.keep(key, produce, options.signal);
+        // Whatever is kept is looked at again: another may have put it there.
+        return await guardBytes(
+          { sizeBytes: kept.sizeBytes ?? madeBytesCount, body: kept.body },
+          {
+            expected,
+            wrong,
+            async failed(error) {
+              await keep.forget(key);
+              return failed(error);
+            },
+          },
+        );
       } catch (error) {
-        throw transformError(error, instance);
+        throw await failed(error);
       }
     },
   };
@@ -90,7 +118,7 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
     instance: ManifestInstance,
     transferSyntaxUid: string | undefined,
     signal: AbortSignal | undefined,
-  ): Promise<{ sizeBytes: number | undefined; body: AsyncIterable<Uint8Array> }> {
+  ): Promise<OfferedBytes> {
     const call = signal ? { signal } : undefined;
     const { sourceId } = instance;
     if (transferSyntaxUid !== undefined && onlyTranscodes(definition)) {
@@ -117,41 +145,4 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
     const parts = [source, instance.sourceId, instance.version, shape, transferSyntaxUid ?? ''];
     return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 40);
   }
-
-  async function* translated(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    try {
-      yield* body;
-    } catch (error) {
-      throw sourceError(error, source, 'transfer');
-    }
-  }
-
-  function transformError(error: unknown, instance: ManifestInstance): unknown {
-    if (!(error instanceof OrthancError)) return error;
-    const { sopInstanceUid } = instance;
-    if (error.code === 'not-found') {
-      return new DispatchError(
-        'source-instance-gone',
-        `source ${source}: instance ${sopInstanceUid} is not there any more`,
-        { cause: error, stage: 'transfer' },
-      );
-    }
-    if (error.code === 'bad-request' || error.code === 'unsupported' || saysTranscoding(error)) {
-      return new DispatchError(
-        'instance-unsupported',
-        `source ${source} cannot change or transcode instance ${sopInstanceUid} as the transform asks`,
-        {
-          cause: error,
-          stage: 'transfer',
-          remedy: "Look at the source's log; exclude such instances, or change the transform.",
-        },
-      );
-    }
-    return sourceError(error, source, 'transfer');
-  }
-}
-
-/** A transfer syntax that it cannot write is an internal error to Orthanc; only its words tell it from others. */
-function saysTranscoding(error: OrthancError): boolean {
-  return error.code === 'server-error' && /transcod/i.test(error.details ?? '');
 }

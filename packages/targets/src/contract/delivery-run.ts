@@ -31,6 +31,18 @@ export interface ListedPart {
   readonly seriesInstanceUid?: string;
 }
 
+/** How an instance is opened. */
+export interface OpenOptions {
+  /** The transfer syntax to ask the source for; default the stored one. */
+  readonly transferSyntaxUid?: string | undefined;
+  /**
+   * Whether the target needs a Part 10 file: one that is stored without preamble or file meta, or with a wrong one, gets a
+   * right one in front of its data set. Otherwise it comes as it is stored, byte for byte.
+   */
+  readonly asPart10?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** One attempt of one delivery, as a handler sees it. */
 export interface DeliveryRun<Config> {
   readonly config: Config;
@@ -47,13 +59,12 @@ export interface DeliveryRun<Config> {
   /** What earlier attempts have quarantined: neither pending nor at the target. */
   readonly quarantined?: readonly ManifestInstance[];
   /**
-   * Opens one instance at the source. At most a few at a time: each holds a connection. Throws a DispatchError whose
-   * fault is the source's; `source-instance-gone` and `instance-not-dicom` are for `report` as quarantined.
+   * Opens one instance at the source. At most a few at a time: each holds a connection. Size, identity and transfer syntax
+   * of what comes are checked on the way, and the last bytes are held back until all is verified: a body that has ended is
+   * the instance, one that throws is not, and must not be completed at the target. Throws a DispatchError whose fault is
+   * the source's; `verdictOf` says which are for `report` as quarantined.
    */
-  open(
-    instance: ManifestInstance,
-    options?: { readonly transferSyntaxUid?: string; readonly signal?: AbortSignal },
-  ): Promise<InstanceBytes>;
+  open(instance: ManifestInstance, options?: OpenOptions): Promise<InstanceBytes>;
   /** Says which stage the run is in; stages only go forward. */
   stage(stage: Stage): void;
   /**

@@ -1,4 +1,4 @@
-import type { DispatchError } from '@dicom-dispatch/core';
+import type { DispatchError, ErrorCode } from '@dicom-dispatch/core';
 
 /**
  * What an error says of the run.
@@ -9,8 +9,15 @@ import type { DispatchError } from '@dicom-dispatch/core';
  */
 export type Verdict = 'quarantine' | 'later' | 'stop';
 
+/** What the source fails at one instance of: the others may be well. */
+const ofOneInstance: ReadonlySet<ErrorCode> = new Set([
+  'source-instance-gone',
+  'source-instance-failed',
+  'source-bytes-wrong',
+]);
+
 export function verdictOf(error: DispatchError): Verdict {
-  if (error.code === 'source-instance-gone') return 'quarantine';
+  if (ofOneInstance.has(error.code)) return error.disposition === 'permanent' ? 'quarantine' : 'later';
   if (error.fault === 'instance' && error.disposition === 'permanent') return 'quarantine';
   if (error.code === 'instance-failed' || error.fault === 'instance') return 'later';
   return 'stop';

@@ -1,0 +1,155 @@
+import { DispatchError, type ManifestInstance } from '@dicom-dispatch/core';
+import { OrthancError, type OrthancClient, type OrthancErrorCode } from '@dicom-dispatch/orthanc';
+import type { Deviation } from './guard/guard-options.ts';
+import { sourceError } from './source-error.ts';
+
+/** Orthanc's own statuses. */
+const notImplemented = 2;
+
+/** What no instance can cause: the source as a whole is away, overloaded, or does not let us in. */
+const ofTheSource: ReadonlySet<OrthancErrorCode> = new Set(['unreachable', 'tls', 'unauthorized', 'busy', 'cancelled']);
+
+/** How long the source may take to show that it is well. */
+const probeMs = 5_000;
+
+/** What the source has to do with an instance. */
+export type Change = 'none' | 'transcode' | 'transform';
+
+/** What is asked of an instance: the words in which a failure is told depend on it. */
+export interface InstanceRequest {
+  readonly orthanc: OrthancClient;
+  readonly source: string;
+  readonly instance: ManifestInstance;
+  /** Whether the source has to change or transcode it. */
+  readonly change: Change;
+  /** The transfer syntax that was asked for, where it is another than the stored one. */
+  readonly transferSyntaxUid?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * What an answer of the source means for one instance. What concerns the source as a whole is told from what concerns
+ * this instance by asking the source for something else: only then can the others of the study go on.
+ */
+export async function instanceError(thrown: unknown, request: InstanceRequest): Promise<unknown> {
+  if (!(thrown instanceof OrthancError)) return thrown;
+  const { source, change, instance, signal } = request;
+  if (signal?.aborted === true || ofTheSource.has(thrown.code)) return sourceError(thrown, source, 'transfer');
+  if (change !== 'none' && cannotChange(thrown, change)) return unsupported(request, thrown);
+  if (thrown.code === 'not-found' && thrown.isOrthancAnswer) {
+    const isThere = await isListed(request);
+    if (isThere === false) {
+      return new DispatchError(
+        'source-instance-gone',
+        `source ${source}: instance ${instance.sopInstanceUid} is not there any more`,
+        { cause: thrown, stage: 'transfer' },
+      );
+    }
+    // Newer versions say "unknown resource" of an instance that they cannot transcode.
+    if (isThere === true && change !== 'none') return unsupported(request, thrown);
+  }
+  if (!(await isWell(request))) return notAboutInstance(thrown, source);
+  if (thrown.status === 200) return wrongBytes(request, { kind: 'head', expected: 'a DICOM file', came: 'none' }, thrown);
+  return new DispatchError(
+    'source-instance-failed',
+    `source ${source} cannot hand out instance ${instance.sopInstanceUid}: ${thrown.message}`,
+    { cause: thrown, stage: 'transfer' },
+  );
+}
+
+/** The error for bytes that are not those of the instance. */
+export function wrongBytes(request: InstanceRequest, deviation: Deviation, cause?: OrthancError): DispatchError {
+  const { source, instance, change, transferSyntaxUid } = request;
+  const { expected, came } = deviation;
+  const what = { none: 'file', transcode: 'transcoded file', transform: 'transformed file' }[change];
+  return new DispatchError(
+    'source-bytes-wrong',
+    `source ${source} gave another ${what} of instance ${instance.sopInstanceUid}: expected ${expected}, got ${came}`,
+    {
+      stage: 'transfer',
+      ...(cause && { cause }),
+      ...(change !== 'none' && {
+        remedy: `The source answered without doing what was asked${transferSyntaxUid === undefined ? '' : ` (transcode to ${transferSyntaxUid})`}: look at its log.`,
+      }),
+    },
+  );
+}
+
+/**
+ * What an error is called once it has come again and again, while the source answers otherwise: it is the instance then,
+ * and where a change was asked for, one that the source cannot make.
+ */
+export function asRepeated(error: DispatchError, times: number, change: Change): DispatchError {
+  const code = change !== 'none' && error.code === 'source-bytes-wrong' ? 'instance-unsupported' : error.code;
+  return new DispatchError(code, `${error.message} (${times} times, while the source answers otherwise)`, {
+    cause: error,
+    stage: 'transfer',
+    disposition: 'permanent',
+    remedy: error.remedy,
+  });
+}
+
+/** Whether the source answers as an Orthanc does. */
+export async function isWell({ orthanc, signal }: Pick<InstanceRequest, 'orthanc' | 'signal'>): Promise<boolean> {
+  try {
+    await orthanc.system({ timeoutMs: probeMs, ...(signal && { signal }) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the source lists the instance; undefined when it does not say. */
+async function isListed({ orthanc, instance, signal }: InstanceRequest): Promise<boolean | undefined> {
+  try {
+    const found = await orthanc.lookup(instance.sopInstanceUid, { timeoutMs: probeMs, ...(signal && { signal }) });
+    return found.some(({ ID }) => ID === instance.sourceId);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A 404 that is not Orthanc's, or one on an instance that it lists, does not say that a study is gone. */
+function notAboutInstance(error: OrthancError, source: string): unknown {
+  if (error.code !== 'not-found') return sourceError(error, source, 'transfer');
+  return new DispatchError('source-error', `source ${source}: ${error.message}; this is not an answer of Orthanc`, {
+    cause: error,
+    stage: 'transfer',
+    remedy: 'Check what stands between here and the source Orthanc, e.g. a reverse proxy.',
+  });
+}
+
+/** What Orthanc says when it lacks a codec (a 500), and to what is no transfer syntax or no change (a 400). */
+function cannotChange(error: OrthancError, change: Change): boolean {
+  // The client knows beforehand what this version cannot do.
+  if (error.code === 'unsupported' && error.status === undefined) return true;
+  // An empty file with status 200 may also come from elsewhere: that has to come again.
+  if (!error.isOrthancAnswer) return false;
+  if (error.code === 'bad-request') return true;
+  if (error.code !== 'server-error') return false;
+  return (change === 'transcode' && error.orthancStatus === notImplemented) || /transcod/i.test(error.details ?? '');
+}
+
+function unsupported({ source, instance, change, transferSyntaxUid }: InstanceRequest, cause: OrthancError) {
+  if (change === 'transform') {
+    return new DispatchError(
+      'instance-unsupported',
+      `source ${source} cannot change or transcode instance ${instance.sopInstanceUid} as the transform asks`,
+      {
+        cause,
+        stage: 'transfer',
+        remedy: "Look at the source's log; exclude such instances, or change the transform.",
+      },
+    );
+  }
+  return new DispatchError(
+    'instance-unsupported',
+    `source ${source} cannot transcode from ${instance.transferSyntaxUid ?? 'an unknown transfer syntax'} to ${transferSyntaxUid}`,
+    {
+      cause,
+      stage: 'transfer',
+      remedy:
+        'Allow the stored transfer syntax at the target, choose others in its transferSyntaxes, or give the source Orthanc its GDCM plugin.',
+    },
+  );
+}

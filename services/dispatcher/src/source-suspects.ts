@@ -1,0 +1,55 @@
+import { DispatchError, type ManifestInstance } from '@dicom-dispatch/core';
+import { asRepeated, type Change } from '@dicom-dispatch/sources';
+import type { RunState } from '@dicom-dispatch/targets/contract';
+
+const stateKey = 'source-suspects';
+/** An instance that has failed in so many attempts is at fault itself, if the source is well. */
+const attemptsUntilGuilty = 3;
+
+/**
+ * Instances that the source failed to hand out, or handed out wrongly. They are asked for again in the next attempts; one
+ * that fails in each of them, while the source is otherwise well, is quarantined by name, so that it cannot keep a study
+ * from arriving. The state outlives attempts and processes.
+ */
+export class SourceSuspects {
+  readonly #state: RunState;
+  readonly #isWell: () => Promise<boolean>;
+  /** Attempts in which each has failed, by SOP Instance UID; read once it is needed. */
+  #failures: Map<string, number> | undefined;
+  /** Those that were counted in this attempt. */
+  readonly #counted = new Set<string>();
+
+  /** @param isWell - whether the source answers as it should when it is asked for something else */
+  constructor(state: RunState, isWell: () => Promise<boolean>) {
+    this.#state = state;
+    this.#isWell = isWell;
+  }
+
+  /** To be called at the begin of an attempt. */
+  async load(): Promise<void> {
+    this.#failures = new Map(Object.entries((await this.#state.get<Record<string, number>>(stateKey)) ?? {}));
+  }
+
+  /** Whether the instance has failed before: then nothing about it is taken for granted. */
+  has({ sopInstanceUid }: ManifestInstance): boolean {
+    return this.#failures?.has(sopInstanceUid) ?? false;
+  }
+
+  /** What an error on an instance is, in the light of earlier attempts. */
+  async judge({ sopInstanceUid }: ManifestInstance, thrown: unknown, change: Change): Promise<unknown> {
+    const isOurs =
+      thrown instanceof DispatchError &&
+      thrown.disposition !== 'permanent' &&
+      (thrown.code === 'source-bytes-wrong' || thrown.code === 'source-instance-failed');
+    if (!isOurs) return thrown;
+    const failures = this.#failures ?? new Map<string, number>();
+    if (!this.#counted.has(sopInstanceUid)) {
+      this.#counted.add(sopInstanceUid);
+      failures.set(sopInstanceUid, (failures.get(sopInstanceUid) ?? 0) + 1);
+      await this.#state.set(stateKey, Object.fromEntries(failures));
+    }
+    const times = failures.get(sopInstanceUid) ?? 1;
+    if (times < attemptsUntilGuilty || !(await this.#isWell())) return thrown;
+    return asRepeated(thrown, times, change);
+  }
+}
