@@ -49,7 +49,8 @@ export async function instanceError(thrown: unknown, request: InstanceRequest): 
     if (isThere === true && change !== 'none') return unsupported(request, thrown);
   }
   if (!(await isWell(request))) return notAboutInstance(thrown, source);
-  if (thrown.status === 200) return wrongBytes(request, { kind: 'head', expected: 'a DICOM file', came: 'none' }, thrown);
+  if (thrown.status === 200)
+    return wrongBytes(request, { kind: 'head', expected: 'a DICOM file', came: 'none' }, thrown);
   return new DispatchError(
     'source-instance-failed',
     `source ${source} cannot hand out instance ${instance.sopInstanceUid}: ${thrown.message}`,

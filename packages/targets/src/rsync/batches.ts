@@ -2,7 +2,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { inLanes, throwIfCancelled } from '../flow/index.ts';
+import { inLanes, throwIfCancelled, verdictOf } from '../flow/index.ts';
 import { translateSpoolError } from './errors.ts';
 import type { RsyncTarget } from './schema.ts';
 import { transferFiles, type Transfer } from './transfer.ts';
@@ -33,6 +33,7 @@ export async function sendBatches(
   const quarantined: ManifestInstance[] = [];
   let sending: Promise<void> = Promise.resolve();
   let failed: unknown;
+  let putOff: unknown;
   let number = 0;
   for (const instances of cutIntoBatches(run.pending, run.config.batchBytes)) {
     const folder = join(spool, String((number += 1)));
@@ -42,11 +43,14 @@ export async function sendBatches(
     sending = sendBatch(run, transfer, batch).catch((thrown: unknown) => {
       failed ??= thrown;
     });
-    if (batch.error) break;
+    // One instance that the source cannot give now keeps no other from arriving.
+    if (batch.error && verdictOf(batch.error) === 'later') putOff ??= batch.error;
+    else if (batch.error) break;
   }
   await sending;
   throwIfCancelled(run.signal);
   if (failed !== undefined) throw failed;
+  if (putOff !== undefined) throw putOff;
   return quarantined;
 }
 
@@ -127,7 +131,7 @@ async function sendBatch(run: Run, transfer: Transfer, { folder, files, error }:
       }
       if (transferred.error) throw transferred.error;
     }
-    if (error) throw error;
+    if (error && verdictOf(error) !== 'later') throw error;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

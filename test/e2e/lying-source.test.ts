@@ -1,0 +1,159 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  hashDataset,
+  loginPage,
+  seededLiar,
+  startLyingProxy,
+  tempFolder,
+  type LyingProxy,
+  type TempFolder,
+} from '@dicom-dispatch/harness';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
+import { pacsTarget, quick } from './support/pacs-target.ts';
+import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
+import { startSystem, type System, type UploadedStudy } from './support/system.ts';
+
+/** A source, or something in front of it, that gives other bytes than it lists: nothing false arrives, all that is true does. */
+let storage: TempFolder;
+let folder: TempFolder;
+let system: System;
+let proxy: LyingProxy;
+let scp: FaultScp;
+let dispatch: RunningDispatch;
+
+beforeAll(async () => {
+  [storage, folder] = await Promise.all([tempFolder('lying storage'), tempFolder('lying target')]);
+  system = await startSystem({ storageDir: storage.path, extraConfig: { MaximumStorageCacheSize: 0 } });
+  proxy = await startLyingProxy({ url: system.orthanc.url });
+  scp = await startFaultScp();
+  dispatch = await startDispatch({
+    config: system.config(
+      {
+        files: { type: 'folder', path: folder.path, minFree: 0, layout: 'flat', verify: 'content', ...quick },
+        pacs: pacsTarget(scp),
+      },
+      { sources: { main: { url: proxy.url, pollInterval: '200ms' } } },
+    ),
+  });
+});
+afterAll(async () => {
+  await dispatch.stop();
+  await proxy.stop();
+  await scp[Symbol.asyncDispose]();
+  await system[Symbol.asyncDispose]();
+  await Promise.all([storage.remove(), folder.remove()]);
+});
+afterEach(() => proxy.beHonest());
+
+const small = { instancesPerSeries: 6, rows: 16, columns: 16 };
+
+/** What has arrived in the folder of a study, and at the receiver, as hashes of data sets by SOP Instance UID. */
+async function arrived(study: UploadedStudy): Promise<{ files: Map<string, string>; pacs: Map<string, string> }> {
+  const uids = new Set(study.datasets.keys());
+  const files = new Map<string, string>();
+  for (const name of await readdir(folder.path)) {
+    const uid = name.replace(/\.dcm$/, '');
+    if (uids.has(uid)) files.set(uid, hashDataset(await readFile(join(folder.path, name))));
+  }
+  return { files, pacs: new Map([...scp.accepted()].filter(([uid]) => uids.has(uid))) };
+}
+
+async function bothDelivered(study: UploadedStudy): Promise<void> {
+  for (const target of ['files', 'pacs']) {
+    const delivery = await system.untilDelivery(study, target, ['delivered', 'partial', 'failed']).catch((error) => {
+      throw new Error(dispatch.output(), { cause: error });
+    });
+    expect(delivery).toMatchObject({ state: 'delivered', quarantined: 0 });
+  }
+  expect(await arrived(study)).toEqual({ files: study.datasets, pacs: study.datasets });
+}
+
+function isFile(path: string): boolean {
+  return path.endsWith('/file');
+}
+
+describe('lies that end', () => {
+  it('files that end early, without a length: nothing is confirmed until they are whole', async () => {
+    proxy.lie(({ path, times }) =>
+      isFile(path) && times < 3 ? { kind: 'short', bytes: 900, framing: 'chunked' } : undefined,
+    );
+    const study = await system.upload({ ...small, seed: 'short' });
+    await bothDelivered(study);
+    expect(proxy.told.some(({ kind }) => kind === 'short')).toBe(true);
+  });
+
+  it('a login page with status 200 on every path', async () => {
+    const study = await system.upload({ ...small, seed: 'login' });
+    proxy.lie(() => ({ kind: 'text', body: loginPage }));
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    proxy.beHonest();
+    await bothDelivered(study);
+  });
+
+  it('all kinds of lies, as a seed says', async () => {
+    proxy.lie(({ path, times, method }) =>
+      times > 1
+        ? undefined
+        : seededLiar({
+            seed: 14,
+            share: 0.5,
+            kinds: ['short', 'long', 'endless', 'empty', 'text', 'status', 'reset', 'chunked'],
+          })({ path, times, method }),
+    );
+    const study = await system.upload({ ...small, seed: 'seeded', series: 2 });
+    await bothDelivered(study);
+  });
+});
+
+describe('one instance for which the source has no good answer', () => {
+  async function partial(study: UploadedStudy, uid: string, code: string): Promise<void> {
+    const others = new Map([...study.datasets].filter(([one]) => one !== uid));
+    for (const target of ['files', 'pacs']) {
+      const delivery = await system.untilDelivery(study, target, ['delivered', 'partial', 'failed']).catch((error) => {
+        throw new Error(dispatch.output(), { cause: error });
+      });
+      expect(delivery).toMatchObject({ state: 'partial', quarantined: 1, confirmed: others.size });
+      const events = await system.records.events(delivery.deliveryId);
+      const named = events.find(({ kind }) => kind === 'quarantined');
+      expect(named).toMatchObject({ code, text: expect.stringContaining(uid) });
+      expect(delivery.attempts).toBeGreaterThanOrEqual(3);
+    }
+    expect(await arrived(study)).toEqual({ files: others, pacs: others });
+  }
+
+  it('a mixed-up cache gives that of another patient: it is named, the others arrive', async () => {
+    const other = await system.upload({ ...small, seed: 'other patient', instancesPerSeries: 1 });
+    await bothDelivered(other);
+    const [otherId] = (await system.orthanc.get(`/studies/${other.orthancStudyId}/instances`)) as { ID: string }[];
+    const study = await system.upload({ ...small, seed: 'mixed up', attributes: { PatientID: 'SOMEBODY-ELSE' } });
+    const instances = (await system.orthanc.get(`/studies/${study.orthancStudyId}/instances`)) as {
+      ID: string;
+      MainDicomTags: { SOPInstanceUID: string };
+    }[];
+    const [one] = instances;
+    if (!one || !otherId) throw new Error('no instances');
+    proxy.lie(({ path }) =>
+      path === `/instances/${one.ID}/file` ? { kind: 'other', path: `/instances/${otherId.ID}/file` } : undefined,
+    );
+    await partial(study, one.MainDicomTags.SOPInstanceUID, 'source-bytes-wrong');
+  });
+
+  it('its file is missing from the storage: it is named, the others arrive', async () => {
+    const study = await system.upload({ ...small, seed: 'missing file' });
+    const [one] = (await system.orthanc.get(`/studies/${study.orthancStudyId}/instances`)) as {
+      FileUuid: string;
+      MainDicomTags: { SOPInstanceUID: string };
+    }[];
+    const uuid = one?.FileUuid ?? '';
+    await rm(join(storage.path, uuid.slice(0, 2), uuid.slice(2, 4), uuid));
+    await partial(study, one?.MainDicomTags.SOPInstanceUID ?? '', 'source-instance-failed');
+  });
+
+  it('a 404 that is not of Orthanc never says that it is gone', async () => {
+    proxy.lie(({ path, times }) => (isFile(path) && times < 2 ? { kind: 'status', status: 404 } : undefined));
+    const study = await system.upload({ ...small, seed: 'a proxy says 404' });
+    await bothDelivered(study);
+  });
+});
