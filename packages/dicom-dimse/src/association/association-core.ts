@@ -12,7 +12,8 @@ import type { Transport } from '../upper-layer/transport.ts';
 import { UpperLayer } from '../upper-layer/upper-layer.ts';
 import type { AcceptedContext, ContextTable } from './contexts.ts';
 import { OperationQueue } from './operation-queue.ts';
-import type { QueuePort } from './operation-queue.ts';
+import { hex, unexpectedResponse } from '../operations/unexpected-response.ts';
+import type { Operation, QueuePort } from './operation-queue.ts';
 
 export interface CoreOptions {
   readonly role: 'requestor' | 'acceptor';
@@ -21,6 +22,7 @@ export interface CoreOptions {
   readonly artimTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly responseTimeoutMs: number;
+  readonly minBytesPerSecond: number;
   readonly earlyByte: boolean;
   readonly prepareAhead: number;
   readonly maxDataSetBytes: number;
@@ -64,6 +66,11 @@ export class AssociationCore implements QueuePort {
   readonly #onEnd: ((error: DimseError | undefined) => void)[] = [];
   #isReleasing = false;
   #performing = 0;
+  /** Bytes of data sets that answer something of ours. */
+  #answerBytes = 0;
+  #isAnswer = false;
+  /** Bytes of our responses: that the peer takes them is no progress of what we have asked for. */
+  #responseBytes = 0;
 
   constructor(transport: Transport, options: CoreOptions, events: CoreEvents) {
     this.transport = transport;
@@ -77,7 +84,7 @@ export class AssociationCore implements QueuePort {
       {
         onAssociateRq: (pdu) => events.onAssociateRq?.(pdu),
         onAssociateAc: (pdu) => events.onAssociateAc?.(pdu),
-        onPDataPiece: (contextId, control, piece, isEnd) => this.#assembler.onPiece(contextId, control, piece, isEnd),
+        onPDataPiece: (contextId, control, piece, isEnd) => this.#onPiece(contextId, control, piece, isEnd),
         onReleaseRq: () => this.#onReleaseRq(),
         onProgress: () => this.#queue?.onProgress(),
         onEnd: (error) => this.#onUpperEnd(error),
@@ -88,6 +95,7 @@ export class AssociationCore implements QueuePort {
         maxAssociateBytes: options.maxAssociateBytes ?? DEFAULT_MAX_ASSOCIATE_BYTES,
         artimTimeoutMs: options.artimTimeoutMs,
         idleTimeoutMs: options.idleTimeoutMs,
+        minBytesPerSecond: options.minBytesPerSecond,
         isBusy: () => this.isBusy || this.needsDrain,
         observer: options.observer,
       },
@@ -109,6 +117,7 @@ export class AssociationCore implements QueuePort {
       earlyByte: this.options.earlyByte,
       prepareAhead: this.options.prepareAhead,
       responseTimeoutMs: this.options.responseTimeoutMs,
+      minBytesPerSecond: this.options.minBytesPerSecond,
     });
   }
 
@@ -126,6 +135,14 @@ export class AssociationCore implements QueuePort {
 
   get needsDrain(): boolean {
     return this.transport.needsDrain;
+  }
+
+  get hasUnsent(): boolean {
+    return this.transport.hasUnsent;
+  }
+
+  get movedBytes(): number {
+    return this.transport.takenBytes - this.#responseBytes + this.#answerBytes;
   }
 
   writeEarlyByte(): void {
@@ -184,6 +201,12 @@ export class AssociationCore implements QueuePort {
     this.transport.uncork();
   }
 
+  /** Like `writeMessage`, for what answers a request of the peer. */
+  writeResponse(contextId: number, command: Buffer, dataSet?: Buffer): void {
+    this.#responseBytes += command.length + (dataSet?.length ?? 0);
+    this.writeMessage(contextId, command, dataSet);
+  }
+
   observeMessage(type: 'message-sent' | 'message-received', command: Buffer | CommandSet): void {
     const { observer } = this.options;
     if (observer === undefined) return;
@@ -220,15 +243,23 @@ export class AssociationCore implements QueuePort {
     return value;
   }
 
+  #onPiece(contextId: number, control: number, piece: Buffer, isEndOfValue: boolean): void {
+    this.#assembler.onPiece(contextId, control, piece, isEndOfValue);
+    if (!this.#assembler.isMidMessage) this.upper.noteMessage();
+    else if (this.#isAnswer) this.#answerBytes += piece.length;
+  }
+
   #onCommand(contextId: number, command: CommandSet): DataSetSink | undefined {
     this.observeMessage('message-received', command);
+    const isResponse = (command.commandField & 0x8000) !== 0;
+    this.#isAnswer = isResponse || this.queue.isServedByRequests;
     const context = this.contexts.byId(contextId);
     if (context === undefined) {
       throw new DimseError('protocol-error', `a message on presentation context ${contextId}, which is not accepted`, {
         abort: ABORTS['invalid-pdu-parameter-value'],
       });
     }
-    if ((command.commandField & 0x8000) === 0) return this.onRequest?.(context, command) ?? IGNORED;
+    if (!isResponse) return this.onRequest?.(context, command) ?? IGNORED;
     const messageId = command.require(COMMAND_ELEMENT.messageIdBeingRespondedTo);
     const operation = this.queue.outstanding(messageId);
     if (operation === undefined) {
@@ -236,6 +267,7 @@ export class AssociationCore implements QueuePort {
         abort: ABORTS['unexpected-pdu-parameter'],
       });
     }
+    checkResponse(operation, context, command);
     return operation.onResponse(command, contextId) ?? (command.hasDataSet ? IGNORED : undefined);
   }
 
@@ -249,5 +281,18 @@ export class AssociationCore implements QueuePort {
     this.#queue?.end(error ?? new DimseError('association-ended', 'the association has been released'));
     this.#resolveEnded(error);
     for (const callback of this.#onEnd.splice(0)) callback(error);
+  }
+}
+
+/** PS3.7 annex E: a response has the command field of its request with bit 15 set, and goes by the same context. */
+function checkResponse(operation: Operation, context: AcceptedContext, command: CommandSet): void {
+  const { responseField, contextId } = operation;
+  if (command.commandField !== responseField) {
+    throw unexpectedResponse(
+      `command field ${hex(command.commandField)} where ${hex(responseField)} answers the request`,
+    );
+  }
+  if (context.id !== contextId) {
+    throw unexpectedResponse(`a response on presentation context ${context.id} to a request on context ${contextId}`);
   }
 }

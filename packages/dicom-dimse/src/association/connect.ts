@@ -25,6 +25,11 @@ export interface ConnectOptions extends Omit<ProposalOptions, 'maxPduLengthBytes
   readonly associationTimeoutMs?: number | undefined;
   /** Silence while a response is due, or while the peer takes no data; 0 never. Default 60000. */
   readonly responseTimeoutMs?: number | undefined;
+  /**
+   * A peer that takes data, or sends its answer, slower than this is treated as silent; 0: any byte counts. Default 1000. A
+   * match of a C-FIND counts as 5 seconds.
+   */
+  readonly minBytesPerSecond?: number | undefined;
   /** PS3.8 section 9.1.5: how long to wait for the peer to close, and for the answer to a release. Default 30000. */
   readonly artimTimeoutMs?: number | undefined;
   /** Set for DICOM TLS (PS3.15 annex B). */
@@ -50,6 +55,7 @@ export const DEFAULTS = {
   connectTimeoutMs: 10_000,
   associationTimeoutMs: 30_000,
   responseTimeoutMs: 60_000,
+  minBytesPerSecond: 1_000,
   artimTimeoutMs: 30_000,
   prepareAhead: 2,
   maxDataSetBytes: 16 * 1024 * 1024,
@@ -82,6 +88,7 @@ export async function connect(options: ConnectOptions): Promise<Association> {
       artimTimeoutMs: options.artimTimeoutMs ?? DEFAULTS.artimTimeoutMs,
       idleTimeoutMs: 0,
       responseTimeoutMs: options.responseTimeoutMs ?? DEFAULTS.responseTimeoutMs,
+      minBytesPerSecond: options.minBytesPerSecond ?? DEFAULTS.minBytesPerSecond,
       earlyByte: options.earlyByte ?? true,
       prepareAhead: Math.max(1, options.prepareAhead ?? DEFAULTS.prepareAhead),
       maxDataSetBytes: options.maxDataSetBytes ?? DEFAULTS.maxDataSetBytes,

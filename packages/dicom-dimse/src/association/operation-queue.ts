@@ -1,9 +1,16 @@
 import { DimseError } from '../errors/dimse-error.ts';
 import type { CommandSet } from '../dimse/command-set.ts';
 import type { DataSetSink } from '../dimse/message-assembler.ts';
+import { Patience } from './patience.ts';
 
 /** A request of ours: queued, made ready, sent, answered. It keeps its own promise; every path ends in one of them. */
 export interface Operation {
+  /** Command Field (0000,0100) of its responses. */
+  readonly responseField: number;
+  /** The presentation context on which it is sent and answered. */
+  readonly contextId: number;
+  /** Whether requests of the peer are what it asks for: the C-STOREs of a C-GET. */
+  readonly isServedByRequests: boolean;
   /** Whether it can be sent at once: its context is chosen and the first bytes of its data set are in hand. */
   readonly isReady: boolean;
   /** Whether its promise is settled; it may still be outstanding on the wire. */
@@ -22,8 +29,11 @@ export interface QueuePort {
   readonly canSendData: boolean;
   readonly isMidPdu: boolean;
   readonly isCommitted: boolean;
-  readonly needsDrain: boolean;
   readonly isBusy: boolean;
+  /** Whether bytes of ours have not been taken yet. */
+  readonly hasUnsent: boolean;
+  /** Bytes that the peer has taken, and bytes of answers that have come. */
+  readonly movedBytes: number;
   writeEarlyByte(): void;
   abort(error: DimseError): void;
 }
@@ -34,8 +44,14 @@ export interface QueueOptions {
   readonly earlyByte: boolean;
   /** How many of the queued operations are made ready ahead of their turn. */
   readonly prepareAhead: number;
+  /** Silence after which a peer that owes something is given up. */
   readonly responseTimeoutMs: number;
+  /** A peer slower than this is as good as silent. */
+  readonly minBytesPerSecond: number;
 }
+
+/** What a match of a C-FIND is worth, in seconds at the least rate: few bytes, but found among many. */
+const MATCH_WORTH_SECONDS = 5;
 
 /** The send queue of an association. One request is written at a time, `window` may be unanswered. */
 export class OperationQueue {
@@ -48,12 +64,21 @@ export class OperationQueue {
   #lastMessageId = 0;
   #isPumping = false;
   #end: DimseError | undefined;
-  #watch: NodeJS.Timeout | undefined;
+  readonly #patience: Patience;
+  #creditedBytes = 0;
   #whenIdle: (() => void)[] = [];
 
   constructor(port: QueuePort, options: QueueOptions) {
     this.#port = port;
     this.#options = options;
+    this.#patience = new Patience({
+      graceMs: options.responseTimeoutMs,
+      minBytesPerSecond: options.minBytesPerSecond,
+      moved: () => port.movedBytes + this.#creditedBytes,
+      // A source of ours that is slow is not the peer's fault.
+      isExcused: () => port.isBusy || (this.#sending !== undefined && !port.hasUnsent),
+      onExhausted: () => this.#exhausted(),
+    });
   }
 
   get isIdle(): boolean {
@@ -83,15 +108,28 @@ export class OperationQueue {
     return this.#sending === operation;
   }
 
+  /** Whether something outstanding is answered by requests of the peer. */
+  get isServedByRequests(): boolean {
+    for (const operation of this.#outstanding.values()) if (operation.isServedByRequests) return true;
+    return false;
+  }
+
   /** The last response to it is here: the next operation starts before its promise is heard of. */
   finish(messageId: number): void {
     this.#outstanding.delete(messageId);
+    if (this.#outstanding.size > 0) this.#patience.start();
+    else this.#patience.rest();
     this.pump();
+  }
+
+  /** A response that is not the last: a match, or a sign that the peer is at work. */
+  notLast(kind: 'match' | 'sign-of-life'): void {
+    if (kind === 'sign-of-life' || this.#options.minBytesPerSecond <= 0) this.#patience.start();
+    else this.#creditedBytes += MATCH_WORTH_SECONDS * this.#options.minBytesPerSecond;
   }
 
   /** Something came from the peer, or it took something. */
   onProgress(): void {
-    this.#watch?.refresh();
     if (this.#pending.length > 0) this.pump();
   }
 
@@ -120,7 +158,7 @@ export class OperationQueue {
   end(error: DimseError): void {
     if (this.#end !== undefined) return;
     this.#end = error;
-    clearTimeout(this.#watch);
+    this.#patience.stop();
     this.#controls = [];
     const all = new Set([...this.#outstanding.values(), ...this.#pending]);
     this.#outstanding.clear();
@@ -170,7 +208,7 @@ export class OperationQueue {
     const messageId = this.#nextMessageId();
     this.#outstanding.set(messageId, operation);
     this.#sending = operation;
-    this.#startWatch();
+    this.#patience.start();
     let sent: Promise<void> | undefined;
     try {
       sent = operation.start(messageId);
@@ -193,7 +231,7 @@ export class OperationQueue {
 
   #sent(): void {
     this.#sending = undefined;
-    this.#watch?.refresh();
+    if (this.#outstanding.size > 0) this.#patience.start();
     const controls = this.#controls;
     if (controls.length === 0) return;
     this.#controls = [];
@@ -222,36 +260,19 @@ export class OperationQueue {
     return this.#lastMessageId;
   }
 
-  #startWatch(): void {
-    if (this.#watch !== undefined) {
-      this.#watch.refresh();
-      return;
-    }
-    const { responseTimeoutMs } = this.#options;
-    if (responseTimeoutMs <= 0) return;
-    this.#watch = setTimeout(() => this.#overdue(), responseTimeoutMs);
-    this.#watch.unref();
-  }
-
-  #overdue(): void {
+  /** What is outstanding, or being sent, is not answered, or not taken, in time. */
+  #exhausted(): void {
     if (this.#outstanding.size === 0) return;
-    if (this.#port.isBusy) {
-      this.#watch?.refresh();
-      return;
-    }
-    const { responseTimeoutMs } = this.#options;
-    if (this.#sending === undefined) {
-      this.#port.abort(
-        new DimseError('response-timeout', `no response for ${responseTimeoutMs} ms (responseTimeoutMs)`),
-      );
-    } else if (this.#port.needsDrain) {
-      this.#port.abort(
-        new DimseError('send-timeout', `the peer took no data for ${responseTimeoutMs} ms (responseTimeoutMs)`),
-      );
-    } else {
-      // Our source is slow: not the peer's fault.
-      this.#watch?.refresh();
-    }
+    const { responseTimeoutMs, minBytesPerSecond } = this.#options;
+    const limits =
+      minBytesPerSecond > 0
+        ? `${responseTimeoutMs} ms (responseTimeoutMs), or less than ${minBytesPerSecond} bytes a second (minBytesPerSecond)`
+        : `${responseTimeoutMs} ms (responseTimeoutMs)`;
+    this.#port.abort(
+      this.#port.hasUnsent
+        ? new DimseError('send-timeout', `the peer took no data for ${limits}`)
+        : new DimseError('response-timeout', `no response for ${limits}`),
+    );
   }
 
   #noteIdle(): void {

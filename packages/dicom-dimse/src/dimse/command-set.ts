@@ -119,7 +119,7 @@ export class CommandSet {
 
   uint16(element: number): number | undefined {
     const value = this.#elements.get(element);
-    return value === undefined || value.length < 2 ? undefined : value.readUInt16LE(0);
+    return value?.length === 2 ? value.readUInt16LE(0) : undefined;
   }
 
   text(element: number): string | undefined {
@@ -132,7 +132,9 @@ export class CommandSet {
   require(element: number): number {
     const value = this.uint16(element);
     if (value === undefined) {
-      throw invalidPdu(`command set: element (0000,${element.toString(16).padStart(4, '0')}) is missing or too short`);
+      throw invalidPdu(
+        `command set: element (0000,${element.toString(16).padStart(4, '0')}) is missing or not of 2 bytes`,
+      );
     }
     return value;
   }
@@ -156,6 +158,8 @@ export function decodeCommandSet(bytes: Buffer): CommandSet {
     if (length > bytes.length - at) {
       throw invalidPdu(`command set: element of ${length} bytes, ${bytes.length - at} are left`);
     }
+    // Which of two would be meant, of two statuses for instance?
+    if (elements.has(element)) throw invalidPdu(`command set: element ${element.toString(16)} comes twice`);
     elements.set(element, bytes.subarray(at, at + length));
     at += length;
   }

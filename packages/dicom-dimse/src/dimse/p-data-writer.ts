@@ -4,6 +4,7 @@ const HEADER_BYTES = 12;
 const COMMAND = 1;
 const LAST = 2;
 const PAD = Buffer.alloc(1);
+const NOTHING = Buffer.alloc(0);
 type Done = () => void;
 /** Chunks below this are gathered. */
 const SMALL_BYTES = 1024;
@@ -148,23 +149,39 @@ export class DataSetFragmenter {
     this.#heldBytes += chunk.length - at;
   }
 
-  #writeHeld(): void {
+  /** @param after called with the last of them. */
+  #writeHeld(after?: Done): void {
     for (let index = 0; index < this.#held.length; index += 1) {
-      this.#transport.write(this.#held[index] as Buffer, this.#heldDone[index]);
+      const done = this.#heldDone[index];
+      const isLast = after !== undefined && index === this.#held.length - 1;
+      this.#transport.write(this.#held[index] as Buffer, isLast ? both(done, after) : done);
     }
     this.#held.length = 0;
     this.#heldDone.length = 0;
     this.#heldBytes = 0;
   }
 
-  /** Writes the last fragment. A data set of odd length, which a deflated one may have, is padded (PS3.5 section A.5). */
-  end(): void {
+  /**
+   * Writes the last fragment. A data set of odd length, which a deflated one may have, is padded (PS3.5 section A.5).
+   *
+   * @param onTaken called when the system has taken all of it.
+   */
+  end(onTaken?: Done): void {
     this.#flushSmall();
     const isOdd = (this.#heldBytes & 1) === 1;
     const bytes = this.#heldBytes + (isOdd ? 1 : 0);
     this.#onPdu?.(bytes + 6);
     this.#transport.writePDataHeader(header(this.#contextId, LAST, bytes));
-    this.#writeHeld();
-    if (isOdd) this.#transport.write(PAD);
+    this.#writeHeld(isOdd ? undefined : onTaken);
+    if (isOdd) this.#transport.write(PAD, onTaken);
+    else if (bytes === 0 && onTaken !== undefined) this.#transport.write(NOTHING, onTaken);
   }
+}
+
+function both(first: Done | undefined, second: Done): Done {
+  if (first === undefined) return second;
+  return () => {
+    first();
+    second();
+  };
 }

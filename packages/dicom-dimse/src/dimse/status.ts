@@ -92,6 +92,14 @@ export const STATUS_TABLE: readonly Row[] = [
   row(0x0100, 0x02ff, 'failure', 'Failure'),
 ];
 
+/** The status of an operation that a C-CANCEL has ended (PS3.7 section 9.3.2.2). */
+export const CANCELLED = 0xfe00;
+
+/** Whether more responses follow (PS3.7 annex C.4). */
+export function isPending(status: number): boolean {
+  return status === 0xff00 || status === 0xff01;
+}
+
 const SUCCESS: DimseStatus = { status: 0, class: 'success', text: 'Success' };
 
 /** Class and text of a status, in the light of the service that answered. What the Standard does not list is a failure. */

@@ -16,7 +16,10 @@ export function echo(core: AssociationCore, signal: AbortSignal | undefined): Pr
       [COMMAND_ELEMENT.messageId, messageId],
       [COMMAND_ELEMENT.commandDataSetType, NO_DATA_SET],
     ]);
-  return requestOnce(core, { context, encode, dataSet: undefined }, signal, (command) =>
-    describeStatus(command.require(COMMAND_ELEMENT.status), 'echo'),
+  return requestOnce(
+    core,
+    { context, commandField: COMMAND_FIELD.echoRq, encode, dataSet: undefined },
+    signal,
+    (command) => describeStatus(command.require(COMMAND_ELEMENT.status), 'echo'),
   );
 }

@@ -3,7 +3,8 @@ import { COMMAND_ELEMENT, COMMAND_FIELD, HAS_DATA_SET, PRIORITY, encodeCommandSe
 import type { Priority } from '../dimse/command-set.ts';
 import { describeStatus } from '../dimse/status.ts';
 import type { DimseStatus } from '../dimse/status.ts';
-import type { DimseError } from '../errors/dimse-error.ts';
+import { DimseError } from '../errors/dimse-error.ts';
+import { ABORTS } from '../pdu/reasons.ts';
 import { sendCancel } from './cancel.ts';
 import { encodeInput } from './data-set-input.ts';
 import type { DataSetInput, EncodedDataSet } from './data-set-input.ts';
@@ -17,6 +18,8 @@ export interface FindRequest {
   readonly priority?: Priority | undefined;
   /** Sends a C-CANCEL; the loop then throws `cancelled` once the peer has confirmed. */
   readonly signal?: AbortSignal | undefined;
+  /** More than these abort the association with `limit-exceeded`. Default 1,000,000. */
+  readonly maxMatches?: number | undefined;
 }
 
 export interface FindMatch extends EncodedDataSet {
@@ -26,6 +29,7 @@ export interface FindMatch extends EncodedDataSet {
 
 /** Matches that may wait for the caller before the peer is held. */
 const MAX_WAITING = 256;
+const DEFAULT_MAX_MATCHES = 1_000_000;
 
 /** C-FIND: PS3.7 section 9.1.2, PS3.4 annex C. The generator returns the final status. */
 export async function* find(core: AssociationCore, request: FindRequest): AsyncGenerator<FindMatch, DimseStatus, void> {
@@ -38,11 +42,15 @@ export async function* find(core: AssociationCore, request: FindRequest): AsyncG
   let final: DimseStatus | undefined;
   let failure: DimseError | undefined;
   let isPaused = false;
+  let matches = 0;
+  const maxMatches = request.maxMatches ?? DEFAULT_MAX_MATCHES;
   let isLeft = false;
   let wake: () => void = () => {};
 
   const operation = new RequestOperation(core, {
     context,
+    commandField: COMMAND_FIELD.findRq,
+    notLast: 'match',
     dataSet,
     encode: (messageId) =>
       encodeCommandSet([
@@ -57,6 +65,8 @@ export async function* find(core: AssociationCore, request: FindRequest): AsyncG
       if (status.class !== 'pending') {
         final = status;
       } else if (!isLeft) {
+        matches += 1;
+        if (matches > maxMatches) throw tooMany(maxMatches);
         waiting.push({ status, transferSyntaxUid: context.transferSyntax, bytes: bytes ?? Buffer.alloc(0) });
         if (waiting.length >= MAX_WAITING && !isPaused) {
           isPaused = true;
@@ -78,6 +88,7 @@ export async function* find(core: AssociationCore, request: FindRequest): AsyncG
   const leave = (): void => {
     if (isLeft || final !== undefined || failure !== undefined) return;
     isLeft = true;
+    operation.isGivenUp = true;
     waiting.length = 0;
     resume();
     if (operation.messageId > 0) {
@@ -108,4 +119,10 @@ export async function* find(core: AssociationCore, request: FindRequest): AsyncG
     leave();
     resume();
   }
+}
+
+function tooMany(maxMatches: number): DimseError {
+  return new DimseError('limit-exceeded', `more than ${maxMatches} matches of one C-FIND (maxMatches)`, {
+    abort: ABORTS['not-specified'],
+  });
 }

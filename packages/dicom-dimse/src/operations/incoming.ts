@@ -75,29 +75,50 @@ export function incomingRequests(
 ): RequestHandler {
   const queries = new IncomingQueries(core, association, handlers);
   return (context, command) => {
-    if (command.commandField !== COMMAND_FIELD.cancelRq) core.beginPerforming();
-    switch (command.commandField) {
-      case COMMAND_FIELD.echoRq:
-        return onEcho(core, association, handlers, context, command);
-      case COMMAND_FIELD.storeRq:
-        return onStore(core, association, handlers, context, command);
-      case COMMAND_FIELD.actionRq:
-        return onNRequest(core, association, handlers, context, command);
-      case COMMAND_FIELD.eventReportRq:
-        return onNRequest(core, association, handlers, context, command);
-      case COMMAND_FIELD.cancelRq:
-        // A cancel has no response of its own.
-        queries.cancel(command);
-        return undefined;
-      default:
-        return (
-          queries.take(context, command) ??
-          answerAfterDataSet(command, () =>
-            respond(core, context, command, UNRECOGNIZED_OPERATION, classFields(command)),
-          )
-        );
+    if (command.commandField === COMMAND_FIELD.cancelRq) {
+      // A cancel has no response of its own.
+      queries.cancel(command);
+      return undefined;
     }
+    if (!command.hasDataSet) {
+      core.beginPerforming();
+      return take(core, association, handlers, queries, context, command);
+    }
+    const sink = take(core, association, handlers, queries, context, command);
+    return {
+      write: (piece) => sink?.write(piece),
+      end() {
+        // Until the request is whole the peer is waited for, not we.
+        core.beginPerforming();
+        sink?.end();
+      },
+    };
   };
+}
+
+function take(
+  core: AssociationCore,
+  association: Association,
+  handlers: IncomingHandlers,
+  queries: IncomingQueries,
+  context: AcceptedContext,
+  command: CommandSet,
+): DataSetSink | undefined {
+  switch (command.commandField) {
+    case COMMAND_FIELD.echoRq:
+      return onEcho(core, association, handlers, context, command);
+    case COMMAND_FIELD.storeRq:
+      return onStore(core, association, handlers, context, command);
+    case COMMAND_FIELD.actionRq:
+      return onNRequest(core, association, handlers, context, command);
+    case COMMAND_FIELD.eventReportRq:
+      return onNRequest(core, association, handlers, context, command);
+    default:
+      return (
+        queries.take(context, command) ??
+        answerAfterDataSet(command, () => respond(core, context, command, UNRECOGNIZED_OPERATION, classFields(command)))
+      );
+  }
 }
 
 function onEcho(

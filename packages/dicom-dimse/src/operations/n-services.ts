@@ -42,11 +42,16 @@ export function nAction(core: AssociationCore, request: ActionRequest): Promise<
       [COMMAND_ELEMENT.requestedSopInstanceUid, request.sopInstanceUid],
       [COMMAND_ELEMENT.actionTypeId, request.actionTypeId],
     ]);
-  return requestOnce(core, { context, encode, dataSet }, request.signal, (command, bytes) => ({
-    ...describeStatus(command.require(COMMAND_ELEMENT.status), 'action'),
-    dataSet: bytes && { transferSyntaxUid: context.transferSyntax, bytes },
-    errorComment: command.text(COMMAND_ELEMENT.errorComment),
-  }));
+  return requestOnce(
+    core,
+    { context, commandField: COMMAND_FIELD.actionRq, encode, dataSet },
+    request.signal,
+    (command, bytes) => ({
+      ...describeStatus(command.require(COMMAND_ELEMENT.status), 'action'),
+      dataSet: bytes && { transferSyntaxUid: context.transferSyntax, bytes },
+      errorComment: command.text(COMMAND_ELEMENT.errorComment),
+    }),
+  );
 }
 
 /** PS3.7 section 10.1.1. Sent by the SCP of a class: as acceptor, or as requestor with that role selected. */
@@ -70,9 +75,14 @@ export function nEventReport(core: AssociationCore, request: EventReportRequest)
       [COMMAND_ELEMENT.affectedSopInstanceUid, request.sopInstanceUid],
       [COMMAND_ELEMENT.eventTypeId, request.eventTypeId],
     ]);
-  return requestOnce(core, { context, encode, dataSet }, request.signal, (command, bytes) => ({
-    ...describeStatus(command.require(COMMAND_ELEMENT.status), 'event-report'),
-    dataSet: bytes && { transferSyntaxUid: context.transferSyntax, bytes },
-    errorComment: command.text(COMMAND_ELEMENT.errorComment),
-  }));
+  return requestOnce(
+    core,
+    { context, commandField: COMMAND_FIELD.eventReportRq, encode, dataSet },
+    request.signal,
+    (command, bytes) => ({
+      ...describeStatus(command.require(COMMAND_ELEMENT.status), 'event-report'),
+      dataSet: bytes && { transferSyntaxUid: context.transferSyntax, bytes },
+      errorComment: command.text(COMMAND_ELEMENT.errorComment),
+    }),
+  );
 }

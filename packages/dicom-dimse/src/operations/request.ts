@@ -1,13 +1,22 @@
 import type { AssociationCore } from '../association/association-core.ts';
 import type { AcceptedContext } from '../association/contexts.ts';
 import type { Operation } from '../association/operation-queue.ts';
+import { COMMAND_ELEMENT } from '../dimse/command-set.ts';
 import type { CommandSet } from '../dimse/command-set.ts';
+import { CANCELLED, isPending } from '../dimse/status.ts';
 import type { DataSetSink } from '../dimse/message-assembler.ts';
 import { DimseError } from '../errors/dimse-error.ts';
 import { CollectingSink } from './collecting-sink.ts';
+import { hex, unexpectedResponse } from './unexpected-response.ts';
 
 export interface RequestParts {
   readonly context: AcceptedContext;
+  /** Command Field (0000,0100) of the request. */
+  readonly commandField: number;
+  /** What a response is that is not the last; default `sign-of-life`. */
+  readonly notLast?: 'match' | 'sign-of-life' | undefined;
+  /** Set for C-GET. */
+  readonly isServedByRequests?: boolean | undefined;
   readonly encode: (messageId: number) => Buffer;
   readonly dataSet: Buffer | undefined;
   /** Each response with its data set; the answer says whether it was the last. */
@@ -18,6 +27,8 @@ export interface RequestParts {
 /** A request that is held in memory whole, with one response or several: all but C-STORE. */
 export class RequestOperation implements Operation {
   readonly isReady = true;
+  /** Set when its end is only awaited for order's sake: what still comes earns the peer no more time. */
+  isGivenUp = false;
   readonly #core: AssociationCore;
   readonly #parts: RequestParts;
   #messageId = 0;
@@ -26,6 +37,18 @@ export class RequestOperation implements Operation {
   constructor(core: AssociationCore, parts: RequestParts) {
     this.#core = core;
     this.#parts = parts;
+  }
+
+  get responseField(): number {
+    return this.#parts.commandField | 0x8000;
+  }
+
+  get contextId(): number {
+    return this.#parts.context.id;
+  }
+
+  get isServedByRequests(): boolean {
+    return this.#parts.isServedByRequests === true && !this.isGivenUp;
   }
 
   get isSettled(): boolean {
@@ -54,7 +77,10 @@ export class RequestOperation implements Operation {
 
   #deliver(command: CommandSet, dataSet: Buffer | undefined): void {
     const isLast = this.#parts.onResponse(command, dataSet);
-    if (!isLast) return;
+    if (!isLast) {
+      if (!this.isGivenUp) this.#core.queue.notLast(this.#parts.notLast ?? 'sign-of-life');
+      return;
+    }
     this.#isSettled = true;
     this.#core.queue.finish(this.#messageId);
   }
@@ -69,7 +95,7 @@ export class RequestOperation implements Operation {
 /** Runs a request that has one response, to a promise. */
 export function requestOnce<T>(
   core: AssociationCore,
-  parts: Pick<RequestParts, 'context' | 'encode' | 'dataSet'>,
+  parts: Pick<RequestParts, 'context' | 'commandField' | 'encode' | 'dataSet'>,
   signal: AbortSignal | undefined,
   read: (command: CommandSet, dataSet: Buffer | undefined) => T,
 ): Promise<T> {
@@ -85,6 +111,10 @@ export function requestOnce<T>(
     const operation = new RequestOperation(core, {
       ...parts,
       onResponse(command, dataSet) {
+        const status = command.require(COMMAND_ELEMENT.status);
+        if (isPending(status) || status === CANCELLED) {
+          throw unexpectedResponse(`status ${hex(status)} to a request that has one response`);
+        }
         signal?.removeEventListener('abort', onAbort);
         resolve(read(command, dataSet));
         return true;

@@ -24,7 +24,7 @@ export function respond(
     [COMMAND_ELEMENT.status, status],
   ];
   const sorted = [...all].sort(([a], [b]) => a - b);
-  core.queue.control(() => core.writeMessage(context.id, encodeCommandSet(sorted), dataSet));
+  core.queue.control(() => core.writeResponse(context.id, encodeCommandSet(sorted), dataSet));
 }
 
 /** The SOP class of a request, which its responses repeat. */

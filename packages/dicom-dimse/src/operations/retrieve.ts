@@ -4,6 +4,7 @@ import type { CommandSet, Priority } from '../dimse/command-set.ts';
 import { describeStatus } from '../dimse/status.ts';
 import type { DimseStatus } from '../dimse/status.ts';
 import { checkAeTitle } from '../association/negotiate.ts';
+import { DimseError } from '../errors/dimse-error.ts';
 import { sendCancel } from './cancel.ts';
 import { encodeInput } from './data-set-input.ts';
 import type { DataSetInput, EncodedDataSet } from './data-set-input.ts';
@@ -19,7 +20,13 @@ interface RetrieveRequest {
   readonly signal?: AbortSignal | undefined;
   /** Each time the peer tells how far it is. */
   readonly onProgress?: ((progress: RetrieveProgress) => void) | undefined;
+  /** How many instances have come, where this association cannot know it (C-MOVE). */
+  readonly received?: (() => number) | undefined;
+  /** A peer that says "pending" for longer than this while nothing advances is given up. Default 30 minutes. */
+  readonly maxStallMs?: number | undefined;
 }
+
+const DEFAULT_MAX_STALL_MS = 30 * 60_000;
 
 /** C-GET. What arrives goes to the `store` handler given to `connect`. */
 export type GetRequest = RetrieveRequest;
@@ -69,8 +76,11 @@ function retrieve(
       return;
     }
     const settle = (): void => signal?.removeEventListener('abort', onAbort);
+    const stall = new Stall(request.maxStallMs ?? DEFAULT_MAX_STALL_MS);
     const operation = new RequestOperation(core, {
       context,
+      commandField: service === 'get' ? COMMAND_FIELD.getRq : COMMAND_FIELD.moveRq,
+      isServedByRequests: service === 'get',
       dataSet,
       encode: (messageId) =>
         encodeCommandSet([
@@ -85,7 +95,10 @@ function retrieve(
         const status = describeStatus(command.require(COMMAND_ELEMENT.status), service);
         const progress = readProgress(command);
         request.onProgress?.(progress);
-        if (status.class === 'pending') return false;
+        if (status.class === 'pending') {
+          stall.note(progress, core.movedBytes + (request.received?.() ?? 0));
+          return false;
+        }
         settle();
         if (signal?.aborted === true) reject(cancelled(signal));
         else {
@@ -104,6 +117,7 @@ function retrieve(
       },
     });
     const onAbort = (): void => {
+      operation.isGivenUp = true;
       if (operation.messageId > 0) {
         sendCancel(core, context, operation.messageId);
         return;
@@ -123,4 +137,29 @@ function readProgress(command: CommandSet): RetrieveProgress {
     failed: command.uint16(COMMAND_ELEMENT.failedSubOperations),
     warning: command.uint16(COMMAND_ELEMENT.warningSubOperations),
   };
+}
+
+/** Whether anything advances while a peer says "pending", as it may for as long as it fetches from a slow store. */
+class Stall {
+  readonly #maxStallMs: number;
+  #since = performance.now();
+  #done = -1;
+  #remaining = Number.POSITIVE_INFINITY;
+  #moved = -1;
+
+  constructor(maxStallMs: number) {
+    this.#maxStallMs = maxStallMs;
+  }
+
+  /** @throws DimseError `response-timeout` */
+  note({ completed = 0, failed = 0, warning = 0, remaining }: RetrieveProgress, moved: number): void {
+    const done = completed + failed + warning;
+    const left = remaining ?? Number.POSITIVE_INFINITY;
+    if (done > this.#done || left < this.#remaining || moved > this.#moved) this.#since = performance.now();
+    this.#done = Math.max(this.#done, done);
+    this.#remaining = Math.min(this.#remaining, left);
+    this.#moved = moved;
+    if (performance.now() - this.#since <= this.#maxStallMs) return;
+    throw new DimseError('response-timeout', `nothing was retrieved for ${this.#maxStallMs} ms (maxStallMs)`);
+  }
 }

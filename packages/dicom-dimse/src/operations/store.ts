@@ -1,5 +1,6 @@
 import { COMMAND_ELEMENT, COMMAND_FIELD, HAS_DATA_SET, PRIORITY, encodeCommandSet } from '../dimse/command-set.ts';
 import type { CommandSet, Priority } from '../dimse/command-set.ts';
+import type { DataSetSink } from '../dimse/message-assembler.ts';
 import type { DataSetFragmenter } from '../dimse/p-data-writer.ts';
 import { describeStatus } from '../dimse/status.ts';
 import type { DimseStatus } from '../dimse/status.ts';
@@ -9,6 +10,8 @@ import type { AcceptedContext } from '../association/contexts.ts';
 import type { Operation } from '../association/operation-queue.ts';
 import type { ByteSource } from '../part10/byte-source.ts';
 import type { KnownFile } from '../part10/file-meta.ts';
+import { CollectingSink } from './collecting-sink.ts';
+import { hex, unexpectedResponse } from './unexpected-response.ts';
 import { openPart10 } from '../part10/open-part10.ts';
 import type { OpenedPart10 } from '../part10/open-part10.ts';
 
@@ -50,6 +53,8 @@ export interface StoreResult extends DimseStatus {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** More than this behind a C-STORE-RSP, which has no data set, ends the association. */
+const MAX_RESPONSE_DATA_SET_BYTES = 64 * 1024;
 
 /** A C-STORE request: PS3.7 section 9.1.1, PS3.4 annex B. Dataset bytes pass through untouched. */
 export class StoreOperation implements Operation {
@@ -67,6 +72,11 @@ export class StoreOperation implements Operation {
   #messageId = 0;
   #dataSetBytes = 0;
   #hasBegun = false;
+  /** The last fragment is in the socket; then: taken by the system. */
+  #isWritten = false;
+  #isTaken = false;
+  /** A failure that came before the last fragment was written. */
+  #early: CommandSet | undefined;
   #isSettled = false;
 
   constructor(core: AssociationCore, source: ByteSource, options: StoreOptions) {
@@ -78,6 +88,13 @@ export class StoreOperation implements Operation {
       this.#reject = reject;
     });
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  readonly responseField = COMMAND_FIELD.storeRsp;
+  readonly isServedByRequests = false;
+
+  get contextId(): number {
+    return this.#context?.id ?? 0;
   }
 
   get isReady(): boolean {
@@ -167,7 +184,6 @@ export class StoreOperation implements Operation {
     if (head === undefined) throw new DimseError('source-not-dicom', 'the file holds no data set');
     this.#head = head;
     const { meta } = opened;
-    this.#checkSyntax(meta.transferSyntaxUid);
     const sopClassUid = this.#options.sopClassUid ?? meta.sopClassUid;
     const transferSyntaxUid = this.#options.transferSyntaxUid ?? meta.transferSyntaxUid;
     this.#sopInstanceUid = this.#options.sopInstanceUid ?? meta.sopInstanceUid;
@@ -184,6 +200,7 @@ export class StoreOperation implements Operation {
         `no accepted presentation context for SOP class ${sopClassUid} in transfer syntax ${transferSyntaxUid}`,
       );
     }
+    this.#checkSyntax(meta.transferSyntaxUid);
     this.#context = context;
   }
 
@@ -249,7 +266,11 @@ export class StoreOperation implements Operation {
 
   #finishDataSet(fragmenter: DataSetFragmenter): void {
     this.#dataSetBytes = fragmenter.totalBytes;
-    fragmenter.end();
+    this.#isWritten = true;
+    fragmenter.end(() => {
+      this.#isTaken = true;
+    });
+    if (this.#early !== undefined) this.#answered(this.#early);
   }
 
   #command(context: AcceptedContext): Buffer {
@@ -266,14 +287,58 @@ export class StoreOperation implements Operation {
     ]);
   }
 
-  onResponse(command: CommandSet): undefined {
-    const status = command.require(COMMAND_ELEMENT.status);
+  /** PS3.7 section 9.1.1.2: only what names our instance, with a final status, is the answer. */
+  onResponse(command: CommandSet): DataSetSink | undefined {
+    const status = describeStatus(command.require(COMMAND_ELEMENT.status), 'store');
+    if (status.class === 'pending' || status.class === 'cancel') {
+      throw unexpectedResponse(`status ${hex(status.status)} (${status.text}) to a C-STORE`);
+    }
+    this.#checkUid(command, COMMAND_ELEMENT.affectedSopClassUid, this.#context?.abstractSyntax, 'class');
+    this.#checkUid(command, COMMAND_ELEMENT.affectedSopInstanceUid, this.#sopInstanceUid, 'instance');
+    if (this.#early !== undefined) throw unexpectedResponse('a second response to a C-STORE');
+    if (!this.#isWritten && status.class !== 'failure') throw tooEarly(status);
+    if (!command.hasDataSet) {
+      this.#answered(command);
+      return undefined;
+    }
+    // The Standard knows no data set here: what comes is passed over, and the response counts when it is whole.
+    return new CollectingSink(MAX_RESPONSE_DATA_SET_BYTES, () => this.#answered(command));
+  }
+
+  #checkUid(command: CommandSet, element: number, ours: string | undefined, what: 'class' | 'instance'): void {
+    const theirs = command.text(element) ?? '';
+    if (theirs === '' || theirs === ours) return;
+    throw unexpectedResponse(`a C-STORE-RSP with another Affected SOP ${what === 'class' ? 'Class' : 'Instance'} UID`);
+  }
+
+  #answered(command: CommandSet): void {
+    const status = describeStatus(command.require(COMMAND_ELEMENT.status), 'store');
+    if (!this.#isWritten) {
+      // The rest goes out, or the association would be of no use; then it counts.
+      this.#early = command;
+      return;
+    }
+    if (this.#isTaken || status.class === 'failure') {
+      this.#finish(command, status);
+      return;
+    }
+    // With TLS the word that bytes were taken may be a turn of the event loop behind the answer to them.
+    setImmediate(() =>
+      setImmediate(() => {
+        if (this.#core.hasEnded) return;
+        if (this.#isTaken) this.#finish(command, status);
+        else this.#core.abort(tooEarly(status));
+      }),
+    );
+  }
+
+  #finish(command: CommandSet, status: DimseStatus): void {
     const context = this.#context as AcceptedContext;
     this.#core.queue.finish(this.#messageId);
     if (!this.#settle()) return;
     this.#resolve({
-      ...describeStatus(status, 'store'),
-      affectedSopInstanceUid: command.text(COMMAND_ELEMENT.affectedSopInstanceUid) ?? this.#sopInstanceUid,
+      ...status,
+      affectedSopInstanceUid: command.text(COMMAND_ELEMENT.affectedSopInstanceUid) || this.#sopInstanceUid,
       sopClassUid: context.abstractSyntax,
       transferSyntaxUid: context.transferSyntax,
       dataSetBytes: this.#dataSetBytes,
@@ -305,4 +370,8 @@ export class StoreOperation implements Operation {
       this.#core.queue.remove(this);
     }
   };
+}
+
+function tooEarly(status: DimseStatus): DimseError {
+  return unexpectedResponse(`status ${hex(status.status)} to a C-STORE before its last fragment was sent`);
 }

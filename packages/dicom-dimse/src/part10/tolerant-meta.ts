@@ -54,7 +54,7 @@ function walk(bytes: Buffer, start: number, isComplete: boolean, known: KnownFil
   for (;;) {
     if (bytes.length < at + 8) {
       if (!isComplete) return wait(at + 8, isComplete);
-      if (bytes.length === at || bytes.readUInt16LE(at) !== META_GROUP) break;
+      if (bytes.length < at + 2 || bytes.readUInt16LE(at) !== META_GROUP) break;
       throw notDicom('the source ends within its file meta');
     }
     if (at === end && known.transferSyntaxUid === TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian) break;

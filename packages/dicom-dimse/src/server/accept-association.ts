@@ -38,6 +38,8 @@ export interface AcceptorOptions {
   readonly idleTimeoutMs?: number | undefined;
   /** For responses to our own requests. Default 60000. */
   readonly responseTimeoutMs?: number | undefined;
+  /** A peer that sends a message slower than this is treated as silent; 0: any byte counts. Default 1000. */
+  readonly minBytesPerSecond?: number | undefined;
   readonly maxDataSetBytes?: number | undefined;
   readonly observer?: Observer | undefined;
 }
@@ -59,6 +61,7 @@ export function acceptAssociation(socket: Socket, options: AcceptorOptions, isFu
       artimTimeoutMs: options.artimTimeoutMs ?? DEFAULTS.artimTimeoutMs,
       idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
       responseTimeoutMs: options.responseTimeoutMs ?? DEFAULTS.responseTimeoutMs,
+      minBytesPerSecond: options.minBytesPerSecond ?? DEFAULTS.minBytesPerSecond,
       // The early byte is for senders of many instances.
       earlyByte: false,
       prepareAhead: DEFAULTS.prepareAhead,

@@ -90,6 +90,14 @@ export class PeerConnection {
     }
   }
 
+  /** Reads the command of a message, and nothing of its data set. It has to come in one fragment. */
+  async nextCommand(): Promise<{ contextId: number; command: CommandSet }> {
+    const pdu = await this.nextPdu();
+    const [value] = pdu.type === 'p-data-tf' ? pdu.values : [];
+    if (value?.isCommand !== true) throw new Error(`${pdu.type} came where a command was awaited`);
+    return { contextId: value.contextId, command: decodeCommandSet(Buffer.from(value.data)) };
+  }
+
   send(pdu: Pdu): void {
     this.socket.write(encodePdu(pdu));
   }

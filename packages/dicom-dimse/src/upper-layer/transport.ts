@@ -50,6 +50,20 @@ export class Transport {
     return this.socket.writableNeedDrain && !this.#isClosed;
   }
 
+  get hasUnsent(): boolean {
+    return this.socket.writableLength > 0 && !this.#isClosed;
+  }
+
+  /**
+   * Bytes of ours that the system has taken. One write may hold a megabyte: how far it has come is known to the handle
+   * alone, by which node's own time-out for sockets goes, too.
+   */
+  get takenBytes(): number {
+    const { _handle: handle } = this.socket as { _handle?: { bytesWritten?: number; writeQueueSize?: number } | null };
+    if (handle?.bytesWritten !== undefined) return handle.bytesWritten - (handle.writeQueueSize ?? 0);
+    return this.socket.bytesWritten - this.socket.writableLength;
+  }
+
   get isPaused(): boolean {
     return this.#pauses > 0;
   }

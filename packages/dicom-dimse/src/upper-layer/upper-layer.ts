@@ -8,6 +8,7 @@ import { PDU_TYPE } from '../pdu/pdu.ts';
 import type { AssociateAcPdu, AssociateRjPdu, AssociateRqPdu, Pdu } from '../pdu/pdu.ts';
 import { ABORTS, describeAbort, describeRejection } from '../pdu/reasons.ts';
 import type { AbortReason, RejectReason } from '../pdu/reasons.ts';
+import { Patience } from '../association/patience.ts';
 import { STATE_TABLE } from './state-table.ts';
 import type { Action, Event, State } from './state-table.ts';
 import type { Transport } from './transport.ts';
@@ -33,6 +34,8 @@ export interface UpperLayerOptions {
   readonly artimTimeoutMs: number;
   /** Silence of an established association after which it is aborted; 0 never. */
   readonly idleTimeoutMs: number;
+  /** Slower than this, within a message, is as good as silence; 0: every byte counts as enough. */
+  readonly minBytesPerSecond: number;
   /** Whether the peer waits for us: its silence is our doing then. */
   readonly isBusy: () => boolean;
   readonly observer: Observer | undefined;
@@ -51,13 +54,21 @@ export class UpperLayer {
   readonly #stream: PduStream;
   #state: State = 'Sta1';
   #artim: NodeJS.Timeout | undefined;
-  #idle: NodeJS.Timeout | undefined;
+  readonly #idle: Patience;
+  #receivedBytes = 0;
   #hasEnded = false;
 
   constructor(transport: Transport, user: UpperLayerUser, options: UpperLayerOptions) {
     this.#transport = transport;
     this.#user = user;
     this.#options = options;
+    this.#idle = new Patience({
+      graceMs: options.idleTimeoutMs,
+      minBytesPerSecond: options.minBytesPerSecond,
+      moved: () => this.#receivedBytes,
+      isExcused: options.isBusy,
+      onExhausted: () => this.#idled(),
+    });
     this.#stream = new PduStream(
       {
         onPdu: (type, body) => this.#received(type, body),
@@ -93,6 +104,11 @@ export class UpperLayer {
       onChunk: (chunk) => this.#chunk(chunk),
       onClosed: (error) => this.#handle('transport-closed', { error }),
     });
+  }
+
+  /** A message is here whole: the peer is not idle. */
+  noteMessage(): void {
+    if (!this.#hasEnded) this.#idle.start();
   }
 
   accept(pdu: AssociateAcPdu): void {
@@ -134,7 +150,7 @@ export class UpperLayer {
 
   #chunk(chunk: Buffer): void {
     try {
-      this.#idle?.refresh();
+      this.#receivedBytes += chunk.length;
       this.#stream.push(chunk);
       if (!this.#hasEnded) this.#user.onProgress();
     } catch (thrown) {
@@ -209,7 +225,7 @@ export class UpperLayer {
       case 'AE-2':
         return this.#send(pdu);
       case 'AE-3':
-        this.#startIdle();
+        this.#idle.start();
         return this.#user.onAssociateAc(pdu as AssociateAcPdu);
       case 'AE-4': {
         const { result, source, reason } = pdu as AssociateRjPdu;
@@ -222,7 +238,7 @@ export class UpperLayer {
         this.#stopArtim();
         return this.#user.onAssociateRq(pdu as AssociateRqPdu);
       case 'AE-7':
-        this.#startIdle();
+        this.#idle.start();
         return this.#send(pdu);
       case 'AE-8': {
         this.#send(pdu);
@@ -304,7 +320,7 @@ export class UpperLayer {
   #end(error: DimseError | undefined): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    clearTimeout(this.#idle);
+    this.#idle.stop();
     this.#user.onEnd(error);
   }
 
@@ -337,20 +353,11 @@ export class UpperLayer {
     clearTimeout(this.#artim);
   }
 
-  #startIdle(): void {
-    const { idleTimeoutMs } = this.#options;
-    if (idleTimeoutMs <= 0) return;
-    this.#idle = setTimeout(() => this.#idled(), idleTimeoutMs);
-    this.#idle.unref();
-  }
-
   #idled(): void {
-    if (this.#options.isBusy()) {
-      this.#idle?.refresh();
-      return;
-    }
+    const { idleTimeoutMs, minBytesPerSecond } = this.#options;
+    const trickle = minBytesPerSecond > 0 ? `, or less than ${minBytesPerSecond} bytes a second` : '';
     this.abort(
-      new DimseError('idle-timeout', `${this.#transport.peer}: nothing came for ${this.#options.idleTimeoutMs} ms`),
+      new DimseError('idle-timeout', `${this.#transport.peer}: no message came for ${idleTimeoutMs} ms${trickle}`),
     );
   }
 }

@@ -23,6 +23,7 @@ export async function connectOptions(
     connectTimeoutMs: config.connectTimeout,
     associationTimeoutMs: config.associationTimeout,
     responseTimeoutMs: config.responseTimeout,
+    minBytesPerSecond: config.minBytesPerSecond,
     artimTimeoutMs,
     earlyByte: config.earlyByte,
     signal,

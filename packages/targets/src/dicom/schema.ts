@@ -59,6 +59,9 @@ const dicomOptions = {
   connectTimeout: durationMs.default(10_000).describe('longest time to connect, TLS included'),
   associationTimeout: durationMs.default(30_000).describe('longest wait for the answer to an association request'),
   responseTimeout: durationMs.default(60_000).describe('longest silence while a response is due'),
+  minBytesPerSecond: sizeBytes
+    .default(1_000)
+    .describe('a receiver that takes or sends data more slowly is treated as silent; 0: any byte counts'),
   earlyByte: z
     .boolean()
     .default(true)
