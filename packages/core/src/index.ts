@@ -18,9 +18,11 @@ export { listenAddress } from './config/listen-address.ts';
 export { formatBytes, sizeBytes } from './config/size.ts';
 export { fingerprint } from './config/fingerprint.ts';
 export { Secret, secret } from './config/secret.ts';
+export { network, networkMatcher } from './config/network.ts';
 export { aeTitle, configName, hostName, portNumber } from './config/names.ts';
 export { schedule, type Schedule } from './config/schedule-config.ts';
 export { targetOptions, targetOptionsSchema, type TargetConfig, type TargetOptions } from './config/target-options.ts';
+export { isPasswordHash, maxPasswordLength, minPasswordLength, passwordProblem } from './config/password-rules.ts';
 export { needsSignIn, roles, type ConsoleConfig, type Role } from './config/console-config.ts';
 export {
   notificationKinds,

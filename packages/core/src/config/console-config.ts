@@ -1,8 +1,11 @@
 import { z } from 'zod';
+import { auditConfig } from './audit-config.ts';
 import { durationMs } from './duration.ts';
 import { listenAddress } from './listen-address.ts';
 import { configName } from './names.ts';
+import { network } from './network.ts';
 import { notificationsConfig } from './notifications-config.ts';
+import { secretKeys } from './secret-keys.ts';
 import { secret } from './secret.ts';
 import { httpUrl } from './source-config.ts';
 
@@ -39,13 +42,31 @@ export const consoleConfig = z.strictObject({
   publicUrl: httpUrl
     .optional()
     .describe('address at which browsers reach the console, where that is another (a proxy in front)'),
-  trustProxy: z.boolean().default(false).describe('take the address of clients from X-Forwarded-For of a proxy'),
+  allowFrom: z
+    .array(network)
+    .default([])
+    .describe('networks from which the console may be used, e.g. [10.20.0.0/16]; empty = from everywhere'),
+  trustProxy: z
+    .union([z.boolean(), z.int().min(1).max(10), z.array(network).min(1)], {
+      error: 'false, the number of proxies in front (1 to 10), or a list of their networks, e.g. [10.0.0.5]',
+    })
+    .default(false)
+    .describe(
+      'proxies in front whose X-Forwarded-For is believed: how many there are (true = 1), or their networks; addresses that a client wrote there itself are never used',
+    ),
+  secret: secretKeys
+    .optional()
+    .describe(
+      'key that signs cookies, or a list of keys, the newest first; default derived from the other secrets of this section',
+    ),
   users: z
     .record(
       configName,
       z.strictObject({
-        password: secret.describe('password, or better its hash as `dispatch config password` prints it'),
-        role: role.default('administrator'),
+        password: secret.describe(
+          'password of at least 15 characters, or better its hash as `dispatch config password` prints it',
+        ),
+        role: role.default('viewer'),
       }),
     )
     .optional()
@@ -56,6 +77,11 @@ export const consoleConfig = z.strictObject({
       z.strictObject({
         token: secret.describe('at least 20 characters, sent as `Authorization: Bearer …`'),
         role: role.default('viewer'),
+        targets: z
+          .array(configName)
+          .min(1)
+          .optional()
+          .describe('the only targets whose deliveries the token may read and, as operator, act on; default all'),
       }),
     )
     .optional()
@@ -74,6 +100,7 @@ export const consoleConfig = z.strictObject({
     .default(true)
     .describe('show name, accession number and description, asked live of the source, to those who are signed in'),
   thumbnails: z.boolean().default(true).describe('show a small image of a study, asked live of the source'),
+  audit: auditConfig.prefault({}).describe('the audit log: who did what'),
   notifications: notificationsConfig.optional().describe('who is told what'),
 });
 export type ConsoleConfig = z.output<typeof consoleConfig>;

@@ -56,6 +56,57 @@ it('windows of a rule and its target that never meet are refused', () => {
   expect(problems(raw('20:01'))).toEqual([]);
 });
 
+describe('secrets that can be guessed are refused when the configuration is checked', () => {
+  const base = { targets: { d: { type: 'disk' } } };
+  const user = (password: string): string[] =>
+    problems({ ...base, console: { users: { anna: { password: new Secret(password) } } } });
+
+  it.each(['', 'abc', 'only-19-characters-'])('token "%s"', (token) => {
+    const found = problems({ ...base, console: { tokens: { program: { token: new Secret(token) } } } });
+    // That a secret is missing is reported where it is read.
+    expect(found).toEqual(
+      token === '' ? [] : [expect.stringMatching(/^console\.tokens\.program: the token has \d+ char/)],
+    );
+  });
+
+  it.each([
+    ['short', /has 5 characters/],
+    ['fourteen chars', /has 14 characters/],
+    ['aaaaaaaaaaaaaaaaaaaa', /repeats/],
+    ['abababababababababab', /repeats/],
+    ['qwertyuiopasdfghjkl', /row of the keyboard/],
+    ['0123456789abcdefghij', /row of the keyboard/],
+    ['passwordpassword123', /guessed first/],
+    ['Anna-Hospital-2024', /guessed first/],
+    ['DicomDispatchAdmin!', /guessed first/],
+  ])('password "%s"', (password, reason) => {
+    expect(user(password)).toEqual([expect.stringMatching(reason)]);
+  });
+
+  it.each([
+    'correct horse battery',
+    'vera-looks-on-1',
+    'Drei kleine Äpfel im Schnee',
+    'дом у самого синего моря',
+    'scrypt:32768:8:1:AAAAAAAAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
+  ])('but not password "%s"', (password) => {
+    expect(user(password)).toEqual([]);
+  });
+
+  it('keys of cookies too', () => {
+    const found = problems({ ...base, console: { secret: [new Secret('x'.repeat(16)), new Secret('short')] } });
+    expect(found).toEqual([expect.stringMatching(/^console: secret has 5 characters/)]);
+  });
+
+  it('and a user is a viewer unless the configuration says more', () => {
+    const parsed = parseConfig(
+      { sources, ...base, console: { users: { anna: { password: new Secret('correct horse battery') } } } },
+      schemas,
+    );
+    expect(parsed.ok && parsed.config.console.users?.['anna']?.role).toBe('viewer');
+  });
+});
+
 it('pseudonyms and new UIDs need a key', () => {
   const raw = { targets: { d: { type: 'disk' } }, transforms: { anon: { anonymise: {} } } };
   expect(problems(raw)[0]).toContain('set pseudonyms.secret');

@@ -1,12 +1,13 @@
 import { sourceOfTarget } from '../rules/target-source.ts';
 import { nextStartAt } from '../schedule/next-window.ts';
 import type { Config } from './config-schema.ts';
+import { isPasswordHash, passwordProblem } from './password-rules.ts';
 import type { Problem } from './problem.ts';
 import { needsSecret } from './transform-config.ts';
 
 /** What is well-formed and yet cannot work: a secret that is missing, windows that never meet, studies that go round. */
 export function meaningProblems(config: Config): Problem[] {
-  return [...secretProblems(config), ...scheduleProblems(config), ...loopProblems(config)];
+  return [...secretProblems(config), ...consoleProblems(config), ...scheduleProblems(config), ...loopProblems(config)];
 }
 
 function secretProblems(config: Config): Problem[] {
@@ -17,6 +18,41 @@ function secretProblems(config: Config): Problem[] {
       path: ['transforms', name],
       message: `"${name}" gives pseudonyms or new UIDs, which need a key: set pseudonyms.secret`,
     }));
+}
+
+/** Below this a token can be guessed; see `authenticate` of the console. */
+const minTokenLength = 20;
+const minKeyLength = 16;
+
+/** Secrets that are too easy to guess. A secret that could not be read is reported where it is read. */
+function consoleProblems({ console }: Config): Problem[] {
+  const problems: Problem[] = [];
+  const add = (path: string[], message: string): void => void problems.push({ path: ['console', ...path], message });
+  for (const [name, { token }] of Object.entries(console.tokens ?? {})) {
+    const text = token.reveal();
+    if (text === '') continue;
+    if (text.length < minTokenLength)
+      add(
+        ['tokens', name],
+        `the token has ${text.length} characters: use at least ${minTokenLength}, e.g. of openssl rand -hex 32`,
+      );
+    else if (!/^[\x21-\x7e]{1,1024}$/.test(text))
+      add(
+        ['tokens', name],
+        'the token has characters that no header takes: use printable ASCII without spaces, 1024 at most',
+      );
+  }
+  for (const [name, { password }] of Object.entries(console.users ?? {})) {
+    const text = password.reveal();
+    const why = text === '' || isPasswordHash(text) ? undefined : passwordProblem(text, name);
+    if (why !== undefined) add(['users', name], `the password ${why}`);
+  }
+  for (const key of console.secret ?? []) {
+    const { length } = key.reveal();
+    if (length > 0 && length < minKeyLength)
+      add([], `secret has ${length} characters: use at least ${minKeyLength}, e.g. of openssl rand -hex 32`);
+  }
+  return problems;
 }
 
 /** A Monday; windows repeat by the week. */
