@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addAuditCommands } from './commands/audit.ts';
 import { addCacheCommands } from './commands/cache.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDemoCommand } from './commands/demo.ts';
@@ -42,6 +43,7 @@ not answer, 5 no such study, delivery or target, 130 stopped by Ctrl-C.`,
   addPullCommands(program);
   addCacheCommands(program);
   addConfigCommands(program);
+  addAuditCommands(program);
   addSupportCommands(program);
   return program;
 }

@@ -129,7 +129,7 @@ export async function patientWords({ operations, lookup }: System): Promise<stri
   const words: string[] = [];
   for (const [source, ofSource] of Map.groupBy(records, (record) => record.source)) {
     const ids = [...new Set(ofSource.map(({ orthancStudyId }) => orthancStudyId))];
-    const labels = await lookup.labels(source, ids).catch(() => new Map<string, never>());
+    const labels = await lookup.readLabels(source, ids).catch(() => new Map<string, never>());
     for (const { patientName, patientId, accessionNumber, description } of labels.values()) {
       words.push(patientId, accessionNumber, description, patientName, ...patientName.split(/[\s,]+/));
     }

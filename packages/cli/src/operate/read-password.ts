@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
+import { passwordProblem } from '@dicom-dispatch/core';
 import { CommandError, exitCodes } from '../exit.ts';
 
 /** Reads one line; what is typed on a terminal is not shown. */
@@ -13,6 +14,7 @@ export async function readPassword(): Promise<string> {
   const password = await promise;
   lines.close();
   if (process.stdin.isTTY) process.stderr.write('\n');
-  if (password.length < 8) throw new CommandError('a password has at least 8 characters', exitCodes.usage);
+  const problem = passwordProblem(password);
+  if (problem !== undefined) throw new CommandError(`the password ${problem}`, exitCodes.usage);
   return password;
 }

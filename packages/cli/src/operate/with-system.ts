@@ -20,6 +20,7 @@ import { readConfig } from '../read-config.ts';
 export interface System extends ViewContext {
   /** Who stands in timelines and in the audit log for what is done here. */
   readonly actor: Actor;
+  readonly audit: AuditLog;
   /**
    * Does something that the audit log has to know.
    *
@@ -51,7 +52,12 @@ export async function openSystem(config: Config): Promise<System & { close(): Pr
   const redis = await connect(namesRedis(config.redis) ? config.redis : await embeddedUrl(config.redis.dataFolder));
   const operations = openPipeline(config, redis);
   const lookup = new SourceLookup(() => config);
-  const audit = new AuditLog(redis, config.redis.prefix, createLogger('cli', { level: 'silent', format: 'json' }));
+  const audit = new AuditLog(
+    redis,
+    config.redis.prefix,
+    createLogger('cli', { level: 'silent', format: 'json' }),
+    () => config.console.audit,
+  );
   const actor = { name: `${userInfo().username} (command line)` };
   return {
     config: () => config,
@@ -59,6 +65,7 @@ export async function openSystem(config: Config): Promise<System & { close(): Pr
     operations,
     lookup,
     actor,
+    audit,
     async audited(what, act) {
       const entry = { who: actor.name, role: '', ...what, address: '' };
       try {

@@ -1,5 +1,6 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
+import type { AuditFacts } from './audit-entry.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -10,21 +11,45 @@ declare module 'fastify' {
   }
 }
 
-/** Writes down every request to a route that has an `action`, with what came of it. Refusals are written by the guard. */
+/**
+ * Writes down every request to a route that has an `action`, with what came of it, before it is answered: what is
+ * acknowledged is in the audit log. Refusals are noted by the guard.
+ */
 export function auditActions(server: FastifyInstance, context: ConsoleContext): void {
   server.decorateRequest('auditSubject', undefined);
   server.decorateRequest('auditDetail', undefined);
-  server.addHook('onResponse', async (request, reply) => {
+  server.addHook('onSend', async (request, reply) => {
     const { action } = request.routeOptions.config;
-    if (action === undefined || reply.statusCode === 401 || reply.statusCode === 403) return;
-    await context.audit.write({
-      who: request.identity?.name ?? '',
-      role: request.identity?.role ?? '',
+    if (action === undefined || isRefused(reply.statusCode)) return;
+    await writeAction(context, request, reply, {
       action,
       subject: request.auditSubject ?? Object.values((request.params ?? {}) as Record<string, string>).join(' '),
-      outcome: reply.statusCode < 400 ? 'done' : 'failed',
       detail: request.auditDetail ?? (reply.statusCode < 400 ? '' : `HTTP ${reply.statusCode}`),
-      address: request.ip,
     });
   });
+}
+
+export function isRefused(statusCode: number): boolean {
+  return statusCode === 401 || statusCode === 403 || statusCode === 429;
+}
+
+/** What was done is done, also when it cannot be written down: then the log of the console says so. */
+export async function writeAction(
+  context: ConsoleContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  what: Pick<AuditFacts, 'action' | 'subject' | 'detail'>,
+): Promise<void> {
+  const facts: AuditFacts = {
+    who: request.identity?.name ?? '',
+    role: request.identity?.role ?? '',
+    ...what,
+    outcome: reply.statusCode < 400 ? 'done' : 'failed',
+    address: request.ip,
+  };
+  try {
+    await context.audit.write(facts);
+  } catch (error) {
+    context.log.error({ err: error, audit: facts }, 'audit log not written');
+  }
 }

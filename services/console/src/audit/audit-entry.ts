@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto';
+
+/** One thing that somebody did, or tried to do. No patient data. */
+export interface AuditEntry {
+  readonly id: string;
+  /** ms since 1970, by the clock of Redis */
+  readonly at: number;
+  readonly who: string;
+  readonly role: string;
+  /** `retry`, `sign-in`, … */
+  readonly action: string;
+  /** What it was done to: the id of a delivery, the name of a target … */
+  readonly subject: string;
+  readonly outcome: 'done' | 'refused' | 'failed';
+  readonly detail: string;
+  readonly address: string;
+  /** SHA-256 over the entry and the hash of the one before; empty in entries of versions without. */
+  readonly hash: string;
+}
+
+/** What is to be written down; time, id and hash come with the writing. */
+export type AuditFacts = Omit<AuditEntry, 'id' | 'at' | 'hash'>;
+
+const maxLengths = { who: 100, role: 20, action: 100, subject: 200, outcome: 10, detail: 500, address: 64 } as const;
+
+/** The fields as they are kept: of bounded length, without characters that a terminal would obey. */
+export function bounded(facts: AuditFacts): AuditFacts {
+  const entries = Object.entries(maxLengths).map(([name, length]) => {
+    const text = facts[name as keyof typeof maxLengths];
+    // eslint-disable-next-line no-control-regex
+    return [name, text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ').slice(0, length)] as const;
+  });
+  return Object.fromEntries(entries) as unknown as AuditFacts;
+}
+
+/** Ties an entry to the one before it. */
+export function chainHash(before: string, { at, ...facts }: AuditFacts & { readonly at: number }): string {
+  const { who, role, action, subject, outcome, detail, address } = facts;
+  const text = JSON.stringify([before, at, who, role, action, subject, outcome, detail, address]);
+  return createHash('sha256').update(text).digest('hex');
+}

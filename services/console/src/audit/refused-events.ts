@@ -1,0 +1,123 @@
+import type { Logger, Redis, Registry } from '@dicom-dispatch/runtime';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { Counter } from 'prom-client';
+import { bounded, type AuditFacts } from './audit-entry.ts';
+
+/** Something that was refused, as often as it was seen within a minute. */
+export interface RefusedEvent extends AuditFacts {
+  readonly id: string;
+  readonly at: number;
+  readonly count: number;
+}
+
+const windowMs = 60_000;
+/** Different events of one minute that are kept; further ones are counted together. */
+const maxKinds = 60;
+const keptEvents = 20_000;
+
+type Reason = 'not signed in' | 'forbidden' | 'too many' | 'sign-in failed';
+
+/**
+ * What was refused, and what nobody known tried. Kept apart from the audit log and never one by one: an event is written
+ * down when it is first seen, and once more each minute with how often it was seen. So the audit log holds what was done,
+ * however much is refused, and Redis does not grow with what strangers send.
+ */
+export class RefusedEvents {
+  readonly #redis: Redis;
+  readonly #key: string;
+  readonly #log: Logger;
+  readonly #counter: Counter;
+  readonly #listeners: ((event: AuditFacts & { readonly count: number; readonly at: number }) => void)[] = [];
+  #seen = new Map<string, { readonly facts: AuditFacts; more: number }>();
+  #others = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(redis: Redis, prefix: string, log: Logger, metrics: Registry) {
+    this.#redis = redis;
+    this.#key = redisKeys(prefix).refused;
+    this.#log = log;
+    this.#counter = new Counter({
+      name: 'dispatch_console_refused_total',
+      help: 'requests that the console refused, by reason',
+      labelNames: ['reason'],
+      registers: [metrics],
+    });
+  }
+
+  /** Called with what is written down, as it is. */
+  listen(listener: (event: AuditFacts & { readonly count: number; readonly at: number }) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  count(reason: Reason): void {
+    this.#counter.inc({ reason });
+  }
+
+  note(given: AuditFacts): void {
+    const facts = bounded(given);
+    const kind = JSON.stringify([facts.who, facts.action, facts.outcome, facts.detail, facts.address]);
+    this.#timer ??= setTimeout(() => void this.flush(), windowMs).unref();
+    const known = this.#seen.get(kind);
+    if (known) {
+      known.more += 1;
+      return;
+    }
+    if (this.#seen.size >= maxKinds) {
+      this.#others += 1;
+      return;
+    }
+    this.#seen.set(kind, { facts, more: 0 });
+    this.#log.info({ refused: facts }, 'refused');
+    void this.#write(facts, 1);
+  }
+
+  /** Writes down how often events were seen since they were written down first. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const seen = this.#seen;
+    const others = this.#others;
+    this.#seen = new Map();
+    this.#others = 0;
+    for (const { facts, more } of seen.values()) if (more > 0) await this.#write(facts, more);
+    if (others > 0) {
+      const none = { who: '', role: '', subject: '', detail: 'of many kinds, counted together', address: '' };
+      await this.#write({ ...none, action: 'various', outcome: 'refused' }, others);
+    }
+  }
+
+  /** The newest first. */
+  async read(limit: number): Promise<RefusedEvent[]> {
+    const found = await this.#redis.xrevrange(this.#key, '+', '-', 'COUNT', limit);
+    return found.map(([id, flat]) => decode(id, flat));
+  }
+
+  async #write(facts: AuditFacts, count: number): Promise<void> {
+    const at = Date.now();
+    for (const listener of this.#listeners) listener({ ...facts, count, at });
+    const fields = Object.entries({ ...facts, count: String(count) }).flat();
+    try {
+      await this.#redis.xadd(this.#key, 'MAXLEN', '~', keptEvents, '*', ...fields);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'refused event not stored');
+    }
+  }
+}
+
+function decode(id: string, flat: readonly string[]): RefusedEvent {
+  const fields: Record<string, string> = {};
+  for (let at = 0; at + 1 < flat.length; at += 2) fields[flat[at] ?? ''] = flat[at + 1] ?? '';
+  const text = (name: string): string => fields[name] ?? '';
+  return {
+    id,
+    at: Number(id.split('-')[0]),
+    who: text('who'),
+    role: text('role'),
+    action: text('action'),
+    subject: text('subject'),
+    outcome: text('outcome') as RefusedEvent['outcome'],
+    detail: text('detail'),
+    address: text('address'),
+    count: Number(text('count') || 1),
+  };
+}

@@ -1,0 +1,52 @@
+import { chainHash, type AuditEntry } from './audit-entry.ts';
+
+/** What a look at a chain of entries found. */
+export interface AuditVerdict {
+  readonly entries: number;
+  /** Entries of versions without hashes, at the beginning. */
+  readonly unchained: number;
+  /** The entries that do not fit the one before: changed, or something is missing before them. */
+  readonly broken: readonly { readonly id: string; readonly at: number; readonly reason: string }[];
+  /** The hash of the newest entry: whoever keeps it elsewhere can tell later whether the end was cut off. */
+  readonly head: string | undefined;
+}
+
+const maxBroken = 20;
+
+/**
+ * Checks that each entry fits the one before it.
+ *
+ * @param expected - what the newest entry should be, as Redis or a person has kept it
+ */
+export async function verifyAudit(
+  entries: AsyncIterable<AuditEntry> | Iterable<AuditEntry>,
+  expected?: { readonly hash: string },
+): Promise<AuditVerdict> {
+  let count = 0;
+  let unchained = 0;
+  let before: string | undefined;
+  const broken: { id: string; at: number; reason: string }[] = [];
+  const report = (entry: Pick<AuditEntry, 'id' | 'at'>, reason: string): void => {
+    if (broken.length < maxBroken) broken.push({ id: entry.id, at: entry.at, reason });
+  };
+  let last: AuditEntry | undefined;
+  let isExpectedSeen = expected === undefined;
+  for await (const entry of entries) {
+    count += 1;
+    last = entry;
+    if (entry.hash === '') {
+      if (before === undefined) unchained += 1;
+      else report(entry, 'has no hash');
+      continue;
+    }
+    // The first entry that is kept is taken as it is when what came before it has been removed for its age.
+    if (before !== undefined && chainHash(before, entry) !== entry.hash) {
+      report(entry, 'does not fit the entry before it: one of them was changed, or entries between them were removed');
+    }
+    before = entry.hash;
+    if (entry.hash === expected?.hash) isExpectedSeen = true;
+  }
+  if (!isExpectedSeen)
+    report(last ?? { id: '', at: 0 }, 'the newest entry that is known is missing: the end was cut off');
+  return { entries: count, unchained, broken, head: before };
+}
