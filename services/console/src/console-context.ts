@@ -1,6 +1,9 @@
 import type { Logger, Registry, RunningService } from '@dicom-dispatch/runtime';
 import type { AuditLog } from './audit/audit-log.ts';
+import type { RefusedEvents } from './audit/refused-events.ts';
 import type { Changes } from './live/changes.ts';
+import type { OpenAnswers } from './live/open-answers.ts';
+import type { ConsoleKeys } from './security/console-keys.ts';
 import type { Sessions } from './security/sessions.ts';
 import type { ViewContext } from './views/view-context.ts';
 
@@ -10,8 +13,13 @@ export interface ConsoleContext extends ViewContext {
   readonly metrics: Registry;
   /** The services of this process. */
   readonly services: () => readonly RunningService[];
+  /** Of cookies. */
+  readonly keys: ConsoleKeys;
   readonly sessions: Sessions;
   readonly audit: AuditLog;
+  readonly refused: RefusedEvents;
+  /** Answers that are being sent. */
+  readonly open: OpenAnswers;
   readonly changes: Changes;
   readonly cookieName: string;
   /** Whether browsers reach us over TLS. */

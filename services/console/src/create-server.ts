@@ -10,8 +10,10 @@ import { addErrorAnswers } from './error-answers.ts';
 import { addPages } from './pages/add-pages.ts';
 import { addBoard } from './queues/add-board.ts';
 import { guardAccess } from './security/access.ts';
+import { trustedProxies } from './security/trusted-proxies.ts';
 import { requireRedis } from './security/redis-needed.ts';
 import { addSecurityHeaders } from './security/headers.ts';
+import { refuseNetworks } from './security/refuse-networks.ts';
 import { addOidc } from './security/oidc.ts';
 import { addSignIn } from './security/sign-in.ts';
 import { addStaticFiles } from './static-files.ts';
@@ -23,6 +25,11 @@ export interface ServedRoute {
 }
 
 const maxBodyBytes = 1024 * 1024;
+/** From the first byte of a request to its last one; then the connection ends, whoever has it. */
+const headersMs = 10_000;
+const requestMs = 30_000;
+const idleMs = 30_000;
+const maxConnections = 5_000;
 
 /** The whole HTTP server, not yet listening, and what takes a new configuration over. */
 export async function createServer(context: ConsoleContext): Promise<{
@@ -33,10 +40,15 @@ export async function createServer(context: ConsoleContext): Promise<{
   const server = fastify({
     logger: false,
     bodyLimit: maxBodyBytes,
-    trustProxy: context.config().console.trustProxy,
+    trustProxy: trustedProxies(() => context.config().console.trustProxy),
     forceCloseConnections: true,
+    requestTimeout: requestMs,
+    keepAliveTimeout: idleMs,
+    http: { headersTimeout: headersMs, connectionsCheckingInterval: 2_000, maxHeaderSize: 16 * 1024 },
     routerOptions: { maxParamLength: 200 },
   });
+  server.server.maxConnections = maxConnections;
+  refuseNetworks(server, context);
   const routes: ServedRoute[] = [];
   server.addHook('onRoute', ({ method, url }) => {
     for (const one of Array.isArray(method) ? method : [method]) routes.push({ method: one, url });

@@ -11,13 +11,16 @@ import {
   type RunningService,
 } from '@dicom-dispatch/runtime';
 import { AuditLog } from './audit/audit-log.ts';
+import { RefusedEvents } from './audit/refused-events.ts';
 import { ConsoleError } from './console-error.ts';
 import type { ConsoleContext } from './console-context.ts';
 import { createServer, type ServedRoute } from './create-server.ts';
 import { Changes } from './live/changes.ts';
+import { OpenAnswers } from './live/open-answers.ts';
 import { addMetrics } from './metrics/add-metrics.ts';
 import { startNotifier } from './notify/start-notifier.ts';
 import { sessionCookieName } from './security/authenticate.ts';
+import { ConsoleKeys } from './security/console-keys.ts';
 import { Sessions } from './security/sessions.ts';
 import { SourceLookup } from './source/source-lookup.ts';
 
@@ -52,6 +55,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   refuseOpenDoor(config, host);
   const isSecure = config.console.publicUrl?.startsWith('https:') ?? false;
   const operations = openPipeline(() => config, redis);
+  const sessions = new Sessions(redis, config.redis.prefix, () => config.console);
   const context: ConsoleContext = {
     config: () => config,
     redis,
@@ -59,8 +63,11 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     metrics,
     services: options.services ?? (() => [service]),
     operations,
-    sessions: new Sessions(redis, config.redis.prefix, config.console.session),
-    audit: new AuditLog(redis, config.redis.prefix, log),
+    keys: new ConsoleKeys(() => config.console),
+    sessions,
+    audit: new AuditLog(redis, config.redis.prefix, log, () => config.console.audit),
+    refused: new RefusedEvents(redis, config.redis.prefix, log, metrics),
+    open: new OpenAnswers(redis, sessions.channel, log),
     lookup: new SourceLookup(() => config),
     changes: new Changes(redis, operations.records.channel),
     cookieName: sessionCookieName(isSecure),
@@ -68,6 +75,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   };
   const { server, refresh, routes } = await createServer(context);
   addMetrics(context);
+  context.open.start();
   const url = await listen(() => server.listen({ host, port }), config.console.listen);
   log.info({ url }, 'console is ready');
   const notifier = startNotifier(context, () => config.console.publicUrl ?? url);
@@ -81,10 +89,13 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
       config = next;
       refresh();
       void context.lookup.reset();
+      void context.open.recheck();
     },
     async stop() {
       await endInTime(log, { pages: () => server.close(), notifications: () => notifier.stop() });
       context.changes.stop();
+      context.open.stop();
+      await endInTime(log, { refused: () => context.refused.flush() }, 2_000);
       await endInTime(log, { sources: () => context.lookup.reset(), queues: () => operations.close() }, 2_000);
     },
   };
@@ -92,10 +103,19 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
 }
 
 function refuseOpenDoor(config: Config, host: string): void {
-  if (isLoopback(host) || needsSignIn(config.console)) return;
+  const { listen, publicUrl, trustProxy } = config.console;
+  if (needsSignIn(config.console)) return;
+  const open = !isLoopback(host)
+    ? `console.listen is ${listen}, which others can reach`
+    : publicUrl !== undefined && !isLoopback(new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1'))
+      ? `console.publicUrl is ${publicUrl}, which others can reach`
+      : trustProxy !== false
+        ? 'console.trustProxy is set: others reach the console through a proxy'
+        : undefined;
+  if (open === undefined) return;
   throw new ConsoleError(
     'open-door',
-    `console.listen is ${config.console.listen}, which others can reach, but nobody would have to sign in: configure console.users, console.tokens or console.oidc, or listen on 127.0.0.1`,
+    `${open}, but nobody would have to sign in: configure console.users, console.tokens or console.oidc, or let only this machine use it`,
   );
 }
 

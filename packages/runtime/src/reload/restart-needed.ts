@@ -11,7 +11,6 @@ export function refusedChanges(before: Config, after: Config): string[] {
 export function restartNeeded(before: Config, after: Config): string[] {
   const parts = (config: Config): Readonly<Record<string, unknown>> => ({
     'console.listen': config.console.listen,
-    'console.trustProxy': config.console.trustProxy,
     health: config.health,
     logging: config.logging,
     'dispatcher.lockTime': config.dispatcher.lockTime,

@@ -144,12 +144,30 @@ export const keyTable: readonly KeyRow[] = [
     what: 'notifications: a queue of BullMQ, what waits for a digest, what has been sent',
     lives: 'until sent; a week',
   },
-  { keys: ['audit'], kind: 'key', what: 'what operators did', lives: 'the newest entries' },
   {
-    keys: ['session:HASH', 'sign-in:KIND:HASH'],
+    keys: ['audit', 'audit-head'],
     kind: 'key',
-    what: 'sessions of the console, and failed attempts to sign in',
+    what: 'what operators did, each entry with a hash over the one before; the hash of the newest',
+    lives: '`console.audit.keep`; always',
+  },
+  {
+    keys: ['refused'],
+    kind: 'key',
+    what: 'what the console refused, counted by the minute',
+    lives: 'the newest 20,000',
+  },
+  {
+    keys: ['session:HASH', 'sessions-ended-before'],
+    kind: 'key',
+    what: 'sessions of the console, and names whose older sessions an administrator has ended',
     lives: 'as configured',
+  },
+  { keys: ['sessions-ended'], kind: 'channel', what: 'ends of sessions, for streams on other consoles', lives: '' },
+  {
+    keys: ['sign-in:KIND:WINDOW'],
+    kind: 'key',
+    what: 'counters of failed attempts to sign in, 16 kB each',
+    lives: '16 minutes',
   },
 ];
 

@@ -42,8 +42,12 @@ export function redisKeys(prefix: string) {
     cache: (rest: string) => `${prefix}:cache:${rest}`,
     notify: (rest: string) => `${prefix}:notify:${rest}`,
     audit: `${prefix}:audit`,
+    auditHead: `${prefix}:audit-head`,
+    refused: `${prefix}:refused`,
     session: (hash: string) => `${prefix}:session:${hash}`,
-    signIn: (kind: string, hash: string) => `${prefix}:sign-in:${kind}:${hash}`,
+    sessionsEnded: `${prefix}:sessions-ended`,
+    sessionsEndedBefore: `${prefix}:sessions-ended-before`,
+    signIn: (kind: string, window: string | number) => `${prefix}:sign-in:${kind}:${window}`,
   };
 }
 

@@ -6,6 +6,7 @@ import { addAuditExport } from './audit-export.ts';
 import { addConfigurationRoutes } from './configuration.ts';
 import { addDeliveryRoutes } from './deliveries.ts';
 import { addEvents } from './events.ts';
+import { addSessionRoutes } from './sessions.ts';
 import { addStudyRoutes } from './studies.ts';
 import { addSystemRoutes } from './system.ts';
 import { addTargetRoutes } from './targets.ts';
@@ -38,6 +39,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
     addDeliveryRoutes(api, context);
     addTargetRoutes(api, context);
     addSystemRoutes(api, context);
+    addSessionRoutes(api, context);
     addConfigurationRoutes(api, context);
     addAuditExport(api, context);
     addEvents(scope, context);

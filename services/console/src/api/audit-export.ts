@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import type { AuditEntry, AuditLog } from '../audit/audit-log.ts';
+import type { AuditEntry, AuditLog } from '../audit/index.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import type { ApiServer } from './api-server.ts';
 
-const columns = ['at', 'who', 'role', 'action', 'subject', 'outcome', 'detail', 'address'] as const;
+const columns = ['at', 'who', 'role', 'action', 'subject', 'outcome', 'detail', 'address', 'hash'] as const;
 
 /** The whole audit log as a file, streamed. */
 export function addAuditExport(server: ApiServer, context: ConsoleContext): void {

@@ -135,6 +135,7 @@ describe('the API and its document', () => {
       ['put', '/api/targets/{target}/concurrency', { concurrency: 3 }],
       ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: 60 }],
       ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: null }],
+      ['post', '/api/sessions/end', { name: 'somebody' }],
     ];
     for (const [method, path, body] of cases) {
       const answer = await test.ask(method.toUpperCase(), fill(path), { headers, body });
@@ -147,7 +148,7 @@ describe('the API and its document', () => {
         .filter((method) => method !== 'get')
         .map((method) => `${method} ${path}`),
     );
-    // A token has no session to end: the sign-out is tried with one, in sign-in.test.ts. The others take running services
+    // A token has no session to end: the sign-out is tried with one, in sign-in.test.ts. The last three take running services
     // whose configuration changes: test/e2e/reload.test.ts.
     expect(all.filter((name) => !tried.has(name)).toSorted()).toEqual([
       'post /api/configuration/reload',

@@ -54,8 +54,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
     '/api/studies/:source/:studyInstanceUid/thumbnail',
     { config: { access: 'viewer' }, schema: { tags, summary: 'A small image of the study', params: byUid } },
     async (request, reply) => {
-      const { thumbnails, patientData } = context.config().console;
-      const study = thumbnails && patientData ? await context.operations.records.study(request.params) : undefined;
+      const study = await context.operations.records.study(request.params);
       const image = study && (await context.lookup.thumbnail(study.source, study.orthancStudyId));
       if (!image) return reply.code(404).send({ error: 'not-found', message: 'There is no image of this study.' });
       return reply.type(image.type).header('cache-control', 'private, max-age=600').send(image.bytes);

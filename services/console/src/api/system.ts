@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { runDry } from '../views/dry-run.ts';
-import { auditEntry, cacheState, dryRun, overview, rule, source, worker } from '../views/schemas.ts';
+import { auditEntry, cacheState, dryRun, overview, refusedEvent, rule, source, worker } from '../views/schemas.ts';
 import { showCache } from '../views/show-cache.ts';
 import { showOverview } from '../views/show-overview.ts';
 import { listSources } from '../views/show-sources.ts';
@@ -121,5 +121,19 @@ export function addSystemRoutes(server: ApiServer, context: ConsoleContext): voi
       const { before, limit } = request.query;
       return { entries: await context.audit.read({ limit, ...(before !== undefined && { before }) }) };
     },
+  );
+
+  server.get(
+    '/api/audit/refused',
+    {
+      config: { access: 'administrator' },
+      schema: {
+        tags,
+        summary: 'What was refused, and sign-ins that failed, the newest first; counted, at most once a minute each',
+        querystring: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) }),
+        response: answers(z.object({ entries: z.array(refusedEvent) })),
+      },
+    },
+    async (request) => ({ entries: await context.refused.read(request.query.limit) }),
   );
 }

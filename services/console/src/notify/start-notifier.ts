@@ -142,7 +142,7 @@ export function startNotifier(context: ConsoleContext, consoleUrl: () => string)
       const ids = [...new Set(ones.flatMap(({ orthancStudyId }) => orthancStudyId ?? []))];
       if (source === '' || ids.length === 0) continue;
       for (const label of (
-        await context.lookup.labels(source, ids).catch(() => new Map<string, StudyLabel>())
+        await context.lookup.readLabels(source, ids).catch(() => new Map<string, StudyLabel>())
       ).values()) {
         found.set(`${source} ${label.studyInstanceUid}`, label);
       }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
-import type { AuditEntry } from '../audit/audit-log.ts';
+import type { AuditEntry } from '../audit/index.ts';
+import type { RefusedEvent } from '../audit/refused-events.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { empty, table, time, withQuery } from './components.ts';
 import { html, type Html } from './html.ts';
@@ -13,12 +14,14 @@ const query = z.object({
     .optional(),
 });
 const pageSize = 100;
+const shownRefused = 50;
 
 /** Who did what. */
 export function addAuditPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/audit', { config: { access: 'administrator' } }, async (request, reply) => {
     const { before } = query.parse(request.query);
     const entries = await context.audit.read({ limit: pageSize, ...(before !== undefined && { before }) });
+    const refused = before === undefined ? await context.refused.read(shownRefused) : [];
     const last = entries.at(-1);
     const body = html`<div class="title-row">
         <h1>Audit log</h1>
@@ -43,9 +46,22 @@ export function addAuditPage(server: ApiServer, context: ConsoleContext): void {
           ${before !== undefined && html`<a class="button" href="/audit">Newest</a>`}
           ${entries.length === pageSize && last && html`<a class="button" rel="next" href="${withQuery('/audit', { before: last.id })}">Older</a>`}
         </span>
-      </div>`;
+      </div>
+      ${refused.length > 0 && refusedTable(refused)}`;
     return sendPage(context, request, reply, { id: 'audit', title: 'Audit log', body });
   });
+}
+
+/** What was refused does not stand between what was done: it is counted, however often it was tried. */
+function refusedTable(events: readonly RefusedEvent[]): Html {
+  return html`<h2>Refused, and sign-ins that failed</h2>
+    ${table(
+      'Refused',
+      ['When', 'Who', 'Action', 'What', 'Outcome', 'Detail', 'From'],
+      events.map((one) =>
+        row({ ...one, hash: '', detail: one.count > 1 ? `${one.detail} (${one.count} times)` : one.detail }),
+      ),
+    )}`;
 }
 
 function row(entry: AuditEntry): Html {

@@ -2,8 +2,8 @@ import { createBullBoard } from '@bull-board/api';
 import { FastifyAdapter } from '@bull-board/fastify';
 import type { FastifyInstance } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
+import { isRefused, writeAction } from '../audit/audit-actions.ts';
 import { boardPrefix } from '../security/access.ts';
-import { changesSomething } from '../security/same-origin.ts';
 import { actingAs } from './acting.ts';
 import { boardVerdict } from './board-access.ts';
 import { boardPage } from './board-page.ts';
@@ -33,19 +33,14 @@ export async function addBoard(server: FastifyInstance, context: ConsoleContext)
     scope.addHook('preHandler', (request, _reply, done) => {
       actingAs({ name: request.identity?.name ?? 'unknown' }, done);
     });
-    scope.addHook('onResponse', async (request, reply) => {
-      if (!changesSomething(request)) return;
+    scope.addHook('onSend', async (request, reply) => {
       const verdict = boardVerdict(request.method, (request.routeOptions.url ?? '').slice(boardPrefix.length));
-      if (verdict.kind !== 'action' || reply.statusCode === 403 || reply.statusCode === 401) return;
+      if (verdict.kind !== 'action' || isRefused(reply.statusCode)) return;
       const { queueName = '', jobId = '' } = (request.params ?? {}) as { queueName?: string; jobId?: string };
-      await context.audit.write({
-        who: request.identity?.name ?? '',
-        role: request.identity?.role ?? '',
+      await writeAction(context, request, reply, {
         action: verdict.action,
         subject: jobId || queueName || 'all queues',
-        outcome: reply.statusCode < 400 ? 'done' : 'failed',
         detail: `in Bull Board${queueName && jobId ? `, queue ${queueName}` : ''}`,
-        address: request.ip,
       });
     });
     scope.addHook('onSend', async (request, reply, payload) => {

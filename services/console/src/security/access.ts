@@ -1,10 +1,16 @@
-import { needsSignIn, type Role } from '@dicom-dispatch/core';
+import { needsSignIn, networkMatcher, type Role } from '@dicom-dispatch/core';
+import { isLoopback } from '@dicom-dispatch/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 import { boardVerdict } from '../queues/board-access.ts';
+import { AnonymousPace } from './anonymous-pace.ts';
 import { authenticate } from './authenticate.ts';
+import { proxySign } from './behind-proxy.ts';
+import { clientKey } from './client-key.ts';
 import { isAllowed, type Identity } from './identity.ts';
 import { changesSomething, foreignOrigin, namesLoopback } from './same-origin.ts';
+import { TokenBuckets } from './token-bucket.ts';
+import { outsideOfScope } from './token-scope.ts';
 
 /** Where Bull Board is. */
 export const boardPrefix = '/queues';
@@ -21,9 +27,12 @@ declare module 'fastify' {
   }
 }
 
+/** Changes that one person or program may make a second, and at once: the audit log holds each of them. */
+const changes = { perSecond: 10, burst: 600 };
+
 /** Why a request goes no further. */
 interface Refusal {
-  readonly status: 401 | 403;
+  readonly status: 401 | 403 | 429;
   readonly text: string;
 }
 
@@ -32,23 +41,53 @@ interface Refusal {
  * in its `config.access` who may use it; what says nothing is refused.
  */
 export function guardAccess(server: FastifyInstance, context: ConsoleContext): void {
+  const pace = new AnonymousPace();
+  const budgets = new TokenBuckets(changes, 1000);
+  server.addHook('onClose', async () => pace.stop());
   server.decorateRequest('identity', undefined);
   server.addHook('onRequest', async (request, reply) => {
     const config = context.config();
-    if (!needsSignIn(config.console) && !namesLoopback(request)) {
-      return refuse(request, reply, { status: 403, text: 'This console serves only its own machine: use 127.0.0.1.' });
+    const closed = doorVerdict(request, context);
+    if (closed) return refuse(request, reply.header('connection', 'close'), closed);
+    request.identity = await authenticate(request, config, context);
+    if (!request.identity) {
+      const client = clientKey(request.ip);
+      if (!(await pace.admit(client))) {
+        context.refused.count('too many');
+        const busy = { status: 429, text: 'Too many requests: try again later.' } as const;
+        return refuse(request, reply.header('connection', 'close').header('retry-after', '5'), busy);
+      }
     }
-    request.identity = await authenticate(request, config, context.sessions, context.cookieName);
     if (request.is404) return undefined;
-    const refusal = verdict(request, context);
-    if (!refusal) return undefined;
-    const { identity } = request;
-    if (identity && changesSomething(request)) await auditRefusal(context, request, refusal.text);
+    const refusal = (await verdict(request, context)) ?? tooMany(request, budgets);
+    if (!refusal) {
+      context.open.add(request, reply.raw, async () => isStillAllowed(request, context));
+      return undefined;
+    }
+    noteRefusal(context, request, refusal);
     return refuse(request, reply, refusal);
   });
 }
 
-function verdict(request: FastifyRequest, context: ConsoleContext): Refusal | undefined {
+/** Whether the console serves requests that come this way at all. */
+function doorVerdict(request: FastifyRequest, context: ConsoleContext): Refusal | undefined {
+  const { console } = context.config();
+  if (console.allowFrom.length > 0 && !isLoopback(request.ip) && !networkMatcher(console.allowFrom)(request.ip)) {
+    return { status: 403, text: 'This console is not used from this network (console.allowFrom).' };
+  }
+  if (needsSignIn(console)) return undefined;
+  if (!namesLoopback(request)) {
+    return { status: 403, text: 'This console serves only its own machine: use 127.0.0.1.' };
+  }
+  const sign = proxySign(request);
+  if (sign === undefined) return undefined;
+  return {
+    status: 403,
+    text: `This console has no sign-in and serves only its own machine, but the request came through a proxy (${sign}). Configure console.users, console.tokens or console.oidc.`,
+  };
+}
+
+async function verdict(request: FastifyRequest, context: ConsoleContext): Promise<Refusal | undefined> {
   const { identity } = request;
   const needs = neededFor(request, context);
   if (needs === 'refused') return { status: 403, text: 'This is not offered here.' };
@@ -63,7 +102,27 @@ function verdict(request: FastifyRequest, context: ConsoleContext): Refusal | un
   if (changesSomething(request) && identity.csrf !== undefined && request.headers['x-xsrf-token'] !== identity.csrf) {
     return { status: 403, text: 'The token of the page is missing or old: load the page again.' };
   }
+  const outside = await outsideOfScope(request, identity, context);
+  if (outside !== undefined) return { status: 403, text: outside };
   return undefined;
+}
+
+function tooMany(request: FastifyRequest, budgets: TokenBuckets): Refusal | undefined {
+  const { identity } = request;
+  if (!identity || identity.by === 'local' || !changesSomething(request)) return undefined;
+  const budget = budgets.of(identity.name);
+  if (budget.isEmpty())
+    return { status: 429, text: 'Too many changes in a short time: wait a minute, or use /api/bulk.' };
+  budget.take();
+  return undefined;
+}
+
+/** For answers that are still being sent: whether the same person would get them now. */
+async function isStillAllowed(request: FastifyRequest, context: ConsoleContext): Promise<boolean> {
+  const needs = neededFor(request, context);
+  if (needs === 'public') return true;
+  const identity = await authenticate(request, context.config(), context, 'look');
+  return needs !== 'refused' && identity !== undefined && isAllowed(identity.role, needs);
 }
 
 function neededFor(request: FastifyRequest, context: ConsoleContext): Role | 'public' | 'refused' {
@@ -72,20 +131,26 @@ function neededFor(request: FastifyRequest, context: ConsoleContext): Role | 'pu
   if (route === '/metrics') return context.config().console.openMetrics ? 'public' : 'viewer';
   if (route === boardPrefix || route.startsWith(`${boardPrefix}/`)) {
     const board = boardVerdict(request.method, route.slice(boardPrefix.length) || '/');
-    if (board.kind === 'refused') return 'refused';
-    return board.kind === 'read' ? 'viewer' : board.role;
+    if (board.kind === 'action') return board.role;
+    return board.kind === 'read' ? 'viewer' : 'refused';
   }
   return request.routeOptions.config.access ?? 'refused';
 }
 
-async function auditRefusal(context: ConsoleContext, request: FastifyRequest, detail: string): Promise<void> {
-  await context.audit.write({
-    who: request.identity?.name ?? '',
-    role: request.identity?.role ?? '',
+/** What somebody known was refused is noted; what nobody known asks for is only counted. */
+function noteRefusal(context: ConsoleContext, request: FastifyRequest, { status, text }: Refusal): void {
+  const { identity } = request;
+  context.refused.count(status === 401 ? 'not signed in' : 'forbidden');
+  if (!identity) return;
+  context.refused.note({
+    who: identity.name,
+    role: identity.role,
     action: request.routeOptions.config.action ?? `${request.method} ${request.routeOptions.url ?? ''}`,
-    subject: Object.values((request.params ?? {}) as Record<string, string>).join(' '),
+    subject: Object.values((request.params ?? {}) as Record<string, string>)
+      .join(' ')
+      .slice(0, 200),
     outcome: 'refused',
-    detail,
+    detail: text,
     address: request.ip,
   });
 }
@@ -96,7 +161,6 @@ function refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal):
   if (isPage && refusal.status === 401) {
     return reply.redirect(`/sign-in?to=${encodeURIComponent(request.url)}`);
   }
-  return reply
-    .code(refusal.status)
-    .send({ error: refusal.status === 401 ? 'sign-in' : 'forbidden', message: refusal.text });
+  const error = { 401: 'sign-in', 403: 'forbidden', 429: 'too-many' }[refusal.status];
+  return reply.code(refusal.status).send({ error, message: refusal.text });
 }

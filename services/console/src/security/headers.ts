@@ -23,6 +23,9 @@ const board = {
   'manifest-src': ["'self'"],
 };
 
+/** Routes whose answers change with their address only. */
+const keptByBrowsers: ReadonlySet<string> = new Set(['/static/:version/:name', `${boardPrefix}/static/*`]);
+
 /** Headers that keep browsers from doing what our pages never ask for; nothing may come from another host. */
 export async function addSecurityHeaders(server: FastifyInstance, context: ConsoleContext): Promise<void> {
   await server.register(helmet, {
@@ -35,10 +38,11 @@ export async function addSecurityHeaders(server: FastifyInstance, context: Conso
   const ownText = policyText(own);
   const boardText = policyText(board);
   server.addHook('onRequest', async (request, reply) => {
-    const isBoard = request.url === boardPrefix || request.url.startsWith(`${boardPrefix}/`);
+    const route = request.routeOptions.url ?? '';
+    const isBoard = route === boardPrefix || route.startsWith(`${boardPrefix}/`);
     reply.header('content-security-policy', isBoard ? boardText : ownText);
     reply.header('permissions-policy', 'camera=(), microphone=(), geolocation=(), interest-cohort=()');
-    if (!request.url.includes('/static/')) reply.header('cache-control', 'no-store');
+    if (!keptByBrowsers.has(route)) reply.header('cache-control', 'no-store');
   });
 }
 

@@ -8,6 +8,10 @@ export interface Identity {
   readonly by: 'local' | 'password' | 'oidc' | 'token';
   /** Has to come back with every request that changes something; only sessions have one. */
   readonly csrf?: string;
+  /** Under which key the session is kept. */
+  readonly session?: string;
+  /** The only targets that a token may read and act on; absent: all. */
+  readonly targets?: readonly string[];
 }
 
 /** The identity where no sign-in is configured, and only loopback is served. */

@@ -2,7 +2,7 @@ import { createHash, createSign, generateKeyPairSync } from 'node:crypto';
 import { Secret, type ConsoleConfig } from '@dicom-dispatch/core';
 import { startHttpServer, type HttpStandIn } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
+import { startTestConsole, testConfig, type TestConsole } from '../testing/start-test-console.ts';
 import { identify } from './oidc.ts';
 
 const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -13,6 +13,7 @@ interface Provider extends AsyncDisposable {
   claims: Record<string, unknown>;
   /** Takes the place of the nonce that was asked for. */
   nonce: string | undefined;
+  forgesSignature: boolean;
 }
 
 /** An OpenID Connect provider that signs everybody in, and checks what the Standard lets it check. */
@@ -66,12 +67,17 @@ async function startProvider(): Promise<Provider> {
       nonce: provider.nonce ?? asked.nonce,
       ...provider.claims,
     };
-    return json({ access_token: 'x', token_type: 'bearer', id_token: sign(token) });
+    const signed = sign(token);
+    const idToken = provider.forgesSignature
+      ? `${signed.slice(0, signed.lastIndexOf('.'))}.${'A'.repeat(342)}`
+      : signed;
+    return json({ access_token: 'x', token_type: 'bearer', id_token: idToken });
   });
   const provider: Provider = {
     url: server.url,
     claims: {},
     nonce: undefined,
+    forgesSignature: false,
     [Symbol.asyncDispose]: () => server.stop(),
   };
   return provider;
@@ -88,20 +94,18 @@ describe('sign-in with OpenID Connect', () => {
   let test: TestConsole;
   beforeAll(async () => {
     provider = await startProvider();
-    test = await startTestConsole({
-      console: {
-        oidc: {
-          issuer: provider.url,
-          clientId: 'console',
-          clientSecret: new Secret('client-secret'),
-          roles: { viewer: ['radiology'], operator: ['pacs-team'] },
-        },
-      },
-    });
+    test = await startTestConsole({ console: { oidc: oidc({ viewer: ['radiology'], operator: ['pacs-team'] }) } });
   });
   afterAll(async () => {
     await test[Symbol.asyncDispose]();
     await provider[Symbol.asyncDispose]();
+  });
+
+  const oidc = (roles: Record<string, string[]>): Record<string, unknown> => ({
+    issuer: provider.url,
+    clientId: 'console',
+    clientSecret: new Secret('client-secret'),
+    roles,
   });
 
   /** Goes the whole way as a browser would; gives the last answer and the cookies. */
@@ -136,6 +140,39 @@ describe('sign-in with OpenID Connect', () => {
     });
   });
 
+  it('keeps nothing of sign-ins that are only begun', async () => {
+    const before = await test.redis.dbsize();
+    const bytes = Number(/used_memory_dataset:(\d+)/.exec(await test.redis.info('memory'))?.[1]);
+    for (let count = 0; count < 150; count += 1) {
+      const answer = await fetch(`${test.url}/sign-in/oidc?to=/${'x'.repeat(8000)}`, { redirect: 'manual' });
+      expect(answer.status).toBe(302);
+      expect((answer.headers.getSetCookie()[0] ?? '').length).toBeLessThan(1000);
+    }
+    expect(await test.redis.dbsize()).toBe(before);
+    const after = Number(/used_memory_dataset:(\d+)/.exec(await test.redis.info('memory'))?.[1]);
+    expect(after - bytes).toBeLessThan(100_000);
+  });
+
+  it('takes no ID token whose signature is not right', async () => {
+    provider.claims = { preferred_username: 'anna', groups: ['pacs-team'] };
+    expect((await goThrough()).status).toBe(303);
+    provider.forgesSignature = true;
+    expect((await goThrough()).status).toBe(401);
+    provider.forgesSignature = false;
+  });
+
+  it('ends sessions when the groups of the configuration change, and gives the role that they give now', async () => {
+    provider.claims = { preferred_username: 'anna', groups: ['pacs-team'] };
+    const { cookie } = await goThrough();
+    const me = async () => test.ask('GET', '/api/me', { headers: { cookie } });
+    expect((await me()).body).toMatchObject({ role: 'operator' });
+    test.console.reload(testConfig({ console: { oidc: oidc({ viewer: ['pacs-team'] }) } }));
+    expect((await me()).body).toMatchObject({ role: 'viewer' });
+    test.console.reload(testConfig({ console: { oidc: oidc({ viewer: ['others'] }) } }));
+    expect((await me()).status).toBe(401);
+    test.console.reload(test.config);
+  });
+
   it('refuses somebody without a role here', async () => {
     provider.claims = { preferred_username: 'eve', groups: ['canteen'] };
     const { status, cookie, text } = await goThrough();
@@ -162,8 +199,9 @@ describe('sign-in with OpenID Connect', () => {
     expect(identify(oidc, { sub: 's', email: 'x@y', role: ['a', 'c'] })).toEqual({
       name: 'x@y',
       role: 'administrator',
+      values: ['a', 'c'],
     });
-    expect(identify(oidc, { sub: 's', role: 'a' })).toEqual({ name: 's', role: 'viewer' });
+    expect(identify(oidc, { sub: 's', role: 'a' })).toEqual({ name: 's', role: 'viewer', values: ['a'] });
     expect(() => identify(oidc, { sub: 's', role: 'b' })).toThrow(/no role/);
   });
 });

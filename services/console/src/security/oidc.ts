@@ -1,4 +1,4 @@
-import { roles, type ConsoleConfig, type Role } from '@dicom-dispatch/core';
+import { fingerprint, type ConsoleConfig } from '@dicom-dispatch/core';
 import { isLoopback } from '@dicom-dispatch/runtime';
 import type { FastifyRequest } from 'fastify';
 import * as client from 'openid-client';
@@ -7,17 +7,25 @@ import type { ApiServer } from '../api/api-server.ts';
 import { ConsoleError } from '../console-error.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { sendSignInPage } from '../pages/sign-in-page.ts';
+import { knownValues, roleOf } from './oidc-role.ts';
 import { safeDestination, startSession } from './start-session.ts';
 
 type Oidc = NonNullable<ConsoleConfig['oidc']>;
 
 const stateCookie = 'dispatch-oidc';
-const stateSeconds = 600;
-const kept = z.object({ verifier: z.string(), nonce: z.string(), to: z.string() });
+const stateMs = 600_000;
+const maxCookieLength = 4_000;
+/** A provider that failed is not asked again for so long: nobody known makes us ask. */
+const restMs = 5_000;
+const timeoutSeconds = 10;
+const kept = z.object({ state: z.string(), verifier: z.string(), nonce: z.string(), to: z.string() });
 
-/** Sign-in with an OpenID Connect provider: authorization code with PKCE, state and nonce. */
+/**
+ * Sign-in with an OpenID Connect provider: authorization code with PKCE, state and nonce. What has to be known again
+ * afterwards is in an encrypted cookie: nobody who only begins a sign-in leaves anything in Redis.
+ */
 export function addOidc(server: ApiServer, context: ConsoleContext): void {
-  let discovered: { readonly issuer: string; readonly config: Promise<client.Configuration> } | undefined;
+  let discovered: { readonly of: string; readonly config: Promise<client.Configuration> } | undefined;
 
   server.get('/sign-in/oidc', { config: { access: 'public' } }, async (request, reply) => {
     const { oidc } = context.config().console;
@@ -35,14 +43,13 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
         state,
         nonce,
       });
-      const data = JSON.stringify({ verifier, nonce, to: safeDestination(to) });
-      await context.redis.set(stateKey(state), data, 'EX', stateSeconds);
-      void reply.setCookie(stateCookie, state, {
+      const sealed = context.keys.seal('oidc', { state, verifier, nonce, to: safeDestination(to) }, stateMs);
+      void reply.setCookie(stateCookie, sealed, {
         path: '/sign-in/oidc',
         httpOnly: true,
         sameSite: 'lax',
         secure: context.isSecure,
-        maxAge: stateSeconds,
+        maxAge: stateMs / 1000,
       });
       return reply.redirect(url.href);
     } catch (error) {
@@ -52,13 +59,13 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
 
   server.get('/sign-in/oidc/callback', { config: { access: 'public' } }, async (request, reply) => {
     const { oidc } = context.config().console;
-    const state = request.cookies[stateCookie];
+    const sealed = request.cookies[stateCookie];
     void reply.clearCookie(stateCookie, { path: '/sign-in/oidc' });
-    if (!oidc || state === undefined || state.length > 200) return reply.redirect('/sign-in');
+    if (!oidc || sealed === undefined || sealed.length > maxCookieLength) return reply.redirect('/sign-in');
     try {
-      const text = await context.redis.getdel(stateKey(state));
-      if (text === null) throw new ConsoleError('sign-in-failed', 'the sign-in took too long: try again');
-      const { verifier, nonce, to } = kept.parse(JSON.parse(text));
+      const opened = kept.safeParse(context.keys.open('oidc', sealed));
+      if (!opened.success) throw new ConsoleError('sign-in-failed', 'the sign-in took too long: try again');
+      const { state, verifier, nonce, to } = opened.data;
       const current = new URL(callbackUrl(request));
       current.search = new URL(request.url, current).search;
       const tokens = await client.authorizationCodeGrant(await discover(oidc), current, {
@@ -67,11 +74,11 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
         expectedNonce: nonce,
         idTokenExpected: true,
       });
-      const who = identify(oidc, (tokens.claims() ?? {}) as Record<string, unknown>);
-      await startSession(context, reply, { ...who, by: 'oidc' });
+      const { name, role, values } = identify(oidc, (tokens.claims() ?? {}) as Record<string, unknown>);
+      await startSession(context, reply, { name, by: 'oidc', values });
       await context.audit.write({
-        who: who.name,
-        role: who.role,
+        who: name,
+        role,
         action: 'sign-in',
         subject: '',
         outcome: 'done',
@@ -85,14 +92,15 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
   });
 
   async function fail(request: FastifyRequest, reply: Parameters<typeof sendSignInPage>[2], error: unknown) {
-    context.log.warn({ err: error }, 'sign-in with OpenID Connect failed');
-    await context.audit.write({
+    context.log.debug({ err: error }, 'sign-in with OpenID Connect failed');
+    context.refused.count('sign-in failed');
+    context.refused.note({
       who: '',
       role: '',
       action: 'sign-in',
       subject: '',
       outcome: 'failed',
-      detail: 'by OpenID Connect',
+      detail: `by OpenID Connect: ${reasonOf(error)}`,
       address: request.ip,
     });
     const message =
@@ -102,24 +110,30 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
   }
 
   function discover(oidc: Oidc): Promise<client.Configuration> {
-    if (discovered?.issuer === oidc.issuer) return discovered.config;
+    const of = fingerprint([oidc.issuer, oidc.clientId, oidc.clientSecret]);
+    if (discovered?.of === of) return discovered.config;
     const issuer = new URL(oidc.issuer);
     // Tokens in the clear are for a provider on this machine only.
     const execute = issuer.protocol === 'http:' && isLoopback(issuer.hostname) ? [client.allowInsecureRequests] : [];
-    const config = client.discovery(issuer, oidc.clientId, oidc.clientSecret?.reveal(), undefined, { execute });
-    discovered = { issuer: oidc.issuer, config };
-    // A provider that was away is asked again next time.
-    config.catch(() => (discovered = undefined));
+    // ID tokens come over TLS from the provider itself; their signatures are checked all the same.
+    const config = client.discovery(issuer, oidc.clientId, oidc.clientSecret?.reveal(), undefined, {
+      execute: [...execute, client.enableNonRepudiationChecks],
+      timeout: timeoutSeconds,
+    });
+    const found = { of, config };
+    discovered = found;
+    config.catch((error: unknown) => {
+      context.log.warn({ err: error, issuer: oidc.issuer }, 'the identity provider cannot be used');
+      setTimeout(() => {
+        if (discovered === found) discovered = undefined;
+      }, restMs).unref();
+    });
     return config;
   }
 
   function callbackUrl(request: FastifyRequest): string {
     const base = context.config().console.publicUrl ?? `${request.protocol}://${request.headers.host ?? ''}`;
     return new URL('/sign-in/oidc/callback', base).href;
-  }
-
-  function stateKey(state: string): string {
-    return `${context.config().redis.prefix}:oidc:${state}`;
   }
 }
 
@@ -128,13 +142,26 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
  *
  * @throws ConsoleError `sign-in-failed` for somebody who has no role here
  */
-export function identify(oidc: Oidc, claims: Readonly<Record<string, unknown>>): { name: string; role: Role } {
+export function identify(
+  oidc: Oidc,
+  claims: Readonly<Record<string, unknown>>,
+): {
+  readonly name: string;
+  readonly role: NonNullable<ReturnType<typeof roleOf>>;
+  readonly values: readonly string[];
+} {
   const subject = typeof claims['sub'] === 'string' ? claims['sub'] : '';
   const named = claims[oidc.userClaim];
   const name = (typeof named === 'string' && named !== '' ? named : subject).slice(0, 100);
-  const claim = claims[oidc.roleClaim];
-  const values = new Set(Array.isArray(claim) ? claim : [claim]);
-  const role = roles.findLast((one) => oidc.roles[one].some((value) => values.has(value)));
+  const values = knownValues(oidc, claims[oidc.roleClaim]);
+  const role = roleOf(oidc, values);
   if (!role) throw new ConsoleError('sign-in-failed', `${name} has no role here: ask an administrator`);
-  return { name, role };
+  return { name, role, values };
+}
+
+/** What went wrong, without what the provider or the browser wrote. */
+function reasonOf(error: unknown): string {
+  if (error instanceof ConsoleError) return error.code;
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && /^[\w-]{1,60}$/.test(code) ? code : 'unknown';
 }

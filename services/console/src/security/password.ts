@@ -14,7 +14,7 @@ const longestPassword = 1024;
 /** A hash to put into the configuration: `scrypt:N:r:p:salt:key`. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16);
-  const key = await derive(password, salt, keyBytes, { ...cost, maxmem });
+  const key = await derive(normal(password), salt, keyBytes, { ...cost, maxmem });
   return `scrypt:${cost.N}:${cost.r}:${cost.p}:${salt.toString('base64url')}:${key.toString('base64url')}`;
 }
 
@@ -22,11 +22,18 @@ export async function hashPassword(password: string): Promise<string> {
 export async function checkPassword(password: string, kept: string): Promise<boolean> {
   if (password.length === 0 || password.length > longestPassword) return false;
   const match = pattern.exec(kept);
-  if (!match) return sameText(password, kept);
+  if (!match) return sameText(normal(password), normal(kept));
   const [, n, r, p, salt = '', key = ''] = match;
   const options = { N: Number(n), r: Number(r), p: Number(p), maxmem };
-  const derived = await derive(password, Buffer.from(salt, 'base64url'), keyBytes, options).catch(() => undefined);
+  const derived = await derive(normal(password), Buffer.from(salt, 'base64url'), keyBytes, options).catch(
+    () => undefined,
+  );
   return derived !== undefined && timingSafeEqual(derived, Buffer.from(key, 'base64url'));
+}
+
+/** The same characters, whichever way a keyboard composes them (NIST SP 800-63B-4, section 3.1.1.2). */
+function normal(password: string): string {
+  return password.normalize('NFKC');
 }
 
 /** Compares in a time that does not tell how much of it was right. */

@@ -1,66 +1,131 @@
-import { redisKeys } from '@dicom-dispatch/state/keys';
-import { createHash, randomBytes } from 'node:crypto';
-import type { ConsoleConfig, Role } from '@dicom-dispatch/core';
-import { roles } from '@dicom-dispatch/core';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { roles, type ConsoleConfig } from '@dicom-dispatch/core';
 import type { Redis } from '@dicom-dispatch/runtime';
+import { redisKeys, type RedisKeys } from '@dicom-dispatch/state/keys';
 import { z } from 'zod';
+import { roleOf } from './oidc-role.ts';
 import type { Identity } from './identity.ts';
 
 const sessionData = z.object({
   name: z.string(),
-  role: z.enum(roles),
   by: z.enum(['password', 'oidc']),
   csrf: z.string(),
   createdAt: z.number(),
+  /** What the right to sign in rested on; without it (sessions of older versions) the session has ended. */
+  proof: z.string(),
+  /** Values of the role claim that give a role, of those who came by OpenID Connect. */
+  values: z.array(z.string()).default([]),
 });
+type SessionData = z.infer<typeof sessionData>;
+
+/** Somebody who has just proved who they are. */
+export type Proved =
+  | { readonly name: string; readonly by: 'password' }
+  | { readonly name: string; readonly by: 'oidc'; readonly values: readonly string[] };
 
 /**
  * Who is signed in, kept in Redis so that several consoles share it and a restart signs nobody out. The key is a hash of
- * the cookie: who can read Redis cannot take a session over.
+ * the cookie: who can read Redis cannot take a session over. What a session may is not kept: each request asks the
+ * configuration in force, so that a changed password, another role or a removal counts at once.
  */
 export class Sessions {
   readonly #redis: Redis;
-  readonly #prefix: string;
-  readonly #times: ConsoleConfig['session'];
+  readonly #keys: RedisKeys;
+  readonly #console: () => ConsoleConfig;
 
-  constructor(redis: Redis, prefix: string, times: ConsoleConfig['session']) {
+  constructor(redis: Redis, prefix: string, console: () => ConsoleConfig) {
     this.#redis = redis;
-    this.#prefix = prefix;
-    this.#times = times;
+    this.#keys = redisKeys(prefix);
+    this.#console = console;
+  }
+
+  /** Where the ends of sessions are published: the key of one, or `*` for several. */
+  get channel(): string {
+    return this.#keys.sessionsEnded;
   }
 
   /** @returns the value of the cookie, and the token that has to come back with every change */
-  async create(who: {
-    name: string;
-    role: Role;
-    by: 'password' | 'oidc';
-  }): Promise<{ readonly id: string; readonly csrf: string }> {
+  async create(who: Proved): Promise<{ readonly id: string; readonly csrf: string }> {
     const id = randomBytes(32).toString('base64url');
-    const data = { ...who, csrf: randomBytes(24).toString('base64url'), createdAt: Date.now() };
-    await this.#redis.set(this.#key(id), JSON.stringify(data), 'PX', this.#times.idle);
+    const data: SessionData = {
+      name: who.name,
+      by: who.by,
+      csrf: randomBytes(24).toString('base64url'),
+      createdAt: Date.now(),
+      proof: this.#proof(id, who) ?? '',
+      values: who.by === 'oidc' ? [...who.values] : [],
+    };
+    await this.#redis.set(this.#key(id), JSON.stringify(data), 'PX', this.#console().session.idle);
     return { id, csrf: data.csrf };
   }
 
-  /** The identity of a session that still lasts; asking keeps it from ending by idleness. */
-  async find(id: string): Promise<Identity | undefined> {
-    if (id.length > 100) return undefined;
-    const text = await this.#redis.get(this.#key(id));
+  /**
+   * The identity of a session that still lasts, as the configuration has it now.
+   *
+   * @param use - `touch`: keeps it from ending by idleness; `look`: does not
+   */
+  async find(id: string, use: 'touch' | 'look' = 'touch'): Promise<Identity | undefined> {
+    if (!/^[\w-]{20,100}$/.test(id)) return undefined;
+    const key = this.#key(id);
+    const text = await this.#redis.get(key);
     if (text === null) return undefined;
-    const { createdAt, ...identity } = sessionData.parse(JSON.parse(text));
-    const left = createdAt + this.#times.lifetime - Date.now();
-    if (left <= 0) {
+    const parsed = sessionData.safeParse(JSON.parse(text));
+    const identity = parsed.success ? await this.#judge(id, parsed.data) : undefined;
+    if (!parsed.success || !identity) {
       await this.end(id);
       return undefined;
     }
-    await this.#redis.pexpire(this.#key(id), Math.min(this.#times.idle, left));
+    const { idle, lifetime } = this.#console().session;
+    const left = parsed.data.createdAt + lifetime - Date.now();
+    if (use === 'touch') await this.#redis.pexpire(key, Math.min(idle, left));
     return identity;
   }
 
   async end(id: string): Promise<void> {
-    await this.#redis.del(this.#key(id));
+    const key = this.#key(id);
+    if ((await this.#redis.del(key)) > 0) await this.#redis.publish(this.channel, key);
+  }
+
+  /** Ends all sessions of somebody, wherever they signed in. */
+  async endAllOf(name: string): Promise<void> {
+    await this.#redis
+      .multi()
+      .hset(this.#endedKey, name, Date.now())
+      .pexpire(this.#endedKey, this.#console().session.lifetime)
+      .exec();
+    await this.#redis.publish(this.channel, '*');
+  }
+
+  async #judge(id: string, data: SessionData): Promise<Identity | undefined> {
+    const { name, by, csrf, createdAt, proof, values } = data;
+    const { session, users, oidc } = this.#console();
+    if (createdAt + session.lifetime <= Date.now()) return undefined;
+    if (createdAt <= Number((await this.#redis.hget(this.#endedKey, name)) ?? 0)) return undefined;
+    const now = this.#proof(id, by === 'password' ? { name, by } : { name, by, values });
+    if (now === undefined || now !== proof) return undefined;
+    const role = by === 'password' ? ownUser(users, name)?.role : oidc && roleOf(oidc, values);
+    return role && roles.includes(role) ? { name, role, by, csrf, session: this.#key(id) } : undefined;
+  }
+
+  /** Changes with the password, or with the provider. Keyed with the cookie, which is not in Redis. */
+  #proof(id: string, who: Proved): string | undefined {
+    const { users, oidc } = this.#console();
+    const rests =
+      who.by === 'password'
+        ? ownUser(users, who.name)?.password.reveal()
+        : oidc && JSON.stringify([oidc.issuer, oidc.clientId]);
+    return rests === undefined ? undefined : createHmac('sha256', id).update(`${who.by}\n${rests}`).digest('base64url');
+  }
+
+  get #endedKey(): string {
+    return this.#keys.sessionsEndedBefore;
   }
 
   #key(id: string): string {
-    return redisKeys(this.#prefix).session(createHash('sha256').update(id).digest('base64url'));
+    return this.#keys.session(createHash('sha256').update(id).digest('base64url'));
   }
+}
+
+function ownUser(users: ConsoleConfig['users'], name: string) {
+  return users && Object.hasOwn(users, name) ? users[name] : undefined;
 }

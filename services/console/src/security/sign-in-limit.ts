@@ -1,40 +1,57 @@
-import { redisKeys } from '@dicom-dispatch/state/keys';
 import { createHash } from 'node:crypto';
 import type { Redis } from '@dicom-dispatch/runtime';
+import { redisKeys, type RedisKeys } from '@dicom-dispatch/state/keys';
 
-const windowSeconds = 15 * 60;
-const mostByName = 20;
-const mostByAddress = 40;
+/** Failures count in windows of this length; those of this and the one before count. */
+const windowMs = 8 * 60_000;
+/** Counters of one byte each, in one string: whatever names are tried, Redis keeps 16 kB for each window. */
+const counters = 16_384;
+const limits = { name: 20, device: 10 } as const;
 
-/** Counts failed sign-ins by name and by address, over all consoles: guessing gets slow, whoever guesses. */
+/** KEYS: this window, the one before. ARGV: counter, limit, ms. Counts an attempt unless there were too many: then gives 0. */
+const beginScript = `
+local now = redis.call('BITFIELD', KEYS[1], 'GET', 'u8', ARGV[1])[1]
+local past = redis.call('BITFIELD', KEYS[2], 'GET', 'u8', ARGV[1])[1]
+if now + past >= tonumber(ARGV[2]) then return 0 end
+redis.call('BITFIELD', KEYS[1], 'OVERFLOW', 'SAT', 'INCRBY', 'u8', ARGV[1], 1)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`;
+
+/** What an attempt counts against: the name, or, on a browser that has signed in under it before, that browser. */
+export interface Attempt {
+  readonly kind: keyof typeof limits;
+  readonly value: string;
+}
+
+/**
+ * Counts sign-ins that failed, over all consoles. An attempt is counted before its password is looked at, so that many at
+ * once pass no limit, and taken back when it was right. Addresses are not locked: many people share that of a proxy.
+ */
 export class SignInLimit {
   readonly #redis: Redis;
-  readonly #prefix: string;
+  readonly #keys: RedisKeys;
 
   constructor(redis: Redis, prefix: string) {
     this.#redis = redis;
-    this.#prefix = prefix;
+    this.#keys = redisKeys(prefix);
   }
 
-  async isExceeded(name: string, address: string): Promise<boolean> {
-    const [byName, byAddress] = await this.#redis.mget(this.#key('name', name), this.#key('address', address));
-    return Number(byName ?? 0) >= mostByName || Number(byAddress ?? 0) >= mostByAddress;
+  /** Counts an attempt. @returns what takes it back; undefined when it may not be made */
+  async begin({ kind, value }: Attempt): Promise<{ takeBack(): Promise<void> } | undefined> {
+    const window = Math.floor(Date.now() / windowMs);
+    const key = this.#keys.signIn(kind, window);
+    const before = this.#keys.signIn(kind, window - 1);
+    const counter = `#${counterOf(value)}`;
+    if ((await this.#redis.eval(beginScript, 2, key, before, counter, limits[kind], 2 * windowMs)) !== 1)
+      return undefined;
+    return {
+      takeBack: async () =>
+        void (await this.#redis.call('BITFIELD', key, 'OVERFLOW', 'SAT', 'INCRBY', 'u8', counter, '-1')),
+    };
   }
+}
 
-  async failed(name: string, address: string): Promise<void> {
-    const change = this.#redis.multi();
-    for (const key of [this.#key('name', name), this.#key('address', address)]) {
-      change.incr(key).expire(key, windowSeconds);
-    }
-    await change.exec();
-  }
-
-  async succeeded(name: string): Promise<void> {
-    await this.#redis.del(this.#key('name', name));
-  }
-
-  /** What somebody typed as a name may be a password: only its hash is kept. */
-  #key(kind: string, value: string): string {
-    return redisKeys(this.#prefix).signIn(kind, createHash('sha256').update(value).digest('base64url'));
-  }
+function counterOf(value: string): number {
+  return createHash('sha256').update(value).digest().readUInt32BE() % counters;
 }

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { signIn, startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { passwordOf, signIn, startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
 import { checkPassword, hashPassword } from './password.ts';
 import { safeDestination } from './start-session.ts';
 
@@ -24,6 +25,7 @@ describe('where to after the sign-in', () => {
     ['https://evil.example', '/studies'],
     ['/a\r\nSet-Cookie: x', '/studies'],
     ['/sign-in', '/studies'],
+    [`/studies?search=${'x'.repeat(8000)}`, '/studies'],
     [undefined, '/studies'],
   ])('%o leads to %s', (to, expected) => {
     expect(safeDestination(to)).toBe(expected);
@@ -33,25 +35,35 @@ describe('where to after the sign-in', () => {
 describe('sign-in', () => {
   let test: TestConsole;
   beforeAll(async () => {
-    test = await startTestConsole({ console: signIn });
+    test = await startTestConsole({ console: { ...signIn, trustProxy: true } });
   });
   afterAll(() => test[Symbol.asyncDispose]());
+
+  /** Each test comes from an address of its own. */
+  let address = 0;
+  beforeEach(() => void (address += 1));
 
   async function attempt(
     name: string,
     password: string,
+    cookie = '',
   ): Promise<{ status: number; cookies: string[]; location: string | null }> {
     const answer = await fetch(`${test.url}/sign-in`, {
       method: 'POST',
       redirect: 'manual',
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'x-forwarded-for': `10.0.0.${address}`,
+        cookie,
+      },
       body: new URLSearchParams({ name, password, to: '/targets' }),
     });
+    await answer.text();
     return { status: answer.status, cookies: answer.headers.getSetCookie(), location: answer.headers.get('location') };
   }
 
   it('gives a session that dies with the sign-out', async () => {
-    const { status, cookies, location } = await attempt('otto', 'otto-otto');
+    const { status, cookies, location } = await attempt('otto', passwordOf('otto'));
     expect([status, location]).toEqual([303, '/targets']);
     const session = cookies.find((cookie) => cookie.startsWith('dispatch=')) ?? '';
     expect(session).toMatch(/; HttpOnly/);
@@ -69,7 +81,7 @@ describe('sign-in', () => {
   });
 
   it('keeps no cookie and no password in Redis', async () => {
-    const { cookies } = await attempt('vera', 'vera-vera');
+    const { cookies } = await attempt('vera', passwordOf('vera'));
     const id = /dispatch=([^;]+)/.exec(cookies.join())?.[1] ?? 'nothing';
     const keys = await test.redis.keys('*');
     expect(keys.join()).not.toContain(id);
@@ -82,9 +94,61 @@ describe('sign-in', () => {
     expect((await attempt('__proto__', 'x')).status).toBe(401);
   });
 
-  it('stops guessing, also with the right password at last', async () => {
-    for (let count = 0; count < 20; count += 1) await attempt('ada', `guess-${count}`);
-    expect((await attempt('ada', 'ada-ada')).status).toBe(429);
-    expect((await attempt('vera', 'vera-vera')).status).toBe(303);
+  it('stops guessing however many guesses come at once, and counts them before it looks at them', async () => {
+    const guess = (count: number) => attempt('ada', `guess-${count}`);
+    const answers = await Promise.all(Array.from({ length: 120 }, (_, count) => guess(count)));
+    for (let count = 0; count < 20; count += 1) answers.push(await guess(count));
+    // 503: it was not looked at, and does not count.
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401, 429, 503]));
+    expect(answers.filter(({ status }) => status === 401).length).toBe(20);
+    expect((await attempt('ada', passwordOf('ada'))).status).toBe(429);
+    expect((await attempt('vera', passwordOf('vera'))).status).toBe(303);
+  });
+
+  it('lets in who has signed in with this browser before, whatever others guess under the name', async () => {
+    const { cookies } = await attempt('otto', passwordOf('otto'));
+    const device = cookies.find((one) => one.startsWith('dispatch-device-')) ?? '';
+    expect(device).toMatch(/; HttpOnly/);
+    const cookie = device.split(';')[0] ?? '';
+    for (let count = 0; count < 25; count += 1) await attempt('otto', `guess-${count}`);
+    expect((await attempt('otto', passwordOf('otto'))).status).toBe(429);
+    expect((await attempt('otto', passwordOf('otto'), cookie)).status).toBe(303);
+    // A browser guesses no more than others, and its mark opens no other name's door.
+    const guesses = [];
+    for (let count = 0; count < 12; count += 1) guesses.push((await attempt('otto', `guess-${count}`, cookie)).status);
+    expect(guesses.slice(0, 10)).toEqual(Array(10).fill(401));
+    expect(guesses.at(-1)).toBe(429);
+    expect((await attempt('ada', passwordOf('ada'), cookie)).status).toBe(429);
+  });
+
+  it('hashes few passwords at a time: what else needs threads goes on', async () => {
+    let hashed = 0;
+    const guesses = Array.from({ length: 200 }, async (_, count) => {
+      const { status } = await attempt(`nobody-${count}`, 'x'.repeat(20));
+      if (status === 401) hashed += 1;
+      return status;
+    });
+    // Once the first is answered the others are at work or wait.
+    await Promise.race(guesses);
+    for (let count = 0; count < 8; count += 1) await readFile(import.meta.filename);
+    expect(hashed).toBeLessThan(10);
+    const statuses = await Promise.all(guesses);
+    expect(statuses.filter((status) => status === 503).length).toBeGreaterThan(100);
+    expect(statuses.filter((status) => status === 401).length).toBeLessThan(30);
+  });
+
+  it('keeps nothing in Redis of names that were tried', async () => {
+    const size = async (): Promise<number> => {
+      const keys = await test.redis.keys('*:sign-in:*');
+      const sizes = await Promise.all(keys.map((key) => test.redis.strlen(key)));
+      return sizes.reduce((sum, one) => sum + one, 0);
+    };
+    for (let count = 0; count < 20; count += 1) await attempt(`somebody-${count}`, 'wrong');
+    expect((await test.redis.keys('*:sign-in:*')).length).toBeLessThanOrEqual(4);
+    expect(await size()).toBeLessThanOrEqual(4 * 16_384);
+  });
+
+  it('takes no form larger than a form is', async () => {
+    expect((await attempt('vera', 'x'.repeat(20_000))).status).toBe(413);
   });
 });

@@ -4,6 +4,9 @@ import { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { sendSignInPage } from '../pages/sign-in-page.ts';
+import { clientKey } from './client-key.ts';
+import { HashGate } from './hash-gate.ts';
+import { KnownDevices } from './known-device.ts';
 import { checkPassword } from './password.ts';
 import { SignInLimit } from './sign-in-limit.ts';
 import { endSession, safeDestination, startSession } from './start-session.ts';
@@ -13,10 +16,13 @@ const form = z.object({
   password: z.string().max(1024).default(''),
   to: z.string().max(2000).optional(),
 });
+const maxFormBytes = 8 * 1024;
 
 /** Sign-in with a name and a password of the configuration, and sign-out. */
 export function addSignIn(server: ApiServer, context: ConsoleContext): void {
   const limit = new SignInLimit(context.redis, context.config().redis.prefix);
+  const gate = new HashGate();
+  const devices = new KnownDevices(context.keys, context.isSecure);
 
   server.get('/sign-in', { config: { access: 'public' } }, (request, reply) => {
     const { to } = request.query as { to?: unknown };
@@ -24,26 +30,49 @@ export function addSignIn(server: ApiServer, context: ConsoleContext): void {
     return sendSignInPage(context, request, reply, { to: safeDestination(to) });
   });
 
-  server.post('/sign-in', { config: { access: 'public' } }, async (request, reply) => {
+  server.post('/sign-in', { config: { access: 'public' }, bodyLimit: maxFormBytes }, async (request, reply) => {
     const given = form.safeParse(request.body ?? {});
     const { name, password, to } = given.success ? given.data : { name: '', password: '', to: undefined };
     const destination = safeDestination(to);
-    if (await limit.isExceeded(name, request.ip)) {
-      return refuse(request, reply, 429, 'Too many failed attempts: wait a quarter of an hour.', destination);
-    }
     const users = context.config().console.users ?? {};
     const user = Object.hasOwn(users, name) ? users[name] : undefined;
+    const device = user && devices.find(request, name, user.password.reveal());
+    const attempt = await limit.begin(
+      device === undefined ? { kind: 'name', value: name } : { kind: 'device', value: device },
+    );
+    if (!attempt) {
+      context.refused.count('sign-in failed');
+      return refuse(request, reply, 429, 'Too many failed attempts: wait a quarter of an hour.', destination);
+    }
     // A name that is not known takes as long as a wrong password.
-    const kept = user ?? Object.values(users)[0];
-    const isRight = kept !== undefined && (await checkPassword(password, kept.password.reveal())) && user !== undefined;
-    if (!isRight) {
-      await limit.failed(name, request.ip);
-      await audit(request, user ? name : '', '', 'failed', user ? 'wrong password' : 'unknown name');
+    const kept = (user ?? Object.values(users)[0])?.password.reveal();
+    const right = await gate.check(
+      device === undefined ? 'unknown' : 'known',
+      clientKey(request.ip),
+      async () => kept !== undefined && (await checkPassword(password, kept)) && user !== undefined,
+    );
+    if (right === 'busy') {
+      await attempt.takeBack();
+      void reply.header('retry-after', '2');
+      return refuse(request, reply, 503, 'Too many people sign in at the moment: try again.', destination);
+    }
+    if (!right || !user) {
+      context.refused.count('sign-in failed');
+      noteFailure(request, user ? name : '', user ? 'wrong password' : 'unknown name');
       return refuse(request, reply, 401, 'The name or the password is not right.', destination);
     }
-    await limit.succeeded(name);
-    await startSession(context, reply, { name, role: user.role, by: 'password' });
-    await audit(request, name, user.role, 'done', 'by password');
+    await attempt.takeBack();
+    await startSession(context, reply, { name, by: 'password' });
+    devices.remember(reply, name, user.password.reveal());
+    await context.audit.write({
+      who: name,
+      role: user.role,
+      action: 'sign-in',
+      subject: '',
+      outcome: 'done',
+      detail: 'by password',
+      address: request.ip,
+    });
     return reply.redirect(destination, 303);
   });
 
@@ -76,13 +105,9 @@ export function addSignIn(server: ApiServer, context: ConsoleContext): void {
     return sendSignInPage(context, request, reply, { to, message });
   }
 
-  async function audit(
-    request: FastifyRequest,
-    who: string,
-    role: string,
-    outcome: 'done' | 'failed',
-    detail: string,
-  ): Promise<void> {
-    await context.audit.write({ who, role, action: 'sign-in', subject: '', outcome, detail, address: request.ip });
+  /** What somebody typed as a name may be a password: only names that are known are noted. */
+  function noteFailure(request: FastifyRequest, who: string, detail: string): void {
+    const facts = { who, role: '', action: 'sign-in', subject: '', detail, address: request.ip };
+    context.refused.note({ ...facts, outcome: 'failed' });
   }
 }

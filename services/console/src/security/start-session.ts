@@ -1,17 +1,14 @@
-import type { Role } from '@dicom-dispatch/core';
 import type { FastifyReply } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 import { boardPrefix } from './access.ts';
+import type { Proved } from './sessions.ts';
 
 /** The cookie from which Bull Board's script takes the token that comes back with every change (axios' own names). */
 const boardTokenCookie = 'XSRF-TOKEN';
+const maxDestinationLength = 1000;
 
 /** Signs somebody in: a new session, and its cookies. */
-export async function startSession(
-  context: ConsoleContext,
-  reply: FastifyReply,
-  who: { readonly name: string; readonly role: Role; readonly by: 'password' | 'oidc' },
-): Promise<void> {
+export async function startSession(context: ConsoleContext, reply: FastifyReply, who: Proved): Promise<void> {
   const { id, csrf } = await context.sessions.create(who);
   const secure = context.isSecure;
   // Lax, not strict: a link in an e-mail leads to the page, not to the sign-in. Changes need the token besides.
@@ -27,6 +24,7 @@ export async function endSession(context: ConsoleContext, reply: FastifyReply, i
 
 /** Where to after the sign-in: only to a page of ours. */
 export function safeDestination(to: unknown): string {
-  if (typeof to !== 'string' || !/^\/(?![/\\])[\x21-\x7e]*$/.test(to) || to.includes('\\')) return '/studies';
+  if (typeof to !== 'string' || to.length > maxDestinationLength) return '/studies';
+  if (!/^\/(?![/\\])[\x21-\x7e]*$/.test(to) || to.includes('\\')) return '/studies';
   return to.startsWith('/sign-in') ? '/studies' : to;
 }

@@ -24,13 +24,8 @@ describe('what the console asks of a source', () => {
     const { found } = await lookup.search('*');
     expect(found.length).toBe(studies.length);
     for (const one of found) {
-      for (const text of [
-        one.accessionNumber,
-        one.patientName,
-        one.patientName.slice(0, 2),
-        one.patientId,
-        one.studyInstanceUid,
-      ]) {
+      const { accessionNumber = '', patientName = '', patientId = '' } = one.label ?? {};
+      for (const text of [accessionNumber, patientName, patientName.slice(0, 2), patientId, one.studyInstanceUid]) {
         const again = await lookup.search(text);
         expect(again.found.map(({ orthancStudyId }) => orthancStudyId)).toContain(one.orthancStudyId);
         expect(again.silent).toEqual([]);

@@ -17,8 +17,16 @@ export interface StudyLabel {
   readonly studyDate: string;
 }
 
+/** A study that a search found; what it is recognised by only where the console shows patient data. */
+export interface FoundStudy {
+  readonly source: string;
+  readonly orthancStudyId: string;
+  readonly studyInstanceUid: string;
+  readonly label: StudyLabel | undefined;
+}
+
 export interface FoundStudies {
-  readonly found: readonly (StudyLabel & { readonly source: string })[];
+  readonly found: readonly FoundStudy[];
   /** Sources that could not be asked. */
   readonly silent: readonly string[];
 }
@@ -27,7 +35,11 @@ const labelTtlMs = 30_000;
 const thumbnailTtlMs = 10 * 60_000;
 const mostFound = 100;
 
-/** Asks the sources who a study is about: live, kept in memory for a moment, never in Redis or a log. */
+/**
+ * Asks the sources who a study is about: live, kept in memory for a moment, never in Redis or a log. The one way of patient
+ * data into pages and answers: where `console.patientData` is off, nothing passes, and searches find whole numbers only,
+ * since parts of a name that find something say what the name is.
+ */
 export class SourceLookup {
   readonly #config: () => Config;
   readonly #clients = new Map<string, Promise<OrthancClient>>();
@@ -43,8 +55,21 @@ export class SourceLookup {
     return remember(this.#clients, source, () => openSource(this.#sourceConfig(source)));
   }
 
-  /** Labels of many studies by Orthanc's id; what is gone, or a source that does not answer, is left out. */
+  /** Whether pages and answers may have patient data, values of tags in rules included. */
+  get showsPatientData(): boolean {
+    return this.#config().console.patientData;
+  }
+
+  /** Labels for pages and answers; see {@link readLabels}. */
   async labels(source: string, ids: readonly string[]): Promise<Map<string, StudyLabel>> {
+    return this.showsPatientData ? this.readLabels(source, ids) : new Map();
+  }
+
+  /**
+   * Labels of many studies by Orthanc's id; what is gone, or a source that does not answer, is left out. For receivers with
+   * a permission of their own, whatever the console shows.
+   */
+  async readLabels(source: string, ids: readonly string[]): Promise<Map<string, StudyLabel>> {
     const known = new Map<string, StudyLabel>();
     const asked: string[] = [];
     for (const id of ids) {
@@ -70,8 +95,12 @@ export class SourceLookup {
     const lists = await Promise.all(
       Object.keys(this.#config().sources).map(async (source) => {
         try {
-          const found = await this.#find(source, queriesFor(text));
-          return found.map((label) => Object.assign({ source }, label));
+          const shows = this.showsPatientData;
+          const found = await this.#find(source, shows ? queriesFor(text) : exactQueriesFor(text));
+          return found.map((label): FoundStudy => {
+            const { orthancStudyId, studyInstanceUid } = label;
+            return { source, orthancStudyId, studyInstanceUid, label: shows ? label : undefined };
+          });
         } catch {
           silent.push(source);
           return [];
@@ -81,8 +110,9 @@ export class SourceLookup {
     return { found: lists.flat(), silent };
   }
 
-  /** A small image of a study; undefined when there is none. */
+  /** A small image of a study; undefined when there is none, or it is not to be shown. */
   async thumbnail(source: string, orthancStudyId: string): Promise<Thumbnail | undefined> {
+    if (!this.showsPatientData || !this.#config().console.thumbnails) return undefined;
     const key = `${source} ${orthancStudyId}`;
     const known = this.#thumbnails.get(key);
     if (known) return known;
@@ -108,7 +138,8 @@ export class SourceLookup {
   }
 
   #sourceConfig(source: string) {
-    const config = this.#config().sources[source];
+    const { sources } = this.#config();
+    const config = Object.hasOwn(sources, source) ? sources[source] : undefined;
     if (!config) throw new OperationError('not-found', `there is no source "${source}"`);
     return config;
   }
@@ -130,6 +161,12 @@ function queriesFor(text: string): Record<string, string>[] {
   // As the pages write it, and as people do; the value has carets (PS3.5, section 6.2.1).
   const name = `*${text.split(/[\s,^]+/).join('*')}*`;
   return [{ AccessionNumber: starts }, { PatientID: starts }, { PatientName: name }, { StudyDescription: contains }];
+}
+
+/** Whole values only, and none with wildcards (PS3.4, section C.2.2.2.4). */
+function exactQueriesFor(text: string): Record<string, string>[] {
+  if (isUid(text) && text.includes('.')) return queriesFor(text);
+  return /[*?\\]/.test(text) ? [] : [{ AccessionNumber: text }, { PatientID: text }];
 }
 
 function toLabel(answer: Study): StudyLabel {

@@ -22,6 +22,12 @@ export interface TestConsole extends AsyncDisposable {
   ): Promise<{ status: number; headers: Headers; body: unknown; text: string }>;
 }
 
+export interface TestSettings {
+  readonly console?: Record<string, unknown>;
+  readonly sourceUrl?: string;
+  readonly rules?: readonly Record<string, unknown>[];
+}
+
 export interface RouteOptions {
   readonly studyInstanceUid?: string;
   readonly orthancStudyId?: string;
@@ -36,12 +42,17 @@ export const testToken = {
   administrator: 'administrator-token-0123456789',
 } as const;
 
-/** Sign-in as a configuration has it: one user and one token a role; passwords are the names, doubled. */
+/** The password of a user of {@link signIn}. */
+export function passwordOf(name: string): string {
+  return `${name} has a bicycle`;
+}
+
+/** Sign-in as a configuration has it: one user and one token a role. */
 export const signIn = {
   users: {
-    vera: { password: new Secret('vera-vera'), role: 'viewer' },
-    otto: { password: new Secret('otto-otto'), role: 'operator' },
-    ada: { password: new Secret('ada-ada'), role: 'administrator' },
+    vera: { password: new Secret(passwordOf('vera')), role: 'viewer' },
+    otto: { password: new Secret(passwordOf('otto')), role: 'operator' },
+    ada: { password: new Secret(passwordOf('ada')), role: 'administrator' },
   },
   tokens: {
     viewer: { token: new Secret(testToken.viewer), role: 'viewer' },
@@ -51,9 +62,7 @@ export const signIn = {
 };
 
 /** A console with a Redis of its own and two dummy targets, `a` and `b`; without `console` nobody has to sign in. */
-export async function startTestConsole(
-  settings: { console?: Record<string, unknown>; sourceUrl?: string } = {},
-): Promise<TestConsole> {
+export async function startTestConsole(settings: TestSettings = {}): Promise<TestConsole> {
   const server = await startRedis({ appendonly: false });
   const config = testConfig(settings);
   const log = createLogger('console', { level: 'fatal', format: 'json' });
@@ -124,7 +133,7 @@ export async function startTestConsole(
   };
 }
 
-export function testConfig(settings: { console?: Record<string, unknown>; sourceUrl?: string } = {}): Config {
+export function testConfig(settings: TestSettings = {}): Config {
   const parsed = parseConfig(
     {
       sources: { main: { url: settings.sourceUrl ?? 'http://127.0.0.1:1' } },
@@ -132,7 +141,7 @@ export function testConfig(settings: { console?: Record<string, unknown>; source
         a: { type: 'dummy', description: 'the first target' },
         b: { type: 'dummy', attempts: 3 },
       },
-      rules: [
+      rules: settings.rules ?? [
         { name: 'everything', targets: ['a', 'b'] },
         { name: 'mr-only', when: "'MR' in study.ModalitiesInStudy", targets: ['b'] },
       ],

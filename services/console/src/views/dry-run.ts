@@ -45,7 +45,7 @@ export async function runDry(context: ViewContext, wanted: StudyWanted): Promise
     });
     const { manifest, senders, instanceTags } = snapshot;
     const facts = { ...snapshot.study.facts, ...(wanted.now && { now: wanted.now }) };
-    const judged = judge(rules, facts, wanted.withValues ?? config.console.patientData);
+    const judged = judge(rules, facts, wanted.withValues ?? context.lookup.showsPatientData);
     const deliveries = await foreseeDeliveries(
       { config, redis, records },
       {

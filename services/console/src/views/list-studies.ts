@@ -99,7 +99,9 @@ async function searchStudies(
   const sources = Object.keys(context.config().sources);
   const { found, silent } = await context.lookup.search(search);
   const routed = new Map<string, StudyRecord>();
-  const labels = new Map(found.map((one) => [`${one.source} ${one.studyInstanceUid}`, one]));
+  const labels = new Map(
+    found.flatMap(({ source, studyInstanceUid, label }) => (label ? [[`${source} ${studyInstanceUid}`, label]] : [])),
+  );
   const bySource = await Promise.all(
     sources.map((source) => {
       const uids = found.filter((one) => one.source === source).map((one) => one.studyInstanceUid);
@@ -111,7 +113,7 @@ async function searchStudies(
   const unrouted = found
     .filter((one) => !routed.has(`${one.source} ${one.studyInstanceUid}`))
     .map((one): StudySummary => {
-      const { source, orthancStudyId, studyInstanceUid, ...rest } = one;
+      const { source, orthancStudyId, studyInstanceUid, label } = one;
       return {
         source,
         orthancStudyId,
@@ -119,7 +121,7 @@ async function searchStudies(
         routed: false,
         modalities: [],
         rules: [],
-        label: rest,
+        ...(label && { label: withoutIds(label) }),
         deliveries: [],
       };
     });
@@ -172,7 +174,6 @@ export async function labelsOf(
   known: ReadonlyMap<string, StudyLabel> = new Map(),
 ): Promise<Map<string, StudyLabel>> {
   const labels = new Map(known);
-  if (!context.config().console.patientData) return new Map();
   const missing = studies.filter((study) => !labels.has(`${study.source} ${study.studyInstanceUid}`));
   const sources = Map.groupBy(missing, (study) => study.source);
   await Promise.all(

@@ -59,7 +59,7 @@ export async function rulesNow(
     const rules = compileRules(config.rules, config);
     const signal = AbortSignal.timeout(3_000);
     const { study } = await readForRouting(orthanc, config, rules, { source, orthancStudyId }, { signal });
-    return { verdicts: showVerdicts(rules, study.facts, context.config().console.patientData), inSource: 'yes' };
+    return { verdicts: showVerdicts(rules, study.facts, context.lookup.showsPatientData), inSource: 'yes' };
   } catch (error) {
     const isGone = error instanceof DispatchError && error.code === 'source-gone';
     return { verdicts: [], inSource: isGone ? 'no' : 'unknown' };

@@ -113,6 +113,11 @@ export const auditEntry = z.object({
   outcome: z.enum(['done', 'refused', 'failed']),
   detail: z.string(),
   address: z.string(),
+  hash: z.string().describe('SHA-256 over the entry and the hash of the one before'),
+});
+
+export const refusedEvent = auditEntry.omit({ hash: true }).extend({
+  count: z.number().int().describe('how often it was seen since it was written down before'),
 });
 
 export const overview = z.object({

@@ -1,0 +1,53 @@
+import { FairQueue } from './fair-queue.ts';
+import { TokenBucket, TokenBuckets } from './token-bucket.ts';
+
+/** Requests a second of one client, and how many at once before that counts. */
+const perClient = { perSecond: 20, burst: 200 };
+const overall = { perSecond: 200, burst: 1000 };
+const maxWaiting = 2_000;
+const maxWaitingPerClient = 600;
+const maxClients = 10_000;
+const tickMs = 50;
+
+/**
+ * Slows down requests of nobody that is known: each client gets some a second, the rest wait. A client that sends the next
+ * request after the answer is slowed down by that alone, which costs less than an answer. Clients take turns.
+ */
+export class AnonymousPace {
+  readonly #clients = new TokenBuckets(perClient, maxClients);
+  readonly #all = new TokenBucket(overall);
+  readonly #queue = new FairQueue<() => void>(maxWaiting, maxWaitingPerClient);
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @returns whether the request may go on; false when too many wait already */
+  async admit(client: string): Promise<boolean> {
+    if (this.#queue.size === 0 && this.#mayGo(client)) return true;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    if (!this.#queue.push(client, () => resolve(true))) return false;
+    this.#timer ??= setInterval(() => this.#tick(), tickMs).unref();
+    return promise;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) next();
+  }
+
+  #tick(): void {
+    while (this.#queue.size > 0) {
+      const next = this.#queue.shift((client) => this.#mayGo(client));
+      if (!next) return;
+      next();
+    }
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #mayGo(client: string): boolean {
+    const own = this.#clients.of(client);
+    if (this.#all.isEmpty() || own.isEmpty()) return false;
+    own.take();
+    this.#all.take();
+    return true;
+  }
+}

@@ -1,0 +1,113 @@
+import { startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
+
+/** Values of tags by which somebody could be known, each a word that stands nowhere else. */
+const tags = {
+  PatientName: 'Geheimwort^Nora',
+  PatientID: 'PID-QQ4711',
+  AccessionNumber: 'ACC-QQ0815',
+  StudyDescription: 'Knie-QQ-rechts',
+  ReferringPhysicianName: 'Ueberweiser^Otto',
+  InstitutionName: 'Krankenhaus-QQ',
+  PatientBirthDate: '19610317',
+};
+const words = Object.values(tags).flatMap((value) => value.split('^'));
+
+interface Scene {
+  readonly test: TestConsole;
+  readonly uids: readonly string[];
+}
+
+let orthanc: OrthancServer;
+const scenes: Scene[] = [];
+beforeAll(async () => {
+  orthanc = await startOrthanc();
+  const ids: { uid: string; orthancStudyId: string }[] = [];
+  for (const seed of ['routed', 'not routed']) {
+    const study = [...makeStudy({ seed, instancesPerSeries: 1, attributes: tags })];
+    let orthancStudyId = '';
+    for (const { bytes } of study) ({ ParentStudy: orthancStudyId } = await orthanc.upload(bytes));
+    ids.push({ uid: study[0]?.studyInstanceUid ?? '', orthancStudyId });
+  }
+  for (const patientData of [false, true]) {
+    const test = await startTestConsole({
+      sourceUrl: orthanc.url,
+      console: { patientData },
+      rules: [
+        { name: 'by-name', when: "study.PatientName.startsWith('Geheim') && study.PatientID != ''", targets: ['a'] },
+      ],
+    });
+    await test.route({ studyInstanceUid: ids[0]!.uid, orthancStudyId: ids[0]!.orthancStudyId });
+    scenes.push({ test, uids: ids.map(({ uid }) => uid) });
+  }
+});
+afterAll(async () => {
+  for (const { test } of scenes) await test[Symbol.asyncDispose]();
+  await orthanc.stop();
+});
+
+/** What every route that reads answers, for all ways to name the two studies. */
+async function everything({ test, uids }: Scene): Promise<Map<string, string>> {
+  const delivery = (await test.operations.records.deliveriesOf({ source: 'main', studyInstanceUid: uids[0]! }))[0]!;
+  const answers = new Map<string, string>();
+  const ask = async (method: string, path: string, body?: unknown): Promise<void> => {
+    const headers: Record<string, string> = path.startsWith('/api') ? {} : { accept: 'text/html' };
+    const answer = await test.ask(method, path, { headers, body });
+    // What somebody typed may stand in its field again.
+    answers.set(`${method} ${path} ${JSON.stringify(body ?? '')}`, `${answer.status} ${answer.text}`);
+  };
+  const searches = [tags.AccessionNumber, tags.PatientID, 'Geheim', 'Nora', 'ACC-QQ', '*', '?', 'Knie', ...uids];
+  for (const { method, url } of test.console.routes) {
+    if (method !== 'GET' || url === '/api/events') continue;
+    for (const uid of url.includes(':studyInstanceUid') ? uids : ['']) {
+      const path = url
+        .replace(':source', 'main')
+        .replace(':studyInstanceUid', uid)
+        .replace(':deliveryId', delivery.deliveryId)
+        .replace(':jobId', delivery.deliveryId)
+        .replace(':queueName', `target-${delivery.target}`)
+        .replace(':target', delivery.target)
+        .replace(/:\w+|\*/g, 'x');
+      await ask('GET', path);
+      for (const text of searches) await ask('GET', `${path}?search=${encodeURIComponent(text)}`);
+    }
+  }
+  for (const search of searches) await ask('POST', '/api/rules/dry-run', { search });
+  await ask('POST', '/api/bulk/preview', { action: 'retry', filter: { target: 'a' } });
+  return answers;
+}
+
+/** Which words of patients stand in an answer that its question did not have. */
+function leaks(answers: Map<string, string>): string[] {
+  return [...answers].flatMap(([question, text]) =>
+    words
+      .filter((word) => text.includes(word) && !decodeURIComponent(question).includes(word))
+      .map((word) => `${word} in ${question}`),
+  );
+}
+
+describe('patient data', () => {
+  it('stand in no answer of any route where they are switched off', async () => {
+    const answers = await everything(scenes[0]!);
+    expect(leaks(answers)).toEqual([]);
+    for (const uid of scenes[0]!.uids) expect(answers.get(`GET /api/studies?search=${uid} ""`)).toContain(uid);
+  });
+
+  it('stand in answers where they are shown, so that this test would see them', async () => {
+    expect(leaks(await everything(scenes[1]!)).length).toBeGreaterThan(20);
+  });
+
+  it('cannot be guessed by searches for parts of them where they are switched off', async () => {
+    const { test, uids } = scenes[0]!;
+    const found = async (text: string): Promise<number> =>
+      ((await test.ask('GET', `/api/studies?search=${encodeURIComponent(text)}`)).body as { studies: unknown[] })
+        .studies.length;
+    for (const text of ['Geheim', 'Nora', 'ACC-QQ', 'PID-QQ', 'ACC-QQ*', '*', 'ACC-QQ081?', 'Knie']) {
+      expect([text, await found(text)]).toEqual([text, 0]);
+    }
+    expect(await found(tags.AccessionNumber)).toBe(2);
+    expect(await found(uids[1]!)).toBe(1);
+  });
+});

@@ -1,0 +1,50 @@
+/** How much may happen: so many a second, and so many at once after a rest. */
+export interface Allowance {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** Counts down with each use and fills up with time. */
+export class TokenBucket {
+  readonly #perMs: number;
+  readonly #burst: number;
+  #tokens: number;
+  #at = performance.now();
+
+  constructor({ perSecond, burst }: Allowance) {
+    this.#perMs = perSecond / 1000;
+    this.#burst = burst;
+    this.#tokens = burst;
+  }
+
+  isEmpty(now = performance.now()): boolean {
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMs);
+    this.#at = now;
+    return this.#tokens < 1;
+  }
+
+  take(): void {
+    this.#tokens -= 1;
+  }
+}
+
+/** One bucket for each key; of too many keys the one that was made first is forgotten. */
+export class TokenBuckets {
+  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #allowance: Allowance;
+  readonly #maxKeys: number;
+
+  constructor(allowance: Allowance, maxKeys: number) {
+    this.#allowance = allowance;
+    this.#maxKeys = maxKeys;
+  }
+
+  of(key: string): TokenBucket {
+    const known = this.#buckets.get(key);
+    if (known) return known;
+    if (this.#buckets.size >= this.#maxKeys) this.#buckets.delete(this.#buckets.keys().next().value ?? '');
+    const made = new TokenBucket(this.#allowance);
+    this.#buckets.set(key, made);
+    return made;
+  }
+}
