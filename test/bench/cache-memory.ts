@@ -95,7 +95,8 @@ async function fillLedger(uidsOf: (study: number) => ReturnType<typeof scannerUi
     const deliveryId = `d-${randomBytes(10).toString('hex')}`;
     const lock = { lockKey: `{dicom-dispatch}:lock`, token: 'bench' };
     await redis.set(lock.lockKey, lock.token);
-    const key = { source: 'main', studyInstanceUid: uids.study, target: 'pacs-archive' };
+    const ids = { orthancStudyId: orthancId(), studyInstanceUid: uids.study };
+    const key = { source: 'main', ...ids, target: 'pacs-archive' };
     const entries: Confirmation[] = manifestOf(uids).map(({ sopInstanceUid, version }) => ({
       sopInstanceUid,
       version,
@@ -146,7 +147,7 @@ function tagsOf(studyInstanceUid: string): unknown {
 async function rate(lanes: number): Promise<string> {
   await redis.flushall();
   const ledger = createLedger(redis);
-  const key = { source: 'main', studyInstanceUid: '1.2.3', target: 'pacs' };
+  const key = { source: 'main', orthancStudyId: orthancId(), studyInstanceUid: '1.2.3', target: 'pacs' };
   const start = performance.now();
   await Promise.all(
     Array.from({ length: lanes }, async (_, lane) => {

@@ -126,7 +126,7 @@ async function load(): Promise<void> {
     uploaded.push({ id, uid: study.studyInstanceUid, at: Date.now() });
     const oldest = uploaded[0];
     if (!oldest || Date.now() - oldest.at < 90_000) continue;
-    const all = await records.deliveriesOf({ source: 'main', studyInstanceUid: oldest.uid });
+    const all = await records.deliveriesOfUid(oldest.uid, 'main');
     uploaded.shift();
     if (all.length === 3 && all.every(({ state }) => state === 'delivered')) {
       await orthanc.send('DELETE', `/studies/${oldest.id}`);

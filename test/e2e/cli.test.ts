@@ -104,7 +104,7 @@ async function until(studyInstanceUid: string, target: string, ...states: Delive
   let seen: DeliveryRecord[] = [];
   return waitFor(
     async () => {
-      seen = await records.deliveriesOf({ source: 'main', studyInstanceUid });
+      seen = await records.deliveriesOfUid(studyInstanceUid, 'main');
       return seen.find((one) => one.target === target && states.includes(one.state))?.deliveryId;
     },
     {
@@ -290,7 +290,7 @@ describe('the command line', { timeout: 300_000 }, () => {
   it('forgets what has left its source, after saying what that is, and nothing that is still there', async () => {
     const uid = await upload('ACC-OLD');
     for (const target of ['pacs', 'archive']) await until(uid, target, 'delivered');
-    const record = await records.study({ source: 'main', studyInstanceUid: uid });
+    const [record] = await records.studiesOfUid(uid, 'main');
     await waitFor(async () => client.zscore(`${prefix}:study:completed`, record?.studyTaskId ?? ''));
     const there = await dispatch('forget', uid, '--yes');
     expect(there, there.err).toMatchObject({ code: 1 });

@@ -32,13 +32,13 @@ export async function seedRecords(redis: Redis, studies: number, targets: readon
 async function seedOne(records: Records, index: number, start: number, targets: readonly string[]): Promise<void> {
   const identity = {
     source: 'main',
-    studyInstanceUid: `1.2.826.0.1.3680043.99.${index + 1}`,
+    orthancStudyId: `seeded-${index}`,
     contentHash: `hash-${index}`,
   };
   const shared = {
     ...identity,
     epoch: '1',
-    orthancStudyId: `seeded-${index}`,
+    studyInstanceUid: `1.2.826.0.1.3680043.99.${index + 1}`,
     instanceCount: 40 + ((index * 37) % 900),
     modalities: [['CT'], ['MR'], ['CR'], ['US']][index % 4] ?? ['CT'],
     // One rule of half of the studies, none of which goes to the first target.

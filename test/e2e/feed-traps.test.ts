@@ -22,11 +22,10 @@ describe("the change feed's traps", () => {
     await scp.down();
     await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }) });
     const gone = await system.upload({ seed: 'gone', instancesPerSeries: 3 });
-    await waitFor(
-      async () =>
-        (await system.records.deliveriesOf({ source: 'main', studyInstanceUid: gone.studyInstanceUid }))[0]?.error,
-      { timeoutMs: 20_000, message: () => dispatch.output() },
-    );
+    await waitFor(async () => (await system.records.deliveriesOfUid(gone.studyInstanceUid, 'main'))[0]?.error, {
+      timeoutMs: 20_000,
+      message: () => dispatch.output(),
+    });
     await system.orthanc.send('DELETE', `/studies/${gone.orthancStudyId}`);
     const next = await system.upload({ seed: 'next', instancesPerSeries: 3 });
     await scp.up();

@@ -85,12 +85,11 @@ describe('the main job', () => {
     });
     scp.answer = (_uid, count) => (count === 30 ? 'die' : 0);
     const study = await system.upload({ seed: 'dies', series: 2, instancesPerSeries: 40 });
-    await waitFor(
-      async () =>
-        (await system.records.deliveriesOf({ source: 'main', studyInstanceUid: study.studyInstanceUid }))[0]?.error,
-      { timeoutMs: 20_000, message: () => dispatch.output() },
-    );
-    const [waiting] = await system.records.deliveriesOf({ source: 'main', studyInstanceUid: study.studyInstanceUid });
+    await waitFor(async () => (await system.records.deliveriesOfUid(study.studyInstanceUid, 'main'))[0]?.error, {
+      timeoutMs: 20_000,
+      message: () => dispatch.output(),
+    });
+    const [waiting] = await system.records.deliveriesOfUid(study.studyInstanceUid, 'main');
     expect(waiting?.error?.message).toMatch(/\w/);
     scp.answer = () => 0;
     await scp.up();
@@ -145,6 +144,7 @@ describe('a killed dispatcher', () => {
     async function confirmedNow(): Promise<Set<string>> {
       const entries = await createLedger(system.client).entries({
         source: 'main',
+        orthancStudyId: study.orthancStudyId,
         studyInstanceUid: study.studyInstanceUid,
         target: 'pacs',
       });

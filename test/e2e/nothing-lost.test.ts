@@ -47,7 +47,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await system.untilDelivery(study, 'a', ['delivered']);
     const waiting = await waitFor(
       async () =>
-        (await system.records.deliveriesOf({ source: 'main', studyInstanceUid: study.studyInstanceUid })).find(
+        (await system.records.deliveriesOfUid(study.studyInstanceUid, 'main')).find(
           ({ target, error }) => target === 'b' && error,
         ),
       { timeoutMs: 20_000, message: () => dispatch.output() },
@@ -75,6 +75,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await waitFor(() => scp.stores.length > 20, { timeoutMs: 20_000, message: () => dispatch.output() });
     const confirmed = await createLedger(system.client).entries({
       source: 'main',
+      orthancStudyId: study.orthancStudyId,
       studyInstanceUid: study.studyInstanceUid,
       target: 'pacs',
     });
@@ -124,11 +125,10 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using dispatch = await startDispatch({ config: system.config({ sftp: target }) });
     proxy.set({ resetAfterBytesUp: 400_000 });
     const study = await system.upload({ seed: 'sftp', instancesPerSeries: 20, rows: 256, columns: 256 });
-    await waitFor(
-      async () =>
-        (await system.records.deliveriesOf({ source: 'main', studyInstanceUid: study.studyInstanceUid }))[0]?.error,
-      { timeoutMs: 20_000, message: () => dispatch.output() },
-    );
+    await waitFor(async () => (await system.records.deliveriesOfUid(study.studyInstanceUid, 'main'))[0]?.error, {
+      timeoutMs: 20_000,
+      message: () => dispatch.output(),
+    });
     const isFinal = (path: string): boolean => path.endsWith('.dcm');
     for (const file of (await listReceived(folder.path).catch(() => [])).filter(({ path }) => isFinal(path))) {
       expect(study.datasets.get(file.sopInstanceUid)).toBe(file.datasetSha256);
@@ -279,7 +279,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await system.upload({ seed: 'late', series: 1, instancesPerSeries: 100, rows: 16, columns: 16 });
     await waitFor(() => scp.stores.length > 5, { timeoutMs: 30_000, message: () => dispatch.output() });
     const study = await system.upload({ seed: 'late', series: 2, instancesPerSeries: 100, rows: 16, columns: 16 });
-    const deliveries = () => system.records.deliveriesOf({ source: 'main', studyInstanceUid: study.studyInstanceUid });
+    const deliveries = () => system.records.deliveriesOfUid(study.studyInstanceUid, 'main');
     await waitFor(async () => (await deliveries()).length === 2, { message: () => dispatch.output() });
     expect(scp.stores.length, 'the first delivery is still under way').toBeLessThan(100);
     await waitFor(async () => (await deliveries()).every(({ state }) => state === 'delivered'), {

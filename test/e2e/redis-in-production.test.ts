@@ -84,7 +84,7 @@ async function startScene(redis: Record<string, unknown>, place: RedisPlace, ass
     async untilDelivered({ uid }, timeoutMs = 30_000) {
       await waitFor(
         async () => {
-          const [delivery] = await records.deliveriesOf({ source: 'main', studyInstanceUid: uid });
+          const [delivery] = await records.deliveriesOfUid(uid, 'main');
           return delivery?.state === 'delivered';
         },
         { timeoutMs, message: () => dispatch.output() },

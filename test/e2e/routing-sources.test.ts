@@ -39,10 +39,13 @@ async function uploadToOther(seed: string) {
 
 /** What stands with a study that was left where it is. */
 async function untilOmitted(run: RunningRouting, source: string, studyInstanceUid: string): Promise<object[]> {
-  return waitFor(async () => (await run.operations.records.study({ source, studyInstanceUid }))?.omitted?.slice(), {
-    timeoutMs: 20_000,
-    message: `a target is left out in ${source}`,
-  });
+  return waitFor(
+    async () => (await run.operations.records.studiesOfUid(studyInstanceUid, source))[0]?.omitted?.slice(),
+    {
+      timeoutMs: 20_000,
+      message: `a target is left out in ${source}`,
+    },
+  );
 }
 
 describe('several sources', () => {

@@ -11,7 +11,7 @@ test('ledger and cache work on a Redis Cluster, which refuses keys of several sl
   const redis = new Cluster([...server.startupNodes]);
   try {
     const ledger = createLedger(redis, { prefix: '{other}', timeoutMs: 30_000 });
-    const key = { source: 'main', studyInstanceUid: '1.2', target: 'pacs' };
+    const key = { source: 'main', orthancStudyId: 'o-1', studyInstanceUid: '1.2', target: 'pacs' };
     const outcome = { version: 'v', attempt: 1, deliveryId: 'd-1' };
     const fence = { lockKey: '{other}:target-pacs:d-1:lock', token: 't' };
     await redis.set(fence.lockKey, 't');

@@ -46,6 +46,7 @@ export type { PseudonymsConfig } from './config/pseudonyms-config.ts';
 export {
   contentHash,
   deliveryId,
+  instanceKey,
   isUid,
   studyTaskId,
   type DeliveryId,

@@ -16,6 +16,7 @@ import { reasonForReturn } from '@dicom-dispatch/pipeline';
 /** A study that was read for a dry run. */
 export interface StudyToForesee {
   readonly source: string;
+  readonly orthancStudyId: string;
   readonly studyInstanceUid: string;
   readonly contentHash: string;
   readonly manifest: readonly ManifestInstance[];
@@ -48,7 +49,7 @@ export interface ForeseenDelivery {
 export interface ForeseeContext {
   readonly config: Config;
   readonly redis: Redis;
-  readonly records: Pick<Records, 'deliveriesOf'>;
+  readonly records: Pick<Records, 'deliveriesOfUid'>;
 }
 
 /** What the rules ask for, as far as it can be said without a study: from a file, or from tags. */

@@ -8,8 +8,8 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 export interface ForgetWish {
   /** Only those of this source; one that is not configured any more has to be named. */
   readonly source?: string | undefined;
-  /** Only these. */
-  readonly studyInstanceUids?: readonly string[] | undefined;
+  /** Only these: Study Instance UIDs (all studies that have it) or Orthanc's ids. */
+  readonly studies?: readonly string[] | undefined;
   /** Only those to which nothing has happened since (ms since 1970). */
   readonly until?: number | undefined;
   /** Also those with deliveries that have failed. */
@@ -52,41 +52,46 @@ export async function forgetStudies(
   const kept: Partial<Record<ForgetAnswer | 'in-source', number>> = {};
   const sum = { studies: 0, forgotten: 0, deliveries: 0 };
   const measured = { studies: 0, bytes: 0 };
+  const named = new Set<string>();
   for (const source of wish.source === undefined ? Object.keys(sources) : [wish.source]) {
-    if (wish.studyInstanceUids) await lookAtNamed(source, wish.studyInstanceUids);
+    if (wish.studies) await lookAtNamed(source, wish.studies);
     else await lookAtAll(source);
   }
-  if (wish.studyInstanceUids && sum.studies < wish.studyInstanceUids.length) {
+  if (wish.studies?.some((id) => !named.has(id))) {
     throw new OperationError('not-found', 'a study that is named is not known, or was forgotten before');
   }
   const each = measured.studies === 0 ? 0 : measured.bytes / measured.studies;
   return { ...sum, bytes: Math.round(each * sum.forgotten), kept };
 
-  async function lookAtNamed(source: string, uids: readonly string[]): Promise<void> {
-    for (const [at, record] of (await records.studiesByUid(source, uids)).entries()) {
-      if (record) await look(source, uids[at] ?? '', record.orthancStudyId);
+  async function lookAtNamed(source: string, ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      const [byId] = await records.studiesById(source, [id]);
+      for (const record of byId ? [byId] : await records.studiesOfUid(id, source)) {
+        named.add(id);
+        await look(source, record.orthancStudyId, record.studyInstanceUid);
+      }
     }
   }
 
   async function lookAtAll(source: string): Promise<void> {
     for (let from = 0; ;) {
       const found = await records.oldestStudies(source, { from, limit: batch, before });
-      for (const { studyInstanceUid, record } of found) {
-        if (!(await look(source, studyInstanceUid, record?.orthancStudyId)) || dryRun) from += 1;
+      for (const { orthancStudyId, record } of found) {
+        if (!(await look(source, orthancStudyId, record?.studyInstanceUid)) || dryRun) from += 1;
       }
       if (found.length < batch) return;
     }
   }
 
   /** @returns whether it went, or would go */
-  async function look(source: string, studyInstanceUid: string, orthancStudyId: string | undefined): Promise<boolean> {
+  async function look(source: string, orthancStudyId: string, studyInstanceUid: string | undefined): Promise<boolean> {
     sum.studies += 1;
-    if (sources[source] && (await hasStudy(await client(source), source, { studyInstanceUid, orthancStudyId }))) {
+    if (sources[source] && (await hasStudy(await client(source), source, { orthancStudyId, studyInstanceUid }))) {
       return keep('in-source');
     }
     const { answer, deliveries, bytes } = await forgetStudy(
       context,
-      { source, studyInstanceUid },
+      { source, orthancStudyId },
       {
         before,
         withFailed: wish.failed === true,

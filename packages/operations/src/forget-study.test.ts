@@ -129,7 +129,11 @@ type Terms = Partial<Parameters<typeof forgetStudy>[2]>;
 
 /** As if all that has happened had happened long ago. */
 function forget(studyInstanceUid: string, terms: Terms = {}): ReturnType<typeof forgetStudy> {
-  return forgetStudy(operations, { source: 'main', studyInstanceUid }, { before: Date.now() + 60_000, ...terms });
+  return forgetStudy(
+    operations,
+    { source: 'main', orthancStudyId: `o-${studyInstanceUid}` },
+    { before: Date.now() + 60_000, ...terms },
+  );
 }
 
 /** Every key with what is in it, but for what a queue has once, whatever went through it. */
@@ -286,7 +290,7 @@ test('what was brought to another source is known while that source has it', asy
   await end(await enqueue('1.2.8', { to: ['to-other'] }));
   await end(await enqueue('1.2.8', { to: ['a'], source: 'other' }));
   expect(await forget('1.2.8')).toMatchObject({ answer: 'needed' });
-  const inOther = { source: 'other', studyInstanceUid: '1.2.8' };
+  const inOther = { source: 'other', orthancStudyId: 'o-1.2.8' };
   expect(await forgetStudy(operations, inOther, { before: Date.now() + 60_000 })).toMatchObject({
     answer: 'forgotten',
   });

@@ -33,6 +33,7 @@ export type ReplayOutcome = 'same' | 'differs' | 'gone' | 'unread';
 
 export interface ReplayedStudy {
   readonly source: string;
+  readonly orthancStudyId: string;
   readonly studyInstanceUid: string;
   /** ms since 1970 */
   readonly routedAt: number;
@@ -98,12 +99,12 @@ interface Setting {
 
 async function replayOne(setting: Setting, study: StudyRecord): Promise<ReplayedStudy> {
   const { context, config, rules } = setting;
-  const { source, studyInstanceUid, routedAt } = study;
+  const { source, orthancStudyId, studyInstanceUid, routedAt } = study;
   const byRules = (await context.records.deliveriesOf(study)).filter(
     (one) => one.rules.length > 0 && one.state !== 'moved',
   );
   const before = [...new Set(byRules.map((one) => labelOf(one.target, one.transform?.name)))].sort();
-  const known = { source, studyInstanceUid, routedAt, before, rulesBefore: study.rules };
+  const known = { source, orthancStudyId, studyInstanceUid, routedAt, before, rulesBefore: study.rules };
   const unjudged = { after: [], added: [], removed: [], rulesAfter: [], waiting: [] };
   if (!config.sources[source]) {
     return { ...known, ...unjudged, outcome: 'unread', detail: `the source ${source} is not configured any more` };
@@ -122,6 +123,7 @@ async function replayOne(setting: Setting, study: StudyRecord): Promise<Replayed
       { config, redis: context.redis, records: context.records },
       {
         source,
+        orthancStudyId,
         studyInstanceUid,
         contentHash: contentHash(snapshot.manifest),
         manifest: snapshot.manifest,

@@ -20,7 +20,7 @@ export interface GroupOfStudy {
 
 export interface StudyOfGroup {
   readonly source: string;
-  readonly studyInstanceUid: string;
+  readonly orthancStudyId: string;
   readonly contentHash: string;
   readonly transform: string | undefined;
 }
@@ -119,6 +119,6 @@ function placeOf(
   group: string,
   study: StudyOfGroup,
 ): { key: string; field: string } {
-  const key = operationKeys(config.redis.prefix).choices(study.source, study.studyInstanceUid);
+  const key = operationKeys(config.redis.prefix).choices(study.source, study.orthancStudyId);
   return { key, field: study.transform === undefined ? group : `${group} ${study.transform}` };
 }

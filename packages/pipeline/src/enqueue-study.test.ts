@@ -35,7 +35,7 @@ function enqueue(studyInstanceUid: string, instances: number): Promise<Enqueued>
     source: 'main',
     epoch: '1',
     study: {
-      orthancStudyId: 'o-1',
+      orthancStudyId: `o-${studyInstanceUid}`,
       studyInstanceUid,
       facts: { source: 'main', study: {}, series: [], origin: {} },
       lastUpdate: '20260101T000000',
@@ -86,7 +86,7 @@ test('and also when the study has grown meanwhile; what has ended stays as it is
 });
 
 test('a sweep takes a study for routed only when its jobs are queued', async () => {
-  const key = { source: 'main', studyInstanceUid: '1.2.4' };
+  const key = { source: 'main', orthancStudyId: 'o-1.2.4' };
   const counter = `${config.redis.prefix}:${studyQueue}:id`;
   const count = (await redis.getdel(counter)) ?? '0';
   await redis.set(counter, 'no number, so that BullMQ fails as if the router had died here');

@@ -36,7 +36,7 @@ export interface StudyToEnqueue {
   readonly nonce?: string;
   /** AE titles from which the instances came: studies do not go back there. Left out, nothing is refused. */
   readonly senders?: ReadonlySet<string>;
-  /** Tags of instances that selections speak about, by SOP Instance UID. */
+  /** Tags of instances that selections speak about, by the instance's id in the source. */
   readonly instanceTags?: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
 
@@ -129,7 +129,7 @@ export class StudyEnqueuer {
 
   #taskData(request: StudyToEnqueue, hash: string, terms: readonly DeliveryTerms[]): StudyTaskData {
     const { source, epoch, study, manifest, rules, nonce, onSuccess } = request;
-    const identity = { source, studyInstanceUid: study.studyInstanceUid, contentHash: hash };
+    const identity = { source, orthancStudyId: study.orthancStudyId, contentHash: hash };
     const modalities = study.facts.study['ModalitiesInStudy'];
     return {
       source,

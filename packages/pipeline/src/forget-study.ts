@@ -10,11 +10,11 @@ import type { PipelineContext } from './context.ts';
  */
 export function forgetStudy(
   { config, redis, keys }: Pick<PipelineContext, 'config' | 'redis' | 'keys'>,
-  study: { readonly source: string; readonly studyInstanceUid: string },
+  study: { readonly source: string; readonly orthancStudyId: string },
   terms: Pick<ForgetTerms, 'before' | 'withFailed' | 'dryRun' | 'fence'>,
 ): Promise<Forgotten> {
   const { sources, targets, redis: setting } = config();
-  const { source, studyInstanceUid } = study;
+  const { source, orthancStudyId } = study;
   return forgetRecords(redis, setting.prefix, study, {
     ...terms,
     sourceOfTarget: Object.fromEntries(
@@ -24,7 +24,7 @@ export function forgetStudy(
       }),
     ),
     keys: {
-      choices: keys.choices(source, studyInstanceUid),
+      choices: keys.choices(source, orthancStudyId),
       held: keys.held,
       waits: keys.waits(source),
       left: keys.left(source),

@@ -36,7 +36,7 @@ export async function handOver(
   if (!group) return undefined;
   const place: StudyOfGroup = {
     source: data.source,
-    studyInstanceUid: data.studyInstanceUid,
+    orthancStudyId: data.orthancStudyId,
     contentHash: data.contentHash,
     transform: group.keepsTransform ? data.transform?.name : undefined,
   };

@@ -32,7 +32,7 @@ export interface Facts {
   readonly study: Tags;
   /** By Series Instance UID. */
   readonly series: ReadonlyMap<string, Tags>;
-  /** By SOP Instance UID. */
+  /** By the instance's id in the source. */
   readonly instances: ReadonlyMap<string, Tags>;
 }
 
@@ -58,11 +58,11 @@ export async function readFacts(
   const asked = createHash('sha256')
     .update(JSON.stringify([ofStudy, ofSeries, ofInstances]))
     .digest('base64url');
-  const scope = `facts/${study.source}/${contentHash(study.manifest)}/${asked.slice(0, 16)}`;
+  const scope = `facts/${study.source}/${study.orthancStudyId}/${contentHash(study.manifest)}/${asked.slice(0, 16)}`;
   const level = ofInstances.length > 0 ? 'instance' : 'series';
   const { findStudyById } = cache ? createCachedFinder(finder, cache, scope) : finder;
   const found = await findStudyById(study.studyInstanceUid, level);
-  return found ? factsOf(found) : none;
+  return found ? factsOf(found, study.manifest) : none;
 
   async function ask(withInstances: boolean): Promise<StudyObject> {
     const { orthancStudyId, manifest } = study;
@@ -77,8 +77,8 @@ export async function readFacts(
         seriesInstanceUid,
         attributes: more.get(seriesInstanceUid) ?? {},
         ...(withInstances && {
-          instances: members.flatMap(({ sopInstanceUid }) => {
-            const tags = instances.get(sopInstanceUid);
+          instances: members.flatMap(({ sopInstanceUid, sourceId }) => {
+            const tags = instances.get(sourceId);
             return tags ? [{ sopInstanceUid, attributes: tags }] : [];
           }),
         }),
@@ -88,13 +88,17 @@ export async function readFacts(
   }
 }
 
-function factsOf({ attributes, series = [] }: StudyObject): Facts {
+function factsOf({ attributes, series = [] }: StudyObject, manifest: readonly ManifestInstance[]): Facts {
+  const idOf = new Map(manifest.map((one) => [`${one.seriesInstanceUid} ${one.sopInstanceUid}`, one.sourceId]));
   return {
     study: attributes as Tags,
     series: new Map(series.map((one) => [one.seriesInstanceUid, one.attributes as Tags])),
     instances: new Map(
-      series.flatMap(({ instances = [] }) =>
-        instances.map((one) => [one.sopInstanceUid, one.attributes as Tags] as const),
+      series.flatMap(({ seriesInstanceUid, instances = [] }) =>
+        instances.flatMap(({ sopInstanceUid, attributes: tags }) => {
+          const id = idOf.get(`${seriesInstanceUid} ${sopInstanceUid}`);
+          return id === undefined ? [] : [[id, tags as Tags] as const];
+        }),
       ),
     ),
   };

@@ -17,7 +17,7 @@ export interface StudyOnItsWay {
  */
 export async function reasonForReturn(
   config: Config,
-  records: Pick<Records, 'deliveriesOf'>,
+  records: Pick<Records, 'deliveriesOfUid'>,
   study: StudyOnItsWay,
   target: string,
   transform: TransformConfig | undefined,
@@ -31,7 +31,7 @@ export async function reasonForReturn(
     return `it came from ${aet}, which is ${target}`;
   }
   if (targetSource === undefined) return undefined;
-  const earlier = await records.deliveriesOf({ source: targetSource, studyInstanceUid: study.studyInstanceUid });
+  const earlier = await records.deliveriesOfUid(study.studyInstanceUid, targetSource);
   const came = earlier.find((delivery) => {
     const via = config.targets[delivery.target];
     return via !== undefined && sourceOfTarget(via, config.sources) === study.source;

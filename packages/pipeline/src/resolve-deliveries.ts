@@ -21,7 +21,7 @@ export interface StudyToResolve {
   readonly nonce: string | undefined;
   /** AE titles from which the instances came; undefined: it does not matter, somebody asked for it. */
   readonly senders: ReadonlySet<string> | undefined;
-  /** Tags of instances that selections speak about, by SOP Instance UID. */
+  /** Tags of instances that selections speak about, by the instance's id in the source. */
   readonly instanceTags: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined;
 }
 
@@ -56,7 +56,8 @@ export async function resolveDeliveries(
   planned: readonly PlannedDelivery[],
 ): Promise<Resolved> {
   const { config } = context;
-  const key = { source: study.source, studyInstanceUid: study.study.studyInstanceUid };
+  const { studyInstanceUid, orthancStudyId } = study.study;
+  const key = { source: study.source, studyInstanceUid, orthancStudyId };
   const chosen: Chosen[] = [];
   for (const one of planned) chosen.push(await choose(one));
   const united = uniteDeliveries(chosen, (one) => `${one.target} ${one.transform ?? ''}`);

@@ -41,7 +41,8 @@ export async function routeAgain(
   if (deliveries.length === 0) {
     throw new OperationError('conflict', 'no rule matches this study: name the targets that are to get it');
   }
-  const key = { source: request.source, studyInstanceUid: study.studyInstanceUid };
+  const { studyInstanceUid, orthancStudyId } = study;
+  const key = { source: request.source, orthancStudyId, studyInstanceUid };
   const known = await context.records.study(key);
   if (request.everything === true) await forgetAll();
   const enqueuer = new StudyEnqueuer(config, context.redis, context.records);

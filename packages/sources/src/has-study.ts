@@ -3,27 +3,26 @@ import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { sourceError } from './source-error.ts';
 
 /**
- * Whether a source has a study now, stable or not. It is looked for by its UID, since Orthanc's id is another one when the
- * patient's id was corrected; that it is not there is believed only when the id is not there either.
+ * Whether a source has a study now, stable or not. It is looked for by Orthanc's id: a study whose patient was corrected has
+ * another id and is another study, whatever its UID. That it is not there is believed only where Orthanc answers the look-up.
  *
  * @throws DispatchError when the source cannot be asked
  */
 export async function hasStudy(
   orthanc: OrthancClient,
   source: string,
-  study: { readonly studyInstanceUid: string; readonly orthancStudyId: string | undefined },
+  study: { readonly orthancStudyId: string; readonly studyInstanceUid: string | undefined },
   signal?: AbortSignal,
 ): Promise<boolean> {
   const options = signal ? { signal } : undefined;
   try {
-    const found = await orthanc.lookup(study.studyInstanceUid, options);
-    if (found.some(({ Type }) => Type === 'Study')) return true;
+    const found = await orthanc.lookup(study.studyInstanceUid ?? study.orthancStudyId, options);
+    if (found.some(({ Type, ID }) => Type === 'Study' && ID === study.orthancStudyId)) return true;
   } catch (error) {
     if (!isNotFound(error)) throw sourceError(error, source);
     // Orthanc answers with an empty list: this is something else, or something in front of it.
     throw new DispatchError('source-error', `source ${source}: /tools/lookup is not there`, { cause: error });
   }
-  if (study.orthancStudyId === undefined) return false;
   try {
     await orthanc.studies.read(study.orthancStudyId, options);
     return true;

@@ -14,14 +14,23 @@ export async function readManifest(
 ): Promise<ManifestInstance[]> {
   try {
     const instances = await orthanc.studyInstances(study.orthancStudyId, signal ? { signal } : undefined);
-    return instances.map((instance) => toManifestInstance(instance, study.studyInstanceUid));
+    return toManifest(instances, study.studyInstanceUid);
   } catch (error) {
     throw sourceError(error, study.source, 'manifest');
   }
 }
 
-/** An instance as listed by Orthanc, in our words. */
-export function toManifestInstance(instance: StudyInstance, studyInstanceUid: string): ManifestInstance {
+/** The instances of a whole study as listed by Orthanc, in our words. */
+export function toManifest(instances: readonly StudyInstance[], studyInstanceUid: string): ManifestInstance[] {
+  const counts = new Map<string, number>();
+  for (const { sopInstanceUid: uid } of instances) counts.set(uid, (counts.get(uid) ?? 0) + 1);
+  return instances.map((instance) => {
+    const shown = toManifestInstance(instance, studyInstanceUid);
+    return (counts.get(shown.sopInstanceUid) ?? 0) > 1 ? { ...shown, sharesSopInstanceUid: true } : shown;
+  });
+}
+
+function toManifestInstance(instance: StudyInstance, studyInstanceUid: string): ManifestInstance {
   return {
     sopInstanceUid: instance.sopInstanceUid,
     seriesInstanceUid: instance.seriesInstanceUid,

@@ -61,7 +61,7 @@ export async function readMoreSeriesTags(
 }
 
 /**
- * SOP Instance UID to tags of each instance of a study. Orthanc reads each file for it: slow for large studies.
+ * Id of the instance in Orthanc to tags of each instance of a study. Orthanc reads each file for it: slow for large studies.
  *
  * @throws OrthancError when it does not answer
  */
@@ -76,17 +76,13 @@ export async function readInstanceTags(
   return inOneRequest(
     async () => {
       const query = { StudyInstanceUID: study.studyInstanceUid };
+      // Those of another patient with the same Study Instance UID come too, and are not looked at.
       const found = await orthanc.find({ level: 'instances', query, requestedTags: names }, call);
-      return new Map(
-        found.map((one) => [one.MainDicomTags['SOPInstanceUID'] ?? '', texts(one.RequestedTags, names)] as const),
-      );
+      return new Map(found.map((one) => [one.ID, texts(one.RequestedTags, names)] as const));
     },
     async () => {
       const all = await orthanc.studies.instances(study.orthancStudyId, call);
-      const read = await inLanes(all, async ({ ID, MainDicomTags }) => {
-        const tags = await tagsOfInstance(orthanc, ID, names, call);
-        return [MainDicomTags['SOPInstanceUID'] ?? '', tags] as const;
-      });
+      const read = await inLanes(all, async ({ ID }) => [ID, await tagsOfInstance(orthanc, ID, names, call)] as const);
       return new Map(read);
     },
   );

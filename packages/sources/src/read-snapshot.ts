@@ -1,6 +1,6 @@
 import type { ManifestInstance } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
-import { toManifestInstance } from './read-manifest.ts';
+import { toManifest } from './read-manifest.ts';
 import { readStudy, type StudyFacts } from './read-study.ts';
 import { sourceError } from './source-error.ts';
 
@@ -30,7 +30,7 @@ export async function readSnapshot(
     const first = instances[0];
     return {
       study: { ...study, facts: { ...study.facts, origin: first ? originOf(first) : {} } },
-      manifest: instances.map((instance) => toManifestInstance(instance, study.studyInstanceUid)),
+      manifest: toManifest(instances, study.studyInstanceUid),
       senders: new Set(instances.map((instance) => instance.remoteAet ?? '')),
     };
   } catch (error) {

@@ -112,11 +112,11 @@ async function whyNotDelivered(
   const deliveries = latest(await context.records.deliveriesOf(task));
   const open = deliveries.find(({ state }) => state !== 'delivered' && state !== 'moved');
   if (open) return `the delivery to ${open.target} is ${open.state}`;
-  const missing = new Set(manifest.map(({ sopInstanceUid }) => sopInstanceUid));
+  const missing = new Set(manifest.map(({ sourceId }) => sourceId));
   for (const delivery of deliveries.filter(({ state }) => state === 'delivered')) {
     const versioned = manifest.map((one) => ({ ...one, version: ledgerVersion(one.version, delivery) }));
     const { delivered } = await context.ledger.compare(ledgerKeyOf(delivery), versioned);
-    for (const { sopInstanceUid } of delivered) missing.delete(sopInstanceUid);
+    for (const { sourceId } of delivered) missing.delete(sourceId);
   }
   return missing.size === 0 ? undefined : `${missing.size} of ${manifest.length} instances were sent to no target`;
 }
@@ -129,8 +129,7 @@ async function whyStillNeeded(
   patient: string,
 ): Promise<string | undefined> {
   for (const study of await source.orthanc.patients.studies(patient)) {
-    const studyInstanceUid = study.MainDicomTags['StudyInstanceUID'] ?? '';
-    const deliveries = latest(await context.records.deliveriesOf({ source: task.source, studyInstanceUid }));
+    const deliveries = latest(await context.records.deliveriesOf({ source: task.source, orthancStudyId: study.ID }));
     if (deliveries.length === 0) return 'the patient has a study that was not delivered';
     if (deliveries.some(({ state }) => state !== 'delivered' && state !== 'moved')) {
       return 'the patient has a study with a delivery that has not succeeded';

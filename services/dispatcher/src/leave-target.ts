@@ -38,7 +38,7 @@ export async function leaveIfLeft(context: DispatcherContext, data: DeliveryData
   if (!group || group.strategy === 'all') return;
   const choice = await readChoice(context, group.name, {
     source: data.source,
-    studyInstanceUid: data.studyInstanceUid,
+    orthancStudyId: data.orthancStudyId,
     contentHash: data.contentHash,
     transform: group.keepsTransform ? data.transform?.name : undefined,
   });

@@ -49,9 +49,9 @@ export async function forgetOldStudies(setting: ForgetSetting): Promise<ForgetRe
   let place = Number((await redis.hget(keys.forgetting(source), 'place')) ?? 0);
   for (;;) {
     const studies = await records.oldestStudies(source, { from: place, limit: batch, before });
-    for (const { studyInstanceUid, record } of studies) {
+    for (const { orthancStudyId, record } of studies) {
       signal.throwIfAborted();
-      const hasGone = await look({ studyInstanceUid, orthancStudyId: record?.orthancStudyId });
+      const hasGone = await look({ orthancStudyId, studyInstanceUid: record?.studyInstanceUid });
       result.studies += 1;
       if (!hasGone) place += 1;
     }
@@ -63,15 +63,15 @@ export async function forgetOldStudies(setting: ForgetSetting): Promise<ForgetRe
   log[result.studies > 0 ? 'info' : 'debug']({ source, ...result }, 'looked for studies that may be forgotten');
   return result;
 
-  async function look(study: { studyInstanceUid: string; orthancStudyId: string | undefined }): Promise<boolean> {
+  async function look(study: { orthancStudyId: string; studyInstanceUid: string | undefined }): Promise<boolean> {
+    const { orthancStudyId } = study;
     if (await hasStudy(setting.orthanc, source, study, signal)) {
-      await redis.zrem(keys.left(source), study.studyInstanceUid);
+      await redis.zrem(keys.left(source), orthancStudyId);
       result.inSource += 1;
       return false;
     }
-    if (!(await isGoneForGood(study.studyInstanceUid))) return false;
-    const key = { source, studyInstanceUid: study.studyInstanceUid };
-    const { answer, deliveries } = await forgetStudy(operations, key, { before, fence });
+    if (!(await isGoneForGood(orthancStudyId))) return false;
+    const { answer, deliveries } = await forgetStudy(operations, { source, orthancStudyId }, { before, fence });
     if (answer === 'lost') throw new LeaseLost('another router leads the source');
     if (answer !== 'forgotten' && answer !== 'unknown') return false;
     result.forgotten += 1;
@@ -80,9 +80,9 @@ export async function forgetOldStudies(setting: ForgetSetting): Promise<ForgetRe
     return true;
   }
 
-  async function isGoneForGood(studyInstanceUid: string): Promise<boolean> {
+  async function isGoneForGood(orthancStudyId: string): Promise<boolean> {
     const now = setting.now();
-    if ((await redis.zadd(keys.left(source), 'NX', now, studyInstanceUid)) === 1) return false;
-    return now - Number(await redis.zscore(keys.left(source), studyInstanceUid)) >= missingForMs;
+    if ((await redis.zadd(keys.left(source), 'NX', now, orthancStudyId)) === 1) return false;
+    return now - Number(await redis.zscore(keys.left(source), orthancStudyId)) >= missingForMs;
   }
 }

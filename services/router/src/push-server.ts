@@ -70,8 +70,8 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
   }));
   server.get<{ Params: StudyPath }>('/sources/:source/studies/:study', async ({ params }) => {
     const orthanc = await client(params.source);
-    const { MainDicomTags: tags } = await orthanc.study(params.study);
-    const key = { source: params.source, studyInstanceUid: tags['StudyInstanceUID'] ?? '' };
+    await orthanc.study(params.study);
+    const key = { source: params.source, orthancStudyId: params.study };
     const deliveries = await operations.records.deliveriesOf(key);
     return {
       routed: (await operations.records.study(key)) !== undefined,

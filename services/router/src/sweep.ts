@@ -72,9 +72,9 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
       if (changed === undefined) return isStable === true;
       return changed >= since && (isStable === true || changed < settled);
     });
-    const known = await records.studiesByUid(
+    const known = await records.studiesById(
       source,
-      due.map((study) => study.MainDicomTags['StudyInstanceUID'] ?? ''),
+      due.map(({ ID }) => ID),
     );
     return due.filter(
       (study, index) => known[index]?.lastUpdate === undefined || known[index].lastUpdate !== study.LastUpdate,

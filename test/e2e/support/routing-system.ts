@@ -144,13 +144,12 @@ async function start(
       await services[at]?.stop();
       services[at] = await startOne(name);
     },
-    deliveries: ({ studyInstanceUid }, source = 'main') =>
-      operations.records.deliveriesOf({ source, studyInstanceUid }),
+    deliveries: ({ studyInstanceUid }, source = 'main') => operations.records.deliveriesOfUid(studyInstanceUid, source),
     async until({ studyInstanceUid }, target, state, source = 'main') {
       let seen: DeliveryRecord[] = [];
       return waitFor(
         async () => {
-          seen = await operations.records.deliveriesOf({ source, studyInstanceUid });
+          seen = await operations.records.deliveriesOfUid(studyInstanceUid, source);
           return seen.find((one) => one.target === target && (state === 'any' || one.state === state));
         },
         {

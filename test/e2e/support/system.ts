@@ -70,9 +70,7 @@ export async function startSystem(orthancOptions: Parameters<typeof startOrthanc
       let seen: DeliveryRecord[] = [];
       return waitFor(
         async () => {
-          seen = (await records.deliveriesOf({ source: 'main', studyInstanceUid: study.studyInstanceUid })).filter(
-            (one) => one.target === target,
-          );
+          seen = (await records.deliveriesOfUid(study.studyInstanceUid, 'main')).filter((one) => one.target === target);
           return seen.find(({ state }) => states.includes(state));
         },
         {

@@ -168,7 +168,7 @@ async function watch(
       uploaded.map(async ({ study, title }) => ({
         studyInstanceUid: study.studyInstanceUid,
         title,
-        deliveries: await records.deliveriesOf({ source, studyInstanceUid: study.studyInstanceUid }),
+        deliveries: await records.deliveriesOfUid(study.studyInstanceUid, source),
       })),
     );
     display.show(shown);

@@ -3,7 +3,7 @@ import { CommandError, exitCodes } from '../exit.ts';
 import type { System } from './with-system.ts';
 
 /**
- * The one study that an id means: Study Instance UID, accession number, patient id, or id of a delivery.
+ * The one study that an id means: Study Instance UID, Orthanc id, accession number, patient id, or id of a delivery.
  *
  * @throws CommandError when there is none, or more than one
  */
@@ -19,8 +19,12 @@ export async function findStudy(system: System, id: string): Promise<StudySummar
     );
   if (others.length > 0) {
     throw new CommandError(
-      `"${id}" means ${studies.length} studies; name one by its Study Instance UID:\n${studies.map((one) => `  ${one.studyInstanceUid}`).join('\n')}`,
+      `"${id}" means ${studies.length} studies; name one by its Orthanc id:\n${studies.map(line).join('\n')}`,
     );
   }
   return study;
+}
+
+function line({ orthancStudyId, studyInstanceUid, source }: StudySummary): string {
+  return `  ${orthancStudyId}  ${studyInstanceUid} in ${source}`;
 }

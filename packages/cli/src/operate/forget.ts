@@ -32,9 +32,12 @@ const reasons: Readonly<Record<keyof ForgetOutcome['kept'], string>> = {
 export async function forgetNow(ids: readonly string[], options: ForgetOptions): Promise<void> {
   const { source, until, failed, json } = options;
   if (ids.length === 0 && until === undefined) {
-    throw new CommandError('name studies by their UID, or say --until, e.g. --until 365d', exitCodes.usage);
+    throw new CommandError(
+      'name studies by their UID or Orthanc id, or say --until, e.g. --until 365d',
+      exitCodes.usage,
+    );
   }
-  const wish: ForgetWish = { source, until, failed, ...(ids.length > 0 && { studyInstanceUids: ids }) };
+  const wish: ForgetWish = { source, until, failed, ...(ids.length > 0 && { studies: ids }) };
   await withSystem(options.config, async (system) => {
     const client = (name: string): ReturnType<typeof system.lookup.client> => system.lookup.client(name);
     const foreseen = await forgetStudies(system.operations, wish, client, true);

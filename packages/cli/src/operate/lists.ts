@@ -31,8 +31,8 @@ export async function showOneStudy(id: string, options: ShowOptions): Promise<vo
   await show(
     options,
     async (system) => {
-      const { source, studyInstanceUid } = await findStudy(system, id);
-      return showStudy(system, source, studyInstanceUid);
+      const { source, orthancStudyId } = await findStudy(system, id);
+      return showStudy(system, source, orthancStudyId);
     },
     formatStudy,
   );

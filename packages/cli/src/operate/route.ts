@@ -14,7 +14,7 @@ export async function routeNow(id: string, options: RouteOptions): Promise<void>
   await withSystem(options.config, async (system) => {
     const { source, orthancStudyId, studyInstanceUid } = await findStudy(system, id);
     const orthanc = await system.lookup.client(source);
-    const { added } = await system.audited({ action: 'route', subject: `${source} ${studyInstanceUid}` }, () =>
+    const { added } = await system.audited({ action: 'route', subject: `${source} ${orthancStudyId}` }, () =>
       routeAgain(
         system.operations,
         { source, orthancStudyId, targets: options.to, everything: options.everything },
@@ -23,7 +23,7 @@ export async function routeNow(id: string, options: RouteOptions): Promise<void>
       ),
     );
     const deliveries = added.map(({ target, deliveryId }) => ({ target, deliveryId }));
-    if (options.json === true) console.log(JSON.stringify({ source, studyInstanceUid, deliveries }));
+    if (options.json === true) console.log(JSON.stringify({ source, studyInstanceUid, orthancStudyId, deliveries }));
     else for (const { target, deliveryId } of deliveries) console.log(`${deliveryId} to ${target}`);
   });
 }

@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest';
 import { contentHash, deliveryId, isUid, studyTaskId } from './ids.ts';
 
-const identity = { source: 'main', studyInstanceUid: '1.2.3', target: 'pacs', contentHash: 'abc' };
+const identity = { source: 'main', orthancStudyId: 'o-3', target: 'pacs', contentHash: 'abc' };
 
 it('the same content to the same target is the same delivery, anything else is another', () => {
   expect(deliveryId(identity)).toBe(deliveryId({ ...identity }));
   const others = [
     { ...identity, source: 'other' },
-    { ...identity, studyInstanceUid: '1.2.4' },
+    { ...identity, orthancStudyId: 'o-4' },
     { ...identity, target: 'disk' },
     { ...identity, contentHash: 'abd' },
     { ...identity, nonce: 'again' },
@@ -17,8 +17,8 @@ it('the same content to the same target is the same delivery, anything else is a
 });
 
 it('parts of an identity do not run into each other', () => {
-  expect(deliveryId({ ...identity, source: 'ab', studyInstanceUid: 'c' })).not.toBe(
-    deliveryId({ ...identity, source: 'a', studyInstanceUid: 'bc' }),
+  expect(deliveryId({ ...identity, source: 'ab', orthancStudyId: 'c' })).not.toBe(
+    deliveryId({ ...identity, source: 'a', orthancStudyId: 'bc' }),
   );
 });
 

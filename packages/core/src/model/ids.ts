@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { ManifestInstance } from './manifest.ts';
 
 /** Identifies a delivery: one study's content to one target. Never contains patient data. */
 export type DeliveryId = string & { readonly __brand: 'DeliveryId' };
@@ -11,7 +12,8 @@ export type StudyTaskId = string & { readonly __brand: 'StudyTaskId' };
  */
 export interface DeliveryIdentity {
   readonly source: string;
-  readonly studyInstanceUid: string;
+  /** Orthanc's id of the study: patient and study. Two patients may share a Study Instance UID. */
+  readonly orthancStudyId: string;
   readonly target: string;
   readonly contentHash: string;
   /** Name of the transform: the same study in another shape is another delivery. */
@@ -20,22 +22,37 @@ export interface DeliveryIdentity {
 }
 
 export function deliveryId(identity: DeliveryIdentity): DeliveryId {
-  const { source, studyInstanceUid, target, contentHash, transform, nonce } = identity;
+  const { source, orthancStudyId, target, contentHash, transform, nonce } = identity;
   const shape = transform === undefined ? [] : [transform];
-  return `d-${digest([source, studyInstanceUid, target, contentHash, nonce ?? '', ...shape])}` as DeliveryId;
+  return `d-${digest([source, orthancStudyId, target, contentHash, nonce ?? '', ...shape])}` as DeliveryId;
 }
 
 export function studyTaskId(identity: Omit<DeliveryIdentity, 'target' | 'transform'>): StudyTaskId {
-  const { source, studyInstanceUid, contentHash, nonce } = identity;
-  return `s-${digest([source, studyInstanceUid, contentHash, nonce ?? ''])}` as StudyTaskId;
+  const { source, orthancStudyId, contentHash, nonce } = identity;
+  return `s-${digest([source, orthancStudyId, contentHash, nonce ?? ''])}` as StudyTaskId;
 }
 
 /** The hash of a study's instance set: each instance with the version of its content, in no particular order. */
 export function contentHash(
-  instances: Iterable<{ readonly sopInstanceUid: string; readonly version: string }>,
+  instances: Iterable<
+    Pick<ManifestInstance, 'sopInstanceUid' | 'sharesSopInstanceUid' | 'version'> & {
+      readonly seriesInstanceUid?: string;
+    }
+  >,
 ): string {
-  const lines = Array.from(instances, (instance) => `${instance.sopInstanceUid} ${instance.version}`).sort();
+  const lines = Array.from(instances, (instance) => `${instanceKey(instance)} ${instance.version}`).sort();
   return digest(lines);
+}
+
+/**
+ * The identity of an instance within its study: its SOP Instance UID, with the series where the study has that UID in
+ * several series.
+ */
+export function instanceKey(
+  instance: Pick<ManifestInstance, 'sopInstanceUid' | 'sharesSopInstanceUid'> & { readonly seriesInstanceUid?: string },
+): string {
+  const { sopInstanceUid, seriesInstanceUid = '', sharesSopInstanceUid } = instance;
+  return sharesSopInstanceUid === true ? `${sopInstanceUid}@${seriesInstanceUid}` : sopInstanceUid;
 }
 
 /** 20 hexadecimal digits. BullMQ forbids ":" in job ids, and people copy these ids. */

@@ -9,8 +9,13 @@ export interface ManifestInstance {
   readonly instanceNumber: number | undefined;
   /** Size of the Part 10 file as stored by the source. */
   readonly sizeBytes: number;
-  /** The instance's address in the source (Orthanc's id). */
+  /**
+   * The instance's address in the source: Orthanc's id, a hash of patient, study, series and SOP Instance UID. The only field
+   * that is unique in every manifest: a study may have one SOP Instance UID in several series.
+   */
   readonly sourceId: string;
+  /** Whether the study has this SOP Instance UID in another series, too. */
+  readonly sharesSopInstanceUid?: true;
   /** Changes when the source's copy of the instance changes; opaque. */
   readonly version: string;
 }

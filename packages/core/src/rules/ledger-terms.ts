@@ -1,20 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { DeliveryData } from '../jobs/job-contract.ts';
 
-type Terms = Pick<DeliveryData, 'source' | 'studyInstanceUid' | 'target' | 'transform' | 'late' | 'contentHash'>;
+type Terms = Pick<
+  DeliveryData,
+  'source' | 'orthancStudyId' | 'studyInstanceUid' | 'target' | 'transform' | 'late' | 'contentHash'
+>;
 
 /**
  * Where the confirmations of a delivery stand: by study, target and transform, so that all deliveries of a study in the
  * same shape share them. Instances are known there by their UIDs in the source.
  */
-export function ledgerKeyOf(terms: Pick<Terms, 'source' | 'studyInstanceUid' | 'target' | 'transform'>): {
-  source: string;
-  studyInstanceUid: string;
-  target: string;
-} {
-  const { source, studyInstanceUid, target, transform } = terms;
+export function ledgerKeyOf(
+  terms: Pick<Terms, 'source' | 'orthancStudyId' | 'studyInstanceUid' | 'target' | 'transform'>,
+): { source: string; orthancStudyId: string; studyInstanceUid: string; target: string } {
+  const { source, orthancStudyId, studyInstanceUid, target, transform } = terms;
   // A plus is in no name.
-  return { source, studyInstanceUid, target: transform ? `${target}+${transform.name}` : target };
+  return { source, orthancStudyId, studyInstanceUid, target: transform ? `${target}+${transform.name}` : target };
 }
 
 /**

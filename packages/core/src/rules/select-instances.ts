@@ -34,7 +34,11 @@ export function compileSelection(
   };
 }
 
-/** The instances that are meant, in the order of the manifest. */
+/**
+ * The instances that are meant, in the order of the manifest.
+ *
+ * @param tagsOf - by the instance's id in the source
+ */
 export function selectInstances(
   instances: readonly ManifestInstance[],
   study: StudyTags,
@@ -43,11 +47,7 @@ export function selectInstances(
 ): readonly ManifestInstance[] {
   if (selection === everything) return instances;
   return instances.filter((instance) =>
-    selection.isMeant(
-      instance,
-      study.series.get(instance.seriesInstanceUid) ?? {},
-      tagsOf.get(instance.sopInstanceUid),
-    ),
+    selection.isMeant(instance, study.series.get(instance.seriesInstanceUid) ?? {}, tagsOf.get(instance.sourceId)),
   );
 }
 

@@ -24,7 +24,7 @@ export const keyTable: readonly KeyRow[] = [
   {
     keys: ['study:*', 'target-NAME:*'],
     kind: 'key',
-    what: "BullMQ's queues; a study's record is `study:SOURCE:UID` (below)",
+    what: "BullMQ's queues; a study's record is `study:SOURCE:STUDY` (below)",
     lives: 'jobs: 7 days after success; after failure until removed, or the study is forgotten',
   },
   {
@@ -34,16 +34,16 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until its study is forgotten',
   },
   {
-    keys: ['study:SOURCE:UID', 'study-deliveries:SOURCE:UID', 'delivery:ID', 'events:ID'],
+    keys: ['study:SOURCE:STUDY', 'study-deliveries:SOURCE:STUDY', 'delivery:ID', 'events:ID'],
     kind: 'key',
-    what: 'records of studies and deliveries, and timelines of deliveries',
+    what: "records of studies (STUDY is Orthanc's id, here as everywhere below) and deliveries, and timelines of deliveries",
     lives:
       'until the study is forgotten: `records.keep` after its last change, when its source no longer has it ([what, and why](decisions/0010-what-may-be-forgotten.md))',
   },
   {
     keys: ['index:…'],
     kind: 'key',
-    what: 'their ids by state, target, error, rule, source and time (`packages/state/src/records/delivery-index.ts`): lists read only the records that they show',
+    what: 'their ids by state, target, error, rule, source and time, and those of studies by Study Instance UID (`packages/state/src/records/delivery-index.ts`): lists read only the records that they show',
     lives: 'with the records ([how](decisions/record-layout.md))',
   },
   {
@@ -56,7 +56,7 @@ export const keyTable: readonly KeyRow[] = [
   {
     keys: ['changes', 'cancel'],
     kind: 'channel',
-    what: 'changes of records as `SOURCE UID`; ids of deliveries whose attempt is to stop at once',
+    what: 'changes of records as `SOURCE STUDY`; ids of deliveries whose attempt is to stop at once',
     lives: '',
   },
   {

@@ -10,7 +10,7 @@ export const shardCount = 4;
 
 /** `<prefix>:ledger:<source>:<study>:<target>` with `:0` to `:3` for the shards, then `:notes`. */
 export function ledgerKeys(prefix: string, key: LedgerKey): string[] {
-  const base = redisKeys(prefix).ledger(key.source, key.studyInstanceUid, key.target);
+  const base = redisKeys(prefix).ledger(key.source, key.orthancStudyId, key.target);
   return [...Array.from({ length: shardCount }, (_, shard) => `${base}:${shard}`), `${base}:notes`];
 }
 

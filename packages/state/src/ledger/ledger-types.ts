@@ -1,6 +1,8 @@
 /** What a ledger is about: one study of one source at one target. */
 export interface LedgerKey {
   readonly source: string;
+  /** Orthanc's id of the study. */
+  readonly orthancStudyId: string;
   readonly studyInstanceUid: string;
   readonly target: string;
 }

@@ -9,7 +9,7 @@ let redis: Redis;
 let ledger: Ledger;
 
 const study = '1.2.826.0.1.3680043.8.498.1';
-const key: LedgerKey = { source: 'main', studyInstanceUid: study, target: 'pacs' };
+const key: LedgerKey = { source: 'main', orthancStudyId: 'o-1', studyInstanceUid: study, target: 'pacs' };
 const prefix = '{dicom-dispatch}';
 
 beforeAll(async () => {
@@ -64,7 +64,7 @@ test('a confirmation replaces a quarantine, and its note with it', async () => {
   await ledger.quarantine(key, { ...confirmation('1.2.3'), error: { code: 'instance-refused', message: 'no' } });
   await ledger.confirm(key, [{ ...confirmation('1.2.3'), attempt: 2 }]);
   expect([...(await ledger.entries(key)).values()]).toMatchObject([{ state: 'delivered', attempt: 2 }]);
-  expect(await redis.exists(`${prefix}:ledger:main:${study}:pacs:notes`)).toBe(0);
+  expect(await redis.exists(`${prefix}:ledger:main:o-1:pacs:notes`)).toBe(0);
 });
 
 test('what is pending: unknown, changed, taken back; the quarantined only until asked for', async () => {
@@ -148,7 +148,7 @@ test('a study of 1,500 instances stays in the compact encoding', async () => {
     Array.from({ length: 1500 }, (_, number) => confirmation(`${study}.${number}`)),
   );
   for (const shard of [0, 1, 2, 3]) {
-    expect(await redis.object('ENCODING', `${prefix}:ledger:main:${study}:pacs:${shard}`)).toBe('listpack');
+    expect(await redis.object('ENCODING', `${prefix}:ledger:main:o-1:pacs:${shard}`)).toBe('listpack');
   }
 });
 

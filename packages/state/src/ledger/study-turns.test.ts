@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createStudyTurns, type StudyTurns } from './study-turns.ts';
 
 const prefix = '{turns}';
-const key = { source: 'main', studyInstanceUid: '2.25.1', target: 'pacs' };
+const key = { source: 'main', orthancStudyId: 'o-1', studyInstanceUid: '2.25.1', target: 'pacs' };
 const first = { lockKey: `${prefix}:target-pacs:d-1:lock`, token: 'one' };
 const second = { lockKey: `${prefix}:target-pacs:d-2:lock`, token: 'two' };
 let server: RedisServer;

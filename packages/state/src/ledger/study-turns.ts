@@ -67,8 +67,8 @@ export function createStudyTurns(
   redis: RedisClient,
   { prefix, timeoutMs = 10_000 }: LedgerOptions & { readonly prefix: string },
 ): StudyTurns {
-  const keys = ({ source, studyInstanceUid, target }: LedgerKey): [string, string] => {
-    const base = redisKeys(prefix).turnOfStudy(source, studyInstanceUid, target);
+  const keys = ({ source, orthancStudyId, target }: LedgerKey): [string, string] => {
+    const base = redisKeys(prefix).turnOfStudy(source, orthancStudyId, target);
     return [base, `${base}:waiting`];
   };
   async function ask<T>(answer: Promise<T>): Promise<T> {

@@ -8,16 +8,17 @@ import { defineScript } from '../redis/script.ts';
  * Jobs that have ended are taken away as BullMQ would, but for one thing: BullMQ lets a study task run when the last job
  * that it waits for is taken away, as if all had arrived. Here it goes with them.
  *
- * KEYS: study, deliveries of the study, index of studies, choices, held, waits, left, and with a fence its lease
+ * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs, choices, held, waits, left, and with
+ *   a fence its lease
  * ARGV: prefix, source, study, before, token or '', 1 when failed ones may go too, most deliveries, 1 to only look (2 to
  *   measure, too), JSON of the sources that targets are
  * Answers a word, how many deliveries went or would go, and bytes.
  */
 export const forgetScript = defineScript(`
-local prefix, source, uid, before = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local prefix, source, study_id, before = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local withFailed, most, isDry, sources = ARGV[6] == '1', tonumber(ARGV[7]), ARGV[8] ~= '0', cjson.decode(ARGV[9])
-local index, member = prefix .. ':index:', source .. ' ' .. uid
-if ARGV[5] ~= '' and redis.call('GET', KEYS[8]) ~= ARGV[5] then return { 'lost', 0 } end
+local index, member = prefix .. ':index:', source .. ' ' .. study_id
+if ARGV[5] ~= '' and redis.call('GET', KEYS[9]) ~= ARGV[5] then return { 'lost', 0 } end
 
 local function isAtRest(queue, id, sets)
   local base = prefix .. ':' .. queue .. ':'
@@ -35,10 +36,15 @@ local function isTaskAtRest(id) return not id or isAtRest('study', id, taskSets)
 local text = redis.call('GET', KEYS[1])
 local study = text and cjson.decode(text)
 local contents = {}
+local uid = study and study.studyInstanceUid
 if study then
   if study.routedAt >= before then return { 'recent', 0 } end
-  if redis.call('ZSCORE', KEYS[6], study.orthancStudyId) then return { 'waiting', 0 } end
+  if redis.call('ZSCORE', KEYS[7], study_id) then return { 'waiting', 0 } end
   contents[study.contentHash] = true
+end
+local function isKnownIn(other)
+  local start = uid .. ' ' .. other
+  return #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. start .. ' ', '(' .. start .. '!', 'LIMIT', 0, 1) > 0
 end
 local newest, older, shapes = {}, {}, {}
 for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
@@ -51,7 +57,8 @@ for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
     if tonumber(fields[3] or data.routedAt) >= before then return { 'recent', 0 } end
     if state == 'failed' and not shapes[shape] and not withFailed then return { 'failed', 0 } end
     local other = sources[data.target]
-    if other and other ~= source and redis.call('EXISTS', prefix .. ':study:' .. other .. ':' .. uid) == 1 then
+    uid = uid or data.studyInstanceUid
+    if other and other ~= source and isKnownIn(other) then
       return { 'needed', 0 }
     end
     local isQuiet = isAtRest('target-' .. data.target, id, jobSets)
@@ -62,12 +69,12 @@ for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
     shapes[shape] = true
   end
 end
-for _, choice in ipairs(redis.call('HVALS', KEYS[4])) do
+for _, choice in ipairs(redis.call('HVALS', KEYS[5])) do
   -- Somebody is routing a new content of it.
   if not contents[cjson.decode(choice).contentHash] then return { 'busy', 0 } end
 end
 local function ledgersOf(shape)
-  local ledger = prefix .. ':ledger:' .. source .. ':' .. uid .. ':' .. shape .. ':'
+  local ledger = prefix .. ':ledger:' .. source .. ':' .. study_id .. ':' .. shape .. ':'
   return { ledger .. '0', ledger .. '1', ledger .. '2', ledger .. '3', ledger .. 'notes' }
 end
 if isDry then
@@ -76,7 +83,7 @@ if isDry then
     if ARGV[8] ~= '2' then return end
     for _, key in ipairs(keys) do bytes = bytes + (redis.call('MEMORY', 'USAGE', key) or 0) end
   end
-  measure({ KEYS[1], KEYS[2], KEYS[4] })
+  measure({ KEYS[1], KEYS[2], KEYS[5] })
   for shape in pairs(shapes) do measure(ledgersOf(shape)) end
   for _, list in ipairs({ newest, older }) do
     for _, one in ipairs(list) do
@@ -107,7 +114,7 @@ local function drop(one)
   redis.call('ZREM', index .. 'target:' .. data.target .. ':' .. state, id)
   redis.call('ZREM', index .. 'source:' .. data.source, id)
   for _, rule in ipairs(data.rules) do redis.call('ZREM', index .. 'rule:' .. rule, id) end
-  redis.call('SREM', KEYS[5], id)
+  redis.call('SREM', KEYS[6], id)
   local task = taskOf(data)
   dropJob('target-' .. data.target, id)
   if task then dropJob('study', task) end
@@ -115,7 +122,7 @@ local function drop(one)
   redis.call('UNLINK', key, prefix .. ':events:' .. id, prefix .. ':cancelled:' .. id, prefix .. ':state:' .. id)
   redis.call('ZREM', KEYS[2], id)
 end
-redis.call('UNLINK', KEYS[4])
+redis.call('UNLINK', KEYS[5])
 local gone = 0
 while #older > 0 and gone < most do
   drop(table.remove(older))
@@ -132,7 +139,8 @@ end
 for _, rule in ipairs(study and study.rules or {}) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
 redis.call('ZREM', index .. 'studies-source:' .. source, member)
 redis.call('ZREM', KEYS[3], member)
-redis.call('ZREM', KEYS[7], uid)
+if uid then redis.call('ZREM', KEYS[4], uid .. ' ' .. member) end
+redis.call('ZREM', KEYS[8], study_id)
 redis.call('UNLINK', KEYS[1], KEYS[2])
 return { study and 'forgotten' or 'unknown', gone }
 `);

@@ -62,7 +62,7 @@ const atOnce = 100;
 export async function forgetStudy(
   redis: Redis,
   prefix: string,
-  { source, studyInstanceUid }: StudyKey,
+  { source, orthancStudyId }: StudyKey,
   terms: ForgetTerms,
 ): Promise<Forgotten> {
   const { fence, keys, dryRun = false } = terms;
@@ -78,9 +78,10 @@ export async function forgetStudy(
       return (await forgetScript.run(
         redis,
         [
-          redisKeys(prefix).study(source, studyInstanceUid),
-          redisKeys(prefix).studyDeliveries(source, studyInstanceUid),
+          redisKeys(prefix).study(source, orthancStudyId),
+          redisKeys(prefix).studyDeliveries(source, orthancStudyId),
           redisKeys(prefix).index('studies'),
+          redisKeys(prefix).index('study-uids'),
           keys.choices,
           keys.held,
           keys.waits,
@@ -90,7 +91,7 @@ export async function forgetStudy(
         [
           prefix,
           source,
-          studyInstanceUid,
+          orthancStudyId,
           terms.before,
           fence?.token ?? '',
           terms.withFailed === true ? 1 : 0,

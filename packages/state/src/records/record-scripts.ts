@@ -3,7 +3,7 @@ import { defineScript } from '../redis/script.ts';
 /**
  * Writes a study and its new deliveries. A delivery that is known already keeps its state: routing the same content
  * twice changes nothing.
- * KEYS: study, deliveries of the study, index of studies
+ * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs
  * ARGV: prefix, study JSON, member of the index, routedAt, then id and JSON of each delivery
  */
 export const routedScript = defineScript(`
@@ -16,6 +16,7 @@ end
 local study = cjson.decode(ARGV[2])
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('ZADD', KEYS[3], at, member)
+redis.call('ZADD', KEYS[4], 0, study.studyInstanceUid .. ' ' .. member)
 redis.call('ZADD', index .. 'studies-source:' .. study.source, at, member)
 for _, rule in ipairs(study.rules) do redis.call('ZADD', index .. 'studies-rule:' .. rule, at, member) end
 local added = 0
@@ -95,6 +96,6 @@ if ARGV[5] ~= '' then
   redis.call('RPUSH', KEYS[2], ARGV[5])
   redis.call('LTRIM', KEYS[2], -tonumber(ARGV[6]), -1)
 end
-redis.call('PUBLISH', prefix .. ':changes', record.source .. ' ' .. record.studyInstanceUid)
+redis.call('PUBLISH', prefix .. ':changes', record.source .. ' ' .. record.orthancStudyId)
 return 1
 `);

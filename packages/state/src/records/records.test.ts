@@ -35,11 +35,11 @@ interface Routed {
 /** Writes study number `index`; gives the ids of its deliveries. */
 async function route(index: number, options: Routed = {}): Promise<string[]> {
   const { source = 'main', rules = ['all'], targets = ['pacs'], routedAt = start + index, contentHash = 'h' } = options;
-  const identity = { source, studyInstanceUid: `1.2.${index}`, contentHash };
+  const identity = { source, orthancStudyId: `o-${index}`, contentHash };
   const study: StudyRecord = {
     ...identity,
     epoch: '1',
-    orthancStudyId: `o-${index}`,
+    studyInstanceUid: `1.2.${index}`,
     instanceCount: 3,
     modalities: ['CT'],
     rules,

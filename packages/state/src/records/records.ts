@@ -12,9 +12,13 @@ import { enqueuedScript, routedScript, updateScript } from './record-scripts.ts'
 const longestTimeline = 500;
 const idsAtOnce = 4_000;
 
+/**
+ * A study is known by its id in Orthanc, which stands for patient and study: two patients of one source may have the same
+ * Study Instance UID.
+ */
 export interface StudyKey {
   readonly source: string;
-  readonly studyInstanceUid: string;
+  readonly orthancStudyId: string;
 }
 
 /** Which studies are meant. What is not given does not matter. */
@@ -28,7 +32,7 @@ export interface StudySelection {
 
 /**
  * Studies and deliveries as operators see them, kept in Redis beside the queues. BullMQ's jobs may be removed; these
- * records stay. Every change is published on `<prefix>:changes` as `source studyInstanceUid`.
+ * records stay. Every change is published on `<prefix>:changes` as `source orthancStudyId`.
  */
 export class Records {
   readonly #redis: Redis;
@@ -53,7 +57,7 @@ export class Records {
       Number(
         await routedScript.run(
           this.#redis,
-          [this.#studyKey(study), this.#deliveriesKey(study), redisKeys(this.#prefix).index('studies')],
+          [this.#studyKey(study), this.#deliveriesKey(study), redisKeys(this.#prefix).index('studies'), this.#uidsKey],
           [
             this.#prefix,
             JSON.stringify(study),
@@ -119,17 +123,31 @@ export class Records {
   }
 
   /** Several studies at once, in the order asked for. */
-  async studiesByUid(source: string, uids: readonly string[]): Promise<(StudyRecord | undefined)[]> {
-    if (uids.length === 0) return [];
-    const keys = uids.map((studyInstanceUid) => this.#studyKey({ source, studyInstanceUid }));
-    const texts = await this.#run(() => this.#redis.mget(keys));
-    return texts.map((text) => (text === null ? undefined : (JSON.parse(text) as StudyRecord)));
+  async studiesById(source: string, ids: readonly string[]): Promise<(StudyRecord | undefined)[]> {
+    return this.#run(() => this.#studies(ids.map((orthancStudyId) => memberOf({ source, orthancStudyId }))));
+  }
+
+  /** All studies with a Study Instance UID, of one source or of all: more than one where patients share it. */
+  async studiesOfUid(studyInstanceUid: string, source?: string): Promise<StudyRecord[]> {
+    const start = `${studyInstanceUid} ${source === undefined ? '' : `${source} `}`;
+    const found = await this.#run(async () => {
+      // "!" comes after the space that ends what is looked for.
+      const members = await this.#redis.zrangebylex(this.#uidsKey, `[${start}`, `(${start.slice(0, -1)}!`);
+      return this.#studies(members.map((member) => member.slice(studyInstanceUid.length + 1)));
+    });
+    return found.filter((study) => study?.studyInstanceUid === studyInstanceUid) as StudyRecord[];
   }
 
   /** The deliveries of a study, the newest first: all of them, or so many. */
   async deliveriesOf(key: StudyKey, most = Number.POSITIVE_INFINITY): Promise<DeliveryRecord[]> {
     const last = Number.isFinite(most) ? most - 1 : -1;
     return this.#deliveries(await this.#run(() => this.#redis.zrevrange(this.#deliveriesKey(key), 0, last)));
+  }
+
+  /** The deliveries of all studies of a source with a Study Instance UID. */
+  async deliveriesOfUid(studyInstanceUid: string, source: string): Promise<DeliveryRecord[]> {
+    const studies = await this.studiesOfUid(studyInstanceUid, source);
+    return (await Promise.all(studies.map((study) => this.deliveriesOf(study)))).flat();
   }
 
   /** Studies that are meant in the order in which they were routed, the newest first. */
@@ -162,14 +180,14 @@ export class Records {
   async oldestStudies(
     source: string,
     { from, limit, before }: { readonly from: number; readonly limit: number; readonly before: number },
-  ): Promise<{ readonly studyInstanceUid: string; readonly record: StudyRecord | undefined }[]> {
+  ): Promise<{ readonly orthancStudyId: string; readonly record: StudyRecord | undefined }[]> {
     return this.#run(async () => {
       const key = redisKeys(this.#prefix).index(`studies-source:${source}`);
       const flat = await this.#redis.zrange(key, String(from), String(from + limit - 1), 'WITHSCORES');
       const members = flat.filter((_, at) => at % 2 === 0 && Number(flat[at + 1]) < before);
       const records = await this.#studies(members);
       return members.map((member, at) => ({
-        studyInstanceUid: member.slice(source.length + 1),
+        orthancStudyId: member.slice(source.length + 1),
         record: records[at],
       }));
     });
@@ -271,11 +289,14 @@ export class Records {
     }
   }
 
+  get #uidsKey(): string {
+    return redisKeys(this.#prefix).index('study-uids');
+  }
   #studyKey(key: StudyKey): string {
-    return redisKeys(this.#prefix).study(key.source, key.studyInstanceUid);
+    return redisKeys(this.#prefix).study(key.source, key.orthancStudyId);
   }
   #deliveriesKey(key: StudyKey): string {
-    return redisKeys(this.#prefix).studyDeliveries(key.source, key.studyInstanceUid);
+    return redisKeys(this.#prefix).studyDeliveries(key.source, key.orthancStudyId);
   }
   #deliveryKey(id: string): string {
     return redisKeys(this.#prefix).delivery(id);
@@ -283,5 +304,5 @@ export class Records {
 }
 
 function memberOf(key: StudyKey): string {
-  return `${key.source} ${key.studyInstanceUid}`;
+  return `${key.source} ${key.orthancStudyId}`;
 }

@@ -156,9 +156,7 @@ describe('the API and its document', () => {
       'post /api/targets/{target}/drop',
       'post /api/targets/{target}/move',
     ]);
-    expect((await test.operations.records.deliveriesOf({ source: 'main', studyInstanceUid })).length).toBeGreaterThan(
-      1,
-    );
+    expect((await test.operations.records.deliveriesOfUid(studyInstanceUid, 'main')).length).toBeGreaterThan(1);
   });
 
   it('has a small image of a study, and says when a source is silent', async () => {

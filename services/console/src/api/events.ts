@@ -5,7 +5,7 @@ const batchMs = 500;
 const aliveMs = 20_000;
 const mostListeners = 200;
 
-/** Changes of studies as server-sent events, a few at a time: `event: change`, data `[{source, studyInstanceUid}]`. */
+/** Changes of studies as server-sent events, a few at a time: `event: change`, data `[{source, orthancStudyId}]`. */
 export function addEvents(server: FastifyInstance, context: ConsoleContext): void {
   let listeners = 0;
   server.get(
@@ -28,7 +28,7 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
         'x-accel-buffering': 'no',
       });
       raw.flushHeaders();
-      const changed = new Map<string, { source: string; studyInstanceUid: string }>();
+      const changed = new Map<string, { source: string; orthancStudyId: string }>();
       let timer: NodeJS.Timeout | undefined;
       const tell = (): void => {
         timer = undefined;
@@ -37,7 +37,7 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
       };
       const listening = context.changes.listen((change) => {
         // A page that is told of hundreds at once loads itself again anyway.
-        if (changed.size < 500) changed.set(`${change.source} ${change.studyInstanceUid}`, change);
+        if (changed.size < 500) changed.set(`${change.source} ${change.orthancStudyId}`, change);
         timer ??= setTimeout(tell, batchMs);
       });
       void listening.ready.then(() => raw.writable && raw.write(': listening\n\n'));

@@ -5,13 +5,19 @@ import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { listStudies, pageBudgetMs } from '../views/list-studies.ts';
 import { cursor, studyDetail, studyList } from '../views/schemas.ts';
-import { showStudy } from '../views/show-study.ts';
+import { findRecord, showStudy } from '../views/show-study.ts';
 import { answers } from './answers.ts';
 import { actorOf } from './actor.ts';
 import type { ApiServer } from './api-server.ts';
 
 const tags = ['studies'];
-const byUid = z.object({ source: z.string().max(64), studyInstanceUid: z.string().max(64) });
+const byId = z.object({
+  source: z.string().max(64),
+  study: z
+    .string()
+    .max(64)
+    .describe("Orthanc's id of the study, or its Study Instance UID where only one study has it"),
+});
 
 /** Filters of the list of studies, as they stand in an address. */
 export const studyQuery = z.object({
@@ -42,19 +48,20 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
   );
 
   server.get(
-    '/api/studies/:source/:studyInstanceUid',
+    '/api/studies/:source/:study',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'One study with all its deliveries', params: byUid, response: answers(studyDetail) },
+      schema: { tags, summary: 'One study with all its deliveries', params: byId, response: answers(studyDetail) },
     },
-    (request) => showStudy(context, request.params.source, request.params.studyInstanceUid),
+    (request) => showStudy(context, request.params.source, request.params.study),
   );
 
   server.get(
-    '/api/studies/:source/:studyInstanceUid/thumbnail',
-    { config: { access: 'viewer' }, schema: { tags, summary: 'A small image of the study', params: byUid } },
+    '/api/studies/:source/:study/thumbnail',
+    { config: { access: 'viewer' }, schema: { tags, summary: 'A small image of the study', params: byId } },
     async (request, reply) => {
-      const study = await context.operations.records.study(request.params);
+      const { source, study: id } = request.params;
+      const study = await findRecord(context, source, id);
       const image = study && (await context.lookup.thumbnail(study.source, study.orthancStudyId));
       if (!image) return reply.code(404).send({ error: 'not-found', message: 'There is no image of this study.' });
       return reply.type(image.type).header('cache-control', 'private, max-age=600').send(image.bytes);
@@ -62,13 +69,13 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
   );
 
   server.post(
-    '/api/studies/:source/:studyInstanceUid/forget',
+    '/api/studies/:source/:study/forget',
     {
       config: { access: 'administrator', action: 'forget' },
       schema: {
         tags,
         summary: 'Forget a study that has left its source, with what targets have confirmed of it',
-        params: byUid,
+        params: byId,
         body: z.object({
           failed: z.boolean().default(false).describe('also when a delivery of it has failed'),
           dryRun: z.boolean().default(false).describe('only say what would come of it'),
@@ -83,14 +90,14 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
       },
     },
     async (request) => {
-      const { source, studyInstanceUid } = request.params;
+      const { source, study } = request.params;
       const { failed, dryRun } = request.body;
-      const wish = { source, studyInstanceUids: [studyInstanceUid], failed };
+      const wish = { source, studies: [study], failed };
       const client = (name: string): ReturnType<typeof context.lookup.client> => context.lookup.client(name);
       const { forgotten, deliveries, kept } = await forgetStudies(context.operations, wish, client, dryRun);
       const [why] = Object.keys(kept);
       request.auditDetail = `${dryRun ? 'dry run, ' : ''}${why === undefined ? `${deliveries} deliveries` : `kept: ${why}`}`;
-      return { forgotten: forgotten === 1, deliveries, ...(why !== undefined && { why }) };
+      return { forgotten: forgotten > 0, deliveries, ...(why !== undefined && { why }) };
     },
   );
 

@@ -3,7 +3,7 @@ import type { Redis } from '@dicom-dispatch/runtime';
 /** A study or delivery changed. */
 export interface Change {
   readonly source: string;
-  readonly studyInstanceUid: string;
+  readonly orthancStudyId: string;
 }
 
 /** Hears of changes of records through Redis, and tells all that listen here. */
@@ -40,7 +40,7 @@ export class Changes {
     subscriber.on('error', () => {});
     subscriber.on('message', (_channel, text: string) => {
       const space = text.indexOf(' ');
-      const change = { source: text.slice(0, space), studyInstanceUid: text.slice(space + 1) };
+      const change = { source: text.slice(0, space), orthancStudyId: text.slice(space + 1) };
       for (const listener of this.#listeners) listener(change);
     });
     await subscriber.subscribe(this.#channel).catch(() => {});

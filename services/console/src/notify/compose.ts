@@ -40,7 +40,7 @@ export function compose(
     count: notifications.length,
     more: notifications.length - listed.length,
     events: listed.map((one) => {
-      const label = labels.get(`${one.source ?? ''} ${one.studyInstanceUid ?? ''}`);
+      const label = labels.get(`${one.source ?? ''} ${one.orthancStudyId ?? ''}`);
       if (!label) return one;
       const { orthancStudyId: _, studyInstanceUid: __, ...study } = label;
       return Object.assign({ study }, one);

@@ -144,7 +144,7 @@ export function startNotifier(context: ConsoleContext, consoleUrl: () => string)
       for (const label of (
         await context.lookup.readLabels(source, ids).catch(() => new Map<string, StudyLabel>())
       ).values()) {
-        found.set(`${source} ${label.studyInstanceUid}`, label);
+        found.set(`${source} ${label.orthancStudyId}`, label);
       }
     }
     return found;

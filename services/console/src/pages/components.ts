@@ -163,8 +163,8 @@ export function select(
 }
 
 /** The addresses of a page in an address: encoded parts. */
-export function studyPath(study: { readonly source: string; readonly studyInstanceUid: string }): string {
-  return `/studies/${encodeURIComponent(study.source)}/${encodeURIComponent(study.studyInstanceUid)}`;
+export function studyPath(study: { readonly source: string; readonly orthancStudyId: string }): string {
+  return `/studies/${encodeURIComponent(study.source)}/${encodeURIComponent(study.orthancStudyId)}`;
 }
 
 export function dicomDate(date: string): string {

@@ -39,9 +39,7 @@ export function addDeliveriesPage(server: ApiServer, context: ConsoleContext): v
             : table(
                 'Deliveries',
                 ['Study', 'Target', 'State', 'Instances', 'Last error', optional('Changed'), ''],
-                deliveries.map((one) =>
-                  row(one, labels.get(`${one.source} ${one.studyInstanceUid}`), request.identity),
-                ),
+                deliveries.map((one) => row(one, labels.get(`${one.source} ${one.orthancStudyId}`), request.identity)),
               )
         }
       </div>

@@ -27,7 +27,7 @@ export function addDeliveryPage(server: ApiServer, context: ConsoleContext): voi
         operations.queues.target(record.target).getJobLogs(record.deliveryId, 0, 999),
         labelsOf(context, [record]),
       ]);
-      const label = labels.get(`${record.source} ${record.studyInstanceUid}`);
+      const label = labels.get(`${record.source} ${record.orthancStudyId}`);
       const job = `/queues/queue/${encodeURIComponent(`target-${record.target}`)}/${record.deliveryId}`;
       const body = html`<div id="delivery" data-part>
         <div class="title-row">

@@ -12,13 +12,13 @@ import { sendPage } from './layout/page.ts';
 /** One study: where it is, why it has not arrived, and what can be done. */
 export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
-    '/studies/:source/:studyInstanceUid',
+    '/studies/:source/:study',
     {
       config: { access: 'viewer' },
-      schema: { params: z.object({ source: z.string(), studyInstanceUid: z.string().max(64) }) },
+      schema: { params: z.object({ source: z.string(), study: z.string().max(64) }) },
     },
     async (request, reply) => {
-      const study = await showStudy(context, request.params.source, request.params.studyInstanceUid);
+      const study = await showStudy(context, request.params.source, request.params.study);
       const { identity } = request;
       const latest = latestByTarget(study.deliveries);
       const earlier = study.deliveries.filter((one) => !latest.includes(one));
@@ -68,7 +68,7 @@ function thumbnail(context: ConsoleContext, study: StudyDetail): Html {
   const { thumbnails, patientData } = context.config().console;
   if (!thumbnails || !patientData) return html``;
   if (study.inSource !== 'yes' || !study.routed) return html`<div class="thumb">no image</div>`;
-  const path = `/api/studies/${encodeURIComponent(study.source)}/${encodeURIComponent(study.studyInstanceUid)}/thumbnail`;
+  const path = `/api/studies/${encodeURIComponent(study.source)}/${encodeURIComponent(study.orthancStudyId)}/thumbnail`;
   return html`<div class="thumb"><img src="${path}" alt="A sample image of the study" loading="lazy" /></div>`;
 }
 

@@ -55,7 +55,8 @@ describe('Bull Board', () => {
     await failAll('b');
     const queue = test.operations.queues.target('b');
     expect((await queue.getJob(b))?.attemptsMade).toBe(3);
-    const key = { source: 'main', studyInstanceUid, target: 'b' };
+    const orthancStudyId = (await test.operations.records.delivery(b))?.orthancStudyId ?? '';
+    const key = { source: 'main', orthancStudyId, studyInstanceUid, target: 'b' };
     await test.operations.ledger.quarantine(key, {
       sopInstanceUid: `${studyInstanceUid}.1.1`,
       version: '1',

@@ -214,7 +214,7 @@ if (isLive) {
   const study = main.dataset.study;
   let timer;
   events.addEventListener('change', (event) => {
-    if (study && !JSON.parse(event.data).some((one) => `${one.source} ${one.studyInstanceUid}` === study)) return;
+    if (study && !JSON.parse(event.data).some((one) => `${one.source} ${one.orthancStudyId}` === study)) return;
     clearTimeout(timer);
     timer = setTimeout(refresh, Math.max(0, 1_000 - (Date.now() - last)));
   });

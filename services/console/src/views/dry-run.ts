@@ -50,6 +50,7 @@ export async function runDry(context: ViewContext, wanted: StudyWanted): Promise
       { config, redis, records },
       {
         source: study.source,
+        orthancStudyId: study.orthancStudyId,
         studyInstanceUid: study.studyInstanceUid,
         contentHash: contentHash(manifest),
         manifest,

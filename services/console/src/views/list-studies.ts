@@ -6,6 +6,7 @@ import {
   type DeliveryState,
   type Found,
   type Place,
+  type StudyKey,
   type StudyRecord,
 } from '@dicom-dispatch/state/records';
 import { isUid } from '@dicom-dispatch/core';
@@ -99,19 +100,19 @@ async function searchStudies(
   const sources = Object.keys(context.config().sources);
   const { found, silent } = await context.lookup.search(search);
   const routed = new Map<string, StudyRecord>();
-  const labels = new Map(
-    found.flatMap(({ source, studyInstanceUid, label }) => (label ? [[`${source} ${studyInstanceUid}`, label]] : [])),
-  );
+  const labels = new Map(found.flatMap((one) => (one.label ? [[keyOf(one), one.label]] : [])));
   const bySource = await Promise.all(
     sources.map((source) => {
-      const uids = found.filter((one) => one.source === source).map((one) => one.studyInstanceUid);
-      return records.studiesByUid(source, isUid(search) ? [...uids, search] : uids);
+      const ids = found.filter((one) => one.source === source).map((one) => one.orthancStudyId);
+      return records.studiesById(source, [...ids, search]);
     }),
   );
-  for (const study of bySource.flat()) if (study) routed.set(`${study.source} ${study.studyInstanceUid}`, study);
+  // Studies that have left their source are found by what is known of them here.
+  const byUid = isUid(search) ? await records.studiesOfUid(search) : [];
+  for (const study of [...bySource.flat(), ...byUid]) if (study) routed.set(keyOf(study), study);
   const summaries = await summarize(context, [...routed.values()], labels);
   const unrouted = found
-    .filter((one) => !routed.has(`${one.source} ${one.studyInstanceUid}`))
+    .filter((one) => !routed.has(keyOf(one)))
     .map((one): StudySummary => {
       const { source, orthancStudyId, studyInstanceUid, label } = one;
       return {
@@ -148,7 +149,7 @@ async function summarize(
     studies.map(async (study): Promise<StudySummary> => {
       const all = await context.operations.records.deliveriesOf(study);
       const latest = new Map(all.toReversed().map((record) => [record.target, record]));
-      const label = labels.get(`${study.source} ${study.studyInstanceUid}`);
+      const label = labels.get(keyOf(study));
       return {
         source: study.source,
         studyInstanceUid: study.studyInstanceUid,
@@ -167,14 +168,18 @@ async function summarize(
   );
 }
 
-/** Asks each source once; what cannot be asked now has no label. */
+function keyOf({ source, orthancStudyId }: StudyKey): string {
+  return `${source} ${orthancStudyId}`;
+}
+
+/** By source and Orthanc's id. Asks each source once; what cannot be asked now has no label. */
 export async function labelsOf(
   context: ViewContext,
-  studies: readonly Pick<StudyRecord, 'source' | 'orthancStudyId' | 'studyInstanceUid'>[],
+  studies: readonly StudyKey[],
   known: ReadonlyMap<string, StudyLabel> = new Map(),
 ): Promise<Map<string, StudyLabel>> {
   const labels = new Map(known);
-  const missing = studies.filter((study) => !labels.has(`${study.source} ${study.studyInstanceUid}`));
+  const missing = studies.filter((study) => !labels.has(keyOf(study)));
   const sources = Map.groupBy(missing, (study) => study.source);
   await Promise.all(
     [...sources].map(async ([source, list]) => {
@@ -189,7 +194,7 @@ export async function labelsOf(
       );
       for (const study of list) {
         const label = found?.get(study.orthancStudyId) as StudyLabel | undefined;
-        if (label) labels.set(`${study.source} ${study.studyInstanceUid}`, label);
+        if (label) labels.set(keyOf(study), label);
       }
     }),
   );

@@ -1,5 +1,6 @@
 import { compileRules, DispatchError } from '@dicom-dispatch/core';
 import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
+import type { StudyRecord } from '@dicom-dispatch/state/records';
 import type { ViewContext } from './view-context.ts';
 import { labelsOf, withoutIds } from './list-studies.ts';
 import type { StudyDetail } from './schemas.ts';
@@ -9,28 +10,30 @@ import { toDeliveryDetail } from './to-delivery.ts';
 /**
  * All that is known of one study.
  *
- * @throws OperationError `not-found` when it was never routed and is not in the source
+ * @param id - Orthanc's id, or the Study Instance UID where only one study of the source has it
+ * @throws OperationError `not-found` when it was never routed and is not in the source; `conflict` for a UID of several
  */
-export async function showStudy(context: ViewContext, source: string, studyInstanceUid: string): Promise<StudyDetail> {
-  const key = { source, studyInstanceUid };
-  const record = await context.operations.records.study(key);
-  const inSource = record ?? (await findInSource(context, source, studyInstanceUid));
-  if (!inSource) {
+export async function showStudy(context: ViewContext, source: string, id: string): Promise<StudyDetail> {
+  const record = await findRecord(context, source, id);
+  const study = record ?? (await findInSource(context, source, id));
+  if (!study) {
     throw new OperationError(
       'not-found',
-      `there is no study ${studyInstanceUid} from ${source}, or it was forgotten since it left (records.keep)`,
+      `there is no study ${id} from ${source}, or it was forgotten since it left (records.keep)`,
     );
   }
+  const { studyInstanceUid, orthancStudyId } = study;
+  const key = { source, orthancStudyId };
   const [deliveries, labels, now] = await Promise.all([
     context.operations.records.deliveriesOf(key),
-    labelsOf(context, [{ ...key, orthancStudyId: inSource.orthancStudyId }]),
-    rulesNow(context, source, inSource.orthancStudyId),
+    labelsOf(context, [key]),
+    rulesNow(context, source, orthancStudyId),
   ]);
-  const label = labels.get(`${source} ${studyInstanceUid}`);
+  const label = labels.get(`${source} ${orthancStudyId}`);
   return {
     source,
     studyInstanceUid,
-    orthancStudyId: inSource.orthancStudyId,
+    orthancStudyId,
     routed: record !== undefined,
     ...(record && { instanceCount: record.instanceCount, routedAt: record.routedAt }),
     modalities: [...(record?.modalities ?? [])],
@@ -42,9 +45,32 @@ export async function showStudy(context: ViewContext, source: string, studyInsta
   };
 }
 
-async function findInSource(context: ViewContext, source: string, uid: string) {
-  const { found } = await context.lookup.search(uid);
-  return found.find((one) => one.source === source && one.studyInstanceUid === uid);
+/** @throws OperationError `conflict` when several studies of the source have the UID */
+export async function findRecord(context: ViewContext, source: string, id: string): Promise<StudyRecord | undefined> {
+  const { records } = context.operations;
+  return (
+    (await records.study({ source, orthancStudyId: id })) ?? oneOf(await records.studiesOfUid(id, source), source, id)
+  );
+}
+
+async function findInSource(context: ViewContext, source: string, id: string) {
+  const byId = (await context.lookup.labels(source, [id])).get(id);
+  if (byId) return byId;
+  const { found } = await context.lookup.search(id);
+  return oneOf(
+    found.filter((one) => one.source === source && one.studyInstanceUid === id),
+    source,
+    id,
+  );
+}
+
+function oneOf<T extends { readonly orthancStudyId: string }>(found: readonly T[], source: string, id: string) {
+  if (found.length < 2) return found[0];
+  const ids = found.map(({ orthancStudyId }) => orthancStudyId).join(', ');
+  throw new OperationError(
+    'conflict',
+    `${found.length} studies of ${source} have the UID ${id}. Use an Orthanc id: ${ids}`,
+  );
 }
 
 /** What the rules of now say about the study as it is in the source now. */
