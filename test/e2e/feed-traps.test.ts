@@ -31,7 +31,8 @@ describe("the change feed's traps", () => {
     await scp.up();
     const ended = await system.untilDelivery(gone, 'pacs', ['source-gone'], 60_000);
     expect(ended.error).toMatchObject({ code: 'source-gone', fault: 'source' });
-    expect(dispatch.output()).toContain('"state":"source-gone"');
+    // The log line follows the record.
+    await waitFor(() => dispatch.output().includes('"state":"source-gone"'), { timeoutMs: 20_000 });
     // The gap in the feed that the deletion left stops nothing.
     await system.untilDelivery(next, 'pacs', ['delivered'], 60_000);
     expect(scp.accepted()).toEqual(next.datasets);

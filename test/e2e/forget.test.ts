@@ -57,6 +57,8 @@ it('a study that left its source long ago is forgotten, one that is there is not
   expect((await run.deliveries(kept)).length).toBe(1);
   expect(await run.deliveries(gone)).toEqual([]);
   expect(await run.connection.keys(`*${gone.studyInstanceUid}*`)).toEqual([]);
+  const left = await run.connection.keys(`*${gone.orthancStudyId}*`);
+  expect(left.filter((key) => !key.includes(':cache:'))).toEqual([]);
 
   // What is there is not sent again: not by the sweep that each start begins with, nor when it grows.
   const grown = await system.upload({ seed: 'kept', series: 2, instancesPerSeries: 2 });

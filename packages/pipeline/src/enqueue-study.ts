@@ -85,7 +85,7 @@ export class StudyEnqueuer {
   async enqueue(request: StudyToEnqueue): Promise<Enqueued> {
     const config = this.#config;
     const hash = contentHash(request.manifest);
-    const { deliveries: terms, omitted } = await resolveDeliveries(
+    const { deliveries: resolved, omitted } = await resolveDeliveries(
       this.#context,
       {
         source: request.source,
@@ -98,6 +98,7 @@ export class StudyEnqueuer {
       },
       request.deliveries,
     );
+    const terms = await this.#asKnown(request, hash, resolved);
     const task = this.#taskData(request, hash, terms);
     const { targets: _, onSuccess: __, ...shared } = task;
     const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
@@ -111,6 +112,22 @@ export class StudyEnqueuer {
     await this.#addLost(task, new Set(deliveries.map(({ deliveryId }) => deliveryId)));
     await this.#records.enqueued({ ...record, lastUpdate: request.study.lastUpdate });
     return { studyTaskId: task.studyTaskId, contentHash: task.contentHash, added, omitted };
+  }
+
+  /** The same content to the same target keeps its id, also one that an older version made in another way. */
+  async #asKnown(
+    { source, study: { orthancStudyId } }: StudyToEnqueue,
+    hash: string,
+    terms: readonly DeliveryTerms[],
+  ): Promise<DeliveryTerms[]> {
+    const known = await this.#records.deliveriesOf({ source, orthancStudyId }, terms.length + lookedAt);
+    return terms.map((one) => {
+      const same = known.find(
+        ({ target, transform, nonce, contentHash: content }) =>
+          target === one.target && transform?.name === one.transform?.name && nonce === one.nonce && content === hash,
+      );
+      return same ? { ...one, deliveryId: same.deliveryId } : one;
+    });
   }
 
   async close(): Promise<void> {

@@ -10,7 +10,7 @@ import {
   type ManifestInstance,
   type TargetConfig,
 } from '@dicom-dispatch/core';
-import type { Fence, Ledger } from '@dicom-dispatch/state/ledger';
+import type { Confirmation, Fence, Ledger } from '@dicom-dispatch/state/ledger';
 import { templateTags, type TemplateTags } from '@dicom-dispatch/targets';
 import type { DeliveryRun, Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { SharedManifest } from '@dicom-dispatch/pipeline';
@@ -34,7 +34,7 @@ export interface DeliverySetting {
    * @param how - `shared`: one that was read before will do; `anew`: whatever is kept is forgotten first
    */
   readManifest(lastUpdate: string | undefined, how: 'shared' | 'anew'): Promise<SharedManifest>;
-  /** Tags of each instance of the manifest, by SOP Instance UID. */
+  /** Tags of each instance of the manifest, by its id in the source. */
   readInstanceTags(
     names: readonly string[],
     manifest: readonly ManifestInstance[],
@@ -104,19 +104,12 @@ async function runWith(
     const transform = setting.transform();
     const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell());
     await suspects.load();
-    // The target sees what leaves, the ledger knows instances by their UIDs in the source.
-    const originals = new Map<string, ManifestInstance>();
-    const shown = new Map(
-      manifest.map((instance) => {
-        const leaving = transform?.show(instance) ?? instance;
-        originals.set(leaving.sopInstanceUid, instance);
-        return [instance.sopInstanceUid, leaving];
-      }),
-    );
+    // The target sees what leaves, the ledger knows instances by their UIDs in the source. The id in the source stays.
+    const originals = new Map(manifest.map((instance) => [instance.sourceId, instance]));
+    const shown = new Map(manifest.map((instance) => [instance.sourceId, transform?.show(instance) ?? instance]));
     const show = (instances: readonly ManifestInstance[]): ManifestInstance[] =>
-      instances.map((instance) => shown.get(instance.sopInstanceUid) ?? instance);
-    const originalOf = (instance: ManifestInstance): ManifestInstance =>
-      originals.get(instance.sopInstanceUid) ?? instance;
+      instances.map((instance) => shown.get(instance.sourceId) ?? instance);
+    const originalOf = (instance: ManifestInstance): ManifestInstance => originals.get(instance.sourceId) ?? instance;
 
     const listings = setting.listings(config, show(manifest));
     const run: DeliveryRun<TargetConfig> = {
@@ -169,7 +162,7 @@ async function runWith(
         progress.quarantined(originalOf(instance).sopInstanceUid, outcome.error);
       },
       async revoke(instance) {
-        await ledger.revoke(key, originalOf(instance).sopInstanceUid, fence);
+        await ledger.revoke(key, originalOf(instance), fence);
         progress.revoked();
       },
       sent(bytes) {
@@ -214,15 +207,13 @@ async function runWith(
     throw asDispatchError(error, progress.stage);
   }
 
-  function outcomeOf(instance: ManifestInstance): {
-    sopInstanceUid: string;
-    version: string;
-    attempt: number;
-    deliveryId: string;
-  } {
+  function outcomeOf(instance: ManifestInstance): Omit<Confirmation, 'warning'> {
+    const { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid, version } = instance;
     return {
-      sopInstanceUid: instance.sopInstanceUid,
-      version: instance.version,
+      sopInstanceUid,
+      seriesInstanceUid,
+      ...(sharesSopInstanceUid && { sharesSopInstanceUid }),
+      version,
       attempt: setting.attempt,
       deliveryId: data.deliveryId,
     };

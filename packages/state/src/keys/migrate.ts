@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
 import { redisKeys } from './redis-keys.ts';
 
 /** A step that brings the data of an older version into the format `to`. Running it again must change nothing. */
@@ -16,6 +17,11 @@ export const migrations: readonly Migration[] = [
     to: 1,
     what: 'write the version of the format',
     async run() {},
+  },
+  {
+    to: 2,
+    what: "know studies by Orthanc's id instead of their Study Instance UID",
+    run: keyStudiesByOrthancId,
   },
 ];
 

@@ -1,3 +1,4 @@
+import { instanceKey } from '@dicom-dispatch/core';
 import { versionHash } from './entry-codec.ts';
 import type { InstanceVersion, LedgerEntry } from './ledger-types.ts';
 
@@ -16,9 +17,25 @@ export function compareWithLedger<T extends InstanceVersion>(
 ): LedgerComparison<T> {
   const comparison: LedgerComparison<T> = { pending: [], delivered: [], quarantined: [] };
   for (const instance of instances) {
-    const entry = entries.get(instance.sopInstanceUid);
-    const known = entry !== undefined && entry.versionHash === versionHash(instance.version);
-    comparison[known ? entry.state : 'pending'].push(instance);
+    comparison[entryOf(entries, instance)?.state ?? 'pending'].push(instance);
   }
   return comparison;
+}
+
+/**
+ * The entry about the present version of an instance. It may stand under the SOP Instance UID alone although several series
+ * have that UID now, or under both although only one has it still.
+ */
+export function entryOf(entries: ReadonlyMap<string, LedgerEntry>, instance: InstanceVersion): LedgerEntry | undefined {
+  const { seriesInstanceUid, sharesSopInstanceUid, version } = instance;
+  const alone = entries.get(instance.sopInstanceUid);
+  const shared =
+    seriesInstanceUid === undefined ? undefined : entries.get(instanceKey({ ...instance, sharesSopInstanceUid: true }));
+  if (!alone && !shared) return undefined;
+  const hash = versionHash(version, seriesInstanceUid);
+  if (shared?.versionHash === hash) return shared;
+  if (alone?.versionHash === hash) return alone;
+  // From before series counted: it may be about the instance of any series.
+  const isOld = sharesSopInstanceUid !== true && alone?.versionHash === versionHash(version);
+  return isOld ? alone : undefined;
 }

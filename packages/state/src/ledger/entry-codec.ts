@@ -1,38 +1,68 @@
 import { createHash } from 'node:crypto';
-import type { LedgerEntry, LedgerNote } from './ledger-types.ts';
+import type { InstanceName, InstanceVersion, LedgerEntry, LedgerNote } from './ledger-types.ts';
 
 const longestNote = 300;
 
-/** 8 characters of base64url: 48 bits, which tell the copies of one instance apart. */
-export function versionHash(version: string): string {
-  return createHash('sha256').update(version).digest('base64url').slice(0, 8);
+/** What is no UID may be longer than the 64 characters of one; beyond this its hash stands for it. */
+const longestUid = 128;
+
+/**
+ * 8 characters of base64url, 48 bits, which tell apart the copies of one instance: of its series and its version. Before
+ * series counted, it was of the version alone.
+ */
+export function versionHash(version: string, seriesInstanceUid?: string): string {
+  const text = seriesInstanceUid === undefined ? version : `${seriesInstanceUid}\n${version}`;
+  return createHash('sha256').update(text).digest('base64url').slice(0, 8);
 }
 
 /**
- * The field of an instance: the length of what its UID has in common with the study's, `~`, and the rest. UIDs of one
- * study mostly share a long root, and this halves what a field takes.
+ * The field of an instance: its SOP Instance UID. Where a study has that UID in several series, the length of the series'
+ * UID and both, after an `@`.
  */
-export function encodeField(studyInstanceUid: string, sopInstanceUid: string): string {
-  let common = 0;
-  while (common < sopInstanceUid.length && sopInstanceUid[common] === studyInstanceUid[common]) common += 1;
-  // A shorter prefix does not pay for its own length; "~" must never be ambiguous, even in what is no UID.
-  if (common < 4) return sopInstanceUid.includes('~') ? `0~${sopInstanceUid}` : sopInstanceUid;
-  return `${common}~${sopInstanceUid.slice(common)}`;
+export function encodeField(studyInstanceUid: string, instance: InstanceName): string {
+  const { sopInstanceUid, seriesInstanceUid = '', sharesSopInstanceUid } = instance;
+  const uid = encodeUid(studyInstanceUid, sopInstanceUid);
+  if (sharesSopInstanceUid !== true) return uid;
+  const series = encodeUid(studyInstanceUid, seriesInstanceUid);
+  return `@${series.length}:${series}${uid}`;
 }
 
+/** The name that `instanceKey` gives to the instance of a field. */
 export function decodeField(studyInstanceUid: string, field: string): string {
-  const mark = field.indexOf('~');
-  if (mark < 0) return field;
-  return studyInstanceUid.slice(0, Number(field.slice(0, mark))) + field.slice(mark + 1);
+  const parts = /^@(\d+):(.*)$/s.exec(field);
+  if (!parts) return decodeUid(studyInstanceUid, field);
+  const [, length = '', text = ''] = parts;
+  const series = text.slice(0, Number(length));
+  const uid = text.slice(Number(length));
+  return `${decodeUid(studyInstanceUid, uid)}@${decodeUid(studyInstanceUid, series)}`;
+}
+
+/**
+ * The length of what a UID has in common with the study's, `~`, and the rest. UIDs of one study mostly share a long root, and
+ * this halves what a field takes.
+ */
+function encodeUid(studyInstanceUid: string, text: string): string {
+  const uid = text.length > longestUid ? `#${createHash('sha256').update(text).digest('base64url')}` : text;
+  let common = 0;
+  while (common < uid.length && uid[common] === studyInstanceUid[common]) common += 1;
+  // A shorter prefix does not pay for its own length; the marks must never be ambiguous, even in what is no UID.
+  if (common < 4) return /[~@]/.test(uid) ? `0~${uid}` : uid;
+  return `${common}~${uid.slice(common)}`;
+}
+
+function decodeUid(studyInstanceUid: string, text: string): string {
+  const mark = text.indexOf('~');
+  if (mark < 0) return text;
+  return studyInstanceUid.slice(0, Number(text.slice(0, mark))) + text.slice(mark + 1);
 }
 
 /** `d|q versionHash attempt at(base 36) delivery`: at most 64 bytes, or Redis would leave its compact encoding. */
 export function encodeValue(
   state: LedgerEntry['state'],
-  outcome: { readonly version: string; readonly attempt: number; readonly deliveryId: string; readonly at?: number },
+  outcome: InstanceVersion & { readonly attempt: number; readonly deliveryId: string; readonly at?: number },
 ): string {
   const at = (outcome.at ?? Date.now()).toString(36);
-  return `${state[0]} ${versionHash(outcome.version)} ${outcome.attempt} ${at} ${outcome.deliveryId.slice(0, 10)}`;
+  return `${state[0]} ${versionHash(outcome.version, outcome.seriesInstanceUid)} ${outcome.attempt} ${at} ${outcome.deliveryId.slice(0, 10)}`;
 }
 
 export function encodeNote(note: LedgerNote | undefined): string {

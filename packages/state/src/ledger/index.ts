@@ -1,10 +1,11 @@
-export { compareWithLedger, type LedgerComparison } from './compare-with-ledger.ts';
+export { compareWithLedger, entryOf, type LedgerComparison } from './compare-with-ledger.ts';
 export { versionHash } from './entry-codec.ts';
 export { createLedger, type Ledger, type LedgerOptions } from './ledger.ts';
 export { createStudyTurns, type StudyTurns, type TurnAnswer } from './study-turns.ts';
 export type {
   Confirmation,
   Fence,
+  InstanceName,
   InstanceVersion,
   LedgerEntry,
   LedgerKey,

@@ -3,7 +3,8 @@ import { defineScript } from '../redis/script.ts';
 /**
  * Writes entries while the lock is held. Answers 1, or 0 when the lock is another's.
  * KEYS: the shards, notes, and with a fence its lock
- * ARGV: token, then for each entry: shard, field, value ('' removes the entry), note or ''
+ * ARGV: token, then for each entry: shard, field, value ('' removes the entry, `-HASH` does if it is about that version),
+ *   note or ''
  */
 export const writeScript = defineScript(`
 local notes = KEYS[5]
@@ -11,12 +12,20 @@ if KEYS[6] and redis.call('GET', KEYS[6]) ~= ARGV[1] then return 0 end
 local noted = redis.call('EXISTS', notes) == 1
 for i = 2, #ARGV, 4 do
   local shard, field, value, note = KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  if value == '' then redis.call('HDEL', shard, field) else redis.call('HSET', shard, field, value) end
-  if note ~= '' then
-    redis.call('HSET', notes, field, note)
-    noted = true
-  elseif noted then
-    redis.call('HDEL', notes, field)
+  local isOther = false
+  if string.sub(value, 1, 1) == '-' then
+    local known = redis.call('HGET', shard, field)
+    isOther = not known or string.sub(known, 3, 10) ~= string.sub(value, 2)
+    value = ''
+  end
+  if not isOther then
+    if value == '' then redis.call('HDEL', shard, field) else redis.call('HSET', shard, field, value) end
+    if note ~= '' then
+      redis.call('HSET', notes, field, note)
+      noted = true
+    elseif noted then
+      redis.call('HDEL', notes, field)
+    end
   end
 end
 return 1

@@ -21,7 +21,7 @@ export interface LedgerNote {
 }
 
 interface Recorded {
-  /** `versionHash` of the source's copy that this is about. */
+  /** `versionHash` of the series and the source's copy that this is about. */
   readonly versionHash: string;
   readonly attempt: number;
   /** When it was recorded, ms since 1970. */
@@ -38,10 +38,20 @@ export type LedgerEntry =
   | (Recorded & { readonly state: 'delivered'; readonly warning?: LedgerNote })
   | (Recorded & { readonly state: 'quarantined'; readonly error: LedgerNote });
 
-interface Outcome {
+/** What an instance is known by within its study. */
+export interface InstanceName {
   readonly sopInstanceUid: string;
-  /** The source's version of the copy that was sent; opaque. Only its hash is kept. */
+  readonly seriesInstanceUid?: string;
+  /** Whether the study has this SOP Instance UID in another series, too. */
+  readonly sharesSopInstanceUid?: true;
+}
+
+export interface InstanceVersion extends InstanceName {
+  /** The source's version of its copy; opaque. Only its hash is kept. */
   readonly version: string;
+}
+
+interface Outcome extends InstanceVersion {
   readonly attempt: number;
   readonly deliveryId: string;
   /** ms since 1970; default now. */
@@ -54,11 +64,6 @@ export interface Confirmation extends Outcome {
 
 export interface Quarantine extends Outcome {
   readonly error: LedgerNote;
-}
-
-export interface InstanceVersion {
-  readonly sopInstanceUid: string;
-  readonly version: string;
 }
 
 export interface LedgerSummary {

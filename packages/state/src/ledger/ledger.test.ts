@@ -73,7 +73,7 @@ test('what is pending: unknown, changed, taken back; the quarantined only until 
     ['1.1', '1.2', '1.3'].map((uid) => confirmation(uid)),
   );
   await ledger.quarantine(key, { ...confirmation('1.4'), error: { code: 'instance-refused', message: 'no' } });
-  await ledger.revoke(key, '1.3');
+  await ledger.revoke(key, confirmation('1.3'));
   const manifest = ['1.1', '1.2', '1.3', '1.4', '1.5'].map((sopInstanceUid) => ({
     sopInstanceUid,
     version: sopInstanceUid === '1.2' ? 'v2' : 'v1',
@@ -85,7 +85,7 @@ test('what is pending: unknown, changed, taken back; the quarantined only until 
   expect(uids(compared.quarantined)).toEqual(['1.4']);
   expect(uids(await ledger.pending(key, manifest))).toEqual(['1.2', '1.3', '1.4', '1.5']);
 
-  expect(await ledger.clearQuarantine(key, ['1.1', '9.9'])).toBe(0);
+  expect(await ledger.clearQuarantine(key, [{ sopInstanceUid: '1.1' }, { sopInstanceUid: '9.9' }])).toBe(0);
   expect(await ledger.clearQuarantine(key)).toBe(1);
   expect(uids((await ledger.compare(key, manifest)).pending)).toEqual(['1.2', '1.3', '1.4', '1.5']);
 });
@@ -107,7 +107,7 @@ test('writes under a fence only while the lock is held', async () => {
   await ledger.confirm(key, [confirmation('1.1')], fence);
   await redis.set(fence.lockKey, 'another');
   await expect(ledger.confirm(key, [confirmation('1.2')], fence)).rejects.toMatchObject({ code: 'lock-lost' });
-  await expect(ledger.revoke(key, '1.1', fence)).rejects.toMatchObject({ code: 'lock-lost' });
+  await expect(ledger.revoke(key, confirmation('1.1'), fence)).rejects.toMatchObject({ code: 'lock-lost' });
   await expect(ledger.confirm(key, [confirmation('1.2')], { ...fence, token: '' })).rejects.toMatchObject({
     code: 'lock-lost',
   });

@@ -2,12 +2,13 @@ import { defaultPrefix } from '@dicom-dispatch/core';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { withDeadline } from '../redis/with-deadline.ts';
 import { compareWithLedger, type LedgerComparison } from './compare-with-ledger.ts';
-import { decodeEntry, decodeField, encodeField, encodeNote, encodeValue } from './entry-codec.ts';
+import { decodeEntry, decodeField, encodeField, encodeNote, encodeValue, versionHash } from './entry-codec.ts';
 import { ledgerKeys, shardCount, shardOf } from './ledger-keys.ts';
 import { clearQuarantineScript, countScript, readScript } from './ledger-scripts.ts';
 import type {
   Confirmation,
   Fence,
+  InstanceName,
   InstanceVersion,
   LedgerEntry,
   LedgerKey,
@@ -29,6 +30,7 @@ export interface LedgerOptions {
  * nothing, when the delivery's lock has gone to another worker. A write is done when its promise resolves.
  */
 export interface Ledger {
+  /** By what `instanceKey` calls each instance: its SOP Instance UID, or `UID@SERIES` where several series have it. */
   entries(key: LedgerKey): Promise<Map<string, LedgerEntry>>;
   /** Divides a manifest into what is still to be sent, what is delivered, and what is quarantined. */
   compare<T extends InstanceVersion>(key: LedgerKey, instances: readonly T[]): Promise<LedgerComparison<T>>;
@@ -38,9 +40,9 @@ export interface Ledger {
   confirm(key: LedgerKey, entries: readonly Confirmation[], fence?: Fence): Promise<void>;
   quarantine(key: LedgerKey, entry: Quarantine, fence?: Fence): Promise<void>;
   /** Makes quarantined instances (all, or those named) pending again. @returns how many */
-  clearQuarantine(key: LedgerKey, sopInstanceUids?: readonly string[]): Promise<number>;
+  clearQuarantine(key: LedgerKey, instances?: readonly InstanceName[]): Promise<number>;
   /** Takes back a confirmation that proved false. */
-  revoke(key: LedgerKey, sopInstanceUid: string, fence?: Fence): Promise<void>;
+  revoke(key: LedgerKey, instance: InstanceVersion, fence?: Fence): Promise<void>;
   /** Removes all that is known: the whole study would be sent again. */
   forget(key: LedgerKey): Promise<void>;
   summary(key: LedgerKey): Promise<LedgerSummary>;
@@ -58,12 +60,16 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
     }
   }
 
-  function write(key: LedgerKey, fence: Fence | undefined, outcomes: readonly (readonly [string, string, string])[]) {
+  function write(
+    key: LedgerKey,
+    fence: Fence | undefined,
+    outcomes: readonly (readonly [InstanceName, string, string])[],
+  ) {
     return batch.add(
       ledgerKeys(prefix, key),
       fence,
-      outcomes.map(([sopInstanceUid, value, note]) => {
-        const field = encodeField(key.studyInstanceUid, sopInstanceUid);
+      outcomes.map(([instance, value, note]) => {
+        const field = encodeField(key.studyInstanceUid, instance);
         return [shardOf(field), field, value, note] as const;
       }),
     );
@@ -96,20 +102,16 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
       write(
         key,
         fence,
-        confirmations.map((entry) => [
-          entry.sopInstanceUid,
-          encodeValue('delivered', entry),
-          encodeNote(entry.warning),
-        ]),
+        confirmations.map((entry) => [entry, encodeValue('delivered', entry), encodeNote(entry.warning)]),
       ),
     quarantine: (key, entry, fence) =>
-      write(key, fence, [[entry.sopInstanceUid, encodeValue('quarantined', entry), encodeNote(entry.error)]]),
-    async clearQuarantine(key, sopInstanceUids) {
-      if (sopInstanceUids?.length === 0) return 0;
-      const fields = (sopInstanceUids ?? []).map((uid) => encodeField(key.studyInstanceUid, uid));
+      write(key, fence, [[entry, encodeValue('quarantined', entry), encodeNote(entry.error)]]),
+    async clearQuarantine(key, instances) {
+      if (instances?.length === 0) return 0;
+      const fields = (instances ?? []).map((instance) => encodeField(key.studyInstanceUid, instance));
       return Number(await ask(clearQuarantineScript.run(redis, ledgerKeys(prefix, key), fields)));
     },
-    revoke: (key, sopInstanceUid, fence) => write(key, fence, [[sopInstanceUid, '', '']]),
+    revoke: (key, instance, fence) => write(key, fence, fieldsOf(instance)),
     async forget(key) {
       await ask(redis.unlink(ledgerKeys(prefix, key)));
     },
@@ -125,4 +127,15 @@ function pairs(flat: readonly string[]): [string, string][] {
   const found: [string, string][] = [];
   for (let at = 0; at + 1 < flat.length; at += 2) found.push([flat[at] ?? '', flat[at + 1] ?? '']);
   return found;
+}
+
+/** All fields that may confirm an instance: it may have been confirmed before another series had its SOP Instance UID. */
+function fieldsOf(instance: InstanceVersion): (readonly [InstanceName, string, string])[] {
+  const { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid, version } = instance;
+  if (seriesInstanceUid === undefined) return [[instance, '', '']];
+  const isOwn = sharesSopInstanceUid === true ? `-${versionHash(version, seriesInstanceUid)}` : '';
+  return [
+    [{ sopInstanceUid }, isOwn, ''],
+    [{ sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid: true }, '', ''],
+  ];
 }

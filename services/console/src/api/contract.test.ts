@@ -50,7 +50,7 @@ function fill(path: string): string {
     .replace('{deliveryId}', deliveryId)
     .replace('{target}', 'a')
     .replace('{source}', 'main')
-    .replace('{studyInstanceUid}', studyInstanceUid);
+    .replace('{study}', studyInstanceUid);
 }
 
 /** What of an answer does not keep to what the document says; empty when it keeps to it. */
@@ -81,7 +81,7 @@ describe('the API and its document', () => {
       '/api/events',
       '/api/openapi.json',
       '/api/audit/export',
-      '/api/studies/{source}/{studyInstanceUid}/thumbnail',
+      '/api/studies/{source}/{study}/thumbnail',
     ]);
     const paths = Object.keys(document.paths).filter((path) => document.paths[path]?.['get'] && !others.has(path));
     expect(paths.length).toBeGreaterThan(12);
@@ -102,7 +102,7 @@ describe('the API and its document', () => {
       ['get', '/api/studies', '/api/studies?limit=100000', undefined, 400],
       ['post', '/api/rules/dry-run', '/api/rules/dry-run', { search: 'NOT-THERE' }, 404],
       ['post', '/api/route', '/api/route', { source: 'none', orthancStudyId: 'x' }, 404],
-      ['post', '/api/studies/{source}/{studyInstanceUid}/forget', '/api/studies/main/1.2.3/forget', {}, 404],
+      ['post', '/api/studies/{source}/{study}/forget', '/api/studies/main/1.2.3/forget', {}, 404],
       ['post', '/api/targets/{target}/move', '/api/targets/a/move', { to: 'b' }, 404],
       ['post', '/api/targets/{target}/drop', '/api/targets/a/drop', undefined, 404],
       // No service listens here.
@@ -126,7 +126,7 @@ describe('the API and its document', () => {
       ['post', '/api/bulk/preview', { action: 'retry', filter: failed }],
       ['post', '/api/bulk', { action: 'hold', filter: { ...failed, state: 'waiting' } }],
       ['post', '/api/route', { source: 'main', orthancStudyId, targets: ['b'], everything: true }],
-      ['post', '/api/studies/{source}/{studyInstanceUid}/forget', {}],
+      ['post', '/api/studies/{source}/{study}/forget', {}],
       ['post', '/api/rules/dry-run', { search }],
       ['post', '/api/targets/{target}/test'],
       ['post', '/api/targets/{target}/pause'],
@@ -160,7 +160,7 @@ describe('the API and its document', () => {
   });
 
   it('has a small image of a study, and says when a source is silent', async () => {
-    const image = await test.ask('GET', fill('/api/studies/{source}/{studyInstanceUid}/thumbnail'), { headers });
+    const image = await test.ask('GET', fill('/api/studies/{source}/{study}/thumbnail'), { headers });
     expect([image.status, image.headers.get('content-type')]).toEqual([200, 'image/jpeg']);
     await using silent = await startTestConsole({ console: signIn });
     const { status, body } = await silent.ask('POST', '/api/rules/dry-run', { headers, body: { search: 'x' } });
@@ -196,7 +196,8 @@ describe('the API and its document', () => {
     const answer = await fetch(`${test.url}/api/events`, { headers, signal: stop.signal });
     const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
     let text = (await reader?.read())?.value ?? '';
-    const { studyInstanceUid: uid } = await test.route();
+    const { a } = await test.route();
+    const uid = (await test.operations.records.delivery(a))?.orthancStudyId ?? 'none';
     while (!text.includes(uid)) text += (await reader?.read())?.value ?? '';
     expect(text).toContain('event: change');
     stop.abort();

@@ -1,0 +1,100 @@
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createLedger } from '../ledger/index.ts';
+import { versionHash } from '../ledger/entry-codec.ts';
+import { Records } from '../records/index.ts';
+import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
+
+const prefix = '{dicom-dispatch}';
+let server: RedisServer;
+let redis: Redis;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(() => redis.flushall());
+
+interface Old {
+  readonly uid: string;
+  /** Orthanc's ids of the studies with this UID; the record is that of the last. */
+  readonly ids: readonly string[];
+  readonly rules?: readonly string[];
+}
+
+/** Writes a study as the version before wrote it: by its UID, with one delivery for each of its ids. */
+async function writeOld({ uid, ids, rules = ['all'] }: Old): Promise<void> {
+  const at = 1_700_000_000_000;
+  const member = `main ${uid}`;
+  const shared = { source: 'main', epoch: '1', studyInstanceUid: uid, contentHash: 'h', instanceCount: 2 };
+  const terms = { modalities: [], rules, studyTaskId: 's-1', routedAt: at };
+  for (const id of ids) {
+    const study = { ...shared, ...terms, orthancStudyId: id, targets: ['pacs'], lastUpdate: '20260101T000000' };
+    await redis.set(`${prefix}:study:main:${uid}`, JSON.stringify(study));
+    const delivery = { ...shared, ...terms, orthancStudyId: id, target: 'pacs', deliveryId: `d-${id}` };
+    await redis.hset(`${prefix}:delivery:d-${id}`, { data: JSON.stringify(delivery), state: 'delivered' });
+    await redis.zadd(`${prefix}:study-deliveries:main:${uid}`, at, `d-${id}`);
+  }
+  await redis.zadd(`${prefix}:index:studies`, at, member);
+  await redis.zadd(`${prefix}:index:studies-source:main`, at, member);
+  for (const rule of rules) await redis.zadd(`${prefix}:index:studies-rule:${rule}`, at, member);
+  const hash = versionHash('v1');
+  await redis.hset(`${prefix}:ledger:main:${uid}:pacs:0`, `${uid.length}~.1`, `d ${hash} 1 lpa2f9q1 d-0a1b2c3d`);
+  await redis.hset(`${prefix}:choices:main ${uid}`, 'any', '{"target":"pacs","contentHash":"h"}');
+  await redis.zadd(`${prefix}:left:main`, at, uid);
+}
+
+async function namesOfUid(uid: string): Promise<string[]> {
+  return (await redis.keys('*')).filter((key) => key.includes(`:${uid}`) || key.endsWith(` ${uid}`));
+}
+
+test('studies move to their ids, with deliveries, confirmations, choices and places in lists', async () => {
+  for (let index = 0; index < 50; index += 1) await writeOld({ uid: `1.2.${index}`, ids: [`o-${index}`] });
+  await keyStudiesByOrthancId(redis, prefix);
+  const records = new Records(redis, prefix);
+  const key = { source: 'main', orthancStudyId: 'o-7' };
+  expect(await records.study(key)).toMatchObject({
+    studyInstanceUid: '1.2.7',
+    lastUpdate: '20260101T000000',
+    modalities: [],
+  });
+  expect((await records.deliveriesOf(key)).map(({ deliveryId }) => deliveryId)).toEqual(['d-o-7']);
+  expect(await records.studiesOfUid('1.2.7')).toMatchObject([{ orthancStudyId: 'o-7' }]);
+  expect(await records.studyCount()).toBe(50);
+  expect((await records.studies({ rule: 'all', source: 'main', limit: 100 })).records.length).toBe(50);
+  const ledger = createLedger(redis, { prefix });
+  const instance = { sopInstanceUid: '1.2.7.1', seriesInstanceUid: '1.2.7.9', version: 'v1' };
+  const { delivered } = await ledger.compare({ ...key, studyInstanceUid: '1.2.7', target: 'pacs' }, [instance]);
+  expect(delivered).toEqual([instance]);
+  expect(await redis.hget(`${prefix}:choices:main o-7`, 'any')).toContain('pacs');
+  expect(await redis.zrange(`${prefix}:left:main`, '0', '-1')).toHaveLength(50);
+  for (let index = 0; index < 50; index += 1) expect(await namesOfUid(`1.2.${index}`)).toEqual([]);
+
+  const before = await redis.dbsize();
+  await keyStudiesByOrthancId(redis, prefix);
+  expect(await redis.dbsize()).toBe(before);
+  expect(await records.studyCount()).toBe(50);
+});
+
+test('studies of two patients that shared a UID become two, each with what it was delivered', async () => {
+  await writeOld({ uid: '1.2.3', ids: ['o-a', 'o-b'], rules: [] });
+  await keyStudiesByOrthancId(redis, prefix);
+  const records = new Records(redis, prefix);
+  const ledger = createLedger(redis, { prefix });
+  for (const id of ['o-a', 'o-b']) {
+    const key = { source: 'main', orthancStudyId: id };
+    expect(await records.study(key)).toMatchObject({ ...key, rules: [], modalities: [], targets: ['pacs'] });
+    expect((await records.deliveriesOf(key)).map(({ deliveryId }) => deliveryId)).toEqual([`d-${id}`]);
+    expect((await ledger.entries({ ...key, studyInstanceUid: '1.2.3', target: 'pacs' })).size).toBe(1);
+  }
+  // The record of one had been written over by the other's: a sweep has to look at it.
+  expect((await records.study({ source: 'main', orthancStudyId: 'o-a' }))?.lastUpdate).toBeUndefined();
+  expect((await records.study({ source: 'main', orthancStudyId: 'o-b' }))?.lastUpdate).toBeDefined();
+  expect((await records.studiesOfUid('1.2.3', 'main')).length).toBe(2);
+  expect(await namesOfUid('1.2.3')).toEqual([]);
+});

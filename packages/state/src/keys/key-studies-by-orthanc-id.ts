@@ -1,0 +1,109 @@
+import type { Redis } from 'ioredis';
+import { defineScript } from '../redis/script.ts';
+import { redisKeys } from './redis-keys.ts';
+
+/** Studies in one call: some milliseconds for Redis. */
+const atOnce = 20;
+
+/**
+ * Moves what was kept by source and Study Instance UID to source and Orthanc's id. Where studies of two patients shared a
+ * UID, each gets its own deliveries and a copy of what the targets have confirmed: entries say which version they are about,
+ * so that none counts for the other. What is under the new keys already stays as it is.
+ *
+ * KEYS: index of studies, index of Study Instance UIDs
+ * ARGV: prefix, then members of the index, `SOURCE UID` where old
+ * Answers how many of them were moved.
+ */
+const moveScript = defineScript(`
+local prefix = ARGV[1]
+local index = prefix .. ':index:'
+local function copyTo(from, to, isLast)
+  if redis.call('EXISTS', from) == 0 then return end
+  if isLast then
+    redis.call('RENAMENX', from, to)
+    redis.call('UNLINK', from)
+  else
+    redis.call('COPY', from, to)
+  end
+end
+local function move(member)
+  local source, uid = string.match(member, '^(%S+) (.*)$')
+  local studyKey, listKey = prefix .. ':study:' .. source .. ':' .. uid, prefix .. ':study-deliveries:' .. source .. ':' .. uid
+  local text = redis.call('GET', studyKey)
+  local study = text and cjson.decode(text)
+  if study and study.orthancStudyId == uid then return 0 end
+  local listed = redis.call('ZRANGE', listKey, 0, -1, 'WITHSCORES')
+  local records, shapes, ids = {}, {}, {}
+  if study then
+    records[study.orthancStudyId] = text
+    table.insert(ids, study.orthancStudyId)
+  end
+  for i = #listed - 1, 1, -2 do
+    local id, at = listed[i], listed[i + 1]
+    local data = redis.call('HGET', prefix .. ':delivery:' .. id, 'data')
+    local one = data and cjson.decode(data)
+    if one and one.orthancStudyId == uid then return 0 end
+    if one then
+      local owner = one.orthancStudyId
+      shapes[one.transform and one.target .. '+' .. one.transform.name or one.target] = true
+      redis.call('ZADD', prefix .. ':study-deliveries:' .. source .. ':' .. owner, at, id)
+      if not records[owner] then
+        -- Its record was written over by that of the other patient: the next sweep completes it.
+        local made = {}
+        for _, field in ipairs({ 'source', 'epoch', 'studyInstanceUid', 'orthancStudyId', 'contentHash', 'instanceCount', 'studyTaskId', 'routedAt' }) do
+          made[field] = one[field]
+        end
+        for _, field in ipairs({ 'modalities', 'rules' }) do made[field] = one[field] end
+        made.targets = { one.target }
+        -- Lua does not tell an empty list from an empty object.
+        records[owner] = string.gsub(cjson.encode(made), ':{}', ':[]')
+        table.insert(ids, owner)
+      end
+    end
+  end
+  local score = redis.call('ZSCORE', KEYS[1], member)
+  for at, id in ipairs(ids) do
+    local isLast = at == #ids
+    local record = cjson.decode(records[id])
+    local own = source .. ' ' .. id
+    if redis.call('SETNX', prefix .. ':study:' .. source .. ':' .. id, records[id]) == 1 then
+      redis.call('ZADD', KEYS[1], score, own)
+      redis.call('ZADD', index .. 'studies-source:' .. source, score, own)
+      for _, rule in ipairs(record.rules) do redis.call('ZADD', index .. 'studies-rule:' .. rule, score, own) end
+      redis.call('ZADD', KEYS[2], 0, record.studyInstanceUid .. ' ' .. own)
+    end
+    for shape in pairs(shapes) do
+      for _, part in ipairs({ '0', '1', '2', '3', 'notes' }) do
+        local base = prefix .. ':ledger:' .. source .. ':'
+        copyTo(base .. uid .. ':' .. shape .. ':' .. part, base .. id .. ':' .. shape .. ':' .. part, isLast)
+      end
+    end
+    copyTo(prefix .. ':choices:' .. source .. ' ' .. uid, prefix .. ':choices:' .. source .. ' ' .. id, isLast)
+    local left = redis.call('ZSCORE', prefix .. ':left:' .. source, uid)
+    if left then redis.call('ZADD', prefix .. ':left:' .. source, left, id) end
+  end
+  for _, rule in ipairs(study and study.rules or {}) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
+  redis.call('ZREM', index .. 'studies-source:' .. source, member)
+  redis.call('ZREM', KEYS[1], member)
+  redis.call('ZREM', prefix .. ':left:' .. source, uid)
+  redis.call('UNLINK', studyKey, listKey)
+  return 1
+end
+local moved = 0
+for i = 2, #ARGV do moved = moved + move(ARGV[i]) end
+return moved
+`);
+
+/** Format 2. Interrupted, it goes on with what is left; run again, it finds nothing to do. */
+export async function keyStudiesByOrthancId(redis: Redis, prefix: string): Promise<void> {
+  const keys = redisKeys(prefix);
+  const index = keys.index('studies');
+  // Members that are added meanwhile may come up in the same scan: they are known by their form of the record.
+  let cursor = '0';
+  do {
+    const [next, flat] = await redis.zscan(index, cursor, 'COUNT', atOnce);
+    const members = flat.filter((_, at) => at % 2 === 0);
+    if (members.length > 0) await moveScript.run(redis, [index, keys.index('study-uids')], [prefix, ...members]);
+    cursor = next;
+  } while (cursor !== '0');
+}
