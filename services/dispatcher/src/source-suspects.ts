@@ -14,7 +14,7 @@ const attemptsUntilGuilty = 3;
 export class SourceSuspects {
   readonly #state: RunState;
   readonly #isWell: () => Promise<boolean>;
-  /** Attempts in which each has failed, by SOP Instance UID; read once it is needed. */
+  /** Attempts in which each has failed, by its id in the source; read once it is needed. */
   #failures: Map<string, number> | undefined;
   /** Those that were counted in this attempt. */
   readonly #counted = new Set<string>();
@@ -31,24 +31,24 @@ export class SourceSuspects {
   }
 
   /** Whether the instance has failed before: then nothing about it is taken for granted. */
-  has({ sopInstanceUid }: ManifestInstance): boolean {
-    return this.#failures?.has(sopInstanceUid) ?? false;
+  has({ sourceId }: ManifestInstance): boolean {
+    return this.#failures?.has(sourceId) ?? false;
   }
 
   /** What an error on an instance is, in the light of earlier attempts. */
-  async judge({ sopInstanceUid }: ManifestInstance, thrown: unknown, change: Change): Promise<unknown> {
+  async judge({ sourceId }: ManifestInstance, thrown: unknown, change: Change): Promise<unknown> {
     const isOurs =
       thrown instanceof DispatchError &&
       thrown.disposition !== 'permanent' &&
       (thrown.code === 'source-bytes-wrong' || thrown.code === 'source-instance-failed');
     if (!isOurs) return thrown;
     const failures = this.#failures ?? new Map<string, number>();
-    if (!this.#counted.has(sopInstanceUid)) {
-      this.#counted.add(sopInstanceUid);
-      failures.set(sopInstanceUid, (failures.get(sopInstanceUid) ?? 0) + 1);
+    if (!this.#counted.has(sourceId)) {
+      this.#counted.add(sourceId);
+      failures.set(sourceId, (failures.get(sourceId) ?? 0) + 1);
       await this.#state.set(stateKey, Object.fromEntries(failures));
     }
-    const times = failures.get(sopInstanceUid) ?? 1;
+    const times = failures.get(sourceId) ?? 1;
     if (times < attemptsUntilGuilty || !(await this.#isWell())) return thrown;
     return asRepeated(thrown, times, change);
   }
