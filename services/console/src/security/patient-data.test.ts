@@ -50,7 +50,7 @@ afterAll(async () => {
 
 /** What every route that reads answers, for all ways to name the two studies. */
 async function everything({ test, uids }: Scene): Promise<Map<string, string>> {
-  const delivery = (await test.operations.records.deliveriesOf({ source: 'main', studyInstanceUid: uids[0]! }))[0]!;
+  const delivery = (await test.operations.records.deliveriesOfUid(uids[0]!, 'main'))[0]!;
   const answers = new Map<string, string>();
   const ask = async (method: string, path: string, body?: unknown): Promise<void> => {
     const headers: Record<string, string> = path.startsWith('/api') ? {} : { accept: 'text/html' };
@@ -61,10 +61,10 @@ async function everything({ test, uids }: Scene): Promise<Map<string, string>> {
   const searches = [tags.AccessionNumber, tags.PatientID, 'Geheim', 'Nora', 'ACC-QQ', '*', '?', 'Knie', ...uids];
   for (const { method, url } of test.console.routes) {
     if (method !== 'GET' || url === '/api/events') continue;
-    for (const uid of url.includes(':studyInstanceUid') ? uids : ['']) {
+    for (const uid of url.includes(':study') ? uids : ['']) {
       const path = url
         .replace(':source', 'main')
-        .replace(':studyInstanceUid', uid)
+        .replace(':study', uid)
         .replace(':deliveryId', delivery.deliveryId)
         .replace(':jobId', delivery.deliveryId)
         .replace(':queueName', `target-${delivery.target}`)

@@ -90,7 +90,7 @@ function fill(url: string): string {
     .replace(':queueStatus', 'failed')
     .replace(':target', 'a')
     .replace(':source', 'main')
-    .replace(':studyInstanceUid', '1.2.826.0.1.1')
+    .replace(':study', '1.2.826.0.1.1')
     .replace(/:\w+/g, 'x')
     .replace('*', 'console.css');
 }

@@ -53,9 +53,14 @@ export async function findRecord(context: ViewContext, source: string, id: strin
   );
 }
 
+const orthancId = /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/;
+
 async function findInSource(context: ViewContext, source: string, id: string) {
-  const byId = (await context.lookup.labels(source, [id])).get(id);
-  if (byId) return byId;
+  if (orthancId.test(id)) {
+    const orthanc = await context.lookup.client(source);
+    const [study] = await orthanc.studies.many([id]).catch(() => []);
+    return study && { orthancStudyId: study.ID, studyInstanceUid: study.MainDicomTags['StudyInstanceUID'] ?? '' };
+  }
   const { found } = await context.lookup.search(id);
   return oneOf(
     found.filter((one) => one.source === source && one.studyInstanceUid === id),
