@@ -28,6 +28,7 @@ export { peekPart10 } from './part10/peek-part10.ts';
 export type { PeekedPart10 } from './part10/peek-part10.ts';
 export { readPart10 } from './part10/read-part10.ts';
 export type { Part10Head, ReadPart10Options } from './part10/read-part10.ts';
+export { canBecomeImplicitVr, toImplicitVr } from './part10/to-implicit-vr.ts';
 export type { Part10Element } from './part10/read-elements.ts';
 export type { FileMeta, KnownFile } from './part10/file-meta.ts';
 export type { OpenPart10Options } from './part10/open-part10.ts';

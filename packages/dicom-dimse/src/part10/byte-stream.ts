@@ -6,10 +6,17 @@ export class ByteStream {
   readonly #cursor: ByteCursor;
   #chunk: Buffer;
   #at = 0;
+  /** Of the chunks before this one. */
+  #before = 0;
 
   constructor(head: Buffer, rest: ByteCursor) {
     this.#chunk = head;
     this.#cursor = rest;
+  }
+
+  /** Bytes taken and skipped so far. */
+  get position(): number {
+    return this.#before + this.#at;
   }
 
   /** Whether nothing is left. */
@@ -17,6 +24,7 @@ export class ByteStream {
     if (this.#at < this.#chunk.length) return false;
     const next = await this.#cursor.next();
     if (next === undefined) return true;
+    this.#before += this.#chunk.length;
     this.#chunk = next;
     this.#at = 0;
     return false;
@@ -38,6 +46,14 @@ export class ByteStream {
       missing -= taken;
     }
     return Buffer.concat(parts, length);
+  }
+
+  /** At most `length` bytes, as they are at hand; never none. @throws DimseError `source-not-dicom` where the source ends. */
+  async takeSome(length: number): Promise<Buffer> {
+    if (await this.isAtEnd()) throw truncated();
+    const taken = Math.min(length, this.#chunk.length - this.#at);
+    this.#at += taken;
+    return this.#chunk.subarray(this.#at - taken, this.#at);
   }
 
   /** Drops `length` bytes without holding them. */

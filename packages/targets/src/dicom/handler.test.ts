@@ -1,9 +1,10 @@
 import { startOrthanc, startStorescp, type OrthancServer } from '@dicom-dispatch/harness';
 import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc';
-import { createServer, TRANSFER_SYNTAX, type ServerOptions } from 'dicom-dimse';
+import { createServer, toImplicitVr, TRANSFER_SYNTAX, type ServerOptions } from 'dicom-dimse';
+import { Readable } from 'node:stream';
 import { DispatchError } from '@dicom-dispatch/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fixtureStudy, receivedFiles, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import { fixtureStudy, part10Facts, receivedFiles, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
 import type { DeliveryRun } from '../contract/index.ts';
 import { dicomHandler } from './handler.ts';
 import { groupByContexts } from './presentation-contexts.ts';
@@ -310,6 +311,71 @@ describe('transfer syntaxes', () => {
         error: { code: 'instance-unsupported', remedy: expect.stringContaining('transcode: fallback') },
       });
     }
+  });
+
+  it.each(['never', 'fallback', 'always'] as const)(
+    'transcode: %s re-encodes what is uncompressed for a receiver that takes Implicit VR only',
+    async (transcode) => {
+      await using scp = await startStorescp({ args: ['+xi'] });
+      const target = { type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet, transcode };
+      const study = fixtureStudy({ seed: `implicit ${transcode}`, series: 1 });
+      const asked: unknown[] = [];
+      const delivery = new TestDelivery(dicomHandler, study);
+      const { error } = await delivery.attempt(dicomTarget.parse(target), {
+        run: {
+          async open({ sopInstanceUid, sizeBytes }, options) {
+            asked.push(options?.transferSyntaxUid);
+            const one = study.instances.find(({ manifest }) => manifest.sopInstanceUid === sopInstanceUid);
+            return { sizeBytes, body: Readable.from(one!.read()) };
+          },
+        },
+      });
+      expect(error).toBeUndefined();
+      expect([...delivery.ledger.values()]).toEqual(Array.from({ length: 3 }, () => ({ kind: 'delivered' })));
+      // Not the source does it.
+      expect(asked).toEqual([undefined, undefined, undefined]);
+      const expected = await Promise.all(study.instances.map((one) => part10Facts(toImplicitVr(one.read()))));
+      const received = await receivedFiles(scp.receivedFolder);
+      expect(received.map(({ datasetDigest }) => datasetDigest).sort()).toEqual(
+        expected.map(({ datasetDigest }) => datasetDigest).sort(),
+      );
+    },
+  );
+
+  it('offers Implicit VR always, and does not send it where the target says that it may not', async () => {
+    await using scp = await receiver({ transferSyntaxes: [explicit] }, undefined, {
+      presentationContexts: ({ transferSyntaxes }) => transferSyntaxes.find((uid) => uid === implicit),
+    });
+    const study = fixtureStudy({ seed: 'implicit not allowed', series: 1 });
+    const { reported } = await new TestDelivery(dicomHandler, study).attempt(scp.config);
+    expect([...reported.values()]).toMatchObject(
+      Array.from({ length: 3 }, () => ({ error: { code: 'instance-unsupported' } })),
+    );
+    for (const transcode of ['never', 'fallback', 'always'] as const) {
+      const manifests = study.instances.map(({ manifest }) => manifest);
+      const { groups } = groupByContexts(manifests, { transcode, transferSyntaxes: [rle] });
+      expect(groups.flatMap(({ contexts }) => contexts.flatMap((one) => one.transferSyntaxes))).toContain(implicit);
+    }
+  });
+
+  it('names an instance that cannot be re-encoded', async () => {
+    await using scp = await startStorescp({ args: ['+xi'] });
+    const study = fixtureStudy({ seed: 'not to be re-encoded', series: 1 });
+    const instances = study.instances.map((one, index) => {
+      if (index !== 1) return one;
+      const bytes = Buffer.concat([...(one.read() as Iterable<Uint8Array>)]);
+      // Where the first element should have its VR.
+      bytes.write('??', 132 + 12 + bytes.readUInt32LE(140) + 4, 'latin1');
+      return { ...one, read: () => [bytes] };
+    });
+    const delivery = new TestDelivery(dicomHandler, { ...study, instances });
+    const config = dicomTarget.parse({ type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet });
+    while (delivery.pending.length > 0 && delivery.attempts < 4) await delivery.attempt(config);
+    expect(delivery.ledger.get(uidAt(study, 1))).toMatchObject({
+      kind: 'quarantined',
+      error: { code: 'instance-unsupported', message: expect.stringContaining('cannot be re-encoded') },
+    });
+    expect((await receivedFiles(scp.receivedFolder)).length).toBe(2);
   });
 
   it.each([

@@ -46,7 +46,7 @@ describe('files that an archive keeps although PS3.10 does not allow them', () =
     const delivery = new TestDelivery(dicomHandler, study);
     const config = dicomTarget.parse({ type: 'dicom', host: scp.host, port: scp.port, calledAeTitle: scp.aet });
     expect((await delivery.attempt(config)).error).toBeUndefined();
-    expect([...delivery.ledger.values()].map(({ kind }) => kind)).toEqual(Array(5).fill('delivered'));
+    expect([...delivery.ledger.values()].map(({ kind }) => kind)).toEqual(Array.from({ length: 5 }, () => 'delivered'));
     const received = await receivedFiles(scp.receivedFolder);
     // Three files with one data set.
     const dataSet = await caseFile('no-meta.dcm');

@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { isUid, MAX_CONTEXTS, TRANSFER_SYNTAX } from 'dicom-dimse';
+import { canBecomeImplicitVr, isUid, MAX_CONTEXTS, TRANSFER_SYNTAX } from 'dicom-dimse';
 import type { ManifestInstance } from '../contract/index.ts';
 import type { AnyDicomTarget } from './schema.ts';
 
@@ -21,8 +21,17 @@ export interface Unproposable {
 
 export type SyntaxOptions = Pick<AnyDicomTarget, 'transferSyntaxes' | 'transcode'>;
 
-/** What every receiver of images takes (PS3.5 section 10.1): where to transcode to when nothing is said. */
-const uncompressed = [TRANSFER_SYNTAX.explicitVrLittleEndian, TRANSFER_SYNTAX.implicitVrLittleEndian];
+const { explicitVrLittleEndian, implicitVrLittleEndian } = TRANSFER_SYNTAX;
+
+/** Where to transcode to when nothing is said. */
+const uncompressed = [explicitVrLittleEndian, implicitVrLittleEndian];
+
+/** The transfer syntax in which an instance goes, and who makes it so. */
+export interface Encoding {
+  readonly transferSyntaxUid: string;
+  /** `stored`: as the source has it; `re-encoded`: by us, in Implicit VR; `transcoded`: by the source. */
+  readonly how: 'stored' | 're-encoded' | 'transcoded';
+}
 
 /**
  * Divides instances into groups of which each fits one association: a presentation context for each pair of SOP class
@@ -82,23 +91,33 @@ function shown(uid: string): string {
   return /^[0-9][0-9A-Za-z._-]{0,63}$/.test(uid) ? `${uid} ` : '';
 }
 
-/** The syntaxes to propose for an instance, best first. */
+/**
+ * The syntaxes to propose for an instance, best first. Implicit VR Little Endian is always among them (PS3.5 section 10.1).
+ */
 function proposals(stored: string, { transferSyntaxes, transcode }: SyntaxOptions): readonly string[] {
-  if (transcode === 'always') return transferSyntaxes ?? uncompressed;
-  if (transcode === 'fallback') return [...new Set([stored, ...(transferSyntaxes ?? uncompressed)])];
-  return [stored];
+  const first = transcode === 'always' ? [] : [stored];
+  const others = transcode === 'never' ? [] : (transferSyntaxes ?? uncompressed);
+  return [...new Set([...first, ...others, implicitVrLittleEndian])];
 }
 
-/**
- * The syntax in which an instance goes to a receiver that accepted what `canStore` says; undefined where there is none.
- */
-export function chooseSyntax(
+/** How an instance goes to a receiver that accepted what `canStore` says; undefined where there is no way. */
+export function chooseEncoding(
   { sopClassUid = '', transferSyntaxUid: stored = '' }: ManifestInstance,
   { transferSyntaxes, transcode }: SyntaxOptions,
   canStore: (sopClassUid: string, transferSyntaxUid: string) => boolean,
-): string | undefined {
-  const mayGoAsStored = transcode !== 'always' && (transferSyntaxes?.includes(stored) ?? true);
-  if (mayGoAsStored && canStore(sopClassUid, stored)) return stored;
-  if (transcode === 'never') return undefined;
-  return (transferSyntaxes ?? uncompressed).find((syntax) => canStore(sopClassUid, syntax));
+): Encoding | undefined {
+  const isAccepted = (syntax: string): boolean => canStore(sopClassUid, syntax);
+  const isAllowed = (syntax: string): boolean => transferSyntaxes?.includes(syntax) ?? true;
+  if (transcode !== 'always' && isAllowed(stored) && isAccepted(stored)) return as(stored);
+  const wanted =
+    transcode === 'never' ? [implicitVrLittleEndian].filter(isAllowed) : (transferSyntaxes ?? uncompressed);
+  const chosen = wanted.find(isAccepted);
+  if (chosen === undefined) return undefined;
+  if (chosen === stored) return as(stored);
+  if (chosen === implicitVrLittleEndian && canBecomeImplicitVr(stored)) return as(chosen, 're-encoded');
+  return transcode === 'never' ? undefined : as(chosen, 'transcoded');
+}
+
+function as(transferSyntaxUid: string, how: Encoding['how'] = 'stored'): Encoding {
+  return { transferSyntaxUid, how };
 }

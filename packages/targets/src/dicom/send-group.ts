@@ -1,5 +1,5 @@
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
-import { peekPart10, type Association, type ByteSource } from 'dicom-dimse';
+import { isDimseError, peekPart10, toImplicitVr, type Association, type ByteSource } from 'dicom-dimse';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import {
   inLanes,
@@ -12,7 +12,7 @@ import {
 } from '../flow/index.ts';
 import type { AssociationPool } from './association-pool.ts';
 import { dicomError } from './errors.ts';
-import { chooseSyntax, type ContextGroup } from './presentation-contexts.ts';
+import { chooseEncoding, type ContextGroup, type Encoding } from './presentation-contexts.ts';
 import type { AnyDicomTarget } from './schema.ts';
 import { storeOutcome } from './store-outcome.ts';
 
@@ -30,19 +30,19 @@ export async function sendGroup(
   suspects: Suspects,
 ): Promise<ManifestInstance[]> {
   const quarantined: ManifestInstance[] = [];
-  const syntaxes = new Map<ManifestInstance, string>();
+  const encodings = new Map<ManifestInstance, Encoding>();
   const canStore = (sopClass: string, syntax: string): boolean => pool.first.canStore(sopClass, syntax);
   for (const instance of group.instances) {
-    const syntax = chooseSyntax(instance, run.config, canStore);
-    if (syntax !== undefined) {
-      syntaxes.set(instance, syntax);
+    const encoding = chooseEncoding(instance, run.config, canStore);
+    if (encoding !== undefined) {
+      encodings.set(instance, encoding);
       continue;
     }
     quarantined.push(instance);
     await run.report(instance, { kind: 'quarantined', error: unsupported(instance, run.config) });
   }
 
-  const { others, suspects: suspected } = suspects.divide([...syntaxes.keys()]);
+  const { others, suspects: suspected } = suspects.divide([...encodings.keys()]);
   const isLarge = others.some(({ sizeBytes }) => sizeBytes > largeBytes);
   const associations = Math.min(isLarge ? largeAtOnce : run.config.associations, others.length);
   const lanes = { lanes: associations * instancesPerAssociation, prefetch: isLarge ? 0 : associations };
@@ -52,7 +52,7 @@ export async function sendGroup(
     { lanes: 1, prefetch: 0, instances: suspected },
   ]) {
     try {
-      const result = await inLanes(run, { ...part, transferSyntaxUid: otherThanStored }, send);
+      const result = await inLanes(run, { ...part, transferSyntaxUid: toTranscode }, send);
       quarantined.push(...result.quarantined);
     } catch (thrown) {
       const error = asDispatchError(thrown);
@@ -63,33 +63,52 @@ export async function sendGroup(
   if (putOff) throw putOff;
   return quarantined;
 
-  function otherThanStored(instance: ManifestInstance): string | undefined {
-    const syntax = syntaxes.get(instance);
-    return syntax === instance.transferSyntaxUid ? undefined : syntax;
+  /** What to ask the source for, where it is not the instance as it is stored. */
+  function toTranscode(instance: ManifestInstance): string | undefined {
+    const encoding = encodings.get(instance);
+    return encoding?.how === 'transcoded' ? encoding.transferSyntaxUid : undefined;
   }
 
   async function send({ instance, bytes }: OpenedInstance, { lane, signal }: LaneContext) {
     const association = usable(await pool.get(lane % Math.max(1, associations)), instance);
     const begun = suspects.begin();
+    const { how = 'stored', transferSyntaxUid } = encodings.get(instance) ?? {};
     try {
-      const isStored = otherThanStored(instance) === undefined;
-      const source = isStored ? bytes.body : await checkTranscoded(instance, bytes.body);
+      const source = how === 'stored' ? bytes.body : await changed(instance, bytes.body, how);
       // What is looked into first is read by another, who may hold on to its chunks.
-      const releaseChunk = isStored ? bytes.giveBack : undefined;
-      const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance, syntaxes.get(instance)) };
+      const releaseChunk = how === 'stored' ? bytes.giveBack : undefined;
+      const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance, transferSyntaxUid) };
       const outcome = storeOutcome(await association.store(source, options));
       await suspects.passed(instance, begun);
       return outcome;
     } catch (thrown) {
-      throw await suspects.judge(instance, bytes.readError ?? dicomError(thrown));
+      throw await suspects.judge(instance, bytes.readError ?? sendError(thrown, how));
     }
   }
 
   /** A receiver may answer differently from one association to the next. */
   function usable(association: Association, instance: ManifestInstance): Association {
-    const canStore = association.canStore(instance.sopClassUid ?? '', syntaxes.get(instance) ?? '');
+    const canStore = association.canStore(instance.sopClassUid ?? '', encodings.get(instance)?.transferSyntaxUid ?? '');
     return canStore ? association : pool.first;
   }
+}
+
+function changed(
+  instance: ManifestInstance,
+  body: AsyncIterable<Uint8Array>,
+  how: 're-encoded' | 'transcoded',
+): ByteSource | Promise<ByteSource> {
+  if (how === 'transcoded') return checkTranscoded(instance, body);
+  return toImplicitVr(body, { known: known(instance, instance.transferSyntaxUid) });
+}
+
+function sendError(thrown: unknown, how: Encoding['how']): unknown {
+  if (how !== 're-encoded' || !isDimseError(thrown, 'source-not-dicom')) return dicomError(thrown);
+  return new DispatchError(
+    'instance-unsupported',
+    `the receiver accepts Implicit VR Little Endian only, and the instance cannot be re-encoded: ${thrown.message}`,
+    { cause: thrown, remedy: 'Correct the instance in the source, or let the receiver accept it as stored.' },
+  );
 }
 
 /** Lossy transcoding makes another instance of it, under a UID of its own (PS3.3 section C.12.4.1): not ours to send. */
@@ -121,7 +140,7 @@ function unsupported({ sopClassUid, transferSyntaxUid }: ManifestInstance, confi
 }
 
 /** The manifest knows what a file without meta does not tell. */
-function known({ sopClassUid, sopInstanceUid }: ManifestInstance, transferSyntaxUid: string | undefined) {
+function known({ sopClassUid, sopInstanceUid }: ManifestInstance, transferSyntaxUid = '') {
   return { sopClassUid, sopInstanceUid, transferSyntaxUid, isTolerant: true };
 }
 
