@@ -38,7 +38,12 @@ export interface LyingProxy extends AsyncDisposable {
  * A proxy in front of an HTTP server (an Orthanc) that answers chosen requests with something else than the server would:
  * shorter, longer, another file, a login page. A lie is decided for each request, so that it can be drawn from a seed.
  */
-export async function startLyingProxy(options: { readonly url: string; readonly liar?: Liar }): Promise<LyingProxy> {
+export async function startLyingProxy(options: {
+  readonly url: string;
+  readonly liar?: Liar;
+  /** Passes on the Host header as it came: for a server that checks a signature over it. Default false. */
+  readonly keepHost?: boolean;
+}): Promise<LyingProxy> {
   const behind = new URL(options.url);
   // Orthanc closes idle connections after a second: one that is kept may be gone under the next request.
   const agent = new Agent({ keepAlive: false });
@@ -49,7 +54,11 @@ export async function startLyingProxy(options: { readonly url: string; readonly 
   function ask(asked: RecordedRequest, path?: string): Promise<IncomingMessage> {
     const { method, query, headers, body } = asked;
     const target = path ?? `${asked.path}${query.size > 0 ? `?${query.toString()}` : ''}`;
-    const forwarded: OutgoingHttpHeaders = { ...headers, host: behind.host, 'content-length': body.length };
+    const forwarded: OutgoingHttpHeaders = {
+      ...headers,
+      ...(!options.keepHost && { host: behind.host }),
+      'content-length': body.length,
+    };
     delete forwarded['transfer-encoding'];
     delete forwarded['connection'];
     return new Promise((resolve, reject) => {

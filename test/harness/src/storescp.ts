@@ -76,13 +76,17 @@ async function tlsArguments(folder: string, tls: NonNullable<StorescpOptions['tl
   return ['+tls', key, cert, '+cf', ca, verification[tls.verify ?? 'require']];
 }
 
-/** The files of a folder and the folders in it, all of them DICOM files (dcmqrscp's index left out). */
+/** The DICOM files of a folder and the folders in it; what is gone again, or still being written, is left out. */
 export async function listReceived(folder: string): Promise<StoredFile[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
   const files: StoredFile[] = [];
   for (const entry of entries) {
-    if (entry.isFile() && entry.name !== 'index.dat')
-      files.push(await summarizePart10(join(entry.parentPath, entry.name)));
+    if (!entry.isFile() || entry.name === 'index.dat' || entry.name.startsWith('.')) continue;
+    const file = await summarizePart10(join(entry.parentPath, entry.name)).catch((error: unknown) => {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (file) files.push(file);
   }
   return files.sort((a, b) => (a.sopInstanceUid < b.sopInstanceUid ? -1 : 1));
 }

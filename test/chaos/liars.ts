@@ -1,0 +1,72 @@
+/**
+ * The campaign of the liars: the source and every kind of receiver lie in the ways that docs/reliability.md names, at moments
+ * that follow from a seed. With --write the result goes into docs/reliability.md.
+ *
+ *   ./dispatch chaos liars [FROM] [TO] [--write]
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { formatDuration } from '@dicom-dispatch/core';
+import { startSwift } from '@dicom-dispatch/harness';
+import { runLiars, startLiarScene, type LiarVerdict } from './liars/run-liars.ts';
+
+const { values, positionals } = parseArgs({
+  options: { write: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const [from = 1, to = 200] = positionals.map(Number);
+if (values.help || !(from >= 1 && to >= from)) {
+  console.log('usage: ./dispatch chaos liars [FROM] [TO] [--write]   seeds FROM to TO; 1 to 200 unless told otherwise');
+  process.exit(values.help ? 0 : 2);
+}
+const lanes = 2;
+const startedAt = Date.now();
+const verdicts: LiarVerdict[] = [];
+const queue = Array.from({ length: to - from + 1 }, (_, index) => from + index);
+await using swift = await startSwift();
+
+await Promise.all(
+  Array.from({ length: Math.min(lanes, queue.length) }, async () => {
+    await using scene = await startLiarScene(swift);
+    for (let seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
+      const verdict = await runLiars(seed, scene).catch((error: unknown): string => String(error));
+      if (typeof verdict === 'string') {
+        console.log(`${seed}: could not be run: ${verdict}`);
+        process.exitCode = 1;
+        continue;
+      }
+      verdicts.push(verdict);
+      const isGood = verdict.isQuiet && verdict.missing + verdict.falselyDelivered === 0;
+      console.log(
+        `${seed}: ${isGood ? 'good' : 'BAD '} ${verdict.instances} instances, lies ${JSON.stringify(verdict.lies)}, missing ${verdict.missing}, false ${verdict.falselyDelivered}, retried by hand ${verdict.retried}`,
+      );
+      if (!isGood) {
+        process.exitCode = 1;
+        await writeFile(join(tmpdir(), `liars-${seed}.log`), verdict.logs);
+      }
+    }
+  }),
+);
+const sum = (count: (verdict: LiarVerdict) => number): number =>
+  verdicts.reduce((total, verdict) => total + count(verdict), 0);
+const liesBy = (who: string): number => sum(({ lies }) => lies[who] ?? 0);
+const result = [
+  `| Seeds run | ${verdicts.length} (${from} to ${to}) |`,
+  '|---|---|',
+  `| Instances uploaded | ${sum(({ instances }) => instances)}, to five targets each |`,
+  `| Lies of the source | ${liesBy('source')} |`,
+  `| Lies of receivers | DICOM ${liesBy('dicom')}, DICOMweb ${liesBy('dicomweb')}, Orthanc ${liesBy('orthanc')}, S3 ${liesBy('s3')} |`,
+  `| **Falsely delivered** | **${sum(({ falselyDelivered }) => falselyDelivered)}** |`,
+  `| **Missing once the liars had stopped** | **${sum(({ missing }) => missing)}** |`,
+  `| Deliveries that a retry by hand completed | ${sum(({ retried }) => retried)} |`,
+  `| Did not come to rest | ${verdicts.filter(({ isQuiet }) => !isQuiet).length} |`,
+  `| Took | ${formatDuration(Date.now() - startedAt)} on ${cpus().length} cores |`,
+].join('\n');
+console.log(result);
+if (values.write) {
+  const file = new URL('../../docs/reliability.md', import.meta.url);
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, text.replace(/(<!-- liars -->\n)[\s\S]*?(\n<!-- end liars -->)/, `$1${result}$2`));
+}

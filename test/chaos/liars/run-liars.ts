@@ -1,0 +1,361 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import {
+  hashDataset,
+  httpRequest,
+  listReceived,
+  startLyingProxy,
+  startOrthanc,
+  startRedis,
+  startStorescp,
+  startSwift,
+  tempFolder,
+  waitFor,
+  type OrthancServer,
+  type StorescpServer,
+  type SwiftServer,
+} from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
+import { startDispatch, type RunningDispatch } from '../../e2e/support/start-dispatch.ts';
+import { seededRandom } from '../random.ts';
+import { startLyingScpLink } from './lying-scp-link.ts';
+import { makeLies } from './make-lies.ts';
+
+const targets = ['dicom', 'dicomweb', 'orthanc', 's3', 'folder'] as const;
+type Target = (typeof targets)[number];
+const ends = new Set(['delivered', 'partial', 'failed', 'cancelled', 'source-gone']);
+/** How long the source lies after the last upload: nothing reaches a receiver while it cannot be read. */
+const sourceLiesMs = 3_000;
+/** Receivers lie until each has told so many lies, but not for longer than this. */
+const liesOfEach = 6;
+const receiversLieMs = 10_000;
+const restMs = 120_000;
+
+/** The servers that one schedule after the other uses; each schedule has studies, a Redis and a bucket of its own. */
+export interface LiarScene extends AsyncDisposable {
+  readonly source: OrthancServer;
+  readonly web: OrthancServer;
+  readonly peer: OrthancServer;
+  readonly scp: StorescpServer;
+  readonly swift: SwiftServer;
+}
+
+export async function startLiarScene(swift?: SwiftServer): Promise<LiarScene> {
+  const stack = new AsyncDisposableStack();
+  const [source, web, peer, scp] = await Promise.all([
+    startOrthanc(),
+    startOrthanc({ plugins: ['dicomweb'] }),
+    startOrthanc(),
+    startStorescp({ acceptAll: true }),
+  ]);
+  for (const server of [source, web, peer, scp]) stack.use(server);
+  const s3 = swift ?? stack.use(await startSwift());
+  return { source, web, peer, scp, swift: s3, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+export interface LiarVerdict {
+  readonly seed: number;
+  readonly instances: number;
+  /** Lies told, by who told them. */
+  readonly lies: Readonly<Record<string, number>>;
+  /** Instances that a target lacks, or has in other bytes, in the end. */
+  readonly missing: number;
+  /** Instances that were called delivered while the target lacked them, at any moment. */
+  readonly falselyDelivered: number;
+  /** Deliveries that had ended, because of what they were told, and that an operator's retry brought to their end. */
+  readonly retried: number;
+  readonly isQuiet: boolean;
+  readonly logs: string;
+}
+
+interface Delivery {
+  readonly deliveryId: string;
+  readonly target: Target;
+  readonly state: string;
+  readonly studyInstanceUid: string;
+  readonly confirmed: number;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/**
+ * One schedule: studies arrive while the source and every receiver that can lie do so. Then they stop, deliveries that ended
+ * are retried as an operator would, and what the receivers have is compared with what was uploaded. All the time, a delivery
+ * that is called delivered has to be at its receiver.
+ */
+export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerdict> {
+  const random = seededRandom(seed);
+  const between = (from: number, to: number): number => Math.round(from + random() * (to - from));
+  await using redis = await startRedis();
+  await using folder = await tempFolder('liars');
+  await using sourceLiar = await startLyingProxy({ url: scene.source.url });
+  await using webLiar = await startLyingProxy({ url: scene.web.url });
+  await using peerLiar = await startLyingProxy({ url: scene.peer.url });
+  await using s3Liar = await startLyingProxy({ url: scene.swift.endpoint, keepHost: true });
+  await using scpLiar = await startLyingScpLink({ port: scene.scp.port });
+  const bucket = `liars-${seed}-${process.pid}`;
+  const s3 = new S3Client({
+    endpoint: scene.swift.endpoint,
+    region: scene.swift.region,
+    forcePathStyle: true,
+    credentials: { accessKeyId: scene.swift.accessKeyId, secretAccessKey: scene.swift.secretAccessKey },
+  });
+  await s3.send(new CreateBucketCommand({ Bucket: bucket }));
+
+  const decoy = makeStudy({ seed: `liars decoy ${seed}`, series: 1, instancesPerSeries: 1, rows: 64, columns: 64 });
+  const [decoyFile] = [...decoy];
+  const { ID: decoyId } = await scene.source.upload(decoyFile!.bytes);
+  const config = configFor();
+  const uploaded = new Map<string, { study: string; file: string; dataset: string }>();
+  const notes: string[] = [];
+  let falselyDelivered = 0;
+  let retried = 0;
+  let seen: Delivery[] = [];
+
+  await using dispatch = await startDispatch({ config, env: { S3_SECRET: scene.swift.secretAccessKey } });
+  // What comes before the source is followed for the first time is not to be sent (`startFrom: now`).
+  await waitFor(() => dispatch.output().includes('following the change feed'), { message: () => dispatch.output() });
+  const lies = makeLies(random, () => `/instances/${decoyId}/file`);
+  sourceLiar.lie(lies.source);
+  webLiar.lie(lies.dicomweb);
+  peerLiar.lie(lies.orthanc);
+  s3Liar.lie(lies.s3);
+  scpLiar.lie(lies.dicom);
+
+  const studies = between(2, 3);
+  for (let study = 0; study < studies; study += 1) await upload(study);
+  await watchFor(sourceLiesMs);
+  sourceLiar.beHonest();
+  const receivers = [webLiar, peerLiar, s3Liar, scpLiar];
+  await watchFor(receiversLieMs, () => receivers.every(({ told }) => told.length >= liesOfEach));
+  for (const liar of receivers) liar.beHonest();
+  const isQuiet = await comeToRest();
+  const missing = await countMissing();
+  const logs =
+    missing + falselyDelivered > 0 || !isQuiet ? `${notes.join('\n')}\n${summary()}\n${dispatch.output()}` : '';
+  s3.destroy();
+  return {
+    seed,
+    instances: uploaded.size,
+    lies: {
+      source: sourceLiar.told.length,
+      dicom: scpLiar.told.length,
+      dicomweb: webLiar.told.length,
+      orthanc: peerLiar.told.length,
+      s3: s3Liar.told.length,
+    },
+    missing,
+    falselyDelivered,
+    retried,
+    isQuiet,
+    logs,
+  };
+
+  function configFor(): Record<string, unknown> {
+    const quick = { attempts: 30, backoff: { first: '100ms', max: '500ms' } };
+    return {
+      sources: {
+        main: { url: sourceLiar.url, pollInterval: '200ms', timeout: '2s', sweep: { every: '2s', settle: '2s' } },
+      },
+      targets: {
+        dicom: {
+          type: 'dicom',
+          host: '127.0.0.1',
+          port: scpLiar.port,
+          calledAeTitle: scene.scp.aet,
+          responseTimeout: '2s',
+          ...quick,
+        },
+        dicomweb: {
+          type: 'dicomweb',
+          url: `${webLiar.url}/dicom-web`,
+          verify: random() < 0.5 ? 'qido' : 'none',
+          verifyTimeout: '2s',
+          answerTimeout: '2s',
+          batch: { instances: between(1, 5) },
+          ...quick,
+        },
+        orthanc: { type: 'orthanc', url: peerLiar.url, answerTimeout: '2s', ...quick },
+        s3: {
+          type: 's3',
+          endpoint: s3Liar.url,
+          bucket,
+          region: scene.swift.region,
+          accessKeyId: scene.swift.accessKeyId,
+          secretAccessKey: '${S3_SECRET}',
+          ...quick,
+        },
+        folder: { type: 'folder', path: folder.path, minFree: 0, ...quick },
+      },
+      rules: [{ name: 'all', targets }],
+      redis: { url: redis.url },
+    };
+  }
+
+  async function upload(study: number): Promise<void> {
+    // Now and then an instance that does not fit into the buffers of a connection: a success can come early.
+    const isLarge = random() < 0.15;
+    const sample = makeStudy({
+      seed: `liars ${seed} ${study}`,
+      series: 1,
+      instancesPerSeries: isLarge ? 1 : between(3, 8),
+      rows: isLarge ? 3000 : 48,
+      columns: isLarge ? 3000 : 48,
+    });
+    for (const instance of sample) {
+      if (isLarge) scpLiar.large.add(instance.sopInstanceUid);
+      await scene.source.upload(instance.bytes);
+      uploaded.set(instance.sopInstanceUid, {
+        study: sample.studyInstanceUid,
+        file: createHash('sha256').update(instance.bytes).digest('hex'),
+        dataset: hashDataset(instance.bytes),
+      });
+    }
+  }
+
+  async function watchFor(ms: number, isEnough = (): boolean => false): Promise<void> {
+    const until = Date.now() + ms;
+    while (Date.now() < until && !isEnough()) {
+      await look();
+      await sleep(300);
+    }
+  }
+
+  /** Notices deliveries that are called delivered since the last look, and compares them with their receivers. */
+  async function look(): Promise<void> {
+    const before = new Set(seen.filter(({ state }) => state === 'delivered').map(({ deliveryId }) => deliveryId));
+    seen = await listDeliveries(dispatch);
+    for (const delivery of seen) {
+      if (delivery.state !== 'delivered' || before.has(delivery.deliveryId)) continue;
+      // The decoy is routed as well.
+      if (instancesOf(delivery.studyInstanceUid).length === 0) continue;
+      const meant = instancesOf(delivery.studyInstanceUid).length;
+      let lacking = 0;
+      await waitFor(
+        async () => {
+          lacking = delivery.confirmed - meant + (await lackingAt(delivery.target, delivery.studyInstanceUid));
+          return lacking <= 0;
+        },
+        { timeoutMs: delivery.target === 's3' ? 15_000 : 1, intervalMs: 500 },
+      ).catch(() => {});
+      lacking = Math.max(0, lacking);
+      if (lacking > 0)
+        notes.push(`${delivery.target} ${delivery.deliveryId}: ${lacking} of ${delivery.confirmed} are not there`);
+      falselyDelivered += lacking;
+    }
+  }
+
+  async function comeToRest(): Promise<boolean> {
+    const retries = new Map<string, number>();
+    return waitFor(
+      async () => {
+        await look();
+        for (const { deliveryId, state } of seen) {
+          if (!ends.has(state) || state === 'delivered' || (retries.get(deliveryId) ?? 0) >= 3) continue;
+          retries.set(deliveryId, (retries.get(deliveryId) ?? 0) + 1);
+          retried = retries.size;
+          await retry(deliveryId);
+        }
+        return (
+          seen.filter(({ studyInstanceUid }) => instancesOf(studyInstanceUid).length > 0).length >=
+            studies * targets.length && seen.every(({ state }) => state === 'delivered')
+        );
+      },
+      { timeoutMs: restMs, intervalMs: 500, message: summary },
+    ).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async function retry(deliveryId: string): Promise<void> {
+    await httpRequest(`${dispatch.url}/api/deliveries/${deliveryId}/retry`, {
+      method: 'POST',
+      headers: { origin: dispatch.url, 'sec-fetch-site': 'same-origin' },
+    });
+  }
+
+  async function countMissing(): Promise<number> {
+    let count = 0;
+    for (const study of new Set([...uploaded.values()].map((one) => one.study))) {
+      for (const target of targets) {
+        let lacking = Infinity;
+        // Swift lists an object some time after it has confirmed it.
+        await waitFor(async () => (lacking = await lackingAt(target, study)) === 0, {
+          timeoutMs: target === 's3' ? 15_000 : 1,
+          intervalMs: 500,
+        }).catch(() => {});
+        if (lacking > 0) notes.push(`${target} ${study}: ${lacking} missing in the end`);
+        count += lacking;
+      }
+    }
+    return count;
+  }
+
+  async function lackingAt(target: Target, study: string): Promise<number> {
+    const there = await receivedBy(target, study);
+    return instancesOf(study).filter(([uid, one]) => !isSame(target, one, there.get(uid))).length;
+  }
+
+  function instancesOf(study: string) {
+    return [...uploaded].filter(([, one]) => one.study === study);
+  }
+
+  /** Hashes of what a target has of a study, by SOP Instance UID. */
+  async function receivedBy(target: Target, study: string): Promise<ReadonlyMap<string, string>> {
+    switch (target) {
+      case 'dicom':
+        return new Map((await scene.scp.received()).map((file) => [file.sopInstanceUid, file.datasetSha256]));
+      case 'folder':
+        return new Map((await listReceived(folder.path)).map((file) => [file.sopInstanceUid, file.datasetSha256]));
+      case 'dicomweb':
+        return filesOf(scene.web, study);
+      case 'orthanc':
+        return filesOf(scene.peer, study);
+      case 's3':
+        return objects();
+    }
+  }
+
+  async function objects(): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    const { Contents: contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
+    for (const { Key: key } of contents) {
+      const { Body: body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+      const bytes = await body!.transformToByteArray();
+      const uid = /([0-9.]+)\.dcm$/.exec(key ?? '')?.[1] ?? '';
+      found.set(uid, createHash('sha256').update(bytes).digest('hex'));
+    }
+    return found;
+  }
+
+  function summary(): string {
+    return seen
+      .map(({ target, state, error }) => `${target} ${state}${error ? ` ${error.code}: ${error.message}` : ''}`)
+      .join('\n');
+  }
+}
+
+async function filesOf(orthanc: OrthancServer, study: string): Promise<Map<string, string>> {
+  const found = (await orthanc.send('POST', '/tools/find', {
+    Level: 'Instance',
+    Query: { StudyInstanceUID: study },
+    Expand: true,
+  })) as { ID: string; MainDicomTags: { SOPInstanceUID: string } }[];
+  const files = new Map<string, string>();
+  for (const { ID, MainDicomTags } of found) {
+    const bytes = await orthanc.getBytes(`/instances/${ID}/file`);
+    files.set(MainDicomTags.SOPInstanceUID, createHash('sha256').update(bytes).digest('hex'));
+  }
+  return files;
+}
+
+/** A DICOM receiver writes a file of its own: its data set is compared. */
+function isSame(target: Target, one: { file: string; dataset: string }, hash: string | undefined): boolean {
+  return hash === (target === 'dicom' || target === 'folder' ? one.dataset : one.file);
+}
+
+async function listDeliveries(dispatch: RunningDispatch): Promise<Delivery[]> {
+  const { body } = await dispatch.get('/api/deliveries?limit=500');
+  return (body as { deliveries: Delivery[] }).deliveries;
+}
