@@ -41,7 +41,7 @@ export { latePolicies, type LatePolicy, type OnSuccessConfig, type RuleConfig } 
 export type { CompletionConfig } from './config/completion-config.ts';
 export type { InstanceSelection } from './config/instance-selection.ts';
 export { groupStrategies, type GroupStrategy, type TargetGroupConfig } from './config/target-group-config.ts';
-export { givesNewUids, needsSecret, type TransformConfig } from './config/transform-config.ts';
+export { givesNewUids, needsSecret, transformConfig, type TransformConfig } from './config/transform-config.ts';
 export type { PseudonymsConfig } from './config/pseudonyms-config.ts';
 export {
   contentHash,

@@ -15,3 +15,11 @@ export {
   type KeepTransformed,
   type TransformSetting,
 } from './transform/create-transform.ts';
+export {
+  describeReport,
+  optionsNotDone,
+  profileEdition,
+  profileReport,
+  type MethodCode,
+  type ProfileReport,
+} from './deidentify/profile-report.ts';

@@ -25,6 +25,14 @@ const uid = z
 /** Keywords that identify, and that only `uids` and the pseudonyms may change. */
 const identifiers = new Set(['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID']);
 
+/** Transfer syntaxes that Orthanc compresses to with a loss: JPEG, JPEG-LS, JPEG 2000, HTJ2K, JPIP, MPEG, HEVC, JPEG XL. */
+const changesUid = new Set(
+  [
+    50, 51, 52, 53, 54, 55, 56, 59, 60, 61, 62, 63, 64, 81, 91, 93, 94, 95, 100, 101, 102, 103, 104, 105, 106, 107, 108,
+    112, 203, 204, 205,
+  ].map((last) => `1.2.840.10008.1.2.4.${last}`),
+);
+
 /** How instances are changed on their way; done by the source's engine, one instance at a time. The stored ones stay. */
 export const transformConfig = z
   .strictObject({
@@ -35,7 +43,7 @@ export const transformConfig = z
           .enum(['2008', '2017c', '2021b', '2023b'])
           .optional()
           .describe(
-            'edition of the Basic Application Level Confidentiality Profile (PS3.15 table E.1-1); default the latest the source knows',
+            'edition of the Basic Application Level Confidentiality Profile (PS3.15 table E.1-1) that Orthanc applies; default the latest it knows. That of 2024e is applied in addition, at every depth',
           ),
         keepPrivateTags: z.boolean().default(false).describe('keep private tags, which may identify'),
         pseudonyms: z
@@ -56,7 +64,9 @@ export const transformConfig = z
       .enum(['keep', 'new'])
       .optional()
       .describe('keep the UIDs, or give new ones, always the same for the same UID; default keep, new when anonymised'),
-    transferSyntax: uid.optional().describe('UID of the transfer syntax that instances are transcoded to'),
+    transferSyntax: uid
+      .optional()
+      .describe('UID of the transfer syntax, a lossless one, that instances with pixel data are transcoded to'),
   })
   .superRefine((transform, context) => {
     const fixed = [...Object.keys(transform.set), ...Object.keys(transform.copy), ...transform.remove];
@@ -69,6 +79,14 @@ export const transformConfig = z
         path: ['transferSyntax'],
         message:
           'Orthanc cannot anonymise and transcode an instance in one go: leave transferSyntax out, or set IngestTranscoding in Orthanc',
+      });
+    }
+    if (transform.transferSyntax !== undefined && changesUid.has(transform.transferSyntax)) {
+      context.addIssue({
+        code: 'custom',
+        path: ['transferSyntax'],
+        message:
+          'lossy compression makes another instance of each, with a SOP Instance UID of its own (PS3.3 section C.12.4.1), which could not be followed: choose a lossless transfer syntax, or compress in Orthanc on arrival (IngestTranscoding)',
       });
     }
     if (transform.keep.length > 0 && !transform.anonymise) {

@@ -107,6 +107,12 @@ export const errorCodes = {
     fault: 'instance',
     remedy: 'Allow the SOP class and transfer syntax at the target, or configure transcoding.',
   },
+  'transform-incomplete': {
+    stage: 'transfer',
+    disposition: 'permanent',
+    fault: 'instance',
+    remedy: 'What came out of the transform is not what it promises: change the transform, or exclude such instances.',
+  },
   'instance-failed': {
     stage: 'transfer',
     disposition: 'retry',

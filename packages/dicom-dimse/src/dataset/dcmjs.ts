@@ -17,6 +17,7 @@ interface Dcmjs {
     ): { readonly dict: Record<string, unknown> };
   };
   readonly DicomMetaDictionary: {
+    readonly nameMap: Readonly<Record<string, { readonly tag: string; readonly vr: string } | undefined>>;
     naturalizeDataset(dict: Record<string, unknown>): Record<string, unknown>;
     denaturalizeDataset(dataset: Record<string, unknown>): Record<string, unknown>;
   };

@@ -1,4 +1,5 @@
 import type { ExpectedBytes } from './expected-bytes.ts';
+import type { FileHead } from './read-head.ts';
 
 /** Bytes as they come: each chunk is memory of its own, since the last one is held back. */
 export interface OfferedBytes {
@@ -32,6 +33,9 @@ export interface Deviation {
 }
 
 export interface Inspector {
+  /** Called once, before the first chunk. */
+  begin(head: FileHead): void;
+  /** The bytes of the file from its begin. */
   add(chunk: Buffer): void;
   /** @throws when what was seen must not leave */
   end(): void;

@@ -96,9 +96,10 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
       this.#count += chunk.length;
       if (this.#count > (this.#sizeBytes ?? this.#options.expected.maxBytes)) this.#wrongSize();
       this.#hash?.update(chunk);
-      this.#options.inspector?.add(chunk);
       held.push(chunk);
-      if (this.#state === 'head' && !this.#tryHead(held, false)) continue;
+      if (this.#state !== 'head') this.#options.inspector?.add(chunk);
+      else if (this.#tryHead(held, false)) this.#beginInspection(held);
+      else continue;
       if (this.#count === this.#sizeBytes) continue;
       return this.#handOut(held);
     }
@@ -107,11 +108,21 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
   async #end(held: Buffer[]): Promise<Step> {
     const isShort = this.#sizeBytes === undefined ? this.#count === 0 : this.#count < this.#sizeBytes;
     if (isShort) this.#wrongSize();
-    if (this.#state === 'head') this.#tryHead(held, true);
+    if (this.#state === 'head') {
+      this.#tryHead(held, true);
+      this.#beginInspection(held);
+    }
     if (this.#hash) await this.#compareDigest(this.#hash);
     this.#options.inspector?.end();
     this.#state = 'ended';
     return held.length === 0 ? done : this.#handOut(held);
+  }
+
+  #beginInspection(held: readonly Buffer[]): void {
+    const { inspector } = this.#options;
+    if (inspector === undefined || this.#head === undefined) return;
+    inspector.begin(this.#head);
+    for (const chunk of held) inspector.add(chunk);
   }
 
   #handOut(chunks: Buffer[]): Step {

@@ -15,9 +15,10 @@ import { guardBytes } from '../guard/guard-bytes.ts';
 import type { Deviation, OfferedBytes } from '../guard/guard-options.ts';
 import type { GuardedBytes } from '../guard/guarded-bytes.ts';
 import { wrongBytes, type InstanceRequest } from '../instance-error.ts';
-import { failureOf, type OpenOptions } from '../open-instance.ts';
+import { failureOf, openInstance, type OpenOptions } from '../open-instance.ts';
+import { inspectTransform, type ExpectedChanges } from '../inspect/transform-inspector.ts';
 import { Pseudonyms } from './pseudonyms.ts';
-import { showInstance, showStudy } from './show-transformed.ts';
+import { showInstance, showStudy, wantedSyntax } from './show-transformed.ts';
 import { needsTags, onlyTranscodes, transformRequest } from './transform-request.ts';
 
 /** Instances of one study as they leave, changed on their way by the source's engine. */
@@ -52,6 +53,15 @@ export interface TransformSetting {
   readonly keep?: KeepTransformed | undefined;
 }
 
+/** What a transcoded instance must be: a whole data set. */
+const unchanged: ExpectedChanges = {
+  texts: new Map(),
+  removed: new Set(),
+  isWithoutPrivate: false,
+  profile: undefined,
+  hasPixels: undefined,
+};
+
 /** @throws DispatchError `config-invalid` when the transform needs a key and none is configured (any more) */
 export function createTransform(setting: TransformSetting): InstanceTransform {
   const { orthanc, source, definition, keep } = setting;
@@ -69,7 +79,13 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
     show: (instance) => showInstance(instance, definition, pseudonyms),
     showStudy: (study) => showStudy(study, definition, pseudonyms),
     async open(instance, options = {}) {
-      const transferSyntaxUid = options.transferSyntaxUid ?? definition.transferSyntax;
+      const transferSyntaxUid = options.transferSyntaxUid ?? wantedSyntax(instance, definition);
+      if (
+        onlyTranscodes(definition) &&
+        (transferSyntaxUid ?? instance.transferSyntaxUid) === instance.transferSyntaxUid
+      ) {
+        return openInstance(orthanc, source, instance, { ...options, transferSyntaxUid: undefined });
+      }
       const shown = showInstance(instance, definition, pseudonyms);
       const expected = madeBytes(shown, transferSyntaxUid ?? instance.transferSyntaxUid);
       const request: InstanceRequest = {
@@ -83,8 +99,10 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
       const failed = failureOf(request, options);
       const wrong = (deviation: Deviation): Error => wrongBytes(request, deviation);
       const made = async (): Promise<GuardedBytes> => {
-        const offered = await make(instance, transferSyntaxUid, options.signal);
-        return guardBytes(offered, { expected, wrong, failed });
+        const { offered, changes } = await make(instance, transferSyntaxUid, options.signal);
+        const broken = (what: string): Error =>
+          wrong({ kind: 'head', expected: 'a whole data set', came: `another (${what})` });
+        return guardBytes(offered, { expected, wrong, failed, inspector: inspectTransform(changes, broken) });
       };
       try {
         if (!keep) return await made();
@@ -118,14 +136,16 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
     instance: ManifestInstance,
     transferSyntaxUid: string | undefined,
     signal: AbortSignal | undefined,
-  ): Promise<OfferedBytes> {
+  ): Promise<{ offered: OfferedBytes; changes: ExpectedChanges }> {
     const call = signal ? { signal } : undefined;
     const { sourceId } = instance;
     if (transferSyntaxUid !== undefined && onlyTranscodes(definition)) {
-      if (transferSyntaxUid === instance.transferSyntaxUid) return orthanc.instanceFile(sourceId, call);
-      return orthanc.instances.transcode(sourceId, transferSyntaxUid, call);
+      const offered = await orthanc.instances.transcode(sourceId, transferSyntaxUid, call);
+      return { offered, changes: unchanged };
     }
-    const tags = needsTags(definition) ? await orthanc.instances.tags(sourceId, call) : {};
+    const tags = needsTags(definition)
+      ? await orthanc.instances.tags(sourceId, { format: 'full', ...call })
+      : undefined;
     if (definition.anonymise && transferSyntaxUid !== undefined && transferSyntaxUid !== instance.transferSyntaxUid) {
       // Orthanc would leave the transfer syntax as it is, and say nothing.
       throw new DispatchError(
@@ -134,10 +154,12 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
         { remedy: 'Let the target accept the transfer syntax of the instance, or transcode in the source on arrival.' },
       );
     }
-    const { act, body } = transformRequest(instance, tags, definition, pseudonyms, transferSyntaxUid);
-    return act === 'modify'
-      ? orthanc.instances.modify(sourceId, body, call)
-      : orthanc.instances.anonymise(sourceId, body, call);
+    const { act, body, expected } = transformRequest(instance, tags, definition, pseudonyms, transferSyntaxUid);
+    const offered =
+      act === 'modify'
+        ? await orthanc.instances.modify(sourceId, body, call)
+        : await orthanc.instances.anonymise(sourceId, body, call);
+    return { offered, changes: expected };
   }
 
   /** Tells apart whatever comes out differently; shows no UID of an anonymised study. */

@@ -1,3 +1,6 @@
+import { isUidOf, profileRow } from '../deidentify/profile-table.ts';
+import { textOf, visit, type TagTree } from '../deidentify/tag-tree.ts';
+
 /**
  * UIDs of instances, and of what belongs to them, by keyword: those with action U in PS3.15 table E.1-1. All that carry
  * the same value get the same new one, so that references between instances hold.
@@ -65,36 +68,20 @@ const keywords = new Set([
   'VolumeFrameOfReferenceUID',
 ]);
 
-const deepest = 32;
-
 /**
- * Gives every such UID of an instance a new value: paths as Orthanc writes them, e.g.
- * `SourceImageSequence[0].ReferencedSOPInstanceUID`, to values.
- *
- * @param tags - the instance in Orthanc's simplified form
+ * Gives every such UID of an instance a new value, at every depth: paths as Orthanc writes them, e.g.
+ * `0008,2112[0].0008,1155`, to values.
  */
-export function replaceUids(
-  tags: Readonly<Record<string, unknown>>,
-  newUid: (uid: string) => string,
-): Record<string, string> {
-  const replaced: Record<string, string> = {};
-  visit(tags, '', 0);
+export function replaceUids(tree: TagTree, newUid: (uid: string) => string): Map<string, string> {
+  const replaced = new Map<string, string>();
+  visit(tree, ({ path, tag, element }) => {
+    const value = textOf(element);
+    if (value === undefined || value === '') return;
+    const row = profileRow(tag);
+    if (!(row && isUidOf(row)) && !keywords.has(element.Name)) return;
+    // Several values are told apart by a backslash (PS3.5 section 6.2); trailing NULs are padding.
+    const values = value.split('\\').map((one) => newUid(one.replace(/[\0 ]+$/, '')));
+    replaced.set(path, values.join('\\'));
+  });
   return replaced;
-
-  function visit(item: Readonly<Record<string, unknown>>, before: string, depth: number): void {
-    if (depth > deepest) return;
-    for (const [name, value] of Object.entries(item)) {
-      if (Array.isArray(value)) {
-        for (const [index, one] of (value as unknown[]).entries()) {
-          if (typeof one === 'object' && one !== null) {
-            visit(one as Record<string, unknown>, `${before}${name}[${index}].`, depth + 1);
-          }
-        }
-      } else if (typeof value === 'string' && value !== '' && keywords.has(name)) {
-        // Several values are told apart by a backslash (PS3.5 section 6.2); trailing NULs are padding.
-        const values = value.split('\\').map((one) => newUid(one.replace(/[\0 ]+$/, '')));
-        replaced[before + name] = values.join('\\');
-      }
-    }
-  }
 }

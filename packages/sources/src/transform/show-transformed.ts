@@ -1,4 +1,5 @@
 import { givesNewUids, type ManifestInstance, type StudyTags, type TransformConfig } from '@dicom-dispatch/core';
+import { hasPixelData } from './has-pixel-data.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
 
 type Tags = Readonly<Record<string, string>>;
@@ -27,8 +28,13 @@ export function showInstance(
     sopInstanceUid: uid(instance.sopInstanceUid),
     seriesInstanceUid: uid(instance.seriesInstanceUid),
     studyInstanceUid: uid(instance.studyInstanceUid),
-    transferSyntaxUid: transform.transferSyntax ?? instance.transferSyntaxUid,
+    transferSyntaxUid: wantedSyntax(instance, transform) ?? instance.transferSyntaxUid,
   };
+}
+
+/** The transfer syntax that a transform asks for: only instances with pixel data are transcoded. */
+export function wantedSyntax(instance: ManifestInstance, transform: TransformConfig): string | undefined {
+  return hasPixelData(instance) ? transform.transferSyntax : undefined;
 }
 
 /**

@@ -1,14 +1,23 @@
 import { givesNewUids, type ManifestInstance, type TransformConfig } from '@dicom-dispatch/core';
-import type { Pseudonyms } from './pseudonyms.ts';
+import { deidentify } from '../deidentify/deidentify.ts';
+import { isPrivate } from '../deidentify/profile-table.ts';
+import { keptRows, methodOf, profileReport } from '../deidentify/profile-report.ts';
+import { isInside, textsByKeyword, visit, type Changes, type TagTree } from '../deidentify/tag-tree.ts';
+import { isAscii } from '../inspect/character-sets.ts';
+import type { ExpectedChanges } from '../inspect/transform-inspector.ts';
+import { findPath } from './find-path.ts';
 import { replaceUids } from './identifying-uids.ts';
+import type { Pseudonyms } from './pseudonyms.ts';
+import { raiseCharacterSet } from './raise-character-set.ts';
 import { newUid, pseudonymsOf } from './show-transformed.ts';
 
 const identifiers = ['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID'] as const;
 
-/** What Orthanc is asked to do with one instance. */
+/** What Orthanc is asked to do with one instance, and what must come out. */
 export interface TransformRequest {
   readonly act: 'modify' | 'anonymise';
   readonly body: Record<string, unknown>;
+  readonly expected: ExpectedChanges;
 }
 
 /** Whether nothing changes but the transfer syntax. */
@@ -20,66 +29,145 @@ export function onlyTranscodes(transform: TransformConfig): boolean {
 
 /** Whether the request depends on tags of the instance that the manifest does not have. */
 export function needsTags(transform: TransformConfig): boolean {
-  return givesNewUids(transform) || transform.anonymise !== undefined || Object.keys(transform.copy).length > 0;
+  if (givesNewUids(transform) || transform.anonymise !== undefined || transform.removePrivateTags) return true;
+  return Object.keys(transform.copy).length > 0 || !isAscii(Object.values(transform.set).join(''));
 }
 
 /**
  * The request for one instance. It does not depend on anything but the instance, the transform and the key, so that the
  * same instance always comes out the same.
  *
- * @param tags - the instance in Orthanc's simplified form; may be empty where `needsTags` says so
+ * @param tags - the instance in Orthanc's full form; undefined where `needsTags` says so
+ * @throws DispatchError `instance-unsupported` when the instance cannot be changed like that
  */
 export function transformRequest(
   instance: ManifestInstance,
-  tags: Readonly<Record<string, unknown>>,
+  tags: TagTree | undefined,
   transform: TransformConfig,
   pseudonyms: Pseudonyms | undefined,
   transferSyntaxUid: string | undefined,
 ): TransformRequest {
-  const replace: Record<string, string> = {};
-  if (givesNewUids(transform)) {
-    const uid = newUid(transform, pseudonyms);
-    Object.assign(replace, replaceUids(tags, uid), {
-      StudyInstanceUID: uid(instance.studyInstanceUid),
-      SeriesInstanceUID: uid(instance.seriesInstanceUid),
-      SOPInstanceUID: uid(instance.sopInstanceUid),
+  const tree = tags ?? {};
+  const { anonymise } = transform;
+  const changes: Changes = { replace: new Map(), remove: new Set() };
+  const isWithoutPrivate = transform.removePrivateTags || (anonymise !== undefined && !anonymise.keepPrivateTags);
+  if (anonymise) {
+    const isLinked = anonymise.pseudonyms ? pseudonyms : undefined;
+    deidentify(tree, { isKept: keptRows(transform), keepPrivate: !isWithoutPrivate, pseudonyms: isLinked }, changes);
+  } else if (isWithoutPrivate) {
+    visit(tree, ({ path, tag, depth }) => {
+      if (!isPrivate(tag)) return true;
+      if (depth > 0) changes.remove.add(path);
+      return false;
     });
   }
-  if (transform.anonymise && pseudonyms) Object.assign(replace, pseudonymsOf(textsOf(tags), transform, pseudonyms));
-  else if (transform.anonymise) Object.assign(replace, emptyPatient(transform));
-  for (const [to, from] of Object.entries(transform.copy)) {
-    const value = tags[from];
-    if (typeof value === 'string') replace[to] = value;
-  }
-  Object.assign(replace, transform.set);
-  const keep = [...transform.keep, ...identifiers, 'PatientID'].filter((name) => !(name in replace));
-  const { anonymise } = transform;
+  if (givesNewUids(transform)) addUids(instance, tree, transform, pseudonyms, changes);
+  addNamed(tree, transform, pseudonyms, changes);
+  raiseCharacterSet(instance, tree, changes);
+
+  const kept = [...transform.keep, ...identifiers, ...(anonymise ? [] : ['PatientID'])];
+  const keep = kept.filter((name) => !changes.replace.has(findPath(tree, name) ?? name));
   return {
     act: anonymise ? 'anonymise' : 'modify',
     body: {
-      Replace: replace,
-      Remove: transform.remove,
-      Keep: keep.filter((name) => anonymise === undefined || name !== 'PatientID' || transform.keep.includes(name)),
+      Replace: Object.fromEntries(changes.replace),
+      Remove: [...changes.remove],
+      Keep: [...new Set(keep)],
       ...(anonymise
         ? {
-            KeepPrivateTags: anonymise.keepPrivateTags && !transform.removePrivateTags,
+            KeepPrivateTags: !isWithoutPrivate,
             ...(anonymise.profile !== undefined && { DicomVersion: anonymise.profile }),
           }
         : { RemovePrivateTags: transform.removePrivateTags }),
       Force: true,
       ...(transferSyntaxUid !== undefined && { Transcode: transferSyntaxUid }),
     },
+    expected: {
+      texts: textsOf(changes),
+      removed: changes.remove,
+      isWithoutPrivate,
+      profile: anonymise && { isKept: keptRows(transform), hasNewUids: givesNewUids(transform) },
+      hasPixels: tags && '7fe0,0010' in tags,
+    },
   };
+}
+
+/** Texts by path; one under a keyword that no dictionary knows cannot be found again. */
+function textsOf({ replace }: Changes): Map<string, string> {
+  const texts = new Map<string, string>();
+  for (const [path, value] of replace) {
+    if (typeof value === 'string' && /^[0-9a-f]{4},[0-9a-f]{4}/.test(path)) texts.set(path, value);
+  }
+  return texts;
+}
+
+function addUids(
+  instance: ManifestInstance,
+  tree: TagTree,
+  transform: TransformConfig,
+  pseudonyms: Pseudonyms | undefined,
+  { replace, remove }: Changes,
+): void {
+  const uid = newUid(transform, pseudonyms);
+  for (const [path, value] of replaceUids(tree, uid)) {
+    const isThere = !replace.has(path) && !remove.has(path) && !isInside(path, { replace, remove });
+    if (isThere) replace.set(path, value);
+  }
+  replace.set('0020,000d', uid(instance.studyInstanceUid));
+  replace.set('0020,000e', uid(instance.seriesInstanceUid));
+  replace.set('0008,0018', uid(instance.sopInstanceUid));
+}
+
+/** What the transform names: pseudonyms, copies, values, removals; what it says wins over the profile. */
+function addNamed(
+  tree: TagTree,
+  transform: TransformConfig,
+  pseudonyms: Pseudonyms | undefined,
+  { replace, remove }: Changes,
+): void {
+  const texts = textsByKeyword(tree);
+  const named: Record<string, string> = {};
+  const report = profileReport(transform);
+  if (report) {
+    if (pseudonyms) Object.assign(named, pseudonymsOf(texts, transform, pseudonyms));
+    else Object.assign(named, emptyPatient(transform));
+    const method = methodOf(report);
+    named['0012,0062'] = 'YES';
+    named['0012,0063'] = method.text;
+    if (method.codes.length > 0) {
+      replace.set(
+        '0012,0064',
+        method.codes.map(({ value, meaning }) => ({
+          CodeValue: value,
+          CodingSchemeDesignator: 'DCM',
+          CodeMeaning: meaning,
+        })),
+      );
+    } else remove.add('0012,0064');
+  }
+  for (const [to, from] of Object.entries(transform.copy)) {
+    const value = texts[from] ?? textOfPath(tree, from);
+    if (value !== undefined) named[to] = value;
+  }
+  for (const [name, value] of Object.entries({ ...named, ...transform.set })) {
+    const path = findPath(tree, name) ?? name;
+    replace.set(path, value);
+    remove.delete(path);
+  }
+  for (const name of transform.remove) {
+    const path = findPath(tree, name) ?? name;
+    replace.delete(path);
+    remove.add(path);
+  }
+}
+
+function textOfPath(tree: TagTree, name: string): string | undefined {
+  const value = tree[findPath(tree, name) ?? name]?.Value;
+  return typeof value === 'string' ? value : undefined;
 }
 
 function emptyPatient(transform: TransformConfig): Record<string, string> {
   return Object.fromEntries(
     ['PatientID', 'PatientName'].filter((name) => !transform.keep.includes(name)).map((name) => [name, '']),
-  );
-}
-
-function textsOf(tags: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(tags).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   );
 }

@@ -1,0 +1,83 @@
+import type { Pseudonyms } from '../transform/pseudonyms.ts';
+import { isPrivate, isUidOf, profileRow, type ProfileRow } from './profile-table.ts';
+import { itemsOf, textOf, visit, type Changes, type TagTree, type Visited } from './tag-tree.ts';
+
+/** Values that say nothing, by VR, for attributes that must have one (action D). */
+const dummies: Readonly<Record<string, string>> = {
+  AE: 'ANONYMIZED',
+  AS: '000Y',
+  CS: 'ANONYMIZED',
+  DA: '19000101',
+  DS: '0',
+  DT: '19000101000000',
+  IS: '0',
+  LO: 'ANONYMIZED',
+  LT: 'ANONYMIZED',
+  PN: 'ANONYMIZED',
+  SH: 'ANONYMIZED',
+  ST: 'ANONYMIZED',
+  TM: '000000',
+  UC: 'ANONYMIZED',
+  UR: 'urn:anonymized',
+  UT: 'ANONYMIZED',
+};
+
+export interface DeidentifyOptions {
+  readonly isKept: (row: ProfileRow) => boolean;
+  readonly keepPrivate: boolean;
+  /** For what is linked by pseudonyms; undefined where nothing is. */
+  readonly pseudonyms: Pseudonyms | undefined;
+}
+
+/**
+ * Adds what the Basic Application Level Confidentiality Profile (PS3.15 section E.1) does with each attribute of an
+ * instance, at every depth. Where the profile leaves a choice, an attribute that some IOD needs keeps a value that says
+ * nothing, so that the instance stays valid. UIDs are left to who gives new ones.
+ */
+export function deidentify(tree: TagTree, options: DeidentifyOptions, changes: Changes): void {
+  visit(tree, (visited) => {
+    const { path, tag, depth } = visited;
+    if (isPrivate(tag)) {
+      // At the top the source's engine removes them.
+      if (!options.keepPrivate && depth > 0) changes.remove.add(path);
+      return false;
+    }
+    const row = profileRow(tag);
+    if (!row || options.isKept(row) || isUidOf(row) || row.action === 'XZU') return true;
+    change(visited, row, options, changes);
+    return false;
+  });
+}
+
+function change(
+  { path, tag, element, siblings }: Visited,
+  row: ProfileRow,
+  { pseudonyms }: DeidentifyOptions,
+  { replace, remove }: Changes,
+): void {
+  const isSequence = row.vr === 'SQ' || itemsOf(element) !== undefined;
+  const { action } = row;
+  if (isSequence && action.includes('Z')) replace.set(path, []);
+  else if (isSequence || action === 'X') remove.add(path);
+  else if (tag === '00100020' || tag === '00100010' || tag === '00080050') {
+    replace.set(path, pseudonymOf(tag, textOf(element) ?? '', textOf(siblings['0010,0020']), pseudonyms));
+  } else if (action.includes('D')) {
+    const dummy = dummies[row.vr];
+    if (dummy === undefined) remove.add(path);
+    else replace.set(path, dummy);
+  } else replace.set(path, '');
+}
+
+/** Patient ID, name and accession number, linked by pseudonyms wherever they stand. */
+function pseudonymOf(
+  tag: string,
+  value: string,
+  patientId: string | undefined,
+  pseudonyms: Pseudonyms | undefined,
+): string {
+  const text = value.trim();
+  if (!pseudonyms || text === '') return '';
+  if (tag === '00080050') return pseudonyms.accessionNumber(text);
+  if (tag === '00100020') return pseudonyms.patientId(text);
+  return patientId?.trim() ? pseudonyms.patientId(patientId.trim()) : '';
+}

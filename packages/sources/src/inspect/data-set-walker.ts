@@ -1,0 +1,212 @@
+/** An element as it passes. */
+export interface WalkedElement {
+  /** As Orthanc writes it: `0040,a370[0].0010,0020`. */
+  readonly path: string;
+  /** `ggggeeee`. */
+  readonly tag: string;
+  /** Undefined in Implicit VR. */
+  readonly vr: string | undefined;
+  /** Whether it holds items or fragments; then `value` is undefined. */
+  readonly isSequence: boolean;
+  /** Undefined for what is longer than is kept. */
+  readonly value: Buffer | undefined;
+  /** How many bytes the value has; of a sequence, whether it holds anything (0: nothing). */
+  readonly length: number;
+}
+
+/** Something that is no data set: it breaks off, or an element says what cannot be. */
+export class NoDataSet extends Error {
+  override readonly name = 'NoDataSet';
+}
+
+interface Level {
+  readonly kind: 'sequence' | 'item' | 'fragments';
+  /** Position at which it ends; infinite for one with a delimiter. */
+  readonly end: number;
+  readonly isExplicit: boolean;
+  readonly prefix: string;
+  items: number;
+}
+
+interface Opened {
+  readonly path: string;
+  readonly tag: string;
+  readonly vr: string | undefined;
+}
+
+const undefinedLength = 0xffffffff;
+const itemTag = 0xfffee000;
+const itemEnd = 0xfffee00d;
+const sequenceEnd = 0xfffee0dd;
+const maxDepth = 64;
+const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
+
+/**
+ * Walks a data set as its bytes pass, at every depth (PS3.5 section 7), and reports each element. It holds one value of at
+ * most `maxValueBytes`; longer ones are skipped. Sequences are found in Implicit VR and in UN too, by their first item.
+ */
+export class DataSetWalker {
+  readonly #onElement: (element: WalkedElement) => void;
+  readonly #maxValueBytes: number;
+  #isBig = false;
+  #isExplicit = true;
+  #hasBegun = false;
+  readonly #levels: Level[] = [];
+  #held: Buffer = Buffer.alloc(0);
+  /** Position in the data set of the first byte of `#held`. */
+  #position = 0;
+  #skip = 0;
+
+  constructor(onElement: (element: WalkedElement) => void, maxValueBytes = 16 * 1024) {
+    this.#onElement = onElement;
+    this.#maxValueBytes = maxValueBytes;
+  }
+
+  /** @throws NoDataSet */
+  add(chunk: Buffer): void {
+    let rest = chunk;
+    if (this.#skip > 0) {
+      const skipped = Math.min(this.#skip, rest.length);
+      this.#skip -= skipped;
+      this.#position += skipped;
+      rest = rest.subarray(skipped);
+      if (rest.length === 0) return;
+    }
+    this.#held = this.#held.length === 0 ? rest : Buffer.concat([this.#held, rest]);
+    while (this.#step());
+    // What is kept for later must not keep a large chunk alive.
+    if (this.#held.length > 0) this.#held = Buffer.from(this.#held);
+  }
+
+  /** @throws NoDataSet when it breaks off */
+  end(): void {
+    this.#closeLevels();
+    if (this.#skip > 0 || this.#held.length > 0 || this.#levels.length > 0 || !this.#hasBegun) {
+      throw new NoDataSet('the data set breaks off');
+    }
+  }
+
+  /** Reads one element head, and its value where it is kept. @returns false when more bytes are needed */
+  #step(): boolean {
+    this.#closeLevels();
+    const bytes = this.#held;
+    if (bytes.length < 8) return false;
+    if (!this.#hasBegun) this.#begin(bytes);
+    const tag = this.#u16(0) * 0x10000 + this.#u16(2);
+    const level = this.#levels.at(-1);
+    if (tag >= 0xfffe0000 && tag <= 0xfffeffff) return this.#delimiter(tag, level);
+    if (level !== undefined && level.kind !== 'item') throw new NoDataSet('an element stands where an item should');
+    const isExplicit = level?.isExplicit ?? this.#isExplicit;
+    const vr = isExplicit ? bytes.toString('latin1', 4, 6) : undefined;
+    if (vr !== undefined && !/^[A-Z]{2}$/.test(vr)) throw new NoDataSet('an element has no VR');
+    const isLong = vr !== undefined && longVrs.has(vr);
+    const headBytes = isLong ? 12 : 8;
+    if (bytes.length < headBytes) return false;
+    const length = vr === undefined || isLong ? this.#u32(headBytes - 4) : this.#u16(6);
+    const name = tag.toString(16).padStart(8, '0');
+    const opened = { path: `${level?.prefix ?? ''}${name.slice(0, 4)},${name.slice(4)}`, tag: name, vr };
+    if (level && length !== undefinedLength && this.#position + headBytes + length > level.end) {
+      throw new NoDataSet('an element is longer than its item');
+    }
+    return this.#value(opened, headBytes, length, isExplicit);
+  }
+
+  #value(opened: Opened, headBytes: number, length: number, isExplicit: boolean): boolean {
+    const { vr } = opened;
+    if (length === undefinedLength) {
+      const isPixels = opened.tag === '7fe00010' && vr !== 'SQ';
+      if (!isPixels && vr !== undefined && vr !== 'SQ' && vr !== 'UN') throw new NoDataSet('a value has no length');
+      this.#open(isPixels ? 'fragments' : 'sequence', opened, headBytes, Infinity, isExplicit && vr !== 'UN');
+      return true;
+    }
+    if (vr === 'SQ') {
+      this.#open('sequence', opened, headBytes, this.#position + headBytes + length, isExplicit);
+      return true;
+    }
+    // Pixels may begin with anything.
+    if ((vr === undefined || vr === 'UN') && length >= 8 && !opened.tag.startsWith('7fe0')) {
+      if (this.#held.length < headBytes + 8) return false;
+      if (this.#beginsWithItem(headBytes, length)) {
+        this.#open('sequence', opened, headBytes, this.#position + headBytes + length, false);
+        return true;
+      }
+    }
+    if (length > this.#maxValueBytes) {
+      this.#onElement({ ...opened, isSequence: false, value: undefined, length });
+      this.#pass(headBytes + length);
+      return true;
+    }
+    if (this.#held.length < headBytes + length) return false;
+    const value = this.#held.subarray(headBytes, headBytes + length);
+    this.#onElement({ ...opened, isSequence: false, value, length });
+    this.#pass(headBytes + length);
+    return true;
+  }
+
+  /** An item, or the end of one or of a sequence; they have no VR in any syntax. */
+  #delimiter(tag: number, level: Level | undefined): boolean {
+    const length = this.#u32(4);
+    if (level === undefined) throw new NoDataSet('an item stands outside of a sequence');
+    if (tag === itemTag && level.kind === 'sequence') {
+      const end = length === undefinedLength ? Infinity : this.#position + 8 + length;
+      if (end !== Infinity && end > level.end) throw new NoDataSet('an item is longer than its sequence');
+      const prefix = `${level.prefix}[${level.items}].`;
+      level.items += 1;
+      this.#levels.push({ kind: 'item', end, isExplicit: level.isExplicit, prefix, items: 0 });
+      this.#pass(8);
+      return true;
+    }
+    if (tag === itemTag && level.kind === 'fragments') {
+      if (length === undefinedLength) throw new NoDataSet('a fragment has no length');
+      this.#pass(8 + length);
+      return true;
+    }
+    const isEnd = level.kind === 'item' ? tag === itemEnd : tag === sequenceEnd;
+    if (!isEnd || level.end !== Infinity) throw new NoDataSet('a delimiter stands where none should');
+    this.#levels.pop();
+    this.#pass(8 + (length === undefinedLength ? 0 : length));
+    return true;
+  }
+
+  #open(kind: 'sequence' | 'fragments', opened: Opened, headBytes: number, end: number, isExplicit: boolean): void {
+    if (this.#levels.length >= 2 * maxDepth) throw new NoDataSet(`sequences are nested deeper than ${maxDepth}`);
+    const length = end === Infinity ? undefinedLength : end - this.#position - headBytes;
+    this.#onElement({ ...opened, isSequence: true, value: undefined, length });
+    this.#levels.push({ kind, end, isExplicit, prefix: opened.path, items: 0 });
+    this.#pass(headBytes);
+  }
+
+  #closeLevels(): void {
+    for (let level = this.#levels.at(-1); level && this.#position >= level.end; level = this.#levels.at(-1)) {
+      this.#levels.pop();
+    }
+  }
+
+  #pass(count: number): void {
+    const here = Math.min(count, this.#held.length);
+    this.#held = this.#held.subarray(here);
+    this.#position += here;
+    this.#skip = count - here;
+  }
+
+  /** Byte order and VR as the first element shows them. */
+  #begin(bytes: Buffer): void {
+    this.#isBig = bytes[0] === 0 && bytes[1] !== 0;
+    this.#isExplicit = /^[A-Z]{2}$/.test(bytes.toString('latin1', 4, 6));
+    this.#hasBegun = true;
+  }
+
+  #beginsWithItem(at: number, length: number): boolean {
+    if (this.#u16(at) !== 0xfffe || this.#u16(at + 2) !== 0xe000) return false;
+    const itemLength = this.#u32(at + 4);
+    return itemLength === undefinedLength || itemLength + 8 <= length;
+  }
+
+  #u16(at: number): number {
+    return this.#isBig ? this.#held.readUInt16BE(at) : this.#held.readUInt16LE(at);
+  }
+
+  #u32(at: number): number {
+    return this.#isBig ? this.#held.readUInt32BE(at) : this.#held.readUInt32LE(at);
+  }
+}

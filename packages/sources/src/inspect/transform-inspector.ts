@@ -1,0 +1,137 @@
+import { inflateRawSync } from 'node:zlib';
+import { DispatchError } from '@dicom-dispatch/core';
+import { isPrivate, isUidOf, profileRow, type ProfileRow } from '../deidentify/profile-table.ts';
+import type { Inspector } from '../guard/guard-options.ts';
+import { holdsText } from './compare-value.ts';
+import { DataSetWalker, NoDataSet, type WalkedElement } from './data-set-walker.ts';
+
+/** What a changed instance must be. Paths are written as Orthanc does, tags by their numbers. */
+export interface ExpectedChanges {
+  /** Path to the text that stands there. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Paths where nothing stands. */
+  readonly removed: ReadonlySet<string>;
+  /** Whether private attributes are gone, at every depth. */
+  readonly isWithoutPrivate: boolean;
+  /** Where it is de-identified: attributes that stay all the same, and whether UIDs are new ones. */
+  readonly profile: { readonly isKept: (row: ProfileRow) => boolean; readonly hasNewUids: boolean } | undefined;
+  /** Whether it has pixel data; undefined where that is not known. */
+  readonly hasPixels: boolean | undefined;
+}
+
+const deflated = '1.2.840.10008.1.2.1.99';
+/** A deflated data set longer than this when it is inflated is not looked into. */
+const maxInflatedBytes = 256e6;
+/** Standard UIDs identify nobody. */
+const standardUid = /^1\.2\.840\.10008\./;
+
+/**
+ * Looks at a changed instance as it passes: whether it is a whole data set, whether what was asked for was done, and for a
+ * de-identified one whether anything is left that the profile removes. So nothing depends on what an engine promises.
+ */
+export function inspectTransform(
+  expected: ExpectedChanges,
+  /** The error for what is no whole data set. */
+  broken: (what: string) => Error,
+): Inspector {
+  const missing = new Map(expected.texts);
+  const emptied: string[] = [];
+  let characterSet = '';
+  let hasPixels = false;
+  /** Bytes that are still to come before the data set begins. */
+  let ahead = 0;
+  let compressed: Buffer[] | undefined;
+  const walker = new DataSetWalker(look);
+
+  function look(element: WalkedElement): void {
+    const { path, tag, value } = element;
+    if (tag === '00080005' && path === '0008,0005') characterSet = value?.toString('latin1').trim() ?? '';
+    if (tag.startsWith('7fe0')) hasPixels = true;
+    const inEmptied = emptied.find((one) => path.startsWith(one));
+    if (inEmptied !== undefined) throw left(inEmptied.slice(0, -1));
+    const wanted = expected.texts.get(path);
+    if (wanted !== undefined) return compare(element, wanted);
+    if (expected.removed.has(path) && !isEmpty(element)) throw left(path);
+    if (isPrivate(tag)) {
+      if (expected.isWithoutPrivate) throw left(path);
+      return;
+    }
+    const row = expected.profile && profileRow(tag);
+    if (row && !expected.profile?.isKept(row)) lookAtIdentifying(element, row);
+  }
+
+  function lookAtIdentifying(element: WalkedElement, row: ProfileRow): void {
+    if (isUidOf(row)) {
+      if (!expected.profile?.hasNewUids || isEmpty(element)) return;
+      const uids = element.value?.toString('latin1').split('\\') ?? [''];
+      if (!uids.every((uid) => standardUid.test(uid))) throw left(element.path);
+      return;
+    }
+    // Of these what stands inside is looked at.
+    if (row.action === 'XZU') return;
+    if (!isEmpty(element)) throw left(element.path);
+  }
+
+  /** A sequence of undefined length is empty when no element follows inside of it. */
+  function isEmpty({ isSequence, length, path }: WalkedElement): boolean {
+    if (isSequence && length === 0xffffffff) {
+      emptied.push(`${path}[`);
+      return true;
+    }
+    return length === 0;
+  }
+
+  function compare({ path, vr, value }: WalkedElement, wanted: string): void {
+    missing.delete(path);
+    if (value !== undefined && holdsText(value, vr, characterSet, wanted) === false) throw notDone(path);
+  }
+
+  return {
+    begin({ dataSetAt, meta }) {
+      ahead = dataSetAt;
+      if (meta.transferSyntaxUid === deflated) compressed = [];
+    },
+    add(chunk) {
+      const from = Math.min(ahead, chunk.length);
+      ahead -= from;
+      const bytes = chunk.subarray(from);
+      if (compressed) compressed.push(bytes);
+      else walk(() => walker.add(bytes));
+    },
+    end() {
+      if (compressed) {
+        const bytes = Buffer.concat(compressed);
+        walk(() => walker.add(inflated(bytes)));
+      }
+      walk(() => walker.end());
+      for (const [path, text] of missing) if (text !== '') throw notDone(path);
+      if (expected.hasPixels === true && !hasPixels) throw broken('its pixel data is missing');
+    },
+  };
+
+  function inflated(bytes: Buffer): Buffer {
+    try {
+      return inflateRawSync(bytes, { maxOutputLength: maxInflatedBytes });
+    } catch {
+      throw new NoDataSet('the deflated data set cannot be inflated');
+    }
+  }
+
+  function walk(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      throw error instanceof NoDataSet ? broken(error.message) : error;
+    }
+  }
+}
+
+function left(path: string): DispatchError {
+  return new DispatchError('transform-incomplete', `the source left (${path}) in an instance from which it had to go`, {
+    remedy: `Add ${path} to the remove list of the transform, or exclude such instances from it.`,
+  });
+}
+
+function notDone(path: string): DispatchError {
+  return new DispatchError('transform-incomplete', `the source did not write (${path}) as the transform says`);
+}

@@ -1,0 +1,26 @@
+import { findElement } from 'dicom-dimse/dataset';
+import type { TagTree } from '../deidentify/tag-tree.ts';
+
+/**
+ * Where a tag that a transform names stands at the top level, `gggg,eeee`: from its number, from what the instance has, or
+ * from the dictionary. Undefined for a keyword that neither knows.
+ */
+export function findPath(tree: TagTree, name: string): string | undefined {
+  const number = /^([0-9a-f]{4}),?([0-9a-f]{4})$/i.exec(name);
+  if (number) return `${number[1]},${number[2]}`.toLowerCase();
+  const well = wellKnown[name];
+  if (well !== undefined) return well;
+  for (const [key, element] of Object.entries(tree)) if (element.Name === name) return key.toLowerCase();
+  const found = findElement(name)?.tag;
+  return found && `${found.slice(0, 4)},${found.slice(4)}`;
+}
+
+/** Those that every transform asks for: the dictionary takes memory. */
+const wellKnown: Readonly<Record<string, string>> = {
+  AccessionNumber: '0008,0050',
+  SOPInstanceUID: '0008,0018',
+  PatientName: '0010,0010',
+  PatientID: '0010,0020',
+  StudyInstanceUID: '0020,000d',
+  SeriesInstanceUID: '0020,000e',
+};

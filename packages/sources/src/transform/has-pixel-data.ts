@@ -1,0 +1,30 @@
+import type { ManifestInstance } from '@dicom-dispatch/core';
+
+/**
+ * SOP classes without pixel data (PS3.4 section B.5, PS3.3 annex A, edition 2024e): spectroscopy, waveforms, presentation
+ * states, raw data, registrations, fiducials, surfaces, tractography, measurements, reports, documents, plans and the like.
+ */
+const withoutPixels = new RegExp(
+  `^1\\.2\\.840\\.10008\\.5\\.1\\.4\\.(?:${[
+    String.raw`1\.1\.(?:4\.2|66|67|131)`,
+    String.raw`1\.1\.(?:9|11|68|78|79|80|88|90|91|104|200|201)\..+`,
+    String.raw`1\.1\.66\.[12356]`,
+    String.raw`1\.1\.77\.1\.5\.3`,
+    String.raw`1\.1\.481\.(?:[3-9]|1\d|2[0-25-9])`,
+    String.raw`(?:34|38|39|43|44|45)\..+`,
+  ].join('|')})$`,
+);
+
+/** Syntaxes in which there need be no pixels: all others are of compressed pixel data (PS3.5 section 10). */
+const nativeSyntaxes = new Set([
+  '1.2.840.10008.1.2',
+  '1.2.840.10008.1.2.1',
+  '1.2.840.10008.1.2.1.99',
+  '1.2.840.10008.1.2.2',
+]);
+
+/** Whether an instance has pixel data, as far as its SOP class and transfer syntax tell: then it can be transcoded. */
+export function hasPixelData({ sopClassUid, transferSyntaxUid }: ManifestInstance): boolean {
+  if (transferSyntaxUid !== undefined && !nativeSyntaxes.has(transferSyntaxUid)) return true;
+  return sopClassUid === undefined || !withoutPixels.test(sopClassUid);
+}

@@ -1,0 +1,41 @@
+import type { ManifestInstance } from '@dicom-dispatch/core';
+import { findElement } from 'dicom-dimse/dataset';
+import { isInside, textOf, visit, type Changes, type TagTree } from '../deidentify/tag-tree.ts';
+import { canHold, isAscii, utf8 } from '../inspect/character-sets.ts';
+import { cannotChange } from './cannot-change.ts';
+
+const characterSetPath = '0008,0005';
+/** VRs that Specific Character Set is about (PS3.5 section 6.1.2.3). */
+const textVrs = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
+
+/**
+ * Where a text that comes into an instance cannot be written in its Specific Character Set, the instance gets ISO_IR 192
+ * (UTF-8). All its other texts are then written anew: Orthanc writes only those that it is given, and drops characters
+ * that do not fit.
+ *
+ * @throws DispatchError `instance-unsupported` when a text cannot be written
+ */
+export function raiseCharacterSet(instance: ManifestInstance, tree: TagTree, changes: Changes): void {
+  const { replace, remove } = changes;
+  const stored = (textOf(tree[characterSetPath]) ?? '').trim();
+  const set = replace.get(characterSetPath);
+  const isSet = typeof set === 'string' && set !== stored;
+  const texts = [...replace.values()].filter((value) => typeof value === 'string');
+  if (!isSet && texts.every((text) => canHold(stored, text))) return;
+  const characterSet = isSet ? set : utf8;
+  replace.set(characterSetPath, characterSet);
+  visit(tree, ({ path, element }) => {
+    if (replace.has(path) || remove.has(path)) return false;
+    const text = textOf(element);
+    if (text !== undefined && !isAscii(text) && !isInside(path, changes)) replace.set(path, text);
+    if (element.Type === 'TooLong' && textVrs.has(findElement(element.Name)?.vr ?? 'UT')) {
+      cannotChange(instance, `(${path}) is too long to be written in another character set`);
+    }
+    return true;
+  });
+  for (const [path, value] of replace) {
+    if (typeof value === 'string' && !canHold(characterSet, value)) {
+      cannotChange(instance, `(${path}) cannot be written in the character set ${characterSet}`);
+    }
+  }
+}

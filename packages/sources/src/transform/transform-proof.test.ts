@@ -1,0 +1,361 @@
+import { readFile } from 'node:fs/promises';
+import { Secret, transformConfig, type ManifestInstance, type TransformConfig } from '@dicom-dispatch/core';
+import {
+  startHttpServer,
+  startLyingProxy,
+  startOrthanc,
+  type LyingProxy,
+  type OrthancServer,
+} from '@dicom-dispatch/harness';
+import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc';
+import { element, makeStudy, type Element, type StudyOptions } from '@dicom-dispatch/samples';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTransform, readManifest, type InstanceTransform, type KeepTransformed } from '../index.ts';
+import { DataSetWalker, type WalkedElement } from '../inspect/data-set-walker.ts';
+
+let server: OrthancServer;
+let proxy: LyingProxy;
+let orthanc: OrthancClient;
+beforeAll(async () => {
+  server = await startOrthanc({ overwriteInstances: true });
+  proxy = await startLyingProxy({ url: server.url });
+  orthanc = createOrthancClient({ url: proxy.url });
+});
+afterAll(async () => {
+  await orthanc.close();
+  await proxy.stop();
+  await server.stop();
+});
+
+const anonymise = { anonymise: {} };
+
+function transformOf(definition: object, keep?: KeepTransformed): InstanceTransform {
+  const parsed: TransformConfig = transformConfig.parse(definition);
+  const pseudonyms = { secret: new Secret('key'), prefix: 'P-' };
+  return createTransform({ orthanc, source: 'main', definition: parsed, pseudonyms, keep });
+}
+
+async function store(bytes: Buffer): Promise<ManifestInstance> {
+  const { ID, ParentStudy: orthancStudyId } = await server.upload(bytes);
+  const studyInstanceUid = (await orthanc.studies.read(orthancStudyId)).MainDicomTags['StudyInstanceUID'] ?? '';
+  const manifest = await readManifest(orthanc, { source: 'main', orthancStudyId, studyInstanceUid });
+  const instance = manifest.find(({ sourceId }) => sourceId === ID);
+  if (!instance) throw new Error('the instance is not listed');
+  return instance;
+}
+
+async function storeSample(seed: string, options: StudyOptions): Promise<ManifestInstance> {
+  const [sample] = makeStudy({ instancesPerSeries: 1, rows: 16, columns: 16, ...options, seed });
+  if (!sample) throw new Error('an empty sample');
+  return store(sample.bytes);
+}
+
+async function storeCase(name: string): Promise<ManifestInstance> {
+  return store(await readFile(new URL(`../../../../test/fixtures/cases/${name}.dcm`, import.meta.url)));
+}
+
+async function bytesOf(transform: InstanceTransform, instance: ManifestInstance): Promise<Buffer> {
+  const { body } = await transform.open(instance);
+  return Buffer.concat(await Array.fromAsync(body));
+}
+
+/** Path to text of what came out, read by nobody but us. */
+function walk(bytes: Buffer): Map<string, string> {
+  const found = new Map<string, string>();
+  const walker = new DataSetWalker(({ path, value }: WalkedElement) => {
+    found.set(path, value?.toString('utf8').replace(/[\0 ]+$/, '') ?? '');
+  });
+  walker.add(bytes.subarray(144 + bytes.readUInt32LE(140)));
+  walker.end();
+  return found;
+}
+
+const patient = { PatientID: 'PID-4711', PatientName: 'Muster^Erika' };
+
+/** What identifies, as it stands in sequences of real orders and references. */
+function nested(): Element[] {
+  return [
+    element(0x00080050, 'SH', 'ACC-NESTED'),
+    element(0x00080080, 'LO', 'Nested Hospital'),
+    element(0x00081110, 'SQ', [
+      [
+        element(0x00081150, 'UI', '1.2.840.10008.3.1.2.3.1'),
+        element(0x00081155, 'UI', '1.2.826.0.1.55.1'),
+        element(0x00100020, 'LO', 'PID-4711'),
+      ],
+    ]),
+    element(0x00081140, 'SQ', [
+      [element(0x00081155, 'UI', '1.2.826.0.1.55.2'), element(0x00204000, 'LT', 'comment on Erika')],
+    ]),
+    element(0x00090010, 'LO', 'CREATOR'),
+    element(0x00091001, 'LO', 'secret of Erika'),
+    element(0x00100010, 'PN', 'Muster^Erika'),
+    element(0x00100020, 'LO', 'PID-4711'),
+    element(0x00100030, 'DA', '19700101'),
+    element(0x00102160, 'SH', 'group of Erika'),
+    element(0x0040a370, 'SQ', [
+      [element(0x00321060, 'LO', 'order for Erika'), element(0x00080050, 'SH', 'ACC-DEEPER')],
+    ]),
+  ];
+}
+
+describe('anonymisation', () => {
+  const secrets = /Muster|Erika|PID-4711|ACC-|Nested Hospital|19700101|1\.2\.826\.0\.1\.55/;
+
+  it.each(['explicit-le', 'implicit-le', 'explicit-be', 'deflated'] as const)(
+    'leaves nothing in sequences, however deep (%s)',
+    async (transferSyntax) => {
+      const instance = await storeSample(`nested ${transferSyntax}`, {
+        transferSyntax,
+        attributes: patient,
+        extraTags: [element(0x0040a370, 'SQ', [nested(), nested()])],
+      });
+      const transform = transformOf(anonymise);
+      const bytes = await bytesOf(transform, instance);
+      const { ID } = await server.upload(bytes);
+      const tags = await orthanc.instances.tags(ID, { format: 'short' });
+      expect(JSON.stringify(tags)).not.toMatch(secrets);
+      if (transferSyntax !== 'deflated') expect(bytes.toString('latin1')).not.toMatch(secrets);
+      const pseudonym = tags['0010,0020'];
+      expect(pseudonym).toMatch(/^P-/);
+      // The same patient has the same pseudonym wherever it stands; references get the UIDs that the instances have.
+      expect(tags['0040,a370']).toMatchObject([
+        { '0010,0020': pseudonym, '0010,0030': '' },
+        { '0010,0020': pseudonym },
+      ]);
+      expect(tags).toMatchObject({ '0012,0062': 'YES', '0012,0063': expect.stringContaining('PS3.15') });
+      expect(tags['0012,0064']).toMatchObject([{ '0008,0100': '113100', '0008,0102': 'DCM' }]);
+    },
+  );
+
+  it('finds sequences of undefined length, and those that came as UN', async () => {
+    const [sample] = makeStudy({
+      instancesPerSeries: 1,
+      rows: 16,
+      columns: 16,
+      seed: 'undefined',
+      attributes: patient,
+    });
+    const bytes = sample?.bytes ?? Buffer.alloc(0);
+    const at = bytes.indexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]));
+    const item = Buffer.concat([
+      Buffer.from([0x10, 0, 0x20, 0, 0x4c, 0x4f, 8, 0]),
+      Buffer.from('PID-4711'),
+      Buffer.from([0x40, 0, 0x70, 0xa3, 0x53, 0x51, 0, 0, 0xff, 0xff, 0xff, 0xff]),
+      Buffer.from([0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]),
+      Buffer.from([0x10, 0, 0x10, 0, 0x50, 0x4e, 12, 0]),
+      Buffer.from('Muster^Erika'),
+      Buffer.from([0xfe, 0xff, 0x0d, 0xe0, 0, 0, 0, 0]),
+      Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]),
+    ]);
+    const sequence = Buffer.concat([
+      Buffer.from([0x40, 0, 0x70, 0xa3, 0x53, 0x51, 0, 0, 0xff, 0xff, 0xff, 0xff]),
+      Buffer.from([0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]),
+      item,
+      Buffer.from([0xfe, 0xff, 0x0d, 0xe0, 0, 0, 0, 0]),
+      Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]),
+      // UN of undefined length: Implicit VR Little Endian inside.
+      Buffer.from([0x40, 0, 0x7c, 0xa3, 0x55, 0x4e, 0, 0, 0xff, 0xff, 0xff, 0xff]),
+      Buffer.from([0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]),
+      Buffer.from([0x10, 0, 0x20, 0, 8, 0, 0, 0]),
+      Buffer.from('PID-4711'),
+      Buffer.from([0xfe, 0xff, 0x0d, 0xe0, 0, 0, 0, 0]),
+      Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]),
+    ]);
+    const instance = await store(Buffer.concat([bytes.subarray(0, at), sequence, bytes.subarray(at)]));
+    const out = await bytesOf(transformOf(anonymise), instance);
+    expect(out.toString('latin1')).not.toMatch(secrets);
+    expect(walk(out).get('0040,a370[0].0010,0020')).toMatch(/^P-/);
+  });
+
+  it('what an engine leaves is found, and the instance is refused by name', async () => {
+    const instance = await storeSample('left', {
+      attributes: patient,
+      extraTags: [element(0x00090010, 'LO', 'CREATOR'), element(0x00091001, 'LO', 'secret of Erika')],
+    });
+    // A request to change tags is answered: nothing of the profile's is done, nor are private tags removed.
+    proxy.lie(({ path }) =>
+      path.endsWith('/anonymize') ? { kind: 'other', path: path.replace('anonymize', 'modify') } : undefined,
+    );
+    const { body } = await transformOf(anonymise).open(instance);
+    await expect(Array.fromAsync(body)).rejects.toMatchObject({
+      code: 'transform-incomplete',
+      fault: 'instance',
+      disposition: 'permanent',
+      message: expect.stringContaining('(0009,0010)'),
+    });
+    proxy.beHonest();
+  });
+
+  it('an answer that is cut off is an error of the source', async () => {
+    const instance = await storeSample('cut', { attributes: patient });
+    for (const bytes of [700, 1300]) {
+      proxy.lie(({ path }) => (path.endsWith('/anonymize') ? { kind: 'short', bytes, framing: 'chunked' } : undefined));
+      const { body } = await transformOf(anonymise).open(instance);
+      await expect(Array.fromAsync(body)).rejects.toMatchObject({ code: 'source-bytes-wrong', disposition: 'retry' });
+    }
+    proxy.beHonest();
+  });
+
+  it('says in (0012,0063) and (0012,0064) which options it meets, and claims nothing else', async () => {
+    const instance = await storeSample('method', {
+      attributes: { ...patient, PatientSex: 'F', StudyDescription: 'Thorax' },
+    });
+    const retained = walk(await bytesOf(transformOf({ ...anonymise, keep: ['PatientSex'], uids: 'keep' }), instance));
+    expect(retained.get('0012,0064[0].0008,0100')).toBe('113100');
+    expect([retained.get('0012,0064[1].0008,0100'), retained.get('0012,0064[2].0008,0100')]).toEqual([
+      '113108',
+      '113110',
+    ]);
+    const beyond = walk(await bytesOf(transformOf({ ...anonymise, keep: ['StudyDescription'] }), instance));
+    expect(beyond.get('0008,1030')).toBe('Thorax');
+    expect(beyond.get('0012,0063')).toContain('with exceptions');
+    expect(beyond.has('0012,0064')).toBe(false);
+  });
+});
+
+describe('private attributes', () => {
+  it('are removed at every depth without anonymisation too', async () => {
+    const instance = await storeSample('private', {
+      attributes: patient,
+      extraTags: [
+        element(0x00090010, 'LO', 'CREATOR'),
+        element(0x00091001, 'LO', 'secret'),
+        element(0x0040a370, 'SQ', [nested()]),
+      ],
+    });
+    const out = walk(await bytesOf(transformOf({ removePrivateTags: true }), instance));
+    expect([...out.keys()].filter((path) => /[0-9a-f]{3}[13579bdf],[0-9a-f]{4}$/.test(path))).toEqual([]);
+    expect(out.get('0040,a370[0].0010,0010')).toBe('Muster^Erika');
+    expect(out.get('0010,0020')).toBe('PID-4711');
+  });
+});
+
+describe('texts that the character set of the instance cannot hold', () => {
+  const set = { InstitutionName: 'Müller 山田 Hospital' };
+
+  it('raise it to UTF-8, with all other texts', async () => {
+    const instance = await storeSample('raise', {
+      attributes: { SpecificCharacterSet: 'ISO_IR 100', PatientName: Buffer.from('Jörg^Gröber', 'latin1') },
+      extraTags: [element(0x0040a370, 'SQ', [[element(0x00321060, 'LO', Buffer.from('Prüfung', 'latin1'))]])],
+    });
+    const out = walk(await bytesOf(transformOf({ set }), instance));
+    expect(out.get('0008,0005')).toBe('ISO_IR 192');
+    expect(out.get('0008,0080')).toBe(set.InstitutionName);
+    expect(out.get('0010,0010')).toBe('Jörg^Gröber');
+    expect(out.get('0040,a370[0].0032,1060')).toBe('Prüfung');
+  });
+
+  it('and of one with code extensions', async () => {
+    const out = walk(await bytesOf(transformOf({ set }), await storeCase('tiny-iso2022')));
+    expect(out.get('0008,0005')).toBe('ISO_IR 192');
+    expect(out.get('0008,0080')).toBe(set.InstitutionName);
+    expect(out.get('0010,0010')).toBe('Yamada^Tarou=山田^太郎=やまだ^たろう');
+  });
+
+  it('leave it as it is where they fit', async () => {
+    const attributes = { SpecificCharacterSet: 'ISO_IR 100', PatientName: Buffer.from('Jörg', 'latin1') };
+    const instance = await storeSample('fits', { attributes });
+    const bytes = await bytesOf(transformOf({ set: { InstitutionName: 'Müller Hospital' } }), instance);
+    expect(walk(bytes).get('0008,0005')).toBe('ISO_IR 100');
+    expect(bytes.includes(Buffer.from('Müller Hospital', 'latin1'))).toBe(true);
+  });
+
+  it('are refused by name in a character set that is set and cannot hold them', async () => {
+    const instance = await storeSample('refused', { attributes: { SpecificCharacterSet: 'ISO_IR 100' } });
+    await expect(
+      transformOf({ set: { ...set, SpecificCharacterSet: 'ISO_IR 100' } }).open(instance),
+    ).resolves.toBeDefined();
+    await expect(
+      transformOf({ set: { ...set, SpecificCharacterSet: 'ISO_IR 101' } }).open(instance),
+    ).rejects.toMatchObject({ code: 'instance-unsupported', message: expect.stringContaining('ISO_IR 101') });
+  });
+});
+
+describe('transcoding', () => {
+  const lossless = '1.2.840.10008.1.2.4.70';
+
+  it.each(['tiny-htj2k', 'tiny-deflated-frame'])(
+    '%s: an empty file of the source is none, and is not supported when it comes again',
+    async (name) => {
+      const instance = await storeCase(name);
+      const transform = transformOf({ transferSyntax: '1.2.840.10008.1.2.1' });
+      await expect(transform.open(instance)).rejects.toMatchObject({
+        code: 'source-bytes-wrong',
+        disposition: 'retry',
+      });
+    },
+  );
+
+  it('a file in the syntax in which it is stored is not what was asked for; a 404 of a listed instance says why', async () => {
+    const instance = await storeCase('tiny-j2k');
+    const stored = await server.getBytes(`/instances/${instance.sourceId}/file`);
+    // As Orthanc 1.12.7 answers.
+    let answer: 'as stored' | 404 = 'as stored';
+    await using newer = await startHttpServer((request, response) => {
+      const { path } = request;
+      response.setHeader('content-type', path.endsWith('/file') ? 'application/dicom' : 'application/json');
+      if (path === '/system') return void response.end(JSON.stringify({ ApiVersion: 27, Version: '1.12.7' }));
+      if (path === '/tools/lookup') {
+        return void response.end(JSON.stringify([{ ID: instance.sourceId, Path: '', Type: 'Instance' }]));
+      }
+      if (answer === 'as stored') return void response.end(stored);
+      response.statusCode = 404;
+      response.end(JSON.stringify({ HttpStatus: 404, OrthancStatus: 17, OrthancError: 'Unknown resource' }));
+    });
+    const client = createOrthancClient({ url: newer.url });
+    const transform = createTransform({
+      orthanc: client,
+      source: 'main',
+      definition: transformConfig.parse({ transferSyntax: lossless }),
+      pseudonyms: undefined,
+    });
+    const { body } = await transform.open(instance);
+    await expect(Array.fromAsync(body)).rejects.toMatchObject({
+      code: 'source-bytes-wrong',
+      message: expect.stringContaining(
+        `expected transfer syntax ${lossless}, got transfer syntax 1.2.840.10008.1.2.4.90`,
+      ),
+    });
+    answer = 404;
+    await expect(transform.open(instance)).rejects.toMatchObject({ code: 'instance-unsupported' });
+    await client.close();
+  });
+
+  it('only what has pixel data is transcoded', async () => {
+    const report = await storeSample('report', { modality: 'SR' });
+    const transform = transformOf({ transferSyntax: lossless, set: { InstitutionName: 'X' } });
+    expect(transform.show(report).transferSyntaxUid).toBe(report.transferSyntaxUid);
+    expect(walk(await bytesOf(transform, report)).get('0008,0080')).toBe('X');
+    const onlyTranscoded = transformOf({ transferSyntax: lossless });
+    expect(await bytesOf(onlyTranscoded, report)).toEqual(await server.getBytes(`/instances/${report.sourceId}/file`));
+    const image = await storeSample('image', { modality: 'CT' });
+    expect(onlyTranscoded.show(image).transferSyntaxUid).toBe(lossless);
+  });
+
+  it.each(['1.2.840.10008.1.2.4.50', '1.2.840.10008.1.2.4.91', '1.2.840.10008.1.2.4.203'])(
+    'to a lossy syntax (%s) would make other instances, and is refused in the configuration',
+    (transferSyntax) => {
+      const result = transformConfig.safeParse({ transferSyntax });
+      expect(result.error?.issues[0]?.message).toContain('SOP Instance UID');
+    },
+  );
+});
+
+it('what is kept in a cache under the name of an instance is compared with it, and forgotten when it is another', async () => {
+  const [one, other] = [await storeSample('kept one', {}), await storeSample('kept other', {})];
+  const transform = { set: { InstitutionName: 'X' } };
+  const bytes = await bytesOf(transformOf(transform), other);
+  const forgotten: string[] = [];
+  const keep: KeepTransformed = {
+    keep: async () => ({ sizeBytes: bytes.length, body: once(bytes) }),
+    forget: async (key) => forgotten.push(key),
+  };
+  const { body } = await transformOf(transform, keep).open(one);
+  await expect(Array.fromAsync(body)).rejects.toMatchObject({ code: 'source-bytes-wrong' });
+  expect(forgotten).toHaveLength(1);
+});
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
