@@ -34,10 +34,10 @@ export const dicomTlsHandler: TargetHandler<DicomTlsTarget> = {
 async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
   throwIfCancelled(run.signal);
   run.stage('connect');
-  const quarantined = new Set(run.quarantined?.map(({ sopInstanceUid }) => sopInstanceUid));
+  const quarantined = new Set(run.quarantined?.map(({ sourceId }) => sourceId));
   const { groups, unproposable } = groupByContexts(run.pending, run.config);
   for (const { instance, error } of unproposable) {
-    quarantined.add(instance.sopInstanceUid);
+    quarantined.add(instance.sourceId);
     run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: error.code });
     await run.report(instance, { kind: 'quarantined', error });
   }
@@ -48,7 +48,7 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
     let isDone = false;
     try {
       run.stage('transfer');
-      for (const instance of await sendGroup(run, group, pool, suspects)) quarantined.add(instance.sopInstanceUid);
+      for (const instance of await sendGroup(run, group, pool, suspects)) quarantined.add(instance.sourceId);
       isDone = true;
     } catch (thrown) {
       // Some instances failed for now; those of the other groups go on.
@@ -63,7 +63,7 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
   run.stage('verify');
   await verifyStored(
     run,
-    run.manifest.filter(({ sopInstanceUid }) => !quarantined.has(sopInstanceUid)),
+    run.manifest.filter(({ sourceId }) => !quarantined.has(sourceId)),
   );
   run.stage('finalize');
 }

@@ -8,7 +8,9 @@ const lost = () => new DispatchError('target-connection-lost', 'closed');
 
 /** Attempts of one delivery: each instance is sent in order, alone; `fault` says what becomes of it. */
 function delivery(names: string) {
-  const manifest = [...names].map((sopInstanceUid) => ({ sopInstanceUid }) as ManifestInstance);
+  const manifest = [...names].map(
+    (sopInstanceUid) => ({ sopInstanceUid, sourceId: sopInstanceUid }) as ManifestInstance,
+  );
   const kept = new Map<string, unknown>();
   const ended = new Map<string, 'delivered' | 'quarantined'>();
   const state = {

@@ -19,7 +19,7 @@ interface Suspicion {
 export class Suspects {
   readonly #run: Pick<DeliveryRun<unknown>, 'state' | 'manifest' | 'pending'>;
   readonly #suspicions: Map<string, Suspicion>;
-  /** SOP Instance UIDs in the order in which they failed in this attempt. */
+  /** Ids in the source in the order in which they failed in this attempt. */
   readonly #failed: string[] = [];
   /** So many of them were seen to be outlived. */
   #outlived = 0;
@@ -41,8 +41,7 @@ export class Suspects {
     readonly suspects: readonly ManifestInstance[];
   } {
     if (this.#suspicions.size === 0) return { others: instances, suspects: [] };
-    const failures = ({ sopInstanceUid }: ManifestInstance): number =>
-      this.#suspicions.get(sopInstanceUid)?.failures ?? 0;
+    const failures = ({ sourceId }: ManifestInstance): number => this.#suspicions.get(sourceId)?.failures ?? 0;
     return {
       others: instances.filter((one) => failures(one) === 0),
       suspects: instances.filter((one) => failures(one) > 0).toSorted((a, b) => failures(a) - failures(b)),
@@ -55,13 +54,13 @@ export class Suspects {
   }
 
   /** An instance has arrived: it is free of suspicion, and what had failed before it was begun is more suspect. */
-  async passed({ sopInstanceUid }: ManifestInstance, begun: number): Promise<void> {
-    let changed = this.#suspicions.delete(sopInstanceUid);
+  async passed({ sourceId }: ManifestInstance, begun: number): Promise<void> {
+    let changed = this.#suspicions.delete(sourceId);
     for (; this.#outlived < begun; this.#outlived += 1) {
-      const uid = this.#failed[this.#outlived] ?? '';
-      const suspicion = this.#suspicions.get(uid);
+      const id = this.#failed[this.#outlived] ?? '';
+      const suspicion = this.#suspicions.get(id);
       if (!suspicion || suspicion.outlived) continue;
-      this.#suspicions.set(uid, { ...suspicion, outlived: true });
+      this.#suspicions.set(id, { ...suspicion, outlived: true });
       changed = true;
     }
     if (changed) await this.#save();
@@ -71,19 +70,19 @@ export class Suspects {
    * What an error on an instance is, in the light of its earlier ones. A full target (`target-full`) is the instance's own
    * failure for now: whether it is the target's is known at the end of the attempt.
    */
-  async judge({ sopInstanceUid }: ManifestInstance, thrown: unknown): Promise<unknown> {
+  async judge({ sourceId }: ManifestInstance, thrown: unknown): Promise<unknown> {
     if (!(thrown instanceof DispatchError)) return thrown;
     const isLost = thrown.code === 'target-connection-lost';
     if (!isLost && thrown.code !== 'instance-failed' && thrown.code !== 'target-full') return thrown;
     if (thrown.code === 'target-full') this.#full ??= thrown;
-    const { failures: before = 0, outlived = false } = this.#suspicions.get(sopInstanceUid) ?? {};
+    const { failures: before = 0, outlived = false } = this.#suspicions.get(sourceId) ?? {};
     const failures = before + 1;
-    this.#suspicions.set(sopInstanceUid, { failures, outlived });
-    this.#failed.push(sopInstanceUid);
+    this.#suspicions.set(sourceId, { failures, outlived });
+    this.#failed.push(sourceId);
     await this.#save();
     if (failures >= failuresUntilGuilty && (isLost ? this.#someHaveArrived() : outlived || this.#isTheOnlyOne())) {
       // One that is quarantined is no suspect any more.
-      this.#suspicions.delete(sopInstanceUid);
+      this.#suspicions.delete(sourceId);
       await this.#save();
       return new DispatchError(
         'instance-refused',
@@ -98,7 +97,7 @@ export class Suspects {
   /** What an attempt ends with: when the target said that it is full, and took nothing afterwards, then it is full. */
   verdict(thrown: unknown): unknown {
     if (!this.#full || !(thrown instanceof DispatchError) || thrown.code !== 'instance-failed') return thrown;
-    const tookAnyAfterwards = this.#failed.some((uid) => this.#suspicions.get(uid)?.outlived ?? true);
+    const tookAnyAfterwards = this.#failed.some((id) => this.#suspicions.get(id)?.outlived ?? true);
     return tookAnyAfterwards ? thrown : this.#full;
   }
 

@@ -25,7 +25,7 @@ export interface Upload {
   readonly parts: ReadonlyMap<number, Part>;
 }
 
-const stateKey = ({ sopInstanceUid }: ManifestInstance): string => `upload:${sopInstanceUid}`;
+const stateKey = ({ sourceId }: ManifestInstance): string => `upload:${sourceId}`;
 
 /** The unfinished upload of an earlier attempt, if the server still has it, else a new one. */
 export async function resumeUpload(

@@ -75,10 +75,10 @@ async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: X
 
 /** Instances that an earlier delivery brought, by series: they are not in the session that is filled now. */
 function confirmedBefore({ manifest, pending, quarantined = [] }: DeliveryRun<XnatTarget>): Record<string, number> {
-  const open = new Set([...pending, ...quarantined].map(({ sopInstanceUid }) => sopInstanceUid));
+  const open = new Set([...pending, ...quarantined].map(({ sourceId }) => sourceId));
   const before: Record<string, number> = {};
-  for (const { sopInstanceUid, seriesInstanceUid } of manifest) {
-    if (!open.has(sopInstanceUid)) before[seriesInstanceUid] = (before[seriesInstanceUid] ?? 0) + 1;
+  for (const { sourceId, seriesInstanceUid } of manifest) {
+    if (!open.has(sourceId)) before[seriesInstanceUid] = (before[seriesInstanceUid] ?? 0) + 1;
   }
   return before;
 }

@@ -27,8 +27,8 @@ export interface Sent extends Unfiled {
  */
 export async function verifySession(run: DeliveryRun<XnatTarget>, login: XnatLogin, sent: Sent): Promise<void> {
   const { bySeries, total } = await countAll(login, sent.paths, run.signal);
-  const refused = new Set(sent.quarantined.map(({ sopInstanceUid }) => sopInstanceUid));
-  const there = run.manifest.filter(({ sopInstanceUid }) => !refused.has(sopInstanceUid));
+  const refused = new Set(sent.quarantined.map(({ sourceId }) => sourceId));
+  const there = run.manifest.filter(({ sourceId }) => !refused.has(sourceId));
   const series = Map.groupBy(there, ({ seriesInstanceUid }) => seriesInstanceUid);
   let wanted = 0;
   let missing = 0;

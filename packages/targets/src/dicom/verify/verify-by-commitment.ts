@@ -26,7 +26,8 @@ export async function verifyByCommitment(
   instances: readonly ManifestInstance[],
 ): Promise<void> {
   const { timeout, listener } = run.config.commitment;
-  const byUid = new Map(instances.map((instance) => [instance.sopInstanceUid, instance]));
+  // A receiver commits to SOP Instance UIDs, and a study may have one in several series.
+  const byUid = Map.groupBy(instances, ({ sopInstanceUid }) => sopInstanceUid);
   const state = await CommitmentState.load(run.state);
   state.keepOnly(new Set(byUid.keys()), new Set(run.pending.map(({ sopInstanceUid }) => sopInstanceUid)));
   // Without a listener a report can come only on the association that asked, and that one is gone.
@@ -46,7 +47,7 @@ export async function verifyByCommitment(
         asking,
         state,
         reports,
-        toAsk.map((uid) => byUid.get(uid) as ManifestInstance),
+        toAsk.flatMap((uid) => byUid.get(uid)?.slice(0, 1) ?? []),
       );
       if (!listener) void asking.ended.then(() => reports.end());
       else hold = setTimeout(() => void asking.release(), sameAssociationMs);
@@ -80,7 +81,7 @@ async function openListener(
 
 /** Takes reports until each instance has its answer, or no more come. */
 async function collect(
-  byUid: ReadonlyMap<string, ManifestInstance>,
+  byUid: ReadonlyMap<string, readonly ManifestInstance[]>,
   state: CommitmentState,
   reports: ReportQueue,
 ): Promise<NotCommitted> {
@@ -105,18 +106,21 @@ async function collect(
 
 async function settle(
   run: DeliveryRun<AnyDicomTarget>,
-  byUid: ReadonlyMap<string, ManifestInstance>,
+  byUid: ReadonlyMap<string, readonly ManifestInstance[]>,
   state: CommitmentState,
   { missing, refused }: NotCommitted,
 ): Promise<void> {
   let open = 0;
-  for (const [uid, instance] of byUid) {
+  for (const [uid, instances] of byUid) {
     const reason = refused.get(uid);
     if (state.committed.has(uid)) continue;
-    if (missing.has(uid)) await run.revoke(instance);
-    else if (reason === undefined) open += 1;
-    else {
+    if (!missing.has(uid) && reason === undefined) {
+      open += 1;
+      continue;
+    }
+    for (const instance of instances) {
       await run.revoke(instance);
+      if (missing.has(uid)) continue;
       const text = `the receiver will not keep the instance: ${reason}`;
       await run.report(instance, {
         kind: 'quarantined',
