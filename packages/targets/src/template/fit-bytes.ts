@@ -4,7 +4,8 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** The first `digits` hexadecimal digits of the SHA-256 of a text. */
 export function shortHash(text: string, digits: number): string {
-  return hash('sha256', text, 'hex').slice(0, digits);
+  // Half characters would all become the same replacement in UTF-8.
+  return hash('sha256', text.isWellFormed() ? text : Buffer.from(text, 'utf16le'), 'hex').slice(0, digits);
 }
 
 /** The longest beginning that has at most `maxBytes` bytes in UTF-8 and ends at a whole character, as a reader sees it. */

@@ -13,12 +13,14 @@ export interface RenderLimits {
 /** A path of 1,000 bytes fits an S3 key (1,024) with a prefix cut off by the caller, and any file system. */
 export const defaultLimits: RenderLimits = { maxPathBytes: 1000, maxSegmentBytes: 200 };
 
-const uid = /^[0-9.]{1,64}$/;
+/** Components of digits with single dots between them, at most 64 characters (PS3.5 section 9.1). */
+const uid = /^(?=.{1,64}$)\d+(?:\.\d+)*$/;
 
 /**
  * The path that a template gives for an instance: relative, segments joined by `/`, none of them empty, hidden, `..` or
- * longer than the limits. Values that had to be cut, and UIDs that are none, carry a hash, so that different instances
- * never get the same path.
+ * longer than the limits. Values that had to be cut, and UIDs that are not valid, carry a hash of the value as it was: what
+ * cleaning makes equal stays apart. Instances of different UIDs never get one path where the UID is a segment of its own, or
+ * is set off from other values by something that is neither a digit nor a dot (see `pathsOf` for the rest).
  */
 export function renderTemplate(
   segments: TemplateSegments,
@@ -55,14 +57,20 @@ function renderSegment(parts: readonly TemplatePart[], context: SegmentContext):
 
 function renderTag(part: Placeholder, { study, instance, maxValueBytes }: SegmentContext): string {
   const value = valueOf(part, study, instance);
+  if (part.keyword.endsWith('InstanceUID')) return renderUid(part, value ?? '', instance);
   if (value === undefined || value === '') return part.missing ?? 'unknown';
   if (part.hashDigits !== undefined) return shortHash(value, part.hashDigits);
-  const clean = cleanValue(value);
-  if (part.keyword.endsWith('InstanceUID')) {
-    // 64 characters at most (PS3.5 section 9.1): never cut, so that the path stays the UID's own.
-    return uid.test(value) ? value : `${fitDistinct(clean, 40, 16)}~${shortHash(value, 16)}`;
-  }
-  return fitDistinct(clean, maxValueBytes, 8) || (part.missing ?? 'unknown');
+  return fitDistinct(cleanValue(value), maxValueBytes, 8) || (part.missing ?? 'unknown');
+}
+
+/** A valid UID is never cut or changed, so that the path stays its own. What is none is told apart by a hash. */
+function renderUid(part: Placeholder, value: string, instance: ManifestInstance | undefined): string {
+  // Without a UID the instance is still itself: its address in the source tells.
+  const distinct = value === '' ? `no UID: ${instance?.sourceId ?? ''}` : value;
+  if (part.hashDigits !== undefined) return shortHash(distinct, part.hashDigits);
+  if (uid.test(value)) return value;
+  const readable = value === '' ? (part.missing ?? 'unknown') : fitDistinct(cleanValue(value), 40, 16);
+  return `${readable}~${shortHash(distinct, 16)}`;
 }
 
 function valueOf(

@@ -138,6 +138,61 @@ describe('renderTemplate', () => {
     expect(path).toMatch(/\/1\.2\.3\.4\.5\.dcm$/);
   });
 
+  const pathOf = (sopInstanceUid: string, sourceId = 'a', template = '{SOPInstanceUID}.dcm'): string =>
+    renderTemplate(
+      parseTemplate(template),
+      { studyInstanceUid, study: {}, series: new Map() },
+      { ...instance, sopInstanceUid, sourceId },
+    );
+
+  it.each(['{SOPInstanceUID}.dcm', '{SOPInstanceUID}', 'a_{SOPInstanceUID}', '{SOPInstanceUID#16}'])(
+    'gives UIDs that are not valid a path each: %s',
+    (template) => {
+      const odd = [
+        ...['.', '..', '...', '....', '', ' ', '  ', '_', '__', '___', '1.2', '1.2.', '1.2..', '.1.2', '1..2', '1.2 '],
+        ...['1.2\0', '1.2\0\0', '1.2\n', '\t1.2', '1_2', '1/2', '1\\2', '1:2', '1*2', 'a', 'A', 'ä', 'a\u0308', 'Ä'],
+        ...[
+          '１.２',
+          '1.2\u200B',
+          '1.2\u202E',
+          '\uD800',
+          '\uDC00',
+          'CON',
+          'con',
+          '_CON',
+          'unknown',
+          '-1.2',
+          '~1.2',
+          '1.2~',
+        ],
+        ...[
+          '1'.repeat(64),
+          '1'.repeat(65),
+          '1'.repeat(66),
+          `${'1'.repeat(300)}2`,
+          `${'1'.repeat(300)}3`,
+          '山'.repeat(90),
+        ],
+      ];
+      const paths = odd.map((uid, index) => pathOf(uid, `source-${index}`, template));
+      // As a file system sees them that folds case and composes characters, and drops dots and spaces at the end.
+      const folded = paths.map((path) =>
+        path
+          .normalize('NFC')
+          .toLowerCase()
+          .replace(/[. ]+$/, ''),
+      );
+      expect(new Set(folded).size).toBe(odd.length);
+      for (const path of paths) expect(path).toMatch(/^[^./\\\p{Cc}\p{Cf}][^/\\\p{Cc}\p{Cf}]*$/u);
+    },
+  );
+
+  it('tells instances without a UID apart by their address in the source', () => {
+    expect(pathOf('', 'a')).toMatch(/^unknown~[0-9a-f]{16}\.dcm$/);
+    expect(pathOf('', 'a')).not.toBe(pathOf('', 'b'));
+    expect(pathOf('', 'a')).toBe(pathOf('', 'a'));
+  });
+
   it.each(['../../x', 'a/b', '1.2.3\0', `${'9'.repeat(300)}`, ''])('never lets the UID %j out', (sopInstanceUid) => {
     const tags: StudyTags = { studyInstanceUid: '../../y', study: {}, series: new Map() };
     const path = renderTemplate(parseTemplate('{StudyInstanceUID}/{SOPInstanceUID}.dcm'), tags, {

@@ -1,0 +1,158 @@
+import { encodeFileMeta, readPart10, TRANSFER_SYNTAX } from 'dicom-dimse';
+
+/** What tells one instance from another, as the file itself has it: the four values by which Orthanc does so too. */
+export interface InstanceIdentity {
+  /** As it is encoded in the file, without padding; empty where there is none. Never shown or kept. */
+  readonly patientId: string;
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid: string;
+  readonly sopInstanceUid: string;
+}
+
+/** Bytes of a file that are read for its identity, at most: private elements may stand before group 0020. */
+export const maxIdentityBytes = 1024 * 1024;
+
+const tags = { sopInstanceUid: 0x00080018, patientId: 0x00100020, study: 0x0020000d, series: 0x0020000e };
+
+/**
+ * Reads who an instance is off the beginning of its file. Files without preamble, without file meta information, or with a
+ * wrong group length are read too, since Orthanc stores and forwards them.
+ *
+ * @param body - from the first byte on; no more is asked for than is needed, and never more than `maxIdentityBytes`
+ * @returns undefined when it is no DICOM file, or ends or goes on for too long before its Series Instance UID
+ */
+export async function readIdentity(
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<InstanceIdentity | undefined> {
+  const head = new Replayed(body);
+  try {
+    for (const variant of [asItIs, withoutGroupLength, withPreamble, withMeta('implicit'), withMeta('explicit')]) {
+      const found = await identityOf(variant(head));
+      if (found) return found;
+    }
+    return undefined;
+  } finally {
+    await head.close();
+  }
+}
+
+export function isSameInstance(first: InstanceIdentity | undefined, second: InstanceIdentity | undefined): boolean {
+  if (!first || !second) return false;
+  return (
+    first.sopInstanceUid === second.sopInstanceUid &&
+    first.seriesInstanceUid === second.seriesInstanceUid &&
+    first.studyInstanceUid === second.studyInstanceUid &&
+    first.patientId === second.patientId
+  );
+}
+
+async function identityOf(body: AsyncIterable<Uint8Array>): Promise<InstanceIdentity | undefined> {
+  try {
+    const { elements } = await readPart10(body, { tags: Object.values(tags), maxValueBytes: 1024 });
+    const text = (tag: number): string =>
+      elements
+        .get(tag)
+        ?.value.toString('latin1')
+        .replace(/^ +|[\0 ]+$/g, '') ?? '';
+    const identity = {
+      patientId: text(tags.patientId),
+      studyInstanceUid: text(tags.study),
+      seriesInstanceUid: text(tags.series),
+      sopInstanceUid: text(tags.sopInstanceUid),
+    };
+    const isWhole = identity.studyInstanceUid && identity.seriesInstanceUid && identity.sopInstanceUid;
+    return isWhole ? identity : undefined;
+  } catch {
+    // It is not such a file; what could not be read at all is thrown by `Replayed.close`.
+    return undefined;
+  }
+}
+
+/** The beginning of a body, kept for as many readers as ask for it. */
+class Replayed {
+  readonly #iterator: AsyncIterator<Uint8Array> | Iterator<Uint8Array>;
+  readonly #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  #failure: { readonly thrown: unknown } | undefined;
+  #isDone = false;
+
+  constructor(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
+    this.#iterator = Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]();
+  }
+
+  async *read(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let index = 0; ; index += 1) {
+      const chunk = this.#chunks[index] ?? (await this.#more());
+      if (!chunk) return;
+      yield chunk;
+    }
+  }
+
+  async #more(): Promise<Uint8Array | undefined> {
+    if (this.#isDone || this.#bytes >= maxIdentityBytes) return undefined;
+    try {
+      const { done, value } = await this.#iterator.next();
+      if (done) {
+        this.#isDone = true;
+        return undefined;
+      }
+      // A copy: who gives the bytes may use their memory again.
+      const chunk = Buffer.from(value);
+      this.#chunks.push(chunk);
+      this.#bytes += chunk.length;
+      return chunk;
+    } catch (thrown) {
+      this.#failure = { thrown };
+      this.#isDone = true;
+      throw thrown;
+    }
+  }
+
+  /** @throws what reading threw: that is not a property of the file */
+  async close(): Promise<void> {
+    if (!this.#isDone) await this.#iterator.return?.();
+    if (this.#failure) throw this.#failure.thrown;
+  }
+}
+
+async function* asItIs(head: Replayed): AsyncGenerator<Uint8Array> {
+  yield* head.read();
+}
+
+/** Bytes 133 to 144 are (0002,0000): without it the file meta information ends where its group ends. */
+async function* withoutGroupLength(head: Replayed): AsyncGenerator<Uint8Array> {
+  yield* replaced(head, 144, (start) => start.subarray(0, 132));
+}
+
+/** Preamble and prefix (PS3.10 section 7.1) before what begins with group 0002. */
+async function* withPreamble(head: Replayed): AsyncGenerator<Uint8Array> {
+  yield Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')]);
+  yield* head.read();
+}
+
+function withMeta(vr: 'implicit' | 'explicit') {
+  return async function* meta(head: Replayed): AsyncGenerator<Uint8Array> {
+    const transferSyntaxUid =
+      vr === 'implicit' ? TRANSFER_SYNTAX.implicitVrLittleEndian : TRANSFER_SYNTAX.explicitVrLittleEndian;
+    yield encodeFileMeta({ sopClassUid: '', sopInstanceUid: '', transferSyntaxUid });
+    yield* head.read();
+  };
+}
+
+async function* replaced(
+  head: Replayed,
+  length: number,
+  change: (start: Buffer) => Uint8Array,
+): AsyncGenerator<Uint8Array> {
+  let start = Buffer.alloc(0);
+  for await (const chunk of head.read()) {
+    if (start.length >= length) {
+      yield chunk;
+      continue;
+    }
+    start = Buffer.concat([start, chunk]);
+    if (start.length < length) continue;
+    yield change(start.subarray(0, length));
+    yield start.subarray(length);
+  }
+}
