@@ -46,6 +46,7 @@ async function send(how: string, url: string, orthancStudyId: string, uid: strin
     revoke: () => Promise.reject(new Error('nothing is verified')),
     sent() {},
     state: { get: async () => undefined, set: async () => {}, delete: async () => {} },
+    memory: { get: async () => undefined, set: async () => {}, delete: async () => {} },
     mailbox: { expect: async () => {}, leave: async () => false, look: async () => undefined, forget: async () => {} },
     log: { info() {}, warn() {} },
     signal: new AbortController().signal,

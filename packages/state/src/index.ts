@@ -3,3 +3,4 @@ export * from './keys/index.ts';
 export * from './ledger/index.ts';
 export * from './records/index.ts';
 export * from './redis/index.ts';
+export * from './target-memory/index.ts';

@@ -4,6 +4,7 @@ import { fenceOf, openTurn, tell, type Attempt, type DeliveryJob, type DeliveryT
 import type { DispatcherContext } from './dispatcher-context.ts';
 import { attemptFailed, deliveryEnded } from './end-attempt.ts';
 import { runDelivery, type DeliverySetting } from './run-delivery.ts';
+import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 import { redisState } from './redis-state.ts';
 import { waitForCircuit, waitForTurn } from './wait-for-turn.ts';
 import { withStudyTurn } from './with-study-turn.ts';
@@ -126,6 +127,7 @@ async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
     },
     mailbox: context.mailbox,
     state: redisState(context.redis, prefix, data.deliveryId),
+    memory: createTargetMemory(context.redis, prefix, data.target),
     log: {
       info: (text, facts) => (log.info(facts ?? {}, text), say(text)),
       warn: (text, facts) => (log.warn(facts ?? {}, text), say(text)),

@@ -52,6 +52,7 @@ export interface DeliverySetting {
   /** Called once the target has let us in. */
   connected(): void;
   readonly state: RunState;
+  readonly memory: RunState;
   readonly mailbox: Mailbox;
   readonly log: RunLog;
   readonly signal: AbortSignal;
@@ -171,6 +172,7 @@ async function runWith(
       },
       listed: (part, ask, options) => listings.list(part, ask, options),
       state: setting.state,
+      memory: setting.memory,
       mailbox: setting.mailbox,
       log: setting.log,
       signal,

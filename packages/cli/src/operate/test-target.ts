@@ -3,6 +3,7 @@ import type { Check } from '@dicom-dispatch/targets/contract';
 import { exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';
 import { formatTable } from './print-table.ts';
+import { tryRedis } from './try-redis.ts';
 import { untilInterrupted } from './until-interrupted.ts';
 
 interface Options {
@@ -12,16 +13,25 @@ interface Options {
 
 const signs = { passed: 'ok', failed: 'FAILED', skipped: 'skipped' } as const;
 
-/** Runs the checks of a target and prints them as a table; needs neither Redis nor a running service. */
+/**
+ * Runs the checks of a target and prints them as a table. Needs neither Redis nor a running service; where Redis answers, what
+ * deliveries keep with the target is compared as well.
+ */
 export async function testTargetNow(target: string, options: Options): Promise<void> {
   const config = await readConfig(options.config);
   const checks: Check[] = [];
-  await untilInterrupted('stopped', async (signal) => {
-    for await (const check of testTarget({ config: () => config }, target, signal)) {
-      if (process.stderr.isTTY && options.json !== true) process.stderr.write(`\r\u001B[K${check.name} …`);
-      checks.push(check);
-    }
-  });
+  const redis = await tryRedis(config);
+  redis?.on('error', () => {});
+  try {
+    await untilInterrupted('stopped', async (signal) => {
+      for await (const check of testTarget({ config: () => config, ...(redis && { redis }) }, target, signal)) {
+        if (process.stderr.isTTY && options.json !== true) process.stderr.write(`\r\u001B[K${check.name} …`);
+        checks.push(check);
+      }
+    });
+  } finally {
+    redis?.disconnect();
+  }
   if (process.stderr.isTTY && options.json !== true) process.stderr.write('\r\u001B[K');
   if (options.json === true) console.log(JSON.stringify(checks));
   else {

@@ -1,8 +1,6 @@
 import { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import type { Config } from '@dicom-dispatch/core';
-import { findEmbeddedRedis, namesRedis, openRedis, type Redis } from '@dicom-dispatch/runtime';
-
-const connectWithinMs = 1_000;
+import { connectWithinMs, tryRedis } from './try-redis.ts';
 
 /**
  * Does something with the cache of what targets answered. Without a secret such answers are not kept, and without a Redis
@@ -13,7 +11,7 @@ export async function withCache<T>(
   act: (cache: IntermediateCache | undefined) => Promise<T>,
 ): Promise<T> {
   const mayKeep = config.cache.enabled && config.cache.secret !== undefined;
-  const redis = mayKeep ? await connect(config) : undefined;
+  const redis = mayKeep ? await tryRedis(config) : undefined;
   if (!redis) return act(undefined);
   // A connection that fails later on is the cache's to notice.
   redis.on('error', () => {});
@@ -23,14 +21,5 @@ export async function withCache<T>(
     return await act(await IntermediateCache.open(redis, settings, { prefix, timeoutMs: connectWithinMs }));
   } finally {
     redis.disconnect();
-  }
-}
-
-async function connect(config: Config): Promise<Redis | undefined> {
-  try {
-    const place = namesRedis(config.redis) ? config.redis : await findEmbeddedRedis(config.redis.dataFolder);
-    return place === undefined ? undefined : await openRedis(place, 'cli', connectWithinMs);
-  } catch {
-    return undefined;
   }
 }

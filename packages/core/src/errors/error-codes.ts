@@ -185,6 +185,13 @@ export const errorCodes = {
     fault: 'target',
     remedy: 'The target failed: look at its log.',
   },
+  'target-conflict': {
+    stage: 'transfer',
+    disposition: 'permanent',
+    fault: 'instance',
+    remedy:
+      'Something else has the place of the instance at the target. Find out which of the two is right; then give each a path of its own, remove the other, or set onConflict to overwrite, and retry the delivery.',
+  },
   'verify-missing': {
     stage: 'verify',
     disposition: 'retry',
@@ -202,6 +209,13 @@ export const errorCodes = {
     disposition: 'retry',
     fault: 'target',
     remedy: 'Everything arrived, the last step failed: look at the detail.',
+  },
+  'local-resources': {
+    stage: 'transfer',
+    disposition: 'retry',
+    fault: 'internal',
+    remedy:
+      'The machine of the dispatcher has run out of something, neither source nor target is at fault: raise its limit of open files (ulimit -n, LimitNOFILE), or give it more memory or disk.',
   },
   'ledger-unavailable': {
     stage: 'transfer',

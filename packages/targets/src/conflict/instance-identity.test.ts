@@ -1,11 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { deflateRawSync } from 'node:zlib';
+import { caseFile } from '@dicom-dispatch/harness';
 import { describe, expect, it } from 'vitest';
 import { fixtureStudy } from '../contract-suite/index.ts';
 import { isSameInstance, maxIdentityBytes, readIdentity } from './instance-identity.ts';
-
-const cases = new URL('../../../../test/fixtures/cases/', import.meta.url);
-const file = (name: string): Promise<Buffer> => readFile(new URL(name, cases));
 
 function* inPieces(bytes: Buffer, size: number): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -15,7 +12,7 @@ describe('readIdentity', () => {
   it('tells two patients with the same UIDs apart', async () => {
     const [first, second] = await Promise.all(
       ['tiny-same-uids-patient-A.dcm', 'tiny-same-uids-patient-B.dcm'].map(async (name) =>
-        readIdentity([await file(name)]),
+        readIdentity([await caseFile(name)]),
       ),
     );
     expect(first?.sopInstanceUid).toBe(second?.sopInstanceUid);
@@ -28,7 +25,7 @@ describe('readIdentity', () => {
   it.each(['no-meta.dcm', 'no-preamble.dcm', 'grouplen-small.dcm', 'tiny-j2k.dcm', 'tiny-deflated-frame.dcm'])(
     'reads %s, in pieces of any size',
     async (name) => {
-      const bytes = await file(name);
+      const bytes = await caseFile(name);
       const whole = await readIdentity([bytes]);
       expect(whole).toMatchObject({ sopInstanceUid: expect.stringMatching(/^[0-9.]+$/) });
       for (const size of [1, 7, 1000]) expect(await readIdentity(inPieces(bytes, size))).toEqual(whole);

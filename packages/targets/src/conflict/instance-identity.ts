@@ -1,4 +1,4 @@
-import { encodeFileMeta, readPart10, TRANSFER_SYNTAX } from 'dicom-dimse';
+import { readPart10, TRANSFER_SYNTAX } from 'dicom-dimse';
 
 /** What tells one instance from another, as the file itself has it: the four values by which Orthanc does so too. */
 export interface InstanceIdentity {
@@ -26,11 +26,10 @@ export async function readIdentity(
 ): Promise<InstanceIdentity | undefined> {
   const head = new Replayed(body);
   try {
-    for (const variant of [asItIs, withoutGroupLength, withPreamble, withMeta('implicit'), withMeta('explicit')]) {
-      const found = await identityOf(variant(head));
-      if (found) return found;
-    }
-    return undefined;
+    return (
+      (await identityOf(head, TRANSFER_SYNTAX.implicitVrLittleEndian)) ??
+      (await identityOf(head, TRANSFER_SYNTAX.explicitVrLittleEndian))
+    );
   } finally {
     await head.close();
   }
@@ -46,9 +45,14 @@ export function isSameInstance(first: InstanceIdentity | undefined, second: Inst
   );
 }
 
-async function identityOf(body: AsyncIterable<Uint8Array>): Promise<InstanceIdentity | undefined> {
+/** @param transferSyntaxUid - of a file that does not say it */
+async function identityOf(head: Replayed, transferSyntaxUid: string): Promise<InstanceIdentity | undefined> {
   try {
-    const { elements } = await readPart10(body, { tags: Object.values(tags), maxValueBytes: 1024 });
+    const { elements } = await readPart10(head.read(), {
+      tags: Object.values(tags),
+      maxValueBytes: 1024,
+      known: { transferSyntaxUid },
+    });
     const text = (tag: number): string =>
       elements
         .get(tag)
@@ -112,47 +116,5 @@ class Replayed {
   async close(): Promise<void> {
     if (!this.#isDone) await this.#iterator.return?.();
     if (this.#failure) throw this.#failure.thrown;
-  }
-}
-
-async function* asItIs(head: Replayed): AsyncGenerator<Uint8Array> {
-  yield* head.read();
-}
-
-/** Bytes 133 to 144 are (0002,0000): without it the file meta information ends where its group ends. */
-async function* withoutGroupLength(head: Replayed): AsyncGenerator<Uint8Array> {
-  yield* replaced(head, 144, (start) => start.subarray(0, 132));
-}
-
-/** Preamble and prefix (PS3.10 section 7.1) before what begins with group 0002. */
-async function* withPreamble(head: Replayed): AsyncGenerator<Uint8Array> {
-  yield Buffer.concat([Buffer.alloc(128), Buffer.from('DICM')]);
-  yield* head.read();
-}
-
-function withMeta(vr: 'implicit' | 'explicit') {
-  return async function* meta(head: Replayed): AsyncGenerator<Uint8Array> {
-    const transferSyntaxUid =
-      vr === 'implicit' ? TRANSFER_SYNTAX.implicitVrLittleEndian : TRANSFER_SYNTAX.explicitVrLittleEndian;
-    yield encodeFileMeta({ sopClassUid: '', sopInstanceUid: '', transferSyntaxUid });
-    yield* head.read();
-  };
-}
-
-async function* replaced(
-  head: Replayed,
-  length: number,
-  change: (start: Buffer) => Uint8Array,
-): AsyncGenerator<Uint8Array> {
-  let start = Buffer.alloc(0);
-  for await (const chunk of head.read()) {
-    if (start.length >= length) {
-      yield chunk;
-      continue;
-    }
-    start = Buffer.concat([start, chunk]);
-    if (start.length < length) continue;
-    yield change(start.subarray(0, length));
-    yield start.subarray(length);
   }
 }

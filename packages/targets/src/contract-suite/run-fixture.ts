@@ -5,6 +5,7 @@ import type {
   InstanceOutcome,
   Mailbox,
   ManifestInstance,
+  RunState,
   TargetHandler,
 } from '../contract/index.ts';
 import { memoryMailbox } from './memory-mailbox.ts';
@@ -51,6 +52,8 @@ export class TestDelivery<Config extends TargetConfig> {
   readonly ledger = new Map<string, InstanceOutcome>();
   readonly state = new Map<string, unknown>();
   readonly mailbox: Mailbox = memoryMailbox();
+  /** What is kept with the target; give the same map to deliveries that shall share it. */
+  memory = new Map<string, unknown>();
   readonly logged: { readonly text: string; readonly facts: Record<string, unknown> | undefined }[] = [];
   /** What handlers have still done with a run that they had already ended: nothing, if they keep the contract. */
   readonly late: string[] = [];
@@ -114,12 +117,8 @@ export class TestDelivery<Config extends TargetConfig> {
         note('sent');
         seen.sentBytes += bytes;
       },
-      state: {
-        get: async <T>(key: string) => structuredClone(this.state.get(key)) as T | undefined,
-        // As through Redis: only what JSON keeps comes back.
-        set: async (key, value) => void this.state.set(key, JSON.parse(JSON.stringify(value))),
-        delete: async (key) => void this.state.delete(key),
-      },
+      state: keptIn(this.state),
+      memory: keptIn(this.memory),
       mailbox: this.mailbox,
       log: {
         info: (text, facts) => void this.logged.push({ text, facts }),
@@ -190,4 +189,13 @@ export class TestDelivery<Config extends TargetConfig> {
   get openNow(): number {
     return this.#openNow;
   }
+}
+
+/** As through Redis: only what JSON keeps comes back. */
+export function keptIn(values: Map<string, unknown>): RunState {
+  return {
+    get: async <T>(key: string) => structuredClone(values.get(key)) as T | undefined,
+    set: async (key, value) => void values.set(key, JSON.parse(JSON.stringify(value))),
+    delete: async (key) => void values.delete(key),
+  };
 }

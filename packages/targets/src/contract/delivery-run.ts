@@ -25,6 +25,12 @@ export interface RunState {
   delete(key: string): Promise<void>;
 }
 
+/**
+ * A few small values that are kept with the target itself, over all its deliveries and dispatchers: which folder it is.
+ * Kept by the target's name until they are replaced.
+ */
+export type TargetMemory = RunState;
+
 /** What is listed: a study, or one of its series. UIDs as the target knows them. */
 export interface ListedPart {
   readonly studyInstanceUid: string;
@@ -87,6 +93,7 @@ export interface DeliveryRun<Config> {
   /** Bytes that left for the target, for progress and rate limit; resolves when more may be sent. */
   sent(bytes: number): Promise<void> | void;
   readonly state: RunState;
+  readonly memory: TargetMemory;
   /** Shared by all dispatchers. */
   readonly mailbox: Mailbox;
   readonly log: RunLog;

@@ -1,5 +1,13 @@
 export type { Check, CheckContext } from './check.ts';
-export type { DeliveryRun, InstanceOutcome, ListedPart, OpenOptions, RunLog, RunState } from './delivery-run.ts';
+export type {
+  DeliveryRun,
+  InstanceOutcome,
+  ListedPart,
+  OpenOptions,
+  RunLog,
+  RunState,
+  TargetMemory,
+} from './delivery-run.ts';
 export type { InstanceBytes, ManifestInstance, StudyTags } from '@dicom-dispatch/core';
 export type { FindQuery, FoundSeries, FoundStudy, Puller, RetrieveProgress, RetrieveRequest } from './pull.ts';
 export type { Mailbox } from './mailbox.ts';

@@ -113,6 +113,7 @@ function runOf(options: object, count: number, more: Partial<DeliveryRun<DummyTa
     revoke: async (instance) => void reported.delete(instance.sopInstanceUid),
     sent: (bytes) => void (counts.bytes += bytes),
     state: { get: async () => undefined, set: async () => {}, delete: async () => {} },
+    memory: { get: async () => undefined, set: async () => {}, delete: async () => {} },
     mailbox: memoryMailbox(),
     log: { info: () => {}, warn: () => {} },
     signal: new AbortController().signal,

@@ -2,6 +2,7 @@ export { cleanValue } from './clean.ts';
 export { shortHash } from './fit-bytes.ts';
 export { templateKeywords } from './keywords.ts';
 export { parseTemplate, TemplateError, usesLevel, type TemplateSegments } from './parse-template.ts';
+export { showPath } from './show-path.ts';
 export { defaultLimits, renderTemplate, type RenderLimits } from './render-template.ts';
 export { templateTags, type TemplateTags } from './template-tags.ts';
 export { isAbandoned, leftOverKind, temporaryName } from './temporary-name.ts';

@@ -1,0 +1,14 @@
+import type { Config } from '@dicom-dispatch/core';
+import { findEmbeddedRedis, namesRedis, openRedis, type Redis } from '@dicom-dispatch/runtime';
+
+export const connectWithinMs = 1_000;
+
+/** The Redis of the system, for commands that can do without it; undefined where none answers. */
+export async function tryRedis(config: Config): Promise<Redis | undefined> {
+  try {
+    const place = namesRedis(config.redis) ? config.redis : await findEmbeddedRedis(config.redis.dataFolder);
+    return place === undefined ? undefined : await openRedis(place, 'cli', connectWithinMs);
+  } catch {
+    return undefined;
+  }
+}

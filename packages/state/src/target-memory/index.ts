@@ -1,0 +1,1 @@
+export { createTargetMemory, targetMemoryKey, type TargetMemory } from './target-memory.ts';

@@ -1,0 +1,26 @@
+import type { ManifestInstance, StudyTags } from '../contract/index.ts';
+import { renderTemplate } from './render-template.ts';
+import type { TemplatePart, TemplateSegments } from './parse-template.ts';
+
+/** What may be shown of an instance: UIDs, numbers that count, and digits of hashes. */
+const shown = new Set([
+  'StudyInstanceUID',
+  'SeriesInstanceUID',
+  'SOPInstanceUID',
+  'SOPClassUID',
+  'TransferSyntaxUID',
+  'InstanceNumber',
+  'SeriesNumber',
+  'Modality',
+]);
+
+/** The path that a template gives, for messages: patient data stays a placeholder, `{PatientID}/1.2.3.dcm`. */
+export function showPath(segments: TemplateSegments, study: StudyTags, instance: ManifestInstance | undefined): string {
+  return segments.map((parts) => parts.map((part) => showPart(part, study, instance)).join('')).join('/');
+}
+
+function showPart(part: TemplatePart, study: StudyTags, instance: ManifestInstance | undefined): string {
+  if (part.kind === 'text') return part.text;
+  if (shown.has(part.keyword) || part.hashDigits !== undefined) return renderTemplate([[part]], study, instance);
+  return `{${part.keyword}}`;
+}
