@@ -10,7 +10,8 @@ import { startSystem, type System, type UploadedStudy } from './support/system.t
 const example = fileURLToPath(new URL('../../examples/target-handler', import.meta.url));
 
 async function filesUnder(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const all = await readdir(folder, { recursive: true, withFileTypes: true });
+  const entries = all.filter(({ name }) => name !== '.dicom-dispatch-target');
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)))

@@ -1,5 +1,6 @@
 export { fixtureStudy, largeStudy, type FixtureInstance, type FixtureStudy } from './fixture-study.ts';
 export { handlerContract } from './handler-contract.ts';
+export { pathContract, type EmptyPlace, type PathContract } from './path-contract.ts';
 export type {
   ArrangedFault,
   CheckFault,

@@ -1,13 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { markName } from '../place-mark/index.ts';
 import type { FixtureStudy } from './fixture-study.ts';
 import { fileFacts, type Part10Facts } from './part10-facts.ts';
 
-/** Paths of all files under a folder, relative to it, hidden ones too. */
+/** Paths of all files under a folder, relative to it, hidden ones too; but for the mark of a target's folder. */
 export async function filesUnder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => !entry.isDirectory())
+    .filter((entry) => !entry.isDirectory() && entry.name !== markName)
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
     .sort();
 }

@@ -31,7 +31,10 @@ const meanings: Readonly<Record<string, Meaning>> = {
     says: 'a folder is where a file should be',
     remedy: 'Remove the folder, or change the layout of the target.',
   },
-  ELOOP: { code: 'target-misconfigured', says: 'links lead in a circle' },
+  ELOOP: {
+    code: 'target-misconfigured',
+    says: 'a link is in the place of a file or folder, or links lead in a circle',
+  },
   ENAMETOOLONG: {
     code: 'target-misconfigured',
     says: 'a name is longer than the file system allows',
@@ -65,11 +68,20 @@ const meanings: Readonly<Record<string, Meaning>> = {
     remedy: 'Check the disk or share: it reports errors.',
   },
   EMFILE: {
-    code: 'target-error',
-    says: 'too many files are open',
-    remedy: 'Raise the limit of open files of the dispatcher.',
+    code: 'local-resources',
+    says: 'the dispatcher has as many files open as it may',
+    remedy: 'Raise the limit of open files of the dispatcher: ulimit -n, LimitNOFILE in systemd, ulimits in Compose.',
   },
-  ENFILE: { code: 'target-error', says: 'too many files are open on this machine' },
+  ENFILE: {
+    code: 'local-resources',
+    says: 'this machine has as many files open as it can',
+    remedy: 'Raise fs.file-max of this machine (sysctl).',
+  },
+  ENOMEM: {
+    code: 'local-resources',
+    says: 'this machine has no memory left',
+    remedy: 'Give the machine or container of the dispatcher more memory.',
+  },
 };
 
 /**

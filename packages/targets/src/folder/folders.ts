@@ -1,70 +1,161 @@
-import { chmod, chown, mkdir, open, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { constants, mkdir, open, readlink, realpath, stat, type FileHandle } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { fsCode } from './errors.ts';
 import type { Place } from './place.ts';
+import { FolderSyncs } from './sync-folders.ts';
 
-/** Makes the folders of a layout as they are needed, each once a run, with owner and mode. */
-export class Folders {
+/** Folders that are held open beyond those in use. */
+const heldAtMost = 64;
+/** Names in a folder that is held open, whatever has happened to its path since (proc(5)). Elsewhere paths have to do. */
+const throughHandles = existsSync('/proc/self/fd');
+
+/** A folder while it is in use. */
+export interface HeldFolder {
+  /** Put before a slash and a name it leads to what is in the folder. */
+  readonly base: string;
+  readonly handle: FileHandle;
+}
+
+interface Held {
+  readonly opening: Promise<HeldFolder>;
+  users: number;
+}
+
+/**
+ * The folders of a layout, made as they are needed, with owner and mode. Each is opened by its name in the one above it,
+ * found to be inside of the target's folder, and used by its handle: neither a link that somebody puts in its place nor a
+ * share that is unmounted in the middle of a delivery lets anything be written elsewhere.
+ */
+export class Folders implements AsyncDisposable {
   readonly #place: Place;
-  readonly #made = new Map<string, Promise<void>>();
-  readonly #syncing = new Map<string, Promise<void>>();
-  readonly #nextSync = new Map<string, Promise<void>>();
+  readonly #held = new Map<string, Held>();
+  readonly #syncs: FolderSyncs;
 
   constructor(place: Place) {
     this.#place = place;
+    this.#syncs = new FolderSyncs(place);
   }
 
-  /** Makes sure that a folder is there; the path is relative, `.` is the target's folder itself. */
-  ensure(relative: string): Promise<void> {
-    if (relative === '.') return Promise.resolve();
-    let making = this.#made.get(relative);
-    if (!making) {
-      making = this.#make(relative);
-      this.#made.set(relative, making);
-    }
-    return making;
-  }
-
-  async #make(relative: string): Promise<void> {
-    await this.ensure(dirname(relative));
-    const { config, act } = this.#place;
-    const path = join(config.path, relative);
-    const isNew = await act('Creating a folder', () => makeFolder(path));
-    if (!isNew) return;
-    await act('Setting owner and mode of a folder', async () => {
-      if (config.owner) await chown(path, config.owner.uid, config.owner.gid);
-      if (config.directoryMode !== undefined) await chmod(path, config.directoryMode);
-    });
-    await this.sync(dirname(relative));
-  }
-
-  /**
-   * Makes the names in a folder durable, where the target asks for it and the file system can. Lanes that ask while one
-   * sync runs share the next: one under way may have begun before their names were there.
-   */
-  async sync(relative: string): Promise<void> {
-    if (!this.#place.config.fsync) return;
-    let next = this.#nextSync.get(relative);
-    if (!next) {
-      next = this.#syncAfter(relative, this.#syncing.get(relative));
-      this.#nextSync.set(relative, next);
-    }
-    await next;
-  }
-
-  async #syncAfter(relative: string, before: Promise<void> | undefined): Promise<void> {
-    // Whoever waited for that one has its error.
-    await before?.catch(() => {});
-    const { config, act } = this.#place;
-    const syncing = act('Syncing a folder', () => syncFolder(join(config.path, relative)));
-    this.#syncing.set(relative, syncing);
-    this.#nextSync.delete(relative);
+  /** Does something in a folder, made where there is none; the path is relative, `.` is the target's folder itself. */
+  async within<T>(relative: string, act: (folder: HeldFolder) => Promise<T>): Promise<T> {
+    const held = await this.#take(relative, () => this.#make(relative));
     try {
-      await syncing;
+      return await act(await held.opening);
     } finally {
-      if (this.#syncing.get(relative) === syncing) this.#syncing.delete(relative);
+      await this.#giveBack(relative, held);
     }
   }
+
+  /** The same for a folder that is there already; undefined where there is none. */
+  async withinIfThere<T>(relative: string, act: (folder: HeldFolder) => Promise<T>): Promise<T | undefined> {
+    let held: Held;
+    try {
+      held = await this.#take(relative, () => this.#open(relative));
+    } catch (thrown) {
+      if (thrown instanceof Error && fsCode(thrown.cause) === 'ENOENT' && relative !== '.') return undefined;
+      throw thrown;
+    }
+    try {
+      return await act(await held.opening);
+    } finally {
+      await this.#giveBack(relative, held);
+    }
+  }
+
+  /** Makes the names in a folder durable, where the target asks for it and the file system can. */
+  sync(relative: string): Promise<void> {
+    return this.within(relative, ({ handle }) => this.#syncs.sync(relative, handle));
+  }
+
+  /** A folder that was removed while it was held: the next use makes it anew. */
+  forget(relative: string): void {
+    this.#held.delete(relative);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const all = [...this.#held.values()];
+    this.#held.clear();
+    await Promise.all(all.map(close));
+  }
+
+  async #take(relative: string, get: () => Promise<HeldFolder>): Promise<Held> {
+    const held = this.#held.get(relative) ?? { opening: get(), users: 0 };
+    // Moved to the end: what was used last is let go last.
+    this.#held.delete(relative);
+    this.#held.set(relative, held);
+    held.users += 1;
+    try {
+      await held.opening;
+      return held;
+    } catch (thrown) {
+      if (this.#held.get(relative) === held) this.#held.delete(relative);
+      throw thrown;
+    }
+  }
+
+  async #giveBack(relative: string, held: Held): Promise<void> {
+    held.users -= 1;
+    if (held.users === 0 && this.#held.get(relative) !== held) await close(held);
+    for (const [other, candidate] of this.#held) {
+      if (this.#held.size <= heldAtMost) return;
+      if (candidate.users > 0 || other === '.') continue;
+      this.#held.delete(other);
+      await close(candidate);
+    }
+  }
+
+  async #open(relative: string): Promise<HeldFolder> {
+    const { config, act } = this.#place;
+    const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NONBLOCK;
+    if (relative === '.') {
+      const handle = await act('Opening the folder', () => open(config.path, flags), closeLate);
+      return { handle, base: throughHandles ? `/proc/self/fd/${handle.fd}` : config.path };
+    }
+    return this.within(dirname(relative), async ({ base }) => {
+      const path = `${base}/${basename(relative)}`;
+      const handle = await act('Opening a folder', () => open(path, flags), closeLate);
+      const opened = { handle, base: throughHandles ? `/proc/self/fd/${handle.fd}` : path };
+      if (config.followLinks) return opened;
+      try {
+        await this.within('.', (root) => act('Looking at a folder', () => assertInside(root, opened)));
+        return opened;
+      } catch (thrown) {
+        await handle.close();
+        throw thrown;
+      }
+    });
+  }
+
+  async #make(relative: string): Promise<HeldFolder> {
+    if (relative === '.') return this.#open(relative);
+    const { config, act } = this.#place;
+    const isNew = await this.within(dirname(relative), ({ base }) =>
+      act('Creating a folder', () => makeFolder(`${base}/${basename(relative)}`)),
+    );
+    const opened = await this.#open(relative);
+    if (!isNew) return opened;
+    try {
+      await act('Setting owner and mode of a folder', async () => {
+        if (config.owner) await opened.handle.chown(config.owner.uid, config.owner.gid);
+        if (config.directoryMode !== undefined) await opened.handle.chmod(config.directoryMode);
+      });
+      await this.sync(dirname(relative));
+      return opened;
+    } catch (thrown) {
+      await opened.handle.close();
+      throw thrown;
+    }
+  }
+}
+
+function closeLate(late: FileHandle): void {
+  late.close().catch(() => {});
+}
+
+async function close({ opening }: Held): Promise<void> {
+  // One that did not open, or does not close, holds nothing that is written.
+  await opening.then(({ handle }) => handle.close()).catch(() => {});
 }
 
 async function makeFolder(path: string): Promise<boolean> {
@@ -73,19 +164,17 @@ async function makeFolder(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (fsCode(error) !== 'EEXIST') throw error;
-    if ((await stat(path)).isDirectory()) return false;
-    throw Object.assign(new Error('a file is where a folder should be', { cause: error }), { code: 'ENOTDIR' });
+    // A link that leads nowhere has the name and cannot be opened: it stands in the way as a file does.
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isDirectory()) return false;
+    throw Object.assign(new Error('no folder is where one should be', { cause: error }), { code: 'ENOTDIR' });
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } catch (error) {
-    // Folders cannot be synced on some shares (SMB, FUSE) though files can.
-    if (!['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR', 'EPERM'].includes(fsCode(error) ?? '')) throw error;
-  } finally {
-    await folder.close();
-  }
+/** @throws an error with code ENOTDIR when a link has led out of the target's folder */
+async function assertInside(root: HeldFolder, folder: HeldFolder): Promise<void> {
+  const real = throughHandles ? readlink : realpath;
+  const [above, path] = await Promise.all([real(root.base), real(folder.base)]);
+  if (path.startsWith(above.endsWith('/') ? above : `${above}/`)) return;
+  throw Object.assign(new Error('a link leads out of the folder'), { code: 'ENOTDIR' });
 }

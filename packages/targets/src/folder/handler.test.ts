@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { DispatchError } from '@dicom-dispatch/core';
 import { tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -8,6 +9,7 @@ import {
   filesUnder,
   fixtureStudy,
   handlerContract,
+  pathContract,
   receivedFiles,
   TestDelivery,
   type ArrangedFault,
@@ -69,7 +71,7 @@ handlerContract({
     'wrong credentials': canMount
       ? {
           code: 'target-misconfigured',
-          stage: 'transfer',
+          stage: 'connect',
           arrange: () => mounted('ro'),
         }
       : onlyRoot,
@@ -98,6 +100,14 @@ handlerContract({
   checks: {
     exists: { arrange: () => ({ config: { path: join(root.path, 'not-there') } }) },
     permission: canMount ? { arrange: () => mounted('ro') } : onlyRoot,
+    place: {
+      arrange: async () => {
+        const path = join(root.path, 'marked-by-others');
+        await mkdir(path);
+        await writeFile(join(path, '.dicom-dispatch-target'), 'not ours');
+        return { config: { path } };
+      },
+    },
     write: canMount
       ? {
           arrange: async () => {
@@ -124,6 +134,26 @@ handlerContract({
       layout: '{PatientID}/{PatientName}_{StudyDescription}/{Modality}_{SeriesNumber}/{SOPInstanceUID}.dcm',
       marker: undefined,
     },
+  },
+});
+
+let places = 0;
+pathContract({
+  name: 'folder',
+  handler: folderHandler,
+  option: 'layout',
+  async place() {
+    const path = join(root.path, `place-${(places += 1)}`);
+    await mkdir(path);
+    return {
+      config: { type: 'folder', path, minFree: 0 },
+      get: (name) => readFile(join(path, name)).catch(() => undefined),
+      async put(name, content) {
+        await mkdir(dirname(join(path, name)), { recursive: true });
+        await writeFile(join(path, name), content);
+      },
+      names: () => filesUnder(path),
+    };
   },
 });
 
@@ -165,20 +195,6 @@ describe('the folder target', () => {
       expect(attempt.error).toBeUndefined();
     }
     expect(await filesUnder(path)).toHaveLength(12);
-  });
-
-  it('replaces a file of another content whole, and leaves a file of the same content alone', async () => {
-    const study = fixtureStudy({ series: 1, instancesPerSeries: 2 });
-    const [same, other] = study.instances;
-    const target = (uid = ''): string => join(path, `${uid}.dcm`);
-    const config = parse({ layout: 'flat' });
-    await new TestDelivery(folderHandler, study).attempt(config);
-    await writeFile(target(other?.manifest.sopInstanceUid), 'something else');
-    const before = await stat(target(same?.manifest.sopInstanceUid));
-    await new TestDelivery(folderHandler, study).attempt(config);
-    const after = await stat(target(same?.manifest.sopInstanceUid));
-    expect([after.ino, after.mtimeMs]).toEqual([before.ino, before.mtimeMs]);
-    expect((await stat(target(other?.manifest.sopInstanceUid))).size).toBe(other?.manifest.sizeBytes);
   });
 
   it('removes temporary files of earlier attempts and abandoned ones, and no others', async () => {
@@ -223,13 +239,17 @@ describe('the folder target', () => {
     expect(JSON.parse(text)).toMatchObject({ complete: false, missing: [gone] });
   });
 
-  it('names the obstacle when a folder stands where a file should be', async () => {
-    const study = fixtureStudy({ series: 1, instancesPerSeries: 1 });
-    await mkdir(join(path, `${study.instances[0]?.manifest.sopInstanceUid}.dcm`));
-    const attempt = await new TestDelivery(folderHandler, study).attempt(parse({ layout: 'flat' }));
-    expect(attempt.error).toMatchObject({ code: 'target-misconfigured', stage: 'transfer' });
-    expect(attempt.error?.message).toContain('a folder is where a file should be');
-    expect(await filesUnder(path)).toEqual([]);
+  it('blames neither target nor instance when the dispatcher may open no more files', () => {
+    const script = fileURLToPath(new URL('out-of-files.child.ts', import.meta.url));
+    const node = `ulimit -n 60 && exec "${process.execPath}" --disable-warning=ExperimentalWarning "${script}" "${path}"`;
+    const out = JSON.parse(run('sh', '-c', node).toString()) as Record<string, unknown>;
+    expect(out).toMatchObject({
+      error: { code: 'local-resources', fault: 'internal', remedy: expect.stringContaining('LimitNOFILE') },
+      disposition: 'retry',
+      pending: 0,
+    });
+    expect(out['kinds']).not.toContain('quarantined');
+    expect(out['again']).toBeUndefined();
   });
 
   it('gives a file system that does not answer up after the timeout', async () => {

@@ -1,12 +1,14 @@
-import { basename, dirname, join } from 'node:path';
+import { posix } from 'node:path';
+import { DispatchError } from '@dicom-dispatch/core';
+import { placesOf, targetConflict, type Places } from '../conflict/index.ts';
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { borrowed, inLanes, throwIfCancelled, type LaneResult } from '../flow/index.ts';
+import { borrowed, inLanes, throwIfCancelled } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
-import { parseTemplate, renderTemplate } from '../template/index.ts';
 import { Folders } from './folders.ts';
-import { lookAtFolder, lookForSpace, placeOf, type Place } from './place.ts';
+import { checkFolder } from './mark.ts';
+import { lookAtFolder, lookForSpace, placeOf } from './place.ts';
 import { folderTarget, type FolderTarget } from './schema.ts';
-import { lookIntoFolder } from './left-overs.ts';
+import { removeLeftOvers } from './left-overs.ts';
 import { testFolder } from './test-connection.ts';
 import { writeFile } from './write-file.ts';
 
@@ -18,62 +20,78 @@ export const folderHandler: TargetHandler<FolderTarget> = {
   testConnection: testFolder,
 };
 
+type Run = DeliveryRun<FolderTarget>;
+
 /** Writes each pending instance as a file of its own; it is on disk, verified and under its final name when reported. */
-async function deliver(run: DeliveryRun<FolderTarget>): Promise<void> {
+async function deliver(run: Run): Promise<void> {
   const { config, signal } = run;
   throwIfCancelled(signal);
-  const place = placeOf(config, signal);
-  const folders = new Folders(place);
-  const layout = parseTemplate(config.layout === 'flat' ? '{SOPInstanceUID}.dcm' : config.layout);
-  const pathOf = (instance: ManifestInstance): string => renderTemplate(layout, run.study, instance);
-
   run.stage('connect');
-  await lookAtFolder(place);
-  await lookForSpace(
-    place,
-    run.pending.reduce((total, { sizeBytes }) => total + sizeBytes, 0),
-  );
+  const connecting = placeOf(config, signal, 'connect');
+  await using folders = new Folders(placeOf(config, signal));
+  await lookAtFolder(connecting, folders);
+  if (config.rememberPlace) await checkFolder(connecting, folders, run.memory, 'set up');
+  const neededBytes = run.pending.reduce((total, { sizeBytes }) => total + sizeBytes, 0);
+  await lookForSpace(connecting, folders, neededBytes);
 
   run.stage('transfer');
-  const taken = await lookAround(run, place, pathOf);
-  const result = await send(run, folders, pathOf, taken);
+  const places = placesOf(run, config.path, config.layout);
+  await lookAround(run, folders, places);
+  const quarantined = await send(run, folders, places);
 
   // Each file was verified before it got its name: afterwards whoever waits for files may already have taken it.
   run.stage('verify');
   run.stage('finalize');
-  const marker = studyMarker(run, config.marker, result.quarantined, pathOf);
-  if (!marker) return;
-  const { path, content } = marker;
-  await writeFile(place, folders, run.deliveryId, { path, body: [content], sizeBytes: content.length });
+  await writeMarker(run, folders, places, quarantined);
 }
 
-/** Removes what earlier attempts have left. @returns paths that are taken: only these are compared with what comes */
-async function lookAround(run: DeliveryRun<FolderTarget>, place: Place, pathOf: PathOf): Promise<ReadonlySet<string>> {
-  const folders = Map.groupBy(run.pending.map(pathOf), (path) => dirname(path));
-  const taken = new Set<string>();
+/** Removes what earlier attempts have left. */
+async function lookAround(run: Run, folders: Folders, places: Places): Promise<void> {
+  const place = placeOf(run.config, run.signal);
   let count = 0;
-  for (const [folder, paths] of folders) {
-    const names = new Set(paths.map((path) => basename(path)));
-    const { there, removed } = await lookIntoFolder(place, folder, names, run.deliveryId);
-    for (const name of there) taken.add(join(folder, name));
-    count += removed;
+  for (const folder of new Set(run.pending.map((instance) => posix.dirname(places.pathOf(instance))))) {
+    try {
+      count += await removeLeftOvers(place, folders, folder, run.deliveryId);
+    } catch (thrown) {
+      // What is wrong with one folder of the layout shows again with the instances that go there.
+      if (folder === '.' || !(thrown instanceof DispatchError) || thrown.disposition !== 'halt') throw thrown;
+    }
   }
   if (count > 0) run.log.info('left-over temporary files removed', { count });
-  return taken;
 }
 
-type PathOf = (instance: ManifestInstance) => string;
-
-function send(
-  run: DeliveryRun<FolderTarget>,
-  folders: Folders,
-  pathOf: PathOf,
-  taken: ReadonlySet<string>,
-): Promise<LaneResult> {
-  return inLanes(run, { lanes: run.config.parallel }, async ({ instance, bytes }, { signal }) => {
-    const path = pathOf(instance);
-    const file = { path, body: borrowed(bytes), sizeBytes: bytes.sizeBytes, isNew: !taken.has(path) };
-    await writeFile(placeOf(run.config, signal), folders, run.deliveryId, file);
+async function send(run: Run, folders: Folders, places: Places): Promise<readonly ManifestInstance[]> {
+  const { instances, quarantined: shared } = await places.divide();
+  let replaced = 0;
+  const lanes = { lanes: run.config.parallel, instances };
+  const { quarantined } = await inLanes(run, lanes, async ({ instance, bytes }, { signal }) => {
+    const settled = await writeFile(placeOf(run.config, signal), folders, run.deliveryId, {
+      path: places.pathOf(instance),
+      body: borrowed(bytes),
+      sizeBytes: bytes.sizeBytes,
+      conflict: (occupant) => places.conflict(instance, occupant),
+    });
+    if (settled === 'replaced') replaced += 1;
     return { kind: 'delivered' };
+  });
+  if (replaced > 0) run.log.info('earlier versions of instances replaced', { count: replaced });
+  return [...shared, ...quarantined];
+}
+
+async function writeMarker(
+  run: Run,
+  folders: Folders,
+  places: Places,
+  quarantined: readonly ManifestInstance[],
+): Promise<void> {
+  const marker = studyMarker(run, run.config.marker, quarantined, places.pathOf);
+  if (!marker) return;
+  const { path, shownPath, content, mayReplace } = marker;
+  await writeFile(placeOf(run.config, run.signal), folders, run.deliveryId, {
+    path,
+    body: [content],
+    sizeBytes: content.length,
+    mayReplace,
+    conflict: (occupant) => targetConflict(run.config.path, shownPath, occupant),
   });
 }

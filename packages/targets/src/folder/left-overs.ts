@@ -1,42 +1,47 @@
 import type { Dir } from 'node:fs';
-import { opendir, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, opendir, unlink } from 'node:fs/promises';
 import { isAbandoned, leftOverKind } from '../template/index.ts';
 import { fsCode } from './errors.ts';
+import type { Folders } from './folders.ts';
 import type { Place } from './place.ts';
 
-/** What was in a folder before anything was written to it. */
-export interface Found {
-  /** Those of the names asked for that are there. */
-  readonly there: ReadonlySet<string>;
-  readonly removed: number;
+/**
+ * Removes from one folder the temporary files of earlier attempts of this delivery, and any that nobody has written to for a
+ * day.
+ *
+ * @returns how many
+ */
+export async function removeLeftOvers(
+  place: Place,
+  folders: Folders,
+  relative: string,
+  deliveryId: string,
+): Promise<number> {
+  const found = await folders.withinIfThere(relative, ({ base }) =>
+    place.act('Looking into a folder', async () => {
+      let count = 0;
+      for await (const name of namesIn(base)) {
+        const kind = leftOverKind(name, deliveryId);
+        if (!kind) continue;
+        const path = `${base}/${name}`;
+        if (kind === 'old' && !isAbandoned(await modifiedMs(path))) continue;
+        // A folder of that name is none of ours.
+        if (await removed(path)) count += 1;
+      }
+      return count;
+    }),
+  );
+  return found ?? 0;
 }
 
-/**
- * Looks into one folder, once for all files: removes the temporary files of earlier attempts of this delivery, and any
- * that nobody has written to for a day, and tells which of the names are taken.
- */
-export async function lookIntoFolder(
-  place: Place,
-  relative: string,
-  names: ReadonlySet<string>,
-  deliveryId: string,
-): Promise<Found> {
-  const folder = join(place.config.path, relative);
-  return place.act('Looking into a folder', async () => {
-    const there = new Set<string>();
-    let removed = 0;
-    for await (const name of namesIn(folder)) {
-      if (names.has(name)) there.add(name);
-      const kind = leftOverKind(name, deliveryId);
-      if (!kind) continue;
-      const path = join(folder, name);
-      if (kind === 'old' && !isAbandoned(await modifiedMs(path))) continue;
-      await removeIfThere(path);
-      removed += 1;
-    }
-    return { there, removed };
-  });
+async function removed(path: string): Promise<boolean> {
+  try {
+    await unlink(path);
+    return true;
+  } catch (error) {
+    if (['ENOENT', 'EISDIR', 'EPERM', 'EACCES', 'EBUSY'].includes(fsCode(error) ?? '')) return false;
+    throw error;
+  }
 }
 
 export async function removeIfThere(path: string): Promise<void> {
@@ -62,7 +67,7 @@ async function* namesIn(folder: string): AsyncGenerator<string> {
 /** Milliseconds since 1970; a file that is gone counts as new. */
 async function modifiedMs(path: string): Promise<number> {
   try {
-    return (await stat(path)).mtimeMs;
+    return (await lstat(path)).mtimeMs;
   } catch (error) {
     if (fsCode(error) === 'ENOENT') return Number.POSITIVE_INFINITY;
     throw error;

@@ -1,7 +1,8 @@
-import { stat, statfs } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { DispatchError, formatBytes, type Stage } from '@dicom-dispatch/core';
 import { within } from '../flow/index.ts';
 import { silentFolder, translateFsError } from './errors.ts';
+import type { Folders } from './folders.ts';
 import type { FolderTarget } from './schema.ts';
 
 /** The folder of a target in use: each operation on it is limited in time and its errors are translated. */
@@ -31,24 +32,23 @@ export function placeOf(config: FolderTarget, signal: AbortSignal, stage?: Stage
   };
 }
 
-/** @throws {DispatchError} when the folder is not there, or is none */
-export async function lookAtFolder(place: Place): Promise<void> {
-  const { path } = place.config;
-  const found = await place.act('Looking for the folder', () => stat(path));
-  if (found.isDirectory()) return;
-  throw new DispatchError('target-misconfigured', `${path} is not a folder`, {
-    stage: 'connect',
-    remedy: 'Correct the path of the target.',
-  });
+/** @throws {DispatchError} when the folder is not there, is none, or cannot be written to */
+export async function lookAtFolder(place: Place, folders: Folders): Promise<void> {
+  const wanted = constants.R_OK | constants.W_OK | constants.X_OK;
+  await folders.within('.', ({ base }) =>
+    place.act('Reading, writing and searching', () => access(`${base}/.`, wanted)),
+  );
 }
 
 /**
  * @returns bytes that are free for us
  * @throws {DispatchError} `target-full` when less is left than `minFree` after so many bytes more
  */
-export async function lookForSpace(place: Place, neededBytes: number): Promise<number> {
+export async function lookForSpace(place: Place, folders: Folders, neededBytes: number): Promise<number> {
   const { path, minFree } = place.config;
-  const { bavail, bsize } = await place.act('Asking for free space', () => statfs(path));
+  const { bavail, bsize } = await folders.within('.', ({ base }) =>
+    place.act('Asking for free space', () => statfs(`${base}/.`)),
+  );
   const freeBytes = bavail * bsize;
   if (freeBytes - neededBytes >= minFree) return freeBytes;
   const needed = neededBytes > 0 ? `, ${formatBytes(neededBytes)} are to be written` : '';

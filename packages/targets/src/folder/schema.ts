@@ -1,7 +1,9 @@
 import { isAbsolute } from 'node:path';
 import { durationMs, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
+import { conflictOption } from '../conflict/index.ts';
 import { markerOption } from '../marker/index.ts';
+import { rememberPlaceOption } from '../place-mark/index.ts';
 import { instanceTemplate, uidTemplate } from '../template/index.ts';
 
 const mode = z
@@ -40,6 +42,14 @@ export const folderTarget = z.strictObject({
     })
     .optional()
     .describe('owner of files and created folders; needs the right to change owners'),
+  onConflict: conflictOption,
+  rememberPlace: rememberPlaceOption(true),
+  followLinks: z
+    .boolean()
+    .default(false)
+    .describe(
+      'write through links in the folder that lead out of it; links to elsewhere in the folder are always followed',
+    ),
   minFree: sizeBytes.default(100_000_000).describe('space to leave free: a delivery that would go below is not begun'),
   timeout: durationMs.default(60_000).describe('longest wait for one operation of the file system; 0 = no limit'),
   marker: markerOption,

@@ -1,80 +1,79 @@
-import { constants } from 'node:fs';
-import { access, open, rename, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
 import { formatBytes } from '@dicom-dispatch/core';
 import { runChecks, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
-import { lookAtFolder, lookForSpace, placeOf, type Place } from './place.ts';
-import type { FolderTarget } from './schema.ts';
+import type { PlaceFound } from '../place-mark/index.ts';
 import { temporaryName } from '../template/index.ts';
-import { removeIfThere } from './left-overs.ts';
+import { Folders } from './folders.ts';
+import { checkFolder } from './mark.ts';
+import { lookAtFolder, lookForSpace, placeOf } from './place.ts';
+import { renameProbe, writeProbe } from './probe.ts';
+import type { FolderTarget } from './schema.ts';
 
-export async function* testFolder({ config, signal }: CheckContext<FolderTarget>): AsyncGenerator<Check> {
-  const place = placeOf(config, signal, 'connect');
-  yield* runChecks(stepsOf(place), signal);
+export async function* testFolder(context: CheckContext<FolderTarget>): AsyncGenerator<Check> {
+  await using folders = new Folders(placeOf(context.config, context.signal, 'connect'));
+  yield* runChecks(stepsOf(context, folders), context.signal);
 }
 
-function stepsOf(place: Place): CheckStep[] {
-  const { config, act } = place;
-  const probe = join(config.path, temporaryName('probe'));
+const placeSays: Readonly<Record<PlaceFound, string>> = {
+  known: 'the folder is the one that the target was set up with',
+  new: 'the folder is not marked yet; the first delivery marks it',
+  'taken over': 'the folder has a mark; the next delivery remembers it',
+  'marked again':
+    'the folder is the one that the target was set up with; its mark was removed, the next delivery marks it',
+};
+
+function stepsOf({ config, signal, memory }: CheckContext<FolderTarget>, folders: Folders): CheckStep[] {
+  const place = placeOf(config, signal, 'connect');
+  const { act } = place;
+  const probe = temporaryName('probe');
   return [
     {
       name: 'exists',
       async run() {
-        await lookAtFolder(place);
+        await folders.within('.', async () => {});
         return `${config.path} is a folder`;
       },
     },
     {
       name: 'permission',
       async run() {
-        const wanted = constants.R_OK | constants.W_OK | constants.X_OK;
-        await act('Reading, writing and searching', () => access(config.path, wanted));
+        await lookAtFolder(place, folders);
         return 'the folder can be read, written and searched';
+      },
+    },
+    {
+      name: 'place',
+      async run() {
+        if (!config.rememberPlace) return { skip: 'rememberPlace is false' };
+        const found = await checkFolder(place, folders, memory, 'look');
+        return memory || found === 'new'
+          ? placeSays[found]
+          : 'the folder has a mark; Redis was not asked whether it is known';
       },
     },
     {
       name: 'write',
       async run() {
-        await act('Writing a probe', () => writeProbe(probe, config));
+        await folders.within('.', ({ base }) => act('Writing a probe', () => writeProbe(`${base}/${probe}`, config)));
         return config.fsync ? 'a probe was written and synced' : 'a probe was written';
       },
     },
     {
       name: 'rename',
       async run() {
-        const renamed = join(config.path, temporaryName('probe'));
-        try {
-          await act('Renaming and removing a probe', async () => {
-            await rename(probe, renamed);
-            await unlink(renamed);
-          });
-        } finally {
-          await Promise.allSettled([removeIfThere(renamed), removeIfThere(probe)]);
-        }
+        await folders.within('.', ({ base }) =>
+          act('Renaming and removing a probe', () =>
+            renameProbe(`${base}/${probe}`, `${base}/${temporaryName('probe')}`),
+          ),
+        );
         return 'the probe was renamed and removed';
       },
     },
     {
       name: 'space',
       async run() {
-        return `${formatBytes(await lookForSpace(place, 0))} are free`;
+        return `${formatBytes(await lookForSpace(place, folders, 0))} are free`;
       },
     },
   ];
-}
-
-async function writeProbe(path: string, { mode, owner, fsync }: FolderTarget): Promise<void> {
-  const handle = await open(path, 'wx', mode);
-  try {
-    await handle.write('dicom-dispatch probe\n');
-    if (owner) await handle.chown(owner.uid, owner.gid);
-    if (mode !== undefined) await handle.chmod(mode);
-    if (fsync) await handle.sync();
-  } catch (error) {
-    await removeIfThere(path).catch(() => {});
-    throw error;
-  } finally {
-    await handle.close();
-  }
 }

@@ -1,32 +1,33 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open, rename, type FileHandle } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, type FileHandle } from 'node:fs/promises';
+import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
 import { throwIfCancelled } from '../flow/index.ts';
+import { temporaryName } from '../template/index.ts';
 import { fsCode } from './errors.ts';
 import type { Folders } from './folders.ts';
-import type { Place } from './place.ts';
-import { temporaryName } from '../template/index.ts';
 import { removeIfThere } from './left-overs.ts';
+import type { Place } from './place.ts';
+import { refusedWithin } from './probe.ts';
+import { chunksOf } from './read-chunks.ts';
+import { settle, type FileToSettle, type Settled } from './settle.ts';
 
 /** Files up to this length come in one chunk. */
 const oneChunkBytes = 1024 * 1024;
 
-export interface FileToWrite {
+export interface FileToWrite extends Pick<FileToSettle, 'mayReplace' | 'conflict'> {
   /** Relative to the target's folder, segments joined by `/`. */
   readonly path: string;
   readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   readonly sizeBytes: number | undefined;
-  /** Nothing had that name when the attempt began: there is nothing to compare with. */
-  readonly isNew?: boolean;
 }
 
 /**
- * Writes a file under a temporary name in its final folder, makes it durable, verifies it and renames it: under the final
- * name there is never a part of a file. A file that is there already with the same content is left as it is.
+ * Writes a file under a temporary name in its final folder, makes it durable, verifies it and gives it its name: under the
+ * final name there is never a part of a file. A file that is there already with the same content is left as it is; one of
+ * another content is replaced only as `settle` says.
  *
- * @returns whether the file was there already
  * @throws {DispatchError}
  */
 export async function writeFile(
@@ -34,34 +35,62 @@ export async function writeFile(
   folders: Folders,
   deliveryId: string,
   file: FileToWrite,
-): Promise<boolean> {
-  const { config, act } = place;
-  const folder = dirname(file.path);
-  await folders.ensure(folder);
-  const finalPath = join(config.path, file.path);
-  const temporary = join(config.path, folder, temporaryName(deliveryId));
-  let isRenamed = false;
+): Promise<Settled> {
+  const folder = posix.dirname(file.path);
   try {
-    const written = await writeTemporary(place, temporary, file);
-    if (written.sha256 !== undefined) await readBack(place, temporary, written.sha256);
-    if (!file.isNew && (await holdsSame(place, finalPath, temporary, written.sizeBytes))) return true;
-    await act('Renaming a file', () => rename(temporary, finalPath));
-    isRenamed = true;
-    await folders.sync(folder);
-    return false;
-  } finally {
-    // After a failure this is worth a try, the next attempt does it again.
-    if (!isRenamed) await removeIfThere(temporary).catch(() => {});
+    return await folders.within(folder, async ({ base }) => {
+      const temporary = `${base}/${temporaryName(deliveryId)}`;
+      let settled: Settled | undefined;
+      try {
+        const sha256 = await writeTemporary(place, temporary, file);
+        if (sha256 !== undefined) await readBack(place, temporary, sha256);
+        settled = await settle(place, { ...file, base, name: posix.basename(file.path), temporary });
+      } finally {
+        // After a rename there is none. After a failure this is worth a try, the next attempt does it again.
+        if (settled === undefined || settled === 'same') await removeIfThere(temporary).catch(() => {});
+      }
+      await folders.sync(folder);
+      return settled;
+    });
+  } catch (thrown) {
+    throw await meaningOf(thrown, place, folders, folder, file);
   }
 }
 
-interface Written {
-  readonly sizeBytes: number;
-  /** Only where the file is to be read back. */
-  readonly sha256: string | undefined;
+/** What goes wrong below the target's folder is often the matter of one study alone. */
+async function meaningOf(
+  thrown: unknown,
+  place: Place,
+  folders: Folders,
+  folder: string,
+  file: FileToWrite,
+): Promise<unknown> {
+  if (!(thrown instanceof DispatchError)) return thrown;
+  switch (fsCode(thrown.cause)) {
+    case 'ENOTDIR':
+    case 'ELOOP':
+      return file.conflict('way');
+    case 'ENOENT':
+      if (folder !== '.') folders.forget(folder);
+      return new DispatchError(
+        'instance-failed',
+        `files in ${place.config.path} were removed while they were written`,
+        {
+          cause: thrown.cause,
+        },
+      );
+    case 'ENAMETOOLONG':
+      return new DispatchError('instance-refused', thrown.message, { cause: thrown.cause, remedy: thrown.remedy });
+    case 'EACCES':
+    case 'EPERM':
+      return (await refusedWithin(place, folders, folder)) ? file.conflict('denied') : thrown;
+    default:
+      return thrown;
+  }
 }
 
-async function writeTemporary(place: Place, path: string, file: FileToWrite): Promise<Written> {
+/** @returns the SHA-256 of what was written, where the file is to be read back */
+async function writeTemporary(place: Place, path: string, file: FileToWrite): Promise<string | undefined> {
   const { config, act } = place;
   const hash = config.verify === 'content' ? createHash('sha256') : undefined;
   let sizeBytes = 0;
@@ -75,7 +104,7 @@ async function writeTemporary(place: Place, path: string, file: FileToWrite): Pr
   const handle = await act(
     'Creating a file',
     () => open(path, flags, config.mode),
-    (late) => void late.close(),
+    (late) => void late.close().catch(() => {}),
   );
   try {
     for await (const chunk of file.body) {
@@ -95,16 +124,19 @@ async function writeTemporary(place: Place, path: string, file: FileToWrite): Pr
     }
     if (config.fsync && !syncsWrites) await act('Syncing a file', () => handle.sync());
     if (config.verify !== 'none') await lookAtSize(place, handle, sizeBytes);
-  } finally {
-    // Shares report what went wrong with written data only now.
-    await act('Closing a file', () => handle.close());
+  } catch (thrown) {
+    await handle.close().catch(() => {});
+    throw thrown;
   }
-  return { sizeBytes, sha256: hash?.digest('hex') };
+  // Shares report what went wrong with written data only now.
+  await act('Closing a file', () => handle.close());
+  return hash?.digest('hex');
 }
 
 async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
   for (let at = 0; at < chunk.byteLength;) {
     const { bytesWritten } = await handle.write(chunk, at);
+    if (bytesWritten === 0) throw Object.assign(new Error('nothing was written'), { code: 'EIO' });
     at += bytesWritten;
   }
 }
@@ -123,49 +155,4 @@ async function readBack(place: Place, path: string, sha256: string): Promise<voi
   for await (const chunk of chunksOf(place, path)) hash.update(chunk);
   if (hash.digest('hex') === sha256) return;
   throw new DispatchError('verify-missing', `a file in ${place.config.path} reads differently from what was written`);
-}
-
-/** Whether a file with the content of another is there. A link or a folder is not the same, whatever it leads to. */
-async function holdsSame(place: Place, path: string, other: string, sizeBytes: number): Promise<boolean> {
-  if (!(await place.act('Looking for an existing file', () => isFileOf(path, sizeBytes)))) return false;
-  const there = chunksOf(place, path);
-  const ours = chunksOf(place, other);
-  try {
-    for (;;) {
-      const [first, second] = await Promise.all([there.next(), ours.next()]);
-      if (first.done || second.done) return first.done === second.done;
-      if (!first.value.equals(second.value)) return false;
-    }
-  } finally {
-    await Promise.all([there.return(), ours.return()]);
-  }
-}
-
-async function isFileOf(path: string, sizeBytes: number): Promise<boolean> {
-  try {
-    const found = await lstat(path);
-    return found.isFile() && found.size === sizeBytes;
-  } catch (error) {
-    if (fsCode(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
-
-/** A file in chunks of 256 KiB; the limit of time is for each. A chunk is overwritten by the next. */
-async function* chunksOf(place: Place, path: string): AsyncGenerator<Buffer, void, undefined> {
-  const handle = await place.act(
-    'Opening a file',
-    () => open(path, 'r'),
-    (late) => void late.close(),
-  );
-  const buffer = Buffer.allocUnsafe(256 * 1024);
-  try {
-    for (;;) {
-      const { bytesRead } = await place.act('Reading', () => handle.read(buffer, 0, buffer.length));
-      if (bytesRead === 0) return;
-      yield buffer.subarray(0, bytesRead);
-    }
-  } finally {
-    await handle.close();
-  }
 }

@@ -1,30 +1,59 @@
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { parseTemplate, renderTemplate } from '../template/index.ts';
+import { parseTemplate, renderTemplate, shortHash, showPath } from '../template/index.ts';
 import type { MarkerOption } from './schema.ts';
 
 export interface StudyMarker {
   /** Relative to the folder or prefix of the target. */
   readonly path: string;
+  /** The path for messages: without patient data. */
+  readonly shownPath: string;
   readonly content: Buffer;
+  /** Whether the marker takes the place of a file that is there: an older marker of the same study of the same patient. */
+  mayReplace(there: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<boolean>;
 }
+
+type Run = Pick<DeliveryRun<unknown>, 'manifest' | 'quarantined' | 'study'>;
+
+/** A marker that is longer lists some 100,000 instances. */
+const maxMarkerBytes = 64 * 1024 * 1024;
 
 /**
  * The marker of a study that has arrived, or undefined when there is none to write. It has no times in it, so that the
  * same content always gives the same marker.
  */
 export function studyMarker(
-  run: Pick<DeliveryRun<unknown>, 'manifest' | 'quarantined' | 'study'>,
+  run: Run,
   option: MarkerOption | undefined,
   quarantinedNow: readonly ManifestInstance[],
   pathOf: (instance: ManifestInstance) => string,
 ): StudyMarker | undefined {
   if (!option) return undefined;
-  const missing = new Set([...(run.quarantined ?? []), ...quarantinedNow].map(({ sopInstanceUid }) => sopInstanceUid));
+  // By their ids in the source: two instances of a study may have one UID.
+  const missing = new Map([...(run.quarantined ?? []), ...quarantinedNow].map((one) => [one.sourceId, one]));
   if (missing.size > 0 && !option.whenPartial) return undefined;
-  const path = renderTemplate(parseTemplate(option.path), run.study, undefined);
-  if (option.content === 'empty') return { path, content: Buffer.alloc(0) };
+  const segments = parseTemplate(option.path);
+  const study = studyKey(run);
+  return {
+    path: renderTemplate(segments, run.study, undefined),
+    shownPath: showPath(segments, run.study, undefined),
+    content: option.content === 'empty' ? Buffer.alloc(0) : manifestOf(run, study, missing, pathOf),
+    mayReplace: (there) => isOlderMarker(there, run.study.studyInstanceUid, study),
+  };
+}
+
+/** Tells studies of the same UID and different patients apart. It stands beside files that have the Patient ID in them. */
+function studyKey({ study }: Run): string {
+  return shortHash(`${study.study['PatientID'] ?? ''}|${study.studyInstanceUid}`, 16);
+}
+
+function manifestOf(
+  run: Run,
+  study: string,
+  missing: ReadonlyMap<string, ManifestInstance>,
+  pathOf: (instance: ManifestInstance) => string,
+): Buffer {
   const instances = run.manifest
-    .filter(({ sopInstanceUid }) => !missing.has(sopInstanceUid))
+    .filter(({ sourceId }) => !missing.has(sourceId))
     .map((instance) => ({
       sopInstanceUid: instance.sopInstanceUid,
       seriesInstanceUid: instance.seriesInstanceUid,
@@ -35,9 +64,32 @@ export function studyMarker(
   const manifest = {
     version: 1,
     studyInstanceUid: run.study.studyInstanceUid,
+    study,
     complete: missing.size === 0,
     instances,
-    missing: [...missing].sort(),
+    missing: [...missing.values()].map(({ sopInstanceUid }) => sopInstanceUid).sort(),
   };
-  return { path, content: Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`) };
+  return Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`);
+}
+
+async function isOlderMarker(
+  there: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  studyInstanceUid: string,
+  study: string,
+): Promise<boolean> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of there) {
+    chunks.push(Buffer.from(chunk));
+    bytes += chunk.byteLength;
+    if (bytes > maxMarkerBytes) return false;
+  }
+  try {
+    const found = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Readonly<Record<string, unknown>>;
+    // Markers of earlier versions do not say the study.
+    const isOurs = found['study'] === undefined || found['study'] === study;
+    return found['studyInstanceUid'] === studyInstanceUid && isOurs;
+  } catch {
+    return false;
+  }
 }

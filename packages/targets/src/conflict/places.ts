@@ -1,0 +1,96 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import { parseTemplate, renderTemplate, showPath, type RenderLimits } from '../template/index.ts';
+import { targetConflict, type Occupant } from './target-conflict.ts';
+
+/** Where the instances of a study go, by the layout of a target. */
+export interface Places {
+  pathOf(instance: ManifestInstance): string;
+  /** The error for a place that is taken, without patient data. */
+  conflict(instance: ManifestInstance, occupant: Occupant): DispatchError;
+  /**
+   * Finds instances of the study that would take one path, before anything is sent. The one that is at the target keeps it,
+   * else the first by its address in the source, so that every attempt decides alike; the others are quarantined by name.
+   */
+  divide(): Promise<Divided>;
+}
+
+export interface Divided {
+  /** What is to be sent: each has a path of its own. */
+  readonly instances: readonly ManifestInstance[];
+  /** Those whose path another has: reported. */
+  readonly quarantined: readonly ManifestInstance[];
+}
+
+type Run = Pick<DeliveryRun<unknown>, 'study' | 'manifest' | 'pending' | 'quarantined' | 'report' | 'log'>;
+
+/**
+ * @param where - the target's folder, host or bucket, for messages
+ * @param layout - a template, or `flat`
+ */
+export function placesOf(run: Run, where: string, layout: string, limits?: RenderLimits): Places {
+  const segments = parseTemplate(layout === 'flat' ? '{SOPInstanceUID}.dcm' : layout);
+  const paths = new Map<ManifestInstance, string>();
+  const show = (instance: ManifestInstance): string => showPath(segments, run.study, instance);
+
+  function pathOf(instance: ManifestInstance): string {
+    let path = paths.get(instance);
+    if (path === undefined) {
+      path = renderTemplate(segments, run.study, instance, limits);
+      paths.set(instance, path);
+    }
+    return path;
+  }
+
+  function ownersOfPaths(): ReadonlyMap<string, ManifestInstance> {
+    const [pending, absent] = [run.pending, run.quarantined ?? []].map((some) => new Set(some.map(keyOf)));
+    const owners = new Map<string, ManifestInstance>();
+    for (const instance of run.manifest) {
+      const key = keyOf(instance);
+      if (!pending?.has(key) && !absent?.has(key)) owners.set(pathOf(instance), instance);
+    }
+    for (const instance of run.pending.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))) {
+      const path = pathOf(instance);
+      if (!owners.has(path)) owners.set(path, instance);
+    }
+    return owners;
+  }
+
+  return {
+    pathOf,
+    conflict: (instance, occupant) => targetConflict(where, show(instance), occupant),
+    async divide() {
+      const owners = ownersOfPaths();
+      const instances: ManifestInstance[] = [];
+      const quarantined: ManifestInstance[] = [];
+      for (const instance of run.pending) {
+        const owner = owners.get(pathOf(instance));
+        if (!owner || keyOf(owner) === keyOf(instance)) {
+          instances.push(instance);
+          continue;
+        }
+        quarantined.push(instance);
+        const error = sharedPath(where, show(instance), owner);
+        run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: error.code });
+        await run.report(instance, { kind: 'quarantined', error });
+      }
+      return { instances, quarantined };
+    },
+  };
+}
+
+function keyOf({ sourceId, sopInstanceUid }: ManifestInstance): string {
+  return `${sourceId} ${sopInstanceUid}`;
+}
+
+function sharedPath(where: string, path: string, owner: ManifestInstance): DispatchError {
+  const [uid, series] = [owner.sopInstanceUid, owner.seriesInstanceUid].map((text) => text.slice(0, 64));
+  return new DispatchError(
+    'target-conflict',
+    `${where}: the place ${path} belongs to another instance of the study (${uid} of series ${series})`,
+    {
+      remedy:
+        'Put {SeriesInstanceUID} into the layout or key of the target, and set UIDs off from other values by a slash or hyphen; then retry the delivery.',
+    },
+  );
+}

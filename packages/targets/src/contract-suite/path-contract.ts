@@ -1,0 +1,235 @@
+import type { TargetConfig } from '@dicom-dispatch/core';
+import { describe, expect, it } from 'vitest';
+import type { TargetHandler } from '../contract/index.ts';
+import { parseTemplate, renderTemplate } from '../template/index.ts';
+import { expectNoError, expectReadable } from './expectations.ts';
+import { fixtureStudy, type FixtureInstance, type FixtureStudy } from './fixture-study.ts';
+import { TestDelivery, type Attempt } from './run-fixture.ts';
+
+/** A new and empty place at a target, and how to look into it. */
+export interface EmptyPlace {
+  readonly config: Readonly<Record<string, unknown>>;
+  /** What is there under a path of the layout. */
+  get(path: string): Promise<Buffer | undefined>;
+  put(path: string, content: Buffer): Promise<void>;
+  /** All paths there. */
+  names(): Promise<readonly string[]>;
+}
+
+export interface PathContract<Config extends TargetConfig> {
+  readonly name: string;
+  readonly handler: TargetHandler<Config>;
+  /** The option that has the template: `layout` or `key`. */
+  readonly option: 'layout' | 'key';
+  place(): Promise<EmptyPlace>;
+}
+
+const small = { series: 1, instancesPerSeries: 2, rows: 16, columns: 16 } as const;
+
+/** What every handler has to show whose target keeps one content under each path: two contents are never silently one. */
+export function pathContract<Config extends TargetConfig>({
+  name,
+  handler,
+  option,
+  place,
+}: PathContract<Config>): void {
+  describe(`${name} keeps two contents apart that would take one path`, () => {
+    const parse = ({ config }: EmptyPlace, more: object = {}): Config => handler.schema.parse({ ...config, ...more });
+    const deliver = async (
+      study: FixtureStudy,
+      config: Config,
+      id = 'delivery',
+    ): Promise<Attempt & { readonly study: FixtureStudy; readonly delivery: TestDelivery<Config> }> => {
+      const delivery = new TestDelivery(handler, study, id);
+      return { ...(await delivery.attempt(config)), study, delivery };
+    };
+    const flat = { [option]: '{SOPInstanceUID}.dcm' };
+
+    it('of two patients with the same UIDs the second is quarantined by name, and the first stays', async () => {
+      const there = await place();
+      const [first, second] = twoPatients('patients');
+      expectNoError(await deliver(first, parse(there)));
+      const late = await deliver(second, parse(there), 'other');
+      expectConflicts(late, second.instances);
+      await expectThere(there, first.instances);
+      // Nor by a later attempt.
+      const again = new TestDelivery(handler, second, 'other');
+      expectConflicts({ ...(await again.attempt(parse(there))), study: second }, second.instances);
+      await expectThere(there, first.instances);
+    });
+
+    it('of two patients at the same time each path has one whole instance, and its delivery alone is told so', async () => {
+      const there = await place();
+      const [first, second] = twoPatients('race', 8);
+      const [one, other] = await Promise.all([deliver(first, parse(there)), deliver(second, parse(there), 'other')]);
+      for (const [index, instance] of first.instances.entries()) {
+        const uid = instance.manifest.sopInstanceUid;
+        const kinds = [one.reported.get(uid)?.kind, other.reported.get(uid)?.kind];
+        expect([...kinds].sort(), `${one.error?.message} ${other.error?.message}`).toEqual([
+          'delivered',
+          'quarantined',
+        ]);
+        await expectThere(there, [kinds[0] === 'delivered' ? instance : second.instances[index]!]);
+      }
+    });
+
+    it('replaces them when told so', async () => {
+      const there = await place();
+      const [first, second] = twoPatients('told');
+      expectNoError(await deliver(first, parse(there)));
+      expectNoError(await deliver(second, parse(there, { onConflict: 'overwrite' }), 'other'));
+      await expectThere(there, second.instances);
+    });
+
+    it('replaces an older version of the same instance: a study that was corrected in the source', async () => {
+      const there = await place();
+      const study = fixtureStudy({ ...small, seed: 'corrected' });
+      const corrected = fixtureStudy({
+        ...small,
+        seed: 'corrected',
+        attributes: { StudyDescription: 'corrected twice' },
+      });
+      expectNoError(await deliver(study, parse(there)));
+      expectNoError(await deliver(corrected, parse(there), 'later'));
+      await expectThere(there, corrected.instances);
+    });
+
+    it('confirms what is there with the same content, e.g. after a crash', async () => {
+      const there = await place();
+      const study = fixtureStudy({ ...small, seed: 'crash' });
+      expectNoError(await deliver(study, parse(there), 'first'));
+      const again = await deliver(study, parse(there), 'second');
+      expectNoError(again);
+      expect(again.delivery.pending).toEqual([]);
+      await expectThere(there, study.instances);
+    });
+
+    it.each([
+      ['nothing in it', () => Buffer.alloc(0), 'replaced'],
+      ['the beginning of the instance', (whole: Buffer) => whole.subarray(0, 700), 'replaced'],
+      ['text', () => Buffer.from('something else'), 'kept'],
+      ['as many zeros', (whole: Buffer) => Buffer.alloc(whole.length), 'kept'],
+      ['the instance and more', (whole: Buffer) => Buffer.concat([whole, Buffer.alloc(10)]), 'replaced'],
+    ] as const)('a file with %s', async (what, make, becomes) => {
+      const there = await place();
+      const study = fixtureStudy({ ...small, instancesPerSeries: 1, seed: `file ${what}` });
+      const [instance] = study.instances as [FixtureInstance];
+      const content = make(await bytesOf(instance));
+      const path = pathOf(instance);
+      await there.put(path, content);
+      const attempt = await deliver(study, parse(there));
+      if (becomes === 'replaced') {
+        expectNoError(attempt);
+        await expectThere(there, study.instances);
+      } else {
+        expectConflicts(attempt, study.instances);
+        expect(await there.get(path)).toEqual(content);
+        expectNoError(await deliver(study, parse(there, { onConflict: 'overwrite' }), 'told'));
+        await expectThere(there, study.instances);
+      }
+    });
+
+    it('two instances of a study with one path are found before anything is sent', async () => {
+      const there = await place();
+      const study = fixtureStudy({ ...small, series: 2, seed: 'one path' });
+      const [first, second, third, fourth] = study.instances as FixtureInstance[];
+      // Series 1 with 12.3, and series 11 with 2.3.
+      const odd = {
+        ...study,
+        instances: [named(first!, '12.3', '1.1'), named(second!, '2.3', '1.2'), third!, fourth!],
+      };
+      const series = new Map(study.tags.series);
+      series.set('1.1', { SeriesNumber: '1' }).set('1.2', { SeriesNumber: '11' });
+      const tags = { ...study.tags, series };
+      const config = parse(there, { [option]: '{SeriesNumber}{SOPInstanceUID}.dcm' });
+      const attempt = await deliver({ ...odd, tags }, config);
+      expectNoError(attempt);
+      const outcomes = [...attempt.reported.values()].map(({ kind }) => kind).sort();
+      expect(outcomes).toEqual(['delivered', 'delivered', 'delivered', 'quarantined']);
+      const refused = [...attempt.reported.values()].find(({ kind }) => kind === 'quarantined');
+      expect(refused).toMatchObject({ error: { code: 'target-conflict' } });
+      expect(attempt.opened).toHaveLength(3);
+      expect((await there.names()).filter((path) => path.endsWith('.dcm'))).toHaveLength(3);
+    });
+
+    it('UIDs that are no UIDs have paths of their own', async () => {
+      const there = await place();
+      const study = fixtureStudy({ ...small, instancesPerSeries: 7, seed: 'odd' });
+      const uids = ['..', '...', '....', '1.2.', '1.2', ' 1.2', '1.2\0'];
+      const instances = study.instances.map((instance, index) => named(instance, uids[index] ?? ''));
+      const attempt = await deliver({ ...study, instances }, parse(there, flat));
+      expectNoError(attempt);
+      expect((await there.names()).filter((path) => path.endsWith('.dcm'))).toHaveLength(7);
+      for (const instance of instances) {
+        const path = renderTemplate(parseTemplate('{SOPInstanceUID}.dcm'), study.tags, instance.manifest);
+        expect((await there.get(path))?.equals(await bytesOf(instance)), path).toBe(true);
+      }
+    });
+
+    it('a marker does not take the place of that of another patient', async () => {
+      const there = await place();
+      const [first, second] = twoPatients('marker');
+      const more = { marker: {}, [option]: '{PatientID}/{SOPInstanceUID}.dcm' };
+      expectNoError(await deliver(first, parse(there, more)));
+      const path = `${first.tags.studyInstanceUid}/complete.json`;
+      const before = await there.get(path);
+      const late = await deliver(second, parse(there, more), 'other');
+      expect(late.error).toMatchObject({ code: 'target-conflict', stage: 'finalize' });
+      expectReadable(late, second, there.config);
+      expect(late.delivery.pending).toEqual([]);
+      expect(await there.get(path)).toEqual(before);
+      // That of the same study is renewed when there is more of it.
+      const grown = fixtureStudy({
+        ...small,
+        instancesPerSeries: 3,
+        seed: 'marker',
+        attributes: { PatientID: 'PAT-A' },
+      });
+      expectNoError(await deliver(grown, parse(there, more), 'grown'));
+      expect(JSON.parse(String(await there.get(path)))).toMatchObject({ instances: { length: 3 } });
+    });
+
+    function expectConflicts(
+      attempt: Attempt & { readonly study: FixtureStudy },
+      instances: readonly FixtureInstance[],
+    ) {
+      expectNoError(attempt);
+      for (const { manifest } of instances) {
+        const outcome = attempt.reported.get(manifest.sopInstanceUid);
+        expect(outcome).toMatchObject({ kind: 'quarantined', error: { code: 'target-conflict' } });
+        const error = outcome?.kind === 'quarantined' ? outcome.error : undefined;
+        expect(error?.message).toContain(manifest.sopInstanceUid);
+        expectReadable({ ...attempt, error }, attempt.study, {});
+      }
+    }
+  });
+}
+
+function twoPatients(seed: string, instancesPerSeries = 2): readonly [FixtureStudy, FixtureStudy] {
+  const of = (PatientID: string): FixtureStudy =>
+    fixtureStudy({ ...small, instancesPerSeries, seed, attributes: { PatientID } });
+  return [of('PAT-A'), of('PAT-B')];
+}
+
+function named(instance: FixtureInstance, sopInstanceUid: string, seriesInstanceUid?: string): FixtureInstance {
+  const manifest = { ...instance.manifest, sopInstanceUid, ...(seriesInstanceUid && { seriesInstanceUid }) };
+  return { ...instance, manifest };
+}
+
+/** By the default layout. */
+function pathOf({ manifest }: FixtureInstance): string {
+  return `${manifest.studyInstanceUid}/${manifest.seriesInstanceUid}/${manifest.sopInstanceUid}.dcm`;
+}
+
+async function bytesOf(instance: FixtureInstance): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of instance.read()) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function expectThere({ get }: EmptyPlace, instances: readonly FixtureInstance[]): Promise<void> {
+  for (const instance of instances) {
+    const found = await get(pathOf(instance));
+    expect(found?.equals(await bytesOf(instance)), pathOf(instance)).toBe(true);
+  }
+}

@@ -1,0 +1,78 @@
+import { link, lstat, unlink, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { claimName } from '../template/index.ts';
+import { fsCode } from './errors.ts';
+
+const lookAgainMs = 20;
+/** A claim is held for two operations of the file system: whoever holds it for longer has died with it. */
+const abandonedAfterMs = 10_000;
+
+/**
+ * Holds the claim on a name in a folder while something is done, so that of several deliveries, in several dispatchers, one
+ * at a time decides whether the name is free and takes it. A rename alone would replace what came in between, and hard links
+ * in the place of renames would not be noticed by those who watch a folder for files that arrive.
+ *
+ * @param base - of the folder
+ * @param ours - a file of ours in the folder
+ */
+export async function claimed<T>(
+  base: string,
+  name: string,
+  ours: string,
+  signal: AbortSignal,
+  act: () => Promise<T>,
+): Promise<T> {
+  const claim = `${base}/${claimName(name)}`;
+  await take(claim, ours, signal);
+  try {
+    return await act();
+  } finally {
+    // Left behind it is taken over by the next who wants the name.
+    await unlink(claim).catch(() => {});
+  }
+}
+
+async function take(claim: string, ours: string, signal: AbortSignal): Promise<void> {
+  let seen: string | undefined;
+  let seenAt = 0;
+  while (!(await tryTaking(claim, ours))) {
+    const holder = await holderOf(claim);
+    if (holder === undefined) continue;
+    if (holder !== seen) {
+      seen = holder;
+      seenAt = performance.now();
+    } else if (performance.now() - seenAt > abandonedAfterMs) {
+      await unlink(claim).catch(() => {});
+      seen = undefined;
+    }
+    await delay(lookAgainMs, undefined, { signal });
+  }
+}
+
+async function tryTaking(claim: string, ours: string): Promise<boolean> {
+  try {
+    await link(ours, claim);
+    return true;
+  } catch (error) {
+    if (fsCode(error) === 'EEXIST') return false;
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'].includes(fsCode(error) ?? '')) throw error;
+  }
+  // A file system without hard links: SMB, FAT, some of FUSE.
+  try {
+    await writeFile(claim, '', { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (fsCode(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function holderOf(claim: string): Promise<string | undefined> {
+  try {
+    const { ino, ctimeNs } = await lstat(claim, { bigint: true });
+    return `${ino} ${ctimeNs}`;
+  } catch (error) {
+    if (fsCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

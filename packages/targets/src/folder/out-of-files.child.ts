@@ -1,0 +1,33 @@
+import { closeSync, openSync } from 'node:fs';
+import { fixtureStudy } from '../contract-suite/fixture-study.ts';
+import { TestDelivery } from '../contract-suite/run-fixture.ts';
+import { folderHandler } from './handler.ts';
+import { folderTarget } from './schema.ts';
+
+/**
+ * Delivers a study in a process that may open no more files once the first instance is delivered, then again when it may. To be
+ * started with a low limit; the folder is the argument.
+ */
+const config = folderTarget.parse({ type: 'folder', path: process.argv[2], minFree: 0, parallel: 1 });
+const delivery = new TestDelivery(folderHandler, fixtureStudy({ series: 1, instancesPerSeries: 4 }));
+const held: number[] = [];
+const { error, reported } = await delivery.attempt(config, {
+  onReport() {
+    try {
+      for (;;) held.push(openSync('/dev/null', 'r'));
+    } catch {
+      // There are none left.
+    }
+  },
+});
+for (const file of held) closeSync(file);
+const again = await delivery.attempt(config);
+process.stdout.write(
+  JSON.stringify({
+    error: error?.toRecord(),
+    disposition: error?.disposition,
+    kinds: [...reported.values()].map(({ kind }) => kind),
+    again: again.error?.toRecord(),
+    pending: delivery.pending.length,
+  }),
+);

@@ -1,0 +1,51 @@
+import type { FileHandle } from 'node:fs/promises';
+import { fsCode } from './errors.ts';
+import type { Place } from './place.ts';
+
+/** Folders cannot be synced on some shares (SMB, FUSE) though files can. */
+const cannotSync = new Set(['EINVAL', 'ENOTSUP', 'EBADF', 'EISDIR', 'EPERM']);
+
+/**
+ * Makes the names in folders durable. Lanes that ask while one sync of a folder runs share the next: one under way may have
+ * begun before their names were there.
+ */
+export class FolderSyncs {
+  readonly #place: Place;
+  readonly #underWay = new Map<string, Promise<void>>();
+  readonly #next = new Map<string, Promise<void>>();
+
+  constructor(place: Place) {
+    this.#place = place;
+  }
+
+  async sync(relative: string, handle: FileHandle): Promise<void> {
+    if (!this.#place.config.fsync) return;
+    let next = this.#next.get(relative);
+    if (!next) {
+      next = this.#syncAfter(relative, handle, this.#underWay.get(relative));
+      this.#next.set(relative, next);
+    }
+    await next;
+  }
+
+  async #syncAfter(relative: string, handle: FileHandle, before: Promise<void> | undefined): Promise<void> {
+    // Whoever waited for that one has its error.
+    await before?.catch(() => {});
+    const syncing = this.#place.act('Syncing a folder', () => syncFolder(handle));
+    this.#underWay.set(relative, syncing);
+    this.#next.delete(relative);
+    try {
+      await syncing;
+    } finally {
+      if (this.#underWay.get(relative) === syncing) this.#underWay.delete(relative);
+    }
+  }
+}
+
+async function syncFolder(handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync();
+  } catch (error) {
+    if (!cannotSync.has(fsCode(error) ?? '')) throw error;
+  }
+}

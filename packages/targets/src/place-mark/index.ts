@@ -1,0 +1,2 @@
+export { checkPlace, markName, maxMarkBytes, type MarkedPlace, type PlaceFound } from './place-mark.ts';
+export { rememberPlaceOption } from './schema.ts';

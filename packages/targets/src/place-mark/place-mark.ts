@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import { DispatchError } from '@dicom-dispatch/core';
+import { z } from 'zod';
+import type { TargetMemory } from '../contract/index.ts';
+
+/** In the folder of a target. */
+export const markName = '.dicom-dispatch-target';
+/** A mark is some 200 bytes; a file that is longer is none. */
+export const maxMarkBytes = 4096;
+const memoryKey = 'place';
+
+const markContent = z.object({ id: z.uuid() });
+
+/** What is remembered of the place of a target. */
+interface Remembered {
+  readonly id: string;
+  /** As configured: a target with another one has been moved on purpose. */
+  readonly path: string;
+  /** The folder itself, where its file system tells one from another: then a mark that was removed is written anew. */
+  readonly folder?: string | undefined;
+}
+
+/** How a handler gets at the mark. */
+export interface MarkedPlace {
+  /** The path as configured, for comparison; with the host where there is one. */
+  readonly path: string;
+  /** For messages. */
+  readonly shown: string;
+  /** Tells the folder from others, if possible: device, inode, time of birth. */
+  readonly folder?: string | undefined;
+  /** The content of the mark, at most `maxMarkBytes` and one; undefined where there is no such file. */
+  read(): Promise<Buffer | undefined>;
+  /** Writes the mark as a whole, in the place of what is there. */
+  write(content: Buffer): Promise<void>;
+}
+
+/** What was found, in words for `target test`. */
+export type PlaceFound = 'known' | 'new' | 'taken over' | 'marked again';
+
+/**
+ * Finds out whether the folder is the one that the target was set up with. The first delivery marks it; a folder that has a
+ * mark is taken over when nothing is remembered, or the target was given another path. An empty mark says that an operator
+ * means this folder, whatever is remembered.
+ *
+ * @param memory - undefined: nothing can be remembered, the mark alone is looked at
+ * @param act - `look` changes nothing, for tests of the connection
+ * @throws {DispatchError} in stage `connect`: `target-unreachable` when the mark is missing, `target-misconfigured` when it is
+ * another
+ */
+export async function checkPlace(
+  place: MarkedPlace,
+  memory: TargetMemory | undefined,
+  act: 'set up' | 'look',
+): Promise<PlaceFound> {
+  const kept = await memory?.get<Remembered>(memoryKey);
+  const remembered = kept?.path === place.path ? kept : undefined;
+  const content = await place.read();
+  const found = content === undefined ? undefined : readMark(content, place);
+
+  async function keep(id: string): Promise<void> {
+    if (act === 'look') return;
+    await memory?.set(memoryKey, { id, path: place.path, folder: place.folder } satisfies Remembered);
+  }
+  async function mark(id: string): Promise<void> {
+    if (act === 'look') return;
+    await place.write(encodeMark(id));
+  }
+
+  if (found === undefined) {
+    if (remembered && (remembered.folder === undefined || remembered.folder !== place.folder)) throw missing(place);
+    const id = remembered?.id ?? randomUUID();
+    await mark(id);
+    if (!remembered) await keep(id);
+    return remembered ? 'marked again' : 'new';
+  }
+  if (found === 'empty') {
+    const id = randomUUID();
+    await mark(id);
+    await keep(id);
+    return 'taken over';
+  }
+  if (!remembered) {
+    await keep(found);
+    return 'taken over';
+  }
+  if (found !== remembered.id) throw another(place);
+  return 'known';
+}
+
+function encodeMark(id: string): Buffer {
+  const note =
+    'Marks this folder as that of a target of dicom-dispatch, which writes nothing where the mark is missing. Keep it; copy it with the folder.';
+  return Buffer.from(`${JSON.stringify({ version: 1, id, note }, undefined, 2)}\n`);
+}
+
+function readMark(content: Buffer, place: MarkedPlace): string {
+  if (content.length === 0) return 'empty';
+  try {
+    if (content.length > maxMarkBytes) throw new Error('too long');
+    return markContent.parse(JSON.parse(content.toString('utf8'))).id;
+  } catch (cause) {
+    throw new DispatchError('target-misconfigured', `${place.shown}: the file ${markName} is not one of ours`, {
+      cause,
+      stage: 'connect',
+      remedy: `Remove ${markName} if the folder is the right one, or empty it.`,
+    });
+  }
+}
+
+function missing({ shown }: MarkedPlace): DispatchError {
+  return new DispatchError(
+    'target-unreachable',
+    `${shown} is not the folder that this target was set up with: its mark ${markName} is missing`,
+    {
+      stage: 'connect',
+      remedy: `Mount the share or disk. If this is the right folder, create an empty file ${markName} in it.`,
+    },
+  );
+}
+
+function another({ shown }: MarkedPlace): DispatchError {
+  return new DispatchError(
+    'target-misconfigured',
+    `${shown} is another folder than the one that this target was set up with: its mark ${markName} is another`,
+    {
+      stage: 'connect',
+      remedy: `Mount the right share or disk. If this one is to take its place, empty the file ${markName} in it.`,
+    },
+  );
+}
