@@ -127,6 +127,12 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until read, 30 days at most',
   },
   {
+    keys: ['memory:TARGET'],
+    kind: 'key',
+    what: 'which place a target is, e.g. the mark of its folder',
+    lives: 'until replaced',
+  },
+  {
     keys: ['state:DELIVERY'],
     kind: 'key',
     what: 'what a handler keeps through attempts',

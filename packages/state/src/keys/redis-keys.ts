@@ -38,6 +38,7 @@ export function redisKeys(prefix: string) {
     reloadAnswers: (id: string, step: string) => `${prefix}:reload:${id}:${step}`,
     reloads: `${prefix}:reloads`,
     mail: (name: string) => `${prefix}:mail:${name}`,
+    memory: (target: string) => `${prefix}:memory:${target}`,
     state: (deliveryId: string) => `${prefix}:state:${deliveryId}`,
     cache: (rest: string) => `${prefix}:cache:${rest}`,
     notify: (rest: string) => `${prefix}:notify:${rest}`,

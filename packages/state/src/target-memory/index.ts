@@ -1,1 +1,1 @@
-export { createTargetMemory, targetMemoryKey, type TargetMemory } from './target-memory.ts';
+export { createTargetMemory, type TargetMemory } from './target-memory.ts';

@@ -1,4 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
+import { redisKeys } from '../keys/index.ts';
 import { withDeadline, type RedisClient } from '../redis/index.ts';
 
 const timeoutMs = 10_000;
@@ -10,13 +11,9 @@ export interface TargetMemory {
   delete(key: string): Promise<void>;
 }
 
-export function targetMemoryKey(prefix: string, target: string): string {
-  return `${prefix}:memory:${target}`;
-}
-
 /** Every method throws DispatchError `ledger-unavailable` when Redis fails or is silent. */
 export function createTargetMemory(redis: RedisClient, prefix: string, target: string): TargetMemory {
-  const hash = targetMemoryKey(prefix, target);
+  const hash = redisKeys(prefix).memory(target);
   return {
     async get<T>(key: string) {
       const text = await ask(redis.hget(hash, key));
