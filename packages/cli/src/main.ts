@@ -1,6 +1,8 @@
 import { createProgram } from './create-program.ts';
 import { reportFailure } from './exit.ts';
+import { guardTerminal } from './guard-terminal.ts';
 
+guardTerminal();
 // Whoever reads us may stop early, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit();

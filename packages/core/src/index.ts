@@ -53,6 +53,8 @@ export {
   type DeliveryIdentity,
   type StudyTaskId,
 } from './model/ids.ts';
+export { namedMap } from './model/named-map.ts';
+export { printable } from './model/printable.ts';
 export { priorities, type Priority } from './model/priority.ts';
 export { defaultPrefix, studyQueue, targetOfQueue, targetQueue } from './jobs/queues.ts';
 export * from './jobs/job-contract.ts';

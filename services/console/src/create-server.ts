@@ -26,8 +26,8 @@ export interface ServedRoute {
 
 const maxBodyBytes = 1024 * 1024;
 /** From the first byte of a request to its last one; then the connection ends, whoever has it. */
-const headersMs = 10_000;
-const requestMs = 30_000;
+const headersMs = 8_000;
+const requestMs = 12_000;
 const idleMs = 30_000;
 const maxConnections = 5_000;
 

@@ -1,3 +1,4 @@
+import { namedMap } from '../model/named-map.ts';
 import { configSchema, type Config, type TargetSchema } from './config-schema.ts';
 import { meaningProblems } from './meaning-problems.ts';
 import { toProblems, type Problem } from './problem.ts';
@@ -15,6 +16,23 @@ export function parseConfig(raw: unknown, targetSchemas: readonly TargetSchema[]
   const parsed = configSchema(targetSchemas).safeParse(raw ?? {});
   const shape = [...(parsed.success ? [] : toProblems(parsed.error, raw)), ...referenceProblems(raw)];
   const problems = parsed.success && shape.length === 0 ? meaningProblems(parsed.data) : shape;
-  if (parsed.success && problems.length === 0) return { ok: true, config: parsed.data };
+  if (parsed.success && problems.length === 0) return { ok: true, config: withNamedMaps(parsed.data) };
   return { ok: false, problems };
+}
+
+/** Names come from requests, jobs and files: looking one up must not find what every object has. */
+function withNamedMaps(config: Config): Config {
+  const { console } = config;
+  return {
+    ...config,
+    sources: namedMap(config.sources),
+    targets: namedMap(config.targets),
+    groups: namedMap(config.groups),
+    transforms: namedMap(config.transforms),
+    console: {
+      ...console,
+      ...(console.users && { users: namedMap(console.users) }),
+      ...(console.tokens && { tokens: namedMap(console.tokens) }),
+    },
+  };
 }

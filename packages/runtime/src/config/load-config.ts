@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import {
   DispatchError,
+  namedMap,
   parseConfig,
   targetOptions,
   type Config,
@@ -97,7 +98,7 @@ async function adoptExternal(
   external: LoadOptions['external'],
 ): Promise<{ config: Config; problems: Problem[] }> {
   const problems: Problem[] = [];
-  const targets: Record<string, TargetConfig> = { ...config.targets };
+  const targets: Record<string, TargetConfig> = namedMap(config.targets);
   const options = (raw as { targets: Record<string, { type: string }> }).targets;
   for (const [name, target] of Object.entries(options)) {
     if (!external?.accepts(target.type)) continue;

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { printable } from '@dicom-dispatch/core';
 import { pino, type Logger, type LoggerOptions } from 'pino';
 import type { PinoPretty } from 'pino-pretty';
 
@@ -48,10 +49,18 @@ export function createLogger(service: string, options: LoggingOptions): Logger {
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
   if (!isPretty) return pino(settings);
   // Loaded only where a terminal reads along: services write JSON.
+  // What comes from peers and files is shown by the terminal, not obeyed; JSON lines say it as it is.
+  settings.formatters = { ...settings.formatters, log: printableFacts };
   const pretty = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty;
   return pino(
     settings,
     pretty({ colorize: process.stdout.isTTY, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l', singleLine: true }),
+  );
+}
+
+function printableFacts(facts: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(facts).map(([name, value]) => [name, typeof value === 'string' ? printable(value) : value]),
   );
 }
 
@@ -61,10 +70,10 @@ function describeError(error: unknown): unknown {
   const { code, stage } = error as { code?: unknown; stage?: unknown };
   return {
     type: error.name,
-    message: error.message,
+    message: printable(error.message),
     ...(code !== undefined && { code }),
     ...(stage !== undefined && { stage }),
-    ...((code === undefined || code === 'internal') && { stack: error.stack }),
+    ...((code === undefined || code === 'internal') && { stack: printable(error.stack ?? '') }),
     ...(error.cause !== undefined && { cause: describeError(error.cause) }),
   };
 }

@@ -3,11 +3,14 @@ import type { ConsoleContext } from '../console-context.ts';
 
 const batchMs = 500;
 const aliveMs = 20_000;
-const mostListeners = 200;
+const maxListeners = 200;
+const maxListenersOfOne = 20;
+const maxUnreadBytes = 256 * 1024;
 
 /** Changes of studies as server-sent events, a few at a time: `event: change`, data `[{source, orthancStudyId}]`. */
 export function addEvents(server: FastifyInstance, context: ConsoleContext): void {
   let listeners = 0;
+  const byName = new Map<string, number>();
   server.get(
     '/api/events',
     {
@@ -15,10 +18,14 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
       schema: { tags: ['system'], summary: 'Changes of studies as server-sent events' } as object,
     },
     (request, reply) => {
-      if (listeners >= mostListeners) {
+      const name = request.identity?.name ?? '';
+      const own = byName.get(name) ?? 0;
+      if (listeners >= maxListeners || own >= maxListenersOfOne) {
+        void reply.header('retry-after', '30');
         return reply.code(503).send({ error: 'unavailable', message: 'Too many pages listen already.' });
       }
       listeners += 1;
+      byName.set(name, own + 1);
       reply.hijack();
       const { raw } = reply;
       raw.writeHead(200, {
@@ -30,9 +37,14 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
       raw.flushHeaders();
       const changed = new Map<string, { source: string; orthancStudyId: string }>();
       let timer: NodeJS.Timeout | undefined;
+      const write = (text: string): void => {
+        // Who does not read is not waited for.
+        if (raw.writableLength > maxUnreadBytes) raw.destroy();
+        else if (raw.writable) raw.write(text);
+      };
       const tell = (): void => {
         timer = undefined;
-        raw.write(`event: change\ndata: ${JSON.stringify([...changed.values()])}\n\n`);
+        write(`event: change\ndata: ${JSON.stringify([...changed.values()])}\n\n`);
         changed.clear();
       };
       const listening = context.changes.listen((change) => {
@@ -40,10 +52,13 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
         if (changed.size < 500) changed.set(`${change.source} ${change.orthancStudyId}`, change);
         timer ??= setTimeout(tell, batchMs);
       });
-      void listening.ready.then(() => raw.writable && raw.write(': listening\n\n'));
-      const alive = setInterval(() => raw.write(': alive\n\n'), aliveMs);
+      void listening.ready.then(() => write(': listening\n\n'));
+      const alive = setInterval(() => write(': alive\n\n'), aliveMs);
       request.raw.once('close', () => {
         listeners -= 1;
+        const left = (byName.get(name) ?? 1) - 1;
+        if (left > 0) byName.set(name, left);
+        else byName.delete(name);
         clearTimeout(timer);
         clearInterval(alive);
         listening.stop();

@@ -1,3 +1,5 @@
+import { printable } from '@dicom-dispatch/core';
+
 /** HTML that is safe to send: made by {@link html}, which escapes every value that is put in. */
 export class Html {
   readonly text: string;
@@ -34,5 +36,5 @@ const escapes: Readonly<Record<string, string>> = {
 };
 
 export function escapeHtml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '');
+  return printable(text).replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '');
 }

@@ -1,0 +1,103 @@
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitFor } from '@dicom-dispatch/harness';
+import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
+
+let test: TestConsole;
+beforeAll(async () => {
+  test = await startTestConsole({ console: signIn });
+  await test.route();
+});
+afterAll(() => test[Symbol.asyncDispose]());
+
+const headers = { authorization: `Bearer ${testToken.administrator}` };
+
+describe('names that every object has', () => {
+  it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf', '__defineGetter__'])(
+    'are no target, source or delivery: %s',
+    async (name) => {
+      const withNames = test.console.routes.filter(({ url }) => url.includes(':') && url !== '/static/:version/:name');
+      for (const { method, url } of withNames) {
+        if (method === 'HEAD' || url.startsWith('/queues')) continue;
+        const path = url.replaceAll(/:\w+/g, name);
+        const body = method === 'GET' ? undefined : { to: name, concurrency: 2, deliveriesPerMinute: 2 };
+        const { status } = await test.ask(method, path, { headers, body });
+        expect([method, path, status >= 400 && status < 500]).toEqual([method, path, true]);
+      }
+      for (const [path, body] of [
+        ['/api/route', { source: name, orthancStudyId: 'x' }],
+        ['/api/route', { source: 'main', orthancStudyId: 'x', targets: [name] }],
+      ] as const) {
+        const { status } = await test.ask('POST', path, { headers, body });
+        expect([path, [400, 404, 503].includes(status)]).toEqual([path, true]);
+      }
+    },
+  );
+});
+
+describe('answers', () => {
+  it('are kept by browsers only where their address says so, not where a question does', async () => {
+    for (const path of [
+      '/api/overview?x=/static/',
+      '/studies?search=/static/',
+      '/sign-in?to=/static/',
+      '/static/nothing',
+    ]) {
+      expect([path, (await test.ask('GET', path, { headers })).headers.get('cache-control')]).toEqual([
+        path,
+        'no-store',
+      ]);
+    }
+    const page = await test.ask('GET', '/studies', { headers: { ...headers, accept: 'text/html' } });
+    const [style = ''] = /\/static\/[0-9a-f]+\/console\.css/.exec(page.text) ?? [];
+    expect((await test.ask('GET', style)).headers.get('cache-control')).toContain('immutable');
+  });
+
+  it('show marks that turn the direction of writing, and obey none', async () => {
+    const text = 'exe.\u202egpj \u2066x\u2069 \u001b[31mred\u009b0m';
+    const { text: page } = await test.ask('GET', `/studies?search=${encodeURIComponent(text)}`, {
+      headers: { ...headers, accept: 'text/html' },
+    });
+    // eslint-disable-next-line no-control-regex
+    expect(page).not.toMatch(/[\u001b\u009b\u202e\u2066\u2069]/);
+    expect(page).toContain('exe.\\u202egpj');
+  });
+});
+
+describe('streams of events', () => {
+  it('are given to one person up to a number, so that others get some too', async () => {
+    const open: AbortController[] = [];
+    const listen = async (token: string): Promise<number> => {
+      const abort = new AbortController();
+      open.push(abort);
+      const { signal } = abort;
+      return (await fetch(`${test.url}/api/events`, { headers: { authorization: `Bearer ${token}` }, signal })).status;
+    };
+    const statuses: number[] = [];
+    for (let count = 0; count < 25; count += 1) statuses.push(await listen(testToken.viewer));
+    expect(statuses.filter((status) => status === 200).length).toBe(20);
+    expect(await listen(testToken.operator)).toBe(200);
+    for (const one of open) one.abort();
+    await waitFor(async () => (await listen(testToken.viewer)) === 200);
+    for (const one of open) one.abort();
+  });
+});
+
+describe('connections', () => {
+  it('of requests whose body never ends are closed', async () => {
+    const sockets = await Promise.all(
+      Array.from({ length: 30 }, () => {
+        const { promise, resolve } = Promise.withResolvers<Socket>();
+        const socket = connect(Number(new URL(test.url).port), '127.0.0.1', () => resolve(socket));
+        socket.on('error', () => {});
+        return promise;
+      }),
+    );
+    const { length } = sockets;
+    let closed = 0;
+    for (const socket of sockets) socket.once('close', () => (closed += 1)).resume();
+    const head = `POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n`;
+    for (const socket of sockets) socket.write(`${head}name=`);
+    await waitFor(() => closed === length, { timeoutMs: 50_000, message: () => `${closed} of ${length} are closed` });
+  });
+});
