@@ -1,85 +1,149 @@
-"""Runs inside Orthanc: tells dicom-dispatch of stable studies at once, shows and routes studies from Orthanc Explorer.
+"""Runs inside Orthanc: tells dicom-dispatch of stable studies at once, shows and routes studies from Orthanc's pages.
 
-Orthanc's configuration:
+Orthanc's configuration (docs/orthanc-plugin.md explains each step):
 
     "PythonScript": "/path/to/dicom_dispatch.py",
     "DicomDispatch": {
       "Url": "http://127.0.0.1:8083",       where the router takes pushes (push.listen)
       "Source": "main",                     the name of this Orthanc in the configuration of dicom-dispatch
-      "SecretFile": "/run/secrets/push"     or "Secret", or the environment variable DICOM_DISPATCH_SECRET
+      "SecretFile": "/run/secrets/push",    or "Secret", or the environment variable DICOM_DISPATCH_SECRET
+      "CaFile": "/etc/ssl/dispatch.pem"     only for https with an authority of your own
     }
 
 A push saves time and nothing else. Whatever is lost here (a full queue, a restart, a router that is away for longer than
-the retries last) is found by the router, which follows the change feed and sweeps. Nothing here ever holds up Orthanc.
+the retries last) is found by the router, which follows the change feed and sweeps. Nothing here holds up Orthanc: calls
+of the pages wait for the router in threads of their own, few at a time and for a short time.
 
-Routes: GET /dispatch/studies/{id} (state), POST /dispatch/studies/{id}/route (route again).
+Routes: GET /dispatch/studies/{id} (state), POST /dispatch/studies/{id}/route (route again), GET /dispatch/studies/{id}/page.
 """
 
+import http.client
 import json
 import os
 import queue
+import ssl
 import threading
 import time
-import urllib.error
-import urllib.request
+import urllib.parse
 
 import orthanc
 
 LONGEST_QUEUE = 10000
 TRIES = 6
 FIRST_PAUSE_SECONDS = 0.2
-ANSWER_WITHIN_SECONDS = 10
+PUSH_ANSWER_SECONDS = 10
+# Of calls that a person waits for: Orthanc has some 50 threads for all of its REST interface.
+CALL_ANSWER_SECONDS = 3
+CALLS_AT_A_TIME = 4
+LONGEST_ANSWER = 1024 * 1024
 
 settings = json.loads(orthanc.GetConfiguration()).get("DicomDispatch", {})
-url = settings.get("Url", "http://127.0.0.1:8083").rstrip("/")
-source = settings.get("Source", "main")
+url = str(settings.get("Url", "http://127.0.0.1:8083")).rstrip("/")
+source = str(settings.get("Source", "main"))
+
+
+class Unavailable(Exception):
+    """Why the router cannot be asked, for people."""
+
+
+logged = set()
+
+
+def log_once(text):
+    if text not in logged:
+        logged.add(text)
+        orthanc.LogError("dicom-dispatch: " + text)
 
 
 def read_secret():
+    """The secret that is shared with the router. It may come later than Orthanc starts: it is read when it is needed."""
     if "SecretFile" in settings:
-        with open(settings["SecretFile"], encoding="utf-8") as file:
-            return file.read().strip()
-    return settings.get("Secret") or os.environ.get("DICOM_DISPATCH_SECRET", "")
+        try:
+            with open(settings["SecretFile"], encoding="utf-8") as file:
+                secret = file.read(4096).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise Unavailable("DicomDispatch.SecretFile %s cannot be read (%s)" % (settings["SecretFile"], reason))
+    else:
+        secret = str(settings.get("Secret") or os.environ.get("DICOM_DISPATCH_SECRET", ""))
+    if not secret:
+        raise Unavailable("no secret is configured: set DicomDispatch.SecretFile to a file with the pushSecret of this source")
+    if not secret.isascii() or not secret.isprintable():
+        raise Unavailable("the secret has characters that no HTTP header takes")
+    return secret
 
 
-secret = read_secret()
-stable = queue.Queue(LONGEST_QUEUE)
-
-
-def ask(method, path):
-    """One request to the router. Returns status and body; raises OSError when it is not there."""
-    request = urllib.request.Request(
-        url + path,
-        method=method,
-        data=b"{}" if method == "POST" else None,
-        headers={"Authorization": "Bearer " + secret, "Content-Type": "application/json"},
-    )
+def connect(seconds):
+    parts = urllib.parse.urlsplit(url)
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_WITHIN_SECONDS) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
+        if parts.scheme == "https":
+            context = ssl.create_default_context(cafile=settings.get("CaFile"))
+            return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=seconds, context=context), parts.path
+        if parts.scheme == "http" and parts.hostname:
+            return http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds), parts.path
+    except (OSError, ValueError) as error:
+        raise Unavailable("DicomDispatch.Url or CaFile cannot be used (%s)" % describe(error))
+    raise Unavailable("DicomDispatch.Url is %s: it has to begin with http:// or https://" % url)
+
+
+def describe(error):
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted: " + error.verify_message
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def ask(method, path, seconds):
+    """One request to the router. Returns status and body; raises Unavailable when there is no answer in time."""
+    secret = read_secret()
+    connection, prefix = connect(seconds)
+    ends = time.monotonic() + seconds
+    try:
+        headers = {"Authorization": "Bearer " + secret, "Content-Type": "application/json"}
+        connection.request(method, prefix + path, body=b"{}" if method == "POST" else None, headers=headers)
+        answer = connection.getresponse()
+        body = b""
+        while len(body) < LONGEST_ANSWER:
+            if time.monotonic() > ends:
+                raise TimeoutError()
+            part = answer.read1(65536)
+            if not part:
+                return answer.status, body
+            body += part
+        raise Unavailable("dicom-dispatch at %s answers without end" % url)
+    except TimeoutError:
+        raise Unavailable("dicom-dispatch at %s has not answered within %d seconds" % (url, seconds))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise Unavailable("dicom-dispatch cannot be reached at %s (%s)" % (url, describe(error)))
+    finally:
+        connection.close()
 
 
 def study_path(study, action=""):
-    return "/sources/%s/studies/%s%s" % (source, study, action)
+    return "/sources/%s/studies/%s%s" % (urllib.parse.quote(source, safe=""), study, action)
+
+
+# Pushes.
+
+stable = queue.Queue(LONGEST_QUEUE)
 
 
 def announce(study):
     pause = FIRST_PAUSE_SECONDS
+    reason = ""
     for attempt in range(TRIES):
         try:
-            status, body = ask("POST", study_path(study, "/stable"))
+            status, body = ask("POST", study_path(study, "/stable"), PUSH_ANSWER_SECONDS)
             if status < 500:
                 if status >= 400 and status != 404:
-                    orthanc.LogError("dicom-dispatch refuses a push (%d): %s" % (status, body[:200].decode("utf-8", "replace")))
+                    log_once("a push is refused (%d): %s" % (status, reason_of(status, body)))
                 return
-        except OSError:
-            pass
+            reason = reason_of(status, body)
+        except Unavailable as error:
+            reason = str(error)
         if attempt + 1 < TRIES:
             time.sleep(pause)
             pause *= 2
-    orthanc.LogWarning("dicom-dispatch was not told of study %s; it will find it in the change feed" % study)
+    orthanc.LogWarning("dicom-dispatch was not told of study %s (%s); it will find it in the change feed" % (study, reason))
 
 
 def announce_all():
@@ -105,6 +169,11 @@ def on_change(change, level, resource):
         for _ in announcers:
             put(None)
     elif change == orthanc.ChangeType.STABLE_STUDY:
+        try:
+            read_secret()
+        except Unavailable as error:
+            log_once("%s; studies are not pushed, the router finds them in the change feed" % error)
+            return
         put(resource)
 
 
@@ -116,15 +185,77 @@ def put(study):
         pass
 
 
+# Calls of people.
+
+slots = threading.BoundedSemaphore(CALLS_AT_A_TIME)
+
+
+class Call(threading.Thread):
+    """Asks the router beside Orthanc's thread, which waits for a short time whatever the network does."""
+
+    def __init__(self, method, path):
+        super().__init__(daemon=True)
+        self.method = method
+        self.path = path
+        self.status = 503
+        self.body = None
+        self.reason = "dicom-dispatch at %s has not answered within %d seconds" % (url, CALL_ANSWER_SECONDS)
+        self.done = threading.Event()
+
+    def run(self):
+        try:
+            self.status, self.body = ask(self.method, self.path, CALL_ANSWER_SECONDS)
+        except Unavailable as error:
+            self.reason = str(error)
+        except Exception as error:
+            self.reason = "the plugin failed (%s)" % type(error).__name__
+        finally:
+            # It is the thread that keeps its slot, not the caller who has gone.
+            slots.release()
+            self.done.set()
+
+
 def pass_on(output, method, path):
+    if not slots.acquire(blocking=False):
+        send_error(output, 503, "%d calls wait for dicom-dispatch at %s already: try again" % (CALLS_AT_A_TIME, url))
+        return
+    call = Call(method, path)
     try:
-        status, body = ask(method, path)
-    except OSError:
-        status, body = 503, json.dumps({"error": "dicom-dispatch cannot be reached at " + url}).encode()
-    if status == 200:
+        call.start()
+    except RuntimeError:
+        slots.release()
+        send_error(output, 503, "no thread is left to ask dicom-dispatch: try again")
+        return
+    call.done.wait(CALL_ANSWER_SECONDS + 0.5)
+    status, body = call.status, call.body
+    if body is None:
+        send_error(output, 503, call.reason)
+    elif status == 200:
         output.AnswerBuffer(body, "application/json")
     else:
-        output.SendHttpStatus(status, body.decode("utf-8", "replace"))
+        send_error(output, status if 400 <= status <= 599 else 502, reason_of(status, body))
+
+
+def reason_of(status, body):
+    """What the router says is wrong; it answers {"error": text}."""
+    try:
+        reason = json.loads(body.decode("utf-8"))["error"]
+        if isinstance(reason, str) and reason:
+            return reason[:1000]
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+        pass
+    return "%s answered HTTP %d, but not as dicom-dispatch does: is something else at this address?" % (url, status)
+
+
+def send_error(output, status, reason):
+    text = json.dumps({"error": reason})
+    output.SetHttpHeader("Content-Type", "application/json")
+    try:
+        # orthanc-python 4.0: status, text, its length.
+        output.SendHttpStatus(status, text, len(text))
+    except TypeError:
+        # Other versions: status and bytes.
+        output.SendHttpStatus(status, text.encode())
 
 
 def on_state(output, uri, **request):
@@ -137,11 +268,44 @@ def on_state(output, uri, **request):
 def on_route(output, uri, **request):
     if request["method"] != "POST":
         output.SendMethodNotAllowed("POST")
+    elif request.get("headers", {}).get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        send_error(output, 403, "the request was sent by a page of another site")
     else:
         pass_on(output, "POST", study_path(request["groups"][0], "/route"))
 
 
-EXPLORER = """
+def on_page(output, uri, **request):
+    if request["method"] != "GET":
+        output.SendMethodNotAllowed("GET")
+        return
+    output.SetHttpHeader("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'self'")
+    output.AnswerBuffer(PAGE, "text/html")
+
+
+def on_script(output, uri, **request):
+    if request["method"] != "GET":
+        output.SendMethodNotAllowed("GET")
+    else:
+        output.AnswerBuffer(SCRIPT, "application/javascript")
+
+
+# Pages. What both Orthanc Explorers and the page of a study share: what a state says, and why something failed.
+SHARED = """
+function dispatchReason(status, text) {
+  try { var told = JSON.parse(text); if (told.error) return told.error; } catch (error) { }
+  return status === 0 ? 'Orthanc cannot be reached' : status === 401 || status === 403 ? 'Orthanc does not allow it (HTTP ' + status + ')'
+    : 'Orthanc answered HTTP ' + status;
+}
+function dispatchLines(state) {
+  if (state.deliveries.length === 0) return [state.routed ? 'No rule sends this study anywhere.' : 'Not routed yet.'];
+  return state.deliveries.map(function(delivery) {
+    var line = delivery.target + ': ' + delivery.state + ', ' + delivery.confirmed + ' of ' + delivery.total + ' instances';
+    return delivery.error ? line + ' (' + delivery.error.message + ': ' + delivery.error.remedy + ')' : line;
+  });
+}
+"""
+
+EXPLORER = SHARED + """
 $('#study').live('pagebeforecreate', function() {
   var list = $('<div>').attr('id', 'dispatch-state');
   var button = $('<a>').attr('id', 'dispatch-route').attr('data-role', 'button').attr('href', '#')
@@ -151,29 +315,61 @@ $('#study').live('pagebeforecreate', function() {
   button.click(function(event) {
     event.preventDefault();
     $.ajax({ url: '../dispatch/studies/' + $.mobile.pageData.uuid + '/route', type: 'POST', data: '{}',
-      success: function(answer) { alert(answer.deliveries.length + ' deliveries are on their way'); dispatchShow(); },
-      error: function(answer) { alert('It could not be routed: ' + answer.responseText); } });
+      success: function(answer) { dispatchShow(answer.deliveries.length + ' deliveries are on their way.'); },
+      error: function(answer) { dispatchShow('Not routed: ' + dispatchReason(answer.status, answer.responseText)); } });
   });
 });
-function dispatchShow() {
+function dispatchShow(said) {
   var list = $('#dispatch-state').empty();
-  $.getJSON('../dispatch/studies/' + $.mobile.pageData.uuid, function(state) {
-    $('<h4>').text('Deliveries').appendTo(list);
-    if (state.deliveries.length === 0) $('<p>').text(state.routed ? 'No rule sends this study anywhere.' : 'Not routed yet.').appendTo(list);
-    $.each(state.deliveries, function(_, delivery) {
-      var line = delivery.target + ': ' + delivery.state + ', ' + delivery.confirmed + ' of ' + delivery.total + ' instances';
-      if (delivery.error) line += ' (' + delivery.error.message + ')';
-      $('<p>').text(line).appendTo(list);
-    });
-  }).fail(function() { $('<p>').text('dicom-dispatch cannot be reached.').appendTo(list); });
+  $('<h4>').text('Deliveries').appendTo(list);
+  if (typeof said === 'string') $('<p>').attr('id', 'dispatch-said').text(said).appendTo(list);
+  $.ajax({ url: '../dispatch/studies/' + $.mobile.pageData.uuid, dataType: 'json',
+    success: function(state) { $.each(dispatchLines(state), function(_, line) { $('<p>').text(line).appendTo(list); }); },
+    error: function(answer) { $('<p>').text('Unknown: ' + dispatchReason(answer.status, answer.responseText)).appendTo(list); } });
 }
 $('#study').live('pageshow', dispatchShow);
+"""
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Deliveries of a study - dicom-dispatch</title>
+<style>body { font: 16px/1.5 sans-serif; margin: 2rem auto; max-width: 46rem; padding: 0 1rem } button { font: inherit; padding: .4rem 1rem }</style>
+<script src="../../page.js" defer></script></head>
+<body><h1>Deliveries</h1><ul id="dispatch-state"></ul>
+<p><button id="dispatch-route">Route again</button> <button id="dispatch-look">Look again</button></p><p id="dispatch-said" role="status"></p></body></html>
+"""
+
+SCRIPT = SHARED + """
+var study = location.pathname.split('/').slice(-2)[0];
+function dispatchAsk(method, path, good) {
+  fetch(path, { method: method, body: method === 'POST' ? '{}' : undefined }).then(function(answer) {
+    return answer.text().then(function(text) {
+      if (answer.ok) good(JSON.parse(text)); else dispatchSay(dispatchReason(answer.status, text));
+    });
+  }).catch(function() { dispatchSay(dispatchReason(0, '')); });
+}
+function dispatchSay(text) { document.getElementById('dispatch-said').textContent = text; }
+function dispatchLook() {
+  dispatchAsk('GET', '../' + study, function(state) {
+    var list = document.getElementById('dispatch-state');
+    list.textContent = '';
+    dispatchLines(state).forEach(function(line) { var item = document.createElement('li'); item.textContent = line; list.appendChild(item); });
+  });
+}
+document.getElementById('dispatch-look').onclick = function() { dispatchSay(''); dispatchLook(); };
+document.getElementById('dispatch-route').onclick = function() {
+  dispatchAsk('POST', '../' + study + '/route', function(answer) { dispatchSay(answer.deliveries.length + ' deliveries are on their way.'); dispatchLook(); });
+};
+dispatchLook();
 """
 
 orthanc.RegisterOnChangeCallback(on_change)
 orthanc.RegisterRestCallback("/dispatch/studies/([0-9a-f-]+)", on_state)
 orthanc.RegisterRestCallback("/dispatch/studies/([0-9a-f-]+)/route", on_route)
+orthanc.RegisterRestCallback("/dispatch/studies/([0-9a-f-]+)/page", on_page)
+orthanc.RegisterRestCallback("/dispatch/page.js", on_script)
 if hasattr(orthanc, "ExtendOrthancExplorer"):
     orthanc.ExtendOrthancExplorer(EXPLORER)
-if not secret:
-    orthanc.LogWarning("dicom-dispatch: no secret is configured, the router will refuse every push")
+try:
+    read_secret()
+except Unavailable as error:
+    log_once("%s; Orthanc runs, without pushes until it is there" % error)

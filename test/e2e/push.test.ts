@@ -1,5 +1,13 @@
 import { fileURLToPath } from 'node:url';
-import { freePort, httpRequest, startOrthanc, startRedis, waitFor } from '@dicom-dispatch/harness';
+import {
+  freePort,
+  httpRequest,
+  makeCertificates,
+  startOrthanc,
+  startRedis,
+  waitFor,
+  type HttpAnswer,
+} from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
@@ -10,11 +18,19 @@ const script = fileURLToPath(new URL('../../orthanc-plugin/dicom_dispatch.py', i
 
 it('the plugin pushes stable studies, shows their state, and routes them again', async () => {
   const pushPort = await freePort();
+  const certificates = await makeCertificates();
   await using redis = await startRedis();
   await using orthanc = await startOrthanc({
     plugins: ['python'],
     pythonScript: script,
-    extraConfig: { DicomDispatch: { Url: `http://127.0.0.1:${pushPort}`, Source: 'main', Secret: 'between us' } },
+    extraConfig: {
+      DicomDispatch: {
+        Url: `https://127.0.0.1:${pushPort}`,
+        Source: 'main',
+        Secret: 'between us',
+        CaFile: certificates.ca.certFile,
+      },
+    },
   });
   await using scp = await startFaultScp();
   await using dispatch = await startDispatch({
@@ -25,7 +41,10 @@ it('the plugin pushes stable studies, shows their state, and routes them again',
       targets: { pacs: pacsTarget(scp) },
       rules: [{ name: 'all', targets: ['pacs'] }],
       redis: { url: redis.url },
-      push: { listen: `127.0.0.1:${pushPort}` },
+      push: {
+        listen: `127.0.0.1:${pushPort}`,
+        tls: { cert: certificates.server.certFile, key: certificates.server.keyFile },
+      },
     },
   });
   const study = [...makeStudy({ seed: 'pushed', instancesPerSeries: 4 })];
@@ -61,16 +80,25 @@ it('the plugin pushes stable studies, shows their state, and routes them again',
     (explorer?.body.toString() ?? '') || (await httpRequest(`${orthanc.url}/plugins/explorer.js`)).body.toString(),
   ).toContain('dispatch-route');
 
-  const wrong = await httpRequest(`http://127.0.0.1:${pushPort}/sources/main/studies/${id}/stable`, {
-    method: 'POST',
-    headers: { authorization: 'Bearer guess', 'content-type': 'application/json' },
-    body: '{}',
-  });
-  expect(wrong.status).toBe(401);
-  const odd = await httpRequest(`http://127.0.0.1:${pushPort}/sources/main/studies/..%2f..%2fsystem/stable`, {
-    method: 'POST',
-    headers: { authorization: 'Bearer between us', 'content-type': 'application/json' },
-    body: '{}',
-  });
-  expect(odd.status).toBe(400);
+  const push = (path: string, secret: string): Promise<HttpAnswer> =>
+    httpRequest(`https://127.0.0.1:${pushPort}/sources/${path}/stable`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+      body: '{}',
+      ca: certificates.ca.cert,
+    });
+  for (const source of ['main', '__proto__', 'constructor', 'none']) {
+    expect((await push(`${source}/studies/${id}`, 'guess')).status).toBe(401);
+  }
+  expect((await push('main/studies/..%2f..%2fsystem', 'between us')).status).toBe(400);
+
+  // Whoever guesses fills no log.
+  const lines = (): number => dispatch.output().split('a push with a wrong secret').length - 1;
+  const before = lines();
+  for (let count = 0; count < 100; count += 1)
+    expect((await push(`main/studies/${id}`, `guess ${count}`)).status).toBe(401);
+  expect(lines() - before).toBeLessThanOrEqual(1);
+
+  // In the clear nothing is answered.
+  await expect(httpRequest(`http://127.0.0.1:${pushPort}/sources/main/studies/${id}`)).rejects.toThrow();
 });

@@ -1,10 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { DispatchError, type Config } from '@dicom-dispatch/core';
 import { openPipeline, OperationError, routeAgain } from '@dicom-dispatch/pipeline';
 import { isLoopback, parseListen, type Logger, type Redis } from '@dicom-dispatch/runtime';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
-import { fastify, type FastifyRequest } from 'fastify';
+import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { readFeedState } from './feed-state.ts';
+import { LogSparingly } from './log-sparingly.ts';
 import type { RoutingOutcome } from './route-one-study.ts';
 
 export interface PushSetting {
@@ -19,6 +21,7 @@ interface StudyPath {
   readonly study: string;
 }
 
+const maxConnections = 200;
 const orthancId = /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/;
 
 /**
@@ -32,7 +35,8 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
   if (!Object.values(config.sources).some(({ pushSecret }) => pushSecret)) return undefined;
   const operations = openPipeline(config, redis);
   const clients = new Map<string, Promise<OrthancClient>>();
-  const server = fastify({ logger: false, bodyLimit: 16 * 1024, forceCloseConnections: true });
+  const server = createServer(config.push);
+  const refusals = new LogSparingly();
 
   server.setErrorHandler((error, _request, reply) => {
     const status =
@@ -51,9 +55,15 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
   server.addHook('onRequest', async (request, reply) => {
     const { source = '', study = '' } = request.params as Partial<StudyPath>;
     if (!isAuthorized(request, config.sources[source]?.pushSecret?.reveal())) {
-      log.warn({ source, address: request.ip }, 'a push with a wrong secret was refused');
+      const known = config.sources[source] !== undefined;
+      const more = refusals.admit(`${request.ip} ${known ? source : ''}`);
+      if (more !== undefined) {
+        // The name of a source that is not known may be anything.
+        log.warn({ ...(known && { source }), address: request.ip, more }, 'a push with a wrong secret was refused');
+      }
       return reply
         .code(401)
+        .header('connection', 'close')
         .send({ error: 'wrong source or secret: DicomDispatch.Secret has to be the pushSecret of this source' });
     }
     if (!orthancId.test(study)) return reply.code(400).send({ error: 'not the identifier of a study in Orthanc' });
@@ -100,7 +110,9 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
 
   const { host, port } = parseListen(config.push.listen);
   const url = await server.listen({ host, port });
-  log.info({ url, loopback: isLoopback(host) }, 'pushes from the plugin are taken');
+  log.info({ url, loopback: isLoopback(host), tls: config.push.tls !== undefined }, 'pushes from the plugin are taken');
+  if (!isLoopback(host) && !config.push.tls)
+    log.warn({ url }, 'push secrets are sent in the clear: configure push.tls, or keep this network closed');
   return {
     async stop() {
       await server.close();
@@ -122,6 +134,40 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
     clients.set(name, opened);
     opened.catch(() => clients.delete(name));
     return opened;
+  }
+}
+
+function createServer({ tls }: Config['push']): FastifyInstance {
+  const options = {
+    logger: false,
+    bodyLimit: 16 * 1024,
+    forceCloseConnections: true,
+    requestTimeout: 10_000,
+    routerOptions: { maxParamLength: 100 },
+  } as const;
+  const server = tls
+    ? // One type for both: what differs is the socket, which is not used here.
+      (fastify({
+        ...options,
+        https: {
+          cert: readTlsFile('push.tls.cert', tls.cert),
+          key: readTlsFile('push.tls.key', tls.key),
+          ...(tls.passphrase && { passphrase: tls.passphrase.reveal() }),
+        },
+      }) as unknown as FastifyInstance)
+    : fastify(options);
+  server.server.maxConnections = maxConnections;
+  return server;
+}
+
+function readTlsFile(option: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new DispatchError('config-invalid', `${option}: the file ${path} cannot be read (${code ?? 'unknown'})`, {
+      cause: error,
+    });
   }
 }
 

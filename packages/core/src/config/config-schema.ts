@@ -5,6 +5,7 @@ import { durationMs } from './duration.ts';
 import { listenAddress } from './listen-address.ts';
 import { configName } from './names.ts';
 import { pseudonymsConfig } from './pseudonyms-config.ts';
+import { pushConfig } from './push-config.ts';
 import { recordsConfig } from './records-config.ts';
 import { redisConfig } from './redis-config.ts';
 import { reloadConfig } from './reload-config.ts';
@@ -33,12 +34,6 @@ export const healthConfig = z.strictObject({
   dispatcher: listenAddress
     .default('127.0.0.1:8082')
     .describe('health and metrics of a dispatcher that runs alone; port 0 takes any'),
-});
-
-export const pushConfig = z.strictObject({
-  listen: listenAddress
-    .default('127.0.0.1:8083')
-    .describe('where the router takes pushes from the plugin inside Orthanc; only when a source has a pushSecret'),
 });
 
 export const loggingConfig = z.strictObject({
