@@ -24,3 +24,17 @@ export { addressOf, namesRedis, RedisPlaceError, type RedisPlace } from './redis
 export { keepConfiguration, type ConfigurationKeeper, type KeeperOptions } from './reload/keep-configuration.ts';
 export { reloadEverywhere, type ReloadResult } from './reload/reload-everywhere.ts';
 export { reloadAnswer, type ReloadAnswer } from './reload/reload-messages.ts';
+export { RedisClock, skewLimitMs } from './watch/redis-clock.ts';
+export { useRedisTime } from './watch/use-redis-time.ts';
+export {
+  lossWords,
+  RedisLost,
+  RedisWatch,
+  skewWords,
+  wordsOf,
+  type AboutProcess,
+  type ClockJump,
+  type RedisListener,
+  type RedisStanding,
+  type WatchOptions,
+} from './watch/watch-redis.ts';

@@ -22,6 +22,18 @@ export const keyTable: readonly KeyRow[] = [
   },
   { keys: ['format-lock'], kind: 'key', what: 'held by the process that migrates', lives: 'a minute' },
   {
+    keys: ['generation', 'generation-beats', 'generation-lock'],
+    kind: 'key',
+    what: 'marks the data as those that every process remembers: a Redis that lost something is noticed by it',
+    lives: 'always; a beat: 7 days after its process has ended; the lock: 30 seconds',
+  },
+  {
+    keys: ['processes', 'process:ID'],
+    kind: 'key',
+    what: 'processes of ours, and what each tells of itself: its services, host and clock',
+    lives: '7 days; 20 seconds after the last beat',
+  },
+  {
     keys: ['study:*', 'target-NAME:*'],
     kind: 'key',
     what: "BullMQ's queues; a study's record is `study:SOURCE:STUDY` (below)",

@@ -3,6 +3,11 @@ export function redisKeys(prefix: string) {
   return {
     format: `${prefix}:format`,
     formatLock: `${prefix}:format-lock`,
+    generation: `${prefix}:generation`,
+    beats: `${prefix}:generation-beats`,
+    recoveryLock: `${prefix}:generation-lock`,
+    processes: `${prefix}:processes`,
+    process: (id: string) => `${prefix}:process:${id}`,
     delivery: (deliveryId: string) => `${prefix}:delivery:${deliveryId}`,
     events: (deliveryId: string) => `${prefix}:events:${deliveryId}`,
     study: (source: string, study: string) => `${prefix}:study:${source}:${study}`,

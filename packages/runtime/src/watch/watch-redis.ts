@@ -1,0 +1,342 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  beatGeneration,
+  lookAtGeneration,
+  type BeatAnswer,
+  type KnownGeneration,
+  type Loss,
+} from '@dicom-dispatch/state/generation';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { withDeadline } from '@dicom-dispatch/state/redis';
+import type { Redis } from 'ioredis';
+import type { Logger } from '../logging/create-logger.ts';
+import type { DependencyState } from '../process/dependency.ts';
+import { LocalClock } from './local-clock.ts';
+import { RedisClock, skewLimitMs } from './redis-clock.ts';
+
+const beatMs = 1_000;
+/** After so long without an answer Redis counts as away. */
+const answerWithinMs = 3_000;
+const mostJumps = 5;
+/** What Redis answers, also from within a script, when it takes no writes. */
+const refusals = /\b(OOM|READONLY|MISCONF|NOPERM|NOREPLICAS|LOADING|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b/;
+
+/** A clock that was set, as a process noticed it. */
+export interface ClockJump {
+  readonly clock: 'local' | 'redis';
+  readonly ms: number;
+  /** By Redis TIME. */
+  readonly at: number;
+}
+
+/** What a process tells of itself in Redis. */
+export interface AboutProcess {
+  readonly services: readonly string[];
+  readonly host: string;
+  readonly pid: number;
+  /** By Redis TIME. */
+  readonly startedAt: number;
+  /** By how much its local clock is ahead of Redis. */
+  readonly skewMs: number;
+  readonly jumps: readonly ClockJump[];
+}
+
+/**
+ * - `starting`: Redis has not answered yet
+ * - `good`: it has what it had
+ * - `lost`: it has lost data, and nothing may be confirmed until a router has recovered what it can
+ * - `away`: it does not answer
+ * - `refuses`: it answers, and takes no writes, e.g. for want of memory
+ */
+export type RedisStanding =
+  | { readonly kind: 'starting' | 'good' }
+  | { readonly kind: 'lost'; readonly loss: Loss; readonly asks: boolean }
+  | { readonly kind: 'away'; readonly since: number }
+  | { readonly kind: 'refuses'; readonly since: number; readonly reason: string };
+
+export interface RedisListener {
+  /** Redis has lost data: stop what relies on them. */
+  lost?(loss: Loss): void;
+  /** What could be recovered is recovered: go on. */
+  recovered?(): void;
+}
+
+export interface WatchOptions {
+  readonly redis: Redis;
+  readonly prefix: string;
+  /** Of this process, for people. */
+  readonly services: readonly string[];
+  readonly log: Logger;
+  /** What a former process of this service remembered. */
+  readonly known?: KnownGeneration | undefined;
+}
+
+/** Raised where something would be written into a Redis that has lost data. */
+export class RedisLost extends Error {
+  override readonly name = 'RedisLost';
+}
+
+/** Tells Redis once a second that this process lives; notices that Redis lost data, and that a clock is wrong. */
+export class RedisWatch {
+  readonly clock = new RedisClock();
+  readonly process: string = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+  readonly #options: WatchOptions;
+  readonly #listeners = new Set<RedisListener>();
+  readonly #stopping = new AbortController();
+  readonly #local = new LocalClock();
+  readonly #first = Promise.withResolvers<void>();
+  #standing: RedisStanding = { kind: 'starting' };
+  #known: KnownGeneration | undefined;
+  #answered = 0;
+  #number = 0;
+  #startedAt: number | undefined;
+  #isSkewed = false;
+  #jumps: ClockJump[] = [];
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#known = options.known;
+    void this.#run();
+  }
+
+  get standing(): RedisStanding {
+    return this.#standing;
+  }
+
+  /** The generation that this process relies on. */
+  get known(): KnownGeneration | undefined {
+    return this.#known;
+  }
+
+  /** Resolves once Redis has answered, whatever it said. */
+  get first(): Promise<void> {
+    return this.#first.promise;
+  }
+
+  get skewMs(): number {
+    return this.clock.isSet ? this.#local.now() - this.clock.now() : 0;
+  }
+
+  get jumps(): readonly ClockJump[] {
+    return this.#jumps;
+  }
+
+  /** @returns what ends it */
+  listen(listener: RedisListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /**
+   * Asks Redis now whether it still has what it had. What was read before, and is confirmed by this, was read from data
+   * that are not lost.
+   *
+   * @throws RedisLost
+   */
+  async confirm(): Promise<void> {
+    const { redis, prefix } = this.#options;
+    const known = this.#known;
+    if (known) {
+      const { verdict, found } = await lookAtGeneration(redis, prefix, known);
+      if (verdict === 'good' && found?.id === known.id) return;
+    }
+    throw new RedisLost('Redis has lost data');
+  }
+
+  /** Resolves when Redis has what it had, at once or after a recovery. */
+  async untilGood(signal: AbortSignal): Promise<void> {
+    while (this.#standing.kind === 'starting' || this.#standing.kind === 'lost') {
+      await sleep(100, undefined, { signal });
+    }
+  }
+
+  dependencies(): DependencyState[] {
+    const standing = this.#standing;
+    const skewMs = this.skewMs;
+    return [
+      { name: 'redis data', ok: standing.kind !== 'lost' && standing.kind !== 'refuses', detail: wordsOf(standing) },
+      {
+        name: 'clock',
+        ok: Math.abs(skewMs) <= skewLimitMs,
+        detail: Math.abs(skewMs) <= skewLimitMs ? 'agrees with Redis' : skewWords(skewMs),
+      },
+    ];
+  }
+
+  /** Ends it; a Redis that does not answer is not waited for. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const { redis, prefix } = this.#options;
+    if (redis.status !== 'ready') return;
+    const keys = redisKeys(prefix);
+    const left = redis.multi().del(keys.process(this.process)).zrem(keys.processes, this.process);
+    await withDeadline(left.hdel(keys.beats, this.process).exec(), 1_000).catch(() => {});
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await this.#beat().catch((error: unknown) =>
+        this.#options.log.error({ err: error }, 'Redis could not be watched'),
+      );
+      await sleep(beatMs, undefined, { signal }).catch(() => {});
+    }
+    this.#first.resolve();
+  }
+
+  async #beat(): Promise<void> {
+    const { redis } = this.#options;
+    this.#lookAtLocalClock();
+    if (redis.status !== 'ready') return this.#isAway();
+    const sentAt = performance.now();
+    const late = setTimeout(() => this.#isAway(), answerWithinMs);
+    try {
+      const answer = await this.#ask();
+      this.#lookAtRedisClock(answer.now, sentAt);
+      this.#take(answer);
+      this.#first.resolve();
+    } catch (error) {
+      if (redis.status === 'ready') await this.#refuses(error as Error);
+      else this.#isAway();
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  async #ask(): Promise<BeatAnswer> {
+    const { redis, prefix } = this.#options;
+    // A beat whose answer was lost may have been counted: Redis then has any number since the last that was answered.
+    this.#number += 1;
+    const number = this.#number;
+    const answer = await beatGeneration(redis, prefix, {
+      process: this.process,
+      answered: this.#answered,
+      number,
+      known: this.#known,
+      about: this.#about(),
+    });
+    this.#answered = answer.verdict === 'lost' ? 0 : number;
+    return answer;
+  }
+
+  #take(answer: BeatAnswer): void {
+    const { log } = this.#options;
+    this.#startedAt ??= answer.now;
+    const before = this.#standing.kind;
+    if (answer.verdict === 'lost') {
+      const loss = answer.loss ?? { kind: 'gone', at: answer.now, by: this.process };
+      this.#standing = { kind: 'lost', loss, asks: answer.asks };
+      if (before === 'lost') return;
+      log.error(
+        { loss: loss.kind, noticedBy: loss.by, generation: this.#known?.id },
+        'Redis has lost data: nothing is sent or confirmed until a router has recovered what it can',
+      );
+      for (const listener of this.#listeners) listener.lost?.(loss);
+      return;
+    }
+    const isAnother = this.#known !== undefined && this.#known.id !== answer.found?.id;
+    this.#known = answer.found;
+    this.#standing = { kind: 'good' };
+    if (before === 'away' || before === 'refuses') log.info('Redis takes writes again');
+    if (before !== 'lost' && !isAnother) return;
+    if (before !== 'lost') {
+      const loss: Loss = { kind: 'another', at: answer.now, by: this.process };
+      for (const listener of this.#listeners) listener.lost?.(loss);
+    }
+    log.warn({ generation: this.#known?.id }, 'Redis is recovered: going on');
+    for (const listener of this.#listeners) listener.recovered?.();
+  }
+
+  #isAway(): void {
+    const { kind } = this.#standing;
+    // What was lost stays lost, whether it answers or not.
+    if (kind === 'starting' || kind === 'lost' || kind === 'away') return;
+    this.#standing = { kind: 'away', since: this.clock.now() };
+  }
+
+  async #refuses(error: Error): Promise<void> {
+    const { redis, prefix } = this.#options;
+    const sentAt = performance.now();
+    const answer = await lookAtGeneration(redis, prefix, this.#known);
+    this.#lookAtRedisClock(answer.now, sentAt);
+    if (answer.verdict === 'lost') this.#take(answer);
+    this.#first.resolve();
+    if (this.#standing.kind === 'lost') return;
+    const reason = refusals.exec(error.message)?.[1];
+    const before = this.#standing;
+    const since = before.kind === 'refuses' ? before.since : this.clock.now();
+    this.#standing = { kind: 'refuses', since, reason: reason ?? error.message.slice(0, 100) };
+    if (before.kind === 'refuses') return;
+    this.#options.log.error({ reason: error.message.slice(0, 200) }, 'Redis does not take writes');
+  }
+
+  #lookAtRedisClock(redisMs: number, sentAt: number): void {
+    const jumpMs = this.clock.sample({ redisMs, sentAt, receivedAt: performance.now() });
+    if (Math.abs(jumpMs) > skewLimitMs) {
+      this.#options.log.warn({ jumpMs: Math.round(jumpMs) }, 'the clock of Redis has jumped');
+      this.#noteJump('redis', jumpMs);
+    }
+    const skewMs = this.skewMs;
+    const isSkewed = Math.abs(skewMs) > skewLimitMs;
+    if (isSkewed === this.#isSkewed) return;
+    this.#isSkewed = isSkewed;
+    const facts = { skewMs: Math.round(skewMs) };
+    if (isSkewed) this.#options.log.warn(facts, 'the local clock and the clock of Redis differ: due times go by Redis');
+    else this.#options.log.info(facts, 'the local clock agrees with the clock of Redis again');
+  }
+
+  #lookAtLocalClock(): void {
+    const jumpMs = this.#local.look();
+    if (Math.abs(jumpMs) <= skewLimitMs) return;
+    this.#options.log.warn({ jumpMs: Math.round(jumpMs) }, 'the local clock has jumped, or the machine was suspended');
+    this.#noteJump('local', jumpMs);
+  }
+
+  #noteJump(clock: ClockJump['clock'], ms: number): void {
+    this.#jumps = [...this.#jumps.slice(1 - mostJumps), { clock, ms: Math.round(ms), at: this.clock.now() }];
+  }
+
+  #about(): AboutProcess {
+    const hourAgo = this.clock.now() - 3_600_000;
+    this.#jumps = this.#jumps.filter(({ at }) => at > hourAgo);
+    return {
+      services: this.#options.services,
+      host: hostname(),
+      pid: process.pid,
+      startedAt: this.#startedAt ?? this.clock.now(),
+      skewMs: Math.round(this.skewMs),
+      jumps: this.#jumps,
+    };
+  }
+}
+
+/** What a standing means, in words for people. */
+export function wordsOf(standing: RedisStanding): string {
+  switch (standing.kind) {
+    case 'starting':
+      return 'has not answered yet';
+    case 'good':
+      return 'complete';
+    case 'away':
+      return 'does not answer';
+    case 'refuses':
+      return `takes no writes (${standing.reason})`;
+    case 'lost':
+      return standing.asks
+        ? 'Redis lost its data, and no router has notes of them: decide with "dispatch recover"'
+        : lossWords[standing.loss.kind];
+  }
+}
+
+/** What was lost, in words for people. */
+export const lossWords = {
+  gone: 'Redis lost its data: nothing is sent until a router has recovered what it can',
+  older: 'Redis has data of an earlier time: nothing is sent until a router has recovered what it can',
+  another: 'Redis has data of another time or system: nothing is sent until a router has recovered what it can',
+} as const satisfies Record<Loss['kind'], string>;
+
+export function skewWords(skewMs: number): string {
+  return `${Math.abs(Math.round(skewMs / 1000))} s ${skewMs > 0 ? 'ahead of' : 'behind'} the clock of Redis`;
+}

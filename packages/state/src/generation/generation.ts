@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto';
+import { redisKeys } from '../keys/redis-keys.ts';
+import type { RedisClient } from '../redis/redis-client.ts';
+import { beatScript, lookScript, recoverScript } from './generation-scripts.ts';
+
+/**
+ * - `gone`: the data are not there any more (FLUSHALL, an empty data folder)
+ * - `older`: the data are those of an earlier time (a snapshot, a replica that lagged behind)
+ * - `another`: the data are those of another generation, which nobody has recovered from ours
+ */
+export type LossKind = 'gone' | 'older' | 'another';
+
+/** That Redis lost data, as it is written down in it. */
+export interface Loss {
+  readonly kind: LossKind;
+  /** By Redis TIME (ms since 1970). */
+  readonly at: number;
+  /** The process that noticed. */
+  readonly by: string;
+}
+
+/** What a process remembers of Redis. */
+export interface KnownGeneration {
+  readonly id: string;
+  readonly count: number;
+}
+
+export interface Beat {
+  /** Names the process. */
+  readonly process: string;
+  /** The last beat that Redis has answered, and this one. */
+  readonly answered: number;
+  readonly number: number;
+  readonly known: KnownGeneration | undefined;
+  /** What the process tells of itself, as JSON; shown while it lives. */
+  readonly about: object;
+}
+
+/** How long a process that does not beat any more is shown. */
+const shownMs = 20_000;
+
+export interface BeatAnswer {
+  /** Redis TIME in ms since 1970. */
+  readonly now: number;
+  /**
+   * - `good`: the data are those that are remembered, or nothing is remembered
+   * - `first`: the same, and this process has begun the generation in an empty Redis
+   * - `recovered`: the data were lost, and what has been put in their place is to be used
+   * - `lost`: the data were lost, as `loss` says
+   */
+  readonly verdict: 'good' | 'first' | 'recovered' | 'lost';
+  readonly found: KnownGeneration | undefined;
+  readonly loss: Loss | undefined;
+  /** A router has no notes of what was lost, and waits for an operator. */
+  readonly asks: boolean;
+}
+
+/** Tells Redis that a process lives, and finds out whether Redis still has what it had. */
+export async function beatGeneration(redis: RedisClient, prefix: string, beat: Beat): Promise<BeatAnswer> {
+  const keys = redisKeys(prefix);
+  const { known } = beat;
+  return parseAnswer(
+    await beatScript.run(
+      redis,
+      [keys.generation, keys.beats, keys.processes, keys.process(beat.process)],
+      [
+        beat.process,
+        beat.answered,
+        beat.number,
+        known?.id ?? '',
+        known?.count ?? 0,
+        randomUUID(),
+        JSON.stringify(beat.about),
+        shownMs,
+      ],
+    ),
+  );
+}
+
+/** What {@link beatGeneration} finds out, without writing: where Redis is out of memory, or for who only looks. */
+export async function lookAtGeneration(
+  redis: RedisClient,
+  prefix: string,
+  known: KnownGeneration | undefined,
+): Promise<BeatAnswer> {
+  return parseAnswer(await lookScript.run(redis, [redisKeys(prefix).generation], [known?.id ?? '']));
+}
+
+/**
+ * Begins the generation that takes the place of one that was lost.
+ *
+ * @param report - what was done, for people; JSON
+ * @returns false when the lock has gone, or nothing is lost any more
+ */
+export async function endLoss(redis: RedisClient, prefix: string, token: string, report: object): Promise<boolean> {
+  const keys = redisKeys(prefix);
+  const done = await recoverScript.run(
+    redis,
+    [keys.generation, keys.beats, keys.recoveryLock],
+    [token, randomUUID(), JSON.stringify(report)],
+  );
+  return done === 1;
+}
+
+function parseAnswer(answer: unknown): BeatAnswer {
+  const [seconds, microseconds, verdict, id, count, lost, asks] = answer as [
+    string,
+    string,
+    string,
+    string,
+    number,
+    string,
+    string,
+  ];
+  return {
+    now: Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000),
+    verdict: verdict === 'good' || verdict === 'first' || verdict === 'recovered' ? verdict : 'lost',
+    found: id === '' ? undefined : { id, count },
+    loss: lost === '' ? undefined : (JSON.parse(lost) as Loss),
+    asks: asks !== '',
+  };
+}
