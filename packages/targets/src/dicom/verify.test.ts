@@ -6,15 +6,17 @@ import { connect, createServer, UID, type Association, type ConnectOptions, type
 import {
   dataSet,
   decodeDataSet,
+  encodeDataSet,
   readCommitmentRequest,
   reportStorageCommitment,
   type CommitmentRequest,
 } from 'dicom-dimse/dataset';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { allChecks, fixtureStudy, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import { allChecks, fixtureStudy, memoryMailbox, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
 import { dicomHandler } from './handler.ts';
 import { littleEndian } from './little-endian.ts';
 import { dicomTarget, type DicomTarget } from './schema.ts';
+import { takeReport } from './verify/commitment-reports.ts';
 
 const uidsOf = (study: FixtureStudy): string[] => study.instances.map(({ manifest }) => manifest.sopInstanceUid);
 
@@ -436,6 +438,89 @@ describe('verify: commitment', () => {
     expect((await attempt).error?.message).toBeUndefined();
   });
 
+  describe('reports that contradict each other', () => {
+    /** A delivery whose first attempt has ended without a report, and the request that is still open. */
+    async function pending(scp: Awaited<ReturnType<typeof committing>>, seed: string) {
+      const study = fixtureStudy({ seed, series: 1 });
+      const delivery = new TestDelivery(dicomHandler, study);
+      expect((await delivery.attempt(scp.config)).error).toMatchObject({ code: 'verify-pending' });
+      return { delivery, uids: uidsOf(study) };
+    }
+    const silent = () => committing(() => {}, { commitment: { timeout: '300ms', listener: listener() } });
+
+    it.each(['first', 'last'])('on one transaction: the failure stands, if it comes %s', async (when) => {
+      await using scp = await silent();
+      const { delivery, uids } = await pending(scp, `contradiction ${when}`);
+      await using _dispatcher = serving(scp.config, delivery);
+      const [request] = scp.requests;
+      const bad = { lacking: uids[1]! };
+      const reports = [bad, {}];
+      for (const one of when === 'first' ? reports : reports.toReversed()) {
+        await waitFor(async () => (await reportFromOutside(request!, undefined, one)) === 0);
+      }
+      const { error } = await delivery.attempt(scp.config);
+      expect(error).toMatchObject({ code: 'verify-missing' });
+      expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([uids[1]]);
+      // What comes later on that transaction is not taken any more.
+      expect(await reportFromOutside(request!)).toBe(0x0110);
+    });
+
+    it('on two transactions: the word on the newer one counts, in whatever order they come', async () => {
+      for (const isOldFirst of [true, false]) {
+        await using scp = await silent();
+        const { delivery, uids } = await pending(scp, `two transactions ${isOldFirst}`);
+        await using _dispatcher = serving(scp.config, delivery);
+        expect((await delivery.attempt(scp.config)).error).toMatchObject({ code: 'verify-pending' });
+        const [old, young] = scp.requests;
+        const reports = [
+          () => reportFromOutside(old!),
+          () => reportFromOutside(young!, undefined, { lacking: uids[0]! }),
+        ];
+        for (const one of isOldFirst ? reports : reports.toReversed()) await waitFor(async () => (await one()) === 0);
+        expect((await delivery.attempt(scp.config)).error).toMatchObject({ code: 'verify-missing' });
+        expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([uids[0]]);
+      }
+    });
+
+    it('an instance of another class, or of nobody, is not what was asked for', async () => {
+      await using scp = await silent();
+      const { delivery } = await pending(scp, 'another class');
+      await using _dispatcher = serving(scp.config, delivery);
+      const [request] = scp.requests;
+      const references = request!.references.map((one, index) =>
+        index === 0 ? { ...one, sopClassUid: '1.2.840.10008.5.1.4.1.1.9999' } : one,
+      );
+      await waitFor(async () => (await reportFromOutside({ ...request!, references })) === 0);
+      expect((await delivery.attempt(scp.config)).error?.message).toBe(
+        'the receiver has not committed to 1 of 3 instances yet',
+      );
+    });
+  });
+
+  it.each([
+    ['an event type that there is not', { typeId: 3 }, 0x0113],
+    ['a transaction that is no UID', { transactionUid: 'storage:*' }, 0x0115],
+  ] as const)('refuses a report with %s', async (_name, wrong, status) => {
+    const taken: string[] = [];
+    const mailbox = { ...memoryMailbox(), leave: async (name: string) => taken.push(name) > 0 };
+    const report = encodeDataSet(
+      { TransactionUID: 'transactionUid' in wrong ? wrong.transactionUid : '1.2' },
+      littleEndian[0],
+    );
+    const answer = await takeReport(
+      {
+        sopClassUid: UID.storageCommitmentPushModel,
+        sopInstanceUid: UID.storageCommitmentPushModelInstance,
+        typeId: 'typeId' in wrong ? wrong.typeId : 1,
+        dataSet: { transferSyntaxUid: littleEndian[0], bytes: Buffer.from(report) },
+        association: undefined as never,
+      },
+      [mailbox],
+    );
+    expect(answer).toEqual({ status });
+    expect(taken).toEqual([]);
+  });
+
   /** A dispatcher that listens for reports as long as it runs. */
   function serving(config: DicomTarget, { mailbox }: TestDelivery<DicomTarget>): AsyncDisposable {
     const log = { info: () => {}, warn: () => {} };
@@ -447,6 +532,7 @@ describe('verify: commitment', () => {
   async function reportFromOutside(
     { transactionUid, references }: CommitmentRequest,
     tls?: ConnectOptions['tls'],
+    { lacking }: { readonly lacking?: string } = {},
   ): Promise<number | undefined> {
     const association = await connect({
       host: '127.0.0.1',
@@ -464,8 +550,10 @@ describe('verify: commitment', () => {
     }
     const { status } = await reportStorageCommitment(association, {
       transactionUid,
-      committed: references,
-      failed: [],
+      committed: references.filter(({ sopInstanceUid }) => sopInstanceUid !== lacking),
+      failed: references
+        .filter(({ sopInstanceUid }) => sopInstanceUid === lacking)
+        .map((one) => ({ ...one, reason: 0x0112 })),
     });
     await association.release();
     return status;

@@ -6,7 +6,7 @@ import type { DeliveryRun, ManifestInstance } from '../../contract/index.ts';
 import { connectOptions } from '../connect-options.ts';
 import { littleEndian } from '../little-endian.ts';
 import type { AnyDicomTarget } from '../schema.ts';
-import { takeReport } from './commitment-reports.ts';
+import { maxReportBytes, takeReport } from './commitment-reports.ts';
 import type { CommitmentState } from './commitment-state.ts';
 import type { ReportQueue } from './report-queue.ts';
 
@@ -19,6 +19,7 @@ export async function openForCommitment(run: DeliveryRun<AnyDicomTarget>): Promi
   const contexts = [{ abstractSyntax: UID.storageCommitmentPushModel, transferSyntaxes: littleEndian }];
   const association = await connect({
     ...(await connectOptions(run.config, contexts, run.signal)),
+    maxDataSetBytes: maxReportBytes,
     handlers: { eventReport: (request) => takeReport(request, [run.mailbox]) },
   });
   if (association.acceptedContexts.length > 0) return association;

@@ -1,8 +1,16 @@
-import type { IncomingNRequest, NAnswer } from 'dicom-dimse';
-import { readCommitmentReport } from 'dicom-dimse/dataset';
+import { isUid, type IncomingNRequest, type NAnswer } from 'dicom-dimse';
+import { readCommitmentReport, type CommitmentReport } from 'dicom-dimse/dataset';
 import type { Mailbox } from '../../contract/index.ts';
 
 const processingFailure = 0x0110;
+const noSuchEventType = 0x0113;
+const invalidArgument = 0x0115;
+/** PS3.4 section J.3.3: all committed, some failed. */
+const eventTypes: ReadonlySet<number> = new Set([1, 2]);
+/** Of 1000 references, the most that are asked for in one request, each with two UIDs. */
+export const maxReportBytes = 1024 * 1024;
+/** Two dispatchers may take in reports on one transaction at the same moment. */
+const mostTries = 5;
 
 /** Told when a report has come to this process, so that nobody here waits for the next look into the mailbox. */
 export const reportArrived = new EventTarget();
@@ -12,9 +20,12 @@ export const reportArrived = new EventTarget();
  * asked for is refused, so that it may come again; so is one that cannot be kept now.
  */
 export async function takeReport(request: IncomingNRequest, mailboxes: Iterable<Mailbox>): Promise<NAnswer> {
+  if (!eventTypes.has(request.typeId)) return { status: noSuchEventType };
   const report = await readCommitmentReport(request);
+  // It becomes part of a key.
+  if (!isUid(report.transactionUid)) return { status: invalidArgument };
   for (const mailbox of mailboxes) {
-    const isKept = await mailbox.leave(mailboxName(report.transactionUid), report).catch(() => false);
+    const isKept = await keep(mailbox, report).catch(() => false);
     if (!isKept) continue;
     reportArrived.dispatchEvent(new Event('report'));
     return { status: 0 };
@@ -24,4 +35,33 @@ export async function takeReport(request: IncomingNRequest, mailboxes: Iterable<
 
 export function mailboxName(transactionUid: string): string {
   return `storage-commitment:${transactionUid}`;
+}
+
+/** Adds a report to one on the same transaction that was not read yet; false when nobody expects it. */
+async function keep(mailbox: Mailbox, report: CommitmentReport): Promise<boolean> {
+  const name = mailboxName(report.transactionUid);
+  let wanted = report;
+  for (let tries = 0; tries < mostTries; tries += 1) {
+    const there = await mailbox.look<CommitmentReport>(name);
+    if (there && tries > 0 && failuresOf(wanted).every((uid) => failuresOf(there).includes(uid))) return true;
+    wanted = there ? together(there, wanted) : wanted;
+    if (!(await mailbox.leave(name, wanted))) return false;
+  }
+  return true;
+}
+
+/** A failure stands for its transaction, whatever else is said on it: only a new transaction tells otherwise. */
+function together(first: CommitmentReport, second: CommitmentReport): CommitmentReport {
+  const failed = new Map([...second.failed, ...first.failed].map((one) => [one.sopInstanceUid, one]));
+  const committed = new Map([...first.committed, ...second.committed].map((one) => [one.sopInstanceUid, one]));
+  for (const uid of failed.keys()) committed.delete(uid);
+  return {
+    transactionUid: first.transactionUid,
+    committed: [...committed.values()],
+    failed: [...failed.values()],
+  };
+}
+
+function failuresOf({ failed }: CommitmentReport): string[] {
+  return failed.map(({ sopInstanceUid }) => sopInstanceUid);
 }

@@ -60,6 +60,25 @@ export class CommitmentState {
     this.#transactions = this.#transactions.filter((one) => one.transactionUid !== transactionUid);
   }
 
+  /**
+   * A transaction has been reported on: it ends, and older ones have no say on its instances any more.
+   *
+   * @returns those that have nothing left to say
+   */
+  answered(transactionUid: string): string[] {
+    const index = this.#transactions.findIndex((one) => one.transactionUid === transactionUid);
+    const answered = new Set(this.#transactions[index]?.sopInstanceUids);
+    const older = this.#transactions.slice(0, Math.max(0, index)).map((one) => ({
+      ...one,
+      sopInstanceUids: one.sopInstanceUids.filter((uid) => !answered.has(uid)),
+    }));
+    this.#transactions = [
+      ...older.filter((one) => one.sopInstanceUids.length > 0),
+      ...this.#transactions.slice(index + 1),
+    ];
+    return older.filter((one) => one.sopInstanceUids.length === 0).map((one) => one.transactionUid);
+  }
+
   allOverdue(): void {
     this.#transactions = this.#transactions.map((one) => ({ ...one, overdue: true }));
   }

@@ -14,20 +14,31 @@ const noSuchInstance = 0x0112;
 const classInstanceConflict = 0x0119;
 const classNotSupported = 0x0122;
 
-/** Reads a report in the light of what it was asked for (Failure Reason: PS3.3 section C.14.1.1). */
+/**
+ * Reads a report in the light of what it was asked for (Failure Reason: PS3.3 section C.14.1.1). It is the newest word on
+ * these instances: what an older transaction has said of them is replaced.
+ *
+ * @param asked - SOP Instance UID to SOP class of what the transaction asked for
+ */
 export function judgeReport(
   report: CommitmentReport,
-  asked: Iterable<string>,
+  asked: ReadonlyMap<string, string | undefined>,
   committed: Set<string>,
   { missing, refused, later }: NotCommitted,
 ): void {
-  const named = new Set(report.committed.map(({ sopInstanceUid }) => sopInstanceUid));
+  const named = new Map(report.committed.map((one) => [one.sopInstanceUid, one.sopClassUid]));
   const failed = new Map(report.failed.map((one) => [one.sopInstanceUid, one]));
-  for (const uid of asked) {
+  for (const [uid, sopClassUid] of asked) {
+    committed.delete(uid);
+    missing.delete(uid);
+    refused.delete(uid);
+    later.delete(uid);
     const failure = failed.get(uid);
     if (!failure) {
-      if (named.has(uid)) committed.add(uid);
-      // Neither committed nor failed: as good as no answer.
+      const namedClass = named.get(uid);
+      const isNamed = namedClass !== undefined && (namedClass === '' || namedClass === (sopClassUid ?? namedClass));
+      if (isNamed) committed.add(uid);
+      // Neither committed nor failed, or an instance of another class: as good as no answer.
       else later.add(uid);
       continue;
     }

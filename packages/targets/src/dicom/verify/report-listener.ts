@@ -4,7 +4,7 @@ import type { Mailbox } from '../../contract/index.ts';
 import { addressOf, listen } from '../listen.ts';
 import { littleEndian } from '../little-endian.ts';
 import type { DicomListener } from '../schema.ts';
-import { takeReport } from './commitment-reports.ts';
+import { maxReportBytes, takeReport } from './commitment-reports.ts';
 
 const patienceMs = 2_000;
 
@@ -52,6 +52,7 @@ function start(listener: DicomListener): Shared {
         requestorRoles: { scu: true, scp: true },
       },
     ],
+    maxDataSetBytes: maxReportBytes,
     handlers: { eventReport: (request) => takeReport(request, new Set(users)) },
   }).then((one) => {
     one.unref();

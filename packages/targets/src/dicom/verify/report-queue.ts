@@ -61,7 +61,8 @@ export class ReportQueue {
       const { promise: woken, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       const isLast = this.#isOver;
-      for (const transactionUid of this.#open) {
+      // The newest first: what it says makes the word on older ones void.
+      for (const transactionUid of [...this.#open].toReversed()) {
         const report = await this.#mailbox.look<CommitmentReport>(mailboxName(transactionUid));
         if (report) return report;
       }

@@ -95,10 +95,11 @@ async function collect(
       break;
     }
     const asked = state.transactions.find((one) => one.transactionUid === report.transactionUid);
-    judgeReport(report, asked?.sopInstanceUids ?? [], state.committed, not);
-    state.end(report.transactionUid);
+    const classes = new Map(asked?.sopInstanceUids.map((uid) => [uid, byUid.get(uid)?.[0]?.sopClassUid]));
+    judgeReport(report, classes, state.committed, not);
+    const superseded = state.answered(report.transactionUid);
     await state.save();
-    await reports.forget(report.transactionUid);
+    for (const transactionUid of [report.transactionUid, ...superseded]) await reports.forget(transactionUid);
   }
   await state.save();
   return not;
