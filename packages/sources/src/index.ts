@@ -23,3 +23,4 @@ export {
   type MethodCode,
   type ProfileReport,
 } from './deidentify/profile-report.ts';
+export { StorageLane, type StorageLaneEvent } from './storage-lane.ts';

@@ -3,6 +3,7 @@ import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { madeBytes, storedBytes } from './guard/expected-bytes.ts';
 import { guardBytes } from './guard/guard-bytes.ts';
 import type { GuardedBytes } from './guard/guarded-bytes.ts';
+import type { StorageLane } from './storage-lane.ts';
 import { instanceError, wrongBytes, type Change, type InstanceRequest } from './instance-error.ts';
 
 export type Judge = (error: unknown, change: Change) => Promise<unknown>;
@@ -17,6 +18,8 @@ export interface OpenOptions {
   readonly digest?: boolean | undefined;
   /** Has the last word on an error of an instance: one that comes again and again is not put off for ever. */
   readonly judge?: Judge | undefined;
+  /** Where to look for the file before the source is asked for it. */
+  readonly storage?: Pick<StorageLane, 'open'> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -50,7 +53,8 @@ export async function openInstance(
       const made = await orthanc.instances.transcode(instance.sourceId, transferSyntaxUid, call);
       return await guardBytes(made, { expected: madeBytes(instance, transferSyntaxUid), wrong, failed });
     }
-    const file = await orthanc.instanceFile(instance.sourceId, call);
+    const file =
+      (await options.storage?.open(instance, signal)) ?? (await orthanc.instanceFile(instance.sourceId, call));
     // The guard passes chunks on as they are: their memory can be given back.
     const giveBack = (chunk: Uint8Array): void => file.release(chunk);
     return await guardBytes(

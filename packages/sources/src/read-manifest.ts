@@ -39,6 +39,7 @@ function toManifestInstance(instance: StudyInstance, studyInstanceUid: string): 
     transferSyntaxUid: instance.transferSyntaxUid,
     instanceNumber: instance.instanceNumber,
     sizeBytes: instance.fileSizeBytes,
+    fileUuid: instance.fileUuid,
     sourceId: instance.id,
     // Orthanc has no version of an instance; overwriting one sets a new reception date, and mostly another size.
     version: `${instance.receptionDate ?? ''}/${instance.fileSizeBytes}`,

@@ -23,6 +23,7 @@ import {
   readManifest,
   readStudyWith,
   sourceError,
+  StorageLane,
   type KeepTransformed,
   type OrthancClient,
 } from '@dicom-dispatch/sources';
@@ -63,6 +64,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
   const queues = new OpenQueues(redis, config);
   let cache = await openCache(config.cache);
   const clients = new Map<string, Promise<OrthancClient>>();
+  const lanes = new WeakMap<OrthancClient, StorageLane>();
   const digests = new DigestBudget();
   const throttles = new Map<string, Throttle>();
   const metrics = createDispatcherMetrics(registry);
@@ -76,6 +78,24 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     const opened = openSource(source);
     clients.set(name, opened);
     opened.catch(() => clients.delete(name));
+    return opened;
+  }
+
+  /** The way around REST to the files of a source. */
+  function lane(name: string, orthanc: OrthancClient): StorageLane | undefined {
+    const source = config.sources[name];
+    const known = lanes.get(orthanc);
+    if (known || !source) return known;
+    const opened = new StorageLane({
+      config: source,
+      orthanc,
+      report(event) {
+        const fields = { source: name, folder: event.folder };
+        if (event.kind === 'on') log.info(fields, 'instances are read from the storage folder of the source');
+        else log.warn({ ...fields, reason: event.reason }, 'the storage folder of the source cannot be used');
+      },
+    });
+    lanes.set(orthanc, opened);
     return opened;
   }
 
@@ -166,7 +186,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
           }),
         open: (instance, openOptions) => {
           const digest = openOptions?.digest === true || isDigested(name, instance);
-          return openInstance(orthanc, name, instance, { ...openOptions, digest });
+          return openInstance(orthanc, name, instance, { ...openOptions, digest, storage: lane(name, orthanc) });
         },
         isWell: (signal) => isWell({ orthanc, signal }),
       };

@@ -40,6 +40,12 @@ export const sourceConfig = z.strictObject({
     .describe(
       'compare the MD5 of what is read with the one that Orthanc keeps: always; sample = as many instances as take at most 2 % of the time, and each that failed before; never. Size and UIDs are always compared',
     ),
+  storageFolder: z
+    .union([z.literal(false), z.string().min(1)])
+    .optional()
+    .describe(
+      'storage folder of Orthanc (StorageDirectory), as the dispatcher sees it: instances are read from it, and by REST where it lacks them. Default: the usual folders, where Orthanc is on this machine; false = by REST only',
+    ),
   pushSecret: secret.optional().describe('shared with the plugin inside Orthanc; without it no push is taken'),
   startFrom: z
     .union([z.literal('now'), z.literal('everything'), z.iso.date()], {

@@ -9,6 +9,8 @@ export interface ManifestInstance {
   readonly instanceNumber: number | undefined;
   /** Size of the Part 10 file as stored by the source. */
   readonly sizeBytes: number;
+  /** Name of the file in the storage folder of the source; unknown in a manifest that an older version has kept. */
+  readonly fileUuid?: string | undefined;
   /**
    * The instance's address in the source: Orthanc's id, a hash of patient, study, series and SOP Instance UID. The only field
    * that is unique in every manifest: a study may have one SOP Instance UID in several series.

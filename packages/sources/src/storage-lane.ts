@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import type { ManifestInstance, SourceConfig } from '@dicom-dispatch/core';
+import { StorageArea, type FileStream, type OrthancClient } from '@dicom-dispatch/orthanc';
+
+/** Where packages and images of Orthanc keep their attachments. */
+const usualFolders = ['/var/lib/orthanc/db-v6', '/var/lib/orthanc/db'];
+/** A larger instance is not read twice for the comparison: another one will do. */
+const maxCheckedBytes = 64 * 1024 * 1024;
+/** Pause after a folder that is not there, or that lacks the file that was looked for. */
+const againMs = 60_000;
+
+/** What is known of the folder; `reason` names no path of an instance. */
+export type StorageLaneEvent =
+  | { readonly kind: 'on'; readonly folder: string }
+  | { readonly kind: 'off'; readonly folder: string; readonly reason: string };
+
+export interface StorageLaneOptions {
+  readonly config: Pick<SourceConfig, 'url' | 'storageFolder'>;
+  readonly orthanc: OrthancClient;
+  readonly report: (event: StorageLaneEvent) => void;
+}
+
+/**
+ * Reads stored instances from the folder in which Orthanc keeps them. It is `unchecked` until one instance has been read
+ * both ways and was the same, then `on`; `off` for good when the folder holds something else under the same name. What it
+ * does not hand out is read by REST.
+ */
+export class StorageLane {
+  readonly #options: StorageLaneOptions;
+  readonly #folders: readonly string[];
+  #area: StorageArea | undefined;
+  #state: 'unchecked' | 'checking' | 'on' | 'off' = 'unchecked';
+  #notBefore = 0;
+  #reported: string | undefined;
+
+  constructor(options: StorageLaneOptions) {
+    this.#options = options;
+    this.#folders = foldersOf(options.config);
+    if (this.#folders.length === 0) this.#state = 'off';
+  }
+
+  /** Opens the file of an instance; undefined when it has to be read by REST. */
+  async open(instance: ManifestInstance, signal?: AbortSignal): Promise<FileStream | undefined> {
+    const { fileUuid: uuid, sizeBytes } = instance;
+    if (this.#state === 'off' || uuid === undefined) return undefined;
+    if (this.#state === 'on') return this.#area?.open({ uuid, sizeBytes });
+    if (this.#state === 'checking' || sizeBytes > maxCheckedBytes || performance.now() < this.#notBefore) {
+      return undefined;
+    }
+    this.#state = 'checking';
+    try {
+      return (await this.#check(instance, signal)) ? await this.#area?.open({ uuid, sizeBytes }) : undefined;
+    } finally {
+      if (this.#state === 'checking') {
+        this.#state = 'unchecked';
+        this.#notBefore = performance.now() + againMs;
+      }
+    }
+  }
+
+  /** Whether an instance is the same in one of the folders and by REST. */
+  async #check(instance: ManifestInstance, signal: AbortSignal | undefined): Promise<boolean> {
+    const { fileUuid: uuid = '', sizeBytes, sourceId } = instance;
+    const isNamed = typeof this.#options.config.storageFolder === 'string';
+    for (const folder of this.#folders) {
+      let stored: string;
+      let area: StorageArea;
+      try {
+        area = await StorageArea.at(folder);
+        const file = await area.open({ uuid, sizeBytes });
+        if (file === undefined) throw new Error('the file of an instance is not in it, or cannot be read');
+        stored = await digestOf(file);
+      } catch (error) {
+        // Only who has named a folder wants to hear of it.
+        if (isNamed) this.#reportOnce({ kind: 'off', folder, reason: String(error) });
+        continue;
+      }
+      const handedOut = await digestOf(await this.#options.orthanc.instanceFile(sourceId, signal && { signal })).catch(
+        () => undefined,
+      );
+      if (handedOut === undefined) return false;
+      if (handedOut !== stored) {
+        this.#state = 'off';
+        const reason = 'it has another file under the name of an instance: is it the folder of this Orthanc?';
+        this.#reportOnce({ kind: 'off', folder, reason });
+        return false;
+      }
+      this.#area = area;
+      this.#state = 'on';
+      this.#reportOnce({ kind: 'on', folder });
+      return true;
+    }
+    return false;
+  }
+
+  #reportOnce(event: StorageLaneEvent): void {
+    const text = JSON.stringify(event);
+    if (text === this.#reported) return;
+    this.#reported = text;
+    this.#options.report(event);
+  }
+}
+
+function foldersOf({ storageFolder, url }: StorageLaneOptions['config']): readonly string[] {
+  if (storageFolder === false) return [];
+  if (storageFolder !== undefined) return [storageFolder];
+  const { hostname } = new URL(url);
+  return ['127.0.0.1', 'localhost', '[::1]'].includes(hostname) ? usualFolders : [];
+}
+
+async function digestOf({ body, release }: FileStream): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of body) {
+    hash.update(chunk);
+    release(chunk);
+  }
+  return hash.digest('hex');
+}
