@@ -66,7 +66,7 @@ export {
   type Verdict,
 } from './rules/compile-expression.ts';
 export type { DecidingPart, LookedAt } from './rules/deciding-part.ts';
-export { globToRegExp } from './rules/glob.ts';
+export { compileGlob, type GlobMatcher } from './rules/glob.ts';
 export { compileRules, wantedByRules, type CompiledRule, type RuleSetting } from './rules/compile-rules.ts';
 export {
   explainRules,

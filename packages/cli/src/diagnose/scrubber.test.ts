@@ -33,6 +33,52 @@ describe('the scrubber of support bundles', () => {
     expect(new Scrubber([]).text(`study ${id}.`)).not.toBe(word);
   });
 
+  it.each([
+    ['see .1.2.3.4.5. and 1.2.3.4.5..6', /^see \.\[uid \w+\]\. and \[uid \w+\]\.\.6$/],
+    ['https://u:p@ss@host/path@x', /^https:\/\/\[hidden\]@host\/path@x$/],
+    ['a@b c@d.example,e.f@g.h.example', /^a@b \[address\],\[address\]$/],
+    ['caret ^ alone, ^^Doe^', /^caret \^ alone, \^\^Doe\^$|\[name\]/],
+  ])('%s', (text, clean) => {
+    expect(scrubber.text(text)).toMatch(clean);
+  });
+
+  it('takes time that grows with the length alone, whatever a peer has written into a log', () => {
+    const length = 200_000;
+    const hostile = [
+      'a',
+      'a.',
+      '1.',
+      '1',
+      '1.2.3.4.5.',
+      'a@',
+      '@',
+      'a@b.',
+      '^',
+      'a^',
+      'a-',
+      '://',
+      'a://b',
+      'Bearer ',
+      ' ',
+      "'",
+      '0a1b2c3d-',
+    ];
+    const from = process.cpuUsage();
+    for (const one of hostile) scrubber.text(one.repeat(length / one.length));
+    let seed = 7;
+    for (let round = 0; round < 20; round += 1) {
+      let text = '';
+      while (text.length < 50_000) {
+        seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+        text += hostile[seed % hostile.length]!.repeat(1 + (seed % 300));
+      }
+      scrubber.text(text);
+    }
+    const { user, system } = process.cpuUsage(from);
+    // Quadratic time would be minutes.
+    expect((user + system) / 1000).toBeLessThan(5_000);
+  });
+
   it('hides values by their keys wherever they stand, and keeps numbers and yes or no', () => {
     expect(
       scrubber.value({ a: [{ PatientName: 'x', '00100020': 'y', password: 'z', patientData: true, host: 'pacs' }] }),

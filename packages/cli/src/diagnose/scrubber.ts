@@ -1,15 +1,15 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import {
+  replaceCredentials,
+  replaceMailAddresses,
+  replacePersonNames,
+  replaceTokens,
+  replaceUids,
+} from './scrub-patterns.ts';
 
-/** What can be a UID (PS3.5, section 9.1): numbers with dots, more of them or longer than an IP address has. */
-const uid = /(?<![\d.])(?:\d+(?:\.\d+){4,}|(?=[\d.]{16})\d+(?:\.\d+){2,})(?![\d.]*\d)/g;
 /** UIDs of the Standard itself (SOP classes, transfer syntaxes) say nothing about anybody. */
 const standardRoot = '1.2.840.10008.';
 const orthancId = /\b[0-9a-f]{8}(?:-[0-9a-f]{8}){4}\b/g;
-/** A person name as DICOM writes it (PS3.5, section 6.2.1): components between carets. */
-const personName = /\p{L}[\p{L}\p{N} '.-]*(?:\^+[\p{L}\p{N} '.-]*)+/gu;
-const mailAddress = /[\w.+-]+@[\w-]+(?:\.[\w-]+)+/g;
-const credentials = /(?<=[a-z][a-z0-9+.-]*:\/\/)[^/@\s"']+(?=@)/gi;
-const bearer = /(?<=\b(?:Bearer|Basic)\s+)[\w.~+/=-]{8,}/gi;
 /** Keys whose values are hidden wherever they stand: secrets, and what a person is known by. */
 const hiddenKey =
   /pass(word|phrase)|secret|token|authorization|cookie|credential|privateKey|accessKey|^(patient|otherpatient|referring|performing|operators)|^accessionnumber$|^studydescription$|^\(?0010,? ?[0-9a-f]{4}\)?$/i;
@@ -49,10 +49,10 @@ export class Scrubber {
   #withoutPatterns(text: string): string {
     let clean = text;
     for (const secret of this.#secrets) clean = clean.replaceAll(secret, secretText);
-    clean = clean.replaceAll(credentials, '[hidden]').replaceAll(bearer, '[hidden]');
-    clean = clean.replaceAll(uid, (found) => (found.startsWith(standardRoot) ? found : this.#alias('uid', found)));
+    clean = replaceTokens(replaceCredentials(clean, '[hidden]'), '[hidden]');
+    clean = replaceUids(clean, (found) => (found.startsWith(standardRoot) ? found : this.#alias('uid', found)));
     clean = clean.replaceAll(orthancId, (found) => this.#alias('orthanc', found));
-    return clean.replaceAll(personName, '[name]').replaceAll(mailAddress, '[address]');
+    return replaceMailAddresses(replacePersonNames(clean, '[name]'), '[address]');
   }
 
   /** Anything that JSON can say, with every text in it scrubbed and values of telling keys hidden. */

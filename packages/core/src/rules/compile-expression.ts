@@ -8,6 +8,7 @@ import {
 } from '@marcbachmann/cel-js';
 import { lookedAt, type DecidingPart } from './deciding-part.ts';
 import { newEnvironment } from './functions.ts';
+import { linearMatches, useLinearMatches } from './patterns.ts';
 import type { RuleFacts } from './rule-facts.ts';
 import { zonedDate } from './zoned-date.ts';
 import { unknownKeyword } from './unknown-keyword.ts';
@@ -80,8 +81,12 @@ export function checkExpression(within: Environment, text: string): ReturnType<E
 
 function parse(within: Environment, text: string): ReturnType<Environment['parse']> {
   try {
-    return within.parse(text);
+    const parsed = within.parse(text);
+    const bad = useLinearMatches(parsed.ast);
+    if (!bad) return parsed;
+    throw placed(text, bad.at, bad.message);
   } catch (error) {
+    if (error instanceof ExpressionError) throw error;
     throw toExpressionError(text, error);
   }
 }
@@ -158,5 +163,5 @@ function written(text: string, node: ASTNode): string {
     if (character === ')') depth -= 1;
     if (depth < 0) break;
   }
-  return depth === 0 ? own : serialize(node);
+  return depth === 0 ? own : serialize(node).replaceAll(`.${linearMatches}(`, '.matches(');
 }

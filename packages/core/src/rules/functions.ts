@@ -1,10 +1,12 @@
 import { Environment, EvaluationError } from '@marcbachmann/cel-js';
 import { Duration } from '@marcbachmann/cel-js/evaluator';
-import { globToRegExp } from './glob.ts';
+import { compileGlob } from './glob.ts';
+import { linearMatches, matchesPattern } from './patterns.ts';
 
 /**
  * An environment with the functions of our expressions.
  *
+ * - `matches(pattern)`: RE2, see `patterns.ts`
  * - `glob(value, pattern)`: `*` and `?`, without regard to case; of a list, whether one of its values matches
  * - `date(da)`, `date(da, tm)`: a timestamp (UTC) of the DICOM forms DA, DT, and DA with TM (PS3.5 section 6.2)
  * - `time(tm)`: a duration since midnight of the DICOM form TM
@@ -13,6 +15,7 @@ import { globToRegExp } from './glob.ts';
 export function newEnvironment(options: ConstructorParameters<typeof Environment>[0] = {}): Environment {
   return new Environment({ unlistedVariablesAreDyn: false, enableOptionalTypes: true, ...options })
     .registerFunction('glob(dyn, string): bool', matchesGlob)
+    .registerFunction(`string.${linearMatches}(string): bool`, matchesSafely)
     .registerFunction('date(string): google.protobuf.Timestamp', (text: string) => parseDate(text))
     .registerFunction('date(string, string): google.protobuf.Timestamp', (date: string, time: string) =>
       parseDate(date.slice(0, 8) + time),
@@ -23,9 +26,17 @@ export function newEnvironment(options: ConstructorParameters<typeof Environment
 }
 
 function matchesGlob(value: unknown, pattern: string): boolean {
-  const regExp = globToRegExp(pattern);
+  const matches = compileGlob(pattern);
   const values = Array.isArray(value) ? value : [value];
-  return values.some((one) => typeof one === 'string' && regExp.test(one));
+  return values.some((one) => typeof one === 'string' && matches(one));
+}
+
+function matchesSafely(text: string, pattern: string): boolean {
+  try {
+    return matchesPattern(text, pattern);
+  } catch {
+    throw unusable('matches', 'not a regular expression of RE2');
+  }
 }
 
 const yearMs = 365.25 * 86_400_000;

@@ -1,16 +1,55 @@
-const cache = new Map<string, RegExp>();
-const cacheLimit = 1000;
+const maxCached = 1000;
+const any = Symbol('any');
 
-/** A glob as a regular expression over the whole text, without regard to case: `*` any characters, `?` exactly one. */
-export function globToRegExp(glob: string): RegExp {
+type Character = string | typeof any;
+
+/** Whether a text matches a glob as a whole. */
+export type GlobMatcher = (text: string) => boolean;
+
+const caches = { fold: new Map<string, GlobMatcher>(), exact: new Map<string, GlobMatcher>() };
+
+/**
+ * Compiles a glob: `*` stands for any characters, `?` for exactly one. Upper and lower case do not count, unless `exact`.
+ * The time that a match takes grows with the length of the text, however many `*` there are: nothing is tried twice.
+ */
+export function compileGlob(glob: string, letters: 'fold' | 'exact' = 'fold'): GlobMatcher {
+  const cache = caches[letters];
   const known = cache.get(glob);
   if (known) return known;
-  const source = glob
-    .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  const made = new RegExp(`^${source}$`, 'isu');
-  if (cache.size >= cacheLimit) cache.clear();
+  const characters = letters === 'fold' ? folded : (text: string): string[] => [...text];
+  const pieces = glob.split(/\*+/).map((piece) => characters(piece).map((one): Character => (one === '?' ? any : one)));
+  const made: GlobMatcher = (text) => matches(pieces, characters(text));
+  if (cache.size >= maxCached) cache.clear();
   cache.set(glob, made);
   return made;
+}
+
+/** Characters without regard to case, each still one: some letters are two in the other case. */
+function folded(text: string): string[] {
+  return Array.from(text, (character) => {
+    const lower = character.toUpperCase().toLowerCase();
+    return lower.length === character.length ? lower : character;
+  });
+}
+
+/** The first piece stands at the start, the last at the end, each other one where it is first found after the one before. */
+function matches(pieces: readonly (readonly Character[])[], text: readonly string[]): boolean {
+  const [first = [], ...others] = pieces;
+  const last = others.pop();
+  if (!last) return first.length === text.length && isAt(first, text, 0);
+  if (first.length + last.length > text.length) return false;
+  const end = text.length - last.length;
+  if (!isAt(first, text, 0) || !isAt(last, text, end)) return false;
+  let from = first.length;
+  for (const piece of others) {
+    while (from + piece.length <= end && !isAt(piece, text, from)) from += 1;
+    if (from + piece.length > end) return false;
+    from += piece.length;
+  }
+  return true;
+}
+
+function isAt(piece: readonly Character[], text: readonly string[], from: number): boolean {
+  for (const [index, wanted] of piece.entries()) if (wanted !== any && text[from + index] !== wanted) return false;
+  return true;
 }

@@ -1,7 +1,7 @@
 import type { InstanceSelection } from '../config/instance-selection.ts';
 import type { ManifestInstance, StudyTags } from '../model/manifest.ts';
 import { compileInstanceFilter } from './compile-instance-filter.ts';
-import { globToRegExp } from './glob.ts';
+import { compileGlob } from './glob.ts';
 
 type Tags = Readonly<Record<string, string>>;
 
@@ -53,13 +53,13 @@ export function selectInstances(
 
 function compileOne({ only, exclude }: InstanceSelection): CompiledSelection {
   const filter = only === undefined ? undefined : compileInstanceFilter(only);
-  const globs = (exclude ?? []).map((glob) => globToRegExp(glob));
+  const globs = (exclude ?? []).map((glob) => compileGlob(glob));
   if (!filter && globs.length === 0) return everything;
   return {
     isMeant(instance, series, tags) {
       const description = series['SeriesDescription'] ?? '';
       const full = `${series['Modality'] ?? ''}/${description}`;
-      if (globs.some((glob) => glob.test(description) || glob.test(full))) return false;
+      if (globs.some((matches) => matches(description) || matches(full))) return false;
       return filter?.(instance, series, tags) ?? true;
     },
     wanted: filter?.wanted ?? [],

@@ -1,3 +1,5 @@
+import { compileGlob } from '@dicom-dispatch/core';
+
 /**
  * Whether a value matches a key as in a query (PS3.4 section C.2.2.2): `*` and `?` are wildcards, a backslash separates
  * several UIDs or values of which one has to match, an empty key matches all. Upper and lower case count.
@@ -5,10 +7,5 @@
 export function matchesKey(value: string | undefined, key: string): boolean {
   if (key === '' || key === '*') return true;
   if (value === undefined) return false;
-  return key.split('\\').some((one) => wildcard(one).test(value));
-}
-
-function wildcard(key: string): RegExp {
-  const escaped = key.replace(/[\\^$.+()[\]{}|]/g, String.raw`\$&`);
-  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 'su');
+  return key.split('\\').some((one) => compileGlob(one, 'exact')(value));
 }

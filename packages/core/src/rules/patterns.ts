@@ -1,0 +1,68 @@
+import type { ASTNode } from '@marcbachmann/cel-js';
+import { RE2JS } from 're2js';
+
+/** Of a pattern: it may come from a tag, too. */
+const maxPatternLength = 1000;
+const maxCached = 200;
+const cache = new Map<string, RE2JS>();
+
+/** The name under which `matches` runs: what the library has under its own name may take for ever. */
+export const linearMatches = 'matchesRe2';
+
+/**
+ * Whether a part of the text matches a regular expression (RE2, as the definition of CEL wants it): the time grows with the
+ * length of the text, whatever the expression.
+ *
+ * @throws Error for an expression that RE2 does not know: look-around and references back among them
+ */
+export function matchesPattern(text: string, pattern: string): boolean {
+  return compilePattern(pattern).test(text);
+}
+
+export function compilePattern(pattern: string): RE2JS {
+  const known = cache.get(pattern);
+  if (known) return known;
+  if (pattern.length > maxPatternLength) throw new Error(`longer than ${maxPatternLength} characters`);
+  const made = RE2JS.compile(pattern);
+  if (cache.size >= maxCached) cache.clear();
+  cache.set(pattern, made);
+  return made;
+}
+
+/** A regular expression that cannot be used, and where it stands in the expression. */
+export interface BadPattern {
+  readonly message: string;
+  readonly at: number;
+}
+
+/** Lets every `matches` of an expression run in linear time. @returns the first pattern that cannot be used, if any */
+export function useLinearMatches(ast: ASTNode): BadPattern | undefined {
+  let bad: BadPattern | undefined;
+  const walk = (node: unknown): void => {
+    if (Array.isArray(node)) {
+      for (const one of node) walk(one);
+      return;
+    }
+    if (typeof node !== 'object' || node === null || !('op' in node)) return;
+    const call = node as { op: string; args: unknown };
+    if (call.op === 'rcall' && Array.isArray(call.args) && call.args[0] === 'matches') {
+      call.args[0] = linearMatches;
+      bad ??= badPattern((call.args[2] as unknown[] | undefined)?.[0]);
+    }
+    walk(call.args);
+  };
+  walk(ast);
+  return bad;
+}
+
+function badPattern(node: unknown): BadPattern | undefined {
+  const { op, args, range } = (node ?? {}) as { op?: string; args?: unknown; range?: { start: number } };
+  if (op !== 'value' || typeof args !== 'string') return undefined;
+  try {
+    compilePattern(args);
+    return undefined;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : 'cannot be read';
+    return { message: `matches(): not a regular expression of RE2 (${reason})`, at: range?.start ?? 0 };
+  }
+}
