@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Records, type DeliveryRecord } from '@dicom-dispatch/state/records';
@@ -36,6 +37,8 @@ const slowSeconds = 10;
 const warmInstances = 2_000;
 const mostWarmRuns = 4;
 const prefix = '{dicom-dispatch}';
+/** What our rows are called, by where the bytes are read. */
+export const ours = { rest: 'dicom-dispatch, by REST', disk: 'dicom-dispatch, from the storage folder' } as const;
 
 /** Every sender of every kind, in turn, round by round, so that what else happens on the machine falls on all alike. */
 export async function measureDeliveries(measurement: Measurement): Promise<Row[]> {
@@ -89,7 +92,11 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
         string
       >,
       config: {
-        sources: { main: { url: source.url } },
+        // The same Orthanc twice: by REST alone, and with its storage folder.
+        sources: {
+          rest: { url: source.url, storageFolder: false },
+          disk: { url: source.url, storageFolder: join(source.folder, 'storage') },
+        },
         targets,
         redis: { url: redis.url },
         logging: { level: 'warn', format: 'json' },
@@ -103,21 +110,27 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
   const records = new Records(client, prefix);
   const operations = openPipeline(config, client);
   stack.defer(() => operations.close());
-  const orthanc = await openSource(config.sources['main']!);
+  const orthanc = await openSource(config.sources['rest']!);
   stack.defer(() => orthanc.close());
   const studies = await source.studies();
 
   const rows: Row[] = [];
   for (const [kind, receiver] of receivers) {
     const contestants = [
-      { sender: 'dicom-dispatch', isOurs: true, run: (round: number) => deliver(`${kind}-${warmRuns + round}`) },
+      ...(['rest', 'disk'] as const).map((from) => ({
+        sender: ours[from],
+        isOurs: true,
+        run: (round: number) => deliver(`${kind}-${warmRuns + round}`, from),
+      })),
       ...receiver.peers.map(({ sender, run }) => ({ sender, isOurs: false, run })),
     ];
     const measured = contestants.map((): Timed[] => []);
     // Dispatchers run for months: what is measured is not the first delivery of one.
     for (let round = 0; round < warmRuns; round += 1) {
-      await deliver(`${kind}-${round}`);
-      await receiver.clear();
+      for (const from of ['rest', 'disk'] as const) {
+        await deliver(`${kind}-${round}`, from);
+        await receiver.clear();
+      }
     }
     for (let round = 0; round < runs; round += 1) {
       for (const [index, contestant] of contestants.entries()) {
@@ -149,13 +162,13 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
   return rows;
 
   /** All studies of the set to one target, through queue, dispatcher and ledger. */
-  async function deliver(target: string): Promise<Timed> {
+  async function deliver(target: string, from: keyof typeof ours): Promise<Timed> {
     // Forgets the highest memory so far.
     await writeFile(`/proc/${dispatch.pid()}/clear_refs`, '5').catch(() => {});
     const before = await usageOf(dispatch.pid());
     const ids: string[] = [];
     for (const orthancStudyId of studies) {
-      const { added } = await routeAgain(operations, { source: 'main', orthancStudyId, targets: [target] }, orthanc, {
+      const { added } = await routeAgain(operations, { source: from, orthancStudyId, targets: [target] }, orthanc, {
         name: 'bench',
       });
       ids.push(...added.map(({ deliveryId }) => deliveryId));
@@ -174,10 +187,10 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
       }
     }
     const after = await usageOf(dispatch.pid());
-    const from = Math.min(...ended.map(({ startedAt }) => startedAt ?? 0));
-    const to = Math.max(...ended.map(({ endedAt }) => endedAt ?? 0));
+    const begin = Math.min(...ended.map(({ startedAt }) => startedAt ?? 0));
+    const end = Math.max(...ended.map(({ endedAt }) => endedAt ?? 0));
     return {
-      seconds: (to - from) / 1_000,
+      seconds: (end - begin) / 1_000,
       cpuSeconds: after.cpuSeconds - before.cpuSeconds,
       peakBytes: after.peakBytes,
     };

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeDeliverySet, type DeliverySet } from './delivery-sets.ts';
-import { measureDeliveries, type Row } from './delivery-scene.ts';
+import { measureDeliveries, ours, type Row } from './delivery-scene.ts';
 import { kinds, type Kind } from './delivery-kinds.ts';
 import type { LinkQuality } from './link.ts';
 import { describeMachine, table, writeSection } from './report.ts';
@@ -106,17 +106,22 @@ async function measureKind(kind: Kind): Promise<string> {
 
 function render(rows: readonly Row[], bytes: number): string {
   return table(
-    ['sender', 's', 'MB/s', 'CPU s', 'peak MB', 'ours ×'],
+    ['sender', 's', 'MB/s', 'CPU s', 'peak MB', 'REST ×', 'folder ×'],
     rows.map((row) => {
-      const ours = rows.find(({ kind, isOurs }) => isOurs && kind === row.kind);
-      const ratio = ours && !row.isOurs ? row.seconds / ours.seconds : undefined;
+      const ratioTo = (sender: string): string => {
+        const own = rows.find((one) => one.sender === sender && one.kind === row.kind);
+        const ratio = own && !row.isOurs ? row.seconds / own.seconds : undefined;
+        if (ratio === undefined) return '';
+        return ratio < 1 ? `${ratio.toFixed(2)} (peer wins)` : ratio.toFixed(2);
+      };
       return [
-        row.isOurs ? '**dicom-dispatch**' : row.sender,
+        row.isOurs ? `**${row.sender}**` : row.sender,
         row.seconds.toFixed(2),
         (bytes / 1e6 / row.seconds).toFixed(0),
         row.cpuSeconds?.toFixed(2) ?? '',
         row.peakBytes === undefined ? '' : (row.peakBytes / 1e6).toFixed(0),
-        ratio === undefined ? '' : ratio < 1 ? `${ratio.toFixed(2)} (peer wins)` : ratio.toFixed(2),
+        ratioTo(ours.rest),
+        ratioTo(ours.disk),
       ];
     }),
   );
