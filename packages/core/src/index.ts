@@ -31,6 +31,7 @@ export {
   type NotificationsConfig,
   type WebhookConfig,
 } from './config/notifications-config.ts';
+export { describePlace, targetPlace, type TargetPlace } from './config/target-place.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { configSchema, type Config, type TargetSchema } from './config/config-schema.ts';
 export type { RedisConfig } from './config/redis-config.ts';

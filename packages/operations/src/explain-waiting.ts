@@ -1,5 +1,6 @@
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { formatDuration } from '@dicom-dispatch/core';
+import { describeMove } from '@dicom-dispatch/state/target-places';
 import type { Job, Queue } from 'bullmq';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { heldAmong } from './hold-delivery.ts';
@@ -11,6 +12,7 @@ export type WaitingReason =
   | 'held'
   | 'target-unknown'
   | 'target-off'
+  | 'target-moved'
   | 'paused'
   | 'circuit-open'
   | 'schedule'
@@ -49,6 +51,8 @@ export async function explainWaiting(context: PipelineContext, record: DeliveryR
       `The target ${record.target} is not in the configuration any more: move its deliveries to another target, or drop them.`,
     );
   if (!target.enabled) return say('target-off', `The target ${record.target} is switched off in the configuration.`);
+  const verdict = await context.places.look(record.target, target);
+  if (verdict.kind === 'undecided') return say('target-moved', `${describeMove(record.target, verdict)}.`);
   const queue = context.queues.target(record.target);
   if (await queue.isPaused()) return say('paused', `The target ${record.target} is paused by an operator.`);
   const circuit = await context.circuits.state(record.target);

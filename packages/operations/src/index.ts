@@ -4,6 +4,7 @@ export { prepareRetry, retryDelivery } from './retry-delivery.ts';
 export { cancelDelivery } from './cancel-delivery.ts';
 export { heldAmong, heldForMs, holdDelivery, releaseDelivery } from './hold-delivery.ts';
 export { pauseTarget, promoteTarget, resumeTarget, setTargetConcurrency, setTargetRate } from './change-target.ts';
+export { decidePlace, type DecidedPlace } from './decide-place.ts';
 export { eachDelivery, type DeliverySelection } from './each-delivery.ts';
 export {
   actOnMany,

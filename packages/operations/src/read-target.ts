@@ -1,6 +1,7 @@
 import type { CircuitState } from '@dicom-dispatch/state/circuit';
 import type { DeliveryState } from '@dicom-dispatch/state/records';
-import type { TargetConfig } from '@dicom-dispatch/core';
+import { describePlace, type TargetConfig } from '@dicom-dispatch/core';
+import { describeMove } from '@dicom-dispatch/state/target-places';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { isOrphan, listOrphans } from './orphans.ts';
 import { OperationError } from '@dicom-dispatch/pipeline';
@@ -21,6 +22,10 @@ export interface TargetState {
   readonly concurrency: number;
   readonly deliveriesPerMinute: number | undefined;
   readonly attempts: number;
+  /** Where it is, in words; undefined for one that was removed. */
+  readonly place: string | undefined;
+  /** Set while somebody has to decide whether the place where it is now has the same contents. */
+  readonly moved: { readonly was: string; readonly text: string } | undefined;
 }
 
 /** @throws OperationError `not-found` */
@@ -30,13 +35,14 @@ export async function readTarget(context: PipelineContext, name: string): Promis
   const orphaned = await isOrphan(context, name);
   if (!target && !orphaned) throw new OperationError('not-found', `there is no target "${name}"`);
   const queue = context.queues.target(name);
-  const [paused, circuit, counts, oldestWaitingAt, concurrency, rate] = await Promise.all([
+  const [paused, circuit, counts, oldestWaitingAt, concurrency, rate, verdict] = await Promise.all([
     queue.isPaused(),
     context.circuits.state(name),
     context.records.counts(name),
     context.records.oldestWaiting(name),
     queue.getGlobalConcurrency(),
     queue.getGlobalRateLimit(),
+    target && context.places.look(name, target),
   ]);
   return {
     name,
@@ -53,6 +59,11 @@ export async function readTarget(context: PipelineContext, name: string): Promis
       ? Math.round((rate.max * 60_000) / rate.duration)
       : target?.rateLimit?.deliveriesPerMinute,
     attempts: target?.attempts ?? 0,
+    place: verdict && describePlace(verdict.place),
+    moved:
+      verdict?.kind === 'undecided'
+        ? { was: describePlace(verdict.was), text: describeMove(name, verdict) }
+        : undefined,
   };
 }
 

@@ -1,6 +1,7 @@
 import { Circuits } from '@dicom-dispatch/state/circuit';
 import { createLedger, type Ledger } from '@dicom-dispatch/state/ledger';
 import { Records } from '@dicom-dispatch/state/records';
+import { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import type { Config } from '@dicom-dispatch/core';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { operationKeys } from './keys.ts';
@@ -14,6 +15,7 @@ export interface PipelineContext {
   readonly records: Records;
   readonly ledger: Ledger;
   readonly circuits: Circuits;
+  readonly places: TargetPlaces;
   readonly queues: OpenQueues;
   readonly keys: ReturnType<typeof operationKeys>;
   /** Lets go of the queues; the Redis connection is the caller's. */
@@ -35,6 +37,7 @@ export function openPipeline(config: Config | (() => Config), redis: Redis): Pip
     records: new Records(redis, prefix),
     ledger: createLedger(redis, { prefix }),
     circuits: new Circuits(redis, prefix),
+    places: new TargetPlaces(redis, prefix),
     queues,
     keys: operationKeys(prefix),
     close: () => queues.close(),

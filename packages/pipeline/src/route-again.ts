@@ -72,20 +72,27 @@ export async function routeAgain(
     await enqueuer.close();
   }
 
-  /** Of a group any member may be chosen, so what all of them have confirmed is forgotten. */
+  /** Of a group any member may be chosen, so what all of them have confirmed is forgotten, where they are now. */
   async function forgetAll(): Promise<void> {
-    const ledgers = deliveries.flatMap(({ to, group, transform }) =>
-      (group?.members ?? [to]).map((target) => {
-        const name = transform ?? config.targets[target]?.transform;
+    for (const { to, group, transform } of deliveries) {
+      for (const target of group?.members ?? [to]) {
+        const targetConfig = config.targets[target];
+        if (!targetConfig) continue;
+        const verdict = await context.places.look(target, targetConfig);
+        // Where nobody has decided yet, nothing counts as confirmed.
+        if (verdict.kind === 'undecided') continue;
+        const name = transform ?? targetConfig.transform;
         const definition = name === undefined ? undefined : config.transforms[name];
-        return ledgerKeyOf({
-          ...key,
-          target,
-          ...(name !== undefined && definition && { transform: { name, definition } }),
-        });
-      }),
-    );
-    await Promise.all(ledgers.map((ledger) => context.ledger.forget(ledger)));
+        await context.ledger.forget(
+          ledgerKeyOf({
+            ...key,
+            target,
+            ledger: verdict.ledger,
+            ...(name !== undefined && definition && { transform: { name, definition } }),
+          }),
+        );
+      }
+    }
   }
 }
 

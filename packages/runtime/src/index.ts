@@ -23,6 +23,7 @@ export { redisDependency } from './redis/redis-dependency.ts';
 export { addressOf, namesRedis, RedisPlaceError, type RedisPlace } from './redis/redis-options.ts';
 export { keepConfiguration, type ConfigurationKeeper, type KeeperOptions } from './reload/keep-configuration.ts';
 export { reloadEverywhere, type ReloadResult } from './reload/reload-everywhere.ts';
+export { movedTargets } from './reload/moved-targets.ts';
 export { reloadAnswer, type ReloadAnswer } from './reload/reload-messages.ts';
 export { RedisClock, skewLimitMs } from './watch/redis-clock.ts';
 export { useRedisTime } from './watch/use-redis-time.ts';

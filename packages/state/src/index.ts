@@ -5,3 +5,4 @@ export * from './ledger/index.ts';
 export * from './records/index.ts';
 export * from './redis/index.ts';
 export * from './target-memory/index.ts';
+export * from './target-places/index.ts';

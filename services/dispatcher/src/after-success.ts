@@ -142,7 +142,7 @@ async function whyStillNeeded(
 function latest(newestFirst: readonly DeliveryRecord[]): DeliveryRecord[] {
   const seen = new Map<string, DeliveryRecord>();
   for (const record of newestFirst) {
-    const key = ledgerKeyOf(record).target;
+    const key = ledgerKeyOf({ ...record, ledger: undefined }).target;
     if (!seen.has(key)) seen.set(key, record);
   }
   return [...seen.values()];

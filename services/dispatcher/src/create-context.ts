@@ -5,6 +5,7 @@ import { Circuits } from '@dicom-dispatch/state/circuit';
 import { IntermediateCache } from '@dicom-dispatch/cache';
 import { createLedger, createStudyTurns } from '@dicom-dispatch/state/ledger';
 import { Records } from '@dicom-dispatch/state/records';
+import { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import {
   fingerprint,
   type CacheConfig,
@@ -35,6 +36,7 @@ import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
 import { createDispatcherMetrics } from './dispatcher-metrics.ts';
 import { evacuate } from './evacuate.ts';
 import { giveTurn } from './give-turn.ts';
+import { registerPlaces } from './register-places.ts';
 import { redisMailbox } from './redis-mailbox.ts';
 import { stateKey } from './redis-state.ts';
 import { SharedListings } from './shared-listings.ts';
@@ -68,6 +70,8 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
   const digests = new DigestBudget();
   const throttles = new Map<string, Throttle>();
   const metrics = createDispatcherMetrics(registry);
+  const places = new TargetPlaces(redis, prefix);
+  await registerPlaces(places, config, log);
   const pruning = startPruning(() => (config.cache.folder ? cache : undefined));
 
   function client(name: string): Promise<OrthancClient> {
@@ -139,6 +143,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
       }
       throttles.clear();
       config = next;
+      await registerPlaces(places, config, log);
     },
     worker: `${hostname()}-${process.pid}-${randomBytes(2).toString('hex')}`,
     redis,
@@ -146,6 +151,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     turns: createStudyTurns(redis, { prefix }),
     records: new Records(redis, prefix),
     circuits: new Circuits(redis, prefix),
+    places,
     stats: new DeliveryStats(redis, prefix),
     queues,
     mailbox: redisMailbox(redis, prefix),

@@ -37,6 +37,9 @@ export interface Attempt extends DeliveryTurn {
   readonly numberInAll: number;
   readonly startedAt: number;
   readonly tracker: DeliveryProgressTracker;
+  /** Which ledger says what is at the target, and where that is. */
+  readonly ledger: string;
+  readonly place: string;
   /** Whether the target has let us in. */
   isConnected: boolean;
 }

@@ -9,6 +9,7 @@ import type {
 import type { Circuits } from '@dicom-dispatch/state/circuit';
 import type { Ledger, StudyTurns } from '@dicom-dispatch/state/ledger';
 import type { Records } from '@dicom-dispatch/state/records';
+import type { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import type { GuardedBytes, InstanceTransform, OpenOptions, OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
 import type { OpenQueues, SharedManifest, StudyMoment } from '@dicom-dispatch/pipeline';
@@ -62,6 +63,7 @@ export interface DispatcherContext {
   readonly turns: StudyTurns;
   readonly records: Records;
   readonly circuits: Circuits;
+  readonly places: TargetPlaces;
   readonly stats: DeliveryStats;
   readonly queues: OpenQueues;
   /** Shared by all dispatchers. */

@@ -6,6 +6,7 @@ import { attemptFailed, deliveryEnded } from './end-attempt.ts';
 import { runDelivery, type DeliverySetting } from './run-delivery.ts';
 import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 import { redisState } from './redis-state.ts';
+import { waitForPlace, type DeliveryPlace } from './wait-for-place.ts';
 import { waitForCircuit, waitForTurn } from './wait-for-turn.ts';
 import { withStudyTurn } from './with-study-turn.ts';
 
@@ -23,9 +24,10 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
 
 async function runTurn(turn: DeliveryTurn): Promise<DeliveryResult> {
   const { context, data, say } = turn;
+  const place = await waitForPlace(turn);
   const { isProbe } = await waitForCircuit(turn);
   await context.giveTurn(data);
-  const attempt = await begin(turn);
+  const attempt = await begin(turn, place);
   const { tracker } = attempt;
   try {
     const result = await runDelivery(await settingOf(attempt));
@@ -44,11 +46,14 @@ async function runTurn(turn: DeliveryTurn): Promise<DeliveryResult> {
   }
 }
 
-async function begin(turn: DeliveryTurn): Promise<Attempt> {
+async function begin(turn: DeliveryTurn, { ledger, place }: DeliveryPlace): Promise<Attempt> {
   const { context, data, job, log, say } = turn;
   const number = job.attemptsMade + 1;
   const startedAt = Date.now();
-  const numberInAll = ((await context.records.delivery(data.deliveryId))?.attempts ?? 0) + 1;
+  const record = await context.records.delivery(data.deliveryId);
+  const numberInAll = (record?.attempts ?? 0) + 1;
+  // What a handler has kept is about the place where it was.
+  if (record && (record.ledger ?? data.target) !== ledger) await context.clearState(data.deliveryId);
   say(`attempt ${number} of ${job.opts.attempts ?? 1} by ${context.worker}`);
   log.info({ attempt: number }, 'delivery started');
   await tell(
@@ -56,6 +61,8 @@ async function begin(turn: DeliveryTurn): Promise<Attempt> {
     {
       state: 'active',
       stage: 'resolve',
+      ledger,
+      place,
       attempts: numberInAll,
       startedAt,
       endedAt: null,
@@ -65,7 +72,7 @@ async function begin(turn: DeliveryTurn): Promise<Attempt> {
     { kind: 'started', attempt: numberInAll, worker: context.worker, text: `attempt ${number} started` },
   );
   const tracker = new DeliveryProgressTracker(sinkOf(turn, numberInAll), number);
-  return { ...turn, number, numberInAll, startedAt, tracker, isConnected: false };
+  return { ...turn, number, numberInAll, startedAt, tracker, ledger, place, isConnected: false };
 }
 
 /** Where the progress of an attempt is told: the job, the delivery's record, and the plots of the console. */
@@ -105,6 +112,7 @@ async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
   const source = await context.source(data.source);
   return {
     data,
+    ledgerName: attempt.ledger,
     attempt: attempt.numberInAll,
     resolve: () => context.resolve(data.target),
     readStudy: (wanted) => source.readStudy(data.orthancStudyId, wanted, signal),

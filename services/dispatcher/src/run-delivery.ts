@@ -23,6 +23,8 @@ import { SourceSuspects } from './source-suspects.ts';
 /** What a run needs of the world; everything that it does goes through these. */
 export interface DeliverySetting {
   readonly data: DeliveryData;
+  /** Of the place where the target is now. */
+  readonly ledgerName: string;
   /** 1 for the first. */
   readonly attempt: number;
   resolve(): Promise<{ readonly config: TargetConfig; readonly handler: TargetHandler }>;
@@ -84,7 +86,7 @@ async function runWith(
   watch: ManifestWatch,
 ): Promise<DeliveryResult> {
   const { data, ledger, fence, progress, signal } = setting;
-  const key = ledgerKeyOf(data);
+  const key = ledgerKeyOf({ ...data, ledger: setting.ledgerName });
   try {
     progress.enter('resolve');
     const { config, handler } = await setting.resolve();

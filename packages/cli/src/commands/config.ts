@@ -6,16 +6,21 @@ export function addConfigCommands(program: Command): void {
   const config = program.command('config').description('check a configuration, print its JSON Schema, hash a password');
   const check = config
     .command('check')
-    .description('say everything that is wrong with a configuration file; exits with 2 when something is')
+    .description(
+      'say everything that is wrong with a configuration file; exits with 2 when something is. Where Redis answers, targets that have moved are named, too',
+    )
     .argument('[file]', 'configuration file; default that of --config')
     .action(async (named: string | undefined, options: { readonly config: string }) => {
       const file = named ?? options.config;
       const { readConfig } = await import('../read-config.ts');
-      const { sources, targets, rules } = await readConfig(file);
+      const config = await readConfig(file);
+      const { sources, targets, rules } = config;
       const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`;
       console.log(
         `${file}: good (${count(Object.keys(sources).length, 'source')}, ${count(Object.keys(targets).length, 'target')}, ${count(rules.length, 'rule')})`,
       );
+      const { findMovedTargets } = await import('../operate/find-moved-targets.ts');
+      for (const text of await findMovedTargets(config)) console.log(`! ${text}`);
     });
   withExamples(withConfig(check), [['config check dispatch.yaml', 'each problem with its line, and what to do']]);
   const schema = config

@@ -94,7 +94,7 @@ function addAct(program: Command, action: 'retry' | 'cancel' | 'hold' | 'release
 function addTargetCommands(program: Command): void {
   const target = program
     .command('target')
-    .description('test, pause, resume or limit a target; decide about one that was removed');
+    .description('test, pause, resume or limit a target; decide about one that was moved or removed');
   const add = (name: string, description: string): Command =>
     withJson(withConfig(target.command(name).description(description).argument('<target>', 'its name')));
 
@@ -122,6 +122,24 @@ function addTargetCommands(program: Command): void {
       await pauseNow(name, options, false);
     }),
     [['target resume pacs', 'what has waited goes, the most urgent first']],
+  );
+  withExamples(
+    add('same', 'a target with another address has the same contents: keep its ledger').action(
+      async (name: string, options: TargetOptions) => {
+        const { decidePlaceNow } = await import('../operate/targets.ts');
+        await decidePlaceNow(name, options, 'same');
+      },
+    ),
+    [['target same pacs', 'the archive was moved to another server with all that it had']],
+  );
+  withExamples(
+    add('new', 'a target with another address is another place: begin a new ledger').action(
+      async (name: string, options: TargetOptions) => {
+        const { decidePlaceNow } = await import('../operate/targets.ts');
+        await decidePlaceNow(name, options, 'new');
+      },
+    ),
+    [['target new pacs', 'an empty archive has taken its place; the former ledger is kept']],
   );
   withExamples(
     add('move', 'give what waits for a target that was removed from the configuration to another one')

@@ -52,6 +52,7 @@ export function formatTargets(targets: readonly Target[]): string {
 
 export function targetState(target: Target): string {
   if (target.orphaned) return 'orphaned';
+  if (target.moved) return 'moved';
   if (!target.enabled) return 'off';
   if (target.paused) return 'paused';
   return target.circuit.state === 'closed' ? 'in use' : 'out of reach';

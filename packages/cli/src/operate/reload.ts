@@ -33,6 +33,7 @@ function format({ outcome, answers, missing }: ReloadResult): string {
     texts[outcome],
     ...(rows.length > 0 ? ['', formatTable(['services', 'process', 'result', 'remark'], rows)] : []),
     ...answers.flatMap(({ reasons, process: name }) => reasons.map((reason) => `! ${name}: ${reason}`)),
+    ...[...new Set(answers.flatMap(({ notes }) => notes))].map((note) => `! ${note}`),
     ...(missing > 0 ? [`! ${missing} processes have not answered`] : []),
   ].join('\n');
 }

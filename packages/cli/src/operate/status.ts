@@ -36,6 +36,7 @@ export async function showStatus(options: ShowOptions & { readonly check?: boole
       ...targets
         .filter(({ circuit }) => circuit.state !== 'closed')
         .map(({ name, circuit }) => `the target ${name} cannot be reached: ${circuit.error?.message ?? ''}`),
+      ...targets.flatMap(({ moved }) => (moved ? [moved.text] : [])),
       ...targets
         .filter(({ orphaned }) => orphaned)
         .map(

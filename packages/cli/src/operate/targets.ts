@@ -1,4 +1,5 @@
 import {
+  decidePlace,
   dropOrphan,
   moveOrphan,
   pauseTarget,
@@ -39,6 +40,21 @@ export async function limitNow(
         : setTargetRate(operations, target, limit.rate),
     );
     tell(options, { target, ...limit }, `the limit of ${target} is set, until the configuration is loaded again`);
+  });
+}
+
+/** Decides on a target that has another address than before. */
+export async function decidePlaceNow(target: string, options: Options, decision: 'same' | 'new'): Promise<void> {
+  await withSystem(options.config, async ({ operations, audited }) => {
+    const decided = await audited({ action: 'decide place', subject: `${target} ${decision}` }, () =>
+      decidePlace(operations, target, decision),
+    );
+    const what = decision === 'same' ? 'what was confirmed before counts here' : 'nothing counts as confirmed here yet';
+    tell(
+      options,
+      { target, decision, ...decided },
+      `${target} is ${decided.place}: ${what}; ${decided.resumed} deliveries go on`,
+    );
   });
 }
 

@@ -35,6 +35,11 @@ export const targetOptions = {
   schedule: schedule.optional().describe('when deliveries may start; default always'),
   instances: instanceSelection.optional().describe('which instances of a study this target gets'),
   transform: configName.optional().describe('how instances are changed on their way to it'),
+  identity: configName
+    .optional()
+    .describe(
+      'name of the place itself: kept, a new address means the same place with the same contents; another name means another place, for which the ledger begins anew',
+    ),
   source: configName
     .optional()
     .describe(

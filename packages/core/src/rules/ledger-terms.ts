@@ -7,15 +7,19 @@ type Terms = Pick<
 >;
 
 /**
- * Where the confirmations of a delivery stand: by study, target and transform, so that all deliveries of a study in the
- * same shape share them. Instances are known there by their UIDs in the source.
+ * Where the confirmations of a delivery stand: by study, ledger of the target and transform, so that all deliveries of a study
+ * in the same shape share them. Instances are known there by their UIDs in the source.
+ *
+ * @param terms - `ledger` is the target's name, unless the target was moved to another place
  */
 export function ledgerKeyOf(
-  terms: Pick<Terms, 'source' | 'orthancStudyId' | 'studyInstanceUid' | 'target' | 'transform'>,
+  terms: Pick<Terms, 'source' | 'orthancStudyId' | 'studyInstanceUid' | 'target' | 'transform'> & {
+    readonly ledger?: string | undefined;
+  },
 ): { source: string; orthancStudyId: string; studyInstanceUid: string; target: string } {
-  const { source, orthancStudyId, studyInstanceUid, target, transform } = terms;
+  const { source, orthancStudyId, studyInstanceUid, target, ledger = target, transform } = terms;
   // A plus is in no name.
-  return { source, orthancStudyId, studyInstanceUid, target: transform ? `${target}+${transform.name}` : target };
+  return { source, orthancStudyId, studyInstanceUid, target: transform ? `${ledger}+${transform.name}` : ledger };
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Logger } from '../logging/create-logger.ts';
 import type { RunningService } from '../process/dependency.ts';
 import type { Redis } from '../redis/connect-redis.ts';
 import { applyConfig } from './apply-config.ts';
+import { movedTargets } from './moved-targets.ts';
 import { listenForReloads } from './listen-for-reloads.ts';
 import type { ReloadAnswer } from './reload-messages.ts';
 import { refusedChanges, restartNeeded } from './restart-needed.ts';
@@ -74,7 +75,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     // Calls that were given up are not kept for ever.
     if (prepared.size > 20) prepared.clear();
     prepared.set(id, next);
-    return answer(isInUse(next) ? 'unchanged' : 'ready', [], restartNeeded(current, next));
+    return answer(isInUse(next) ? 'unchanged' : 'ready', [], restartNeeded(current, next), await notesOn(next));
   }
 
   async function applyPrepared(id: string): Promise<ReloadAnswer> {
@@ -107,7 +108,14 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     options.applied(next);
     watch();
     log.info({ file, ...(restart.length > 0 && { restart }) }, 'the new configuration is in use');
-    return answer('applied', [], restart);
+    const notes = await notesOn(next);
+    for (const note of notes) log.warn({ file, note }, 'a target was moved');
+    return answer('applied', [], restart, notes);
+  }
+
+  /** A reload does not fail because they cannot be read: each delivery looks again. */
+  async function notesOn(next: Config): Promise<string[]> {
+    return movedTargets(redis, next).catch(() => []);
   }
 
   function isInUse(next: Config): boolean {
@@ -123,6 +131,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     outcome: ReloadAnswer['outcome'],
     reasons: readonly string[] = [],
     restart: readonly string[] = [],
+    notes: readonly string[] = [],
   ): ReloadAnswer {
     return {
       process: `${hostname()}-${process.pid}`,
@@ -131,6 +140,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
       outcome,
       reasons: [...reasons],
       restart: [...restart],
+      notes: [...notes],
     };
   }
 

@@ -21,6 +21,7 @@ export const reloadAnswer = z.object({
     .describe('ready: checked and good; unchanged: it goes by this configuration already'),
   reasons: z.array(z.string()).describe('why it was refused'),
   restart: z.array(z.string()).describe('settings that count from the next start on'),
+  notes: z.array(z.string()).default([]).describe('what somebody has to decide on: targets that were moved'),
 });
 export type ReloadAnswer = z.infer<typeof reloadAnswer>;
 

@@ -139,6 +139,12 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until read, 30 days at most',
   },
   {
+    keys: ['places:TARGET'],
+    kind: 'key',
+    what: 'where a target is and was, and the ledger of each place',
+    lives: 'always',
+  },
+  {
     keys: ['memory:TARGET'],
     kind: 'key',
     what: 'which place a target is, e.g. the mark of its folder',

@@ -44,6 +44,7 @@ export function redisKeys(prefix: string) {
     reloads: `${prefix}:reloads`,
     mail: (name: string) => `${prefix}:mail:${name}`,
     memory: (target: string) => `${prefix}:memory:${target}`,
+    places: (target: string) => `${prefix}:places:${target}`,
     state: (deliveryId: string) => `${prefix}:state:${deliveryId}`,
     cache: (rest: string) => `${prefix}:cache:${rest}`,
     notify: (rest: string) => `${prefix}:notify:${rest}`,

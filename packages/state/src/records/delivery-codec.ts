@@ -40,6 +40,8 @@ export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[]
       startedAt: time('startedAt'),
       endedAt: time('endedAt'),
       nextAttemptAt: time('nextAttemptAt'),
+      ledger: fields['ledger'],
+      place: fields['place'],
       updatedAt: Number(fields['updatedAt'] ?? data.routedAt),
     },
   ];

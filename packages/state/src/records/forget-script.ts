@@ -73,9 +73,19 @@ for _, choice in ipairs(redis.call('HVALS', KEYS[5])) do
   -- Somebody is routing a new content of it.
   if not contents[cjson.decode(choice).contentHash] then return { 'busy', 0 } end
 end
+-- One for each place where the target was.
 local function ledgersOf(shape)
-  local ledger = prefix .. ':ledger:' .. source .. ':' .. study_id .. ':' .. shape .. ':'
-  return { ledger .. '0', ledger .. '1', ledger .. '2', ledger .. '3', ledger .. 'notes' }
+  local target, transform = string.match(shape, '^([^+]*)(.*)$')
+  local names, known = { target }, redis.call('GET', prefix .. ':places:' .. target)
+  for _, place in ipairs(known and cjson.decode(known).places or {}) do
+    if place.ledger ~= target then table.insert(names, place.ledger) end
+  end
+  local keys = {}
+  for _, name in ipairs(names) do
+    local ledger = prefix .. ':ledger:' .. source .. ':' .. study_id .. ':' .. name .. transform .. ':'
+    for _, part in ipairs({ '0', '1', '2', '3', 'notes' }) do table.insert(keys, ledger .. part) end
+  end
+  return keys
 end
 if isDry then
   local bytes = 0

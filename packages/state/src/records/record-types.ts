@@ -51,6 +51,10 @@ export interface DeliveryRecord extends DeliveryData {
   readonly endedAt: number | undefined;
   readonly nextAttemptAt: number | undefined;
   readonly updatedAt: number;
+  /** Name of the ledger of the place where it went last; undefined before its first attempt: that of the target. */
+  readonly ledger: string | undefined;
+  /** Where the target was then, in words. */
+  readonly place: string | undefined;
 }
 
 /** What an attempt changes of a delivery's record; `null` removes a field. */
@@ -66,6 +70,8 @@ export type DeliveryPatch = {
       | 'quarantined'
       | 'error'
       | 'worker'
+      | 'ledger'
+      | 'place'
       | 'startedAt'
       | 'endedAt'
       | 'nextAttemptAt'

@@ -105,6 +105,7 @@ describe('the API and its document', () => {
       ['post', '/api/studies/{source}/{study}/forget', '/api/studies/main/1.2.3/forget', {}, 404],
       ['post', '/api/targets/{target}/move', '/api/targets/a/move', { to: 'b' }, 404],
       ['post', '/api/targets/{target}/drop', '/api/targets/a/drop', undefined, 404],
+      ['post', '/api/targets/{target}/place', '/api/targets/a/place', { decision: 'new' }, 409],
       // No service listens here.
       ['post', '/api/configuration/reload', '/api/configuration/reload', undefined, 503],
     ] as const;
@@ -155,6 +156,7 @@ describe('the API and its document', () => {
       'post /api/sign-out',
       'post /api/targets/{target}/drop',
       'post /api/targets/{target}/move',
+      'post /api/targets/{target}/place',
     ]);
     expect((await test.operations.records.deliveriesOfUid(studyInstanceUid, 'main')).length).toBeGreaterThan(1);
   });

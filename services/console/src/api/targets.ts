@@ -1,4 +1,5 @@
 import {
+  decidePlace,
   dropOrphan,
   moveOrphan,
   pauseTarget,
@@ -171,6 +172,35 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
       },
     },
     async (request) => ({ ...(await dropOrphan(operations, request.params.target, actorOf(request))) }),
+  );
+
+  server.post(
+    '/api/targets/:target/place',
+    {
+      config: { access: 'administrator', action: 'decide place' },
+      schema: {
+        tags,
+        summary: 'Decide on a target whose configuration names another place',
+        params: byName,
+        body: z.object({
+          decision: z
+            .enum(['same', 'new'])
+            .describe('same: its contents moved along, the ledger is kept; new: another place, a new ledger begins'),
+        }),
+        response: answers(
+          z.object({
+            place: z.string(),
+            ledger: z.string(),
+            resumed: z.number().int().describe('deliveries that go on'),
+          }),
+        ),
+      },
+    },
+    async (request) => {
+      const decided = await decidePlace(operations, request.params.target, request.body.decision);
+      request.auditDetail = `${request.body.decision}: ${decided.place}`;
+      return { ...decided };
+    },
   );
 
   server.put(

@@ -45,6 +45,7 @@ export function addTargetsPages(server: ApiServer, context: ConsoleContext): voi
     async (request, reply) => {
       const target = await showTarget(context, request.params.target);
       const body = html`<div id="target" data-part>${details(target)}</div>
+        <div id="moved" data-part>${moved(target, request.identity)}</div>
         ${target.orphaned ? decision(target, Object.keys(context.config().targets), request.identity) : controls(target, request.identity)}
         <div id="errors" data-part>${errors(target, request.identity)}</div>`;
       return sendPage(context, request, reply, { id: 'targets', title: target.name, body, live: true });
@@ -58,11 +59,12 @@ export function targetChips(target: Target): Html {
     return html`<span class="chips"><span class="chip bad">✕ orphaned</span></span>`;
   }
   return html`<span class="chips">
+    ${target.moved && html`<span class="chip bad">⚠ moved</span>`}
     ${!target.enabled && html`<span class="chip warn">⊘ switched off</span>`}
     ${target.paused && html`<span class="chip warn">‖ paused</span>`}
     ${circuit.state === 'open' && html`<span class="chip bad">✕ cannot be reached</span>`}
     ${circuit.state === 'probing' && html`<span class="chip busy">▶ being tried</span>`}
-    ${target.enabled && !target.paused && circuit.state === 'closed' && html`<span class="chip good">✓ in use</span>`}
+    ${target.enabled && !target.paused && !target.moved && circuit.state === 'closed' && html`<span class="chip good">✓ in use</span>`}
   </span>`;
 }
 
@@ -111,7 +113,7 @@ function details(target: TargetDetail): Html {
   const { circuit, counts } = target;
   return html`<div class="title-row">
       <h1>${target.name}</h1>
-      <span class="sub">${[target.type, target.description].filter(Boolean).join(' · ')}</span>
+      <span class="sub">${[target.place, target.description].filter(Boolean).join(' · ')}</span>
       ${targetChips(target)}
     </div>
     ${
@@ -153,6 +155,52 @@ function fact(target: Target, state: string, count: number, name: string, kind =
       ><span class="value">${number(count)}</span><span class="name">${name}</span></a
     >
   </li>`;
+}
+
+/** What an administrator can decide on a target that has another address than before. */
+function moved(target: TargetDetail, identity: Identity | undefined): Html {
+  if (!target.moved) return html``;
+  const path = `/api/targets/${encodeURIComponent(target.name)}/place`;
+  return html`<div class="note bad">
+      <p>
+        <b>This target has another address.</b> It was ${target.moved.was} and is now ${target.place}. Its deliveries
+        wait until somebody decides whether the contents are the same.
+      </p>
+    </div>
+    ${
+      identity &&
+      isAllowed(identity.role, 'administrator') &&
+      html`<h2>Decide</h2>
+        <div class="cards">
+          <form
+            class="card"
+            data-method="POST"
+            data-path="${path}"
+            data-body="${JSON.stringify({ decision: 'same' })}"
+            data-done="The ledger is kept."
+            data-confirm="Everything that ${target.name} has confirmed is at ${target.place}?"
+          >
+            <h3>Same contents</h3>
+            <p class="muted">What was confirmed at the former address counts here, and is not sent again.</p>
+            <div class="buttons"><button>Same contents</button></div>
+          </form>
+          <form
+            class="card"
+            data-method="POST"
+            data-path="${path}"
+            data-body="${JSON.stringify({ decision: 'new' })}"
+            data-done="A new ledger begins."
+            data-confirm="Begin a new ledger for ${target.name}?"
+          >
+            <h3>Another place</h3>
+            <p class="muted">
+              Nothing counts as confirmed here yet. The ledger of the former address is kept, and used again when the
+              target goes back there.
+            </p>
+            <div class="buttons"><button>Another place</button></div>
+          </form>
+        </div>`
+    }`;
 }
 
 /** What an operator can do about deliveries whose target is gone from the configuration. */

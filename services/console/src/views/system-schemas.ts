@@ -31,6 +31,11 @@ export const target = z.object({
   concurrency: z.number().int(),
   deliveriesPerMinute: z.number().optional(),
   attempts: z.number().int(),
+  place: z.string().optional().describe('where it is, in words'),
+  moved: z
+    .object({ was: z.string(), text: z.string() })
+    .optional()
+    .describe('set while somebody has to decide whether the place where it is now has the same contents'),
 });
 export type Target = z.infer<typeof target>;
 

@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import type { TargetConfig } from './target-options.ts';
+
+/** Where a target is: what of its configuration says which place its instances go to. No secrets. */
+export interface TargetPlace {
+  /** The same for the same facts. */
+  readonly id: string;
+  readonly facts: Readonly<Record<string, string>>;
+  /** Name that the configuration gives to the place itself (`identity`). */
+  readonly identity?: string;
+}
+
+/** Options that say where, in the order in which they are shown; of outside handlers those of these names. */
+const whereOptions: Readonly<Record<string, readonly string[]>> = {
+  dicom: ['host', 'port', 'calledAeTitle'],
+  'dicom-tls': ['host', 'port', 'calledAeTitle'],
+  dicomweb: ['url', 'stowUrl'],
+  dummy: [],
+  folder: ['path'],
+  orthanc: ['url'],
+  rsync: ['username', 'host', 'port', 'module', 'path'],
+  s3: ['endpoint', 'bucket', 'prefix'],
+  sftp: ['username', 'host', 'port', 'path'],
+  xnat: ['url', 'project'],
+};
+const commonOptions = [
+  'url',
+  'endpoint',
+  'host',
+  'address',
+  'port',
+  'calledAeTitle',
+  'bucket',
+  'database',
+  'path',
+  'folder',
+];
+
+/** TLS or not, it is the same receiver. */
+const families: Readonly<Record<string, string>> = { 'dicom-tls': 'dicom' };
+
+/** What a configuration says about where a target is. */
+export function targetPlace(config: TargetConfig): TargetPlace {
+  const own = config as unknown as Readonly<Record<string, unknown>>;
+  // The way to an rsync server has its port, user and module.
+  const via = (own['via'] ?? {}) as Readonly<Record<string, unknown>>;
+  const names = whereOptions[config.type] ?? commonOptions;
+  const facts = Object.fromEntries([
+    ['type', families[config.type] ?? config.type],
+    ...names.flatMap((name) => {
+      const value = own[name] ?? via[name];
+      return value === undefined || typeof value === 'object' ? [] : [[name, normalized(name, String(value))] as const];
+    }),
+  ]) as Record<string, string>;
+  const id = createHash('sha256')
+    .update(JSON.stringify(Object.entries(facts).sort()))
+    .digest('hex')
+    .slice(0, 16);
+  return { id, facts, ...(config.identity !== undefined && { identity: config.identity }) };
+}
+
+/** The place in one line: `dicom pacs.example:104 PACS`. */
+export function describePlace({ facts, identity }: Pick<TargetPlace, 'facts' | 'identity'>): string {
+  const { type = '', username, host, port, ...others } = facts;
+  const user = username === undefined ? '' : `${username}@`;
+  const server = host === undefined ? [] : [`${user}${host}${port === undefined ? '' : `:${port}`}`];
+  const text = [type, ...server, ...Object.values(others)].join(' ');
+  return identity === undefined ? text : `${text} (${identity})`;
+}
+
+function normalized(name: string, value: string): string {
+  if (name === 'host') return value.toLowerCase().replace(/\.$/, '');
+  if (!/url|endpoint/i.test(name) || !URL.canParse(value))
+    return name === 'path' ? value.replace(/(?<=.)\/+$/, '') : value;
+  const url = new URL(value);
+  url.username = '';
+  url.password = '';
+  url.search = '';
+  return url.href.replace(/\/+$/, '');
+}

@@ -1,0 +1,46 @@
+import { describePlace, targetPlace } from '@dicom-dispatch/core';
+import type { PlaceDecision } from '@dicom-dispatch/state/target-places';
+import { OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { promoteTarget } from './change-target.ts';
+
+export interface DecidedPlace {
+  /** Where the target is now, in words. */
+  readonly place: string;
+  /** The ledger that says what is there. */
+  readonly ledger: string;
+  /** Deliveries that go on. */
+  readonly resumed: number;
+}
+
+/**
+ * Decides on a target whose configuration names another place: its contents moved along (`same`: the ledger is kept) or it is
+ * another place (`new`: a new ledger begins, the former one stays with the former place). Deliveries that wait go on.
+ *
+ * @throws OperationError `not-found`; `conflict` when there is nothing to decide, or while deliveries go to the former place
+ */
+export async function decidePlace(
+  context: PipelineContext,
+  target: string,
+  decision: PlaceDecision,
+): Promise<DecidedPlace> {
+  const queue = context.queues.known(context.config(), target);
+  const config = context.config().targets[target];
+  if (!config) throw new OperationError('not-found', `there is no target "${target}"`);
+  const verdict = await context.places.look(target, config);
+  if (verdict.kind === 'known') throw nothingToDecide(target, describePlace(verdict.place));
+  const active = await queue.getActiveCount();
+  if (decision === 'same' && active > 0) {
+    throw new OperationError(
+      'conflict',
+      `${active} ${active === 1 ? 'delivery is' : 'deliveries are'} still under way to ${describePlace(verdict.was)}: wait for their end, or cancel them`,
+    );
+  }
+  const ledger = await context.places.decide(target, config, decision);
+  const place = describePlace(targetPlace(config));
+  if (ledger === undefined) throw nothingToDecide(target, place);
+  return { place, ledger, resumed: await promoteTarget(context, target) };
+}
+
+function nothingToDecide(target: string, place: string): OperationError {
+  return new OperationError('conflict', `${target} is where it was, at ${place}: there is nothing to decide`);
+}

@@ -1,0 +1,100 @@
+import type { TargetConfig } from '@dicom-dispatch/core';
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { describeMove, TargetPlaces } from './index.ts';
+
+let server: RedisServer;
+let redis: Redis;
+let places: TargetPlaces;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+  places = new TargetPlaces(redis, '{places}');
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(() => redis.flushall());
+
+function pacs(host: string, more: object = {}): TargetConfig {
+  return { type: 'dicom', host, port: 104, calledAeTitle: 'PACS', ...more } as unknown as TargetConfig;
+}
+
+async function ledgerAt(config: TargetConfig): Promise<string> {
+  const verdict = await places.register('pacs', config);
+  return verdict.kind === 'known' ? verdict.ledger : verdict.kind;
+}
+
+test('the first place has the ledger of the target, and every option that says nothing about where leaves it', async () => {
+  expect(await ledgerAt(pacs('one'))).toBe('pacs');
+  expect(await ledgerAt(pacs('ONE', { associations: 7, type: 'dicom-tls', attempts: 3 }))).toBe('pacs');
+  for (const other of [pacs('two'), pacs('one', { port: 105 }), pacs('one', { calledAeTitle: 'PACS2' })]) {
+    expect(await ledgerAt(other)).toBe('undecided');
+  }
+});
+
+test('another place has to be decided on; what was said stays', async () => {
+  await ledgerAt(pacs('one'));
+  const verdict = await places.look('pacs', pacs('two'));
+  if (verdict.kind !== 'undecided') throw new Error('it was decided');
+  expect(describeMove('pacs', verdict)).toContain('pacs was dicom one:104 PACS and is now dicom two:104 PACS');
+  expect(await places.decide('pacs', pacs('two'), 'new')).toBe('pacs~2');
+  expect(await places.decide('pacs', pacs('two'), 'new')).toBeUndefined();
+  expect(await ledgerAt(pacs('two'))).toBe('pacs~2');
+  // A process that still has the former configuration goes on where it is.
+  expect(await ledgerAt(pacs('one'))).toBe('pacs');
+});
+
+test('re-addressed twice and back: each place has its own ledger again', async () => {
+  await ledgerAt(pacs('one'));
+  await places.decide('pacs', pacs('two'), 'new');
+  expect(await places.decide('pacs', pacs('three'), 'new')).toBe('pacs~3');
+  expect(await places.register('pacs', pacs('one'))).toMatchObject({ ledger: 'pacs', isNew: true });
+  expect(await ledgerAt(pacs('two'))).toBe('pacs~2');
+  expect(await ledgerAt(pacs('four'))).toBe('undecided');
+  expect((await places.ledgers('pacs')).sort()).toEqual(['pacs', 'pacs~2', 'pacs~3']);
+});
+
+test('contents that moved along are not at the former address any more: going back has to be decided on', async () => {
+  await ledgerAt(pacs('one'));
+  expect(await places.decide('pacs', pacs('two'), 'same')).toBe('pacs');
+  expect(await ledgerAt(pacs('two'))).toBe('pacs');
+  expect(await ledgerAt(pacs('one'))).toBe('undecided');
+  expect(await places.decide('pacs', pacs('one'), 'new')).toBe('pacs~2');
+  expect(await ledgerAt(pacs('two'))).toBe('pacs');
+});
+
+test('an identity in the configuration decides by itself', async () => {
+  await ledgerAt(pacs('one'));
+  // Named where it is, then moved.
+  expect(await ledgerAt(pacs('one', { identity: 'archive' }))).toBe('pacs');
+  expect(await ledgerAt(pacs('two', { identity: 'archive' }))).toBe('pacs');
+  // Installed anew at the same address.
+  expect(await ledgerAt(pacs('two', { identity: 'archive-2027' }))).toBe('pacs~2');
+  expect(await ledgerAt(pacs('two', { identity: 'archive' }))).toBe('pacs');
+});
+
+test('a first identity together with a new address says nothing about the contents', async () => {
+  await ledgerAt(pacs('one'));
+  expect(await ledgerAt(pacs('two', { identity: 'archive' }))).toBe('undecided');
+  expect(await places.decide('pacs', pacs('two', { identity: 'archive' }), 'same')).toBe('pacs');
+  expect(await ledgerAt(pacs('three', { identity: 'archive' }))).toBe('pacs');
+});
+
+test('many processes that start together note one place', async () => {
+  const others = Array.from({ length: 20 }, () => new TargetPlaces(redis, '{places}'));
+  const verdicts = await Promise.all(others.map((one) => one.register('pacs', pacs('one'))));
+  expect(verdicts.map((verdict) => verdict.kind === 'known' && verdict.ledger)).toEqual(Array(20).fill('pacs'));
+  expect((await places.known('pacs')).places.length).toBe(1);
+});
+
+test('no secret is kept of an address', async () => {
+  await places.register('web', {
+    type: 'dicomweb',
+    url: 'https://user:secret@web.example/dicom-web/?key=secret',
+  } as never);
+  expect(await redis.get('{places}:places:web')).not.toContain('secret');
+});

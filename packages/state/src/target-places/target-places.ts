@@ -1,0 +1,142 @@
+import { describePlace, DispatchError, targetPlace, type TargetConfig, type TargetPlace } from '@dicom-dispatch/core';
+import { redisKeys } from '../keys/index.ts';
+import { defineScript, withDeadline, type RedisClient } from '../redis/index.ts';
+import { findPlace, nextLedger, type FoundPlace, type KnownPlace, type Places } from './find-place.ts';
+
+/**
+ * - `known`: what was confirmed there stands in `ledger`
+ * - `undecided`: the target has moved, and nobody has said whether its contents have moved along
+ */
+export type PlaceVerdict =
+  | { readonly kind: 'known'; readonly ledger: string; readonly place: TargetPlace }
+  | { readonly kind: 'undecided'; readonly place: TargetPlace; readonly was: KnownPlace };
+
+/** What `register` found out. */
+export type Registered = PlaceVerdict & {
+  /** Whether something was written: it is seen for the first time, is back, or has a new address under its identity. */
+  readonly isNew: boolean;
+};
+
+/** `same`: the contents moved along, the ledger is kept. `new`: another place, for which a new ledger begins. */
+export type PlaceDecision = 'same' | 'new';
+
+const timeoutMs = 10_000;
+const mostTries = 50;
+
+/** KEYS: places. ARGV: what was read, or '' for nothing; what is to be. Answers 1 when it was written. */
+const exchangeScript = defineScript(`
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+`);
+
+/**
+ * Which place a target was when it confirmed what its ledger says. A configuration with another address is another place
+ * until somebody says that the contents are the same: until then nothing counts as confirmed there. Each process asks for the
+ * place of its own configuration, so that one that has not been reloaded yet goes on with its own. Every method throws
+ * DispatchError `ledger-unavailable` when Redis fails or is silent.
+ */
+export class TargetPlaces {
+  readonly #redis: RedisClient;
+  readonly #prefix: string;
+
+  constructor(redis: RedisClient, prefix: string) {
+    this.#redis = redis;
+    this.#prefix = prefix;
+  }
+
+  /** All ledgers of a target, the first one too where nothing is known of it yet. */
+  async ledgers(target: string): Promise<string[]> {
+    const { places } = await this.#read(target);
+    return [...new Set([target, ...places.map(({ ledger }) => ledger)])];
+  }
+
+  /** What is known of the places of a target, the one in use and former ones. */
+  async known(target: string): Promise<Places> {
+    return this.#read(target);
+  }
+
+  /** The verdict on a configuration; changes nothing. A target that was never used has its first ledger. */
+  async look(target: string, config: TargetConfig): Promise<PlaceVerdict> {
+    const places = await this.#read(target);
+    return verdictOf(findPlace(target, places, targetPlace(config)), places);
+  }
+
+  /** Takes a configuration into use: remembers its place, unless somebody has to decide on it. */
+  async register(target: string, config: TargetConfig): Promise<Registered> {
+    return this.#exchange(target, (places) => {
+      const found = findPlace(target, places, targetPlace(config));
+      if (found.kind === 'undecided') return [undefined, { ...verdictOf(found, places), isNew: false }];
+      const isNew = found.kind === 'new' || found.isChanged || places.current !== found.known.ledger;
+      const next = isNew ? withPlace(places, found.known) : undefined;
+      return [next, { ...verdictOf(found, places), isNew }];
+    });
+  }
+
+  /**
+   * Decides on a target that has moved.
+   *
+   * @returns the ledger from now on; undefined when there is nothing to decide
+   */
+  async decide(target: string, config: TargetConfig, decision: PlaceDecision): Promise<string | undefined> {
+    return this.#exchange(target, (places) => {
+      const found = findPlace(target, places, targetPlace(config));
+      if (found.kind !== 'undecided') return [undefined, undefined];
+      const current = currentOf(places);
+      const ledger = decision === 'same' && current ? current.ledger : nextLedger(target, places.places);
+      return [withPlace(places, { ...found.place, ledger, since: Date.now() }), ledger];
+    });
+  }
+
+  async #exchange<T>(
+    target: string,
+    change: (places: Places) => readonly [next: Places | undefined, answer: T],
+  ): Promise<T> {
+    const key = redisKeys(this.#prefix).places(target);
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const text = await ask(this.#redis.get(key));
+      const [next, answer] = change(parse(text));
+      if (!next) return answer;
+      if ((await ask(exchangeScript.run(this.#redis, [key], [text ?? '', JSON.stringify(next)]))) === 1) return answer;
+    }
+    throw new DispatchError('ledger-unavailable', 'the places of a target are changed by others all the time');
+  }
+
+  async #read(target: string): Promise<Places> {
+    return parse(await ask(this.#redis.get(redisKeys(this.#prefix).places(target))));
+  }
+}
+
+/** What an operator has to know about a target that has moved, in one sentence. */
+export function describeMove(target: string, { place, was }: Extract<PlaceVerdict, { kind: 'undecided' }>): string {
+  return `${target} was ${describePlace(was)} and is now ${describePlace(place)}. Its deliveries wait until you decide: "dispatch target same ${target}" if the contents are the same, "dispatch target new ${target}" if it is another place`;
+}
+
+function verdictOf(found: FoundPlace, places: Places): PlaceVerdict {
+  if (found.kind === 'undecided') {
+    return { kind: 'undecided', place: found.place, was: currentOf(places) ?? found.was };
+  }
+  const { ledger, since: _, ...place } = found.known;
+  return { kind: 'known', ledger, place };
+}
+
+function currentOf({ current, places }: Places): KnownPlace | undefined {
+  return places.find(({ ledger }) => ledger === current);
+}
+
+/** A ledger belongs to one place: whoever had it before has moved there. */
+function withPlace({ places }: Places, place: KnownPlace): Places {
+  return { current: place.ledger, places: [...places.filter(({ ledger }) => ledger !== place.ledger), place] };
+}
+
+function parse(text: string | null): Places {
+  return text === null ? { current: undefined, places: [] } : (JSON.parse(text) as Places);
+}
+
+async function ask<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await withDeadline(answer, timeoutMs);
+  } catch (cause) {
+    throw new DispatchError('ledger-unavailable', 'Redis did not answer for the place of a target', { cause });
+  }
+}

@@ -1,0 +1,31 @@
+import { describePlace, type Config } from '@dicom-dispatch/core';
+import type { Logger } from '@dicom-dispatch/runtime';
+import { describeMove, type TargetPlaces } from '@dicom-dispatch/state/target-places';
+
+/** Takes the places of all targets into use, and reports those on which somebody has to decide. */
+export async function registerPlaces(
+  places: TargetPlaces,
+  config: Pick<Config, 'targets'>,
+  log: Logger,
+): Promise<void> {
+  await Promise.all(Object.keys(config.targets).map((target) => register(target)));
+
+  async function register(target: string): Promise<void> {
+    const one = config.targets[target];
+    if (!one) return;
+    try {
+      const verdict = await places.register(target, one);
+      if (verdict.kind === 'undecided') {
+        log.warn(
+          { target, reason: describeMove(target, verdict) },
+          'the target has another address: its deliveries wait',
+        );
+      } else if (verdict.isNew) {
+        log.info({ target, place: describePlace(verdict.place), ledger: verdict.ledger }, 'place of the target noted');
+      }
+    } catch (error) {
+      // Each delivery asks again before it begins.
+      log.warn({ err: error, target }, 'the place of the target could not be compared');
+    }
+  }
+}

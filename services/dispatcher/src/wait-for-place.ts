@@ -1,0 +1,30 @@
+import { describePlace } from '@dicom-dispatch/core';
+import { describeMove } from '@dicom-dispatch/state/target-places';
+import type { DeliveryTurn } from './delivery-turn.ts';
+import { delay } from './wait-for-turn.ts';
+
+/** A delivery that waits for the decision looks again by itself; the decision brings it forward. */
+const lookAgainMs = 60_000;
+
+/** Where a delivery is going, and which ledger says what is there. */
+export interface DeliveryPlace {
+  readonly ledger: string;
+  /** In words, for records and receipts. */
+  readonly place: string;
+}
+
+/**
+ * The place of the target. While nobody has said whether the contents of a target that was moved are the same, nothing may
+ * count as confirmed there, and nothing is sent.
+ *
+ * @throws DelayedError for BullMQ when somebody has to decide first
+ */
+export async function waitForPlace(turn: DeliveryTurn): Promise<DeliveryPlace> {
+  const { context, data, target } = turn;
+  if (!target) return { ledger: data.target, place: '' };
+  const verdict = await context.places.register(data.target, target);
+  if (verdict.kind === 'known') return { ledger: verdict.ledger, place: describePlace(verdict.place) };
+  const why = describeMove(data.target, verdict);
+  const last = (await context.records.events(data.deliveryId)).at(-1);
+  return delay(turn, Date.now() + lookAgainMs, last?.text === why ? undefined : why);
+}
