@@ -1,11 +1,11 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { dcmjsData } from './dcmjs.ts';
+import { decodeElements } from './decode-elements.ts';
 import { DimseError } from '../errors/dimse-error.ts';
 import type { DataSetInput, EncodedDataSet } from '../operations/data-set-input.ts';
-import { encodeFileMeta } from '../part10/encode-file-meta.ts';
 import { parseFileMeta } from '../part10/file-meta.ts';
-import { readElements } from '../part10/read-elements.ts';
-import { ByteStream } from '../part10/byte-stream.ts';
+import type { FileMetaStep } from '../part10/file-meta.ts';
+import { parseTolerantly } from '../part10/tolerant-meta.ts';
 import { TRANSFER_SYNTAX } from '../uids.ts';
 
 /**
@@ -16,7 +16,7 @@ export type DataSet = Readonly<Record<string, unknown>>;
 
 /** An inflated data set longer than this is refused. */
 const MAX_INFLATED_BYTES = 64 * 1024 * 1024;
-const SPECIFIC_CHARACTER_SET = 0x00080005;
+const PIXEL_DATA = 0x7fe00010;
 
 /**
  * Makes an identifier for `find`, `get`, `move` and the like: encoded once the transfer syntax of its context is known.
@@ -44,42 +44,61 @@ export function encodeDataSet(values: DataSet, transferSyntaxUid: string): Uint8
   }
 }
 
-/** @throws DimseError `dataset-invalid`. */
-export async function decodeDataSet(encoded: EncodedDataSet): Promise<DataSet> {
+/**
+ * Texts are read by the Specific Character Set of the data set or item, code extensions (ISO 2022) included; one that is not
+ * known costs its own texts only.
+ *
+ * @param options - `isLenient`: of a data set that is broken, what is before the break
+ * @throws DimseError `dataset-invalid`.
+ */
+export async function decodeDataSet(
+  encoded: EncodedDataSet,
+  options: { readonly isLenient?: boolean } = {},
+): Promise<DataSet> {
   try {
     const isDeflated = encoded.transferSyntaxUid === TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian;
     const transferSyntaxUid = isDeflated ? TRANSFER_SYNTAX.explicitVrLittleEndian : encoded.transferSyntaxUid;
     const bytes = isDeflated ? inflateRawSync(encoded.bytes, { maxOutputLength: MAX_INFLATED_BYTES }) : encoded.bytes;
-    const file = Buffer.concat([encodeFileMeta({ sopClassUid: '', sopInstanceUid: '', transferSyntaxUid }), bytes]);
-    const copy = new Uint8Array(file).buffer;
-    // dcmjs knows one character set at a time: with several, it is told to make do with the first.
-    const ignoreErrors = await hasSeveralCharacterSets(bytes, transferSyntaxUid);
-    const data = dcmjsData();
-    const { dict } = data.DicomMessage.readFile(copy, { ignoreErrors });
-    return withoutVrMaps(data.DicomMetaDictionary.naturalizeDataset(dict));
+    return decodeElements(bytes, { transferSyntaxUid, isLenient: options.isLenient });
   } catch (cause) {
     throw new DimseError('dataset-invalid', 'the data set of the peer cannot be decoded', { cause });
   }
 }
 
 /**
- * The data set of a whole Part 10 file (PS3.10), without its pixel data.
+ * The data set of a whole Part 10 file (PS3.10), or of its beginning, without its pixel data.
  *
  * @throws DimseError `source-not-dicom`.
  */
 export function decodePart10(bytes: Uint8Array): DataSet {
   try {
-    const data = dcmjsData();
-    const { dict } = data.DicomMessage.readFile(new Uint8Array(bytes).buffer, {
-      // Several character sets, or a value that breaks a rule, are no reason to know nothing of the file.
-      ignoreErrors: true,
-      untilTag: '7FE00010',
-      includeUntilTagValue: false,
+    const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const step = parseAny(file);
+    if (step.meta === undefined) throw new Error('no file meta');
+    const { transferSyntaxUid } = step.meta;
+    const dataSet = file.subarray(step.dataSetOffset);
+    const isDeflated = transferSyntaxUid === TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian;
+    return decodeElements(isDeflated ? inflateStart(dataSet) : dataSet, {
+      transferSyntaxUid: isDeflated ? TRANSFER_SYNTAX.explicitVrLittleEndian : transferSyntaxUid,
+      untilTag: PIXEL_DATA,
+      mayBeCut: true,
     });
-    return withoutVrMaps(data.DicomMetaDictionary.naturalizeDataset(dict));
   } catch (cause) {
     throw new DimseError('source-not-dicom', 'the file is no DICOM file that can be read', { cause });
   }
+}
+
+/** A file without file meta is in one of the two syntaxes that need none to be guessed. */
+function parseAny(file: Buffer): FileMetaStep {
+  try {
+    return parseTolerantly(file, true, { transferSyntaxUid: TRANSFER_SYNTAX.explicitVrLittleEndian });
+  } catch {
+    return parseTolerantly(file, true, { transferSyntaxUid: TRANSFER_SYNTAX.implicitVrLittleEndian });
+  }
+}
+
+function inflateStart(bytes: Buffer): Buffer {
+  return inflateRawSync(bytes, { maxOutputLength: MAX_INFLATED_BYTES, finishFlush: constants.Z_SYNC_FLUSH });
 }
 
 /** dcmjs writes UTF-8 whatever the data set says. */
@@ -92,31 +111,4 @@ function withCharacterSet(values: DataSet): DataSet {
 
 function evenLength(bytes: Buffer): Buffer {
   return bytes.length % 2 === 0 ? bytes : Buffer.concat([bytes, Buffer.alloc(1)]);
-}
-
-async function hasSeveralCharacterSets(bytes: Buffer, transferSyntaxUid: string): Promise<boolean> {
-  const stream = new ByteStream(bytes, { isSync: true, next: () => undefined, close: async () => {} });
-  const found = await readElements(stream, {
-    isExplicit: transferSyntaxUid !== TRANSFER_SYNTAX.implicitVrLittleEndian,
-    isBigEndian: transferSyntaxUid === TRANSFER_SYNTAX.explicitVrBigEndian,
-    tags: new Set([SPECIFIC_CHARACTER_SET]),
-    maxValueBytes: 1024,
-  });
-  return found.get(SPECIFIC_CHARACTER_SET)?.value.includes('\\') ?? false;
-}
-
-/** dcmjs keeps notes for writing a data set back; callers have no use for them. */
-function withoutVrMaps(values: Record<string, unknown>): DataSet {
-  return Object.fromEntries(
-    Object.entries(values)
-      .filter(([keyword]) => keyword !== '_vrMap')
-      .map(([keyword, value]) => [
-        keyword,
-        Array.isArray(value) ? value.map((item) => (isDataSet(item) ? withoutVrMaps(item) : item)) : value,
-      ]),
-  );
-}
-
-function isDataSet(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && '_vrMap' in value;
 }

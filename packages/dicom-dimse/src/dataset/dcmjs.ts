@@ -6,19 +6,10 @@ interface Dcmjs {
     dict: Record<string, unknown>;
     write(): ArrayBuffer;
   };
-  readonly DicomMessage: {
-    readFile(
-      buffer: ArrayBuffer,
-      options?: {
-        readonly ignoreErrors?: boolean;
-        readonly untilTag?: string;
-        readonly includeUntilTagValue?: boolean;
-      },
-    ): { readonly dict: Record<string, unknown> };
-  };
   readonly DicomMetaDictionary: {
+    /** By `(GGGG,EEEE)`. */
+    readonly dictionary: Readonly<Record<string, { readonly name: string; readonly vr: string } | undefined>>;
     readonly nameMap: Readonly<Record<string, { readonly tag: string; readonly vr: string } | undefined>>;
-    naturalizeDataset(dict: Record<string, unknown>): Record<string, unknown>;
     denaturalizeDataset(dataset: Record<string, unknown>): Record<string, unknown>;
   };
 }

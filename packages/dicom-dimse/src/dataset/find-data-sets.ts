@@ -1,6 +1,7 @@
 import type { Association } from '../association/association.ts';
 import type { Priority } from '../dimse/command-set.ts';
 import type { DimseStatus } from '../dimse/status.ts';
+import { hex } from '../operations/unexpected-response.ts';
 import { DimseError } from '../errors/dimse-error.ts';
 import { dataSet, decodeDataSet } from './codec.ts';
 import type { DataSet } from './codec.ts';
@@ -14,9 +15,12 @@ export interface FindDataSetsRequest {
 }
 
 /**
- * C-FIND with data sets by keyword; each match as it comes.
+ * C-FIND with data sets by keyword; each match as it comes. Of one that is broken comes what is before the break, so that it
+ * does not hide the others. When it returns, these are all matches.
  *
- * @throws DimseError `unexpected-response` where the final status is a failure, and what `Association.find` throws.
+ * @throws DimseError `answer-cut` after the last match where the final status is neither success nor failure: FE00H that
+ * nobody has asked for, as of archives that limit their answers; `unexpected-response` where it is a failure; and what
+ * `Association.find` throws.
  */
 export async function* findDataSets(
   association: Association,
@@ -31,11 +35,14 @@ export async function* findDataSets(
       if (step.done === true) {
         isDone = true;
         const { value } = step;
-        if (value.class !== 'failure') return value;
-        const code = value.status.toString(16).toUpperCase().padStart(4, '0');
-        throw new DimseError('unexpected-response', `the C-FIND failed with status ${code}: ${value.text}`);
+        if (value.class === 'success') return value;
+        const shown = `${hex(value.status)} (${value.text})`;
+        if (value.class === 'failure') {
+          throw new DimseError('unexpected-response', `the C-FIND failed with status ${shown}`);
+        }
+        throw new DimseError('answer-cut', `the peer ended its list with status ${shown}: there may be more matches`);
       }
-      yield await decodeDataSet(step.value);
+      yield await decodeDataSet(step.value, { isLenient: true });
     }
   } finally {
     if (!isDone) await matches.return({ status: 0xfe00, class: 'cancel', text: '' });

@@ -8,7 +8,8 @@ import type { AbortReason, RejectReason } from '../pdu/reasons.ts';
  * - TLS: `tls-*`; `tls-not-spoken` means that the peer answers without TLS.
  * - Association: `association-timeout`, `association-rejected`, `aborted`, `connection-closed`, `association-ended`
  *   (used after its end), `idle-timeout`, `protocol-error` (the peer broke the Standard), `limit-exceeded`.
- * - Operations: `no-presentation-context`, `response-timeout`, `send-timeout`, `cancelled`, `unexpected-response`.
+ * - Operations: `no-presentation-context`, `response-timeout`, `send-timeout`, `cancelled`, `unexpected-response`,
+ *   `answer-cut` (a list of matches that is not whole).
  * - Data: `source-failed`, `source-not-dicom`, `dataset-invalid`, `handler-failed`.
  */
 export type DimseErrorCode =
@@ -44,6 +45,7 @@ export type DimseErrorCode =
   | 'send-timeout'
   | 'cancelled'
   | 'unexpected-response'
+  | 'answer-cut'
   | 'source-failed'
   | 'source-not-dicom'
   | 'dataset-invalid'

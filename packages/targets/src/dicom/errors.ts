@@ -34,6 +34,7 @@ const codes = {
   'send-timeout': 'target-timeout',
   cancelled: 'cancelled',
   'unexpected-response': 'target-error',
+  'answer-cut': 'target-error',
   'source-failed': 'source-error',
   'source-not-dicom': 'instance-not-dicom',
   'dataset-invalid': 'target-error',
