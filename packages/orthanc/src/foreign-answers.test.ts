@@ -235,3 +235,50 @@ describe('a study whose list is long', () => {
     expect(listed[0]).toMatchObject({ seriesInstanceUid: '1.2', remoteAet: undefined, sopClassUid: '1.2.840' });
   });
 });
+
+describe('a cache that mixes answers up', () => {
+  const studies = ['a', 'b'].map((digit) => Array(5).fill(digit.repeat(8)).join('-')) as [string, string];
+
+  it('is noticed: the answer is about another study', async () => {
+    const other = await startFilledOrthanc();
+    await using _ = other;
+    const { studyId } = other;
+    await using server = await startHttpServer((request, response) => {
+      const path = request.path.replace(studies[0], studyId);
+      void fetch(`${other.server.url}${path}?${request.query.toString()}`, {
+        method: request.method,
+        ...(request.method === 'POST' && { body: request.body.toString().replace(studies[0], studyId) }),
+      })
+        .then(async (answer) => response.writeHead(answer.status).end(await answer.text()))
+        .catch(() => response.destroy());
+    });
+    await using client = createOrthancClient({ url: server.url });
+    for (const act of [client.study(studies[0]), client.studyTags(studies[0]), client.studyInstances(studies[0])]) {
+      expect(await failureOf(act)).toMatchObject({
+        code: 'protocol',
+        message: expect.stringContaining('another resource'),
+      });
+    }
+  });
+
+  it('a list that is not whole is not taken for the study', async () => {
+    const { client: direct, server: orthanc, studyId } = filled;
+    const all = await direct.studyInstances(studyId);
+    await using server = await startHttpServer((request, response) => {
+      const { path, method, body } = request;
+      void fetch(`${orthanc.url}${path}?${request.query.toString()}`, {
+        method,
+        ...(method === 'POST' && { body: body.toString() }),
+      })
+        .then(async (answer) => {
+          const text = await answer.text();
+          const isList = path === '/tools/bulk-content';
+          response.end(isList ? JSON.stringify((JSON.parse(text) as unknown[]).slice(1)) : text);
+        })
+        .catch(() => response.destroy());
+    });
+    await using client = createOrthancClient({ url: server.url });
+    expect(all.length).toBeGreaterThan(1);
+    expect(await failureOf(client.studyInstances(studyId))).toMatchObject({ code: 'conflict' });
+  });
+});

@@ -114,7 +114,7 @@ describe('a newer server', () => {
       [17, 'requestedTags'],
       [24, 'requested-tags'],
     ] as const) {
-      const answer = { ...study, RequestedTags: { ModalitiesInStudy: 'CT' } };
+      const answer = { ...study, ID: noResource, RequestedTags: { ModalitiesInStudy: 'CT' } };
       const system = { ...newest, ApiVersion };
       await using newer = await talkTo(system, (_, response) => void response.end(JSON.stringify(answer)));
       const read = await newer.client.studies.read(noResource, { requestedTags: ['ModalitiesInStudy', 'StudyDate'] });

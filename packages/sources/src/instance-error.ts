@@ -37,8 +37,8 @@ export async function instanceError(thrown: unknown, request: InstanceRequest): 
   if (signal?.aborted === true || ofTheSource.has(thrown.code)) return sourceError(thrown, source, 'transfer');
   if (change !== 'none' && cannotChange(thrown, change)) return unsupported(request, thrown);
   if (thrown.code === 'not-found' && thrown.isOrthancAnswer) {
-    const isThere = await isListed(request);
-    if (isThere === false) {
+    const isKnown = await isThere(request);
+    if (isKnown === false) {
       return new DispatchError(
         'source-instance-gone',
         `source ${source}: instance ${instance.sopInstanceUid} is not there any more`,
@@ -46,7 +46,7 @@ export async function instanceError(thrown: unknown, request: InstanceRequest): 
       );
     }
     // Newer versions say "unknown resource" of an instance that they cannot transcode.
-    if (isThere === true && change !== 'none') return unsupported(request, thrown);
+    if (isKnown === true && change !== 'none') return unsupported(request, thrown);
   }
   if (!(await isWell(request))) return notAboutInstance(thrown, source);
   if (thrown.status === 200)
@@ -100,11 +100,10 @@ export async function isWell({ orthanc, signal }: Pick<InstanceRequest, 'orthanc
   }
 }
 
-/** Whether the source lists the instance; undefined when it does not say. */
-async function isListed({ orthanc, instance, signal }: InstanceRequest): Promise<boolean | undefined> {
+/** Whether the source has the instance; undefined when it does not say so itself. */
+async function isThere({ orthanc, instance, signal }: InstanceRequest): Promise<boolean | undefined> {
   try {
-    const found = await orthanc.lookup(instance.sopInstanceUid, { timeoutMs: probeMs, ...(signal && { signal }) });
-    return found.some(({ ID }) => ID === instance.sourceId);
+    return await orthanc.instances.exists(instance.sourceId, { timeoutMs: probeMs, ...(signal && { signal }) });
   } catch {
     return undefined;
   }

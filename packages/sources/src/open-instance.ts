@@ -3,6 +3,7 @@ import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { madeBytes, storedBytes } from './guard/expected-bytes.ts';
 import { guardBytes } from './guard/guard-bytes.ts';
 import type { GuardedBytes } from './guard/guarded-bytes.ts';
+import { inspectTransform, wholeDataSet } from './inspect/transform-inspector.ts';
 import type { StorageLane } from './storage-lane.ts';
 import { instanceError, wrongBytes, type Change, type InstanceRequest } from './instance-error.ts';
 
@@ -51,7 +52,10 @@ export async function openInstance(
   try {
     if (!isStored) {
       const made = await orthanc.instances.transcode(instance.sourceId, transferSyntaxUid, call);
-      return await guardBytes(made, { expected: madeBytes(instance, transferSyntaxUid), wrong, failed });
+      const inspector = inspectTransform(wholeDataSet(instance), (what) =>
+        wrong({ kind: 'head', expected: 'a whole data set', came: `another (${what})` }),
+      );
+      return await guardBytes(made, { expected: madeBytes(instance, transferSyntaxUid), wrong, failed, inspector });
     }
     const file =
       (await options.storage?.open(instance, signal)) ?? (await orthanc.instanceFile(instance.sourceId, call));

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import type { CallContext, Level } from '../call-context.ts';
 import { requireFeature } from '../call-context.ts';
+import { expectAbout } from '../http/about.ts';
 import { path, target } from '../http/path.ts';
 import type { CallOptions } from '../http/transport.ts';
 import { OrthancError } from '../orthanc-error.ts';
@@ -82,10 +83,12 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
       }
     },
 
-    /** @throws OrthancError `not-found` */
+    /** @throws OrthancError `not-found`, `protocol` when the answer is about another resource */
     async read(id: string, options?: ReadOptions): Promise<ResourceOf[L]> {
       const where = target(path`/${level}/${id}`, await requestedTags(options));
-      return transport.json(schema, { method: 'GET', target: where, options });
+      const found = await transport.json(schema, { method: 'GET', target: where, options });
+      expectAbout(id, [found.ID], { method: 'GET', path: where.path });
+      return found;
     },
 
     /**

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 
 import type { CallContext } from '../call-context.ts';
+import { expectAbout } from '../http/about.ts';
 import { path, target } from '../http/path.ts';
 import { parseJson } from '../http/transport.ts';
 import type { CallOptions, Transport } from '../http/transport.ts';
 import { eachBounded } from '../each-bounded.ts';
 import { OrthancError } from '../orthanc-error.ts';
+import type { CallName } from '../translate-error.ts';
 import { idSchema, seriesSchema } from '../schema.ts';
 import type { Series } from '../schema.ts';
 
@@ -71,7 +73,8 @@ const concurrency = 4;
  * whose list is longer than 16 MiB comes in pages.
  * A server without `/tools/bulk-content` (or a proxy that refuses it) is asked instance by instance.
  *
- * @throws OrthancError `not-found` when there is no such study
+ * @throws OrthancError `not-found` when there is no such study, `protocol` when an answer is about another one, `conflict`
+ * when the answers do not agree
  */
 export async function listStudyInstances(
   context: CallContext,
@@ -79,23 +82,40 @@ export async function listStudyInstances(
   options: CallOptions | undefined,
 ): Promise<StudyInstance[]> {
   const { transport } = context;
-  const seriesList = transport.json(z.array(seriesSchema), {
-    method: 'GET',
-    target: target(path`/studies/${studyId}/series`, { expand: true }),
-    options,
-  });
+  const atSeries = target(path`/studies/${studyId}/series`, { expand: true });
+  const seriesList = transport.json(z.array(seriesSchema), { method: 'GET', target: atSeries, options });
   const [series, instances] = await Promise.all([seriesList, readWithMetadata(context, studyId, seriesList, options)]);
+  const call = { method: 'GET', path: atSeries.path };
+  expectAbout(
+    studyId,
+    series.map((each) => each.ParentStudy),
+    call,
+  );
+  expectAll(series, instances, call);
   const uids = new Map(series.map((each) => [each.ID, each.MainDicomTags['SeriesInstanceUID'] ?? '']));
   // A series that arrived between the two answers.
   const late = new Set(instances.map((instance) => instance.ParentSeries).filter((id) => !uids.has(id)));
   for (const id of late) {
     const found = await transport.json(seriesSchema, { method: 'GET', target: target(path`/series/${id}`), options });
+    expectAbout(studyId, [found.ParentStudy], { method: 'GET', path: path`/series/${id}` });
     uids.set(id, found.MainDicomTags['SeriesInstanceUID'] ?? '');
   }
   const listed = instances.map((instance) => toStudyInstance(instance, uids));
   const unknown = listed.filter((each) => each.sopClassUid === undefined || each.transferSyntaxUid === undefined);
   await eachBounded(unknown, concurrency, (instance) => fillFromHeader(transport, instance, options));
   return listed.sort(byPlace);
+}
+
+/**
+ * Both answers tell of the same study: an instance that only one of them has was deleted between them, or an answer is
+ * not whole. A study that seems smaller than it is must not be taken for the whole one.
+ */
+function expectAll(series: readonly Series[], instances: readonly WithMetadata[], call: CallName): void {
+  const listed = new Set(instances.map(({ ID }) => ID));
+  const missing = series.reduce((sum, each) => sum + each.Instances.filter((id) => !listed.has(id)).length, 0);
+  if (missing === 0) return;
+  const text = `${call.method} ${call.path}: ${missing} instances of its series are not among those of the study; read it again`;
+  throw new OrthancError('conflict', text, call);
 }
 
 async function readWithMetadata(

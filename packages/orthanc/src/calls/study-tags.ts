@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import type { CallContext } from '../call-context.ts';
+import { expectAbout } from '../http/about.ts';
 import { path, target } from '../http/path.ts';
 import type { CallOptions } from '../http/transport.ts';
 import { seriesSchema, studySchema } from '../schema.ts';
@@ -25,21 +26,25 @@ export interface StudyTags {
 /**
  * What rules look at: the main tags of a study, and of each of its series. Two requests, on every version.
  *
- * @throws OrthancError `not-found`
+ * @throws OrthancError `not-found`, `protocol` when an answer is about another study
  */
 export async function readStudyTags(
   { transport }: CallContext,
   studyId: string,
   options: CallOptions | undefined,
 ): Promise<StudyTags> {
+  const atStudy = target(path`/studies/${studyId}`);
+  const atSeries = target(path`/studies/${studyId}/series`, { expand: true });
   const [study, series] = await Promise.all([
-    transport.json(studySchema, { method: 'GET', target: target(path`/studies/${studyId}`), options }),
-    transport.json(z.array(seriesSchema), {
-      method: 'GET',
-      target: target(path`/studies/${studyId}/series`, { expand: true }),
-      options,
-    }),
+    transport.json(studySchema, { method: 'GET', target: atStudy, options }),
+    transport.json(z.array(seriesSchema), { method: 'GET', target: atSeries, options }),
   ]);
+  expectAbout(studyId, [study.ID], { method: 'GET', path: atStudy.path });
+  expectAbout(
+    studyId,
+    series.map((each) => each.ParentStudy),
+    { method: 'GET', path: atSeries.path },
+  );
   return {
     id: study.ID,
     patientId: study.ParentPatient,

@@ -1,7 +1,8 @@
 import { inflateRawSync } from 'node:zlib';
-import { DispatchError } from '@dicom-dispatch/core';
+import { DispatchError, type ManifestInstance } from '@dicom-dispatch/core';
 import { isPrivate, isUidOf, profileRow, type ProfileRow } from '../deidentify/profile-table.ts';
 import type { Inspector } from '../guard/guard-options.ts';
+import { isCompressed } from '../transform/has-pixel-data.ts';
 import { holdsText } from './compare-value.ts';
 import { DataSetWalker, NoDataSet, type WalkedElement } from './data-set-walker.ts';
 
@@ -17,6 +18,17 @@ export interface ExpectedChanges {
   readonly profile: { readonly isKept: (row: ProfileRow) => boolean; readonly hasNewUids: boolean } | undefined;
   /** Whether it has pixel data; undefined where that is not known. */
   readonly hasPixels: boolean | undefined;
+}
+
+/** What an instance must be of which nothing but the transfer syntax changes. */
+export function wholeDataSet({ transferSyntaxUid }: ManifestInstance): ExpectedChanges {
+  return {
+    texts: new Map(),
+    removed: new Set(),
+    isWithoutPrivate: false,
+    profile: undefined,
+    hasPixels: isCompressed(transferSyntaxUid) || undefined,
+  };
 }
 
 const deflated = '1.2.840.10008.1.2.1.99';

@@ -16,7 +16,7 @@ import type { Deviation, OfferedBytes } from '../guard/guard-options.ts';
 import type { GuardedBytes } from '../guard/guarded-bytes.ts';
 import { wrongBytes, type InstanceRequest } from '../instance-error.ts';
 import { failureOf, openInstance, type OpenOptions } from '../open-instance.ts';
-import { inspectTransform, type ExpectedChanges } from '../inspect/transform-inspector.ts';
+import { inspectTransform, wholeDataSet, type ExpectedChanges } from '../inspect/transform-inspector.ts';
 import { Pseudonyms } from './pseudonyms.ts';
 import { showInstance, showStudy, wantedSyntax } from './show-transformed.ts';
 import { needsTags, onlyTranscodes, transformRequest } from './transform-request.ts';
@@ -52,15 +52,6 @@ export interface TransformSetting {
   readonly pseudonyms: PseudonymsConfig | undefined;
   readonly keep?: KeepTransformed | undefined;
 }
-
-/** What a transcoded instance must be: a whole data set. */
-const unchanged: ExpectedChanges = {
-  texts: new Map(),
-  removed: new Set(),
-  isWithoutPrivate: false,
-  profile: undefined,
-  hasPixels: undefined,
-};
 
 /** @throws DispatchError `config-invalid` when the transform needs a key and none is configured (any more) */
 export function createTransform(setting: TransformSetting): InstanceTransform {
@@ -141,7 +132,7 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
     const { sourceId } = instance;
     if (transferSyntaxUid !== undefined && onlyTranscodes(definition)) {
       const offered = await orthanc.instances.transcode(sourceId, transferSyntaxUid, call);
-      return { offered, changes: unchanged };
+      return { offered, changes: wholeDataSet(instance) };
     }
     const tags = needsTags(definition)
       ? await orthanc.instances.tags(sourceId, { format: 'full', ...call })

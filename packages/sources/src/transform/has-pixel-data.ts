@@ -25,6 +25,11 @@ const nativeSyntaxes = new Set([
 
 /** Whether an instance has pixel data, as far as its SOP class and transfer syntax tell: then it can be transcoded. */
 export function hasPixelData({ sopClassUid, transferSyntaxUid }: ManifestInstance): boolean {
-  if (transferSyntaxUid !== undefined && !nativeSyntaxes.has(transferSyntaxUid)) return true;
+  if (isCompressed(transferSyntaxUid)) return true;
   return sopClassUid === undefined || !withoutPixels.test(sopClassUid);
+}
+
+/** Whether a transfer syntax is one of compressed pixel data. */
+export function isCompressed(transferSyntaxUid: string | undefined): boolean {
+  return transferSyntaxUid !== undefined && !nativeSyntaxes.has(transferSyntaxUid);
 }

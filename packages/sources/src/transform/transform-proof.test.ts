@@ -296,9 +296,7 @@ describe('transcoding', () => {
       const { path } = request;
       response.setHeader('content-type', path.endsWith('/file') ? 'application/dicom' : 'application/json');
       if (path === '/system') return void response.end(JSON.stringify({ ApiVersion: 27, Version: '1.12.7' }));
-      if (path === '/tools/lookup') {
-        return void response.end(JSON.stringify([{ ID: instance.sourceId, Path: '', Type: 'Instance' }]));
-      }
+      if (path === `/instances/${instance.sourceId}/metadata`) return void response.end('["ReceptionDate"]');
       if (answer === 'as stored') return void response.end(stored);
       response.statusCode = 404;
       response.end(JSON.stringify({ HttpStatus: 404, OrthancStatus: 17, OrthancError: 'Unknown resource' }));

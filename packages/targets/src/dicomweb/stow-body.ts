@@ -40,7 +40,8 @@ export function stowBody(
   function opening(instance: ManifestInstance | undefined): Promise<MeteredBytes> | undefined {
     if (!instance) return undefined;
     const opened = run
-      .open(instance, { signal })
+      // A part holds a Part 10 file (PS3.18 section 10.5.1): what is stored as less gets a header.
+      .open(instance, { signal, asPart10: true })
       .then((bytes) => metered(bytes, { sent: (count) => run.sent(count), signal }));
     // Whoever takes its turn hears of a failure.
     opened.catch(() => {});

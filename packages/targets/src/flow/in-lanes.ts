@@ -14,6 +14,8 @@ export interface LaneOptions {
   readonly instances?: readonly ManifestInstance[];
   /** The transfer syntax to ask the source for; default the stored one. */
   readonly transferSyntaxUid?: (instance: ManifestInstance) => string | undefined;
+  /** Whether the target needs Part 10 files, whatever the source has. */
+  readonly asPart10?: boolean;
   /** After so many instances in a row that failed for now (`instance-failed`) the attempt ends. Default 20. */
   readonly failuresInRow?: number;
 }
@@ -54,6 +56,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
     prefetch: options.prefetch ?? lanes,
     signal,
     transferSyntaxUid: options.transferSyntaxUid,
+    asPart10: options.asPart10,
   });
   let ending: DispatchError | undefined;
   let putOff: DispatchError | undefined;

@@ -17,6 +17,8 @@ export interface OpenQueueOptions {
   readonly signal: AbortSignal;
   /** The transfer syntax to ask the source for; default the stored one. */
   readonly transferSyntaxUid?: ((instance: ManifestInstance) => string | undefined) | undefined;
+  /** Whether the target needs Part 10 files, whatever the source has. */
+  readonly asPart10?: boolean | undefined;
 }
 
 /** Hands instances out in order, a few of them opened ahead. */
@@ -63,11 +65,12 @@ export class OpenQueue {
   }
 
   async #open(instance: ManifestInstance): Promise<MeteredBytes> {
-    const { signal, transferSyntaxUid } = this.#options;
+    const { signal, transferSyntaxUid, asPart10 } = this.#options;
     const wanted = transferSyntaxUid?.(instance);
     const bytes = await this.#run.open(instance, {
       signal,
       ...(wanted !== undefined && { transferSyntaxUid: wanted }),
+      ...(asPart10 === true && { asPart10 }),
     });
     return metered(bytes, { sent: (count) => this.#run.sent(count), signal });
   }

@@ -60,15 +60,19 @@ async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: X
   const earlier = await run.state.get<Unfiled>(unfiledKey);
   const paths = new Set(earlier?.paths);
   const before = earlier?.before ?? confirmedBefore(run);
-  const { quarantined } = await inLanes(run, { lanes: run.config.lanes }, async (opened, { signal }) => {
-    const path = await importInstance(run, login, { place, opened }, signal);
-    if (!paths.has(path)) {
-      paths.add(path);
-      // Before the instance counts as delivered: a crash must not forget a session that is still to be filed.
-      await run.state.set(unfiledKey, { paths: [...paths], before } satisfies Unfiled);
-    }
-    return { kind: 'delivered' };
-  });
+  const { quarantined } = await inLanes(
+    run,
+    { lanes: run.config.lanes, asPart10: true },
+    async (opened, { signal }) => {
+      const path = await importInstance(run, login, { place, opened }, signal);
+      if (!paths.has(path)) {
+        paths.add(path);
+        // Before the instance counts as delivered: a crash must not forget a session that is still to be filed.
+        await run.state.set(unfiledKey, { paths: [...paths], before } satisfies Unfiled);
+      }
+      return { kind: 'delivered' };
+    },
+  );
   const whole = Object.keys(before).length === 0;
   return { paths: [...paths], before, whole, quarantined: [...quarantined, ...(run.quarantined ?? [])] };
 }

@@ -27,7 +27,9 @@ export async function importInstance(
     sends += 1;
     // The connection or the login was lost under the first try: the source has to be opened again.
     const again =
-      sends === 1 ? undefined : metered(await run.open(instance, { signal }), { sent: (n) => run.sent(n), signal });
+      sends === 1
+        ? undefined
+        : metered(await run.open(instance, { signal, asPart10: true }), { sent: (n) => run.sent(n), signal });
     try {
       yield* (again ?? bytes).body;
     } finally {

@@ -1,0 +1,16 @@
+import { OrthancError } from '../orthanc-error.ts';
+import type { CallName } from '../translate-error.ts';
+
+/**
+ * Refuses an answer that is about something else than was asked for: a cache in front of Orthanc may mix things up.
+ *
+ * @param ids - what the answer says that it is about
+ * @throws OrthancError `protocol`
+ */
+export function expectAbout(asked: string, ids: Iterable<string>, call: CallName): void {
+  for (const id of ids) {
+    if (id.toLowerCase() === asked.toLowerCase()) continue;
+    const text = `${call.method} ${call.path}: the answer is about another resource; check what answers at url, e.g. a cache`;
+    throw new OrthancError('protocol', text, { ...call, status: 200 });
+  }
+}
