@@ -73,9 +73,9 @@ export async function afterSuccess(
 }
 
 /**
- * Deletes the instances that were delivered, one by one: what arrives meanwhile stays.
+ * Deletes the instances that were delivered, one by one: what arrives meanwhile stays, and what replaces one of them.
  *
- * @returns why nothing was deleted
+ * @returns why not all were deleted
  */
 async function deleteDelivered(
   context: DispatcherContext,
@@ -90,12 +90,25 @@ async function deleteDelivered(
   const why = await whyNotDelivered(context, task, manifest);
   if (why !== undefined) return why;
   const queue = manifest.values();
+  let replaced = 0;
   await Promise.all(
     Array.from({ length: lanes }, async () => {
-      for (const { sourceId } of queue) await unlessGone(() => source.orthanc.instances.delete(sourceId));
+      for (const instance of queue) {
+        await unlessGone(async () => {
+          if (await isSameFile(source, instance)) await source.orthanc.instances.delete(instance.sourceId);
+          else replaced += 1;
+        });
+      }
     }),
   );
-  return undefined;
+  return replaced === 0 ? undefined : `${replaced} of ${manifest.length} instances were replaced meanwhile`;
+}
+
+/** Whether an instance still has the file that the manifest names: asked right before it goes. */
+async function isSameFile({ orthanc }: SourceReader, instance: ManifestInstance): Promise<boolean> {
+  const now = await orthanc.instances.read(instance.sourceId);
+  if (now.FileSize !== instance.sizeBytes) return false;
+  return instance.fileUuid === undefined || now.FileUuid === instance.fileUuid;
 }
 
 /** Why instances of a study must stay: a delivery that has not succeeded, a rule that waits, one that nobody has got. */

@@ -191,8 +191,11 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
             ...(config.cache.enabled && { keep: keepTransformed(definition) }),
           }),
         open: (instance, openOptions) => {
-          const digest = openOptions?.digest === true || isDigested(name, instance);
-          return openInstance(orthanc, name, instance, { ...openOptions, digest, storage: lane(name, orthanc) });
+          // What has failed before is read by REST, whatever lies in the folder.
+          const hasFailed = openOptions?.digest === true;
+          const digest = hasFailed || isDigested(name, instance);
+          const storage = hasFailed ? undefined : lane(name, orthanc);
+          return openInstance(orthanc, name, instance, { ...openOptions, digest, storage });
         },
         isWell: (signal) => isWell({ orthanc, signal }),
       };

@@ -1,4 +1,4 @@
-import { constants, open, rename } from 'node:fs/promises';
+import { constants, copyFile, link, open, rename } from 'node:fs/promises';
 import { checkPlace, markName, maxMarkBytes, type MarkedPlace, type PlaceFound } from '../place-mark/index.ts';
 import type { TargetMemory } from '../contract/index.ts';
 import { temporaryName } from '../template/index.ts';
@@ -21,8 +21,13 @@ export async function checkFolder(
       folder: await place.act('Looking for the folder', () => identify(folder)),
       read: () => place.act('Reading the mark of the folder', () => readMark(folder)),
       async write(content) {
-        await place.act('Marking the folder', () => writeMark(folder, content, place.config.mode));
+        await place.act('Marking the folder', () => writeMark(folder, content, place.config.mode, 'replace'));
         await folders.sync('.');
+      },
+      async create(content) {
+        const isNew = await place.act('Marking the folder', () => writeMark(folder, content, place.config.mode, 'new'));
+        await folders.sync('.');
+        return isNew;
       },
     };
     return checkPlace(marked, memory, act);
@@ -51,17 +56,39 @@ async function readMark({ base }: HeldFolder): Promise<Buffer | undefined> {
   }
 }
 
-async function writeMark({ base }: HeldFolder, content: Buffer, mode: number | undefined): Promise<void> {
+/** @returns false when there was one already, and only a new one is wanted */
+async function writeMark(
+  { base }: HeldFolder,
+  content: Buffer,
+  mode: number | undefined,
+  how: 'new' | 'replace',
+): Promise<boolean> {
   const temporary = `${base}/${temporaryName('mark')}`;
   const handle = await open(temporary, 'wx', mode);
   try {
     await handle.writeFile(content);
     await handle.sync();
     await handle.close();
-    await rename(temporary, `${base}/${markName}`);
+    if (how === 'replace') await rename(temporary, `${base}/${markName}`);
+    else {
+      await placeNew(temporary, `${base}/${markName}`);
+      await removeIfThere(temporary);
+    }
+    return true;
   } catch (error) {
     await handle.close().catch(() => {});
     await removeIfThere(temporary).catch(() => {});
+    if (how === 'new' && fsCode(error) === 'EEXIST') return false;
     throw error;
+  }
+}
+
+/** A name that is taken stays: by a link, or where the file system has none by an exclusive copy. */
+async function placeNew(temporary: string, path: string): Promise<void> {
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    if (fsCode(error) === 'EEXIST') throw error;
+    await copyFile(temporary, path, constants.COPYFILE_EXCL);
   }
 }

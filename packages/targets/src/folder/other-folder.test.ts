@@ -59,6 +59,13 @@ async function placeCheck(more: object = {}) {
   return checks.find(({ name }) => name === 'place');
 }
 
+it('first deliveries that come at the same time keep one mark', async () => {
+  const attempts = await Promise.all(Array.from({ length: 8 }, () => deliver()));
+  expect(attempts.map(({ error }) => error)).toEqual(attempts.map(() => undefined));
+  expect((await deliver()).error).toBeUndefined();
+  expect((await readdir(path)).filter((name) => name.startsWith('.'))).toEqual([mark]);
+});
+
 describe('a folder target knows the folder that it was set up with', () => {
   it.runIf(canMount)('refuses a mount point whose share is not mounted, until it is', async () => {
     const share = join(root.path, `share-${count}`);

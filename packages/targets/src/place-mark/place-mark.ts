@@ -32,6 +32,8 @@ export interface MarkedPlace {
   read(): Promise<Buffer | undefined>;
   /** Writes the mark as a whole, in the place of what is there. */
   write(content: Buffer): Promise<void>;
+  /** Writes the mark as a whole where none is. @returns false when another was there first */
+  create(content: Buffer): Promise<boolean>;
 }
 
 /** What was found, in words for `target test`. */
@@ -68,10 +70,21 @@ export async function checkPlace(
 
   if (found === undefined) {
     if (remembered && (remembered.folder === undefined || remembered.folder !== place.folder)) throw missing(place);
-    const id = remembered?.id ?? randomUUID();
-    await mark(id);
-    if (!remembered) await keep(id);
-    return remembered ? 'marked again' : 'new';
+    if (remembered) {
+      await mark(remembered.id);
+      return 'marked again';
+    }
+    const id = randomUUID();
+    if (act === 'look') return 'new';
+    // Several deliveries may come first at the same time: all of them keep the mark of one.
+    if (await place.create(encodeMark(id))) {
+      await keep(id);
+      return 'new';
+    }
+    const first = readMark((await place.read()) ?? Buffer.alloc(0), place);
+    if (first === 'empty') throw another(place);
+    await keep(first);
+    return 'taken over';
   }
   if (found === 'empty') {
     const id = randomUUID();
