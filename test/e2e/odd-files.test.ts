@@ -55,6 +55,7 @@ it('what Orthanc stores without preamble, without file meta or with a wrong grou
   }
   const found = new Map<string, Buffer>();
   for (const name of await readdir(folder.path)) {
+    if (name.startsWith('.')) continue;
     found.set(name.replace(/\.dcm$/, ''), await readFile(join(folder.path, name)));
   }
   expect(found).toEqual(files);
