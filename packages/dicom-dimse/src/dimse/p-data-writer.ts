@@ -86,6 +86,8 @@ export class DataSetFragmenter {
   #held: Buffer[] = [];
   /** For each of `#held`, whom to tell once the socket is done with it. */
   #heldDone: (Done | undefined)[] = [];
+  /** For each of `#held`, the length of the chunk that it is the end of. */
+  #heldOf: number[] = [];
   #heldBytes = 0;
   #totalBytes = 0;
   #small: Buffer | undefined;
@@ -146,18 +148,22 @@ export class DataSetFragmenter {
     // More than a fragment was here, so that something of this chunk is always left.
     this.#held.push(at === 0 ? chunk : chunk.subarray(at));
     this.#heldDone.push(done);
+    this.#heldOf.push(chunk.length);
     this.#heldBytes += chunk.length - at;
   }
 
   /** @param after called with the last of them. */
   #writeHeld(after?: Done): void {
     for (let index = 0; index < this.#held.length; index += 1) {
-      const done = this.#heldDone[index];
+      const given = this.#heldDone[index];
+      // From here on only the socket refers to it: what is held back would never be given back by waiting.
+      const done = given && this.#transport.lend(this.#heldOf[index] as number, given);
       const isLast = after !== undefined && index === this.#held.length - 1;
       this.#transport.write(this.#held[index] as Buffer, isLast ? both(done, after) : done);
     }
     this.#held.length = 0;
     this.#heldDone.length = 0;
+    this.#heldOf.length = 0;
     this.#heldBytes = 0;
   }
 

@@ -9,6 +9,12 @@ export interface TransportUser {
   onClosed(error: DimseError | undefined): void;
 }
 
+/**
+ * Most bytes of lent chunks that are written and not given back yet. What the system takes at once never makes the socket
+ * ask for a pause, and its callbacks come only when the loop that writes lets go: without a limit of our own, a fast
+ * receiver would have chunk after chunk lent.
+ */
+const MAX_LENT_BYTES = 1024 * 1024;
 const EARLY_BYTE = Buffer.of(PDU_TYPE.pDataTf);
 
 /** A connected socket, TCP or TLS: writes, back-pressure, the early byte, and one report of its end. */
@@ -21,6 +27,7 @@ export class Transport {
   #error: DimseError | undefined;
   #drained: (() => void)[] = [];
   #pauses = 0;
+  #lentBytes = 0;
 
   constructor(socket: Socket, peer: string) {
     this.socket = socket;
@@ -47,7 +54,7 @@ export class Transport {
   }
 
   get needsDrain(): boolean {
-    return this.socket.writableNeedDrain && !this.#isClosed;
+    return (this.socket.writableNeedDrain || this.#lentBytes > MAX_LENT_BYTES) && !this.#isClosed;
   }
 
   get hasUnsent(): boolean {
@@ -91,6 +98,16 @@ export class Transport {
     if (this.#isClosed) done?.();
     else if (done === undefined) this.socket.write(bytes);
     else this.socket.write(bytes, done);
+  }
+
+  /** Counts a chunk that is written from memory of somebody else's until what this returns is called: then `done` is. */
+  lend(bytes: number, done: () => void): () => void {
+    this.#lentBytes += bytes;
+    return () => {
+      this.#lentBytes -= bytes;
+      done();
+      if (!this.needsDrain) this.#wake();
+    };
   }
 
   /** Writes a buffer that begins with the header of a P-DATA-TF, less the byte that may be out already. */

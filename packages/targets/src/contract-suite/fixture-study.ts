@@ -7,6 +7,8 @@ export interface FixtureInstance {
   readonly manifest: ManifestInstance;
   /** The bytes, from the beginning at each call. */
   read(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** Takes a chunk back, to be filled again: as a source does that reads into memory of its own. */
+  readonly giveBack?: (chunk: Uint8Array) => void;
   facts(): Promise<Part10Facts>;
 }
 
@@ -96,20 +98,36 @@ export function largeStudy(sizeBytes: number): FixtureStudy {
   header.writeUInt32LE(pixelBytes, pixelData + 8);
   const total = header.length + pixelBytes;
   let facts: Promise<Part10Facts> | undefined;
-  const read = (): Iterable<Uint8Array> => largeChunks(header, pixelBytes);
+  const chunks = new LargeChunks();
+  const read = (): Iterable<Uint8Array> => chunks.read(header, pixelBytes);
+  const giveBack = (chunk: Uint8Array): void => chunks.giveBack(chunk);
   return {
     tags: small.tags,
-    instances: [{ manifest: { ...manifest, sizeBytes: total }, read, facts: () => (facts ??= part10Facts(read())) }],
+    instances: [
+      { manifest: { ...manifest, sizeBytes: total }, read, giveBack, facts: () => (facts ??= part10Facts(read())) },
+    ],
   };
 }
 
-function* largeChunks(header: Buffer, pixelBytes: number): Iterable<Uint8Array> {
-  yield header;
-  const size = 256 * 1024;
-  for (let at = 0; at < pixelBytes; at += size) {
-    // A new buffer each time, as from a socket; numbered, so that no two chunks can be exchanged unseen.
-    const chunk = Buffer.alloc(Math.min(size, pixelBytes - at), 0x5a);
-    if (chunk.length >= 8) chunk.writeDoubleLE(at, 0);
-    yield chunk;
+/** Chunks of a large instance, in memory that is used again once it came back. */
+class LargeChunks {
+  static readonly size = 256 * 1024;
+  readonly #free: Buffer[] = [];
+  readonly #lent = new WeakSet<ArrayBufferLike>();
+
+  *read(header: Buffer, pixelBytes: number): Generator<Uint8Array> {
+    yield header;
+    for (let at = 0; at < pixelBytes; at += LargeChunks.size) {
+      const memory = this.#free.pop() ?? Buffer.alloc(LargeChunks.size, 0x5a);
+      this.#lent.add(memory.buffer);
+      const chunk = memory.subarray(0, Math.min(LargeChunks.size, pixelBytes - at));
+      // Numbered, so that no two chunks can be exchanged unseen: a chunk that came back too early has another number.
+      if (chunk.length >= 8) chunk.writeDoubleLE(at, 0);
+      yield chunk;
+    }
+  }
+
+  giveBack(chunk: Uint8Array): void {
+    if (this.#lent.delete(chunk.buffer)) this.#free.push(Buffer.from(chunk.buffer));
   }
 }

@@ -153,7 +153,8 @@ export class TestDelivery<Config extends TargetConfig> {
     await hooks.onOpen?.(instance);
     this.#openNow += 1;
     this.mostOpen = Math.max(this.mostOpen, this.#openNow);
-    return { sizeBytes: instance.sizeBytes, body: this.#body(source, openIndex, hooks, note) };
+    const body = this.#body(source, openIndex, hooks, note);
+    return { sizeBytes: instance.sizeBytes, body, ...(source.giveBack && { giveBack: source.giveBack }) };
   }
 
   /** An iterator with `destroy`, like a stream, so that it can be let go before it is read. */

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { contractVersion, type DeliveryRun, type InstanceOutcome, type TargetHandler } from '../contract/index.ts';
-import { inLanes, throwIfCancelled } from '../flow/index.ts';
+import { borrowed, inLanes, throwIfCancelled } from '../flow/index.ts';
 import { draw } from './draw.ts';
 import { refused, staged } from './errors.ts';
 import { dummyTarget, type DummyTarget } from './schema.ts';
@@ -50,7 +50,7 @@ async function take(run: DeliveryRun<DummyTarget>, instances: DeliveryRun<DummyT
   const { config } = run;
   await inLanes(run, { lanes: 1, instances }, async ({ instance, bytes }, { signal }): Promise<InstanceOutcome> => {
     await wait(config.delay, signal);
-    if (config.read) for await (const _chunk of bytes.body);
+    if (config.read) for await (const _chunk of borrowed(bytes));
     const refuses = draw(config.seed, instance.sopInstanceUid) < config.quarantineRate;
     return refuses ? { kind: 'quarantined', error: refused() } : { kind: 'delivered' };
   });

@@ -2,7 +2,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { inLanes, throwIfCancelled, verdictOf } from '../flow/index.ts';
+import { borrowed, inLanes, throwIfCancelled, verdictOf } from '../flow/index.ts';
 import { translateSpoolError } from './errors.ts';
 import type { RsyncTarget } from './schema.ts';
 import { transferFiles, type Transfer } from './transfer.ts';
@@ -81,7 +81,7 @@ async function spoolBatch(
   try {
     const result = await inLanes(run, { lanes: run.config.parallel, instances }, async ({ instance, bytes }) => {
       const path = pathOf(instance);
-      await spoolFile(join(folder, path), bytes.body, bytes.sizeBytes, folder);
+      await spoolFile(join(folder, path), borrowed(bytes), bytes.sizeBytes, folder);
       files.set(path, instance);
       return undefined;
     });
