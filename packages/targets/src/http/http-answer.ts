@@ -1,9 +1,12 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Dispatcher } from 'undici';
 import { throwIfCancelled } from '../flow/index.ts';
+import { decompress } from './decompress.ts';
 import { networkError } from './network-error.ts';
 import type { Patience } from './patience.ts';
 import { retryAfterMs } from './retry-after.ts';
+
+const discardMs = 2_000;
 
 /** An answer whose body has not been read yet. Read it with one of its methods, or discard it. */
 export class HttpAnswer {
@@ -50,14 +53,28 @@ export class HttpAnswer {
   /**
    * The body as it comes; the other side's silence counts only while a chunk is waited for.
    *
-   * @throws {DispatchError} while it is read: lost, silent
+   * @throws {DispatchError} while it is read: lost, silent, slow; `target-error` when it is longer than allowed, or compressed
    */
-  async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+  async *chunks(maxBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
+    if ((this.header('content-encoding') ?? 'identity').toLowerCase() !== 'identity') {
+      await this.discard();
+      throw new DispatchError('target-error', `an answer of ${this.#host} is compressed, which was not asked for`);
+    }
+    yield* this.#chunks(maxBytes);
+  }
+
+  async *#chunks(maxBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
     const { body } = this.#data;
+    let length = 0;
     try {
       this.#patience.start();
       for await (const chunk of body as AsyncIterable<Uint8Array>) {
-        this.#patience.pause();
+        this.#patience.moved(chunk.byteLength);
+        this.#signals.silent.throwIfAborted();
+        length += chunk.byteLength;
+        if (length > maxBytes) {
+          throw new DispatchError('target-error', `an answer of ${this.#host} is longer than ${maxBytes} bytes`);
+        }
         yield chunk;
         this.#patience.start();
       }
@@ -75,15 +92,8 @@ export class HttpAnswer {
   /** @throws {DispatchError} `target-error` when the answer is longer than allowed */
   async bytes(maxBytes: number): Promise<Buffer> {
     const parts: Uint8Array[] = [];
-    let length = 0;
-    for await (const chunk of this.chunks()) {
-      length += chunk.byteLength;
-      if (length > maxBytes) {
-        throw new DispatchError('target-error', `an answer of ${this.#host} is longer than ${maxBytes} bytes`);
-      }
-      parts.push(chunk);
-    }
-    return Buffer.concat(parts, length);
+    for await (const chunk of this.#chunks(maxBytes)) parts.push(chunk);
+    return decompress(Buffer.concat(parts), this.header('content-encoding'), { host: this.#host, maxBytes });
   }
 
   async text(maxBytes: number): Promise<string> {
@@ -103,7 +113,10 @@ export class HttpAnswer {
 
   /** Reads a short body away so that the socket can be used again; a long one costs the socket. */
   async discard(): Promise<void> {
-    this.#data.body.on('error', () => {});
-    await this.#data.body.dump({ limit: 128 * 1024 }).catch(() => {});
+    const { body } = this.#data;
+    body.on('error', () => {});
+    // A socket is not worth waiting for a body that trickles.
+    const signal = AbortSignal.any([this.#signals.run, AbortSignal.timeout(discardMs)]);
+    await body.dump({ limit: 128 * 1024, signal }).catch(() => body.destroy());
   }
 }

@@ -104,12 +104,16 @@ export class HttpConnection {
 
   async #send(request: HttpRequest, authorization: string | undefined): Promise<HttpAnswer> {
     throwIfCancelled(request.signal);
-    const { url, answerTimeout } = this.#options;
+    const { url, answerTimeout, minBytesPerSecond } = this.#options;
     const address = new URL(/^https?:\/\//.test(request.path) ? request.path : `${url}${request.path}`);
     const silent = new AbortController();
-    const patience = new Patience(answerTimeout, () =>
-      silent.abort(new DispatchError('target-timeout', `${address.host} was silent for ${answerTimeout} ms`)),
-    );
+    const patience = new Patience({ silenceMs: answerTimeout, minBytesPerSecond }, (why) => {
+      const words =
+        why === 'silent'
+          ? `was silent for ${answerTimeout} ms`
+          : `moves less than ${minBytesPerSecond} bytes a second (minBytesPerSecond)`;
+      silent.abort(new DispatchError('target-timeout', `${address.host} ${words}`));
+    });
     const body = request.body?.();
     const pieces = typeof body === 'string' || !body ? undefined : inPieces(body, patience);
     const headers: Record<string, string> = { ...this.#headers(authorization), ...request.headers };

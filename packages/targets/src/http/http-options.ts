@@ -1,4 +1,4 @@
-import { durationMs, secret } from '@dicom-dispatch/core';
+import { durationMs, secret, sizeBytes } from '@dicom-dispatch/core';
 import { z } from 'zod';
 
 const filePath = z.string().min(1).max(4096);
@@ -88,6 +88,11 @@ export const httpOptions = {
   answerTimeout: durationMs
     .default(60_000)
     .describe('longest silence of the target: until it takes more bytes, or answers; default 60s'),
+  minBytesPerSecond: sizeBytes
+    .default(1_000)
+    .describe(
+      'minimum transfer rate in either direction, averaged over answerTimeout while the target takes or gives bytes; 0 = no limit; default 1kB',
+    ),
 } as const;
 export interface HttpOptions {
   readonly url: string;
@@ -96,4 +101,5 @@ export interface HttpOptions {
   readonly tls?: HttpTls | undefined;
   readonly connectTimeout: number;
   readonly answerTimeout: number;
+  readonly minBytesPerSecond: number;
 }

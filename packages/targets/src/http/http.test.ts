@@ -2,6 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { DispatchError, Secret } from '@dicom-dispatch/core';
 import {
   freePort,
@@ -120,6 +122,115 @@ describe('HttpConnection', () => {
     expect(await failureOf({ url, answerTimeout: '300ms' })).toMatchObject({ code: 'target-timeout' });
   });
 
+  it('cuts off a peer that takes or gives bytes by trickles, and not one that is only slow', async () => {
+    const options = { answerTimeout: '300ms', minBytesPerSecond: '20kB' };
+    await using trickling = await startHttpServer((_request, response) => {
+      const trickle = setInterval(() => response.write('x'), 20);
+      response.once('close', () => clearInterval(trickle));
+    });
+    const slow = { code: 'target-timeout', message: expect.stringContaining('20000 bytes a second') };
+    const http = await open({ url: trickling.url, ...options });
+    const answer = await http.request({ method: 'GET', path: '/', signal });
+    await expect(answer.text(1_000_000)).rejects.toMatchObject(slow);
+    await http.close();
+
+    async function* body() {
+      for (let chunk = 0; chunk < 400; chunk += 1) yield new Uint8Array(20_000);
+    }
+    await using narrow = await startFaultProxy({ port: server.port, bytesPerSecond: 200_000 });
+    const url = `http://127.0.0.1:${narrow.port}`;
+    const upload = { method: 'POST', body, bodyBytes: 8_000_000 };
+    expect(await failureOf({ url, ...options, minBytesPerSecond: '50MB' }, upload)).toMatchObject({
+      code: 'target-timeout',
+    });
+    async function* little() {
+      for (let chunk = 0; chunk < 5; chunk += 1) yield new Uint8Array(20_000);
+    }
+    const patient = { url, ...options, answerTimeout: '2s' };
+    expect(await failureOf(patient, { method: 'POST', body: little })).toBeUndefined();
+  });
+
+  it('does not count the time in which the source is slow, or the target thinks', async () => {
+    await using thoughtful = await startHttpServer(async (_request, response) => {
+      await pause(250);
+      response.end('{}');
+    });
+    async function* slowly() {
+      for (let chunk = 0; chunk < 4; chunk += 1) {
+        yield new Uint8Array(10);
+        await pause(100);
+      }
+    }
+    const options = { url: thoughtful.url, answerTimeout: '300ms', minBytesPerSecond: '1MB' };
+    expect(await failureOf(options, { method: 'POST', body: slowly })).toBeUndefined();
+  });
+
+  it('does not wait for a body that nobody wants', async () => {
+    await using trickling = await startHttpServer((_request, response) => {
+      const trickle = setInterval(() => response.write('x'), 100);
+      response.once('close', () => clearInterval(trickle));
+    });
+    const http = await open({ url: trickling.url });
+    const answer = await http.request({ method: 'GET', path: '/', signal });
+    const begun = performance.now();
+    await answer.discard();
+    expect(performance.now() - begun).toBeLessThan(10_000);
+    await http.close();
+  });
+
+  it('reads no more of a body than was declared, and than is allowed', async () => {
+    const raw = createTcpServer((socket) => {
+      socket
+        .on('error', () => {})
+        .once('data', () => {
+          socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n${'x'.repeat(1000)}`);
+          const more = setInterval(() => socket.write('y'.repeat(100_000)), 1);
+          socket.once('close', () => clearInterval(more));
+        });
+    });
+    await once(raw.listen(0, '127.0.0.1'), 'listening');
+    await using endless = await startHttpServer((_request, response) => {
+      const more = setInterval(() => response.write('z'.repeat(100_000)), 1);
+      response.once('close', () => clearInterval(more));
+    });
+    const http = await open({ url: `http://127.0.0.1:${(raw.address() as AddressInfo).port}` });
+    const declared = await http.request({ method: 'GET', path: '/', signal });
+    expect(await declared.text(10_000)).toBe('x'.repeat(1000));
+    const other = await http.request({ method: 'GET', path: endless.url, signal });
+    let length = 0;
+    await expect(
+      (async () => {
+        for await (const chunk of other.chunks(1_000_000)) length += chunk.byteLength;
+      })(),
+    ).rejects.toMatchObject({ code: 'target-error' });
+    expect(length).toBeLessThanOrEqual(1_000_000);
+    await http.close();
+    raw.close();
+  });
+
+  it('decompresses a short answer that was compressed unasked, within its bound; never a file', async () => {
+    const answers: Record<string, [string, Buffer]> = {
+      '/gzip': ['gzip', gzipSync('{"a":1}')],
+      '/br': ['br', brotliCompressSync('{"a":1}')],
+      '/lie': ['gzip', Buffer.from('{"a":1}')],
+      '/bomb': ['gzip', gzipSync(Buffer.alloc(5_000_000, ' '))],
+      '/odd': ['zstd', Buffer.from('{"a":1}')],
+    };
+    await using packed = await startHttpServer(({ path }, response) => {
+      const [encoding, bytes] = answers[path] ?? ['', Buffer.alloc(0)];
+      response.writeHead(200, { 'content-encoding': encoding }).end(bytes);
+    });
+    const http = await open({ url: packed.url });
+    const get = (path: string) => http.request({ method: 'GET', path, signal });
+    expect(await (await get('/gzip')).json(100_000)).toEqual({ a: 1 });
+    expect(await (await get('/br')).json(100_000)).toEqual({ a: 1 });
+    for (const path of ['/lie', '/bomb', '/odd']) {
+      await expect((await get(path)).json(100_000), path).rejects.toMatchObject({ code: 'target-error' });
+    }
+    await expect(Array.fromAsync((await get('/gzip')).chunks(100_000))).rejects.toMatchObject({ code: 'target-error' });
+    await http.close();
+  });
+
   it('ends at once when cancelled', async () => {
     await using proxy = await startFaultProxy({ port: server.port, blackHole: true });
     const stop = new AbortController();
@@ -193,7 +304,7 @@ describe('Patience', () => {
 
   it('ends with a silent peer, begins anew with each step, and rests while it is our turn', async () => {
     let over = false;
-    const patience = new Patience(1000, () => {
+    const patience = new Patience({ silenceMs: 1000, minBytesPerSecond: 0 }, () => {
       over = true;
     });
     const source = Promise.withResolvers<void>();
@@ -219,7 +330,7 @@ describe('Patience', () => {
   });
 
   it('has no end without a limit', () => {
-    const patience = new Patience(0, () => expect.unreachable());
+    const patience = new Patience({ silenceMs: 0, minBytesPerSecond: 0 }, () => expect.unreachable());
     patience.start();
     vi.advanceTimersByTime(1e9);
   });

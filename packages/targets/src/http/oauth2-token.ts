@@ -21,6 +21,10 @@ export interface AccessToken {
   readonly expiresAtMs: number;
 }
 
+const maxTokenBytes = 1_000_000;
+/** Longest time for a token: its answer is a few lines. */
+const maxTokenMs = 60_000;
+
 /**
  * Asks for an access token with the client's own credentials (RFC 6749 section 4.4).
  *
@@ -35,11 +39,11 @@ export async function fetchToken(auth: OAuth2Auth, dispatcher: Dispatcher, signa
   const host = new URL(auth.tokenUrl).host;
   try {
     const response = await clientCredentialsGrantRequest(server, client, shown, parameters, {
-      signal,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(maxTokenMs)]),
       // The configuration decides between http and https, as for the target itself.
       [allowInsecureRequests]: true,
-      [customFetch]: (url, init) =>
-        undiciFetch(url, { ...init, dispatcher } as Parameters<typeof undiciFetch>[1]) as unknown as Promise<Response>,
+      [customFetch]: async (url, init) =>
+        bounded(await undiciFetch(url, { ...init, dispatcher } as Parameters<typeof undiciFetch>[1])),
     });
     if (response.status >= 500 || response.status === 429) {
       const asked = retryAfterMs(response.headers.get('retry-after') ?? undefined);
@@ -52,6 +56,20 @@ export async function fetchToken(auth: OAuth2Auth, dispatcher: Dispatcher, signa
   }
 }
 
+/** The same answer, with no more than a token needs of its body. */
+async function bounded(response: Awaited<ReturnType<typeof undiciFetch>>): Promise<Response> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of response.body ?? []) {
+    length += part.byteLength;
+    if (length > maxTokenBytes) throw new Error(`more than ${maxTokenBytes} bytes`);
+    parts.push(part);
+  }
+  const { status } = response;
+  const hasBody = status !== 204 && status !== 304;
+  return new Response(hasBody ? Buffer.concat(parts) : null, { status, headers: [...response.headers] });
+}
+
 function tokenError(thrown: unknown, host: string): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
   if (thrown instanceof ResponseBodyError) {
@@ -62,6 +80,11 @@ function tokenError(thrown: unknown, host: string): DispatchError {
   }
   // fetch throws a TypeError whose cause is what happened to the connection.
   if (thrown instanceof TypeError && thrown.cause !== undefined) return networkError(thrown.cause, host);
+  if (thrown instanceof Error && thrown.name === 'TimeoutError') {
+    return new DispatchError('target-timeout', `the token server ${host} did not answer in ${maxTokenMs} ms`, {
+      cause: thrown,
+    });
+  }
   return new DispatchError('target-unauthorized', `the answer of ${host} to the token request is not one of OAuth 2`, {
     cause: thrown,
     remedy: 'Check tokenUrl.',

@@ -18,10 +18,11 @@ export function inPieces(body: AsyncIterable<Uint8Array>, patience: Patience): P
     try {
       for await (const chunk of body) {
         for (let offset = 0; offset < chunk.byteLength; offset += pieceBytes) {
+          const piece = chunk.subarray(offset, offset + pieceBytes);
           patience.start();
-          yield chunk.subarray(offset, offset + pieceBytes);
+          yield piece;
+          patience.moved(piece.byteLength);
         }
-        patience.pause();
       }
     } catch (thrown) {
       failure = thrown ?? new Error('the body failed');

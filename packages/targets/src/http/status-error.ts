@@ -17,6 +17,23 @@ export function statusError(status: number, { what, retryAfterMs }: StatusFacts)
   });
 }
 
+/**
+ * The same for the first request of a delivery: a gateway whose service is down or busy says that the target is out of
+ * reach, so deliveries wait for it.
+ */
+export function connectError(status: number, facts: StatusFacts): DispatchError {
+  if (status < 502 || status > 504) return statusError(status, facts);
+  const { what, retryAfterMs } = facts;
+  return new DispatchError(
+    'target-unreachable',
+    `the target answered ${what} with ${status}: its gateway does not reach it, or it is not available now`,
+    {
+      remedy: 'Check that the service behind the gateway is running.',
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    },
+  );
+}
+
 function meaning(status: number): { code: ErrorCode; reason: string } {
   switch (status) {
     case 401:

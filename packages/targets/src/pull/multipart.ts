@@ -1,4 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
+import { maxInstanceBytes } from '../http/index.ts';
 
 export interface Part {
   /** Names in lower case. */
@@ -30,12 +31,37 @@ export async function* readParts(
   try {
     if (!(await reader.skipPreamble())) return;
     while (await reader.beginPart()) {
-      yield { headers: await reader.readHeaders(), body: reader.readBody() };
+      const headers = await reader.readHeaders();
+      const body = bounded(reader.readBody(), declaredBytes(headers));
+      yield { headers, body };
       await reader.skipBody();
     }
   } finally {
     await reader.close();
   }
+}
+
+function declaredBytes(headers: ReadonlyMap<string, string>): number | undefined {
+  const text = headers.get('content-length') ?? '';
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** A part with neither less nor more than it declares, and with no more than an instance may have. */
+async function* bounded(
+  body: AsyncIterable<Uint8Array>,
+  declared: number | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.byteLength;
+    if (length > (declared ?? maxInstanceBytes)) throw wrongLength(declared ?? maxInstanceBytes, 'has more');
+    yield chunk;
+  }
+  if (declared !== undefined && length < declared) throw wrongLength(declared, `has ${length}`);
+}
+
+function wrongLength(bytes: number, what: string): DispatchError {
+  return new DispatchError('target-error', `a part of an answer of the target should have ${bytes} bytes, and ${what}`);
 }
 
 /**

@@ -30,6 +30,8 @@ describe('readParts', () => {
     ['an endless header', `--b1\r\nX: ${'y'.repeat(20_000)}`, 'target-error'],
     ['an end in a part', '--b1\r\n\r\nhalf', 'target-connection-lost'],
     ['an end in the headers', '--b1\r\nX: y', 'target-connection-lost'],
+    ['more than was declared', '--b1\r\nContent-Length: 3\r\n\r\nmore\r\n--b1--', 'target-error'],
+    ['less than was declared', '--b1\r\nContent-Length: 5\r\n\r\nless\r\n--b1--', 'target-error'],
   ])('refuses %s', async (_name, text, code) => {
     const read = async () => {
       for await (const part of readParts(pieces(Buffer.from(text), 1000), 'b1')) await Array.fromAsync(part.body);
@@ -44,6 +46,22 @@ describe('readParts', () => {
     expect(boundaryOf('application/dicom')).toBeUndefined();
     expect(boundaryOf(undefined)).toBeUndefined();
   });
+});
+
+it('a part is not read further than it declares, however long it goes on', async () => {
+  let given = 0;
+  async function* endless() {
+    yield Buffer.from('--b1\r\nContent-Length: 1000\r\n\r\n');
+    for (;;) {
+      given += 65_536;
+      yield Buffer.alloc(65_536, 'x');
+    }
+  }
+  const read = async () => {
+    for await (const part of readParts(endless(), 'b1')) await Array.fromAsync(part.body);
+  };
+  await expect(read()).rejects.toMatchObject({ code: 'target-error', message: expect.stringContaining('1000 bytes') });
+  expect(given).toBeLessThan(200_000);
 });
 
 describe('peekSopInstanceUid', () => {
@@ -78,6 +96,15 @@ describe('matchesKey', () => {
     [undefined, 'CT', false],
     [undefined, '*', true],
     ['x', '', true],
+    ['a*b', 'a*b', true],
+    ['abcabc', 'a*c?bc', true],
+    ['abcabc', 'a*c?bd', false],
+    ['abcabc', '*abc', true],
+    ['ab', 'a?*', true],
+    ['a', 'a?*', false],
+    ['', '?', false],
+    ['😀', '?', true],
+    ['a'.repeat(50_000), '*a*a*a*a*a*a*b', false],
   ])('%s, %s: %s', (value, key, expected) => {
     expect(matchesKey(value, key)).toBe(expected);
   });

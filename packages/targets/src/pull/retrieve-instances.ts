@@ -90,7 +90,7 @@ async function fetchOne(
     });
     await request.store(instance.sopInstanceUid, {
       sizeBytes: bytes.sizeBytes,
-      body: noting(bytes.body, (thrown) => {
+      body: noting(exactly(bytes), (thrown) => {
         ofTarget = thrown;
       }),
     });
@@ -100,6 +100,21 @@ async function fetchOne(
     if (isHopeless(ofTarget)) throw ofTarget;
     return false;
   }
+}
+
+/** Neither less nor more than was said. */
+async function* exactly({ sizeBytes, body }: InstanceBytes): AsyncGenerator<Uint8Array, void, undefined> {
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.byteLength;
+    if (sizeBytes !== undefined && length > sizeBytes) throw wrongSize(sizeBytes, 'more');
+    yield chunk;
+  }
+  if (sizeBytes !== undefined && length < sizeBytes) throw wrongSize(sizeBytes, `only ${length}`);
+}
+
+function wrongSize(sizeBytes: number, came: string): DispatchError {
+  return new DispatchError('target-error', `the target said ${sizeBytes} bytes of an instance, and gave ${came}`);
 }
 
 function isHopeless(thrown: unknown): boolean {
