@@ -24,6 +24,8 @@ export type { Observer, ObserverEvent, PduName } from './observer.ts';
 export type { ByteSource } from './part10/byte-source.ts';
 export { encodeFileMeta } from './part10/encode-file-meta.ts';
 export type { FileMetaFields } from './part10/encode-file-meta.ts';
+export { openPart10 } from './part10/open-part10.ts';
+export type { OpenedPart10 } from './part10/open-part10.ts';
 export { peekPart10 } from './part10/peek-part10.ts';
 export type { PeekedPart10 } from './part10/peek-part10.ts';
 export { readPart10 } from './part10/read-part10.ts';

@@ -235,6 +235,12 @@ export const errorCodes = {
     fault: 'instance',
     remedy: 'Some instances are quarantined: look at their reasons, then retry the delivery.',
   },
+  'all-quarantined': {
+    stage: 'transfer',
+    disposition: 'permanent',
+    fault: 'instance',
+    remedy: 'No instance was delivered: look at the reasons of the quarantined ones, then retry the delivery.',
+  },
   cancelled: {
     stage: 'transfer',
     disposition: 'permanent',

@@ -41,16 +41,50 @@ export function filteredOut(): DispatchError {
 }
 
 /** What is stored is not what was sent. */
-export function differs(alreadyThere: boolean): DispatchError {
-  return alreadyThere
-    ? of('instance-refused', 'the target has other content under the same SOP Instance UID', {
-        stage: 'verify',
-        remedy: 'Decide which of the two is right; to replace the one at the target, delete it there and retry.',
-      })
-    : of('instance-refused', 'the target stored other bytes than were sent', {
-        stage: 'verify',
-        remedy: 'Use verify: none if the target changes instances as they arrive (transcoding, scripts).',
-      });
+export function differs(): DispatchError {
+  return of('instance-refused', 'the target stored other bytes than were sent', {
+    stage: 'verify',
+    remedy: 'Use verify: none if the target changes instances as they arrive (transcoding, scripts).',
+  });
+}
+
+/** The target has another content under the same UIDs, and keeps it. */
+export function conflict(): DispatchError {
+  return of('target-conflict', 'the target has other content under the same UIDs and kept it (AlreadyStored)', {
+    stage: 'transfer',
+    remedy:
+      'Find out which of the two is right. To replace the one at the target: onConflict: overwrite, or delete it there; then retry. If the target changes instances as they arrive: onConflict: keep.',
+  });
+}
+
+/** Whether what the target has is the same cannot be found out. */
+export function notReadable(status: number): DispatchError {
+  return of(
+    'target-unauthorized',
+    `the target has an instance already, and refuses to show it for comparison (${status})`,
+    {
+      remedy: 'Let the user GET /instances/{id} at the target, or use onConflict: keep.',
+    },
+  );
+}
+
+/** An answer to an upload that is none of Orthanc's. */
+export function foreignAnswer(host: string): DispatchError {
+  return of('target-error', `what answers uploads at ${host} is not an Orthanc: its answer confirms nothing`, {
+    remedy: 'Check what stands in front of the Orthanc: a login page, a proxy?',
+  });
+}
+
+export function otherInstance(): DispatchError {
+  return of('target-error', 'the target answered an upload with the id of another instance, which confirms nothing', {
+    remedy: 'Check what stands in front of the Orthanc: it mixes up answers.',
+  });
+}
+
+/** Neither stored, nor already there, nor filtered out. */
+export function unknownStatus(status: string): DispatchError {
+  const shown = /^[A-Za-z]{1,40}$/.test(status) ? status : 'a word of its own';
+  return of('instance-failed', `Orthanc answered the upload with ${shown}, which confirms nothing`);
 }
 
 export function notStored(): DispatchError {
@@ -66,7 +100,7 @@ export function notOrthanc(host: string): DispatchError {
 function of(
   code: ErrorCode,
   message: string,
-  options: { readonly stage?: 'verify'; readonly remedy?: string } = {},
+  options: { readonly stage?: 'verify' | 'transfer'; readonly remedy?: string } = {},
 ): DispatchError {
   return new DispatchError(code, message, options);
 }

@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Secret } from '@dicom-dispatch/core';
 import {
   freePort,
   makeCertificates,
+  startHttpServer,
   startOrthanc,
   startTlsFront,
   tempFolder,
@@ -148,20 +150,113 @@ describe('the orthanc target', () => {
     expect(delivery.pending).toEqual([]);
   });
 
-  it('quarantines an instance of which the target has another content, and keeps both apart', async () => {
-    const study = fixtureStudy({ seed: 'same uid', series: 1, instancesPerSeries: 2 });
-    const changed = await bytesOf(study, 0);
-    changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 0xff;
-    await plain.upload(changed);
-    const attempt = await new TestDelivery(orthancHandler, study).attempt(parse({ verify: 'md5' }));
-    expect(attempt.error).toBeUndefined();
-    const [first, second] = [...attempt.reported.values()];
-    expect([first, second]).toEqual(
-      expect.arrayContaining([
-        { kind: 'delivered' },
-        { kind: 'quarantined', error: expect.objectContaining({ code: 'instance-refused', stage: 'verify' }) },
-      ]),
-    );
+  describe('an instance that is already stored', () => {
+    const uidsOf = ({ instances }: FixtureStudy) => instances.map(({ manifest }) => manifest.sopInstanceUid);
+    const kindsOf = (study: FixtureStudy, { ledger }: TestDelivery<OrthancTarget>) =>
+      uidsOf(study).map((uid) => ledger.get(uid)?.kind ?? 'pending');
+    const idsOf = async (uid: string) =>
+      ((await plain.send('POST', '/tools/lookup', uid)) as { ID: string }[]).map(({ ID }) => ID);
+
+    /** Two instances; the target has the first with another last byte of its pixels. */
+    async function corrected(seed: string) {
+      const study = fixtureStudy({ seed, series: 1, instancesPerSeries: 2 });
+      const old = await bytesOf(study, 0);
+      old[old.length - 1] = (old.at(-1) ?? 0) ^ 0xff;
+      await plain.upload(old);
+      return { study, old, delivery: new TestDelivery(orthancHandler, study) };
+    }
+
+    it.each(['none', 'md5'])('with the same content is delivered (verify: %s)', async (verify) => {
+      const study = fixtureStudy({ seed: `same ${verify}`, series: 1, instancesPerSeries: 2 });
+      await plain.upload(await bytesOf(study, 0));
+      const delivery = new TestDelivery(orthancHandler, study);
+      expect((await delivery.attempt(parse({ verify }))).error).toBeUndefined();
+      expect(kindsOf(study, delivery)).toEqual(['delivered', 'delivered']);
+      expect(delivery.openNow).toBe(0);
+    });
+
+    it.each(['none', 'md5'])('with other content is named, and left as it is (verify: %s)', async (verify) => {
+      const { study, old, delivery } = await corrected(`other ${verify}`);
+      expect((await delivery.attempt(parse({ verify }))).error).toBeUndefined();
+      expect(kindsOf(study, delivery)).toEqual(['quarantined', 'delivered']);
+      expect(delivery.ledger.get(uidsOf(study)[0] ?? '')).toMatchObject({
+        error: { code: 'target-conflict', remedy: expect.stringContaining('onConflict') },
+      });
+      const [id] = await idsOf(uidsOf(study)[0] ?? '');
+      expect((await plain.getBytes(`/instances/${id}/file`)).equals(old)).toBe(true);
+      expect(delivery.openNow).toBe(0);
+    });
+
+    it('with other content is replaced by onConflict: overwrite', async () => {
+      const { study, delivery } = await corrected('overwrite');
+      expect((await delivery.attempt(parse({ onConflict: 'overwrite', verify: 'md5' }))).error).toBeUndefined();
+      expect(kindsOf(study, delivery)).toEqual(['delivered', 'delivered']);
+      const [id] = await idsOf(uidsOf(study)[0] ?? '');
+      expect((await plain.getBytes(`/instances/${id}/file`)).equals(await bytesOf(study, 0))).toBe(true);
+    });
+
+    it('is not compared with onConflict: keep, and that is said', async () => {
+      const { study, delivery } = await corrected('keep');
+      expect((await delivery.attempt(parse({ onConflict: 'keep' }))).error).toBeUndefined();
+      expect(delivery.ledger.get(uidsOf(study)[0] ?? '')).toEqual({
+        kind: 'delivered',
+        warning: expect.stringContaining('not compared'),
+      });
+    });
+
+    it('with the same data set behind another file meta information, as received by DICOM, is delivered', async () => {
+      const study = fixtureStudy({ seed: 'other meta', series: 1, instancesPerSeries: 1 });
+      const received = await bytesOf(study, 0);
+      // Implementation Class UID (0002,0012): its last digit.
+      const at = received.indexOf(Buffer.from([0x02, 0x00, 0x12, 0x00, 0x55, 0x49]));
+      const last = at + 8 + received.readUInt16LE(at + 6) - 2;
+      received[last] = received[last] === 0x31 ? 0x32 : 0x31;
+      await plain.upload(received);
+      const delivery = new TestDelivery(orthancHandler, study);
+      expect((await delivery.attempt(parse())).error).toBeUndefined();
+      expect(kindsOf(study, delivery)).toEqual(['delivered']);
+    });
+  });
+
+  describe('an answer to an upload that is not one of Orthanc confirms nothing', () => {
+    const study = fixtureStudy({ seed: 'lies', series: 1, instancesPerSeries: 2 });
+    const other = Array(5).fill('01234567').join('-');
+    const json = 'application/json';
+    it.each([
+      ['a page', 'text/html', '<html>log in</html>', 'target-error'],
+      ['nothing', json, '', 'target-error'],
+      ['another JSON', json, '{"status":"ok"}', 'target-error'],
+      ['a list', json, `[{"ID":"${other}","Status":"Success"}]`, 'target-error'],
+      ['an id that is none', json, '{"ID":"../../tools/reset","Status":"Success"}', 'target-error'],
+      ['another instance', json, `{"ID":"${other}","Status":"Success"}`, 'target-error'],
+      ['another instance, there before', json, `{"ID":"${other}","Status":"AlreadyStored"}`, 'target-error'],
+      ['a failure', json, '{"ID":"OWN","Status":"Failure"}', 'instance-failed'],
+      ['an unknown word', json, '{"ID":"OWN","Status":"Probe^Paula"}', 'instance-failed'],
+      ['what cannot be compared', json, '{"ID":"OWN","Status":"AlreadyStored"}', 'verify-missing'],
+    ])('%s', async (_, type, body, code) => {
+      const asked: string[] = [];
+      await using server = await startHttpServer(({ method, path, body: file }, response) => {
+        asked.push(`${method} ${path}`);
+        if (path === '/system') return void response.end('{"ApiVersion":28,"Version":"1.12.7"}');
+        if (path === `/instances/${other}`) return void response.end('{"MainDicomTags":{"SOPInstanceUID":"1.2.3"}}');
+        if (method !== 'POST') return void response.writeHead(404).end();
+        response.writeHead(200, { 'content-type': type }).end(body.replace('OWN', ownId(study, file)));
+      });
+      const delivery = new TestDelivery(orthancHandler, study);
+      const { error } = await delivery.attempt(orthancTarget.parse({ type: 'orthanc', url: server.url, lanes: 1 }));
+      expect(error).toMatchObject({ code });
+      expect(error?.message).not.toMatch(/Paula|<html>/);
+      expect(delivery.ledger.size).toBe(0);
+      expect(asked.every((one) => !one.includes('..'))).toBe(true);
+    });
+
+    it('a gateway whose Orthanc is down is waited for', async () => {
+      for (const status of [502, 503, 504]) {
+        await using server = await startHttpServer((_, response) => void response.writeHead(status).end());
+        const { error } = await new TestDelivery(orthancHandler, study).attempt(parse({ url: server.url }));
+        expect(error).toMatchObject({ code: 'target-unreachable', stage: 'connect', disposition: 'wait' });
+      }
+    });
   });
 
   it('quarantines what is no DICOM and delivers the rest', async () => {
@@ -194,6 +289,93 @@ describe('the orthanc target', () => {
     expect(() => parse({ url: 'http://ada:secret@host:8042' })).toThrow(/without user/);
     expect(() => parse({ auth: { type: 'basic', username: 'ada', password: 'plain' } })).toThrow(/secret/);
     expect(parse({ url: 'http://host:8042/' }).url).toBe('http://host:8042');
+  });
+});
+
+describe('pulling from a newer Orthanc (a stand-in)', () => {
+  const idOf = (digit: string) => Array(5).fill(digit.repeat(8)).join('-');
+  const file = (uid: string, length = 100) => Buffer.alloc(length, uid);
+  const instance = (digit: string, more: object = {}) => ({
+    ID: idOf(digit),
+    Type: 'Instance',
+    FileSize: 100,
+    MainDicomTags: { SOPInstanceUID: `1.2.${digit}`, RequestAttributesSequence: [{}] },
+    ...more,
+  });
+  const series = {
+    ID: idOf('a'),
+    Type: 'Series',
+    // As 1.12 gives them: RequestAttributesSequence is among its main tags.
+    MainDicomTags: { SeriesInstanceUID: '1.2', Modality: 'CT', RequestAttributesSequence: [{ StepID: '1' }] },
+    Instances: [idOf('1'), idOf('2')],
+  };
+  const studies = [
+    { ID: 7, MainDicomTags: null },
+    'no study',
+    { ID: idOf('b'), MainDicomTags: { StudyInstanceUID: ['1', '2'] }, PatientMainDicomTags: {} },
+    {
+      ID: idOf('c'),
+      MainDicomTags: { StudyInstanceUID: '1', StudyDescription: 7, ReferencedStudySequence: [] },
+      PatientMainDicomTags: { PatientID: 'P', OtherPatientIDsSequence: [{}] },
+    },
+  ];
+
+  async function standIn(instances: readonly unknown[], files: Readonly<Record<string, Buffer>> = {}) {
+    const server = await startHttpServer(({ path, body }, response) => {
+      if (path === '/tools/find') {
+        const { Level: level } = JSON.parse(body.toString()) as { Level: string };
+        return void response.end(JSON.stringify(level === 'Study' ? studies : [series, { ID: 'odd' }]));
+      }
+      if (path === `/series/${series.ID}/instances`) return void response.end(JSON.stringify(instances));
+      const found = files[path.split('/')[2] ?? ''];
+      if (!found) return void response.writeHead(404).end();
+      response.writeHead(200, { 'content-type': 'application/dicom', connection: 'close' }).end(found);
+    });
+    const config = orthancTarget.parse({ type: 'orthanc', url: server.url });
+    return { server, context: { config, targetName: 'archive', signal: new AbortController().signal } };
+  }
+  const { pull } = orthancHandler;
+  if (!pull) throw new Error('the orthanc handler can be pulled from');
+
+  it('finds studies with sequences among their tags, and is not stopped by odd answers', async () => {
+    const { server, context } = await standIn([]);
+    await using _server = server;
+    expect(await Array.fromAsync(pull.find({}, context))).toEqual([
+      {
+        studyInstanceUid: '1',
+        instanceCount: 2,
+        tags: { PatientID: 'P', StudyInstanceUID: '1' },
+        series: [{ seriesInstanceUid: '1.2', instanceCount: 2, tags: { SeriesInstanceUID: '1.2', Modality: 'CT' } }],
+      },
+    ]);
+  });
+
+  it('counts what the target does not name, or gives in another size, as failed and brings the rest', async () => {
+    const nameless = instance('3', { MainDicomTags: { RequestAttributesSequence: [{}] } });
+    const files = {
+      [idOf('1')]: file('1'),
+      [idOf('2')]: file('2', 99),
+      [idOf('4')]: file('4', 101),
+    };
+    const odd = [instance('1'), instance('2'), nameless, { ID: '../../tools/reset' }, instance('4')];
+    const { server, context } = await standIn(odd, files);
+    await using _server = server;
+    const kept: string[] = [];
+    const last = await pull.retrieve(
+      {
+        studyInstanceUid: '1',
+        has: () => false,
+        store: async (uid, { body }) => {
+          await Array.fromAsync(body);
+          kept.push(uid);
+        },
+        progress: () => {},
+      },
+      context,
+    );
+    expect(last).toEqual({ completed: 1, failed: 4, remaining: 0 });
+    expect(kept).toEqual(['1.2.1']);
+    expect(server.requests.some(({ path }) => path.includes('reset'))).toBe(false);
   });
 });
 
@@ -316,6 +498,16 @@ describe('pulling from an Orthanc', () => {
     expect(kept).toEqual([mr.instances[1]?.manifest.sopInstanceUid]);
   });
 });
+
+/** Orthanc's id of the instance in a file. */
+function ownId({ tags, instances }: FixtureStudy, file: Buffer): string {
+  const manifest = instances.find(({ manifest }) => file.includes(manifest.sopInstanceUid))?.manifest;
+  const uids = [manifest?.studyInstanceUid, manifest?.seriesInstanceUid, manifest?.sopInstanceUid];
+  const digest = createHash('sha1')
+    .update([tags.study['PatientID'], ...uids].join('|'))
+    .digest('hex');
+  return digest.match(/.{8}/g)?.join('-') ?? '';
+}
 
 async function bytesOf(study: FixtureStudy, index: number): Promise<Buffer> {
   const instance = study.instances[index];

@@ -1,18 +1,27 @@
 import { DispatchError } from '@dicom-dispatch/core';
+import { isResourceId } from '@dicom-dispatch/orthanc';
 import { z } from 'zod';
 import type { CheckContext, FindQuery, FoundSeries, FoundStudy, Puller, RetrieveRequest } from '../contract/index.ts';
-import { HttpConnection } from '../http/index.ts';
+import { HttpConnection, maxInstanceBytes } from '../http/index.ts';
 import { retrieveInstances, RetrieveTally, type RemoteInstance } from '../pull/index.ts';
 import { orthancError } from './errors.ts';
 import type { OrthancTarget } from './schema.ts';
 
-const tags = z.record(z.string(), z.string());
-const foundStudies = z.array(z.object({ ID: z.string(), MainDicomTags: tags, PatientMainDicomTags: tags }));
-const foundSeries = z.array(z.object({ ID: z.string(), MainDicomTags: tags, Instances: z.array(z.string()) }));
-const seriesInstances = z.array(z.object({ ID: z.string(), MainDicomTags: tags }));
+/** By keyword. Sequences, which newer versions have among main tags, and other values that are no text are left out. */
+const tags = z
+  .record(z.string(), z.unknown())
+  .catch({})
+  .transform((all) => {
+    const texts = Object.entries(all).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+    return Object.fromEntries(texts);
+  });
+const id = z.string().refine(isResourceId);
+const foundStudy = z.object({ ID: id, MainDicomTags: tags, PatientMainDicomTags: tags });
+const foundSeries = z.object({ ID: id, MainDicomTags: tags, Instances: z.array(z.unknown()) });
+const foundInstance = z.object({ ID: id, MainDicomTags: tags, FileSize: z.number().int().optional().catch(undefined) });
 
 const studiesAtOnce = 100;
-const maxAnswerBytes = 256_000_000;
+const maxAnswerBytes = 64_000_000;
 const lanes = 4;
 
 /** Find by `/tools/find`, retrieve by `/instances/{id}/file`. */
@@ -25,14 +34,14 @@ async function* find(query: FindQuery, context: CheckContext<OrthancTarget>): As
       const page = await findResources(
         http,
         { Level: 'Study', Query: studyKeys(query), Limit: studiesAtOnce, Since: since },
-        foundStudies,
+        foundStudy,
         context.signal,
       );
-      for (const study of page) {
+      for (const study of page.all) {
         const found = await describe(http, study, query, context.signal);
         if (found) yield found;
       }
-      if (page.length < studiesAtOnce) return;
+      if (page.count < studiesAtOnce) return;
     }
   } finally {
     await http.close();
@@ -44,8 +53,9 @@ async function retrieve(request: RetrieveRequest, context: CheckContext<OrthancT
   const http = await HttpConnection.open(config, { connections: lanes });
   const tally = new RetrieveTally((progress) => request.progress(progress));
   try {
-    const all = await listInstances(http, request, signal);
-    tally.total(all.length);
+    const { all, unknown } = await listInstances(http, request, signal);
+    tally.total(all.length + unknown);
+    for (let count = 0; count < unknown; count += 1) tally.failed();
     const missing: RemoteInstance[] = [];
     for (const instance of all) {
       if (await request.has(instance.sopInstanceUid)) tally.completed();
@@ -70,13 +80,15 @@ function studyKeys(query: FindQuery): Record<string, string> {
 /** Undefined when no series of the study matches. */
 async function describe(
   http: HttpConnection,
-  study: z.output<typeof foundStudies>[number],
+  study: z.output<typeof foundStudy>,
   query: FindQuery,
   signal: AbortSignal,
 ): Promise<FoundStudy | undefined> {
-  const studyInstanceUid = study.MainDicomTags['StudyInstanceUID'] ?? '';
+  const studyInstanceUid = study.MainDicomTags['StudyInstanceUID'];
+  // Without it nothing can be asked of it, and nothing retrieved.
+  if (studyInstanceUid === undefined) return undefined;
   const keys = { StudyInstanceUID: studyInstanceUid };
-  const matching = await findResources(
+  const { all: matching } = await findResources(
     http,
     { Level: 'Series', Query: { ...query.series, ...keys } },
     foundSeries,
@@ -84,7 +96,7 @@ async function describe(
   );
   if (matching.length === 0) return undefined;
   const all = query.series
-    ? await findResources(http, { Level: 'Series', Query: keys }, foundSeries, signal)
+    ? (await findResources(http, { Level: 'Series', Query: keys }, foundSeries, signal)).all
     : matching;
   return {
     studyInstanceUid,
@@ -98,37 +110,42 @@ async function describe(
   };
 }
 
+/** @returns with `unknown`, how many the target has that it does not name as it should */
 async function listInstances(
   http: HttpConnection,
   { studyInstanceUid, seriesInstanceUids }: RetrieveRequest,
   signal: AbortSignal,
-): Promise<RemoteInstance[]> {
+): Promise<{ readonly all: readonly RemoteInstance[]; readonly unknown: number }> {
   const wanted = seriesInstanceUids && new Set(seriesInstanceUids);
   const query = { Level: 'Series', Query: { StudyInstanceUID: studyInstanceUid } };
-  const listed: RemoteInstance[] = [];
-  for (const series of await findResources(http, query, foundSeries, signal)) {
+  const all: RemoteInstance[] = [];
+  let unknown = 0;
+  for (const series of (await findResources(http, query, foundSeries, signal)).all) {
     if (wanted && !wanted.has(series.MainDicomTags['SeriesInstanceUID'] ?? '')) continue;
-    const path = `/series/${encodeURIComponent(series.ID)}/instances`;
+    const path = `/series/${series.ID}/instances`;
     const answer = await http.request({ method: 'GET', path, signal });
     if (answer.status !== 200) throw await orthancError(answer, 'the listing of a series');
-    for (const { ID: id, MainDicomTags: tags } of parsed(seriesInstances, await answer.json(maxAnswerBytes))) {
+    const listed = parsed(foundInstance, await answer.json(maxAnswerBytes));
+    unknown += listed.count - listed.all.length;
+    for (const { ID: id, MainDicomTags: tags, FileSize: sizeBytes } of listed.all) {
       const sopInstanceUid = tags['SOPInstanceUID'];
-      if (sopInstanceUid === undefined) continue;
-      listed.push({ sopInstanceUid, fetch: (signal) => fetchFile(http, id, signal) });
+      if (sopInstanceUid === undefined) unknown += 1;
+      else all.push({ sopInstanceUid, fetch: (signal) => fetchFile(http, id, sizeBytes, signal) });
     }
   }
-  return listed;
+  return { all, unknown };
 }
 
-async function fetchFile(http: HttpConnection, id: string, signal: AbortSignal) {
-  const answer = await http.request({ method: 'GET', path: `/instances/${encodeURIComponent(id)}/file`, signal });
+async function fetchFile(http: HttpConnection, id: string, sizeBytes: number | undefined, signal: AbortSignal) {
+  const answer = await http.request({ method: 'GET', path: `/instances/${id}/file`, signal });
   if (answer.status === 404) {
     await answer.discard();
     throw new DispatchError('target-error', 'the target no longer has an instance that it listed');
   }
   if (answer.status !== 200) throw await orthancError(answer, 'the download');
-  const length = Number(answer.header('content-length'));
-  return { sizeBytes: Number.isSafeInteger(length) ? length : undefined, body: answer.chunks() };
+  const length = Number(answer.header('content-length') ?? Number.NaN);
+  const announced = Number.isSafeInteger(length) ? length : undefined;
+  return { sizeBytes: sizeBytes ?? announced, body: answer.chunks(maxInstanceBytes) };
 }
 
 async function findResources<T>(
@@ -136,7 +153,7 @@ async function findResources<T>(
   query: Readonly<Record<string, unknown>>,
   schema: z.ZodType<T>,
   signal: AbortSignal,
-): Promise<T> {
+): Promise<Parsed<T>> {
   const answer = await http.request({
     method: 'POST',
     path: '/tools/find',
@@ -149,8 +166,21 @@ async function findResources<T>(
   return parsed(schema, await answer.json(maxAnswerBytes));
 }
 
-function parsed<T>(schema: z.ZodType<T>, json: unknown): T {
-  const result = schema.safeParse(json);
-  if (result.success) return result.data;
-  throw new DispatchError('target-error', 'an answer of the target is not as Orthanc gives it');
+interface Parsed<T> {
+  readonly all: readonly T[];
+  /** How many there were, with those that could not be read. */
+  readonly count: number;
+}
+
+/** What can be read of a list: one odd answer must not hide all others. */
+function parsed<T>(schema: z.ZodType<T>, json: unknown): Parsed<T> {
+  if (!Array.isArray(json)) {
+    throw new DispatchError('target-error', 'an answer of the target is not as Orthanc gives it');
+  }
+  const all = json.flatMap((one) => {
+    const result = schema.safeParse(one);
+    return result.success ? [result.data] : [];
+  });
+  if (all.length > 0 || json.length === 0) return { all, count: json.length };
+  throw new DispatchError('target-error', 'no answer of the target is as Orthanc gives it');
 }

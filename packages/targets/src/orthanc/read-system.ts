@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HttpConnection } from '../http/index.ts';
+import { connectError, type HttpConnection } from '../http/index.ts';
 import { notOrthanc, orthancError } from './errors.ts';
 
 const system = z.object({ ApiVersion: z.int(), Version: z.string().max(100) });
@@ -8,6 +8,10 @@ export type OrthancSystem = z.output<typeof system>;
 /** `GET /system`: proves that an Orthanc answers and takes our credentials. */
 export async function readSystem(http: HttpConnection, signal: AbortSignal): Promise<OrthancSystem> {
   const answer = await http.request({ method: 'GET', path: '/system', signal });
+  if (answer.status >= 502 && answer.status <= 504) {
+    await answer.discard();
+    throw connectError(answer.status, { what: 'the login', retryAfterMs: answer.retryAfterMs });
+  }
   if (answer.status !== 200) throw await orthancError(answer, 'the login');
   const parsed = system.safeParse(await answer.json(65_536).catch(() => undefined));
   if (!parsed.success) throw notOrthanc(http.host);

@@ -14,6 +14,12 @@ export const orthancTarget = z.strictObject({
     .enum(['none', 'md5'])
     .default('none')
     .describe('md5 compares what the target has stored with what was sent, instance by instance; default none'),
+  onConflict: z
+    .enum(['error', 'overwrite', 'keep'])
+    .default('error')
+    .describe(
+      'when the target has other content under the same UIDs: error = it is left as it is, and the instance is quarantined (target-conflict); overwrite = it is deleted and sent anew; keep = what is there counts as delivered, not compared, for targets that change what they store; default error',
+    ),
   writeProbe: z
     .boolean()
     .default(false)

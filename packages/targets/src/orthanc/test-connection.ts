@@ -6,7 +6,7 @@ import { filteredOut, notOrthanc, orthancError } from './errors.ts';
 import { probeInstance } from './probe-instance.ts';
 import { readSystem } from './read-system.ts';
 import type { OrthancTarget } from './schema.ts';
-import { storedInstance } from './upload-instance.ts';
+import { storedInstance } from './upload.ts';
 
 /**
  * `resolve`, `connect`, `tls` (https), `login`, `permission` (an empty upload has to be refused for its content, not for

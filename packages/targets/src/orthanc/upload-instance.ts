@@ -1,61 +1,52 @@
-import { createHash } from 'node:crypto';
-import { z } from 'zod';
 import type { DeliveryRun, InstanceOutcome } from '../contract/index.ts';
-import { metered, type OpenedInstance } from '../flow/index.ts';
+import type { OpenedInstance } from '../flow/index.ts';
 import type { HttpConnection } from '../http/index.ts';
-import { filteredOut, notOrthanc, orthancError, uploading } from './errors.ts';
+import { isSameContent } from './compare-content.ts';
+import { conflict, differs, filteredOut, notStored, otherInstance, unknownStatus } from './errors.ts';
+import { isOfInstance } from './instance-id.ts';
 import type { OrthancTarget } from './schema.ts';
-import { verifyStored } from './verify-stored.ts';
-
-/** Orthanc's answer to an upload. */
-export const storedInstance = z.object({ ID: z.string().max(64), Status: z.string().max(100) });
+import { readStored, removeStored } from './stored-instance.ts';
+import { Upload, type Uploaded } from './upload.ts';
 
 /**
- * `POST /instances`: sends one instance and, when asked to, compares what was stored.
+ * Sends one instance. `Success` confirms it; `AlreadyStored` only says that its UIDs are there: the content decides.
  *
  * @throws {DispatchError} what keeps the instance, or all of them, from arriving
  */
 export async function uploadInstance(
   run: DeliveryRun<OrthancTarget>,
   http: HttpConnection,
-  { instance, bytes }: OpenedInstance,
+  opened: OpenedInstance,
   signal: AbortSignal,
 ): Promise<InstanceOutcome> {
-  let md5 = createHash('md5');
-  let sends = 0;
+  const { config } = run;
+  const upload = new Upload(run, http, opened, signal);
+  const compare = (uploaded: Uploaded): Promise<boolean> =>
+    isSameContent(http, { uploaded, open: () => run.open(opened.instance, { signal }) }, signal);
 
-  async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
-    sends += 1;
-    md5 = createHash('md5');
-    // The connection was lost under the first try: the source has to be opened again.
-    const again =
-      sends === 1 ? undefined : metered(await run.open(instance, { signal }), { sent: (n) => run.sent(n), signal });
-    try {
-      for await (const chunk of (again ?? bytes).body) {
-        if (run.config.verify === 'md5') md5.update(chunk);
-        yield chunk;
-      }
-    } finally {
-      await again?.release();
+  let uploaded = await upload.send();
+  if (!(await isOfInstance(http, uploaded.id, opened.instance, run.study, signal))) throw otherInstance();
+  if (uploaded.status === 'AlreadyStored') {
+    if (config.onConflict === 'keep') {
+      return { kind: 'delivered', warning: 'the target had it before (AlreadyStored); its content was not compared' };
     }
+    if (await compare(uploaded)) return { kind: 'delivered' };
+    if (config.onConflict === 'error') return { kind: 'quarantined', error: conflict() };
+    run.log.warn('other content replaced', { sopInstanceUid: opened.instance.sopInstanceUid });
+    await removeStored(http, uploaded.id, signal);
+    uploaded = await upload.send();
+    // Somebody else was quicker.
+    if (uploaded.status === 'AlreadyStored' && !(await compare(uploaded))) {
+      return { kind: 'quarantined', error: conflict() };
+    }
+    if (uploaded.status === 'AlreadyStored') return { kind: 'delivered' };
   }
-
-  const answer = await http.request({
-    method: 'POST',
-    path: '/instances',
-    headers: { 'content-type': 'application/dicom' },
-    body,
-    bodyBytes: bytes.sizeBytes,
-    repeat: true,
-    signal,
-  });
-  if (answer.status !== 200) throw await orthancError(answer, uploading);
-  const parsed = storedInstance.safeParse(await answer.json(65_536));
-  if (!parsed.success) throw notOrthanc(http.host);
-  const { ID: id, Status: status } = parsed.data;
-  if (status === 'FilteredOut') return { kind: 'quarantined', error: filteredOut() };
-  if (run.config.verify === 'md5') {
-    await verifyStored(http, { id, md5: md5.digest('hex'), alreadyThere: status === 'AlreadyStored' }, signal);
+  if (uploaded.status === 'FilteredOut') return { kind: 'quarantined', error: filteredOut() };
+  if (uploaded.status !== 'Success') throw unknownStatus(uploaded.status);
+  if (uploaded.md5 !== undefined) {
+    const stored = await readStored(http, uploaded.id, signal);
+    if (!stored) throw notStored();
+    if ((await stored.md5()) !== uploaded.md5) throw differs();
   }
   return { kind: 'delivered' };
 }

@@ -1,0 +1,36 @@
+import { hash } from 'node:crypto';
+import { z } from 'zod';
+import type { ManifestInstance, StudyTags } from '../contract/index.ts';
+import type { HttpConnection } from '../http/index.ts';
+import { orthancError } from './errors.ts';
+
+const described = z.object({ MainDicomTags: z.object({ SOPInstanceUID: z.string() }) });
+
+/**
+ * Whether an id of the target is that of an instance. Orthanc's ids are the SHA-1 of patient ID, study, series and instance:
+ * the same here and there. Where an instance was changed on its way, and the patient ID is not known, the target is asked.
+ */
+export async function isOfInstance(
+  http: HttpConnection,
+  id: string,
+  instance: ManifestInstance,
+  study: StudyTags,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (id === instance.sourceId || id === idOf(instance, study)) return true;
+  const answer = await http.request({ method: 'GET', path: `/instances/${id}`, signal });
+  if (answer.status !== 200) throw await orthancError(answer, 'the question for an instance');
+  const parsed = described.safeParse(await answer.json(1_000_000));
+  return parsed.success && parsed.data.MainDicomTags.SOPInstanceUID === instance.sopInstanceUid;
+}
+
+function idOf(
+  { studyInstanceUid, seriesInstanceUid, sopInstanceUid }: ManifestInstance,
+  { study }: StudyTags,
+): string | undefined {
+  const digest = hash(
+    'sha1',
+    [study['PatientID']?.trim() ?? '', studyInstanceUid, seriesInstanceUid, sopInstanceUid].join('|'),
+  );
+  return digest.match(/.{8}/g)?.join('-');
+}

@@ -1,0 +1,83 @@
+import { createHash, type Hash } from 'node:crypto';
+import { isResourceId } from '@dicom-dispatch/orthanc';
+import { z } from 'zod';
+import type { DeliveryRun } from '../contract/index.ts';
+import { metered, type OpenedInstance } from '../flow/index.ts';
+import type { HttpConnection } from '../http/index.ts';
+import { foreignAnswer, orthancError, uploading } from './errors.ts';
+import type { OrthancTarget } from './schema.ts';
+
+/** Orthanc's answer to an upload. */
+export const storedInstance = z.object({ ID: z.string().refine(isResourceId), Status: z.string().max(100) });
+
+/** What was sent, and what Orthanc said. */
+export interface Uploaded {
+  /** Orthanc's id at the target. */
+  readonly id: string;
+  readonly status: string;
+  readonly sentBytes: number;
+  /** MD5 of what was sent, in hex; only where it is compared in any case. */
+  readonly md5: string | undefined;
+}
+
+/** `POST /instances` of one instance; called again, it opens the source anew. */
+export class Upload {
+  readonly #run: DeliveryRun<OrthancTarget>;
+  readonly #http: HttpConnection;
+  readonly #opened: OpenedInstance;
+  readonly #signal: AbortSignal;
+  #sends = 0;
+  #sentBytes = 0;
+  #md5: Hash | undefined;
+
+  constructor(run: DeliveryRun<OrthancTarget>, http: HttpConnection, opened: OpenedInstance, signal: AbortSignal) {
+    this.#run = run;
+    this.#http = http;
+    this.#opened = opened;
+    this.#signal = signal;
+  }
+
+  /** @throws {DispatchError} what keeps the instance, or all of them, from arriving */
+  async send(): Promise<Uploaded> {
+    const answer = await this.#http.request({
+      method: 'POST',
+      path: '/instances',
+      headers: { 'content-type': 'application/dicom' },
+      body: () => this.#body(),
+      bodyBytes: this.#opened.bytes.sizeBytes,
+      // What the first try may have stored is compared.
+      repeat: true,
+      signal: this.#signal,
+    });
+    if (answer.status !== 200) throw await orthancError(answer, uploading);
+    const parsed = storedInstance.safeParse(await answer.json(65_536).catch(() => undefined));
+    if (!parsed.success) throw foreignAnswer(this.#http.host);
+    const { ID: id, Status: status } = parsed.data;
+    return { id, status, sentBytes: this.#sentBytes, md5: this.#md5?.digest('hex') };
+  }
+
+  async *#body(): AsyncGenerator<Uint8Array, void, undefined> {
+    const { instance, bytes } = this.#opened;
+    const { config } = this.#run;
+    this.#sends += 1;
+    this.#sentBytes = 0;
+    this.#md5 = config.verify === 'md5' ? createHash('md5') : undefined;
+    // The bytes that were opened for it have gone with the first try.
+    const again =
+      this.#sends === 1
+        ? undefined
+        : metered(await this.#run.open(instance, { signal: this.#signal }), {
+            sent: (count) => this.#run.sent(count),
+            signal: this.#signal,
+          });
+    try {
+      for await (const chunk of (again ?? bytes).body) {
+        this.#sentBytes += chunk.byteLength;
+        this.#md5?.update(chunk);
+        yield chunk;
+      }
+    } finally {
+      await again?.release();
+    }
+  }
+}
