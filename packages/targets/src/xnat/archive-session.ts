@@ -1,4 +1,4 @@
-import { notArchived, xnatError } from './errors.ts';
+import { foreignAnswer, notArchived, nowhere, xnatError } from './errors.ts';
 import type { XnatPlace } from './import-instance.ts';
 import type { XnatTarget } from './schema.ts';
 import type { XnatLogin } from './xnat-login.ts';
@@ -28,19 +28,41 @@ export async function archiveSession(login: XnatLogin, request: ArchiveRequest, 
     signal,
   });
   const { status } = answer;
-  if (status >= 200 && status < 300) return answer.discard();
+  if (status >= 200 && status < 300) {
+    // The address in the archive, or nothing: never a page or JSON.
+    if (/^[<{[]/.test((await answer.text(100_000)).trim())) throw foreignAnswer('the archiving');
+    return;
+  }
   if (status === 401 || status === 403 || status === 423 || status === 429 || status >= 502) {
     throw await xnatError(answer, 'the archiving');
   }
   await answer.discard();
-  // Archived by an earlier attempt whose answer was lost: nothing is left to do.
-  if (status === 404) return;
-  throw notArchived(status);
+  if (status !== 404) throw notArchived(status);
+  // Archived by an earlier attempt whose answer was lost, or by XNAT itself: then nothing is left to do.
+  if (!(await isArchived(login, request.place, signal))) throw nowhere();
+}
+
+/** Whether the archive has a session of this label. */
+export async function isArchived(
+  login: XnatLogin,
+  { project, subject, session }: XnatPlace,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const [p, s, e] = [project, subject, session].map(encodeURIComponent);
+  const path = `/data/projects/${p}/subjects/${s}/experiments/${e}?format=json`;
+  const answer = await login.request({ method: 'GET', path, signal });
+  if (answer.status === 404) {
+    await answer.discard();
+    return false;
+  }
+  if (answer.status !== 200) throw await xnatError(answer, 'the look at the archive');
+  await answer.json(16_000_000);
+  return true;
 }
 
 /** `action=commit`: tells XNAT that the session in the prearchive is whole, so that it is built and can be reviewed. */
 export async function commitSession(login: XnatLogin, source: string, signal: AbortSignal): Promise<void> {
   const answer = await login.request({ method: 'POST', path: `/data${source}?action=commit`, signal });
-  if (answer.status >= 400 && answer.status !== 404) throw await xnatError(answer, 'the commit of the session');
+  if (answer.status >= 300 && answer.status !== 404) throw await xnatError(answer, 'the commit of the session');
   await answer.discard();
 }

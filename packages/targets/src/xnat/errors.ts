@@ -26,6 +26,13 @@ export async function importError(answer: HttpAnswer): Promise<DispatchError> {
   return xnatError(answer, 'the upload');
 }
 
+/** An answer that is none of XNAT's: a login page, a proxy. */
+export function foreignAnswer(what: string): DispatchError {
+  return of('target-error', `what answered ${what} is not an XNAT: its answer confirms nothing`, {
+    remedy: 'Check what stands in front of the XNAT: a login page, a proxy?',
+  });
+}
+
 /** XNAT took the instance, but not to where it should go. */
 export function elsewhere(project: string): DispatchError {
   return of('target-misconfigured', `XNAT does not put instances into the project ${project}`, {
@@ -43,6 +50,13 @@ export function notXnat(host: string): DispatchError {
 export function missingInSession(count: number): DispatchError {
   return of('verify-missing', `XNAT has ${count} instances less than were sent; their series are sent again`, {
     stage: 'verify',
+  });
+}
+
+/** Neither in the prearchive nor in the archive. */
+export function nowhere(): DispatchError {
+  return of('finalize-failed', 'XNAT has the session neither in its prearchive nor in its archive', {
+    remedy: 'Look for the session in XNAT; if it was deleted there, route the study again.',
   });
 }
 

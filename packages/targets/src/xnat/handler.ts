@@ -30,9 +30,11 @@ async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
     if (unfiled.paths.length === 0) return;
     if (config.verify === 'list') {
       run.stage('verify');
-      await verifySession(run, login, unfiled);
+      await verifySession(run, login, place, unfiled);
     }
     run.stage('finalize');
+    const { paths, before } = unfiled;
+    await run.state.set(unfiledKey, { paths, before, filing: true } satisfies Unfiled);
     for (const source of unfiled.paths) {
       if (config.destination === 'prearchive') await commitSession(login, source, signal);
       else {
@@ -74,7 +76,8 @@ async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: X
     },
   );
   const whole = Object.keys(before).length === 0;
-  return { paths: [...paths], before, whole, quarantined: [...quarantined, ...(run.quarantined ?? [])] };
+  const filing = earlier?.filing === true && run.pending.length === 0;
+  return { paths: [...paths], before, whole, filing, quarantined: [...quarantined, ...(run.quarantined ?? [])] };
 }
 
 /** Instances that an earlier delivery brought, by series: they are not in the session that is filled now. */

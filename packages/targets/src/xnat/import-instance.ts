@@ -1,6 +1,6 @@
 import type { DeliveryRun } from '../contract/index.ts';
 import { metered, type OpenedInstance } from '../flow/index.ts';
-import { elsewhere, importError } from './errors.ts';
+import { elsewhere, foreignAnswer, importError } from './errors.ts';
 import type { XnatTarget } from './schema.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
@@ -54,12 +54,18 @@ export async function importInstance(
   });
   if (answer.status !== 200 && answer.status !== 201) throw await importError(answer);
   const path = sessionPath(await answer.text(10_000));
-  if (!path?.startsWith(`/prearchive/projects/${place.project}/`)) throw elsewhere(place.project);
+  if (path === undefined) throw foreignAnswer('the upload');
+  if (!path.startsWith(`/prearchive/projects/${place.project}/`)) throw elsewhere(place.project);
   return path;
 }
 
-/** XNAT answers with a line such as `/data/prearchive/projects/P/20240615_120000123/S`. */
+/**
+ * XNAT answers with one line such as `/data/prearchive/projects/P/20240615_120000123/S`, which may begin with its address.
+ * Undefined for anything else, such as a page in which there is such a line.
+ */
 function sessionPath(text: string): string | undefined {
-  const path = /(\/prearchive\/projects\/[^/\s]{1,200}\/[^/\s]{1,100}\/[^/\s]{1,200})\/?\s*$/.exec(text.trim())?.[1];
-  return path === undefined || path.includes('..') ? undefined : path;
+  const line =
+    /^(?:https?:\/\/)?[\w.:/~-]{0,500}?(\/prearchive\/projects\/[\w.~-]{1,200}\/[\w.~-]{1,100}\/[\w.~-]{1,200})\/?$/;
+  const path = line.exec(text.trim())?.[1];
+  return path === undefined || path.split('/').some((part) => /^\.+$/.test(part)) ? undefined : path;
 }

@@ -1,6 +1,8 @@
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import { isArchived } from './archive-session.ts';
 import { countInstances } from './count-instances.ts';
 import { missingInSession } from './errors.ts';
+import type { XnatPlace } from './import-instance.ts';
 import type { XnatTarget } from './schema.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
@@ -10,6 +12,8 @@ export interface Unfiled {
   readonly paths: readonly string[];
   /** Series Instance UID to how many of its instances came with an earlier delivery, and are not in there. */
   readonly before: Readonly<Record<string, number>>;
+  /** Set before they are filed: a session that is gone then has been filed, though the answer was lost. */
+  readonly filing?: boolean;
 }
 export const unfiledKey = 'xnat-unfiled';
 
@@ -25,8 +29,16 @@ export interface Sent extends Unfiled {
  *
  * @throws {DispatchError} `verify-missing`, after what is missing was taken back
  */
-export async function verifySession(run: DeliveryRun<XnatTarget>, login: XnatLogin, sent: Sent): Promise<void> {
-  const { bySeries, total } = await countAll(login, sent.paths, run.signal);
+export async function verifySession(
+  run: DeliveryRun<XnatTarget>,
+  login: XnatLogin,
+  place: XnatPlace,
+  sent: Sent,
+): Promise<void> {
+  const count = await countAll(login, sent.paths, run.signal);
+  // Verified by the attempt that filed it.
+  if (count.isGone && sent.filing && (await isArchived(login, place, run.signal))) return;
+  const { bySeries, total } = count;
   const refused = new Set(sent.quarantined.map(({ sourceId }) => sourceId));
   const there = run.manifest.filter(({ sourceId }) => !refused.has(sourceId));
   const series = Map.groupBy(there, ({ seriesInstanceUid }) => seriesInstanceUid);
@@ -57,12 +69,17 @@ export async function verifySession(run: DeliveryRun<XnatTarget>, login: XnatLog
 
 async function countAll(login: XnatLogin, paths: readonly string[], signal: AbortSignal) {
   let total = 0;
+  let isGone = false;
   let bySeries: Map<string, number> | undefined = new Map();
   for (const path of paths) {
     const count = await countInstances(login, path, signal);
+    if (!count) {
+      isGone = true;
+      continue;
+    }
     total += count.total;
     if (!count.bySeries) bySeries = undefined;
     for (const [uid, files] of count.bySeries ?? []) bySeries?.set(uid, (bySeries.get(uid) ?? 0) + files);
   }
-  return { bySeries, total };
+  return { bySeries, total, isGone };
 }

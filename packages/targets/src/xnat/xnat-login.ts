@@ -1,4 +1,4 @@
-import type { HttpAnswer, HttpConnection, HttpRequest } from '../http/index.ts';
+import { connectError, type HttpAnswer, type HttpConnection, type HttpRequest } from '../http/index.ts';
 import { notXnat, xnatError } from './errors.ts';
 
 /**
@@ -42,7 +42,12 @@ export class XnatLogin {
 
   async #ask(signal: AbortSignal): Promise<string> {
     const answer = await this.#http.request({ method: 'POST', path: '/data/JSESSION', signal });
-    if (answer.status !== 200 && answer.status !== 201) throw await xnatError(answer, 'the login');
+    const { status, retryAfterMs } = answer;
+    if (status >= 502 && status <= 504) {
+      await answer.discard();
+      throw connectError(status, { what: 'the login', retryAfterMs });
+    }
+    if (status !== 200 && status !== 201) throw await xnatError(answer, 'the login');
     const id = (await answer.text(10_000)).trim();
     if (!/^[A-Za-z0-9._-]{8,200}$/.test(id)) throw notXnat(this.#http.host);
     return `JSESSIONID=${id}`;

@@ -23,6 +23,8 @@ export interface XnatStandIn {
   readonly faults: {
     import?: ((response: ServerResponse, request: RecordedRequest) => boolean) | undefined;
     archive?: number | undefined;
+    /** Takes the place of any answer; true when it has answered. */
+    any?: ((request: RecordedRequest, response: ServerResponse) => boolean) | undefined;
     /** Leaves the UIDs of scans out, as older versions do. */
     plainScans?: boolean | undefined;
   };
@@ -48,6 +50,7 @@ export async function startXnat(): Promise<XnatStandIn> {
 
 async function answer(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): Promise<void> {
   const route = `${request.method} ${request.path}`;
+  if (xnat.faults.any?.(request, response)) return;
   const basic = `Basic ${Buffer.from(`dispatch:${password}`).toString('base64')}`;
   if (route === 'POST /data/JSESSION') {
     if (request.headers.authorization !== basic) return void response.writeHead(401).end();
@@ -66,6 +69,12 @@ async function answer(xnat: XnatStandIn, request: RecordedRequest, response: Ser
   if (request.method === 'POST' && request.query.get('action') === 'commit') {
     xnat.committed.push(request.path);
     return void response.end();
+  }
+  if (route === 'GET /data/projects') return void response.end('{"ResultSet":{"Result":[]}}');
+  const experiment = /^\/data\/projects\/TRIAL\/subjects\/([^/]+)\/experiments\/([^/]+)$/.exec(request.path);
+  if (request.method === 'GET' && experiment) {
+    const isThere = xnat.archive.has(`${experiment[1]}/${experiment[2]}`);
+    return void response.writeHead(isThere ? 200 : 404).end(isThere ? '{"items":[]}' : '');
   }
   if (request.method === 'GET' && request.path.startsWith('/data/projects/')) {
     return void response.writeHead(request.path === `/data/projects/${project}` ? 200 : 404).end('{}');
@@ -125,7 +134,8 @@ function scans(xnat: XnatStandIn, request: RecordedRequest, response: ServerResp
       request.path,
     );
   const session = xnat.prearchive.get(match?.[1] ?? '');
-  if (!match || !session || request.query.get('format') !== 'json') return unknown(xnat, request.path, response);
+  if (!match || request.query.get('format') !== 'json') return unknown(xnat, request.path, response);
+  if (!session) return void response.writeHead(404).end('<html>no such session</html>');
   const series = [...Map.groupBy(session.instances.values(), ({ seriesInstanceUid }) => seriesInstanceUid)];
   const scan = match[2];
   const rows =

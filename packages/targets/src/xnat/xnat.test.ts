@@ -155,6 +155,72 @@ describe('the xnat target (against a stand-in)', () => {
     expect(xnat.archive.get(label())?.size).toBe(6);
   });
 
+  it('files a session once whose filing was done and its answer lost, without sending anything again', async () => {
+    const delivery = new TestDelivery(xnatHandler, study);
+    let isLost = false;
+    xnat.faults.any = ({ path, method }, response) => {
+      if (isLost || method !== 'POST' || path !== '/data/services/archive') return false;
+      isLost = true;
+      // XNAT has filed it; the answer is cut off.
+      for (const session of xnat.prearchive.values()) xnat.archive.set(session.label, session.instances);
+      xnat.prearchive.clear();
+      return Boolean(response.destroy());
+    };
+    expect((await deliver(study, {}, delivery)).error).toMatchObject({ code: 'target-connection-lost' });
+    const next = await deliver(study, {}, delivery);
+    expect(next.error).toBeUndefined();
+    expect(next.opened).toEqual([]);
+    expect(xnat.archive.get(label())?.size).toBe(6);
+  });
+
+  it.each([
+    ['a page', '<html>/data/prearchive/projects/TRIAL/20240615_120000123/S</html>'],
+    ['a page around the right line', '<pre>\n/data/prearchive/projects/TRIAL/20240615_120000123/S\n'],
+    ['nothing', ''],
+    ['JSON', '{"status":"ok"}'],
+    ['an address with dots', '/data/prearchive/projects/TRIAL/../S'],
+    ['a word', 'OK'],
+  ])('is not confirmed by an upload that is answered with %s', async (_, body) => {
+    xnat.faults.import = (response) => Boolean(response.writeHead(200).end(body));
+    const delivery = new TestDelivery(xnatHandler, study);
+    expect((await deliver(study, {}, delivery)).error).toMatchObject({ code: 'target-error', stage: 'transfer' });
+    expect(delivery.ledger.size).toBe(0);
+    xnat.faults.import = undefined;
+    expect((await deliver(study, {}, delivery)).error).toBeUndefined();
+  });
+
+  it('is not filed by a page, nor by a 404 of what stands in front', async () => {
+    for (const [status, body] of [
+      [200, '<html>sign in</html>'],
+      [404, 'not here'],
+    ] as const) {
+      const delivery = new TestDelivery(xnatHandler, study);
+      xnat.faults.any = ({ path }, response) =>
+        path === '/data/services/archive' && Boolean(response.writeHead(status).end(body));
+      expect((await deliver(study, {}, delivery)).error).toMatchObject({ fault: 'target', stage: 'finalize' });
+      xnat.faults.any = undefined;
+      expect((await deliver(study, {}, delivery)).opened).toEqual([]);
+      expect(xnat.archive.get(label())?.size).toBe(6);
+      xnat.archive.clear();
+    }
+  });
+
+  it('takes no confirmation back for a 404 while nothing of XNAT answers', async () => {
+    const delivery = new TestDelivery(xnatHandler, study);
+    xnat.faults.any = ({ method }, response) => method === 'GET' && Boolean(response.writeHead(404).end('not here'));
+    expect((await deliver(study, {}, delivery)).error?.code).not.toBe('verify-missing');
+    expect(delivery.pending).toEqual([]);
+    xnat.faults.any = undefined;
+    expect((await deliver(study, {}, delivery)).opened).toEqual([]);
+    expect(xnat.archive.get(label())?.size).toBe(6);
+  });
+
+  it('waits for a gateway whose XNAT is down', async () => {
+    xnat.faults.any = (_, response) => Boolean(response.writeHead(502).end());
+    expect((await deliver(study)).error).toMatchObject({ code: 'target-unreachable', disposition: 'wait' });
+    xnat.faults.any = undefined;
+  });
+
   it.each([{}, { plainScans: true }])('sends again what the listing lacks %o', async ({ plainScans }) => {
     xnat.faults.plainScans = plainScans;
     const delivery = new TestDelivery(xnatHandler, study);
