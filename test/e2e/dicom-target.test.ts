@@ -26,8 +26,14 @@ describe('a DICOM target in the whole system', () => {
       columns: 32,
       transferSyntax: 'rle',
     });
-    await system.untilDelivery(study, 'strict', ['partial']).catch((error: unknown) => {
+    const refused = await system.untilDelivery(study, 'strict', ['failed']).catch((error: unknown) => {
       throw new Error(dispatch.output(), { cause: error });
+    });
+    // Nothing arrived: it does not say that others did.
+    expect(refused).toMatchObject({
+      confirmed: 0,
+      quarantined: 3,
+      error: { code: 'all-quarantined', message: 'all 3 instances are quarantined: nothing was delivered' },
     });
     await system.untilDelivery(study, 'willing', ['delivered']);
     const received = await pacs.received();

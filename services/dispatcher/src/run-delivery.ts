@@ -125,6 +125,7 @@ async function runWith(
       manifest: show(manifest),
       pending: show(before.pending),
       quarantined: show(before.quarantined),
+      sizes: transform ? 'estimated' : 'exact',
       async open(instance, options): Promise<GuardedBytes> {
         const original = originalOf(instance);
         listings.sending();
@@ -190,6 +191,15 @@ async function runWith(
       throw new DispatchError(
         'internal',
         `the handler ended without an answer for ${after.pending.length} of ${manifest.length} instances`,
+      );
+    }
+    if (after.quarantined.length > 0 && after.delivered.length === 0) {
+      throw new DispatchError(
+        'all-quarantined',
+        manifest.length === 1
+          ? 'the only instance is quarantined: nothing was delivered'
+          : `all ${manifest.length} instances are quarantined: nothing was delivered`,
+        { stage: 'transfer' },
       );
     }
     if (after.quarantined.length > 0) {

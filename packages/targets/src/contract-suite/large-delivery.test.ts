@@ -42,7 +42,14 @@ const takers: Readonly<Record<string, { everydayBytes?: number; start(): Promise
   },
   orthanc: {
     start: () => {
-      const answer = { ApiVersion: 17, Version: 'stand-in', ID: 'one', Status: 'Success' };
+      const uid = largeStudy(100_000).instances[0]?.manifest.sopInstanceUid;
+      const answer = {
+        ApiVersion: 17,
+        Version: 'stand-in',
+        ID: Array(5).fill('01234567').join('-'),
+        Status: 'Success',
+        MainDicomTags: { SOPInstanceUID: uid },
+      };
       return sink({ type: 'orthanc' }, () => JSON.stringify(answer));
     },
   },

@@ -65,6 +65,11 @@ export interface DeliveryRun<Config> {
   /** What earlier attempts have quarantined: neither pending nor at the target. */
   readonly quarantined?: readonly ManifestInstance[];
   /**
+   * Whether `sizeBytes` of the manifest is the size of what `open` gives: `estimated` where instances are changed on their
+   * way. Default `exact`.
+   */
+  readonly sizes?: 'exact' | 'estimated';
+  /**
    * Opens one instance at the source. At most a few at a time: each holds a connection. Size, identity and transfer syntax
    * of what comes are checked on the way, and the last bytes are held back until all is verified: a body that has ended is
    * the instance, one that throws is not, and must not be completed at the target. Throws a DispatchError whose fault is

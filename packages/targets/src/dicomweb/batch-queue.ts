@@ -5,13 +5,17 @@ export interface BatchLimits {
   readonly bytes: number;
 }
 
+/** Instances of one study differ by a few bytes: a limit must not cut the next half for that. */
+const slack = 1.1;
+
 /**
- * Hands out what is pending in batches. An instance larger than the limit goes alone. A batch that came back is handed
- * out in halves; after one that was too large the limits shrink for all.
+ * Hands out what is pending in batches. An instance larger than the limit goes alone, and so does a second one with the same
+ * SOP Instance UID: answers tell instances apart by it. What came back is handed out first, in halves; so a single instance
+ * is reached soon when every request fails. After a batch that was too large the limits shrink for all.
  */
 export class BatchQueue {
   readonly #waiting: ManifestInstance[];
-  readonly #halves: (readonly ManifestInstance[])[] = [];
+  readonly #returned: (readonly ManifestInstance[])[] = [];
   #position = 0;
   #limits: BatchLimits;
 
@@ -25,40 +29,65 @@ export class BatchQueue {
   }
 
   next(): readonly ManifestInstance[] | undefined {
-    return this.#halves.shift() ?? this.#fill();
+    const returned = this.#returned.pop();
+    if (!returned) return this.#fill();
+    // The limits may have become smaller since it came back.
+    const count = this.#countThatFits(returned);
+    this.again(returned.slice(count));
+    return returned.slice(0, count);
   }
 
   /** Instances of one request that have to go again, in two requests. */
   halve(batch: readonly ManifestInstance[]): void {
-    if (batch.length === 0) return;
-    const middle = Math.ceil(batch.length / 2);
-    this.#halves.push(batch.slice(0, middle));
-    if (middle < batch.length) this.#halves.push(batch.slice(middle));
+    const [first, second] = halvesOf(batch);
+    this.again(second);
+    this.again(first);
   }
 
   /** Instances whose request broke off through no fault of the target. */
   again(batch: readonly ManifestInstance[]): void {
-    if (batch.length > 0) this.#halves.push(batch);
+    if (batch.length > 0) this.#returned.push(batch);
   }
 
-  /** A request of these instances was too large. */
+  /** A request of these instances was too large: from now on none is larger than about half of it. */
   shrink(batch: readonly ManifestInstance[]): void {
-    const bytes = batch.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const [first, second] = halvesOf(batch);
+    const halfBytes = Math.ceil(Math.max(bytesOf(first), bytesOf(second)) * slack);
     this.#limits = {
-      instances: Math.max(1, Math.min(this.#limits.instances, Math.floor(batch.length / 2))),
-      bytes: Math.max(1, Math.min(this.#limits.bytes, Math.floor(bytes / 2))),
+      instances: Math.min(this.#limits.instances, first.length),
+      bytes: Math.min(this.#limits.bytes, halfBytes),
     };
   }
 
   #fill(): readonly ManifestInstance[] | undefined {
-    const batch: ManifestInstance[] = [];
-    let bytes = 0;
-    for (let next = this.#waiting[this.#position]; next; next = this.#waiting[this.#position]) {
-      bytes += next.sizeBytes;
-      if (batch.length > 0 && (batch.length >= this.#limits.instances || bytes > this.#limits.bytes)) break;
-      batch.push(next);
-      this.#position += 1;
-    }
-    return batch.length > 0 ? batch : undefined;
+    const { instances } = this.#limits;
+    const batch = this.#waiting.slice(this.#position, this.#position + instances);
+    const count = this.#countThatFits(batch);
+    this.#position += count;
+    return count > 0 ? batch.slice(0, count) : undefined;
   }
+
+  /** How many of these, from the first on, one request takes. */
+  #countThatFits(batch: readonly ManifestInstance[]): number {
+    const uids = new Set<string>();
+    let bytes = 0;
+    for (const [index, { sizeBytes, sopInstanceUid }] of batch.entries()) {
+      bytes += sizeBytes;
+      const isFull = index >= this.#limits.instances || bytes > this.#limits.bytes;
+      if (index > 0 && (isFull || uids.has(sopInstanceUid))) return index;
+      uids.add(sopInstanceUid);
+    }
+    return batch.length;
+  }
+}
+
+type Batch = readonly ManifestInstance[];
+
+function halvesOf(batch: Batch): readonly [Batch, Batch] {
+  const middle = Math.ceil(batch.length / 2);
+  return [batch.slice(0, middle), batch.slice(middle)];
+}
+
+function bytesOf(batch: Batch): number {
+  return batch.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

@@ -1,5 +1,3 @@
-import { z } from 'zod';
-
 /** One attribute in the DICOM JSON Model (PS3.18 annex F.2.2), as far as answers need it. */
 export interface JsonAttribute {
   readonly vr?: string | undefined;
@@ -9,15 +7,26 @@ export interface JsonAttribute {
 /** Tag, eight hexadecimal digits, to attribute. */
 export type JsonDataset = Readonly<Record<string, JsonAttribute>>;
 
-const attribute = z.object({
-  vr: z.string().optional(),
-  Value: z
-    .array(z.unknown())
-    .nullish()
-    .transform((v) => v ?? undefined),
-});
-export const jsonDataset = z.record(z.string(), attribute);
-export const jsonDatasets = z.array(jsonDataset);
+/** A data set of a foreign answer, without what is no attribute; undefined when it is no object at all. */
+export function jsonDataset(value: unknown): JsonDataset | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const dataset: Record<string, JsonAttribute> = {};
+  for (const [tag, given] of Object.entries(value)) {
+    const attribute: unknown = given;
+    if (!/^[0-9A-Fa-f]{8}$/.test(tag) || typeof attribute !== 'object' || attribute === null) continue;
+    const { vr, Value: values } = attribute as { vr?: unknown; Value?: unknown };
+    dataset[tag.toUpperCase()] = {
+      ...(typeof vr === 'string' && { vr }),
+      ...(Array.isArray(values) && { Value: values }),
+    };
+  }
+  return dataset;
+}
+
+/** The data sets of a list; what is none is left out. */
+export function jsonDatasets(values: readonly unknown[]): JsonDataset[] {
+  return values.map(jsonDataset).filter((dataset) => dataset !== undefined);
+}
 
 /** The first value as text; of a person name the alphabetic, else another group (PS3.18 section F.2.2). */
 export function textOf(dataset: JsonDataset, tag: string): string | undefined {
@@ -44,10 +53,14 @@ export function numberOf(dataset: JsonDataset, tag: string): number | undefined 
 
 /** The items of a sequence; what is no item is left out. */
 export function itemsOf(dataset: JsonDataset, tag: string): JsonDataset[] {
-  const items: JsonDataset[] = [];
-  for (const value of dataset[tag]?.Value ?? []) {
-    const item = jsonDataset.safeParse(value);
-    if (item.success) items.push(item.data);
+  return jsonDatasets(dataset[tag]?.Value ?? []);
+}
+
+/** JSON, or undefined when the text is none. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
-  return items;
 }

@@ -11,11 +11,44 @@ export function someFailed({ error, count }: { readonly error: DispatchError; re
   );
 }
 
-/** The target answered without a word about these, and does not have them. */
+/** The target answered with a response that does not name these, and does not list them. */
 export function unmentioned(): DispatchError {
   return new DispatchError('instance-failed', 'the target did not store an instance, and its answer does not say why', {
     remedy: 'Look at the log of the target: often its storage is full or cannot be written. It is sent again.',
   });
+}
+
+/** The same, where a search cannot tell whether it has them. */
+export function unmentionedUnknown(): DispatchError {
+  return new DispatchError(
+    'instance-failed',
+    'the answer of the target does not name an instance, and no search can tell whether it was stored',
+    { remedy: 'Look at the log of the target, and let us search there (qidoUrl). It is sent again.' },
+  );
+}
+
+/** An instance alone in its request got no answer. */
+export function unanswered(error: DispatchError): DispatchError {
+  return new DispatchError('instance-failed', `the target did not store an instance: ${error.message}`, {
+    cause: error,
+    remedy: `${error.remedy} It is sent again.`,
+  });
+}
+
+/** Success by its status, but what came is no Store Instances Response, and no search shows what was sent. */
+export function foreignAnswer(
+  { what, status }: { readonly what: string; readonly status: number },
+  { unconfirmed, canSearch }: { readonly unconfirmed: number; readonly canSearch: boolean },
+): DispatchError {
+  const found = canSearch ? 'a search does not show' : 'no search can tell of';
+  return new DispatchError(
+    'target-error',
+    `the target answered an upload with ${status} and ${what}, which confirms nothing; ${found} ${unconfirmed} instances`,
+    {
+      remedy:
+        'Check what answers at the address for storing (stowUrl, url): a login page or a proxy in front of the service?',
+    },
+  );
 }
 
 /** The target has accepted instances without saying which, and does not list them. */
@@ -36,15 +69,29 @@ export function notListed(count: number): DispatchError {
 export function cannotTell(count: number): DispatchError {
   return new DispatchError(
     'target-misconfigured',
-    `the target does not say what became of ${count} instances, and cannot be searched (QIDO-RS)`,
-    { stage: 'verify', remedy: 'Configure qidoUrl, and let us search at the target.' },
+    `the target answered without saying what became of ${count} instances, and cannot be searched (QIDO-RS)`,
+    { stage: 'verify', remedy: 'Configure qidoUrl, and let us search at the target. Nothing is confirmed without it.' },
   );
+}
+
+/** `verify: qido` where nothing can be searched: good confirmations are not taken back for that. */
+export function cannotVerify(): DispatchError {
+  return new DispatchError('target-misconfigured', 'verify: qido is set, and the target cannot be searched (QIDO-RS)', {
+    stage: 'verify',
+    remedy: 'Configure qidoUrl, let us search at the target, or use verify: none.',
+  });
 }
 
 /** Each instance was refused, alone, without a word: hardly the fault of all of them. */
 export function allRefused(count: number, { message }: DispatchError): DispatchError {
-  return new DispatchError('target-misconfigured', `none of ${count} instances was taken; the first: ${message}`, {
-    remedy:
-      'Check the address of the service, the client certificate and the credentials; look at the log of the target.',
-  });
+  return new DispatchError(
+    'target-misconfigured',
+    count === 1
+      ? `the only instance was not taken: ${message}`
+      : `none of ${count} instances was taken; the first: ${message}`,
+    {
+      remedy:
+        'Check the address of the service, the client certificate and the credentials; look at the log of the target.',
+    },
+  );
 }

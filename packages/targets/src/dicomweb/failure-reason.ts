@@ -3,15 +3,13 @@ import { DispatchError } from '@dicom-dispatch/core';
 /**
  * What a failure reason of a STOW-RS answer means for its instance (PS3.18 annex I, PS3.7 annex C, PS3.4 table B.2-1).
  *
- * - `delivered`: the target has it all the same
- * - `verify`: the target says that it has it already; a search decides
+ * - `verify`: the target says that it has it all the same; a search decides
  * - `refused`: it will never take it
  * - `later`: it could not take it now; `target-full` where it says that it is out of resources
  * - `stop`: it would say so for every instance
  */
 export type ReasonMeaning =
-  | { readonly kind: 'delivered'; readonly warning: string }
-  | { readonly kind: 'verify' }
+  | { readonly kind: 'verify'; readonly warning: string }
   | { readonly kind: 'refused' | 'later' | 'stop'; readonly error: DispatchError };
 
 /** 45070 and 45071 of Azure: not in the Standard, and not warnings although they begin with B. */
@@ -23,15 +21,14 @@ export function reasonMeaning(reason: number | undefined): ReasonMeaning {
   if (reason === undefined) return later('without a reason');
   switch (reason) {
     case 0x0111:
-      return { kind: 'delivered', warning: 'already there (0111)' };
     case alreadyThere:
-      return { kind: 'verify' };
+      return { kind: 'verify', warning: `the target had it before (${hex}); its content was not compared` };
     case beingChanged:
       return later(`it is being changed by another request (${hex})`);
     case 0xb000:
     case 0xb006:
     case 0xb007:
-      return { kind: 'delivered', warning: warningText(reason) };
+      return { kind: 'verify', warning: warningText(reason) };
     case 0x0122:
       return refused('instance-unsupported', `it does not take this SOP class (${hex})`);
     case 0xc122:

@@ -1,41 +1,52 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { statusError, type HttpConnection } from '../http/index.ts';
-import { askPage } from './qido.ts';
+import { connectError, type HttpConnection } from '../http/index.ts';
+import { askPage, readResults } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
 
 /** Whether the service can be searched; `forbidden` when it can, but not by us. */
 export type SearchAbility = 'yes' | 'no' | 'forbidden';
 
+export interface Greeting {
+  readonly ability: SearchAbility;
+  /** Whether it lists the study; only where it can be searched. */
+  readonly hasStudy: boolean;
+}
+
+const maxGreetingBytes = 4_000_000;
+
 /**
  * Asks the service for at most one result: proves that it can be reached, knows us, and whether it can be searched. A
- * service that only stores answers 404, 405 or 501; that is no error here.
+ * service that only stores answers 404, 405 or 501, and an old one in XML; neither is an error here.
  *
- * @throws {DispatchError} when it cannot be reached, refuses the credentials, or is not well
+ * @throws {DispatchError} when it cannot be reached, refuses the credentials, is not well, or is no DICOMweb service
  */
 export async function greet(
   http: HttpConnection,
   config: Pick<DicomwebTarget, 'url' | 'qidoUrl'>,
   studyUid: string,
   signal: AbortSignal,
-): Promise<SearchAbility> {
+): Promise<Greeting> {
   const address = `${config.qidoUrl ?? config.url}/studies`;
   const answer = await askPage(http, address, { StudyInstanceUID: studyUid }, [], { limit: 1, offset: 0 }, signal);
   const { status, retryAfterMs, mediaType } = answer;
-  await answer.discard();
-  if (status === 204) return 'yes';
   if (status === 200) {
-    if (/json|xml|^$|multipart/.test(mediaType)) return 'yes';
+    const text = await answer.text(maxGreetingBytes);
+    const results = readResults(text, '0020000D');
+    if (results) return { ability: 'yes', hasStudy: results.length > 0 };
+    // XML is `multipart/related` of results, or a single one. It is not read here.
+    if (text.trim() === '' || /xml|^multipart\//.test(mediaType)) return { ability: 'no', hasStudy: false };
+    const isShowable = /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/.test(mediaType);
     throw new DispatchError(
       'target-misconfigured',
-      `what answers at ${http.host} is no DICOMweb service (${mediaType})`,
+      `what answers at ${http.host} is no DICOMweb service (${isShowable ? mediaType : 'no media type'})`,
       {
         remedy: 'Check the address of the service: it usually ends in /dicom-web, /dicomweb or /rs.',
       },
     );
   }
-  if (status === 403) return 'forbidden';
-  if (status === 401 || status === 429 || status === 503 || (status >= 300 && status < 400)) {
-    throw statusError(status, { what: 'a search', retryAfterMs });
+  await answer.discard();
+  if (status === 401 || status === 429 || (status >= 300 && status < 400) || (status >= 502 && status <= 504)) {
+    throw connectError(status, { what: 'a search', retryAfterMs });
   }
-  return 'no';
+  return { ability: status === 204 ? 'yes' : status === 403 ? 'forbidden' : 'no', hasStudy: false };
 }

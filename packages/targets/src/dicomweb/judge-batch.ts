@@ -2,24 +2,23 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { ManifestInstance } from '../contract/index.ts';
 import { statusError } from '../http/index.ts';
 import { reasonMeaning, warningText } from './failure-reason.ts';
-import type { StowOutcomes } from './read-outcomes.ts';
+import type { StowContent, StowOutcomes } from './read-outcomes.ts';
 
 /** An answer to one STOW-RS request. */
 export interface StowAnswer {
   readonly status: number;
-  readonly outcomes: StowOutcomes | undefined;
+  readonly content: StowContent;
   readonly retryAfterMs: number | undefined;
 }
 
 /**
  * Why an answer does not tell what became of an instance.
  *
- * - `stored-by-status`: no body, but the status says that all was stored (200)
  * - `silent`: no body
- * - `claimed`: the target says that it had it before
- * - `unmentioned`: the body speaks of others only
+ * - `claimed`: the target says that it had it before, or says two things of it
+ * - `unmentioned`: the response names others only
  */
-export type Unknown = 'stored-by-status' | 'silent' | 'claimed' | 'unmentioned';
+export type Unknown = 'silent' | 'claimed' | 'unmentioned';
 
 export type Judgement =
   | { readonly kind: 'delivered'; readonly warning?: string }
@@ -29,62 +28,91 @@ export type Judgement =
   /** Not stored now; the rest goes on, then the attempt fails. */
   | { readonly kind: 'later'; readonly error: DispatchError }
   /** The answer does not tell: a search decides. */
-  | { readonly kind: 'unknown'; readonly why: Unknown }
+  | { readonly kind: 'unknown'; readonly why: Unknown; readonly warning?: string }
   /** Send it again in a smaller request, to find out whose fault it is. */
   | { readonly kind: 'again' };
 
-export interface Verdict {
-  readonly instances: ReadonlyMap<ManifestInstance, Judgement>;
-  /** The request was too large: later ones have to be smaller. */
-  readonly tooLarge: boolean;
-}
+export type Verdict =
+  | {
+      readonly kind: 'judged';
+      readonly instances: ReadonlyMap<ManifestInstance, Judgement>;
+      /** The request was too large: later ones have to be smaller. */
+      readonly tooLarge: boolean;
+    }
+  /** A gateway or the service failed on the way: all, some or none may be stored. */
+  | { readonly kind: 'unanswered'; readonly error: DispatchError }
+  /** Success by its status, but not what the Standard calls an answer: a page, another JSON. */
+  | { readonly kind: 'foreign'; readonly what: string; readonly status: number };
+
+/** Refusals of the content that may name single instances. */
+const refusals: ReadonlySet<number> = new Set([400, 409, 422]);
 
 /**
- * What the answer to a request says of each of its instances. From the second attempt on, a request at which the target
- * failed (500) is divided: one instance that breaks the target must not keep the others.
+ * What the answer to a request says of each of its instances. Only a Store Instances Response (PS3.18 section 10.5.3) with
+ * status 200 or 202 confirms.
  *
  * @throws {DispatchError} when the answer ends the attempt
  */
-export function judgeBatch(batch: readonly ManifestInstance[], answer: StowAnswer, attempt: number): Verdict {
-  const { status, retryAfterMs } = answer;
-  if (status === 413) return all(batch, tooLarge(batch), true);
-  if (status === 500 && attempt > 1 && !answer.outcomes) return all(batch, failedAt(batch), false);
-  const ok = status >= 200 && status < 300;
-  if (!ok && status !== 400 && status !== 409 && status !== 422) {
-    throw statusError(status, { what: 'an upload', retryAfterMs });
+export function judgeBatch(batch: readonly ManifestInstance[], answer: StowAnswer): Verdict {
+  const { status, content, retryAfterMs } = answer;
+  if (status === 413) return { kind: 'judged', instances: all(batch, tooLarge(batch)), tooLarge: true };
+  const isSuccess = status >= 200 && status < 300;
+  if (!isSuccess && !refusals.has(status)) {
+    const error = statusError(status, { what: 'an upload', retryAfterMs });
+    if (status === 408 || status === 500 || (status >= 502 && status <= 504)) return { kind: 'unanswered', error };
+    throw error;
   }
-  return {
-    tooLarge: false,
-    instances: new Map(batch.map((instance) => [instance, judge(instance, batch.length === 1, ok, answer)])),
-  };
+  if (isSuccess && content.kind === 'foreign') return { kind: 'foreign', what: content.what, status };
+  const outcomes = content.kind === 'response' ? content.outcomes : undefined;
+  const facts = { outcomes, status, isAlone: batch.length === 1, isSuccess };
+  const instances = new Map(batch.map((instance) => [instance, judge(instance, facts)]));
+  return { kind: 'judged', instances, tooLarge: false };
 }
 
-function judge(instance: ManifestInstance, alone: boolean, ok: boolean, { status, outcomes }: StowAnswer): Judgement {
+interface Facts {
+  readonly outcomes: StowOutcomes | undefined;
+  readonly status: number;
+  readonly isAlone: boolean;
+  readonly isSuccess: boolean;
+}
+
+function judge(instance: ManifestInstance, { outcomes, status, isAlone, isSuccess }: Facts): Judgement {
   const uid = instance.sopInstanceUid;
-  if (outcomes?.failed.has(uid)) return ofReason(outcomes.failed.get(uid));
-  if (outcomes?.stored.has(uid)) {
-    const warning = outcomes.stored.get(uid);
-    return warning === undefined ? { kind: 'delivered' } : { kind: 'delivered', warning: warningText(warning) };
+  const stored = outcomes?.stored.get(uid);
+  if (outcomes?.failed.has(uid)) {
+    return stored ? { kind: 'unknown', why: 'claimed' } : ofReason(outcomes.failed.get(uid));
+  }
+  if (stored && isClassOf(instance, stored.sopClassUid)) {
+    if (status !== 200 && status !== 202) return { kind: 'unknown', why: 'claimed' };
+    const { warning } = stored;
+    if (warning === undefined) return { kind: 'delivered' };
+    // Reasons of warnings are B000 to BFFF (PS3.18 section I.2.1): anything else is a failure in the wrong place.
+    const isWarning = warning >> 12 === 0xb;
+    return isWarning
+      ? { kind: 'delivered', warning: warningText(warning) }
+      : { kind: 'unknown', why: 'claimed', warning: warningText(warning) };
   }
   // A failure without a name is the instance's own when there is no other in the request.
-  const nameless = (outcomes?.nameless.length ?? 0) > 0;
-  if (nameless) return alone ? ofReason(outcomes?.nameless[0]) : { kind: 'again' };
-  if (ok) return { kind: 'unknown', why: outcomes ? 'unmentioned' : status === 200 ? 'stored-by-status' : 'silent' };
-  if (!alone) return { kind: 'again' };
-  return { kind: status === 409 ? 'quarantined' : 'refused', error: refused(status) };
+  const isNameless = (outcomes?.nameless.length ?? 0) > 0;
+  if (isNameless) return isAlone ? ofReason(outcomes?.nameless[0]) : { kind: 'again' };
+  if (isSuccess) return { kind: 'unknown', why: outcomes ? 'unmentioned' : 'silent' };
+  return isAlone ? { kind: 'refused', error: refused(status) } : { kind: 'again' };
+}
+
+/** Either side may not know the SOP class. */
+function isClassOf({ sopClassUid }: ManifestInstance, answered: string | undefined): boolean {
+  return answered === undefined || sopClassUid === undefined || answered === sopClassUid;
 }
 
 function ofReason(reason: number | undefined): Judgement {
   const meaning = reasonMeaning(reason);
   switch (meaning.kind) {
-    case 'delivered':
-      return meaning;
     case 'verify':
-      return { kind: 'unknown', why: 'claimed' };
+      return { kind: 'unknown', why: 'claimed', warning: meaning.warning };
     case 'refused':
       return { kind: 'quarantined', error: meaning.error };
     case 'later':
-      return meaning as Judgement;
+      return { kind: 'later', error: meaning.error };
     case 'stop':
       throw meaning.error;
   }
@@ -99,15 +127,10 @@ function tooLarge(batch: readonly ManifestInstance[]): Judgement {
   return { kind: 'quarantined', error };
 }
 
-function failedAt(batch: readonly ManifestInstance[]): Judgement {
-  if (batch.length > 1) return { kind: 'again' };
-  return { kind: 'later', error: new DispatchError('instance-failed', 'the target failed (500) at this instance') };
-}
-
 function refused(status: number): DispatchError {
   return new DispatchError('instance-refused', `the target refuses this instance (HTTP ${status}) without a reason`);
 }
 
-function all(batch: readonly ManifestInstance[], judgement: Judgement, tooLarge: boolean): Verdict {
-  return { tooLarge, instances: new Map(batch.map((instance) => [instance, judgement])) };
+function all(batch: readonly ManifestInstance[], judgement: Judgement): ReadonlyMap<ManifestInstance, Judgement> {
+  return new Map(batch.map((instance) => [instance, judgement]));
 }

@@ -1,10 +1,11 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { statusError, type HttpAnswer, type HttpConnection } from '../http/index.ts';
-import { jsonDatasets, type JsonDataset } from './dicom-json.ts';
+import { jsonDatasets, parseJson, type JsonDataset } from './dicom-json.ts';
 
 const pageSize = 500;
-const mostPages = 10_000;
-const maxPageBytes = 256_000_000;
+/** A service that ignores the limit may give all it has in one page; one that never ends is cut off. */
+const maxPageBytes = 64_000_000;
+const mostResults = 500_000;
 
 export interface QidoQuery {
   /** With the address of the service, e.g. `https://pacs.example/dicom-web/studies`. */
@@ -28,12 +29,13 @@ export async function* searchAll(
 ): AsyncGenerator<JsonDataset, void, undefined> {
   const seen = new Set<string>();
   let offset = 0;
-  for (let page = 0; page < mostPages; page += 1) {
+  for (;;) {
     const results = await searchPage(http, query, { limit: pageSize, offset }, signal);
     let fresh = 0;
     for (const result of results) {
       const uid = String(result[query.uidTag]?.Value?.[0] ?? '');
       if (uid === '' || seen.has(uid)) continue;
+      if (seen.size >= mostResults) throw endless(mostResults);
       seen.add(uid);
       fresh += 1;
       yield result;
@@ -46,24 +48,36 @@ export async function* searchAll(
 
 export async function searchPage(
   http: HttpConnection,
-  { address, keys = {}, include = [] }: QidoQuery,
+  query: QidoQuery,
   page: { readonly limit: number; readonly offset: number },
   signal: AbortSignal,
 ): Promise<JsonDataset[]> {
+  const { address, keys = {}, include = [], uidTag } = query;
   const answer = await askPage(http, address, keys, include, page, signal);
   // 204 is the answer of a service that found nothing; some say 404.
   if (answer.status === 204 || answer.status === 404) {
     await answer.discard();
     return [];
   }
-  if (answer.status !== 200) throw statusError(answer.status, { what: 'a search', retryAfterMs: answer.retryAfterMs });
+  if (answer.status !== 200) {
+    await answer.discard();
+    throw statusError(answer.status, { what: 'a search', retryAfterMs: answer.retryAfterMs });
+  }
   const text = await answer.text(maxPageBytes);
   if (text.trim() === '') return [];
-  const parsed = jsonDatasets.safeParse(parseJson(text));
-  if (parsed.success) return parsed.data;
+  const results = readResults(text, uidTag);
+  if (results) return results;
   throw new DispatchError('target-misconfigured', `what answers at ${http.host} to searches is not DICOM JSON`, {
     remedy: 'Check the address of the service (url, qidoUrl).',
   });
+}
+
+/** The results of a search; undefined when the text is something else. What is no result among them is left out. */
+export function readResults(text: string, uidTag: string): JsonDataset[] | undefined {
+  const json = parseJson(text);
+  if (!Array.isArray(json)) return undefined;
+  const results = jsonDatasets(json).filter((one) => one[uidTag]?.Value?.length);
+  return results.length === 0 && json.length > 0 ? undefined : results;
 }
 
 /** The answer itself, for those who look at its status. */
@@ -88,10 +102,8 @@ export function askPage(
   });
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+function endless(count: number): DispatchError {
+  return new DispatchError('target-error', `the target listed more than ${count} results to one search`, {
+    remedy: 'Narrow the search; if it was one study, look at the target: its pages may never end.',
+  });
 }

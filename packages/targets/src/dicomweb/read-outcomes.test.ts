@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest';
 import type { ManifestInstance } from '../contract/index.ts';
 import { BatchQueue } from './batch-queue.ts';
 import { reasonMeaning } from './failure-reason.ts';
-import { readOutcomes } from './read-outcomes.ts';
+import { readContent, type StowOutcomes } from './read-outcomes.ts';
+
+const json = 'application/dicom+json';
+const xml = 'application/dicom+xml';
+
+function readOutcomes(body: string, mediaType = json): StowOutcomes | undefined {
+  const content = readContent(mediaType, body);
+  return content.kind === 'response' ? content.outcomes : undefined;
+}
 
 const model = 'http://dicom.nema.org/PS3.19/models/NativeDICOM';
 
@@ -20,7 +28,7 @@ describe('readOutcomes', () => {
       '00081199': {
         vr: 'SQ',
         Value: [
-          { '00081155': { vr: 'UI', Value: ['1.3'] } },
+          { '00081150': { vr: 'UI', Value: ['1.2.840'] }, '00081155': { vr: 'UI', Value: ['1.3'] } },
           { '00081155': { vr: 'UI', Value: ['1.4'] }, '00081196': { vr: 'US', Value: [45056] } },
         ],
       },
@@ -32,8 +40,8 @@ describe('readOutcomes', () => {
       ['1.2', undefined],
     ]);
     expect([...(outcomes?.stored ?? [])]).toEqual([
-      ['1.3', undefined],
-      ['1.4', 0xb000],
+      ['1.3', { warning: undefined, sopClassUid: '1.2.840' }],
+      ['1.4', { warning: 0xb000, sopClassUid: undefined }],
     ]);
     expect(outcomes?.nameless).toEqual([272, 49152]);
     expect(readOutcomes(`[${body}]`)).toEqual(outcomes);
@@ -44,15 +52,15 @@ describe('readOutcomes', () => {
       [`<NativeDicomModel xmlns="${model}">`, ''],
       [`<n:NativeDicomModel xmlns:n="${model}">`, 'n:'],
     ]) {
-      const xml = `<?xml version="1.0" encoding="utf-8"?>\n${open}
+      const text = `<?xml version="1.0" encoding="utf-8"?>\n${open}
         <${p}DicomAttribute tag="00081198" vr="SQ" keyword="FailedSOPSequence"/>
         <${p}DicomAttribute tag="00081199" vr="SQ">
           <${p}Item number="1"><${p}DicomAttribute tag="00081155" vr="UI"><${p}Value number="1">1.3</${p}Value></${p}DicomAttribute></${p}Item>
         </${p}DicomAttribute>
         <${p}DicomAttribute tag="0008119a" vr="SQ"><${p}Item number="1"><${p}DicomAttribute tag="00081197" vr="US"><${p}Value number="1">272</${p}Value></${p}DicomAttribute></${p}Item></${p}DicomAttribute>
       </${p}NativeDicomModel>`;
-      const outcomes = readOutcomes(xml);
-      expect([...(outcomes?.stored ?? [])], open).toEqual([['1.3', undefined]]);
+      const outcomes = readOutcomes(text, xml);
+      expect([...(outcomes?.stored.keys() ?? [])], open).toEqual(['1.3']);
       expect(outcomes?.failed.size).toBe(0);
       expect(outcomes?.nameless).toEqual([272]);
     }
@@ -71,8 +79,43 @@ describe('readOutcomes', () => {
     '<NativeDicomModel',
     '<!DOCTYPE a [<!ENTITY b "c">]><NativeDicomModel>&b;</NativeDicomModel>x<',
     '<a>'.repeat(5000),
+    '{"status":"ok"}',
+    '[]',
+    '{}',
+    '{"00081190":{"vr":"UR","Value":["http://x"]}}',
+    '{"00081199":null}',
+    '{"dataset":{"00081199":{"vr":"SQ","Value":[]}}}',
+    '[{"00081199":{"vr":"SQ"}},{"00081199":{"vr":"SQ"}}]',
   ])('takes %j for no outcomes', (body) => {
-    expect(readOutcomes(body)).toBeUndefined();
+    for (const type of [json, xml]) expect(readOutcomes(body, type)).toBeUndefined();
+  });
+
+  it('takes a response for one only under a media type of the Standard, present or past, and in its form', () => {
+    const asJson = '{"00081199":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.2"]}}]}}';
+    const asXml = `<NativeDicomModel xmlns="${model}"><DicomAttribute tag="00081199" vr="SQ"/></NativeDicomModel>`;
+    for (const type of [json, 'application/json']) {
+      expect(readContent(type, asJson).kind, type).toBe('response');
+      expect(readContent(type, asXml).kind, type).toBe('foreign');
+    }
+    for (const type of [xml, 'application/xml', 'text/xml']) {
+      expect(readContent(type, asXml).kind, type).toBe('response');
+      expect(readContent(type, asJson).kind, type).toBe('foreign');
+    }
+    for (const type of [
+      'text/html',
+      'text/plain',
+      'application/octet-stream',
+      'multipart/related',
+      '',
+      'a b<script>',
+    ]) {
+      for (const body of [asJson, asXml]) {
+        const content = readContent(type, body);
+        expect(content.kind, type).toBe('foreign');
+        expect(JSON.stringify(content)).not.toContain('<');
+      }
+      expect(readContent(type, ' \r\n').kind).toBe('empty');
+    }
   });
 
   it('does not follow a nest of items without end', () => {
@@ -80,8 +123,8 @@ describe('readOutcomes', () => {
     expect(readOutcomes(nest)?.stored.size).toBe(0);
     const depth = 60;
     const open = '<DicomAttribute tag="00081199" vr="SQ"><Item number="1">'.repeat(depth);
-    const xml = `<NativeDicomModel>${open}${'</Item></DicomAttribute>'.repeat(depth)}</NativeDicomModel>`;
-    expect(readOutcomes(xml)?.stored.size ?? 0).toBe(0);
+    const text = `<NativeDicomModel>${open}${'</Item></DicomAttribute>'.repeat(depth)}</NativeDicomModel>`;
+    expect(readOutcomes(text, xml)?.stored.size ?? 0).toBe(0);
   });
 });
 
@@ -103,10 +146,10 @@ describe('failure reasons', () => {
     [0x0122, 'refused'],
     [0x0210, 'refused'],
     [0x0212, 'refused'],
-    [0x0111, 'delivered'],
-    [0xb000, 'delivered'],
-    [0xb006, 'delivered'],
-    [0xb007, 'delivered'],
+    [0x0111, 'verify'],
+    [0xb000, 'verify'],
+    [0xb006, 'verify'],
+    [0xb007, 'verify'],
     [45070, 'verify'],
     [0x0124, 'stop'],
     [0x0214, 'stop'],
@@ -132,18 +175,23 @@ describe('BatchQueue', () => {
     expect(drain(new BatchQueue([], { instances: 9, bytes: 30 }))).toEqual([]);
   });
 
-  it('hands out halves first, down to one, and shrinks for all', () => {
+  it('never puts two instances with one UID into a request', () => {
+    const twins = ['a', 'b', 'a', 'c'].map((sopInstanceUid) => ({ sizeBytes: 1, sopInstanceUid }) as ManifestInstance);
+    expect(drain(new BatchQueue(twins, { instances: 9, bytes: 99 }))).toEqual(['ab', 'ac']);
+  });
+
+  it('hands out halves first, the first of them down to one, and shrinks for all', () => {
     const queue = new BatchQueue(instances, { instances: 4, bytes: 1000 });
     const batch = queue.next() ?? [];
     expect(names(batch)).toBe('0123');
     queue.shrink(batch);
     queue.halve(batch);
-    expect(queue.limits).toEqual({ instances: 2, bytes: 65 });
+    expect(queue.limits).toEqual({ instances: 2, bytes: 122 });
     expect(drain(queue)).toEqual(['01', '23', '45']);
     queue.halve(batch.slice(0, 1));
     queue.halve([]);
     expect(drain(queue)).toEqual(['0']);
     queue.shrink(batch.slice(0, 1));
-    expect(queue.limits).toEqual({ instances: 1, bytes: 5 });
+    expect(queue.limits).toEqual({ instances: 1, bytes: 11 });
   });
 });

@@ -1,46 +1,79 @@
-import { itemsOf, jsonDataset, numberOf, textOf, type JsonDataset } from './dicom-json.ts';
+import { itemsOf, jsonDataset, numberOf, parseJson, textOf, type JsonDataset } from './dicom-json.ts';
 import { parseNativeXml } from './native-xml.ts';
 
-/** What the body of a STOW-RS answer says, instance by instance (PS3.18 section 10.5.3, table I.1-1). */
+/** Item of the Referenced SOP Sequence (0008,1199): an instance that was stored. */
+export interface StoredItem {
+  /** Referenced SOP Class UID (0008,1150). */
+  readonly sopClassUid: string | undefined;
+  /** Warning Reason (0008,1196). */
+  readonly warning: number | undefined;
+}
+
+/** A Store Instances Response (PS3.18 table 10.5.3-2), by SOP Instance UID. */
 export interface StowOutcomes {
-  /** Referenced SOP Sequence (0008,1199): SOP Instance UID to warning reason, if any. */
-  readonly stored: ReadonlyMap<string, number | undefined>;
-  /** Failed SOP Sequence (0008,1198): SOP Instance UID to failure reason, if any. */
+  readonly stored: ReadonlyMap<string, StoredItem>;
+  /** Failed SOP Sequence (0008,1198): to the Failure Reason (0008,1197), if any. */
   readonly failed: ReadonlyMap<string, number | undefined>;
   /** Failures that name no instance: Other Failures Sequence (0008,119A), items without a UID. */
   readonly nameless: readonly (number | undefined)[];
 }
 
-/** Undefined when the body is empty or neither DICOM JSON nor the Native DICOM Model in XML. */
-export function readOutcomes(body: string): StowOutcomes | undefined {
-  const text = body.trimStart();
-  const dataset = text.startsWith('<') ? parseNativeXml(text) : parseJson(text);
-  if (!dataset) return undefined;
-  const stored = new Map<string, number | undefined>();
+/** What came back: the response that the Standard asks for, nothing, or something else. */
+export type StowContent =
+  | { readonly kind: 'response'; readonly outcomes: StowOutcomes }
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'foreign'; readonly what: string };
+
+const failedSequence = '00081198';
+const storedSequence = '00081199';
+const otherFailures = '0008119A';
+
+/** The media types of the Standard, and what they were before (PS3.18 table 8.7.3-5). */
+const jsonTypes: ReadonlySet<string> = new Set(['application/dicom+json', 'application/json']);
+const xmlTypes: ReadonlySet<string> = new Set(['application/dicom+xml', 'application/xml', 'text/xml']);
+
+/** Reads the body of an answer to STOW-RS. Only what its media type announces is taken for it. */
+export function readContent(mediaType: string, body: string): StowContent {
+  if (body.trim() === '') return { kind: 'empty' };
+  const name = /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/.test(mediaType) ? mediaType : 'content of an unknown type';
+  const isJson = jsonTypes.has(mediaType);
+  if (!isJson && !xmlTypes.has(mediaType)) return { kind: 'foreign', what: name };
+  const dataset = isJson ? onlyDataset(parseJson(body)) : parseNativeXml(body.trimStart());
+  const isResponse = dataset && [failedSequence, storedSequence, otherFailures].some((tag) => isSequence(dataset, tag));
+  if (!isResponse) return { kind: 'foreign', what: `${name} without a Referenced or Failed SOP Sequence` };
+  return { kind: 'response', outcomes: outcomesOf(dataset) };
+}
+
+/** Some servers answer with a list of one data set. */
+function onlyDataset(json: unknown): JsonDataset | undefined {
+  if (!Array.isArray(json)) return jsonDataset(json);
+  return json.length === 1 ? jsonDataset(json[0]) : undefined;
+}
+
+function isSequence(dataset: JsonDataset, tag: string): boolean {
+  const attribute = dataset[tag];
+  return attribute !== undefined && (attribute.vr === 'SQ' || attribute.Value !== undefined);
+}
+
+function outcomesOf(dataset: JsonDataset): StowOutcomes {
+  const stored = new Map<string, StoredItem>();
   const failed = new Map<string, number | undefined>();
   const nameless: (number | undefined)[] = [];
-  for (const item of itemsOf(dataset, '00081199')) {
+  for (const item of itemsOf(dataset, storedSequence)) {
     const uid = textOf(item, '00081155');
-    if (uid !== undefined) stored.set(uid, numberOf(item, '00081196'));
+    if (uid === undefined) continue;
+    const warning = numberOf(item, '00081196') || undefined;
+    stored.set(uid, { sopClassUid: textOf(item, '00081150'), warning: warning ?? stored.get(uid)?.warning });
+    // Some say what failed in the list of what was stored.
+    const reason = numberOf(item, '00081197');
+    if (reason) failed.set(uid, reason);
   }
-  for (const item of itemsOf(dataset, '00081198')) {
+  for (const item of itemsOf(dataset, failedSequence)) {
     const uid = textOf(item, '00081155');
     const reason = numberOf(item, '00081197');
     if (uid === undefined) nameless.push(reason);
     else failed.set(uid, reason);
   }
-  for (const item of itemsOf(dataset, '0008119A')) nameless.push(numberOf(item, '00081197'));
+  for (const item of itemsOf(dataset, otherFailures)) nameless.push(numberOf(item, '00081197'));
   return { stored, failed, nameless };
-}
-
-function parseJson(text: string): JsonDataset | undefined {
-  if (text === '') return undefined;
-  try {
-    const json: unknown = JSON.parse(text);
-    // Some servers answer with a list of one dataset.
-    const parsed = jsonDataset.safeParse(Array.isArray(json) ? json[0] : json);
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -7,6 +7,8 @@ import { searchAll } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
 
 const lanes = 4;
+/** Of one answer: a series that never ends must not fill a disk. */
+const maxRetrieveBytes = 256e9;
 const accept = 'multipart/related; type="application/dicom"; transfer-syntax=*';
 
 interface ListedSeries {
@@ -126,7 +128,7 @@ async function ask(
 ): Promise<[body: AsyncIterable<Uint8Array>, boundary: string]> {
   const answer: HttpAnswer = await http.request({ method: 'GET', path, headers: { accept }, signal });
   const boundary = boundaryOf(answer.header('content-type'));
-  if (answer.status === 200 && boundary !== undefined) return [answer.chunks(), boundary];
+  if (answer.status === 200 && boundary !== undefined) return [answer.chunks(maxRetrieveBytes), boundary];
   await answer.discard();
   if (answer.status === 404 || answer.status === 410) {
     throw new DispatchError('target-error', 'the target no longer has what it listed');

@@ -2,142 +2,161 @@ import { asDispatchError, type DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { cancelledError, largeAtOnce, verdictOf, type Suspects } from '../flow/index.ts';
 import { Gate, type HttpConnection } from '../http/index.ts';
-import { BatchQueue } from './batch-queue.ts';
-import { allRefused } from './errors.ts';
-import { judgeBatch, type Unknown, type Verdict } from './judge-batch.ts';
+import { BatchQueue, type BatchLimits } from './batch-queue.ts';
+import { foreignAnswer } from './errors.ts';
+import { judgeBatch, type Judgement, type Verdict } from './judge-batch.ts';
 import type { DicomwebTarget } from './schema.ts';
-import { stowBody } from './stow-body.ts';
+import { SendTally } from './send-tally.ts';
+import { stowBody, type SourceFailure, type StowBody } from './stow-body.ts';
 import { StowSender } from './stow-sender.ts';
+import type { StudySearch } from './study-search.ts';
 
-export interface UnknownInstance {
-  readonly instance: ManifestInstance;
-  readonly why: Unknown;
+/** Kept with the delivery: how large a batch may be, once one was too large. */
+const limitsKey = 'dicomweb-batch';
+
+export interface Sending {
+  readonly http: HttpConnection;
+  readonly search: StudySearch;
+  readonly suspects: Suspects;
+  readonly pending: readonly ManifestInstance[];
 }
-
-/** The first failure that was put off, and how many there were. */
-export interface PutOff {
-  readonly error: DispatchError;
-  readonly count: number;
-}
-
-export interface SentBatches {
-  /** Accepted, but the target has not said whether it keeps them. */
-  readonly unknown: readonly UnknownInstance[];
-  /** Quarantined now. */
-  readonly quarantined: ReadonlySet<ManifestInstance>;
-  readonly putOff: PutOff | undefined;
-}
-
-/** After so many instances in a row that failed for now, it is the target that fails. */
-const mostInRow = 20;
 
 /**
- * Sends instances in batches, several requests at the same time, and reports each instance as its answer arrives.
+ * Sends instances in batches, several requests at the same time, and reports each instance as its answer arrives. What a
+ * failed gateway or a lost answer leaves open is asked for, and what is missing goes again in halves.
  *
  * @throws {DispatchError} what ends the attempt; nothing is under way any more
  */
-export async function sendBatches(
-  run: DeliveryRun<DicomwebTarget>,
-  http: HttpConnection,
-  pending: readonly ManifestInstance[],
-  suspects: Suspects,
-): Promise<SentBatches> {
+export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sending): Promise<SendTally> {
   const { config } = run;
+  const { http, search, suspects } = sending;
   const stop = new AbortController();
   const signal = AbortSignal.any([run.signal, stop.signal]);
-  const queue = new BatchQueue(pending, config.batch);
+  const queue = new BatchQueue(sending.pending, await knownLimits(run));
   const sender = new StowSender(http, config, run.study.studyInstanceUid);
   const large = new Gate(largeAtOnce);
   const sizes = new Map<ManifestInstance, number>();
-  const unknown: UnknownInstance[] = [];
-  const quarantined = new Set<ManifestInstance>();
-  const refused: { readonly instance: ManifestInstance; readonly error: DispatchError }[] = [];
-  // What was confirmed before counts as well.
-  let someTaken = run.pending.length < run.manifest.length - (run.quarantined?.length ?? 0);
-  let failedInRow = 0;
-  let putOff: SentBatches['putOff'];
+  const brokeOnce = new Set<ManifestInstance>();
+  const tally = new SendTally(run, suspects);
   let ending: DispatchError | undefined;
 
-  async function quarantine(instance: ManifestInstance, error: DispatchError): Promise<void> {
-    run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: error.code });
-    quarantined.add(instance);
-    await run.report(instance, { kind: 'quarantined', error });
+  async function shrink(batch: readonly ManifestInstance[]): Promise<void> {
+    if (batch.length < 2) return;
+    queue.shrink(batch);
+    await run.state.set(limitsKey, queue.limits);
   }
 
-  async function failed(instance: ManifestInstance, thrown: DispatchError): Promise<void> {
-    const error = asDispatchError(await suspects.judge(instance, thrown));
-    return verdictOf(error) === 'quarantine' ? quarantine(instance, error) : later(error);
-  }
-
-  function later(error: DispatchError): void {
-    putOff = { error: putOff?.error ?? error, count: (putOff?.count ?? 0) + 1 };
-    failedInRow += 1;
-    if (failedInRow >= mostInRow) throw error;
-  }
-
-  function refuse(instance: ManifestInstance, error: DispatchError): void {
-    refused.push({ instance, error });
-    if (!someTaken && refused.length >= mostInRow) throw allRefused(refused.length, error);
-  }
-
-  /** True when the batch can go again, without the instance at which the source failed. */
-  async function withoutBroken(
-    batch: readonly ManifestInstance[],
-    body: ReturnType<typeof stowBody>,
-  ): Promise<boolean> {
-    if (!body.broken) return false;
-    const { instance, error } = body.broken;
+  /** True when the rest can go on without this one. */
+  async function sourceFailed({ instance, error }: SourceFailure): Promise<boolean> {
     const verdict = verdictOf(error);
     if (verdict === 'stop') return false;
-    if (verdict === 'quarantine') await quarantine(instance, error);
-    else later(error);
-    queue.again(batch.filter((one) => one !== instance));
+    if (verdict === 'quarantine') await tally.quarantine(instance, error);
+    else tally.later(error);
     return true;
   }
 
-  async function sendOne(batch: readonly ManifestInstance[]): Promise<void> {
-    const sizeOf = (one: ManifestInstance): number => sizes.get(one) ?? one.sizeBytes;
-    let remeasured = false;
-    const body = stowBody(
-      run,
-      batch,
-      {
-        sizeOf,
-        measured(instance, sizeBytes) {
-          // Once: a source that says another size each time is at fault.
-          remeasured = !sizes.has(instance);
-          sizes.set(instance, sizeBytes);
-        },
-      },
-      signal,
-    );
-    using _place = body.lengthBytes >= config.batch.bytes ? await large.enter(signal) : undefined;
-    const begun = suspects.begin();
-    let verdict: Verdict;
-    try {
-      verdict = judgeBatch(batch, await sender.send(body, signal), run.attempt);
-    } catch (thrown) {
-      // The source has given another size than the manifest: announce that one.
-      if (remeasured && !signal.aborted) return queue.again(batch);
-      if (signal.aborted || !(await withoutBroken(batch, body))) throw body.broken?.error ?? thrown;
-      return;
+  /** Those of a batch that are there. Nothing is believed of what was there before. */
+  async function confirm(batch: readonly ManifestInstance[], begun: number, failure: DispatchError) {
+    const presence = await search.presence(batch).catch((thrown: unknown) => {
+      // Neither answers: the first failure says more. A cancelled run ends as such in any case.
+      run.log.warn('the target could not be searched', { code: asDispatchError(thrown).code });
+      throw failure;
+    });
+    const there = (presence?.there ?? []).filter((one) => search.isOurs(one));
+    for (const instance of there) await tally.delivered(instance, { kind: 'delivered' }, begun);
+    return { open: batch.filter((one) => !there.includes(one)), canSearch: presence !== undefined };
+  }
+
+  /** No answer, or one of a gateway: what has arrived is asked for, the rest is sent in halves. */
+  async function unanswered(batch: readonly ManifestInstance[], error: DispatchError, body: StowBody, begun: number) {
+    run.log.warn('request without an answer', { instances: batch.length, code: error.code });
+    const { open } = await confirm(batch, begun, error);
+    const [first] = open;
+    // The connection may have been closed before it was used; a request that did not leave whole goes again whole, once.
+    const isEarly = error.code === 'target-connection-lost' && !body.isWhole && !open.some((one) => brokeOnce.has(one));
+    if (isEarly) {
+      for (const one of open) brokeOnce.add(one);
+      return queue.again(open);
     }
-    if (verdict.tooLarge) queue.shrink(batch);
+    await shrink(batch);
+    if (!first) return;
+    if (error.retryAfterMs !== undefined) throw error;
+    if (batch.length === 1) await tally.unanswered(first, error);
+    else queue.halve(open);
+  }
+
+  async function settle(
+    batch: readonly ManifestInstance[],
+    verdict: Verdict & { readonly kind: 'judged' },
+    begun: number,
+  ): Promise<void> {
+    if (verdict.tooLarge) await shrink(batch);
     const again: ManifestInstance[] = [];
     for (const [instance, judgement] of verdict.instances) {
       if (judgement.kind === 'again') again.push(instance);
-      else if (judgement.kind === 'unknown') unknown.push({ instance, why: judgement.why });
-      else if (judgement.kind === 'later') await failed(instance, judgement.error);
-      else if (judgement.kind === 'quarantined') await quarantine(instance, judgement.error);
-      else if (judgement.kind === 'refused') refuse(instance, judgement.error);
-      else {
-        failedInRow = 0;
-        someTaken = true;
-        await suspects.passed(instance, begun);
-        await run.report(instance, judgement);
-      }
+      else await take(instance, judgement, begun);
     }
     queue.halve(again);
+  }
+
+  async function take(
+    instance: ManifestInstance,
+    judgement: Exclude<Judgement, { kind: 'again' }>,
+    begun: number,
+  ): Promise<void> {
+    switch (judgement.kind) {
+      case 'delivered':
+        return tally.delivered(instance, judgement, begun);
+      case 'quarantined':
+        return tally.quarantine(instance, judgement.error);
+      case 'refused':
+        return tally.refuse(instance, judgement.error);
+      case 'later':
+        return tally.failed(instance, judgement.error);
+      case 'unknown':
+        return void tally.unknown.push({ instance, why: judgement.why, warning: judgement.warning });
+    }
+  }
+
+  async function sendOne(batch: readonly ManifestInstance[]): Promise<void> {
+    let remeasured = false;
+    const exact = {
+      sizeOf: (one: ManifestInstance): number => sizes.get(one) ?? one.sizeBytes,
+      measured(instance: ManifestInstance, sizeBytes: number) {
+        // Once: a source that says another size each time is at fault.
+        remeasured = !sizes.has(instance);
+        sizes.set(instance, sizeBytes);
+      },
+    };
+    const body = stowBody(run, batch, run.sizes === 'estimated' ? undefined : exact, signal);
+    const totalBytes = batch.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    using _place = totalBytes >= config.batch.bytes ? await large.enter(signal) : undefined;
+    const begun = suspects.begin();
+    let answer;
+    try {
+      answer = await sender.send(body, signal);
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      // The source has given another size than the manifest: announce that one.
+      if (remeasured) return queue.again(batch);
+      if (body.broken) {
+        if (!(await sourceFailed(body.broken))) throw body.broken.error;
+        return queue.again(batch.filter((one) => one !== body.broken?.instance));
+      }
+      const error = asDispatchError(thrown);
+      const isLost = error.code === 'target-connection-lost' || error.code === 'target-timeout';
+      if (!isLost) throw error;
+      return unanswered(batch, error, body, begun);
+    }
+    const sent = batch.filter((one) => !body.skipped.some(({ instance }) => instance === one));
+    for (const failure of body.skipped) if (!(await sourceFailed(failure))) throw failure.error;
+    if (sent.length === 0) return;
+    const verdict = judgeBatch(sent, answer);
+    if (verdict.kind === 'judged') return settle(sent, verdict, begun);
+    if (verdict.kind === 'unanswered') return unanswered(sent, verdict.error, body, begun);
+    const failure = foreignAnswer(verdict, { unconfirmed: sent.length, canSearch: true });
+    const { open, canSearch } = await confirm(sent, begun, failure);
+    if (open.length > 0) throw foreignAnswer(verdict, { unconfirmed: open.length, canSearch });
   }
 
   async function runLane(): Promise<void> {
@@ -153,8 +172,15 @@ export async function sendBatches(
   await Promise.all(lanes);
   if (run.signal.aborted) throw cancelledError(run.signal);
   if (ending) throw ending;
-  const [first] = refused;
-  if (first && refused.length > 1 && !someTaken) throw allRefused(refused.length, first.error);
-  for (const { instance, error } of refused) await quarantine(instance, error);
-  return { unknown, quarantined, putOff };
+  await tally.end();
+  return tally;
+}
+
+async function knownLimits({ config, state }: DeliveryRun<DicomwebTarget>): Promise<BatchLimits> {
+  const { instances, bytes } = config.batch;
+  const known = await state.get<BatchLimits>(limitsKey);
+  return {
+    instances: Math.min(instances, known?.instances ?? instances),
+    bytes: Math.min(bytes, known?.bytes ?? bytes),
+  };
 }

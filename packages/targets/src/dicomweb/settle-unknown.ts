@@ -1,123 +1,88 @@
-import { asDispatchError } from '@dicom-dispatch/core';
+import type { DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { verdictOf, type Suspects } from '../flow/index.ts';
-import type { HttpConnection } from '../http/index.ts';
-import { cannotTell, notListedYet, unmentioned } from './errors.ts';
-import type { SearchAbility } from './greet.ts';
+import { cannotTell, notListedYet, unmentioned, unmentionedUnknown } from './errors.ts';
 import type { DicomwebTarget } from './schema.ts';
-import type { PutOff, UnknownInstance } from './send-batches.ts';
-import { listForRun, missingAfterWait } from './verify-listed.ts';
+import type { SendTally } from './send-tally.ts';
+import type { Before, StudySearch } from './study-search.ts';
 
-/** Set while the target has accepted instances without saying which ones. */
-const openKey = 'dicomweb-unconfirmed';
+/** Kept with the delivery since its first request: what was at the target before. */
+const beforeKey = 'dicomweb-before';
 
-/** What an earlier attempt sent and was not told about may be listed by now. */
+interface Kept {
+  readonly before: Before;
+}
+
+/** What was there before an earlier attempt sent anything; undefined when this is the first that does. */
+export async function knownBefore({ state }: DeliveryRun<DicomwebTarget>): Promise<Before | undefined> {
+  return (await state.get<Kept>(beforeKey))?.before;
+}
+
+/**
+ * What is to be sent. An earlier attempt may have left requests without an answer, also by a crash: what is listed since
+ * then has arrived.
+ */
 export async function withoutArrived(
   run: DeliveryRun<DicomwebTarget>,
-  http: HttpConnection,
-  search: SearchAbility,
+  search: StudySearch,
+  known: Before | undefined,
 ): Promise<readonly ManifestInstance[]> {
-  if (search !== 'yes' || !(await run.state.get<boolean>(openKey))) return run.pending;
-  const listed = await listForRun(run, http);
-  const [there, missing] = partition(run.pending, listed);
+  if (known === undefined) {
+    // Where a search will prove nothing there is nothing to remember.
+    if (search.before !== 'all') await run.state.set(beforeKey, { before: search.before } satisfies Kept);
+    return run.pending;
+  }
+  const presence = await search.presenceNow(run.pending);
+  const there = new Set(presence?.there.filter((one) => search.isOurs(one)));
   for (const instance of there) await run.report(instance, { kind: 'delivered' });
-  await run.state.delete(openKey);
-  return missing;
+  return run.pending.filter((one) => !there.has(one));
 }
 
-/** What is known now of instances of which the answers did not tell. */
-export interface Settled {
-  /** What was put off before, and what turned out not to be stored. */
-  readonly failed: PutOff | undefined;
-  readonly quarantined: readonly ManifestInstance[];
-}
-
-/** Finds out what became of instances of which the answers did not tell, and reports those that are there. */
+/**
+ * Finds out what became of instances of which the answers did not tell, and reports those that are there.
+ *
+ * @throws {DispatchError} what the attempt ends with
+ */
 export async function settleUnknown(
   run: DeliveryRun<DicomwebTarget>,
-  http: HttpConnection,
-  sent: {
-    readonly search: SearchAbility;
-    readonly suspects: Suspects;
-    readonly unknown: readonly UnknownInstance[];
-    readonly putOff: PutOff | undefined;
-  },
-): Promise<Settled> {
-  const { search, suspects, unknown, putOff } = sent;
-  const { spoken = [], silent = [] } = Object.groupBy(unknown, ({ why }) =>
+  search: StudySearch,
+  tally: SendTally,
+): Promise<void> {
+  const { spoken = [], silent = [] } = Object.groupBy(tally.unknown, ({ why }) =>
     why === 'unmentioned' ? 'spoken' : 'silent',
   );
-  const missing = await settleUnmentioned(run, http, search, spoken);
-  const quarantined: ManifestInstance[] = [];
-  let failed = putOff;
-  for (const instance of missing) {
-    const error = asDispatchError(await suspects.judge(instance, unmentioned()));
-    if (verdictOf(error) === 'quarantine') {
-      quarantined.push(instance);
-      await run.report(instance, { kind: 'quarantined', error });
-    } else {
-      failed = { error: failed?.error ?? error, count: (failed?.count ?? 0) + 1 };
-    }
+  await settleUnmentioned(
+    run,
+    search,
+    tally,
+    spoken.map(({ instance }) => instance),
+  );
+  if (silent.length === 0) return;
+  if (!tally.putOff) run.stage('verify');
+  const presence = await search.presenceAfterWait(silent.map(({ instance }) => instance));
+  if (!presence) throw cannotTell(silent.length);
+  const there = new Set(presence.there);
+  for (const { instance, warning } of silent) {
+    if (!there.has(instance)) continue;
+    const doubt = search.isOurs(instance) ? undefined : 'listed by the target, which had it before';
+    const said = warning ?? doubt;
+    await run.report(instance, { kind: 'delivered', ...(said !== undefined && { warning: said }) });
   }
-  if (silent.length === 0) return { failed, quarantined };
-  if (!failed) run.stage('verify');
-  if (search === 'yes') await settleBySearch(run, http, silent);
-  else await settleByStatus(run, silent);
-  return { failed, quarantined };
+  if (presence.missing.length > 0) throw notListedYet(presence.missing.length);
 }
 
-/** The answer spoke of other instances: these are there, or were not stored. Gives those that were not. */
+/** The response named other instances: these are there, or were not stored. */
 async function settleUnmentioned(
   run: DeliveryRun<DicomwebTarget>,
-  http: HttpConnection,
-  search: SearchAbility,
-  unknown: readonly UnknownInstance[],
-): Promise<readonly ManifestInstance[]> {
-  const instances = unknown.map(({ instance }) => instance);
-  if (instances.length === 0 || search !== 'yes') return instances;
-  const listed = await listForRun(run, http);
-  const [there, missing] = partition(instances, listed);
-  for (const instance of there) await run.report(instance, { kind: 'delivered' });
-  return missing;
-}
-
-async function settleBySearch(
-  run: DeliveryRun<DicomwebTarget>,
-  http: HttpConnection,
-  unknown: readonly UnknownInstance[],
-): Promise<void> {
-  await run.state.set(openKey, true);
-  const instances = unknown.map(({ instance }) => instance);
-  const missing = new Set(
-    await missingAfterWait(
-      (options) => listForRun(run, http, options),
-      instances,
-      run.config.verifyTimeout,
-      run.signal,
-    ),
-  );
-  for (const instance of instances) if (!missing.has(instance)) await run.report(instance, { kind: 'delivered' });
-  if (missing.size > 0) throw notListedYet(missing.size);
-  await run.state.delete(openKey);
-}
-
-/** Nobody can be asked: what came with 200 was stored (PS3.18 table 10.5.3-1), of the rest nothing is known. */
-async function settleByStatus(run: DeliveryRun<DicomwebTarget>, unknown: readonly UnknownInstance[]): Promise<void> {
-  const { known = [], open = [] } = Object.groupBy(unknown, ({ why }) =>
-    why === 'stored-by-status' ? 'known' : 'open',
-  );
-  for (const { instance } of known) {
-    await run.report(instance, { kind: 'delivered', warning: 'confirmed by the status of the answer only' });
-  }
-  if (open.length > 0) throw cannotTell(open.length);
-}
-
-function partition(
+  search: StudySearch,
+  tally: SendTally,
   instances: readonly ManifestInstance[],
-  listed: ReadonlySet<string>,
-): [there: ManifestInstance[], missing: ManifestInstance[]] {
-  const { there = [], missing = [] } = Object.groupBy(instances, ({ sopInstanceUid }) =>
-    listed.has(sopInstanceUid) ? 'there' : 'missing',
-  );
-  return [there, missing];
+): Promise<void> {
+  if (instances.length === 0) return;
+  const presence = await search.presenceNow(instances);
+  const there = new Set(presence?.there.filter((one) => search.isOurs(one)));
+  const why: () => DispatchError = presence ? unmentioned : unmentionedUnknown;
+  for (const instance of instances) {
+    if (there.has(instance)) await run.report(instance, { kind: 'delivered' });
+    else await tally.failed(instance, why());
+  }
 }

@@ -1,31 +1,26 @@
-import type { ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Secret } from '@dicom-dispatch/core';
-import {
-  freePort,
-  makeCertificates,
-  startHttpServer,
-  type HttpHandler,
-  type RecordedRequest,
-} from '@dicom-dispatch/harness';
+import { freePort, makeCertificates, startHttpServer } from '@dicom-dispatch/harness';
 import { afterEach, describe, expect, it } from 'vitest';
-import { fixtureStudy, allChecks, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import { fixtureStudy, allChecks, TestDelivery } from '../contract-suite/index.ts';
 import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget } from './schema.ts';
-
-/**
- * Answers that the real server (Orthanc, in dicomweb.test.ts) cannot be made to give come from a scripted stand-in. It
- * reads each request as a DICOMweb service does and checks its form.
- */
-interface Stow {
-  readonly uids: readonly string[];
-  readonly request: RecordedRequest;
-  /** From 1. */
-  readonly count: number;
-}
-type Answering = (stow: Stow, response: ServerResponse) => void;
+import {
+  allStored,
+  answer,
+  deliver,
+  json,
+  sequence,
+  startStowService,
+  uidsIn,
+  uidsInBody,
+  xml,
+  type Answering,
+  type Listed,
+  type StowService,
+} from './stow-stand-in.ts';
 
 describe('answers to STOW-RS, from a scripted stand-in', () => {
   const running: AsyncDisposable[] = [];
@@ -33,27 +28,10 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     for (const one of running.splice(0)) await one[Symbol.asyncDispose]();
   });
 
-  /** A service that answers as told, and lists in searches what was listed to it. */
-  async function service(answering: Answering, listed: { uids: readonly string[] } | 'no search' = { uids: [] }) {
-    const stows: Stow[] = [];
-    const server = await startHttpServer(
-      handle((request, response) => {
-        if (request.method === 'GET') return search(request, response, listed);
-        const stow = { uids: uidsIn(request), request, count: stows.length + 1 };
-        stows.push(stow);
-        answering(stow, response);
-      }),
-    );
-    running.push(server);
-    return { stows, server, config: { type: 'dicomweb', url: `${server.url}/rs`, verifyTimeout: '1s' } };
-  }
-
-  async function deliver(study: FixtureStudy, config: object, delivery = new TestDelivery(dicomwebHandler, study)) {
-    const attempt = await delivery.attempt(dicomwebTarget.parse(config));
-    const kinds = study.instances.map(
-      ({ manifest }) => delivery.ledger.get(manifest.sopInstanceUid)?.kind ?? 'pending',
-    );
-    return { attempt, delivery, kinds };
+  async function service(answering: Answering, listed?: Listed): Promise<StowService> {
+    const started = await startStowService(answering, listed);
+    running.push(started);
+    return started;
   }
 
   const study = fixtureStudy({ seed: 'stow answers', series: 1, instancesPerSeries: 4, rows: 16, columns: 16 });
@@ -162,44 +140,59 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     },
   );
 
-  it('0111, and 45070 after a search: already there, delivered; 45071: later', async () => {
+  it('0111, and 45070: delivered after a search, with a warning; 45071: later', async () => {
     const { config } = await service(
       (_, response) =>
         answer(response, 409, { failed: { [first]: 0x0111, [second]: 45070, [third]: 45070, [fourth]: 45071 } }),
-      { uids: [second] },
+      { uids: [first, second] },
     );
-    const { attempt, kinds } = await deliver(study, config);
+    const { attempt, delivery, kinds } = await deliver(study, config);
     expect(attempt.error).toMatchObject({ code: 'verify-pending' });
     expect(kinds).toEqual(['delivered', 'delivered', 'pending', 'pending']);
+    for (const uid of [first, second]) {
+      expect(delivery.ledger.get(uid)).toMatchObject({ warning: expect.stringContaining('was not compared') });
+    }
   });
 
-  it('400 with a body: the part that was stored is delivered, the rest is divided until one instance is left', async () => {
-    const { stows, config } = await service(({ uids: sent }, response) => {
-      if (!sent.includes(third)) return answer(response, 200, { stored: sent });
-      answer(response, 400, { stored: sent.filter((uid) => uid === first) });
-    });
+  it('400 with a body: the part that a search finds is delivered, the rest is divided until one instance is left', async () => {
+    const { stows, config } = await service(
+      ({ uids: sent }, response) => {
+        if (!sent.includes(third)) return answer(response, 200, { stored: sent });
+        answer(response, 400, { stored: sent.filter((uid) => uid === first) });
+      },
+      { uids: [first] },
+    );
     const { attempt, delivery, kinds } = await deliver(study, { ...config, requests: 1 });
     expect(attempt.error).toBeUndefined();
     expect(kinds).toEqual(['delivered', 'delivered', 'quarantined', 'delivered']);
     expect(delivery.ledger.get(third)).toMatchObject({ error: { code: 'instance-refused' } });
-    expect(stows.map((stow) => stow.uids)).toEqual([uids, [second, third], [fourth], [second], [third]]);
+    expect(stows.map((stow) => stow.uids)).toEqual([uids, [second, third], [second], [third], [fourth]]);
   });
 
-  it('400 to everything, without a body: no instance is blamed', async () => {
-    const { config } = await service((_, response) => void response.writeHead(400).end());
-    const { attempt, kinds } = await deliver(study, config);
-    expect(attempt.error).toMatchObject({ code: 'target-misconfigured', disposition: 'halt' });
-    expect(kinds).toEqual(Array(4).fill('pending'));
+  it.each([400, 409, 422])('%i to everything without a reason: no instance is blamed', async (status) => {
+    for (const body of ['', '<html>conflict</html>', '{}']) {
+      const { stows, config } = await service((_, response) => void response.writeHead(status).end(body));
+      const { attempt, kinds } = await deliver(study, config);
+      expect(attempt.error).toMatchObject({ code: 'target-misconfigured', disposition: 'halt' });
+      expect(attempt.error?.message).toContain(`HTTP ${status}`);
+      expect(kinds).toEqual(Array(4).fill('pending'));
+      // Never the same request twice.
+      const asked = stows.map((stow) => stow.uids.join());
+      expect(new Set(asked).size).toBe(asked.length);
+    }
   });
 
-  it('409 without a body: never the same request twice', async () => {
-    const { stows, config } = await service((_, response) => void response.writeHead(409).end());
-    const { attempt, kinds } = await deliver(study, config);
-    expect(attempt.error).toBeUndefined();
-    expect(kinds).toEqual(Array(4).fill('quarantined'));
-    const asked = stows.map((stow) => stow.uids.join());
-    expect(new Set(asked).size).toBe(asked.length);
-  });
+  it.each([400, 409, 422])(
+    '%i to one without a reason, while others are taken: that one is quarantined',
+    async (status) => {
+      const { config } = await service(({ uids: sent }, response) =>
+        sent.includes(second) ? void response.writeHead(status).end() : answer(response, 200, { stored: sent }),
+      );
+      const { attempt, kinds } = await deliver(study, config);
+      expect(attempt.error).toBeUndefined();
+      expect(kinds).toEqual(['delivered', 'quarantined', 'delivered', 'delivered']);
+    },
+  );
 
   it('a failure without a UID is the one of the instance when it is alone', async () => {
     const { config } = await service(({ uids: sent }, response) =>
@@ -225,13 +218,11 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     expect(delivery.ledger.get(third)).toEqual({ kind: 'delivered' });
   });
 
-  it('200 without a body and without a search counts as stored; 202 does not', async () => {
-    const silent = await service((_, response) => void response.writeHead(200).end(), 'no search');
-    const { attempt, kinds } = await deliver(study, silent.config);
-    expect(attempt.error).toBeUndefined();
-    expect(kinds).toEqual(Array(4).fill('delivered'));
-    const unsure = await service((_, response) => void response.writeHead(202).end(), 'no search');
-    expect((await deliver(study, unsure.config)).attempt.error).toMatchObject({ code: 'target-misconfigured' });
+  it.each([200, 201, 202, 204])('%i without a body and without a search confirms nothing', async (status) => {
+    const { config } = await service((_, response) => void response.writeHead(status).end(), 'no search');
+    const { attempt, kinds } = await deliver(study, config);
+    expect(attempt.error).toMatchObject({ code: 'target-misconfigured', message: expect.stringContaining('QIDO') });
+    expect(kinds).toEqual(Array(4).fill('pending'));
   });
 
   it('an answer in XML, from a service that has no JSON', async () => {
@@ -274,7 +265,9 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
       }
       const parts: Buffer[] = [];
       request.on('data', (part: Buffer) => parts.push(part));
-      request.on('end', () => answer(response, 200, { stored: uidsInBody(Buffer.concat(parts)) }));
+      request.on('end', () =>
+        answer(response, 200, { stored: uidsInBody(Buffer.concat(parts), request.headers['content-type']) }),
+      );
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
     try {
@@ -304,7 +297,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     [302, 'target-misconfigured', 'halt'],
   ] as const)('%i ends the attempt with %s', async (status, code, disposition) => {
     const { config } = await service((_, response) => void response.writeHead(status).end());
-    const { attempt, kinds } = await deliver(study, config);
+    const { attempt, kinds } = await deliver(study, { ...config, verifyTimeout: '50ms' });
     expect(attempt.error).toMatchObject({ code, stage: 'transfer', disposition });
     expect(kinds).toEqual(Array(4).fill('pending'));
   });
@@ -319,34 +312,36 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     expect(retryAfterMs).toBeGreaterThan(waitMs - 30_000);
   });
 
-  it('an instance at which the target breaks (500) does not keep the others, from the second attempt on', async () => {
+  it('an instance at which the target breaks (500) does not keep the others', async () => {
     const { config } = await service(({ uids: sent }, response) =>
       sent.includes(second) ? void response.writeHead(500).end() : answer(response, 200, { stored: sent }),
     );
-    const { attempt, delivery } = await deliver(study, config);
-    expect(attempt.error).toMatchObject({ code: 'target-error' });
-    const { attempt: next, kinds } = await deliver(study, config, delivery);
-    expect(next.error).toMatchObject({ code: 'instance-failed' });
-    expect(kinds).toEqual(['delivered', 'pending', 'delivered', 'delivered']);
+    const delivery = new TestDelivery(dicomwebHandler, study);
+    const quick = { ...config, verifyTimeout: '50ms' };
+    for (const _ of [1, 2]) {
+      const { attempt, kinds } = await deliver(study, quick, delivery);
+      expect(attempt.error).toMatchObject({ code: 'instance-failed', message: expect.stringContaining('500') });
+      expect(kinds).toEqual(['delivered', 'pending', 'delivered', 'delivered']);
+    }
+    expect((await deliver(study, quick, delivery)).kinds[1]).toBe('quarantined');
   });
 
   it('verify: qido takes confirmations back that the search does not bear out', async () => {
     const listed = { uids: [first, second, third] };
-    const { stows, config } = await service(
-      ({ uids: sent }, response) => answer(response, 200, { stored: sent }),
-      listed,
-    );
+    const { stows, config } = await service(({ uids: sent, count }, response) => {
+      if (count === 2) listed.uids = uids;
+      answer(response, 200, { stored: sent });
+    }, listed);
     const { attempt, delivery, kinds } = await deliver(study, { ...config, verify: 'qido' });
     expect(attempt.error).toMatchObject({ code: 'verify-missing', stage: 'verify' });
     expect(kinds).toEqual(['delivered', 'delivered', 'delivered', 'pending']);
-    listed.uids = uids;
     expect((await deliver(study, { ...config, verify: 'qido' }, delivery)).attempt.error).toBeUndefined();
     expect(stows.at(-1)?.uids).toEqual([fourth]);
   });
 
   it('a search that gives short pages, or ignores the offset, is read to its end', async () => {
     for (const page of [1, 3, 1000]) {
-      const { config } = await service(allStored, { uids, page } as { uids: readonly string[] });
+      const { config } = await service(allStored, { uids, page });
       expect((await deliver(study, { ...config, verify: 'qido' })).attempt.error).toBeUndefined();
     }
   });
@@ -469,103 +464,3 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     });
   });
 });
-
-function handle(handler: HttpHandler): HttpHandler {
-  return handler;
-}
-
-function allStored({ uids }: Stow, response: ServerResponse): void {
-  answer(response, 200, { stored: uids });
-}
-
-interface Outcomes {
-  readonly stored?: readonly string[];
-  readonly warnings?: Readonly<Record<string, number>>;
-  readonly failed?: Readonly<Record<string, number>>;
-}
-
-function answer(response: ServerResponse, status: number, outcomes: Outcomes): void {
-  json(response, status, datasetOf(outcomes));
-}
-
-function json(response: ServerResponse, status: number, body: object, type = 'application/dicom+json'): void {
-  response.writeHead(status, { 'content-type': type }).end(JSON.stringify(body));
-}
-
-function sequence(items: readonly object[]) {
-  return { vr: 'SQ', Value: items };
-}
-
-function datasetOf({ stored = [], warnings = {}, failed = {} }: Outcomes) {
-  const item = (uid: string, tag: string, value: number | undefined) => ({
-    '00081155': { vr: 'UI', Value: [uid] },
-    ...(value !== undefined && { [tag]: { vr: 'US', Value: [value] } }),
-  });
-  return {
-    '00081198': sequence(Object.entries(failed).map(([uid, reason]) => item(uid, '00081197', reason))),
-    '00081199': sequence([
-      ...stored.map((uid) => item(uid, '00081196', undefined)),
-      ...Object.entries(warnings).map(([uid, reason]) => item(uid, '00081196', reason)),
-    ]),
-  };
-}
-
-function xml(response: ServerResponse, status: number, outcomes: Outcomes): void {
-  const items = (list: readonly (readonly [string, number | undefined])[], tag: string) =>
-    list
-      .map(
-        ([uid, value], index) =>
-          `<Item number="${index + 1}"><DicomAttribute tag="00081155" vr="UI"><Value number="1">${uid}</Value></DicomAttribute>` +
-          `${value === undefined ? '' : `<DicomAttribute tag="${tag}" vr="US"><Value number="1">${value}</Value></DicomAttribute>`}</Item>`,
-      )
-      .join('');
-  response.writeHead(status, { 'content-type': 'application/dicom+xml' }).end(
-    `<?xml version="1.0" encoding="UTF-8"?><NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM">` +
-      `<DicomAttribute tag="00081198" vr="SQ">${items(Object.entries(outcomes.failed ?? {}), '00081197')}</DicomAttribute>` +
-      `<DicomAttribute tag="00081199" vr="SQ">${items(
-        (outcomes.stored ?? []).map((uid) => [uid, undefined]),
-        '',
-      )}</DicomAttribute>` +
-      `</NativeDicomModel>`,
-  );
-}
-
-function search(
-  { query, path }: RecordedRequest,
-  response: ServerResponse,
-  listed: { readonly uids: readonly string[]; readonly page?: number } | 'no search',
-): void {
-  if (listed === 'no search') return void response.writeHead(404).end();
-  if (!path.endsWith('/instances')) return void response.writeHead(204).end();
-  const { uids, page = 100 } = listed;
-  // A page of 1000 stands for a service that knows no offset.
-  const offset = page === 1000 ? 0 : Number(query.get('offset') ?? 0);
-  const found = uids.slice(offset, offset + page);
-  json(
-    response,
-    200,
-    found.map((uid) => ({ '00080018': { vr: 'UI', Value: [uid] } })),
-  );
-}
-
-function uidsIn(request: RecordedRequest): string[] {
-  expect(request.path).toBe('/rs/studies');
-  expect(request.headers['content-type']).toMatch(/^multipart\/related; type="application\/dicom"; boundary=/);
-  return uidsInBody(request.body);
-}
-
-/** Reads a body of STOW-RS strictly; the SOP Instance UID is element (0002,0003) of each part. */
-function uidsInBody(body: Buffer): string[] {
-  const text = body.toString('latin1');
-  const boundary = /^--([^\r\n]+)\r\n/.exec(text)?.[1] ?? 'none';
-  expect(text.endsWith(`\r\n--${boundary}--\r\n`) || text === `--${boundary}--\r\n`).toBe(true);
-  const parts = text.slice(0, -`--${boundary}--\r\n`.length).split(`--${boundary}\r\n`).slice(1);
-  return parts.map((part) => {
-    expect(part.startsWith('Content-Type: application/dicom\r\n\r\n')).toBe(true);
-    expect(part.endsWith('\r\n')).toBe(true);
-    expect(part.slice(35 + 128, 35 + 132)).toBe('DICM');
-    const at = part.indexOf('\x02\x00\x03\x00UI');
-    const length = part.charCodeAt(at + 6) + part.charCodeAt(at + 7) * 256;
-    return part.slice(at + 8, at + 8 + length).replace(/\0$/, '');
-  });
-}

@@ -2,40 +2,47 @@ import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { metered, until, type MeteredBytes } from '../flow/index.ts';
 
-/** The body of one STOW-RS request: multipart/related with a part an instance (PS3.18 section 10.5.1, RFC 2387). */
-export interface StowBody {
-  readonly lengthBytes: number;
-  /** Opens the instances again each time it is called. */
-  open(): AsyncGenerator<Uint8Array, void, undefined>;
-  /** The instance at which the body broke off, and why; the source's part in a failed request. */
-  readonly broken: { readonly instance: ManifestInstance; readonly error: DispatchError } | undefined;
+/** Something that went wrong at the source. */
+export interface SourceFailure {
+  readonly instance: ManifestInstance;
+  readonly error: DispatchError;
 }
 
-export const stowBoundary = 'dicom-dispatch-7b1c5a0e9d';
-const head = Buffer.from(`--${stowBoundary}\r\nContent-Type: application/dicom\r\n\r\n`, 'latin1');
+/** The instances of one STOW-RS request, as parts without their delimiters' name. */
+export interface StowBody {
+  /** The body of a multipart/related request with this boundary (PS3.18 section 10.5.1, RFC 2387). Opens the instances anew. */
+  open(boundary: string): AsyncGenerator<Uint8Array, void, undefined>;
+  /** Its length, or undefined where sizes are known only when the instances are opened. */
+  lengthBytes(boundary: string): number | undefined;
+  /** The instance at which the body broke off, and why; the source's part in a failed request. */
+  readonly broken: SourceFailure | undefined;
+  /** Instances that could not be opened, and are not in the body. */
+  readonly skipped: readonly SourceFailure[];
+  /** Whether all of the body was handed on. */
+  readonly isWhole: boolean;
+}
+
+export interface StowSizes {
+  /** What each instance is expected to measure; the length of the whole is announced before it is read. */
+  readonly sizeOf: (instance: ManifestInstance) => number;
+  /** Told when the source has another size than expected; the request then breaks off. */
+  measured(instance: ManifestInstance, sizeBytes: number): void;
+}
+
 const afterPart = Buffer.from('\r\n', 'latin1');
-const end = Buffer.from(`--${stowBoundary}--\r\n`, 'latin1');
 
 type Run = Pick<DeliveryRun<unknown>, 'open' | 'sent'>;
 
-/**
- * @param sizeOf what each instance is expected to measure; the length of the whole is announced before it is read
- * @param measured told when the source has another size than expected; the request then breaks off
- */
+/** @param sizes - undefined when instances are changed on their way: then no length is announced, and none is expected */
 export function stowBody(
   run: Run,
   batch: readonly ManifestInstance[],
-  sizes: {
-    readonly sizeOf: (instance: ManifestInstance) => number;
-    measured(instance: ManifestInstance, sizeBytes: number): void;
-  },
+  sizes: StowSizes | undefined,
   signal: AbortSignal,
 ): StowBody {
-  const lengthBytes = batch.reduce(
-    (sum, instance) => sum + head.length + sizes.sizeOf(instance) + afterPart.length,
-    end.length,
-  );
   let broken: StowBody['broken'];
+  let skipped: SourceFailure[] = [];
+  let isWhole = false;
 
   function opening(instance: ManifestInstance | undefined): Promise<MeteredBytes> | undefined {
     if (!instance) return undefined;
@@ -48,25 +55,45 @@ export function stowBody(
     return opened;
   }
 
-  async function* part(instance: ManifestInstance, opened: Promise<MeteredBytes>): AsyncGenerator<Uint8Array, void> {
-    const expected = sizes.sizeOf(instance);
-    const bytes = await until(opened, signal, (late) => void late.release());
+  async function* part(
+    instance: ManifestInstance,
+    bytes: MeteredBytes,
+    head: Buffer,
+  ): AsyncGenerator<Uint8Array, void> {
+    const expected = sizes?.sizeOf(instance);
     try {
-      if (bytes.sizeBytes !== undefined && bytes.sizeBytes !== expected) {
+      if (sizes && bytes.sizeBytes !== undefined && bytes.sizeBytes !== expected) {
         sizes.measured(instance, bytes.sizeBytes);
         throw resized();
       }
       yield head;
       yield* bytes.body;
-      if (bytes.readBytes !== expected) throw resized();
+      if (expected !== undefined && bytes.readBytes !== expected) throw resized();
       yield afterPart;
     } finally {
       await bytes.release();
     }
   }
 
-  async function* open(): AsyncGenerator<Uint8Array, void, undefined> {
+  /** Without an announced length an instance that cannot be opened is simply not in the request. */
+  async function openOrSkip(
+    instance: ManifestInstance,
+    opened: Promise<MeteredBytes>,
+  ): Promise<MeteredBytes | undefined> {
+    try {
+      return await until(opened, signal, (late) => void late.release());
+    } catch (thrown) {
+      if (sizes || signal.aborted) throw thrown;
+      skipped.push({ instance, error: asDispatchError(thrown) });
+      return undefined;
+    }
+  }
+
+  async function* open(boundary: string): AsyncGenerator<Uint8Array, void, undefined> {
+    const head = headOf(boundary);
     broken = undefined;
+    skipped = [];
+    isWhole = false;
     // The next instance is opened while one is being sent.
     let ahead = opening(batch[0]);
     try {
@@ -74,25 +101,45 @@ export function stowBody(
         const opened = ahead;
         ahead = opening(batch[index + 1]);
         try {
-          if (opened) yield* part(instance, opened);
+          const bytes = opened && (await openOrSkip(instance, opened));
+          if (bytes) yield* part(instance, bytes, head);
         } catch (thrown) {
           broken = { instance, error: asDispatchError(thrown) };
           throw broken.error;
         }
       }
-      yield end;
+      yield endOf(boundary);
+      isWhole = true;
     } finally {
       void ahead?.then((bytes) => bytes.release()).catch(() => {});
     }
   }
 
   return {
-    lengthBytes,
     open,
+    lengthBytes(boundary) {
+      if (!sizes) return undefined;
+      const around = headOf(boundary).length + afterPart.length;
+      return batch.reduce((sum, one) => sum + around + sizes.sizeOf(one), endOf(boundary).length);
+    },
     get broken() {
       return broken;
     },
+    get skipped() {
+      return skipped;
+    },
+    get isWhole() {
+      return isWhole;
+    },
   };
+}
+
+function headOf(boundary: string): Buffer {
+  return Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`, 'latin1');
+}
+
+function endOf(boundary: string): Buffer {
+  return Buffer.from(`--${boundary}--\r\n`, 'latin1');
 }
 
 function resized(): DispatchError {

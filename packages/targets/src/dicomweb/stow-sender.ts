@@ -1,16 +1,19 @@
 import type { HttpAnswer, HttpConnection } from '../http/index.ts';
+import { multipartType, newBoundary } from './boundary.ts';
 import type { StowAnswer } from './judge-batch.ts';
-import { readOutcomes } from './read-outcomes.ts';
+import { readContent } from './read-outcomes.ts';
 import type { DicomwebTarget } from './schema.ts';
-import { stowBoundary, type StowBody } from './stow-body.ts';
+import { spool } from './spool.ts';
+import type { StowBody } from './stow-body.ts';
 
 const maxAnswerBytes = 16_000_000;
 
-/** Sends STOW-RS requests of one run (PS3.18 section 10.5). Remembers in which form the target answers. */
+/** Sends STOW-RS requests of one run (PS3.18 section 10.5). Remembers in which form the target answers and asks. */
 export class StowSender {
   readonly #http: HttpConnection;
   readonly #path: string;
   #accept: 'application/dicom+json' | 'application/dicom+xml' = 'application/dicom+json';
+  #needsLength = false;
 
   constructor(http: HttpConnection, config: Pick<DicomwebTarget, 'url' | 'stowUrl' | 'studyInPath'>, studyUid: string) {
     this.#http = http;
@@ -18,30 +21,48 @@ export class StowSender {
     this.#path = `${config.stowUrl ?? config.url}/studies${study}`;
   }
 
+  /** Never sends twice by itself but for a refusal of the form: 406 (JSON), 411 (a body without its length), 401. */
   async send(body: Pick<StowBody, 'open' | 'lengthBytes'>, signal: AbortSignal): Promise<StowAnswer> {
-    const accept = this.#accept;
-    let answer = await this.#post(body, accept, signal);
-    if (answer.status === 406 && accept === 'application/dicom+json') {
+    let answer = await this.#post(body, signal);
+    if (answer.status === 411 && !this.#needsLength) {
+      await answer.discard();
+      this.#needsLength = true;
+      answer = await this.#post(body, signal);
+    }
+    if (answer.status === 406 && this.#accept === 'application/dicom+json') {
       // JSON came into the Standard after XML: an older server has only that.
       await answer.discard();
       this.#accept = 'application/dicom+xml';
-      answer = await this.#post(body, this.#accept, signal);
+      answer = await this.#post(body, signal);
     }
-    const { status, retryAfterMs } = answer;
-    return { status, retryAfterMs, outcomes: readOutcomes(await answer.text(maxAnswerBytes)) };
+    const { status, retryAfterMs, mediaType } = answer;
+    return { status, retryAfterMs, content: readContent(mediaType, await answer.text(maxAnswerBytes)) };
   }
 
-  #post(body: Pick<StowBody, 'open' | 'lengthBytes'>, accept: string, signal: AbortSignal): Promise<HttpAnswer> {
+  async #post(body: Pick<StowBody, 'open' | 'lengthBytes'>, signal: AbortSignal): Promise<HttpAnswer> {
+    const boundary = newBoundary();
+    const lengthBytes = body.lengthBytes(boundary);
+    if (lengthBytes !== undefined || !this.#needsLength) {
+      return this.#request(boundary, () => body.open(boundary), lengthBytes, signal);
+    }
+    await using spooled = await spool(body.open(boundary));
+    return await this.#request(boundary, () => spooled.read(), spooled.lengthBytes, signal);
+  }
+
+  #request(
+    boundary: string,
+    body: () => AsyncIterable<Uint8Array>,
+    bodyBytes: number | undefined,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
     return this.#http.request({
       method: 'POST',
       path: this.#path,
-      headers: {
-        'content-type': `multipart/related; type="application/dicom"; boundary=${stowBoundary}`,
-        accept,
-      },
-      body: () => body.open(),
-      bodyBytes: body.lengthBytes,
-      repeat: true,
+      headers: { 'content-type': multipartType(boundary), accept: this.#accept },
+      body,
+      bodyBytes,
+      // What is there is asked first.
+      repeat: false,
       signal,
     });
   }

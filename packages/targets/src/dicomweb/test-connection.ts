@@ -5,7 +5,7 @@ import type { Check, CheckContext } from '../contract/index.ts';
 import { statusError, type HttpConnection } from '../http/index.ts';
 import { greet } from './greet.ts';
 import type { DicomwebTarget } from './schema.ts';
-import { stowBoundary } from './stow-body.ts';
+import { multipartType, newBoundary } from './boundary.ts';
 
 /** A study that nobody has. */
 const noStudy = '2.25.1';
@@ -37,9 +37,9 @@ function serviceSteps(opening: () => Promise<HttpConnection>, config: DicomwebTa
     {
       name: 'login',
       async run(signal) {
-        const search = await greet(await opening(), config, noStudy, signal);
+        const { ability } = await greet(await opening(), config, noStudy, signal);
         const who = config.auth.type === 'none' ? 'us without credentials' : 'the credentials';
-        return `the service accepts ${who}${search === 'yes' ? '' : '; it cannot be searched'}`;
+        return `the service accepts ${who}${ability === 'yes' ? '' : '; it cannot be searched'}`;
       },
     },
     { name: 'permission', run: async (signal) => mayStore(await opening(), config, signal) },
@@ -48,11 +48,11 @@ function serviceSteps(opening: () => Promise<HttpConnection>, config: DicomwebTa
     steps.push({
       name: 'search',
       async run(signal) {
-        const search = await greet(await opening(), config, noStudy, signal);
-        if (search === 'yes') return 'the service can be searched for verification';
+        const { ability } = await greet(await opening(), config, noStudy, signal);
+        if (ability === 'yes') return 'the service can be searched for verification';
         throw new DispatchError(
-          search === 'forbidden' ? 'target-unauthorized' : 'target-misconfigured',
-          search === 'forbidden'
+          ability === 'forbidden' ? 'target-unauthorized' : 'target-misconfigured',
+          ability === 'forbidden'
             ? 'the credentials do not permit searches'
             : 'the service cannot be searched (QIDO-RS)',
           { remedy: 'Configure qidoUrl, let us search at the target, or use verify: none.' },
@@ -64,14 +64,12 @@ function serviceSteps(opening: () => Promise<HttpConnection>, config: DicomwebTa
 }
 
 async function mayStore(http: HttpConnection, config: DicomwebTarget, signal: AbortSignal): Promise<string> {
+  const boundary = newBoundary();
   const answer = await http.request({
     method: 'POST',
     path: `${config.stowUrl ?? config.url}/studies`,
-    headers: {
-      'content-type': `multipart/related; type="application/dicom"; boundary=${stowBoundary}`,
-      accept: 'application/dicom+json',
-    },
-    body: () => `--${stowBoundary}--\r\n`,
+    headers: { 'content-type': multipartType(boundary), accept: 'application/dicom+json' },
+    body: () => `--${boundary}--\r\n`,
     signal,
   });
   await answer.discard();

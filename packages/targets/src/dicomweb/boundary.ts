@@ -1,0 +1,14 @@
+import { randomBytes } from 'node:crypto';
+
+/**
+ * The boundary of one request: new each time and not to be guessed (160 bits), so that no instance can contain it, by
+ * chance or on purpose (RFC 2046 section 5.1.1).
+ */
+export function newBoundary(): string {
+  return `dicom-dispatch-${randomBytes(20).toString('hex')}`;
+}
+
+/** The Content-Type of a STOW-RS request (PS3.18 section 8.7.3.5). */
+export function multipartType(boundary: string): string {
+  return `multipart/related; type="application/dicom"; boundary=${boundary}`;
+}

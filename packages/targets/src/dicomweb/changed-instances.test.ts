@@ -1,0 +1,142 @@
+import { startHttpServer, startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
+import { DispatchError } from '@dicom-dispatch/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fixtureStudy, TestDelivery, type AttemptHooks, type FixtureStudy } from '../contract-suite/index.ts';
+import type { InstanceBytes, ManifestInstance } from '../contract/index.ts';
+import { dicomwebHandler } from './handler.ts';
+import { dicomwebTarget } from './schema.ts';
+import { answer, uidsInBody } from './stow-stand-in.ts';
+
+/** Instances that are changed on their way: the manifest has sizes of what is stored, another size comes, unannounced. */
+function changing(study: FixtureStudy, failing?: ManifestInstance) {
+  const opened: string[] = [];
+  let bytes = 0;
+  const files = new Map(study.instances.map(({ manifest, read }) => [manifest.sopInstanceUid, read]));
+  const shown = study.instances.map(({ manifest }) => ({ ...manifest, sizeBytes: manifest.sizeBytes - 2_000 }));
+  const hooks: AttemptHooks = {
+    run: {
+      manifest: shown,
+      pending: shown,
+      sizes: 'estimated',
+      async open({ sopInstanceUid }): Promise<InstanceBytes> {
+        opened.push(sopInstanceUid);
+        if (sopInstanceUid === failing?.sopInstanceUid) {
+          throw new DispatchError('instance-unsupported', 'the source cannot change this one');
+        }
+        return { sizeBytes: undefined, body: body(sopInstanceUid) };
+      },
+    },
+  };
+  async function* body(uid: string): AsyncGenerator<Uint8Array> {
+    for await (const chunk of files.get(uid)?.() ?? []) {
+      bytes += chunk.byteLength;
+      yield chunk;
+    }
+  }
+  return { hooks, opened, sourceBytes: () => bytes };
+}
+
+const newStudy = (seed: string, count: number, pixels = 16): FixtureStudy =>
+  fixtureStudy({ seed, series: 1, instancesPerSeries: count, rows: pixels, columns: pixels });
+
+describe('instances that are changed on their way', () => {
+  let orthanc: OrthancServer;
+  beforeAll(async () => {
+    orthanc = await startOrthanc({ plugins: ['dicomweb'] });
+  });
+  afterAll(async () => {
+    await orthanc?.stop();
+  });
+
+  it('are each opened and sent once: 100 of 100 kB in 4 requests', async () => {
+    const study = newStudy('changed', 100, 224);
+    const uids = study.instances.map(({ manifest }) => manifest.sopInstanceUid);
+    const total = study.instances.reduce((sum, { manifest }) => sum + manifest.sizeBytes, 0);
+    const { hooks, opened, sourceBytes } = changing(study);
+    const config = dicomwebTarget.parse({ type: 'dicomweb', url: `${orthanc.url}/dicom-web`, verify: 'qido' });
+    const delivery = new TestDelivery(dicomwebHandler, study);
+    const { error, sentBytes } = await delivery.attempt(config, hooks);
+    expect(error).toBeUndefined();
+    expect(total).toBeGreaterThan(9_000_000);
+    expect([...opened].sort()).toEqual([...uids].sort());
+    expect(sourceBytes()).toBe(total);
+    expect(sentBytes).toBe(total);
+    expect((await orthanc.sopInstanceUids()).sort()).toEqual([...uids].sort());
+  });
+
+  it('go in as few requests and bytes, in chunks; one that cannot be made is left out of its batch', async () => {
+    const study = newStudy('one fails', 50);
+    const bad = study.instances[7]?.manifest;
+    const { hooks, opened, sourceBytes } = changing(study, bad);
+    await using server = await startHttpServer((request, response) => {
+      if (request.method === 'GET') return void response.writeHead(204).end();
+      answer(response, 200, { stored: uidsInBody(request.body, request.headers['content-type']) });
+    });
+    const delivery = new TestDelivery(dicomwebHandler, study);
+    const config = dicomwebTarget.parse({ type: 'dicomweb', url: server.url });
+    expect((await delivery.attempt(config, hooks)).error).toBeUndefined();
+    const uploads = server.requests.filter(({ method }) => method === 'POST');
+    expect(uploads.length).toBe(2);
+    for (const { headers } of uploads) {
+      expect(headers['transfer-encoding']).toBe('chunked');
+      expect(headers['content-length']).toBeUndefined();
+    }
+    expect(uploads.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0)).toBeLessThan(sourceBytes() + 50 * 200);
+    expect(opened.length).toBe(50);
+    const kinds = study.instances.map(({ manifest }) => delivery.ledger.get(manifest.sopInstanceUid)?.kind);
+    expect(kinds).toEqual(study.instances.map((_, index) => (index === 7 ? 'quarantined' : 'delivered')));
+  });
+
+  it('are written down once where the target asks for a length (411), and still made once', async () => {
+    const study = newStudy('length', 50);
+    const { hooks, opened } = changing(study);
+    let refused = 0;
+    await using server = await startHttpServer((request, response) => {
+      if (request.method === 'GET') return void response.writeHead(204).end();
+      if (request.headers['content-length'] === undefined) {
+        refused += 1;
+        return void response.writeHead(411).end();
+      }
+      expect(request.headers['content-length']).toBe(String(request.bodyBytes));
+      answer(response, 200, { stored: uidsInBody(request.body, request.headers['content-type']) });
+    });
+    const delivery = new TestDelivery(dicomwebHandler, study);
+    const config = dicomwebTarget.parse({ type: 'dicomweb', url: server.url, requests: 1 });
+    expect((await delivery.attempt(config, hooks)).error).toBeUndefined();
+    expect(refused).toBe(1);
+    // The first batch had to be made again, the others not.
+    expect(opened.length).toBe(75);
+    expect([...delivery.ledger.values()].every(({ kind }) => kind === 'delivered')).toBe(true);
+  });
+});
+
+describe('the boundary between instances', () => {
+  it('is new for each request, and not one that could be in an instance', async () => {
+    const boundaries: string[] = [];
+    await using server = await startHttpServer((request, response) => {
+      if (request.method === 'GET') return void response.writeHead(204).end();
+      const boundary = /boundary=(.*)$/.exec(request.headers['content-type'] ?? '')?.[1] ?? '';
+      boundaries.push(boundary);
+      // Each instance is there as it was: the boundary of the request before stands in the pixels of the second.
+      answer(response, 200, { stored: uidsInBody(request.body, request.headers['content-type']) });
+    });
+    const study = newStudy('boundary', 6);
+    const config = dicomwebTarget.parse({ type: 'dicomweb', url: server.url, requests: 1, batch: { instances: 1 } });
+    const delivery = new TestDelivery(dicomwebHandler, {
+      ...study,
+      instances: study.instances.map((instance) => ({
+        ...instance,
+        read: () => {
+          const bytes = Buffer.concat([...(instance.read() as Iterable<Uint8Array>)]);
+          const last = boundaries.at(-1);
+          if (last !== undefined) bytes.write(`\r\n--${last}--\r\n`, bytes.length - 200, 'latin1');
+          return [bytes];
+        },
+      })),
+    });
+    expect((await delivery.attempt(config)).error).toBeUndefined();
+    expect(new Set(boundaries).size).toBe(6);
+    for (const boundary of boundaries) expect(boundary).toMatch(/^dicom-dispatch-[0-9a-f]{40}$/);
+    expect([...delivery.ledger.values()].map(({ kind }) => kind)).toEqual(Array(6).fill('delivered'));
+  });
+});

@@ -1,0 +1,215 @@
+import type { ServerResponse } from 'node:http';
+import {
+  startHttpServer,
+  startOrthanc,
+  type HttpStandIn,
+  type OrthancServer,
+  type RecordedRequest,
+} from '@dicom-dispatch/harness';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { fixtureStudy, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import { dicomwebHandler } from './handler.ts';
+import { dicomwebTarget } from './schema.ts';
+import { deliver, uidsInBody } from './stow-stand-in.ts';
+
+/** What a gateway does with an upload: pass it on and the answer back, or one of the two. */
+type Fate =
+  | 'pass'
+  | { readonly status: number; readonly stores: boolean; readonly headers?: object }
+  | 'store, then reset'
+  | 'reset';
+
+let orthanc: OrthancServer;
+let gateway: HttpStandIn;
+/** SOP Instance UIDs of each upload. */
+let uploads: string[][] = [];
+let searches = 0;
+let fateOf: (uids: readonly string[], count: number) => Fate = () => 'pass';
+let searchFate: () => number | undefined = () => undefined;
+
+beforeAll(async () => {
+  orthanc = await startOrthanc({ plugins: ['dicomweb'] });
+  gateway = await startHttpServer(async (request, response) => {
+    if (request.method === 'GET') {
+      searches += 1;
+      const status = searchFate();
+      return status === undefined ? pass(request, response) : void response.writeHead(status).end();
+    }
+    const uids = uidsInBody(request.body, request.headers['content-type']);
+    uploads.push(uids);
+    const fate = fateOf(uids, uploads.length);
+    if (fate === 'pass') return pass(request, response);
+    if (fate === 'store, then reset' || fate === 'reset') {
+      if (fate !== 'reset') await ask(request);
+      return void response.socket?.resetAndDestroy();
+    }
+    if (fate.stores) await ask(request);
+    // The client waits for its own time-out, or leaves.
+    if (fate.status === 0) return;
+    response.writeHead(fate.status, { 'content-type': 'text/html', ...fate.headers }).end('<h1>Gateway</h1>');
+  });
+});
+afterAll(async () => {
+  await gateway?.stop();
+  await orthanc?.stop();
+});
+afterEach(() => {
+  uploads = [];
+  searches = 0;
+  fateOf = () => 'pass';
+  searchFate = () => undefined;
+});
+
+async function ask({ method, path, query, headers, body }: RecordedRequest): Promise<Response> {
+  const { accept = '*/*', 'content-type': type } = headers;
+  return fetch(`${orthanc.url}${path}?${query}`, {
+    method,
+    headers: { accept, ...(type !== undefined && { 'content-type': type }) },
+    ...(method === 'POST' && { body: new Uint8Array(body) }),
+  });
+}
+
+async function pass(request: RecordedRequest, response: ServerResponse): Promise<void> {
+  const answer = await ask(request);
+  const type = answer.headers.get('content-type');
+  response.writeHead(answer.status, type === null ? {} : { 'content-type': type });
+  response.end(Buffer.from(await answer.arrayBuffer()));
+}
+
+const options = { type: 'dicomweb', requests: 1, verifyTimeout: '300ms', answerTimeout: '5s' };
+const config = (more: object = {}) => ({ ...options, url: `${gateway.url}/dicom-web`, ...more });
+let seed = 0;
+const newStudy = (count = 8): FixtureStudy =>
+  fixtureStudy({ seed: `gateway ${(seed += 1)}`, series: 1, instancesPerSeries: count, rows: 8, columns: 8 });
+const uidsOf = ({ instances }: FixtureStudy): string[] => instances.map(({ manifest }) => manifest.sopInstanceUid);
+
+async function expectThere(study: FixtureStudy): Promise<void> {
+  expect(await orthanc.sopInstanceUids()).toEqual(expect.arrayContaining(uidsOf(study)));
+}
+
+describe('a gateway in front of a DICOMweb service', () => {
+  it.each([
+    ['502', { status: 502, stores: true }],
+    ['503', { status: 503, stores: true }],
+    ['504', { status: 504, stores: true }],
+    ['500', { status: 500, stores: true }],
+    ['a reset', 'store, then reset'],
+    ['a page', { status: 200, stores: true }],
+  ] as const)('that stores all and answers with %s: nothing is sent again', async (_, fate) => {
+    const study = newStudy();
+    fateOf = () => fate;
+    const { attempt, kinds } = await deliver(study, config());
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(Array(8).fill('delivered'));
+    expect(uploads).toEqual([uidsOf(study)]);
+    await expectThere(study);
+  });
+
+  it('that answers 504 to batches and takes small ones: sent in halves, down to what it takes', async () => {
+    const study = newStudy(16);
+    fateOf = (uids) => (uids.length > 2 ? { status: 504, stores: false } : 'pass');
+    const { attempt, kinds } = await deliver(study, config());
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(Array(16).fill('delivered'));
+    expect(uploads.map((uids) => uids.length)).toEqual([16, 8, 4, 2, 2, 2, 2, 2, 2, 2, 2]);
+    await expectThere(study);
+  });
+
+  it('remembers with the delivery how large a batch may be', async () => {
+    const study = newStudy(8);
+    fateOf = (uids) => (uids.length > 2 ? { status: 413, stores: false } : { status: 429, stores: false });
+    const delivery = new TestDelivery(dicomwebHandler, study);
+    expect((await deliver(study, config(), delivery)).attempt.error).toMatchObject({ code: 'target-busy' });
+    const before = uploads.length;
+    fateOf = () => 'pass';
+    expect((await deliver(study, config(), delivery)).attempt.error).toBeUndefined();
+    expect(uploads.slice(before).map((uids) => uids.length)).toEqual([2, 2, 2, 2]);
+  });
+
+  it('that stored a part before it gave up: only the rest is sent, in halves', async () => {
+    const study = newStudy(8);
+    const uids = uidsOf(study);
+    for (const { read } of study.instances.slice(0, 3))
+      await orthanc.upload(Buffer.concat(await Array.fromAsync(read())));
+    // As if the first three had come by the request that fails.
+    const delivery = new TestDelivery(dicomwebHandler, study);
+    delivery.state.set('dicomweb-before', { before: [] });
+    fateOf = (_, count) => (count === 1 ? { status: 504, stores: false } : 'pass');
+    const { attempt, kinds } = await deliver(study, config(), delivery);
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(Array(8).fill('delivered'));
+    // They are asked for before anything is sent.
+    expect(uploads).toEqual([uids.slice(3), uids.slice(3, 6), uids.slice(6)]);
+  });
+
+  it('whose answers are lost and that cannot be searched: sent in halves, then failed in true words', async () => {
+    const study = newStudy(4);
+    searchFate = () => 404;
+    fateOf = () => ({ status: 504, stores: false });
+    const { attempt, kinds } = await deliver(study, config());
+    expect(attempt.error).toMatchObject({ code: 'target-error', message: expect.stringContaining('504') });
+    expect(kinds).toEqual(Array(4).fill('pending'));
+    expect(uploads.map((uids) => uids.length)).toEqual([4, 2, 1, 1, 1]);
+  });
+
+  it('that is down: one upload, one question, no halves', async () => {
+    const study = newStudy(8);
+    fateOf = () => {
+      searchFate = () => 502;
+      return { status: 502, stores: false };
+    };
+    const { attempt } = await deliver(study, config());
+    expect(attempt.error).toMatchObject({ code: 'target-error' });
+    expect(uploads.length).toBe(1);
+  });
+
+  it('that says when to come back is not pressed', async () => {
+    const study = newStudy(8);
+    fateOf = () => ({ status: 503, stores: false, headers: { 'retry-after': '30' } });
+    const { attempt } = await deliver(study, config());
+    expect(attempt.error).toMatchObject({ code: 'target-busy', retryAfterMs: 30_000 });
+    expect(uploads.length).toBe(1);
+    expect(searches).toBeGreaterThan(1);
+  });
+
+  it('that does not answer batches in time: asked, halved', async () => {
+    const study = newStudy(4);
+    fateOf = (uids) => (uids.length > 2 ? { status: 0, stores: false } : 'pass');
+    const { attempt, kinds } = await deliver(study, config({ answerTimeout: '400ms' }));
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(Array(4).fill('delivered'));
+  });
+
+  it('that fails at one instance does not keep the others', async () => {
+    const study = newStudy(8);
+    const [bad = ''] = uidsOf(study).slice(2);
+    fateOf = (uids) => (uids.includes(bad) ? { status: 502, stores: false } : 'pass');
+    const delivery = new TestDelivery(dicomwebHandler, study);
+    for (const _ of [1, 2]) {
+      const { attempt, kinds } = await deliver(study, config(), delivery);
+      expect(attempt.error).toMatchObject({ code: 'instance-failed', message: expect.stringContaining('502') });
+      expect(kinds.filter((kind) => kind === 'delivered').length).toBe(7);
+    }
+    const { attempt } = await deliver(study, config(), delivery);
+    expect(attempt.error).toBeUndefined();
+    expect(delivery.ledger.get(bad)).toMatchObject({ kind: 'quarantined' });
+  });
+
+  it('a dispatcher that was killed while an answer was due asks before it sends again', async () => {
+    const study = newStudy(4);
+    const delivery = new TestDelivery(dicomwebHandler, study);
+    const stop = new AbortController();
+    fateOf = () => {
+      // The answer comes, but to nobody.
+      setTimeout(() => stop.abort(), 300);
+      return { status: 0, stores: true };
+    };
+    const { error } = await delivery.attempt(dicomwebTarget.parse(config()), { signal: stop.signal });
+    expect(error).toMatchObject({ code: 'cancelled' });
+    fateOf = () => 'pass';
+    const { attempt, kinds } = await deliver(study, config(), delivery);
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual(Array(4).fill('delivered'));
+    expect(uploads.length).toBe(1);
+  });
+});

@@ -1,0 +1,97 @@
+import { asDispatchError, type DispatchError } from '@dicom-dispatch/core';
+import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
+import { verdictOf, type Suspects } from '../flow/index.ts';
+import { allRefused, unanswered } from './errors.ts';
+import type { Unknown } from './judge-batch.ts';
+import type { DicomwebTarget } from './schema.ts';
+
+export interface UnknownInstance {
+  readonly instance: ManifestInstance;
+  readonly why: Unknown;
+  readonly warning?: string | undefined;
+}
+
+/** The first failure that was put off, and how many there were. */
+export interface PutOff {
+  readonly error: DispatchError;
+  readonly count: number;
+}
+
+/** After so many instances in a row that failed for now, it is the target that fails. */
+const mostInRow = 20;
+/** After so many in a row that got no answer, each alone in its request. */
+const mostUnansweredInRow = 3;
+
+/** What became of the instances of one run, and when it is the target that is at fault. */
+export class SendTally {
+  readonly unknown: UnknownInstance[] = [];
+  /** Quarantined now. */
+  readonly quarantined = new Set<ManifestInstance>();
+  putOff: PutOff | undefined;
+  readonly #run: DeliveryRun<DicomwebTarget>;
+  readonly #suspects: Suspects;
+  readonly #refused: { readonly instance: ManifestInstance; readonly error: DispatchError }[] = [];
+  #someTaken: boolean;
+  #failedInRow = 0;
+  #unansweredInRow = 0;
+
+  constructor(run: DeliveryRun<DicomwebTarget>, suspects: Suspects) {
+    this.#run = run;
+    this.#suspects = suspects;
+    // What was confirmed before counts as well.
+    this.#someTaken = run.pending.length < run.manifest.length - (run.quarantined?.length ?? 0);
+  }
+
+  /** @param begun - what `Suspects.begin` gave before it was sent */
+  async delivered(
+    instance: ManifestInstance,
+    outcome: InstanceOutcome & { readonly kind: 'delivered' },
+    begun: number,
+  ): Promise<void> {
+    this.#failedInRow = 0;
+    this.#unansweredInRow = 0;
+    this.#someTaken = true;
+    await this.#suspects.passed(instance, begun);
+    await this.#run.report(instance, outcome);
+  }
+
+  async quarantine(instance: ManifestInstance, error: DispatchError): Promise<void> {
+    this.#run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: error.code });
+    this.quarantined.add(instance);
+    await this.#run.report(instance, { kind: 'quarantined', error });
+  }
+
+  /** Not stored now, or quarantined when it has failed too often while others passed. */
+  async failed(instance: ManifestInstance, thrown: DispatchError): Promise<void> {
+    const error = asDispatchError(await this.#suspects.judge(instance, thrown));
+    if (verdictOf(error) === 'quarantine') await this.quarantine(instance, error);
+    else this.later(error);
+  }
+
+  /** Sent alone, without an answer, while the service answers searches. */
+  async unanswered(instance: ManifestInstance, error: DispatchError): Promise<void> {
+    this.#unansweredInRow += 1;
+    if (this.#unansweredInRow >= mostUnansweredInRow) throw error;
+    await this.failed(instance, unanswered(error));
+  }
+
+  /** @throws {DispatchError} when too many have failed in a row */
+  later(error: DispatchError): void {
+    this.putOff = { error: this.putOff?.error ?? error, count: (this.putOff?.count ?? 0) + 1 };
+    this.#failedInRow += 1;
+    if (this.#failedInRow >= mostInRow) throw error;
+  }
+
+  /** Refused alone and without a reason: whose fault it is, is known at the end. */
+  refuse(instance: ManifestInstance, error: DispatchError): void {
+    this.#refused.push({ instance, error });
+    if (!this.#someTaken && this.#refused.length >= mostInRow) throw allRefused(this.#refused.length, error);
+  }
+
+  /** @throws {DispatchError} `target-misconfigured` when everything was refused without a reason */
+  async end(): Promise<void> {
+    const [first] = this.#refused;
+    if (first && !this.#someTaken) throw allRefused(this.#refused.length, first.error);
+    for (const { instance, error } of this.#refused) await this.quarantine(instance, error);
+  }
+}

@@ -1,0 +1,223 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { asDispatchError } from '@dicom-dispatch/core';
+import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import { cancelledError, listedBy, throwIfCancelled } from '../flow/index.ts';
+import type { HttpConnection } from '../http/index.ts';
+import { greet, type SearchAbility } from './greet.ts';
+import { askPage, readResults, searchAll, searchPage, type QidoQuery } from './qido.ts';
+import type { DicomwebTarget } from './schema.ts';
+
+/** SOP Instance UIDs that were at the target before this delivery sent them; `all` when that is not known. */
+export type Before = readonly string[] | 'all';
+
+/** What the service lists of some instances. */
+export interface Presence {
+  readonly there: readonly ManifestInstance[];
+  readonly missing: readonly ManifestInstance[];
+}
+
+const sopInstanceUid = '00080018';
+/** So many are asked for one by one; when none of them is there the list was complete. */
+const sample = 20;
+const mostBefore = 500;
+
+/** Searches by QIDO-RS in the study of one run. */
+export class StudySearch {
+  readonly #run: DeliveryRun<DicomwebTarget>;
+  readonly #http: HttpConnection;
+  #ability: SearchAbility;
+  /** Of these a search proves nothing: what it lists may be another content. */
+  readonly before: Before;
+  /** Two instances of the study have these: a search cannot tell them apart. */
+  readonly #shared: ReadonlySet<string>;
+
+  private constructor(
+    run: DeliveryRun<DicomwebTarget>,
+    http: HttpConnection,
+    { ability, before }: { readonly ability: SearchAbility; readonly before: Before },
+  ) {
+    this.#run = run;
+    this.#http = http;
+    this.#ability = ability;
+    this.before = before;
+    const seen = new Set<string>();
+    this.#shared = new Set(
+      run.manifest.flatMap(({ sopInstanceUid: uid }) => (seen.has(uid) ? uid : (seen.add(uid), []))),
+    );
+  }
+
+  /**
+   * Greets the service, and looks what it has already of what is pending.
+   *
+   * @param known what was there before an earlier attempt
+   */
+  static async open(
+    run: DeliveryRun<DicomwebTarget>,
+    http: HttpConnection,
+    known: Before | undefined,
+  ): Promise<StudySearch> {
+    const { ability, hasStudy } = await greet(http, run.config, run.study.studyInstanceUid, run.signal);
+    let before: Before = known ?? (ability === 'yes' ? [] : 'all');
+    if (known === undefined && hasStudy) before = await alreadyThere(run, http);
+    return new StudySearch(run, http, { ability, before });
+  }
+
+  get canAnswer(): boolean {
+    return this.#ability === 'yes';
+  }
+
+  /** Whether an instance that is listed now was sent by this delivery. */
+  isOurs({ sopInstanceUid: uid }: ManifestInstance): boolean {
+    return this.before !== 'all' && !this.before.includes(uid) && !this.#shared.has(uid);
+  }
+
+  /** As `presence`, without waiting for what the service may still be storing; undefined also when it does not answer. */
+  async presenceNow(instances: readonly ManifestInstance[]): Promise<Presence | undefined> {
+    try {
+      const found = await this.#look(instances);
+      return found && (await this.#thorough(found));
+    } catch (thrown) {
+      throwIfCancelled(this.#run.signal);
+      this.#run.log.warn('the target does not list the study', { code: asDispatchError(thrown).code });
+      return undefined;
+    }
+  }
+
+  /**
+   * What the service has of these now. While it lists more each time it is asked it is still storing, and is waited for.
+   *
+   * @returns undefined when it cannot be searched
+   * @throws {DispatchError} when it does not answer as it should
+   */
+  async presence(instances: readonly ManifestInstance[]): Promise<Presence | undefined> {
+    let found = await this.#look(instances);
+    if (!found) return undefined;
+    const endMs = performance.now() + this.#run.config.verifyTimeout;
+    for (let waitMs = 250, idle = 0; found.missing.length > 0 && idle < 2 && performance.now() < endMs; waitMs *= 2) {
+      await this.#pause(Math.min(waitMs, 5000));
+      const next: Presence = (await this.#look(instances)) ?? found;
+      idle = next.there.length > found.there.length ? 0 : idle + 1;
+      found = next;
+    }
+    return this.#thorough(found);
+  }
+
+  /**
+   * What the service lists, waited for until `verifyTimeout`: some store first and index later. Who has asked since the
+   * last instance left is believed the first time.
+   *
+   * @returns undefined when it cannot be searched
+   */
+  async presenceAfterWait(instances: readonly ManifestInstance[]): Promise<Presence | undefined> {
+    const endMs = performance.now() + this.#run.config.verifyTimeout;
+    let found: Presence | undefined;
+    for (let waitMs = 250; ; waitMs = Math.min(waitMs * 2, 5000)) {
+      if (!this.canAnswer && !(await this.#tryAgain())) return undefined;
+      found = divide(instances, await this.#list({ fresh: found !== undefined }));
+      const leftMs = endMs - performance.now();
+      if (found.missing.length === 0) return found;
+      if (leftMs <= 0) return this.#thorough(found);
+      await this.#pause(Math.min(waitMs, leftMs));
+    }
+  }
+
+  async #look(instances: readonly ManifestInstance[]): Promise<Presence | undefined> {
+    if (!this.canAnswer && !(await this.#tryAgain())) return undefined;
+    return divide(instances, await listStudy(this.#run, this.#http));
+  }
+
+  #list(options: { readonly fresh: boolean }): Promise<ReadonlySet<string>> {
+    const { studyInstanceUid } = this.#run.study;
+    return listedBy(this.#run, { studyInstanceUid }, () => listStudy(this.#run, this.#http), options);
+  }
+
+  /** Some say 404 of a study that they do not have yet: it was no answer then, and may be one now. */
+  async #tryAgain(): Promise<boolean> {
+    const { signal } = this.#run;
+    const answer = await askPage(this.#http, instancesOf(this.#run), {}, [], { limit: 1, offset: 0 }, signal);
+    const isSearch = answer.status === 200 && readResults(await answer.text(4_000_000), sopInstanceUid) !== undefined;
+    if (!isSearch) await answer.discard();
+    if (isSearch || answer.status === 204) this.#ability = 'yes';
+    return this.canAnswer;
+  }
+
+  /** A list may be cut by a limit of the service: what it lacks is asked for by series, then one by one. */
+  async #thorough({ there, missing }: Presence): Promise<Presence> {
+    if (missing.length === 0) return { there, missing };
+    const bySeries = Map.groupBy(missing, ({ seriesInstanceUid }) => seriesInstanceUid);
+    const extra = new Set<string>();
+    if (missing.length > sample) {
+      for (const uid of bySeries.keys()) for (const found of await this.#listSeries(uid)) extra.add(found);
+    }
+    const rest = missing.filter((one) => !extra.has(one.sopInstanceUid));
+    let hits = 0;
+    for (const [index, instance] of rest.entries()) {
+      if (index >= sample && hits === 0) break;
+      if (!(await this.#has(instance))) continue;
+      hits += 1;
+      extra.add(instance.sopInstanceUid);
+    }
+    if (extra.size === 0) return { there, missing };
+    const more = divide(missing, extra);
+    return { there: [...there, ...more.there], missing: more.missing };
+  }
+
+  async #listSeries(seriesInstanceUid: string): Promise<string[]> {
+    const query = { address: instancesOf(this.#run, seriesInstanceUid), uidTag: sopInstanceUid };
+    return uidsOf(this.#http, query, this.#run.signal);
+  }
+
+  async #has({ seriesInstanceUid, sopInstanceUid: uid }: ManifestInstance): Promise<boolean> {
+    const query = {
+      address: instancesOf(this.#run, seriesInstanceUid),
+      keys: { SOPInstanceUID: uid },
+      uidTag: sopInstanceUid,
+    };
+    const results = await searchPage(this.#http, query, { limit: 2, offset: 0 }, this.#run.signal);
+    return results.some((result) => result[sopInstanceUid]?.Value?.[0] === uid);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { signal } = this.#run;
+    await pause(ms, undefined, { signal }).catch(() => {
+      throw cancelledError(signal);
+    });
+  }
+}
+
+/** What the service has of what is pending; when it does not list the study, that is not known. */
+async function alreadyThere(run: DeliveryRun<DicomwebTarget>, http: HttpConnection): Promise<Before> {
+  try {
+    const listed = await listStudy(run, http);
+    const there = run.pending.filter((one) => listed.has(one.sopInstanceUid)).map((one) => one.sopInstanceUid);
+    return there.length > mostBefore ? 'all' : there;
+  } catch (thrown) {
+    throwIfCancelled(run.signal);
+    run.log.warn('the target does not list the study', { code: asDispatchError(thrown).code });
+    return 'all';
+  }
+}
+
+async function listStudy(run: DeliveryRun<DicomwebTarget>, http: HttpConnection): Promise<ReadonlySet<string>> {
+  return new Set(await uidsOf(http, { address: instancesOf(run), uidTag: sopInstanceUid }, run.signal));
+}
+
+async function uidsOf(http: HttpConnection, query: QidoQuery, signal: AbortSignal): Promise<string[]> {
+  const uids: string[] = [];
+  for await (const { [sopInstanceUid]: uid } of searchAll(http, query, signal)) uids.push(String(uid?.Value?.[0]));
+  return uids;
+}
+
+function instancesOf({ config, study }: DeliveryRun<DicomwebTarget>, seriesInstanceUid?: string): string {
+  const address = `${config.qidoUrl ?? config.url}/studies/${encodeURIComponent(study.studyInstanceUid)}`;
+  return seriesInstanceUid === undefined
+    ? `${address}/instances`
+    : `${address}/series/${encodeURIComponent(seriesInstanceUid)}/instances`;
+}
+
+function divide(instances: readonly ManifestInstance[], listed: ReadonlySet<string>): Presence {
+  const { there = [], missing = [] } = Object.groupBy(instances, ({ sopInstanceUid: uid }) =>
+    listed.has(uid) ? 'there' : 'missing',
+  );
+  return { there, missing };
+}
