@@ -59,8 +59,8 @@ async function verify(
   search: StudySearch,
   quarantinedNow: ReadonlySet<ManifestInstance>,
 ): Promise<void> {
-  const earlier = new Set((run.quarantined ?? []).map(({ sopInstanceUid }) => sopInstanceUid));
-  const wanted = run.manifest.filter((one) => !quarantinedNow.has(one) && !earlier.has(one.sopInstanceUid));
+  const earlier = new Set((run.quarantined ?? []).map(({ sourceId }) => sourceId));
+  const wanted = run.manifest.filter((one) => !quarantinedNow.has(one) && !earlier.has(one.sourceId));
   const presence = await search.presenceAfterWait(wanted);
   if (!presence) throw cannotVerify();
   for (const instance of presence.missing) await run.revoke(instance);
