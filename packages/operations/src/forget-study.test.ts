@@ -181,7 +181,7 @@ test('nothing of it is left, and nothing of another is touched', async () => {
   await end(await enqueue('1.2.2', { to: ['any', 'b', 'to-other'] }), (target) =>
     target === 'b' ? 'cancelled' : 'delivered',
   );
-  await redis.zadd(operations.keys.left('main'), 1, '1.2.2');
+  await redis.zadd(operations.keys.left('main'), 1, 'o-1.2.2');
   await expectCountsToAgree();
   expect((await everything()).size).toBeGreaterThan(other.size + 10);
   expect(await forget('1.2.2', { dryRun: true })).toMatchObject({ answer: 'forgotten', deliveries: 3 });
@@ -211,9 +211,9 @@ test('kept: what is recent, waits, is under way, has failed, or is being routed'
   expect(await forget('1.2.3', { withFailed: true })).toMatchObject({ answer: 'waiting' });
   await redis.del(operations.keys.waits('main'));
   const choice = { target: 'a', contentHash: 'of instances that have just come' };
-  await redis.hset(operations.keys.choices('main', '1.2.3'), 'any', JSON.stringify(choice));
+  await redis.hset(operations.keys.choices('main', 'o-1.2.3'), 'any', JSON.stringify(choice));
   expect(await forget('1.2.3', { withFailed: true })).toMatchObject({ answer: 'busy' });
-  await redis.del(operations.keys.choices('main', '1.2.3'));
+  await redis.del(operations.keys.choices('main', 'o-1.2.3'));
   await expectCountsToAgree();
   expect(await forget('1.2.3', { withFailed: true })).toMatchObject({ answer: 'forgotten', deliveries: 1 });
   expect((await everything()).size).toBe(0);
@@ -311,7 +311,7 @@ test('an operator forgets what came from a source that was taken out, what has f
   expect(foreseen.bytes).toBeGreaterThan(3 * 3_000);
   expect(await forgetStudies(operations, wish, ask, false)).toMatchObject({ forgotten: 3, kept: { failed: 1 } });
   await expectCountsToAgree();
-  const named = { source: 'removed', studyInstanceUids: ['1.2.9.4'], failed: true };
+  const named = { source: 'removed', studies: ['1.2.9.4'], failed: true };
   expect(await forgetStudies(operations, named, ask, false)).toMatchObject({ studies: 1, forgotten: 1, kept: {} });
   expect((await everything()).size).toBe(0);
   await expect(forgetStudies(operations, named, ask, true)).rejects.toMatchObject({ code: 'not-found' });
