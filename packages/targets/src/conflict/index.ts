@@ -1,4 +1,4 @@
-export { isSameInstance, readIdentity, type InstanceIdentity } from './instance-identity.ts';
+export { isSameInstance, maxIdentityBytes, readIdentity, type InstanceIdentity } from './instance-identity.ts';
 export { placesOf, type Divided, type Places } from './places.ts';
 export { conflictOption, type ConflictPolicy } from './schema.ts';
 export { targetConflict, type Occupant } from './target-conflict.ts';

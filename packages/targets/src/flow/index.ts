@@ -1,12 +1,14 @@
 export { largeAtOnce, largeBytes } from './large.ts';
 export { borrowed } from './borrowed.ts';
 export { cancelledError, throwIfCancelled } from './cancelled.ts';
+export { withinDeadline } from './deadline.ts';
 export { inLanes, type LaneContext, type LaneOptions, type LaneResult, type Send } from './in-lanes.ts';
 export { verdictOf, type Verdict } from './instance-error.ts';
 export { metered, type Meter, type MeteredBytes } from './metered.ts';
 export type { OpenedInstance } from './open-queue.ts';
 export { Permits } from './permits.ts';
 export { Suspects } from './suspects.ts';
+export { KeyedLocks } from './keyed-locks.ts';
 export { until } from './until.ts';
 export { within } from './within.ts';
 export { listedBy } from './listed-by.ts';

@@ -12,6 +12,15 @@ const unreachable = new Map([
   ['UND_ERR_CONNECT_TIMEOUT', 'it does not answer'],
 ]);
 
+/** What this machine has run out of; the peer has no part in it. */
+const local = new Map([
+  ['EMFILE', 'this process has as many files and connections open as it may'],
+  ['ENFILE', 'this machine has as many files open as it can'],
+  ['ENOMEM', 'this machine has no memory left'],
+  ['ENOBUFS', 'this machine has no memory for connections left'],
+  ['EAI_MEMORY', 'this machine has no memory left'],
+]);
+
 const lost = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']);
 
 const certificate = new Map([
@@ -45,6 +54,8 @@ export function networkError(thrown: unknown, host: string): DispatchError {
   const code = codeOf(thrown);
   const reason = unreachable.get(code);
   if (reason) return of('target-unreachable', `${host} cannot be reached: ${reason} (${code})`, thrown);
+  const ours = local.get(code);
+  if (ours) return of('local-resources', `no connection to ${host} was made: ${ours} (${code})`, thrown);
   const tls = certificate.get(code);
   if (tls) return of('target-tls', `TLS with ${host} failed: ${tls} (${code})`, thrown);
   if (/^(ERR_SSL|ERR_TLS|ERR_OSSL|CERT_|UNABLE_TO|EPROTO)/.test(code)) {

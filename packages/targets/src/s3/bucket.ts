@@ -1,8 +1,8 @@
 import { Agent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { fromTemporaryCredentials } from '@aws-sdk/credential-providers';
-import type { Stage } from '@dicom-dispatch/core';
-import { until } from '../flow/index.ts';
+import { DispatchError, type Stage } from '@dicom-dispatch/core';
+import { until, withinDeadline } from '../flow/index.ts';
 import { tlsOptions } from '../http/tls-files.ts';
 import { translateS3Error } from './errors.ts';
 import type { S3Target } from './schema.ts';
@@ -14,15 +14,17 @@ export interface Bucket extends Disposable {
   /** Who answers, for messages. */
   readonly host: string;
   readonly client: S3Client;
-  /** Runs requests; `doing` is a verb with -ing for the error. */
-  act<T>(
-    doing: string,
-    signal: AbortSignal,
-    request: (options: { abortSignal: AbortSignal }) => Promise<T>,
-  ): Promise<T>;
+  /**
+   * Runs requests; `doing` is a verb with -ing for the error.
+   *
+   * @param bytes - that go one way or the other, for the longest time that it may take
+   */
+  act<T>(doing: string, signal: AbortSignal, request: Request<T>, bytes?: number): Promise<T>;
   /** The same, for what has its own use for the SDK's errors. */
-  raw<T>(signal: AbortSignal, request: (options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T>;
+  raw<T>(signal: AbortSignal, request: Request<T>, bytes?: number): Promise<T>;
 }
+
+export type Request<T> = (options: { abortSignal: AbortSignal }) => Promise<T>;
 
 export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucket> {
   const tls = config.tls ? await tlsOptions(config.tls) : {};
@@ -44,21 +46,43 @@ export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucke
     ...credentialsOf(config),
   });
   const host = config.endpoint ? new URL(config.endpoint).host : `s3.${config.region}`;
+
+  /** Silence is noticed by the limits of the sockets, a server that trickles by this one. */
+  function raw<T>(signal: AbortSignal, request: Request<T>, bytes = 0): Promise<T> {
+    return withinDeadline(
+      signal,
+      longestMs(config, bytes),
+      () => new DispatchError('target-timeout', `a request to ${host} went on at less than minRate`),
+      (limited) => until(request({ abortSignal: limited }), limited),
+    );
+  }
+
   return {
     config,
     name: config.bucket,
     host,
     client,
-    raw: (signal, request) => until(request({ abortSignal: signal }), signal),
-    async act(doing, signal, request) {
+    raw,
+    async act(doing, signal, request, bytes) {
       try {
-        return await until(request({ abortSignal: signal }), signal);
+        return await raw(signal, request, bytes);
       } catch (thrown) {
-        throw translateS3Error(thrown, host, doing, stage);
+        throw translateS3Error(thrown, { host, config }, doing, stage);
       }
     },
     [Symbol.dispose]: () => client.destroy(),
   };
+}
+
+/** Answers are short but for lists. */
+const answerBytes = 500_000;
+
+/** The longest time for a request with its repetitions; 0 = no limit. */
+function longestMs({ minRate, timeout, connectTimeout, requestAttempts }: S3Target, bytes: number): number {
+  if (minRate === 0 || timeout === 0) return 0;
+  const onceMs = connectTimeout + timeout + ((bytes + answerBytes) / minRate) * 1000;
+  // Longer ones do not fit into a timer.
+  return Math.min(requestAttempts * onceMs, 2 ** 31 - 1);
 }
 
 const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };

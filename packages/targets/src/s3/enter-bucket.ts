@@ -1,6 +1,6 @@
-import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { ListObjectsV2Command, type ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import type { Bucket } from './bucket.ts';
-import { translateS3Error } from './errors.ts';
+import { notS3, translateS3Error } from './errors.ts';
 
 /**
  * Asks the bucket for something small, to learn whether it is there and lets us in before instances are opened. Keys
@@ -12,10 +12,16 @@ import { translateS3Error } from './errors.ts';
 export async function enterBucket(bucket: Bucket, signal: AbortSignal): Promise<boolean> {
   const command = new ListObjectsV2Command({ Bucket: bucket.name, MaxKeys: 1, Prefix: bucket.config.prefix });
   try {
-    await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
+    const found = await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
+    if (!isList(found)) throw notS3(bucket.host, 'Looking into the bucket', { stage: 'connect' });
     return true;
   } catch (thrown) {
     if (thrown instanceof Error && thrown.name === 'AccessDenied') return false;
-    throw translateS3Error(thrown, bucket.host, 'Looking into the bucket', 'connect');
+    throw translateS3Error(thrown, bucket, 'Looking into the bucket', 'connect');
   }
+}
+
+/** Whether an answer is a list of keys: it says the bucket, or whether it is whole (API reference, "ListObjectsV2"). */
+export function isList({ Name, IsTruncated }: ListObjectsV2CommandOutput): boolean {
+  return Name !== undefined || IsTruncated !== undefined;
 }

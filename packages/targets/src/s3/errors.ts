@@ -1,11 +1,15 @@
 import { DispatchError, type DispatchErrorOptions, type ErrorCode, type Stage } from '@dicom-dispatch/core';
 import { networkError } from '../http/network-error.ts';
 import { retryAfterMs } from '../http/retry-after.ts';
+import { withoutOptions } from './options-in-use.ts';
+import type { S3Target } from './schema.ts';
 
 interface Meaning {
   readonly code: ErrorCode;
   readonly says: string;
   readonly remedy?: string;
+  /** The server may lack an option that is in use: the remedy names those. */
+  readonly isOption?: true;
 }
 
 const credentials = 'Check the access key, its secret, and what they permit on the bucket.';
@@ -60,14 +64,29 @@ const meanings: Readonly<Record<string, Meaning>> = {
   },
   NotImplemented: {
     code: 'target-misconfigured',
-    says: 'the server does not support an option that was used',
-    remedy: 'Set checksum to none, and leave out encryption, tags and storageClass, if this server does not know them.',
+    says: 'the server does not support what it was asked',
+    isOption: true,
   },
+  XNotImplemented: {
+    code: 'target-misconfigured',
+    says: 'the server does not support what it was asked',
+    isOption: true,
+  },
+  InvalidRequest: { code: 'target-misconfigured', says: 'the server does not take the request', isOption: true },
+  InvalidArgument: { code: 'target-misconfigured', says: 'the server does not take what it was asked', isOption: true },
+  InvalidTag: { code: 'target-misconfigured', says: 'the server does not take the tags', isOption: true },
+  BadRequest: { code: 'target-misconfigured', says: 'the server does not take the request', isOption: true },
   MissingContentLength: {
     code: 'target-misconfigured',
     says: 'the server does not support the checksum in use',
     remedy: 'Set checksum to none.',
   },
+  NoSuchUpload: { code: 'instance-failed', says: 'the upload in parts is not there any more' },
+  InvalidPart: { code: 'instance-failed', says: 'a part of the upload is not there any more' },
+  InvalidPartOrder: { code: 'instance-failed', says: 'the parts of the upload are not in order' },
+  EntityTooSmall: { code: 'instance-failed', says: 'a part of the upload is too small for the server' },
+  PreconditionFailed: { code: 'instance-failed', says: 'the key was taken in the meantime' },
+  ConditionalRequestConflict: { code: 'instance-failed', says: 'the key is being written by others' },
   KMSDisabledException: { code: 'target-misconfigured', says: 'the KMS key is disabled', remedy: 'Enable the key.' },
   'KMS.DisabledException': { code: 'target-misconfigured', says: 'the KMS key is disabled', remedy: 'Enable the key.' },
   'KMS.NotFoundException': {
@@ -108,7 +127,12 @@ const meanings: Readonly<Record<string, Meaning>> = {
  * What the AWS SDK threw, as a DispatchError. Its texts may quote keys, which may be made of patient data: only codes
  * and statuses are shown.
  */
-export function translateS3Error(thrown: unknown, host: string, doing: string, stage?: Stage): DispatchError {
+export function translateS3Error(
+  thrown: unknown,
+  { host, config }: { readonly host: string; readonly config: S3Target },
+  doing: string,
+  stage?: Stage,
+): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
   const name = nameOf(thrown);
   const status = s3Status(thrown);
@@ -116,22 +140,33 @@ export function translateS3Error(thrown: unknown, host: string, doing: string, s
   const options: DispatchErrorOptions = { cause: thrown, ...(stage && { stage }) };
   if (meaning) {
     const wait = retryAfterMs(headerOf(thrown, 'retry-after'));
+    const remedy = meaning.isOption ? withoutOptions(config) : meaning.remedy;
     return new DispatchError(
       meaning.code,
       `${doing} at ${host} failed: ${meaning.says} (${[name, status].filter(Boolean).join(' ')})`,
       {
         ...options,
-        ...(meaning.remedy !== undefined && { remedy: meaning.remedy }),
+        ...(remedy !== undefined && { remedy }),
         ...(wait !== undefined && { retryAfterMs: wait }),
       },
     );
   }
   if (status !== undefined) {
+    // Such an answer tells nothing: a page of a proxy, an empty body, a service that broke off.
+    if (status < 300) return notS3(host, doing, options);
     const code = status >= 500 ? 'target-error' : 'target-misconfigured';
     return new DispatchError(code, `${doing} at ${host} failed (${name} ${status})`, options);
   }
   const error = networkError(thrown, host);
   return new DispatchError(error.code, error.message, { cause: thrown, ...(stage && { stage }) });
+}
+
+/** An answer that looks like success and is none: the page of a proxy or of a login, which the SDK reads as an empty result. */
+export function notS3(host: string, doing: string, options: DispatchErrorOptions = {}): DispatchError {
+  return new DispatchError('target-error', `${doing} at ${host} failed: what answered is no S3 server`, {
+    remedy: 'Look at what stands between: a proxy, a gateway, a page for signing in. Check endpoint.',
+    ...options,
+  });
 }
 
 /** The SDK calls a connection that was reset a TimeoutError too; its code tells. */
@@ -148,6 +183,12 @@ export function isNotThere(thrown: unknown): boolean {
   return ['NotFound', 'NoSuchKey', 'NoSuchUpload'].includes(thrown.name) || s3Status(thrown) === 404;
 }
 
+/** Whether a conditional request found the key taken, or being written by others. */
+export function isTaken(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  return ['PreconditionFailed', 'ConditionalRequestConflict'].includes(thrown.name) || s3Status(thrown) === 412;
+}
+
 export function s3Status(thrown: unknown): number | undefined {
   if (!(thrown instanceof Error) || !('$metadata' in thrown)) return undefined;
   return (thrown.$metadata as { readonly httpStatusCode?: number }).httpStatusCode;
@@ -159,11 +200,17 @@ function byStatus(status: number | undefined): Meaning | undefined {
     case 307:
     case 308:
       return meanings['PermanentRedirect'];
+    case 400:
+      return meanings['BadRequest'];
     case 401:
     case 403:
       return meanings['AccessDenied'];
     case 411:
       return meanings['MissingContentLength'];
+    case 409:
+      return meanings['ConditionalRequestConflict'];
+    case 412:
+      return meanings['PreconditionFailed'];
     case 413:
       return meanings['EntityTooLarge'];
     case 429:

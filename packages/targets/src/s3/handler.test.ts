@@ -28,6 +28,7 @@ import {
   allChecks,
   fixtureStudy,
   handlerContract,
+  pathContract,
   largeStudy,
   part10Facts,
   TestDelivery,
@@ -244,6 +245,29 @@ handlerContract<S3Target>({
   },
 });
 
+let places = 0;
+pathContract({
+  name: 's3',
+  handler: s3Handler,
+  option: 'key',
+  async place() {
+    const bucket = await makeBucket(`place-${(places += 1)}`);
+    const Key = (path: string): string => `dicom/${path}`;
+    return {
+      config: configOf(bucket),
+      async get(path) {
+        const found = await client
+          .send(new GetObjectCommand({ Bucket: bucket, Key: Key(path) }))
+          .catch(() => undefined);
+        return found && Buffer.from((await found.Body?.transformToByteArray()) ?? []);
+      },
+      put: async (path, Body) =>
+        void (await client.send(new PutObjectCommand({ Bucket: bucket, Key: Key(path), Body }))),
+      names: async () => (await objectsIn(bucket)).map((object) => String(object.Key)),
+    };
+  },
+});
+
 async function tlsFront({ trusted }: { trusted: boolean }): Promise<ArrangedFault> {
   const { ca, server } = await makeCertificates();
   const front = await startTlsFront({ port: swift.port, key: server.key, cert: server.cert });
@@ -341,12 +365,12 @@ describe('the s3 target', () => {
     expect(delivery.state.size).toBe(0);
   });
 
-  it('replaces an object of another content, and can overwrite without looking', async () => {
+  it('replaces what has a key without looking when told so', async () => {
     const study = fixtureStudy({ seed: 'replace', series: 1, instancesPerSeries: 1 });
     const key = `replace/${study.instances[0]?.manifest.sopInstanceUid}`;
-    for (const existing of ['compare', 'overwrite'] as const) {
+    for (const more of [{ onConflict: 'overwrite' }, { existing: 'overwrite' }]) {
       await client.send(new PutObjectCommand({ Bucket: 'cases', Key: key, Body: 'something else' }));
-      const config = parse({ prefix: 'replace/', key: '{SOPInstanceUID}', existing });
+      const config = parse({ prefix: 'replace/', key: '{SOPInstanceUID}', ...more });
       expect((await new TestDelivery(s3Handler, study).attempt(config)).error).toBeUndefined();
       const head = await client.send(new HeadObjectCommand({ Bucket: 'cases', Key: key }));
       expect(head.ContentLength).toBe(study.instances[0]?.manifest.sizeBytes);
@@ -412,7 +436,9 @@ describe('the s3 target', () => {
       if (request.method === 'POST') {
         return void answer.end('<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>');
       }
-      answer.writeHead(200, { etag: '"e"' }).end(request.method === 'GET' ? '<ListBucketResult/>' : undefined);
+      answer
+        .writeHead(200, { etag: '"e"' })
+        .end(request.method === 'GET' ? '<ListBucketResult><Name>cases</Name></ListBucketResult>' : undefined);
     });
     const config = parse({
       endpoint: standIn.url,
@@ -449,7 +475,9 @@ describe('the s3 target', () => {
     await using standIn = await startHttpServer((request, answer) => {
       if (request.method === 'PUT') stored = true;
       if (request.method === 'HEAD') return void answer.writeHead(stored ? 200 : 404, stored ? heads : {}).end();
-      answer.writeHead(200).end(request.method === 'GET' ? '<ListBucketResult/>' : undefined);
+      answer
+        .writeHead(200)
+        .end(request.method === 'GET' ? '<ListBucketResult><Name>cases</Name></ListBucketResult>' : undefined);
     });
     const deliver = async (headers: Record<string, string>, more: object = {}) => {
       [heads, stored] = [headers, false];
@@ -472,7 +500,7 @@ describe('the s3 target', () => {
     await using standIn = await startHttpServer((request, answer) => {
       if (request.method === 'GET') {
         const keys = [...stored.keys()].map((key) => `<Contents><Key>${key.slice('/cases/'.length)}</Key></Contents>`);
-        return void answer.end(`<ListBucketResult>${keys.join('')}</ListBucketResult>`);
+        return void answer.end(`<ListBucketResult><Name>cases</Name>${keys.join('')}</ListBucketResult>`);
       }
       const etag = createHash('md5').update(request.body).digest('hex');
       if (request.method === 'PUT') {

@@ -1,17 +1,19 @@
 import { DispatchError } from '@dicom-dispatch/core';
+import { placesOf, targetConflict, type Occupant, type Places } from '../conflict/index.ts';
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
 import { inLanes, largeAtOnce, largeBytes, Permits, throwIfCancelled, verdictOf } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
-import { parseTemplate, renderTemplate } from '../template/index.ts';
+import type { RenderLimits } from '../template/index.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { enterBucket } from './enter-bucket.ts';
-import { takenKeys } from './known-keys.ts';
+import { commonFolder, takenKeys } from './known-keys.ts';
 import { objectOptions } from './object-options.ts';
 import { PartPool } from './part-pool.ts';
-import { putObject } from './put-object.ts';
+import { putObject, type KnownKeys } from './put-object.ts';
 import { dropUpload } from './resume-upload.ts';
 import { s3Target, type S3Target } from './schema.ts';
 import { sendInstance } from './send-instance.ts';
+import { useKeys, type KeysInUse } from './stored-keys.ts';
 import { testS3 } from './test-connection.ts';
 
 export const s3Handler: TargetHandler<S3Target> = {
@@ -30,44 +32,64 @@ async function deliver(run: DeliveryRun<S3Target>): Promise<void> {
   try {
     const mayList = await enterBucket(bucket, run.signal);
     run.stage('transfer');
-    const quarantined = await send(run, bucket, mayList);
+    const places = placesOf(run, `${bucket.host} ${bucket.name}`, run.config.key, limitsOf(run.config));
+    // Before the keys are listed: what another delivery stores from then on is noticed.
+    using inUse = useKeys(
+      `${bucket.host} ${bucket.name}`,
+      run.config.prefix + commonFolder(run.pending.map(places.pathOf)),
+    );
+    const known = await knownKeys(run, bucket, places, mayList, inUse);
+    const quarantined = await send(run, bucket, places, known);
     // Each object was verified when it was made, before it was reported.
     run.stage('verify');
     run.stage('finalize');
-    await writeMarker(run, bucket, quarantined);
+    await writeMarker(run, bucket, places, known, quarantined);
   } finally {
     bucket[Symbol.dispose]();
   }
 }
 
-function keysOf(run: DeliveryRun<S3Target>): (instance: ManifestInstance) => string {
-  const { key, prefix } = run.config;
-  const template = parseTemplate(key);
-  // A key has at most 1,024 bytes in UTF-8.
-  const limits = { maxPathBytes: 1024 - Buffer.byteLength(prefix), maxSegmentBytes: 200 };
-  return (instance) => prefix + renderTemplate(template, run.study, instance, limits);
+/** A key has at most 1,024 bytes in UTF-8. */
+function limitsOf({ prefix }: S3Target): RenderLimits {
+  return { maxPathBytes: 1024 - Buffer.byteLength(prefix), maxSegmentBytes: 200 };
+}
+
+async function knownKeys(
+  run: DeliveryRun<S3Target>,
+  bucket: Bucket,
+  places: Places,
+  mayList: boolean,
+  inUse: KeysInUse,
+): Promise<KnownKeys> {
+  const { config, pending, signal } = run;
+  const keys = pending.map((instance) => config.prefix + places.pathOf(instance));
+  const taken = mayList && config.existing === 'compare' ? await takenKeys(bucket, keys, signal) : undefined;
+  return { inUse, mayList, mayBeTaken: (key) => taken?.has(key) ?? true };
 }
 
 async function send(
   run: DeliveryRun<S3Target>,
   bucket: Bucket,
-  mayList: boolean,
+  places: Places,
+  known: KnownKeys,
 ): Promise<readonly ManifestInstance[]> {
   const { config, state } = run;
-  const keyOf = keysOf(run);
+  const { instances, quarantined: shared } = await places.divide();
   const permits = new Permits(config.parallel);
-  const taken =
-    mayList && config.existing === 'compare' ? await takenKeys(bucket, run.pending.map(keyOf), run.signal) : undefined;
   const isLarge = run.pending.some(({ sizeBytes }) => sizeBytes > largeBytes);
   const lanes = isLarge ? { lanes: Math.min(largeAtOnce, config.parallel), prefetch: 0 } : { lanes: config.parallel };
   const pool = new PartPool(new Permits(Math.ceil(config.parallel / 2)), config.partSize);
-  const { quarantined } = await inLanes(run, lanes, async (opened, { signal }) => {
+  let replaced = 0;
+  const { quarantined } = await inLanes(run, { ...lanes, instances }, async (opened, { signal }) => {
     const { instance } = opened;
-    const key = keyOf(instance);
-    const compare = config.existing === 'compare' && (taken?.has(key) ?? true);
-    const object = { key, compare, options: objectOptions(config, run.study, instance) };
+    const object = {
+      key: config.prefix + places.pathOf(instance),
+      options: objectOptions(config, run.study, instance),
+      conflict: (occupant: Occupant) => places.conflict(instance, occupant),
+    };
     try {
-      await sendInstance(run, { bucket, state, permits, pool, signal }, opened, object);
+      const stored = await sendInstance(run, { bucket, state, permits, pool, signal }, known, opened, object);
+      if (stored === 'replaced') replaced += 1;
     } catch (thrown) {
       const error = opened.bytes.readError ?? thrown;
       if (error instanceof DispatchError && verdictOf(error) === 'quarantine') {
@@ -77,17 +99,26 @@ async function send(
     }
     return { kind: 'delivered' };
   });
-  return quarantined;
+  if (replaced > 0) run.log.info('earlier versions of instances replaced', { count: replaced });
+  return [...shared, ...quarantined];
 }
 
 async function writeMarker(
   run: DeliveryRun<S3Target>,
   bucket: Bucket,
+  places: Places,
+  known: KnownKeys,
   quarantined: readonly ManifestInstance[],
 ): Promise<void> {
-  const marker = studyMarker(run, run.config.marker, quarantined, keysOf(run));
+  const { config, signal } = run;
+  const marker = studyMarker(run, config.marker, quarantined, (instance) => config.prefix + places.pathOf(instance));
   if (!marker) return;
-  const options = objectOptions({ ...run.config, tags: {}, metadata: {} }, run.study, undefined, 'application/json');
-  const object = { key: run.config.prefix + marker.path, options, compare: run.config.existing === 'compare' };
-  await putObject(bucket, object, marker.content, run.signal);
+  const { mayReplace } = marker;
+  const object = {
+    key: config.prefix + marker.path,
+    options: objectOptions({ ...config, tags: {}, metadata: {} }, run.study, undefined, 'application/json'),
+    mayReplace: (there: Buffer) => mayReplace([there]),
+    conflict: (occupant: Occupant) => targetConflict(`${bucket.host} ${bucket.name}`, marker.shownPath, occupant),
+  };
+  await putObject(bucket, { ...known, mayBeTaken: () => true }, object, marker.content, signal);
 }

@@ -1,5 +1,6 @@
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { Bucket } from './bucket.ts';
+import { isList } from './enter-bucket.ts';
 
 /** A page has at most 1,000 keys (API reference, "ListObjectsV2"). */
 const keysPerPage = 1_000;
@@ -31,6 +32,7 @@ export async function takenKeys(
         ...(token !== undefined && { ContinuationToken: token }),
       });
       const found = await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
+      if (!isList(found)) return undefined;
       for (const { Key } of found.Contents ?? []) if (Key !== undefined && wanted.has(Key)) taken.add(Key);
       if (!found.IsTruncated) return taken;
       token = found.NextContinuationToken;
@@ -44,7 +46,7 @@ export async function takenKeys(
 }
 
 /** The longest part up to a slash that all keys begin with. */
-function commonFolder(keys: readonly string[]): string {
+export function commonFolder(keys: readonly string[]): string {
   let common = keys[0] ?? '';
   for (const key of keys) {
     let length = 0;

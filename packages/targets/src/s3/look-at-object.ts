@@ -1,7 +1,12 @@
-import { HeadObjectCommand, type HeadObjectCommandOutput, type PutObjectCommandOutput } from '@aws-sdk/client-s3';
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  type PutObjectCommandOutput,
+} from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Bucket } from './bucket.ts';
-import { isNotThere, s3Status, translateS3Error } from './errors.ts';
+import { isNotThere, notS3, s3Status, translateS3Error } from './errors.ts';
 import type { Tally } from './parts.ts';
 
 /**
@@ -21,31 +26,68 @@ export async function lookAtObject(
     ...(withChecksum && { ChecksumMode: 'ENABLED' as const }),
   });
   try {
-    return await bucket.raw(signal, (options) => bucket.client.send(command, options));
+    const found = await bucket.raw(signal, (options) => bucket.client.send(command, options));
+    if (found.ETag === undefined) throw notS3(bucket.host, 'Looking at an object');
+    return found;
   } catch (thrown) {
     if (isNotThere(thrown) || (forbiddenIsMissing && s3Status(thrown) === 403)) return undefined;
-    throw translateS3Error(thrown, bucket.host, 'Looking at an object');
+    throw translateS3Error(thrown, bucket, 'Looking at an object');
   }
+}
+
+/**
+ * The first bytes of an object, or all of one that is shorter.
+ *
+ * @param etag - as it was when the object was looked at
+ */
+export async function readBeginning(
+  bucket: Bucket,
+  key: string,
+  etag: string | undefined,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, Range: `bytes=0-${maxBytes - 1}` });
+  const bytes = await bucket.act(
+    'Reading an object',
+    signal,
+    async (options) => {
+      const { Body, ETag } = await bucket.client.send(command, options);
+      // It was replaced since it was looked at, or something else has answered.
+      if (ETag !== etag)
+        throw new DispatchError('instance-failed', `${bucket.host}: an object has changed while it was read`);
+      return Body?.transformToByteArray();
+    },
+    maxBytes,
+  );
+  return Buffer.from(bytes ?? []).subarray(0, maxBytes);
 }
 
 export function etagOf(etag: string | undefined): string | undefined {
   return etag?.replace(/^W\//, '').replaceAll('"', '').toLowerCase();
 }
 
-/** What a comparison says: servers that encrypt with own keys have ETags that are no checksum of the content. */
+/** Whether an ETag has the shape of an MD5: that of the whole, of servers that say so also for what was made of parts. */
+export function looksLikeMd5(etag: string | undefined): boolean {
+  return /^[0-9a-f]{32}$/.test(etagOf(etag) ?? '');
+}
+
+/** What a comparison says; servers that encrypt with own keys, and some others, have ETags that are no checksum. */
 export type Likeness = 'same' | 'different' | 'unknown';
 
 export function compareObject(found: HeadObjectCommandOutput, tally: Tally): Likeness {
   if (found.ContentLength !== tally.sizeBytes) return 'different';
-  if (found.ChecksumCRC32 !== undefined && found.ChecksumType === 'FULL_OBJECT') {
+  const isWhole = found.ChecksumType === 'FULL_OBJECT' || (found.ChecksumType === undefined && tally.partCount === 1);
+  if (found.ChecksumCRC32 !== undefined && isWhole && !found.ChecksumCRC32.includes('-')) {
     return found.ChecksumCRC32 === tally.crc32Base64 ? 'same' : 'different';
   }
   const encrypted = found.ServerSideEncryption?.startsWith('aws:') || found.SSECustomerAlgorithm !== undefined;
   const etag = etagOf(found.ETag);
   if (encrypted || etag === undefined) return 'unknown';
-  if (/^[0-9a-f]{32}$/.test(etag)) return etag === tally.singleEtag ? 'same' : 'different';
-  if (/^[0-9a-f]{32}-\d+$/.test(etag)) return etag === tally.multipartEtag ? 'same' : 'different';
-  return 'unknown';
+  if (etag === tally.wholeMd5 || etag === tally.multipartEtag) return 'same';
+  // Made in one request, an object has the MD5 of its bytes; of parts, some servers make 32 digits of their own.
+  if (looksLikeMd5(etag)) return tally.partCount === 1 ? 'different' : 'unknown';
+  return etag.endsWith(`-${tally.partCount}`) ? 'different' : 'unknown';
 }
 
 /**
@@ -54,7 +96,7 @@ export function compareObject(found: HeadObjectCommandOutput, tally: Tally): Lik
  * reference, "PutObject").
  */
 export function provesContent(answer: PutObjectCommandOutput, tally: Tally): boolean {
-  return etagOf(answer.ETag) === tally.singleEtag;
+  return etagOf(answer.ETag) === tally.wholeMd5;
 }
 
 /**

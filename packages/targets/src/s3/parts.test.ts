@@ -42,7 +42,7 @@ it('knows the ETags that servers compute', () => {
   const md5 = (data: Buffer): Buffer => createHash('md5').update(data).digest();
   const single = new Tally();
   single.add(bytes);
-  expect(single.singleEtag).toBe(md5(bytes).toString('hex'));
+  expect(single.wholeMd5).toBe(md5(bytes).toString('hex'));
   const parted = new Tally();
   const [first, second] = [bytes.subarray(0, 600), bytes.subarray(600)];
   for (const part of [first, second]) parted.add(part);

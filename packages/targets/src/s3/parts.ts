@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /** The smallest size that keeps an object within 10,000 parts (S3 user guide, "Multipart upload limits"). */
@@ -69,25 +69,37 @@ export function md5(bytes: Uint8Array): Buffer {
 
 /**
  * The checksums of an object as it is sent: of its parts, and of the whole. What servers call ETag is the MD5 of the
- * bytes, or that of the parts' MD5s with their number, unless they encrypt with a key of their own.
+ * bytes, or that of the parts' MD5s with their number; of others it is something of their own, also in the shape of an MD5.
  */
 export class Tally {
   readonly #parts: Buffer[] = [];
+  readonly #whole: Hash | undefined;
   #crc = 0;
   sizeBytes = 0;
+
+  /** @param options.whole - compute the MD5 of the whole beside those of the parts, which costs as much again */
+  constructor({ whole = false } = {}) {
+    this.#whole = whole ? createHash('md5') : undefined;
+  }
+
+  get partCount(): number {
+    return this.#parts.length;
+  }
 
   /** @returns the MD5 of the part */
   add(part: Uint8Array): Buffer {
     const digest = md5(part);
+    this.#whole?.update(part);
     this.#parts.push(digest);
     this.#crc = crc32(part, this.#crc);
     this.sizeBytes += part.byteLength;
     return digest;
   }
 
-  /** The ETag of an object made in one request. */
-  get singleEtag(): string {
-    return this.#parts[0]?.toString('hex') ?? '';
+  /** The MD5 of the whole; undefined where it was not computed. */
+  get wholeMd5(): string | undefined {
+    if (this.#parts.length === 1) return this.#parts[0]?.toString('hex');
+    return this.#whole?.copy().digest('hex');
   }
 
   /** The ETag of an object made of parts. */

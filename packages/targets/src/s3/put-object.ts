@@ -1,41 +1,106 @@
-import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { PutObjectCommand, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import { DispatchError } from '@dicom-dispatch/core';
 import type { Bucket } from './bucket.ts';
+import { isTaken, notS3, translateS3Error } from './errors.ts';
+import { judgeObject, type Claim } from './judge-object.ts';
 import { compareObject, lookAtObject, provesContent, verifyObject } from './look-at-object.ts';
 import { checksumAlgorithm, type ObjectOptions } from './object-options.ts';
+import { usesConditions } from './options-in-use.ts';
 import { Tally } from './parts.ts';
+import type { KeysInUse } from './stored-keys.ts';
 
-export interface ObjectToSend {
-  readonly key: string;
+export interface ObjectToSend extends Claim {
   readonly options: ObjectOptions;
-  /** Whether something may be there already: then it is looked at, and left as it is when it is the same. */
-  readonly compare: boolean;
+}
+
+/** What is known of the keys of a delivery. */
+export interface KnownKeys {
+  readonly inUse: KeysInUse;
+  /** Whether something may have the key; false when it was listed and is not there. */
+  mayBeTaken(key: string): boolean;
+  /** Whether listing is permitted: then 403 for an object means that it is there and must not be read. */
+  readonly mayList: boolean;
+}
+
+export type Stored =
+  | 'new'
+  /** It was there with the same content. */
+  | 'same'
+  | 'replaced';
+
+/** Others take and free the key again and again. */
+export const mostRounds = 5;
+
+export function takenAgain({ host }: Bucket): DispatchError {
+  return new DispatchError('instance-failed', `${host}: a key is taken and freed again and again by others`);
+}
+
+/** What has the key now, as far as that is to be looked at. */
+export function whatHasKey(
+  bucket: Bucket,
+  known: KnownKeys,
+  key: string,
+  signal: AbortSignal,
+): Promise<HeadObjectCommandOutput | undefined> {
+  const isToBeSeen = bucket.config.existing === 'compare' && (known.mayBeTaken(key) || known.inUse.isContended);
+  if (!isToBeSeen) return Promise.resolve(undefined);
+  return lookAtObject(bucket, key, signal, { forbiddenIsMissing: !known.mayList });
 }
 
 /** Makes an object in one request. */
-export async function putObject(
+export function putObject(
   bucket: Bucket,
-  { key, options, compare }: ObjectToSend,
+  known: KnownKeys,
+  object: ObjectToSend,
   bytes: Buffer,
   signal: AbortSignal,
-): Promise<void> {
-  const { config } = bucket;
+): Promise<Stored> {
   const tally = new Tally();
   const digest = tally.add(bytes);
-  if (compare) {
-    const found = await lookAtObject(bucket, key, signal, { forbiddenIsMissing: true });
-    if (found && compareObject(found, tally) === 'same') return;
-  }
+  return known.inUse.with(object.key, signal, async () => {
+    let found = await whatHasKey(bucket, known, object.key, signal);
+    for (let round = 0; round < mostRounds; round += 1) {
+      if (found) {
+        if (compareObject(found, tally) === 'same') return 'same';
+        await judgeObject(bucket, found, object, bytes, signal);
+      }
+      if (await store(bucket, object, { bytes, digest, tally, isNew: !found }, signal))
+        return found ? 'replaced' : 'new';
+      found = await lookAtObject(bucket, object.key, signal);
+    }
+    throw takenAgain(bucket);
+  });
+}
+
+/** @returns false when the key was taken in the meantime */
+async function store(
+  bucket: Bucket,
+  { key, options }: ObjectToSend,
+  { bytes, digest, tally, isNew }: { bytes: Buffer; digest: Buffer; tally: Tally; isNew: boolean },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { config } = bucket;
   const algorithm = checksumAlgorithm(config);
+  const isConditional = isNew && config.existing === 'compare' && usesConditions(config);
   const command = new PutObjectCommand({
     ...options,
     Bucket: bucket.name,
     Key: key,
     Body: bytes,
     ContentLength: bytes.length,
+    ...(isConditional && { IfNoneMatch: '*' }),
     ...(algorithm && { ChecksumAlgorithm: algorithm }),
     ...(config.checksum === 'md5' && { ContentMD5: digest.toString('base64') }),
   });
-  const answer = await bucket.act('Storing an object', signal, (sending) => bucket.client.send(command, sending));
-  if (config.verify === 'answer' && provesContent(answer, tally)) return;
-  await verifyObject(bucket, key, tally, signal);
+  let answer;
+  try {
+    answer = await bucket.raw(signal, (sending) => bucket.client.send(command, sending), bytes.length);
+  } catch (thrown) {
+    if (isConditional && isTaken(thrown)) return false;
+    throw translateS3Error(thrown, bucket, 'Storing an object');
+  }
+  // Every S3 server gives one; without it nothing has said that the object is there.
+  if (answer.ETag === undefined && config.verify === 'none') throw notS3(bucket.host, 'Storing an object');
+  if (config.verify !== 'answer' || !provesContent(answer, tally)) await verifyObject(bucket, key, tally, signal);
+  return true;
 }

@@ -80,7 +80,7 @@ async function abortUpload(bucket: Bucket, kept: KeptUpload, signal: AbortSignal
   try {
     await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
   } catch (thrown) {
-    if (!isNotThere(thrown)) throw translateS3Error(thrown, bucket.host, 'Giving up an upload');
+    if (!isNotThere(thrown)) throw translateS3Error(thrown, bucket, 'Giving up an upload');
   }
 }
 
@@ -104,7 +104,7 @@ async function listParts(
       marker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
     } catch (thrown) {
       if (isNotThere(thrown)) return undefined;
-      throw translateS3Error(thrown, bucket.host, 'Listing the parts of an upload');
+      throw translateS3Error(thrown, bucket, 'Listing the parts of an upload');
     }
   } while (marker !== undefined);
   return parts;

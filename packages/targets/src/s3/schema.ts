@@ -1,5 +1,7 @@
 import { durationMs, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
+import { conflictOption } from '../conflict/index.ts';
+import { minRateOption } from '../flow/min-rate.ts';
 import { httpTls, httpUrl } from '../http/http-options.ts';
 import { markerOption } from '../marker/index.ts';
 import { instanceTemplate, parseTemplate, TemplateError, uidTemplate } from '../template/index.ts';
@@ -100,7 +102,16 @@ export const s3Target = z
     existing: z
       .enum(['compare', 'overwrite'])
       .default('compare')
-      .describe('compare = an object that is there with the same content is left as it is'),
+      .describe(
+        'compare = what is there is looked at: the same content is left as it is, another is a matter of onConflict; overwrite = nothing is looked at, everything is replaced',
+      ),
+    onConflict: conflictOption,
+    conditionalWrites: z
+      .boolean()
+      .optional()
+      .describe(
+        'have the server refuse to replace what came under a key in the meantime (If-None-Match), which holds between dispatchers too; default true for Amazon, false with an endpoint, where many servers lack it',
+      ),
     encryption: z
       .enum(['none', 's3', 'kms'])
       .default('none')
@@ -125,6 +136,7 @@ export const s3Target = z
       .describe('object metadata; values are templates, percent-encoded where they are not ASCII'),
     connectTimeout: durationMs.default(10_000).describe('longest time to connect, TLS included'),
     timeout: durationMs.default(60_000).describe('longest silence of the server'),
+    minRate: minRateOption,
     requestAttempts: z
       .int()
       .min(1)

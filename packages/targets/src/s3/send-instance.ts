@@ -1,9 +1,12 @@
+import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
+import { maxIdentityBytes } from '../conflict/index.ts';
 import type { DeliveryRun, InstanceBytes, ManifestInstance } from '../contract/index.ts';
 import { borrowed, metered, type OpenedInstance } from '../flow/index.ts';
-import { compareObject, lookAtObject } from './look-at-object.ts';
+import { judgeObject } from './judge-object.ts';
+import { compareObject, looksLikeMd5 } from './look-at-object.ts';
 import { partsOf, partSizeFor, Tally } from './parts.ts';
-import { putObject, type ObjectToSend } from './put-object.ts';
+import { putObject, whatHasKey, type KnownKeys, type ObjectToSend, type Stored } from './put-object.ts';
 import type { S3Target } from './schema.ts';
 import { uploadParts, type UploadContext } from './upload-parts.ts';
 
@@ -11,75 +14,131 @@ import { uploadParts, type UploadContext } from './upload-parts.ts';
 export async function sendInstance(
   run: DeliveryRun<S3Target>,
   context: UploadContext,
+  known: KnownKeys,
   { instance, bytes }: OpenedInstance,
   object: ObjectToSend,
-): Promise<void> {
-  const { key, options, compare } = object;
+): Promise<Stored> {
+  const { bucket, signal } = context;
+  // Where a transform does not say how long its result is, it is what comes.
+  const partBytes = partSizeFor(bytes.sizeBytes ?? instance.sizeBytes, run.config.partSize);
+  const gathered = await gather(bytes, partBytes);
+  if ('whole' in gathered) {
+    const { whole } = gathered;
+    const stored = await context.permits.with(signal, () => putObject(bucket, known, object, whole, signal));
+    // Only now: a request that was given up may still be on its way with them.
+    gathered.release();
+    return stored;
+  }
+  return sendParts(run, context, known, instance, { ...bytes, body: gathered.body }, object);
+}
+
+async function sendParts(
+  run: DeliveryRun<S3Target>,
+  context: UploadContext,
+  known: KnownKeys,
+  instance: ManifestInstance,
+  bytes: InstanceBytes,
+  object: ObjectToSend,
+): Promise<Stored> {
+  const { bucket, signal } = context;
   const sizeBytes = bytes.sizeBytes ?? instance.sizeBytes;
   const partBytes = partSizeFor(sizeBytes, run.config.partSize);
-  if (sizeBytes > partBytes) {
-    if (compare && (await isThere(run, context, instance, key, partBytes))) return;
-    const kept = await uploadParts(context, {
-      instance,
-      key,
-      partBytes,
-      options,
-      parts: partsOf(borrowed(bytes), partBytes, sizeBytes, context.pool.memory(context.signal)),
-    });
-    if (kept > 0) run.log.info('upload resumed', { sopInstanceUid: instance.sopInstanceUid, partsKept: kept });
-    return;
-  }
-  const whole = await gather(bytes, partBytes);
-  await context.permits.with(context.signal, () => putObject(context.bucket, object, whole.bytes, context.signal));
-  // Only now: a request that was given up may still be on its way with them.
-  whole.release();
+  const found = await whatHasKey(bucket, known, object.key, signal);
+  if (found && (await isSame(run, context, instance, found, partBytes))) return 'same';
+  const { head, body } = await peeked(borrowed(bytes), found ? maxIdentityBytes : 0);
+  if (found) await judgeObject(bucket, found, object, head, signal);
+  const { keptParts } = await uploadParts(context, known, {
+    ...object,
+    instance,
+    partBytes,
+    sizeBytes: bytes.sizeBytes,
+    parts: partsOf(body, partBytes, sizeBytes, context.pool.memory(signal)),
+    found,
+  });
+  if (keptParts > 0) run.log.info('upload resumed', { sopInstanceUid: instance.sopInstanceUid, partsKept: keptParts });
+  return found ? 'replaced' : 'new';
 }
+
+type Gathered =
+  | { readonly whole: Buffer; release(): void }
+  /** It is longer: all of it, from the beginning. */
+  | { readonly body: AsyncIterable<Uint8Array> };
 
 /**
  * The bytes of an instance that fits in one part. Where they come in one chunk, it is that chunk.
  *
  * @throws {DispatchError} `source-error` when there are more or fewer than the source said
  */
-async function gather(
-  { body, sizeBytes, giveBack }: InstanceBytes,
-  mostBytes: number,
-): Promise<{ bytes: Buffer; release(): void }> {
+async function gather({ body, sizeBytes, giveBack }: InstanceBytes, partBytes: number): Promise<Gathered> {
+  if (sizeBytes !== undefined && sizeBytes > partBytes) return { body };
+  const iterator = body[Symbol.asyncIterator]();
   const chunks: Uint8Array[] = [];
   let count = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    count += chunk.byteLength;
-    if (count > mostBytes) throw new DispatchError('source-error', 'the source gave more of an instance than it said');
+  for (let step = await iterator.next(); !step.done; step = await iterator.next()) {
+    chunks.push(step.value);
+    count += step.value.byteLength;
+    if (count <= partBytes) continue;
+    if (sizeBytes === undefined) return { body: joined(chunks, iterator) };
+    await iterator.return?.();
+    throw new DispatchError('source-error', 'the source gave more of an instance than it said');
   }
   if (sizeBytes !== undefined && count !== sizeBytes)
     throw new DispatchError('source-error', `the source gave ${count} of ${sizeBytes} bytes of an instance`);
   const [first] = chunks;
   if (first && chunks.length === 1) {
     return {
-      bytes: Buffer.from(first.buffer, first.byteOffset, first.byteLength),
+      whole: Buffer.from(first.buffer, first.byteOffset, first.byteLength),
       release: () => giveBack?.(first),
     };
   }
-  const bytes = Buffer.concat(chunks, count);
+  const whole = Buffer.concat(chunks, count);
   for (const chunk of chunks) giveBack?.(chunk);
-  return { bytes, release() {} };
+  return { whole, release() {} };
+}
+
+async function* joined(
+  chunks: readonly Uint8Array[],
+  rest: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* chunks;
+    for (let step = await rest.next(); !step.done; step = await rest.next()) yield step.value;
+  } finally {
+    await rest.return?.();
+  }
+}
+
+/** Reads the beginning of a body; the body that is given back has it too. */
+async function peeked(
+  body: AsyncGenerator<Uint8Array>,
+  bytes: number,
+): Promise<{ readonly head: Buffer; readonly body: AsyncIterable<Uint8Array> }> {
+  const chunks: Buffer[] = [];
+  let count = 0;
+  while (count < bytes) {
+    const step = await body.next();
+    if (step.done) break;
+    // A copy: the chunk is given back with the next.
+    chunks.push(Buffer.from(step.value));
+    count += step.value.byteLength;
+  }
+  return { head: Buffer.concat(chunks), body: joined(chunks, body) };
 }
 
 /**
  * Whether a large object is there already with the same content. Only where its size is the same is the instance read
  * for this, once more than for sending.
  */
-async function isThere(
+async function isSame(
   run: DeliveryRun<S3Target>,
-  { bucket, signal }: UploadContext,
+  { signal }: UploadContext,
   instance: ManifestInstance,
-  key: string,
+  found: HeadObjectCommandOutput,
   partBytes: number,
 ): Promise<boolean> {
-  const found = await lookAtObject(bucket, key, signal, { forbiddenIsMissing: true });
-  if (!found || found.ContentLength !== instance.sizeBytes) return false;
+  if (found.ContentLength !== instance.sizeBytes) return false;
   const bytes = metered(await run.open(instance, { signal }), { sent: () => {}, signal });
-  const tally = new Tally();
+  const tally = new Tally({ whole: looksLikeMd5(found.ETag) });
   // No part is kept: one piece of memory will do for all.
   const once = Buffer.allocUnsafeSlow(partBytes);
   const memory = { take: (count: number) => once.subarray(0, count), giveBack() {} };

@@ -3,11 +3,13 @@ import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
 import { runChecks, urlSteps, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
+import { addressOf } from './address.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { enterBucket } from './enter-bucket.ts';
 import { translateS3Error } from './errors.ts';
 import { lookAtObject } from './look-at-object.ts';
 import { checksumAlgorithm, objectOptions } from './object-options.ts';
+import { usesConditions } from './options-in-use.ts';
 import type { S3Target } from './schema.ts';
 
 const probe = Buffer.from('dicom-dispatch probe\n');
@@ -15,9 +17,18 @@ const probe = Buffer.from('dicom-dispatch probe\n');
 export async function* testS3({ config, signal }: CheckContext<S3Target>): AsyncGenerator<Check> {
   const opened: Bucket[] = [];
   try {
-    yield* runChecks(stepsOf(config, opened), signal);
+    yield* runChecks([...(await networkStepsOf(config)), ...stepsOf(config, opened)], signal);
   } finally {
     for (const bucket of opened) bucket[Symbol.dispose]();
+  }
+}
+
+/** Of the very host that deliveries connect to. */
+async function networkStepsOf(config: S3Target): Promise<CheckStep[]> {
+  try {
+    return urlSteps(await addressOf(config), config.connectTimeout, config.tls);
+  } catch (thrown) {
+    return [{ name: 'resolve', run: () => Promise.reject(thrown) }];
   }
 }
 
@@ -31,7 +42,6 @@ function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
   let noBucket: DispatchError | undefined;
   let written = false;
   return [
-    ...urlSteps(new URL(config.endpoint ?? amazonUrl(config)), config.connectTimeout, config.tls),
     {
       name: 'credentials',
       async run() {
@@ -80,6 +90,7 @@ function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
           Bucket: bucket.name,
           Key: key,
           Body: probe,
+          ...(usesConditions(config) && { IfNoneMatch: '*' }),
           ...(algorithm && { ChecksumAlgorithm: algorithm }),
         });
         await bucket.act('Storing a probe', signal, (sending) => bucket.client.send(command, sending));
@@ -108,7 +119,7 @@ function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
           await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
           return 'the probe was removed';
         } catch (thrown) {
-          throw notRemoved(translateS3Error(thrown, bucket.host, 'Removing the probe', 'connect'));
+          throw notRemoved(translateS3Error(thrown, bucket, 'Removing the probe', 'connect'));
         }
       },
     },
@@ -121,10 +132,4 @@ function notRemoved(error: DispatchError): DispatchError {
     remedy:
       'Permit s3:DeleteObject on keys that begin with the prefix and dicom-dispatch-probe-, or remove the probe by hand. Deliveries do not need it.',
   });
-}
-
-function amazonUrl({ region, bucket }: S3Target): string {
-  const domain = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
-  const isHost = /^[a-z0-9-]+$/.test(bucket);
-  return isHost ? `https://${bucket}.s3.${region}.${domain}` : `https://s3.${region}.${domain}`;
 }

@@ -1,20 +1,25 @@
-import { CompleteMultipartUploadCommand, UploadPartCommand, type CompletedPart, type Part } from '@aws-sdk/client-s3';
+import { UploadPartCommand, type CompletedPart, type HeadObjectCommandOutput, type Part } from '@aws-sdk/client-s3';
+import { DispatchError } from '@dicom-dispatch/core';
 import type { ManifestInstance, RunState } from '../contract/index.ts';
 import type { Permits } from '../flow/index.ts';
 import type { Bucket } from './bucket.ts';
-import { isNotThere, translateS3Error } from './errors.ts';
-import { etagOf, verifyObject } from './look-at-object.ts';
-import { checksumAlgorithm, type ObjectOptions } from './object-options.ts';
+import { completeUpload } from './complete-upload.ts';
+import { judgeObject } from './judge-object.ts';
+import { compareObject, etagOf, lookAtObject, verifyObject } from './look-at-object.ts';
+import { checksumAlgorithm } from './object-options.ts';
 import type { PartPool } from './part-pool.ts';
 import { Tally } from './parts.ts';
-import { forgetUpload, resumeUpload, type Upload } from './resume-upload.ts';
+import { mostRounds, takenAgain, whatHasKey, type KnownKeys, type ObjectToSend } from './put-object.ts';
+import { dropUpload, forgetUpload, resumeUpload, type Upload } from './resume-upload.ts';
 
-export interface PartsToUpload {
+export interface PartsToUpload extends ObjectToSend {
   readonly instance: ManifestInstance;
-  readonly key: string;
   readonly partBytes: number;
-  readonly options: ObjectOptions;
+  /** As the source said. */
+  readonly sizeBytes: number | undefined;
   readonly parts: AsyncIterable<Buffer>;
+  /** What has the key, and may be replaced. */
+  readonly found: HeadObjectCommandOutput | undefined;
 }
 
 export interface UploadContext {
@@ -27,21 +32,64 @@ export interface UploadContext {
   readonly signal: AbortSignal;
 }
 
+/** As much of an instance tells who it is. */
+const headBytes = 64 * 1024;
+
 /**
  * Makes an object in parts, several at a time. Parts that an earlier attempt has sent, and that have the same size and
  * MD5, are not sent again. A failed upload is kept for the next attempt.
- *
- * @returns how many parts were there already
  */
-export async function uploadParts(context: UploadContext, wanted: PartsToUpload): Promise<number> {
-  const { bucket, state } = context;
-  const upload = await resumeUpload(bucket, state, wanted.instance, wanted, context.signal);
+export async function uploadParts(
+  context: UploadContext,
+  known: KnownKeys,
+  wanted: PartsToUpload,
+): Promise<{ /** How many parts were there already. */ readonly keptParts: number }> {
+  const { bucket, state, signal } = context;
+  const upload = await resumeUpload(bucket, state, wanted.instance, wanted, signal);
   const tally = new Tally();
-  const { completed, kept } = await sendParts(context, wanted, upload, tally);
-  await completeUpload(context, wanted, upload, completed);
-  await forgetUpload(state, wanted.instance);
-  await verifyObject(bucket, wanted.key, tally, context.signal);
-  return kept;
+  const { completed, kept, head } = await sendParts(context, wanted, upload, tally);
+  // Only now that the source has ended, and well, is there an object.
+  if (wanted.sizeBytes !== undefined && tally.sizeBytes !== wanted.sizeBytes) {
+    throw new DispatchError(
+      'source-error',
+      `the source gave ${tally.sizeBytes} of ${wanted.sizeBytes} bytes of an instance`,
+    );
+  }
+  await known.inUse.with(wanted.key, signal, () => finish(context, known, wanted, upload, completed, tally, head));
+  return { keptParts: kept };
+}
+
+async function finish(
+  { bucket, state, signal }: UploadContext,
+  known: KnownKeys,
+  wanted: PartsToUpload,
+  { uploadId }: Upload,
+  parts: readonly CompletedPart[],
+  tally: Tally,
+  head: Buffer,
+): Promise<void> {
+  const { key, instance } = wanted;
+  let { found } = wanted;
+  const judgeAnew = async (now: HeadObjectCommandOutput | undefined): Promise<boolean> => {
+    if (now && compareObject(now, tally) === 'same') {
+      await dropUpload(bucket, state, instance, signal);
+      return true;
+    }
+    if (now) await judgeObject(bucket, now, wanted, head, signal);
+    found = now;
+    return false;
+  };
+  if (known.inUse.isContended) {
+    const now = await whatHasKey(bucket, known, key, signal);
+    if (etagOf(now?.ETag) !== etagOf(found?.ETag) && (await judgeAnew(now))) return;
+  }
+  for (let round = 1; ; round += 1) {
+    if (await completeUpload({ bucket, state, instance, key, uploadId, parts, tally, found }, signal)) break;
+    if (round === mostRounds) throw takenAgain(bucket);
+    if (await judgeAnew(await lookAtObject(bucket, key, signal))) return;
+  }
+  await forgetUpload(state, instance);
+  await verifyObject(bucket, key, tally, signal);
 }
 
 async function sendParts(
@@ -49,13 +97,14 @@ async function sendParts(
   wanted: PartsToUpload,
   upload: Upload,
   tally: Tally,
-): Promise<{ completed: CompletedPart[]; kept: number }> {
+): Promise<{ completed: CompletedPart[]; kept: number; head: Buffer }> {
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
   const completed: CompletedPart[] = [];
   const underWay = new Set<Promise<void>>();
   let kept = 0;
   let partNumber = 0;
+  let head = Buffer.alloc(0);
 
   /** Gives the part back. What it throws stops the others and is told at the end. */
   async function sendOne(number: number, part: Buffer, digest: Buffer): Promise<void> {
@@ -73,6 +122,7 @@ async function sendParts(
     for await (const part of wanted.parts) {
       partNumber += 1;
       const number = partNumber;
+      if (number === 1) head = Buffer.from(part.subarray(0, headBytes));
       const digest = tally.add(part);
       const there = upload.parts.get(number);
       if (there && there.Size === part.length && etagOf(there.ETag) === digest.toString('hex')) {
@@ -96,7 +146,7 @@ async function sendParts(
     await Promise.all(underWay);
     throw stop.signal.reason;
   }
-  return { completed: completed.sort((a, b) => (a.PartNumber ?? 0) - (b.PartNumber ?? 0)), kept };
+  return { completed: completed.sort((a, b) => (a.PartNumber ?? 0) - (b.PartNumber ?? 0)), kept, head };
 }
 
 async function sendPart(
@@ -118,7 +168,12 @@ async function sendPart(
     ...(algorithm && { ChecksumAlgorithm: algorithm }),
     ...(bucket.config.checksum === 'md5' && { ContentMD5: digest.toString('base64') }),
   });
-  const answer = await bucket.act('Storing a part', signal, (sending) => bucket.client.send(command, sending));
+  const answer = await bucket.act(
+    'Storing a part',
+    signal,
+    (sending) => bucket.client.send(command, sending),
+    part.length,
+  );
   return completedPart(number, answer);
 }
 
@@ -127,26 +182,4 @@ type PartFacts = Pick<Part, 'ETag' | 'ChecksumCRC32' | 'ChecksumCRC32C' | 'Check
 function completedPart(number: number, facts: PartFacts): CompletedPart {
   const { ETag, ChecksumCRC32, ChecksumCRC32C, ChecksumSHA1, ChecksumSHA256 } = facts;
   return { PartNumber: number, ETag, ChecksumCRC32, ChecksumCRC32C, ChecksumSHA1, ChecksumSHA256 };
-}
-
-async function completeUpload(
-  { bucket, state, signal }: UploadContext,
-  { key, instance }: PartsToUpload,
-  { uploadId }: Upload,
-  parts: CompletedPart[],
-): Promise<void> {
-  const command = new CompleteMultipartUploadCommand({
-    Bucket: bucket.name,
-    Key: key,
-    UploadId: uploadId,
-    MultipartUpload: { Parts: parts },
-  });
-  try {
-    await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
-  } catch (thrown) {
-    // The upload, or a part of it, is not there any more: the next attempt begins anew.
-    const lost = thrown instanceof Error && ['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall'].includes(thrown.name);
-    if (lost || isNotThere(thrown)) await forgetUpload(state, instance);
-    throw translateS3Error(thrown, bucket.host, 'Completing an upload in parts');
-  }
 }

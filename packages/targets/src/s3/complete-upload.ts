@@ -1,0 +1,86 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { CompleteMultipartUploadCommand, type CompletedPart, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import type { ManifestInstance, RunState } from '../contract/index.ts';
+import type { Bucket } from './bucket.ts';
+import { isNotThere, isTaken, notS3, s3Status, translateS3Error } from './errors.ts';
+import { compareObject, etagOf, lookAtObject } from './look-at-object.ts';
+import { usesConditions } from './options-in-use.ts';
+import type { Tally } from './parts.ts';
+import { forgetUpload } from './resume-upload.ts';
+
+export interface UploadToComplete {
+  readonly bucket: Bucket;
+  readonly state: RunState;
+  readonly instance: ManifestInstance;
+  readonly key: string;
+  readonly uploadId: string;
+  readonly parts: readonly CompletedPart[];
+  readonly tally: Tally;
+  /** What had the key before. */
+  readonly found: HeadObjectCommandOutput | undefined;
+}
+
+const mostTries = 3;
+const pauseMs = 300;
+
+/**
+ * Makes an object of the parts that were sent. After an answer that says neither yes nor no (none, an empty one, an error of
+ * the server, one in an answer of 200) the bucket is asked what it has; then it is tried again.
+ *
+ * @returns false when the key was taken in the meantime
+ */
+export async function completeUpload(upload: UploadToComplete, signal: AbortSignal): Promise<boolean> {
+  const { bucket, state, instance } = upload;
+  for (let number = 1; ; number += 1) {
+    try {
+      await complete(upload, signal);
+      return true;
+    } catch (thrown) {
+      if (isTaken(thrown)) return false;
+      const isLost = isNotThere(thrown);
+      if (!isLost && !isUncertain(thrown)) {
+        if (isOfParts(thrown)) await forgetUpload(state, instance);
+        throw translateS3Error(thrown, bucket, 'Completing an upload in parts');
+      }
+      if (await isMade(upload, signal)) return true;
+      // The upload is gone without an object: the next attempt begins anew.
+      if (isLost) await forgetUpload(state, instance);
+      if (isLost || number >= mostTries) throw translateS3Error(thrown, bucket, 'Completing an upload in parts');
+      await delay(pauseMs * number, undefined, { signal });
+    }
+  }
+}
+
+async function complete({ bucket, key, uploadId, parts, found }: UploadToComplete, signal: AbortSignal): Promise<void> {
+  const { config } = bucket;
+  const isConditional = !found && config.existing === 'compare' && usesConditions(config);
+  const command = new CompleteMultipartUploadCommand({
+    Bucket: bucket.name,
+    Key: key,
+    UploadId: uploadId,
+    MultipartUpload: { Parts: [...parts] },
+    ...(isConditional && { IfNoneMatch: '*' }),
+  });
+  const answer = await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
+  if (answer.ETag === undefined) throw notS3(bucket.host, 'Completing an upload in parts');
+}
+
+/** The parts themselves are not what the server has. */
+function isOfParts(thrown: unknown): boolean {
+  return thrown instanceof Error && ['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall'].includes(thrown.name);
+}
+
+/** An answer that tells nothing of the object: none, one that is none of S3, or an error of the server. */
+function isUncertain(thrown: unknown): boolean {
+  const status = s3Status(thrown);
+  return status === undefined || status < 300 || (status >= 500 && status !== 501);
+}
+
+async function isMade({ bucket, key, tally, found }: UploadToComplete, signal: AbortSignal): Promise<boolean> {
+  const now = await lookAtObject(bucket, key, signal, { forbiddenIsMissing: true }).catch(() => undefined);
+  if (!now) return false;
+  const likeness = compareObject(now, tally);
+  if (likeness !== 'unknown') return likeness === 'same';
+  // Its ETag says nothing: it is ours if nothing, or something else, was there before.
+  return bucket.config.existing === 'compare' && etagOf(now.ETag) !== etagOf(found?.ETag);
+}

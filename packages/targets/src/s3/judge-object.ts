@@ -1,0 +1,50 @@
+import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
+import { type DispatchError } from '@dicom-dispatch/core';
+import { isSameInstance, maxIdentityBytes, readIdentity, type Occupant } from '../conflict/index.ts';
+import type { Bucket } from './bucket.ts';
+import { readBeginning } from './look-at-object.ts';
+
+/** What an object is made by, besides its bytes. */
+export interface Claim {
+  readonly key: string;
+  /** Whether an object of another content may be replaced; default: when it is the same instance of the same patient. */
+  mayReplace?(there: Buffer): Promise<boolean>;
+  conflict(occupant: Occupant): DispatchError;
+}
+
+/** Nearly every instance has its Series Instance UID before this. */
+const usualBytes = 64 * 1024;
+
+/**
+ * Decides about an object of another content that has the key.
+ *
+ * @param ours - the beginning of what is to be stored
+ * @throws {DispatchError} `target-conflict` when it is not to be replaced
+ */
+export async function judgeObject(
+  bucket: Bucket,
+  found: HeadObjectCommandOutput,
+  claim: Claim,
+  ours: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
+  if (bucket.config.onConflict === 'overwrite' || found.ContentLength === 0) return;
+  const size = found.ContentLength ?? 0;
+  const read = (bytes: number): Promise<Buffer> => readBeginning(bucket, claim.key, found.ETag, bytes, signal);
+  if (claim.mayReplace) {
+    if (await claim.mayReplace(await read(maxMarkerBytes))) return;
+    throw claim.conflict('file');
+  }
+  let there = await read(usualBytes);
+  let theirs = await readIdentity([there]);
+  if (!theirs && size > there.length) {
+    there = await read(maxIdentityBytes);
+    theirs = await readIdentity([there]);
+  }
+  if (isSameInstance(theirs, await readIdentity([ours]))) return;
+  // What somebody has begun to store by other means.
+  if (size <= there.length && there.equals(ours.subarray(0, there.length))) return;
+  throw claim.conflict(theirs ? 'instance' : 'file');
+}
+
+const maxMarkerBytes = 64 * 1024 * 1024;
