@@ -124,8 +124,24 @@ describe('find', () => {
     expect(found.map((one) => [one.studyInstanceUid, one.series.length])).toEqual([[study.studyInstanceUid, 3]]);
   });
 
-  it('filters on series', async () => {
-    const run = await dispatch(['find', '--target', 'get', '--series', 'Modality=XX']);
+  it.each(['get', 'web', 'rest'])('filters on series, at %s', async (target) => {
+    const run = await dispatch(['find', '--target', target, '--series', 'Modality=XX']);
+    expect(run).toMatchObject({ code: 0, out: '(none)\n' });
+  });
+
+  it.each(['get', 'web', 'rest'])('refuses what is no keyword, with the nearest one, at %s', async (target) => {
+    for (const [typed, meant] of [
+      ['Modalty', 'Modality'],
+      ['seriesdescription', 'SeriesDescription'],
+    ]) {
+      const run = await dispatch(['find', '--target', target, '--series', `${typed}=CT`]);
+      expect(run).toMatchObject({ code: 2, out: '' });
+      expect(run.err).toContain(`"${typed}": it is not a DICOM keyword; the nearest is ${meant}`);
+    }
+  });
+
+  it.each(['web', 'rest'])('does not list everything by a keyword that no series has, at %s', async (target) => {
+    const run = await dispatch(['find', '--target', target, '--series', 'BodyPartExamined=NOWHERE']);
     expect(run).toMatchObject({ code: 0, out: '(none)\n' });
   });
 

@@ -72,7 +72,8 @@ function reportDispatchError(error: DispatchError): number {
   if (error.code === 'internal') return unexpected(error);
   if (error.code === 'ledger-unavailable') return say('Redis does not answer any more', exitCodes.unreachable);
   const isSilent = error.code === 'source-unreachable' || error.code === 'target-unreachable';
-  const code = isSilent ? exitCodes.unreachable : exitCodes.failed;
+  const ofUse = error.code === 'config-invalid' ? exitCodes.usage : exitCodes.failed;
+  const code = isSilent ? exitCodes.unreachable : ofUse;
   return say(`${error.code}: ${error.message}\n  ${error.remedy}`, code);
 }
 

@@ -67,6 +67,8 @@ export {
   type Verdict,
 } from './rules/compile-expression.ts';
 export type { DecidingPart, LookedAt } from './rules/deciding-part.ts';
+export { keywords } from './rules/keywords.ts';
+export { nearestKeyword } from './rules/nearest-keyword.ts';
 export { compileGlob, type GlobMatcher } from './rules/glob.ts';
 export { compileRules, wantedByRules, type CompiledRule, type RuleSetting } from './rules/compile-rules.ts';
 export {

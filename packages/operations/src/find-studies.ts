@@ -3,6 +3,7 @@ import type { CheckContext, FindQuery, FoundStudy, Puller } from '@dicom-dispatc
 import type { TargetConfig } from '@dicom-dispatch/core';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { OperationError } from '@dicom-dispatch/pipeline';
+import { checkSearchKeys } from './check-search-keys.ts';
 
 /** Searches a target, as far as its type can be searched. @throws OperationError, DispatchError */
 export async function* findStudies(
@@ -12,6 +13,7 @@ export async function* findStudies(
   signal: AbortSignal,
 ): AsyncGenerator<FoundStudy, void, undefined> {
   const { puller, ...checked } = await openPuller(context, target);
+  checkSearchKeys(query);
   yield* puller.find(query, { ...checked, signal });
 }
 

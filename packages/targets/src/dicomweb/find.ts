@@ -1,3 +1,4 @@
+import { DispatchError } from '@dicom-dispatch/core';
 import type { CheckContext, FindQuery, FoundSeries, FoundStudy } from '../contract/index.ts';
 import { HttpConnection } from '../http/index.ts';
 import { matchesKey, seriesTags, studyTags } from '../pull/index.ts';
@@ -43,14 +44,15 @@ export async function findSeries(
   signal: AbortSignal,
 ): Promise<FoundSeries[]> {
   const address = `${config.qidoUrl ?? config.url}/studies/${encodeURIComponent(studyInstanceUid)}/series`;
-  const include = [...new Set([seriesTags.SeriesDescription, ...Object.keys(filter).map(tagOf)])];
+  const wanted = new Map<string, string>();
+  for (const [keyword, key] of Object.entries(filter)) wanted.set(await tagOf(keyword), key);
+  const include = [...new Set([seriesTags.SeriesDescription, ...wanted.keys()])];
   const found: FoundSeries[] = [];
   const search = { address, keys: filter, include, uidTag: seriesTags.SeriesInstanceUID };
   for await (const series of searchAll(http, search, signal)) {
-    // A service may ignore keys that it does not know; what it shows is looked at here as well.
-    const fits = Object.entries(filter).every(
-      ([keyword, key]) => !(tagOf(keyword) in series) || matchesKey(textOf(series, tagOf(keyword)), key),
-    );
+    // A service may ignore keys that it does not know: what it shows is looked at here as well. What was asked for and is not
+    // shown is not there (PS3.18 section 10.6.3.3.3).
+    const fits = [...wanted].every(([tag, key]) => matchesKey(textOf(series, tag), key));
     if (!fits) continue;
     found.push({
       seriesInstanceUid: textOf(series, seriesTags.SeriesInstanceUID) ?? '',
@@ -70,8 +72,16 @@ function studyKeys(query: FindQuery): Record<string, string> {
   };
 }
 
-function tagOf(keyword: string): string {
-  return Object.hasOwn(seriesTags, keyword) ? seriesTags[keyword as keyof typeof seriesTags] : keyword;
+async function tagOf(keyword: string): Promise<string> {
+  if (Object.hasOwn(seriesTags, keyword)) return seriesTags[keyword as keyof typeof seriesTags];
+  // All of PS3.6 is loaded only where it is needed.
+  const { findElement } = await import('dicom-dimse/dataset');
+  const tag = findElement(keyword)?.tag;
+  if (tag !== undefined) return tag.toUpperCase();
+  throw new DispatchError('config-invalid', `series cannot be searched by ${keyword}`, {
+    stage: 'resolve',
+    remedy: 'Use a DICOM keyword, such as Modality or SeriesDescription.',
+  });
 }
 
 function named(dataset: JsonDataset, tags: Readonly<Record<string, string>>): Record<string, string> {

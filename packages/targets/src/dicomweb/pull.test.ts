@@ -73,6 +73,34 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     expect(await Array.fromAsync(pull.find({ accessionNumber: 'no such' }, context()))).toEqual([]);
   });
 
+  it('finds by any keyword of the Standard; what is not shown does not match', async () => {
+    const found = async (series: Record<string, string>) =>
+      (await Array.fromAsync(pull.find({ series }, context()))).map((one) => one.studyInstanceUid);
+    expect(await found({ SOPClassesInStudy: '1.2.3' })).toEqual([]);
+    expect(await found({ BodyPartExamined: 'NOWHERE' })).toEqual([]);
+    await expect(found({ Modalty: 'CT' })).rejects.toMatchObject({ code: 'config-invalid' });
+  });
+
+  it('is not stopped by odd answers', async () => {
+    const study = { vr: 'UI', Value: ['1.2'] };
+    await using odd = await startHttpServer(({ path, query }, response) => {
+      const series = [
+        null,
+        'text',
+        { '0020000E': null },
+        { '0020000E': { vr: 'UI', Value: ['1.2.1'] }, '00080060': { vr: 'CS', Value: 'CT' }, '00400275': { vr: 'SQ' } },
+        { '0020000E': { vr: 'UI', Value: ['1.2.2'] }, '00080060': { vr: 'CS', Value: ['CT'] }, '00081115': 7 },
+      ];
+      const studies = [{ '0020000D': 7 }, { '0020000D': study, '00100010': { vr: 'PN', Value: [{}, null, 3] } }];
+      const page = query.get('offset') === null ? (path.endsWith('/series') ? series : studies) : [];
+      response.writeHead(200, { 'content-type': 'application/dicom+json' }).end(JSON.stringify(page));
+    });
+    const found = await Array.fromAsync(pull.find({}, context(undefined, odd.url)));
+    expect(found).toMatchObject([{ studyInstanceUid: '1.2', series: [{ tags: {} }, { tags: { Modality: 'CT' } }] }]);
+    const filtered = await Array.fromAsync(pull.find({ series: { Modality: 'CT' } }, context(undefined, odd.url)));
+    expect(filtered[0]?.series.map((one) => one.seriesInstanceUid)).toEqual(['1.2.2']);
+  });
+
   it('retrieves every instance identical, with progress', async () => {
     const { kept, steps, request } = keeping();
     expect(await pull.retrieve(request, context())).toEqual({ completed: 12, failed: 0, remaining: 0 });
