@@ -9,13 +9,26 @@ export interface MailServer extends RunningServer {
   messages(): Promise<string[]>;
 }
 
+export interface MailServerOptions {
+  /** Offers STARTTLS with this certificate, and takes no mail without. */
+  readonly startTls?: { readonly certFile: string; readonly keyFile: string };
+}
+
 /** A real SMTP server (aiosmtpd) that takes every message into a mailbox of its own. */
-export async function startMailServer(): Promise<MailServer> {
+export async function startMailServer(options: MailServerOptions = {}): Promise<MailServer> {
   const server = await startServer({
     name: 'aiosmtpd',
     prepare: (folder, [port]) => ({
       command: 'aiosmtpd',
-      args: ['-n', '-l', `127.0.0.1:${port}`, '-c', 'aiosmtpd.handlers.Mailbox', join(folder, 'mail')],
+      args: [
+        '-n',
+        '-l',
+        `127.0.0.1:${port}`,
+        ...(options.startTls ? ['--tlscert', options.startTls.certFile, '--tlskey', options.startTls.keyFile] : []),
+        '-c',
+        'aiosmtpd.handlers.Mailbox',
+        join(folder, 'mail'),
+      ],
       cwd: folder,
     }),
   });

@@ -62,7 +62,15 @@ export const notificationsConfig = z.strictObject({
     .strictObject({
       host: hostName.describe('mail server'),
       port: portNumber.default(587).describe('its port'),
-      secure: z.boolean().default(false).describe('TLS from the start (port 465); else STARTTLS where offered'),
+      secure: z
+        .boolean()
+        .default(false)
+        .describe('TLS from the start (port 465); else STARTTLS, required where a password or patient data are sent'),
+      allowPlaintext: z
+        .boolean()
+        .default(false)
+        .describe('send password and patient data in the clear to a server without STARTTLS'),
+      ca: z.string().optional().describe('file of the authorities to trust, PEM; default those of the system'),
       username: z.string().optional().describe('user at the mail server'),
       password: secret.optional().describe('its password'),
       from: z.string().min(3).describe('sender of the e-mails'),

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { EmailConfig, NotificationsConfig } from '@dicom-dispatch/core';
 import { UnrecoverableError } from 'bullmq';
 import { createTransport } from 'nodemailer';
@@ -20,10 +21,14 @@ export async function sendEmail(
   consoleUrl: string,
 ): Promise<void> {
   if (!smtp) throw new UnrecoverableError('console.notifications.smtp is not configured');
+  // Without TLS nothing that is secret leaves: neither the password, nor what a message says of patients.
+  const needsTls = !smtp.allowPlaintext && (smtp.password !== undefined || email.patientData);
   const transport = createTransport({
     host: smtp.host,
     port: smtp.port,
     secure: smtp.secure,
+    requireTLS: needsTls,
+    ...(smtp.ca !== undefined && { tls: { ca: await readFile(smtp.ca) } }),
     connectionTimeout: timeoutMs,
     socketTimeout: timeoutMs,
     ...(smtp.username !== undefined && { auth: { user: smtp.username, pass: smtp.password?.reveal() ?? '' } }),
@@ -46,9 +51,21 @@ export async function sendEmail(
       messageId: `<${message.id}@dicom-dispatch>`,
       headers: { 'Auto-Submitted': 'auto-generated' },
     });
+  } catch (error) {
+    throw explained(error, smtp.host);
   } finally {
     transport.close();
   }
+}
+
+/** What to do about errors of TLS, which a mail server's own words do not say. */
+function explained(error: unknown, host: string): unknown {
+  const { code, command } = error as { code?: string; command?: string };
+  if (code !== 'ETLS' && command !== 'STARTTLS') return error;
+  return new Error(
+    `${host} offers no STARTTLS, and a password or patient data would be sent in the clear: use a port with TLS (console.notifications.smtp.secure), or set allowPlaintext`,
+    { cause: error },
+  );
 }
 
 /** Puts values in the place of `{name}`; what is not known stays as it is. */

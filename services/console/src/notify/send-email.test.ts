@@ -1,0 +1,107 @@
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { Secret, type EmailConfig } from '@dicom-dispatch/core';
+import { makeCertificates, startMailServer } from '@dicom-dispatch/harness';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { compose, type Message } from './compose.ts';
+import { sendEmail } from './send-email.ts';
+
+const email = (patientData: boolean): EmailConfig => ({
+  to: ['desk@example.org'],
+  subject: '{summary}',
+  on: ['failed'],
+  digest: 0,
+  patientData,
+});
+const smtp = (port: number, more: object = {}) => ({
+  host: '127.0.0.1',
+  port,
+  secure: false,
+  allowPlaintext: false,
+  from: 'dispatch@example.org',
+  ...more,
+});
+const withPassword = { username: 'dispatch', password: new Secret('secret-of-mail') };
+const message: Message = compose('m1', [{ id: 'd', kind: 'failed', at: 0, target: 'pacs', message: 'no space' }]);
+
+describe('a mail server that offers no TLS', () => {
+  let port = 0;
+  let lines: string[] = [];
+  const sockets = new Set<Socket>();
+  /** Takes every mail and every password, in the clear, and remembers what was said. */
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    let isData = false;
+    let rest = '';
+    const say = (text: string): void => void socket.write(`${text}\r\n`);
+    say('220 mail.example ESMTP');
+    socket.on('data', (data) => {
+      rest += data.toString();
+      const all = rest.split('\r\n');
+      rest = all.pop() ?? '';
+      for (const line of all) {
+        lines.push(line);
+        if (isData) {
+          if (line === '.') {
+            isData = false;
+            say('250 taken');
+          }
+        } else if (/^EHLO/i.test(line)) say('250-mail.example\r\n250 AUTH PLAIN LOGIN');
+        else if (/^AUTH/i.test(line)) say('235 welcome');
+        else if (/^STARTTLS/i.test(line)) say('502 not implemented');
+        else if (/^DATA/i.test(line)) {
+          isData = true;
+          say('354 go on');
+        } else if (/^QUIT/i.test(line)) socket.end('221 bye\r\n');
+        else say('250 fine');
+      }
+    });
+  });
+  beforeEach(async () => {
+    lines = [];
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    port = (server.address() as AddressInfo).port;
+  });
+  afterEach(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => void server.close(resolve));
+  });
+
+  const said = (): string => lines.join('\n');
+
+  it('gets no password', async () => {
+    await expect(sendEmail(email(false), smtp(port, withPassword), message, 'http://c')).rejects.toThrow(
+      /offers no STARTTLS.*allowPlaintext/,
+    );
+    expect(said()).not.toMatch(/AUTH|MAIL FROM|DATA/i);
+    expect(said()).not.toContain(Buffer.from('secret-of-mail').toString('base64').slice(0, 12));
+  });
+
+  it('gets nothing of patients', async () => {
+    await expect(sendEmail(email(true), smtp(port), message, 'http://c')).rejects.toThrow(/offers no STARTTLS/);
+    expect(said()).not.toMatch(/MAIL FROM|DATA/i);
+  });
+
+  it('gets both where that is allowed by name, and other mails as they are', async () => {
+    await sendEmail(email(true), smtp(port, { ...withPassword, allowPlaintext: true }), message, 'http://c');
+    expect(said()).toMatch(/^AUTH /m);
+    lines = [];
+    await sendEmail(email(false), smtp(port), message, 'http://c');
+    expect(said()).toMatch(/^Subject: pacs: 1 delivery failed/m);
+  });
+});
+
+describe('a mail server that offers STARTTLS', () => {
+  it('gets mails over it when its certificate is trusted, and none otherwise', async () => {
+    const { ca, server, otherServer } = await makeCertificates();
+    await using mail = await startMailServer({ startTls: server });
+    await sendEmail(email(true), smtp(mail.port, { ca: ca.certFile }), message, 'http://c');
+    expect((await mail.messages()).length).toBe(1);
+    await expect(sendEmail(email(true), smtp(mail.port), message, 'http://c')).rejects.toThrow(/certificate/);
+    await using other = await startMailServer({ startTls: otherServer });
+    await expect(sendEmail(email(true), smtp(other.port, { ca: ca.certFile }), message, 'http://c')).rejects.toThrow(
+      /certificate/,
+    );
+    expect(await other.messages()).toEqual([]);
+  });
+});
