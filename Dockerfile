@@ -1,7 +1,8 @@
 # One image, three commands: router, dispatcher, console (or `up` for all in one process).
 #   scripts/build-image, or docker build -t dicom-dispatch .
 # Another Debian with Node 24, npm and apt may be given as NODE_IMAGE.
-ARG NODE_IMAGE=node:24-bookworm-slim
+# Renewed together with scripts/pins: the digest names one image for all architectures, a tag would name another every week.
+ARG NODE_IMAGE=node:24.21.0-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 
 FROM ${NODE_IMAGE} AS parts
 # binutils for this stage; rsync and ssh for targets of type rsync, and of type sftp with an agent.
@@ -9,11 +10,13 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends binutils rsync openssh-client
 WORKDIR /app
 ENV CI=true npm_config_update_notifier=false
-RUN npm install --global --no-audit --no-fund pnpm@12
+COPY scripts scripts
+RUN case "$(uname -m)" in x86_64) binary=linux-x64 ;; *) binary=linux-arm64 ;; esac \
+ && scripts/fetch-pinned /opt/pnpm pnpm "@pnpm/exe.$binary" \
+ && printf '#!/bin/sh\nexec node /opt/pnpm/node_modules/pnpm/bin/pnpm.mjs "$@"\n' >/usr/local/bin/pnpm && chmod +x /usr/local/bin/pnpm
 COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 COPY packages packages
 COPY services services
-COPY scripts scripts
 # Production dependencies of the command-line tool and what it needs; neither tests nor samples for them.
 RUN pnpm install --frozen-lockfile --prod --ignore-scripts --filter '@dicom-dispatch/cli...' \
  && find . -name '*.test.ts' -not -path '*/node_modules/*' -delete \

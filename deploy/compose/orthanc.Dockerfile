@@ -1,5 +1,5 @@
 # Orthanc of Debian with the Python plugin, for the plugin of dicom-dispatch.
-ARG BASE_IMAGE=debian:bookworm-slim
+ARG BASE_IMAGE=debian:bookworm-slim@sha256:3783cc01769c7b2b1b83a5c5ad96c815348e28ed7da68e2e3687004faa906251
 FROM ${BASE_IMAGE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends orthanc orthanc-dicomweb orthanc-python ca-certificates curl \

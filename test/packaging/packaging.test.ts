@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { readConfig } from '@dicom-dispatch/cli';
 import type { Config } from '@dicom-dispatch/core';
-import { tempFolder } from '@dicom-dispatch/harness';
+import { freePort, startServer, tempFolder } from '@dicom-dispatch/harness';
 import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
 import { Deployment } from 'kubernetes-models/apps/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
@@ -15,7 +15,7 @@ import { parse, parseAllDocuments } from 'yaml';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const secrets = ['orthanc-password', 'push-secret', 'console-password', 'metrics-token', 'redis-url'];
+const secrets = ['orthanc-password', 'push-secret', 'console-password', 'redis-password', 'metrics-token', 'redis-url'];
 
 /** What handing back may take after `dispatcher.graceTime`. */
 const handBackMs = 10_000;
@@ -40,8 +40,9 @@ it('docker-compose.yml is what Compose takes, with hardened services and a good 
   for (const name of secrets) await writeFile(join(folder.path, 'secrets', name), 'x');
   await writeFile(join(folder.path, 'docker-compose.yml'), await readFile(join(root, 'docker-compose.yml')));
   await run('docker-compose', ['-f', join(folder.path, 'docker-compose.yml'), 'config', '-q']);
-  const { services } = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
+  const { services, networks } = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
     services: Record<string, Record<string, unknown>>;
+    networks: Record<string, unknown>;
   };
   expect(Object.keys(services).sort()).toEqual(['console', 'dispatcher', 'orthanc', 'redis', 'router']);
   for (const [name, service] of Object.entries(services)) {
@@ -54,12 +55,65 @@ it('docker-compose.yml is what Compose takes, with hardened services and a good 
     });
     expect(service['healthcheck'], name).toBeDefined();
   }
+  // Who takes over Orthanc, whose port is open, does not reach Redis; nor does anybody outside.
+  expect(services['redis']).toMatchObject({ networks: ['queue'] });
+  expect(services['redis']?.['ports']).toBeUndefined();
+  expect(services['orthanc']).toMatchObject({ networks: ['dicom'] });
+  expect(networks['queue']).toEqual({ internal: true });
   const config = await readDeployed(
     await readFile(join(root, 'deploy/compose/dispatch.yaml'), 'utf8'),
     '/run/secrets/',
   );
+  expect(config.redis.password).toBeDefined();
   const grace = String(services['dispatcher']?.['stop_grace_period']);
   expect(Number.parseInt(grace, 10) * 1_000).toBeGreaterThan(config.dispatcher.graceTime + handBackMs);
+});
+
+it('the Redis of docker-compose.yml asks for its password, which stands in no list of processes', async () => {
+  const compose = parse(await readFile(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
+    services: Record<string, { command: string[]; healthcheck: { test: string[] } }>;
+  };
+  const { command, healthcheck } = compose.services['redis']!;
+  await using folder = await tempFolder('compose-redis');
+  await writeFile(join(folder.path, 'redis-password'), 'pass-of-redis\n');
+  const port = await freePort();
+  /** As Compose gives it to the shell, on a port and in a folder of the test. */
+  const here = (text: string): string =>
+    text
+      .replaceAll('$$', '$')
+      .replaceAll('/run/secrets/', `${folder.path}/`)
+      .replaceAll('redis-cli', `redis-cli -p ${port}`);
+  const script = here(command[2] ?? '').replace('redis-server -', `redis-server - --port ${port} --dir ${folder.path}`);
+  await using server = await startServer({
+    name: 'redis of compose',
+    prepare: () => ({ command: command[0] ?? '', args: [command[1] ?? '', script], cwd: folder.path }),
+    isReady: async () =>
+      (await run('sh', ['-c', here(healthcheck.test[1] ?? '')]).catch(() => undefined)) !== undefined,
+  });
+  const { stdout } = await run('redis-cli', ['-p', String(port), 'ping']).catch(({ stdout }) => ({ stdout }));
+  expect(stdout).toContain('NOAUTH');
+  const processes = await readFile(`/proc/${server.pid()}/cmdline`, 'utf8');
+  expect(processes).toContain('redis-server');
+  expect(processes).not.toContain('pass-of-redis');
+});
+
+it('names what is fetched from elsewhere by its content: images by digest, tools and packages by hash', async () => {
+  for (const file of ['Dockerfile', 'docker-compose.yml', 'deploy/compose/orthanc.Dockerfile']) {
+    const text = await readFile(join(root, file), 'utf8');
+    const images = [...text.matchAll(/^(?:ARG \w+_IMAGE=|FROM |\s*image: )(\S+)/gm)]
+      .map(([, image = '']) => image)
+      .filter((image) => !/^(\$\{\w+\}|scratch|parts|dicom-dispatch(-orthanc)?)$/.test(image));
+    expect(images.length).toBeGreaterThan(0);
+    expect(images.filter((image) => !/:[\w.-]+@sha256:[0-9a-f]{64}$/.test(image))).toEqual([]);
+    expect(text).not.toMatch(/npm (install|i) .*-g|npm install --global/);
+  }
+  const pins = await readFile(join(root, 'scripts/pins'), 'utf8');
+  const { packageManager } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+    packageManager: string;
+  };
+  expect(pins).toContain(`${packageManager.replace('@', ' ')} sha512-`);
+  const workspace = parse(await readFile(join(root, 'pnpm-workspace.yaml'), 'utf8')) as { minimumReleaseAge: number };
+  expect(workspace.minimumReleaseAge).toBeGreaterThanOrEqual(7 * 24 * 60);
 });
 
 type Manifest =
