@@ -24,3 +24,4 @@ export {
   type ProfileReport,
 } from './deidentify/profile-report.ts';
 export { StorageLane, type StorageLaneEvent } from './storage-lane.ts';
+export { deidentifyingRules, type DeidentifyingRule } from './deidentify/deidentifying-rules.ts';

@@ -19,6 +19,10 @@ export function addConfigCommands(program: Command): void {
       console.log(
         `${file}: good (${count(Object.keys(sources).length, 'source')}, ${count(Object.keys(targets).length, 'target')}, ${count(rules.length, 'rule')})`,
       );
+      const { deidentifyingRules, describeReport } = await import('@dicom-dispatch/sources');
+      for (const { rule, transform, targets: to, report } of deidentifyingRules(config)) {
+        console.log(`rule ${rule} to ${to.join(', ')} by transform ${transform}: ${describeReport(report)}`);
+      }
       const { findMovedTargets } = await import('../operate/find-moved-targets.ts');
       for (const text of await findMovedTargets(config)) console.log(`! ${text}`);
     });

@@ -8,6 +8,7 @@ import type { DryRun } from '../views/schemas.ts';
 import { actionButton, empty, number, outcomeChip, right, select, studyPath, table, withCode } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
+import { profileSection } from './profile-section.ts';
 import { emptyAsMissing } from './query.ts';
 
 const query = z.object({ search: z.string().max(200).optional(), source: z.string().max(64).optional() });
@@ -67,7 +68,8 @@ export function addRulesPage(server: ApiServer, context: ConsoleContext): void {
                   </tr>`,
               ),
             )
-      }`;
+      }
+      ${profileSection(context.config())}`;
     return sendPage(context, request, reply, { id: 'rules', title: 'Rules', body });
   });
 }
