@@ -55,7 +55,12 @@ export async function openInstance(
       const inspector = inspectTransform(wholeDataSet(instance), (what) =>
         wrong({ kind: 'head', expected: 'a whole data set', came: `another (${what})` }),
       );
-      return await guardBytes(made, { expected: madeBytes(instance, transferSyntaxUid), wrong, failed, inspector });
+      return await guardBytes(made, {
+        expected: madeBytes(instance, transferSyntaxUid, true),
+        wrong,
+        failed,
+        inspector,
+      });
     }
     const file =
       (await options.storage?.open(instance, signal)) ?? (await orthanc.instanceFile(instance.sourceId, call));

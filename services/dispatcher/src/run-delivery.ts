@@ -123,7 +123,7 @@ async function runWith(
       priority: data.priority,
       study: transform?.showStudy(study) ?? study,
       manifest: show(manifest),
-      pending: show(before.pending),
+      pending: show(suspects.last(before.pending)),
       quarantined: show(before.quarantined),
       sizes: transform ? 'estimated' : 'exact',
       async open(instance, options): Promise<GuardedBytes> {

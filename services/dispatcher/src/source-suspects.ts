@@ -35,6 +35,11 @@ export class SourceSuspects {
     return this.#failures?.has(sourceId) ?? false;
   }
 
+  /** The instances with those that have failed before at the end: one that breaks a connection off costs no other. */
+  last(instances: readonly ManifestInstance[]): ManifestInstance[] {
+    return instances.toSorted((one, other) => Number(this.has(one)) - Number(this.has(other)));
+  }
+
   /** What an error on an instance is, in the light of earlier attempts. */
   async judge({ sourceId }: ManifestInstance, thrown: unknown, change: Change): Promise<unknown> {
     const isOurs =

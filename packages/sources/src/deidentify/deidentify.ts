@@ -1,3 +1,4 @@
+import { findElement } from 'dicom-dimse/dataset';
 import type { Pseudonyms } from '../transform/pseudonyms.ts';
 import { isPrivate, isUidOf, profileRow, type ProfileRow } from './profile-table.ts';
 import { itemsOf, textOf, visit, type Changes, type TagTree, type Visited } from './tag-tree.ts';
@@ -36,13 +37,18 @@ export interface DeidentifyOptions {
  */
 export function deidentify(tree: TagTree, options: DeidentifyOptions, changes: Changes): void {
   visit(tree, (visited) => {
-    const { path, tag, depth } = visited;
+    const { path, tag, element, depth } = visited;
     if (isPrivate(tag)) {
       // At the top the source's engine removes them.
       if (!options.keepPrivate && depth > 0) changes.remove.add(path);
       return false;
     }
     const row = profileRow(tag);
+    if (!row && element.Value === null && findElement(element.Name)?.vr === 'SQ') {
+      // A sequence that came as UN: nobody sees into it, so it goes.
+      changes.remove.add(path);
+      return false;
+    }
     if (!row || options.isKept(row) || isUidOf(row) || row.action === 'XZU') return true;
     change(visited, row, options, changes);
     return false;

@@ -41,12 +41,20 @@ export function checkHead(head: FileHead, expected: ExpectedBytes): HeadVerdict 
  * the right one, and nobody has to know which. A patient ID that is not plain ASCII, or was not seen, is let pass.
  */
 function isOfPatient({ dataSet }: FileHead, { orthancId: id, ...expected }: ExpectedBytes): boolean {
-  if (id === undefined || !dataSet.isWhole || !orthancId.test(id)) return true;
-  const patientId = dataSet.patientId?.toString('latin1').replace(/^[\s\0]+|[\s\0]+$/g, '') ?? '';
-  if (!/^[\x20-\x7e]*$/.test(patientId)) return true;
-  const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = expected;
-  const digest = hash('sha1', `${patientId}|${studyInstanceUid}|${seriesInstanceUid}|${sopInstanceUid}`);
-  return id.replaceAll('-', '') === digest;
+  if (id === undefined || !dataSet.isWhole) return true;
+  return isOrthancId(id, dataSet.patientId?.toString('latin1') ?? '', expected);
+}
+
+/** Whether an id may be that of an instance with this patient ID; one that is not plain ASCII, or no id of Orthanc's, may. */
+export function isOrthancId(
+  id: string,
+  patientId: string,
+  uids: Pick<ExpectedBytes, 'studyInstanceUid' | 'seriesInstanceUid' | 'sopInstanceUid'>,
+): boolean {
+  const bare = patientId.replace(/^[\s\0]+|[\s\0]+$/g, '');
+  if (!orthancId.test(id) || !/^[\x20-\x7e]*$/.test(bare)) return true;
+  const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = uids;
+  return id.replaceAll('-', '') === hash('sha1', `${bare}|${studyInstanceUid}|${seriesInstanceUid}|${sopInstanceUid}`);
 }
 
 function differs(what: string, expected: string, came: string | undefined): HeadVerdict {

@@ -31,14 +31,23 @@ export function storedBytes(instance: ManifestInstance): ExpectedBytes {
   };
 }
 
-/** An instance that the source changes on its way. @param shown - the instance as the target will see it */
-export function madeBytes(shown: ManifestInstance, transferSyntaxUid: string | undefined): ExpectedBytes {
+/**
+ * An instance that the source changes on its way.
+ *
+ * @param shown - the instance as the target will see it
+ * @param keepsIdentity - whether patient ID and UIDs stay, so that it would have the same id in Orthanc
+ */
+export function madeBytes(
+  shown: ManifestInstance,
+  transferSyntaxUid: string | undefined,
+  keepsIdentity: boolean,
+): ExpectedBytes {
   return {
     ...storedBytes(shown),
     transferSyntaxUid,
     sizeBytes: undefined,
     // Nothing becomes larger than this by being decompressed.
     maxBytes: Math.max(64e6, shown.sizeBytes * 200),
-    orthancId: undefined,
+    orthancId: keepsIdentity ? shown.sourceId : undefined,
   };
 }

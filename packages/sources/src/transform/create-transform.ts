@@ -19,7 +19,7 @@ import { failureOf, openInstance, type OpenOptions } from '../open-instance.ts';
 import { inspectTransform, wholeDataSet, type ExpectedChanges } from '../inspect/transform-inspector.ts';
 import { Pseudonyms } from './pseudonyms.ts';
 import { showInstance, showStudy, wantedSyntax } from './show-transformed.ts';
-import { needsTags, onlyTranscodes, transformRequest } from './transform-request.ts';
+import { isTagsOf, keepsIdentity, needsTags, onlyTranscodes, transformRequest } from './transform-request.ts';
 
 /** Instances of one study as they leave, changed on their way by the source's engine. */
 export interface InstanceTransform {
@@ -66,6 +66,8 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
   }
   const shape = `${transformHash(definition)} ${pseudonyms?.fingerprint() ?? ''}`;
 
+  const hasSameIdentity = keepsIdentity(definition);
+
   return {
     show: (instance) => showInstance(instance, definition, pseudonyms),
     showStudy: (study) => showStudy(study, definition, pseudonyms),
@@ -78,7 +80,7 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
         return openInstance(orthanc, source, instance, { ...options, transferSyntaxUid: undefined });
       }
       const shown = showInstance(instance, definition, pseudonyms);
-      const expected = madeBytes(shown, transferSyntaxUid ?? instance.transferSyntaxUid);
+      const expected = madeBytes(shown, transferSyntaxUid ?? instance.transferSyntaxUid, hasSameIdentity);
       const request: InstanceRequest = {
         orthanc,
         source,
@@ -90,7 +92,7 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
       const failed = failureOf(request, options);
       const wrong = (deviation: Deviation): Error => wrongBytes(request, deviation);
       const made = async (): Promise<GuardedBytes> => {
-        const { offered, changes } = await make(instance, transferSyntaxUid, options.signal);
+        const { offered, changes } = await make(instance, transferSyntaxUid, wrong, options.signal);
         const broken = (what: string): Error =>
           wrong({ kind: 'head', expected: 'a whole data set', came: `another (${what})` });
         return guardBytes(offered, { expected, wrong, failed, inspector: inspectTransform(changes, broken) });
@@ -126,6 +128,7 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
   async function make(
     instance: ManifestInstance,
     transferSyntaxUid: string | undefined,
+    wrong: (deviation: Deviation) => Error,
     signal: AbortSignal | undefined,
   ): Promise<{ offered: OfferedBytes; changes: ExpectedChanges }> {
     const call = signal ? { signal } : undefined;
@@ -137,6 +140,9 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
     const tags = needsTags(definition)
       ? await orthanc.instances.tags(sourceId, { format: 'full', ...call })
       : undefined;
+    if (tags && !isTagsOf(instance, tags)) {
+      throw wrong({ kind: 'head', expected: 'its tags', came: 'those of another instance' });
+    }
     if (definition.anonymise && transferSyntaxUid !== undefined && transferSyntaxUid !== instance.transferSyntaxUid) {
       // Orthanc would leave the transfer syntax as it is, and say nothing.
       throw new DispatchError(

@@ -24,8 +24,10 @@ export function raiseCharacterSet(instance: ManifestInstance, tree: TagTree, cha
   if (!isSet && texts.every((text) => canHold(stored, text))) return;
   const characterSet = isSet ? set : utf8;
   replace.set(characterSetPath, characterSet);
-  visit(tree, ({ path, element }) => {
+  visit(tree, ({ path, tag, element }) => {
     if (replace.has(path) || remove.has(path)) return false;
+    // An item may have a character set of its own (PS3.3 section C.12.1.1.2).
+    if (tag === '00080005') replace.set(path, characterSet);
     const text = textOf(element);
     if (text !== undefined && !isAscii(text) && !isInside(path, changes)) replace.set(path, text);
     if (element.Type === 'TooLong' && textVrs.has(findElement(element.Name)?.vr ?? 'UT')) {

@@ -161,6 +161,11 @@ describe('anonymisation', () => {
       Buffer.from('PID-4711'),
       Buffer.from([0xfe, 0xff, 0x0d, 0xe0, 0, 0, 0, 0]),
       Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]),
+      // UN of a defined length, which DCMTK does not look into: Content Template Sequence.
+      Buffer.from([0x40, 0, 0x04, 0xa5, 0x55, 0x4e, 0, 0, 24, 0, 0, 0]),
+      Buffer.from([0xfe, 0xff, 0, 0xe0, 16, 0, 0, 0]),
+      Buffer.from([0x10, 0, 0x20, 0, 8, 0, 0, 0]),
+      Buffer.from('PID-4711'),
     ]);
     const instance = await store(Buffer.concat([bytes.subarray(0, at), sequence, bytes.subarray(at)]));
     const out = await bytesOf(transformOf(anonymise), instance);
@@ -211,6 +216,28 @@ describe('anonymisation', () => {
     expect(beyond.get('0008,1030')).toBe('Thorax');
     expect(beyond.get('0012,0063')).toContain('with exceptions');
     expect(beyond.has('0012,0064')).toBe(false);
+  });
+});
+
+describe('a cache that mixes up what the source is asked', () => {
+  it.each(['tags', 'modify'])('%s of another instance are no answer, even with the same UIDs', async (what) => {
+    const first = await storeCase('tiny-same-uids-patient-A');
+    const second = await storeCase('tiny-same-uids-patient-B');
+    const other = await storeSample('mixed up', { attributes: patient });
+    const transform = transformOf({ set: { InstitutionName: 'Müller' } });
+    for (const instance of [second, other]) {
+      proxy.lie(({ path }) =>
+        path === `/instances/${first.sourceId}/${what}`
+          ? { kind: 'other', path: `/instances/${instance.sourceId}/${what}` }
+          : undefined,
+      );
+      await expect(bytesOf(transform, first)).rejects.toMatchObject({
+        code: 'source-bytes-wrong',
+        disposition: 'retry',
+      });
+    }
+    proxy.beHonest();
+    expect(walk(await bytesOf(transform, first)).get('0010,0020')).toBe('PATIENT-A');
   });
 });
 

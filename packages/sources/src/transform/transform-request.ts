@@ -2,7 +2,8 @@ import { givesNewUids, type ManifestInstance, type TransformConfig } from '@dico
 import { deidentify } from '../deidentify/deidentify.ts';
 import { isPrivate } from '../deidentify/profile-table.ts';
 import { keptRows, methodOf, profileReport } from '../deidentify/profile-report.ts';
-import { isInside, textsByKeyword, visit, type Changes, type TagTree } from '../deidentify/tag-tree.ts';
+import { isInside, textOf, textsByKeyword, visit, type Changes, type TagTree } from '../deidentify/tag-tree.ts';
+import { isOrthancId } from '../guard/check-head.ts';
 import { isAscii } from '../inspect/character-sets.ts';
 import type { ExpectedChanges } from '../inspect/transform-inspector.ts';
 import { findPath } from './find-path.ts';
@@ -11,6 +12,7 @@ import type { Pseudonyms } from './pseudonyms.ts';
 import { raiseCharacterSet } from './raise-character-set.ts';
 import { newUid, pseudonymsOf } from './show-transformed.ts';
 
+const patientIdPath = '0010,0020';
 const identifiers = ['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID'] as const;
 
 /** What Orthanc is asked to do with one instance, and what must come out. */
@@ -31,6 +33,21 @@ export function onlyTranscodes(transform: TransformConfig): boolean {
 export function needsTags(transform: TransformConfig): boolean {
   if (givesNewUids(transform) || transform.anonymise !== undefined || transform.removePrivateTags) return true;
   return Object.keys(transform.copy).length > 0 || !isAscii(Object.values(transform.set).join(''));
+}
+
+/** Whether an instance keeps the patient ID and the UIDs by which Orthanc knows it. */
+export function keepsIdentity(transform: TransformConfig): boolean {
+  if (transform.anonymise || givesNewUids(transform)) return false;
+  const named = [...Object.keys(transform.set), ...Object.keys(transform.copy), ...transform.remove];
+  return !named.some((name) => findPath({}, name) === patientIdPath);
+}
+
+/** Whether tags are those of an instance: a cache in front of the source may have others under its name. */
+export function isTagsOf(instance: ManifestInstance, tags: TagTree): boolean {
+  const same = (path: string, uid: string): boolean => (textOf(tags[path]) ?? '').replace(/[\0 ]+$/, '') === uid;
+  if (!same('0008,0018', instance.sopInstanceUid) || !same('0020,000d', instance.studyInstanceUid)) return false;
+  if (!same('0020,000e', instance.seriesInstanceUid)) return false;
+  return isOrthancId(instance.sourceId, textOf(tags[patientIdPath]) ?? '', instance);
 }
 
 /**
@@ -83,7 +100,7 @@ export function transformRequest(
       ...(transferSyntaxUid !== undefined && { Transcode: transferSyntaxUid }),
     },
     expected: {
-      texts: textsOf(changes),
+      texts: textsOf(changes, tree),
       removed: changes.remove,
       isWithoutPrivate,
       profile: anonymise && { isKept: keptRows(transform), hasNewUids: givesNewUids(transform) },
@@ -92,9 +109,11 @@ export function transformRequest(
   };
 }
 
-/** Texts by path; one under a keyword that no dictionary knows cannot be found again. */
-function textsOf({ replace }: Changes): Map<string, string> {
+/** Texts by path; one under a keyword that no dictionary knows cannot be found again. The patient is always among them. */
+function textsOf({ replace, remove }: Changes, tree: TagTree): Map<string, string> {
   const texts = new Map<string, string>();
+  const patientId = textOf(tree[patientIdPath]);
+  if (patientId !== undefined && isAscii(patientId) && !remove.has(patientIdPath)) texts.set(patientIdPath, patientId);
   for (const [path, value] of replace) {
     if (typeof value === 'string' && /^[0-9a-f]{4},[0-9a-f]{4}/.test(path)) texts.set(path, value);
   }
