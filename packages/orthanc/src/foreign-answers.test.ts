@@ -46,8 +46,12 @@ describe('what is not there', () => {
   ])('is not believed of a proxy that answers 404 with %s', async (_, headers, body) => {
     await using server = await startHttpServer((_, response) => void response.writeHead(404, headers).end(body));
     await using client = createOrthancClient({ url: server.url });
-    for (const act of [client.studies.exists(noResource), client.instanceFile(noResource), client.study(noResource)]) {
-      expect(await failureOf(act)).toMatchObject({ code: 'not-found', status: 404, isOrthancAnswer: false });
+    for (const act of [
+      () => client.studies.exists(noResource),
+      () => client.instanceFile(noResource),
+      () => client.study(noResource),
+    ]) {
+      expect(await failureOf(act())).toMatchObject({ code: 'not-found', status: 404, isOrthancAnswer: false });
     }
   });
 
@@ -130,6 +134,16 @@ describe('a body', () => {
     await using client = createOrthancClient({ url: server.url, maxJsonBytes: 2000 });
     const { body } = await client.instanceFile(noResource);
     expect((await collect(body)).toString()).toBe('x'.repeat(1000));
+    expect(await failureOf(client.studies.ids())).toMatchObject({ code: 'protocol' });
+  });
+
+  it('that is announced for ever does not hold a call', async () => {
+    await using server = await startScriptedServer((socket) => {
+      const more = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 1);
+      socket.once('close', () => clearInterval(more));
+    });
+    await using client = createOrthancClient({ url: server.url, timeoutMs: 1000 });
+    expect(await failureOf(client.instanceFile(noResource))).toMatchObject({ code: 'protocol' });
     expect(await failureOf(client.studies.ids())).toMatchObject({ code: 'protocol' });
   });
 
@@ -253,8 +267,12 @@ describe('a cache that mixes answers up', () => {
         .catch(() => response.destroy());
     });
     await using client = createOrthancClient({ url: server.url });
-    for (const act of [client.study(studies[0]), client.studyTags(studies[0]), client.studyInstances(studies[0])]) {
-      expect(await failureOf(act)).toMatchObject({
+    for (const act of [
+      () => client.study(studies[0]),
+      () => client.studyTags(studies[0]),
+      () => client.studyInstances(studies[0]),
+    ]) {
+      expect(await failureOf(act())).toMatchObject({
         code: 'protocol',
         message: expect.stringContaining('another resource'),
       });

@@ -2,6 +2,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 
 import type { ResolvedOptions } from '../client-options.ts';
+import { endlessInterims, maxInterims } from '../http/interims.ts';
 import { tooSlow } from '../http/pace.ts';
 import { OrthancError } from '../orthanc-error.ts';
 import { translateError } from '../translate-error.ts';
@@ -49,6 +50,7 @@ export class GetConnection implements QueueOwner {
   readonly #onIdle: (connection: GetConnection) => void;
   readonly #readBuffer = Buffer.allocUnsafeSlow(maxHeadBytes);
   #headBytes = 0;
+  #interims = 0;
   /** Is the memory that the socket reads into the sink's own. */
   #readsIntoSink = false;
   #state: 'connecting' | 'idle' | 'busy' | 'closed' = 'connecting';
@@ -109,6 +111,7 @@ export class GetConnection implements QueueOwner {
       this.#requests += 1;
       this.#answerBegan = false;
       this.#headBytes = 0;
+      this.#interims = 0;
       this.#exchange = {
         call,
         request,
@@ -244,6 +247,8 @@ export class GetConnection implements QueueOwner {
     const rest = bytes.subarray(end + 4);
     if (head.status < 200) {
       // An interim answer (RFC 9110, section 15.2): the final one follows.
+      this.#interims += 1;
+      if (this.#interims > maxInterims) throw endlessInterims(exchange.call);
       this.#readBuffer.copyWithin(0, end + 4, this.#headBytes);
       this.#headBytes = 0;
       if (rest.length > 0) this.#readHead(exchange, rest.length);

@@ -9,6 +9,7 @@ import { translateAbort, translateError } from '../translate-error.ts';
 import type { CallName } from '../translate-error.ts';
 import { answerError, maxErrorBytes } from './answer-error.ts';
 import { expectDicom } from './expect-dicom.ts';
+import { endlessInterims, maxInterims } from './interims.ts';
 import { pacedDown, pacedUp } from './pace.ts';
 import type { PaceOptions } from './pace.ts';
 import type { Target } from './path.ts';
@@ -187,12 +188,18 @@ export class Transport {
     const signal = options?.signal;
     if (signal?.aborted === true) throw translateAbort(signal.reason, call);
     let answer: Dispatcher.ResponseData;
+    let interims = 0;
     try {
       answer = await requestOf(pool, {
         method: request.method,
         path: `${this.options.prefix}${request.target.path}${request.target.query}`,
         ...bodyOf(request, call, this.#pace(options), this.options.headers),
         ...(signal === undefined ? {} : { signal }),
+        // Each would begin the time-out anew.
+        onInfo: () => {
+          interims += 1;
+          if (interims > maxInterims) throw endlessInterims(call);
+        },
         ...(options?.timeoutMs === undefined
           ? {}
           : { headersTimeout: options.timeoutMs, bodyTimeout: options.timeoutMs }),

@@ -34,6 +34,12 @@ export function textOf(dataset: JsonDataset, tag: string): string | undefined {
   return values?.map(plain).join('\\') || undefined;
 }
 
+/** A UID without its padding (PS3.5 section 9.1), which some servers leave on it. */
+export function uidOf(dataset: JsonDataset, tag: string): string | undefined {
+  const [first] = dataset[tag]?.Value ?? [];
+  return typeof first === 'string' ? first.replace(/[\0 ]+$/, '') || undefined : undefined;
+}
+
 function plain(value: unknown): string {
   if (typeof value === 'string' || typeof value === 'number') return String(value);
   if (typeof value === 'object' && value !== null) {
@@ -56,10 +62,10 @@ export function itemsOf(dataset: JsonDataset, tag: string): JsonDataset[] {
   return jsonDatasets(dataset[tag]?.Value ?? []);
 }
 
-/** JSON, or undefined when the text is none. */
+/** JSON, or undefined when the text is none. Some servers begin with a byte order mark. */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.trim());
   } catch {
     return undefined;
   }

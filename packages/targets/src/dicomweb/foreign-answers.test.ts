@@ -163,7 +163,13 @@ describe('a Store Instances Response', () => {
     expect(kinds).toEqual(['delivered', 'pending', 'pending', 'pending']);
   });
 
-  it('with UIDs that come twice, in lower case tags, padded, with their class: delivered once', async () => {
+  it('with a byte order mark and padded UIDs, as some servers write it: delivered', async () => {
+    const padded: Answer = ({ uids: sent }) => [json, `\ufeff${response(sent.map((uid) => item(`${uid}\0`)))}\n`];
+    const { config } = await service(200, padded, 'no search');
+    expect((await deliver(study, config)).kinds).toEqual(allDelivered);
+  });
+
+  it('with UIDs that come twice, with their class: delivered once', async () => {
     const content: Answer = ({ uids: sent }) => [
       'application/dicom+json; charset=utf-8',
       response([...sent, ...sent].map((uid) => item(uid, { '00081150': { vr: 'UI', Value: [sopClassUid] } }))),

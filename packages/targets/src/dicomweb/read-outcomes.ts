@@ -1,4 +1,4 @@
-import { itemsOf, jsonDataset, numberOf, parseJson, textOf, type JsonDataset } from './dicom-json.ts';
+import { itemsOf, jsonDataset, numberOf, parseJson, uidOf, type JsonDataset } from './dicom-json.ts';
 import { parseNativeXml } from './native-xml.ts';
 
 /** Item of the Referenced SOP Sequence (0008,1199): an instance that was stored. */
@@ -60,16 +60,16 @@ function outcomesOf(dataset: JsonDataset): StowOutcomes {
   const failed = new Map<string, number | undefined>();
   const nameless: (number | undefined)[] = [];
   for (const item of itemsOf(dataset, storedSequence)) {
-    const uid = textOf(item, '00081155');
+    const uid = uidOf(item, '00081155');
     if (uid === undefined) continue;
     const warning = numberOf(item, '00081196') || undefined;
-    stored.set(uid, { sopClassUid: textOf(item, '00081150'), warning: warning ?? stored.get(uid)?.warning });
+    stored.set(uid, { sopClassUid: uidOf(item, '00081150'), warning: warning ?? stored.get(uid)?.warning });
     // Some say what failed in the list of what was stored.
     const reason = numberOf(item, '00081197');
     if (reason) failed.set(uid, reason);
   }
   for (const item of itemsOf(dataset, failedSequence)) {
-    const uid = textOf(item, '00081155');
+    const uid = uidOf(item, '00081155');
     const reason = numberOf(item, '00081197');
     if (uid === undefined) nameless.push(reason);
     else failed.set(uid, reason);

@@ -3,6 +3,7 @@ import { asDispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { cancelledError, listedBy, throwIfCancelled } from '../flow/index.ts';
 import type { HttpConnection } from '../http/index.ts';
+import { uidOf } from './dicom-json.ts';
 import { greet, type SearchAbility } from './greet.ts';
 import { askPage, readResults, searchAll, searchPage, type QidoQuery } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
@@ -174,7 +175,7 @@ export class StudySearch {
       uidTag: sopInstanceUid,
     };
     const results = await searchPage(this.#http, query, { limit: 2, offset: 0 }, this.#run.signal);
-    return results.some((result) => result[sopInstanceUid]?.Value?.[0] === uid);
+    return results.some((result) => uidOf(result, sopInstanceUid) === uid);
   }
 
   async #pause(ms: number): Promise<void> {
@@ -204,7 +205,10 @@ async function listStudy(run: DeliveryRun<DicomwebTarget>, http: HttpConnection)
 
 async function uidsOf(http: HttpConnection, query: QidoQuery, signal: AbortSignal): Promise<string[]> {
   const uids: string[] = [];
-  for await (const { [sopInstanceUid]: uid } of searchAll(http, query, signal)) uids.push(String(uid?.Value?.[0]));
+  for await (const result of searchAll(http, query, signal)) {
+    const uid = uidOf(result, sopInstanceUid);
+    if (uid !== undefined) uids.push(uid);
+  }
   return uids;
 }
 

@@ -115,7 +115,7 @@ export class HttpConnection {
       silent.abort(new DispatchError('target-timeout', `${address.host} ${words}`));
     });
     const body = request.body?.();
-    const pieces = typeof body === 'string' || !body ? undefined : inPieces(body, patience);
+    const pieces = typeof body === 'string' || !body ? undefined : inPieces(body, patience, request.bodyBytes);
     const headers: Record<string, string> = { ...this.#headers(authorization), ...request.headers };
     if (pieces && request.bodyBytes !== undefined) headers['content-length'] = String(request.bodyBytes);
     const options: Dispatcher.RequestOptions = {
@@ -132,6 +132,11 @@ export class HttpConnection {
       patience.start();
       const data = await this.#agent.request(options);
       patience.pause();
+      // A refusal may come early; a success can only be one of what was there.
+      if (pieces && !pieces.isWhole && data.statusCode < 300) {
+        data.body.on('error', () => {}).destroy();
+        throw early(address.host, data.statusCode);
+      }
       return new HttpAnswer(data, address.host, patience, { run: request.signal, silent: silent.signal });
     } catch (thrown) {
       patience.pause();
@@ -158,4 +163,11 @@ export class HttpConnection {
     if (authorization !== undefined) headers['authorization'] = authorization;
     return headers;
   }
+}
+
+function early(host: string, status: number): DispatchError {
+  const text = `${host} answered ${status} before it had the whole request, which confirms nothing`;
+  return new DispatchError('target-connection-lost', text, {
+    remedy: 'Look at the log of the target and of what stands in front of it: it does not read requests to their end.',
+  });
 }

@@ -165,6 +165,45 @@ describe('HttpConnection', () => {
     expect(await failureOf(options, { method: 'POST', body: slowly })).toBeUndefined();
   });
 
+  it('does not take success for an answer while it is still sending; a refusal it does', async () => {
+    for (const [status, code] of [
+      [200, 'target-connection-lost'],
+      [413, undefined],
+    ] as const) {
+      // Answers to the head, and reads on.
+      const hasty = createTcpServer((socket) => {
+        socket
+          .on('error', () => {})
+          .once('data', () => {
+            socket.write(`HTTP/1.1 ${status} Hasty\r\nContent-Length: 2\r\n\r\n{}`);
+            socket.resume();
+          });
+      });
+      await once(hasty.listen(0, '127.0.0.1'), 'listening');
+      const url = `http://127.0.0.1:${(hasty.address() as AddressInfo).port}`;
+      async function* body() {
+        for (let chunk = 0; chunk < 50; chunk += 1) {
+          yield new Uint8Array(100_000);
+          await pause(2);
+        }
+      }
+      for (const bodyBytes of [5_000_000, undefined]) {
+        const failure = await failureOf({ url }, { method: 'POST', body, bodyBytes });
+        if (code === undefined) expect(failure).toBeUndefined();
+        else expect(failure).toMatchObject({ code, message: expect.stringContaining('before it had the whole') });
+      }
+      hasty.close();
+    }
+  });
+
+  it('takes an answer to the last byte, though the source has not said that it was the last', async () => {
+    async function* body() {
+      yield new Uint8Array(300_000);
+      await pause(300);
+    }
+    expect(await failureOf({ url: server.url }, { method: 'POST', body, bodyBytes: 300_000 })).toBeUndefined();
+  });
+
   it('does not wait for a body that nobody wants', async () => {
     await using trickling = await startHttpServer((_request, response) => {
       const trickle = setInterval(() => response.write('x'), 100);
