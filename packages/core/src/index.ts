@@ -92,3 +92,4 @@ export { compileInstanceFilter, type InstanceFilter } from './rules/compile-inst
 export { cacheConfig, retentions, type CacheConfig, type Retention } from './config/cache-config.ts';
 export { exampleConfig } from './config/example-config.ts';
 export { exampleValues } from './config/example-values.ts';
+export { isLossySyntax } from './model/lossy-syntaxes.ts';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isLossySyntax } from '../model/lossy-syntaxes.ts';
 import { keywords } from '../rules/keywords.ts';
 import { nearestKeyword } from '../rules/nearest-keyword.ts';
 
@@ -24,14 +25,6 @@ const uid = z
 
 /** Keywords that identify, and that only `uids` and the pseudonyms may change. */
 const identifiers = new Set(['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID']);
-
-/** Transfer syntaxes that Orthanc compresses to with a loss: JPEG, JPEG-LS, JPEG 2000, HTJ2K, JPIP, MPEG, HEVC, JPEG XL. */
-const changesUid = new Set(
-  [
-    50, 51, 52, 53, 54, 55, 56, 59, 60, 61, 62, 63, 64, 81, 91, 93, 94, 95, 100, 101, 102, 103, 104, 105, 106, 107, 108,
-    112, 203, 204, 205,
-  ].map((last) => `1.2.840.10008.1.2.4.${last}`),
-);
 
 /** How instances are changed on their way; done by the source's engine, one instance at a time. The stored ones stay. */
 export const transformConfig = z
@@ -81,7 +74,7 @@ export const transformConfig = z
           'Orthanc cannot anonymise and transcode an instance in one go: leave transferSyntax out, or set IngestTranscoding in Orthanc',
       });
     }
-    if (transform.transferSyntax !== undefined && changesUid.has(transform.transferSyntax)) {
+    if (transform.transferSyntax !== undefined && isLossySyntax(transform.transferSyntax)) {
       context.addIssue({
         code: 'custom',
         path: ['transferSyntax'],

@@ -1,4 +1,4 @@
-import { DispatchError } from '@dicom-dispatch/core';
+import { DispatchError, isLossySyntax } from '@dicom-dispatch/core';
 import { canBecomeImplicitVr, isUid, MAX_CONTEXTS, TRANSFER_SYNTAX } from 'dicom-dimse';
 import type { ManifestInstance } from '../contract/index.ts';
 import type { AnyDicomTarget } from './schema.ts';
@@ -111,7 +111,8 @@ export function chooseEncoding(
   if (transcode !== 'always' && isAllowed(stored) && isAccepted(stored)) return as(stored);
   const wanted =
     transcode === 'never' ? [implicitVrLittleEndian].filter(isAllowed) : (transferSyntaxes ?? uncompressed);
-  const chosen = wanted.find(isAccepted);
+  // Another instance would come of compressing with a loss: such a syntax is for those that are stored in it.
+  const chosen = wanted.find((syntax) => isAccepted(syntax) && (syntax === stored || !isLossySyntax(syntax)));
   if (chosen === undefined) return undefined;
   if (chosen === stored) return as(stored);
   if (chosen === implicitVrLittleEndian && canBecomeImplicitVr(stored)) return as(chosen, 're-encoded');
