@@ -19,7 +19,7 @@ export interface StudyToPull {
  * Gets a study from a target, without what the destination has already. Cancelled or failed in the middle, it goes on
  * where it was when it is called again.
  *
- * @returns the last progress; `failed` are instances that the target did not give
+ * @returns the last progress; `failed` are instances that the target did not give, `problems` the first of them by name
  * @throws OperationError `not-found` when the target has no such study, or what arrives cannot be kept; DispatchError
  */
 export async function pullStudy(
@@ -33,6 +33,7 @@ export async function pullStudy(
         studyInstanceUid,
         ...(seriesInstanceUids && { seriesInstanceUids }),
         has: (uid) => destination.has(uid),
+        canKeep: (uid) => destination.canKeep?.(uid) ?? true,
         store: (uid, instance) => destination.store(uid, instance),
         progress: (now) => progress?.(now),
       },

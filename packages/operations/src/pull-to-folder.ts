@@ -23,6 +23,8 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
   const known = new Set(names);
   return {
     has: (sopInstanceUid) => known.has(`${sopInstanceUid}.dcm`),
+    // It becomes the name of a file.
+    canKeep: (sopInstanceUid) => isUid(sopInstanceUid),
     async store(sopInstanceUid, { body }) {
       if (!isUid(sopInstanceUid)) throw new OperationError('invalid', 'the target names an instance that is no UID');
       const partial = join(path, `.${sopInstanceUid}.part`);

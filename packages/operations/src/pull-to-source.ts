@@ -1,5 +1,5 @@
-import type { Config } from '@dicom-dispatch/core';
-import type { OrthancClient } from '@dicom-dispatch/orthanc';
+import { DispatchError, type Config } from '@dicom-dispatch/core';
+import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { openSource, sourceError } from '@dicom-dispatch/sources';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import type { PullDestination } from './pull-destination.ts';
@@ -27,13 +27,21 @@ export async function pullToSource(config: Config, name: string, studyInstanceUi
           sizeBytes === undefined ? {} : { sizeBytes },
         )
         .catch((error: unknown) => {
+          if (ofBody === undefined && error instanceof OrthancError && error.code === 'bad-request') {
+            throw refused(name, error.message);
+          }
           throw ofBody ?? sourceError(error, name);
         });
       if (Status === 'Success' || Status === 'AlreadyStored') known.add(sopInstanceUid);
-      else throw new OperationError('unavailable', `source ${name} did not keep an instance: ${Status}`);
+      else throw refused(name, Status);
     },
     close: () => orthanc.close(),
   };
+}
+
+/** Of one instance only: the others of the study may well be kept. */
+function refused(source: string, why: string): DispatchError {
+  return new DispatchError('instance-refused', `source ${source} did not keep it: ${why}`);
 }
 
 async function instancesAt(orthanc: OrthancClient, studyInstanceUid: string): Promise<Set<string>> {

@@ -14,6 +14,9 @@ export interface PullOptions {
   readonly json?: boolean;
 }
 
+/** Of a long list of problems. */
+const mostShown = 20;
+
 const again = 'run the same command again for what is missing';
 
 /** Gets a study from a target into a folder or a source, telling how far it is. */
@@ -44,9 +47,13 @@ export async function pullNow(options: PullOptions): Promise<void> {
       await destination.close();
     }
   });
-  const { completed, failed } = result;
-  if (options.json === true) console.log(JSON.stringify({ target, studyInstanceUid: study, completed, failed }));
+  const { completed, failed, problems = [] } = result;
+  if (options.json === true)
+    console.log(JSON.stringify({ target, studyInstanceUid: study, completed, failed, problems }));
   else console.log(`${completed} instances of study ${study} are in ${toFolder ?? `source ${toSource}`}`);
+  for (const { sopInstanceUid, reason } of problems.slice(0, mostShown)) {
+    console.error(sopInstanceUid === undefined ? reason : `${sopInstanceUid}: ${reason}`);
+  }
   if (failed > 0) throw new CommandError(`${target} did not give ${failed} instances; ${again}`);
 }
 

@@ -116,7 +116,7 @@ export async function connect(options: ConnectOptions): Promise<Association> {
     });
     onAnswer = (pdu) => {
       settle();
-      const { accepted, rejected, peer } = readAnswer(request, pdu);
+      const { accepted, rejected, peer } = readAnswer(request, pdu, options.assumeRoles);
       const { invoked } = peer.operationsWindow;
       const asked = options.operationsWindow?.invoked ?? 1;
       core.establish({

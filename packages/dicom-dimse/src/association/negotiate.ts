@@ -49,6 +49,11 @@ export interface ProposalOptions {
   readonly commonExtendedNegotiation?: readonly CommonExtendedNegotiation[] | undefined;
   readonly userIdentity?: UserIdentity | undefined;
   readonly operationsWindow?: OperationsWindow | undefined;
+  /**
+   * Takes roles that we propose as granted where the acceptor does not answer the proposal, as some archives that send by
+   * C-GET all the same. By the Standard the requestor is SCU only then, which is the default.
+   */
+  readonly assumeRoles?: boolean | undefined;
 }
 
 /** Builds an A-ASSOCIATE-RQ. @throws DimseError `invalid-argument`, `too-many-presentation-contexts`. */
@@ -158,6 +163,8 @@ export interface PeerInformation {
   /** As agreed, seen from this end: what it may invoke, what it must perform. */
   readonly operationsWindow: OperationsWindow;
   readonly extendedNegotiation: readonly ExtendedNegotiation[];
+  /** What the acceptor has answered to our role selection; of a requestor: what it proposed. */
+  readonly roles: readonly RoleSelection[];
   /** Set if the acceptor answered a user identity. */
   readonly userIdentityResponse: Uint8Array | undefined;
 }
@@ -178,14 +185,14 @@ const REASONS: readonly RejectedContext['reason'][] = [
 ];
 
 /** Reads the acceptor's answer in the light of what was proposed. */
-export function readAnswer(request: AssociateRqPdu, answer: AssociateAcPdu): Negotiated {
+export function readAnswer(request: AssociateRqPdu, answer: AssociateAcPdu, assumeRoles = false): Negotiated {
   const results = new Map(answer.presentationContexts.map((result) => [result.id, result]));
   const accepted: AcceptedContext[] = [];
   const rejected: RejectedContext[] = [];
   for (const { id, abstractSyntax, transferSyntaxes } of request.presentationContexts) {
     const result = results.get(id);
     if (result !== undefined && result.result === 0 && transferSyntaxes.includes(result.transferSyntax)) {
-      const [isScu, isScp] = agreedRoles(request.userItems, answer.userItems, abstractSyntax);
+      const [isScu, isScp] = agreedRoles(request.userItems, answer.userItems, abstractSyntax, assumeRoles);
       accepted.push({ id, abstractSyntax, transferSyntax: result.transferSyntax, isScu, isScp });
     } else {
       rejected.push({ id, abstractSyntax, transferSyntaxes, reason: whyRejected(result) });
@@ -210,11 +217,17 @@ function whyRejected(result: PresentationContextResult | undefined): RejectedCon
 }
 
 /** The requestor's roles: what it asked for and was granted; SCU alone where nothing was asked or answered. */
-function agreedRoles(asked: readonly UserItem[], answered: readonly UserItem[], uid: string): [boolean, boolean] {
+function agreedRoles(
+  asked: readonly UserItem[],
+  answered: readonly UserItem[],
+  uid: string,
+  assumeRoles: boolean,
+): [boolean, boolean] {
   const isFor = (item: UserItem): item is Extract<UserItem, { type: 'role-selection' }> =>
     item.type === 'role-selection' && item.sopClassUid === uid;
   const proposal = asked.find(isFor);
   const answer = answered.find(isFor);
+  if (proposal !== undefined && answer === undefined && assumeRoles) return [proposal.scuRole, proposal.scpRole];
   if (proposal === undefined || answer === undefined) return [true, false];
   return [proposal.scuRole && answer.scuRole, proposal.scpRole && answer.scpRole];
 }
@@ -228,6 +241,9 @@ export function readPeer(items: readonly UserItem[]): Omit<PeerInformation, 'aeT
       item.type === 'sop-class-extended-negotiation'
         ? [{ sopClassUid: item.sopClassUid, applicationInformation: item.applicationInformation }]
         : [],
+    ),
+    roles: items.flatMap((item) =>
+      item.type === 'role-selection' ? [{ sopClassUid: item.sopClassUid, scu: item.scuRole, scp: item.scpRole }] : [],
     ),
     userIdentityResponse: readUserItem(items, 'user-identity-ac')?.serverResponse,
   };

@@ -9,6 +9,14 @@ export type {
   TargetMemory,
 } from './delivery-run.ts';
 export type { InstanceBytes, ManifestInstance, StudyTags } from '@dicom-dispatch/core';
-export type { FindQuery, FoundSeries, FoundStudy, Puller, RetrieveProgress, RetrieveRequest } from './pull.ts';
+export type {
+  FindQuery,
+  FoundSeries,
+  FoundStudy,
+  Puller,
+  RetrieveProblem,
+  RetrieveProgress,
+  RetrieveRequest,
+} from './pull.ts';
 export type { Mailbox } from './mailbox.ts';
 export { contractVersion, type ServeContext, type TargetHandler, type TargetService } from './target-handler.ts';

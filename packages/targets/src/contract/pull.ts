@@ -30,6 +30,15 @@ export interface RetrieveProgress {
   readonly failed: number;
   /** Unknown until the target has said how many there are. */
   readonly remaining: number | undefined;
+  /** With the last progress: what failed, the first hundred of it. */
+  readonly problems?: readonly RetrieveProblem[];
+}
+
+/** What was not retrieved, for people. */
+export interface RetrieveProblem {
+  /** As the target has it; undefined where it is not known. */
+  readonly sopInstanceUid?: string | undefined;
+  readonly reason: string;
 }
 
 export interface RetrieveRequest {
@@ -38,6 +47,8 @@ export interface RetrieveRequest {
   readonly seriesInstanceUids?: readonly string[];
   /** Instances that are here already and need not come again (resume). */
   has(sopInstanceUid: string): boolean | Promise<boolean>;
+  /** Whether an instance of this name can be kept; default all. One that cannot is named as a problem, the others come. */
+  canKeep?(sopInstanceUid: string): boolean;
   /** Takes one instance in; resolves when it is kept. */
   store(sopInstanceUid: string, instance: InstanceBytes): Promise<void>;
   progress(progress: RetrieveProgress): void;

@@ -287,7 +287,8 @@ describe('pulling from an archive that', () => {
     const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
     const config = dicomTarget.parse({ type: 'dicom', host: '127.0.0.1', port, calledAeTitle: 'ARCHIVE' });
     const { result, came } = await pull(config, { studyInstanceUid: first.studyInstanceUid });
-    expect(result).toEqual({ completed: 5, failed: 1, remaining: 0 });
+    expect(result).toMatchObject({ completed: 5, failed: 1, remaining: 0 });
+    expect(result.problems).toMatchObject([{ sopInstanceUid: bad, reason: expect.stringContaining('retrieve: move') }]);
     expect(came.size).toBe(5);
     expect(asked).toEqual(['SERIES', 'SERIES', 'IMAGE']);
     await server.close();

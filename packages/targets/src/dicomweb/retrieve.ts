@@ -1,7 +1,14 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { CheckContext, InstanceBytes, RetrieveProgress, RetrieveRequest } from '../contract/index.ts';
 import { HttpConnection, statusError, type HttpAnswer } from '../http/index.ts';
-import { boundaryOf, peekSopInstanceUid, readParts, retrieveInstances, RetrieveTally } from '../pull/index.ts';
+import {
+  boundaryOf,
+  malformedName,
+  peekSopInstanceUid,
+  readParts,
+  retrieveInstances,
+  RetrieveTally,
+} from '../pull/index.ts';
 import { findSeries } from './find.ts';
 import { searchAll } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
@@ -41,7 +48,7 @@ export async function retrieveStudy(
       })),
     );
     await retrieveInstances(single, request, { lanes, tally, signal });
-    return tally.progress;
+    return tally.result;
   } finally {
     await http.close();
   }
@@ -58,6 +65,7 @@ async function listMissing(
   const wanted = request.seriesInstanceUids && new Set(request.seriesInstanceUids);
   const study = `/studies/${encodeURIComponent(studyInstanceUid)}`;
   const listed: { readonly path: string; readonly uids: string[] }[] = [];
+  const odd: string[] = [];
   for (const { seriesInstanceUid } of await findSeries(http, { config, studyInstanceUid, filter: {} }, signal)) {
     if (wanted && !wanted.has(seriesInstanceUid)) continue;
     const path = `${study}/series/${encodeURIComponent(seriesInstanceUid)}`;
@@ -67,10 +75,12 @@ async function listMissing(
       const text = String(uid?.Value?.[0]);
       // It becomes part of an address and of a file name.
       if (/^[0-9.]{1,64}$/.test(text)) uids.push(text);
+      else odd.push(text);
     }
     listed.push({ path: `${config.wadoUrl ?? config.url}${path}`, uids });
   }
-  tally.total(listed.reduce((sum, { uids }) => sum + uids.length, 0));
+  tally.total(listed.reduce((sum, { uids }) => sum + uids.length, odd.length));
+  for (const uid of odd) tally.failed(malformedName(uid));
   const series: ListedSeries[] = [];
   for (const { path, uids } of listed) {
     const missing = new Set<string>();

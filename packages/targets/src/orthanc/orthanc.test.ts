@@ -494,7 +494,7 @@ describe('pulling from an Orthanc', () => {
       },
       context(),
     );
-    expect(last).toEqual({ completed: 1, failed: 1, remaining: 0 });
+    expect(last).toMatchObject({ completed: 1, failed: 1, remaining: 0 });
     expect(kept).toEqual([mr.instances[1]?.manifest.sopInstanceUid]);
   });
 });

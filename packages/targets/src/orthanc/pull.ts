@@ -55,14 +55,15 @@ async function retrieve(request: RetrieveRequest, context: CheckContext<OrthancT
   try {
     const { all, unknown } = await listInstances(http, request, signal);
     tally.total(all.length + unknown);
-    for (let count = 0; count < unknown; count += 1) tally.failed();
+    for (let count = 0; count < unknown; count += 1)
+      tally.failed({ reason: 'an instance of which the target does not tell the SOP Instance UID' });
     const missing: RemoteInstance[] = [];
     for (const instance of all) {
       if (await request.has(instance.sopInstanceUid)) tally.completed();
       else missing.push(instance);
     }
     await retrieveInstances(missing, request, { lanes, tally, signal });
-    return tally.progress;
+    return tally.result;
   } finally {
     await http.close();
   }

@@ -2,4 +2,5 @@ export { seriesTags, studyTags } from './keyword-tags.ts';
 export { matchesKey } from './match-key.ts';
 export { boundaryOf, readParts, type Part } from './multipart.ts';
 export { peekSopInstanceUid, type Peeked } from './peek-sop-instance-uid.ts';
-export { RetrieveTally, retrieveInstances, type RemoteInstance } from './retrieve-instances.ts';
+export { retrieveInstances, type RemoteInstance } from './retrieve-instances.ts';
+export { malformedName, RetrieveTally } from './retrieve-tally.ts';

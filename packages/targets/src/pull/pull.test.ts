@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { fixtureStudy } from '../contract-suite/index.ts';
-import { boundaryOf, matchesKey, peekSopInstanceUid, readParts } from './index.ts';
+import { DispatchError } from '@dicom-dispatch/core';
+import {
+  boundaryOf,
+  matchesKey,
+  peekSopInstanceUid,
+  readParts,
+  retrieveInstances,
+  RetrieveTally,
+  type RemoteInstance,
+} from './index.ts';
 
 describe('readParts', () => {
   const body = Buffer.from(
@@ -80,6 +89,39 @@ describe('peekSopInstanceUid', () => {
     for (const text of ['', 'short', 'x'.repeat(5000), `${'\0'.repeat(128)}DICM${'\xff'.repeat(500)}`]) {
       expect(await peekSopInstanceUid(pieces(Buffer.from(text, 'latin1'), 100))).toBeUndefined();
     }
+  });
+});
+
+describe('retrieveInstances', () => {
+  it('brings the others where one cannot be named, fetched, or kept, and says which', async () => {
+    const kept: string[] = [];
+    const tally = new RetrieveTally(() => {});
+    tally.total(4);
+    const instance = (sopInstanceUid: string, isThere = true): RemoteInstance => ({
+      sopInstanceUid,
+      async fetch() {
+        if (isThere) return { sizeBytes: 1, body: pieces(Buffer.of(1), 1) };
+        throw new DispatchError('target-error', 'it is damaged');
+      },
+    });
+    const signal = new AbortController().signal;
+    await retrieveInstances(
+      [instance('1.2.x'), instance('1.2.1', false), instance('1.2.2'), instance('1.2.3')],
+      {
+        canKeep: (uid) => !uid.includes('x'),
+        async store(uid) {
+          if (uid === '1.2.2') throw new DispatchError('instance-refused', 'the source did not keep it');
+          kept.push(uid);
+        },
+      },
+      { lanes: 2, tally, signal },
+    );
+    expect(kept).toEqual(['1.2.3']);
+    expect(tally.result).toMatchObject({ completed: 1, failed: 3, remaining: 0 });
+    const problems = new Map(tally.result.problems?.map((one) => [one.sopInstanceUid, one.reason]));
+    expect(problems.get('1.2.x')).toBe('its SOP Instance UID is malformed');
+    expect(problems.get('1.2.1')).toBe('the target did not give it: it is damaged');
+    expect(problems.get('1.2.2')).toBe('the source did not keep it');
   });
 });
 

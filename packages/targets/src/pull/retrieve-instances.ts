@@ -1,44 +1,12 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { InstanceBytes, RetrieveProgress, RetrieveRequest } from '../contract/index.ts';
+import type { InstanceBytes, RetrieveRequest } from '../contract/index.ts';
 import { cancelledError } from '../flow/index.ts';
+import { malformedName, type RetrieveTally } from './retrieve-tally.ts';
 
 /** One instance at the target and how to fetch it. */
 export interface RemoteInstance {
   readonly sopInstanceUid: string;
   fetch(signal: AbortSignal): Promise<InstanceBytes>;
-}
-
-/** Counts what came, what failed and what is left, and says so after each step. */
-export class RetrieveTally {
-  readonly #tell: (progress: RetrieveProgress) => void;
-  #completed = 0;
-  #failed = 0;
-  #total: number | undefined;
-
-  constructor(tell: (progress: RetrieveProgress) => void) {
-    this.#tell = tell;
-  }
-
-  get progress(): RetrieveProgress {
-    const remaining = this.#total === undefined ? undefined : this.#total - this.#completed - this.#failed;
-    return { completed: this.#completed, failed: this.#failed, remaining };
-  }
-
-  /** How many there are in all, those that are here already included. */
-  total(count: number): void {
-    this.#total = count;
-    this.#tell(this.progress);
-  }
-
-  completed(): void {
-    this.#completed += 1;
-    this.#tell(this.progress);
-  }
-
-  failed(): void {
-    this.#failed += 1;
-    this.#tell(this.progress);
-  }
 }
 
 /**
@@ -49,7 +17,7 @@ export class RetrieveTally {
  */
 export async function retrieveInstances(
   instances: readonly RemoteInstance[],
-  request: Pick<RetrieveRequest, 'store'>,
+  request: Pick<RetrieveRequest, 'store' | 'canKeep'>,
   { lanes, tally, signal }: { readonly lanes: number; readonly tally: RetrieveTally; readonly signal: AbortSignal },
 ): Promise<void> {
   const stop = new AbortController();
@@ -59,9 +27,15 @@ export async function retrieveInstances(
 
   async function runLane(): Promise<void> {
     for (let instance = instances[position++]; instance && !both.aborted; instance = instances[position++]) {
-      const came = (await fetchOne(instance, request, both)) || (await fetchOne(instance, request, both));
-      if (came) tally.completed();
-      else tally.failed();
+      const { sopInstanceUid } = instance;
+      if (!(request.canKeep?.(sopInstanceUid) ?? true)) {
+        tally.failed(malformedName(sopInstanceUid));
+        continue;
+      }
+      const first = await fetchOne(instance, request, both);
+      const failure = first?.mayComeYet ? await fetchOne(instance, request, both) : first;
+      if (failure === undefined) tally.completed();
+      else tally.failed({ sopInstanceUid, reason: failure.reason });
     }
   }
 
@@ -76,12 +50,18 @@ export async function retrieveInstances(
   if (ending !== undefined) throw ending;
 }
 
-/** False when the target did not give this instance; throws when it is of no use to go on. */
+interface Failure {
+  readonly reason: string;
+  /** Whether it is of use to try again. */
+  readonly mayComeYet: boolean;
+}
+
+/** Why this instance is not here, if it is not; throws when it is of no use to go on. */
 async function fetchOne(
   instance: RemoteInstance,
   request: Pick<RetrieveRequest, 'store'>,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Failure | undefined> {
   let ofTarget: unknown;
   try {
     const bytes = await instance.fetch(signal).catch((thrown: unknown) => {
@@ -94,11 +74,19 @@ async function fetchOne(
         ofTarget = thrown;
       }),
     });
-    return true;
+    return undefined;
   } catch (thrown) {
-    if (signal.aborted || ofTarget === undefined) throw thrown;
+    if (signal.aborted) throw thrown;
+    if (ofTarget === undefined) {
+      // Where it should be kept, only this one cannot be.
+      if (thrown instanceof DispatchError && thrown.fault === 'instance') {
+        return { reason: thrown.message, mayComeYet: false };
+      }
+      throw thrown;
+    }
     if (isHopeless(ofTarget)) throw ofTarget;
-    return false;
+    const reason = ofTarget instanceof DispatchError ? `: ${ofTarget.message}` : '';
+    return { reason: `the target did not give it${reason}`, mayComeYet: true };
   }
 }
 

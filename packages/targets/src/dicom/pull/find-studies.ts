@@ -1,18 +1,19 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { UID, type Association } from 'dicom-dimse';
-import { findDataSets, type DataSet } from 'dicom-dimse/dataset';
+import type { Association } from 'dicom-dimse';
+import type { DataSet } from 'dicom-dimse/dataset';
 import type { CheckContext, FindQuery, FoundSeries, FoundStudy } from '../../contract/index.ts';
-import { cancelledError, until } from '../../flow/index.ts';
 import { matchesKey, seriesTags, studyTags } from '../../pull/index.ts';
-import { dicomError } from '../errors.ts';
 import type { AnyDicomTarget } from '../schema.ts';
+import { findMatches } from './find-matches.ts';
+import { findWhole } from './find-whole.ts';
 import { openForFind } from './query-association.ts';
 import { countOf, textOf, textsOf } from './texts.ts';
 
-/** More matches of one query are a query that is too wide. */
-const mostMatches = 100_000;
-
-/** C-FIND for studies, then for the series of each (Study Root, PS3.4 section C.6.2). */
+/**
+ * C-FIND for studies, then for the series of each (Study Root, PS3.4 section C.6.2).
+ *
+ * @throws DispatchError `target-error` after the last study where the receiver has cut its answers: there may be more
+ */
 export async function* findStudies(
   query: FindQuery,
   context: CheckContext<AnyDicomTarget>,
@@ -21,14 +22,24 @@ export async function* findStudies(
   for (const keyword of Object.keys(query.series ?? {})) checkKeyword(keyword);
   const association = await openForFind(context);
   try {
-    const studies = await findAll(
+    const studies = await findMatches(
       association,
       { ...empty(studyTags), ...studyKeys(query), ...atLevel('STUDY') },
       signal,
     );
-    for (const study of studies) {
+    const doubts: string[] = studies.cut === undefined ? [] : [studies.cut];
+    for (const study of studies.found) {
       const studyInstanceUid = textOf(study['StudyInstanceUID']) ?? '';
-      const series = await findSeries(association, studyInstanceUid, query.series ?? {}, signal);
+      if (!isOneUid(studyInstanceUid)) {
+        doubts.push('a study without a Study Instance UID is among its answers');
+        continue;
+      }
+      const { series, doubt } = await findSeries(
+        association,
+        { studyInstanceUid, filter: query.series ?? {}, expected: countOf(study['NumberOfStudyRelatedSeries']) },
+        signal,
+      );
+      if (doubt !== undefined) doubts.push(doubt);
       if (query.series && series.length === 0) continue;
       yield {
         studyInstanceUid,
@@ -37,64 +48,74 @@ export async function* findStudies(
         series,
       };
     }
+    const [doubt] = doubts;
+    if (doubt !== undefined) throw incomplete(studies.found.length, doubt);
   } finally {
     if (signal.aborted) association.abort();
     await association.release();
   }
 }
 
-export async function findSeries(
-  association: Association,
-  studyInstanceUid: string,
-  filter: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): Promise<FoundSeries[]> {
-  const query = {
-    ...empty(seriesTags),
-    ...filter,
-    ...atLevel('SERIES'),
-    StudyInstanceUID: studyInstanceUid,
-  };
-  const found: FoundSeries[] = [];
-  for (const series of await findAll(association, query, signal)) {
-    // A receiver may ignore keys that it does not know; what it shows is looked at here as well.
-    const fits = Object.entries(filter).every(
-      ([keyword, key]) => !(keyword in series) || matchesKey(textOf(series[keyword]), key),
-    );
-    if (!fits) continue;
-    found.push({
-      seriesInstanceUid: textOf(series['SeriesInstanceUID']) ?? '',
-      instanceCount: countOf(series['NumberOfSeriesRelatedInstances']),
-      tags: textsOf(series, Object.keys(seriesTags)),
-    });
-  }
-  return found;
+interface SeriesQuery {
+  readonly studyInstanceUid: string;
+  readonly filter: Readonly<Record<string, string>>;
+  /** How many the study has, filter or not. */
+  readonly expected: number | undefined;
 }
 
-/**
- * All matches of a query. They are gathered before they are used: the next query on this association has to wait for
- * the last of them anyway.
- */
-export async function findAll(association: Association, query: DataSet, signal: AbortSignal): Promise<DataSet[]> {
-  const found: DataSet[] = [];
-  const gather = async (): Promise<void> => {
-    for await (const match of findDataSets(association, { sopClassUid: UID.studyRootFind, query, signal })) {
-      found.push(match);
-      if (found.length <= mostMatches) continue;
-      throw new DispatchError('target-error', `more than ${mostMatches} matches: ask for less`, { stage: 'transfer' });
-    }
-  };
-  try {
-    await until(gather(), signal);
-    return found;
-  } catch (error) {
-    if (signal.aborted) throw cancelledError(signal);
-    throw dicomError(error, 'transfer');
+async function findSeries(
+  association: Association,
+  { studyInstanceUid, filter, expected }: SeriesQuery,
+  signal: AbortSignal,
+): Promise<{ readonly series: FoundSeries[]; readonly doubt: string | undefined }> {
+  const of = { ...empty(seriesTags), ...atLevel('SERIES'), StudyInstanceUID: studyInstanceUid };
+  let found: Iterable<DataSet>;
+  let doubt: string | undefined;
+  const filtered =
+    Object.keys(filter).length > 0 ? await findMatches(association, { ...of, ...filter }, signal) : undefined;
+  if (filtered && filtered.cut === undefined) {
+    found = filtered.found;
+  } else {
+    const whole = await findWhole(
+      association,
+      { query: of, uid: 'SeriesInstanceUID', number: 'SeriesNumber', expected },
+      signal,
+    );
+    found = whole.found.values();
+    if (whole.missing !== 0)
+      doubt = `it lists ${whole.found.size} of ${expected ?? 'an unknown number of'} series of a study`;
   }
+  const series: FoundSeries[] = [];
+  for (const one of found) {
+    // A receiver may ignore keys that it does not know; what it shows is looked at here as well.
+    const fits = Object.entries(filter).every(
+      ([keyword, key]) => !(keyword in one) || matchesKey(textOf(one[keyword]), key),
+    );
+    if (!fits) continue;
+    series.push({
+      seriesInstanceUid: textOf(one['SeriesInstanceUID']) ?? '',
+      instanceCount: countOf(one['NumberOfSeriesRelatedInstances']),
+      tags: textsOf(one, Object.keys(seriesTags)),
+    });
+  }
+  return { series, doubt };
 }
 
 export function atLevel(level: 'STUDY' | 'SERIES' | 'IMAGE'): { QueryRetrieveLevel: string } {
   return { QueryRetrieveLevel: level };
+}
+
+/** An empty UID, or one with wildcards, would be asked for all there is. */
+function isOneUid(text: string): boolean {
+  return text !== '' && !/[*?\\]/.test(text);
+}
+
+function incomplete(studies: number, doubt: string): DispatchError {
+  return new DispatchError('target-error', `the answer is not complete, ${studies} studies came: ${doubt}`, {
+    stage: 'transfer',
+    remedy:
+      'Narrow the search, or raise the limit of answers at the receiver (Orthanc: LimitFindResults, LimitFindInstances).',
+  });
 }
 
 function studyKeys(query: FindQuery): Record<string, string> {

@@ -1,7 +1,10 @@
-import type { Association } from 'dicom-dimse';
+import { isUid, type Association } from 'dicom-dimse';
+import type { DataSet } from 'dicom-dimse/dataset';
 import type { RetrieveRequest } from '../../contract/index.ts';
-import { atLevel, findAll, findSeries } from './find-studies.ts';
-import { textOf } from './texts.ts';
+import { findMatches } from './find-matches.ts';
+import { atLevel } from './find-studies.ts';
+import { findWhole } from './find-whole.ts';
+import { countOf, textOf } from './texts.ts';
 
 /** One instance as the target lists it. */
 export interface ListedInstance {
@@ -11,39 +14,138 @@ export interface ListedInstance {
   readonly sopClassUid: string | undefined;
 }
 
-/** The instances of a study, or of some of its series, by C-FIND at IMAGE level. */
-export async function listInstances(
-  association: Association,
-  { studyInstanceUid, seriesInstanceUids }: RetrieveRequest,
-  signal: AbortSignal,
-): Promise<ListedInstance[]> {
-  const series = await findSeries(association, studyInstanceUid, {}, signal);
-  const wanted = seriesInstanceUids && new Set(seriesInstanceUids);
-  const listed = new Map<string, ListedInstance>();
-  for (const { seriesInstanceUid } of series) {
-    if (wanted && !wanted.has(seriesInstanceUid)) continue;
-    const query = {
-      ...atLevel('IMAGE'),
-      StudyInstanceUID: studyInstanceUid,
-      SeriesInstanceUID: seriesInstanceUid,
-      SOPInstanceUID: '',
-      SOPClassUID: '',
-    };
-    for (const image of await findAll(association, query, signal)) {
-      const sopInstanceUid = textOf(image['SOPInstanceUID']) ?? '';
-      // It becomes part of a file name.
-      if (!isUid(sopInstanceUid)) continue;
-      const sopClassUid = textOf(image['SOPClassUID']) ?? '';
-      listed.set(sopInstanceUid, {
-        sopInstanceUid,
-        seriesInstanceUid,
-        sopClassUid: isUid(sopClassUid) ? sopClassUid : undefined,
-      });
-    }
-  }
-  return [...listed.values()];
+/** What is there beside what is listed. */
+export interface Gap {
+  /** Undefined: somewhere in the study. */
+  readonly seriesInstanceUid: string | undefined;
+  /** Undefined where the receiver does not tell. */
+  readonly count: number | undefined;
 }
 
-function isUid(text: string): boolean {
-  return /^[0-9.]{1,64}$/.test(text);
+export interface Listing {
+  readonly instances: readonly ListedInstance[];
+  /** SOP Instance UIDs that are none: such an instance can be neither asked for nor kept. */
+  readonly malformed: readonly string[];
+  readonly gaps: readonly Gap[];
+  /** SOP classes that each series may hold, as far as the receiver tells: by Series Instance UID. */
+  readonly hints: ReadonlyMap<string, SeriesHint>;
+}
+
+export interface SeriesHint {
+  readonly modality: string | undefined;
+  /** SOP Classes in Study (0008,0062). */
+  readonly sopClassUids: readonly string[];
+}
+
+/**
+ * The instances of a study, or of some of its series, by C-FIND: study, series, images, each compared with what the level
+ * above counts (NumberOfStudyRelatedInstances and its like).
+ */
+export async function listInstances(
+  association: Association,
+  { studyInstanceUid, seriesInstanceUids }: Pick<RetrieveRequest, 'studyInstanceUid' | 'seriesInstanceUids'>,
+  signal: AbortSignal,
+): Promise<Listing> {
+  const study = await countsOf(association, studyInstanceUid, signal);
+  const series = seriesInstanceUids
+    ? { found: await theseSeries(association, studyInstanceUid, seriesInstanceUids, signal), missing: 0 }
+    : await findWhole(
+        association,
+        {
+          query: {
+            ...atLevel('SERIES'),
+            StudyInstanceUID: studyInstanceUid,
+            SeriesInstanceUID: '',
+            Modality: '',
+            NumberOfSeriesRelatedInstances: '',
+          },
+          uid: 'SeriesInstanceUID',
+          number: 'SeriesNumber',
+          expected: study.series,
+        },
+        signal,
+      );
+
+  const listed = new Map<string, ListedInstance>();
+  const malformed = new Set<string>();
+  const gaps: Gap[] = [];
+  const hints = new Map<string, SeriesHint>();
+  for (const [seriesInstanceUid, one] of series.found) {
+    hints.set(seriesInstanceUid, { modality: textOf(one['Modality']), sopClassUids: study.sopClassUids });
+    const { found, missing } = await findWhole(
+      association,
+      {
+        query: {
+          ...atLevel('IMAGE'),
+          StudyInstanceUID: studyInstanceUid,
+          SeriesInstanceUID: seriesInstanceUid,
+          SOPInstanceUID: '',
+          SOPClassUID: '',
+        },
+        uid: 'SOPInstanceUID',
+        number: 'InstanceNumber',
+        expected: countOf(one['NumberOfSeriesRelatedInstances']),
+      },
+      signal,
+    );
+    if (missing !== 0) gaps.push({ seriesInstanceUid, count: missing });
+    for (const [sopInstanceUid, image] of found) {
+      if (!isUid(sopInstanceUid)) malformed.add(sopInstanceUid);
+      else listed.set(sopInstanceUid, { sopInstanceUid, seriesInstanceUid, sopClassUid: classOf(image) });
+    }
+  }
+  if (!seriesInstanceUids) {
+    const counted = listed.size + malformed.size + gaps.reduce((sum, { count = 0 }) => sum + count, 0);
+    if (study.instances !== undefined && study.instances > counted) {
+      gaps.push({ seriesInstanceUid: undefined, count: study.instances - counted });
+    } else if (series.missing !== 0 && study.instances === undefined) {
+      gaps.push({ seriesInstanceUid: undefined, count: undefined });
+    }
+  }
+  return { instances: [...listed.values()], malformed: [...malformed], gaps, hints };
+}
+
+async function countsOf(association: Association, studyInstanceUid: string, signal: AbortSignal) {
+  const query = {
+    ...atLevel('STUDY'),
+    StudyInstanceUID: studyInstanceUid,
+    NumberOfStudyRelatedSeries: '',
+    NumberOfStudyRelatedInstances: '',
+    SOPClassesInStudy: '',
+  };
+  const { found } = await findMatches(association, query, signal);
+  const study = found.find((one) => textOf(one['StudyInstanceUID']) === studyInstanceUid);
+  return {
+    series: countOf(study?.['NumberOfStudyRelatedSeries']),
+    instances: countOf(study?.['NumberOfStudyRelatedInstances']),
+    sopClassUids: (textOf(study?.['SOPClassesInStudy']) ?? '').split('\\').filter(isUid),
+  };
+}
+
+/** Each by its UID: their names are known, so that no list of them can be cut. */
+async function theseSeries(
+  association: Association,
+  studyInstanceUid: string,
+  seriesInstanceUids: readonly string[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, DataSet>> {
+  const series = new Map<string, DataSet>();
+  for (const seriesInstanceUid of seriesInstanceUids) {
+    const query = {
+      ...atLevel('SERIES'),
+      StudyInstanceUID: studyInstanceUid,
+      SeriesInstanceUID: seriesInstanceUid,
+      Modality: '',
+      NumberOfSeriesRelatedInstances: '',
+    };
+    const { found } = await findMatches(association, query, signal);
+    const one = found.find((match) => textOf(match['SeriesInstanceUID']) === seriesInstanceUid);
+    if (one) series.set(seriesInstanceUid, one);
+  }
+  return series;
+}
+
+function classOf(image: DataSet): string | undefined {
+  const sopClassUid = textOf(image['SOPClassUID']) ?? '';
+  return isUid(sopClassUid) ? sopClassUid : undefined;
 }

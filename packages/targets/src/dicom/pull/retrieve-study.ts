@@ -1,49 +1,52 @@
 import type { DispatchError } from '@dicom-dispatch/core';
 import type { CheckContext, RetrieveProgress, RetrieveRequest } from '../../contract/index.ts';
 import { cancelledError } from '../../flow/index.ts';
-import { RetrieveTally } from '../../pull/index.ts';
+import { malformedName, RetrieveTally } from '../../pull/index.ts';
 import type { AnyDicomTarget } from '../schema.ts';
-import { atLevel } from './find-studies.ts';
-import { listInstances, type ListedInstance } from './list-instances.ts';
+import { listInstances, type Gap, type ListedInstance, type Listing } from './list-instances.ts';
+import { planOne, planRetrieval } from './plan-retrieval.ts';
 import { openForFind } from './query-association.ts';
 import { Receiving } from './receiving.ts';
 import { openRetriever, type Retriever } from './retriever.ts';
 
-/** UIDs in one identifier (List of UID Matching, PS3.4 section C.2.2.2.2). */
-const instancesPerRequest = 50;
 /** After so many instances in a row that did not come alone either, the rest is not asked for. */
 const mostFailuresInRow = 20;
 
 /**
  * Lists the instances, then retrieves what is missing: whole series where nothing of them is here, else instances by
- * list, and what did not come so one by one.
+ * list, and what did not come so one by one. What the receiver counts and does not list is taken as it comes with its
+ * series; what does not come is counted as failed, so that a part is never taken for the whole.
  */
 export async function retrieveStudy(
   request: RetrieveRequest,
   context: CheckContext<AnyDicomTarget>,
 ): Promise<RetrieveProgress> {
-  const listed = await list(request, context);
+  const listing = await list(request, context);
   const tally = new RetrieveTally((progress) => request.progress(progress));
-  tally.total(listed.length);
+  const unlisted = unlistedIn(listing.gaps);
+  const isUncertain = unlisted === Number.POSITIVE_INFINITY;
+  tally.total(listing.instances.length + listing.malformed.length + (isUncertain ? 1 : unlisted));
+  for (const uid of listing.malformed) tally.failed(malformedName(uid));
   const missing: ListedInstance[] = [];
-  for (const instance of listed) {
-    if (await request.has(instance.sopInstanceUid)) tally.completed();
-    else missing.push(instance);
-  }
-  if (missing.length === 0) return tally.progress;
-
-  const receiving = new Receiving(
-    request,
-    tally,
-    missing.map(({ sopInstanceUid }) => sopInstanceUid),
-  );
-  const signal = AbortSignal.any([context.signal, receiving.failed]);
-  const retriever = await openRetriever({ ...context, signal }, missing, receiving);
-  try {
-    for (const identifier of together(request.studyInstanceUid, listed, missing)) {
-      await retriever.retrieve(identifier);
+  const present: string[] = [];
+  for (const instance of listing.instances) {
+    const { sopInstanceUid } = instance;
+    if (!(request.canKeep?.(sopInstanceUid) ?? true)) tally.failed(malformedName(sopInstanceUid));
+    else if (!(await request.has(sopInstanceUid))) missing.push(instance);
+    else {
+      present.push(sopInstanceUid);
+      tally.completed();
     }
-    await oneByOne(request.studyInstanceUid, missing, receiving, retriever);
+  }
+  if (missing.length === 0 && unlisted === 0) return tally.result;
+
+  const uids = missing.map(({ sopInstanceUid }) => sopInstanceUid);
+  const receiving = new Receiving(request, tally, { missing: uids, present, unlisted });
+  const signal = AbortSignal.any([context.signal, receiving.failed]);
+  const retriever = await openRetriever({ ...context, signal }, receiving);
+  try {
+    for (const one of planRetrieval(request.studyInstanceUid, listing, missing)) await retriever.retrieve(one);
+    await oneByOne(request.studyInstanceUid, listing, missing, receiving, retriever);
   } catch (error) {
     if (receiving.failed.aborted) throw receiving.failed.reason as DispatchError;
     if (context.signal.aborted) throw cancelledError(context.signal);
@@ -51,11 +54,20 @@ export async function retrieveStudy(
   } finally {
     await retriever.close();
   }
-  for (const _ of receiving.missing) tally.failed();
-  return tally.progress;
+  const classes = new Map(listing.instances.map((one) => [one.sopInstanceUid, one.sopClassUid]));
+  for (const sopInstanceUid of receiving.missing) {
+    tally.failed({ sopInstanceUid, reason: retriever.whyNot(classes.get(sopInstanceUid)) });
+  }
+  if (isUncertain) {
+    tally.failed({ reason: 'the receiver ended its list early, and does not tell how many instances there are' });
+  } else {
+    const reason = 'an instance that the receiver counts, but neither lists nor sends';
+    for (let left = receiving.unlisted; left > 0; left -= 1) tally.failed({ reason });
+  }
+  return tally.result;
 }
 
-async function list(request: RetrieveRequest, context: CheckContext<AnyDicomTarget>): Promise<ListedInstance[]> {
+async function list(request: RetrieveRequest, context: CheckContext<AnyDicomTarget>): Promise<Listing> {
   const association = await openForFind(context);
   try {
     return await listInstances(association, request, context.signal);
@@ -65,41 +77,23 @@ async function list(request: RetrieveRequest, context: CheckContext<AnyDicomTarg
   }
 }
 
-function* together(
-  studyInstanceUid: string,
-  listed: readonly ListedInstance[],
-  missing: readonly ListedInstance[],
-): Generator<Record<string, unknown>> {
-  const inSeries = Map.groupBy(listed, (one) => one.seriesInstanceUid);
-  for (const [seriesInstanceUid, some] of Map.groupBy(missing, (one) => one.seriesInstanceUid)) {
-    const series = { StudyInstanceUID: studyInstanceUid, SeriesInstanceUID: seriesInstanceUid };
-    if (some.length === inSeries.get(seriesInstanceUid)?.length) {
-      yield { ...atLevel('SERIES'), ...series };
-      continue;
-    }
-    for (let at = 0; at < some.length; at += instancesPerRequest) {
-      const part = some.slice(at, at + instancesPerRequest).map(({ sopInstanceUid }) => sopInstanceUid);
-      yield { ...atLevel('IMAGE'), ...series, SOPInstanceUID: part };
-    }
-  }
+/** How many may come that are not listed; infinite where the receiver does not tell. */
+function unlistedIn(gaps: readonly Gap[]): number {
+  return gaps.reduce((sum, { count = Number.POSITIVE_INFINITY }) => sum + count, 0);
 }
 
 async function oneByOne(
   studyInstanceUid: string,
+  listing: Listing,
   asked: readonly ListedInstance[],
   { missing }: Receiving,
   retriever: Retriever,
 ): Promise<void> {
   let failedInRow = 0;
-  for (const { sopInstanceUid, seriesInstanceUid } of asked) {
-    if (!missing.has(sopInstanceUid)) continue;
+  for (const one of asked) {
+    if (!missing.has(one.sopInstanceUid)) continue;
     if (failedInRow >= mostFailuresInRow) return;
-    await retriever.retrieve({
-      ...atLevel('IMAGE'),
-      StudyInstanceUID: studyInstanceUid,
-      SeriesInstanceUID: seriesInstanceUid,
-      SOPInstanceUID: sopInstanceUid,
-    });
-    failedInRow = missing.has(sopInstanceUid) ? failedInRow + 1 : 0;
+    await retriever.retrieve(planOne(studyInstanceUid, listing, one));
+    failedInRow = missing.has(one.sopInstanceUid) ? failedInRow + 1 : 0;
   }
 }

@@ -8,7 +8,7 @@ import { dicomError } from '../errors.ts';
 import { littleEndian } from '../little-endian.ts';
 import { listen } from '../listen.ts';
 import type { AnyDicomTarget } from '../schema.ts';
-import type { ListedInstance } from './list-instances.ts';
+import type { Retrieval } from './plan-retrieval.ts';
 import type { Receiving } from './receiving.ts';
 import { storageContexts } from './storage-contexts.ts';
 
@@ -23,40 +23,57 @@ export interface Retriever {
    *
    * @throws DispatchError when it is of no use to ask for more
    */
-  retrieve(identifier: Readonly<Record<string, unknown>>): Promise<void>;
+  retrieve(retrieval: Retrieval): Promise<void>;
+  /** Why an instance of this class has not come, in the light of all operations. */
+  whyNot(sopClassUid: string | undefined): string;
   close(): Promise<void>;
 }
 
-export async function openRetriever(
-  context: CheckContext<AnyDicomTarget>,
-  missing: readonly ListedInstance[],
-  receiving: Receiving,
-): Promise<Retriever> {
+export async function openRetriever(context: CheckContext<AnyDicomTarget>, receiving: Receiving): Promise<Retriever> {
   const { config } = context;
   return config.retrieve === 'move' && config.moveTo
     ? openMove(context, config.moveTo, receiving)
-    : openGet(context, missing, receiving);
+    : openGet(context, receiving);
 }
 
-function openGet(
-  { config, signal }: CheckContext<AnyDicomTarget>,
-  missing: readonly ListedInstance[],
-  receiving: Receiving,
-): Retriever {
-  const storage = storageContexts(missing.map(({ sopClassUid }) => sopClassUid));
-  const contexts = [{ abstractSyntax: UID.studyRootGet, transferSyntaxes: littleEndian }, ...storage];
-  const classes = [...new Set(storage.map(({ abstractSyntax }) => abstractSyntax))];
-  return retrieverOver(
-    async () => ({
-      ...(await queryOptions(config, contexts, signal)),
-      // We are the SCP of what the receiver stores (PS3.4 section C.5.3).
-      roles: classes.map((sopClassUid) => ({ sopClassUid, scu: false, scp: true })),
-      handlers: { store: (instance) => receiving.store(instance) },
-    }),
+function openGet({ config, signal }: CheckContext<AnyDicomTarget>, receiving: Receiving): Retriever {
+  let areRolesAnswered = false;
+  const retriever = retrieverOver(
+    async (sopClassUids) => {
+      const contexts = [
+        { abstractSyntax: UID.studyRootGet, transferSyntaxes: littleEndian },
+        ...storageContexts(sopClassUids),
+      ];
+      return {
+        ...(await queryOptions(config, contexts, signal)),
+        // We are the SCP of what the receiver stores (PS3.4 section C.5.3); one that does not answer may mean yes.
+        roles: sopClassUids.map((sopClassUid) => ({ sopClassUid, scu: false, scp: true })),
+        assumeRoles: true,
+        handlers: { store: (instance) => receiving.store(instance) },
+      };
+    },
     { sopClassUid: UID.studyRootGet, instead: 'Allow it at the receiver, or set retrieve: move.', signal },
-    (association, identifier) =>
-      association.get({ sopClassUid: UID.studyRootGet, identifier: dataSet(identifier), signal }),
+    (association, identifier) => {
+      areRolesAnswered ||= association.peer.roles.some(({ scp }) => scp);
+      return association.get({ sopClassUid: UID.studyRootGet, identifier: dataSet(identifier), signal });
+    },
   );
+  return {
+    async retrieve(retrieval) {
+      await retriever.retrieve(retrieval);
+      if (areRolesAnswered || receiving.arrived > 0) return;
+      throw new DispatchError(
+        'target-misconfigured',
+        'the receiver sends nothing by C-GET: it does not answer the role selection that this needs',
+        { stage: 'transfer', remedy: 'Set retrieve: move for the target, with moveTo.' },
+      );
+    },
+    whyNot: (sopClassUid) =>
+      sopClassUid === undefined
+        ? `${retriever.whyNot(sopClassUid)}; it does not tell SOP classes, so that C-GET may not bring all: set retrieve: move`
+        : retriever.whyNot(sopClassUid),
+    close: () => retriever.close(),
+  };
 }
 
 async function openMove(
@@ -67,6 +84,7 @@ async function openMove(
   const server = await listen('moveTo', moveTo, {
     aeTitle: moveTo.aeTitle,
     presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
+    minBytesPerSecond: config.minBytesPerSecond,
     handlers: { store: (instance) => receiving.store(instance) },
   });
   const contexts = [{ abstractSyntax: UID.studyRootMove, transferSyntaxes: littleEndian }];
@@ -81,6 +99,7 @@ async function openMove(
         sopClassUid: UID.studyRootMove,
         identifier: dataSet(identifier),
         destinationAeTitle: moveTo.aeTitle,
+        received: () => receiving.arrived,
         signal,
       });
       if (result.status !== destinationUnknown) return result;
@@ -90,7 +109,9 @@ async function openMove(
     },
   );
   return {
-    retrieve: (identifier) => retriever.retrieve(identifier),
+    // What the destination takes does not depend on what it is asked for.
+    retrieve: ({ identifier }) => retriever.retrieve({ identifier, sopClassUids: [] }),
+    whyNot: (sopClassUid) => retriever.whyNot(sopClassUid),
     async close() {
       await retriever.close();
       await server.close();
@@ -104,19 +125,23 @@ interface Operation {
   readonly signal: AbortSignal;
 }
 
-/** One association for all operations; one that is lost is opened again for the next. */
+/** One association for all operations that need the same SOP classes; one that is lost is opened again for the next. */
 function retrieverOver(
-  options: () => Promise<ConnectOptions>,
+  options: (sopClassUids: readonly string[]) => Promise<ConnectOptions>,
   { sopClassUid, instead, signal }: Operation,
-  perform: (association: Association, identifier: Readonly<Record<string, unknown>>) => Promise<RetrieveResult>,
+  perform: (association: Association, identifier: Retrieval['identifier']) => Promise<RetrieveResult>,
 ): Retriever {
   let association: Association | undefined;
+  let offered = '';
+  let failure: string | undefined;
 
-  async function open(): Promise<Association> {
-    if (association && !association.hasEnded) return association;
-    association = await connect(await options()).catch((error: unknown) => {
+  async function open(sopClassUids: readonly string[]): Promise<Association> {
+    if (association && !association.hasEnded && offered === sopClassUids.join()) return association;
+    await association?.release();
+    association = await connect(await options(sopClassUids)).catch((error: unknown) => {
       throw dicomError(error, 'connect');
     });
+    offered = sopClassUids.join();
     if (association.acceptedContexts.some(({ abstractSyntax }) => abstractSyntax === sopClassUid)) return association;
     const service = sopClassUid === UID.studyRootGet ? 'C-GET' : 'C-MOVE';
     throw new DispatchError('target-misconfigured', `the receiver does not offer ${service} (Study Root)`, {
@@ -126,18 +151,21 @@ function retrieverOver(
   }
 
   return {
-    async retrieve(identifier) {
-      const opened = await open();
+    async retrieve({ identifier, sopClassUids }) {
+      const opened = await open(sopClassUids);
       try {
-        await until(perform(opened, identifier), signal);
+        const { class: outcome, status, text } = await until(perform(opened, identifier), signal);
+        if (outcome !== 'success') failure = `status ${status.toString(16).toUpperCase().padStart(4, '0')}H (${text})`;
       } catch (thrown) {
         // Nobody waits for the end of an operation that was given up.
         opened.abort();
         const error = dicomError(thrown, 'transfer');
         if (!(error instanceof DispatchError) || signal.aborted) throw error;
         if (error.disposition === 'halt' || error.disposition === 'wait') throw error;
+        failure = error.message;
       }
     },
+    whyNot: () => (failure === undefined ? 'the receiver did not send it' : `the receiver did not send it: ${failure}`),
     async close() {
       if (signal.aborted) association?.abort();
       await association?.release();

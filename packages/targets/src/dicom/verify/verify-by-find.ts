@@ -1,46 +1,61 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DispatchError } from '@dicom-dispatch/core';
 import { connect, UID, type Association } from 'dicom-dimse';
-import { findDataSets } from 'dicom-dimse/dataset';
 import type { DeliveryRun, ManifestInstance } from '../../contract/index.ts';
 import { listedBy, until } from '../../flow/index.ts';
 import { queryOptions } from '../connect-options.ts';
 import { dicomError } from '../errors.ts';
 import { littleEndian } from '../little-endian.ts';
+import { findMatches } from '../pull/find-matches.ts';
+import { textOf } from '../pull/texts.ts';
 import type { AnyDicomTarget } from '../schema.ts';
 
 const pauseMs = 500;
+/** UIDs in one identifier (List of UID Matching, PS3.4 section C.2.2.2.2). */
+const uidsPerQuery = 50;
 
 /**
  * C-FIND at IMAGE level, one for each series (PS3.4 section C.4.1), compared with what was delivered. A receiver may list
- * an instance a little later than it confirms it: what is missing is asked for again for a while.
+ * an instance a little later than it confirms it: what is missing is asked for again for a while. A list may also have
+ * been cut: no confirmation is taken back before the receiver was asked for that very instance, and says that it lacks it.
  *
- * @throws DispatchError `verify-missing` after taking the confirmations of what is missing back
+ * @throws DispatchError `verify-missing` after taking the confirmations of what is missing back, `verify-pending` where the
+ * receiver does not say
  */
 export async function verifyByFind(
   run: DeliveryRun<AnyDicomTarget>,
   instances: readonly ManifestInstance[],
 ): Promise<void> {
   const { config, signal } = run;
-  const deadline = Date.now() + config.verifyWait;
+  const deadline = performance.now() + config.verifyWait;
   const contexts = [{ abstractSyntax: UID.studyRootFind, transferSyntaxes: littleEndian }];
   const association = await connect(await queryOptions(config, contexts, signal)).catch((error: unknown) => {
     throw dicomError(error, 'verify');
   });
   try {
     if (association.acceptedContexts.length === 0) throw noQueries();
-    let missing = await until(missingOf(run, association, instances, { fresh: false }), signal);
-    while (missing.length > 0 && Date.now() < deadline) {
+    let missing = await until(notListed(run, association, instances, { fresh: false }), signal);
+    missing = await until(notFound(association, missing, signal), signal);
+    while (missing.length > 0 && performance.now() < deadline) {
       await until(sleep(pauseMs), signal);
-      missing = await until(missingOf(run, association, missing, { fresh: true }), signal);
+      missing = await until(notFound(association, missing, signal), signal);
     }
-    if (missing.length === 0) return;
-    for (const instance of missing) await run.revoke(instance);
-    throw new DispatchError(
-      'verify-missing',
-      `the receiver confirmed ${instances.length} instances, but does not list ${missing.length} of them`,
-      { stage: 'verify' },
-    );
+    const { lacking, unsaid } = await until(oneByOne(association, missing, signal), signal);
+    for (const instance of lacking) await run.revoke(instance);
+    if (lacking.length > 0) {
+      throw new DispatchError(
+        'verify-missing',
+        `the receiver confirmed ${instances.length} instances, but does not list ${lacking.length} of them`,
+        { stage: 'verify' },
+      );
+    }
+    if (unsaid.length > 0) {
+      throw new DispatchError(
+        'verify-pending',
+        `the receiver cuts its answers, and does not say whether it has ${unsaid.length} of ${instances.length} instances`,
+        { stage: 'verify', remedy: 'Raise the limit of answers to a C-FIND at the receiver.' },
+      );
+    }
   } catch (error) {
     association.abort();
     throw dicomError(error, 'verify');
@@ -49,7 +64,8 @@ export async function verifyByFind(
   }
 }
 
-async function missingOf(
+/** What is not in the lists of its series. */
+async function notListed(
   run: DeliveryRun<AnyDicomTarget>,
   association: Association,
   instances: readonly ManifestInstance[],
@@ -58,28 +74,64 @@ async function missingOf(
   const missing: ManifestInstance[] = [];
   for (const [seriesInstanceUid, series] of Map.groupBy(instances, (one) => one.seriesInstanceUid)) {
     const part = { studyInstanceUid: series[0]?.studyInstanceUid ?? '', seriesInstanceUid };
-    const listed = await listedBy(run, part, () => listSeries(association, part, run.signal), options);
+    const listed = await listedBy(
+      run,
+      part,
+      async () => (await listedUids(association, part, '', run.signal)).listed,
+      options,
+    );
     missing.push(...series.filter(({ sopInstanceUid }) => !listed.has(sopInstanceUid)));
   }
   return missing;
 }
 
-async function listSeries(
+/** What is not found when it is asked for by its UID, several at once. */
+async function notFound(
   association: Association,
-  { studyInstanceUid, seriesInstanceUid }: { studyInstanceUid: string; seriesInstanceUid: string },
+  instances: readonly ManifestInstance[],
   signal: AbortSignal,
-): Promise<Set<string>> {
+): Promise<ManifestInstance[]> {
+  const missing: ManifestInstance[] = [];
+  for (const [seriesInstanceUid, series] of Map.groupBy(instances, (one) => one.seriesInstanceUid)) {
+    for (let at = 0; at < series.length; at += uidsPerQuery) {
+      const some = series.slice(at, at + uidsPerQuery);
+      const part = { studyInstanceUid: series[0]?.studyInstanceUid ?? '', seriesInstanceUid };
+      const uids = some.map(({ sopInstanceUid }) => sopInstanceUid);
+      const { listed } = await listedUids(association, part, uids, signal);
+      missing.push(...some.filter(({ sopInstanceUid }) => !listed.has(sopInstanceUid)));
+    }
+  }
+  return missing;
+}
+
+/** What the receiver says it lacks, asked for each alone, and what it says nothing about. */
+async function oneByOne(association: Association, instances: readonly ManifestInstance[], signal: AbortSignal) {
+  const lacking: ManifestInstance[] = [];
+  const unsaid: ManifestInstance[] = [];
+  for (const instance of instances) {
+    const { listed, isCut } = await listedUids(association, instance, instance.sopInstanceUid, signal);
+    if (listed.has(instance.sopInstanceUid)) continue;
+    if (isCut) unsaid.push(instance);
+    else lacking.push(instance);
+  }
+  return { lacking, unsaid };
+}
+
+async function listedUids(
+  association: Association,
+  { studyInstanceUid, seriesInstanceUid }: { readonly studyInstanceUid: string; readonly seriesInstanceUid: string },
+  sopInstanceUids: string | readonly string[],
+  signal: AbortSignal,
+): Promise<{ readonly listed: Set<string>; readonly isCut: boolean }> {
   const query = {
     QueryRetrieveLevel: 'IMAGE',
     StudyInstanceUID: studyInstanceUid,
     SeriesInstanceUID: seriesInstanceUid,
-    SOPInstanceUID: '',
+    SOPInstanceUID: sopInstanceUids,
   };
-  const listed = new Set<string>();
-  for await (const match of findDataSets(association, { sopClassUid: UID.studyRootFind, query, signal })) {
-    listed.add(String(match['SOPInstanceUID']));
-  }
-  return listed;
+  const { found, cut } = await findMatches(association, query, signal, 'verify');
+  const listed = new Set(found.flatMap((match) => textOf(match['SOPInstanceUID']) ?? []));
+  return { listed, isCut: cut !== undefined };
 }
 
 function noQueries(): DispatchError {

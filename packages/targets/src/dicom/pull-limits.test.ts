@@ -1,0 +1,482 @@
+import { createServer as createTcpServer, connect as connectTcp, type AddressInfo } from 'node:net';
+import { caseFile, startDcmqrscp, startOrthanc } from '@dicom-dispatch/harness';
+import { makeStudy, type SampleInstance, type SampleStudy } from '@dicom-dispatch/samples';
+import { createServer, TRANSFER_SYNTAX, UID, type ServerOptions } from 'dicom-dimse';
+import { dataSet, decodeDataSet, type DataSet } from 'dicom-dimse/dataset';
+import { describe, expect, it } from 'vitest';
+import { fixtureStudy, part10Facts, TestDelivery } from '../contract-suite/index.ts';
+import type { FindQuery, FoundStudy, RetrieveProgress } from '../contract/index.ts';
+import { dicomHandler } from './handler.ts';
+import { dicomTarget, type DicomTarget } from './schema.ts';
+
+const signal = new AbortController().signal;
+const small = { rows: 8, columns: 8 } as const;
+const allowed = { DicomAlwaysAllowFind: true, DicomAlwaysAllowGet: true };
+
+const targetAt = (port: number, more: Record<string, unknown> = {}): DicomTarget =>
+  dicomTarget.parse({ type: 'dicom', host: '127.0.0.1', port, calledAeTitle: 'ARCHIVE', ...more });
+
+async function pull(
+  config: DicomTarget,
+  studyInstanceUid: string,
+  came = new Set<string>(),
+): Promise<RetrieveProgress & { came: Set<string> }> {
+  const result = await dicomHandler.pull!.retrieve(
+    {
+      studyInstanceUid,
+      has: (uid) => came.has(uid),
+      async store(uid, { body }) {
+        expect((await part10Facts(body)).sopInstanceUid).toBe(uid);
+        came.add(uid);
+      },
+      progress: () => {},
+    },
+    { config, targetName: 'pacs', signal },
+  );
+  return { ...result, came };
+}
+
+async function find(config: DicomTarget, query: FindQuery): Promise<{ studies: FoundStudy[]; error: unknown }> {
+  const studies: FoundStudy[] = [];
+  try {
+    for await (const study of dicomHandler.pull!.find(query, { config, targetName: 'pacs', signal }))
+      studies.push(study);
+    return { studies, error: undefined };
+  } catch (error) {
+    return { studies, error };
+  }
+}
+
+interface ArchiveOptions {
+  /** Most answers to a query; what is more is cut, with FE00H or without a word. */
+  readonly limit?: number;
+  readonly isSilent?: boolean;
+  /** Whether it tells how many there are, and of which class each instance is. */
+  readonly counts?: boolean;
+  readonly classes?: boolean;
+  /** Whether it can be asked by number. */
+  readonly numbers?: boolean;
+  /** One that it counts and does not have. */
+  readonly lacks?: string;
+  readonly server?: Partial<ServerOptions>;
+}
+
+/** An archive that answers as a test says, and the levels of what it was asked to send. */
+async function archiveOf(study: SampleStudy, options: ArchiveOptions = {}) {
+  const { limit = Number.POSITIVE_INFINITY, isSilent = false, counts = true, classes = true, numbers = true } = options;
+  const instances = [...study];
+  const sent: string[] = [];
+  const of = (query: DataSet) => (one: SampleInstance) =>
+    (one.sopInstanceUid !== options.lacks || query['QueryRetrieveLevel'] === 'SERIES') &&
+    (!query['SeriesInstanceUID'] || one.seriesInstanceUid === query['SeriesInstanceUID']) &&
+    (!query['SOPInstanceUID'] || [query['SOPInstanceUID']].flat().includes(one.sopInstanceUid));
+  function matches(query: DataSet): DataSet[] {
+    const all = instances.filter(of(query));
+    const series = [...Map.groupBy(all, (one) => one.seriesInstanceUid)];
+    switch (query['QueryRetrieveLevel']) {
+      case 'STUDY':
+        return [
+          {
+            StudyInstanceUID: study.studyInstanceUid,
+            ...(counts && {
+              NumberOfStudyRelatedSeries: series.length,
+              NumberOfStudyRelatedInstances: instances.length,
+            }),
+          },
+        ];
+      case 'SERIES':
+        return series.map(([uid, some]) => ({
+          SeriesInstanceUID: uid,
+          SeriesNumber: String(some[0]?.seriesNumber),
+          Modality: some[0]?.modality,
+          ...(counts && { NumberOfSeriesRelatedInstances: some.length }),
+        }));
+      default:
+        return all.map((one, index) => ({
+          SOPInstanceUID: one.sopInstanceUid,
+          InstanceNumber: String(index + 1),
+          ...(classes && { SOPClassUID: one.sopClassUid }),
+        }));
+    }
+  }
+  const server = createServer({
+    presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
+    handlers: {
+      async *find({ identifier }) {
+        const query = await decodeDataSet(identifier);
+        const number = query['InstanceNumber'] || query['SeriesNumber'];
+        const found = matches(query).filter(
+          (one) => !number || !numbers || Number(one['InstanceNumber'] ?? one['SeriesNumber']) === Number(number),
+        );
+        for (const one of found.slice(0, limit)) yield dataSet(one);
+        if (found.length > limit && !isSilent) cut.add(query['QueryRetrieveLevel']);
+      },
+      async get({ identifier }) {
+        const query = await decodeDataSet(identifier);
+        sent.push(String(query['QueryRetrieveLevel']));
+        const wanted = instances.filter(of(query)).filter((one) => one.sopInstanceUid !== options.lacks);
+        return { count: wanted.length, instances: wanted.map(({ bytes }) => [bytes]) };
+      },
+    },
+    ...options.server,
+  });
+  const cut = new Set<unknown>();
+  const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+  // Our server has no way to end a list with FE00H that nobody asked for: the final status is changed on its way.
+  const proxy = limit === Number.POSITIVE_INFINITY || isSilent ? undefined : await cutting(port, () => cut.size > 0);
+  return {
+    sent,
+    port: proxy?.port ?? port,
+    async [Symbol.asyncDispose]() {
+      await proxy?.close();
+      await server.close();
+    },
+  };
+}
+
+interface Proxy {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Passes bytes on; what comes from the server goes through `change`. */
+async function proxyTo(port: number, change: (bytes: Buffer) => Buffer): Promise<Proxy> {
+  const server = createTcpServer((client) => {
+    const upstream = connectTcp(port, '127.0.0.1');
+    for (const socket of [client, upstream]) socket.on('error', () => {});
+    client.pipe(upstream);
+    upstream.on('data', (chunk: Buffer) => client.write(change(chunk)));
+    upstream.on('close', () => client.destroy());
+    client.on('close', () => upstream.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** Status 0000H of a C-FIND-RSP becomes FE00H. */
+function cutting(port: number, isCut: () => boolean): Promise<Proxy> {
+  const success = Buffer.from('000000090200000000 00'.replaceAll(' ', ''), 'hex');
+  const commandField = Buffer.from('00000001020000002080', 'hex');
+  return proxyTo(port, (bytes) => {
+    if (!isCut() || !bytes.includes(commandField)) return bytes;
+    const changed = Buffer.from(bytes);
+    for (let at = changed.indexOf(success); at !== -1; at = changed.indexOf(success, at + 1))
+      changed.writeUInt16LE(0xfe00, at + 8);
+    return changed;
+  });
+}
+
+/** Role selection items (54H) leave the A-ASSOCIATE-AC. */
+function withoutRoles(bytes: Buffer): Buffer {
+  if (bytes[0] !== 0x02) return bytes;
+  const parts = [bytes.subarray(0, 74)];
+  for (let at = 74; at < bytes.length;) {
+    const end = at + 4 + bytes.readUInt16BE(at + 2);
+    if (bytes[at] !== 0x50) {
+      parts.push(bytes.subarray(at, end));
+      at = end;
+      continue;
+    }
+    const kept: Buffer[] = [];
+    for (let item = at + 4; item < end;) {
+      const itemEnd = item + 4 + bytes.readUInt16BE(item + 2);
+      if (bytes[item] !== 0x54) kept.push(bytes.subarray(item, itemEnd));
+      item = itemEnd;
+    }
+    const head = Buffer.from(bytes.subarray(at, at + 4));
+    head.writeUInt16BE(
+      kept.reduce((sum, { length }) => sum + length, 0),
+      2,
+    );
+    parts.push(head, ...kept);
+    at = end;
+  }
+  const whole = Buffer.concat(parts);
+  whole.writeUInt32BE(whole.length - 6, 2);
+  return whole;
+}
+
+describe('an Orthanc that limits its answers', () => {
+  it('is pulled from all the same, and found to have all by verify: find', async () => {
+    await using orthanc = await startOrthanc({
+      extraConfig: { ...allowed, LimitFindInstances: 5, LimitFindResults: 2 },
+    });
+    const config = targetAt(orthanc.dicomPort, { calledAeTitle: orthanc.aet, verify: 'find', verifyWait: 0 });
+    const study = fixtureStudy({ seed: 'limited', series: 3, instancesPerSeries: 12, ...small });
+    const delivery = new TestDelivery(dicomHandler, study);
+    const { error } = await delivery.attempt(config);
+    expect(error).toBeUndefined();
+    expect(delivery.pending).toEqual([]);
+
+    const { came, ...result } = await pull(config, study.tags.studyInstanceUid);
+    expect(result).toEqual({ completed: 36, failed: 0, remaining: 0 });
+    expect([...came].sort()).toEqual(study.instances.map(({ manifest }) => manifest.sopInstanceUid).sort());
+
+    for (const seed of ['a', 'b', 'c']) {
+      for (const { bytes } of makeStudy({ seed, instancesPerSeries: 1, series: 1, ...small }))
+        await orthanc.upload(bytes);
+    }
+    const all = await find(config, {});
+    expect(all.error).toMatchObject({
+      code: 'target-error',
+      message: expect.stringMatching(/^the answer is not complete, 2 studies came: .*FE00H/),
+      remedy: expect.stringContaining('LimitFindResults'),
+    });
+    expect(all.studies.length).toBe(2);
+    const one = await find(config, { studyInstanceUid: study.tags.studyInstanceUid });
+    expect(one.error).toBeUndefined();
+    expect(one.studies[0]?.series.length).toBe(3);
+  });
+});
+
+describe('an archive that cuts its lists', () => {
+  const study = makeStudy({ seed: 'cut', series: 2, instancesPerSeries: 6, ...small });
+
+  it.each([false, true])('is asked by number for what they lack (without a word: %s)', async (isSilent) => {
+    await using archive = await archiveOf(study, { limit: 4, isSilent });
+    const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
+    expect(result).toEqual({ completed: 12, failed: 0, remaining: 0 });
+    expect(came.size).toBe(12);
+  });
+
+  it('and cannot be asked by number is asked for whole series, and what it has beside its list is taken', async () => {
+    await using archive = await archiveOf(study, { limit: 4, isSilent: true, numbers: false });
+    const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
+    expect(result).toEqual({ completed: 12, failed: 0, remaining: 0 });
+    expect(archive.sent).toEqual(['SERIES', 'SERIES']);
+    // What is here already is not missed when it comes again.
+    const again = await pull(targetAt(archive.port), study.studyInstanceUid, came);
+    expect(again).toMatchObject({ completed: 12, failed: 0 });
+  });
+
+  it('and lacks some of what it counts leaves a part, and says so', async () => {
+    await using archive = await archiveOf(study, { lacks: [...study][3]!.sopInstanceUid });
+    const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
+    expect(came.size).toBe(11);
+    expect(result).toEqual({
+      completed: 11,
+      failed: 1,
+      remaining: 0,
+      problems: [{ reason: 'an instance that the receiver counts, but neither lists nor sends' }],
+    });
+  });
+
+  it('and does not count never lets a part pass for the whole', async () => {
+    await using archive = await archiveOf(study, { limit: 4, counts: false });
+    const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
+    // All that came with its series was taken, but nobody knows whether that is all.
+    expect(came.size).toBe(12);
+    expect(result.failed).toBe(1);
+    expect(result.problems).toEqual([
+      { reason: 'the receiver ended its list early, and does not tell how many instances there are' },
+    ]);
+  });
+
+  it('down to nothing: no confirmation is taken back, and the delivery says what it waits for', async () => {
+    const delivered = fixtureStudy({ seed: 'cut to nothing', series: 1, ...small });
+    const instances = makeStudy({ seed: 'cut to nothing', series: 1, ...small });
+    await using archive = await archiveOf(instances, {
+      limit: 0,
+      server: {},
+    });
+    await using store = await storing();
+    const config = targetAt(store.port, { verify: 'find', verifyWait: 0, query: { port: archive.port } });
+    const delivery = new TestDelivery(dicomHandler, delivered);
+    const { error } = await delivery.attempt(config);
+    expect(error).toMatchObject({
+      code: 'verify-pending',
+      message: 'the receiver cuts its answers, and does not say whether it has 3 of 3 instances',
+    });
+    expect(delivery.pending).toEqual([]);
+  });
+
+  it('to some: what it does not list is asked for alone', async () => {
+    const delivered = fixtureStudy({ seed: 'cut to some', series: 1, instancesPerSeries: 8, ...small });
+    const instances = makeStudy({ seed: 'cut to some', series: 1, instancesPerSeries: 8, ...small });
+    await using archive = await archiveOf(instances, { limit: 3, isSilent: true });
+    await using store = await storing();
+    const config = targetAt(store.port, { verify: 'find', verifyWait: 0, query: { port: archive.port } });
+    const delivery = new TestDelivery(dicomHandler, delivered);
+    expect((await delivery.attempt(config)).error).toBeUndefined();
+  });
+});
+
+describe('an archive that gives little away', () => {
+  it('no SOP classes: compressed instances come by what the modality suggests', async () => {
+    const study = makeStudy({ seed: 'classless', series: 2, modality: 'CT', transferSyntax: 'rle', ...small });
+    const syntaxes = new Set<string>();
+    await using archive = await archiveOf(study, { classes: false });
+    const config = targetAt(archive.port);
+    const came = new Set<string>();
+    const result = await dicomHandler.pull!.retrieve(
+      {
+        studyInstanceUid: study.studyInstanceUid,
+        has: () => false,
+        async store(uid, { body }) {
+          const bytes = Buffer.concat(await Array.fromAsync(body));
+          if (bytes.includes(`${TRANSFER_SYNTAX.rleLossless}\0`)) syntaxes.add('rle');
+          came.add(uid);
+        },
+        progress: () => {},
+      },
+      { config, targetName: 'pacs', signal },
+    );
+    expect(result).toMatchObject({ completed: [...study].length, failed: 0 });
+    expect([...syntaxes]).toEqual(['rle']);
+  });
+
+  it('no answer to role selection, but instances: they are taken', async () => {
+    const study = makeStudy({ seed: 'roleless', series: 1, ...small });
+    await using archive = await archiveOf(study);
+    const proxy = await proxyTo(archive.port, withoutRoles);
+    const result = await pull(targetAt(proxy.port), study.studyInstanceUid);
+    expect(result).toMatchObject({ completed: [...study].length, failed: 0 });
+    await proxy.close();
+  });
+
+  it('no answer to role selection, and nothing else: C-MOVE is what remains', async () => {
+    const study = makeStudy({ seed: 'roleless and silent', series: 1, ...small });
+    await using archive = await archiveOf(study, {
+      server: {
+        presentationContexts: ({ abstractSyntax, transferSyntaxes }) =>
+          abstractSyntax.startsWith('1.2.840.10008.5.1.4.1.2') ? transferSyntaxes[0] : undefined,
+      },
+    });
+    const proxy = await proxyTo(archive.port, withoutRoles);
+    await expect(pull(targetAt(proxy.port), study.studyInstanceUid)).rejects.toMatchObject({
+      code: 'target-misconfigured',
+      remedy: expect.stringContaining('retrieve: move'),
+    });
+    await proxy.close();
+  });
+});
+
+describe('one odd instance', () => {
+  it.each(['Orthanc', 'dcmqrscp'] as const)('in a study at %s is named, the rest is pulled', async (kind) => {
+    const files = [await caseFile('pull-good.dcm'), await caseFile('pull-odd.dcm')];
+    let archive: AsyncDisposable & { port: number; aet: string };
+    if (kind === 'Orthanc') {
+      const orthanc = await startOrthanc({ extraConfig: allowed });
+      for (const file of files) await orthanc.upload(file);
+      archive = { port: orthanc.dicomPort, aet: orthanc.aet, [Symbol.asyncDispose]: () => orthanc.stop() };
+    } else {
+      const qr = await startDcmqrscp();
+      archive = { port: qr.port, aet: qr.aet, [Symbol.asyncDispose]: () => qr.stop() };
+      const like = fixtureStudy({ series: 1, instancesPerSeries: 1 });
+      const instances = files.map((bytes, index) => ({
+        ...like.instances[0]!,
+        manifest: {
+          ...like.instances[0]!.manifest,
+          sopInstanceUid: index === 0 ? '2.25.9030.1.1' : '2.25.9030.1.x',
+          sopClassUid: '1.2.840.10008.5.1.4.1.1.4',
+          transferSyntaxUid: TRANSFER_SYNTAX.explicitVrLittleEndian,
+          sourceId: String(index),
+        },
+        read: () => [bytes],
+      }));
+      await new TestDelivery(dicomHandler, { ...like, instances }).attempt(
+        targetAt(archive.port, { calledAeTitle: archive.aet, associations: 1 }),
+      );
+    }
+    await using _archive = archive;
+    const { came, ...result } = await pull(targetAt(archive.port, { calledAeTitle: archive.aet }), '2.25.9030');
+    expect([...came]).toEqual(['2.25.9030.1.1']);
+    expect(result).toEqual({
+      completed: 1,
+      failed: 1,
+      remaining: 0,
+      problems: [{ sopInstanceUid: '2.25.9030.1.x', reason: 'its SOP Instance UID is malformed' }],
+    });
+  });
+
+  it('with texts in ISO 2022 is read, whatever stands beside it', async () => {
+    const qr = await startDcmqrscp();
+    const like = fixtureStudy({ series: 1, instancesPerSeries: 1 });
+    const instances = await Promise.all(
+      ['tiny-iso2022.dcm', 'tiny-good.dcm'].map(async (name, index) => {
+        const bytes = await caseFile(name);
+        return {
+          ...like.instances[0]!,
+          manifest: {
+            ...like.instances[0]!.manifest,
+            sopInstanceUid: index === 0 ? '2.25.9020.1.1' : '2.25.7002.1.1',
+            sopClassUid: '1.2.840.10008.5.1.4.1.1.4',
+            transferSyntaxUid: TRANSFER_SYNTAX.explicitVrLittleEndian,
+            sourceId: name,
+          },
+          read: () => [bytes],
+        };
+      }),
+    );
+    const config = targetAt(qr.port, { calledAeTitle: qr.aet, associations: 1 });
+    expect((await new TestDelivery(dicomHandler, { ...like, instances }).attempt(config)).error).toBeUndefined();
+    const { studies, error } = await find(config, {});
+    expect(error).toBeUndefined();
+    expect(studies.map(({ tags }) => tags['PatientName']).sort()).toEqual([
+      'Tiny^Own',
+      'Yamada^Tarou=山田^太郎=やまだ^たろう',
+    ]);
+    await qr.stop();
+  });
+
+  it.each(['ISO-8859-1', 'UTF8', 'ISO_IR 999'])('in character set %s hides no other', async (set) => {
+    const server = createServer({
+      presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
+      handlers: {
+        async *find({ identifier }) {
+          const { QueryRetrieveLevel } = await decodeDataSet(identifier);
+          if (QueryRetrieveLevel !== 'STUDY') return;
+          for (const [uid, one] of [
+            ['1.2.1', undefined],
+            ['1.2.2', set],
+            ['1.2.3', undefined],
+          ] as const) {
+            const values = (transferSyntaxUid: string): Uint8Array => {
+              const element = (tag: string, vr: string, text: string): Buffer => {
+                const value = Buffer.from(text.length % 2 === 0 ? text : `${text} `, 'latin1');
+                const head = Buffer.from(`${tag}00000000`, 'hex');
+                if (transferSyntaxUid === TRANSFER_SYNTAX.implicitVrLittleEndian) head.writeUInt32LE(value.length, 4);
+                else {
+                  head.write(vr, 4, 'latin1');
+                  head.writeUInt16LE(value.length, 6);
+                }
+                return Buffer.concat([head, value]);
+              };
+              return Buffer.concat([
+                ...(one === undefined ? [] : [element('08000500', 'CS', one)]),
+                element('10001000', 'PN', one === 'UTF8' ? 'J\xc3\xa9r' : 'J\xe9r'),
+                element('20000d00', 'UI', uid.replace(/ $/, '\0')),
+              ]);
+            };
+            yield values;
+          }
+        },
+      },
+    });
+    const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+    const { studies, error } = await find(targetAt(port), {});
+    expect(error).toBeUndefined();
+    expect(studies.map((one) => one.studyInstanceUid)).toEqual(['1.2.1', '1.2.2', '1.2.3']);
+    expect(studies[1]?.tags['PatientName']).toBe(set === 'ISO_IR 999' ? 'J\ufffdr' : 'Jér');
+    await server.close();
+  });
+});
+
+/** A receiver that keeps nothing: what it has is asked for elsewhere. */
+async function storing(): Promise<AsyncDisposable & { port: number }> {
+  const server = createServer({
+    presentationContexts: ({ abstractSyntax, transferSyntaxes }) =>
+      abstractSyntax === UID.studyRootFind ? undefined : transferSyntaxes[0],
+    handlers: {
+      async store({ dataSet: bytes }) {
+        for await (const _chunk of bytes);
+        return 0;
+      },
+    },
+  });
+  const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
+  return { port, [Symbol.asyncDispose]: () => server.close() };
+}

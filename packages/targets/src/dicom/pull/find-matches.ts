@@ -1,0 +1,43 @@
+import { DispatchError, type Stage } from '@dicom-dispatch/core';
+import { isDimseError, UID, type Association } from 'dicom-dimse';
+import { findDataSets, type DataSet } from 'dicom-dimse/dataset';
+import { cancelledError, until } from '../../flow/index.ts';
+import { dicomError } from '../errors.ts';
+
+/** More matches of one query are a query that is too wide. */
+const mostMatches = 100_000;
+
+/** What a receiver has answered to a query. */
+export interface Matches {
+  readonly found: readonly DataSet[];
+  /** Why there may be more than these; undefined where the receiver says that these are all. */
+  readonly cut: string | undefined;
+}
+
+/**
+ * The matches of a query. They are gathered before they are used: the next query on this association has to wait for the
+ * last of them anyway. An archive that limits its answers ends its list with FE00H, which is for cancelled queries only.
+ */
+export async function findMatches(
+  association: Association,
+  query: DataSet,
+  signal: AbortSignal,
+  stage: Stage = 'transfer',
+): Promise<Matches> {
+  const found: DataSet[] = [];
+  const gather = async (): Promise<void> => {
+    for await (const match of findDataSets(association, { sopClassUid: UID.studyRootFind, query, signal })) {
+      found.push(match);
+      if (found.length <= mostMatches) continue;
+      throw new DispatchError('target-error', `more than ${mostMatches} matches: ask for less`, { stage });
+    }
+  };
+  try {
+    await until(gather(), signal);
+    return { found, cut: undefined };
+  } catch (error) {
+    if (signal.aborted) throw cancelledError(signal);
+    if (isDimseError(error, 'answer-cut')) return { found, cut: error.message };
+    throw dicomError(error, stage);
+  }
+}

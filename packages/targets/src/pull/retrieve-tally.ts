@@ -1,0 +1,50 @@
+import type { RetrieveProblem, RetrieveProgress } from '../contract/index.ts';
+
+const mostProblems = 100;
+
+/** Counts what came, what failed and what is left, and says so after each step. */
+export class RetrieveTally {
+  readonly #tell: (progress: RetrieveProgress) => void;
+  readonly #problems: RetrieveProblem[] = [];
+  #completed = 0;
+  #failed = 0;
+  #total: number | undefined;
+
+  constructor(tell: (progress: RetrieveProgress) => void) {
+    this.#tell = tell;
+  }
+
+  get progress(): RetrieveProgress {
+    const remaining = this.#total === undefined ? undefined : this.#total - this.#completed - this.#failed;
+    return { completed: this.#completed, failed: this.#failed, remaining };
+  }
+
+  /** The last progress, with what failed. */
+  get result(): RetrieveProgress {
+    return this.#problems.length === 0 ? this.progress : { ...this.progress, problems: this.#problems };
+  }
+
+  /** How many there are in all, those that are here already included. */
+  total(count: number): void {
+    this.#total = count;
+    this.#tell(this.progress);
+  }
+
+  completed(): void {
+    this.#completed += 1;
+    this.#tell(this.progress);
+  }
+
+  failed(problem: RetrieveProblem): void {
+    this.#failed += 1;
+    if (this.#problems.length < mostProblems) this.#problems.push(problem);
+    this.#tell(this.progress);
+  }
+}
+
+/** An instance whose name makes it impossible to ask for it, or to keep it. */
+export function malformedName(sopInstanceUid: string): RetrieveProblem {
+  // It goes to terminals and logs as it is.
+  const sopInstance = /^[!-~]{1,64}$/.test(sopInstanceUid) ? { sopInstanceUid } : {};
+  return { ...sopInstance, reason: 'its SOP Instance UID is malformed' };
+}
