@@ -373,7 +373,7 @@ describe('pulling from a newer Orthanc (a stand-in)', () => {
       },
       context,
     );
-    expect(last).toEqual({ completed: 1, failed: 4, remaining: 0 });
+    expect(last).toMatchObject({ completed: 1, failed: 4, remaining: 0 });
     expect(kept).toEqual(['1.2.1']);
     expect(server.requests.some(({ path }) => path.includes('reset'))).toBe(false);
   });
