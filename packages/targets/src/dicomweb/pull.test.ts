@@ -73,6 +73,28 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     expect(await Array.fromAsync(pull.find({ accessionNumber: 'no such' }, context()))).toEqual([]);
   });
 
+  it('does not take another instance, or a page, for the one that it asked for', async () => {
+    const uids = mr.instances.map(({ manifest }) => manifest.sopInstanceUid);
+    const other = ct.instances[0]?.manifest;
+    // A cache that mixes two instances up, and a series that cannot be had as a whole.
+    await using cache = await startHttpServer(async ({ path, query, headers }, response) => {
+      if (/\/series\/[^/]+$/.test(path)) return void response.writeHead(404).end();
+      const mixed = path.replace(/\/studies\/.*\/instances\/(.*)$/, (all, uid) =>
+        uid === uids[0]
+          ? `/studies/${other?.studyInstanceUid}/series/${other?.seriesInstanceUid}/instances/${other?.sopInstanceUid}`
+          : all,
+      );
+      const answer = await fetch(`${server.url}${mixed}?${query}`, { headers: { accept: headers.accept ?? '*/*' } });
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+      response.end(Buffer.from(await answer.arrayBuffer()));
+    });
+    const { kept, request } = keeping();
+    const asked = { ...request, studyInstanceUid: mr.tags.studyInstanceUid };
+    const last = await pull.retrieve(asked, context(undefined, `${cache.url}/dicom-web`));
+    expect(last).toEqual({ completed: 1, failed: 1, remaining: 0 });
+    expect([...kept.keys()]).toEqual(uids.slice(1));
+  });
+
   it('finds by any keyword of the Standard; what is not shown does not match', async () => {
     const found = async (series: Record<string, string>) =>
       (await Array.fromAsync(pull.find({ series }, context()))).map((one) => one.studyInstanceUid);

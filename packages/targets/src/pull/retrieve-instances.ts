@@ -2,6 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { InstanceBytes, RetrieveRequest } from '../contract/index.ts';
 import { cancelledError } from '../flow/index.ts';
 import { malformedName, type RetrieveTally } from './retrieve-tally.ts';
+import { expectInstance } from './expect-instance.ts';
 
 /** One instance at the target and how to fetch it. */
 export interface RemoteInstance {
@@ -64,10 +65,13 @@ async function fetchOne(
 ): Promise<Failure | undefined> {
   let ofTarget: unknown;
   try {
-    const bytes = await instance.fetch(signal).catch((thrown: unknown) => {
-      ofTarget = thrown;
-      throw thrown;
-    });
+    const bytes = await instance
+      .fetch(signal)
+      .then((fetched) => expectInstance(instance.sopInstanceUid, fetched))
+      .catch((thrown: unknown) => {
+        ofTarget = thrown;
+        throw thrown;
+      });
     await request.store(instance.sopInstanceUid, {
       sizeBytes: bytes.sizeBytes,
       body: noting(exactly(bytes), (thrown) => {
