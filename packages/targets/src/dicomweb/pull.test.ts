@@ -91,7 +91,10 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     const { kept, request } = keeping();
     const asked = { ...request, studyInstanceUid: mr.tags.studyInstanceUid };
     const last = await pull.retrieve(asked, context(undefined, `${cache.url}/dicom-web`));
-    expect(last).toEqual({ completed: 1, failed: 1, remaining: 0 });
+    expect(last).toMatchObject({ completed: 1, failed: 1, remaining: 0 });
+    expect(last.problems).toEqual([
+      { sopInstanceUid: uids[0], reason: expect.stringContaining('another instance than it was asked for') },
+    ]);
     expect([...kept.keys()]).toEqual(uids.slice(1));
   });
 

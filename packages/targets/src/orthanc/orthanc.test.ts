@@ -374,6 +374,12 @@ describe('pulling from a newer Orthanc (a stand-in)', () => {
       context,
     );
     expect(last).toMatchObject({ completed: 1, failed: 4, remaining: 0 });
+    expect(last.problems?.map(({ sopInstanceUid }) => sopInstanceUid).sort()).toEqual([
+      '1.2.2',
+      '1.2.4',
+      undefined,
+      undefined,
+    ]);
     expect(kept).toEqual(['1.2.1']);
     expect(server.requests.some(({ path }) => path.includes('reset'))).toBe(false);
   });
