@@ -1,6 +1,6 @@
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { metered, until, type MeteredBytes } from '../flow/index.ts';
+import { LateReturns, metered, until, type MeteredBytes } from '../flow/index.ts';
 
 /** Something that went wrong at the source. */
 export interface SourceFailure {
@@ -59,6 +59,7 @@ export function stowBody(
     instance: ManifestInstance,
     bytes: MeteredBytes,
     head: Buffer,
+    returns: LateReturns,
   ): AsyncGenerator<Uint8Array, void> {
     const expected = sizes?.sizeOf(instance);
     try {
@@ -67,7 +68,7 @@ export function stowBody(
         throw resized();
       }
       yield head;
-      yield* bytes.body;
+      yield* returns.borrow(bytes);
       if (expected !== undefined && bytes.readBytes !== expected) throw resized();
       yield afterPart;
     } finally {
@@ -91,6 +92,7 @@ export function stowBody(
 
   async function* open(boundary: string): AsyncGenerator<Uint8Array, void, undefined> {
     const head = headOf(boundary);
+    const returns = new LateReturns();
     broken = undefined;
     skipped = [];
     isWhole = false;
@@ -102,7 +104,7 @@ export function stowBody(
         ahead = opening(batch[index + 1]);
         try {
           const bytes = opened && (await openOrSkip(instance, opened));
-          if (bytes) yield* part(instance, bytes, head);
+          if (bytes) yield* part(instance, bytes, head, returns);
         } catch (thrown) {
           broken = { instance, error: asDispatchError(thrown) };
           throw broken.error;

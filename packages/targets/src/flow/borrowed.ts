@@ -1,12 +1,47 @@
 import type { InstanceBytes } from '../contract/index.ts';
 
+type Lent = Pick<InstanceBytes, 'body' | 'giveBack'>;
+
 /** The chunks of an instance for who keeps none: each is given back to the source when the next is asked for. */
-export async function* borrowed({
-  body,
-  giveBack,
-}: Pick<InstanceBytes, 'body' | 'giveBack'>): AsyncGenerator<Uint8Array> {
+export async function* borrowed({ body, giveBack }: Lent): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
     yield chunk;
     giveBack?.(chunk);
+  }
+}
+
+/** A socket asks for a pause when it holds more than this (16 KiB is Node's default, 64 KiB on some systems); here with room. */
+const maxSocketBytes = 512 * 1024;
+/** A stream reads one chunk ahead, and one is being written. */
+const maxStreamChunks = 3;
+
+/**
+ * Chunks on their way into a request whose client hands each on to a socket, and asks for the next when the socket takes
+ * more. A socket that asks for a pause goes on only when all of what it held is written: so a chunk is given back when so
+ * much more was asked for that it cannot be among what is held. After a failure nothing is given back.
+ */
+export class LateReturns {
+  readonly #lent: { readonly chunk: Uint8Array; readonly giveBack: (chunk: Uint8Array) => void }[] = [];
+  #lentBytes = 0;
+
+  /** The chunks of an instance, for the body of a request. */
+  async *borrow({ body, giveBack }: Lent): AsyncGenerator<Uint8Array> {
+    for await (const chunk of body) {
+      yield chunk;
+      if (giveBack === undefined) continue;
+      this.#lent.push({ chunk, giveBack });
+      this.#lentBytes += chunk.byteLength;
+      this.#return();
+    }
+  }
+
+  #return(): void {
+    for (let first = this.#lent[0]; first !== undefined; first = this.#lent[0]) {
+      const laterBytes = this.#lentBytes - first.chunk.byteLength;
+      if (this.#lent.length <= maxStreamChunks || laterBytes < maxSocketBytes) return;
+      this.#lent.shift();
+      this.#lentBytes = laterBytes;
+      first.giveBack(first.chunk);
+    }
   }
 }

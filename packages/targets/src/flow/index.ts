@@ -1,5 +1,5 @@
 export { largeAtOnce, largeBytes } from './large.ts';
-export { borrowed } from './borrowed.ts';
+export { borrowed, LateReturns } from './borrowed.ts';
 export { cancelledError, throwIfCancelled } from './cancelled.ts';
 export { withinDeadline } from './deadline.ts';
 export { inLanes, type LaneContext, type LaneOptions, type LaneResult, type Send } from './in-lanes.ts';

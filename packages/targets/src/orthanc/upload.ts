@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { isResourceId } from '@dicom-dispatch/orthanc';
 import { z } from 'zod';
 import type { DeliveryRun } from '../contract/index.ts';
-import { metered, type OpenedInstance } from '../flow/index.ts';
+import { LateReturns, metered, type OpenedInstance } from '../flow/index.ts';
 import type { HttpConnection } from '../http/index.ts';
 import { foreignAnswer, orthancError, uploading } from './errors.ts';
 import type { OrthancTarget } from './schema.ts';
@@ -71,7 +71,7 @@ export class Upload {
             signal: this.#signal,
           });
     try {
-      for await (const chunk of (again ?? bytes).body) {
+      for await (const chunk of new LateReturns().borrow(again ?? bytes)) {
         this.#sentBytes += chunk.byteLength;
         this.#md5?.update(chunk);
         yield chunk;

@@ -1,5 +1,5 @@
 import type { DeliveryRun } from '../contract/index.ts';
-import { metered, type OpenedInstance } from '../flow/index.ts';
+import { LateReturns, metered, type OpenedInstance } from '../flow/index.ts';
 import { elsewhere, foreignAnswer, importError } from './errors.ts';
 import type { XnatTarget } from './schema.ts';
 import type { XnatLogin } from './xnat-login.ts';
@@ -31,7 +31,7 @@ export async function importInstance(
         ? undefined
         : metered(await run.open(instance, { signal, asPart10: true }), { sent: (n) => run.sent(n), signal });
     try {
-      yield* (again ?? bytes).body;
+      yield* new LateReturns().borrow(again ?? bytes);
     } finally {
       await again?.release();
     }
