@@ -59,6 +59,7 @@ export { printable } from './model/printable.ts';
 export { priorities, type Priority } from './model/priority.ts';
 export { defaultPrefix, studyQueue, targetOfQueue, targetQueue } from './jobs/queues.ts';
 export * from './jobs/job-contract.ts';
+export { afterFailure, type AfterFailure, type AttemptFacts } from './retry/after-failure.ts';
 export { backOffMs } from './retry/back-off.ts';
 export {
   compileExpression,

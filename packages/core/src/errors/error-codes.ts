@@ -6,10 +6,12 @@ export type Fault = 'source' | 'target' | 'instance' | 'configuration' | 'operat
 /**
  * What follows from an error.
  *
- * - `retry`: try again after the back-off; burns an attempt
- * - `wait`: the target as a whole is out of reach: open its circuit, wait without burning attempts
- * - `halt`: like `wait`, but only a change of configuration helps: open the circuit and alert
- * - `permanent`: never try again by itself
+ * - `retry`: tried again after the back-off; consumes an attempt when it reached the target and nothing was confirmed
+ * - `wait`: the target as a whole cannot be used: its circuit opens, and no attempt is consumed
+ * - `halt`: as `wait`, but only a change of configuration helps: alerts say so
+ * - `permanent`: no further attempt is scheduled
+ *
+ * `afterFailure` in `retry/` has the whole rule.
  */
 export type Disposition = 'retry' | 'wait' | 'halt' | 'permanent';
 

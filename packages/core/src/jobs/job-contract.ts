@@ -26,6 +26,7 @@ const studyReference = {
 export const studyTaskData = z.object({
   ...studyReference,
   targets: z.array(z.string()),
+  partOf: z.string().optional().describe('the study task whose deliveries it brings to more targets'),
   onSuccess: onSuccessConfig.optional().describe('what happens in the source when all deliveries have succeeded'),
 });
 export type StudyTaskData = z.infer<typeof studyTaskData>;

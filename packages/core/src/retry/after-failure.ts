@@ -1,0 +1,56 @@
+import type { DispatchError } from '../errors/dispatch-error.ts';
+
+/** How far a failed attempt came. */
+export interface AttemptFacts {
+  /** Whether it got past connecting: the target was asked for something. */
+  readonly isReached: boolean;
+  /** Instances that the target confirmed in this attempt. */
+  readonly confirmed: number;
+  /** Attempts before this one that counted, since the last progress. */
+  readonly failures: number;
+  /** Attempts that count at most, of the target. */
+  readonly attempts: number;
+}
+
+/**
+ * What follows from a failed attempt:
+ *
+ * - `end`: no repetition helps
+ * - `exhausted`: it was the last attempt that counts
+ * - `circuit`: the target as a whole cannot be used: its circuit opens, and the attempt does not count
+ * - `pause`: tried again after the back-off
+ */
+export type AfterFailure =
+  | { readonly kind: 'end' }
+  | { readonly kind: 'exhausted' }
+  | { readonly kind: 'circuit' }
+  | { readonly kind: 'pause'; readonly counts: boolean };
+
+/** Errors of ours or of the source that say nothing about the target or the study. */
+const neverCounts: ReadonlySet<string> = new Set([
+  'source-unreachable',
+  'source-unauthorized',
+  'ledger-unavailable',
+  'lock-lost',
+  'target-busy',
+]);
+
+/**
+ * Decides what follows from a failed attempt. Only an attempt that reached the target and confirmed nothing counts:
+ *
+ * - With a confirmation it was progress; the next one begins to count anew.
+ * - A target that cannot be used (`wait`), cannot be used as configured (`halt`), or ends the connection before it has
+ *   let us in (a balancer whose servers are down, a limit of associations) opens its circuit.
+ * - What the source or Redis could not do is tried again, and does not count.
+ */
+export function afterFailure(
+  error: Pick<DispatchError, 'code' | 'disposition' | 'fault'>,
+  { isReached, confirmed, failures, attempts }: AttemptFacts,
+): AfterFailure {
+  if (error.disposition === 'permanent') return { kind: 'end' };
+  if (confirmed > 0) return { kind: 'pause', counts: false };
+  if (error.disposition === 'wait' || error.disposition === 'halt') return { kind: 'circuit' };
+  if (error.fault === 'target' && (!isReached || error.code === 'target-busy')) return { kind: 'circuit' };
+  if (!isReached || neverCounts.has(error.code)) return { kind: 'pause', counts: false };
+  return failures + 1 >= attempts ? { kind: 'exhausted' } : { kind: 'pause', counts: true };
+}
