@@ -6,3 +6,4 @@ export * from './records/index.ts';
 export * from './redis/index.ts';
 export * from './target-memory/index.ts';
 export * from './target-places/index.ts';
+export * from './tasks/index.ts';

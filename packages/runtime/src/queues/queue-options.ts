@@ -19,10 +19,16 @@ export function workerOptions(redis: Redis, prefix: string, concurrency: number,
     autorun: false,
     lockDuration: lockTimeMs,
     stalledInterval: Math.ceil(lockTimeMs / 3),
-    // A worker that was killed is no fault of the job. A job that kills its worker each time stops after this many.
-    maxStalledCount: 20,
+    // BullMQ decides nothing about a job: deaths of workers and attempts are counted in the records.
+    maxStalledCount: 1_000_000_000,
+    settings: { backoffStrategy: () => unexpectedMs },
+    // While it waits for a rate limit BullMQ may hold a job of another slot, without renewing its lock.
+    maximumRateLimitDelay: Math.min(1_000, Math.floor(lockTimeMs / 4)),
   };
 }
+
+/** After what no processor should throw. */
+const unexpectedMs = 5_000;
 
 function traced(): Pick<QueueOptions, 'telemetry'> {
   const telemetry = queueTelemetry();

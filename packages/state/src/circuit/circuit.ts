@@ -1,8 +1,8 @@
-import { redisKeys } from '../keys/redis-keys.ts';
 import { DispatchError, type ErrorRecord } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
+import { redisKeys } from '../keys/redis-keys.ts';
 import type { Script } from '../redis/script.ts';
-import { checkScript, failScript, succeedScript } from './circuit-scripts.ts';
+import { checkScript, failScript, stateScript, succeedScript } from './circuit-scripts.ts';
 
 /** The first pause after a target was found to be out of reach, and the longest. */
 export interface CircuitPauses {
@@ -10,27 +10,35 @@ export interface CircuitPauses {
   readonly maxMs: number;
 }
 
-/** How long a probe may take until another worker may try: a worker that was killed while probing never says. */
+/** How long a probe may take until another worker may try: a worker that was killed while probing never reports. */
 const probeLeaseMs = 120_000;
+/** How often in a row the delivery that failed last leaves the probe to another one. */
+const maxYields = 3;
 
-/** What a delivery may do now: go, probe (it alone goes), or wait. */
+/**
+ * What a delivery may do now: go, probe (it alone goes), wait, or (`yield`) let another one probe since it failed last.
+ */
 export type CircuitVerdict =
   | { readonly kind: 'closed' }
   | { readonly kind: 'probe' }
-  | { readonly kind: 'open'; readonly retryInMs: number };
+  | { readonly kind: 'open' | 'yield'; readonly retryInMs: number };
 
 export interface CircuitState {
   readonly state: 'closed' | 'open' | 'probing';
   readonly openedAt: number | undefined;
   /** Failed tries since it opened. */
   readonly failures: number;
+  /** By the clock of Redis. */
   readonly nextProbeAt: number | undefined;
+  /** 0 when a probe is due. */
+  readonly retryInMs: number;
   readonly error: ErrorRecord | undefined;
 }
 
 /**
  * The circuit of each target, shared by all workers through Redis. It opens when the target as a whole cannot be used;
- * then one delivery at a time probes, after longer and longer pauses, and the first that gets through closes it.
+ * then one delivery at a time probes, after longer and longer pauses. It closes when the target confirms or refuses an
+ * instance: a target that only lets us in may still be a balancer without a server behind it.
  */
 export class Circuits {
   readonly #redis: Redis;
@@ -43,65 +51,87 @@ export class Circuits {
     this.#pauses = pauses;
   }
 
-  /** Asked before an attempt. The answer `probe` is given to one caller at a time, who must report `fail`, `succeed` or `abandon`. */
-  async check(target: string): Promise<CircuitVerdict> {
-    const [kind, waitMs] = (await this.#run(checkScript, target, Date.now(), probeLeaseMs)) as [string, number];
-    if (kind === 'open') return { kind, retryInMs: waitMs };
-    return { kind: kind === 'probe' ? 'probe' : 'closed' };
+  /**
+   * Asked before an attempt. The answer `probe` is given to one caller at a time, who must report `fail`, `succeed` or
+   * `abandon`.
+   */
+  async check(target: string, deliveryId = ''): Promise<CircuitVerdict> {
+    const keys = redisKeys(this.#prefix);
+    const [kind, waitMs] = (await this.#run(
+      checkScript,
+      [keys.circuit(target), keys.circuitProbe(target), keys.index(`target:${target}:waiting`)],
+      [probeLeaseMs, deliveryId, maxYields],
+    )) as ['closed' | 'probe' | 'open' | 'yield', number];
+    return kind === 'open' || kind === 'yield' ? { kind, retryInMs: waitMs } : { kind };
   }
 
-  /** @returns how long to wait, and whether this failure opened the circuit */
-  async fail(target: string, error: ErrorRecord, retryAfterMs = 0): Promise<{ waitMs: number; opened: boolean }> {
-    const [waitMs, opened] = (await this.#run(
-      failScript,
-      target,
-      Date.now(),
-      this.#pauses.firstMs,
-      this.#pauses.maxMs,
+  /**
+   * @param deliveryId - the one that failed: the next probe is another's, and it is woken when the circuit closes
+   * @returns how long to wait, and whether this failure opened the circuit
+   */
+  async fail(
+    target: string,
+    error: ErrorRecord,
+    { retryAfterMs = 0, deliveryId = '' }: { readonly retryAfterMs?: number; readonly deliveryId?: string } = {},
+  ): Promise<{ waitMs: number; opened: boolean }> {
+    const { firstMs, maxMs } = this.#pauses;
+    const [waitMs, opened] = (await this.#run(failScript, this.#keys(target), [
+      firstMs,
+      maxMs,
       JSON.stringify(error),
       retryAfterMs,
-    )) as [number, number];
+      deliveryId,
+    ])) as [number, number];
     return { waitMs, opened: opened === 1 };
   }
 
   /** A probe that ended before it got to the target: the next delivery may probe at once. */
   async abandon(target: string): Promise<void> {
     try {
-      await this.#redis.del(`${this.#key(target)}:probe`);
+      await this.#redis.del(redisKeys(this.#prefix).circuitProbe(target));
     } catch (error) {
       throw new DispatchError('ledger-unavailable', 'Redis did not answer for a circuit', { cause: error });
     }
   }
 
-  /** @returns whether this success closed an open circuit */
-  async succeed(target: string): Promise<boolean> {
-    return (await this.#run(succeedScript, target)) === 1;
+  /** @returns whether this success closed an open circuit, and the deliveries that waited for it */
+  async succeed(target: string): Promise<{ readonly closed: boolean; readonly waiting: readonly string[] }> {
+    const [closed, waiting] = (await this.#run(succeedScript, this.#keys(target), [])) as [number, string[]];
+    return { closed: closed === 1, waiting };
   }
 
   async state(target: string): Promise<CircuitState> {
-    const [fields, probing] = await Promise.all([
-      this.#redis.hgetall(this.#key(target)),
-      this.#redis.exists(`${this.#key(target)}:probe`),
-    ]);
-    if (fields['openedAt'] === undefined) {
-      return { state: 'closed', openedAt: undefined, failures: 0, nextProbeAt: undefined, error: undefined };
+    const [flat, probing, now] = (await this.#run(stateScript, this.#keys(target), [])) as [string[], number, number];
+    const fields = new Map(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : [])));
+    if (!fields.has('openedAt')) {
+      return {
+        state: 'closed',
+        openedAt: undefined,
+        failures: 0,
+        nextProbeAt: undefined,
+        retryInMs: 0,
+        error: undefined,
+      };
     }
+    const nextProbeAt = Number(fields.get('nextProbeAt') ?? 0);
     return {
       state: probing === 1 ? 'probing' : 'open',
-      openedAt: Number(fields['openedAt']),
-      failures: Number(fields['failures']),
-      nextProbeAt: Number(fields['nextProbeAt']),
-      error: JSON.parse(fields['error'] ?? 'null') as ErrorRecord,
+      openedAt: Number(fields.get('openedAt')),
+      failures: Number(fields.get('failures') ?? 0),
+      nextProbeAt,
+      retryInMs: Math.max(0, nextProbeAt - now),
+      error: JSON.parse(fields.get('error') ?? 'null') as ErrorRecord,
     };
   }
 
-  #key(target: string): string {
-    return redisKeys(this.#prefix).circuit(target);
+  #keys(target: string): [string, string, string] {
+    const keys = redisKeys(this.#prefix);
+    return [keys.circuit(target), keys.circuitProbe(target), keys.circuitWaiting(target)];
   }
 
-  async #run(script: Script, target: string, ...args: (string | number)[]): Promise<unknown> {
+  async #run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     try {
-      return await script.run(this.#redis, [this.#key(target), `${this.#key(target)}:probe`], args);
+      return await script.run(this.#redis, keys, args);
     } catch (error) {
       throw new DispatchError('ledger-unavailable', 'Redis did not answer for a circuit', { cause: error });
     }

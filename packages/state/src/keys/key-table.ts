@@ -55,7 +55,7 @@ export const keyTable: readonly KeyRow[] = [
   {
     keys: ['index:…'],
     kind: 'key',
-    what: 'their ids by state, target, error, rule, source and time, and those of studies by Study Instance UID (`packages/state/src/records/delivery-index.ts`): lists read only the records that they show',
+    what: 'their ids by state, target, error, rule, source and time, those that are open, and those of studies by Study Instance UID (`packages/state/src/records/delivery-index.ts`): lists read only the records that they show',
     lives: 'with the records ([how](decisions/record-layout.md))',
   },
   {
@@ -63,6 +63,18 @@ export const keyTable: readonly KeyRow[] = [
     kind: 'key',
     what: 'an operator does not want the delivery; looked at before and during each attempt',
     lives: '90 days',
+  },
+  {
+    keys: ['task:ID'],
+    kind: 'key',
+    what: 'what is to be done in the source when all deliveries of a study task have succeeded, and how far that is',
+    lives: 'until the study is forgotten',
+  },
+  {
+    keys: ['reconcile:lease', 'reconcile:report'],
+    kind: 'key',
+    what: 'which process reconciles records and jobs, and what it found last',
+    lives: 'a minute; always',
   },
   { keys: ['held'], kind: 'key', what: 'ids of deliveries that wait for a release', lives: 'until released' },
   {
@@ -89,7 +101,12 @@ export const keyTable: readonly KeyRow[] = [
     what: 'studies that may be forgotten soon, and how far the router has looked for them',
     lives: 'a week; always',
   },
-  { keys: ['circuit:TARGET', 'circuit:TARGET:probe'], kind: 'key', what: 'an open circuit', lives: 'until it closes' },
+  {
+    keys: ['circuit:TARGET', 'circuit:TARGET:probe', 'circuit:TARGET:waiting'],
+    kind: 'key',
+    what: 'an open circuit, and the deliveries that are woken when it closes',
+    lives: 'until it closes',
+  },
   {
     keys: ['turn:SOURCE:STUDY:TARGET…'],
     kind: 'key',
@@ -109,9 +126,9 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until nothing waits for it',
   },
   {
-    keys: ['concurrency', 'starts'],
+    keys: ['concurrency', 'learnt', 'starts'],
     kind: 'key',
-    what: 'the concurrency of each target that was applied last; how many deliveries of each have started',
+    what: 'the concurrency of each target that was applied last, and a lower one that a receiver allows; how many deliveries of each have started',
     lives: 'always',
   },
   {

@@ -1,6 +1,6 @@
 import type { DeliveryData, Stage } from '@dicom-dispatch/core';
 import type { DeliverySelection } from './delivery-index.ts';
-import type { DeliveryRecord, DeliveryState } from './record-types.ts';
+import type { DeliveryRecord, DeliveryState, FromNow, WakeKind } from './record-types.ts';
 
 /** Whether a record is what its index said when it was looked up. */
 export function isMeant(record: DeliveryRecord, selection: DeliverySelection): boolean {
@@ -13,9 +13,10 @@ export function isMeant(record: DeliveryRecord, selection: DeliverySelection): b
   return source === undefined || record.source === source;
 }
 
-/** A field of the hash of a delivery; empty means that it is removed. */
+/** A field of the hash of a delivery; empty means that it is removed, `+5000` so many ms from now. */
 export function encodeField(value: unknown): string {
   if (value === null) return '';
+  if (typeof value === 'object' && 'fromNowMs' in value) return `+${(value as FromNow).fromNowMs}`;
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
@@ -43,6 +44,13 @@ export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[]
       ledger: fields['ledger'],
       place: fields['place'],
       updatedAt: Number(fields['updatedAt'] ?? data.routedAt),
+      wake: fields['wake'] as WakeKind | undefined,
+      failures: Number(fields['failures'] ?? 0),
+      waits: Number(fields['waits'] ?? 0),
+      losses: Number(fields['losses'] ?? 0),
+      since: Math.max(Number(fields['since'] ?? data.routedAt), time('retriedAt') ?? 0),
+      lock: fields['lock'],
+      token: fields['token'],
     },
   ];
 }

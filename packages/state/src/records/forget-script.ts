@@ -122,6 +122,7 @@ local function drop(one)
   end
   redis.call('ZREM', index .. 'state:' .. state, id)
   redis.call('ZREM', index .. 'target:' .. data.target .. ':' .. state, id)
+  redis.call('ZREM', index .. 'open', id)
   redis.call('ZREM', index .. 'source:' .. data.source, id)
   for _, rule in ipairs(data.rules) do redis.call('ZREM', index .. 'rule:' .. rule, id) end
   redis.call('SREM', KEYS[6], id)
@@ -129,6 +130,10 @@ local function drop(one)
   dropJob('target-' .. data.target, id)
   if task then dropJob('study', task) end
   dropJob('study', data.studyTaskId)
+  for _, step in ipairs({ task or data.studyTaskId, data.studyTaskId }) do
+    redis.call('UNLINK', prefix .. ':task:' .. step)
+    redis.call('ZREM', index .. 'tasks', step)
+  end
   redis.call('UNLINK', key, prefix .. ':events:' .. id, prefix .. ':cancelled:' .. id, prefix .. ':state:' .. id)
   redis.call('ZREM', KEYS[2], id)
 end

@@ -1,4 +1,8 @@
-export { deliveryStates, endStates } from './record-types.ts';
+export { deliveryStates, endStates, fromNow, wakeKinds } from './record-types.ts';
+export type { FromNow, WakeKind } from './record-types.ts';
+export { act, deliveryActs, type DeliveryAct, type DeliveryActName } from './delivery-acts.ts';
+export type { LookedAt } from './records.ts';
+export type { Changed, DeliveryChange, Guard, Refusal } from './change-delivery.ts';
 export type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
 export { isMeant } from './delivery-codec.ts';
 export type { DeliverySelection, ErrorGroup } from './delivery-index.ts';

@@ -32,6 +32,20 @@ export const endStates: readonly DeliveryState[] = [
   'moved',
 ];
 
+/**
+ * What makes an open delivery go on.
+ *
+ * - `job`: its job in the queue of its target
+ * - `attempt`: the attempt that is under way; when its dispatcher dies, the end of its lock
+ * - `due`: the time `nextAttemptAt`: a pause after a failed attempt
+ * - `circuit`: the circuit of its target, at `nextAttemptAt` at the latest
+ * - `schedule`: the schedule of its target or rules, at `nextAttemptAt`
+ * - `turn`: the end of another delivery of its study, at `nextAttemptAt` at the latest
+ * - `person`: somebody who releases it, or changes the configuration
+ */
+export const wakeKinds = ['job', 'attempt', 'due', 'circuit', 'schedule', 'turn', 'person'] as const;
+export type WakeKind = (typeof wakeKinds)[number];
+
 /** A delivery as an operator sees it. No patient data. Times are ms since 1970. */
 export interface DeliveryRecord extends DeliveryData {
   readonly state: DeliveryState;
@@ -49,12 +63,35 @@ export interface DeliveryRecord extends DeliveryData {
   readonly worker: string | undefined;
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
+  /** When it goes on, by the clock of Redis. */
   readonly nextAttemptAt: number | undefined;
   readonly updatedAt: number;
+  /** Undefined when it has ended, and in records of earlier versions. */
+  readonly wake: WakeKind | undefined;
+  /** Attempts in a row that reached the target and confirmed nothing: those that `attempts` of the target allows. */
+  readonly failures: number;
+  /** Attempts in a row that ended before they reached the target, or for reasons of ours or of the source. */
+  readonly waits: number;
+  /** Attempts in a row that ended with the death of their dispatcher. */
+  readonly losses: number;
+  /** Since when its age counts: routed, or retried by an operator. */
+  readonly since: number;
+  /** Lock of the attempt under way. */
+  readonly lock: string | undefined;
+  readonly token: string | undefined;
   /** Name of the ledger of the place where it went last; undefined before its first attempt: that of the target. */
   readonly ledger: string | undefined;
   /** Where the target was then, in words. */
   readonly place: string | undefined;
+}
+
+/** So many milliseconds from now, by the clock of Redis. */
+export interface FromNow {
+  readonly fromNowMs: number;
+}
+
+export function fromNow(fromNowMs = 0): FromNow {
+  return { fromNowMs: Math.max(0, Math.ceil(fromNowMs)) };
 }
 
 /** What an attempt changes of a delivery's record; `null` removes a field. */
@@ -72,10 +109,15 @@ export type DeliveryPatch = {
       | 'worker'
       | 'ledger'
       | 'place'
-      | 'startedAt'
-      | 'endedAt'
-      | 'nextAttemptAt'
+      | 'wake'
+      | 'failures'
+      | 'waits'
+      | 'losses'
+      | 'lock'
+      | 'token'
   ]?: DeliveryRecord[Key] | null;
+} & {
+  readonly [Key in 'startedAt' | 'endedAt' | 'nextAttemptAt' | 'retriedAt']?: number | FromNow | null;
 } & { readonly addBytesSent?: number };
 
 /** Something that happened to a delivery, for its timeline. */

@@ -3,13 +3,14 @@ import { DispatchError, type DeliveryData } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { collect, type Found, type Limits } from './collect.ts';
 import { DeliveryIndex, type DeliverySelection, type ErrorGroup } from './delivery-index.ts';
-import { decodeDelivery, encodeField, isMeant } from './delivery-codec.ts';
+import { changeDelivery, type Changed, type DeliveryChange } from './change-delivery.ts';
+import { decodeDelivery, isMeant } from './delivery-codec.ts';
 import { searchIndex } from './index-search.ts';
 import type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
+import { msOfTime, redisNow } from '../redis/redis-time.ts';
 import type { Place } from './walk-index.ts';
-import { enqueuedScript, routedScript, updateScript } from './record-scripts.ts';
+import { enqueuedScript, routedScript } from './record-scripts.ts';
 
-const longestTimeline = 500;
 const idsAtOnce = 4_000;
 
 /**
@@ -19,6 +20,14 @@ const idsAtOnce = 4_000;
 export interface StudyKey {
   readonly source: string;
   readonly orthancStudyId: string;
+}
+
+export interface LookedAt {
+  readonly record: DeliveryRecord;
+  readonly isHeld: boolean;
+  readonly isCancelled: boolean;
+  /** By the clock of Redis (ms since 1970). */
+  readonly now: number;
 }
 
 /** Which studies are meant. What is not given does not matter. */
@@ -80,6 +89,8 @@ export class Records {
   }
 
   /**
+   * Changes what is shown of a delivery.
+   *
    * @param fence - nothing is written when its lock has gone to another worker
    * @returns false when there is no such delivery, or nothing was written
    */
@@ -89,27 +100,67 @@ export class Records {
     event?: Omit<DeliveryEvent, 'at'>,
     fence?: { readonly lockKey: string; readonly token: string },
   ): Promise<boolean> {
-    const now = Date.now();
-    const { addBytesSent = 0, ...fields } = patch;
-    const pairs = Object.entries(fields).flatMap(([field, value]) =>
-      value === undefined ? [] : [field, encodeField(value)],
+    return (await this.change(id, { patch, event, fence })).kind === 'done';
+  }
+
+  /** Does one act on a delivery, or refuses it; see `docs/delivery-life.md`. */
+  change(id: string, change: DeliveryChange): Promise<Changed> {
+    return this.#run(() => changeDelivery(this.#redis, this.#prefix, id, change));
+  }
+
+  /** A delivery with what operators want of it, as of one moment. */
+  async look(id: string): Promise<LookedAt | undefined> {
+    return (await this.lookAll([id]))[0];
+  }
+
+  async lookAll(ids: readonly string[]): Promise<(LookedAt | undefined)[]> {
+    if (ids.length === 0) return [];
+    const keys = redisKeys(this.#prefix);
+    const transaction = this.#redis.multi().time();
+    for (const id of ids) transaction.hgetall(keys.delivery(id)).sismember(keys.held, id).exists(keys.cancelled(id));
+    const [time, ...answers] = ((await this.#run(() => transaction.exec())) ?? []).map(([error, answer]) => {
+      if (error) throw new DispatchError('ledger-unavailable', 'a delivery could not be read', { cause: error });
+      return answer;
+    });
+    const now = msOfTime(time as [string, string]);
+    return ids.map((_, index) => {
+      const [fields, held, cancelled] = answers.slice(3 * index, 3 * index + 3);
+      const [record] = decodeDelivery(fields as Record<string, string>);
+      return record && { record, isHeld: held === 1, isCancelled: cancelled === 1, now };
+    });
+  }
+
+  /** Open deliveries at which somebody should look whether they have what makes them go on, the longest due first. */
+  async toBeLookedAt(limit: number): Promise<string[]> {
+    const key = redisKeys(this.#prefix).index('open');
+    return this.#run(async () =>
+      this.#redis.zrangebyscore(key, '-inf', await redisNow(this.#redis, this.#prefix), 'LIMIT', 0, limit),
     );
+  }
+
+  /** Says when to look again; undefined takes one that is not open out of the index. */
+  async lookAgain(id: string, inMs: number | undefined): Promise<void> {
+    const key = redisKeys(this.#prefix).index('open');
+    await this.#run(async () => {
+      if (inMs === undefined) return this.#redis.zrem(key, id);
+      return this.#redis.zadd(key, 'XX', (await redisNow(this.#redis, this.#prefix)) + Math.ceil(inMs), id);
+    });
+  }
+
+  /**
+   * The index of open deliveries is written with their states. One that an earlier version has written is not in it.
+   *
+   * @returns whether it missed some
+   */
+  async rebuildOpenIndex(): Promise<boolean> {
+    const { index } = redisKeys(this.#prefix);
+    const [open, waiting, active] = [index('open'), index('state:waiting'), index('state:active')];
     return this.#run(async () => {
-      const found = await updateScript.run(
-        this.#redis,
-        [this.#deliveryKey(id), redisKeys(this.#prefix).events(id), ...(fence ? [fence.lockKey] : [])],
-        [
-          this.#prefix,
-          id,
-          now,
-          addBytesSent,
-          event ? JSON.stringify({ at: now, ...event }) : '',
-          longestTimeline,
-          fence?.token ?? '',
-          ...pairs,
-        ],
-      );
-      return found === 1;
+      const counts = (await this.#redis.multi().zcard(open).zcard(waiting).zcard(active).exec()) ?? [];
+      const [known = 0, ...others] = counts.map(([, count]) => Number(count));
+      if (known === others.reduce((sum, count) => sum + count, 0)) return false;
+      await this.#redis.zunionstore(open, 3, open, waiting, active, 'WEIGHTS', 1, 0, 0, 'AGGREGATE', 'MAX');
+      return true;
     });
   }
 

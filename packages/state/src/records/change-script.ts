@@ -1,0 +1,120 @@
+import { defineScript } from '../redis/script.ts';
+
+/**
+ * The one way in which a delivery's record changes: checks, writes fields, moves the delivery between the indexes, adds an
+ * event to its timeline. Times are those of Redis.
+ *
+ * KEYS: delivery, events, index of open deliveries, held, cancelled, and with a fence its lock
+ * ARGV: prefix, id, bytes to add, event JSON without its time or '', longest timeline, token or '', states from which it
+ *   may be done (',waiting,active,' or ''), guards (',a,b,'), act on the intent or '', ms for which a cancel is kept, then
+ *   field and value pairs ('' removes; '+5000' is so many ms from now)
+ * Answers: word, state afterwards, now, ms until it is due, losses, 1 when a cancel is asked for.
+ *
+ * The lock of an attempt is named by what the attempt wrote itself; all keys have one hash tag.
+ */
+export const changeScript = defineScript(`
+local prefix, id, key = ARGV[1], ARGV[2], KEYS[1]
+local index = prefix .. ':index:'
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local text = redis.call('HGET', key, 'data')
+if not text then return { 'missing', '', now, 0, 0, 0 } end
+local cancelled = redis.call('EXISTS', KEYS[5])
+local before = redis.call('HGET', key, 'state')
+local function refuse(word, due)
+  return { word, before, now, due or 0, tonumber(redis.call('HGET', key, 'losses') or '0'), cancelled }
+end
+if KEYS[6] and redis.call('GET', KEYS[6]) ~= ARGV[6] then return refuse('lock-lost') end
+local function guarded(word) return string.find(ARGV[8], ',' .. word .. ',', 1, true) end
+local isOpen = before == 'waiting' or before == 'active'
+local to
+for i = 11, #ARGV, 2 do if ARGV[i] == 'state' then to = ARGV[i + 1] end end
+if ARGV[7] ~= '' then
+  if not string.find(ARGV[7], ',' .. before .. ',', 1, true) then return refuse('state') end
+elseif to and to ~= before and not isOpen then
+  -- What has ended is opened by a retry only.
+  return refuse('state')
+end
+local data = cjson.decode(text)
+local function isAlive()
+  if before ~= 'active' then return false end
+  local held = redis.call('HMGET', key, 'lock', 'token')
+  -- An earlier version did not name its lock.
+  local lock = held[1] or prefix .. ':target-' .. data.target .. ':' .. id .. ':lock'
+  local token = redis.call('GET', lock)
+  -- Who asks under its own lock is about to begin: it is not under way.
+  if not token or token == ARGV[6] then return false end
+  return not held[2] or token == held[2]
+end
+if guarded('unless-alive') and isAlive() then return refuse('alive') end
+if guarded('unless-elsewhere') and isAlive() then return refuse('elsewhere') end
+if guarded('unless-cancelled') and cancelled == 1 then return refuse('cancelled') end
+if guarded('unless-held') and redis.call('SISMEMBER', KEYS[4], id) == 1 then return refuse('held') end
+if guarded('when-due') then
+  local due = tonumber(redis.call('HGET', key, 'nextAttemptAt') or '0')
+  if due - now > 250 then return refuse('early', due - now) end
+end
+-- A script that has written may go on writing when Redis is out of memory. What ends an attempt does; what begins one must
+-- not: it could not write down what the target confirms.
+if guarded('even-without-memory') then redis.call('HDEL', key, '') end
+if ARGV[9] == 'hold' then
+  if redis.call('SADD', KEYS[4], id) == 0 then return refuse('same') end
+elseif ARGV[9] == 'release' then
+  if redis.call('SREM', KEYS[4], id) == 0 then return refuse('same') end
+elseif ARGV[9] == 'cancel' then
+  redis.call('SET', KEYS[5], '1', 'PX', ARGV[10])
+  redis.call('SREM', KEYS[4], id)
+elseif ARGV[9] == 'retry' then
+  redis.call('DEL', KEYS[5])
+end
+local function errorName()
+  local failed = redis.call('HGET', key, 'error')
+  if not failed then return nil end
+  local error = cjson.decode(failed)
+  local stage = redis.call('HGET', key, 'failStage') or error.stage
+  return table.concat({ data.target, redis.call('HGET', key, 'state'), stage, error.code }, ' ')
+end
+local errorBefore = errorName()
+if guarded('count-loss') and before == 'active' then redis.call('HINCRBY', key, 'losses', 1) end
+for i = 11, #ARGV, 2 do
+  local field, value = ARGV[i], ARGV[i + 1]
+  local later = string.match(value, '^%+(%d+)$')
+  if value == '' then redis.call('HDEL', key, field)
+  elseif later then redis.call('HSET', key, field, string.format('%d', now + tonumber(later)))
+  else redis.call('HSET', key, field, value) end
+end
+if ARGV[3] ~= '0' then redis.call('HINCRBY', key, 'bytesSent', ARGV[3]) end
+redis.call('HSET', key, 'updatedAt', string.format('%d', now))
+local after = redis.call('HGET', key, 'state')
+local at = string.format('%d', now)
+if before ~= after then
+  redis.call('ZREM', index .. 'state:' .. before, id)
+  redis.call('ZREM', index .. 'target:' .. data.target .. ':' .. before, id)
+  if before == 'waiting' then redis.call('ZREM', index .. 'waiting:' .. data.target, id) end
+  if after == 'waiting' then redis.call('ZADD', index .. 'waiting:' .. data.target, data.routedAt, id) end
+  if before == 'active' then redis.call('HDEL', key, 'lock', 'token') end
+end
+if after == 'waiting' or after == 'active' then
+  local due = tonumber(redis.call('HGET', key, 'nextAttemptAt') or '0')
+  redis.call('ZADD', KEYS[3], string.format('%d', math.max(due, now) + 60000), id)
+else
+  redis.call('HDEL', key, 'wake', 'nextAttemptAt')
+  redis.call('ZREM', KEYS[3], id)
+end
+redis.call('ZADD', index .. 'state:' .. after, at, id)
+redis.call('ZADD', index .. 'target:' .. data.target .. ':' .. after, at, id)
+redis.call('ZADD', index .. 'source:' .. data.source, at, id)
+for _, rule in ipairs(data.rules) do redis.call('ZADD', index .. 'rule:' .. rule, at, id) end
+local errorAfter = errorName()
+if errorBefore and errorBefore ~= errorAfter then redis.call('ZREM', index .. 'error:' .. errorBefore, id) end
+if errorAfter then
+  redis.call('ZADD', index .. 'error:' .. errorAfter, at, id)
+  redis.call('SADD', index .. 'errors', errorAfter)
+end
+if ARGV[4] ~= '' then
+  redis.call('RPUSH', KEYS[2], '{"at":' .. at .. ',' .. string.sub(ARGV[4], 2))
+  redis.call('LTRIM', KEYS[2], -tonumber(ARGV[5]), -1)
+end
+redis.call('PUBLISH', prefix .. ':changes', data.source .. ' ' .. data.orthancStudyId)
+return { 'done', after, now, 0, tonumber(redis.call('HGET', key, 'losses') or '0'), cancelled }
+`);

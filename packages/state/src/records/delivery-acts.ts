@@ -1,0 +1,112 @@
+import type { DeliveryChange } from './change-delivery.ts';
+import type { DeliveryState } from './record-types.ts';
+
+export interface DeliveryAct extends Required<Pick<DeliveryChange, 'from' | 'guards'>>, Pick<DeliveryChange, 'intent'> {
+  /** State afterwards; `same` when it does not change. */
+  readonly to: readonly DeliveryState[] | 'same';
+  /** For docs/delivery-life.md. */
+  readonly who: string;
+  readonly what: string;
+}
+
+/**
+ * The states of a delivery, in one sentence each:
+ *
+ * - `waiting`: something named by `wake` makes it go on
+ * - `active`: an attempt is under way, by the dispatcher that holds the lock of its job
+ * - `delivered`, `partial`, `failed`, `source-gone`, `cancelled`, `moved`: it has ended; only a retry opens it again
+ *
+ * These are all acts that change the state. Each is one script in Redis, which checks the states and guards first.
+ */
+export const deliveryActs = {
+  begin: {
+    from: ['waiting', 'active'],
+    to: ['active'],
+    guards: ['unless-elsewhere', 'unless-cancelled', 'unless-held', 'count-loss'],
+    who: 'dispatcher, under the lock of the job',
+    what: 'An attempt begins. From `active`: the dispatcher that had it is gone.',
+  },
+  putOff: {
+    from: ['waiting', 'active'],
+    to: ['waiting'],
+    guards: ['unless-elsewhere', 'unless-cancelled', 'even-without-memory'],
+    who: 'dispatcher, under the lock of the job',
+    what: 'It goes on later: a pause, the circuit, the schedule, another delivery of its study, a stop of the dispatcher.',
+  },
+  end: {
+    from: ['waiting', 'active'],
+    to: ['delivered', 'partial', 'failed', 'source-gone', 'cancelled'],
+    guards: ['unless-elsewhere', 'even-without-memory'],
+    who: 'dispatcher, under the lock of the job',
+    what: 'The attempt was the last one, or it was cancelled before one began.',
+  },
+  move: {
+    from: ['waiting', 'active'],
+    to: ['moved'],
+    guards: ['even-without-memory'],
+    who: 'dispatcher, under the lock of the job; operator',
+    what: 'Another target has it.',
+  },
+  lose: {
+    from: ['active'],
+    to: ['waiting'],
+    guards: ['unless-alive', 'count-loss', 'even-without-memory'],
+    who: 'reconciliation',
+    what: 'The dispatcher that had it is gone.',
+  },
+  wake: {
+    from: ['waiting'],
+    to: 'same',
+    guards: [],
+    who: 'dispatcher, operator, reconciliation',
+    what: 'It goes on now: what it waited for has come.',
+  },
+  cancel: {
+    from: ['waiting', 'active'],
+    to: ['cancelled'],
+    guards: ['unless-alive', 'even-without-memory'],
+    intent: 'cancel',
+    who: 'operator',
+    what: 'No attempt is under way: it ends at once.',
+  },
+  askToCancel: {
+    from: ['active'],
+    to: 'same',
+    guards: ['even-without-memory'],
+    intent: 'cancel',
+    who: 'operator',
+    what: 'An attempt is under way: its dispatcher ends it within seconds.',
+  },
+  hold: {
+    from: ['waiting'],
+    to: 'same',
+    guards: ['even-without-memory'],
+    intent: 'hold',
+    who: 'operator; router, when a rule says so',
+    what: 'No attempt begins until it is released.',
+  },
+  release: {
+    from: ['waiting'],
+    to: 'same',
+    guards: ['even-without-memory'],
+    intent: 'release',
+    who: 'operator',
+    what: 'It goes on now.',
+  },
+  retry: {
+    from: ['waiting', 'active', 'partial', 'failed', 'source-gone', 'cancelled'],
+    to: ['waiting'],
+    guards: ['unless-alive', 'even-without-memory'],
+    intent: 'retry',
+    who: 'operator',
+    what: 'It has all its attempts again. Held, it stays held.',
+  },
+} as const satisfies Readonly<Record<string, DeliveryAct>>;
+
+export type DeliveryActName = keyof typeof deliveryActs;
+
+/** The part of an act that `Records.change` takes. */
+export function act(name: DeliveryActName): Pick<DeliveryChange, 'from' | 'guards' | 'intent'> {
+  const { from, guards, intent }: DeliveryAct = deliveryActs[name];
+  return { from, guards, ...(intent && { intent }) };
+}

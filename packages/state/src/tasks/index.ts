@@ -1,0 +1,1 @@
+export { TaskRecords, type TaskRecord, type TaskState } from './task-records.ts';
