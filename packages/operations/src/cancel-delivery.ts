@@ -1,35 +1,44 @@
-import { endWaitingJob } from '@dicom-dispatch/pipeline';
-import { endStates } from '@dicom-dispatch/state/records';
-import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
+import { endWaitingJob, OperationError, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { act, fromNow } from '@dicom-dispatch/state/records';
 import { findDelivery } from './find-delivery.ts';
-import { OperationError } from '@dicom-dispatch/pipeline';
 
-const keptMs = 90 * 86_400_000;
+const reason = 'cancelled by an operator';
 
 /**
- * Stops a delivery: an attempt under way ends within about a second, a waiting one never starts. What the target has
- * confirmed stays there and stays known. Its job ends as failed, so that its study task goes on waiting: not all has
- * arrived.
+ * Stops a delivery: an attempt under way ends within seconds, also when its dispatcher is cut off from Redis at this
+ * moment; a waiting one never starts. What the target has confirmed stays there and stays known. Its job ends as failed,
+ * so that its study task goes on waiting: not all has arrived.
  *
  * @throws OperationError `not-found`; `conflict` when it has ended already
  */
 export async function cancelDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<void> {
-  const record = await findDelivery(context, deliveryId);
-  if (endStates.includes(record.state)) {
-    throw new OperationError('conflict', `${deliveryId} has ended already: it is ${record.state}`);
-  }
   const { redis, keys, records } = context;
-  await redis.set(keys.cancelled(deliveryId), actor.name, 'PX', keptMs);
-  await redis.srem(keys.held, deliveryId);
-  await redis.publish(keys.cancelChannel, deliveryId);
-  if (record.state === 'active') {
-    await records.update(deliveryId, {}, { kind: 'operator', text: `cancel asked for by ${actor.name}` });
-    return;
+  const { target } = await findDelivery(context, deliveryId);
+  // A delivery may begin or end between two looks; each act is refused then, and the other one fits.
+  for (let look = 0; look < 3; look += 1) {
+    const ended = await records.change(deliveryId, {
+      ...act('cancel'),
+      patch: { state: 'cancelled', endedAt: fromNow(), worker: null },
+      event: { kind: 'operator', text: `cancelled by ${actor.name}` },
+    });
+    if (ended.kind === 'done') {
+      await endWaitingJob(context.queues.target(target), redis, deliveryId, reason);
+      return;
+    }
+    if (ended.why !== 'alive') throw endedAlready(deliveryId, ended.state);
+    const asked = await records.change(deliveryId, {
+      ...act('askToCancel'),
+      patch: {},
+      event: { kind: 'operator', text: `cancel asked for by ${actor.name}` },
+    });
+    if (asked.kind === 'done') {
+      await redis.publish(keys.cancelChannel, deliveryId);
+      return;
+    }
   }
-  await records.update(
-    deliveryId,
-    { state: 'cancelled', endedAt: Date.now(), nextAttemptAt: null },
-    { kind: 'operator', text: `cancelled by ${actor.name}` },
-  );
-  await endWaitingJob(context.queues.target(record.target), redis, deliveryId, 'cancelled by an operator');
+  throw endedAlready(deliveryId, (await records.delivery(deliveryId))?.state);
+}
+
+function endedAlready(deliveryId: string, state: string | undefined): OperationError {
+  return new OperationError('conflict', `${deliveryId} has ended already: it is ${state ?? 'forgotten'}`);
 }

@@ -1,5 +1,4 @@
-import type { PipelineContext } from '@dicom-dispatch/pipeline';
-import { OperationError } from '@dicom-dispatch/pipeline';
+import { OperationError, wakeDelivery, type PipelineContext } from '@dicom-dispatch/pipeline';
 
 /** Lets no further delivery of the target start; those under way go on. */
 export async function pauseTarget(context: PipelineContext, target: string): Promise<void> {
@@ -23,6 +22,7 @@ export async function setTargetConcurrency(
     throw new OperationError('invalid', `concurrency is a whole number from 1 to 256, not ${concurrency}`);
   }
   await context.queues.known(context.config(), target).setGlobalConcurrency(concurrency);
+  await context.redis.hdel(context.keys.learnt, target);
 }
 
 /** Changes how many deliveries of a target start in a minute, over all dispatchers; undefined takes the limit away. */
@@ -42,15 +42,14 @@ export async function setTargetRate(
   await queue.setGlobalRateLimit(deliveriesPerMinute, 60_000);
 }
 
-/** Lets every delivery that waits for its next attempt go now. @returns how many */
+/** Lets every delivery that waits for its next attempt go now, without those that are held. @returns how many */
 export async function promoteTarget(context: PipelineContext, target: string): Promise<number> {
   const queue = context.queues.known(context.config(), target);
   const held = new Set(await context.redis.smembers(context.keys.held));
   let promoted = 0;
   for (const job of await queue.getDelayed(0, 9_999)) {
     if (job.id === undefined || held.has(job.id)) continue;
-    await job.promote();
-    promoted += 1;
+    if (await wakeDelivery({ ...context, config: context.config() }, job.id)) promoted += 1;
   }
   return promoted;
 }

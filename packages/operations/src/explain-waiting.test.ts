@@ -1,3 +1,4 @@
+import { fromNow } from '@dicom-dispatch/state/records';
 import { parseConfig, targetQueue, type Config, type DeliveryData } from '@dicom-dispatch/core';
 import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
@@ -135,10 +136,10 @@ describe('why a delivery waits', () => {
     const worker = new Worker(
       targetQueue('b'),
       async () => {
-        const nextAttemptAt = Date.now() + 90_000;
+        const pause = { wake: 'due', failures: 1, nextAttemptAt: fromNow(90_000) } as const;
         await operations.records.update(
           other,
-          { state: 'waiting', error, failStage: 'transfer', nextAttemptAt },
+          { state: 'waiting', error, failStage: 'transfer', ...pause },
           { kind: 'failed', stage: 'transfer', code: 'target-full', text: 'no space' },
         );
         throw new Error('no space');
@@ -183,6 +184,6 @@ describe('cancel and retry', () => {
     await retryDelivery(operations, id, actor);
     const job = await operations.queues.target('a').getJob(id);
     expect(job?.data).toMatchObject({ deliveryId: id, target: 'a' });
-    expect(job?.opts).toMatchObject({ attempts: 8, priority: 30 });
+    expect(job?.opts).toMatchObject({ priority: 30 });
   });
 });

@@ -1,8 +1,9 @@
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { formatDuration } from '@dicom-dispatch/core';
 import { describeMove } from '@dicom-dispatch/state/target-places';
-import type { Job, Queue } from 'bullmq';
-import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import type { Queue } from 'bullmq';
+import { jobPlace, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { heldAmong } from './hold-delivery.ts';
 import { listWorkers } from './list-workers.ts';
 
@@ -17,6 +18,7 @@ export type WaitingReason =
   | 'circuit-open'
   | 'schedule'
   | 'back-off'
+  | 'turn'
   | 'no-dispatcher'
   | 'rate-limit'
   | 'concurrency'
@@ -56,36 +58,66 @@ export async function explainWaiting(context: PipelineContext, record: DeliveryR
   const queue = context.queues.target(record.target);
   if (await queue.isPaused()) return say('paused', `The target ${record.target} is paused by an operator.`);
   const circuit = await context.circuits.state(record.target);
+  const now = await redisNow(context.redis, context.config().redis.prefix);
   if (circuit.state !== 'closed') {
     const why = circuit.error?.message ?? 'it could not be reached';
-    const when = circuit.nextProbeAt === undefined ? 'is under way' : `is ${inTime(circuit.nextProbeAt)}`;
+    const when = circuit.state === 'probing' ? 'is under way' : `is ${inTime(circuit.retryInMs)}`;
     return say(
       'circuit-open',
       `The target ${record.target} cannot be used (${why}); the next try ${when}.`,
       circuit.nextProbeAt,
     );
   }
-  const job = await queue.getJob(record.deliveryId);
-  if (!job) return say('job-missing', 'Its job is no longer in the queue: retry it to put it there again.');
-  return (await job.getState()) === 'delayed'
-    ? explainDelay(context, record, job)
+  const place = await jobPlace(context.redis, queue, record.deliveryId);
+  if (place.state !== 'ready' && place.state !== 'active' && place.state !== 'stalled' && place.state !== 'delayed') {
+    return say(
+      'job-missing',
+      'Its job is no longer in the queue. It is put there again within minutes; a retry does so at once.',
+    );
+  }
+  const due = record.nextAttemptAt;
+  return due !== undefined && due > now
+    ? explainDelay(context, record, due, due - now)
     : explainQueue(context, record, queue);
 }
 
-async function explainDelay(context: PipelineContext, record: DeliveryRecord, job: Job): Promise<Explanation> {
-  const until = record.nextAttemptAt ?? job.timestamp + job.delay;
-  const last = (await context.records.events(record.deliveryId)).findLast(
-    (event) => event.kind === 'waiting' || event.kind === 'failed',
-  );
-  if (last?.kind === 'waiting')
-    return say('schedule', `It waits because ${sentence(last.text)}; it goes on ${inTime(until)}.`, until);
-  const attempts = context.config().targets[record.target]?.attempts ?? 1;
+async function explainDelay(
+  context: PipelineContext,
+  record: DeliveryRecord,
+  until: number,
+  dueInMs: number,
+): Promise<Explanation> {
+  const when = inTime(dueInMs);
   const why = record.error ? ` (${record.error.stage}: ${record.error.message})` : '';
-  return say(
-    'back-off',
-    `Attempt ${job.attemptsMade} of ${attempts} failed${why}; the next one is ${inTime(until)}.`,
-    until,
-  );
+  switch (record.wake) {
+    case 'schedule': {
+      const text = await lastText(context, record);
+      return say('schedule', `It waits because it is ${text ?? 'outside its schedule'}; it goes on ${when}.`, until);
+    }
+    case 'turn':
+      return say(
+        'turn',
+        `Another delivery of this study to ${record.target} is under way; it goes on afterwards, or looks again ${when}.`,
+        until,
+      );
+    case 'circuit':
+      return say('back-off', `${record.target} could not be used${why}; it goes on ${when}.`, until);
+    default: {
+      if (record.failures === 0) {
+        return say(
+          'back-off',
+          `The last attempt did not succeed${why} and does not count; the next one is ${when}.`,
+          until,
+        );
+      }
+      const attempts = context.config().targets[record.target]?.attempts ?? 1;
+      return say('back-off', `Attempt ${record.failures} of ${attempts} failed${why}; the next one is ${when}.`, until);
+    }
+  }
+}
+
+async function lastText(context: PipelineContext, { deliveryId }: DeliveryRecord): Promise<string | undefined> {
+  return (await context.records.events(deliveryId)).findLast(({ kind }) => kind === 'waiting')?.text;
 }
 
 async function explainQueue(context: PipelineContext, record: DeliveryRecord, queue: Queue): Promise<Explanation> {
@@ -94,7 +126,7 @@ async function explainQueue(context: PipelineContext, record: DeliveryRecord, qu
   const limitMs = await queue.getRateLimitTtl();
   if (limitMs > 0) {
     const until = Date.now() + limitMs;
-    return say('rate-limit', `The rate limit of ${record.target} is used up; it goes on ${inTime(until)}.`, until);
+    return say('rate-limit', `The rate limit of ${record.target} is used up; it goes on ${inTime(limitMs)}.`, until);
   }
   const [counts, limit] = await Promise.all([
     queue.getJobCounts('active', 'waiting', 'prioritized'),
@@ -104,9 +136,10 @@ async function explainQueue(context: PipelineContext, record: DeliveryRecord, qu
   const active = counts['active'] ?? 0;
   const allowed = limit ?? context.config().targets[record.target]?.concurrency ?? 1;
   if (active >= allowed) {
+    const isLearnt = (await context.redis.hexists(context.keys.learnt, record.target)) === 1;
     return say(
       'concurrency',
-      `${record.target} takes ${allowed} ${allowed === 1 ? 'delivery' : 'deliveries'} at a time, and ${active} ${active === 1 ? 'is' : 'are'} under way; ${before === 0 ? 'this one is next' : `${before} come before this one`}.`,
+      `${record.target} ${isLearnt ? 'refuses more than' : 'takes'} ${allowed} ${allowed === 1 ? 'delivery' : 'deliveries'} at a time, and ${active} ${active === 1 ? 'is' : 'are'} under way; ${before === 0 ? 'this one is next' : `${before} come before this one`}.`,
     );
   }
   return say('next', before === 0 ? 'It is next in the queue.' : `${before} deliveries are before it in the queue.`);
@@ -135,13 +168,8 @@ function endText(record: DeliveryRecord): string {
   }
 }
 
-function inTime(at: number): string {
-  const left = at - Date.now();
-  return left <= 0 ? 'due now' : `in ${formatDuration(left)}`;
-}
-
-function sentence(text: string): string {
-  return /^(outside|handed)/.test(text) ? `it is ${text}` : text;
+function inTime(leftMs: number): string {
+  return leftMs <= 0 ? 'due now' : `in ${formatDuration(leftMs)}`;
 }
 
 function say(reason: WaitingReason, text: string, until?: number): Explanation {

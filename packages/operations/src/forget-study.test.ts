@@ -1,5 +1,5 @@
 import { ledgerKeyOf, parseConfig, studyQueue, targetQueue, type Config } from '@dicom-dispatch/core';
-import type { DeliveryState } from '@dicom-dispatch/state/records';
+import { deliveryStates, type DeliveryState } from '@dicom-dispatch/state/records';
 import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger, workerOptions, type Redis } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
@@ -114,11 +114,11 @@ async function end(enqueued: Enqueued, stateOf: (target: string) => DeliveryStat
       { sopInstanceUid: `${delivery.studyInstanceUid}.0`, version: '1', attempt: 1, deliveryId: delivery.deliveryId },
     ]);
     const error = { code: 'target-error', stage: 'transfer', fault: 'target', message: 'no', remedy: 'look' } as const;
-    await operations.records.update(
-      delivery.deliveryId,
-      { state, ...(!isGood && { error: error as never, failStage: 'transfer' as const }) },
-      { kind: 'ended', text: 'ended' },
-    );
+    await operations.records.change(delivery.deliveryId, {
+      from: deliveryStates,
+      patch: { state, ...(!isGood && { error: error as never, failStage: 'transfer' as const }) },
+      event: { kind: 'ended', text: 'ended' },
+    });
   }
   if (enqueued.added.every(({ target }) => stateOf(target) === 'delivered')) {
     await waitFor(async () => (await operations.queues.study().getJobState(enqueued.studyTaskId)) === 'completed');

@@ -1,38 +1,33 @@
-import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
+import { OperationError, wakeDelivery, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { act } from '@dicom-dispatch/state/records';
 import { findDelivery } from './find-delivery.ts';
-import { OperationError } from '@dicom-dispatch/pipeline';
-
-/** How far into the future a held delivery is put; a release brings it back. */
-export const heldForMs = 365 * 86_400_000;
 
 /**
- * Keeps a waiting delivery from starting until it is released.
+ * Keeps a waiting delivery from starting until it is released, whatever is retried or promoted meanwhile.
  *
  * @throws OperationError `not-found`; `conflict` unless it waits
  */
 export async function holdDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<void> {
-  const record = await findDelivery(context, deliveryId);
-  if (record.state !== 'waiting') {
-    throw new OperationError('conflict', `only a waiting delivery can be held; ${deliveryId} is ${record.state}`);
-  }
-  const added = await context.redis.sadd(context.keys.held, deliveryId);
-  if (added === 0) return;
-  const job = await context.queues.target(record.target).getJob(deliveryId);
-  if (job && (await job.getState()) === 'delayed') await job.changeDelay(heldForMs);
-  await context.records.update(deliveryId, {}, { kind: 'operator', text: `held by ${actor.name}` });
+  await findDelivery(context, deliveryId);
+  const changed = await context.records.change(deliveryId, {
+    ...act('hold'),
+    patch: { wake: 'person', nextAttemptAt: null },
+    event: { kind: 'operator', text: `held by ${actor.name}` },
+  });
+  if (changed.kind === 'done' || changed.why === 'same') return;
+  throw new OperationError('conflict', `only a waiting delivery can be held; ${deliveryId} is ${changed.state}`);
 }
 
-/** @returns false when it was not held */
+/** Lets a held delivery go on, at once. @returns false when it was not held */
 export async function releaseDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<boolean> {
-  const record = await findDelivery(context, deliveryId);
-  if ((await context.redis.srem(context.keys.held, deliveryId)) === 0) return false;
-  const job = await context.queues.target(record.target).getJob(deliveryId);
-  if (job && (await job.getState()) === 'delayed') await job.promote();
-  await context.records.update(
-    deliveryId,
-    { nextAttemptAt: null },
-    { kind: 'operator', text: `released by ${actor.name}` },
-  );
+  await findDelivery(context, deliveryId);
+  const changed = await context.records.change(deliveryId, {
+    ...act('release'),
+    patch: { wake: 'job', nextAttemptAt: null },
+    event: { kind: 'operator', text: `released by ${actor.name}` },
+  });
+  if (changed.kind === 'refused') return false;
+  await wakeDelivery({ ...context, config: context.config() }, deliveryId);
   return true;
 }
 

@@ -1,8 +1,8 @@
 export { findDelivery } from './find-delivery.ts';
 export { forgetStudies, type ForgetOutcome, type ForgetWish } from './forget-studies.ts';
-export { prepareRetry, retryDelivery } from './retry-delivery.ts';
+export { retryDelivery } from './retry-delivery.ts';
 export { cancelDelivery } from './cancel-delivery.ts';
-export { heldAmong, heldForMs, holdDelivery, releaseDelivery } from './hold-delivery.ts';
+export { heldAmong, holdDelivery, releaseDelivery } from './hold-delivery.ts';
 export { pauseTarget, promoteTarget, resumeTarget, setTargetConcurrency, setTargetRate } from './change-target.ts';
 export { decidePlace, type DecidedPlace } from './decide-place.ts';
 export { eachDelivery, type DeliverySelection } from './each-delivery.ts';

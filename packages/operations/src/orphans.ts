@@ -1,7 +1,5 @@
-import type { DeliveryRecord } from '@dicom-dispatch/state/records';
-import { deliveryData, targetQueue } from '@dicom-dispatch/core';
-import { workerOptions } from '@dicom-dispatch/runtime';
-import { UnrecoverableError, Worker } from 'bullmq';
+import { act, fromNow, type DeliveryRecord } from '@dicom-dispatch/state/records';
+import { deliveryData } from '@dicom-dispatch/core';
 import { cancelDelivery } from './cancel-delivery.ts';
 import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
 import { eachDelivery } from './each-delivery.ts';
@@ -66,7 +64,6 @@ export async function dropOrphan(context: PipelineContext, name: string, actor: 
     await cancelDelivery(context, deliveryId, actor);
     return true;
   });
-  await failCancelled(context, name);
   await forgetWhenEmpty(context, name);
   return result;
 }
@@ -111,50 +108,27 @@ async function moveOne(context: PipelineContext, record: DeliveryRecord, to: str
   }
   // First the new one, so that the study task never lacks what it waits for.
   await addJob(setting, moved);
-  const job = await queues.target(data.target).getJob(data.deliveryId);
-  try {
-    await job?.remove();
-  } catch {
-    // A dispatcher that still has the target has just taken it up: both get the study.
-    return false;
-  }
+  const changed = await records.change(data.deliveryId, {
+    ...act('move'),
+    from: ['waiting'],
+    patch: { state: 'moved', endedAt: fromNow(), worker: null },
+    event: {
+      kind: 'operator',
+      text: `moved to ${to} by ${actor.name}: ${data.target} was removed from the configuration`,
+    },
+  });
+  // A dispatcher that still has the target has just taken it up: both get the study.
+  if (changed.kind === 'refused') return false;
   await redis.srem(keys.held, data.deliveryId);
-  await records.update(
-    data.deliveryId,
-    { state: 'moved', endedAt: Date.now(), nextAttemptAt: null, worker: null },
-    { kind: 'operator', text: `moved to ${to} by ${actor.name}: ${data.target} was removed from the configuration` },
-  );
+  // A worker that has just taken its job finds that the delivery has ended.
+  const job = await queues.target(data.target).getJob(data.deliveryId);
+  await job?.remove().catch(() => {});
   await records.update(
     moved.deliveryId,
     {},
     { kind: 'operator', text: `moved here from ${data.target} by ${actor.name}` },
   );
   return true;
-}
-
-/** No dispatcher looks at the queue any more: ends the jobs here, so that their study tasks learn of it. */
-async function failCancelled(context: PipelineContext, name: string): Promise<void> {
-  const config = context.config();
-  const queue = context.queues.target(name);
-  if (await queue.isPaused()) await queue.resume();
-  const worker = new Worker(
-    targetQueue(name),
-    async () => {
-      throw new UnrecoverableError('dropped by an operator: its target was removed from the configuration');
-    },
-    workerOptions(context.redis, config.redis.prefix, 4, config.dispatcher.lockTime),
-  );
-  worker.on('error', () => {});
-  try {
-    const drained = new Promise<void>((resolve) => worker.once('drained', () => resolve()));
-    const counts = await queue.getJobCounts('waiting', 'prioritized');
-    const isEmpty = Object.values(counts).every((count) => count === 0);
-    if (isEmpty) return;
-    void worker.run().catch(() => {});
-    await drained;
-  } finally {
-    await worker.close();
-  }
 }
 
 async function forgetWhenEmpty(context: PipelineContext, name: string): Promise<void> {

@@ -2,7 +2,7 @@ import type { Circuits } from '@dicom-dispatch/state/circuit';
 import type { Config, GroupStrategy } from '@dicom-dispatch/core';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { operationKeys } from './keys.ts';
-import type { OpenQueues } from './open-queues.ts';
+import type { OpenQueues } from './queues/open-queues.ts';
 
 /** What is needed to see how the members of a group are. */
 export interface GroupContext {

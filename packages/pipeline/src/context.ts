@@ -5,7 +5,7 @@ import { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import type { Config } from '@dicom-dispatch/core';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { operationKeys } from './keys.ts';
-import { OpenQueues } from './open-queues.ts';
+import { OpenQueues } from './queues/open-queues.ts';
 
 /** What every operation needs. */
 export interface PipelineContext {

@@ -14,15 +14,16 @@ import {
 } from '@dicom-dispatch/core';
 import { Circuits } from '@dicom-dispatch/state/circuit';
 import { endStates, type Records, type StudyRecord } from '@dicom-dispatch/state/records';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { keepJobs, queueOptions, type Redis } from '@dicom-dispatch/runtime';
 import type { StudyFacts } from '@dicom-dispatch/sources';
 import { FlowProducer } from 'bullmq';
-import { deliveryJobOptions } from './delivery-job.ts';
 import { addJob, type HandOverContext } from './hand-over.ts';
-import { holdFromStart } from './hold-from-start.ts';
 import { operationKeys } from './keys.ts';
-import { OpenQueues } from './open-queues.ts';
+import { deliveryJobOptions, jobPlace, OpenQueues, unlimitedAttempts } from './queues/index.ts';
 import { resolveDeliveries, type DeliveryTerms } from './resolve-deliveries.ts';
+import { callDelivery } from './wake-delivery.ts';
 
 export interface StudyToEnqueue {
   readonly source: string;
@@ -60,6 +61,7 @@ export class StudyEnqueuer {
   readonly #flows: FlowProducer;
   readonly #queues: OpenQueues;
   readonly #circuits: Circuits;
+  readonly #tasks: TaskRecords;
 
   constructor(config: Config, redis: Redis, records: Records) {
     this.#config = config;
@@ -67,6 +69,7 @@ export class StudyEnqueuer {
     this.#records = records;
     this.#queues = new OpenQueues(redis, config);
     this.#circuits = new Circuits(redis, config.redis.prefix);
+    this.#tasks = new TaskRecords(redis, config.redis.prefix);
     this.#flows = new FlowProducer(queueOptions(redis, config.redis.prefix));
     // The connection tells when Redis is away.
     this.#flows.on('error', () => {});
@@ -83,7 +86,6 @@ export class StudyEnqueuer {
    * what has arrived, and ends. Resolves when Redis has it all.
    */
   async enqueue(request: StudyToEnqueue): Promise<Enqueued> {
-    const config = this.#config;
     const hash = contentHash(request.manifest);
     const { deliveries: resolved, omitted } = await resolveDeliveries(
       this.#context,
@@ -103,10 +105,9 @@ export class StudyEnqueuer {
     const { targets: _, onSuccess: __, ...shared } = task;
     const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
     const record = { ...recordOf(task), ...(omitted.length > 0 && { omitted }) };
+    // First what is to come last: with the first record its deliveries may begin, whatever becomes of this process.
+    if (task.onSuccess && (await this.#hasOpen(deliveries))) await this.#tasks.open(task);
     await this.#records.routed(record, deliveries);
-    for (const { deliveryId, hold } of deliveries) {
-      if (hold) await holdFromStart(this.#redis, operationKeys(config.redis.prefix), deliveryId);
-    }
     const added = await this.#withoutJob(deliveries);
     if (added.length > 0) await this.#addFlow(task, added, added.length < deliveries.length);
     await this.#addLost(task, new Set(deliveries.map(({ deliveryId }) => deliveryId)));
@@ -165,15 +166,21 @@ export class StudyEnqueuer {
     };
   }
 
-  /** Deliveries that have to be added: not ended, and not in their queue. */
+  async #hasOpen(deliveries: readonly DeliveryData[]): Promise<boolean> {
+    const records = await Promise.all(deliveries.map(({ deliveryId }) => this.#records.delivery(deliveryId)));
+    return records.some((record) => !record || !endStates.includes(record.state));
+  }
+
+  /** Deliveries that have to be added: not ended, and without a job. What has one gets it going, should it have stopped. */
   async #withoutJob(deliveries: readonly DeliveryData[]): Promise<DeliveryData[]> {
-    const prefix = this.#config.redis.prefix;
     const wanted = await Promise.all(
-      deliveries.map(async (delivery) => {
-        const record = await this.#records.delivery(delivery.deliveryId);
-        if (record && endStates.includes(record.state)) return false;
-        const key = `${prefix}:${targetQueue(delivery.target)}:${delivery.deliveryId}`;
-        return Number(await this.#redis.exists(key)) === 0;
+      deliveries.map(async ({ deliveryId, target }) => {
+        const record = await this.#records.delivery(deliveryId);
+        if (!record || endStates.includes(record.state)) return record === undefined;
+        const place = await jobPlace(this.#redis, this.#queues.target(target), deliveryId);
+        if (place.state === 'missing') return true;
+        await callDelivery(this.#context, record, await redisNow(this.#redis, this.#config.redis.prefix), place);
+        return false;
       }),
     );
     return deliveries.filter((_, index) => wanted[index]);
@@ -194,17 +201,23 @@ export class StudyEnqueuer {
       ? studyTaskId({ ...task, nonce: deliveries.map(({ deliveryId: id }) => id).join() })
       : task.studyTaskId;
     const targets = deliveries.map(({ target }) => target);
+    if (isPart && task.onSuccess) await this.#tasks.open(task, { again: true });
     await this.#redis.sadd(operationKeys(this.#config.redis.prefix).targets, ...targets);
     await this.#flows.add({
       name: 'study',
       queueName: studyQueue,
-      data: { ...task, studyTaskId: parentId, targets } satisfies StudyTaskData,
-      opts: { jobId: parentId, ...keepJobs, attempts: 5, backoff: { type: 'exponential', delay: 5_000 } },
+      data: {
+        ...task,
+        studyTaskId: parentId,
+        targets,
+        ...(isPart && { partOf: task.studyTaskId }),
+      } satisfies StudyTaskData,
+      opts: { jobId: parentId, ...keepJobs, attempts: unlimitedAttempts, backoff: { type: 'custom' } },
       children: deliveries.map((delivery) => ({
         name: 'delivery',
         queueName: targetQueue(delivery.target),
         data: { ...delivery, studyTaskId: parentId } satisfies DeliveryData,
-        opts: deliveryJobOptions(this.#config, delivery),
+        opts: deliveryJobOptions(delivery),
       })),
     });
   }

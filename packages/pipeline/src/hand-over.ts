@@ -1,5 +1,5 @@
 import type { Records } from '@dicom-dispatch/state/records';
-import { deliveryId, studyQueue, type DeliveryData } from '@dicom-dispatch/core';
+import { deliveryId, type DeliveryData } from '@dicom-dispatch/core';
 import {
   isUsable,
   readChoice,
@@ -8,7 +8,7 @@ import {
   type GroupContext,
   type StudyOfGroup,
 } from './choose-member.ts';
-import { deliveryJobOptions } from './delivery-job.ts';
+import { deliveryJobOptions, jobPlace } from './queues/index.ts';
 import { operationKeys } from './keys.ts';
 
 export interface HandOverContext extends GroupContext {
@@ -113,12 +113,19 @@ export async function newDelivery(
 }
 
 /** Puts a delivery into the queue of its target, below the study task that waits for it. */
-export async function addJob(context: HandOverContext, data: DeliveryData): Promise<void> {
+export async function addJob(
+  context: Pick<HandOverContext, 'config' | 'redis' | 'queues'>,
+  data: DeliveryData,
+  delayMs = 0,
+): Promise<void> {
   const { config, redis, queues } = context;
   const { prefix } = config.redis;
   await redis.sadd(operationKeys(prefix).targets, data.target);
-  const parentKey = `${prefix}:${studyQueue}:${data.studyTaskId}`;
-  const hasParent = Number(await redis.exists(parentKey)) === 1;
-  const parent = hasParent ? { parent: { id: data.studyTaskId, queue: `${prefix}:${studyQueue}` } } : {};
-  await queues.target(data.target).add('delivery', data, { ...deliveryJobOptions(config, data), ...parent });
+  const tasks = queues.study();
+  const { state } = await jobPlace(redis, tasks, data.studyTaskId);
+  // Only one that still waits counts its children.
+  const parent = state === 'waiting-children' ? { parent: { id: data.studyTaskId, queue: tasks.qualifiedName } } : {};
+  await queues
+    .target(data.target)
+    .add('delivery', data, { ...deliveryJobOptions(data), ...parent, ...(delayMs > 0 && { delay: delayMs }) });
 }

@@ -1,7 +1,21 @@
 export { openPipeline, type Actor, type PipelineContext } from './context.ts';
 export { OperationError, type OperationErrorCode } from './operation-error.ts';
 export { operationKeys } from './keys.ts';
-export { OpenQueues } from './open-queues.ts';
+export {
+  callJob,
+  deliveryJobOptions,
+  endWaitingJob,
+  isJobError,
+  jobPlace,
+  jobPlaces,
+  OpenQueues,
+  settleJob,
+  type CallResult,
+  type JobEnd,
+  type JobPlace,
+  type JobState,
+} from './queues/index.ts';
+export { callDelivery, wakeDelivery, type WakeContext } from './wake-delivery.ts';
 export { forgetStudy } from './forget-study.ts';
 export { StudyEnqueuer, type Enqueued, type StudyToEnqueue } from './enqueue-study.ts';
 export { routeAgain, type RouteRequest } from './route-again.ts';
@@ -27,6 +41,6 @@ export {
   type SharedManifest,
   type StudyMoment,
 } from './shared-manifest.ts';
-export { endWaitingJob } from './end-waiting-job.ts';
-export { deliveryJobOptions } from './delivery-job.ts';
 export { holdFromStart } from './hold-from-start.ts';
+export { studyTaskStands, type StudyTaskStands } from './study-task-stands.ts';
+export * from './reconcile/index.ts';

@@ -1,7 +1,7 @@
 import { studyQueue, targetQueue, type Config } from '@dicom-dispatch/core';
 import { queueOptions, type Redis } from '@dicom-dispatch/runtime';
 import { Queue } from 'bullmq';
-import { OperationError } from './operation-error.ts';
+import { OperationError } from '../operation-error.ts';
 
 /** The queues of a configuration, each opened when it is first asked for. */
 export class OpenQueues {

@@ -1,0 +1,76 @@
+import type { Config } from '@dicom-dispatch/core';
+import type { Redis, Logger } from '@dicom-dispatch/runtime';
+import type { Records } from '@dicom-dispatch/state/records';
+import type { TaskRecords } from '@dicom-dispatch/state/tasks';
+import type { OpenQueues } from '../queues/index.ts';
+
+export interface ReconcileContext {
+  readonly config: () => Config;
+  readonly redis: Redis;
+  readonly records: Records;
+  readonly tasks: TaskRecords;
+  readonly queues: OpenQueues;
+  readonly log: Logger;
+}
+
+/**
+ * What was put right:
+ *
+ * - `job-added`: an open delivery had no job
+ * - `job-revived`: the job of an open delivery had ended, or no list named it
+ * - `job-advanced`: the job of a delivery would have come too late
+ * - `dispatcher-gone`: an attempt was under way, and the dispatcher that had it is gone
+ * - `cancel-finished`: an operator had cancelled it, and the record did not say so
+ * - `index-rebuilt`: the index of open deliveries missed some
+ * - `task-added`, `task-released`, `task-revived`: a study task whose deliveries have all arrived would never have run
+ * - `limit-restored`: a lower limit that a receiver asked for a day ago is tried no longer
+ */
+export const repairKinds = [
+  'job-added',
+  'job-revived',
+  'job-advanced',
+  'dispatcher-gone',
+  'cancel-finished',
+  'index-rebuilt',
+  'task-added',
+  'task-released',
+  'task-revived',
+  'limit-restored',
+] as const;
+export type RepairKind = (typeof repairKinds)[number];
+
+/**
+ * What only a person can put right:
+ *
+ * - `target-unknown`: deliveries wait for a target that is not in the configuration
+ * - `task-unknown`: a study task waits whose deliveries are not known
+ * - `after-success`: what is to be done in the source was tried and did not succeed yet
+ * - `failed`: something could not be looked at
+ */
+export type ProblemKind = 'target-unknown' | 'task-unknown' | 'after-success' | 'failed';
+
+export interface Problem {
+  readonly kind: ProblemKind;
+  /** Id of a delivery or study task, name of a target. */
+  readonly subject: string;
+  /** One sentence for an operator, without patient data. */
+  readonly text: string;
+}
+
+/** What one pass found. */
+export class Findings {
+  readonly repairs = new Map<RepairKind, number>();
+  readonly problems = new Map<string, Problem>();
+  checked = 0;
+
+  repaired(kind: RepairKind): void {
+    this.repairs.set(kind, (this.repairs.get(kind) ?? 0) + 1);
+  }
+
+  problem(problem: Problem): void {
+    const key = `${problem.kind} ${problem.subject}`;
+    if (this.problems.size < mostProblems) this.problems.set(key, problem);
+  }
+}
+
+const mostProblems = 100;

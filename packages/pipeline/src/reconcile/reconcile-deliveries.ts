@@ -1,0 +1,109 @@
+import { act, endStates, fromNow, type LookedAt } from '@dicom-dispatch/state/records';
+import { endWaitingJob, jobPlaces, type JobPlace } from '../queues/index.ts';
+import { callDelivery } from '../wake-delivery.ts';
+import type { Findings, ReconcileContext } from './reconcile-context.ts';
+
+const atOnce = 500;
+/** When what is well is looked at again. */
+const again = { active: 60_000, waiting: 600_000, held: 3_600_000 } as const;
+
+/**
+ * Looks at open deliveries whose turn it is, the longest due first, and sees to it that each has what makes it go on.
+ *
+ * @param limit - how many of them at most: the rest waits for the next pass
+ */
+export async function reconcileDeliveries(context: ReconcileContext, findings: Findings, limit: number): Promise<void> {
+  const { records } = context;
+  if (await records.rebuildOpenIndex()) findings.repaired('index-rebuilt');
+  for (let left = limit; left > 0; left -= atOnce) {
+    const ids = await records.toBeLookedAt(Math.min(atOnce, left));
+    if (ids.length === 0) return;
+    const looked = await records.lookAll(ids);
+    const places = await placesOf(context, looked);
+    for (const [index, id] of ids.entries()) {
+      const one = looked[index];
+      findings.checked += 1;
+      try {
+        const lookInMs = one && (await reconcileOne(context, findings, one, places.get(id)));
+        await records.lookAgain(id, lookInMs);
+      } catch (error) {
+        findings.problem({
+          kind: 'failed',
+          subject: id,
+          text: `The delivery could not be looked at: ${String(error)}`,
+        });
+        // It must not stand in front of the others for ever.
+        await records.lookAgain(id, again.active).catch(() => {});
+      }
+    }
+    if (ids.length < atOnce) return;
+  }
+}
+
+/** Where the jobs of deliveries are, queue by queue. */
+async function placesOf(
+  { redis, queues }: ReconcileContext,
+  looked: readonly (LookedAt | undefined)[],
+): Promise<Map<string, JobPlace>> {
+  const places = new Map<string, JobPlace>();
+  const byTarget = Map.groupBy(
+    looked.flatMap((one) => (one ? [one.record] : [])),
+    ({ target }) => target,
+  );
+  for (const [target, records] of byTarget) {
+    const ids = records.map(({ deliveryId }) => deliveryId);
+    const found = await jobPlaces(redis, queues.target(target), ids);
+    for (const [index, id] of ids.entries()) places.set(id, found[index] ?? { state: 'missing' });
+  }
+  return places;
+}
+
+/** @returns when to look again, in milliseconds from now; undefined when it is not open */
+async function reconcileOne(
+  context: ReconcileContext,
+  findings: Findings,
+  { record, isHeld, isCancelled, now }: LookedAt,
+  place: JobPlace | undefined,
+): Promise<number | undefined> {
+  const { config, records, queues, redis } = context;
+  const { deliveryId, target } = record;
+  if (endStates.includes(record.state)) return undefined;
+  if (record.state === 'active') {
+    const changed = await records.change(deliveryId, {
+      ...act('lose'),
+      patch: { state: 'waiting', wake: 'job', worker: null, nextAttemptAt: null },
+      event: { kind: 'waiting', text: `the dispatcher ${record.worker ?? ''} is gone` },
+    });
+    if (changed.kind === 'refused') return again.active;
+    findings.repaired('dispatcher-gone');
+    const waiting = await records.delivery(deliveryId);
+    if (waiting) await callDelivery({ ...context, config: config() }, waiting, changed.now);
+    return again.active;
+  }
+  if (isCancelled) {
+    const changed = await records.change(deliveryId, {
+      ...act('cancel'),
+      patch: { state: 'cancelled', endedAt: fromNow() },
+      event: { kind: 'ended', text: 'cancelled by an operator' },
+    });
+    if (changed.kind === 'refused') return again.active;
+    findings.repaired('cancel-finished');
+    await endWaitingJob(queues.target(target), redis, deliveryId, 'cancelled by an operator');
+    return undefined;
+  }
+  // Its release makes it go on.
+  if (isHeld) return again.held;
+  if (config().targets[target] === undefined) {
+    findings.problem({
+      kind: 'target-unknown',
+      subject: target,
+      text: `Deliveries wait for the target ${target}, which is not in the configuration: move them to another target, or drop them.`,
+    });
+  }
+  const result = await callDelivery({ ...context, config: config() }, record, now, place);
+  if (result === 'added') findings.repaired('job-added');
+  else if (result === 'revived') findings.repaired('job-revived');
+  else if (result === 'advanced') findings.repaired('job-advanced');
+  const dueInMs = Math.max(0, (record.nextAttemptAt ?? 0) - now);
+  return dueInMs > 0 ? Math.min(dueInMs + again.active, again.held) : again.waiting;
+}

@@ -1,0 +1,58 @@
+import { performance } from 'node:perf_hooks';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import { z } from 'zod';
+import { Findings, type ReconcileContext } from './reconcile-context.ts';
+import { reconcileDeliveries } from './reconcile-deliveries.ts';
+import { writeReport } from './reconcile-report.ts';
+import { reconcileParents, reconcileTasks } from './reconcile-tasks.ts';
+
+/** At most so many are looked at in a pass: some hundred milliseconds of Redis. */
+const limits = { deliveries: 5_000, tasks: 500, parents: 500 } as const;
+/** A limit that a receiver asked for is tried again after so long. */
+const learntForMs = 86_400_000;
+
+/**
+ * One pass of reconciliation: the records say what is to be done, and jobs are only calls. Whatever became of a job (lost,
+ * doubled, failed, removed), each open delivery and each open step of a study task gets what makes it go on.
+ */
+export async function reconcile(context: ReconcileContext): Promise<Findings> {
+  const startedAt = performance.now();
+  const findings = new Findings();
+  const parts = {
+    deliveries: () => reconcileDeliveries(context, findings, limits.deliveries),
+    tasks: () => reconcileTasks(context, findings, limits.tasks),
+    parents: () => reconcileParents(context, findings, limits.parents),
+    limits: () => restoreLimits(context, findings),
+  };
+  for (const [part, run] of Object.entries(parts)) {
+    try {
+      await run();
+    } catch (error) {
+      findings.problem({ kind: 'failed', subject: part, text: `The ${part} could not be looked at: ${String(error)}` });
+    }
+  }
+  await writeReport(context.redis, context.config().redis.prefix, findings, performance.now() - startedAt);
+  return findings;
+}
+
+const learnt = z.object({ concurrency: z.int(), at: z.number() });
+
+/** A receiver that took fewer associations a day ago may take more by now. */
+async function restoreLimits({ redis, config, queues }: ReconcileContext, findings: Findings): Promise<void> {
+  const { targets, redis: setting } = config();
+  const key = redisKeys(setting.prefix).learnt;
+  const now = await redisNow(redis, setting.prefix);
+  for (const [name, text] of Object.entries(await redis.hgetall(key))) {
+    const known = learnt.safeParse(JSON.parse(text));
+    const target = targets[name];
+    if (target && known.success && now - known.data.at < learntForMs) continue;
+    await redis.hdel(key, name);
+    if (!target || !known.success) continue;
+    // Unless an operator has set another one since.
+    const queue = queues.target(name);
+    if ((await queue.getGlobalConcurrency()) !== known.data.concurrency) continue;
+    await queue.setGlobalConcurrency(target.concurrency);
+    findings.repaired('limit-restored');
+  }
+}

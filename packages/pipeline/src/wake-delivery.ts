@@ -1,0 +1,49 @@
+import { deliveryData } from '@dicom-dispatch/core';
+import { act, endStates, type DeliveryEvent, type DeliveryRecord } from '@dicom-dispatch/state/records';
+import { addJob, type HandOverContext } from './hand-over.ts';
+import { callJob, type CallResult, type JobPlace } from './queues/index.ts';
+
+export type WakeContext = Pick<HandOverContext, 'config' | 'redis' | 'queues' | 'records'>;
+
+/**
+ * Sees to it that the job of a delivery calls when its record says so: a job that is lost is added, one that has ended
+ * goes again, one that would come too late is brought forward. The record decides; a call too many does no harm.
+ *
+ * @param now - by the clock of Redis
+ * @param place - where its job was a moment ago, when that is known
+ */
+export async function callDelivery(
+  context: WakeContext,
+  record: DeliveryRecord,
+  now: number,
+  place?: JobPlace,
+): Promise<CallResult | 'added' | 'ended'> {
+  if (endStates.includes(record.state)) return 'ended';
+  const { redis, queues } = context;
+  const dueInMs = Math.max(0, (record.nextAttemptAt ?? 0) - now);
+  const result = await callJob(redis, queues.target(record.target), record.deliveryId, dueInMs, place);
+  if (result !== 'missing') return result;
+  await addJob(context, deliveryData.parse(record), dueInMs);
+  return 'added';
+}
+
+/**
+ * Lets a waiting delivery go on now, whatever it waited for; held, it stays so.
+ *
+ * @returns false when it does not wait
+ */
+export async function wakeDelivery(
+  context: WakeContext,
+  deliveryId: string,
+  event?: Omit<DeliveryEvent, 'at'>,
+): Promise<boolean> {
+  const changed = await context.records.change(deliveryId, {
+    ...act('wake'),
+    patch: { nextAttemptAt: null, wake: 'job' },
+    event,
+  });
+  if (changed.kind === 'refused') return false;
+  const record = await context.records.delivery(deliveryId);
+  if (record) await callDelivery(context, record, changed.now);
+  return true;
+}
