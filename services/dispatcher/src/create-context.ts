@@ -1,16 +1,16 @@
-import { redisKeys } from '@dicom-dispatch/state/keys';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { Circuits } from '@dicom-dispatch/state/circuit';
+import { Circuits, type CircuitPauses } from '@dicom-dispatch/state/circuit';
 import { IntermediateCache } from '@dicom-dispatch/cache';
 import { createLedger, createStudyTurns } from '@dicom-dispatch/state/ledger';
 import { Records } from '@dicom-dispatch/state/records';
 import { TargetPlaces } from '@dicom-dispatch/state/target-places';
+import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import {
   fingerprint,
   type CacheConfig,
   type Config,
-  type DispatchError,
+  DispatchError,
   type ManifestInstance,
   type TransformConfig,
 } from '@dicom-dispatch/core';
@@ -28,9 +28,15 @@ import {
   type KeepTransformed,
   type OrthancClient,
 } from '@dicom-dispatch/sources';
-import { forgetManifest, OpenQueues, readFacts, shareManifest, startPruning } from '@dicom-dispatch/pipeline';
+import {
+  forgetManifest,
+  OpenQueues,
+  readFacts,
+  shareManifest,
+  startPruning,
+  wakeDelivery,
+} from '@dicom-dispatch/pipeline';
 import { resolveTarget } from '@dicom-dispatch/targets';
-import { UnrecoverableError } from 'bullmq';
 import { DeliveryStats } from './delivery-stats.ts';
 import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
 import { createDispatcherMetrics } from './dispatcher-metrics.ts';
@@ -47,6 +53,8 @@ export interface DispatcherOptions {
   readonly redis: Redis;
   readonly log: Logger;
   readonly metrics: Registry;
+  /** Pauses between probes of a target that is out of reach; tests shorten them. */
+  readonly circuitPauses?: CircuitPauses;
 }
 
 export type FullContext = DispatcherContext & {
@@ -61,7 +69,6 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
   const { redis, log, metrics: registry } = options;
   let { config } = options;
   const prefix = config.redis.prefix;
-  const keys = redisKeys(prefix);
   const retired: Promise<OrthancClient>[] = [];
   const queues = new OpenQueues(redis, config);
   let cache = await openCache(config.cache);
@@ -78,7 +85,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     const known = clients.get(name);
     if (known) return known;
     const source = config.sources[name];
-    if (!source) throw new UnrecoverableError(`the source ${name} is no longer configured`);
+    if (!source) throw new DispatchError('source-unreachable', `the source ${name} is not in the configuration`);
     const opened = openSource(source);
     clients.set(name, opened);
     opened.catch(() => clients.delete(name));
@@ -148,16 +155,16 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     worker: `${hostname()}-${process.pid}-${randomBytes(2).toString('hex')}`,
     redis,
     ledger: createLedger(redis, { prefix }),
+    tasks: new TaskRecords(redis, prefix),
     turns: createStudyTurns(redis, { prefix }),
     records: new Records(redis, prefix),
-    circuits: new Circuits(redis, prefix),
+    circuits: new Circuits(redis, prefix, options.circuitPauses),
     places,
     stats: new DeliveryStats(redis, prefix),
     queues,
     mailbox: redisMailbox(redis, prefix),
     metrics,
     log,
-    nextWait: new Map(),
     active: new Set(),
     async source(name): Promise<SourceReader> {
       const orthanc = await client(name);
@@ -210,12 +217,6 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
       return throttle.sent(bytes, signal);
     },
     listings: (target, manifest) => new SharedListings(cache, target, manifest),
-    isCancelled: async (id) => (await redis.exists(keys.cancelled(id))) === 1,
-    isHeld: async (id) => (await redis.sismember(keys.held, id)) === 1,
-    async retriedAt(id) {
-      const at = await redis.hget(keys.delivery(id), 'retriedAt');
-      return at === null ? undefined : Number(at);
-    },
     async clearState(id) {
       await redis.unlink(stateKey(prefix, id));
     },
@@ -233,8 +234,15 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
         log.warn({ err: thrown, target }, 'waiting deliveries could not be given to other targets'),
       );
     },
-    circuitClosed(target: string) {
-      log.info({ target }, 'circuit closed: the target can be used again');
+    async targetAnswers(target) {
+      const { closed, waiting } = await context.circuits.succeed(target);
+      if (closed) log.info({ target }, 'circuit closed: the target can be used again');
+      for (const id of waiting) {
+        if ((await context.records.delivery(id))?.wake === 'circuit') await context.wake(id);
+      }
+    },
+    async wake(id) {
+      await wakeDelivery(context, id);
     },
     sourceStates: () =>
       Promise.all(

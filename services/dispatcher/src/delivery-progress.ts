@@ -13,6 +13,7 @@ export interface ProgressSink {
 }
 
 const intervalMs = 500;
+const stagesAtTarget: ReadonlySet<Stage> = new Set(['transfer', 'verify', 'finalize']);
 
 /** Counts what an attempt does, and tells it without slowing the transfer. */
 export class DeliveryProgressTracker {
@@ -26,6 +27,8 @@ export class DeliveryProgressTracker {
   #quarantined = 0;
   #bytesSent = 0;
   #bytesTold = 0;
+  #gained = 0;
+  #isReached = false;
   #timer: NodeJS.Timeout | undefined;
   #telling: Promise<void> = Promise.resolve();
 
@@ -42,6 +45,16 @@ export class DeliveryProgressTracker {
     return this.#bytesSent;
   }
 
+  /** Instances that were confirmed in this attempt, without those that were lost again. */
+  get gained(): number {
+    return this.#gained;
+  }
+
+  /** Whether the attempt got past connecting. */
+  get isReached(): boolean {
+    return this.#isReached;
+  }
+
   get counts(): { total: number; confirmed: number; quarantined: number } {
     return { total: this.#total, confirmed: this.#confirmed, quarantined: this.#quarantined };
   }
@@ -50,6 +63,7 @@ export class DeliveryProgressTracker {
     if (stage === this.#stage && stage !== 'resolve') return;
     this.#leave();
     this.#stage = stage;
+    if (stagesAtTarget.has(stage)) this.#isReached = true;
     this.#stageSince = performance.now();
     this.#sink.entered(stage);
     this.#soon();
@@ -64,11 +78,13 @@ export class DeliveryProgressTracker {
 
   confirmed(): void {
     this.#confirmed += 1;
+    this.#gained += 1;
     this.#soon();
   }
 
   revoked(): void {
     this.#confirmed -= 1;
+    this.#gained -= 1;
     this.#soon();
   }
 

@@ -1,6 +1,6 @@
 import { deliveryData, type DeliveryData, type TargetConfig } from '@dicom-dispatch/core';
 import type { Fence } from '@dicom-dispatch/state/ledger';
-import type { DeliveryEvent, DeliveryPatch } from '@dicom-dispatch/state/records';
+import type { Changed, DeliveryEvent, DeliveryPatch, DeliveryRecord } from '@dicom-dispatch/state/records';
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { Job } from 'bullmq';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
@@ -14,16 +14,20 @@ export interface DeliveryJob {
   readonly token: string;
   /** Aborted with a {@link StopReason}. */
   readonly signal: AbortSignal;
-  /** Keeps all workers from taking deliveries of this target for a while. */
-  pauseTarget(ms: number): Promise<void>;
+  /** Lets this dispatcher take no deliveries of the target while its circuit is open. */
+  closeGate(): void;
 }
 
-/** One turn of a delivery's job, before it is decided whether an attempt may begin. */
+/** One run of a delivery's job, before it is decided whether an attempt may begin. */
 export interface DeliveryTurn extends DeliveryJob {
   readonly context: DispatcherContext;
   readonly data: DeliveryData;
   /** Undefined when it is no longer configured. */
   readonly target: TargetConfig | undefined;
+  /** As it was when the job was taken. */
+  readonly record: DeliveryRecord;
+  /** The clock of Redis then (ms since 1970). */
+  readonly now: number;
   readonly log: Logger;
   /** Writes a line into the log of the job, where Bull Board shows it. */
   say(line: string): void;
@@ -31,40 +35,51 @@ export interface DeliveryTurn extends DeliveryJob {
 
 /** An attempt that has begun. */
 export interface Attempt extends DeliveryTurn {
-  /** Of the job, 1 for the first: what BullMQ counts. */
-  readonly number: number;
   /** Of the delivery, over all its jobs and retries by hand. */
-  readonly numberInAll: number;
+  readonly number: number;
+  /** On the local clock, monotonic. */
   readonly startedAt: number;
   readonly tracker: DeliveryProgressTracker;
   /** Which ledger says what is at the target, and where that is. */
   readonly ledger: string;
   readonly place: string;
-  /** Whether the target has let us in. */
-  isConnected: boolean;
+  /** Aborted with a {@link StopReason}: by the job, or because an operator has cancelled it. */
+  readonly signal: AbortSignal;
+  /** Ends the watch over what operators want of it. */
+  unwatch(): void;
+  /** Whether the target has confirmed or refused an instance. */
+  hasAnswered: boolean;
 }
 
-export function openTurn(context: DispatcherContext, delivery: DeliveryJob): DeliveryTurn {
+export function openTurn(
+  context: DispatcherContext,
+  delivery: DeliveryJob,
+  { record, now }: { readonly record: DeliveryRecord; readonly now: number },
+): DeliveryTurn {
   const { job } = delivery;
-  const data = deliveryData.parse(job.data);
+  // The study task of the job may be one that brings the study to more targets.
+  const told = deliveryData.safeParse(job.data);
+  const data = told.success ? told.data : deliveryData.parse(record);
   return {
     ...delivery,
     context,
     data,
     target: context.config.targets[data.target],
+    record,
+    now,
     log: context.log.child({ delivery: data.deliveryId, study: data.studyInstanceUid, target: data.target }),
     say: (line) => void job.log(`${new Date().toISOString()} ${line}`).catch(() => {}),
   };
 }
 
 /** The lock of the delivery's job, under which it writes. */
-export function fenceOf({ context, job, token }: DeliveryTurn): Fence {
+export function fenceOf({ context, job, token }: Pick<DeliveryTurn, 'context' | 'job' | 'token'>): Fence {
   return { lockKey: `${context.config.redis.prefix}:${job.queueName}:${job.id}:lock`, token };
 }
 
 /** Writes into the delivery's record, unless another worker has the delivery by now. */
-export function tell(turn: DeliveryTurn, patch: DeliveryPatch, event?: Omit<DeliveryEvent, 'at'>): Promise<boolean> {
-  return turn.context.records.update(turn.data.deliveryId, patch, event, fenceOf(turn));
+export function report(turn: DeliveryTurn, patch: DeliveryPatch, event?: Omit<DeliveryEvent, 'at'>): Promise<Changed> {
+  return turn.context.records.change(turn.data.deliveryId, { patch, event, fence: fenceOf(turn) });
 }
 
 /** What the record shall say of the instances, once it is known how many there are. */

@@ -10,6 +10,7 @@ import type { Circuits } from '@dicom-dispatch/state/circuit';
 import type { Ledger, StudyTurns } from '@dicom-dispatch/state/ledger';
 import type { Records } from '@dicom-dispatch/state/records';
 import type { TargetPlaces } from '@dicom-dispatch/state/target-places';
+import type { TaskRecords } from '@dicom-dispatch/state/tasks';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import type { GuardedBytes, InstanceTransform, OpenOptions, OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
 import type { OpenQueues, SharedManifest, StudyMoment } from '@dicom-dispatch/pipeline';
@@ -61,6 +62,7 @@ export interface DispatcherContext {
   readonly redis: Redis;
   readonly ledger: Ledger;
   readonly turns: StudyTurns;
+  readonly tasks: TaskRecords;
   readonly records: Records;
   readonly circuits: Circuits;
   readonly places: TargetPlaces;
@@ -70,8 +72,6 @@ export interface DispatcherContext {
   readonly mailbox: Mailbox;
   readonly metrics: DispatcherMetrics;
   readonly log: Logger;
-  /** Back-off that the next failure of a delivery's job is to wait, by delivery id; BullMQ asks for it right after. */
-  readonly nextWait: Map<string, number>;
   source(name: string): Promise<SourceReader>;
   resolve(target: string): Promise<{ config: TargetConfig; handler: TargetHandler }>;
   throttle(target: string, bytes: number, signal: AbortSignal): Promise<void> | undefined;
@@ -79,14 +79,12 @@ export interface DispatcherContext {
     target: { readonly name: string; readonly config: TargetConfig },
     manifest: readonly ManifestInstance[],
   ): SharedListings;
-  isCancelled(deliveryId: string): Promise<boolean>;
-  /** Whether an operator keeps it back; it then waits until the release brings it forward. */
-  isHeld(deliveryId: string): Promise<boolean>;
-  /** When an operator retried the delivery last; its age counts from then. */
-  retriedAt(deliveryId: string): Promise<number | undefined>;
   clearState(deliveryId: string): Promise<void>;
   /** Lets less urgent deliveries of its target move on now and then. */
   giveTurn(data: Pick<DeliveryData, 'target' | 'priority'>): Promise<void>;
   circuitOpened(target: string, error: DispatchError): void;
-  circuitClosed(target: string): void;
+  /** It has confirmed or refused an instance: its circuit closes, and what waited for it goes on. */
+  targetAnswers(target: string): Promise<void>;
+  /** Lets a waiting delivery go on now. */
+  wake(deliveryId: string): Promise<void>;
 }

@@ -1,8 +1,12 @@
-import { asDispatchError, backOffMs, DispatchError } from '@dicom-dispatch/core';
-import type { DeliveryPatch, DeliveryState } from '@dicom-dispatch/state/records';
-import { RateLimitError, UnrecoverableError, WaitingError } from 'bullmq';
-import { countsOf, tell, type Attempt, type StopReason } from './delivery-turn.ts';
+import { performance } from 'node:perf_hooks';
+import { afterFailure, asDispatchError, backOffMs, DispatchError, type TargetConfig } from '@dicom-dispatch/core';
+import { act, fromNow, type DeliveryPatch, type DeliveryState } from '@dicom-dispatch/state/records';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import type { JobEnd } from '@dicom-dispatch/pipeline';
+import { countsOf, fenceOf, type Attempt, type StopReason } from './delivery-turn.ts';
+import { learnConcurrency } from './learn-concurrency.ts';
 import { leaveTarget } from './leave-target.ts';
+import { afterRefusal, endCancelled, jobEndOf, putOff } from './put-off.ts';
 
 /** Writes down how the delivery ended. */
 export async function deliveryEnded(
@@ -10,50 +14,53 @@ export async function deliveryEnded(
   state: DeliveryState,
   error: DispatchError | undefined,
   text: string,
-): Promise<void> {
-  const { context, data, tracker, startedAt, log } = attempt;
-  const endedAt = Date.now();
-  const patch: DeliveryPatch = {
-    state,
-    endedAt,
-    nextAttemptAt: null,
-    stage: tracker.stage,
-    failStage: error?.stage ?? null,
-    error: error?.toRecord() ?? null,
-    ...countsOf(attempt),
-  };
-  await tell(attempt, patch, {
-    kind: 'ended',
-    attempt: attempt.numberInAll,
-    text,
-    ...(error && { stage: error.stage, code: error.code }),
+): Promise<JobEnd> {
+  const { context, data, tracker, log } = attempt;
+  const ms = performance.now() - attempt.startedAt;
+  const changed = await context.records.change(data.deliveryId, {
+    ...act('end'),
+    patch: {
+      state,
+      endedAt: fromNow(),
+      stage: tracker.stage,
+      failStage: error?.stage ?? null,
+      error: error?.toRecord() ?? null,
+      failures: null,
+      waits: null,
+      losses: null,
+      ...countsOf(attempt),
+    },
+    event: {
+      kind: 'ended',
+      attempt: attempt.number,
+      text,
+      ...(error && { stage: error.stage, code: error.code }),
+    },
+    fence: fenceOf(attempt),
   });
+  if (changed.kind === 'refused') return afterRefusal(attempt, changed);
   context.metrics.ended.inc({ target: data.target, state });
-  context.metrics.duration.observe({ target: data.target, state }, (endedAt - startedAt) / 1000);
+  context.metrics.duration.observe({ target: data.target, state }, ms / 1000);
   void context.stats.ended(data.target, state).catch(() => {});
-  log.info(
-    { state, attempt: attempt.number, ms: endedAt - startedAt, bytes: tracker.bytesSent, ...tracker.counts },
-    'delivery ended',
-  );
+  log.info({ state, attempt: attempt.number, ms, bytes: tracker.bytesSent, ...tracker.counts }, 'delivery ended');
+  return jobEndOf(state, text, error);
 }
 
-/**
- * Decides what follows from a failed attempt, writes it down, and throws what makes BullMQ do it: end the job, retry it
- * after a while, hand it back, or let it wait for its target.
- */
-export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<never> {
-  const { context, data, target, job, signal, tracker, log, say } = attempt;
+/** Decides what follows from a failed attempt, and writes it down. */
+export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<JobEnd> {
+  const { context, data, target, signal, tracker, log, say, record } = attempt;
   const reason = signal.aborted ? (signal.reason as StopReason) : undefined;
   if (reason === 'lock-lost' || (thrown instanceof DispatchError && thrown.code === 'lock-lost')) {
-    // Another worker owns the delivery now: say nothing in its name.
+    // Another worker owns the delivery now: write nothing in its name.
     log.warn({ attempt: attempt.number }, 'delivery was taken over by another worker');
-    throw new Error('the lock of the job was lost');
+    return { kind: 'left' };
   }
   if (reason === 'shutdown') return handBack(attempt);
-  const error =
-    reason === 'cancelled'
-      ? new DispatchError('cancelled', 'cancelled by an operator', { stage: tracker.stage })
-      : asDispatchError(thrown, tracker.stage);
+  if (reason === 'cancelled') {
+    say('cancelled by an operator');
+    return endCancelled(attempt, { stage: tracker.stage, failStage: tracker.stage, ...countsOf(attempt) });
+  }
+  const error = asDispatchError(thrown, tracker.stage);
   const line = `[${error.stage}] ${error.code}: ${error.message}`;
   say(`failed ${line}`);
   log[error.disposition === 'permanent' ? 'error' : 'warn'](
@@ -67,72 +74,123 @@ export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<
     'attempt failed',
   );
   context.metrics.failures.inc({ target: data.target, stage: error.stage, code: error.code });
-
-  const isOutOfReach = (error.disposition === 'wait' || error.disposition === 'halt') && !attempt.isConnected;
-  if (isOutOfReach) await waitForTarget(attempt, error, line);
-  if (error.disposition === 'permanent') {
-    await deliveryEnded(attempt, endState(error), error, line);
-    throw new UnrecoverableError(line);
+  const hasProgressed = tracker.gained > 0;
+  const failures = hasProgressed ? 0 : record.failures;
+  const follows = afterFailure(error, {
+    isReached: tracker.isReached,
+    confirmed: tracker.gained,
+    failures,
+    attempts: target?.attempts ?? 1,
+  });
+  switch (follows.kind) {
+    case 'end':
+      return deliveryEnded(attempt, endState(error), error, line);
+    case 'exhausted':
+      await leaveTarget(attempt, line, { exhausted: true, patch: patchOf(attempt, error) });
+      return deliveryEnded(attempt, 'failed', error, `${line}; no attempt is left`);
+    case 'circuit':
+      return waitForTarget(attempt, error, line);
+    case 'pause': {
+      if (!follows.counts && !hasProgressed && (await isTooOld(attempt))) return giveUp(attempt, error, line);
+      const counts = {
+        failures: failures + (follows.counts ? 1 : 0),
+        waits: follows.counts || hasProgressed ? 0 : record.waits + 1,
+      };
+      return pause(attempt, error, counts);
+    }
   }
-  const isLast = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
-  if (isLast) {
-    await leaveTarget(context, data, line, { exhausted: true, patch: patchOf(attempt, error) });
-    await deliveryEnded(attempt, 'failed', error, `${line}; no attempt is left`);
-  } else {
-    const waitMs = target ? backOffMs(target.backoff, attempt.number, error.retryAfterMs) : 1_000;
-    context.nextWait.set(data.deliveryId, waitMs);
-    await tell(
-      attempt,
-      { ...patchOf(attempt, error), state: 'waiting', nextAttemptAt: Date.now() + waitMs, worker: null },
-      { kind: 'failed', attempt: attempt.numberInAll, stage: error.stage, code: error.code, text: error.message },
-    );
-  }
-  throw new Error(line, { cause: error });
 }
 
-async function handBack(attempt: Attempt): Promise<never> {
-  const { job, token, number, numberInAll, tracker, log, say } = attempt;
+/** Tried again after the back-off of the target. */
+async function pause(
+  attempt: Attempt,
+  error: DispatchError,
+  counts: { readonly failures: number; readonly waits: number },
+): Promise<JobEnd> {
+  const { target, tracker } = attempt;
+  const inMs = target
+    ? backOffMs(target.backoff, Math.max(1, counts.failures + counts.waits), error.retryAfterMs)
+    : 1_000;
+  return putOff(attempt, {
+    wake: 'due',
+    inMs,
+    patch: {
+      ...patchOf(attempt, error),
+      ...counts,
+      losses: null,
+      // What neither reached the target nor counts is no attempt.
+      ...(counts.waits > 0 && { attempts: attempt.number - 1 }),
+      stage: tracker.stage,
+    },
+    event: { kind: 'failed', attempt: attempt.number, stage: error.stage, code: error.code, text: error.message },
+  });
+}
+
+async function handBack(attempt: Attempt): Promise<JobEnd> {
+  const { number, tracker, log, say } = attempt;
   log.info({ attempt: number, confirmed: tracker.counts.confirmed }, 'delivery handed back at shutdown');
   say('handed back: the dispatcher is stopping');
-  await tell(
-    attempt,
-    { state: 'waiting', worker: null },
-    { kind: 'waiting', attempt: numberInAll, text: 'handed back: the dispatcher is stopping' },
-  );
-  await job.moveToWait(token);
-  throw new WaitingError();
+  return putOff(attempt, {
+    wake: 'job',
+    front: true,
+    patch: { losses: null, ...(tracker.gained > 0 && { failures: null, waits: null }), ...countsOf(attempt) },
+    event: { kind: 'waiting', attempt: number, text: 'handed back: the dispatcher is stopping' },
+  });
 }
 
-/** The target as a whole is out of reach: the circuit opens, the delivery waits, no attempt is burnt. */
-async function waitForTarget(attempt: Attempt, error: DispatchError, line: string): Promise<never> {
-  const { context, data, target } = attempt;
-  const waited = Date.now() - Math.max(data.routedAt, (await context.retriedAt(data.deliveryId)) ?? 0);
-  const giveUpAfter = target?.giveUpAfter ?? 0;
-  const circuit = await context.circuits.fail(data.target, error.toRecord(), error.retryAfterMs);
-  if (circuit.opened) context.circuitOpened(data.target, error);
-  await leaveTarget(context, data, line, { patch: patchOf(attempt, error) });
-  if (giveUpAfter > 0 && waited > giveUpAfter) {
-    const gaveUp = new DispatchError(
-      'gave-up',
-      `the target could not be used for longer than it allows: ${error.message}`,
-      { stage: error.stage, cause: error },
-    );
-    await deliveryEnded(attempt, 'failed', gaveUp, `${line}; gave up`);
-    throw new UnrecoverableError(`[${gaveUp.stage}] ${gaveUp.code}: ${gaveUp.message}`);
+/** The target as a whole cannot be used: the circuit opens, the delivery waits, no attempt is consumed. */
+async function waitForTarget(attempt: Attempt, error: DispatchError, line: string): Promise<JobEnd> {
+  const { context, data, target, record } = attempt;
+  const event = {
+    kind: 'waiting',
+    attempt: attempt.number,
+    stage: error.stage,
+    code: error.code,
+    text: error.message,
+  } as const;
+  const waits = record.waits + 1;
+  const patch: DeliveryPatch = {
+    ...patchOf(attempt, error),
+    attempts: attempt.number - 1,
+    waits,
+    losses: null,
+  };
+  attempt.hasAnswered = true;
+  if (error.code === 'target-busy' && (await learnConcurrency(attempt, error))) {
+    // It takes fewer at a time than we sent: as soon as one has ended this one goes.
+    return putOff(attempt, { wake: 'job', front: true, patch, event });
   }
-  await tell(
-    attempt,
-    {
-      ...patchOf(attempt, error),
-      state: 'waiting',
-      nextAttemptAt: Date.now() + circuit.waitMs,
-      attempts: attempt.numberInAll - 1,
-      worker: null,
-    },
-    { kind: 'waiting', attempt: attempt.numberInAll, stage: error.stage, code: error.code, text: error.message },
-  );
-  await attempt.pauseTarget(circuit.waitMs);
-  throw new RateLimitError();
+  const circuit = await context.circuits.fail(data.target, error.toRecord(), {
+    ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
+    deliveryId: data.deliveryId,
+  });
+  if (circuit.opened) context.circuitOpened(data.target, error);
+  await leaveTarget(attempt, line, { patch });
+  if (await isTooOld(attempt)) return giveUp(attempt, error, line);
+  attempt.closeGate();
+  const own = circuit.opened ? ownPause(target, record.waits) : 0;
+  const isOwn = own > circuit.waitMs;
+  return putOff(attempt, { wake: isOwn ? 'due' : 'circuit', inMs: isOwn ? own : circuit.waitMs, patch, event });
+}
+
+/**
+ * Others get through between its attempts, so that it opens the circuit again and again: what is wrong is its own, and it
+ * must not stop the others more and more often.
+ */
+function ownPause(target: TargetConfig | undefined, waits: number): number {
+  return target && waits > 0 ? backOffMs(target.backoff, waits) : 0;
+}
+
+/** Whether a delivery has waited for longer than its target allows; attempts that progress or count do not. */
+async function isTooOld({ context, target, record }: Attempt): Promise<boolean> {
+  const giveUpAfter = target?.giveUpAfter ?? 0;
+  return giveUpAfter > 0 && (await redisNow(context.redis, context.config.redis.prefix)) - record.since > giveUpAfter;
+}
+
+async function giveUp(attempt: Attempt, error: DispatchError, line: string): Promise<JobEnd> {
+  const text = `the target could not be used for longer than it allows: ${error.message}`;
+  const gaveUp = new DispatchError('gave-up', text, { stage: error.stage, cause: error });
+  return deliveryEnded(attempt, 'failed', gaveUp, `${line}; gave up`);
 }
 
 function patchOf(attempt: Attempt, error: DispatchError): DeliveryPatch {

@@ -1,4 +1,5 @@
 import { handOver } from '@dicom-dispatch/pipeline';
+import { act, fromNow } from '@dicom-dispatch/state/records';
 import { deliveryData } from '@dicom-dispatch/core';
 import type { Job } from 'bullmq';
 import type { DispatcherContext } from './dispatcher-context.ts';
@@ -30,21 +31,19 @@ async function moveOne(context: DispatcherContext, job: Job, why: string): Promi
   const parsed = deliveryData.safeParse(job.data);
   if (!parsed.success || !parsed.data.group || parsed.data.group.strategy === 'all') return false;
   const data = parsed.data;
-  if ((await context.isHeld(data.deliveryId)) || (await context.isCancelled(data.deliveryId))) return false;
-  const record = await context.records.delivery(data.deliveryId);
-  if (record?.state !== 'waiting') return false;
+  const looked = await context.records.look(data.deliveryId);
+  if (looked?.record.state !== 'waiting' || looked.isHeld || looked.isCancelled) return false;
   const to = await handOver(context, data, why);
   if (to === undefined) return false;
-  try {
-    await job.remove();
-  } catch {
-    // A worker has just taken it up: it sees that another target has the study, and ends it.
-    return false;
-  }
-  await context.records.update(
-    data.deliveryId,
-    { state: 'moved', endedAt: Date.now(), nextAttemptAt: null },
-    { kind: 'moved', text: `${to} has taken it over: ${why}` },
-  );
+  const changed = await context.records.change(data.deliveryId, {
+    ...act('move'),
+    from: ['waiting'],
+    patch: { state: 'moved', endedAt: fromNow() },
+    event: { kind: 'moved', text: `${to} has taken it over: ${why}` },
+  });
+  // An attempt has just begun: it ends by itself, and the other target has the study too.
+  if (changed.kind === 'refused') return false;
+  // A worker that has just taken its job finds that the delivery has ended.
+  await job.remove().catch(() => {});
   return true;
 }

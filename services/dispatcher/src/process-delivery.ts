@@ -1,145 +1,113 @@
-import type { DeliveryResult } from '@dicom-dispatch/core';
-import { DeliveryProgressTracker, type ProgressSink } from './delivery-progress.ts';
-import { fenceOf, openTurn, tell, type Attempt, type DeliveryJob, type DeliveryTurn } from './delivery-turn.ts';
+import { DispatchError, type DeliveryResult } from '@dicom-dispatch/core';
+import { callDelivery, settleJob, type JobEnd } from '@dicom-dispatch/pipeline';
+import { settingOf } from './attempt-setting.ts';
+import { begin } from './begin-attempt.ts';
+import { openTurn, type Attempt, type DeliveryJob, type DeliveryTurn } from './delivery-turn.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
 import { attemptFailed, deliveryEnded } from './end-attempt.ts';
-import { runDelivery, type DeliverySetting } from './run-delivery.ts';
-import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
-import { redisState } from './redis-state.ts';
-import { waitForPlace, type DeliveryPlace } from './wait-for-place.ts';
+import { HandedOver } from './leave-target.ts';
+import { runDelivery } from './run-delivery.ts';
+import { waitForPlace } from './wait-for-place.ts';
 import { waitForCircuit, waitForTurn } from './wait-for-turn.ts';
-import { withStudyTurn } from './with-study-turn.ts';
+import { isTurnFree, withStudyTurn } from './with-study-turn.ts';
+
+/** After so long a job calls again that could not even be looked at: Redis did not answer, or had no memory left. */
+const troubleMs = 5_000;
 
 /**
- * One turn of a delivery's job: decides whether it may go now, runs the attempt, and writes down how it ended — on the
- * job (so that BullMQ retries or ends it) and on the delivery's record.
+ * One run of a delivery's job, which is a call and no more: what is to be done is in the delivery's record. Decides whether
+ * the delivery may go now, runs the attempt, writes down how it ended, and lets go of the job.
  *
- * @throws HandedOver when another target of its group has taken it over
+ * Whatever is thrown outside of an attempt, before it or after it, consumes nothing: the job calls again.
+ *
+ * @throws what makes BullMQ let go of the job, and nothing else
  */
-export async function processDelivery(context: DispatcherContext, delivery: DeliveryJob): Promise<DeliveryResult> {
-  const turn = openTurn(context, delivery);
-  await waitForTurn(turn);
-  return withStudyTurn(turn, () => runTurn(turn));
+export async function processDelivery(context: DispatcherContext, delivery: DeliveryJob): Promise<unknown> {
+  const { job, token } = delivery;
+  const id = job.id ?? '';
+  let turn: DeliveryTurn | undefined;
+  let end: JobEnd;
+  try {
+    const looked = await context.records.look(id);
+    if (looked) {
+      turn = openTurn(context, delivery, looked);
+      end = await endOf(turn, looked);
+    } else {
+      end = { kind: 'failed', reason: 'its record is gone' };
+    }
+  } catch (error) {
+    if (error instanceof HandedOver) {
+      end = { kind: 'completed', result: { movedAway: true } };
+    } else {
+      const isLost = error instanceof DispatchError && error.code === 'lock-lost';
+      context.log.warn({ delivery: id, err: error }, 'delivery could not be looked at; its job calls again');
+      end = isLost ? { kind: 'left' } : { kind: 'later', inMs: troubleMs };
+    }
+  }
+  return settleJob(job, token, end, () => lookAgain(context, id, turn));
 }
 
-async function runTurn(turn: DeliveryTurn): Promise<DeliveryResult> {
-  const { context, data, say } = turn;
-  const place = await waitForPlace(turn);
-  const { isProbe } = await waitForCircuit(turn);
-  await context.giveTurn(data);
-  const attempt = await begin(turn, place);
-  const { tracker } = attempt;
+async function endOf(
+  turn: DeliveryTurn,
+  intent: { readonly isHeld: boolean; readonly isCancelled: boolean },
+): Promise<JobEnd> {
+  return (await waitForTurn(turn, intent)) ?? withStudyTurn(turn, () => runTurn(turn));
+}
+
+/**
+ * The job is back in the queue. What an operator or another delivery did between the record and the job found no job that
+ * it could bring forward: that is made up for here.
+ */
+async function lookAgain(context: DispatcherContext, id: string, turn: DeliveryTurn | undefined): Promise<void> {
   try {
-    const result = await runDelivery(await settingOf(attempt));
-    await tracker.end();
-    const told = `${result.sent} instances sent, ${result.skipped} were there already`;
-    say(`delivered: ${told}`);
-    await deliveryEnded(attempt, 'delivered', undefined, told);
-    await context.clearState(data.deliveryId);
-    return result;
-  } catch (thrown) {
-    await tracker.end();
-    return await attemptFailed(attempt, thrown);
-  } finally {
-    // It ended without a word on the target itself (the study is gone, nothing was pending): the next one may probe.
-    if (isProbe && !attempt.isConnected) await context.circuits.abandon(data.target).catch(() => {});
+    const looked = await context.records.look(id);
+    if (!looked || looked.record.state !== 'waiting' || looked.isHeld) return;
+    const { record, now } = looked;
+    if (record.wake === 'turn' && turn && (await isTurnFree(turn))) {
+      await context.wake(id);
+    } else if (record.wake !== 'circuit') {
+      await callDelivery(context, record, now);
+    }
+  } catch (error) {
+    context.log.warn({ delivery: id, err: error }, 'reconciliation has to look after a job');
   }
 }
 
-async function begin(turn: DeliveryTurn, { ledger, place }: DeliveryPlace): Promise<Attempt> {
-  const { context, data, job, log, say } = turn;
-  const number = job.attemptsMade + 1;
-  const startedAt = Date.now();
-  const record = await context.records.delivery(data.deliveryId);
-  const numberInAll = (record?.attempts ?? 0) + 1;
-  // What a handler has kept is about the place where it was.
-  if (record && (record.ledger ?? data.target) !== ledger) await context.clearState(data.deliveryId);
-  say(`attempt ${number} of ${job.opts.attempts ?? 1} by ${context.worker}`);
-  log.info({ attempt: number }, 'delivery started');
-  await tell(
-    turn,
-    {
-      state: 'active',
-      stage: 'resolve',
-      ledger,
-      place,
-      attempts: numberInAll,
-      startedAt,
-      endedAt: null,
-      nextAttemptAt: null,
-      worker: context.worker,
-    },
-    { kind: 'started', attempt: numberInAll, worker: context.worker, text: `attempt ${number} started` },
-  );
-  const tracker = new DeliveryProgressTracker(sinkOf(turn, numberInAll), number);
-  return { ...turn, number, numberInAll, startedAt, tracker, ledger, place, isConnected: false };
+async function runTurn(turn: DeliveryTurn): Promise<JobEnd> {
+  const { context, data } = turn;
+  const place = await waitForPlace(turn);
+  if (place.end) return place.end;
+  const circuit = await waitForCircuit(turn);
+  if (circuit.end) return circuit.end;
+  const { isProbe } = circuit;
+  let attempt: Attempt | undefined;
+  try {
+    await context.giveTurn(data);
+    const begun = await begin(turn, place);
+    if ('end' in begun) return begun.end;
+    attempt = begun.attempt;
+    return await runAttempt(attempt);
+  } finally {
+    // It ended without a word on the target itself (the study is gone, nothing was pending): the next one may probe.
+    if (isProbe && !attempt?.hasAnswered) await context.circuits.abandon(data.target).catch(() => {});
+  }
 }
 
-/** Where the progress of an attempt is told: the job, the delivery's record, and the plots of the console. */
-function sinkOf(turn: DeliveryTurn, numberInAll: number): ProgressSink {
-  const { context, data, job, signal, log, say } = turn;
-  return {
-    async update(progress, addBytesSent) {
-      await Promise.all([
-        job.updateProgress(progress),
-        tell(turn, {
-          stage: progress.stage,
-          total: progress.total,
-          confirmed: progress.confirmed,
-          quarantined: progress.quarantined,
-          addBytesSent,
-        }),
-        context.stats.bytes(data.target, addBytesSent),
-      ]).catch((error: unknown) => log.warn({ err: error }, 'progress could not be written'));
-    },
-    entered: (stage) => say(`stage ${stage}`),
-    left: (stage, durationMs) => context.metrics.stages.observe({ target: data.target, stage }, durationMs / 1000),
-    quarantined(sopInstanceUid, error) {
-      say(`quarantined ${sopInstanceUid}: ${error.message}`);
-      log.warn({ instance: sopInstanceUid, code: error.code, reason: error.message }, 'instance quarantined');
-      context.metrics.quarantined.inc({ target: data.target, code: error.code });
-      const text = `${sopInstanceUid}: ${error.message}`;
-      void tell(turn, {}, { kind: 'quarantined', attempt: numberInAll, code: error.code, text }).catch(() => {});
-    },
-    throttle: (bytes) => context.throttle(data.target, bytes, signal),
-  };
-}
-
-/** What `runDelivery` needs of the world, for this attempt. */
-async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
-  const { context, data, signal, tracker, log, say } = attempt;
-  const { prefix } = context.config.redis;
-  const source = await context.source(data.source);
-  return {
-    data,
-    ledgerName: attempt.ledger,
-    attempt: attempt.numberInAll,
-    resolve: () => context.resolve(data.target),
-    readStudy: (wanted) => source.readStudy(data.orthancStudyId, wanted, signal),
-    readManifest: (lastUpdate, how) => source.shareManifest({ ...data, lastUpdate }, how, signal),
-    readInstanceTags: (names, manifest) => source.readInstanceTags({ ...data, manifest }, names, signal),
-    transform: () => data.transform && source.transform(data.transform.definition),
-    open: (instance, options) => source.open(instance, options),
-    isSourceWell: () => source.isWell(signal),
-    listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
-    ledger: context.ledger,
-    fence: fenceOf(attempt),
-    progress: tracker,
-    connected() {
-      if (attempt.isConnected) return;
-      attempt.isConnected = true;
-      void context.circuits
-        .succeed(data.target)
-        .then((closed) => closed && context.circuitClosed(data.target))
-        .catch((error: unknown) => log.warn({ err: error }, 'circuit could not be closed'));
-    },
-    mailbox: context.mailbox,
-    state: redisState(context.redis, prefix, data.deliveryId),
-    memory: createTargetMemory(context.redis, prefix, data.target),
-    log: {
-      info: (text, facts) => (log.info(facts ?? {}, text), say(text)),
-      warn: (text, facts) => (log.warn(facts ?? {}, text), say(text)),
-    },
-    signal,
-  };
+async function runAttempt(attempt: Attempt): Promise<JobEnd> {
+  const { context, data, tracker } = attempt;
+  let result: DeliveryResult;
+  try {
+    result = await runDelivery(await settingOf(attempt));
+  } catch (thrown) {
+    attempt.unwatch();
+    await tracker.end();
+    return attemptFailed(attempt, thrown);
+  }
+  attempt.unwatch();
+  await tracker.end();
+  const told = `${result.sent} instances sent, ${result.skipped} were there already`;
+  attempt.say(`delivered: ${told}`);
+  const end = await deliveryEnded(attempt, 'delivered', undefined, told);
+  await context.clearState(data.deliveryId).catch(() => {});
+  return end.kind === 'completed' ? { kind: 'completed', result } : end;
 }

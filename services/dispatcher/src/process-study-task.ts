@@ -1,23 +1,66 @@
-import { studyTaskData } from '@dicom-dispatch/core';
+import { asDispatchError, backOffMs, studyTaskData, type StudyTaskData } from '@dicom-dispatch/core';
+import { settleJob, studyTaskStands, type JobEnd } from '@dicom-dispatch/pipeline';
+import { redisNow } from '@dicom-dispatch/state/redis';
 import type { Job } from 'bullmq';
-import { afterSuccess, type AfterSuccess } from './after-success.ts';
+import { afterSuccess } from './after-success.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
 
+/** Pauses between attempts of what is to be done in the source; it is tried until it is done. */
+const backoff = { first: 5_000, max: 15 * 60_000, jitter: 0.3 };
+/** After so long a study task looks again whose deliveries have not all succeeded. */
+const notYetMs = 60_000;
+
 /**
- * The end of a study task: BullMQ runs it when all its deliveries have succeeded. What the rules want done in the source
- * is done here; where the source does not answer, BullMQ tries it again.
+ * The end of a study task: its job calls when all its deliveries have succeeded. What the rules want done in the source is
+ * a step with a record of its own, and is tried until it is done.
+ *
+ * @throws what makes BullMQ let go of the job, and nothing else
  */
-export async function processStudyTask(
-  context: DispatcherContext,
-  job: Job,
-): Promise<{ delivered: readonly string[]; after?: AfterSuccess }> {
-  const data = studyTaskData.parse(job.data);
-  context.log.info(
-    { study: data.studyInstanceUid, source: data.source, targets: data.targets, ms: Date.now() - data.routedAt },
-    'study delivered to all its targets',
-  );
-  if (!data.onSuccess) return { delivered: data.targets };
-  const after = await afterSuccess(context, data, data.onSuccess);
-  void job.log(`after success: ${JSON.stringify(after)}`).catch(() => {});
-  return { delivered: data.targets, after };
+export async function processStudyTask(context: DispatcherContext, job: Job, token: string): Promise<unknown> {
+  const parsed = studyTaskData.safeParse(job.data);
+  let end: JobEnd;
+  if (!parsed.success) {
+    end = { kind: 'failed', reason: 'its data cannot be read' };
+  } else {
+    try {
+      end = await endOf(context, parsed.data);
+    } catch (error) {
+      context.log.warn({ task: job.id, err: error }, 'study task could not be looked at; its job calls again');
+      end = { kind: 'later', inMs: backoff.first };
+    }
+  }
+  return settleJob(job, token, end);
+}
+
+async function endOf(context: DispatcherContext, data: StudyTaskData): Promise<JobEnd> {
+  const id = data.partOf ?? data.studyTaskId;
+  const delivered = { kind: 'completed', result: { delivered: data.targets } } as const;
+  const log = context.log.child({ study: data.studyInstanceUid, source: data.source, task: id });
+  if (!data.onSuccess) {
+    log.info({ targets: data.targets }, 'study delivered to all its targets');
+    return delivered;
+  }
+  // One of an earlier version has no record yet.
+  await context.tasks.open({ ...data, studyTaskId: id });
+  const task = await context.tasks.read(id);
+  if (!task || task.state === 'done') return delivered;
+  const { onSuccess } = task.data;
+  if (!onSuccess) return delivered;
+  // A delivery whose job was taken away is no delivery that has arrived.
+  if ((await studyTaskStands(context.records, task.data)) !== 'arrived') {
+    return { kind: 'later', inMs: notYetMs };
+  }
+  const dueInMs = (task.nextAttemptAt ?? 0) - (await redisNow(context.redis, context.config.redis.prefix));
+  if (dueInMs > 250) return { kind: 'later', inMs: dueInMs };
+  try {
+    const after = await afterSuccess(context, task.data, onSuccess);
+    await context.tasks.finish(id, after.done, after.left);
+    return { kind: 'completed', result: { delivered: data.targets, after } };
+  } catch (thrown) {
+    const error = asDispatchError(thrown, 'finalize');
+    const inMs = backOffMs(backoff, task.attempts + 1, error.retryAfterMs);
+    log.warn({ attempt: task.attempts + 1, code: error.code, reason: error.message, inMs }, 'after success: put off');
+    await context.tasks.putOff(id, inMs, error.toRecord());
+    return { kind: 'later', inMs };
+  }
 }

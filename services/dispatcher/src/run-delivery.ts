@@ -51,8 +51,8 @@ export interface DeliverySetting {
   readonly ledger: Ledger;
   readonly fence: Fence;
   readonly progress: DeliveryProgressTracker;
-  /** Called once the target has let us in. */
-  connected(): void;
+  /** Called when the target has confirmed or refused an instance: it can be used. */
+  answered(): void;
   readonly state: RunState;
   readonly memory: RunState;
   readonly mailbox: Mailbox;
@@ -66,7 +66,8 @@ export interface DeliverySetting {
  * of the manifest. When a manifest that was read for another attempt turns out not to be true any more, it is read anew,
  * and the attempt begins again with it.
  *
- * @throws DispatchError with the stage in which the attempt ended; `partial` when all but quarantined instances arrived
+ * @throws DispatchError with the stage in which the attempt ended; `partial` when all but quarantined instances arrived,
+ *   `all-quarantined` when none did
  */
 export async function runDelivery(setting: DeliverySetting): Promise<DeliveryResult> {
   const { progress, signal } = setting;
@@ -142,10 +143,7 @@ async function runWith(
         };
         return transform ? transform.open(original, wanted) : setting.open(original, wanted);
       },
-      stage(stage) {
-        progress.enter(stage);
-        if (stage === 'transfer' && before.pending.length > 0) setting.connected();
-      },
+      stage: (stage) => progress.enter(stage),
       async report(instance, outcome) {
         if (outcome.kind === 'delivered') {
           await ledger.confirm(
@@ -159,11 +157,13 @@ async function runWith(
             fence,
           );
           progress.confirmed();
+          answered();
           return;
         }
         const { code, message } = outcome.error;
         await ledger.quarantine(key, { ...outcomeOf(originalOf(instance)), error: { code, message } }, fence);
         progress.quarantined(originalOf(instance).sopInstanceUid, outcome.error);
+        answered();
       },
       async revoke(instance) {
         await ledger.revoke(key, originalOf(instance), fence);
@@ -183,7 +183,7 @@ async function runWith(
     await handler.deliver(run);
     signal.throwIfAborted();
     watch.throwIfStale();
-    if (before.pending.length > 0) setting.connected();
+    if (before.pending.length > 0) answered();
 
     const after = await ledger.compare(key, manifest);
     if (after.pending.length > 0) {
@@ -219,6 +219,11 @@ async function runWith(
     };
   } catch (error) {
     throw asDispatchError(error, progress.stage);
+  }
+
+  /** Before it has let us in nothing is an answer of the target: what cannot be proposed is quarantined by us. */
+  function answered(): void {
+    if (progress.isReached) setting.answered();
   }
 
   function outcomeOf(instance: ManifestInstance): Omit<Confirmation, 'warning'> {

@@ -1,4 +1,5 @@
 import { studyQueue, type Config } from '@dicom-dispatch/core';
+import { startReconciler } from '@dicom-dispatch/pipeline';
 import { endInTime, redisDependency, workerOptions, type RunningService } from '@dicom-dispatch/runtime';
 import { Worker, type Job } from 'bullmq';
 import { closeWorkers } from './close-workers.ts';
@@ -7,7 +8,7 @@ import { startHeartbeat } from './heartbeat.ts';
 import type { StopReason } from './delivery-turn.ts';
 import { processStudyTask } from './process-study-task.ts';
 import { TargetServices } from './serve-targets.ts';
-import { applyConcurrency, createTargetWorker, watchWorker, workerShape } from './target-worker.ts';
+import { applyConcurrency, createTargetWorker, watchWorker, workerShape, type TargetWorker } from './target-worker.ts';
 import { watchCancellations } from './watch-cancellations.ts';
 import { watchPauses } from './watch-pauses.ts';
 
@@ -24,15 +25,15 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   const { config, redis, log } = options;
   const prefix = config.redis.prefix;
   const context = await createContext(options);
-  const workers = new Map<string, { readonly worker: Worker; readonly shape: string }>();
+  const workers = new Map<string, TargetWorker & { readonly shape: string }>();
   /** Of targets that were removed or changed: they finish what they have begun. */
   const leaving = new Map<Worker, Promise<void>>();
   /** Study tasks under way. */
   const tasks = new Set<string>();
-  const runStudyTask = async (job: Job): Promise<unknown> => {
+  const runStudyTask = async (job: Job, token?: string): Promise<unknown> => {
     const id = job.id ?? '';
     tasks.add(id);
-    return processStudyTask(context, job).finally(() => tasks.delete(id));
+    return processStudyTask(context, job, token ?? '').finally(() => tasks.delete(id));
   };
   const studyWorker = new Worker(studyQueue, runStudyTask, {
     ...workerOptions(redis, prefix, 4, config.dispatcher.lockTime),
@@ -43,13 +44,14 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   const stopAll = (reason: StopReason): void => {
     for (const worker of allWorkers()) worker.cancelAllJobs(reason);
   };
-  const cancellations = await watchCancellations(redis, prefix, (deliveryId) => {
+  const cancellations = await watchCancellations(redis, prefix, context.active, (deliveryId) => {
     for (const worker of allWorkers()) worker.cancelJob(deliveryId, 'cancelled' satisfies StopReason);
   });
   const pauses = watchPauses(config.dispatcher.lockTime, () => {
     log.warn('this process stood still for longer than its locks last; its deliveries are given up');
     stopAll('lock-lost');
   });
+  const reconciler = startReconciler({ ...context, config: () => context.config });
   const heartbeat = startHeartbeat(redis, prefix, context.worker, context.active);
   const services = new TargetServices(context, context.mailbox);
   await services.go(config);
@@ -68,6 +70,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     },
     async stop() {
       pauses.stop();
+      reconciler.stop();
+      for (const { gate } of workers.values()) gate.end();
       await closeWorkers({
         workers: [...Array.from(workers.values(), ({ worker }) => worker), studyWorker],
         leaving: [...leaving.values()],
@@ -94,10 +98,11 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
 
   /** Makes the workers those that the configuration asks for. */
   async function startWorkers(next: Config): Promise<void> {
-    for (const [name, { worker, shape }] of workers) {
+    for (const [name, { worker, gate, shape }] of workers) {
       const target = next.targets[name];
       if (target && workerShape(next, target) === shape) continue;
       workers.delete(name);
+      gate.end();
       leaving.set(
         worker,
         worker.close().finally(() => leaving.delete(worker)),
@@ -106,9 +111,9 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     for (const [name, target] of Object.entries(next.targets)) {
       if (workers.has(name)) continue;
       await applyConcurrency(redis, prefix, context.queues.target(name), name, target);
-      const worker = createTargetWorker(context, redis, name, target);
-      workers.set(name, { worker, shape: workerShape(next, target) });
-      run(worker);
+      const made = createTargetWorker(context, redis, name, target);
+      workers.set(name, { ...made, shape: workerShape(next, target) });
+      run(made.worker);
     }
   }
 

@@ -1,14 +1,26 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { fingerprint, targetQueue, type Config, type TargetConfig } from '@dicom-dispatch/core';
 import { workerOptions, type Logger, type Redis } from '@dicom-dispatch/runtime';
+import { callDelivery } from '@dicom-dispatch/pipeline';
 import { Worker, type Job, type Queue } from 'bullmq';
 import type { FullContext } from './create-context.ts';
-import { HandedOver } from './leave-target.ts';
 import type { StopReason } from './delivery-turn.ts';
 import { processDelivery } from './process-delivery.ts';
+import { TargetGate } from './target-gate.ts';
 
-/** A worker for the deliveries of one target; `run()` is the caller's. */
-export function createTargetWorker(context: FullContext, redis: Redis, name: string, target: TargetConfig): Worker {
+export interface TargetWorker {
+  /** `run()` is the caller's. */
+  readonly worker: Worker;
+  readonly gate: TargetGate;
+}
+
+/** A worker for the deliveries of one target. */
+export function createTargetWorker(
+  context: FullContext,
+  redis: Redis,
+  name: string,
+  target: TargetConfig,
+): TargetWorker {
   const { config } = context;
   const concurrency = Math.min(target.concurrency, config.dispatcher.concurrency);
   const worker: Worker = new Worker(
@@ -21,11 +33,8 @@ export function createTargetWorker(context: FullContext, redis: Redis, name: str
           job,
           token: token ?? '',
           signal: signal ?? new AbortController().signal,
-          pauseTarget: (ms) => worker.rateLimit(Math.max(1, Math.ceil(ms))),
+          closeGate: () => gate.close(),
         });
-      } catch (error) {
-        if (error instanceof HandedOver) return { movedAway: true };
-        throw error;
       } finally {
         context.active.delete(id);
       }
@@ -36,18 +45,24 @@ export function createTargetWorker(context: FullContext, redis: Redis, name: str
       ...(target.rateLimit?.deliveriesPerMinute !== undefined && {
         limiter: { max: target.rateLimit.deliveriesPerMinute, duration: 60_000 },
       }),
-      settings: {
-        backoffStrategy: (_attemptsMade, _type, _error, job) => {
-          const id = job?.id ?? '';
-          const waitMs = context.nextWait.get(id) ?? 1_000;
-          context.nextWait.delete(id);
-          return waitMs;
-        },
-      },
     },
   );
+  const gate = new TargetGate(worker, name, context.circuits);
   watchWorker(worker, context.log);
-  return worker;
+  // BullMQ ends no job by itself. Should it all the same, the record says that there is more to do.
+  worker.on('failed', (job) => {
+    if (job?.id !== undefined) void callAgain(context, job.id);
+  });
+  return { worker, gate };
+}
+
+async function callAgain(context: FullContext, id: string): Promise<void> {
+  try {
+    const looked = await context.records.look(id);
+    if (looked) await callDelivery(context, looked.record, looked.now);
+  } catch (error) {
+    context.log.warn({ delivery: id, err: error }, 'reconciliation has to look after a job');
+  }
 }
 
 /** What of a target its worker was made for: when it changes, the worker is replaced. */
@@ -69,6 +84,7 @@ export async function applyConcurrency(
   const key = redisKeys(prefix).concurrency;
   if ((await redis.hget(key, name)) === String(target.concurrency)) return;
   await queue.setGlobalConcurrency(target.concurrency);
+  await redis.hdel(redisKeys(prefix).learnt, name);
   await redis.hset(key, name, target.concurrency);
 }
 

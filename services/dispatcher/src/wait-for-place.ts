@@ -1,7 +1,8 @@
 import { describePlace } from '@dicom-dispatch/core';
 import { describeMove } from '@dicom-dispatch/state/target-places';
+import type { JobEnd } from '@dicom-dispatch/pipeline';
 import type { DeliveryTurn } from './delivery-turn.ts';
-import { delay } from './wait-for-turn.ts';
+import { putOff } from './put-off.ts';
 
 /** A delivery that waits for the decision looks again by itself; the decision brings it forward. */
 const lookAgainMs = 60_000;
@@ -17,14 +18,19 @@ export interface DeliveryPlace {
  * The place of the target. While nobody has said whether the contents of a target that was moved are the same, nothing may
  * count as confirmed there, and nothing is sent.
  *
- * @throws DelayedError for BullMQ when somebody has to decide first
+ * @returns how the job ends when somebody has to decide first
  */
-export async function waitForPlace(turn: DeliveryTurn): Promise<DeliveryPlace> {
+export async function waitForPlace(
+  turn: DeliveryTurn,
+): Promise<{ readonly end: JobEnd } | ({ readonly end: undefined } & DeliveryPlace)> {
   const { context, data, target } = turn;
-  if (!target) return { ledger: data.target, place: '' };
+  if (!target) return { end: undefined, ledger: data.target, place: '' };
   const verdict = await context.places.register(data.target, target);
-  if (verdict.kind === 'known') return { ledger: verdict.ledger, place: describePlace(verdict.place) };
-  const why = describeMove(data.target, verdict);
+  if (verdict.kind === 'known') {
+    return { end: undefined, ledger: verdict.ledger, place: describePlace(verdict.place) };
+  }
+  const text = describeMove(data.target, verdict);
   const last = (await context.records.events(data.deliveryId)).at(-1);
-  return delay(turn, Date.now() + lookAgainMs, last?.text === why ? undefined : why);
+  const event = { kind: 'waiting', text } as const;
+  return { end: await putOff(turn, { wake: 'person', inMs: lookAgainMs, ...(last?.text !== text && { event }) }) };
 }

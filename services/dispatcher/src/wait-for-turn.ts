@@ -1,73 +1,109 @@
-import { isOpen, nextStartAt } from '@dicom-dispatch/core';
-import { DelayedError, RateLimitError, UnrecoverableError } from 'bullmq';
-import { tell, type DeliveryTurn } from './delivery-turn.ts';
+import { backOffMs, isOpen, nextStartAt } from '@dicom-dispatch/core';
+import { act, endStates, fromNow } from '@dicom-dispatch/state/records';
+import type { JobEnd } from '@dicom-dispatch/pipeline';
+import { fenceOf, type DeliveryTurn } from './delivery-turn.ts';
 import { leaveIfLeft, leaveTarget } from './leave-target.ts';
+import { afterRefusal, endCancelled, jobEndOf, putOff } from './put-off.ts';
 
-/** How far a held delivery is put back; its release brings it forward. */
-const heldForMs = 365 * 86_400_000;
 /** Windows that never meet may do so after a change of the configuration. */
 const lookAgainMs = 86_400_000;
+/** How often what a person has to change in the configuration is looked at again. */
+const offMs = 60_000;
+/** A delivery whose dispatcher died so often in a row may be what kills it: from now on with pauses. */
+const lossesAtOnce = 3;
+/** A call that comes this much too early is in time. */
+const earlyMs = 250;
 
 /**
- * Ends the turn for reasons of the delivery that burn no attempt: it was cancelled or is held, or the target or its rule
- * is outside the schedule.
+ * Ends the run of a job for reasons of the delivery, which consume no attempt: it has ended, was cancelled, is held or not
+ * due, or the target or its rule is outside the schedule.
  *
- * @throws DelayedError, UnrecoverableError for BullMQ, HandedOver when another target has taken it over
+ * @returns how the job ends, or undefined when the delivery may go on
+ * @throws HandedOver when another target has taken it over
  */
-export async function waitForTurn(turn: DeliveryTurn): Promise<void> {
-  const { context, data, target } = turn;
-  if (await context.isCancelled(data.deliveryId)) {
-    await tell(
-      turn,
-      { state: 'cancelled', endedAt: Date.now() },
-      { kind: 'ended', text: 'cancelled before it started' },
-    );
-    throw new UnrecoverableError('cancelled by an operator');
+export async function waitForTurn(
+  turn: DeliveryTurn,
+  intent: { readonly isHeld: boolean; readonly isCancelled: boolean },
+): Promise<JobEnd | undefined> {
+  const { target, record, now } = turn;
+  if (endStates.includes(record.state)) return jobEndOf(record.state, record.error?.message ?? 'it has ended');
+  if (intent.isCancelled) return endCancelled(turn);
+  if (record.state === 'active') {
+    const end = await takeOver(turn);
+    if (end) return end;
   }
-  if (await context.isHeld(data.deliveryId)) {
-    await turn.job.moveToDelayed(Date.now() + heldForMs, turn.token);
-    throw new DelayedError();
+  if (intent.isHeld) return putOff(turn, { wake: 'person' });
+  const dueInMs = record.state === 'waiting' ? (record.nextAttemptAt ?? 0) - now : 0;
+  if (dueInMs > earlyMs) return { kind: 'later', inMs: dueInMs };
+  await leaveIfLeft(turn);
+  if (!target) {
+    return putOff(turn, { wake: 'person', inMs: offMs });
   }
-  await leaveIfLeft(context, data);
-  if (target?.enabled === false) {
-    await leaveTarget(context, data, 'the target is switched off');
-    await delay(turn, Date.now() + 60_000, 'the target is switched off');
+  if (!target.enabled) {
+    await leaveTarget(turn, 'the target is switched off');
+    const event = { kind: 'waiting', text: 'the target is switched off' } as const;
+    return putOff(turn, { wake: 'person', inMs: offMs, ...(record.wake !== 'person' && { event }) });
   }
   const opensAt = opensNext(turn);
-  if (opensAt > Date.now()) await delay(turn, opensAt, outsideOf(turn));
+  if (opensAt > now) {
+    const text = outsideOf(turn);
+    await leaveTarget(turn, text);
+    return putOff(turn, { wake: 'schedule', inMs: opensAt - now, event: { kind: 'waiting', text } });
+  }
+  return undefined;
+}
+
+/** The dispatcher that had it is gone: its lock has run out. */
+async function takeOver(turn: DeliveryTurn): Promise<JobEnd | undefined> {
+  const { context, data, target, record } = turn;
+  const again = record.losses + 1 - lossesAtOnce;
+  const pauseMs = again > 0 && target ? backOffMs(target.backoff, again) : 0;
+  const changed = await context.records.change(data.deliveryId, {
+    ...act('lose'),
+    patch: {
+      state: 'waiting',
+      wake: pauseMs > 0 ? 'due' : 'job',
+      worker: null,
+      nextAttemptAt: pauseMs > 0 ? fromNow(pauseMs) : null,
+    },
+    event: { kind: 'waiting', text: `the dispatcher ${record.worker ?? ''} is gone` },
+    fence: fenceOf(turn),
+  });
+  if (changed.kind === 'refused') return afterRefusal(turn, changed);
+  return pauseMs > 0 ? { kind: 'later', inMs: pauseMs } : undefined;
 }
 
 /**
- * Ends the turn while the circuit of the target is open.
+ * Ends the run of a job while the circuit of the target is open.
  *
- * @returns whether the attempt that may begin is the circuit's probe
- * @throws RateLimitError for BullMQ, HandedOver when another target has taken it over
+ * @returns how the job ends; otherwise whether the attempt that may begin is the circuit's probe
+ * @throws HandedOver when another target has taken it over
  */
-export async function waitForCircuit(turn: DeliveryTurn): Promise<{ readonly isProbe: boolean }> {
-  const { context, data } = turn;
-  const { circuits } = context;
-  const verdict = await circuits.check(data.target);
-  if (verdict.kind !== 'open') return { isProbe: verdict.kind === 'probe' };
-  await leaveTarget(context, data, 'its circuit is open');
-  await turn.pauseTarget(verdict.retryInMs);
-  throw new RateLimitError();
-}
-
-/** Puts the job back until then. @param why - one line for the delivery's history; undefined when it is there already */
-export async function delay(turn: DeliveryTurn, until: number, why: string | undefined): Promise<never> {
-  await tell(turn, { nextAttemptAt: until }, why === undefined ? undefined : { kind: 'waiting', text: why });
-  await turn.job.moveToDelayed(until, turn.token);
-  throw new DelayedError();
+export async function waitForCircuit(
+  turn: DeliveryTurn,
+): Promise<{ readonly end: JobEnd } | { readonly end: undefined; readonly isProbe: boolean }> {
+  const { context, data, record } = turn;
+  const verdict = await context.circuits.check(data.target, data.deliveryId);
+  if (verdict.kind === 'closed' || verdict.kind === 'probe') {
+    return { end: undefined, isProbe: verdict.kind === 'probe' };
+  }
+  await leaveTarget(turn, 'its circuit is open');
+  if (verdict.kind === 'yield') {
+    return { end: await putOff(turn, { wake: 'circuit', inMs: verdict.retryInMs }) };
+  }
+  turn.closeGate();
+  // It keeps its place in the queue. Nothing is written for one that waits for the circuit already.
+  const isSaid = record.state === 'waiting' && record.wake === 'circuit' && record.nextAttemptAt === undefined;
+  return { end: isSaid ? { kind: 'front' } : await putOff(turn, { wake: 'circuit', front: true }) };
 }
 
 /** When the target and one of the rules that want this delivery are open together. */
-function opensNext({ data, target }: DeliveryTurn): number {
-  const now = Date.now();
+function opensNext({ data, target, now }: DeliveryTurn): number {
   const lists = [...(target?.schedule ? [[target.schedule]] : []), ...(data.schedules ? [data.schedules] : [])];
   return nextStartAt(lists, now) ?? now + lookAgainMs;
 }
 
-function outsideOf({ target }: DeliveryTurn): string {
-  if (target?.schedule && !isOpen(target.schedule, Date.now())) return 'outside the schedule of the target';
+function outsideOf({ target, now }: DeliveryTurn): string {
+  if (target?.schedule && !isOpen(target.schedule, now)) return 'outside the schedule of the target';
   return 'outside the schedule of its rule';
 }

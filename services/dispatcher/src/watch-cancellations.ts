@@ -1,21 +1,39 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '@dicom-dispatch/runtime';
 
-/** Listens for deliveries that an operator cancels: their ids on `<prefix>:cancel`. */
+/**
+ * Listens for deliveries that an operator cancels. What is published while the connection is cut is lost: whenever it is
+ * back, all that is under way is looked up.
+ *
+ * @param active - ids of the deliveries that are under way here
+ */
 export async function watchCancellations(
   redis: Redis,
   prefix: string,
+  active: ReadonlySet<string>,
   cancelled: (deliveryId: string) => void,
 ): Promise<{ stop(): Promise<void> }> {
+  const keys = redisKeys(prefix);
   const subscriber = redis.duplicate();
-  // The connection that it was made from tells when Redis is away.
+  // The connection that it was made from reports when Redis is away.
   subscriber.on('error', () => {});
   subscriber.on('message', (_channel, deliveryId: string) => cancelled(deliveryId));
+  redis.on('ready', lookUp);
   // While Redis is away this waits; the dispatcher need not.
-  void subscriber.subscribe(redisKeys(prefix).cancelChannel).catch(() => {});
+  void subscriber.subscribe(keys.cancelChannel).catch(() => {});
   return {
     async stop() {
+      redis.off('ready', lookUp);
       subscriber.disconnect();
     },
   };
+
+  function lookUp(): void {
+    const ids = [...active];
+    if (ids.length === 0) return;
+    redis
+      .mget(ids.map((id) => keys.cancelled(id)))
+      .then((flags) => ids.forEach((id, at) => flags[at] !== null && cancelled(id)))
+      .catch(() => {});
+  }
 }

@@ -1,0 +1,42 @@
+import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
+import { fenceOf, type Attempt } from './delivery-turn.ts';
+import { redisState } from './redis-state.ts';
+import type { DeliverySetting } from './run-delivery.ts';
+
+/** What `runDelivery` needs of the world, for this attempt. */
+export async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
+  const { context, data, signal, tracker, log, say } = attempt;
+  const { prefix } = context.config.redis;
+  const source = await context.source(data.source);
+  return {
+    data,
+    ledgerName: attempt.ledger,
+    attempt: attempt.number,
+    resolve: () => context.resolve(data.target),
+    readStudy: (wanted) => source.readStudy(data.orthancStudyId, wanted, signal),
+    readManifest: (lastUpdate, how) => source.shareManifest({ ...data, lastUpdate }, how, signal),
+    readInstanceTags: (names, manifest) => source.readInstanceTags({ ...data, manifest }, names, signal),
+    transform: () => data.transform && source.transform(data.transform.definition),
+    open: (instance, options) => source.open(instance, options),
+    isSourceWell: () => source.isWell(signal),
+    listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
+    ledger: context.ledger,
+    fence: fenceOf(attempt),
+    progress: tracker,
+    answered() {
+      if (attempt.hasAnswered) return;
+      attempt.hasAnswered = true;
+      void context
+        .targetAnswers(data.target)
+        .catch((error: unknown) => log.warn({ err: error }, 'circuit could not be closed'));
+    },
+    mailbox: context.mailbox,
+    state: redisState(context.redis, prefix, data.deliveryId),
+    memory: createTargetMemory(context.redis, prefix, data.target),
+    log: {
+      info: (text, facts) => (log.info(facts ?? {}, text), say(text)),
+      warn: (text, facts) => (log.warn(facts ?? {}, text), say(text)),
+    },
+    signal,
+  };
+}

@@ -1,0 +1,24 @@
+import type { DispatchError } from '@dicom-dispatch/core';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import type { Attempt } from './delivery-turn.ts';
+
+/**
+ * A receiver at its limit refuses a further association while others of ours are under way: it is served with as many as
+ * it takes. The limit is kept until the configuration changes or a day has passed.
+ *
+ * @returns false when nothing of ours is under way there: others have taken what there is
+ */
+export async function learnConcurrency(attempt: Attempt, error: DispatchError): Promise<boolean> {
+  const { context, data, log } = attempt;
+  if (error.stage !== 'connect') return false;
+  const others = (await context.records.counts(data.target)).active - 1;
+  if (others < 1) return false;
+  const queue = context.queues.target(data.target);
+  const before = (await queue.getGlobalConcurrency()) ?? Number.POSITIVE_INFINITY;
+  if (before <= others) return true;
+  await queue.setGlobalConcurrency(others);
+  const learnt = { concurrency: others, at: Date.now(), reason: error.message };
+  await context.redis.hset(redisKeys(context.config.redis.prefix).learnt, data.target, JSON.stringify(learnt));
+  log.warn({ concurrency: others, reason: error.message }, 'target takes fewer deliveries at a time; limit lowered');
+  return true;
+}

@@ -1,0 +1,91 @@
+import type { DispatchError } from '@dicom-dispatch/core';
+import {
+  act,
+  endStates,
+  fromNow,
+  type Changed,
+  type DeliveryEvent,
+  type DeliveryPatch,
+  type DeliveryState,
+  type WakeKind,
+} from '@dicom-dispatch/state/records';
+import type { JobEnd } from '@dicom-dispatch/pipeline';
+import { fenceOf, type DeliveryTurn } from './delivery-turn.ts';
+
+/** What is not expected to go on by itself: its job calls after so long all the same, and changes nothing. */
+const farAwayMs = 365 * 86_400_000;
+
+export interface PutOff {
+  readonly wake: Exclude<WakeKind, 'attempt'>;
+  /** When it goes on by itself. Left out: at once, or when a person wants it. */
+  readonly inMs?: number;
+  readonly patch?: DeliveryPatch;
+  readonly event?: Omit<DeliveryEvent, 'at'>;
+  /** Back to its place in the queue, instead of calling after a time. */
+  readonly front?: boolean;
+}
+
+/** Lets the delivery wait. The record says so first, the job follows: it is only the call. */
+export async function putOff(turn: DeliveryTurn, { wake, inMs, patch, event, front }: PutOff): Promise<JobEnd> {
+  const { context, data } = turn;
+  const changed = await context.records.change(data.deliveryId, {
+    ...act('putOff'),
+    patch: {
+      ...patch,
+      state: 'waiting',
+      wake,
+      worker: null,
+      nextAttemptAt: inMs === undefined || front ? null : fromNow(inMs),
+    },
+    event,
+    fence: fenceOf(turn),
+  });
+  if (changed.kind === 'refused') return afterRefusal(turn, changed);
+  if (front) return { kind: 'front' };
+  return { kind: 'later', inMs: inMs ?? (wake === 'person' ? farAwayMs : 1) };
+}
+
+/** What becomes of the job when the record did not let the dispatcher do what it wanted. */
+export async function afterRefusal(
+  turn: DeliveryTurn,
+  { why, state, dueInMs }: Extract<Changed, { readonly kind: 'refused' }>,
+): Promise<JobEnd> {
+  switch (why) {
+    case 'cancelled':
+      return endCancelled(turn);
+    case 'held':
+      return putOff(turn, { wake: 'person' });
+    case 'early':
+      return { kind: 'later', inMs: dueInMs };
+    case 'state':
+      return state !== undefined && endStates.includes(state) ? jobEndOf(state, 'it has ended') : { kind: 'left' };
+    case 'missing':
+      return { kind: 'failed', reason: 'its record is gone' };
+    case 'lock-lost':
+    case 'elsewhere':
+    case 'alive':
+    case 'same':
+      return { kind: 'left' };
+  }
+}
+
+/** An operator has cancelled it, before an attempt or during one. */
+export async function endCancelled(turn: DeliveryTurn, patch: DeliveryPatch = {}): Promise<JobEnd> {
+  const { context, data } = turn;
+  const changed = await context.records.change(data.deliveryId, {
+    ...act('end'),
+    patch: { ...patch, state: 'cancelled', endedAt: fromNow(), worker: null },
+    event: { kind: 'ended', text: 'cancelled by an operator' },
+    fence: fenceOf(turn),
+  });
+  if (changed.kind === 'refused') return afterRefusal(turn, changed);
+  context.metrics.ended.inc({ target: data.target, state: 'cancelled' });
+  return { kind: 'failed', reason: 'cancelled by an operator' };
+}
+
+/** How the job of a delivery ends that has ended. */
+export function jobEndOf(state: DeliveryState, reason: string, error?: DispatchError): JobEnd {
+  if (state === 'delivered') return { kind: 'completed', result: { state } };
+  if (state === 'moved') return { kind: 'completed', result: { movedAway: true } };
+  return { kind: 'failed', reason: error ? `[${error.stage}] ${error.code}: ${error.message}` : reason };
+}

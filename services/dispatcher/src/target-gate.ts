@@ -1,0 +1,68 @@
+import type { Circuits } from '@dicom-dispatch/state/circuit';
+import type { Worker } from 'bullmq';
+
+const lookMs = 1_000;
+
+/**
+ * Keeps a worker from taking deliveries while the circuit of its target is open: they keep their places in the queue, and
+ * nothing is moved to and fro for a hundred thousand of them.
+ *
+ * BullMQ's own rate limit is not used for it: its other slots go on fetching, and what they have fetched is held without
+ * its lock being renewed until the pause is over.
+ */
+export class TargetGate {
+  readonly #worker: Worker;
+  readonly #target: string;
+  readonly #circuits: Circuits;
+  #timer: NodeJS.Timeout | undefined;
+  #isEnded = false;
+
+  constructor(worker: Worker, target: string, circuits: Circuits) {
+    this.#worker = worker;
+    this.#target = target;
+    this.#circuits = circuits;
+  }
+
+  get isClosed(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  close(): void {
+    if (this.#timer || this.#isEnded) return;
+    this.#timer = setTimeout(() => void this.#look(), lookMs);
+    // What is under way goes on.
+    void this.#worker.pause(true).catch(() => {});
+  }
+
+  /** The worker is being closed; nothing is to start it again. */
+  end(): void {
+    this.#isEnded = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  async #look(): Promise<void> {
+    let waitMs = 0;
+    try {
+      const { state, retryInMs } = await this.#circuits.state(this.#target);
+      // A probe that is under way decides; the others need not ask meanwhile.
+      waitMs = state === 'probing' ? lookMs : retryInMs;
+    } catch {
+      waitMs = lookMs;
+    }
+    if (this.#isEnded) return;
+    if (waitMs > 0) {
+      // It may close before that: another dispatcher has got through.
+      this.#timer = setTimeout(() => void this.#look(), Math.min(lookMs, waitMs));
+      return;
+    }
+    this.#timer = undefined;
+    await this.#worker.resume();
+    // Its loop may just have been ending when it was resumed.
+    setTimeout(() => {
+      const { isRunning, isPaused } = { isRunning: this.#worker.isRunning(), isPaused: this.#worker.isPaused() };
+      if (this.#isEnded || isRunning || isPaused) return;
+      void this.#worker.run().catch(() => {});
+    }, lookMs).unref();
+  }
+}
