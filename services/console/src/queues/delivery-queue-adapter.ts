@@ -1,15 +1,15 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { endStates } from '@dicom-dispatch/state/records';
-import { prepareRetry } from '@dicom-dispatch/operations';
-import { type PipelineContext } from '@dicom-dispatch/pipeline';
+import { promoteTarget } from '@dicom-dispatch/operations';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Job, Queue } from 'bullmq';
-import { currentActor } from './acting.ts';
+import { asDeliveryJob } from './delivery-job-acts.ts';
+import { asStudyJob } from './study-job-acts.ts';
 
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJob']>>;
 
 /**
- * A queue as Bull Board sees it, whose buttons do what our own do: a retry starts with all attempts again and sends what
- * was quarantined, and the records of deliveries say what an operator did.
+ * A queue as Bull Board sees it, whose buttons do what our own do: the records of deliveries and study tasks decide, and
+ * what does not fit them is refused or carried out whole.
  */
 export class DeliveryQueueAdapter extends BullMQAdapter {
   readonly #context: PipelineContext;
@@ -47,35 +47,18 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
   }
 
   override async promoteAll(): Promise<void> {
-    const held = new Set(await this.#context.redis.smembers(this.#context.keys.held));
-    for (const job of await super.getJobs(['delayed'], 0, 9_999)) {
-      if (!held.has(String((job as unknown as Job).id))) await job.promote();
+    if (this.#target !== undefined) {
+      await promoteTarget(this.#context, this.#target);
+      return;
     }
+    for (const job of await this.getJobs(['delayed'], 0, 9_999)) await (job as unknown as Job).promote();
   }
 
   #asOperator(job: Job): NonNullable<BoardJob> {
-    const context = this.#context;
-    const isDelivery = this.#target !== undefined && job.id !== undefined;
-    const retry = job.retry.bind(job);
-    const remove = job.remove.bind(job);
-    job.retry = async (state = 'failed') => {
-      const record = isDelivery ? await context.records.delivery(job.id ?? '') : undefined;
-      if (record?.state === 'delivered') throw new Error('it is delivered: route its study again to send it once more');
-      if (record) await prepareRetry(context, record, currentActor());
-      await retry(state, { resetAttemptsMade: true, resetAttemptsStarted: true });
-    };
-    job.remove = async (...args) => {
-      // Taken away with its tie, the last delivery would let its study task believe that all has arrived.
-      if (isDelivery) await context.redis.hdel(this.#queue.toKey(job.id ?? ''), 'parentKey', 'parent');
-      await remove(...args);
-      const record = isDelivery ? await context.records.delivery(job.id ?? '') : undefined;
-      if (!record || endStates.includes(record.state)) return;
-      await context.records.update(
-        record.deliveryId,
-        { state: 'cancelled', endedAt: Date.now(), nextAttemptAt: null },
-        { kind: 'operator', text: `job removed by ${currentActor().name}` },
-      );
-    };
-    return job as unknown as NonNullable<BoardJob>;
+    const wrapped =
+      this.#target === undefined
+        ? asStudyJob(job, this.#queue, this.#context)
+        : asDeliveryJob(job, this.#queue, this.#context);
+    return wrapped as unknown as NonNullable<BoardJob>;
   }
 }

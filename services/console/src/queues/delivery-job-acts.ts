@@ -1,0 +1,57 @@
+import { cancelDelivery, retryDelivery } from '@dicom-dispatch/operations';
+import { callDelivery, wakeDelivery, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { act, endStates, fromNow, type LookedAt } from '@dicom-dispatch/state/records';
+import type { Job, Queue } from 'bullmq';
+import { currentActor } from './acting.ts';
+
+/** The job of a delivery, whose acts begin with the delivery's record. */
+export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext): Job {
+  const id = job.id ?? '';
+  const removeJob = job.remove.bind(job);
+  const setting = { ...context, config: context.config() };
+
+  job.retry = async () => {
+    await needRecord();
+    await retryDelivery(context, id, currentActor());
+  };
+  job.promote = async () => {
+    needNotHeld(await needRecord());
+    if (!(await wakeDelivery(setting, id))) throw new Error('it does not wait any more');
+  };
+  job.changeDelay = async (delayMs) => {
+    needNotHeld(await needRecord());
+    const changed = await context.records.change(id, {
+      ...act('wake'),
+      patch: { nextAttemptAt: fromNow(delayMs), wake: 'due' },
+      event: { kind: 'operator', text: `put off by ${currentActor().name}` },
+    });
+    if (changed.kind === 'refused') throw new Error('it does not wait any more');
+    const record = await context.records.delivery(id);
+    if (record) await callDelivery(setting, record, changed.now);
+    // Later than it was: nobody else does that.
+    const found = await queue.getJob(id);
+    if ((await found?.getState()) === 'delayed') await found?.changeDelay(delayMs);
+  };
+  job.remove = async () => {
+    const looked = await context.records.look(id);
+    if (looked?.record.state === 'active') {
+      throw new Error('an attempt is under way: cancel the delivery, or wait for its end');
+    }
+    // First the delivery, then its job: without it, it could only wait.
+    if (looked && !endStates.includes(looked.record.state)) await cancelDelivery(context, id, currentActor());
+    // Taken away with its tie, the last delivery would let its study task believe that all has arrived.
+    await context.redis.hdel(queue.toKey(id), 'parentKey', 'parent');
+    await removeJob({ removeChildren: false });
+  };
+  return job;
+
+  async function needRecord(): Promise<LookedAt> {
+    const looked = await context.records.look(id);
+    if (!looked) throw new Error('its study was forgotten: remove the job');
+    return looked;
+  }
+}
+
+function needNotHeld({ isHeld }: LookedAt): void {
+  if (isHeld) throw new Error('it is held: release it first');
+}

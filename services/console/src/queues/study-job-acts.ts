@@ -1,0 +1,41 @@
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { TaskRecords } from '@dicom-dispatch/state/tasks';
+import type { Job, Queue } from 'bullmq';
+
+/** The job of a study task, whose acts begin with what is still to be done for the study. */
+export function asStudyJob(job: Job, queue: Queue, context: PipelineContext): Job {
+  const id = job.id ?? '';
+  const tasks = new TaskRecords(context.redis, context.config().redis.prefix);
+  const retryJob = job.retry.bind(job);
+  const promoteJob = job.promote.bind(job);
+  const removeJob = job.remove.bind(job);
+
+  job.retry = async (state = 'failed') => {
+    await tasks.wake(stepOf(job));
+    await retryJob(state, { resetAttemptsMade: true, resetAttemptsStarted: true });
+  };
+  job.promote = async () => {
+    await tasks.wake(stepOf(job));
+    await promoteJob();
+  };
+  job.remove = async () => {
+    const state = await (await queue.getJob(id))?.getState();
+    if (state === 'active') throw new Error('it is under way: wait for its end');
+    if (state === 'waiting-children') {
+      throw new Error('its deliveries have not all succeeded: cancel those that are not wanted, and leave it');
+    }
+    const step = await tasks.read(stepOf(job));
+    if (step && step.state !== 'done') {
+      throw new Error('what is to be done in the source is not done yet: it is tried until it is');
+    }
+    // Only itself: its deliveries have jobs of their own.
+    await removeJob({ removeChildren: false });
+  };
+  return job;
+}
+
+/** The step of the study task, of which the job may be a part. */
+function stepOf(job: Job): string {
+  const { partOf } = (job.data ?? {}) as { readonly partOf?: unknown };
+  return typeof partOf === 'string' ? partOf : (job.id ?? '');
+}

@@ -1,0 +1,45 @@
+import { waitFor } from '@dicom-dispatch/harness';
+import { expect, it } from 'vitest';
+import { startFaultScp } from './support/fault-scp.ts';
+import { pacsTarget } from './support/pacs-target.ts';
+import { startInProcess } from './support/start-in-process.ts';
+import { startSystem } from './support/system.ts';
+
+it('one delivery for a dead target waits with default settings, however long it takes, and goes when the target is back', async () => {
+  await using system = await startSystem();
+  await using scp = await startFaultScp();
+  await scp.down();
+  await using running = await startInProcess({
+    config: system.config({ pacs: pacsTarget(scp) }),
+    lockTimeMs: 1_000,
+    // Longer than a free slot of a worker waits for a job (5 s) and than a lock lasts, as the pauses of a real outage are.
+    circuitPauses: { firstMs: 7_000, maxMs: 7_000 },
+  });
+  const study = await system.upload({ seed: 'dead', instancesPerSeries: 2 });
+  const { deliveryId } = await system.untilDelivery(study, 'pacs', ['waiting']);
+  const job = `{dicom-dispatch}:target-pacs:${deliveryId}`;
+  const failures = async () => Number(await system.client.hget('{dicom-dispatch}:circuit:pacs', 'failures'));
+  await waitFor(async () => (await failures()) >= 1, { message: 'the circuit opens' });
+  // One stall more would be one too many.
+  await system.client.hset(job, 'stc', 20);
+  await waitFor(
+    async () => {
+      const isActive = (await system.client.lpos('{dicom-dispatch}:target-pacs:active', deliveryId)) !== null;
+      if (isActive) expect(await system.client.exists(`${job}:lock`), 'the lock of what is active').toBe(1);
+      return (await failures()) >= 2;
+    },
+    { timeoutMs: 40_000, intervalMs: 20, message: 'the probe has failed' },
+  );
+  expect(await system.client.hget(job, 'stc')).toBe('20');
+  expect(await system.records.delivery(deliveryId)).toMatchObject({
+    state: 'waiting',
+    wake: 'circuit',
+    attempts: 0,
+    error: { code: 'target-unreachable' },
+  });
+  await scp.up();
+  const done = await system.untilDelivery(study, 'pacs', ['delivered'], 15_000);
+  expect(done).toMatchObject({ attempts: 1, wake: undefined });
+  expect(scp.accepted()).toEqual(study.datasets);
+  expect(running.redis.status).toBe('ready');
+});
