@@ -26,10 +26,10 @@ const targets = ['dicom', 'dicomweb', 'orthanc', 's3', 'folder'] as const;
 type Target = (typeof targets)[number];
 const ends = new Set(['delivered', 'partial', 'failed', 'cancelled', 'source-gone']);
 /** How long the source lies after the last upload: nothing reaches a receiver while it cannot be read. */
-const sourceLiesMs = 3_000;
+const sourceLiesMs = 2_000;
 /** Receivers lie until each has told so many lies, but not for longer than this. */
-const liesOfEach = 6;
-const receiversLieMs = 10_000;
+const liesOfEach = 4;
+const receiversLieMs = 6_000;
 const restMs = 120_000;
 
 /** The servers that one schedule after the other uses; each schedule has studies, a Redis and a bucket of its own. */
