@@ -155,7 +155,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
     const quick = { attempts: 30, backoff: { first: '100ms', max: '500ms' } };
     return {
       sources: {
-        main: { url: sourceLiar.url, pollInterval: '200ms', timeout: '2s', sweep: { every: '2s', settle: '2s' } },
+        main: { url: sourceLiar.url, pollInterval: '200ms', timeout: '4s', sweep: { every: '2s', settle: '2s' } },
       },
       targets: {
         dicom: {
