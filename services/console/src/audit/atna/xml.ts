@@ -12,9 +12,12 @@ export function element(name: string, attributes: Attributes, ...content: readon
   return inner === '' ? `<${name}${list}/>` : `<${name}${list}>${inner}</${name}>`;
 }
 
-/** Text as it may stand in XML 1.0: no control characters, and on one line. */
+/** Of one value: a message then stays below the 32 kB that every receiver takes (PS3.15 A.6). */
+const maxLength = 500;
+
+/** Text as it may stand in XML 1.0: no control characters, on one line, of bounded length. */
 export function escapeXml(text: string): string {
-  return printable(text)
+  return printable(text.slice(0, maxLength))
     .replaceAll(/[\t\r\n\ufffe\uffff]/g, ' ')
     .replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

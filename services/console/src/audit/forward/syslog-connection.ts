@@ -9,8 +9,6 @@ const writeMs = 10_000;
 /** Facility 10 (security), severity 5 (notice): PS3.15 A.6. */
 const priority = 85;
 const messageId = 'DICOM+RFC3881';
-/** What a receiver has to take (PS3.15 A.6). */
-export const maxMessageBytes = 32_768;
 
 /** A syslog message (RFC 5424) with its length in front (RFC 5425, octet counting). */
 export function syslogFrame(text: string, at: number, appName = 'dicom-dispatch'): Buffer {
