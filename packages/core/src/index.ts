@@ -18,7 +18,6 @@ export { listenAddress } from './config/listen-address.ts';
 export { formatBytes, sizeBytes } from './config/size.ts';
 export { fingerprint } from './config/fingerprint.ts';
 export { Secret, secret } from './config/secret.ts';
-export type { AuditSyslogConfig } from './config/audit-config.ts';
 export { network, networkMatcher } from './config/network.ts';
 export { aeTitle, configName, hostName, portNumber } from './config/names.ts';
 export { schedule, type Schedule } from './config/schedule-config.ts';

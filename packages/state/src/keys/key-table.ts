@@ -192,18 +192,6 @@ export const keyTable: readonly KeyRow[] = [
     lives: '`console.audit.keep`; always',
   },
   {
-    keys: ['audit-queries'],
-    kind: 'key',
-    what: 'searches in the console that an audit record repository has to know of, encrypted',
-    lives: 'the newest 10,000',
-  },
-  {
-    keys: ['audit-forwarded', 'audit-deliveries', 'audit-leader'],
-    kind: 'key',
-    what: 'how far the audit log has got to a file and to syslog; which console forwards it',
-    lives: 'always; 10 minutes; seconds',
-  },
-  {
     keys: ['refused'],
     kind: 'key',
     what: 'what the console refused, counted by the minute',

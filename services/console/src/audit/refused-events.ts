@@ -27,6 +27,7 @@ export class RefusedEvents {
   readonly #key: string;
   readonly #log: Logger;
   readonly #counter: Counter;
+  readonly #listeners: ((event: AuditFacts & { readonly count: number; readonly at: number }) => void)[] = [];
   #seen = new Map<string, { readonly facts: AuditFacts; more: number }>();
   #others = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -41,6 +42,11 @@ export class RefusedEvents {
       labelNames: ['reason'],
       registers: [metrics],
     });
+  }
+
+  /** Called with what is written down, as it is. */
+  listen(listener: (event: AuditFacts & { readonly count: number; readonly at: number }) => void): void {
+    this.#listeners.push(listener);
   }
 
   count(reason: Reason): void {
@@ -83,10 +89,12 @@ export class RefusedEvents {
   /** The newest first. */
   async read(limit: number): Promise<RefusedEvent[]> {
     const found = await this.#redis.xrevrange(this.#key, '+', '-', 'COUNT', limit);
-    return found.map(([id, flat]) => decodeRefused(id, flat));
+    return found.map(([id, flat]) => decode(id, flat));
   }
 
   async #write(facts: AuditFacts, count: number): Promise<void> {
+    const at = Date.now();
+    for (const listener of this.#listeners) listener({ ...facts, count, at });
     const fields = Object.entries({ ...facts, count: String(count) }).flat();
     try {
       await this.#redis.xadd(this.#key, 'MAXLEN', '~', keptEvents, '*', ...fields);
@@ -96,7 +104,7 @@ export class RefusedEvents {
   }
 }
 
-export function decodeRefused(id: string, flat: readonly string[]): RefusedEvent {
+function decode(id: string, flat: readonly string[]): RefusedEvent {
   const fields: Record<string, string> = {};
   for (let at = 0; at + 1 < flat.length; at += 2) fields[flat[at] ?? ''] = flat[at + 1] ?? '';
   const text = (name: string): string => fields[name] ?? '';
