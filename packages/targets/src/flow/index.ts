@@ -12,3 +12,4 @@ export { KeyedLocks } from './keyed-locks.ts';
 export { until } from './until.ts';
 export { within } from './within.ts';
 export { listedBy } from './listed-by.ts';
+export { withSuspects } from './with-suspects.ts';
