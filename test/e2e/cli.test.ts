@@ -180,6 +180,22 @@ describe('the command line', { timeout: 300_000 }, () => {
     for (const line of lines.trim().split('\n').slice(0, 2)) expect(JSON.parse(line)).toHaveLength(2);
   });
 
+  it('shows a receipt of what a target has confirmed, as a table, JSON and CSV', async () => {
+    const [table, asJson, csv, none] = await Promise.all([
+      dispatch('receipt', 'ACC-GOOD'),
+      dispatch('receipt', goodStudy, '--target', 'pacs', '--format', 'json'),
+      dispatch('receipt', 'ACC-GOOD', '--target', 'pacs', '--format', 'csv'),
+      dispatch('receipt', 'ACC-GOOD', '--target', 'nowhere'),
+    ]);
+    expect(table.out).toMatch(/^pacs: \d+ delivered$/m);
+    expect(table.out).toMatch(/delivered +[\d.]+ kB +[0-9a-f]{64} +\d{4}-.* 1 +status 0000H/);
+    const { targets } = JSON.parse(asJson.out) as { targets: { target: string; delivered: number; lines: object[] }[] };
+    expect(targets).toMatchObject([{ target: 'pacs' }]);
+    expect(targets[0]?.lines[0]).toMatchObject({ state: 'delivered', attempt: 1 });
+    expect(csv.out.trim().split('\r\n').length).toBe(1 + (targets[0]?.delivered ?? 0));
+    expect(none).toMatchObject({ code: 5 });
+  });
+
   it('packs what a support case needs, without secrets and patient data', async () => {
     const log = join(desk.path, 'dispatch.log');
     await writeFile(

@@ -18,6 +18,7 @@ export { listenAddress } from './config/listen-address.ts';
 export { formatBytes, sizeBytes } from './config/size.ts';
 export { fingerprint } from './config/fingerprint.ts';
 export { Secret, secret } from './config/secret.ts';
+export type { AuditSyslogConfig } from './config/audit-config.ts';
 export { network, networkMatcher } from './config/network.ts';
 export { aeTitle, configName, hostName, portNumber } from './config/names.ts';
 export { schedule, type Schedule } from './config/schedule-config.ts';
@@ -32,6 +33,7 @@ export {
   type WebhookConfig,
 } from './config/notifications-config.ts';
 export { describePlace, targetPlace, type TargetPlace } from './config/target-place.ts';
+export { receiptsConfig, type ReceiptsConfig } from './config/receipts-config.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { configSchema, type Config, type TargetSchema } from './config/config-schema.ts';
 export type { RedisConfig } from './config/redis-config.ts';

@@ -5,6 +5,14 @@ export { cancelDelivery } from './cancel-delivery.ts';
 export { heldAmong, holdDelivery, releaseDelivery } from './hold-delivery.ts';
 export { pauseTarget, promoteTarget, resumeTarget, setTargetConcurrency, setTargetRate } from './change-target.ts';
 export { decidePlace, type DecidedPlace } from './decide-place.ts';
+export {
+  readReceipt,
+  type ReceiptLine,
+  type ReceiptState,
+  type StudyReceipt,
+  type TargetReceipt,
+} from './read-receipt.ts';
+export { receiptCsv } from './receipt-csv.ts';
 export { eachDelivery, type DeliverySelection } from './each-delivery.ts';
 export {
   actOnMany,

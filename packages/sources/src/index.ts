@@ -3,6 +3,7 @@ export { DigestBudget } from './guard/digest-budget.ts';
 export type { GuardedBytes } from './guard/guarded-bytes.ts';
 export { asRepeated, isWell, type Change } from './instance-error.ts';
 export { openInstance, type Judge, type OpenOptions } from './open-instance.ts';
+export type { Tally } from './guard/guard-options.ts';
 export { openSource, type OrthancClient } from './open-source.ts';
 export { readManifest } from './read-manifest.ts';
 export { addFacts, readStudy, readStudyWith, type StudyFacts } from './read-study.ts';

@@ -2,6 +2,7 @@ import type { ManifestInstance } from '@dicom-dispatch/core';
 import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { madeBytes, storedBytes } from './guard/expected-bytes.ts';
 import { guardBytes } from './guard/guard-bytes.ts';
+import type { Tally } from './guard/guard-options.ts';
 import type { GuardedBytes } from './guard/guarded-bytes.ts';
 import { inspectTransform, wholeDataSet } from './inspect/transform-inspector.ts';
 import type { StorageLane } from './storage-lane.ts';
@@ -19,6 +20,8 @@ export interface OpenOptions {
   readonly digest?: boolean | undefined;
   /** Has the last word on an error of an instance: one that comes again and again is not put off for ever. */
   readonly judge?: Judge | undefined;
+  /** Sees what is handed out. */
+  readonly tally?: Tally | undefined;
   /** Where to look for the file before the source is asked for it. */
   readonly storage?: Pick<StorageLane, 'open'> | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -60,6 +63,7 @@ export async function openInstance(
         wrong,
         failed,
         inspector,
+        tally: options.tally,
       });
     }
     const file =
@@ -73,6 +77,7 @@ export async function openInstance(
         readMd5: () => readMd5(request),
         digest: options.digest === true,
         asPart10: options.asPart10 === true,
+        tally: options.tally,
         wrong,
         failed,
       },

@@ -1,5 +1,6 @@
 import type { Logger, Registry, RunningService } from '@dicom-dispatch/runtime';
 import type { AuditLog } from './audit/audit-log.ts';
+import type { QueryEvents } from './audit/query-events.ts';
 import type { RefusedEvents } from './audit/refused-events.ts';
 import type { Changes } from './live/changes.ts';
 import type { OpenAnswers } from './live/open-answers.ts';
@@ -18,6 +19,7 @@ export interface ConsoleContext extends ViewContext {
   readonly sessions: Sessions;
   readonly audit: AuditLog;
   readonly refused: RefusedEvents;
+  readonly queries: QueryEvents;
   /** Answers that are being sent. */
   readonly open: OpenAnswers;
   readonly changes: Changes;

@@ -5,6 +5,7 @@ import { fastify, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { addApi } from './api/add-api.ts';
 import { auditActions } from './audit/audit-actions.ts';
+import { noteQueries } from './audit/note-queries.ts';
 import type { ConsoleContext } from './console-context.ts';
 import { addErrorAnswers } from './error-answers.ts';
 import { addPages } from './pages/add-pages.ts';
@@ -62,6 +63,7 @@ export async function createServer(context: ConsoleContext): Promise<{
   requireRedis(server, context);
   guardAccess(server, context);
   auditActions(server, context);
+  noteQueries(server, context);
   addHealthRoutes(server, context.services, context.metrics);
   addStaticFiles(server);
   await addApi(server, context);

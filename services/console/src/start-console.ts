@@ -11,6 +11,8 @@ import {
   type RunningService,
 } from '@dicom-dispatch/runtime';
 import { AuditLog } from './audit/audit-log.ts';
+import { startAuditForwarding } from './audit/forward/start-forwarding.ts';
+import { QueryEvents } from './audit/query-events.ts';
 import { RefusedEvents } from './audit/refused-events.ts';
 import { ConsoleError } from './console-error.ts';
 import type { ConsoleContext } from './console-context.ts';
@@ -56,6 +58,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const isSecure = config.console.publicUrl?.startsWith('https:') ?? false;
   const operations = openPipeline(() => config, redis);
   const sessions = new Sessions(redis, config.redis.prefix, () => config.console);
+  const keys = new ConsoleKeys(() => config.console);
   const context: ConsoleContext = {
     config: () => config,
     redis,
@@ -63,10 +66,11 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     metrics,
     services: options.services ?? (() => [service]),
     operations,
-    keys: new ConsoleKeys(() => config.console),
+    keys,
     sessions,
     audit: new AuditLog(redis, config.redis.prefix, log, () => config.console.audit),
     refused: new RefusedEvents(redis, config.redis.prefix, log, metrics),
+    queries: new QueryEvents(redis, config.redis.prefix, keys, log),
     open: new OpenAnswers(redis, sessions.channel, log),
     lookup: new SourceLookup(() => config),
     changes: new Changes(redis, operations.records.channel),
@@ -78,6 +82,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   context.open.start();
   const url = await listen(() => server.listen({ host, port }), config.console.listen);
   log.info({ url }, 'console is ready');
+  const forwarding = startAuditForwarding(context);
   const notifier = startNotifier(context, () => config.console.publicUrl ?? url);
   const service: RunningConsole = {
     name: 'console',
@@ -92,7 +97,11 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
       void context.open.recheck();
     },
     async stop() {
-      await endInTime(log, { pages: () => server.close(), notifications: () => notifier.stop() });
+      await endInTime(log, {
+        pages: () => server.close(),
+        notifications: () => notifier.stop(),
+        audit: () => forwarding.stop(),
+      });
       context.changes.stop();
       context.open.stop();
       await endInTime(log, { refused: () => context.refused.flush() }, 2_000);

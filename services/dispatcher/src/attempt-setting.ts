@@ -1,5 +1,8 @@
+import { performance } from 'node:perf_hooks';
+import { redisNow } from '@dicom-dispatch/state/redis';
 import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 import { fenceOf, type Attempt } from './delivery-turn.ts';
+import { ReceiptWriter } from './receipt-writer.ts';
 import { redisState } from './redis-state.ts';
 import type { DeliverySetting } from './run-delivery.ts';
 
@@ -8,10 +11,12 @@ export async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
   const { context, data, signal, tracker, log, say } = attempt;
   const { prefix } = context.config.redis;
   const source = await context.source(data.source);
+  const [begunAt, begun] = [await redisNow(context.redis, prefix), performance.now()];
   return {
     data,
     ledgerName: attempt.ledger,
     attempt: attempt.number,
+    now: () => begunAt + Math.round(performance.now() - begun),
     resolve: () => context.resolve(data.target),
     readStudy: (wanted) => source.readStudy(data.orthancStudyId, wanted, signal),
     readManifest: (lastUpdate, how) => source.shareManifest({ ...data, lastUpdate }, how, signal),
@@ -21,6 +26,7 @@ export async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
     isSourceWell: () => source.isWell(signal),
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
     ledger: context.ledger,
+    receipts: new ReceiptWriter(context.config.receipts, attempt.place, attempt.number),
     fence: fenceOf(attempt),
     progress: tracker,
     answered() {

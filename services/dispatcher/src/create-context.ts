@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { Circuits, type CircuitPauses } from '@dicom-dispatch/state/circuit';
 import { IntermediateCache } from '@dicom-dispatch/cache';
 import { createLedger, createStudyTurns } from '@dicom-dispatch/state/ledger';
+import { openReceipts } from '@dicom-dispatch/state/receipts';
 import { Records } from '@dicom-dispatch/state/records';
 import { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
@@ -43,6 +44,7 @@ import { createDispatcherMetrics } from './dispatcher-metrics.ts';
 import { evacuate } from './evacuate.ts';
 import { giveTurn } from './give-turn.ts';
 import { registerPlaces } from './register-places.ts';
+import { pruneReceipts } from './prune-receipts.ts';
 import { redisMailbox } from './redis-mailbox.ts';
 import { stateKey } from './redis-state.ts';
 import { SharedListings } from './shared-listings.ts';
@@ -64,6 +66,9 @@ export type FullContext = DispatcherContext & {
   close(): Promise<void>;
 };
 
+/** How often receipts in a folder are looked through for old ones. */
+const pruneEveryMs = 6 * 3_600_000;
+
 /** Makes what all deliveries of one dispatcher share; the configuration in it is the latest that was taken over. */
 export async function createContext(options: DispatcherOptions): Promise<FullContext> {
   const { redis, log, metrics: registry } = options;
@@ -79,6 +84,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
   const metrics = createDispatcherMetrics(registry);
   const places = new TargetPlaces(redis, prefix);
   await registerPlaces(places, config, log);
+  const receiptPruning = setInterval(() => void pruneReceipts(config, log), pruneEveryMs).unref();
   const pruning = startPruning(() => (config.cache.folder ? cache : undefined));
 
   function client(name: string): Promise<OrthancClient> {
@@ -157,6 +163,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     ledger: createLedger(redis, { prefix }),
     tasks: new TaskRecords(redis, prefix),
     turns: createStudyTurns(redis, { prefix }),
+    receipts: () => openReceipts(redis, config),
     records: new Records(redis, prefix),
     circuits: new Circuits(redis, prefix, options.circuitPauses),
     places,
@@ -257,6 +264,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
       ),
     async close() {
       pruning.stop();
+      clearInterval(receiptPruning);
       await queues.close();
       await Promise.allSettled([...clients.values(), ...retired].map(async (opened) => (await opened).close()));
     },

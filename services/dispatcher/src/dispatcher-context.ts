@@ -8,6 +8,7 @@ import type {
 } from '@dicom-dispatch/core';
 import type { Circuits } from '@dicom-dispatch/state/circuit';
 import type { Ledger, StudyTurns } from '@dicom-dispatch/state/ledger';
+import type { Receipts } from '@dicom-dispatch/state/receipts';
 import type { Records } from '@dicom-dispatch/state/records';
 import type { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import type { TaskRecords } from '@dicom-dispatch/state/tasks';
@@ -63,6 +64,8 @@ export interface DispatcherContext {
   readonly ledger: Ledger;
   readonly turns: StudyTurns;
   readonly tasks: TaskRecords;
+  /** As configured now. */
+  receipts(): Receipts;
   readonly records: Records;
   readonly circuits: Circuits;
   readonly places: TargetPlaces;

@@ -2,7 +2,7 @@ import { DispatchError, type DeliveryResult } from '@dicom-dispatch/core';
 import { callDelivery, settleJob, type JobEnd } from '@dicom-dispatch/pipeline';
 import { settingOf } from './attempt-setting.ts';
 import { begin } from './begin-attempt.ts';
-import { openTurn, type Attempt, type DeliveryJob, type DeliveryTurn } from './delivery-turn.ts';
+import { openTurn, type Attempt, type DeliveryJob, type DeliveryTurn, type StopReason } from './delivery-turn.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
 import { attemptFailed, deliveryEnded } from './end-attempt.ts';
 import { HandedOver } from './leave-target.ts';
@@ -101,13 +101,25 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
   } catch (thrown) {
     attempt.unwatch();
     await tracker.end();
+    await packReceipt(attempt);
     return attemptFailed(attempt, thrown);
   }
   attempt.unwatch();
   await tracker.end();
+  await packReceipt(attempt);
   const told = `${result.sent} instances sent, ${result.skipped} were there already`;
   attempt.say(`delivered: ${told}`);
   const end = await deliveryEnded(attempt, 'delivered', undefined, told);
   await context.clearState(data.deliveryId).catch(() => {});
   return end.kind === 'completed' ? { kind: 'completed', result } : end;
+}
+
+/** What an attempt leaves unpacked is packed by the next one, and can be read all the same. */
+async function packReceipt({ context, data, signal, log }: Attempt): Promise<void> {
+  // Whoever has the delivery now packs it.
+  if (signal.reason === ('lock-lost' satisfies StopReason)) return;
+  await context
+    .receipts()
+    .pack(data.deliveryId)
+    .catch((error: unknown) => log.warn({ err: error }, 'receipt not packed'));
 }

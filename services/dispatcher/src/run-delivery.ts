@@ -18,6 +18,7 @@ import type { GuardedBytes, InstanceTransform, OpenOptions, StudyFacts } from '@
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
 import type { SharedListings } from './shared-listings.ts';
 import { ManifestWatch } from './manifest-watch.ts';
+import type { ReceiptWriter } from './receipt-writer.ts';
 import { SourceSuspects } from './source-suspects.ts';
 
 /** What a run needs of the world; everything that it does goes through these. */
@@ -49,6 +50,9 @@ export interface DeliverySetting {
   /** @param manifest as the target knows it */
   listings(config: TargetConfig, manifest: readonly ManifestInstance[]): SharedListings;
   readonly ledger: Ledger;
+  readonly receipts: ReceiptWriter;
+  /** ms since 1970, by the clock of Redis. */
+  now(): number;
   readonly fence: Fence;
   readonly progress: DeliveryProgressTracker;
   /** Called when the target has confirmed or refused an instance: it can be used. */
@@ -86,7 +90,7 @@ async function runWith(
   how: 'shared' | 'anew',
   watch: ManifestWatch,
 ): Promise<DeliveryResult> {
-  const { data, ledger, fence, progress, signal } = setting;
+  const { data, ledger, fence, progress, signal, receipts } = setting;
   const key = ledgerKeyOf({ ...data, ledger: setting.ledgerName });
   try {
     progress.enter('resolve');
@@ -106,7 +110,7 @@ async function runWith(
     progress.begin(manifest.length, before.delivered.length, before.quarantined.length);
     signal.throwIfAborted();
     const transform = setting.transform();
-    const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell(), config.attempts);
+    const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell());
     await suspects.load();
     // The target sees what leaves, the ledger knows instances by their UIDs in the source. The id in the source stays.
     const originals = new Map(manifest.map((instance) => [instance.sourceId, instance]));
@@ -134,6 +138,7 @@ async function runWith(
         const wanted: OpenOptions = {
           signal,
           ...options,
+          tally: receipts.opening(original),
           // What has failed before is looked at twice.
           ...(suspects.has(original) && { digest: true }),
           judge: async (thrown, change) => {
@@ -145,13 +150,19 @@ async function runWith(
       },
       stage: (stage) => progress.enter(stage),
       async report(instance, outcome) {
+        const original = originalOf(instance);
         if (outcome.kind === 'delivered') {
+          const { warning, answer = warning ?? '' } = outcome;
+          const at = setting.now();
+          const receipt = receipts.delivered(original, answer, at);
           await ledger.confirm(
             key,
             [
               {
-                ...outcomeOf(originalOf(instance)),
-                ...(outcome.warning !== undefined && { warning: { code: 'warning', message: outcome.warning } }),
+                ...outcomeOf(original),
+                at,
+                ...(warning !== undefined && { warning: { code: 'warning', message: warning } }),
+                ...(receipt && { receipt }),
               },
             ],
             fence,
@@ -161,8 +172,9 @@ async function runWith(
           return;
         }
         const { code, message } = outcome.error;
-        await ledger.quarantine(key, { ...outcomeOf(originalOf(instance)), error: { code, message } }, fence);
-        progress.quarantined(originalOf(instance).sopInstanceUid, outcome.error);
+        receipts.dropped(original);
+        await ledger.quarantine(key, { ...outcomeOf(original), error: { code, message } }, fence);
+        progress.quarantined(original.sopInstanceUid, outcome.error);
         answered();
       },
       async revoke(instance) {

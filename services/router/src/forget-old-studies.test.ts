@@ -51,7 +51,7 @@ afterAll(async () => {
 });
 
 /** A study that was routed and delivered now; its instances are in no source. */
-async function route(studyInstanceUid: string, orthancStudyId: string): Promise<void> {
+async function route(studyInstanceUid: string, orthancStudyId: string, routedAt = start): Promise<void> {
   const identity = { source: 'main', orthancStudyId, contentHash: 'h' };
   const study: StudyRecord = {
     ...identity,
@@ -62,7 +62,7 @@ async function route(studyInstanceUid: string, orthancStudyId: string): Promise<
     rules: ['all'],
     targets: ['a'],
     studyTaskId: studyTaskId(identity),
-    routedAt: start,
+    routedAt,
     lastUpdate: undefined,
   };
   const id = deliveryId({ ...identity, target: 'a' });
@@ -148,7 +148,8 @@ test('a source that cannot be asked loses nothing of what is known', async () =>
 
 test('a lead that is lost in the middle ends it; the next router goes on there, and comes to the same end', async () => {
   const there = await upload('stays');
-  await route(there.uid, there.id);
+  // The oldest: it is looked at first.
+  await route(there.uid, there.id, start - 1);
   for (let index = 0; index < 250; index += 1)
     await route(`2.999.${index}`, noId.replace(/^0{3}/, String(100 + index)));
   expect(await run(101)).toMatchObject({ studies: 251, forgotten: 0, inSource: 1 });

@@ -26,10 +26,10 @@ const targets = ['dicom', 'dicomweb', 'orthanc', 's3', 'folder'] as const;
 type Target = (typeof targets)[number];
 const ends = new Set(['delivered', 'partial', 'failed', 'cancelled', 'source-gone']);
 /** How long the source lies after the last upload: nothing reaches a receiver while it cannot be read. */
-const sourceLiesMs = 3_000;
+const sourceLiesMs = 2_000;
 /** Receivers lie until each has told so many lies, but not for longer than this. */
-const liesOfEach = 6;
-const receiversLieMs = 10_000;
+const liesOfEach = 4;
+const receiversLieMs = 6_000;
 const restMs = 120_000;
 
 /** The servers that one schedule after the other uses; each schedule has studies, a Redis and a bucket of its own. */
@@ -155,7 +155,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
     const quick = { attempts: 30, backoff: { first: '100ms', max: '500ms' } };
     return {
       sources: {
-        main: { url: sourceLiar.url, pollInterval: '200ms', timeout: '2s', sweep: { every: '2s', settle: '2s' } },
+        main: { url: sourceLiar.url, pollInterval: '200ms', timeout: '4s', sweep: { every: '2s', settle: '2s' } },
       },
       targets: {
         dicom: {

@@ -30,6 +30,7 @@ export { startTlsFront } from './tls-front.ts';
 export type { TlsFront, TlsFrontOptions } from './tls-front.ts';
 export { startDcmqrscp } from './dcmqrscp.ts';
 export type { DcmqrscpOptions, DcmqrscpServer } from './dcmqrscp.ts';
+export { startRsyslog, type RsyslogServer, type SyslogMessage } from './rsyslog.ts';
 export { startRsyncd } from './rsyncd.ts';
 export type { RsyncdOptions, RsyncServer } from './rsyncd.ts';
 export { makeSshKey } from './ssh-keys.ts';

@@ -12,8 +12,8 @@ export interface CacheParts {
   readonly config: CacheConfig;
   readonly store: CacheStore;
   readonly folder: CacheFolder | undefined;
-  /** Encrypts what is confidential. */
-  readonly key: Buffer | undefined;
+  /** Encrypt what is confidential: the first what is new, all of them what is there. */
+  readonly key: readonly Buffer[] | undefined;
   readonly maxValueBytes: number;
   readonly fileAboveBytes: number;
   readonly computeLeaseMs: number;

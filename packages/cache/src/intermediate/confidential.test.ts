@@ -63,6 +63,18 @@ test('with another key, or at another address, it is spoilt', async () => {
   expect(warnings.map(({ code }) => code)).toEqual(['corrupt-value', 'corrupt-value']);
 });
 
+test('is read with a key that was replaced as long as it is listed, and written with the new one', async () => {
+  const before = await open({ secret: testSecret });
+  await before.put('study', 'a', patient, confidential);
+  const [older, newer] = [testSecret, new Secret('the new one')];
+  const rotated = await open({ secret: [newer, older] });
+  expect(await rotated.lookup('study', 'a')).toMatchObject({ state: 'hit' });
+  await rotated.put('study', 'b', patient, confidential);
+  const after = await open({ secret: newer });
+  expect(await after.lookup('study', 'b')).toMatchObject({ state: 'hit' });
+  expect(await after.lookup('study', 'a')).toEqual({ state: 'corrupt' });
+});
+
 test('without a secret it lies in the folder, whatever its size, and only the owner may read it', async () => {
   await using folder = await tempFolder('cache');
   const path = join(folder.path, 'cache');

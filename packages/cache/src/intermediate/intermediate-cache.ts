@@ -90,7 +90,7 @@ export class IntermediateCache {
       config,
       store: new CacheStore(redis, { prefix, timeoutMs, warn }),
       folder,
-      key: config.secret && sealKey(config.secret.reveal()),
+      key: config.secret?.map((one) => sealKey(one.reveal())),
       maxValueBytes,
       fileAboveBytes: Math.min(options.fileAboveBytes ?? 64_000, maxValueBytes),
       computeLeaseMs: options.computeLeaseMs ?? 30_000,

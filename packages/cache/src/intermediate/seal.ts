@@ -8,17 +8,26 @@ export function sealKey(secret: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, '', 'dicom-dispatch cache', 32));
 }
 
-/** AES-256-GCM: nonce, encrypted bytes, tag. It opens at its own address only, so that no value passes for another. */
-export function seal(key: Buffer | undefined, address: string, bytes: Uint8Array): Buffer {
+/** With the first of the keys. AES-256-GCM: nonce, encrypted bytes, tag. It opens at its own address only, so that no value passes for another. */
+export function seal(keys: readonly Buffer[] | undefined, address: string, bytes: Uint8Array): Buffer {
+  const key = keys?.[0];
   if (!key) throw new TypeError('there is no key to encrypt with');
   const nonce = randomBytes(nonceBytes);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(address));
   return Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** @returns undefined when it was sealed with another key, for another address, or spoilt since */
-export function unseal(key: Buffer | undefined, address: string, sealed: Buffer): Buffer | undefined {
-  if (!key || sealed.byteLength < nonceBytes + tagBytes) return undefined;
+/** With any of the keys. @returns undefined when it was sealed with another key, for another address, or spoilt since */
+export function unseal(keys: readonly Buffer[] | undefined, address: string, sealed: Buffer): Buffer | undefined {
+  if (sealed.byteLength < nonceBytes + tagBytes) return undefined;
+  for (const key of keys ?? []) {
+    const bytes = unsealWith(key, address, sealed);
+    if (bytes) return bytes;
+  }
+  return undefined;
+}
+
+function unsealWith(key: Buffer, address: string, sealed: Buffer): Buffer | undefined {
   const nonce = sealed.subarray(0, nonceBytes);
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes })
     .setAAD(Buffer.from(address))

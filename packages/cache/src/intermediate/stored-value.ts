@@ -56,7 +56,7 @@ export function unframeValue(frame: Buffer): { info: StoredInfo; stored: Buffer 
 export async function decodeBytes(
   info: StoredInfo,
   stored: Buffer,
-  key: Buffer | undefined,
+  key: readonly Buffer[] | undefined,
   address: string,
 ): Promise<Buffer | undefined> {
   if (crc32(stored) !== info.crc) return undefined;

@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import type { ReceiptOptions } from '../operate/receipt.ts';
 import type { ShowOptions } from '../operate/show.ts';
 import {
   withConfig,
@@ -10,6 +11,8 @@ import {
   withWatch,
   type SelectionOptions,
 } from './options.ts';
+
+const receiptFormats = ['table', 'json', 'csv'];
 
 type ListOptions = ShowOptions & SelectionOptions & { readonly limit: number };
 
@@ -52,6 +55,23 @@ export function addLookCommands(program: Command): void {
     ['study A20260301', 'each delivery, what happened to it, and what it waits for'],
     ['study d-0123456789abcdef0123', 'the study of a delivery'],
     ['study 1.2.276.0.7230010.3.1.2.1 --watch', 'see it arrive'],
+  ]);
+
+  const receipt = withConfig(
+    program
+      .command('receipt')
+      .description('what targets have confirmed of a study, instance by instance, to be shown when somebody asks')
+      .argument('<study>', 'Study Instance UID, Orthanc id, accession number, patient id, or id of a delivery'),
+  )
+    .option('--target <target>', 'only this target')
+    .addOption(new Option('--format <format>', 'how it is written').choices(receiptFormats).default('table'))
+    .action(async (id: string, options: ReceiptOptions) => {
+      const { showReceiptOf } = await import('../operate/receipt.ts');
+      await showReceiptOf(id, options);
+    });
+  withExamples(receipt, [
+    ['receipt A20260301', 'size, digest, time and answer of each instance at each target'],
+    ['receipt A20260301 --target pacs --format csv > receipt.csv', 'for a spreadsheet'],
   ]);
 
   const deliveries = withLimit(

@@ -42,7 +42,10 @@ async function* entriesOf(file: string): AsyncGenerator<AuditEntry> {
   for (let number = 1; ; number += 1) {
     const { done, value } = await Promise.race([lines.next(), failed]);
     if (done) return;
-    if (value.trim() !== '') yield parse(value, file, number);
+    if (value.trim() === '') continue;
+    const entry = parse(value, file, number);
+    // In the file of console.audit.file what was refused stands between.
+    if ((entry as { stream?: string }).stream !== 'refused') yield entry;
   }
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { durationMs } from './duration.ts';
 import { configName } from './names.ts';
-import { secret } from './secret.ts';
+import { secretKeys } from './secret-keys.ts';
 import { sizeBytes } from './size.ts';
 
 /**
@@ -38,8 +38,10 @@ export const cacheConfig = z.strictObject({
     })
     .optional()
     .describe('where large results are kept, so that Redis holds only their entry'),
-  secret: secret
+  secret: secretKeys
     .optional()
-    .describe('key that encrypts results with patient data in Redis; without it the folder has them, or nobody'),
+    .describe(
+      'key that encrypts results with patient data in Redis, or a list of keys, the newest first; without it the folder has them, or nobody',
+    ),
 });
 export type CacheConfig = z.output<typeof cacheConfig>;

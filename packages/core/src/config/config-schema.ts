@@ -6,6 +6,7 @@ import { listenAddress } from './listen-address.ts';
 import { configName } from './names.ts';
 import { pseudonymsConfig } from './pseudonyms-config.ts';
 import { pushConfig } from './push-config.ts';
+import { receiptsConfig } from './receipts-config.ts';
 import { recordsConfig } from './records-config.ts';
 import { redisConfig } from './redis-config.ts';
 import { reloadConfig } from './reload-config.ts';
@@ -55,6 +56,7 @@ export const configSections = {
   records: recordsConfig
     .prefault({})
     .describe('what is remembered of each study, and what each target has confirmed of it'),
+  receipts: receiptsConfig.prefault({}).describe('what targets said of each instance, to be shown when somebody asks'),
   cache: cacheConfig.prefault({}).describe('results that are computed once and used by many deliveries'),
   dispatcher: dispatcherConfig.prefault({}).describe('the workers'),
   console: consoleConfig.prefault({}).describe('the pages for operators'),

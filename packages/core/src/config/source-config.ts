@@ -38,7 +38,7 @@ export const sourceConfig = z.strictObject({
     .enum(['always', 'sample', 'never'])
     .default('sample')
     .describe(
-      'compare the MD5 of what is read with the one that Orthanc keeps: always; sample = as many instances as take at most 2 % of the time, and each that failed before; never. Size and UIDs are always compared',
+      'compare the MD5 of what is read with the one that Orthanc keeps: always; sample = of instances up to 2 MB as many as take 1 % of the time, and each that failed before; never. Size and UIDs are always compared',
     ),
   storageFolder: z
     .union([z.literal(false), z.string().min(1)])

@@ -23,6 +23,16 @@ export interface GuardOptions {
   readonly failed: (error: unknown) => Promise<unknown>;
   /** Looks at each chunk as well, and at the whole before its last chunk is handed on. Throws when it will not do. */
   readonly inspector?: Inspector;
+  /** Sees each chunk as it is handed out. */
+  readonly tally?: Tally | undefined;
+}
+
+/** Counts the bytes that are handed out. */
+export interface Tally {
+  /** Called before the chunk is handed out: its memory may be given back afterwards. */
+  add(chunk: Uint8Array): void;
+  /** The last chunk was handed out, and all was verified. */
+  end(): void;
 }
 
 /** What was expected and what came, in words without patient data. */

@@ -40,14 +40,22 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
 
   async next(): Promise<Step> {
     const ready = this.#ready.shift();
-    if (ready !== undefined) return { done: false, value: ready };
+    if (ready !== undefined) return this.#counted({ done: false, value: ready });
     if (this.#state === 'ended') return done;
     if (this.#state === 'failed') throw this.#failure;
     try {
-      return await this.#advance();
+      return this.#counted(await this.#advance());
     } catch (error) {
       throw await this.#fail(error);
     }
+  }
+
+  #counted(step: Step): Step {
+    const { tally } = this.#options;
+    if (tally === undefined) return step;
+    if (step.done !== true) tally.add(step.value);
+    if (this.#state === 'ended' && this.#ready.length === 0) tally.end();
+    return step;
   }
 
   async return(): Promise<Step> {

@@ -5,6 +5,7 @@ import type { Inspector } from '../guard/guard-options.ts';
 import { isCompressed } from '../transform/has-pixel-data.ts';
 import { holdsText } from './compare-value.ts';
 import { DataSetWalker, NoDataSet, type WalkedElement } from './data-set-walker.ts';
+import { findInFileHead } from './file-head.ts';
 
 /** What a changed instance must be. Paths are written as Orthanc does, tags by their numbers. */
 export interface ExpectedChanges {
@@ -52,6 +53,7 @@ export function inspectTransform(
   let hasPixels = false;
   /** Bytes that are still to come before the data set begins. */
   let ahead = 0;
+  const head: Buffer[] = [];
   let compressed: Buffer[] | undefined;
   const walker = new DataSetWalker(look);
 
@@ -70,6 +72,11 @@ export function inspectTransform(
     }
     const row = expected.profile && profileRow(tag);
     if (row && !expected.profile?.isKept(row)) lookAtIdentifying(element, row);
+  }
+
+  function lookAtHead(bytes: Buffer): void {
+    const found = findInFileHead(bytes);
+    if (found !== undefined) throw left(found);
   }
 
   function lookAtIdentifying(element: WalkedElement, row: ProfileRow): void {
@@ -105,7 +112,11 @@ export function inspectTransform(
     },
     add(chunk) {
       const from = Math.min(ahead, chunk.length);
-      ahead -= from;
+      if (from > 0) {
+        ahead -= from;
+        head.push(chunk.subarray(0, from));
+        if (ahead === 0 && expected.profile) walk(() => lookAtHead(Buffer.concat(head)));
+      }
       const bytes = chunk.subarray(from);
       if (compressed) compressed.push(bytes);
       else walk(() => walker.add(bytes));

@@ -12,6 +12,7 @@ import { element, makeStudy, type Element, type StudyOptions } from '@dicom-disp
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTransform, readManifest, type InstanceTransform, type KeepTransformed } from '../index.ts';
 import { DataSetWalker, type WalkedElement } from '../inspect/data-set-walker.ts';
+import { findInFileHead } from '../inspect/file-head.ts';
 
 let server: OrthancServer;
 let proxy: LyingProxy;
@@ -171,6 +172,55 @@ describe('anonymisation', () => {
     const out = await bytesOf(transformOf(anonymise), instance);
     expect(out.toString('latin1')).not.toMatch(secrets);
     expect(walk(out).get('0040,a370[0].0010,0020')).toMatch(/^P-/);
+  });
+
+  it('leaves nothing around the data set: preamble, file meta, overlays, what follows the pixels', async () => {
+    const [sample] = makeStudy({
+      instancesPerSeries: 1,
+      rows: 16,
+      columns: 16,
+      seed: 'around',
+      attributes: patient,
+      extraTags: [
+        element(0x60000010, 'US', 8),
+        element(0x60000011, 'US', 8),
+        element(0x60003000, 'OW', Buffer.from('Erika   ')),
+        element(0x60004000, 'LT', 'overlay of Erika'),
+        element(0x00880200, 'SQ', [[element(0x00280010, 'US', 2), element(0x7fe00010, 'OW', Buffer.from('Erika   '))]]),
+      ],
+    });
+    const file = sample?.bytes ?? Buffer.alloc(0);
+    const metaEnd = 144 + file.readUInt32LE(140);
+    const meta = Buffer.concat([
+      file.subarray(132, metaEnd),
+      Buffer.from([2, 0, 0x16, 0, 0x41, 0x45, 8, 0]),
+      Buffer.from('ERIKA_AE'),
+      Buffer.from([2, 0, 0, 1, 0x55, 0x49, 6, 0]),
+      Buffer.from('1.2.3\0'),
+      Buffer.from([2, 0, 2, 1, 0x4f, 0x42, 0, 0, 8, 0, 0, 0]),
+      Buffer.from('Erika   '),
+    ]);
+    meta.writeUInt32LE(meta.length - 12, 8);
+    const odd = Buffer.concat([
+      Buffer.from('Muster^Erika'.padEnd(128)),
+      Buffer.from('DICM'),
+      meta,
+      file.subarray(metaEnd),
+      // Digital Signatures Sequence with a certificate, and trailing padding.
+      Buffer.from([0xfa, 0xff, 0xfa, 0xff, 0x53, 0x51, 0, 0, 24, 0, 0, 0]),
+      Buffer.from([0xfe, 0xff, 0, 0xe0, 16, 0, 0, 0, 0, 4, 0x05, 1, 0x44, 0x54, 8, 0]),
+      Buffer.from('19700101'),
+      Buffer.from([0xfc, 0xff, 0xfc, 0xff, 0x4f, 0x42, 0, 0, 8, 0, 0, 0]),
+      Buffer.from('Erika   '),
+    ]);
+    const instance = await store(odd);
+    const out = await bytesOf(transformOf(anonymise), instance);
+    expect(out.toString('latin1')).not.toMatch(/Muster|Erika|ERIKA|19700101/);
+    // The stored file would not pass.
+    expect(findInFileHead(odd.subarray(0, 132 + meta.length))).toBe('preamble');
+    const withoutPreamble = Buffer.concat([Buffer.alloc(128), odd.subarray(128, 132 + meta.length)]);
+    expect(findInFileHead(withoutPreamble)).toBe('0002,0016');
+    expect([...walk(out).keys()].filter((path) => /^(60|ff)/.test(path))).toEqual(['6000,0010', '6000,0011']);
   });
 
   it('what an engine leaves is found, and the instance is refused by name', async () => {

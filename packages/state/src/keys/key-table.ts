@@ -156,6 +156,12 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until read, 30 days at most',
   },
   {
+    keys: ['receipt:DELIVERY', 'receipt-open:DELIVERY'],
+    kind: 'key',
+    what: 'what the target said of each instance (docs/decisions/receipt-layout.md); of a delivery under way, before it is packed',
+    lives: '`receipts.keep`; until the end of the attempt',
+  },
+  {
     keys: ['places:TARGET'],
     kind: 'key',
     what: 'where a target is and was, and the ledger of each place',
@@ -190,6 +196,18 @@ export const keyTable: readonly KeyRow[] = [
     kind: 'key',
     what: 'what operators did, each entry with a hash over the one before; the hash of the newest',
     lives: '`console.audit.keep`; always',
+  },
+  {
+    keys: ['audit-queries'],
+    kind: 'key',
+    what: 'searches in the console that an audit record repository has to know of, encrypted',
+    lives: 'the newest 10,000',
+  },
+  {
+    keys: ['audit-forwarded', 'audit-deliveries', 'audit-leader'],
+    kind: 'key',
+    what: 'how far the audit log has got to a file and to syslog; which console forwards it',
+    lives: 'always; 10 minutes; seconds',
   },
   {
     keys: ['refused'],

@@ -2,16 +2,17 @@ import { defineScript } from '../redis/script.ts';
 
 /**
  * Writes entries while the lock is held. Answers 1, or 0 when the lock is another's.
- * KEYS: the shards, notes, and with a fence its lock
+ * KEYS: the shards, notes, details of the delivery for its receipt, and with a fence its lock
  * ARGV: token, then for each entry: shard, field, value ('' removes the entry, `-HASH` does if it is about that version),
- *   note or ''
+ *   note or '', detail or ''
  */
 export const writeScript = defineScript(`
 local notes = KEYS[5]
-if KEYS[6] and redis.call('GET', KEYS[6]) ~= ARGV[1] then return 0 end
+if KEYS[7] and redis.call('GET', KEYS[7]) ~= ARGV[1] then return 0 end
 local noted = redis.call('EXISTS', notes) == 1
-for i = 2, #ARGV, 4 do
+for i = 2, #ARGV, 5 do
   local shard, field, value, note = KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  if ARGV[i + 4] ~= '' then redis.call('HSET', KEYS[6], field, ARGV[i + 4]) end
   local isOther = false
   if string.sub(value, 1, 1) == '-' then
     local known = redis.call('HGET', shard, field)

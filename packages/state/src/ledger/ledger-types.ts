@@ -1,3 +1,5 @@
+import type { ReceiptEntry } from '../receipts/receipt-types.ts';
+
 /** What a ledger is about: one study of one source at one target. */
 export interface LedgerKey {
   readonly source: string;
@@ -60,6 +62,8 @@ interface Outcome extends InstanceVersion {
 
 export interface Confirmation extends Outcome {
   readonly warning?: LedgerNote;
+  /** What is to be kept of it for the receipt; written in the same step. */
+  readonly receipt?: ReceiptEntry;
 }
 
 export interface Quarantine extends Outcome {

@@ -1,4 +1,6 @@
 import { defaultPrefix } from '@dicom-dispatch/core';
+import { redisKeys } from '../keys/redis-keys.ts';
+import { encodeEntry as encodeReceiptEntry } from '../receipts/entry-text.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { withDeadline } from '../redis/with-deadline.ts';
 import { compareWithLedger, type LedgerComparison } from './compare-with-ledger.ts';
@@ -60,17 +62,13 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
     }
   }
 
-  function write(
-    key: LedgerKey,
-    fence: Fence | undefined,
-    outcomes: readonly (readonly [InstanceName, string, string])[],
-  ) {
+  function write(key: LedgerKey, deliveryId: string, fence: Fence | undefined, outcomes: readonly Written[]) {
     return batch.add(
-      ledgerKeys(prefix, key),
+      [...ledgerKeys(prefix, key), redisKeys(prefix).receiptOpen(deliveryId)],
       fence,
-      outcomes.map(([instance, value, note]) => {
+      outcomes.map(([instance, value, note, receipt = '']) => {
         const field = encodeField(key.studyInstanceUid, instance);
-        return [shardOf(field), field, value, note] as const;
+        return [shardOf(field), field, value, note, receipt] as const;
       }),
     );
   }
@@ -98,20 +96,21 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
       const done = new Set(delivered);
       return instances.filter((instance) => !done.has(instance));
     },
-    confirm: (key, confirmations, fence) =>
-      write(
-        key,
-        fence,
-        confirmations.map((entry) => [entry, encodeValue('delivered', entry), encodeNote(entry.warning)]),
-      ),
+    async confirm(key, confirmations, fence) {
+      const byDelivery = Map.groupBy(confirmations, ({ deliveryId }) => deliveryId);
+      await Promise.all(
+        Array.from(byDelivery, ([deliveryId, entries]) => write(key, deliveryId, fence, entries.map(confirmed))),
+      );
+    },
     quarantine: (key, entry, fence) =>
-      write(key, fence, [[entry, encodeValue('quarantined', entry), encodeNote(entry.error)]]),
+      write(key, entry.deliveryId, fence, [[entry, encodeValue('quarantined', entry), encodeNote(entry.error)]]),
     async clearQuarantine(key, instances) {
       if (instances?.length === 0) return 0;
       const fields = (instances ?? []).map((instance) => encodeField(key.studyInstanceUid, instance));
       return Number(await ask(clearQuarantineScript.run(redis, ledgerKeys(prefix, key), fields)));
     },
-    revoke: (key, instance, fence) => write(key, fence, fieldsOf(instance)),
+    // The receipt keeps that it was confirmed: the ledger says that it is not any more.
+    revoke: (key, instance, fence) => write(key, '', fence, fieldsOf(instance)),
     async forget(key) {
       await ask(redis.unlink(ledgerKeys(prefix, key)));
     },
@@ -129,8 +128,15 @@ function pairs(flat: readonly string[]): [string, string][] {
   return found;
 }
 
+type Written = readonly [instance: InstanceName, value: string, note: string, receipt?: string];
+
+function confirmed(entry: Confirmation): Written {
+  const receipt = entry.receipt ? encodeReceiptEntry(entry.receipt) : '';
+  return [entry, encodeValue('delivered', entry), encodeNote(entry.warning), receipt];
+}
+
 /** All fields that may confirm an instance: it may have been confirmed before another series had its SOP Instance UID. */
-function fieldsOf(instance: InstanceVersion): (readonly [InstanceName, string, string])[] {
+function fieldsOf(instance: InstanceVersion): Written[] {
   const { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid, version } = instance;
   if (seriesInstanceUid === undefined) return [[instance, '', '']];
   const isOwn = sharesSopInstanceUid === true ? `-${versionHash(version, seriesInstanceUid)}` : '';

@@ -4,8 +4,8 @@ import { withDeadline } from '../redis/with-deadline.ts';
 import { writeScript } from './ledger-scripts.ts';
 import type { Fence } from './ledger-types.ts';
 
-/** An entry to write: its shard (from 1), field, value ('' removes it) and note. */
-export type LedgerWrite = readonly [shard: number, field: string, value: string, note: string];
+/** An entry to write: its shard (from 1), field, value ('' removes it), note, and what the receipt keeps of it. */
+export type LedgerWrite = readonly [shard: number, field: string, value: string, note: string, receipt: string];
 
 interface Waiting {
   readonly keys: readonly string[];
@@ -49,7 +49,7 @@ export class WriteBatch {
 
   #enqueue(keys: readonly string[], fence: Fence | undefined, writes: readonly LedgerWrite[]): Promise<void> {
     if (writes.length === 0) return Promise.resolve();
-    const group = JSON.stringify([keys[0], fence?.lockKey, fence?.token]);
+    const group = JSON.stringify([keys[0], keys.at(-1), fence?.lockKey, fence?.token]);
     const line = this.#lines.get(group) ?? { waiting: [], isBusy: false };
     this.#lines.set(group, line);
     let last = line.waiting.at(-1);

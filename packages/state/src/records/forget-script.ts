@@ -134,7 +134,8 @@ local function drop(one)
     redis.call('UNLINK', prefix .. ':task:' .. step)
     redis.call('ZREM', index .. 'tasks', step)
   end
-  redis.call('UNLINK', key, prefix .. ':events:' .. id, prefix .. ':cancelled:' .. id, prefix .. ':state:' .. id)
+  redis.call('UNLINK', key, prefix .. ':events:' .. id, prefix .. ':cancelled:' .. id, prefix .. ':state:' .. id,
+    prefix .. ':receipt:' .. id, prefix .. ':receipt-open:' .. id)
   redis.call('ZREM', KEYS[2], id)
 end
 redis.call('UNLINK', KEYS[5])

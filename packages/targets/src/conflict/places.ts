@@ -6,6 +6,8 @@ import { targetConflict, type Occupant } from './target-conflict.ts';
 /** Where the instances of a study go, by the layout of a target. */
 export interface Places {
   pathOf(instance: ManifestInstance): string;
+  /** The path without patient data, for messages and receipts. */
+  shownPathOf(instance: ManifestInstance): string;
   /** The error for a place that is taken, without patient data. */
   conflict(instance: ManifestInstance, occupant: Occupant): DispatchError;
   /**
@@ -58,6 +60,7 @@ export function placesOf(run: Run, where: string, layout: string, limits?: Rende
 
   return {
     pathOf,
+    shownPathOf: show,
     conflict: (instance, occupant) => targetConflict(where, show(instance), occupant),
     async divide() {
       const owners = ownersOfPaths();

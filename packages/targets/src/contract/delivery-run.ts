@@ -5,11 +5,12 @@ import type { InstanceBytes, ManifestInstance, StudyTags } from '@dicom-dispatch
 /**
  * What became of one instance at the target.
  *
- * - `delivered`: the target confirmed it; `warning` keeps what it said (e.g. status B000H)
+ * - `delivered`: the target confirmed it; `warning` keeps a doubt that it raised (e.g. status B000H), `answer` what it said, for
+ *   the receipt: a status, an ETag, the path; no patient data
  * - `quarantined`: the target will not take this one, whatever is tried; the study goes on without it
  */
 export type InstanceOutcome =
-  | { readonly kind: 'delivered'; readonly warning?: string }
+  | { readonly kind: 'delivered'; readonly warning?: string; readonly answer?: string }
   | { readonly kind: 'quarantined'; readonly error: DispatchError };
 
 /** Facts for the log of the delivery. Text is static, facts are fields, none of them patient data. */

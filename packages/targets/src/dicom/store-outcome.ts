@@ -12,7 +12,7 @@ import type { InstanceOutcome } from '../contract/index.ts';
 export function storeOutcome(result: StoreResult): InstanceOutcome {
   const status = result.status;
   const shown = `status ${status.toString(16).toUpperCase().padStart(4, '0')}H (${result.text})`;
-  if (result.class === 'success') return { kind: 'delivered' };
+  if (result.class === 'success') return { kind: 'delivered', answer: shown };
   if (result.class === 'warning' || status === 0x0111) return { kind: 'delivered', warning: shown };
   if (status === 0x0124 || status === 0x0214) {
     throw new DispatchError('target-misconfigured', `the receiver says that we are not authorized: ${shown}`, {

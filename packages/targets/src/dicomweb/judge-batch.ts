@@ -21,7 +21,7 @@ export interface StowAnswer {
 export type Unknown = 'silent' | 'claimed' | 'unmentioned';
 
 export type Judgement =
-  | { readonly kind: 'delivered'; readonly warning?: string }
+  | { readonly kind: 'delivered'; readonly warning?: string; readonly answer?: string }
   | { readonly kind: 'quarantined'; readonly error: DispatchError }
   /** Refused alone, without a reason: it is quarantined if others are taken. */
   | { readonly kind: 'refused'; readonly error: DispatchError }
@@ -85,7 +85,7 @@ function judge(instance: ManifestInstance, { outcomes, status, isAlone, isSucces
   if (stored && isClassOf(instance, stored.sopClassUid)) {
     if (status !== 200 && status !== 202) return { kind: 'unknown', why: 'claimed' };
     const { warning } = stored;
-    if (warning === undefined) return { kind: 'delivered' };
+    if (warning === undefined) return { kind: 'delivered', answer: `HTTP ${status}, in the Referenced SOP Sequence` };
     // Reasons of warnings are B000 to BFFF (PS3.18 section I.2.1): anything else is a failure in the wrong place.
     const isWarning = warning >> 12 === 0xb;
     return isWarning

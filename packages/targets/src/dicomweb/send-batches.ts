@@ -63,7 +63,8 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
       throw failure;
     });
     const there = (presence?.there ?? []).filter((one) => search.isOurs(one));
-    for (const instance of there) await tally.delivered(instance, { kind: 'delivered' }, begun);
+    for (const instance of there)
+      await tally.delivered(instance, { kind: 'delivered', answer: 'listed by a search' }, begun);
     return { open: batch.filter((one) => !there.includes(one)), canSearch: presence !== undefined };
   }
 

@@ -33,7 +33,7 @@ export async function withoutArrived(
   }
   const presence = await search.presenceNow(run.pending);
   const there = new Set(presence?.there.filter((one) => search.isOurs(one)));
-  for (const instance of there) await run.report(instance, { kind: 'delivered' });
+  for (const instance of there) await run.report(instance, { kind: 'delivered', answer: 'listed by a search' });
   return run.pending.filter((one) => !there.has(one));
 }
 
@@ -65,7 +65,11 @@ export async function settleUnknown(
     if (!there.has(instance)) continue;
     const doubt = search.isOurs(instance) ? undefined : 'listed by the target, which had it before';
     const said = warning ?? doubt;
-    await run.report(instance, { kind: 'delivered', ...(said !== undefined && { warning: said }) });
+    await run.report(instance, {
+      kind: 'delivered',
+      answer: said ?? 'listed by a search',
+      ...(said !== undefined && { warning: said }),
+    });
   }
   if (presence.missing.length > 0) throw notListedYet(presence.missing.length);
 }
@@ -82,7 +86,7 @@ async function settleUnmentioned(
   const there = new Set(presence?.there.filter((one) => search.isOurs(one)));
   const why: () => DispatchError = presence ? unmentioned : unmentionedUnknown;
   for (const instance of instances) {
-    if (there.has(instance)) await run.report(instance, { kind: 'delivered' });
+    if (there.has(instance)) await run.report(instance, { kind: 'delivered', answer: 'listed by a search' });
     else await tally.failed(instance, why());
   }
 }

@@ -215,7 +215,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     listed.uids = [first, second, third];
     await deliver(study, config, delivery);
     expect(stows.at(-1)?.uids).toEqual([fourth]);
-    expect(delivery.ledger.get(third)).toEqual({ kind: 'delivered' });
+    expect(delivery.ledger.get(third)).toEqual({ kind: 'delivered', answer: 'listed by a search' });
   });
 
   it.each([200, 201, 202, 204])('%i without a body and without a search confirms nothing', async (status) => {

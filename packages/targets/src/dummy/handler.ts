@@ -52,7 +52,7 @@ async function take(run: DeliveryRun<DummyTarget>, instances: DeliveryRun<DummyT
     await wait(config.delay, signal);
     if (config.read) for await (const _chunk of borrowed(bytes));
     const refuses = draw(config.seed, instance.sopInstanceUid) < config.quarantineRate;
-    return refuses ? { kind: 'quarantined', error: refused() } : { kind: 'delivered' };
+    return refuses ? { kind: 'quarantined', error: refused() } : { kind: 'delivered', answer: 'accepted' };
   });
 }
 

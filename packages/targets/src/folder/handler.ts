@@ -72,7 +72,7 @@ async function send(run: Run, folders: Folders, places: Places): Promise<readonl
       conflict: (occupant) => places.conflict(instance, occupant),
     });
     if (settled === 'replaced') replaced += 1;
-    return { kind: 'delivered' };
+    return { kind: 'delivered', answer: `${settled} as ${places.shownPathOf(instance)}` };
   });
   if (replaced > 0) run.log.info('earlier versions of instances replaced', { count: replaced });
   return [...shared, ...quarantined];

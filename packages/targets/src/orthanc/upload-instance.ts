@@ -30,7 +30,7 @@ export async function uploadInstance(
     if (config.onConflict === 'keep') {
       return { kind: 'delivered', warning: 'the target had it before (AlreadyStored); its content was not compared' };
     }
-    if (await compare(uploaded)) return { kind: 'delivered' };
+    if (await compare(uploaded)) return alreadyThere(uploaded);
     if (config.onConflict === 'error') return { kind: 'quarantined', error: conflict() };
     run.log.warn('other content replaced', { sopInstanceUid: opened.instance.sopInstanceUid });
     await removeStored(http, uploaded.id, signal);
@@ -39,7 +39,7 @@ export async function uploadInstance(
     if (uploaded.status === 'AlreadyStored' && !(await compare(uploaded))) {
       return { kind: 'quarantined', error: conflict() };
     }
-    if (uploaded.status === 'AlreadyStored') return { kind: 'delivered' };
+    if (uploaded.status === 'AlreadyStored') return alreadyThere(uploaded);
   }
   if (uploaded.status === 'FilteredOut') return { kind: 'quarantined', error: filteredOut() };
   if (uploaded.status !== 'Success') throw unknownStatus(uploaded.status);
@@ -48,5 +48,9 @@ export async function uploadInstance(
     if (!stored) throw notStored();
     if ((await stored.md5()) !== uploaded.md5) throw differs();
   }
-  return { kind: 'delivered' };
+  return { kind: 'delivered', answer: `Success, ${uploaded.id}` };
+}
+
+function alreadyThere({ id }: Uploaded): InstanceOutcome {
+  return { kind: 'delivered', answer: `AlreadyStored with the same content, ${id}` };
 }

@@ -127,7 +127,8 @@ async function sendBatch(run: Run, transfer: Transfer, { folder, files, error }:
     if (files.size > 0) {
       const transferred = await transferFiles(transfer, folder, [...files.keys()]);
       for (const [path, instance] of files) {
-        if (transferred.arrived.has(path)) await run.report(instance, { kind: 'delivered' });
+        if (transferred.arrived.has(path))
+          await run.report(instance, { kind: 'delivered', answer: 'confirmed by rsync' });
       }
       if (transferred.error) throw transferred.error;
     }

@@ -18,6 +18,7 @@ export interface UploadToComplete {
   readonly tally: Tally;
   /** What had the key before. */
   readonly found: HeadObjectCommandOutput | undefined;
+  readonly answered?: ((etag: string) => void) | undefined;
 }
 
 const mostTries = 3;
@@ -51,7 +52,8 @@ export async function completeUpload(upload: UploadToComplete, signal: AbortSign
   }
 }
 
-async function complete({ bucket, key, uploadId, parts, found }: UploadToComplete, signal: AbortSignal): Promise<void> {
+async function complete(upload: UploadToComplete, signal: AbortSignal): Promise<void> {
+  const { bucket, key, uploadId, parts, found, answered } = upload;
   const { config } = bucket;
   const isConditional = !found && config.existing === 'compare' && usesConditions(config);
   const command = new CompleteMultipartUploadCommand({
@@ -63,6 +65,7 @@ async function complete({ bucket, key, uploadId, parts, found }: UploadToComplet
   });
   const answer = await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
   if (answer.ETag === undefined) throw notS3(bucket.host, 'Completing an upload in parts');
+  answered?.(answer.ETag);
 }
 
 /** The parts themselves are not what the server has. */

@@ -9,7 +9,7 @@ import { enterBucket } from './enter-bucket.ts';
 import { commonFolder, takenKeys } from './known-keys.ts';
 import { objectOptions } from './object-options.ts';
 import { PartPool } from './part-pool.ts';
-import { putObject, type KnownKeys } from './put-object.ts';
+import { putObject, type KnownKeys, type Stored } from './put-object.ts';
 import { dropUpload } from './resume-upload.ts';
 import { s3Target, type S3Target } from './schema.ts';
 import { sendInstance } from './send-instance.ts';
@@ -86,9 +86,14 @@ async function send(
       key: config.prefix + places.pathOf(instance),
       options: objectOptions(config, run.study, instance),
       conflict: (occupant: Occupant) => places.conflict(instance, occupant),
+      answered(tag: string): void {
+        etag = tag.replaceAll('"', '');
+      },
     };
+    let stored: Stored;
+    let etag: string | undefined;
     try {
-      const stored = await sendInstance(run, { bucket, state, permits, pool, signal }, known, opened, object);
+      stored = await sendInstance(run, { bucket, state, permits, pool, signal }, known, opened, object);
       if (stored === 'replaced') replaced += 1;
     } catch (thrown) {
       const error = opened.bytes.readError ?? thrown;
@@ -97,7 +102,8 @@ async function send(
       }
       throw error;
     }
-    return { kind: 'delivered' };
+    const tag = etag === undefined ? '' : `, ETag ${etag}`;
+    return { kind: 'delivered', answer: `${stored} as ${config.prefix}${places.shownPathOf(instance)}${tag}` };
   });
   if (replaced > 0) run.log.info('earlier versions of instances replaced', { count: replaced });
   return [...shared, ...quarantined];

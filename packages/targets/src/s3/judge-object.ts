@@ -10,6 +10,8 @@ export interface Claim {
   /** Whether an object of another content may be replaced; default: when it is the same instance of the same patient. */
   mayReplace?(there: Buffer): Promise<boolean>;
   conflict(occupant: Occupant): DispatchError;
+  /** Called with the ETag in the answer to the upload, for the receipt. */
+  readonly answered?: (etag: string) => void;
 }
 
 /** Nearly every instance has its Series Instance UID before this. */

@@ -75,7 +75,7 @@ export function putObject(
 /** @returns false when the key was taken in the meantime */
 async function store(
   bucket: Bucket,
-  { key, options }: ObjectToSend,
+  { key, options, answered }: ObjectToSend,
   { bytes, digest, tally, isNew }: { bytes: Buffer; digest: Buffer; tally: Tally; isNew: boolean },
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -102,5 +102,6 @@ async function store(
   // Every S3 server gives one; without it nothing has said that the object is there.
   if (answer.ETag === undefined && config.verify === 'none') throw notS3(bucket.host, 'Storing an object');
   if (config.verify !== 'answer' || !provesContent(answer, tally)) await verifyObject(bucket, key, tally, signal);
+  if (answer.ETag !== undefined) answered?.(answer.ETag);
   return true;
 }

@@ -68,7 +68,7 @@ async function finish(
   tally: Tally,
   head: Buffer,
 ): Promise<void> {
-  const { key, instance } = wanted;
+  const { key, instance, answered } = wanted;
   let { found } = wanted;
   const judgeAnew = async (now: HeadObjectCommandOutput | undefined): Promise<boolean> => {
     if (now && compareObject(now, tally) === 'same') {
@@ -84,7 +84,7 @@ async function finish(
     if (etagOf(now?.ETag) !== etagOf(found?.ETag) && (await judgeAnew(now))) return;
   }
   for (let round = 1; ; round += 1) {
-    if (await completeUpload({ bucket, state, instance, key, uploadId, parts, tally, found }, signal)) break;
+    if (await completeUpload({ bucket, state, instance, key, uploadId, parts, tally, found, answered }, signal)) break;
     if (round === mostRounds) throw takenAgain(bucket);
     if (await judgeAnew(await lookAtObject(bucket, key, signal))) return;
   }

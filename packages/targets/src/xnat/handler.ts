@@ -72,7 +72,7 @@ async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: X
         // Before the instance counts as delivered: a crash must not forget a session that is still to be filed.
         await run.state.set(unfiledKey, { paths: [...paths], before } satisfies Unfiled);
       }
-      return { kind: 'delivered' };
+      return { kind: 'delivered', answer: 'imported into the prearchive' };
     },
   );
   const whole = Object.keys(before).length === 0;

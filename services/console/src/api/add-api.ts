@@ -7,6 +7,7 @@ import { addConfigurationRoutes } from './configuration.ts';
 import { addDeliveryRoutes } from './deliveries.ts';
 import { addEvents } from './events.ts';
 import { addSessionRoutes } from './sessions.ts';
+import { addReceiptRoutes } from './receipts.ts';
 import { addStudyRoutes } from './studies.ts';
 import { addSystemRoutes } from './system.ts';
 import { addTargetRoutes } from './targets.ts';
@@ -36,6 +37,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
   await server.register(async (scope) => {
     const api = scope.withTypeProvider<ZodTypeProvider>();
     addStudyRoutes(api, context);
+    addReceiptRoutes(api, context);
     addDeliveryRoutes(api, context);
     addTargetRoutes(api, context);
     addSystemRoutes(api, context);

@@ -11,7 +11,7 @@ export function addAuditExport(server: ApiServer, context: ConsoleContext): void
   server.get(
     '/api/audit/export',
     {
-      config: { access: 'administrator' },
+      config: { access: 'administrator', action: 'export audit log' },
       schema: {
         tags: ['system'],
         summary: 'The whole audit log, the oldest first',

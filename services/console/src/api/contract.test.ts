@@ -82,6 +82,7 @@ describe('the API and its document', () => {
       '/api/openapi.json',
       '/api/audit/export',
       '/api/studies/{source}/{study}/thumbnail',
+      '/api/studies/{source}/{study}/receipt.csv',
     ]);
     const paths = Object.keys(document.paths).filter((path) => document.paths[path]?.['get'] && !others.has(path));
     expect(paths.length).toBeGreaterThan(12);

@@ -50,7 +50,9 @@ describe('roles', () => {
     for (let count = 0; count < 300; count += 1) {
       expect((await test.ask('POST', '/api/targets/a/pause', { headers: bearer(testToken.viewer) })).status).toBe(403);
     }
-    expect(await entries('/api/audit')).toEqual(before);
+    // Who reads the audit log stands there too.
+    const isRead = ({ action }: Event): boolean => action === 'read audit log';
+    expect((await entries('/api/audit')).filter((one) => !isRead(one))).toEqual(before.filter((one) => !isRead(one)));
     const refused = (await entries('/api/audit/refused')).filter(({ who }) => who === 'token:viewer');
     expect(refused).toMatchObject([{ outcome: 'refused', action: 'pause', count: 1 }]);
     expect(await test.redis.dbsize()).toBeLessThanOrEqual(keys + 1);

@@ -102,7 +102,7 @@ export function addSystemRoutes(server: ApiServer, context: ConsoleContext): voi
   server.get(
     '/api/audit',
     {
-      config: { access: 'administrator' },
+      config: { access: 'administrator', action: 'read audit log' },
       schema: {
         tags,
         summary: 'Who did what, the newest first',

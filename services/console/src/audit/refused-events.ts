@@ -27,7 +27,6 @@ export class RefusedEvents {
   readonly #key: string;
   readonly #log: Logger;
   readonly #counter: Counter;
-  readonly #listeners: ((event: AuditFacts & { readonly count: number; readonly at: number }) => void)[] = [];
   #seen = new Map<string, { readonly facts: AuditFacts; more: number }>();
   #others = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -42,11 +41,6 @@ export class RefusedEvents {
       labelNames: ['reason'],
       registers: [metrics],
     });
-  }
-
-  /** Called with what is written down, as it is. */
-  listen(listener: (event: AuditFacts & { readonly count: number; readonly at: number }) => void): void {
-    this.#listeners.push(listener);
   }
 
   count(reason: Reason): void {
@@ -89,12 +83,10 @@ export class RefusedEvents {
   /** The newest first. */
   async read(limit: number): Promise<RefusedEvent[]> {
     const found = await this.#redis.xrevrange(this.#key, '+', '-', 'COUNT', limit);
-    return found.map(([id, flat]) => decode(id, flat));
+    return found.map(([id, flat]) => decodeRefused(id, flat));
   }
 
   async #write(facts: AuditFacts, count: number): Promise<void> {
-    const at = Date.now();
-    for (const listener of this.#listeners) listener({ ...facts, count, at });
     const fields = Object.entries({ ...facts, count: String(count) }).flat();
     try {
       await this.#redis.xadd(this.#key, 'MAXLEN', '~', keptEvents, '*', ...fields);
@@ -104,7 +96,7 @@ export class RefusedEvents {
   }
 }
 
-function decode(id: string, flat: readonly string[]): RefusedEvent {
+export function decodeRefused(id: string, flat: readonly string[]): RefusedEvent {
   const fields: Record<string, string> = {};
   for (let at = 0; at + 1 < flat.length; at += 2) fields[flat[at] ?? ''] = flat[at + 1] ?? '';
   const text = (name: string): string => fields[name] ?? '';

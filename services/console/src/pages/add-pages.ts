@@ -8,6 +8,7 @@ import { addDeliveryPage } from './delivery-page.ts';
 import { addRulesPage } from './rules-page.ts';
 import { addSourcesPage } from './sources-page.ts';
 import { addStudiesPage } from './studies-page.ts';
+import { addReceiptPage } from './receipt-page.ts';
 import { addStudyPage } from './study-page.ts';
 import { addTargetsPages } from './targets-pages.ts';
 import { addWorkersPage } from './workers-page.ts';
@@ -17,6 +18,7 @@ export function addPages(server: FastifyInstance, context: ConsoleContext): void
   const pages = server.withTypeProvider<ZodTypeProvider>();
   addStudiesPage(pages, context);
   addStudyPage(pages, context);
+  addReceiptPage(pages, context);
   addDeliveriesPage(pages, context);
   addDeliveryPage(pages, context);
   addTargetsPages(pages, context);

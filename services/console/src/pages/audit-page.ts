@@ -18,7 +18,7 @@ const shownRefused = 50;
 
 /** Who did what. */
 export function addAuditPage(server: ApiServer, context: ConsoleContext): void {
-  server.get('/audit', { config: { access: 'administrator' } }, async (request, reply) => {
+  server.get('/audit', { config: { access: 'administrator', action: 'read audit log' } }, async (request, reply) => {
     const { before } = query.parse(request.query);
     const entries = await context.audit.read({ limit: pageSize, ...(before !== undefined && { before }) });
     const refused = before === undefined ? await context.refused.read(shownRefused) : [];

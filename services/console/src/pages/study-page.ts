@@ -4,7 +4,7 @@ import type { ApiServer } from '../api/api-server.ts';
 import { isAllowed, type Identity } from '../security/identity.ts';
 import type { DeliveryDetail, StudyDetail } from '../views/schemas.ts';
 import { showStudy } from '../views/show-study.ts';
-import { dicomDate, empty, number, table, time, withCode, outcomeChip } from './components.ts';
+import { dicomDate, empty, number, outcomeChip, studyPath, table, time, withCode, withQuery } from './components.ts';
 import { deliveryFacts, deliveryHead, timeline } from './delivery-parts.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
@@ -105,7 +105,12 @@ function deliveryCard(delivery: DeliveryDetail, identity: Identity | undefined):
       </summary>
       ${timeline(delivery)}
     </details>
-    <p><a href="/deliveries/${delivery.deliveryId}">Instances and log of this delivery</a></p>
+    <p>
+      <a href="/deliveries/${delivery.deliveryId}">Instances and log of this delivery</a> ·
+      <a href="${withQuery(`${studyPath(delivery)}/receipt`, { target: delivery.target })}"
+        >Receipt of ${delivery.target}</a
+      >
+    </p>
   </section>`;
 }
 

@@ -25,6 +25,7 @@ export interface TestConsole extends AsyncDisposable {
 export interface TestSettings {
   readonly console?: Record<string, unknown>;
   readonly sourceUrl?: string;
+  readonly targets?: Record<string, unknown>;
   readonly rules?: readonly Record<string, unknown>[];
 }
 
@@ -137,7 +138,7 @@ export function testConfig(settings: TestSettings = {}): Config {
   const parsed = parseConfig(
     {
       sources: { main: { url: settings.sourceUrl ?? 'http://127.0.0.1:1' } },
-      targets: {
+      targets: settings.targets ?? {
         a: { type: 'dummy', description: 'the first target' },
         b: { type: 'dummy', attempts: 3 },
       },

@@ -187,3 +187,34 @@ export const bulkResult = z.object({
   done: z.number().int(),
   skipped: z.number().int().describe('changed state meanwhile'),
 });
+
+const receiptLine = z.object({
+  sopInstanceUid: z.string().describe('as in the source'),
+  seriesInstanceUid: z.string().optional(),
+  state: z.enum(['delivered', 'replaced', 'taken-back', 'quarantined']),
+  sizeBytes: z.number().int().optional().describe("of the file that was handed to the target's handler"),
+  sha256: z.string().optional().describe('of that file'),
+  at: time.describe('confirmed'),
+  attempt: z.number().int(),
+  deliveryId: z.string(),
+  answer: z.string().describe('what the receiver said'),
+  place: z.string().describe('where the target was'),
+});
+
+export const studyReceipt = z.object({
+  source: z.string(),
+  orthancStudyId: z.string(),
+  studyInstanceUid: z.string(),
+  at: time.describe('when the receipt was made'),
+  targets: z.array(
+    z.object({
+      target: z.string(),
+      transform: z.string().optional(),
+      deliveries: z.array(z.object({ deliveryId: z.string(), state: z.enum(deliveryStates), place: z.string() })),
+      delivered: z.number().int(),
+      quarantined: z.number().int(),
+      withoutDetails: z.number().int().describe('confirmed, and of which no size and answer are kept'),
+      lines: z.array(receiptLine),
+    }),
+  ),
+});

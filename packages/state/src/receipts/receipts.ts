@@ -1,0 +1,117 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { redisKeys } from '../keys/index.ts';
+import { defineScript, withDeadline, type RedisClient } from '../redis/index.ts';
+import { decodeEntry } from './entry-text.ts';
+import { decodeReceipt, encodeReceipt } from './receipt-codec.ts';
+import type { ReceiptEntry } from './receipt-types.ts';
+
+/** Where packed receipts are kept: Redis, or a folder. */
+export interface ReceiptStore {
+  read(deliveryId: string): Promise<Buffer | undefined>;
+  /** @returns false when another has written meanwhile: then nothing has changed */
+  exchange(deliveryId: string, before: Buffer | undefined, packed: Buffer): Promise<boolean>;
+}
+
+const timeoutMs = 10_000;
+/** Of several that pack one receipt at the same time. */
+const mostTries = 5;
+
+/**
+ * Takes away what was packed, and nothing that was written since.
+ * KEYS: details of a delivery under way. ARGV: field and value of each.
+ */
+const dropScript = defineScript(`
+for i = 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
+end
+return 1
+`);
+
+/** KEYS: receipt. ARGV: what was read, or ''; what is to be; ms to keep it, 0 for ever. */
+const exchangeScript = defineScript(`
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1
+`);
+
+/** Fields in one call. */
+const atOnce = 500;
+
+/**
+ * What targets said of each instance. The ledger writes the details of a delivery that is under way together with its
+ * confirmations (`Confirmation.receipt`); at the end of an attempt they are packed into one value.
+ */
+export class Receipts {
+  readonly #redis: RedisClient;
+  readonly #prefix: string;
+  readonly #store: ReceiptStore;
+
+  constructor(redis: RedisClient, prefix: string, store: ReceiptStore) {
+    this.#redis = redis;
+    this.#prefix = prefix;
+    this.#store = store;
+  }
+
+  /** What is known of the instances of a delivery, in the order in which they were confirmed. */
+  async read(deliveryId: string): Promise<ReceiptEntry[]> {
+    const [packed, open] = await Promise.all([this.#store.read(deliveryId), this.#readOpen(deliveryId)]);
+    return merge(
+      packed ? await decodeReceipt(packed) : [],
+      open.flatMap(([, text]) => decodeEntry(text) ?? []),
+    );
+  }
+
+  /** Packs what a delivery has confirmed so far. Done by two at a time nothing is lost. */
+  async pack(deliveryId: string): Promise<void> {
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const open = await this.#readOpen(deliveryId);
+      if (open.length === 0) return;
+      const before = await this.#store.read(deliveryId);
+      const entries = open.flatMap(([, text]) => decodeEntry(text) ?? []);
+      const packed = await encodeReceipt(merge(before ? await decodeReceipt(before) : [], entries));
+      if (await this.#store.exchange(deliveryId, before, packed)) return this.#drop(deliveryId, open);
+    }
+  }
+
+  async #drop(deliveryId: string, open: readonly (readonly [string, string])[]): Promise<void> {
+    const key = redisKeys(this.#prefix).receiptOpen(deliveryId);
+    for (let at = 0; at < open.length; at += atOnce) {
+      await ask(dropScript.run(this.#redis, [key], open.slice(at, at + atOnce).flat()));
+    }
+  }
+
+  async #readOpen(deliveryId: string): Promise<[string, string][]> {
+    return Object.entries(await ask(this.#redis.hgetall(redisKeys(this.#prefix).receiptOpen(deliveryId))));
+  }
+}
+
+/** Receipts in Redis, each for so long after it was written. @param keepMs - `forever` keeps it with its delivery */
+export function receiptsInRedis(redis: RedisClient, prefix: string, keepMs: number | 'forever'): ReceiptStore {
+  const key = (deliveryId: string): string => redisKeys(prefix).receipt(deliveryId);
+  return {
+    async read(deliveryId) {
+      return (await ask(redis.getBuffer(key(deliveryId)))) ?? undefined;
+    },
+    async exchange(deliveryId, before, packed) {
+      const args = [before ?? '', packed, keepMs === 'forever' ? 0 : keepMs];
+      return (await ask(exchangeScript.run(redis, [key(deliveryId)], args))) === 1;
+    },
+  };
+}
+
+/** Each confirmation once; the same instance may have been confirmed several times. */
+function merge(earlier: readonly ReceiptEntry[], later: readonly ReceiptEntry[]): ReceiptEntry[] {
+  const byName = new Map<string, ReceiptEntry>();
+  for (const one of [...earlier, ...later]) {
+    byName.set(`${one.seriesInstanceUid} ${one.sopInstanceUid} ${one.at}`, one);
+  }
+  return [...byName.values()].sort((one, other) => one.at - other.at);
+}
+
+async function ask<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await withDeadline(answer, timeoutMs);
+  } catch (cause) {
+    throw new DispatchError('ledger-unavailable', 'Redis did not answer for a receipt', { cause });
+  }
+}

@@ -1,0 +1,41 @@
+import type { ManifestInstance, ReceiptsConfig } from '@dicom-dispatch/core';
+import type { ReceiptEntry } from '@dicom-dispatch/state/receipts';
+import type { Tally } from '@dicom-dispatch/sources';
+import { ByteTally } from './byte-tally.ts';
+
+/** Makes of what leaves and of what the target says the receipt of each instance, in one attempt. */
+export class ReceiptWriter {
+  readonly #config: Pick<ReceiptsConfig, 'enabled' | 'digest'>;
+  readonly #place: string;
+  readonly #attempt: number;
+  /** Of the instances that are on their way, by their id in the source. */
+  readonly #tallies = new Map<string, ByteTally>();
+
+  constructor(config: Pick<ReceiptsConfig, 'enabled' | 'digest'>, place: string, attempt: number) {
+    this.#config = config;
+    this.#place = place;
+    this.#attempt = attempt;
+  }
+
+  /** To be given to whoever opens the instance. One that is opened again begins anew. */
+  opening({ sourceId }: ManifestInstance): Tally | undefined {
+    if (!this.#config.enabled) return undefined;
+    const tally = new ByteTally(this.#config.digest);
+    this.#tallies.set(sourceId, tally);
+    return tally;
+  }
+
+  /** @param answer - what the target said */
+  delivered(instance: ManifestInstance, answer: string, at: number): ReceiptEntry | undefined {
+    if (!this.#config.enabled) return undefined;
+    const { sourceId, sopInstanceUid, seriesInstanceUid } = instance;
+    const { sizeBytes, sha256 } = this.#tallies.get(sourceId)?.result ?? { sizeBytes: undefined, sha256: undefined };
+    this.#tallies.delete(sourceId);
+    const [place, attempt] = [this.#place, this.#attempt];
+    return { sopInstanceUid, seriesInstanceUid, sizeBytes, sha256, at, attempt, answer, place };
+  }
+
+  dropped({ sourceId }: ManifestInstance): void {
+    this.#tallies.delete(sourceId);
+  }
+}
