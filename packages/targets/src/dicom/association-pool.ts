@@ -1,84 +1,223 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect, type Association, type ConnectOptions } from 'dicom-dimse';
+import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
+import { isDimseError, type Association, type ConnectOptions } from 'dicom-dimse';
+import type { RunLog } from '../contract/index.ts';
 import { dicomError } from './errors.ts';
+import { receiverAt, type Receiver } from './receiver.ts';
 
 /** A further association that takes longer than this is not waited for. */
 const mostPatienceMs = 1_000;
 const leastPatienceMs = 100;
+/** So many associations in a row that the receiver ends without confirming anything are no progress. */
+const mostBarren = 3;
+/** A receiver that takes one association at a time may need a moment to see that the last one has ended. */
+const reopenPausesMs = [200, 500, 1_000];
 
 /**
  * The associations of one delivery. The first has to be had; further ones are opened when a lane asks. Where the
  * receiver takes no more, or lets them hang (a receiver that serves one after the other), the lanes share those that
- * there are; one that comes late is used from then on.
+ * there are. One that the receiver ends is opened again, as long as it confirms instances meanwhile.
  */
 export class AssociationPool {
   readonly #options: ConnectOptions;
-  readonly #first: Association;
-  readonly #patienceMs: number;
-  readonly #further = new Map<number, Association>();
-  readonly #opening = new Map<number, Promise<void>>();
+  readonly #receiver: Receiver;
+  readonly #log: RunLog;
+  readonly #associations = new Map<number, Association>();
+  readonly #opening = new Map<number, Promise<Association>>();
+  /** Numbers that are being opened for longer than anyone waits. */
+  readonly #late = new Set<number>();
   readonly #closing = new AbortController();
+  readonly #confirmed = new WeakMap<Association, number>();
+  #confirmedInAll = 0;
+  #barrenInRow = 0;
+  #lastLoss: DispatchError | undefined;
+  /** Why a further association was not had. */
+  #refusal: string | undefined;
+  #patienceMs = mostPatienceMs;
 
-  private constructor(options: ConnectOptions, first: Association, tookMs: number) {
+  private constructor(options: ConnectOptions, log: RunLog) {
     this.#options = options;
-    this.#first = first;
-    this.#patienceMs = Math.min(mostPatienceMs, Math.max(leastPatienceMs, 3 * tookMs));
+    this.#log = log;
+    this.#receiver = receiverAt(options);
   }
 
-  /** @throws DispatchError of stage `connect` */
-  static async open(options: ConnectOptions): Promise<AssociationPool> {
+  /** @throws DispatchError of stage `connect`; `target-busy` where it takes no more than others of ours */
+  static async open(options: ConnectOptions, log: RunLog): Promise<AssociationPool> {
+    const pool = new AssociationPool(options, log);
     const start = performance.now();
-    try {
-      const first = await connect(options);
-      return new AssociationPool(options, first, performance.now() - start);
-    } catch (error) {
-      throw dicomError(error, 'connect');
-    }
+    await pool.#openFirst();
+    pool.#patienceMs = Math.min(mostPatienceMs, Math.max(leastPatienceMs, 3 * (performance.now() - start)));
+    return pool;
   }
 
-  get first(): Association {
-    return this.#first;
-  }
-
-  /** The association with this number, counted from 0, or the first as long as there is no such. */
+  /** The association with this number, counted from 0, or another where there is no such; opened again where it ended. */
   async get(number: number): Promise<Association> {
-    if (number === 0) return this.#first;
-    const isNew = !this.#opening.has(number);
-    const opening = this.#opening.get(number) ?? this.#open(number);
-    this.#opening.set(number, opening);
-    if (isNew) {
-      const over = new AbortController();
-      const patience = sleep(this.#patienceMs, undefined, { signal: over.signal }).catch(() => {});
-      await Promise.race([opening, patience]);
-      over.abort();
-    }
-    const association = this.#further.get(number);
-    return association === undefined || association.hasEnded ? this.#first : association;
+    return this.#alive(number) ?? (number === 0 ? undefined : await this.#further(number)) ?? this.#any();
+  }
+
+  /** A new association, and no other beside it. */
+  async fresh(): Promise<Association> {
+    await this.#endAll((association) => association.release());
+    return this.#again();
+  }
+
+  /** An instance was confirmed on it. */
+  confirmed(association: Association): void {
+    this.#confirmed.set(association, (this.#confirmed.get(association) ?? 0) + 1);
+    this.#confirmedInAll += 1;
+    this.#barrenInRow = 0;
+    if (this.#refusal !== undefined) this.#learn(this.#refusal);
+    this.#refusal = undefined;
   }
 
   /** Releases all; with `isAbort` at once. */
   async close(isAbort: boolean): Promise<void> {
+    // Asked all the time and never answered, while others of ours were served.
+    if (this.#late.size > 0 && this.#confirmedInAll > 0) this.#learn('not answered');
     this.#closing.abort();
-    await Promise.all(this.#opening.values());
-    await Promise.all(
-      [this.#first, ...this.#further.values()].map(async (association) => {
-        if (isAbort) association.abort();
-        else await association.release();
-      }),
-    );
+    await Promise.allSettled(this.#opening.values());
+    await this.#endAll(async (association) => (isAbort ? association.abort() : association.release()));
   }
 
-  async #open(number: number): Promise<void> {
-    const { signal } = this.#options;
-    const closing = this.#closing.signal;
-    try {
-      const association = await connect({
-        ...this.#options,
-        signal: signal ? AbortSignal.any([signal, closing]) : closing,
+  async #endAll(end: (association: Association) => Promise<void>): Promise<void> {
+    await Promise.all(Array.from(this.#associations.values(), end));
+    this.#associations.clear();
+  }
+
+  #alive(number: number): Association | undefined {
+    const association = this.#associations.get(number);
+    return association?.hasEnded === false ? association : undefined;
+  }
+
+  async #any(): Promise<Association> {
+    for (const [number] of this.#associations) {
+      const association = this.#alive(number);
+      if (association) return association;
+    }
+    if (this.#isStuck) throw this.#lastLoss;
+    const opening = this.#opening.get(0) ?? this.#again();
+    this.#opening.set(0, opening);
+    return opening.finally(() => this.#opening.delete(0));
+  }
+
+  /** Whether the receiver ends associations without confirming anything. */
+  get #isStuck(): boolean {
+    return this.#lastLoss !== undefined && (this.#confirmedInAll === 0 || this.#barrenInRow >= mostBarren);
+  }
+
+  /** Opens the first again. @throws DispatchError the loss of the last one, where that is of no use */
+  async #again(): Promise<Association> {
+    for (const pauseMs of [...reopenPausesMs, undefined]) {
+      try {
+        return await this.#open(0);
+      } catch (thrown) {
+        const error = asDispatchError(thrown);
+        if (error.disposition === 'halt' || this.#isClosing) throw thrown;
+        if (pauseMs !== undefined && !isTimeout(error)) {
+          await sleep(pauseMs, undefined, { signal: this.#closing.signal }).catch(() => {});
+          continue;
+        }
+        if (!this.#lastLoss) throw thrown;
+        const { code, message } = this.#lastLoss;
+        throw new DispatchError(code, `${message}; no new association: ${error.message}`, { cause: this.#lastLoss });
+      }
+    }
+    throw new Error('unreachable');
+  }
+
+  get #isClosing(): boolean {
+    return this.#closing.signal.aborted || this.#options.signal?.aborted === true;
+  }
+
+  /** Undefined as long as the receiver does not take it. */
+  async #further(number: number): Promise<Association | undefined> {
+    const isNew = !this.#opening.has(number);
+    if (isNew && (this.#receiver.isFull || this.#isStuck)) return undefined;
+    if (isNew) {
+      const opening = this.#open(number);
+      this.#opening.set(number, opening);
+      const settled = (): void => {
+        this.#opening.delete(number);
+        this.#late.delete(number);
+      };
+      opening.then(settled, (error: unknown) => {
+        settled();
+        if (!this.#isClosing) this.#refused(asDispatchError(error).code);
       });
-      this.#further.set(number, association);
-    } catch {
-      // One association is enough to go on.
+      const over = new AbortController();
+      const patience = sleep(this.#patienceMs, 'late', { signal: over.signal }).catch(() => undefined);
+      const first = await Promise.race([opening.catch(() => undefined), patience]);
+      over.abort();
+      if (first === 'late') this.#late.add(number);
+    }
+    return this.#alive(number);
+  }
+
+  async #openFirst(): Promise<void> {
+    const { signal = this.#closing.signal, associationTimeoutMs = 30_000 } = this.#options;
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(associationTimeoutMs)]);
+    try {
+      await this.#open(0, patience);
+    } catch (thrown) {
+      const error = asDispatchError(thrown);
+      const isLimit = error.disposition === 'wait' || error.code === 'target-busy';
+      if (!isLimit || this.#receiver.open === 0) throw thrown;
+      this.#learn(error.code);
+      const most = this.#receiver.open;
+      throw new DispatchError(
+        'target-busy',
+        `the receiver takes no more than ${most} association${most === 1 ? '' : 's'} at a time: ${error.message}`,
+        { stage: 'connect', cause: thrown, remedy: 'It is sent after the others. Set concurrency to what it takes.' },
+      );
     }
   }
+
+  /** What says so is believed; else it may have been the network, until an instance is confirmed on another. */
+  #refused(code: string): void {
+    if (code === 'target-busy') this.#learn(code);
+    else this.#refusal = code;
+  }
+
+  #learn(reason: string): void {
+    if (!this.#receiver.refused()) return;
+    this.#log.info('receiver takes fewer associations', { associations: this.#receiver.most, reason });
+  }
+
+  /** @throws DispatchError of stage `connect` */
+  async #open(number: number, patience?: AbortSignal): Promise<Association> {
+    const { signal } = this.#options;
+    const closing = this.#closing.signal;
+    const options = {
+      ...this.#options,
+      ...this.#timeouts(),
+      signal: signal ? AbortSignal.any([signal, closing]) : closing,
+    };
+    const association = await this.#receiver.connect(options, patience).catch((error: unknown) => {
+      throw dicomError(error, 'connect');
+    });
+    this.#associations.set(number, association);
+    void association.ended.then((error) => this.#ended(association, error));
+    return association;
+  }
+
+  /** A receiver that has fallen silent before is not waited for that long. */
+  #timeouts(): Partial<ConnectOptions> {
+    const { responseTimeoutMs = 0, associationTimeoutMs, connectTimeoutMs } = this.#options;
+    if (this.#lastLoss?.code !== 'target-timeout' || responseTimeoutMs <= 0) return {};
+    return {
+      associationTimeoutMs: Math.min(responseTimeoutMs, associationTimeoutMs ?? responseTimeoutMs),
+      connectTimeoutMs: Math.min(responseTimeoutMs, connectTimeoutMs ?? responseTimeoutMs),
+    };
+  }
+
+  #ended(association: Association, error: Error | undefined): void {
+    // One that we have ended ourselves says nothing of the receiver.
+    if (error === undefined || isDimseError(error, 'association-ended', 'cancelled')) return;
+    this.#lastLoss = dicomError(error) as DispatchError;
+    if (!this.#confirmed.has(association)) this.#barrenInRow += 1;
+  }
+}
+
+function isTimeout({ cause }: DispatchError): boolean {
+  return isDimseError(cause, 'association-timeout', 'connect-timeout');
 }

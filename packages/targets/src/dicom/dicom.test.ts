@@ -86,7 +86,16 @@ function networkFaults(
       code: 'target-timeout',
       stage: 'transfer',
     },
-    cut: { arrange: () => through(() => proxy().cut()), code: 'target-connection-lost', stage: 'transfer' },
+    // One that can be opened again is no fault: see the tests of the handler.
+    cut: {
+      arrange: () =>
+        through(async () => {
+          await proxy().set({ refuse: true });
+          proxy().cut();
+        }),
+      code: 'target-connection-lost',
+      stage: 'transfer',
+    },
   };
 }
 

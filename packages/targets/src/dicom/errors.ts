@@ -41,19 +41,45 @@ const codes = {
   'handler-failed': 'internal',
 } as const satisfies Record<DimseErrorCode, ErrorCode>;
 
+/** What ends a connection before an association stands says that the receiver, or what is behind it, is not there. */
+const beforeAssociation: ReadonlySet<DimseErrorCode> = new Set([
+  'aborted',
+  'connection-closed',
+  'association-ended',
+  'idle-timeout',
+]);
+
 /** What an error of the DICOM network stack means for a delivery: the one place where they are translated. */
 export function dicomError(thrown: unknown, stage?: Stage): unknown {
   if (!isDimseError(thrown)) return thrown;
   if (thrown.code === 'source-failed' && thrown.cause instanceof DispatchError) return thrown.cause;
-  return new DispatchError(codeOf(thrown), thrown.message, { cause: thrown, ...(stage && { stage }) });
+  const remedy = remedyOf(thrown, stage);
+  return new DispatchError(codeOf(thrown, stage), thrown.message, {
+    cause: thrown,
+    ...(stage && { stage }),
+    ...(remedy !== undefined && { remedy }),
+  });
 }
 
-function codeOf(error: DimseError): ErrorCode {
+function codeOf(error: DimseError, stage: Stage | undefined): ErrorCode {
   // PS3.8 table 9-21: a transient rejection asks to try again, "local limit exceeded" and "temporary congestion" too.
   if (error.code === 'association-rejected' && error.rejection) {
     const { result, reason } = error.rejection;
     if (result === 'transient' || reason === 'temporary-congestion' || reason === 'local-limit-exceeded')
       return 'target-busy';
   }
+  if (stage === 'connect' && beforeAssociation.has(error.code)) return 'target-unreachable';
   return codes[error.code];
+}
+
+function remedyOf(error: DimseError, stage: Stage | undefined): string | undefined {
+  if (stage !== 'connect') return undefined;
+  if (error.code === 'aborted') {
+    return 'The receiver takes connections, but aborts associations: look at its log, and check both AE titles.';
+  }
+  if (error.code === 'association-timeout' || beforeAssociation.has(error.code)) {
+    return 'Something takes connections there, but no associations: check that the receiver runs, behind a balancer too.';
+  }
+  if (error.code === 'protocol-error') return 'What answers there does not speak DICOM: check the port, and tls.';
+  return undefined;
 }

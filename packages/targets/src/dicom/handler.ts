@@ -1,6 +1,6 @@
-import { asDispatchError } from '@dicom-dispatch/core';
+import type { DispatchError } from '@dicom-dispatch/core';
 import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
-import { Suspects, throwIfCancelled, verdictOf } from '../flow/index.ts';
+import { Suspects, throwIfCancelled } from '../flow/index.ts';
 import { AssociationPool } from './association-pool.ts';
 import { connectOptions } from './connect-options.ts';
 import { groupByContexts } from './presentation-contexts.ts';
@@ -42,19 +42,17 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
     await run.report(instance, { kind: 'quarantined', error });
   }
   const suspects = await Suspects.load(run);
-  let putOff: unknown;
+  let putOff: DispatchError | undefined;
   for (const group of groups) {
-    const pool = await AssociationPool.open(await connectOptions(run.config, group.contexts, run.signal));
+    const pool = await AssociationPool.open(await connectOptions(run.config, group.contexts, run.signal), run.log);
     let isDone = false;
     try {
       run.stage('transfer');
-      for (const instance of await sendGroup(run, group, pool, suspects)) quarantined.add(instance.sourceId);
-      isDone = true;
-    } catch (thrown) {
+      const sent = await sendGroup(run, group, pool, suspects);
+      for (const instance of sent.quarantined) quarantined.add(instance.sourceId);
       // Some instances failed for now; those of the other groups go on.
-      if (verdictOf(asDispatchError(thrown)) !== 'later') throw thrown;
+      putOff ??= sent.putOff;
       isDone = true;
-      putOff ??= thrown;
     } finally {
       await pool.close(!isDone);
     }

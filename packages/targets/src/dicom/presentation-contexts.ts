@@ -122,3 +122,23 @@ export function chooseEncoding(
 function as(transferSyntaxUid: string, how: Encoding['how'] = 'stored'): Encoding {
   return { transferSyntaxUid, how };
 }
+
+/** Why there is no way, and what to do. */
+export function unsupported(
+  { sopClassUid, transferSyntaxUid }: ManifestInstance,
+  { transferSyntaxes, transcode }: SyntaxOptions,
+): DispatchError {
+  const isListed = transferSyntaxes?.includes(transferSyntaxUid ?? '') ?? true;
+  return new DispatchError(
+    'instance-unsupported',
+    isListed || transcode !== 'never'
+      ? `the receiver does not accept SOP class ${sopClassUid} with transfer syntax ${transferSyntaxUid}`
+      : `transfer syntax ${transferSyntaxUid} is not among the transferSyntaxes of the target`,
+    {
+      remedy:
+        transcode === 'never'
+          ? 'Allow both at the receiver, or set transcode: fallback for the target.'
+          : 'Allow the SOP class at the receiver, with one of the transferSyntaxes of the target.',
+    },
+  );
+}

@@ -1,6 +1,6 @@
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
-import { isDimseError, peekPart10, toImplicitVr, type Association, type ByteSource } from 'dicom-dimse';
-import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import type { Association } from 'dicom-dimse';
+import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
 import {
   inLanes,
   largeAtOnce,
@@ -11,140 +11,174 @@ import {
   type Suspects,
 } from '../flow/index.ts';
 import type { AssociationPool } from './association-pool.ts';
-import { dicomError } from './errors.ts';
-import { chooseEncoding, type ContextGroup, type Encoding } from './presentation-contexts.ts';
+import { chooseEncoding, unsupported, type ContextGroup, type Encoding } from './presentation-contexts.ts';
 import type { AnyDicomTarget } from './schema.ts';
-import { storeOutcome } from './store-outcome.ts';
+import { isLost, storeOne } from './store-one.ts';
 
 /**
  * Two instances are on their way on each association: the second is ready to go when the response to the first begins,
  * which is what the early byte needs.
  */
 const instancesPerAssociation = 2;
+/** From so many on one is kept back: where it passes after others have failed, the receiver was well. */
+const leastForControl = 4;
+/** An instance that fails alone is sent once more, on another new association, before that counts. */
+const triesAlone = 2;
 
-/** Sends what fits one set of associations. @returns what was quarantined */
+export interface SentGroup {
+  readonly quarantined: readonly ManifestInstance[];
+  /** The first failure of instances that are to be sent again in the next attempt. */
+  readonly putOff: DispatchError | undefined;
+}
+
+/** Sends what fits one set of associations. @throws DispatchError when the attempt cannot go on */
 export async function sendGroup(
   run: DeliveryRun<AnyDicomTarget>,
   group: ContextGroup,
   pool: AssociationPool,
   suspects: Suspects,
-): Promise<ManifestInstance[]> {
-  const quarantined: ManifestInstance[] = [];
-  const encodings = new Map<ManifestInstance, Encoding>();
-  const canStore = (sopClass: string, syntax: string): boolean => pool.first.canStore(sopClass, syntax);
-  for (const instance of group.instances) {
-    const encoding = chooseEncoding(instance, run.config, canStore);
-    if (encoding !== undefined) {
-      encodings.set(instance, encoding);
-      continue;
-    }
-    quarantined.push(instance);
-    await run.report(instance, { kind: 'quarantined', error: unsupported(instance, run.config) });
+): Promise<SentGroup> {
+  return new GroupSender(run, pool, suspects).send(group);
+}
+
+/**
+ * Sends in four steps: what is not under suspicion, over several associations; what was suspect before, one after the
+ * other; what was on its way when an association was lost, each alone on a new one; and one that was kept back.
+ */
+class GroupSender {
+  readonly #run: DeliveryRun<AnyDicomTarget>;
+  readonly #pool: AssociationPool;
+  readonly #suspects: Suspects;
+  readonly #encodings = new Map<ManifestInstance, Encoding>();
+  readonly #quarantined: ManifestInstance[] = [];
+  /** What was on its way when its association was lost, in the order in which that was seen. */
+  readonly #lost = new Map<ManifestInstance, DispatchError>();
+  #associations = 1;
+  #putOff: DispatchError | undefined;
+
+  constructor(run: DeliveryRun<AnyDicomTarget>, pool: AssociationPool, suspects: Suspects) {
+    this.#run = run;
+    this.#pool = pool;
+    this.#suspects = suspects;
   }
 
-  const { others, suspects: suspected } = suspects.divide([...encodings.keys()]);
-  const isLarge = others.some(({ sizeBytes }) => sizeBytes > largeBytes);
-  const associations = Math.min(isLarge ? largeAtOnce : run.config.associations, others.length);
-  const lanes = { lanes: associations * instancesPerAssociation, prefetch: isLarge ? 0 : associations };
-  let putOff: DispatchError | undefined;
-  for (const part of [
-    { ...lanes, instances: others },
-    { lanes: 1, prefetch: 0, instances: suspected },
-  ]) {
+  async send(group: ContextGroup): Promise<SentGroup> {
+    const { others, suspects } = this.#suspects.divide(await this.#choose(group.instances));
+    const isLarge = others.some(({ sizeBytes }) => sizeBytes > largeBytes);
+    this.#associations = Math.max(1, Math.min(isLarge ? largeAtOnce : this.#run.config.associations, others.length));
+    const lanes = {
+      lanes: this.#associations * instancesPerAssociation,
+      prefetch: isLarge ? 0 : this.#associations,
+    };
+    const controls = others.length >= leastForControl ? others.slice(-1) : [];
     try {
-      const result = await inLanes(run, { ...part, transferSyntaxUid: toTranscode }, send);
-      quarantined.push(...result.quarantined);
+      await this.#sendAll(others.slice(0, others.length - controls.length), lanes);
+      await this.#sendAll(suspects, { lanes: 1, prefetch: 0 });
+      await this.#sendLost();
+      await this.#sendAll(controls, { lanes: 1, prefetch: 0 });
+      await this.#sendLost();
+    } finally {
+      // Those that nobody has come to: they go last in the next attempt.
+      if (this.#lost.size > 0 && !this.#run.signal.aborted) await this.#suspects.note(this.#lost.keys());
+    }
+    return { quarantined: this.#quarantined, putOff: this.#putOff };
+  }
+
+  async #choose(instances: readonly ManifestInstance[]): Promise<ManifestInstance[]> {
+    const association = await this.#pool.get(0);
+    for (const instance of instances) {
+      const encoding = chooseEncoding(instance, this.#run.config, (sopClass, syntax) =>
+        association.canStore(sopClass, syntax),
+      );
+      if (encoding !== undefined) {
+        this.#encodings.set(instance, encoding);
+        continue;
+      }
+      this.#quarantined.push(instance);
+      await this.#run.report(instance, { kind: 'quarantined', error: unsupported(instance, this.#run.config) });
+    }
+    return [...this.#encodings.keys()];
+  }
+
+  async #sendAll(
+    instances: readonly ManifestInstance[],
+    lanes: { readonly lanes: number; readonly prefetch: number },
+    send = (opened: OpenedInstance, context: LaneContext) => this.#sendOne(opened, context),
+  ): Promise<void> {
+    if (instances.length === 0) return;
+    try {
+      const result = await inLanes(
+        this.#run,
+        {
+          ...lanes,
+          instances,
+          transferSyntaxUid: (instance) => this.#toTranscode(instance),
+          isSeenTo: (instance) => this.#lost.has(instance),
+        },
+        send,
+      );
+      this.#quarantined.push(...result.quarantined);
     } catch (thrown) {
       const error = asDispatchError(thrown);
       if (verdictOf(error) !== 'later') throw error;
-      putOff ??= error;
+      this.#putOff ??= error;
     }
   }
-  if (putOff) throw putOff;
-  return quarantined;
 
-  /** What to ask the source for, where it is not the instance as it is stored. */
-  function toTranscode(instance: ManifestInstance): string | undefined {
-    const encoding = encodings.get(instance);
-    return encoding?.how === 'transcoded' ? encoding.transferSyntaxUid : undefined;
+  /** Each alone on an association of its own: what fails there may be at fault. */
+  async #sendLost(): Promise<void> {
+    const lost = [...this.#lost];
+    for (const [instance, error] of lost) {
+      let failure: DispatchError | undefined = error;
+      for (let tries = 0; failure && tries < triesAlone; tries += 1) {
+        this.#lost.delete(instance);
+        await this.#sendAll([instance], { lanes: 1, prefetch: 0 }, async (opened, { signal }) =>
+          this.#store(opened, await this.#pool.fresh(), signal),
+        );
+        failure = this.#lost.get(instance);
+      }
+      this.#lost.delete(instance);
+      if (failure) await this.#failedAlone(instance, failure);
+    }
   }
 
-  async function send({ instance, bytes }: OpenedInstance, { lane, signal }: LaneContext) {
-    const association = usable(await pool.get(lane % Math.max(1, associations)), instance);
-    const begun = suspects.begin();
-    const { how = 'stored', transferSyntaxUid } = encodings.get(instance) ?? {};
+  async #failedAlone(instance: ManifestInstance, failure: DispatchError): Promise<void> {
+    const refused = await this.#suspects.judgeAlone(instance, failure);
+    if (!refused) {
+      this.#putOff ??= failure;
+      return;
+    }
+    this.#run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: refused.code });
+    this.#quarantined.push(instance);
+    await this.#run.report(instance, { kind: 'quarantined', error: refused });
+  }
+
+  async #sendOne(opened: OpenedInstance, { lane, signal }: LaneContext): Promise<InstanceOutcome> {
+    const association = await this.#pool.get(lane % this.#associations);
+    return this.#store(opened, association, signal);
+  }
+
+  async #store(opened: OpenedInstance, association: Association, signal: AbortSignal): Promise<InstanceOutcome> {
+    const { instance } = opened;
+    const begun = this.#suspects.begin();
     try {
-      const source = how === 'stored' ? bytes.body : await changed(instance, bytes.body, how);
-      // What is looked into first is read by another, who may hold on to its chunks.
-      const releaseChunk = how === 'stored' ? bytes.giveBack : undefined;
-      const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance, transferSyntaxUid) };
-      const outcome = storeOutcome(await association.store(source, options));
-      await suspects.passed(instance, begun);
+      const encoding = this.#encodings.get(instance) ?? { how: 'stored', transferSyntaxUid: '' };
+      const outcome = await storeOne(this.#run, opened, { association, encoding, signal });
+      this.#pool.confirmed(association);
+      await this.#suspects.passed(instance, begun);
       return outcome;
     } catch (thrown) {
-      throw await suspects.judge(instance, bytes.readError ?? sendError(thrown, how));
+      if (signal.aborted) throw thrown;
+      if (!isLost(thrown)) throw await this.#suspects.judge(instance, thrown);
+      this.#lost.set(instance, thrown);
+      // The others go on, over what associations there are.
+      throw new DispatchError('instance-failed', thrown.message, { cause: thrown });
     }
   }
 
-  /** A receiver may answer differently from one association to the next. */
-  function usable(association: Association, instance: ManifestInstance): Association {
-    const canStore = association.canStore(instance.sopClassUid ?? '', encodings.get(instance)?.transferSyntaxUid ?? '');
-    return canStore ? association : pool.first;
+  /** What to ask the source for, where it is not the instance as it is stored. */
+  #toTranscode(instance: ManifestInstance): string | undefined {
+    const encoding = this.#encodings.get(instance);
+    return encoding?.how === 'transcoded' ? encoding.transferSyntaxUid : undefined;
   }
-}
-
-function changed(
-  instance: ManifestInstance,
-  body: AsyncIterable<Uint8Array>,
-  how: 're-encoded' | 'transcoded',
-): ByteSource | Promise<ByteSource> {
-  if (how === 'transcoded') return checkTranscoded(instance, body);
-  return toImplicitVr(body, { known: known(instance, instance.transferSyntaxUid) });
-}
-
-function sendError(thrown: unknown, how: Encoding['how']): unknown {
-  if (how !== 're-encoded' || !isDimseError(thrown, 'source-not-dicom')) return dicomError(thrown);
-  return new DispatchError(
-    'instance-unsupported',
-    `the receiver accepts Implicit VR Little Endian only, and the instance cannot be re-encoded: ${thrown.message}`,
-    { cause: thrown, remedy: 'Correct the instance in the source, or let the receiver accept it as stored.' },
-  );
-}
-
-/** Lossy transcoding makes another instance of it, under a UID of its own (PS3.3 section C.12.4.1): not ours to send. */
-async function checkTranscoded(
-  { sopInstanceUid }: ManifestInstance,
-  body: AsyncIterable<Uint8Array>,
-): Promise<ByteSource> {
-  const { meta, source } = await peekPart10(body);
-  if (meta.sopInstanceUid === sopInstanceUid) return source;
-  throw new DispatchError('instance-unsupported', 'transcoding would give the instance another SOP Instance UID', {
-    remedy: 'Choose lossless transfer syntaxes in transferSyntaxes.',
-  });
-}
-
-function unsupported({ sopClassUid, transferSyntaxUid }: ManifestInstance, config: AnyDicomTarget): DispatchError {
-  const isListed = config.transferSyntaxes?.includes(transferSyntaxUid ?? '') ?? true;
-  return new DispatchError(
-    'instance-unsupported',
-    isListed || config.transcode !== 'never'
-      ? `the receiver does not accept SOP class ${sopClassUid} with transfer syntax ${transferSyntaxUid}`
-      : `transfer syntax ${transferSyntaxUid} is not among the transferSyntaxes of the target`,
-    {
-      remedy:
-        config.transcode === 'never'
-          ? 'Allow both at the receiver, or set transcode: fallback for the target.'
-          : 'Allow the SOP class at the receiver, with one of the transferSyntaxes of the target.',
-    },
-  );
-}
-
-/** The manifest knows what a file without meta does not tell. */
-function known({ sopClassUid, sopInstanceUid }: ManifestInstance, transferSyntaxUid = '') {
-  return { sopClassUid, sopInstanceUid, transferSyntaxUid, isTolerant: true };
-}
-
-function priorityOf(run: DeliveryRun<AnyDicomTarget>): 'high' | 'medium' | 'low' {
-  if (run.priority === 'stat' || run.priority === 'urgent') return 'high';
-  return run.priority === 'background' ? 'low' : 'medium';
 }

@@ -18,6 +18,8 @@ export interface LaneOptions {
   readonly asPart10?: boolean;
   /** After so many instances in a row that failed for now (`instance-failed`) the attempt ends. Default 20. */
   readonly failuresInRow?: number;
+  /** Whether the caller sees to a failure for now by itself: then it is not thrown at the end. */
+  isSeenTo?(instance: ManifestInstance, error: DispatchError): boolean;
 }
 
 export interface LaneContext {
@@ -76,6 +78,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
       quarantined.push(instance);
       return run.report(instance, { kind: 'quarantined', error });
     }
+    if (options.isSeenTo?.(instance, error)) return;
     putOff ??= error;
     failedInRow += 1;
     run.log.warn('instance failed', { sopInstanceUid: instance.sopInstanceUid, code: error.code });

@@ -41,11 +41,46 @@ export class Suspects {
     readonly suspects: readonly ManifestInstance[];
   } {
     if (this.#suspicions.size === 0) return { others: instances, suspects: [] };
+    const isSuspect = ({ sourceId }: ManifestInstance): boolean => this.#suspicions.has(sourceId);
     const failures = ({ sourceId }: ManifestInstance): number => this.#suspicions.get(sourceId)?.failures ?? 0;
     return {
-      others: instances.filter((one) => failures(one) === 0),
-      suspects: instances.filter((one) => failures(one) > 0).toSorted((a, b) => failures(a) - failures(b)),
+      others: instances.filter((one) => !isSuspect(one)),
+      suspects: instances.filter(isSuspect).toSorted((a, b) => failures(a) - failures(b)),
     };
+  }
+
+  /**
+   * The connection came down while several instances were on their way: none is blamed for it, but they go last, and alone.
+   */
+  async note(instances: Iterable<ManifestInstance>): Promise<void> {
+    for (const { sourceId } of instances) {
+      if (!this.#suspicions.has(sourceId)) this.#suspicions.set(sourceId, { failures: 0, outlived: false });
+    }
+    await this.#save();
+  }
+
+  /**
+   * The connection came down, or fell silent, on an instance that was alone on it: that counts. It is quarantined at the
+   * third time, if another instance that was begun after one of these times has arrived: only then was the target well.
+   *
+   * @returns whether it is quarantined, as the error to report
+   */
+  async judgeAlone({ sourceId }: ManifestInstance, error: DispatchError): Promise<DispatchError | undefined> {
+    const { failures: before = 0, outlived = false } = this.#suspicions.get(sourceId) ?? {};
+    const failures = before + 1;
+    const isGuilty = failures >= failuresUntilGuilty && outlived;
+    if (isGuilty) this.#suspicions.delete(sourceId);
+    else {
+      this.#suspicions.set(sourceId, { failures, outlived });
+      this.#failed.push(sourceId);
+    }
+    await this.#save();
+    if (!isGuilty) return undefined;
+    return new DispatchError(
+      'instance-refused',
+      `failed ${failures} times, alone, while others of the study pass: ${error.message}`,
+      { cause: error },
+    );
   }
 
   /** To be called before an instance is sent; what it gives goes to `passed`. */

@@ -1,0 +1,97 @@
+import { connect, type Association, type ConnectOptions } from 'dicom-dimse';
+
+/** So long it is remembered how many associations a receiver takes; then more are tried again. */
+const rememberMs = 10 * 60_000;
+
+/** A receiver as all deliveries of this process know it: how many associations of ours it has, and how many it takes. */
+export class Receiver {
+  #open = 0;
+  /** Associations that are being asked for. */
+  #asking = 0;
+  #most: { readonly count: number; readonly until: number } | undefined;
+  #waiting: (() => void)[] = [];
+
+  /** Associations of ours that are open now. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** How many it takes at a time; undefined while that is not known. */
+  get most(): number | undefined {
+    if (this.#most && performance.now() > this.#most.until) this.#most = undefined;
+    return this.#most?.count;
+  }
+
+  get isFull(): boolean {
+    return this.#open + this.#asking >= (this.most ?? Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Opens an association with it.
+   *
+   * @param patience - until this signal aborts, room for one more is waited for
+   */
+  async connect(options: ConnectOptions, patience?: AbortSignal): Promise<Association> {
+    for (;;) {
+      if (patience === undefined || patience.aborted || !this.isFull) break;
+      await this.#oneEnds(patience);
+    }
+    // Nothing comes between: of two that waited for the same room one takes it.
+    this.#asking += 1;
+    let association: Association;
+    try {
+      association = await connect(options);
+    } finally {
+      this.#asking -= 1;
+      this.#wake();
+    }
+    this.#open += 1;
+    if (this.#open > (this.most ?? this.#open)) this.#most = undefined;
+    void association.ended.then(() => {
+      this.#open -= 1;
+      this.#wake();
+    });
+    return association;
+  }
+
+  /**
+   * It took no further association while others of ours were open: that many it takes.
+   *
+   * @returns whether that is news
+   */
+  refused(): boolean {
+    if (this.#open === 0) return false;
+    const isNews = this.most !== this.#open;
+    this.#most = { count: this.#open, until: performance.now() + rememberMs };
+    return isNews;
+  }
+
+  async #oneEnds(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#waiting.push(done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
+
+/** Of the process, as the limits of a receiver are: targets with the same address share one. */
+const receivers = new Map<string, Receiver>();
+
+export function receiverAt({
+  host,
+  port,
+  calledAeTitle,
+}: Pick<ConnectOptions, 'host' | 'port' | 'calledAeTitle'>): Receiver {
+  const key = `${host}:${port} ${calledAeTitle}`;
+  const receiver = receivers.get(key) ?? new Receiver();
+  receivers.set(key, receiver);
+  return receiver;
+}

@@ -1,0 +1,84 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { isDimseError, peekPart10, toImplicitVr, type Association, type ByteSource } from 'dicom-dimse';
+import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
+import type { OpenedInstance } from '../flow/index.ts';
+import { dicomError } from './errors.ts';
+import type { Encoding } from './presentation-contexts.ts';
+import type { AnyDicomTarget } from './schema.ts';
+import { storeOutcome } from './store-outcome.ts';
+
+export interface StoreHow {
+  readonly association: Association;
+  readonly encoding: Encoding;
+  readonly signal: AbortSignal;
+}
+
+/** Sends one instance by C-STORE. @throws DispatchError where it is not confirmed */
+export async function storeOne(
+  run: DeliveryRun<AnyDicomTarget>,
+  { instance, bytes }: OpenedInstance,
+  { association, encoding: { how, transferSyntaxUid }, signal }: StoreHow,
+): Promise<InstanceOutcome> {
+  if (!association.canStore(instance.sopClassUid ?? '', transferSyntaxUid)) {
+    // It was accepted when the delivery began: no reason to give the instance up.
+    throw new DispatchError('instance-failed', 'the receiver accepts less on this association than on the one before');
+  }
+  try {
+    const source = how === 'stored' ? bytes.body : await changed(instance, bytes.body, how);
+    // What is looked into first is read by another, who may hold on to its chunks.
+    const releaseChunk = how === 'stored' ? bytes.giveBack : undefined;
+    const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance, transferSyntaxUid) };
+    return storeOutcome(await association.store(source, options));
+  } catch (thrown) {
+    throw bytes.readError ?? sendError(thrown, how);
+  }
+}
+
+/** Whether the association came down, or fell silent: on whichever instances were on their way. */
+export function isLost(thrown: unknown): thrown is DispatchError {
+  return (
+    thrown instanceof DispatchError &&
+    (thrown.code === 'target-connection-lost' || thrown.code === 'target-timeout') &&
+    isDimseError(thrown.cause)
+  );
+}
+
+function changed(
+  instance: ManifestInstance,
+  body: AsyncIterable<Uint8Array>,
+  how: 're-encoded' | 'transcoded',
+): ByteSource | Promise<ByteSource> {
+  if (how === 'transcoded') return checkTranscoded(instance, body);
+  return toImplicitVr(body, { known: known(instance, instance.transferSyntaxUid) });
+}
+
+function sendError(thrown: unknown, how: Encoding['how']): unknown {
+  if (how !== 're-encoded' || !isDimseError(thrown, 'source-not-dicom')) return dicomError(thrown);
+  return new DispatchError(
+    'instance-unsupported',
+    `the receiver accepts Implicit VR Little Endian only, and the instance cannot be re-encoded: ${thrown.message}`,
+    { cause: thrown, remedy: 'Correct the instance in the source, or let the receiver accept it as stored.' },
+  );
+}
+
+/** Lossy transcoding makes another instance of it, under a UID of its own (PS3.3 section C.12.4.1): not ours to send. */
+async function checkTranscoded(
+  { sopInstanceUid }: ManifestInstance,
+  body: AsyncIterable<Uint8Array>,
+): Promise<ByteSource> {
+  const { meta, source } = await peekPart10(body);
+  if (meta.sopInstanceUid === sopInstanceUid) return source;
+  throw new DispatchError('instance-unsupported', 'transcoding would give the instance another SOP Instance UID', {
+    remedy: 'Choose lossless transfer syntaxes in transferSyntaxes.',
+  });
+}
+
+/** The manifest knows what a file without meta does not tell. */
+function known({ sopClassUid, sopInstanceUid }: ManifestInstance, transferSyntaxUid = '') {
+  return { sopClassUid, sopInstanceUid, transferSyntaxUid, isTolerant: true };
+}
+
+function priorityOf(run: DeliveryRun<AnyDicomTarget>): 'high' | 'medium' | 'low' {
+  if (run.priority === 'stat' || run.priority === 'urgent') return 'high';
+  return run.priority === 'background' ? 'low' : 'medium';
+}
