@@ -59,12 +59,12 @@ describe('the main job', () => {
     const study = await system.upload({ seed: 'refused', series: 2, instancesPerSeries: 10 });
     const failed = await system.untilDelivery(study, 'pacs', ['partial']);
     expect(failed).toMatchObject({ failStage: 'transfer', confirmed: 19, quarantined: 1, error: { code: 'partial' } });
-    const job = (await dispatch.get(`/queues/api/queues/target-pacs/${failed.deliveryId}`)).body as {
-      job: { failedReason: string };
-    };
-    expect(job.job.failedReason).toBe(
-      '[transfer] partial: 1 of 20 instances are quarantined, the others are delivered',
-    );
+    // The record ends first, the job after it.
+    const reason = await waitFor(async () => {
+      const { body } = await dispatch.get(`/queues/api/queues/target-pacs/${failed.deliveryId}`);
+      return (body as { job: { failedReason?: string } }).job.failedReason;
+    });
+    expect(reason).toBe('[transfer] partial: 1 of 20 instances are quarantined, the others are delivered');
 
     scp.answer = () => 0;
     const before = scp.stores.length;

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-/** Of Orthanc's answers only the fields that are read are required; all others are kept as they came. */
+/**
+ * Of Orthanc's answers only the fields that are read are required; all others are kept as they came. What is no identifier,
+ * and of an unexpected kind, counts as absent: one odd value must not cost a list of thousands.
+ */
 
 export const tagsSchema = z.record(z.string(), z.unknown()).transform((tags) => {
   const texts: Record<string, string> = {};
@@ -14,14 +17,17 @@ export const tagsSchema = z.record(z.string(), z.unknown()).transform((tags) => 
 export const idSchema = z.string().min(1);
 export const idsSchema = z.array(idSchema);
 
-const labels = z.array(z.string()).optional();
+const flag = z.boolean().optional().catch(undefined);
+const text = z.string().optional().catch(undefined);
+const count = z.number().nullish().catch(undefined);
+const labels = z.array(z.string()).optional().catch(undefined);
 
 export const patientSchema = z.looseObject({
   ID: idSchema,
   Type: z.literal('Patient'),
-  IsStable: z.boolean().optional(),
-  IsProtected: z.boolean().optional(),
-  LastUpdate: z.string().optional(),
+  IsStable: flag,
+  IsProtected: flag,
+  LastUpdate: text,
   MainDicomTags: tagsSchema,
   Studies: idsSchema.default([]),
   Labels: labels,
@@ -31,8 +37,8 @@ export type Patient = z.output<typeof patientSchema>;
 export const studySchema = z.looseObject({
   ID: idSchema,
   Type: z.literal('Study'),
-  IsStable: z.boolean().optional(),
-  LastUpdate: z.string().optional(),
+  IsStable: flag,
+  LastUpdate: text,
   MainDicomTags: tagsSchema,
   PatientMainDicomTags: tagsSchema.default({}),
   ParentPatient: idSchema,
@@ -45,11 +51,11 @@ export type Study = z.output<typeof studySchema>;
 export const seriesSchema = z.looseObject({
   ID: idSchema,
   Type: z.literal('Series'),
-  IsStable: z.boolean().optional(),
-  LastUpdate: z.string().optional(),
+  IsStable: flag,
+  LastUpdate: text,
   /** `Complete`, `Missing`, `Inconsistent` or `Unknown`, by the number of images that the modality announced. */
-  Status: z.string().optional(),
-  ExpectedNumberOfInstances: z.number().nullish(),
+  Status: text,
+  ExpectedNumberOfInstances: count,
   MainDicomTags: tagsSchema,
   ParentStudy: idSchema,
   Instances: idsSchema.default([]),
@@ -62,7 +68,7 @@ export const instanceSchema = z.looseObject({
   Type: z.literal('Instance'),
   FileSize: z.number().int().nonnegative(),
   FileUuid: z.string().max(64).optional(),
-  IndexInSeries: z.number().nullish(),
+  IndexInSeries: count,
   MainDicomTags: tagsSchema,
   ParentSeries: idSchema,
   Labels: labels,

@@ -110,7 +110,7 @@ async function runWith(
     progress.begin(manifest.length, before.delivered.length, before.quarantined.length);
     signal.throwIfAborted();
     const transform = setting.transform();
-    const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell());
+    const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell(), config.attempts);
     await suspects.load();
     // The target sees what leaves, the ledger knows instances by their UIDs in the source. The id in the source stays.
     const originals = new Map(manifest.map((instance) => [instance.sourceId, instance]));

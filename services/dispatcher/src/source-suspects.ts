@@ -3,8 +3,8 @@ import { asRepeated, type Change } from '@dicom-dispatch/sources';
 import type { RunState } from '@dicom-dispatch/targets/contract';
 
 const stateKey = 'source-suspects';
-/** An instance that has failed in so many attempts is at fault itself, if the source is well. */
-const attemptsUntilGuilty = 3;
+/** An instance that has failed in so many attempts is at fault itself, if the source is well: 75 s by the default back-off. */
+const mostFailures = 5;
 
 /**
  * Instances that the source failed to hand out, or handed out wrongly. They are asked for again in the next attempts; one
@@ -14,15 +14,20 @@ const attemptsUntilGuilty = 3;
 export class SourceSuspects {
   readonly #state: RunState;
   readonly #isWell: () => Promise<boolean>;
+  readonly #failuresUntilGuilty: number;
   /** Attempts in which each has failed, by its id in the source; read once it is needed. */
   #failures: Map<string, number> | undefined;
   /** Those that were counted in this attempt. */
   readonly #counted = new Set<string>();
 
-  /** @param isWell - whether the source answers as it should when it is asked for something else */
-  constructor(state: RunState, isWell: () => Promise<boolean>) {
+  /**
+   * @param isWell - whether the source answers as it should when it is asked for something else
+   * @param attempts - as many as there may be: the last one tells in any case, unless it is the only one
+   */
+  constructor(state: RunState, isWell: () => Promise<boolean>, attempts: number) {
     this.#state = state;
     this.#isWell = isWell;
+    this.#failuresUntilGuilty = Math.max(2, Math.min(mostFailures, attempts));
   }
 
   /** To be called at the begin of an attempt. */
@@ -54,7 +59,7 @@ export class SourceSuspects {
       await this.#state.set(stateKey, Object.fromEntries(failures));
     }
     const times = failures.get(sourceId) ?? 1;
-    if (times < attemptsUntilGuilty || !(await this.#isWell())) return thrown;
+    if (times < this.#failuresUntilGuilty || !(await this.#isWell())) return thrown;
     return asRepeated(thrown, times, change);
   }
 }

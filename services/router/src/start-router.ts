@@ -1,7 +1,8 @@
 import { compileRules, fingerprint, type Config } from '@dicom-dispatch/core';
 import { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import { Records } from '@dicom-dispatch/state/records';
-import { startPruning, StudyEnqueuer } from '@dicom-dispatch/pipeline';
+import { OpenQueues, startPruning, startReconciler, StudyEnqueuer } from '@dicom-dispatch/pipeline';
+import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import {
   Counter,
   endInTime,
@@ -63,6 +64,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
   );
   let push = await startPush();
   const pruning = startPruning(() => (isLeading() ? current.cache : undefined));
+  const queues = new OpenQueues(redis, config);
+  const tasks = new TaskRecords(redis, prefix);
+  const reconciler = startReconciler({ config: () => current.config, redis, records, tasks, queues, log });
   log.info({ sources: [...leads.keys()], rules: current.rules.length }, 'router started');
 
   return {
@@ -96,11 +100,12 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     },
     async stop() {
       pruning.stop();
+      reconciler.stop();
       await endInTime(log, {
         pushes: () => push?.stop(),
         ...Object.fromEntries(Array.from(leads, ([name, { stop }]) => [`source ${name}`, stop])),
       });
-      await endInTime(log, { queues: () => enqueuer.close() });
+      await endInTime(log, { queues: () => Promise.all([enqueuer.close(), queues.close()]) });
       log.info('router stopped');
     },
   };

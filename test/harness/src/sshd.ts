@@ -21,6 +21,8 @@ export interface SshdOptions {
   readonly sftpOnly?: boolean;
   /** Where clients shall write: `filesFolder`. Default a new folder; give a `tempDisk()` for a full disk. */
   readonly filesFolder?: string;
+  /** Arguments of its SFTP server: `-P stat,lstat` refuses requests. */
+  readonly sftpArguments?: string;
   /** Further lines of sshd_config, above the others (the first one wins): `['MaxSessions 1']`. */
   readonly config?: readonly string[];
   /** Type of the host key. Default `ed25519`. */
@@ -95,7 +97,7 @@ function configure(folder: string, port: number, options: SshdOptions): string {
     `AuthorizedKeysFile ${join(folder, 'authorized_keys')}`,
     'MaxStartups 200',
     'PrintMotd no',
-    'Subsystem sftp internal-sftp',
+    `Subsystem sftp internal-sftp${options.sftpArguments === undefined ? '' : ` ${options.sftpArguments}`}`,
     ...(options.sftpOnly ? ['ForceCommand internal-sftp'] : []),
     '',
   ].join('\n');

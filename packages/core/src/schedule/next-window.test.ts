@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { schedule } from '../config/schedule-config.ts';
+import { schedule, type Schedule } from '../config/schedule-config.ts';
 import { isOpen, nextStartAt, nextWindowAt } from './next-window.ts';
 
 const berlin = (...windows: object[]): ReturnType<typeof schedule.parse> =>
@@ -81,5 +81,52 @@ describe('windows of a target and of rules', () => {
   it('may never be', () => {
     const lists = [[berlin({ from: '20:00', to: '21:00' })], [berlin({ from: '08:00', to: '09:00' })]];
     expect(nextStartAt(lists, at('2024-06-03T10:00:00Z'))).toBeUndefined();
+  });
+});
+
+describe('an hour that comes twice', () => {
+  /** The night of 5 April 2026: at 03:00 the clocks of Melbourne go back to 02:00, which is 16:00 UTC of the day before. */
+  const melbourne = (from: string, to: string): Schedule => ({
+    timeZone: 'Australia/Melbourne',
+    windows: [{ from, to }],
+  });
+  const next = (schedule: Schedule, now: string): string =>
+    new Date(nextWindowAt(schedule, Date.parse(now))).toISOString();
+
+  it('has its windows twice', () => {
+    const short = melbourne('02:30', '02:45');
+    expect(next(short, '2026-04-04T15:00:00Z')).toBe('2026-04-04T15:30:00.000Z');
+    expect(next(short, '2026-04-04T15:46:00Z')).toBe('2026-04-04T16:30:00.000Z');
+    expect(next(short, '2026-04-04T16:46:00Z')).toBe('2026-04-05T16:30:00.000Z');
+  });
+
+  it('is met by jumps of any length', () => {
+    for (const minutes of [1, 7, 59, 61, 1441, 9 * 1440]) {
+      const now = new Date(Date.parse('2026-04-04T16:29:00Z') - minutes * 60_000);
+      const expected = next(melbourne('02:30', '02:45'), now.toISOString());
+      expect(Date.parse(expected)).toBeGreaterThanOrEqual(now.getTime());
+      expect(isOpen(melbourne('02:30', '02:45'), Date.parse(expected))).toBe(true);
+    }
+    const onlySunday: Schedule = {
+      timeZone: 'Australia/Melbourne',
+      windows: [{ days: ['sun'], from: '02:50', to: '02:55' }],
+    };
+    expect(next(onlySunday, '2026-04-04T15:56:00Z')).toBe('2026-04-04T16:50:00.000Z');
+  });
+
+  it('never opens later than a walk by minutes finds', () => {
+    const zones = ['Australia/Melbourne', 'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'UTC'];
+    const starts = ['2026-04-03T12:00:00Z', '2026-03-28T20:00:00Z', '2026-10-24T20:00:00Z', '2026-10-03T10:00:00Z'];
+    for (const timeZone of zones) {
+      for (const [index, start] of starts.entries()) {
+        const schedule: Schedule = { timeZone, windows: [{ from: `0${index}:40`, to: `0${index}:50` }] };
+        for (let hours = 0; hours < 60; hours += 13) {
+          const now = Date.parse(start) + hours * 3_600_000;
+          let walked = now;
+          while (!isOpen(schedule, walked)) walked += 60_000;
+          expect(nextWindowAt(schedule, now), `${timeZone} ${new Date(now).toISOString()}`).toBe(walked);
+        }
+      }
+    }
   });
 });

@@ -1,11 +1,11 @@
 import type { Schedule } from '../config/schedule-config.ts';
 
 const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
+const weekMinutes = 7 * 1440;
 const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
 /** Windows repeat by the week; two weeks, since a change of daylight saving time may swallow one. */
 const horizonMs = 15 * 24 * 60 * minuteMs;
-/** Clocks are changed by an hour or two; jumps end this much before the next window, and the rest is walked. */
-const clockChangeMinutes = 3 * 60;
 
 /**
  * The earliest time (ms since 1970) from `now` on at which a delivery may start: `now` itself inside a window. Times of
@@ -24,15 +24,45 @@ export function nextWindowAt(schedule: Schedule | undefined, now: number): numbe
  */
 export function nextStartAt(lists: readonly (readonly Schedule[])[], now: number): number | undefined {
   if (lists.every((list) => list.some((schedule) => isOpen(schedule, now)))) return now;
+  const zones = [...new Set(lists.flat().map(({ timeZone }) => timeZone))];
   // Offsets from UTC change only at whole minutes, so whole minutes are enough to look at.
   let at = Math.ceil(now / minuteMs) * minuteMs;
-  while (at <= now + horizonMs) {
+  const end = now + horizonMs;
+  while (at <= end) {
     const waits = lists.map((list) => Math.min(...list.map((schedule) => minutesUntilOpen(schedule, at))));
     const longest = Math.max(0, ...waits);
     if (longest === 0) return at;
-    at += Math.max(1, longest - clockChangeMinutes) * minuteMs;
+    // As far as the local clocks go on evenly. Where one is changed it is read anew: an hour may come twice.
+    const until = Math.min(at + longest * minuteMs, end + minuteMs);
+    at = Math.min(until, ...zones.map((zone) => nextClockChange(zone, at, until) ?? until));
   }
   return undefined;
+}
+
+/** The first minute after `from`, up to `to`, at which the clocks of a time zone have been changed. */
+function nextClockChange(timeZone: string, from: number, to: number): number | undefined {
+  const before = offsetMinutes(timeZone, from);
+  // No zone changes its clocks twice in a day; a longer way is gone day by day.
+  for (let start = from; start < to; start += dayMs) {
+    let low = start;
+    let high = Math.min(to, start + dayMs);
+    if (offsetMinutes(timeZone, high) === before) continue;
+    while (high - low > minuteMs) {
+      const middle = low + Math.floor((high - low) / 2 / minuteMs) * minuteMs;
+      if (offsetMinutes(timeZone, middle) === before) low = middle;
+      else high = middle;
+    }
+    return high;
+  }
+  return undefined;
+}
+
+/** By how many minutes the local clock is ahead of UTC, modulo a week. */
+function offsetMinutes(timeZone: string, at: number): number {
+  const { day, minutes } = localTime(timeZone, at);
+  const utc = new Date(at);
+  const local = day * 1440 + minutes - (utc.getUTCDay() * 1440 + utc.getUTCHours() * 60 + utc.getUTCMinutes());
+  return ((local % weekMinutes) + weekMinutes) % weekMinutes;
 }
 
 export function isOpen(schedule: Schedule, at: number): boolean {

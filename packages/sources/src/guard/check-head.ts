@@ -9,7 +9,8 @@ import type { FileHead } from './read-head.ts';
  */
 export type HeadVerdict = 'same' | 'doubtful' | { readonly expected: string; readonly came: string };
 
-const orthancId = /^[0-9a-f]{8}(?:-[0-9a-f]{8}){4}$/;
+/** Five groups of eight hexadecimal digits, with hyphens between them. */
+const idLength = 44;
 
 /** Compares what a file says of itself with what it must be. */
 export function checkHead(head: FileHead, expected: ExpectedBytes): HeadVerdict {
@@ -45,16 +46,41 @@ function isOfPatient({ dataSet }: FileHead, { orthancId: id, ...expected }: Expe
   return isOrthancId(id, dataSet.patientId?.toString('latin1') ?? '', expected);
 }
 
-/** Whether an id may be that of an instance with this patient ID; one that is not plain ASCII, or no id of Orthanc's, may. */
+/**
+ * Whether an id may be that of an instance with this patient ID; one that is not plain ASCII, or no id of Orthanc's, may.
+ * Without regular expressions: this is done for every instance that leaves.
+ */
 export function isOrthancId(
   id: string,
   patientId: string,
   uids: Pick<ExpectedBytes, 'studyInstanceUid' | 'seriesInstanceUid' | 'sopInstanceUid'>,
 ): boolean {
-  const bare = patientId.replace(/^[\s\0]+|[\s\0]+$/g, '');
-  if (!orthancId.test(id) || !/^[\x20-\x7e]*$/.test(bare)) return true;
+  if (id.length !== idLength || id.charAt(8) !== '-') return true;
+  const bare = bareAscii(patientId);
+  if (bare === undefined) return true;
   const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = uids;
-  return id.replaceAll('-', '') === hash('sha1', `${bare}|${studyInstanceUid}|${seriesInstanceUid}|${sopInstanceUid}`);
+  const digest = hash('sha1', `${bare}|${studyInstanceUid}|${seriesInstanceUid}|${sopInstanceUid}`);
+  for (let part = 0; part < 5; part += 1) {
+    if (!id.startsWith(digest.slice(part * 8, part * 8 + 8), part * 9)) return false;
+  }
+  return true;
+}
+
+/** Without white space and NUL around it, as Orthanc takes it; undefined when it is not plain ASCII. */
+function bareAscii(text: string): string | undefined {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  for (let at = start; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || code > 0x7e) return undefined;
+  }
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0 || (code >= 0x09 && code <= 0x0d);
 }
 
 function differs(what: string, expected: string, came: string | undefined): HeadVerdict {

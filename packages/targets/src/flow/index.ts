@@ -6,9 +6,12 @@ export { inLanes, type LaneContext, type LaneOptions, type LaneResult, type Send
 export { verdictOf, type Verdict } from './instance-error.ts';
 export { metered, type Meter, type MeteredBytes } from './metered.ts';
 export type { OpenedInstance } from './open-queue.ts';
+export { joined, peeked } from './peeked.ts';
+export { ProgressFloor } from './progress-floor.ts';
 export { Permits } from './permits.ts';
 export { Suspects } from './suspects.ts';
 export { KeyedLocks } from './keyed-locks.ts';
 export { until } from './until.ts';
 export { within } from './within.ts';
 export { listedBy } from './listed-by.ts';
+export { withSuspects } from './with-suspects.ts';

@@ -1,7 +1,7 @@
 import { formatBytes } from '@dicom-dispatch/core';
 import { runChecks, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
-import type { PlaceFound } from '../place-mark/index.ts';
+import { placeSays } from '../place-mark/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { Folders } from './folders.ts';
 import { checkFolder } from './mark.ts';
@@ -13,14 +13,6 @@ export async function* testFolder(context: CheckContext<FolderTarget>): AsyncGen
   await using folders = new Folders(placeOf(context.config, context.signal, 'connect'));
   yield* runChecks(stepsOf(context, folders), context.signal);
 }
-
-const placeSays: Readonly<Record<PlaceFound, string>> = {
-  known: 'the folder is the one that the target was set up with',
-  new: 'the folder is not marked yet; the first delivery marks it',
-  'taken over': 'the folder has a mark; the next delivery remembers it',
-  'marked again':
-    'the folder is the one that the target was set up with; its mark was removed, the next delivery marks it',
-};
 
 function stepsOf({ config, signal, memory }: CheckContext<FolderTarget>, folders: Folders): CheckStep[] {
   const place = placeOf(config, signal, 'connect');
@@ -46,9 +38,7 @@ function stepsOf({ config, signal, memory }: CheckContext<FolderTarget>, folders
       async run() {
         if (!config.rememberPlace) return { skip: 'rememberPlace is false' };
         const found = await checkFolder(place, folders, memory, 'look');
-        return memory || found === 'new'
-          ? placeSays[found]
-          : 'the folder has a mark; Redis was not asked whether it is known';
+        return placeSays(found, memory !== undefined);
       },
     },
     {

@@ -1,5 +1,5 @@
 import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
-import { inLanes } from '../flow/index.ts';
+import { inLanes, Suspects, withSuspects } from '../flow/index.ts';
 import { Gate, HttpConnection } from '../http/index.ts';
 import { orthancPuller } from './pull.ts';
 import { readSystem } from './read-system.ts';
@@ -19,6 +19,8 @@ export const orthancHandler: TargetHandler<OrthancTarget> = {
 /** Orthanc takes an instance into memory as a whole: of large ones only so many at once. */
 const largeBytes = 64_000_000;
 const largeAtOnce = 2;
+/** After so many instances in a row it is the target that fails: each may have waited for `answerTimeout`. */
+const failuresInRow = 5;
 
 async function deliver(run: DeliveryRun<OrthancTarget>): Promise<void> {
   const { config, signal } = run;
@@ -29,10 +31,16 @@ async function deliver(run: DeliveryRun<OrthancTarget>): Promise<void> {
     run.log.info('connected to Orthanc', { version });
     run.stage('transfer');
     const large = new Gate(largeAtOnce);
-    await inLanes(run, { lanes: config.lanes }, async (opened, { signal }) => {
+    const suspects = await Suspects.load(run);
+    const send = withSuspects(suspects, async (opened, { signal }) => {
       using _place = opened.instance.sizeBytes >= largeBytes ? await large.enter(signal) : undefined;
       return await uploadInstance(run, http, opened, signal);
     });
+    try {
+      await inLanes(run, { lanes: config.lanes, failuresInRow }, send);
+    } catch (thrown) {
+      throw suspects.verdict(thrown);
+    }
     run.stage('verify');
   } finally {
     await http.close();

@@ -250,6 +250,36 @@ describe('the orthanc target', () => {
       expect(asked.every((one) => !one.includes('..'))).toBe(true);
     });
 
+    it.each([
+      ['502', 502],
+      ['500 of a script', 500],
+      ['a reset', 'reset'],
+      ['silence', 'silence'],
+    ] as const)('%s at one instance does not keep the others; at the third time it is quarantined', async (_, fate) => {
+      const many = fixtureStudy({ seed: `one ${fate}`, series: 1, instancesPerSeries: 6 });
+      const bad = many.instances[1]?.manifest.sopInstanceUid ?? '';
+      await using gateway = await startHttpServer(async ({ method, path, body }, response) => {
+        if (method === 'POST' && body.includes(bad)) {
+          if (fate === 'silence') return;
+          if (fate === 'reset') return void response.socket?.resetAndDestroy();
+          return void response.writeHead(fate).end();
+        }
+        const answer = await fetch(`${plain.url}${path}`, {
+          method,
+          ...(method === 'POST' && { body: new Uint8Array(body) }),
+        });
+        response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
+      });
+      const delivery = new TestDelivery(orthancHandler, many);
+      const config = parse({ url: gateway.url, answerTimeout: '300ms' });
+      for (const _ of [1, 2]) {
+        expect((await delivery.attempt(config)).error).toMatchObject({ code: 'instance-failed', stage: 'transfer' });
+        expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([bad]);
+      }
+      expect((await delivery.attempt(config)).error).toBeUndefined();
+      expect(delivery.ledger.get(bad)).toMatchObject({ kind: 'quarantined' });
+    });
+
     it('a gateway whose Orthanc is down is waited for', async () => {
       for (const status of [502, 503, 504]) {
         await using server = await startHttpServer((_, response) => void response.writeHead(status).end());

@@ -3,8 +3,9 @@ import { isResourceId } from '@dicom-dispatch/orthanc';
 import { z } from 'zod';
 import type { DeliveryRun } from '../contract/index.ts';
 import { LateReturns, metered, type OpenedInstance } from '../flow/index.ts';
-import type { HttpConnection } from '../http/index.ts';
+import { instanceFailure, type HttpAnswer, type HttpConnection } from '../http/index.ts';
 import { foreignAnswer, orthancError, uploading } from './errors.ts';
+import { readSystem } from './read-system.ts';
 import type { OrthancTarget } from './schema.ts';
 
 /** Orthanc's answer to an upload. */
@@ -39,7 +40,22 @@ export class Upload {
 
   /** @throws {DispatchError} what keeps the instance, or all of them, from arriving */
   async send(): Promise<Uploaded> {
-    const answer = await this.#http.request({
+    const answer = await this.#post().catch(async (thrown: unknown) => {
+      throw await this.#judge(thrown);
+    });
+    if (answer.status !== 200) throw await this.#judge(await orthancError(answer, uploading));
+    const parsed = storedInstance.safeParse(await answer.json(65_536).catch(() => undefined));
+    if (!parsed.success) throw foreignAnswer(this.#http.host);
+    const { ID: id, Status: status } = parsed.data;
+    return { id, status, sentBytes: this.#sentBytes, md5: this.#md5?.digest('hex') };
+  }
+
+  #judge(thrown: unknown): Promise<unknown> {
+    return instanceFailure(thrown, () => readSystem(this.#http, this.#signal), this.#signal);
+  }
+
+  #post(): Promise<HttpAnswer> {
+    return this.#http.request({
       method: 'POST',
       path: '/instances',
       headers: { 'content-type': 'application/dicom' },
@@ -49,11 +65,6 @@ export class Upload {
       repeat: true,
       signal: this.#signal,
     });
-    if (answer.status !== 200) throw await orthancError(answer, uploading);
-    const parsed = storedInstance.safeParse(await answer.json(65_536).catch(() => undefined));
-    if (!parsed.success) throw foreignAnswer(this.#http.host);
-    const { ID: id, Status: status } = parsed.data;
-    return { id, status, sentBytes: this.#sentBytes, md5: this.#md5?.digest('hex') };
   }
 
   async *#body(): AsyncGenerator<Uint8Array, void, undefined> {

@@ -2,7 +2,7 @@ import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
 import { maxIdentityBytes } from '../conflict/index.ts';
 import type { DeliveryRun, InstanceBytes, ManifestInstance } from '../contract/index.ts';
-import { borrowed, metered, type OpenedInstance } from '../flow/index.ts';
+import { borrowed, joined, metered, peeked, type OpenedInstance } from '../flow/index.ts';
 import { judgeObject } from './judge-object.ts';
 import { compareObject, looksLikeMd5 } from './look-at-object.ts';
 import { partsOf, partSizeFor, Tally } from './parts.ts';
@@ -94,35 +94,6 @@ async function gather({ body, sizeBytes, giveBack }: InstanceBytes, partBytes: n
   const whole = Buffer.concat(chunks, count);
   for (const chunk of chunks) giveBack?.(chunk);
   return { whole, release() {} };
-}
-
-async function* joined(
-  chunks: readonly Uint8Array[],
-  rest: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  try {
-    yield* chunks;
-    for (let step = await rest.next(); !step.done; step = await rest.next()) yield step.value;
-  } finally {
-    await rest.return?.();
-  }
-}
-
-/** Reads the beginning of a body; the body that is given back has it too. */
-async function peeked(
-  body: AsyncGenerator<Uint8Array>,
-  bytes: number,
-): Promise<{ readonly head: Buffer; readonly body: AsyncIterable<Uint8Array> }> {
-  const chunks: Buffer[] = [];
-  let count = 0;
-  while (count < bytes) {
-    const step = await body.next();
-    if (step.done) break;
-    // A copy: the chunk is given back with the next.
-    chunks.push(Buffer.from(step.value));
-    count += step.value.byteLength;
-  }
-  return { head: Buffer.concat(chunks), body: joined(chunks, body) };
 }
 
 /**

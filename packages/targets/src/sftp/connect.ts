@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { DispatchError } from '@dicom-dispatch/core';
 import SftpClient from 'ssh2-sftp-client';
-import type { ConnectConfig, SFTPWrapper } from 'ssh2';
+import type { Algorithms, ConnectConfig, SFTPWrapper } from 'ssh2';
 import { within } from '../flow/index.ts';
-import { hostKeyJudge } from '../ssh/index.ts';
+import { hostKeyJudge, oldAlgorithms, oldAmong } from '../ssh/index.ts';
 import { translateSshError } from './errors.ts';
 import { openSocket } from './open-socket.ts';
 import { prepareKeys } from './prepared-keys.ts';
@@ -13,6 +13,8 @@ export interface Connection {
   readonly client: SftpClient;
   /** The session that the client has opened: for requests that the client does not offer, or not as we need them. */
   readonly sftp: SFTPWrapper;
+  /** Algorithms of the connection that are no longer safe. */
+  readonly oldAlgorithms: readonly string[];
   /** Aborted with the reason when the connection is lost or ended. */
   readonly lost: AbortSignal;
   end(): void;
@@ -55,6 +57,14 @@ export async function connectSftp(
   client.on('close', () =>
     lost.abort(refusal ?? new DispatchError('target-connection-lost', `${host} closed the connection`)),
   );
+  let old: readonly string[] = [];
+  client.on('handshake', (negotiated: Negotiated) => {
+    old = oldAmong([
+      negotiated.kex,
+      negotiated.serverHostKey ?? negotiated.srvHostKey,
+      ...[negotiated.cs, negotiated.sc].flatMap((one) => [one?.cipher, one?.mac]),
+    ]);
+  });
   client.on('ready', () => {
     reached.login = true;
   });
@@ -71,7 +81,7 @@ export async function connectSftp(
       reached.hostKey = refusal === undefined;
       return reached.hostKey;
     },
-    ...(judge.types && { algorithms: { serverHostKey: algorithmsFor(judge.types) } }),
+    algorithms: algorithmsOf(config, judge.types),
   };
   const end = (): void => {
     client.end().catch(() => {});
@@ -91,7 +101,7 @@ export async function connectSftp(
     const sftp = await within(client.connect(options), limit);
     // An error of the channel is told to each request under way; nobody else has to hear of it.
     sftp.on('error', () => {});
-    return { client, sftp, lost: lost.signal, end };
+    return { client, sftp, lost: lost.signal, end, oldAlgorithms: old };
   } catch (thrown) {
     end();
     if (thrown instanceof DispatchError) throw thrown;
@@ -144,9 +154,32 @@ function loginOf(config: SftpTarget): ConnectConfig {
   };
 }
 
+interface Negotiated {
+  readonly kex?: string;
+  readonly serverHostKey?: string;
+  readonly srvHostKey?: string;
+  readonly cs?: { readonly cipher?: string; readonly mac?: string };
+  readonly sc?: { readonly cipher?: string; readonly mac?: string };
+}
+
+/** The types of ssh2 list its algorithms; what known_hosts names beside them ssh2 refuses by name. */
+function algorithmsOf({ algorithms }: SftpTarget, types: readonly string[] | undefined): Algorithms {
+  const allowed = algorithms === 'old' ? oldAlgorithms : undefined;
+  const hostKeys = types && algorithmsFor(types, algorithms);
+  return {
+    ...(hostKeys && { serverHostKey: hostKeys }),
+    ...(allowed && {
+      kex: { append: allowed.kex },
+      cipher: { append: allowed.cipher },
+      hmac: { append: allowed.hmac },
+      ...(!hostKeys && { serverHostKey: { append: allowed.serverHostKey } }),
+    }),
+  } as unknown as Algorithms;
+}
+
 /** Signature algorithms that go with types of keys (RFC 8332 for RSA). */
-function algorithmsFor(types: readonly string[]): never[] {
-  const algorithms = types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type]));
-  // The types of ssh2 list its algorithms; known_hosts may name others, which ssh2 then refuses by name.
-  return [...new Set(algorithms)] as never[];
+function algorithmsFor(types: readonly string[], allowed: SftpTarget['algorithms']): string[] {
+  const sha1 = allowed === 'old' ? ['ssh-rsa'] : [];
+  const algorithms = types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', ...sha1] : [type]));
+  return [...new Set(algorithms)];
 }

@@ -2,7 +2,16 @@ import { DispatchError, type ErrorCode, type Stage } from '@dicom-dispatch/core'
 import { networkError } from '../http/network-error.ts';
 
 /** Status codes of SFTP version 3 (draft-ietf-secsh-filexfer-02 section 7). */
-const status = { eof: 1, noSuchFile: 2, permissionDenied: 3, failure: 4, badMessage: 5, unsupported: 8 } as const;
+const status = {
+  eof: 1,
+  noSuchFile: 2,
+  permissionDenied: 3,
+  failure: 4,
+  badMessage: 5,
+  unsupported: 8,
+  /** Of later versions; some servers use it in version 3. */
+  alreadyExists: 11,
+} as const;
 
 const permissions = 'Give the user of the target the right to read, write and search the folder, and those in it.';
 
@@ -10,7 +19,12 @@ const permissions = 'Give the user of the target the right to read, write and se
  * What ssh2-sftp-client or the session below it threw, as a DispatchError. Paths in the folder may be made of patient
  * data: only the host is named, and of what was thrown only the status is kept.
  */
-export function translateSftpError(thrown: unknown, host: string, doing: string, stage?: Stage): DispatchError {
+export function translateSftpError(
+  thrown: unknown,
+  host: string,
+  doing: string,
+  { stage, refused }: TranslateOptions = {},
+): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
   const make = (code: ErrorCode, says: string, remedy?: string): DispatchError =>
     new DispatchError(code, `${doing} at ${host} failed: ${says}`, {
@@ -22,9 +36,9 @@ export function translateSftpError(thrown: unknown, host: string, doing: string,
     case status.noSuchFile:
       return make('target-misconfigured', 'the folder does not exist', 'Create the folder, or correct the path.');
     case status.permissionDenied:
-      return make('target-misconfigured', 'permission denied', permissions);
+      return make('target-misconfigured', 'permission denied', refused ?? permissions);
     case status.unsupported:
-      return make('target-misconfigured', 'the server does not support the operation');
+      return make('target-misconfigured', 'the server does not support the operation', refused);
     case status.badMessage:
       return make('target-error', 'the server did not understand the request');
     case status.eof:
@@ -35,10 +49,17 @@ export function translateSftpError(thrown: unknown, host: string, doing: string,
         'the server says only "Failure"',
         'Look at the log of the server: often its disk is full or a quota used up.',
       );
+    case undefined:
+      return translateSshError(thrown, host, stage);
     default:
-      break;
+      return make('target-error', `the server says status ${sftpStatus(thrown)}`, 'Look at the log of the server.');
   }
-  return translateSshError(thrown, host, stage);
+}
+
+export interface TranslateOptions {
+  readonly stage?: Stage | undefined;
+  /** The remedy where the server does not allow the request at all. */
+  readonly refused?: string | undefined;
 }
 
 /** What went wrong with the connection itself. */
@@ -71,8 +92,8 @@ export function translateSshError(thrown: unknown, host: string, stage?: Stage):
     case 'handshake':
       return make(
         'target-misconfigured',
-        `no common algorithms with the ssh of ${host}`,
-        'Update the ssh server: it offers only algorithms that are no longer safe.',
+        `no common ${algorithmsIn(text)} with the ssh of ${host}`,
+        'Update the ssh server: it offers only algorithms that are no longer safe. If that cannot be done, set algorithms to old.',
       );
     case 'protocol':
     case 'sftp-protocol':
@@ -98,6 +119,15 @@ export function translateSshError(thrown: unknown, host: string, stage?: Stage):
   return new DispatchError(error.code, error.message, { cause: thrown, ...(stage && { stage }) });
 }
 
+/** What ssh2 says that it has not found, in words. */
+function algorithmsIn(text: string): string {
+  if (/key exchange/i.test(text)) return 'key exchange (KexAlgorithms)';
+  if (/host key/i.test(text)) return 'host key algorithm (HostKeyAlgorithms)';
+  if (/cipher/i.test(text)) return 'cipher (Ciphers)';
+  if (/MAC/.test(text)) return 'MAC (MACs)';
+  return 'algorithms';
+}
+
 class SftpStatusError extends Error {
   readonly code: number | undefined;
 
@@ -118,10 +148,17 @@ export function isNoSuchFile(thrown: unknown): boolean {
 
 /** "Failure": a folder that is there already, a full disk, a file in the way … version 3 has no better word. */
 export function isFailure(thrown: unknown): boolean {
-  return sftpStatus(thrown) === status.failure;
+  return sftpStatus(thrown) === status.failure || sftpStatus(thrown) === status.alreadyExists;
+}
+
+/** The server does not allow the request, whatever it is about. */
+export function isRefused(thrown: unknown): boolean {
+  return sftpStatus(thrown) === status.permissionDenied || sftpStatus(thrown) === status.unsupported;
 }
 
 function sftpStatus(thrown: unknown): number | undefined {
+  // Those of signals have numbers too.
+  if (thrown instanceof DOMException) return undefined;
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'number' ? thrown.code : undefined;
 }
 

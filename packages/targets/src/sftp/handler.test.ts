@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { chmod, mkdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Secret } from '@dicom-dispatch/core';
 import {
@@ -21,6 +21,7 @@ import {
   filesUnder,
   fixtureStudy,
   handlerContract,
+  pathContract,
   receivedFiles,
   TestDelivery,
   type ArrangedFault,
@@ -169,6 +170,33 @@ handlerContract<SftpTarget>({
   },
 });
 
+let places = 0;
+pathContract({
+  name: 'sftp',
+  handler: sftpHandler,
+  option: 'layout',
+  async place() {
+    const path = join(sshd.filesFolder, '..', `place-${(places += 1)}`);
+    await mkdir(path);
+    await chmod(path, 0o777);
+    return {
+      config: configOf(path),
+      get: (name) => readFile(join(path, name)).catch(() => undefined),
+      async put(name, content) {
+        const folders = dirname(name).split('/');
+        for (const [index] of folders.entries()) {
+          const folder = join(path, ...folders.slice(0, index + 1));
+          await mkdir(folder);
+          await chmod(folder, 0o777);
+        }
+        await writeFile(join(path, name), content);
+        await chmod(join(path, name), 0o666);
+      },
+      names: () => filesUnder(path),
+    };
+  },
+});
+
 describe('the sftp target', () => {
   let path: string;
   let count = 0;
@@ -286,18 +314,18 @@ describe('the sftp target', () => {
     }
   });
 
-  it('replaces a file of another content, also of the same size, and can overwrite without looking', async () => {
+  it('replaces a file of another content when told so, with and without looking', async () => {
     const study = fixtureStudy({ series: 1, instancesPerSeries: 1 });
     const { sopInstanceUid, sizeBytes } = study.instances[0]?.manifest ?? { sopInstanceUid: '', sizeBytes: 0 };
     const file = join(path, `${sopInstanceUid}.dcm`);
-    for (const [content, existing] of [
-      [Buffer.alloc(sizeBytes, 1), 'compare'],
-      [Buffer.from('short'), 'compare'],
-      [Buffer.alloc(sizeBytes, 2), 'overwrite'],
+    for (const [content, more] of [
+      [Buffer.alloc(sizeBytes, 1), { onConflict: 'overwrite' }],
+      [Buffer.from('short'), { onConflict: 'overwrite' }],
+      [Buffer.alloc(sizeBytes, 2), { existing: 'overwrite' }],
     ] as const) {
       await writeFile(file, content);
       await chmod(file, 0o666);
-      expect((await deliver({ layout: 'flat', existing }, study)).error).toBeUndefined();
+      expect((await deliver({ layout: 'flat', ...more }, study)).error).toBeUndefined();
       expect((await receivedFiles(path))[0]).toEqual(await study.instances[0]?.facts());
     }
   });

@@ -1,15 +1,18 @@
 import { posix } from 'node:path';
+import { DispatchError } from '@dicom-dispatch/core';
+import { placesOf, targetConflict, type Occupant, type Places } from '../conflict/index.ts';
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { borrowed, inLanes, throwIfCancelled, type LaneResult } from '../flow/index.ts';
+import { borrowed, inLanes, metered, throwIfCancelled } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
-import { parseTemplate, renderTemplate } from '../template/index.ts';
-import { isThere, sameBytes } from './is-there.ts';
+import { hasStatus } from './errors.ts';
+import { judgeRemote, type Claim } from './judge-remote.ts';
 import { lookAtFolder, lookForSpace } from './look-at-server.ts';
+import { checkRemoteFolder } from './mark.ts';
 import { lookIntoFolder, RemoteFolders } from './remote-folders.ts';
 import { sftpTarget, type SftpTarget } from './schema.ts';
 import { SftpSession } from './session.ts';
 import { testSftp } from './test-connection.ts';
-import { remoteChunks, writeRemote } from './write-remote.ts';
+import { writeRemote } from './write-remote.ts';
 
 export const sftpHandler: TargetHandler<SftpTarget> = {
   contractVersion,
@@ -19,87 +22,130 @@ export const sftpHandler: TargetHandler<SftpTarget> = {
   testConnection: testSftp,
 };
 
-type PathOf = (instance: ManifestInstance) => string;
+type Run = DeliveryRun<SftpTarget>;
 
 /** Writes each pending instance as a file of its own over one connection; it is verified and has its name when reported. */
-async function deliver(run: DeliveryRun<SftpTarget>): Promise<void> {
+async function deliver(run: Run): Promise<void> {
   const { config, signal } = run;
   throwIfCancelled(signal);
-  const layout = parseTemplate(config.layout === 'flat' ? '{SOPInstanceUID}.dcm' : config.layout);
-  const pathOf: PathOf = (instance) => renderTemplate(layout, run.study, instance);
-
   run.stage('connect');
   const session = await SftpSession.open(config, signal);
   try {
+    if (session.oldAlgorithms.length > 0) {
+      run.log.warn('the connection uses algorithms that are no longer safe', { algorithms: session.oldAlgorithms });
+    }
     await lookAtFolder(session, signal);
-    await lookForSpace(
-      session,
-      run.pending.reduce((total, { sizeBytes }) => total + sizeBytes, 0),
-      signal,
-    );
+    if (config.rememberPlace) await checkRemoteFolder(session, run.memory, 'set up', signal);
+    const neededBytes = run.pending.reduce((total, { sizeBytes }) => total + sizeBytes, 0);
+    await lookForSpace(session, neededBytes, signal);
     run.stage('transfer');
-    const there = await lookAround(run, session, pathOf);
-    const { quarantined } = await send(run, session, pathOf, there);
+    const places = placesOf(run, config.host, config.layout);
+    const folders = new RemoteFolders(session, signal);
+    const taken = await lookAround(run, session, places);
+    const quarantined = await send(run, session, folders, places, taken);
     // Each file was verified before it got its name: afterwards whoever waits for files may already have taken it.
     run.stage('verify');
     run.stage('finalize');
-    await writeMarker(run, session, quarantined, pathOf);
+    await writeMarker(run, session, folders, places, quarantined);
   } finally {
     session.end();
   }
 }
 
-/** Removes what earlier attempts have left. @returns paths that are taken: only these are looked at one by one */
-async function lookAround(
-  run: DeliveryRun<SftpTarget>,
-  session: SftpSession,
-  pathOf: PathOf,
-): Promise<ReadonlySet<string>> {
-  const folders = Map.groupBy(run.pending.map(pathOf), (path) => posix.dirname(path));
+/** Removes what earlier attempts have left. @returns paths that are taken: only these are looked at before they are sent */
+async function lookAround(run: Run, session: SftpSession, places: Places): Promise<ReadonlySet<string>> {
+  const folders = Map.groupBy(run.pending.map(places.pathOf), (path) => posix.dirname(path));
   const taken = new Set<string>();
   let count = 0;
   for (const [folder, paths] of folders) {
     const names = new Set(paths.map((path) => posix.basename(path)));
-    const { there, removed } = await lookIntoFolder(session, folder, names, run.deliveryId, run.signal);
-    for (const name of there) taken.add(posix.join(folder, name));
-    count += removed;
+    try {
+      const { there, removed } = await lookIntoFolder(session, folder, names, run.deliveryId, run.signal);
+      for (const name of there) taken.add(posix.join(folder, name));
+      count += removed;
+    } catch (thrown) {
+      // Where listing is not allowed, what is there shows when a file is to get its name.
+      if (!(thrown instanceof DispatchError) || !hasStatus(thrown.cause)) throw thrown;
+      if (run.config.temporaryName === 'none') for (const path of paths) taken.add(path);
+    }
   }
   if (count > 0) run.log.info('left-over temporary files removed', { count });
   return taken;
 }
 
-function send(
-  run: DeliveryRun<SftpTarget>,
+async function send(
+  run: Run,
   session: SftpSession,
-  pathOf: PathOf,
-  there: ReadonlySet<string>,
-): Promise<LaneResult> {
-  const folders = new RemoteFolders(session, run.signal);
-  return inLanes(run, { lanes: run.config.parallel }, async ({ instance, bytes }, { signal }) => {
-    const path = pathOf(instance);
-    if (!there.has(path) || !(await isThere(run, session, path, instance, signal))) {
-      const file = { path, body: borrowed(bytes), sizeBytes: bytes.sizeBytes };
-      await writeRemote(session, folders, run.deliveryId, file, { signal, finishing: run.signal });
-    }
+  folders: RemoteFolders,
+  places: Places,
+  taken: ReadonlySet<string>,
+): Promise<readonly ManifestInstance[]> {
+  const { instances, quarantined: shared } = await places.divide();
+  let replaced = 0;
+  const lanes = { lanes: run.config.parallel, instances };
+  const { quarantined } = await inLanes(run, lanes, async ({ instance, bytes }, { signal }) => {
+    const path = places.pathOf(instance);
+    const claim = { conflict: (occupant: Occupant) => places.conflict(instance, occupant) };
+    const before = taken.has(path) ? await whatIsThere(run, session, path, instance, claim, signal) : 'nothing';
+    if (before === 'same') return { kind: 'delivered', answer: 'there with the same content' };
+    const file = { ...claim, path, body: borrowed(bytes), sizeBytes: bytes.sizeBytes, isJudged: before === 'replace' };
+    const settled = await writeRemote(session, folders, run.deliveryId, file, { signal, finishing: run.signal });
+    if (settled === 'replaced') replaced += 1;
     return { kind: 'delivered', answer: 'stored under its name' };
   });
+  if (replaced > 0) run.log.info('earlier versions of instances replaced', { count: replaced });
+  return [...shared, ...quarantined];
+}
+
+/** Looks at a path that is taken before an instance is sent there: what is the same need not be. */
+async function whatIsThere(
+  run: Run,
+  session: SftpSession,
+  path: string,
+  instance: ManifestInstance,
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<'nothing' | 'same' | 'replace'> {
+  const { existing, path: folder } = run.config;
+  if (existing === 'overwrite') return 'replace';
+  const remote = posix.join(folder, path);
+  const found = await session.lookAt(remote, signal);
+  if (found === undefined) return 'nothing';
+  async function* ours(): AsyncGenerator<Uint8Array> {
+    const bytes = metered(await run.open(instance, { signal }), { sent: () => {}, signal });
+    try {
+      yield* borrowed(bytes);
+    } catch (thrown) {
+      throw bytes.readError ?? thrown;
+    } finally {
+      await bytes.release();
+    }
+  }
+  return judgeRemote(session, remote, found, claim, ours, instance.sizeBytes, signal);
 }
 
 async function writeMarker(
-  run: DeliveryRun<SftpTarget>,
+  run: Run,
   session: SftpSession,
+  folders: RemoteFolders,
+  places: Places,
   quarantined: readonly ManifestInstance[],
-  pathOf: PathOf,
 ): Promise<void> {
-  const { config, signal } = run;
-  const marker = studyMarker(run, config.marker, quarantined, pathOf);
+  const { signal } = run;
+  const marker = studyMarker(run, run.config.marker, quarantined, places.pathOf);
   if (!marker) return;
-  const { path, content } = marker;
-  const remote = posix.join(config.path, path);
-  const found = await session.statIfThere(remote, signal);
-  if (found?.size === content.length && (await sameBytes(once(content), remoteChunks(session, remote, signal)))) return;
-  const folders = new RemoteFolders(session, signal);
-  await writeRemote(session, folders, run.deliveryId, { path, body: [content], sizeBytes: content.length }, { signal });
+  const { path, content, mayReplace, shownPath } = marker;
+  const claim: Claim = {
+    mayReplace,
+    conflict: (occupant) => targetConflict(run.config.host, shownPath, occupant),
+  };
+  const remote = posix.join(run.config.path, path);
+  const found = await session.lookAt(remote, signal);
+  const before =
+    found && (await judgeRemote(session, remote, found, claim, () => once(content), content.length, signal));
+  if (before === 'same') return;
+  const file = { ...claim, path, body: [content], sizeBytes: content.length, isJudged: before === 'replace' };
+  await writeRemote(session, folders, run.deliveryId, file, { signal });
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -1,10 +1,10 @@
 import { DispatchError, formatBytes } from '@dicom-dispatch/core';
+import { isRefused } from './errors.ts';
 import type { SftpSession } from './session.ts';
 
 /** @throws {DispatchError} when the folder is not there, or is none */
 export async function lookAtFolder(session: SftpSession, signal: AbortSignal): Promise<void> {
-  const found = await session.stat(session.config.path, signal);
-  if (found.isDirectory()) return;
+  if (await isFolder(session, signal)) return;
   throw new DispatchError('target-misconfigured', `the path of the target is no folder at ${session.config.host}`, {
     remedy: 'Correct the path of the target.',
   });
@@ -28,4 +28,22 @@ export async function lookForSpace(
     `${formatBytes(free)} are free at ${host}${needed}, and ${formatBytes(minFree)} have to stay free`,
     { remedy: 'Free space at the server, or lower minFree.' },
   );
+}
+
+/** Links to the folder are fine. Where the server forbids to look at it, it is opened for listing. */
+async function isFolder(session: SftpSession, signal: AbortSignal): Promise<boolean> {
+  const { path } = session.config;
+  try {
+    const found = await session.stat(path, signal);
+    return (found.mode as number | undefined) === undefined || found.isDirectory();
+  } catch (thrown) {
+    if (!(thrown instanceof DispatchError) || !isRefused(thrown.cause)) throw thrown;
+  }
+  try {
+    await session.tryListing(path, signal);
+  } catch (thrown) {
+    // Nothing tells: what is wrong with it shows when it is written to.
+    if (!(thrown instanceof DispatchError) || !isRefused(thrown.cause)) throw thrown;
+  }
+  return true;
 }

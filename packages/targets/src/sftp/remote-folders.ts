@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
 import { isAbandoned, leftOverKind } from '../template/index.ts';
-import { isFailure } from './errors.ts';
+import { hasStatus, isFailure, isNoSuchFile } from './errors.ts';
 import type { SftpSession } from './session.ts';
 
 /** Makes the folders of a layout as they are needed, each once a run; folders that are there are fine. */
@@ -28,31 +28,49 @@ export class RemoteFolders {
     return making;
   }
 
+  /** A folder that was removed since: the next use makes it anew. */
+  forget(relative: string): void {
+    this.#made.delete(relative);
+  }
+
   async #make(relative: string): Promise<void> {
     const { config } = this.#session;
     const path = posix.join(config.path, relative);
-    const found = await this.#session.statIfThere(path, this.#signal);
-    if (found) return assertFolder(found, config.host);
+    if ((await this.#isThere(path)) === 'yes') return;
     await this.ensure(posix.dirname(relative));
     try {
       await this.#session.makeFolder(path, config.directoryMode, this.#signal);
     } catch (thrown) {
       // Somebody else was quicker: version 3 calls that "Failure".
       if (!(thrown instanceof DispatchError) || !isFailure(thrown.cause)) throw thrown;
-      const there = await this.#session.statIfThere(path, this.#signal);
-      if (!there) throw thrown;
-      return assertFolder(there, config.host);
+      // Where nothing tells, the files that go there will.
+      if ((await this.#isThere(path)) !== 'no') return;
+      throw thrown;
     }
     // The server's umask has taken bits away.
     if (config.directoryMode !== undefined) await this.#session.setMode(path, config.directoryMode, this.#signal);
   }
+
+  /** A link may lead to a folder, which only listing shows: what it leads to is a matter of the server. */
+  async #isThere(path: string): Promise<'yes' | 'no' | 'unknown'> {
+    const found = await this.#session.lookAt(path, this.#signal);
+    if (found === undefined) return 'no';
+    if (found !== 'refused' && found.kind === 'folder') return 'yes';
+    if (found !== 'refused' && found.kind !== 'link') throw new NotAFolder();
+    try {
+      await this.#session.tryListing(path, this.#signal);
+      return 'yes';
+    } catch (thrown) {
+      if (!(thrown instanceof DispatchError)) throw thrown;
+      if (found === 'refused') return isNoSuchFile(thrown.cause) ? 'no' : 'unknown';
+      throw new NotAFolder();
+    }
+  }
 }
 
-function assertFolder(found: { isDirectory(): boolean }, host: string): void {
-  if (found.isDirectory()) return;
-  throw new DispatchError('target-misconfigured', `a file is at ${host} where a folder should be`, {
-    remedy: 'Remove the file, or change the path or layout of the target.',
-  });
+/** Something else has the place of a folder. */
+export class NotAFolder extends Error {
+  override readonly name = 'NotAFolder';
 }
 
 /** What was in a folder before anything was written to it. */
@@ -74,16 +92,27 @@ export async function lookIntoFolder(
   signal: AbortSignal,
 ): Promise<Found> {
   const folder = posix.join(session.config.path, relative);
+  const form = session.config.temporaryName;
   const there = new Set<string>();
-  let removed = 0;
+  let count = 0;
   for await (const portion of session.list(folder, signal)) {
     for (const { name, modifiedMs } of portion) {
       if (names.has(name)) there.add(name);
-      const kind = leftOverKind(name, deliveryId);
+      const kind = leftOverKind(name, deliveryId, form);
       if (!kind || (kind === 'old' && !isAbandoned(modifiedMs))) continue;
-      await session.remove(posix.join(folder, name), signal);
-      removed += 1;
+      if (await removed(session, posix.join(folder, name), signal)) count += 1;
     }
   }
-  return { there, removed };
+  return { there, removed: count };
+}
+
+/** What cannot be removed is none of ours, or another's by now. */
+async function removed(session: SftpSession, path: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await session.remove(path, signal);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof DispatchError && hasStatus(thrown.cause)) return false;
+    throw thrown;
+  }
 }

@@ -1,8 +1,11 @@
 import { durationMs, hostName, portNumber, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
+import { conflictOption } from '../conflict/index.ts';
+import { minRateOption } from '../flow/min-rate.ts';
 import { markerOption } from '../marker/index.ts';
+import { rememberPlaceOption } from '../place-mark/index.ts';
 import { hostKeyOption, sshUser } from '../ssh/host-key-option.ts';
-import { instanceTemplate, uidTemplate } from '../template/index.ts';
+import { hiddenNames, instanceTemplate, uidTemplate } from '../template/index.ts';
 
 const mode = z
   .string()
@@ -45,7 +48,31 @@ export const sftpTarget = z
     existing: z
       .enum(['compare', 'overwrite'])
       .default('compare')
-      .describe('compare = a file of the same size is read back, and left as it is when its content is the same'),
+      .describe(
+        'compare = what is there is read back: the same content is left as it is, another is a matter of onConflict; overwrite = what was there when the delivery began is replaced without a look',
+      ),
+    onConflict: conflictOption,
+    rememberPlace: rememberPlaceOption(false),
+    temporaryName: z
+      .union([
+        z.literal('none'),
+        z
+          .string()
+          .regex(
+            /^[\w.-]{0,40}\{id\}[\w.-]{0,40}$/,
+            'letters, digits and . _ - with {id} in it, e.g. "dispatch-{id}.part", or none',
+          ),
+      ])
+      .default(hiddenNames)
+      .describe(
+        'name of a file until it is whole, with {id} in it, for servers that refuse names with a leading dot; none = files are written under their own names, for servers that forbid to rename: then a part of a file may be seen',
+      ),
+    algorithms: z
+      .enum(['safe', 'old'])
+      .default('safe')
+      .describe(
+        'old = also those that are no longer safe, for servers that have no others: key exchange with SHA-1 or of 1024 bits, CBC, DSA; a warning is logged when one is used',
+      ),
     fsync: z
       .boolean()
       .default(true)
@@ -60,6 +87,7 @@ export const sftpTarget = z
       .default(100_000_000)
       .describe('space to leave free, where the server tells it (statvfs@openssh.com)'),
     connectTimeout: durationMs.default(15_000).describe('longest time to connect and log in'),
+    minRate: minRateOption,
     timeout: durationMs.default(60_000).describe('longest wait for one answer of the server; 0 = no limit'),
     marker: markerOption,
   })

@@ -1,9 +1,9 @@
 import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import type SftpClient from 'ssh2-sftp-client';
 import { DispatchError, type Stage } from '@dicom-dispatch/core';
-import { until, within } from '../flow/index.ts';
+import { ProgressFloor, until } from '../flow/index.ts';
 import { connectSftp, type Connection } from './connect.ts';
-import { hasStatus, isNoSuchFile, translateSftpError } from './errors.ts';
+import { hasStatus, isNoSuchFile, isRefused, translateSftpError } from './errors.ts';
 import type { SftpTarget } from './schema.ts';
 
 type Done<T> = (error: Error | null | undefined, value: T) => void;
@@ -14,6 +14,15 @@ const endOfFile = 1;
 /** Every server takes writes of this size; with their header they fit into one packet of a channel (32 KiB). */
 const smallestWriteBytes = 32_768 - 64;
 const largestWriteBytes = 255 * 1024;
+
+/** The window over which progress is looked at, where answers have no limit of time. */
+const floorWindowMs = 120_000;
+
+/** What has a path. */
+export interface Found {
+  readonly kind: 'file' | 'folder' | 'link' | 'special';
+  readonly size: number;
+}
 
 /** The types of ssh2 lack the option. */
 interface ListsInFull {
@@ -38,6 +47,8 @@ export class SftpSession {
   readonly config: SftpTarget;
   readonly #connection: Connection;
   readonly #stage: Stage | undefined;
+  readonly #floor: ProgressFloor;
+  readonly #ended: AbortSignal;
 
   static async open(config: SftpTarget, signal: AbortSignal): Promise<SftpSession> {
     return new SftpSession(config, await connectSftp(config, signal));
@@ -48,6 +59,29 @@ export class SftpSession {
     this.config = config;
     this.#connection = connection;
     this.#stage = stage;
+    const { host, timeout, minRate } = config;
+    const gaveUp = new AbortController();
+    const giveUp = (says: string) => () => gaveUp.abort(new DispatchError('target-timeout', `${host} ${says}`));
+    this.#ended = AbortSignal.any([connection.lost, gaveUp.signal]);
+    this.#floor = new ProgressFloor({
+      minRate,
+      // Twice the limit of one answer: two that take nearly as long as they may are no sign yet.
+      windowMs: timeout === 0 ? floorWindowMs : 2 * timeout,
+      silenceMs: timeout,
+      onSlow: giveUp('takes less than minRate'),
+      onSilent: giveUp(`did not answer for ${timeout / 1000} s`),
+    });
+  }
+
+  /** Algorithms of the connection that are no longer safe. */
+  get oldAlgorithms(): readonly string[] {
+    return this.#connection.oldAlgorithms;
+  }
+
+  /** OpenSSH's own server: what it does beyond the protocol is known. */
+  get isOpenSsh(): boolean {
+    const { _isOpenSSH: isOpenSsh } = this.#connection.sftp as unknown as { readonly _isOpenSSH?: unknown };
+    return isOpenSsh === true;
   }
 
   end(): void {
@@ -67,13 +101,35 @@ export class SftpSession {
     return this.#call('Looking at a file', signal, (sftp, done: Done<Stats>) => sftp.stat(path, done));
   }
 
-  async statIfThere(path: string, signal: AbortSignal): Promise<Stats | undefined> {
+  /**
+   * What has a path; a link is not followed. Servers that forbid to look are asked in every way there is.
+   *
+   * @returns undefined when nothing is there, `refused` when the server does not tell
+   */
+  async lookAt(path: string, signal: AbortSignal): Promise<Found | undefined | 'refused'> {
+    for (const how of ['lstat', 'stat'] as const) {
+      try {
+        const found = await this.#call('Looking at a file', signal, (sftp, done: Done<Stats>) => sftp[how](path, done));
+        return { kind: kindOf(found), size: found.size };
+      } catch (thrown) {
+        if (!(thrown instanceof DispatchError)) throw thrown;
+        if (isNoSuchFile(thrown.cause)) return undefined;
+        if (!isRefused(thrown.cause)) throw thrown;
+      }
+    }
     try {
-      return await this.stat(path, signal);
+      await this.closeFile(await this.openFile(path, 'r', signal), signal);
     } catch (thrown) {
       if (thrown instanceof DispatchError && isNoSuchFile(thrown.cause)) return undefined;
-      throw thrown;
+      if (!(thrown instanceof DispatchError) || !hasStatus(thrown.cause)) throw thrown;
     }
+    return 'refused';
+  }
+
+  /** Opens a folder for listing, and no more. */
+  async tryListing(path: string, signal: AbortSignal): Promise<void> {
+    const handle = await this.#call('Listing a folder', signal, (sftp, done: Done<Buffer>) => sftp.opendir(path, done));
+    await this.closeFile(handle, signal);
   }
 
   /** What is in a folder, in the portions in which the server tells it; nothing where there is no such folder. */
@@ -111,7 +167,9 @@ export class SftpSession {
   }
 
   async setMode(path: string, mode: number, signal: AbortSignal): Promise<void> {
-    await this.#ask('Setting the mode', signal, (client) => client.chmod(path, mode));
+    await this.#ask('Setting the mode', signal, (client) => client.chmod(path, mode), {
+      refused: 'Leave out mode and directoryMode: the server does not allow to set them.',
+    });
   }
 
   openFile(path: string, flags: 'r' | 'wx', signal: AbortSignal): Promise<Buffer> {
@@ -121,26 +179,38 @@ export class SftpSession {
 
   /** Bytes are taken over before this returns. */
   write(handle: Buffer, bytes: Buffer, position: number, signal: AbortSignal): Promise<void> {
-    return this.#call('Writing', signal, (sftp, done: Done<void>) =>
-      sftp.write(handle, bytes, 0, bytes.length, position, (error) => done(error)),
+    return this.#call(
+      'Writing',
+      signal,
+      (sftp, done: Done<void>) => sftp.write(handle, bytes, 0, bytes.length, position, (error) => done(error)),
+      { bytes: bytes.length },
     );
   }
 
   /** @returns how many bytes were read, 0 at the end */
   read(handle: Buffer, into: Buffer, position: number, signal: AbortSignal): Promise<number> {
-    return this.#call('Reading', signal, (sftp, done: Done<number>) =>
-      sftp.read(handle, into, 0, into.length, position, (error: (Error & { code?: unknown }) | undefined, count) =>
-        error?.code === endOfFile ? done(undefined, 0) : done(error, count),
-      ),
+    return this.#call(
+      'Reading',
+      signal,
+      (sftp, done: Done<number>) =>
+        sftp.read(handle, into, 0, into.length, position, (error: (Error & { code?: unknown }) | undefined, count) =>
+          error?.code === endOfFile ? done(undefined, 0) : done(error, count),
+        ),
+      { bytes: into.length },
     );
   }
 
-  /** How many bytes an open file has. */
-  async sizeOf(handle: Buffer, signal: AbortSignal): Promise<number> {
-    const { size } = await this.#call('Looking at a file', signal, (sftp, done: Done<Stats>) =>
-      sftp.fstat(handle, done),
-    );
-    return size;
+  /** How many bytes an open file has; undefined where the server does not tell. */
+  async sizeOf(handle: Buffer, signal: AbortSignal): Promise<number | undefined> {
+    try {
+      const { size } = await this.#call('Looking at a file', signal, (sftp, done: Done<Stats>) =>
+        sftp.fstat(handle, done),
+      );
+      return size;
+    } catch (thrown) {
+      if (thrown instanceof DispatchError && isRefused(thrown.cause)) return undefined;
+      throw thrown;
+    }
   }
 
   closeFile(handle: Buffer, signal: AbortSignal): Promise<void> {
@@ -150,36 +220,73 @@ export class SftpSession {
   /** Makes a file durable, where the server offers it. */
   async sync(handle: Buffer, signal: AbortSignal): Promise<void> {
     if (!this.#offers('fsync@openssh.com')) return;
-    await this.#call('Syncing a file', signal, (sftp, done: Done<void>) =>
-      sftp.ext_openssh_fsync(handle, (error: Error | undefined) => done(error)),
+    await this.#call(
+      'Syncing a file',
+      signal,
+      (sftp, done: Done<void>) => sftp.ext_openssh_fsync(handle, (error: Error | undefined) => done(error)),
+      { refused: 'Set fsync to false: the server offers it and does not allow it.' },
+    );
+  }
+
+  /**
+   * Gives a file a name that is free: a server that keeps to the protocol refuses one that is taken (draft-ietf-secsh-
+   * filexfer-02 section 6.5).
+   */
+  renameToFree(from: string, to: string, signal: AbortSignal): Promise<void> {
+    return this.#call(
+      'Renaming a file',
+      signal,
+      (sftp, done: Done<void>) => sftp.rename(from, to, (error) => done(error)),
+      { refused: noRename },
     );
   }
 
   /** Gives a file another name, in the place of what has that name. */
-  async rename(from: string, to: string, signal: AbortSignal): Promise<void> {
-    if (this.#offers('posix-rename@openssh.com')) {
-      return this.#call('Renaming a file', signal, (sftp, done: Done<void>) =>
-        sftp.ext_openssh_rename(from, to, (error) => done(error)),
+  async renameOver(from: string, to: string, signal: AbortSignal): Promise<void> {
+    if (this.renamesOver) {
+      return this.#call(
+        'Renaming a file',
+        signal,
+        (sftp, done: Done<void>) => sftp.ext_openssh_rename(from, to, (error) => done(error)),
+        { refused: noRename },
       );
     }
     // Version 3 alone refuses to rename onto a file: for a moment there is none.
-    if (await this.statIfThere(to, signal)) await this.remove(to, signal);
-    await this.#ask('Renaming a file', signal, (client) => client.rename(from, to));
+    await this.removeIfThere(to, signal);
+    await this.renameToFree(from, to, signal);
+  }
+
+  /** Whether the server can replace a file in one step. */
+  get renamesOver(): boolean {
+    return this.#offers('posix-rename@openssh.com');
+  }
+
+  async removeIfThere(path: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.remove(path, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof DispatchError) || !isNoSuchFile(thrown.cause)) throw thrown;
+    }
   }
 
   async remove(path: string, signal: AbortSignal): Promise<void> {
-    await this.#ask('Removing a file', signal, (client) => client.delete(path));
+    await this.#call('Removing a file', signal, (sftp, done: Done<void>) => sftp.unlink(path, (error) => done(error)));
   }
 
   /** Bytes that are free for us, or undefined where the server does not tell. */
   async freeBytes(signal: AbortSignal): Promise<number | undefined> {
     if (!this.#offers('statvfs@openssh.com')) return undefined;
-    const found = await this.#call(
-      'Asking for free space',
-      signal,
-      (sftp, done: Done<Readonly<Record<string, unknown>>>) => sftp.ext_openssh_statvfs(this.config.path, done),
-    );
-    return Number(found['f_bavail']) * Number(found['f_frsize']);
+    try {
+      const found = await this.#call(
+        'Asking for free space',
+        signal,
+        (sftp, done: Done<Readonly<Record<string, unknown>>>) => sftp.ext_openssh_statvfs(this.config.path, done),
+      );
+      return Number(found['f_bavail']) * Number(found['f_frsize']);
+    } catch (thrown) {
+      if (thrown instanceof DispatchError && isRefused(thrown.cause)) return undefined;
+      throw thrown;
+    }
   }
 
   /** What the server offered when the session began (draft-ietf-secsh-filexfer-02 section 4). */
@@ -191,33 +298,65 @@ export class SftpSession {
   }
 
   /** A call of the client. Its errors have paths in their texts: of those without a status nothing is kept. */
-  #ask<T>(doing: string, signal: AbortSignal, start: (client: SftpClient) => Promise<T>): Promise<T> {
+  #ask<T>(
+    doing: string,
+    signal: AbortSignal,
+    start: (client: SftpClient) => Promise<T>,
+    options?: RequestOptions,
+  ): Promise<T> {
     const answer = start(this.#connection.client).catch((thrown: unknown) => {
       if (hasStatus(thrown)) throw thrown;
       throw new DispatchError('target-connection-lost', `the connection to ${this.config.host} was lost`);
     });
-    return this.#limited(doing, signal, answer);
+    return this.#limited(doing, signal, answer, options);
   }
 
   /** A request of the session. */
-  #call<T>(doing: string, signal: AbortSignal, start: (sftp: SFTPWrapper, done: Done<T>) => void): Promise<T> {
+  #call<T>(
+    doing: string,
+    signal: AbortSignal,
+    start: (sftp: SFTPWrapper, done: Done<T>) => void,
+    options?: RequestOptions,
+  ): Promise<T> {
     const answer = new Promise<T>((resolve, reject) => {
       start(this.#connection.sftp, (error, value) => (error ? reject(error) : resolve(value)));
     });
-    return this.#limited(doing, signal, answer);
+    return this.#limited(doing, signal, answer, options);
   }
 
-  async #limited<T>(doing: string, signal: AbortSignal, answer: Promise<T>): Promise<T> {
-    const { host, timeout } = this.config;
-    const limit = {
-      timeoutMs: timeout,
-      signal,
-      onTimeout: () => new DispatchError('target-timeout', `${doing} at ${host} took longer than ${timeout / 1000} s`),
-    };
+  async #limited<T>(
+    doing: string,
+    signal: AbortSignal,
+    answer: Promise<T>,
+    { bytes = 0, refused }: RequestOptions = {},
+  ): Promise<T> {
+    this.#floor.begin();
+    let gone = 0;
     try {
-      return await within(until(answer, this.#connection.lost), limit);
+      const result = await until(until(answer, this.#ended), signal);
+      gone = bytes;
+      return result;
     } catch (thrown) {
-      throw translateSftpError(thrown, host, doing, this.#stage);
+      throw translateSftpError(thrown, this.config.host, doing, { stage: this.#stage, refused });
+    } finally {
+      this.#floor.end(gone);
     }
   }
+}
+
+interface RequestOptions {
+  /** That go through by the request. */
+  readonly bytes?: number;
+  /** The remedy where the server does not allow the request at all. */
+  readonly refused?: string;
+}
+
+const noRename =
+  'Set temporaryName to none: files are then written under their own names, since the server does not allow to rename them.';
+
+function kindOf(found: Stats): Found['kind'] {
+  // A server need not say what it is (section 5).
+  if ((found.mode as number | undefined) === undefined || found.isFile()) return 'file';
+  if (found.isDirectory()) return 'folder';
+  return found.isSymbolicLink() ? 'link' : 'special';
 }

@@ -1,12 +1,18 @@
 import { posix } from 'node:path';
 import { DispatchError, formatBytes } from '@dicom-dispatch/core';
 import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
-import type { Check, CheckContext } from '../contract/index.ts';
+import type { Check, CheckContext, TargetMemory } from '../contract/index.ts';
+import { placeSays } from '../place-mark/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { connectSftp, type Connection } from './connect.ts';
 import { lookAtFolder, lookForSpace } from './look-at-server.ts';
+import { checkRemoteFolder } from './mark.ts';
+import { RemoteFolders } from './remote-folders.ts';
 import type { SftpTarget } from './schema.ts';
 import { SftpSession } from './session.ts';
+import { takeFree } from './settle-remote.ts';
+import { whyNotCreated } from './why-not-created.ts';
+import { sizeByPath } from './write-remote.ts';
 
 /** What one check leaves for the next. */
 interface Progress {
@@ -17,18 +23,20 @@ interface Progress {
   session?: SftpSession;
 }
 
-export async function* testSftp({ config, signal }: CheckContext<SftpTarget>): AsyncGenerator<Check> {
+export async function* testSftp({ config, signal, memory }: CheckContext<SftpTarget>): AsyncGenerator<Check> {
   const progress: Progress = { reached: { hostKey: false, login: false } };
   try {
-    yield* runChecks(stepsOf(config, progress), signal);
+    yield* runChecks(stepsOf(config, progress, memory), signal);
   } finally {
     progress.connection?.end();
   }
 }
 
-function stepsOf(config: SftpTarget, progress: Progress): CheckStep[] {
-  const probe = posix.join(config.path, temporaryName('probe'));
-  const renamed = posix.join(config.path, temporaryName('probe'));
+function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | undefined): CheckStep[] {
+  // Under the names that deliveries use.
+  const form = config.temporaryName === 'none' ? 'dispatch-{id}.part' : config.temporaryName;
+  const probe = posix.join(config.path, temporaryName('probe', form));
+  const renamed = posix.join(config.path, temporaryName('probe', form));
   const session = (): SftpSession => {
     if (progress.session) return progress.session;
     throw new DispatchError('internal', 'a check of the folder runs before that of the session');
@@ -51,7 +59,9 @@ function stepsOf(config: SftpTarget, progress: Progress): CheckStep[] {
       name: 'login',
       async run() {
         if (!progress.reached.login) throw progress.refused;
-        return `${config.username} is logged in`;
+        const old = progress.connection?.oldAlgorithms ?? [];
+        const warning = old.length > 0 ? `; with algorithms that are no longer safe: ${old.join(', ')}` : '';
+        return `${config.username} is logged in${warning}`;
       },
     },
     {
@@ -69,29 +79,25 @@ function stepsOf(config: SftpTarget, progress: Progress): CheckStep[] {
         return `${config.path} is a folder`;
       },
     },
+    ...(config.rememberPlace ? [placeStep(session, memory)] : []),
     {
       name: 'write',
       async run(signal) {
-        const handle = await session().openFile(probe, 'wx', signal);
-        try {
-          await session().write(handle, Buffer.from('dicom-dispatch probe\n'), 0, signal);
-          if (config.fsync) await session().sync(handle, signal);
-        } catch (thrown) {
-          await session()
-            .remove(probe, signal)
-            .catch(() => {});
-          throw thrown;
-        } finally {
-          await session().closeFile(handle, signal);
-        }
+        await writeProbe(session(), probe, signal);
         return 'a probe was written';
       },
     },
     {
       name: 'rename',
       async run(signal) {
+        if (config.temporaryName === 'none') {
+          await session().remove(probe, signal);
+          return 'the probe was removed; files are written under their own names';
+        }
         try {
-          await session().rename(probe, renamed, signal);
+          const found = await takeFree(session(), probe, renamed, signal);
+          if (found !== 'taken')
+            throw new DispatchError('target-error', `${config.host} has the name of the new probe`);
           await session().remove(renamed, signal);
         } catch (thrown) {
           await Promise.allSettled([session().remove(probe, signal), session().remove(renamed, signal)]);
@@ -110,4 +116,40 @@ function stepsOf(config: SftpTarget, progress: Progress): CheckStep[] {
       },
     },
   ];
+}
+
+function placeStep(session: () => SftpSession, memory: TargetMemory | undefined): CheckStep {
+  return {
+    name: 'place',
+    async run(signal) {
+      const found = await checkRemoteFolder(session(), memory, 'look', signal);
+      return placeSays(found, memory !== undefined);
+    },
+  };
+}
+
+/** As instances are written: created, written, synced, and asked for its size. */
+async function writeProbe(session: SftpSession, probe: string, signal: AbortSignal): Promise<void> {
+  const { config } = session;
+  const content = Buffer.from('dicom-dispatch probe\n');
+  let handle: Buffer;
+  try {
+    handle = await session.openFile(probe, 'wx', signal);
+  } catch (thrown) {
+    const claim = { conflict: () => new DispatchError('target-misconfigured', `${config.host}: permission denied`) };
+    throw await whyNotCreated(session, new RemoteFolders(session, signal), '.', claim, thrown, signal);
+  }
+  try {
+    await session.write(handle, content, 0, signal);
+    if (config.fsync) await session.sync(handle, signal);
+    if (config.mode !== undefined) await session.setMode(probe, config.mode, signal);
+    if (config.verify === 'size' && (await session.sizeOf(handle, signal)) === undefined) {
+      await sizeByPath(session, probe, signal);
+    }
+  } catch (thrown) {
+    await session.remove(probe, signal).catch(() => {});
+    throw thrown;
+  } finally {
+    await session.closeFile(handle, signal);
+  }
 }

@@ -4,20 +4,23 @@ import { DispatchError } from '@dicom-dispatch/core';
 import { throwIfCancelled } from '../flow/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { isFailure } from './errors.ts';
-import type { RemoteFolders } from './remote-folders.ts';
+import type { Claim } from './judge-remote.ts';
+import { remoteChunks } from './remote-chunks.ts';
+import { NotAFolder, type RemoteFolders } from './remote-folders.ts';
 import type { SftpSession } from './session.ts';
+import { settleRemote, withName, type Settled } from './settle-remote.ts';
+import { isRefusedWithin, whyNotCreated } from './why-not-created.ts';
 
 /** Bytes under way for one file: a megabyte, so that a link of 50 ms still carries 20 MB/s a file. */
 const windowBytes = 1024 * 1024;
-/** Reads ask for pieces that fit into one packet of a channel (32 KiB) with their header. */
-const pieceBytes = 32_768 - 64;
-const window = windowBytes / 32_768;
 
-export interface RemoteFile {
+export interface RemoteFile extends Claim {
   /** Relative to the target's folder. */
   readonly path: string;
   readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   readonly sizeBytes: number | undefined;
+  /** What has the path was found to be replaceable. */
+  readonly isJudged?: boolean;
 }
 
 export interface WriteSignals {
@@ -31,8 +34,9 @@ export interface WriteSignals {
 }
 
 /**
- * Writes a file under a temporary name in its final folder, verifies it and renames it: under the final name there is
- * never a part of a file.
+ * Writes a file under a temporary name in its final folder, verifies it and gives it its name: under the final name there is
+ * never a part of a file, and nothing of another content is replaced but as `judgeRemote` says. Where the target says so it is
+ * written under its final name at once.
  */
 export async function writeRemote(
   session: SftpSession,
@@ -40,15 +44,25 @@ export async function writeRemote(
   deliveryId: string,
   file: RemoteFile,
   { signal, finishing = signal }: WriteSignals,
-): Promise<void> {
+): Promise<Settled> {
   const { config } = session;
   const folder = posix.dirname(file.path);
-  await folders.ensure(folder);
-  const temporary = posix.join(config.path, folder, temporaryName(deliveryId));
+  const remote = posix.join(config.path, file.path);
   try {
-    const sha256 = await writeTemporary(session, temporary, file, { signal, finishing });
+    await folders.ensure(folder);
+  } catch (thrown) {
+    if (thrown instanceof NotAFolder) throw file.conflict('way');
+    throw (await isRefusedWithin(session, folder, thrown, signal)) ? file.conflict('denied') : thrown;
+  }
+  if (config.temporaryName === 'none') {
+    return withName(session, remote, signal, () => writeDirectly(session, remote, file, { signal, finishing }));
+  }
+  const temporary = posix.join(config.path, folder, temporaryName(deliveryId, config.temporaryName));
+  const handle = await create(session, folders, temporary, folder, file, signal);
+  try {
+    const sha256 = await fill(session, temporary, handle, file, { signal, finishing });
     if (sha256 !== undefined) await readBack(session, temporary, sha256, finishing);
-    await session.rename(temporary, posix.join(config.path, file.path), finishing);
+    return await settleRemote(session, temporary, remote, file, finishing);
   } catch (thrown) {
     // A courtesy, as long as the connection holds: the next attempt removes it too.
     await session.remove(temporary, AbortSignal.timeout(500)).catch(() => {});
@@ -56,19 +70,61 @@ export async function writeRemote(
   }
 }
 
+async function writeDirectly(
+  session: SftpSession,
+  remote: string,
+  file: RemoteFile,
+  { signal, finishing }: Required<WriteSignals>,
+): Promise<Settled> {
+  // What is there was judged: an older version, or a part that was left.
+  if (file.isJudged) await session.removeIfThere(remote, signal);
+  let handle: Buffer;
+  try {
+    handle = await session.openFile(remote, 'wx', signal);
+  } catch (thrown) {
+    if (!(thrown instanceof DispatchError) || !isFailure(thrown.cause)) throw thrown;
+    if ((await session.lookAt(remote, signal)) === undefined) throw await nameFullDisk(session, thrown);
+    throw new DispatchError('instance-failed', `${session.config.host}: a path was taken while it was to be written`);
+  }
+  try {
+    const sha256 = await fill(session, remote, handle, file, { signal, finishing });
+    if (sha256 !== undefined) await readBack(session, remote, sha256, finishing);
+    return file.isJudged ? 'replaced' : 'new';
+  } catch (thrown) {
+    // What stays because the connection is gone is recognised by the next attempt as the beginning of the file.
+    await session.remove(remote, AbortSignal.timeout(500)).catch(() => {});
+    throw await nameFullDisk(session, thrown);
+  }
+}
+
+async function create(
+  session: SftpSession,
+  folders: RemoteFolders,
+  temporary: string,
+  folder: string,
+  file: RemoteFile,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  try {
+    return await session.openFile(temporary, 'wx', signal);
+  } catch (thrown) {
+    throw await whyNotCreated(session, folders, folder, file, thrown, signal);
+  }
+}
+
 /**
  * Requests on one file are served as if in the order in which they come (draft-ietf-secsh-filexfer-02 section 6.1): once
  * it is open none waits for the answer to the one before, and all answers are looked at in the end.
  */
-async function writeTemporary(
+async function fill(
   session: SftpSession,
   path: string,
+  handle: Buffer,
   file: RemoteFile,
   { signal, finishing }: Required<WriteSignals>,
 ): Promise<string | undefined> {
   const { config } = session;
   const hash = config.verify === 'content' ? createHash('sha256') : undefined;
-  const handle = await session.openFile(path, 'wx', signal);
   const writes = new Writes(session, handle, finishing);
   try {
     for await (const chunk of file.body) {
@@ -93,14 +149,30 @@ async function writeTemporary(
     session.closeFile(handle, finishing),
   ]);
   if (config.mode !== undefined) await session.setMode(path, config.mode, finishing);
-  if (found !== undefined && found !== writes.sizeBytes) {
-    throw new DispatchError(
-      'verify-missing',
-      `a file at ${config.host} has ${found} bytes after ${writes.sizeBytes} were sent`,
-      { stage: 'verify' },
-    );
+  if (config.verify === 'size') {
+    const size = found ?? (await sizeByPath(session, path, finishing));
+    if (size !== writes.sizeBytes) throw otherSize(config.host, size, writes.sizeBytes);
+  } else if (found !== undefined && found !== writes.sizeBytes) {
+    throw otherSize(config.host, found, writes.sizeBytes);
   }
   return hash?.digest('hex');
+}
+
+/** Where the server does not tell the size of an open file. */
+export async function sizeByPath(session: SftpSession, path: string, signal: AbortSignal): Promise<number> {
+  const found = await session.lookAt(path, signal);
+  if (found !== undefined && found !== 'refused') return found.size;
+  const { host } = session.config;
+  if (found === undefined) throw otherSize(host, 0, undefined);
+  throw new DispatchError('target-misconfigured', `${host} does not tell the size of a file (fstat, stat and lstat)`, {
+    remedy: 'Set verify to content, which reads each file back, or to none.',
+  });
+}
+
+function otherSize(host: string, size: number, sent: number | undefined): DispatchError {
+  return new DispatchError('verify-missing', `a file at ${host} has ${size} bytes after ${sent ?? 'all'} were sent`, {
+    stage: 'verify',
+  });
 }
 
 /** Keeps several writes under way, since each waits for an answer from far away. */
@@ -170,38 +242,4 @@ async function readBack(session: SftpSession, path: string, sha256: string, sign
   throw new DispatchError('verify-missing', `a file at ${session.config.host} reads differently from what was sent`, {
     stage: 'verify',
   });
-}
-
-/** A file of the server in pieces, several of them asked for ahead. */
-export async function* remoteChunks(
-  session: SftpSession,
-  path: string,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer, void, undefined> {
-  const handle = await session.openFile(path, 'r', signal);
-  try {
-    const ahead: Promise<Buffer>[] = [];
-    let position = 0;
-    const askForOne = (): void => {
-      const piece = Buffer.allocUnsafe(pieceBytes);
-      const reading = session.read(handle, piece, position, signal).then((count) => piece.subarray(0, count));
-      reading.catch(() => {});
-      ahead.push(reading);
-      position += pieceBytes;
-    };
-    for (let index = 0; index < window; index += 1) askForOne();
-    for (;;) {
-      const piece = await ahead.shift();
-      if (!piece || piece.length === 0) return;
-      yield piece;
-      // A short answer in the middle of a file would shift all that follows: begin anew behind it.
-      if (piece.length < pieceBytes) {
-        position = position - (ahead.length + 1) * pieceBytes + piece.length;
-        await Promise.allSettled(ahead.splice(0));
-      }
-      while (ahead.length < window) askForOne();
-    }
-  } finally {
-    await session.closeFile(handle, signal).catch(() => {});
-  }
 }

@@ -1,0 +1,218 @@
+import { act, fromNow } from '@dicom-dispatch/state/records';
+import { rowOfKey } from '@dicom-dispatch/state/keys';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { jobPlace } from '../queues/index.ts';
+import { startTestPipeline, type TestPipeline } from '../testing/start-test-pipeline.ts';
+import { readReconcileReport, reconcile } from './index.ts';
+
+let test: TestPipeline;
+let prefix: string;
+
+beforeAll(async () => {
+  test = await startTestPipeline();
+  prefix = test.config.redis.prefix;
+});
+afterAll(() => test[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await test.redis.flushall();
+});
+
+const place = async (id: string, target = 'a'): Promise<string> =>
+  (await jobPlace(test.redis, test.operations.queues.target(target), id)).state;
+
+/** One pass, as if it was time to look at everything. */
+async function pass(): Promise<Record<string, number>> {
+  for (const index of ['open', 'tasks']) {
+    const key = `${prefix}:index:${index}`;
+    for (const id of await test.redis.zrange(key, '0', '-1')) await test.redis.zadd(key, 0, id);
+  }
+  const { repairs, problems } = await reconcile(test.reconciling);
+  expect([...problems.values()].filter(({ kind }) => kind === 'failed')).toEqual([]);
+  return Object.fromEntries(repairs);
+}
+
+async function deliver(study: string, options?: Parameters<TestPipeline['enqueue']>[1]): Promise<string> {
+  return (await test.enqueue(study, options)).added[0]?.deliveryId ?? '';
+}
+
+describe('an open delivery', () => {
+  it('that has what it needs is left alone', async () => {
+    const id = await deliver('1.2.1');
+    expect(await pass()).toEqual({});
+    expect(await place(id)).toBe('ready');
+    // And is not looked at again at once.
+    expect((await reconcile(test.reconciling)).checked).toBeLessThan(2);
+  });
+
+  it('gets a job when it has none: removed, obliterated, or never added', async () => {
+    const first = await deliver('1.2.2');
+    await test.operations.queues.target('a').remove(first);
+    const second = await deliver('1.2.3', { to: ['b'] });
+    await test.operations.queues.target('b').obliterate({ force: true });
+    expect(await pass()).toMatchObject({ 'job-added': 2 });
+    expect([await place(first), await place(second, 'b')]).toEqual(['ready', 'ready']);
+    expect(await pass()).toEqual({});
+  });
+
+  it('whose job has ended, or is named by no list, gets it going again', async () => {
+    const queue = test.operations.queues.target('a');
+    const [failed, completed, nowhere] = [await deliver('1.2.4'), await deliver('1.2.5'), await deliver('1.2.6')];
+    for (const [id, set] of [
+      [failed, 'failed'],
+      [completed, 'completed'],
+      [nowhere, ''],
+    ] as const) {
+      await test.redis.zrem(queue.toKey('prioritized'), id);
+      if (set !== '') await test.redis.zadd(queue.toKey(set), Date.now(), id);
+    }
+    expect(await pass()).toEqual({ 'job-revived': 2, 'job-added': 1 });
+    for (const id of [failed, completed, nowhere]) expect(await place(id)).toBe('ready');
+  });
+
+  it('whose job would come too late is brought forward; one that is put off keeps its time', async () => {
+    const queue = test.operations.queues.target('a');
+    const [due, later] = [await deliver('1.2.7'), await deliver('1.2.8')];
+    for (const id of [due, later]) {
+      await test.redis.zrem(queue.toKey('prioritized'), id);
+      await test.redis.zadd(queue.toKey('delayed'), (Date.now() + 86_400_000) * 4096, id);
+    }
+    await test.operations.records.change(later, {
+      ...act('wake'),
+      patch: { wake: 'schedule', nextAttemptAt: fromNow(86_400_000) },
+    });
+    expect(await pass()).toEqual({ 'job-advanced': 1 });
+    expect([await place(due), await place(later)]).toEqual(['ready', 'delayed']);
+  });
+
+  it('whose dispatcher is gone goes on; one whose lock is held is left alone', async () => {
+    const [gone, alive] = [await deliver('1.2.9'), await deliver('1.2.10')];
+    const queue = test.operations.queues.target('a');
+    for (const id of [gone, alive]) {
+      const lock = `${queue.toKey(id)}:lock`;
+      await test.redis.set(lock, 'token');
+      const patch = { state: 'active', wake: 'attempt', lock, token: 'token', worker: 'host-1' } as const;
+      await test.operations.records.change(id, { ...act('begin'), patch });
+    }
+    // Its job has vanished with it.
+    await test.redis.del(`${queue.toKey(gone)}:lock`);
+    await queue.remove(gone);
+    expect(await pass()).toMatchObject({ 'dispatcher-gone': 1 });
+    expect(await test.operations.records.delivery(gone)).toMatchObject({ state: 'waiting', losses: 1 });
+    expect(await place(gone)).toBe('ready');
+    expect(await test.operations.records.delivery(alive)).toMatchObject({ state: 'active' });
+    expect((await test.operations.records.events(gone)).at(-1)?.text).toBe('the dispatcher host-1 is gone');
+  });
+
+  it('that an operator has cancelled ends, when the record did not say so yet', async () => {
+    const id = await deliver('1.2.11');
+    await test.redis.set(`${prefix}:cancelled:${id}`, '1');
+    expect(await pass()).toEqual({ 'cancel-finished': 1 });
+    expect(await test.operations.records.delivery(id)).toMatchObject({ state: 'cancelled' });
+    expect(await place(id)).toBe('failed');
+  });
+
+  it('that is held waits for a person and needs no job; released, it goes', async () => {
+    const id = await deliver('1.2.12', { hold: true });
+    await test.operations.queues.target('a').remove(id);
+    expect(await pass()).toEqual({});
+    expect(await place(id)).toBe('missing');
+    await test.operations.records.change(id, { ...act('release'), patch: { wake: 'job' } });
+    expect(await pass()).toEqual({ 'job-added': 1 });
+  });
+
+  it('of a target that is not configured is a problem for a person', async () => {
+    const id = await deliver('1.2.13');
+    const { targets, ...rest } = test.config;
+    const without = { ...rest, targets: { b: targets['b'] } } as typeof test.config;
+    await test.redis.zadd(`${prefix}:index:open`, 0, id);
+    await reconcile({ ...test.reconciling, config: () => without });
+    const report = await readReconcileReport(test.redis, prefix);
+    expect(report.problems).toMatchObject([{ kind: 'target-unknown', subject: 'a' }]);
+    expect(report.open).toBe(1);
+  });
+
+  it('of an earlier version is found too', async () => {
+    const id = await deliver('1.2.14');
+    await test.redis.hdel(`${prefix}:delivery:${id}`, 'wake', 'since');
+    await test.redis.del(`${prefix}:index:open`);
+    await test.operations.queues.target('a').remove(id);
+    expect(await pass()).toMatchObject({ 'index-rebuilt': 1, 'job-added': 1 });
+  });
+});
+
+describe('a study task', () => {
+  const onSuccess = { labels: ['sent'], metadata: {}, unprotect: false, delete: false };
+  const taskPlace = async (id: string): Promise<string> =>
+    (await jobPlace(test.redis, test.operations.queues.study(), id)).state;
+
+  it('whose deliveries have all arrived runs, whatever became of their jobs', async () => {
+    const study = await test.enqueue('1.2.20', { to: ['a', 'b'], onSuccess });
+    const [first = '', second = ''] = study.added.map(({ deliveryId }) => deliveryId);
+    await test.operations.records.update(first, { state: 'delivered' });
+    expect(await pass()).toEqual({});
+    expect(await taskPlace(study.studyTaskId)).toBe('waiting-children');
+    await test.operations.records.update(second, { state: 'delivered' });
+    expect(await pass()).toEqual({ 'task-released': 1 });
+    expect(await taskPlace(study.studyTaskId)).toBe('ready');
+  });
+
+  it('that was removed is added again for what is to be done in the source', async () => {
+    const study = await test.enqueue('1.2.21', { onSuccess });
+    await (await test.operations.queues.study().getJob(study.studyTaskId))?.remove({ removeChildren: false });
+    await test.operations.records.update(study.added[0]?.deliveryId ?? '', { state: 'delivered' });
+    expect(await pass()).toEqual({ 'task-added': 1 });
+    expect(await taskPlace(study.studyTaskId)).toBe('ready');
+    await test.tasks.finish(study.studyTaskId, [], []);
+    expect(await pass()).toEqual({});
+  });
+
+  it('waits for a person while a delivery has failed, and says so when the source does not do it', async () => {
+    const study = await test.enqueue('1.2.22', { onSuccess });
+    await test.operations.records.update(study.added[0]?.deliveryId ?? '', { state: 'failed' });
+    expect(await pass()).toEqual({});
+    expect(await taskPlace(study.studyTaskId)).toBe('waiting-children');
+    await test.tasks.putOff(study.studyTaskId, 60_000, {
+      code: 'source-unreachable',
+      stage: 'finalize',
+      fault: 'source',
+      message: 'the source main does not answer',
+      remedy: 'x',
+    });
+    await pass();
+    const { problems } = await readReconcileReport(test.redis, prefix);
+    expect(problems).toMatchObject([{ kind: 'after-success', subject: study.studyTaskId }]);
+  });
+
+  it('of an earlier version gets a record of what is to be done', async () => {
+    const study = await test.enqueue('1.2.23', { onSuccess });
+    await test.redis.del(`${prefix}:task:${study.studyTaskId}`, `${prefix}:index:tasks`);
+    await pass();
+    expect(await test.tasks.read(study.studyTaskId)).toMatchObject({ state: 'waiting' });
+  });
+});
+
+it('a limit that a receiver asked for is tried no longer after a day', async () => {
+  const queue = test.operations.queues.target('a');
+  await queue.setGlobalConcurrency(1);
+  const learnt = (at: number) => test.redis.hset(`${prefix}:learnt`, 'a', JSON.stringify({ concurrency: 1, at }));
+  await learnt(Date.now() - 3_600_000);
+  expect(await pass()).toEqual({});
+  await learnt(Date.now() - 90_000_000);
+  expect(await pass()).toEqual({ 'limit-restored': 1 });
+  expect(await queue.getGlobalConcurrency()).toBe(test.config.targets['a']?.concurrency);
+});
+
+it('looks at a bounded number of 100,000 open deliveries, and writes no key that is not in the registry', async () => {
+  const id = await deliver('1.2.30');
+  const members = Array.from({ length: 100_000 }, (_, index) => [0, `d-gone-${index}`]).flat();
+  for (let from = 0; from < members.length; from += 20_000) {
+    await test.redis.zadd(`${prefix}:index:open`, ...(members.slice(from, from + 20_000) as [number, string]));
+    await test.redis.zadd(`${prefix}:index:state:waiting`, ...(members.slice(from, from + 20_000) as [number, string]));
+  }
+  const { checked } = await reconcile(test.reconciling);
+  expect(checked).toBeLessThanOrEqual(6_000);
+  expect((await readReconcileReport(test.redis, prefix)).tookMs).toBeLessThan(20_000);
+  expect(await place(id)).toBe('ready');
+  const keys = await test.redis.keys('*');
+  expect(keys.filter((key) => rowOfKey(prefix, key) === undefined)).toEqual([]);
+});

@@ -1,0 +1,186 @@
+import type { DeliveryData } from '@dicom-dispatch/core';
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { act, deliveryActs, deliveryStates, endStates, fromNow, Records, type DeliveryActName } from './index.ts';
+
+const prefix = '{dicom-dispatch}';
+const lock = `${prefix}:target-pacs:d-1:lock`;
+const fence = { lockKey: lock, token: 'mine' };
+let server: RedisServer;
+let redis: Redis;
+let records: Records;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+  records = new Records(redis, prefix);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(async () => {
+  await redis.flushall();
+  await route('d-1');
+});
+
+async function route(deliveryId: string, more: Partial<DeliveryData> = {}): Promise<void> {
+  const data = {
+    deliveryId,
+    target: 'pacs',
+    source: 'main',
+    epoch: '1',
+    studyInstanceUid: '1.2.3',
+    orthancStudyId: 'o-1',
+    contentHash: 'h',
+    instanceCount: 2,
+    modalities: [],
+    studyTaskId: 's-1',
+    rules: ['r'],
+    priority: 'normal',
+    routedAt: Date.now(),
+    ...more,
+  } satisfies DeliveryData;
+  await records.routed({ ...data, targets: ['pacs'], lastUpdate: undefined }, [data]);
+}
+
+async function begin(token = 'mine'): Promise<void> {
+  await redis.set(lock, token, 'PX', 60_000);
+  const patch = { state: 'active', wake: 'attempt', lock, token } as const;
+  const changed = await records.change('d-1', { ...act('begin'), patch, fence: { lockKey: lock, token } });
+  expect(changed.kind).toBe('done');
+}
+
+const openScore = async (): Promise<number | undefined> => {
+  const score = await redis.zscore(`${prefix}:index:open`, 'd-1');
+  return score === null ? undefined : Number(score);
+};
+
+describe('an act', () => {
+  it('is refused in every state that it does not begin with', async () => {
+    for (const state of deliveryStates) {
+      for (const name of Object.keys(deliveryActs) as DeliveryActName[]) {
+        await redis.flushall();
+        await route('d-1');
+        await redis.hset(`${prefix}:delivery:d-1`, 'state', state);
+        const { from, to } = deliveryActs[name];
+        const patch = to === 'same' ? {} : { state: to[0] };
+        const changed = await records.change('d-1', { ...act(name), patch });
+        const isAllowed = (from as readonly string[]).includes(state);
+        const isAsWished = name === 'release' ? changed.kind === 'refused' : (changed.kind === 'done') === isAllowed;
+        expect(isAsWished, `${name} of ${state}: ${JSON.stringify(changed)}`).toBe(true);
+      }
+    }
+  });
+
+  it('is refused to who has lost the lock, and to another one while the lock is held', async () => {
+    await begin();
+    const patch = { state: 'delivered' } as const;
+    const other = { lockKey: `${prefix}:target-pacs:d-1-again:lock`, token: 'other' };
+    await redis.set(other.lockKey, 'other');
+    expect(await records.change('d-1', { ...act('end'), patch, fence: { ...fence, token: 'no' } })).toMatchObject({
+      why: 'lock-lost',
+    });
+    expect(await records.change('d-1', { ...act('begin'), patch: {}, fence: other })).toMatchObject({
+      why: 'elsewhere',
+    });
+    expect(await records.change('d-1', { ...act('lose'), patch: { state: 'waiting' } })).toMatchObject({
+      why: 'alive',
+    });
+    await redis.del(lock);
+    expect(await records.change('d-1', { ...act('lose'), patch: { state: 'waiting' } })).toMatchObject({
+      kind: 'done',
+      losses: 1,
+    });
+  });
+
+  it('of an attempt is refused when an operator has cancelled or holds the delivery', async () => {
+    await records.change('d-1', { ...act('hold'), patch: { wake: 'person' } });
+    const beginning = { ...act('begin'), patch: { state: 'active' } as const };
+    expect(await records.change('d-1', beginning)).toMatchObject({ why: 'held' });
+    expect(await records.change('d-1', { ...act('release'), patch: { wake: 'job' } })).toMatchObject({ kind: 'done' });
+    await begin();
+    await records.change('d-1', { ...act('askToCancel'), patch: {} });
+    expect(await records.change('d-1', { ...act('putOff'), patch: { state: 'waiting' }, fence })).toMatchObject({
+      why: 'cancelled',
+      isCancelled: true,
+    });
+    const ended = await records.change('d-1', { ...act('end'), patch: { state: 'cancelled' }, fence });
+    expect(ended).toMatchObject({ kind: 'done', state: 'cancelled' });
+    await records.change('d-1', { ...act('retry'), patch: { state: 'waiting' } });
+    expect(await records.look('d-1')).toMatchObject({ isCancelled: false, record: { state: 'waiting' } });
+  });
+
+  it('of a retry leaves a hold as it is', async () => {
+    await records.change('d-1', { ...act('hold'), patch: { wake: 'person' } });
+    await records.change('d-1', { ...act('retry'), patch: { state: 'waiting', nextAttemptAt: null } });
+    expect(await records.look('d-1')).toMatchObject({ isHeld: true });
+  });
+
+  it('that begins an attempt needs memory in Redis, one that ends it does not', async () => {
+    await begin();
+    await redis.config('SET', 'maxmemory', '1');
+    try {
+      const patch = { state: 'waiting', wake: 'due', nextAttemptAt: fromNow(1_000) } as const;
+      expect(await records.change('d-1', { ...act('putOff'), patch, fence })).toMatchObject({ kind: 'done' });
+      const again = { state: 'active' } as const;
+      await expect(records.change('d-1', { ...act('begin'), patch: again, fence })).rejects.toMatchObject({
+        code: 'ledger-unavailable',
+      });
+      expect(await records.change('d-1', { ...act('cancel'), patch: { state: 'cancelled' } })).toMatchObject({
+        kind: 'done',
+      });
+    } finally {
+      await redis.config('SET', 'maxmemory', '0');
+    }
+  });
+});
+
+describe('the index of open deliveries', () => {
+  it('has what waits or is under way, with the time at which somebody should look', async () => {
+    const now = Date.now();
+    expect(await openScore()).toBeGreaterThanOrEqual(now + 59_000);
+    await records.change('d-1', {
+      ...act('putOff'),
+      patch: { state: 'waiting', wake: 'due', nextAttemptAt: fromNow(3_600_000) },
+    });
+    expect(await openScore()).toBeGreaterThan(now + 3_600_000);
+    expect(await records.change('d-1', { ...act('wake'), guards: ['when-due'], patch: {} })).toMatchObject({
+      why: 'early',
+    });
+    for (const state of endStates) {
+      await records.change('d-1', { from: deliveryStates, patch: { state: 'waiting' } });
+      expect(await openScore()).toBeDefined();
+      await records.update('d-1', { state });
+      expect(await openScore(), state).toBeUndefined();
+    }
+  });
+
+  it('is made of what an earlier version has written', async () => {
+    await route('d-2');
+    await redis.del(`${prefix}:index:open`);
+    await redis.hdel(`${prefix}:delivery:d-1`, 'wake', 'since');
+    expect(await records.rebuildOpenIndex()).toBe(true);
+    expect(await records.rebuildOpenIndex()).toBe(false);
+    expect((await records.toBeLookedAt(10)).sort()).toEqual(['d-1', 'd-2']);
+    const { record } = (await records.look('d-1')) ?? {};
+    expect(record).toMatchObject({ wake: undefined, failures: 0, losses: 0, since: record?.routedAt });
+  });
+
+  it('takes an attempt of an earlier version, which did not name its lock, for alive while its job is locked', async () => {
+    await records.update('d-1', { state: 'active' });
+    await redis.set(lock, 'of the earlier version');
+    expect(await records.change('d-1', { ...act('lose'), patch: { state: 'waiting' } })).toMatchObject({
+      why: 'alive',
+    });
+    await redis.set(lock, 'mine');
+    const taken = await records.change('d-1', { ...act('lose'), patch: { state: 'waiting' }, fence });
+    expect(taken).toMatchObject({ kind: 'done' });
+  });
+});
+
+it('a rule that holds its deliveries holds them from the first moment', async () => {
+  await route('d-3', { hold: true });
+  expect(await records.look('d-3')).toMatchObject({ isHeld: true, record: { wake: 'person' } });
+});

@@ -1,0 +1,15 @@
+import type { PlaceFound } from './place-mark.ts';
+
+const says: Readonly<Record<PlaceFound, string>> = {
+  known: 'the folder is the one that the target was set up with',
+  new: 'the folder is not marked yet; the first delivery marks it',
+  'taken over': 'the folder has a mark; the next delivery remembers it',
+  'marked again':
+    'the folder is the one that the target was set up with; its mark was removed, the next delivery marks it',
+};
+
+/** What a test of the connection says of the place. @param isCompared - whether there was something to compare it with */
+export function placeSays(found: PlaceFound, isCompared: boolean): string {
+  if (isCompared || found === 'new') return says[found];
+  return 'the folder has a mark; Redis was not asked whether it is known';
+}

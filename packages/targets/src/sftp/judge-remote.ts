@@ -1,0 +1,46 @@
+import type { DispatchError } from '@dicom-dispatch/core';
+import { isSameInstance, readIdentity, type Occupant } from '../conflict/index.ts';
+import { compareStreams } from './compare-streams.ts';
+import type { Found, SftpSession } from './session.ts';
+import { remoteChunks } from './remote-chunks.ts';
+
+/** A file that is to have a path, and what may be done about others there. */
+export interface Claim {
+  /** Whether a file of another content may be replaced; default: when it is the same instance of the same patient. */
+  mayReplace?(there: AsyncIterable<Uint8Array>): Promise<boolean>;
+  conflict(occupant: Occupant): DispatchError;
+}
+
+/**
+ * Decides about what has the path of a file.
+ *
+ * @param found - what the server says of it
+ * @param ours - opens the content of the file anew with each call
+ * @param oursBytes - its size, where that is known
+ * @throws {DispatchError} `target-conflict` when it is not to be replaced
+ */
+export async function judgeRemote(
+  session: SftpSession,
+  remote: string,
+  found: Found | 'refused',
+  claim: Claim,
+  ours: () => AsyncIterable<Uint8Array>,
+  oursBytes: number | undefined,
+  signal: AbortSignal,
+): Promise<'same' | 'replace'> {
+  const size = found === 'refused' ? undefined : found.size;
+  if (found !== 'refused' && found.kind !== 'file') throw claim.conflict(found.kind);
+  if (size === 0) return 'replace';
+  const theirs = (): AsyncGenerator<Buffer> => remoteChunks(session, remote, signal);
+  const isLonger = size !== undefined && oursBytes !== undefined && size > oursBytes;
+  const likeness = isLonger ? 'different' : await compareStreams(ours(), theirs());
+  if (likeness === 'same') return 'same';
+  if (likeness === 'cut' || session.config.onConflict === 'overwrite') return 'replace';
+  if (claim.mayReplace) {
+    if (await claim.mayReplace(theirs())) return 'replace';
+    throw claim.conflict('file');
+  }
+  const there = await readIdentity(theirs());
+  if (isSameInstance(there, await readIdentity(ours()))) return 'replace';
+  throw claim.conflict(there ? 'instance' : 'file');
+}

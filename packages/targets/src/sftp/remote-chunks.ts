@@ -1,0 +1,42 @@
+import type { SftpSession } from './session.ts';
+
+/** Reads ask for pieces that fit into one packet of a channel (32 KiB) with their header. */
+const pieceBytes = 32_768 - 64;
+const mostAhead = 32;
+
+/** A file of the server in pieces, several of them asked for ahead, and more of them the longer it is read. */
+export async function* remoteChunks(
+  session: SftpSession,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  const handle = await session.openFile(path, 'r', signal);
+  try {
+    const ahead: Promise<Buffer>[] = [];
+    let position = 0;
+    // The beginning is often all that is wanted.
+    let window = 2;
+    const askForOne = (): void => {
+      const piece = Buffer.allocUnsafe(pieceBytes);
+      const reading = session.read(handle, piece, position, signal).then((count) => piece.subarray(0, count));
+      reading.catch(() => {});
+      ahead.push(reading);
+      position += pieceBytes;
+    };
+    while (ahead.length < window) askForOne();
+    for (;;) {
+      const piece = await ahead.shift();
+      if (!piece || piece.length === 0) return;
+      yield piece;
+      // A short answer in the middle of a file would shift all that follows: begin anew behind it.
+      if (piece.length < pieceBytes) {
+        position = position - (ahead.length + 1) * pieceBytes + piece.length;
+        await Promise.allSettled(ahead.splice(0));
+      }
+      window = Math.min(mostAhead, window * 2);
+      while (ahead.length < window) askForOne();
+    }
+  } finally {
+    await session.closeFile(handle, signal).catch(() => {});
+  }
+}

@@ -1,0 +1,90 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { KeyedLocks } from '../flow/index.ts';
+import { isFailure, isRefused } from './errors.ts';
+import { judgeRemote, type Claim } from './judge-remote.ts';
+import { remoteChunks } from './remote-chunks.ts';
+import type { SftpSession } from './session.ts';
+
+/** How a file came to be under its name. */
+export type Settled =
+  | 'new'
+  /** It was there with the same content. */
+  | 'same'
+  | 'replaced';
+
+/** For servers that replace a file where the protocol says that they must not: within this process one decides at a time. */
+const locks = new KeyedLocks();
+
+/** Others take and free the name again and again. */
+const mostRounds = 5;
+
+export function withName<T>(
+  session: SftpSession,
+  remote: string,
+  signal: AbortSignal,
+  act: () => Promise<T>,
+): Promise<T> {
+  const { host, port, username } = session.config;
+  return locks.with(`${username}@${host}:${port} ${remote}`, signal, act);
+}
+
+/**
+ * Gives a file that is whole its name. Nothing of another content is replaced that is not an older version of the same, or a
+ * part of it.
+ *
+ * @param isJudged - what has the name was found to be replaceable
+ * @throws {DispatchError} `target-conflict`
+ */
+export function settleRemote(
+  session: SftpSession,
+  temporary: string,
+  remote: string,
+  claim: Claim & { readonly isJudged?: boolean | undefined },
+  signal: AbortSignal,
+): Promise<Settled> {
+  return withName(session, remote, signal, async () => {
+    let mayReplace = claim.isJudged ?? false;
+    for (let round = 0; round < mostRounds; round += 1) {
+      if (mayReplace) {
+        await session.renameOver(temporary, remote, signal);
+        return 'replaced';
+      }
+      const found = await takeFree(session, temporary, remote, signal);
+      if (found === 'taken') return 'new';
+      const ours = (): AsyncIterable<Uint8Array> => remoteChunks(session, temporary, signal);
+      if ((await judgeRemote(session, remote, found, claim, ours, undefined, signal)) === 'same') {
+        await session.remove(temporary, signal).catch(() => {});
+        return 'same';
+      }
+      mayReplace = true;
+    }
+    throw new DispatchError('instance-failed', `${session.config.host}: a file is changed again and again by others`);
+  });
+}
+
+/**
+ * Gives a file a name that nothing has.
+ *
+ * @returns `taken` when the name is ours now, else what has it
+ */
+export async function takeFree(session: SftpSession, temporary: string, remote: string, signal: AbortSignal) {
+  // OpenSSH refuses a name that is taken; of others it is not known.
+  if (!session.isOpenSsh) {
+    const found = await session.lookAt(remote, signal);
+    if (found !== undefined && found !== 'refused') return found;
+  }
+  try {
+    await session.renameToFree(temporary, remote, signal);
+    return 'taken' as const;
+  } catch (thrown) {
+    if (!(thrown instanceof DispatchError)) throw thrown;
+    const isNo = isRefused(thrown.cause);
+    if (!isNo && !isFailure(thrown.cause)) throw thrown;
+    const found = await session.lookAt(remote, signal);
+    if (found !== undefined && (found !== 'refused' || !isNo)) return found;
+    // The name is free, and still it is refused: file systems without hard links, servers that forbid this kind of rename.
+    if (!session.renamesOver) throw thrown;
+    await session.renameOver(temporary, remote, signal);
+    return 'taken' as const;
+  }
+}

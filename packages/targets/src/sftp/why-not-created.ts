@@ -1,0 +1,63 @@
+import { posix } from 'node:path';
+import { DispatchError } from '@dicom-dispatch/core';
+import { temporaryName } from '../template/index.ts';
+import { hasStatus, isNoSuchFile, isRefused } from './errors.ts';
+import type { Claim } from './judge-remote.ts';
+import type { RemoteFolders } from './remote-folders.ts';
+import type { SftpSession } from './session.ts';
+
+const plainNames = 'dispatch-{id}.part';
+
+/**
+ * Why a file could not be created, as an error that names the cause: servers say "permission denied" or "failure" for a name
+ * that begins with a dot as well, and for a folder of one study as for the whole target.
+ */
+export async function whyNotCreated(
+  session: SftpSession,
+  folders: RemoteFolders,
+  folder: string,
+  claim: Claim,
+  thrown: unknown,
+  signal: AbortSignal,
+): Promise<unknown> {
+  if (signal.aborted || !(thrown instanceof DispatchError) || !hasStatus(thrown.cause)) return thrown;
+  const { path, host, temporaryName: form } = session.config;
+  if (isNoSuchFile(thrown.cause) && folder !== '.') {
+    folders.forget(folder);
+    if ((await session.lookAt(posix.join(path, folder), signal)) === undefined) {
+      return new DispatchError('instance-failed', `${host}: a folder was removed while it was used`);
+    }
+  }
+  if (form.startsWith('.') && (await canCreate(session, folder, plainNames))) {
+    return new DispatchError('target-misconfigured', `${host} refuses names that begin with a dot`, {
+      cause: thrown.cause,
+      remedy: `Set temporaryName to a form without one, e.g. "${plainNames}".`,
+    });
+  }
+  return (await isRefusedWithin(session, folder, thrown, signal)) ? claim.conflict('denied') : thrown;
+}
+
+/** Whether rights are missing in a folder of the layout alone: while the target's folder takes files, other studies can still be delivered. */
+export async function isRefusedWithin(
+  session: SftpSession,
+  folder: string,
+  thrown: unknown,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (folder === '.' || signal.aborted || !(thrown instanceof DispatchError) || !isRefused(thrown.cause)) return false;
+  const form = session.config.temporaryName;
+  return canCreate(session, '.', form === 'none' ? plainNames : form);
+}
+
+async function canCreate(session: SftpSession, folder: string, form: string): Promise<boolean> {
+  // Whatever ends the delivery meanwhile: the probe is removed.
+  const limit = AbortSignal.timeout(5_000);
+  try {
+    const probe = posix.join(session.config.path, folder, temporaryName('probe', form));
+    await session.closeFile(await session.openFile(probe, 'wx', limit), limit);
+    await session.remove(probe, limit);
+    return true;
+  } catch {
+    return false;
+  }
+}
