@@ -163,7 +163,7 @@ describe('a body', () => {
       response.once('close', () => clearInterval(trickle));
       if (request.path.endsWith('/file')) response.writeHead(200, { 'content-length': '5000' });
     });
-    const options = { timeoutMs: 300, minBytesPerSecond: 10_000 };
+    const options = { timeoutMs: 1000, minBytesPerSecond: 10_000 };
     await using client = createOrthancClient({ url: server.url, ...options });
     const timeout = { code: 'timeout', message: expect.stringContaining('10000 bytes a second') };
     expect(await failureOf(client.statistics())).toMatchObject(timeout);
@@ -177,8 +177,8 @@ describe('a body', () => {
   it('that is read slowly by us is not cut off', async () => {
     await using client = createOrthancClient({
       url: filled.server.url,
-      timeoutMs: 100,
-      minBytesPerSecond: 1_000_000,
+      timeoutMs: 500,
+      minBytesPerSecond: 100_000,
       wholeBytes: 0,
       maxBufferedBytes: 65_536,
     });
@@ -186,9 +186,11 @@ describe('a body', () => {
     await filled.client.instances.setAttachment(instanceId, '1024', big);
     const { body } = await client.instances.attachmentData(instanceId, '1024');
     let size = 0;
+    let pauses = 0;
     for await (const chunk of body) {
       size += chunk.length;
-      if (size < 1_000_000) await pause(150);
+      if (pauses < 3) await pause(700);
+      pauses += 1;
     }
     expect(size).toBe(big.length);
   });
@@ -220,6 +222,7 @@ describe('a study whose list is long', () => {
       MainDicomTags: { SeriesInstanceUID: '1.2' },
     };
     const ids = Array.from({ length: count }, (_, index) => idOf(index + 1));
+    const indexes = new Map(ids.map((id, index) => [id, index]));
     const instanceOf = (id: string, index: number) => ({
       ID: id,
       Type: 'Instance',
@@ -240,7 +243,7 @@ describe('a study whose list is long', () => {
       const { Resources: resources } = JSON.parse(request.body.toString()) as { Resources: string[] };
       const wanted = resources[0] === noResource ? ids : resources;
       asked.push(resources.length);
-      response.end(JSON.stringify(wanted.map((id) => instanceOf(id, ids.indexOf(id)))));
+      response.end(JSON.stringify(wanted.map((id) => instanceOf(id, indexes.get(id) ?? -1))));
     });
     await using client = createOrthancClient({ url: server.url });
     const listed = await client.studyInstances(noResource);

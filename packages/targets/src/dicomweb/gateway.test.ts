@@ -25,6 +25,7 @@ let gateway: HttpStandIn;
 let uploads: string[][] = [];
 let searches = 0;
 let fateOf: (uids: readonly string[], count: number) => Fate = () => 'pass';
+let onSilence = (): void => {};
 let searchFate: () => number | undefined = () => undefined;
 
 beforeAll(async () => {
@@ -45,7 +46,7 @@ beforeAll(async () => {
     }
     if (fate.stores) await ask(request);
     // The client waits for its own time-out, or leaves.
-    if (fate.status === 0) return;
+    if (fate.status === 0) return onSilence();
     response.writeHead(fate.status, { 'content-type': 'text/html', ...fate.headers }).end('<h1>Gateway</h1>');
   });
 });
@@ -58,6 +59,7 @@ afterEach(() => {
   searches = 0;
   fateOf = () => 'pass';
   searchFate = () => undefined;
+  onSilence = () => {};
 });
 
 async function ask({ method, path, query, headers, body }: RecordedRequest): Promise<Response> {
@@ -76,7 +78,7 @@ async function pass(request: RecordedRequest, response: ServerResponse): Promise
   response.end(Buffer.from(await answer.arrayBuffer()));
 }
 
-const options = { type: 'dicomweb', requests: 1, verifyTimeout: '300ms', answerTimeout: '5s' };
+const options = { type: 'dicomweb', requests: 1, verifyTimeout: '300ms', answerTimeout: '30s' };
 const config = (more: object = {}) => ({ ...options, url: `${gateway.url}/dicom-web`, ...more });
 let seed = 0;
 const newStudy = (count = 8): FixtureStudy =>
@@ -175,7 +177,7 @@ describe('a gateway in front of a DICOMweb service', () => {
   it('that does not answer batches in time: asked, halved', async () => {
     const study = newStudy(4);
     fateOf = (uids) => (uids.length > 2 ? { status: 0, stores: false } : 'pass');
-    const { attempt, kinds } = await deliver(study, config({ answerTimeout: '400ms' }));
+    const { attempt, kinds } = await deliver(study, config({ answerTimeout: '1500ms' }));
     expect(attempt.error).toBeUndefined();
     expect(kinds).toEqual(Array(4).fill('delivered'));
   });
@@ -199,11 +201,9 @@ describe('a gateway in front of a DICOMweb service', () => {
     const study = newStudy(4);
     const delivery = new TestDelivery(dicomwebHandler, study);
     const stop = new AbortController();
-    fateOf = () => {
-      // The answer comes, but to nobody.
-      setTimeout(() => stop.abort(), 300);
-      return { status: 0, stores: true };
-    };
+    fateOf = () => ({ status: 0, stores: true });
+    // Stored, and nobody will hear of it.
+    onSilence = () => stop.abort();
     const { error } = await delivery.attempt(dicomwebTarget.parse(config()), { signal: stop.signal });
     expect(error).toMatchObject({ code: 'cancelled' });
     fateOf = () => 'pass';

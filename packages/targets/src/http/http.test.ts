@@ -123,7 +123,7 @@ describe('HttpConnection', () => {
   });
 
   it('cuts off a peer that takes or gives bytes by trickles, and not one that is only slow', async () => {
-    const options = { answerTimeout: '300ms', minBytesPerSecond: '20kB' };
+    const options = { answerTimeout: '1s', minBytesPerSecond: '20kB' };
     await using trickling = await startHttpServer((_request, response) => {
       const trickle = setInterval(() => response.write('x'), 20);
       response.once('close', () => clearInterval(trickle));
@@ -146,22 +146,21 @@ describe('HttpConnection', () => {
     async function* little() {
       for (let chunk = 0; chunk < 5; chunk += 1) yield new Uint8Array(20_000);
     }
-    const patient = { url, ...options, answerTimeout: '2s' };
-    expect(await failureOf(patient, { method: 'POST', body: little })).toBeUndefined();
+    expect(await failureOf({ url, ...options, answerTimeout: '3s' }, { method: 'POST', body: little })).toBeUndefined();
   });
 
   it('does not count the time in which the source is slow, or the target thinks', async () => {
     await using thoughtful = await startHttpServer(async (_request, response) => {
-      await pause(250);
+      await pause(500);
       response.end('{}');
     });
     async function* slowly() {
       for (let chunk = 0; chunk < 4; chunk += 1) {
         yield new Uint8Array(10);
-        await pause(100);
+        await pause(400);
       }
     }
-    const options = { url: thoughtful.url, answerTimeout: '300ms', minBytesPerSecond: '1MB' };
+    const options = { url: thoughtful.url, answerTimeout: '1500ms', minBytesPerSecond: '1MB' };
     expect(await failureOf(options, { method: 'POST', body: slowly })).toBeUndefined();
   });
 

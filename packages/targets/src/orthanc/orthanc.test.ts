@@ -271,7 +271,7 @@ describe('the orthanc target', () => {
         response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
       });
       const delivery = new TestDelivery(orthancHandler, many);
-      const config = parse({ url: gateway.url, answerTimeout: '300ms' });
+      const config = parse({ url: gateway.url, answerTimeout: fate === 'silence' ? '2s' : '30s' });
       for (const _ of [1, 2]) {
         expect((await delivery.attempt(config)).error).toMatchObject({ code: 'instance-failed', stage: 'transfer' });
         expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([bad]);
