@@ -1,5 +1,6 @@
 import type { Circuits } from '@dicom-dispatch/state/circuit';
-import type { Config, GroupStrategy } from '@dicom-dispatch/core';
+import { isOpen, nextWindowAt, type Config, type GroupStrategy } from '@dicom-dispatch/core';
+import { redisNow } from '@dicom-dispatch/state/redis';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { operationKeys } from './keys.ts';
 import type { OpenQueues } from './queues/open-queues.ts';
@@ -72,16 +73,22 @@ export async function writeChoice(
   await context.redis.multi().hset(key, field, JSON.stringify(choice)).expire(key, keepSeconds).exec();
 }
 
-/** Whether a target can be given work now; `whole` also takes one whose circuit is due for a probe. */
+/**
+ * Whether a target can be given work now: enabled, not paused, inside its schedule, its circuit closed.
+ *
+ * @param wanted - `probe` also takes one whose circuit is due for a probe
+ */
 export async function isUsable(context: GroupContext, target: string, wanted: 'closed' | 'probe'): Promise<boolean> {
-  if (context.config.targets[target]?.enabled !== true) return false;
-  const [circuit, isPaused] = await Promise.all([
+  const config = context.config.targets[target];
+  if (config?.enabled !== true) return false;
+  const [circuit, isPaused, now] = await Promise.all([
     context.circuits.state(target),
     context.queues.target(target).isPaused(),
+    redisNow(context.redis, context.config.redis.prefix),
   ]);
-  if (isPaused) return false;
+  if (isPaused || (config.schedule && !isOpen(config.schedule, now))) return false;
   if (circuit.state === 'closed') return true;
-  return wanted === 'probe' && circuit.state === 'open' && (circuit.nextProbeAt ?? 0) <= Date.now();
+  return wanted === 'probe' && circuit.state === 'open' && circuit.retryInMs === 0;
 }
 
 async function choose(context: GroupContext, { name, strategy, members }: GroupOfStudy): Promise<string> {
@@ -93,7 +100,16 @@ async function choose(context: GroupContext, { name, strategy, members }: GroupO
   const flags = await Promise.all(order.map((member) => isUsable(context, member, 'probe')));
   const usable = order.filter((_, index) => flags[index]);
   if (strategy === 'least-busy') return (await leastBusy(context, usable.length > 0 ? usable : order)) ?? first;
-  return usable[0] ?? first;
+  return usable[0] ?? (await opensFirst(context, order)) ?? first;
+}
+
+/** Of members none of which can be used now, the one whose schedule opens first; the first one where there is none. */
+async function opensFirst({ config, redis }: GroupContext, members: readonly string[]): Promise<string | undefined> {
+  const now = await redisNow(redis, config.redis.prefix);
+  const enabled = members.filter((member) => config.targets[member]?.enabled);
+  return enabled
+    .map((member) => ({ member, at: nextWindowAt(config.targets[member]?.schedule, now) }))
+    .toSorted((one, other) => one.at - other.at)[0]?.member;
 }
 
 /** The members beginning with the one whose turn it is. */

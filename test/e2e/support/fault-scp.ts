@@ -27,16 +27,26 @@ export interface FaultScp extends AsyncDisposable {
   up(): Promise<void>;
 }
 
+export interface FaultScpOptions {
+  /** Default any that is free. */
+  readonly port?: number;
+  /** More at the same time are rejected: "local limit exceeded". */
+  readonly maxAssociations?: number;
+  /** Each association is cut at the instance after so many. */
+  readonly associationEndsAfter?: number;
+}
+
 /**
  * A real DICOM receiver (our own stack's server, whose interoperability has tests of its own) that remembers every
  * C-STORE and can refuse, dawdle and die where a test wants it to. DCMTK's receivers cannot do that at a chosen instance.
  */
-export async function startFaultScp(): Promise<FaultScp> {
+export async function startFaultScp(options: FaultScpOptions = {}): Promise<FaultScp> {
   const stores: StoredOnce[] = [];
+  const onAssociation = new WeakMap<object, number>();
   let server: DimseServer | undefined;
   const scp: FaultScp = {
     host: '127.0.0.1',
-    port: 0,
+    port: options.port ?? 0,
     aet: 'FAULTSCP',
     stores,
     accepted: () =>
@@ -55,8 +65,15 @@ export async function startFaultScp(): Promise<FaultScp> {
       if (server) return;
       server = createServer({
         presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
+        maxAssociations: options.maxAssociations,
         handlers: {
           async store(instance) {
+            const served = (onAssociation.get(instance.association) ?? 0) + 1;
+            onAssociation.set(instance.association, served);
+            if (served > (options.associationEndsAfter ?? Number.POSITIVE_INFINITY)) {
+              instance.association.abort();
+              return 0x0110;
+            }
             const hash = createHash('sha256');
             for await (const chunk of instance.dataSet) hash.update(chunk);
             if (scp.delayMs > 0) await sleep(scp.delayMs);

@@ -1,3 +1,7 @@
+import type { StudyTaskData } from '@dicom-dispatch/core';
+import { holdDelivery, releaseDelivery } from '@dicom-dispatch/operations';
+import { act } from '@dicom-dispatch/state/records';
+import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { waitFor } from '@dicom-dispatch/harness';
@@ -143,6 +147,63 @@ describe('Bull Board', () => {
         expect.objectContaining({ who: 'local', action, subject, detail: expect.stringContaining('in Bull Board') }),
       );
     }
+  });
+
+  it('refuses to remove, promote or put off what it would leave without its record', async () => {
+    const { a } = await test.route();
+    const { operations, redis } = test;
+    const queue = operations.queues.target('a');
+    const press = async (path: string, body?: unknown, method = 'PUT') =>
+      (await test.ask(method, `/queues/api/queues/${path}`, { body })).status;
+    const { studyTaskId = '' } = (await operations.records.delivery(a)) ?? {};
+    // A study task whose deliveries have not arrived: they would lose what waits for them.
+    expect(await press(`study/${studyTaskId}/clean`)).toBe(409);
+    expect(await (await operations.queues.study().getJob(studyTaskId))?.getState()).toBe('waiting-children');
+    // An attempt that is under way.
+    const lock = `${queue.toKey(a)}:lock`;
+    await redis.set(lock, 'token');
+    const patch = { state: 'active', lock, token: 'token' } as const;
+    await operations.records.change(a, { ...act('begin'), patch });
+    expect(await press(`target-a/${a}/clean`)).toBe(409);
+    expect(await queue.getJob(a)).toBeDefined();
+    expect(await press(`target-a/${a}/retry`)).not.toBe(204);
+    await redis.del(lock);
+    await operations.records.change(a, { ...act('lose'), patch: { state: 'waiting', wake: 'job' } });
+    // A hold stands.
+    await holdDelivery(operations, a, { name: 'tester' });
+    await redis.zrem(queue.toKey('prioritized'), a);
+    await redis.zadd(queue.toKey('delayed'), (Date.now() + 3_600_000) * 4096, a);
+    expect(await press(`target-a/${a}/promote`)).toBe(409);
+    await press('target-a/promote');
+    expect(await (await queue.getJob(a))?.getState()).toBe('delayed');
+    expect(await operations.records.look(a)).toMatchObject({ isHeld: true });
+    // Put off, it waits for as long as the record says, too.
+    await releaseDelivery(operations, a, { name: 'tester' });
+    await (await queue.getJob(a))?.remove();
+    await queue.add('delivery', {}, { jobId: a, priority: 30, delay: 60_000 });
+    expect(await press(`target-a/${a}/delay`, { runAt: Date.now() + 600_000 }, 'PATCH')).toBeLessThan(300);
+    const { nextAttemptAt = 0, wake } = (await operations.records.delivery(a)) ?? {};
+    expect(wake).toBe('due');
+    expect(nextAttemptAt - Date.now()).toBeGreaterThan(500_000);
+  });
+
+  it('removes a study task that is over alone, and not while something is to be done in the source', async () => {
+    const { a } = await test.route();
+    const { operations, redis, config } = test;
+    const record = await operations.records.delivery(a);
+    const id = record?.studyTaskId ?? '';
+    const studies = operations.queues.study();
+    await redis.zrem(studies.toKey('waiting-children'), id);
+    await redis.zadd(studies.toKey('completed'), Date.now(), id);
+    const tasks = new TaskRecords(redis, config.redis.prefix);
+    const job = await studies.getJob(id);
+    await tasks.open({ ...(job?.data as StudyTaskData), onSuccess: {} as never });
+    const remove = async () => (await test.ask('PUT', `/queues/api/queues/study/${id}/clean`)).status;
+    expect(await remove()).toBe(409);
+    await tasks.finish(id, [], []);
+    expect(await remove()).toBe(204);
+    expect(await studies.getJob(id)).toBeUndefined();
+    expect(await operations.queues.target('a').getJob(a)).toBeDefined();
   });
 
   it('tells nothing of Redis itself', async () => {

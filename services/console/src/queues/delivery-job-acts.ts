@@ -3,6 +3,7 @@ import { callDelivery, wakeDelivery, type PipelineContext } from '@dicom-dispatc
 import { act, endStates, fromNow, type LookedAt } from '@dicom-dispatch/state/records';
 import type { Job, Queue } from 'bullmq';
 import { currentActor } from './acting.ts';
+import { orRefused, Refused } from './refused.ts';
 
 /** The job of a delivery, whose acts begin with the delivery's record. */
 export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext): Job {
@@ -12,11 +13,11 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
 
   job.retry = async () => {
     await needRecord();
-    await retryDelivery(context, id, currentActor());
+    await orRefused(() => retryDelivery(context, id, currentActor()));
   };
   job.promote = async () => {
     needNotHeld(await needRecord());
-    if (!(await wakeDelivery(setting, id))) throw new Error('it does not wait any more');
+    if (!(await wakeDelivery(setting, id))) throw new Refused('it does not wait any more');
   };
   job.changeDelay = async (delayMs) => {
     needNotHeld(await needRecord());
@@ -25,7 +26,7 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
       patch: { nextAttemptAt: fromNow(delayMs), wake: 'due' },
       event: { kind: 'operator', text: `put off by ${currentActor().name}` },
     });
-    if (changed.kind === 'refused') throw new Error('it does not wait any more');
+    if (changed.kind === 'refused') throw new Refused('it does not wait any more');
     const record = await context.records.delivery(id);
     if (record) await callDelivery(setting, record, changed.now);
     // Later than it was: nobody else does that.
@@ -35,10 +36,12 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
   job.remove = async () => {
     const looked = await context.records.look(id);
     if (looked?.record.state === 'active') {
-      throw new Error('an attempt is under way: cancel the delivery, or wait for its end');
+      throw new Refused('an attempt is under way: cancel the delivery, or wait for its end');
     }
     // First the delivery, then its job: without it, it could only wait.
-    if (looked && !endStates.includes(looked.record.state)) await cancelDelivery(context, id, currentActor());
+    if (looked && !endStates.includes(looked.record.state)) {
+      await orRefused(() => cancelDelivery(context, id, currentActor()));
+    }
     // Taken away with its tie, the last delivery would let its study task believe that all has arrived.
     await context.redis.hdel(queue.toKey(id), 'parentKey', 'parent');
     await removeJob({ removeChildren: false });
@@ -47,11 +50,11 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
 
   async function needRecord(): Promise<LookedAt> {
     const looked = await context.records.look(id);
-    if (!looked) throw new Error('its study was forgotten: remove the job');
+    if (!looked) throw new Refused('its study was forgotten: remove the job');
     return looked;
   }
 }
 
 function needNotHeld({ isHeld }: LookedAt): void {
-  if (isHeld) throw new Error('it is held: release it first');
+  if (isHeld) throw new Refused('it is held: release it first');
 }

@@ -1,6 +1,7 @@
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import type { Job, Queue } from 'bullmq';
+import { Refused } from './refused.ts';
 
 /** The job of a study task, whose acts begin with what is still to be done for the study. */
 export function asStudyJob(job: Job, queue: Queue, context: PipelineContext): Job {
@@ -20,13 +21,13 @@ export function asStudyJob(job: Job, queue: Queue, context: PipelineContext): Jo
   };
   job.remove = async () => {
     const state = await (await queue.getJob(id))?.getState();
-    if (state === 'active') throw new Error('it is under way: wait for its end');
+    if (state === 'active') throw new Refused('it is under way: wait for its end');
     if (state === 'waiting-children') {
-      throw new Error('its deliveries have not all succeeded: cancel those that are not wanted, and leave it');
+      throw new Refused('its deliveries have not all succeeded: cancel those that are not wanted, and leave it');
     }
     const step = await tasks.read(stepOf(job));
     if (step && step.state !== 'done') {
-      throw new Error('what is to be done in the source is not done yet: it is tried until it is');
+      throw new Refused('what is to be done in the source is not done yet: it is tried until it is');
     }
     // Only itself: its deliveries have jobs of their own.
     await removeJob({ removeChildren: false });

@@ -1,0 +1,58 @@
+import { startHttpServer, waitFor } from '@dicom-dispatch/harness';
+import { Circuits } from '@dicom-dispatch/state/circuit';
+import { expect, it } from 'vitest';
+import { quick } from './support/pacs-target.ts';
+import { startInProcess } from './support/start-in-process.ts';
+import { prefix, startSystem } from './support/system.ts';
+
+/** Tag and value representation in Explicit VR Little Endian. */
+const sopClassUid = String.fromCharCode(0x08, 0, 0x16, 0) + 'UI';
+const sopInstanceUid = String.fromCharCode(0x08, 0, 0x18, 0) + 'UI';
+
+function valuesOf(text: string, tag: string): string[] {
+  return text
+    .split(tag)
+    .slice(1)
+    .map((rest) => /^[\d.]+/.exec(rest.slice(2))?.[0] ?? '');
+}
+
+it('a delivery that fails alone does not keep the others from their target: another one probes', async () => {
+  await using system = await startSystem();
+  let forbidden = '';
+  let isForbidden = true;
+  // Storing is forbidden for one study only: what the receiver says is meant for the target as a whole.
+  await using server = await startHttpServer((request, response) => {
+    if (request.method !== 'POST') return void response.writeHead(204).end();
+    const text = request.body.toString('latin1');
+    if (isForbidden && forbidden !== '' && text.includes(forbidden)) return void response.writeHead(403).end();
+    const uids = valuesOf(text, sopInstanceUid);
+    const classes = valuesOf(text, sopClassUid);
+    const stored = uids.map((uid, index) => ({
+      '00081150': { vr: 'UI', Value: [classes[index]] },
+      '00081155': { vr: 'UI', Value: [uid] },
+    }));
+    response.writeHead(200, { 'content-type': 'application/dicom+json' });
+    response.end(JSON.stringify({ '00081199': { vr: 'SQ', Value: stored } }));
+  });
+  const bad = await system.upload({ seed: 'bad', instancesPerSeries: 1, rows: 16, columns: 16 });
+  forbidden = bad.studyInstanceUid;
+  const target = { type: 'dicomweb', url: server.url, attempts: 1, concurrency: 1, verify: 'none', ...quick };
+  const sources = { main: { url: system.orthanc.url, pollInterval: '200ms', startFrom: 'everything' } };
+  await using running = await startInProcess({
+    config: system.config({ web: target }, { sources }),
+    circuitPauses: { firstMs: 300, maxMs: 600 },
+  });
+  const circuits = new Circuits(system.client, prefix);
+  await waitFor(async () => (await circuits.state('web')).failures >= 1, { timeoutMs: 20_000, message: 'it halts' });
+  expect((await circuits.state('web')).error).toMatchObject({ fault: 'configuration' });
+  const good = await Promise.all(
+    [1, 2, 3, 4].map((number) =>
+      system.upload({ seed: `good ${number}`, instancesPerSeries: 1, rows: 16, columns: 16 }),
+    ),
+  );
+  for (const study of good) await system.untilDelivery(study, 'web', ['delivered'], 20_000);
+  expect(await system.untilDelivery(bad, 'web', ['waiting'])).toMatchObject({ attempts: 0, failures: 0 });
+  isForbidden = false;
+  await system.untilDelivery(bad, 'web', ['delivered'], 20_000);
+  expect(running.redis.status).toBe('ready');
+});

@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startFaultProxy, waitFor } from '@dicom-dispatch/harness';
+import { actOnMany, cancelDelivery, holdDelivery, releaseDelivery, retryDelivery } from '@dicom-dispatch/operations';
+import { openPipeline, readReconcileReport, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { TaskRecords } from '@dicom-dispatch/state/tasks';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { startFaultScp } from './support/fault-scp.ts';
+import { pacsTarget } from './support/pacs-target.ts';
+import { startInProcess, type InProcess } from './support/start-in-process.ts';
+import { prefix, startSystem, type System, type UploadedStudy } from './support/system.ts';
+
+const actor = { name: 'tester' };
+let system: System;
+beforeAll(async () => {
+  system = await startSystem();
+});
+afterAll(() => system[Symbol.asyncDispose]());
+
+/** Nothing is known of the studies of the test before, and none of them is sent. */
+beforeEach(async () => {
+  await system.client.flushall();
+});
+
+const ruleFor = (target: string, more: object): Record<string, unknown> => ({
+  rules: [{ name: 'all', targets: [target], ...more }],
+});
+
+function operationsOf(running: InProcess): PipelineContext {
+  return openPipeline(running.config, system.client);
+}
+
+async function deliveryOf(study: UploadedStudy): Promise<string> {
+  return (
+    await waitFor(async () => (await system.records.deliveriesOf({ source: 'main', ...study }))[0], {
+      message: 'the delivery is routed',
+    })
+  ).deliveryId;
+}
+
+it('a release wakes up at once, whatever a distant dispatcher is just doing with the delivery', async () => {
+  await using scp = await startFaultScp();
+  await using link = await startFaultProxy({ port: system.redis.port, latencyMs: 75 });
+  const base = system.config({ release: pacsTarget(scp, { concurrency: 8 }) }, ruleFor('release', { hold: true }));
+  await using router = await startInProcess({ config: base, services: ['router'] });
+  const distant = { ...base, redis: { url: `redis://127.0.0.1:${link.port}` } };
+  await using dispatcher = await startInProcess({ config: distant, services: ['dispatcher'] });
+  const operations = operationsOf(router);
+  const studies = await Promise.all(
+    Array.from({ length: 8 }, (_, number) => system.upload({ seed: `release ${number}`, instancesPerSeries: 1 })),
+  );
+  await Promise.all(
+    studies.map(async (study, number) => {
+      const id = await deliveryOf(study);
+      await sleep(1_000);
+      // The dispatcher takes a look at it, and each is released at another moment of that look.
+      await retryDelivery(operations, id, actor);
+      await sleep(number * 60);
+      expect(await releaseDelivery(operations, id, actor)).toBe(true);
+    }),
+  );
+  for (const study of studies) await system.untilDelivery(study, 'release', ['delivered'], 10_000);
+  expect(dispatcher.redis.status).toBe('ready');
+  await operations.close();
+});
+
+it('a cancel holds although the link of the dispatcher to Redis is cut at that moment', async () => {
+  await using scp = await startFaultScp();
+  scp.delayMs = 150;
+  await using link = await startFaultProxy({ port: system.redis.port });
+  const base = system.config({ cancel: pacsTarget(scp, { associations: 1 }) }, ruleFor('cancel', {}));
+  await using router = await startInProcess({ config: base, services: ['router'] });
+  const behind = { ...base, redis: { url: `redis://127.0.0.1:${link.port}` } };
+  await using dispatcher = await startInProcess({ config: behind, services: ['dispatcher'] });
+  const operations = operationsOf(router);
+  const study = await system.upload({ seed: 'cancel', instancesPerSeries: 60 });
+  await waitFor(() => scp.stores.length >= 3, { timeoutMs: 20_000, message: 'it is under way' });
+  await link.set({ refuse: true });
+  link.cut();
+  await cancelDelivery(operations, await deliveryOf(study), actor);
+  await sleep(700);
+  await link.heal();
+  await system.untilDelivery(study, 'cancel', ['cancelled'], 15_000);
+  expect(scp.stores.length).toBeLessThan(55);
+  const sent = scp.stores.length;
+  await sleep(1_000);
+  expect(scp.stores.length).toBeLessThanOrEqual(sent + 2);
+  expect(dispatcher.redis.status).toBe('ready');
+  await operations.close();
+});
+
+it('a hold stands until it is released, whatever is retried meanwhile', async () => {
+  await using scp = await startFaultScp();
+  await using running = await startInProcess({
+    config: system.config({ hold: pacsTarget(scp) }, ruleFor('hold', { hold: true })),
+  });
+  const operations = operationsOf(running);
+  const study = await system.upload({ seed: 'hold', instancesPerSeries: 1 });
+  const id = await deliveryOf(study);
+  await retryDelivery(operations, id, actor);
+  expect(await actOnMany(operations, 'retry', { state: 'waiting', target: 'hold' }, actor)).toMatchObject({ done: 1 });
+  await sleep(1_500);
+  expect(scp.stores).toEqual([]);
+  expect(await system.records.look(id)).toMatchObject({ isHeld: true, record: { state: 'waiting', wake: 'person' } });
+  await expect(holdDelivery(operations, id, actor)).resolves.toBeUndefined();
+  await releaseDelivery(operations, id, actor);
+  await system.untilDelivery(study, 'hold', ['delivered']);
+  await operations.close();
+});
+
+it('what is to be done in the source after success is done when the source is back, and shown meanwhile', async () => {
+  await using scp = await startFaultScp();
+  await using source = await startFaultProxy({ port: system.orthanc.httpPort });
+  const sources = { main: { url: `http://127.0.0.1:${source.port}`, pollInterval: '200ms', timeout: '2s' } };
+  await using running = await startInProcess({
+    config: system.config(
+      { after: pacsTarget(scp) },
+      { sources, ...ruleFor('after', { onSuccess: { metadata: { 5555: 'sent' } } }) },
+    ),
+  });
+  const tasks = new TaskRecords(system.client, prefix);
+  scp.answer = async (_uid, count) => {
+    if (count === 2) {
+      await source.set({ refuse: true });
+      source.cut();
+    }
+    return 0;
+  };
+  const study = await system.upload({ seed: 'after', instancesPerSeries: 3 });
+  const { studyTaskId } = await system.untilDelivery(study, 'after', ['delivered']);
+  await waitFor(async () => (await tasks.read(studyTaskId))?.attempts === 1, {
+    timeoutMs: 20_000,
+    message: 'it is tried',
+  });
+  expect(await tasks.read(studyTaskId)).toMatchObject({ state: 'due', error: { fault: 'source' } });
+  expect((await readReconcileReport(system.client, prefix)).open).toBeGreaterThanOrEqual(0);
+  await source.heal();
+  await waitFor(async () => (await tasks.read(studyTaskId))?.state === 'done', {
+    timeoutMs: 30_000,
+    message: 'it is done',
+  });
+  const value = await system.orthanc.getBytes(`/studies/${study.orthancStudyId}/metadata/5555`);
+  expect(value.toString()).toBe('sent');
+  expect(running.redis.status).toBe('ready');
+});
