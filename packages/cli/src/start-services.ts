@@ -9,9 +9,11 @@ import {
   endInTime,
   namesRedis,
   RedisPlaceError,
+  RedisWatch,
   startEmbeddedRedis,
   startHealthServer,
   startTelemetry,
+  useRedisTime,
   type EmbeddedRedis,
   type Logger,
   type Redis,
@@ -34,6 +36,7 @@ interface StartOptions {
   readonly redis: Redis;
   readonly log: Logger;
   readonly metrics: Registry;
+  readonly watch: RedisWatch;
 }
 
 export interface RunningServices {
@@ -102,11 +105,13 @@ export async function startServices(
     config,
     redis,
     metrics,
+    watch,
     log: isWhole ? log.child({ part: name }) : log,
   });
 
   let place: RedisPlace;
   let redis: Redis;
+  let watch: RedisWatch;
   let url: string;
   try {
     const telemetry = await startTelemetry(names.join('-'));
@@ -115,7 +120,11 @@ export async function startServices(
     if (embedded) ends.redis = () => embedded.stop();
     place = embedded?.url ?? config.redis;
     redis = connect(place, names.join('-'), log);
+    watch = new RedisWatch({ redis, prefix: config.redis.prefix, services: names, log });
+    const restoreTime = useRedisTime(watch.clock);
     ends.redis = async () => {
+      await watch.stop();
+      restoreTime();
       redis.disconnect();
       await embedded?.stop();
     };

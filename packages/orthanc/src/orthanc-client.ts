@@ -14,6 +14,7 @@ import { createQueryCalls } from './calls/query-calls.ts';
 import { readChanges, readLastChange } from './calls/read-changes.ts';
 import type { ChangesQuery } from './calls/read-changes.ts';
 import type { ResourceOf } from './calls/resource-calls.ts';
+import { readNow } from './calls/read-now.ts';
 import { readStatistics } from './calls/statistics.ts';
 import type { Statistics } from './calls/statistics.ts';
 import { listStudyInstances } from './calls/study-instances.ts';
@@ -81,6 +82,11 @@ export class OrthancClient {
   /** How much the server holds. */
   async statistics(options?: CallOptions): Promise<Statistics> {
     return readStatistics(this.#context, options);
+  }
+
+  /** The server's clock, `YYYYMMDDTHHMMSS` in UTC. */
+  async now(options?: CallOptions): Promise<string> {
+    return readNow(this.#context, options);
   }
 
   /** A page of the change feed; see {@link ChangesQuery} and its warnings. */

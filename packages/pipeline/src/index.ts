@@ -33,6 +33,7 @@ export { readFacts, type Facts, type FactNames } from './read-facts.ts';
 export { readForRouting, type SnapshotForRouting } from './read-for-routing.ts';
 export { startPruning } from './start-pruning.ts';
 export { reasonForReturn } from './refuse-return.ts';
+export { takeBackDelivery } from './take-back-delivery.ts';
 export { addJob, handOver, newDelivery, type HandOverContext } from './hand-over.ts';
 export {
   forgetManifest,

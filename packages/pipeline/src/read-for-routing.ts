@@ -1,6 +1,6 @@
 import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import { compileSelection, contentHash, wantedByRules, type CompiledRule, type Config } from '@dicom-dispatch/core';
-import { addFacts, readSnapshot, sourceError, type OrthancClient, type StudySnapshot } from '@dicom-dispatch/sources';
+import { addFacts, readSnapshot, studyError, type OrthancClient, type StudySnapshot } from '@dicom-dispatch/sources';
 import { readFacts } from './read-facts.ts';
 import { keepManifest } from './shared-manifest.ts';
 
@@ -35,7 +35,7 @@ export async function readForRouting(
     }
     return { ...snapshot, study: addFacts(snapshot.study, facts), instanceTags: facts.instances };
   } catch (error) {
-    throw sourceError(error, study.source, 'manifest');
+    throw await studyError(error, orthanc, study, 'manifest', signal);
   }
 }
 

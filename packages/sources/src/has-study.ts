@@ -24,10 +24,8 @@ export async function hasStudy(
     throw new DispatchError('source-error', `source ${source}: /tools/lookup is not there`, { cause: error });
   }
   try {
-    await orthanc.studies.read(study.orthancStudyId, options);
-    return true;
+    return await orthanc.studies.exists(study.orthancStudyId, options);
   } catch (error) {
-    if (isNotFound(error)) return false;
     throw sourceError(error, source);
   }
 }

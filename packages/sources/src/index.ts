@@ -26,3 +26,7 @@ export {
 } from './deidentify/profile-report.ts';
 export { StorageLane, type StorageLaneEvent } from './storage-lane.ts';
 export { deidentifyingRules, type DeidentifyingRule } from './deidentify/deidentifying-rules.ts';
+export { judgeDatabase, type DatabaseVerdict, type SeenChange } from './judge-database.ts';
+export { otherDatabase, proveGone } from './prove-gone.ts';
+export { fromSourceTime, SourceClock, toSourceTime } from './source-time.ts';
+export { studyError } from './study-error.ts';

@@ -1,6 +1,6 @@
 import type { ManifestInstance } from '@dicom-dispatch/core';
 import type { OrthancClient, StudyInstance } from '@dicom-dispatch/orthanc';
-import { sourceError } from './source-error.ts';
+import { studyError } from './study-error.ts';
 
 /**
  * The instances of a study as the source has them now, by series and instance number.
@@ -16,7 +16,7 @@ export async function readManifest(
     const instances = await orthanc.studyInstances(study.orthancStudyId, signal ? { signal } : undefined);
     return toManifest(instances, study.studyInstanceUid);
   } catch (error) {
-    throw sourceError(error, study.source, 'manifest');
+    throw await studyError(error, orthanc, study, 'manifest', signal);
   }
 }
 

@@ -2,7 +2,8 @@ import type { ManifestInstance } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { toManifest } from './read-manifest.ts';
 import { readStudy, type StudyFacts } from './read-study.ts';
-import { sourceError } from './source-error.ts';
+import { studyError } from './study-error.ts';
+import { fromSourceTime } from './source-time.ts';
 
 /** A study with its instance set, as they are now. */
 export interface StudySnapshot {
@@ -34,7 +35,7 @@ export async function readSnapshot(
       senders: new Set(instances.map((instance) => instance.remoteAet ?? '')),
     };
   } catch (error) {
-    throw sourceError(error, source, 'manifest');
+    throw await studyError(error, orthanc, { source, orthancStudyId }, 'manifest', signal);
   }
 }
 
@@ -59,8 +60,6 @@ function originOf(instance: {
 
 /** Orthanc's `YYYYMMDDTHHMMSS`, UTC. */
 function arrivedAt(text: string | undefined): Date | undefined {
-  const parts = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})$/.exec(text ?? '');
-  if (!parts) return undefined;
-  const [year = 0, month = 1, day = 1, hours = 0, minutes = 0, seconds = 0] = parts.slice(1).map(Number);
-  return new Date(Date.UTC(year, month - 1, day, hours, minutes, seconds));
+  const ms = fromSourceTime(text ?? '');
+  return ms === undefined ? undefined : new Date(ms);
 }

@@ -1,7 +1,7 @@
 import type { RuleFacts, StudyTags, WantedTags } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { beyondMainTags, readMoreSeriesTags, readMoreStudyTags } from './read-more-tags.ts';
-import { sourceError } from './source-error.ts';
+import { studyError } from './study-error.ts';
 
 /** A study as rules and targets see it. Patient data: keep it in memory, and out of logs, jobs and Redis. */
 export interface StudyFacts {
@@ -48,7 +48,7 @@ export async function readStudy(
       },
     };
   } catch (error) {
-    throw sourceError(error, source, 'manifest');
+    throw await studyError(error, orthanc, { source, orthancStudyId }, 'manifest', signal);
   }
 }
 
@@ -97,6 +97,6 @@ export async function readStudyWith(
     ]);
     return addFacts(facts, { study, series });
   } catch (error) {
-    throw sourceError(error, source, 'manifest');
+    throw await studyError(error, orthanc, { source, orthancStudyId }, 'manifest', signal);
   }
 }

@@ -9,7 +9,7 @@ const codes = {
   busy: 'source-unreachable',
   unauthorized: 'source-unauthorized',
   forbidden: 'source-unauthorized',
-  'not-found': 'source-gone',
+  'not-found': 'source-error',
   conflict: 'source-error',
   'bad-request': 'source-error',
   'server-error': 'source-error',
@@ -23,8 +23,12 @@ const codes = {
 /** What a source's answer means for a delivery. The one place where Orthanc's errors are translated. */
 export function sourceError(thrown: unknown, source: string, stage?: Stage): unknown {
   if (!(thrown instanceof OrthancError)) return thrown;
-  return new DispatchError(codes[thrown.code], `source ${source}: ${thrown.message}`, {
+  // Only `studyError` and `proveGone` say that a study is gone: a 404 may be of anything, and of anybody.
+  const isForeign = thrown.code === 'not-found' && !thrown.isOrthancAnswer;
+  const words = isForeign ? `${thrown.message}; this is not an answer of Orthanc` : thrown.message;
+  return new DispatchError(codes[thrown.code], `source ${source}: ${words}`, {
     cause: thrown,
+    ...(isForeign && { remedy: 'Check what stands between here and the source Orthanc, e.g. a reverse proxy.' }),
     ...(stage && { stage }),
     ...(thrown.retryAfterMs !== undefined && { retryAfterMs: thrown.retryAfterMs }),
   });

@@ -1,4 +1,5 @@
 export * from './circuit/index.ts';
+export * from './feed/index.ts';
 export * from './generation/index.ts';
 export * from './keys/index.ts';
 export * from './ledger/index.ts';

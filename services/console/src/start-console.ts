@@ -5,6 +5,7 @@ import {
   isLoopback,
   parseListen,
   redisDependency,
+  RedisWatch,
   type Logger,
   type Redis,
   type Registry,
@@ -32,6 +33,8 @@ export interface ConsoleOptions {
   readonly redis: Redis;
   readonly log: Logger;
   readonly metrics: Registry;
+  /** Watches the Redis for the whole process. Default: one of its own. */
+  readonly watch?: RedisWatch;
   /** The services of this process, for `/readyz`. Default: the console alone. */
   readonly services?: () => readonly RunningService[];
 }
@@ -56,6 +59,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const { host, port } = parseListen(config.console.listen);
   refuseOpenDoor(config, host);
   const isSecure = config.console.publicUrl?.startsWith('https:') ?? false;
+  const watch = options.watch ?? new RedisWatch({ redis, prefix: config.redis.prefix, services: ['console'], log });
   const operations = openPipeline(() => config, redis);
   const sessions = new Sessions(redis, config.redis.prefix, () => config.console);
   const keys = new ConsoleKeys(() => config.console);
@@ -88,7 +92,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     name: 'console',
     url,
     routes,
-    dependencies: async () => [await redisDependency(redis)],
+    dependencies: async () => [await redisDependency(redis), ...watch.dependencies()],
     reload(next) {
       refuseOpenDoor(next, host);
       config = next;
@@ -106,6 +110,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
       context.open.stop();
       await endInTime(log, { refused: () => context.refused.flush() }, 2_000);
       await endInTime(log, { sources: () => context.lookup.reset(), queues: () => operations.close() }, 2_000);
+      if (!options.watch) await watch.stop();
     },
   };
   return service;

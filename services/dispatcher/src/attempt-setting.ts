@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { redisNow } from '@dicom-dispatch/state/redis';
+import { DispatchError } from '@dicom-dispatch/core';
 import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 import { fenceOf, type Attempt } from './delivery-turn.ts';
 import { ReceiptWriter } from './receipt-writer.ts';
@@ -12,15 +13,25 @@ export async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
   const { prefix } = context.config.redis;
   const source = await context.source(data.source);
   const [begunAt, begun] = [await redisNow(context.redis, prefix), performance.now()];
+  /** That the study is gone has to be proven: the delivery ends because of it. */
+  async function unlessGone<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      const isClaimed = error instanceof DispatchError && error.code === 'source-gone';
+      throw isClaimed ? await source.proveGone(data, signal) : error;
+    }
+  }
   return {
     data,
     ledgerName: attempt.ledger,
     attempt: attempt.number,
     now: () => begunAt + Math.round(performance.now() - begun),
     resolve: () => context.resolve(data.target),
-    readStudy: (wanted) => source.readStudy(data.orthancStudyId, wanted, signal),
-    readManifest: (lastUpdate, how) => source.shareManifest({ ...data, lastUpdate }, how, signal),
-    readInstanceTags: (names, manifest) => source.readInstanceTags({ ...data, manifest }, names, signal),
+    readStudy: (wanted) => unlessGone(() => source.readStudy(data.orthancStudyId, wanted, signal)),
+    readManifest: (lastUpdate, how) => unlessGone(() => source.shareManifest({ ...data, lastUpdate }, how, signal)),
+    readInstanceTags: (names, manifest) =>
+      unlessGone(() => source.readInstanceTags({ ...data, manifest }, names, signal)),
     transform: () => data.transform && source.transform(data.transform.definition),
     open: (instance, options) => source.open(instance, options),
     isSourceWell: () => source.isWell(signal),

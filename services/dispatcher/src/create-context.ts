@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Circuits, type CircuitPauses } from '@dicom-dispatch/state/circuit';
 import { IntermediateCache } from '@dicom-dispatch/cache';
+import { readFeedState, seenChanges } from '@dicom-dispatch/state/feed';
 import { createLedger, createStudyTurns } from '@dicom-dispatch/state/ledger';
 import { openReceipts } from '@dicom-dispatch/state/receipts';
 import { Records } from '@dicom-dispatch/state/records';
@@ -15,17 +16,19 @@ import {
   type ManifestInstance,
   type TransformConfig,
 } from '@dicom-dispatch/core';
-import type { Logger, Redis, Registry } from '@dicom-dispatch/runtime';
+import type { Logger, Redis, RedisWatch, Registry } from '@dicom-dispatch/runtime';
 import {
   createTransform,
   DigestBudget,
   isWell,
   openInstance,
   openSource,
+  otherDatabase,
+  proveGone,
   readManifest,
   readStudyWith,
-  sourceError,
   StorageLane,
+  studyError,
   type KeepTransformed,
   type OrthancClient,
 } from '@dicom-dispatch/sources';
@@ -57,6 +60,8 @@ export interface DispatcherOptions {
   readonly metrics: Registry;
   /** Pauses between probes of a target that is out of reach; tests shorten them. */
   readonly circuitPauses?: CircuitPauses;
+  /** Watches the Redis for the whole process. Default: one of its own. */
+  readonly watch?: RedisWatch;
 }
 
 export type FullContext = DispatcherContext & {
@@ -193,7 +198,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
             const wanted = { study: [], series: [], instance: names };
             return (await readFacts(orthanc, study, wanted, cache, signal)).instances;
           } catch (error) {
-            throw sourceError(error, name, 'manifest');
+            throw await studyError(error, orthanc, study, 'manifest', signal);
           }
         },
         transform: (definition) =>
@@ -210,6 +215,11 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
           const digest = hasFailed || isDigested(name, instance);
           const storage = hasFailed ? undefined : lane(name, orthanc);
           return openInstance(orthanc, name, instance, { ...openOptions, digest, storage });
+        },
+        async proveGone({ orthancStudyId, epoch }, signal) {
+          const feed = await readFeedState(redis, prefix, name);
+          if (feed && String(feed.epoch) !== epoch) return otherDatabase(name);
+          return proveGone(orthanc, { source: name, orthancStudyId }, feed ? seenChanges(feed) : [], signal);
         },
         isWell: (signal) => isWell({ orthanc, signal }),
       };

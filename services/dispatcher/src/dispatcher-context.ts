@@ -51,6 +51,11 @@ export interface SourceReader {
   /** @throws DispatchError `config-invalid` when it needs a key and none is configured */
   transform(definition: TransformConfig): InstanceTransform;
   open(instance: ManifestInstance, options?: OpenOptions): Promise<GuardedBytes>;
+  /** What a `source-gone` of these calls means: that, once it is proven, else why it is not. */
+  proveGone(
+    study: Pick<StudyPlace, 'orthancStudyId'> & { readonly epoch: string },
+    signal: AbortSignal,
+  ): Promise<unknown>;
   /** Whether it answers as an Orthanc does. */
   isWell(signal: AbortSignal): Promise<boolean>;
 }

@@ -1,6 +1,6 @@
 import { studyQueue, type Config } from '@dicom-dispatch/core';
 import { startReconciler } from '@dicom-dispatch/pipeline';
-import { endInTime, redisDependency, workerOptions, type RunningService } from '@dicom-dispatch/runtime';
+import { endInTime, redisDependency, RedisWatch, workerOptions, type RunningService } from '@dicom-dispatch/runtime';
 import { Worker, type Job } from 'bullmq';
 import { closeWorkers } from './close-workers.ts';
 import { createContext, type DispatcherOptions } from './create-context.ts';
@@ -24,6 +24,7 @@ const leftoversEndMs = 2_000;
 export async function startDispatcher(options: DispatcherOptions): Promise<RunningService> {
   const { config, redis, log } = options;
   const prefix = config.redis.prefix;
+  const watch = options.watch ?? new RedisWatch({ redis, prefix, services: ['dispatcher'], log });
   const context = await createContext(options);
   const workers = new Map<string, TargetWorker & { readonly shape: string }>();
   /** Of targets that were removed or changed: they finish what they have begun. */
@@ -61,7 +62,11 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
 
   return {
     name: 'dispatcher',
-    dependencies: async () => [await redisDependency(redis), ...(await context.sourceStates())],
+    dependencies: async () => [
+      await redisDependency(redis),
+      ...watch.dependencies(),
+      ...(await context.sourceStates()),
+    ],
     async reload(next) {
       await context.reload(next);
       await services.go(next);
@@ -92,6 +97,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
         },
         leftoversEndMs,
       );
+      if (!options.watch) await watch.stop();
       log.info('dispatcher stopped');
     },
   };

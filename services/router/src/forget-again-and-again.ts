@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LeaseLost } from './follow-feed.ts';
+import { LeaseLost } from './lease-lost.ts';
 import { forgetOldStudies, type ForgetSetting } from './forget-old-studies.ts';
 
 /** Pause between two looks at all studies that are old enough. */
@@ -14,7 +14,7 @@ const pauseMs = 1_000;
  *
  * @throws LeaseLost, or the reason of `signal`
  */
-export async function forgetAgainAndAgain(setting: Omit<ForgetSetting, 'keepMs' | 'pauseMs' | 'now'>): Promise<never> {
+export async function forgetAgainAndAgain(setting: Omit<ForgetSetting, 'keepMs' | 'pauseMs'>): Promise<never> {
   const { source, operations, signal, log } = setting;
   const { redis, keys } = operations;
   for (;;) {
@@ -22,8 +22,8 @@ export async function forgetAgainAndAgain(setting: Omit<ForgetSetting, 'keepMs' 
     try {
       const { keep } = operations.config().records;
       if (keep !== 'forever') {
-        const sinceMs = Date.now() - Number((await redis.hget(keys.forgetting(source), 'endedAt')) ?? 0);
-        if (sinceMs >= everyMs) await forgetOldStudies({ ...setting, keepMs: keep, pauseMs, now: Date.now });
+        const sinceMs = setting.now() - Number((await redis.hget(keys.forgetting(source), 'endedAt')) ?? 0);
+        if (sinceMs >= everyMs) await forgetOldStudies({ ...setting, keepMs: keep, pauseMs });
         else restMs = Math.min(againMs, everyMs - sinceMs);
       }
     } catch (error) {

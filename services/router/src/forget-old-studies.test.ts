@@ -13,7 +13,7 @@ import { makeStudy } from '@dicom-dispatch/samples';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { LeaseLost } from './follow-feed.ts';
+import { LeaseLost } from './lease-lost.ts';
 import { forgetOldStudies, type ForgetResult, type ForgetSetting } from './forget-old-studies.ts';
 
 const day = 86_400_000;
@@ -151,7 +151,7 @@ test('a lead that is lost in the middle ends it; the next router goes on there, 
   // The oldest: it is looked at first.
   await route(there.uid, there.id, start - 1);
   for (let index = 0; index < 250; index += 1)
-    await route(`2.999.${index}`, noId.replace(/^0{3}/, String(100 + index)));
+    await route(`2.999.${index}`, noId.replace(/^0{8}/, `fffff${100 + index}`));
   expect(await run(101)).toMatchObject({ studies: 251, forgotten: 0, inSource: 1 });
   let gone = 0;
   const forgotten = (): void => {

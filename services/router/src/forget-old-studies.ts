@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { forgetStudy, type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
-import { hasStudy, type OrthancClient } from '@dicom-dispatch/sources';
-import { LeaseLost } from './follow-feed.ts';
+import { hasStudy, isWell, type OrthancClient } from '@dicom-dispatch/sources';
+import { LeaseLost } from './lease-lost.ts';
 
 /** Studies that are looked at before it rests, to spare the source and Redis. */
 const batch = 100;
@@ -65,7 +65,7 @@ export async function forgetOldStudies(setting: ForgetSetting): Promise<ForgetRe
 
   async function look(study: { orthancStudyId: string; studyInstanceUid: string | undefined }): Promise<boolean> {
     const { orthancStudyId } = study;
-    if (await hasStudy(setting.orthanc, source, study, signal)) {
+    if (await isInSource(study)) {
       await redis.zrem(keys.left(source), orthancStudyId);
       result.inSource += 1;
       return false;
@@ -78,6 +78,17 @@ export async function forgetOldStudies(setting: ForgetSetting): Promise<ForgetRe
     result.deliveries += deliveries;
     setting.forgotten(1);
     return true;
+  }
+
+  /** A study that the source cannot show, though it answers otherwise, is there. */
+  async function isInSource(study: Parameters<typeof hasStudy>[2]): Promise<boolean> {
+    try {
+      return await hasStudy(setting.orthanc, source, study, signal);
+    } catch (error) {
+      if (signal.aborted || !(await isWell({ orthanc: setting.orthanc, signal }))) throw error;
+      log.debug({ source, orthancStudy: study.orthancStudyId }, 'the source cannot say whether it has a study');
+      return true;
+    }
   }
 
   async function isGoneForGood(orthancStudyId: string): Promise<boolean> {

@@ -1,95 +1,89 @@
-import { redisKeys } from '@dicom-dispatch/state/keys';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DispatchError, type Config, type SourceConfig } from '@dicom-dispatch/core';
-import type { Records } from '@dicom-dispatch/state/records';
-import { operationKeys, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
-import type { Logger, Redis } from '@dicom-dispatch/runtime';
-import { openSource, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
-import { FeedStore, type FeedState } from './feed-state.ts';
-import { followFeed, LeaseLost } from './follow-feed.ts';
-import { forgetAgainAndAgain } from './forget-again-and-again.ts';
+import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
+import { writeSourceStatus, type FeedState } from '@dicom-dispatch/state/feed';
+import { RedisLost } from '@dicom-dispatch/runtime';
 import { Lease } from './lease.ts';
-import { RetryLater } from './retry-later.ts';
-import { routeOneStudy, type RoutingContext, type RoutingOutcome } from './route-one-study.ts';
-import { sweepSource } from './sweep.ts';
-import type { WaitingStudies } from './waiting-studies.ts';
+import { LeaseLost } from './lease-lost.ts';
+import { SharedDatabase } from './shared-database.ts';
+import type { SourceKit } from './source-kit.ts';
+import { SameDatabase, SourceParts } from './source-parts.ts';
+import { workOnSource } from './source-work.ts';
 
 /** How long a leader that says nothing keeps the lead: a standby takes over within this. */
 const leaseMs = 5_000;
 const renewMs = 1_500;
 const retryMs = 1_000;
-/** How often studies that were not whole are looked at; what Redis has to do for it is next to nothing. */
-const waitingMs = 500;
-
-export interface LeadSetting {
-  readonly name: string;
-  readonly config: SourceConfig;
-  /** The rules as they are now. */
-  rules(): Pick<RoutingContext, 'config' | 'rules' | 'cache'>;
-  readonly waiting: WaitingStudies;
-  readonly redis: Redis;
-  readonly prefix: string;
-  readonly records: Records;
-  readonly enqueuer: StudyEnqueuer;
-  readonly log: Logger;
-  routed(outcome: RoutingOutcome): void;
-  forgotten(studies: number): void;
-}
+const statusMs = 2_000;
+/** How often a source that is on the same database as another is looked at again. */
+const lookAgainMs = 30_000;
 
 /** What is known of a source from here. */
-export interface SourceStatus {
+export interface SourceState {
   readonly name: string;
   isLeader: boolean;
-  reachable: boolean;
-  detail: string;
   state: FeedState | undefined;
   /** Changes between the cursor and the newest. */
   lag: number;
+  /** When the cursor moved last, or was at the end of the feed, by Redis TIME. */
+  movedAt: number | undefined;
+  /** The source on whose database it is; it is not followed then. */
+  sameAs: string | undefined;
 }
 
 export interface SourceLead {
-  readonly status: SourceStatus;
+  readonly status: SourceState;
+  readonly parts: SourceParts;
+  /** What is wrong, in words; undefined when all is well. */
+  trouble(): string | undefined;
   stop(): Promise<void>;
 }
 
 /**
- * Tries to become the leader of one source, and follows and sweeps it while it is. Whatever happens to Orthanc or Redis,
+ * Tries to become the leader of one source, and works on it while it is. Whatever happens to Orthanc or Redis,
  * it says so once and goes on when they are back.
  */
-export function leadSource(setting: LeadSetting): SourceLead {
-  const { name, config, redis, prefix, log } = setting;
+export function leadSource(kit: SourceKit): SourceLead {
+  const { name, config, redis, prefix, watch, time, log } = kit;
   const stopping = new AbortController();
-  const lease = new Lease(redis, redisKeys(prefix).lease(name), leaseMs);
-  const store = new FeedStore(redis, prefix, name, lease.key);
-  const later = new RetryLater(redis, prefix, name);
-  const status: SourceStatus = {
+  const lease = new Lease({ redis, prefix, source: name, durationMs: leaseMs, generation: () => watch.known?.id });
+  const parts = new SourceParts(name, log, watch.clock.now);
+  const shared = new SharedDatabase(name, kit.sources());
+  const status: SourceState = {
     name,
     isLeader: false,
-    reachable: false,
-    detail: 'not asked yet',
     state: undefined,
     lag: 0,
+    movedAt: undefined,
+    sameAs: undefined,
   };
   let orthanc: OrthancClient | undefined;
+  let said = '';
   const done = run();
 
   return {
     status,
+    parts,
+    trouble() {
+      if (status.sameAs !== undefined) return `on the same database as the source ${status.sameAs}: not followed`;
+      const { feed, sweep, waiting, 'put-off': putOff } = parts.failing;
+      return (feed ?? sweep ?? waiting ?? putOff)?.message;
+    },
     async stop() {
       stopping.abort(new Error('the router is stopping'));
       await done;
-      await orthanc?.close();
+      await Promise.allSettled([orthanc?.close(), shared.close()]);
     },
   };
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
+        await watch.untilGood(stopping.signal);
         status.isLeader = await lease.acquire();
         if (status.isLeader) await lead();
       } catch (error) {
         if (stopping.signal.aborted) break;
-        say(error);
+        ended(error);
       }
       await sleep(status.isLeader ? retryMs : renewMs, undefined, { signal: stopping.signal }).catch(() => {});
     }
@@ -97,127 +91,106 @@ export function leadSource(setting: LeadSetting): SourceLead {
     status.isLeader = false;
   }
 
-  /** Leads until the lease is lost, the source or Redis cannot be asked, or the router stops. */
+  /** Leads until the lease is lost, Redis loses its data, or the router stops. */
   async function lead(): Promise<void> {
     orthanc ??= await openSource(config);
     const client = orthanc;
     const leading = new AbortController();
     const signal = AbortSignal.any([leading.signal, stopping.signal]);
-    const route = async (orthancStudyId: string, epoch: number): Promise<void> => {
-      const { enqueuer, waiting, routed } = setting;
-      const context = { source: name, orthanc: client, ...setting.rules(), enqueuer, waiting, log };
-      routed(await routeOneStudy(context, orthancStudyId, epoch));
-    };
-    const parts = [
-      renewLease(leading),
-      followFeed({
-        source: name,
-        config,
-        orthanc: client,
-        store,
-        lease,
-        later,
-        route,
-        told(state, newestSeq) {
-          if (!status.reachable)
-            log.info({ source: name, seq: state.seq, epoch: state.epoch }, 'following the change feed');
-          Object.assign(status, {
-            state,
-            lag: newestSeq - state.seq,
-            reachable: true,
-            detail: `followed to ${state.seq}`,
-          });
-        },
-        log,
-        signal,
-      }),
-      sweepAgainAndAgain(client, route, signal),
-      routeWaiting(route, signal),
-      forget(client, signal),
-    ];
+    const stopListening = watch.listen({ lost: () => leading.abort(new RedisLost('Redis has lost data')) });
+    const running: Promise<never>[] = [renewLease(signal), tellStatus(signal)];
     try {
-      await Promise.race(parts);
+      await Promise.race([work(client, signal, running), ...running]);
     } finally {
       leading.abort(new LeaseLost('this router leads the source no longer'));
-      await Promise.allSettled(parts);
+      stopListening();
+      await Promise.allSettled(running);
+      Object.assign(status, { state: undefined, lag: 0, movedAt: undefined });
+      parts.clear();
     }
   }
 
-  async function routeWaiting(
-    route: (id: string, epoch: number) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<never> {
-    for (;;) {
-      await sleep(waitingMs, undefined, { signal });
-      const epoch = status.state?.epoch;
-      if (epoch !== undefined) await setting.waiting.run((orthancStudyId) => route(orthancStudyId, epoch));
-    }
-  }
-
-  async function forget(client: OrthancClient, signal: AbortSignal): Promise<never> {
-    const config = (): Config => setting.rules().config;
-    return forgetAgainAndAgain({
-      source: name,
+  /** @param running - gets what has to end before another router may lead */
+  async function work(client: OrthancClient, signal: AbortSignal, running: Promise<never>[]): Promise<void> {
+    // A source that does not answer is told by the parts below.
+    const other = await shared.find(client, signal).catch(() => status.sameAs);
+    signal.throwIfAborted();
+    if (other !== undefined) return standAside(other, signal);
+    status.sameAs = undefined;
+    said = '';
+    const parting = new AbortController();
+    const all = workOnSource({
+      kit,
       orthanc: client,
-      operations: { config, redis, records: setting.records, keys: operationKeys(prefix) },
-      fence: { lockKey: lease.key, token: lease.token },
-      forgotten: (studies) => setting.forgotten(studies),
-      log,
-      signal,
+      lease,
+      parts,
+      shared,
+      feed: () => status.state,
+      told(state, newestSeq) {
+        if (!status.state) log.info({ source: name, seq: state.seq, epoch: state.epoch }, 'following the change feed');
+        const lag = newestSeq - state.seq;
+        if (lag === 0 || state.seq !== status.state?.seq) status.movedAt = watch.clock.now();
+        Object.assign(status, { state, lag });
+      },
+      signal: AbortSignal.any([signal, parting.signal]),
     });
+    running.push(...all);
+    try {
+      await Promise.race(all);
+    } catch (error) {
+      if (!(error instanceof SameDatabase)) throw error;
+      parting.abort(error);
+      await Promise.allSettled(all);
+      parts.clear();
+      await standAside(error.other, signal);
+    }
   }
 
-  async function renewLease(leading: AbortController): Promise<never> {
+  /** Keeps the lead, so that no other router asks the same question, and does nothing with it for a while. */
+  async function standAside(other: string, signal: AbortSignal): Promise<void> {
+    status.sameAs = other;
+    if (said !== other) {
+      log.error(
+        { source: name, sameAs: other },
+        'the source is on the same database as another one: it is not followed, since each study would be sent twice',
+      );
+    }
+    said = other;
+    await sleep(lookAgainMs, undefined, { signal });
+  }
+
+  async function renewLease(signal: AbortSignal): Promise<never> {
     for (;;) {
-      await sleep(renewMs, undefined, { signal: AbortSignal.any([leading.signal, stopping.signal]) });
+      await sleep(renewMs, undefined, { signal });
       if (!(await lease.acquire())) throw new LeaseLost('another router leads the source now');
     }
   }
 
-  async function sweepAgainAndAgain(
-    client: OrthancClient,
-    route: (id: string, epoch: number) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<never> {
+  async function tellStatus(signal: AbortSignal): Promise<never> {
     for (;;) {
-      // The follower decides first where the feed begins.
-      while (!status.state) await sleep(100, undefined, { signal });
-      await sweepSource({
-        source: name,
-        config,
-        orthanc: client,
-        records: setting.records,
-        store,
-        redis,
-        prefix,
-        route,
-        log,
-        signal,
-      });
-      const { every } = config.sweep;
-      await sleep(every > 0 ? every : 2 ** 31 - 1, undefined, { signal });
+      await writeSourceStatus(redis, prefix, name, {
+        at: watch.clock.now(),
+        failing: parts.failing,
+        movedAt: status.movedAt,
+        skewMs: time.skewMs,
+        jump: time.jump,
+        sameAs: status.sameAs,
+      }).catch(() => {});
+      await sleep(statusMs, undefined, { signal });
     }
   }
 
-  /** One line when it goes wrong, and none while it stays so. */
-  function say(thrown: unknown): void {
-    const error = sourceError(thrown, name);
-    const detail = error instanceof Error ? error.message : String(error);
+  function ended(error: unknown): void {
     if (error instanceof LeaseLost) {
       status.isLeader = false;
       log.info({ source: name }, 'the lead was lost to another router');
-      return;
-    }
-    const isNew = status.reachable || status.detail !== detail;
-    Object.assign(status, { reachable: false, detail });
-    if (!isNew) return;
-    if (error instanceof DispatchError) {
-      log.error(
-        { source: name, code: error.code, reason: detail, remedy: error.remedy },
-        'the source cannot be followed; trying again until it can',
-      );
+    } else if (error instanceof RedisLost) {
+      status.isLeader = false;
+      log.warn({ source: name }, 'the source is not followed until Redis is recovered');
     } else {
-      log.error({ source: name, err: thrown }, 'following the source failed; trying again');
+      const words = String(error);
+      if (said !== words) log.error({ source: name, err: error }, 'following the source failed; trying again');
+      said = words;
     }
   }
 }

@@ -1,15 +1,34 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Redis } from '@dicom-dispatch/runtime';
+import { redisKeys } from '@dicom-dispatch/state/keys';
 
-const renewScript = `
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 0
+/**
+ * KEYS: lease, generation. ARGV: token, duration, id of the generation.
+ * Data that were lost must not be taken for those of a new system: nobody leads until they are recovered.
+ */
+const acquireScript = `
+local found = redis.call('HMGET', KEYS[2], 'id', 'lost')
+if found[1] ~= ARGV[3] or found[2] then return 0 end
+local holder = redis.call('GET', KEYS[1])
+if holder == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if holder then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
 `;
 const releaseScript = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 `;
+
+export interface LeaseSetting {
+  readonly redis: Redis;
+  readonly prefix: string;
+  readonly source: string;
+  readonly durationMs: number;
+  /** The generation of Redis that this process relies on. */
+  generation(): string | undefined;
+}
 
 /**
  * The leadership of one source, held in Redis for `durationMs` and renewed well before. Whoever holds it carries its
@@ -19,15 +38,13 @@ export class Lease {
   readonly key: string;
   /** Names the process for people, and after a space what no other has. */
   readonly token: string = `${hostname()}:${process.pid} ${randomUUID()}`;
-  readonly #redis: Redis;
-  readonly #durationMs: number;
+  readonly #setting: LeaseSetting;
   /** By our own clock, counted from before Redis was asked: never later than Redis' own end of it. */
   #heldUntil = 0;
 
-  constructor(redis: Redis, key: string, durationMs: number) {
-    this.#redis = redis;
-    this.key = key;
-    this.#durationMs = durationMs;
+  constructor(setting: LeaseSetting) {
+    this.#setting = setting;
+    this.key = redisKeys(setting.prefix).lease(setting.source);
   }
 
   /** Whether it is surely still ours. */
@@ -37,16 +54,18 @@ export class Lease {
 
   /** Takes the lease when it is free, or renews it when it is ours. */
   async acquire(): Promise<boolean> {
+    const { redis, prefix, durationMs } = this.#setting;
+    const generation = this.#setting.generation();
+    if (generation === undefined) return false;
     const asked = performance.now();
-    const renewed = await this.#redis.eval(renewScript, 1, this.key, this.token, this.#durationMs);
-    const isOurs =
-      renewed === 1 || (await this.#redis.set(this.key, this.token, 'PX', this.#durationMs, 'NX')) === 'OK';
-    this.#heldUntil = isOurs ? asked + this.#durationMs : 0;
+    const keys = [this.key, redisKeys(prefix).generation] as const;
+    const isOurs = (await redis.eval(acquireScript, keys.length, ...keys, this.token, durationMs, generation)) === 1;
+    this.#heldUntil = isOurs ? asked + durationMs : 0;
     return isOurs;
   }
 
   async release(): Promise<void> {
     this.#heldUntil = 0;
-    await this.#redis.eval(releaseScript, 1, this.key, this.token);
+    await this.#setting.redis.eval(releaseScript, 1, this.key, this.token);
   }
 }

@@ -2,18 +2,19 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { DispatchError, type Config } from '@dicom-dispatch/core';
 import { openPipeline, OperationError, routeAgain } from '@dicom-dispatch/pipeline';
-import { isLoopback, parseListen, type Logger, type Redis } from '@dicom-dispatch/runtime';
+import { isLoopback, parseListen, RedisLost, type Logger, type Redis } from '@dicom-dispatch/runtime';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
-import { readFeedState } from './feed-state.ts';
+import { readFeedState, readSourceStatus, type FeedState } from '@dicom-dispatch/state/feed';
 import { LogSparingly } from './log-sparingly.ts';
-import type { RoutingOutcome } from './route-one-study.ts';
+import type { SafeOutcome } from './study-router.ts';
 
 export interface PushSetting {
   readonly config: Config;
   readonly redis: Redis;
   readonly log: Logger;
-  route(source: string, orthanc: OrthancClient, orthancStudyId: string, epoch: number): Promise<RoutingOutcome>;
+  /** @param feed - how far the source has been followed */
+  route(source: string, orthanc: OrthancClient, orthancStudyId: string, feed: FeedState): Promise<SafeOutcome>;
 }
 
 interface StudyPath {
@@ -44,11 +45,13 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
         ? error.code === 'not-found'
           ? 404
           : 409
-        : error instanceof DispatchError
-          ? error.code === 'source-gone'
-            ? 404
-            : 503
-          : 500;
+        : error instanceof RedisLost
+          ? 503
+          : error instanceof DispatchError
+            ? error.code === 'source-gone'
+              ? 404
+              : 503
+            : 500;
     if (status === 500) log.error({ err: error }, 'a push failed');
     return reply.code(status).send({ error: status === 500 ? 'internal error' : (error as Error).message });
   });
@@ -70,14 +73,23 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
     return undefined;
   });
 
-  server.post<{ Params: StudyPath }>('/sources/:source/studies/:study/stable', async ({ params }) => ({
-    outcome: await setting.route(
-      params.source,
-      await client(params.source),
-      params.study,
-      await epochOf(params.source),
-    ),
-  }));
+  server.post<{ Params: StudyPath }>('/sources/:source/studies/:study/stable', async ({ params }) => {
+    const { source, study } = params;
+    const { prefix } = config.redis;
+    const [feed, status] = await Promise.all([
+      readFeedState(redis, prefix, source),
+      readSourceStatus(redis, prefix, source),
+    ]);
+    if (status?.sameAs !== undefined) {
+      throw new OperationError(
+        'conflict',
+        `the source is on the same database as ${status.sameAs}: it is not followed`,
+      );
+    }
+    // Where its feed begins decides what is routed; until a router has settled that, the feed has the study.
+    if (!feed) throw new DispatchError('source-unreachable', 'the source is not followed yet');
+    return { outcome: await setting.route(source, await client(source), study, feed) };
+  });
   server.get<{ Params: StudyPath }>('/sources/:source/studies/:study', async ({ params }) => {
     const orthanc = await client(params.source);
     await orthanc.study(params.study);
@@ -120,10 +132,6 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
       await Promise.allSettled([...clients.values()].map(async (opened) => (await opened).close()));
     },
   };
-
-  async function epochOf(source: string): Promise<number> {
-    return (await readFeedState(redis, config.redis.prefix, source))?.epoch ?? 1;
-  }
 
   function client(name: string): Promise<OrthancClient> {
     const known = clients.get(name);

@@ -1,5 +1,5 @@
 import type { Change, OrthancClient } from '@dicom-dispatch/orthanc';
-import type { FeedState, Fingerprint } from './feed-state.ts';
+import type { FeedState, Fingerprint } from '@dicom-dispatch/state/feed';
 
 /**
  * How many numbers back each look begins: PostgreSQL commits out of order, so number 2 can appear after 3 and 4 were
@@ -7,6 +7,8 @@ import type { FeedState, Fingerprint } from './feed-state.ts';
  */
 export const trailingWindow = 200;
 const pageSize = 1000;
+/** Changes of so many other studies are remembered: the newest may be deleted. */
+const mostAnchors = 8;
 
 export interface FeedPage {
   /** Changes on the page, whatever their type; those of the trailing window among them. */
@@ -50,5 +52,18 @@ export function advanced(state: FeedState, changes: readonly Change[]): FeedStat
   let last: Change | undefined;
   for (const change of changes) if (change.Seq > (last?.Seq ?? state.seq)) last = change;
   if (!last) return state;
-  return { ...state, seq: last.Seq, fingerprint: { seq: last.Seq, id: last.ID, date: last.Date } };
+  return {
+    ...state,
+    seq: last.Seq,
+    fingerprint: { seq: last.Seq, id: last.ID, date: last.Date },
+    anchors: nextAnchors(state, last.ID),
+  };
+}
+
+/** The changes remembered before, one of each resource, without that of the newest. */
+function nextAnchors({ fingerprint, anchors = [] }: FeedState, newestId: string): readonly Fingerprint[] {
+  const all = [...anchors, ...(fingerprint ? [fingerprint] : [])];
+  const last = new Map(all.map((one) => [one.id, one]));
+  last.delete(newestId);
+  return [...last.values()].toSorted((one, other) => one.seq - other.seq).slice(-mostAnchors);
 }

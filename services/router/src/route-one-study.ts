@@ -1,5 +1,5 @@
 import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
-import { DispatchError, routeStudy as applyRules, type CompiledRule, type Config } from '@dicom-dispatch/core';
+import { routeStudy as applyRules, type CompiledRule, type Config } from '@dicom-dispatch/core';
 import { readForRouting, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { OrthancClient } from '@dicom-dispatch/sources';
@@ -14,6 +14,10 @@ export interface RoutingContext {
   readonly waiting: WaitingStudies;
   /** For what is read for the rules, and for the deliveries that follow. */
   readonly cache: IntermediateCache;
+  /** The source's clock. */
+  readonly now: Date;
+  /** Makes sure that Redis has what it had: a study that was routed before must not be taken for a new one. */
+  confirm(): Promise<void>;
   readonly log: Logger;
 }
 
@@ -23,7 +27,7 @@ export interface RoutingContext {
  * - `waiting`: rules match, and all of them wait until it is whole
  * - `no-rule`: no rule matches
  * - `omitted`: rules match, and nothing is sent: it would go back where it came from, nothing is selected …
- * - `gone`: it was deleted meanwhile
+ * - `gone`: it was deleted before it could be routed
  */
 export type RoutingOutcome = 'enqueued' | 'known' | 'waiting' | 'no-rule' | 'omitted' | 'gone';
 
@@ -31,7 +35,7 @@ export type RoutingOutcome = 'enqueued' | 'known' | 'waiting' | 'no-rule' | 'omi
  * Routes one stable study: reads its tags and its instance set, applies the rules, enqueues. Resolves only when the
  * enqueue is durable. Doing it again for the same content changes nothing.
  *
- * @throws DispatchError when the source or Redis could not be asked
+ * @throws DispatchError `source-gone` when the source says that it does not have the study; others when source or Redis could not be asked
  */
 export async function routeOneStudy(
   context: RoutingContext,
@@ -39,51 +43,47 @@ export async function routeOneStudy(
   epoch: number,
 ): Promise<RoutingOutcome> {
   const { source, orthanc, config, rules, enqueuer, waiting, cache, log } = context;
-  try {
-    const snapshot = await readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache });
-    const { study, manifest } = snapshot;
-    const routing = applyRules(rules, study.facts, { hasWaited: await waiting.hasWaited(orthancStudyId, rules) });
-    // First what waits, then what goes: killed in between, the study is looked at again all the same.
-    await waiting.note(orthancStudyId, routing.waiting);
-    const { added, omitted, studyTaskId } = await enqueuer.enqueue({
-      source,
-      epoch: String(epoch),
-      study,
-      manifest,
-      rules: routing.rules,
-      deliveries: routing.deliveries,
-      onSuccess: routing.onSuccess,
-      senders: snapshot.senders,
-      instanceTags: snapshot.instanceTags,
-    });
-    const facts = { source, study: study.studyInstanceUid, studyTask: studyTaskId, instances: manifest.length };
-    for (const { target, why } of omitted) log.info({ ...facts, target, why }, 'the study is not sent to a target');
-    if (routing.waiting.length > 0) log.info({ ...facts, waiting: routing.waiting }, 'the study is not whole yet');
-    if (routing.deliveries.length === 0) {
-      if (routing.waiting.length > 0) return 'waiting';
-      log.info(facts, 'no rule matches the study');
-      return 'no-rule';
-    }
-    if (added.length === 0) {
-      if (omitted.length > 0) return 'omitted';
-      log.debug(facts, 'study was routed with this content before');
-      return 'known';
-    }
-    log.info(
-      {
-        ...facts,
-        rules: routing.rules,
-        deliveries: added.map(({ target, deliveryId }) => ({ target, delivery: deliveryId })),
-      },
-      'study routed',
-    );
-    return 'enqueued';
-  } catch (error) {
-    if (error instanceof DispatchError && error.code === 'source-gone') {
-      await waiting.note(orthancStudyId, []);
-      log.info({ source, orthancStudy: orthancStudyId }, 'a study was deleted before it could be routed');
-      return 'gone';
-    }
-    throw error;
+  const snapshot = await readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache });
+  const { study, manifest } = snapshot;
+  const routing = applyRules(
+    rules,
+    { ...study.facts, now: context.now },
+    { hasWaited: await waiting.hasWaited(orthancStudyId, rules) },
+  );
+  // First what waits, then what goes: killed in between, the study is looked at again all the same.
+  await waiting.note(orthancStudyId, routing.waiting);
+  await context.confirm();
+  const { added, omitted, studyTaskId } = await enqueuer.enqueue({
+    source,
+    epoch: String(epoch),
+    study,
+    manifest,
+    rules: routing.rules,
+    deliveries: routing.deliveries,
+    onSuccess: routing.onSuccess,
+    senders: snapshot.senders,
+    instanceTags: snapshot.instanceTags,
+  });
+  const facts = { source, study: study.studyInstanceUid, studyTask: studyTaskId, instances: manifest.length };
+  for (const { target, why } of omitted) log.info({ ...facts, target, why }, 'the study is not sent to a target');
+  if (routing.waiting.length > 0) log.info({ ...facts, waiting: routing.waiting }, 'the study is not whole yet');
+  if (routing.deliveries.length === 0) {
+    if (routing.waiting.length > 0) return 'waiting';
+    log.info(facts, 'no rule matches the study');
+    return 'no-rule';
   }
+  if (added.length === 0) {
+    if (omitted.length > 0) return 'omitted';
+    log.debug(facts, 'study was routed with this content before');
+    return 'known';
+  }
+  log.info(
+    {
+      ...facts,
+      rules: routing.rules,
+      deliveries: added.map(({ target, deliveryId }) => ({ target, delivery: deliveryId })),
+    },
+    'study routed',
+  );
+  return 'enqueued';
 }

@@ -1,13 +1,21 @@
 import { compileRules, fingerprint, type Config } from '@dicom-dispatch/core';
 import { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import { Records } from '@dicom-dispatch/state/records';
-import { OpenQueues, startPruning, startReconciler, StudyEnqueuer } from '@dicom-dispatch/pipeline';
+import {
+  openPipeline,
+  startPruning,
+  startReconciler,
+  StudyEnqueuer,
+  type HandOverContext,
+} from '@dicom-dispatch/pipeline';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import {
   Counter,
   endInTime,
   Gauge,
   redisDependency,
+  RedisWatch,
+  type DependencyState,
   type Logger,
   type Redis,
   type Registry,
@@ -15,7 +23,11 @@ import {
 } from '@dicom-dispatch/runtime';
 import { leadSource, type SourceLead } from './lead-source.ts';
 import { startPushServer } from './push-server.ts';
-import { routeOneStudy, type RoutingOutcome } from './route-one-study.ts';
+import { PutOff } from './put-off.ts';
+import type { RoutingOutcome } from './route-one-study.ts';
+import { studyRouterOf, type SourceKit } from './source-kit.ts';
+import { SourceTime } from './source-time.ts';
+import { TakeBack } from './take-back.ts';
 import { WaitingStudies } from './waiting-studies.ts';
 
 export interface RouterOptions {
@@ -23,6 +35,8 @@ export interface RouterOptions {
   readonly redis: Redis;
   readonly log: Logger;
   readonly metrics: Registry;
+  /** Watches the Redis for the whole process. Default: one of its own. */
+  readonly watch?: RedisWatch;
 }
 
 /**
@@ -32,6 +46,7 @@ export interface RouterOptions {
 export async function startRouter(options: RouterOptions): Promise<RunningService> {
   const { config, redis, log, metrics } = options;
   const prefix = config.redis.prefix;
+  const watch = options.watch ?? new RedisWatch({ redis, prefix, services: ['router'], log });
   const records = new Records(redis, prefix);
   const enqueuer = new StudyEnqueuer(config, redis, records);
   let current = { config, rules: compileRules(config.rules, config), cache: await openCache(config) };
@@ -48,7 +63,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     labelNames: ['source'],
     registers: [metrics],
   });
-  const waiting = new Map<string, WaitingStudies>();
+  const pipeline = openPipeline(() => current.config, redis);
+  const stopping = new AbortController();
+  const kits = new Map<string, SourceKit>();
   const leads = new Map<string, SourceLead>();
   for (const name of Object.keys(config.sources)) lead(name);
   metrics.registerMetric(
@@ -64,20 +81,23 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
   );
   let push = await startPush();
   const pruning = startPruning(() => (isLeading() ? current.cache : undefined));
-  const queues = new OpenQueues(redis, config);
   const tasks = new TaskRecords(redis, prefix);
-  const reconciler = startReconciler({ config: () => current.config, redis, records, tasks, queues, log });
+  const reconciler = startReconciler({
+    config: () => current.config,
+    redis,
+    records,
+    tasks,
+    queues: pipeline.queues,
+    log,
+  });
   log.info({ sources: [...leads.keys()], rules: current.rules.length }, 'router started');
 
   return {
     name: 'router',
     dependencies: async () => [
       await redisDependency(redis),
-      ...Array.from(leads.values(), ({ status }) => ({
-        name: `source ${status.name}`,
-        ok: status.reachable || !status.isLeader,
-        detail: status.isLeader ? status.detail : 'another router leads, this one stands by',
-      })),
+      ...watch.dependencies(),
+      ...Array.from(leads.values(), stateOf),
     ],
     async reload(next) {
       // Whatever can be wrong shows here, before anything is changed.
@@ -87,8 +107,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       current = { config: next, rules, cache: isSameCache ? current.cache : await openCache(next) };
       enqueuer.reload(next);
       for (const [name, running] of leads) {
-        if (fingerprint(next.sources[name]) === fingerprint(before.sources[name])) continue;
+        if (fingerprint(upTo(name, next)) === fingerprint(upTo(name, before))) continue;
         leads.delete(name);
+        kits.delete(name);
         await running.stop();
       }
       for (const name of Object.keys(next.sources)) if (!leads.has(name)) lead(name);
@@ -101,34 +122,51 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     async stop() {
       pruning.stop();
       reconciler.stop();
+      stopping.abort(new Error('the router is stopping'));
       await endInTime(log, {
         pushes: () => push?.stop(),
         ...Object.fromEntries(Array.from(leads, ([name, { stop }]) => [`source ${name}`, stop])),
       });
-      await endInTime(log, { queues: () => Promise.all([enqueuer.close(), queues.close()]) });
+      await endInTime(log, { queues: () => Promise.all([enqueuer.close(), pipeline.close()]) });
+      if (!options.watch) await watch.stop();
       log.info('router stopped');
     },
   };
 
   function lead(name: string): void {
+    const kit = kitOf(name);
+    if (kit) leads.set(name, leadSource(kit));
+  }
+
+  function kitOf(name: string): SourceKit | undefined {
+    const known = kits.get(name);
     const source = current.config.sources[name];
-    if (!source) return;
-    leads.set(
+    if (known || !source) return known;
+    const { now } = watch.clock;
+    const kit: SourceKit = {
       name,
-      leadSource({
-        name,
-        config: source,
-        rules: () => current,
-        waiting: waitingIn(name),
-        redis,
-        prefix,
-        records,
-        enqueuer,
-        log,
-        routed: (outcome) => count(name, outcome),
-        forgotten: (studies) => forgotten.inc({ source: name }, studies),
-      }),
-    );
+      config: source,
+      rules: () => current,
+      sources: () => current.config.sources,
+      redis,
+      prefix,
+      watch,
+      records,
+      enqueuer,
+      waiting: new WaitingStudies(redis, prefix, name, now),
+      putOff: new PutOff(redis, prefix, name, now),
+      takeBack: new TakeBack(handOver, name, now, log),
+      time: new SourceTime(name, now, log),
+      log,
+      routed: (outcome) => count(name, outcome),
+      forgotten: (studies) => forgotten.inc({ source: name }, studies),
+    };
+    kits.set(name, kit);
+    return kit;
+  }
+
+  function handOver(): HandOverContext {
+    return { config: current.config, redis, circuits: pipeline.circuits, queues: pipeline.queues, records };
   }
 
   /** It holds no large results: those are made and read where instances move. */
@@ -147,23 +185,33 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     return [...leads.values()].some(({ status }) => status.isLeader);
   }
 
-  function waitingIn(source: string): WaitingStudies {
-    const known = waiting.get(source) ?? new WaitingStudies(redis, prefix, source);
-    waiting.set(source, known);
-    return known;
-  }
-
   function startPush(): ReturnType<typeof startPushServer> {
     return startPushServer({
       config: current.config,
       redis,
       log,
-      async route(source, orthanc, orthancStudyId, epoch) {
-        const context = { source, orthanc, ...current, enqueuer, waiting: waitingIn(source), log };
-        const outcome = await routeOneStudy(context, orthancStudyId, epoch);
-        count(source, outcome);
-        return outcome;
+      async route(source, orthanc, orthancStudyId, feed) {
+        const kit = kitOf(source);
+        if (!kit) throw new Error(`the source ${source} is not configured`);
+        const { signal } = stopping;
+        return studyRouterOf(kit, { orthanc, feed: () => feed, signal }).route(orthancStudyId, feed.epoch);
       },
     });
   }
+}
+
+/** A source with those named before it: what its lead depends on. */
+function upTo(name: string, { sources }: Config): unknown {
+  const names = Object.keys(sources);
+  return names.slice(0, names.indexOf(name) + 1).map((one) => [one, sources[one]]);
+}
+
+function stateOf({ status, trouble }: SourceLead): DependencyState {
+  const name = `source ${status.name}`;
+  if (!status.isLeader) return { name, ok: true, detail: 'another router leads, this one stands by' };
+  const wrong = trouble();
+  if (wrong !== undefined) return { name, ok: false, detail: wrong };
+  return status.state
+    ? { name, ok: true, detail: `followed to ${status.state.seq}` }
+    : { name, ok: false, detail: 'not asked yet' };
 }

@@ -4,11 +4,14 @@ import type { SourceConfig } from '@dicom-dispatch/core';
 import type { Records } from '@dicom-dispatch/state/records';
 import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
-import { sourceError } from '@dicom-dispatch/sources';
-import type { FeedStore } from './feed-state.ts';
-import { timestamp } from './follow-feed.ts';
+import { sourceError, toSourceTime } from '@dicom-dispatch/sources';
+import type { FeedStore } from './feed-store.ts';
+import { readStudyPage, type StudyPage } from './read-study-page.ts';
+import type { SafeOutcome } from './study-router.ts';
 
 const pageSize = 100;
+/** So many of the studies that could not be read are named. */
+const mostNamed = 20;
 
 export interface SweepSetting {
   readonly source: string;
@@ -18,7 +21,19 @@ export interface SweepSetting {
   readonly store: FeedStore;
   readonly redis: Redis;
   readonly prefix: string;
-  route(orthancStudyId: string, epoch: number): Promise<unknown>;
+  /** Redis TIME. */
+  now(): number;
+  /** The source's clock now, in ms since 1970. */
+  sourceNow(): Promise<number>;
+  /** Makes sure that what was read from Redis is not read from data that are lost. */
+  confirm(): Promise<void>;
+  route(orthancStudyId: string, epoch: number): Promise<SafeOutcome>;
+  /** Puts a study off that cannot be read at all. */
+  putOff(orthancStudyId: string, error: unknown): Promise<void>;
+  /** Which of these are put off and not due. */
+  notDue(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Lets deliveries go on that ended because the study had left the source. */
+  takeBack(orthancStudyIds: readonly string[]): Promise<void>;
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
@@ -26,58 +41,82 @@ export interface SweepSetting {
 export interface SweepResult {
   readonly studies: number;
   readonly routed: number;
+  /** Studies that could not be read, and are put off. */
+  readonly unread: number;
   readonly durationMs: number;
 }
 
 /**
  * Compares all studies in the source with what was routed, page by page, and routes what is missing or has changed
- * since. Where it stands is kept in Redis: a sweep that was interrupted goes on there.
+ * since. Where it stands is kept in Redis: a sweep that was interrupted goes on there. A study that cannot be read is put off and named at the
+ * end; it stops nothing.
  *
  * A study is left alone when its record has its present LastUpdate, when it is older than the configured start, or
- * while it still changes.
+ * while it still changes; times of the source are compared with the source's own clock.
  */
 export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
   const { source, config, orthanc, records, redis, prefix, log, signal } = setting;
-  const placeKey = redisKeys(prefix).sweep(source);
-  const startedAt = Date.now();
+  const key = redisKeys(prefix).sweep(source);
+  const beganAt = performance.now();
   const feed = await setting.store.read();
+  const epoch = feed?.epoch ?? 1;
   const since = feed?.since ?? '';
-  let place = Number((await redis.hget(placeKey, 'place')) ?? 0);
+  const [place0, startedAt0] = await redis.hmget(key, 'place', 'startedAt');
+  let place = Number(place0 ?? 0);
+  if (place === 0 || startedAt0 === null) await redis.hset(key, 'startedAt', setting.now());
+  await redis.hdel(key, 'wanted');
   let studies = 0;
   let routed = 0;
+  const unread = new Set<string>();
   for (;;) {
     signal.throwIfAborted();
-    const page = await orthanc.studies.list({ since: place, limit: pageSize }, { signal }).catch((error: unknown) => {
-      throw sourceError(error, source);
-    });
-    studies += page.length;
-    for (const study of await needed(page)) {
-      await setting.route(study.ID, feed?.epoch ?? 1);
-      routed += 1;
+    const page = await readPage(place);
+    studies += page.count;
+    for (const id of page.notDue) unread.add(id);
+    for (const { id, error } of page.unread) {
+      await setting.putOff(id, error);
+      unread.add(id);
     }
-    if (page.length < pageSize) break;
+    const due = await needed(page.studies);
+    for (const study of due) {
+      if ((await setting.route(study.ID, epoch)) === 'put-off') unread.add(study.ID);
+      else routed += 1;
+    }
+    await setting.takeBack(page.studies.map(({ ID }) => ID));
+    if (page.count < pageSize) break;
     // Studies deleted meanwhile move the others up: half a page is looked at twice rather than one study never.
     place += pageSize / 2;
-    await redis.hset(placeKey, 'place', place);
+    await redis.hset(key, { place, movedAt: setting.now() });
     if (config.sweep.pause > 0) await sleep(config.sweep.pause, undefined, { signal });
   }
-  const result = { studies, routed, durationMs: Date.now() - startedAt };
-  await redis.hset(placeKey, { place: 0, endedAt: Date.now(), studies, routed, durationMs: result.durationMs });
-  log.info({ source, ...result }, 'sweep ended');
+  const result = { studies, routed, unread: unread.size, durationMs: Math.round(performance.now() - beganAt) };
+  const named = [...unread].slice(0, mostNamed);
+  await redis.hset(key, { place: 0, endedAt: setting.now(), ...result, unreadStudies: JSON.stringify(named) });
+  if (unread.size === 0) log.info({ source, ...result }, 'sweep ended');
+  else log.warn({ source, ...result, orthancStudies: named }, 'sweep ended; some studies could not be read');
   return result;
 
+  async function readPage(from: number): Promise<StudyPage> {
+    try {
+      return await readStudyPage(orthanc, { since: from, limit: pageSize }, (ids) => setting.notDue(ids), signal);
+    } catch (error) {
+      throw sourceError(error, source);
+    }
+  }
+
   async function needed(page: readonly Study[]): Promise<Study[]> {
-    const settled = timestamp(new Date(Date.now() - config.sweep.settle));
+    const settled = toSourceTime((await setting.sourceNow()) - config.sweep.settle);
     const due = page.filter(({ LastUpdate: changed, IsStable: isStable }) => {
       if (changed === undefined) return isStable === true;
       return changed >= since && (isStable === true || changed < settled);
     });
-    const known = await records.studiesById(
-      source,
-      due.map(({ ID }) => ID),
-    );
-    return due.filter(
-      (study, index) => known[index]?.lastUpdate === undefined || known[index].lastUpdate !== study.LastUpdate,
-    );
+    const ids = due.map(({ ID }) => ID);
+    const [known, notDue] = await Promise.all([records.studiesById(source, ids), setting.notDue(ids)]);
+    await setting.confirm();
+    for (const id of notDue) unread.add(id);
+    return due.filter(({ ID, LastUpdate }, index) => {
+      const lastUpdate = known[index]?.lastUpdate;
+      return !notDue.has(ID) && (lastUpdate === undefined || lastUpdate !== LastUpdate);
+    });
   }
 }

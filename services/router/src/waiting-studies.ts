@@ -1,6 +1,7 @@
 import type { CompiledRule, WaitingRule } from '@dicom-dispatch/core';
 import { operationKeys } from '@dicom-dispatch/pipeline';
 import type { Redis } from '@dicom-dispatch/runtime';
+import type { SafeOutcome } from './study-router.ts';
 
 /** A rule that waits for ever is looked at again when the study changes, and now and then. */
 const lookAgainMs = 6 * 3_600_000;
@@ -18,7 +19,7 @@ export class WaitingStudies {
   readonly #sinceKey: (orthancStudyId: string) => string;
   readonly #now: () => number;
 
-  constructor(redis: Redis, prefix: string, source: string, now: () => number = Date.now) {
+  constructor(redis: Redis, prefix: string, source: string, now: () => number) {
     const keys = operationKeys(prefix);
     this.#redis = redis;
     this.#dueKey = keys.waits(source);
@@ -60,16 +61,11 @@ export class WaitingStudies {
       .exec();
   }
 
-  /** Routes the studies whose time has come. One that cannot be routed now is tried again soon. */
-  async run(route: (orthancStudyId: string) => Promise<unknown>): Promise<void> {
+  /** Routes the studies whose time has come. One that cannot be routed now is looked at again soon. */
+  async run(route: (orthancStudyId: string) => Promise<SafeOutcome>): Promise<void> {
     const due = await this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, batch);
     for (const id of due) {
-      try {
-        await route(id);
-      } catch (error) {
-        await this.#redis.zadd(this.#dueKey, this.#now() + failedAgainMs, id);
-        throw error;
-      }
+      if ((await route(id)) === 'put-off') await this.#redis.zadd(this.#dueKey, this.#now() + failedAgainMs, id);
     }
   }
 

@@ -84,10 +84,22 @@ export const keyTable: readonly KeyRow[] = [
     lives: '',
   },
   {
-    keys: ['feed:SOURCE', 'lease:SOURCE', 'sweep:SOURCE', 'feed-later:SOURCE'],
+    keys: ['feed:SOURCE', 'lease:SOURCE', 'sweep:SOURCE'],
     kind: 'key',
     what: 'how far a source is followed, and by which router',
     lives: 'always',
+  },
+  {
+    keys: ['feed-later:SOURCE', 'feed-later:SOURCE:tries'],
+    kind: 'key',
+    what: 'studies that cannot be read for a reason of their own: when each is tried again, and why (at most 10,000 a source)',
+    lives: 'until they can be read, or are gone',
+  },
+  {
+    keys: ['feed-status:SOURCE'],
+    kind: 'key',
+    what: 'what the router that leads a source tells of it: what fails, its clock, another source on the same database',
+    lives: '30 seconds after the last word',
   },
   {
     keys: ['waits:SOURCE', 'waits-since:SOURCE STUDY'],

@@ -36,6 +36,8 @@ export function redisKeys(prefix: string) {
     learnt: `${prefix}:learnt`,
     feed: (source: string) => `${prefix}:feed:${source}`,
     feedLater: (source: string) => `${prefix}:feed-later:${source}`,
+    feedLaterWhy: (source: string) => `${prefix}:feed-later:${source}:tries`,
+    feedStatus: (source: string) => `${prefix}:feed-status:${source}`,
     lease: (source: string) => `${prefix}:lease:${source}`,
     sweep: (source: string) => `${prefix}:sweep:${source}`,
     waits: (source: string) => `${prefix}:waits:${source}`,

@@ -14,7 +14,8 @@ export interface DeliveryAct extends Required<Pick<DeliveryChange, 'from' | 'gua
  *
  * - `waiting`: something named by `wake` makes it go on
  * - `active`: an attempt is under way, by the dispatcher that holds the lock of its job
- * - `delivered`, `partial`, `failed`, `source-gone`, `cancelled`, `moved`: it has ended; only a retry opens it again
+ * - `delivered`, `partial`, `failed`, `source-gone`, `cancelled`, `moved`: it has ended; a retry opens it again, and `source-gone` the
+ *   return of its study
  *
  * These are all acts that change the state. Each is one script in Redis, which checks the states and guards first.
  */
@@ -100,6 +101,13 @@ export const deliveryActs = {
     intent: 'retry',
     who: 'operator',
     what: 'It has all its attempts again. Held, it stays held.',
+  },
+  takeBack: {
+    from: ['source-gone'],
+    to: ['waiting'],
+    guards: ['unless-cancelled'],
+    who: 'router',
+    what: 'The source has the study again.',
   },
 } as const satisfies Readonly<Record<string, DeliveryAct>>;
 

@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DispatchError } from '@dicom-dispatch/core';
+import { judgeDatabase, type SeenChange } from './judge-database.ts';
+import type { OrthancClient } from './open-source.ts';
+import { sourceError } from './source-error.ts';
+
+/** Pause between two looks: when the database is surely the one that had the study, and when nothing says so. */
+const pauseMs = { same: 3_000, unknown: 15_000 } as const;
+const lookEveryMs = 3_000;
+
+/**
+ * Makes sure that a study has left its source: Orthanc itself says so, twice with a pause between, and its database is not another
+ * one than that which had the study.
+ *
+ * @param seen - changes of the database that had the study, the newest first
+ * @returns `source-gone` when it is proven; else what is wrong with the source, to be tried again
+ */
+export async function proveGone(
+  orthanc: OrthancClient,
+  study: { readonly source: string; readonly orthancStudyId: string },
+  seen: readonly SeenChange[],
+  signal: AbortSignal,
+): Promise<unknown> {
+  const { source, orthancStudyId } = study;
+  try {
+    let leftMs: number | undefined;
+    for (;;) {
+      const verdict = await judgeDatabase(orthanc, seen, { signal });
+      if (verdict === 'another') return otherDatabase(source);
+      if (await orthanc.studies.exists(orthancStudyId, { signal })) return isBack(source);
+      leftMs = leftMs === undefined ? pauseMs[verdict] : Math.min(leftMs - lookEveryMs, pauseMs[verdict]);
+      if (leftMs <= 0) break;
+      await sleep(Math.min(leftMs, lookEveryMs), undefined, { signal });
+    }
+  } catch (error) {
+    return sourceError(error, source, 'manifest');
+  }
+  return new DispatchError('source-gone', `source ${source}: the study is not there any more`, { stage: 'manifest' });
+}
+
+export function otherDatabase(source: string): DispatchError {
+  return new DispatchError(
+    'source-error',
+    `source ${source} has another database than the one that had the study: nothing is called gone because of it`,
+    {
+      stage: 'manifest',
+      remedy:
+        'Check that the source Orthanc runs on its own storage and database; the study is tried again. Cancel the delivery if the former database is gone for good.',
+    },
+  );
+}
+
+function isBack(source: string): DispatchError {
+  return new DispatchError('source-error', `source ${source} did not have the study for a moment, and has it again`, {
+    stage: 'manifest',
+    remedy: 'Nothing to do: it is tried again.',
+  });
+}

@@ -1,0 +1,40 @@
+import { redisKeys } from '../keys/redis-keys.ts';
+import type { RedisClient } from '../redis/redis-client.ts';
+
+/** A change that was seen: when the feed has another one under the same number, it is not the feed it was. */
+export interface Fingerprint {
+  readonly seq: number;
+  readonly id: string;
+  readonly date: string;
+}
+
+/** How far a source's change feed has been followed. */
+export interface FeedState {
+  /** Counts the lives of the source's database: 1 for the first, more after it was wiped or restored. */
+  readonly epoch: number;
+  /** Every change up to this one has been dealt with. */
+  readonly seq: number;
+  readonly fingerprint: Fingerprint | undefined;
+  /** Earlier changes of other studies, by which the database is known when the last one was deleted; oldest first. */
+  readonly anchors?: readonly Fingerprint[];
+  /**
+   * Only studies that changed at or after this time are routed, `YYYYMMDDTHHMMSS` by the clock of the source, or empty for all.
+   */
+  readonly since: string;
+  /** Changes up to this one are never read again: whether they were dealt with cannot be looked up any more. */
+  readonly floor?: number;
+}
+
+/** Changes by which the database of a source is known, the newest first. */
+export function seenChanges(state: Pick<FeedState, 'fingerprint' | 'anchors'>): Fingerprint[] {
+  return [...(state.fingerprint ? [state.fingerprint] : []), ...(state.anchors ?? []).toReversed()];
+}
+
+export async function readFeedState(
+  redis: RedisClient,
+  prefix: string,
+  source: string,
+): Promise<FeedState | undefined> {
+  const text = await redis.get(redisKeys(prefix).feed(source));
+  return text === null ? undefined : (JSON.parse(text) as FeedState);
+}

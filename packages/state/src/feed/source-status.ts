@@ -1,0 +1,56 @@
+import { redisKeys } from '../keys/redis-keys.ts';
+import type { RedisClient } from '../redis/redis-client.ts';
+
+/** Something that the router does for a source, and that does not go. Times are ms since 1970 by Redis TIME. */
+export interface FailingPart {
+  readonly since: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What the router that leads a source tells of it. */
+export interface SourceStatus {
+  readonly at: number;
+  /** What does not go now. */
+  readonly failing: { readonly [Part in SourcePart]?: FailingPart };
+  /** When the cursor moved last, or was found at the end of the feed. */
+  readonly movedAt: number | undefined;
+  /** By how much the source's clock is ahead of Redis. */
+  readonly skewMs: number | undefined;
+  /** The last time that the source's clock was set. */
+  readonly jump: { readonly ms: number; readonly at: number } | undefined;
+  /** The source, named before this one, that is on the same database: this one is not followed because of it. */
+  readonly sameAs: string | undefined;
+}
+
+/**
+ * - `feed`: following the change feed
+ * - `sweep`: comparing all studies with what was routed
+ * - `waiting`: looking again at studies that were not whole
+ * - `put-off`: trying studies again that could not be read
+ * - `take-back`: looking whether studies that had left the source are there again
+ * - `forgetting`: forgetting what left the source
+ */
+export const sourceParts = ['feed', 'sweep', 'waiting', 'put-off', 'take-back', 'forgetting'] as const;
+export type SourcePart = (typeof sourceParts)[number];
+
+/** How long it is believed; it is written more often. */
+const keptMs = 30_000;
+
+export async function readSourceStatus(
+  redis: RedisClient,
+  prefix: string,
+  source: string,
+): Promise<SourceStatus | undefined> {
+  const text = await redis.get(redisKeys(prefix).feedStatus(source));
+  return text === null ? undefined : (JSON.parse(text) as SourceStatus);
+}
+
+export async function writeSourceStatus(
+  redis: RedisClient,
+  prefix: string,
+  source: string,
+  status: SourceStatus,
+): Promise<void> {
+  await redis.set(redisKeys(prefix).feedStatus(source), JSON.stringify(status), 'PX', keptMs);
+}

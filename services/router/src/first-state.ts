@@ -1,0 +1,32 @@
+import type { SourceConfig } from '@dicom-dispatch/core';
+import type { OrthancClient } from '@dicom-dispatch/orthanc';
+import { toSourceTime } from '@dicom-dispatch/sources';
+import type { FeedState } from '@dicom-dispatch/state/feed';
+
+/**
+ * Where to begin with a source that was never followed. `now` is the source's own clock, asked for before the place in its feed: what comes
+ * in between is routed.
+ *
+ * @throws OrthancError
+ */
+export async function firstState(setting: {
+  readonly config: Pick<SourceConfig, 'startFrom'>;
+  readonly orthanc: OrthancClient;
+  readonly signal: AbortSignal;
+  sourceNow(): Promise<number>;
+}): Promise<FeedState> {
+  const { orthanc, signal } = setting;
+  const { startFrom } = setting.config;
+  if (startFrom === 'everything') return { epoch: 1, seq: 0, fingerprint: undefined, since: '' };
+  if (startFrom !== 'now') {
+    return { epoch: 1, seq: 0, fingerprint: undefined, since: `${startFrom.replaceAll('-', '')}T000000` };
+  }
+  const since = toSourceTime(await setting.sourceNow());
+  const newest = await orthanc.lastChange({ signal });
+  return {
+    epoch: 1,
+    seq: newest?.Seq ?? 0,
+    fingerprint: newest && { seq: newest.Seq, id: newest.ID, date: newest.Date },
+    since,
+  };
+}

@@ -1,0 +1,115 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import type { Redis } from '@dicom-dispatch/runtime';
+import { z } from 'zod';
+
+const firstMs = 2_000;
+const maxMs = 3_600_000;
+/** What a source asks for by `Retry-After` is heeded up to here. */
+const mostAskedMs = 86_400_000;
+const mostStudies = 10_000;
+const mostWords = 300;
+
+const entry = z
+  .object({
+    tries: z.number(),
+    since: z.number(),
+    code: z.string(),
+    message: z.string(),
+    claimedAt: z.number().optional(),
+  })
+  .partial();
+
+/** Why a study is put off. */
+export interface StudyFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly retryAfterMs?: number | undefined;
+  /** When Orthanc said first, in a row, that it does not have the study. */
+  readonly claimedAt?: number | undefined;
+  /** Instead of the growing pause. */
+  readonly waitMs?: number | undefined;
+}
+
+/** What is remembered of a study that is put off. */
+export interface PutOffEntry {
+  /** When it is tried again, by Redis TIME. */
+  readonly dueAt: number;
+  readonly tries: number;
+  readonly claimedAt: number | undefined;
+}
+
+/**
+ * Studies of one source that cannot be routed for a reason of their own, kept in Redis until they can, or are gone. They are asked for
+ * again after growing pauses, and not before, whoever wants them.
+ */
+export class PutOff {
+  readonly #redis: Redis;
+  readonly #dueKey: string;
+  readonly #whyKey: string;
+  readonly #now: () => number;
+
+  constructor(redis: Redis, prefix: string, source: string, now: () => number) {
+    const keys = redisKeys(prefix);
+    this.#redis = redis;
+    this.#dueKey = keys.feedLater(source);
+    this.#whyKey = keys.feedLaterWhy(source);
+    this.#now = now;
+  }
+
+  async read(orthancStudyId: string): Promise<PutOffEntry | undefined> {
+    const [dueAt, text] = await Promise.all([
+      this.#redis.zscore(this.#dueKey, orthancStudyId),
+      this.#redis.hget(this.#whyKey, orthancStudyId),
+    ]);
+    if (dueAt === null) return undefined;
+    const { tries = 0, claimedAt } = parse(text);
+    return { dueAt: Number(dueAt), tries, claimedAt };
+  }
+
+  /** Which of these are put off and not due. */
+  async notDue(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>> {
+    if (orthancStudyIds.length === 0) return new Set();
+    const scores = await this.#redis.zmscore(this.#dueKey, ...orthancStudyIds);
+    const now = this.#now();
+    return new Set(orthancStudyIds.filter((_, at) => scores[at] !== null && Number(scores[at]) > now));
+  }
+
+  /**
+   * Puts a study off, longer each time.
+   *
+   * @returns when it is tried again; undefined when so many are put off that it is left to the next sweep
+   */
+  async add(orthancStudyId: string, failure: StudyFailure): Promise<number | undefined> {
+    const known = await this.#redis.hget(this.#whyKey, orthancStudyId);
+    if (known === null && (await this.#redis.zcard(this.#dueKey)) >= mostStudies) return undefined;
+    const now = this.#now();
+    const { tries = 0, since = now } = parse(known);
+    const growing = Math.min(maxMs, firstMs * 2 ** Math.min(tries, 20));
+    const waitMs = failure.waitMs ?? Math.max(growing, Math.min(failure.retryAfterMs ?? 0, mostAskedMs));
+    const { code, claimedAt } = failure;
+    const message = failure.message.slice(0, mostWords);
+    const why = { tries: tries + 1, since, code, message, ...(claimedAt !== undefined && { claimedAt }) };
+    await this.#redis
+      .multi()
+      .zadd(this.#dueKey, now + waitMs, orthancStudyId)
+      .hset(this.#whyKey, orthancStudyId, JSON.stringify(why))
+      .exec();
+    return now + waitMs;
+  }
+
+  async remove(orthancStudyId: string): Promise<void> {
+    await this.#redis.multi().zrem(this.#dueKey, orthancStudyId).hdel(this.#whyKey, orthancStudyId).exec();
+  }
+
+  /** Those whose time has come, the first due first. */
+  due(most: number): Promise<string[]> {
+    return this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, most);
+  }
+}
+
+/** Earlier versions kept a bare number of tries. */
+function parse(text: string | null): z.output<typeof entry> {
+  if (text === null) return {};
+  const value: unknown = JSON.parse(text);
+  return typeof value === 'number' ? { tries: value } : (entry.safeParse(value).data ?? {});
+}

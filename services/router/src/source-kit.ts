@@ -1,0 +1,70 @@
+import type { Config, SourceConfig } from '@dicom-dispatch/core';
+import type { StudyEnqueuer } from '@dicom-dispatch/pipeline';
+import type { Logger, Redis, RedisWatch } from '@dicom-dispatch/runtime';
+import type { OrthancClient } from '@dicom-dispatch/sources';
+import type { FeedState } from '@dicom-dispatch/state/feed';
+import type { Records } from '@dicom-dispatch/state/records';
+import type { PutOff } from './put-off.ts';
+import { routeOneStudy, type RoutingContext, type RoutingOutcome } from './route-one-study.ts';
+import type { SourceTime } from './source-time.ts';
+import { StudyRouter } from './study-router.ts';
+import type { TakeBack } from './take-back.ts';
+import type { WaitingStudies } from './waiting-studies.ts';
+
+/** What belongs to one source in this router, whether it leads it or not. */
+export interface SourceKit {
+  readonly name: string;
+  readonly config: SourceConfig;
+  /** The rules as they are now. */
+  rules(): Pick<RoutingContext, 'config' | 'rules' | 'cache'>;
+  /** All sources, in the order of the configuration. */
+  sources(): Config['sources'];
+  readonly redis: Redis;
+  readonly prefix: string;
+  readonly watch: RedisWatch;
+  readonly records: Records;
+  readonly enqueuer: StudyEnqueuer;
+  readonly waiting: WaitingStudies;
+  readonly putOff: PutOff;
+  readonly takeBack: TakeBack;
+  readonly time: SourceTime;
+  readonly log: Logger;
+  routed(outcome: RoutingOutcome): void;
+  forgotten(studies: number): void;
+}
+
+/** Routes studies of a source, whoever found them: the feed, the sweep, a push. */
+export function studyRouterOf(
+  kit: SourceKit,
+  given: {
+    readonly orthanc: OrthancClient;
+    feed(): FeedState | undefined;
+    readonly signal: AbortSignal;
+  },
+): StudyRouter {
+  const { name, putOff, takeBack, enqueuer, waiting, watch, log } = kit;
+  return new StudyRouter({
+    ...given,
+    source: name,
+    putOff,
+    now: watch.clock.now,
+    async route(orthancStudyId, epoch) {
+      const context: RoutingContext = {
+        source: name,
+        orthanc: given.orthanc,
+        ...kit.rules(),
+        enqueuer,
+        waiting,
+        now: new Date(await kit.time.now(given.orthanc, given.signal)),
+        confirm: () => watch.confirm(),
+        log,
+      };
+      const outcome = await routeOneStudy(context, orthancStudyId, epoch);
+      await takeBack.seenOne(orthancStudyId);
+      return outcome;
+    },
+    routed: (outcome) => kit.routed(outcome),
+    forget: (orthancStudyId) => waiting.note(orthancStudyId, []),
+    log,
+  });
+}

@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DispatchError } from '@dicom-dispatch/core';
+import { RedisLost, type Logger } from '@dicom-dispatch/runtime';
+import { sourceError } from '@dicom-dispatch/sources';
+import type { FailingPart, SourcePart } from '@dicom-dispatch/state/feed';
+import { LeaseLost } from './lease-lost.ts';
+
+const firstPauseMs = 1_000;
+const maxPauseMs = 15_000;
+
+/** Raised where another source, named before, turns out to be on the same database. */
+export class SameDatabase extends Error {
+  override readonly name = 'SameDatabase';
+  readonly other: string;
+
+  constructor(other: string) {
+    super(`on the same database as ${other}`);
+    this.other = other;
+  }
+}
+
+/**
+ * The parts of what a router does for a source. Each goes on by itself, whatever happens to the others: a feed that cannot be read does
+ * not keep the sweep from ending.
+ */
+export class SourceParts {
+  readonly #source: string;
+  readonly #log: Logger;
+  readonly #now: () => number;
+  readonly #failing = new Map<SourcePart, FailingPart>();
+
+  constructor(source: string, log: Logger, now: () => number) {
+    this.#source = source;
+    this.#log = log;
+    this.#now = now;
+  }
+
+  get failing(): Readonly<Partial<Record<SourcePart, FailingPart>>> {
+    return Object.fromEntries(this.#failing);
+  }
+
+  /** Nothing fails any more, e.g. since another router leads. */
+  clear(): void {
+    this.#failing.clear();
+  }
+
+  /** This part has done something. */
+  well(part: SourcePart): void {
+    const failed = this.#failing.get(part);
+    if (!failed) return;
+    this.#failing.delete(part);
+    this.#log.info({ source: this.#source, part, forMs: this.#now() - failed.since }, 'works again');
+  }
+
+  /**
+   * Does a part, again and again after pauses while it fails.
+   *
+   * @throws LeaseLost, RedisLost, SameDatabase, or the reason of `signal`
+   */
+  async keepGoing(part: SourcePart, signal: AbortSignal, act: () => Promise<unknown>): Promise<never> {
+    let pauseMs = firstPauseMs;
+    for (;;) {
+      const beganAt = performance.now();
+      try {
+        await act();
+      } catch (error) {
+        if (signal.aborted || error instanceof LeaseLost || error instanceof RedisLost || error instanceof SameDatabase)
+          throw error;
+        // It went well for a while.
+        if (performance.now() - beganAt > 10 * maxPauseMs || !this.#failing.has(part)) pauseMs = firstPauseMs;
+        this.#note(part, error);
+      }
+      await sleep(pauseMs, undefined, { signal });
+      pauseMs = Math.min(maxPauseMs, pauseMs * 1.5);
+    }
+  }
+
+  /** One line when it goes wrong, and none while it stays so. */
+  #note(part: SourcePart, thrown: unknown): void {
+    const error = sourceError(thrown, this.#source);
+    const known = this.#failing.get(part);
+    const isKnown = error instanceof DispatchError;
+    const code = isKnown ? error.code : 'internal';
+    const message = isKnown ? error.message : `unexpected ${error instanceof Error ? error.name : typeof error}`;
+    this.#failing.set(part, { since: known?.since ?? this.#now(), code, message: message.slice(0, 300) });
+    if (known && known.message === message) return;
+    const facts = { source: this.#source, part, code, reason: message };
+    if (isKnown) this.#log.error({ ...facts, remedy: error.remedy }, `${words[part]}; trying again until it goes`);
+    else this.#log.error({ ...facts, err: thrown }, `${words[part]}; trying again until it goes`);
+  }
+}
+
+const words: Readonly<Record<SourcePart, string>> = {
+  feed: 'the source cannot be followed',
+  sweep: 'the studies in the source cannot be compared with what was routed',
+  waiting: 'studies that were not whole cannot be looked at again',
+  'put-off': 'studies that were put off cannot be tried again',
+  'take-back': 'studies that had left the source cannot be looked for',
+  forgetting: 'old studies cannot be forgotten',
+};

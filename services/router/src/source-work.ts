@@ -1,0 +1,160 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '@dicom-dispatch/core';
+import { operationKeys } from '@dicom-dispatch/pipeline';
+import type { OrthancClient } from '@dicom-dispatch/sources';
+import type { FeedState } from '@dicom-dispatch/state/feed';
+import { FeedStore } from './feed-store.ts';
+import { followFeed } from './follow-feed.ts';
+import { forgetAgainAndAgain } from './forget-again-and-again.ts';
+import type { Lease } from './lease.ts';
+import type { SharedDatabase } from './shared-database.ts';
+import { studyRouterOf, type SourceKit } from './source-kit.ts';
+import { SameDatabase, type SourceParts } from './source-parts.ts';
+import { sweepSource } from './sweep.ts';
+
+/** How often studies that were not whole, or were put off, are looked at; what Redis has to do for it is next to nothing. */
+const lookMs = 500;
+const takeBackMs = 20_000;
+const putOffAtOnce = 10;
+const never = 2 ** 31 - 1;
+
+export interface SourceWorkSetting {
+  readonly kit: SourceKit;
+  readonly orthanc: OrthancClient;
+  readonly lease: Lease;
+  readonly parts: SourceParts;
+  readonly shared: SharedDatabase;
+  /** Where the feed stands; undefined before it was read. */
+  feed(): FeedState | undefined;
+  /** Told how far the feed has been followed. */
+  told(state: FeedState, newestSeq: number): void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Everything that the leader of a source does, each part by itself.
+ *
+ * @returns promises that never resolve; they reject when the source is led no longer
+ */
+export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
+  const { kit, orthanc, lease, parts, shared, signal } = setting;
+  const { name, config, redis, prefix, records, watch, putOff, takeBack, waiting, time, log } = kit;
+  const store = new FeedStore(redis, prefix, name, lease.key);
+  const sourceNow = (): Promise<number> => time.now(orthanc, signal);
+  const studies = studyRouterOf(kit, { orthanc, feed: () => setting.feed(), signal });
+  let sweepNow: (() => void) | undefined;
+
+  return [
+    parts.keepGoing('feed', signal, () =>
+      followFeed({
+        source: name,
+        config,
+        orthanc,
+        store,
+        lease,
+        sourceNow,
+        beforeRouting: refuseSameDatabase,
+        route: (id, epoch) => studies.route(id, epoch),
+        told(state, newestSeq) {
+          parts.well('feed');
+          setting.told(state, newestSeq);
+        },
+        anotherDatabase: () => sweepNow?.(),
+        log,
+        signal,
+      }),
+    ),
+    parts.keepGoing('sweep', signal, sweepAgainAndAgain),
+    parts.keepGoing('waiting', signal, routeWaiting),
+    parts.keepGoing('put-off', signal, tryPutOff),
+    parts.keepGoing('take-back', signal, lookForGone),
+    parts.keepGoing('forgetting', signal, forget),
+  ];
+
+  async function refuseSameDatabase(): Promise<void> {
+    const other = await shared.find(orthanc, signal);
+    if (other !== undefined) throw new SameDatabase(other);
+  }
+
+  async function epoch(): Promise<number> {
+    // The follower decides first where the feed begins.
+    for (let state = setting.feed(); ; state = setting.feed()) {
+      if (state) return state.epoch;
+      await sleep(100, undefined, { signal });
+    }
+  }
+
+  async function sweepAgainAndAgain(): Promise<never> {
+    for (;;) {
+      await epoch();
+      await refuseSameDatabase();
+      await takeBack.refresh();
+      await sweepSource({
+        source: name,
+        config,
+        orthanc,
+        records,
+        store,
+        redis,
+        prefix,
+        now: watch.clock.now,
+        sourceNow,
+        confirm: () => watch.confirm(),
+        route: (id, at) => studies.route(id, at),
+        putOff: (id, error) => studies.putOff(id, error),
+        notDue: (ids) => putOff.notDue(ids),
+        takeBack: (ids) => takeBack.seen(ids),
+        log,
+        signal,
+      });
+      parts.well('sweep');
+      const nudged = new AbortController();
+      sweepNow = () => nudged.abort();
+      const { every } = config.sweep;
+      await sleep(every > 0 ? every : never, undefined, { signal: AbortSignal.any([nudged.signal, signal]) }).catch(
+        () => {},
+      );
+      signal.throwIfAborted();
+    }
+  }
+
+  async function routeWaiting(): Promise<never> {
+    for (;;) {
+      await sleep(lookMs, undefined, { signal });
+      const at = await epoch();
+      await waiting.run((orthancStudyId) => studies.route(orthancStudyId, at));
+      parts.well('waiting');
+    }
+  }
+
+  async function tryPutOff(): Promise<never> {
+    for (;;) {
+      await sleep(lookMs, undefined, { signal });
+      const at = await epoch();
+      for (const id of await putOff.due(putOffAtOnce)) await studies.route(id, at);
+      parts.well('put-off');
+    }
+  }
+
+  async function lookForGone(): Promise<never> {
+    for (;;) {
+      await sleep(takeBackMs, undefined, { signal });
+      await epoch();
+      await takeBack.look(orthanc, signal);
+      parts.well('take-back');
+    }
+  }
+
+  async function forget(): Promise<never> {
+    return forgetAgainAndAgain({
+      source: name,
+      orthanc,
+      operations: { config: (): Config => kit.rules().config, redis, records, keys: operationKeys(prefix) },
+      fence: { lockKey: lease.key, token: lease.token },
+      now: watch.clock.now,
+      forgotten: (count) => kit.forgotten(count),
+      log,
+      signal,
+    });
+  }
+}

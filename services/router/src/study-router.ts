@@ -1,0 +1,136 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import type { FeedState } from '@dicom-dispatch/state/feed';
+import { seenChanges } from '@dicom-dispatch/state/feed';
+import { RedisLost, type Logger } from '@dicom-dispatch/runtime';
+import { judgeDatabase, otherDatabase, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
+import { LeaseLost } from './lease-lost.ts';
+import type { PutOff } from './put-off.ts';
+import type { RoutingOutcome } from './route-one-study.ts';
+
+/** How long a source may take to show that it is well. */
+const probeMs = 5_000;
+/** How long a study has to be missing: where the database is surely the one that had it, and where nothing says so. */
+const missingMs = { same: 3_000, unknown: 15_000 } as const;
+
+export interface StudyRouterSetting {
+  readonly source: string;
+  readonly orthanc: OrthancClient;
+  readonly putOff: PutOff;
+  /** Redis TIME. */
+  now(): number;
+  /** How far the source has been followed, as far as it is known. */
+  feed(): FeedState | undefined;
+  /** @throws DispatchError */
+  route(orthancStudyId: string, epoch: number): Promise<RoutingOutcome>;
+  /** Told of each study that was routed, or is gone. */
+  routed(outcome: RoutingOutcome): void;
+  /** Lets go of what is remembered of a study that is gone. */
+  forget(orthancStudyId: string): Promise<void>;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** `put-off`: it cannot be routed now for a reason of its own, and is tried again later. */
+export type SafeOutcome = RoutingOutcome | 'put-off';
+
+/**
+ * Routes studies of one source so that what concerns one study stops nothing else: it is put off alone. Only what concerns the source as a
+ * whole, or Redis, is thrown.
+ */
+export class StudyRouter {
+  readonly #setting: StudyRouterSetting;
+
+  constructor(setting: StudyRouterSetting) {
+    this.#setting = setting;
+  }
+
+  /** @throws DispatchError, or what Redis says, when no study can be routed now */
+  async route(orthancStudyId: string, epoch: number): Promise<SafeOutcome> {
+    const { putOff, now, signal } = this.#setting;
+    signal.throwIfAborted();
+    const before = await putOff.read(orthancStudyId);
+    if (before && before.dueAt > now()) return 'put-off';
+    let outcome: SafeOutcome;
+    try {
+      outcome = await this.#setting.route(orthancStudyId, epoch);
+    } catch (error) {
+      outcome = await this.#failed(orthancStudyId, error, before?.claimedAt);
+    }
+    if (outcome === 'put-off') return outcome;
+    if (outcome === 'gone') await this.#setting.forget(orthancStudyId);
+    if (before) await putOff.remove(orthancStudyId);
+    this.#setting.routed(outcome);
+    return outcome;
+  }
+
+  async #failed(orthancStudyId: string, thrown: unknown, claimedAt: number | undefined): Promise<'put-off' | 'gone'> {
+    const { source, orthanc, signal, now } = this.#setting;
+    if (signal.aborted || thrown instanceof LeaseLost || thrown instanceof RedisLost || isOfRedis(thrown)) throw thrown;
+    try {
+      await orthanc.system({ timeoutMs: probeMs, signal });
+    } catch (error) {
+      // The source as a whole does not answer as it should: its own answer says why.
+      throw sourceError(error, source);
+    }
+    if (!(thrown instanceof DispatchError) || thrown.code !== 'source-gone') {
+      await this.putOff(orthancStudyId, thrown);
+      return 'put-off';
+    }
+    const verdict = await judgeDatabase(orthanc, seenIn(this.#setting.feed()), { signal }).catch((error: unknown) => {
+      throw sourceError(error, source);
+    });
+    if (verdict === 'another') {
+      await this.putOff(orthancStudyId, otherDatabase(source));
+      return 'put-off';
+    }
+    const since = claimedAt ?? now();
+    const leftMs = since + missingMs[verdict] - now();
+    if (claimedAt !== undefined && leftMs <= 0) {
+      this.#setting.log.info({ source, orthancStudy: orthancStudyId }, 'a study was deleted before it could be routed');
+      return 'gone';
+    }
+    await this.putOff(orthancStudyId, thrown, { claimedAt: since, waitMs: Math.max(leftMs, 1_000) });
+    return 'put-off';
+  }
+
+  /** Puts a study off that cannot be routed, or not even be read. */
+  async putOff(
+    orthancStudyId: string,
+    thrown: unknown,
+    more: { readonly claimedAt?: number; readonly waitMs?: number } = {},
+  ): Promise<void> {
+    const { source, log, putOff, now } = this.#setting;
+    const error = sourceError(thrown, source);
+    const isKnown = error instanceof DispatchError;
+    const failure = isKnown
+      ? { code: error.code, message: error.message, retryAfterMs: error.retryAfterMs }
+      : // A foreign text may quote anything.
+        { code: 'internal', message: `unexpected ${thrown instanceof Error ? thrown.name : typeof thrown}` };
+    const dueAt = await putOff.add(orthancStudyId, { ...failure, ...more });
+    const facts = { source, orthancStudy: orthancStudyId, code: failure.code, reason: failure.message };
+    if (more.claimedAt !== undefined) log.debug(facts, 'the source says that it does not have a study: asked again');
+    else if (dueAt === undefined) log.error(facts, 'too many studies are put off: this one is left to the next sweep');
+    else
+      log[isKnown ? 'warn' : 'error'](
+        { ...facts, inMs: dueAt - now(), ...(!isKnown && { err: thrown }) },
+        'a study cannot be routed and is put off',
+      );
+  }
+}
+
+function seenIn(feed: FeedState | undefined): ReturnType<typeof seenChanges> {
+  return feed ? seenChanges(feed) : [];
+}
+
+const refusals =
+  /\b(OOM|READONLY|MISCONF|NOPERM|NOAUTH|WRONGPASS|NOREPLICAS|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|EXECABORT)\b/;
+
+/** Whether Redis does not answer, or takes nothing: no study is to blame. What it says of one key is of that study. */
+export function isOfRedis(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof DispatchError && error.code !== 'ledger-unavailable') return false;
+  if (error.name === 'ReplyError') return refusals.test(error.message);
+  if (['MaxRetriesPerRequestError', 'ClusterAllFailedError', 'AbortError'].includes(error.name)) return true;
+  if (error.message === 'Connection is closed.') return true;
+  return error.cause === undefined ? error instanceof DispatchError : isOfRedis(error.cause);
+}

@@ -1,0 +1,75 @@
+import { takeBackDelivery, type HandOverContext } from '@dicom-dispatch/pipeline';
+import type { Logger } from '@dicom-dispatch/runtime';
+import type { OrthancClient } from '@dicom-dispatch/sources';
+
+const mostGone = 10_000;
+const batch = 500;
+/** What ended within this time is looked for again and again, of so many studies; older ones by the sweep. */
+const lateMs = 86_400_000;
+const mostLooked = 100;
+
+/** Deliveries of one source that ended because the study had left it: they go on when it is seen again. */
+export class TakeBack {
+  readonly #context: () => HandOverContext;
+  readonly #source: string;
+  readonly #now: () => number;
+  readonly #log: Logger;
+  #gone: ReadonlySet<string> = new Set();
+
+  constructor(context: () => HandOverContext, source: string, now: () => number, log: Logger) {
+    this.#context = context;
+    this.#source = source;
+    this.#now = now;
+    this.#log = log;
+  }
+
+  /** Looks up which studies have such deliveries. */
+  async refresh(): Promise<void> {
+    const gone = new Set<string>();
+    let after: Parameters<HandOverContext['records']['deliveries']>[0]['after'];
+    do {
+      const found = await this.#context().records.deliveries({
+        source: this.#source,
+        state: 'source-gone',
+        limit: batch,
+        after,
+      });
+      for (const { orthancStudyId } of found.records) gone.add(orthancStudyId);
+      after = found.next;
+    } while (after && gone.size < mostGone);
+    this.#gone = gone;
+  }
+
+  /** Looks in the source for those that ended lately. */
+  async look(orthanc: OrthancClient, signal: AbortSignal): Promise<void> {
+    const since = this.#now() - lateMs;
+    const { records } = await this.#context().records.deliveries({
+      source: this.#source,
+      state: 'source-gone',
+      since,
+      limit: mostLooked,
+    });
+    for (const id of new Set(records.map(({ orthancStudyId }) => orthancStudyId))) {
+      // One that cannot be asked for is found by the sweep.
+      if (await orthanc.studies.exists(id, { signal }).catch(() => false)) await this.seenOne(id);
+      signal.throwIfAborted();
+    }
+  }
+
+  /** These studies are in the source now. */
+  async seen(orthancStudyIds: readonly string[]): Promise<void> {
+    for (const id of orthancStudyIds) if (this.#gone.has(id)) await this.seenOne(id);
+  }
+
+  async seenOne(orthancStudyId: string): Promise<void> {
+    const deliveries = await this.#context().records.deliveriesOf({ source: this.#source, orthancStudyId });
+    for (const delivery of deliveries) {
+      if (delivery.state !== 'source-gone') continue;
+      if (!(await takeBackDelivery(this.#context(), delivery.deliveryId))) continue;
+      this.#log.warn(
+        { source: this.#source, delivery: delivery.deliveryId, target: delivery.target },
+        'the source has a study again that it had not: its delivery goes on',
+      );
+    }
+  }
+}
