@@ -1,7 +1,10 @@
 import { flushCompileCache } from 'node:module';
+import { join, resolve } from 'node:path';
 import type { Config } from '@dicom-dispatch/core';
 import { FormatError, openFormat } from '@dicom-dispatch/state/keys';
+import type { RouterOptions } from '@dicom-dispatch/router';
 import {
+  addressOf,
   checkRedis,
   connectRedis,
   createLogger,
@@ -37,7 +40,10 @@ interface StartOptions {
   readonly log: Logger;
   readonly metrics: Registry;
   readonly watch: RedisWatch;
+  readonly notes?: RouterNotes;
 }
+
+type RouterNotes = NonNullable<RouterOptions['notes']>;
 
 export interface RunningServices {
   /** The address of the console or of the health server. */
@@ -106,12 +112,14 @@ export async function startServices(
     redis,
     metrics,
     watch,
+    ...(notes && { notes }),
     log: isWhole ? log.child({ part: name }) : log,
   });
 
   let place: RedisPlace;
   let redis: Redis;
   let watch: RedisWatch;
+  let notes: RouterNotes | undefined;
   let url: string;
   try {
     const telemetry = await startTelemetry(names.join('-'));
@@ -120,7 +128,14 @@ export async function startServices(
     if (embedded) ends.redis = () => embedded.stop();
     place = embedded?.url ?? config.redis;
     redis = connect(place, names.join('-'), log);
-    watch = new RedisWatch({ redis, prefix: config.redis.prefix, services: names, log });
+    notes = names.includes('router') ? await readNotes(config, place) : undefined;
+    watch = new RedisWatch({
+      redis,
+      prefix: config.redis.prefix,
+      services: names,
+      log,
+      known: notes?.known?.generation,
+    });
     const restoreTime = useRedisTime(watch.clock);
     ends.redis = async () => {
       await watch.stop();
@@ -207,6 +222,14 @@ export async function startServices(
     // Now rather than at an end in good order, which not every process sees: the next start finds what this one compiled.
     flushCompileCache();
   }
+}
+
+/** What a former router process has noted of this Redis. */
+async function readNotes({ redis }: Config, place: RedisPlace): Promise<RouterNotes> {
+  const { NotesFile } = await import('@dicom-dispatch/router');
+  const folder = resolve(redis.notesFolder ?? join(redis.dataFolder, 'recovery'));
+  const file = new NotesFile({ folder, prefix: redis.prefix, redis: addressOf(place) });
+  return { file, known: await file.read() };
 }
 
 async function embeddedRedis(

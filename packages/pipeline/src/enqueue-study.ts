@@ -39,6 +39,8 @@ export interface StudyToEnqueue {
   readonly senders?: ReadonlySet<string>;
   /** Tags of instances that selections speak about, by the instance's id in the source. */
   readonly instanceTags?: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** Targets and groups that get it; the others had it before Redis lost its data. Default: all. */
+  readonly only?: readonly string[];
 }
 
 export interface Enqueued {
@@ -100,7 +102,7 @@ export class StudyEnqueuer {
       },
       request.deliveries,
     );
-    const terms = await this.#asKnown(request, hash, resolved);
+    const terms = await this.#asKnown(request, hash, wantedOf(resolved, request.only));
     const task = this.#taskData(request, hash, terms);
     const { targets: _, onSuccess: __, ...shared } = task;
     const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
@@ -221,6 +223,13 @@ export class StudyEnqueuer {
       })),
     });
   }
+}
+
+function wantedOf(terms: readonly DeliveryTerms[], only: readonly string[] | undefined): readonly DeliveryTerms[] {
+  if (!only) return terms;
+  return terms.filter(
+    ({ target, group }) => only.includes(target) || (group !== undefined && only.includes(group.name)),
+  );
 }
 
 function recordOf(task: StudyTaskData): StudyRecord {

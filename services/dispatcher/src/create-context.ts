@@ -64,6 +64,9 @@ export interface DispatcherOptions {
   readonly watch?: RedisWatch;
 }
 
+/** What the start has filled in. */
+export type WatchedOptions = DispatcherOptions & { readonly watch: RedisWatch };
+
 export type FullContext = DispatcherContext & {
   readonly active: Set<string>;
   reload(config: Config): Promise<void>;
@@ -75,7 +78,7 @@ export type FullContext = DispatcherContext & {
 const pruneEveryMs = 6 * 3_600_000;
 
 /** Makes what all deliveries of one dispatcher share; the configuration in it is the latest that was taken over. */
-export async function createContext(options: DispatcherOptions): Promise<FullContext> {
+export async function createContext(options: WatchedOptions): Promise<FullContext> {
   const { redis, log, metrics: registry } = options;
   let { config } = options;
   const prefix = config.redis.prefix;
@@ -165,6 +168,7 @@ export async function createContext(options: DispatcherOptions): Promise<FullCon
     },
     worker: `${hostname()}-${process.pid}-${randomBytes(2).toString('hex')}`,
     redis,
+    untilGood: (signal) => options.watch.untilGood(signal),
     ledger: createLedger(redis, { prefix }),
     tasks: new TaskRecords(redis, prefix),
     turns: createStudyTurns(redis, { prefix }),

@@ -66,6 +66,8 @@ export interface DispatcherContext {
   /** Name of this dispatcher: host and process. */
   readonly worker: string;
   readonly redis: Redis;
+  /** Resolves when Redis has what it had: after it lost data, once they are recovered. */
+  untilGood(signal: AbortSignal): Promise<void>;
   readonly ledger: Ledger;
   readonly turns: StudyTurns;
   readonly tasks: TaskRecords;

@@ -28,6 +28,7 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
   let turn: DeliveryTurn | undefined;
   let end: JobEnd;
   try {
+    await context.untilGood(delivery.signal);
     const looked = await context.records.look(id);
     if (looked) {
       turn = openTurn(context, delivery, looked);

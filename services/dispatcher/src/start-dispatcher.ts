@@ -6,6 +6,7 @@ import { closeWorkers } from './close-workers.ts';
 import { createContext, type DispatcherOptions } from './create-context.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import type { StopReason } from './delivery-turn.ts';
+import { giveUpOnLoss } from './give-up-on-loss.ts';
 import { processStudyTask } from './process-study-task.ts';
 import { TargetServices } from './serve-targets.ts';
 import { applyConcurrency, createTargetWorker, watchWorker, workerShape, type TargetWorker } from './target-worker.ts';
@@ -25,16 +26,23 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   const { config, redis, log } = options;
   const prefix = config.redis.prefix;
   const watch = options.watch ?? new RedisWatch({ redis, prefix, services: ['dispatcher'], log });
-  const context = await createContext(options);
+  await watch.first;
+  const context = await createContext({ ...options, watch });
   const workers = new Map<string, TargetWorker & { readonly shape: string }>();
   /** Of targets that were removed or changed: they finish what they have begun. */
   const leaving = new Map<Worker, Promise<void>>();
   /** Study tasks under way. */
   const tasks = new Set<string>();
+  const stopping = new AbortController();
   const runStudyTask = async (job: Job, token?: string): Promise<unknown> => {
     const id = job.id ?? '';
     tasks.add(id);
-    return processStudyTask(context, job, token ?? '').finally(() => tasks.delete(id));
+    try {
+      await watch.untilGood(stopping.signal);
+      return await processStudyTask(context, job, token ?? '');
+    } finally {
+      tasks.delete(id);
+    }
   };
   const studyWorker = new Worker(studyQueue, runStudyTask, {
     ...workerOptions(redis, prefix, 4, config.dispatcher.lockTime),
@@ -53,6 +61,12 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     stopAll('lock-lost');
   });
   const reconciler = startReconciler({ ...context, config: () => context.config });
+  const stopWatching = giveUpOnLoss({
+    watch,
+    giveUp: () => stopAll('lock-lost'),
+    prepare: applyAllConcurrency,
+    log,
+  });
   const heartbeat = startHeartbeat(redis, prefix, context.worker, context.active);
   const services = new TargetServices(context, context.mailbox);
   await services.go(config);
@@ -75,8 +89,10 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     },
     async stop() {
       pauses.stop();
+      stopping.abort(new Error('the dispatcher is stopping'));
       reconciler.stop();
       for (const { gate } of workers.values()) gate.end();
+      stopWatching();
       await closeWorkers({
         workers: [...Array.from(workers.values(), ({ worker }) => worker), studyWorker],
         leaving: [...leaving.values()],
@@ -120,6 +136,12 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
       const made = createTargetWorker(context, redis, name, target);
       workers.set(name, { ...made, shape: workerShape(next, target) });
       run(made.worker);
+    }
+  }
+
+  async function applyAllConcurrency(): Promise<void> {
+    for (const [name, target] of Object.entries(context.config.targets)) {
+      await applyConcurrency(redis, prefix, context.queues.target(name), name, target);
     }
   }
 

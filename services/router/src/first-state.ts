@@ -1,4 +1,3 @@
-import type { SourceConfig } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { toSourceTime } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
@@ -10,16 +9,16 @@ import type { FeedState } from '@dicom-dispatch/state/feed';
  * @throws OrthancError
  */
 export async function firstState(setting: {
-  readonly config: Pick<SourceConfig, 'startFrom'>;
+  /** As in the configuration, or a time by the source's clock. */
+  readonly startFrom: string;
   readonly orthanc: OrthancClient;
   readonly signal: AbortSignal;
   sourceNow(): Promise<number>;
 }): Promise<FeedState> {
-  const { orthanc, signal } = setting;
-  const { startFrom } = setting.config;
+  const { orthanc, signal, startFrom } = setting;
   if (startFrom === 'everything') return { epoch: 1, seq: 0, fingerprint: undefined, since: '' };
   if (startFrom !== 'now') {
-    return { epoch: 1, seq: 0, fingerprint: undefined, since: `${startFrom.replaceAll('-', '')}T000000` };
+    return { epoch: 1, seq: 0, fingerprint: undefined, since: beginOf(startFrom) };
   }
   const since = toSourceTime(await setting.sourceNow());
   const newest = await orthanc.lastChange({ signal });
@@ -29,4 +28,10 @@ export async function firstState(setting: {
     fingerprint: newest && { seq: newest.Seq, id: newest.ID, date: newest.Date },
     since,
   };
+}
+
+/** `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM[:SS]`, in Orthanc's form. */
+function beginOf(text: string): string {
+  const [date = '', time = ''] = text.replaceAll(/[-:]/g, '').split('T');
+  return `${date}T${time.padEnd(6, '0')}`;
 }

@@ -72,7 +72,9 @@ export async function followFeed(setting: FollowSetting): Promise<never> {
 /** Where to begin with a source that is seen for the first time. */
 async function begin(setting: FollowSetting): Promise<FeedState> {
   const { source, config, log } = setting;
-  const state = await ask(setting, () => firstState(setting));
+  const state = await ask(setting, () =>
+    firstState({ ...setting, startFrom: config.startFrom, sourceNow: () => setting.sourceNow() }),
+  );
   await write(setting, state);
   log.info(
     { source, startFrom: config.startFrom, seq: state.seq, since: state.since },

@@ -3,6 +3,7 @@ import { routeStudy as applyRules, type CompiledRule, type Config } from '@dicom
 import { readForRouting, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { OrthancClient } from '@dicom-dispatch/sources';
+import type { SettledStudies } from './recovery/settled.ts';
 import type { WaitingStudies } from './waiting-studies.ts';
 
 export interface RoutingContext {
@@ -14,6 +15,8 @@ export interface RoutingContext {
   readonly waiting: WaitingStudies;
   /** For what is read for the rules, and for the deliveries that follow. */
   readonly cache: IntermediateCache;
+  /** What was known of studies before Redis lost its data. */
+  readonly settled: SettledStudies;
   /** The source's clock. */
   readonly now: Date;
   /** Makes sure that Redis has what it had: a study that was routed before must not be taken for a new one. */
@@ -45,6 +48,9 @@ export async function routeOneStudy(
   const { source, orthanc, config, rules, enqueuer, waiting, cache, log } = context;
   const snapshot = await readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache });
   const { study, manifest } = snapshot;
+  const [before] = await context.settled.read([orthancStudyId]);
+  const isSame = before !== undefined && before.lastUpdate === study.lastUpdate;
+  if (isSame && before.only.length === 0) return 'known';
   const routing = applyRules(
     rules,
     { ...study.facts, now: context.now },
@@ -63,7 +69,9 @@ export async function routeOneStudy(
     onSuccess: routing.onSuccess,
     senders: snapshot.senders,
     instanceTags: snapshot.instanceTags,
+    ...(isSame && { only: before.only }),
   });
+  if (before) await context.settled.forget(orthancStudyId);
   const facts = { source, study: study.studyInstanceUid, studyTask: studyTaskId, instances: manifest.length };
   for (const { target, why } of omitted) log.info({ ...facts, target, why }, 'the study is not sent to a target');
   if (routing.waiting.length > 0) log.info({ ...facts, waiting: routing.waiting }, 'the study is not whole yet');

@@ -5,6 +5,7 @@ import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 import type { Records } from '@dicom-dispatch/state/records';
 import type { PutOff } from './put-off.ts';
+import type { SettledStudies } from './recovery/settled.ts';
 import { routeOneStudy, type RoutingContext, type RoutingOutcome } from './route-one-study.ts';
 import type { SourceTime } from './source-time.ts';
 import { StudyRouter } from './study-router.ts';
@@ -28,6 +29,7 @@ export interface SourceKit {
   readonly putOff: PutOff;
   readonly takeBack: TakeBack;
   readonly time: SourceTime;
+  readonly settled: SettledStudies;
   readonly log: Logger;
   routed(outcome: RoutingOutcome): void;
   forgotten(studies: number): void;
@@ -55,6 +57,7 @@ export function studyRouterOf(
         ...kit.rules(),
         enqueuer,
         waiting,
+        settled: kit.settled,
         now: new Date(await kit.time.now(given.orthanc, given.signal)),
         confirm: () => watch.confirm(),
         log,

@@ -101,6 +101,7 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
         sourceNow,
         confirm: () => watch.confirm(),
         route: (id, at) => studies.route(id, at),
+        settled: (ids) => kit.settled.read(ids),
         putOff: (id, error) => studies.putOff(id, error),
         notDue: (ids) => putOff.notDue(ids),
         takeBack: (ids) => takeBack.seen(ids),

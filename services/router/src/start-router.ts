@@ -21,9 +21,17 @@ import {
   type Registry,
   type RunningService,
 } from '@dicom-dispatch/runtime';
+import { openSource } from '@dicom-dispatch/sources';
+import type { FeedState } from '@dicom-dispatch/state/feed';
+import { firstState } from './first-state.ts';
 import { leadSource, type SourceLead } from './lead-source.ts';
 import { startPushServer } from './push-server.ts';
 import { PutOff } from './put-off.ts';
+import type { NotesFile } from './recovery/notes-file.ts';
+import type { Notes } from './recovery/notes.ts';
+import { answerFor, type AnswerState } from './recovery/operator-answer.ts';
+import { RouterRecovery } from './recovery/router-recovery.ts';
+import { SettledStudies } from './recovery/settled.ts';
 import type { RoutingOutcome } from './route-one-study.ts';
 import { studyRouterOf, type SourceKit } from './source-kit.ts';
 import { SourceTime } from './source-time.ts';
@@ -37,6 +45,8 @@ export interface RouterOptions {
   readonly metrics: Registry;
   /** Watches the Redis for the whole process. Default: one of its own. */
   readonly watch?: RedisWatch;
+  /** Where notes of what is in Redis are kept beside it. Default: in memory alone. */
+  readonly notes?: { readonly file: NotesFile; readonly known: Notes | undefined };
 }
 
 /**
@@ -67,6 +77,10 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
   const stopping = new AbortController();
   const kits = new Map<string, SourceKit>();
   const leads = new Map<string, SourceLead>();
+  const recovery = new RouterRecovery(
+    { context: pipeline, watch, file: options.notes?.file, answers: beginAsAnswered, log },
+    options.notes?.known,
+  );
   for (const name of Object.keys(config.sources)) lead(name);
   metrics.registerMetric(
     new Gauge({
@@ -125,6 +139,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       stopping.abort(new Error('the router is stopping'));
       await endInTime(log, {
         pushes: () => push?.stop(),
+        notes: () => recovery.stop(),
         ...Object.fromEntries(Array.from(leads, ([name, { stop }]) => [`source ${name}`, stop])),
       });
       await endInTime(log, { queues: () => Promise.all([enqueuer.close(), pipeline.close()]) });
@@ -157,12 +172,28 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       putOff: new PutOff(redis, prefix, name, now),
       takeBack: new TakeBack(handOver, name, now, log),
       time: new SourceTime(name, now, log),
+      settled: new SettledStudies(redis, prefix, name),
       log,
       routed: (outcome) => count(name, outcome),
       forgotten: (studies) => forgotten.inc({ source: name }, studies),
     };
     kits.set(name, kit);
     return kit;
+  }
+
+  /** Where an operator wants a source to begin of which nothing is known. */
+  async function beginAsAnswered(answer: AnswerState, name: string): Promise<FeedState | undefined> {
+    const startFrom = answerFor(answer, name);
+    const source = current.config.sources[name];
+    const kit = kitOf(name);
+    if (startFrom === undefined || !source || !kit) return undefined;
+    const orthanc = await openSource(source);
+    try {
+      const { signal } = stopping;
+      return await firstState({ startFrom, orthanc, signal, sourceNow: () => kit.time.now(orthanc, signal) });
+    } finally {
+      await orthanc.close();
+    }
   }
 
   function handOver(): HandOverContext {

@@ -6,6 +6,7 @@ import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import { sourceError, toSourceTime } from '@dicom-dispatch/sources';
 import type { FeedStore } from './feed-store.ts';
+import type { SettledStudy } from './recovery/settled.ts';
 import { readStudyPage, type StudyPage } from './read-study-page.ts';
 import type { SafeOutcome } from './study-router.ts';
 
@@ -28,6 +29,8 @@ export interface SweepSetting {
   /** Makes sure that what was read from Redis is not read from data that are lost. */
   confirm(): Promise<void>;
   route(orthancStudyId: string, epoch: number): Promise<SafeOutcome>;
+  /** What was known of these studies before Redis lost its data. */
+  settled(orthancStudyIds: readonly string[]): Promise<readonly (SettledStudy | undefined)[]>;
   /** Puts a study off that cannot be read at all. */
   putOff(orthancStudyId: string, error: unknown): Promise<void>;
   /** Which of these are put off and not due. */
@@ -64,7 +67,6 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
   const [place0, startedAt0] = await redis.hmget(key, 'place', 'startedAt');
   let place = Number(place0 ?? 0);
   if (place === 0 || startedAt0 === null) await redis.hset(key, 'startedAt', setting.now());
-  await redis.hdel(key, 'wanted');
   let studies = 0;
   let routed = 0;
   const unread = new Set<string>();
@@ -105,17 +107,22 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
   }
 
   async function needed(page: readonly Study[]): Promise<Study[]> {
-    const settled = toSourceTime((await setting.sourceNow()) - config.sweep.settle);
+    const quietSince = toSourceTime((await setting.sourceNow()) - config.sweep.settle);
     const due = page.filter(({ LastUpdate: changed, IsStable: isStable }) => {
       if (changed === undefined) return isStable === true;
-      return changed >= since && (isStable === true || changed < settled);
+      return changed >= since && (isStable === true || changed < quietSince);
     });
     const ids = due.map(({ ID }) => ID);
-    const [known, notDue] = await Promise.all([records.studiesById(source, ids), setting.notDue(ids)]);
+    const [known, notDue, settled] = await Promise.all([
+      records.studiesById(source, ids),
+      setting.notDue(ids),
+      setting.settled(ids),
+    ]);
     await setting.confirm();
     for (const id of notDue) unread.add(id);
     return due.filter(({ ID, LastUpdate }, index) => {
-      const lastUpdate = known[index]?.lastUpdate;
+      const before = settled[index];
+      const lastUpdate = known[index]?.lastUpdate ?? (before?.only.length === 0 ? before.lastUpdate : undefined);
       return !notDue.has(ID) && (lastUpdate === undefined || lastUpdate !== LastUpdate);
     });
   }

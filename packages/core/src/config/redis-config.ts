@@ -33,6 +33,12 @@ export const redisConfig = z
       .optional()
       .describe('TLS with a private authority or a client certificate; {} trusts what the system trusts'),
     dataFolder: z.string().default('./data').describe('where the Redis of our own keeps its data'),
+    notesFolder: z
+      .string()
+      .optional()
+      .describe(
+        'where a router keeps notes of what is in Redis, to go on after Redis lost its data; default recovery in dataFolder',
+      ),
     prefix: z
       .string()
       .regex(/^\{[A-Za-z0-9._-]{1,40}\}$/, 'a prefix is a name in braces, e.g. {dicom-dispatch}')

@@ -24,7 +24,7 @@ export const keyTable: readonly KeyRow[] = [
   {
     keys: ['generation', 'generation-beats', 'generation-lock'],
     kind: 'key',
-    what: 'marks the data as those that every process remembers: a Redis that lost something is noticed by it',
+    what: 'marks the data as those that every process remembers: a Redis that lost something is noticed by it (docs/decisions/lost-redis.md)',
     lives: 'always; a beat: 7 days after its process has ended; the lock: 30 seconds',
   },
   {
@@ -94,6 +94,12 @@ export const keyTable: readonly KeyRow[] = [
     kind: 'key',
     what: 'studies that cannot be read for a reason of their own: when each is tried again, and why (at most 10,000 a source)',
     lives: 'until they can be read, or are gone',
+  },
+  {
+    keys: ['settled:SOURCE'],
+    kind: 'key',
+    what: 'after Redis lost data: what a router had noted of the studies, so that what had arrived is not sent again',
+    lives: 'until they are routed anew, 90 days at most',
   },
   {
     keys: ['feed-status:SOURCE'],

@@ -1,0 +1,25 @@
+import type { Logger, RedisWatch } from '@dicom-dispatch/runtime';
+
+export interface LossSetting {
+  readonly watch: RedisWatch;
+  /** Gives up what is under way: its jobs, locks and confirmations may be gone. */
+  giveUp(): void;
+  /** Puts what a queue needs into Redis again. */
+  prepare(): Promise<void>;
+  readonly log: Logger;
+}
+
+/**
+ * Gives up all deliveries when Redis has lost data: what is confirmed would be lost. What is taken meanwhile waits for the recovery
+ * (`untilGood` of the context): what had arrived would be sent again.
+ *
+ * @returns what ends it
+ */
+export function giveUpOnLoss({ watch, giveUp, prepare, log }: LossSetting): () => void {
+  return watch.listen({
+    lost: giveUp,
+    recovered() {
+      void prepare().catch((error: unknown) => log.warn({ err: error }, 'a queue could not be prepared again'));
+    },
+  });
+}

@@ -1,0 +1,137 @@
+import { openFormat } from '@dicom-dispatch/state/keys';
+import { readFeedState, type FeedState } from '@dicom-dispatch/state/feed';
+import type { LossKind } from '@dicom-dispatch/state/generation';
+import { endStates } from '@dicom-dispatch/state/records';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { toSourceTime } from '@dicom-dispatch/sources';
+import { isOpen, type Notes, type SourceNotes } from './notes.ts';
+import { SettledStudies } from './settled.ts';
+
+/** What was done for one source. */
+export interface SourceReport {
+  /**
+   * - `notes`: it goes on where the notes say
+   * - `kept`: it goes on where Redis says
+   * - `answered`: an operator has said where to begin
+   * - `new`: it was never followed
+   */
+  readonly how: 'notes' | 'kept' | 'answered' | 'new';
+  readonly seq: number | undefined;
+  readonly since: string | undefined;
+  /** Studies that are routed again because a delivery had not ended. */
+  readonly open: number;
+  /** Deliveries that Redis had as open, and that had ended. */
+  readonly ended: number;
+}
+
+/** Where an operator wants a source to begin, by name; of those that nobody knows anything of. */
+export type Answers = (source: string) => Promise<FeedState | undefined>;
+
+export interface RecoverSetting {
+  readonly context: PipelineContext;
+  readonly kind: LossKind;
+  readonly notes: Notes | undefined;
+  readonly answers: Answers;
+}
+
+/**
+ * Puts into Redis what is known of the time before its data were lost: how far each source was followed, which studies had arrived and which
+ * had not. Doing it again changes nothing.
+ *
+ * @returns what was done for each source, or the names of those of which nothing is known: an operator has to say where they begin
+ */
+export async function recover(
+  setting: RecoverSetting,
+): Promise<{ readonly reports: Readonly<Record<string, SourceReport>>; readonly unknown: readonly string[] }> {
+  const { context, notes } = setting;
+  const { redis, keys, config, queues } = context;
+  await openFormat(redis, config().redis.prefix);
+  if (notes && notes.held.length > 0) await redis.sadd(keys.held, ...notes.held);
+  for (const target of notes?.pausedTargets ?? []) {
+    if (config().targets[target]) await queues.target(target).pause();
+  }
+  const reports: Record<string, SourceReport> = {};
+  const unknown: string[] = [];
+  for (const name of Object.keys(config().sources)) {
+    const report = await recoverSource(setting, name);
+    if (report) reports[name] = report;
+    else unknown.push(name);
+    // The sweep begins at once, and at its beginning.
+    await redis.hset(keys.sweep(name), 'place', 0);
+    await redis.hdel(keys.sweep(name), 'startedAt');
+  }
+  return { reports, unknown };
+}
+
+async function recoverSource(setting: RecoverSetting, name: string): Promise<SourceReport | undefined> {
+  const { context, kind, notes, answers } = setting;
+  const { redis, keys, config } = context;
+  const { prefix } = config().redis;
+  const found = await readFeedState(redis, prefix, name);
+  const known = notes?.sources.get(name);
+  if (notes && known) {
+    const feed = found && kind !== 'gone' ? later(found, known.feed) : begin(known);
+    await new SettledStudies(redis, prefix, name).write(known.studies);
+    await redis.set(keys.feed(name), JSON.stringify(feed));
+    const ended = kind === 'gone' ? 0 : await endKnown(context, known);
+    const open = await routeAgain(context, name, known, notes.takenAt);
+    return { how: 'notes', seq: feed.seq, since: feed.since, open, ended };
+  }
+  if (found) return { how: 'kept', seq: found.seq, since: found.since, open: 0, ended: 0 };
+  const answer = await answers(name);
+  if (answer) {
+    await redis.set(keys.feed(name), JSON.stringify(answer));
+    return { how: 'answered', seq: answer.seq, since: answer.since, open: 0, ended: 0 };
+  }
+  // Notes of others, and none of this one: it has been added since.
+  return notes ? { how: 'new', seq: undefined, since: undefined, open: 0, ended: 0 } : undefined;
+}
+
+/**
+ * Where to go on when Redis has nothing. Studies that changed at or after `completeFrom` and are not in the notes were never routed; of earlier
+ * ones nothing is known, so they are left alone.
+ */
+function begin({ feed, completeFrom, skewMs }: SourceNotes): FeedState {
+  const from = completeFrom === 0 ? '' : toSourceTime(completeFrom + skewMs);
+  return { ...feed, floor: feed.seq, since: from > feed.since ? from : feed.since };
+}
+
+/** Redis has an earlier place in the feed: what came since is in the notes. */
+function later(found: FeedState, noted: FeedState): FeedState {
+  if (noted.epoch < found.epoch || (noted.epoch === found.epoch && noted.seq <= found.seq)) return found;
+  return { ...noted, floor: noted.seq };
+}
+
+/** Studies with a delivery that had not ended are routed again, now. */
+async function routeAgain(context: PipelineContext, name: string, known: SourceNotes, now: number): Promise<number> {
+  const { redis, keys } = context;
+  let open = 0;
+  for (const [id, study] of known.studies) {
+    if (!isOpen(study)) continue;
+    open += 1;
+    const why = JSON.stringify({ tries: 0, since: now, code: 'recovered', message: 'Redis lost its data' });
+    await redis.multi().zadd(keys.feedLater(name), now, id).hset(keys.feedLaterWhy(name), id, why).exec();
+  }
+  return open;
+}
+
+/** Ends what Redis has as open, and what had ended when the notes were taken. */
+async function endKnown(context: PipelineContext, { studies }: SourceNotes): Promise<number> {
+  const { records } = context;
+  let ended = 0;
+  for (const { deliveries } of studies.values()) {
+    for (const { id, state } of deliveries) {
+      const end = endStates.find((one) => one === state);
+      if (!end || id === '') continue;
+      const record = await records.delivery(id);
+      if (!record || endStates.includes(record.state)) continue;
+      await records.update(
+        id,
+        { state: end, endedAt: record.updatedAt, nextAttemptAt: null, worker: null },
+        { kind: 'ended', text: `it had ended (${end}) before Redis was set back to an earlier time` },
+      );
+      ended += 1;
+    }
+  }
+  return ended;
+}

@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import type { Logger, RedisWatch } from '@dicom-dispatch/runtime';
+import { endLoss, type Loss } from '@dicom-dispatch/state/generation';
+import type { Notes } from './notes.ts';
+import type { NotesFile } from './notes-file.ts';
+import { readAnswer, type AnswerState } from './operator-answer.ts';
+import { recover } from './recover.ts';
+import { NoteTaker } from './take-notes.ts';
+
+const takeEveryMs = 1_000;
+const writeEveryMs = 3_000;
+const lookMs = 500;
+const lockMs = 30_000;
+/** Who has notes of this moment goes first, then who has some in a file, then who has none. */
+const patienceMs = { live: 0, file: 4_000, none: 12_000 } as const;
+
+export interface RecoverySetting {
+  readonly context: PipelineContext;
+  readonly watch: RedisWatch;
+  /** Where notes are kept beside Redis; undefined: in memory alone. */
+  readonly file: NotesFile | undefined;
+  /** Where an operator wants a source to begin. */
+  answers(answer: AnswerState, source: string): ReturnType<Parameters<typeof recover>[0]['answers']>;
+  readonly log: Logger;
+}
+
+/**
+ * Keeps notes of what is in Redis, and puts them back when Redis has lost its data. Every router does so; one of them recovers.
+ */
+export class RouterRecovery {
+  readonly #setting: RecoverySetting;
+  readonly #taker: NoteTaker;
+  readonly #stopping = new AbortController();
+  readonly #done: Promise<unknown>;
+  #fromFile: Notes | undefined;
+  #isWritable = true;
+  #writtenAt = 0;
+  #written: Notes | undefined;
+
+  /** @param fromFile - notes of a former process */
+  constructor(setting: RecoverySetting, fromFile: Notes | undefined) {
+    this.#setting = setting;
+    this.#fromFile = fromFile;
+    this.#taker = new NoteTaker(setting.context, setting.watch);
+    this.#done = this.#run();
+  }
+
+  /** Whether the notes outlive this process. */
+  get isKept(): boolean {
+    return this.#setting.file !== undefined && this.#isWritable;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+    if (this.#setting.watch.standing.kind === 'good') await this.#write(this.#taker.notes);
+  }
+
+  async #run(): Promise<void> {
+    const { watch, log } = this.#setting;
+    const { signal } = this.#stopping;
+    let takenAt = Number.NEGATIVE_INFINITY;
+    while (!signal.aborted) {
+      const { standing } = watch;
+      try {
+        if (standing.kind === 'lost') await this.#recoverInTurn(standing.loss);
+        else if (standing.kind === 'good' && performance.now() - takenAt > takeEveryMs) {
+          await this.#take();
+          takenAt = performance.now();
+        }
+      } catch (error) {
+        if (watch.standing.kind === 'lost') log.error({ err: error }, 'Redis could not be recovered; trying again');
+        else log.debug({ err: error }, 'notes of Redis could not be taken');
+      }
+      await sleep(lookMs, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  async #take(): Promise<void> {
+    const notes = await this.#taker.take();
+    this.#fromFile = undefined;
+    if (performance.now() - this.#writtenAt < writeEveryMs) return;
+    await this.#write(notes);
+  }
+
+  async #write(notes: Notes | undefined): Promise<void> {
+    const { file, log } = this.#setting;
+    if (!file || !notes || notes === this.#written) return;
+    this.#writtenAt = performance.now();
+    try {
+      await file.write(notes);
+      this.#written = notes;
+      if (!this.#isWritable) log.info({ file: file.path }, 'notes of what is in Redis can be written again');
+      this.#isWritable = true;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (this.#isWritable) {
+        log.warn(
+          { file: file.path, code },
+          'notes of what is in Redis cannot be written: should Redis and all routers be lost together, an operator has to say where sources begin',
+        );
+      }
+      this.#isWritable = false;
+    }
+  }
+
+  /** Waits for a router with better notes, and recovers when none does. */
+  async #recoverInTurn(loss: Loss): Promise<void> {
+    const { watch } = this.#setting;
+    const beganAt = performance.now();
+    while (watch.standing.kind === 'lost' && !this.#stopping.signal.aborted) {
+      const patience = this.#taker.notes ? patienceMs.live : this.#fromFile ? patienceMs.file : patienceMs.none;
+      if (performance.now() - beganAt >= patience) await this.#recover(loss);
+      await sleep(lookMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
+    }
+  }
+
+  async #recover(loss: Loss): Promise<void> {
+    const { context, watch, log } = this.#setting;
+    const { redis, keys, config } = context;
+    const { prefix } = config().redis;
+    const token = watch.process;
+    if ((await redis.set(keys.recoveryLock, token, 'PX', lockMs, 'NX')) !== 'OK') return;
+    const notes = this.#taker.notes ?? this.#fromFile;
+    const answer = await readAnswer(redis, prefix);
+    const { reports, unknown } = await recover({
+      context,
+      kind: loss.kind,
+      notes,
+      answers: (source) => this.#setting.answers(answer, source),
+    });
+    const facts = { loss: loss.kind, notesAgeMs: notes && Math.max(0, loss.at - notes.takenAt), sources: reports };
+    if (unknown.length > 0) {
+      const isNew = (await redis.hget(keys.generation, 'asks')) === null;
+      await redis.hset(keys.generation, 'asks', JSON.stringify(unknown));
+      await redis.del(keys.recoveryLock);
+      if (isNew) {
+        log.error(
+          { ...facts, unknown },
+          'Redis lost its data, and nothing is known of what was routed: say where to begin with "dispatch recover"',
+        );
+      }
+      return;
+    }
+    const done = await endLoss(redis, prefix, token, { at: watch.clock.now(), by: watch.process, ...facts });
+    if (done) log.warn(facts, 'Redis lost data; what is known of them is recovered, and the sources are swept');
+  }
+}

@@ -1,0 +1,173 @@
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import type { RedisWatch } from '@dicom-dispatch/runtime';
+import { readFeedState, readSourceStatus } from '@dicom-dispatch/state/feed';
+import type { DeliveryRecord, DeliverySelection, Found } from '@dicom-dispatch/state/records';
+import { isOpen, type Notes, type SourceNotes, type StudyNote } from './notes.ts';
+import { SettledStudies } from './settled.ts';
+
+/** Studies without an open delivery that are remembered, of each source: those that were routed last. */
+const mostSettled = 2_000;
+/** Studies with an open delivery. When there are more, the latest are remembered. */
+const mostOpen = 20_000;
+const batch = 500;
+/** Changes that were written while the last notes were taken are looked at once more. */
+const overlapMs = 5_000;
+
+interface Remembered {
+  studies: Map<string, StudyNote>;
+  completeFrom: number;
+}
+
+/**
+ * Keeps notes of what is in Redis. What has changed since the last time is read; nothing is taken over that was read while Redis was
+ * losing data.
+ */
+export class NoteTaker {
+  readonly #context: PipelineContext;
+  readonly #watch: RedisWatch;
+  #sources = new Map<string, Remembered>();
+  #readTo = 0;
+  #notes: Notes | undefined;
+
+  constructor(context: PipelineContext, watch: RedisWatch) {
+    this.#context = context;
+    this.#watch = watch;
+  }
+
+  get notes(): Notes | undefined {
+    return this.#notes;
+  }
+
+  /** @throws RedisLost, or what Redis says; the notes are the former ones then */
+  async take(): Promise<Notes> {
+    const { redis, keys, config, queues } = this.#context;
+    const { prefix } = config().redis;
+    const generation = this.#watch.known;
+    const takenAt = this.#watch.clock.now();
+    const changed = await this.#readChanged(takenAt);
+    const names = Object.keys(config().sources);
+    const [held, paused, feeds] = await Promise.all([
+      redis.smembers(keys.held),
+      Promise.all(Object.keys(config().targets).map(async (one) => ((await queues.target(one).isPaused()) ? one : []))),
+      Promise.all(
+        names.map(async (name) => ({
+          name,
+          feed: await readFeedState(redis, prefix, name),
+          skewMs: (await readSourceStatus(redis, prefix, name))?.skewMs ?? 0,
+        })),
+      ),
+    ]);
+    await this.#watch.confirm();
+    if (!generation || generation.id !== this.#watch.known?.id) throw new Error('Redis was recovered meanwhile');
+    this.#remember(changed);
+    this.#readTo = takenAt;
+    const sources = new Map(
+      feeds.flatMap(({ name, feed, skewMs }): [string, SourceNotes][] => {
+        const { studies, completeFrom } = this.#of(name);
+        return feed ? [[name, { feed, skewMs, studies, completeFrom }]] : [];
+      }),
+    );
+    this.#notes = { generation, takenAt, sources, held, pausedTargets: paused.flat() };
+    return this.#notes;
+  }
+
+  #of(source: string): Remembered {
+    const known = this.#sources.get(source) ?? { studies: new Map<string, StudyNote>(), completeFrom: 0 };
+    this.#sources.set(source, known);
+    return known;
+  }
+
+  /** Studies with a delivery that has changed since the last notes; at first all that are open, and the latest. */
+  async #readChanged(now: number): Promise<Map<string, Map<string, StudyNote>>> {
+    const { records } = this.#context;
+    const wanted = new Map<string, Set<string>>();
+    const note = ({ source, orthancStudyId }: { source: string; orthancStudyId: string }): void => {
+      const ids = wanted.get(source) ?? new Set();
+      wanted.set(source, ids.add(orthancStudyId));
+    };
+    const since = this.#readTo === 0 ? undefined : Math.min(now, this.#readTo) - overlapMs;
+    if (since === undefined) for (const state of ['waiting', 'active'] as const) await this.#each({ state }, note);
+    else await this.#each({ since }, note);
+    for (const source of Object.keys(this.#context.config().sources)) {
+      // Those that no rule matched have no delivery.
+      const latest = await records.studies({ source, since, limit: mostSettled });
+      for (const study of latest.records) note(study);
+    }
+    const read = new Map<string, Map<string, StudyNote>>();
+    for (const [source, ids] of wanted) read.set(source, await this.#readStudies(source, [...ids]));
+    if (since === undefined) await this.#addSettled(read);
+    return read;
+  }
+
+  /** What an earlier recovery has left behind: Redis has no records of it. */
+  async #addSettled(read: Map<string, Map<string, StudyNote>>): Promise<void> {
+    const { redis, config } = this.#context;
+    for (const source of Object.keys(config().sources)) {
+      const settled = await new SettledStudies(redis, config().redis.prefix, source).notes();
+      if (settled.size > 0) read.set(source, new Map([...settled, ...(read.get(source) ?? [])]));
+    }
+  }
+
+  async #each(selection: DeliverySelection, act: (record: DeliveryRecord) => void): Promise<void> {
+    let after: Found<DeliveryRecord>['next'];
+    let count = 0;
+    do {
+      const found = await this.#context.records.deliveries({ ...selection, limit: batch, after });
+      for (const record of found.records) act(record);
+      count += found.records.length;
+      after = found.next;
+    } while (after && count < mostOpen);
+  }
+
+  async #readStudies(source: string, ids: readonly string[]): Promise<Map<string, StudyNote>> {
+    const { records } = this.#context;
+    const read = new Map<string, StudyNote>();
+    for (let from = 0; from < ids.length; from += batch) {
+      const part = ids.slice(from, from + batch);
+      const studies = await records.studiesById(source, part);
+      for (const [at, orthancStudyId] of part.entries()) {
+        const study = studies[at];
+        if (!study) continue;
+        const deliveries = await records.deliveriesOf({ source, orthancStudyId }, batch);
+        read.set(orthancStudyId, {
+          lastUpdate: study.lastUpdate,
+          routedAt: study.routedAt,
+          deliveries: deliveries.map(({ deliveryId: id, target, group, state }) => ({
+            id,
+            target,
+            group: group?.name,
+            state,
+          })),
+        });
+      }
+    }
+    return read;
+  }
+
+  #remember(changed: ReadonlyMap<string, ReadonlyMap<string, StudyNote>>): void {
+    for (const [source, studies] of changed) {
+      const remembered = this.#of(source);
+      const all = new Map([...remembered.studies, ...studies]);
+      const open = [...all].filter(([, study]) => isOpen(study));
+      const settled = [...all].filter(([, study]) => !isOpen(study));
+      const keptOpen = newest(open, mostOpen);
+      const keptSettled = newest(settled, mostSettled);
+      const left = [...open.filter(([id]) => !keptOpen.has(id)), ...settled.filter(([id]) => !keptSettled.has(id))];
+      const lastLeft = Math.max(0, ...left.map(([, { routedAt }]) => routedAt + 1));
+      // What was routed before this process began, and is not among what it read, is not known either.
+      const before = this.#readTo === 0 && settled.length >= mostSettled ? oldest(settled) : 0;
+      this.#sources.set(source, {
+        studies: new Map([...keptOpen, ...keptSettled]),
+        completeFrom: Math.max(remembered.completeFrom, lastLeft, before),
+      });
+    }
+  }
+}
+
+function newest(studies: readonly [string, StudyNote][], most: number): Map<string, StudyNote> {
+  return new Map(studies.toSorted(([, one], [, other]) => other.routedAt - one.routedAt).slice(0, most));
+}
+
+function oldest(studies: readonly [string, StudyNote][]): number {
+  return studies.reduce((least, [, { routedAt }]) => Math.min(least, routedAt), Number.POSITIVE_INFINITY);
+}
