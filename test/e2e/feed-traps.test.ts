@@ -47,7 +47,9 @@ describe("the change feed's traps", () => {
       config: { ...system.config({ pacs: pacsTarget(scp) }), ...source(feed.url, { sweep: quickSweep }) },
     });
     const study = await system.upload({ seed: 'unwritten', instancesPerSeries: 3 });
-    await system.untilDelivery(study, 'pacs', ['delivered']);
+    await system.untilDelivery(study, 'pacs', ['delivered']).catch((error: unknown) => {
+      throw new Error(dispatch.output(), { cause: error });
+    });
     expect(scp.stores.length, dispatch.output()).toBe(3);
   });
 

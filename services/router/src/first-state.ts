@@ -20,7 +20,8 @@ export async function firstState(setting: {
   if (startFrom !== 'now') {
     return { epoch: 1, seq: 0, fingerprint: undefined, since: beginOf(startFrom) };
   }
-  const since = toSourceTime(await setting.sourceNow());
+  // Its clock is known to about a second; what comes in the second before is routed as well.
+  const since = toSourceTime((await setting.sourceNow()) - 1_000);
   const newest = await orthanc.lastChange({ signal });
   return {
     epoch: 1,

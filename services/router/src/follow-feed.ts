@@ -107,8 +107,10 @@ async function checkFeed(
 /** The clock of a source that was ahead and has been set back must not hide what comes now. */
 async function rightSince(setting: FollowSetting, state: FeedState): Promise<FeedState> {
   if (setting.config.startFrom !== 'now' || state.since === '') return state;
-  const now = toSourceTime(await ask(setting, () => setting.sourceNow()));
-  if (now >= state.since) return state;
+  const nowMs = await ask(setting, () => setting.sourceNow());
+  // Its clock is known to about a second.
+  if (toSourceTime(nowMs + 1_000) >= state.since) return state;
+  const now = toSourceTime(nowMs - 1_000);
   const next = { ...state, since: now };
   await write(setting, next);
   setting.log.warn(

@@ -92,7 +92,7 @@ async function recoverSource(setting: RecoverSetting, name: string): Promise<Sou
  * ones nothing is known, so they are left alone.
  */
 function begin({ feed, completeFrom, skewMs }: SourceNotes): FeedState {
-  const from = completeFrom === 0 ? '' : toSourceTime(completeFrom + skewMs);
+  const from = completeFrom === 0 ? '' : toSourceTime(completeFrom + skewMs - 1_000);
   return { ...feed, floor: feed.seq, since: from > feed.since ? from : feed.since };
 }
 
