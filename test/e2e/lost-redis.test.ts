@@ -44,6 +44,8 @@ async function begin(options: Partial<DispatchOptions> = {}): Promise<RunningDis
 async function fill(): Promise<{ old: UploadedStudy; arrived: UploadedStudy; waits: UploadedStudy }> {
   const old = await system.upload({ ...small, seed: `old ${Math.random()}` });
   await stable(system.orthanc, old);
+  // A source's clock tells whole seconds.
+  await sleep(1_500);
   await begin();
   const arrived = await system.upload({ ...small, seed: `arrived ${Math.random()}` });
   for (const target of ['pacs', 'archive']) await system.untilDelivery(arrived, target, ['delivered']);

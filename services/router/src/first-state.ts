@@ -20,8 +20,7 @@ export async function firstState(setting: {
   if (startFrom !== 'now') {
     return { epoch: 1, seq: 0, fingerprint: undefined, since: beginOf(startFrom) };
   }
-  // Its clock is known to about a second; what comes in the second before is routed as well.
-  const since = toSourceTime((await setting.sourceNow()) - 1_000);
+  const since = await beginningNow(setting);
   const newest = await orthanc.lastChange({ signal });
   return {
     epoch: 1,
@@ -35,4 +34,10 @@ export async function firstState(setting: {
 function beginOf(text: string): string {
   const [date = '', time = ''] = text.replaceAll(/[-:]/g, '').split('T');
   return `${date}T${time.padEnd(6, '0')}`;
+}
+
+/** Its own words, in whole seconds: never later than now. Of a source that hides its clock it is known to about a second. */
+async function beginningNow({ orthanc, signal, sourceNow }: Parameters<typeof firstState>[0]): Promise<string> {
+  const nowMs = await sourceNow();
+  return orthanc.now({ signal }).catch(() => toSourceTime(nowMs - 1_000));
 }
