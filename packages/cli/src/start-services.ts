@@ -199,17 +199,15 @@ export async function startServices(
   }
 
   async function startRest(): Promise<void> {
+    let isFit = false;
     services.push({
       name: 'start',
-      dependencies: async () => [{ name: 'redis', ok: false, detail: 'waiting for Redis' }],
+      dependencies: async () => [{ name: 'redis', ok: false, detail: isFit ? 'starting' : 'waiting for Redis' }],
       stop: async () => {},
     });
     await untilFit(redis, log, isOver);
     await prepareFormat(redis, config.redis.prefix, log);
-    services.splice(
-      services.findIndex(({ name }) => name === 'start'),
-      1,
-    );
+    isFit = true;
     for (const name of ['dispatcher', 'router'] as const) {
       if (!names.includes(name) || isOver.aborted) continue;
       const setting = options(name);
@@ -219,6 +217,11 @@ export async function startServices(
       // Read again while it started.
       if (setting.config !== config) await service.reload?.(config);
     }
+    // Not before: what has not started yet would not be missed at /readyz.
+    services.splice(
+      services.findIndex(({ name }) => name === 'start'),
+      1,
+    );
     // Now rather than at an end in good order, which not every process sees: the next start finds what this one compiled.
     flushCompileCache();
   }
