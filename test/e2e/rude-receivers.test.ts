@@ -5,6 +5,7 @@ import { createServer as createDimseServer, type DimseServer } from 'dicom-dimse
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
+import { startDispatch } from './support/start-dispatch.ts';
 import { startInProcess } from './support/start-in-process.ts';
 import { prefix, startSystem, type System, type UploadedStudy } from './support/system.ts';
 
@@ -100,21 +101,23 @@ it('receivers that are down behind a balancer, abort, are full or silent consume
   }
 });
 
-it('a receiver that takes one association at a time is served with one, which is learnt and shown', async () => {
+it('a receiver that takes one association at a time is served with one by several dispatchers, which is learnt', async () => {
   await using scp = await startFaultScp({ maxAssociations: 1 });
   scp.delayMs = 150;
-  await using running = await startInProcess({
-    config: system.config({ single: pacsTarget(scp, { attempts: 1 }) }),
-    circuitPauses: { firstMs: 30_000, maxMs: 30_000 },
-  });
-  const studies = await Promise.all(
-    [1, 2, 3, 4].map((number) => system.upload({ seed: `single ${number}`, instancesPerSeries: 4 })),
+  const config = system.config(
+    { single: pacsTarget(scp, { attempts: 1 }) },
+    { dispatcher: { concurrency: 1, lockTime: '5s' } },
   );
-  for (const study of studies) await system.untilDelivery(study, 'single', ['delivered'], 25_000);
-  expect(await running.redis.hget(`${prefix}:target-single:meta`, 'concurrency')).toBe('1');
-  expect(JSON.parse((await running.redis.hget(`${prefix}:learnt`, 'single')) ?? '{}')).toMatchObject({
-    concurrency: 1,
-  });
+  await using router = await startInProcess({ config, services: ['router'] });
+  await using first = await startDispatch({ command: 'dispatcher', config });
+  await using second = await startDispatch({ command: 'dispatcher', config });
+  const studies = await Promise.all(
+    [1, 2, 3, 4].map((number) => system.upload({ seed: `single ${number}`, instancesPerSeries: 15 })),
+  );
+  for (const study of studies) await system.untilDelivery(study, 'single', ['delivered'], 40_000);
+  const learnt = await router.redis.hget(`${prefix}:learnt`, 'single');
+  expect(JSON.parse(learnt ?? '{}'), `${first.output()}${second.output()}`).toMatchObject({ concurrency: 1 });
+  expect(await router.redis.hget(`${prefix}:target-single:meta`, 'concurrency')).toBe('1');
   for (const study of studies) expectAll(scp, study);
 });
 
