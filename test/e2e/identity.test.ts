@@ -1,6 +1,9 @@
 import { readdir } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
+import { readReceipt } from '@dicom-dispatch/operations';
 import {
   caseFile,
+  httpRequest,
   startOrthanc,
   startStorescp,
   tempFolder,
@@ -60,6 +63,24 @@ async function filesOf(name: string): Promise<string[]> {
   return entries.filter((entry) => entry.endsWith('.dcm')).sort();
 }
 
+/** An instance as Orthanc changes it. */
+async function modified(id: string, change: object): Promise<Buffer> {
+  const answer = await httpRequest(`${system.orthanc.url}/instances/${id}/modify`, {
+    method: 'POST',
+    body: Buffer.from(JSON.stringify({ ...change, Force: true })),
+  });
+  expect(answer.status, answer.body.toString()).toBe(200);
+  return answer.body;
+}
+
+/** What is noted with the latest delivery to each target. */
+async function noticesOf(run: RunningRouting, orthancStudyId: string): Promise<Record<string, string>> {
+  const deliveries = await run.operations.records.deliveriesOf({ source: 'main', orthancStudyId });
+  return Object.fromEntries(
+    deliveries.toReversed().flatMap(({ target, notice }) => (notice === undefined ? [] : [[target, notice]])),
+  );
+}
+
 /** Until every target of a study has ended as it should. */
 async function untilDelivered(run: RunningRouting, orthancStudyId: string, states = ['delivered']): Promise<void> {
   const key = { source: 'main', orthancStudyId };
@@ -95,6 +116,9 @@ it('sends both instances that share a SOP Instance UID in two series, and accoun
     [1, 2].map((series) => `PID2/${studyInstanceUid}.${series}/${studyInstanceUid}.9.dcm`),
   );
   expect((await archive.get('/statistics')) as object).toMatchObject({ CountSeries: 2, CountInstances: 2 });
+  // A receiver that knows instances by that UID alone cannot keep both.
+  const shared = expect.stringContaining('share a SOP Instance UID with an instance of another series');
+  expect(await noticesOf(run, study)).toEqual({ pacs: shared, web: shared });
   await system.orthanc.send('DELETE', `/studies/${study}`);
   await archive.send('DELETE', `/studies/${study}`);
 });
@@ -153,4 +177,94 @@ it('two studies with one Study Instance UID are each routed once, listed each, a
     ['A', 'B'].map((patient) => `PATIENT-${patient}/2.25.9006.1/2.25.9006.1.1.dcm`),
   );
   expect(((await archive.get('/patients')) as string[]).length).toBe(2);
+  for (const [study, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const notice = expect.stringContaining(`came to the target with study ${other} of main`);
+    expect(await noticesOf(run, study)).toEqual({ pacs: notice, web: notice });
+    const toPacs = (await records.deliveriesOf({ source: 'main', orthancStudyId: study })).filter(
+      ({ target }) => target === 'pacs',
+    );
+    const events = await Promise.all(toPacs.map(({ deliveryId }) => records.events(deliveryId)));
+    const noted = events.flat().filter(({ kind }) => kind === 'noticed');
+    expect(noted.length).toBe(1);
+  }
+  for (const id of [a, b]) await system.orthanc.send('DELETE', `/studies/${id}`);
+  for (const id of await archive.studies()) await archive.send('DELETE', `/studies/${id}`);
+});
+
+it('a study that is moved to another patient is another study, is sent, and says with whom it shares its UIDs', async () => {
+  const study = await system.upload({ seed: 'moved patient', instancesPerSeries: 2 });
+  await using run = await system.start({ targets: targets('corrected') });
+  await untilDelivered(run, study.orthancStudyId);
+  const uids = ['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID'];
+  let corrected = '';
+  for (const id of study.instanceIds) {
+    const file = await modified(id, { Replace: { PatientID: 'CORRECTED' }, Keep: uids });
+    ({ ParentStudy: corrected } = await system.orthanc.upload(file));
+    await system.orthanc.send('DELETE', `/instances/${id}`);
+  }
+  expect(corrected).not.toBe(study.orthancStudyId);
+  await untilDelivered(run, corrected);
+  expect((await filesOf('corrected')).filter((name) => name.startsWith('CORRECTED/')).length).toBe(2);
+  expect((await filesOf('corrected')).length).toBe(4);
+  const notice = expect.stringContaining(`came to the target with study ${study.orthancStudyId}`);
+  expect(await noticesOf(run, corrected)).toEqual({ pacs: notice, web: notice });
+  expect((await run.operations.records.studiesOfUid(study.studyInstanceUid)).length).toBe(2);
+  await system.orthanc.send('DELETE', `/studies/${corrected}`);
+  for (const id of await archive.studies()) await archive.send('DELETE', `/studies/${id}`);
+});
+
+it('an instance that is overwritten in its series is sent again, the others are not', async () => {
+  const study = await system.upload({ seed: 'overwritten', instancesPerSeries: 3 });
+  const pacs = { pacs: targets('overwritten')['pacs'] ?? {} };
+  await using run = await system.start({ targets: pacs });
+  await untilDelivered(run, study.orthancStudyId);
+  const before = await run.operations.records.study({ source: 'main', orthancStudyId: study.orthancStudyId });
+  const [id = ''] = study.instanceIds;
+  const changed = await modified(id, { Replace: { ImageComments: 'changed' }, Keep: ['SOPInstanceUID'] });
+  // Times of reception are in seconds.
+  await setTimeout(1_100);
+  expect((await system.orthanc.upload(changed)).ID).toBe(id);
+  await waitFor(
+    async () => {
+      const now = await run.operations.records.study({ source: 'main', orthancStudyId: study.orthancStudyId });
+      return now?.contentHash !== before?.contentHash;
+    },
+    { timeoutMs: 20_000 },
+  );
+  await untilDelivered(run, study.orthancStudyId);
+  const { targets: receipts } = await readReceipt(run.operations, {
+    source: 'main',
+    orthancStudyId: study.orthancStudyId,
+  });
+  const lines = receipts[0]?.lines ?? [];
+  expect(lines.map(({ state }) => state).sort()).toEqual(['delivered', 'delivered', 'delivered', 'replaced']);
+  const replaced = lines.find(({ state }) => state === 'replaced');
+  const now = lines.find((line) => line.state === 'delivered' && line.sopInstanceUid === replaced?.sopInstanceUid);
+  expect(now?.sha256).not.toBe(replaced?.sha256);
+  expect(now?.sizeBytes).toBe(changed.length);
+  await system.orthanc.send('DELETE', `/studies/${study.orthancStudyId}`);
+});
+
+it('one series UID in two studies keeps them apart', async () => {
+  const attributes = { SeriesInstanceUID: '2.25.424242' };
+  const one = await system.upload({ seed: 'series one', instancesPerSeries: 2, attributes });
+  const two = await system.upload({ seed: 'series two', instancesPerSeries: 2, attributes });
+  await using run = await system.start({ targets: targets('series') });
+  for (const study of [one, two]) {
+    await untilDelivered(run, study.orthancStudyId);
+    expect(await noticesOf(run, study.orthancStudyId)).toEqual({});
+    const { targets: receipts } = await readReceipt(run.operations, {
+      source: 'main',
+      orthancStudyId: study.orthancStudyId,
+    });
+    for (const { lines, target } of receipts) {
+      expect(lines.map(({ sopInstanceUid }) => sopInstanceUid).sort(), target).toEqual(
+        [...study.sopInstanceUids].sort(),
+      );
+    }
+  }
+  expect((await filesOf('series')).length).toBe(4);
 });

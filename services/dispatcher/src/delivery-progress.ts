@@ -25,6 +25,7 @@ export class DeliveryProgressTracker {
   #total = 0;
   #confirmed = 0;
   #quarantined = 0;
+  #sharedUids = 0;
   #bytesSent = 0;
   #bytesTold = 0;
   #gained = 0;
@@ -59,6 +60,11 @@ export class DeliveryProgressTracker {
     return { total: this.#total, confirmed: this.#confirmed, quarantined: this.#quarantined };
   }
 
+  /** Instances that share their SOP Instance UID with another one of the manifest. */
+  get sharedUids(): number {
+    return this.#sharedUids;
+  }
+
   enter(stage: Stage): void {
     if (stage === this.#stage && stage !== 'resolve') return;
     this.#leave();
@@ -69,7 +75,8 @@ export class DeliveryProgressTracker {
     this.#soon();
   }
 
-  begin(total: number, confirmed: number, quarantined: number): void {
+  begin(total: number, confirmed: number, quarantined: number, sharedUids = 0): void {
+    this.#sharedUids = sharedUids;
     this.#total = total;
     this.#confirmed = confirmed;
     this.#quarantined = quarantined;

@@ -6,6 +6,7 @@ import { openTurn, type Attempt, type DeliveryJob, type DeliveryTurn, type StopR
 import type { DispatcherContext } from './dispatcher-context.ts';
 import { attemptFailed, deliveryEnded } from './end-attempt.ts';
 import { HandedOver } from './leave-target.ts';
+import { noticeConflicts } from './notice-conflicts.ts';
 import { runDelivery } from './run-delivery.ts';
 import { waitForPlace } from './wait-for-place.ts';
 import { waitForCircuit, waitForTurn } from './wait-for-turn.ts';
@@ -103,11 +104,13 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
     attempt.unwatch();
     await tracker.end();
     await packReceipt(attempt);
+    await noticeConflicts(attempt);
     return attemptFailed(attempt, thrown);
   }
   attempt.unwatch();
   await tracker.end();
   await packReceipt(attempt);
+  await noticeConflicts(attempt);
   const told = `${result.sent} instances sent, ${result.skipped} were there already`;
   attempt.say(`delivered: ${told}`);
   const end = await deliveryEnded(attempt, 'delivered', undefined, told);

@@ -107,7 +107,8 @@ async function runWith(
       version: ledgerVersion(instance.version, data),
     }));
     const before = await ledger.compare(key, manifest);
-    progress.begin(manifest.length, before.delivered.length, before.quarantined.length);
+    const shared = manifest.filter(({ sharesSopInstanceUid }) => sharesSopInstanceUid).length;
+    progress.begin(manifest.length, before.delivered.length, before.quarantined.length, shared > 1 ? shared : 0);
     signal.throwIfAborted();
     const transform = setting.transform();
     const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell(), config.attempts);

@@ -83,6 +83,7 @@ export function formatDelivery(delivery: DeliveryDetail): string {
   const lines = [
     `${delivery.target}: ${delivery.held ? 'held' : delivery.state}  (${delivery.deliveryId})`,
     `  ${delivery.explanation.text}`,
+    ...(delivery.notice === undefined ? [] : [`  ! ${delivery.notice}`]),
     `  ${delivery.confirmed} of ${delivery.total} instances confirmed, ${delivery.quarantined} quarantined; ${delivery.attempts} attempts, ${formatBytes(delivery.bytesSent)} sent`,
   ];
   for (const event of delivery.events) {

@@ -24,18 +24,16 @@ export function compareWithLedger<T extends InstanceVersion>(
 
 /**
  * The entry about the present version of an instance. It may stand under the SOP Instance UID alone although several series
- * have that UID now, or under both although only one has it still.
+ * have that UID now, or under both although only one has it still: the newer one counts.
  */
 export function entryOf(entries: ReadonlyMap<string, LedgerEntry>, instance: InstanceVersion): LedgerEntry | undefined {
   const { seriesInstanceUid, sharesSopInstanceUid, version } = instance;
   const alone = entries.get(instance.sopInstanceUid);
   const shared =
     seriesInstanceUid === undefined ? undefined : entries.get(instanceKey({ ...instance, sharesSopInstanceUid: true }));
-  if (!alone && !shared) return undefined;
-  const hash = versionHash(version, seriesInstanceUid);
-  if (shared?.versionHash === hash) return shared;
-  if (alone?.versionHash === hash) return alone;
+  const newest = alone && (!shared || alone.at > shared.at) ? alone : shared;
+  if (!newest || newest.versionHash === versionHash(version, seriesInstanceUid)) return newest;
   // From before series counted: it may be about the instance of any series.
-  const isOld = sharesSopInstanceUid !== true && alone?.versionHash === versionHash(version);
-  return isOld ? alone : undefined;
+  const isOld = newest === alone && sharesSopInstanceUid !== true && newest.versionHash === versionHash(version);
+  return isOld ? newest : undefined;
 }

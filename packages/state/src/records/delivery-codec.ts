@@ -43,6 +43,7 @@ export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[]
       nextAttemptAt: time('nextAttemptAt'),
       ledger: fields['ledger'],
       place: fields['place'],
+      notice: fields['notice'],
       updatedAt: Number(fields['updatedAt'] ?? data.routedAt),
       wake: fields['wake'] as WakeKind | undefined,
       failures: Number(fields['failures'] ?? 0),

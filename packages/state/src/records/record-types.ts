@@ -83,6 +83,8 @@ export interface DeliveryRecord extends DeliveryData {
   readonly ledger: string | undefined;
   /** Where the target was then, in words. */
   readonly place: string | undefined;
+  /** What is to be known of it although it may have arrived: the target may show something else under its UIDs. */
+  readonly notice: string | undefined;
 }
 
 /** So many milliseconds from now, by the clock of Redis. */
@@ -109,6 +111,7 @@ export type DeliveryPatch = {
       | 'worker'
       | 'ledger'
       | 'place'
+      | 'notice'
       | 'wake'
       | 'failures'
       | 'waits'
@@ -132,6 +135,7 @@ export interface DeliveryEvent {
     | 'waiting'
     | 'quarantined'
     | 'ended'
+    | 'noticed'
     | 'operator'
     | 'moved';
   readonly attempt?: number;

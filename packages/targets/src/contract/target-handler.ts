@@ -35,6 +35,12 @@ export interface TargetHandler<Config extends TargetConfig = TargetConfig> {
    */
   deliver(run: DeliveryRun<Config>): Promise<void>;
 
+  /**
+   * `sop-instance-uid`: the target may know an instance by that UID alone, so that two contents with one UID cannot both be
+   * kept. Then it is noted with the deliveries. Left out: each has its own place, or the handler sees to it.
+   */
+  readonly keyedBy?: 'sop-instance-uid';
+
   /** Runs its named checks in order and yields each as it ends; what depends on a failed one is `skipped`. */
   testConnection(context: CheckContext<Config>): AsyncIterable<Check>;
 

@@ -13,6 +13,7 @@ import { serveReports, verifyStored } from './verify/index.ts';
 export const dicomHandler: TargetHandler<DicomTarget> = {
   contractVersion,
   type: 'dicom',
+  keyedBy: 'sop-instance-uid',
   schema: dicomTarget,
   deliver,
   testConnection: testDicom,
@@ -23,6 +24,7 @@ export const dicomHandler: TargetHandler<DicomTarget> = {
 export const dicomTlsHandler: TargetHandler<DicomTlsTarget> = {
   contractVersion,
   type: 'dicom-tls',
+  keyedBy: 'sop-instance-uid',
   schema: dicomTlsTarget,
   deliver,
   testConnection: testDicom,

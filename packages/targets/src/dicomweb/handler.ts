@@ -12,6 +12,7 @@ import { testDicomweb } from './test-connection.ts';
 export const dicomwebHandler: TargetHandler<DicomwebTarget> = {
   contractVersion,
   type: 'dicomweb',
+  keyedBy: 'sop-instance-uid',
   schema: dicomwebTarget,
   deliver,
   testConnection: testDicomweb,

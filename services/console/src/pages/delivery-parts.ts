@@ -32,6 +32,7 @@ export function deliveryFacts(delivery: DeliveryDetail): Html {
         ? 'warn'
         : '';
   return html`<p class="note ${kind}">${delivery.explanation.text}</p>
+    ${delivery.notice !== undefined && html`<p class="note warn">${delivery.notice}</p>`}
     <dl class="pairs">
       <dt>Instances</dt>
       <dd>
@@ -43,6 +44,11 @@ export function deliveryFacts(delivery: DeliveryDetail): Html {
       <dd>${bytes(delivery.bytesSent)}</dd>
       <dt>Last change</dt>
       <dd>${time(delivery.updatedAt)}</dd>
+      ${
+        delivery.place !== undefined &&
+        html`<dt>Where</dt>
+          <dd>${delivery.place}</dd>`
+      }
       ${
         delivery.worker !== undefined &&
         html`<dt>Worker</dt>
@@ -59,6 +65,7 @@ export function deliveryFacts(delivery: DeliveryDetail): Html {
 const eventKinds: Readonly<Record<string, string>> = {
   failed: 'bad',
   quarantined: 'bad',
+  noticed: 'bad',
   operator: 'you',
   started: 'busy',
   stage: 'busy',

@@ -42,6 +42,8 @@ export const delivery = z.object({
   endedAt: time.optional(),
   nextAttemptAt: time.optional(),
   updatedAt: time,
+  place: z.string().optional().describe('where the target was at the last attempt'),
+  notice: z.string().optional().describe('what is to be known of it although it may have arrived'),
 });
 export type Delivery = z.infer<typeof delivery>;
 

@@ -1,0 +1,272 @@
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import * as fc from 'fast-check';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { encodeValue, versionHash } from './entry-codec.ts';
+import { ledgerKeys, shardOf } from './ledger-keys.ts';
+import { createLedger, type Fence, type Ledger, type LedgerKey } from './index.ts';
+
+const prefix = '{invariants}';
+const study = '1.2.840.113619';
+const key: LedgerKey = { source: 'main', orthancStudyId: 'o-1', studyInstanceUid: study, target: 'pacs' };
+const deliveries = ['d-1', 'd-2', 'd-3'];
+
+let server: RedisServer;
+let redis: Redis;
+/** Two dispatchers. */
+let ledgers: readonly [Ledger, Ledger];
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+  ledgers = [createLedger(redis, { prefix }), createLedger(new Redis(server.url), { prefix })] as const;
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(() => redis.flushall());
+
+interface Place {
+  readonly sop: string;
+  readonly series: string;
+}
+
+/** Few UIDs and versions, so that they meet: one SOP Instance UID in several series, one version in several instances. */
+const place: fc.Arbitrary<Place> = fc.record({
+  sop: fc.constantFrom(`${study}.1`, `${study}.2`, '2.25.7', 'odd@~uid'),
+  series: fc.constantFrom(`${study}.10`, `${study}.11`, '2.25.8'),
+});
+const side = fc.constantFrom(0, 1) as fc.Arbitrary<0 | 1>;
+const delivery = fc.constantFrom(...deliveries);
+
+type Step =
+  /** The source gets an instance, or another version of it. */
+  | { readonly kind: 'arrives'; readonly place: Place; readonly isSame: boolean }
+  | { readonly kind: 'leaves'; readonly place: Place }
+  /** A dispatcher gets the job of a delivery. */
+  | { readonly kind: 'takes'; readonly delivery: string; readonly side: 0 | 1 }
+  /** The lock of the job runs out. */
+  | { readonly kind: 'loses'; readonly delivery: string }
+  | { readonly kind: 'confirms'; readonly delivery: string; readonly side: 0 | 1; readonly places: readonly Place[] }
+  | { readonly kind: 'quarantines'; readonly delivery: string; readonly side: 0 | 1; readonly place: Place }
+  | { readonly kind: 'revokes'; readonly delivery: string; readonly side: 0 | 1; readonly place: Place }
+  | { readonly kind: 'retries' };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('arrives' as const), place, isSame: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('leaves' as const), place }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('takes' as const), delivery, side }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('loses' as const), delivery }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('confirms' as const),
+      delivery,
+      side,
+      places: fc.array(place, { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('quarantines' as const), delivery, side, place }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('revokes' as const), delivery, side, place }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'retries' as const }) },
+);
+
+/** What is true, without a ledger. */
+class World {
+  /** Versions in the source, by place. */
+  readonly source = new Map<string, { readonly place: Place; readonly version: string }>();
+  /** What the target has said last of a version of an instance. */
+  readonly said = new Map<string, 'delivered' | 'quarantined'>();
+  readonly holders = new Map<string, 0 | 1>();
+  clock = 0;
+  now = 1_700_000_000_000;
+
+  /** The instances as a dispatcher reads them now. */
+  manifest(places?: readonly Place[]) {
+    const wanted = places && new Set(places.map(nameOf));
+    const counts = Map.groupBy(this.source.values(), ({ place: { sop } }) => sop);
+    return [...this.source]
+      .filter(([name]) => wanted?.has(name) ?? true)
+      .map(
+        ([
+          name,
+          {
+            place: { sop, series },
+            version,
+          },
+        ]) => ({
+          name,
+          sopInstanceUid: sop,
+          seriesInstanceUid: series,
+          version,
+          ...((counts.get(sop)?.length ?? 0) > 1 && { sharesSopInstanceUid: true as const }),
+        }),
+      );
+  }
+}
+
+function nameOf({ sop, series }: Place): string {
+  return `${series} ${sop}`;
+}
+
+function fenceOf(id: string, of: 0 | 1): Fence {
+  return { lockKey: `${prefix}:target-pacs:${id}:lock`, token: `token ${of}` };
+}
+
+type Told = ReturnType<World['manifest']>[number];
+
+/** Writes as a dispatcher that believes it has the delivery; only the one that has it may succeed. */
+async function write(
+  world: World,
+  at: { delivery: string; side: 0 | 1 },
+  act: (ledger: Ledger, fence: Fence) => Promise<void>,
+) {
+  const before = await redis
+    .keys(`${prefix}:ledger:*`)
+    .then(async (keys) => Promise.all(keys.sort().map((one) => redis.hgetall(one))));
+  const isHolder = world.holders.get(at.delivery) === at.side;
+  const written = act(ledgers[at.side], fenceOf(at.delivery, at.side));
+  if (isHolder) {
+    await written;
+    return true;
+  }
+  await expect(written).rejects.toMatchObject({ code: 'lock-lost' });
+  const after = await redis
+    .keys(`${prefix}:ledger:*`)
+    .then(async (keys) => Promise.all(keys.sort().map((one) => redis.hgetall(one))));
+  expect(after).toEqual(before);
+  return false;
+}
+
+async function run(world: World, one: Step): Promise<void> {
+  const versionOf = ({ name, version }: Told): string => `${name} ${version}`;
+  const at = (world.now += 1);
+  const outcome = (id: string, told: Told) => ({ ...told, attempt: 1, deliveryId: id, at });
+  switch (one.kind) {
+    case 'arrives': {
+      // Versions go on, as times of reception do; instances that came together may have the same.
+      if (!one.isSame) world.clock += 1;
+      world.source.set(nameOf(one.place), { place: one.place, version: `v${world.clock}` });
+      return;
+    }
+    case 'leaves':
+      world.source.delete(nameOf(one.place));
+      return;
+    case 'takes':
+      world.holders.set(one.delivery, one.side);
+      await redis.set(fenceOf(one.delivery, one.side).lockKey, fenceOf(one.delivery, one.side).token);
+      return;
+    case 'loses':
+      world.holders.delete(one.delivery);
+      await redis.del(fenceOf(one.delivery, 0).lockKey);
+      return;
+    case 'confirms': {
+      const told = world.manifest(one.places);
+      if (told.length === 0) return;
+      const isDone = await write(world, one, async (ledger, fence) => {
+        // As lanes do: each by itself, at the same time.
+        await Promise.all(told.map((each) => ledger.confirm(key, [outcome(one.delivery, each)], fence)));
+      });
+      if (isDone) for (const each of told) forgetOthers(world, each).said.set(versionOf(each), 'delivered');
+      return;
+    }
+    case 'quarantines': {
+      for (const each of world.manifest([one.place])) {
+        const entry = { ...outcome(one.delivery, each), error: { code: 'instance-refused', message: 'no' } };
+        const isDone = await write(world, one, (ledger, fence) => ledger.quarantine(key, entry, fence));
+        if (isDone) forgetOthers(world, each).said.set(versionOf(each), 'quarantined');
+      }
+      return;
+    }
+    case 'revokes': {
+      for (const each of world.manifest([one.place])) {
+        const isDone = await write(world, one, (ledger, fence) =>
+          ledger.revoke(key, outcome(one.delivery, each), fence),
+        );
+        if (isDone) world.said.delete(versionOf(each));
+      }
+      return;
+    }
+    case 'retries':
+      await ledgers[0].clearQuarantine(key);
+      for (const [name, state] of world.said) if (state === 'quarantined') world.said.delete(name);
+  }
+}
+
+/** An answer replaces the one on any other version of the instance. */
+function forgetOthers(world: World, { name }: Told): World {
+  for (const other of world.said.keys()) if (other.startsWith(`${name} `)) world.said.delete(other);
+  return world;
+}
+
+test('nothing counts as confirmed that was not, nothing that was is lost, and an old fence never writes', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
+      await redis.flushall();
+      const world = new World();
+      const hadToLeave = new Set<string>();
+      for (const one of steps) {
+        if (one.kind === 'leaves') hadToLeave.add(one.place.sop);
+        await run(world, one);
+        const { delivered, quarantined, pending } = await ledgers[1].compare(key, world.manifest());
+        const said = (state: string) => (told: Told) => world.said.get(`${told.name} ${told.version}`) === state;
+        expect(
+          delivered.filter((told) => !said('delivered')(told)),
+          'not confirmed',
+        ).toEqual([]);
+        expect(
+          quarantined.filter((told) => !said('quarantined')(told)),
+          'not quarantined',
+        ).toEqual([]);
+        // What has left the source may have to be sent again when it comes back beside another one with its UID.
+        const lost = pending.filter((told) => said('delivered')(told) && !hadToLeave.has(told.sopInstanceUid));
+        expect(lost, 'confirmed and lost').toEqual([]);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a version that comes back after another one was confirmed is sent again', async () => {
+  const names = [
+    { sopInstanceUid: '2.25.7', seriesInstanceUid: '2.25.8' },
+    { sopInstanceUid: '2.25.7', seriesInstanceUid: '2.25.8', sharesSopInstanceUid: true as const },
+  ];
+  for (const [first, second] of [names, names.toReversed()]) {
+    await redis.flushall();
+    const told = { attempt: 1, deliveryId: 'd-1' };
+    await ledgers[0].confirm(key, [{ ...told, ...first!, version: 'v1', at: 1 }]);
+    await ledgers[0].confirm(key, [{ ...told, ...second!, version: 'v2', at: 2 }]);
+    for (const name of names) {
+      expect((await ledgers[0].compare(key, [{ ...name, version: 'v1' }])).pending.length).toBe(1);
+      expect((await ledgers[0].compare(key, [{ ...name, version: 'v2' }])).delivered.length).toBe(1);
+    }
+  }
+});
+
+test('an entry from before series counted is believed only where no other series has the UID', async () => {
+  const alone = { sopInstanceUid: '2.25.7', seriesInstanceUid: '2.25.8', version: 'v1' };
+  const value = encodeValue('delivered', {
+    sopInstanceUid: '2.25.7',
+    version: 'v1',
+    attempt: 1,
+    deliveryId: 'd-1',
+    at: 1,
+  });
+  expect(value).toContain(versionHash('v1'));
+  await redis.hset(ledgerKeys(prefix, key)[shardOf('2.25.7') - 1] ?? '', '2.25.7', value);
+  expect((await ledgers[0].compare(key, [alone])).delivered).toEqual([alone]);
+  expect((await ledgers[0].compare(key, [{ ...alone, version: 'v2' }])).pending.length).toBe(1);
+  const shared = [alone, { ...alone, seriesInstanceUid: '2.25.9' }].map((one) => ({
+    ...one,
+    sharesSopInstanceUid: true as const,
+  }));
+  expect((await ledgers[0].compare(key, shared)).pending).toEqual(shared);
+  await redis.set(fenceOf('d-1', 0).lockKey, fenceOf('d-1', 0).token);
+  await ledgers[0].revoke(key, alone, fenceOf('d-1', 0));
+  expect((await ledgers[0].compare(key, [alone])).pending).toEqual([alone]);
+});
