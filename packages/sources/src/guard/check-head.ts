@@ -15,26 +15,31 @@ const idLength = 44;
 /** Compares what a file says of itself with what it must be. */
 export function checkHead(head: FileHead, expected: ExpectedBytes): HeadVerdict {
   const { meta, dataSet } = head;
-  if (dataSet.sopInstanceUid !== expected.sopInstanceUid) {
-    return differs('SOP Instance UID', expected.sopInstanceUid, dataSet.sopInstanceUid);
-  }
   const { sopClassUid, transferSyntaxUid } = expected;
-  const knownClass = dataSet.sopClassUid ?? meta.sopClassUid;
-  if (sopClassUid !== undefined && knownClass !== sopClassUid && meta.sopClassUid !== sopClassUid) {
-    return differs('SOP Class UID', sopClassUid, knownClass);
+  const knownClass = meta.sopClassUid === sopClassUid ? sopClassUid : (dataSet.sopClassUid ?? meta.sopClassUid);
+  const comparisons: readonly Comparison[] = [
+    ['SOP Instance UID', expected.sopInstanceUid, dataSet.sopInstanceUid],
+    ['SOP Class UID', sopClassUid, sopClassUid === undefined ? undefined : (knownClass ?? '')],
+    ['transfer syntax', transferSyntaxUid, meta.transferSyntaxUid],
+    ['Study Instance UID', expected.studyInstanceUid, dataSet.studyInstanceUid],
+    ['Series Instance UID', expected.seriesInstanceUid, dataSet.seriesInstanceUid],
+  ];
+  let isDoubtful = !isOfPatient(head, expected);
+  for (const [what, wanted, came] of comparisons) {
+    if (wanted === undefined || came === undefined || wanted === came) continue;
+    // What is no UID may have been read otherwise by the source.
+    if (isUid(wanted) && isUid(came)) return { expected: `${what} ${wanted}`, came: `${what} ${came}` };
+    isDoubtful = true;
   }
-  const syntax = meta.transferSyntaxUid;
-  if (transferSyntaxUid !== undefined && syntax !== undefined && syntax !== transferSyntaxUid) {
-    return differs('transfer syntax', transferSyntaxUid, syntax);
-  }
-  const { studyInstanceUid, seriesInstanceUid } = dataSet;
-  if (studyInstanceUid !== undefined && studyInstanceUid !== expected.studyInstanceUid) {
-    return differs('Study Instance UID', expected.studyInstanceUid, studyInstanceUid);
-  }
-  if (seriesInstanceUid !== undefined && seriesInstanceUid !== expected.seriesInstanceUid) {
-    return differs('Series Instance UID', expected.seriesInstanceUid, seriesInstanceUid);
-  }
-  return isOfPatient(head, expected) ? 'same' : 'doubtful';
+  return isDoubtful ? 'doubtful' : 'same';
+}
+
+/** What is compared, what it must be and what it is; undefined where either is not known. */
+type Comparison = readonly [what: string, wanted: string | undefined, came: string | undefined];
+
+/** Foreign text is shown only when it is a UID: anything else might be a name. */
+function isUid(text: string): boolean {
+  return /^[0-9.]{1,64}$/.test(text);
 }
 
 /**
@@ -58,8 +63,17 @@ export function isOrthancId(
   if (id.length !== idLength || id.charAt(8) !== '-') return true;
   const bare = bareAscii(patientId);
   if (bare === undefined) return true;
+  // Of an element with VR UN Orthanc takes the padding too.
+  return isHashOf(id, bare, uids) || (bare !== patientId && isHashOf(id, patientId, uids));
+}
+
+function isHashOf(
+  id: string,
+  patientId: string,
+  uids: Pick<ExpectedBytes, 'studyInstanceUid' | 'seriesInstanceUid' | 'sopInstanceUid'>,
+): boolean {
   const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = uids;
-  const digest = hash('sha1', `${bare}|${studyInstanceUid}|${seriesInstanceUid}|${sopInstanceUid}`);
+  const digest = hash('sha1', `${patientId}|${studyInstanceUid}|${seriesInstanceUid}|${sopInstanceUid}`);
   for (let part = 0; part < 5; part += 1) {
     if (!id.startsWith(digest.slice(part * 8, part * 8 + 8), part * 9)) return false;
   }
@@ -81,13 +95,4 @@ function bareAscii(text: string): string | undefined {
 
 function isBlank(code: number): boolean {
   return code === 0x20 || code === 0 || (code >= 0x09 && code <= 0x0d);
-}
-
-function differs(what: string, expected: string, came: string | undefined): HeadVerdict {
-  return { expected: `${what} ${expected}`, came: came === undefined ? `no ${what}` : `${what} ${printable(came)}` };
-}
-
-/** Foreign text is shown only when it is a UID: anything else might be a name. */
-function printable(uid: string): string {
-  return /^[0-9.]{1,64}$/.test(uid) ? uid : 'that is no UID';
 }

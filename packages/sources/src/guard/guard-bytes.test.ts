@@ -1,7 +1,9 @@
 import { makeStudy } from '@dicom-dispatch/samples';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { checkHead, isOrthancId } from './check-head.ts';
 import { guardBytes } from './guard-bytes.ts';
 import type { GuardOptions } from './guard-options.ts';
+import { readHead } from './read-head.ts';
 
 const [sample] = makeStudy({ seed: 'pieces', instancesPerSeries: 1, rows: 32, columns: 32 });
 if (!sample) throw new Error('an empty sample');
@@ -59,4 +61,37 @@ it('never believes random bytes', async () => {
     const { body } = await guardBytes({ sizeBytes: undefined, body: inPieces(random, 300) }, options);
     await expect(Array.fromAsync(body)).rejects.toThrow(/not/);
   }
+});
+
+describe('identity', () => {
+  const read = (changed: Buffer) => readHead(changed, true, sample.transferSyntaxUid);
+
+  it('a UID that the source reads otherwise, since it is none, is left to the digest', () => {
+    const odd = Buffer.from(bytes);
+    odd.write('REM\\', odd.indexOf(Buffer.from(sample.seriesInstanceUid)), 'latin1');
+    const found = read(odd);
+    if (found.kind !== 'read') throw new Error('not read');
+    expect(checkHead(found.head, options.expected)).toBe('doubtful');
+    expect(checkHead(found.head, { ...options.expected, sopInstanceUid: '1.2.3' })).toMatchObject({
+      expected: 'SOP Instance UID 1.2.3',
+    });
+  });
+
+  it('the id in Orthanc is that of patient and UIDs, with and without the padding', () => {
+    const uids = { studyInstanceUid: '2.25.9010', seriesInstanceUid: '2.25.9010.1', sopInstanceUid: '2.25.9010.1.1' };
+    const id = '60b3a377-d4102990-461f393d-e46cd9ec-1783ae81';
+    expect(isOrthancId(id, 'TINY1', uids)).toBe(true);
+    expect(isOrthancId(id, ' TINY1 \0', uids)).toBe(true);
+    expect(isOrthancId(id, 'TINY2', uids)).toBe(false);
+    expect(isOrthancId(id, '', uids)).toBe(false);
+    const rtDose = {
+      studyInstanceUid: '1.2.999.999.99.9.9999.8888',
+      seriesInstanceUid: '1.2.777.777.77.7.7777.7777',
+      sopInstanceUid: '1.9.999.999.99.9.9999.9999.20030818153516',
+    };
+    expect(isOrthancId('ad37e374-bfed7063-7a623e83-273dc020-50b0bee4', 'id11111 ', rtDose)).toBe(true);
+    // What cannot be compared is let pass: another form of id, another character set.
+    expect(isOrthancId('1', 'TINY2', uids)).toBe(true);
+    expect(isOrthancId(id, 'J\u00f6rg', uids)).toBe(true);
+  });
 });

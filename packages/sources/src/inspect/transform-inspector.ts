@@ -11,6 +11,8 @@ import { findInFileHead } from './file-head.ts';
 export interface ExpectedChanges {
   /** Path to the text that stands there. */
   readonly texts: ReadonlyMap<string, string>;
+  /** Paths where nothing but ASCII stands, if it is text. */
+  readonly ascii: ReadonlySet<string>;
   /** Paths where nothing stands. */
   readonly removed: ReadonlySet<string>;
   /** Whether private attributes are gone, at every depth. */
@@ -25,6 +27,7 @@ export interface ExpectedChanges {
 export function wholeDataSet({ transferSyntaxUid }: ManifestInstance): ExpectedChanges {
   return {
     texts: new Map(),
+    ascii: new Set(),
     removed: new Set(),
     isWithoutPrivate: false,
     profile: undefined,
@@ -65,6 +68,7 @@ export function inspectTransform(
     if (inEmptied !== undefined) throw left(inEmptied.slice(0, -1));
     const wanted = expected.texts.get(path);
     if (wanted !== undefined) return compare(element, wanted);
+    if (expected.ascii.has(path) && mayBeText(element) && !isPlain(value)) throw otherCharacters(path);
     if (expected.removed.has(path) && !isEmpty(element)) throw left(path);
     if (isPrivate(tag)) {
       if (expected.isWithoutPrivate) throw left(path);
@@ -147,6 +151,43 @@ export function inspectTransform(
       throw error instanceof NoDataSet ? broken(error.message) : error;
     }
   }
+}
+
+/** VRs that are no text (PS3.5 section 6.2): their bytes are no characters. */
+const noText = new Set([
+  'AT',
+  'FD',
+  'FL',
+  'OB',
+  'OD',
+  'OF',
+  'OL',
+  'OV',
+  'OW',
+  'SL',
+  'SQ',
+  'SS',
+  'SV',
+  'UL',
+  'US',
+  'UV',
+]);
+
+function mayBeText({ vr, isSequence }: WalkedElement): boolean {
+  return !isSequence && (vr === undefined || !noText.has(vr));
+}
+
+/** Whether a value is the same in every character set: no byte above 7FH, no escape. */
+function isPlain(value: Buffer | undefined): boolean {
+  return value !== undefined && value.every((byte) => byte < 0x80 && byte !== 0x1b);
+}
+
+function otherCharacters(path: string): DispatchError {
+  return new DispatchError(
+    'transform-incomplete',
+    `the source cannot write the long text (${path}) in the character set that another text needs`,
+    { remedy: 'Exclude such instances from the transform, or give it texts that fit their character set.' },
+  );
 }
 
 function left(path: string): DispatchError {

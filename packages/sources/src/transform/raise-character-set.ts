@@ -13,15 +13,17 @@ const textVrs = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
  * (UTF-8). All its other texts are then written anew: Orthanc writes only those that it is given, and drops characters
  * that do not fit.
  *
+ * @returns texts that are too long for Orthanc to tell: they must turn out to be plain ASCII
  * @throws DispatchError `instance-unsupported` when a text cannot be written
  */
-export function raiseCharacterSet(instance: ManifestInstance, tree: TagTree, changes: Changes): void {
+export function raiseCharacterSet(instance: ManifestInstance, tree: TagTree, changes: Changes): ReadonlySet<string> {
+  const tooLong = new Set<string>();
   const { replace, remove } = changes;
   const stored = (textOf(tree[characterSetPath]) ?? '').trim();
   const set = replace.get(characterSetPath);
   const isSet = typeof set === 'string' && set !== stored;
   const texts = [...replace.values()].filter((value) => typeof value === 'string');
-  if (!isSet && texts.every((text) => canHold(stored, text))) return;
+  if (!isSet && texts.every((text) => canHold(stored, text))) return tooLong;
   const characterSet = isSet ? set : utf8;
   replace.set(characterSetPath, characterSet);
   visit(tree, ({ path, tag, element }) => {
@@ -30,9 +32,7 @@ export function raiseCharacterSet(instance: ManifestInstance, tree: TagTree, cha
     if (tag === '00080005') replace.set(path, characterSet);
     const text = textOf(element);
     if (text !== undefined && !isAscii(text) && !isInside(path, changes)) replace.set(path, text);
-    if (element.Type === 'TooLong' && textVrs.has(findElement(element.Name)?.vr ?? 'UT')) {
-      cannotChange(instance, `(${path}) is too long to be written in another character set`);
-    }
+    if (element.Type === 'TooLong' && textVrs.has(findElement(element.Name)?.vr ?? 'UT')) tooLong.add(path);
     return true;
   });
   for (const [path, value] of replace) {
@@ -40,4 +40,5 @@ export function raiseCharacterSet(instance: ManifestInstance, tree: TagTree, cha
       cannotChange(instance, `(${path}) cannot be written in the character set ${characterSet}`);
     }
   }
+  return tooLong;
 }

@@ -330,6 +330,29 @@ describe('texts that the character set of the instance cannot hold', () => {
     expect(out.get('0010,0010')).toBe('Yamada^Tarou=山田^太郎=やまだ^たろう');
   });
 
+  it('and long texts that Orthanc does not tell, if they are plain', async () => {
+    const long = (text: string) => ({
+      attributes: { SpecificCharacterSet: 'ISO_IR 100', ImageComments: Buffer.from(text, 'latin1') },
+      extraTags: [
+        element(0x00090010, 'LO', 'CREATOR'),
+        element(
+          0x00091001,
+          'FD',
+          Array.from({ length: 50 }, (_, index) => -index / 3),
+        ),
+      ],
+    });
+    const plain = await storeSample('long', long('plain '.repeat(60)));
+    const out = walk(await bytesOf(transformOf({ set }), plain));
+    expect(out.get('0008,0080')).toBe(set.InstitutionName);
+    expect(out.get('0020,4000')).toBe('plain '.repeat(60).trim());
+    const umlauts = await storeSample('long umlauts', long('äöü '.repeat(90)));
+    await expect(bytesOf(transformOf({ set }), umlauts)).rejects.toMatchObject({
+      code: 'transform-incomplete',
+      message: expect.stringContaining('(0020,4000)'),
+    });
+  });
+
   it('leave it as it is where they fit', async () => {
     const attributes = { SpecificCharacterSet: 'ISO_IR 100', PatientName: Buffer.from('Jörg', 'latin1') };
     const instance = await storeSample('fits', { attributes });

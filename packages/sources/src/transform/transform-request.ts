@@ -42,12 +42,19 @@ export function keepsIdentity(transform: TransformConfig): boolean {
   return !named.some((name) => findPath({}, name) === patientIdPath);
 }
 
-/** Whether tags are those of an instance: a cache in front of the source may have others under its name. */
+/**
+ * Whether tags are those of an instance: a cache in front of the source may have others under its name. What the source cannot
+ * read of them says nothing.
+ */
 export function isTagsOf(instance: ManifestInstance, tags: TagTree): boolean {
-  const same = (path: string, uid: string): boolean => (textOf(tags[path]) ?? '').replace(/[\0 ]+$/, '') === uid;
+  const same = (path: string, uid: string): boolean => {
+    const text = textOf(tags[path]);
+    return text === undefined || text.replaceAll(/^ +|[\0 ]+$/g, '') === uid;
+  };
   if (!same('0008,0018', instance.sopInstanceUid) || !same('0020,000d', instance.studyInstanceUid)) return false;
   if (!same('0020,000e', instance.seriesInstanceUid)) return false;
-  return isOrthancId(instance.sourceId, textOf(tags[patientIdPath]) ?? '', instance);
+  const patientId = tags[patientIdPath];
+  return patientId?.Value === null || isOrthancId(instance.sourceId, textOf(patientId) ?? '', instance);
 }
 
 /**
@@ -80,7 +87,7 @@ export function transformRequest(
   }
   if (givesNewUids(transform)) addUids(instance, tree, transform, pseudonyms, changes);
   addNamed(tree, transform, pseudonyms, changes);
-  raiseCharacterSet(instance, tree, changes);
+  const longTexts = raiseCharacterSet(instance, tree, changes);
 
   const kept = [...transform.keep, ...identifiers, ...(anonymise ? [] : ['PatientID'])];
   const keep = kept.filter((name) => !changes.replace.has(findPath(tree, name) ?? name));
@@ -102,6 +109,7 @@ export function transformRequest(
     expected: {
       texts: textsOf(changes, tree),
       removed: changes.remove,
+      ascii: longTexts,
       isWithoutPrivate,
       profile: anonymise && { isKept: keptRows(transform), hasNewUids: givesNewUids(transform) },
       hasPixels: tags && '7fe0,0010' in tags,
