@@ -2,6 +2,8 @@ export { connect } from './association/connect.ts';
 export type { ConnectOptions } from './association/connect.ts';
 export { connectGroup, splitPresentationContexts } from './association/connect-group.ts';
 export type { AssociationGroup } from './association/connect-group.ts';
+export { probeTls } from './association/probe-tls.ts';
+export type { TlsFacts } from './association/probe-tls.ts';
 export { Association } from './association/association.ts';
 export type { OperationOptions } from './association/association.ts';
 export { MAX_CONTEXTS, isUid } from './association/contexts.ts';

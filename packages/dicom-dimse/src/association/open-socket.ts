@@ -38,7 +38,12 @@ export function openSocket(options: SocketOptions): Promise<Socket> {
     }
     const timer = setTimeout(() => {
       fail(
-        new DimseError('connect-timeout', `${peer}: not connected within ${connectTimeoutMs} ms (connectTimeoutMs)`),
+        new DimseError(
+          'connect-timeout',
+          isTcpConnected && options.tls !== undefined
+            ? `${peer}: connected, but no TLS handshake within ${connectTimeoutMs} ms (connectTimeoutMs)`
+            : `${peer}: not connected within ${connectTimeoutMs} ms (connectTimeoutMs)`,
+        ),
       );
     }, connectTimeoutMs);
     const settle = (): void => {
@@ -60,7 +65,7 @@ export function openSocket(options: SocketOptions): Promise<Socket> {
       fail(
         options.tls === undefined
           ? new DimseError('connect-failed', `${peer}: closed before it was connected`)
-          : new DimseError('tls-failed', `${peer}: closed during the TLS handshake: does it speak TLS on this port?`),
+          : closedInHandshake(peer),
       );
     socket.on('error', onError);
     socket.on('close', onClose);
@@ -105,7 +110,10 @@ function duringConnect(error: Error, peer: string, isTcpConnected: boolean): Dim
   if (!isTcpConnected) return translateSocketError(error, peer, 'connect-failed');
   const translated = translateSocketError(error, peer, 'tls-failed');
   if (translated.code !== 'connection-closed') return translated;
-  return new DimseError('tls-failed', `${peer}: closed during the TLS handshake: does it speak TLS on this port?`, {
-    cause: error,
-  });
+  return closedInHandshake(peer, error);
+}
+
+function closedInHandshake(peer: string, cause?: Error): DimseError {
+  const text = `${peer}: the connection was closed during the TLS handshake`;
+  return new DimseError('tls-closed', text, cause && { cause });
 }

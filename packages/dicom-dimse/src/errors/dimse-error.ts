@@ -4,8 +4,10 @@ import type { AbortReason, RejectReason } from '../pdu/reasons.ts';
  * Everything that can go wrong, as one closed union.
  *
  * - Arguments: `invalid-argument`, `too-many-presentation-contexts`.
- * - Transport: `name-not-resolved`, `connect-refused`, `connect-unreachable`, `connect-timeout`, `connect-failed`.
- * - TLS: `tls-*`; `tls-not-spoken` means that the peer answers without TLS.
+ * - Transport: `name-not-resolved`, `connect-refused`, `connect-unreachable`, `connect-timeout`, `connect-failed`;
+ *   `local-resources` is this machine's own limit (open files, memory).
+ * - TLS: `tls-*`; `tls-not-spoken` means that the peer answers without TLS, `tls-expected` that it answers with it,
+ *   `tls-closed` that it closes within the handshake: it speaks no TLS there, or is not there.
  * - Association: `association-timeout`, `association-rejected`, `aborted`, `connection-closed`, `association-ended`
  *   (used after its end), `idle-timeout`, `protocol-error` (the peer broke the Standard), `limit-exceeded`.
  * - Operations: `no-presentation-context`, `response-timeout`, `send-timeout`, `cancelled`, `unexpected-response`,
@@ -20,6 +22,7 @@ export type DimseErrorCode =
   | 'connect-unreachable'
   | 'connect-timeout'
   | 'connect-failed'
+  | 'local-resources'
   | 'tls-untrusted'
   | 'tls-expired'
   | 'tls-not-yet-valid'
@@ -29,7 +32,10 @@ export type DimseErrorCode =
   | 'tls-client-certificate-rejected'
   | 'tls-version'
   | 'tls-cipher'
+  | 'tls-weak'
   | 'tls-not-spoken'
+  | 'tls-expected'
+  | 'tls-closed'
   | 'tls-material'
   | 'tls-failed'
   | 'association-timeout'

@@ -4,14 +4,21 @@ import type { DimseErrorCode } from './dimse-error.ts';
 interface SystemError extends Error {
   readonly code?: string;
   readonly reason?: string;
+  /** Of ERR_TLS_CERT_ALTNAME_INVALID: the certificate of the peer. */
+  readonly cert?: { readonly subjectaltname?: string; readonly subject?: { readonly CN?: string | string[] } };
 }
+
+/** What OpenSSL finds too weak in a certificate of the peer, and node has no code for. */
+const TOO_WEAK =
+  /^(?:EE|CA) (certificate key|signature digest algorithm|certificate) too weak|key too (?:weak|small)|md too weak/i;
+const MOST_NAMES = 200;
 
 /** node and OpenSSL codes, each with our code and a sentence on what to do. The one place that knows them. */
 const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   ENOTFOUND: ['name-not-resolved', 'the host name is not known: check its spelling and the name server'],
   EAI_AGAIN: ['name-not-resolved', 'the name server does not answer'],
   EAI_FAIL: ['name-not-resolved', 'the name server failed'],
-  ECONNREFUSED: ['connect-refused', 'nothing listens there: check port and that the peer runs'],
+  ECONNREFUSED: ['connect-refused', 'connection refused: nothing listens on that port'],
   EHOSTUNREACH: ['connect-unreachable', 'no route to the host'],
   ENETUNREACH: ['connect-unreachable', 'no route to the network'],
   EHOSTDOWN: ['connect-unreachable', 'the host is down'],
@@ -20,11 +27,14 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   ECONNRESET: ['connection-closed', 'the peer closed the connection abruptly'],
   ECONNABORTED: ['connection-closed', 'the connection was given up'],
   EPIPE: ['connection-closed', 'the peer closed the connection'],
-  SELF_SIGNED_CERT_IN_CHAIN: ['tls-untrusted', 'its chain ends in an authority that `ca` does not hold'],
-  DEPTH_ZERO_SELF_SIGNED_CERT: ['tls-untrusted', 'its certificate is self-signed: add it to `ca` if you trust it'],
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['tls-untrusted', 'its issuer is not in `ca`, or it sent no intermediate'],
-  UNABLE_TO_GET_ISSUER_CERT: ['tls-untrusted', 'an issuer in its chain is not in `ca`'],
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['tls-untrusted', 'its issuer is not in `ca`'],
+  SELF_SIGNED_CERT_IN_CHAIN: ['tls-untrusted', 'its chain ends in an authority that is not trusted'],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ['tls-untrusted', 'its certificate is self-signed, and not trusted'],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: [
+    'tls-untrusted',
+    'its issuer is not trusted, or it sent no intermediate certificate',
+  ],
+  UNABLE_TO_GET_ISSUER_CERT: ['tls-untrusted', 'an issuer in its chain is not trusted'],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['tls-untrusted', 'its issuer is not trusted'],
   CERT_UNTRUSTED: ['tls-untrusted', 'its root is not trusted for this purpose'],
   CERT_SIGNATURE_FAILURE: ['tls-untrusted', 'a signature in its chain is wrong'],
   INVALID_PURPOSE: ['tls-untrusted', 'its certificate is not meant for this purpose (extended key usage)'],
@@ -32,30 +42,21 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   PATH_LENGTH_EXCEEDED: ['tls-untrusted', 'its chain is longer than an authority allows'],
   CERT_REJECTED: ['tls-untrusted', 'its root is marked to be rejected'],
   CERT_HAS_EXPIRED: ['tls-expired', 'its certificate has expired'],
-  CERT_NOT_YET_VALID: ['tls-not-yet-valid', 'its certificate is not valid yet: compare the clocks'],
+  CERT_NOT_YET_VALID: ['tls-not-yet-valid', 'its certificate is not valid yet'],
   CERT_REVOKED: ['tls-revoked', 'its certificate was revoked'],
-  ERR_TLS_CERT_ALTNAME_INVALID: [
-    'tls-host-mismatch',
-    'its certificate is for another name: set `servername` to the name in it, or `verifyHostname: false`',
-  ],
-  ERR_SSL_WRONG_VERSION_NUMBER: ['tls-not-spoken', 'it answers without TLS: is this its plain port?'],
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: ['tls-not-spoken', 'it answers without TLS: is this its plain port?'],
-  ERR_SSL_HTTP_REQUEST: ['tls-not-spoken', 'it speaks HTTP'],
-  ERR_SSL_UNSUPPORTED_PROTOCOL: ['tls-version', 'no common TLS version: compare `minVersion`'],
-  ALERT_PROTOCOL_VERSION: ['tls-version', 'it refuses our TLS versions: compare `minVersion`, `maxVersion`'],
-  ERR_SSL_NO_SHARED_CIPHER: ['tls-cipher', 'no common cipher suite: compare `profile` and `ciphers`'],
+  ERR_TLS_CERT_ALTNAME_INVALID: ['tls-host-mismatch', 'its certificate is for another name'],
+  ERR_SSL_WRONG_VERSION_NUMBER: ['tls-not-spoken', 'it answers without TLS on this port'],
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: ['tls-not-spoken', 'it answers without TLS on this port'],
+  ERR_SSL_HTTP_REQUEST: ['tls-not-spoken', 'it speaks HTTP on this port'],
+  ERR_SSL_UNSUPPORTED_PROTOCOL: ['tls-version', 'no common TLS version'],
+  ALERT_PROTOCOL_VERSION: ['tls-version', 'it refuses our TLS versions'],
+  ERR_SSL_NO_SHARED_CIPHER: ['tls-cipher', 'no common cipher suite'],
   ALERT_HANDSHAKE_FAILURE: [
     'tls-cipher',
     'it refuses the handshake: no common cipher suite, or it wants a client certificate',
   ],
-  ALERT_CERTIFICATE_REQUIRED: [
-    'tls-client-certificate-required',
-    'it wants a client certificate: set `cert` and `key`',
-  ],
-  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: [
-    'tls-client-certificate-required',
-    'the client sent no certificate, and `requestCert` asks for one',
-  ],
+  ALERT_CERTIFICATE_REQUIRED: ['tls-client-certificate-required', 'it asks for a client certificate'],
+  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: ['tls-client-certificate-required', 'the client sent no certificate'],
   ALERT_UNKNOWN_CA: ['tls-client-certificate-rejected', 'it does not know the authority of our certificate'],
   ALERT_BAD_CERTIFICATE: ['tls-client-certificate-rejected', 'it finds our certificate bad'],
   ALERT_CERTIFICATE_EXPIRED: ['tls-client-certificate-rejected', 'it finds our certificate expired'],
@@ -63,18 +64,27 @@ const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
   ALERT_CERTIFICATE_UNKNOWN: ['tls-client-certificate-rejected', 'it does not accept our certificate'],
   ALERT_UNSUPPORTED_CERTIFICATE: ['tls-client-certificate-rejected', 'it does not support the kind of our certificate'],
   ALERT_ACCESS_DENIED: ['tls-client-certificate-rejected', 'it denies access to our certificate'],
-  ERR_OSSL_BAD_DECRYPT: ['tls-material', 'the private key does not open: check `passphrase`'],
-  ERR_OSSL_PEM_NO_START_LINE: ['tls-material', '`ca`, `cert` or `key` is not PEM'],
-  ERR_OSSL_PEM_BAD_PASSWORD_READ: ['tls-material', 'the private key needs a `passphrase`'],
-  ERR_MISSING_PASSPHRASE: ['tls-material', 'the private key needs a `passphrase`'],
-  ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED: ['tls-material', 'the private key needs a `passphrase`'],
-  ERR_OSSL_X509_KEY_VALUES_MISMATCH: ['tls-material', '`key` does not belong to `cert`'],
-  ERR_SSL_KEY_VALUES_MISMATCH: ['tls-material', '`key` does not belong to `cert`'],
-  ERR_OSSL_X509_KEY_TYPE_MISMATCH: ['tls-material', '`key` does not belong to `cert`'],
-  ERR_OSSL_UNSUPPORTED: ['tls-material', '`ca`, `cert` or `key` has a format that is not supported'],
-  ERR_SSL_EE_KEY_TOO_SMALL: ['tls-material', 'the key of `cert` is too small for the security level'],
-  ERR_SSL_CA_MD_TOO_WEAK: ['tls-material', 'a certificate is signed with a digest that is too weak'],
-  ERR_SSL_NO_CIPHER_MATCH: ['tls-material', '`ciphers` names no cipher suite that is known here'],
+  ERR_SSL_DH_KEY_TOO_SMALL: ['tls-weak', 'its Diffie-Hellman key is too short'],
+  ALERT_INSUFFICIENT_SECURITY: ['tls-cipher', 'it wants a stronger cipher suite'],
+  EMFILE: ['local-resources', 'this process has as many files and connections open as it may (EMFILE)'],
+  ENFILE: ['local-resources', 'this machine has as many files open as it can (ENFILE)'],
+  ENOMEM: ['local-resources', 'this machine has no memory left (ENOMEM)'],
+  ENOBUFS: ['local-resources', 'this machine has no memory for connections left (ENOBUFS)'],
+  ERR_OSSL_BAD_DECRYPT: ['tls-material', 'the passphrase does not open the private key'],
+  ERR_OSSL_PEM_NO_START_LINE: ['tls-material', 'a certificate or the private key is not PEM'],
+  ERR_OSSL_PEM_BAD_PASSWORD_READ: ['tls-material', 'the private key needs a passphrase'],
+  ERR_MISSING_PASSPHRASE: ['tls-material', 'the private key needs a passphrase'],
+  ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED: ['tls-material', 'the private key needs a passphrase'],
+  ERR_OSSL_X509_KEY_VALUES_MISMATCH: ['tls-material', 'the private key does not belong to the certificate'],
+  ERR_SSL_KEY_VALUES_MISMATCH: ['tls-material', 'the private key does not belong to the certificate'],
+  ERR_OSSL_X509_KEY_TYPE_MISMATCH: ['tls-material', 'the private key does not belong to the certificate'],
+  ERR_OSSL_UNSUPPORTED: ['tls-material', 'a certificate or the private key has a format that is not supported'],
+  ERR_SSL_EE_KEY_TOO_SMALL: ['tls-material', 'the key of our certificate is too short for the TLS profile'],
+  ERR_SSL_CA_MD_TOO_WEAK: [
+    'tls-material',
+    'a certificate of ours is signed with a digest that is too weak for the TLS profile',
+  ],
+  ERR_SSL_NO_CIPHER_MATCH: ['tls-material', 'no cipher suite that is asked for is known here'],
 };
 
 /** OpenSSL names an alert by the version that first had it, and newer releases by none in particular. */
@@ -88,7 +98,15 @@ const ALERT = /^ERR_SSL_(?:SSLV3|TLSV1|TLSV13|SSL\/TLS)_ALERT_/;
 export function translateSocketError(cause: Error, peer: string, fallback: DimseErrorCode): DimseError {
   const code = (cause as SystemError).code ?? '';
   const known = KNOWN[code.replace(ALERT, 'ALERT_')];
-  if (known !== undefined) return new DimseError(fallbackFor(known[0], fallback), `${peer}: ${known[1]}`, { cause });
+  if (known !== undefined) {
+    const text = `${peer}: ${known[1]}${namesOf(cause as SystemError)}`;
+    return new DimseError(fallbackFor(known[0], fallback), text, { cause });
+  }
+  if (TOO_WEAK.test(cause.message)) {
+    return new DimseError('tls-weak', `${peer}: its certificate is too weak for the TLS profile: ${cause.message}`, {
+      cause,
+    });
+  }
   if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS') || code.startsWith('ERR_OSSL')) {
     const reason = (cause as SystemError).reason ?? code;
     return new DimseError('tls-failed', `${peer}: TLS failed: ${reason}`, { cause });
@@ -99,4 +117,11 @@ export function translateSocketError(cause: Error, peer: string, fallback: Dimse
 /** A time-out or an unreachable host after the connection stood is a lost connection. */
 function fallbackFor(code: DimseErrorCode, fallback: DimseErrorCode): DimseErrorCode {
   return fallback === 'connection-closed' && code.startsWith('connect-') ? fallback : code;
+}
+
+/** The names that a certificate is for, where it is not for the one that was asked for. */
+function namesOf({ code, cert }: SystemError): string {
+  if (code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return '';
+  const names = cert?.subjectaltname ?? [cert?.subject?.CN ?? []].flat().join(', ');
+  return names === '' ? ': it carries none' : `: ${names.slice(0, MOST_NAMES)}`;
 }

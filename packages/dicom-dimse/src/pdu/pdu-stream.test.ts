@@ -84,7 +84,7 @@ describe('the PDU stream', () => {
     ['an A-ABORT of 5 bytes', header(7, 5), 'protocol-error: invalid-pdu-parameter-value'],
     ['a type of no PDU', header(8, 4), 'protocol-error: unrecognized-pdu'],
     ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\n'), 'protocol-error: unrecognized-pdu'],
-    ['a TLS handshake', Buffer.from([0x16, 3, 1, 2, 0, 1, 0]), 'protocol-error: unrecognized-pdu'],
+    ['a TLS handshake', Buffer.from([0x16, 3, 1, 2, 0, 1, 0]), 'tls-expected: unrecognized-pdu'],
     [
       'a value that exceeds its PDU',
       Buffer.concat([header(4, 10), Buffer.from('0000000901030000', 'hex')]),

@@ -21,6 +21,9 @@ export interface PduLimits {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** The first byte of a TLS record (RFC 8446 section 5.1), where that of a PDU should be. */
+const TLS_ALERT = 0x15;
+const TLS_HANDSHAKE = 0x16;
 
 export const DEFAULT_MAX_ASSOCIATE_BYTES = 1024 * 1024;
 
@@ -120,6 +123,9 @@ export class PduStream {
       case PDU_TYPE.abort:
         if (length !== 4) throw invalidPdu(`PDU type ${type}: PDU-length ${length} should be 4`);
         return;
+      case TLS_ALERT:
+      case TLS_HANDSHAKE:
+        throw new DimseError('tls-expected', 'it answers in TLS on this port', { abort: ABORTS['unrecognized-pdu'] });
       default:
         throw new DimseError('protocol-error', `PDU type ${type} is not one of the Standard`, {
           abort: ABORTS['unrecognized-pdu'],

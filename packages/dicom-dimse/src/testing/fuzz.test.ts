@@ -21,6 +21,7 @@ describe('mutated input', () => {
       'limit-exceeded',
       'protocol-error',
       'source-not-dicom',
+      'tls-expected',
     ]);
   });
 
@@ -53,7 +54,7 @@ describe('mutated input', () => {
     await association.release();
     for (const error of errors) {
       expect((error as { code: string }).code).toMatch(
-        /^(protocol-error|limit-exceeded|connection-closed|association-ended|aborted)$/,
+        /^(protocol-error|tls-expected|limit-exceeded|connection-closed|association-ended|aborted)$/,
       );
     }
     await server.close();

@@ -1,5 +1,5 @@
-import type { ConnectOptions } from 'dicom-dimse';
-import { tlsOptions } from '../http/tls-files.ts';
+import type { ConnectOptions, TlsClientOptions } from 'dicom-dimse';
+import { pem } from '../http/tls-files.ts';
 import type { AnyDicomTarget } from './schema.ts';
 
 /** A receiver that does not answer a release within this keeps what it has stored: no reason to wait longer. */
@@ -11,8 +11,7 @@ export async function connectOptions(
   presentationContexts: ConnectOptions['presentationContexts'],
   signal: AbortSignal,
 ): Promise<ConnectOptions> {
-  const { tls } = config;
-  const files = tls && (await tlsOptions(tls));
+  const tls = config.tls && (await tlsClientOptions(config.tls));
   return {
     host: config.host,
     port: config.port,
@@ -27,20 +26,22 @@ export async function connectOptions(
     artimTimeoutMs,
     earlyByte: config.earlyByte,
     signal,
-    ...(tls &&
-      files && {
-        tls: {
-          ca: files.ca as string | undefined,
-          cert: files.cert as string | undefined,
-          key: files.key as string | undefined,
-          passphrase: files.passphrase,
-          servername: files.servername,
-          rejectUnauthorized: tls.verify,
-          verifyHostname: tls.verifyHostname,
-          profile: tls.profile,
-          minVersion: tls.minVersion,
-        },
-      }),
+    ...(tls && { tls }),
+  };
+}
+
+/** For the connection of a delivery as for its test: all that the target says of TLS. */
+async function tlsClientOptions(tls: NonNullable<AnyDicomTarget['tls']>): Promise<TlsClientOptions> {
+  return {
+    ca: tls.ca === undefined ? undefined : await pem('tls.ca', tls.ca),
+    cert: tls.cert === undefined ? undefined : await pem('tls.cert', tls.cert),
+    key: tls.key === undefined ? undefined : await pem('tls.key', tls.key),
+    passphrase: tls.passphrase?.reveal(),
+    servername: tls.serverName,
+    rejectUnauthorized: tls.verify,
+    verifyHostname: tls.verifyHostname,
+    profile: tls.profile,
+    minVersion: tls.minVersion,
   };
 }
 

@@ -9,6 +9,7 @@ const codes = {
   'connect-unreachable': 'target-unreachable',
   'connect-timeout': 'target-unreachable',
   'connect-failed': 'target-unreachable',
+  'local-resources': 'local-resources',
   'tls-untrusted': 'target-tls',
   'tls-expired': 'target-tls',
   'tls-not-yet-valid': 'target-tls',
@@ -18,7 +19,10 @@ const codes = {
   'tls-client-certificate-rejected': 'target-tls',
   'tls-version': 'target-tls',
   'tls-cipher': 'target-tls',
+  'tls-weak': 'target-tls',
   'tls-not-spoken': 'target-tls',
+  'tls-expected': 'target-tls',
+  'tls-closed': 'target-unreachable',
   'tls-material': 'config-invalid',
   'tls-failed': 'target-tls',
   'association-timeout': 'target-timeout',
@@ -72,14 +76,36 @@ function codeOf(error: DimseError, stage: Stage | undefined): ErrorCode {
   return codes[error.code];
 }
 
+/** What an operator can do, by options that there are. */
+const remedies: Readonly<Partial<Record<DimseErrorCode, string>>> = {
+  'tls-untrusted': 'Add its authority, or the certificate itself where it is self-signed, to tls.ca.',
+  'tls-expired': 'Renew the certificate of the receiver, or set the clock of this machine.',
+  'tls-not-yet-valid': 'Compare the clocks of both machines.',
+  'tls-revoked': 'Find out why it was revoked; the receiver needs a new certificate.',
+  'tls-host-mismatch': 'Set tls.serverName to a name in its certificate, or tls.verifyHostname: false.',
+  'tls-client-certificate-required': 'Set tls.cert and tls.key.',
+  'tls-client-certificate-rejected':
+    'Let the receiver trust the authority of tls.cert, or set another tls.cert and tls.key.',
+  'tls-version': 'Compare tls.minVersion and tls.profile with the TLS versions of the receiver; bcp195 takes old ones.',
+  'tls-cipher':
+    'Choose a tls.profile with cipher suites of the receiver; it may also ask for a client certificate (tls.cert, tls.key).',
+  'tls-weak': 'Give the receiver a certificate with a longer key. Until then tls.profile: bcp195 takes it.',
+  'tls-not-spoken': 'Name its TLS port as port, or use type: dicom without tls for this one.',
+  'tls-expected': 'Set tls for the target, or name the plain port of the receiver as port.',
+  'tls-closed': 'Check that this is the TLS port of the receiver, and that it runs.',
+  'tls-material': 'Check that tls.cert, tls.key and tls.passphrase belong together, and are PEM.',
+};
+
 function remedyOf(error: DimseError, stage: Stage | undefined): string | undefined {
+  const remedy = remedies[error.code];
+  if (remedy !== undefined) return remedy;
   if (stage !== 'connect') return undefined;
   if (error.code === 'aborted') {
     return 'The receiver takes connections, but aborts associations: look at its log, and check both AE titles.';
   }
   if (error.code === 'association-timeout' || beforeAssociation.has(error.code)) {
-    return 'Something takes connections there, but no associations: check that the receiver runs, behind a balancer too.';
+    return 'Something takes connections there, but no associations: check that the receiver runs, behind a balancer too, and whether it wants TLS on this port.';
   }
-  if (error.code === 'protocol-error') return 'What answers there does not speak DICOM: check the port, and tls.';
+  if (error.code === 'protocol-error') return 'What answers there does not speak DICOM: check the port.';
   return undefined;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import type { Association } from 'dicom-dimse';
 import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
@@ -5,6 +6,7 @@ import {
   inLanes,
   largeAtOnce,
   largeBytes,
+  until,
   verdictOf,
   type LaneContext,
   type OpenedInstance,
@@ -24,6 +26,8 @@ const instancesPerAssociation = 2;
 const leastForControl = 4;
 /** An instance that fails alone is sent once more, on another new association, before that counts. */
 const triesAlone = 2;
+/** What a receiver has to tidy up after an association is done by then. */
+const settleMs = 500;
 
 export interface SentGroup {
   readonly quarantined: readonly ManifestInstance[];
@@ -53,6 +57,7 @@ class GroupSender {
   readonly #quarantined: ManifestInstance[] = [];
   /** What was on its way when its association was lost, in the order in which that was seen. */
   readonly #lost = new Map<ManifestInstance, DispatchError>();
+  #lostAt = 0;
   #associations = 1;
   #putOff: DispatchError | undefined;
 
@@ -132,6 +137,7 @@ class GroupSender {
       let failure: DispatchError | undefined = error;
       for (let tries = 0; failure && tries < triesAlone; tries += 1) {
         this.#lost.delete(instance);
+        await this.#settle();
         await this.#sendAll([instance], { lanes: 1, prefetch: 0 }, async (opened, { signal }) =>
           this.#store(opened, await this.#pool.fresh(), signal),
         );
@@ -140,6 +146,15 @@ class GroupSender {
       this.#lost.delete(instance);
       if (failure) await this.#failedAlone(instance, failure);
     }
+  }
+
+  /**
+   * A receiver that has lost half an instance tidies up: storescp removes its file, which by then may be that of the
+   * instance that was sent again.
+   */
+  async #settle(): Promise<void> {
+    const leftMs = this.#lostAt + settleMs - performance.now();
+    if (leftMs > 0) await until(sleep(leftMs), this.#run.signal);
   }
 
   async #failedAlone(instance: ManifestInstance, failure: DispatchError): Promise<void> {
@@ -171,6 +186,7 @@ class GroupSender {
       if (signal.aborted) throw thrown;
       if (!isLost(thrown)) throw await this.#suspects.judge(instance, thrown);
       this.#lost.set(instance, thrown);
+      this.#lostAt = performance.now();
       // The others go on, over what associations there are.
       throw new DispatchError('instance-failed', thrown.message, { cause: thrown });
     }

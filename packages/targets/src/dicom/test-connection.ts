@@ -1,8 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { connect, UID, type Association } from 'dicom-dimse';
+import { connect, probeTls, UID, type Association } from 'dicom-dimse';
 import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
-import { tlsOptions } from '../http/tls-files.ts';
 import { connectOptions } from './connect-options.ts';
 import { dicomError } from './errors.ts';
 import { littleEndian } from './little-endian.ts';
@@ -27,8 +26,8 @@ export async function* testDicom(context: CheckContext<AnyDicomTarget>): AsyncGe
           host: config.host,
           port: config.port,
           timeoutMs: config.connectTimeout,
-          tls: config.tls && (() => tlsOptions(config.tls)),
         }),
+        ...tlsSteps(context),
         {
           name: 'associate',
           async run() {
@@ -77,6 +76,26 @@ export async function* testDicom(context: CheckContext<AnyDicomTarget>): AsyncGe
     if (signal.aborted) association?.abort();
     await association?.release();
   }
+}
+
+/** The handshake of a delivery, with all its options. */
+function tlsSteps({ config, signal }: CheckContext<AnyDicomTarget>): CheckStep[] {
+  if (!config.tls) return [];
+  return [
+    {
+      name: 'tls',
+      async run() {
+        const facts = await probeTls(await connectOptions(config, [], signal)).catch((error: unknown) => {
+          throw dicomError(error, 'connect');
+        });
+        const { verify, verifyHostname } = config.tls ?? {};
+        const checked = !verify
+          ? 'certificate NOT verified'
+          : `certificate verified${verifyHostname ? '' : ', but not its name'}`;
+        return `${facts.protocol}, ${facts.cipher}, ${checked}, valid until ${facts.validTo ?? 'unknown'}`;
+      },
+    },
+  ];
 }
 
 function verificationSteps(

@@ -27,7 +27,8 @@ export async function tlsOptions(tls: HttpTls | undefined): Promise<ConnectionOp
   return options;
 }
 
-async function pem(field: string, path: string): Promise<string> {
+/** @throws {DispatchError} `config-invalid` naming the file that cannot be read, or is no PEM file */
+export async function pem(field: string, path: string): Promise<string> {
   try {
     const text = await readFile(path, 'utf8');
     if (text.includes('-----BEGIN ')) return text;
