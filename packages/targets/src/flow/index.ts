@@ -8,6 +8,7 @@ export { metered, type Meter, type MeteredBytes } from './metered.ts';
 export type { OpenedInstance } from './open-queue.ts';
 export { joined, peeked } from './peeked.ts';
 export { ProgressFloor } from './progress-floor.ts';
+export { PathClaims } from './path-claims.ts';
 export { Permits } from './permits.ts';
 export { Suspects } from './suspects.ts';
 export { KeyedLocks } from './keyed-locks.ts';

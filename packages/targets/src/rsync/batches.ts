@@ -1,11 +1,15 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
+import type { Places } from '../conflict/index.ts';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { borrowed, inLanes, throwIfCancelled, verdictOf } from '../flow/index.ts';
 import { translateSpoolError } from './errors.ts';
 import type { RsyncTarget } from './schema.ts';
-import { transferFiles, type Transfer } from './transfer.ts';
+import type { Claim } from './judge-files.ts';
+import { sendFiles } from './send-files.ts';
+import type { Transfer } from './transfer.ts';
+import type { WorkFolder } from './work-folder.ts';
 
 type Run = DeliveryRun<RsyncTarget>;
 type PathOf = (instance: ManifestInstance) => string;
@@ -27,20 +31,21 @@ interface SpooledBatch {
 export async function sendBatches(
   run: Run,
   transfer: Transfer,
-  spool: string,
-  pathOf: PathOf,
+  work: WorkFolder,
+  instances: readonly ManifestInstance[],
+  places: Places,
 ): Promise<ManifestInstance[]> {
   const quarantined: ManifestInstance[] = [];
   let sending: Promise<void> = Promise.resolve();
   let failed: unknown;
   let putOff: unknown;
   let number = 0;
-  for (const instances of cutIntoBatches(run.pending, run.config.batchBytes)) {
-    const folder = join(spool, String((number += 1)));
-    const batch = await spoolBatch(run, instances, folder, pathOf, quarantined);
+  for (const some of cutIntoBatches(instances, run.config.batchBytes)) {
+    const folder = join(work.path, 'spool', String((number += 1)));
+    const batch = await spoolBatch(run, some, folder, places.pathOf, quarantined);
     await sending;
     if (failed !== undefined) break;
-    sending = sendBatch(run, transfer, batch).catch((thrown: unknown) => {
+    sending = sendBatch(run, transfer, work, batch, places, quarantined).catch((thrown: unknown) => {
       failed ??= thrown;
     });
     // One instance that the source cannot give now keeps no other from arriving.
@@ -122,15 +127,36 @@ async function spoolFile(
 }
 
 /** Sends a batch, reports what has arrived of it, and removes it from this machine. */
-async function sendBatch(run: Run, transfer: Transfer, { folder, files, error }: SpooledBatch): Promise<void> {
+async function sendBatch(
+  run: Run,
+  transfer: Transfer,
+  work: WorkFolder,
+  { folder, files, error }: SpooledBatch,
+  places: Places,
+  quarantined: ManifestInstance[],
+): Promise<void> {
   try {
     if (files.size > 0) {
-      const transferred = await transferFiles(transfer, folder, [...files.keys()]);
+      const claims = new Map<string, Claim>();
       for (const [path, instance] of files) {
-        if (transferred.arrived.has(path))
-          await run.report(instance, { kind: 'delivered', answer: 'confirmed by rsync' });
+        claims.set(path, { conflict: (occupant) => places.conflict(instance, occupant) });
       }
-      if (transferred.error) throw transferred.error;
+      const sent = await sendFiles(transfer, work, folder, claims);
+      for (const [path, instance] of files) {
+        const conflict = sent.conflicts.get(path);
+        if (sent.arrived.has(path)) {
+          await run.report(instance, {
+            kind: 'delivered',
+            answer: `confirmed by rsync as ${places.shownPathOf(instance)}`,
+          });
+        } else if (conflict) {
+          run.log.warn('instance quarantined', { sopInstanceUid: instance.sopInstanceUid, code: conflict.code });
+          quarantined.push(instance);
+          await run.report(instance, { kind: 'quarantined', error: conflict });
+        }
+      }
+      if (sent.replaced > 0) run.log.info('earlier versions of instances replaced', { count: sent.replaced });
+      if (sent.error) throw sent.error;
     }
     if (error && verdictOf(error) !== 'later') throw error;
   } finally {

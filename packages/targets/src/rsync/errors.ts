@@ -55,6 +55,13 @@ const meanings: readonly Meaning[] = [
   },
   { pattern: /max connections .* reached/, code: 'target-busy', says: 'it has too many connections' },
   {
+    pattern: /no matching (cipher|key exchange method|MAC|mac|host key type) found/,
+    code: 'target-misconfigured',
+    says: 'its ssh offers only algorithms that are no longer safe',
+    remedy: 'Update the ssh server. If that cannot be done, set via.algorithms to old.',
+    connects: true,
+  },
+  {
     pattern: /Could not resolve hostname|getaddrinfo:/,
     code: 'target-unreachable',
     says: 'its name does not resolve',
@@ -172,11 +179,35 @@ export function translateRsyncEnd(
 /** What happened on this machine, before anything was sent. */
 export function translateSpoolError(thrown: unknown, folder: string): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
-  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unknown';
-  return new DispatchError('internal', `the spool in ${folder} cannot be written (${code})`, {
+  const code = codeOf(thrown);
+  if (exhausted.has(code)) return ranOut(`the spool in ${folder} cannot be written`, code, thrown);
+  return new DispatchError('local-resources', `the spool in ${folder} cannot be written (${code})`, {
     cause: thrown,
     remedy: 'Free space in the spool folder of this machine, or set spool to another one, or lower batchBytes.',
   });
+}
+
+/** What this machine has run out of. */
+const exhausted: ReadonlyMap<string, string> = new Map([
+  ['EMFILE', 'the dispatcher has as many files open as it may'],
+  ['ENFILE', 'this machine has as many files open as it can'],
+  ['ENOMEM', 'this machine has no memory left'],
+  ['EAGAIN', 'this machine can start no more processes'],
+]);
+
+function ranOut(what: string, code: string, cause: unknown): DispatchError {
+  return new DispatchError('local-resources', `${what}: ${exhausted.get(code)} (${code})`, { cause });
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unknown';
+}
+
+/** A program that did not start. */
+export function notStarted(program: string, cause: unknown): DispatchError {
+  const code = codeOf(cause);
+  if (exhausted.has(code)) return ranOut(`${program} cannot be started on this machine`, code, cause);
+  return programMissing(program, cause);
 }
 
 export function programMissing(program: string, cause: unknown): DispatchError {

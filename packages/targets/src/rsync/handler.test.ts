@@ -1,6 +1,6 @@
-import { execFile, spawn } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { DispatchError, Secret } from '@dicom-dispatch/core';
 import {
@@ -22,6 +22,9 @@ import {
   filesUnder,
   fixtureStudy,
   handlerContract,
+  keptIn,
+  largeStudy,
+  pathContract,
   receivedFiles,
   TestDelivery,
   type ArrangedFault,
@@ -33,6 +36,15 @@ import { rsyncTarget, type RsyncTarget } from './schema.ts';
 
 const run = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
+const canLock = (() => {
+  try {
+    const script = 'd=$(mktemp -d) && chattr +i "$d" && chattr -i "$d"; s=$?; rmdir "$d"; exit $s';
+    execFileSync('sh', ['-c', script], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
 const onlyRoot: NotApplicable = { notApplicable: 'it needs root to mount or to make a user' };
 
 let spool: TempFolder;
@@ -317,6 +329,45 @@ describe('over ssh', () => {
       expect(checks.find(({ result }) => result === 'failed')).toMatchObject({ name: 'login' });
     });
 
+    it('names an ssh that has only old algorithms, and uses it when told so, with a warning', async () => {
+      const old = await startSshd({
+        config: ['KexAlgorithms diffie-hellman-group14-sha1', 'Ciphers aes128-cbc', 'HostKeyAlgorithms ssh-rsa'],
+        hostKeyType: 'rsa',
+      });
+      try {
+        const target = (more: object) => ({
+          ...common(),
+          path: old.filesFolder,
+          via: {
+            type: 'ssh',
+            port: old.port,
+            username: old.username,
+            privateKey: new Secret(old.clientKey.privateKey),
+            hostKey: { knownHosts: old.knownHostsFile },
+            ...more,
+          },
+        });
+        const study = fixtureStudy({ series: 1, instancesPerSeries: 1 });
+        const refused = await new TestDelivery(rsyncHandler, study).attempt(rsyncTarget.parse(target({})));
+        expect(refused.error).toMatchObject({ code: 'target-misconfigured', stage: 'connect', disposition: 'halt' });
+        expect(refused.error?.remedy).toContain('via.algorithms');
+        const { fingerprint } = old.hostKey;
+        for (const more of [{}, { hostKey: { fingerprint } }]) {
+          const delivery = new TestDelivery(rsyncHandler, study);
+          const attempt = await delivery.attempt(rsyncTarget.parse(target({ algorithms: 'old', ...more })));
+          expect(attempt.error).toBeUndefined();
+          expect(delivery.logged.map(({ text }) => text)).toContainEqual(expect.stringContaining('no longer safe'));
+        }
+        const other = { fingerprint: `SHA256:${'A'.repeat(43)}` };
+        const another = rsyncTarget.parse(target({ algorithms: 'old', hostKey: other }));
+        expect((await new TestDelivery(rsyncHandler, study).attempt(another)).error).toMatchObject({
+          code: 'target-host-key',
+        });
+      } finally {
+        await old.stop();
+      }
+    });
+
     it('leaves no secret, and nothing else, on this machine', async () => {
       await deliver({}, { password: new Secret('wrong-password'), privateKey: undefined });
       await deliver();
@@ -412,6 +463,27 @@ describe('at a daemon', () => {
     hostile,
   });
 
+  let places = 0;
+  pathContract({
+    name: 'rsync',
+    handler: rsyncHandler,
+    option: 'layout',
+    async place() {
+      const path = `place-${(places += 1)}`;
+      const folder = join(rsyncd.filesFolder, path);
+      await mkdir(folder);
+      return {
+        config: { ...common(), via: via(), path },
+        get: (name) => readFile(join(folder, name)).catch(() => undefined),
+        async put(name, content) {
+          await mkdir(dirname(join(folder, name)), { recursive: true });
+          await writeFile(join(folder, name), content);
+        },
+        names: () => filesUnder(folder),
+      };
+    },
+  });
+
   describe('rsync', () => {
     let path: string;
     let count = 0;
@@ -446,15 +518,118 @@ describe('at a daemon', () => {
       expect(await there()).toHaveLength(3);
     });
 
-    it('reports what has arrived when some files cannot be stored', async () => {
+    it('quarantines an instance in whose place there is a folder or a link, and sends the others', async () => {
       const study = fixtureStudy({ series: 1, instancesPerSeries: 3 });
-      const blocked = study.instances[1]?.manifest.sopInstanceUid ?? '';
-      // A folder that is not empty stands where the file should be.
-      await mkdir(join(rsyncd.filesFolder, path, `${blocked}.dcm`, 'x'), { recursive: true });
+      const [folder = '', link = ''] = study.instances.map(({ manifest }) => manifest.sopInstanceUid);
+      await mkdir(join(rsyncd.filesFolder, path, `${folder}.dcm`, 'x'), { recursive: true });
+      await symlink('/etc/hostname', join(rsyncd.filesFolder, path, `${link}.dcm`));
+      const attempt = await new TestDelivery(rsyncHandler, study).attempt(parse({ layout: 'flat' }));
+      expect(attempt.error).toBeUndefined();
+      const codes = [...attempt.reported.values()].map((one) =>
+        one.kind === 'quarantined' ? one.error.code : one.kind,
+      );
+      expect(codes.sort()).toEqual(['delivered', 'target-conflict', 'target-conflict']);
+    });
+
+    it.runIf(canLock)('reports what has arrived when some files cannot be stored', async () => {
+      const study = fixtureStudy({ series: 2, instancesPerSeries: 2 });
+      const [locked = ''] = study.instances.map(({ manifest }) => manifest.seriesInstanceUid);
+      const folder = join(rsyncd.filesFolder, path, locked);
+      await mkdir(folder);
+      await run('chattr', ['+i', folder]);
+      try {
+        const delivery = new TestDelivery(rsyncHandler, study);
+        const attempt = await delivery.attempt(parse({ layout: '{SeriesInstanceUID}/{SOPInstanceUID}.dcm' }));
+        expect(attempt.error).toMatchObject({ code: 'target-misconfigured', disposition: 'halt' });
+        expect(delivery.pending.map(({ seriesInstanceUid }) => seriesInstanceUid)).toEqual([locked, locked]);
+      } finally {
+        await run('chattr', ['-i', folder]);
+      }
+    });
+
+    it('judges a large file by its beginning, without fetching all of it', async () => {
+      const study = largeStudy(30_000_000);
+      const { manifest } = study.instances[0]!;
+      const file = join(rsyncd.filesFolder, path, `${manifest.sopInstanceUid}.dcm`);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of study.instances[0]!.read()) chunks.push(Buffer.from(chunk));
+      const whole = Buffer.concat(chunks);
+      const older = Buffer.from(whole);
+      older.fill(1, older.length - 1000);
+      const another = Buffer.alloc(whole.length, 7);
+      await writeFile(file, older);
+      const config = parse({ layout: 'flat' });
+      const before = proxy.counters().bytesDown;
+      expect((await new TestDelivery(rsyncHandler, study).attempt(config)).error).toBeUndefined();
+      expect((await readFile(file)).equals(whole)).toBe(true);
+      await writeFile(file, another);
+      const attempt = await new TestDelivery(rsyncHandler, study).attempt(config);
+      expect([...attempt.reported.values()]).toMatchObject([
+        { kind: 'quarantined', error: { code: 'target-conflict' } },
+      ]);
+      expect((await readFile(file)).equals(another)).toBe(true);
+      expect(proxy.counters().bytesDown - before).toBeLessThan(45_000_000);
+    });
+
+    it('removes what an rsync that was killed at the server has left, and nothing else', async () => {
+      const study = largeStudy(12_000_000);
+      const { manifest } = study.instances[0]!;
+      const folder = join(rsyncd.filesFolder, path);
       const delivery = new TestDelivery(rsyncHandler, study);
-      const attempt = await delivery.attempt(parse({ layout: 'flat' }));
-      expect(attempt.error).toBeInstanceOf(DispatchError);
-      expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([blocked]);
+      const halfWay = async (): Promise<boolean> => {
+        const names = (await readdir(folder)).filter((name) => name.startsWith('.'));
+        const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
+        return sizes.some((size) => size > 100_000);
+      };
+      const killing = waitFor(halfWay, { timeoutMs: 20_000 }).then(() => rsyncd.kill('SIGKILL'));
+      const broken = await delivery.attempt(parse({ layout: 'flat', bandwidth: '4MB' }));
+      await killing;
+      expect(broken.error).toMatchObject({ code: 'target-connection-lost' });
+      await rsyncd.restart();
+      const others = ['.other.dcm.Ab12Cd', `.${manifest.sopInstanceUid}.dcm`, `${manifest.sopInstanceUid}.dcm.Ab12Cd`];
+      for (const name of others) await writeFile(join(folder, name), 'mine');
+      const left = (await readdir(folder)).filter((name) => /^\..*\.dcm\.\w{6}$/.test(name) && !others.includes(name));
+      expect(left).toHaveLength(1);
+      expect((await delivery.attempt(parse({ layout: 'flat' }))).error).toBeUndefined();
+      const names = (await readdir(folder)).filter((name) => name !== '.rsync-partial');
+      expect(names.sort()).toEqual([...others, `${manifest.sopInstanceUid}.dcm`].sort());
+      expect(delivery.logged).toContainEqual(expect.objectContaining({ text: 'left-over temporary files removed' }));
+    });
+
+    it('gives a daemon up that takes a little within each limit of time', async () => {
+      await proxy.set({ bytesPerSecond: 20_000 });
+      try {
+        const attempt = await new TestDelivery(rsyncHandler, largeStudy(3_000_000)).attempt(
+          parse({ timeout: '2s', minRate: '1MB' }),
+        );
+        expect(attempt.error).toMatchObject({ code: 'target-timeout', disposition: 'wait' });
+      } finally {
+        await proxy.heal();
+        proxy.cut();
+      }
+    });
+
+    it('knows its folder by a mark when told so', async () => {
+      const memory = new Map<string, unknown>();
+      const config = parse({ rememberPlace: true });
+      const deliver = () => {
+        const delivery = new TestDelivery(rsyncHandler, fixtureStudy({ series: 1, instancesPerSeries: 1 }));
+        delivery.memory = memory;
+        return delivery.attempt(config);
+      };
+      const check = async () => {
+        const context = { config, targetName: 't', signal: new AbortController().signal, memory: keptIn(memory) };
+        return (await Array.fromAsync(rsyncHandler.testConnection(context))).find(({ name }) => name === 'place');
+      };
+      expect(await check()).toMatchObject({ result: 'passed' });
+      expect((await deliver()).error).toBeUndefined();
+      expect((await deliver()).error).toBeUndefined();
+      expect(await check()).toMatchObject({ result: 'passed' });
+      await rename(join(rsyncd.filesFolder, path), join(rsyncd.filesFolder, `${path}-away`));
+      await mkdir(join(rsyncd.filesFolder, path));
+      expect((await deliver()).error).toMatchObject({ code: 'target-unreachable', stage: 'connect' });
+      expect(await check()).toMatchObject({ result: 'failed' });
+      expect(await readdir(join(rsyncd.filesFolder, path))).toEqual([]);
     });
 
     it('takes modes, compression, and does without partial folder and delayed updates', async () => {

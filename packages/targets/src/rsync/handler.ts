@@ -1,15 +1,20 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { placesOf, targetConflict, type Places } from '../conflict/index.ts';
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { throwIfCancelled } from '../flow/index.ts';
+import { PathClaims, throwIfCancelled } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
-import { parseTemplate, renderTemplate } from '../template/index.ts';
 import { sendBatches } from './batches.ts';
+import type { Claim } from './judge-files.ts';
+import { removeFiles } from './left-overs.ts';
+import { lookAtFolder } from './look-at-folder.ts';
+import { checkRemoteFolder } from './mark.ts';
 import { runOnComplete } from './on-complete.ts';
 import { routeTo } from './route.ts';
 import { rsyncTarget, type RsyncTarget } from './schema.ts';
+import { sendFiles } from './send-files.ts';
 import { testRsync } from './test-connection.ts';
-import { lookAtFolder, transferFiles, type Transfer } from './transfer.ts';
+import type { Transfer } from './transfer.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
 export const rsyncHandler: TargetHandler<RsyncTarget> = {
@@ -20,28 +25,56 @@ export const rsyncHandler: TargetHandler<RsyncTarget> = {
   testConnection: testRsync,
 };
 
+/** For servers that rsync gives no way to ask, in one step, whether a path is free. */
+const claims = new PathClaims();
+
 /** Spools the pending instances in batches and has rsync send each; what rsync confirms is reported. */
 async function deliver(run: DeliveryRun<RsyncTarget>): Promise<void> {
   const { config, signal } = run;
   throwIfCancelled(signal);
-  const layout = parseTemplate(config.layout === 'flat' ? '{SOPInstanceUID}.dcm' : config.layout);
-  const pathOf = (instance: ManifestInstance): string => renderTemplate(layout, run.study, instance);
-
   run.stage('connect');
   const work = await makeWorkFolder(config, run.deliveryId);
   try {
+    if (config.via.type === 'ssh' && config.via.algorithms === 'old') {
+      run.log.warn('the connection may use algorithms that are no longer safe', { host: config.host });
+    }
     const transfer: Transfer = { config, signal, route: await routeTo(config, work, signal) };
-    await lookAtFolder(transfer);
+    const places = placesOf(run, config.host, config.layout);
+    const paths = run.pending.map(places.pathOf);
+    const leftOvers = await lookAtFolder(transfer, work, paths);
+    if (config.rememberPlace) await checkRemoteFolder(transfer, work, run.memory, 'set up');
     run.stage('transfer');
-    const quarantined = await sendBatches(run, transfer, join(work.path, 'spool'), pathOf);
+    const place = `${config.host} ${JSON.stringify([config.via.type, config.via.port, config.path])}`;
+    using _ = await claims.take(
+      [...new Set(paths)].map((path) => `${place} ${path}`),
+      signal,
+    );
+    const { instances, quarantined: shared } = await places.divide();
+    const sent = await sendBatches(run, transfer, work, instances, places);
+    const quarantined = [...shared, ...sent];
+    if (leftOvers.length > 0) await removeLeftOvers(run, transfer, work, leftOvers);
     // rsync compares a checksum of each file at its end; the receiver has had the last word on every one.
     run.stage('verify');
     run.stage('finalize');
-    await sendMarker(run, transfer, work, quarantined, pathOf);
+    await sendMarker(run, transfer, work, quarantined, places);
     const isPartial = quarantined.length + (run.quarantined?.length ?? 0) > 0;
     if (config.onComplete && !isPartial) await runOnComplete(config.onComplete, run.study, signal);
   } finally {
     await work.remove();
+  }
+}
+
+/** What an rsync that was killed at the server has left there. */
+async function removeLeftOvers(
+  run: DeliveryRun<RsyncTarget>,
+  transfer: Transfer,
+  work: WorkFolder,
+  paths: readonly string[],
+): Promise<void> {
+  if (await removeFiles(transfer, work, paths)) {
+    run.log.info('left-over temporary files removed', { count: paths.length });
+  } else {
+    run.log.warn('left-over temporary files could not be removed', { count: paths.length });
   }
 }
 
@@ -50,14 +83,19 @@ async function sendMarker(
   transfer: Transfer,
   work: WorkFolder,
   quarantined: readonly ManifestInstance[],
-  pathOf: (instance: ManifestInstance) => string,
+  places: Places,
 ): Promise<void> {
-  const marker = studyMarker(run, run.config.marker, quarantined, pathOf);
+  const marker = studyMarker(run, run.config.marker, quarantined, places.pathOf);
   if (!marker) return;
   const folder = join(work.path, 'marker');
   const file = join(folder, marker.path);
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, marker.content);
-  const { error } = await transferFiles(transfer, folder, [marker.path]);
-  if (error) throw error;
+  const claim: Claim = {
+    mayReplace: marker.mayReplace,
+    conflict: (occupant) => targetConflict(run.config.host, marker.shownPath, occupant),
+  };
+  const { conflicts, error } = await sendFiles(transfer, work, folder, new Map([[marker.path, claim]]));
+  const conflict = conflicts.get(marker.path);
+  if (error ?? conflict) throw error ?? conflict;
 }

@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import { DispatchError } from '@dicom-dispatch/core';
 import { fingerprintOf } from '../ssh/index.ts';
+import { algorithmLines } from './algorithm-lines.ts';
 import { runProgram } from './run-program.ts';
+import type { WorkFolder } from './work-folder.ts';
 import type { RsyncTarget, ViaSsh } from './schema.ts';
 
 /**
@@ -11,12 +14,17 @@ import type { RsyncTarget, ViaSsh } from './schema.ts';
  */
 export async function pinnedKeys(
   { host, connectTimeout }: RsyncTarget,
-  { port }: ViaSsh,
+  via: ViaSsh,
+  work: WorkFolder,
   fingerprints: readonly string[],
   signal: AbortSignal,
 ): Promise<string> {
-  const seconds = Math.max(1, Math.ceil(connectTimeout / 1000));
-  const { output } = await runProgram('ssh-keyscan', ['-T', String(seconds), '-p', String(port), host], { signal });
+  const { port } = via;
+  const seconds = String(Math.max(1, Math.ceil(connectTimeout / 1000)));
+  const output =
+    via.algorithms === 'old'
+      ? await keysBySsh(host, via, work, seconds, signal)
+      : (await runProgram('ssh-keyscan', ['-T', seconds, '-p', String(port), host], { signal })).output;
   const lines = output.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   const shown = lines.map((line) => ({
     line,
@@ -34,4 +42,32 @@ export async function pinnedKeys(
     `${host} shows other host keys than the pinned one: ${shown.map(({ fingerprint }) => fingerprint).join(', ')}`,
     { stage: 'connect' },
   );
+}
+
+/** ssh-keyscan knows safe algorithms only. ssh itself writes the key down that it is shown, before any login; none is tried. */
+async function keysBySsh(
+  host: string,
+  via: ViaSsh,
+  work: WorkFolder,
+  seconds: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const file = await work.keep('shown-keys', '');
+  const lines = [
+    'Host *',
+    `Port ${via.port}`,
+    `ConnectTimeout ${seconds}`,
+    ...algorithmLines(via),
+    'StrictHostKeyChecking no',
+    `UserKnownHostsFile "${file.replaceAll('%', '%%')}"`,
+    'GlobalKnownHostsFile /dev/null',
+    'HashKnownHosts no',
+    'PreferredAuthentications none',
+    'BatchMode yes',
+    'LogLevel ERROR',
+    '',
+  ];
+  const config = await work.keep('look-config', lines.join('\n'));
+  await runProgram('ssh', ['-F', config, `${via.username}@${host}`, 'true'], { signal });
+  return readFile(file, 'utf8');
 }

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
+import { algorithmLines } from './algorithm-lines.ts';
 import { pinnedKeys } from './host-keys.ts';
 import type { RsyncTarget, ViaSsh } from './schema.ts';
 import type { WorkFolder } from './work-folder.ts';
@@ -62,6 +63,7 @@ async function writeSshConfig(
     `Port ${via.port}`,
     `User "${via.username}"`,
     `ConnectTimeout ${Math.max(1, Math.ceil(config.connectTimeout / 1000))}`,
+    ...algorithmLines(via),
     ...(await hostKeyLines(config, via, work, signal)),
     `BatchMode ${interactive ? 'no' : 'yes'}`,
     'NumberOfPasswordPrompts 1',
@@ -74,7 +76,8 @@ async function writeSshConfig(
     `KbdInteractiveAuthentication ${via.password ? 'yes' : 'no'}`,
     `PubkeyAuthentication ${via.privateKey || agent !== undefined ? 'yes' : 'no'}`,
     'ClearAllForwardings yes',
-    'LogLevel ERROR',
+    // Why there is no common algorithm is told at this level.
+    'LogLevel INFO',
     '',
   ];
   return work.keep('ssh-config', lines.join('\n'));
@@ -96,7 +99,7 @@ async function hostKeyLines(
     return ['StrictHostKeyChecking no', 'UserKnownHostsFile /dev/null', 'GlobalKnownHostsFile /dev/null'];
   }
   if ('knownHosts' in via.hostKey) return only(via.hostKey.knownHosts);
-  return only(await work.keep('known-hosts', await pinnedKeys(config, via, via.hostKey.fingerprint, signal)));
+  return only(await work.keep('known-hosts', await pinnedKeys(config, via, work, via.hostKey.fingerprint, signal)));
 }
 
 /** ssh asks for passwords only by a program (ssh(1), "SSH_ASKPASS"); this one reads a file that only we may read. */

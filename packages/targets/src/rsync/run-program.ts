@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { DispatchError } from '@dicom-dispatch/core';
 import { cancelledError, until } from '../flow/index.ts';
-import { programMissing } from './errors.ts';
+import { notStarted } from './errors.ts';
 
 export interface ProgramOptions {
   readonly signal: AbortSignal;
@@ -16,6 +16,15 @@ export interface ProgramOptions {
   readonly silence?: {
     /** In milliseconds; 0 = no limit. */
     readonly limitMs: number;
+    error(): DispatchError;
+  };
+  /** Ends it when what it prints tells of too little progress. */
+  readonly rate?: {
+    /** Bytes a second; 0 = no limit. */
+    readonly minRate: number;
+    readonly windowMs: number;
+    /** How many bytes are through in all, as a line says; undefined for other lines, each of which is progress too. */
+    bytesOf(line: string): number | undefined;
     error(): DispatchError;
   };
 }
@@ -48,7 +57,7 @@ export async function runProgram(
   args: readonly string[],
   options: ProgramOptions,
 ): Promise<ProgramEnd> {
-  const { input = '', onLine, silence } = options;
+  const { input = '', onLine, silence, rate } = options;
   if (options.signal.aborted) throw cancelledError(options.signal);
   const silent = new AbortController();
   const signal = AbortSignal.any([options.signal, silent.signal]);
@@ -68,6 +77,7 @@ export async function runProgram(
   let errors = '';
   let line = '';
   beginPatience();
+  const stopWatching = rate ? watchRate(rate, () => silent.abort(rate.error())) : undefined;
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     beginPatience();
     if (!onLine) {
@@ -76,7 +86,10 @@ export async function runProgram(
     }
     const lines = (line + text).split(/[\r\n]/);
     line = lines.pop()?.slice(-65_536) ?? '';
-    for (const one of lines) onLine(one);
+    for (const one of lines) {
+      stopWatching?.see(one);
+      onLine(one);
+    }
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     errors = (errors + text).slice(-16_384);
@@ -88,12 +101,40 @@ export async function runProgram(
     const [status] = await until(closed, signal);
     return { status: status ?? undefined, output, errors };
   } catch (thrown) {
-    if (child.pid === undefined) throw programMissing(program, thrown);
+    if (child.pid === undefined) throw notStarted(program, thrown);
     await endGroup(child.pid, closed);
     throw thrown;
   } finally {
     clearTimeout(patience);
+    stopWatching?.stop();
   }
+}
+
+const bytesPerLine = 4_096;
+
+function watchRate(
+  { minRate, windowMs, bytesOf }: NonNullable<ProgramOptions['rate']>,
+  onSlow: () => void,
+): { see(line: string): void; stop(): void } {
+  let bytes = 0;
+  let lines = 0;
+  let before = 0;
+  const timer =
+    minRate > 0
+      ? setInterval(() => {
+          const now = bytes + lines * bytesPerLine;
+          if (now - before < (minRate * windowMs) / 1000) onSlow();
+          before = now;
+        }, windowMs)
+      : undefined;
+  return {
+    see(line) {
+      const through = bytesOf(line);
+      if (through === undefined) lines += 1;
+      else bytes = Math.max(bytes, through);
+    },
+    stop: () => clearInterval(timer),
+  };
 }
 
 /** SIGTERM lets rsync tidy up; what has not ended after half a second is killed. */

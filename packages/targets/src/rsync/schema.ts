@@ -1,7 +1,10 @@
 import { isAbsolute } from 'node:path';
 import { durationMs, hostName, portNumber, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
+import { conflictOption } from '../conflict/index.ts';
+import { minRateOption } from '../flow/min-rate.ts';
 import { markerOption } from '../marker/index.ts';
+import { rememberPlaceOption } from '../place-mark/index.ts';
 import { hostKeyOption, sshUser } from '../ssh/host-key-option.ts';
 import { instanceTemplate, parseTemplate, TemplateError, uidTemplate, usesLevel } from '../template/index.ts';
 
@@ -37,6 +40,10 @@ const overSsh = z.strictObject({
     .optional()
     .describe('ask an ssh agent: true = that of SSH_AUTH_SOCK, or the path of its socket'),
   hostKey: hostKeyOption,
+  algorithms: z
+    .enum(['safe', 'old'])
+    .default('safe')
+    .describe('old = also algorithms that are no longer safe, for servers that have no others; a warning is logged'),
   rsyncPath: z
     .string()
     .regex(/^(?!-)[\w./-]{1,255}$/, 'a path without spaces, not beginning with a hyphen')
@@ -89,8 +96,10 @@ export const rsyncTarget = z
       .enum(['checksum', 'size-and-time'])
       .default('checksum')
       .describe(
-        'how rsync knows that a file is there already; size-and-time is quicker, but always writes again after a loss of the ledger',
+        'how a file that is there is compared: by checksum, or first by size and time, which is quicker, and by checksum where these differ',
       ),
+    onConflict: conflictOption,
+    rememberPlace: rememberPlaceOption(false),
     compress: z.boolean().default(false).describe('compress on the way: for slow links and uncompressed images'),
     mode: permissions.optional().describe('permissions of files, octal; default as the server sets them'),
     directoryMode: permissions
@@ -115,6 +124,7 @@ export const rsyncTarget = z
       .default(60_000)
       .refine((ms) => ms === 0 || ms >= 1000, 'at least 1s, or 0')
       .describe('longest silence of the server, in whole seconds; 0 = no limit'),
+    minRate: minRateOption,
     marker: markerOption,
     onComplete: z
       .strictObject({
@@ -131,6 +141,10 @@ export const rsyncTarget = z
       })
       .optional()
       .describe('a command that is run when the study has arrived; a status other than 0 fails the delivery'),
+  })
+  .refine(({ bandwidth, minRate }) => bandwidth === 0 || bandwidth > minRate, {
+    message: 'minRate is more than bandwidth allows',
+    path: ['minRate'],
   })
   .refine(({ via }) => via.type !== 'ssh' || via.password || via.privateKey || via.agent, {
     message: 'a login over ssh needs password, privateKey or agent',

@@ -3,12 +3,15 @@ import { statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DispatchError, formatBytes } from '@dicom-dispatch/core';
 import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
-import type { Check, CheckContext } from '../contract/index.ts';
+import type { Check, CheckContext, TargetMemory } from '../contract/index.ts';
+import { placeSays } from '../place-mark/index.ts';
 import { programMissing } from './errors.ts';
 import { routeTo } from './route.ts';
 import { runProgram } from './run-program.ts';
 import type { RsyncTarget } from './schema.ts';
-import { lookAtFolder, removeFile, transferFiles, type Transfer } from './transfer.ts';
+import { lookAtFolder } from './look-at-folder.ts';
+import { checkRemoteFolder } from './mark.ts';
+import { removeFile, transferFiles, type Transfer } from './transfer.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
 /** What one check leaves for the next. */
@@ -20,16 +23,16 @@ interface Progress {
   written: boolean;
 }
 
-export async function* testRsync({ config, signal }: CheckContext<RsyncTarget>): AsyncGenerator<Check> {
+export async function* testRsync({ config, signal, memory }: CheckContext<RsyncTarget>): AsyncGenerator<Check> {
   const progress: Progress = { written: false };
   try {
-    yield* runChecks(stepsOf(config, progress), signal);
+    yield* runChecks(stepsOf(config, progress, memory), signal);
   } finally {
     await progress.work?.remove();
   }
 }
 
-function stepsOf(config: RsyncTarget, progress: Progress): CheckStep[] {
+function stepsOf(config: RsyncTarget, progress: Progress, memory: TargetMemory | undefined): CheckStep[] {
   const { via } = config;
   const probe = `dicom-dispatch-probe-${randomBytes(6).toString('hex')}`;
   const steps: CheckStep[] = [
@@ -70,6 +73,17 @@ function stepsOf(config: RsyncTarget, progress: Progress): CheckStep[] {
         return 'the folder is there';
       },
     },
+    ...(config.rememberPlace
+      ? [
+          {
+            name: 'place',
+            async run(signal: AbortSignal) {
+              const { work, transfer } = entered(progress, signal);
+              return placeSays(await checkRemoteFolder(transfer, work, memory, 'look'), memory !== undefined);
+            },
+          },
+        ]
+      : []),
     {
       name: 'write',
       async run(signal) {
@@ -133,7 +147,7 @@ async function enter(config: RsyncTarget, progress: Progress, signal: AbortSigna
   if (!progress.work) throw new DispatchError('internal', 'a check of the server runs before that of the spool');
   try {
     progress.transfer = { config, signal, route: await routeTo(config, progress.work, signal) };
-    await lookAtFolder(progress.transfer);
+    await lookAtFolder(progress.transfer, progress.work, []);
   } catch (thrown) {
     if (!(thrown instanceof DispatchError)) throw thrown;
     progress.failure = thrown;

@@ -23,18 +23,31 @@ export interface Transferred {
 /**
  * Sends files of a folder, named by their paths in it. With status 0 rsync has had the receiver's word for every file;
  * after a partial transfer the server is asked which files it has.
+ *
+ * @param how - `new`: what has a path is left as it is, and is neither arrived nor an error
  */
-export async function transferFiles(transfer: Transfer, from: string, paths: readonly string[]): Promise<Transferred> {
+export async function transferFiles(
+  transfer: Transfer,
+  from: string,
+  paths: readonly string[],
+  how: 'new' | 'replace' = 'replace',
+): Promise<Transferred> {
   const named = new Set<string>();
   const end = await runRsync(
     transfer,
-    [...sendingArgs(transfer.config), '-ii', `${from}/`, transfer.route.folder],
+    [
+      ...sendingArgs(transfer.config),
+      ...(how === 'new' ? ['--ignore-existing'] : []),
+      '-ii',
+      `${from}/`,
+      transfer.route.folder,
+    ],
     paths,
     (path) => named.add(path),
   );
   if (end.status === 0) {
     const missing = paths.filter((path) => !named.has(path));
-    if (missing.length === 0) return { arrived: named, error: undefined };
+    if (missing.length === 0 || how === 'new') return { arrived: named, error: undefined };
     // It names every file, sent or found there; one that it does not name, it has not seen.
     const error = new DispatchError(
       'verify-missing',
@@ -49,18 +62,27 @@ export async function transferFiles(transfer: Transfer, from: string, paths: rea
   return { arrived, error };
 }
 
-/** Asks by a dry run with checksums: `.f` and blanks say that a file is the same on both sides. */
-async function filesThatAreThere(transfer: Transfer, from: string, paths: readonly string[]): Promise<Set<string>> {
+/** Asks by a dry run: `.f` and blanks say that a file is the same on both sides. */
+export async function filesThatAreThere(
+  transfer: Transfer,
+  from: string,
+  paths: readonly string[],
+): Promise<Set<string>> {
+  if (transfer.config.existing === 'checksum') return compareThere(transfer, from, paths, '--checksum');
+  const same = await compareThere(transfer, from, paths, '--times');
+  const others = paths.filter((path) => !same.has(path));
+  if (others.length === 0) return same;
+  return new Set([...same, ...(await compareThere(transfer, from, others, '--checksum'))]);
+}
+
+async function compareThere(
+  transfer: Transfer,
+  from: string,
+  paths: readonly string[],
+  by: '--checksum' | '--times',
+): Promise<Set<string>> {
   const same = new Set<string>();
-  const args = [
-    '--dry-run',
-    '--checksum',
-    '-ii',
-    '--no-implied-dirs',
-    ...namingArgs,
-    `${from}/`,
-    transfer.route.folder,
-  ];
+  const args = ['--dry-run', by, '-ii', '--no-implied-dirs', ...namingArgs, `${from}/`, transfer.route.folder];
   await runRsync(transfer, args, paths, (path, change) => {
     if (/^\.f[ .]*$/.test(change)) same.add(path);
   });
@@ -88,7 +110,7 @@ function sendingArgs(config: RsyncTarget): string[] {
   ];
 }
 
-async function runRsync(
+export async function runRsync(
   { config, route, signal }: Transfer,
   args: readonly string[],
   paths: readonly string[],
@@ -100,6 +122,7 @@ async function runRsync(
     signal,
     env: route.env,
     silence: silenceOf(config, config.timeout),
+    rate: rateOf(config),
     input: paths.map((path) => `${path}\0`).join(''),
     onLine(line) {
       const bar = line.indexOf('|');
@@ -115,17 +138,18 @@ function silenceOf({ host }: RsyncTarget, limitMs: number) {
   };
 }
 
-/**
- * Asks for the folder alone: whether we get in, and whether it is there.
- *
- * @throws {DispatchError} in stage `connect`
- */
-export async function lookAtFolder({ config, route, signal }: Transfer): Promise<void> {
-  const args = [...route.args, '--list-only', '--dirs', '--exclude=*', '--protect-args', route.folder];
-  // Nothing is printed until the login is through.
-  const silence = silenceOf(config, config.timeout === 0 ? 0 : config.connectTimeout + config.timeout);
-  const end = await runProgram('rsync', args, { signal, env: route.env, silence });
-  if (end.status !== 0) throw translateRsyncEnd(end, config.host, 'Looking at the folder', 'connect');
+/** Over twice the limit of silence; a line for a file counts for 4 KB, whatever its size. */
+function rateOf({ host, minRate, timeout }: RsyncTarget) {
+  return {
+    minRate,
+    windowMs: timeout === 0 ? 120_000 : 2 * timeout,
+    bytesOf(line: string): number | undefined {
+      // "      1,234,567  12%    1.23MB/s    0:00:04": bytes of the whole transfer so far.
+      const progress = /^\s*([\d,.]+)\s+\d+%/.exec(line)?.[1];
+      return progress === undefined ? undefined : Number(progress.replaceAll(/[,.]/g, ''));
+    },
+    error: () => new DispatchError('target-timeout', `rsync at ${host} takes less than minRate`),
+  };
 }
 
 /** Removes one file of the server's folder: by sending an empty folder, with all other names left alone. */

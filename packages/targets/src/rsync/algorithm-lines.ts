@@ -1,0 +1,15 @@
+import { oldAlgorithms } from '../ssh/index.ts';
+import type { ViaSsh } from './schema.ts';
+
+/** Beside those that ssh has by itself (ssh_config(5)). */
+export function algorithmLines({ algorithms }: ViaSsh): string[] {
+  if (algorithms === 'safe') return [];
+  const { kex, cipher, hmac, serverHostKey } = oldAlgorithms;
+  return [
+    `KexAlgorithms +${kex.join(',')}`,
+    `Ciphers +${cipher.join(',')}`,
+    `MACs +${hmac.join(',')}`,
+    `HostKeyAlgorithms +${serverHostKey.join(',')}`,
+    `PubkeyAcceptedAlgorithms +${serverHostKey.join(',')}`,
+  ];
+}

@@ -1,0 +1,48 @@
+import type { DispatchError } from '@dicom-dispatch/core';
+import { judgeFiles, type Claim } from './judge-files.ts';
+import { filesThatAreThere, transferFiles, type Transfer } from './transfer.ts';
+import type { WorkFolder } from './work-folder.ts';
+
+export interface Sent {
+  /** Paths that are whole at the server now, by us or because the same content was there. */
+  readonly arrived: ReadonlySet<string>;
+  /** Of these, files of which another version was there. */
+  readonly replaced: number;
+  /** Paths that something else has, and why it stays. */
+  readonly conflicts: ReadonlyMap<string, DispatchError>;
+  /** Why the others have not arrived. */
+  readonly error: DispatchError | undefined;
+}
+
+const none: ReadonlyMap<string, DispatchError> = new Map();
+
+/**
+ * Sends files of a folder: first those whose paths are free; then what has the paths of the others is compared with them, and
+ * replaced when it is an older version of the same.
+ */
+export async function sendFiles(
+  transfer: Transfer,
+  work: WorkFolder,
+  from: string,
+  claims: ReadonlyMap<string, Claim>,
+): Promise<Sent> {
+  const first = await transferFiles(transfer, from, [...claims.keys()], 'new');
+  if (first.error) return { ...first, replaced: 0, conflicts: none };
+  const taken = [...claims.keys()].filter((path) => !first.arrived.has(path));
+  if (taken.length === 0) return { ...first, replaced: 0, conflicts: none };
+  const same = await filesThatAreThere(transfer, from, taken);
+  const different = new Map([...claims].filter(([path]) => taken.includes(path) && !same.has(path)));
+  const arrived = new Set([...first.arrived, ...same]);
+  if (different.size === 0) return { arrived, replaced: 0, conflicts: none, error: undefined };
+  const conflicts =
+    transfer.config.onConflict === 'overwrite' ? none : await judgeFiles(transfer, work, from, different);
+  const replaceable = [...different.keys()].filter((path) => !conflicts.has(path));
+  if (replaceable.length === 0) return { arrived, replaced: 0, conflicts, error: undefined };
+  const second = await transferFiles(transfer, from, replaceable);
+  return {
+    arrived: new Set([...arrived, ...second.arrived]),
+    replaced: second.arrived.size,
+    conflicts,
+    error: second.error,
+  };
+}
