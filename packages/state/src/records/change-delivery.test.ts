@@ -1,8 +1,19 @@
+import { readFile } from 'node:fs/promises';
 import type { DeliveryData } from '@dicom-dispatch/core';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { act, deliveryActs, deliveryStates, endStates, fromNow, Records, type DeliveryActName } from './index.ts';
+import {
+  act,
+  deliveryActs,
+  deliveryActsMarkdown,
+  deliveryStates,
+  endStates,
+  fromNow,
+  Records,
+  wakeKinds,
+  type DeliveryActName,
+} from './index.ts';
 
 const prefix = '{dicom-dispatch}';
 const lock = `${prefix}:target-pacs:d-1:lock`;
@@ -56,6 +67,12 @@ const openScore = async (): Promise<number | undefined> => {
   const score = await redis.zscore(`${prefix}:index:open`, 'd-1');
   return score === null ? undefined : Number(score);
 };
+
+it('each act is in docs/delivery-life.md', async () => {
+  const page = await readFile(new URL('../../../../docs/delivery-life.md', import.meta.url), 'utf8');
+  expect(/<!-- acts -->\n([\s\S]*?)\n<!-- end -->/.exec(page)?.[1]).toBe(deliveryActsMarkdown());
+  for (const wake of wakeKinds) expect(page).toContain(`| \`${wake}\` |`);
+});
 
 describe('an act', () => {
   it('is refused in every state that it does not begin with', async () => {

@@ -118,3 +118,12 @@ export function act(name: DeliveryActName): Pick<DeliveryChange, 'from' | 'guard
   const { from, guards, intent }: DeliveryAct = deliveryActs[name];
   return { from, guards, ...(intent && { intent }) };
 }
+
+/** The acts as the table of docs/delivery-life.md. */
+export function deliveryActsMarkdown(): string {
+  const rows = Object.entries(deliveryActs).map(([name, { from, to, who, what }]) => {
+    const after = to === 'same' ? 'the same' : to.join(', ');
+    return `| \`${name}\` | ${from.join(', ')} | ${after} | ${who} | ${what} |`;
+  });
+  return ['| Act | From | To | Who | What |', '|---|---|---|---|---|', ...rows].join('\n');
+}

@@ -1,6 +1,6 @@
 export { deliveryStates, endStates, fromNow, wakeKinds } from './record-types.ts';
 export type { FromNow, WakeKind } from './record-types.ts';
-export { act, deliveryActs, type DeliveryAct, type DeliveryActName } from './delivery-acts.ts';
+export { act, deliveryActs, deliveryActsMarkdown, type DeliveryAct, type DeliveryActName } from './delivery-acts.ts';
 export type { LookedAt } from './records.ts';
 export type { Changed, DeliveryChange, Guard, Refusal } from './change-delivery.ts';
 export type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
