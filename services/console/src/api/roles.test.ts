@@ -46,7 +46,7 @@ describe('roles', () => {
     const entries = async (path: string): Promise<Event[]> =>
       ((await test.ask('GET', path, { headers: administrator })).body as { entries: Event[] }).entries;
     const before = await entries('/api/audit');
-    const keys = await test.redis.dbsize();
+    const keys = new Set(await test.redis.keys('*'));
     for (let count = 0; count < 300; count += 1) {
       expect((await test.ask('POST', '/api/targets/a/pause', { headers: bearer(testToken.viewer) })).status).toBe(403);
     }
@@ -55,7 +55,9 @@ describe('roles', () => {
     expect((await entries('/api/audit')).filter((one) => !isRead(one))).toEqual(before.filter((one) => !isRead(one)));
     const refused = (await entries('/api/audit/refused')).filter(({ who }) => who === 'token:viewer');
     expect(refused).toMatchObject([{ outcome: 'refused', action: 'pause', count: 1 }]);
-    expect(await test.redis.dbsize()).toBeLessThanOrEqual(keys + 1);
+    // The console's own beat begins meanwhile.
+    const added = (await test.redis.keys('*')).filter((key) => !keys.has(key) && !/:(generation|process)/.test(key));
+    expect(added.length).toBeLessThanOrEqual(1);
     const { text } = await test.ask('GET', '/metrics', { headers: administrator });
     expect(text).toMatch(/dispatch_console_refused_total\{reason="forbidden"\} 300/);
   });
