@@ -42,3 +42,5 @@ export {
 } from './foresee-deliveries.ts';
 export { replayRules, type ReplayedStudy, type ReplayOptions, type ReplayOutcome } from './replay-rules.ts';
 export { dropOrphan, isOrphan, listOrphans, moveOrphan, type OrphanResult } from './orphans.ts';
+export { readHealth, healthKinds, type HealthFinding, type HealthKind } from './read-health.ts';
+export { answerLoss } from './answer-loss.ts';

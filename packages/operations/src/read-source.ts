@@ -26,7 +26,13 @@ export interface SourceState {
   /** Studies that could not be read and are tried again later. */
   readonly triedLater: number;
   readonly sweep:
-    | { readonly endedAt: number; readonly studies: number; readonly routed: number; readonly durationMs: number }
+    | {
+        readonly endedAt: number;
+        readonly studies: number;
+        readonly routed: number;
+        readonly durationMs: number;
+        readonly unread: number;
+      }
     | undefined;
   /** Place of a sweep that is under way. */
   readonly sweepAt: number | undefined;
@@ -70,6 +76,7 @@ export async function readSource(
             studies: Number(sweep['studies']),
             routed: Number(sweep['routed']),
             durationMs: Number(sweep['durationMs']),
+            unread: Number(sweep['unread'] ?? 0),
           },
     sweepAt: place > 0 ? place : undefined,
   };

@@ -30,6 +30,7 @@ export function addOperateCommands(program: Command): void {
   ]);
   addTargetCommands(program);
   addRouteCommand(program);
+  addRecoverCommand(program);
   addForgetCommand(program);
   addReloadCommand(program);
 }
@@ -200,6 +201,27 @@ function addRouteCommand(program: Command): void {
     ['route A20260301 --to research', 'to one target, whatever the rules say'],
     ['route A20260301 --to pacs --everything', 'every instance once more'],
   ]);
+}
+
+function addRecoverCommand(program: Command): void {
+  const command = program
+    .command('recover')
+    .description('say where sources begin after Redis lost its data and no router has notes of them')
+    .requiredOption('--from <begin>', 'now, everything, YYYY-MM-DD or YYYY-MM-DDTHH:MM (UTC)', parseBegin)
+    .option('--source <name>', 'only this source');
+  withConfig(command).action(async (options: { config: string; from: string; source?: string }) => {
+    const { recoverNow } = await import('../operate/recover.ts');
+    await recoverNow(options);
+  });
+  withExamples(command, [
+    ['recover --from 2026-03-01T06:00', 'route what has changed since; what had arrived since is sent again'],
+    ['recover --from now', 'route only what comes from now on'],
+  ]);
+}
+
+function parseBegin(text: string): string {
+  if (/^(now|everything|\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?)?)$/.test(text)) return text;
+  throw new InvalidArgumentError('now, everything, YYYY-MM-DD or YYYY-MM-DDTHH:MM');
 }
 
 function parseCount(text: string): number {

@@ -1,4 +1,5 @@
 import { listSources, listTargets, showOverview } from '@dicom-dispatch/console/views';
+import { readHealth } from '@dicom-dispatch/operations';
 import { exitCodes } from '../exit.ts';
 import { formatTargets } from './format.ts';
 import { show, type ShowOptions } from './show.ts';
@@ -27,30 +28,9 @@ export async function showStatus(options: ShowOptions & { readonly check?: boole
       listTargets(system),
       listSources(system),
     ]);
-    const trouble = [
-      ...(overview.workers === 0 ? ['no dispatcher is running'] : []),
-      ...sources
-        .filter(({ reachable }) => !reachable)
-        .map(({ name, detail }) => `the source ${name} does not answer: ${detail}`),
-      ...sources.filter(({ followed }) => !followed).map(({ name }) => `no router follows the source ${name}`),
-      ...targets
-        .filter(({ circuit }) => circuit.state !== 'closed')
-        .map(({ name, circuit }) => `the target ${name} cannot be reached: ${circuit.error?.message ?? ''}`),
-      ...targets.flatMap(({ moved }) => (moved ? [moved.text] : [])),
-      ...targets
-        .filter(({ orphaned }) => orphaned)
-        .map(
-          ({ name, counts }) =>
-            `the target ${name} was removed, and ${counts.waiting + counts.active} deliveries wait for it: dispatch target move ${name} --to TARGET, or dispatch target drop ${name}`,
-        ),
-      ...(overview.counts.failed > 0
-        ? [`${overview.counts.failed} deliveries failed: dispatch deliveries --state failed`]
-        : []),
-      ...(overview.counts.partial > 0
-        ? [`${overview.counts.partial} deliveries arrived in part: dispatch deliveries --state partial`]
-        : []),
-    ];
+    const findings = await readHealth(system.operations, sources);
+    const trouble = findings.map(({ words }) => words);
     process.exitCode = options.check === true && trouble.length > 0 ? exitCodes.trouble : exitCodes.done;
-    return { overview, targets, sources, trouble };
+    return { overview, targets, sources, findings, trouble };
   }
 }

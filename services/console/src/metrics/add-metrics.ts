@@ -1,8 +1,9 @@
 import type { TypeStats } from '@dicom-dispatch/cache/intermediate';
 import { deliveryStates } from '@dicom-dispatch/state/records';
-import { listWorkers, readTargets, type TargetState } from '@dicom-dispatch/operations';
+import { healthKinds, listWorkers, readHealth, readTargets, type TargetState } from '@dicom-dispatch/operations';
 import { Gauge, readInfo } from '@dicom-dispatch/runtime';
 import type { ConsoleContext } from '../console-context.ts';
+import { listSources } from '../views/show-sources.ts';
 import { readCacheStats } from '../views/show-cache.ts';
 
 const jobStates = ['waiting', 'prioritized', 'active', 'delayed', 'failed', 'completed'] as const;
@@ -81,6 +82,10 @@ export function addMetrics(context: ConsoleContext): void {
         set({ source }, await operations.redis.exists(operations.keys.lease(source)));
       }),
     );
+  });
+  gauge('dispatch_health_findings', 'What an operator has to look at, by kind', ['kind'], async (set) => {
+    const findings = await readHealth(operations, await listSources(context));
+    for (const kind of healthKinds) set({ kind }, findings.filter((one) => one.kind === kind).length);
   });
   const cache = remembered(() => readCacheStats(context));
   const perType = (name: string, help: string, value: (stats: TypeStats) => number): void =>

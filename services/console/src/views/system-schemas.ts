@@ -82,7 +82,13 @@ export const source = z.object({
   lag: z.number().int().optional(),
   triedLater: z.number().int(),
   sweep: z
-    .object({ endedAt: time, studies: z.number().int(), routed: z.number().int(), durationMs: z.number() })
+    .object({
+      endedAt: time,
+      studies: z.number().int(),
+      routed: z.number().int(),
+      durationMs: z.number(),
+      unread: z.number().int(),
+    })
     .optional(),
   sweepAt: z.number().int().optional(),
 });
