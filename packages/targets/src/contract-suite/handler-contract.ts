@@ -77,6 +77,27 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
       await expectNoLitter();
     });
 
+    it('a source that fails at its very end, before its last bytes, leaves nothing confirmed and nothing there', async () => {
+      const study = fixtureStudy({ seed: `${contract.name} very end`, series: 1, instancesPerSeries: 3 });
+      const delivery = new TestDelivery(handler, study);
+      const failed: string[] = [];
+      const first = await delivery.attempt(parse(), {
+        onEnd({ openIndex, instance }) {
+          if (openIndex !== 1) return;
+          failed.push(instance.sopInstanceUid);
+          throw new DispatchError('source-error', 'the source gave other bytes than it lists');
+        },
+      });
+      expect(first.error).toMatchObject({ code: 'source-error' });
+      expect(failed).toHaveLength(1);
+      expect(first.reported.get(failed[0]!)).toBeUndefined();
+      const there = (await target.received(study)).map(({ sopInstanceUid }) => sopInstanceUid);
+      expect(there).not.toContain(failed[0]);
+      expectNoError(await delivery.attempt(parse()));
+      await expectArrived(study);
+      await expectNoLitter();
+    });
+
     it('a second delivery of the same content changes nothing', async () => {
       const study = fixtureStudy({ seed: `${contract.name} twice` });
       expectNoError(await new TestDelivery(handler, study, 'first').attempt(parse()));

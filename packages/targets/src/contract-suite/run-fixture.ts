@@ -16,6 +16,8 @@ export interface AttemptHooks {
   readonly signal?: AbortSignal;
   /** What it throws is what the source throws; what it waits for is waited for. */
   onChunk?(at: ChunkPosition): void | Promise<void>;
+  /** Called before the last chunk, which the guard of a source holds back until it has verified all: what it throws, the source throws. */
+  onEnd?(at: ChunkPosition): void | Promise<void>;
   onOpen?(instance: ManifestInstance): void | Promise<void>;
   onReport?(instance: ManifestInstance, outcome: InstanceOutcome): void | Promise<void>;
   /** Takes the place of what the handler would be given. */
@@ -176,6 +178,7 @@ export class TestDelivery<Config extends TargetConfig> {
         for await (const chunk of source.read()) {
           await hooks.onChunk?.({ openIndex, instance, readBytes });
           readBytes += chunk.byteLength;
+          if (readBytes >= instance.sizeBytes) await hooks.onEnd?.({ openIndex, instance, readBytes });
           note('read');
           yield chunk;
         }
