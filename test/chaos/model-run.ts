@@ -1,0 +1,11 @@
+/**
+ * The long run of the model of a delivery's life (test/e2e/support/delivery-model.ts):
+ *
+ *   ./dispatch chaos model [RUNS] [SEED]
+ */
+import { runModel } from '../e2e/support/delivery-model.ts';
+
+const [runs = 10_000, seed] = process.argv.slice(2).map(Number);
+const startedAt = performance.now();
+await runModel(runs, seed);
+console.log(`${runs} runs good, ${Math.round((performance.now() - startedAt) / 1000)} s`);
