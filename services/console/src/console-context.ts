@@ -5,6 +5,7 @@ import type { RefusedEvents } from './audit/refused-events.ts';
 import type { Changes } from './live/changes.ts';
 import type { OpenAnswers } from './live/open-answers.ts';
 import type { ConsoleKeys } from './security/console-keys.ts';
+import type { KnownDevices } from './security/known-device.ts';
 import type { Sessions } from './security/sessions.ts';
 import type { ViewContext } from './views/view-context.ts';
 
@@ -16,6 +17,8 @@ export interface ConsoleContext extends ViewContext {
   readonly services: () => readonly RunningService[];
   /** Of cookies. */
   readonly keys: ConsoleKeys;
+  /** Browsers that have signed in before. */
+  readonly devices: KnownDevices;
   readonly sessions: Sessions;
   readonly audit: AuditLog;
   readonly refused: RefusedEvents;

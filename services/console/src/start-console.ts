@@ -24,6 +24,7 @@ import { addMetrics } from './metrics/add-metrics.ts';
 import { startNotifier } from './notify/start-notifier.ts';
 import { sessionCookieName } from './security/authenticate.ts';
 import { ConsoleKeys } from './security/console-keys.ts';
+import { KnownDevices } from './security/known-device.ts';
 import { Sessions } from './security/sessions.ts';
 import { SourceLookup } from './source/source-lookup.ts';
 
@@ -71,6 +72,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     services: options.services ?? (() => [service]),
     operations,
     keys,
+    devices: new KnownDevices(keys, () => config.console, isSecure),
     sessions,
     audit: new AuditLog(redis, config.redis.prefix, log, () => config.console.audit),
     refused: new RefusedEvents(redis, config.redis.prefix, log, metrics),

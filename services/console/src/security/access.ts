@@ -30,6 +30,9 @@ declare module 'fastify' {
 /** Changes that one person or program may make a second, and at once: the audit log holds each of them. */
 const changes = { perSecond: 10, burst: 600 };
 
+/** Requests of a browser in which somebody has signed in before. */
+const ofKnownDevice = { perSecond: 10, burst: 100 };
+
 /** Why a request goes no further. */
 interface Refusal {
   readonly status: 401 | 403 | 429;
@@ -43,6 +46,7 @@ interface Refusal {
 export function guardAccess(server: FastifyInstance, context: ConsoleContext): void {
   const pace = new AnonymousPace();
   const budgets = new TokenBuckets(changes, 1000);
+  const known = new TokenBuckets(ofKnownDevice, 1000);
   server.addHook('onClose', async () => pace.stop());
   server.decorateRequest('identity', undefined);
   server.addHook('onRequest', async (request, reply) => {
@@ -50,9 +54,9 @@ export function guardAccess(server: FastifyInstance, context: ConsoleContext): v
     const closed = doorVerdict(request, context);
     if (closed) return refuse(request, reply.header('connection', 'close'), closed);
     request.identity = await authenticate(request, config, context);
-    if (!request.identity) {
+    if (!request.identity && !mayHurry(request, context, known)) {
       const client = clientKey(request.ip);
-      if (!(await pace.admit(client))) {
+      if (!(await pace.admit(client, request.raw.socket))) {
         context.refused.count('too many');
         const busy = { status: 429, text: 'Too many requests: try again later.' } as const;
         return refuse(request, reply.header('connection', 'close').header('retry-after', '5'), busy);
@@ -105,6 +109,15 @@ async function verdict(request: FastifyRequest, context: ConsoleContext): Promis
   const outside = await outsideOfScope(request, identity, context);
   if (outside !== undefined) return { status: 403, text: outside };
   return undefined;
+}
+
+/** Whether a browser that has signed in before asks: floods of others do not slow it down. */
+function mayHurry(request: FastifyRequest, context: ConsoleContext, known: TokenBuckets): boolean {
+  const device = context.devices.findAny(request);
+  const budget = device && known.of(device.id);
+  if (!budget || budget.isEmpty()) return false;
+  budget.take();
+  return true;
 }
 
 function tooMany(request: FastifyRequest, budgets: TokenBuckets): Refusal | undefined {

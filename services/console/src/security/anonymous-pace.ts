@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { FairQueue } from './fair-queue.ts';
 import { TokenBucket, TokenBuckets } from './token-bucket.ts';
 
@@ -19,13 +20,22 @@ export class AnonymousPace {
   readonly #queue = new FairQueue<() => void>(maxWaiting, maxWaitingPerClient);
   #timer: NodeJS.Timeout | undefined;
 
-  /** @returns whether the request may go on; false when too many wait already */
-  async admit(client: string): Promise<boolean> {
+  /**
+   * @param connection - its close ends the waiting
+   * @returns whether the request may go on; false when too many wait already, or the client has hung up
+   */
+  async admit(client: string, connection: Socket): Promise<boolean> {
     if (this.#queue.size === 0 && this.#mayGo(client)) return true;
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    if (!this.#queue.push(client, () => resolve(true))) return false;
+    const go = (): void => resolve(true);
+    if (!this.#queue.push(client, go)) return false;
     this.#timer ??= setInterval(() => this.#tick(), tickMs).unref();
-    return promise;
+    const leave = (): void => {
+      this.#queue.remove(client, go);
+      resolve(false);
+    };
+    connection.once('close', leave);
+    return promise.finally(() => connection.off('close', leave));
   }
 
   stop(): void {

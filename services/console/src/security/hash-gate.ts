@@ -5,51 +5,78 @@ export type Lane = 'known' | 'unknown';
 
 const maxWaiting = 64;
 const maxWaitingPerClient = 16;
-/** After a wrong password the lane rests for this many times as long as the hash took: a third of a core at most. */
-const restFactor = 2;
+/** After a wrong password its client waits for so many times as long as the hash took, and all others for once. */
+const restFactor = 9;
+const maxRestMs = 2_000;
+const maxRestOfAllMs = 100;
 
 interface Task {
-  readonly run: () => Promise<void>;
+  readonly run: () => Promise<boolean>;
 }
 
 /**
- * Bounds how many passwords are hashed at a time: one in each lane, whoever asks. Hashes run in Node's thread pool, which
- * reading files and resolving names need too.
+ * Bounds how many passwords are hashed at a time: one in each lane, whoever asks. Who guesses wrong waits, and lets others go
+ * first: one client takes a tenth of a core at most, all together a half.
  */
 export class HashGate {
-  readonly #lanes: Readonly<Record<Lane, { readonly queue: FairQueue<Task>; isBusy: boolean }>> = {
-    known: { queue: new FairQueue(maxWaiting, maxWaitingPerClient), isBusy: false },
-    unknown: { queue: new FairQueue(maxWaiting, maxWaitingPerClient), isBusy: false },
-  };
+  readonly #lanes: Readonly<Record<Lane, LaneState>> = { known: new LaneState(), unknown: new LaneState() };
 
   /** @returns whether the password is right; `busy`, without having looked, when too many wait */
   async check(lane: Lane, client: string, isRight: () => Promise<boolean>): Promise<boolean | 'busy'> {
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-    const run = async (): Promise<void> => {
-      const from = performance.now();
-      let passed = false;
+    const run = async (): Promise<boolean> => {
       try {
-        passed = await isRight();
+        const passed = await isRight();
         resolve(passed);
+        return passed;
       } catch (error) {
         reject(error as Error);
+        return false;
       }
-      if (!passed && lane === 'unknown') await pause((performance.now() - from) * restFactor);
     };
-    if (!this.#lanes[lane].queue.push(client, { run })) return 'busy';
-    void this.#work(lane);
+    const state = this.#lanes[lane];
+    if (!state.queue.push(client, { client, run })) return 'busy';
+    void state.work();
     return promise;
   }
+}
 
-  async #work(name: Lane): Promise<void> {
-    const lane = this.#lanes[name];
-    if (lane.isBusy) return;
-    lane.isBusy = true;
-    for (let task = lane.queue.shift(); task; task = lane.queue.shift()) await task.run();
-    lane.isBusy = false;
+class LaneState {
+  readonly queue = new FairQueue<Task & { readonly client: string }>(maxWaiting, maxWaitingPerClient);
+  readonly #restUntil = new Map<string, number>();
+  #isBusy = false;
+  #wake: () => void = () => {};
+
+  /** To be called when somebody has come. */
+  async work(): Promise<void> {
+    this.#wake();
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    while (this.queue.size > 0) {
+      const now = performance.now();
+      for (const [client, until] of this.#restUntil) if (until <= now) this.#restUntil.delete(client);
+      const task = this.queue.shift((client) => !this.#restUntil.has(client));
+      if (task) await this.#run(task);
+      else await this.#nextMayGo(Math.min(...this.#restUntil.values()) - now);
+    }
+    this.#isBusy = false;
+  }
+
+  async #run({ client, run }: Task & { readonly client: string }): Promise<void> {
+    const from = performance.now();
+    if (await run()) return;
+    const tookMs = performance.now() - from;
+    this.#restUntil.set(client, performance.now() + Math.min(maxRestMs, tookMs * restFactor));
+    await pause(Math.min(maxRestOfAllMs, tookMs));
+  }
+
+  /** Until somebody has rested enough, or somebody else comes. */
+  async #nextMayGo(ms: number): Promise<void> {
+    await Promise.race([pause(ms), new Promise<void>((resolve) => (this.#wake = resolve))]);
+    this.#wake = () => {};
   }
 }
 
 function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+  return new Promise((resolve) => void setTimeout(resolve, Math.max(1, ms)).unref());
 }

@@ -1,49 +1,82 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import type { ConsoleConfig } from '@dicom-dispatch/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { ConsoleKeys } from './console-keys.ts';
 
 const lifetimeMs = 180 * 86_400_000;
-const pattern = /^([\w-]{16})\.(\d{13})\.([\w-]{43})$/;
+const prefix = 'dispatch-device-';
+const maxCookies = 5;
+const maxCookieLength = 400;
+const sealed = z.object({ id: z.string(), name: z.string(), proof: z.string() });
+
+/** A browser in which somebody has signed in before. */
+export interface KnownDevice {
+  readonly id: string;
+  readonly name: string;
+}
 
 /**
- * Marks browsers that have signed in: guesses that others make under the same name then do not lock them out. The cookie
- * is bound to the name and its password, and signs nobody in.
+ * Marks browsers that have signed in: guesses that others make under the same name do not lock them out, and floods do not slow
+ * them down. The cookie is encrypted, bound to the name and its password, and signs nobody in.
  */
 export class KnownDevices {
   readonly #keys: ConsoleKeys;
+  readonly #console: () => Pick<ConsoleConfig, 'users'>;
   readonly #isSecure: boolean;
 
-  constructor(keys: ConsoleKeys, isSecure: boolean) {
+  constructor(keys: ConsoleKeys, console: () => Pick<ConsoleConfig, 'users'>, isSecure: boolean) {
     this.#keys = keys;
+    this.#console = console;
     this.#isSecure = isSecure;
   }
 
-  /** The browser that sends the request, if it has signed in under this name before. */
-  find(request: FastifyRequest, name: string, password: string): string | undefined {
-    const [, id = '', at = '', signature = ''] = pattern.exec(request.cookies[cookieName(name)] ?? '') ?? [];
-    if (id === '' || Number(at) + lifetimeMs < Date.now()) return undefined;
-    return this.#keys.isSigned('device', signed(id, at, name, password), signature) ? id : undefined;
+  /** The mark of the browser for this name. */
+  find(request: FastifyRequest, name: string): KnownDevice | undefined {
+    const device = this.#open(request.cookies[cookieName(name)]);
+    return device?.name === name ? device : undefined;
   }
 
-  remember(reply: FastifyReply, name: string, password: string): void {
+  /** Any mark that the browser has. */
+  findAny(request: FastifyRequest): KnownDevice | undefined {
+    const names = Object.keys(request.cookies).filter((name) => name.startsWith(prefix));
+    for (const name of names.slice(0, maxCookies)) {
+      const device = this.#open(request.cookies[name]);
+      if (device) return device;
+    }
+    return undefined;
+  }
+
+  remember(reply: FastifyReply, name: string): void {
     const id = randomBytes(12).toString('base64url');
-    const at = String(Date.now());
-    const signature = this.#keys.sign('device', signed(id, at, name, password));
-    void reply.setCookie(cookieName(name), `${id}.${at}.${signature}`, {
-      path: '/sign-in',
+    const proof = this.#proof(name);
+    if (proof === undefined) return;
+    void reply.setCookie(cookieName(name), this.#keys.seal('device', { id, name, proof }, lifetimeMs), {
+      path: '/',
       httpOnly: true,
-      sameSite: 'strict',
+      sameSite: 'lax',
       secure: this.#isSecure,
       maxAge: lifetimeMs / 1000,
     });
+  }
+
+  #open(cookie: string | undefined): KnownDevice | undefined {
+    if (cookie === undefined || cookie.length > maxCookieLength) return undefined;
+    const opened = sealed.safeParse(this.#keys.open('device', cookie));
+    if (!opened.success) return undefined;
+    const { id, name, proof } = opened.data;
+    return proof === this.#proof(name) ? { id, name } : undefined;
+  }
+
+  /** Changes with the password. */
+  #proof(name: string): string | undefined {
+    const { users } = this.#console();
+    const user = users && Object.hasOwn(users, name) ? users[name] : undefined;
+    return user && createHmac('sha256', 'device').update(user.password.reveal()).digest('base64url');
   }
 }
 
 /** Several people may use one browser. */
 function cookieName(name: string): string {
-  return `dispatch-device-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
-}
-
-function signed(id: string, at: string, name: string, password: string): string {
-  return JSON.stringify([id, at, name, password]);
+  return prefix + createHash('sha256').update(name).digest('hex').slice(0, 8);
 }

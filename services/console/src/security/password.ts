@@ -1,7 +1,5 @@
-import { randomBytes, scrypt, timingSafeEqual, type ScryptOptions } from 'node:crypto';
-import { promisify } from 'node:util';
-
-const derive = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt);
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { deriveKey } from './derive-key.ts';
 
 /** Cost of scrypt (RFC 7914): 32 MiB and some 60 ms for one password. */
 const cost = { N: 2 ** 15, r: 8, p: 1 } as const;
@@ -14,7 +12,8 @@ const longestPassword = 1024;
 /** A hash to put into the configuration: `scrypt:N:r:p:salt:key`. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16);
-  const key = await derive(normal(password), salt, keyBytes, { ...cost, maxmem });
+  const key = await deriveKey(normal(password), salt, keyBytes, { ...cost, maxmem });
+  if (!key) throw new Error('the password could not be hashed');
   return `scrypt:${cost.N}:${cost.r}:${cost.p}:${salt.toString('base64url')}:${key.toString('base64url')}`;
 }
 
@@ -25,9 +24,7 @@ export async function checkPassword(password: string, kept: string): Promise<boo
   if (!match) return sameText(normal(password), normal(kept));
   const [, n, r, p, salt = '', key = ''] = match;
   const options = { N: Number(n), r: Number(r), p: Number(p), maxmem };
-  const derived = await derive(normal(password), Buffer.from(salt, 'base64url'), keyBytes, options).catch(
-    () => undefined,
-  );
+  const derived = await deriveKey(normal(password), Buffer.from(salt, 'base64url'), keyBytes, options);
   return derived !== undefined && timingSafeEqual(derived, Buffer.from(key, 'base64url'));
 }
 
@@ -40,6 +37,6 @@ function normal(password: string): string {
 export async function sameText(given: string, kept: string): Promise<boolean> {
   const salt = randomBytes(16);
   const light = { N: 1024, r: 8, p: 1 };
-  const [a, b] = await Promise.all([derive(given, salt, keyBytes, light), derive(kept, salt, keyBytes, light)]);
-  return timingSafeEqual(a, b);
+  const [a, b] = await Promise.all([given, kept].map((text) => deriveKey(text, salt, keyBytes, light)));
+  return a !== undefined && b !== undefined && timingSafeEqual(a, b);
 }

@@ -3,16 +3,36 @@ import { networkMatcher } from '@dicom-dispatch/core';
 import { isLoopback } from '@dicom-dispatch/runtime';
 import type { FastifyInstance } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
+import { clientKey } from './client-key.ts';
+
+/** What one client may have open: more would wait for `AnonymousPace` without end. */
+const maxConnectionsOfOne = 600;
 
 /**
- * Closes connections from networks outside of `console.allowFrom` before they cost anything. Behind a proxy the address of
+ * Closes connections from networks outside of `console.allowFrom`, and too many of one client, before they cost anything. Behind a proxy the address of
  * the client comes with the request, and `guardAccess` looks at it.
  */
 export function refuseNetworks(server: FastifyInstance, context: ConsoleContext): void {
+  const open = new Map<string, number>();
   server.server.on('connection', (socket: Socket) => {
     const { allowFrom, trustProxy } = context.config().console;
-    if (allowFrom.length === 0 || trustProxy !== false) return;
+    if (trustProxy !== false) return;
     const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-    if (!isLoopback(address) && !networkMatcher(allowFrom)(address)) socket.destroy();
+    if (allowFrom.length > 0 && !isLoopback(address) && !networkMatcher(allowFrom)(address)) {
+      socket.destroy();
+      return;
+    }
+    const client = clientKey(address);
+    const count = open.get(client) ?? 0;
+    if (count >= maxConnectionsOfOne) {
+      socket.destroy();
+      return;
+    }
+    open.set(client, count + 1);
+    socket.once('close', () => {
+      const left = (open.get(client) ?? 1) - 1;
+      if (left > 0) open.set(client, left);
+      else open.delete(client);
+    });
   });
 }

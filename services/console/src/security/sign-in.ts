@@ -6,7 +6,6 @@ import type { ConsoleContext } from '../console-context.ts';
 import { sendSignInPage } from '../pages/sign-in-page.ts';
 import { clientKey } from './client-key.ts';
 import { HashGate } from './hash-gate.ts';
-import { KnownDevices } from './known-device.ts';
 import { checkPassword } from './password.ts';
 import { SignInLimit } from './sign-in-limit.ts';
 import { endSession, safeDestination, startSession } from './start-session.ts';
@@ -22,7 +21,7 @@ const maxFormBytes = 8 * 1024;
 export function addSignIn(server: ApiServer, context: ConsoleContext): void {
   const limit = new SignInLimit(context.redis, context.config().redis.prefix);
   const gate = new HashGate();
-  const devices = new KnownDevices(context.keys, context.isSecure);
+  const { devices } = context;
 
   server.get('/sign-in', { config: { access: 'public' } }, (request, reply) => {
     const { to } = request.query as { to?: unknown };
@@ -36,9 +35,9 @@ export function addSignIn(server: ApiServer, context: ConsoleContext): void {
     const destination = safeDestination(to);
     const users = context.config().console.users ?? {};
     const user = Object.hasOwn(users, name) ? users[name] : undefined;
-    const device = user && devices.find(request, name, user.password.reveal());
+    const device = user && devices.find(request, name);
     const attempt = await limit.begin(
-      device === undefined ? { kind: 'name', value: name } : { kind: 'device', value: device },
+      device === undefined ? { kind: 'name', value: name } : { kind: 'device', value: device.id },
     );
     if (!attempt) {
       context.refused.count('sign-in failed');
@@ -63,7 +62,7 @@ export function addSignIn(server: ApiServer, context: ConsoleContext): void {
     }
     await attempt.takeBack();
     await startSession(context, reply, { name, by: 'password' });
-    devices.remember(reply, name, user.password.reveal());
+    devices.remember(reply, name);
     await context.audit.write({
       who: name,
       role: user.role,

@@ -1,0 +1,28 @@
+import { scryptSync, type ScryptOptions } from 'node:crypto';
+import { parentPort } from 'node:worker_threads';
+
+/** What a thread for passwords is asked. */
+export interface DeriveRequest {
+  readonly id: number;
+  readonly password: string;
+  readonly salt: Uint8Array;
+  readonly keyBytes: number;
+  readonly options: ScryptOptions;
+}
+
+export interface DeriveAnswer {
+  readonly id: number;
+  /** undefined when the parameters cannot be used. */
+  readonly key: Uint8Array | undefined;
+}
+
+parentPort?.on('message', ({ id, password, salt, keyBytes, options }: DeriveRequest) => {
+  let key: Uint8Array | undefined;
+  try {
+    key = scryptSync(password, salt, keyBytes, options);
+  } catch {
+    // A hash in the configuration with parameters that scrypt does not take: no password is right.
+  }
+  // eslint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows, this is a thread
+  parentPort?.postMessage({ id, key } satisfies DeriveAnswer);
+});
