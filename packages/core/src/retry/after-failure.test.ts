@@ -14,6 +14,7 @@ describe('after a failed attempt', () => {
     expect(after('target-error', { failures: 2, confirmed: 1 })).toEqual({ kind: 'pause', counts: false });
     expect(after('source-unreachable', { isReached: false, failures: 99 })).toEqual({ kind: 'pause', counts: false });
     expect(after('ledger-unavailable', { failures: 99 })).toEqual({ kind: 'pause', counts: false });
+    expect(after('local-resources', { failures: 99 })).toEqual({ kind: 'pause', counts: false });
   });
 
   it('a target that is down, silent, busy, or ends the connection before it lets us in opens its circuit', () => {

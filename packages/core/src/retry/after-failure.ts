@@ -26,12 +26,13 @@ export type AfterFailure =
   | { readonly kind: 'circuit' }
   | { readonly kind: 'pause'; readonly counts: boolean };
 
-/** Errors of ours or of the source that say nothing about the target or the study. */
+/** Errors of ours, of this machine or of the source that say nothing about the target or the study. */
 const neverCounts: ReadonlySet<string> = new Set([
   'source-unreachable',
   'source-unauthorized',
   'ledger-unavailable',
   'lock-lost',
+  'local-resources',
   'target-busy',
 ]);
 
