@@ -99,7 +99,7 @@ export function createHandler(kit) {
       run.stage('transfer');
       await kit.inLanes(run, { lanes: run.config.lanes }, async ({ instance, bytes }, { signal }) => {
         const path = `${instance.studyInstanceUid}/${instance.sopInstanceUid}.dcm`;
-        expectOk(await ask(run.config, 'PUT', path, signal, bytes.body));
+        expectOk(await ask(run.config, 'PUT', path, signal, kit.streamed(bytes)));
         return { kind: 'delivered' };
       });
     },

@@ -2,7 +2,8 @@ import { DispatchError, durationMs, secret, sizeBytes, targetOptions } from '@di
 import { z } from 'zod';
 import { networkSteps, runChecks } from '../checks/index.ts';
 import { contractVersion } from '../contract/index.ts';
-import { cancelledError, inLanes } from '../flow/index.ts';
+import type { InstanceBytes } from '../contract/index.ts';
+import { cancelledError, inLanes, LateReturns } from '../flow/index.ts';
 
 /**
  * What a handler from outside is given to build itself with, so that it needs none of our packages and shares our zod
@@ -21,6 +22,11 @@ export interface TargetKit {
   readonly DispatchError: typeof DispatchError;
   /** What an aborted signal means: to be thrown when `run.signal` is aborted. */
   readonly cancelledError: typeof cancelledError;
+  /**
+   * The chunks of an instance for a stream that ends in a socket and heeds its back-pressure: the source reads into their
+   * memory again once the socket cannot hold them any more. Without it, memory grows until it is collected.
+   */
+  readonly streamed: (bytes: Pick<InstanceBytes, 'body' | 'giveBack'>) => AsyncIterable<Uint8Array>;
   /** Sends what is pending in parallel lanes and reports what becomes of each instance. */
   readonly inLanes: typeof inLanes;
   /** Runs named checks in order, and the ones that every TCP peer begins with. */
@@ -37,6 +43,7 @@ export const targetKit: TargetKit = {
   secret,
   DispatchError,
   cancelledError,
+  streamed: (bytes) => new LateReturns().borrow(bytes),
   inLanes,
   runChecks,
   networkSteps,
