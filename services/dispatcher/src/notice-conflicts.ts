@@ -68,9 +68,11 @@ async function uidsOf({ context }: Attempt, terms: Parameters<typeof ledgerKeyOf
 }
 
 async function note({ context, data, log }: Attempt, deliveryId: string, notice: string): Promise<void> {
-  if ((await context.records.delivery(deliveryId))?.notice === notice) return;
-  await context.records.update(deliveryId, { notice }, { kind: 'noticed', text: notice });
-  log.warn({ noted: deliveryId, target: data.target, notice }, 'one SOP Instance UID stands for several instances');
+  // The other study's delivery may be noting the same at this moment.
+  const event = { kind: 'noticed', text: notice } as const;
+  const { kind } = await context.records.change(deliveryId, { patch: { notice }, event, guards: ['unless-same'] });
+  if (kind === 'done')
+    log.warn({ noted: deliveryId, target: data.target, notice }, 'one SOP Instance UID stands for several instances');
 }
 
 function sharedInStudy(count: number): string {

@@ -74,6 +74,19 @@ it('each act is in docs/delivery-life.md', async () => {
   for (const wake of wakeKinds) expect(page).toContain(`| \`${wake}\` |`);
 });
 
+it('notes what two attempts find out at once a single time', async () => {
+  const change = {
+    patch: { notice: 'shared' },
+    event: { kind: 'noticed', text: 'shared' },
+    guards: ['unless-same'],
+  } as const;
+  const done = await Promise.all([records.change('d-1', change), records.change('d-1', change)]);
+  expect(done.map(({ kind }) => kind)).toEqual(['done', 'refused']);
+  expect((await records.events('d-1')).filter(({ kind }) => kind === 'noticed').length).toBe(1);
+  const other = { ...change, patch: { notice: 'another' } };
+  expect(await records.change('d-1', other)).toMatchObject({ kind: 'done' });
+});
+
 describe('an act', () => {
   it('is refused in every state that it does not begin with', async () => {
     for (const state of deliveryStates) {

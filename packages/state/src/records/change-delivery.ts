@@ -11,6 +11,7 @@ import type { DeliveryEvent, DeliveryPatch, DeliveryState } from './record-types
  * - `unless-elsewhere`: no attempt of another job is under way whose lock is held
  * - `unless-cancelled`, `unless-held`: no operator wants it otherwise
  * - `when-due`: the time at which it goes on has come
+ * - `unless-same`: a field of the patch has another value
  * - `count-loss`: checks nothing; counts an attempt that was left behind by a dead dispatcher
  * - `even-without-memory`: checks nothing; is written even when Redis is out of memory
  */
@@ -20,6 +21,7 @@ export type Guard =
   | 'unless-cancelled'
   | 'unless-held'
   | 'when-due'
+  | 'unless-same'
   | 'count-loss'
   | 'even-without-memory';
 
@@ -43,7 +45,7 @@ export interface DeliveryChange {
  * - `lock-lost`: the fence's lock is no longer held
  * - `state`: it is in another state
  * - `alive`, `elsewhere`, `cancelled`, `held`, `early`: a guard
- * - `same`: it is held already, or was not held
+ * - `same`: it is held already, was not held, or has these values
  */
 export type Refusal =
   | 'missing'

@@ -54,6 +54,13 @@ if guarded('when-due') then
   local due = tonumber(redis.call('HGET', key, 'nextAttemptAt') or '0')
   if due - now > 250 then return refuse('early', due - now) end
 end
+if guarded('unless-same') then
+  local changes = false
+  for i = 11, #ARGV, 2 do
+    if (redis.call('HGET', key, ARGV[i]) or '') ~= ARGV[i + 1] then changes = true end
+  end
+  if not changes then return refuse('same') end
+end
 -- A script that has written may go on writing when Redis is out of memory. What ends an attempt does; what begins one must
 -- not: it could not write down what the target confirms.
 if guarded('even-without-memory') then redis.call('HDEL', key, '') end
