@@ -91,6 +91,15 @@ export function createHandler(kit) {
     contractVersion: kit.contractVersion,
     type: 'http-put',
     schema,
+    about: {
+      displayName: 'Web folder',
+      purpose: 'Puts each instance by HTTP PUT.',
+      icon: 'M12 16V4M8 8l4-4 4 4M4 20h16',
+      groups: { basic: ['url'], security: ['token'], speed: ['lanes'] },
+      example: { url: 'https://files.example/incoming' },
+      /** @param {Options} config */
+      info: ({ url }) => url,
+    },
 
     /** @param {import('@dicom-dispatch/targets').DeliveryRun<Options>} run */
     async deliver(run) {

@@ -1,14 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { exampleConfig, exampleValues } from '@dicom-dispatch/core';
+import { exampleConfig, exampleValues, targetExamples } from '@dicom-dispatch/core';
 import { loadConfig } from '@dicom-dispatch/runtime';
+import { targetAbouts } from '@dicom-dispatch/targets/abouts';
 import { expect, it } from 'vitest';
 import { knownTargetSchemas } from './read-config.ts';
 
 const file = fileURLToPath(new URL('../../../docs/example.yaml', import.meta.url));
 
 it('docs/example.yaml is what the schema says now (else: ./dispatch config example > docs/example.yaml)', async () => {
-  expect(await readFile(file, 'utf8')).toBe(exampleConfig(knownTargetSchemas, exampleValues));
+  expect(await readFile(file, 'utf8')).toBe(
+    exampleConfig(knownTargetSchemas, { ...exampleValues, ...targetExamples(targetAbouts) }),
+  );
 });
 
 it('docs/example.yaml is a good configuration', async () => {

@@ -32,6 +32,14 @@ export {
   type NotificationsConfig,
   type WebhookConfig,
 } from './config/notifications-config.ts';
+export {
+  commonGroups,
+  groupOfOption,
+  optionGroups,
+  targetExamples,
+  type OptionGroup,
+  type TargetAbout,
+} from './config/target-about.ts';
 export { describePlace, targetPlace, type TargetPlace } from './config/target-place.ts';
 export { receiptsConfig, type ReceiptsConfig } from './config/receipts-config.ts';
 export { configJsonSchema } from './config/json-schema.ts';
@@ -93,6 +101,7 @@ export type { RuleFacts } from './rules/rule-facts.ts';
 export type { InstanceBytes, ManifestInstance, StudyTags } from './model/manifest.ts';
 export { compileInstanceFilter, type InstanceFilter } from './rules/compile-instance-filter.ts';
 export { cacheConfig, retentions, type CacheConfig, type Retention } from './config/cache-config.ts';
+export { optionFields, type FieldKind, type OptionField } from './config/option-fields.ts';
 export { exampleConfig } from './config/example-config.ts';
 export { exampleValues } from './config/example-values.ts';
 export { isLossySyntax } from './model/lossy-syntaxes.ts';

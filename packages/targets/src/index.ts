@@ -1,3 +1,4 @@
+export { aboutType, targetAbouts, targetInfo } from './abouts.ts';
 export * from './contract/index.ts';
 export * from './external/index.ts';
 export { builtInHandlers, isBuiltIn } from './registry/built-in.ts';

@@ -31,22 +31,25 @@ export function addConfigCommands(program: Command): void {
     .command('schema')
     .description('print the JSON Schema of the configuration file, for editors')
     .action(async () => {
-      const [{ configJsonSchema }, { knownTargetSchemas }] = await Promise.all([
+      const [{ configJsonSchema }, { knownTargetSchemas }, { targetAbouts }] = await Promise.all([
         import('@dicom-dispatch/core'),
         import('../read-config.ts'),
+        import('@dicom-dispatch/targets/abouts'),
       ]);
-      console.log(JSON.stringify(configJsonSchema(knownTargetSchemas), null, 2));
+      console.log(JSON.stringify(configJsonSchema(knownTargetSchemas, targetAbouts), null, 2));
     });
   withExamples(schema, [['config schema > dispatch.schema.json', 'then name it in the first line of your file']]);
   const example = config
     .command('example')
     .description('print the example configuration: every option once, with what it is for and its default')
     .action(async () => {
-      const [{ exampleConfig, exampleValues }, { knownTargetSchemas }] = await Promise.all([
-        import('@dicom-dispatch/core'),
-        import('../read-config.ts'),
-      ]);
-      process.stdout.write(exampleConfig(knownTargetSchemas, exampleValues));
+      const [{ exampleConfig, exampleValues, targetExamples }, { knownTargetSchemas }, { targetAbouts }] =
+        await Promise.all([
+          import('@dicom-dispatch/core'),
+          import('../read-config.ts'),
+          import('@dicom-dispatch/targets/abouts'),
+        ]);
+      process.stdout.write(exampleConfig(knownTargetSchemas, { ...exampleValues, ...targetExamples(targetAbouts) }));
     });
   withExamples(example, [['config example > dispatch.yaml', 'then keep what you need']]);
   const password = config

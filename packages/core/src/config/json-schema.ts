@@ -1,14 +1,33 @@
 import { z } from 'zod';
 import { configSchema, type TargetSchema } from './config-schema.ts';
+import { groupOfOption, type TargetAbout } from './target-about.ts';
 
-/** The JSON Schema of a configuration file, for editors; made from the schema that checks it. */
-export function configJsonSchema(targetSchemas: readonly TargetSchema[]): unknown {
+/**
+ * The JSON Schema of a configuration file, for editors; made from the schema that checks it.
+ *
+ * @param abouts - how target types present themselves: title, description and example of each, and `x-group` of its options
+ */
+export function configJsonSchema(
+  targetSchemas: readonly TargetSchema[],
+  abouts: Readonly<Record<string, TargetAbout>> = {},
+): unknown {
   return {
     title: 'dicom-dispatch configuration',
     ...z.toJSONSchema(configSchema(targetSchemas), {
       io: 'input',
       unrepresentable: 'any',
       override: ({ zodSchema, jsonSchema }) => {
+        const { properties } = jsonSchema;
+        const type = (properties?.['type'] as { const?: unknown } | undefined)?.const;
+        const about = typeof type === 'string' && 'attempts' in (properties ?? {}) ? abouts[type] : undefined;
+        if (about && properties) {
+          jsonSchema.title = about.displayName;
+          jsonSchema.description = about.purpose;
+          for (const [name, option] of Object.entries(properties)) {
+            if (name === 'type' || typeof option !== 'object') continue;
+            (option as Record<string, unknown>)['x-group'] = groupOfOption(name, about.groups);
+          }
+        }
         if (zodSchema._zod.def.type !== 'custom') return;
         jsonSchema.anyOf = [
           { type: 'string', pattern: String.raw`^\$\{[A-Za-z_][A-Za-z0-9_]*\}$` },

@@ -8,7 +8,7 @@ export type {
   RunState,
   TargetMemory,
 } from './delivery-run.ts';
-export type { InstanceBytes, ManifestInstance, StudyTags } from '@dicom-dispatch/core';
+export type { InstanceBytes, ManifestInstance, OptionGroup, StudyTags, TargetAbout } from '@dicom-dispatch/core';
 export type {
   FindQuery,
   FoundSeries,

@@ -1,4 +1,4 @@
-import type { TargetConfig } from '@dicom-dispatch/core';
+import type { TargetAbout, TargetConfig } from '@dicom-dispatch/core';
 import type { z } from 'zod';
 import type { Check, CheckContext } from './check.ts';
 import type { DeliveryRun, RunLog } from './delivery-run.ts';
@@ -27,6 +27,9 @@ export interface TargetHandler<Config extends TargetConfig = TargetConfig> {
   readonly contractVersion: typeof contractVersion;
   readonly type: string;
   readonly schema: z.ZodType<Config, unknown>;
+
+  /** How the type presents itself: forms are made from it and the schema. Left out: it is named by its type. */
+  readonly about?: TargetAbout<Config>;
 
   /**
    * Sends what is pending. Enters the stages `connect`, `transfer`, `verify` and `finalize` as it gets there, and

@@ -1,6 +1,7 @@
 import type { DispatchError } from '@dicom-dispatch/core';
 import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
 import { Suspects, throwIfCancelled } from '../flow/index.ts';
+import { dicomAbout, dicomTlsAbout } from './about.ts';
 import { AssociationPool } from './association-pool.ts';
 import { connectOptions } from './connect-options.ts';
 import { groupByContexts } from './presentation-contexts.ts';
@@ -13,6 +14,7 @@ import { serveReports, verifyStored } from './verify/index.ts';
 export const dicomHandler: TargetHandler<DicomTarget> = {
   contractVersion,
   type: 'dicom',
+  about: dicomAbout,
   keyedBy: 'sop-instance-uid',
   schema: dicomTarget,
   deliver,
@@ -24,6 +26,7 @@ export const dicomHandler: TargetHandler<DicomTarget> = {
 export const dicomTlsHandler: TargetHandler<DicomTlsTarget> = {
   contractVersion,
   type: 'dicom-tls',
+  about: dicomTlsAbout,
   keyedBy: 'sop-instance-uid',
   schema: dicomTlsTarget,
   deliver,

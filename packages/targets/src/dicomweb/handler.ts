@@ -1,6 +1,7 @@
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
 import { Suspects } from '../flow/index.ts';
 import { HttpConnection } from '../http/index.ts';
+import { dicomwebAbout } from './about.ts';
 import { cannotVerify, notListed, someFailed } from './errors.ts';
 import { dicomwebPuller } from './pull.ts';
 import { dicomwebTarget, type DicomwebTarget } from './schema.ts';
@@ -12,6 +13,7 @@ import { testDicomweb } from './test-connection.ts';
 export const dicomwebHandler: TargetHandler<DicomwebTarget> = {
   contractVersion,
   type: 'dicomweb',
+  about: dicomwebAbout,
   keyedBy: 'sop-instance-uid',
   schema: dicomwebTarget,
   deliver,

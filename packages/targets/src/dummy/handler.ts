@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { contractVersion, type DeliveryRun, type InstanceOutcome, type TargetHandler } from '../contract/index.ts';
 import { borrowed, inLanes, throwIfCancelled } from '../flow/index.ts';
+import { dummyAbout } from './about.ts';
 import { draw } from './draw.ts';
 import { refused, staged } from './errors.ts';
 import { dummyTarget, type DummyTarget } from './schema.ts';
@@ -9,6 +10,7 @@ import { testDummy } from './test-connection.ts';
 export const dummyHandler: TargetHandler<DummyTarget> = {
   contractVersion,
   type: 'dummy',
+  about: dummyAbout,
   schema: dummyTarget,
   deliver,
   testConnection: testDummy,

@@ -14,16 +14,33 @@ export function shapeProblems(value: unknown): string[] {
   }
   const problems: string[] = [];
   if (typeof value['type'] !== 'string' || value['type'] === '') problems.push('type is no text');
-  const { schema, pull, serve } = value;
+  const { schema, pull, serve, about } = value;
   if (!isObject(schema) || typeof schema['safeParse'] !== 'function') problems.push('schema is no zod schema');
   for (const name of ['deliver', 'testConnection']) {
     if (typeof value[name] !== 'function') problems.push(`${name} is no function`);
   }
   if (serve !== undefined && typeof serve !== 'function') problems.push('serve is no function');
+  if (about !== undefined) problems.push(...aboutProblems(about));
   if (pull === undefined) return problems;
   for (const name of ['find', 'retrieve']) {
     if (!isObject(pull) || typeof pull[name] !== 'function') problems.push(`pull.${name} is no function`);
   }
+  return problems;
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value.length > 0 && value.length <= 2000;
+
+function aboutProblems(about: unknown): string[] {
+  if (!isObject(about)) return ['about is no object'];
+  const problems = ['displayName', 'purpose', 'icon'].flatMap((name) =>
+    isText(about[name]) ? [] : [`about.${name} is no text`],
+  );
+  const { groups, example, info } = about;
+  if (!isObject(groups) || !Object.values(groups).every((one) => Array.isArray(one)))
+    problems.push('about.groups is no object of lists');
+  if (!isObject(example) || !Object.values(example).every((one) => typeof one === 'string'))
+    problems.push('about.example is no object of texts');
+  if (info !== undefined && typeof info !== 'function') problems.push('about.info is no function');
   return problems;
 }
 

@@ -100,6 +100,7 @@ describe('handlers from outside', () => {
     ['cannot deliver', moduleText({ deliver: 'undefined' }), 'deliver is no function'],
     ['cannot be tested', moduleText({ testConnection: '{}' }), 'testConnection is no function'],
     ['serves with something else', moduleText({ serve: '7' }), 'serve is no function'],
+    ['says nothing of itself', moduleText({ about: '{}' }), 'about.displayName is no text'],
     ['can be pulled from by halves', moduleText({ pull: '{ find() {} }' }), 'pull.retrieve is no function'],
   ])('one that %s is refused in words', async (_name, text, words) => {
     await expect(loadText(text)).rejects.toMatchObject({

@@ -4,6 +4,7 @@ import { placesOf, targetConflict, type Places } from '../conflict/index.ts';
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
 import { borrowed, inLanes, throwIfCancelled } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
+import { folderAbout } from './about.ts';
 import { Folders } from './folders.ts';
 import { checkFolder } from './mark.ts';
 import { lookAtFolder, lookForSpace, placeOf } from './place.ts';
@@ -15,6 +16,7 @@ import { writeFile } from './write-file.ts';
 export const folderHandler: TargetHandler<FolderTarget> = {
   contractVersion,
   type: 'folder',
+  about: folderAbout,
   schema: folderTarget,
   deliver,
   testConnection: testFolder,

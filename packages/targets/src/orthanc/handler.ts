@@ -1,6 +1,7 @@
 import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
 import { inLanes, Suspects, withSuspects } from '../flow/index.ts';
 import { Gate, HttpConnection } from '../http/index.ts';
+import { orthancAbout } from './about.ts';
 import { orthancPuller } from './pull.ts';
 import { readSystem } from './read-system.ts';
 import { orthancTarget, type OrthancTarget } from './schema.ts';
@@ -10,6 +11,7 @@ import { uploadInstance } from './upload-instance.ts';
 export const orthancHandler: TargetHandler<OrthancTarget> = {
   contractVersion,
   type: 'orthanc',
+  about: orthancAbout,
   schema: orthancTarget,
   deliver,
   testConnection: testOrthanc,

@@ -4,6 +4,7 @@ import { placesOf, targetConflict, type Places } from '../conflict/index.ts';
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
 import { PathClaims, throwIfCancelled } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
+import { rsyncAbout } from './about.ts';
 import { sendBatches } from './batches.ts';
 import type { Claim } from './judge-files.ts';
 import { removeFiles } from './left-overs.ts';
@@ -20,6 +21,7 @@ import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 export const rsyncHandler: TargetHandler<RsyncTarget> = {
   contractVersion,
   type: 'rsync',
+  about: rsyncAbout,
   schema: rsyncTarget,
   deliver,
   testConnection: testRsync,

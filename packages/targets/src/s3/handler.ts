@@ -4,6 +4,7 @@ import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHa
 import { inLanes, largeAtOnce, largeBytes, Permits, throwIfCancelled, verdictOf } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
 import type { RenderLimits } from '../template/index.ts';
+import { s3About } from './about.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { enterBucket } from './enter-bucket.ts';
 import { commonFolder, takenKeys } from './known-keys.ts';
@@ -19,6 +20,7 @@ import { testS3 } from './test-connection.ts';
 export const s3Handler: TargetHandler<S3Target> = {
   contractVersion,
   type: 's3',
+  about: s3About,
   schema: s3Target,
   deliver,
   testConnection: testS3,

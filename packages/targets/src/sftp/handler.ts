@@ -4,6 +4,7 @@ import { placesOf, targetConflict, type Occupant, type Places } from '../conflic
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
 import { borrowed, inLanes, metered, throwIfCancelled } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
+import { sftpAbout } from './about.ts';
 import { hasStatus } from './errors.ts';
 import { judgeRemote, type Claim } from './judge-remote.ts';
 import { lookAtFolder, lookForSpace } from './look-at-server.ts';
@@ -17,6 +18,7 @@ import { writeRemote } from './write-remote.ts';
 export const sftpHandler: TargetHandler<SftpTarget> = {
   contractVersion,
   type: 'sftp',
+  about: sftpAbout,
   schema: sftpTarget,
   deliver,
   testConnection: testSftp,

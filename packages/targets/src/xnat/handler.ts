@@ -1,6 +1,7 @@
 import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
 import { inLanes } from '../flow/index.ts';
 import { HttpConnection } from '../http/index.ts';
+import { xnatAbout } from './about.ts';
 import { archiveSession, commitSession } from './archive-session.ts';
 import { importInstance, type XnatPlace } from './import-instance.ts';
 import { renderLabel } from './label.ts';
@@ -12,6 +13,7 @@ import { XnatLogin } from './xnat-login.ts';
 export const xnatHandler: TargetHandler<XnatTarget> = {
   contractVersion,
   type: 'xnat',
+  about: xnatAbout,
   schema: xnatTarget,
   deliver,
   testConnection: testXnat,

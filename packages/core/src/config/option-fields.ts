@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { unitOf, unwrap, type Schema } from './unwrap-schema.ts';
+
+/**
+ * How an option is asked for.
+ *
+ * - `text`, `number`: one line. `choice`: one of `choices`. `flag`: yes or no. `secret`: written, never shown
+ * - `list`: texts, one a line
+ * - `section`: an object with `fields` of its own
+ * - `yaml`: anything else, as YAML
+ */
+export type FieldKind = 'text' | 'number' | 'choice' | 'flag' | 'secret' | 'list' | 'section' | 'yaml';
+
+/** One option of a schema, as a form needs it. */
+export interface OptionField {
+  readonly name: string;
+  readonly kind: FieldKind;
+  /** The description of the schema. */
+  readonly help: string | undefined;
+  readonly isRequired: boolean;
+  /** The default as it would be written in a file. */
+  readonly defaultText: string | undefined;
+  /** Of `choice`. */
+  readonly choices: readonly string[];
+  /** Of `section`. */
+  readonly fields: readonly OptionField[];
+}
+
+/** The options of an object schema, in its order. Literals (`type`) are left out: there is nothing to ask. */
+export function optionFields(schema: Schema): OptionField[] {
+  const { inner } = unwrap(schema);
+  if (!(inner instanceof z.ZodObject)) return [];
+  return Object.entries(inner.shape as Readonly<Record<string, Schema>>).flatMap(([name, option]) =>
+    unwrap(option).inner instanceof z.ZodLiteral ? [] : [field(name, option)],
+  );
+}
+
+function field(name: string, schema: Schema): OptionField {
+  const { inner, description, isOptional, defaultText } = unwrap(schema);
+  const kind = isSecret(schema) ? 'secret' : kindOf(schema, inner);
+  return {
+    name,
+    kind,
+    help: description,
+    isRequired: !isOptional,
+    defaultText,
+    choices: inner instanceof z.ZodEnum ? inner.options.map(String) : [],
+    fields: kind === 'section' ? optionFields(inner) : [],
+  };
+}
+
+function kindOf(schema: Schema, inner: Schema): FieldKind {
+  if (unitOf(schema) !== undefined || isText(inner)) return 'text';
+  if (inner instanceof z.ZodEnum) return 'choice';
+  if (inner instanceof z.ZodBoolean) return 'flag';
+  if (inner instanceof z.ZodNumber) return 'number';
+  if (inner instanceof z.ZodObject) return 'section';
+  if (inner instanceof z.ZodArray) {
+    const element = unwrap(inner.element as Schema).inner;
+    if (isText(element) || element instanceof z.ZodEnum) return 'list';
+  }
+  return 'yaml';
+}
+
+/** Whether whatever is typed is a text: a string, or one of several kinds of strings. */
+function isText(schema: Schema): boolean {
+  if (schema instanceof z.ZodUnion) return schema.options.every((option) => isText(unwrap(option as Schema).inner));
+  if (schema instanceof z.ZodLiteral) return typeof schema.value === 'string';
+  return schema._zod.def.type === 'string';
+}
+
+function isSecret(schema: Schema): boolean {
+  for (let at: Schema | undefined = schema; at;) {
+    if (z.globalRegistry.get(at)?.['secret'] === true) return true;
+    const { def } = at._zod as unknown as { def: { innerType?: Schema; in?: Schema } };
+    at = def.innerType ?? def.in;
+  }
+  return false;
+}

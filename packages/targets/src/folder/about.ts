@@ -1,0 +1,17 @@
+import type { TargetAbout } from '@dicom-dispatch/core';
+import type { FolderTarget } from './schema.ts';
+
+/** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
+export const folderAbout: TargetAbout<FolderTarget> = {
+  displayName: 'Folder',
+  purpose: 'Writes DICOM files into a folder of the dispatcher, or a share that is mounted there.',
+  icon: 'M3 6h6l2 2h10v11H3z',
+  groups: {
+    basic: ['path', 'layout'],
+    security: ['mode', 'directoryMode', 'owner', 'followLinks'],
+    speed: ['parallel', 'fsync'],
+  },
+  example: { path: '/srv/archive' },
+  help: 'docs/targets/folder.md',
+  info: ({ path, verify }) => [path, verify !== 'none' && `verified by ${verify}`].filter(Boolean).join(', '),
+};
