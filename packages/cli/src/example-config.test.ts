@@ -18,6 +18,7 @@ it('docs/example.yaml is a good configuration', async () => {
   const secrets = {
     CACHE_SECRET: 'x',
     ORTHANC_PASSWORD: 'x',
+    SEARCH_KEY: 'a key of enough characters, as it ought to be',
     PSEUDONYM_SECRET: 'a secret of enough characters',
     SFTP_KEY: 'x',
     XNAT_PASSWORD: 'x',

@@ -13,7 +13,13 @@ import {
   type StudyTaskData,
 } from '@dicom-dispatch/core';
 import { Circuits } from '@dicom-dispatch/state/circuit';
-import { endStates, type Records, type StudyRecord } from '@dicom-dispatch/state/records';
+import {
+  endStates,
+  searchHashes,
+  type Records,
+  type SearchHashes,
+  type StudyRecord,
+} from '@dicom-dispatch/state/records';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { keepJobs, queueOptions, type Redis } from '@dicom-dispatch/runtime';
@@ -23,6 +29,7 @@ import { addJob, type HandOverContext } from './hand-over.ts';
 import { operationKeys } from './keys.ts';
 import { deliveryJobOptions, jobPlace, OpenQueues, unlimitedAttempts } from './queues/index.ts';
 import { resolveDeliveries, type DeliveryTerms } from './resolve-deliveries.ts';
+import { searchKeysOf } from './search-keys.ts';
 import { callDelivery } from './wake-delivery.ts';
 
 export interface StudyToEnqueue {
@@ -106,7 +113,8 @@ export class StudyEnqueuer {
     const task = this.#taskData(request, hash, terms);
     const { targets: _, onSuccess: __, ...shared } = task;
     const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
-    const record = { ...recordOf(task), ...(omitted.length > 0 && { omitted }) };
+    const search = this.#search(request.study);
+    const record = { ...recordOf(task), ...(omitted.length > 0 && { omitted }), ...(search && { search }) };
     // First what is to come last: with the first record its deliveries may begin, whatever becomes of this process.
     if (task.onSuccess && (await this.#hasOpen(deliveries))) await this.#tasks.open(task);
     await this.#records.routed(record, deliveries);
@@ -130,6 +138,16 @@ export class StudyEnqueuer {
           target === one.target && transform?.name === one.transform?.name && nonce === one.nonce && content === hash,
       );
       return same ? { ...one, deliveryId: same.deliveryId } : one;
+    });
+  }
+
+  #search({ tags }: StudyFacts): SearchHashes | undefined {
+    const [key] = searchKeysOf(this.#config);
+    if (!key) return undefined;
+    return searchHashes(key, {
+      accessionNumber: tags.study['AccessionNumber'],
+      patientId: tags.study['PatientID'],
+      seriesInstanceUids: [...tags.series.keys()],
     });
   }
 

@@ -45,3 +45,4 @@ export {
 export { holdFromStart } from './hold-from-start.ts';
 export { studyTaskStands, type StudyTaskStands } from './study-task-stands.ts';
 export * from './reconcile/index.ts';
+export { searchKeysOf } from './search-keys.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '@dicom-dispatch/core';
-import { operationKeys } from '@dicom-dispatch/pipeline';
+import { operationKeys, searchKeysOf } from '@dicom-dispatch/pipeline';
 import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 import { FeedStore } from './feed-store.ts';
@@ -97,6 +97,7 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
         store,
         redis,
         prefix,
+        searchKey: searchKeysOf(kit.rules().config)[0],
         now: watch.clock.now,
         sourceNow,
         confirm: () => watch.confirm(),

@@ -1,7 +1,7 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '@dicom-dispatch/core';
-import type { Records } from '@dicom-dispatch/state/records';
+import { searchHashes, type Records, type SearchKey, type StudyRecord } from '@dicom-dispatch/state/records';
 import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import { sourceError, toSourceTime } from '@dicom-dispatch/sources';
@@ -22,6 +22,8 @@ export interface SweepSetting {
   readonly store: FeedStore;
   readonly redis: Redis;
   readonly prefix: string;
+  /** Key of the hashes by which studies are found that have left; undefined: none are kept. */
+  readonly searchKey: SearchKey | undefined;
   /** Redis TIME. */
   now(): number;
   /** The source's clock now, in ms since 1970. */
@@ -106,6 +108,18 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
     }
   }
 
+  /** Studies that were routed before there was a key, or with a former one. */
+  async function makeSearchable(page: readonly Study[], known: readonly (StudyRecord | undefined)[]): Promise<void> {
+    const key = setting.searchKey;
+    if (!key) return;
+    for (const [index, { MainDicomTags: ofStudy, PatientMainDicomTags: ofPatient }] of page.entries()) {
+      const record = known[index];
+      if (record?.lastUpdate === undefined || record.search?.key === key.id) continue;
+      const values = { accessionNumber: ofStudy['AccessionNumber'], patientId: ofPatient['PatientID'] };
+      await records.makeSearchable(record, searchHashes(key, values));
+    }
+  }
+
   async function needed(page: readonly Study[]): Promise<Study[]> {
     const quietSince = toSourceTime((await setting.sourceNow()) - config.sweep.settle);
     const due = page.filter(({ LastUpdate: changed, IsStable: isStable }) => {
@@ -120,6 +134,7 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
     ]);
     await setting.confirm();
     for (const id of notDue) unread.add(id);
+    await makeSearchable(due, known);
     return due.filter(({ ID, LastUpdate }, index) => {
       const before = settled[index];
       const lastUpdate = known[index]?.lastUpdate ?? (before?.only.length === 0 ? before.lastUpdate : undefined);

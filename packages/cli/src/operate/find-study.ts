@@ -8,13 +8,13 @@ import type { System } from './with-system.ts';
  * @throws CommandError when there is none, or more than one
  */
 export async function findStudy(system: System, id: string): Promise<StudySummary> {
-  const { studies, silentSources } = await listStudies(system, { search: id, limit: 20 });
+  const { studies, silentSources, notSearched } = await listStudies(system, { search: id, limit: 20 });
   const [study, ...others] = studies;
   const silent =
     silentSources.length > 0 ? ` (not asked, because they do not answer: ${silentSources.join(', ')})` : '';
   if (!study)
     throw new CommandError(
-      `there is no study "${id}"${silent}`,
+      [`there is no study "${id}"${silent}`, ...(silent === '' ? notSearched : [])].join('. '),
       silent === '' ? exitCodes.notFound : exitCodes.unreachable,
     );
   if (others.length > 0) {

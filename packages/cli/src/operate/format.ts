@@ -11,7 +11,7 @@ export function formatStudies(studies: readonly StudySummary[]): string {
       cut(study.label?.description ?? '-', 30),
       study.modalities.join(',') || '-',
       study.instanceCount ?? 0,
-      study.routed ? ago(study.routedAt) : 'never',
+      study.routed ? `${ago(study.routedAt)}${study.inSource === 'no' ? ', left' : ''}` : 'never',
       study.deliveries.map((one) => targetText(one)).join(' ') || '-',
       study.studyInstanceUid,
     ]),

@@ -20,10 +20,8 @@ export async function showStudies(search: string | undefined, options: ListOptio
   await show(
     options,
     (system) => listStudies(system, query),
-    ({ studies, total, silentSources }) => {
-      const silent = silentSources.map((name) => `\nnot searched, because it does not answer: ${name}`).join('');
-      return `${formatStudies(studies)}\n${studies.length} of ${total} studies${silent}`;
-    },
+    ({ studies, total, notSearched }) =>
+      [formatStudies(studies), `${studies.length} of ${total} studies`, ...notSearched].join('\n'),
   );
 }
 

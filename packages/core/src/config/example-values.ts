@@ -11,6 +11,7 @@ export const exampleValues: Readonly<Record<string, string>> = {
   'groups.*.strategy': 'first-available',
   'transforms.*.set': '{ InstitutionName: Example Hospital }',
   'cache.secret': '${CACHE_SECRET}',
+  'records.searchKey': '${SEARCH_KEY}',
   'pseudonyms.secret': '${PSEUDONYM_SECRET}',
   'rules.*.name': 'ct-to-archive',
   'rules.*.when': `'"CT" in study.ModalitiesInStudy'`,

@@ -107,6 +107,12 @@ describe('secrets that can be guessed are refused when the configuration is chec
   });
 });
 
+it('a key of search hashes that can be guessed is refused', () => {
+  const raw = { targets: { d: { type: 'disk' } } };
+  expect(problems({ ...raw, records: { searchKey: new Secret('short') } })[0]).toContain('the key has 5 characters');
+  expect(problems({ ...raw, records: { searchKey: [new Secret('0123456789abcdef')] } })).toEqual([]);
+});
+
 it('pseudonyms and new UIDs need a key', () => {
   const raw = { targets: { d: { type: 'disk' } }, transforms: { anon: { anonymise: {} } } };
   expect(problems(raw)[0]).toContain('set pseudonyms.secret');

@@ -7,7 +7,13 @@ import { needsSecret } from './transform-config.ts';
 
 /** What is well-formed and yet cannot work: a secret that is missing, windows that never meet, studies that go round. */
 export function meaningProblems(config: Config): Problem[] {
-  return [...secretProblems(config), ...consoleProblems(config), ...scheduleProblems(config), ...loopProblems(config)];
+  return [
+    ...secretProblems(config),
+    ...searchKeyProblems(config),
+    ...consoleProblems(config),
+    ...scheduleProblems(config),
+    ...loopProblems(config),
+  ];
 }
 
 function secretProblems(config: Config): Problem[] {
@@ -23,6 +29,16 @@ function secretProblems(config: Config): Problem[] {
 /** Below this a token can be guessed; see `authenticate` of the console. */
 const minTokenLength = 20;
 const minKeyLength = 16;
+
+/** With a key that can be guessed, accession numbers can be tried out by who has Redis. */
+function searchKeyProblems({ records }: Config): Problem[] {
+  return (records.searchKey ?? []).flatMap((key) => {
+    const { length } = key.reveal();
+    if (length === 0 || length >= minKeyLength) return [];
+    const message = `the key has ${length} characters: use at least ${minKeyLength}, e.g. of openssl rand -hex 32`;
+    return [{ path: ['records', 'searchKey'], message }];
+  });
+}
 
 /** Secrets that are too easy to guess. A secret that could not be read is reported where it is read. */
 function consoleProblems({ console }: Config): Problem[] {

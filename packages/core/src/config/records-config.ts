@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationMs } from './duration.ts';
+import { secretKeys } from './secret-keys.ts';
 
 export const recordsConfig = z.strictObject({
   keep: z
@@ -10,5 +11,10 @@ export const recordsConfig = z.strictObject({
     .default(90 * 86_400_000)
     .describe(
       'a study is forgotten when it has left its source and nothing has happened to it for so long; or forever',
+    ),
+  searchKey: secretKeys
+    .optional()
+    .describe(
+      'key of the hashes by which a study is found by accession number, Patient ID or series UID once it has left its source, or a list of keys, the newest first; without it only by its Study Instance UID',
     ),
 });

@@ -55,7 +55,7 @@ export const keyTable: readonly KeyRow[] = [
   {
     keys: ['index:…'],
     kind: 'key',
-    what: 'their ids by state, target, error, rule, source and time, those that are open, and those of studies by Study Instance UID (`packages/state/src/records/delivery-index.ts`): lists read only the records that they show',
+    what: 'their ids by state, target, error, rule, source and time, those that are open, and those of studies by Study Instance UID and by keyed hashes of accession number, Patient ID and series UIDs (docs/decisions/0011-studies-are-found-by-keyed-hashes.md) (`packages/state/src/records/delivery-index.ts`): lists read only the records that they show',
     lives: 'with the records ([how](decisions/record-layout.md))',
   },
   {

@@ -155,6 +155,9 @@ end
 for _, rule in ipairs(study and study.rules or {}) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
 redis.call('ZREM', index .. 'studies-source:' .. source, member)
 redis.call('ZREM', KEYS[3], member)
+for _, hash in ipairs(study and study.search and study.search.hashes or {}) do
+  redis.call('ZREM', index .. 'study-hashes', hash .. ' ' .. member)
+end
 if uid then redis.call('ZREM', KEYS[4], uid .. ' ' .. member) end
 redis.call('ZREM', KEYS[8], study_id)
 redis.call('UNLINK', KEYS[1], KEYS[2])

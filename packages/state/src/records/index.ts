@@ -10,3 +10,4 @@ export type { Found, Limits } from './collect.ts';
 export { placeOf, placeText, type Place } from './walk-index.ts';
 export { Records, type StudyKey, type StudySelection } from './records.ts';
 export { forgetStudy, type ForgetAnswer, type ForgetTerms, type Forgotten } from './forget-study.ts';
+export { hashesOfText, searchHashes, searchKeys, type SearchHashes, type SearchKey } from './search-hash.ts';

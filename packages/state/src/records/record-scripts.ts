@@ -13,9 +13,16 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local known = redis.call('GET', KEYS[1])
 if known then
-  for _, rule in ipairs(cjson.decode(known).rules) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
+  local before = cjson.decode(known)
+  for _, rule in ipairs(before.rules) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
+  for _, hash in ipairs(before.search and before.search.hashes or {}) do
+    redis.call('ZREM', index .. 'study-hashes', hash .. ' ' .. member)
+  end
 end
 local study = cjson.decode(ARGV[2])
+for _, hash in ipairs(study.search and study.search.hashes or {}) do
+  redis.call('ZADD', index .. 'study-hashes', 0, hash .. ' ' .. member)
+end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('ZADD', KEYS[3], at, member)
 redis.call('ZADD', KEYS[4], 0, study.studyInstanceUid .. ' ' .. member)
@@ -54,4 +61,18 @@ return added
 export const enqueuedScript = defineScript(`
 local known = redis.call('GET', KEYS[1])
 if known and cjson.decode(known).studyTaskId == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end
+`);
+
+/**
+ * Gives a study that was routed before the hashes by which it is found, when it is still the one of the same study task.
+ * KEYS: study, index of hashes
+ * ARGV: study task id, study JSON, member of the index
+ */
+export const searchableScript = defineScript(`
+local known = redis.call('GET', KEYS[1])
+local before = known and cjson.decode(known)
+if not before or before.studyTaskId ~= ARGV[1] then return end
+for _, hash in ipairs(before.search and before.search.hashes or {}) do redis.call('ZREM', KEYS[2], hash .. ' ' .. ARGV[3]) end
+redis.call('SET', KEYS[1], ARGV[2])
+for _, hash in ipairs(cjson.decode(ARGV[2]).search.hashes) do redis.call('ZADD', KEYS[2], 0, hash .. ' ' .. ARGV[3]) end
 `);

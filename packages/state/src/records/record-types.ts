@@ -1,4 +1,5 @@
 import type { DeliveryData, ErrorRecord, Stage } from '@dicom-dispatch/core';
+import type { SearchHashes } from './search-hash.ts';
 
 /**
  * - `waiting`: queued, delayed by a back-off, or held back
@@ -162,4 +163,6 @@ export interface StudyRecord {
   readonly routedAt: number;
   /** Orthanc's LastUpdate of the study when it was routed, `YYYYMMDDTHHMMSS`, once all is queued; for the sweep. */
   readonly lastUpdate: string | undefined;
+  /** By which it is found when it has left its source; undefined without `records.searchKey`. */
+  readonly search?: SearchHashes | undefined;
 }

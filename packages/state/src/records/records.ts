@@ -9,7 +9,8 @@ import { searchIndex } from './index-search.ts';
 import type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
 import { msOfTime, redisNow } from '../redis/redis-time.ts';
 import type { Place } from './walk-index.ts';
-import { enqueuedScript, routedScript } from './record-scripts.ts';
+import { enqueuedScript, routedScript, searchableScript } from './record-scripts.ts';
+import type { SearchHashes } from './search-hash.ts';
 
 const idsAtOnce = 4_000;
 
@@ -86,6 +87,31 @@ export class Records {
   async enqueued(study: StudyRecord): Promise<void> {
     const text = JSON.stringify(study);
     await this.#run(() => enqueuedScript.run(this.#redis, [this.#studyKey(study)], [study.studyTaskId, text]));
+  }
+
+  /** Gives a study that was routed without it, or with another key, the hashes by which it is found. */
+  async makeSearchable(study: StudyRecord, search: SearchHashes): Promise<void> {
+    await this.#run(() =>
+      searchableScript.run(
+        this.#redis,
+        [this.#studyKey(study), redisKeys(this.#prefix).index('study-hashes')],
+        [study.studyTaskId, JSON.stringify({ ...study, search }), memberOf(study)],
+      ),
+    );
+  }
+
+  /** Studies that have one of these hashes: of several sources, or of one patient. At most so many. */
+  async studiesOfHashes(hashes: readonly string[], limit: number): Promise<StudyRecord[]> {
+    const key = redisKeys(this.#prefix).index('study-hashes');
+    const found = await this.#run(async () => {
+      const lists = await Promise.all(
+        // "!" comes after the space that ends what is looked for.
+        hashes.map((hash) => this.#redis.zrangebylex(key, `[${hash} `, `(${hash}!`, 'LIMIT', 0, limit)),
+      );
+      const members = new Set(lists.flatMap((list) => list.map((member) => member.slice(member.indexOf(' ') + 1))));
+      return this.#studies([...members].slice(0, limit));
+    });
+    return found.filter((study) => study?.search?.hashes.some((hash) => hashes.includes(hash))) as StudyRecord[];
   }
 
   /**

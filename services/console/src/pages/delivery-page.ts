@@ -2,7 +2,7 @@ import { findDelivery } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
-import { labelsOf } from '../views/list-studies.ts';
+import { labelsOf } from '../views/summarize-studies.ts';
 import { showInstances } from '../views/show-instances.ts';
 import { toDeliveryDetail } from '../views/to-delivery.ts';
 import { empty, number, studyPath, table, time } from './components.ts';

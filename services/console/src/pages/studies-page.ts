@@ -35,11 +35,7 @@ export function addStudiesPage(server: ApiServer, context: ConsoleContext): void
     ]);
     const body = html`<div class="title-row"><h1>Studies</h1></div>
       <div id="numbers" data-part>${numbers(overview)}</div>
-      ${filter(context, query)}
-      ${
-        list.silentSources.length > 0 &&
-        html`<p class="note warn">Not searched, because it does not answer: ${list.silentSources.join(', ')}.</p>`
-      }
+      ${filter(context, query)} ${list.notSearched.map((why) => html`<p class="note warn">${why}</p>`)}
       <div id="list" data-part>${rows(context, query, list)}</div>
       ${pager('/studies', { ...query, limit: undefined }, list, searchedText(list, html`${number(list.studies.length)} shown of ${number(list.total)} that were routed`))}`;
     return sendPage(context, request, reply, {
@@ -166,6 +162,8 @@ function row(study: StudySummary, withSource: boolean): Html {
       <span class="second"
         >${[study.modalities.join(', '), dicomDate(label?.studyDate ?? ''), study.instanceCount === undefined ? '' : `${number(study.instanceCount)}\u00A0${study.instanceCount === 1 ? 'instance' : 'instances'}`].filter(Boolean).join(' · ')}</span
       >
+      ${study.inSource === 'no' && html`<span class="second">no longer in ${study.source} · <a href="${studyPath(study)}/receipt">receipt</a></span>`}
+      ${study.inSource === 'unknown' && html`<span class="second">${study.source} could not be asked · <a href="${studyPath(study)}/receipt">receipt</a></span>`}
     </td>
     ${withSource && html`<td>${study.source}</td>`}
     <td class="nowrap">${study.routed ? time(study.routedAt) : html`<span class="none">never</span>`}</td>

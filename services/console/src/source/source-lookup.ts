@@ -110,6 +110,16 @@ export class SourceLookup {
     return { found: lists.flat(), silent };
   }
 
+  /** Which of these studies a source has; undefined when it cannot be asked. */
+  async present(source: string, ids: readonly string[]): Promise<ReadonlySet<string> | undefined> {
+    try {
+      const orthanc = await this.client(source);
+      return new Set((await orthanc.studies.many(ids)).map(({ ID }) => ID));
+    } catch {
+      return undefined;
+    }
+  }
+
   /** A small image of a study; undefined when there is none, or it is not to be shown. */
   async thumbnail(source: string, orthancStudyId: string): Promise<Thumbnail | undefined> {
     if (!this.showsPatientData || !this.#config().console.thumbnails) return undefined;

@@ -25,6 +25,7 @@ export interface TestConsole extends AsyncDisposable {
 export interface TestSettings {
   readonly console?: Record<string, unknown>;
   readonly sourceUrl?: string;
+  readonly records?: Record<string, unknown>;
   readonly targets?: Record<string, unknown>;
   readonly rules?: readonly Record<string, unknown>[];
 }
@@ -35,6 +36,8 @@ export interface RouteOptions {
   readonly instances?: number;
   readonly rules?: readonly string[];
   readonly modalities?: readonly string[];
+  /** Tags of the study by keyword. */
+  readonly tags?: Record<string, string>;
 }
 
 export const testToken = {
@@ -89,6 +92,7 @@ export async function startTestConsole(settings: TestSettings = {}): Promise<Tes
           orthancStudyId: options.orthancStudyId ?? `orthanc-${count}`,
           studyInstanceUid,
           facts: { source: 'main', study: { ModalitiesInStudy: options.modalities ?? ['CT'] }, series: [], origin: {} },
+          tags: { studyInstanceUid, study: options.tags ?? {}, series: new Map() },
           lastUpdate: undefined,
         } as never,
         manifest: Array.from({ length: options.instances ?? 3 }, (_, index) => ({
@@ -146,6 +150,7 @@ export function testConfig(settings: TestSettings = {}): Config {
         { name: 'everything', targets: ['a', 'b'] },
         { name: 'mr-only', when: "'MR' in study.ModalitiesInStudy", targets: ['b'] },
       ],
+      ...(settings.records && { records: settings.records }),
       console: { listen: '127.0.0.1:0', ...settings.console },
     },
     Object.values(targetSchemas),

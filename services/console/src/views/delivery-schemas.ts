@@ -67,6 +67,12 @@ export const studySummary = z.object({
   rules: z.array(z.string()),
   routedAt: time.optional(),
   label: label.optional(),
+  inSource: z
+    .enum(['yes', 'no', 'unknown'])
+    .optional()
+    .describe(
+      'only in answers to a search; no: it has left its source, and was found by what was noted when it was routed',
+    ),
   deliveries: z.array(delivery).describe('the latest of each target'),
 });
 export type StudySummary = z.infer<typeof studySummary>;
@@ -87,6 +93,7 @@ export const studyList = z.object({
   searchedTo,
   total: z.number().int().describe('studies in all, without the filter'),
   silentSources: z.array(z.string()).describe('sources that could not be searched'),
+  notSearched: z.array(z.string()).describe('what the search could not look at, and why, one sentence each'),
 });
 export type StudyList = z.infer<typeof studyList>;
 
@@ -139,7 +146,7 @@ export const studyDetail = studySummary.omit({ deliveries: true }).extend({
     .array(z.object({ target: z.string(), why: z.string() }))
     .describe('targets that the rules named when it was routed, and that were left out'),
   verdicts: z.array(ruleVerdict).describe('what the rules of now say about the study of now'),
-  inSource: z.enum(['yes', 'no', 'unknown']),
+  inSource: z.enum(['yes', 'no', 'unknown']).describe('now'),
 });
 export type StudyDetail = z.infer<typeof studyDetail>;
 

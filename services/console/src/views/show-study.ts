@@ -2,7 +2,7 @@ import { compileRules, DispatchError } from '@dicom-dispatch/core';
 import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
 import type { StudyRecord } from '@dicom-dispatch/state/records';
 import type { ViewContext } from './view-context.ts';
-import { labelsOf, withoutIds } from './list-studies.ts';
+import { labelsOf, withoutIds } from './summarize-studies.ts';
 import type { StudyDetail } from './schemas.ts';
 import { showVerdicts } from './show-verdicts.ts';
 import { toDeliveryDetail } from './to-delivery.ts';

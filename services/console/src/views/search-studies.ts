@@ -1,0 +1,113 @@
+import { isUid } from '@dicom-dispatch/core';
+import { searchKeysOf } from '@dicom-dispatch/pipeline';
+import { hashesOfText, type StudyRecord } from '@dicom-dispatch/state/records';
+import type { StudyQuery } from './list-studies.ts';
+import type { StudyList, StudySummary } from './schemas.ts';
+import { keyOf, summarize, withoutIds } from './summarize-studies.ts';
+import type { ViewContext } from './view-context.ts';
+
+/** Studies that are found by a keyed hash: those of one patient, say. */
+const mostByHash = 200;
+
+/**
+ * Studies that a text means. The sources are asked, and our own records by what they hold: UIDs, and keyed hashes of accession
+ * number, Patient ID and series UIDs. So a study is found after it has left its source, and while its source is silent.
+ */
+export async function searchStudies(
+  context: ViewContext,
+  search: string,
+  query: StudyQuery,
+): Promise<Omit<StudyList, 'total'>> {
+  const { records } = context.operations;
+  if (/^d-[0-9a-f]{20}$/.test(search)) {
+    const delivery = await records.delivery(search);
+    const study = delivery && (await records.study(delivery));
+    return { studies: study ? await summarize(context, [study]) : [], silentSources: [], notSearched: [] };
+  }
+  const sources = Object.keys(context.config().sources);
+  const { found, silent } = await context.lookup.search(search);
+  const routed = new Map<string, StudyRecord>();
+  const labels = new Map(found.flatMap((one) => (one.label ? [[keyOf(one), one.label]] : [])));
+  const bySource = await Promise.all(
+    sources.map((source) => {
+      const ids = found.filter((one) => one.source === source).map((one) => one.orthancStudyId);
+      return records.studiesById(source, [...ids, search]);
+    }),
+  );
+  const keys = searchKeysOf(context.config());
+  const byUid = isUid(search) ? await records.studiesOfUid(search) : [];
+  const byHash = await records.studiesOfHashes(hashesOfText(keys, search), mostByHash);
+  const known = byHash.toSorted((one, other) => other.routedAt - one.routedAt);
+  for (const study of [...bySource.flat(), ...byUid, ...known]) if (study) routed.set(keyOf(study), study);
+  const inSource = await lookInSources(context, [...routed.values()], new Set(found.map((one) => keyOf(one))), silent);
+  const summaries = (await summarize(context, [...routed.values()], labels)).map((study) => ({
+    ...study,
+    inSource: inSource.get(keyOf(study)) ?? 'unknown',
+  }));
+  const unrouted = found
+    .filter((one) => !routed.has(keyOf(one)))
+    .map((one): StudySummary => {
+      const { source, orthancStudyId, studyInstanceUid, label } = one;
+      return {
+        source,
+        orthancStudyId,
+        studyInstanceUid,
+        routed: false,
+        modalities: [],
+        rules: [],
+        inSource: 'yes',
+        ...(label && { label: withoutIds(label) }),
+        deliveries: [],
+      };
+    });
+  const studies = [...summaries, ...unrouted].filter((study) => isWanted(study, query)).slice(0, query.limit);
+  return { studies, silentSources: [...silent], notSearched: notSearched(silent, keys.length > 0, studies.length > 0) };
+}
+
+type InSource = NonNullable<StudySummary['inSource']>;
+
+/** Whether sources have these studies now: a search finds the first hundred only, so that the others are asked for. */
+async function lookInSources(
+  context: ViewContext,
+  studies: readonly StudyRecord[],
+  found: ReadonlySet<string>,
+  silent: readonly string[],
+): Promise<Map<string, InSource>> {
+  const answers = new Map(studies.map((study): [string, InSource] => [keyOf(study), 'yes']));
+  const missing = studies.filter((study) => !found.has(keyOf(study)));
+  await Promise.all(
+    [...Map.groupBy(missing, ({ source }) => source)].map(async ([source, list]) => {
+      const ids = list.map(({ orthancStudyId }) => orthancStudyId);
+      const present = silent.includes(source) ? undefined : await context.lookup.present(source, ids);
+      for (const study of list) {
+        answers.set(keyOf(study), !present ? 'unknown' : present.has(study.orthancStudyId) ? 'yes' : 'no');
+      }
+    }),
+  );
+  return answers;
+}
+
+function notSearched(silent: readonly string[], hasKey: boolean, hasFound: boolean): string[] {
+  const by = hasKey ? 'whole accession number, Patient ID or UID' : 'Study Instance UID';
+  const notes = silent.map(
+    (source) =>
+      `${source} does not answer. Its studies that were routed are found by ${by}; not searched are names, descriptions, and studies that were never routed.`,
+  );
+  if (hasKey || hasFound) return notes;
+  return [
+    ...notes,
+    'Studies that have left their source are found by Study Instance UID only: set records.searchKey to find them by accession number and Patient ID, too.',
+  ];
+}
+
+function isWanted(study: StudySummary, { source, rule, since, state, target }: StudyQuery): boolean {
+  return (
+    (source === undefined || study.source === source) &&
+    (rule === undefined || study.rules.includes(rule)) &&
+    (since === undefined || (study.routedAt ?? 0) >= since) &&
+    ((state === undefined && target === undefined) ||
+      study.deliveries.some(
+        (one) => (state === undefined || one.state === state) && (target === undefined || one.target === target),
+      ))
+  );
+}

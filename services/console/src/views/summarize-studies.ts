@@ -1,0 +1,82 @@
+import type { StudyKey, StudyRecord } from '@dicom-dispatch/state/records';
+import type { StudyLabel } from '../source/source-lookup.ts';
+import type { StudySummary } from './schemas.ts';
+import { toDeliveries } from './to-delivery.ts';
+import type { ViewContext } from './view-context.ts';
+
+/** Studies with the latest delivery to each target. */
+export async function summarize(
+  context: ViewContext,
+  studies: readonly StudyRecord[],
+  known: ReadonlyMap<string, StudyLabel> = new Map(),
+): Promise<StudySummary[]> {
+  const labels = await labelsOf(context, studies, known);
+  return Promise.all(
+    studies.map(async (study): Promise<StudySummary> => {
+      const all = await context.operations.records.deliveriesOf(study);
+      const latest = new Map(all.toReversed().map((record) => [record.target, record]));
+      const label = labels.get(keyOf(study));
+      return {
+        source: study.source,
+        studyInstanceUid: study.studyInstanceUid,
+        orthancStudyId: study.orthancStudyId,
+        routed: true,
+        instanceCount: study.instanceCount,
+        modalities: [...study.modalities],
+        rules: [...study.rules],
+        routedAt: study.routedAt,
+        ...(label && { label: withoutIds(label) }),
+        deliveries: (await toDeliveries(context.operations, [...latest.values()])).sort((one, other) =>
+          one.target.localeCompare(other.target),
+        ),
+      };
+    }),
+  );
+}
+
+export function keyOf({ source, orthancStudyId }: StudyKey): string {
+  return `${source} ${orthancStudyId}`;
+}
+
+/** By source and Orthanc's id. Asks each source once; what cannot be asked now has no label. */
+export async function labelsOf(
+  context: ViewContext,
+  studies: readonly StudyKey[],
+  known: ReadonlyMap<string, StudyLabel> = new Map(),
+): Promise<Map<string, StudyLabel>> {
+  const labels = new Map(known);
+  const missing = studies.filter((study) => !labels.has(keyOf(study)));
+  const sources = Map.groupBy(missing, (study) => study.source);
+  await Promise.all(
+    [...sources].map(async ([source, list]) => {
+      const found = await within(
+        labelWaitMs,
+        context.lookup
+          .labels(
+            source,
+            list.map(({ orthancStudyId }) => orthancStudyId),
+          )
+          .catch(() => new Map()),
+      );
+      for (const study of list) {
+        const label = found?.get(study.orthancStudyId) as StudyLabel | undefined;
+        if (label) labels.set(keyOf(study), label);
+      }
+    }),
+  );
+  return labels;
+}
+
+/** A page is shown without names rather than late. */
+const labelWaitMs = 700;
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), ms);
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export function withoutIds(label: StudyLabel): Omit<StudyLabel, 'orthancStudyId' | 'studyInstanceUid'> {
+  const { orthancStudyId: _, studyInstanceUid: __, ...rest } = label;
+  return rest;
+}
