@@ -1,5 +1,6 @@
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
+import { ledgerKeyOf } from '@dicom-dispatch/core';
 import { readReceipt } from '@dicom-dispatch/operations';
 import {
   caseFile,
@@ -12,6 +13,7 @@ import {
   type StorescpServer,
   type TempFolder,
 } from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { quick } from './support/pacs-target.ts';
 import { startRoutingSystem, type RoutingSystem, type RunningRouting } from './support/routing-system.ts';
@@ -71,6 +73,18 @@ async function modified(id: string, change: object): Promise<Buffer> {
   });
   expect(answer.status, answer.body.toString()).toBe(200);
   return answer.body;
+}
+
+/** The same file (Explicit VR Little Endian) with UN as the VR of its Patient ID. */
+function withUnknownVr(file: Buffer): Buffer {
+  const at = file.indexOf(Buffer.from([0x10, 0, 0x20, 0, 0x4c, 0x4f]));
+  const length = file.readUInt16LE(at + 6);
+  const head = Buffer.from([0x10, 0, 0x20, 0, 0x55, 0x4e, 0, 0, length, 0, 0, 0]);
+  return Buffer.concat([file.subarray(0, at), head, file.subarray(at + 8)]);
+}
+
+function otherPixels(file: Buffer): Buffer {
+  return Buffer.concat([file.subarray(0, -4), Buffer.from('abcd')]);
 }
 
 /** What is noted with the latest delivery to each target. */
@@ -214,6 +228,56 @@ it('a study that is moved to another patient is another study, is sent, and says
   expect((await run.operations.records.studiesOfUid(study.studyInstanceUid)).length).toBe(2);
   await system.orthanc.send('DELETE', `/studies/${corrected}`);
   for (const id of await archive.studies()) await archive.send('DELETE', `/studies/${id}`);
+});
+
+it('two patients with the same UIDs never share a file, however alike they look or are made', async () => {
+  const attributes = { PatientID: 'SAM' };
+  const [plain] = [...makeStudy({ seed: 'odd patient', series: 1, instancesPerSeries: 1, attributes })];
+  const pairs = [
+    // Orthanc takes the padding of a Patient ID whose VR is UN for a part of it.
+    [plain!.bytes, otherPixels(withUnknownVr(plain!.bytes))],
+    [await caseFile('tiny-same-uids-patient-A.dcm'), otherPixels(await caseFile('tiny-same-uids-patient-B.dcm'))],
+  ] as const;
+  const studies: { readonly id: string; readonly bytes: Buffer }[][] = [];
+  for (const pair of pairs) {
+    const uploaded = [];
+    for (const bytes of pair) uploaded.push({ id: (await system.orthanc.upload(bytes)).ParentStudy, bytes });
+    expect(uploaded[0]!.id).not.toBe(uploaded[1]!.id);
+    studies.push(uploaded);
+  }
+  const place = (name: string): object => ({ type: 'folder', path: `${folder.path}/${name}`, minFree: 0, ...quick });
+  await mkdir(`${folder.path}/flat`);
+  await mkdir(`${folder.path}/nobody`);
+  await using run = await system.start({
+    transforms: { nobody: { anonymise: { pseudonyms: false } } },
+    targets: { flat: { ...place('flat'), layout: 'flat' }, nobody: { ...place('nobody'), transform: 'nobody' } },
+  });
+  const { records, ledger } = run.operations;
+  for (const [one, other] of studies) {
+    for (const { id } of [one!, other!]) await untilDelivered(run, id, ['delivered', 'failed']);
+    for (const target of ['flat', 'nobody']) {
+      const ends = await Promise.all(
+        [one!, other!].map(async ({ id, bytes }) => {
+          const deliveries = await records.deliveriesOf({ source: 'main', orthancStudyId: id });
+          return { bytes, delivery: deliveries.find((delivery) => delivery.target === target)! };
+        }),
+      );
+      const [delivered, failed] = ends.toSorted((a, b) => (a.delivery.state < b.delivery.state ? -1 : 1));
+      expect(delivered?.delivery, target).toMatchObject({ state: 'delivered', confirmed: 1 });
+      expect(failed?.delivery, target).toMatchObject({ state: 'failed', error: { code: 'all-quarantined' } });
+      const entries = await ledger.entries(ledgerKeyOf(failed!.delivery));
+      expect([...entries.values()], target).toMatchObject([
+        { state: 'quarantined', error: { code: 'target-conflict' } },
+      ]);
+      if (target === 'flat') {
+        const names = (await filesOf('flat')).filter((name) => delivered!.bytes.includes(name.slice(0, -4)));
+        expect(names.length).toBe(1);
+        expect((await readFile(`${folder.path}/flat/${names[0]}`)).equals(delivered!.bytes)).toBe(true);
+      }
+    }
+  }
+  expect((await filesOf('nobody')).length).toBe(2);
+  for (const { id } of studies.flat()) await system.orthanc.send('DELETE', `/studies/${id}`);
 });
 
 it('an instance that is overwritten in its series is sent again, the others are not', async () => {

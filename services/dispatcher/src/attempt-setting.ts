@@ -3,6 +3,7 @@ import { redisNow } from '@dicom-dispatch/state/redis';
 import { DispatchError } from '@dicom-dispatch/core';
 import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 import { fenceOf, type Attempt } from './delivery-turn.ts';
+import { isSharedPlace } from './notice-conflicts.ts';
 import { ReceiptWriter } from './receipt-writer.ts';
 import { redisState } from './redis-state.ts';
 import type { DeliverySetting } from './run-delivery.ts';
@@ -35,6 +36,7 @@ export async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
     transform: () => data.transform && source.transform(data.transform.definition),
     open: (instance, options) => source.open(instance, options),
     isSourceWell: () => source.isWell(signal),
+    isSharedPlace: () => isSharedPlace(attempt),
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
     ledger: context.ledger,
     receipts: new ReceiptWriter(context.config.receipts, attempt.place, attempt.number),

@@ -26,6 +26,7 @@ export class DeliveryProgressTracker {
   #confirmed = 0;
   #quarantined = 0;
   #sharedUids = 0;
+  #replacedUnknown = 0;
   #bytesSent = 0;
   #bytesTold = 0;
   #gained = 0;
@@ -65,6 +66,11 @@ export class DeliveryProgressTracker {
     return this.#sharedUids;
   }
 
+  /** Instances that took the place of another content that this delivery's study had not sent. */
+  get replacedUnknown(): number {
+    return this.#replacedUnknown;
+  }
+
   enter(stage: Stage): void {
     if (stage === this.#stage && stage !== 'resolve') return;
     this.#leave();
@@ -87,6 +93,10 @@ export class DeliveryProgressTracker {
     this.#confirmed += 1;
     this.#gained += 1;
     this.#soon();
+  }
+
+  replacesUnknown(): void {
+    this.#replacedUnknown += 1;
   }
 
   revoked(): void {

@@ -1,21 +1,23 @@
 import { givesNewUids, ledgerKeyOf, type DeliveryData } from '@dicom-dispatch/core';
-import type { DeliveryRecord } from '@dicom-dispatch/state/records';
+import type { DeliveryRecord, StudyRecord } from '@dicom-dispatch/state/records';
 import type { Attempt } from './delivery-turn.ts';
 
 /**
  * Looks whether the target may have got two contents under one SOP Instance UID, and notes it with both deliveries: for targets
  * that know an instance by that UID alone. Where the study itself has a UID in several series, or another study (of another
- * patient, or of a patient that was corrected) has the same Study Instance UID and was delivered there, too.
+ * patient, or of a patient that was corrected) has the same Study Instance UID and was delivered there, too. For the others it
+ * notes whether files were replaced that the study had not sent.
  */
 export async function noticeConflicts(attempt: Attempt): Promise<void> {
   const { context, data, tracker, log } = attempt;
   if (tracker.counts.confirmed === 0) return;
   try {
     const { handler } = await context.resolve(data.target);
-    if (handler.keyedBy !== 'sop-instance-uid') return;
+    const isByUid = handler.keyedBy === 'sop-instance-uid';
     const texts = [
-      ...(tracker.sharedUids > 0 ? [sharedInStudy(tracker.sharedUids)] : []),
-      ...(await sharedWithOthers(attempt)),
+      ...(tracker.replacedUnknown > 0 ? [replacedUnknown(tracker.replacedUnknown)] : []),
+      ...(isByUid && tracker.sharedUids > 0 ? [sharedInStudy(tracker.sharedUids)] : []),
+      ...(isByUid ? await sharedWithOthers(attempt) : []),
     ];
     if (texts.length > 0) await note(attempt, data.deliveryId, texts.join(' '));
   } catch (error) {
@@ -25,9 +27,7 @@ export async function noticeConflicts(attempt: Attempt): Promise<void> {
 
 async function sharedWithOthers(attempt: Attempt): Promise<string[]> {
   const { context, data } = attempt;
-  const studies = await context.records.studiesOfUid(data.studyInstanceUid);
-  // The same study of the same patient in another source is no other content.
-  const others = studies.filter(({ orthancStudyId }) => orthancStudyId !== data.orthancStudyId);
+  const others = await othersWithItsUid(attempt);
   if (others.length === 0) return [];
   const own = await uidsOf(attempt, { ...data, ledger: attempt.ledger });
   const texts: string[] = [];
@@ -44,10 +44,30 @@ async function sharedWithOthers(attempt: Attempt): Promise<string[]> {
   return texts;
 }
 
-function isToSamePlace({ data, ledger }: Attempt, other: DeliveryRecord): boolean {
-  return (
-    other.target === data.target && (other.ledger ?? other.target) === ledger && keepsUids(other) === keepsUids(data)
-  );
+/**
+ * Whether another study with its Study Instance UID goes to the place where the target is now. What its deliveries have
+ * confirmed does not count: that is written down after a file has its name.
+ */
+export async function isSharedPlace(attempt: Attempt): Promise<boolean> {
+  for (const other of await othersWithItsUid(attempt)) {
+    const deliveries = await attempt.context.records.deliveriesOf(other);
+    if (deliveries.some((one) => isAtSamePlace(attempt, one))) return true;
+  }
+  return false;
+}
+
+/** The same study of the same patient in another source is no other content. */
+async function othersWithItsUid({ context, data }: Attempt): Promise<StudyRecord[]> {
+  const studies = await context.records.studiesOfUid(data.studyInstanceUid);
+  return studies.filter(({ orthancStudyId }) => orthancStudyId !== data.orthancStudyId);
+}
+
+function isAtSamePlace({ data, ledger }: Attempt, other: DeliveryRecord): boolean {
+  return other.target === data.target && (other.ledger ?? other.target) === ledger;
+}
+
+function isToSamePlace(attempt: Attempt, other: DeliveryRecord): boolean {
+  return isAtSamePlace(attempt, other) && keepsUids(other) === keepsUids(attempt.data);
 }
 
 function keepsUids({ transform }: Pick<DeliveryData, 'transform'>): boolean {
@@ -73,6 +93,11 @@ async function note({ context, data, log }: Attempt, deliveryId: string, notice:
   const { kind } = await context.records.change(deliveryId, { patch: { notice }, event, guards: ['unless-same'] });
   if (kind === 'done')
     log.warn({ noted: deliveryId, target: data.target, notice }, 'one SOP Instance UID stands for several instances');
+}
+
+function replacedUnknown(count: number): string {
+  const what = count === 1 ? 'An instance' : `${count} instances`;
+  return `${what} replaced a file with the same UIDs and patient and another content that this study had not sent: one of another source, of another transform, or from before.`;
 }
 
 function sharedInStudy(count: number): string {

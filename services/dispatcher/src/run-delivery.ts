@@ -2,6 +2,7 @@ import {
   asDispatchError,
   compileSelection,
   DispatchError,
+  instanceKey,
   ledgerKeyOf,
   ledgerVersion,
   selectInstances,
@@ -47,6 +48,8 @@ export interface DeliverySetting {
   open(instance: ManifestInstance, options?: OpenOptions): Promise<GuardedBytes>;
   /** Whether the source answers as it should when it is asked for something else than an instance. */
   isSourceWell(): Promise<boolean>;
+  /** Whether another study with the same Study Instance UID goes to the place of the target. */
+  isSharedPlace(): Promise<boolean>;
   /** @param manifest as the target knows it */
   listings(config: TargetConfig, manifest: readonly ManifestInstance[]): SharedListings;
   readonly ledger: Ledger;
@@ -121,6 +124,8 @@ async function runWith(
     const originalOf = (instance: ManifestInstance): ManifestInstance => originals.get(instance.sourceId) ?? instance;
 
     const listings = setting.listings(config, show(manifest));
+    let sentBefore: ReturnType<Ledger['entries']> | undefined;
+    let isSharedPlace: Promise<boolean> | undefined;
     const run: DeliveryRun<TargetConfig> = {
       config,
       targetName: data.target,
@@ -177,6 +182,17 @@ async function runWith(
         await ledger.quarantine(key, { ...outcomeOf(original), error: { code, message } }, fence);
         progress.quarantined(original.sopInstanceUid, outcome.error);
         answered();
+      },
+      async canBeOlder(instance) {
+        const original = originalOf(instance);
+        const names = [original.sopInstanceUid, instanceKey({ ...original, sharesSopInstanceUid: true })];
+        sentBefore ??= ledger.entries(key);
+        const known = await sentBefore;
+        if (names.some((name) => known.get(name)?.state === 'delivered')) return true;
+        isSharedPlace ??= setting.isSharedPlace();
+        if (await isSharedPlace) return false;
+        progress.replacesUnknown();
+        return true;
       },
       async revoke(instance) {
         await ledger.revoke(key, originalOf(instance), fence);

@@ -2,7 +2,10 @@ import { readPart10, TRANSFER_SYNTAX } from 'dicom-dimse';
 
 /** What tells one instance from another, as the file itself has it: the four values by which Orthanc does so too. */
 export interface InstanceIdentity {
-  /** As it is encoded in the file, without padding; empty where there is none. Never shown or kept. */
+  /**
+   * As Orthanc takes it: as it is encoded in the file, without padding, but with it where the VR is UN; with the character
+   * set behind it where it is not plain ASCII. Empty where there is none. Never shown or kept.
+   */
   readonly patientId: string;
   readonly studyInstanceUid: string;
   readonly seriesInstanceUid: string;
@@ -12,7 +15,13 @@ export interface InstanceIdentity {
 /** Bytes of a file that are read for its identity, at most: private elements may stand before group 0020. */
 export const maxIdentityBytes = 1024 * 1024;
 
-const tags = { sopInstanceUid: 0x00080018, patientId: 0x00100020, study: 0x0020000d, series: 0x0020000e };
+const tags = {
+  characterSet: 0x00080005,
+  sopInstanceUid: 0x00080018,
+  patientId: 0x00100020,
+  study: 0x0020000d,
+  series: 0x0020000e,
+};
 
 /**
  * Reads who an instance is off the beginning of its file. Files without preamble, without file meta information, or with a
@@ -58,8 +67,13 @@ async function identityOf(head: Replayed, transferSyntaxUid: string): Promise<In
         .get(tag)
         ?.value.toString('latin1')
         .replace(/^ +|[\0 ]+$/g, '') ?? '';
+    const patient = elements.get(tags.patientId);
+    const patientId = patient?.vr === 'UN' ? patient.value.toString('latin1') : text(tags.patientId);
+    // eslint-disable-next-line no-control-regex
+    const isAscii = /^[\x00-\x7f]*$/.test(patientId);
     const identity = {
-      patientId: text(tags.patientId),
+      // The same bytes are other letters, and another patient, in another character set.
+      patientId: isAscii ? patientId : `${patientId} ${text(tags.characterSet)}`,
       studyInstanceUid: text(tags.study),
       seriesInstanceUid: text(tags.series),
       sopInstanceUid: text(tags.sopInstanceUid),

@@ -1,15 +1,16 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { parseTemplate, renderTemplate, showPath, type RenderLimits } from '../template/index.ts';
-import { targetConflict, type Occupant } from './target-conflict.ts';
+import type { PlaceClaim } from './place-claim.ts';
+import { targetConflict } from './target-conflict.ts';
 
 /** Where the instances of a study go, by the layout of a target. */
 export interface Places {
   pathOf(instance: ManifestInstance): string;
   /** The path without patient data, for messages and receipts. */
   shownPathOf(instance: ManifestInstance): string;
-  /** The error for a place that is taken, without patient data. */
-  conflict(instance: ManifestInstance, occupant: Occupant): DispatchError;
+  /** What is to be done about others that have the place of an instance. */
+  claim(instance: ManifestInstance): PlaceClaim;
   /**
    * Finds instances of the study that would take one path, before anything is sent. The one that is at the target keeps it,
    * else the first by its address in the source, so that every attempt decides alike; the others are quarantined by name.
@@ -24,7 +25,10 @@ export interface Divided {
   readonly quarantined: readonly ManifestInstance[];
 }
 
-type Run = Pick<DeliveryRun<unknown>, 'study' | 'manifest' | 'pending' | 'quarantined' | 'report' | 'log'>;
+type Run = Pick<
+  DeliveryRun<unknown>,
+  'study' | 'manifest' | 'pending' | 'quarantined' | 'canBeOlder' | 'report' | 'log'
+>;
 
 /**
  * @param where - the target's folder, host or bucket, for messages
@@ -61,7 +65,10 @@ export function placesOf(run: Run, where: string, layout: string, limits?: Rende
   return {
     pathOf,
     shownPathOf: show,
-    conflict: (instance, occupant) => targetConflict(where, show(instance), occupant),
+    claim: (instance) => ({
+      conflict: (occupant) => targetConflict(where, show(instance), occupant),
+      canBeOlder: async () => (await run.canBeOlder?.(instance)) ?? true,
+    }),
     async divide() {
       const owners = ownersOfPaths();
       const instances: ManifestInstance[] = [];

@@ -58,6 +58,34 @@ export function pathContract<Config extends TargetConfig>({
       await expectThere(there, first.instances);
     });
 
+    it.each([
+      ['the padding of an ID whose VR is UN', ['PAT-A', 'LO', ''], ['PAT-A', 'UN', '']],
+      ['letters of another character set', ['\xc4', 'LO', 'ISO_IR 100'], ['\xc4', 'LO', 'ISO_IR 101']],
+    ] as const)('two patients for Orthanc by %s are two', async (what, one, other) => {
+      const there = await place();
+      const [first, second] = [one, other].map(([id, vr, set]) => withPatient(what, id, vr, set));
+      expectNoError(await deliver(first!, parse(there)));
+      const late = await deliver(second!, parse(there), 'other');
+      expectConflicts(late, second!.instances);
+      await expectThere(there, first!.instances);
+    });
+
+    it('two studies that a transform has given one patient are two', async () => {
+      const there = await place();
+      const seed = 'anonymous';
+      const study = fixtureStudy({ ...small, seed });
+      const other = fixtureStudy({ ...small, seed, attributes: { StudyDescription: 'of another patient' } });
+      expectNoError(await deliver(study, parse(there)));
+      const delivery = new TestDelivery(handler, other, 'other');
+      const asked: string[] = [];
+      const canBeOlder = async ({ sopInstanceUid }: { readonly sopInstanceUid: string }): Promise<boolean> =>
+        asked.push(sopInstanceUid) === 0;
+      const late = await delivery.attempt(parse(there), { run: { canBeOlder } });
+      expectConflicts({ ...late, study: other }, other.instances);
+      await expectThere(there, study.instances);
+      expect(asked.sort()).toEqual(other.instances.map(({ manifest }) => manifest.sopInstanceUid).sort());
+    });
+
     it('of two patients at the same time each path has one whole instance, and its delivery alone is told so', async () => {
       const there = await place();
       const [first, second] = twoPatients('race', 8);
@@ -209,6 +237,37 @@ function twoPatients(seed: string, instancesPerSeries = 2): readonly [FixtureStu
   const of = (PatientID: string): FixtureStudy =>
     fixtureStudy({ ...small, instancesPerSeries, seed, attributes: { PatientID } });
   return [of('PAT-A'), of('PAT-B')];
+}
+
+/** A study with a Patient ID as it is encoded: its bytes, VR and the character set of the file. */
+function withPatient(seed: string, id: string, vr: 'LO' | 'UN', characterSet: string): FixtureStudy {
+  const attributes = { PatientID: 'PATIENT-ID-X', SpecificCharacterSet: 'ISO_IR 192' };
+  const study = fixtureStudy({ ...small, seed, attributes, transferSyntax: 'explicit-le' });
+  const instances = study.instances.map((instance) => {
+    const bytes = Buffer.concat([...(instance.read() as Iterable<Uint8Array>)]);
+    const changed = replaced(
+      replaced(bytes, [0x10, 0x20], 'PATIENT-ID-X', id, vr),
+      [0x08, 0x05],
+      'ISO_IR 192',
+      characterSet,
+      'CS',
+    );
+    return { ...instance, manifest: { ...instance.manifest, sizeBytes: changed.length }, read: () => [changed] };
+  });
+  return { ...study, instances };
+}
+
+/** Another value, and VR, for an element of Explicit VR Little Endian. */
+function replaced(bytes: Buffer, tag: readonly [number, number], from: string, to: string, vr: string): Buffer {
+  const at = bytes.indexOf(Buffer.from([tag[0], 0, tag[1], 0]));
+  const value = Buffer.from(to.length % 2 === 0 ? to : `${to} `, 'latin1');
+  const isLong = vr === 'UN';
+  const head = Buffer.alloc(isLong ? 12 : 8);
+  bytes.copy(head, 0, at, at + 4);
+  head.write(vr, 4, 'latin1');
+  if (isLong) head.writeUInt32LE(value.length, 8);
+  else head.writeUInt16LE(value.length, 6);
+  return Buffer.concat([bytes.subarray(0, at), head, value, bytes.subarray(at + 8 + from.length)]);
 }
 
 function named(instance: FixtureInstance, sopInstanceUid: string, seriesInstanceUid?: string): FixtureInstance {

@@ -84,6 +84,11 @@ export interface DeliveryRun<Config> {
    * the end. Throws when the ledger cannot be written or this worker no longer owns the delivery: stop at once then.
    */
   report(instance: ManifestInstance, outcome: InstanceOutcome): Promise<void>;
+  /**
+   * Whether a file of other content at the target, with the UIDs and patient of an instance, can be an older version of it:
+   * not where this study has never sent the instance there and another study with its Study Instance UID has. Default: it can.
+   */
+  canBeOlder?(instance: ManifestInstance): Promise<boolean>;
   /** Takes a confirmation back that verification has shown to be false; the instance is then missing again. */
   revoke(instance: ManifestInstance): Promise<void>;
   /**

@@ -71,7 +71,7 @@ async function send(run: Run, folders: Folders, places: Places): Promise<readonl
       path: places.pathOf(instance),
       body: borrowed(bytes),
       sizeBytes: bytes.sizeBytes,
-      conflict: (occupant) => places.conflict(instance, occupant),
+      ...places.claim(instance),
     });
     if (settled === 'replaced') replaced += 1;
     return { kind: 'delivered', answer: `${settled} as ${places.shownPathOf(instance)}` };

@@ -1,7 +1,7 @@
 import { constants, lstat, open, rename } from 'node:fs/promises';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { BigIntStats } from 'node:fs';
-import { isSameInstance, readIdentity, type Occupant } from '../conflict/index.ts';
+import { isOlderVersion, readIdentity, type PlaceClaim } from '../conflict/index.ts';
 import { claimed } from './claim.ts';
 import { fsCode } from './errors.ts';
 import type { Place } from './place.ts';
@@ -14,7 +14,7 @@ export type Settled =
   | 'same'
   | 'replaced';
 
-export interface FileToSettle {
+export interface FileToSettle extends PlaceClaim {
   /** Of its folder. */
   readonly base: string;
   readonly name: string;
@@ -22,7 +22,6 @@ export interface FileToSettle {
   readonly temporary: string;
   /** Whether a file of another content may be replaced; default: when it is the same instance of the same patient. */
   mayReplace?(there: AsyncIterable<Uint8Array>): Promise<boolean>;
-  conflict(occupant: Occupant): DispatchError;
 }
 
 /** Somebody replaces the file again and again, always before we do. */
@@ -82,7 +81,7 @@ async function judge(place: Place, file: FileToSettle, path: string, there: BigI
     await readIdentity(chunksOf(place, path)),
     await readIdentity(chunksOf(place, file.temporary)),
   ];
-  if (isSameInstance(theirs, ours)) return 'replace';
+  if (await isOlderVersion(file, theirs, ours)) return 'replace';
   throw file.conflict(theirs ? 'instance' : 'file');
 }
 

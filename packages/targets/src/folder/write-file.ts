@@ -16,7 +16,7 @@ import { settle, type FileToSettle, type Settled } from './settle.ts';
 /** Files up to this length come in one chunk. */
 const oneChunkBytes = 1024 * 1024;
 
-export interface FileToWrite extends Pick<FileToSettle, 'mayReplace' | 'conflict'> {
+export interface FileToWrite extends Pick<FileToSettle, 'mayReplace' | 'conflict' | 'canBeOlder'> {
   /** Relative to the target's folder, segments joined by `/`. */
   readonly path: string;
   readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;

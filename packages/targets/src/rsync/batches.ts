@@ -138,9 +138,7 @@ async function sendBatch(
   try {
     if (files.size > 0) {
       const claims = new Map<string, Claim>();
-      for (const [path, instance] of files) {
-        claims.set(path, { conflict: (occupant) => places.conflict(instance, occupant) });
-      }
+      for (const [path, instance] of files) claims.set(path, places.claim(instance));
       const sent = await sendFiles(transfer, work, folder, claims);
       for (const [path, instance] of files) {
         const conflict = sent.conflicts.get(path);

@@ -3,17 +3,16 @@ import { mkdir, open, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DispatchError } from '@dicom-dispatch/core';
-import { isSameInstance, maxIdentityBytes, readIdentity, type Occupant } from '../conflict/index.ts';
+import { isOlderVersion, maxIdentityBytes, readIdentity, type Occupant, type PlaceClaim } from '../conflict/index.ts';
 import { cancelledError } from '../flow/index.ts';
 import { asPattern, rulesFor } from './rules.ts';
 import { runRsync, type Transfer } from './transfer.ts';
 import type { WorkFolder } from './work-folder.ts';
 
 /** A file that is to have a path, and what may be done about others there. */
-export interface Claim {
+export interface Claim extends PlaceClaim {
   /** Whether a file of another content may be replaced; default: when it is the same instance of the same patient. */
   mayReplace?(there: AsyncIterable<Uint8Array>): Promise<boolean>;
-  conflict(occupant: Occupant): DispatchError;
 }
 
 /** Larger files are read until as much of them is here as tells who they are. */
@@ -51,14 +50,14 @@ export async function judgeFiles(
 }
 
 /** @returns what stands in the way, or undefined when it may be replaced */
-async function judge(ours: string, theirs: string, { mayReplace }: Claim): Promise<Occupant | undefined> {
+async function judge(ours: string, theirs: string, claim: Claim): Promise<Occupant | undefined> {
   const kind = await kindOf(theirs);
   if (!kind) return 'special';
   if (kind === 'folder') return 'folder';
   if (await isBeginning(theirs, ours)) return undefined;
-  if (mayReplace) return (await mayReplace(createReadStream(theirs))) ? undefined : 'file';
+  if (claim.mayReplace) return (await claim.mayReplace(createReadStream(theirs))) ? undefined : 'file';
   const identity = await readIdentity(createReadStream(theirs));
-  if (isSameInstance(identity, await readIdentity(createReadStream(ours)))) return undefined;
+  if (await isOlderVersion(claim, identity, await readIdentity(createReadStream(ours)))) return undefined;
   return identity ? 'instance' : 'file';
 }
 

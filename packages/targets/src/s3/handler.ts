@@ -87,7 +87,7 @@ async function send(
     const object = {
       key: config.prefix + places.pathOf(instance),
       options: objectOptions(config, run.study, instance),
-      conflict: (occupant: Occupant) => places.conflict(instance, occupant),
+      ...places.claim(instance),
       answered(tag: string): void {
         etag = tag.replaceAll('"', '');
       },

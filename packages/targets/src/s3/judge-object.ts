@@ -1,15 +1,13 @@
 import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
-import { type DispatchError } from '@dicom-dispatch/core';
-import { isSameInstance, maxIdentityBytes, readIdentity, type Occupant } from '../conflict/index.ts';
+import { isOlderVersion, maxIdentityBytes, readIdentity, type PlaceClaim } from '../conflict/index.ts';
 import type { Bucket } from './bucket.ts';
 import { readBeginning } from './look-at-object.ts';
 
 /** What an object is made by, besides its bytes. */
-export interface Claim {
+export interface Claim extends PlaceClaim {
   readonly key: string;
   /** Whether an object of another content may be replaced; default: when it is the same instance of the same patient. */
   mayReplace?(there: Buffer): Promise<boolean>;
-  conflict(occupant: Occupant): DispatchError;
   /** Called with the ETag in the answer to the upload, for the receipt. */
   readonly answered?: (etag: string) => void;
 }
@@ -43,7 +41,7 @@ export async function judgeObject(
     there = await read(maxIdentityBytes);
     theirs = await readIdentity([there]);
   }
-  if (isSameInstance(theirs, await readIdentity([ours]))) return;
+  if (await isOlderVersion(claim, theirs, await readIdentity([ours]))) return;
   // What somebody has begun to store by other means.
   if (size <= there.length && there.equals(ours.subarray(0, there.length))) return;
   throw claim.conflict(theirs ? 'instance' : 'file');

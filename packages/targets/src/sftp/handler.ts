@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
-import { placesOf, targetConflict, type Occupant, type Places } from '../conflict/index.ts';
+import { placesOf, targetConflict, type Places } from '../conflict/index.ts';
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
 import { borrowed, inLanes, metered, throwIfCancelled } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
@@ -87,7 +87,7 @@ async function send(
   const lanes = { lanes: run.config.parallel, instances };
   const { quarantined } = await inLanes(run, lanes, async ({ instance, bytes }, { signal }) => {
     const path = places.pathOf(instance);
-    const claim = { conflict: (occupant: Occupant) => places.conflict(instance, occupant) };
+    const claim = places.claim(instance);
     const before = taken.has(path) ? await whatIsThere(run, session, path, instance, claim, signal) : 'nothing';
     if (before === 'same') return { kind: 'delivered', answer: 'there with the same content' };
     const file = { ...claim, path, body: borrowed(bytes), sizeBytes: bytes.sizeBytes, isJudged: before === 'replace' };

@@ -1,14 +1,12 @@
-import type { DispatchError } from '@dicom-dispatch/core';
-import { isSameInstance, readIdentity, type Occupant } from '../conflict/index.ts';
+import { isOlderVersion, readIdentity, type PlaceClaim } from '../conflict/index.ts';
 import { compareStreams } from './compare-streams.ts';
 import type { Found, SftpSession } from './session.ts';
 import { remoteChunks } from './remote-chunks.ts';
 
 /** A file that is to have a path, and what may be done about others there. */
-export interface Claim {
+export interface Claim extends PlaceClaim {
   /** Whether a file of another content may be replaced; default: when it is the same instance of the same patient. */
   mayReplace?(there: AsyncIterable<Uint8Array>): Promise<boolean>;
-  conflict(occupant: Occupant): DispatchError;
 }
 
 /**
@@ -41,6 +39,6 @@ export async function judgeRemote(
     throw claim.conflict('file');
   }
   const there = await readIdentity(theirs());
-  if (isSameInstance(there, await readIdentity(ours()))) return 'replace';
+  if (await isOlderVersion(claim, there, await readIdentity(ours()))) return 'replace';
   throw claim.conflict(there ? 'instance' : 'file');
 }

@@ -1,0 +1,20 @@
+import type { DispatchError } from '@dicom-dispatch/core';
+import { isSameInstance, type InstanceIdentity } from './instance-identity.ts';
+import type { Occupant } from './target-conflict.ts';
+
+/** The claim of an instance on its place at a target. */
+export interface PlaceClaim {
+  /** The error for a place that is taken, without patient data. */
+  conflict(occupant: Occupant): DispatchError;
+  /** Whether what is there under the same UIDs can be an older version: not when another study has sent it. Default: it can. */
+  canBeOlder?(): Promise<boolean>;
+}
+
+/** Whether a file of another content may be replaced without a word: it is an older version of the same instance. */
+export async function isOlderVersion(
+  { canBeOlder }: Pick<PlaceClaim, 'canBeOlder'>,
+  theirs: InstanceIdentity | undefined,
+  ours: InstanceIdentity | undefined,
+): Promise<boolean> {
+  return isSameInstance(theirs, ours) && (await canBeOlder?.()) !== false;
+}
