@@ -28,7 +28,7 @@ export async function measureWorkers(counts: readonly number[], studies: number)
   for (const workers of counts) {
     for (; running < workers; running += 1) await scene.start('dispatcher');
     // All are there before the first delivery may start.
-    await pauseTarget(scene.operations, `w${workers}`);
+    await pauseTarget(scene.operations, `w${workers}`, { name: 'benchmark' });
     const ids = await scene.send(scene.studies, `w${workers}`);
     const from = Date.now();
     await resumeTarget(scene.operations, `w${workers}`);
@@ -66,7 +66,7 @@ export async function measureTargets(counts: readonly number[], studies: number)
     );
     const connections = await scene.info('connected_clients');
     const dispatcher = await scene.start('dispatcher');
-    for (const name of names) await pauseTarget(scene.operations, name);
+    for (const name of names) await pauseTarget(scene.operations, name, { name: 'benchmark' });
     const ids: string[] = [];
     for (const [index, name] of names.entries())
       ids.push(
@@ -122,7 +122,7 @@ export async function measureBacklog(sizes: readonly number[], studies: number):
   const rows: BacklogRow[] = [];
   let waiting = 0;
   for (const [index, backlog] of sizes.entries()) {
-    await pauseTarget(scene.operations, 'sink');
+    await pauseTarget(scene.operations, 'sink', { name: 'benchmark' });
     const memory = await scene.info('used_memory');
     const begun = performance.now();
     await enqueueMadeUp(scene, 'sink', waiting, backlog - waiting);
@@ -135,7 +135,7 @@ export async function measureBacklog(sizes: readonly number[], studies: number):
     const from = Date.now();
     await resumeTarget(scene.operations, 'sink');
     const done = await scene.untilDelivered(ids);
-    await pauseTarget(scene.operations, 'sink');
+    await pauseTarget(scene.operations, 'sink', { name: 'benchmark' });
     const after = await usageOf(dispatcher.pid());
     rows.push({
       backlog,

@@ -143,7 +143,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     expect(targets.out).toMatch(/old +removed +orphaned +2/);
     expect(status.code).toBe(3);
     expect(status.out).toContain(
-      '! the target old was removed, and 2 deliveries wait for it: dispatch target move old',
+      '! the target old was removed from the configuration, and 2 deliveries wait for it. dispatch target move old',
     );
     expect(page.body).toContain('This target was removed from the configuration');
     const moved = await runCli(up.folder, 'target', 'move', 'old', '--to', 'pacs');

@@ -69,7 +69,7 @@ describe('a cancelled delivery', () => {
     const queue = operations.queues.target('a');
     await redis.zrem(queue.toKey('prioritized'), delayed.a);
     await redis.zadd(queue.toKey('delayed'), (Date.now() + 3_600_000) * 4096, delayed.a);
-    await pauseTarget(operations, 'a');
+    await pauseTarget(operations, 'a', { name: 'otto' });
     const paused = await route();
     for (const { a } of [waiting, delayed, paused]) {
       await cancelDelivery(operations, a, actor);

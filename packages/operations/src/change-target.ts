@@ -1,12 +1,32 @@
-import { OperationError, wakeDelivery, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { OperationError, wakeDelivery, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { redisNow } from '@dicom-dispatch/state/redis';
+
+/** Who paused a target, and when (ms since 1970 by Redis TIME). */
+export interface Pause {
+  readonly by: string;
+  readonly at: number;
+}
 
 /** Lets no further delivery of the target start; those under way go on. */
-export async function pauseTarget(context: PipelineContext, target: string): Promise<void> {
-  await context.queues.known(context.config(), target).pause();
+export async function pauseTarget(context: PipelineContext, target: string, actor: Actor): Promise<void> {
+  const queue = context.queues.known(context.config(), target);
+  const at = await redisNow(context.redis, context.config().redis.prefix);
+  // Who paused it first is who it is paused by.
+  if (!(await queue.isPaused())) {
+    await context.redis.hset(context.keys.paused, target, JSON.stringify({ by: actor.name, at } satisfies Pause));
+  }
+  await queue.pause();
 }
 
 export async function resumeTarget(context: PipelineContext, target: string): Promise<void> {
   await context.queues.known(context.config(), target).resume();
+  await context.redis.hdel(context.keys.paused, target);
+}
+
+/** Undefined for a target that is not paused, or was paused by an earlier version. */
+export async function readPause({ redis, keys }: PipelineContext, target: string): Promise<Pause | undefined> {
+  const text = await redis.hget(keys.paused, target);
+  return text === null ? undefined : (JSON.parse(text) as Pause);
 }
 
 /**

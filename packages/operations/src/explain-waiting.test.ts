@@ -103,7 +103,7 @@ describe('why a delivery waits', () => {
   });
 
   it('the target is paused, or off', async () => {
-    await pauseTarget(operations, 'a');
+    await pauseTarget(operations, 'a', { name: 'otto' });
     expect(await explain()).toMatchObject({ reason: 'paused', text: 'The target a is paused by an operator.' });
     await resumeTarget(operations, 'a');
     expect(await explain(await deliver('off'))).toMatchObject({ reason: 'target-off' });

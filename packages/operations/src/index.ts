@@ -3,7 +3,15 @@ export { forgetStudies, type ForgetOutcome, type ForgetWish } from './forget-stu
 export { retryDelivery } from './retry-delivery.ts';
 export { cancelDelivery } from './cancel-delivery.ts';
 export { heldAmong, holdDelivery, releaseDelivery } from './hold-delivery.ts';
-export { pauseTarget, promoteTarget, resumeTarget, setTargetConcurrency, setTargetRate } from './change-target.ts';
+export {
+  pauseTarget,
+  promoteTarget,
+  readPause,
+  resumeTarget,
+  setTargetConcurrency,
+  setTargetRate,
+  type Pause,
+} from './change-target.ts';
 export { decidePlace, type DecidedPlace } from './decide-place.ts';
 export {
   readReceipt,
@@ -42,5 +50,6 @@ export {
 } from './foresee-deliveries.ts';
 export { replayRules, type ReplayedStudy, type ReplayOptions, type ReplayOutcome } from './replay-rules.ts';
 export { dropOrphan, isOrphan, listOrphans, moveOrphan, type OrphanResult } from './orphans.ts';
-export { readHealth, healthKinds, type HealthFinding, type HealthKind } from './read-health.ts';
+export * from './health/index.ts';
+export { oldestBacklog } from './oldest-backlog.ts';
 export { answerLoss } from './answer-loss.ts';

@@ -1,5 +1,6 @@
+import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
 import { z } from 'zod';
-import type { OrthancClient } from '@dicom-dispatch/sources';
+import { sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { OperationError } from '@dicom-dispatch/pipeline';
 
@@ -13,6 +14,9 @@ export interface SourceState {
   readonly reachable: boolean;
   /** Version of Orthanc, or why it cannot be asked. */
   readonly detail: string;
+  /** Why it cannot be asked, and what to do. */
+  readonly code: ErrorCode | undefined;
+  readonly remedy: string | undefined;
   /** Whether a router follows it. */
   readonly followed: boolean;
   /** The router that follows it, HOST:PID; others stand by. */
@@ -61,6 +65,8 @@ export async function readSource(
     url: withoutCredentials(config.url),
     reachable: asked.reachable,
     detail: asked.detail,
+    code: asked.code,
+    remedy: asked.remedy,
     followed: lease !== null,
     leader: lease?.split(' ')[0],
     epoch: state?.epoch,
@@ -82,17 +88,25 @@ export async function readSource(
   };
 }
 
-async function askSource(
-  name: string,
-  client: (name: string) => Promise<OrthancClient>,
-): Promise<{ reachable: boolean; detail: string; newest: number | undefined }> {
+interface Asked {
+  readonly reachable: boolean;
+  readonly detail: string;
+  readonly newest?: number;
+  readonly code?: ErrorCode;
+  readonly remedy?: string;
+}
+
+async function askSource(name: string, client: (name: string) => Promise<OrthancClient>): Promise<Asked> {
   try {
     const orthanc = await client(name);
     const options = { timeoutMs: 2_000 };
     const [system, last] = await Promise.all([orthanc.system(options), orthanc.lastChange(options)]);
     return { reachable: true, detail: `Orthanc ${system.Version}`, newest: last?.Seq ?? 0 };
-  } catch (error) {
-    return { reachable: false, detail: error instanceof Error ? error.message : 'cannot be asked', newest: undefined };
+  } catch (thrown) {
+    const error = sourceError(thrown, name);
+    if (!(error instanceof DispatchError)) return { reachable: false, detail: `source ${name}: it cannot be asked` };
+    const { message, code, remedy } = error;
+    return { reachable: false, detail: message, code, remedy };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Logger, Registry, RunningService } from '@dicom-dispatch/runtime';
+import type { HealthFinding } from '@dicom-dispatch/operations';
 import type { AuditLog } from './audit/audit-log.ts';
 import type { QueryEvents } from './audit/query-events.ts';
 import type { RefusedEvents } from './audit/refused-events.ts';
@@ -15,6 +16,8 @@ export interface ConsoleContext extends ViewContext {
   readonly metrics: Registry;
   /** The services of this process. */
   readonly services: () => readonly RunningService[];
+  /** What is wrong now, worst first; asked at most every two seconds for all who want it. */
+  readonly health: () => Promise<readonly HealthFinding[]>;
   /** Of cookies. */
   readonly keys: ConsoleKeys;
   /** Browsers that have signed in before. */

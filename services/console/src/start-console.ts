@@ -21,6 +21,7 @@ import { createServer, type ServedRoute } from './create-server.ts';
 import { Changes } from './live/changes.ts';
 import { OpenAnswers } from './live/open-answers.ts';
 import { addMetrics } from './metrics/add-metrics.ts';
+import { shareHealth } from './health/share-health.ts';
 import { startNotifier } from './notify/start-notifier.ts';
 import { sessionCookieName } from './security/authenticate.ts';
 import { ConsoleKeys } from './security/console-keys.ts';
@@ -70,6 +71,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     log,
     metrics,
     services: options.services ?? (() => [service]),
+    health: shareHealth(() => context),
     operations,
     keys,
     devices: new KnownDevices(keys, () => config.console, isSecure),

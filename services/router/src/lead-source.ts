@@ -171,6 +171,7 @@ export function leadSource(kit: SourceKit): SourceLead {
       await writeSourceStatus(redis, prefix, name, {
         at: watch.clock.now(),
         failing: parts.failing,
+        lag: status.lag,
         movedAt: status.movedAt,
         skewMs: time.skewMs,
         jump: time.jump,

@@ -1,6 +1,6 @@
+import { parsePutOff, type PutOffReason } from '@dicom-dispatch/state/feed';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '@dicom-dispatch/runtime';
-import { z } from 'zod';
 
 const firstMs = 2_000;
 const maxMs = 3_600_000;
@@ -8,16 +8,6 @@ const maxMs = 3_600_000;
 const mostAskedMs = 86_400_000;
 const mostStudies = 10_000;
 const mostWords = 300;
-
-const entry = z
-  .object({
-    tries: z.number(),
-    since: z.number(),
-    code: z.string(),
-    message: z.string(),
-    claimedAt: z.number().optional(),
-  })
-  .partial();
 
 /** Why a study is put off. */
 export interface StudyFailure {
@@ -62,7 +52,7 @@ export class PutOff {
       this.#redis.hget(this.#whyKey, orthancStudyId),
     ]);
     if (dueAt === null) return undefined;
-    const { tries = 0, claimedAt } = parse(text);
+    const { tries = 0, claimedAt } = parsePutOff(text);
     return { dueAt: Number(dueAt), tries, claimedAt };
   }
 
@@ -83,12 +73,18 @@ export class PutOff {
     const known = await this.#redis.hget(this.#whyKey, orthancStudyId);
     if (known === null && (await this.#redis.zcard(this.#dueKey)) >= mostStudies) return undefined;
     const now = this.#now();
-    const { tries = 0, since = now } = parse(known);
+    const { tries = 0, since = now } = parsePutOff(known);
     const growing = Math.min(maxMs, firstMs * 2 ** Math.min(tries, 20));
     const waitMs = failure.waitMs ?? Math.max(growing, Math.min(failure.retryAfterMs ?? 0, mostAskedMs));
     const { code, claimedAt } = failure;
     const message = failure.message.slice(0, mostWords);
-    const why = { tries: tries + 1, since, code, message, ...(claimedAt !== undefined && { claimedAt }) };
+    const why: PutOffReason = {
+      tries: tries + 1,
+      since,
+      code,
+      message,
+      ...(claimedAt !== undefined && { claimedAt }),
+    };
     await this.#redis
       .multi()
       .zadd(this.#dueKey, now + waitMs, orthancStudyId)
@@ -105,11 +101,4 @@ export class PutOff {
   due(most: number): Promise<string[]> {
     return this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, most);
   }
-}
-
-/** Earlier versions kept a bare number of tries. */
-function parse(text: string | null): z.output<typeof entry> {
-  if (text === null) return {};
-  const value: unknown = JSON.parse(text);
-  return typeof value === 'number' ? { tries: value } : (entry.safeParse(value).data ?? {});
 }

@@ -1,5 +1,5 @@
 import { listSources, listTargets, showOverview } from '@dicom-dispatch/console/views';
-import { readHealth } from '@dicom-dispatch/operations';
+import { isTrouble, readHealth, type HealthFinding } from '@dicom-dispatch/operations';
 import { exitCodes } from '../exit.ts';
 import { formatTargets } from './format.ts';
 import { show, type ShowOptions } from './show.ts';
@@ -17,7 +17,7 @@ export async function showStatus(options: ShowOptions & { readonly check?: boole
       ),
       '',
       formatTargets(targets),
-      ...(status.trouble.length > 0 ? ['', ...status.trouble.map((text) => `! ${text}`)] : []),
+      ...(status.findings.length > 0 ? ['', ...status.findings.map(lineOf)] : []),
     ];
     return lines.join('\n');
   });
@@ -29,8 +29,13 @@ export async function showStatus(options: ShowOptions & { readonly check?: boole
       listSources(system),
     ]);
     const findings = await readHealth(system.operations, sources);
-    const trouble = findings.map(({ words }) => words);
+    const trouble = findings.filter(isTrouble).map(({ words, remedy }) => `${words}. ${remedy}`);
     process.exitCode = options.check === true && trouble.length > 0 ? exitCodes.trouble : exitCodes.done;
     return { overview, targets, sources, findings, trouble };
   }
+}
+
+function lineOf(one: HealthFinding): string {
+  const since = one.since === undefined ? '' : ` (since ${new Date(one.since).toISOString()})`;
+  return isTrouble(one) ? `! ${one.words}${since}. ${one.remedy}` : `- ${one.words}${since}`;
 }

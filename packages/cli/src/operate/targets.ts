@@ -16,9 +16,9 @@ interface Options {
 }
 
 export async function pauseNow(target: string, options: Options, isPause: boolean): Promise<void> {
-  await withSystem(options.config, async ({ operations, audited }) => {
+  await withSystem(options.config, async ({ operations, audited, actor }) => {
     await audited({ action: isPause ? 'pause' : 'resume', subject: target }, () =>
-      (isPause ? pauseTarget : resumeTarget)(operations, target),
+      isPause ? pauseTarget(operations, target, actor) : resumeTarget(operations, target),
     );
     tell(
       options,

@@ -7,3 +7,4 @@ export {
   type SourcePart,
   type SourceStatus,
 } from './source-status.ts';
+export { listPutOff, parsePutOff, tryPutOffNow, type PutOffReason, type PutOffStudy } from './put-off-studies.ts';

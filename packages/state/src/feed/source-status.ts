@@ -13,6 +13,8 @@ export interface SourceStatus {
   readonly at: number;
   /** What does not go now. */
   readonly failing: { readonly [Part in SourcePart]?: FailingPart };
+  /** Changes between the cursor and the newest. */
+  readonly lag: number;
   /** When the cursor moved last, or was found at the end of the feed. */
   readonly movedAt: number | undefined;
   /** By how much the source's clock is ahead of Redis. */

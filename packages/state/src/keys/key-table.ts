@@ -149,6 +149,7 @@ export const keyTable: readonly KeyRow[] = [
     what: 'the concurrency of each target that was applied last, and a lower one that a receiver allows; how many deliveries of each have started',
     lives: 'always',
   },
+  { keys: ['paused'], kind: 'key', what: 'who paused each target, and when', lives: 'until it is resumed' },
   {
     keys: ['workers', 'worker:ID'],
     kind: 'key',

@@ -33,6 +33,8 @@ export function redisKeys(prefix: string) {
     workers: `${prefix}:workers`,
     concurrency: `${prefix}:concurrency`,
     starts: `${prefix}:starts`,
+    /** Who paused a target, and when. */
+    paused: `${prefix}:paused`,
     learnt: `${prefix}:learnt`,
     feed: (source: string) => `${prefix}:feed:${source}`,
     feedLater: (source: string) => `${prefix}:feed-later:${source}`,

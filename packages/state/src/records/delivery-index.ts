@@ -72,6 +72,17 @@ export class DeliveryIndex {
     return score === undefined ? undefined : Number(score);
   }
 
+  /** Those that were routed before a time and wait since, the oldest first. */
+  async waitingLongest(target: string, before: number, limit: number, offset = 0): Promise<string[]> {
+    return this.#redis.zrangebyscore(`${this.#prefix}:waiting:${target}`, '-inf', before, 'LIMIT', offset, limit);
+  }
+
+  /** When the delivery that has been in a state for the longest time changed last. */
+  async oldestIn(state: DeliveryState, target?: string): Promise<number | undefined> {
+    const [, score] = await this.#redis.zrange(this.#stateKey(state, target), '0', '0', 'WITHSCORES');
+    return score === undefined ? undefined : Number(score);
+  }
+
   async errors(selection: Pick<DeliverySelection, 'target' | 'state' | 'stage' | 'code'> = {}): Promise<ErrorGroup[]> {
     const names = await this.#errorNames(selection);
     const groups = await Promise.all(

@@ -320,6 +320,16 @@ export class Records {
     return this.#run(() => this.#index.oldestWaiting(target));
   }
 
+  /** Ids of deliveries to a target that were routed before a time and wait since, the oldest first. */
+  async waitingLongest(target: string, before: number, limit: number, offset = 0): Promise<string[]> {
+    return this.#run(() => this.#index.waitingLongest(target, before, limit, offset));
+  }
+
+  /** When the delivery that has been in a state for the longest time changed last (ms since 1970). */
+  async oldestIn(state: DeliveryState, target?: string): Promise<number | undefined> {
+    return this.#run(() => this.#index.oldestIn(state, target));
+  }
+
   async studyCount(): Promise<number> {
     return this.#run(() => this.#redis.zcard(redisKeys(this.#prefix).index('studies')));
   }

@@ -103,7 +103,7 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
       schema: { tags, summary: 'Let no further delivery start', params: byName, response: done },
     },
     async (request) => {
-      await pauseTarget(operations, request.params.target);
+      await pauseTarget(operations, request.params.target, actorOf(request));
       return state(request.params.target);
     },
   );

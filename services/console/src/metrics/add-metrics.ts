@@ -1,9 +1,8 @@
 import type { TypeStats } from '@dicom-dispatch/cache/intermediate';
 import { deliveryStates } from '@dicom-dispatch/state/records';
-import { healthKinds, listWorkers, readHealth, readTargets, type TargetState } from '@dicom-dispatch/operations';
+import { healthKinds, healthTable, listWorkers, readTargets, type TargetState } from '@dicom-dispatch/operations';
 import { Gauge, readInfo } from '@dicom-dispatch/runtime';
 import type { ConsoleContext } from '../console-context.ts';
-import { listSources } from '../views/show-sources.ts';
 import { readCacheStats } from '../views/show-cache.ts';
 
 const jobStates = ['waiting', 'prioritized', 'active', 'delayed', 'failed', 'completed'] as const;
@@ -83,10 +82,23 @@ export function addMetrics(context: ConsoleContext): void {
       }),
     );
   });
-  gauge('dispatch_health_findings', 'What an operator has to look at, by kind', ['kind'], async (set) => {
-    const findings = await readHealth(operations, await listSources(context));
-    for (const kind of healthKinds) set({ kind }, findings.filter((one) => one.kind === kind).length);
+  // Also while Redis is away: that is a finding too.
+  const health: Gauge = new Gauge({
+    name: 'dispatch_health_findings',
+    help: 'What an operator has to look at, by kind and by the source or target that it is about',
+    labelNames: ['kind', 'severity', 'subject'],
+    registers: [metrics],
+    async collect() {
+      this.reset();
+      for (const kind of healthKinds) this.set({ kind, severity: healthTable[kind].severity, subject: '' }, 0);
+      for (const { kind, severity, subject } of await context.health()) {
+        // Processes come and go, and would each leave a series behind.
+        const about = subject.includes(':') || kind === 'reconcile' ? '' : subject;
+        this.inc({ kind, severity, subject: about });
+      }
+    },
   });
+  void health;
   const cache = remembered(() => readCacheStats(context));
   const perType = (name: string, help: string, value: (stats: TypeStats) => number): void =>
     gauge(name, help, ['type'], async (set) => {

@@ -1,7 +1,8 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { promoteTarget } from '@dicom-dispatch/operations';
+import { pauseTarget, promoteTarget, resumeTarget } from '@dicom-dispatch/operations';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Job, Queue } from 'bullmq';
+import { currentActor } from './acting.ts';
 import { asDeliveryJob } from './delivery-job-acts.ts';
 import { asStudyJob } from './study-job-acts.ts';
 
@@ -44,6 +45,16 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
 
   override async clean(...[status, graceMs]: Parameters<BullMQAdapter['clean']>): Promise<void> {
     throw new Error(`${status} jobs are removed one at a time, not all older than ${graceMs} ms`);
+  }
+
+  override async pause(): Promise<void> {
+    if (this.#target === undefined) await super.pause();
+    else await pauseTarget(this.#context, this.#target, currentActor());
+  }
+
+  override async resume(): Promise<void> {
+    if (this.#target === undefined) await super.resume();
+    else await resumeTarget(this.#context, this.#target);
   }
 
   override async promoteAll(): Promise<void> {

@@ -1,0 +1,287 @@
+/**
+ * - `critical`: studies do not arrive, or may be lost
+ * - `warning`: somebody has to look at it
+ * - `info`: somebody wanted it so, or it is over; `status --check` does not fail for it
+ */
+export type HealthSeverity = 'critical' | 'warning' | 'info';
+
+/** What is known of every finding of a kind. */
+export interface HealthKindRow {
+  readonly severity: HealthSeverity;
+  /** What is wrong, for the summary of an alert. */
+  readonly title: string;
+  /** What an operator can do. Findings may know better. */
+  readonly remedy: string;
+  /** Where the console shows more; `SUBJECT` stands for the name of the source or target. */
+  readonly path: string;
+  /** For how long it holds before there is an alert. */
+  readonly alertAfter: string;
+}
+
+/**
+ * Everything that can be wrong with the system: the only list of it. `readHealth` finds out what holds now; the front page of
+ * the console, `status`, `/readyz`, `dispatch_health_findings`, the alert rules and notifications are made from it.
+ */
+export const healthTable = {
+  'redis-away': {
+    severity: 'critical',
+    title: 'Redis does not answer',
+    remedy: 'Start Redis, and check redis in the configuration. Nothing is lost; work goes on when it answers.',
+    path: '/cache',
+    alertAfter: '1m',
+  },
+  'redis-lost': {
+    severity: 'critical',
+    title: 'Redis lost data',
+    remedy: 'A router recovers what it can within seconds; keep one running. docs/operations.md tells how to restore.',
+    path: '/sources',
+    alertAfter: '0m',
+  },
+  'redis-refuses-writes': {
+    severity: 'critical',
+    title: 'Redis takes no writes',
+    remedy: 'Look at the log of Redis.',
+    path: '/cache',
+    alertAfter: '1m',
+  },
+  'redis-not-persisting': {
+    severity: 'critical',
+    title: 'Redis cannot write its data to its disk',
+    remedy: 'Look at the log of Redis: is its disk full, or its folder not writable? A restart would lose data.',
+    path: '/cache',
+    alertAfter: '1m',
+  },
+  'redis-memory-low': {
+    severity: 'warning',
+    title: 'Redis has used 90 % of its memory',
+    remedy: 'Raise maxmemory of Redis, or lower cache.maxSize and records.keep.',
+    path: '/cache',
+    alertAfter: '5m',
+  },
+  'no-router': {
+    severity: 'critical',
+    title: 'No router is running',
+    remedy: 'Start one: dispatch router. New studies are found as soon as it runs.',
+    path: '/sources',
+    alertAfter: '2m',
+  },
+  'no-dispatcher': {
+    severity: 'critical',
+    title: 'No dispatcher is running',
+    remedy: 'Start one: dispatch dispatcher. Studies are queued meanwhile.',
+    path: '/workers',
+    alertAfter: '2m',
+  },
+  'clock-skew': {
+    severity: 'warning',
+    title: 'The clock of a host differs from the clock of Redis by more than 30 s',
+    remedy: 'Set the clock of the host, e.g. with chrony. Due times go by Redis meanwhile.',
+    path: '/workers',
+    alertAfter: '5m',
+  },
+  'clock-jump': {
+    severity: 'info',
+    title: 'A clock was set by more than 30 s within the last hour',
+    remedy: 'Check that the clocks of the hosts are kept by NTP.',
+    path: '/workers',
+    alertAfter: '0m',
+  },
+  'source-silent': {
+    severity: 'critical',
+    title: 'A source does not answer',
+    remedy: 'Check that the source Orthanc is running and reachable.',
+    path: '/sources',
+    alertAfter: '5m',
+  },
+  'source-refuses': {
+    severity: 'critical',
+    title: 'A source refuses our user',
+    remedy: 'Check the user name and password of the source.',
+    path: '/sources',
+    alertAfter: '2m',
+  },
+  'source-failing': {
+    severity: 'critical',
+    title: 'A part of the work for a source fails',
+    remedy: 'Look at the log of the router and of the source.',
+    path: '/sources',
+    alertAfter: '5m',
+  },
+  'source-not-followed': {
+    severity: 'critical',
+    title: 'No router follows a source',
+    remedy: 'Reload the configuration of the router: dispatch reload, or start another one.',
+    path: '/sources',
+    alertAfter: '2m',
+  },
+  'source-same-database': {
+    severity: 'critical',
+    title: 'Two sources are on one database',
+    remedy: 'Remove one of the two from the configuration: each study would be sent twice.',
+    path: '/sources',
+    alertAfter: '2m',
+  },
+  'feed-stuck': {
+    severity: 'critical',
+    title: 'The cursor in the change feed of a source does not move',
+    remedy: 'Look at the log of the router that leads the source; restart it.',
+    path: '/sources',
+    alertAfter: '5m',
+  },
+  'sweep-unfinished': {
+    severity: 'warning',
+    title: 'A sweep of a source does not come to its end',
+    remedy: 'Look at the log of the router that leads the source: what the change feed missed is not found meanwhile.',
+    path: '/sources',
+    alertAfter: '15m',
+  },
+  'study-put-off': {
+    severity: 'warning',
+    title: 'Studies of a source cannot be read',
+    remedy:
+      'dispatch sources SUBJECT lists them with the reason and the next try; mend it in the source, then: dispatch sources try SUBJECT.',
+    path: '/sources#SUBJECT',
+    alertAfter: '15m',
+  },
+  'source-clock-skew': {
+    severity: 'warning',
+    title: 'The clock of a source differs from the clock of Redis by more than 30 s',
+    remedy: 'Set the clock of the host of the source. Studies are found all the same.',
+    path: '/sources',
+    alertAfter: '5m',
+  },
+  'source-clock-jump': {
+    severity: 'info',
+    title: 'The clock of a source was set by more than 30 s within the last hour',
+    remedy: 'Check that the clock of the source is kept by NTP.',
+    path: '/sources',
+    alertAfter: '0m',
+  },
+  'target-out-of-reach': {
+    severity: 'critical',
+    title: 'A target cannot be used',
+    remedy: 'Check that the target is running and reachable. Its deliveries wait and lose no attempt.',
+    path: '/targets/SUBJECT',
+    alertAfter: '10m',
+  },
+  'target-halted': {
+    severity: 'critical',
+    title: 'A target is halted until its configuration is corrected',
+    remedy: 'Correct the configuration of the target, then: dispatch reload.',
+    path: '/targets/SUBJECT',
+    alertAfter: '1m',
+  },
+  'target-moved': {
+    severity: 'critical',
+    title: 'A target has another address, and its deliveries wait for a decision',
+    remedy: 'Decide: dispatch target same SUBJECT, or dispatch target new SUBJECT.',
+    path: '/targets/SUBJECT',
+    alertAfter: '1m',
+  },
+  'target-orphaned': {
+    severity: 'warning',
+    title: 'Deliveries wait for a target that was removed',
+    remedy: 'dispatch target move SUBJECT --to TARGET, or dispatch target drop SUBJECT.',
+    path: '/targets/SUBJECT',
+    alertAfter: '5m',
+  },
+  'target-off': {
+    severity: 'info',
+    title: 'Deliveries wait for a target that is switched off',
+    remedy: 'Set enabled: true for the target, or cancel its deliveries.',
+    path: '/targets/SUBJECT',
+    alertAfter: '1d',
+  },
+  'target-paused': {
+    severity: 'warning',
+    title: 'A target is paused',
+    remedy: 'Let it go on when it may: dispatch target resume SUBJECT.',
+    path: '/targets/SUBJECT',
+    alertAfter: '4h',
+  },
+  'tasks-paused': {
+    severity: 'warning',
+    title: 'The queue of study tasks is paused: nothing is done in the sources after success',
+    remedy: 'Resume it on the page of the queues.',
+    path: '/queues/queue/study',
+    alertAfter: '1h',
+  },
+  'backlog-old': {
+    severity: 'warning',
+    title: 'Deliveries have waited for more than an hour',
+    remedy: 'The page of each delivery says why it waits.',
+    path: '/deliveries?target=SUBJECT&state=waiting',
+    alertAfter: '10m',
+  },
+  'delivery-failed': {
+    severity: 'warning',
+    title: 'Deliveries failed',
+    remedy: 'Look at their errors, mend the cause, then: dispatch retry --state failed --target SUBJECT.',
+    path: '/deliveries?target=SUBJECT&state=failed',
+    alertAfter: '5m',
+  },
+  'delivery-partial': {
+    severity: 'warning',
+    title: 'Deliveries arrived in part',
+    remedy:
+      'Each delivery names the instances in quarantine and why; then: dispatch retry --state partial --target SUBJECT.',
+    path: '/deliveries?target=SUBJECT&state=partial',
+    alertAfter: '15m',
+  },
+  'source-gone': {
+    severity: 'warning',
+    title: 'Studies left their source before they were delivered',
+    remedy: 'Send them to the source again if they are still wanted: deliveries then go on by themselves.',
+    path: '/deliveries?target=SUBJECT&state=source-gone',
+    alertAfter: '15m',
+  },
+  'delivery-held': {
+    severity: 'info',
+    title: 'Deliveries are held',
+    remedy: 'Release them when they may go: dispatch release DELIVERY.',
+    path: '/deliveries?state=waiting',
+    alertAfter: '1d',
+  },
+  'after-success': {
+    severity: 'warning',
+    title: 'What is to be done in a source after success is not done',
+    remedy:
+      'Mend what its error names; it is tried again, at once with the button on the page of the study or dispatch retry STUDY.',
+    path: '/sources',
+    alertAfter: '15m',
+  },
+  'study-task-failed': {
+    severity: 'warning',
+    title: 'Study tasks failed',
+    remedy: 'Look at them on the page of the queues, and retry or remove them there.',
+    path: '/queues/queue/study?status=failed',
+    alertAfter: '15m',
+  },
+  reconcile: {
+    severity: 'warning',
+    title: 'Records and jobs do not agree, and only a person can put it right',
+    remedy: 'Look at the log of the routers and dispatchers; route the study again: dispatch route STUDY.',
+    path: '/deliveries?state=waiting',
+    alertAfter: '15m',
+  },
+  'reconcile-late': {
+    severity: 'warning',
+    title: 'Records and jobs have not been compared for five minutes',
+    remedy: 'Look at the log of the routers and dispatchers: one of them does it once a minute.',
+    path: '/workers',
+    alertAfter: '5m',
+  },
+  unread: {
+    severity: 'critical',
+    title: 'A part of the health could not be read',
+    remedy: 'Look at the log of Redis and of the console.',
+    path: '/cache',
+    alertAfter: '5m',
+  },
+} as const satisfies Readonly<Record<string, HealthKindRow>>;
+
+export type HealthKind = keyof typeof healthTable;
+
+export const healthKinds = Object.keys(healthTable) as readonly HealthKind[];
+
+export const healthSeverities = ['critical', 'warning', 'info'] as const satisfies readonly HealthSeverity[];

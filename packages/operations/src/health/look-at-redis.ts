@@ -1,0 +1,73 @@
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { lossWords, readInfo } from '@dicom-dispatch/runtime';
+import { lookAtGeneration } from '@dicom-dispatch/state/generation';
+import { finding, type HealthFinding } from './finding.ts';
+
+/** How much of its memory Redis may use. */
+const mostMemory = 0.9;
+
+/** Whether Redis has what it had, takes writes, keeps them, and has room. */
+export async function lookAtRedis({ redis, config, keys }: PipelineContext): Promise<HealthFinding[]> {
+  const { prefix } = config().redis;
+  const { loss, asks } = await lookAtGeneration(redis, prefix, undefined);
+  const findings: HealthFinding[] = [];
+  if (loss) {
+    findings.push(
+      asks
+        ? finding('redis-lost', {
+            since: loss.at,
+            words: 'Redis lost its data, and no router has notes of them',
+            remedy: 'Say where the sources are to begin: dispatch recover.',
+          })
+        : finding('redis-lost', { since: loss.at, words: lossWords[loss.kind] }),
+    );
+  }
+  try {
+    // It would change nothing; Redis refuses it all the same when it takes no writes.
+    await redis.zadd(keys.processes, 'XX', 0, 'nobody');
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    // A user who may only look is refused, and nobody else.
+    if (!message.startsWith('NOPERM')) findings.push(refusal(message));
+  }
+  return [...findings, ...(await lookAtDisk(redis, prefix)), ...(await lookAtMemory(redis, prefix))];
+}
+
+function refusal(message: string): HealthFinding {
+  const reason = /\b[A-Z]{3,}\b/.exec(message)?.[0] ?? 'unknown reason';
+  return finding('redis-refuses-writes', {
+    words: `Redis takes no writes (${reason}): nothing is routed, sent or confirmed`,
+    remedy: remedies[reason],
+  });
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  OOM: 'Redis is out of memory: raise maxmemory, or lower cache.maxSize and records.keep.',
+  MISCONF: 'Redis cannot write to its disk: make room on it, or mend its folder; the log of Redis says more.',
+  READONLY: 'This is a replica: let redis in the configuration name the primary, or use redis.sentinel.',
+  NOREPLICAS: 'Redis misses the replicas that min-replicas-to-write wants: start them.',
+  CLUSTERDOWN: 'The Redis Cluster misses slots: start its missing nodes.',
+  LOADING: 'Redis is still reading its data: wait until it has.',
+};
+
+async function lookAtDisk(redis: PipelineContext['redis'], prefix: string): Promise<HealthFinding[]> {
+  const info = await readInfo(redis, prefix, 'persistence');
+  const failed = [
+    info?.get('aof_enabled') === '1' && info.get('aof_last_write_status') === 'err' && 'the append-only file',
+    info?.get('aof_enabled') === '1' &&
+      info.get('aof_last_bgrewrite_status') === 'err' &&
+      'the rewritten append-only file',
+    info?.get('rdb_last_bgsave_status') === 'err' && 'its snapshot',
+  ].filter((part) => typeof part === 'string');
+  if (failed.length === 0) return [];
+  return [finding('redis-not-persisting', { words: `Redis could not write ${failed.join(' and ')} to its disk` })];
+}
+
+async function lookAtMemory(redis: PipelineContext['redis'], prefix: string): Promise<HealthFinding[]> {
+  const info = await readInfo(redis, prefix, 'memory');
+  const most = Number(info?.get('maxmemory') ?? 0);
+  const used = Number(info?.get('used_memory') ?? 0);
+  if (most === 0 || used < mostMemory * most) return [];
+  const percent = Math.round((100 * used) / most);
+  return [finding('redis-memory-low', { words: `Redis has used ${percent} % of its memory (maxmemory)` })];
+}

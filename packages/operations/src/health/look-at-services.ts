@@ -1,0 +1,49 @@
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { skewLimitMs, skewWords, type AboutProcess } from '@dicom-dispatch/runtime';
+import { formatDuration } from '@dicom-dispatch/core';
+import { listWorkers } from '../list-workers.ts';
+import { finding, type HealthFinding } from './finding.ts';
+
+/** A process that has told nothing for so long counts as gone. */
+const goneAfterMs = 20_000;
+
+/** Which services run, and what the clocks of their hosts say. */
+export async function lookAtServices(context: PipelineContext, now: number): Promise<HealthFinding[]> {
+  const processes = await readProcesses(context, now);
+  const workers = await listWorkers(context);
+  const findings: HealthFinding[] = [];
+  if (!processes.some(({ services }) => services.includes('router'))) {
+    findings.push(finding('no-router', { words: 'no router is running: new studies are not seen' }));
+  }
+  if (workers.length === 0) {
+    findings.push(finding('no-dispatcher', { words: 'no dispatcher is running: nothing is sent' }));
+  }
+  for (const { host, pid, skewMs, jumps } of processes) {
+    const subject = `${host}:${pid}`;
+    if (Math.abs(skewMs) > skewLimitMs) {
+      const words = `the clock of ${host} (process ${pid}) is ${skewWords(skewMs)}`;
+      findings.push(finding('clock-skew', { subject, words }));
+    }
+    const jump = jumps.at(-1);
+    if (jump) findings.push(finding('clock-jump', { subject, since: jump.at, words: jumpWords(jump, host, pid) }));
+  }
+  return findings;
+}
+
+/** Processes of ours that live; those of an earlier version tell less. */
+export async function readProcesses({ redis, keys }: PipelineContext, now: number): Promise<AboutProcess[]> {
+  const ids = await redis.zrangebyscore(keys.processes, now - goneAfterMs, '+inf');
+  const texts = ids.length > 0 ? await redis.mget(ids.map((id) => keys.process(id))) : [];
+  return texts.flatMap((text): AboutProcess[] => {
+    if (text === null) return [];
+    const about = JSON.parse(text) as Partial<AboutProcess>;
+    const { services = [], host = '', pid = 0, startedAt = now, skewMs = 0, jumps = [] } = about;
+    return [{ services, host, pid, startedAt, skewMs, jumps }];
+  });
+}
+
+function jumpWords({ clock, ms }: AboutProcess['jumps'][number], host: string, pid: number): string {
+  const whose = clock === 'redis' ? 'of Redis' : `of ${host}`;
+  const how = `${formatDuration(Math.abs(ms))} ${ms > 0 ? 'ahead' : 'back'}`;
+  return `the clock ${whose} jumped ${how}, or the machine was suspended, as process ${pid} noticed`;
+}

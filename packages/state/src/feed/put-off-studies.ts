@@ -1,0 +1,74 @@
+import { redisKeys } from '../keys/redis-keys.ts';
+import type { RedisClient } from '../redis/redis-client.ts';
+import { redisNow } from '../redis/redis-time.ts';
+
+/** What is remembered of a study that is put off, as JSON. Times are ms since 1970 by Redis TIME. */
+export interface PutOffReason {
+  /** Tries that did not succeed. */
+  readonly tries: number;
+  /** When it was put off first. */
+  readonly since: number;
+  readonly code: string;
+  readonly message: string;
+  /** When Orthanc said first, in a row, that it does not have the study. */
+  readonly claimedAt?: number | undefined;
+}
+
+/** A study of a source that cannot be read for a reason of its own. */
+export interface PutOffStudy extends PutOffReason {
+  readonly orthancStudyId: string;
+  /** When it is tried again. */
+  readonly dueAt: number;
+}
+
+/** Studies of a source that are put off, the first due first. */
+export async function listPutOff(
+  redis: RedisClient,
+  prefix: string,
+  source: string,
+  limit: number,
+): Promise<{ readonly count: number; readonly studies: readonly PutOffStudy[] }> {
+  const keys = redisKeys(prefix);
+  const [count, places] = await Promise.all([
+    redis.zcard(keys.feedLater(source)),
+    redis.zrange(keys.feedLater(source), '0', String(limit - 1), 'WITHSCORES'),
+  ]);
+  const ids = places.filter((_, at) => at % 2 === 0);
+  const texts = ids.length > 0 ? await redis.hmget(keys.feedLaterWhy(source), ...ids) : [];
+  const studies = ids.map((orthancStudyId, at): PutOffStudy => {
+    const dueAt = Number(places[2 * at + 1]);
+    const { tries = 0, since = dueAt, code = '', message = 'no reason is known', claimedAt } = parsePutOff(texts[at]);
+    return { orthancStudyId, dueAt, tries, since, code, message, claimedAt };
+  });
+  return { count, studies };
+}
+
+/**
+ * Lets studies that are put off be tried now: the router that leads the source takes them up within a second.
+ *
+ * @param orthancStudyId - undefined: all of the source
+ * @returns how many
+ */
+export async function tryPutOffNow(
+  redis: RedisClient,
+  prefix: string,
+  source: string,
+  orthancStudyId?: string,
+): Promise<number> {
+  const key = redisKeys(prefix).feedLater(source);
+  const now = await redisNow(redis, prefix);
+  const ids = orthancStudyId === undefined ? await redis.zrange(key, '0', '-1') : [orthancStudyId];
+  if (ids.length === 0) return 0;
+  // One that has been read meanwhile is not put off again by it.
+  const scores = await redis.zmscore(key, ...ids);
+  await redis.zadd(key, 'XX', ...ids.flatMap((id) => [now, id]));
+  return scores.filter((score) => score !== null).length;
+}
+
+/** Earlier versions kept a bare number of tries. */
+export function parsePutOff(text: string | null | undefined): Partial<PutOffReason> {
+  if (text === null || text === undefined) return {};
+  const value: unknown = JSON.parse(text);
+  if (typeof value === 'number') return { tries: value };
+  return typeof value === 'object' && value !== null ? (value as Partial<PutOffReason>) : {};
+}
