@@ -1,6 +1,7 @@
 import { flushCompileCache } from 'node:module';
 import { join, resolve } from 'node:path';
 import type { Config } from '@dicom-dispatch/core';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { FormatError, openFormat } from '@dicom-dispatch/state/keys';
 import type { RouterOptions } from '@dicom-dispatch/router';
 import {
@@ -19,6 +20,7 @@ import {
   useRedisTime,
   type EmbeddedRedis,
   type Logger,
+  type PublicFinding,
   type Redis,
   type RedisPlace,
   type Registry,
@@ -186,7 +188,11 @@ export async function startServices(
       return console.url;
     }
     const listen = names[0] === 'router' ? config.health.router : config.health.dispatcher;
-    const health = await startHealthServer(listen, () => services, metrics).catch((error: NodeJS.ErrnoException) => {
+    const health = await startHealthServer(listen, {
+      services: () => services,
+      metrics,
+      findings: findingsOf(() => config, redis),
+    }).catch((error: NodeJS.ErrnoException) => {
       throw new CommandError(
         `health.${names[0]}: cannot listen on ${listen} (${error.code}): configure another address`,
         exitCodes.failed,
@@ -224,6 +230,25 @@ export async function startServices(
     );
     // Now rather than at an end in good order, which not every process sees: the next start finds what this one compiled.
     flushCompileCache();
+  }
+}
+
+const findingsKeptMs = 5_000;
+
+/** What needs a person in the whole system; read at most every few seconds, and by nobody whom nobody asks. */
+function findingsOf(config: () => Config, redis: Redis): () => Promise<readonly PublicFinding[]> {
+  let context: PipelineContext | undefined;
+  let last: { readonly at: number; readonly findings: Promise<readonly PublicFinding[]> } | undefined;
+  return () => {
+    if (!last || performance.now() - last.at > findingsKeptMs) last = { at: performance.now(), findings: read() };
+    return last.findings;
+  };
+
+  async function read(): Promise<readonly PublicFinding[]> {
+    const { publicFinding, readHealth } = await import('@dicom-dispatch/operations/health');
+    const { openPipeline } = await import('@dicom-dispatch/pipeline');
+    context ??= openPipeline(config, redis);
+    return (await readHealth(context)).map(publicFinding);
   }
 }
 

@@ -4,7 +4,7 @@ export { addHealthRoutes } from './http/health-routes.ts';
 export { startHealthServer } from './http/health-server.ts';
 export { isLoopback, parseListen } from './http/listen.ts';
 export { createLogger, type Logger, type LoggingOptions } from './logging/create-logger.ts';
-export type { DependencyState, RunningService } from './process/dependency.ts';
+export type { DependencyState, PublicFinding, RunningService } from './process/dependency.ts';
 export { endInTime, partEndMs } from './process/end-in-time.ts';
 export { Counter, createMetrics, Gauge, Histogram, Registry } from './process/metrics.ts';
 export { startTelemetry, type RunningTelemetry } from './process/telemetry.ts';

@@ -1,5 +1,6 @@
 import cookie from '@fastify/cookie';
 import formbody from '@fastify/formbody';
+import { publicFinding } from '@dicom-dispatch/operations';
 import { addHealthRoutes } from '@dicom-dispatch/runtime';
 import { fastify, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
@@ -64,7 +65,11 @@ export async function createServer(context: ConsoleContext): Promise<{
   guardAccess(server, context);
   auditActions(server, context);
   noteQueries(server, context);
-  addHealthRoutes(server, context.services, context.metrics);
+  addHealthRoutes(server, {
+    services: context.services,
+    metrics: context.metrics,
+    findings: async () => (await context.health()).map(publicFinding),
+  });
   addStaticFiles(server);
   await addApi(server, context);
   await server.register(async (scope) => {

@@ -27,7 +27,8 @@ export function alertRulesYaml(): string {
   });
 
   return `# Alert rules for Prometheus (rule_files) or Grafana. The times are a start: set them to what your department bears.
-# One rule for each kind of finding; made by make-alerts.ts from packages/operations/src/health/health-kinds.ts.
+# One rule for each kind of finding; made from packages/operations/src/health/health-kinds.ts:
+# ./dispatch test packages/operations/src/health -u
 groups:
   - name: dicom-dispatch
     rules:

@@ -1,3 +1,4 @@
+import type { PublicFinding } from '@dicom-dispatch/runtime';
 import {
   healthSeverities,
   healthTable,
@@ -71,4 +72,10 @@ function fill(text: string, subject: string, empty: string): string {
 /** `1 study`, `3 studies`. */
 export function count(howMany: number, one: string, many: string): string {
   return `${howMany} ${howMany === 1 ? one : many}`;
+}
+
+/** What everybody may know of a finding: no words, and no names of hosts or ids, of which there would be ever more. */
+export function publicFinding({ kind, severity, subject }: HealthFinding): PublicFinding {
+  const isName = kind !== 'reconcile' && kind !== 'clock-skew' && kind !== 'clock-jump';
+  return { kind, severity, subject: isName ? subject : '' };
 }

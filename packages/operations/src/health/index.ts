@@ -1,4 +1,4 @@
-export { isTrouble, type HealthFinding } from './finding.ts';
+export { isTrouble, publicFinding, type HealthFinding } from './finding.ts';
 export {
   healthKinds,
   healthSeverities,

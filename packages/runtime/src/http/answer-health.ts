@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client';
-import type { RunningService } from '../process/dependency.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DependencyState, PublicFinding, RunningService } from '../process/dependency.ts';
 
 export interface HealthAnswer {
   readonly status: number;
@@ -10,22 +11,44 @@ export interface HealthAnswer {
 /** What is told of a process, by path. */
 export type HealthAnswers = Readonly<Record<'/healthz' | '/readyz' | '/metrics', () => Promise<HealthAnswer>>>;
 
+export interface HealthOptions {
+  readonly services: () => readonly RunningService[];
+  readonly metrics: Registry;
+  /** What needs a person in the whole system. */
+  readonly findings?: (() => Promise<readonly PublicFinding[]>) | undefined;
+}
+
+/** A probe wants its answer soon, whether the whole system can be looked at or not. */
+const findingsWithinMs = 1_000;
+
 /**
- * `/healthz`: the process is alive. `/readyz`: each thing it needs, by name; 503 when one is missing. `/metrics`:
- * Prometheus.
+ * `/healthz`: the process is alive. `/readyz`: each thing that its services need, by name; 503 when one is missing. It also
+ * lists what needs a person in the whole system, which makes no service less ready. `/metrics`: Prometheus.
  */
-export function healthAnswers(services: () => readonly RunningService[], metrics: Registry): HealthAnswers {
+export function healthAnswers({ services, metrics, findings }: HealthOptions): HealthAnswers {
   return {
     '/healthz': async () => json(200, { status: 'ok' }),
     async '/readyz'() {
-      const states = await Promise.all(
-        services().map(async (service) => ({ service: service.name, dependencies: await service.dependencies() })),
-      );
-      const ready = states.every(({ dependencies }) => dependencies.every(({ ok }) => ok));
-      return json(ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', services: states });
+      const [states, found] = await Promise.all([
+        Promise.all(
+          services().map(async (service) => ({ service: service.name, dependencies: await service.dependencies() })),
+        ),
+        findings &&
+          Promise.race([findings().catch(() => undefined), sleep(findingsWithinMs, undefined, { ref: false })]),
+      ]);
+      const ready = states.every(({ dependencies }) => dependencies.every(isThere));
+      return json(ready ? 200 : 503, {
+        status: ready ? 'ready' : 'not ready',
+        services: states,
+        ...(found && { findings: found }),
+      });
     },
     '/metrics': async () => ({ status: 200, type: metrics.contentType, body: await metrics.metrics() }),
   };
+}
+
+function isThere({ ok, isNeeded = true }: DependencyState): boolean {
+  return ok || !isNeeded;
 }
 
 function json(status: number, value: unknown): HealthAnswer {

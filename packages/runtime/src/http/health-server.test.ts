@@ -12,7 +12,7 @@ function service(ok: boolean): RunningService {
 
 it('tells that the process is alive, what it waits for, and its metrics', async () => {
   let ok = false;
-  const server = await startHealthServer('127.0.0.1:0', () => [service(ok)], metrics);
+  const server = await startHealthServer('127.0.0.1:0', { services: () => [service(ok)], metrics });
   const get = (path: string) => httpRequest(`${server.url}${path}`);
   expect((await get('/healthz')).body.toString()).toBe('{"status":"ok"}');
   expect((await get('/readyz')).status).toBe(503);
@@ -30,21 +30,40 @@ it('tells that the process is alive, what it waits for, and its metrics', async 
 
 it('answers 500 when a dependency cannot tell its state', async () => {
   const failing: RunningService = { ...service(true), dependencies: () => Promise.reject(new Error('no answer')) };
-  const server = await startHealthServer('127.0.0.1:0', () => [failing], metrics);
+  const server = await startHealthServer('127.0.0.1:0', { services: () => [failing], metrics });
   expect((await httpRequest(`${server.url}/readyz`)).status).toBe(500);
   await server.stop();
 });
 
 it('refuses an address that is taken', async () => {
-  const first = await startHealthServer('127.0.0.1:0', () => [], metrics);
-  await expect(startHealthServer(new URL(first.url).host, () => [], metrics)).rejects.toMatchObject({
+  const first = await startHealthServer('127.0.0.1:0', { services: () => [], metrics });
+  await expect(startHealthServer(new URL(first.url).host, { services: () => [], metrics })).rejects.toMatchObject({
     code: 'EADDRINUSE',
   });
   await first.stop();
 });
 
 it('serves localhost, whatever addresses it stands for', async () => {
-  const server = await startHealthServer('localhost:0', () => [], metrics);
+  const server = await startHealthServer('localhost:0', { services: () => [], metrics });
   expect((await httpRequest(`${server.url}/healthz`)).status).toBe(200);
+  await server.stop();
+});
+
+it('lists what needs a person, which makes no service less ready, and does not wait for it', async () => {
+  const clock = { name: 'clock', ok: false, detail: '40 s ahead', isNeeded: false };
+  const skewed: RunningService = { ...service(true), dependencies: async () => [clock] };
+  const found = { kind: 'clock-skew', severity: 'warning', subject: '' };
+  let findings = () => Promise.resolve([found]);
+  const options = { services: () => [skewed], metrics, findings: () => findings() };
+  const server = await startHealthServer('127.0.0.1:0', options);
+  const ready = async () => {
+    const { status, body } = await httpRequest(`${server.url}/readyz`);
+    return { code: status, ...(JSON.parse(body.toString()) as { findings?: unknown }) };
+  };
+  expect(await ready()).toMatchObject({ code: 200, status: 'ready', findings: [found] });
+  findings = () => new Promise(() => {});
+  expect((await ready()).findings).toBeUndefined();
+  findings = () => Promise.reject(new Error('no answer'));
+  expect((await ready()).findings).toBeUndefined();
   await server.stop();
 });

@@ -2,9 +2,7 @@ import { once } from 'node:events';
 import { lookup } from 'node:dns/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Registry } from 'prom-client';
-import type { RunningService } from '../process/dependency.ts';
-import { healthAnswers, type HealthAnswers } from './answer-health.ts';
+import { healthAnswers, type HealthAnswers, type HealthOptions } from './answer-health.ts';
 import { parseListen } from './listen.ts';
 
 /**
@@ -13,10 +11,9 @@ import { parseListen } from './listen.ts';
  */
 export async function startHealthServer(
   listen: string,
-  services: () => readonly RunningService[],
-  metrics: Registry,
+  options: HealthOptions,
 ): Promise<{ readonly url: string; stop(): Promise<void> }> {
-  const answers = healthAnswers(services, metrics);
+  const answers = healthAnswers(options);
   const { host, port } = parseListen(listen);
   // A name that stands for two addresses of this machine is served on both, as far as there are both.
   const [first = host, ...others] =

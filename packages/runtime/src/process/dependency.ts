@@ -6,12 +6,22 @@ export interface DependencyState {
   readonly ok: boolean;
   /** What is wrong, or what was seen; no secrets. */
   readonly detail: string;
+  /** False where the service does its work without it, though somebody has to look. Default true. */
+  readonly isNeeded?: boolean;
+}
+
+/** Something that an operator has to look at, as everybody may know it. */
+export interface PublicFinding {
+  readonly kind: string;
+  readonly severity: string;
+  /** Name of a source or target; empty for the whole system. */
+  readonly subject: string;
 }
 
 /** A running service, as the process that holds it sees it. */
 export interface RunningService {
   readonly name: string;
-  /** What `/readyz` tells: the service can do its work when all are ok. */
+  /** What `/readyz` reports: the service can do its work when all that it needs are ok. */
   dependencies(): Promise<readonly DependencyState[]>;
   /**
    * Takes over another configuration that was checked; what is under way goes on as it began. Changes all or nothing.

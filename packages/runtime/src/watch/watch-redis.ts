@@ -155,13 +155,18 @@ export class RedisWatch {
   dependencies(): DependencyState[] {
     const standing = this.#standing;
     const skewMs = this.skewMs;
+    const isSkewed = Math.abs(skewMs) > skewLimitMs;
+    // A console shows what is wrong; where it was taken out of service nobody would see it.
+    const isNeeded = this.#options.services.some((service) => service !== 'console');
     return [
-      { name: 'redis data', ok: standing.kind !== 'lost' && standing.kind !== 'refuses', detail: wordsOf(standing) },
       {
-        name: 'clock',
-        ok: Math.abs(skewMs) <= skewLimitMs,
-        detail: Math.abs(skewMs) <= skewLimitMs ? 'agrees with Redis' : skewWords(skewMs),
+        name: 'redis data',
+        ok: standing.kind !== 'lost' && standing.kind !== 'refuses',
+        detail: wordsOf(standing),
+        isNeeded,
       },
+      // Due times go by Redis: a wrong clock stops nothing.
+      { name: 'clock', ok: !isSkewed, detail: isSkewed ? skewWords(skewMs) : 'agrees with Redis', isNeeded: false },
     ];
   }
 

@@ -1,6 +1,13 @@
 import type { TypeStats } from '@dicom-dispatch/cache/intermediate';
 import { deliveryStates } from '@dicom-dispatch/state/records';
-import { healthKinds, healthTable, listWorkers, readTargets, type TargetState } from '@dicom-dispatch/operations';
+import {
+  healthKinds,
+  healthTable,
+  listWorkers,
+  publicFinding,
+  readTargets,
+  type TargetState,
+} from '@dicom-dispatch/operations';
 import { Gauge, readInfo } from '@dicom-dispatch/runtime';
 import type { ConsoleContext } from '../console-context.ts';
 import { readCacheStats } from '../views/show-cache.ts';
@@ -91,11 +98,8 @@ export function addMetrics(context: ConsoleContext): void {
     async collect() {
       this.reset();
       for (const kind of healthKinds) this.set({ kind, severity: healthTable[kind].severity, subject: '' }, 0);
-      for (const { kind, severity, subject } of await context.health()) {
-        // Processes come and go, and would each leave a series behind.
-        const about = subject.includes(':') || kind === 'reconcile' ? '' : subject;
-        this.inc({ kind, severity, subject: about });
-      }
+      // Processes come and go, and would each leave a series behind.
+      for (const one of await context.health()) this.inc({ ...publicFinding(one) });
     },
   });
   void health;
