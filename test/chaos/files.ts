@@ -90,7 +90,7 @@ interface Delivery {
   readonly error?: { readonly code: string; readonly message: string };
 }
 const studies = await source.studies();
-const ends = new Set(['delivered', 'partial', 'failed', 'cancelled', 'source-gone']);
+const ends = new Set(['delivered', 'partial', 'failed', 'cancelled', 'source-gone', 'resolved']);
 let seen: Delivery[] = [];
 const deliveries = await waitFor(
   async () => {

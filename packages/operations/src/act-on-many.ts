@@ -4,9 +4,10 @@ import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
 import { eachDelivery, type DeliverySelection } from './each-delivery.ts';
 import { heldAmong, holdDelivery, releaseDelivery } from './hold-delivery.ts';
 import { OperationError } from '@dicom-dispatch/pipeline';
+import { checkReason, reopenDelivery, resolveDelivery } from './resolve-delivery.ts';
 import { retryDelivery } from './retry-delivery.ts';
 
-export const bulkActions = ['retry', 'cancel', 'hold', 'release'] as const;
+export const bulkActions = ['retry', 'cancel', 'hold', 'release', 'resolve', 'reopen'] as const;
 export type BulkAction = (typeof bulkActions)[number];
 
 const most = 100_000;
@@ -15,10 +16,12 @@ const mostShown = 5;
 
 /** States in which an action makes sense. */
 const fits: Readonly<Record<BulkAction, readonly DeliveryState[]>> = {
-  retry: ['failed', 'partial', 'cancelled', 'source-gone', 'waiting'],
+  retry: ['failed', 'partial', 'cancelled', 'source-gone', 'waiting', 'resolved'],
   cancel: ['waiting', 'active'],
   hold: ['waiting'],
   release: ['waiting'],
+  resolve: ['failed', 'partial', 'source-gone'],
+  reopen: ['resolved'],
 };
 
 export interface BulkPreview {
@@ -72,13 +75,19 @@ async function countOne(context: PipelineContext, action: BulkAction, selection:
   return count;
 }
 
-/** Does one thing to many deliveries; one that cannot be done is skipped, and the rest go on. */
+/**
+ * Does one thing to many deliveries; one that cannot be done is skipped, and the rest go on.
+ *
+ * @param reason - of a `resolve`
+ */
 export async function actOnMany(
   context: PipelineContext,
   action: BulkAction,
   selection: DeliverySelection,
   actor: Actor,
+  reason?: string,
 ): Promise<BulkResult> {
+  if (action === 'resolve') checkReason(reason);
   const found: string[] = [];
   // All are chosen before the first is changed: what an action changes would come up again.
   for await (const { deliveryId } of select(context, action, selection)) {
@@ -90,7 +99,7 @@ export async function actOnMany(
   let done = 0;
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
-      for (const deliveryId of queue) if (await actOnOne(context, action, deliveryId, actor)) done += 1;
+      for (const deliveryId of queue) if (await actOnOne(context, action, deliveryId, actor, reason)) done += 1;
     }),
   );
   return { matched: found.length, done, skipped: found.length - done };
@@ -99,8 +108,8 @@ export async function actOnMany(
 /** States that an action reaches. */
 function statesFor(action: BulkAction, { state }: DeliverySelection): readonly DeliveryState[] {
   if (state !== undefined) return fits[action].includes(state) ? [state] : [];
-  // A retry of "everything" means what has failed; what merely waits is retried only when it is asked for.
-  return fits[action].filter((one) => action !== 'retry' || one !== 'waiting');
+  // A retry of "everything" means what has failed; what waits, or is resolved, is retried only when it is asked for.
+  return fits[action].filter((one) => action !== 'retry' || (one !== 'waiting' && one !== 'resolved'));
 }
 
 async function* select(
@@ -120,11 +129,14 @@ async function actOnOne(
   action: BulkAction,
   deliveryId: string,
   actor: Actor,
+  reason: string | undefined,
 ): Promise<boolean> {
   try {
     if (action === 'retry') await retryDelivery(context, deliveryId, actor);
     else if (action === 'cancel') await cancelDelivery(context, deliveryId, actor);
     else if (action === 'hold') await holdDelivery(context, deliveryId, actor);
+    else if (action === 'resolve') await resolveDelivery(context, deliveryId, actor, reason);
+    else if (action === 'reopen') await reopenDelivery(context, deliveryId, actor);
     else return await releaseDelivery(context, deliveryId, actor);
     return true;
   } catch (error) {

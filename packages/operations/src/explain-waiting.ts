@@ -161,6 +161,8 @@ function endText(record: DeliveryRecord): string {
       return 'The study left the source before it could be delivered.';
     case 'moved':
       return 'Another target of its group has taken it over.';
+    case 'resolved':
+      return `It did not arrive, and ${record.resolution?.by ?? 'somebody'} has resolved it: ${record.resolution?.reason ?? ''}.`;
     case 'cancelled':
       return 'An operator cancelled it.';
     default:

@@ -1,5 +1,6 @@
 export { findDelivery } from './find-delivery.ts';
 export { forgetStudies, type ForgetOutcome, type ForgetWish } from './forget-studies.ts';
+export { maxReasonLength, reopenDelivery, resolveDelivery } from './resolve-delivery.ts';
 export { retryDelivery } from './retry-delivery.ts';
 export { cancelDelivery } from './cancel-delivery.ts';
 export { heldAmong, holdDelivery, releaseDelivery } from './hold-delivery.ts';

@@ -26,6 +26,7 @@ export async function retryDelivery(context: PipelineContext, deliveryId: string
       failures: null,
       waits: null,
       losses: null,
+      resolution: null,
       ...(hasEnded && { error: null, failStage: null }),
     },
     event: { kind: 'operator', text: `retried by ${actor.name}` },

@@ -46,3 +46,4 @@ export { holdFromStart } from './hold-from-start.ts';
 export { studyTaskStands, type StudyTaskStands } from './study-task-stands.ts';
 export * from './reconcile/index.ts';
 export { searchKeysOf } from './search-keys.ts';
+export { resolveSuperseded } from './resolve-superseded.ts';

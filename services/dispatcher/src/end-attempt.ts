@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { afterFailure, asDispatchError, backOffMs, DispatchError, type TargetConfig } from '@dicom-dispatch/core';
 import { act, fromNow, type DeliveryPatch, type DeliveryState } from '@dicom-dispatch/state/records';
 import { redisNow } from '@dicom-dispatch/state/redis';
-import type { JobEnd } from '@dicom-dispatch/pipeline';
+import { resolveSuperseded, type JobEnd } from '@dicom-dispatch/pipeline';
 import { countsOf, fenceOf, type Attempt, type StopReason } from './delivery-turn.ts';
 import { learnConcurrency } from './learn-concurrency.ts';
 import { leaveTarget } from './leave-target.ts';
@@ -42,6 +42,9 @@ export async function deliveryEnded(
   context.metrics.ended.inc({ target: data.target, state });
   context.metrics.duration.observe({ target: data.target, state }, ms / 1000);
   void context.stats.ended(data.target, state).catch(() => {});
+  // What cannot be written down now stays for an operator.
+  const superseded = await resolveSuperseded(context.records, data).catch(() => []);
+  if (superseded.length > 0) log.info({ deliveries: superseded }, 'earlier failures were superseded');
   log.info({ state, attempt: attempt.number, ms, bytes: tracker.bytesSent, ...tracker.counts }, 'delivery ended');
   return jobEndOf(state, text, error);
 }

@@ -24,7 +24,7 @@ import { makeLies } from './make-lies.ts';
 
 const targets = ['dicom', 'dicomweb', 'orthanc', 's3', 'folder'] as const;
 type Target = (typeof targets)[number];
-const ends = new Set(['delivered', 'partial', 'failed', 'cancelled', 'source-gone']);
+const ends = new Set(['delivered', 'partial', 'failed', 'cancelled', 'source-gone', 'resolved']);
 /** How long the source lies after the last upload: nothing reaches a receiver while it cannot be read. */
 const sourceLiesMs = 2_000;
 /** Receivers lie until each has told so many lies, but not for longer than this. */

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
+import type { BulkAction } from '@dicom-dispatch/operations';
 import type { ActOptions } from '../operate/act.ts';
 import type { ForgetOptions } from '../operate/forget.ts';
 import { parseTime, withConfig, withErrorSelection, withExamples, withJson, withSelection } from './options.ts';
@@ -27,6 +28,22 @@ export function addOperateCommands(program: Command): void {
   withExamples(addAct(program, 'cancel', 'stop deliveries; what the target has confirmed stays there'), [
     ['cancel A20260301 --target pacs', 'not to pacs any more'],
     ['cancel --rule night-archive --state waiting', 'all that this rule routed and that waits; asks first'],
+  ]);
+  withExamples(
+    addAct(program, 'resolve', 'settle deliveries that did not arrive: they count as failed no longer').requiredOption(
+      '--reason <text>',
+      'why they need nobody any more; kept in Redis and the audit log, no patient data',
+    ),
+    [
+      ['resolve A20260301 --target pacs --reason "sent from the modality"', 'one study'],
+      [
+        'resolve --code target-full --until 30d --reason "old archive is gone"',
+        'all that the filter means; asks first',
+      ],
+    ],
+  );
+  withExamples(addAct(program, 'reopen', 'make resolved deliveries what they were before'), [
+    ['reopen A20260301 --target pacs', 'it is failed again, and counted'],
   ]);
   addTargetCommands(program);
   addRouteCommand(program);
@@ -76,7 +93,7 @@ function addForgetCommand(program: Command): void {
   ]);
 }
 
-function addAct(program: Command, action: 'retry' | 'cancel' | 'hold' | 'release', description: string): Command {
+function addAct(program: Command, action: BulkAction, description: string): Command {
   const command = program
     .command(action)
     .summary(description)

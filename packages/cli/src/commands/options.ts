@@ -15,6 +15,7 @@ const states = [
   'source-gone',
   'cancelled',
   'moved',
+  'resolved',
 ] as const satisfies readonly DeliveryState[];
 const stages = ['resolve', 'manifest', 'connect', 'transfer', 'verify', 'finalize'] as const satisfies readonly Stage[];
 

@@ -5,6 +5,8 @@ import {
   holdDelivery,
   previewMany,
   releaseDelivery,
+  reopenDelivery,
+  resolveDelivery,
   retryDelivery,
   type BulkAction,
   type BulkPreview,
@@ -23,6 +25,8 @@ export interface ActOptions extends SelectionOptions {
   readonly yes?: boolean;
   readonly all?: boolean;
   readonly dryRun?: boolean;
+  /** Of `resolve`. */
+  readonly reason?: string;
 }
 
 interface Outcome {
@@ -33,7 +37,23 @@ interface Outcome {
   readonly why: string | undefined;
 }
 
-const onOne = { retry: retryDelivery, cancel: cancelDelivery, hold: holdDelivery, release: releaseDelivery } as const;
+const onOne = {
+  retry: retryDelivery,
+  cancel: cancelDelivery,
+  hold: holdDelivery,
+  release: releaseDelivery,
+  resolve: resolveDelivery,
+  reopen: reopenDelivery,
+} as const;
+
+const past: Readonly<Record<BulkAction, string>> = {
+  retry: 'retried',
+  cancel: 'cancelled',
+  hold: 'held',
+  release: 'released',
+  resolve: 'resolved',
+  reopen: 'reopened',
+};
 
 /** Does one thing to the deliveries that are named, or to all that a filter means, after asking. */
 export async function actNow(action: BulkAction, ids: readonly string[], options: ActOptions): Promise<void> {
@@ -60,12 +80,11 @@ async function actOnNamed(system: System, action: BulkAction, ids: readonly stri
   let isWhole = true;
   for (const id of ids) {
     const meant = await deliveriesOf(system, id, options.target);
-    const ofThis = await Promise.all(meant.map((one) => actOnOne(system, action, one, options.dryRun === true)));
+    const ofThis = await Promise.all(meant.map((one) => actOnOne(system, action, one, options)));
     outcomes.push(...ofThis);
     // Of a study with several targets, what makes no sense for one of them is no failure.
     isWhole &&= ofThis.some(({ done }) => done);
   }
-  const past = { retry: 'retried', cancel: 'cancelled', hold: 'held', release: 'released' }[action];
   if (options.json === true) console.log(JSON.stringify(outcomes, undefined, 2));
   else {
     console.log(
@@ -74,7 +93,7 @@ async function actOnNamed(system: System, action: BulkAction, ids: readonly stri
         outcomes.map(({ deliveryId, target, done, why }) => [
           deliveryId,
           target,
-          done ? (options.dryRun === true ? 'would be tried' : past) : `not ${past}: ${why ?? ''}`,
+          done ? (options.dryRun === true ? 'would be tried' : past[action]) : `not ${past[action]}: ${why ?? ''}`,
         ]),
       ),
     );
@@ -96,13 +115,13 @@ async function actOnOne(
   system: System,
   action: BulkAction,
   delivery: { readonly deliveryId: string; readonly target: string },
-  isDryRun: boolean,
+  { dryRun = false, reason }: ActOptions,
 ): Promise<Outcome> {
   const { deliveryId, target } = delivery;
-  if (isDryRun) return { deliveryId, target, done: true, why: undefined };
+  if (dryRun) return { deliveryId, target, done: true, why: undefined };
   try {
     const done = await system.audited<unknown>({ action, subject: deliveryId }, () =>
-      onOne[action](system.operations, deliveryId, system.actor),
+      onOne[action](system.operations, deliveryId, system.actor, reason),
     );
     return { deliveryId, target, done: done !== false, why: done === false ? 'it was not held' : undefined };
   } catch (error) {
@@ -124,9 +143,10 @@ async function actOnFiltered(
     return;
   }
   if (count > 0 && options.yes !== true) await confirm(previewText(action, preview));
-  const subject = `${action} ${JSON.stringify(filter)}`;
+  const why = options.reason === undefined ? '' : `, ${options.reason}`;
+  const subject = `${action} ${JSON.stringify(filter)}${why}`;
   const result = await system.audited({ action: 'bulk', subject }, () =>
-    actOnMany(system.operations, action, filter, system.actor),
+    actOnMany(system.operations, action, filter, system.actor, options.reason),
   );
   console.log(options.json === true ? JSON.stringify(result) : `${action}: ${result.done} of ${result.matched} done`);
   if (result.done < result.matched) process.exitCode = exitCodes.failed;

@@ -32,7 +32,7 @@ for i = 11, #ARGV, 2 do if ARGV[i] == 'state' then to = ARGV[i + 1] end end
 if ARGV[7] ~= '' then
   if not string.find(ARGV[7], ',' .. before .. ',', 1, true) then return refuse('state') end
 elseif to and to ~= before and not isOpen then
-  -- What has ended is opened by a retry only.
+  -- What has ended is changed by acts that name the states from which they may.
   return refuse('state')
 end
 local data = cjson.decode(text)

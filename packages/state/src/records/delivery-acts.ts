@@ -16,6 +16,7 @@ export interface DeliveryAct extends Required<Pick<DeliveryChange, 'from' | 'gua
  * - `active`: an attempt is under way, by the dispatcher that holds the lock of its job
  * - `delivered`, `partial`, `failed`, `source-gone`, `cancelled`, `moved`: it has ended; a retry opens it again, and `source-gone` the
  *   return of its study
+ * - `resolved`: it has ended without arriving, and that is settled; a retry opens it again, a reopening makes it what it was
  *
  * These are all acts that change the state. Each is one script in Redis, which checks the states and guards first.
  */
@@ -95,12 +96,26 @@ export const deliveryActs = {
     what: 'It goes on now.',
   },
   retry: {
-    from: ['waiting', 'active', 'partial', 'failed', 'source-gone', 'cancelled'],
+    from: ['waiting', 'active', 'partial', 'failed', 'source-gone', 'cancelled', 'resolved'],
     to: ['waiting'],
     guards: ['unless-alive', 'even-without-memory'],
     intent: 'retry',
     who: 'operator',
     what: 'It has all its attempts again. Held, it stays held.',
+  },
+  resolve: {
+    from: ['failed', 'partial', 'source-gone'],
+    to: ['resolved'],
+    guards: ['even-without-memory'],
+    who: 'operator; dispatcher, when a later delivery of the study to the target has arrived',
+    what: 'It needs nobody any more, for a reason that is kept.',
+  },
+  reopen: {
+    from: ['resolved'],
+    to: ['failed', 'partial', 'source-gone'],
+    guards: ['even-without-memory'],
+    who: 'operator',
+    what: 'It is what it was before it was resolved.',
   },
   takeBack: {
     from: ['source-gone'],

@@ -44,6 +44,10 @@ export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[]
       ledger: fields['ledger'],
       place: fields['place'],
       notice: fields['notice'],
+      resolution:
+        fields['resolution'] === undefined
+          ? undefined
+          : (JSON.parse(fields['resolution']) as DeliveryRecord['resolution']),
       updatedAt: Number(fields['updatedAt'] ?? data.routedAt),
       wake: fields['wake'] as WakeKind | undefined,
       failures: Number(fields['failures'] ?? 0),

@@ -1,5 +1,5 @@
-export { deliveryStates, endStates, fromNow, wakeKinds } from './record-types.ts';
-export type { FromNow, WakeKind } from './record-types.ts';
+export { deliveryStates, endStates, fromNow, unresolvedStates, wakeKinds } from './record-types.ts';
+export type { FromNow, Resolution, WakeKind } from './record-types.ts';
 export { act, deliveryActs, deliveryActsMarkdown, type DeliveryAct, type DeliveryActName } from './delivery-acts.ts';
 export type { LookedAt } from './records.ts';
 export type { Changed, DeliveryChange, Guard, Refusal } from './change-delivery.ts';

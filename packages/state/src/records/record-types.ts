@@ -10,6 +10,7 @@ import type { SearchHashes } from './search-hash.ts';
  * - `source-gone`: the study left the source before it could be delivered
  * - `cancelled`: an operator stopped it
  * - `moved`: another target of its group has taken it over
+ * - `resolved`: it did not arrive, and somebody has settled that with a reason, or a later delivery of the study has arrived
  */
 export const deliveryStates = [
   'waiting',
@@ -20,6 +21,7 @@ export const deliveryStates = [
   'source-gone',
   'cancelled',
   'moved',
+  'resolved',
 ] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
 
@@ -31,7 +33,22 @@ export const endStates: readonly DeliveryState[] = [
   'source-gone',
   'cancelled',
   'moved',
+  'resolved',
 ];
+
+/** States of deliveries that did not arrive and ask for somebody: they can be resolved. */
+export const unresolvedStates = ['failed', 'partial', 'source-gone'] as const satisfies readonly DeliveryState[];
+
+/** Why a delivery that did not arrive needs nobody any more. */
+export interface Resolution {
+  readonly by: string;
+  /** At most 200 characters; no patient data. */
+  readonly reason: string;
+  /** The state that a reopening gives back. */
+  readonly from: (typeof unresolvedStates)[number];
+  /** The later delivery of the study that has arrived. */
+  readonly supersededBy?: string;
+}
 
 /**
  * What makes an open delivery go on.
@@ -84,6 +101,8 @@ export interface DeliveryRecord extends DeliveryData {
   readonly ledger: string | undefined;
   /** Where the target was then, in words. */
   readonly place: string | undefined;
+  /** With state `resolved`. */
+  readonly resolution: Resolution | undefined;
   /** What is to be known of it although it may have arrived: the target may show something else under its UIDs. */
   readonly notice: string | undefined;
 }
@@ -113,6 +132,7 @@ export type DeliveryPatch = {
       | 'ledger'
       | 'place'
       | 'notice'
+      | 'resolution'
       | 'wake'
       | 'failures'
       | 'waits'
@@ -138,7 +158,8 @@ export interface DeliveryEvent {
     | 'ended'
     | 'noticed'
     | 'operator'
-    | 'moved';
+    | 'moved'
+    | 'resolved';
   readonly attempt?: number;
   readonly stage?: Stage;
   readonly code?: string;

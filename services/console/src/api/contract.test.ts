@@ -97,6 +97,7 @@ describe('the API and its document', () => {
     const cases = [
       ['get', '/api/deliveries/{deliveryId}', '/api/deliveries/d-none', undefined, 404],
       ['post', '/api/deliveries/{deliveryId}/release', '/api/deliveries/d-none/release', undefined, 404],
+      ['post', '/api/deliveries/{deliveryId}/resolve', '/api/deliveries/d-none/resolve', { reason: 'why' }, 404],
       ['get', '/api/targets/{target}', '/api/targets/none', undefined, 404],
       ['put', '/api/targets/{target}/concurrency', '/api/targets/a/concurrency', { concurrency: 0 }, 400],
       ['post', '/api/bulk', '/api/bulk', { action: 'explode', filter: {} }, 400],
@@ -125,6 +126,9 @@ describe('the API and its document', () => {
       ['post', '/api/deliveries/{deliveryId}/release'],
       ['post', '/api/deliveries/{deliveryId}/cancel'],
       ['post', '/api/deliveries/{deliveryId}/retry'],
+      ['post', '/api/deliveries/{deliveryId}/resolve', { reason: 'sent from the modality' }],
+      ['post', '/api/deliveries/{deliveryId}/reopen'],
+      ['post', '/api/deliveries/{deliveryId}/retry'],
       ['post', '/api/bulk/preview', { action: 'retry', filter: failed }],
       ['post', '/api/bulk', { action: 'hold', filter: { ...failed, state: 'waiting' } }],
       ['post', '/api/route', { source: 'main', orthancStudyId, targets: ['b'], everything: true }],
@@ -140,6 +144,7 @@ describe('the API and its document', () => {
       ['post', '/api/sessions/end', { name: 'somebody' }],
     ];
     for (const [method, path, body] of cases) {
+      if (path.endsWith('/resolve')) await test.operations.records.update(deliveryId, { state: 'failed' });
       const answer = await test.ask(method.toUpperCase(), fill(path), { headers, body });
       expect([path, answer.status, answer.status === 200 ? '' : answer.text]).toEqual([path, 200, '']);
       expect(breaches(method, path, 200, answer.body)).toEqual([]);

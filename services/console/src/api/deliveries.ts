@@ -3,8 +3,11 @@ import {
   cancelDelivery,
   findDelivery,
   holdDelivery,
+  maxReasonLength,
   previewMany,
   releaseDelivery,
+  reopenDelivery,
+  resolveDelivery,
   retryDelivery,
 } from '@dicom-dispatch/operations';
 import { z } from 'zod';
@@ -35,6 +38,7 @@ const actions = {
   cancel: { run: cancelDelivery, summary: 'Stop a delivery' },
   hold: { run: holdDelivery, summary: 'Keep a waiting delivery from starting' },
   release: { run: releaseDelivery, summary: 'Let a held delivery go' },
+  reopen: { run: reopenDelivery, summary: 'Make a resolved delivery what it was before' },
 } as const;
 
 export function addDeliveryRoutes(server: ApiServer, context: ConsoleContext): void {
@@ -124,6 +128,28 @@ export function addDeliveryRoutes(server: ApiServer, context: ConsoleContext): v
   }
 
   server.post(
+    '/api/deliveries/:deliveryId/resolve',
+    {
+      config: { access: 'operator', action: 'resolve' },
+      schema: {
+        tags,
+        summary: 'Settle a delivery that did not arrive: it counts as failed no longer',
+        params: byId,
+        body: z.object({
+          reason: z.string().min(1).max(maxReasonLength).describe('kept in Redis and the audit log: no patient data'),
+        }),
+        response: answers(deliveryDetail),
+      },
+    },
+    async (request) => {
+      const { deliveryId } = request.params;
+      await resolveDelivery(operations, deliveryId, actorOf(request), request.body.reason);
+      request.auditDetail = request.body.reason;
+      return toDeliveryDetail(operations, await findDelivery(operations, deliveryId));
+    },
+  );
+
+  server.post(
     '/api/bulk/preview',
     {
       // It changes nothing; it is a POST for the filter in its body.
@@ -157,9 +183,10 @@ export function addDeliveryRoutes(server: ApiServer, context: ConsoleContext): v
       },
     },
     async (request) => {
-      const { action, filter } = request.body;
-      const result = await actOnMany(operations, action, filter, actorOf(request));
-      request.auditDetail = `${action} ${JSON.stringify(filter)}: ${result.done} of ${result.matched}`;
+      const { action, filter, reason } = request.body;
+      const result = await actOnMany(operations, action, filter, actorOf(request), reason);
+      const why = reason === undefined ? '' : `, ${reason}`;
+      request.auditDetail = `${action} ${JSON.stringify(filter)}: ${result.done} of ${result.matched}${why}`;
       return result;
     },
   );

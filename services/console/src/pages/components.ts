@@ -12,6 +12,7 @@ const states: Readonly<Record<Delivery['state'], { readonly sign: string; readon
   'source-gone': { sign: '∅', text: 'source gone' },
   cancelled: { sign: '⊘', text: 'cancelled' },
   moved: { sign: '↷', text: 'moved' },
+  resolved: { sign: '☑', text: 'resolved' },
 };
 
 export function stateText(state: Delivery['state']): string {
@@ -77,18 +78,20 @@ export interface ActionButton {
   /** Asked before it is done. */
   readonly confirm?: string;
   readonly kind?: 'primary' | 'danger' | 'plain';
+  /** Asks for a reason, which the request then has. */
+  readonly reason?: string;
   /** Names what it is done to, for those who do not see the row. */
   readonly about?: string;
 }
 
 /** A button that asks the API for something; the page's script does it. */
-export function actionButton({ label, method, path, confirm, kind = 'plain', about }: ActionButton): Html {
+export function actionButton({ label, method, path, confirm, reason, kind = 'plain', about }: ActionButton): Html {
   return html`<button
     type="button"
     class="${kind}"
     data-method="${method}"
     data-path="${path}"
-    ${confirm !== undefined && html` data-confirm="${confirm}"`}${
+    ${confirm !== undefined && html` data-confirm="${confirm}"`}${reason !== undefined && html` data-reason="${reason}"`}${
       about !== undefined && html` aria-label="${label} ${about}"`
     }
   >

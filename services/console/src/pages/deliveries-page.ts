@@ -90,6 +90,10 @@ function bulkButtons(query: Query, identity: Identity | undefined): Html {
     <button type="button" class="primary" data-bulk="retry" data-filter="${data}">Retry …</button>
     <button type="button" data-bulk="hold" data-filter="${data}">Hold …</button>
     <button type="button" data-bulk="release" data-filter="${data}">Release …</button>
+    <button type="button" data-bulk="resolve" data-filter="${data}" data-reason="Why do they need nobody any more?">
+      Resolve …
+    </button>
+    ${query.state === 'resolved' && html`<button type="button" data-bulk="reopen" data-filter="${data}">Reopen …</button>`}
     <button type="button" class="danger" data-bulk="cancel" data-filter="${data}">Cancel …</button>
   </div>`;
 }

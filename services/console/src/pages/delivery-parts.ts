@@ -1,3 +1,4 @@
+import { unresolvedStates } from '@dicom-dispatch/state/records';
 import type { Identity } from '../security/identity.ts';
 import { isAllowed } from '../security/identity.ts';
 import type { Delivery, DeliveryDetail } from '../views/schemas.ts';
@@ -12,12 +13,18 @@ export function deliveryButtons(delivery: Delivery, identity: Identity | undefin
   const { state, held } = delivery;
   const hasEnded = state !== 'waiting' && state !== 'active';
   return html`<span class="buttons">
+    ${isUnresolved(state) && actionButton({ label: 'Resolve …', method: 'POST', path: `${path}/resolve`, about, reason: `Why does ${about} need nobody any more?` })}
+    ${state === 'resolved' && actionButton({ label: 'Reopen', method: 'POST', path: `${path}/reopen`, about })}
     ${hasEnded && state !== 'delivered' && actionButton({ label: 'Retry', method: 'POST', path: `${path}/retry`, kind: 'primary', about })}
     ${state === 'waiting' && !held && actionButton({ label: 'Try now', method: 'POST', path: `${path}/retry`, about })}
     ${state === 'waiting' && !held && actionButton({ label: 'Hold', method: 'POST', path: `${path}/hold`, about })}
     ${held && actionButton({ label: 'Release', method: 'POST', path: `${path}/release`, kind: 'primary', about })}
     ${!hasEnded && actionButton({ label: 'Cancel', method: 'POST', path: `${path}/cancel`, kind: 'danger', about, confirm: `Cancel ${about}? What has arrived there stays there.` })}
   </span>`;
+}
+
+function isUnresolved(state: Delivery['state']): boolean {
+  return unresolvedStates.some((one) => one === state);
 }
 
 /** What is known of one delivery, without its timeline. */
@@ -67,6 +74,7 @@ const eventKinds: Readonly<Record<string, string>> = {
   quarantined: 'bad',
   noticed: 'bad',
   operator: 'you',
+  resolved: 'you',
   started: 'busy',
   stage: 'busy',
 };

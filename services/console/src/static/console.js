@@ -34,6 +34,21 @@ function confirmed(text) {
   });
 }
 
+/** Asks the reader for a reason; undefined when there is to be none of it. */
+async function reasonFor(text) {
+  const field = dialog.querySelector('#ask-reason');
+  const input = field.querySelector('input');
+  input.value = '';
+  input.required = true;
+  field.hidden = false;
+  try {
+    return (await confirmed(text)) ? input.value : undefined;
+  } finally {
+    input.required = false;
+    field.hidden = true;
+  }
+}
+
 // What has to be seen again after the page was loaded anew.
 const kept = sessionStorage.getItem('notice');
 if (kept) {
@@ -60,6 +75,10 @@ document.addEventListener('click', async (event) => {
   if (button) {
     if (button.dataset.confirm && !(await confirmed(button.dataset.confirm))) return;
     if (button.dataset.test !== undefined) return void testTarget(button);
+    if (button.dataset.reason) {
+      const reason = await reasonFor(button.dataset.reason);
+      return void (reason !== undefined && act(button, button.dataset.method, button.dataset.path, { reason }));
+    }
     return void act(button, button.dataset.method, button.dataset.path);
   }
   const bulk = event.target.closest('button[data-bulk]');
@@ -106,13 +125,10 @@ async function actOnMany(button) {
     }
     const targets = Object.entries(preview.byTarget).map(([name, count]) => `${name}: ${count}`);
     const plural = preview.count === 1 ? 'delivery' : 'deliveries';
-    if (
-      !(await confirmed(
-        `${action[0].toUpperCase()}${action.slice(1)} ${preview.count} ${plural}?\n\n${targets.join('\n')}`,
-      ))
-    )
-      return;
-    const result = await ask('POST', '/api/bulk', { action, filter });
+    const question = `${action[0].toUpperCase()}${action.slice(1)} ${preview.count} ${plural}?\n\n${targets.join('\n')}`;
+    const reason = button.dataset.reason && (await reasonFor(`${question}\n\n${button.dataset.reason}`));
+    if (button.dataset.reason ? reason === undefined : !(await confirmed(question))) return;
+    const result = await ask('POST', '/api/bulk', { action, filter, reason });
     notice(
       `${action}: ${result.done} of ${result.matched} done${result.skipped ? `, ${result.skipped} had changed meanwhile` : ''}.`,
     );

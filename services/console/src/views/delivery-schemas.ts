@@ -1,6 +1,6 @@
-import { deliveryStates } from '@dicom-dispatch/state/records';
+import { deliveryStates, unresolvedStates } from '@dicom-dispatch/state/records';
 import { priorities, stages } from '@dicom-dispatch/core';
-import { bulkActions } from '@dicom-dispatch/operations';
+import { bulkActions, maxReasonLength } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 
 /** Shapes of studies and deliveries, for the API and the pages. Times are ms since 1970. */
@@ -44,6 +44,14 @@ export const delivery = z.object({
   updatedAt: time,
   place: z.string().optional().describe('where the target was at the last attempt'),
   notice: z.string().optional().describe('what is to be known of it although it may have arrived'),
+  resolution: z
+    .object({
+      by: z.string(),
+      reason: z.string(),
+      from: z.enum(unresolvedStates).describe('the state that a reopening gives back'),
+      supersededBy: z.string().optional().describe('the later delivery of the study that has arrived'),
+    })
+    .optional(),
 });
 export type Delivery = z.infer<typeof delivery>;
 
@@ -185,7 +193,15 @@ export const selection = z.object({
   until: z.coerce.number().int().optional().describe('changed before, ms since 1970'),
 });
 
-export const bulkRequest = z.object({ action: z.enum(bulkActions), filter: selection });
+export const bulkRequest = z.object({
+  action: z.enum(bulkActions),
+  filter: selection,
+  reason: z
+    .string()
+    .max(maxReasonLength)
+    .optional()
+    .describe('of a resolve: kept in Redis and the audit log, no patient data'),
+});
 export const bulkPreview = z.object({
   count: z.number().int(),
   byTarget: z.record(z.string(), z.number().int()),

@@ -40,6 +40,9 @@ export function sendPage(
         <dialog id="ask" aria-labelledby="ask-text">
           <form method="dialog">
             <p id="ask-text"></p>
+            <label class="field" id="ask-reason" hidden
+              ><span>Reason (no patient data)</span><input type="text" maxlength="200" autocomplete="off"
+            /></label>
             <div class="buttons">
               <button value="no" class="plain">No, go back</button>
               <button value="yes" class="primary">Yes, do it</button>
