@@ -13,7 +13,7 @@ import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { actOnMany } from './act-on-many.ts';
 import { countErrors } from './count-errors.ts';
-import { readHealth } from './read-health.ts';
+import { readHealth } from './health/index.ts';
 import { reopenDelivery, resolveDelivery } from './resolve-delivery.ts';
 import { retryDelivery } from './retry-delivery.ts';
 
