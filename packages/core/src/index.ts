@@ -46,6 +46,7 @@ export { configJsonSchema } from './config/json-schema.ts';
 export { configSchema, type Config, type TargetSchema } from './config/config-schema.ts';
 export type { RedisConfig } from './config/redis-config.ts';
 export { httpUrl, sourceConfig, tlsClient, type SourceConfig } from './config/source-config.ts';
+export { configWarnings } from './config/warnings/config-warnings.ts';
 export { parseConfig, type ParsedConfig } from './config/parse-config.ts';
 export type { Problem } from './config/problem.ts';
 export { latePolicies, type LatePolicy, type OnSuccessConfig, type RuleConfig } from './config/rule-config.ts';

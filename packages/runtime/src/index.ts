@@ -1,5 +1,6 @@
-export { ConfigError, type LocatedProblem } from './config/config-error.ts';
-export { loadConfig, type LoadOptions } from './config/load-config.ts';
+export { ConfigError, describeProblem, type LocatedProblem } from './config/config-error.ts';
+export { machineWarnings } from './config/machine-warnings.ts';
+export { loadConfig, locateProblems, type LoadOptions } from './config/load-config.ts';
 export { addHealthRoutes } from './http/health-routes.ts';
 export { startHealthServer } from './http/health-server.ts';
 export { isLoopback, parseListen } from './http/listen.ts';

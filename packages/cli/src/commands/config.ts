@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { exitCodes } from '../exit.ts';
 import { withConfig, withExamples } from './options.ts';
 
 /** `config check`, `config schema`, `config example` and `config password`. */
@@ -7,26 +8,32 @@ export function addConfigCommands(program: Command): void {
   const check = config
     .command('check')
     .description(
-      'say everything that is wrong with a configuration file; exits with 2 when something is. Where Redis answers, targets that have moved are named, too',
+      'say everything that is wrong with a configuration file, then what is allowed and hardly meant; exits with 2 when something is wrong. Where Redis answers, what only the running system knows is named, too',
     )
     .argument('[file]', 'configuration file; default that of --config')
-    .action(async (named: string | undefined, options: { readonly config: string }) => {
+    .option('--strict', 'exit with 2 when there are warnings, too')
+    .action(async (named: string | undefined, options: { readonly config: string; readonly strict?: true }) => {
       const file = named ?? options.config;
       const { readConfig } = await import('../read-config.ts');
       const config = await readConfig(file);
+      const { findWarnings } = await import('../operate/find-warnings.ts');
+      const warnings = await findWarnings(file, config);
       const { sources, targets, rules } = config;
       const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`;
-      console.log(
-        `${file}: good (${count(Object.keys(sources).length, 'source')}, ${count(Object.keys(targets).length, 'target')}, ${count(rules.length, 'rule')})`,
-      );
+      const content = `${count(Object.keys(sources).length, 'source')}, ${count(Object.keys(targets).length, 'target')}, ${count(rules.length, 'rule')}`;
+      const found = warnings.length === 0 ? 'good' : `can be used, with ${count(warnings.length, 'warning')}`;
+      console.log(`${file}: ${found} (${content})`);
       const { deidentifyingRules, describeReport } = await import('@dicom-dispatch/sources');
       for (const { rule, transform, targets: to, report } of deidentifyingRules(config)) {
         console.log(`rule ${rule} to ${to.join(', ')} by transform ${transform}: ${describeReport(report)}`);
       }
-      const { findMovedTargets } = await import('../operate/find-moved-targets.ts');
-      for (const text of await findMovedTargets(config)) console.log(`! ${text}`);
+      for (const text of warnings) console.log(`! ${text}`);
+      if (options.strict && warnings.length > 0) process.exitCode = exitCodes.usage;
     });
-  withExamples(withConfig(check), [['config check dispatch.yaml', 'each problem with its line, and what to do']]);
+  withExamples(withConfig(check), [
+    ['config check dispatch.yaml', 'each problem and each warning with its line, and what to do'],
+    ['config check --strict dispatch.yaml', 'for a pipeline: warnings fail, too'],
+  ]);
   const schema = config
     .command('schema')
     .description('print the JSON Schema of the configuration file, for editors')

@@ -3,6 +3,7 @@ import { nextStartAt } from '../schedule/next-window.ts';
 import type { Config } from './config-schema.ts';
 import { isPasswordHash, passwordProblem } from './password-rules.ts';
 import type { Problem } from './problem.ts';
+import { tlsProblems } from './tls-problems.ts';
 import { needsSecret } from './transform-config.ts';
 
 /** What is well-formed and yet cannot work: a secret that is missing, windows that never meet, studies that go round. */
@@ -13,6 +14,7 @@ export function meaningProblems(config: Config): Problem[] {
     ...consoleProblems(config),
     ...scheduleProblems(config),
     ...loopProblems(config),
+    ...tlsProblems(config),
   ];
 }
 

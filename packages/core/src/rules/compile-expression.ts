@@ -66,6 +66,16 @@ export function compileExpression(text: string): CompiledExpression {
   };
 }
 
+/** The parsed condition, to look at its parts. @throws ExpressionError as {@link compileExpression} */
+export function parseCondition(text: string): ReturnType<Environment['parse']> {
+  return checkExpression(environment, text);
+}
+
+/** What a part of a condition gives, whatever its type. @throws EvaluationError where it gives nothing */
+export function evaluatePart(text: string, facts: Readonly<Record<string, unknown>>): unknown {
+  return parse(environment, text)(facts);
+}
+
 /** Parses and type-checks: @throws ExpressionError for what cannot be used as a condition */
 export function checkExpression(within: Environment, text: string): ReturnType<Environment['parse']> {
   const parsed = parse(within, text);

@@ -63,6 +63,7 @@ export function eachTag(value: unknown, select: (tag: NamedTag) => void): void {
   }
 }
 
-function isNode(value: unknown): value is ASTNode {
+/** Whether a part of an expression's tree is a node of it. */
+export function isNode(value: unknown): value is ASTNode {
   return typeof value === 'object' && value !== null && 'op' in value && 'args' in value;
 }

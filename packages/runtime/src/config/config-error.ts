@@ -20,14 +20,13 @@ export class ConfigError extends Error {
 
   /** One line a problem: file, line, column, path, what is wrong and what to do. */
   format(): string {
-    return this.problems
-      .map(({ line, col, path, message }) => {
-        const place = line > 0 ? `:${line}:${col}` : '';
-        const where = path
-          .map((key, index) => (typeof key === 'number' ? `[${key}]` : index > 0 ? `.${key}` : key))
-          .join('');
-        return `${this.file}${place}: ${where ? `${where}: ` : ''}${message}`;
-      })
-      .join('\n');
+    return this.problems.map((problem) => describeProblem(this.file, problem)).join('\n');
   }
+}
+
+/** A problem in one line: file, line, column, path, what it is and what to do. */
+export function describeProblem(file: string, { line, col, path, message }: LocatedProblem): string {
+  const place = line > 0 ? `:${line}:${col}` : '';
+  const where = path.map((key, index) => (typeof key === 'number' ? `[${key}]` : index > 0 ? `.${key}` : key)).join('');
+  return `${file}${place}: ${where ? `${where}: ` : ''}${message}`;
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import {
@@ -48,7 +49,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Co
       })),
     );
   }
-  const written = withoutEmptySections(document.toJS({ maxAliasCount: 100 }));
+  const written = withoutEmptySections(unfold(document, path));
   const schemas = [...options.targetSchemas, ...externalSchemas(written, options.external)];
   const { raw, problems } = await placeSecrets(written, {
     env: options.env,
@@ -66,6 +67,25 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Co
     path,
     all.map((problem) => locate(document, lines, problem)).sort((a, b) => a.line - b.line),
   );
+}
+
+function unfold(document: Document, path: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    const message = /resource exhaustion/i.test(error.message)
+      ? 'has aliases (*name) that unfold to too much: write out what they stand for'
+      : `is not YAML: ${error.message}`;
+    throw new ConfigError(path, [{ line: 1, col: 1, path: [], message }], { cause: error });
+  }
+}
+
+/** Where problems of a file that can be read are in it, in the order of its lines. */
+export async function locateProblems(file: string, problems: readonly Problem[]): Promise<LocatedProblem[]> {
+  const lines = new LineCounter();
+  const document = parseDocument(await readText(resolve(file)), { lineCounter: lines, prettyErrors: false });
+  return problems.map((problem) => locate(document, lines, problem)).sort((a, b) => a.line - b.line);
 }
 
 /** A section of which everything is commented out is a section that is left out. */
@@ -119,7 +139,7 @@ async function readText(path: string): Promise<string> {
     const bytes = await readFile(path);
     if (bytes.length > maxConfigBytes)
       throw new ConfigError(path, [{ line: 1, col: 1, path: [], message: 'is larger than 4 MiB' }]);
-    return bytes.toString('utf8');
+    return textOf(bytes, path);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
@@ -131,6 +151,14 @@ async function readText(path: string): Promise<string> {
           : `cannot be read (${code})`;
     throw new ConfigError(path, [{ line: 0, col: 0, path: [], message: why }], { cause: error });
   }
+}
+
+function textOf(bytes: Buffer, path: string): string {
+  const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
+  const isUtf16 = mark === 0xfffe || mark === 0xfeff;
+  if (!isUtf16 && isUtf8(bytes)) return bytes.toString('utf8').replace(/^\uFEFF/, '');
+  const message = `${isUtf16 ? 'is written in UTF-16' : 'is not UTF-8'}: save it as UTF-8`;
+  throw new ConfigError(path, [{ line: 1, col: 1, path: [], message }]);
 }
 
 function failingPaths(raw: unknown, schemas: readonly TargetSchema[]): Set<string> {

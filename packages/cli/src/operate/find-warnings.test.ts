@@ -1,0 +1,330 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { tempFolder, type TempFolder } from '@dicom-dispatch/harness';
+import { ConfigError } from '@dicom-dispatch/runtime';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../read-config.ts';
+import { findWarnings } from './find-warnings.ts';
+
+let folder: TempFolder;
+beforeAll(async () => {
+  folder = await tempFolder('warnings');
+  process.env['DISPATCH_TEST_SECRET'] = 'a long secret of this test';
+});
+afterAll(async () => {
+  delete process.env['DISPATCH_TEST_SECRET'];
+  await folder.remove();
+});
+
+/** A configuration of one source, one target and one rule, with sections put in the place of these. */
+function yaml(sections: Readonly<Record<string, string>> = {}): string {
+  const all = {
+    sources: '{ main: { url: http://127.0.0.1:8042 } }',
+    targets: '{ pacs: { type: dicom, host: pacs, calledAeTitle: PACS } }',
+    rules: '[{ name: all, targets: [pacs] }]',
+    redis: `{ dataFolder: ${folder.path}/none }`,
+    ...sections,
+  };
+  return Object.entries(all)
+    .map(([name, text]) => `${name}: ${text}\n`)
+    .join('');
+}
+
+/** What `config check` says: problems where it cannot be used, else warnings; without the name of the file. */
+async function check(text: string): Promise<string[]> {
+  const file = `${folder.path}/dispatch.yaml`;
+  await writeFile(file, text);
+  try {
+    return (await findWarnings(file, await readConfig(file))).map((line) => line.slice(file.length + 1));
+  } catch (error) {
+    if (error instanceof ConfigError)
+      return error
+        .format()
+        .split('\n')
+        .map((line) => `! ${line.slice(file.length + 1)}`);
+    throw error;
+  }
+}
+
+const rule = (when: string, more = ''): Readonly<Record<string, string>> => ({
+  rules: `[{ name: all, targets: [pacs], when: '${when}'${more} }]`,
+});
+const target = (text: string): Readonly<Record<string, string>> => ({ targets: `{ pacs: { ${text} } }` });
+const dicom = 'type: dicom, host: pacs, calledAeTitle: PACS';
+
+describe('conditions', () => {
+  it.each([
+    [
+      'study.ModalitiesInStudy == "CT"',
+      'compares a list with a text, so it is never true; it is a list: write "CT" in',
+    ],
+    ['study.ModalitiesInStudy != "CT"', 'so it is always true'],
+    ['"CT" == study.ModalitiesInStudy', 'compares a text with a list'],
+    ['study.ModalitiesInStudy.contains("CT")', 'can never be evaluated'],
+    ['study.ModalitiesInStudy.startsWith("C")', 'can never be evaluated'],
+    ['study.ModalitiesInStudy > "CT"', 'can never be evaluated'],
+    ['study.Modality == "CT"', 'study.Modality is that of one instance only'],
+    ['study.SeriesDescription == "x"', 'series.exists(s, s.SeriesDescription == "…")'],
+    ['study["BodyPartExamined"] == "CHEST"', 'study.BodyPartExamined is that of one instance only'],
+    ['study.PatientAge > 60', 'can never be evaluated, so it counts as false'],
+    ['study.PatientWeight == 80', 'compares a text with a number, so it is never true'],
+    ['study.StudyDate < now', 'date(study.StudyDate) < now'],
+    [
+      'source == "main" || study.NumberOfStudyRelatedInstances > 5',
+      '`study.NumberOfStudyRelatedInstances > 5` can never',
+    ],
+    ['"CT" in study.StudyDescription', 'the right side of `in` has to be a list'],
+    ['study.AccessionNumber', 'is a text, neither true nor false'],
+    ['source == "main" && study.StudyDescription', '`study.StudyDescription` is a text'],
+    ['!study.StudyDescription', 'is a text, neither true nor false'],
+    ['series.exists(s, s.KVP > 100)', '`s.KVP > 100` can never be evaluated'],
+    [
+      'series.exists(s, s.Modality == "CT" && s.SeriesNumber == 3)',
+      '`s.SeriesNumber == 3` compares a text with a number',
+    ],
+    ['series.exists(s, s.SeriesDescription)', 'is a text, neither true nor false'],
+    ['study.PatientSex == "M" && study.PatientSex == "F"', 'are never true together'],
+    ['"CT" in study.ModalitiesInStudy && (study.StudyID == "1" && study.StudyID == "2")', 'are never true together'],
+    ['source == "archive"', 'is never true: the sources of this rule are main'],
+    ['source == "main" || source == "Main"', '`source == "Main"` is never true'],
+    [
+      '"ct" in study.ModalitiesInStudy',
+      '"ct" is never a value of ModalitiesInStudy, whose codes are written in capitals: "CT"',
+    ],
+    ['study.PatientSex == "female"', '"female" is never a value of PatientSex'],
+    ['series.exists(s, s.Modality in ["Mr", "CT"])', '"Mr" is never a value of Modality'],
+    ['origin.ArrivedAt == "20240101"', 'compares a time with a text'],
+  ])('%s', async (when, expected) => {
+    expect(await check(yaml(rule(when)))).toEqual([expect.stringMatching(/^3:\d+: rules\[0\]\.when: /)]);
+    expect((await check(yaml(rule(when))))[0]).toContain(expected);
+  });
+
+  it.each([
+    'source == "main"',
+    '"CT" in study.ModalitiesInStudy',
+    'series.exists(s, s.Modality == "CT" && s.KVP == "120")',
+    'series.exists(s, double(s.SliceThickness) < 3.0)',
+    'age(study) > 60.0',
+    'date(study.StudyDate) < now',
+    'now - date(study.StudyDate, study.StudyTime) < duration("24h")',
+    'int(study.PatientWeight) > 80',
+    'has(study.AccessionNumber) && study.AccessionNumber.startsWith("A")',
+    'glob(study.StudyDescription, "*thorax*") || study.PatientSex == "M" || study.PatientSex == "F"',
+    'study.StudyDescription.matches("^CT.*")',
+    'origin.RemoteAET == "MODALITY" && now.getHours("Europe/Berlin") >= 20',
+    'study["OurTag"] == "x"',
+    'size(series) > 3 && size(study.StudyDescription) > 0',
+    'has(study.StudyID) ? study.StudyID == "1" : true',
+    'study.ModalitiesInStudy == ["CT"]',
+    'true',
+  ])('%s: nothing', async (when) => {
+    expect(await check(yaml(rule(when)))).toEqual([]);
+  });
+
+  it('names those of complete.when, and not those of rules that are off', async () => {
+    const complete = rule('true', ', complete: { when: "study.Modality", timeout: 1h }');
+    expect(await check(yaml(complete))).toEqual([
+      expect.stringContaining('rules[0].complete.when: `study.Modality` is a text'),
+      expect.stringContaining('rules[0].complete.when: study.Modality is that of one instance only'),
+    ]);
+    const off = `[{ name: all, targets: [pacs] }, { name: off, enabled: false, targets: [pacs], when: study.Modality }]`;
+    expect(await check(yaml({ rules: off }))).toEqual([]);
+  });
+});
+
+describe('rules and targets', () => {
+  it.each<[string, Readonly<Record<string, string>>, (string | RegExp)[]]>([
+    ['no rules', { rules: '[]' }, ['rules: there are no rules: no study is sent']],
+    [
+      'only rules that are off',
+      { rules: '[{ name: a, enabled: false, targets: [pacs] }]' },
+      ['every rule is switched off'],
+    ],
+    [
+      'a rule behind one that ends the list',
+      { rules: '[{ name: a, targets: [pacs], stop: true }, { name: b, targets: [pacs] }]' },
+      ['rules[1]: never applies: the rule "a" above it takes every study and ends the list'],
+    ],
+    [
+      'rules of other sources behind one',
+      {
+        sources: '{ main: { url: http://127.0.0.1:8042 }, other: { url: http://127.0.0.1:8043 } }',
+        rules:
+          '[{ name: a, sources: [main], targets: [pacs], stop: true }, { name: b, sources: [other], targets: [pacs] }, { name: c, sources: [main], targets: [pacs] }]',
+      },
+      ['rules[2]: never applies'],
+    ],
+    [
+      'a rule behind one that ends the list for some',
+      { rules: '[{ name: a, targets: [pacs], stop: true, when: \'source == "main"\' }, { name: b, targets: [pacs] }]' },
+      [],
+    ],
+    [
+      'a fallback beside a rule for every study',
+      { rules: '[{ name: a, fallback: true, targets: [pacs] }, { name: b, targets: [pacs] }]' },
+      ['rules[0].fallback: never applies: fallback rules are for studies that no other rule matches, and "b" matches'],
+    ],
+    [
+      'a target that no rule names',
+      { targets: `{ pacs: { ${dicom} }, other: { type: dummy } }` },
+      ['targets.other: no rule sends to this target'],
+    ],
+    [
+      'a group that no rule names',
+      { groups: '{ both: { targets: [pacs] } }' },
+      ['groups.both: no rule names this group'],
+    ],
+    [
+      'a target that rules name by a group',
+      { groups: '{ both: { targets: [pacs] } }', rules: '[{ name: a, targets: [both] }]' },
+      [],
+    ],
+    ['a target that is off', target(`${dicom}, enabled: false`), ['waits until it is switched on']],
+    [
+      'a transform that nobody uses',
+      { transforms: '{ t: { remove: [PatientName] } }' },
+      ['no rule and no target uses it'],
+    ],
+  ])('%s', async (_, sections, expected) => {
+    const found = await check(yaml(sections));
+    expect(found).toEqual(expected.map((text) => expect.stringContaining(String(text))));
+  });
+});
+
+describe('what others on the network reach', () => {
+  const secret = '"${DISPATCH_TEST_SECRET}"';
+  const users = `users: { anna: { password: ${secret} } }`;
+  it.each<[string, Readonly<Record<string, string>>, string[]]>([
+    ['console off loopback without users', { console: '{ listen: 0.0.0.0:8080 }' }, ['the console will not start']],
+    ['console off loopback without TLS', { console: `{ listen: 0.0.0.0:8080, ${users} }` }, ['in the clear']],
+    [
+      'console behind a proxy with TLS',
+      { console: `{ listen: 0.0.0.0:8080, publicUrl: https://dispatch.example, ${users} }` },
+      [],
+    ],
+    [
+      'console behind a proxy without TLS',
+      { console: `{ listen: 10.0.0.1:8080, publicUrl: http://dispatch.example, ${users} }` },
+      ['console.publicUrl: passwords and pages cross the network in the clear'],
+    ],
+    ['console on IPv6 loopback', { console: '{ listen: "[::1]:8080" }' }, []],
+    ['health off loopback', { health: '{ router: 0.0.0.0:8081 }' }, ['health.router: health and metrics are served']],
+    [
+      'push without TLS',
+      {
+        sources: `{ main: { url: http://127.0.0.1:8042, pushSecret: ${secret} } }`,
+        push: '{ listen: 0.0.0.0:8083 }',
+      },
+      ['push.listen: the secret of the plugin'],
+    ],
+    ['push that nobody uses', { push: '{ listen: 0.0.0.0:8083 }' }, []],
+    [
+      'Redis elsewhere without password and TLS',
+      { redis: '{ url: redis://redis.example:6379 }' },
+      [
+        'redis.url: Redis on another host is used without a password',
+        'redis.url: Redis on another host is used without TLS',
+      ],
+    ],
+    ['Redis elsewhere with both', { redis: `{ url: rediss://redis.example:6379, password: ${secret} }` }, []],
+    [
+      'Sentinels elsewhere',
+      { redis: `{ sentinel: { name: m, addresses: ["10.0.0.1:26379"] }, password: ${secret} }` },
+      ['redis.sentinel: Redis on another host is used without TLS'],
+    ],
+    [
+      'a source elsewhere with a password over http',
+      { sources: `{ main: { url: http://orthanc.example:8042, username: a, password: ${secret} } }` },
+      ['sources.main.url: the password is sent to orthanc.example in the clear'],
+    ],
+    [
+      'a source elsewhere with a password over https',
+      { sources: `{ main: { url: https://orthanc.example, username: a, password: ${secret} } }` },
+      [],
+    ],
+    [
+      'a target elsewhere with a password over http',
+      target(`type: dicomweb, url: http://web.example, auth: { type: basic, username: a, password: ${secret} }`),
+      ['targets.pacs.url: the password is sent to web.example'],
+    ],
+    ['a target elsewhere over http', target('type: dicomweb, url: http://web.example'), []],
+    [
+      'a certificate that is not checked',
+      target(`type: dicom-tls, host: pacs, calledAeTitle: P, tls: { verify: false }`),
+      ['targets.pacs.tls.verify: is switched off: any certificate is accepted'],
+    ],
+    [
+      'a name that is not checked',
+      target(`type: dicom-tls, host: pacs, calledAeTitle: P, tls: { verifyHostname: false }`),
+      ['tls.verifyHostname: is switched off'],
+    ],
+    [
+      'a certificate of a website that is not checked',
+      target('type: dicomweb, url: https://web.example, tls: { verify: false }'),
+      ['targets.pacs.tls.verify: is switched off'],
+    ],
+  ])('%s', async (_, sections, expected) => {
+    expect(await check(yaml(sections))).toEqual(expected.map((text) => expect.stringContaining(text)));
+  });
+});
+
+describe('files that are no configuration', () => {
+  it('says of UTF-16, and of aliases that unfold without end, what they are', async () => {
+    const file = `${folder.path}/odd.yaml`;
+    const wrong = async (): Promise<string> => {
+      try {
+        await readConfig(file);
+        return 'good';
+      } catch (error) {
+        return (error as ConfigError).format();
+      }
+    };
+    for (const [bom, order] of [
+      [[0xff, 0xfe], (text: Buffer) => text],
+      [[0xfe, 0xff], (text: Buffer) => text.swap16()],
+    ] as const) {
+      await writeFile(file, Buffer.concat([Buffer.from(bom), order(Buffer.from(yaml(), 'utf16le'))]));
+      expect(await wrong()).toBe(`${file}:1:1: is written in UTF-16: save it as UTF-8`);
+    }
+    await writeFile(file, Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(yaml())]));
+    expect(await wrong()).toBe('good');
+    await writeFile(file, Buffer.from([...Buffer.from('sources: '), 0xe4, 0x0a]));
+    expect(await wrong()).toBe(`${file}:1:1: is not UTF-8: save it as UTF-8`);
+    const levels = Array.from({ length: 12 }, (_, at) =>
+      at === 0 ? 'x0: &x0 [a, a]' : `x${at}: &x${at} [*x${at - 1}, *x${at - 1}, *x${at - 1}]`,
+    );
+    await writeFile(file, levels.join('\n'));
+    expect(await wrong()).toContain(
+      `${file}:1:1: has aliases (*name) that unfold to too much: write out what they stand for`,
+    );
+    await writeFile(file, 'a: *nowhere');
+    expect(await wrong()).toContain('nowhere');
+  });
+});
+
+describe('files and folders of this machine', () => {
+  it('names certificates that are not there, and a certificate without its key', async () => {
+    const tls = 'type: dicom-tls, host: pacs, calledAeTitle: P, tls:';
+    expect(await check(yaml(target(`${tls} { ca: /nowhere/ca.pem }`)))).toEqual([
+      expect.stringContaining('targets.pacs.tls.ca: /nowhere/ca.pem is not there on this machine'),
+    ]);
+    expect(await check(yaml(target(`${tls} { cert: /nowhere/cert.pem }`)))).toEqual([expect.stringContaining('! 2:')]);
+    expect(await check(yaml(target(`${tls} { key: /nowhere/key.pem }`)))).toEqual([
+      expect.stringContaining('targets.pacs.tls.key: is given without cert'),
+    ]);
+    expect(await check(yaml(target(`${tls} { profile: bcp195-extended, minVersion: TLSv1.3 }`)))).toEqual([
+      expect.stringContaining('targets.pacs.tls.minVersion: TLSv1.3 is more than the profile bcp195-extended has'),
+    ]);
+  });
+
+  it('names folders in memory, and shares that are not mounted', async () => {
+    await mkdir(`${folder.path}/files`);
+    const at = (path: string): string => yaml(target(`type: folder, path: ${path}`));
+    expect(await check(at(`${folder.path}/files`))).toEqual([]);
+    expect(await check(at('/dev/shm/files'))).toEqual([
+      expect.stringContaining('targets.pacs.path: /dev/shm/files is in memory (tmpfs)'),
+    ]);
+    expect(await check(at('/mnt/no-such-share/images'))).toEqual([
+      expect.stringContaining('is on the disk of the system, no mount point is there: mount the share'),
+    ]);
+  });
+});

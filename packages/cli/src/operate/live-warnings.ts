@@ -1,0 +1,61 @@
+import type { Config, Problem } from '@dicom-dispatch/core';
+import { listWorkers } from '@dicom-dispatch/operations';
+import { openPipeline } from '@dicom-dispatch/pipeline';
+import { findEmbeddedRedis, movedTargets, namesRedis, openRedis, type Redis } from '@dicom-dispatch/runtime';
+import { readFeedState, type FeedState } from '@dicom-dispatch/state/feed';
+
+const connectWithinMs = 1_500;
+
+/**
+ * What only the running system can say of a configuration: targets that have moved, a `startFrom` that comes too late, fewer
+ * deliveries of a target than there are dispatchers. Nothing where Redis does not answer.
+ */
+export async function liveWarnings(config: Config): Promise<Problem[]> {
+  try {
+    const place = namesRedis(config.redis) ? config.redis : await findEmbeddedRedis(config.redis.dataFolder);
+    if (place === undefined) return [];
+    const redis = await openRedis(place, 'cli', connectWithinMs);
+    try {
+      const moved = await movedTargets(redis, config);
+      return [
+        ...moved.map((message) => ({ path: ['targets'], message })),
+        ...(await startFromWarnings(redis, config)),
+        ...(await concurrencyWarnings(redis, config)),
+      ];
+    } finally {
+      redis.disconnect();
+    }
+  } catch {
+    return [];
+  }
+}
+
+/** `startFrom` counts when a source is seen for the first time only. */
+async function startFromWarnings(redis: Redis, config: Config): Promise<Problem[]> {
+  const problems = await Promise.all(
+    Object.entries(config.sources).map(async ([name, { startFrom }]): Promise<Problem[]> => {
+      const state = await readFeedState(redis, config.redis.prefix, name);
+      if (!state || isAsStarted(startFrom, state)) return [];
+      const since = state.since === '' ? 'with everything' : `with studies since ${state.since}`;
+      const message = `${startFrom} has no effect: this source was begun ${since}; older studies are sent by \`dispatch route\``;
+      return [{ path: ['sources', name, 'startFrom'], message }];
+    }),
+  );
+  return problems.flat();
+}
+
+function isAsStarted(startFrom: string, { since }: FeedState): boolean {
+  if (startFrom === 'everything') return since === '';
+  // The moment of the first start is what "now" was then.
+  if (startFrom === 'now') return since !== '';
+  return since.startsWith(startFrom.replaceAll('-', ''));
+}
+
+async function concurrencyWarnings(redis: Redis, config: Config): Promise<Problem[]> {
+  const { length } = await listWorkers(openPipeline(config, redis));
+  return Object.entries(config.targets).flatMap(([name, { enabled, concurrency }]) => {
+    if (!enabled || concurrency >= length) return [];
+    const message = `${concurrency} deliveries at a time, over all dispatchers, and ${length} dispatchers run: some have nothing to do for this target`;
+    return [{ path: ['targets', name, 'concurrency'], message }];
+  });
+}

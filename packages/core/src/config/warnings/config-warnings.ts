@@ -1,0 +1,20 @@
+import type { Config } from '../config-schema.ts';
+import type { Problem } from '../problem.ts';
+import { exposureWarnings } from './exposure-warnings.ts';
+import { expressionWarnings } from './expression-warnings.ts';
+import { ruleOrderWarnings, unusedWarnings } from './rule-warnings.ts';
+import { tlsWarnings } from './tls-warnings.ts';
+
+/**
+ * What a configuration allows and its author has hardly meant: doors that stand open, rules that can never match, targets
+ * that get nothing. A service starts all the same; `config check` names each with its place, why, and what to do.
+ */
+export function configWarnings(config: Config): Problem[] {
+  return [
+    ...exposureWarnings(config),
+    ...tlsWarnings(config),
+    ...expressionWarnings(config),
+    ...ruleOrderWarnings(config),
+    ...unusedWarnings(config),
+  ];
+}

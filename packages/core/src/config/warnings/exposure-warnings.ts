@@ -1,0 +1,96 @@
+import type { Config } from '../config-schema.ts';
+import { needsSignIn } from '../console-config.ts';
+import type { Problem } from '../problem.ts';
+import { Secret } from '../secret.ts';
+import { hostOf, isLoopbackHost } from './loopback.ts';
+
+/** Doors that stand open to others on the network, and passwords that can be read on the way. */
+export function exposureWarnings(config: Config): Problem[] {
+  return [
+    ...consoleExposure(config),
+    ...healthExposure(config),
+    ...pushExposure(config),
+    ...redisExposure(config),
+    ...clearPasswords(config),
+  ];
+}
+
+function consoleExposure({ console }: Config): Problem[] {
+  const { listen, publicUrl } = console;
+  if (isLoopbackHost(hostOf(listen))) return [];
+  const path = ['console', 'listen'];
+  if (!needsSignIn(console)) {
+    const message = `the console will not start: ${listen} is reached from other machines, and nobody has to sign in; set console.users, console.tokens or console.oidc, or listen on 127.0.0.1`;
+    return [{ path, message }];
+  }
+  if (publicUrl?.startsWith('https:')) return [];
+  const message = `passwords and pages cross the network in the clear: put a proxy with TLS in front and set console.publicUrl to its https address, or listen on 127.0.0.1`;
+  return [{ path: publicUrl === undefined ? path : ['console', 'publicUrl'], message }];
+}
+
+function healthExposure({ health }: Config): Problem[] {
+  return (['router', 'dispatcher'] as const).flatMap((name) => {
+    if (isLoopbackHost(hostOf(health[name]))) return [];
+    const message = `health and metrics are served to other machines without sign-in and without TLS: keep them in a network of your own, or listen on 127.0.0.1`;
+    return [{ path: ['health', name], message }];
+  });
+}
+
+function pushExposure({ push, sources }: Config): Problem[] {
+  const isOpen = Object.values(sources).some(({ pushSecret }) => pushSecret !== undefined);
+  if (!isOpen || push.tls || isLoopbackHost(hostOf(push.listen))) return [];
+  const message = `the secret of the plugin crosses the network in the clear: set push.tls, or listen on 127.0.0.1`;
+  return [{ path: ['push', 'listen'], message }];
+}
+
+function redisExposure({ redis }: Config): Problem[] {
+  const url = redis.url instanceof Secret ? redis.url.reveal() : redis.url;
+  const parsed = url !== undefined && URL.canParse(url) ? new URL(url) : undefined;
+  const hosts = parsed ? [parsed.hostname] : (redis.sentinel?.addresses ?? redis.cluster ?? []).map(hostOf);
+  if (hosts.every(isLoopbackHost)) return [];
+  const path = ['redis', parsed ? 'url' : redis.sentinel ? 'sentinel' : 'cluster'];
+  const problems: Problem[] = [];
+  const hasPassword = redis.password !== undefined || (parsed !== undefined && parsed.password !== '');
+  const hasTls = redis.tls !== undefined || parsed?.protocol === 'rediss:';
+  if (!hasPassword) {
+    const message = 'Redis on another host is used without a password: whoever reaches it can change what is delivered';
+    problems.push({ path, message: `${message}; set redis.password and requirepass or an ACL user there` });
+  }
+  if (!hasTls) {
+    const message = 'Redis on another host is used without TLS';
+    problems.push({
+      path,
+      message: `${message}: use rediss:// or redis.tls, or a network that only the services are in`,
+    });
+  }
+  return problems;
+}
+
+/** Passwords over http to another host: of sources, of targets and of webhooks. */
+function clearPasswords(config: Config): Problem[] {
+  const problems: Problem[] = [];
+  const check = (path: (string | number)[], url: unknown, hasPassword: boolean): void => {
+    if (!hasPassword || typeof url !== 'string' || !URL.canParse(url)) return;
+    const { protocol, hostname } = new URL(url);
+    if (protocol !== 'http:' || isLoopbackHost(hostname)) return;
+    problems.push({
+      path,
+      message: `the password is sent to ${hostname} in the clear: use https, or a network that only these two are in`,
+    });
+  };
+  for (const [name, { url, username, password }] of Object.entries(config.sources))
+    check(['sources', name, 'url'], url, username !== undefined || password !== undefined);
+  for (const [name, target] of Object.entries(config.targets)) {
+    const options = target as unknown as Record<string, unknown>;
+    const where = typeof options['url'] === 'string' ? 'url' : 'endpoint';
+    const login = (options['auth'] as { type?: string } | undefined)?.type ?? 'none';
+    const holdsSecret = Object.values(options).some((value) => value instanceof Secret);
+    // S3 signs requests; its secret key never travels.
+    check(['targets', name, where], options[where], target.type !== 's3' && (login !== 'none' || holdsSecret));
+  }
+  for (const [name, { url, headers }] of Object.entries(config.console.notifications?.webhooks ?? {})) {
+    const hasSecret = Object.values(headers ?? {}).some((value) => value instanceof Secret);
+    check(['console', 'notifications', 'webhooks', name, 'url'], url, hasSecret);
+  }
+  return problems;
+}

@@ -1,0 +1,74 @@
+import type { Config } from '../config-schema.ts';
+import type { Problem } from '../problem.ts';
+
+/** Rules behind one that ends the list for every study, and fallbacks that are never looked at. */
+export function ruleOrderWarnings(config: Config): Problem[] {
+  const problems: Problem[] = [];
+  const all = Object.keys(config.sources);
+  const ended = new Map<string, string>();
+  const matched = new Map<string, string>();
+  for (const [index, rule] of config.rules.entries()) {
+    if (!rule.enabled) continue;
+    const sources = rule.sources ?? all;
+    const before = rule.fallback ? undefined : coveredBy(sources, ended);
+    if (before !== undefined) {
+      const message = `never applies: the rule "${before}" above it takes every study and ends the list (stop: true); move this rule up, or give that one a condition`;
+      problems.push({ path: ['rules', index], message });
+      continue;
+    }
+    if (rule.when !== undefined || rule.fallback) continue;
+    for (const source of sources) {
+      if (!matched.has(source)) matched.set(source, rule.name);
+      if (rule.stop && !ended.has(source)) ended.set(source, rule.name);
+    }
+  }
+  for (const [index, rule] of config.rules.entries()) {
+    if (!rule.enabled || !rule.fallback) continue;
+    const by = coveredBy(rule.sources ?? all, matched);
+    if (by === undefined) continue;
+    const message = `never applies: fallback rules are for studies that no other rule matches, and "${by}" matches every study`;
+    problems.push({
+      path: ['rules', index, 'fallback'],
+      message: `${message}; give that one a condition, or remove this one`,
+    });
+  }
+  return problems;
+}
+
+/** The rule that all these sources are covered by, the first where there are several. */
+function coveredBy(sources: readonly string[], rules: ReadonlyMap<string, string>): string | undefined {
+  const names = sources.map((source) => rules.get(source));
+  return names.every((name) => name !== undefined) ? names[0] : undefined;
+}
+
+/** What is written down and gets nothing to do. */
+export function unusedWarnings(config: Config): Problem[] {
+  const rules = config.rules.filter(({ enabled }) => enabled);
+  if (rules.length === 0) {
+    const why = config.rules.length === 0 ? 'there are no rules' : 'every rule is switched off (enabled: false)';
+    return [{ path: ['rules'], message: `${why}: no study is sent anywhere but by hand` }];
+  }
+  const named = new Set(rules.flatMap(({ targets }) => targets));
+  const reached = new Set([...named].flatMap((name) => config.groups[name]?.targets ?? [name]));
+  const transforms = new Set([...rules, ...Object.values(config.targets)].flatMap(({ transform }) => transform ?? []));
+  const problems: Problem[] = [];
+  for (const name of Object.keys(config.groups)) {
+    if (!named.has(name))
+      problems.push({ path: ['groups', name], message: 'no rule names this group: it gets nothing' });
+  }
+  for (const [name, { enabled }] of Object.entries(config.targets)) {
+    if (!reached.has(name))
+      problems.push({
+        path: ['targets', name],
+        message: 'no rule sends to this target: it gets only what is sent by hand',
+      });
+    else if (!enabled) {
+      const message = 'rules send to this target, and it is switched off: what is for it waits until it is switched on';
+      problems.push({ path: ['targets', name, 'enabled'], message });
+    }
+  }
+  for (const name of Object.keys(config.transforms)) {
+    if (!transforms.has(name)) problems.push({ path: ['transforms', name], message: 'no rule and no target uses it' });
+  }
+  return problems;
+}

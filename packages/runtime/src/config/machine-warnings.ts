@@ -1,0 +1,85 @@
+import { access, constants, realpath, stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Config, Problem } from '@dicom-dispatch/core';
+
+/**
+ * What this machine lacks of what a configuration names: files of certificates, folders that keep what is written to them.
+ * On another machine it may be there.
+ */
+export async function machineWarnings(config: Config): Promise<Problem[]> {
+  return (await Promise.all([missingFiles(config), volatileFolders(config)])).flat();
+}
+
+async function missingFiles(config: Config): Promise<Problem[]> {
+  const files: { readonly path: readonly string[]; readonly file: string }[] = [];
+  const { sources, targets, redis, push, console } = config;
+  collect({ sources, targets, redis, push, console }, []);
+  const problems = await Promise.all(
+    files.map(async ({ path, file }): Promise<Problem[]> => {
+      try {
+        await access(file, constants.R_OK);
+        return [];
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        const why =
+          code === 'ENOENT' ? 'is not there' : code === 'EACCES' ? 'may not be read' : `cannot be read (${code})`;
+        const message = `${file} ${why} on this machine: correct the path, or give the user of the service access`;
+        return [{ path, message }];
+      }
+    }),
+  );
+  return problems.flat();
+
+  function collect(value: unknown, path: readonly string[]): void {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+    const isTls = path.at(-1) === 'tls' || path.at(-1) === 'smtp';
+    for (const [key, item] of Object.entries(value)) {
+      if (isTls && ['ca', 'cert', 'key'].includes(key) && typeof item === 'string')
+        files.push({ path: [...path, key], file: item });
+      else collect(item, [...path, key]);
+    }
+  }
+}
+
+/** `f_type` of statfs(2). */
+const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+const ofContainer: ReadonlySet<number> = new Set([0x794c7630]);
+
+/** Targets whose folder is in memory or in a container's own layer, or where a share should be and is not. */
+async function volatileFolders(config: Config): Promise<Problem[]> {
+  const folders = Object.entries(config.targets).flatMap(([name, target]) => {
+    const { path } = target as { readonly path?: unknown };
+    return target.type === 'folder' && typeof path === 'string' ? [{ name, path }] : [];
+  });
+  const problems = await Promise.all(
+    folders.map(async ({ name, path }): Promise<Problem[]> => {
+      const why = await whyNotKept(path);
+      return why === undefined ? [] : [{ path: ['targets', name, 'path'], message: why }];
+    }),
+  );
+  return problems.flat();
+}
+
+async function whyNotKept(path: string): Promise<string | undefined> {
+  const folder = await nearestFolder(path);
+  const { type } = await statfs(folder);
+  if (inMemory.has(type))
+    return `${path} is in memory (tmpfs): what is delivered there is gone after a restart; use a disk`;
+  if (ofContainer.has(type)) {
+    return `${path} is in the container's own layer: what is delivered there is gone with the container; mount a volume there`;
+  }
+  if (!/^\/(mnt|media|net|nfs|srv\/nas|Volumes)\//.test(path)) return undefined;
+  const [there, root] = await Promise.all([stat(folder), stat('/')]);
+  if (there.dev !== root.dev) return undefined;
+  return `${path} is on the disk of the system, no mount point is there: mount the share, or use a folder elsewhere where this disk is meant`;
+}
+
+async function nearestFolder(path: string): Promise<string> {
+  for (let at = path; ; at = dirname(at)) {
+    try {
+      return await realpath(at);
+    } catch {
+      if (at === dirname(at)) return '/';
+    }
+  }
+}
