@@ -1,4 +1,6 @@
 import { startHttpServer, waitFor } from '@dicom-dispatch/harness';
+import { retryDelivery } from '@dicom-dispatch/operations';
+import { openPipeline } from '@dicom-dispatch/pipeline';
 import { Circuits } from '@dicom-dispatch/state/circuit';
 import { expect, it } from 'vitest';
 import { quick } from './support/pacs-target.ts';
@@ -16,7 +18,7 @@ function valuesOf(text: string, tag: string): string[] {
     .map((rest) => /^[\d.]+/.exec(rest.slice(2))?.[0] ?? '');
 }
 
-it('a delivery that fails alone does not keep the others from their target: another one probes', async () => {
+it('a study that a target refuses alone keeps no other from it, and fails once others get through', async () => {
   await using system = await startSystem();
   let forbidden = '';
   let isForbidden = true;
@@ -36,7 +38,7 @@ it('a delivery that fails alone does not keep the others from their target: anot
   });
   const bad = await system.upload({ seed: 'bad', instancesPerSeries: 1, rows: 16, columns: 16 });
   forbidden = bad.studyInstanceUid;
-  const target = { type: 'dicomweb', url: server.url, attempts: 1, concurrency: 1, verify: 'none', ...quick };
+  const target = { type: 'dicomweb', url: server.url, attempts: 2, concurrency: 1, verify: 'none', ...quick };
   const sources = { main: { url: system.orthanc.url, pollInterval: '200ms', startFrom: 'everything' } };
   await using running = await startInProcess({
     config: system.config({ web: target }, { sources }),
@@ -45,14 +47,21 @@ it('a delivery that fails alone does not keep the others from their target: anot
   const circuits = new Circuits(system.client, prefix);
   await waitFor(async () => (await circuits.state('web')).failures >= 1, { timeoutMs: 20_000, message: 'it halts' });
   expect((await circuits.state('web')).error).toMatchObject({ fault: 'configuration' });
+  // Nobody else tries: it may as well be the target.
+  await waitFor(async () => (await circuits.state('web')).failures >= 3, { timeoutMs: 20_000, message: 'it halts' });
+  expect(await system.untilDelivery(bad, 'web', ['waiting'])).toMatchObject({ attempts: 0, failures: 0 });
   const good = await Promise.all(
     [1, 2, 3, 4].map((number) =>
       system.upload({ seed: `good ${number}`, instancesPerSeries: 1, rows: 16, columns: 16 }),
     ),
   );
   for (const study of good) await system.untilDelivery(study, 'web', ['delivered'], 20_000);
-  expect(await system.untilDelivery(bad, 'web', ['waiting'])).toMatchObject({ attempts: 0, failures: 0 });
+  const failed = await system.untilDelivery(bad, 'web', ['failed'], 20_000);
+  expect(failed).toMatchObject({ error: { code: 'study-refused', fault: 'instance' } });
+  expect(failed.error?.message).toContain('others get through, this study does not: ');
+  expect((await circuits.state('web')).state).toBe('closed');
   isForbidden = false;
+  await retryDelivery(openPipeline(running.config, system.client), failed.deliveryId, { name: 'test' });
   await system.untilDelivery(bad, 'web', ['delivered'], 20_000);
   expect(running.redis.status).toBe('ready');
 });

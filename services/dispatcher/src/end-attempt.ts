@@ -6,6 +6,7 @@ import { resolveSuperseded, type JobEnd } from '@dicom-dispatch/pipeline';
 import { countsOf, fenceOf, type Attempt, type StopReason } from './delivery-turn.ts';
 import { learnConcurrency } from './learn-concurrency.ts';
 import { leaveTarget } from './leave-target.ts';
+import { ofStudyAlone } from './of-study-alone.ts';
 import { afterRefusal, endCancelled, jobEndOf, putOff } from './put-off.ts';
 
 /** Writes down how the delivery ended. */
@@ -63,7 +64,7 @@ export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<
     say('cancelled by an operator');
     return endCancelled(attempt, { stage: tracker.stage, failStage: tracker.stage, ...countsOf(attempt) });
   }
-  const error = asDispatchError(thrown, tracker.stage);
+  const error = await ofStudyAlone(attempt, asDispatchError(thrown, tracker.stage));
   const line = `[${error.stage}] ${error.code}: ${error.message}`;
   say(`failed ${line}`);
   log[error.disposition === 'permanent' ? 'error' : 'warn'](

@@ -187,6 +187,13 @@ export const errorCodes = {
     fault: 'target',
     remedy: 'The target failed: look at its log.',
   },
+  'study-refused': {
+    stage: 'transfer',
+    disposition: 'retry',
+    fault: 'instance',
+    remedy:
+      'The target takes other studies, not this one: look at its log for the reason, correct the study or what the target permits, then retry the delivery.',
+  },
   'target-conflict': {
     stage: 'transfer',
     disposition: 'permanent',

@@ -42,8 +42,9 @@ end
 return {math.floor(nextProbeAt - now), opened}
 `);
 
-/** KEYS: circuit, probe lease, deliveries that wait for it. Answers whether it was open, and who waits. */
-export const succeedScript = defineScript(`
+/** KEYS: circuit, probe lease, deliveries that wait for it, when targets answered. ARGV: target. Answers whether it was open, and who waits. */
+export const succeedScript = defineScript(`${clock}
+redis.call('HSET', KEYS[4], ARGV[1], string.format('%d', now))
 redis.call('DEL', KEYS[2])
 local waiting = redis.call('SMEMBERS', KEYS[3])
 redis.call('DEL', KEYS[3])

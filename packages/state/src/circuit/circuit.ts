@@ -96,8 +96,19 @@ export class Circuits {
 
   /** @returns whether this success closed an open circuit, and the deliveries that waited for it */
   async succeed(target: string): Promise<{ readonly closed: boolean; readonly waiting: readonly string[] }> {
-    const [closed, waiting] = (await this.#run(succeedScript, this.#keys(target), [])) as [number, string[]];
+    const keys = [...this.#keys(target), redisKeys(this.#prefix).answered];
+    const [closed, waiting] = (await this.#run(succeedScript, keys, [target])) as [number, string[]];
     return { closed: closed === 1, waiting };
+  }
+
+  /** When the target last confirmed or refused an instance, by the clock of Redis (ms since 1970); undefined when it never did. */
+  async answeredAt(target: string): Promise<number | undefined> {
+    try {
+      const at = await this.#redis.hget(redisKeys(this.#prefix).answered, target);
+      return at === null ? undefined : Number(at);
+    } catch (error) {
+      throw new DispatchError('ledger-unavailable', 'Redis did not answer for a circuit', { cause: error });
+    }
   }
 
   async state(target: string): Promise<CircuitState> {

@@ -126,6 +126,12 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until it closes',
   },
   {
+    keys: ['answered'],
+    kind: 'key',
+    what: 'when each target last confirmed or refused an instance',
+    lives: 'always',
+  },
+  {
     keys: ['turn:SOURCE:STUDY:TARGET…'],
     kind: 'key',
     what: 'which delivery of a study is under way, and which wait for its end',

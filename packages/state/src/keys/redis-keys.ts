@@ -28,6 +28,7 @@ export function redisKeys(prefix: string) {
     circuit: (target: string) => `${prefix}:circuit:${target}`,
     circuitProbe: (target: string) => `${prefix}:circuit:${target}:probe`,
     circuitWaiting: (target: string) => `${prefix}:circuit:${target}:waiting`,
+    answered: `${prefix}:answered`,
     stats: (target: string, minute: number) => `${prefix}:stats:${target}:${minute}`,
     worker: (id: string) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,

@@ -1,0 +1,32 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import type { Attempt } from './delivery-turn.ts';
+
+/**
+ * What only a change of the configuration mends stops all deliveries of a target. Where others have got through since this
+ * one failed so before, it is this study that the target does not take: the error is `study-refused`, and counts as an attempt.
+ *
+ * @param error - of an attempt
+ * @returns the error that the attempt ends with
+ */
+export async function ofStudyAlone(attempt: Attempt, error: DispatchError): Promise<DispatchError> {
+  const { tracker, log } = attempt;
+  if (error.disposition !== 'halt' || !tracker.isReached || tracker.gained > 0) return error;
+  try {
+    if (!(await doOthersGetThrough(attempt, error))) return error;
+  } catch (cause) {
+    log.warn({ err: cause }, 'whether others get through could not be asked');
+    return error;
+  }
+  return new DispatchError('study-refused', `others get through, this study does not: ${error.message}`, {
+    stage: error.stage,
+    cause: error,
+  });
+}
+
+async function doOthersGetThrough({ context, data }: Attempt, { code }: DispatchError): Promise<boolean> {
+  const events = await context.records.events(data.deliveryId);
+  const before = events.findLast((event) => event.code && (event.kind === 'waiting' || event.kind === 'failed'));
+  // It was found out before, and nobody else fails.
+  if (before?.code === 'study-refused') return (await context.circuits.state(data.target)).state === 'closed';
+  return before?.code === code && ((await context.circuits.answeredAt(data.target)) ?? 0) > before.at;
+}
