@@ -54,3 +54,5 @@ export { dropOrphan, isOrphan, listOrphans, moveOrphan, type OrphanResult } from
 export * from './health/index.ts';
 export { oldestBacklog } from './oldest-backlog.ts';
 export { answerLoss } from './answer-loss.ts';
+export { tryStudiesNow } from './put-off-studies.ts';
+export { readAfterSuccess, retryAfterSuccess } from './after-success.ts';

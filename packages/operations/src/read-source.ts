@@ -3,8 +3,11 @@ import { z } from 'zod';
 import { sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { OperationError } from '@dicom-dispatch/pipeline';
+import { listPutOff, type PutOffStudy } from '@dicom-dispatch/state/feed';
 
 const feed = z.object({ epoch: z.number(), seq: z.number(), since: z.string() });
+
+const mostPutOff = 100;
 
 /** A source as an operator sees it now. Times are ms since 1970. */
 export interface SourceState {
@@ -29,6 +32,8 @@ export interface SourceState {
   readonly lag: number | undefined;
   /** Studies that could not be read and are tried again later. */
   readonly triedLater: number;
+  /** The first of them that are due. */
+  readonly putOff: readonly PutOffStudy[];
   readonly sweep:
     | {
         readonly endedAt: number;
@@ -51,11 +56,11 @@ export async function readSource(
   const { redis, keys } = context;
   const config = context.config().sources[name];
   if (!config) throw new OperationError('not-found', `there is no source "${name}"`);
-  const [feedText, lease, sweep, triedLater, asked] = await Promise.all([
+  const [feedText, lease, sweep, putOff, asked] = await Promise.all([
     redis.get(keys.feed(name)),
     redis.get(keys.lease(name)),
     redis.hgetall(keys.sweep(name)),
-    redis.zcard(keys.feedLater(name)),
+    listPutOff(redis, context.config().redis.prefix, name, mostPutOff),
     askSource(name, client),
   ]);
   const state = feedText === null ? undefined : feed.safeParse(JSON.parse(feedText)).data;
@@ -73,7 +78,8 @@ export async function readSource(
     position: state?.seq,
     newest: asked.newest,
     lag: state && asked.newest !== undefined ? Math.max(0, asked.newest - state.seq) : undefined,
-    triedLater,
+    triedLater: putOff.count,
+    putOff: putOff.studies,
     sweep:
       sweep['endedAt'] === undefined
         ? undefined

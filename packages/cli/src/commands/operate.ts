@@ -46,6 +46,7 @@ export function addOperateCommands(program: Command): void {
     ['reopen A20260301 --target pacs', 'it is failed again, and counted'],
   ]);
   addTargetCommands(program);
+  addSourceCommands(program);
   addRouteCommand(program);
   addRecoverCommand(program);
   addForgetCommand(program);
@@ -197,6 +198,39 @@ function addTargetCommands(program: Command): void {
       ['target rate pacs 30', 'thirty a minute, until the configuration is loaded again'],
       ['target rate pacs none', 'as many as there are'],
     ],
+  );
+}
+
+function addSourceCommands(program: Command): void {
+  const source = program.command('source').description('try studies of a source now that could not be read');
+  withExamples(
+    withJson(
+      withConfig(
+        source
+          .command('try')
+          .description('try studies now that are put off, see "dispatch sources"')
+          .argument('<source>', 'its name')
+          .argument('[study]', "Orthanc's id of one of them; without it, all"),
+      ),
+    ).action(async (name: string, study: string | undefined, options: TargetOptions) => {
+      const { tryStudiesOf } = await import('../operate/try-studies.ts');
+      await tryStudiesOf(name, study, options);
+    }),
+    [['source try main', 'after a disk of the source was mended']],
+  );
+  withExamples(
+    withJson(
+      withConfig(
+        program
+          .command('after-success')
+          .description('try now what the rules want done in the source after success, where it did not succeed yet')
+          .argument('<study>', 'Study Instance UID, Orthanc id, accession number or id of a delivery'),
+      ),
+    ).action(async (study: string, options: TargetOptions) => {
+      const { afterSuccessNow } = await import('../operate/try-studies.ts');
+      await afterSuccessNow(study, options);
+    }),
+    [['after-success A20260301', 'instead of waiting for the next try, which comes within 15 minutes']],
   );
 }
 

@@ -1,3 +1,4 @@
+import { formatDuration } from '@dicom-dispatch/core';
 import {
   listDeliveries,
   listSources,
@@ -5,6 +6,7 @@ import {
   listTargets,
   showStudy,
   showWorkers,
+  type Source,
 } from '@dicom-dispatch/console/views';
 import type { SelectionOptions } from '../commands/options.ts';
 import { findStudy } from './find-study.ts';
@@ -52,18 +54,37 @@ export async function showTargets(options: ShowOptions): Promise<void> {
 
 export async function showSources(options: ShowOptions): Promise<void> {
   await show(options, listSources, (sources) =>
-    formatTable(
-      ['source', 'state', 'followed by', 'position', 'behind by', 'last sweep'],
-      sources.map((one) => [
-        one.name,
-        one.detail,
-        one.leader ?? 'nobody',
-        one.position ?? 0,
-        one.lag ?? 0,
-        ago(one.sweep?.endedAt),
-      ]),
-    ),
+    [
+      formatTable(
+        ['source', 'state', 'followed by', 'position', 'behind by', 'last sweep', 'put off'],
+        sources.map((one) => [
+          one.name,
+          one.detail,
+          one.leader ?? 'nobody',
+          one.position ?? 0,
+          one.lag ?? 0,
+          ago(one.sweep?.endedAt),
+          one.triedLater,
+        ]),
+      ),
+      ...sources.filter(({ triedLater }) => triedLater > 0).map(formatPutOff),
+    ].join('\n\n'),
   );
+}
+
+/** Studies that cannot be read, each with its reason and its next try. */
+function formatPutOff({ name, triedLater, putOff }: Source): string {
+  const rows = formatTable(
+    [`put off in ${name}`, 'since', 'tries', 'next try', 'reason'],
+    putOff.map((one) => [one.orthancStudyId, ago(one.since), one.tries, inTime(one.dueAt), one.message]),
+  );
+  const more = triedLater > putOff.length ? `\n… and ${triedLater - putOff.length} more` : '';
+  return `${rows}${more}\nTry them now: dispatch source try ${name} [STUDY]`;
+}
+
+function inTime(at: number): string {
+  const ms = at - Date.now();
+  return ms <= 0 ? 'now' : `in ${formatDuration(ms)}`;
 }
 
 export async function showLivingWorkers(options: ShowOptions): Promise<void> {

@@ -139,7 +139,7 @@ export const healthTable = {
     severity: 'warning',
     title: 'Studies of a source cannot be read',
     remedy:
-      'dispatch sources SUBJECT lists them with the reason and the next try; mend it in the source, then: dispatch sources try SUBJECT.',
+      'dispatch sources lists them with the reason and the next try. Mend it in the source, then: dispatch source try SUBJECT.',
     path: '/sources#SUBJECT',
     alertAfter: '15m',
   },
@@ -246,7 +246,7 @@ export const healthTable = {
     severity: 'warning',
     title: 'What is to be done in a source after success is not done',
     remedy:
-      'Mend what its error names; it is tried again, at once with the button on the page of the study or dispatch retry STUDY.',
+      'Mend what its error names; it is tried again, at once with the button on the page of the study, or with: dispatch after-success STUDY.',
     path: '/sources',
     alertAfter: '15m',
   },

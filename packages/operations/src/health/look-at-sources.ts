@@ -8,7 +8,7 @@ import type { HealthKind } from './health-kinds.ts';
 
 /** What is known of a source that was asked a moment ago. */
 export type AskedSource = Pick<SourceState, 'name' | 'reachable' | 'detail'> &
-  Partial<Pick<SourceState, 'code' | 'remedy' | 'lag'>>;
+  Partial<Pick<SourceState, 'remedy' | 'lag'>> & { readonly code?: string | undefined };
 
 /** How long the cursor may stand still while there are changes. */
 const stuckMs = 120_000;

@@ -105,6 +105,7 @@ describe('the API and its document', () => {
       ['post', '/api/rules/dry-run', '/api/rules/dry-run', { search: 'NOT-THERE' }, 404],
       ['post', '/api/route', '/api/route', { source: 'none', orthancStudyId: 'x' }, 404],
       ['post', '/api/studies/{source}/{study}/forget', '/api/studies/main/1.2.3/forget', {}, 404],
+      ['post', '/api/studies/{source}/{study}/after-success', '/api/studies/main/1.2.3/after-success', undefined, 404],
       ['post', '/api/targets/{target}/move', '/api/targets/a/move', { to: 'b' }, 404],
       ['post', '/api/targets/{target}/drop', '/api/targets/a/drop', undefined, 404],
       ['post', '/api/targets/{target}/place', '/api/targets/a/place', { decision: 'new' }, 409],
@@ -141,6 +142,7 @@ describe('the API and its document', () => {
       ['put', '/api/targets/{target}/concurrency', { concurrency: 3 }],
       ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: 60 }],
       ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: null }],
+      ['post', '/api/sources/{source}/try', {}],
       ['post', '/api/sessions/end', { name: 'somebody' }],
     ];
     for (const [method, path, body] of cases) {
@@ -156,10 +158,11 @@ describe('the API and its document', () => {
         .map((method) => `${method} ${path}`),
     );
     // A token has no session to end: the sign-out is tried with one, in sign-in.test.ts. The last three take running services
-    // whose configuration changes: test/e2e/reload.test.ts.
+    // whose configuration changes: test/e2e/reload.test.ts. After success: health-page.test.ts.
     expect(all.filter((name) => !tried.has(name)).toSorted()).toEqual([
       'post /api/configuration/reload',
       'post /api/sign-out',
+      'post /api/studies/{source}/{study}/after-success',
       'post /api/targets/{target}/drop',
       'post /api/targets/{target}/move',
       'post /api/targets/{target}/place',

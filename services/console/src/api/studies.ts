@@ -1,6 +1,6 @@
 import { deliveryStates } from '@dicom-dispatch/state/records';
-import { forgetStudies } from '@dicom-dispatch/operations';
-import { routeAgain } from '@dicom-dispatch/pipeline';
+import { forgetStudies, retryAfterSuccess } from '@dicom-dispatch/operations';
+import { OperationError, routeAgain } from '@dicom-dispatch/pipeline';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { listStudies, pageBudgetMs } from '../views/list-studies.ts';
@@ -33,6 +33,8 @@ export const studyQuery = z.object({
 });
 
 export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void {
+  const { operations } = context;
+
   server.get(
     '/api/studies',
     {
@@ -65,6 +67,26 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
       const image = study && (await context.lookup.thumbnail(study.source, study.orthancStudyId));
       if (!image) return reply.code(404).send({ error: 'not-found', message: 'There is no image of this study.' });
       return reply.type(image.type).header('cache-control', 'private, max-age=600').send(image.bytes);
+    },
+  );
+
+  server.post(
+    '/api/studies/:source/:study/after-success',
+    {
+      config: { access: 'operator', action: 'retry after success' },
+      schema: {
+        tags,
+        summary: 'Try now what the rules want done in the source after success, and what did not succeed yet',
+        params: byId,
+        response: answers(z.object({ did: z.string() })),
+      },
+    },
+    async (request) => {
+      const { source, study: id } = request.params;
+      const study = await findRecord(context, source, id);
+      if (!study) throw new OperationError('not-found', `there is no record of a study ${id} from ${source}`);
+      await retryAfterSuccess(operations, study);
+      return { did: `What is to be done in ${source} is tried now.` };
     },
   );
 

@@ -1,7 +1,18 @@
+import { tryStudiesNow } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { runDry } from '../views/dry-run.ts';
-import { auditEntry, cacheState, dryRun, overview, refusedEvent, rule, source, worker } from '../views/schemas.ts';
+import {
+  auditEntry,
+  cacheState,
+  dryRun,
+  finding,
+  overview,
+  refusedEvent,
+  rule,
+  source,
+  worker,
+} from '../views/schemas.ts';
 import { showCache } from '../views/show-cache.ts';
 import { showOverview } from '../views/show-overview.ts';
 import { listSources } from '../views/show-sources.ts';
@@ -48,6 +59,42 @@ export function addSystemRoutes(server: ApiServer, context: ConsoleContext): voi
       },
     },
     async () => ({ sources: await listSources(context) }),
+  );
+
+  server.post(
+    '/api/sources/:source/try',
+    {
+      config: { access: 'operator', action: 'try studies' },
+      schema: {
+        tags,
+        summary: 'Try studies now that could not be read: all of the source, or one',
+        params: z.object({ source: z.string().max(64) }),
+        body: z.object({ orthancStudyId: z.string().max(64).optional() }).default({}),
+        response: answers(z.object({ tried: z.number().int(), did: z.string() })),
+      },
+    },
+    async (request) => {
+      const { source: name } = request.params;
+      const tried = await tryStudiesNow(context.operations, name, request.body.orthancStudyId);
+      request.auditDetail = request.body.orthancStudyId ?? `all: ${tried}`;
+      return {
+        tried,
+        did: `${tried} ${tried === 1 ? 'study' : 'studies'} of ${name} ${tried === 1 ? 'is' : 'are'} tried now.`,
+      };
+    },
+  );
+
+  server.get(
+    '/api/health',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'What needs a person, worst first; empty when all is well',
+        response: answers(z.object({ findings: z.array(finding) })),
+      },
+    },
+    async () => ({ findings: (await context.health()).map((one) => ({ ...one })) }),
   );
 
   server.get(

@@ -5,6 +5,7 @@ import { addAuditPage } from './audit-page.ts';
 import { addCachePage } from './cache-page.ts';
 import { addDeliveriesPage } from './deliveries-page.ts';
 import { addDeliveryPage } from './delivery-page.ts';
+import { addHealthPage } from './health-page.ts';
 import { addRulesPage } from './rules-page.ts';
 import { addSourcesPage } from './sources-page.ts';
 import { addStudiesPage } from './studies-page.ts';
@@ -16,6 +17,7 @@ import { addWorkersPage } from './workers-page.ts';
 /** Every page, except Bull Board's. */
 export function addPages(server: FastifyInstance, context: ConsoleContext): void {
   const pages = server.withTypeProvider<ZodTypeProvider>();
+  addHealthPage(pages, context);
   addStudiesPage(pages, context);
   addStudyPage(pages, context);
   addReceiptPage(pages, context);

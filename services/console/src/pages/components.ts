@@ -75,6 +75,8 @@ export interface ActionButton {
   readonly label: string;
   readonly method: 'POST' | 'PUT';
   readonly path: string;
+  /** What is sent with it. */
+  readonly body?: Readonly<Record<string, unknown>>;
   /** Asked before it is done. */
   readonly confirm?: string;
   readonly kind?: 'primary' | 'danger' | 'plain';
@@ -85,12 +87,22 @@ export interface ActionButton {
 }
 
 /** A button that asks the API for something; the page's script does it. */
-export function actionButton({ label, method, path, confirm, reason, kind = 'plain', about }: ActionButton): Html {
+export function actionButton({
+  label,
+  method,
+  path,
+  body,
+  confirm,
+  reason,
+  kind = 'plain',
+  about,
+}: ActionButton): Html {
   return html`<button
     type="button"
     class="${kind}"
     data-method="${method}"
     data-path="${path}"
+    ${body !== undefined && html` data-body="${JSON.stringify(body)}"`}
     ${confirm !== undefined && html` data-confirm="${confirm}"`}${reason !== undefined && html` data-reason="${reason}"`}${
       about !== undefined && html` aria-label="${label} ${about}"`
     }

@@ -3,7 +3,8 @@ import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import type { Source } from '../views/schemas.ts';
 import { listSources } from '../views/show-sources.ts';
-import { number, time } from './components.ts';
+import { isAllowed, type Identity } from '../security/identity.ts';
+import { actionButton, number, studyPath, table, time } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 
@@ -11,20 +12,20 @@ export function addSourcesPage(server: ApiServer, context: ConsoleContext): void
   server.get('/sources', { config: { access: 'viewer' } }, async (request, reply) => {
     const sources = await listSources(context);
     const body = html`<div class="title-row"><h1>Sources</h1></div>
-      <div id="list" data-part class="cards">${sources.map((one) => card(one))}</div>`;
+      <div id="list" data-part class="cards">${sources.map((one) => card(one, request.identity))}</div>`;
     return sendPage(context, request, reply, { id: 'sources', title: 'Sources', body, live: true });
   });
 }
 
-function card(source: Source): Html {
+function card(source: Source, identity: Identity | undefined): Html {
   const { sweep } = source;
-  return html`<section class="card" aria-label="${source.name}">
+  return html`<section class="card" id="${source.name}" aria-label="${source.name}">
     <div class="delivery-head">
       <h2>${source.name}</h2>
       ${source.reachable ? html`<span class="chip good">✓ answers</span>` : html`<span class="chip bad">✕ does not answer</span>`}
       ${source.followed ? html`<span class="chip good">✓ followed</span>` : html`<span class="chip bad">✕ no router follows it</span>`}
     </div>
-    ${!source.reachable && html`<p class="note bad">${source.detail}</p>`}
+    ${!source.reachable && html`<p class="note bad">${source.detail}. ${source.remedy}</p>`}
     <dl class="pairs">
       <dt>Address</dt>
       <dd class="uid">${source.url}</dd>
@@ -55,8 +56,46 @@ function card(source: Source): Html {
         }
         ${source.sweepAt !== undefined && html`<span class="second">one is under way, at study ${number(source.sweepAt)}</span>`}
       </dd>
-      <dt>Tried again later</dt>
-      <dd>${number(source.triedLater)} ${source.triedLater === 1 ? 'study' : 'studies'} that could not be read</dd>
     </dl>
+    ${putOff(source, identity)}
   </section>`;
+}
+
+/** Studies that cannot be read, each with its reason and its next try. */
+function putOff(source: Source, identity: Identity | undefined): Html {
+  if (source.triedLater === 0) return html``;
+  const canAct = identity !== undefined && isAllowed(identity.role, 'operator');
+  const path = `/api/sources/${encodeURIComponent(source.name)}/try`;
+  return html`<h3>${number(source.triedLater)} ${source.triedLater === 1 ? 'study' : 'studies'} put off</h3>
+    <p class="muted">
+      They cannot be read for a reason of their own, and are tried again after growing pauses. All others go on.
+      ${canAct && actionButton({ label: 'Try all now', method: 'POST', path, about: `the studies of ${source.name} that are put off`, body: {} })}
+    </p>
+    ${table(
+      `Studies of ${source.name} that are put off`,
+      ['Study', 'Reason', 'Since', 'Next try', ''],
+      source.putOff.map(
+        (one) =>
+          html`<tr data-key="${one.orthancStudyId}">
+            <th scope="row">
+              <a class="uid" href="${studyPath({ source: source.name, orthancStudyId: one.orthancStudyId })}"
+                >${one.orthancStudyId}</a
+              >
+            </th>
+            <td class="wide">
+              <b>${one.code}</b
+              ><span class="second">${one.message} (${number(one.tries)} ${one.tries === 1 ? 'try' : 'tries'})</span>
+            </td>
+            <td class="nowrap">${time(one.since)}</td>
+            <td class="nowrap">${time(one.dueAt)}</td>
+            <td>
+              ${canAct && actionButton({ label: 'Try now', method: 'POST', path, about: one.orthancStudyId, body: { orthancStudyId: one.orthancStudyId } })}
+            </td>
+          </tr>`,
+      ),
+    )}
+    ${
+      source.triedLater > source.putOff.length &&
+      html`<p class="muted">The first ${number(source.putOff.length)} that are due are shown.</p>`
+    }`;
 }

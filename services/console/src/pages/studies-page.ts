@@ -26,7 +26,6 @@ type Query = ReturnType<typeof studyQuery.parse>;
 
 /** The list of studies: what arrives where, as it happens. */
 export function addStudiesPage(server: ApiServer, context: ConsoleContext): void {
-  server.get('/', { config: { access: 'viewer' } }, (_, reply) => reply.redirect('/studies'));
   server.get('/studies', { config: { access: 'viewer' } }, async (request, reply) => {
     const query = studyQuery.parse(emptyAsMissing(request.query));
     const [list, overview] = await Promise.all([

@@ -4,7 +4,18 @@ import type { ApiServer } from '../api/api-server.ts';
 import { isAllowed, type Identity } from '../security/identity.ts';
 import type { DeliveryDetail, StudyDetail } from '../views/schemas.ts';
 import { showStudy } from '../views/show-study.ts';
-import { dicomDate, empty, number, outcomeChip, studyPath, table, time, withCode, withQuery } from './components.ts';
+import {
+  actionButton,
+  dicomDate,
+  empty,
+  number,
+  outcomeChip,
+  studyPath,
+  table,
+  time,
+  withCode,
+  withQuery,
+} from './components.ts';
 import { deliveryFacts, deliveryHead, timeline } from './delivery-parts.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
@@ -44,6 +55,7 @@ export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
               ${earlier.map((one) => deliveryCard(one, identity))}
             </details>`
           }
+          ${afterSuccess(study, identity)}
           <h2>Rules</h2>
           ${rules(study)}
         </div>
@@ -112,6 +124,32 @@ function deliveryCard(delivery: DeliveryDetail, identity: Identity | undefined):
       >
     </p>
   </section>`;
+}
+
+/** What the rules want done in the source when all deliveries have succeeded, and how far that is. */
+function afterSuccess(study: StudyDetail, identity: Identity | undefined): Html {
+  if (study.afterSuccess.length === 0) return html``;
+  const canAct = identity !== undefined && isAllowed(identity.role, 'operator');
+  return html`<h2>After success</h2>
+    ${study.afterSuccess.map((step) => {
+      const { state, wanted, attempts, nextAttemptAt, error, done, left } = step;
+      const kind = state === 'done' ? (left.length > 0 ? 'warn' : 'good') : error ? 'bad' : '';
+      const path = `/api${studyPath(study)}/after-success`;
+      return html`<section class="card" aria-label="After success">
+        <p class="note ${kind}">
+          ${state === 'waiting' && html`When all deliveries have succeeded, in ${study.source}: ${wanted.join(', ')}.`}
+          ${
+            state === 'due' &&
+            html`Not done yet in ${study.source}: ${wanted.join(', ')}. Tried ${number(attempts)}
+            ${attempts === 1 ? 'time' : 'times'}${nextAttemptAt !== undefined && html`; the next try is ${time(nextAttemptAt)}`}.`
+          }
+          ${state === 'done' && html`Done in ${study.source}: ${done.join(', ') || 'nothing'}.`}
+        </p>
+        ${left.length > 0 && html`<p class="note warn">Not done: ${left.join('; ')}.</p>`}
+        ${error && html`<p><b>${error.code}</b>: ${error.message} <span class="muted">${error.remedy}</span></p>`}
+        ${canAct && state === 'due' && actionButton({ label: 'Try now', method: 'POST', path, kind: 'primary', about: 'what is to be done after success' })}
+      </section>`;
+    })}`;
 }
 
 function rules(study: StudyDetail): Html {

@@ -53,7 +53,9 @@ export function guardAccess(server: FastifyInstance, context: ConsoleContext): v
     const config = context.config();
     const closed = doorVerdict(request, context);
     if (closed) return refuse(request, reply.header('connection', 'close'), closed);
-    request.identity = await authenticate(request, config, context);
+    // A page that only looks whether all is well keeps no session from ending.
+    const use = request.routeOptions.url === '/api/health' ? 'look' : 'touch';
+    request.identity = await authenticate(request, config, context, use);
     if (!request.identity && !mayHurry(request, context, known)) {
       const client = clientKey(request.ip);
       if (!(await pace.admit(client, request.raw.socket))) {

@@ -106,7 +106,7 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
     const message =
       error instanceof ConsoleError ? error.message : 'the identity provider could not be used; the log says why';
     void reply.code(401);
-    return sendSignInPage(context, request, reply, { to: '/studies', message: `You are not signed in: ${message}.` });
+    return sendSignInPage(context, request, reply, { to: '/', message: `You are not signed in: ${message}.` });
   }
 
   function discover(oidc: Oidc): Promise<client.Configuration> {

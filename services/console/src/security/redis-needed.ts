@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import type { FastifyInstance } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
+import { html } from '../pages/html.ts';
+import { sendPage } from '../pages/layout/page.ts';
 
 const waitMs = 2_000;
 const withoutRedis = new Set(['/healthz', '/readyz', '/metrics', '/static/:version/:name']);
@@ -9,12 +11,20 @@ const withoutRedis = new Set(['/healthz', '/readyz', '/metrics', '/static/:versi
  * While Redis is away its commands wait, and pages would too: they say so instead. Who comes just as it comes back waits
  * a moment.
  */
-export function requireRedis(server: FastifyInstance, { redis }: ConsoleContext): void {
+export function requireRedis(server: FastifyInstance, context: ConsoleContext): void {
+  const { redis } = context;
   server.addHook('onRequest', async (request, reply) => {
     if (redis.status === 'ready' || withoutRedis.has(request.routeOptions.url ?? '')) return undefined;
     await once(redis, 'ready', { signal: AbortSignal.timeout(waitMs) }).catch(() => {});
     // It may have come back and gone again meanwhile.
     if ((redis.status as string) === 'ready') return undefined;
-    return reply.code(503).send({ error: 'unavailable', message: 'Redis does not answer now; try again.' });
+    void reply.code(503);
+    const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
+    if (!isPage) return reply.send({ error: 'unavailable', message: 'Redis does not answer now; try again.' });
+    const body = html`<div class="empty">
+      <p class="title">Redis does not answer now.</p>
+      <p>Nothing is lost: studies and deliveries go on when it answers. This page loads itself again then.</p>
+    </div>`;
+    return sendPage(context, request, reply, { id: 'health', title: 'Redis does not answer', body });
   });
 }

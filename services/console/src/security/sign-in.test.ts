@@ -20,13 +20,13 @@ describe('passwords', () => {
 describe('where to after the sign-in', () => {
   it.each([
     ['/targets?x=1', '/targets?x=1'],
-    ['//evil.example', '/studies'],
-    ['/\\evil.example', '/studies'],
-    ['https://evil.example', '/studies'],
-    ['/a\r\nSet-Cookie: x', '/studies'],
-    ['/sign-in', '/studies'],
-    [`/studies?search=${'x'.repeat(8000)}`, '/studies'],
-    [undefined, '/studies'],
+    ['//evil.example', '/'],
+    ['/\\evil.example', '/'],
+    ['https://evil.example', '/'],
+    ['/a\r\nSet-Cookie: x', '/'],
+    ['/sign-in', '/'],
+    [`/studies?search=${'x'.repeat(8000)}`, '/'],
+    [undefined, '/'],
   ])('%o leads to %s', (to, expected) => {
     expect(safeDestination(to)).toBe(expected);
   });

@@ -24,7 +24,7 @@ export async function endSession(context: ConsoleContext, reply: FastifyReply, i
 
 /** Where to after the sign-in: only to a page of ours. */
 export function safeDestination(to: unknown): string {
-  if (typeof to !== 'string' || to.length > maxDestinationLength) return '/studies';
-  if (!/^\/(?![/\\])[\x21-\x7e]*$/.test(to) || to.includes('\\')) return '/studies';
-  return to.startsWith('/sign-in') ? '/studies' : to;
+  if (typeof to !== 'string' || to.length > maxDestinationLength) return '/';
+  if (!/^\/(?![/\\])[\x21-\x7e]*$/.test(to) || to.includes('\\')) return '/';
+  return to.startsWith('/sign-in') ? '/' : to;
 }

@@ -61,7 +61,7 @@ async function act(element, method, path, body, done) {
   try {
     const told = await ask(method, path, body);
     if (done) done(told);
-    else notice(`${element.dataset.done ?? element.textContent.trim()}: done.`);
+    else notice(told?.did ?? `${element.dataset.done ?? element.textContent.trim()}: done.`);
     await refresh(true);
   } catch (error) {
     notice(error.message, true);
@@ -79,7 +79,8 @@ document.addEventListener('click', async (event) => {
       const reason = await reasonFor(button.dataset.reason);
       return void (reason !== undefined && act(button, button.dataset.method, button.dataset.path, { reason }));
     }
-    return void act(button, button.dataset.method, button.dataset.path);
+    const body = button.dataset.body === undefined ? undefined : JSON.parse(button.dataset.body);
+    return void act(button, button.dataset.method, button.dataset.path, body);
   }
   const bulk = event.target.closest('button[data-bulk]');
   if (bulk) return void actOnMany(bulk);
@@ -183,6 +184,8 @@ const isLive = main?.dataset.live !== undefined;
 let refreshing = false;
 let again = false;
 let last = 0;
+/** Since when the page could not be loaded again. */
+let staleSince;
 
 async function refresh(now = false) {
   if (!main || main.dataset.static !== undefined) return;
@@ -194,13 +197,18 @@ async function refresh(now = false) {
   again = false;
   try {
     const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
-    if (!answer.ok || answer.redirected) return;
+    if (!answer.ok || answer.redirected) {
+      staleSince ??= Date.now();
+      return;
+    }
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     const parts = page.querySelectorAll('#main [data-part]');
     for (const part of parts) replacePart(part);
     showTimes();
+    staleSince = undefined;
   } catch {
     again = true;
+    staleSince ??= Date.now();
   } finally {
     refreshing = false;
     last = Date.now();
@@ -237,6 +245,71 @@ if (isLive) {
   // Back-offs run out and workers die without a word.
   setInterval(() => (again || Date.now() - last > 15_000) && refresh(), 5_000);
   document.addEventListener('visibilitychange', () => !document.hidden && again && refresh());
+}
+
+// What is wrong with the page itself, or so wrong that nothing on it can be relied on.
+const banner = document.createElement('div');
+banner.id = 'banner';
+banner.className = 'banner';
+banner.setAttribute('role', 'alert');
+banner.hidden = true;
+document.querySelector('header.top')?.after(banner);
+const loudKinds = new Set(['redis-away', 'redis-lost', 'redis-refuses-writes', 'redis-not-persisting']);
+const lookMs = 5_000;
+const waitsForRedis = document.title.startsWith('Redis does not answer');
+let seenAt = Date.now();
+let looking = false;
+
+function sayLoud(text, link) {
+  if (banner.dataset.text === text) return;
+  banner.dataset.text = text ?? '';
+  banner.hidden = text === undefined;
+  banner.textContent = text ?? '';
+  if (text === undefined || !link) return;
+  const made = document.createElement('a');
+  made.href = link.href;
+  made.textContent = link.text;
+  banner.append(' ', made);
+}
+
+function clockTime(at) {
+  return new Date(at).toLocaleTimeString();
+}
+
+async function look() {
+  if (looking || document.hidden) return;
+  looking = true;
+  const old = `What you see is of ${clockTime(seenAt)}.`;
+  try {
+    const answer = await fetch('/api/health', {
+      headers: { accept: 'application/json' },
+      signal: AbortSignal.timeout(10_000),
+    });
+    if (answer.status === 401) {
+      const to = encodeURIComponent(location.pathname + location.search);
+      sayLoud(`Your session has ended. ${old}`, { href: `/sign-in?to=${to}`, text: 'Sign in again' });
+    } else if (answer.status === 503) sayLoud(`Redis does not answer: nothing is routed or sent until it does. ${old}`);
+    else if (answer.status >= 500) sayLoud(`The console has trouble (HTTP ${answer.status}). ${old}`);
+    else {
+      const loud = answer.ok && (await answer.json()).findings.find(({ kind }) => loudKinds.has(kind));
+      if (loud) sayLoud(`${loud.words}. ${loud.remedy}`, { href: '/', text: 'Health' });
+      else if (staleSince) sayLoud(`This page could not be loaded again since ${clockTime(staleSince)}.`);
+      else sayLoud(undefined);
+      if (waitsForRedis && !loud) location.reload();
+      seenAt = Date.now();
+    }
+  } catch {
+    sayLoud(navigator.onLine ? `The console does not answer. ${old}` : `This computer has no network. ${old}`);
+  } finally {
+    looking = false;
+  }
+}
+
+if (location.pathname !== '/sign-in') {
+  void look();
+  setInterval(look, lookMs);
+  for (const name of ['online', 'offline']) addEventListener(name, look);
+  document.addEventListener('visibilitychange', look);
 }
 
 // Times

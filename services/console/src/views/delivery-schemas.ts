@@ -148,6 +148,17 @@ export const ruleVerdict = z.object({
 });
 export type RuleVerdictView = z.infer<typeof ruleVerdict>;
 
+export const afterSuccess = z.object({
+  state: z.enum(['waiting', 'due', 'done']).describe('waiting: deliveries have not all succeeded; due: tried again'),
+  wanted: z.array(z.string()).describe('what the rules want done in the source'),
+  attempts: z.number().int().describe('attempts that did not succeed'),
+  nextAttemptAt: time.optional(),
+  error: deliveryError.optional(),
+  done: z.array(z.string()),
+  left: z.array(z.string()).describe('what was not done, with the reason'),
+});
+export type AfterSuccess = z.infer<typeof afterSuccess>;
+
 export const studyDetail = studySummary.omit({ deliveries: true }).extend({
   deliveries: z.array(deliveryDetail).describe('all, the newest first'),
   omitted: z
@@ -155,6 +166,7 @@ export const studyDetail = studySummary.omit({ deliveries: true }).extend({
     .describe('targets that the rules named when it was routed, and that were left out'),
   verdicts: z.array(ruleVerdict).describe('what the rules of now say about the study of now'),
   inSource: z.enum(['yes', 'no', 'unknown']).describe('now'),
+  afterSuccess: z.array(afterSuccess),
 });
 export type StudyDetail = z.infer<typeof studyDetail>;
 

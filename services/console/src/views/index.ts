@@ -2,7 +2,7 @@
 export { runDry, runDryOnFacts } from './dry-run.ts';
 export { listDeliveries } from './list-deliveries.ts';
 export { listStudies, type StudyQuery } from './list-studies.ts';
-export type { Delivery, DeliveryDetail, DryRun, StudyDetail, StudySummary, Target } from './schemas.ts';
+export type { Delivery, DeliveryDetail, DryRun, Source, StudyDetail, StudySummary, Target } from './schemas.ts';
 export { showCache } from './show-cache.ts';
 export { showOverview } from './show-overview.ts';
 export { listSources } from './show-sources.ts';

@@ -4,8 +4,9 @@ import type { Source } from './schemas.ts';
 
 export async function listSources(context: ViewContext): Promise<Source[]> {
   return Promise.all(
-    Object.keys(context.config().sources).map((name) =>
-      readSource(context.operations, name, (source) => context.lookup.client(source)),
-    ),
+    Object.keys(context.config().sources).map(async (name) => {
+      const state = await readSource(context.operations, name, (source) => context.lookup.client(source));
+      return { ...state, putOff: state.putOff.map((one) => ({ ...one })) };
+    }),
   );
 }

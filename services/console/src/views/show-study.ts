@@ -1,8 +1,10 @@
 import { compileRules, DispatchError } from '@dicom-dispatch/core';
+import { readAfterSuccess } from '@dicom-dispatch/operations';
 import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
 import type { StudyRecord } from '@dicom-dispatch/state/records';
 import type { ViewContext } from './view-context.ts';
 import { labelsOf, withoutIds } from './summarize-studies.ts';
+import { toAfterSuccess } from './to-after-success.ts';
 import type { StudyDetail } from './schemas.ts';
 import { showVerdicts } from './show-verdicts.ts';
 import { toDeliveryDetail } from './to-delivery.ts';
@@ -24,10 +26,11 @@ export async function showStudy(context: ViewContext, source: string, id: string
   }
   const { studyInstanceUid, orthancStudyId } = study;
   const key = { source, orthancStudyId };
-  const [deliveries, labels, now] = await Promise.all([
+  const [deliveries, labels, now, steps] = await Promise.all([
     context.operations.records.deliveriesOf(key),
     labelsOf(context, [key]),
     rulesNow(context, source, orthancStudyId),
+    readAfterSuccess(context.operations, key),
   ]);
   const label = labels.get(`${source} ${orthancStudyId}`);
   return {
@@ -42,6 +45,7 @@ export async function showStudy(context: ViewContext, source: string, id: string
     ...(label && { label: withoutIds(label) }),
     deliveries: await Promise.all(deliveries.map((delivery) => toDeliveryDetail(context.operations, delivery))),
     ...now,
+    afterSuccess: steps.map(toAfterSuccess),
   };
 }
 

@@ -1,5 +1,6 @@
 import { deliveryStates } from '@dicom-dispatch/state/records';
 import { groupStrategies, priorities } from '@dicom-dispatch/core';
+import { healthKinds, healthSeverities, type HealthKind } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import { delivery, deliveryError, ruleVerdict, time } from './delivery-schemas.ts';
 
@@ -80,7 +81,21 @@ export const source = z.object({
   position: z.number().int().optional(),
   newest: z.number().int().optional(),
   lag: z.number().int().optional(),
-  triedLater: z.number().int(),
+  code: z.string().optional().describe('why it cannot be asked'),
+  remedy: z.string().optional(),
+  triedLater: z.number().int().describe('studies that cannot be read for a reason of their own'),
+  putOff: z
+    .array(
+      z.object({
+        orthancStudyId: z.string(),
+        since: time,
+        dueAt: time.describe('when it is tried again'),
+        tries: z.number().int(),
+        code: z.string(),
+        message: z.string(),
+      }),
+    )
+    .describe('the first hundred of them that are due'),
   sweep: z
     .object({
       endedAt: time,
@@ -200,3 +215,13 @@ export const cacheState = z.object({
     .describe('what is computed once and used by many'),
 });
 export type CacheState = z.infer<typeof cacheState>;
+
+export const finding = z.object({
+  kind: z.enum(healthKinds as [HealthKind, ...HealthKind[]]),
+  severity: z.enum(healthSeverities),
+  subject: z.string().describe('name of a source or target; empty for the whole system'),
+  since: time.optional(),
+  words: z.string(),
+  remedy: z.string().describe('what to do'),
+  path: z.string().describe('page of the console that shows more'),
+});

@@ -5,6 +5,7 @@ import { isAllowed } from '../../security/identity.ts';
 import { html, type Html } from '../html.ts';
 
 const entries = [
+  { id: 'health', path: '/', label: 'Health' },
   { id: 'studies', path: '/studies', label: 'Studies' },
   { id: 'deliveries', path: '/deliveries', label: 'Deliveries' },
   { id: 'targets', path: '/targets', label: 'Targets' },
@@ -25,7 +26,7 @@ export function navigation(context: ConsoleContext, request: FastifyRequest, cur
   const mayleave = identity?.by === 'password' || identity?.by === 'oidc';
   return html`<header class="top">
     <a class="skip" href="#main">Skip to content</a>
-    <a class="brand" href="/studies"><span class="mark" aria-hidden="true"></span>dicom-dispatch</a>
+    <a class="brand" href="/"><span class="mark" aria-hidden="true"></span>dicom-dispatch</a>
     <nav aria-label="Main">
       <ul>
         ${[...entries, ...audit].map(

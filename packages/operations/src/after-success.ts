@@ -1,0 +1,38 @@
+import { callJob, OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { TaskRecords, type TaskRecord } from '@dicom-dispatch/state/tasks';
+
+/** A study as its record names it. */
+interface StudyKey {
+  readonly source: string;
+  readonly orthancStudyId: string;
+}
+
+/** What rules want done in the source after success, for one study: each study task has one step at most. */
+export async function readAfterSuccess(context: PipelineContext, study: StudyKey): Promise<TaskRecord[]> {
+  const { records, redis, config } = context;
+  const [record, deliveries] = await Promise.all([records.study(study), records.deliveriesOf(study)]);
+  const ids = new Set([record, ...deliveries].flatMap((one) => (one ? [one.studyTaskId] : [])));
+  const steps = await new TaskRecords(redis, config().redis.prefix).readAll([...ids]);
+  return steps.filter((step) => step?.data.onSuccess !== undefined) as TaskRecord[];
+}
+
+/**
+ * Lets the steps of a study that were tried and did not succeed be tried now.
+ *
+ * @returns how many
+ * @throws OperationError `conflict` when there is none
+ */
+export async function retryAfterSuccess(context: PipelineContext, study: StudyKey): Promise<number> {
+  const { redis, queues, config } = context;
+  const tasks = new TaskRecords(redis, config().redis.prefix);
+  const due = (await readAfterSuccess(context, study)).filter(({ state }) => state === 'due');
+  if (due.length === 0) {
+    throw new OperationError('conflict', 'nothing is to be tried again: it is done, or deliveries are still to arrive');
+  }
+  for (const { data } of due) {
+    await tasks.wake(data.studyTaskId);
+    // Without a job reconciliation makes one within a minute.
+    await callJob(redis, queues.study(), data.studyTaskId, 0);
+  }
+  return due.length;
+}

@@ -1,0 +1,22 @@
+import { OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { tryPutOffNow } from '@dicom-dispatch/state/feed';
+
+/**
+ * Lets studies of a source that cannot be read be tried now; the router that leads the source takes them up within a second.
+ *
+ * @param orthancStudyId - undefined: all of the source
+ * @returns how many
+ * @throws OperationError `not-found` when there is no such source, or the study is not put off
+ */
+export async function tryStudiesNow(
+  { redis, config }: PipelineContext,
+  source: string,
+  orthancStudyId?: string,
+): Promise<number> {
+  if (config().sources[source] === undefined) throw new OperationError('not-found', `there is no source "${source}"`);
+  const tried = await tryPutOffNow(redis, config().redis.prefix, source, orthancStudyId);
+  if (tried === 0 && orthancStudyId !== undefined) {
+    throw new OperationError('not-found', `the study ${orthancStudyId} of ${source} is not put off`);
+  }
+  return tried;
+}
