@@ -30,8 +30,8 @@ export function dataSet(values: DataSet): DataSetInput {
 export function encodeDataSet(values: DataSet, transferSyntaxUid: string): Uint8Array {
   const isDeflated = transferSyntaxUid === TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian;
   const written = isDeflated ? TRANSFER_SYNTAX.explicitVrLittleEndian : transferSyntaxUid;
+  const data = dcmjsData();
   try {
-    const data = dcmjsData();
     const file = new data.DicomDict({ '00020010': { vr: 'UI', Value: [written] } });
     file.dict = data.DicomMetaDictionary.denaturalizeDataset({ ...withCharacterSet(values) });
     const bytes = Buffer.from(file.write());

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { DimseError } from '../errors/dimse-error.ts';
 
 /** dcmjs brings no types: this is the little that is used of it. */
 interface Dcmjs {
@@ -16,7 +17,17 @@ interface Dcmjs {
 
 const require = createRequire(import.meta.url);
 
-/** Loaded with the first data set: who only forwards instances never needs it, and it takes 8 MB of memory. */
+/**
+ * Loaded with the first data set: who only forwards instances never needs it, and it takes 8 MB of memory.
+ *
+ * @throws DimseError `invalid-argument` where dcmjs, an optional dependency, is not installed
+ */
 export function dcmjsData(): Dcmjs {
-  return (require('dcmjs') as { readonly data: Dcmjs }).data;
+  try {
+    return (require('dcmjs') as { readonly data: Dcmjs }).data;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+    const text = 'data sets are read and written with dcmjs, which is not installed: npm install dcmjs';
+    throw new DimseError('invalid-argument', text, { cause: error });
+  }
 }
