@@ -6,8 +6,9 @@ import { heldAmong, holdDelivery, releaseDelivery } from './hold-delivery.ts';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import { checkReason, reopenDelivery, resolveDelivery } from './resolve-delivery.ts';
 import { retryDelivery } from './retry-delivery.ts';
+import { sendFirst } from './send-first.ts';
 
-export const bulkActions = ['retry', 'cancel', 'hold', 'release', 'resolve', 'reopen'] as const;
+export const bulkActions = ['retry', 'cancel', 'hold', 'release', 'resolve', 'reopen', 'first'] as const;
 export type BulkAction = (typeof bulkActions)[number];
 
 const most = 100_000;
@@ -22,6 +23,7 @@ const fits: Readonly<Record<BulkAction, readonly DeliveryState[]>> = {
   release: ['waiting'],
   resolve: ['failed', 'partial', 'source-gone'],
   reopen: ['resolved'],
+  first: ['waiting'],
 };
 
 export interface BulkPreview {
@@ -137,6 +139,7 @@ async function actOnOne(
     else if (action === 'hold') await holdDelivery(context, deliveryId, actor);
     else if (action === 'resolve') await resolveDelivery(context, deliveryId, actor, reason);
     else if (action === 'reopen') await reopenDelivery(context, deliveryId, actor);
+    else if (action === 'first') await sendFirst(context, deliveryId, actor);
     else return await releaseDelivery(context, deliveryId, actor);
     return true;
   } catch (error) {

@@ -1,6 +1,7 @@
 export { findDelivery } from './find-delivery.ts';
 export { forgetStudies, type ForgetOutcome, type ForgetWish } from './forget-studies.ts';
 export { maxReasonLength, reopenDelivery, resolveDelivery } from './resolve-delivery.ts';
+export { sendFirst } from './send-first.ts';
 export { retryDelivery } from './retry-delivery.ts';
 export { cancelDelivery } from './cancel-delivery.ts';
 export { heldAmong, holdDelivery, releaseDelivery } from './hold-delivery.ts';

@@ -42,6 +42,8 @@ export interface StudyToEnqueue {
   readonly onSuccess?: OnSuccessConfig | undefined;
   /** Makes it a task of its own although the same content was routed before: an operator asked for it. */
   readonly nonce?: string;
+  /** An operator sends it: what the rules did stays as it is written, and what they would do is not affected. */
+  readonly byHand?: boolean;
   /** AE titles from which the instances came: studies do not go back there. Left out, nothing is refused. */
   readonly senders?: ReadonlySet<string>;
   /** Tags of instances that selections speak about, by the instance's id in the source. */
@@ -113,15 +115,14 @@ export class StudyEnqueuer {
     const task = this.#taskData(request, hash, terms);
     const { targets: _, onSuccess: __, ...shared } = task;
     const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
-    const search = this.#search(request.study);
-    const record = { ...recordOf(task), ...(omitted.length > 0 && { omitted }), ...(search && { search }) };
+    const record = await this.#recordOf(request, task, omitted);
     // First what is to come last: with the first record its deliveries may begin, whatever becomes of this process.
     if (task.onSuccess && (await this.#hasOpen(deliveries))) await this.#tasks.open(task);
     await this.#records.routed(record, deliveries);
     const added = await this.#withoutJob(deliveries);
     if (added.length > 0) await this.#addFlow(task, added, added.length < deliveries.length);
     await this.#addLost(task, new Set(deliveries.map(({ deliveryId }) => deliveryId)));
-    await this.#records.enqueued({ ...record, lastUpdate: request.study.lastUpdate });
+    if (request.byHand !== true) await this.#records.enqueued({ ...record, lastUpdate: request.study.lastUpdate });
     return { studyTaskId: task.studyTaskId, contentHash: task.contentHash, added, omitted };
   }
 
@@ -139,6 +140,15 @@ export class StudyEnqueuer {
       );
       return same ? { ...one, deliveryId: same.deliveryId } : one;
     });
+  }
+
+  /** Of a study that is sent by hand the record stays: a sweep must still find what the rules have not routed. */
+  async #recordOf(request: StudyToEnqueue, data: StudyTaskData, omitted: Enqueued['omitted']): Promise<StudyRecord> {
+    const { priority: _, onSuccess: __, ...task } = data;
+    const known = request.byHand === true ? await this.#records.study(task) : undefined;
+    if (known) return { ...known, targets: [...new Set([...known.targets, ...task.targets])] };
+    const search = this.#search(request.study);
+    return { ...task, lastUpdate: undefined, ...(omitted.length > 0 && { omitted }), ...(search && { search }) };
   }
 
   #search({ tags }: StudyFacts): SearchHashes | undefined {
@@ -248,9 +258,4 @@ function wantedOf(terms: readonly DeliveryTerms[], only: readonly string[] | und
   return terms.filter(
     ({ target, group }) => only.includes(target) || (group !== undefined && only.includes(group.name)),
   );
-}
-
-function recordOf(task: StudyTaskData): StudyRecord {
-  const { priority: _, onSuccess: __, ...shared } = task;
-  return { ...shared, lastUpdate: undefined };
 }

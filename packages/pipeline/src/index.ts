@@ -9,6 +9,7 @@ export {
   jobPlace,
   jobPlaces,
   OpenQueues,
+  putFirst,
   settleJob,
   type CallResult,
   type JobEnd,
@@ -19,6 +20,7 @@ export { callDelivery, wakeDelivery, type WakeContext } from './wake-delivery.ts
 export { forgetStudy } from './forget-study.ts';
 export { StudyEnqueuer, type Enqueued, type StudyToEnqueue } from './enqueue-study.ts';
 export { routeAgain, type RouteRequest } from './route-again.ts';
+export { previewRoute, type RoutePreview } from './plan-route.ts';
 export {
   chooseMember,
   isUsable,

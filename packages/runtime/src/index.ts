@@ -10,7 +10,7 @@ export { endInTime, partEndMs } from './process/end-in-time.ts';
 export { Counter, createMetrics, Gauge, Histogram, Registry } from './process/metrics.ts';
 export { startTelemetry, type RunningTelemetry } from './process/telemetry.ts';
 export { closeWorker } from './queues/close-worker.ts';
-export { jobPriority, keepJobs, queueOptions, workerOptions } from './queues/queue-options.ts';
+export { firstJobPriority, jobPriority, keepJobs, queueOptions, workerOptions } from './queues/queue-options.ts';
 export { checkRedis, type RedisFinding } from './redis/check-redis.ts';
 export { connectRedis, mastersOf, openRedis, type Redis } from './redis/connect-redis.ts';
 export {

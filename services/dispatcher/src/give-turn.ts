@@ -1,7 +1,7 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Priority } from '@dicom-dispatch/core';
 import { priorities } from '@dicom-dispatch/core';
-import { jobPriority, type Redis } from '@dicom-dispatch/runtime';
+import { firstJobPriority, jobPriority, type Redis } from '@dicom-dispatch/runtime';
 import type { Queue } from 'bullmq';
 
 /** Of so many deliveries of a target one is the longest waiting of those that are less urgent. */
@@ -22,7 +22,7 @@ export async function giveTurn(
 ): Promise<void> {
   const count = await redis.hincrby(redisKeys(prefix).starts, target, 1);
   if (count % turnEvery !== 0) return;
-  const classes = priorities.map((one) => jobPriority(one));
+  const classes = [firstJobPriority, ...priorities.map((one) => jobPriority(one))];
   const counts = await queue.getCountsPerPriority([...classes, turnPriority]);
   if ((counts[turnPriority] ?? 0) > 0) return;
   const heads = await Promise.all(

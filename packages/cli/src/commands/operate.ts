@@ -11,11 +11,15 @@ interface TargetOptions {
 
 /** Commands that change something: what the buttons of the console do. */
 export function addOperateCommands(program: Command): void {
-  withExamples(addAct(program, 'retry', 'let deliveries go again, with all their attempts; what waits goes at once'), [
+  const retry = addAct(program, 'retry', 'let deliveries go again, with all their attempts; what waits goes at once');
+  withExamples(retry.option('--first', 'before all others of their targets'), [
     ['retry A20260301 --target pacs', 'the delivery of this study to pacs'],
     ['retry d-0123456789abcdef0123', 'one delivery'],
     ['retry --target pacs --state failed --since 2d --dry-run', 'how many that would be'],
     ['retry --target pacs --state failed --since 2d --yes', 'all of them, without asking'],
+  ]);
+  withExamples(addAct(program, 'first', 'put waiting deliveries before all others of their targets'), [
+    ['first A20260301', 'what waits of this study, to every target'],
   ]);
   withExamples(addAct(program, 'hold', 'keep waiting deliveries from starting'), [
     ['hold A20260301', 'whatever of this study has not begun yet'],
@@ -240,9 +244,10 @@ function addRouteCommand(program: Command): void {
     .description('route a study now: by the rules, or to the targets that are named')
     .argument('<study>', 'Study Instance UID or accession number')
     .option('--to <target...>', 'to these targets, whatever the rules say')
-    .option('--everything', 'also what a target has confirmed already');
+    .option('--everything', 'also what a target has confirmed already')
+    .option('--first', 'before all others of its targets');
   withJson(withConfig(command)).action(
-    async (study: string, options: TargetOptions & { to?: string[]; everything?: boolean }) => {
+    async (study: string, options: TargetOptions & { to?: string[]; everything?: boolean; first?: boolean }) => {
       const { routeNow } = await import('../operate/route.ts');
       await routeNow(study, options);
     },
@@ -251,6 +256,7 @@ function addRouteCommand(program: Command): void {
     ['route A20260301', 'wherever the rules of now send it; only what is missing there'],
     ['route A20260301 --to research', 'to one target, whatever the rules say'],
     ['route A20260301 --to pacs --everything', 'every instance once more'],
+    ['route A20260301 --to theatre --first', 'before everything else that waits for it'],
   ]);
 }
 

@@ -8,6 +8,7 @@ import {
   reopenDelivery,
   resolveDelivery,
   retryDelivery,
+  sendFirst,
   type BulkAction,
   type BulkPreview,
 } from '@dicom-dispatch/operations';
@@ -27,6 +28,8 @@ export interface ActOptions extends SelectionOptions {
   readonly dryRun?: boolean;
   /** Of `resolve`. */
   readonly reason?: string;
+  /** Of `retry`. */
+  readonly first?: boolean;
 }
 
 interface Outcome {
@@ -44,6 +47,7 @@ const onOne = {
   release: releaseDelivery,
   resolve: resolveDelivery,
   reopen: reopenDelivery,
+  first: sendFirst,
 } as const;
 
 const past: Readonly<Record<BulkAction, string>> = {
@@ -53,6 +57,7 @@ const past: Readonly<Record<BulkAction, string>> = {
   release: 'released',
   resolve: 'resolved',
   reopen: 'reopened',
+  first: 'sent first',
 };
 
 /** Does one thing to the deliveries that are named, or to all that a filter means, after asking. */
@@ -69,6 +74,9 @@ export async function actNow(action: BulkAction, ids: readonly string[], options
   const odd = given.find(([name]) => name !== 'target');
   if (ids.length > 0 && odd) {
     throw new CommandError(`--${odd[0]} is a filter for many: with ids only --target has a meaning`, exitCodes.usage);
+  }
+  if (ids.length === 0 && options.first === true) {
+    throw new CommandError('--first takes ids; for a filter: dispatch first --state waiting …', exitCodes.usage);
   }
   await withSystem(options.config, (system) =>
     ids.length > 0 ? actOnNamed(system, action, ids, options) : actOnFiltered(system, action, filter, options),
@@ -115,7 +123,7 @@ async function actOnOne(
   system: System,
   action: BulkAction,
   delivery: { readonly deliveryId: string; readonly target: string },
-  { dryRun = false, reason }: ActOptions,
+  { dryRun = false, reason, first = false }: ActOptions,
 ): Promise<Outcome> {
   const { deliveryId, target } = delivery;
   if (dryRun) return { deliveryId, target, done: true, why: undefined };
@@ -123,6 +131,7 @@ async function actOnOne(
     const done = await system.audited<unknown>({ action, subject: deliveryId }, () =>
       onOne[action](system.operations, deliveryId, system.actor, reason),
     );
+    if (first) await sendFirst(system.operations, deliveryId, system.actor).catch(unlessBegun);
     return { deliveryId, target, done: done !== false, why: done === false ? 'it was not held' : undefined };
   } catch (error) {
     if (!(error instanceof OperationError) || error.code !== 'conflict') throw error;
@@ -156,4 +165,9 @@ function previewText(action: BulkAction, { count, byTarget }: BulkPreview): stri
   const targets = Object.entries(byTarget).map(([name, each]) => `${name}: ${each}`);
   const list = targets.length > 0 ? ` (${targets.join(', ')})` : '';
   return `${action} would reach ${count} ${count === 1 ? 'delivery' : 'deliveries'}${list}`;
+}
+
+/** What has begun meanwhile needs no place in the queue. */
+export function unlessBegun(error: unknown): void {
+  if (!(error instanceof OperationError) || error.code !== 'conflict') throw error;
 }

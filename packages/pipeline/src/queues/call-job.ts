@@ -1,4 +1,4 @@
-import type { Redis } from '@dicom-dispatch/runtime';
+import { firstJobPriority, type Redis } from '@dicom-dispatch/runtime';
 import type { Queue } from 'bullmq';
 import { jobPlace, type JobPlace } from './job-places.ts';
 
@@ -57,6 +57,13 @@ export async function callJob(
   }
   // It moves all the time: somebody is at work on it.
   return 'live';
+}
+
+/** Puts a job before all others of its queue; it stays so in every later attempt. @returns false when it has ended */
+export async function putFirst(queue: Queue, id: string): Promise<boolean> {
+  const job = await queue.getJob(id);
+  if (!job) return false;
+  return attempt(() => job.changePriority({ priority: firstJobPriority, lifo: true }));
 }
 
 async function advance(queue: Queue, id: string, dueInMs: number): Promise<void> {

@@ -1,4 +1,4 @@
-export { callJob, isJobError, type CallResult } from './call-job.ts';
+export { callJob, putFirst, isJobError, type CallResult } from './call-job.ts';
 export { deliveryJobOptions, unlimitedAttempts } from './delivery-job.ts';
 export { endWaitingJob } from './end-waiting-job.ts';
 export { jobPlace, jobPlaces, type JobPlace, type JobState } from './job-places.ts';

@@ -43,6 +43,9 @@ export const keepJobs = {
   removeOnFail: false,
 } as const satisfies JobsOptions;
 
+/** Less than that of any priority of a study: what an operator sends first comes before all others. */
+export const firstJobPriority = 1;
+
 /** BullMQ's priorities: 1 is first. */
 export function jobPriority(priority: Priority): number {
   return (priorities.indexOf(priority) + 1) * 10;

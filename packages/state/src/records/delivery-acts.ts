@@ -87,6 +87,13 @@ export const deliveryActs = {
     who: 'operator; router, when a rule says so',
     what: 'No attempt begins until it is released.',
   },
+  first: {
+    from: ['waiting'],
+    to: 'same',
+    guards: ['even-without-memory'],
+    who: 'operator',
+    what: 'It comes before all others of its target. Unless it is held, it goes on now.',
+  },
   release: {
     from: ['waiting'],
     to: 'same',

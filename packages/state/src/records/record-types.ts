@@ -133,6 +133,7 @@ export type DeliveryPatch = {
       | 'place'
       | 'notice'
       | 'resolution'
+      | 'priority'
       | 'wake'
       | 'failures'
       | 'waits'

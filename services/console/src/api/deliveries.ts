@@ -9,6 +9,7 @@ import {
   reopenDelivery,
   resolveDelivery,
   retryDelivery,
+  sendFirst,
 } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
@@ -38,6 +39,7 @@ const actions = {
   cancel: { run: cancelDelivery, summary: 'Stop a delivery' },
   hold: { run: holdDelivery, summary: 'Keep a waiting delivery from starting' },
   release: { run: releaseDelivery, summary: 'Let a held delivery go' },
+  first: { run: sendFirst, summary: 'Put a waiting delivery before all others of its target' },
   reopen: { run: reopenDelivery, summary: 'Make a resolved delivery what it was before' },
 } as const;
 

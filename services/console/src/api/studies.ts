@@ -1,6 +1,6 @@
 import { deliveryStates } from '@dicom-dispatch/state/records';
-import { forgetStudies, retryAfterSuccess } from '@dicom-dispatch/operations';
-import { OperationError, routeAgain } from '@dicom-dispatch/pipeline';
+import { forgetStudies, retryAfterSuccess, sendFirst } from '@dicom-dispatch/operations';
+import { OperationError, previewRoute, routeAgain, type Actor } from '@dicom-dispatch/pipeline';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { listStudies, pageBudgetMs } from '../views/list-studies.ts';
@@ -124,6 +124,60 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
   );
 
   server.post(
+    '/api/studies/:source/:study/first',
+    {
+      config: { access: 'operator', action: 'first' },
+      schema: {
+        tags,
+        summary: 'Put all waiting deliveries of a study before all others of their targets',
+        params: byId,
+        response: answers(z.object({ first: z.number().int().describe('deliveries that come first now') })),
+      },
+    },
+    async (request) => {
+      const { source, study: id } = request.params;
+      const study = await findRecord(context, source, id);
+      if (!study)
+        throw new OperationError('not-found', `there is no study ${id} from ${source}, or it was never routed`);
+      const deliveries = await context.operations.records.deliveriesOf(study);
+      const waiting = deliveries.filter(({ state }) => state === 'waiting');
+      return { first: await sendAllFirst(context, waiting, actorOf(request)) };
+    },
+  );
+
+  server.post(
+    '/api/route/preview',
+    {
+      // It changes nothing; it is a POST for the study in its body.
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'What targets have confirmed already of what a routing would send',
+        body: z.object({
+          source: z.string(),
+          orthancStudyId: z.string().max(100),
+          targets: z.array(z.string()).min(1).optional(),
+        }),
+        response: answers(
+          z.object({
+            targets: z.array(
+              z.object({
+                target: z.string(),
+                total: z.number().int().describe('instances that would be brought there in all'),
+                confirmed: z.number().int().describe('instances that it has confirmed already'),
+              }),
+            ),
+          }),
+        ),
+      },
+    },
+    async (request) => {
+      const orthanc = await context.lookup.client(request.body.source);
+      return { targets: await previewRoute(context.operations, request.body, orthanc) };
+    },
+  );
+
+  server.post(
     '/api/route',
     {
       config: { access: 'operator', action: 'route' },
@@ -135,6 +189,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
           orthancStudyId: z.string().max(100),
           targets: z.array(z.string()).min(1).optional(),
           everything: z.boolean().default(false).describe('send also what a target has confirmed already'),
+          first: z.boolean().default(false).describe('before all others of its targets'),
         }),
         response: answers(
           z.object({
@@ -147,13 +202,33 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
     async (request) => {
       const { source, orthancStudyId, targets } = request.body;
       const orthanc = await context.lookup.client(source);
-      const enqueued = await routeAgain(context.operations, request.body, orthanc, actorOf(request));
+      const actor = actorOf(request);
+      const enqueued = await routeAgain(context.operations, request.body, orthanc, actor);
+      if (request.body.first) await sendAllFirst(context, enqueued.added, actor);
       request.auditSubject = `${source} ${orthancStudyId}`;
-      request.auditDetail = `to ${targets?.join(', ') ?? 'the targets of the rules'}${request.body.everything ? ', everything' : ''}`;
+      request.auditDetail = `to ${targets?.join(', ') ?? 'the targets of the rules'}${request.body.everything ? ', everything' : ''}${request.body.first ? ', first' : ''}`;
       return {
         studyTaskId: enqueued.studyTaskId,
         deliveries: enqueued.added.map(({ deliveryId, target }) => ({ deliveryId, target })),
       };
     },
   );
+}
+
+/** @returns how many come first now; what has begun meanwhile needs no place in the queue */
+async function sendAllFirst(
+  { operations }: ConsoleContext,
+  deliveries: readonly { readonly deliveryId: string }[],
+  actor: Actor,
+): Promise<number> {
+  let count = 0;
+  for (const { deliveryId } of deliveries) {
+    try {
+      await sendFirst(operations, deliveryId, actor);
+      count += 1;
+    } catch (error) {
+      if (!(error instanceof OperationError)) throw error;
+    }
+  }
+  return count;
 }

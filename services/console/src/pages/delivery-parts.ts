@@ -17,6 +17,7 @@ export function deliveryButtons(delivery: Delivery, identity: Identity | undefin
     ${state === 'resolved' && actionButton({ label: 'Reopen', method: 'POST', path: `${path}/reopen`, about })}
     ${hasEnded && state !== 'delivered' && actionButton({ label: 'Retry', method: 'POST', path: `${path}/retry`, kind: 'primary', about })}
     ${state === 'waiting' && !held && actionButton({ label: 'Try now', method: 'POST', path: `${path}/retry`, about })}
+    ${state === 'waiting' && actionButton({ label: 'Send first', method: 'POST', path: `${path}/first`, about })}
     ${state === 'waiting' && !held && actionButton({ label: 'Hold', method: 'POST', path: `${path}/hold`, about })}
     ${held && actionButton({ label: 'Release', method: 'POST', path: `${path}/release`, kind: 'primary', about })}
     ${!hasEnded && actionButton({ label: 'Cancel', method: 'POST', path: `${path}/cancel`, kind: 'danger', about, confirm: `Cancel ${about}? What has arrived there stays there.` })}

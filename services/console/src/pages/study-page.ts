@@ -46,7 +46,10 @@ export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
           </div>
           ${study.inSource === 'no' && html`<p class="note warn">The study is no longer in ${study.source}: what is missing at a target cannot be sent any more, unless it comes back.</p>`}
           ${study.inSource === 'unknown' && html`<p class="note warn">${study.source} does not answer now; what follows is from our own records.</p>`}
-          <h2>Deliveries</h2>
+          <div class="title-row">
+            <h2>Deliveries</h2>
+            ${study.deliveries.filter(({ state }) => state === 'waiting').length > 1 && isAllowed(identity?.role ?? 'viewer', 'operator') && actionButton({ label: 'Send all first', method: 'POST', path: `/api${studyPath(study)}/first` })}
+          </div>
           ${latest.length === 0 ? empty('Not routed', study.routed ? 'No rule matched when it was routed.' : 'It is in the source, but was never routed.') : latest.map((one) => deliveryCard(one, identity))}
           ${
             earlier.length > 0 &&
@@ -193,6 +196,7 @@ function actions(context: ConsoleContext, study: StudyDetail, identity: Identity
         <h3>By the rules</h3>
         <p class="muted">Every target that the rules name now gets what it has not confirmed yet.</p>
         <label class="field check"><input type="checkbox" name="everything" /> also what is confirmed already</label>
+        <label class="field check"><input type="checkbox" name="first" /> before all others</label>
         <div class="buttons"><button>Route again</button></div>
       </form>
       <form
@@ -200,6 +204,7 @@ function actions(context: ConsoleContext, study: StudyDetail, identity: Identity
         data-method="POST"
         data-path="/api/route"
         data-body="${body}"
+        data-preview="/api/route/preview"
         data-done="The study is on its way to the target."
       >
         <h3>To one target</h3>
@@ -212,6 +217,7 @@ function actions(context: ConsoleContext, study: StudyDetail, identity: Identity
             </select></label
           >
           <label class="field check"><input type="checkbox" name="everything" /> also what is confirmed already</label>
+          <label class="field check"><input type="checkbox" name="first" /> before all others</label>
         </div>
         <div class="buttons"><button>Send</button></div>
       </form>

@@ -109,9 +109,28 @@ document.addEventListener('submit', async (event) => {
     else body[field.name] = field.value;
   }
   const button = event.submitter ?? form.querySelector('button');
+  if (form.dataset.preview && !(await previewed(form.dataset.preview, body))) return;
   if (form.dataset.confirm && !(await confirmed(form.dataset.confirm))) return;
   await act(button, form.dataset.method, form.dataset.path, body, () => notice(form.dataset.done ?? 'Done.'));
 });
+
+/** Asks before something is sent that its target has already; then all of it is sent again. */
+async function previewed(path, body) {
+  if (body.everything) return true;
+  try {
+    const { targets } = await ask('POST', path, body);
+    if (targets.length === 0 || targets.some(({ total, confirmed: known }) => known < total)) return true;
+    const lines = targets.map(
+      ({ target, total, confirmed: known }) => `${target}: already confirmed: ${known} of ${total}`,
+    );
+    if (!(await confirmed(`${lines.join('\n')}\n\nSend again anyway?`))) return false;
+    body.everything = true;
+    return true;
+  } catch (error) {
+    notice(error.message, true);
+    return false;
+  }
+}
 
 /** Shows what an action on many would reach, asks, and does it. */
 async function actOnMany(button) {
