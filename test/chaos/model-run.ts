@@ -1,9 +1,9 @@
 /**
- * The long run of the model of a delivery's life (test/e2e/support/delivery-model.ts):
+ * The long run of the model of a delivery's life (te../e2e/support/model/run-model.ts):
  *
  *   ./dispatch chaos model [RUNS] [SEED]
  */
-import { runModel } from '../e2e/support/delivery-model.ts';
+import { runModel } from '../e2e/support/model/run-model.ts';
 
 const [runs = 10_000, seed] = process.argv.slice(2).map(Number);
 const startedAt = performance.now();

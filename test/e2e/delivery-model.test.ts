@@ -1,5 +1,5 @@
 import { it } from 'vitest';
-import { runModel } from './support/delivery-model.ts';
+import { runModel } from './support/model/run-model.ts';
 
 it('whatever happens in whatever order, an open delivery has a live job, a time, or a person it waits for', async () => {
   await runModel(300);

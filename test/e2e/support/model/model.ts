@@ -1,0 +1,354 @@
+import { parseConfig, type Config } from '@dicom-dispatch/core';
+import { DeliveryQueueAdapter, Refused } from '@dicom-dispatch/console/queues';
+import {
+  cancelDelivery,
+  dropOrphan,
+  holdDelivery,
+  moveOrphan,
+  promoteTarget,
+  releaseDelivery,
+  retryDelivery,
+} from '@dicom-dispatch/operations';
+import {
+  forgetStudy,
+  OperationError,
+  openPipeline,
+  planByName,
+  reconcile,
+  StudyEnqueuer,
+  type PipelineContext,
+} from '@dicom-dispatch/pipeline';
+import { workerOptions, type Logger, type Redis } from '@dicom-dispatch/runtime';
+import { act, endStates, fromNow, Records, type DeliveryState } from '@dicom-dispatch/state/records';
+import { TaskRecords } from '@dicom-dispatch/state/tasks';
+import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+import { Worker, type Job } from 'bullmq';
+import { LinkLost, linkOf, type RedisLink } from './redis-link.ts';
+import type { Happening, Step } from './steps.ts';
+
+const actor = { name: 'model' };
+const target = { type: 'dummy' };
+/** What `reload` goes round: a target disappears, comes back, and its concurrency changes. */
+const configurations = [{ a: target, b: target }, { a: target }, { a: { ...target, concurrency: 1 }, b: target }].map(
+  (targets) => {
+    const parsed = parseConfig(
+      { sources: { main: { url: 'http://127.0.0.1:1' } }, targets },
+      Object.values(targetSchemas) as never,
+    );
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+    return parsed.config;
+  },
+);
+
+/** A system without processes: its parts act when a script says so. */
+export class Model {
+  readonly operations: PipelineContext;
+  readonly witness: Redis;
+  readonly tasks: TaskRecords;
+  /** Deliveries that were ever routed, and the study of each. */
+  readonly ids: string[] = [];
+  readonly studyOf = new Map<string, string>();
+  /** Deliveries that were forgotten with their study, or may have been. */
+  readonly forgotten = new Set<string>();
+
+  readonly #redis: Redis;
+  readonly #link: RedisLink;
+  readonly #enqueuer: StudyEnqueuer;
+  readonly #workers: Readonly<Record<string, Worker>>;
+  readonly #records: Records;
+  readonly #log: Logger;
+  readonly #taken = new Map<string, { readonly job: Job; readonly token: string }>();
+  /** Studies that a router is about to route: it goes on until it is done. */
+  readonly #routing = new Set<string>();
+  /** Its content changes when instances come late. */
+  readonly #studies = new Map<string, number>();
+  #reloads = 0;
+  #count = 0;
+
+  constructor(redis: Redis, witness: Redis, log: Logger) {
+    this.#redis = redis;
+    this.witness = witness;
+    this.#log = log;
+    this.#link = linkOf(redis);
+    const { prefix } = this.#config.redis;
+    this.operations = openPipeline(() => this.#config, redis);
+    this.tasks = new TaskRecords(witness, prefix);
+    this.#records = new Records(witness, prefix);
+    this.#enqueuer = new StudyEnqueuer(this.#config, redis, this.operations.records);
+    this.#workers = Object.fromEntries(
+      ['a', 'b'].map((name) => {
+        const worker = new Worker(`target-${name}`, null as never, workerOptions(redis, prefix, 1, 60_000));
+        worker.on('error', () => {});
+        return [name, worker];
+      }),
+    );
+  }
+
+  get #config(): Config {
+    return configurations[this.#reloads % configurations.length] as Config;
+  }
+
+  async begin(): Promise<void> {
+    this.#link.back();
+    await this.witness.config('SET', 'maxmemory', '0');
+    await this.witness.flushall();
+    for (const known of [this.studyOf, this.forgotten, this.#taken, this.#routing, this.#studies]) known.clear();
+    this.ids.length = 0;
+    this.#reloads = 0;
+    this.#count = 0;
+    this.#enqueuer.reload(this.#config);
+  }
+
+  /** One step. What an operator wishes may not fit, and Redis may be away or out of memory. */
+  async happen([what, of]: Step): Promise<void> {
+    const id = this.ids[of % Math.max(1, this.ids.length)];
+    try {
+      await this.#happen(what, of, id);
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+    }
+  }
+
+  /** Redis is there, locks of the dead run out, what was to be routed is, and somebody reconciles. */
+  async settle(): Promise<void> {
+    this.#link.back();
+    await this.witness.config('SET', 'maxmemory', '0');
+    for (const study of this.#routing) await this.#route(study);
+    for (const name of Object.keys(this.#workers)) {
+      const queue = this.operations.queues.target(name);
+      const locks = this.ids.map((id) => `${queue.toKey(id)}:lock`);
+      if (locks.length > 0) await this.witness.del(...locks);
+    }
+    await this.#reconcile();
+  }
+
+  async openTasks(): Promise<string[]> {
+    return this.witness.zrange(`${this.#config.redis.prefix}:index:tasks`, '0', '-1');
+  }
+
+  async close(): Promise<void> {
+    this.#link.back();
+    for (const worker of Object.values(this.#workers)) await worker.close(true);
+    await this.#enqueuer.close();
+    await this.operations.close();
+  }
+
+  async #happen(what: Happening, of: number, id: string | undefined): Promise<void> {
+    const { operations, witness } = this;
+    switch (what) {
+      case 'enqueue':
+        this.#count += 1;
+        return this.#route(`1.2.${this.#count}`);
+      case 'begin':
+        return this.#begin(of % 2 === 0 ? 'a' : 'b');
+      case 'out of memory':
+        return void (await witness.config('SET', 'maxmemory', '1'));
+      case 'memory':
+        return void (await witness.config('SET', 'maxmemory', '0'));
+      case 'Redis goes away':
+        return this.#link.lose(of);
+      case 'Redis is back':
+        return this.#link.back();
+      case 'lose index':
+        return void (await witness.del(`${this.#config.redis.prefix}:index:open`));
+      case 'obliterate':
+        return operations.queues.target('a').obliterate({ force: true });
+      case 'reconcile':
+        return this.#reconcile();
+      case 'reload':
+        this.#reloads += 1;
+        return this.#enqueuer.reload(this.#config);
+      case 'move orphans':
+        return void (await moveOrphan(operations, 'b', 'a', actor).finally(() => this.#learn()));
+      case 'drop orphans':
+        return void (await dropOrphan(operations, 'b', actor));
+      case 'board: promote all':
+        return void (await promoteTarget(operations, 'a'));
+      default:
+        return id === undefined ? undefined : this.#happenTo(what, id, of);
+    }
+  }
+
+  async #happenTo(what: Happening, id: string, of: number): Promise<void> {
+    const { operations } = this;
+    const study = this.studyOf.get(id) ?? '';
+    switch (what) {
+      case 'enqueue again':
+        if (of % 2 === 0) this.#studies.set(study, (this.#studies.get(study) ?? 1) + 1);
+        return this.#route(study);
+      case 'hold':
+        return holdDelivery(operations, id, actor);
+      case 'release':
+        return void (await releaseDelivery(operations, id, actor));
+      case 'retry':
+        return retryDelivery(operations, id, actor);
+      case 'cancel':
+        return cancelDelivery(operations, id, actor);
+      case 'remove job':
+        return void (await (await this.#queueOf(id)).remove(id));
+      case 'lose job in lists':
+        return this.#loseInLists(id, '');
+      case 'fail job':
+        return this.#loseInLists(id, 'failed');
+      case 'forget':
+        return this.#forget(study, of);
+      case 'die':
+      case 'end':
+      case 'put off':
+        return this.#afterBegin(what, id);
+      default:
+        return this.#pressInBoard(what, id);
+    }
+  }
+
+  /** Routes a study until it is done, as a router does that dies and comes back. */
+  async #route(study: string): Promise<void> {
+    this.#routing.add(study);
+    const count = this.#studies.get(study) ?? 1;
+    this.#studies.set(study, count);
+    const targets = ['a', 'b'].filter((name) => this.#config.targets[name] !== undefined);
+    try {
+      await this.#enqueuer.enqueue({
+        source: 'main',
+        epoch: '1',
+        study: {
+          orthancStudyId: `o-${study}`,
+          studyInstanceUid: study,
+          facts: { source: 'main', study: {}, series: [], origin: {} },
+          lastUpdate: undefined,
+        } as never,
+        manifest: Array.from({ length: count }, (_, at) => ({
+          sopInstanceUid: `${study}.${at + 1}`,
+          version: '1',
+        })) as never,
+        rules: ['r'],
+        deliveries: planByName(this.#config, targets, { rules: ['r'], priority: 'normal' }),
+        ...(study.endsWith('2') && { onSuccess: { labels: ['sent'] } as never }),
+      });
+      this.#routing.delete(study);
+    } finally {
+      await this.#learn();
+    }
+  }
+
+  /** Which deliveries there are by now. */
+  async #learn(): Promise<void> {
+    for (const study of this.#studies.keys()) {
+      for (const { deliveryId } of await this.#records.deliveriesOf({ source: 'main', orthancStudyId: `o-${study}` })) {
+        this.forgotten.delete(deliveryId);
+        if (this.studyOf.has(deliveryId)) continue;
+        this.ids.push(deliveryId);
+        this.studyOf.set(deliveryId, study);
+      }
+    }
+  }
+
+  async #forget(study: string, of: number): Promise<void> {
+    const key = { source: 'main', orthancStudyId: `o-${study}` };
+    const gone = (): void =>
+      this.ids.filter((id) => this.studyOf.get(id) === study).forEach((id) => this.forgotten.add(id));
+    // The answer may be lost.
+    const { answer } = await forgetStudy(this.operations, key, {
+      before: Number.MAX_SAFE_INTEGER,
+      withFailed: of % 2 === 0,
+    }).catch((error: unknown) => {
+      if ((error as Error).cause instanceof LinkLost) gone();
+      throw error;
+    });
+    if (answer === 'forgotten') gone();
+  }
+
+  async #begin(name: string): Promise<void> {
+    const worker = this.#workers[name];
+    this.#count += 1;
+    const token = `t-${this.#count}`;
+    const job = (await worker?.getNextJob(token, { block: false })) as Job | undefined;
+    if (!job?.id) return;
+    const lock = `${this.operations.queues.target(name).toKey(job.id)}:lock`;
+    const fence = { lockKey: lock, token };
+    const patch = { state: 'active', wake: 'attempt', lock, token, nextAttemptAt: null } as const;
+    const changed = await this.operations.records.change(job.id, { ...act('begin'), patch, fence });
+    if (changed.kind === 'done') this.#taken.set(job.id, { job, token });
+    else if (changed.state === undefined || endStates.includes(changed.state)) {
+      await job.moveToFailed(new Error('ended'), token);
+    } else await job.moveToDelayed(Date.now() + 3_600_000, token);
+  }
+
+  async #afterBegin(what: 'die' | 'end' | 'put off', id: string): Promise<void> {
+    const attempt = this.#taken.get(id);
+    if (!attempt) return;
+    this.#taken.delete(id);
+    const { job, token } = attempt;
+    const { records } = this.operations;
+    const lockKey = `${(await this.#queueOf(id)).toKey(id)}:lock`;
+    if (what === 'die') {
+      await this.witness.del(lockKey);
+      return;
+    }
+    const fence = { lockKey, token };
+    if (what === 'put off') {
+      const patch = { state: 'waiting', wake: 'due', nextAttemptAt: fromNow(5_000) } as const;
+      const changed = await records.change(id, { ...act('putOff'), patch, fence });
+      // Every second one is killed between the record and the job.
+      if (changed.kind === 'done' && this.#count % 2 === 0) await job.moveToDelayed(Date.now() + 5_000, token);
+    } else {
+      const state: DeliveryState = this.#count % 3 === 0 ? 'failed' : 'delivered';
+      const changed = await records.change(id, { ...act('end'), patch: { state }, fence });
+      if (changed.kind === 'done') await job.moveToCompleted('x', token, false);
+    }
+  }
+
+  /** What the routes of Bull Board do with a job. */
+  async #pressInBoard(what: Happening, id: string): Promise<void> {
+    const { operations } = this;
+    const record = await operations.records.delivery(id);
+    if (!record) return;
+    if (what === 'board: remove study task') {
+      const board = new DeliveryQueueAdapter(operations.queues.study(), operations, undefined);
+      await (await board.getJob(record.studyTaskId))?.remove();
+      return;
+    }
+    const board = new DeliveryQueueAdapter(operations.queues.target(record.target), operations, record.target);
+    const job = (await board.getJob(id)) as unknown as Job | undefined;
+    if (what === 'board: remove') await job?.remove();
+    else if (what === 'board: retry') await job?.retry();
+    else if (what === 'board: promote') await job?.promote();
+    else await job?.changeDelay(600_000);
+  }
+
+  async #queueOf(id: string) {
+    const record = await this.#records.delivery(id);
+    return this.operations.queues.target(record?.target ?? 'a');
+  }
+
+  /** As BullMQ loses a job, or gives it up. */
+  async #loseInLists(id: string, to: string): Promise<void> {
+    const queue = await this.#queueOf(id);
+    for (const set of ['prioritized', 'delayed']) {
+      const removed = await this.witness.zrem(queue.toKey(set), id);
+      if (removed > 0 && to !== '') await this.witness.zadd(queue.toKey(to), Date.now(), id);
+    }
+  }
+
+  async #reconcile(): Promise<void> {
+    await this.operations.records.rebuildOpenIndex();
+    const { prefix } = this.#config.redis;
+    for (const index of ['open', 'tasks']) {
+      const key = `${prefix}:index:${index}`;
+      for (const id of await this.witness.zrange(key, '0', '-1')) await this.witness.zadd(key, 0, id);
+    }
+    const { records, queues } = this.operations;
+    const tasks = new TaskRecords(this.#redis, prefix);
+    await reconcile({ config: () => this.#config, redis: this.#redis, records, tasks, queues, log: this.#log });
+  }
+}
+
+function isExpected(error: unknown): boolean {
+  if (error instanceof OperationError || error instanceof Refused || error instanceof LinkLost) return true;
+  if ((error as { code?: unknown }).code === 'ledger-unavailable') return true;
+  if (error instanceof TypeError || error instanceof ReferenceError) return false;
+  const text = String(error) + String((error as { cause?: unknown }).cause ?? '');
+  return /OOM|EXECABORT|used memory|locked|could not be removed|Missing|not in the|lock|Connection is closed/i.test(
+    text,
+  );
+}

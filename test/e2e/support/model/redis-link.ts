@@ -1,0 +1,64 @@
+import type { Redis } from '@dicom-dispatch/runtime';
+
+/** The connection of the product, which can be lost at a chosen command. */
+export interface RedisLink {
+  /**
+   * The connection is lost after so many commands; all that follow fail until {@link RedisLink.back}. Every second time
+   * the command that is lost still reaches Redis, and only its answer does not come back.
+   */
+  lose(after: number): void;
+  back(): void;
+}
+
+/** Lets a connection to a real Redis be lost in the middle of an act, always at the same command for the same script. */
+export function linkOf(redis: Redis): RedisLink {
+  const send = redis.sendCommand.bind(redis) as (command: Command, stream?: object, node?: unknown) => Promise<unknown>;
+  /** Commands until the connection is lost; undefined while it stands. */
+  let left: number | undefined;
+  let losesAnswer = false;
+  /** A pipeline is written as a whole or not at all. */
+  const pipelines = new WeakMap<object, boolean>();
+
+  function isLost(stream: object | undefined): boolean {
+    const known = stream && pipelines.get(stream);
+    if (known !== undefined) return known;
+    if (left !== undefined) left -= 1;
+    const lost = left !== undefined && left < 0;
+    if (stream) pipelines.set(stream, lost);
+    return lost;
+  }
+
+  Object.assign(redis, {
+    sendCommand(command: Command, stream?: object, node?: unknown): Promise<unknown> {
+      if (!isLost(stream)) return send(command, stream, node);
+      if (losesAnswer && left === -1 && !stream) {
+        return send(command).then(
+          () => Promise.reject(new LinkLost()),
+          () => Promise.reject(new LinkLost()),
+        );
+      }
+      command.reject(new LinkLost());
+      return command.promise;
+    },
+  });
+  return {
+    lose(after) {
+      left = after;
+      losesAnswer = after % 2 === 0;
+    },
+    back() {
+      left = undefined;
+    },
+  };
+}
+
+export class LinkLost extends Error {
+  constructor() {
+    super('Connection is closed.');
+  }
+}
+
+interface Command {
+  readonly promise: Promise<unknown>;
+  reject(error: Error): void;
+}

@@ -1,0 +1,34 @@
+import { startRedis } from '@dicom-dispatch/harness';
+import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
+import * as fc from 'fast-check';
+import { checkDeliveries } from './check-deliveries.ts';
+import { Model } from './model.ts';
+import { steps } from './steps.ts';
+
+/**
+ * Runs interleavings against a real Redis, with the acts of dispatchers, operators and Bull Board as they are. After each,
+ * Redis is there again, the router routes once more what it could not, and a reconciliation is made; then every open
+ * delivery has a live job, a time at which it goes on, or a person it waits for, and nothing is lost.
+ */
+export async function runModel(runs: number, seed?: number): Promise<void> {
+  await using server = await startRedis({ appendonly: false });
+  const log = createLogger('model', { level: 'fatal', format: 'json' });
+  /** That of the product, and one that is never lost: what the model itself does and looks at. */
+  const [redis, witness] = [connectRedis(server.url, 'model', log), connectRedis(server.url, 'witness', log)];
+  const model = new Model(redis, witness, log);
+  try {
+    await fc.assert(
+      fc.asyncProperty(steps, async (script) => {
+        await model.begin();
+        for (const step of script) await model.happen(step);
+        await model.settle();
+        await checkDeliveries(model);
+      }),
+      { numRuns: runs, ...(seed !== undefined && { seed }) },
+    );
+  } finally {
+    await model.close();
+    redis.disconnect();
+    witness.disconnect();
+  }
+}

@@ -1,0 +1,51 @@
+import * as fc from 'fast-check';
+
+/** What can happen to deliveries. The number of a step picks one of them, or says how. */
+export const happenings = [
+  'enqueue',
+  'enqueue again',
+  'begin',
+  'end',
+  'put off',
+  'die',
+  'remove job',
+  'obliterate',
+  'lose job in lists',
+  'fail job',
+  'hold',
+  'release',
+  'retry',
+  'cancel',
+  'forget',
+  'reload',
+  'move orphans',
+  'drop orphans',
+  'board: remove',
+  'board: retry',
+  'board: promote',
+  'board: promote all',
+  'board: put off',
+  'board: remove study task',
+  'out of memory',
+  'memory',
+  'Redis goes away',
+  'Redis is back',
+  'lose index',
+  'reconcile',
+] as const;
+
+export type Happening = (typeof happenings)[number];
+export type Step = readonly [Happening, number];
+
+/** A third of what happens is the ordinary life of a delivery. */
+const any: fc.Arbitrary<Happening> = fc.oneof(
+  { weight: 1, arbitrary: fc.constantFrom<Happening[]>('enqueue', 'begin', 'end', 'put off', 'Redis is back') },
+  { weight: 2, arbitrary: fc.constantFrom(...happenings) },
+);
+
+export const steps: fc.Arbitrary<Step[]> = fc.array(fc.tuple(any, fc.nat(11)) as fc.Arbitrary<Step>, {
+  minLength: 5,
+  maxLength: 40,
+  // Long ones are as likely as short ones.
+  size: 'max',
+});
