@@ -10,7 +10,13 @@ export interface Evidence {
   readonly stores: readonly StoredOnce[];
   readonly files: readonly StoredFile[];
   readonly deliveries: readonly DeliveryRecord[];
+  /** Redis lost data: what had arrived may have been sent once more. */
+  readonly lostData: boolean;
   readonly isQuiet: boolean;
+  /** `status --check` said that something was wrong while something was. */
+  readonly isAlarmed: boolean;
+  /** `status --check` said at the end that all is well. */
+  readonly isGood: boolean;
   readonly rest: string;
   logs(): string;
 }
@@ -23,12 +29,19 @@ export interface Verdict {
   readonly missing: number;
   /** Instances that a delivery counts as delivered and its receiver lacks. */
   readonly falselyDelivered: number;
+  /** Deliveries whose study was called gone from the source: it never was. */
+  readonly falselyGone: number;
   /** C-STOREs of an instance that the receiver had accepted before. */
   readonly duplicates: number;
   /** The most that can have been in flight when something was disturbed. */
   readonly duplicatesAllowed: number;
-  /** Everything came to its end by itself. */
+  readonly lostData: boolean;
+  /** Everything came to its end, by itself or by what an operator was asked to do. */
   readonly isQuiet: boolean;
+  readonly isAlarmed: boolean;
+  readonly isGood: boolean;
+  /** Nothing of all this is wrong. */
+  readonly passes: boolean;
   readonly logs: string;
 }
 
@@ -60,18 +73,25 @@ export function judge(evidence: Evidence): Verdict {
       .map((group) => Math.max(...group.map(({ confirmed: count }) => count)))
       .reduce((sum, count) => sum + count, 0);
   const falselyDelivered = Math.max(0, confirmed('pacs') - pacs.size) + Math.max(0, confirmed('disk') - disk.size);
+  const falselyGone = deliveries.filter(({ state }) => state === 'source-gone').length;
+  const { disturbances, lostData, isQuiet, isAlarmed, isGood } = evidence;
+  const duplicatesAllowed = lostData ? Number.POSITIVE_INFINITY : disturbances * inFlight;
+  const passes =
+    missing + falselyDelivered + falselyGone === 0 && isQuiet && isAlarmed && isGood && duplicates <= duplicatesAllowed;
   return {
     seed: evidence.seed,
     instances: uploaded.size,
-    disturbances: evidence.disturbances,
+    disturbances,
     missing,
     falselyDelivered,
+    falselyGone,
     duplicates,
-    duplicatesAllowed: evidence.disturbances * inFlight,
-    isQuiet: evidence.isQuiet,
-    logs:
-      missing + falselyDelivered > 0 || !evidence.isQuiet || duplicates > inFlight
-        ? `${evidence.rest}\n${evidence.logs()}`
-        : '',
+    duplicatesAllowed,
+    lostData,
+    isQuiet,
+    isAlarmed,
+    isGood,
+    passes,
+    logs: passes && (duplicates <= inFlight || lostData) ? '' : `${evidence.rest}\n${evidence.logs()}`,
   };
 }

@@ -14,15 +14,21 @@ import { makeSchedule } from './make-schedule.ts';
 import { runSchedule } from './run-schedule.ts';
 
 const { values, positionals } = parseArgs({
-  options: { write: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  options: {
+    write: { type: 'boolean', default: false },
+    lanes: { type: 'string', default: '3' },
+    help: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
 const [from = 1, to = 200] = positionals.map(Number);
 if (values.help || !(from >= 1 && to >= from)) {
-  console.log('usage: ./dispatch chaos [FROM] [TO] [--write]   schedules FROM to TO; 1 to 200 unless told otherwise');
+  console.log(
+    'usage: ./dispatch chaos [FROM] [TO] [--write] [--lanes 3]   schedules FROM to TO; 1 to 200 unless told otherwise',
+  );
   process.exit(values.help ? 0 : 2);
 }
-const lanes = 3;
+const lanes = Number(values.lanes);
 const startedAt = Date.now();
 const verdicts: Verdict[] = [];
 const queue = Array.from({ length: to - from + 1 }, (_, index) => from + index);
@@ -30,8 +36,8 @@ const queue = Array.from({ length: to - from + 1 }, (_, index) => from + index);
 await Promise.all(
   Array.from({ length: lanes }, async () => {
     for (let seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
-      const verdict = await runSchedule(makeSchedule(seed, { studies: 4, faults: 7 })).catch((error: unknown): string =>
-        String(error),
+      const verdict = await runSchedule(makeSchedule(seed, { studies: 4, faults: 7, exam: true })).catch(
+        (error: unknown): string => String(error),
       );
       if (typeof verdict === 'string') {
         console.log(`${seed}: could not be run: ${verdict}`);
@@ -39,14 +45,16 @@ await Promise.all(
         continue;
       }
       verdicts.push(verdict);
-      const isGood =
-        verdict.isQuiet &&
-        verdict.missing + verdict.falselyDelivered === 0 &&
-        verdict.duplicates <= verdict.duplicatesAllowed;
-      console.log(
-        `${seed}: ${isGood ? 'good' : 'BAD '} ${verdict.instances} instances, missing ${verdict.missing}, false ${verdict.falselyDelivered}, twice ${verdict.duplicates}`,
-      );
-      if (!isGood) {
+      const { passes, instances, missing, falselyDelivered, falselyGone, duplicates, isQuiet, isAlarmed } = verdict;
+      const words = [
+        `${instances} instances, missing ${missing}, false ${falselyDelivered + falselyGone}, twice ${duplicates}`,
+        ...(verdict.lostData ? ['Redis lost data'] : []),
+        ...(isQuiet ? [] : ['NOT AT REST']),
+        ...(isAlarmed ? [] : ['NO ALARM']),
+        ...(verdict.isGood ? [] : ['STATUS NOT 0']),
+      ];
+      console.log(`${seed}: ${passes ? 'good' : 'BAD '} ${words.join(', ')}`);
+      if (!passes) {
         process.exitCode = 1;
         await writeFile(join(tmpdir(), `chaos-${seed}.log`), verdict.logs);
       }
@@ -55,6 +63,9 @@ await Promise.all(
 );
 const sum = (count: (verdict: Verdict) => number): number =>
   verdicts.reduce((total, verdict) => total + count(verdict), 0);
+const whole = verdicts.filter(({ lostData }) => !lostData);
+const most = (of: readonly Verdict[]): number => Math.max(0, ...of.map(({ duplicates }) => duplicates));
+const count = (is: (verdict: Verdict) => boolean): number => verdicts.filter(is).length;
 const result = [
   `| Schedules run | ${verdicts.length} (seeds ${from} to ${to}, 4 studies and 7 faults each) |`,
   '|---|---|',
@@ -62,8 +73,12 @@ const result = [
   `| Disturbances | ${sum(({ disturbances }) => disturbances)} |`,
   `| **Missing at a receiver** | **${sum(({ missing }) => missing)}** |`,
   `| **Falsely delivered** | **${sum(({ falselyDelivered }) => falselyDelivered)}** |`,
-  `| C-STOREs of what had arrived | ${sum(({ duplicates }) => duplicates)}, at most ${Math.max(...verdicts.map(({ duplicates }) => duplicates))} in a schedule |`,
-  `| Did not come to rest by themselves | ${verdicts.filter(({ isQuiet }) => !isQuiet).length} |`,
+  `| **Falsely called gone from the source** | **${sum(({ falselyGone }) => falselyGone)}** |`,
+  `| **Not at rest after all was healed** | **${count(({ isQuiet }) => !isQuiet)}** |`,
+  `| \`status --check\` 0 while something was wrong | ${count(({ isAlarmed }) => !isAlarmed)} |`,
+  `| \`status --check\` not 0 at the end | ${count(({ isGood }) => !isGood)} |`,
+  `| C-STOREs of what had arrived | ${whole.reduce((total, { duplicates }) => total + duplicates, 0)}, at most ${most(whole)} in a schedule |`,
+  `| Schedules in which Redis lost data | ${verdicts.length - whole.length}: ${sum(({ duplicates }) => duplicates) - whole.reduce((total, { duplicates }) => total + duplicates, 0)} C-STOREs of what had arrived |`,
   `| Took | ${formatDuration(Date.now() - startedAt)} on ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB |`,
 ].join('\n');
 console.log(result);

@@ -20,6 +20,8 @@ export type { TempFolder } from './temp-folder.ts';
 export { waitFor } from './wait-for.ts';
 export type { WaitOptions } from './wait-for.ts';
 export { whatIsLeft } from './watchdog.ts';
+export { startFakeClock } from './fake-clock.ts';
+export type { FakeClock } from './fake-clock.ts';
 export { startFaultProxy } from './fault-proxy.ts';
 export type { FaultCounters, FaultProxy, FaultProxyOptions, Faults } from './fault-proxy.ts';
 export { startHttpServer } from './http-server.ts';

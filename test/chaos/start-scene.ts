@@ -1,0 +1,137 @@
+import { parseConfig } from '@dicom-dispatch/core';
+import {
+  startFakeClock,
+  startFaultProxy,
+  startLyingProxy,
+  startOrthanc,
+  startRedis,
+  tempDisk,
+  tempFolder,
+  type FakeClock,
+  type FaultProxy,
+  type LyingProxy,
+  type OrthancServer,
+  type RedisServer,
+} from '@dicom-dispatch/harness';
+import { openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
+import type { Redis as RedisConnection } from '@dicom-dispatch/runtime';
+import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+import { Redis } from 'ioredis';
+import { startFaultScp, type FaultScp } from '../e2e/support/fault-scp.ts';
+import { startCommandHost, type CommandHost } from '../e2e/support/run-commands.ts';
+import { startDispatch, type RunningDispatch } from '../e2e/support/start-dispatch.ts';
+import { clocksOf, type Schedule } from './make-schedule.ts';
+
+/** Everything that a schedule does something to. */
+export interface Scene extends AsyncDisposable {
+  readonly redis: RedisServer;
+  readonly orthanc: OrthancServer;
+  readonly scp: FaultScp;
+  /** The folder that the target `disk` writes to; on a disk of its own where the tests run as root. */
+  readonly disk: { readonly path: string; readonly canFill: boolean };
+  readonly router: RunningDispatch;
+  readonly dispatchers: readonly [RunningDispatch, RunningDispatch];
+  readonly links: { readonly source: FaultProxy; readonly pacs: FaultProxy; readonly redis: FaultProxy };
+  readonly answers: LyingProxy;
+  readonly clocks: { readonly router: FakeClock; readonly dispatcher: FakeClock; readonly orthanc: FakeClock };
+  /** An operator at a terminal. */
+  readonly commands: CommandHost;
+  /** A connection of the judge's own, past all faults, and what is read and done by it. */
+  readonly client: Redis;
+  readonly operations: PipelineContext;
+}
+
+/**
+ * The whole system: a real Orthanc and Redis, a router and two dispatchers as processes with clocks that can be wrong, a
+ * DICOM receiver that remembers every C-STORE, a folder on a disk that can fill, and proxies on all ways between them.
+ */
+export async function startScene(schedule: Schedule): Promise<Scene> {
+  const stack = new AsyncDisposableStack();
+  try {
+    // One that can be wrong costs each look at the clock a system call.
+    const wrong = clocksOf(schedule);
+    const clockOf = async (isWrong: boolean): Promise<FakeClock> =>
+      isWrong ? stack.use(await startFakeClock()) : rightClock;
+    const [router, dispatcher, source] = [
+      await clockOf(wrong.router),
+      await clockOf(wrong.dispatcher),
+      await clockOf(wrong.orthanc),
+    ];
+    const redis = stack.use(await startRedis());
+    // What is missing on disk must not come out of its memory.
+    const orthanc = stack.use(await startOrthanc({ env: source.env, extraConfig: { MaximumStorageCacheSize: 0 } }));
+    const answers = stack.use(await startLyingProxy({ url: orthanc.url }));
+    const scp = stack.use(await startFaultScp());
+    const links = {
+      source: stack.use(await startFaultProxy({ port: answers.port })),
+      pacs: stack.use(await startFaultProxy({ port: scp.port })),
+      redis: stack.use(await startFaultProxy({ port: redis.port })),
+    };
+    const canFill = process.getuid?.() === 0;
+    const disk = stack.use(canFill ? await tempDisk({ sizeBytes: 40_000_000 }) : await tempFolder('chaos-disk'));
+    const config = configOf(links, scp.aet, disk.path);
+    const routing = stack.use(await startDispatch({ command: 'router', config, env: router.env }));
+    const first = stack.use(await startDispatch({ command: 'dispatcher', config, env: dispatcher.env }));
+    const second = stack.use(await startDispatch({ command: 'dispatcher', config }));
+    const args = { cwd: routing.folder, env: {} };
+    const commands = stack.use(startCommandHost(args));
+    const client = new Redis(redis.url, { maxRetriesPerRequest: null });
+    client.on('error', () => {});
+    stack.defer(() => client.disconnect());
+    const parsed = parseConfig(config, Object.values(targetSchemas) as never);
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+    const operations = openPipeline(parsed.config, client as RedisConnection);
+    stack.defer(() => operations.close());
+    const all = stack.move();
+    return {
+      redis,
+      orthanc,
+      scp,
+      disk: { path: disk.path, canFill },
+      router: routing,
+      dispatchers: [first, second],
+      links,
+      answers,
+      clocks: { router, dispatcher, orthanc: source },
+      commands,
+      client,
+      operations,
+      [Symbol.asyncDispose]: () => all.disposeAsync(),
+    };
+  } finally {
+    await stack.disposeAsync();
+  }
+}
+
+const rightClock: FakeClock = { env: {}, set: async () => {}, [Symbol.asyncDispose]: async () => {} };
+
+function configOf(links: Scene['links'], calledAeTitle: string, path: string): Record<string, unknown> {
+  const again = { attempts: 1000, backoff: { first: '200ms', max: '1s' }, concurrency: 2 };
+  return {
+    sources: {
+      main: {
+        url: `http://127.0.0.1:${links.source.port}`,
+        pollInterval: '200ms',
+        timeout: '3s',
+        sweep: { every: '2s', settle: '2s' },
+      },
+    },
+    targets: {
+      pacs: {
+        type: 'dicom',
+        host: '127.0.0.1',
+        port: links.pacs.port,
+        calledAeTitle,
+        associations: 2,
+        connectTimeout: '2s',
+        associationTimeout: '2s',
+        responseTimeout: '3s',
+        ...again,
+      },
+      disk: { type: 'folder', path, minFree: 0, ...again },
+    },
+    rules: [{ name: 'all', targets: ['pacs', 'disk'] }],
+    redis: { url: `redis://127.0.0.1:${links.redis.port}` },
+    dispatcher: { lockTime: '3s', graceTime: '500ms' },
+  };
+}

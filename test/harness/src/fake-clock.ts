@@ -1,0 +1,37 @@
+import { existsSync, globSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { tempFolder } from './temp-folder.ts';
+
+export interface FakeClock extends AsyncDisposable {
+  /** For the process whose clock it is. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Sets the clock so many seconds ahead, or behind when negative; within a second, also of a process that runs. */
+  set(seconds: number): Promise<void>;
+}
+
+/**
+ * A clock for processes that is wrong (libfaketime). Time of day is shifted; the monotonic clock, and with it timers, goes
+ * on as it does when an administrator sets a clock.
+ */
+export async function startFakeClock(seconds = 0): Promise<FakeClock> {
+  const [library] = globSync('/usr/lib/*/faketime/libfaketimeMT.so.1');
+  if (library === undefined || !existsSync(library)) throw new Error('libfaketime is not installed (package faketime)');
+  const folder = await tempFolder('clock');
+  const file = join(folder.path, 'offset');
+  async function set(ahead: number): Promise<void> {
+    await writeFile(`${file}.new`, `${ahead < 0 ? '' : '+'}${ahead}\n`);
+    await rename(`${file}.new`, file);
+  }
+  await set(seconds);
+  return {
+    env: {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+      FAKETIME_CACHE_DURATION: '1',
+    },
+    set,
+    [Symbol.asyncDispose]: () => folder.remove(),
+  };
+}
