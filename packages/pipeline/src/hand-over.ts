@@ -8,7 +8,7 @@ import {
   type GroupContext,
   type StudyOfGroup,
 } from './choose-member.ts';
-import { deliveryJobOptions, jobPlace } from './queues/index.ts';
+import { deliveryJobOptions, isJobError, jobPlace } from './queues/index.ts';
 import { operationKeys } from './keys.ts';
 
 export interface HandOverContext extends GroupContext {
@@ -125,7 +125,15 @@ export async function addJob(
   const { state } = await jobPlace(redis, tasks, data.studyTaskId);
   // Only one that still waits counts its children.
   const parent = state === 'waiting-children' ? { parent: { id: data.studyTaskId, queue: tasks.qualifiedName } } : {};
-  await queues
-    .target(data.target)
-    .add('delivery', data, { ...deliveryJobOptions(data), ...parent, ...(delayMs > 0 && { delay: delayMs }) });
+  const queue = queues.target(data.target);
+  try {
+    await queue.add('delivery', data, {
+      ...deliveryJobOptions(data),
+      ...parent,
+      ...(delayMs > 0 && { delay: delayMs }),
+    });
+  } catch (error) {
+    // The target has it already, below another study task: its job stays where it is.
+    if (!isJobError(error) || (await jobPlace(redis, queue, data.deliveryId)).state === 'missing') throw error;
+  }
 }

@@ -3,7 +3,7 @@ import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import * as fc from 'fast-check';
 import { checkDeliveries } from './check-deliveries.ts';
 import { Model } from './model.ts';
-import { steps } from './steps.ts';
+import { found, steps } from './steps.ts';
 
 /**
  * Runs interleavings against a real Redis, with the acts of dispatchers, operators and Bull Board as they are. After each,
@@ -24,7 +24,7 @@ export async function runModel(runs: number, seed?: number): Promise<void> {
         await model.settle();
         await checkDeliveries(model);
       }),
-      { numRuns: runs, ...(seed !== undefined && { seed }) },
+      { numRuns: runs, examples: [...found], ...(seed !== undefined && { seed }) },
     );
   } finally {
     await model.close();

@@ -49,3 +49,17 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(fc.tuple(any, fc.nat(11)) as
   // Long ones are as likely as short ones.
   size: 'max',
 });
+
+/** What long runs have found; tried first. */
+export const found: readonly [Step[]][] = [
+  // Moved to a target that had the study already, below another study task.
+  [
+    [
+      ['enqueue', 0],
+      ['obliterate', 0],
+      ['enqueue again', 3],
+      ['reload', 0],
+      ['move orphans', 0],
+    ],
+  ],
+];
