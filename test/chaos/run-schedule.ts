@@ -29,8 +29,12 @@ export async function runSchedule(schedule: Schedule): Promise<Verdict> {
 
   for (const { afterMs, step } of schedule.steps) {
     await sleep(afterMs);
-    if (step.kind === 'fault') healing.push(disturb(scene, deeds, step));
-    else {
+    if (step.kind === 'fault') {
+      const healed = disturb(scene, deeds, step);
+      // It is looked at when all have come.
+      healed.catch(() => {});
+      healing.push(healed);
+    } else {
       const { study, series, instances: instancesPerSeries } = step;
       const seed = `${schedule.seed} ${study}`;
       await upload(scene, uploaded, makeStudy({ seed, series, instancesPerSeries, rows: 48, columns: 48 }));

@@ -19,9 +19,12 @@ export async function startFakeClock(seconds = 0): Promise<FakeClock> {
   if (library === undefined || !existsSync(library)) throw new Error('libfaketime is not installed (package faketime)');
   const folder = await tempFolder('clock');
   const file = join(folder.path, 'offset');
+  let count = 0;
   async function set(ahead: number): Promise<void> {
-    await writeFile(`${file}.new`, `${ahead < 0 ? '' : '+'}${ahead}\n`);
-    await rename(`${file}.new`, file);
+    const next = `${file}.${(count += 1)}`;
+    await writeFile(next, `${ahead < 0 ? '' : '+'}${ahead}\n`);
+    // A process may read it at any moment.
+    await rename(next, file);
   }
   await set(seconds);
   return {

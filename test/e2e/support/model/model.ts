@@ -159,7 +159,7 @@ export class Model {
         this.#reloads += 1;
         return this.#enqueuer.reload(this.#config);
       case 'move orphans':
-        return void (await moveOrphan(operations, 'b', 'a', actor).finally(() => this.#learn()));
+        return void (await moveOrphan(operations, 'b', 'a', actor).finally(() => this.#learn(this.#studies.keys())));
       case 'drop orphans':
         return void (await dropOrphan(operations, 'b', actor));
       case 'board: promote all':
@@ -227,13 +227,13 @@ export class Model {
       });
       this.#routing.delete(study);
     } finally {
-      await this.#learn();
+      await this.#learn([study]);
     }
   }
 
   /** Which deliveries there are by now. */
-  async #learn(): Promise<void> {
-    for (const study of this.#studies.keys()) {
+  async #learn(studies: Iterable<string>): Promise<void> {
+    for (const study of studies) {
       for (const { deliveryId } of await this.#records.deliveriesOf({ source: 'main', orthancStudyId: `o-${study}` })) {
         this.forgotten.delete(deliveryId);
         if (this.studyOf.has(deliveryId)) continue;
@@ -335,7 +335,8 @@ export class Model {
     const { prefix } = this.#config.redis;
     for (const index of ['open', 'tasks']) {
       const key = `${prefix}:index:${index}`;
-      for (const id of await this.witness.zrange(key, '0', '-1')) await this.witness.zadd(key, 0, id);
+      // It is time to look at everything.
+      await this.witness.zunionstore(key, 1, key, 'WEIGHTS', 0);
     }
     const { records, queues } = this.operations;
     const tasks = new TaskRecords(this.#redis, prefix);
