@@ -1,18 +1,18 @@
 import { join } from 'node:path';
-import { readFile, writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Records, type DeliveryRecord } from '@dicom-dispatch/state/records';
+import { readFile } from 'node:fs/promises';
+import { Records } from '@dicom-dispatch/state/records';
 import { readConfig } from '@dicom-dispatch/cli';
 import { startOrthanc, startRedis } from '@dicom-dispatch/harness';
-import { openPipeline, routeAgain } from '@dicom-dispatch/pipeline';
+import { openPipeline } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
 import { openSource } from '@dicom-dispatch/sources';
 import { startDispatch } from '../e2e/support/start-dispatch.ts';
+import { deliverAll } from './deliver-all.ts';
 import { kinds, type Kind, type Receiver, type Timed } from './delivery-kinds.ts';
 import type { DeliverySet } from './delivery-sets.ts';
 import { startLink, type LinkQuality } from './link.ts';
 import { productEnv, productFlags } from './product-env.ts';
-import { median, usageOf } from './report.ts';
+import { median } from './report.ts';
 
 export interface Measurement {
   readonly set: DeliverySet;
@@ -112,7 +112,7 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
   stack.defer(() => operations.close());
   const orthanc = await openSource(config.sources['rest']!);
   stack.defer(() => orthanc.close());
-  const studies = await source.studies();
+  const deliverer = { dispatch, records, operations, orthanc, studies: await source.studies() };
 
   const rows: Row[] = [];
   for (const [kind, receiver] of receivers) {
@@ -120,7 +120,7 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
       ...(['rest', 'disk'] as const).map((from) => ({
         sender: ours[from],
         isOurs: true,
-        run: (round: number) => deliver(`${kind}-${warmRuns + round}`, from),
+        run: (round: number) => deliverAll(deliverer, `${kind}-${warmRuns + round}`, from),
       })),
       ...receiver.peers.map(({ sender, run }) => ({ sender, isOurs: false, run })),
     ];
@@ -128,7 +128,7 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
     // Dispatchers run for months: what is measured is not the first delivery of one.
     for (let round = 0; round < warmRuns; round += 1) {
       for (const from of ['rest', 'disk'] as const) {
-        await deliver(`${kind}-${round}`, from);
+        await deliverAll(deliverer, `${kind}-${round}`, from);
         await receiver.clear();
       }
     }
@@ -160,39 +160,4 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
     }
   }
   return rows;
-
-  /** All studies of the set to one target, through queue, dispatcher and ledger. */
-  async function deliver(target: string, from: keyof typeof ours): Promise<Timed> {
-    // Forgets the highest memory so far.
-    await writeFile(`/proc/${dispatch.pid()}/clear_refs`, '5').catch(() => {});
-    const before = await usageOf(dispatch.pid());
-    const ids: string[] = [];
-    for (const orthancStudyId of studies) {
-      const { added } = await routeAgain(operations, { source: from, orthancStudyId, targets: [target] }, orthanc, {
-        name: 'bench',
-      });
-      ids.push(...added.map(({ deliveryId }) => deliveryId));
-    }
-    const ended: DeliveryRecord[] = [];
-    for (const id of ids) {
-      for (;;) {
-        const record = await records.delivery(id);
-        if (record?.state === 'delivered') {
-          ended.push(record);
-          break;
-        }
-        if (record?.error !== undefined || record?.state === 'failed')
-          throw new Error(`${target}: ${JSON.stringify(record)}\n${dispatch.output()}`);
-        await sleep(20);
-      }
-    }
-    const after = await usageOf(dispatch.pid());
-    const begin = Math.min(...ended.map(({ startedAt }) => startedAt ?? 0));
-    const end = Math.max(...ended.map(({ endedAt }) => endedAt ?? 0));
-    return {
-      seconds: (end - begin) / 1_000,
-      cpuSeconds: after.cpuSeconds - before.cpuSeconds,
-      peakBytes: after.peakBytes,
-    };
-  }
 }

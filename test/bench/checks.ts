@@ -1,0 +1,154 @@
+/**
+ * What the checks of a delivery cost: the same studies by three dispatchers in turn, one without the guard, one with it, and one
+ * with the digests of receipts as well. The first exists in this benchmark only.
+ *
+ *   ./dispatch bench checks [--quick] [--kinds dicom,folder] [--sets small,ct,large] [--runs 7] [--data FOLDER] [--write]
+ */
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { readConfig } from '@dicom-dispatch/cli';
+import { startOrthanc, startRedis, type OrthancServer } from '@dicom-dispatch/harness';
+import { openPipeline } from '@dicom-dispatch/pipeline';
+import { connectRedis, createLogger } from '@dicom-dispatch/runtime';
+import { openSource } from '@dicom-dispatch/sources';
+import { Records } from '@dicom-dispatch/state/records';
+import { startDispatch } from '../e2e/support/start-dispatch.ts';
+import { deliverAll, type Deliverer } from './deliver-all.ts';
+import { kinds, type Kind, type Receiver, type Timed } from './delivery-kinds.ts';
+import { makeDeliverySet, type DeliverySet } from './delivery-sets.ts';
+import { productEnv, productFlags } from './product-env.ts';
+import { describeMachine, median, table, writeSection } from './report.ts';
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    kinds: { type: 'string', default: 'dicom,folder' },
+    sets: { type: 'string', default: 'small,ct,large' },
+    runs: { type: 'string', default: '7' },
+    data: { type: 'string', default: join(tmpdir(), 'dicom-dispatch-bench') },
+    write: { type: 'boolean', default: false },
+  },
+});
+const runs = Number(values.runs);
+const sizes: Readonly<Record<string, readonly [count: number, sizeBytes: number]>> = values.quick
+  ? { small: [400, 20_000], ct: [100, 500_000], large: [1, 60_000_000] }
+  : { small: [2_000, 20_000], ct: [500, 500_000], large: [4, 200_000_000] };
+const withoutGuard = fileURLToPath(new URL('without-guard.ts', import.meta.url));
+/** What is measured, each against the one before it. */
+const variants = [
+  { name: 'no guard', flags: ['--import', withoutGuard], digest: 'none' },
+  { name: 'guard', flags: [], digest: 'none' },
+  { name: 'guard, receipts.digest: sha256', flags: [], digest: 'sha256' },
+] as const;
+const warmRuns = 2;
+
+const rows: string[][] = [];
+for (const kind of values.kinds.split(',') as Kind[]) {
+  for (const name of values.sets.split(',')) {
+    const [count, sizeBytes] = sizes[name] ?? [1, 1_000];
+    const set = await makeDeliverySet(values.data, count, sizeBytes);
+    rows.push(...rowsOf(`${kind}, ${set.title}`, await measure(kind, set)));
+  }
+}
+const versions = await describeMachine(['Redis', 'Orthanc', 'DCMTK']);
+const text = [
+  `\`./dispatch bench checks${values.quick ? ' --quick' : ''} --runs ${runs}\`: ${versions}`,
+  table(['to, what', 'checks', 's', 'CPU s', 'time more', 'CPU more'], rows),
+].join('\n\n');
+console.log(text);
+if (values.write) await writeSection('performance.md', 'checks', text);
+
+/** Every variant in turn, round by round, so that what else happens on the machine falls on all alike. */
+async function measure(kind: Kind, set: DeliverySet): Promise<readonly (readonly Timed[])[]> {
+  await using stack = new AsyncDisposableStack();
+  const env = { ...process.env, TCP_NODELAY: '1' };
+  let source: OrthancServer | undefined;
+  const receiver = stack.use(
+    await kinds[kind].start({
+      set,
+      env,
+      modalities: {},
+      dicomWebServers: {},
+      source: () => source!,
+      through: async (port) => port,
+    }),
+  );
+  source = stack.use(await startOrthanc({ name: 'source', env }));
+  for (const file of set.files) await source.upload(await readFile(file));
+  const studies = await source.studies();
+  const deliverers: Deliverer[] = [];
+  for (const variant of variants) deliverers.push(await startVariant(stack, variant, source.url, receiver, studies));
+  const measured = variants.map((): Timed[] => []);
+  for (let round = 0; round < warmRuns + runs; round += 1) {
+    // Each begins a round as often as the others.
+    for (let turn = 0; turn < variants.length; turn += 1) {
+      const index = (round + turn) % variants.length;
+      const timed = await deliverAll(deliverers[index]!, `run-${round}`, 'main');
+      await receiver.clear();
+      if (round < warmRuns) continue;
+      measured[index]!.push(timed);
+      console.error(
+        `${kind}, ${set.title}, ${variants[index]!.name}: ${timed.seconds} s, CPU ${timed.cpuSeconds?.toFixed(2)} s`,
+      );
+    }
+  }
+  return measured;
+}
+
+async function startVariant(
+  stack: AsyncDisposableStack,
+  { flags, digest }: (typeof variants)[number],
+  url: string,
+  receiver: Receiver,
+  studies: readonly string[],
+): Promise<Deliverer> {
+  const redis = stack.use(await startRedis({ appendfsync: 'everysec' }));
+  const targets = Object.fromEntries(
+    Array.from({ length: warmRuns + runs }, (_, index) => [`run-${index}`, receiver.target(index)]),
+  );
+  const dispatch = stack.use(
+    await startDispatch({
+      command: 'dispatcher',
+      execArgv: [...productFlags, ...flags],
+      env: { ...productEnv, ...receiver.env },
+      config: {
+        sources: { main: { url, storageFolder: false } },
+        targets,
+        receipts: { digest },
+        redis: { url: redis.url },
+        logging: { level: 'warn', format: 'json' },
+      },
+    }),
+  );
+  const config = await readConfig(dispatch.configFile);
+  const client = connectRedis(redis.url, 'bench', createLogger('bench', { level: 'error', format: 'json' }));
+  stack.defer(() => client.disconnect());
+  const operations = openPipeline(config, client);
+  stack.defer(() => operations.close());
+  const orthanc = await openSource(config.sources['main']!);
+  stack.defer(() => orthanc.close());
+  return { dispatch, records: new Records(client, config.redis.prefix), operations, orthanc, studies };
+}
+
+function rowsOf(title: string, measured: readonly (readonly Timed[])[]): string[][] {
+  return variants.map(({ name }, index) => {
+    const [these, before] = [measured[index]!, measured[index - 1]];
+    // Run by run: what a moment costs falls on both.
+    const more = (read: (one: Timed) => number): string => {
+      if (!before) return '';
+      const share = median(these.map((one, run) => read(one) / read(before[run]!))) - 1;
+      return `${share >= 0 ? '+' : ''}${(share * 100).toFixed(1)} %`;
+    };
+    return [
+      title,
+      name,
+      median(these.map(({ seconds }) => seconds)).toFixed(2),
+      median(these.map(({ cpuSeconds = 0 }) => cpuSeconds)).toFixed(2),
+      more(({ seconds }) => seconds),
+      more(({ cpuSeconds = 1 }) => cpuSeconds),
+    ];
+  });
+}
