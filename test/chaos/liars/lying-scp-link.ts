@@ -126,12 +126,11 @@ export async function startLyingScpLink(options: { readonly port: number }): Pro
     if (!large.has(uid) || liar() === undefined) return pdu;
     told.push('early success');
     const response = successFor(command, pdu.readUInt8(10));
-    // Nothing more is read: what the sender still has cannot have been sent.
+    // Nothing more is read, and the answer comes at once: where the kernel's buffers are large (tcp_rmem), the whole data set
+    // would soon lie in them, and a success that comes then cannot be told from a true one.
     client.pause();
-    setTimeout(() => {
-      client.write(response);
-      setTimeout(() => client.destroy(), 200);
-    }, 300);
+    client.write(response);
+    setTimeout(() => client.destroy(), 200);
     return undefined;
   }
 }
