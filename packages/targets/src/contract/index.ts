@@ -18,5 +18,6 @@ export type {
   RetrieveProgress,
   RetrieveRequest,
 } from './pull.ts';
+export type { Holding, Inventory, InventoryContext, ListedInstance, StudyToList } from './inventory.ts';
 export type { Mailbox } from './mailbox.ts';
 export { contractVersion, type ServeContext, type TargetHandler, type TargetService } from './target-handler.ts';

@@ -2,6 +2,7 @@ import type { TargetAbout, TargetConfig } from '@dicom-dispatch/core';
 import type { z } from 'zod';
 import type { Check, CheckContext } from './check.ts';
 import type { DeliveryRun, RunLog } from './delivery-run.ts';
+import type { Inventory, InventoryContext } from './inventory.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Puller } from './pull.ts';
 
@@ -55,4 +56,7 @@ export interface TargetHandler<Config extends TargetConfig = TargetConfig> {
 
   /** For targets that can also be asked and pulled from. */
   readonly pull?: Puller<Config>;
+
+  /** For targets that can say what they have: connects, for an audit. @throws {DispatchError} in stage `connect` */
+  readonly inventory?: (context: InventoryContext<Config>) => Promise<Inventory>;
 }

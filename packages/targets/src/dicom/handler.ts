@@ -4,6 +4,7 @@ import { Suspects, throwIfCancelled } from '../flow/index.ts';
 import { dicomAbout, dicomTlsAbout } from './about.ts';
 import { AssociationPool } from './association-pool.ts';
 import { connectOptions } from './connect-options.ts';
+import { openDicomInventory } from './inventory.ts';
 import { groupByContexts } from './presentation-contexts.ts';
 import { dicomPuller } from './pull/index.ts';
 import { dicomTarget, dicomTlsTarget, type AnyDicomTarget, type DicomTarget, type DicomTlsTarget } from './schema.ts';
@@ -21,6 +22,7 @@ export const dicomHandler: TargetHandler<DicomTarget> = {
   testConnection: testDicom,
   serve: serveReports,
   pull: dicomPuller,
+  inventory: openDicomInventory,
 };
 
 export const dicomTlsHandler: TargetHandler<DicomTlsTarget> = {
@@ -33,6 +35,7 @@ export const dicomTlsHandler: TargetHandler<DicomTlsTarget> = {
   testConnection: testDicom,
   serve: serveReports,
   pull: dicomPuller,
+  inventory: openDicomInventory,
 };
 
 /** Sends each pending instance by C-STORE, over several associations; never parses a dataset. */

@@ -3,6 +3,7 @@ import { Suspects } from '../flow/index.ts';
 import { HttpConnection } from '../http/index.ts';
 import { dicomwebAbout } from './about.ts';
 import { cannotVerify, notListed, someFailed } from './errors.ts';
+import { openDicomwebInventory } from './inventory.ts';
 import { dicomwebPuller } from './pull.ts';
 import { dicomwebTarget, type DicomwebTarget } from './schema.ts';
 import { sendBatches } from './send-batches.ts';
@@ -19,6 +20,7 @@ export const dicomwebHandler: TargetHandler<DicomwebTarget> = {
   deliver,
   testConnection: testDicomweb,
   pull: dicomwebPuller,
+  inventory: openDicomwebInventory,
 };
 
 async function deliver(run: DeliveryRun<DicomwebTarget>): Promise<void> {

@@ -14,13 +14,14 @@ export function shapeProblems(value: unknown): string[] {
   }
   const problems: string[] = [];
   if (typeof value['type'] !== 'string' || value['type'] === '') problems.push('type is no text');
-  const { schema, pull, serve, about } = value;
+  const { schema, pull, serve, about, inventory } = value;
   if (!isObject(schema) || typeof schema['safeParse'] !== 'function') problems.push('schema is no zod schema');
   for (const name of ['deliver', 'testConnection']) {
     if (typeof value[name] !== 'function') problems.push(`${name} is no function`);
   }
   if (serve !== undefined && typeof serve !== 'function') problems.push('serve is no function');
   if (about !== undefined) problems.push(...aboutProblems(about));
+  if (inventory !== undefined && typeof inventory !== 'function') problems.push('inventory is no function');
   if (pull === undefined) return problems;
   for (const name of ['find', 'retrieve']) {
     if (!isObject(pull) || typeof pull[name] !== 'function') problems.push(`pull.${name} is no function`);

@@ -6,6 +6,7 @@ import { borrowed, inLanes, throwIfCancelled } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
 import { folderAbout } from './about.ts';
 import { Folders } from './folders.ts';
+import { openFolderInventory } from './inventory.ts';
 import { checkFolder } from './mark.ts';
 import { lookAtFolder, lookForSpace, placeOf } from './place.ts';
 import { folderTarget, type FolderTarget } from './schema.ts';
@@ -20,6 +21,7 @@ export const folderHandler: TargetHandler<FolderTarget> = {
   schema: folderTarget,
   deliver,
   testConnection: testFolder,
+  inventory: openFolderInventory,
 };
 
 type Run = DeliveryRun<FolderTarget>;

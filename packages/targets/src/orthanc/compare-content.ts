@@ -41,7 +41,7 @@ async function md5Of(body: AsyncIterable<Uint8Array>): Promise<string> {
 }
 
 /** Transfer syntax and digest of the data set; undefined when it is no Part 10 file. */
-async function contentOf(body: ByteSource): Promise<string | undefined> {
+export async function contentOf(body: ByteSource): Promise<string | undefined> {
   try {
     const { meta, head, rest } = await openPart10(body);
     const digest = createHash('sha256').update(head);

@@ -2,6 +2,7 @@ import { contractVersion, type DeliveryRun, type TargetHandler } from '../contra
 import { inLanes, Suspects, withSuspects } from '../flow/index.ts';
 import { Gate, HttpConnection } from '../http/index.ts';
 import { orthancAbout } from './about.ts';
+import { openOrthancInventory } from './inventory.ts';
 import { orthancPuller } from './pull.ts';
 import { readSystem } from './read-system.ts';
 import { orthancTarget, type OrthancTarget } from './schema.ts';
@@ -16,6 +17,7 @@ export const orthancHandler: TargetHandler<OrthancTarget> = {
   deliver,
   testConnection: testOrthanc,
   pull: orthancPuller,
+  inventory: openOrthancInventory,
 };
 
 /** Orthanc takes an instance into memory as a whole: of large ones only so many at once. */

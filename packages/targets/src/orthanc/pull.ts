@@ -18,7 +18,7 @@ const tags = z
 const id = z.string().refine(isResourceId);
 const foundStudy = z.object({ ID: id, MainDicomTags: tags, PatientMainDicomTags: tags });
 const foundSeries = z.object({ ID: id, MainDicomTags: tags, Instances: z.array(z.unknown()) });
-const foundInstance = z.object({ ID: id, MainDicomTags: tags, FileSize: z.number().int().optional().catch(undefined) });
+export const foundInstance = z.object({ ID: id, MainDicomTags: tags, FileSize: z.number().int().optional().catch(undefined) });
 
 const studiesAtOnce = 100;
 const maxAnswerBytes = 64_000_000;
@@ -137,7 +137,7 @@ async function listInstances(
   return { all, unknown };
 }
 
-async function fetchFile(http: HttpConnection, id: string, sizeBytes: number | undefined, signal: AbortSignal) {
+export async function fetchFile(http: HttpConnection, id: string, sizeBytes: number | undefined, signal: AbortSignal) {
   const answer = await http.request({ method: 'GET', path: `/instances/${id}/file`, signal });
   if (answer.status === 404) {
     await answer.discard();
@@ -149,7 +149,7 @@ async function fetchFile(http: HttpConnection, id: string, sizeBytes: number | u
   return { sizeBytes: sizeBytes ?? announced, body: answer.chunks(maxInstanceBytes) };
 }
 
-async function findResources<T>(
+export async function findResources<T>(
   http: HttpConnection,
   query: Readonly<Record<string, unknown>>,
   schema: z.ZodType<T>,

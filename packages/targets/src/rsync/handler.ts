@@ -7,6 +7,7 @@ import { studyMarker } from '../marker/index.ts';
 import { rsyncAbout } from './about.ts';
 import { sendBatches } from './batches.ts';
 import type { Claim } from './judge-files.ts';
+import { openRsyncInventory } from './inventory.ts';
 import { removeFiles } from './left-overs.ts';
 import { lookAtFolder } from './look-at-folder.ts';
 import { checkRemoteFolder } from './mark.ts';
@@ -25,6 +26,7 @@ export const rsyncHandler: TargetHandler<RsyncTarget> = {
   schema: rsyncTarget,
   deliver,
   testConnection: testRsync,
+  inventory: openRsyncInventory,
 };
 
 /** For servers that rsync gives no way to ask, in one step, whether a path is free. */

@@ -86,7 +86,7 @@ async function readStart(path: string, bytes: number): Promise<Buffer> {
 }
 
 /** By rules, and not by a list of files: some daemons do not find listed files in a folder of their module. */
-async function fetchFiles(
+export async function fetchFiles(
   transfer: Transfer,
   work: WorkFolder,
   into: string,

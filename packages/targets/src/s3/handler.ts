@@ -12,7 +12,8 @@ import { objectOptions } from './object-options.ts';
 import { PartPool } from './part-pool.ts';
 import { putObject, type KnownKeys, type Stored } from './put-object.ts';
 import { dropUpload } from './resume-upload.ts';
-import { s3Target, type S3Target } from './schema.ts';
+import { openS3Inventory } from './inventory.ts';
+import { limitsOf, s3Target, type S3Target } from './schema.ts';
 import { sendInstance } from './send-instance.ts';
 import { useKeys, type KeysInUse } from './stored-keys.ts';
 import { testS3 } from './test-connection.ts';
@@ -24,6 +25,7 @@ export const s3Handler: TargetHandler<S3Target> = {
   schema: s3Target,
   deliver,
   testConnection: testS3,
+  inventory: openS3Inventory,
 };
 
 /** Stores each pending instance as an object of its own; it is verified when reported. */
@@ -49,11 +51,6 @@ async function deliver(run: DeliveryRun<S3Target>): Promise<void> {
   } finally {
     bucket[Symbol.dispose]();
   }
-}
-
-/** A key has at most 1,024 bytes in UTF-8. */
-function limitsOf({ prefix }: S3Target): RenderLimits {
-  return { maxPathBytes: 1024 - Buffer.byteLength(prefix), maxSegmentBytes: 200 };
 }
 
 async function knownKeys(

@@ -4,7 +4,7 @@ import { conflictOption } from '../conflict/index.ts';
 import { minRateOption } from '../flow/min-rate.ts';
 import { httpTls, httpUrl } from '../http/http-options.ts';
 import { markerOption } from '../marker/index.ts';
-import { instanceTemplate, parseTemplate, TemplateError, uidTemplate } from '../template/index.ts';
+import { instanceTemplate, parseTemplate, TemplateError, uidTemplate, type RenderLimits } from '../template/index.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -154,3 +154,8 @@ export const s3Target = z
     path: ['kmsKeyId'],
   });
 export type S3Target = z.output<typeof s3Target>;
+
+/** A key has at most 1,024 bytes in UTF-8. */
+export function limitsOf({ prefix }: S3Target): RenderLimits {
+  return { maxPathBytes: 1024 - Buffer.byteLength(prefix), maxSegmentBytes: 200 };
+}

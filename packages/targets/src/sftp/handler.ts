@@ -6,6 +6,7 @@ import { borrowed, inLanes, metered, throwIfCancelled } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
 import { sftpAbout } from './about.ts';
 import { hasStatus } from './errors.ts';
+import { openSftpInventory } from './inventory.ts';
 import { judgeRemote, type Claim } from './judge-remote.ts';
 import { lookAtFolder, lookForSpace } from './look-at-server.ts';
 import { checkRemoteFolder } from './mark.ts';
@@ -22,6 +23,7 @@ export const sftpHandler: TargetHandler<SftpTarget> = {
   schema: sftpTarget,
   deliver,
   testConnection: testSftp,
+  inventory: openSftpInventory,
 };
 
 type Run = DeliveryRun<SftpTarget>;

@@ -33,7 +33,7 @@ interface ListsInFull {
   ): void;
 }
 
-export interface ListedFile {
+export interface ListedFile extends Found {
   readonly name: string;
   readonly modifiedMs: number;
 }
@@ -153,7 +153,12 @@ export class SftpSession {
             ),
         );
         if (portion.length === 0) return;
-        yield portion.map(({ filename, attrs }) => ({ name: filename, modifiedMs: attrs.mtime * 1_000 }));
+        yield portion.map(({ filename, attrs }) => ({
+          name: filename,
+          modifiedMs: attrs.mtime * 1_000,
+          kind: kindOf(attrs),
+          size: attrs.size,
+        }));
       }
     } finally {
       await this.closeFile(handle, signal).catch(() => {});

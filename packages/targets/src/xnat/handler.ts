@@ -3,8 +3,8 @@ import { inLanes } from '../flow/index.ts';
 import { HttpConnection } from '../http/index.ts';
 import { xnatAbout } from './about.ts';
 import { archiveSession, commitSession } from './archive-session.ts';
-import { importInstance, type XnatPlace } from './import-instance.ts';
-import { renderLabel } from './label.ts';
+import { importInstance, placeOf, type XnatPlace } from './import-instance.ts';
+import { openXnatInventory } from './inventory.ts';
 import { xnatTarget, type XnatTarget } from './schema.ts';
 import { testXnat } from './test-connection.ts';
 import { unfiledKey, verifySession, type Sent, type Unfiled } from './verify-session.ts';
@@ -17,6 +17,7 @@ export const xnatHandler: TargetHandler<XnatTarget> = {
   schema: xnatTarget,
   deliver,
   testConnection: testXnat,
+  inventory: openXnatInventory,
 };
 
 async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
@@ -49,14 +50,6 @@ async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
     await login.end();
     await http.close();
   }
-}
-
-function placeOf(config: XnatTarget, { study }: Pick<DeliveryRun<XnatTarget>, 'study'>): XnatPlace {
-  return {
-    project: renderLabel(config.project, study),
-    subject: renderLabel(config.subject, study),
-    session: renderLabel(config.session, study),
-  };
 }
 
 /** Sends what is pending and remembers where it went, over attempts. */

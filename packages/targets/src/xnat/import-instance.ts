@@ -1,6 +1,7 @@
 import type { DeliveryRun } from '../contract/index.ts';
 import { LateReturns, metered, type OpenedInstance } from '../flow/index.ts';
 import { elsewhere, foreignAnswer, importError } from './errors.ts';
+import { renderLabel } from './label.ts';
 import type { XnatTarget } from './schema.ts';
 import type { XnatLogin } from './xnat-login.ts';
 
@@ -9,6 +10,14 @@ export interface XnatPlace {
   readonly project: string;
   readonly subject: string;
   readonly session: string;
+}
+
+export function placeOf(config: XnatTarget, { study }: Pick<DeliveryRun<XnatTarget>, 'study'>): XnatPlace {
+  return {
+    project: renderLabel(config.project, study),
+    subject: renderLabel(config.subject, study),
+    session: renderLabel(config.session, study),
+  };
 }
 
 /**

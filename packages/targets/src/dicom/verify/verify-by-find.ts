@@ -64,6 +64,8 @@ export async function verifyByFind(
   }
 }
 
+type ListedName = Pick<ManifestInstance, 'studyInstanceUid' | 'seriesInstanceUid' | 'sopInstanceUid'>;
+
 /** What is not in the lists of its series. */
 async function notListed(
   run: DeliveryRun<AnyDicomTarget>,
@@ -105,10 +107,11 @@ async function notFound(
 }
 
 /** What the receiver says it lacks, asked for each alone, and what it says nothing about. */
-async function oneByOne(association: Association, instances: readonly ManifestInstance[], signal: AbortSignal) {
-  const lacking: ManifestInstance[] = [];
-  const unsaid: ManifestInstance[] = [];
+export async function oneByOne<T extends ListedName>(association: Association, instances: readonly T[], signal: AbortSignal, pace?: () => Promise<void>) {
+  const lacking: T[] = [];
+  const unsaid: T[] = [];
   for (const instance of instances) {
+    await pace?.();
     const { listed, isCut } = await listedUids(association, instance, instance.sopInstanceUid, signal);
     if (listed.has(instance.sopInstanceUid)) continue;
     if (isCut) unsaid.push(instance);
@@ -117,7 +120,7 @@ async function oneByOne(association: Association, instances: readonly ManifestIn
   return { lacking, unsaid };
 }
 
-async function listedUids(
+export async function listedUids(
   association: Association,
   { studyInstanceUid, seriesInstanceUid }: { readonly studyInstanceUid: string; readonly seriesInstanceUid: string },
   sopInstanceUids: string | readonly string[],
@@ -134,7 +137,7 @@ async function listedUids(
   return { listed, isCut: cut !== undefined };
 }
 
-function noQueries(): DispatchError {
+export function noQueries(): DispatchError {
   return new DispatchError('target-misconfigured', 'the receiver does not answer C-FIND (Study Root)', {
     stage: 'verify',
     remedy:

@@ -1,0 +1,67 @@
+import { connect, UID, type Association } from 'dicom-dimse';
+import type { Inventory, InventoryContext, ListedInstance, StudyToList } from '../contract/index.ts';
+import { heldByUid } from '../inventory/index.ts';
+import { queryOptions } from './connect-options.ts';
+import { dicomError } from './errors.ts';
+import { littleEndian } from './little-endian.ts';
+import type { AnyDicomTarget } from './schema.ts';
+import { listedUids, noQueries, oneByOne } from './verify/verify-by-find.ts';
+
+/** What a receiver lists by C-FIND at IMAGE level (PS3.4 section C.4.1). It says nothing of sizes and contents. */
+export async function openDicomInventory(context: InventoryContext<AnyDicomTarget>): Promise<Inventory> {
+  const { config, signal, pace } = context;
+  const contexts = [{ abstractSyntax: UID.studyRootFind, transferSyntaxes: littleEndian }];
+
+  // One association a study: some receivers end those that are idle while an audit waits.
+  async function associated<T>(act: (association: Association) => Promise<T>): Promise<T> {
+    await pace();
+    const association = await connect(await queryOptions(config, contexts, signal)).catch((error: unknown) => {
+      throw dicomError(error, 'connect');
+    });
+    try {
+      if (association.acceptedContexts.length === 0) throw noQueries();
+      return await act(association);
+    } catch (error) {
+      association.abort();
+      throw dicomError(error, 'verify');
+    } finally {
+      await association.release();
+    }
+  }
+
+  async function read(association: Association, { instances }: StudyToList) {
+    const listing = new Map<string, true>();
+    for (const [seriesInstanceUid, series] of Map.groupBy(instances, (one) => one.instance.seriesInstanceUid)) {
+      await pace();
+      const part = { studyInstanceUid: series[0]?.instance.studyInstanceUid ?? '', seriesInstanceUid };
+      const { listed } = await listedUids(association, part, '', signal);
+      for (const uid of listed) listing.set(uid, true);
+    }
+    const missing = new Map(
+      instances.flatMap((one) => (listing.has(one.instance.sopInstanceUid) ? [] : [[one.instance, one] as const])),
+    );
+    const asked = await oneByOne(association, [...missing.keys()], signal, pace);
+    const answers = new Map<ListedInstance, 'there' | string>();
+    const lacking = new Set(asked.lacking);
+    const unsaid = new Set(asked.unsaid);
+    for (const [instance, listed] of missing) {
+      if (unsaid.has(instance)) answers.set(listed, 'the receiver cuts its answers');
+      else if (!lacking.has(instance)) answers.set(listed, 'there');
+    }
+    return { listing, answers };
+  }
+
+  await associated(async () => {});
+  return {
+    async *list(study) {
+      const { listing, answers } = await associated((association) => read(association, study));
+      yield* heldByUid(
+        study,
+        listing,
+        async () => ({}),
+        async () => answers,
+      );
+    },
+    close: async () => {},
+  };
+}

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
+import type { Holding, ListedInstance, StudyToList } from '../contract/index.ts';
+import { distinguishes, parseTemplate } from '../template/parse-template.ts';
+import { renderTemplate, type RenderLimits } from '../template/index.ts';
+
+export interface FoundFile {
+  /** Undefined where the target does not say. */
+  readonly sizeBytes: number | undefined;
+  /** `other`: something has the name that is no file. */
+  readonly kind: 'file' | 'other';
+  /** What the target says of the content, e.g. an ETag. */
+  readonly tag?: string | undefined;
+}
+
+/** A target that keeps each instance under a path of its own. Paths are those of the layout. */
+export interface FileStore {
+  /** Files of one folder by name, without those of folders in it; undefined where it cannot be listed. */
+  list(folder: string): Promise<ReadonlyMap<string, FoundFile> | undefined>;
+  /** @returns undefined when nothing is there; `refused` when the target does not say */
+  look(path: string): Promise<FoundFile | undefined | 'refused'>;
+  /** SHA-256 of a file, hexadecimal; undefined when it is gone. */
+  sha256(path: string): Promise<string | undefined>;
+  /** What the tag of a file proves, without reading it; undefined when it proves nothing. */
+  judgeTag?(instance: ListedInstance, found: FoundFile): 'same' | undefined;
+}
+
+/**
+ * What such a target has of a study. A folder that the layout gives to one study or series alone is listed once, and what
+ * else is in it is extra; in others each path is looked at.
+ */
+export async function* heldFiles(
+  { study, instances, content }: StudyToList,
+  { layout, limits }: { readonly layout: string; readonly limits?: RenderLimits | undefined },
+  store: FileStore,
+): AsyncGenerator<Holding, void, undefined> {
+  const segments = parseTemplate(layout === 'flat' ? '{SOPInstanceUID}.dcm' : layout);
+  const above = segments.slice(0, -1);
+  const isOwn = distinguishes(above, 'StudyInstanceUID') || distinguishes(above, 'SeriesInstanceUID');
+  const paths = instances.map((one) => [renderTemplate(segments, study, one.instance, limits), one] as const);
+  for (const [folder, some] of Map.groupBy(paths, ([path]) => posix.dirname(path))) {
+    const listed = isOwn ? await store.list(folder) : undefined;
+    for (const [path, instance] of some) {
+      const found = listed ? listed.get(posix.basename(path)) : await store.look(path);
+      if (found === undefined) continue;
+      if (found === 'refused') {
+        yield { kind: 'unread', instance, reason: 'the target does not say whether the file is there' };
+      } else if (found.kind === 'other') {
+        yield { kind: 'held', instance, content: 'different' };
+      } else {
+        yield { kind: 'held', instance, ...(await describe(instance, path, found)) };
+      }
+    }
+    if (listed) yield* extras(listed, some.map(([path]) => posix.basename(path)));
+  }
+
+  async function describe(instance: ListedInstance, path: string, found: FoundFile) {
+    const { sizeBytes } = found;
+    const isOtherSize =
+      sizeBytes !== undefined && instance.sizeBytes !== undefined && sizeBytes !== instance.sizeBytes;
+    if (isOtherSize) return { sizeBytes };
+    const told = store.judgeTag?.(instance, found);
+    if (told === 'same') return { sizeBytes, content: told };
+    // A tag that is another one than before says that somebody has written it: then it is read in any case.
+    if (!content && !(found.tag !== undefined && store.judgeTag && hasTag(instance))) return { sizeBytes };
+    return { sizeBytes, content: await compareContent(instance, () => store.sha256(path)) };
+  }
+}
+
+function hasTag({ answer }: ListedInstance): boolean {
+  return answer !== undefined && tagIn(answer) !== undefined;
+}
+
+/** The MD5 at the end of what a handler noted of an upload: `new as PATH, ETag 0123…`. */
+export function tagIn(answer: string): string | undefined {
+  return /, ETag ([0-9a-f]{32})$/i.exec(answer)?.[1]?.toLowerCase();
+}
+
+/** @returns undefined when it is not known what was sent */
+export async function compareContent(
+  instance: ListedInstance,
+  digest: () => Promise<string | undefined>,
+): Promise<'same' | 'different' | undefined> {
+  const expected = await instance.sha256();
+  if (expected === undefined) return undefined;
+  return (await digest()) === expected ? 'same' : 'different';
+}
+
+/** SHA-256, hexadecimal. */
+export async function sha256Of(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const digest = createHash('sha256');
+  for await (const chunk of chunks) digest.update(chunk);
+  return digest.digest('hex');
+}
+
+/** Files of the kind of the instances that are none of them: not markers, nor what has a temporary name. */
+function* extras(listed: ReadonlyMap<string, FoundFile>, names: readonly string[]): Generator<Holding, void, undefined> {
+  const known = new Set(names);
+  const endings = new Set(names.map((name) => posix.extname(name)));
+  for (const [name, { kind }] of listed) {
+    if (kind !== 'file' || known.has(name) || /^[.~]/.test(name) || !endings.has(posix.extname(name))) continue;
+    yield { kind: 'extra', name: shown(name) };
+  }
+}
+
+/** A name that is a UID says nothing of a patient; of others nobody knows. */
+function shown(name: string): string {
+  const uid = /^\d+(?:\.\d+){3,}(?=\.[A-Za-z]{1,8}$|$)/.exec(name)?.[0];
+  return uid === undefined ? 'a file whose name is not shown' : uid.slice(0, 64);
+}

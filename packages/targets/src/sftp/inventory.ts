@@ -1,0 +1,62 @@
+import { posix } from 'node:path';
+import { DispatchError } from '@dicom-dispatch/core';
+import type { Inventory, InventoryContext } from '../contract/index.ts';
+import { heldFiles, sha256Of, type FileStore, type FoundFile } from '../inventory/index.ts';
+import { hasStatus, isNoSuchFile } from './errors.ts';
+import { lookAtFolder } from './look-at-server.ts';
+import { checkRemoteFolder } from './mark.ts';
+import { remoteChunks } from './remote-chunks.ts';
+import type { SftpTarget } from './schema.ts';
+import { SftpSession, type Found } from './session.ts';
+
+/** What is in the folder of the server: names and sizes as it lists them, contents by reading. */
+export async function openSftpInventory(context: InventoryContext<SftpTarget>): Promise<Inventory> {
+  const { config, memory, signal, pace } = context;
+  await pace();
+  const session = await SftpSession.open(config, signal);
+  try {
+    await lookAtFolder(session, signal);
+    if (config.rememberPlace) await checkRemoteFolder(session, memory, 'look', signal);
+  } catch (thrown) {
+    session.end();
+    throw thrown;
+  }
+  const store: FileStore = {
+    async list(folder) {
+      await pace();
+      const all = new Map<string, FoundFile>();
+      try {
+        for await (const portion of session.list(posix.join(config.path, folder), signal)) {
+          for (const one of portion) all.set(one.name, asFile(one));
+        }
+      } catch (thrown) {
+        // Some servers forbid listing, and allow to look at a name.
+        if (thrown instanceof DispatchError && hasStatus(thrown.cause)) return undefined;
+        throw thrown;
+      }
+      return all;
+    },
+    async look(path) {
+      await pace();
+      const found = await session.lookAt(posix.join(config.path, path), signal);
+      return found === undefined || found === 'refused' ? found : asFile(found);
+    },
+    async sha256(path) {
+      await pace();
+      try {
+        return await sha256Of(remoteChunks(session, posix.join(config.path, path), signal));
+      } catch (thrown) {
+        if (thrown instanceof DispatchError && isNoSuchFile(thrown.cause)) return undefined;
+        throw thrown;
+      }
+    },
+  };
+  return {
+    list: (study) => heldFiles(study, { layout: config.layout }, store),
+    close: async () => session.end(),
+  };
+}
+
+function asFile({ kind, size }: Found): FoundFile {
+  return { sizeBytes: size, kind: kind === 'file' ? 'file' : 'other' };
+}

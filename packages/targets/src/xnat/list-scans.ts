@@ -1,0 +1,51 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { z } from 'zod';
+import { xnatError } from './errors.ts';
+import type { XnatLogin } from './xnat-login.ts';
+
+const resultSet = z.object({
+  ResultSet: z.object({ Result: z.array(z.record(z.string(), z.unknown())) }),
+});
+
+/** A 404 that a proxy may have answered takes no confirmation back: XNAT has to be well, and to say so twice. */
+export async function listScans(login: XnatLogin, where: string, signal: AbortSignal) {
+  const scans = await list(login, where, signal);
+  if (scans) return scans;
+  const answer = await login.request({ method: 'GET', path: '/data/projects?format=json', signal });
+  if (answer.status !== 200) throw await xnatError(answer, 'the list of projects');
+  rowsOf(await answer.json(64_000_000));
+  return list(login, where, signal);
+}
+
+/** Undefined when there is nothing at this address. */
+async function list(login: XnatLogin, path: string, signal: AbortSignal) {
+  const answer = await login.request({ method: 'GET', path, signal });
+  if (answer.status === 404) {
+    await answer.discard();
+    return undefined;
+  }
+  if (answer.status !== 200) throw await xnatError(answer, 'the listing');
+  return rowsOf(await answer.json(64_000_000));
+}
+
+function rowsOf(json: unknown) {
+  const parsed = resultSet.safeParse(json);
+  if (parsed.success) return parsed.data.ResultSet.Result;
+  throw new DispatchError('target-error', 'the answer to a listing is not as XNAT gives it');
+}
+
+/**
+ * The DICOM files of a scan, as addresses of their contents; undefined where it has no such resource.
+ *
+ * @param session - its path, in the prearchive or the archive, without `/data`
+ */
+export async function listFiles(
+  login: XnatLogin,
+  session: string,
+  scan: string | number,
+  signal: AbortSignal,
+): Promise<string[] | undefined> {
+  const folder = `/data${session}/scans/${encodeURIComponent(scan)}/resources/DICOM/files`;
+  const rows = await list(login, `${folder}?format=json`, signal);
+  return rows?.map(({ Name: name }) => `${folder}/${encodeURIComponent(String(name))}`);
+}
