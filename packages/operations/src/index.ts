@@ -57,3 +57,10 @@ export { oldestBacklog } from './oldest-backlog.ts';
 export { answerLoss } from './answer-loss.ts';
 export { tryStudiesNow } from './put-off-studies.ts';
 export { readAfterSuccess, retryAfterSuccess } from './after-success.ts';
+export {
+  readTargetAudit,
+  sendMissing,
+  startTargetAudit,
+  stopTargetAudit,
+  type AuditedTarget,
+} from './target-audit.ts';

@@ -2,6 +2,7 @@ import { studyQueue, type Config } from '@dicom-dispatch/core';
 import { startReconciler } from '@dicom-dispatch/pipeline';
 import { endInTime, redisDependency, RedisWatch, workerOptions, type RunningService } from '@dicom-dispatch/runtime';
 import { Worker, type Job } from 'bullmq';
+import { startAudits } from './audit/start-audits.ts';
 import { closeWorkers } from './close-workers.ts';
 import { createContext, type DispatcherOptions } from './create-context.ts';
 import { startHeartbeat } from './heartbeat.ts';
@@ -61,6 +62,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     stopAll('lock-lost');
   });
   const reconciler = startReconciler({ ...context, config: () => context.config });
+  const audits = startAudits(context);
   const stopWatching = giveUpOnLoss({
     watch,
     giveUp: () => stopAll('lock-lost'),
@@ -91,6 +93,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
       pauses.stop();
       stopping.abort(new Error('the dispatcher is stopping'));
       reconciler.stop();
+      const auditsEnd = audits.stop();
       for (const { gate } of workers.values()) gate.end();
       stopWatching();
       await closeWorkers({
@@ -108,6 +111,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
         {
           'what targets need beside deliveries': () => services.stop(),
           cancellations: () => cancellations.stop(),
+          audits: () => auditsEnd,
           heartbeat: () => heartbeat.stop(),
           'queues and sources': () => context.close(),
         },

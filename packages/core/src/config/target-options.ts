@@ -4,6 +4,7 @@ import { instanceSelection } from './instance-selection.ts';
 import { configName } from './names.ts';
 import { schedule } from './schedule-config.ts';
 import { sizeBytes } from './size.ts';
+import { targetAuditConfig } from './target-audit-config.ts';
 
 /**
  * What every target can say, whatever its type. Handler schemas spread this shape into their own strict object:
@@ -33,6 +34,9 @@ export const targetOptions = {
     .optional()
     .describe('upper bounds on what is sent'),
   schedule: schedule.optional().describe('when deliveries may start; default always'),
+  audit: targetAuditConfig
+    .optional()
+    .describe('audits, which compare what the target has with what it has confirmed'),
   instances: instanceSelection.optional().describe('which instances of a study this target gets'),
   transform: configName.optional().describe('how instances are changed on their way to it'),
   identity: configName

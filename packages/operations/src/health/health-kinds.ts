@@ -185,6 +185,13 @@ export const healthTable = {
     path: '/targets/SUBJECT',
     alertAfter: '5m',
   },
+  'target-lacks': {
+    severity: 'critical',
+    title: 'A target lacks instances that it had confirmed',
+    remedy: 'Find out who removed or changed them, then send them again: dispatch audit SUBJECT --send.',
+    path: '/targets/SUBJECT/audit',
+    alertAfter: '1m',
+  },
   'target-off': {
     severity: 'info',
     title: 'Deliveries wait for a target that is switched off',

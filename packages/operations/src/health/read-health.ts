@@ -2,6 +2,7 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { redisNow, withDeadline } from '@dicom-dispatch/state/redis';
 import { readTargets } from '../read-target.ts';
 import { finding, worstFirst, type HealthFinding } from './finding.ts';
+import { lookAtAudits } from './look-at-audits.ts';
 import { lookAtDeliveries, lookAtTasks } from './look-at-deliveries.ts';
 import { lookAtRedis } from './look-at-redis.ts';
 import { lookAtServices, readProcesses } from './look-at-services.ts';
@@ -47,6 +48,7 @@ export async function readHealth(
       const each = targets.map((one) => lookAtTarget(context, one, now));
       return [...(await Promise.all(each)).flat(), ...(await lookAtDeliveries(context, targets))];
     }),
+    read('the audits', () => lookAtAudits(context)),
     read('the study tasks', async () => {
       const processes = await readProcesses(context, now);
       const reconciling = processes.filter(({ services }) => services.some((one) => one !== 'console'));

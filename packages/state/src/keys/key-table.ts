@@ -187,6 +187,18 @@ export const keyTable: readonly KeyRow[] = [
     lives: '`receipts.keep`; until the end of the attempt',
   },
   {
+    keys: ['target-audits', 'target-audit-findings:TARGET', 'target-audit-history:TARGET'],
+    kind: 'key',
+    what: 'how far the audit of each target is, what it found by study, and what the last 100 found',
+    lives: 'until the next audit',
+  },
+  {
+    keys: ['target-audits-asked', 'target-audit-lease:TARGET'],
+    kind: 'key',
+    what: 'what operators want of an audit, and which dispatcher makes it',
+    lives: 'until it is taken; a minute',
+  },
+  {
     keys: ['places:TARGET'],
     kind: 'key',
     what: 'where a target is and was, and the ledger of each place',

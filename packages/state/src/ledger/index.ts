@@ -12,4 +12,5 @@ export type {
   LedgerNote,
   LedgerSummary,
   Quarantine,
+  ReadConfirmation,
 } from './ledger-types.ts';

@@ -69,3 +69,24 @@ for i = 1, 4 do
 end
 return removed
 `);
+
+/**
+ * Takes confirmations back that still are what was read.
+ * KEYS: the shards, notes. ARGV: for each its shard, field, version hash and time (base 36). Answers how many were taken back.
+ */
+export const takeBackScript = defineScript(`
+local taken = 0
+for i = 1, #ARGV, 4 do
+  local shard, field = KEYS[tonumber(ARGV[i])], ARGV[i + 1]
+  local known = redis.call('HGET', shard, field)
+  if known then
+    local hash, at = string.match(known, '^d (%S+) %S+ (%S+) ')
+    if hash == ARGV[i + 2] and at == ARGV[i + 3] then
+      redis.call('HDEL', shard, field)
+      redis.call('HDEL', KEYS[5], field)
+      taken = taken + 1
+    end
+  end
+end
+return taken
+`);

@@ -40,6 +40,12 @@ export type LedgerEntry =
   | (Recorded & { readonly state: 'delivered'; readonly warning?: LedgerNote })
   | (Recorded & { readonly state: 'quarantined'; readonly error: LedgerNote });
 
+/** A confirmation as it was read from the ledger. */
+export interface ReadConfirmation extends Pick<Recorded, 'versionHash' | 'at'> {
+  /** As `instanceKey` names the instance. */
+  readonly name: string;
+}
+
 /** What an instance is known by within its study. */
 export interface InstanceName {
   readonly sopInstanceUid: string;

@@ -6,7 +6,7 @@ import { withDeadline } from '../redis/with-deadline.ts';
 import { compareWithLedger, type LedgerComparison } from './compare-with-ledger.ts';
 import { decodeEntry, decodeField, encodeField, encodeNote, encodeValue, versionHash } from './entry-codec.ts';
 import { ledgerKeys, shardCount, shardOf } from './ledger-keys.ts';
-import { clearQuarantineScript, countScript, readScript } from './ledger-scripts.ts';
+import { clearQuarantineScript, countScript, readScript, takeBackScript } from './ledger-scripts.ts';
 import type {
   Confirmation,
   Fence,
@@ -16,6 +16,7 @@ import type {
   LedgerKey,
   LedgerSummary,
   Quarantine,
+  ReadConfirmation,
 } from './ledger-types.ts';
 import { asLedgerError, WriteBatch } from './write-batch.ts';
 
@@ -45,6 +46,11 @@ export interface Ledger {
   clearQuarantine(key: LedgerKey, instances?: readonly InstanceName[]): Promise<number>;
   /** Takes back a confirmation that proved false. */
   revoke(key: LedgerKey, instance: InstanceVersion, fence?: Fence): Promise<void>;
+  /**
+   * Takes confirmations back that an audit has shown to be false, each only if it still is the one that was read: a newer one
+   * stays. @returns how many
+   */
+  takeBack(key: LedgerKey, confirmations: readonly ReadConfirmation[]): Promise<number>;
   /** Removes all that is known: the whole study would be sent again. */
   forget(key: LedgerKey): Promise<void>;
   summary(key: LedgerKey): Promise<LedgerSummary>;
@@ -111,6 +117,14 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
     },
     // The receipt keeps that it was confirmed: the ledger says that it is not any more.
     revoke: (key, instance, fence) => write(key, '', fence, fieldsOf(instance)),
+    async takeBack(key, confirmations) {
+      const args = confirmations.flatMap(({ name, versionHash: hash, at }) => {
+        const field = encodeField(key.studyInstanceUid, nameOf(name));
+        return [shardOf(field), field, hash, at.toString(36)];
+      });
+      if (args.length === 0) return 0;
+      return Number(await ask(takeBackScript.run(redis, ledgerKeys(prefix, key), args)));
+    },
     async forget(key) {
       await ask(redis.unlink(ledgerKeys(prefix, key)));
     },
@@ -126,6 +140,13 @@ function pairs(flat: readonly string[]): [string, string][] {
   const found: [string, string][] = [];
   for (let at = 0; at + 1 < flat.length; at += 2) found.push([flat[at] ?? '', flat[at + 1] ?? '']);
   return found;
+}
+
+/** The instance that `instanceKey` named so. */
+function nameOf(name: string): InstanceName {
+  const [sopInstanceUid = '', seriesInstanceUid] = name.split('@');
+  if (seriesInstanceUid === undefined) return { sopInstanceUid };
+  return { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid: true };
 }
 
 type Written = readonly [instance: InstanceName, value: string, note: string, receipt?: string];

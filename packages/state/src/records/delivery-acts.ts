@@ -14,8 +14,8 @@ export interface DeliveryAct extends Required<Pick<DeliveryChange, 'from' | 'gua
  *
  * - `waiting`: something named by `wake` makes it go on
  * - `active`: an attempt is under way, by the dispatcher that holds the lock of its job
- * - `delivered`, `partial`, `failed`, `source-gone`, `cancelled`, `moved`: it has ended; a retry opens it again, and `source-gone` the
- *   return of its study
+ * - `delivered`, `partial`, `failed`, `source-gone`, `cancelled`, `moved`: it has ended; a retry or an audit opens it again, and
+ *   `source-gone` the return of its study
  * - `resolved`: it has ended without arriving, and that is settled; a retry opens it again, a reopening makes it what it was
  *
  * These are all acts that change the state. Each is one script in Redis, which checks the states and guards first.
@@ -123,6 +123,14 @@ export const deliveryActs = {
     guards: ['even-without-memory'],
     who: 'operator',
     what: 'It is what it was before it was resolved.',
+  },
+  sendAgain: {
+    from: ['delivered', 'partial', 'failed', 'source-gone', 'cancelled', 'resolved'],
+    to: ['waiting'],
+    guards: ['even-without-memory'],
+    intent: 'retry',
+    who: 'operator, after an audit of the target',
+    what: 'The target lacks what it had confirmed: that was taken out of the ledger, and is sent again.',
   },
   takeBack: {
     from: ['source-gone'],

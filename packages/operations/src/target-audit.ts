@@ -1,0 +1,91 @@
+import { OperationError, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { TargetAudits, type AuditFinding, type AuditScope, type TargetAudit } from '@dicom-dispatch/state/target-audits';
+import { resolveTarget } from '@dicom-dispatch/targets';
+
+/** What audits of a target know. */
+export interface AuditedTarget {
+  /** Under way, or the last one; undefined before the first. */
+  readonly audit: TargetAudit | undefined;
+  /** Studies with which something is wrong, the newest finding first. */
+  readonly findings: readonly AuditFinding[];
+  /** Audits that have ended, the newest first, at most 100. */
+  readonly history: readonly TargetAudit[];
+}
+
+type Context = Pick<PipelineContext, 'config' | 'redis'>;
+
+/** @throws OperationError `not-found` */
+export async function readTargetAudit(context: Context, target: string): Promise<AuditedTarget> {
+  const audits = open(context, target);
+  const [audit, findings, history] = await Promise.all([
+    audits.read(target),
+    audits.findings(target),
+    audits.history(target),
+  ]);
+  return { audit, findings: [...findings.values()].sort((one, other) => other.at - one.at), history };
+}
+
+/**
+ * Has a dispatcher compare what a target has with what it has confirmed.
+ *
+ * @throws OperationError `not-found`; `invalid` when targets of this type do not say what they have; `conflict` while an audit of it
+ *   is under way
+ */
+export async function startTargetAudit(
+  context: Context,
+  target: string,
+  scope: AuditScope,
+  actor: Actor,
+): Promise<void> {
+  const audits = open(context, target);
+  const configured = context.config().targets[target];
+  const { handler } = await resolveTarget(target, configured);
+  if (!handler.inventory) {
+    throw new OperationError('invalid', `a target of type ${handler.type} does not say what it has: it cannot be audited`);
+  }
+  await refuseWhileRunning(audits, target);
+  await audits.ask(target, { kind: 'start', by: actor.name, scope });
+}
+
+/** Ends the audit that is under way; what it found is kept. @throws OperationError `not-found`, `conflict` */
+export async function stopTargetAudit(context: Context, target: string, actor: Actor): Promise<void> {
+  const audits = open(context, target);
+  if ((await audits.read(target))?.state !== 'running' && !(await audits.asked()).has(target)) {
+    throw new OperationError('conflict', `no audit of ${target} is under way`);
+  }
+  await audits.ask(target, { kind: 'stop', by: actor.name });
+}
+
+/**
+ * Has a dispatcher send what audits found missing or different. What it would reach is in `readTargetAudit`.
+ *
+ * @param study - only this study (Study Instance UID)
+ * @throws OperationError `not-found`; `conflict` while an audit is under way, or when there is nothing to send
+ */
+export async function sendMissing(
+  context: Context,
+  target: string,
+  study: string | undefined,
+  actor: Actor,
+): Promise<void> {
+  const audits = open(context, target);
+  await refuseWhileRunning(audits, target);
+  const all = [...(await audits.findings(target)).values()];
+  const meant = all.filter((one) => study === undefined || one.studyInstanceUid === study);
+  if (!meant.some(({ missingCount, differentCount }) => missingCount + differentCount > 0)) {
+    throw new OperationError('conflict', `no audit has found anything to send to ${target}`);
+  }
+  await audits.ask(target, { kind: 'send', by: actor.name, ...(study !== undefined && { study }) });
+}
+
+async function refuseWhileRunning(audits: TargetAudits, target: string): Promise<void> {
+  const [audit, asked] = [await audits.read(target), await audits.asked()];
+  if (audit?.state === 'running' || asked.has(target)) {
+    throw new OperationError('conflict', `an audit of ${target} is under way: wait for its end, or stop it`);
+  }
+}
+
+function open({ config, redis }: Context, target: string): TargetAudits {
+  if (!config().targets[target]) throw new OperationError('not-found', `there is no target "${target}"`);
+  return new TargetAudits(redis, config().redis.prefix);
+}

@@ -1,0 +1,153 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { redisKeys } from '../keys/index.ts';
+import { defineScript, withDeadline, type RedisClient } from '../redis/index.ts';
+import type { AuditFinding, AuditWish, OpenFindings, TargetAudit } from './audit-types.ts';
+
+const timeoutMs = 10_000;
+const leaseMs = 60_000;
+const mostKept = 100;
+
+/** KEYS: lease. ARGV: token, ms. Answers 1 when it is ours. */
+const renewScript = defineScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+`);
+
+/** KEYS: lease. ARGV: token. */
+const releaseScript = defineScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+`);
+
+/**
+ * Writes how far an audit is, and what it found, while the lease is held.
+ * KEYS: lease, audits, findings, history. ARGV: token, target, audit, 1 when it has ended, most kept, then for each finding
+ * its field and text, '' removes it. Answers 1 when it was written.
+ */
+const saveScript = defineScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+for i = 6, #ARGV, 2 do
+  if ARGV[i + 1] == '' then redis.call('HDEL', KEYS[3], ARGV[i]) else redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1]) end
+end
+if ARGV[4] == '1' then
+  redis.call('LPUSH', KEYS[4], ARGV[3])
+  redis.call('LTRIM', KEYS[4], 0, tonumber(ARGV[5]) - 1)
+end
+return 1
+`);
+
+/** KEYS: what is asked for. ARGV: target, text. Takes it away if it is still that. */
+const takenScript = defineScript(`
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+`);
+
+/** What changes of an audit's findings: the field of a study, and what was found; undefined when nothing is wrong with it. */
+export type FindingChange = readonly [field: string, finding: AuditFinding | undefined];
+
+/**
+ * Audits of targets: what operators want, how far each is, and what it found. One process at a time makes the audit of a
+ * target, by a lease. Every method throws DispatchError `ledger-unavailable` when Redis fails or is silent.
+ */
+export class TargetAudits {
+  readonly #redis: RedisClient;
+  readonly #keys: ReturnType<typeof redisKeys>;
+
+  constructor(redis: RedisClient, prefix: string) {
+    this.#redis = redis;
+    this.#keys = redisKeys(prefix);
+  }
+
+  /** Replaces what was asked for and not taken yet. */
+  async ask(target: string, wish: AuditWish): Promise<void> {
+    await ask(this.#redis.hset(this.#keys.targetAuditsAsked, target, JSON.stringify(wish)));
+  }
+
+  /** By target. */
+  async asked(): Promise<Map<string, AuditWish>> {
+    return parsed<AuditWish>(await ask(this.#redis.hgetall(this.#keys.targetAuditsAsked)));
+  }
+
+  async take(target: string, wish: AuditWish): Promise<void> {
+    await ask(takenScript.run(this.#redis, [this.#keys.targetAuditsAsked], [target, JSON.stringify(wish)]));
+  }
+
+  /** The audit of each target that is under way, or was the last. */
+  async all(): Promise<Map<string, TargetAudit>> {
+    return parsed<TargetAudit>(await ask(this.#redis.hgetall(this.#keys.targetAudits)));
+  }
+
+  async read(target: string): Promise<TargetAudit | undefined> {
+    const text = await ask(this.#redis.hget(this.#keys.targetAudits, target));
+    return text === null ? undefined : (JSON.parse(text) as TargetAudit);
+  }
+
+  /** Audits that have ended, the newest first. */
+  async history(target: string): Promise<TargetAudit[]> {
+    const texts = await ask(this.#redis.lrange(this.#keys.targetAuditHistory(target), 0, mostKept - 1));
+    return texts.map((text) => JSON.parse(text) as TargetAudit);
+  }
+
+  /** What was found, by the field of the study. */
+  async findings(target: string): Promise<Map<string, AuditFinding>> {
+    return parsed<AuditFinding>(await ask(this.#redis.hgetall(this.#keys.targetAuditFindings(target))));
+  }
+
+  async open(target: string): Promise<OpenFindings> {
+    const all = [...(await this.findings(target)).values()];
+    const sum = (count: (finding: AuditFinding) => number): number =>
+      all.reduce((total, one) => total + count(one), 0);
+    return {
+      studies: all.length,
+      missing: sum(({ missingCount }) => missingCount),
+      different: sum(({ differentCount }) => differentCount),
+      extra: sum(({ extraCount }) => extraCount),
+    };
+  }
+
+  /** @returns whether the audit of the target is ours for a minute */
+  async lease(target: string, token: string): Promise<boolean> {
+    return (await ask(this.#redis.set(this.#keys.targetAuditLease(target), token, 'PX', leaseMs, 'NX'))) === 'OK';
+  }
+
+  /** @returns false when another process has it */
+  async renew(target: string, token: string): Promise<boolean> {
+    return (await ask(renewScript.run(this.#redis, [this.#keys.targetAuditLease(target)], [token, leaseMs]))) === 1;
+  }
+
+  async release(target: string, token: string): Promise<void> {
+    await ask(releaseScript.run(this.#redis, [this.#keys.targetAuditLease(target)], [token]));
+  }
+
+  /**
+   * @param isEnd - the audit has ended now, and is kept with the former ones
+   * @returns false when another process has the lease: then nothing was written
+   */
+  async save(
+    audit: TargetAudit,
+    token: string,
+    changes: readonly FindingChange[] = [],
+    { isEnd = false } = {},
+  ): Promise<boolean> {
+    const { target } = audit;
+    const { targetAudits, targetAuditLease, targetAuditFindings, targetAuditHistory } = this.#keys;
+    const keys = [targetAuditLease(target), targetAudits, targetAuditFindings(target), targetAuditHistory(target)];
+    const fields = changes.flatMap(([field, finding]) => [field, finding ? JSON.stringify(finding) : '']);
+    const args = [token, target, JSON.stringify(audit), isEnd ? '1' : '0', mostKept, ...fields];
+    return (await ask(saveScript.run(this.#redis, keys, args))) === 1;
+  }
+}
+
+function parsed<T>(fields: Readonly<Record<string, string>>): Map<string, T> {
+  return new Map(Object.entries(fields).map(([name, text]) => [name, JSON.parse(text) as T]));
+}
+
+async function ask<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await withDeadline(answer, timeoutMs);
+  } catch (cause) {
+    throw new DispatchError('ledger-unavailable', 'Redis did not answer for an audit', { cause });
+  }
+}

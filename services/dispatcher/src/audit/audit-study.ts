@@ -1,0 +1,138 @@
+import { DispatchError, ledgerKeyOf, type TargetConfig } from '@dicom-dispatch/core';
+import type { ReadConfirmation } from '@dicom-dispatch/state/ledger';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
+import { noCounts, type AuditCounts, type AuditFinding } from '@dicom-dispatch/state/target-audits';
+import type { Inventory, ListedInstance, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { DispatcherContext } from '../dispatcher-context.ts';
+import { expectStudy, type Confirmed } from './expected-study.ts';
+
+export interface AuditingStudy {
+  readonly context: DispatcherContext;
+  /** The latest delivery of the study in its shape. */
+  readonly record: DeliveryRecord;
+  readonly config: TargetConfig;
+  readonly handler: TargetHandler;
+  /** Ledger of the place where the target is. */
+  readonly ledger: string;
+  readonly inventory: Inventory;
+  readonly content: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface AuditedStudy {
+  readonly counts: Omit<AuditCounts, 'requests'>;
+  readonly finding: Omit<AuditFinding, 'auditId' | 'at'> | undefined;
+  /** What proved false: to be taken back before it is sent again. */
+  readonly wrong: readonly ReadConfirmation[];
+}
+
+/** Names of a finding that are kept. */
+const mostNamed = 200;
+
+/**
+ * Compares what the target has of a study now with what it has confirmed. What is confirmed meanwhile, or taken back, is not
+ * judged.
+ *
+ * @throws DispatchError when the target or the source cannot be asked
+ */
+export async function auditStudy(auditing: AuditingStudy): Promise<AuditedStudy> {
+  const { context, record, config, handler, ledger, inventory, content, signal } = auditing;
+  const key = ledgerKeyOf({ ...record, ledger });
+  const entries = await context.ledger.entries(key);
+  const count = [...entries.values()].filter(({ state }) => state === 'delivered').length;
+  if (count === 0) return { counts: noCounts, finding: undefined, wrong: [] };
+  const receipts = await receiptsOf(auditing);
+  const expected = await expectStudy({ context, record, config, handler, entries, receipts, signal });
+  if (!expected) return { counts: { ...noCounts, studies: 1, instances: count, unread: count }, finding: undefined, wrong: [] };
+
+  const missing = new Map(expected.confirmed);
+  const different = new Map<ListedInstance, Confirmed>();
+  const extra: string[] = [];
+  let unread = Math.max(0, count - expected.confirmed.size);
+  let compared = 0;
+  for await (const holding of inventory.list({ study: expected.study, instances: expected.instances, content })) {
+    signal.throwIfAborted();
+    if (holding.kind === 'extra') {
+      extra.push(holding.name);
+      continue;
+    }
+    const { instance } = holding;
+    const confirmed = expected.confirmed.get(instance);
+    missing.delete(instance);
+    if (!confirmed) continue;
+    if (holding.kind === 'unread') {
+      unread += 1;
+      continue;
+    }
+    const { sizeBytes, content: likeness } = holding;
+    const isOtherSize =
+      sizeBytes !== undefined && instance.sizeBytes !== undefined && sizeBytes !== instance.sizeBytes;
+    if (likeness !== undefined) compared += 1;
+    if (isOtherSize || likeness === 'different') different.set(instance, confirmed);
+  }
+  const after = missing.size + different.size === 0 ? entries : await context.ledger.entries(key);
+  const still = (all: ReadonlyMap<ListedInstance, Confirmed>): Confirmed[] =>
+    [...all.values()].filter(({ names, entry }) =>
+      names.some((name) => {
+        const now = after.get(name);
+        return now?.state === 'delivered' && now.at === entry.at && now.versionHash === entry.versionHash;
+      }),
+    );
+  const [lacking, altered, others] = [still(missing), still(different), await notOurs(auditing, extra, entries)];
+  const counts = {
+    studies: 1,
+    instances: count,
+    compared,
+    missing: lacking.length,
+    different: altered.length,
+    extra: others.length,
+    unread,
+  };
+  const isFine = lacking.length + altered.length + others.length === 0;
+  const { source, orthancStudyId, studyInstanceUid, deliveryId } = record;
+  const finding = {
+    source,
+    orthancStudyId,
+    studyInstanceUid,
+    deliveryId,
+    missing: lacking.slice(0, mostNamed).map(({ sopInstanceUid }) => sopInstanceUid),
+    missingCount: lacking.length,
+    different: altered.slice(0, mostNamed).map(({ sopInstanceUid }) => sopInstanceUid),
+    differentCount: altered.length,
+    extra: others.slice(0, mostNamed),
+    extraCount: others.length,
+  };
+  const wrong = [...lacking, ...altered].flatMap(({ names, entry: { versionHash, at } }) =>
+    names.map((name) => ({ name, versionHash, at })),
+  );
+  return { counts, finding: isFine ? undefined : finding, wrong };
+}
+
+/** Of all deliveries of the study in this shape, the newest first. */
+async function receiptsOf({ context, record }: AuditingStudy) {
+  const shape = ledgerKeyOf(record).target;
+  const deliveries = await context.records.deliveriesOf(record);
+  const same = deliveries.filter((one) => ledgerKeyOf(one).target === shape);
+  return (await Promise.all(same.map(({ deliveryId }) => context.receipts().read(deliveryId)))).flat();
+}
+
+/**
+ * What neither this study nor another with its UIDs has brought. The ledger also knows what has left the source since.
+ */
+async function notOurs(
+  { context, record }: AuditingStudy,
+  names: readonly string[],
+  entries: ReadonlyMap<string, unknown>,
+): Promise<string[]> {
+  if (names.length === 0) return [];
+  if ((await context.records.studiesOfUid(record.studyInstanceUid)).length > 1) return [];
+  const known = new Set([...entries.keys()].map((name) => name.split('@')[0]));
+  return names.filter((name) => !known.has(name));
+}
+
+/** Whether nothing can be asked of the target now, or only by somebody who changes the configuration. */
+export function stopsAudit(error: unknown): boolean {
+  if (!(error instanceof DispatchError)) return true;
+  const { fault, disposition, code } = error;
+  return disposition === 'wait' || disposition === 'halt' || fault === 'internal' || code === 'source-unreachable';
+}

@@ -1,0 +1,215 @@
+import { createHash } from 'node:crypto';
+import { asDispatchError, ledgerKeyOf } from '@dicom-dispatch/core';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import { placeOf, placeText, type DeliveryRecord } from '@dicom-dispatch/state/records';
+import {
+  type AuditCounts,
+  type FindingChange,
+  type TargetAudit,
+  type TargetAudits,
+} from '@dicom-dispatch/state/target-audits';
+import type { DispatcherContext } from '../dispatcher-context.ts';
+import { auditStudy, stopsAudit } from './audit-study.ts';
+import { openTarget, type OpenTarget } from './open-target.ts';
+
+export interface RunningAudit {
+  readonly context: DispatcherContext;
+  readonly audits: TargetAudits;
+  /** Of the lease. */
+  readonly token: string;
+  readonly signal: AbortSignal;
+  /** Whether it may go on now, for audits that the configuration asked for. */
+  mayGoOn(): boolean;
+}
+
+const atOnce = 50;
+/** So long it waits for a target or source that cannot be asked at all, and after a failure that may be over soon. */
+const longWaitMs = 60_000;
+const shortWaitMs = 5_000;
+/** What is open is counted anew so often while an audit runs. */
+const countEveryMs = 15_000;
+
+/** Raised when somebody else has the audit, or it was stopped: nothing is written any more. */
+class AuditLeft extends Error {
+  override readonly name = 'AuditLeft';
+}
+
+/** It goes on later. */
+class AuditWaits extends Error {
+  override readonly name = 'AuditWaits';
+  readonly waitMs: number;
+  readonly tried: string | undefined;
+  constructor(message: string, waitMs: number, tried?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.waitMs = waitMs;
+    this.tried = tried;
+  }
+}
+
+/**
+ * Makes an audit from where it is to its end, study by study, the latest change first; then those that changed meanwhile. How far
+ * it is, and what it found, is written after each study: whoever takes it over goes on there.
+ */
+export async function runAudit(running: RunningAudit, begun: TargetAudit): Promise<void> {
+  let audit: TargetAudit = { ...begun, reason: undefined, waitsUntil: undefined };
+  try {
+    await using target = await openTarget(running, audit.target);
+    audit = await walk(running, target, audit);
+    await endAudit(running, audit);
+  } catch (error) {
+    if (running.signal.aborted || error instanceof AuditLeft) return;
+    const { waitMs, message, tried } = error instanceof AuditWaits ? error : waitsFor(error);
+    const now = await redisNow(running.context.redis, running.context.config.redis.prefix);
+    const known = await running.audits.read(audit.target);
+    if (known?.id !== audit.id) return;
+    running.context.log.warn({ target: audit.target, err: error }, 'target audit waits');
+    await running.audits.save({ ...known, reason: message, waitsUntil: now + waitMs, tried }, running.token);
+  }
+}
+
+function waitsFor(error: unknown, tried?: string): AuditWaits {
+  const { code, message, disposition } = asDispatchError(error);
+  return new AuditWaits(`${code}: ${message}`, disposition === 'retry' ? shortWaitMs : longWaitMs, tried, {
+    cause: error,
+  });
+}
+
+async function walk(running: RunningAudit, target: OpenTarget, begun: TargetAudit): Promise<TargetAudit> {
+  let audit = begun;
+  let countedAt = performance.now();
+  let requests = 0;
+  for await (const { records, after, isLate } of batches(running, begun)) {
+    for (const record of records) {
+      const result = await lookAt(running, target, record, audit);
+      if (result === undefined) continue;
+      const counts = plus(audit.counts, { ...result.counts, requests: target.pace.count - requests });
+      requests = target.pace.count;
+      const at = isLate ? audit.after : placeText({ score: record.updatedAt, member: record.deliveryId });
+      audit = { ...audit, counts, after: at, tried: undefined };
+      await save(running, audit, [result.change]);
+      if (performance.now() - countedAt >= countEveryMs) {
+        audit = { ...audit, open: await running.audits.open(audit.target) };
+        countedAt = performance.now();
+      }
+      if (!running.mayGoOn()) throw new AuditWaits('it is outside of its schedule', shortWaitMs);
+    }
+    audit = { ...audit, after, isLate: isLate || after === undefined };
+    await save(running, audit);
+  }
+  return audit;
+}
+
+/** Deliveries to look at, in the order in which a walk can be taken up again. */
+async function* batches({ context }: RunningAudit, audit: TargetAudit) {
+  const { target, scope } = audit;
+  if (scope.study !== undefined) {
+    const studies = await context.records.studiesOfUid(scope.study);
+    const all = (await Promise.all(studies.map((study) => context.records.deliveriesOf(study)))).flat();
+    yield { records: all.filter((one) => one.target === target), after: undefined, isLate: false };
+    return;
+  }
+  let { after, isLate = false } = audit;
+  for (;;) {
+    const since = isLate ? audit.startedAt : scope.since;
+    const found = await context.records.deliveries({
+      target,
+      since,
+      ...(!isLate && { until: audit.startedAt }),
+      after: after === undefined ? undefined : placeOf(after),
+      limit: atOnce,
+    });
+    after = found.next && placeText(found.next);
+    const isAtEnd = after === undefined;
+    yield { records: found.records, after, isLate };
+    if (isAtEnd && isLate) return;
+    isLate ||= isAtEnd;
+  }
+}
+
+interface LookedAt {
+  readonly counts: Omit<AuditCounts, 'requests'>;
+  readonly change: FindingChange;
+}
+
+/** @returns undefined for what the audit does not mean */
+async function lookAt(
+  running: RunningAudit,
+  target: OpenTarget,
+  record: DeliveryRecord,
+  audit: TargetAudit,
+): Promise<LookedAt | undefined> {
+  const { context, audits, token, signal } = running;
+  if (record.confirmed === 0 || !isSampled(record, audit) || !(await isLatest(context, record, target.ledger))) return undefined;
+  await throwIfStopped(running, audit);
+  if (!(await audits.renew(audit.target, token))) throw new AuditLeft();
+  const { content } = audit.scope;
+  const field = fieldOf(record);
+  try {
+    const { counts, finding } = await auditStudy({ context, record, ...target, content, signal });
+    const now = await redisNow(context.redis, context.config.redis.prefix);
+    return { counts, change: [field, finding && { ...finding, auditId: audit.id, at: now }] };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof AuditLeft) throw error;
+    if (stopsAudit(error) || audit.tried !== field) throw waitsFor(error, field);
+    context.log.warn({ target: audit.target, delivery: record.deliveryId, err: error }, 'study not audited');
+    const unread = record.confirmed;
+    return { counts: { ...zero, studies: 1, instances: unread, unread }, change: [field, undefined] };
+  }
+}
+
+const zero = { studies: 0, instances: 0, compared: 0, missing: 0, different: 0, extra: 0, unread: 0 };
+
+/** The same studies whoever goes on with the audit. */
+function isSampled({ source, orthancStudyId }: DeliveryRecord, { id, scope }: TargetAudit): boolean {
+  if (scope.sample >= 1) return true;
+  const digest = createHash('sha256').update(`${id} ${source} ${orthancStudyId}`).digest();
+  return digest.readUInt32BE(0) / 2 ** 32 < scope.sample;
+}
+
+/** Several deliveries of a study may have gone there in one shape: the newest stands for all of them. */
+async function isLatest(context: DispatcherContext, record: DeliveryRecord, ledger: string): Promise<boolean> {
+  if ((record.ledger ?? record.target) !== ledger) return false;
+  const shape = ledgerKeyOf(record).target;
+  const all = await context.records.deliveriesOf(record);
+  const same = all.filter((one) => one.confirmed > 0 && ledgerKeyOf(one).target === shape);
+  return same[0]?.deliveryId === record.deliveryId;
+}
+
+/** Of a study in one shape; no name has a space. */
+export function fieldOf(record: DeliveryRecord): string {
+  return `${record.source} ${record.orthancStudyId} ${ledgerKeyOf(record).target}`;
+}
+
+async function throwIfStopped({ audits }: RunningAudit, audit: TargetAudit): Promise<void> {
+  if ((await audits.asked()).get(audit.target)?.kind === 'stop') throw new AuditLeft();
+}
+
+async function save({ audits, token }: RunningAudit, audit: TargetAudit, changes: readonly FindingChange[] = []) {
+  if (!(await audits.save(audit, token, changes))) throw new AuditLeft();
+}
+
+/** Findings of a study that an audit of all did not find again are over. */
+async function endAudit(running: RunningAudit, audit: TargetAudit): Promise<void> {
+  const { audits, context, token } = running;
+  const { study, since, sample } = audit.scope;
+  const isWhole = study === undefined && since === undefined && sample >= 1;
+  const findings = isWhole ? await audits.findings(audit.target) : new Map<string, never>();
+  const old = [...findings].filter(([, { auditId }]) => auditId !== audit.id);
+  await save(running, audit, old.map(([field]) => [field, undefined]));
+  const now = await redisNow(context.redis, context.config.redis.prefix);
+  const ended: TargetAudit = {
+    ...audit,
+    state: 'done',
+    endedAt: now,
+    after: undefined,
+    open: await audits.open(audit.target),
+  };
+  await audits.save(ended, token, [], { isEnd: true });
+  context.log.info({ target: audit.target, ...ended.counts }, 'target audit ended');
+}
+
+function plus(one: AuditCounts, other: AuditCounts): AuditCounts {
+  const sum = Object.entries(one).map(([name, count]) => [name, count + other[name as keyof AuditCounts]] as const);
+  return Object.fromEntries(sum) as unknown as AuditCounts;
+}

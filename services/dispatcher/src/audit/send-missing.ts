@@ -1,0 +1,95 @@
+import { asDispatchError, ledgerKeyOf } from '@dicom-dispatch/core';
+import { callDelivery } from '@dicom-dispatch/pipeline';
+import { act, fromNow, type DeliveryRecord } from '@dicom-dispatch/state/records';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import type { AuditFinding, AuditWish, FindingChange, TargetAudit } from '@dicom-dispatch/state/target-audits';
+import { auditStudy, stopsAudit } from './audit-study.ts';
+import { openTarget } from './open-target.ts';
+import type { RunningAudit } from './run-audit.ts';
+
+type Wish = AuditWish & { readonly kind: 'send' };
+
+/**
+ * Sends what audits found missing or different. Each study is compared once more: only confirmations that are false now are taken
+ * out of the ledger, each only if no newer one has come; then its delivery sends what the ledger lacks.
+ */
+export async function sendMissing(running: RunningAudit, audit: TargetAudit, wish: Wish): Promise<void> {
+  const { context, audits, token, signal } = running;
+  const tally = { studies: 0, instances: 0 };
+  let reason: string | undefined;
+  try {
+    await using target = await openTarget(running, audit.target);
+    for (const [field, finding] of await audits.findings(audit.target)) {
+      if (wish.study !== undefined && finding.studyInstanceUid !== wish.study) continue;
+      if (finding.missingCount + finding.differentCount === 0) continue;
+      if (!(await audits.renew(audit.target, token))) return;
+      const record = await latestOf(running, finding);
+      // It is being sent: its end, or the next audit, shows what is missing then.
+      if (!record || record.state === 'active') continue;
+      const result = await auditStudy({ context, record, ...target, content: finding.differentCount > 0, signal });
+      const key = ledgerKeyOf({ ...record, ledger: target.ledger });
+      const taken = await context.ledger.takeBack(key, result.wrong);
+      if (result.wrong.length > 0) await sendAgain(running, record, { taken, by: wish.by });
+      const change: FindingChange = [field, extrasOnly(finding, result.finding)];
+      if (!(await audits.save(audit, token, [change]))) return;
+      if (taken === 0) continue;
+      tally.studies += 1;
+      tally.instances += taken;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!stopsAudit(error)) context.log.warn({ err: error, target: audit.target }, 'what is missing was not sent');
+    const { code, message } = asDispatchError(error);
+    reason = `sending what is missing: ${code}: ${message}`;
+  }
+  const at = await redisNow(context.redis, context.config.redis.prefix);
+  const sent = { at, by: wish.by, ...tally };
+  await audits.save({ ...audit, reason, sent, open: await audits.open(audit.target) }, token);
+  context.log.info({ target: audit.target, ...tally }, 'what a target lacks is sent again');
+}
+
+/** The latest delivery in the shape of the one that was audited. */
+async function latestOf({ context }: RunningAudit, finding: AuditFinding): Promise<DeliveryRecord | undefined> {
+  const audited = await context.records.delivery(finding.deliveryId);
+  if (!audited) return undefined;
+  const shape = ledgerKeyOf(audited).target;
+  const all = await context.records.deliveriesOf(audited);
+  return all.find((one) => one.confirmed > 0 && ledgerKeyOf(one).target === shape);
+}
+
+async function sendAgain(
+  { context }: RunningAudit,
+  record: DeliveryRecord,
+  { taken, by }: { readonly taken: number; readonly by: string },
+): Promise<void> {
+  const changed = await context.records.change(record.deliveryId, {
+    ...act('sendAgain'),
+    patch: {
+      state: 'waiting',
+      wake: 'job',
+      nextAttemptAt: null,
+      endedAt: null,
+      worker: null,
+      retriedAt: fromNow(),
+      failures: null,
+      waits: null,
+      losses: null,
+      error: null,
+      failStage: null,
+    },
+    event: { kind: 'operator', text: `the target lacks ${taken} instances that it had confirmed: sent again by ${by}` },
+  });
+  if (changed.kind === 'refused') return;
+  const now = await context.records.delivery(record.deliveryId);
+  if (now) await callDelivery(context, now, changed.now);
+}
+
+/** What sending cannot mend stays. */
+function extrasOnly(
+  finding: AuditFinding,
+  now: { readonly extra: readonly string[]; readonly extraCount: number } | undefined,
+): AuditFinding | undefined {
+  if (!now || now.extraCount === 0) return undefined;
+  const { extra, extraCount } = now;
+  return { ...finding, missing: [], missingCount: 0, different: [], differentCount: 0, extra, extraCount };
+}
