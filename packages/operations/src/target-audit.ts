@@ -1,5 +1,10 @@
 import { OperationError, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
-import { TargetAudits, type AuditFinding, type AuditScope, type TargetAudit } from '@dicom-dispatch/state/target-audits';
+import {
+  TargetAudits,
+  type AuditFinding,
+  type AuditScope,
+  type TargetAudit,
+} from '@dicom-dispatch/state/target-audits';
 import { resolveTarget } from '@dicom-dispatch/targets';
 
 /** What audits of a target know. */
@@ -41,7 +46,10 @@ export async function startTargetAudit(
   const configured = context.config().targets[target];
   const { handler } = await resolveTarget(target, configured);
   if (!handler.inventory) {
-    throw new OperationError('invalid', `a target of type ${handler.type} does not say what it has: it cannot be audited`);
+    throw new OperationError(
+      'invalid',
+      `a target of type ${handler.type} does not say what it has: it cannot be audited`,
+    );
   }
   await refuseWhileRunning(audits, target);
   await audits.ask(target, { kind: 'start', by: actor.name, scope });

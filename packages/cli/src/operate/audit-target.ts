@@ -35,7 +35,8 @@ const lookEveryMs = 500;
 export async function auditTarget(target: string, options: AuditTargetOptions): Promise<void> {
   const acts = [options.show, options.stop, options.send].filter((one) => one === true).length;
   if (acts > 1) throw new CommandError('--show, --stop and --send are three commands: choose one', exitCodes.usage);
-  if (options.dryRun === true && options.send !== true) throw new CommandError('--dry-run needs --send', exitCodes.usage);
+  if (options.dryRun === true && options.send !== true)
+    throw new CommandError('--dry-run needs --send', exitCodes.usage);
   await withSystem(options.config, async (system) => {
     if (options.stop === true) return stop(system, target);
     if (options.send === true) return send(system, target, options);
@@ -49,7 +50,12 @@ async function start({ operations, actor, audited, ...system }: System, target: 
   const before = (await readTargetAudit(operations, target)).audit;
   const scope = { since, study, sample, content };
   await audited({ action: 'audit target', subject: target }, () => startTargetAudit(operations, target, scope, actor));
-  await follow({ operations, ...system }, target, options, (audit) => audit !== undefined && audit.id !== before?.id && audit.state !== 'running');
+  await follow(
+    { operations, ...system },
+    target,
+    options,
+    (audit) => audit !== undefined && audit.id !== before?.id && audit.state !== 'running',
+  );
 }
 
 async function stop({ operations, actor, audited }: System, target: string): Promise<void> {
@@ -64,18 +70,26 @@ async function send(system: System, target: string, options: AuditTargetOptions)
     return (options.study === undefined || studyInstanceUid === options.study) && missingCount + differentCount > 0;
   });
   const instances = meant.reduce((sum, one) => sum + one.missingCount + one.differentCount, 0);
-  if (options.json === true && options.dryRun === true) return console.log(JSON.stringify({ instances, findings: meant }));
+  if (options.json === true && options.dryRun === true)
+    return console.log(JSON.stringify({ instances, findings: meant }));
   if (options.json !== true && meant.length > 0) console.log(table(meant));
-  if (options.dryRun === true) return console.log(`${instances} instances of ${meant.length} studies would be sent again`);
+  if (options.dryRun === true)
+    return console.log(`${instances} instances of ${meant.length} studies would be sent again`);
   if (options.yes !== true && meant.length > 0) {
-    await confirm(`${instances} instances of ${meant.length} studies are taken out of the ledger of ${target} and sent again, where a second look finds the same`);
+    await confirm(
+      `${instances} instances of ${meant.length} studies are taken out of the ledger of ${target} and sent again, where a second look finds the same`,
+    );
   }
-  await audited({ action: 'send missing', subject: target }, () => sendMissing(operations, target, options.study, actor));
+  await audited({ action: 'send missing', subject: target }, () =>
+    sendMissing(operations, target, options.study, actor),
+  );
   const sentBefore = audit?.sent?.at;
   const after = await follow(system, target, options, (now) => now?.sent !== undefined && now.sent.at !== sentBefore);
   if (options.json === true) return console.log(JSON.stringify(after.audit?.sent));
   const { sent, reason } = after.audit ?? {};
-  console.log(`${sent?.instances} instances of ${sent?.studies} studies are sent again: dispatch deliveries --target ${target} --state waiting`);
+  console.log(
+    `${sent?.instances} instances of ${sent?.studies} studies are sent again: dispatch deliveries --target ${target} --state waiting`,
+  );
   if (reason !== undefined) throw new CommandError(reason);
 }
 
@@ -92,7 +106,8 @@ async function follow(
     for (;;) {
       const audit = await audits.read(target);
       if (isEnd(audit) && !(await audits.asked()).has(target)) break;
-      if (isShown && audit) process.stderr.write(`\r\u001B[K${progress(audit.counts)}${audit.reason ? ` (${audit.reason})` : ''} …`);
+      if (isShown && audit)
+        process.stderr.write(`\r\u001B[K${progress(audit.counts)}${audit.reason ? ` (${audit.reason})` : ''} …`);
       await sleep(lookEveryMs, undefined, { signal });
     }
     if (isShown) process.stderr.write('\r\u001B[K');
@@ -106,7 +121,9 @@ async function show({ operations }: System, target: string, options: AuditTarget
   if (options.json === true) console.log(JSON.stringify(known));
   else if (!audit) console.log(`${target} was never audited: dispatch audit ${target}`);
   else {
-    console.log(`audit of ${target}: ${audit.state}, begun ${ago(audit.startedAt)} by ${audit.by}; ${progress(audit.counts)}`);
+    console.log(
+      `audit of ${target}: ${audit.state}, begun ${ago(audit.startedAt)} by ${audit.by}; ${progress(audit.counts)}`,
+    );
     if (audit.reason !== undefined) console.log(`it waits: ${audit.reason}`);
     const { compared, instances, unread, requests } = audit.counts;
     console.log(`contents compared: ${compared} of ${instances}; not known: ${unread}; requests: ${requests}`);
@@ -145,14 +162,16 @@ function rows(
 function trend(history: readonly TargetAudit[]): string {
   return formatTable(
     ['audit', 'state', 'studies', 'instances', 'missing', 'different', 'extra'],
-    history.slice(0, 10).map(({ startedAt, state, counts }) => [
-      new Date(startedAt).toISOString().slice(0, 16),
-      state,
-      counts.studies,
-      counts.instances,
-      counts.missing,
-      counts.different,
-      counts.extra,
-    ]),
+    history
+      .slice(0, 10)
+      .map(({ startedAt, state, counts }) => [
+        new Date(startedAt).toISOString().slice(0, 16),
+        state,
+        counts.studies,
+        counts.instances,
+        counts.missing,
+        counts.different,
+        counts.extra,
+      ]),
   );
 }

@@ -34,9 +34,7 @@ export const targetOptions = {
     .optional()
     .describe('upper bounds on what is sent'),
   schedule: schedule.optional().describe('when deliveries may start; default always'),
-  audit: targetAuditConfig
-    .optional()
-    .describe('audits, which compare what the target has with what it has confirmed'),
+  audit: targetAuditConfig.optional().describe('audits, which compare what the target has with what it has confirmed'),
   instances: instanceSelection.optional().describe('which instances of a study this target gets'),
   transform: configName.optional().describe('how instances are changed on their way to it'),
   identity: configName

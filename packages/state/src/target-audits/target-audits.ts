@@ -97,8 +97,7 @@ export class TargetAudits {
 
   async open(target: string): Promise<OpenFindings> {
     const all = [...(await this.findings(target)).values()];
-    const sum = (count: (finding: AuditFinding) => number): number =>
-      all.reduce((total, one) => total + count(one), 0);
+    const sum = (count: (finding: AuditFinding) => number): number => all.reduce((total, one) => total + count(one), 0);
     return {
       studies: all.length,
       missing: sum(({ missingCount }) => missingCount),

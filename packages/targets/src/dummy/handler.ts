@@ -14,6 +14,12 @@ export const dummyHandler: TargetHandler<DummyTarget> = {
   schema: dummyTarget,
   deliver,
   testConnection: testDummy,
+  inventory: async () => ({
+    async *list({ instances }) {
+      for (const instance of instances) yield { kind: 'held', instance };
+    },
+    async close() {},
+  }),
 };
 
 /**

@@ -51,13 +51,16 @@ export async function* heldFiles(
         yield { kind: 'held', instance, ...(await describe(instance, path, found)) };
       }
     }
-    if (listed) yield* extras(listed, some.map(([path]) => posix.basename(path)));
+    if (listed)
+      yield* extras(
+        listed,
+        some.map(([path]) => posix.basename(path)),
+      );
   }
 
   async function describe(instance: ListedInstance, path: string, found: FoundFile) {
     const { sizeBytes } = found;
-    const isOtherSize =
-      sizeBytes !== undefined && instance.sizeBytes !== undefined && sizeBytes !== instance.sizeBytes;
+    const isOtherSize = sizeBytes !== undefined && instance.sizeBytes !== undefined && sizeBytes !== instance.sizeBytes;
     if (isOtherSize) return { sizeBytes };
     const told = store.judgeTag?.(instance, found);
     if (told === 'same') return { sizeBytes, content: told };
@@ -94,7 +97,10 @@ export async function sha256Of(chunks: AsyncIterable<Uint8Array>): Promise<strin
 }
 
 /** Files of the kind of the instances that are none of them: not markers, nor what has a temporary name. */
-function* extras(listed: ReadonlyMap<string, FoundFile>, names: readonly string[]): Generator<Holding, void, undefined> {
+function* extras(
+  listed: ReadonlyMap<string, FoundFile>,
+  names: readonly string[],
+): Generator<Holding, void, undefined> {
   const known = new Set(names);
   const endings = new Set(names.map((name) => posix.extname(name)));
   for (const [name, { kind }] of listed) {

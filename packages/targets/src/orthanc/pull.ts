@@ -18,7 +18,11 @@ const tags = z
 const id = z.string().refine(isResourceId);
 const foundStudy = z.object({ ID: id, MainDicomTags: tags, PatientMainDicomTags: tags });
 const foundSeries = z.object({ ID: id, MainDicomTags: tags, Instances: z.array(z.unknown()) });
-export const foundInstance = z.object({ ID: id, MainDicomTags: tags, FileSize: z.number().int().optional().catch(undefined) });
+export const foundInstance = z.object({
+  ID: id,
+  MainDicomTags: tags,
+  FileSize: z.number().int().optional().catch(undefined),
+});
 
 const studiesAtOnce = 100;
 const maxAnswerBytes = 64_000_000;

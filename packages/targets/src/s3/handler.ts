@@ -3,7 +3,6 @@ import { placesOf, targetConflict, type Occupant, type Places } from '../conflic
 import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
 import { inLanes, largeAtOnce, largeBytes, Permits, throwIfCancelled, verdictOf } from '../flow/index.ts';
 import { studyMarker } from '../marker/index.ts';
-import type { RenderLimits } from '../template/index.ts';
 import { s3About } from './about.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { enterBucket } from './enter-bucket.ts';

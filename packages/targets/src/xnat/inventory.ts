@@ -15,9 +15,13 @@ import { XnatLogin } from './xnat-login.ts';
 export async function openXnatInventory(context: InventoryContext<XnatTarget>): Promise<Inventory> {
   const { config, signal, pace } = context;
   if (config.destination === 'prearchive') {
-    throw new DispatchError('target-misconfigured', 'a prearchive cannot be audited: sessions leave it when they are filed', {
-      stage: 'connect',
-    });
+    throw new DispatchError(
+      'target-misconfigured',
+      'a prearchive cannot be audited: sessions leave it when they are filed',
+      {
+        stage: 'connect',
+      },
+    );
   }
   const http = await HttpConnection.open(config, { connections: 1 });
   const login = new XnatLogin(http);

@@ -10,6 +10,7 @@ import { addSessionRoutes } from './sessions.ts';
 import { addReceiptRoutes } from './receipts.ts';
 import { addStudyRoutes } from './studies.ts';
 import { addSystemRoutes } from './system.ts';
+import { addTargetAuditRoutes } from './target-audits.ts';
 import { addTargetRoutes } from './targets.ts';
 
 /** Everything under `/api`, and the OpenAPI document that is made from the same schemas. */
@@ -40,6 +41,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
     addReceiptRoutes(api, context);
     addDeliveryRoutes(api, context);
     addTargetRoutes(api, context);
+    addTargetAuditRoutes(api, context);
     addSystemRoutes(api, context);
     addSessionRoutes(api, context);
     addConfigurationRoutes(api, context);

@@ -107,6 +107,8 @@ describe('the API and its document', () => {
       ['post', '/api/route', '/api/route', { source: 'none', orthancStudyId: 'x' }, 404],
       ['post', '/api/studies/{source}/{study}/forget', '/api/studies/main/1.2.3/forget', {}, 404],
       ['post', '/api/studies/{source}/{study}/after-success', '/api/studies/main/1.2.3/after-success', undefined, 404],
+      ['post', '/api/targets/{target}/audit/send', '/api/targets/a/audit/send', {}, 409],
+      ['post', '/api/targets/{target}/audit', '/api/targets/a/audit', { sample: 2 }, 400],
       ['post', '/api/targets/{target}/move', '/api/targets/a/move', { to: 'b' }, 404],
       ['post', '/api/targets/{target}/drop', '/api/targets/a/drop', undefined, 404],
       ['post', '/api/targets/{target}/place', '/api/targets/a/place', { decision: 'new' }, 409],
@@ -143,6 +145,8 @@ describe('the API and its document', () => {
       ['post', '/api/targets/{target}/pause'],
       ['post', '/api/targets/{target}/resume'],
       ['post', '/api/targets/{target}/promote'],
+      ['post', '/api/targets/{target}/audit', {}],
+      ['post', '/api/targets/{target}/audit/stop'],
       ['put', '/api/targets/{target}/concurrency', { concurrency: 3 }],
       ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: 60 }],
       ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: null }],
@@ -161,12 +165,14 @@ describe('the API and its document', () => {
         .filter((method) => method !== 'get')
         .map((method) => `${method} ${path}`),
     );
-    // A token has no session to end: the sign-out is tried with one, in sign-in.test.ts. The last three take running services
-    // whose configuration changes: test/e2e/reload.test.ts. After success: health-page.test.ts.
+    // A token has no session to end: the sign-out is tried with one, in sign-in.test.ts. Sending what is missing takes an audit
+    // that has found something: test/e2e/target-audit.test.ts. After success: health-page.test.ts. The last three take running services whose configuration
+    // changes: test/e2e/reload.test.ts.
     expect(all.filter((name) => !tried.has(name)).toSorted()).toEqual([
       'post /api/configuration/reload',
       'post /api/sign-out',
       'post /api/studies/{source}/{study}/after-success',
+      'post /api/targets/{target}/audit/send',
       'post /api/targets/{target}/drop',
       'post /api/targets/{target}/move',
       'post /api/targets/{target}/place',

@@ -11,6 +11,7 @@ import { addSourcesPage } from './sources-page.ts';
 import { addStudiesPage } from './studies-page.ts';
 import { addReceiptPage } from './receipt-page.ts';
 import { addStudyPage } from './study-page.ts';
+import { addTargetAuditPage } from './target-audit-page.ts';
 import { addTargetsPages } from './targets-pages.ts';
 import { addWorkersPage } from './workers-page.ts';
 
@@ -24,6 +25,7 @@ export function addPages(server: FastifyInstance, context: ConsoleContext): void
   addDeliveriesPage(pages, context);
   addDeliveryPage(pages, context);
   addTargetsPages(pages, context);
+  addTargetAuditPage(pages, context);
   addSourcesPage(pages, context);
   addRulesPage(pages, context);
   addWorkersPage(pages, context);

@@ -115,6 +115,7 @@ function details(target: TargetDetail): Html {
       <h1>${target.name}</h1>
       <span class="sub">${[target.place, target.description].filter(Boolean).join(' · ')}</span>
       ${targetChips(target)}
+      ${!target.orphaned && html`<a href="/targets/${encodeURIComponent(target.name)}/audit">Audit</a>`}
     </div>
     ${
       circuit.state !== 'closed' &&

@@ -43,7 +43,8 @@ export async function auditStudy(auditing: AuditingStudy): Promise<AuditedStudy>
   if (count === 0) return { counts: noCounts, finding: undefined, wrong: [] };
   const receipts = await receiptsOf(auditing);
   const expected = await expectStudy({ context, record, config, handler, entries, receipts, signal });
-  if (!expected) return { counts: { ...noCounts, studies: 1, instances: count, unread: count }, finding: undefined, wrong: [] };
+  if (!expected)
+    return { counts: { ...noCounts, studies: 1, instances: count, unread: count }, finding: undefined, wrong: [] };
 
   const missing = new Map(expected.confirmed);
   const different = new Map<ListedInstance, Confirmed>();
@@ -65,8 +66,7 @@ export async function auditStudy(auditing: AuditingStudy): Promise<AuditedStudy>
       continue;
     }
     const { sizeBytes, content: likeness } = holding;
-    const isOtherSize =
-      sizeBytes !== undefined && instance.sizeBytes !== undefined && sizeBytes !== instance.sizeBytes;
+    const isOtherSize = sizeBytes !== undefined && instance.sizeBytes !== undefined && sizeBytes !== instance.sizeBytes;
     if (likeness !== undefined) compared += 1;
     if (isOtherSize || likeness === 'different') different.set(instance, confirmed);
   }

@@ -75,8 +75,7 @@ async function fromSource({ context, record, config, entries, receipts, signal }
     const receipt = entry && byName.get(receiptName({ ...instance, at: entry.at }));
     // Where a receipt says nothing, a file that is not changed on its way is as long as in the source.
     const sizeBytes = receipt?.sizeBytes ?? (transform ? undefined : instance.sizeBytes);
-    const open = () =>
-      transform ? transform.open(instance, { signal }) : source.open(instance, { signal });
+    const open = () => (transform ? transform.open(instance, { signal }) : source.open(instance, { signal }));
     const listed = listedInstance(transform?.show(instance) ?? instance, { sizeBytes, receipt, open });
     if (entry?.state === 'delivered') confirmed.set(listed, confirmedAs(instance, entry));
     return listed;
@@ -103,7 +102,9 @@ function fromReceipts({ record, entries, receipts }: Expecting): ExpectedStudy {
     const [sopInstanceUid = '', series] = name.split('@');
     const receipt = receipts.find(
       (one) =>
-        one.sopInstanceUid === sopInstanceUid && one.at === entry.at && (series ?? one.seriesInstanceUid) === one.seriesInstanceUid,
+        one.sopInstanceUid === sopInstanceUid &&
+        one.at === entry.at &&
+        (series ?? one.seriesInstanceUid) === one.seriesInstanceUid,
     );
     if (entry.state !== 'delivered' || !receipt) continue;
     const instance: ManifestInstance = {
@@ -127,10 +128,7 @@ function fromReceipts({ record, entries, receipts }: Expecting): ExpectedStudy {
   return { study, instances: [...confirmed.keys()], confirmed };
 }
 
-function confirmedAs(
-  { sopInstanceUid, seriesInstanceUid }: ManifestInstance,
-  entry: LedgerEntry,
-): Confirmed {
+function confirmedAs({ sopInstanceUid, seriesInstanceUid }: ManifestInstance, entry: LedgerEntry): Confirmed {
   return { sopInstanceUid, names: [sopInstanceUid, `${sopInstanceUid}@${seriesInstanceUid}`], entry };
 }
 

@@ -5,6 +5,7 @@ import { placeOf, placeText, type DeliveryRecord } from '@dicom-dispatch/state/r
 import {
   type AuditCounts,
   type FindingChange,
+  type OpenFindings,
   type TargetAudit,
   type TargetAudits,
 } from '@dicom-dispatch/state/target-audits';
@@ -82,21 +83,33 @@ async function walk(running: RunningAudit, target: OpenTarget, begun: TargetAudi
     for (const record of records) {
       const result = await lookAt(running, target, record, audit);
       if (result === undefined) continue;
-      const counts = plus(audit.counts, { ...result.counts, requests: target.pace.count - requests });
+      audit = past(audit, record, { ...result.counts, requests: target.pace.count - requests }, isLate);
       requests = target.pace.count;
-      const at = isLate ? audit.after : placeText({ score: record.updatedAt, member: record.deliveryId });
-      audit = { ...audit, counts, after: at, tried: undefined };
       await save(running, audit, [result.change]);
       if (performance.now() - countedAt >= countEveryMs) {
-        audit = { ...audit, open: await running.audits.open(audit.target) };
+        audit = withOpen(audit, await running.audits.open(audit.target));
         countedAt = performance.now();
       }
       if (!running.mayGoOn()) throw new AuditWaits('it is outside of its schedule', shortWaitMs);
     }
-    audit = { ...audit, after, isLate: isLate || after === undefined };
+    audit = atPage(audit, after, isLate || after === undefined);
     await save(running, audit);
   }
   return audit;
+}
+
+/** Where it goes on is the place of this delivery; among those that change all the time, the page before. */
+function past(audit: TargetAudit, record: DeliveryRecord, counts: AuditCounts, isLate: boolean): TargetAudit {
+  const after = isLate ? audit.after : placeText({ score: record.updatedAt, member: record.deliveryId });
+  return { ...audit, counts: plus(audit.counts, counts), after, tried: undefined };
+}
+
+function withOpen(audit: TargetAudit, open: OpenFindings): TargetAudit {
+  return { ...audit, open };
+}
+
+function atPage(audit: TargetAudit, after: string | undefined, isLate: boolean): TargetAudit {
+  return { ...audit, after, isLate };
 }
 
 /** Deliveries to look at, in the order in which a walk can be taken up again. */
@@ -139,7 +152,8 @@ async function lookAt(
   audit: TargetAudit,
 ): Promise<LookedAt | undefined> {
   const { context, audits, token, signal } = running;
-  if (record.confirmed === 0 || !isSampled(record, audit) || !(await isLatest(context, record, target.ledger))) return undefined;
+  if (record.confirmed === 0 || !isSampled(record, audit) || !(await isLatest(context, record, target.ledger)))
+    return undefined;
   await throwIfStopped(running, audit);
   if (!(await audits.renew(audit.target, token))) throw new AuditLeft();
   const { content } = audit.scope;
@@ -172,8 +186,8 @@ async function isLatest(context: DispatcherContext, record: DeliveryRecord, ledg
   if ((record.ledger ?? record.target) !== ledger) return false;
   const shape = ledgerKeyOf(record).target;
   const all = await context.records.deliveriesOf(record);
-  const same = all.filter((one) => one.confirmed > 0 && ledgerKeyOf(one).target === shape);
-  return same[0]?.deliveryId === record.deliveryId;
+  const newest = all.find((one) => one.confirmed > 0 && ledgerKeyOf(one).target === shape);
+  return newest?.deliveryId === record.deliveryId;
 }
 
 /** Of a study in one shape; no name has a space. */
@@ -196,7 +210,11 @@ async function endAudit(running: RunningAudit, audit: TargetAudit): Promise<void
   const isWhole = study === undefined && since === undefined && sample >= 1;
   const findings = isWhole ? await audits.findings(audit.target) : new Map<string, never>();
   const old = [...findings].filter(([, { auditId }]) => auditId !== audit.id);
-  await save(running, audit, old.map(([field]) => [field, undefined]));
+  await save(
+    running,
+    audit,
+    old.map(([field]) => [field, undefined]),
+  );
   const now = await redisNow(context.redis, context.config.redis.prefix);
   const ended: TargetAudit = {
     ...audit,

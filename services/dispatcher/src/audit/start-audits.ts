@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { isOpen, type TargetConfig } from '@dicom-dispatch/core';
 import { redisNow } from '@dicom-dispatch/state/redis';
-import { noCounts, TargetAudits, type AuditScope, type AuditWish, type TargetAudit } from '@dicom-dispatch/state/target-audits';
+import {
+  noCounts,
+  TargetAudits,
+  type AuditScope,
+  type AuditWish,
+  type TargetAudit,
+} from '@dicom-dispatch/state/target-audits';
 import type { DispatcherContext } from '../dispatcher-context.ts';
 import { runAudit } from './run-audit.ts';
 import { sendMissing } from './send-missing.ts';
@@ -42,7 +48,11 @@ export function startAudits(context: DispatcherContext): { stop(): Promise<void>
       for (const [name, target] of targets) {
         if (running.has(name)) continue;
         const task = taskOf(target, asked.get(name), all.get(name), now);
-        if (task && !stopping.signal.aborted) running.set(name, lead(name, task).finally(() => running.delete(name)));
+        if (task && !stopping.signal.aborted)
+          running.set(
+            name,
+            lead(name, task).finally(() => running.delete(name)),
+          );
       }
     } catch (error) {
       log.warn({ err: error }, 'audits could not be looked for; trying again');
@@ -77,7 +87,8 @@ export function startAudits(context: DispatcherContext): { stop(): Promise<void>
     const known = await audits.read(name);
     if (task.kind !== 'wish' && known?.startedAt !== task.last?.startedAt) return;
     if (task.kind === 'resume' && known?.state !== 'running') return;
-    const mayGoOn = (audit: TargetAudit): boolean => audit.by !== bySchedule || isInWindow(context.config.targets[name], Date.now());
+    const mayGoOn = (audit: TargetAudit): boolean =>
+      audit.by !== bySchedule || isInWindow(context.config.targets[name], Date.now());
     const go = (audit: TargetAudit) =>
       runAudit({ context, audits, token, signal, mayGoOn: () => mayGoOn(audit) }, audit);
     if (task.kind === 'resume' && known) return go(known);
@@ -97,7 +108,16 @@ export function startAudits(context: DispatcherContext): { stop(): Promise<void>
     async function begin(by: string, scope: AuditScope): Promise<void> {
       const startedAt = await redisNow(redis, context.config.redis.prefix);
       const open = await audits.open(name);
-      const audit: TargetAudit = { id: randomUUID(), target: name, by, scope, startedAt, state: 'running', counts: noCounts, open };
+      const audit: TargetAudit = {
+        id: randomUUID(),
+        target: name,
+        by,
+        scope,
+        startedAt,
+        state: 'running',
+        counts: noCounts,
+        open,
+      };
       await audits.save(audit, token);
       log.info({ target: name, by }, 'target audit started');
       await go(audit);

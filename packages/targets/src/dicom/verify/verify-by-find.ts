@@ -107,7 +107,12 @@ async function notFound(
 }
 
 /** What the receiver says it lacks, asked for each alone, and what it says nothing about. */
-export async function oneByOne<T extends ListedName>(association: Association, instances: readonly T[], signal: AbortSignal, pace?: () => Promise<void>) {
+export async function oneByOne<T extends ListedName>(
+  association: Association,
+  instances: readonly T[],
+  signal: AbortSignal,
+  pace?: () => Promise<void>,
+) {
   const lacking: T[] = [];
   const unsaid: T[] = [];
   for (const instance of instances) {

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+
+const count = z.number().int();
+const at = z.number().describe('ms since 1970');
+const uids = z.array(z.string()).readonly().describe('SOP Instance UIDs in the source, the first 200');
+
+const open = z.object({ studies: count, missing: count, different: count, extra: count });
+
+const audit = z.object({
+  id: z.string(),
+  target: z.string(),
+  by: z.string().describe('who asked for it; `schedule`: the configuration'),
+  scope: z.object({
+    since: at.optional().describe('only deliveries that changed since'),
+    study: z.string().optional().describe('only this study, by its Study Instance UID'),
+    sample: z.number().describe('share of the studies, 0 to 1'),
+    content: z.boolean().describe('whether contents are compared, too'),
+  }),
+  startedAt: at,
+  state: z.enum(['running', 'done', 'stopped', 'failed']),
+  endedAt: at.optional(),
+  reason: z.string().optional().describe('why it waits or has failed'),
+  waitsUntil: at.optional(),
+  counts: z.object({
+    studies: count,
+    instances: count.describe('that the target has confirmed'),
+    compared: count.describe('of these, those whose content was compared'),
+    missing: count,
+    different: count.describe('of another size or content'),
+    extra: count.describe('what nobody sent there'),
+    unread: count.describe('of which it is not known'),
+    requests: count.describe('to the target'),
+  }),
+  open: open.describe('what is wrong now, over all audits'),
+  sent: z
+    .object({ at, by: z.string(), studies: count, instances: count })
+    .optional()
+    .describe('what was sent again last'),
+});
+
+/** What audits of a target know. */
+export const auditedTarget = z.object({
+  audit: audit.optional().describe('under way, or the last one'),
+  findings: z
+    .array(
+      z.object({
+        auditId: z.string(),
+        at,
+        source: z.string(),
+        orthancStudyId: z.string(),
+        studyInstanceUid: z.string(),
+        deliveryId: z.string(),
+        missing: uids,
+        missingCount: count,
+        different: uids,
+        differentCount: count,
+        extra: z.array(z.string()).readonly().describe('as the target names it, the first 200'),
+        extraCount: count,
+      }),
+    )
+    .readonly()
+    .describe('studies with which something is wrong'),
+  history: z.array(audit).readonly().describe('audits that have ended, the newest first'),
+});
