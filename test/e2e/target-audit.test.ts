@@ -8,7 +8,7 @@ import {
   startTargetAudit,
   type AuditedTarget,
 } from '@dicom-dispatch/operations';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { startAuditedTargets, type AuditedTargets } from './support/audited-targets.ts';
 import {
   startRoutingSystem,
@@ -20,6 +20,9 @@ import {
 const actor = { name: 'tester' };
 const whole = { sample: 1, content: true };
 
+/** Seven kinds of servers at work at the same time. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
 let system: RoutingSystem;
 let audited: AuditedTargets;
 let run: RunningRouting;
@@ -28,7 +31,7 @@ const studies: UploadedStudy[] = [];
 beforeAll(async () => {
   [system, audited] = await Promise.all([startRoutingSystem(), startAuditedTargets({ audit: { rate: 500 } })]);
   run = await system.start({ targets: audited.targets });
-  for (let number = 0; number < 6; number += 1) {
+  for (let number = 0; number < 5; number += 1) {
     studies.push(await system.upload({ seed: `audit ${number}`, series: 1, instancesPerSeries: 3 }));
   }
   for (const target of Object.keys(audited.targets)) {
@@ -54,7 +57,7 @@ function until(target: string, is: (now: AuditedTarget) => boolean): Promise<Aud
       seen = await readTargetAudit(run.operations, target);
       return is(seen) ? seen : undefined;
     },
-    { timeoutMs: 40_000, message: () => `the audit of ${target}: ${JSON.stringify(seen?.audit)}` },
+    { timeoutMs: 120_000, message: () => `the audit of ${target}: ${JSON.stringify(seen?.audit)}` },
   );
 }
 
@@ -66,12 +69,6 @@ const uids = (study: number, instance: number): string => studies[study]?.sopIns
 
 it('names what was removed, cut and altered behind our back at every kind of target, and nothing else, and mends it', async () => {
   const targets = Object.keys(audited.targets);
-  await together(targets, async (target) => {
-    const { audit: fine, findings } = await audit(target);
-    expect(findings, target).toEqual([]);
-    const none = { missing: 0, different: 0, extra: 0, unread: 0 };
-    expect(fine?.counts, target).toMatchObject({ studies: 6, instances: 18, ...none });
-  });
   const removed = [uids(0, 0), uids(0, 2), uids(1, 1), uids(3, 0), uids(3, 1), uids(3, 2)].sort();
   const [cut, changed] = [[uids(2, 0), uids(4, 1)], [uids(4, 2)]];
   for (const { remove, cut: shorten, alter } of Object.values(audited.meddlers)) {
@@ -84,6 +81,7 @@ it('names what was removed, cut and altered behind our back at every kind of tar
     const different = audited.meddlers[target]?.alter ? [...cut, ...changed].sort() : [];
     expect(named(found, 'missing'), target).toEqual(removed);
     expect(named(found, 'different'), target).toEqual(different);
+    expect(found.audit?.counts, target).toMatchObject({ studies: 5, instances: 15, extra: 0, unread: 0 });
     expect(found.audit?.open, target).toMatchObject({ missing: 6, different: different.length, extra: 0 });
     const health = await readHealth(run.operations, []);
     expect(
@@ -101,8 +99,8 @@ it('names what was removed, cut and altered behind our back at every kind of tar
   await together(targets, async (target) => {
     const after = await audit(target);
     expect(after.findings, target).toEqual([]);
-    expect(after.audit?.counts, target).toMatchObject({ studies: 6, missing: 0, different: 0 });
-    expect(after.history.map(({ counts }) => counts.missing).reverse(), target).toEqual([0, 6, 0]);
+    expect(after.audit?.counts, target).toMatchObject({ studies: 5, missing: 0, different: 0 });
+    expect(after.history.map(({ counts }) => counts.missing).reverse(), target).toEqual([6, 0]);
   });
 });
 
@@ -116,12 +114,12 @@ async function seriesIn(studyInstanceUid: string): Promise<string> {
 
 it('by sizes alone sees what was cut and not what was altered; names what nobody has sent', async () => {
   const { folder: meddler } = audited.meddlers;
-  await meddler?.cut?.(uids(5, 0));
-  await meddler?.alter?.(uids(5, 1));
-  const { studyInstanceUid } = studies[5] ?? { studyInstanceUid: '' };
+  await meddler?.cut?.(uids(1, 0));
+  await meddler?.alter?.(uids(1, 2));
+  const { studyInstanceUid } = studies[1] ?? { studyInstanceUid: '' };
   await writeFile(join(audited.folder, studyInstanceUid, await seriesIn(studyInstanceUid), '1.2.840.99.1.dcm'), 'x');
   const found = await audit('folder', { sample: 1, content: false, study: studyInstanceUid });
-  expect(named(found, 'different')).toEqual([uids(5, 0)]);
+  expect(named(found, 'different')).toEqual([uids(1, 0)]);
   expect(found.audit?.counts).toMatchObject({ studies: 1, instances: 3, compared: 0 });
   expect(found.findings.map(({ extra }) => extra)).toEqual([['1.2.840.99.1']]);
 });
@@ -138,7 +136,7 @@ it('goes on where it was when its dispatcher ends, at no more than its rate', as
     'sftp',
     ({ audit: now }) => now?.id === begun.audit?.id && now?.state !== 'running',
   );
-  expect(ended).toMatchObject({ state: 'done', counts: { studies: 6, instances: 18, missing: 0 } });
+  expect(ended).toMatchObject({ state: 'done', counts: { studies: 5, instances: 15, missing: 0 } });
   const { requests } = ended!.counts;
   const tookMs = (ended?.endedAt ?? 0) - (ended?.startedAt ?? 0);
   // Two connections, each with its first request at once.
