@@ -6,6 +6,7 @@ import { operationKeys, openPipeline, planByName, StudyEnqueuer, type PipelineCo
 import { connectRedis, createLogger, type AboutProcess, type Redis } from '@dicom-dispatch/runtime';
 import { writeSourceStatus, type SourceStatus } from '@dicom-dispatch/state/feed';
 import { act, fromNow } from '@dicom-dispatch/state/records';
+import { noCounts, TargetAudits } from '@dicom-dispatch/state/target-audits';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -179,6 +180,15 @@ const wrong: Record<HealthKind, () => Promise<unknown>> = {
   async 'target-orphaned'() {
     await route();
     config = configOf({ b: { type: 'dummy' } });
+  },
+  async 'target-lacks'() {
+    const audits = new TargetAudits(redis, prefix);
+    await audits.lease('a', 'us');
+    const open = { studies: 1, missing: 2, different: 0, extra: 0 };
+    const scope = { sample: 1, content: false };
+    const audit = { id: '1', target: 'a', by: 'otto', scope, startedAt: Date.now(), counts: noCounts };
+    await audits.save({ ...audit, state: 'done', open }, 'us');
+    return () => audits.save({ ...audit, state: 'done', open: { ...open, studies: 0, missing: 0 } }, 'us');
   },
   async 'target-off'() {
     await route();

@@ -74,6 +74,7 @@ async function sendAgain(
       failures: null,
       waits: null,
       losses: null,
+      resolution: null,
       error: null,
       failStage: null,
     },
