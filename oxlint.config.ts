@@ -1,4 +1,4 @@
-import { defineConfig } from 'oxlint';
+import { defineConfig, type OxlintOverride } from 'oxlint';
 
 /**
  * Imports run one way (docs/architecture.md): each room names the rooms of ours that it may import.
@@ -110,7 +110,7 @@ export default defineConfig({
   overrides: [
     { files: ['*.config.ts', 'packages/*/*.config.ts'], rules: { 'import/no-default-export': 'off' } },
     { files: ['packages/cli/**', 'test/**', '**/scripts/**', '**/examples/**'], rules: { 'no-console': 'off' } },
-    ...Object.entries(rooms).map(([room, allowed]) => ({
+    ...Object.entries(rooms).map(([room, allowed]): OxlintOverride => ({
       files: [`${room}/src/**/*.ts`],
       rules: {
         'no-restricted-imports': [
