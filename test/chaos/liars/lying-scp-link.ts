@@ -151,7 +151,8 @@ function forward(from: Socket, to: Socket, change: (pdu: Buffer) => Buffer | und
       }
       if (!to.write(pdu)) {
         from.pause();
-        to.once('drain', () => from.resume());
+        // Not once nothing is to be read any more: a success is early only while the sender cannot get rid of the rest.
+        to.once('drain', () => !isOver && from.resume());
       }
     }
   });

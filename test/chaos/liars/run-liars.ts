@@ -30,7 +30,7 @@ const sourceLiesMs = 2_000;
 /** Receivers lie until each has told so many lies, but not for longer than this. */
 const liesOfEach = 4;
 const receiversLieMs = 6_000;
-const restMs = 120_000;
+const restMs = 300_000;
 
 /** The servers that one schedule after the other uses; each schedule has studies, a Redis and a bucket of its own. */
 export interface LiarScene extends AsyncDisposable {
@@ -155,7 +155,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
     const quick = { attempts: 30, backoff: { first: '100ms', max: '500ms' } };
     return {
       sources: {
-        main: { url: sourceLiar.url, pollInterval: '200ms', timeout: '4s', sweep: { every: '2s', settle: '2s' } },
+        main: { url: sourceLiar.url, pollInterval: '200ms', timeout: '8s', sweep: { every: '2s', settle: '2s' } },
       },
       targets: {
         dicom: {
@@ -163,7 +163,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
           host: '127.0.0.1',
           port: scpLiar.port,
           calledAeTitle: scene.scp.aet,
-          responseTimeout: '2s',
+          responseTimeout: '4s',
           ...quick,
         },
         dicomweb: {
@@ -171,11 +171,11 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
           url: `${webLiar.url}/dicom-web`,
           verify: random() < 0.5 ? 'qido' : 'none',
           verifyTimeout: '2s',
-          answerTimeout: '2s',
+          answerTimeout: '4s',
           batch: { instances: between(1, 5) },
           ...quick,
         },
-        orthanc: { type: 'orthanc', url: peerLiar.url, answerTimeout: '2s', ...quick },
+        orthanc: { type: 'orthanc', url: peerLiar.url, answerTimeout: '4s', ...quick },
         s3: {
           type: 's3',
           endpoint: s3Liar.url,
