@@ -149,6 +149,31 @@ describe('the console in a browser', () => {
     await page.close();
   });
 
+  it('the receipt of a study is found on its page, says what each instance became, and is kept as a file', async () => {
+    const page = await signIn('vera');
+    const { deliveryId } = (await scene.system.records.deliveries({ state: 'delivered', limit: 1 })).records[0]!;
+    const { orthancStudyId, target, total } = (await scene.system.records.delivery(deliveryId))!;
+    await page.goto(`${scene.url}/studies/main/${orthancStudyId}`);
+    await page
+      .getByRole('link', { name: `Receipt of ${target}` })
+      .first()
+      .click();
+    await page.waitForURL(`**/studies/main/${orthancStudyId}/receipt?target=${target}`);
+    const receipt = page.getByRole('region', { name: `Receipt of ${target}` });
+    expect(await receipt.getByRole('paragraph').first().innerText()).toContain(`${total} instance`);
+    const rows = receipt.locator('tbody tr');
+    expect(await rows.count()).toBe(total);
+    for (const row of await rows.all()) expect(await row.innerText()).toMatch(/delivered[\s\S]*[0-9a-f]{8}/);
+    for (const name of ['CSV', 'JSON']) {
+      const link = await page.getByRole('link', { name, exact: true }).getAttribute('href');
+      const file = await page.evaluate(async (url) => (await fetch(url)).text(), link ?? '');
+      expect(file).toContain(target);
+      expect(file.match(/[0-9a-f]{64}/g)?.length).toBe(total);
+    }
+    await check(page, new URL(page.url()).pathname);
+    await page.close();
+  });
+
   it('a study is held, released and cancelled; a target is paused and resumed, tested and limited', async () => {
     const page = await signIn('otto');
     await page.goto(`${scene.url}/deliveries?target=cloud&state=waiting`);
