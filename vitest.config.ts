@@ -7,8 +7,8 @@ export default defineConfig({
     setupFiles: ['./test/harness/src/fail-on-leaks.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Real servers, two cores: more workers only make them wait for each other.
-    maxWorkers: 2,
+    // Real servers, two cores: they wait more than they work, but four at a time would be in each other's way.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,

@@ -1,0 +1,188 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { execFile } from 'node:child_process';
+import { createProgram } from '@dicom-dispatch/cli/program';
+import { configJsonSchema, type TargetSchema } from '@dicom-dispatch/core';
+import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+import { beforeAll, expect, it } from 'vitest';
+
+/** What the documents name has to be there: links, files, commands with their options, configuration, metrics. */
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+let files: string[];
+/** Every document, by its path from the root. */
+const pages = new Map<string, string>();
+
+beforeAll(async () => {
+  const { stdout } = await promisify(execFile)('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+    cwd: root,
+  });
+  files = stdout
+    .trim()
+    .split('\n')
+    .filter((file) => existsSync(join(root, file)));
+  const documents = files.filter((file) => file.endsWith('.md'));
+  await Promise.all(documents.map(async (file) => pages.set(file, await readFile(join(root, file), 'utf8'))));
+});
+
+/** Every problem as `FILE: what`. */
+function inEachPage(look: (page: string, text: string) => Iterable<string>): string[] {
+  return [...pages].flatMap(([page, text]) => [...look(page, text)].map((problem) => `${page}: ${problem}`)).sort();
+}
+
+/** The anchor that a heading gets. */
+function slug(heading: string): string {
+  return heading
+    .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replaceAll('`', '')
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .trim()
+    .replaceAll(' ', '-');
+}
+
+it('links lead to files and headings that are there', () => {
+  const problems = inEachPage(function* (page, text) {
+    for (const [, target = ''] of text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const [path = '', anchor] = target.split('#');
+      const file = path === '' ? page : relative(root, join(root, dirname(page), path));
+      if (!existsSync(join(root, file))) yield `the link ${target}`;
+      else if (anchor !== undefined) {
+        const headings = [...(pages.get(file) ?? '').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => slug(heading));
+        if (!headings.includes(anchor)) yield `the heading of ${target}`;
+      }
+    }
+  });
+  expect(problems).toEqual([]);
+});
+
+/** What stands between backticks, and lines of code. */
+function* codeOf(text: string): Iterable<string> {
+  for (const [, code = ''] of text.matchAll(/`([^`\n]+)`/g)) yield code;
+  for (const [, block = ''] of text.matchAll(/^```[^\n]*\n([\s\S]*?)^```/gm)) yield* block.split('\n');
+  for (const [, line = ''] of text.matchAll(/^ {4,}(\S.*)$/gm)) yield line;
+}
+
+it('files of the repository that documents name are there', () => {
+  const places = /^(?:packages|services|test|docs|deploy|scripts|examples)\/[\w./-]+$/;
+  const problems = inEachPage(function* (_, text) {
+    for (const code of codeOf(text)) {
+      if (places.test(code) && !existsSync(join(root, code.replace(/\/$/, '')))) yield `the file ${code}`;
+    }
+  });
+  expect(problems).toEqual([]);
+});
+
+type Command = ReturnType<typeof createProgram>;
+
+/** The command that words name, and those that are no command. */
+function findCommand(words: readonly string[]): { command: Command; path: string[] } {
+  let command = createProgram();
+  const path: string[] = [];
+  for (const word of words) {
+    const next = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    if (!next) break;
+    command = next;
+    path.push(word);
+  }
+  return { command, path };
+}
+
+it('commands and their options are those of the program', async () => {
+  const campaigns = new Set((await readdir(join(root, 'test/chaos'))).map((name) => name.replace(/\.ts$/, '')));
+  const benches = new Set((await readdir(join(root, 'test/bench'))).map((name) => name.replace(/\.ts$/, '')));
+  const problems = inEachPage(function* (_, text) {
+    for (const code of codeOf(text)) {
+      const line = /^(?:\$ )?(?:\.\/)?dispatch ((?:(?!\s+#|\s{2,}|[|;&<>]| && ).)*)/.exec(code)?.[1];
+      if (line === undefined || /[{…]/.test(line.split(' ')[0] ?? '')) continue;
+      const words = line.trim().split(/\s+/);
+      const [first = '', second = ''] = words;
+      // The entry script's own.
+      if (first === 'bench' && /^[a-z-]+$/.test(second) && !benches.has(second)) yield `dispatch bench ${second}`;
+      if (first === 'chaos' && /^[a-z-]+$/.test(second) && !campaigns.has(second) && second !== 'model')
+        yield `dispatch chaos ${second}`;
+      if (['bench', 'chaos', 'test', 'pnpm', 'help'].includes(first) || !/^[a-z][a-z-]*$/.test(first)) {
+        continue;
+      }
+      const { command, path } = findCommand(words);
+      if (path.length === 0) {
+        yield `the command dispatch ${first}`;
+        continue;
+      }
+      if (
+        command.commands.length > 0 &&
+        /^[a-z][a-z-]+$/.test(words[path.length] ?? '') &&
+        command.registeredArguments.length === 0
+      ) {
+        yield `the command dispatch ${[...path, words[path.length]].join(' ')}`;
+      }
+      for (const [option] of line.matchAll(/(?<=^|\s|\[)--[a-z][a-z-]*/g)) {
+        const known = [...command.options, ...createProgram().options].map(({ long }) => long);
+        if (!known.includes(option) && option !== '--help') yield `the option ${option} of dispatch ${path.join(' ')}`;
+      }
+    }
+  });
+  expect(problems).toEqual([]);
+});
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly additionalProperties?: JsonSchema | boolean;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+  readonly allOf?: readonly JsonSchema[];
+  readonly items?: JsonSchema;
+}
+
+function has(schema: JsonSchema | undefined, keys: readonly string[]): boolean {
+  if (!schema) return false;
+  const [key, ...rest] = keys;
+  if (key === undefined) return true;
+  const inside = [schema.properties?.[key], schema.additionalProperties, schema.items].filter(
+    (one): one is JsonSchema => typeof one === 'object',
+  );
+  const alternatives = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])];
+  return (
+    inside.some((one) => has(one, one === schema.items && !schema.properties ? keys : rest)) ||
+    alternatives.some((one) => has(one, keys))
+  );
+}
+
+it('options of the configuration that documents name are in its schema', () => {
+  const schemas = Object.values(targetSchemas) as unknown as readonly TargetSchema[];
+  const schema = configJsonSchema(schemas) as JsonSchema;
+  const sections = Object.keys(schema.properties ?? {});
+  const problems = inEachPage(function* (page, text) {
+    // What is told of former versions may be gone.
+    if (page === 'CHANGELOG.md') return;
+    for (const code of codeOf(text)) {
+      const dotted = /^([a-z][A-Za-z]*(?:\.(?:[A-Za-z][A-Za-z0-9]*|\*))+)(?:: .*)?$/.exec(code)?.[1];
+      if (dotted === undefined) continue;
+      const keys = dotted.split('.');
+      if (!sections.includes(keys[0] ?? '') || /\.(?:ts|js|md|ya?ml|json|lua|sh|test)$/.test(dotted)) continue;
+      if (!has(schema, keys)) yield `the option ${dotted}`;
+    }
+  });
+  expect(problems).toEqual([]);
+});
+
+it('metrics and environment variables that documents name are in the code', async () => {
+  const sources = files.filter((file) => !file.endsWith('.md') && !/^(?:docs|deploy\/grafana)\//.test(file));
+  const code = (await Promise.all(sources.map((file) => readFile(join(root, file), 'utf8')))).join('\n');
+  const known = new Set(code.match(/\b(?:dispatch_[a-z_]+|DICOM_DISPATCH_[A-Z_]+)\b/g));
+  const extra = await Promise.all(
+    files
+      .filter((file) => file.startsWith('deploy/grafana/'))
+      .map(async (file) => [file, await readFile(join(root, file), 'utf8')] as const),
+  );
+  const problems = [...pages, ...extra].flatMap(([page, text]) =>
+    (text.match(/\b(?:dispatch_[a-z_]+|DICOM_DISPATCH_[A-Z_]+)\b/g) ?? [])
+      .filter((name) => !known.has(name) && !known.has(name.replace(/_(?:bucket|sum|count)$/, '')) && !name.endsWith('_'))
+      .map((name) => `${page}: ${name}`),
+  );
+  expect([...new Set(problems)].sort()).toEqual([]);
+});
