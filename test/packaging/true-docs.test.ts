@@ -181,7 +181,9 @@ it('metrics and environment variables that documents name are in the code', asyn
   );
   const problems = [...pages, ...extra].flatMap(([page, text]) =>
     (text.match(/\b(?:dispatch_[a-z_]+|DICOM_DISPATCH_[A-Z_]+)\b/g) ?? [])
-      .filter((name) => !known.has(name) && !known.has(name.replace(/_(?:bucket|sum|count)$/, '')) && !name.endsWith('_'))
+      .filter(
+        (name) => !known.has(name) && !known.has(name.replace(/_(?:bucket|sum|count)$/, '')) && !name.endsWith('_'),
+      )
       .map((name) => `${page}: ${name}`),
   );
   expect([...new Set(problems)].sort()).toEqual([]);

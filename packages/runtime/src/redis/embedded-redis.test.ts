@@ -3,7 +3,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isInstalled, redisCommand, tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { describe, expect, it, test } from 'vitest';
+import { openRedis } from './connect-redis.ts';
 import { findEmbeddedRedis, startEmbeddedRedis } from './embedded-redis.ts';
+import { addressOf } from './redis-options.ts';
 
 describe.each(['redis-server', 'valkey-server'] as const)('a %s of our own', (program) => {
   it.skipIf(!isInstalled(program))('keeps its data, and goes on with what the same program wrote', async () => {
@@ -28,6 +30,28 @@ describe.each(['redis-server', 'valkey-server'] as const)('a %s of our own', (pr
     expect(await readFile(join(folder.path, 'redis', 'program'), 'utf8')).toBe(program);
     await again.stop();
   });
+});
+
+it('works in a folder whose name has spaces, signs and letters of any language', async () => {
+  await using folder = await tempFolder('embedded');
+  const odd = join(folder.path, 'Größe #1 %20 (データ)?');
+  const redis = await startEmbeddedRedis(odd);
+  const connection = await openRedis(redis.url, 'test', 5_000);
+  try {
+    expect(await connection.ping()).toBe('PONG');
+    expect(await findEmbeddedRedis(odd)).toBe(redis.url);
+    expect(addressOf(redis.url)).toBe(join(odd, 'redis', 'redis.sock'));
+  } finally {
+    connection.disconnect();
+    await redis.stop();
+  }
+});
+
+it('refuses a folder whose name is longer than a socket may have', async () => {
+  await using folder = await tempFolder('embedded');
+  const long = join(folder.path, 'a'.repeat(100));
+  await expect(startEmbeddedRedis(long)).rejects.toThrow(/redis\.dataFolder: the socket .* 107 is the most/);
+  expect(existsSync(long)).toBe(false);
 });
 
 /** The process that works in a folder, which is how Redis is started. */

@@ -31,6 +31,9 @@ const lookWithinMs = 2_000;
 const killedWithinMs = 2_000;
 const lookAgainMs = 50;
 
+/** `sun_path` of unix(7), without the zero at its end. */
+const longestSocket = 107;
+
 /**
  * Starts `redis-server` or `valkey-server` with append-only persistence on a Unix socket in `dataFolder`, so that no
  * port is taken and no one else on the network can reach it. The one that wrote the data goes on with it while it is
@@ -53,8 +56,14 @@ export async function startEmbeddedRedis(
       'no redis.url is configured, and neither redis-server nor valkey-server is installed: set redis.url, or install one (apt-get install redis-server)',
     );
   }
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   const socket = join(folder, 'redis.sock');
+  const length = Buffer.byteLength(socket);
+  if (length > longestSocket) {
+    throw new EmbeddedRedisError(
+      `redis.dataFolder: the socket ${socket} would have a name of ${length} bytes, and ${longestSocket} is the most that the system takes: use a folder with a shorter path`,
+    );
+  }
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const url = `unix://${socket}`;
   // Two on the same files would spoil them: what a killed process of ours left behind is used.
   if ((await untilKnown(socket, patience.answerWithinMs ?? answerWithinMs, signal)) === 'answers')

@@ -89,7 +89,19 @@ export function redisOptions(place: RedisPlace, connectionName: string, patience
   }
   const url = redis.url instanceof Secret ? redis.url.reveal() : redis.url;
   if (url === undefined) throw new RedisPlaceError('redis: none of url, sentinel and cluster is set: set one');
-  return { kind: 'server', url, options: { ...shared, retryStrategy, lazyConnect: !waits } };
+  const options = { ...shared, retryStrategy, lazyConnect: !waits };
+  const path = socketPath(url);
+  // A path is no URL: in one, a space, `#` or a letter with an accent would become something else.
+  return path === undefined
+    ? { kind: 'server', url, options }
+    : { kind: 'server', url: undefined, options: { ...options, path } };
+}
+
+const socketScheme = 'unix://';
+
+/** The file of a Unix socket, as it is named. */
+function socketPath(url: string): string | undefined {
+  return url.startsWith(socketScheme) ? url.slice(socketScheme.length) : undefined;
 }
 
 /** Whether the configuration names a Redis; otherwise one of our own is meant. */
@@ -103,8 +115,8 @@ export function addressOf(place: RedisPlace): string {
   if (redis.cluster) return redis.cluster.join(', ');
   if (redis.sentinel) return `${redis.sentinel.name} at ${redis.sentinel.addresses.join(', ')}`;
   try {
-    const { host, pathname } = new URL(redis.url instanceof Secret ? redis.url.reveal() : (redis.url ?? ''));
-    return host === '' ? pathname : host;
+    const url = redis.url instanceof Secret ? redis.url.reveal() : (redis.url ?? '');
+    return socketPath(url) ?? new URL(url).host;
   } catch {
     return 'the configured URL';
   }
