@@ -159,7 +159,7 @@ describe('what is not there', () => {
     await using scp = await startFaultScp();
     await system.redis.kill('SIGKILL');
     await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }), untilReady: false });
-    await waitFor(() => dispatch.output().includes('Redis is not reachable'), { message: () => dispatch.output() });
+    await waitFor(() => dispatch.output().includes('Redis cannot be used'), { message: () => dispatch.output() });
     const before = await dispatch.get('/readyz');
     expect(before.status).toBe(503);
     expect(JSON.stringify(before.body)).toContain('"redis"');
@@ -167,7 +167,7 @@ describe('what is not there', () => {
       dispatch
         .output()
         .split('\n')
-        .filter((line) => line.includes('Redis is not reachable')).length,
+        .filter((line) => line.includes('Redis cannot be used')).length,
     ).toBe(1);
     await system.redis.restart();
     await waitFor(async () => (await dispatch.get('/readyz')).status === 200, {

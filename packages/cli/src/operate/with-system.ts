@@ -103,7 +103,7 @@ async function connect(place: RedisPlace): Promise<Redis> {
   } catch (error) {
     if (error instanceof RedisPlaceError) throw new CommandError(error.message, exitCodes.usage, { cause: error });
     throw new CommandError(
-      `Redis at ${addressOf(place)} does not answer (${(error as Error).message})`,
+      `Redis at ${addressOf(place)} cannot be used (${(error as Error).message})`,
       exitCodes.unreachable,
       { cause: error },
     );

@@ -18,11 +18,11 @@ export function connectRedis(place: RedisPlace, name: string, log: Logger): Redi
     away = true;
     log.error(
       { address: addressOf(place), reason: reasonOf(error) },
-      'Redis is not reachable; trying again until it is',
+      'Redis cannot be used; trying again until it can',
     );
   });
   redis.on('ready', () => {
-    if (away) log.info({ address: addressOf(place) }, 'Redis is reachable again');
+    if (away) log.info({ address: addressOf(place) }, 'Redis can be used again');
     away = false;
   });
   return redis;
@@ -75,8 +75,14 @@ function reasonOf(error: NodeJS.ErrnoException & { readonly lastNodeError?: Node
   // A Cluster says only that no member answers; why is in the last one's answer.
   const cause: NodeJS.ErrnoException = error.lastNodeError ?? error;
   const reason = cause.code ?? cause.message;
-  // OpenSSL's names for it differ between versions; the remedy is one.
-  return /CERTIFICATE_REQ/.test(reason)
-    ? 'Redis asks for a client certificate: set redis.tls.cert and redis.tls.key'
-    : reason;
+  return refusals.find(([sign]) => sign.test(reason))?.[1] ?? reason;
 }
+
+/** Answers of a Redis that is there and does not let us in, with what to do. */
+const refusals: readonly (readonly [RegExp, string])[] = [
+  // OpenSSL's names for it differ between versions; the remedy is one.
+  [/CERTIFICATE_REQ/, 'it asks for a client certificate: set redis.tls.cert and redis.tls.key'],
+  [/^WRONGPASS/, 'it refuses the user or the password: correct redis.username and redis.password'],
+  [/^NOAUTH/, 'it asks for a password: set redis.password'],
+  [/^NOPERM/, 'the user may not do what is needed: see the ACL in docs/redis.md'],
+];
