@@ -22,6 +22,8 @@ export interface Measurement {
   readonly runs: number;
   /** Whether peers and receivers keep Nagle's algorithm, as DCMTK does unless told otherwise. */
   readonly nagle: boolean;
+  /** Whether others than ours are measured. */
+  readonly peers: boolean;
   log(line: string): void;
 }
 
@@ -122,7 +124,7 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
         isOurs: true,
         run: (round: number) => deliverAll(deliverer, `${kind}-${warmRuns + round}`, from),
       })),
-      ...receiver.peers.map(({ sender, run }) => ({ sender, isOurs: false, run })),
+      ...(measurement.peers ? receiver.peers : []).map(({ sender, run }) => ({ sender, isOurs: false, run })),
     ];
     const measured = contestants.map((): Timed[] => []);
     // Dispatchers run for months: what is measured is not the first delivery of one.

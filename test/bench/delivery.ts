@@ -3,7 +3,7 @@
  * and its ledger), and by what one would use instead, in turn and on the same data and receivers.
  *
  *   ./dispatch bench delivery [--quick] [--kinds dicom,dicomweb,sftp,s3,folder] [--sets small,ct,large]
- *     [--links near,far,narrow] [--runs 3] [--data FOLDER] [--write]
+ *     [--links near,far,narrow] [--runs 3] [--data FOLDER] [--no-peers] [--write]
  */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     modes: { type: 'string', default: whole.modes },
     runs: { type: 'string' },
     data: { type: 'string', default: join(tmpdir(), 'dicom-dispatch-bench') },
+    'no-peers': { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
   },
 });
@@ -98,6 +99,7 @@ async function measureKind(kind: Kind): Promise<string> {
       quality,
       runs: nagle ? 1 : runs,
       nagle,
+      peers: !values['no-peers'],
       log: (line) => console.error(`${title}, ${set.title}: ${line}`),
     });
     parts.push(`${set.title}, ${title}:`, render(rows, set.bytes));

@@ -49,6 +49,9 @@ export async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
         .targetAnswers(data.target)
         .catch((error: unknown) => log.warn({ err: error }, 'circuit could not be closed'));
     },
+    complete(key, instances) {
+      attempt.foldLedger = () => context.ledger.fold(key, instances);
+    },
     mailbox: context.mailbox,
     state: redisState(context.redis, prefix, data.deliveryId),
     memory: createTargetMemory(context.redis, prefix, data.target),

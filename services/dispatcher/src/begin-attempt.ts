@@ -55,6 +55,7 @@ export async function begin(
       tracker,
       unwatch,
       hasAnswered: false,
+      foldLedger: undefined,
     },
   };
 }

@@ -49,6 +49,8 @@ export interface Attempt extends DeliveryTurn {
   unwatch(): void;
   /** Whether the target has confirmed or refused an instance. */
   hasAnswered: boolean;
+  /** Makes the ledger of a delivery that is complete small. */
+  foldLedger: (() => Promise<void>) | undefined;
 }
 
 export function openTurn(

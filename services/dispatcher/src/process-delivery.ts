@@ -115,6 +115,8 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
   attempt.say(`delivered: ${told}`);
   const end = await deliveryEnded(attempt, 'delivered', undefined, told);
   await context.clearState(data.deliveryId).catch(() => {});
+  // What fails here, or is cut short, costs memory alone.
+  await attempt.foldLedger?.().catch((error: unknown) => attempt.log.warn({ err: error }, 'ledger not folded'));
   return end.kind === 'completed' ? { kind: 'completed', result } : end;
 }
 

@@ -11,7 +11,7 @@ import {
   type ManifestInstance,
   type TargetConfig,
 } from '@dicom-dispatch/core';
-import type { Confirmation, Fence, Ledger } from '@dicom-dispatch/state/ledger';
+import type { Confirmation, Fence, InstanceVersion, Ledger, LedgerKey } from '@dicom-dispatch/state/ledger';
 import { templateTags, type TemplateTags } from '@dicom-dispatch/targets';
 import type { DeliveryRun, Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { SharedManifest } from '@dicom-dispatch/pipeline';
@@ -60,6 +60,8 @@ export interface DeliverySetting {
   readonly progress: DeliveryProgressTracker;
   /** Called when the target has confirmed or refused an instance: it can be used. */
   answered(): void;
+  /** Called when the target has confirmed every instance, with the versions that it has. */
+  complete(key: LedgerKey, instances: readonly InstanceVersion[]): void;
   readonly state: RunState;
   readonly memory: RunState;
   readonly mailbox: Mailbox;
@@ -238,6 +240,7 @@ async function runWith(
         { stage: 'transfer' },
       );
     }
+    setting.complete(key, manifest);
     const skipped = before.delivered.length;
     return {
       total: manifest.length,

@@ -1,8 +1,11 @@
+import { ledgerKeyOf } from '@dicom-dispatch/core';
+import { createLedger } from '@dicom-dispatch/state/ledger';
 import { act, fromNow } from '@dicom-dispatch/state/records';
 import { rowOfKey } from '@dicom-dispatch/state/keys';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jobPlace } from '../queues/index.ts';
 import { startTestPipeline, type TestPipeline } from '../testing/start-test-pipeline.ts';
+import { foldFinished } from './fold-finished.ts';
 import { readReconcileReport, reconcile } from './index.ts';
 
 let test: TestPipeline;
@@ -215,4 +218,34 @@ it('looks at a bounded number of 100,000 open deliveries, and writes no key that
   expect(await place(id)).toBe('ready');
   const keys = await test.redis.keys('*');
   expect(keys.filter((key) => rowOfKey(prefix, key) === undefined)).toEqual([]);
+});
+
+describe('ledgers of finished deliveries', () => {
+  it('that an older version has left in hashes are folded a few in a pass, and say the same', async () => {
+    const ids = await Promise.all(['1.3.1', '1.3.2', '1.3.3'].map((study) => deliver(study)));
+    const ledger = createLedger(test.redis, { prefix });
+    const keys = [];
+    for (const id of ids) {
+      const record = await test.operations.records.delivery(id);
+      const key = ledgerKeyOf(record!);
+      const told = { version: 'v1', attempt: 1, deliveryId: id };
+      await ledger.confirm(
+        key,
+        Array.from({ length: 5 }, (_, index) => ({ ...told, sopInstanceUid: `1.3.9.${index}` })),
+      );
+      const fence = undefined;
+      await test.operations.records.change(id, { ...act('begin'), patch: { state: 'active' }, fence });
+      await test.operations.records.change(id, { ...act('end'), patch: { state: 'delivered' }, fence });
+      keys.push(key);
+    }
+    const before = await Promise.all(keys.map((key) => ledger.entries(key)));
+    await test.redis.set(`${prefix}:ledger-folding`, '');
+    const folded = async (): Promise<number> => (await test.redis.keys(`${prefix}:ledger:*:folded`)).length;
+    await foldFinished(test.reconciling, 2);
+    expect(await folded()).toBe(2);
+    await foldFinished(test.reconciling, 2);
+    expect([await folded(), await test.redis.exists(`${prefix}:ledger-folding`)]).toEqual([3, 0]);
+    expect(await test.redis.keys(`${prefix}:ledger:*:0`)).toEqual([]);
+    expect(await Promise.all(keys.map((key) => ledger.entries(key)))).toEqual(before);
+  });
 });

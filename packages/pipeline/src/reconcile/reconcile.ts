@@ -3,12 +3,13 @@ import { redisKeys } from '@dicom-dispatch/state/keys';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import { z } from 'zod';
 import { Findings, type ReconcileContext } from './reconcile-context.ts';
+import { foldFinished } from './fold-finished.ts';
 import { reconcileDeliveries } from './reconcile-deliveries.ts';
 import { writeReport } from './reconcile-report.ts';
 import { reconcileParents, reconcileTasks } from './reconcile-tasks.ts';
 
 /** At most so many are looked at in a pass: some hundred milliseconds of Redis. */
-const limits = { deliveries: 5_000, tasks: 500, parents: 500 } as const;
+const limits = { deliveries: 5_000, tasks: 500, parents: 500, ledgers: 200 } as const;
 /** A limit that a receiver asked for is tried again after so long. */
 const learntForMs = 86_400_000;
 
@@ -23,6 +24,7 @@ export async function reconcile(context: ReconcileContext): Promise<Findings> {
     deliveries: () => reconcileDeliveries(context, findings, limits.deliveries),
     tasks: () => reconcileTasks(context, findings, limits.tasks),
     parents: () => reconcileParents(context, findings, limits.parents),
+    ledgers: () => foldFinished(context, limits.ledgers),
     limits: () => restoreLimits(context, findings),
   };
   for (const [part, run] of Object.entries(parts)) {

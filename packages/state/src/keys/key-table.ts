@@ -46,6 +46,12 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until its study is forgotten',
   },
   {
+    keys: ['ledger-folding'],
+    kind: 'key',
+    what: 'how far the ledgers of deliveries that an older version has finished are folded',
+    lives: 'until all are',
+  },
+  {
     keys: ['study:SOURCE:STUDY', 'study-deliveries:SOURCE:STUDY', 'delivery:ID', 'events:ID'],
     kind: 'key',
     what: "records of studies (STUDY is Orthanc's id, here as everywhere below) and deliveries, and timelines of deliveries",

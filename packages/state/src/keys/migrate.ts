@@ -23,6 +23,14 @@ export const migrations: readonly Migration[] = [
     what: "know studies by Orthanc's id instead of their Study Instance UID",
     run: keyStudiesByOrthancId,
   },
+  {
+    to: 3,
+    what: 'fold the ledgers of finished deliveries, little by little in the background',
+    // Ledgers in hashes are read as before; a former version would not see what is folded.
+    async run(redis, prefix) {
+      await redis.set(redisKeys(prefix).ledgerFolding, '', 'NX');
+    },
+  },
 ];
 
 export interface FormatOptions {

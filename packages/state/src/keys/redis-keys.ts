@@ -24,6 +24,7 @@ export function redisKeys(prefix: string) {
     /** Written by operators and the router; dispatchers look before each attempt. */
     held: `${prefix}:held`,
     ledger: (source: string, study: string, target: string) => `${prefix}:ledger:${source}:${study}:${target}`,
+    ledgerFolding: `${prefix}:ledger-folding`,
     turnOfStudy: (source: string, study: string, target: string) => `${prefix}:turn:${source}:${study}:${target}`,
     circuit: (target: string) => `${prefix}:circuit:${target}`,
     circuitProbe: (target: string) => `${prefix}:circuit:${target}:probe`,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { InstanceName, InstanceVersion, LedgerEntry, LedgerNote } from './ledger-types.ts';
+import type { InstanceName, InstanceVersion, LedgerEntry, LedgerNote, Recorded } from './ledger-types.ts';
 
 const longestNote = 300;
 
@@ -61,8 +61,18 @@ export function encodeValue(
   state: LedgerEntry['state'],
   outcome: InstanceVersion & { readonly attempt: number; readonly deliveryId: string; readonly at?: number },
 ): string {
-  const at = (outcome.at ?? Date.now()).toString(36);
-  return `${state[0]} ${versionHash(outcome.version, outcome.seriesInstanceUid)} ${outcome.attempt} ${at} ${outcome.deliveryId.slice(0, 10)}`;
+  const { attempt, at = Date.now(), deliveryId } = outcome;
+  const hash = versionHash(outcome.version, outcome.seriesInstanceUid);
+  return valueOf(state, { versionHash: hash, attempt, at, delivery: deliveryId.slice(0, 10) });
+}
+
+/** The value of a delivered instance whose version is known by its hash. */
+export function encodeStored(entry: Recorded): string {
+  return valueOf('delivered', entry);
+}
+
+function valueOf(state: LedgerEntry['state'], { versionHash: hash, attempt, at, delivery }: Recorded): string {
+  return `${state[0]} ${hash} ${attempt} ${at.toString(36)} ${delivery}`;
 }
 
 export function encodeNote(note: LedgerNote | undefined): string {

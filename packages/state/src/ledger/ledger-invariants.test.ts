@@ -2,8 +2,10 @@ import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import * as fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { encodeValue, versionHash } from './entry-codec.ts';
+import { encodeStored, encodeValue, versionHash } from './entry-codec.ts';
+import { readStored } from './fold.ts';
 import { ledgerKeys, shardOf } from './ledger-keys.ts';
+import { unfoldScript } from './ledger-scripts.ts';
 import { createLedger, type Fence, type Ledger, type LedgerKey } from './index.ts';
 
 const prefix = '{invariants}';
@@ -51,9 +53,15 @@ type Step =
   | { readonly kind: 'confirms'; readonly delivery: string; readonly side: 0 | 1; readonly places: readonly Place[] }
   | { readonly kind: 'quarantines'; readonly delivery: string; readonly side: 0 | 1; readonly place: Place }
   | { readonly kind: 'revokes'; readonly delivery: string; readonly side: 0 | 1; readonly place: Place }
-  | { readonly kind: 'retries' };
+  | { readonly kind: 'retries' }
+  /** What is confirmed is folded, with the versions of the manifest or without. */
+  | { readonly kind: 'folds'; readonly side: 0 | 1; readonly isInformed: boolean }
+  /** Two fold at the same time, while something is written. */
+  | { readonly kind: 'folds while'; readonly step: Step }
+  /** Whoever unfolds is killed: so many entries are back in hashes. */
+  | { readonly kind: 'unfolds partly'; readonly entries: number };
 
-const step: fc.Arbitrary<Step> = fc.oneof(
+const plainStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant('arrives' as const), place, isSame: fc.boolean() }),
@@ -73,6 +81,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('quarantines' as const), delivery, side, place }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('revokes' as const), delivery, side, place }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'retries' as const }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('folds' as const), side, isInformed: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('unfolds partly' as const), entries: fc.nat({ max: 6 }) }) },
+);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: plainStep },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('folds while' as const), step: plainStep }) },
 );
 
 /** What is true, without a ledger. */
@@ -125,9 +139,7 @@ async function write(
   at: { delivery: string; side: 0 | 1 },
   act: (ledger: Ledger, fence: Fence) => Promise<void>,
 ) {
-  const before = await redis
-    .keys(`${prefix}:ledger:*`)
-    .then(async (keys) => Promise.all(keys.sort().map((one) => redis.hgetall(one))));
+  const before = await contents();
   const isHolder = world.holders.get(at.delivery) === at.side;
   const written = act(ledgers[at.side], fenceOf(at.delivery, at.side));
   if (isHolder) {
@@ -135,11 +147,14 @@ async function write(
     return true;
   }
   await expect(written).rejects.toMatchObject({ code: 'lock-lost' });
-  const after = await redis
-    .keys(`${prefix}:ledger:*`)
-    .then(async (keys) => Promise.all(keys.sort().map((one) => redis.hgetall(one))));
+  const after = await contents();
   expect(after).toEqual(before);
   return false;
+}
+
+/** All that the ledger says, wherever it lies: another one may fold it meanwhile. */
+async function contents(): Promise<unknown> {
+  return [...(await ledgers[0].entries(key))].sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
 async function run(world: World, one: Step): Promise<void> {
@@ -176,6 +191,8 @@ async function run(world: World, one: Step): Promise<void> {
     }
     case 'quarantines': {
       for (const each of world.manifest([one.place])) {
+        // What is confirmed is not sent, so nobody refuses it.
+        if (world.said.get(versionOf(each)) === 'delivered') continue;
         const entry = { ...outcome(one.delivery, each), error: { code: 'instance-refused', message: 'no' } };
         const isDone = await write(world, one, (ledger, fence) => ledger.quarantine(key, entry, fence));
         if (isDone) forgetOthers(world, each).said.set(versionOf(each), 'quarantined');
@@ -194,6 +211,22 @@ async function run(world: World, one: Step): Promise<void> {
     case 'retries':
       await ledgers[0].clearQuarantine(key);
       for (const [name, state] of world.said) if (state === 'quarantined') world.said.delete(name);
+      return;
+    case 'folds':
+      return ledgers[one.side].fold(key, one.isInformed ? world.manifest() : []);
+    case 'folds while': {
+      const manifest = world.manifest();
+      const folding = ledgers.map((each) => each.fold(key, manifest));
+      await Promise.all([...folding, run(world, one.step)]);
+      return;
+    }
+    case 'unfolds partly': {
+      const keys = ledgerKeys(prefix, key);
+      const { packed, folded } = await readStored(redis, keys);
+      const some = folded.slice(0, one.entries);
+      const args = some.flatMap((entry) => [shardOf(entry.field), entry.field, encodeStored(entry), entry.note]);
+      if (packed) await unfoldScript.run(redis, keys, [packed, '', ...args]);
+    }
   }
 }
 
@@ -227,7 +260,7 @@ test('nothing counts as confirmed that was not, nothing that was is lost, and an
         expect(lost, 'confirmed and lost').toEqual([]);
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 100 },
   );
 });
 

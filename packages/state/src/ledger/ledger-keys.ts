@@ -8,10 +8,10 @@ import type { LedgerKey } from './ledger-types.ts';
  */
 export const shardCount = 4;
 
-/** `<prefix>:ledger:<source>:<study>:<target>` with `:0` to `:3` for the shards, then `:notes`. */
+/** `<prefix>:ledger:<source>:<study>:<target>` with `:0` to `:3` for the shards, then `:notes` and `:folded`. */
 export function ledgerKeys(prefix: string, key: LedgerKey): string[] {
   const base = redisKeys(prefix).ledger(key.source, key.orthancStudyId, key.target);
-  return [...Array.from({ length: shardCount }, (_, shard) => `${base}:${shard}`), `${base}:notes`];
+  return [...Array.from({ length: shardCount }, (_, shard) => `${base}:${shard}`), `${base}:notes`, `${base}:folded`];
 }
 
 /** The shard of an instance, from 1, as KEYS of a script count. FNV-1a over the field: even, and cheap. */

@@ -1,18 +1,24 @@
 import { defineScript } from '../redis/script.ts';
 
 /**
- * Writes entries while the lock is held. Answers 1, or 0 when the lock is another's.
- * KEYS: the shards, notes, details of the delivery for its receipt, and with a fence its lock
+ * Writes entries while the lock is held. Answers 1, 0 when the lock is another's, or 2, with nothing written, when entries
+ * are to be removed of a ledger that is folded.
+ * KEYS: the shards, notes, folded, details of the delivery for its receipt, and with a fence its lock
  * ARGV: token, then for each entry: shard, field, value ('' removes the entry, `-HASH` does if it is about that version),
  *   note or '', detail or ''
  */
 export const writeScript = defineScript(`
 local notes = KEYS[5]
-if KEYS[7] and redis.call('GET', KEYS[7]) ~= ARGV[1] then return 0 end
+if KEYS[8] and redis.call('GET', KEYS[8]) ~= ARGV[1] then return 0 end
+if redis.call('EXISTS', KEYS[6]) == 1 then
+  for i = 4, #ARGV, 5 do
+    if ARGV[i] == '' or string.sub(ARGV[i], 1, 1) == '-' then return 2 end
+  end
+end
 local noted = redis.call('EXISTS', notes) == 1
 for i = 2, #ARGV, 5 do
   local shard, field, value, note = KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  if ARGV[i + 4] ~= '' then redis.call('HSET', KEYS[6], field, ARGV[i + 4]) end
+  if ARGV[i + 4] ~= '' then redis.call('HSET', KEYS[7], field, ARGV[i + 4]) end
   local isOther = false
   if string.sub(value, 1, 1) == '-' then
     local known = redis.call('HGET', shard, field)
@@ -32,37 +38,73 @@ end
 return 1
 `);
 
-/** KEYS: the shards, notes. Answers the fields and values of each, in the same order. */
+/** KEYS: the shards, notes, folded. Answers the fields and values of each hash, in the same order, then what is folded. */
 export const readScript = defineScript(`
 local all = {}
-for i, key in ipairs(KEYS) do all[i] = redis.call('HGETALL', key) end
+for i = 1, 5 do all[i] = redis.call('HGETALL', KEYS[i]) end
+all[6] = redis.call('GET', KEYS[6])
 return all
 `);
 
-/** KEYS: the shards. Answers how many are delivered, and how many quarantined. */
-export const countScript = defineScript(`
-local delivered, quarantined = 0, 0
-for _, key in ipairs(KEYS) do
-  for _, value in ipairs(redis.call('HVALS', key)) do
-    if string.sub(value, 1, 1) == 'd' then delivered = delivered + 1 else quarantined = quarantined + 1 end
+/**
+ * Puts what is in the hashes into the folded ledger. An entry that is another one by now stays in its hash, where it counts
+ * more than the folded one. Answers 0, with nothing changed, when the folded ledger is not what it was, or when one of the
+ * entries was removed.
+ * KEYS: the shards, notes, folded
+ * ARGV: folded before ('' for none), folded now, then for each entry of the hashes that is in it: shard, field, value, note
+ */
+export const foldScript = defineScript(`
+if (redis.call('GET', KEYS[6]) or '') ~= ARGV[1] then return 0 end
+for i = 3, #ARGV, 4 do
+  if redis.call('HEXISTS', KEYS[tonumber(ARGV[i])], ARGV[i + 1]) == 0 then return 0 end
+end
+redis.call('SET', KEYS[6], ARGV[2])
+for i = 3, #ARGV, 4 do
+  local shard, field = KEYS[tonumber(ARGV[i])], ARGV[i + 1]
+  if redis.call('HGET', shard, field) == ARGV[i + 2] and (redis.call('HGET', KEYS[5], field) or '') == ARGV[i + 3] then
+    redis.call('HDEL', shard, field)
+    redis.call('HDEL', KEYS[5], field)
   end
 end
-return {delivered, quarantined}
+return 1
 `);
 
-/** KEYS: the shards, notes. ARGV: fields that are meant, or none for all. Answers how many entries were removed. */
+/**
+ * Puts folded entries back into the hashes, where nothing newer is. Answers 0, with nothing changed, when the folded ledger
+ * is not what it was.
+ * KEYS: the shards, notes, folded
+ * ARGV: folded before, '1' to remove it, then for each entry: shard, field, value, note
+ */
+export const unfoldScript = defineScript(`
+if redis.call('GET', KEYS[6]) ~= ARGV[1] then return 0 end
+for i = 3, #ARGV, 4 do
+  local field = ARGV[i + 1]
+  if redis.call('HSETNX', KEYS[tonumber(ARGV[i])], field, ARGV[i + 2]) == 1 and ARGV[i + 3] ~= '' then
+    redis.call('HSET', KEYS[5], field, ARGV[i + 3])
+  end
+end
+if ARGV[2] == '1' then redis.call('DEL', KEYS[6]) end
+return 1
+`);
+
+/**
+ * KEYS: the shards, notes, folded. ARGV: fields that are meant, or none for all. Answers how many entries were removed. An
+ * 'x' in the place of one says that what is folded under its field does not count either.
+ */
 export const clearQuarantineScript = defineScript(`
 local wanted = nil
 for _, field in ipairs(ARGV) do
   wanted = wanted or {}
   wanted[field] = true
 end
+local isFolded = redis.call('EXISTS', KEYS[6]) == 1
 local removed = 0
 for i = 1, 4 do
   local all = redis.call('HGETALL', KEYS[i])
   for j = 1, #all, 2 do
     if string.sub(all[j + 1], 1, 1) == 'q' and (not wanted or wanted[all[j]]) then
-      removed = removed + redis.call('HDEL', KEYS[i], all[j])
+      removed = removed + 1
+      if isFolded then redis.call('HSET', KEYS[i], all[j], 'x') else redis.call('HDEL', KEYS[i], all[j]) end
       redis.call('HDEL', KEYS[5], all[j])
     end
   end
@@ -71,10 +113,11 @@ return removed
 `);
 
 /**
- * Takes confirmations back that still are what was read.
- * KEYS: the shards, notes. ARGV: for each its shard, field, version hash and time (base 36). Answers how many were taken back.
+ * Takes confirmations back that still are what was read. Answers how many, or -1, with nothing changed, when the ledger is folded.
+ * KEYS: the shards, notes, folded. ARGV: for each its shard, field, version hash and time (base 36).
  */
 export const takeBackScript = defineScript(`
+if redis.call('EXISTS', KEYS[6]) == 1 then return -1 end
 local taken = 0
 for i = 1, #ARGV, 4 do
   local shard, field = KEYS[tonumber(ARGV[i])], ARGV[i + 1]

@@ -22,7 +22,7 @@ export interface LedgerNote {
   readonly message: string;
 }
 
-interface Recorded {
+export interface Recorded {
   /** `versionHash` of the series and the source's copy that this is about. */
   readonly versionHash: string;
   readonly attempt: number;

@@ -4,9 +4,10 @@ import { encodeEntry as encodeReceiptEntry } from '../receipts/entry-text.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { withDeadline } from '../redis/with-deadline.ts';
 import { compareWithLedger, type LedgerComparison } from './compare-with-ledger.ts';
-import { decodeEntry, decodeField, encodeField, encodeNote, encodeValue, versionHash } from './entry-codec.ts';
-import { ledgerKeys, shardCount, shardOf } from './ledger-keys.ts';
-import { clearQuarantineScript, countScript, readScript, takeBackScript } from './ledger-scripts.ts';
+import { decodeField, encodeField, encodeNote, encodeValue, versionHash } from './entry-codec.ts';
+import { entriesOf, foldLedger, readStored, unfoldLedger } from './fold.ts';
+import { ledgerKeys, shardOf } from './ledger-keys.ts';
+import { clearQuarantineScript, takeBackScript } from './ledger-scripts.ts';
 import type {
   Confirmation,
   Fence,
@@ -51,6 +52,13 @@ export interface Ledger {
    * stays. @returns how many
    */
   takeBack(key: LedgerKey, confirmations: readonly ReadConfirmation[]): Promise<number>;
+  /**
+   * Folds what is confirmed into one small value: to be called when a delivery is complete, and without harm at any time.
+   * What is known does not change. Further writes go on top of it.
+   *
+   * @param instances - with the versions that were confirmed
+   */
+  fold(key: LedgerKey, instances: readonly InstanceVersion[]): Promise<void>;
   /** Removes all that is known: the whole study would be sent again. */
   forget(key: LedgerKey): Promise<void>;
   summary(key: LedgerKey): Promise<LedgerSummary>;
@@ -58,7 +66,7 @@ export interface Ledger {
 
 export function createLedger(redis: RedisClient, options: LedgerOptions = {}): Ledger {
   const { prefix = defaultPrefix, timeoutMs = 10_000 } = options;
-  const batch = new WriteBatch(redis, timeoutMs);
+  const batch = new WriteBatch(redis, timeoutMs, (keys) => unfoldLedger(redis, keys));
 
   async function ask<T>(answer: Promise<T>): Promise<T> {
     try {
@@ -80,13 +88,9 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
   }
 
   async function entries(key: LedgerKey): Promise<Map<string, LedgerEntry>> {
-    const hashes = (await ask(readScript.run(redis, ledgerKeys(prefix, key), []))) as string[][];
-    const notes = new Map(pairs(hashes[shardCount] ?? []));
+    const stored = await ask(readStored(redis, ledgerKeys(prefix, key)));
     const found = new Map<string, LedgerEntry>();
-    for (const [field, value] of hashes.slice(0, shardCount).flatMap(pairs)) {
-      const entry = decodeEntry(value, notes.get(field));
-      if (entry) found.set(decodeField(key.studyInstanceUid, field), entry);
-    }
+    for (const [field, entry] of entriesOf(stored)) found.set(decodeField(key.studyInstanceUid, field), entry);
     return found;
   }
 
@@ -123,23 +127,23 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
         return [shardOf(field), field, hash, at.toString(36)];
       });
       if (args.length === 0) return 0;
-      return Number(await ask(takeBackScript.run(redis, ledgerKeys(prefix, key), args)));
+      const keys = ledgerKeys(prefix, key);
+      for (;;) {
+        const count = Number(await ask(takeBackScript.run(redis, keys, args)));
+        if (count >= 0) return count;
+        await ask(unfoldLedger(redis, keys));
+      }
     },
+    fold: (key, instances) => ask(foldLedger(redis, ledgerKeys(prefix, key), key.studyInstanceUid, instances)),
     async forget(key) {
       await ask(redis.unlink(ledgerKeys(prefix, key)));
     },
     async summary(key) {
-      const answer = await ask(countScript.run(redis, ledgerKeys(prefix, key).slice(0, shardCount), []));
-      const [delivered = 0, quarantined = 0] = answer as number[];
-      return { delivered, quarantined };
+      const all = [...(await entries(key)).values()];
+      const delivered = all.filter(({ state }) => state === 'delivered').length;
+      return { delivered, quarantined: all.length - delivered };
     },
   };
-}
-
-function pairs(flat: readonly string[]): [string, string][] {
-  const found: [string, string][] = [];
-  for (let at = 0; at + 1 < flat.length; at += 2) found.push([flat[at] ?? '', flat[at + 1] ?? '']);
-  return found;
 }
 
 /** The instance that `instanceKey` named so. */

@@ -46,3 +46,19 @@ test('what is quarantined was never confirmed', async () => {
   const [entry] = (await ledger.entries(key)).values();
   expect(await ledger.takeBack(key, [{ name: '1.2.3', versionHash: entry?.versionHash ?? '', at: 5 }])).toBe(0);
 });
+
+test('of a folded ledger it is taken back all the same', async () => {
+  const instances = Array.from({ length: 6 }, (_, index) => ({
+    ...confirmation,
+    sopInstanceUid: `1.2.840.1.${index}`,
+  }));
+  await ledger.confirm(
+    key,
+    instances.map((one, index) => ({ ...one, at: 1_000 + index })),
+  );
+  await ledger.fold(key, instances);
+  const { versionHash, at } = (await ledger.entries(key)).get('1.2.840.1.4')!;
+  expect(await ledger.takeBack(key, [{ name: '1.2.840.1.4', versionHash, at: at + 1 }])).toBe(0);
+  expect(await ledger.takeBack(key, [{ name: '1.2.840.1.4', versionHash, at }])).toBe(1);
+  expect((await ledger.compare(key, instances)).pending).toEqual([instances[4]]);
+});

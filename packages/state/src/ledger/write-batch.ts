@@ -32,9 +32,13 @@ export class WriteBatch {
   readonly #timeoutMs: number;
   readonly #lines = new Map<string, Line>();
 
-  constructor(redis: RedisClient, timeoutMs: number) {
+  readonly #unfold: (keys: readonly string[]) => Promise<void>;
+
+  /** @param unfold - puts a folded ledger back into hashes, from which entries can be removed */
+  constructor(redis: RedisClient, timeoutMs: number, unfold: (keys: readonly string[]) => Promise<void>) {
     this.#redis = redis;
     this.#timeoutMs = timeoutMs;
+    this.#unfold = unfold;
   }
 
   /** Resolves when Redis has taken all of the writes. @throws DispatchError lock-lost, ledger-unavailable */
@@ -82,10 +86,14 @@ export class WriteBatch {
     this.#lines.delete(group);
   }
 
-  async #send({ keys, fence, writes }: Waiting): Promise<void> {
+  async #send({ keys, fence, writes }: Omit<Waiting, 'callers'>): Promise<void> {
     const allKeys = fence ? [...keys, fence.lockKey] : keys;
     const args = [fence?.token ?? '', ...writes.flat()];
     const answer = await withDeadline(writeScript.run(this.#redis, allKeys, args), this.#timeoutMs);
+    if (answer === 2) {
+      await this.#unfold(keys);
+      return this.#send({ keys, fence, writes });
+    }
     if (answer !== 1) throw new DispatchError('lock-lost', 'the lock of the delivery is no longer held by this worker');
   }
 }

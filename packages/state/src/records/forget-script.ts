@@ -83,7 +83,7 @@ local function ledgersOf(shape)
   local keys = {}
   for _, name in ipairs(names) do
     local ledger = prefix .. ':ledger:' .. source .. ':' .. study_id .. ':' .. name .. transform .. ':'
-    for _, part in ipairs({ '0', '1', '2', '3', 'notes' }) do table.insert(keys, ledger .. part) end
+    for _, part in ipairs({ '0', '1', '2', '3', 'notes', 'folded' }) do table.insert(keys, ledger .. part) end
   end
   return keys
 end

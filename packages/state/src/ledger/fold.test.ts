@@ -1,0 +1,162 @@
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import * as fc from 'fast-check';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { decodeFolded, encodeFolded, type FoldedEntry } from './folded-codec.ts';
+import { versionHash } from './entry-codec.ts';
+import { createLedger, type Ledger, type LedgerKey } from './index.ts';
+
+const prefix = '{fold}';
+const study = '1.2.840.113619.2.55.3.604688119.969.1268071029';
+const key: LedgerKey = { source: 'main', orthancStudyId: 'o-1', studyInstanceUid: study, target: 'pacs' };
+
+let server: RedisServer;
+let redis: Redis;
+let ledger: Ledger;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+  ledger = createLedger(redis, { prefix });
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(() => redis.flushall());
+
+/** As a scanner and Orthanc make them: some arrive in each second. */
+function instance(index: number, more: { readonly version?: string } = {}) {
+  return {
+    sopInstanceUid: `${study}.${650 + Math.floor(index / 250)}.${(index % 250) + 1}`,
+    seriesInstanceUid: `${study}.${Math.floor(index / 250)}`,
+    version: `20261129T2052${String(Math.floor(index / 40) % 60).padStart(2, '0')}/${526_000 + ((index * 37) % 90)}`,
+    ...more,
+  };
+}
+
+async function deliver(instances: readonly ReturnType<typeof instance>[], deliveryId = 'd-0123456789'): Promise<void> {
+  const told = instances.map((one, index) => ({ ...one, attempt: 1, deliveryId, at: 1_700_000_000_000 + index * 17 }));
+  await ledger.confirm(key, told);
+}
+
+async function keysAndBytes(): Promise<{ keys: string[]; bytes: number }> {
+  const keys = (await redis.keys('*')).sort();
+  const sizes = await Promise.all(keys.map((one) => redis.memory('USAGE', one, 'SAMPLES', 0)));
+  return { keys, bytes: sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0) };
+}
+
+describe('a folded ledger', () => {
+  test('gives back what went in', async () => {
+    const entry: fc.Arbitrary<FoldedEntry> = fc
+      .record({
+        field: fc.string({ maxLength: 70 }),
+        of: fc.option(
+          fc.record({ seriesInstanceUid: fc.option(fc.string(), { nil: undefined }), version: fc.string() }),
+          { nil: undefined },
+        ),
+        hash: fc.uint8Array({ minLength: 6, maxLength: 6 }),
+        attempt: fc.nat({ max: 1_000 }),
+        at: fc.integer({ min: 0, max: 4e12 }),
+        delivery: fc.string({ maxLength: 10 }),
+        note: fc.string({ maxLength: 60 }),
+      })
+      .map(({ hash, ...rest }) => ({
+        ...rest,
+        versionHash: rest.of
+          ? versionHash(rest.of.version, rest.of.seriesInstanceUid)
+          : Buffer.from(hash).toString('base64url'),
+      }));
+    await fc.assert(
+      fc.asyncProperty(fc.array(entry, { maxLength: 40 }), async (entries) => {
+        expect(await decodeFolded(await encodeFolded(entries))).toEqual(entries);
+      }),
+    );
+  });
+
+  test('of 500 instances takes less than 2 kB and one key, and says the same', async () => {
+    const instances = Array.from({ length: 500 }, (_, index) => instance(index));
+    await deliver(instances);
+    const [before, entries] = [await keysAndBytes(), await ledger.entries(key)];
+    await ledger.fold(key, instances);
+    const after = await keysAndBytes();
+    expect(after.keys).toEqual([`${prefix}:ledger:main:o-1:pacs:folded`]);
+    expect(after.bytes).toBeLessThan(2_048);
+    expect(before.bytes).toBeGreaterThan(15 * after.bytes);
+    expect(new Map([...(await ledger.entries(key))].sort())).toEqual(new Map([...entries].sort()));
+    expect((await ledger.compare(key, instances)).delivered).toEqual(instances);
+  });
+
+  test('that was written by an older version, whose versions nobody knows, is folded with their hashes', async () => {
+    const instances = Array.from({ length: 500 }, (_, index) => instance(index));
+    await deliver(instances);
+    await ledger.fold(key, []);
+    expect((await keysAndBytes()).bytes).toBeLessThan(5_000);
+    expect((await ledger.compare(key, instances)).delivered).toEqual(instances);
+    const changed = [instance(3, { version: 'other' })];
+    expect((await ledger.compare(key, changed)).pending).toEqual(changed);
+  });
+
+  test('takes late and changed instances on top, and folds them in', async () => {
+    const first = Array.from({ length: 20 }, (_, index) => instance(index));
+    await deliver(first);
+    await ledger.fold(key, first);
+    const all = [...first.with(4, instance(4, { version: 'changed' })), instance(20), instance(21)];
+    const { pending } = await ledger.compare(key, all);
+    expect(pending).toEqual([all[4], all[20], all[21]]);
+    await deliver(pending, 'd-9876543210');
+    expect((await ledger.compare(key, all)).pending).toEqual([]);
+    expect((await ledger.compare(key, first)).pending).toEqual([first[4]]);
+    await ledger.fold(key, all);
+    expect((await keysAndBytes()).keys).toEqual([`${prefix}:ledger:main:o-1:pacs:folded`]);
+    expect((await ledger.compare(key, all)).pending).toEqual([]);
+    expect((await ledger.compare(key, first)).pending).toEqual([first[4]]);
+    expect((await ledger.entries(key)).get(all[20]!.sopInstanceUid)).toMatchObject({ delivery: 'd-98765432' });
+  });
+
+  test('loses what is revoked, and nothing else', async () => {
+    const instances = Array.from({ length: 2_500 }, (_, index) => instance(index));
+    await deliver(instances);
+    await ledger.fold(key, instances);
+    await ledger.revoke(key, instances[7]!);
+    expect((await ledger.compare(key, instances)).pending).toEqual([instances[7]]);
+    await ledger.fold(key, instances);
+    expect((await ledger.compare(key, instances)).pending).toEqual([instances[7]]);
+  });
+
+  test('keeps warnings, and does not bring back what a quarantine has replaced', async () => {
+    const instances = Array.from({ length: 8 }, (_, index) => instance(index));
+    await deliver(instances.slice(1));
+    const told = { attempt: 1, deliveryId: 'd-0123456789', at: 1 };
+    await ledger.confirm(key, [{ ...instances[0]!, ...told, warning: { code: 'B000', message: 'coerced' } }]);
+    await ledger.fold(key, instances);
+    expect((await ledger.entries(key)).get(instances[0]!.sopInstanceUid)).toMatchObject({
+      warning: { code: 'B000', message: 'coerced' },
+    });
+    const error = { code: 'instance-refused', message: 'no' };
+    await ledger.quarantine(key, { ...instances[1]!, ...told, error });
+    expect(await ledger.summary(key)).toEqual({ delivered: 7, quarantined: 1 });
+    expect(await ledger.clearQuarantine(key)).toBe(1);
+    expect((await ledger.compare(key, instances)).pending).toEqual([instances[1]]);
+    await ledger.fold(key, instances);
+    expect((await ledger.compare(key, instances)).pending).toEqual([instances[1]]);
+  });
+
+  test('does not come back when it is forgotten while it is folded', async () => {
+    const instances = Array.from({ length: 50 }, (_, index) => instance(index));
+    for (let round = 0; round < 20; round += 1) {
+      await deliver(instances);
+      const other = createLedger(redis, { prefix });
+      const folding = Promise.all([ledger.fold(key, instances), other.fold(key, [])]);
+      await ledger.forget(key);
+      await folding;
+      await ledger.forget(key);
+      expect(await redis.keys('*')).toEqual([]);
+    }
+    await deliver(instances);
+    const folding = ledger.fold(key, instances);
+    await ledger.forget(key);
+    await folding;
+    expect((await ledger.entries(key)).size).toBe(0);
+  });
+});
