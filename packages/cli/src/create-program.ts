@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { addAuditCommands } from './commands/audit.ts';
+import { addBatchCommands } from './commands/batch.ts';
 import { addCacheCommands } from './commands/cache.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDemoCommand } from './commands/demo.ts';
@@ -42,6 +43,7 @@ not answer, 5 no such study, delivery or target, 130 stopped by Ctrl-C.`,
   addLookCommands(program);
   addRulesCommands(program);
   addOperateCommands(program);
+  addBatchCommands(program);
   addPullCommands(program);
   addCacheCommands(program);
   addConfigCommands(program);

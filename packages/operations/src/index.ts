@@ -58,3 +58,14 @@ export { answerLoss } from './answer-loss.ts';
 export { tryStudiesNow } from './put-off-studies.ts';
 export { readAfterSuccess, retryAfterSuccess } from './after-success.ts';
 export { readTargetAudit, sendMissing, startTargetAudit, stopTargetAudit, type AuditedTarget } from './target-audit.ts';
+export {
+  changeBatch,
+  findBatchStudies,
+  listBatches,
+  readBatch,
+  setBatchRate,
+  startBatch,
+  type BatchAction,
+  type BatchFilter,
+  type BatchRequest,
+} from './batches.ts';

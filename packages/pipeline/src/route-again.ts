@@ -24,6 +24,7 @@ export interface RouteRequest {
  * Routes a study of a source now, whether it was routed before or not: by the rules, by one of them, or to the targets that are named. What is named
  * adds deliveries; the record of what the rules did stays.
  *
+ * @param shared - for who routes many; stays the caller's to close
  * @throws OperationError `not-found` for an unknown source, target or rule; `conflict` when no rule matches
  * @throws DispatchError `source-gone`, `source-unreachable` …
  */
@@ -32,6 +33,7 @@ export async function routeAgain(
   request: RouteRequest,
   orthanc: OrthancClient,
   actor: Actor,
+  shared?: StudyEnqueuer,
 ): Promise<Enqueued> {
   const config = context.config();
   const { snapshot, deliveries, rules, onSuccess } = await planRoute(context, request, orthanc);
@@ -43,7 +45,7 @@ export async function routeAgain(
     const ledgers = await ledgersOf(context, source, study, deliveries);
     for (const { key } of ledgers) await context.ledger.forget(key);
   }
-  const enqueuer = new StudyEnqueuer(config, context.redis, context.records);
+  const enqueuer = shared ?? new StudyEnqueuer(config, context.redis, context.records);
   try {
     const enqueued = await enqueuer.enqueue({
       source,
@@ -65,7 +67,7 @@ export async function routeAgain(
     );
     return enqueued;
   } finally {
-    await enqueuer.close();
+    if (!shared) await enqueuer.close();
   }
 }
 

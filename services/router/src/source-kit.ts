@@ -1,5 +1,5 @@
 import type { Config, SourceConfig } from '@dicom-dispatch/core';
-import type { StudyEnqueuer } from '@dicom-dispatch/pipeline';
+import type { PipelineContext, StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger, Redis, RedisWatch } from '@dicom-dispatch/runtime';
 import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
@@ -25,6 +25,7 @@ export interface SourceKit {
   readonly watch: RedisWatch;
   readonly records: Records;
   readonly enqueuer: StudyEnqueuer;
+  readonly pipeline: PipelineContext;
   readonly waiting: WaitingStudies;
   readonly putOff: PutOff;
   readonly takeBack: TakeBack;

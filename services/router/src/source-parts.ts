@@ -95,6 +95,7 @@ const words: Readonly<Record<SourcePart, string>> = {
   sweep: 'the studies in the source cannot be compared with what was routed',
   waiting: 'studies that were not whole cannot be looked at again',
   'put-off': 'studies that were put off cannot be tried again',
+  batches: 'studies of a batch cannot be routed',
   'take-back': 'studies that had left the source cannot be looked for',
   forgetting: 'old studies cannot be forgotten',
 };

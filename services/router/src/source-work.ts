@@ -8,6 +8,7 @@ import { followFeed } from './follow-feed.ts';
 import { forgetAgainAndAgain } from './forget-again-and-again.ts';
 import type { Lease } from './lease.ts';
 import type { SharedDatabase } from './shared-database.ts';
+import { routeBatches } from './route-batches.ts';
 import { studyRouterOf, type SourceKit } from './source-kit.ts';
 import { SameDatabase, type SourceParts } from './source-parts.ts';
 import { sweepSource } from './sweep.ts';
@@ -69,6 +70,21 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
     parts.keepGoing('put-off', signal, tryPutOff),
     parts.keepGoing('take-back', signal, lookForGone),
     parts.keepGoing('forgetting', signal, forget),
+    parts.keepGoing('batches', signal, async () => {
+      await epoch();
+      await refuseSameDatabase();
+      await routeBatches({
+        source: name,
+        pipeline: kit.pipeline,
+        enqueuer: kit.enqueuer,
+        orthanc,
+        now: watch.clock.now,
+        confirm: () => watch.confirm(),
+        well: () => parts.well('batches'),
+        log,
+        signal,
+      });
+    }),
   ];
 
   async function refuseSameDatabase(): Promise<void> {

@@ -168,6 +168,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       watch,
       records,
       enqueuer,
+      pipeline,
       waiting: new WaitingStudies(redis, prefix, name, now),
       putOff: new PutOff(redis, prefix, name, now),
       takeBack: new TakeBack(handOver, name, now, log),

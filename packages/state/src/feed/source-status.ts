@@ -32,8 +32,9 @@ export interface SourceStatus {
  * - `put-off`: trying studies again that could not be read
  * - `take-back`: looking whether studies that had left the source are there again
  * - `forgetting`: forgetting what left the source
+ * - `batches`: routing what operators have asked for in batches
  */
-export const sourceParts = ['feed', 'sweep', 'waiting', 'put-off', 'take-back', 'forgetting'] as const;
+export const sourceParts = ['feed', 'sweep', 'waiting', 'put-off', 'take-back', 'forgetting', 'batches'] as const;
 export type SourcePart = (typeof sourceParts)[number];
 
 /** How long it is believed; it is written more often. */

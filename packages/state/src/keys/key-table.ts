@@ -77,6 +77,12 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until the study is forgotten',
   },
   {
+    keys: ['batches', 'batches-open', 'batch:ID', 'batch-todo:ID'],
+    kind: 'key',
+    what: "routings of many studies by hand, how far each is, and Orthanc's ids of the studies that are left (at most 200,000)",
+    lives: '90 days after its end',
+  },
+  {
     keys: ['reconcile:lease', 'reconcile:report'],
     kind: 'key',
     what: 'which process reconciles records and jobs, and what it found last',

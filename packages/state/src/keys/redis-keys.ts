@@ -15,6 +15,10 @@ export function redisKeys(prefix: string) {
     index: (name: string) => `${prefix}:index:${name}`,
     /** The last step of a study task. */
     task: (studyTaskId: string) => `${prefix}:task:${studyTaskId}`,
+    batches: `${prefix}:batches`,
+    openBatches: `${prefix}:batches-open`,
+    batch: (id: string) => `${prefix}:batch:${id}`,
+    batchTodo: (id: string) => `${prefix}:batch-todo:${id}`,
     reconcileLease: `${prefix}:reconcile:lease`,
     reconcileReport: `${prefix}:reconcile:report`,
     changes: `${prefix}:changes`,

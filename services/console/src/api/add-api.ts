@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { addAuditExport } from './audit-export.ts';
+import { addBatchRoutes } from './batches.ts';
 import { addConfigurationRoutes } from './configuration.ts';
 import { addDeliveryRoutes } from './deliveries.ts';
 import { addEvents } from './events.ts';
@@ -40,6 +41,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
     addStudyRoutes(api, context);
     addReceiptRoutes(api, context);
     addDeliveryRoutes(api, context);
+    addBatchRoutes(api, context);
     addTargetRoutes(api, context);
     addTargetAuditRoutes(api, context);
     addSystemRoutes(api, context);

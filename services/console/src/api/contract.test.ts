@@ -22,6 +22,7 @@ let orthancStudyId = '';
 let document: Document;
 let deliveryId: string;
 let studyInstanceUid: string;
+let batchId = '';
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 
 beforeAll(async () => {
@@ -31,6 +32,8 @@ beforeAll(async () => {
   ({ studyInstanceUid } = study);
   test = await startTestConsole({ console: signIn, sourceUrl: orthanc.url });
   ({ a: deliveryId } = await test.route({ studyInstanceUid, orthancStudyId }));
+  const begun = await test.ask('POST', '/api/batches', { headers, body: { source: 'main', targets: ['b'] } });
+  batchId = (begun.body as { id: string }).id;
   const failed = await test.route();
   await test.operations.records.update(failed.b, {
     state: 'failed',
@@ -48,6 +51,7 @@ afterAll(async () => {
 function fill(path: string): string {
   return path
     .replace('{deliveryId}', deliveryId)
+    .replace('{batch}', batchId)
     .replace('{target}', 'a')
     .replace('{source}', 'main')
     .replace('{study}', studyInstanceUid);
@@ -99,6 +103,8 @@ describe('the API and its document', () => {
       ['post', '/api/deliveries/{deliveryId}/release', '/api/deliveries/d-none/release', undefined, 404],
       ['post', '/api/deliveries/{deliveryId}/resolve', '/api/deliveries/d-none/resolve', { reason: 'why' }, 404],
       ['post', '/api/studies/{source}/{study}/first', '/api/studies/main/1.2.3/first', undefined, 404],
+      ['get', '/api/batches/{batch}', '/api/batches/none', undefined, 404],
+      ['post', '/api/batches', '/api/batches', { source: 'main', modality: 'NONE', targets: ['b'] }, 400],
       ['get', '/api/targets/{target}', '/api/targets/none', undefined, 404],
       ['put', '/api/targets/{target}/concurrency', '/api/targets/a/concurrency', { concurrency: 0 }, 400],
       ['post', '/api/bulk', '/api/bulk', { action: 'explode', filter: {} }, 400],
@@ -140,6 +146,12 @@ describe('the API and its document', () => {
       ['post', '/api/route/preview', { source: 'main', orthancStudyId, targets: ['b'] }],
       ['post', '/api/route', { source: 'main', orthancStudyId, targets: ['b'], everything: true }],
       ['post', '/api/studies/{source}/{study}/forget', {}],
+      ['post', '/api/batches/preview', { source: 'main', from: '2000-01-01' }],
+      ['post', '/api/batches', { source: 'main', rule: 'everything', studiesPerMinute: 5 }],
+      ['post', '/api/batches/{batch}/pause'],
+      ['post', '/api/batches/{batch}/resume'],
+      ['put', '/api/batches/{batch}/rate', { studiesPerMinute: 30 }],
+      ['post', '/api/batches/{batch}/cancel'],
       ['post', '/api/rules/dry-run', { search }],
       ['post', '/api/targets/{target}/test'],
       ['post', '/api/targets/{target}/pause'],

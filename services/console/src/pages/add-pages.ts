@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { addAuditPage } from './audit-page.ts';
+import { addBatchesPage } from './batches-page.ts';
 import { addCachePage } from './cache-page.ts';
 import { addDeliveriesPage } from './deliveries-page.ts';
 import { addDeliveryPage } from './delivery-page.ts';
@@ -24,6 +25,7 @@ export function addPages(server: FastifyInstance, context: ConsoleContext): void
   addReceiptPage(pages, context);
   addDeliveriesPage(pages, context);
   addDeliveryPage(pages, context);
+  addBatchesPage(pages, context);
   addTargetsPages(pages, context);
   addTargetAuditPage(pages, context);
   addSourcesPage(pages, context);

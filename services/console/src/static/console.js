@@ -103,16 +103,32 @@ document.addEventListener('submit', async (event) => {
   const body = { ...JSON.parse(form.dataset.body ?? '{}') };
   for (const field of form.elements) {
     if (!field.name) continue;
+    if (field.dataset.optional !== undefined && field.value === '') continue;
     if (field.type === 'checkbox') body[field.name] = field.checked;
     else if (field.type === 'number') body[field.name] = field.value === '' ? null : Number(field.value);
     else if (field.dataset.list !== undefined) body[field.name] = [field.value];
     else body[field.name] = field.value;
   }
   const button = event.submitter ?? form.querySelector('button');
+  if (form.dataset.count && !(await counted(form.dataset.count, body))) return;
   if (form.dataset.preview && !(await previewed(form.dataset.preview, body))) return;
   if (form.dataset.confirm && !(await confirmed(form.dataset.confirm))) return;
   await act(button, form.dataset.method, form.dataset.path, body, () => notice(form.dataset.done ?? 'Done.'));
 });
+
+/** Says how many studies are meant, and asks. */
+async function counted(path, body) {
+  try {
+    const { count } = await ask('POST', path, body);
+    if (count === 0) notice('No study is meant by this filter.');
+    if (count === 0) return false;
+    const to = body.targets?.join(', ') ?? (body.rule ? `by the rule ${body.rule}` : 'where the rules say');
+    return await confirmed(`Route ${count} ${count === 1 ? 'study' : 'studies'} of ${body.source} to ${to}?`);
+  } catch (error) {
+    notice(error.message, true);
+    return false;
+  }
+}
 
 /** Asks before something is sent that its target has already; then all of it is sent again. */
 async function previewed(path, body) {
@@ -361,7 +377,7 @@ setInterval(showTimes, 5_000);
 
 // A filter applies as soon as it is chosen.
 document.addEventListener('change', (event) => {
-  if (event.target.matches('form.filter select')) event.target.form.requestSubmit();
+  if (event.target.matches('form.filter:not([data-path]) select')) event.target.form.requestSubmit();
 });
 
 // "/" goes to the search field.

@@ -8,6 +8,7 @@ const entries = [
   { id: 'health', path: '/', label: 'Health' },
   { id: 'studies', path: '/studies', label: 'Studies' },
   { id: 'deliveries', path: '/deliveries', label: 'Deliveries' },
+  { id: 'batches', path: '/batches', label: 'Batches' },
   { id: 'targets', path: '/targets', label: 'Targets' },
   { id: 'sources', path: '/sources', label: 'Sources' },
   { id: 'rules', path: '/rules', label: 'Rules' },

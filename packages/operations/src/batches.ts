@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { OperationError, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { sourceError, type OrthancClient } from '@dicom-dispatch/sources';
+import { Batches, maxBatchStudies, type Batch, type BatchState } from '@dicom-dispatch/state/batches';
+
+/** Which studies of a source are meant. What is not given does not matter. */
+export interface BatchFilter {
+  readonly source: string;
+  /** StudyDate, `YYYYMMDD`, both inclusive. */
+  readonly from?: string | undefined;
+  readonly until?: string | undefined;
+  readonly modality?: string | undefined;
+  /** Part of StudyDescription; `*` and `?` as by C-FIND. */
+  readonly description?: string | undefined;
+}
+
+export interface BatchRequest extends BatchFilter {
+  /** Where to; default what the rules say. */
+  readonly targets?: readonly string[] | undefined;
+  /** By this rule alone. */
+  readonly rule?: string | undefined;
+  /** Default: as fast as the source answers. */
+  readonly studiesPerMinute?: number | undefined;
+}
+
+/**
+ * Orthanc's ids of the studies that a filter means.
+ *
+ * @throws OperationError `not-found` for an unknown source; `invalid` for more than {@link maxBatchStudies}; DispatchError
+ */
+export async function findBatchStudies(
+  context: PipelineContext,
+  filter: BatchFilter,
+  orthanc: OrthancClient,
+): Promise<string[]> {
+  const { source, from, until, modality, description } = filter;
+  if (!context.config().sources[source]) throw new OperationError('not-found', `there is no source "${source}"`);
+  const query = {
+    ...((from !== undefined || until !== undefined) && { StudyDate: `${from ?? ''}-${until ?? ''}` }),
+    ...(modality !== undefined && { ModalitiesInStudy: modality }),
+    ...(description !== undefined && {
+      StudyDescription: /[*?]/.test(description) ? description : `*${description}*`,
+    }),
+  };
+  const ids = await orthanc.findIds({ level: 'studies', query }).catch((error: unknown) => {
+    throw sourceError(error, source);
+  });
+  if (ids.length <= maxBatchStudies) return ids;
+  const most = maxBatchStudies.toLocaleString('en-GB');
+  throw new OperationError('invalid', `${ids.length} studies are meant, more than ${most}: narrow the dates`);
+}
+
+/**
+ * Begins to route all studies that a filter means, as they are in the source now. The router that leads the source does it.
+ *
+ * @throws OperationError `not-found` for an unknown source, target or rule; `invalid` where nothing is meant; DispatchError
+ */
+export async function startBatch(
+  context: PipelineContext,
+  request: BatchRequest,
+  orthanc: OrthancClient,
+  actor: Actor,
+): Promise<Batch> {
+  const config = context.config();
+  const { source, targets, rule, studiesPerMinute } = request;
+  for (const name of targets ?? []) if (!config.groups[name]) context.queues.known(config, name);
+  if (rule !== undefined && !config.rules.some(({ name }) => name === rule)) {
+    throw new OperationError('not-found', `there is no rule "${rule}"`);
+  }
+  if (targets && rule !== undefined) throw new OperationError('invalid', 'name targets or a rule, not both');
+  const ids = await findBatchStudies(context, request, orthanc);
+  if (ids.length === 0) throw new OperationError('invalid', `no study of ${source} is meant by this filter`);
+  const batches = batchesOf(context);
+  const id = `b-${randomBytes(6).toString('hex')}`;
+  await batches.create(id, { source, targets, rule, by: actor.name }, ids, studiesPerMinute);
+  return readBatch(context, id);
+}
+
+export async function listBatches(context: PipelineContext): Promise<Batch[]> {
+  return batchesOf(context).list();
+}
+
+/** @throws OperationError `not-found` */
+export async function readBatch(context: PipelineContext, id: string): Promise<Batch> {
+  const batch = await batchesOf(context).read(id);
+  if (!batch) throw new OperationError('not-found', `there is no batch ${id}, or it ended more than 90 days ago`);
+  return batch;
+}
+
+const changes = {
+  pause: { from: ['running'], to: 'paused' },
+  resume: { from: ['paused'], to: 'running' },
+  cancel: { from: ['running', 'paused'], to: 'cancelled' },
+} as const satisfies Readonly<Record<string, { from: readonly BatchState[]; to: BatchState }>>;
+export type BatchAction = keyof typeof changes;
+
+/** @throws OperationError `not-found`; `conflict` where its state does not allow it */
+export async function changeBatch(context: PipelineContext, id: string, action: BatchAction): Promise<Batch> {
+  const { from, to } = changes[action];
+  const isDone = await batchesOf(context).change(id, from, to);
+  const batch = await readBatch(context, id);
+  if (!isDone) throw new OperationError('conflict', `batch ${id} is ${batch.state}: it cannot be ${to}`);
+  return batch;
+}
+
+/** @throws OperationError `not-found`, `invalid` */
+export async function setBatchRate(
+  context: PipelineContext,
+  id: string,
+  studiesPerMinute: number | undefined,
+): Promise<Batch> {
+  await readBatch(context, id);
+  if (studiesPerMinute !== undefined && !(Number.isInteger(studiesPerMinute) && studiesPerMinute >= 1)) {
+    throw new OperationError('invalid', `a rate is a whole number of at least 1, not ${studiesPerMinute}`);
+  }
+  await batchesOf(context).setRate(id, studiesPerMinute);
+  return readBatch(context, id);
+}
+
+function batchesOf({ redis, config }: PipelineContext): Batches {
+  return new Batches(redis, config().redis.prefix);
+}

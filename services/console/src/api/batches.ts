@@ -1,0 +1,138 @@
+import {
+  changeBatch,
+  findBatchStudies,
+  listBatches,
+  readBatch,
+  setBatchRate,
+  startBatch,
+  type BatchAction,
+} from '@dicom-dispatch/operations';
+import type { Batch } from '@dicom-dispatch/state/batches';
+import { z } from 'zod';
+import type { ConsoleContext } from '../console-context.ts';
+import { batch, batchFilter, batchPreview, batchRequest, type BatchView } from '../views/batch-schemas.ts';
+import { withoutIds } from '../views/summarize-studies.ts';
+import { actorOf } from './actor.ts';
+import { answers } from './answers.ts';
+import type { ApiServer } from './api-server.ts';
+
+const tags = ['batches'];
+const byId = z.object({ batch: z.string().max(40) });
+const mostShown = 5;
+
+const actions = {
+  pause: 'Route no further study of a batch',
+  resume: 'Go on with a batch',
+  cancel: 'End a batch; what was routed stays routed',
+} as const satisfies Readonly<Record<BatchAction, string>>;
+
+export function toBatch({ targets, ...rest }: Batch): BatchView {
+  return { ...rest, ...(targets && { targets: [...targets] }) };
+}
+
+export function addBatchRoutes(server: ApiServer, context: ConsoleContext): void {
+  const { operations, lookup } = context;
+
+  server.get(
+    '/api/batches',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'Routings of many studies, the newest first',
+        response: answers(z.object({ batches: z.array(batch) })),
+      },
+    },
+    async () => ({ batches: (await listBatches(operations)).map((one) => toBatch(one)) }),
+  );
+
+  server.post(
+    '/api/batches/preview',
+    {
+      // It changes nothing; it is a POST for the filter in its body.
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'How many studies of a source a filter means',
+        body: batchFilter,
+        response: answers(batchPreview),
+      },
+    },
+    async (request) => {
+      const { source } = request.body;
+      const ids = await findBatchStudies(operations, request.body, await lookup.client(source));
+      const shown = ids.slice(0, mostShown);
+      const labels = await lookup.labels(source, shown);
+      return {
+        count: ids.length,
+        sample: shown.map((orthancStudyId) => {
+          const label = labels.get(orthancStudyId);
+          return { orthancStudyId, ...(label && { label: withoutIds(label) }) };
+        }),
+      };
+    },
+  );
+
+  server.post(
+    '/api/batches',
+    {
+      config: { access: 'operator', action: 'start batch' },
+      schema: {
+        tags,
+        summary: 'Route all studies of a source that a filter means',
+        body: batchRequest,
+        response: answers(batch),
+      },
+    },
+    async (request) => {
+      const { studiesPerMinute, ...order } = request.body;
+      const orthanc = await lookup.client(order.source);
+      const asked = { ...order, studiesPerMinute: studiesPerMinute ?? undefined };
+      const started = await startBatch(operations, asked, orthanc, actorOf(request));
+      const to = order.targets?.join(', ') ?? (order.rule === undefined ? 'the rules' : `the rule ${order.rule}`);
+      request.auditSubject = started.id;
+      // The description may name a person.
+      request.auditDetail = `${started.total} studies of ${order.source}, by ${to}`;
+      return toBatch(started);
+    },
+  );
+
+  server.get(
+    '/api/batches/:batch',
+    {
+      config: { access: 'viewer' },
+      schema: { tags, summary: 'How far a batch is', params: byId, response: answers(batch) },
+    },
+    async (request) => toBatch(await readBatch(operations, request.params.batch)),
+  );
+
+  for (const [action, summary] of Object.entries(actions) as [BatchAction, string][]) {
+    server.post(
+      `/api/batches/:batch/${action}`,
+      {
+        config: { access: 'operator', action: `${action} batch` },
+        schema: { tags, summary, params: byId, response: answers(batch) },
+      },
+      async (request) => toBatch(await changeBatch(operations, (request.params as z.infer<typeof byId>).batch, action)),
+    );
+  }
+
+  server.put(
+    '/api/batches/:batch/rate',
+    {
+      config: { access: 'operator', action: 'set batch rate' },
+      schema: {
+        tags,
+        summary: 'How many studies of a batch are routed in a minute; null: no limit',
+        params: byId,
+        body: z.object({ studiesPerMinute: z.number().int().min(1).max(100_000).nullable() }),
+        response: answers(batch),
+      },
+    },
+    async (request) => {
+      const { studiesPerMinute } = request.body;
+      request.auditDetail = studiesPerMinute === null ? 'no limit' : `to ${studiesPerMinute} a minute`;
+      return toBatch(await setBatchRate(operations, request.params.batch, studiesPerMinute ?? undefined));
+    },
+  );
+}

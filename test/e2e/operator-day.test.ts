@@ -1,0 +1,232 @@
+import { dirname } from 'node:path';
+import { launchBrowser, tempFolder, waitFor, type Browser, type Page } from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
+import { pacsTarget } from './support/pacs-target.ts';
+import { runCli } from './support/run-cli.ts';
+import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
+import { prefix, startSystem, type System, type UploadedStudy } from './support/system.ts';
+
+/*
+ * What an operator does in a day, in a browser, with real servers: each task with the clicks that it takes from the front page, four at
+ * most. Choosing from a list and typing are not counted.
+ */
+
+const oldStudies = 500;
+const failing = 50;
+let started: AsyncDisposableStack;
+let system: System;
+let pacs: FaultScp;
+let dispatch: RunningDispatch;
+let browser: Browser & AsyncDisposable;
+let wanted: UploadedStudy;
+/** SOP Instance UIDs that the PACS refuses. */
+const refused = new Set<string>();
+
+beforeAll(async () => {
+  started = new AsyncDisposableStack();
+  [system, pacs, browser] = await Promise.all([startSystem(), startFaultScp(), launchBrowser()]);
+  started.use(browser);
+  started.use(pacs);
+  started.use(system);
+  const [archive, research] = [started.use(await tempFolder('archive')), started.use(await tempFolder('research'))];
+  await many(oldStudies, (index) => upload(`old ${index}`, { StudyDate: '20010203', StudyDescription: 'OLD CHEST' }));
+  pacs.answer = (uid) => (refused.has(uid) ? 0xc000 : 0);
+  dispatch = started.use(
+    await startDispatch({
+      env: { SEARCH_KEY: 'a key of this installation alone' },
+      config: system.config(
+        {
+          pacs: pacsTarget(pacs, { concurrency: 4 }),
+          archive: { type: 'folder', path: archive.path, concurrency: 4 },
+          research: { type: 'folder', path: research.path },
+        },
+        { rules: [{ name: 'all', targets: ['pacs'] }], records: { searchKey: '${SEARCH_KEY}' } },
+      ),
+    }),
+  );
+  wanted = await upload('wanted', { AccessionNumber: 'A4711', StudyDate: '20260301' });
+  await system.untilDelivery(wanted, 'pacs', ['delivered']);
+});
+afterAll(() => started.disposeAsync());
+
+function upload(seed: string, attributes: Record<string, string>): Promise<UploadedStudy> {
+  return system.upload({ seed, instancesPerSeries: 1, rows: 8, columns: 8, quick: true, attributes });
+}
+
+/** Does something so many times, a few at the same time. */
+async function many<T>(count: number, act: (index: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  const indexes = Array.from({ length: count }, (_, index) => index).values();
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (const index of indexes) results.push(await act(index));
+    }),
+  );
+  return results;
+}
+
+/** Does a task from the front page, and holds it to four clicks. */
+async function task(act: (page: Page, click: (what: ReturnType<Page['locator']>) => Promise<void>) => Promise<void>) {
+  const page = await browser.newPage();
+  let clicks = 0;
+  try {
+    await page.goto(`${dispatch.url}/studies`);
+    await act(page, async (what) => {
+      clicks += 1;
+      await what.click();
+    });
+  } finally {
+    await page.close();
+  }
+  expect(clicks).toBeLessThanOrEqual(4);
+}
+
+async function search(page: Page, text: string): Promise<void> {
+  await page.getByRole('searchbox').fill(text);
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**/studies?search=*');
+}
+
+const yes = (page: Page) => page.getByRole('button', { name: 'Yes, do it' });
+const storesOf = ({ datasets }: UploadedStudy) =>
+  pacs.stores.filter(({ sopInstanceUid }) => datasets.has(sopInstanceUid)).length;
+
+describe('an operator in a browser', () => {
+  it('finds a study by its accession number and sends it again, told that it is there already', async () => {
+    await task(async (page, click) => {
+      await search(page, 'A4711');
+      await click(page.locator('tbody tr').getByRole('link').first());
+      await page.locator('select[name="targets"]').selectOption('pacs');
+      await click(page.getByRole('button', { name: 'Send', exact: true }));
+      await page.locator('#ask-text', { hasText: 'pacs: already confirmed: 1 of 1' }).waitFor();
+      await click(yes(page));
+      await page.getByText('The study is on its way to the target.').waitFor();
+    });
+    await waitFor(() => storesOf(wanted) === 2, { message: 'it is stored a second time' });
+    // What the rules did stays as it is written.
+    const record = await system.records.study({ source: 'main', orthancStudyId: wanted.orthancStudyId });
+    expect(record).toMatchObject({ rules: ['all'] });
+  });
+
+  it('sends a study to another target', async () => {
+    await task(async (page, click) => {
+      await search(page, 'A4711');
+      await click(page.locator('tbody tr').getByRole('link').first());
+      await page.locator('select[name="targets"]').selectOption('research');
+      await click(page.getByRole('button', { name: 'Send', exact: true }));
+      await page.getByRole('region', { name: 'Delivery to research' }).getByText('It is delivered').waitFor();
+    });
+  });
+
+  it('retries fifty deliveries that failed with one error', async () => {
+    const studies = await many(failing, async (index) => {
+      const options = { seed: `fails ${index}`, instancesPerSeries: 1, rows: 8, columns: 8, quick: true };
+      for (const { sopInstanceUid } of makeStudy(options)) refused.add(sopInstanceUid);
+      return upload(options.seed, { AccessionNumber: `F${index}` });
+    });
+    await waitFor(async () => (await system.records.counts('pacs')).failed === failing, {
+      timeoutMs: 60_000,
+      message: 'all of them fail',
+    });
+    const [first] = studies;
+    refused.clear();
+    for (const uid of first?.datasets.keys() ?? []) refused.add(uid);
+    await task(async (page, click) => {
+      await click(page.getByRole('link', { name: 'Targets', exact: true }));
+      await click(page.getByRole('link', { name: 'pacs', exact: true }));
+      await click(page.getByRole('button', { name: /^Retry those that failed in/ }));
+      await page.locator('#ask-text', { hasText: `Retry ${failing} deliveries?` }).waitFor();
+      await click(yes(page));
+      await page.getByText(`retry: ${failing} of ${failing} done`).waitFor();
+    });
+    await waitFor(
+      async () => {
+        const { failed, waiting, active } = await system.records.counts('pacs');
+        return failed === 1 && waiting + active === 0;
+      },
+      { timeoutMs: 60_000, message: 'all but one arrive' },
+    );
+  }, 150_000);
+
+  it('settles a failure with a reason: it counts no longer', async () => {
+    const [failed] = (await system.records.deliveries({ state: 'failed', limit: 1 })).records;
+    await task(async (page, click) => {
+      await search(page, failed?.studyInstanceUid ?? '');
+      await click(page.locator('tbody tr').getByRole('link').first());
+      await click(page.getByRole('button', { name: /^Resolve …/ }));
+      await page.getByLabel('Reason').fill('sent from the modality');
+      await click(yes(page));
+      await page.getByText('has resolved it: sent from the modality').first().waitFor();
+    });
+    expect(await system.records.counts('pacs')).toMatchObject({ failed: 0, resolved: 1 });
+  });
+
+  it('puts a study before all others', async () => {
+    const api = `${dispatch.url}/api`;
+    const post = (path: string, body: object = {}) =>
+      fetch(`${api}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }).then((answer) => answer.json() as Promise<{ deliveries: { deliveryId: string }[] }>);
+    await post('/targets/research/pause');
+    const studies = (await system.records.studies({ limit: 3 })).records;
+    const ids: string[] = [];
+    for (const { orthancStudyId } of studies) {
+      const { deliveries } = await post('/route', { source: 'main', orthancStudyId, targets: ['research'] });
+      ids.push(deliveries[0]?.deliveryId ?? '');
+    }
+    const last = studies.at(-1);
+    await task(async (page, click) => {
+      await search(page, last?.studyInstanceUid ?? '');
+      await click(page.locator('tbody tr').getByRole('link').first());
+      const delivery = page.getByRole('region', { name: 'Delivery to research' });
+      await click(delivery.getByRole('button', { name: /^Send first/ }));
+      await page.locator('#notices', { hasText: 'Send first: done.' }).waitFor();
+    });
+    expect(await system.client.zrange(`${prefix}:target-research:prioritized`, '0', '0')).toEqual([ids.at(-1)]);
+    await post('/targets/research/resume');
+  });
+
+  it('answers whether a study was delivered that has left its source', async () => {
+    await fetch(`${system.orthanc.url}/studies/${wanted.orthancStudyId}`, { method: 'DELETE' });
+    await task(async (page, click) => {
+      await search(page, 'A4711');
+      await page.getByText('no longer in main').waitFor();
+      await click(page.getByRole('link', { name: 'receipt' }));
+      await page.getByRole('heading', { name: 'pacs' }).first().waitFor();
+      const [uid = ''] = wanted.datasets.keys();
+      await page.getByText(uid).first().waitFor();
+    });
+  });
+
+  it('routes five hundred old studies', async () => {
+    const folder = dirname(dispatch.configFile);
+    const filter = ['--source', 'main', '--description', 'OLD', '--until', '2001-12-31', '--to', 'archive'];
+    const config = ['--config', dispatch.configFile];
+    process.env['SEARCH_KEY'] = 'a key of this installation alone';
+    const dry = await runCli(folder, 'batch', 'start', ...filter, '--dry-run', ...config);
+    expect([dry.code, dry.out.trim(), dry.err]).toEqual([
+      0,
+      `${oldStudies} studies of main would be routed to archive`,
+      '',
+    ]);
+    await task(async (page, click) => {
+      await click(page.getByRole('link', { name: 'Batches' }));
+      await page.getByLabel('Description has').fill('OLD');
+      await page.locator('select[name="targets"]').selectOption('archive');
+      await click(page.getByRole('button', { name: 'Route …' }));
+      await page.locator('#ask-text', { hasText: `Route ${oldStudies} studies of main to archive?` }).waitFor();
+      await click(yes(page));
+      await page.locator('tbody tr', { hasText: 'main to archive' }).waitFor();
+    });
+    await waitFor(async () => (await system.records.counts('archive')).delivered === oldStudies, {
+      timeoutMs: 240_000,
+      message: 'all of them are in the archive',
+    });
+    const { batches } = (await dispatch.get('/api/batches')).body as { batches: object[] };
+    expect(batches).toMatchObject([{ state: 'done', total: oldStudies, routed: oldStudies, skipped: 0, failed: 0 }]);
+  }, 300_000);
+});
