@@ -148,7 +148,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(status.out).toMatch(/^archive +folder +paused +2/m);
     expect(status.out).toMatch(/^! /m);
     expect(studies.out).toMatch(/Geheimnis, Xaver +ACC-BAD .*archive:waiting/);
-    expect(study.out).toContain('The target archive is paused by an operator.');
+    expect(study.out).toMatch(/The target archive is paused by \S+ \(command line\)\./);
     expect(study.out).toContain('rule all: matches');
     expect(study.out).toContain(failed);
     expect(deliveries.out.split('\n').filter((line) => line.startsWith('d-'))).toHaveLength(1);

@@ -104,7 +104,7 @@ describe('why a delivery waits', () => {
 
   it('the target is paused, or off', async () => {
     await pauseTarget(operations, 'a', { name: 'otto' });
-    expect(await explain()).toMatchObject({ reason: 'paused', text: 'The target a is paused by an operator.' });
+    expect(await explain()).toMatchObject({ reason: 'paused', text: 'The target a is paused by otto.' });
     await resumeTarget(operations, 'a');
     expect(await explain(await deliver('off'))).toMatchObject({ reason: 'target-off' });
   });

@@ -4,6 +4,7 @@ import { describeMove } from '@dicom-dispatch/state/target-places';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import type { Queue } from 'bullmq';
 import { jobPlace, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { readPause } from './change-target.ts';
 import { heldAmong } from './hold-delivery.ts';
 import { listWorkers } from './list-workers.ts';
 
@@ -56,7 +57,10 @@ export async function explainWaiting(context: PipelineContext, record: DeliveryR
   const verdict = await context.places.look(record.target, target);
   if (verdict.kind === 'undecided') return say('target-moved', `${describeMove(record.target, verdict)}.`);
   const queue = context.queues.target(record.target);
-  if (await queue.isPaused()) return say('paused', `The target ${record.target} is paused by an operator.`);
+  if (await queue.isPaused()) {
+    const pause = await readPause(context, record.target);
+    return say('paused', `The target ${record.target} is paused by ${pause?.by ?? 'an operator'}.`);
+  }
   const circuit = await context.circuits.state(record.target);
   const now = await redisNow(context.redis, context.config().redis.prefix);
   if (circuit.state !== 'closed') {

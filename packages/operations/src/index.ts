@@ -69,3 +69,5 @@ export {
   type BatchFilter,
   type BatchRequest,
 } from './batches.ts';
+export { tryNow, type Did } from './try-now.ts';
+export { closeCircuit } from './close-circuit.ts';

@@ -8,9 +8,15 @@ import { findDelivery, noDelivery } from './find-delivery.ts';
  * was quarantined is. A delivery that waits for its next attempt goes at once; one that is held stays held. One that was
  * never delivered whole (`partial`) goes too; a delivered one does not: route the study again for that.
  *
+ * @param options - `anyway`: also outside the schedule of its target and rules, until it ends
  * @throws OperationError `not-found`; `conflict` while an attempt is under way, or when it is delivered
  */
-export async function retryDelivery(context: PipelineContext, deliveryId: string, actor: Actor): Promise<void> {
+export async function retryDelivery(
+  context: PipelineContext,
+  deliveryId: string,
+  actor: Actor,
+  { anyway = false }: { readonly anyway?: boolean } = {},
+): Promise<void> {
   const before = await findDelivery(context, deliveryId);
   const hasEnded = endStates.includes(before.state);
   const changed = await context.records.change(deliveryId, {
@@ -27,9 +33,10 @@ export async function retryDelivery(context: PipelineContext, deliveryId: string
       waits: null,
       losses: null,
       resolution: null,
+      anyway: anyway ? true : null,
       ...(hasEnded && { error: null, failStage: null }),
     },
-    event: { kind: 'operator', text: `retried by ${actor.name}` },
+    event: { kind: 'operator', text: `retried by ${actor.name}${anyway ? ', whatever its schedule says' : ''}` },
   });
   if (changed.kind === 'refused') {
     if (changed.why === 'missing') throw noDelivery(deliveryId);

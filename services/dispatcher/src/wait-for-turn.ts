@@ -45,7 +45,7 @@ export async function waitForTurn(
     return putOff(turn, { wake: 'person', inMs: offMs, ...(record.wake !== 'person' && { event }) });
   }
   const opensAt = opensNext(turn);
-  if (opensAt > now) {
+  if (opensAt > now && !record.anyway) {
     const text = outsideOf(turn);
     await leaveTarget(turn, text);
     return putOff(turn, { wake: 'schedule', inMs: opensAt - now, event: { kind: 'waiting', text } });

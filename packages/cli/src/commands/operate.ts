@@ -12,7 +12,11 @@ interface TargetOptions {
 /** Commands that change something: what the buttons of the console do. */
 export function addOperateCommands(program: Command): void {
   const retry = addAct(program, 'retry', 'let deliveries go again, with all their attempts; what waits goes at once');
-  withExamples(retry.option('--first', 'before all others of their targets'), [
+  retry
+    .option('--first', 'before all others of their targets')
+    .option('--anyway', 'also outside the schedule of target and rules; only with ids');
+  withExamples(retry, [
+    ['retry A20260301 --anyway', 'now, although its schedule opens in the night'],
     ['retry A20260301 --target pacs', 'the delivery of this study to pacs'],
     ['retry d-0123456789abcdef0123', 'one delivery'],
     ['retry --target pacs --state failed --since 2d --dry-run', 'how many that would be'],

@@ -7,8 +7,8 @@ import {
   releaseDelivery,
   reopenDelivery,
   resolveDelivery,
-  retryDelivery,
   sendFirst,
+  tryNow,
   type BulkAction,
   type BulkPreview,
 } from '@dicom-dispatch/operations';
@@ -30,6 +30,8 @@ export interface ActOptions extends SelectionOptions {
   readonly reason?: string;
   /** Of `retry`. */
   readonly first?: boolean;
+  /** Of `retry`: also outside the schedule. */
+  readonly anyway?: boolean;
 }
 
 interface Outcome {
@@ -38,10 +40,11 @@ interface Outcome {
   readonly done: boolean;
   /** Why not. */
   readonly why: string | undefined;
+  /** What came of it. */
+  readonly did?: string;
 }
 
 const onOne = {
-  retry: retryDelivery,
   cancel: cancelDelivery,
   hold: holdDelivery,
   release: releaseDelivery,
@@ -105,6 +108,8 @@ async function actOnNamed(system: System, action: BulkAction, ids: readonly stri
         ]),
       ),
     );
+    const [only, ...others] = outcomes;
+    if (only?.did !== undefined && others.length === 0) console.log(only.did);
   }
   if (!isWhole) process.exitCode = exitCodes.failed;
 }
@@ -123,15 +128,21 @@ async function actOnOne(
   system: System,
   action: BulkAction,
   delivery: { readonly deliveryId: string; readonly target: string },
-  { dryRun = false, reason, first = false }: ActOptions,
+  { dryRun = false, reason, first = false, anyway = false }: ActOptions,
 ): Promise<Outcome> {
   const { deliveryId, target } = delivery;
   if (dryRun) return { deliveryId, target, done: true, why: undefined };
   try {
+    if (action === 'retry') {
+      const { did } = await system.audited({ action, subject: deliveryId }, () =>
+        tryNow(system.operations, deliveryId, system.actor, { anyway }),
+      );
+      if (first) await sendFirst(system.operations, deliveryId, system.actor).catch(unlessBegun);
+      return { deliveryId, target, done: true, why: undefined, did };
+    }
     const done = await system.audited<unknown>({ action, subject: deliveryId }, () =>
       onOne[action](system.operations, deliveryId, system.actor, reason),
     );
-    if (first) await sendFirst(system.operations, deliveryId, system.actor).catch(unlessBegun);
     return { deliveryId, target, done: done !== false, why: done === false ? 'it was not held' : undefined };
   } catch (error) {
     if (!(error instanceof OperationError) || error.code !== 'conflict') throw error;

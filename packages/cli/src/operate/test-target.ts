@@ -1,4 +1,6 @@
 import { testTarget } from '@dicom-dispatch/operations/pull';
+import type { Config } from '@dicom-dispatch/core';
+import type { Redis } from '@dicom-dispatch/runtime';
 import type { Check } from '@dicom-dispatch/targets/contract';
 import { exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';
@@ -20,6 +22,7 @@ const signs = { passed: 'ok', failed: 'FAILED', skipped: 'skipped' } as const;
 export async function testTargetNow(target: string, options: Options): Promise<void> {
   const config = await readConfig(options.config);
   const checks: Check[] = [];
+  let isClosed = false;
   const redis = await tryRedis(config);
   redis?.on('error', () => {});
   try {
@@ -29,6 +32,7 @@ export async function testTargetNow(target: string, options: Options): Promise<v
         checks.push(check);
       }
     });
+    if (redis && hasPassed(checks)) isClosed = await closeCircuitOf(config, redis, target);
   } finally {
     redis?.disconnect();
   }
@@ -42,7 +46,26 @@ export async function testTargetNow(target: string, options: Options): Promise<v
       ),
     );
   }
+  if (isClosed && options.json !== true)
+    console.log(`The circuit of ${target} is closed: what waited for it goes on now.`);
   const failed = checks.filter(({ result }) => result === 'failed');
   for (const { name, remedy } of failed) if (remedy !== undefined) console.error(`${name}: ${remedy}`);
   if (failed.length > 0) process.exitCode = exitCodes.failed;
+}
+
+function hasPassed(checks: readonly Check[]): boolean {
+  return checks.some(({ result }) => result === 'passed') && checks.every(({ result }) => result !== 'failed');
+}
+
+async function closeCircuitOf(config: Config, redis: Redis, target: string): Promise<boolean> {
+  const [{ closeCircuit }, { openPipeline }] = await Promise.all([
+    import('@dicom-dispatch/operations'),
+    import('@dicom-dispatch/pipeline'),
+  ]);
+  const context = openPipeline(config, redis);
+  try {
+    return await closeCircuit(context, target);
+  } finally {
+    await context.close();
+  }
 }

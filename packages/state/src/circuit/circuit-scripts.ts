@@ -55,3 +55,11 @@ return {redis.call('DEL', KEYS[1]), waiting}
 export const stateScript = defineScript(`${clock}
 return {redis.call('HGETALL', KEYS[1]), redis.call('EXISTS', KEYS[2]), now}
 `);
+
+/** KEYS: circuit. Answers whether it is open. */
+export const probeNowScript = defineScript(`${clock}
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'nextProbeAt', string.format('%d', now))
+redis.call('HDEL', KEYS[1], 'lastFailed')
+return 1
+`);

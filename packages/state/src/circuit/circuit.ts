@@ -2,7 +2,7 @@ import { DispatchError, type ErrorRecord } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import type { Script } from '../redis/script.ts';
-import { checkScript, failScript, stateScript, succeedScript } from './circuit-scripts.ts';
+import { checkScript, failScript, probeNowScript, stateScript, succeedScript } from './circuit-scripts.ts';
 
 /** The first pause after a target was found to be out of reach, and the longest. */
 export interface CircuitPauses {
@@ -83,6 +83,15 @@ export class Circuits {
       deliveryId,
     ])) as [number, number];
     return { waitMs, opened: opened === 1 };
+  }
+
+  /**
+   * Lets the next delivery probe an open circuit now, whichever failed last.
+   *
+   * @returns false when it is closed
+   */
+  async probeNow(target: string): Promise<boolean> {
+    return (await this.#run(probeNowScript, [redisKeys(this.#prefix).circuit(target)], [])) === 1;
   }
 
   /** A probe that ended before it got to the target: the next delivery may probe at once. */

@@ -55,6 +55,7 @@ export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[]
       waits: Number(fields['waits'] ?? 0),
       losses: Number(fields['losses'] ?? 0),
       since: Math.max(Number(fields['since'] ?? data.routedAt), time('retriedAt') ?? 0),
+      anyway: fields['anyway'] === 'true',
       lock: fields['lock'],
       token: fields['token'],
     },

@@ -94,6 +94,8 @@ export interface DeliveryRecord extends DeliveryData {
   readonly losses: number;
   /** Since when its age counts: routed, or retried by an operator. */
   readonly since: number;
+  /** An operator wants it to go outside its schedule too. */
+  readonly anyway: boolean;
   /** Lock of the attempt under way. */
   readonly lock: string | undefined;
   readonly token: string | undefined;
@@ -138,6 +140,7 @@ export type DeliveryPatch = {
       | 'failures'
       | 'waits'
       | 'losses'
+      | 'anyway'
       | 'lock'
       | 'token'
   ]?: DeliveryRecord[Key] | null;

@@ -8,8 +8,8 @@ import {
   releaseDelivery,
   reopenDelivery,
   resolveDelivery,
-  retryDelivery,
   sendFirst,
+  tryNow,
 } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
@@ -21,6 +21,7 @@ import {
   bulkResult,
   cursor,
   deliveryDetail,
+  deliveryDone,
   deliveryList,
   ledgerPage,
   selection,
@@ -30,12 +31,12 @@ import { toDeliveries, toDeliveryDetail } from '../views/to-delivery.ts';
 import { answers } from './answers.ts';
 import type { ApiServer } from './api-server.ts';
 import { actorOf } from './actor.ts';
+import { whatWasDone } from './what-was-done.ts';
 
 const tags = ['deliveries'];
 const byId = z.object({ deliveryId: z.string().max(60) });
 
 const actions = {
-  retry: { run: retryDelivery, summary: 'Let a delivery go again, with all its attempts' },
   cancel: { run: cancelDelivery, summary: 'Stop a delivery' },
   hold: { run: holdDelivery, summary: 'Keep a waiting delivery from starting' },
   release: { run: releaseDelivery, summary: 'Let a held delivery go' },
@@ -119,15 +120,40 @@ export function addDeliveryRoutes(server: ApiServer, context: ConsoleContext): v
       `/api/deliveries/:deliveryId/${action}`,
       {
         config: { access: 'operator', action },
-        schema: { tags, summary, params: byId, response: answers(deliveryDetail) },
+        schema: { tags, summary, params: byId, response: answers(deliveryDone) },
       },
       async (request) => {
         const { deliveryId } = request.params as z.infer<typeof byId>;
         await run(operations, deliveryId, actorOf(request));
-        return toDeliveryDetail(operations, await findDelivery(operations, deliveryId));
+        const detail = await toDeliveryDetail(operations, await findDelivery(operations, deliveryId));
+        return { ...detail, ...whatWasDone(action as keyof typeof actions, detail) };
       },
     );
   }
+
+  server.post(
+    '/api/deliveries/:deliveryId/retry',
+    {
+      config: { access: 'operator', action: 'retry' },
+      schema: {
+        tags,
+        summary: 'Let a delivery go again, with all its attempts; probe its target now; report what came of it',
+        params: byId,
+        body: z
+          .object({ anyway: z.boolean().default(false).describe('also outside the schedule of its target and rules') })
+          .nullish(),
+        response: answers(deliveryDone),
+      },
+    },
+    async (request) => {
+      const { deliveryId } = request.params;
+      const anyway = request.body?.anyway ?? false;
+      const { did, opensAt } = await tryNow(operations, deliveryId, actorOf(request), { anyway });
+      if (anyway) request.auditDetail = 'whatever its schedule says';
+      const detail = await toDeliveryDetail(operations, await findDelivery(operations, deliveryId));
+      return { ...detail, did, ...(opensAt !== undefined && { asks: { text: `${did} Start it anyway?`, opensAt } }) };
+    },
+  );
 
   server.post(
     '/api/deliveries/:deliveryId/resolve',

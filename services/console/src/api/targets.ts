@@ -1,4 +1,5 @@
 import {
+  closeCircuit,
   decidePlace,
   dropOrphan,
   moveOrphan,
@@ -81,15 +82,20 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
         tags,
         summary: 'Try the connection to a target, step by step',
         params: byName,
-        response: answers(z.object({ passed: z.boolean(), checks: z.array(check) })),
+        response: answers(z.object({ passed: z.boolean(), did: z.string(), checks: z.array(check) })),
       },
     },
     async (request) => {
       const checks = [];
       for await (const one of testTarget(operations, request.params.target)) checks.push({ ...one });
       const passed = checks.every(({ result }) => result !== 'failed');
+      const isProven = passed && checks.some(({ result }) => result === 'passed');
       request.auditDetail = passed ? 'passed' : 'failed';
-      return { passed, checks };
+      const closed = isProven && (await closeCircuit(operations, request.params.target));
+      const did = !passed
+        ? 'The target cannot be used.'
+        : `The target can be used.${closed ? ' Its circuit is closed: what waited for it goes on now.' : ''}`;
+      return { passed, did, checks };
     },
   );
 

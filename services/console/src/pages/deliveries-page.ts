@@ -100,7 +100,7 @@ function bulkButtons(query: Query, identity: Identity | undefined): Html {
 
 function row(delivery: Delivery, label: StudyLabel | undefined, identity: Identity | undefined): Html {
   const { error } = delivery;
-  return html`<tr>
+  return html`<tr data-key="${delivery.deliveryId}">
     <th scope="row">
       <a href="${studyPath(delivery)}">${label?.patientName || label?.accessionNumber || 'Study'}</a>
       <span class="second">${label?.accessionNumber || delivery.modalities.join(', ')}</span>
@@ -119,6 +119,6 @@ function row(delivery: Delivery, label: StudyLabel | undefined, identity: Identi
       ${error ? html`<b>${error.code}</b> in ${error.stage}<span class="second">${error.message}</span>` : html`<span class="none">–</span>`}
     </td>
     <td class="nowrap opt">${time(delivery.updatedAt)}</td>
-    <td>${deliveryButtons(delivery, identity)}</td>
+    <td>${deliveryButtons(delivery, identity, label)}</td>
   </tr>`;
 }

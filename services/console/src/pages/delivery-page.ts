@@ -39,7 +39,7 @@ export function addDeliveryPage(server: ApiServer, context: ConsoleContext): voi
           >
         </div>
         <section class="card" aria-label="State">
-          ${deliveryHead(delivery, request.identity, 2)} ${deliveryFacts(delivery)}
+          ${deliveryHead(delivery, request.identity, 2, label)} ${deliveryFacts(delivery)}
           <p class="muted">
             Id <span class="uid">${delivery.deliveryId}</span> · <a href="${job}">its job in Bull Board</a>
           </p>

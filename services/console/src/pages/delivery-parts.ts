@@ -1,27 +1,37 @@
 import { unresolvedStates } from '@dicom-dispatch/state/records';
 import type { Identity } from '../security/identity.ts';
+import type { StudyLabel } from '../source/source-lookup.ts';
 import { isAllowed } from '../security/identity.ts';
 import type { Delivery, DeliveryDetail } from '../views/schemas.ts';
 import { actionButton, bytes, number, progress, stateChip, time } from './components.ts';
 import { html, type Html } from './html.ts';
 
 /** The buttons that make sense for a delivery in its state, for those who may press them. */
-export function deliveryButtons(delivery: Delivery, identity: Identity | undefined): Html {
+export function deliveryButtons(delivery: Delivery, identity: Identity | undefined, label?: Label): Html {
   if (!identity || !isAllowed(identity.role, 'operator')) return html``;
   const path = `/api/deliveries/${delivery.deliveryId}`;
   const about = `the delivery to ${delivery.target}`;
   const { state, held } = delivery;
+  const named = label ? namedBy(label, delivery.target) : about;
   const hasEnded = state !== 'waiting' && state !== 'active';
   return html`<span class="buttons">
-    ${isUnresolved(state) && actionButton({ label: 'Resolve …', method: 'POST', path: `${path}/resolve`, about, reason: `Why does ${about} need nobody any more?` })}
+    ${isUnresolved(state) && actionButton({ label: 'Resolve …', method: 'POST', path: `${path}/resolve`, about, reason: `Why does ${named} need nobody any more?` })}
     ${state === 'resolved' && actionButton({ label: 'Reopen', method: 'POST', path: `${path}/reopen`, about })}
-    ${hasEnded && state !== 'delivered' && actionButton({ label: 'Retry', method: 'POST', path: `${path}/retry`, kind: 'primary', about })}
+    ${hasEnded && state !== 'delivered' && actionButton({ label: state === 'cancelled' ? 'Resume' : 'Retry', method: 'POST', path: `${path}/retry`, kind: 'primary', about })}
     ${state === 'waiting' && !held && actionButton({ label: 'Try now', method: 'POST', path: `${path}/retry`, about })}
     ${state === 'waiting' && actionButton({ label: 'Send first', method: 'POST', path: `${path}/first`, about })}
     ${state === 'waiting' && !held && actionButton({ label: 'Hold', method: 'POST', path: `${path}/hold`, about })}
     ${held && actionButton({ label: 'Release', method: 'POST', path: `${path}/release`, kind: 'primary', about })}
-    ${!hasEnded && actionButton({ label: 'Cancel', method: 'POST', path: `${path}/cancel`, kind: 'danger', about, confirm: `Cancel ${about}? What has arrived there stays there.` })}
+    ${!hasEnded && actionButton({ label: 'Cancel', method: 'POST', path: `${path}/cancel`, kind: 'danger', about, confirm: `Cancel ${named}? The ${number(delivery.confirmed)} of ${number(delivery.total)} instances that have arrived there stay there. It can be resumed.` })}
   </span>`;
+}
+
+type Label = Pick<StudyLabel, 'patientName' | 'accessionNumber'>;
+
+/** Names a delivery by patient, accession and target; labels are there only where patient data may be shown. */
+function namedBy({ patientName, accessionNumber }: Label, target: string): string {
+  const accession = accessionNumber === '' ? '' : ` (accession ${accessionNumber})`;
+  return `the delivery of ${patientName || 'a study'}${accession} to ${target}`;
 }
 
 function isUnresolved(state: Delivery['state']): boolean {
@@ -97,12 +107,12 @@ export function timeline(delivery: DeliveryDetail): Html {
   </ol>`;
 }
 
-export function deliveryHead(delivery: Delivery, identity: Identity | undefined, level: 2 | 3): Html {
+export function deliveryHead(delivery: Delivery, identity: Identity | undefined, level: 2 | 3, label?: Label): Html {
   const name = html`<a href="/targets/${encodeURIComponent(delivery.target)}">${delivery.target}</a>`;
   return html`<div class="delivery-head">
     ${level === 2 ? html`<h2>${name}</h2>` : html`<h3>${name}</h3>`} ${stateChip(delivery)}
     <span class="muted">${time(delivery.routedAt)}</span>
-    ${deliveryButtons(delivery, identity)}
+    ${deliveryButtons(delivery, identity, label)}
   </div>`;
 }
 

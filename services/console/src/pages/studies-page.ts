@@ -150,7 +150,7 @@ function rows(context: ConsoleContext, query: Query, list: StudyList): Html {
 
 function row(study: StudySummary, withSource: boolean): Html {
   const { label } = study;
-  return html`<tr>
+  return html`<tr data-key="${study.source} ${study.orthancStudyId}">
     <th scope="row">
       <a href="${studyPath(study)}">${label?.patientName || 'Study'}</a>
       <span class="second">${label?.patientId || shortUid(study.studyInstanceUid)}</span>

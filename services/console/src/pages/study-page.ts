@@ -50,12 +50,12 @@ export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
             <h2>Deliveries</h2>
             ${study.deliveries.filter(({ state }) => state === 'waiting').length > 1 && isAllowed(identity?.role ?? 'viewer', 'operator') && actionButton({ label: 'Send all first', method: 'POST', path: `/api${studyPath(study)}/first` })}
           </div>
-          ${latest.length === 0 ? empty('Not routed', study.routed ? 'No rule matched when it was routed.' : 'It is in the source, but was never routed.') : latest.map((one) => deliveryCard(one, identity))}
+          ${latest.length === 0 ? empty('Not routed', study.routed ? 'No rule matched when it was routed.' : 'It is in the source, but was never routed.') : latest.map((one) => deliveryCard(one, identity, study.label))}
           ${
             earlier.length > 0 &&
             html`<details id="earlier">
               <summary>${number(earlier.length)} earlier ${earlier.length === 1 ? 'delivery' : 'deliveries'}</summary>
-              ${earlier.map((one) => deliveryCard(one, identity))}
+              ${earlier.map((one) => deliveryCard(one, identity, study.label))}
             </details>`
           }
           ${afterSuccess(study, identity)}
@@ -110,10 +110,10 @@ function facts(study: StudyDetail): Html {
   </dl>`;
 }
 
-function deliveryCard(delivery: DeliveryDetail, identity: Identity | undefined): Html {
+function deliveryCard(delivery: DeliveryDetail, identity: Identity | undefined, label: StudyDetail['label']): Html {
   const id = `timeline-${delivery.deliveryId}`;
   return html`<section class="card" aria-label="Delivery to ${delivery.target}">
-    ${deliveryHead(delivery, identity, 3)} ${deliveryFacts(delivery)}
+    ${deliveryHead(delivery, identity, 3, label)} ${deliveryFacts(delivery)}
     <details id="${id}" ${delivery.state !== 'delivered' && html` open`}>
       <summary>
         Timeline, ${number(delivery.events.length + 1)} ${delivery.events.length === 0 ? 'entry' : 'entries'}
@@ -191,7 +191,7 @@ function actions(context: ConsoleContext, study: StudyDetail, identity: Identity
         data-path="/api/route"
         data-body="${body}"
         data-done="The study is routed again."
-        data-confirm="Route this study again, by the rules of now?"
+        data-confirm="Route ${study.label?.patientName || 'this study'}${study.label?.accessionNumber && ` (accession ${study.label.accessionNumber})`} again, by the rules of now?"
       >
         <h3>By the rules</h3>
         <p class="muted">Every target that the rules name now gets what it has not confirmed yet.</p>

@@ -71,7 +71,7 @@ export function targetChips(target: Target): Html {
 function row(target: Target, hour: Throughput, identity: Identity | undefined): Html {
   const path = `/targets/${encodeURIComponent(target.name)}`;
   const { counts, circuit } = target;
-  return html`<tr>
+  return html`<tr data-key="${target.name}">
     <th scope="row">
       <a href="${path}">${target.name}</a
       ><span class="second">${[target.type, target.description].filter(Boolean).join(' · ')}</span>

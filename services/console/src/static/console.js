@@ -16,12 +16,21 @@ async function ask(method, path, body) {
   return told;
 }
 
-function notice(text, isBad = false) {
+function notice(text, { isBad = false, undo } = {}) {
   const box = document.createElement('div');
   box.textContent = text;
   if (isBad) box.className = 'bad';
+  if (undo) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = undo.label;
+    button.dataset.method = 'POST';
+    button.dataset.path = undo.path;
+    button.addEventListener('click', () => box.remove(), { once: true });
+    box.append(' ', button);
+  }
   notices.append(box);
-  setTimeout(() => box.remove(), isBad ? 12_000 : 5_000);
+  setTimeout(() => box.remove(), isBad || undo ? 15_000 : 8_000);
 }
 
 /** Asks the reader; true for yes. */
@@ -61,10 +70,11 @@ async function act(element, method, path, body, done) {
   try {
     const told = await ask(method, path, body);
     if (done) done(told);
-    else notice(told?.did ?? `${element.dataset.done ?? element.textContent.trim()}: done.`);
+    else notice(told?.did ?? `${element.dataset.done ?? element.textContent.trim()}: done.`, { undo: told?.undo });
     await refresh(true);
+    if (told?.asks && (await confirmed(told.asks.text))) await act(element, method, path, { anyway: true }, done);
   } catch (error) {
-    notice(error.message, true);
+    notice(error.message, { isBad: true });
   } finally {
     element.disabled = false;
   }
@@ -113,7 +123,9 @@ document.addEventListener('submit', async (event) => {
   if (form.dataset.count && !(await counted(form.dataset.count, body))) return;
   if (form.dataset.preview && !(await previewed(form.dataset.preview, body))) return;
   if (form.dataset.confirm && !(await confirmed(form.dataset.confirm))) return;
-  await act(button, form.dataset.method, form.dataset.path, body, () => notice(form.dataset.done ?? 'Done.'));
+  await act(button, form.dataset.method, form.dataset.path, body, (told) =>
+    notice(told?.did ?? form.dataset.done ?? 'Done.'),
+  );
 });
 
 /** Says how many studies are meant, and asks. */
@@ -170,7 +182,7 @@ async function actOnMany(button) {
     );
     await refresh(true);
   } catch (error) {
-    notice(error.message, true);
+    notice(error.message, { isBad: true });
   } finally {
     button.disabled = false;
   }
@@ -182,7 +194,7 @@ async function testTarget(button) {
   button.disabled = true;
   place.replaceChildren(paragraph('Testing …'));
   try {
-    const { passed, checks } = await ask('POST', button.dataset.path);
+    const { passed, did, checks } = await ask('POST', button.dataset.path);
     const list = document.createElement('ul');
     list.className = 'checks';
     for (const check of checks) {
@@ -197,9 +209,10 @@ async function testTarget(button) {
       item.append(name, ` ${check.result}${took}`, detail);
       list.append(item);
     }
-    const head = paragraph(passed ? 'The target can be used.' : 'The target cannot be used.');
+    const head = paragraph(did);
     head.className = passed ? 'note good' : 'note bad';
     place.replaceChildren(head, list);
+    await refresh(true);
   } catch (error) {
     place.replaceChildren(paragraph(error.message));
   } finally {
@@ -219,12 +232,17 @@ const isLive = main?.dataset.live !== undefined;
 let refreshing = false;
 let again = false;
 let last = 0;
+/** A button that is being pressed must not be taken away under the pointer. */
+let pressed = false;
+for (const name of ['pointerdown', 'pointerup', 'pointercancel']) {
+  addEventListener(name, () => (pressed = name === 'pointerdown'), { capture: true });
+}
 /** Since when the page could not be loaded again. */
 let staleSince;
 
 async function refresh(now = false) {
   if (!main || main.dataset.static !== undefined) return;
-  if (refreshing || (!now && document.hidden)) {
+  if (refreshing || pressed || (!now && document.hidden)) {
     again = true;
     return;
   }
@@ -255,11 +273,34 @@ function replacePart(fresh) {
   if (!old || old.innerHTML === fresh.innerHTML) return;
   // Nothing moves under the hands of somebody who is writing.
   if (old.contains(document.activeElement) && document.activeElement.matches('input, select, textarea')) return;
+  if (old.querySelector('tr:hover[data-key]')) return void updateRows(old, fresh);
   const open = new Set([...old.querySelectorAll('details[open][id]')].map((one) => one.id));
   for (const one of fresh.querySelectorAll('details[id]')) one.open = open.has(one.id) || one.open;
   const focused = old.contains(document.activeElement) ? pathTo(old, document.activeElement) : undefined;
   old.replaceChildren(...document.importNode(fresh, true).childNodes);
   if (focused) focused.reduce((at, index) => at?.children[index], old)?.focus({ preventScroll: true });
+}
+
+const waitsForPointer = new Set();
+
+/** While the pointer is among rows they keep their places: what they say changes, and what is new comes when it has left. */
+function updateRows(old, fresh) {
+  const rows = new Map([...fresh.querySelectorAll('tr[data-key]')].map((row) => [row.dataset.key, row]));
+  for (const row of old.querySelectorAll('tr[data-key]')) {
+    const next = rows.get(row.dataset.key);
+    row.classList.toggle('gone', !next);
+    if (!next || next.innerHTML === row.innerHTML) continue;
+    const focused = row.contains(document.activeElement) ? pathTo(row, document.activeElement) : undefined;
+    row.replaceChildren(...document.importNode(next, true).childNodes);
+    if (focused) focused.reduce((at, index) => at?.children[index], row)?.focus({ preventScroll: true });
+  }
+  if (waitsForPointer.has(old)) return;
+  waitsForPointer.add(old);
+  const leave = () => {
+    waitsForPointer.delete(old);
+    void refresh(true);
+  };
+  old.addEventListener('pointerleave', leave, { once: true });
 }
 
 function pathTo(root, element) {

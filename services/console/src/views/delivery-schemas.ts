@@ -124,6 +124,16 @@ export const explanation = z.object({
 export const deliveryDetail = delivery.extend({ explanation, events: z.array(event) });
 export type DeliveryDetail = z.infer<typeof deliveryDetail>;
 
+export const deliveryDone = deliveryDetail.extend({
+  did: z.string().describe('what was done, and what came of it'),
+  asks: z
+    .object({ text: z.string(), opensAt: time })
+    .optional()
+    .describe('it waits for its schedule: whether it is to start anyway'),
+  undo: z.object({ label: z.string(), path: z.string() }).optional().describe('a POST that undoes it'),
+});
+export type DeliveryDone = z.infer<typeof deliveryDone>;
+
 export const ruleVerdict = z.object({
   rule: z.string(),
   outcome: z

@@ -1,0 +1,99 @@
+import { waitFor } from '@dicom-dispatch/harness';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
+import type { DeliveryDone } from '../views/schemas.ts';
+
+let test: TestConsole;
+beforeAll(async () => {
+  const days = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
+  const other = days[(new Date().getUTCDay() + 3) % 7];
+  test = await startTestConsole({
+    targets: {
+      a: { type: 'dummy' },
+      b: { type: 'dummy', schedule: { timeZone: 'UTC', windows: [{ days: [other], from: '00:00', to: '01:00' }] } },
+    },
+  });
+  const { workers, worker } = test.operations.keys;
+  await test.redis.zadd(workers, Date.now(), 'w1');
+  await test.redis.set(worker('w1'), JSON.stringify({ host: 'h', pid: 1, startedAt: 1, active: [] }));
+});
+afterAll(() => test[Symbol.asyncDispose]());
+afterEach(() => test.operations.circuits.succeed('a'));
+
+async function post(path: string, body?: unknown): Promise<DeliveryDone> {
+  const answer = await test.ask('POST', path, { body });
+  expect(answer.status, answer.text).toBe(200);
+  return answer.body as DeliveryDone;
+}
+
+const error = { code: 'target-unreachable', stage: 'connect', fault: 'target', remedy: 'Start it.' } as const;
+const fail = (message: string) => test.operations.circuits.fail('a', { ...error, message });
+
+/** What a dispatcher does when a probe is due. */
+async function whenProbed(act: () => Promise<unknown>): Promise<void> {
+  await waitFor(async () => (await test.operations.circuits.state('a')).retryInMs === 0);
+  await act();
+}
+
+describe('a button says what it did', () => {
+  it('probes a target that cannot be used, and tells the result', async () => {
+    const { a } = await test.route();
+    await fail('nobody listens');
+    for (const _ of [1, 2, 3]) {
+      await test.redis.hset(test.operations.keys.circuit('a'), 'nextProbeAt', 1);
+      await fail('nobody listens');
+    }
+    const [refused] = await Promise.all([
+      post(`/api/deliveries/${a}/retry`),
+      whenProbed(() => fail('association rejected')),
+    ]);
+    expect(refused.did).toBe('a probed now: association rejected. Start it.');
+    const [usable] = await Promise.all([
+      post(`/api/deliveries/${a}/retry`),
+      whenProbed(() => test.operations.circuits.succeed('a')),
+    ]);
+    expect(usable.did).toBe('a probed now: it can be used again.');
+  });
+
+  it('tells that a delivery waits for its schedule, and starts it anyway', async () => {
+    const { b } = await test.route();
+    const waits = await post(`/api/deliveries/${b}/retry`);
+    expect(waits.did).toMatch(/^It waits for its schedule, which opens in \dd/);
+    expect(waits.asks?.text).toMatch(/Start it anyway\?$/);
+    expect(waits.asks?.opensAt).toBeGreaterThan(Date.now());
+    expect((await test.operations.records.delivery(b))?.anyway).toBe(false);
+    const { asks, did } = await post(`/api/deliveries/${b}/retry`, { anyway: true });
+    expect([asks, did]).toEqual([undefined, expect.stringContaining('in the queue')]);
+    expect((await test.operations.records.delivery(b))?.anyway).toBe(true);
+    const events = await test.operations.records.events(b);
+    expect(events.at(-1)?.text).toMatch(/whatever its schedule says$/);
+    // The next retry keeps to the schedule again.
+    expect((await post(`/api/deliveries/${b}/retry`)).asks).toBeDefined();
+  });
+
+  it('cancels and resumes, holds and releases, and says what undoes it', async () => {
+    const { a } = await test.route();
+    const cancelled = await post(`/api/deliveries/${a}/cancel`);
+    expect(cancelled).toMatchObject({
+      state: 'cancelled',
+      did: 'Cancelled: 0 of 3 instances had arrived at a, and stay there.',
+      undo: { label: 'Resume' },
+    });
+    expect(await post(cancelled.undo?.path ?? '')).toMatchObject({ state: 'waiting' });
+    const held = await post(`/api/deliveries/${a}/hold`);
+    expect(held.did).toBe('Held: it does not go to a until somebody releases it.');
+    const tried = await post(`/api/deliveries/${a}/retry`);
+    expect(tried.did).toMatch(/^It may go when it is released\./);
+    expect((await post(held.undo?.path ?? '')).did).toMatch(/^Released\. /);
+  });
+
+  it('closes the circuit when a connection test has passed: what waited goes on', async () => {
+    const { a } = await test.route();
+    await test.operations.circuits.fail('a', { ...error, message: 'nobody listens' }, { deliveryId: a });
+    const passed = (await test.ask('POST', '/api/targets/a/test')).body as { did: string };
+    expect(passed.did).toBe('The target can be used. Its circuit is closed: what waited for it goes on now.');
+    expect((await test.operations.circuits.state('a')).state).toBe('closed');
+    const again = (await test.ask('POST', '/api/targets/a/test')).body as { did: string };
+    expect(again.did).toBe('The target can be used.');
+  });
+});

@@ -1,0 +1,32 @@
+import type { DeliveryDetail, DeliveryDone } from '../views/schemas.ts';
+
+type Done = Pick<DeliveryDone, 'did' | 'undo'>;
+
+/** What an act on a delivery has done, in words, and what undoes it. */
+export function whatWasDone(
+  action: 'cancel' | 'hold' | 'release' | 'first' | 'reopen',
+  delivery: DeliveryDetail,
+): Done {
+  const { deliveryId, target, state, confirmed, total, explanation } = delivery;
+  const undo = (label: string, what: string) => ({ label, path: `/api/deliveries/${deliveryId}/${what}` });
+  switch (action) {
+    case 'cancel':
+      return state === 'active'
+        ? { did: `The attempt to ${target} is being ended: ${confirmed} of ${total} instances have arrived.` }
+        : {
+            did: `Cancelled: ${confirmed} of ${total} instances had arrived at ${target}, and stay there.`,
+            undo: undo('Resume', 'retry'),
+          };
+    case 'hold':
+      return { did: `Held: it does not go to ${target} until somebody releases it.`, undo: undo('Release', 'release') };
+    case 'release':
+      return {
+        did: `Released. ${explanation.text}`,
+        ...(state === 'waiting' && { undo: undo('Hold again', 'hold') }),
+      };
+    case 'first':
+      return { did: `It is the first of ${target} now. ${explanation.text}` };
+    case 'reopen':
+      return { did: `It is ${state} again.` };
+  }
+}
