@@ -273,7 +273,8 @@ function replacePart(fresh) {
   if (!old || old.innerHTML === fresh.innerHTML) return;
   // Nothing moves under the hands of somebody who is writing.
   if (old.contains(document.activeElement) && document.activeElement.matches('input, select, textarea')) return;
-  if (old.querySelector('tr:hover[data-key]')) return void updateRows(old, fresh);
+  if (old.querySelector('tr:hover[data-key]') && fresh.querySelector('tr[data-key]'))
+    return void updateRows(old, fresh);
   const open = new Set([...old.querySelectorAll('details[open][id]')].map((one) => one.id));
   for (const one of fresh.querySelectorAll('details[id]')) one.open = open.has(one.id) || one.open;
   const focused = old.contains(document.activeElement) ? pathTo(old, document.activeElement) : undefined;
