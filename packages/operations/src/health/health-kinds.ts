@@ -292,3 +292,12 @@ export type HealthKind = keyof typeof healthTable;
 export const healthKinds = Object.keys(healthTable) as readonly HealthKind[];
 
 export const healthSeverities = ['critical', 'warning', 'info'] as const satisfies readonly HealthSeverity[];
+
+/** The table as it stands in docs/failure-modes.md. */
+export function healthTableMarkdown(): string {
+  const rows = Object.entries(healthTable).map(
+    ([kind, { severity, title, remedy }]) =>
+      `| \`${kind}\` | ${severity} | ${title} | ${remedy.replaceAll('SUBJECT', 'NAME')} |`,
+  );
+  return ['| Kind | Severity | What | What to do |', '|---|---|---|---|', ...rows].join('\n');
+}

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseConfig, type Config } from '@dicom-dispatch/core';
 import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
@@ -13,6 +13,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pauseTarget, resumeTarget } from '../change-target.ts';
 import { holdDelivery, releaseDelivery } from '../hold-delivery.ts';
 import { alertRulesYaml } from './alert-rules.ts';
+import { healthTableMarkdown } from './health-kinds.ts';
 import { healthKinds, healthTable, isTrouble, readHealth, type AskedSource, type HealthKind } from './index.ts';
 
 const hour = 3_600_000;
@@ -293,6 +294,11 @@ describe('readHealth', () => {
     expect(first).toMatchObject({ kind: 'redis-refuses-writes', words: expect.stringContaining('OOM') });
     expect(first!.remedy).toContain('maxmemory');
   });
+});
+
+it('has a row for each kind in docs/failure-modes.md', async () => {
+  const page = await readFile(new URL('../../../../docs/failure-modes.md', import.meta.url), 'utf8');
+  expect(/<!-- findings -->\n([\s\S]*?)\n<!-- end -->/.exec(page)?.[1]).toBe(healthTableMarkdown());
 });
 
 it('has an alert rule for each kind', async () => {
