@@ -278,6 +278,7 @@ describe('the console in a browser', () => {
     const study = (await scene.system.records.studies({ limit: 1 })).records[0];
     const [delivery] = (await scene.system.records.deliveries({ limit: 1 })).records;
     const paths = [
+      '/',
       '/studies',
       '/studies?search=nothing-like-this',
       `/studies/main/${study?.studyInstanceUid}`,
