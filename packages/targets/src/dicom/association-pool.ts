@@ -34,6 +34,7 @@ export class AssociationPool {
   /** Why a further association was not had. */
   #refusal: string | undefined;
   #patienceMs = mostPatienceMs;
+  #openMs = 0;
 
   private constructor(options: ConnectOptions, log: RunLog) {
     this.#options = options;
@@ -46,8 +47,14 @@ export class AssociationPool {
     const pool = new AssociationPool(options, log);
     const start = performance.now();
     await pool.#openFirst();
-    pool.#patienceMs = Math.min(mostPatienceMs, Math.max(leastPatienceMs, 3 * (performance.now() - start)));
+    pool.#openMs = performance.now() - start;
+    pool.#patienceMs = Math.min(mostPatienceMs, Math.max(leastPatienceMs, 3 * pool.#openMs));
     return pool;
+  }
+
+  /** How long it took to open the first one. */
+  get openMs(): number {
+    return this.#openMs;
   }
 
   /** The association with this number, counted from 0, or another where there is no such; opened again where it ended. */

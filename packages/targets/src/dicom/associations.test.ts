@@ -3,6 +3,7 @@ import { startFaultProxy, startStorescp, waitFor } from '@dicom-dispatch/harness
 import { createServer, type IncomingInstance, type ServerOptions } from 'dicom-dimse';
 import { describe, expect, it } from 'vitest';
 import { fixtureStudy, receivedFiles, TestDelivery } from '../contract-suite/index.ts';
+import { associationsFor } from './associations-for.ts';
 import { dicomHandler } from './handler.ts';
 import { dicomTarget, type DicomTarget } from './schema.ts';
 
@@ -269,5 +270,25 @@ describe('a receiver that ends associations', () => {
     stop.abort();
     expect((await attempt).error).toMatchObject({ code: 'cancelled' });
     expect(delivery.openNow).toBe(0);
+  });
+});
+
+describe('associations: auto', () => {
+  it.each([
+    { openMs: 1, count: 3 },
+    { openMs: 12, count: 7 },
+    { openMs: 40, count: 16 },
+    { openMs: 5_000, count: 16 },
+  ])('asks for $count where the first took $openMs ms to open', ({ openMs, count }) => {
+    expect(associationsFor('auto', openMs)).toBe(count);
+    expect(associationsFor(2, openMs)).toBe(2);
+  });
+
+  it('sends all to a receiver that takes fewer', async () => {
+    await using scp = await receiver(undefined, { maxAssociations: 2 });
+    const delivery = new TestDelivery(dicomHandler, study('auto', 12));
+    const { error } = await delivery.attempt(scp.config({ associations: 'auto' }));
+    expect(error).toBeUndefined();
+    expect(new Set(scp.stored).size).toBe(12);
   });
 });

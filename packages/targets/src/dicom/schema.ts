@@ -9,6 +9,7 @@ import {
   targetOptions,
 } from '@dicom-dispatch/core';
 import { z } from 'zod';
+import { maxAssociations } from './associations-for.ts';
 import { transferSyntax } from './transfer-syntax.ts';
 
 const filePath = z.string().min(1).max(4096);
@@ -50,11 +51,9 @@ const dicomOptions = {
   calledAeTitle: aeTitle.describe("the receiver's AE title"),
   callingAeTitle: aeTitle.default('DISPATCH').describe('our AE title'),
   associations: z
-    .int()
-    .min(1)
-    .max(16)
+    .union([z.int().min(1).max(maxAssociations), z.literal('auto')])
     .default(3)
-    .describe('associations at the same time for one delivery; more for links with a long round trip'),
+    .describe('associations at the same time for one delivery; auto: 3 to 16, more the longer the round trip is'),
   maxPduLength: sizeBytes.default(131_072).describe('longest P-DATA-TF that we accept'),
   connectTimeout: durationMs.default(10_000).describe('longest time to connect, TLS included'),
   associationTimeout: durationMs.default(30_000).describe('longest wait for the answer to an association request'),

@@ -13,6 +13,7 @@ import {
   type Suspects,
 } from '../flow/index.ts';
 import type { AssociationPool } from './association-pool.ts';
+import { associationsFor } from './associations-for.ts';
 import { chooseEncoding, unsupported, type ContextGroup, type Encoding } from './presentation-contexts.ts';
 import type { AnyDicomTarget } from './schema.ts';
 import { isLost, storeOne } from './store-one.ts';
@@ -70,7 +71,8 @@ class GroupSender {
   async send(group: ContextGroup): Promise<SentGroup> {
     const { others, suspects } = this.#suspects.divide(await this.#choose(group.instances));
     const isLarge = others.some(({ sizeBytes }) => sizeBytes > largeBytes);
-    this.#associations = Math.max(1, Math.min(isLarge ? largeAtOnce : this.#run.config.associations, others.length));
+    const wanted = isLarge ? largeAtOnce : associationsFor(this.#run.config.associations, this.#pool.openMs);
+    this.#associations = Math.max(1, Math.min(wanted, others.length));
     const lanes = {
       lanes: this.#associations * instancesPerAssociation,
       prefetch: isLarge ? 0 : this.#associations,
