@@ -50,6 +50,7 @@ export async function followFeed(setting: FollowSetting): Promise<never> {
     signal.throwIfAborted();
     state = await rightSince(setting, await checkFeed(setting, check, state, seen));
     let since = Math.max(0, state.floor ?? 0, state.seq - trailingWindow);
+    let newestSeq: number | undefined;
     for (let isLast = false; !isLast;) {
       const page = await ask(setting, () => readPage(orthanc, since, signal));
       await routeStudies(
@@ -62,6 +63,10 @@ export async function followFeed(setting: FollowSetting): Promise<never> {
       // A page that leads nowhere would be asked for again and again.
       isLast = page.isLast || page.next <= since;
       since = page.next;
+      if (isLast) continue;
+      // A source with a million studies is caught up with for hours: how far behind it is, is to be seen meanwhile.
+      newestSeq ??= (await ask(setting, () => orthanc.lastChange({ signal })))?.Seq ?? 0;
+      setting.told(state, Math.max(state.seq, since, newestSeq));
     }
     forgetBefore(seen, state.seq - trailingWindow);
     setting.told(state, Math.max(state.seq, since));

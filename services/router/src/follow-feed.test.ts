@@ -1,0 +1,57 @@
+import { sourceConfig } from '@dicom-dispatch/core';
+import type { Change, OrthancClient } from '@dicom-dispatch/orthanc';
+import { createLogger } from '@dicom-dispatch/runtime';
+import type { FeedState } from '@dicom-dispatch/state/feed';
+import { expect, it } from 'vitest';
+import type { FeedStore } from './feed-store.ts';
+import { followFeed } from './follow-feed.ts';
+import type { Lease } from './lease.ts';
+
+/** An Orthanc whose feed has so many changes, each of a study of its own. */
+function feedOf(count: number): OrthancClient {
+  const changes = Array.from(
+    { length: count },
+    (_, index) =>
+      ({ Seq: index + 1, ChangeType: 'StableStudy', ID: `study-${index}`, Date: '20261129T120000' }) as Change,
+  );
+  return {
+    changes: async ({ since, limit }: { since: number; limit: number }) => {
+      const page = changes.slice(since, since + limit);
+      return { Changes: page, Done: since + limit >= count, Last: page.at(-1)?.Seq ?? since };
+    },
+    lastChange: async () => changes.at(-1),
+  } as unknown as OrthancClient;
+}
+
+it('tells how far it is behind while it catches up with a source for the first time', async () => {
+  const stopping = new AbortController();
+  const lags: number[] = [];
+  const routed: string[] = [];
+  let stored: FeedState | undefined;
+  const following = followFeed({
+    source: 'main',
+    config: sourceConfig.parse({ url: 'http://127.0.0.1:8042', startFrom: 'everything' }),
+    orthanc: feedOf(3_500),
+    store: {
+      read: async () => stored,
+      write: async (state: FeedState) => {
+        stored = state;
+        return true;
+      },
+    } as unknown as FeedStore,
+    lease: { isHeld: true, token: 'token' } as Lease,
+    sourceNow: async () => 0,
+    beforeRouting: async () => {},
+    route: async (id) => routed.push(id),
+    told(state, newestSeq) {
+      lags.push(newestSeq - state.seq);
+      if (newestSeq === state.seq) stopping.abort();
+    },
+    anotherDatabase: () => {},
+    log: createLogger('test', { level: 'error', format: 'json' }),
+    signal: stopping.signal,
+  });
+  await expect(following).rejects.toThrow();
+  expect(lags).toEqual([2_500, 1_500, 500, 0]);
+  expect(new Set(routed).size).toBe(3_500);
+});
