@@ -19,6 +19,8 @@ export interface FollowSetting {
   readonly lease: Lease;
   /** The source's clock now, in ms since 1970. */
   sourceNow(): Promise<number>;
+  /** How long before the latest look at it that clock may have been set, in ms. */
+  sourceUnseenMs(): number;
   /** Called before studies of changes that are new are routed. */
   beforeRouting(): Promise<void>;
   /** Routes a study, or puts it off; resolves when that is durable. */
@@ -48,7 +50,7 @@ export async function followFeed(setting: FollowSetting): Promise<never> {
   const check = new FeedCheck(orthanc, signal);
   for (;;) {
     signal.throwIfAborted();
-    state = await rightSince(setting, await checkFeed(setting, check, state, seen));
+    state = await rightSince(setting, await checkFeed(setting, check, state, seen), seen);
     let since = Math.max(0, state.floor ?? 0, state.seq - trailingWindow);
     let newestSeq: number | undefined;
     for (let isLast = false; !isLast;) {
@@ -109,18 +111,22 @@ async function checkFeed(
   return next;
 }
 
-/** The clock of a source that was ahead and has been set back must not hide what comes now. */
-async function rightSince(setting: FollowSetting, state: FeedState): Promise<FeedState> {
+/**
+ * The clock of a source that was ahead and has been set back must not hide what comes now, nor what came before that was noticed: by
+ * its date that was taken for older than the beginning.
+ */
+async function rightSince(setting: FollowSetting, state: FeedState, seen: Set<number>): Promise<FeedState> {
   if (setting.config.startFrom !== 'now' || state.since === '') return state;
   const nowMs = await ask(setting, () => setting.sourceNow());
   // Its clock is known to about a second.
   if (toSourceTime(nowMs + 1_000) >= state.since) return state;
-  const now = toSourceTime(nowMs - 1_000);
-  const next = { ...state, since: now };
+  const since = toSourceTime(nowMs - setting.sourceUnseenMs() - 1_000);
+  const next = { ...state, since };
   await write(setting, next);
+  seen.clear();
   setting.log.warn(
-    { source: setting.source, since: state.since, now },
-    'the clock of the source was set back: what changes from now on is routed',
+    { source: setting.source, before: state.since, since },
+    'the clock of the source was set back: what has changed since it was last looked at is routed',
   );
   return next;
 }

@@ -5,6 +5,8 @@ import type { SourceStatus } from '@dicom-dispatch/state/feed';
 
 /** How long its clock is believed without being asked. */
 const askEveryMs = 20_000;
+/** How long a router may have been away before it asks for the first time. */
+const awayMs = 60_000;
 
 /** The clock of one source, kept up to date; says when it differs from that of Redis, and when it jumps. */
 export class SourceTime {
@@ -16,6 +18,7 @@ export class SourceTime {
   #isSkewed = false;
   #isSilent = false;
   #jump: SourceStatus['jump'];
+  #unseenMs = awayMs;
 
   constructor(source: string, redisNow: () => number, log: Logger) {
     this.#source = source;
@@ -34,6 +37,11 @@ export class SourceTime {
     return this.#jump;
   }
 
+  /** How long before the latest look at it its clock may have been set. */
+  get unseenMs(): number {
+    return this.#unseenMs;
+  }
+
   /** @throws OrthancError when the source cannot be asked, and was not before */
   async now(orthanc: OrthancClient, signal: AbortSignal): Promise<number> {
     if (performance.now() - this.#askedAt > askEveryMs) await this.#ask(orthanc, signal);
@@ -44,7 +52,9 @@ export class SourceTime {
   async #ask(orthanc: OrthancClient, signal: AbortSignal): Promise<void> {
     try {
       const { jumpMs } = await this.#clock.ask(orthanc, { signal });
-      this.#askedAt = performance.now();
+      const now = performance.now();
+      this.#unseenMs = Number.isFinite(this.#askedAt) ? now - this.#askedAt : awayMs;
+      this.#askedAt = now;
       this.#isSilent = false;
       this.#note(jumpMs);
     } catch (error) {

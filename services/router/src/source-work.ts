@@ -54,6 +54,7 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
         store,
         lease,
         sourceNow,
+        sourceUnseenMs: () => time.unseenMs,
         beforeRouting: refuseSameDatabase,
         route: (id, epoch) => studies.route(id, epoch),
         told(state, newestSeq) {

@@ -16,6 +16,7 @@ export interface StudyNote {
   readonly lastUpdate: string | undefined;
   /** By Redis TIME. */
   readonly routedAt: number;
+  /** The newest first. */
   readonly deliveries: readonly DeliveryNote[];
 }
 
@@ -23,7 +24,7 @@ export interface SourceNotes {
   readonly feed: FeedState;
   /** By how much the source's clock was ahead of Redis. */
   readonly skewMs: number;
-  /** By Orthanc's id: all with an open delivery, and the latest that have none. */
+  /** By Orthanc's id: all with an unfinished delivery, and the latest that have none. */
   readonly studies: ReadonlyMap<string, StudyNote>;
   /** Everything that was routed at or after this time (Redis TIME) is among them; 0 when that is everything. */
   readonly completeFrom: number;
@@ -43,9 +44,23 @@ export interface Notes {
   readonly pausedTargets: readonly string[];
 }
 
-/** Whether a delivery of the study had not ended. */
-export function isOpen({ deliveries }: StudyNote): boolean {
-  return deliveries.some(({ state }) => !(endStates as readonly string[]).includes(state));
+/**
+ * Deliveries that had not arrived, and that nobody has given up: the open ones, and of each target the newest that ended without success.
+ * Forgotten with Redis, nobody would retry them.
+ */
+export function unfinished({ deliveries }: Pick<StudyNote, 'deliveries'>): DeliveryNote[] {
+  const seen = new Set<string>();
+  return deliveries.filter(({ target, state }) => {
+    const isNewest = !seen.has(target);
+    seen.add(target);
+    return isOpenState(state) || (isNewest && withoutSuccess.has(state));
+  });
+}
+
+const withoutSuccess: ReadonlySet<string> = new Set(['failed', 'partial', 'source-gone']);
+
+function isOpenState(state: string): boolean {
+  return !(endStates as readonly string[]).includes(state);
 }
 
 const fingerprint = z.object({ seq: z.number(), id: z.string(), date: z.string() });

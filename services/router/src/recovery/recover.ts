@@ -4,7 +4,7 @@ import type { LossKind } from '@dicom-dispatch/state/generation';
 import { endStates } from '@dicom-dispatch/state/records';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { toSourceTime } from '@dicom-dispatch/sources';
-import { isOpen, type Notes, type SourceNotes } from './notes.ts';
+import { unfinished, type Notes, type SourceNotes } from './notes.ts';
 import { SettledStudies } from './settled.ts';
 
 /** What was done for one source. */
@@ -102,12 +102,12 @@ function later(found: FeedState, noted: FeedState): FeedState {
   return { ...noted, floor: noted.seq };
 }
 
-/** Studies with a delivery that had not ended are routed again, now. */
+/** Studies with a delivery that had not arrived are routed again, now. */
 async function routeAgain(context: PipelineContext, name: string, known: SourceNotes, now: number): Promise<number> {
   const { redis, keys } = context;
   let open = 0;
   for (const [id, study] of known.studies) {
-    if (!isOpen(study)) continue;
+    if (unfinished(study).length === 0) continue;
     open += 1;
     const why = JSON.stringify({ tries: 0, since: now, code: 'recovered', message: 'Redis lost its data' });
     await redis.multi().zadd(keys.feedLater(name), now, id).hset(keys.feedLaterWhy(name), id, why).exec();

@@ -1,6 +1,6 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '@dicom-dispatch/runtime';
-import { isOpen, type StudyNote } from './notes.ts';
+import { unfinished, type StudyNote } from './notes.ts';
 
 /** What is kept of a recovery is of use until its studies have been routed again, or are old. */
 const keptMs = 90 * 86_400_000;
@@ -58,8 +58,7 @@ export class SettledStudies {
 }
 
 function toSettled(note: StudyNote): SettledStudy {
-  if (!isOpen(note)) return { lastUpdate: note.lastUpdate, only: [], routedAt: note.routedAt };
-  const open = note.deliveries.filter((one) => isOpen({ ...note, deliveries: [one] }));
+  const open = unfinished(note);
   const only = open.flatMap(({ target, group }) => (group ? [target, group] : [target]));
   return { lastUpdate: note.lastUpdate, only, routedAt: note.routedAt };
 }

@@ -2,7 +2,7 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { RedisWatch } from '@dicom-dispatch/runtime';
 import { readFeedState, readSourceStatus } from '@dicom-dispatch/state/feed';
 import type { DeliveryRecord, DeliverySelection, Found } from '@dicom-dispatch/state/records';
-import { isOpen, type Notes, type SourceNotes, type StudyNote } from './notes.ts';
+import { unfinished, type Notes, type SourceNotes, type StudyNote } from './notes.ts';
 import { SettledStudies } from './settled.ts';
 
 /** Studies without an open delivery that are remembered, of each source: those that were routed last. */
@@ -148,8 +148,8 @@ export class NoteTaker {
     for (const [source, studies] of changed) {
       const remembered = this.#of(source);
       const all = new Map([...remembered.studies, ...studies]);
-      const open = [...all].filter(([, study]) => isOpen(study));
-      const settled = [...all].filter(([, study]) => !isOpen(study));
+      const open = [...all].filter(([, study]) => unfinished(study).length > 0);
+      const settled = [...all].filter(([, study]) => unfinished(study).length === 0);
       const keptOpen = newest(open, mostOpen);
       const keptSettled = newest(settled, mostSettled);
       const left = [...open.filter(([id]) => !keptOpen.has(id)), ...settled.filter(([id]) => !keptSettled.has(id))];

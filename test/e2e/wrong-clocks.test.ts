@@ -1,0 +1,72 @@
+import { startFakeClock, type FakeClock } from '@dicom-dispatch/harness';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
+import { pacsTarget } from './support/pacs-target.ts';
+import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
+import { prefix, startSystem, type System } from './support/system.ts';
+
+/**
+ * Clocks that are wrong, of processes and of the source (libfaketime): what is due goes by Redis, dates of a source by the
+ * source, and nothing is lost when one of them is set.
+ */
+let clocks: { readonly router: FakeClock; readonly dispatcher: FakeClock; readonly source: FakeClock };
+let system: System;
+let scp: FaultScp;
+const running: RunningDispatch[] = [];
+const small = { instancesPerSeries: 2, rows: 16, columns: 16 };
+
+beforeAll(async () => {
+  // At its first start the router's clock is ahead already.
+  clocks = { router: await startFakeClock(600), dispatcher: await startFakeClock(), source: await startFakeClock() };
+  [system, scp] = await Promise.all([startSystem({ env: clocks.source.env }), startFaultScp()]);
+  const config = system.config({ pacs: pacsTarget(scp, { connectTimeout: '1s' }) });
+  running.push(
+    ...(await Promise.all([
+      startDispatch({ command: 'router', config, env: clocks.router.env }),
+      startDispatch({ command: 'dispatcher', config, env: clocks.dispatcher.env }),
+    ])),
+  );
+});
+afterAll(async () => {
+  for (const one of running) await one.stop();
+  await scp[Symbol.asyncDispose]();
+  await system[Symbol.asyncDispose]();
+  for (const clock of Object.values(clocks)) await clock[Symbol.asyncDispose]();
+});
+
+const output = (): string => running.map((one) => one.output()).join('\n');
+
+it('of a router, 10 minutes ahead at its first start: what comes is routed, and the difference is reported', async () => {
+  const study = await system.upload({ ...small, seed: 'router ahead' });
+  await system.untilDelivery(study, 'pacs', ['delivered']).catch((error: unknown) => {
+    throw new Error(output(), { cause: error });
+  });
+  expect(running[0]?.output()).toContain('the local clock and the clock of Redis differ');
+});
+
+it('of a dispatcher, a day ahead for a while: circuit and pauses end when they should', async () => {
+  await clocks.dispatcher.set(86_400);
+  await scp.down();
+  const study = await system.upload({ ...small, seed: 'dispatcher ahead' });
+  await expect
+    .poll(async () => (await delivery(study.orthancStudyId))?.error?.code, { timeout: 30_000, message: output() })
+    .toBeDefined();
+  const { nextAttemptAt = 0 } = (await delivery(study.orthancStudyId)) ?? {};
+  expect(nextAttemptAt - (await redisNow(system.client, prefix))).toBeLessThan(120_000);
+  await clocks.dispatcher.set(0);
+  await scp.up();
+  await system.untilDelivery(study, 'pacs', ['delivered']);
+});
+
+it('of the source, set back by 10 minutes: what comes before that is noticed is routed, too', async () => {
+  await clocks.source.set(-600);
+  const study = await system.upload({ ...small, seed: 'source behind' });
+  await system.untilDelivery(study, 'pacs', ['delivered'], 60_000).catch((error: unknown) => {
+    throw new Error(output(), { cause: error });
+  });
+  expect(running[0]?.output()).toContain('the clock of the source was set back');
+}, 90_000);
+
+const delivery = async (orthancStudyId: string) =>
+  (await system.records.deliveriesOf({ source: 'main', orthancStudyId }))[0];
