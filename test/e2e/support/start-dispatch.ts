@@ -34,6 +34,8 @@ export async function startDispatch(options: DispatchOptions): Promise<RunningDi
   const { address = '127.0.0.1', prefix = [] } = options.host ?? {};
   const server = await startServer({
     name: `dispatch-${command}`,
+    // Beside other work a start takes long; what never gets ready fails by the limit of its test.
+    readyTimeoutMs: 120_000,
     async prepare(folder, [port]) {
       const listen = `${address}:${port}`;
       const config = {

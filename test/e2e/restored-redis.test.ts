@@ -1,0 +1,177 @@
+import { execFile } from 'node:child_process';
+import { cp, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { redisCommand, redisProgram, waitFor } from '@dicom-dispatch/harness';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
+import { pacsTarget } from './support/pacs-target.ts';
+import { runCli } from './support/run-cli.ts';
+import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
+import { startSystem, type System, type UploadedStudy } from './support/system.ts';
+
+/**
+ * The steps of docs/operations.md, "When Redis has lost data", as they are written there: what waited arrives, and what had
+ * arrived is not sent again; `status --check` says that something is wrong, and that it is good again.
+ */
+let system: System;
+let scp: FaultScp;
+let other: FaultScp;
+let config: Readonly<Record<string, unknown>>;
+let dispatch: RunningDispatch;
+let count = 0;
+/** Studies of which each instance has to come to both receivers exactly once. */
+const once: UploadedStudy[] = [];
+
+beforeAll(async () => {
+  [system, scp, other] = await Promise.all([startSystem(), startFaultScp(), startFaultScp()]);
+  config = system.config(
+    { pacs: pacsTarget(scp), archive: pacsTarget(other) },
+    { sources: { main: { url: system.orthanc.url, pollInterval: '200ms', sweep: { settle: '2s' } } } },
+  );
+  // It has to start while Redis lacks data, too.
+  dispatch = await startDispatch({ config, untilReady: false });
+  await said('following the change feed');
+});
+afterAll(async () => {
+  await dispatch.stop();
+  for (const one of [scp, other]) await one[Symbol.asyncDispose]();
+  await system[Symbol.asyncDispose]();
+});
+
+const upload = (): Promise<UploadedStudy> =>
+  system.upload({ seed: `restored ${(count += 1)}`, instancesPerSeries: 2, rows: 16, columns: 16 });
+
+/** One study that has arrived, and one that waits for the archive; both are in the notes of the router. */
+async function fill(): Promise<UploadedStudy> {
+  const arrived = await upload();
+  for (const target of ['pacs', 'archive']) await system.untilDelivery(arrived, target, ['delivered']);
+  await other.down();
+  const waits = await upload();
+  await system.untilDelivery(waits, 'pacs', ['delivered']);
+  once.push(arrived, waits);
+  await untilNoted(waits, ['archive waiting', 'pacs delivered']);
+  return waits;
+}
+
+/** The notes beside Redis have a study with its deliveries as they are. */
+async function untilNoted(study: UploadedStudy, states: readonly string[]): Promise<void> {
+  const folder = join(dispatch.folder, 'data', 'recovery');
+  await waitFor(
+    async () => {
+      const [file = ''] = await readdir(folder);
+      const notes = JSON.parse(await readFile(join(folder, file), 'utf8')) as {
+        sources: { main: { studies: [string, string, number, [string, string, string, string][]][] } };
+      };
+      const noted = notes.sources.main.studies.find(([id]) => id === study.orthancStudyId);
+      const found = noted?.[3].map(([, target, , state]) => `${target} ${state}`).sort() ?? [];
+      return found.join() === states.join();
+    },
+    { timeoutMs: 30_000, message: () => `notes of ${study.orthancStudyId}` },
+  );
+}
+
+/** What waited arrives, what comes afterwards too, and nothing twice. */
+async function untilAllIsWell(): Promise<void> {
+  await other.up();
+  once.push(await upload());
+  const everything = (): boolean =>
+    [scp, other].every((at) => {
+      const arrived = at.accepted();
+      return once.every(({ datasets }) => [...datasets].every(([uid, hash]) => arrived.get(uid) === hash));
+    });
+  await waitFor(everything, { timeoutMs: 60_000, message: () => dispatch.output() });
+  await waitFor(async () => (await status()).code === 0, { timeoutMs: 60_000, intervalMs: 500 });
+  for (const at of [scp, other]) {
+    const uids = at.stores.map(({ sopInstanceUid }) => sopInstanceUid);
+    expect(uids.length, dispatch.output()).toBe(new Set(uids).size);
+  }
+}
+
+const status = () => runCli(dispatch.folder, 'status', '--check', '-c', dispatch.configFile);
+const said = (text: string): Promise<unknown> =>
+  waitFor(() => dispatch.output().includes(text), { timeoutMs: 40_000, message: () => dispatch.output() });
+
+async function emptyRedisFolder(): Promise<void> {
+  for (const name of await readdir(system.redis.folder)) {
+    await rm(join(system.redis.folder, name), { recursive: true });
+  }
+}
+
+describe('Redis is restored', { timeout: 240_000 }, () => {
+  it('from its append-only folder: nothing is lost', async () => {
+    await fill();
+    const { folder } = system.redis;
+    await system.redis.kill('SIGTERM');
+    const backup = join(dispatch.folder, 'appendonlydir');
+    await cp(join(folder, 'appendonlydir'), backup, { recursive: true });
+    await emptyRedisFolder();
+    await cp(backup, join(folder, 'appendonlydir'), { recursive: true });
+    await system.redis.restart();
+    await untilAllIsWell();
+    expect(dispatch.output()).not.toContain('Redis has lost data');
+  });
+
+  it('from an older dump.rdb, beside appendonly yes: it is noticed, and completed from the notes', async () => {
+    await system.redis.command('SAVE');
+    const snapshot = join(dispatch.folder, 'dump.rdb');
+    const { folder } = system.redis;
+    await cp(join(folder, 'dump.rdb'), snapshot);
+    await fill();
+    await system.redis.kill('SIGKILL');
+    await emptyRedisFolder();
+    await cp(snapshot, join(folder, 'dump.rdb'));
+    await startOnceFromSnapshot();
+    await system.redis.restart();
+    await said('is recovered');
+    expect(dispatch.output()).toContain('"loss":"older"');
+    await untilAllIsWell();
+  });
+
+  it('with nothing: the notes of the router are put back', async () => {
+    await fill();
+    await system.redis.kill('SIGKILL');
+    await emptyRedisFolder();
+    await system.redis.restart();
+    await said('"loss":"gone"');
+    await untilAllIsWell();
+  });
+
+  it('with nothing, and without notes: status says so until an operator says where to begin', async () => {
+    // Somebody remembers that there were data.
+    await using witness = await startDispatch({ command: 'console', config });
+    const waits = await fill();
+    await Promise.all([dispatch.kill('SIGKILL'), system.redis.kill('SIGKILL')]);
+    await emptyRedisFolder();
+    await rm(join(dispatch.folder, 'data', 'recovery'), { recursive: true });
+    await system.redis.restart();
+    await waitFor(() => witness.output().includes('Redis has lost data'), { timeoutMs: 20_000 });
+    await dispatch.restart();
+    await said('dispatch recover');
+    const { code, out } = await status();
+    expect([code, out]).toEqual([3, expect.stringContaining('dispatch recover')]);
+    const hourAgo = new Date(Date.now() - 3_600_000).toISOString().slice(0, 16);
+    const recovered = await runCli(dispatch.folder, 'recover', '--from', hourAgo, '-c', dispatch.configFile);
+    expect(recovered.code, recovered.err).toBe(0);
+    await other.up();
+    const isThere = (): boolean => [...waits.datasets.keys()].every((uid) => other.accepted().has(uid));
+    await waitFor(isThere, { timeoutMs: 60_000, message: () => dispatch.output() });
+    await waitFor(async () => (await status()).code === 0, { timeoutMs: 60_000, intervalMs: 500 });
+  });
+});
+
+/** As docs/operations.md says: with `appendonly no`, so that Redis reads dump.rdb, then `CONFIG SET appendonly yes`. */
+async function startOnceFromSnapshot(): Promise<void> {
+  const { folder, port, url } = system.redis;
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--appendonly', 'no', '--save', ''];
+  const once = execFile(redisProgram({}), args);
+  const ended = new Promise((resolve) => once.once('exit', resolve));
+  const info = async (): Promise<string> => String(await redisCommand(url, 'INFO', 'persistence'));
+  await waitFor(async () => /loading:0/.test(await info()), { timeoutMs: 20_000 });
+  await redisCommand(url, 'CONFIG', 'SET', 'appendonly', 'yes');
+  await waitFor(
+    async () => /aof_rewrite_in_progress:0[\s\S]*aof_rewrite_scheduled:0[\s\S]*status:ok/.test(await info()),
+    { timeoutMs: 20_000 },
+  );
+  once.kill('SIGTERM');
+  await ended;
+}
