@@ -7,7 +7,7 @@ import { readConfig } from '@dicom-dispatch/cli';
 import type { Config } from '@dicom-dispatch/core';
 import { freePort, startServer, tempFolder } from '@dicom-dispatch/harness';
 import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
-import { Deployment } from 'kubernetes-models/apps/v1';
+import { Deployment, StatefulSet } from 'kubernetes-models/apps/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
 import { ConfigMap, Service } from 'kubernetes-models/v1';
 import { expect, it } from 'vitest';
@@ -117,7 +117,7 @@ it('names what is fetched from elsewhere by its content: images by digest, tools
 });
 
 type Manifest =
-  | { readonly kind: 'Deployment'; readonly spec: { readonly template: { readonly spec: PodSpec } } }
+  | { readonly kind: 'Deployment' | 'StatefulSet'; readonly spec: { readonly template: { readonly spec: PodSpec } } }
   | { readonly kind: 'ConfigMap'; readonly data?: Readonly<Record<string, string>> }
   | { readonly kind: 'Service' | 'PodDisruptionBudget' | 'ScaledObject' };
 
@@ -148,7 +148,7 @@ function expectHardened(pod: PodSpec): void {
 
 it('the Kubernetes manifests keep to their schemas, and so does the configuration in them', async () => {
   let graceTimeMs = 0;
-  const kinds = { ConfigMap, Deployment, Service, PodDisruptionBudget, ScaledObject } as const;
+  const kinds = { ConfigMap, Deployment, StatefulSet, Service, PodDisruptionBudget, ScaledObject } as const;
   for (const file of ['dicom-dispatch.yaml', 'scale-dispatchers.yaml']) {
     for (const document of parseAllDocuments(await readFile(join(root, 'deploy/kubernetes', file), 'utf8'))) {
       const manifest = document.toJS() as Manifest;
@@ -158,7 +158,7 @@ it('the Kubernetes manifests keep to their schemas, and so does the configuratio
         const config = await readDeployed(manifest.data?.['dispatch.yaml'] ?? '', '/secrets/');
         graceTimeMs = config.dispatcher.graceTime;
       }
-      if (manifest.kind !== 'Deployment') continue;
+      if (manifest.kind !== 'Deployment' && manifest.kind !== 'StatefulSet') continue;
       const pod = manifest.spec.template.spec;
       expectHardened(pod);
       if (pod.containers[0]?.name === 'dispatcher')
