@@ -1,6 +1,7 @@
 import { forgetStudy as forgetRecords, type ForgetTerms, type Forgotten } from '@dicom-dispatch/state/records';
 import { sourceOfTarget } from '@dicom-dispatch/core';
 import type { PipelineContext } from './context.ts';
+import { forgetJobs } from './queues/forget-jobs.ts';
 
 /**
  * Forgets one study, when nothing about it is open. The caller has made sure that the source no longer has it
@@ -17,6 +18,7 @@ export function forgetStudy(
   const { source, orthancStudyId } = study;
   return forgetRecords(redis, setting.prefix, study, {
     ...terms,
+    jobs: forgetJobs,
     sourceOfTarget: Object.fromEntries(
       Object.entries(targets).flatMap(([name, target]) => {
         const other = sourceOfTarget(target, sources);

@@ -5,6 +5,7 @@ export {
   callJob,
   deliveryJobOptions,
   endWaitingJob,
+  giveTurn,
   isJobError,
   jobPlace,
   jobPlaces,

@@ -39,13 +39,13 @@ import {
   shareManifest,
   startPruning,
   wakeDelivery,
+  giveTurn,
 } from '@dicom-dispatch/pipeline';
 import { resolveTarget } from '@dicom-dispatch/targets';
 import { DeliveryStats } from './delivery-stats.ts';
 import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
 import { createDispatcherMetrics } from './dispatcher-metrics.ts';
 import { evacuate } from './evacuate.ts';
-import { giveTurn } from './give-turn.ts';
 import { registerPlaces } from './register-places.ts';
 import { pruneReceipts } from './prune-receipts.ts';
 import { redisMailbox } from './redis-mailbox.ts';

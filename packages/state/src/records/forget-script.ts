@@ -1,38 +1,26 @@
-import { defineScript } from '../redis/script.ts';
+import { defineScript, type Script } from '../redis/script.ts';
 
 /**
  * Looks whether a study may be forgotten, and forgets it, in one act: whatever begins meanwhile (a retry, the study coming
  * back) is either seen here, or finds nothing and begins anew. Of a study with very many deliveries the older ones of each
  * target and shape go first, so many a call; what each target has confirmed goes with the last.
  *
- * Jobs that have ended are taken away as BullMQ would, but for one thing: BullMQ lets a study task run when the last job
- * that it waits for is taken away, as if all had arrived. Here it goes with them.
- *
  * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs, choices, held, waits, left, and with
  *   a fence its lease
  * ARGV: prefix, source, study, before, token or '', 1 when failed ones may go too, most deliveries, 1 to only look (2 to
  *   measure, too), JSON of the sources that targets are
+ * `jobs` defines, of the data of a delivery, `areJobsAtRest`, `jobKeys` (to be measured), and `dropJobs`, which answers the ids of its
+ * study tasks.
  * Answers a word, how many deliveries went or would go, and bytes.
  */
-export const forgetScript = defineScript(`
+function forgetScript(jobs: string): Script {
+  return defineScript(`
 local prefix, source, study_id, before = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local withFailed, most, isDry, sources = ARGV[6] == '1', tonumber(ARGV[7]), ARGV[8] ~= '0', cjson.decode(ARGV[9])
 local index, member = prefix .. ':index:', source .. ' ' .. study_id
 if ARGV[5] ~= '' and redis.call('GET', KEYS[9]) ~= ARGV[5] then return { 'lost', 0 } end
 
-local function isAtRest(queue, id, sets)
-  local base = prefix .. ':' .. queue .. ':'
-  if redis.call('EXISTS', base .. id) == 0 then return true end
-  for _, set in ipairs(sets) do if redis.call('ZSCORE', base .. set, id) then return true end end
-  return false
-end
-local function taskOf(data)
-  local parent = redis.call('HGET', prefix .. ':target-' .. data.target .. ':' .. data.deliveryId, 'parentKey')
-  return parent and string.match(parent, '([^:]+)$')
-end
-local taskSets, jobSets = { 'completed', 'failed', 'waiting-children' }, { 'completed', 'failed' }
-local function isTaskAtRest(id) return not id or isAtRest('study', id, taskSets) end
-
+${jobs}
 local text = redis.call('GET', KEYS[1])
 local study = text and cjson.decode(text)
 local contents = {}
@@ -61,9 +49,7 @@ for _, id in ipairs(redis.call('ZREVRANGE', KEYS[2], 0, -1)) do
     if other and other ~= source and isKnownIn(other) then
       return { 'needed', 0 }
     end
-    local isQuiet = isAtRest('target-' .. data.target, id, jobSets)
-      and isTaskAtRest(taskOf(data)) and isTaskAtRest(data.studyTaskId)
-    if not isQuiet then return { 'busy', 0 } end
+    if not areJobsAtRest(data) then return { 'busy', 0 } end
     contents[data.contentHash] = true
     table.insert(shapes[shape] and older or newest, { id = id, data = data, state = state })
     shapes[shape] = true
@@ -97,20 +83,13 @@ if isDry then
   for shape in pairs(shapes) do measure(ledgersOf(shape)) end
   for _, list in ipairs({ newest, older }) do
     for _, one in ipairs(list) do
-      local job = prefix .. ':target-' .. one.data.target .. ':' .. one.id
-      measure({ prefix .. ':delivery:' .. one.id, prefix .. ':events:' .. one.id, job, job .. ':logs' })
+      measure({ prefix .. ':delivery:' .. one.id, prefix .. ':events:' .. one.id })
+      measure(jobKeys(one.data))
     end
   end
   return { text and 'forgotten' or 'unknown', #newest + #older, bytes }
 end
 
-local function dropJob(queue, id)
-  local base = prefix .. ':' .. queue .. ':'
-  local job = base .. id
-  if redis.call('EXISTS', job) == 0 then return end
-  for _, set in ipairs(taskSets) do redis.call('ZREM', base .. set, id) end
-  redis.call('UNLINK', job, job .. ':logs', job .. ':dependencies', job .. ':processed', job .. ':failed', job .. ':unsuccessful')
-end
 local function drop(one)
   local id, data, state = one.id, one.data, one.state
   local key = prefix .. ':delivery:' .. id
@@ -126,11 +105,7 @@ local function drop(one)
   redis.call('ZREM', index .. 'source:' .. data.source, id)
   for _, rule in ipairs(data.rules) do redis.call('ZREM', index .. 'rule:' .. rule, id) end
   redis.call('SREM', KEYS[6], id)
-  local task = taskOf(data)
-  dropJob('target-' .. data.target, id)
-  if task then dropJob('study', task) end
-  dropJob('study', data.studyTaskId)
-  for _, step in ipairs({ task or data.studyTaskId, data.studyTaskId }) do
+  for _, step in ipairs(dropJobs(data)) do
     redis.call('UNLINK', prefix .. ':task:' .. step)
     redis.call('ZREM', index .. 'tasks', step)
   end
@@ -163,3 +138,20 @@ redis.call('ZREM', KEYS[8], study_id)
 redis.call('UNLINK', KEYS[1], KEYS[2])
 return { study and 'forgotten' or 'unknown', gone }
 `);
+}
+
+const known = new Map<string, Script>();
+
+/** The script with what it has to know of jobs: a part in Lua (`forgetJobs` of `packages/pipeline`). */
+export function forgetScriptWith(jobs: string): Script {
+  const script = known.get(jobs) ?? forgetScript(jobs);
+  known.set(jobs, script);
+  return script;
+}
+
+/** For records without queues. */
+export const withoutJobs = `
+local function areJobsAtRest() return true end
+local function jobKeys() return {} end
+local function dropJobs(data) return { data.studyTaskId } end
+`;

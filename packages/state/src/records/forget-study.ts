@@ -1,7 +1,7 @@
 import { redisKeys } from '../keys/redis-keys.ts';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
-import { forgetScript } from './forget-script.ts';
+import { forgetScriptWith } from './forget-script.ts';
 import type { StudyKey } from './records.ts';
 
 /**
@@ -35,6 +35,8 @@ export interface ForgetTerms {
   readonly dryRun?: boolean | 'measured';
   /** Targets that are sources, with the source: what came from one of our sources must not go back there. */
   readonly sourceOfTarget: Readonly<Record<string, string>>;
+  /** What is to be known of their jobs, as a part of a script in Lua (`forgetScriptWith`). */
+  readonly jobs: string;
   /** Nothing is forgotten when the lease has gone to another router. */
   readonly fence?: { readonly lockKey: string; readonly token: string } | undefined;
   /** Keys that operations write: group choices of the study, held deliveries, studies that wait, studies that left. */
@@ -75,7 +77,7 @@ export async function forgetStudy(
 
   async function ask(): Promise<[ForgetAnswer | 'more', number, number?]> {
     try {
-      return (await forgetScript.run(
+      return (await forgetScriptWith(terms.jobs).run(
         redis,
         [
           redisKeys(prefix).study(source, orthancStudyId),

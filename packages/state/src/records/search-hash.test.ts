@@ -1,6 +1,7 @@
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { withoutJobs } from './forget-script.ts';
 import { forgetStudy } from './forget-study.ts';
 import { redisKeys } from '../keys/redis-keys.ts';
 import type { StudyRecord } from './record-types.ts';
@@ -90,7 +91,7 @@ describe('a search by keyed hashes', () => {
   it('forgets the hashes with the study', async () => {
     await records.routed(study(1, { accessionNumber: 'A4711' }), []);
     const keys = { choices: 'c', held: 'h', waits: 'w', left: 'l' };
-    const terms = { before: 1_000, sourceOfTarget: {}, keys };
+    const terms = { before: 1_000, sourceOfTarget: {}, jobs: withoutJobs, keys };
     const { answer } = await forgetStudy(redis, prefix, { source: 'main', orthancStudyId: 'o-1' }, terms);
     expect(answer).toBe('forgotten');
     expect(await redis.keys('*')).toEqual([]);

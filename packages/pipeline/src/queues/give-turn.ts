@@ -5,7 +5,7 @@ import { firstJobPriority, jobPriority, type Redis } from '@dicom-dispatch/runti
 import type { Queue } from 'bullmq';
 
 /** Of so many deliveries of a target one is the longest waiting of those that are less urgent. */
-export const turnEvery = 8;
+const turnEvery = 8;
 /** Behind `stat`, before `urgent`. */
 const turnPriority = jobPriority('stat') + 5;
 
