@@ -14,6 +14,7 @@
  * - `too-large`: the answer is larger than the limit set for it
  * - `unsupported`: this server's version lacks the call, or it cannot write a file as asked
  * - `job-failed`: a job of Orthanc ended without success
+ * - `local-resources`: this process has as many files and connections open as it may; the server is not at fault
  * - `cancelled`: the caller's signal, or `close()` of the client
  */
 export const orthancErrorCodes = [
@@ -32,6 +33,7 @@ export const orthancErrorCodes = [
   'too-large',
   'unsupported',
   'job-failed',
+  'local-resources',
   'cancelled',
 ] as const;
 

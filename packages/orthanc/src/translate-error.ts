@@ -18,6 +18,8 @@ const byForeignCode: Readonly<Record<string, OrthancErrorCode>> = {
   ENETUNREACH: 'unreachable',
   ENETDOWN: 'unreachable',
   EADDRNOTAVAIL: 'unreachable',
+  EMFILE: 'local-resources',
+  ENFILE: 'local-resources',
   ETIMEDOUT: 'timeout',
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   UND_ERR_HEADERS_TIMEOUT: 'timeout',
@@ -54,6 +56,7 @@ const sayings: Partial<Record<OrthancErrorCode, string>> = {
   timeout: 'Orthanc did not answer in time; check its load, or raise timeoutMs',
   reset: 'the connection broke before the answer was complete',
   protocol: 'the answer is not valid HTTP; check that url names an Orthanc',
+  'local-resources': 'this process has as many files and connections open as it may',
   cancelled: 'the call was cancelled',
 };
 

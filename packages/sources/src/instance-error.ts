@@ -6,8 +6,15 @@ import { sourceError } from './source-error.ts';
 /** Orthanc's own statuses. */
 const notImplemented = 2;
 
-/** What no instance can cause: the source as a whole is away, overloaded, or does not let us in. */
-const ofTheSource: ReadonlySet<OrthancErrorCode> = new Set(['unreachable', 'tls', 'unauthorized', 'busy', 'cancelled']);
+/** What no instance can cause: the source as a whole is away, overloaded, or does not let us in; or this process is at its limits. */
+const ofTheSource: ReadonlySet<OrthancErrorCode> = new Set([
+  'unreachable',
+  'tls',
+  'unauthorized',
+  'busy',
+  'local-resources',
+  'cancelled',
+]);
 
 /** How long the source may take to show that it is well. */
 const probeMs = 5_000;

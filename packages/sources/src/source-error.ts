@@ -17,6 +17,7 @@ const codes = {
   'too-large': 'source-error',
   unsupported: 'source-error',
   'job-failed': 'source-error',
+  'local-resources': 'local-resources',
   cancelled: 'cancelled',
 } as const satisfies Record<OrthancErrorCode, ErrorCode>;
 

@@ -15,9 +15,10 @@ export function startHeartbeat(
   const keys = redisKeys(prefix);
   const key = keys.worker(worker);
   const startedAt = Date.now();
+  let rssBytes = 0;
   const beat = (): void => {
-    const { rss } = process.memoryUsage();
-    const told = { host: hostname(), pid: process.pid, startedAt, active: [...active], rssBytes: rss };
+    rssBytes = residentBytes() ?? rssBytes;
+    const told = { host: hostname(), pid: process.pid, startedAt, active: [...active], rssBytes };
     redis
       .multi()
       .set(key, JSON.stringify(told), 'PX', keepMs)
@@ -34,4 +35,13 @@ export function startHeartbeat(
       if (redis.status === 'ready') await redis.multi().del(key).zrem(keys.workers, worker).exec();
     },
   };
+}
+
+/** @returns undefined when this process has as many files open as it may: reading it takes one */
+function residentBytes(): number | undefined {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return undefined;
+  }
 }
