@@ -5,6 +5,7 @@ import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
 import { startDispatch, type DispatchOptions, type RunningDispatch } from './support/start-dispatch.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
+import { untilNoted } from './support/until-noted.ts';
 
 /**
  * Redis loses what it had while everything runs, or between two runs: it is noticed, what had arrived or was never wanted is not sent, and what
@@ -46,21 +47,13 @@ async function fill(): Promise<{ old: UploadedStudy; arrived: UploadedStudy; wai
   await stable(system.orthanc, old);
   // A source's clock tells whole seconds.
   await sleep(1_500);
-  await begin();
+  const dispatch = await begin();
   const arrived = await system.upload({ ...small, seed: `arrived ${Math.random()}` });
   for (const target of ['pacs', 'archive']) await system.untilDelivery(arrived, target, ['delivered']);
   await other.down();
   const waits = await system.upload({ ...small, seed: `waits ${Math.random()}` });
   await system.untilDelivery(waits, 'pacs', ['delivered']);
-  await waitFor(
-    async () =>
-      (await system.records.deliveriesOf({ source: 'main', orthancStudyId: waits.orthancStudyId })).some(
-        ({ target, error }) => target === 'archive' && error,
-      ),
-    { timeoutMs: 20_000 },
-  );
-  // What happened within the last seconds is in no notes yet.
-  await sleep(5_000);
+  await untilNoted(dispatch, waits, ['archive waiting', 'pacs delivered']);
   return { old, arrived, waits };
 }
 

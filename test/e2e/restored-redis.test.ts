@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, readdir, readFile, rm } from 'node:fs/promises';
+import { cp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { redisCommand, redisProgram, waitFor } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,6 +8,7 @@ import { pacsTarget } from './support/pacs-target.ts';
 import { runCli } from './support/run-cli.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
+import { notesFolder, untilNoted } from './support/until-noted.ts';
 
 /**
  * The steps of docs/operations.md, "When Redis has lost data", as they are written there: what waited arrives, and what had
@@ -50,25 +51,8 @@ async function fill(): Promise<UploadedStudy> {
   const waits = await upload();
   await system.untilDelivery(waits, 'pacs', ['delivered']);
   once.push(arrived, waits);
-  await untilNoted(waits, ['archive waiting', 'pacs delivered']);
+  await untilNoted(dispatch, waits, ['archive waiting', 'pacs delivered']);
   return waits;
-}
-
-/** The notes beside Redis have a study with its deliveries as they are. */
-async function untilNoted(study: UploadedStudy, states: readonly string[]): Promise<void> {
-  const folder = join(dispatch.folder, 'data', 'recovery');
-  await waitFor(
-    async () => {
-      const [file = ''] = await readdir(folder);
-      const notes = JSON.parse(await readFile(join(folder, file), 'utf8')) as {
-        sources: { main: { studies: [string, string, number, [string, string, string, string][]][] } };
-      };
-      const noted = notes.sources.main.studies.find(([id]) => id === study.orthancStudyId);
-      const found = noted?.[3].map(([, target, , state]) => `${target} ${state}`).sort() ?? [];
-      return found.join() === states.join();
-    },
-    { timeoutMs: 30_000, message: () => `notes of ${study.orthancStudyId}` },
-  );
 }
 
 /** What waited arrives, what comes afterwards too, and nothing twice. */
@@ -134,7 +118,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     const waits = await fill();
     await Promise.all([dispatch.kill('SIGKILL'), system.redis.kill('SIGKILL')]);
     await emptyRedisFolder();
-    await rm(join(dispatch.folder, 'data', 'recovery'), { recursive: true });
+    await rm(notesFolder(dispatch), { recursive: true });
     await system.redis.restart();
     await waitFor(() => witness.output().includes('Redis has lost data'), { timeoutMs: 20_000 });
     await dispatch.restart();
