@@ -41,6 +41,7 @@ it('tells how far it is behind while it catches up with a source for the first t
     } as unknown as FeedStore,
     lease: { isHeld: true, token: 'token' } as Lease,
     sourceNow: async () => 0,
+    sourceUnseenMs: () => 0,
     beforeRouting: async () => {},
     route: async (id) => routed.push(id),
     told(state, newestSeq) {
