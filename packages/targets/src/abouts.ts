@@ -1,5 +1,6 @@
 import { describePlace, targetPlace, type TargetAbout, type TargetConfig } from '@dicom-dispatch/core';
 import type { z } from 'zod';
+import { azureAbout } from './azure/about.ts';
 import { dicomAbout, dicomTlsAbout } from './dicom/about.ts';
 import { dicomwebAbout } from './dicomweb/about.ts';
 import { dummyAbout } from './dummy/about.ts';
@@ -23,6 +24,7 @@ export const targetAbouts: {
   orthanc: orthancAbout,
   rsync: rsyncAbout,
   s3: s3About,
+  azure: azureAbout,
   sftp: sftpAbout,
   xnat: xnatAbout,
 };

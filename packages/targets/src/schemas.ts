@@ -1,3 +1,4 @@
+import { azureTarget } from './azure/schema.ts';
 import { dicomTarget, dicomTlsTarget } from './dicom/schema.ts';
 import { dicomwebTarget } from './dicomweb/schema.ts';
 import { dummyTarget } from './dummy/schema.ts';
@@ -18,6 +19,7 @@ export const targetSchemas = {
   orthanc: orthancTarget,
   rsync: rsyncTarget,
   s3: s3Target,
+  azure: azureTarget,
   sftp: sftpTarget,
   xnat: xnatTarget,
 } as const;

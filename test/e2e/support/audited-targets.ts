@@ -17,7 +17,6 @@ import {
   type OrthancServer,
 } from '@dicom-dispatch/harness';
 import { Secret } from '@dicom-dispatch/core';
-import { pacsTarget, quick } from './pacs-target.ts';
 
 /** What is done to an instance at a target while nobody looks. */
 export interface Meddler {
@@ -50,7 +49,7 @@ export async function startAuditedTargets(more: object = {}): Promise<AuditedTar
   const { endpoint, region, accessKeyId, secretAccessKey } = swift;
   const s3 = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
   await s3.send(new CreateBucketCommand({ Bucket: 'audit' }));
-  const common = { ...quick, ...more };
+  const common = { backoff: { first: '200ms', max: '1s' }, ...more };
   return {
     folder: folder.path,
     targets: {
@@ -84,7 +83,7 @@ export async function startAuditedTargets(more: object = {}): Promise<AuditedTar
       },
       // By default it keeps what another has changed, and the instance is quarantined.
       orthanc: { type: 'orthanc', url: orthanc.url, onConflict: 'overwrite', ...common },
-      dicom: pacsTarget({ host: '127.0.0.1', port: pacs.dicomPort, aet: pacs.aet }, common),
+      dicom: { type: 'dicom', host: '127.0.0.1', port: pacs.dicomPort, calledAeTitle: pacs.aet, ...common },
       dicomweb: { type: 'dicomweb', url: `${pacs.url}/dicom-web`, ...common },
     },
     meddlers: {

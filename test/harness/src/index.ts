@@ -40,6 +40,8 @@ export type { SshKey } from './ssh-keys.ts';
 export { startSshd } from './sshd.ts';
 export type { SshdOptions, SshServer } from './sshd.ts';
 export { tempDisk } from './temp-disk.ts';
+export { startAzurite } from './azurite.ts';
+export type { AzuriteOptions, AzuriteServer } from './azurite.ts';
 export { startSwift } from './swift.ts';
 export type { SwiftOptions, SwiftServer } from './swift.ts';
 export { launchBrowser } from './browser.ts';

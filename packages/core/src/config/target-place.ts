@@ -12,6 +12,7 @@ export interface TargetPlace {
 
 /** Options that say where, in the order in which they are shown; of outside handlers those of these names. */
 const whereOptions: Readonly<Record<string, readonly string[]>> = {
+  azure: ['account', 'endpoint', 'container', 'prefix'],
   dicom: ['host', 'port', 'calledAeTitle'],
   'dicom-tls': ['host', 'port', 'calledAeTitle'],
   dicomweb: ['url', 'stowUrl'],

@@ -74,9 +74,9 @@ function hasTag({ answer }: ListedInstance): boolean {
   return answer !== undefined && tagIn(answer) !== undefined;
 }
 
-/** The MD5 at the end of what a handler noted of an upload: `new as PATH, ETag 0123…`. */
+/** The MD5 at the end of what a handler noted of an upload: `new as PATH, ETag 0123…`, or `MD5 0123…`. */
 export function tagIn(answer: string): string | undefined {
-  return /, ETag ([0-9a-f]{32})$/i.exec(answer)?.[1]?.toLowerCase();
+  return /, (?:ETag|MD5) ([0-9a-f]{32})$/i.exec(answer)?.[1]?.toLowerCase();
 }
 
 /** @returns undefined when it is not known what was sent */

@@ -17,6 +17,7 @@ export const builtInHandlers: BuiltInHandlers = {
   orthanc: async () => (await import('../orthanc/handler.ts')).orthancHandler,
   rsync: async () => (await import('../rsync/handler.ts')).rsyncHandler,
   s3: async () => (await import('../s3/handler.ts')).s3Handler,
+  azure: async () => (await import('../azure/handler.ts')).azureHandler,
   sftp: async () => (await import('../sftp/handler.ts')).sftpHandler,
   xnat: async () => (await import('../xnat/handler.ts')).xnatHandler,
 };

@@ -59,7 +59,7 @@ async function sendParts(
   return found ? 'replaced' : 'new';
 }
 
-type Gathered =
+export type Gathered =
   | { readonly whole: Buffer; release(): void }
   /** It is longer: all of it, from the beginning. */
   | { readonly body: AsyncIterable<Uint8Array> };
@@ -69,7 +69,7 @@ type Gathered =
  *
  * @throws {DispatchError} `source-error` when there are more or fewer than the source said
  */
-async function gather({ body, sizeBytes, giveBack }: InstanceBytes, partBytes: number): Promise<Gathered> {
+export async function gather({ body, sizeBytes, giveBack }: InstanceBytes, partBytes: number): Promise<Gathered> {
   if (sizeBytes !== undefined && sizeBytes > partBytes) return { body };
   const iterator = body[Symbol.asyncIterator]();
   const chunks: Uint8Array[] = [];

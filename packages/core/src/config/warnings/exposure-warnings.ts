@@ -85,8 +85,9 @@ function clearPasswords(config: Config): Problem[] {
     const where = typeof options['url'] === 'string' ? 'url' : 'endpoint';
     const login = (options['auth'] as { type?: string } | undefined)?.type ?? 'none';
     const holdsSecret = Object.values(options).some((value) => value instanceof Secret);
-    // S3 signs requests; its secret key never travels.
-    check(['targets', name, where], options[where], target.type !== 's3' && (login !== 'none' || holdsSecret));
+    // S3 and Azure with a key sign requests; the key never travels.
+    const signs = target.type === 's3' || (target.type === 'azure' && options['accountKey'] !== undefined);
+    check(['targets', name, where], options[where], !signs && (login !== 'none' || holdsSecret));
   }
   for (const [name, { url, headers }] of Object.entries(config.console.notifications?.webhooks ?? {})) {
     const hasSecret = Object.values(headers ?? {}).some((value) => value instanceof Secret);

@@ -5,7 +5,7 @@ import type { StudyLabel } from '../../source/source-lookup.ts';
 import { codes, type AuditMessage, type Outcome, type Participant, type ParticipantObject } from './audit-message.ts';
 
 /** Targets that take files rather than DICOM: what goes there leaves as an export (PS3.15 A.5.3.4). */
-const fileTypes: ReadonlySet<string> = new Set(['folder', 'sftp', 'rsync', 's3', 'xnat']);
+const fileTypes: ReadonlySet<string> = new Set(['azure', 'folder', 'sftp', 'rsync', 's3', 'xnat']);
 
 const outcomes: Readonly<Partial<Record<DeliveryRecord['state'], Outcome>>> = { delivered: 0, partial: 4 };
 

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { DispatchError } from '@dicom-dispatch/core';
+import { isOlderVersion, maxIdentityBytes, readIdentity, type PlaceClaim } from '../conflict/index.ts';
+import type { Container } from './container.ts';
+import { isNotThere, notAzure, translateAzureError } from './errors.ts';
+
+/** What a blob is made by, besides its bytes. */
+export interface BlobToSend extends PlaceClaim {
+  readonly name: string;
+  readonly contentType: string;
+  /** Whether a blob of another content may be replaced; default: when it is the same instance of the same patient. */
+  mayReplace?(there: Buffer): Promise<boolean>;
+  /** Called with the MD5 that was confirmed (hexadecimal), for the receipt. */
+  readonly answered?: (md5: string) => void;
+}
+
+/** A blob that is there. */
+export interface FoundBlob {
+  readonly etag: string;
+  readonly sizeBytes: number;
+  /** As the service has it, hexadecimal; undefined where whoever made the blob did not say it. */
+  readonly md5: string | undefined;
+}
+
+export type Stored =
+  | 'new'
+  /** It was there with the same content. */
+  | 'same'
+  | 'replaced';
+
+/** Others take and free the name again and again. */
+export const mostRounds = 5;
+
+export function takenAgain({ host }: Container): DispatchError {
+  return new DispatchError('instance-failed', `${host}: a name is taken and freed again and again by others`);
+}
+
+export function md5Of(bytes: Uint8Array): Buffer {
+  return createHash('md5').update(bytes).digest();
+}
+
+/** @returns undefined when nothing has the name */
+export async function lookAtBlob(
+  container: Container,
+  name: string,
+  signal: AbortSignal,
+): Promise<FoundBlob | undefined> {
+  const blob = container.client.getBlobClient(name);
+  try {
+    const found = await container.raw(signal, (sending) => blob.getProperties(sending));
+    const { etag, contentLength, contentMD5 } = found;
+    if (etag === undefined || contentLength === undefined) throw notAzure(container.host, 'Looking at a blob');
+    return { etag, sizeBytes: contentLength, md5: hexOf(contentMD5) };
+  } catch (thrown) {
+    if (isNotThere(thrown)) return undefined;
+    throw translateAzureError(thrown, container.host, 'Looking at a blob');
+  }
+}
+
+export function hexOf(bytes: Uint8Array | undefined): string | undefined {
+  return bytes && bytes.length > 0 ? Buffer.from(bytes).toString('hex') : undefined;
+}
+
+/** The first bytes of a blob, or all of one that is shorter; it has to be as it was when it was looked at. */
+async function readBeginning(
+  container: Container,
+  name: string,
+  { etag, sizeBytes }: FoundBlob,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const count = Math.min(maxBytes, sizeBytes);
+  const blob = container.client.getBlobClient(name);
+  const read = (sending: { abortSignal: AbortSignal }): Promise<Buffer> =>
+    blob.downloadToBuffer(0, count, { ...sending, conditions: { ifMatch: etag } });
+  return container.act('Reading a blob', signal, read, count);
+}
+
+/** Nearly every instance has its Series Instance UID before this. */
+const usualBytes = 64 * 1024;
+const maxMarkerBytes = 64 * 1024 * 1024;
+
+/**
+ * Decides about a blob of another content that has the name.
+ *
+ * @param ours - the beginning of what is to be stored
+ * @throws {DispatchError} `target-conflict` when it is not to be replaced
+ */
+export async function judgeBlob(
+  container: Container,
+  found: FoundBlob,
+  blob: BlobToSend,
+  ours: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
+  if (container.config.onConflict === 'overwrite' || found.sizeBytes === 0) return;
+  const read = (bytes: number): Promise<Buffer> => readBeginning(container, blob.name, found, bytes, signal);
+  if (blob.mayReplace) {
+    if (await blob.mayReplace(await read(maxMarkerBytes))) return;
+    throw blob.conflict('file');
+  }
+  let there = await read(usualBytes);
+  let theirs = await readIdentity([there]);
+  if (!theirs && found.sizeBytes > there.length) {
+    there = await read(maxIdentityBytes);
+    theirs = await readIdentity([there]);
+  }
+  if (await isOlderVersion(blob, theirs, await readIdentity([ours]))) return;
+  // What somebody has begun to store by other means.
+  if (found.sizeBytes <= there.length && there.equals(ours.subarray(0, there.length))) return;
+  throw blob.conflict(theirs ? 'instance' : 'file');
+}
+
+/** What the service compares before it writes: that the name is free, or that the blob is the one that was looked at. */
+export function conditionsOf({ config }: Container, found: FoundBlob | undefined) {
+  if (config.existing === 'overwrite') return {};
+  return found ? { ifMatch: found.etag } : { ifNoneMatch: '*' };
+}

@@ -1,0 +1,112 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { ContainerClient, newPipeline, type RequestPolicyFactory } from '@azure/storage-blob';
+import { DispatchError, type Stage } from '@dicom-dispatch/core';
+import { until, withinDeadline } from '../flow/index.ts';
+import { tlsOptions } from '../http/tls-files.ts';
+import { credentialOf } from './credential.ts';
+import { silentCode, translateAzureError } from './errors.ts';
+import type { AzureTarget } from './schema.ts';
+
+/** A container in use; its errors are translated, and each request ends with the signal. */
+export interface Container extends AsyncDisposable {
+  readonly config: AzureTarget;
+  /** Who answers, for messages. */
+  readonly host: string;
+  readonly client: ContainerClient;
+  /**
+   * Runs requests; `doing` is a verb with -ing for the error.
+   *
+   * @param bytes - that go one way or the other, for the longest time that it may take
+   */
+  act<T>(doing: string, signal: AbortSignal, request: Request<T>, bytes?: number): Promise<T>;
+  /** The same, for what has its own use for the SDK's errors. */
+  raw<T>(signal: AbortSignal, request: Request<T>, bytes?: number): Promise<T>;
+}
+
+type Request<T> = (options: { abortSignal: AbortSignal }) => Promise<T>;
+
+export async function openContainer(config: AzureTarget, stage?: Stage): Promise<Container> {
+  const address = config.endpoint ?? `https://${config.account}.blob.core.windows.net`;
+  const { host, protocol } = new URL(address);
+  const sockets = { keepAlive: true, maxSockets: config.parallel + 2 };
+  const agent =
+    protocol === 'https:' ? new HttpsAgent({ ...sockets, ...(await tlsOptions(config.tls)) }) : new HttpAgent(sockets);
+  watchSilence(agent, config);
+  const { credential, query, close } = await credentialOf(config);
+  const pipeline = newPipeline(credential, {
+    retryOptions: { maxTries: config.requestAttempts, retryDelayInMs: 200, maxRetryDelayInMs: 5_000 },
+    userAgentOptions: { userAgentPrefix: 'dicom-dispatch' },
+  });
+  pipeline.factories.push(through(agent));
+  const client = new ContainerClient(`${address}/${config.container}${query}`, pipeline);
+
+  function raw<T>(signal: AbortSignal, request: Request<T>, bytes = 0): Promise<T> {
+    return withinDeadline(
+      signal,
+      longestMs(config, bytes),
+      () => new DispatchError('target-timeout', `${host} did not answer in time, or went on at less than minRate`),
+      (limited) => until(request({ abortSignal: limited }), limited),
+    );
+  }
+
+  return {
+    config,
+    host,
+    client,
+    raw,
+    async act(doing, signal, request, bytes) {
+      try {
+        return await raw(signal, request, bytes);
+      } catch (thrown) {
+        throw translateAzureError(thrown, host, doing, stage);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      agent.destroy();
+      await close();
+    },
+  };
+}
+
+/** The SDK has one agent for all clients of a process: with our own its sockets end with the container, and TLS is as configured. */
+function through(agent: HttpAgent | HttpsAgent): RequestPolicyFactory {
+  return {
+    create: (next) => ({
+      sendRequest(request) {
+        request.agent = agent as never;
+        return next.sendRequest(request);
+      },
+    }),
+  };
+}
+
+/** The SDK has no limit for silence: a socket that is silent for too long is ended. */
+function watchSilence(agent: HttpAgent, { connectTimeout, timeout }: AzureTarget): void {
+  const connecting = agent.createConnection.bind(agent);
+  agent.createConnection = (options, callback) => {
+    const socket = connecting(options, callback);
+    if (!(socket instanceof Socket)) return socket;
+    let code = 'ETIMEDOUT';
+    if (connectTimeout > 0) socket.setTimeout(connectTimeout);
+    socket.on('timeout', () => socket.destroy(Object.assign(new Error('silent for too long'), { code })));
+    socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => {
+      code = silentCode;
+      socket.setTimeout(timeout);
+    });
+    return socket;
+  };
+}
+
+/** Answers are short but for lists. */
+const answerBytes = 500_000;
+
+/** The longest time for a request with its repetitions, for a server that trickles; 0 = no limit. */
+function longestMs({ minRate, timeout, connectTimeout, requestAttempts }: AzureTarget, bytes: number): number {
+  if (minRate === 0 || timeout === 0) return 0;
+  const onceMs = connectTimeout + timeout + ((bytes + answerBytes) / minRate) * 1000;
+  // Longer ones do not fit into a timer.
+  return Math.min(requestAttempts * onceMs, 2 ** 31 - 1);
+}

@@ -1,0 +1,159 @@
+import { DispatchError, type DispatchErrorOptions, type ErrorCode, type Stage } from '@dicom-dispatch/core';
+import { networkError } from '../http/network-error.ts';
+import { retryAfterMs } from '../http/retry-after.ts';
+
+interface Meaning {
+  readonly code: ErrorCode;
+  readonly says: string;
+  readonly remedy?: string;
+}
+
+const credentials = 'Check accountKey, sasToken or entra, their end, and what they permit on the container.';
+const unauthorized = (says: string): Meaning => ({ code: 'target-unauthorized', says, remedy: credentials });
+const busy = (says: string): Meaning => ({ code: 'target-busy', says });
+
+/** Code of the error with which a connection is ended on which nothing comes or goes. */
+export const silentCode = 'SILENT';
+
+/** Error codes of Blob Storage (REST reference, "Common REST API error codes" and "Blob Storage error codes"). */
+const meanings: Readonly<Record<string, Meaning>> = {
+  AuthenticationFailed: unauthorized('the credentials are not valid'),
+  AuthorizationFailure: unauthorized('access is denied'),
+  AuthorizationPermissionMismatch: unauthorized('the credentials do not permit it'),
+  AuthorizationProtocolMismatch: unauthorized('the signature does not permit this protocol'),
+  AuthorizationResourceTypeMismatch: unauthorized('the signature does not permit it'),
+  AuthorizationServiceMismatch: unauthorized('the signature is for another service'),
+  AuthorizationSourceIPMismatch: unauthorized('the signature is for other addresses'),
+  AccountIsDisabled: unauthorized('the account is disabled'),
+  InsufficientAccountPermissions: unauthorized('access is denied'),
+  InvalidAuthenticationInfo: unauthorized('the credentials are not valid'),
+  NoAuthenticationInformation: unauthorized('it asks for credentials'),
+  KeyBasedAuthenticationNotPermitted: unauthorized('the account takes no keys: use entra'),
+  ContainerNotFound: {
+    code: 'target-misconfigured',
+    says: 'the container does not exist',
+    remedy: 'Create the container, or correct its name.',
+  },
+  ContainerDisabled: { code: 'target-misconfigured', says: 'the container is disabled' },
+  ResourceNotFound: { code: 'target-misconfigured', says: 'the account or container does not exist' },
+  InvalidResourceName: { code: 'target-misconfigured', says: 'it does not take the name' },
+  AccessTierNotSupportedForBlobType: {
+    code: 'target-misconfigured',
+    says: 'it does not have this tier',
+    remedy: 'Correct or remove tier.',
+  },
+  InvalidHeaderValue: { code: 'target-misconfigured', says: 'it does not take what it was asked' },
+  FeatureVersionMismatch: { code: 'target-misconfigured', says: 'it does not support what it was asked' },
+  ContainerBeingDeleted: busy('the container is being deleted'),
+  ServerBusy: busy('it asks us to slow down'),
+  AccountBeingCreated: busy('the account is being created'),
+  OperationTimedOut: { code: 'target-timeout', says: 'it did not come to an end in time' },
+  Md5Mismatch: { code: 'instance-failed', says: 'the bytes that arrived have another MD5' },
+  InvalidMd5: { code: 'instance-failed', says: 'the bytes that arrived have another MD5' },
+  InvalidBlockList: { code: 'instance-failed', says: 'blocks of the upload are not there any more' },
+  InvalidBlobOrBlock: { code: 'instance-failed', says: 'another kind of upload to this name is under way' },
+  BlobAlreadyExists: { code: 'instance-failed', says: 'the name was taken in the meantime' },
+  ConditionNotMet: { code: 'instance-failed', says: 'the blob was changed in the meantime' },
+  BlobImmutableDueToPolicy: { code: 'target-conflict', says: 'a policy forbids to change what is there' },
+  BlobArchived: { code: 'target-conflict', says: 'what is there is archived and cannot be compared' },
+  LeaseIdMissing: { code: 'target-conflict', says: 'somebody holds a lease on what is there' },
+  RequestBodyTooLarge: {
+    code: 'target-full',
+    says: 'the bytes are more than it takes',
+    remedy: 'Lower blockSize, or raise the size that a proxy before the server allows.',
+  },
+  AccountLimitExceeded: { code: 'target-full', says: 'the limit of the account is reached' },
+};
+
+/** What the Azure SDK threw, as a DispatchError. Its texts quote names, which may be made of patient data: only codes are shown. */
+export function translateAzureError(thrown: unknown, host: string, doing: string, stage?: Stage): DispatchError {
+  if (thrown instanceof DispatchError) return thrown;
+  const status = azureStatus(thrown);
+  const name = azureCode(thrown);
+  const options: DispatchErrorOptions = { cause: thrown, ...(stage && { stage }) };
+  const meaning = meanings[name] ?? (status === undefined ? undefined : byStatus(status));
+  if (meaning) {
+    const wait = retryAfterMs(headerOf(thrown, 'retry-after'));
+    return new DispatchError(
+      meaning.code,
+      `${doing} at ${host} failed: ${meaning.says} (${[name, status].filter(Boolean).join(' ')})`,
+      {
+        ...options,
+        ...(meaning.remedy !== undefined && { remedy: meaning.remedy }),
+        ...(wait !== undefined && { retryAfterMs: wait }),
+      },
+    );
+  }
+  if (status !== undefined) {
+    if (status < 300) return notAzure(host, doing, options);
+    const code = status >= 500 ? 'target-error' : 'target-misconfigured';
+    return new DispatchError(code, `${doing} at ${host} failed (${name} ${status})`, options);
+  }
+  if (name === silentCode) {
+    return new DispatchError('target-timeout', `${doing} at ${host} failed: it was silent for too long`, options);
+  }
+  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
+  if (cause instanceof DispatchError) return cause;
+  // So the SDK fails when it looks for the parts of an answer that is none.
+  if (cause instanceof TypeError) return notAzure(host, doing, options);
+  const error = networkError(cause, host);
+  return new DispatchError(error.code, error.message, options);
+}
+
+/** An answer that looks like success and is none: the page of a proxy or of a login. */
+export function notAzure(host: string, doing: string, options: DispatchErrorOptions = {}): DispatchError {
+  return new DispatchError('target-error', `${doing} at ${host} failed: what answered is no blob service`, {
+    remedy: 'Look at what stands between: a proxy, a gateway, a page for signing in. Check endpoint.',
+    ...options,
+  });
+}
+
+export function isNotThere(thrown: unknown): boolean {
+  return azureStatus(thrown) === 404 && !['ContainerNotFound', 'ResourceNotFound'].includes(azureCode(thrown));
+}
+
+/** Whether a conditional request found the name taken, or the blob changed. */
+export function isTaken(thrown: unknown): boolean {
+  return ['BlobAlreadyExists', 'ConditionNotMet', 'TargetConditionNotMet'].includes(azureCode(thrown));
+}
+
+export function azureStatus(thrown: unknown): number | undefined {
+  const status = thrown instanceof Error && 'statusCode' in thrown ? thrown.statusCode : undefined;
+  return typeof status === 'number' ? status : undefined;
+}
+
+/** The code of the service; of HEAD, whose answers have no body, that of a header. */
+function azureCode(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return typeof thrown;
+  const { details, code } = thrown as { readonly details?: { readonly errorCode?: unknown }; readonly code?: unknown };
+  const told = headerOf(thrown, 'x-ms-error-code') ?? details?.errorCode ?? code;
+  return typeof told === 'string' ? told : thrown.name;
+}
+
+function byStatus(status: number): Meaning | undefined {
+  switch (status) {
+    case 401:
+    case 403:
+      return meanings['AuthorizationFailure'];
+    case 404:
+      return meanings['ResourceNotFound'];
+    case 409:
+    case 412:
+      return meanings['ConditionNotMet'];
+    case 413:
+      return meanings['RequestBodyTooLarge'];
+    case 429:
+    case 503:
+      return meanings['ServerBusy'];
+    case 507:
+      return { code: 'target-full', says: 'there is no space left' };
+    default:
+      return undefined;
+  }
+}
+
+function headerOf(thrown: unknown, header: string): string | undefined {
+  if (!(thrown instanceof Error) || !('response' in thrown)) return undefined;
+  const { headers } = (thrown.response ?? {}) as { readonly headers?: { get?(name: string): string | undefined } };
+  return headers?.get?.(header);
+}

@@ -1,0 +1,62 @@
+import type { Container } from './container.ts';
+import { azureStatus, translateAzureError } from './errors.ts';
+import { commonFolder } from '../s3/known-keys.ts';
+
+/** A page has at most 5,000 names (REST reference, "List Blobs"). */
+const namesPerPage = 5_000;
+/** Past so many more pages than the names alone would need, others share the prefix, and each name is looked at. */
+const pagesToSpare = 1;
+
+/**
+ * Asks the container for something small, to learn whether it is there and lets us in before instances are opened.
+ *
+ * @returns whether listing is permitted
+ * @throws {DispatchError} in stage `connect`
+ */
+export async function enterContainer(container: Container, signal: AbortSignal): Promise<boolean> {
+  const { client, config, host } = container;
+  try {
+    await container.raw(signal, async (sending) => {
+      const pages = client.listBlobsFlat({ prefix: config.prefix, ...sending }).byPage({ maxPageSize: 1 });
+      for await (const page of pages) return page;
+      return undefined;
+    });
+    return true;
+  } catch (thrown) {
+    const error = translateAzureError(thrown, host, 'Looking into the container', 'connect');
+    // A signature may permit to write and not to list: writing shows whether it is let in.
+    const mayWrite = azureStatus(thrown) === 403 && isAboutPermission(thrown);
+    if (mayWrite) return false;
+    throw error;
+  }
+}
+
+function isAboutPermission(thrown: unknown): boolean {
+  const code = (thrown as { readonly code?: unknown }).code;
+  return code === 'AuthorizationPermissionMismatch' || code === 'AuthorizationResourceTypeMismatch';
+}
+
+/**
+ * Which of the names are taken, by listing what they have in common once instead of asking for each.
+ *
+ * @returns undefined where that would take longer than asking
+ */
+export async function takenNames(
+  container: Container,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<string> | undefined> {
+  const wanted = new Set(names);
+  const taken = new Set<string>();
+  const mostPages = Math.ceil(names.length / namesPerPage) + pagesToSpare;
+  return container.act('Listing a folder', signal, async (sending) => {
+    let count = 0;
+    const options = { prefix: commonFolder(names), ...sending };
+    for await (const page of container.client.listBlobsFlat(options).byPage({ maxPageSize: namesPerPage })) {
+      for (const { name } of page.segment.blobItems) if (wanted.has(name)) taken.add(name);
+      count += 1;
+      if (count >= mostPages && page.continuationToken) return undefined;
+    }
+    return taken;
+  });
+}
