@@ -16,6 +16,7 @@ it('docs/example.yaml is what the schema says now (else: ./dispatch config examp
 
 it('docs/example.yaml is a good configuration', async () => {
   const secrets = {
+    AZURE_KEY: 'x',
     CACHE_SECRET: 'x',
     ORTHANC_PASSWORD: 'x',
     SEARCH_KEY: 'a key of enough characters, as it ought to be',
