@@ -1,6 +1,7 @@
 export * from './batches/index.ts';
 export * from './circuit/index.ts';
 export * from './feed/index.ts';
+export * from './fetches/index.ts';
 export * from './generation/index.ts';
 export * from './keys/index.ts';
 export * from './ledger/index.ts';

@@ -3,6 +3,7 @@ import type { HealthFinding } from '@dicom-dispatch/operations';
 import type { AuditLog } from './audit/audit-log.ts';
 import type { QueryEvents } from './audit/query-events.ts';
 import type { RefusedEvents } from './audit/refused-events.ts';
+import type { FetchRunner } from './fetch/fetch-runner.ts';
 import type { Changes } from './live/changes.ts';
 import type { OpenAnswers } from './live/open-answers.ts';
 import type { ConsoleKeys } from './security/console-keys.ts';
@@ -29,6 +30,8 @@ export interface ConsoleContext extends ViewContext {
   /** Answers that are being sent. */
   readonly open: OpenAnswers;
   readonly changes: Changes;
+  /** Gets studies from targets. */
+  readonly fetches: FetchRunner;
   readonly cookieName: string;
   /** Whether browsers reach us over TLS. */
   readonly isSecure: boolean;

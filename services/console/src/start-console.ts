@@ -18,6 +18,7 @@ import { RefusedEvents } from './audit/refused-events.ts';
 import { ConsoleError } from './console-error.ts';
 import type { ConsoleContext } from './console-context.ts';
 import { createServer, type ServedRoute } from './create-server.ts';
+import { FetchRunner } from './fetch/fetch-runner.ts';
 import { Changes } from './live/changes.ts';
 import { OpenAnswers } from './live/open-answers.ts';
 import { addMetrics } from './metrics/add-metrics.ts';
@@ -82,6 +83,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     open: new OpenAnswers(redis, sessions.channel, log),
     lookup: new SourceLookup(() => config),
     changes: new Changes(redis, operations.records.channel),
+    fetches: new FetchRunner(operations, log),
     cookieName: sessionCookieName(isSecure),
     isSecure,
   };
@@ -109,6 +111,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
         pages: () => server.close(),
         notifications: () => notifier.stop(),
         audit: () => forwarding.stop(),
+        fetches: () => context.fetches.stop(),
       });
       context.changes.stop();
       context.open.stop();

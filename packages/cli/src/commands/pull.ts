@@ -29,7 +29,8 @@ export function addPullCommands(program: Command): void {
     .command('pull')
     .description('get a study from a target; called again, it gets what is still missing')
     .requiredOption('--target <name>', 'which target')
-    .requiredOption('--study <uid>', 'Study Instance UID', parseUid)
+    .option('--study <uid>', 'Study Instance UID', parseUid)
+    .option('--accession <number>', 'accession number: all its studies')
     .option('--series <uid...>', 'only these series', parseUids)
     .option('--to-folder <folder>', 'put it there, one file an instance')
     .option('--to-source <name>', 'put it into the Orthanc of a source, where the rules see it')
@@ -40,6 +41,7 @@ export function addPullCommands(program: Command): void {
   withExamples(withJson(withConfig(pull)), [
     ['pull --target pacs --study 1.2.3 --to-folder ./prior', 'into a folder'],
     ['pull --target pacs --study 1.2.3 --to-source main', 'into Orthanc, where the rules see it'],
+    ['pull --target pacs --accession A4711 --to-source main', 'what the target has under an accession number'],
   ]);
 }
 

@@ -1,4 +1,5 @@
-import { pullStudy, pullToFolder, pullToSource } from '@dicom-dispatch/operations/pull';
+import type { Config } from '@dicom-dispatch/core';
+import { findStudies, pullStudy, pullToFolder, pullToSource } from '@dicom-dispatch/operations/pull';
 import type { RetrieveProgress } from '@dicom-dispatch/targets/contract';
 import { CommandError, exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';
@@ -7,25 +8,59 @@ import { untilInterrupted } from './until-interrupted.ts';
 export interface PullOptions {
   readonly config: string;
   readonly target: string;
-  readonly study: string;
+  readonly study?: string;
+  readonly accession?: string;
   readonly series?: readonly string[];
   readonly toFolder?: string;
   readonly toSource?: string;
   readonly json?: boolean;
 }
 
+/** Studies of one accession number. */
+const mostStudies = 50;
 /** Of a long list of problems. */
 const mostShown = 20;
 
 const again = 'run the same command again for what is missing';
 
-/** Gets a study from a target into a folder or a source, telling how far it is. */
+/** Gets a study, or all of an accession number, from a target into a folder or a source, telling how far it is. */
 export async function pullNow(options: PullOptions): Promise<void> {
-  const { target, study, series, toFolder, toSource } = options;
+  const { target, study, accession, series, toFolder, toSource } = options;
   if ((toFolder === undefined) === (toSource === undefined)) {
     throw new CommandError('say where to: --to-folder FOLDER or --to-source NAME', exitCodes.usage);
   }
+  if ((study === undefined) === (accession === undefined)) {
+    throw new CommandError('say which study: --study UID or --accession NUMBER', exitCodes.usage);
+  }
+  if (accession !== undefined && /[*?\\]/.test(accession)) {
+    throw new CommandError('--accession takes a whole number: find lists what a wildcard means', exitCodes.usage);
+  }
   const config = await readConfig(options.config);
+  const studies = study === undefined ? await studiesOf(config, target, accession ?? '') : [study];
+  let failed = 0;
+  for (const one of studies) failed += await pullOne(config, one, { ...options, series });
+  if (failed > 0) throw new CommandError(`${target} did not give ${failed} instances; ${again}`);
+}
+
+/** @throws CommandError when the target has none */
+async function studiesOf(config: Config, target: string, accession: string): Promise<string[]> {
+  const found = await untilInterrupted('stopped', async (signal) => {
+    const uids: string[] = [];
+    const query = { accessionNumber: accession };
+    for await (const { studyInstanceUid } of findStudies({ config: () => config }, target, query, signal)) {
+      uids.push(studyInstanceUid);
+      if (uids.length > mostStudies) break;
+    }
+    return uids;
+  });
+  if (found.length === 0) throw new CommandError(`${target} has no study ${accession}`, exitCodes.notFound);
+  if (found.length <= mostStudies) return found;
+  throw new CommandError(`${target} has more than ${mostStudies} studies ${accession}: pull each by --study`);
+}
+
+/** @returns how many instances the target did not give */
+async function pullOne(config: Config, study: string, options: PullOptions): Promise<number> {
+  const { target, series, toFolder, toSource } = options;
   const display = showProgress();
   const result = await untilInterrupted(`stopped; ${again}`, async (signal) => {
     const destination =
@@ -54,7 +89,7 @@ export async function pullNow(options: PullOptions): Promise<void> {
   for (const { sopInstanceUid, reason } of problems.slice(0, mostShown)) {
     console.error(sopInstanceUid === undefined ? reason : `${sopInstanceUid}: ${reason}`);
   }
-  if (failed > 0) throw new CommandError(`${target} did not give ${failed} instances; ${again}`);
+  return failed;
 }
 
 /** One line that changes on a terminal, a line every few seconds elsewhere; both on the standard error. */

@@ -77,6 +77,12 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until the study is forgotten',
   },
   {
+    keys: ['fetches', 'fetch:ID'],
+    kind: 'key',
+    what: 'studies that a console gets from a target into a source, and how far each is',
+    lives: 'a day',
+  },
+  {
     keys: ['batches', 'batches-open', 'batch:ID', 'batch-todo:ID'],
     kind: 'key',
     what: "routings of many studies by hand, how far each is, and Orthanc's ids of the studies that are left (at most 200,000)",

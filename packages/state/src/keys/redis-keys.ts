@@ -15,6 +15,8 @@ export function redisKeys(prefix: string) {
     index: (name: string) => `${prefix}:index:${name}`,
     /** The last step of a study task. */
     task: (studyTaskId: string) => `${prefix}:task:${studyTaskId}`,
+    fetches: `${prefix}:fetches`,
+    fetch: (id: string) => `${prefix}:fetch:${id}`,
     batches: `${prefix}:batches`,
     openBatches: `${prefix}:batches-open`,
     batch: (id: string) => `${prefix}:batch:${id}`,

@@ -7,6 +7,7 @@ import { addBatchRoutes } from './batches.ts';
 import { addConfigurationRoutes } from './configuration.ts';
 import { addDeliveryRoutes } from './deliveries.ts';
 import { addEvents } from './events.ts';
+import { addFetchRoutes } from './fetches.ts';
 import { addSessionRoutes } from './sessions.ts';
 import { addReceiptRoutes } from './receipts.ts';
 import { addStudyRoutes } from './studies.ts';
@@ -42,6 +43,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
     addReceiptRoutes(api, context);
     addDeliveryRoutes(api, context);
     addBatchRoutes(api, context);
+    addFetchRoutes(api, context);
     addTargetRoutes(api, context);
     addTargetAuditRoutes(api, context);
     addSystemRoutes(api, context);

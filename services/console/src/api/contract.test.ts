@@ -30,7 +30,12 @@ beforeAll(async () => {
   const study = makeStudy({ seed: 'contract', instancesPerSeries: 2 });
   for (const { bytes } of study) ({ ParentStudy: orthancStudyId } = await orthanc.upload(bytes));
   ({ studyInstanceUid } = study);
-  test = await startTestConsole({ console: signIn, sourceUrl: orthanc.url });
+  const targets = {
+    a: { type: 'dummy' },
+    b: { type: 'dummy', attempts: 3 },
+    pacs: { type: 'orthanc', url: orthanc.url },
+  };
+  test = await startTestConsole({ console: signIn, sourceUrl: orthanc.url, targets });
   ({ a: deliveryId } = await test.route({ studyInstanceUid, orthancStudyId }));
   const begun = await test.ask('POST', '/api/batches', { headers, body: { source: 'main', targets: ['b'] } });
   batchId = (begun.body as { id: string }).id;
@@ -105,6 +110,9 @@ describe('the API and its document', () => {
       ['post', '/api/studies/{source}/{study}/first', '/api/studies/main/1.2.3/first', undefined, 404],
       ['get', '/api/batches/{batch}', '/api/batches/none', undefined, 404],
       ['post', '/api/batches', '/api/batches', { source: 'main', modality: 'NONE', targets: ['b'] }, 400],
+      ['post', '/api/fetches/find', '/api/fetches/find', { target: 'pacs' }, 400],
+      ['post', '/api/fetches', '/api/fetches', { target: 'none', studyInstanceUid: '1.2', source: 'main' }, 404],
+      ['post', '/api/fetches/{fetch}/cancel', '/api/fetches/f-none/cancel', undefined, 404],
       ['get', '/api/targets/{target}', '/api/targets/none', undefined, 404],
       ['put', '/api/targets/{target}/concurrency', '/api/targets/a/concurrency', { concurrency: 0 }, 400],
       ['post', '/api/bulk', '/api/bulk', { action: 'explode', filter: {} }, 400],
@@ -152,6 +160,8 @@ describe('the API and its document', () => {
       ['post', '/api/batches/{batch}/resume'],
       ['put', '/api/batches/{batch}/rate', { studiesPerMinute: 30 }],
       ['post', '/api/batches/{batch}/cancel'],
+      ['post', '/api/fetches/find', { target: 'pacs', study: studyInstanceUid }],
+      ['post', '/api/fetches', { target: 'pacs', studyInstanceUid, source: 'main' }],
       ['post', '/api/rules/dry-run', { search }],
       ['post', '/api/targets/{target}/test'],
       ['post', '/api/targets/{target}/pause'],
@@ -182,6 +192,7 @@ describe('the API and its document', () => {
     // changes: test/e2e/reload.test.ts.
     expect(all.filter((name) => !tried.has(name)).toSorted()).toEqual([
       'post /api/configuration/reload',
+      'post /api/fetches/{fetch}/cancel',
       'post /api/sign-out',
       'post /api/studies/{source}/{study}/after-success',
       'post /api/targets/{target}/audit/send',

@@ -13,8 +13,10 @@ export function noteQueries(server: FastifyInstance, context: ConsoleContext): v
 function searchOf(request: FastifyRequest): string | undefined {
   for (const part of [request.query, request.body]) {
     if (typeof part !== 'object' || part === null) continue;
-    const { search } = part as { search?: unknown };
-    if (typeof search === 'string' && search.trim() !== '') return search.trim();
+    const { search, accession, patient } = part as Readonly<Record<string, unknown>>;
+    for (const text of [search, accession, patient]) {
+      if (typeof text === 'string' && text.trim() !== '') return text.trim();
+    }
   }
   return undefined;
 }

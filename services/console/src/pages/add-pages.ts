@@ -7,6 +7,7 @@ import { addCachePage } from './cache-page.ts';
 import { addDeliveriesPage } from './deliveries-page.ts';
 import { addDeliveryPage } from './delivery-page.ts';
 import { addHealthPage } from './health-page.ts';
+import { addFetchPage } from './fetch-page.ts';
 import { addRulesPage } from './rules-page.ts';
 import { addSourcesPage } from './sources-page.ts';
 import { addStudiesPage } from './studies-page.ts';
@@ -26,6 +27,7 @@ export function addPages(server: FastifyInstance, context: ConsoleContext): void
   addDeliveriesPage(pages, context);
   addDeliveryPage(pages, context);
   addBatchesPage(pages, context);
+  addFetchPage(pages, context);
   addTargetsPages(pages, context);
   addTargetAuditPage(pages, context);
   addSourcesPage(pages, context);

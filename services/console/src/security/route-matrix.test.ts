@@ -24,6 +24,7 @@ const pages: Readonly<Record<string, Need>> = {
   'GET /sign-in/oidc/callback': 'public',
   'GET /api/openapi.json': 'viewer',
   'GET /audit': 'administrator',
+  'GET /fetch': 'operator',
 };
 
 interface Route {

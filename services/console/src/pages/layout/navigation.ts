@@ -17,11 +17,13 @@ const entries = [
   { id: 'queues', path: '/queues', label: 'Queues' },
 ] as const;
 
-export type PageId = (typeof entries)[number]['id'] | 'audit' | 'sign-in';
+export type PageId = (typeof entries)[number]['id'] | 'fetch' | 'audit' | 'sign-in';
 
 /** The bar above every page, Bull Board's included. */
 export function navigation(context: ConsoleContext, request: FastifyRequest, current: PageId): Html {
   const { identity } = request;
+  const fetch =
+    identity && isAllowed(identity.role, 'operator') ? [{ id: 'fetch', path: '/fetch', label: 'Fetch' }] : [];
   const audit =
     identity && isAllowed(identity.role, 'administrator') ? [{ id: 'audit', path: '/audit', label: 'Audit' }] : [];
   const mayleave = identity?.by === 'password' || identity?.by === 'oidc';
@@ -30,7 +32,7 @@ export function navigation(context: ConsoleContext, request: FastifyRequest, cur
     <a class="brand" href="/"><span class="mark" aria-hidden="true"></span>dicom-dispatch</a>
     <nav aria-label="Main">
       <ul>
-        ${[...entries, ...audit].map(
+        ${[...entries, ...fetch, ...audit].map(
           ({ id, path, label }) =>
             html`<li><a href="${path}" ${id === current && html` aria-current="page"`}>${label}</a></li>`,
         )}
