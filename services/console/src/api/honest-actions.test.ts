@@ -96,4 +96,15 @@ describe('a button says what it did', () => {
     const again = (await test.ask('POST', '/api/targets/a/test')).body as { did: string };
     expect(again.did).toBe('The target can be used.');
   });
+
+  it('says what a pause, a resumption and a call for all that wait do', async () => {
+    await test.route();
+    const did = async (path: string) => ((await test.ask('POST', path)).body as { did: string }).did;
+    expect(await did('/api/targets/a/pause')).toBe('a is paused: nothing is started any more.');
+    expect(await did('/api/targets/a/resume')).toMatch(/^a is in use again: \d+ deliver(y waits|ies wait)\.$/);
+    expect(await did('/api/targets/a/promote')).toMatch(/^\d+ deliver(y goes|ies go) now\.$/);
+    await fail('nobody listens');
+    expect(await did('/api/targets/a/promote')).toContain('a cannot be used: one of them probes it now');
+    expect((await test.operations.circuits.state('a')).retryInMs).toBe(0);
+  });
 });

@@ -99,8 +99,11 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
     },
   );
 
-  const done = answers(target);
-  const state = async (name: string): Promise<z.infer<typeof targetDetail>> => showTarget(context, name);
+  const done = answers(target.extend({ did: z.string().describe('what was done') }));
+  const state = async (name: string, did: string): Promise<z.infer<typeof targetDetail> & { did: string }> => ({
+    ...(await showTarget(context, name)),
+    did,
+  });
 
   server.post(
     '/api/targets/:target/pause',
@@ -109,8 +112,13 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
       schema: { tags, summary: 'Let no further delivery start', params: byName, response: done },
     },
     async (request) => {
-      await pauseTarget(operations, request.params.target, actorOf(request));
-      return state(request.params.target);
+      const { target: name } = request.params;
+      await pauseTarget(operations, name, actorOf(request));
+      const { active } = await operations.records.counts(name);
+      return state(
+        name,
+        `${name} is paused: ${active === 0 ? 'nothing is' : `${active} under way ${active === 1 ? 'ends' : 'end'}, nothing is`} started any more.`,
+      );
     },
   );
 
@@ -121,8 +129,13 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
       schema: { tags, summary: 'Let deliveries start again', params: byName, response: done },
     },
     async (request) => {
-      await resumeTarget(operations, request.params.target);
-      return state(request.params.target);
+      const { target: name } = request.params;
+      await resumeTarget(operations, name);
+      const { waiting } = await operations.records.counts(name);
+      return state(
+        name,
+        `${name} is in use again: ${waiting} ${waiting === 1 ? 'delivery waits' : 'deliveries wait'}.`,
+      );
     },
   );
 
@@ -134,10 +147,16 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
         tags,
         summary: 'Let every delivery that waits for its next attempt go now',
         params: byName,
-        response: answers(z.object({ promoted: z.number().int() })),
+        response: answers(z.object({ promoted: z.number().int(), did: z.string() })),
       },
     },
-    async (request) => ({ promoted: await promoteTarget(operations, request.params.target) }),
+    async (request) => {
+      const { target: name } = request.params;
+      const promoted = await promoteTarget(operations, name);
+      const isProbed = await operations.circuits.probeNow(name);
+      const did = `${promoted} ${promoted === 1 ? 'delivery goes' : 'deliveries go'} now.${isProbed ? ` ${name} cannot be used: one of them probes it now, the others follow when that succeeds.` : ''}`;
+      return { promoted, did };
+    },
   );
 
   const decided = answers(
@@ -224,7 +243,7 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
     async (request) => {
       await setTargetConcurrency(operations, request.params.target, request.body.concurrency);
       request.auditDetail = `to ${request.body.concurrency}`;
-      return state(request.params.target);
+      return state(request.params.target, 'The limit is set.');
     },
   );
 
@@ -244,7 +263,7 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
       const { deliveriesPerMinute } = request.body;
       await setTargetRate(operations, request.params.target, deliveriesPerMinute ?? undefined);
       request.auditDetail = deliveriesPerMinute === null ? 'no limit' : `to ${deliveriesPerMinute} a minute`;
-      return state(request.params.target);
+      return state(request.params.target, 'The rate is set.');
     },
   );
 }
