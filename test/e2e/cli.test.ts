@@ -382,16 +382,16 @@ describe('the command line', { timeout: 300_000 }, () => {
   });
 
   it('checks that nobody has changed the audit log', async () => {
-    const { code, out } = await dispatch('audit', 'verify', '--json');
+    const { code, out } = await dispatch('audit-log', 'verify', '--json');
     const verdict = JSON.parse(out) as { entries: number; broken: unknown[]; head: string };
     expect([code, verdict.broken]).toEqual([0, []]);
     expect(verdict.entries).toBeGreaterThan(3);
-    expect((await dispatch('audit', 'verify', '--head', verdict.head)).code).toBe(0);
-    const cut = await dispatch('audit', 'verify', '--head', 'f'.repeat(64));
+    expect((await dispatch('audit-log', 'verify', '--head', verdict.head)).code).toBe(0);
+    const cut = await dispatch('audit-log', 'verify', '--head', 'f'.repeat(64));
     expect(cut).toMatchObject({ code: 3, out: expect.stringContaining('cut off') });
     const file = join(desk.path, 'audit.jsonl');
     await writeFile(file, '{"at":"2026-01-01T00:00:00Z","who":"x","hash":"00"}\nno JSON\n');
-    expect((await dispatch('audit', 'verify', '--file', file)).err).toContain('audit.jsonl:2: no entry');
+    expect((await dispatch('audit-log', 'verify', '--file', file)).err).toContain('audit.jsonl:2: no entry');
   });
 
   it('says that nothing is running, and still packs what there is', async () => {
