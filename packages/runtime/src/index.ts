@@ -1,6 +1,6 @@
 export { ConfigError, describeProblem, type LocatedProblem } from './config/config-error.ts';
 export { machineWarnings } from './config/machine-warnings.ts';
-export { loadConfig, locateProblems, type LoadOptions } from './config/load-config.ts';
+export { checkConfig, loadConfig, locateProblems, type LoadOptions } from './config/load-config.ts';
 export { addHealthRoutes } from './http/health-routes.ts';
 export { startHealthServer } from './http/health-server.ts';
 export { isLoopback, parseListen } from './http/listen.ts';
@@ -24,8 +24,17 @@ export { redisDependency } from './redis/redis-dependency.ts';
 export { addressOf, namesRedis, RedisPlaceError, type RedisPlace } from './redis/redis-options.ts';
 export { keepConfiguration, type ConfigurationKeeper, type KeeperOptions } from './reload/keep-configuration.ts';
 export { reloadEverywhere, type ReloadResult } from './reload/reload-everywhere.ts';
+export { restartNeeded } from './reload/restart-needed.ts';
 export { movedTargets } from './reload/moved-targets.ts';
 export { reloadAnswer, type ReloadAnswer } from './reload/reload-messages.ts';
+export { changeConfiguration, type ConfigChange, type ConfigChangeResult } from './store/change-configuration.ts';
+export { judgeText, openConfigurationStore, type ConfigurationStore } from './store/configuration-store.ts';
+export { configDigest, ConfigFile, type ConfigText } from './store/config-file.ts';
+export { configValue, editConfig, type ConfigEdit, type ConfigPath } from './store/edit-config.ts';
+export { mergeConfigs } from './store/merge-configs.ts';
+export { SealKey, sealKeyPath } from './store/seal.ts';
+export { unifiedDiff } from './store/unified-diff.ts';
+export { ConfigVersions, type ConfigVersion, type ConfigVersionFacts } from './store/versions.ts';
 export { RedisClock, skewLimitMs } from './watch/redis-clock.ts';
 export { useRedisTime } from './watch/use-redis-time.ts';
 export {

@@ -14,6 +14,8 @@ import {
 import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, type LocatedProblem } from './config-error.ts';
+import { candidatePath } from '../store/config-file.ts';
+import { SealKey, sealKeyPath } from '../store/seal.ts';
 import { placeSecrets } from './place-secrets.ts';
 
 const maxConfigBytes = 4 * 1024 * 1024;
@@ -21,6 +23,8 @@ const maxConfigBytes = 4 * 1024 * 1024;
 export interface LoadOptions {
   readonly targetSchemas: readonly TargetSchema[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Reads the candidate of this id (`ConfigFile.offer`) instead of the file; errors name the file all the same. */
+  readonly candidate?: string | undefined;
   /** Takes over targets whose handlers come from outside. */
   readonly external?: {
     accepts(type: string): boolean;
@@ -36,7 +40,16 @@ export interface LoadOptions {
  */
 export async function loadConfig(file: string, options: LoadOptions): Promise<Config> {
   const path = resolve(file);
-  const text = await readText(path);
+  return checkConfig(path, await readText(path, options.candidate), options);
+}
+
+/**
+ * Checks the text of a configuration as if it were that of a file.
+ *
+ * @throws ConfigError with every problem at once, each with its line
+ */
+export async function checkConfig(file: string, text: string, options: LoadOptions): Promise<Config> {
+  const path = resolve(file);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
   if (document.errors.length > 0) {
@@ -54,6 +67,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Co
   const { raw, problems } = await placeSecrets(written, {
     env: options.env,
     folder: dirname(path),
+    unseal: (sealed) => new SealKey(sealKeyPath(path, options.env)).unseal(sealed),
     isValid: (candidate) => failingPaths(candidate, schemas),
   });
   const parsed = parseConfig(raw, schemas);
@@ -84,7 +98,7 @@ function unfold(document: Document, path: string): unknown {
 /** Where problems of a file that can be read are in it, in the order of its lines. */
 export async function locateProblems(file: string, problems: readonly Problem[]): Promise<LocatedProblem[]> {
   const lines = new LineCounter();
-  const document = parseDocument(await readText(resolve(file)), { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(await readText(resolve(file), undefined), { lineCounter: lines, prettyErrors: false });
   return problems.map((problem) => locate(document, lines, problem)).sort((a, b) => a.line - b.line);
 }
 
@@ -134,9 +148,9 @@ async function adoptExternal(
   return { config: { ...config, targets }, problems };
 }
 
-async function readText(path: string): Promise<string> {
+async function readText(path: string, candidate: string | undefined): Promise<string> {
   try {
-    const bytes = await readFile(path);
+    const bytes = await readFile(candidate === undefined ? path : await candidatePath(path, candidate));
     if (bytes.length > maxConfigBytes)
       throw new ConfigError(path, [{ line: 1, col: 1, path: [], message: 'is larger than 4 MiB' }]);
     return textOf(bytes, path);
@@ -145,7 +159,9 @@ async function readText(path: string): Promise<string> {
     const code = (error as NodeJS.ErrnoException).code;
     const why =
       code === 'ENOENT'
-        ? 'there is no such file'
+        ? candidate === undefined
+          ? 'there is no such file'
+          : 'this process has another configuration file than the console: a change in the console reaches only processes that read the same file'
         : code === 'EACCES'
           ? 'this user may not read it'
           : `cannot be read (${code})`;

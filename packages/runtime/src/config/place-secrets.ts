@@ -10,6 +10,8 @@ interface PlaceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Folder that relative file names start from. */
   readonly folder: string;
+  /** Decrypts what was typed into a page. @throws Error in words for people */
+  readonly unseal: (sealed: string) => Promise<string>;
   /** Paths (as JSON) of values that the schema refuses. */
   readonly isValid: (raw: unknown) => Set<string>;
 }
@@ -22,7 +24,7 @@ interface Candidate {
 }
 
 /**
- * Puts values in the place of `${NAME}` and `{ file: PATH }`. What stands alone becomes a {@link Secret}; where the
+ * Puts values in the place of `${NAME}`, `{ file: PATH }` and `{ sealed: TEXT }`. What stands alone becomes a {@link Secret}; where the
  * schema wants plain text there instead, the text is put in. Inside longer text a `${NAME}` is always replaced.
  */
 export async function placeSecrets(
@@ -45,6 +47,8 @@ export async function placeSecrets(
     const keys = Object.keys(value);
     const file = (value as { file?: unknown }).file;
     if (keys.length === 1 && typeof file === 'string') return placeFile(file, path, value);
+    const { sealed } = value as { sealed?: unknown };
+    if (keys.length === 1 && typeof sealed === 'string') return placeSealed(sealed, path);
     const entries = await Promise.all(
       Object.entries(value).map(async ([key, item]) => [key, await walk(item, [...path, key])] as const),
     );
@@ -59,6 +63,15 @@ export async function placeSecrets(
     if (value === undefined) return new Secret('');
     candidates.push({ path, plain: /^\d+$/.test(value) ? Number(value) : value });
     return new Secret(value);
+  }
+
+  async function placeSealed(sealed: string, path: Path): Promise<Secret> {
+    try {
+      return new Secret(await options.unseal(sealed));
+    } catch (error) {
+      problems.push({ path, message: `the secret cannot be read: ${(error as Error).message}` });
+      return new Secret('');
+    }
   }
 
   function fromEnvironment(name: string, path: Path): string | undefined {

@@ -1,10 +1,12 @@
 import { unwatchFile, watchFile } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { fingerprint, type Config } from '@dicom-dispatch/core';
 import { ConfigError } from '../config/config-error.ts';
 import type { Logger } from '../logging/create-logger.ts';
 import type { RunningService } from '../process/dependency.ts';
 import type { Redis } from '../redis/connect-redis.ts';
+import type { ConfigVersions } from '../store/versions.ts';
 import { applyConfig } from './apply-config.ts';
 import { movedTargets } from './moved-targets.ts';
 import { listenForReloads } from './listen-for-reloads.ts';
@@ -13,8 +15,8 @@ import { refusedChanges, restartNeeded } from './restart-needed.ts';
 
 export interface KeeperOptions {
   readonly file: string;
-  /** Reads and checks the file. @throws ConfigError */
-  read(): Promise<Config>;
+  /** Reads and checks the file, or the candidate of an id. @throws ConfigError */
+  read(candidate?: string): Promise<Config>;
   readonly config: Config;
   /** The services of this process that run now. */
   services(): readonly RunningService[];
@@ -22,12 +24,22 @@ export interface KeeperOptions {
   applied(config: Config): void;
   readonly redis: Redis;
   readonly log: Logger;
+  /** Gets what comes into use and was not noted by who changed it: an edit by hand. */
+  readonly versions?: ConfigVersions;
 }
 
 export interface ConfigurationKeeper {
   /** Reads the file again and applies it, if it can be used; says so in the log otherwise. */
   reload(cause: string): Promise<ReloadAnswer>;
   stop(): Promise<void>;
+}
+
+/** How long what was checked waits for the call to apply it. */
+const givenUpMs = 60_000;
+
+interface Prepared {
+  readonly config: Config;
+  readonly givenUp: NodeJS.Timeout;
 }
 
 /**
@@ -45,20 +57,22 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     last = turn.catch(() => {});
     return turn;
   };
-  const prepared = new Map<string, Config>();
+  const prepared = new Map<string, Prepared>();
   const listener = listenForReloads(redis, current.redis.prefix, log, {
-    check: (id) => inTurn(() => check(id)),
+    check: (id, candidate) => inTurn(() => check(id, candidate)),
     apply: (id) => inTurn(() => applyPrepared(id)),
-    forget: (id) => void prepared.delete(id),
+    forget: (id) => void take(id),
     missed: () => void inTurn(() => reload('a call that was missed')),
   });
   watch();
+  void noteVersion('as it was at the start');
 
   return {
     reload: (cause) => inTurn(() => reload(cause)),
     async stop() {
       watched?.stop();
       listener.stop();
+      for (const id of prepared.keys()) take(id);
       await last;
     },
   };
@@ -66,28 +80,48 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   async function reload(cause: string): Promise<ReloadAnswer> {
     log.info({ file, cause }, 'the configuration is read again');
     const next = await read();
-    return Array.isArray(next) ? refused(next) : apply(next);
+    return Array.isArray(next) ? refused(next) : apply(next, cause);
   }
 
-  async function check(id: string): Promise<ReloadAnswer> {
-    const next = await read();
+  async function check(id: string, candidate: boolean): Promise<ReloadAnswer> {
+    const next = await read(candidate ? id : undefined);
     if (Array.isArray(next)) return refused(next);
-    // Calls that were given up are not kept for ever.
-    if (prepared.size > 20) prepared.clear();
-    prepared.set(id, next);
+    // Who called has ended in between, before or after the candidate became the file: the file says which.
+    const givenUp = setTimeout(() => {
+      take(id);
+      if (candidate) void inTurn(() => reload('a change whose end was not announced'));
+    }, givenUpMs);
+    givenUp.unref();
+    prepared.set(id, { config: next, givenUp });
     return answer(isInUse(next) ? 'unchanged' : 'ready', [], restartNeeded(current, next), await notesOn(next));
   }
 
   async function applyPrepared(id: string): Promise<ReloadAnswer> {
-    const next = prepared.get(id);
+    const next = take(id);
+    return next ? apply(next, 'a reload') : reload('a call that was not checked here');
+  }
+
+  function take(id: string): Config | undefined {
+    const found = prepared.get(id);
+    clearTimeout(found?.givenUp);
     prepared.delete(id);
-    return next ? apply(next) : reload('a call that was not checked here');
+    return found?.config;
+  }
+
+  /** Nothing depends on it: a folder that cannot be written has no versions. */
+  async function noteVersion(reason: string): Promise<void> {
+    try {
+      await options.versions?.add({ text: await readFile(file, 'utf8'), author: 'the file', reason });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      log.info({ file, code }, 'versions of the configuration cannot be kept beside the file');
+    }
   }
 
   /** The configuration in the file, or why it cannot be used. */
-  async function read(): Promise<Config | string[]> {
+  async function read(candidate?: string): Promise<Config | string[]> {
     try {
-      const next = await options.read();
+      const next = await options.read(candidate);
       const refusals = refusedChanges(current, next);
       return refusals.length > 0 ? refusals : next;
     } catch (error) {
@@ -96,7 +130,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     }
   }
 
-  async function apply(next: Config): Promise<ReloadAnswer> {
+  async function apply(next: Config, cause: string): Promise<ReloadAnswer> {
     if (isInUse(next)) return answer('unchanged');
     const restart = restartNeeded(current, next);
     try {
@@ -107,6 +141,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     current = next;
     options.applied(next);
     watch();
+    await noteVersion(cause);
     log.info({ file, ...(restart.length > 0 && { restart }) }, 'the new configuration is in use');
     const notes = await notesOn(next);
     for (const note of notes) log.warn({ file, note }, 'a target was moved');

@@ -3,7 +3,7 @@ import type { Redis } from '../redis/connect-redis.ts';
 import { reloadCall, reloadKeys, type ReloadAnswer } from './reload-messages.ts';
 
 export interface ReloadSteps {
-  check(id: string): Promise<ReloadAnswer>;
+  check(id: string, candidate: boolean): Promise<ReloadAnswer>;
   apply(id: string): Promise<ReloadAnswer>;
   forget(id: string): void;
   /** A call came while Redis could not be reached. */
@@ -35,7 +35,8 @@ export function listenForReloads(
       steps.forget(call.id);
       return;
     }
-    const answer = await steps[call.step](call.id);
+    const answer =
+      call.step === 'check' ? await steps.check(call.id, call.candidate === true) : await steps.apply(call.id);
     if (call.step === 'apply') seen = await redis.get(keys.count);
     const key = keys.answers(call);
     await redis.multi().hset(key, answer.process, JSON.stringify(answer)).expire(key, keepAnswersSeconds).exec();

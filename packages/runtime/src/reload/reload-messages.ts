@@ -6,8 +6,10 @@ import { z } from 'zod';
  * was checked.
  */
 export const reloadCall = z.object({
-  id: z.string().max(64),
+  id: z.string().regex(/^[0-9a-f]{1,64}$/),
   step: z.enum(['check', 'apply', 'forget']),
+  /** Of `check`: what is checked is the candidate of this id, which becomes the file before `apply`. */
+  candidate: z.boolean().optional(),
 });
 export type ReloadCall = z.infer<typeof reloadCall>;
 

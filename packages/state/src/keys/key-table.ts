@@ -193,6 +193,12 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'answers: 10 minutes',
   },
   {
+    keys: ['configuration-draft', 'configuration-lock'],
+    kind: 'key',
+    what: 'the change of the configuration that is being prepared in the console, with what it was made from; held while one is applied',
+    lives: 'until applied or discarded; a minute',
+  },
+  {
     keys: ['mail:NAME'],
     kind: 'key',
     what: 'what came for a delivery from outside, e.g. a report on a storage commitment',

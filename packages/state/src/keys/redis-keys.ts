@@ -61,6 +61,8 @@ export function redisKeys(prefix: string) {
     reloadChannel: `${prefix}:reload`,
     reloadAnswers: (id: string, step: string) => `${prefix}:reload:${id}:${step}`,
     reloads: `${prefix}:reloads`,
+    configurationLock: `${prefix}:configuration-lock`,
+    configurationDraft: `${prefix}:configuration-draft`,
     mail: (name: string) => `${prefix}:mail:${name}`,
     memory: (target: string) => `${prefix}:memory:${target}`,
     targetAudits: `${prefix}:target-audits`,

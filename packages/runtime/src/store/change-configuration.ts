@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { z } from 'zod';
+import type { Redis } from '../redis/connect-redis.ts';
+import { applyCall, callServices, forgetCall } from '../reload/call-services.ts';
+import type { ReloadAnswer } from '../reload/reload-messages.ts';
+import { reloadEverywhere } from '../reload/reload-everywhere.ts';
+import { configDigest, type ConfigFile } from './config-file.ts';
+import type { ConfigVersions } from './versions.ts';
+
+export interface ConfigChange {
+  /** The new text. */
+  readonly text: string;
+  /** Digest of the text that it was made from. */
+  readonly base: string;
+  readonly author: string;
+  readonly reason: string;
+}
+
+export interface ConfigChangeResult {
+  /**
+   * - `applied`: every process that answers goes by it
+   * - `refused`: at least one cannot, or has not answered; nothing has changed
+   * - `undone`: all could, one failed to take it over; the former text is back
+   * - `stale`: the file is another one than the change was made from; nothing has changed
+   * - `busy`: another change is being applied
+   */
+  readonly outcome: 'applied' | 'refused' | 'undone' | 'stale' | 'busy';
+  readonly answers: readonly ReloadAnswer[];
+  /** Processes that live and have not answered, in words: `dispatcher (host-4711)`. */
+  readonly silent: readonly string[];
+  /** Of the version that is in use afterwards, when it was applied. */
+  readonly version?: number;
+}
+
+interface Where {
+  readonly redis: Redis;
+  readonly prefix: string;
+  readonly file: ConfigFile;
+  readonly versions: ConfigVersions;
+  /** Longest wait for the answers of one step. */
+  readonly withinMs?: number;
+}
+
+const lockMs = 60_000;
+const releaseScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
+
+/**
+ * Changes the configuration for all services, or for none. Every process checks the new text first, from a file beside the
+ * one that it will replace; when all can go by it, it replaces the file in one step, and they are told to apply it. A process
+ * that dies on the way reads the file when it starts: the former text before that step, the new one after it.
+ *
+ * @throws the error of the file system when the file or its folder cannot be written
+ */
+export async function changeConfiguration(where: Where, change: ConfigChange): Promise<ConfigChangeResult> {
+  const { redis, prefix } = where;
+  const id = randomBytes(8).toString('hex');
+  const lock = redisKeys(prefix).configurationLock;
+  if ((await redis.set(lock, id, 'PX', lockMs, 'NX')) === null) return { outcome: 'busy', answers: [], silent: [] };
+  try {
+    return await changeLocked(where, change, id);
+  } finally {
+    await redis.eval(releaseScript, 1, lock, id).catch(() => {});
+  }
+}
+
+async function changeLocked(where: Where, change: ConfigChange, id: string): Promise<ConfigChangeResult> {
+  const { redis, prefix, file, versions, withinMs = 15_000 } = where;
+  const before = await file.read();
+  if (before.digest !== change.base) return { outcome: 'stale', answers: [], silent: [] };
+  if (configDigest(change.text) === before.digest) return { outcome: 'applied', answers: [], silent: [] };
+  await file.offer(id, change.text);
+  try {
+    const checked = await callServices(redis, prefix, { id, step: 'check', candidate: true }, withinMs);
+    const silent = checked.missing > 0 ? await silentProcesses(redis, prefix, checked.answers) : [];
+    const isGood = checked.missing === 0 && checked.answers.every(({ outcome }) => outcome !== 'refused');
+    if (!isGood) {
+      await forgetCall(redis, prefix, id);
+      return { outcome: 'refused', answers: checked.answers, silent };
+    }
+    await versions.add({ ...before, author: 'the file', reason: 'as it was before a change' });
+    if (!(await file.commit(id, change.base))) {
+      await forgetCall(redis, prefix, id);
+      return { outcome: 'stale', answers: [], silent: [] };
+    }
+    // Before it is applied: each process notes what it applies, unless it is noted.
+    const { number } = await versions.add(change);
+    const applied = await applyCall(redis, prefix, id, withinMs);
+    if (!applied.answers.some(({ outcome }) => outcome === 'refused')) {
+      const late = applied.missing > 0 ? await silentProcesses(redis, prefix, applied.answers) : [];
+      return { outcome: 'applied', answers: applied.answers, silent: late, version: number };
+    }
+    await undo(where, before.text, change.text);
+    return { outcome: 'undone', answers: applied.answers, silent: [] };
+  } finally {
+    await file.withdraw(id);
+  }
+}
+
+/** Puts the former text back, unless somebody has changed the file in the meantime. */
+async function undo({ redis, prefix, file, versions, withinMs }: Where, former: string, text: string): Promise<void> {
+  const id = randomBytes(8).toString('hex');
+  await file.offer(id, former);
+  try {
+    if (!(await file.commit(id, configDigest(text)))) return;
+    await versions.add({
+      text: former,
+      author: 'dicom-dispatch',
+      reason: 'put back: a service could not take the change over',
+    });
+    await reloadEverywhere(redis, prefix, withinMs);
+  } finally {
+    await file.withdraw(id);
+  }
+}
+
+const about = z.object({ services: z.array(z.string()), host: z.string(), pid: z.number() });
+const beatMs = 20_000;
+
+/** Processes that tell Redis that they live, and are not among those that have answered. */
+async function silentProcesses(redis: Redis, prefix: string, answers: readonly ReloadAnswer[]): Promise<string[]> {
+  const keys = redisKeys(prefix);
+  const answered = new Set(answers.map(({ process }) => process));
+  const ids = await redis.zrangebyscore(keys.processes, Date.now() - beatMs, '+inf');
+  const texts = await Promise.all(ids.map((id) => redis.get(keys.process(id))));
+  const names = texts.flatMap((text) => {
+    const one = text === null ? undefined : about.safeParse(JSON.parse(text)).data;
+    const name = one && `${one.host}-${one.pid}`;
+    return one && name !== undefined && !answered.has(name) ? [`${one.services.join(', ')} (${name})`] : [];
+  });
+  return names.length > 0 ? names : ['a process that was called'];
+}

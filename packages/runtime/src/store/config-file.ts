@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import { chmod, chown, link, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/** The text of a configuration, and what tells it from others. */
+export interface ConfigText {
+  readonly text: string;
+  /** SHA-256 of the text, in hexadecimal digits. */
+  readonly digest: string;
+}
+
+export function configDigest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** Where the configuration of one machine is kept: a file, changed as a whole and never in part. */
+export class ConfigFile {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** @throws the error of the file system */
+  async read(): Promise<ConfigText> {
+    const text = await readFile(this.path, 'utf8');
+    return { text, digest: configDigest(text) };
+  }
+
+  /** Writes a candidate that services check before it becomes the configuration, with owner and permissions of the file. */
+  async offer(id: string, text: string): Promise<void> {
+    const path = await candidatePath(this.path, id);
+    await this.#removeLeftOvers();
+    const { mode, uid, gid } = await stat(this.path);
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    const own = process.getuid?.();
+    if (own === 0 && (uid !== own || gid !== process.getgid?.())) await chown(path, uid, gid);
+    await chmod(path, mode & 0o777);
+  }
+
+  /** Of a console that was killed. Changes are made one at a time. */
+  async #removeLeftOvers(): Promise<void> {
+    const path = await realpath(this.path);
+    const isLeft = (name: string): boolean =>
+      name.startsWith(`${basename(path)}.`) && /\.[0-9a-f]{16}\.(candidate|before)$/.test(name);
+    const names = (await readdir(dirname(path))).filter(isLeft);
+    await Promise.all(names.map((name) => rm(join(dirname(path), name), { force: true })));
+  }
+
+  async withdraw(id: string): Promise<void> {
+    await rm(await candidatePath(this.path, id), { force: true });
+  }
+
+  /**
+   * Puts a candidate in the place of the file, if that is still what it was: an edit by hand in the meantime stays.
+   *
+   * @param base - digest of what is replaced
+   * @returns whether it was done
+   */
+  async commit(id: string, base: string): Promise<boolean> {
+    const path = await realpath(this.path);
+    const kept = `${path}.${id}.before`;
+    await link(path, kept);
+    try {
+      const [now, old] = await Promise.all([stat(path), stat(kept)]);
+      if (now.ino !== old.ino || (await digestOf(kept)) !== base) return false;
+      await rename(await candidatePath(this.path, id), path);
+      // An editor that was just writing has written into what was replaced: that counts.
+      if ((await digestOf(kept)) !== base) {
+        await rename(kept, path);
+        return false;
+      }
+      await syncFolder(dirname(path));
+      return true;
+    } finally {
+      await rm(kept, { force: true });
+    }
+  }
+}
+
+/** Next to the file, also where its name is a link: only so can it replace the file in one step. */
+export async function candidatePath(file: string, id: string): Promise<string> {
+  return `${await realpath(file)}.${id}.candidate`;
+}
+
+async function digestOf(path: string): Promise<string> {
+  return configDigest(await readFile(path, 'utf8'));
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } catch {
+    // Not every file system has it.
+  } finally {
+    await folder.close();
+  }
+}

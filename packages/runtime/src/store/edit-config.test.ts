@@ -1,0 +1,165 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { configValue, editConfig } from './edit-config.ts';
+
+const file = `# Configuration of the hospital
+sources:
+  main:   { url: http://127.0.0.1:8042 }   # on this machine
+
+# --- where studies go ---
+targets:
+    # the PACS; ask Anna before you change it
+    pacs:
+        type: dicom
+        host:   pacs.example      # CNAME
+        port: 104
+        calledAeTitle: 'PACS'
+        backoff: &slow
+            first: 10s
+            max: 1h
+    archive:
+        type: folder
+        path: "/srv/archive"
+        backoff: *slow            # the same
+    # old:
+    #     type: dummy
+
+rules:
+    # everything
+    - name: all
+      targets: [ pacs,archive ]
+
+    - name: ct     # only CT
+      when: >-
+        'CT' in
+        study.ModalitiesInStudy
+      targets:
+      - archive
+`;
+
+/** Lines that are in one text and not in the other. */
+function changed(before: string, after: string): { gone: string[]; come: string[] } {
+  const [a, b] = [before.split('\n'), after.split('\n')];
+  return { gone: a.filter((line) => !b.includes(line)), come: b.filter((line) => !a.includes(line)) };
+}
+
+describe('an edit of a configuration file', () => {
+  it('changes the lines that it concerns and no others', () => {
+    const after = editConfig(file, [{ kind: 'set', path: ['targets', 'pacs', 'port'], value: 11_112 }]);
+    expect(changed(file, after)).toEqual({ gone: ['        port: 104'], come: ['        port: 11112'] });
+    const host = editConfig(file, [{ kind: 'set', path: ['targets', 'pacs', 'host'], value: 'new.example' }]);
+    expect(changed(file, host).come).toEqual([expect.stringMatching(/host: new\.example +# CNAME/)]);
+  });
+
+  it('of a whole target keeps what is equal, with its comments', () => {
+    const pacs = { ...(configValue(file) as { targets: { pacs: object } }).targets.pacs, port: 105, attempts: 3 };
+    const after = editConfig(file, [{ kind: 'set', path: ['targets', 'pacs'], value: pacs }]);
+    expect(changed(file, after)).toEqual({
+      gone: ['        port: 104'],
+      come: ['        port: 105', '        attempts: 3'],
+    });
+  });
+
+  it('adds, removes and renames, and keeps the order', () => {
+    const added = editConfig(file, [
+      { kind: 'set', path: ['targets', 'web'], value: { type: 'dicomweb', url: 'https://x' } },
+    ]);
+    expect(Object.keys((configValue(added) as { targets: object }).targets)).toEqual(['pacs', 'archive', 'web']);
+    expect(changed(file, added).gone).toEqual([]);
+    const removed = editConfig(added, [{ kind: 'remove', path: ['targets', 'web'] }]);
+    expect(configValue(removed)).toEqual(configValue(file));
+    const renamed = editConfig(file, [{ kind: 'rename', path: ['targets', 'pacs'], name: 'main-pacs' }]);
+    expect(Object.keys((configValue(renamed) as { targets: object }).targets)).toEqual(['main-pacs', 'archive']);
+    expect(renamed).toContain('# the PACS; ask Anna before you change it\n    main-pacs:');
+  });
+
+  it('removes a rule with its comment, and no other', () => {
+    const after = editConfig(file, [{ kind: 'remove', path: ['rules', 0] }]);
+    expect(after).not.toContain('name: all');
+    expect(after).toContain('- name: ct     # only CT');
+    expect(after).toContain("      when: >-\n        'CT' in\n        study.ModalitiesInStudy\n");
+  });
+
+  it('of what is anchored changes nothing elsewhere', () => {
+    const after = editConfig(file, [{ kind: 'set', path: ['targets', 'pacs', 'backoff', 'max'], value: '2h' }]);
+    expect(configValue(after)).toMatchObject({
+      targets: { pacs: { backoff: { max: '2h' } }, archive: { backoff: { first: '10s', max: '1h' } } },
+    });
+    const gone = editConfig(file, [{ kind: 'remove', path: ['targets', 'pacs'] }]);
+    expect(configValue(gone)).toMatchObject({ targets: { archive: { backoff: { first: '10s', max: '1h' } } } });
+    const alias = editConfig(file, [{ kind: 'set', path: ['targets', 'archive', 'backoff', 'first'], value: '1s' }]);
+    expect(configValue(alias)).toMatchObject({
+      targets: { pacs: { backoff: { first: '10s' } }, archive: { backoff: { first: '1s', max: '1h' } } },
+    });
+    const untouched = editConfig(file, [{ kind: 'set', path: ['targets', 'archive', 'path'], value: '/srv/new' }]);
+    expect(untouched).toContain('backoff: &slow');
+    expect(untouched).toContain('backoff: *slow            # the same');
+  });
+
+  it('makes sections that are missing or empty, also in an empty file', () => {
+    expect(configValue(editConfig('', [{ kind: 'set', path: ['targets', 'a'], value: { type: 'dummy' } }]))).toEqual({
+      targets: { a: { type: 'dummy' } },
+    });
+    const empty = 'targets:\n  # none yet\nrules: []\n';
+    const after = editConfig(empty, [{ kind: 'set', path: ['targets', 'a', 'type'], value: 'dummy' }]);
+    expect(configValue(after)).toEqual({ targets: { a: { type: 'dummy' } }, rules: [] });
+    expect(after).toContain('# none yet');
+  });
+
+  it('keeps the line ends of Windows', () => {
+    const after = editConfig('a: 1\r\nb: 2 # two\r\n', [{ kind: 'set', path: ['a'], value: 3 }]);
+    expect(after).toBe('a: 3\r\nb: 2 # two\r\n');
+  });
+
+  it('refuses what is no YAML', () => {
+    expect(() => editConfig('a: [', [{ kind: 'set', path: ['a'], value: 1 }])).toThrow();
+  });
+});
+
+const key = fc.stringMatching(/^[a-z][a-z0-9-]{0,7}$/);
+const leaf = fc.oneof(
+  fc.stringMatching(/^[ -~äöü]{0,20}$/),
+  fc.integer(),
+  fc.boolean(),
+  fc.constant(null),
+  fc.constantFrom('1', 'true', 'null', '${NAME}', '30s', '# no comment', 'a: b', '- x', '{x}', "it's", 'two\nlines\n'),
+);
+const value = fc.letrec<{ any: unknown }>((tie) => ({
+  any: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    leaf,
+    fc.array(tie('any'), { maxLength: 3 }),
+    fc.dictionary(key, tie('any'), { maxKeys: 3 }).map((one) => ({ ...one })),
+  ),
+})).any;
+const root = fc.dictionary(key, value, { minKeys: 1, maxKeys: 5 }).map((one) => ({ ...one }));
+
+it('says after an edit what was asked for, whatever the file says and however it is written', () => {
+  fc.assert(
+    fc.property(
+      root,
+      value,
+      fc.constantFrom(2, 3, 4),
+      fc.boolean(),
+      fc.nat(),
+      (before, fresh, indent, indentSeq, at) => {
+        const commented = stringify(before, { indent, indentSeq })
+          .split('\n')
+          .map((line) => (/^[a-z]/.test(line) ? `# about ${line.replaceAll(/[^a-z]/g, '')}\n${line}` : line))
+          .join('\n');
+        const names = Object.keys(before);
+        const name = names[at % names.length] ?? '';
+        const set = editConfig(commented, [{ kind: 'set', path: [name], value: fresh }]);
+        expect(parse(set)).toEqual({ ...before, [name]: fresh });
+        expect(Object.keys(parse(set) as object)).toEqual(names);
+        for (const comment of commented.split('\n').filter((line) => line.startsWith('# about')))
+          expect(set.split('\n')).toContain(comment);
+        const removed = editConfig(commented, [{ kind: 'remove', path: [name] }]);
+        const { [name]: _, ...rest } = before;
+        expect(parse(removed) ?? {}).toEqual(rest);
+      },
+    ),
+    { numRuns: 500 },
+  );
+});

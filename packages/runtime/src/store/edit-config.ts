@@ -1,0 +1,229 @@
+import { isDeepStrictEqual } from 'node:util';
+import {
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  parseDocument,
+  visit,
+  type Alias,
+  type Document,
+  type ToStringOptions,
+  type Node,
+  type ParsedNode,
+} from 'yaml';
+import { keepLines } from './keep-lines.ts';
+
+export type ConfigPath = readonly (string | number)[];
+
+/**
+ * One change of a configuration file.
+ *
+ * - `set`: gives a value to a path, which is made where it is missing; what is equal stays as it is written
+ * - `remove`: takes a key of a map or an element of a list away
+ * - `rename`: gives a key of a map another name, in its place
+ */
+export type ConfigEdit =
+  | { readonly kind: 'set'; readonly path: ConfigPath; readonly value: unknown }
+  | { readonly kind: 'remove'; readonly path: ConfigPath }
+  | { readonly kind: 'rename'; readonly path: ConfigPath; readonly name: string };
+
+const maxAliasCount = 100;
+
+/**
+ * Applies edits to the text of a YAML file. Lines that an edit does not concern stay as they are, byte for byte; comments,
+ * order and anchors are kept. An alias whose anchor is edited gets its former value: an edit changes nothing elsewhere.
+ *
+ * @throws Error when the text is no YAML, or a path leads into something that is neither map nor list
+ */
+export function editConfig(text: string, edits: readonly ConfigEdit[]): string {
+  const isWindows = text.includes('\r\n');
+  let now = isWindows ? text.replaceAll('\r\n', '\n') : text;
+  for (const edit of edits) now = editOnce(now, edit);
+  return isWindows ? now.replaceAll('\n', '\r\n') : now;
+}
+
+/** The plain value of the text of a YAML file. */
+export function configValue(text: string): unknown {
+  return parsed(text).toJS({ maxAliasCount }) as unknown;
+}
+
+function editOnce(text: string, edit: ConfigEdit): string {
+  const before = parsed(text);
+  const value: unknown = before.toJS({ maxAliasCount });
+  const wanted = editPlain(value, edit);
+  if (isDeepStrictEqual(wanted, value) && edit.kind !== 'rename') return text;
+  const says = (candidate: string): boolean => {
+    const document = parseDocument(candidate, { uniqueKeys: true });
+    return document.errors.length === 0 && isDeepStrictEqual(document.toJS({ maxAliasCount }), wanted);
+  };
+  const form = { lineWidth: 0, indentSeq: !/^(\s*)[\w.-]+:[^\n]*\n\1- /m.test(text) } as const;
+  for (const detaches of [false, true]) {
+    const written = tryEdit(parsed(text), edit, detaches, form);
+    if (written === undefined) continue;
+    const kept = keepLines(text, before.toString(form), written);
+    const good = [kept, written].find((candidate) => says(candidate));
+    if (good !== undefined) return good;
+  }
+  throw new Error(`${edit.path.join('.')} cannot be edited in this file: change it by hand`);
+}
+
+/** Undefined when an anchor that is still needed would be gone, or a path leads through an alias. */
+function tryEdit(
+  document: Document<ParsedNode>,
+  edit: ConfigEdit,
+  detaches: boolean,
+  form: ToStringOptions,
+): string | undefined {
+  try {
+    if (detaches) detachAliases(document, edit.path);
+    editDocument(document, edit);
+    return document.toString(form);
+  } catch (error) {
+    if (detaches) throw error;
+    return undefined;
+  }
+}
+
+function parsed(text: string): Document<ParsedNode> {
+  const document = parseDocument(text, { uniqueKeys: true });
+  const [error] = document.errors;
+  if (error) throw error;
+  return document as unknown as Document<ParsedNode>;
+}
+
+/** The same edit of a plain value: what the edited file has to say. */
+function editPlain(root: unknown, edit: ConfigEdit): unknown {
+  return step(root, edit.path, (parent, key) => {
+    if (edit.kind === 'set') {
+      if (Array.isArray(parent)) return parent.toSpliced(Number(key), 1, edit.value);
+      return { ...asObject(parent, edit.path), [key]: edit.value };
+    }
+    if (Array.isArray(parent)) return parent.toSpliced(Number(key), 1);
+    const entries = Object.entries(asObject(parent, edit.path));
+    return Object.fromEntries(
+      edit.kind === 'remove'
+        ? entries.filter(([name]) => name !== key)
+        : entries.map(([name, value]) => [name === key ? edit.name : name, value]),
+    );
+  });
+}
+
+function step(value: unknown, path: ConfigPath, act: (parent: unknown, key: string | number) => unknown): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) throw new Error('an edit needs a path');
+  if (rest.length === 0) return act(value, key);
+  if (Array.isArray(value)) return value.toSpliced(Number(key), 1, step(value[Number(key)], rest, act));
+  const parent = asObject(value, path);
+  return { ...parent, [key]: step(parent[key], rest, act) };
+}
+
+function asObject(value: unknown, path: ConfigPath): Record<string, unknown> {
+  if (value === undefined || value === null) return {};
+  if (typeof value !== 'object' || Array.isArray(value)) throw new Error(`${path.join('.')}: its parent is no map`);
+  return value as Record<string, unknown>;
+}
+
+function editDocument(document: Document<ParsedNode>, edit: ConfigEdit): void {
+  const { path } = edit;
+  if (edit.kind === 'remove') {
+    document.deleteIn(path);
+    return;
+  }
+  const last = path.at(-1);
+  if (edit.kind === 'rename') {
+    const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+    const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && key.value === last) : undefined;
+    if (pair && isScalar(pair.key)) pair.key.value = edit.name;
+    return;
+  }
+  const old = document.getIn(path, true);
+  const fresh = isNode(old) ? put(document, old, edit.value) : document.createNode(edit.value);
+  if (fresh === old) return;
+  // Sections of which everything is commented out are null.
+  for (let length = 1; length < path.length; length += 1) {
+    const above = document.getIn(path.slice(0, length), true);
+    if (above === undefined || isCollection(above)) continue;
+    document.setIn(path.slice(0, length), withCommentsOf(above, document.createNode({})));
+  }
+  document.setIn(path, fresh);
+}
+
+/** Gives a node another value, and keeps what is equal, with its comments; gives the node that stands there now. */
+function put(document: Document<ParsedNode>, node: Node, value: unknown): Node {
+  if (isDeepStrictEqual(node.toJS(document, { maxAliasCount }), value)) return node;
+  if (isScalar(node) && (typeof value !== 'object' || value === null)) {
+    node.value = value;
+    return node;
+  }
+  if (isMap(node) && typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    const nameOf = (key: unknown): string => String(isScalar(key) ? key.value : key);
+    const gone = node.items.map(({ key }) => key).filter((key) => !Object.hasOwn(value, nameOf(key)));
+    for (const key of gone) node.delete(key);
+    for (const [name, inner] of Object.entries(value)) {
+      const old = node.get(name, true);
+      const fresh = isNode(old) ? put(document, old, inner) : document.createNode(inner);
+      if (fresh !== old) node.set(name, fresh);
+    }
+    return node;
+  }
+  if (isSeq(node) && Array.isArray(value)) {
+    for (const [index, inner] of value.entries()) {
+      const old = node.get(index, true);
+      const fresh = isNode(old) ? put(document, old, inner) : document.createNode(inner);
+      if (fresh !== old) node.set(index, fresh);
+    }
+    node.items.splice(value.length);
+    return node;
+  }
+  return withCommentsOf(node, document.createNode(value) as Node);
+}
+
+/** Comments of what was empty are those of what stands there now. */
+function withCommentsOf(old: unknown, fresh: Node): Node {
+  if (!isNode(old)) return fresh;
+  const comments = [old.commentBefore, isScalar(old) && old.value === null ? old.comment : undefined].filter(Boolean);
+  if (comments.length > 0) fresh.commentBefore = comments.join('\n');
+  return fresh;
+}
+
+/** Aliases of what stands below a path, and aliases on the way to it, become values of their own. */
+function detachAliases(document: Document<ParsedNode>, path: ConfigPath): void {
+  // On the way: what is edited is edited here alone.
+  for (let length = 1; length <= path.length; length += 1) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isAlias(node)) document.setIn(path.slice(0, length), copyOf(document, node));
+  }
+  const anchors = new Set<string>();
+  const collect = (node: unknown): void => {
+    if (!isNode(node)) return;
+    visit(node, {
+      Node: (_, one) => {
+        if (!isAlias(one) && one.anchor !== undefined) anchors.add(one.anchor);
+      },
+    });
+  };
+  collect(document.getIn(path, true));
+  // An anchored map or list above holds what is edited, too.
+  for (let length = 1; length < path.length; length += 1) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isCollection(node) && node.anchor !== undefined) anchors.add(node.anchor);
+  }
+  if (anchors.size === 0) return;
+  visit(document, { Alias: (_, node) => (anchors.has(node.source) ? copyOf(document, node) : undefined) });
+}
+
+function copyOf(document: Document<ParsedNode>, alias: Alias): Node {
+  return document.createNode(
+    alias.toJS(document, {
+      anchors: new Map(),
+      doc: document,
+      keep: true,
+      mapAsMap: false,
+      mapKeyWarned: false,
+      maxAliasCount,
+    } as never),
+  ) as Node;
+}

@@ -1,0 +1,77 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
+
+/**
+ * Secrets that somebody typed into a page: in the configuration stands `{ sealed: TEXT }`, encrypted by AES-256-GCM under
+ * the key of the installation. The key is in a file of its own, beside the configuration file or where
+ * `DICOM_DISPATCH_KEY_FILE` says; never in Redis, and never in a version of the configuration.
+ */
+export class SealKey {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Encrypts a secret; the key is made when it is needed for the first time. */
+  async seal(secret: string): Promise<string> {
+    const key = (await this.#read()) ?? (await this.#make());
+    const nonce = randomBytes(12);
+    const cipher = createCipheriv('aes-256-gcm', key, nonce);
+    cipher.setAAD(Buffer.from(context));
+    const body = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()]);
+    return `v1.${Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64url')}`;
+  }
+
+  /** @throws Error in words for people, when the key is missing or another one */
+  async unseal(sealed: string): Promise<string> {
+    const key = await this.#read();
+    if (!key) throw new Error(`the key of sealed secrets is missing: restore ${this.path}, or type the secret again`);
+    const bytes = Buffer.from(/^v1\.([\w-]+)$/.exec(sealed)?.[1] ?? '', 'base64url');
+    try {
+      if (bytes.length < 28) throw new Error('too short');
+      const cipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12));
+      cipher.setAAD(Buffer.from(context));
+      cipher.setAuthTag(bytes.subarray(12, 28));
+      return Buffer.concat([cipher.update(bytes.subarray(28)), cipher.final()]).toString('utf8');
+    } catch (error) {
+      throw new Error(`it was sealed with another key than ${this.path}: type the secret again`, { cause: error });
+    }
+  }
+
+  async #read(): Promise<Buffer | undefined> {
+    try {
+      const key = Buffer.from((await readFile(this.path, 'utf8')).trim(), 'base64');
+      if (key.length !== 32) throw new Error(`${this.path} is no key of 32 bytes in Base64`);
+      return key;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  async #make(): Promise<Buffer> {
+    const key = randomBytes(32);
+    try {
+      const file = await open(this.path, 'wx', 0o600);
+      try {
+        await file.writeFile(`${key.toString('base64')}\n`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      return key;
+    } catch (error) {
+      const made = (error as NodeJS.ErrnoException).code === 'EEXIST' ? await this.#read() : undefined;
+      if (made) return made;
+      throw error;
+    }
+  }
+}
+
+const context = 'dicom-dispatch secret v1';
+
+/** Where the key is that belongs to a configuration file. */
+export function sealKeyPath(configFile: string, env: Readonly<Record<string, string | undefined>>): string {
+  return env['DICOM_DISPATCH_KEY_FILE'] || `${configFile}.key`;
+}

@@ -1,0 +1,125 @@
+import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { configDigest } from './config-file.ts';
+
+const configVersion = z.object({
+  number: z.int().min(1),
+  /** ms since 1970 */
+  at: z.number(),
+  author: z.string(),
+  reason: z.string(),
+  digest: z.string(),
+  text: z.string(),
+});
+
+/** A configuration as it was in use from a time on. */
+export type ConfigVersion = z.infer<typeof configVersion>;
+export type ConfigVersionFacts = Omit<ConfigVersion, 'text'>;
+
+/** Versions that are kept; older ones are removed. */
+const maxVersions = 1000;
+const maxTextLength = 200;
+const fileName = /^(\d{6,})\.json$/;
+
+/**
+ * The versions of a configuration file, in a folder beside it: one file each, never changed. Several processes may write:
+ * a number is taken by making its file.
+ */
+export class ConfigVersions {
+  readonly folder: string;
+
+  constructor(configFile: string) {
+    this.folder = `${configFile}.versions`;
+  }
+
+  /** The newest first, without their texts. */
+  async list(limit = 100): Promise<ConfigVersionFacts[]> {
+    const numbers = (await this.#numbers()).slice(-limit).reverse();
+    const versions = await Promise.all(numbers.map((number) => this.read(number)));
+    return versions.flatMap((version) => {
+      if (!version) return [];
+      const { text: _, ...facts } = version;
+      return [facts];
+    });
+  }
+
+  async read(number: number): Promise<ConfigVersion | undefined> {
+    try {
+      return configVersion.parse(JSON.parse(await readFile(this.#path(number), 'utf8')));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  async newest(): Promise<ConfigVersion | undefined> {
+    const number = (await this.#numbers()).at(-1);
+    return number === undefined ? undefined : this.read(number);
+  }
+
+  /**
+   * Notes a version, unless the newest one has the same text.
+   *
+   * @returns the version with this text
+   * @throws the error of the file system
+   */
+  async add(entry: {
+    readonly text: string;
+    readonly author: string;
+    readonly reason: string;
+  }): Promise<ConfigVersion> {
+    const digest = configDigest(entry.text);
+    await mkdir(this.folder, { recursive: true, mode: 0o700 });
+    for (;;) {
+      const newest = await this.newest();
+      if (newest?.digest === digest) return newest;
+      const version: ConfigVersion = {
+        number: (newest?.number ?? 0) + 1,
+        at: Date.now(),
+        author: entry.author.slice(0, maxTextLength),
+        reason: entry.reason.slice(0, maxTextLength),
+        digest,
+        text: entry.text,
+      };
+      if (await this.#write(version)) {
+        await this.#prune();
+        return version;
+      }
+    }
+  }
+
+  /** False when another process has taken the number. */
+  async #write(version: ConfigVersion): Promise<boolean> {
+    try {
+      const file = await open(this.#path(version.number), 'wx', 0o600);
+      try {
+        await file.writeFile(`${JSON.stringify(version, undefined, 2)}\n`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    }
+  }
+
+  async #prune(): Promise<void> {
+    const old = (await this.#numbers()).slice(0, -maxVersions);
+    await Promise.all(old.map((number) => rm(this.#path(number), { force: true })));
+  }
+
+  async #numbers(): Promise<number[]> {
+    const names = await readdir(this.folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    return names.flatMap((name) => Number(fileName.exec(name)?.[1] ?? 0) || []).sort((a, b) => a - b);
+  }
+
+  #path(number: number): string {
+    return join(this.folder, `${String(number).padStart(6, '0')}.json`);
+  }
+}
