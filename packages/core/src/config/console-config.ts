@@ -10,12 +10,14 @@ import { secret } from './secret.ts';
 import { httpUrl } from './source-config.ts';
 
 /** What someone may do in the console, least first; each may do all that those before may. */
-export const roles = ['viewer', 'operator', 'administrator'] as const;
+export const roles = ['viewer', 'operator', 'editor', 'administrator'] as const;
 export type Role = (typeof roles)[number];
 
 const role = z
   .enum(roles)
-  .describe('viewer looks; operator also retries, holds, cancels, routes; administrator also reads the audit log');
+  .describe(
+    'viewer looks; operator also retries, holds, cancels, routes; editor also changes targets, groups and rules; administrator also changes the rest of the configuration and reads the audit log',
+  );
 
 const oidcConfig = z.strictObject({
   issuer: httpUrl.describe('address of the identity provider; its discovery document is read from there'),
@@ -28,6 +30,7 @@ const oidcConfig = z.strictObject({
     .strictObject({
       viewer: z.array(z.string()).default([]),
       operator: z.array(z.string()).default([]),
+      editor: z.array(z.string()).default([]),
       administrator: z.array(z.string()).default([]),
     })
     .prefault({})
@@ -94,6 +97,12 @@ export const consoleConfig = z.strictObject({
     })
     .prefault({})
     .describe('how long someone stays signed in'),
+  editing: z
+    .boolean()
+    .default(true)
+    .describe(
+      'the configuration may be changed in the console; false: it is shown, and a change can be copied as a patch, for files that are kept elsewhere, e.g. in Git',
+    ),
   openMetrics: z.boolean().default(false).describe('serve /metrics without a token even where sign-in is configured'),
   patientData: z
     .boolean()

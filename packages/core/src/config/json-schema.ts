@@ -31,7 +31,12 @@ export function configJsonSchema(
         if (zodSchema._zod.def.type !== 'custom') return;
         jsonSchema.anyOf = [
           { type: 'string', pattern: String.raw`^\$\{[A-Za-z_][A-Za-z0-9_]*\}$` },
-          { type: 'object', properties: { file: { type: 'string' } }, required: ['file'], additionalProperties: false },
+          ...['file', 'sealed'].map((name) => ({
+            type: 'object' as const,
+            properties: { [name]: { type: 'string' as const } },
+            required: [name],
+            additionalProperties: false,
+          })),
         ];
       },
     }),

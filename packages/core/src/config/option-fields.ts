@@ -64,7 +64,10 @@ function kindOf(schema: Schema, inner: Schema): FieldKind {
 
 /** Whether whatever is typed is a text: a string, or one of several kinds of strings. */
 function isText(schema: Schema): boolean {
-  if (schema instanceof z.ZodUnion) return schema.options.every((option) => isText(unwrap(option as Schema).inner));
+  if (schema instanceof z.ZodUnion) {
+    const options = schema.options.map((option) => unwrap(option as Schema).inner);
+    return options.every((option) => option instanceof z.ZodEnum || isText(option));
+  }
   if (schema instanceof z.ZodLiteral) return typeof schema.value === 'string';
   return schema._zod.def.type === 'string';
 }
