@@ -71,3 +71,19 @@ export {
 } from './batches.ts';
 export { tryNow, type Did } from './try-now.ts';
 export { closeCircuit } from './close-circuit.ts';
+export { applyDraft, restoreVersion, type AppliedChange } from './configuration/apply-draft.ts';
+export { describeChanges, type DescribedChange } from './configuration/describe-changes.ts';
+export {
+  discardDraft,
+  draftText,
+  editDraft,
+  readDraft,
+  replaceDraft,
+  valueDigest,
+  type AfterApply,
+  type ConfigDraft,
+  type DraftContext,
+} from './configuration/draft.ts';
+export { editorProblems } from './configuration/editor-rights.ts';
+export { fieldText, readForm, removedSecret, secretText, type FormValues } from './configuration/form-values.ts';
+export { previewDraft, type DraftPreview } from './configuration/preview-draft.ts';

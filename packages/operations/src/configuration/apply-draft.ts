@@ -1,0 +1,140 @@
+import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
+import {
+  changeConfiguration,
+  configDigest,
+  configValue,
+  judgeText,
+  type ConfigChangeResult,
+} from '@dicom-dispatch/runtime';
+import { decidePlace } from '../decide-place.ts';
+import { dropOrphan, isOrphan, moveOrphan } from '../orphans.ts';
+import { discardDraft, readDraft, type AfterApply, type DraftContext } from './draft.ts';
+import { editorProblems } from './editor-rights.ts';
+
+export interface ApplyWish {
+  readonly actor: Actor;
+  /** An editor may not apply what an administrator has to decide. */
+  readonly isEditor: boolean;
+  readonly reason: string;
+  /** Digest of the text that was looked at: what others changed since is not applied unseen. */
+  readonly seen: string;
+}
+
+export interface AppliedChange {
+  readonly version: number | undefined;
+  /** Processes that live and have not said that they apply it; they read it when they start again. */
+  readonly silent: readonly string[];
+  /** What became of deliveries that waited for removed or moved targets, in words. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Lets all services go by the draft, or none.
+ *
+ * @throws OperationError `not-found` when there is no draft, `conflict` when it is not the one that was looked at, or the file
+ *   was edited in between; `invalid` when it cannot be used; `unavailable` when a service has not answered
+ */
+export async function applyDraft(context: DraftContext, wish: ApplyWish): Promise<AppliedChange> {
+  const draft = await readDraft(context);
+  if (!draft) throw new OperationError('not-found', 'there is no change to apply');
+  if (configDigest(draft.text) !== wish.seen)
+    throw new OperationError('conflict', 'the change was changed in the meantime: load the page again to see it');
+  const now = await context.store.file.read();
+  if (now.digest !== draft.base)
+    throw new OperationError(
+      'conflict',
+      'the file was edited by hand, in the same lines: discard this change and make it again',
+    );
+  if (wish.isEditor) {
+    const why = editorProblems(configValue(draft.baseText), configValue(draft.text));
+    if (why.length > 0) throw new OperationError('conflict', `an administrator has to apply this: ${why.join('; ')}`);
+  }
+  const applied = await applyText(context, { text: draft.text, base: draft.base, ...wish });
+  await discardDraft(context);
+  const notes: string[] = [];
+  for (const after of draft.after) notes.push(await settle(context, after, wish.actor));
+  return { ...applied, notes };
+}
+
+/**
+ * Lets all services go by a former version again.
+ *
+ * @throws OperationError as {@link applyDraft}
+ */
+export async function restoreVersion(
+  context: DraftContext,
+  number: number,
+  wish: { readonly actor: Actor; readonly reason: string },
+): Promise<AppliedChange> {
+  const version = await context.store.versions.read(number);
+  if (!version) throw new OperationError('not-found', `there is no version ${number}`);
+  const { digest } = await context.store.file.read();
+  if (digest === version.digest) throw new OperationError('conflict', `version ${number} is in use already`);
+  const reason = wish.reason === '' ? `version ${number} restored` : wish.reason;
+  return { ...(await applyText(context, { text: version.text, base: digest, ...wish, reason })), notes: [] };
+}
+
+async function applyText(
+  { redis, store, config }: DraftContext,
+  change: { readonly text: string; readonly base: string; readonly actor: Actor; readonly reason: string },
+): Promise<Omit<AppliedChange, 'notes'>> {
+  const { problems } = await judgeText(store, change.text);
+  if (problems.length > 0)
+    throw new OperationError(
+      'invalid',
+      problems.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'),
+    );
+  let result: ConfigChangeResult;
+  try {
+    result = await changeConfiguration(
+      { redis, prefix: config().redis.prefix, file: store.file, versions: store.versions },
+      { text: change.text, base: change.base, author: change.actor.name, reason: change.reason },
+    );
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new OperationError('unavailable', `${store.file.path} cannot be changed (${code}): nothing was changed`, {
+      cause: error,
+    });
+  }
+  if (result.outcome === 'applied') return { version: result.version, silent: result.silent };
+  throw new OperationError(codes[result.outcome], [words[result.outcome], ...details(result)].join('\n'));
+}
+
+const codes = { refused: 'unavailable', undone: 'unavailable', stale: 'conflict', busy: 'conflict' } as const;
+const words = {
+  refused: 'Nothing was changed: not every service can go by it.',
+  undone: 'A service could not take the change over: the former configuration is in use again.',
+  stale: 'Nothing was changed: the file was edited by hand at the same moment.',
+  busy: 'Nothing was changed: another change is being applied.',
+} as const;
+
+function details({ answers, silent }: ConfigChangeResult): string[] {
+  return [
+    ...answers.flatMap(({ services, process, reasons }) =>
+      reasons.map((reason) => `${services.join(', ')} (${process}): ${reason}`),
+    ),
+    ...silent.map((name) => `${name} has not answered: end it, or wait until it does`),
+  ];
+}
+
+/** What was decided about deliveries that wait; what cannot be done is told and can be done on the page of the target. */
+async function settle(context: DraftContext, after: AfterApply, actor: Actor): Promise<string> {
+  const { target } = after;
+  try {
+    if (after.act === 'same-place' || after.act === 'new-place') {
+      const { ledger } = await decidePlace(context, target, after.act === 'same-place' ? 'same' : 'new');
+      return `${target}: ${after.act === 'same-place' ? 'what was confirmed counts' : 'nothing counts as confirmed'} (ledger ${ledger})`;
+    }
+    if (!(await isOrphan(context, target))) return `${target}: no delivery waited`;
+    const { done, left } =
+      after.act === 'move'
+        ? await moveOrphan(context, target, after.to, actor)
+        : await dropOrphan(context, target, actor);
+    const what = after.act === 'move' ? `moved to ${after.to}` : 'cancelled';
+    return `${target}: ${done} ${what}${left > 0 ? `, ${left} are still under way` : ''}`;
+  } catch (error) {
+    if (error instanceof OperationError) return `${target}: ${error.message}`;
+    throw error;
+  }
+}
