@@ -1,5 +1,5 @@
-import type { Logger, Registry, RunningService } from '@dicom-dispatch/runtime';
 import type { HealthFinding } from '@dicom-dispatch/operations';
+import type { ConfigurationStore, Logger, Registry, RunningService } from '@dicom-dispatch/runtime';
 import type { AuditLog } from './audit/audit-log.ts';
 import type { QueryEvents } from './audit/query-events.ts';
 import type { RefusedEvents } from './audit/refused-events.ts';
@@ -32,6 +32,8 @@ export interface ConsoleContext extends ViewContext {
   readonly changes: Changes;
   /** Gets studies from targets. */
   readonly fetches: FetchRunner;
+  /** Where the configuration is kept; absent where it came from no file. */
+  readonly configuration?: ConfigurationStore | undefined;
   readonly cookieName: string;
   /** Whether browsers reach us over TLS. */
   readonly isSecure: boolean;

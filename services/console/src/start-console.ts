@@ -6,6 +6,7 @@ import {
   parseListen,
   redisDependency,
   RedisWatch,
+  type ConfigurationStore,
   type Logger,
   type Redis,
   type Registry,
@@ -40,6 +41,8 @@ export interface ConsoleOptions {
   readonly watch?: RedisWatch;
   /** The services of this process, for `/readyz`. Default: the console alone. */
   readonly services?: () => readonly RunningService[];
+  /** Where the configuration is kept. Default: it cannot be changed in the console. */
+  readonly configuration?: ConfigurationStore;
 }
 
 export interface RunningConsole extends RunningService {
@@ -84,6 +87,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     lookup: new SourceLookup(() => config),
     changes: new Changes(redis, operations.records.channel),
     fetches: new FetchRunner(operations, log),
+    configuration: options.configuration,
     cookieName: sessionCookieName(isSecure),
     isSecure,
   };

@@ -4,6 +4,8 @@ import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider
 import type { ConsoleContext } from '../console-context.ts';
 import { addAuditExport } from './audit-export.ts';
 import { addBatchRoutes } from './batches.ts';
+import { addConfigurationDraftRoutes } from './configuration-draft.ts';
+import { addConfigurationTargetRoutes } from './configuration-targets.ts';
 import { addConfigurationRoutes } from './configuration.ts';
 import { addDeliveryRoutes } from './deliveries.ts';
 import { addEvents } from './events.ts';
@@ -49,6 +51,8 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
     addSystemRoutes(api, context);
     addSessionRoutes(api, context);
     addConfigurationRoutes(api, context);
+    addConfigurationDraftRoutes(api, context);
+    addConfigurationTargetRoutes(api, context);
     addAuditExport(api, context);
     addEvents(scope, context);
     scope.get('/api/openapi.json', { config: { access: 'viewer' } }, () => server.swagger());

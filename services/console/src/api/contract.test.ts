@@ -16,6 +16,14 @@ interface Document {
 
 const headers = { authorization: `Bearer ${testToken.administrator}` };
 
+const file = `sources:
+  main: { url: http://127.0.0.1:1 }
+targets:
+  a: { type: dummy }
+rules:
+  - { name: everything, targets: [a] }
+`;
+
 let test: TestConsole;
 let orthanc: OrthancServer;
 let orthancStudyId = '';
@@ -35,7 +43,8 @@ beforeAll(async () => {
     b: { type: 'dummy', attempts: 3 },
     pacs: { type: 'orthanc', url: orthanc.url },
   };
-  test = await startTestConsole({ console: signIn, sourceUrl: orthanc.url, targets });
+  test = await startTestConsole({ console: signIn, sourceUrl: orthanc.url, targets, file });
+  await test.ask('POST', '/api/configuration/targets/a/enabled', { headers, body: { enabled: false } });
   ({ a: deliveryId } = await test.route({ studyInstanceUid, orthancStudyId }));
   const begun = await test.ask('POST', '/api/batches', { headers, body: { source: 'main', targets: ['b'] } });
   batchId = (begun.body as { id: string }).id;
@@ -58,6 +67,7 @@ function fill(path: string): string {
     .replace('{deliveryId}', deliveryId)
     .replace('{batch}', batchId)
     .replace('{target}', 'a')
+    .replace('{version}', '1')
     .replace('{source}', 'main')
     .replace('{study}', studyInstanceUid);
 }
@@ -80,7 +90,9 @@ describe('the API and its document', () => {
     for (const [path, methods] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(methods)) {
         expect(operation.summary, `${method} ${path}`).toBeTruthy();
-        expect(operation.description, `${method} ${path}`).toMatch(/Needs the role (viewer|operator|administrator)\./);
+        expect(operation.description, `${method} ${path}`).toMatch(
+          /Needs the role (viewer|operator|editor|administrator)\./,
+        );
       }
     }
   });
@@ -128,6 +140,8 @@ describe('the API and its document', () => {
       ['post', '/api/targets/{target}/place', '/api/targets/a/place', { decision: 'new' }, 409],
       // No service listens here.
       ['post', '/api/configuration/reload', '/api/configuration/reload', undefined, 503],
+      ['get', '/api/configuration/versions/{version}', '/api/configuration/versions/9', undefined, 404],
+      ['post', '/api/configuration/versions/{version}/restore', '/api/configuration/versions/1/restore', {}, 409],
     ] as const;
     for (const [method, path, address, body, expected] of cases) {
       const answer = await test.ask(method.toUpperCase(), address, { headers, body });
@@ -174,6 +188,14 @@ describe('the API and its document', () => {
       ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: null }],
       ['post', '/api/sources/{source}/try', {}],
       ['post', '/api/sessions/end', { name: 'somebody' }],
+      ['put', '/api/configuration/draft', { text: file.replace('dummy', 'dummy, attempts: 2') }],
+      ['post', '/api/configuration/targets/{target}/check', { was: 'a', type: 'dummy', values: { delay: 'x' } }],
+      ['post', '/api/configuration/targets/{target}/test', { was: 'a', type: 'dummy' }],
+      ['put', '/api/configuration/targets/{target}', { was: 'a', type: 'dummy', values: { attempts: '3' } }],
+      ['post', '/api/configuration/targets/{target}/enabled', { enabled: false }],
+      ['post', '/api/configuration/draft/preview', {}],
+      ['post', '/api/configuration/targets/{target}/remove', {}],
+      ['post', '/api/configuration/draft/discard'],
     ];
     for (const [method, path, body] of cases) {
       if (path.endsWith('/resolve')) await test.operations.records.update(deliveryId, { state: 'failed' });
@@ -188,10 +210,12 @@ describe('the API and its document', () => {
         .map((method) => `${method} ${path}`),
     );
     // A token has no session to end: the sign-out is tried with one, in sign-in.test.ts. Sending what is missing takes an audit
-    // that has found something: test/e2e/target-audit.test.ts. After success: health-page.test.ts. The last three take running services whose configuration
-    // changes: test/e2e/reload.test.ts.
+    // that has found something: test/e2e/target-audit.test.ts. After success: health-page.test.ts. Those of the
+    // configuration and the last three take running services: test/e2e/reload.test.ts and configure.test.ts.
     expect(all.filter((name) => !tried.has(name)).toSorted()).toEqual([
+      'post /api/configuration/draft/apply',
       'post /api/configuration/reload',
+      'post /api/configuration/versions/{version}/restore',
       'post /api/fetches/{fetch}/cancel',
       'post /api/sign-out',
       'post /api/studies/{source}/{study}/after-success',

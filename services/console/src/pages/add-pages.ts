@@ -4,6 +4,7 @@ import type { ConsoleContext } from '../console-context.ts';
 import { addAuditPage } from './audit-page.ts';
 import { addBatchesPage } from './batches-page.ts';
 import { addCachePage } from './cache-page.ts';
+import { addConfigurationPages } from './configuration/add-configuration-pages.ts';
 import { addDeliveriesPage } from './deliveries-page.ts';
 import { addDeliveryPage } from './delivery-page.ts';
 import { addHealthPage } from './health-page.ts';
@@ -34,5 +35,6 @@ export function addPages(server: FastifyInstance, context: ConsoleContext): void
   addRulesPage(pages, context);
   addWorkersPage(pages, context);
   addCachePage(pages, context);
+  addConfigurationPages(pages, context);
   addAuditPage(pages, context);
 }

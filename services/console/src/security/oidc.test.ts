@@ -201,7 +201,7 @@ describe('sign-in with OpenID Connect', () => {
     const oidc = {
       userClaim: 'email',
       roleClaim: 'role',
-      roles: { viewer: ['a'], operator: [], administrator: ['c'] },
+      roles: { viewer: ['a'], operator: [], editor: [], administrator: ['c'] },
     } as unknown as NonNullable<ConsoleConfig['oidc']>;
     expect(identify(oidc, { sub: 's', email: 'x@y', role: ['a', 'c'] })).toEqual({
       name: 'x@y',

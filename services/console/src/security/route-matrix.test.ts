@@ -25,6 +25,11 @@ const pages: Readonly<Record<string, Need>> = {
   'GET /api/openapi.json': 'viewer',
   'GET /audit': 'administrator',
   'GET /fetch': 'operator',
+  'GET /configuration': 'editor',
+  'GET /configuration/versions/:version': 'editor',
+  'GET /configuration/targets': 'editor',
+  'GET /configuration/target': 'editor',
+  'GET /configuration/target/remove': 'editor',
 };
 
 interface Route {
@@ -179,7 +184,7 @@ describe('every route', () => {
 
   it.each(roles)('that needs more than the role %s is closed to it, by token and by session', async (role) => {
     const before = await picture();
-    const name = { viewer: 'vera', operator: 'otto', administrator: 'ada' }[role];
+    const name = { viewer: 'vera', operator: 'otto', editor: 'edda', administrator: 'ada' }[role];
     const { cookie, csrf } = await session(name);
     const signedIn = (await picture()) as { audit: number };
     for (const headers of [bearer(testToken[role]), { cookie, 'x-xsrf-token': csrf }]) {

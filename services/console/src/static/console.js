@@ -5,7 +5,7 @@ const notices = document.getElementById('notices');
 const dialog = document.getElementById('ask');
 
 /** Asks the API; gives what it answered, or throws with a text for people. */
-async function ask(method, path, body) {
+export async function ask(method, path, body) {
   const headers = { accept: 'application/json' };
   if (csrf) headers['x-xsrf-token'] = csrf;
   if (body !== undefined) headers['content-type'] = 'application/json';
@@ -16,7 +16,7 @@ async function ask(method, path, body) {
   return told;
 }
 
-function notice(text, { isBad = false, undo } = {}) {
+export function notice(text, { isBad = false, undo } = {}) {
   const box = document.createElement('div');
   box.textContent = text;
   if (isBad) box.className = 'bad';
@@ -63,6 +63,11 @@ const kept = sessionStorage.getItem('notice');
 if (kept) {
   sessionStorage.removeItem('notice');
   notice(kept);
+}
+
+/** A notice on the page that is loaded next. */
+export function noticeAfterLoad(text) {
+  sessionStorage.setItem('notice', text);
 }
 
 async function act(element, method, path, body, done) {
@@ -194,30 +199,34 @@ async function testTarget(button) {
   button.disabled = true;
   place.replaceChildren(paragraph('Testing …'));
   try {
-    const { passed, did, checks } = await ask('POST', button.dataset.path);
-    const list = document.createElement('ul');
-    list.className = 'checks';
-    for (const check of checks) {
-      const item = document.createElement('li');
-      const sign = { passed: '✓', failed: '✕', skipped: '–' }[check.result];
-      const name = document.createElement('b');
-      name.textContent = `${sign} ${check.name}`;
-      const took = check.result === 'skipped' ? '' : ` in ${Math.round(check.durationMs)} ms`;
-      const detail = document.createElement('span');
-      detail.className = 'second';
-      detail.textContent = [check.detail, check.remedy].filter(Boolean).join('. ');
-      item.append(name, ` ${check.result}${took}`, detail);
-      list.append(item);
-    }
-    const head = paragraph(did);
-    head.className = passed ? 'note good' : 'note bad';
-    place.replaceChildren(head, list);
+    showChecks(place, await ask('POST', button.dataset.path));
     await refresh(true);
   } catch (error) {
     place.replaceChildren(paragraph(error.message));
   } finally {
     button.disabled = false;
   }
+}
+
+/** The checks of a connection, in the order in which they were made. */
+export function showChecks(place, { passed, did, checks }) {
+  const list = document.createElement('ul');
+  list.className = 'checks';
+  for (const check of checks) {
+    const item = document.createElement('li');
+    const sign = { passed: '✓', failed: '✕', skipped: '–' }[check.result];
+    const name = document.createElement('b');
+    name.textContent = `${sign} ${check.name}`;
+    const took = check.result === 'skipped' ? '' : ` in ${Math.round(check.durationMs)} ms`;
+    const detail = document.createElement('span');
+    detail.className = 'second';
+    detail.textContent = [check.detail, check.remedy].filter(Boolean).join('. ');
+    item.append(name, ` ${check.result}${took}`, detail);
+    list.append(item);
+  }
+  const head = paragraph(did ?? (passed ? 'The target can be used.' : 'The target cannot be used.'));
+  head.className = passed ? 'note good' : 'note bad';
+  place.replaceChildren(head, list);
 }
 
 function paragraph(text) {

@@ -1,7 +1,17 @@
-import { parseConfig, Secret, type Config } from '@dicom-dispatch/core';
-import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseConfig, Secret, type Config, type TargetSchema } from '@dicom-dispatch/core';
+import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
 import { openPipeline, planByName, StudyEnqueuer, type PipelineContext } from '@dicom-dispatch/pipeline';
-import { connectRedis, createLogger, createMetrics, type Redis } from '@dicom-dispatch/runtime';
+import {
+  checkConfig,
+  connectRedis,
+  createLogger,
+  createMetrics,
+  openConfigurationStore,
+  type ConfigurationStore,
+  type Redis,
+} from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { startConsole, type RunningConsole } from '../start-console.ts';
 
@@ -28,6 +38,8 @@ export interface TestSettings {
   readonly records?: Record<string, unknown>;
   readonly targets?: Record<string, unknown>;
   readonly rules?: readonly Record<string, unknown>[];
+  /** Text of a configuration file that the console can change; no service listens that would take it over. */
+  readonly file?: string;
 }
 
 export interface RouteOptions {
@@ -43,6 +55,7 @@ export interface RouteOptions {
 export const testToken = {
   viewer: 'viewer-token-0123456789abcdef',
   operator: 'operator-token-0123456789abcdef',
+  editor: 'editor-token-0123456789abcdef',
   administrator: 'administrator-token-0123456789',
 } as const;
 
@@ -56,11 +69,13 @@ export const signIn = {
   users: {
     vera: { password: new Secret(passwordOf('vera')), role: 'viewer' },
     otto: { password: new Secret(passwordOf('otto')), role: 'operator' },
+    edda: { password: new Secret(passwordOf('edda')), role: 'editor' },
     ada: { password: new Secret(passwordOf('ada')), role: 'administrator' },
   },
   tokens: {
     viewer: { token: new Secret(testToken.viewer), role: 'viewer' },
     operator: { token: new Secret(testToken.operator), role: 'operator' },
+    editor: { token: new Secret(testToken.editor), role: 'editor' },
     administrator: { token: new Secret(testToken.administrator), role: 'administrator' },
   },
 };
@@ -71,7 +86,15 @@ export async function startTestConsole(settings: TestSettings = {}): Promise<Tes
   const config = testConfig(settings);
   const log = createLogger('console', { level: 'fatal', format: 'json' });
   const redis = connectRedis(server.url, 'test', log);
-  const console = await startConsole({ config, redis, log, metrics: createMetrics() });
+  const folder = await tempFolder('console');
+  const configuration = settings.file === undefined ? undefined : await storeOf(folder.path, settings.file);
+  const console = await startConsole({
+    config,
+    redis,
+    log,
+    metrics: createMetrics(),
+    ...(configuration && { configuration }),
+  });
   const operations = openPipeline(config, redis);
   const enqueuer = new StudyEnqueuer(config, redis, operations.records);
   let count = 0;
@@ -134,8 +157,18 @@ export async function startTestConsole(settings: TestSettings = {}): Promise<Tes
       await operations.close();
       redis.disconnect();
       await server.stop();
+      await folder.remove();
     },
   };
+}
+
+async function storeOf(folder: string, text: string): Promise<ConfigurationStore> {
+  const path = join(folder, 'dispatch.yaml');
+  await writeFile(path, text);
+  const options = { targetSchemas: Object.values(targetSchemas) as unknown as TargetSchema[], env: {} };
+  const store = openConfigurationStore(path, (candidate) => checkConfig(path, candidate, options), {});
+  await store.versions.add({ text, author: 'the file', reason: 'as it was at the start' });
+  return store;
 }
 
 export function testConfig(settings: TestSettings = {}): Config {

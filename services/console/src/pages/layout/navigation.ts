@@ -17,7 +17,7 @@ const entries = [
   { id: 'queues', path: '/queues', label: 'Queues' },
 ] as const;
 
-export type PageId = (typeof entries)[number]['id'] | 'fetch' | 'audit' | 'sign-in';
+export type PageId = (typeof entries)[number]['id'] | 'fetch' | 'configuration' | 'audit' | 'sign-in';
 
 /** The bar above every page, Bull Board's included. */
 export function navigation(context: ConsoleContext, request: FastifyRequest, current: PageId): Html {
@@ -26,13 +26,17 @@ export function navigation(context: ConsoleContext, request: FastifyRequest, cur
     identity && isAllowed(identity.role, 'operator') ? [{ id: 'fetch', path: '/fetch', label: 'Fetch' }] : [];
   const audit =
     identity && isAllowed(identity.role, 'administrator') ? [{ id: 'audit', path: '/audit', label: 'Audit' }] : [];
+  const configuration =
+    identity && isAllowed(identity.role, 'editor')
+      ? [{ id: 'configuration', path: '/configuration', label: 'Configuration' }]
+      : [];
   const mayleave = identity?.by === 'password' || identity?.by === 'oidc';
   return html`<header class="top">
     <a class="skip" href="#main">Skip to content</a>
     <a class="brand" href="/"><span class="mark" aria-hidden="true"></span>dicom-dispatch</a>
     <nav aria-label="Main">
       <ul>
-        ${[...entries, ...fetch, ...audit].map(
+        ${[...entries, ...fetch, ...configuration, ...audit].map(
           ({ id, path, label }) =>
             html`<li><a href="${path}" ${id === current && html` aria-current="page"`}>${label}</a></li>`,
         )}

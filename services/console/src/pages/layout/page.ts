@@ -10,6 +10,8 @@ export interface PageParts {
   readonly body: Html;
   /** Whether the page loads its parts again when a study changes. */
   readonly live?: boolean;
+  /** A further script of `static/`. */
+  readonly script?: string;
 }
 
 /** A whole page. */
@@ -32,6 +34,7 @@ export function sendPage(
         <link rel="icon" type="image/svg+xml" href="${staticUrl('icon.svg')}" />
         <link rel="stylesheet" href="${staticUrl('console.css')}" />
         <script type="module" src="${staticUrl('console.js')}"></script>
+        ${parts.script !== undefined && html`<script type="module" src="${staticUrl(parts.script)}"></script>`}
       </head>
       <body>
         ${navigation(context, request, parts.id)}

@@ -1,0 +1,219 @@
+import {
+  applyDraft,
+  discardDraft,
+  previewDraft,
+  readDraft,
+  replaceDraft,
+  restoreVersion,
+} from '@dicom-dispatch/operations';
+import { judgeText, unifiedDiff } from '@dicom-dispatch/runtime';
+import { OperationError } from '@dicom-dispatch/pipeline';
+import { z } from 'zod';
+import { editContext, isEditor, needEditing } from '../configuration/edit-context.ts';
+import { showDraft } from '../configuration/show-draft.ts';
+import type { ConsoleContext } from '../console-context.ts';
+import { actorOf } from './actor.ts';
+import { answers } from './answers.ts';
+import type { ApiServer } from './api-server.ts';
+import {
+  appliedChange,
+  draftPreview,
+  configVersionFacts,
+  configVersionView,
+  configurationView,
+  draftView,
+} from './configuration-schemas.ts';
+
+const tags = ['configuration'];
+const reason = z.string().trim().max(200).default('');
+const maxTextLength = 2 * 1024 * 1024;
+
+/** The configuration as it is written, its versions, and the change that is being prepared. */
+export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleContext): void {
+  server.get(
+    '/api/configuration',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags,
+        summary: 'The configuration as it is written, without secrets',
+        response: answers(configurationView),
+      },
+    },
+    async () => {
+      const { store } = editContext(context);
+      const { text, digest } = await store.file.read();
+      return { file: store.file.path, digest, text, editing: context.config().console.editing };
+    },
+  );
+
+  server.get(
+    '/api/configuration/versions',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags,
+        summary: 'Versions of the configuration, the newest first',
+        querystring: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) }),
+        response: answers(z.object({ versions: z.array(configVersionFacts) })),
+      },
+    },
+    async ({ query }) => ({ versions: await editContext(context).store.versions.list(query.limit) }),
+  );
+
+  const byNumber = z.object({ version: z.coerce.number().int().min(1) });
+  server.get(
+    '/api/configuration/versions/:version',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags,
+        summary: 'One version, with what it changed',
+        params: byNumber,
+        querystring: z.object({
+          against: z.coerce.number().int().min(0).optional().describe('default: the one before'),
+        }),
+        response: answers(configVersionView),
+      },
+    },
+    async ({ params, query }) => {
+      const { versions, file } = editContext(context).store;
+      const version = await versions.read(params.version);
+      if (!version) throw new OperationError('not-found', `there is no version ${params.version}`);
+      const other = await versions.read(query.against ?? params.version - 1);
+      return { ...version, patch: unifiedDiff(file.path.split('/').at(-1) ?? '', other?.text ?? '', version.text) };
+    },
+  );
+
+  server.post(
+    '/api/configuration/versions/:version/restore',
+    {
+      config: { access: 'administrator', action: 'restore configuration' },
+      schema: {
+        tags,
+        summary: 'Let all services go by a former version again, or none',
+        params: byNumber,
+        body: z.object({ reason }).default({ reason: '' }),
+        response: answers(appliedChange),
+      },
+    },
+    async (request) => {
+      needEditing(context);
+      const wish = { actor: actorOf(request), reason: request.body.reason };
+      const done = await restoreVersion(editContext(context), request.params.version, wish);
+      request.auditDetail = `as version ${done.version ?? ''}`;
+      return { version: done.version, silent: [...done.silent], notes: [...done.notes] };
+    },
+  );
+
+  server.get(
+    '/api/configuration/draft',
+    {
+      config: { access: 'editor' },
+      schema: { tags, summary: 'The change that is being prepared', response: answers(draftView) },
+    },
+    async () => {
+      const shown = await showDraft(editContext(context));
+      if (!shown) throw new OperationError('not-found', 'there is no change');
+      return shown;
+    },
+  );
+
+  server.put(
+    '/api/configuration/draft',
+    {
+      config: { access: 'administrator', action: 'prepare configuration' },
+      schema: {
+        tags,
+        summary: 'Give the prepared configuration another text',
+        body: z.object({
+          text: z.string().max(maxTextLength),
+          seen: z.string().max(64).optional().describe('digest of the text that it was made from'),
+        }),
+        response: answers(draftView),
+      },
+    },
+    async (request) => {
+      const edit = editContext(context);
+      const what = 'edited as YAML';
+      await replaceDraft(edit, { ...request.body, what, who: actorOf(request) });
+      request.auditDetail = what;
+      const shown = await showDraft(edit);
+      if (!shown) throw new OperationError('not-found', 'it is what is in use: there is no change');
+      return shown;
+    },
+  );
+
+  server.post(
+    '/api/configuration/draft/discard',
+    {
+      config: { access: 'editor', action: 'discard configuration' },
+      schema: { tags, summary: 'Discard the change', response: answers(z.object({})) },
+    },
+    async (request) => {
+      const edit = editContext(context);
+      const draft = await readDraft(edit);
+      request.auditDetail = draft?.changes.map(({ what }) => what).join('; ') ?? '';
+      await discardDraft(edit);
+      return {};
+    },
+  );
+
+  server.post(
+    '/api/configuration/draft/preview',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags,
+        summary: 'What the changed rules would have done with studies of the last days; nothing is sent',
+        body: z.object({ days: z.number().int().min(1).max(90).default(7) }).default({ days: 7 }),
+        response: answers(draftPreview),
+      },
+    },
+    async ({ body }) => {
+      const edit = editContext(context);
+      const draft = await readDraft(edit);
+      if (!draft) throw new OperationError('not-found', 'there is no change');
+      const { config } = await judgeText(edit.store, draft.text);
+      if (!config)
+        throw new OperationError('invalid', 'the change cannot be used: correct what is wrong with it first');
+      const since = Date.now() - body.days * 86_400_000;
+      const preview = await previewDraft(context.operations, config, (source) => context.lookup.client(source), since);
+      const list = (names: readonly string[]): string[] => [...names];
+      return {
+        ...preview,
+        byTarget: [...preview.byTarget],
+        examples: preview.examples.map((one) => ({ ...one, before: list(one.before), after: list(one.after) })),
+      };
+    },
+  );
+
+  server.post(
+    '/api/configuration/draft/apply',
+    {
+      config: { access: 'editor', action: 'apply configuration' },
+      schema: {
+        tags,
+        summary: 'Let all services go by the change, or none',
+        body: z.object({ reason, seen: z.string().max(64).describe('`seen` of the change that was looked at') }),
+        response: answers(appliedChange),
+      },
+    },
+    async (request) => {
+      needEditing(context);
+      const edit = editContext(context);
+      const draft = await readDraft(edit);
+      const words = draft?.changes.map(({ what }) => what).join('; ') ?? '';
+      const wish = {
+        actor: actorOf(request),
+        isEditor: isEditor(request),
+        seen: request.body.seen,
+        reason: request.body.reason === '' ? words : request.body.reason,
+      };
+      request.auditDetail = words;
+      const done = await applyDraft(edit, wish);
+      request.auditDetail = `version ${done.version ?? ''}: ${words}`;
+      return { version: done.version, silent: [...done.silent], notes: [...done.notes] };
+    },
+  );
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod';
+
+export const configurationView = z.object({
+  file: z.string(),
+  digest: z.string(),
+  text: z.string().describe('YAML, as it is written'),
+  editing: z.boolean().describe('whether changes may be applied here (console.editing)'),
+});
+
+export const configVersionFacts = z.object({
+  number: z.number(),
+  at: z.number(),
+  author: z.string(),
+  reason: z.string(),
+  digest: z.string(),
+});
+
+export const configVersionView = configVersionFacts.extend({
+  text: z.string(),
+  patch: z.string().describe('what it changed, as a unified diff'),
+});
+
+export const draftView = z.object({
+  seen: z.string().describe('digest of its text'),
+  text: z.string(),
+  patch: z.string().describe('the difference to what is in use, as a unified diff'),
+  differences: z.array(z.object({ path: z.string(), words: z.string() })),
+  changes: z.array(z.object({ at: z.number(), who: z.string(), what: z.string() })),
+  problems: z
+    .array(z.object({ line: z.number(), path: z.string(), message: z.string() }))
+    .describe('why it cannot be applied'),
+  warnings: z.array(z.string()),
+  isStale: z.boolean().describe('the file was edited by hand since, in the same lines'),
+});
+export type DraftView = z.infer<typeof draftView>;
+
+export const appliedChange = z.object({
+  version: z.number().optional(),
+  silent: z.array(z.string()).describe('processes that have not said that they go by it'),
+  notes: z.array(z.string()).describe('what became of deliveries that waited'),
+});
+
+export const draftPreview = z.object({
+  studies: z.number().describe('studies that were looked at'),
+  isWhole: z.boolean().describe('false: there were more than could be looked at'),
+  same: z.number(),
+  differs: z.number(),
+  unknown: z.number().describe('no longer in their source, or not to be read now'),
+  byTarget: z.array(z.object({ target: z.string(), added: z.number(), removed: z.number() })),
+  examples: z.array(
+    z.object({
+      source: z.string(),
+      studyInstanceUid: z.string(),
+      orthancStudyId: z.string(),
+      routedAt: z.number(),
+      before: z.array(z.string()),
+      after: z.array(z.string()),
+    }),
+  ),
+});
+
+export const fieldProblems = z.object({
+  problems: z.array(z.object({ field: z.string(), message: z.string() })),
+  yaml: z.string().describe('the target as it would be written'),
+});

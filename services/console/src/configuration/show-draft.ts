@@ -1,0 +1,34 @@
+import { describeChanges, readDraft, type DraftContext } from '@dicom-dispatch/operations';
+import { configDigest, configValue, judgeText, unifiedDiff } from '@dicom-dispatch/runtime';
+import type { DraftView } from '../api/configuration-schemas.ts';
+import { draftWarnings } from './draft-warnings.ts';
+
+/** The change that is being prepared, in words and as YAML, with everything that is wrong with it. */
+export async function showDraft(context: DraftContext): Promise<DraftView | undefined> {
+  const draft = await readDraft(context);
+  if (!draft) return undefined;
+  const [{ digest }, { config, problems }] = await Promise.all([
+    context.store.file.read(),
+    judgeText(context.store, draft.text),
+  ]);
+  const name = context.store.file.path.split('/').at(-1) ?? '';
+  return {
+    seen: configDigest(draft.text),
+    text: draft.text,
+    patch: unifiedDiff(name, draft.baseText, draft.text),
+    differences: describeChanges(configValue(draft.baseText), valueOf(draft.text)),
+    changes: [...draft.changes],
+    problems: problems.map(({ line, path, message }) => ({ line, path: path.join('.'), message })),
+    warnings: config ? await draftWarnings(context, config, draft.after) : [],
+    isStale: digest !== draft.base,
+  };
+}
+
+/** A text that is no YAML is told among the problems. */
+function valueOf(text: string): unknown {
+  try {
+    return configValue(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,43 @@
+import { dirname } from 'node:path';
+import { optionFields, type OptionField, type TargetAbout } from '@dicom-dispatch/core';
+import type { DraftContext } from '@dicom-dispatch/operations';
+import { OperationError } from '@dicom-dispatch/pipeline';
+import { aboutType, targetSchemas, type BuiltInType } from '@dicom-dispatch/targets';
+import type { z } from 'zod';
+
+/** What a form of a target type is made from. */
+export interface TargetType {
+  readonly type: string;
+  readonly about: TargetAbout;
+  readonly fields: readonly OptionField[];
+}
+
+/**
+ * Reads how a target type presents itself and what it asks for; one from outside is loaded, which runs its code.
+ *
+ * @param present - types that the configuration names already: others from outside are loaded for administrators only
+ * @throws OperationError `invalid` when there is no such type
+ */
+export async function targetType(
+  { store }: Pick<DraftContext, 'store'>,
+  type: string,
+  mayLoad: boolean,
+): Promise<TargetType> {
+  if (Object.hasOwn(targetSchemas, type)) {
+    return {
+      type,
+      about: aboutType(type),
+      fields: optionFields(targetSchemas[type as BuiltInType] as unknown as z.ZodType),
+    };
+  }
+  const { isExternal, loadHandler } = await import('@dicom-dispatch/targets');
+  if (!isExternal(type)) throw new OperationError('invalid', `there is no target type "${type}"`);
+  if (!mayLoad) throw new OperationError('invalid', 'only an administrator may load a handler from outside');
+  try {
+    const handler = await loadHandler(type, { folder: dirname(store.file.path) });
+    const fields = optionFields(handler.schema).filter(({ name }) => name !== 'type');
+    return { type, about: aboutType(type, handler.about as TargetAbout | undefined), fields };
+  } catch (error) {
+    throw new OperationError('invalid', (error as Error).message, { cause: error });
+  }
+}

@@ -1,0 +1,14 @@
+import type { ApiServer } from '../../api/api-server.ts';
+import type { ConsoleContext } from '../../console-context.ts';
+import { addDraftPage } from './draft-page.ts';
+import { addTargetFormPage } from './target-form-page.ts';
+import { addTargetListPage } from './target-list-page.ts';
+import { addVersionPage } from './version-page.ts';
+
+/** Pages that show and change the configuration. */
+export function addConfigurationPages(server: ApiServer, context: ConsoleContext): void {
+  addDraftPage(server, context);
+  addVersionPage(server, context);
+  addTargetListPage(server, context);
+  addTargetFormPage(server, context);
+}

@@ -1,0 +1,139 @@
+import type { DraftView } from '../../api/configuration-schemas.ts';
+import type { ApiServer } from '../../api/api-server.ts';
+import { editContext } from '../../configuration/edit-context.ts';
+import { showDraft } from '../../configuration/show-draft.ts';
+import type { ConsoleContext } from '../../console-context.ts';
+import { isAllowed } from '../../security/identity.ts';
+import { actionButton, empty, table, time } from '../components.ts';
+import { html, type Html } from '../html.ts';
+import { sendPage } from '../layout/page.ts';
+
+/** The change that is being prepared, and the versions before it. */
+export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
+  server.get('/configuration', { config: { access: 'editor' } }, async (request, reply) => {
+    const edit = editContext(context);
+    const [draft, versions, { text }] = await Promise.all([
+      showDraft(edit),
+      edit.store.versions.list(50),
+      edit.store.file.read(),
+    ]);
+    const isAdministrator = request.identity !== undefined && isAllowed(request.identity.role, 'administrator');
+    const { editing } = context.config().console;
+    const body = html`<div class="title-row">
+        <h1>Configuration</h1>
+        <span class="sub">${edit.store.file.path}</span>
+        <a class="button" href="/configuration/targets">Targets</a>
+      </div>
+      ${
+        !editing &&
+        html`<p class="note">
+          The file is kept elsewhere (<code>console.editing: false</code>): copy a change as a patch, and apply it
+          there.
+        </p>`
+      }
+      ${draft ? change(draft, editing) : empty('No change', 'Services go by the file. Edit a target to begin a change.')}
+      ${isAdministrator && yamlEditor(draft?.text ?? text)}
+      <h2>Versions</h2>
+      ${
+        versions.length === 0
+          ? empty('No version', 'The first is noted when the services start.')
+          : table(
+              'Versions',
+              ['Version', 'In use from', 'Author', 'Reason'],
+              versions.map(
+                ({ number, at, author, reason }) =>
+                  html`<tr>
+                    <th scope="row"><a href="/configuration/versions/${number}">${number}</a></th>
+                    <td class="nowrap">${time(at, 'at')}</td>
+                    <td>${author}</td>
+                    <td class="wide">${reason}</td>
+                  </tr>`,
+              ),
+            )
+      }`;
+    return sendPage(context, request, reply, {
+      id: 'configuration',
+      title: 'Configuration',
+      body,
+      script: 'configure.js',
+    });
+  });
+}
+
+function change(draft: DraftView, editing: boolean): Html {
+  const isGood = draft.problems.length === 0 && !draft.isStale;
+  return html`<section class="card" aria-label="Change">
+    <h2>Change that is not in use yet</h2>
+    <ul>
+      ${draft.changes.map(({ at, who, what }) => html`<li>${what} <span class="muted">${who}, ${time(at)}</span></li>`)}
+    </ul>
+    ${
+      draft.isStale &&
+      html`<p class="note bad">
+        The file was edited by hand since, in the same lines. Discard this change and make it again.
+      </p>`
+    }
+    ${
+      draft.problems.length > 0 &&
+      html`<div class="note bad">
+        <p><b>It cannot be applied yet:</b></p>
+        <ul>
+          ${draft.problems.map(({ line, path, message }) => html`<li>line ${line}: <code>${path}</code> ${message}</li>`)}
+        </ul>
+      </div>`
+    }
+    ${
+      draft.warnings.length > 0 &&
+      html`<div class="note warn">
+        <ul>
+          ${draft.warnings.map((warning) => html`<li>${warning}</li>`)}
+        </ul>
+      </div>`
+    }
+    <h3>What it changes</h3>
+    <ul>
+      ${draft.differences.map(({ words }) => html`<li>${words}</li>`)}
+    </ul>
+    <details open>
+      <summary>As YAML</summary>
+      <pre class="patch" tabindex="0">${draft.patch}</pre>
+      <button type="button" data-copy="${draft.patch}">Copy as a patch</button>
+    </details>
+    ${
+      isGood &&
+      html`<div class="buttons">
+          <button type="button" data-preview="preview">What would it have done?</button>
+        </div>
+        <div id="preview" aria-live="polite"></div>`
+    }
+    <div class="split">
+      ${
+        isGood &&
+        editing &&
+        html`<form
+          class="filter"
+          data-apply="/api/configuration/draft/apply"
+          data-body="${JSON.stringify({ seen: draft.seen })}"
+        >
+          <label class="field grow"
+            ><span>Reason, for the history</span><input name="reason" maxlength="200" autocomplete="off"
+          /></label>
+          <button class="primary">Apply to all services</button>
+        </form>`
+      }
+      ${actionButton({ label: 'Discard', method: 'POST', path: '/api/configuration/draft/discard', kind: 'danger', confirm: 'Discard this change?' })}
+    </div>
+  </section>`;
+}
+
+function yamlEditor(text: string): Html {
+  return html`<details class="card">
+    <summary>Edit as YAML</summary>
+    <form data-yaml="/api/configuration/draft">
+      <label class="field grow"
+        ><span>Configuration</span><textarea name="text" rows="30" spellcheck="false" class="code">${text}</textarea>
+      </label>
+      <div class="buttons"><button>Keep as a change</button></div>
+    </form>
+  </details>`;
+}

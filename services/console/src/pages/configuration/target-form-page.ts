@@ -1,0 +1,164 @@
+import { groupOfOption, optionGroups, type OptionField, type OptionGroup } from '@dicom-dispatch/core';
+import { draftText, valueDigest } from '@dicom-dispatch/operations';
+import { OperationError } from '@dicom-dispatch/pipeline';
+import { configValue } from '@dicom-dispatch/runtime';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import type { ApiServer } from '../../api/api-server.ts';
+import { editContext, isEditor } from '../../configuration/edit-context.ts';
+import { targetType, type TargetType } from '../../configuration/target-types.ts';
+import type { ConsoleContext } from '../../console-context.ts';
+import { select } from '../components.ts';
+import { html, type Html } from '../html.ts';
+import { sendPage } from '../layout/page.ts';
+import { formField } from './form-field.ts';
+import { typeIcon } from './target-list-page.ts';
+
+type Plain = Readonly<Record<string, unknown>>;
+
+const name = z.string().max(64).optional();
+const query = z.object({ name, copy: name, type: z.string().max(300).optional() });
+const titles: Readonly<Record<OptionGroup, string>> = {
+  basic: 'Basic',
+  security: 'Security',
+  speed: 'Speed',
+  advanced: 'Advanced',
+};
+
+/** The form of a target, made from the schema of its type, and the question what becomes of what waits for a removed one. */
+export function addTargetFormPage(server: ApiServer, context: ConsoleContext): void {
+  server.get(
+    '/configuration/target',
+    { config: { access: 'editor' }, schema: { querystring: query } },
+    async (request, reply) => {
+      const edit = editContext(context);
+      const text = await draftText(edit);
+      const { query: wanted } = request;
+      const targets = targetsOf(text);
+      const from = wanted.name ?? wanted.copy;
+      const present = from === undefined ? undefined : targets[from];
+      if (from !== undefined && !present) throw new OperationError('not-found', `There is no target "${from}".`);
+      const type = await targetType(
+        edit,
+        String(present?.['type'] ?? wanted.type ?? ''),
+        !isEditor(request) || present !== undefined,
+      );
+      const values = present ?? examples(type);
+      const title = wanted.name ?? (present ? `Copy of ${wanted.copy ?? ''}` : `New ${type.about.displayName}`);
+      const body = html`<div class="title-row">
+          ${typeIcon(type.about.icon)}
+          <h1>${title}</h1>
+          <span class="sub">${type.about.displayName}: ${type.about.purpose}</span>
+        </div>
+        <form
+          class="config"
+          autocomplete="off"
+          data-target-form
+          data-type="${type.type}"
+          data-was="${wanted.name}"
+          data-seen="${wanted.name === undefined ? undefined : valueDigest(text, ['targets', wanted.name])}"
+        >
+          ${nameField(wanted.name ?? '')} ${optionGroups.map((group) => section(group, type, values))}
+          ${wanted.name !== undefined && placeQuestion()}
+          <p class="field-error" data-error-of=""></p>
+          <div class="buttons">
+            <button type="button" data-form-test="test-result">Test connection</button>
+            <button class="primary">Keep as a change</button>
+            <a class="button" href="/configuration/targets">Back</a>
+          </div>
+          <div id="test-result" aria-live="polite"></div>
+        </form>`;
+      return sendPage(context, request, reply, { id: 'configuration', title, body, script: 'configure.js' });
+    },
+  );
+
+  server.get(
+    '/configuration/target/remove',
+    { config: { access: 'editor' }, schema: { querystring: z.object({ name: z.string().max(64) }) } },
+    async (request, reply) => {
+      const { name: target } = request.query;
+      const targets = targetsOf(await draftText(editContext(context)));
+      if (!targets[target]) throw new OperationError('not-found', `There is no target "${target}".`);
+      const { waiting, active } = await context.operations.records.counts(target);
+      const others = Object.keys(context.config().targets).filter(
+        (one) => one !== target && targets[one] !== undefined,
+      );
+      const body = html`<div class="title-row"><h1>Remove ${target}</h1></div>
+        <form class="card" data-remove="/api/configuration/targets/${encodeURIComponent(target)}/remove">
+          <p>${waiting + active} deliveries wait for it or are under way. What it has confirmed stays known.</p>
+          ${select('waiting', 'What waits', [
+            ['keep', 'is kept, until somebody moves or cancels it'],
+            ...(others.length > 0 ? [['move', 'goes to another target'] as const] : []),
+            ['cancel', 'is cancelled'],
+          ])}
+          ${
+            others.length > 0 &&
+            select(
+              'to',
+              'Other target',
+              others.map((one) => [one, one] as const),
+            )
+          }
+          <div class="buttons">
+            <button class="danger">Remove it in the change</button>
+            <a class="button" href="/configuration/targets">Back</a>
+          </div>
+        </form>`;
+      return sendPage(context, request, reply, {
+        id: 'configuration',
+        title: `Remove ${target}`,
+        body,
+        script: 'configure.js',
+      });
+    },
+  );
+}
+
+function targetsOf(text: string): Readonly<Record<string, Plain>> {
+  return (configValue(text) as { targets?: Readonly<Record<string, Plain>> } | null)?.targets ?? {};
+}
+
+/** What a new target begins with; secrets are for the reader to type. */
+function examples({ about, fields }: TargetType): Plain {
+  const secrets = new Set(fields.filter(({ kind }) => kind === 'secret').map(({ name: option }) => option));
+  return Object.fromEntries(
+    Object.entries(about.example)
+      .filter(([option]) => !secrets.has(option))
+      .map(([option, text]) => [option, parse(text) as unknown]),
+  );
+}
+
+function nameField(value: string): Html {
+  return html`<label class="field"
+    ><span>Name</span
+    ><input name="name" required maxlength="63" value="${value}" data-name aria-describedby="error-name" /><small
+      >Part of queue names and addresses: a-z, 0-9, dot, hyphen, underscore.</small
+    ><small class="field-error" id="error-name" data-error-of="name"></small
+  ></label>`;
+}
+
+function section(group: OptionGroup, { about, fields }: TargetType, values: Plain): Html {
+  const mine = fields.filter(({ name: option }) => groupOfOption(option, about.groups) === group);
+  if (mine.length === 0) return html``;
+  const order = about.groups[group === 'advanced' ? 'basic' : group] ?? [];
+  const place = ({ name: option }: OptionField): number =>
+    order.includes(option) ? order.indexOf(option) : order.length;
+  const sorted = [...mine].sort((a, b) => place(a) - place(b));
+  const needs =
+    group === 'basic' || sorted.some(({ isRequired, name: option }) => isRequired || values[option] !== undefined);
+  return html`<details class="card" ${needs && group !== 'advanced' && html` open`}>
+    <summary>${titles[group]}</summary>
+    <div class="options">${sorted.map((field) => formField(field, values[field.name], [field.name]))}</div>
+  </details>`;
+}
+
+function placeQuestion(): Html {
+  return html`<fieldset class="card" data-place-question>
+    <legend>If its address is another one now</legend>
+    ${select('', 'What was confirmed at the former address', [
+      ['', 'is decided later; its deliveries wait until then'],
+      ['same', 'counts: it is the same archive'],
+      ['new', 'does not count: it is another archive'],
+    ])}
+  </fieldset>`;
+}

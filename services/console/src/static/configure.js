@@ -1,0 +1,149 @@
+// Pages that change the configuration: messages at the fields while one types, a test before saving, apply.
+
+const consoleScript = document.querySelector('script[src*="/console.js"]').src;
+const { ask, notice, noticeAfterLoad, showChecks } = await import(consoleScript);
+
+const pauseMs = 300;
+const form = document.querySelector('form[data-target-form]');
+const nameOf = () => form.querySelector('[data-name]').value.trim();
+const address = (act) => `/api/configuration/targets/${encodeURIComponent(nameOf() || 'new')}${act}`;
+
+/** What the form says: text by dotted path. */
+function read() {
+  const values = {};
+  for (const field of form.elements) {
+    if (field.name && field.dataset.name === undefined) values[field.name] = field.value;
+  }
+  for (const box of form.querySelectorAll('[data-remove-secret]:checked'))
+    values[box.dataset.removeSecret] = '\u0000remove';
+  return { was: form.dataset.was || undefined, type: form.dataset.type, values };
+}
+
+/** Shows what is wrong at the fields; what belongs to none is shown above the buttons. */
+function showProblems(problems) {
+  const left = [...problems];
+  for (const place of form.querySelectorAll('[data-error-of]')) {
+    const field = place.dataset.errorOf;
+    if (field === '') continue;
+    const mine = left.filter((one) => one.field === field);
+    place.textContent = mine.map(({ message }) => message).join('; ');
+    for (const one of mine) left.splice(left.indexOf(one), 1);
+    form.elements[field]?.setAttribute?.('aria-invalid', String(mine.length > 0));
+    if (mine.length > 0) place.closest('details')?.setAttribute('open', '');
+  }
+  form.querySelector('[data-error-of=""]').textContent = left
+    .map(({ field, message }) => (field ? `${field}: ${message}` : message))
+    .join('; ');
+}
+
+let timer;
+let asked = 0;
+
+async function check() {
+  asked += 1;
+  const mine = asked;
+  const { problems } = await ask('POST', address('/check'), read());
+  if (mine === asked) showProblems(problems);
+  return problems;
+}
+
+if (form) {
+  form.addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => check().catch((error) => notice(error.message, { isBad: true })), pauseMs);
+  });
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    clearTimeout(timer);
+    const button = event.submitter;
+    button.disabled = true;
+    try {
+      if ((await check()).length > 0) return;
+      const place = form.querySelector('[data-place-question] select')?.value || undefined;
+      await ask('PUT', address(''), { ...read(), seen: form.dataset.seen || undefined, place });
+      location.assign('/configuration');
+    } catch (error) {
+      notice(error.message, { isBad: true });
+    } finally {
+      button.disabled = false;
+    }
+  });
+  form.querySelector('[data-form-test]').addEventListener('click', async ({ target: button }) => {
+    const place = document.getElementById(button.dataset.formTest);
+    button.disabled = true;
+    place.textContent = 'Testing …';
+    try {
+      if ((await check()).length > 0) place.textContent = 'Correct what is wrong first.';
+      else showChecks(place, await ask('POST', address('/test'), read()));
+    } catch (error) {
+      place.textContent = error.message;
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
+const textOf = (other, name) => other.elements[name]?.value;
+
+/** Forms that end on another page. */
+document.addEventListener('submit', async (event) => {
+  const other = event.target;
+  const { apply, remove, yaml } = other.dataset;
+  if (!apply && !remove && !yaml) return;
+  event.preventDefault();
+  event.submitter.disabled = true;
+  try {
+    if (apply) {
+      const body = { ...JSON.parse(other.dataset.body ?? '{}'), reason: textOf(other, 'reason') };
+      const { version, silent, notes } = await ask('POST', apply, body);
+      const late = silent.map((name) => `${name} has not answered`);
+      noticeAfterLoad([`All services go by version ${version ?? ''}.`, ...notes, ...late].join(' '));
+    } else if (remove) {
+      const waiting = textOf(other, 'waiting');
+      await ask('POST', remove, { waiting, to: waiting === 'move' ? textOf(other, 'to') : undefined });
+    } else {
+      await ask('PUT', yaml, { text: textOf(other, 'text') });
+    }
+    location.assign('/configuration');
+  } catch (error) {
+    notice(error.message, { isBad: true });
+    event.submitter.disabled = false;
+  }
+});
+
+/** What the changed rules would have done with the studies of the last 7 days. */
+document.addEventListener('click', async (event) => {
+  const button = event.target.closest('button[data-preview]');
+  if (!button) return;
+  const place = document.getElementById(button.dataset.preview);
+  button.disabled = true;
+  place.textContent = 'Looking at the studies of the last 7 days …';
+  try {
+    const { studies, same, differs, unknown, isWhole, byTarget, examples } = await ask(
+      'POST',
+      '/api/configuration/draft/preview',
+      { days: 7 },
+    );
+    const lines = [
+      `${studies} studies${isWhole ? '' : ' (the last ones; there are more)'}: ${same} as before, ${differs} otherwise, ${unknown} cannot be said.`,
+      ...byTarget.map(({ target, added, removed }) => `${target}: ${added} more, ${removed} less`),
+      ...examples
+        .slice(0, 10)
+        .map(
+          ({ studyInstanceUid, before, after }) =>
+            `${studyInstanceUid}: ${before.join(', ') || 'nowhere'} → ${after.join(', ') || 'nowhere'}`,
+        ),
+    ];
+    place.replaceChildren(
+      ...lines.map((line) => {
+        const text = document.createElement('p');
+        text.textContent = line;
+        return text;
+      }),
+    );
+  } catch (error) {
+    place.textContent = error.message;
+  } finally {
+    button.disabled = false;
+  }
+});
