@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { endInTime, keepConfiguration } from '@dicom-dispatch/runtime';
 import { endByForce, lingerMs } from './end-by-force.ts';
 import { exitCodes } from './exit.ts';
-import { readConfig } from './read-config.ts';
+import { configurationStore, readConfig } from './read-config.ts';
 import { endOfServicesMs, startServices, type RunningServices, type ServiceName } from './start-services.ts';
 
 /**
@@ -11,10 +11,11 @@ import { endOfServicesMs, startServices, type RunningServices, type ServiceName 
  */
 export async function runServices(file: string, names: readonly ServiceName[]): Promise<void> {
   const config = await readConfig(file);
+  const store = configurationStore(file);
   const signal = stopSignal();
   let running: RunningServices;
   try {
-    running = await startServices(config, names, { signal });
+    running = await startServices(config, names, { signal, configuration: store });
   } catch (error) {
     endByForce(lingerMs, 'the start was given up, but something keeps the process');
     if (signal.aborted) return;
@@ -24,7 +25,8 @@ export async function runServices(file: string, names: readonly ServiceName[]): 
   let current = config;
   const keeper = keepConfiguration({
     file: resolve(file),
-    read: () => readConfig(file),
+    read: (candidate) => readConfig(file, candidate),
+    versions: store.versions,
     config,
     services,
     applied(next) {

@@ -18,6 +18,7 @@ import {
   startHealthServer,
   startTelemetry,
   useRedisTime,
+  type ConfigurationStore,
   type EmbeddedRedis,
   type Logger,
   type PublicFinding,
@@ -82,6 +83,8 @@ export interface StartOfServices {
   readonly logFile?: string;
   /** Gives the start up; what had started is ended then. */
   readonly signal?: AbortSignal;
+  /** Where the configuration is kept, for the console. */
+  readonly configuration?: ConfigurationStore;
 }
 
 /**
@@ -94,7 +97,7 @@ export interface StartOfServices {
 export async function startServices(
   given: Config,
   names: readonly ServiceName[],
-  { logFile, signal = new AbortController().signal }: StartOfServices = {},
+  { logFile, signal = new AbortController().signal, configuration }: StartOfServices = {},
 ): Promise<RunningServices> {
   let config = given;
   const isWhole = names.length > 1;
@@ -182,7 +185,11 @@ export async function startServices(
   async function startFront(): Promise<string> {
     if (names.includes('console')) {
       const { startConsole } = await import('@dicom-dispatch/console');
-      const console = await startConsole({ ...options('console'), services: () => services });
+      const console = await startConsole({
+        ...options('console'),
+        services: () => services,
+        ...(configuration && { configuration }),
+      });
       services.push(console);
       ends.front = () => console.stop();
       return console.url;

@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../exit.ts';
+import { addConfigVersionCommands } from './config-versions.ts';
 import { withConfig, withExamples } from './options.ts';
 
-/** `config check`, `config schema`, `config example` and `config password`. */
+/** `config check`, `config schema`, `config example`, `config password`, and those of its versions. */
 export function addConfigCommands(program: Command): void {
-  const config = program.command('config').description('check a configuration, print its JSON Schema, hash a password');
+  const config = program
+    .command('config')
+    .description('check a configuration, its versions, its JSON Schema; hash a password');
   const check = config
     .command('check')
     .description(
@@ -69,5 +72,6 @@ export function addConfigCommands(program: Command): void {
       ]);
       console.log(await hashPassword(await readPassword()));
     });
+  addConfigVersionCommands(config);
   withExamples(password, [['config password > anna.hash', 'and in the configuration: password: { file: anna.hash }']]);
 }

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+import { basename } from 'node:path';
+import { userInfo } from 'node:os';
+import { restoreVersion } from '@dicom-dispatch/operations';
+import { unifiedDiff, type ConfigurationStore, type ConfigVersion } from '@dicom-dispatch/runtime';
+import { CommandError, exitCodes } from '../exit.ts';
+import { configurationStore } from '../read-config.ts';
+import { formatTable } from './print-table.ts';
+import { openSystem, type System } from './with-system.ts';
+
+/** Lists the versions of a configuration file, the newest first. */
+export async function showHistory(options: {
+  readonly config: string;
+  readonly json?: boolean;
+  readonly limit: number;
+}) {
+  const versions = await configurationStore(options.config).versions.list(options.limit);
+  if (options.json === true) return void console.log(JSON.stringify(versions, undefined, 2));
+  if (versions.length === 0) return void console.log('no version yet: the first is noted when the services start');
+  const rows = versions.map(({ number, at, author, reason }) => [
+    String(number),
+    new Date(at).toISOString(),
+    author,
+    reason,
+  ]);
+  console.log(formatTable(['version', 'in use from', 'author', 'reason'], rows));
+}
+
+/** Prints what differs between two versions; without numbers, between the newest version and the file. */
+export async function showDifference(
+  from: number | undefined,
+  to: number | undefined,
+  options: { readonly config: string },
+) {
+  const store = configurationStore(options.config);
+  const [before, after] = await Promise.all([
+    from === undefined ? newestText(store) : textOf(store, from),
+    to === undefined ? store.file.read().then(({ text }) => text) : textOf(store, to),
+  ]);
+  process.stdout.write(unifiedDiff(basename(store.file.path), before, after));
+}
+
+/** Lets all services go by a former version again; where none runs, they do when they start. */
+export async function restoreNow(number: number, options: { readonly config: string; readonly reason?: string }) {
+  const store = configurationStore(options.config);
+  const version = await need(store, number);
+  const reason = options.reason ?? `version ${number} restored`;
+  const config = await store.check(version.text);
+  let system: (System & { close(): Promise<void> }) | undefined;
+  try {
+    system = await openSystem(config);
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.exitCode !== exitCodes.unreachable) throw error;
+    await restoreAtRest(store, version, reason);
+    console.log(`version ${number} is in the file; no service runs here that could go by it now`);
+    return;
+  }
+  try {
+    const context = { ...system.operations, store };
+    const wish = { actor: system.actor, reason };
+    const { silent } = await system.audited({ action: 'restore configuration', subject: String(number) }, () =>
+      restoreVersion(context, number, wish),
+    );
+    console.log(`version ${number} is in use again`);
+    for (const name of silent) console.log(`! ${name} has not answered; it reads the file when it starts again`);
+  } finally {
+    await system.close();
+  }
+}
+
+async function restoreAtRest(
+  { file, versions }: ConfigurationStore,
+  version: ConfigVersion,
+  reason: string,
+): Promise<void> {
+  const id = randomBytes(8).toString('hex');
+  const before = await file.read();
+  await versions.add({ ...before, author: 'the file', reason: 'as it was before a change' });
+  await file.offer(id, version.text);
+  try {
+    if (!(await file.commit(id, before.digest)))
+      throw new CommandError('the file was edited at the same moment: nothing was changed', exitCodes.failed);
+    await versions.add({ text: version.text, author: `${userInfo().username} (command line)`, reason });
+  } finally {
+    await file.withdraw(id);
+  }
+}
+
+async function need({ versions }: ConfigurationStore, number: number): Promise<ConfigVersion> {
+  const version = await versions.read(number);
+  if (version) return version;
+  throw new CommandError(`there is no version ${number}: "dispatch config history" lists them`, exitCodes.notFound);
+}
+
+async function textOf(store: ConfigurationStore, number: number): Promise<string> {
+  return (await need(store, number)).text;
+}
+
+async function newestText({ versions }: ConfigurationStore): Promise<string> {
+  return (await versions.newest())?.text ?? '';
+}
