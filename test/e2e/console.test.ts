@@ -291,6 +291,10 @@ describe('the console in a browser', () => {
       '/workers',
       '/cache',
       '/audit',
+      '/configuration',
+      '/configuration/targets',
+      '/configuration/target?type=sftp',
+      '/configuration/target/remove?name=cloud',
     ];
     for (const path of paths) await check(page, path);
     await page.close();

@@ -1,0 +1,195 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { launchBrowser, type Browser, type Page } from '@dicom-dispatch/harness';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
+import { runCli } from './support/run-cli.ts';
+import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
+import { startSystem, type System } from './support/system.ts';
+
+/** The configuration, changed in the browser and by hand. One process with everything; a receiver that is not configured yet. */
+
+let system: System;
+let up: RunningDispatch;
+let pacs: FaultScp;
+let browser: Browser & AsyncDisposable;
+
+beforeAll(async () => {
+  [system, pacs, browser] = await Promise.all([startSystem(), startFaultScp(), launchBrowser()]);
+  up = await startDispatch({ config: system.config({ first: { type: 'dummy' } }) });
+  await writeFile(up.configFile, `# ask Anna\n${await text()}# the end\n`);
+});
+afterAll(async () => {
+  await browser?.close();
+  await up?.stop();
+  await Promise.all([system?.[Symbol.asyncDispose](), pacs?.down()]);
+});
+
+const text = (): Promise<string> => readFile(up.configFile, 'utf8');
+
+async function ask(
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const answer = await fetch(`${up.url}${path}`, {
+    method,
+    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+}
+
+const draft = async (): Promise<Record<string, unknown>> => (await ask('GET', '/api/configuration/draft')).body;
+const targets = async (): Promise<string[]> =>
+  Object.keys((parse(await text()) as { targets: Readonly<Record<string, unknown>> }).targets);
+
+describe('the configuration in the browser', { timeout: 120_000 }, () => {
+  let page: Page;
+  beforeAll(async () => {
+    page = await browser.newPage();
+  });
+
+  it('a DICOM target is added: its port is wrong, understood, mended, tested and kept', async () => {
+    await page.goto(`${up.url}/configuration/targets`);
+    await page.getByRole('link', { name: /^DICOM receiver Sends/ }).click();
+    await page.locator('[data-name]').fill('pacs');
+    await page.locator('[name="host"]').fill(pacs.host);
+    await page.locator('[name="calledAeTitle"]').fill(pacs.aet);
+    await page.locator('[name="port"]').fill('11112x');
+    await page.locator('[data-error-of="port"]', { hasText: 'is not a number' }).waitFor();
+    await page.locator('[name="port"]').fill('1');
+    await page.locator('[data-error-of="port"]:empty').waitFor({ state: 'attached' });
+    await page.getByRole('button', { name: 'Test connection' }).click();
+    await page.getByText('The target cannot be used.').waitFor();
+    await page.locator('[name="port"]').fill(String(pacs.port));
+    await page.getByRole('button', { name: 'Test connection' }).click();
+    await page.getByText('The target can be used.').waitFor();
+    await page.getByRole('button', { name: 'Keep as a change' }).click();
+    await page.waitForURL('**/configuration');
+    expect(await page.locator('main').innerText()).toContain('targets.pacs is added');
+    expect(await page.locator('main').innerText()).toContain('no rule sends anything to the new target pacs');
+    expect(await targets(), 'nothing is in use yet').toEqual(['first']);
+  });
+
+  it('a rule for it is added, its effect is shown, and all services take both over', async () => {
+    const yaml = page.locator('textarea[name="text"]');
+    await page.getByText('Edit as YAML').click();
+    await yaml.fill(`${await yaml.inputValue()}`.replace('- first', '- pacs'));
+    await page.getByRole('button', { name: 'Keep as a change' }).click();
+    await page.getByText('rules.all.targets: ["first"] becomes ["pacs"]').waitFor();
+    await page.getByRole('button', { name: 'What would it have done?' }).click();
+    await page.getByText('0 studies: 0 as before, 0 otherwise').waitFor();
+    await page.getByLabel('Reason, for the history').fill('the new PACS');
+    await page.getByRole('button', { name: 'Apply to all services' }).click();
+    await page.getByText('All services go by version').waitFor();
+    const study = await system.upload({ seed: 'configured', instancesPerSeries: 1 });
+    await system.untilDelivery(study, 'pacs', ['delivered']);
+    expect(await text()).toMatch(/^# ask Anna\n/);
+    expect(await text()).toMatch(/# the end\n$/);
+    const left = (await readdir(up.folder)).filter((name) => /candidate|before/.test(name));
+    expect(left).toEqual([]);
+  });
+
+  it('a former version is restored, and every version is told', async () => {
+    const { body } = await ask('GET', '/api/configuration/versions');
+    const versions = body['versions'] as { number: number; reason: string; author: string }[];
+    expect(versions[0]).toMatchObject({ reason: 'the new PACS', author: 'local' });
+    const former = versions[1]?.number ?? 0;
+    await page.goto(`${up.url}/configuration/versions/${former}`);
+    await page.getByRole('button', { name: `Restore version ${former}` }).click();
+    await page.getByText('All services go by version').waitFor();
+    expect(await targets()).toEqual(['first']);
+    const { body: now } = await up.get('/api/targets');
+    expect((now as { targets: { name: string }[] }).targets.map(({ name }) => name)).toEqual(['first']);
+    const history = await runCli(up.folder, 'config', 'history');
+    expect(history.out).toContain('the new PACS');
+    const difference = await runCli(up.folder, 'config', 'diff', String(former), String(former + 1));
+    expect(difference.out).toContain('+  pacs:');
+    const restored = await runCli(up.folder, 'config', 'restore', String(former + 1), '--reason', 'once more');
+    expect(restored, restored.err).toMatchObject({ code: 0 });
+    expect(await targets()).toEqual(['first', 'pacs']);
+  });
+
+  it('a typed secret is kept encrypted, and shown nowhere', async () => {
+    const values = { url: 'http://127.0.0.1:1', auth: '' };
+    const bad = await ask('POST', '/api/configuration/targets/web/check', { type: 'xnat', values });
+    expect(bad.body['problems']).toEqual(expect.arrayContaining([expect.objectContaining({ field: 'project' })]));
+    const sftp = {
+      host: '127.0.0.1',
+      username: 'me',
+      path: '/in',
+      password: 'a very secret word',
+      hostKey: '{ knownHosts: /etc/ssh/known }',
+    };
+    expect(await ask('PUT', '/api/configuration/targets/files', { type: 'sftp', values: sftp })).toMatchObject({
+      status: 200,
+    });
+    expect(await draft()).toMatchObject({ problems: [] });
+    const { seen, text: written } = (await draft()) as { seen: string; text: string };
+    expect(written).toContain('sealed: v1.');
+    expect(await ask('POST', '/api/configuration/draft/apply', { seen })).toMatchObject({ status: 200 });
+    const everything = [await text(), JSON.stringify((await ask('GET', '/api/configuration')).body), up.output()];
+    expect(everything.join()).not.toContain('a very secret word');
+    await page.goto(`${up.url}/configuration/target?name=files`);
+    expect(await page.locator('[name="password"]').getAttribute('placeholder')).toContain('kept encrypted');
+    expect(await page.content()).not.toContain('v1.');
+    await ask('POST', '/api/configuration/targets/files/remove', { waiting: 'cancel' });
+    expect((await draft())['differences']).toHaveLength(1);
+    await ask('POST', '/api/configuration/draft/discard');
+  });
+
+  it('an edit by hand in between is kept; in the same lines, it is told and never overwritten', async () => {
+    await ask('POST', '/api/configuration/targets/first/enabled', { enabled: false });
+    await writeFile(up.configFile, (await text()).replace('# the end', '# by hand'));
+    const { seen } = (await draft()) as { seen: string };
+    expect(await ask('POST', '/api/configuration/draft/apply', { seen })).toMatchObject({ status: 200 });
+    expect(await text()).toContain('# by hand');
+    expect(await text()).toContain('enabled: false');
+
+    await ask('POST', '/api/configuration/targets/first/enabled', { enabled: true });
+    const byHand = (await text()).replace('enabled: false', 'concurrency: 7');
+    await writeFile(up.configFile, byHand);
+    const stale = (await draft()) as { seen: string; isStale: boolean };
+    expect(stale.isStale).toBe(true);
+    const refused = await ask('POST', '/api/configuration/draft/apply', { seen: stale.seen });
+    expect(refused).toMatchObject({ status: 409, body: { message: expect.stringContaining('edited by hand') } });
+    expect(await text()).toBe(byHand);
+    await ask('POST', '/api/configuration/draft/discard');
+  });
+
+  it('of two who change the same target, the second is shown the change of the first', async () => {
+    const [one, other] = await Promise.all([browser.newPage(), browser.newPage()]);
+    const address = `${up.url}/configuration/target?name=pacs`;
+    await Promise.all([one.goto(address), other.goto(address)]);
+    await one.locator('[name="description"]').fill('first');
+    await one.getByRole('button', { name: 'Keep as a change' }).click();
+    await one.waitForURL('**/configuration');
+    await other.locator('[name="description"]').fill('second');
+    await other.getByRole('button', { name: 'Keep as a change' }).click();
+    await other.getByText('targets.pacs was changed in the meantime (local: target pacs changed)').waitFor();
+    await Promise.all([one.close(), other.close()]);
+    await ask('POST', '/api/configuration/draft/discard');
+  });
+
+  it('when one process cannot take it over, none does, and it is named', async () => {
+    const config = parse(await text()) as Readonly<Record<string, unknown>>;
+    const dispatcher = await startDispatch({
+      command: 'dispatcher',
+      config: { ...config, targets: { first: { type: 'dummy' }, pacs: { type: 'dummy' } } },
+    });
+    try {
+      await ask('POST', '/api/configuration/targets/first/enabled', { enabled: false });
+      const before = await text();
+      const { seen } = (await draft()) as { seen: string };
+      const answer = await ask('POST', '/api/configuration/draft/apply', { seen });
+      expect(answer).toMatchObject({ status: 503 });
+      expect(answer.body['message']).toMatch(/dispatcher \(.*another configuration file/);
+      expect(await text()).toBe(before);
+    } finally {
+      await dispatcher.stop();
+    }
+    const { seen } = (await draft()) as { seen: string };
+    expect(await ask('POST', '/api/configuration/draft/apply', { seen })).toMatchObject({ status: 200 });
+    expect(await text()).toContain('enabled: false');
+  });
+});
