@@ -65,7 +65,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     missed: () => void inTurn(() => reload('a call that was missed')),
   });
   watch();
-  void noteVersion('as it was at the start');
+  void inTurn(() => noteVersion('as it was at the start'));
 
   return {
     reload: (cause) => inTurn(() => reload(cause)),
