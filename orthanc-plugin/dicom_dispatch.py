@@ -36,6 +36,11 @@ PUSH_ANSWER_SECONDS = 10
 CALL_ANSWER_SECONDS = 3
 CALLS_AT_A_TIME = 4
 LONGEST_ANSWER = 1024 * 1024
+# Instances that arrive are told together, so often and so many at a time.
+ARRIVALS_PACE_SECONDS = 0.25
+ARRIVALS_AT_ONCE = 300
+# The router says when no rule wants to know of them; it is asked again after so long.
+NOT_WANTED_SECONDS = 30
 
 settings = json.loads(orthanc.GetConfiguration()).get("DicomDispatch", {})
 url = str(settings.get("Url", "http://127.0.0.1:8083")).rstrip("/")
@@ -92,14 +97,14 @@ def describe(error):
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def ask(method, path, seconds):
+def ask(method, path, seconds, content=None):
     """One request to the router. Returns status and body; raises Unavailable when there is no answer in time."""
     secret = read_secret()
     connection, prefix = connect(seconds)
     ends = time.monotonic() + seconds
     try:
         headers = {"Authorization": "Bearer " + secret, "Content-Type": "application/json"}
-        connection.request(method, prefix + path, body=b"{}" if method == "POST" else None, headers=headers)
+        connection.request(method, prefix + path, body=json.dumps(content or {}).encode() if method == "POST" else None, headers=headers)
         answer = connection.getresponse()
         body = b""
         while len(body) < LONGEST_ANSWER:
@@ -157,6 +162,43 @@ def announce_all():
             orthanc.LogError("dicom-dispatch: %s" % type(error).__name__)
 
 
+# Instances and stable series of studies that are still being received. What cannot be told is found in the change feed.
+
+arrivals = queue.Queue(LONGEST_QUEUE)
+arrivals_wanted_from = 0.0
+
+
+def announce_arrivals():
+    global arrivals_wanted_from
+    told_at = 0.0
+    while True:
+        came = [arrivals.get()]
+        time.sleep(max(0.0, told_at + ARRIVALS_PACE_SECONDS - time.monotonic()))
+        while len(came) < ARRIVALS_AT_ONCE and not arrivals.empty():
+            came.append(arrivals.get())
+        if None in came:
+            return
+        told_at = time.monotonic()
+        try:
+            content = {kind: [resource for one, resource in came if one == kind] for kind in ("instances", "series")}
+            path = "/sources/%s/arrivals" % urllib.parse.quote(source, safe="")
+            status, body = ask("POST", path, PUSH_ANSWER_SECONDS, content)
+            wanted = status == 200 and json.loads(body.decode("utf-8")).get("wanted") is True
+        except Exception:  # the stable study will say what is wrong
+            wanted = False
+        if not wanted:
+            arrivals_wanted_from = time.monotonic() + NOT_WANTED_SECONDS
+
+
+def arrived(kind, resource):
+    if time.monotonic() < arrivals_wanted_from:
+        return
+    try:
+        arrivals.put_nowait((kind, resource))
+    except queue.Full:
+        pass
+
+
 # Several at once, so that a study that has to be tried again holds up no other.
 announcers = [threading.Thread(target=announce_all, daemon=True) for _ in range(4)]
 
@@ -165,9 +207,15 @@ def on_change(change, level, resource):
     if change == orthanc.ChangeType.ORTHANC_STARTED:
         for announcer in announcers:
             announcer.start()
+        threading.Thread(target=announce_arrivals, daemon=True).start()
     elif change == orthanc.ChangeType.ORTHANC_STOPPED:
         for _ in announcers:
             put(None)
+        arrivals.put(None)
+    elif change == orthanc.ChangeType.NEW_INSTANCE:
+        arrived("instances", resource)
+    elif change == orthanc.ChangeType.STABLE_SERIES:
+        arrived("series", resource)
     elif change == orthanc.ChangeType.STABLE_STUDY:
         try:
             read_secret()

@@ -50,13 +50,21 @@ export { httpUrl, sourceConfig, tlsClient, type SourceConfig } from './config/so
 export { configWarnings } from './config/warnings/config-warnings.ts';
 export { parseConfig, type ParsedConfig } from './config/parse-config.ts';
 export type { Problem } from './config/problem.ts';
-export { latePolicies, type LatePolicy, type OnSuccessConfig, type RuleConfig } from './config/rule-config.ts';
+export { typesThatSendParts } from './rules/starts-of-rules.ts';
+export {
+  latePolicies,
+  type LatePolicy,
+  type OnSuccessConfig,
+  type RuleConfig,
+  type Start,
+} from './config/rule-config.ts';
 export type { CompletionConfig } from './config/completion-config.ts';
 export type { InstanceSelection } from './config/instance-selection.ts';
 export { groupStrategies, type GroupStrategy, type TargetGroupConfig } from './config/target-group-config.ts';
 export { givesNewUids, needsSecret, transformConfig, type TransformConfig } from './config/transform-config.ts';
 export type { PseudonymsConfig } from './config/pseudonyms-config.ts';
 export {
+  arrivingHash,
   contentHash,
   deliveryId,
   instanceKey,

@@ -20,6 +20,7 @@ export type WaitingReason =
   | 'schedule'
   | 'back-off'
   | 'turn'
+  | 'arrival'
   | 'no-dispatcher'
   | 'rate-limit'
   | 'concurrency'
@@ -104,6 +105,10 @@ async function explainDelay(
         `Another delivery of this study to ${record.target} is under way; it goes on afterwards, or looks again ${when}.`,
         until,
       );
+    case 'arrival': {
+      const text = 'The study is still being received, and all that has come is sent; it goes on with what comes next.';
+      return say('arrival', text, until);
+    }
     case 'circuit':
       return say('back-off', `${record.target} could not be used${why}; it goes on ${when}.`, until);
     default: {

@@ -7,6 +7,7 @@ export type { Level } from './call-context.ts';
 export type { Features } from './features.ts';
 export type { ByteStream, CallOptions, FileStream, UploadBody } from './http/transport.ts';
 export type { ArchiveOptions } from './calls/archive-calls.ts';
+export type { ArrivedInstance, SeriesPlace } from './calls/arrived-instances.ts';
 export type { AttachmentInfo } from './calls/attachment-calls.ts';
 export type { FindQuery, LookupResult } from './calls/find.ts';
 export type { PatientTree, StudyTree } from './calls/hierarchy-calls.ts';

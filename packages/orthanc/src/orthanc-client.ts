@@ -11,6 +11,7 @@ import type { InstancesCalls, PatientCalls, SeriesCalls, StudyCalls } from './ca
 import { createModalityCalls } from './calls/modality-calls.ts';
 import { createPeerCalls } from './calls/peer-calls.ts';
 import { createQueryCalls } from './calls/query-calls.ts';
+import { readArrivedInstances, type ArrivedInstance, type SeriesPlace } from './calls/arrived-instances.ts';
 import { readChanges, readLastChange } from './calls/read-changes.ts';
 import type { ChangesQuery } from './calls/read-changes.ts';
 import type { ResourceOf } from './calls/resource-calls.ts';
@@ -112,6 +113,15 @@ export class OrthancClient {
   /** All instances of a study with what a sender needs of them, in two requests. */
   async studyInstances(studyId: string, options?: CallOptions): Promise<StudyInstance[]> {
     return listStudyInstances(this.#context, studyId, options);
+  }
+
+  /** Instances that have arrived, by their identifiers or those of their series; see `readArrivedInstances`. */
+  async arrivedInstances(
+    ids: readonly string[],
+    known: Map<string, SeriesPlace>,
+    options?: CallOptions,
+  ): Promise<ArrivedInstance[]> {
+    return readArrivedInstances(this.#context, ids, known, options);
   }
 
   /** Main tags of a study and its series, with computed ones, in two requests. */

@@ -16,6 +16,7 @@ import { Circuits } from '@dicom-dispatch/state/circuit';
 import {
   endStates,
   searchHashes,
+  type DeliveryRecord,
   type Records,
   type SearchHashes,
   type StudyRecord,
@@ -25,12 +26,14 @@ import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { keepJobs, queueOptions, type Redis } from '@dicom-dispatch/runtime';
 import type { StudyFacts } from '@dicom-dispatch/sources';
 import { FlowProducer } from 'bullmq';
+import { publishArrival } from './arrivals.ts';
+import { arrivingOf, endUnwanted } from './enqueue-arriving.ts';
 import { addJob, type HandOverContext } from './hand-over.ts';
 import { operationKeys } from './keys.ts';
 import { deliveryJobOptions, jobPlace, OpenQueues, unlimitedAttempts } from './queues/index.ts';
 import { resolveDeliveries, type DeliveryTerms } from './resolve-deliveries.ts';
 import { searchKeysOf } from './search-keys.ts';
-import { callDelivery } from './wake-delivery.ts';
+import { callDelivery, wakeDelivery } from './wake-delivery.ts';
 
 export interface StudyToEnqueue {
   readonly source: string;
@@ -111,7 +114,7 @@ export class StudyEnqueuer {
       },
       request.deliveries,
     );
-    const terms = await this.#asKnown(request, hash, wantedOf(resolved, request.only));
+    const { terms, unwanted } = await this.#asKnown(request, hash, wantedOf(resolved, request.only));
     const task = this.#taskData(request, hash, terms);
     const { targets: _, onSuccess: __, ...shared } = task;
     const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
@@ -119,8 +122,11 @@ export class StudyEnqueuer {
     // First what is to come last: with the first record its deliveries may begin, whatever becomes of this process.
     if (task.onSuccess && (await this.#hasOpen(deliveries))) await this.#tasks.open(task);
     await this.#records.routed(record, deliveries);
-    const added = await this.#withoutJob(deliveries);
+    const begun = await this.#whole(deliveries);
+    await endUnwanted(this.#context, unwanted, task);
+    const added = [...begun, ...(await this.#withoutJob(deliveries.filter((one) => !begun.includes(one))))];
     if (added.length > 0) await this.#addFlow(task, added, added.length < deliveries.length);
+    await this.#tellWhole(request, begun);
     await this.#addLost(task, new Set(deliveries.map(({ deliveryId }) => deliveryId)));
     if (request.byHand !== true) await this.#records.enqueued({ ...record, lastUpdate: request.study.lastUpdate });
     return { studyTaskId: task.studyTaskId, contentHash: task.contentHash, added, omitted };
@@ -128,18 +134,53 @@ export class StudyEnqueuer {
 
   /** The same content to the same target keeps its id, also one that an older version made in another way. */
   async #asKnown(
-    { source, study: { orthancStudyId } }: StudyToEnqueue,
+    { source, study: { orthancStudyId }, nonce, only }: StudyToEnqueue,
     hash: string,
     terms: readonly DeliveryTerms[],
-  ): Promise<DeliveryTerms[]> {
+  ): Promise<{ readonly terms: DeliveryTerms[]; readonly unwanted: readonly DeliveryRecord[] }> {
     const known = await this.#records.deliveriesOf({ source, orthancStudyId }, terms.length + lookedAt);
-    return terms.map((one) => {
+    const begun = new Set<DeliveryRecord>();
+    const asKnown = terms.map((one) => {
+      // One that was begun while this content came is the delivery of it; what an operator asks for beside is another.
+      const arriving = nonce === undefined ? arrivingOf(known, one) : undefined;
+      if (arriving) begun.add(arriving);
       const same = known.find(
-        ({ target, transform, nonce, contentHash: content }) =>
-          target === one.target && transform?.name === one.transform?.name && nonce === one.nonce && content === hash,
+        ({ target, transform, nonce: own, contentHash: content }) =>
+          target === one.target && transform?.name === one.transform?.name && own === one.nonce && content === hash,
       );
-      return same ? { ...one, deliveryId: same.deliveryId } : one;
+      if (!arriving) return same ? { ...one, deliveryId: same.deliveryId } : one;
+      return {
+        ...one,
+        deliveryId: arriving.deliveryId,
+        ...(arriving.nonce !== undefined && { nonce: arriving.nonce }),
+      };
     });
+    const isUnwanted = (one: DeliveryRecord): boolean =>
+      one.arriving !== undefined && one.state !== 'moved' && !begun.has(one);
+    return { terms: asKnown, unwanted: nonce === undefined && !only ? known.filter(isUnwanted) : [] };
+  }
+
+  /**
+   * Deliveries that were begun while the study came are from now on those of the whole study.
+   *
+   * @returns those that were
+   */
+  async #whole(deliveries: readonly DeliveryData[]): Promise<DeliveryData[]> {
+    const begun: DeliveryData[] = [];
+    for (const delivery of deliveries) if (await this.#records.whole(delivery)) begun.push(delivery);
+    return begun;
+  }
+
+  /** Lets deliveries go on with the whole study: one under way hears it, one that waits is woken. */
+  async #tellWhole({ source, study }: StudyToEnqueue, begun: readonly DeliveryData[]): Promise<void> {
+    if (begun.length === 0) return;
+    const { orthancStudyId } = study;
+    const message = { source, orthancStudyId, from: 'stable', instances: [] } as const;
+    await publishArrival(this.#redis, this.#config.redis.prefix, message);
+    for (const { deliveryId } of begun) {
+      const record = await this.#records.delivery(deliveryId);
+      if (record?.wake === 'arrival') await wakeDelivery(this.#context, deliveryId);
+    }
   }
 
   /** Of a study that is sent by hand the record stays: a sweep must still find what the rules have not routed. */

@@ -19,6 +19,8 @@ export {
 } from './queues/index.ts';
 export { callDelivery, wakeDelivery, type WakeContext } from './wake-delivery.ts';
 export { forgetStudy } from './forget-study.ts';
+export { parseArrival, publishArrival, type ArrivalMessage } from './arrivals.ts';
+export { enqueueArriving, openArriving, type ArrivingStudy } from './enqueue-arriving.ts';
 export { StudyEnqueuer, type Enqueued, type StudyToEnqueue } from './enqueue-study.ts';
 export { routeAgain, type RouteRequest } from './route-again.ts';
 export { previewRoute, type RoutePreview } from './plan-route.ts';

@@ -14,6 +14,8 @@ import { chooseMember, type Choice, type GroupContext } from './choose-member.ts
 import { reasonForReturn } from './refuse-return.ts';
 
 export interface StudyToResolve {
+  /** The study is still being received: when the deliveries begin is said in their terms. */
+  readonly isArriving?: boolean;
   readonly source: string;
   readonly study: StudyFacts;
   readonly manifest: readonly ManifestInstance[];
@@ -39,6 +41,7 @@ export type DeliveryTerms = Pick<
   | 'hold'
   | 'group'
   | 'nonce'
+  | 'arriving'
 >;
 
 export interface Resolved {
@@ -99,6 +102,8 @@ export async function resolveDeliveries(
       (delivery) =>
         delivery.target === one.target &&
         delivery.transform?.name === one.transform &&
+        // That which was begun while this content came is no other one.
+        delivery.arriving === undefined &&
         delivery.contentHash !== study.contentHash,
     );
     return earlier && 'it has got the study before, and late instances are never sent';
@@ -134,6 +139,7 @@ export async function resolveDeliveries(
         },
       }),
       ...(nonce !== undefined && { nonce }),
+      ...(study.isArriving && one.start && one.start !== 'stable' && { arriving: one.start }),
     };
   }
 }

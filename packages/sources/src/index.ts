@@ -5,7 +5,7 @@ export { asRepeated, isWell, type Change } from './instance-error.ts';
 export { openInstance, type Judge, type OpenOptions } from './open-instance.ts';
 export type { Tally } from './guard/guard-options.ts';
 export { openSource, type OrthancClient } from './open-source.ts';
-export { readManifest } from './read-manifest.ts';
+export { readManifest, toManifestInstance } from './read-manifest.ts';
 export { addFacts, readStudy, readStudyWith, type StudyFacts } from './read-study.ts';
 export { sourceError } from './source-error.ts';
 export { readSnapshot, type StudySnapshot } from './read-snapshot.ts';

@@ -30,7 +30,8 @@ export function toManifest(instances: readonly StudyInstance[], studyInstanceUid
   });
 }
 
-function toManifestInstance(instance: StudyInstance, studyInstanceUid: string): ManifestInstance {
+/** One instance as listed by Orthanc, in our words. */
+export function toManifestInstance(instance: StudyInstance, studyInstanceUid: string): ManifestInstance {
   return {
     sopInstanceUid: instance.sopInstanceUid,
     seriesInstanceUid: instance.seriesInstanceUid,

@@ -9,7 +9,9 @@ import { redisState } from './redis-state.ts';
 import type { DeliverySetting } from './run-delivery.ts';
 
 /** What `runDelivery` needs of the world, for this attempt. */
-export async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
+export async function settingOf(
+  attempt: Attempt,
+): Promise<DeliverySetting & { unlessGone<T>(act: () => Promise<T>): Promise<T> }> {
   const { context, data, signal, tracker, log, say } = attempt;
   const { prefix } = context.config.redis;
   const source = await context.source(data.source);
@@ -25,6 +27,7 @@ export async function settingOf(attempt: Attempt): Promise<DeliverySetting> {
   }
   return {
     data,
+    unlessGone,
     ledgerName: attempt.ledger,
     attempt: attempt.number,
     now: () => begunAt + Math.round(performance.now() - begun),

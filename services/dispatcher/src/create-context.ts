@@ -46,6 +46,7 @@ import { DeliveryStats } from './delivery-stats.ts';
 import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
 import { createDispatcherMetrics } from './dispatcher-metrics.ts';
 import { evacuate } from './evacuate.ts';
+import { ArrivalListener } from './listen-for-arrivals.ts';
 import { registerPlaces } from './register-places.ts';
 import { pruneReceipts } from './prune-receipts.ts';
 import { redisMailbox } from './redis-mailbox.ts';
@@ -179,6 +180,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     stats: new DeliveryStats(redis, prefix),
     queues,
     mailbox: redisMailbox(redis, prefix),
+    arrivals: new ArrivalListener(redis, prefix),
     metrics,
     log,
     active: new Set(),
@@ -279,6 +281,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     async close() {
       pruning.stop();
       clearInterval(receiptPruning);
+      context.arrivals.stop();
       await queues.close();
       await Promise.allSettled([...clients.values(), ...retired].map(async (opened) => (await opened).close()));
     },

@@ -89,6 +89,12 @@ export class DeliveryProgressTracker {
     this.#soon();
   }
 
+  /** More instances have come of a study that is still being received. */
+  grow(count: number): void {
+    this.#total += count;
+    this.#soon();
+  }
+
   confirmed(): void {
     this.#confirmed += 1;
     this.#gained += 1;

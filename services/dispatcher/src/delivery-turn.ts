@@ -61,7 +61,9 @@ export function openTurn(
   const { job } = delivery;
   // The study task of the job may be one that brings the study to more targets.
   const told = deliveryData.safeParse(job.data);
-  const data = told.success ? told.data : deliveryData.parse(record);
+  // The job of one whose study was still being received says what it was then.
+  const isOld = told.success && told.data.arriving !== undefined;
+  const data = told.success && !isOld ? told.data : deliveryData.parse(record);
   return {
     ...delivery,
     context,

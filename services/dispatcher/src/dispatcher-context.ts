@@ -19,6 +19,7 @@ import type { TemplateTags } from '@dicom-dispatch/targets';
 import type { Mailbox, TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { DeliveryStats } from './delivery-stats.ts';
 import type { SharedListings } from './shared-listings.ts';
+import type { ArrivalListener } from './listen-for-arrivals.ts';
 import type { DispatcherMetrics } from './dispatcher-metrics.ts';
 
 export interface StudyPlace {
@@ -80,6 +81,7 @@ export interface DispatcherContext {
   readonly queues: OpenQueues;
   /** Shared by all dispatchers. */
   readonly mailbox: Mailbox;
+  readonly arrivals: ArrivalListener;
   readonly metrics: DispatcherMetrics;
   readonly log: Logger;
   source(name: string): Promise<SourceReader>;

@@ -1,5 +1,6 @@
 import { DispatchError, type DeliveryResult } from '@dicom-dispatch/core';
 import { callDelivery, settleJob, type JobEnd } from '@dicom-dispatch/pipeline';
+import { arrivingEnded, sendArriving } from './arriving-attempt.ts';
 import { settingOf } from './attempt-setting.ts';
 import { begin } from './begin-attempt.ts';
 import { openTurn, type Attempt, type DeliveryJob, type DeliveryTurn, type StopReason } from './delivery-turn.ts';
@@ -96,21 +97,16 @@ async function runTurn(turn: DeliveryTurn): Promise<JobEnd> {
 }
 
 async function runAttempt(attempt: Attempt): Promise<JobEnd> {
-  const { context, data, tracker } = attempt;
+  const { context, data } = attempt;
+  if (data.arriving) return runArrivingAttempt(attempt);
   let result: DeliveryResult;
   try {
     result = await runDelivery(await settingOf(attempt));
   } catch (thrown) {
-    attempt.unwatch();
-    await tracker.end();
-    await packReceipt(attempt);
-    await noticeConflicts(attempt);
+    await tidyUp(attempt);
     return attemptFailed(attempt, thrown);
   }
-  attempt.unwatch();
-  await tracker.end();
-  await packReceipt(attempt);
-  await noticeConflicts(attempt);
+  await tidyUp(attempt);
   const told = `${result.sent} instances sent, ${result.skipped} were there already`;
   attempt.say(`delivered: ${told}`);
   const end = await deliveryEnded(attempt, 'delivered', undefined, told);
@@ -118,6 +114,28 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
   // What fails here, or is cut short, costs memory alone.
   await attempt.foldLedger?.().catch((error: unknown) => attempt.log.warn({ err: error }, 'ledger not folded'));
   return end.kind === 'completed' ? { kind: 'completed', result } : end;
+}
+
+/** The study is still being received: what has come is sent, and what comes. */
+async function runArrivingAttempt(attempt: Attempt): Promise<JobEnd> {
+  const heard = await attempt.context.arrivals.listen(attempt.data);
+  try {
+    const { end, thrown } = await sendArriving(attempt, heard).then(
+      (end) => ({ end, thrown: undefined }),
+      (thrown: unknown) => ({ end: undefined, thrown }),
+    );
+    await tidyUp(attempt);
+    return end ? await arrivingEnded(attempt, end, heard) : await attemptFailed(attempt, thrown);
+  } finally {
+    heard.close();
+  }
+}
+
+async function tidyUp(attempt: Attempt): Promise<void> {
+  attempt.unwatch();
+  await attempt.tracker.end();
+  await packReceipt(attempt);
+  await noticeConflicts(attempt);
 }
 
 /** What an attempt leaves unpacked is packed by the next one, and can be read all the same. */

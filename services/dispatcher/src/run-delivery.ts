@@ -2,7 +2,6 @@ import {
   asDispatchError,
   compileSelection,
   DispatchError,
-  instanceKey,
   ledgerKeyOf,
   ledgerVersion,
   selectInstances,
@@ -11,16 +10,16 @@ import {
   type ManifestInstance,
   type TargetConfig,
 } from '@dicom-dispatch/core';
-import type { Confirmation, Fence, InstanceVersion, Ledger, LedgerKey } from '@dicom-dispatch/state/ledger';
+import type { Fence, InstanceVersion, Ledger, LedgerKey } from '@dicom-dispatch/state/ledger';
 import { templateTags, type TemplateTags } from '@dicom-dispatch/targets';
-import type { DeliveryRun, Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { SharedManifest } from '@dicom-dispatch/pipeline';
 import type { GuardedBytes, InstanceTransform, OpenOptions, StudyFacts } from '@dicom-dispatch/sources';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
 import type { SharedListings } from './shared-listings.ts';
 import { ManifestWatch } from './manifest-watch.ts';
+import { openRuns } from './open-runs.ts';
 import type { ReceiptWriter } from './receipt-writer.ts';
-import { SourceSuspects } from './source-suspects.ts';
 
 /** What a run needs of the world; everything that it does goes through these. */
 export interface DeliverySetting {
@@ -95,7 +94,7 @@ async function runWith(
   how: 'shared' | 'anew',
   watch: ManifestWatch,
 ): Promise<DeliveryResult> {
-  const { data, ledger, fence, progress, signal, receipts } = setting;
+  const { data, ledger, progress, signal } = setting;
   const key = ledgerKeyOf({ ...data, ledger: setting.ledgerName });
   try {
     progress.enter('resolve');
@@ -115,106 +114,11 @@ async function runWith(
     const shared = manifest.filter(({ sharesSopInstanceUid }) => sharesSopInstanceUid).length;
     progress.begin(manifest.length, before.delivered.length, before.quarantined.length, shared > 1 ? shared : 0);
     signal.throwIfAborted();
-    const transform = setting.transform();
-    const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell(), config.attempts);
-    await suspects.load();
-    // The target sees what leaves, the ledger knows instances by their UIDs in the source. The id in the source stays.
-    const originals = new Map(manifest.map((instance) => [instance.sourceId, instance]));
-    const shown = new Map(manifest.map((instance) => [instance.sourceId, transform?.show(instance) ?? instance]));
-    const show = (instances: readonly ManifestInstance[]): ManifestInstance[] =>
-      instances.map((instance) => shown.get(instance.sourceId) ?? instance);
-    const originalOf = (instance: ManifestInstance): ManifestInstance => originals.get(instance.sourceId) ?? instance;
-
-    const listings = setting.listings(config, show(manifest));
-    let sentBefore: ReturnType<Ledger['entries']> | undefined;
-    let isSharedPlace: Promise<boolean> | undefined;
-    const run: DeliveryRun<TargetConfig> = {
-      config,
-      targetName: data.target,
-      deliveryId: data.deliveryId,
-      attempt: setting.attempt,
-      priority: data.priority,
-      study: transform?.showStudy(study) ?? study,
-      manifest: show(manifest),
-      pending: show(suspects.last(before.pending)),
-      quarantined: show(before.quarantined),
-      sizes: transform ? 'estimated' : 'exact',
-      async open(instance, options): Promise<GuardedBytes> {
-        const original = originalOf(instance);
-        listings.sending();
-        watch.throwIfStale();
-        const wanted: OpenOptions = {
-          signal,
-          ...options,
-          tally: receipts.opening(original),
-          // What has failed before is looked at twice.
-          ...(suspects.has(original) && { digest: true }),
-          judge: async (thrown, change) => {
-            const known = watch.judge(thrown);
-            return known === thrown ? suspects.judge(original, thrown, change) : known;
-          },
-        };
-        return transform ? transform.open(original, wanted) : setting.open(original, wanted);
-      },
-      stage: (stage) => progress.enter(stage),
-      async report(instance, outcome) {
-        const original = originalOf(instance);
-        if (outcome.kind === 'delivered') {
-          const { warning, answer = warning ?? '' } = outcome;
-          const at = setting.now();
-          const receipt = receipts.delivered(original, answer, at);
-          await ledger.confirm(
-            key,
-            [
-              {
-                ...outcomeOf(original),
-                at,
-                ...(warning !== undefined && { warning: { code: 'warning', message: warning } }),
-                ...(receipt && { receipt }),
-              },
-            ],
-            fence,
-          );
-          progress.confirmed();
-          answered();
-          return;
-        }
-        const { code, message } = outcome.error;
-        receipts.dropped(original);
-        await ledger.quarantine(key, { ...outcomeOf(original), error: { code, message } }, fence);
-        progress.quarantined(original.sopInstanceUid, outcome.error);
-        answered();
-      },
-      async canBeOlder(instance) {
-        const original = originalOf(instance);
-        const names = [original.sopInstanceUid, instanceKey({ ...original, sharesSopInstanceUid: true })];
-        sentBefore ??= ledger.entries(key);
-        const known = await sentBefore;
-        if (names.some((name) => known.get(name)?.state === 'delivered')) return true;
-        isSharedPlace ??= setting.isSharedPlace();
-        if (await isSharedPlace) return false;
-        progress.replacesUnknown();
-        return true;
-      },
-      async revoke(instance) {
-        await ledger.revoke(key, originalOf(instance), fence);
-        progress.revoked();
-      },
-      sent(bytes) {
-        listings.sending();
-        return progress.sent(bytes);
-      },
-      listed: (part, ask, options) => listings.list(part, ask, options),
-      state: setting.state,
-      memory: setting.memory,
-      mailbox: setting.mailbox,
-      log: setting.log,
-      signal,
-    };
-    await handler.deliver(run);
+    const runs = await openRuns(setting, { config, key, study, watch });
+    await handler.deliver(runs.of(manifest, before));
     signal.throwIfAborted();
     watch.throwIfStale();
-    if (before.pending.length > 0) answered();
+    if (before.pending.length > 0 && progress.isReached) setting.answered();
 
     const after = await ledger.compare(key, manifest);
     if (after.pending.length > 0) {
@@ -251,22 +155,5 @@ async function runWith(
     };
   } catch (error) {
     throw asDispatchError(error, progress.stage);
-  }
-
-  /** Before it has let us in nothing is an answer of the target: what cannot be proposed is quarantined by us. */
-  function answered(): void {
-    if (progress.isReached) setting.answered();
-  }
-
-  function outcomeOf(instance: ManifestInstance): Omit<Confirmation, 'warning'> {
-    const { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid, version } = instance;
-    return {
-      sopInstanceUid,
-      seriesInstanceUid,
-      ...(sharesSopInstanceUid && { sharesSopInstanceUid }),
-      version,
-      attempt: setting.attempt,
-      deliveryId: data.deliveryId,
-    };
   }
 }

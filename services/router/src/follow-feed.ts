@@ -6,6 +6,7 @@ import { sourceError, toSourceTime } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 import type { FeedStore } from './feed-store.ts';
 import { FeedCheck } from './feed-check.ts';
+import type { Came } from './arrivals.ts';
 import { firstState } from './first-state.ts';
 import { LeaseLost } from './lease-lost.ts';
 import type { Lease } from './lease.ts';
@@ -25,6 +26,8 @@ export interface FollowSetting {
   beforeRouting(): Promise<void>;
   /** Routes a study, or puts it off; resolves when that is durable. */
   route(orthancStudyId: string, epoch: number): Promise<unknown>;
+  /** Told of instances and stable series of studies that may still be being received; holds up nothing. */
+  came(came: Came, epoch: number): void;
   /** Told how far the feed has been followed. */
   told(state: FeedState, newestSeq: number): void;
   /** Told that the database behind the source is another one. */
@@ -132,13 +135,15 @@ async function rightSince(setting: FollowSetting, state: FeedState, seen: Set<nu
 }
 
 async function routeStudies(setting: FollowSetting, state: FeedState, changes: readonly Change[]): Promise<void> {
-  const studies = new Set<string>();
-  for (const change of changes) {
-    if (change.ChangeType === 'StableStudy' && change.Date >= state.since) studies.add(change.ID);
-  }
-  if (studies.size === 0) return;
+  const ofType = (type: string): string[] => [
+    ...new Set(changes.flatMap(({ ChangeType, Date, ID }) => (ChangeType === type && Date >= state.since ? [ID] : []))),
+  ];
+  const studies = ofType('StableStudy');
+  const came = { instances: ofType('NewInstance'), series: ofType('StableSeries') };
+  if (studies.length + came.instances.length + came.series.length === 0) return;
   await setting.beforeRouting();
-  const queue = [...studies];
+  setting.came(came, state.epoch);
+  const queue = studies;
   await Promise.all(
     Array.from({ length: Math.min(lanes, queue.length) }, async () => {
       for (let id = queue.shift(); id !== undefined; id = queue.shift()) {

@@ -5,7 +5,9 @@ import { openPipeline, OperationError, routeAgain } from '@dicom-dispatch/pipeli
 import { isLoopback, parseListen, RedisLost, type Logger, type Redis } from '@dicom-dispatch/runtime';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import { readFeedState, readSourceStatus, type FeedState } from '@dicom-dispatch/state/feed';
+import type { Came } from './arrivals.ts';
 import { LogSparingly } from './log-sparingly.ts';
 import type { SafeOutcome } from './study-router.ts';
 
@@ -15,6 +17,8 @@ export interface PushSetting {
   readonly log: Logger;
   /** @param feed - how far the source has been followed */
   route(source: string, orthanc: OrthancClient, orthancStudyId: string, feed: FeedState): Promise<SafeOutcome>;
+  /** @returns whether any rule begins before a study is stable */
+  came(source: string, orthanc: OrthancClient, came: Came, feed: FeedState): boolean;
 }
 
 interface StudyPath {
@@ -24,6 +28,9 @@ interface StudyPath {
 
 const maxConnections = 200;
 const orthancId = /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/;
+const ids = z.array(z.string().regex(orthancId)).max(300).default([]);
+/** 300 of each fit the longest body. */
+const arrivals = z.object({ instances: ids, series: ids });
 
 /**
  * Where the plugin inside Orthanc talks to: it announces stable studies, shows their state and routes them again. Each
@@ -56,7 +63,7 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
     return reply.code(status).send({ error: status === 500 ? 'internal error' : (error as Error).message });
   });
   server.addHook('onRequest', async (request, reply) => {
-    const { source = '', study = '' } = request.params as Partial<StudyPath>;
+    const { source = '', study } = request.params as Partial<StudyPath>;
     if (!isAuthorized(request, config.sources[source]?.pushSecret?.reveal())) {
       const known = config.sources[source] !== undefined;
       const more = refusals.admit(`${request.ip} ${known ? source : ''}`);
@@ -69,26 +76,22 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
         .header('connection', 'close')
         .send({ error: 'wrong source or secret: DicomDispatch.Secret has to be the pushSecret of this source' });
     }
-    if (!orthancId.test(study)) return reply.code(400).send({ error: 'not the identifier of a study in Orthanc' });
+    if (study !== undefined && !orthancId.test(study))
+      return reply.code(400).send({ error: 'not the identifier of a study in Orthanc' });
     return undefined;
   });
 
   server.post<{ Params: StudyPath }>('/sources/:source/studies/:study/stable', async ({ params }) => {
     const { source, study } = params;
-    const { prefix } = config.redis;
-    const [feed, status] = await Promise.all([
-      readFeedState(redis, prefix, source),
-      readSourceStatus(redis, prefix, source),
-    ]);
-    if (status?.sameAs !== undefined) {
-      throw new OperationError(
-        'conflict',
-        `the source is on the same database as ${status.sameAs}: it is not followed`,
-      );
-    }
-    // Where its feed begins decides what is routed; until a router has settled that, the feed has the study.
-    if (!feed) throw new DispatchError('source-unreachable', 'the source is not followed yet');
+    const feed = await followed(source);
     return { outcome: await setting.route(source, await client(source), study, feed) };
+  });
+  server.post<{ Params: Pick<StudyPath, 'source'> }>('/sources/:source/arrivals', async ({ params, body }, reply) => {
+    const came = arrivals.safeParse(body);
+    if (!came.success) return reply.code(400).send({ error: 'wanted: { instances: [ID …], series: [ID …] }' });
+    const { source } = params;
+    const feed = await followed(source);
+    return { wanted: setting.came(source, await client(source), came.data, feed) };
   });
   server.get<{ Params: StudyPath }>('/sources/:source/studies/:study', async ({ params }) => {
     const orthanc = await client(params.source);
@@ -133,6 +136,24 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
     },
   };
 
+  /** How far a source has been followed. @throws what keeps it from being followed */
+  async function followed(source: string): Promise<FeedState> {
+    const { prefix } = config.redis;
+    const [feed, status] = await Promise.all([
+      readFeedState(redis, prefix, source),
+      readSourceStatus(redis, prefix, source),
+    ]);
+    if (status?.sameAs !== undefined) {
+      throw new OperationError(
+        'conflict',
+        `the source is on the same database as ${status.sameAs}: it is not followed`,
+      );
+    }
+    // Where its feed begins decides what is routed; until a router has settled that, the feed has the study.
+    if (!feed) throw new DispatchError('source-unreachable', 'the source is not followed yet');
+    return feed;
+  }
+
   function client(name: string): Promise<OrthancClient> {
     const known = clients.get(name);
     if (known) return known;
@@ -148,7 +169,7 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
 function createServer({ tls }: Config['push']): FastifyInstance {
   const options = {
     logger: false,
-    bodyLimit: 16 * 1024,
+    bodyLimit: 32 * 1024,
     forceCloseConnections: true,
     requestTimeout: 10_000,
     routerOptions: { maxParamLength: 100 },

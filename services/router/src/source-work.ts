@@ -56,6 +56,7 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
         sourceNow,
         sourceUnseenMs: () => time.unseenMs,
         beforeRouting: refuseSameDatabase,
+        came: (came, at) => kit.arrivals.came(orthanc, at, came, signal),
         route: (id, epoch) => studies.route(id, epoch),
         told(state, newestSeq) {
           parts.well('feed');

@@ -23,6 +23,7 @@ import {
 } from '@dicom-dispatch/runtime';
 import { openSource } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
+import { Arrivals } from './arrivals.ts';
 import { firstState } from './first-state.ts';
 import { leadSource, type SourceLead } from './lead-source.ts';
 import { startPushServer } from './push-server.ts';
@@ -105,6 +106,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     log,
   });
   log.info({ sources: [...leads.keys()], rules: current.rules.length }, 'router started');
+  for (const { name, whyStable } of current.rules) {
+    if (whyStable !== undefined) log.warn({ rule: name, reason: whyStable }, 'a rule starts when studies are stable');
+  }
 
   return {
     name: 'router',
@@ -174,6 +178,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       takeBack: new TakeBack(handOver, name, now, log),
       time: new SourceTime(name, now, log),
       settled: new SettledStudies(redis, prefix, name),
+      arrivals: new Arrivals({ source: name, rules: () => current, handOver, confirm: () => watch.confirm(), log }),
       log,
       routed: (outcome) => count(name, outcome),
       forgotten: (studies) => forgotten.inc({ source: name }, studies),
@@ -227,6 +232,11 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
         if (!kit) throw new Error(`the source ${source} is not configured`);
         const { signal } = stopping;
         return studyRouterOf(kit, { orthanc, feed: () => feed, signal }).route(orthancStudyId, feed.epoch);
+      },
+      came(source, orthanc, came, feed) {
+        const arrivals = kitOf(source)?.arrivals;
+        arrivals?.came(orthanc, feed.epoch, came, stopping.signal);
+        return arrivals?.isWanted ?? false;
       },
     });
   }

@@ -15,6 +15,16 @@ import { schedule } from './schedule-config.ts';
 export const latePolicies = ['difference', 'all', 'never'] as const;
 export type LatePolicy = (typeof latePolicies)[number];
 
+/**
+ * When the deliveries of a rule begin.
+ *
+ * - `stable`: when the source calls the study stable
+ * - `series`: as each series becomes stable
+ * - `arrival`: with the first instance, while the study is still being received
+ */
+export const starts = ['arrival', 'series', 'stable'] as const;
+export type Start = (typeof starts)[number];
+
 const label = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'a label has 1 to 64 letters, digits, hyphens and underscores');
 
 export const onSuccessConfig = z.strictObject({
@@ -61,6 +71,12 @@ export const ruleConfig = z.strictObject({
   priority: z.enum(priorities).default('normal').describe('stat, urgent, normal or background'),
   schedule: schedule.optional().describe('when its deliveries may start; those of the target apply too'),
   hold: z.boolean().default(false).describe('its deliveries wait until an operator releases them'),
+  start: z
+    .enum(starts)
+    .default('stable')
+    .describe(
+      'when sending begins: with the first instance, as each series is stable, or when the study is stable; the study is delivered when all of it has been sent',
+    ),
   complete: completionConfig.optional().describe('wait until the study is whole'),
   late: z
     .enum(latePolicies)

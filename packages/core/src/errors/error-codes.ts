@@ -256,6 +256,12 @@ export const errorCodes = {
     fault: 'operator',
     remedy: 'Retry the delivery if it is wanted after all.',
   },
+  'not-wanted': {
+    stage: 'resolve',
+    disposition: 'permanent',
+    fault: 'configuration',
+    remedy: 'No rule sends the whole study to this target: correct the rule, and retry the delivery if it is wanted.',
+  },
   'gave-up': {
     stage: 'connect',
     disposition: 'permanent',

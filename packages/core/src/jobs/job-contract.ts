@@ -53,6 +53,10 @@ const deliveryTerms = {
     })
     .optional()
     .describe('the group that chose this target, and may choose another'),
+  arriving: z
+    .enum(['arrival', 'series'])
+    .optional()
+    .describe('the study is still being received: it is sent as it comes, and delivered when it is whole'),
   nonce: z.string().optional().describe('makes it another delivery of the same content'),
 };
 

@@ -45,6 +45,16 @@ export function contentHash(
 }
 
 /**
+ * Stands for the content of a study that is still being received. What comes after a study was routed is another content
+ * than what came before.
+ *
+ * @param before - content hash of what was routed last
+ */
+export function arrivingHash(before: string | undefined): string {
+  return before === undefined || before === '' ? 'arriving' : `arriving-after-${before}`;
+}
+
+/**
  * The identity of an instance within its study: its SOP Instance UID, with the series where the study has that UID in
  * several series.
  */

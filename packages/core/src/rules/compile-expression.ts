@@ -11,6 +11,7 @@ import { newEnvironment } from './functions.ts';
 import { linearMatches, useLinearMatches } from './patterns.ts';
 import type { RuleFacts } from './rule-facts.ts';
 import { zonedDate } from './zoned-date.ts';
+import { partThatNeedsWhole } from './needs-whole.ts';
 import { unknownKeyword } from './unknown-keyword.ts';
 import { wantedTags, type WantedTags } from './wanted-tags.ts';
 
@@ -39,6 +40,8 @@ export interface CompiledExpression {
   readonly text: string;
   /** The tags that it speaks about. */
   readonly wanted: WantedTags;
+  /** What of it may be answered otherwise when more of the study has come: a part of the expression, as written. */
+  readonly needsWhole: string | undefined;
   evaluate(facts: RuleFacts): boolean;
   explain(facts: RuleFacts): Verdict;
 }
@@ -61,6 +64,7 @@ export function compileExpression(text: string): CompiledExpression {
   return {
     text,
     wanted: wantedTags(parsed.ast),
+    needsWhole: partThatNeedsWhole(parsed.ast, text),
     evaluate: (facts) => truth(parsed, facts).matched,
     explain: (facts) => decide(text, parsed.ast, facts),
   };

@@ -1,13 +1,15 @@
 import type { CompletionConfig } from '../config/completion-config.ts';
-import type { RuleConfig } from '../config/rule-config.ts';
+import type { RuleConfig, Start } from '../config/rule-config.ts';
 import type { TargetGroupConfig } from '../config/target-group-config.ts';
 import { compileExpression, type CompiledExpression } from './compile-expression.ts';
 import { uniteDeliveries, type PlannedDelivery } from './planned-delivery.ts';
+import { startsOf, type TargetsOfRules } from './starts-of-rules.ts';
 import { uniteWanted, type WantedTags } from './wanted-tags.ts';
 
 /** What rules refer to besides targets. */
 export interface RuleSetting {
   readonly groups?: Readonly<Record<string, TargetGroupConfig>>;
+  readonly targets?: TargetsOfRules;
 }
 
 export interface CompiledRule {
@@ -15,6 +17,10 @@ export interface CompiledRule {
   readonly config: RuleConfig;
   readonly when: CompiledExpression | undefined;
   readonly complete: (CompletionConfig & { readonly compiled: CompiledExpression | undefined }) | undefined;
+  /** When its deliveries begin. */
+  readonly start: Start;
+  /** Why they begin when the study is stable although the rule says otherwise. */
+  readonly whyStable: string | undefined;
   /** What it asks for when it applies. */
   readonly deliveries: readonly PlannedDelivery[];
 }
@@ -25,7 +31,12 @@ export interface CompiledRule {
  * @throws ExpressionError where an expression cannot be used
  */
 export function compileRules(rules: readonly RuleConfig[], setting: RuleSetting = {}): CompiledRule[] {
-  return rules.filter((rule) => rule.enabled).map((config) => compileRule(config, setting.groups ?? {}));
+  const enabled = rules.filter((rule) => rule.enabled);
+  const compiled = enabled.map((rule) => (rule.when === undefined ? undefined : compileExpression(rule.when)));
+  const begin = startsOf(enabled, compiled, setting);
+  return enabled.map((config, index) =>
+    compileRule(config, compiled[index], begin[index] ?? { start: 'stable', why: undefined }, setting.groups ?? {}),
+  );
 }
 
 /** The tags that the rules speak about; those that the source does not know by heart have to be read. */
@@ -35,21 +46,28 @@ export function wantedByRules(rules: readonly CompiledRule[]): WantedTags {
   );
 }
 
-function compileRule(config: RuleConfig, groups: Readonly<Record<string, TargetGroupConfig>>): CompiledRule {
+function compileRule(
+  config: RuleConfig,
+  when: CompiledExpression | undefined,
+  { start, why }: { readonly start: Start; readonly why: string | undefined },
+  groups: Readonly<Record<string, TargetGroupConfig>>,
+): CompiledRule {
   const { complete } = config;
   return {
     name: config.name,
     config,
-    when: config.when === undefined ? undefined : compileExpression(config.when),
+    when,
     complete: complete && {
       ...complete,
       compiled: complete.when === undefined ? undefined : compileExpression(complete.when),
     },
-    deliveries: uniteDeliveries(config.targets.flatMap((name) => plan(config, name, groups[name]))),
+    start,
+    whyStable: why,
+    deliveries: uniteDeliveries(config.targets.flatMap((name) => plan(config, start, name, groups[name]))),
   };
 }
 
-function plan(rule: RuleConfig, name: string, group: TargetGroupConfig | undefined): PlannedDelivery[] {
+function plan(rule: RuleConfig, start: Start, name: string, group: TargetGroupConfig | undefined): PlannedDelivery[] {
   const shared: Omit<PlannedDelivery, 'to'> = {
     rules: [rule.name],
     priority: rule.priority,
@@ -58,6 +76,7 @@ function plan(rule: RuleConfig, name: string, group: TargetGroupConfig | undefin
     ...(rule.schedule && { schedules: [rule.schedule] }),
     hold: rule.hold,
     late: rule.late,
+    ...(start !== 'stable' && { start }),
   };
   if (!group) return [{ to: name, ...shared }];
   if (group.strategy === 'all') return group.targets.map((target) => ({ to: target, ...shared }));

@@ -1,5 +1,5 @@
 import type { InstanceSelection } from '../config/instance-selection.ts';
-import type { LatePolicy } from '../config/rule-config.ts';
+import { starts, type LatePolicy, type Start } from '../config/rule-config.ts';
 import type { Schedule } from '../config/schedule-config.ts';
 import type { GroupStrategy } from '../config/target-group-config.ts';
 import { priorities, type Priority } from '../model/priority.ts';
@@ -19,6 +19,8 @@ export interface PlannedDelivery {
   readonly schedules?: readonly Schedule[];
   readonly hold: boolean;
   readonly late: LatePolicy;
+  /** Default `stable`. */
+  readonly start?: Start;
 }
 
 /** The late policy that sends most comes last. */
@@ -42,7 +44,8 @@ export function uniteDeliveries<T extends PlannedDelivery>(
 }
 
 function unite<T extends PlannedDelivery>(one: T, other: T): T {
-  const { selections: _, schedules: __, group, ...rest } = one;
+  const { selections: _, schedules: __, group, start: ___, ...rest } = one;
+  const start = starts.find((each) => each === one.start || each === other.start);
   return {
     ...rest,
     // Asked for by name as well, it stays with that target.
@@ -52,6 +55,7 @@ function unite<T extends PlannedDelivery>(one: T, other: T): T {
     ...both('selections', one.selections, other.selections),
     ...both('schedules', one.schedules, other.schedules),
     hold: one.hold && other.hold,
+    ...(start && { start }),
     late: byReach[Math.max(byReach.indexOf(one.late), byReach.indexOf(other.late))] ?? 'difference',
   } as unknown as T;
 }

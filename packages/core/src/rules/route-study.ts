@@ -31,6 +31,8 @@ export interface Routing {
 export interface RoutingOptions {
   /** Whether a rule has waited long enough for the study to become whole. Default never. */
   readonly hasWaited?: (rule: string) => boolean;
+  /** The study is still being received: only rules that begin before it is stable. */
+  readonly isArriving?: boolean;
 }
 
 /**
@@ -61,6 +63,7 @@ export function routeStudy(rules: readonly CompiledRule[], study: RuleFacts, opt
   const matched = matchRules(rules, facts);
   const waiting: WaitingRule[] = [];
   const applying = matched.filter((rule) => {
+    if (options.isArriving && rule.start === 'stable') return false;
     const missing =
       rule.complete && !(options.hasWaited?.(rule.name) ?? false) ? missingParts(rule.complete, facts) : [];
     if (missing.length > 0) waiting.push({ rule: rule.name, missing, timeoutMs: rule.complete?.timeout ?? 0 });

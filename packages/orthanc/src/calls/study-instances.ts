@@ -54,7 +54,7 @@ const withMetadataSchema = z.object({
     RemoteIP: z.unknown().optional(),
   }),
 });
-type WithMetadata = z.output<typeof withMetadataSchema>;
+export type WithMetadata = z.output<typeof withMetadataSchema>;
 
 const headerSchema = z.object({
   MediaStorageSOPClassUID: z.unknown().optional(),
@@ -100,6 +100,18 @@ export async function listStudyInstances(
     expectAbout(studyId, [found.ParentStudy], { method: 'GET', path: path`/series/${id}` });
     uids.set(id, found.MainDicomTags['SeriesInstanceUID'] ?? '');
   }
+  return toStudyInstances(context, instances, uids, options);
+}
+
+/**
+ * @param uids - Series Instance UIDs by Orthanc's identifier of the series
+ */
+export async function toStudyInstances(
+  { transport }: CallContext,
+  instances: readonly WithMetadata[],
+  uids: ReadonlyMap<string, string>,
+  options: CallOptions | undefined,
+): Promise<StudyInstance[]> {
   const listed = instances.map((instance) => toStudyInstance(instance, uids));
   const unknown = listed.filter((each) => each.sopClassUid === undefined || each.transferSyntaxUid === undefined);
   await eachBounded(unknown, concurrency, (instance) => fillFromHeader(transport, instance, options));
@@ -138,7 +150,7 @@ async function readWithMetadata(
 }
 
 /** Instances of studies, series, or themselves. */
-async function readBulk(
+export async function readBulk(
   transport: Transport,
   resources: readonly string[],
   options: CallOptions | undefined,
@@ -190,14 +202,36 @@ async function readOneByOne(
   });
   const read: WithMetadata[] = [];
   await eachBounded(instances, concurrency, async (instance) => {
-    const metadata = await transport.json(withMetadataSchema.shape.Metadata, {
-      method: 'GET',
-      target: target(path`/instances/${instance.ID}/metadata`, { expand: true }),
-      options,
-    });
-    read.push({ ...instance, Metadata: metadata });
+    read.push(await addMetadata(transport, instance, options));
   });
   return read;
+}
+
+/** One instance as `/tools/bulk-content` would tell it. */
+export async function readAlone(
+  transport: Transport,
+  instanceId: string,
+  options: CallOptions | undefined,
+): Promise<WithMetadata> {
+  const instance = await transport.json(withMetadataSchema.omit({ Metadata: true }), {
+    method: 'GET',
+    target: target(path`/instances/${instanceId}`),
+    options,
+  });
+  return addMetadata(transport, instance, options);
+}
+
+async function addMetadata(
+  transport: Transport,
+  instance: Omit<WithMetadata, 'Metadata'>,
+  options: CallOptions | undefined,
+): Promise<WithMetadata> {
+  const metadata = await transport.json(withMetadataSchema.shape.Metadata, {
+    method: 'GET',
+    target: target(path`/instances/${instance.ID}/metadata`, { expand: true }),
+    options,
+  });
+  return { ...instance, Metadata: metadata };
 }
 
 function toStudyInstance(instance: WithMetadata, seriesUids: ReadonlyMap<string, string>): StudyInstance {

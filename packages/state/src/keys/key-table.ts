@@ -96,9 +96,9 @@ export const keyTable: readonly KeyRow[] = [
   },
   { keys: ['held'], kind: 'key', what: 'ids of deliveries that wait for a release', lives: 'until released' },
   {
-    keys: ['changes', 'cancel'],
+    keys: ['changes', 'cancel', 'arrivals'],
     kind: 'channel',
-    what: 'changes of records as `SOURCE STUDY`; ids of deliveries whose attempt is to stop at once',
+    what: 'changes of records as `SOURCE STUDY`; ids of deliveries whose attempt is to stop at once; instances that have come of studies that are still being received, and the end of that',
     lives: '',
   },
   {

@@ -27,6 +27,7 @@ export function redisKeys(prefix: string) {
     /** Written by operators; dispatchers look before and during each attempt. */
     cancelled: (deliveryId: string) => `${prefix}:cancelled:${deliveryId}`,
     cancelChannel: `${prefix}:cancel`,
+    arrivalsChannel: `${prefix}:arrivals`,
     /** Written by operators and the router; dispatchers look before each attempt. */
     held: `${prefix}:held`,
     ledger: (source: string, study: string, target: string) => `${prefix}:ledger:${source}:${study}:${target}`,

@@ -33,7 +33,7 @@ export const deliveryActs = {
     to: ['waiting'],
     guards: ['unless-elsewhere', 'unless-cancelled', 'even-without-memory'],
     who: 'dispatcher, under the lock of the job',
-    what: 'It goes on later: a pause, the circuit, the schedule, another delivery of its study, a stop of the dispatcher.',
+    what: 'It goes on later: a pause, the circuit, the schedule, another delivery of its study, further instances, a stop of the dispatcher.',
   },
   end: {
     from: ['waiting', 'active'],
@@ -68,7 +68,7 @@ export const deliveryActs = {
     to: ['cancelled'],
     guards: ['unless-alive', 'even-without-memory'],
     intent: 'cancel',
-    who: 'operator',
+    who: 'operator; router, when no rule wants the whole study there',
     what: 'No attempt is under way: it ends at once.',
   },
   askToCancel: {
@@ -76,7 +76,7 @@ export const deliveryActs = {
     to: 'same',
     guards: ['even-without-memory'],
     intent: 'cancel',
-    who: 'operator',
+    who: 'operator; router, when no rule wants the whole study there',
     what: 'An attempt is under way: its dispatcher ends it within seconds.',
   },
   hold: {

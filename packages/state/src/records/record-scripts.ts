@@ -76,3 +76,21 @@ for _, hash in ipairs(before.search and before.search.hashes or {}) do redis.cal
 redis.call('SET', KEYS[1], ARGV[2])
 for _, hash in ipairs(cjson.decode(ARGV[2]).search.hashes) do redis.call('ZADD', KEYS[2], 0, hash .. ' ' .. ARGV[3]) end
 `);
+
+/**
+ * A study that was sent as it came is whole: its delivery is from now on one of a known content. Done once.
+ * KEYS: delivery
+ * ARGV: prefix, id, JSON of the delivery, member of the index
+ */
+export const wholeScript = defineScript(`
+local text = redis.call('HGET', KEYS[1], 'data')
+if not text or not cjson.decode(text).arriving then return 0 end
+redis.call('HSET', KEYS[1], 'data', ARGV[3])
+local time = redis.call('TIME')
+local at = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+for _, rule in ipairs(cjson.decode(ARGV[3]).rules) do
+  redis.call('ZADD', ARGV[1] .. ':index:rule:' .. rule, at, ARGV[2])
+end
+redis.call('PUBLISH', ARGV[1] .. ':changes', ARGV[4])
+return 1
+`);

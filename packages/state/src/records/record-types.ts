@@ -8,7 +8,7 @@ import type { SearchHashes } from './search-hash.ts';
  * - `partial`: all but the quarantined instances are confirmed
  * - `failed`: attempts are used up, or an error that no attempt mends
  * - `source-gone`: the study left the source before it could be delivered
- * - `cancelled`: an operator stopped it
+ * - `cancelled`: an operator stopped it, or the rules do not want it any more (`not-wanted`)
  * - `moved`: another target of its group has taken it over
  * - `resolved`: it did not arrive, and somebody has settled that with a reason, or a later delivery of the study has arrived
  */
@@ -59,9 +59,10 @@ export interface Resolution {
  * - `circuit`: the circuit of its target, at `nextAttemptAt` at the latest
  * - `schedule`: the schedule of its target or rules, at `nextAttemptAt`
  * - `turn`: the end of another delivery of its study, at `nextAttemptAt` at the latest
+ * - `arrival`: further instances of a study that is still being received, or its end; it looks by itself at `nextAttemptAt`
  * - `person`: somebody who releases it, or changes the configuration
  */
-export const wakeKinds = ['job', 'attempt', 'due', 'circuit', 'schedule', 'turn', 'person'] as const;
+export const wakeKinds = ['job', 'attempt', 'due', 'circuit', 'schedule', 'turn', 'arrival', 'person'] as const;
 export type WakeKind = (typeof wakeKinds)[number];
 
 /** A delivery as an operator sees it. No patient data. Times are ms since 1970. */

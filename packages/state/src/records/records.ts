@@ -9,7 +9,7 @@ import { searchIndex } from './index-search.ts';
 import type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
 import { msOfTime, redisNow } from '../redis/redis-time.ts';
 import type { Place } from './walk-index.ts';
-import { enqueuedScript, routedScript, searchableScript } from './record-scripts.ts';
+import { enqueuedScript, routedScript, searchableScript, wholeScript } from './record-scripts.ts';
 import type { SearchHashes } from './search-hash.ts';
 
 const idsAtOnce = 4_000;
@@ -112,6 +112,17 @@ export class Records {
       return this.#studies([...members].slice(0, limit));
     });
     return found.filter((study) => study?.search?.hashes.some((hash) => hashes.includes(hash))) as StudyRecord[];
+  }
+
+  /**
+   * Makes a delivery whose study was sent as it came one of the whole study.
+   *
+   * @returns false when it is one already, or there is none
+   */
+  async whole(delivery: DeliveryData): Promise<boolean> {
+    const { deliveryId } = delivery;
+    const args = [this.#prefix, deliveryId, JSON.stringify(delivery), memberOf(delivery)];
+    return this.#run(async () => (await wholeScript.run(this.#redis, [this.#deliveryKey(deliveryId)], args)) === 1);
   }
 
   /**

@@ -50,6 +50,11 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Something that stays open between the parts of an attempt. */
+export interface Kept {
+  close(): Promise<void>;
+}
+
 /** One attempt of one delivery, as a handler sees it. */
 export interface DeliveryRun<Config> {
   readonly config: Config;
@@ -65,6 +70,16 @@ export interface DeliveryRun<Config> {
   readonly pending: readonly ManifestInstance[];
   /** What earlier attempts have quarantined: neither pending nor at the target. */
   readonly quarantined?: readonly ManifestInstance[];
+  /**
+   * The study is still being received, and this is a part of it: the run ends after the stage `transfer`, without verification
+   * and without what marks a study as whole. The last run is none of a part. Only for handlers that say `sendsParts`.
+   */
+  readonly isPart?: boolean;
+  /**
+   * What stays open from one part to the next, by a name of the handler's choice: associations, connections. Taken out while it
+   * is used; what fails is not put back. All is closed when the attempt ends, or nothing has come for a while.
+   */
+  readonly kept?: Map<string, Kept>;
   /**
    * Whether `sizeBytes` of the manifest is the size of what `open` gives: `estimated` where instances are changed on their
    * way. Default `exact`.

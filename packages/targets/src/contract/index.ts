@@ -2,6 +2,7 @@ export type { Check, CheckContext } from './check.ts';
 export type {
   DeliveryRun,
   InstanceOutcome,
+  Kept,
   ListedPart,
   OpenOptions,
   RunLog,

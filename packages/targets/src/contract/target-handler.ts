@@ -45,6 +45,9 @@ export interface TargetHandler<Config extends TargetConfig = TargetConfig> {
    */
   readonly keyedBy?: 'sop-instance-uid';
 
+  /** It can send a study in parts while that is still being received: see `isPart` of a run. Default: whole studies only. */
+  readonly sendsParts?: true;
+
   /** Runs its named checks in order and yields each as it ends; what depends on a failed one is `skipped`. */
   testConnection(context: CheckContext<Config>): AsyncIterable<Check>;
 

@@ -1,11 +1,11 @@
 import type { DispatchError } from '@dicom-dispatch/core';
-import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
+import { contractVersion, type DeliveryRun, type Kept, type TargetHandler } from '../contract/index.ts';
 import { Suspects, throwIfCancelled } from '../flow/index.ts';
 import { dicomAbout, dicomTlsAbout } from './about.ts';
 import { AssociationPool } from './association-pool.ts';
 import { connectOptions } from './connect-options.ts';
 import { openDicomInventory } from './inventory.ts';
-import { groupByContexts } from './presentation-contexts.ts';
+import { groupByContexts, type ContextGroup } from './presentation-contexts.ts';
 import { dicomPuller } from './pull/index.ts';
 import { dicomTarget, dicomTlsTarget, type AnyDicomTarget, type DicomTarget, type DicomTlsTarget } from './schema.ts';
 import { sendGroup } from './send-group.ts';
@@ -17,6 +17,7 @@ export const dicomHandler: TargetHandler<DicomTarget> = {
   type: 'dicom',
   about: dicomAbout,
   keyedBy: 'sop-instance-uid',
+  sendsParts: true,
   schema: dicomTarget,
   deliver,
   testConnection: testDicom,
@@ -30,6 +31,7 @@ export const dicomTlsHandler: TargetHandler<DicomTlsTarget> = {
   type: 'dicom-tls',
   about: dicomTlsAbout,
   keyedBy: 'sop-instance-uid',
+  sendsParts: true,
   schema: dicomTlsTarget,
   deliver,
   testConnection: testDicom,
@@ -52,7 +54,8 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
   const suspects = await Suspects.load(run);
   let putOff: DispatchError | undefined;
   for (const group of groups) {
-    const pool = await AssociationPool.open(await connectOptions(run.config, group.contexts, run.signal), run.log);
+    const name = JSON.stringify(group.contexts);
+    const pool = takeKept(run, name) ?? (await openPool(run, group));
     let isDone = false;
     try {
       run.stage('transfer');
@@ -62,14 +65,39 @@ async function deliver(run: DeliveryRun<AnyDicomTarget>): Promise<void> {
       putOff ??= sent.putOff;
       isDone = true;
     } finally {
-      await pool.close(!isDone);
+      if (isDone && run.kept) run.kept.set(name, new KeptPool(pool));
+      else await pool.close(!isDone);
     }
   }
   if (putOff !== undefined) throw suspects.verdict(putOff);
+  if (run.isPart) return;
   run.stage('verify');
   await verifyStored(
     run,
     run.manifest.filter(({ sourceId }) => !quarantined.has(sourceId)),
   );
   run.stage('finalize');
+}
+
+async function openPool(run: DeliveryRun<AnyDicomTarget>, { contexts }: ContextGroup): Promise<AssociationPool> {
+  return AssociationPool.open(await connectOptions(run.config, contexts, run.signal), run.log);
+}
+
+/** Associations that wait for the next part of a study that is still being received. */
+class KeptPool implements Kept {
+  readonly pool: AssociationPool;
+
+  constructor(pool: AssociationPool) {
+    this.pool = pool;
+  }
+
+  close(): Promise<void> {
+    return this.pool.close(false);
+  }
+}
+
+function takeKept({ kept }: DeliveryRun<AnyDicomTarget>, name: string): AssociationPool | undefined {
+  const found = kept?.get(name);
+  kept?.delete(name);
+  return found instanceof KeptPool ? found.pool : undefined;
 }

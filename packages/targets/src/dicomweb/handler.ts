@@ -16,6 +16,7 @@ export const dicomwebHandler: TargetHandler<DicomwebTarget> = {
   type: 'dicomweb',
   about: dicomwebAbout,
   keyedBy: 'sop-instance-uid',
+  sendsParts: true,
   schema: dicomwebTarget,
   deliver,
   testConnection: testDicomweb,
@@ -33,6 +34,7 @@ async function deliver(run: DeliveryRun<DicomwebTarget>): Promise<void> {
     run.stage('transfer');
     const pending = await withoutArrived(run, search, known);
     const quarantined = await send(run, http, search, pending);
+    if (run.isPart) return;
     run.stage('verify');
     if (config.verify === 'qido') await verify(run, search, quarantined);
   } finally {

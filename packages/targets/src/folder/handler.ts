@@ -19,6 +19,7 @@ export const folderHandler: TargetHandler<FolderTarget> = {
   type: 'folder',
   about: folderAbout,
   schema: folderTarget,
+  sendsParts: true,
   deliver,
   testConnection: testFolder,
   inventory: openFolderInventory,
@@ -42,6 +43,7 @@ async function deliver(run: Run): Promise<void> {
   const places = placesOf(run, config.path, config.layout);
   await lookAround(run, folders, places);
   const quarantined = await send(run, folders, places);
+  if (run.isPart) return;
 
   // Each file was verified before it got its name: afterwards whoever waits for files may already have taken it.
   run.stage('verify');

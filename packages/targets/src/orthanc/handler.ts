@@ -14,6 +14,7 @@ export const orthancHandler: TargetHandler<OrthancTarget> = {
   type: 'orthanc',
   about: orthancAbout,
   schema: orthancTarget,
+  sendsParts: true,
   deliver,
   testConnection: testOrthanc,
   pull: orthancPuller,
@@ -45,7 +46,7 @@ async function deliver(run: DeliveryRun<OrthancTarget>): Promise<void> {
     } catch (thrown) {
       throw suspects.verdict(thrown);
     }
-    run.stage('verify');
+    if (!run.isPart) run.stage('verify');
   } finally {
     await http.close();
   }

@@ -3,6 +3,7 @@ import type { Problem } from '../problem.ts';
 import { exposureWarnings } from './exposure-warnings.ts';
 import { expressionWarnings } from './expression-warnings.ts';
 import { ruleOrderWarnings, unusedWarnings } from './rule-warnings.ts';
+import { startWarnings } from './start-warnings.ts';
 import { tlsWarnings } from './tls-warnings.ts';
 
 /**
@@ -16,5 +17,6 @@ export function configWarnings(config: Config): Problem[] {
     ...expressionWarnings(config),
     ...ruleOrderWarnings(config),
     ...unusedWarnings(config),
+    ...startWarnings(config),
   ];
 }

@@ -1,0 +1,68 @@
+import type { InstanceSelection } from '../config/instance-selection.ts';
+import type { RuleConfig, Start } from '../config/rule-config.ts';
+import type { TargetGroupConfig } from '../config/target-group-config.ts';
+import type { CompiledExpression } from './compile-expression.ts';
+import { compileSelection } from './select-instances.ts';
+
+/** Target types whose handlers can send a study in parts, before it is whole. */
+export const typesThatSendParts: ReadonlySet<string> = new Set(['dicom', 'dicom-tls', 'dicomweb', 'folder', 'orthanc']);
+
+/** What of the targets matters here. */
+export type TargetsOfRules = Readonly<
+  Record<string, { readonly type: string; readonly instances?: InstanceSelection | undefined }>
+>;
+
+export interface StartOfRule {
+  readonly start: Start;
+  /** Why it is `stable` although the rule says otherwise. */
+  readonly why: string | undefined;
+}
+
+/**
+ * When the deliveries of each rule begin. A rule whose answer needs the whole study, or whose target takes nothing else,
+ * begins when the study is stable.
+ *
+ * @param rules - in their order, those that are enabled
+ * @param conditions - of each rule
+ */
+export function startsOf(
+  rules: readonly RuleConfig[],
+  conditions: readonly (CompiledExpression | undefined)[],
+  setting: {
+    readonly groups?: Readonly<Record<string, TargetGroupConfig>>;
+    readonly targets?: TargetsOfRules;
+  },
+): StartOfRule[] {
+  /** A rule before that stops, and of which nobody knows early whether it matches. */
+  let stop: string | undefined;
+  return rules.map((rule, index) => {
+    const part = conditions[index]?.needsWhole;
+    const answered = part === undefined ? undefined : `\`${part}\` needs the whole study`;
+    const why = answered ?? whyStable(rule, stop);
+    if (rule.stop && !rule.fallback && mayChange(conditions[index])) stop ??= rule.name;
+    if (rule.start === 'stable') return { start: 'stable', why: undefined };
+    return why === undefined ? { start: rule.start, why } : { start: 'stable', why };
+  });
+
+  /** What stops others has to be known for sure. */
+  function mayChange(condition: CompiledExpression | undefined): boolean {
+    return condition !== undefined && (condition.needsWhole !== undefined || condition.wanted.series.size > 0);
+  }
+
+  function whyStable(rule: RuleConfig, before: string | undefined): string | undefined {
+    if (rule.complete) return '`complete` waits until the study is whole';
+    if (rule.fallback) return 'a fallback depends on what the other rules say of the whole study';
+    if (rule.late === 'all') return '`late: all` sends the whole study';
+    if (before !== undefined) return `the rule "${before}" before it stops, and needs the whole study to be answered`;
+    for (const name of rule.targets.flatMap((one) => setting.groups?.[one]?.targets ?? [one])) {
+      const target = setting.targets?.[name];
+      if (!target) continue;
+      if (!typesThatSendParts.has(target.type)) {
+        return `the target "${name}" of type ${target.type} takes whole studies`;
+      }
+      const [tag] = compileSelection(target.instances, rule.instances && [rule.instances]).wanted;
+      if (tag !== undefined) return `the selection of instances reads ${tag}, which is read of whole studies`;
+    }
+    return undefined;
+  }
+}

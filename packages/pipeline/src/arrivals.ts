@@ -1,0 +1,50 @@
+import type { ManifestInstance } from '@dicom-dispatch/core';
+import type { Redis } from '@dicom-dispatch/runtime';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { z } from 'zod';
+
+const instance = z.object({
+  sopInstanceUid: z.string(),
+  seriesInstanceUid: z.string(),
+  studyInstanceUid: z.string(),
+  sopClassUid: z.string().optional(),
+  transferSyntaxUid: z.string().optional(),
+  instanceNumber: z.number().optional(),
+  sizeBytes: z.number(),
+  fileUuid: z.string().optional(),
+  sourceId: z.string(),
+  version: z.string(),
+});
+
+const arrivalMessage = z.object({
+  source: z.string(),
+  orthancStudyId: z.string(),
+  /** Which deliveries want them. */
+  from: z.enum(['arrival', 'series', 'stable']),
+  instances: z.array(instance),
+});
+
+/**
+ * What a router tells dispatchers of a study that is still being received. It saves time and nothing else: an attempt
+ * reads the whole instance set when it begins.
+ *
+ * - `arrival`: instances that have come
+ * - `series`: all instances of a series that is stable
+ * - `stable`: the study is whole; no instances
+ */
+export interface ArrivalMessage {
+  readonly source: string;
+  readonly orthancStudyId: string;
+  readonly from: 'arrival' | 'series' | 'stable';
+  readonly instances: readonly ManifestInstance[];
+}
+
+export async function publishArrival(redis: Redis, prefix: string, message: ArrivalMessage): Promise<void> {
+  await redis.publish(redisKeys(prefix).arrivalsChannel, JSON.stringify(message));
+}
+
+/** @returns undefined for what another version may have written */
+export function parseArrival(text: string): ArrivalMessage | undefined {
+  const parsed = arrivalMessage.safeParse(JSON.parse(text));
+  return parsed.success ? (parsed.data as ArrivalMessage) : undefined;
+}

@@ -1,0 +1,129 @@
+import { arrivingHash, deliveryData, studyTaskId, type DeliveryData, type PlannedDelivery } from '@dicom-dispatch/core';
+import type { DeliveryRecord, Records, StudyRecord } from '@dicom-dispatch/state/records';
+import { act, endStates, fromNow } from '@dicom-dispatch/state/records';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { DispatchError } from '@dicom-dispatch/core';
+import type { StudySnapshot } from '@dicom-dispatch/sources';
+import { addJob, type HandOverContext } from './hand-over.ts';
+import { endWaitingJob, jobPlace } from './queues/index.ts';
+import { resolveDeliveries, type DeliveryTerms } from './resolve-deliveries.ts';
+
+export interface ArrivingStudy {
+  readonly source: string;
+  readonly epoch: string;
+  readonly snapshot: Pick<StudySnapshot, 'study' | 'manifest' | 'senders'> & {
+    readonly instanceTags?: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  };
+  readonly rules: readonly string[];
+  readonly deliveries: readonly PlannedDelivery[];
+}
+
+/**
+ * Begins the deliveries of a study that is still being received: one for each target, which is the one that stands for the
+ * whole study later. Doing it again changes nothing. What begins at stable only is left to `StudyEnqueuer.enqueue`.
+ *
+ * @returns ids of the deliveries that send as instances come
+ */
+export async function enqueueArriving(
+  context: HandOverContext,
+  { source, epoch, snapshot, rules, deliveries: planned }: ArrivingStudy,
+): Promise<string[]> {
+  const { study, manifest, senders, instanceTags } = snapshot;
+  const { studyInstanceUid, orthancStudyId } = study;
+  const key = { source, orthancStudyId };
+  const known = await context.records.study(key);
+  const hash = arrivingHash(known?.contentHash);
+  const { deliveries: terms } = await resolveDeliveries(
+    context,
+    { source, study, manifest, contentHash: hash, nonce: undefined, senders, instanceTags, isArriving: true },
+    planned,
+  );
+  if (terms.length === 0) return [];
+  const modalities = study.facts.study['ModalitiesInStudy'];
+  const shared = {
+    source,
+    epoch,
+    studyInstanceUid,
+    orthancStudyId,
+    contentHash: hash,
+    instanceCount: manifest.length,
+    modalities: Array.isArray(modalities) ? [...modalities] : [],
+    studyTaskId: studyTaskId({ source, orthancStudyId, contentHash: hash }),
+    rules: [...rules],
+    routedAt: Date.now(),
+  };
+  const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
+  // What the study was when it was routed last stays so: the sweep compares with it.
+  const record: StudyRecord = known ?? {
+    ...shared,
+    contentHash: '',
+    targets: terms.map(({ target }) => target),
+    lastUpdate: undefined,
+  };
+  await context.records.routed(record, deliveries);
+  for (const delivery of deliveries) {
+    const one = await context.records.delivery(delivery.deliveryId);
+    if (!one || endStates.includes(one.state)) continue;
+    const place = await jobPlace(context.redis, context.queues.target(one.target), one.deliveryId);
+    if (place.state === 'missing') await addJob(context, deliveryData.parse(one));
+  }
+  return deliveries.map(({ deliveryId }) => deliveryId);
+}
+
+/** The delivery of a study to a target that was begun before the study was whole. */
+export function arrivingOf(
+  known: readonly DeliveryRecord[],
+  { target, transform }: Pick<DeliveryTerms, 'target' | 'transform'>,
+): DeliveryRecord | undefined {
+  return known.find(
+    (one) =>
+      one.arriving !== undefined &&
+      one.state !== 'moved' &&
+      one.target === target &&
+      one.transform?.name === transform?.name,
+  );
+}
+
+/**
+ * Ends deliveries that were begun while the study was being received, and to whose targets no rule sends the whole study.
+ *
+ * @param whole - what the study is now: a retry sends that
+ */
+export async function endUnwanted(
+  context: HandOverContext,
+  unwanted: readonly DeliveryRecord[],
+  whole: Pick<DeliveryData, 'contentHash' | 'instanceCount' | 'modalities'>,
+): Promise<void> {
+  const { records, redis, queues } = context;
+  for (const one of unwanted) {
+    const { arriving: _, ...data } = deliveryData.parse(one);
+    const sent = `${one.confirmed} instance${one.confirmed === 1 ? ' was' : 's were'} sent before`;
+    const error = new DispatchError('not-wanted', `no rule sends the whole study to ${one.target}; ${sent}`, {
+      stage: 'resolve',
+    });
+    if (!(await records.whole({ ...data, ...whole }))) continue;
+    if (endStates.includes(one.state)) continue;
+    const patch = { error: error.toRecord(), failStage: error.stage };
+    const event = { kind: 'ended', code: error.code, stage: error.stage, text: error.message } as const;
+    const ended = await records.change(one.deliveryId, {
+      ...act('cancel'),
+      patch: { ...patch, state: 'cancelled', endedAt: fromNow(), worker: null },
+      event,
+    });
+    if (ended.kind === 'done') {
+      await endWaitingJob(queues.target(one.target), redis, one.deliveryId, error.message);
+    } else if (ended.why === 'alive') {
+      await records.change(one.deliveryId, { ...act('askToCancel'), patch });
+      await redis.publish(redisKeys(context.config.redis.prefix).cancelChannel, one.deliveryId);
+    }
+  }
+}
+
+/** Of the open deliveries of a study, those that send as instances come. */
+export async function openArriving(
+  records: Pick<Records, 'deliveriesOf'>,
+  key: { readonly source: string; readonly orthancStudyId: string },
+): Promise<DeliveryRecord[]> {
+  const all = await records.deliveriesOf(key, 50);
+  return all.filter(({ arriving, state }) => arriving !== undefined && !endStates.includes(state));
+}

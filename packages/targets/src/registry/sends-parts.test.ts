@@ -1,0 +1,9 @@
+import { typesThatSendParts } from '@dicom-dispatch/core';
+import { expect, it } from 'vitest';
+import { builtInHandlers } from './built-in.ts';
+
+it('the types that send a study in parts are those whose handlers say so', async () => {
+  const handlers = await Promise.all(Object.values(builtInHandlers).map((load) => load()));
+  const says = handlers.filter(({ sendsParts }) => sendsParts).map(({ type }) => type);
+  expect(says.sort()).toEqual([...typesThatSendParts].sort());
+});

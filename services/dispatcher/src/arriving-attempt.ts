@@ -1,0 +1,84 @@
+import type { JobEnd } from '@dicom-dispatch/pipeline';
+import { settingOf } from './attempt-setting.ts';
+import { countsOf, type Attempt } from './delivery-turn.ts';
+import type { DispatcherContext } from './dispatcher-context.ts';
+import type { Heard } from './listen-for-arrivals.ts';
+import { putOff } from './put-off.ts';
+import { runArriving, type ArrivingEnd } from './run-arriving.ts';
+
+/** After so long without news a delivery looks by itself what has come: a message may have been lost. */
+const lookAgainMs = 60_000;
+
+/** Sends what comes of a study that is still being received. @throws DispatchError when the attempt failed */
+export async function sendArriving(attempt: Attempt, heard: Heard): Promise<ArrivingEnd> {
+  const { context, data, signal } = attempt;
+  const source = await context.source(data.source);
+  const setting = await settingOf(attempt);
+  return runArriving({
+    ...setting,
+    heard,
+    readArrived: () =>
+      setting.unlessGone(async () => {
+        const manifest = await source.readManifest(data, signal);
+        if (data.arriving !== 'series') return manifest;
+        const all = await source.orthanc.studies.series(data.orthancStudyId, { signal });
+        const stable = new Set(
+          all.flatMap(({ IsStable, MainDicomTags }) => (IsStable ? [MainDicomTags['SeriesInstanceUID']] : [])),
+        );
+        return manifest.filter(({ seriesInstanceUid }) => stable.has(seriesInstanceUid));
+      }),
+    doOthersWait: () => doOthersWait(context, data.target),
+  });
+}
+
+async function doOthersWait({ queues }: DispatcherContext, target: string): Promise<boolean> {
+  const counts = await queues.target(target).getJobCounts('waiting', 'prioritized');
+  return (counts['waiting'] ?? 0) + (counts['prioritized'] ?? 0) > 0;
+}
+
+/** All is sent that has come: lets the delivery wait for more, or go on with the whole study. */
+export async function arrivingEnded(
+  attempt: Attempt,
+  { kind, contentHash }: ArrivingEnd,
+  heard: Heard,
+): Promise<JobEnd> {
+  const { context, data, tracker, record } = attempt;
+  const patch = {
+    ...countsOf(attempt),
+    stage: tracker.stage,
+    // No attempt that ended: one that goes on.
+    attempts: attempt.number - 1,
+    error: null,
+    failStage: null,
+    losses: null,
+    waits: null,
+    ...(tracker.gained > 0 && { failures: null }),
+  };
+  if (kind === 'whole' || (await isWhole(attempt, contentHash))) {
+    return putOff(attempt, { wake: 'job', front: true, patch });
+  }
+  const isSaid = record.wake === 'arrival';
+  const text = 'all that has come is sent; the study is still being received';
+  const end = await putOff(attempt, {
+    wake: 'arrival',
+    inMs: lookAgainMs,
+    patch,
+    ...(!isSaid && { event: { kind: 'waiting', text } }),
+  });
+  // What was told meanwhile found no attempt that listens, and no delivery that waits.
+  if (await heard.hasNews()) await context.wake(data.deliveryId);
+  return end;
+}
+
+/**
+ * Whether the delivery is one of the whole study by now. Where this very content was routed as a stable study while the delivery
+ * was begun nobody will say so again: then it is made one here.
+ */
+async function isWhole({ context, data }: Attempt, contentHash: string): Promise<boolean> {
+  const [record, study] = await Promise.all([context.records.delivery(data.deliveryId), context.records.study(data)]);
+  if (record?.arriving === undefined) return true;
+  if (!study || study.contentHash !== contentHash) return false;
+  const { instanceCount, modalities, studyTaskId } = study;
+  const { arriving: _, ...rest } = data;
+  return context.records.whole({ ...rest, contentHash, instanceCount, modalities: [...modalities], studyTaskId });
+}

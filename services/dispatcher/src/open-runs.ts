@@ -1,0 +1,163 @@
+import {
+  instanceKey,
+  type ledgerKeyOf,
+  type ManifestInstance,
+  type StudyTags,
+  type TargetConfig,
+} from '@dicom-dispatch/core';
+import type { Confirmation, Ledger, LedgerComparison } from '@dicom-dispatch/state/ledger';
+import type { DeliveryRun } from '@dicom-dispatch/targets/contract';
+import type { GuardedBytes, OpenOptions } from '@dicom-dispatch/sources';
+import type { ManifestWatch } from './manifest-watch.ts';
+import type { DeliverySetting } from './run-delivery.ts';
+import { SourceSuspects } from './source-suspects.ts';
+
+/** What all runs of one attempt share. */
+export interface RunsGiven {
+  readonly config: TargetConfig;
+  readonly key: ReturnType<typeof ledgerKeyOf>;
+  readonly study: StudyTags;
+  readonly watch: ManifestWatch;
+}
+
+export interface Runs {
+  /**
+   * What a handler gets.
+   *
+   * @param manifest - with the versions by which the ledger knows the instances
+   * @param more - of a part of a study that is still being received
+   */
+  of(
+    manifest: readonly ManifestInstance[],
+    ledger: Pick<LedgerComparison<ManifestInstance>, 'pending' | 'quarantined'>,
+    more?: Pick<DeliveryRun<TargetConfig>, 'isPart' | 'kept'>,
+  ): DeliveryRun<TargetConfig>;
+}
+
+/** Makes the runs of an attempt: one, or one for each part of a study that is still being received. */
+export async function openRuns(setting: DeliverySetting, { config, key, study, watch }: RunsGiven): Promise<Runs> {
+  const { data, ledger, fence, progress, signal, receipts } = setting;
+  const transform = setting.transform();
+  const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell(), config.attempts);
+  await suspects.load();
+  let sentBefore: ReturnType<Ledger['entries']> | undefined;
+  let isSharedPlace: Promise<boolean> | undefined;
+  return { of: runOf };
+
+  function runOf(
+    manifest: readonly ManifestInstance[],
+    { pending, quarantined }: Pick<LedgerComparison<ManifestInstance>, 'pending' | 'quarantined'>,
+    more: Pick<DeliveryRun<TargetConfig>, 'isPart' | 'kept'> = {},
+  ): DeliveryRun<TargetConfig> {
+    // The target sees what leaves, the ledger knows instances by their UIDs in the source. The id in the source stays.
+    const originals = new Map(manifest.map((instance) => [instance.sourceId, instance]));
+    const shown = new Map(manifest.map((instance) => [instance.sourceId, transform?.show(instance) ?? instance]));
+    const show = (instances: readonly ManifestInstance[]): ManifestInstance[] =>
+      instances.map((instance) => shown.get(instance.sourceId) ?? instance);
+    const originalOf = (instance: ManifestInstance): ManifestInstance => originals.get(instance.sourceId) ?? instance;
+    const listings = setting.listings(config, show(manifest));
+
+    return {
+      ...more,
+      config,
+      targetName: data.target,
+      deliveryId: data.deliveryId,
+      attempt: setting.attempt,
+      priority: data.priority,
+      study: transform?.showStudy(study) ?? study,
+      manifest: show(manifest),
+      pending: show(suspects.last(pending)),
+      quarantined: show(quarantined),
+      sizes: transform ? 'estimated' : 'exact',
+      async open(instance, options): Promise<GuardedBytes> {
+        const original = originalOf(instance);
+        listings.sending();
+        watch.throwIfStale();
+        const wanted: OpenOptions = {
+          signal,
+          ...options,
+          tally: receipts.opening(original),
+          // What has failed before is looked at twice.
+          ...(suspects.has(original) && { digest: true }),
+          judge: async (thrown, change) => {
+            const known = watch.judge(thrown);
+            return known === thrown ? suspects.judge(original, thrown, change) : known;
+          },
+        };
+        return transform ? transform.open(original, wanted) : setting.open(original, wanted);
+      },
+      // A later part goes over what is open already.
+      stage: (stage) => (stage === 'connect' && more.isPart && progress.isReached ? undefined : progress.enter(stage)),
+      async report(instance, outcome) {
+        const original = originalOf(instance);
+        if (outcome.kind === 'delivered') {
+          const { warning, answer = warning ?? '' } = outcome;
+          const at = setting.now();
+          const receipt = receipts.delivered(original, answer, at);
+          await ledger.confirm(
+            key,
+            [
+              {
+                ...outcomeOf(original),
+                at,
+                ...(warning !== undefined && { warning: { code: 'warning', message: warning } }),
+                ...(receipt && { receipt }),
+              },
+            ],
+            fence,
+          );
+          progress.confirmed();
+          answered();
+          return;
+        }
+        const { code, message } = outcome.error;
+        receipts.dropped(original);
+        await ledger.quarantine(key, { ...outcomeOf(original), error: { code, message } }, fence);
+        progress.quarantined(original.sopInstanceUid, outcome.error);
+        answered();
+      },
+      async canBeOlder(instance) {
+        const original = originalOf(instance);
+        const names = [original.sopInstanceUid, instanceKey({ ...original, sharesSopInstanceUid: true })];
+        sentBefore ??= ledger.entries(key);
+        const known = await sentBefore;
+        if (names.some((name) => known.get(name)?.state === 'delivered')) return true;
+        isSharedPlace ??= setting.isSharedPlace();
+        if (await isSharedPlace) return false;
+        progress.replacesUnknown();
+        return true;
+      },
+      async revoke(instance) {
+        await ledger.revoke(key, originalOf(instance), fence);
+        progress.revoked();
+      },
+      sent(bytes) {
+        listings.sending();
+        return progress.sent(bytes);
+      },
+      listed: (part, ask, options) => listings.list(part, ask, options),
+      state: setting.state,
+      memory: setting.memory,
+      mailbox: setting.mailbox,
+      log: setting.log,
+      signal,
+    };
+  }
+
+  /** Before it has let us in nothing is an answer of the target: what cannot be proposed is quarantined by us. */
+  function answered(): void {
+    if (progress.isReached) setting.answered();
+  }
+
+  function outcomeOf(instance: ManifestInstance): Omit<Confirmation, 'warning'> {
+    const { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid, version } = instance;
+    return {
+      sopInstanceUid,
+      seriesInstanceUid,
+      ...(sharesSopInstanceUid && { sharesSopInstanceUid }),
+      version,
+      attempt: setting.attempt,
+      deliveryId: data.deliveryId,
+    };
+  }
+}

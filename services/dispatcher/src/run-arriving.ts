@@ -1,0 +1,140 @@
+import {
+  asDispatchError,
+  compileSelection,
+  contentHash,
+  ledgerKeyOf,
+  ledgerVersion,
+  selectInstances,
+  type ManifestInstance,
+} from '@dicom-dispatch/core';
+import type { ArrivalMessage } from '@dicom-dispatch/pipeline';
+import { templateTags } from '@dicom-dispatch/targets';
+import type { Kept } from '@dicom-dispatch/targets/contract';
+import type { Heard } from './listen-for-arrivals.ts';
+import { ManifestWatch } from './manifest-watch.ts';
+import { openRuns } from './open-runs.ts';
+import type { DeliverySetting } from './run-delivery.ts';
+
+/** Without anything new for so long the attempt ends, and what is open is closed. */
+const quietMs = 2_000;
+/** How often it is asked whether other deliveries wait for the target. */
+const lookMs = 1_000;
+
+export interface ArrivingSetting extends DeliverySetting {
+  readonly heard: Heard;
+  /** All instances that may be sent by now. */
+  readArrived(): Promise<readonly ManifestInstance[]>;
+  /** Whether other deliveries wait for the target: what has nothing to send makes room for them. */
+  doOthersWait(): Promise<boolean>;
+}
+
+export interface ArrivingEnd {
+  /** `whole`: the study is stable; `quiet`: nothing more has come for a while. */
+  readonly kind: 'whole' | 'quiet';
+  /** Of all that had come. */
+  readonly contentHash: string;
+}
+
+/**
+ * One attempt of a delivery whose study is still being received: sends what has come, then what comes, until nothing more does
+ * for a while, or the study is stable. Nothing is verified or finalised, and nothing counts as delivered but what the ledger
+ * has; the attempt that follows when the study is stable does the rest.
+ *
+ * @throws DispatchError with the stage in which the attempt ended
+ */
+export async function runArriving(setting: ArrivingSetting): Promise<ArrivingEnd> {
+  const { progress, signal } = setting;
+  const watch = new ManifestWatch();
+  try {
+    return await runWith(setting, watch);
+  } catch (error) {
+    if (!watch.isStale || signal.aborted) throw asDispatchError(error, progress.stage);
+  }
+  setting.log.info('an instance has left the source while the study arrives: the study is read anew');
+  return runWith(setting, new ManifestWatch());
+}
+
+async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<ArrivingEnd> {
+  const { data, ledger, progress, signal, heard } = setting;
+  const key = ledgerKeyOf({ ...data, ledger: setting.ledgerName });
+  const kept = new Map<string, Kept>();
+  try {
+    progress.enter('resolve');
+    const { config, handler } = await setting.resolve();
+    progress.enter('manifest');
+    let { tags: study } = await setting.readStudy(templateTags(config));
+    // What is told from now on and was read here already is known by its id.
+    const all = new Map((await setting.readArrived()).map((one) => [one.sourceId, one]));
+    const end = (kind: ArrivingEnd['kind']): ArrivingEnd => ({ kind, contentHash: contentHash(all.values()) });
+    if (!handler.sendsParts) return end('quiet');
+    watch.begin();
+    const selection = compileSelection(config.instances, data.selections);
+    const first = await select([...all.values()]);
+    const before = await ledger.compare(key, first);
+    progress.begin(first.length, before.delivered.length, before.quarantined.length);
+    let runs = await openRuns(setting, { config, key, study, watch });
+    let { pending } = before;
+    let lookedAt = performance.now();
+    for (;;) {
+      signal.throwIfAborted();
+      if (pending.length > 0) {
+        await handler.deliver(runs.of(pending, { pending, quarantined: [] }, { isPart: true, kept }));
+        watch.throwIfStale();
+        if (progress.isReached) setting.answered();
+      }
+      const told = await next();
+      if (told === 'whole' || told === 'quiet') return end(told);
+      const come = told.filter((one) => all.get(one.sourceId)?.version !== one.version);
+      for (const one of come) all.set(one.sourceId, withShared(one, all));
+      if (come.some(({ seriesInstanceUid }) => !study.series.has(seriesInstanceUid))) {
+        ({ tags: study } = await setting.readStudy(templateTags(config)));
+        runs = await openRuns(setting, { config, key, study, watch });
+      }
+      pending = await select(come.map((one) => all.get(one.sourceId) ?? one));
+      progress.grow(pending.length);
+    }
+
+    /** What is to be sent of it, with the versions by which the ledger knows it. */
+    async function select(instances: readonly ManifestInstance[]): Promise<ManifestInstance[]> {
+      const { wanted } = selection;
+      const tags = wanted.length > 0 ? await setting.readInstanceTags(wanted, instances) : undefined;
+      return selectInstances(instances, study, selection, tags).map((one) => ({
+        ...one,
+        version: ledgerVersion(one.version, data),
+      }));
+    }
+
+    async function next(): Promise<readonly ManifestInstance[] | 'whole' | 'quiet'> {
+      let told = heard.take();
+      if (told.length === 0) {
+        if (performance.now() - lookedAt > lookMs) {
+          lookedAt = performance.now();
+          if (await setting.doOthersWait()) return 'quiet';
+        }
+        await heard.wait(quietMs, signal);
+        signal.throwIfAborted();
+        told = heard.take();
+      }
+      if (told.some(({ from }) => from === 'stable')) return 'whole';
+      const instances = told.filter(({ from }) => from === data.arriving).flatMap(instancesOf);
+      return told.length === 0 ? 'quiet' : instances;
+    }
+  } catch (error) {
+    throw asDispatchError(error, progress.stage);
+  } finally {
+    await Promise.allSettled(Array.from(kept.values(), (one) => one.close()));
+  }
+}
+
+function instancesOf({ instances }: ArrivalMessage): readonly ManifestInstance[] {
+  return instances;
+}
+
+/** Says of an instance when another series of the study has its SOP Instance UID too. */
+function withShared(one: ManifestInstance, all: ReadonlyMap<string, ManifestInstance>): ManifestInstance {
+  for (const { sopInstanceUid, sourceId } of all.values()) {
+    if (sopInstanceUid === one.sopInstanceUid && sourceId !== one.sourceId)
+      return { ...one, sharesSopInstanceUid: true };
+  }
+  return one;
+}

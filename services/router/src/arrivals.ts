@@ -1,0 +1,185 @@
+import { contentHash, routeStudy, type CompiledRule, type Config, type ManifestInstance } from '@dicom-dispatch/core';
+import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
+import type { ArrivedInstance, SeriesPlace } from '@dicom-dispatch/orthanc';
+import {
+  enqueueArriving,
+  publishArrival,
+  readForRouting,
+  wakeDelivery,
+  type ArrivalMessage,
+  type HandOverContext,
+} from '@dicom-dispatch/pipeline';
+import type { Logger } from '@dicom-dispatch/runtime';
+import { toManifestInstance, type OrthancClient } from '@dicom-dispatch/sources';
+
+export interface ArrivalsSetting {
+  readonly source: string;
+  rules(): { readonly config: Config; readonly rules: readonly CompiledRule[]; readonly cache: IntermediateCache };
+  handOver(): HandOverContext;
+  /** Makes sure that Redis has what it had. */
+  confirm(): Promise<void>;
+  readonly log: Logger;
+}
+
+/** What has come: Orthanc's identifiers. */
+export interface Came {
+  readonly instances: readonly string[];
+  /** Series that have become stable. */
+  readonly series: readonly string[];
+}
+
+interface KnownStudy {
+  readonly rules: readonly CompiledRule[];
+  readonly studyInstanceUid: string;
+  readonly series: ReadonlySet<string>;
+  /** Of each moment, the deliveries that send then. */
+  readonly deliveries: readonly string[];
+}
+
+const mostStudies = 1_000;
+const mostSeries = 10_000;
+const mostSeen = 20_000;
+/** Instances that are looked up in one request. */
+const atOnce = 500;
+
+/**
+ * Begins deliveries of studies that are still being received, and tells dispatchers of what has come. Nothing depends on
+ * it: what is missed here is sent when the study is stable, at the latest.
+ */
+export class Arrivals {
+  readonly #setting: ArrivalsSetting;
+  readonly #series = new Map<string, SeriesPlace>();
+  readonly #studies = new Map<string, KnownStudy>();
+  /** What was told of lately: a push and the feed announce the same. */
+  readonly #seen = new Set<string>();
+  readonly #waiting = { instances: new Set<string>(), series: new Set<string>() };
+  #isRunning = false;
+
+  constructor(setting: ArrivalsSetting) {
+    this.#setting = setting;
+  }
+
+  /** Whether any rule for this source begins before a study is stable. */
+  get isWanted(): boolean {
+    const { source, rules } = this.#setting;
+    return rules().rules.some(
+      ({ start, config }) => start !== 'stable' && (config.sources === undefined || config.sources.includes(source)),
+    );
+  }
+
+  /** Takes note of what has come, and sees to it in the background. */
+  came(orthanc: OrthancClient, epoch: number, { instances, series }: Came, signal: AbortSignal): void {
+    if (!this.isWanted) return;
+    for (const id of instances) if (!this.#seen.has(id)) this.#waiting.instances.add(id);
+    for (const id of series) if (!this.#seen.has(id)) this.#waiting.series.add(id);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    void this.#run(orthanc, epoch, signal).finally(() => (this.#isRunning = false));
+  }
+
+  /** One request after the other: what comes meanwhile is taken together. */
+  async #run(orthanc: OrthancClient, epoch: number, signal: AbortSignal): Promise<void> {
+    const { source, log } = this.#setting;
+    while (!signal.aborted) {
+      const from = this.#waiting.series.size > 0 ? 'series' : 'arrival';
+      const waiting = from === 'series' ? this.#waiting.series : this.#waiting.instances;
+      const ids = [...waiting].slice(0, atOnce);
+      if (ids.length === 0) return;
+      for (const id of ids) waiting.delete(id);
+      try {
+        const come = await orthanc.arrivedInstances(ids, this.#series, { signal });
+        const byStudy = Map.groupBy(come, ({ studyId }) => studyId);
+        for (const [study, some] of byStudy) await this.#tell(orthanc, epoch, study, from, some, signal);
+        for (const id of ids) this.#seen.add(id);
+      } catch (error) {
+        // The feed names them again, or the study is stable by then.
+        if (!signal.aborted) log.warn({ source, err: error }, 'instances that arrive could not be announced');
+        return;
+      }
+      for (const kept of [this.#seen, this.#series, this.#studies] as const) {
+        const most = kept === this.#seen ? mostSeen : kept === this.#series ? mostSeries : mostStudies;
+        for (const oldest of kept.keys()) {
+          if (kept.size <= most) break;
+          kept.delete(oldest);
+        }
+      }
+    }
+  }
+
+  async #tell(
+    orthanc: OrthancClient,
+    epoch: number,
+    orthancStudyId: string,
+    from: ArrivalMessage['from'],
+    come: readonly ArrivedInstance[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { source } = this.#setting;
+    const context = this.#setting.handOver();
+    const { records, redis, config } = context;
+    let known = this.#studies.get(orthancStudyId);
+    const isNews =
+      known?.rules !== this.#setting.rules().rules || come.some(({ seriesId }) => !known?.series.has(seriesId));
+    if (!known || isNews) known = await this.#begin(orthanc, epoch, orthancStudyId, signal);
+    let open = await Promise.all((known?.deliveries ?? []).map((id) => records.delivery(id)));
+    if (open.some((one) => one?.arriving === undefined)) {
+      // It was whole, and more has come.
+      known = await this.#begin(orthanc, epoch, orthancStudyId, signal);
+      open = await Promise.all((known?.deliveries ?? []).map((id) => records.delivery(id)));
+    }
+    if (!known || !open.some((one) => one?.arriving === from)) return;
+    const uid = known.studyInstanceUid;
+    const instances = come.map((one): ManifestInstance => toManifestInstance(one, uid));
+    await publishArrival(redis, config.redis.prefix, { source, orthancStudyId, from, instances });
+    for (const one of open) {
+      // Whatever else it waits for, it reads what has come when it goes on.
+      if (one?.arriving === from && one.state === 'waiting' && one.wake === 'arrival') {
+        await wakeDelivery(context, one.deliveryId);
+      }
+    }
+  }
+
+  /** @returns undefined when there is nothing new of it */
+  async #begin(
+    orthanc: OrthancClient,
+    epoch: number,
+    orthancStudyId: string,
+    signal: AbortSignal,
+  ): Promise<KnownStudy | undefined> {
+    const { source, log } = this.#setting;
+    const { config, rules, cache } = this.#setting.rules();
+    const context = this.#setting.handOver();
+    const snapshot = await readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache, signal });
+    const { study, manifest } = snapshot;
+    const before = await context.records.study({ source, orthancStudyId });
+    this.#studies.delete(orthancStudyId);
+    // All of it was routed: what is told of it is old.
+    if (before?.contentHash === contentHash(manifest)) return undefined;
+    const routing = routeStudy(rules, study.facts, { isArriving: true });
+    await this.#setting.confirm();
+    const deliveries =
+      routing.deliveries.length === 0
+        ? []
+        : await enqueueArriving(context, {
+            source,
+            epoch: String(epoch),
+            snapshot,
+            rules: routing.rules,
+            deliveries: routing.deliveries,
+          });
+    if (deliveries.length > 0) {
+      const facts = { source, study: study.studyInstanceUid, rules: routing.rules, deliveries };
+      log.info(facts, 'study is sent as it arrives');
+    }
+    const known: KnownStudy = {
+      rules,
+      studyInstanceUid: study.studyInstanceUid,
+      series: new Set(
+        Array.from(this.#series).flatMap(([id, { studyId }]) => (studyId === orthancStudyId ? [id] : [])),
+      ),
+      deliveries,
+    };
+    this.#studies.set(orthancStudyId, known);
+    return known;
+  }
+}

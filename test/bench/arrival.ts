@@ -1,0 +1,191 @@
+/**
+ * How long after the last instance of a study is stored in Orthanc it is confirmed at the target, when the study is sent as it
+ * arrives: with the plugin's push and by polling, beside Orthanc's own auto-routing in Lua and beside a rule that starts at stable.
+ * All of them follow the same Orthanc, so that each study is sent by all at once.
+ *
+ *   ./dispatch bench arrival [--studies 3] [--instances 500] [--seconds 60] [--stable-age 60] [--write]
+ */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { freePort, startOrthanc, startRedis, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import { makeStudy } from '@dicom-dispatch/samples';
+import { connect, createServer, peekPart10 } from 'dicom-dimse';
+import { startDispatch } from '../e2e/support/start-dispatch.ts';
+import { productEnv, productFlags } from './product-env.ts';
+import { describeMachine, median, table, usageOf, writeSection } from './report.ts';
+
+const { values } = parseArgs({
+  options: {
+    studies: { type: 'string', default: '3' },
+    instances: { type: 'string', default: '500' },
+    seconds: { type: 'string', default: '60' },
+    'stable-age': { type: 'string', default: '60' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const [studies, instances, seconds, stableAgeSeconds] = [
+  values.studies,
+  values.instances,
+  values.seconds,
+  values['stable-age'],
+].map(Number) as [number, number, number, number];
+const plugin = fileURLToPath(new URL('../../orthanc-plugin/dicom_dispatch.py', import.meta.url));
+const ways = {
+  'start: arrival, with the plugin': { start: 'arrival', isPushed: true },
+  'start: arrival, polling each second': { start: 'arrival', isPushed: false },
+  'start: stable, with polling': { start: 'stable', isPushed: false },
+} as const;
+const lua = "Orthanc's auto-routing in Lua";
+
+/** SOP Instance UID to the moment of its last C-STORE, and how many there were, by who sent it. */
+interface Arrived {
+  readonly at: Map<string, number>;
+  count: number;
+  readonly port: number;
+}
+
+await using stack = new AsyncDisposableStack();
+const folder = stack.use(await tempFolder('bench-arrival'));
+const receivers = new Map<string, Arrived>();
+for (const name of [...Object.keys(ways), lua]) receivers.set(name, await receiver());
+const script = join(folder.path, 'route.lua');
+await writeFile(
+  script,
+  'function OnStoredInstance(id, tags, metadata, origin) if origin["RequestOrigin"] ~= "Lua" then SendToModality(id, "target") end end\n',
+);
+const pushPort = await freePort();
+const orthanc = stack.use(
+  await startOrthanc({
+    stableAgeSeconds,
+    plugins: ['python'],
+    pythonScript: plugin,
+    modalities: { target: ['BENCH', '127.0.0.1', receivers.get(lua)?.port] },
+    extraConfig: {
+      LuaScripts: [script],
+      DicomDispatch: { Url: `http://127.0.0.1:${pushPort}`, Source: 'main', Secret: 'bench' },
+    },
+    env: { TCP_NODELAY: '1' },
+  }),
+);
+const running = new Map<string, { pid(): number }>();
+for (const [name, { start, isPushed }] of Object.entries(ways)) {
+  const redis = stack.use(await startRedis({ appendfsync: 'everysec' }));
+  const dispatch = stack.use(
+    await startDispatch({
+      env: { ...productEnv, PUSH_SECRET: 'bench' },
+      execArgv: productFlags,
+      config: {
+        sources: { main: { url: orthanc.url, ...(isPushed && { pushSecret: '${PUSH_SECRET}' }) } },
+        targets: {
+          pacs: { type: 'dicom', host: '127.0.0.1', port: receivers.get(name)?.port, calledAeTitle: 'BENCH' },
+        },
+        rules: [{ name: 'all', start, targets: ['pacs'] }],
+        redis: { url: redis.url },
+        ...(isPushed && { push: { listen: `127.0.0.1:${pushPort}` } }),
+      },
+    }),
+  );
+  running.set(name, dispatch);
+}
+const before = await cpuSeconds();
+/** When each instance was stored in Orthanc, study by study. */
+const stored: Map<string, number>[] = [];
+for (let study = 0; study < studies; study += 1) stored.push(await receive(study));
+const total = studies * instances;
+await waitFor(() => [...receivers.values()].every(({ at }) => at.size === total), {
+  timeoutMs: (stableAgeSeconds + 120) * 1_000,
+  message: () => JSON.stringify(Array.from(receivers, ([name, { at }]) => [name, at.size])),
+});
+await sleep(5_000);
+const after = await cpuSeconds();
+
+const atStable = cpuOf('start: stable, with polling');
+const rows = Array.from(receivers, ([name, { at, count }]) => {
+  const late = stored.map((times) => ([...times].at(-1) ?? ['', 0]) as [string, number]);
+  const last = late.map(([uid, time]) => (at.get(uid) ?? Number.NaN) - time);
+  const all = stored.flatMap((times) => Array.from(times, ([uid, time]) => (at.get(uid) ?? Number.NaN) - time));
+  const cpu = running.has(name) ? cpuOf(name) : undefined;
+  return [
+    name,
+    inMs(median(last)),
+    inMs(quantile(all, 0.5)),
+    inMs(quantile(all, 0.99)),
+    count - total,
+    cpu === undefined ? '' : `${cpu.toFixed(2)} s`,
+    cpu === undefined ? '' : `${Math.round((cpu / atStable) * 100)} %`,
+  ];
+});
+const text = `${studies} CT of ${instances} instances of 0.5 MB, each received by C-STORE within ${seconds} s; StableAge ${stableAgeSeconds} s. From an instance's C-STORE response by Orthanc to that of the target: the last of a study (median of ${studies}), and all of them.
+
+${table(['', 'last', 'p50', 'p99', 'sent twice', 'CPU', 'of stable'], rows)}
+
+CPU is that of router, dispatcher and console in one process from the first instance to the last delivery, waiting for stability included. ${await describeMachine(['Redis', 'Orthanc'])} All of it shares these cores.`;
+if (values.write) await writeSection('performance.md', 'arrival', text);
+console.log(text);
+
+async function receiver(): Promise<Arrived> {
+  const arrived: { at: Map<string, number>; count: number; port: number } = { at: new Map(), count: 0, port: 0 };
+  const server = stack.use(
+    createServer({
+      presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
+      handlers: {
+        async store({ sopInstanceUid, dataSet }) {
+          for await (const _ of dataSet);
+          arrived.at.set(sopInstanceUid, performance.now());
+          arrived.count += 1;
+          return 0;
+        },
+      },
+    }),
+  );
+  arrived.port = (await server.listen({ port: 0, host: '127.0.0.1' })).port;
+  return arrived;
+}
+
+/** Sends a study to Orthanc at an even pace. */
+async function receive(study: number): Promise<Map<string, number>> {
+  const times = new Map<string, number>();
+  const files = [
+    ...makeStudy({ seed: `arrival ${study}`, instancesPerSeries: instances, rows: 512, columns: 512, quick: true }),
+  ];
+  const [first] = files;
+  if (!first) return times;
+  const { meta } = await peekPart10([first.bytes.subarray(0, 4096)]);
+  const association = await connect({
+    host: '127.0.0.1',
+    port: orthanc.dicomPort,
+    callingAeTitle: 'BENCH_CT',
+    calledAeTitle: orthanc.aet,
+    presentationContexts: [{ abstractSyntax: meta.sopClassUid, transferSyntaxes: [meta.transferSyntaxUid] }],
+  });
+  const begun = performance.now();
+  for (const [index, { bytes, sopInstanceUid }] of files.entries()) {
+    await sleep(Math.max(0, begun + (index * seconds * 1_000) / instances - performance.now()));
+    await association.store([bytes]);
+    times.set(sopInstanceUid, performance.now());
+  }
+  await association.release();
+  return times;
+}
+
+async function cpuSeconds(): Promise<Map<string, number>> {
+  const all = Array.from(running, async ([name, { pid }]) => [name, (await usageOf(pid())).cpuSeconds] as const);
+  return new Map(await Promise.all(all));
+}
+
+function cpuOf(name: string): number {
+  return (after.get(name) ?? 0) - (before.get(name) ?? 0);
+}
+
+function quantile(all: readonly number[], share: number): number {
+  const sorted = [...all].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
+function inMs(ms: number): string {
+  return ms > 10_000 ? `${(ms / 1_000).toFixed(1)} s` : `${Math.round(ms)} ms`;
+}

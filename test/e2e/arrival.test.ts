@@ -1,0 +1,228 @@
+import { readdir } from 'node:fs/promises';
+import { freePort, httpRequest, startOrthanc, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import { releaseDelivery } from '@dicom-dispatch/operations';
+import { makeStudy } from '@dicom-dispatch/samples';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
+import { Secret } from '@dicom-dispatch/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
+import { pacsTarget } from './support/pacs-target.ts';
+import {
+  startRoutingSystem,
+  type RawConfig,
+  type RoutingSystem,
+  type UploadedStudy,
+} from './support/routing-system.ts';
+
+let system: RoutingSystem;
+let port: number;
+beforeAll(async () => {
+  // No study becomes stable by itself: the tests say when, as the plugin does.
+  system = await startRoutingSystem({ stableAgeSeconds: 3_600, extraConfig: { UserMetadata: { dispatched: 1024 } } });
+  port = await freePort();
+});
+afterAll(async () => {
+  await system[Symbol.asyncDispose]();
+});
+
+const secret = 'between us';
+
+function config(raw: RawConfig): RawConfig {
+  const main = {
+    url: system.orthanc.url,
+    pollInterval: '100ms',
+    pushSecret: new Secret(secret),
+    sweep: { every: '1h' },
+  };
+  return { sources: { main }, push: { listen: `127.0.0.1:${port}` }, ...raw };
+}
+
+async function push(path: string, body: object): Promise<unknown> {
+  const answer = await httpRequest(`http://127.0.0.1:${port}/sources/main/${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.body.toString()}`);
+  return JSON.parse(answer.body.toString());
+}
+
+const stable = ({ orthancStudyId }: UploadedStudy): Promise<unknown> => push(`studies/${orthancStudyId}/stable`, {});
+
+function got(scp: FaultScp, ...studies: readonly UploadedStudy[]): string[] {
+  const wanted = new Set(studies.flatMap(({ sopInstanceUids }) => sopInstanceUids));
+  return scp.stores.map(({ sopInstanceUid }) => sopInstanceUid).filter((uid) => wanted.has(uid));
+}
+
+function only(deliveries: readonly DeliveryRecord[]): DeliveryRecord {
+  expect(deliveries).toHaveLength(1);
+  return deliveries[0]!;
+}
+
+describe('a rule that starts at arrival', () => {
+  it('sends what comes as it comes, once, in one delivery, which ends when the study is stable', async () => {
+    await using pacs = await startFaultScp();
+    await using run = await system.start(
+      config({
+        targets: { pacs: pacsTarget(pacs) },
+        rules: [{ name: 'all', start: 'arrival', targets: ['pacs'], onSuccess: { metadata: { dispatched: 'yes' } } }],
+      }),
+    );
+    const study = await system.upload({ seed: 'arrival', instancesPerSeries: 3 });
+    await waitFor(() => got(pacs, study).length === 3, { message: 'the first instances' });
+    const begun = only(await run.deliveries(study));
+    expect(begun.arriving).toBe('arrival');
+    expect(['waiting', 'active']).toContain(begun.state);
+    const more = await system.upload({ seed: 'arrival-2', into: 'arrival', instancesPerSeries: 2 });
+    // A push and the feed announce the same.
+    expect(await push('arrivals', { instances: more.instanceIds })).toEqual({ wanted: true });
+    await waitFor(() => got(pacs, more).length === 2, { message: 'another series' });
+    await stable(study);
+    const ended = await run.until(study, 'pacs', 'delivered');
+    expect(ended.deliveryId).toBe(begun.deliveryId);
+    expect(ended).toMatchObject({ confirmed: 5, total: 5, instanceCount: 5 });
+    expect(ended.arriving).toBeUndefined();
+    only(await run.deliveries(study));
+    expect(got(pacs, study, more)).toHaveLength(5);
+    const metadata = `/studies/${study.orthancStudyId}/metadata/dispatched`;
+    await waitFor(async () => (await system.orthanc.getBytes(metadata).catch(() => '')).toString() === 'yes', {
+      message: 'what is to be done after success',
+    });
+
+    // What comes later begins another delivery.
+    const late = await system.upload({ seed: 'arrival-3', into: 'arrival', instancesPerSeries: 1 });
+    await waitFor(() => got(pacs, late).length === 1, { message: 'a late instance' });
+    await stable(study);
+    await waitFor(async () => (await run.deliveries(study)).every(({ state }) => state === 'delivered'), {
+      message: 'both are delivered',
+    });
+    expect(await run.deliveries(study)).toHaveLength(2);
+    expect(got(pacs, study, more, late)).toHaveLength(6);
+  });
+});
+
+describe('while a study arrives', () => {
+  it('transforms, markers and holds do what they do at stable', async () => {
+    await using folder = await tempFolder('arrival');
+    await using pacs = await startFaultScp();
+    const files = async (): Promise<string[]> => (await readdir(folder.path, { recursive: true })).sort();
+    await using run = await system.start(
+      config({
+        targets: {
+          pacs: pacsTarget(pacs),
+          files: {
+            type: 'folder',
+            path: folder.path,
+            layout: 'flat',
+            marker: { path: 'WHOLE-{StudyInstanceUID}' },
+            transform: 'plain',
+          },
+        },
+        transforms: { plain: { set: { PatientComments: 'x' } } },
+        rules: [
+          { name: 'files', start: 'arrival', targets: ['files'] },
+          { name: 'held', start: 'arrival', targets: ['pacs'], hold: true },
+        ],
+      }),
+    );
+    const study = await system.upload({ seed: 'hold-arrival', instancesPerSeries: 2 });
+    await waitFor(async () => (await files()).filter((name) => name.endsWith('.dcm')).length === 2, {
+      message: 'files without a marker',
+    });
+    expect((await files()).filter((name) => name.startsWith('WHOLE'))).toEqual([]);
+    const held = await run.until(study, 'pacs', 'waiting');
+    expect(got(pacs, study)).toEqual([]);
+    await releaseDelivery(run.operations, held.deliveryId, { name: 'test' });
+    await waitFor(() => got(pacs, study).length === 2, { message: 'released while the study arrives' });
+    await stable(study);
+    await run.until(study, 'files', 'delivered');
+    await run.until(study, 'pacs', 'delivered');
+    expect((await files()).filter((name) => name.startsWith('WHOLE'))).toHaveLength(1);
+    expect(got(pacs, study)).toHaveLength(2);
+  });
+
+  it('an instance that is deleted is not missed, and one that a failing receiver refused is sent again', async () => {
+    await using pacs = await startFaultScp();
+    await using run = await system.start(
+      config({
+        targets: { pacs: pacsTarget(pacs, { attempts: 100 }) },
+        rules: [{ name: 'all', start: 'arrival', targets: ['pacs'] }],
+      }),
+    );
+    const study = await system.upload({ seed: 'deleted', instancesPerSeries: 2 });
+    await waitFor(() => got(pacs, study).length === 2, { message: 'the first instances' });
+    await pacs.down();
+    const more = await system.upload({ seed: 'deleted-2', into: 'deleted', instancesPerSeries: 2 });
+    await waitFor(async () => (await run.deliveries(study))[0]?.error !== undefined, {
+      message: 'the receiver is down',
+    });
+    await system.orthanc.send('DELETE', `/instances/${more.instanceIds[0]}`);
+    await pacs.up();
+    await waitFor(() => got(pacs, more).length === 1, { message: 'the one that is left' });
+    await stable(study);
+    await run.until(study, 'pacs', 'delivered');
+    expect(got(pacs, study, more)).toHaveLength(3);
+  });
+
+  it('a rule that does not want the whole study ends the delivery, and says what was sent', async () => {
+    await using pacs = await startFaultScp();
+    const raw = config({
+      targets: { pacs: pacsTarget(pacs) },
+      rules: [{ name: 'all', start: 'arrival', targets: ['pacs'] }],
+    });
+    await using run = await system.start(raw);
+    const study = await system.upload({ seed: 'unwanted', instancesPerSeries: 2 });
+    await waitFor(() => got(pacs, study).length === 2, { message: 'the first instances' });
+    await waitFor(async () => (await run.deliveries(study))[0]?.confirmed === 2, { message: 'the record says so' });
+    await run.reload({ ...raw, rules: [{ name: 'all', targets: ['pacs'], when: 'study.PatientID == "nobody"' }] });
+    await stable(study);
+    const ended = await run.until(study, 'pacs', 'cancelled');
+    expect(ended.error).toMatchObject({
+      code: 'not-wanted',
+      message: 'no rule sends the whole study to pacs; 2 instances were sent before',
+    });
+  });
+});
+
+describe('a rule that starts with each series', () => {
+  it('sends a series that is stable while another one still comes', async () => {
+    await using orthanc = await startOrthanc();
+    await using pacs = await startFaultScp();
+    await using run = await system.start({
+      sources: { main: { url: orthanc.url, pollInterval: '100ms' } },
+      targets: { pacs: pacsTarget(pacs) },
+      rules: [{ name: 'all', start: 'series', targets: ['pacs'] }],
+    });
+    const first = [...makeStudy({ seed: 'by-series', instancesPerSeries: 3 })];
+    const { studyInstanceUid } = first[0]!;
+    const slow = makeStudy({
+      seed: 'by-series-2',
+      instancesPerSeries: 200,
+      rows: 8,
+      columns: 8,
+      attributes: {
+        StudyInstanceUID: studyInstanceUid,
+        PatientID: makeStudy({ seed: 'by-series' }).patientId,
+      },
+    });
+    for (const { bytes } of first) await orthanc.upload(bytes);
+    const sent = (): boolean =>
+      first.every(({ sopInstanceUid }) => pacs.stores.some((one) => one.sopInstanceUid === sopInstanceUid));
+    let count = first.length;
+    for (const { bytes } of slow) {
+      await orthanc.upload(bytes);
+      count += 1;
+      if (await waitFor(sent, { timeoutMs: 150, message: 'the first series' }).catch(() => false)) break;
+    }
+    expect(sent()).toBe(true);
+    await waitFor(
+      async () => (await run.deliveries({ studyInstanceUid })).every(({ state }) => state === 'delivered'),
+      {
+        timeoutMs: 30_000,
+        message: 'all is delivered',
+      },
+    );
+    await waitFor(() => pacs.stores.length >= count, { message: 'all of it' });
+    expect(pacs.stores).toHaveLength(count);
+  });
+});
