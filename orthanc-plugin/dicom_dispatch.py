@@ -41,6 +41,7 @@ ARRIVALS_PACE_SECONDS = 0.25
 ARRIVALS_AT_ONCE = 300
 # The router says when no rule wants to know of them; it is asked again after so long.
 NOT_WANTED_SECONDS = 30
+ARRIVALS_AGAIN_SECONDS = 1
 
 settings = json.loads(orthanc.GetConfiguration()).get("DicomDispatch", {})
 url = str(settings.get("Url", "http://127.0.0.1:8083")).rstrip("/")
@@ -183,11 +184,12 @@ def announce_arrivals():
             content = {kind: [resource for one, resource in came if one == kind] for kind in ("instances", "series")}
             path = "/sources/%s/arrivals" % urllib.parse.quote(source, safe="")
             status, body = ask("POST", path, PUSH_ANSWER_SECONDS, content)
-            wanted = status == 200 and json.loads(body.decode("utf-8")).get("wanted") is True
-        except Exception:  # the stable study will say what is wrong
-            wanted = False
-        if not wanted:
-            arrivals_wanted_from = time.monotonic() + NOT_WANTED_SECONDS
+            if status != 200:
+                arrivals_wanted_from = time.monotonic() + ARRIVALS_AGAIN_SECONDS
+            elif json.loads(body.decode("utf-8")).get("wanted") is not True:
+                arrivals_wanted_from = time.monotonic() + NOT_WANTED_SECONDS
+        except Exception:  # the push of the stable study says what is wrong
+            arrivals_wanted_from = time.monotonic() + ARRIVALS_AGAIN_SECONDS
 
 
 def arrived(kind, resource):

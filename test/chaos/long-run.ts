@@ -17,6 +17,7 @@ const { values, positionals } = parseArgs({
   options: {
     write: { type: 'boolean', default: false },
     lanes: { type: 'string', default: '3' },
+    start: { type: 'string', default: 'stable' },
     help: { type: 'boolean', default: false },
   },
   allowPositionals: true,
@@ -24,11 +25,12 @@ const { values, positionals } = parseArgs({
 const [from = 1, to = 200] = positionals.map(Number);
 if (values.help || !(from >= 1 && to >= from)) {
   console.log(
-    'usage: ./dispatch chaos [FROM] [TO] [--write] [--lanes 3]   schedules FROM to TO; 1 to 200 unless told otherwise',
+    'usage: ./dispatch chaos [FROM] [TO] [--start arrival] [--write] [--lanes 3]   schedules FROM to TO; 1 to 200 unless told otherwise',
   );
   process.exit(values.help ? 0 : 2);
 }
 const lanes = Number(values.lanes);
+const start = values.start === 'arrival' ? 'arrival' : 'stable';
 const startedAt = Date.now();
 const verdicts: Verdict[] = [];
 const queue = Array.from({ length: to - from + 1 }, (_, index) => from + index);
@@ -36,7 +38,7 @@ const queue = Array.from({ length: to - from + 1 }, (_, index) => from + index);
 await Promise.all(
   Array.from({ length: lanes }, async () => {
     for (let seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
-      const verdict = await runSchedule(makeSchedule(seed, { studies: 4, faults: 7, exam: true })).catch(
+      const verdict = await runSchedule(makeSchedule(seed, { studies: 4, faults: 7, exam: true, start })).catch(
         (error: unknown): string => String(error),
       );
       if (typeof verdict === 'string') {
@@ -67,7 +69,7 @@ const whole = verdicts.filter(({ lostData }) => !lostData);
 const most = (of: readonly Verdict[]): number => Math.max(0, ...of.map(({ duplicates }) => duplicates));
 const count = (is: (verdict: Verdict) => boolean): number => verdicts.filter(is).length;
 const result = [
-  `| Schedules run | ${verdicts.length} (seeds ${from} to ${to}, 4 studies and 7 faults each) |`,
+  `| Schedules run | ${verdicts.length} (seeds ${from} to ${to}, 4 studies and 7 faults each, start: ${start}) |`,
   '|---|---|',
   `| Instances uploaded | ${sum(({ instances }) => instances)}, to two targets each |`,
   `| Disturbances | ${sum(({ disturbances }) => disturbances)} |`,

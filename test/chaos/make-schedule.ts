@@ -62,6 +62,8 @@ export interface Schedule {
   /** Each step with the pause before it, in milliseconds. */
   readonly steps: readonly { readonly afterMs: number; readonly step: ScheduleStep }[];
   readonly exam: Exam | undefined;
+  /** `arrival`: studies are sent while they are received, slowly, and one of their instances is deleted meanwhile. */
+  readonly start: 'arrival' | 'stable';
 }
 
 export interface ScheduleSize {
@@ -69,6 +71,8 @@ export interface ScheduleSize {
   readonly faults: number;
   /** Whether something is left wrong at the end until `status --check` says so. */
   readonly exam?: boolean;
+  /** Default `stable`. */
+  readonly start?: Schedule['start'];
 }
 
 /** Whose clocks a schedule sets wrong. */
@@ -105,5 +109,6 @@ export function makeSchedule(seed: number, size: ScheduleSize): Schedule {
     seed,
     steps: steps.map((step) => ({ afterMs: between(20, 900), step })),
     exam: size.exam === true ? pick(exams) : undefined,
+    start: size.start ?? 'stable',
   };
 }

@@ -12,6 +12,8 @@ import { startScene, type Scene } from './start-scene.ts';
 const quiescenceMs = 240_000;
 /** What the operator is told may be some seconds old. */
 const statusMs = 60_000;
+/** Between instances that are received slowly. */
+const slowMs = 250;
 
 /**
  * Runs one schedule through the whole system. Then, with an exam, something is left wrong until `status --check` says so;
@@ -37,7 +39,9 @@ export async function runSchedule(schedule: Schedule): Promise<Verdict> {
     } else {
       const { study, series, instances: instancesPerSeries } = step;
       const seed = `${schedule.seed} ${study}`;
-      await upload(scene, uploaded, makeStudy({ seed, series, instancesPerSeries, rows: 48, columns: 48 }));
+      const made = makeStudy({ seed, series, instancesPerSeries, rows: 48, columns: 48 });
+      if (schedule.start === 'stable') await upload(scene, uploaded, made);
+      else await uploadSlowly(scene, uploaded, made, series === 1 ? instancesPerSeries >> 1 : -1);
     }
   }
   await Promise.all(healing);
@@ -102,12 +106,40 @@ async function upload(
   study: ReturnType<typeof makeStudy>,
 ): Promise<void> {
   for (const instance of study) {
-    // A modality sends again what the archive did not take; Orthanc may be away for a while.
-    await waitFor(() => orthanc.upload(instance.bytes).then(() => true), {
-      timeoutMs: 40_000,
-      intervalMs: 200,
-      message: 'the upload',
-    });
+    await store(orthanc, instance.bytes);
     uploaded.set(instance.sopInstanceUid, hashDataset(instance.bytes));
   }
+}
+
+/** One of the instances is deleted again while the others come. */
+async function uploadSlowly(
+  { orthanc }: Scene,
+  uploaded: Map<string, string>,
+  study: ReturnType<typeof makeStudy>,
+  deletedAt: number,
+): Promise<void> {
+  for (const [index, { bytes, sopInstanceUid }] of [...study].entries()) {
+    const id = await store(orthanc, bytes);
+    await sleep(slowMs);
+    if (index !== deletedAt) {
+      uploaded.set(sopInstanceUid, hashDataset(bytes));
+      continue;
+    }
+    const path = `/instances/${id}`;
+    const isGone = async (): Promise<boolean> => {
+      await orthanc.send('DELETE', path).catch(() => {});
+      return !((await orthanc.get('/instances')) as string[]).includes(id);
+    };
+    await waitFor(isGone, { timeoutMs: 40_000, intervalMs: 200, message: 'the deletion' });
+  }
+}
+
+/** A modality sends again what the archive did not take; Orthanc may be away for a while. */
+async function store(orthanc: Scene['orthanc'], bytes: Buffer): Promise<string> {
+  const { ID: id } = await waitFor(() => orthanc.upload(bytes), {
+    timeoutMs: 40_000,
+    intervalMs: 200,
+    message: 'the upload',
+  });
+  return id;
 }

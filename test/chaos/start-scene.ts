@@ -59,7 +59,9 @@ export async function startScene(schedule: Schedule): Promise<Scene> {
     ];
     const redis = stack.use(await startRedis());
     // What is missing on disk must not come out of its memory.
-    const orthanc = stack.use(await startOrthanc({ env: source.env, extraConfig: { MaximumStorageCacheSize: 0 } }));
+    const extraConfig = { MaximumStorageCacheSize: 0 };
+    const stableAgeSeconds = schedule.start === 'arrival' ? 4 : 1;
+    const orthanc = stack.use(await startOrthanc({ env: source.env, stableAgeSeconds, extraConfig }));
     const answers = stack.use(await startLyingProxy({ url: orthanc.url }));
     const scp = stack.use(await startFaultScp());
     const links = {
@@ -69,7 +71,7 @@ export async function startScene(schedule: Schedule): Promise<Scene> {
     };
     const canFill = process.getuid?.() === 0;
     const disk = stack.use(canFill ? await tempDisk({ sizeBytes: 40_000_000 }) : await tempFolder('chaos-disk'));
-    const config = configOf(links, scp.aet, disk.path);
+    const config = configOf(links, scp.aet, disk.path, schedule.start);
     const routing = stack.use(await startDispatch({ command: 'router', config, env: router.env }));
     const first = stack.use(await startDispatch({ command: 'dispatcher', config, env: dispatcher.env }));
     const second = stack.use(await startDispatch({ command: 'dispatcher', config }));
@@ -105,7 +107,12 @@ export async function startScene(schedule: Schedule): Promise<Scene> {
 
 const rightClock: FakeClock = { env: {}, set: async () => {}, [Symbol.asyncDispose]: async () => {} };
 
-function configOf(links: Scene['links'], calledAeTitle: string, path: string): Record<string, unknown> {
+function configOf(
+  links: Scene['links'],
+  calledAeTitle: string,
+  path: string,
+  start: Schedule['start'],
+): Record<string, unknown> {
   const again = { attempts: 1000, backoff: { first: '200ms', max: '1s' }, concurrency: 2 };
   return {
     sources: {
@@ -113,7 +120,7 @@ function configOf(links: Scene['links'], calledAeTitle: string, path: string): R
         url: `http://127.0.0.1:${links.source.port}`,
         pollInterval: '200ms',
         timeout: '3s',
-        sweep: { every: '2s', settle: '2s' },
+        sweep: { every: '2s', settle: start === 'arrival' ? '6s' : '2s' },
       },
     },
     targets: {
@@ -130,7 +137,7 @@ function configOf(links: Scene['links'], calledAeTitle: string, path: string): R
       },
       disk: { type: 'folder', path, minFree: 0, ...again },
     },
-    rules: [{ name: 'all', targets: ['pacs', 'disk'] }],
+    rules: [{ name: 'all', start, targets: ['pacs', 'disk'] }],
     redis: { url: `redis://127.0.0.1:${links.redis.port}` },
     dispatcher: { lockTime: '3s', graceTime: '500ms' },
   };

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { freePort, httpRequest, startOrthanc, tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { releaseDelivery } from '@dicom-dispatch/operations';
 import { makeStudy } from '@dicom-dispatch/samples';
@@ -186,13 +187,21 @@ describe('while a study arrives', () => {
 
 describe('a rule that starts with each series', () => {
   it('sends a series that is stable while another one still comes', async () => {
-    await using orthanc = await startOrthanc();
+    const url = `http://127.0.0.1:${port}`;
+    await using orthanc = await startOrthanc({
+      plugins: ['python'],
+      pythonScript: fileURLToPath(new URL('../../orthanc-plugin/dicom_dispatch.py', import.meta.url)),
+      extraConfig: { DicomDispatch: { Url: url, Source: 'main', Secret: secret } },
+    });
     await using pacs = await startFaultScp();
     await using run = await system.start({
-      sources: { main: { url: orthanc.url, pollInterval: '100ms' } },
+      // The feed is looked at so seldom that only the plugin can have told.
+      sources: { main: { url: orthanc.url, pollInterval: '1h', pushSecret: new Secret(secret) } },
+      push: { listen: `127.0.0.1:${port}` },
       targets: { pacs: pacsTarget(pacs) },
       rules: [{ name: 'all', start: 'series', targets: ['pacs'] }],
     });
+    await waitFor(() => push('arrivals', {}), { message: 'pushes are taken' });
     const first = [...makeStudy({ seed: 'by-series', instancesPerSeries: 3 })];
     const { studyInstanceUid } = first[0]!;
     const slow = makeStudy({

@@ -9,6 +9,8 @@ export interface StudyFacts {
   readonly orthancStudyId: string;
   /** Orthanc's LastUpdate, `YYYYMMDDTHHMMSS`. */
   readonly lastUpdate: string | undefined;
+  /** What Orthanc says; true after a restart of it, whatever was still to come. */
+  readonly isStable?: boolean | undefined;
   readonly tags: StudyTags;
   readonly facts: RuleFacts;
 }
@@ -32,6 +34,7 @@ export async function readStudy(
       studyInstanceUid,
       orthancStudyId,
       lastUpdate: study.lastUpdate,
+      isStable: study.isStable,
       tags: {
         studyInstanceUid,
         study: study.tags,

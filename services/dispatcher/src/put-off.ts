@@ -69,18 +69,20 @@ export async function afterRefusal(
   }
 }
 
-/** An operator has cancelled it, before an attempt or during one. */
+/** An operator has cancelled it, before an attempt or during one, or the rules do not want it any more. */
 export async function endCancelled(turn: DeliveryTurn, patch: DeliveryPatch = {}): Promise<JobEnd> {
   const { context, data } = turn;
+  const error = (await context.records.delivery(data.deliveryId))?.error;
+  const text = error?.code === 'not-wanted' ? error.message : 'cancelled by an operator';
   const changed = await context.records.change(data.deliveryId, {
     ...act('end'),
     patch: { ...patch, state: 'cancelled', endedAt: fromNow(), worker: null },
-    event: { kind: 'ended', text: 'cancelled by an operator' },
+    event: { kind: 'ended', text },
     fence: fenceOf(turn),
   });
   if (changed.kind === 'refused') return afterRefusal(turn, changed);
   context.metrics.ended.inc({ target: data.target, state: 'cancelled' });
-  return { kind: 'failed', reason: 'cancelled by an operator' };
+  return { kind: 'failed', reason: text };
 }
 
 /** How the job of a delivery ends that has ended. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { contentHash, routeStudy, type CompiledRule, type Config, type ManifestInstance } from '@dicom-dispatch/core';
 import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import type { ArrivedInstance, SeriesPlace } from '@dicom-dispatch/orthanc';
@@ -39,8 +40,13 @@ interface KnownStudy {
 const mostStudies = 1_000;
 const mostSeries = 10_000;
 const mostSeen = 20_000;
+/** More than that wait only where a long feed is read from its beginning: what they belong to is stable. */
+const mostWaiting = 20_000;
 /** Instances that are looked up in one request. */
 const atOnce = 500;
+/** A source that does not answer is asked again so often. */
+const mostTries = 5;
+const retryMs = 1_000;
 
 /**
  * Begins deliveries of studies that are still being received, and tells dispatchers of what has come. Nothing depends on
@@ -70,17 +76,21 @@ export class Arrivals {
   /** Takes note of what has come, and sees to it in the background. */
   came(orthanc: OrthancClient, epoch: number, { instances, series }: Came, signal: AbortSignal): void {
     if (!this.isWanted) return;
-    for (const id of instances) if (!this.#seen.has(id)) this.#waiting.instances.add(id);
-    for (const id of series) if (!this.#seen.has(id)) this.#waiting.series.add(id);
+    this.#note(this.#waiting.instances, instances);
+    this.#note(this.#waiting.series, series);
     if (this.#isRunning) return;
     this.#isRunning = true;
     void this.#run(orthanc, epoch, signal).finally(() => (this.#isRunning = false));
   }
 
+  #note(waiting: Set<string>, ids: readonly string[]): void {
+    for (const id of ids) if (!this.#seen.has(id) && waiting.size < mostWaiting) waiting.add(id);
+  }
+
   /** One request after the other: what comes meanwhile is taken together. */
   async #run(orthanc: OrthancClient, epoch: number, signal: AbortSignal): Promise<void> {
     const { source, log } = this.#setting;
-    while (!signal.aborted) {
+    for (let tries = 0; !signal.aborted;) {
       const from = this.#waiting.series.size > 0 ? 'series' : 'arrival';
       const waiting = from === 'series' ? this.#waiting.series : this.#waiting.instances;
       const ids = [...waiting].slice(0, atOnce);
@@ -91,10 +101,17 @@ export class Arrivals {
         const byStudy = Map.groupBy(come, ({ studyId }) => studyId);
         for (const [study, some] of byStudy) await this.#tell(orthanc, epoch, study, from, some, signal);
         for (const id of ids) this.#seen.add(id);
+        tries = 0;
       } catch (error) {
-        // The feed names them again, or the study is stable by then.
+        tries += 1;
+        if (tries < mostTries) {
+          for (const id of ids) waiting.add(id);
+          await sleep(retryMs, undefined, { signal }).catch(() => {});
+          continue;
+        }
+        // They are sent when the next ones come, or the study is stable.
         if (!signal.aborted) log.warn({ source, err: error }, 'instances that arrive could not be announced');
-        return;
+        tries = 0;
       }
       for (const kept of [this.#seen, this.#series, this.#studies] as const) {
         const most = kept === this.#seen ? mostSeen : kept === this.#series ? mostSeries : mostStudies;
@@ -153,8 +170,8 @@ export class Arrivals {
     const { study, manifest } = snapshot;
     const before = await context.records.study({ source, orthancStudyId });
     this.#studies.delete(orthancStudyId);
-    // All of it was routed: what is told of it is old.
-    if (before?.contentHash === contentHash(manifest)) return undefined;
+    // It is routed as a whole, or has been: what is told of it is old.
+    if (study.isStable === true || before?.contentHash === contentHash(manifest)) return undefined;
     const routing = routeStudy(rules, study.facts, { isArriving: true });
     await this.#setting.confirm();
     const deliveries =
