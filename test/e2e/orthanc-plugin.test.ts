@@ -172,7 +172,7 @@ describe('settings that cannot be used', () => {
     const pushed: string[] = [];
     await using router = await startHttpServer((request, response) => {
       // Of a study that is still being received instances and series are told, too.
-      if (request.url?.endsWith('/stable')) pushed.push(String(request.headers['authorization']));
+      if (request.path.endsWith('/stable')) pushed.push(String(request.headers['authorization']));
       response.end('{}');
     });
     await using folder = await tempFolder('secret');
