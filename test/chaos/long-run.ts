@@ -84,7 +84,7 @@ const result = [
   `| Took | ${formatDuration(Date.now() - startedAt)} on ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB |`,
 ].join('\n');
 console.log(result);
-if (values.write) {
+if (values.write && start === 'stable') {
   const file = new URL('../../docs/reliability.md', import.meta.url);
   const text = await readFile(file, 'utf8');
   await writeFile(file, text.replace(/(<!-- chaos -->\n)[\s\S]*?(\n<!-- end -->)/, `$1${result}$2`));

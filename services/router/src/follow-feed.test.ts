@@ -43,6 +43,7 @@ it('tells how far it is behind while it catches up with a source for the first t
     sourceNow: async () => 0,
     sourceUnseenMs: () => 0,
     beforeRouting: async () => {},
+    came: () => {},
     route: async (id) => routed.push(id),
     told(state, newestSeq) {
       lags.push(newestSeq - state.seq);
