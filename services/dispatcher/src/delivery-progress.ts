@@ -13,6 +13,8 @@ export interface ProgressSink {
 }
 
 const intervalMs = 500;
+/** While a study arrives, so much longer: each report costs as much as an instance. */
+const arrivingIntervalMs = 3_000;
 const stagesAtTarget: ReadonlySet<Stage> = new Set(['transfer', 'verify', 'finalize']);
 
 /** Counts what an attempt does, and tells it without slowing the transfer. */
@@ -32,6 +34,7 @@ export class DeliveryProgressTracker {
   #gained = 0;
   #isReached = false;
   #timer: NodeJS.Timeout | undefined;
+  #intervalMs = intervalMs;
   #telling: Promise<void> = Promise.resolve();
 
   constructor(sink: ProgressSink, attempt: number) {
@@ -89,6 +92,11 @@ export class DeliveryProgressTracker {
     this.#soon();
   }
 
+  /** What follows takes as long as the study takes to arrive: it is told less often. */
+  arrives(): void {
+    this.#intervalMs = arrivingIntervalMs;
+  }
+
   /** More instances have come of a study that is still being received. */
   grow(count: number): void {
     this.#total += count;
@@ -142,7 +150,7 @@ export class DeliveryProgressTracker {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#telling = this.#telling.then(() => this.#tell());
-    }, intervalMs);
+    }, this.#intervalMs);
   }
 
   async #tell(): Promise<void> {

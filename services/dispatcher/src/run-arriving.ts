@@ -74,6 +74,7 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
     progress.begin(first.length, before.delivered.length, before.quarantined.length);
     let runs = await openRuns(setting, { config, key, study, watch });
     let { pending } = before;
+    progress.arrives();
     let lookedAt = performance.now();
     for (;;) {
       signal.throwIfAborted();
