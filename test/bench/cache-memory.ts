@@ -97,14 +97,16 @@ async function fillLedger(uidsOf: (study: number) => ReturnType<typeof scannerUi
     await redis.set(lock.lockKey, lock.token);
     const ids = { orthancStudyId: orthancId(), studyInstanceUid: uids.study };
     const key = { source: 'main', ...ids, target: 'pacs-archive' };
-    const entries: Confirmation[] = manifestOf(uids).map(({ sopInstanceUid, version }) => ({
+    const entries: Confirmation[] = manifestOf(uids).map(({ sopInstanceUid, seriesInstanceUid, version }) => ({
       sopInstanceUid,
+      seriesInstanceUid,
       version,
       attempt: 1,
       deliveryId,
     }));
     // What eight lanes confirm at the same time is one call.
     for (let at = 0; at < entries.length; at += 8) await ledger.confirm(key, entries.slice(at, at + 8), lock);
+    await ledger.fold(key, entries);
   }
 }
 

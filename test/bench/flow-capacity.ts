@@ -18,8 +18,8 @@ export interface FlowFigures {
 /** Assumed of a study: what docs/capacity.md measures the ledger with. */
 const instances = 500;
 const instanceBytes = 524_000;
-/** Of the ledger an instance and target, UIDs as scanners make them; the first table of docs/capacity.md. */
-const ledgerBytes = 50.8;
+/** Of the folded ledger an instance and target, UIDs as scanners make them; the first table of docs/capacity.md. */
+const ledgerBytes = 6.4;
 /** Busy hours against the mean of a day. */
 const peak = 4;
 /** How busy a core may be kept for long. */
@@ -97,7 +97,7 @@ export function tellCapacity(figures: FlowFigures): string {
         ['a sweep', sweepOf(million)],
       ],
     ),
-    'What breaks first is the link, or the disks that Orthanc reads from; then memory of Redis, by the ledger. The queue itself does not mind: the cost of a delivery stays the same with 100,000 waiting (performance.md).',
+    'What breaks first is the link, or the disks that Orthanc reads from; then memory of Redis, by records and ledger. The queue itself does not mind: the cost of a delivery stays the same with 100,000 waiting (performance.md).',
     'What to do: migrate year by year (a rule on `study.StudyDate`, enabled one after another), so that the backlog stays in the tens of thousands; add dispatchers until link or source are full, not longer; give the migration a `redis.prefix` of its own, whose keys are deleted when it is done and checked.',
     '### Beyond one Redis',
     `All keys of a deployment are on one Redis, and Redis works on one core. It has ${figures.redisCpuMsPerDelivery.toFixed(2)} ms of work for a delivery: **about ${redisLimit.toFixed(0)} deliveries a second** are the end of it, ${Math.round((redisLimit * days) / 1_000).toLocaleString('en')},000 a day, whatever the number of dispatchers; what an instance's confirmations take comes on top, and is written in batches. Its memory ends earlier.`,
