@@ -84,6 +84,26 @@ describe('lies that end', () => {
     expect(proxy.told.some(({ kind }) => kind === 'short')).toBe(true);
   });
 
+  it('answers that are right by HTTP and another representation of the file', async () => {
+    const other = await system.upload({ ...small, seed: 'representation of another', instancesPerSeries: 1 });
+    await bothDelivered(other);
+    const [otherId] = (await system.orthanc.get(`/studies/${other.orthancStudyId}/instances`)) as { ID: string }[];
+    const kinds = [
+      { kind: 'gzip' },
+      { kind: 'range', bytes: 700 },
+      { kind: 'wrapped' },
+      { kind: 'redirect', path: `/instances/${otherId?.ID}/file` },
+    ] as const;
+    proxy.lie(({ path, times }) => (isFile(path) ? kinds[times] : undefined));
+    const study = await system.upload({ ...small, seed: 'representation', instancesPerSeries: 2 });
+    await bothDelivered(study);
+    for (const { kind } of kinds)
+      expect(
+        proxy.told.some((one) => one.kind === kind),
+        kind,
+      ).toBe(true);
+  });
+
   it('a login page with status 200 on every path', async () => {
     const study = await system.upload({ ...small, seed: 'login' });
     proxy.lie(() => ({ kind: 'text', body: loginPage }));

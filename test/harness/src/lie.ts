@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { gzipSync } from 'node:zlib';
 
 /** An answer that is not the server's, or not all of it. */
 export type Lie =
@@ -21,6 +22,14 @@ export type Lie =
   | { readonly kind: 'text'; readonly body: string; readonly contentType?: string }
   /** A status, with a page that is not Orthanc's. */
   | { readonly kind: 'status'; readonly status: number; readonly body?: string; readonly contentType?: string }
+  /** The answer compressed (`Content-Encoding: gzip`), though nobody asked for that. */
+  | { readonly kind: 'gzip' }
+  /** The first bytes as an answer to a range that nobody asked for (206). */
+  | { readonly kind: 'range'; readonly bytes: number }
+  /** The answer as the part of a multipart body. */
+  | { readonly kind: 'wrapped' }
+  /** Sent elsewhere (302): to the answer of another request. */
+  | { readonly kind: 'redirect'; readonly path: string }
   /** The connection is reset after so many bytes of the answer. */
   | { readonly kind: 'reset'; readonly bytes: number }
   /** No answer until the client leaves. */
@@ -44,6 +53,9 @@ export async function answerWithLie(
       return send(response, { status: 200, type: 'application/dicom', chunks: [], length: 0 });
     case 'text':
       return sendText(response, 200, lie.body, lie.contentType ?? 'text/html');
+    case 'redirect':
+      response.writeHead(302, { location: lie.path }).end();
+      return;
     case 'status':
       return sendText(response, lie.status, lie.body ?? 'not here', lie.contentType ?? 'text/plain');
     default:
@@ -51,7 +63,7 @@ export async function answerWithLie(
   }
 }
 
-type Changing = Exclude<Lie, { kind: 'silence' | 'empty' | 'text' | 'status' }>;
+type Changing = Exclude<Lie, { kind: 'silence' | 'empty' | 'text' | 'status' | 'redirect' }>;
 
 async function changed(lie: Changing, answer: IncomingMessage, response: ServerResponse): Promise<void> {
   const status = answer.statusCode ?? 502;
@@ -73,6 +85,16 @@ async function changed(lie: Changing, answer: IncomingMessage, response: ServerR
       });
     case 'endless':
       return send(response, { ...part, chunks: followed(answer, zeros(Number.POSITIVE_INFINITY)) });
+    case 'gzip':
+      return send(response, { ...part, chunks: [gzipSync(await whole(answer))], encoding: 'gzip' });
+    case 'range':
+      return send(response, { ...part, status: 206, chunks: first(answer, lie.bytes), length: lie.bytes });
+    case 'wrapped': {
+      const head = Buffer.from('--lie\r\nContent-Type: application/dicom\r\n\r\n');
+      const body = Buffer.concat([head, await whole(answer), Buffer.from('\r\n--lie--\r\n')]);
+      const wrapping = 'multipart/related; type="application/dicom"; boundary=lie';
+      return send(response, { status, type: wrapping, chunks: [body], length: body.length });
+    }
     case 'short': {
       const bytes = Math.min(lie.bytes, length);
       const announced = { length: bytes, chunked: undefined, cut: length }[lie.framing ?? 'length'];
@@ -93,6 +115,7 @@ interface Answer {
   readonly chunks: AsyncIterable<Buffer> | readonly Buffer[];
   /** Without one the answer is chunked. */
   readonly length?: number;
+  readonly encoding?: string;
 }
 
 function sendText(response: ServerResponse, status: number, body: string, type: string): Promise<void> {
@@ -100,9 +123,16 @@ function sendText(response: ServerResponse, status: number, body: string, type: 
   return send(response, { status, type, chunks: [bytes], length: bytes.length });
 }
 
-async function send(response: ServerResponse, { status, type, chunks, length }: Answer): Promise<void> {
+async function whole(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const all: Buffer[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all);
+}
+
+async function send(response: ServerResponse, { status, type, chunks, length, encoding }: Answer): Promise<void> {
   response.writeHead(status, {
     'content-type': type,
+    ...(encoding !== undefined && { 'content-encoding': encoding }),
     ...(length !== undefined && Number.isFinite(length) && { 'content-length': length }),
   });
   response.flushHeaders();

@@ -66,7 +66,12 @@ function lieOf(kind: LieKind, draw: () => number, others: readonly string[]): Li
         body: pick(['', loginPage, 'not here', '{"Message":"no"}'], draw),
       };
     case 'reset':
+    case 'range':
       return { kind, bytes };
+    case 'redirect': {
+      const path = others.length > 0 ? pick(others, draw) : undefined;
+      return path === undefined ? undefined : { kind, path };
+    }
     default:
       return { kind };
   }

@@ -131,7 +131,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   }
 
   async function apply(next: Config, cause: string): Promise<ReloadAnswer> {
-    if (isInUse(next)) return answer('unchanged');
+    if (isInUse(next)) return answer('unchanged', [], [], await notesOn(next));
     const restart = restartNeeded(current, next);
     try {
       await applyConfig(options.services(), { before: current, after: next }, log);
