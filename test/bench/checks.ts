@@ -1,6 +1,6 @@
 /**
- * What the checks of a delivery cost: the same studies by three dispatchers in turn, one without the guard, one with it, and one
- * with the digests of receipts as well. The first exists in this benchmark only.
+ * What the checks of a delivery cost: the same studies by four dispatchers in turn: without the guard, with it, with samples of
+ * digests, and with the digests of receipts as well. The first exists in this benchmark only.
  *
  *   ./dispatch bench checks [--quick] [--kinds dicom,folder] [--sets small,ct,large] [--runs 7] [--data FOLDER] [--write]
  */
@@ -39,9 +39,10 @@ const sizes: Readonly<Record<string, readonly [count: number, sizeBytes: number]
 const withoutGuard = fileURLToPath(new URL('without-guard.ts', import.meta.url));
 /** What is measured, each against the one before it. */
 const variants = [
-  { name: 'no guard', flags: ['--import', withoutGuard], digest: 'none' },
-  { name: 'guard', flags: [], digest: 'none' },
-  { name: 'guard, receipts.digest: sha256', flags: [], digest: 'sha256' },
+  { name: 'none', flags: ['--import', withoutGuard], source: 'never', receipts: 'none' },
+  { name: 'guard, digest: never', flags: [], source: 'never', receipts: 'none' },
+  { name: 'guard, digest: sample', flags: [], source: 'sample', receipts: 'none' },
+  { name: 'the same, receipts.digest: sha256', flags: [], source: 'sample', receipts: 'sha256' },
 ] as const;
 const warmRuns = 2;
 
@@ -100,7 +101,7 @@ async function measure(kind: Kind, set: DeliverySet): Promise<readonly (readonly
 
 async function startVariant(
   stack: AsyncDisposableStack,
-  { flags, digest }: (typeof variants)[number],
+  { flags, source, receipts }: (typeof variants)[number],
   url: string,
   receiver: Receiver,
   studies: readonly string[],
@@ -115,9 +116,9 @@ async function startVariant(
       execArgv: [...productFlags, ...flags],
       env: { ...productEnv, ...receiver.env },
       config: {
-        sources: { main: { url, storageFolder: false } },
+        sources: { main: { url, storageFolder: false, digest: source } },
         targets,
-        receipts: { digest },
+        receipts: { digest: receipts },
         redis: { url: redis.url },
         logging: { level: 'warn', format: 'json' },
       },
