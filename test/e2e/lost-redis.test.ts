@@ -83,7 +83,7 @@ async function untilAllArrived({ old, arrived, waits }: Awaited<ReturnType<typeo
   for (const at of [scp, other]) {
     expect(times(at, old), 'was never wanted').toEqual([0, 0]);
     expect(times(at, arrived), output()).toEqual([1, 1]);
-    expect(times(at, waits)).toEqual([1, 1]);
+    expect(times(at, waits), `${at === scp ? 'pacs' : 'archive'}\n${output()}`).toEqual([1, 1]);
     expect(times(at, after)).toEqual([1, 1]);
   }
 }

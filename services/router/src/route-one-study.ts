@@ -71,7 +71,9 @@ export async function routeOneStudy(
     instanceTags: snapshot.instanceTags,
     ...(isSame && { only: before.only }),
   });
-  if (before) await context.settled.forget(orthancStudyId);
+  // While it is the same it stays: sweep and what is put off may route one study at the same time, and the second must not send
+  // to the targets that had it.
+  if (before && !isSame) await context.settled.forget(orthancStudyId);
   const facts = { source, study: study.studyInstanceUid, studyTask: studyTaskId, instances: manifest.length };
   for (const { target, why } of omitted) log.info({ ...facts, target, why }, 'the study is not sent to a target');
   if (routing.waiting.length > 0) log.info({ ...facts, waiting: routing.waiting }, 'the study is not whole yet');

@@ -117,7 +117,7 @@ export const keyTable: readonly KeyRow[] = [
     keys: ['settled:SOURCE'],
     kind: 'key',
     what: 'after Redis lost data: what a router had noted of the studies, so that what had arrived is not sent again',
-    lives: 'until they are routed anew, 90 days at most',
+    lives: 'until they change, 90 days at most',
   },
   {
     keys: ['feed-status:SOURCE'],
