@@ -1,5 +1,5 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { launchBrowser, type Browser, type Page } from '@dicom-dispatch/harness';
+import { launchBrowser, waitFor, type Browser, type Page } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
@@ -72,11 +72,30 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
   });
 
   it('a rule for it is added, its effect is shown, and all services take both over', async () => {
-    const yaml = page.locator('textarea[name="text"]');
-    await page.getByText('Edit as YAML').click();
-    await yaml.fill(`${await yaml.inputValue()}`.replace('- first', '- pacs'));
+    await page.goto(`${up.url}/configuration/rules`);
+    await page.getByRole('link', { name: 'Add a rule' }).click();
+    await page.locator('[data-name]').fill('to-pacs');
+    await page.locator('[name="targets"]').fill('pacs');
+    await page.getByText('matches 0 of the last 0 studies').waitFor();
+    await page.getByRole('button', { name: 'Add a condition' }).click();
+    await page.locator('[data-row] [name="subject"]').selectOption({ label: 'Study description' });
+    await page.locator('[data-row] [name="operator"]').selectOption({ label: 'is not' });
+    await page.locator('[data-row] [name="value"]').fill("nobody's");
+    const when = page.locator('textarea[name="when"], input[name="when"]');
+    await waitFor(async () => (await when.inputValue()) === String.raw`study.StudyDescription != 'nobody\'s'`, {
+      message: 'the builder writes the expression',
+    });
+    await when.fill('study.StudyDescripton == "x"');
+    await page.locator('[data-error-of="when"]', { hasText: 'the nearest is StudyDescription' }).waitFor();
+    await page.getByText('The expression says more than these conditions can').waitFor();
+    await when.fill("study.PatientID != 'nobody'");
+    await page.locator('[data-error-of="when"]:empty').waitFor({ state: 'attached' });
+    await waitFor(async () => (await page.locator('[data-row] [name="value"]').inputValue()) === 'nobody', {
+      message: 'the builder reads the expression',
+    });
     await page.getByRole('button', { name: 'Keep as a change' }).click();
-    await page.getByText('rules.all.targets: ["first"] becomes ["pacs"]').waitFor();
+    await page.waitForURL('**/configuration');
+    await page.getByText('rules.to-pacs is added').waitFor();
     await page.getByRole('button', { name: 'What would it have done?' }).click();
     await page.getByText('0 studies: 0 as before, 0 otherwise').waitFor();
     await page.getByLabel('Reason, for the history').fill('the new PACS');
@@ -105,6 +124,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     expect(history.out).toContain('the new PACS');
     const difference = await runCli(up.folder, 'config', 'diff', String(former), String(former + 1));
     expect(difference.out).toContain('+  pacs:');
+    expect(difference.out).toContain('to-pacs');
     const restored = await runCli(up.folder, 'config', 'restore', String(former + 1), '--reason', 'once more');
     expect(restored, restored.err).toMatchObject({ code: 0 });
     expect(await targets()).toEqual(['first', 'pacs']);

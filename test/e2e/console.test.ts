@@ -294,6 +294,8 @@ describe('the console in a browser', () => {
       '/configuration',
       '/configuration/targets',
       '/configuration/target?type=sftp',
+      '/configuration/rules',
+      '/configuration/rule',
       '/configuration/target/remove?name=cloud',
     ];
     for (const path of paths) await check(page, path);

@@ -53,6 +53,7 @@ export type { Problem } from './config/problem.ts';
 export { typesThatSendParts } from './rules/starts-of-rules.ts';
 export {
   latePolicies,
+  ruleConfig,
   type LatePolicy,
   type OnSuccessConfig,
   type RuleConfig,
@@ -111,6 +112,12 @@ export type { RuleFacts } from './rules/rule-facts.ts';
 export type { InstanceBytes, ManifestInstance, StudyTags } from './model/manifest.ts';
 export { compileInstanceFilter, type InstanceFilter } from './rules/compile-instance-filter.ts';
 export { cacheConfig, retentions, type CacheConfig, type Retention } from './config/cache-config.ts';
+export {
+  readConditions,
+  writeConditions,
+  type SimpleCondition,
+  type SimpleConditions,
+} from './rules/simple-conditions.ts';
 export { optionFields, type FieldKind, type OptionField } from './config/option-fields.ts';
 export { exampleConfig } from './config/example-config.ts';
 export { exampleValues } from './config/example-values.ts';

@@ -5,6 +5,7 @@ import type { ConsoleContext } from '../console-context.ts';
 import { addAuditExport } from './audit-export.ts';
 import { addBatchRoutes } from './batches.ts';
 import { addConfigurationDraftRoutes } from './configuration-draft.ts';
+import { addConfigurationRuleRoutes } from './configuration-rules.ts';
 import { addConfigurationTargetRoutes } from './configuration-targets.ts';
 import { addConfigurationRoutes } from './configuration.ts';
 import { addDeliveryRoutes } from './deliveries.ts';
@@ -53,6 +54,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
     addConfigurationRoutes(api, context);
     addConfigurationDraftRoutes(api, context);
     addConfigurationTargetRoutes(api, context);
+    addConfigurationRuleRoutes(api, context);
     addAuditExport(api, context);
     addEvents(scope, context);
     scope.get('/api/openapi.json', { config: { access: 'viewer' } }, () => server.swagger());

@@ -59,6 +59,29 @@ export const draftPreview = z.object({
   ),
 });
 
+export const triedRule = z.object({
+  when: z.string(),
+  problem: z.string().optional().describe('why it cannot be used'),
+  conditions: z
+    .object({
+      join: z.enum(['all', 'any']),
+      conditions: z.array(z.object({ subject: z.string(), operator: z.string(), value: z.string() })),
+    })
+    .optional()
+    .describe('as the builder shows it; absent when it says more than that'),
+  studies: z.number().describe('studies that were looked at'),
+  matches: z.number(),
+  examples: z.array(
+    z.object({
+      source: z.string(),
+      orthancStudyId: z.string(),
+      studyInstanceUid: z.string(),
+      matched: z.boolean(),
+      because: z.string(),
+    }),
+  ),
+});
+
 export const fieldProblems = z.object({
   problems: z.array(z.object({ field: z.string(), message: z.string() })),
   yaml: z.string().describe('the target as it would be written'),

@@ -68,6 +68,7 @@ function fill(path: string): string {
     .replace('{batch}', batchId)
     .replace('{target}', 'a')
     .replace('{version}', '1')
+    .replace('{rule}', 'everything')
     .replace('{source}', 'main')
     .replace('{study}', studyInstanceUid);
 }
@@ -194,6 +195,11 @@ describe('the API and its document', () => {
       ['put', '/api/configuration/targets/{target}', { was: 'a', type: 'dummy', values: { attempts: '3' } }],
       ['post', '/api/configuration/targets/{target}/enabled', { enabled: false }],
       ['post', '/api/configuration/draft/preview', {}],
+      ['post', '/api/configuration/rules/try', { when: "'CT' in study.ModalitiesInStudy" }],
+      ['post', '/api/configuration/rules/{rule}/check', { was: 'everything', values: { targets: 'a' } }],
+      ['put', '/api/configuration/rules/{rule}', { was: 'everything', values: { targets: 'a', hold: 'true' } }],
+      ['post', '/api/configuration/rules/{rule}/enabled', { enabled: false }],
+      ['post', '/api/configuration/rules/{rule}/remove'],
       ['post', '/api/configuration/targets/{target}/remove', {}],
       ['post', '/api/configuration/draft/discard'],
     ];

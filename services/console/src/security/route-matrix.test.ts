@@ -29,6 +29,8 @@ const pages: Readonly<Record<string, Need>> = {
   'GET /configuration/versions/:version': 'editor',
   'GET /configuration/targets': 'editor',
   'GET /configuration/target': 'editor',
+  'GET /configuration/rules': 'editor',
+  'GET /configuration/rule': 'editor',
   'GET /configuration/target/remove': 'editor',
 };
 

@@ -4,15 +4,16 @@ const consoleScript = document.querySelector('script[src*="/console.js"]').src;
 const { ask, notice, noticeAfterLoad, showChecks } = await import(consoleScript);
 
 const pauseMs = 300;
-const form = document.querySelector('form[data-target-form]');
+const form = document.querySelector('form[data-entry-form]');
 const nameOf = () => form.querySelector('[data-name]').value.trim();
-const address = (act) => `/api/configuration/targets/${encodeURIComponent(nameOf() || 'new')}${act}`;
+const address = (act) => `${form.dataset.entryForm}/${encodeURIComponent(nameOf() || 'new')}${act}`;
 
 /** What the form says: text by dotted path. */
 function read() {
   const values = {};
   for (const field of form.elements) {
-    if (field.name && field.dataset.name === undefined) values[field.name] = field.value;
+    if (field.name && field.dataset.name === undefined && !field.closest('[data-builder]'))
+      values[field.name] = field.value;
   }
   for (const box of form.querySelectorAll('[data-remove-secret]:checked'))
     values[box.dataset.removeSecret] = '\u0000remove';
@@ -68,7 +69,7 @@ if (form) {
       button.disabled = false;
     }
   });
-  form.querySelector('[data-form-test]').addEventListener('click', async ({ target: button }) => {
+  form.querySelector('[data-form-test]')?.addEventListener('click', async ({ target: button }) => {
     const place = document.getElementById(button.dataset.formTest);
     button.disabled = true;
     place.textContent = 'Testing …';

@@ -1,6 +1,8 @@
 import type { ApiServer } from '../../api/api-server.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { addDraftPage } from './draft-page.ts';
+import { addRuleFormPage } from './rule-form-page.ts';
+import { addRuleListPage } from './rule-list-page.ts';
 import { addTargetFormPage } from './target-form-page.ts';
 import { addTargetListPage } from './target-list-page.ts';
 import { addVersionPage } from './version-page.ts';
@@ -11,4 +13,6 @@ export function addConfigurationPages(server: ApiServer, context: ConsoleContext
   addVersionPage(server, context);
   addTargetListPage(server, context);
   addTargetFormPage(server, context);
+  addRuleListPage(server, context);
+  addRuleFormPage(server, context);
 }

@@ -23,6 +23,7 @@ export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
         <h1>Configuration</h1>
         <span class="sub">${edit.store.file.path}</span>
         <a class="button" href="/configuration/targets">Targets</a>
+        <a class="button" href="/configuration/rules">Rules</a>
       </div>
       ${
         !editing &&
@@ -55,7 +56,7 @@ export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
       id: 'configuration',
       title: 'Configuration',
       body,
-      script: 'configure.js',
+      scripts: ['configure.js'],
     });
   });
 }

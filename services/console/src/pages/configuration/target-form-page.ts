@@ -12,6 +12,7 @@ import { select } from '../components.ts';
 import { html, type Html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
 import { formField } from './form-field.ts';
+import { nameField } from './name-field.ts';
 import { typeIcon } from './target-list-page.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
@@ -53,7 +54,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
         <form
           class="config"
           autocomplete="off"
-          data-target-form
+          data-entry-form="/api/configuration/targets"
           data-type="${type.type}"
           data-was="${wanted.name}"
           data-seen="${wanted.name === undefined ? undefined : valueDigest(text, ['targets', wanted.name])}"
@@ -68,7 +69,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
           </div>
           <div id="test-result" aria-live="polite"></div>
         </form>`;
-      return sendPage(context, request, reply, { id: 'configuration', title, body, script: 'configure.js' });
+      return sendPage(context, request, reply, { id: 'configuration', title, body, scripts: ['configure.js'] });
     },
   );
 
@@ -108,7 +109,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
         id: 'configuration',
         title: `Remove ${target}`,
         body,
-        script: 'configure.js',
+        scripts: ['configure.js'],
       });
     },
   );
@@ -126,15 +127,6 @@ function examples({ about, fields }: TargetType): Plain {
       .filter(([option]) => !secrets.has(option))
       .map(([option, text]) => [option, parse(text) as unknown]),
   );
-}
-
-function nameField(value: string): Html {
-  return html`<label class="field"
-    ><span>Name</span
-    ><input name="name" required maxlength="63" value="${value}" data-name aria-describedby="error-name" /><small
-      >Part of queue names and addresses: a-z, 0-9, dot, hyphen, underscore.</small
-    ><small class="field-error" id="error-name" data-error-of="name"></small
-  ></label>`;
 }
 
 function section(group: OptionGroup, { about, fields }: TargetType, values: Plain): Html {

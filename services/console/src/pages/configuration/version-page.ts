@@ -51,7 +51,7 @@ export function addVersionPage(server: ApiServer, context: ConsoleContext): void
         id: 'configuration',
         title: `Version ${number}`,
         body,
-        script: 'configure.js',
+        scripts: ['configure.js'],
       });
     },
   );

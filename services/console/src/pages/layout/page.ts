@@ -10,8 +10,8 @@ export interface PageParts {
   readonly body: Html;
   /** Whether the page loads its parts again when a study changes. */
   readonly live?: boolean;
-  /** A further script of `static/`. */
-  readonly script?: string;
+  /** Further scripts of `static/`. */
+  readonly scripts?: readonly string[];
 }
 
 /** A whole page. */
@@ -34,7 +34,7 @@ export function sendPage(
         <link rel="icon" type="image/svg+xml" href="${staticUrl('icon.svg')}" />
         <link rel="stylesheet" href="${staticUrl('console.css')}" />
         <script type="module" src="${staticUrl('console.js')}"></script>
-        ${parts.script !== undefined && html`<script type="module" src="${staticUrl(parts.script)}"></script>`}
+        ${parts.scripts?.map((name) => html`<script type="module" src="${staticUrl(name)}"></script>`)}
       </head>
       <body>
         ${navigation(context, request, parts.id)}

@@ -1,0 +1,49 @@
+import * as fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { compileExpression } from './compile-expression.ts';
+import { readConditions, writeConditions, type SimpleCondition } from './simple-conditions.ts';
+
+const value = fc.stringMatching(/^[ -~äöü]{1,20}$/);
+const condition: fc.Arbitrary<SimpleCondition> = fc.oneof(
+  fc.record({ subject: fc.constant('modality'), operator: fc.constantFrom('is', 'is-not'), value }),
+  fc.record({
+    subject: fc.constantFrom('study.StudyDescription', 'study.InstitutionName', 'origin.RemoteAET', 'source'),
+    operator: fc.constantFrom('is', 'is-not', 'contains', 'like'),
+    value,
+  }),
+  fc.record({
+    subject: fc.constant('age'),
+    operator: fc.constantFrom('at-least', 'below'),
+    value: fc.integer({ min: 0, max: 120 }).map(String),
+  }),
+) as fc.Arbitrary<SimpleCondition>;
+
+it('writes expressions that can be used, and reads what it has written', () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom('all', 'any'),
+      fc.array(condition, { minLength: 2, maxLength: 5 }),
+      (join, conditions) => {
+        const expression = writeConditions({ join, conditions });
+        expect(readConditions(expression)).toEqual({ join, conditions });
+        expect(() => compileExpression(expression)).not.toThrow();
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+it.each(['', "'CT' in study.ModalitiesInStudy", "study.StudyDescription.contains('it\\'s && more')"])(
+  'keeps %s as it is',
+  (expression) => {
+    expect(writeConditions(readConditions(expression) ?? { join: 'all', conditions: [] })).toBe(expression);
+  },
+);
+
+it.each([
+  "'CT' in study.ModalitiesInStudy && (source == 'a' || source == 'b')",
+  'true',
+  "series.exists(s, s.Modality == 'CT')",
+])('does not pretend to read %s', (expression) => {
+  expect(readConditions(expression)).toBeUndefined();
+});

@@ -1,0 +1,151 @@
+import { draftText, editDraft } from '@dicom-dispatch/operations';
+import { writeConditions } from '@dicom-dispatch/core';
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import { editContext, isEditor } from '../configuration/edit-context.ts';
+import { indexOfRule, judgeRuleForm, rulesOf, saveRuleForm } from '../configuration/rule-form.ts';
+import { tryRule } from '../configuration/try-rule.ts';
+import type { ConsoleContext } from '../console-context.ts';
+import { actorOf } from './actor.ts';
+import { answers } from './answers.ts';
+import type { ApiServer } from './api-server.ts';
+import { fieldProblems, triedRule } from './configuration-schemas.ts';
+
+const tags = ['configuration'];
+const byName = z.object({ rule: z.string().min(1).max(64) });
+const form = z.object({
+  was: z.string().max(64).optional().describe('its name now; left out for a new rule'),
+  values: z
+    .record(z.string().max(200), z.string().max(64 * 1024))
+    .default({})
+    .describe('text by dotted path of the option, as it would be typed into the form; empty: the default'),
+});
+const conditions = z.object({
+  join: z.enum(['all', 'any']),
+  conditions: z
+    .array(
+      z.object({
+        subject: z.string().regex(/^(modality|age|source|(study|origin)\.[A-Za-z][A-Za-z0-9]{0,63})$/),
+        operator: z.enum(['is', 'is-not', 'contains', 'like', 'at-least', 'below']),
+        value: z.string().max(200),
+      }),
+    )
+    .max(30),
+});
+const done = answers(z.object({}));
+
+/** Rules of the configuration that is being prepared. */
+export function addConfigurationRuleRoutes(server: ApiServer, context: ConsoleContext): void {
+  server.post(
+    '/api/configuration/rules/try',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags,
+        summary:
+          'What an expression says of the studies that were routed last; conditions are written as an expression',
+        body: z.object({ when: z.string().max(10_000).optional(), builder: conditions.optional() }),
+        response: answers(triedRule),
+      },
+    },
+    async ({ body }) => {
+      const when = body.builder ? writeConditions(body.builder) : (body.when ?? '');
+      const tried = await tryRule(context, when);
+      return {
+        when,
+        ...tried,
+        conditions: tried.conditions && { ...tried.conditions, conditions: [...tried.conditions.conditions] },
+        examples: tried.examples.slice(0, 50),
+      };
+    },
+  );
+
+  server.post(
+    '/api/configuration/rules/:rule/check',
+    {
+      config: { access: 'editor' },
+      schema: {
+        tags,
+        summary: 'Check a rule as `config check` does, without keeping it',
+        params: byName,
+        body: form,
+        response: answers(fieldProblems),
+      },
+    },
+    async (request) => {
+      const wanted = { ...request.body, name: request.params.rule };
+      const { problems, rule } = await judgeRuleForm(editContext(context), wanted, isEditor(request));
+      return { problems: [...problems], yaml: stringify([rule], { lineWidth: 0 }) };
+    },
+  );
+
+  server.put(
+    '/api/configuration/rules/:rule',
+    {
+      config: { access: 'editor', action: 'prepare rule' },
+      schema: {
+        tags,
+        summary: 'Put a rule into the prepared configuration',
+        params: byName,
+        body: form.extend({ seen: z.string().max(64).optional().describe('digest of the rule as it was shown') }),
+        response: done,
+      },
+    },
+    async (request) => {
+      const wanted = { ...request.body, name: request.params.rule };
+      const wish = { who: actorOf(request), isEditor: isEditor(request), seen: request.body.seen };
+      await saveRuleForm(editContext(context), wanted, wish);
+      return {};
+    },
+  );
+
+  server.post(
+    '/api/configuration/rules/:rule/enabled',
+    {
+      config: { access: 'editor', action: 'prepare rule' },
+      schema: {
+        tags,
+        summary: 'Switch a rule on or off in the prepared configuration',
+        params: byName,
+        body: z.object({ enabled: z.boolean() }),
+        response: done,
+      },
+    },
+    async (request) => {
+      const { rule } = request.params;
+      const { enabled } = request.body;
+      const edit = editContext(context);
+      const path = ['rules', indexOfRule(rulesOf(await draftText(edit)), rule), 'enabled'] as const;
+      await editDraft(edit, {
+        edits: [enabled ? { kind: 'remove', path } : { kind: 'set', path, value: false }],
+        what: `rule ${rule} switched ${enabled ? 'on' : 'off'}`,
+        who: actorOf(request),
+      });
+      request.auditDetail = enabled ? 'on' : 'off';
+      return {};
+    },
+  );
+
+  server.post(
+    '/api/configuration/rules/:rule/remove',
+    {
+      config: { access: 'editor', action: 'prepare removal of rule' },
+      schema: {
+        tags,
+        summary: 'Take a rule out of the prepared configuration',
+        params: byName,
+        response: done,
+      },
+    },
+    async (request) => {
+      const { rule } = request.params;
+      const edit = editContext(context);
+      await editDraft(edit, {
+        edits: [{ kind: 'remove', path: ['rules', indexOfRule(rulesOf(await draftText(edit)), rule)] }],
+        what: `rule ${rule} removed`,
+        who: actorOf(request),
+      });
+      return {};
+    },
+  );
+}

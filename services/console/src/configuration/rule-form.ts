@@ -1,0 +1,106 @@
+import { isDeepStrictEqual } from 'node:util';
+import { optionFields, ruleConfig } from '@dicom-dispatch/core';
+import {
+  draftText,
+  editDraft,
+  editorProblems,
+  readForm,
+  type ConfigDraft,
+  type DraftContext,
+  type FormValues,
+} from '@dicom-dispatch/operations';
+import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
+import { configValue, editConfig, judgeText, type ConfigEdit } from '@dicom-dispatch/runtime';
+import type { FieldProblem } from './target-form.ts';
+
+type Plain = Readonly<Record<string, unknown>>;
+
+export interface RuleForm {
+  /** Name under which it is in the draft; a new one has none yet. */
+  readonly was?: string | undefined;
+  readonly name: string;
+  readonly values: FormValues;
+}
+
+/** The options of a rule, but its name, which the form asks for by itself. */
+export const ruleFields = optionFields(ruleConfig).filter(({ name }) => name !== 'name');
+
+/** The rules of a text, as they are written. */
+export function rulesOf(text: string): readonly Plain[] {
+  const { rules } = (configValue(text) ?? {}) as { rules?: unknown };
+  return Array.isArray(rules) ? (rules as Plain[]) : [];
+}
+
+/** @throws OperationError `not-found` */
+export function indexOfRule(rules: readonly Plain[], name: string): number {
+  const index = rules.findIndex((rule) => rule['name'] === name);
+  if (index < 0) throw new OperationError('not-found', `there is no rule "${name}"`);
+  return index;
+}
+
+interface JudgedRule {
+  readonly edits: readonly ConfigEdit[];
+  readonly rule: Plain;
+  readonly problems: readonly FieldProblem[];
+}
+
+/** Reads a form, and checks the configuration with it by the code that checks the file. */
+export async function judgeRuleForm(context: DraftContext, form: RuleForm, isEditor: boolean): Promise<JudgedRule> {
+  const before = await draftText(context);
+  const rules = rulesOf(before);
+  const index = form.was === undefined ? rules.length : indexOfRule(rules, form.was);
+  const present = rules[index] ?? {};
+  const { value, problems: unread } = await readForm(ruleFields, form.values, present, (secret) =>
+    context.store.seal.seal(secret),
+  );
+  const rule: Plain = { name: form.name, ...value };
+  const problems: FieldProblem[] = unread.map(({ path, message }) => ({ field: path.join('.'), message }));
+  if (rules.some((one, at) => at !== index && one['name'] === form.name))
+    problems.push({ field: 'name', message: `there is a rule "${form.name}" already` });
+  const edit: ConfigEdit =
+    rules.length === 0
+      ? { kind: 'set', path: ['rules'], value: [rule] }
+      : { kind: 'set', path: ['rules', index], value: rule };
+  const edits = isDeepStrictEqual(rules[index], rule) ? [] : [edit];
+  const text = editConfig(before, edits);
+  const judged = await judgeText(context.store, text);
+  for (const { path, message } of judged.problems)
+    if (path[0] === 'rules' && path[1] === index) problems.push({ field: fieldOf(path.slice(2)), message });
+  if (isEditor)
+    problems.push(...editorProblems(configValue(before), configValue(text)).map((message) => ({ field: '', message })));
+  return { edits, rule, problems };
+}
+
+/** What is wrong with one of a list is shown with the list. */
+function fieldOf(path: readonly (string | number)[]): string {
+  const end = path.findIndex((key) => typeof key === 'number');
+  return path.slice(0, end < 0 ? path.length : end).join('.');
+}
+
+/**
+ * Puts a rule into the draft.
+ *
+ * @throws OperationError `invalid` with what is wrong with it, `conflict` when somebody else has changed it
+ */
+export async function saveRuleForm(
+  context: DraftContext,
+  form: RuleForm,
+  wish: { readonly who: Actor; readonly isEditor: boolean; readonly seen?: string | undefined },
+): Promise<ConfigDraft> {
+  const { edits, problems } = await judgeRuleForm(context, form, wish.isEditor);
+  if (problems.length > 0)
+    throw new OperationError(
+      'invalid',
+      problems.map(({ field, message }) => `${field || form.name}: ${message}`).join('\n'),
+    );
+  const index = form.was === undefined ? undefined : indexOfRule(rulesOf(await draftText(context)), form.was);
+  return editDraft(context, {
+    edits,
+    what: form.was === undefined ? `rule ${form.name} added` : `rule ${form.was} changed`,
+    who: wish.who,
+    seen:
+      wish.seen === undefined || index === undefined
+        ? undefined
+        : { path: ['rules', String(index)], digest: wish.seen },
+  });
+}

@@ -1,0 +1,92 @@
+// The builder of a rule: conditions and expression say the same, and both are tried on the last studies.
+
+const { ask } = await import(document.querySelector('script[src*="/console.js"]').src);
+
+const pauseMs = 400;
+const builder = document.querySelector('[data-builder]');
+const rows = builder.querySelector('[data-rows]');
+const beyond = builder.querySelector('[data-beyond]');
+const expression = document.querySelector('[name="when"]');
+const place = document.querySelector('[data-tried]');
+const of = (row, name) => row.querySelector(`[name="${name}"]`);
+let asked = 0;
+let timer;
+
+function conditions() {
+  return [...rows.querySelectorAll('[data-row]')].map((row) => ({
+    subject: of(row, 'subject').value,
+    operator: of(row, 'operator').value,
+    value: of(row, 'value').value,
+  }));
+}
+
+function addRow({ subject = 'modality', operator = 'is', value = '' } = {}) {
+  const row = builder.querySelector('template').content.firstElementChild.cloneNode(true);
+  const choice = of(row, 'subject');
+  if (![...choice.options].some((one) => one.value === subject)) choice.append(new Option(subject, subject));
+  choice.value = subject;
+  of(row, 'operator').value = operator;
+  of(row, 'value').value = value;
+  rows.append(row);
+  return row;
+}
+
+function show(read) {
+  beyond.hidden = read !== undefined;
+  rows.replaceChildren();
+  if (!read) return;
+  of(builder, 'join').value = read.join;
+  for (const one of read.conditions) addRow(one);
+}
+
+/** Asks what an expression, or conditions, say of the last studies. */
+async function tryIt(body, showsRows) {
+  asked += 1;
+  const mine = asked;
+  try {
+    const tried = await ask('POST', '/api/configuration/rules/try', body);
+    if (mine !== asked) return;
+    if (body.builder) {
+      beyond.hidden = true;
+      expression.value = tried.when;
+      expression.dispatchEvent(new Event('input', { bubbles: true }));
+    } else if (showsRows) show(tried.conditions);
+    showResult(tried);
+  } catch (error) {
+    if (mine === asked) place.textContent = error.message;
+  }
+}
+
+function showResult({ problem, studies, matches, examples }) {
+  const head = document.createElement('p');
+  head.textContent = problem ?? `matches ${matches} of the last ${studies} studies`;
+  const list = document.createElement('ul');
+  for (const { source, orthancStudyId, studyInstanceUid, matched, because } of examples.slice(0, 10)) {
+    const item = document.createElement('li');
+    const link = document.createElement('a');
+    link.href = `/studies/${encodeURIComponent(source)}/${encodeURIComponent(orthancStudyId)}`;
+    link.textContent = studyInstanceUid;
+    item.append(`${matched ? '✓' : '–'} `, link, ` ${because}`);
+    list.append(item);
+  }
+  place.replaceChildren(head, ...(examples.length > 0 ? [list] : []));
+}
+
+const later = (act) => {
+  clearTimeout(timer);
+  timer = setTimeout(act, pauseMs);
+};
+const tryRows = () => later(() => tryIt({ builder: { join: of(builder, 'join').value, conditions: conditions() } }));
+
+builder.addEventListener('input', tryRows);
+builder.addEventListener('click', ({ target }) => {
+  if (target.closest('[data-add-row]')) of(addRow(), 'value').focus();
+  else if (target.closest('[data-drop-row]')) {
+    target.closest('[data-row]').remove();
+    tryRows();
+  }
+});
+expression.addEventListener('input', ({ isTrusted }) => {
+  if (isTrusted) later(() => tryIt({ when: expression.value }, true));
+});
+void tryIt({ when: expression.value }, true);
