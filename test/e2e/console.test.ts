@@ -290,6 +290,8 @@ describe('the console in a browser', () => {
       '/rules?search=CT',
       '/workers',
       '/cache',
+      '/batches',
+      '/fetch?target=pacs&accession=none',
       '/audit',
       '/configuration',
       '/configuration/targets',

@@ -1,5 +1,13 @@
 import { dirname } from 'node:path';
-import { launchBrowser, tempFolder, waitFor, type Browser, type Page } from '@dicom-dispatch/harness';
+import {
+  launchBrowser,
+  startOrthanc,
+  tempFolder,
+  waitFor,
+  type Browser,
+  type OrthancServer,
+  type Page,
+} from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
@@ -15,9 +23,12 @@ import { prefix, startSystem, type System, type UploadedStudy } from './support/
 
 const oldStudies = 500;
 const failing = 50;
+const searchKey = 'a key of this installation alone';
 let started: AsyncDisposableStack;
 let system: System;
 let pacs: FaultScp;
+/** Another archive, from which studies are fetched. */
+let remote: OrthancServer;
 let dispatch: RunningDispatch;
 let browser: Browser & AsyncDisposable;
 let wanted: UploadedStudy;
@@ -25,8 +36,16 @@ let wanted: UploadedStudy;
 const refused = new Set<string>();
 
 beforeAll(async () => {
+  // The command line reads the same configuration.
+  process.env['SEARCH_KEY'] = searchKey;
   started = new AsyncDisposableStack();
-  [system, pacs, browser] = await Promise.all([startSystem(), startFaultScp(), launchBrowser()]);
+  [system, pacs, browser, remote] = await Promise.all([
+    startSystem(),
+    startFaultScp(),
+    launchBrowser(),
+    startOrthanc(),
+  ]);
+  started.defer(() => remote.stop());
   started.use(browser);
   started.use(pacs);
   started.use(system);
@@ -35,12 +54,13 @@ beforeAll(async () => {
   pacs.answer = (uid) => (refused.has(uid) ? 0xc000 : 0);
   dispatch = started.use(
     await startDispatch({
-      env: { SEARCH_KEY: 'a key of this installation alone' },
+      env: { SEARCH_KEY: searchKey },
       config: system.config(
         {
           pacs: pacsTarget(pacs, { concurrency: 4 }),
           archive: { type: 'folder', path: archive.path, concurrency: 4 },
           research: { type: 'folder', path: research.path },
+          remote: { type: 'orthanc', url: remote.url },
         },
         { rules: [{ name: 'all', targets: ['pacs'] }], records: { searchKey: '${SEARCH_KEY}' } },
       ),
@@ -184,9 +204,12 @@ describe('an operator in a browser', () => {
       await click(page.locator('tbody tr').getByRole('link').first());
       const delivery = page.getByRole('region', { name: 'Delivery to research' });
       await click(delivery.getByRole('button', { name: /^Send first/ }));
-      await page.locator('#notices', { hasText: 'Send first: done.' }).waitFor();
+      await waitFor(async () => (await system.records.delivery(ids.at(-1) ?? ''))?.priority === 'stat', {
+        message: 'it comes first',
+      });
     });
-    expect(await system.client.zrange(`${prefix}:target-research:prioritized`, '0', '0')).toEqual([ids.at(-1)]);
+    const first = () => system.client.zrange(`${prefix}:target-research:prioritized`, '0', '0');
+    await waitFor(async () => (await first())[0] === ids.at(-1), { message: 'its job is the first of the queue' });
     await post('/targets/research/resume');
   });
 
@@ -202,11 +225,42 @@ describe('an operator in a browser', () => {
     });
   });
 
+  it('fetches a study from a target by its accession number; so does the command line', async () => {
+    const attributes = { AccessionNumber: 'R0815' };
+    const prior = makeStudy({ seed: 'remote', instancesPerSeries: 3, rows: 8, columns: 8, quick: true, attributes });
+    for (const { bytes } of prior) await remote.upload(bytes);
+    await task(async (page, click) => {
+      await click(page.getByRole('link', { name: 'Fetch' }));
+      await page.locator('select[name="target"]').selectOption('remote');
+      await page.getByLabel('Accession number').fill('R0815');
+      await page.keyboard.press('Enter');
+      await click(page.getByRole('button', { name: /^Fetch study/ }));
+      await page.locator('#list .chip', { hasText: 'done' }).waitFor();
+      expect(await page.locator('#list tbody tr').innerText()).toContain('3 of 3');
+    });
+    // What has arrived in the source is routed by the rules.
+    await waitFor(
+      async () => {
+        const deliveries = await system.records.deliveriesOfUid(prior.studyInstanceUid, 'main');
+        return deliveries.some(
+          ({ state, target, confirmed }) => state === 'delivered' && target === 'pacs' && confirmed === 3,
+        );
+      },
+      { timeoutMs: 60_000, message: 'it is in the PACS' },
+    );
+    const folder = dirname(dispatch.configFile);
+    const asked = ['--target', 'remote', '--accession', 'R0815', '--to-folder', 'prior'];
+    const pulled = await runCli(folder, 'pull', ...asked, '--config', dispatch.configFile);
+    expect([pulled.code, pulled.out.trim()]).toEqual([
+      0,
+      `3 instances of study ${prior.studyInstanceUid} are in prior`,
+    ]);
+  });
+
   it('routes five hundred old studies', async () => {
     const folder = dirname(dispatch.configFile);
     const filter = ['--source', 'main', '--description', 'OLD', '--until', '2001-12-31', '--to', 'archive'];
     const config = ['--config', dispatch.configFile];
-    process.env['SEARCH_KEY'] = 'a key of this installation alone';
     const dry = await runCli(folder, 'batch', 'start', ...filter, '--dry-run', ...config);
     expect([dry.code, dry.out.trim(), dry.err]).toEqual([
       0,

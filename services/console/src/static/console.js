@@ -264,6 +264,11 @@ async function refresh(now = false) {
       return;
     }
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    // It may have been pressed while the page was on its way.
+    if (pressed) {
+      again = true;
+      return;
+    }
     const parts = page.querySelectorAll('#main [data-part]');
     for (const part of parts) replacePart(part);
     showTimes();
