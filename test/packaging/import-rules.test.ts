@@ -72,4 +72,4 @@ it('refuses a ring of imports', async () => {
     'packages/core/src/two.ts': `import { one } from './one.ts';\nexport const two = (): unknown => one;\n`,
   });
   expect([...refused].sort()).toEqual(['packages/core/src/one.ts', 'packages/core/src/two.ts']);
-});
+}, 180_000);
