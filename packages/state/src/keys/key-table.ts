@@ -24,7 +24,7 @@ export const keyTable: readonly KeyRow[] = [
   {
     keys: ['generation', 'generation-beats', 'generation-lock'],
     kind: 'key',
-    what: 'marks the data as those that every process remembers: a Redis that lost something is noticed by it (docs/decisions/lost-redis.md)',
+    what: 'marks the data as those that every process remembers: a Redis that lost something is noticed by it (docs/decisions/0015-lost-redis.md)',
     lives: 'always; a beat: 7 days after its process has ended; the lock: 30 seconds',
   },
   {
@@ -42,7 +42,7 @@ export const keyTable: readonly KeyRow[] = [
   {
     keys: ['ledger:SOURCE:STUDY:TARGET…'],
     kind: 'key',
-    what: 'what the target has confirmed (docs/decisions/ledger-layout.md)',
+    what: 'what the target has confirmed (docs/decisions/0013-ledger-layout.md)',
     lives: 'until its study is forgotten',
   },
   {
@@ -62,7 +62,7 @@ export const keyTable: readonly KeyRow[] = [
     keys: ['index:…'],
     kind: 'key',
     what: 'their ids by state, target, error, rule, source and time, those that are open, and those of studies by Study Instance UID and by keyed hashes of accession number, Patient ID and series UIDs (docs/decisions/0011-studies-are-found-by-keyed-hashes.md) (`packages/state/src/records/delivery-index.ts`): lists read only the records that they show',
-    lives: 'with the records ([how](decisions/record-layout.md))',
+    lives: 'with the records ([how](decisions/0014-record-layout.md))',
   },
   {
     keys: ['cancelled:DELIVERY'],
@@ -207,7 +207,7 @@ export const keyTable: readonly KeyRow[] = [
   {
     keys: ['receipt:DELIVERY', 'receipt-open:DELIVERY'],
     kind: 'key',
-    what: 'what the target said of each instance (docs/decisions/receipt-layout.md); of a delivery under way, before it is packed',
+    what: 'what the target said of each instance (docs/decisions/0018-receipt-layout.md); of a delivery under way, before it is packed',
     lives: '`receipts.keep`; until the end of the attempt',
   },
   {
@@ -243,7 +243,7 @@ export const keyTable: readonly KeyRow[] = [
   {
     keys: ['cache:…'],
     kind: 'key',
-    what: 'intermediate results (docs/decisions/cache-layout.md)',
+    what: 'intermediate results (docs/decisions/0012-cache-layout.md)',
     lives: 'within their budget',
   },
   {

@@ -4,7 +4,7 @@ import type { LedgerKey } from './ledger-types.ts';
 /**
  * A ledger is spread over four hashes, and the notes of its few odd instances. Redis keeps a hash compact (65 bytes an
  * instance, not 110) only up to 512 fields: so a study of about 1,900 instances stays compact
- * (docs/decisions/ledger-layout.md).
+ * (docs/decisions/0013-ledger-layout.md).
  */
 export const shardCount = 4;
 

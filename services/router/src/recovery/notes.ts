@@ -32,7 +32,7 @@ export interface SourceNotes {
 
 /**
  * What a router remembers of Redis beside Redis, in memory and in a file: enough to go on after everything there was lost, without sending
- * again what has arrived (docs/decisions/lost-redis.md).
+ * again what has arrived (docs/decisions/0015-lost-redis.md).
  */
 export interface Notes {
   readonly generation: KnownGeneration;
