@@ -39,7 +39,10 @@ async function change(sections: Readonly<Record<string, unknown>>, ...processes:
   }
 }
 
-async function reload(): Promise<{ status: number; body: { answers?: { outcome: string }[]; message?: string } }> {
+async function reload(): Promise<{
+  status: number;
+  body: { answers?: { outcome: string; notes: readonly string[] }[]; message?: string };
+}> {
   const answer = await fetch(`${up.url}/api/configuration/reload`, { method: 'POST' });
   return { status: answer.status, body: (await answer.json()) as { message?: string } };
 }
@@ -172,6 +175,33 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     expect((await system.records.delivery(deliveryId))?.state).toBe('cancelled');
     expect((await targetsNow()).map(({ name }) => name)).toEqual(['pacs']);
     expect(await system.client.zcard('{dicom-dispatch}:target-old:failed')).toBe(1);
+  });
+
+  it('that gives a target another address is applied with the choice, which a check says before', async () => {
+    const moved = { pacs: { ...both['pacs'], calledAeTitle: 'OTHER' } };
+    await change({ reload: {} });
+    expect((await reload()).status).toBe(200);
+    await change({ targets: moved, rules: toPacs });
+    const words =
+      /pacs was dicom .* and is now dicom .* OTHER\. Its deliveries wait until you decide: "dispatch target same pacs" if the contents are the same, "dispatch target new pacs" if it is another place/;
+    const checked = await runCli(up.folder, 'config', 'check');
+    expect(checked, checked.err).toMatchObject({ code: 0 });
+    expect(checked.out + checked.err).toMatch(words);
+    const { status, body } = await reload();
+    expect(status).toBe(200);
+    expect(body.answers?.map(({ outcome, notes }) => [outcome, notes])).toEqual([
+      ['applied', [expect.stringMatching(words)]],
+      ['applied', [expect.stringMatching(words)]],
+    ]);
+    expect((await up.get('/targets/pacs')).body).toContain('This target has another address.');
+    const again = await runCli(up.folder, 'reload');
+    expect(again.code, again.err).toBe(0);
+    expect(again.out).toMatch(words);
+    // Once it is decided, nothing is said any more.
+    const decided = await runCli(up.folder, 'target', 'new', 'pacs');
+    expect(decided, decided.err).toMatchObject({ code: 0 });
+    const last = await runCli(up.folder, 'config', 'check');
+    expect(last.out + last.err).not.toContain('dispatch target same');
   });
 
   it('is refused when it names another Redis', async () => {

@@ -24,6 +24,7 @@ const ofClient: Readonly<Record<string, readonly unknown[]>> = {
   study: [id],
   metadata: ['studies', id],
   studyInstances: [id],
+  arrivedInstances: [[id], new Map()],
   studyTags: [id],
   instanceFile: [id],
   uploadInstance: [file],
@@ -176,6 +177,8 @@ function others(endings: ReadonlyMap<string, string>, code: string): Record<stri
 
 /** Calls that name nothing, or that Orthanc answers otherwise; `unsupported` takes a newer one. */
 const unlike404: Readonly<Record<string, string>> = {
+  // What is gone is left out.
+  arrivedInstances: 'none',
   changes: 'none',
   count: 'none',
   features: 'none',
