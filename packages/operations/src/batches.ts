@@ -42,12 +42,12 @@ export async function findBatchStudies(
       StudyDescription: /[*?]/.test(description) ? description : `*${description}*`,
     }),
   };
-  const ids = await orthanc.findIds({ level: 'studies', query }).catch((error: unknown) => {
+  const ids = await orthanc.findIds({ level: 'studies', query, limit: maxBatchStudies + 1 }).catch((error: unknown) => {
     throw sourceError(error, source);
   });
   if (ids.length <= maxBatchStudies) return ids;
   const most = maxBatchStudies.toLocaleString('en-GB');
-  throw new OperationError('invalid', `${ids.length} studies are meant, more than ${most}: narrow the dates`);
+  throw new OperationError('invalid', `more than ${most} studies are meant: narrow the dates`);
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   startBatch,
   type BatchAction,
 } from '@dicom-dispatch/operations';
+import { OperationError } from '@dicom-dispatch/pipeline';
 import type { Batch } from '@dicom-dispatch/state/batches';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
@@ -25,6 +26,15 @@ const actions = {
   resume: 'Go on with a batch',
   cancel: 'End a batch; what was routed stays routed',
 } as const satisfies Readonly<Record<BatchAction, string>>;
+
+/** Whether a description finds something says what it is, and a description may name a person. */
+function refuseDescription({ description }: { readonly description?: string | undefined }, isAllowed: boolean): void {
+  if (description === undefined || isAllowed) return;
+  throw new OperationError(
+    'invalid',
+    'a filter by description is refused while console.patientData is false: leave it out, or start the batch with ./dispatch batch start',
+  );
+}
 
 export function toBatch({ targets, ...rest }: Batch): BatchView {
   return { ...rest, ...(targets && { targets: [...targets] }) };
@@ -50,7 +60,7 @@ export function addBatchRoutes(server: ApiServer, context: ConsoleContext): void
     '/api/batches/preview',
     {
       // It changes nothing; it is a POST for the filter in its body.
-      config: { access: 'viewer' },
+      config: { access: 'operator' },
       schema: {
         tags,
         summary: 'How many studies of a source a filter means',
@@ -60,8 +70,9 @@ export function addBatchRoutes(server: ApiServer, context: ConsoleContext): void
     },
     async (request) => {
       const { source } = request.body;
+      refuseDescription(request.body, lookup.showsPatientData);
       const ids = await findBatchStudies(operations, request.body, await lookup.client(source));
-      const shown = ids.slice(0, mostShown);
+      const shown = lookup.showsPatientData ? ids.slice(0, mostShown) : [];
       const labels = await lookup.labels(source, shown);
       return {
         count: ids.length,
@@ -86,6 +97,7 @@ export function addBatchRoutes(server: ApiServer, context: ConsoleContext): void
     },
     async (request) => {
       const { studiesPerMinute, ...order } = request.body;
+      refuseDescription(order, lookup.showsPatientData);
       const orthanc = await lookup.client(order.source);
       const asked = { ...order, studiesPerMinute: studiesPerMinute ?? undefined };
       const started = await startBatch(operations, asked, orthanc, actorOf(request));

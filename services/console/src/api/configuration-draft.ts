@@ -10,6 +10,7 @@ import { judgeText, unifiedDiff } from '@dicom-dispatch/runtime';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import { z } from 'zod';
 import { editContext, isEditor, needEditing } from '../configuration/edit-context.ts';
+import { untried } from '../configuration/try-rule.ts';
 import { showDraft } from '../configuration/show-draft.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { actorOf } from './actor.ts';
@@ -177,6 +178,10 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       const { config } = await judgeText(edit.store, draft.text);
       if (!config)
         throw new OperationError('invalid', 'the change cannot be used: correct what is wrong with it first');
+      if (!context.lookup.showsPatientData) {
+        const none = { studies: 0, isWhole: false, same: 0, differs: 0, unknown: 0, byTarget: [], examples: [] };
+        return { ...none, untried };
+      }
       const since = Date.now() - body.days * 86_400_000;
       const preview = await previewDraft(context.operations, config, (source) => context.lookup.client(source), since);
       const list = (names: readonly string[]): string[] => [...names];

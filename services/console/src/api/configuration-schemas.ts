@@ -40,7 +40,10 @@ export const appliedChange = z.object({
   notes: z.array(z.string()).describe('what became of deliveries that waited'),
 });
 
+const whyUntried = z.string().optional().describe('why no study was looked at');
+
 export const draftPreview = z.object({
+  untried: whyUntried,
   studies: z.number().describe('studies that were looked at'),
   isWhole: z.boolean().describe('false: there were more than could be looked at'),
   same: z.number(),
@@ -62,6 +65,7 @@ export const draftPreview = z.object({
 export const triedRule = z.object({
   when: z.string(),
   problem: z.string().optional().describe('why it cannot be used'),
+  untried: whyUntried,
   conditions: z
     .object({
       join: z.enum(['all', 'any']),

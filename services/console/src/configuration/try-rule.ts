@@ -14,6 +14,8 @@ import type { ConsoleContext } from '../console-context.ts';
 export interface TriedRule {
   /** Why it cannot be used, with line and column. */
   readonly problem?: string;
+  /** Why no study was looked at. */
+  readonly untried?: string;
   /** As the builder shows it; absent when it says more than the builder can. */
   readonly conditions?: SimpleConditions;
   /** Studies that were looked at. */
@@ -33,6 +35,10 @@ const maxStudies = 200;
 const maxMs = 6_000;
 const lanes = 4;
 
+/** Which studies an expression of one's own matches says what their tags are. */
+export const untried =
+  'Studies are not tried while console.patientData is false. On the command line: ./dispatch rules replay -c draft.yaml';
+
 /** Judges the studies that were routed last by one expression, as many as can be read in a few seconds. */
 export async function tryRule(context: ConsoleContext, when: string): Promise<TriedRule> {
   const conditions = readConditions(when);
@@ -46,6 +52,7 @@ export async function tryRule(context: ConsoleContext, when: string): Promise<Tr
   } catch (error) {
     return { ...none, problem: (error as Error).message };
   }
+  if (!context.lookup.showsPatientData) return { ...none, untried };
   const { records } = await context.operations.records.studies({ limit: maxStudies });
   const until = Date.now() + maxMs;
   const examples: TriedRule['examples'][number][] = [];

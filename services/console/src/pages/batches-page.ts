@@ -52,9 +52,12 @@ function form(context: ConsoleContext): Html {
       ><span>Modality</span
       ><input name="modality" data-optional maxlength="16" size="6" pattern="[A-Z0-9]{1,16}" placeholder="any"
     /></label>
-    <label class="field"
-      ><span>Description has</span><input name="description" data-optional maxlength="64" placeholder="any"
-    /></label>
+    ${
+      context.lookup.showsPatientData &&
+      html`<label class="field"
+        ><span>Description has</span><input name="description" data-optional maxlength="64" placeholder="any"
+      /></label>`
+    }
     <label class="field"
       ><span>To</span
       ><select name="targets" data-list data-optional>

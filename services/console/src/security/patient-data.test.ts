@@ -1,7 +1,7 @@
 import { startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
+import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
 
 /** Values of tags by which somebody could be known, each a word that stands nowhere else. */
 const tags = {
@@ -14,6 +14,15 @@ const tags = {
   PatientBirthDate: '19610317',
 };
 const words = Object.values(tags).flatMap((value) => value.split('^'));
+
+/** A configuration that the console can change. */
+const file = `sources:
+  main: { url: 'http://127.0.0.1:1' }
+targets:
+  a: { type: dummy }
+rules:
+  - { name: everything, targets: [a] }
+`;
 
 interface Scene {
   readonly test: TestConsole;
@@ -33,8 +42,9 @@ beforeAll(async () => {
   }
   for (const patientData of [false, true]) {
     const test = await startTestConsole({
+      file,
       sourceUrl: orthanc.url,
-      console: { patientData },
+      console: { ...signIn, patientData },
       rules: [
         { name: 'by-name', when: "study.PatientName.startsWith('Geheim') && study.PatientID != ''", targets: ['a'] },
       ],
@@ -48,13 +58,23 @@ afterAll(async () => {
   await orthanc.stop();
 });
 
+/** A request of the administrator. */
+function ask(
+  test: TestConsole,
+  method: string,
+  path: string,
+  { body, headers = {} }: NonNullable<Parameters<TestConsole['ask']>[2]> = {},
+): ReturnType<TestConsole['ask']> {
+  return test.ask(method, path, { body, headers: { authorization: `Bearer ${testToken.administrator}`, ...headers } });
+}
+
 /** What every route that reads answers, for all ways to name the two studies. */
 async function everything({ test, uids }: Scene): Promise<Map<string, string>> {
   const delivery = (await test.operations.records.deliveriesOfUid(uids[0]!, 'main'))[0]!;
   const answers = new Map<string, string>();
-  const ask = async (method: string, path: string, body?: unknown): Promise<void> => {
+  const note = async (method: string, path: string, body?: unknown): Promise<void> => {
     const headers: Record<string, string> = path.startsWith('/api') ? {} : { accept: 'text/html' };
-    const answer = await test.ask(method, path, { headers, body });
+    const answer = await ask(test, method, path, { headers, body });
     // What somebody typed may stand in its field again.
     answers.set(`${method} ${path} ${JSON.stringify(body ?? '')}`, `${answer.status} ${answer.text}`);
   };
@@ -70,12 +90,13 @@ async function everything({ test, uids }: Scene): Promise<Map<string, string>> {
         .replace(':queueName', `target-${delivery.target}`)
         .replace(':target', delivery.target)
         .replace(/:\w+|\*/g, 'x');
-      await ask('GET', path);
-      for (const text of searches) await ask('GET', `${path}?search=${encodeURIComponent(text)}`);
+      await note('GET', path);
+      for (const text of searches) await note('GET', `${path}?search=${encodeURIComponent(text)}`);
     }
   }
-  for (const search of searches) await ask('POST', '/api/rules/dry-run', { search });
-  await ask('POST', '/api/bulk/preview', { action: 'retry', filter: { target: 'a' } });
+  for (const search of searches) await note('POST', '/api/rules/dry-run', { search });
+  await note('POST', '/api/bulk/preview', { action: 'retry', filter: { target: 'a' } });
+  await note('POST', '/api/batches/preview', { source: 'main' });
   return answers;
 }
 
@@ -102,12 +123,46 @@ describe('patient data', () => {
   it('cannot be guessed by searches for parts of them where they are switched off', async () => {
     const { test, uids } = scenes[0]!;
     const found = async (text: string): Promise<number> =>
-      ((await test.ask('GET', `/api/studies?search=${encodeURIComponent(text)}`)).body as { studies: unknown[] })
+      ((await ask(test, 'GET', `/api/studies?search=${encodeURIComponent(text)}`)).body as { studies: unknown[] })
         .studies.length;
     for (const text of ['Geheim', 'Nora', 'ACC-QQ', 'PID-QQ', 'ACC-QQ*', '*', 'ACC-QQ081?', 'Knie']) {
       expect([text, await found(text)]).toEqual([text, 0]);
     }
     expect(await found(tags.AccessionNumber)).toBe(2);
     expect(await found(uids[1]!)).toBe(1);
+  });
+
+  it('cannot be guessed by batches that are meant by a description, where they are switched off', async () => {
+    const { test } = scenes[0]!;
+    const filter = { source: 'main', description: 'Knie*' };
+    for (const path of ['/api/batches/preview', '/api/batches']) {
+      const { status, text } = await ask(test, 'POST', path, { body: filter });
+      expect([path, status]).toEqual([path, 400]);
+      expect(text).toContain('refused while console.patientData is false');
+    }
+    const { body } = await ask(test, 'POST', '/api/batches/preview', { body: { source: 'main' } });
+    expect(body).toEqual({ count: 2, sample: [] });
+    expect((await ask(test, 'GET', '/batches')).text).not.toContain('name="description"');
+    const shown = await ask(scenes[1]!.test, 'POST', '/api/batches/preview', { body: filter });
+    expect(shown.body).toMatchObject({ count: 2, sample: [{}, {}] });
+  });
+
+  it('cannot be guessed by trying rules on studies, where they are switched off', async () => {
+    const when = "study.PatientName.startsWith('Geheim')";
+    const tried: unknown[] = [];
+    for (const { test } of scenes) {
+      const one = await ask(test, 'POST', '/api/configuration/rules/try', { body: { when } });
+      const rule = { values: { targets: 'a', when } };
+      expect((await ask(test, 'PUT', '/api/configuration/rules/guess', { body: rule })).status).toBe(200);
+      const all = await ask(test, 'POST', '/api/configuration/draft/preview', { body: {} });
+      tried.push([one.body, all.body]);
+    }
+    const none = { studies: 0, examples: [], untried: expect.stringContaining('console.patientData') };
+    expect(tried).toMatchObject([
+      [{ ...none, matches: 0 }, none],
+      [{ studies: 1, matches: 1 }, { studies: 1 }],
+    ]);
+    const wrong = await ask(scenes[0]!.test, 'POST', '/api/configuration/rules/try', { body: { when: 'study.' } });
+    expect(wrong.body).toMatchObject({ problem: expect.any(String) });
   });
 });

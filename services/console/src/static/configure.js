@@ -120,13 +120,14 @@ document.addEventListener('click', async (event) => {
   button.disabled = true;
   place.textContent = 'Looking at the studies of the last 7 days …';
   try {
-    const { studies, same, differs, unknown, isWhole, byTarget, examples } = await ask(
+    const { untried, studies, same, differs, unknown, isWhole, byTarget, examples } = await ask(
       'POST',
       '/api/configuration/draft/preview',
       { days: 7 },
     );
     const lines = [
-      `${studies} studies${isWhole ? '' : ' (the last ones; there are more)'}: ${same} as before, ${differs} otherwise, ${unknown} cannot be said.`,
+      untried ??
+        `${studies} studies${isWhole ? '' : ' (the last ones; there are more)'}: ${same} as before, ${differs} otherwise, ${unknown} cannot be said.`,
       ...byTarget.map(({ target, added, removed }) => `${target}: ${added} more, ${removed} less`),
       ...examples
         .slice(0, 10)

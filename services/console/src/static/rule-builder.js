@@ -57,9 +57,9 @@ async function tryIt(body, showsRows) {
   }
 }
 
-function showResult({ problem, studies, matches, examples }) {
+function showResult({ problem, untried, studies, matches, examples }) {
   const head = document.createElement('p');
-  head.textContent = problem ?? `matches ${matches} of the last ${studies} studies`;
+  head.textContent = problem ?? untried ?? `matches ${matches} of the last ${studies} studies`;
   const list = document.createElement('ul');
   for (const { source, orthancStudyId, studyInstanceUid, matched, because } of examples.slice(0, 10)) {
     const item = document.createElement('li');

@@ -18,7 +18,12 @@ export const batchFilter = z.object({
     .string()
     .regex(/^[A-Z0-9]{1,16}$/, 'a modality such as CT')
     .optional(),
-  description: z.string().min(1).max(64).optional().describe('part of the StudyDescription; * and ? as by C-FIND'),
+  description: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('part of the StudyDescription; * and ? as by C-FIND; refused where patient data is not shown'),
 });
 
 export const batchRequest = batchFilter.extend({
@@ -31,7 +36,7 @@ export const batchPreview = z.object({
   count: z.number().int(),
   sample: z
     .array(z.object({ orthancStudyId: z.string(), label: label.optional() }))
-    .describe('a few of them; labels where patient data is shown'),
+    .describe('a few of them with their labels; none where patient data is not shown'),
 });
 
 export const batch = z.object({
