@@ -75,6 +75,7 @@ export { applyDraft, restoreVersion, type AppliedChange } from './configuration/
 export { describeChanges, type DescribedChange } from './configuration/describe-changes.ts';
 export {
   discardDraft,
+  draftDigest,
   draftText,
   editDraft,
   readDraft,

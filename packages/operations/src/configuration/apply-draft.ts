@@ -1,14 +1,8 @@
 import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
-import {
-  changeConfiguration,
-  configDigest,
-  configValue,
-  judgeText,
-  type ConfigChangeResult,
-} from '@dicom-dispatch/runtime';
+import { changeConfiguration, configValue, judgeText, type ConfigChangeResult } from '@dicom-dispatch/runtime';
 import { decidePlace } from '../decide-place.ts';
 import { dropOrphan, isOrphan, moveOrphan } from '../orphans.ts';
-import { discardDraft, readDraft, type AfterApply, type DraftContext } from './draft.ts';
+import { discardDraft, draftDigest, readDraft, type AfterApply, type DraftContext } from './draft.ts';
 import { editorProblems } from './editor-rights.ts';
 
 export interface ApplyWish {
@@ -16,7 +10,7 @@ export interface ApplyWish {
   /** An editor may not apply what an administrator has to decide. */
   readonly isEditor: boolean;
   readonly reason: string;
-  /** Digest of the text that was looked at: what others changed since is not applied unseen. */
+  /** The draftDigest of the draft that was looked at: what others changed since is not applied unseen. */
   readonly seen: string;
 }
 
@@ -37,7 +31,7 @@ export interface AppliedChange {
 export async function applyDraft(context: DraftContext, wish: ApplyWish): Promise<AppliedChange> {
   const draft = await readDraft(context);
   if (!draft) throw new OperationError('not-found', 'there is no change to apply');
-  if (configDigest(draft.text) !== wish.seen)
+  if (draftDigest(draft) !== wish.seen)
     throw new OperationError('conflict', 'the change was changed in the meantime: load the page again to see it');
   const now = await context.store.file.read();
   if (now.digest !== draft.base)

@@ -35,12 +35,13 @@ export interface DraftContext extends PipelineContext {
 }
 
 export interface DraftEdit {
-  readonly edits: readonly ConfigEdit[];
+  /** Edits, or what makes them from the text of the draft as it is when they are made. */
+  readonly edits: readonly ConfigEdit[] | ((text: string) => readonly ConfigEdit[]);
   /** In words, for the list of changes. */
   readonly what: string;
   readonly who: Actor;
   readonly after?: AfterApply;
-  /** Digest of the value of a path as the form showed it; another value now is somebody else's change. */
+  /** Digest of the value of a path as the form showed it, see {@link valueDigest}; another value now is somebody else's change. */
   readonly seen?: { readonly path: readonly string[]; readonly digest: string } | undefined;
 }
 
@@ -64,10 +65,22 @@ export async function draftText(context: DraftContext): Promise<string> {
   return (await readDraft(context))?.text ?? (await context.store.file.read()).text;
 }
 
-/** Tells whether the value of a path is still the one that a form was made from. */
+/** Tells whether a draft is still the one that was looked at: its text, and what is decided about deliveries. */
+export function draftDigest({ text, after }: Pick<ConfigDraft, 'text' | 'after'>): string {
+  return configDigest(after.length === 0 ? text : `${text}\n${JSON.stringify(after)}`);
+}
+
+/**
+ * Tells whether the value of a path is still the one that a form was made from; a missing value has a digest, too.
+ *
+ * @param path - keys of maps; in a list, the `name` of an element
+ */
 export function valueDigest(text: string, path: readonly string[]): string {
-  let value = configValue(text);
-  for (const key of path) value = (value as Readonly<Record<string, unknown>> | undefined)?.[key];
+  let value: unknown = configValue(text);
+  for (const key of path)
+    value = Array.isArray(value)
+      ? value.find((one: Readonly<Record<string, unknown>> | null) => one?.['name'] === key)
+      : (value as Readonly<Record<string, unknown>> | null | undefined)?.[key];
   return configDigest(JSON.stringify(value) ?? '').slice(0, 16);
 }
 
@@ -86,17 +99,25 @@ export async function editDraft(context: DraftContext, edit: DraftEdit): Promise
         `${seen.path.join('.')} was changed in the meantime${last ? ` (${last.who}: ${last.what})` : ', in the file'}: load the page again to see it`,
       );
     }
-    return noted(draft, edit, editText(draft.text, edit.edits));
+    const edits = typeof edit.edits === 'function' ? edit.edits(draft.text) : edit.edits;
+    const { after } = edit;
+    const open = withoutDecisions(draft.after, edits).filter(({ target }) => target !== after?.target);
+    return noted(draft, edit, editText(draft.text, edits), after ? [...open, after] : open);
   });
 }
 
-/** Gives the draft another text as a whole. */
+/**
+ * Gives the draft another text as a whole. What was decided about deliveries was decided about the former text, and is dropped.
+ *
+ * @param change - `seen`: the {@link draftDigest} of the draft, or digest of the file without one, that it was made from
+ * @throws OperationError `conflict` when that is another one now, `invalid` when it is no YAML
+ */
 export async function replaceDraft(
   context: DraftContext,
-  change: { readonly text: string; readonly what: string; readonly who: Actor; readonly seen?: string | undefined },
+  change: { readonly text: string; readonly what: string; readonly who: Actor; readonly seen: string },
 ): Promise<ConfigDraft> {
   return changeDraft(context, (draft) => {
-    if (change.seen !== undefined && configDigest(draft.text) !== change.seen) {
+    if (draftDigest(draft) !== change.seen) {
       throw new OperationError(
         'conflict',
         'the configuration was changed in the meantime: load the page again to see it',
@@ -107,7 +128,7 @@ export async function replaceDraft(
     } catch (error) {
       throw new OperationError('invalid', `it is not YAML: ${(error as Error).message}`);
     }
-    return noted(draft, change, change.text);
+    return noted(draft, change, change.text, []);
   });
 }
 
@@ -143,7 +164,29 @@ async function readStored({ redis, keys, store }: DraftContext): Promise<{ store
   // The file was edited by hand since: both changes count, where they concern other lines.
   const merged = mergeConfigs(draft.baseText, draft.text, text);
   if (merged === undefined) return { stored, draft };
-  return { stored, draft: { ...draft, base: digest, baseText: text, text: merged } };
+  const after = draft.after.filter(({ target }) => isSame(draft.text, merged, ['targets', target]));
+  return { stored, draft: { ...draft, base: digest, baseText: text, text: merged, after } };
+}
+
+function isSame(one: string, other: string, path: readonly string[]): boolean {
+  try {
+    return valueDigest(one, path) === valueDigest(other, path);
+  } catch {
+    return false; // no YAML: nothing can be said
+  }
+}
+
+/** Decisions that edits leave: one about a target that is edited was made about another address. */
+function withoutDecisions(after: readonly AfterApply[], edits: readonly ConfigEdit[]): AfterApply[] {
+  const edited = new Set<unknown>();
+  for (const edit of edits) {
+    const [section, target, option] = edit.path;
+    if (section !== 'targets' || option === 'enabled') continue;
+    if (target === undefined) return [];
+    edited.add(target);
+    if (edit.kind === 'rename') edited.add(edit.name);
+  }
+  return after.filter(({ target }) => !edited.has(target));
 }
 
 function editText(text: string, edits: readonly ConfigEdit[]): string {
@@ -154,14 +197,13 @@ function editText(text: string, edits: readonly ConfigEdit[]): string {
   }
 }
 
-function noted(draft: ConfigDraft, edit: Pick<DraftEdit, 'what' | 'who' | 'after'>, text: string): ConfigDraft {
+function noted(
+  draft: ConfigDraft,
+  edit: Pick<DraftEdit, 'what' | 'who'>,
+  text: string,
+  after: AfterApply[],
+): ConfigDraft {
   if (text.length > maxTextLength) throw new OperationError('invalid', 'the configuration is longer than 2 MiB');
   const change = { at: Date.now(), who: edit.who.name, what: edit.what.slice(0, 200) };
-  const others = draft.after.filter(({ target }) => target !== edit.after?.target);
-  return {
-    ...draft,
-    text,
-    changes: [...draft.changes, change].slice(-maxChanges),
-    after: edit.after ? [...others, edit.after] : draft.after,
-  };
+  return { ...draft, text, changes: [...draft.changes, change].slice(-maxChanges), after };
 }

@@ -129,7 +129,12 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
         summary: 'Give the prepared configuration another text',
         body: z.object({
           text: z.string().max(maxTextLength),
-          seen: z.string().max(64).optional().describe('digest of the text that it was made from'),
+          seen: z
+            .string()
+            .max(64)
+            .describe(
+              '`seen` of the change that the text was made from; without a change, digest of the configuration',
+            ),
         }),
         response: answers(draftView),
       },

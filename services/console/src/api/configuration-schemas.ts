@@ -21,7 +21,7 @@ export const configVersionView = configVersionFacts.extend({
 });
 
 export const draftView = z.object({
-  seen: z.string().describe('digest of its text'),
+  seen: z.string().describe('digest of its text and of what is decided about deliveries'),
   text: z.string(),
   patch: z.string().describe('the difference to what is in use, as a unified diff'),
   differences: z.array(z.object({ path: z.string(), words: z.string() })),

@@ -154,6 +154,7 @@ describe('the API and its document', () => {
   it('answers every change as the document says, and no change is left out', async () => {
     const failed = { target: 'b', state: 'failed' };
     const search = studyInstanceUid;
+    const { seen } = (await test.ask('GET', '/api/configuration/draft', { headers })).body as { seen: string };
     const cases: readonly (readonly [string, string, unknown?])[] = [
       ['post', '/api/deliveries/{deliveryId}/hold'],
       ['post', '/api/deliveries/{deliveryId}/release'],
@@ -189,7 +190,7 @@ describe('the API and its document', () => {
       ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: null }],
       ['post', '/api/sources/{source}/try', {}],
       ['post', '/api/sessions/end', { name: 'somebody' }],
-      ['put', '/api/configuration/draft', { text: file.replace('dummy', 'dummy, attempts: 2') }],
+      ['put', '/api/configuration/draft', { text: file.replace('dummy', 'dummy, attempts: 2'), seen }],
       ['post', '/api/configuration/targets/{target}/check', { was: 'a', type: 'dummy', values: { delay: 'x' } }],
       ['post', '/api/configuration/targets/{target}/test', { was: 'a', type: 'dummy' }],
       ['put', '/api/configuration/targets/{target}', { was: 'a', type: 'dummy', values: { attempts: '3' } }],

@@ -1,5 +1,5 @@
-import { describeChanges, readDraft, type DraftContext } from '@dicom-dispatch/operations';
-import { configDigest, configValue, judgeText, unifiedDiff } from '@dicom-dispatch/runtime';
+import { describeChanges, draftDigest, readDraft, type DraftContext } from '@dicom-dispatch/operations';
+import { configValue, judgeText, unifiedDiff } from '@dicom-dispatch/runtime';
 import type { DraftView } from '../api/configuration-schemas.ts';
 import { draftWarnings } from './draft-warnings.ts';
 
@@ -13,7 +13,7 @@ export async function showDraft(context: DraftContext): Promise<DraftView | unde
   ]);
   const name = context.store.file.path.split('/').at(-1) ?? '';
   return {
-    seen: configDigest(draft.text),
+    seen: draftDigest(draft),
     text: draft.text,
     patch: unifiedDiff(name, draft.baseText, draft.text),
     differences: describeChanges(configValue(draft.baseText), valueOf(draft.text)),

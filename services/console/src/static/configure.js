@@ -103,7 +103,7 @@ document.addEventListener('submit', async (event) => {
       const waiting = textOf(other, 'waiting');
       await ask('POST', remove, { waiting, to: waiting === 'move' ? textOf(other, 'to') : undefined });
     } else {
-      await ask('PUT', yaml, { text: textOf(other, 'text') });
+      await ask('PUT', yaml, { text: textOf(other, 'text'), seen: other.dataset.seen });
     }
     location.assign('/configuration');
   } catch (error) {

@@ -12,7 +12,7 @@ import { sendPage } from '../layout/page.ts';
 export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/configuration', { config: { access: 'editor' } }, async (request, reply) => {
     const edit = editContext(context);
-    const [draft, versions, { text }] = await Promise.all([
+    const [draft, versions, { text, digest }] = await Promise.all([
       showDraft(edit),
       edit.store.versions.list(50),
       edit.store.file.read(),
@@ -33,7 +33,7 @@ export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
         </p>`
       }
       ${draft ? change(draft, editing) : empty('No change', 'Services go by the file. Edit a target to begin a change.')}
-      ${isAdministrator && yamlEditor(draft?.text ?? text)}
+      ${isAdministrator && yamlEditor(draft ?? { text, seen: digest })}
       <h2>Versions</h2>
       ${
         versions.length === 0
@@ -127,10 +127,10 @@ function change(draft: DraftView, editing: boolean): Html {
   </section>`;
 }
 
-function yamlEditor(text: string): Html {
+function yamlEditor({ text, seen }: Pick<DraftView, 'text' | 'seen'>): Html {
   return html`<details class="card">
     <summary>Edit as YAML</summary>
-    <form data-yaml="/api/configuration/draft">
+    <form data-yaml="/api/configuration/draft" data-seen="${seen}">
       <label class="field grow"
         ><span>Configuration</span><textarea name="text" rows="30" spellcheck="false" class="code">${text}</textarea>
       </label>

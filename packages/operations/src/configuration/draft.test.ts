@@ -1,0 +1,132 @@
+import { parseConfig, type TargetSchema } from '@dicom-dispatch/core';
+import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
+import { openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { checkConfig, connectRedis, createLogger, openConfigurationStore, type Redis } from '@dicom-dispatch/runtime';
+import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { applyDraft } from './apply-draft.ts';
+import {
+  draftDigest,
+  editDraft,
+  readDraft,
+  replaceDraft,
+  type AfterApply,
+  type ConfigDraft,
+  type DraftContext,
+} from './draft.ts';
+
+const schemas = Object.values(targetSchemas) as unknown as TargetSchema[];
+const anna = { name: 'anna' };
+const text = `sources:
+  main: { url: http://127.0.0.1:1 }
+targets:
+  pacs: { type: dicom, host: old, port: 104, calledAeTitle: PACS }
+  copy: { type: dummy }
+rules:
+  - { name: one, targets: [pacs] }
+  - { name: two, targets: [copy] }
+`;
+
+let server: RedisServer;
+let redis: Redis;
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+let operations: PipelineContext;
+let context: DraftContext;
+
+beforeAll(async () => {
+  [server, folder] = await Promise.all([startRedis({ appendonly: false }), tempFolder('draft')]);
+  redis = connectRedis(server.url, 'test', createLogger('test', { level: 'fatal', format: 'json' }));
+  const parsed = parseConfig(
+    { sources: { main: { url: 'http://127.0.0.1:1' } }, targets: { copy: { type: 'dummy' } } },
+    schemas,
+  );
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+  operations = openPipeline(parsed.config, redis);
+  const path = join(folder.path, 'dispatch.yaml');
+  const check = (candidate: string) => checkConfig(path, candidate, { targetSchemas: schemas, env: {} });
+  context = { ...operations, store: openConfigurationStore(path, check, {}) };
+});
+beforeEach(async () => {
+  await redis.flushall();
+  await writeFile(context.store.file.path, text);
+});
+afterAll(async () => {
+  await operations?.close();
+  redis?.disconnect();
+  await server?.stop();
+  await folder?.remove();
+});
+
+function move(host: string, after?: AfterApply): Promise<ConfigDraft> {
+  return editDraft(context, {
+    edits: [
+      { kind: 'set', path: ['targets', 'pacs'], value: { type: 'dicom', host, port: 104, calledAeTitle: 'PACS' } },
+    ],
+    what: `pacs to ${host}`,
+    who: anna,
+    ...(after && { after }),
+  });
+}
+
+const samePlace: AfterApply = { act: 'same-place', target: 'pacs' };
+const apply = (draft: ConfigDraft, to: DraftContext = context) =>
+  applyDraft(to, { actor: anna, isEditor: false, reason: '', seen: draftDigest(draft) });
+
+describe('what is decided about deliveries', () => {
+  it('ends when the target gets yet another address', async () => {
+    expect((await move('new', samePlace)).after).toEqual([samePlace]);
+    expect((await move('elsewhere')).after).toEqual([]);
+  });
+
+  it('ends when the target is renamed, removed or put back', async () => {
+    await move('new', samePlace);
+    const renamed = { edits: [{ kind: 'rename', path: ['targets', 'pacs'], name: 'archive' }] } as const;
+    expect((await editDraft(context, { ...renamed, what: 'renamed', who: anna })).after).toEqual([]);
+    const drop: AfterApply = { act: 'drop', target: 'copy' };
+    const removal = { edits: [{ kind: 'remove', path: ['targets', 'copy'] }], after: drop } as const;
+    expect((await editDraft(context, { ...removal, what: 'removed', who: anna })).after).toEqual([drop]);
+    const back = { edits: [{ kind: 'set', path: ['targets', 'copy'], value: { type: 'dummy' } }] } as const;
+    expect((await editDraft(context, { ...back, what: 'added', who: anna })).after).toEqual([]);
+  });
+
+  it('stays when another target is edited, or it is only switched off', async () => {
+    await move('new', samePlace);
+    for (const path of [
+      ['targets', 'copy', 'enabled'],
+      ['targets', 'pacs', 'enabled'],
+    ]) {
+      const edited = await editDraft(context, { edits: [{ kind: 'set', path, value: false }], what: 'off', who: anna });
+      expect(edited.after).toEqual([samePlace]);
+    }
+  });
+
+  it('ends when the draft is edited as YAML, or the target by hand', async () => {
+    const moved = await move('new', samePlace);
+    const replaced = { text: moved.text.replace('new', 'elsewhere'), what: 'YAML', who: anna };
+    expect((await replaceDraft(context, { ...replaced, seen: draftDigest(moved) })).after).toEqual([]);
+
+    const spread = text.replace(
+      / {2}pacs: .*\n/,
+      '  pacs:\n    type: dicom\n    host: old\n\n    # port\n    port: 104\n',
+    );
+    await redis.flushall();
+    await writeFile(context.store.file.path, spread);
+    const edits = [{ kind: 'set', path: ['targets', 'pacs', 'host'], value: 'new' }] as const;
+    await editDraft(context, { edits, what: 'host', who: anna, after: samePlace });
+    await writeFile(context.store.file.path, spread.replace('# port', '# the port'));
+    expect((await readDraft(context))?.after).toEqual([samePlace]);
+    await writeFile(context.store.file.path, spread.replace('port: 104', 'port: 105'));
+    const draft = await readDraft(context);
+    expect(draft?.text).toMatch(/host: new[^]*port: 105/);
+    expect(draft?.after).toEqual([]);
+  });
+
+  it('is applied only as it was seen', async () => {
+    const seen = await move('new');
+    await move('new', samePlace);
+    await expect(apply(seen)).rejects.toMatchObject({ code: 'conflict' });
+    expect(await readFile(context.store.file.path, 'utf8')).toBe(text);
+  });
+});
