@@ -137,4 +137,24 @@ describe('a delivery that did not arrive', () => {
     );
     expect(await resolveSuperseded(operations.records, study)).toEqual([]);
   });
+
+  it('is not superseded by one to another place, nor by one of a part of the study', async () => {
+    const study = { source: 'main', orthancStudyId: 'one', target: 'a' };
+    const failed = await ended('one', 'failed');
+    const later = await ended('one', 'delivered', { nonce: 'again' });
+    await operations.records.update(failed, { ledger: 'a.2' });
+    expect(await resolveSuperseded(operations.records, study)).toEqual([]);
+    await operations.records.update(failed, { ledger: 'a' });
+    for (const [id, more] of [
+      [later, { arriving: 'arrival' }],
+      [failed, { arriving: 'arrival' }],
+    ] as const) {
+      const key = operations.keys.delivery(id);
+      const data = (await redis.hget(key, 'data')) ?? '{}';
+      await redis.hset(key, 'data', JSON.stringify({ ...JSON.parse(data), ...more }));
+      expect(await resolveSuperseded(operations.records, study), JSON.stringify(more)).toEqual([]);
+      await redis.hset(key, 'data', data);
+    }
+    expect(await resolveSuperseded(operations.records, study)).toEqual([failed]);
+  });
 });

@@ -1,5 +1,5 @@
 import { arrivingHash, deliveryData, studyTaskId, type DeliveryData, type PlannedDelivery } from '@dicom-dispatch/core';
-import type { DeliveryRecord, Records, StudyRecord } from '@dicom-dispatch/state/records';
+import type { DeliveryRecord, DeliveryState, Records, StudyRecord } from '@dicom-dispatch/state/records';
 import { act, endStates, fromNow } from '@dicom-dispatch/state/records';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { DispatchError } from '@dicom-dispatch/core';
@@ -70,6 +70,9 @@ export async function enqueueArriving(
   return deliveries.map(({ deliveryId }) => deliveryId);
 }
 
+/** One that ended so while the study came is none of the whole study: that gets one of its own. */
+const endedEarly: ReadonlySet<DeliveryState> = new Set(['moved', 'failed', 'partial', 'resolved']);
+
 /** The delivery of a study to a target that was begun before the study was whole. */
 export function arrivingOf(
   known: readonly DeliveryRecord[],
@@ -78,7 +81,7 @@ export function arrivingOf(
   return known.find(
     (one) =>
       one.arriving !== undefined &&
-      one.state !== 'moved' &&
+      !endedEarly.has(one.state) &&
       one.target === target &&
       one.transform?.name === transform?.name,
   );

@@ -97,3 +97,19 @@ test('a sweep takes a study for routed only when its jobs are queued', async () 
   expect((await enqueue('1.2.4', 2)).added.length).toBe(1);
   expect(await operations.records.study(key)).toMatchObject({ lastUpdate: '20260101T000000', modalities: [] });
 });
+
+test.each(['failed', 'partial', 'resolved', 'moved'] as const)(
+  'a delivery that was begun while the study came and is %s by now does not stand for the whole study',
+  async (state) => {
+    const studyInstanceUid = `1.2.5.${state.length}`;
+    const begun = (await enqueue(studyInstanceUid, 1)).added[0]?.deliveryId ?? '';
+    const key = operations.keys.delivery(begun);
+    const data = JSON.parse((await redis.hget(key, 'data')) ?? '{}') as object;
+    await redis.hset(key, 'data', JSON.stringify({ ...data, arriving: 'arrival' }));
+    await operations.records.update(begun, { state });
+    const whole = (await enqueue(studyInstanceUid, 3)).added.map(({ deliveryId }) => deliveryId);
+    expect(whole).toEqual([expect.not.stringMatching(begun)]);
+    expect(await stateOf(whole[0] ?? '')).toBe('prioritized');
+    expect((await operations.records.delivery(begun))?.state).toBe(state);
+  },
+);

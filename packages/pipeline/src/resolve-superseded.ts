@@ -11,8 +11,8 @@ import {
 const lookedAt = 100;
 
 /**
- * Resolves failures of a study at a target when a later delivery has brought all that they were to bring: the same target,
- * the same transform, and every instance, or the same selection.
+ * Resolves failures of a study at a target when a later delivery has brought all that they were to bring: the same target
+ * at the same place, the same transform, and every instance, or the same selection.
  *
  * @param ended - a delivery that has just ended, well or not
  * @returns ids of those that were resolved
@@ -46,6 +46,9 @@ function brings(arrived: DeliveryRecord, other: DeliveryRecord): boolean {
   return (
     arrived.routedAt >= other.routedAt &&
     arrived.deliveryId !== other.deliveryId &&
+    arrived.arriving === undefined &&
+    other.arriving === undefined &&
+    (arrived.ledger ?? arrived.target) === (other.ledger ?? other.target) &&
     arrived.transform?.name === other.transform?.name &&
     (arrived.selections === undefined || JSON.stringify(arrived.selections) === JSON.stringify(other.selections))
   );

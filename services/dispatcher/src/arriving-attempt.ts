@@ -9,12 +9,18 @@ import { runArriving, type ArrivingEnd } from './run-arriving.ts';
 /** After so long without news a delivery looks by itself what has come: a message may have been lost. */
 const lookAgainMs = 60_000;
 
+export interface SentArriving extends ArrivingEnd {
+  /** False where series were left out that were still being received. */
+  readonly isAll: boolean;
+}
+
 /** Sends what comes of a study that is still being received. @throws DispatchError when the attempt failed */
-export async function sendArriving(attempt: Attempt, heard: Heard): Promise<ArrivingEnd> {
+export async function sendArriving(attempt: Attempt, heard: Heard): Promise<SentArriving> {
   const { context, data, signal } = attempt;
   const source = await context.source(data.source);
   const setting = await settingOf(attempt);
-  return runArriving({
+  let isAll = true;
+  const end = await runArriving({
     ...setting,
     heard,
     readArrived: () =>
@@ -25,10 +31,13 @@ export async function sendArriving(attempt: Attempt, heard: Heard): Promise<Arri
         const stable = new Set(
           all.flatMap(({ IsStable, MainDicomTags }) => (IsStable ? [MainDicomTags['SeriesInstanceUID']] : [])),
         );
-        return manifest.filter(({ seriesInstanceUid }) => stable.has(seriesInstanceUid));
+        const arrived = manifest.filter(({ seriesInstanceUid }) => stable.has(seriesInstanceUid));
+        isAll = arrived.length === manifest.length;
+        return arrived;
       }),
     doOthersWait: () => doOthersWait(context, data.target),
   });
+  return { ...end, isAll };
 }
 
 async function doOthersWait({ queues }: DispatcherContext, target: string): Promise<boolean> {
@@ -39,7 +48,7 @@ async function doOthersWait({ queues }: DispatcherContext, target: string): Prom
 /** All is sent that has come: lets the delivery wait for more, or go on with the whole study. */
 export async function arrivingEnded(
   attempt: Attempt,
-  { kind, contentHash }: ArrivingEnd,
+  { kind, contentHash, isAll }: SentArriving,
   heard: Heard,
 ): Promise<JobEnd> {
   const { context, data, tracker, record } = attempt;
@@ -54,7 +63,7 @@ export async function arrivingEnded(
     waits: null,
     ...(tracker.gained > 0 && { failures: null }),
   };
-  if (kind === 'whole' || (await isWhole(attempt, contentHash))) {
+  if (kind === 'whole' || (isAll && (await isWhole(attempt, contentHash)))) {
     return putOff(attempt, { wake: 'job', front: true, patch });
   }
   const isSaid = record.wake === 'arrival';

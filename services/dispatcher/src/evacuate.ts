@@ -30,9 +30,10 @@ export async function evacuate(context: DispatcherContext, target: string, why: 
 async function moveOne(context: DispatcherContext, job: Job, why: string): Promise<boolean> {
   const parsed = deliveryData.safeParse(job.data);
   if (!parsed.success || !parsed.data.group || parsed.data.group.strategy === 'all') return false;
-  const data = parsed.data;
-  const looked = await context.records.look(data.deliveryId);
+  const looked = await context.records.look(parsed.data.deliveryId);
   if (looked?.record.state !== 'waiting' || looked.isHeld || looked.isCancelled) return false;
+  // The job of a study that was still being received says what it was then.
+  const data = parsed.data.arriving === undefined ? parsed.data : deliveryData.parse(looked.record);
   const to = await handOver(context, data, why);
   if (to === undefined) return false;
   const changed = await context.records.change(data.deliveryId, {

@@ -85,13 +85,21 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
       }
       const told = await next();
       if (told === 'whole' || told === 'quiet') return end(told);
-      const come = told.filter((one) => all.get(one.sourceId)?.version !== one.version);
-      for (const one of come) all.set(one.sourceId, withShared(one, all));
+      // By id: push and feed may tell of the same one.
+      const news = new Map<string, ManifestInstance>();
+      for (const one of told) {
+        if (all.get(one.sourceId)?.version === one.version) continue;
+        const shared = withShared(one, all);
+        all.set(one.sourceId, shared);
+        news.set(one.sourceId, shared);
+      }
+      const come = [...news.values()];
       if (come.some(({ seriesInstanceUid }) => !study.series.has(seriesInstanceUid))) {
         ({ tags: study } = await setting.readStudy(templateTags(config)));
         runs = await openRuns(setting, { config, key, study, watch });
       }
-      pending = await select(come.map((one) => all.get(one.sourceId) ?? one));
+      // A series that was stable before may be told anew.
+      ({ pending } = await ledger.compare(key, await select(come)));
       progress.grow(pending.length);
     }
 

@@ -85,6 +85,7 @@ for _, hash in ipairs(cjson.decode(ARGV[2]).search.hashes) do redis.call('ZADD',
 export const wholeScript = defineScript(`
 local text = redis.call('HGET', KEYS[1], 'data')
 if not text or not cjson.decode(text).arriving then return 0 end
+for _, rule in ipairs(cjson.decode(text).rules) do redis.call('ZREM', ARGV[1] .. ':index:rule:' .. rule, ARGV[2]) end
 redis.call('HSET', KEYS[1], 'data', ARGV[3])
 local time = redis.call('TIME')
 local at = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))

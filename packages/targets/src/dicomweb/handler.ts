@@ -29,7 +29,8 @@ async function deliver(run: DeliveryRun<DicomwebTarget>): Promise<void> {
   run.stage('connect');
   const http = await HttpConnection.open(config, { connections: config.requests });
   try {
-    const known = await knownBefore(run);
+    // A part sees some of the study only: what the target had of the rest is not known.
+    const known = run.isPart ? undefined : await knownBefore(run);
     const search = await StudySearch.open(run, http, known);
     run.stage('transfer');
     const pending = await withoutArrived(run, search, known);

@@ -26,6 +26,7 @@ export async function withoutArrived(
   search: StudySearch,
   known: Before | undefined,
 ): Promise<readonly ManifestInstance[]> {
+  if (run.isPart) return run.pending;
   if (known === undefined) {
     // Where a search will prove nothing there is nothing to remember.
     if (search.before !== 'all') await run.state.set(beforeKey, { before: search.before } satisfies Kept);
