@@ -1,26 +1,28 @@
 import { isDeepStrictEqual } from 'node:util';
+import { targetOptions } from '@dicom-dispatch/core';
 
 type Plain = Readonly<Record<string, unknown>>;
 
 /** Sections that an editor may change. */
 const sections: ReadonlySet<string> = new Set(['targets', 'groups', 'rules']);
 
-/** Options of a target that say where it is: with another one, a secret would be sent to somebody else. */
-const places = [
-  'type',
-  'host',
-  'url',
-  'stowUrl',
-  'qidoUrl',
-  'wadoUrl',
-  'endpoint',
-  'port',
-  'query',
-  'via',
-  'auth',
-  'tls',
-  'role',
-];
+/**
+ * Options of the built-in types that say neither where a target is nor how it is known to be the right one. With another
+ * value of any other option, a secret could be sent to somebody else; what is not known here, is taken for such an option.
+ */
+const harmless: ReadonlySet<string> = new Set(
+  `
+  answerTimeout associationTimeout connectTimeout responseTimeout timeout verifyTimeout verifyWait bandwidth batch
+  batchBytes blockSize maxPduLength minBytesPerSecond minFree minRate partSize associations lanes parallel
+  requestAttempts requests earlyByte compress delayUpdates fsync callingAeTitle calledAeTitle transferSyntaxes
+  transcode retrieve studyInPath writeProbe path layout key prefix marker partialDir temporaryName mode directoryMode
+  owner verify existing onConflict rememberPlace conditionalWrites checksum overwrite encryption kmsKeyId
+  storageClass tier tags metadata password privateKey passphrase accountKey sasToken secretAccessKey sessionToken
+  project subject session destination triggerPipelines username
+`
+    .trim()
+    .split(/\s+/),
+);
 
 /**
  * Why somebody with the role `editor` may not make a change: sections of administrators, and secrets of others. A secret that
@@ -37,7 +39,7 @@ export function editorProblems(before: unknown, after: unknown, typed?: Readonly
     if (!sections.has(name) && !isDeepStrictEqual(old[name], now[name]))
       problems.push(`${name}: only an administrator may change this section`);
   }
-  const sealed = new Set(references(before));
+  const sealed = new Set(references(before).map(({ text }) => text));
   const isOwn = (one: string): boolean => {
     const text = /^\{"sealed":"([^"]+)"\}$/.exec(one)?.[1];
     return text !== undefined && (typed ? typed.has(text) : !sealed.has(one));
@@ -49,8 +51,8 @@ export function editorProblems(before: unknown, after: unknown, typed?: Readonly
   }
   for (const name of ['groups', 'rules']) {
     if (isDeepStrictEqual(old[name], now[name])) continue;
-    const known = new Set(references(old[name]));
-    if (references(now[name]).some((one) => !known.has(one)))
+    const isKnown = knownOf(old[name]);
+    if (references(now[name]).some((one) => !isKnown(one)))
       problems.push(`${name}: only an administrator may refer to the environment or to files`);
   }
   return problems;
@@ -61,48 +63,88 @@ function targetProblems(path: string, old: Plain, now: Plain, isOwn: (one: strin
   if (typeof type === 'string' && type.startsWith('package:') && old['type'] !== type)
     return [`${path}.type: only an administrator may load a handler from outside`];
   if (!isDeepStrictEqual(localOptions(old), localOptions(now)))
-    return [`${path}: only an administrator may name programs, keys and folders of this machine`];
-  const known = new Set(references(old));
+    return [`${path}: only an administrator may name programs, files and folders of this machine`];
+  const isKnown = knownOf(old);
   const used = references(now);
-  if (used.some((one) => !known.has(one) && !isOwn(one)))
+  if (used.some((one) => !isKnown(one) && !isOwn(one.text)))
     return [
-      `${path}: only an administrator may refer to the environment, to files, or to a secret of another target: type the secret`,
+      `${path}: only an administrator may refer to the environment, to files, or to the secret of another target or option: type the secret`,
     ];
-  const moved = places.filter((name) => !isDeepStrictEqual(old[name], now[name]));
-  if (used.some((one) => known.has(one)) && moved.length > 0)
+  const moved = [...new Set([...Object.keys(old), ...Object.keys(now)])].filter(
+    (name) => isPlace(name, String(type)) && !isDeepStrictEqual(old[name], now[name]) && !isSealed(now[name]),
+  );
+  if (used.some((one) => isKnown(one)) && moved.length > 0)
     return [`${path}: ${moved.join(', ')} is changed, and its secret would go there: type the secret again`];
   return [];
 }
 
-/** Options that run a program, write to a folder or take a key of the machine that dispatches. */
+/** Of a type from outside nobody knows what its own options mean. */
+function isPlace(name: string, type: string): boolean {
+  if (Object.hasOwn(targetOptions, name)) return false;
+  return type.startsWith('package:') || !harmless.has(name);
+}
+
+/** Options that run a program, write to a folder or name a file of the machine that dispatches. */
 function localOptions(target: Plain): Plain {
   const via = plain(target['via']);
   const { onComplete, spool } = target;
-  const keys = tlsFiles(target);
   return {
     onComplete,
     spool,
     programs: [via['rsyncPath'], via['agent'], target['agent']],
     folder: target['type'] === 'folder' ? [target['path'], target['followLinks']] : undefined,
-    keys,
+    files: namedFiles(target),
   };
 }
 
-function tlsFiles(value: unknown, isTls = false): unknown[] {
-  return Object.entries(plain(value)).flatMap(([name, inner]) => {
-    if (isTls && (name === 'key' || name === 'cert')) return [inner];
-    return tlsFiles(inner, name === 'tls');
+const fileOptions: Readonly<Record<string, readonly string[]>> = {
+  tls: ['ca', 'cert', 'key'],
+  hostKey: ['knownHosts'],
+};
+
+/** Files that are named, by their dotted paths: an answer would tell whether there is one, and what it is. */
+function namedFiles(value: unknown, path: readonly string[] = []): Readonly<Record<string, unknown>> {
+  const names = fileOptions[path.at(-1) ?? ''] ?? [];
+  return Object.assign(
+    {},
+    ...Object.entries(plain(value)).map(([name, inner]) =>
+      names.includes(name) ? { [[...path, name].join('.')]: inner } : namedFiles(inner, [...path, name]),
+    ),
+  ) as Readonly<Record<string, unknown>>;
+}
+
+interface Reference {
+  /** Keys that lead to it as JSON; of a list of named things their names. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Knows the references of a value, each at its own place only: elsewhere, what it stands for could be shown. */
+function knownOf(value: unknown): (one: Reference) => boolean {
+  const known = new Set(references(value).map(({ path, text }) => `${path} ${text}`));
+  return ({ path, text }) => known.has(`${path} ${text}`);
+}
+
+/** Everything that stands for a value from elsewhere. */
+function references(value: unknown, path: readonly string[] = []): Reference[] {
+  const at = JSON.stringify(path);
+  if (typeof value === 'string') return value.includes('${') ? [{ path: at, text: value }] : [];
+  if (isReference(value)) return [{ path: at, text: JSON.stringify(value) }];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, one]) => {
+    const { name } = Array.isArray(value) ? plain(one) : {};
+    return references(one, [...path, typeof name === 'string' ? `name ${name}` : key]);
   });
 }
 
-/** Everything that stands for a value from elsewhere, but what was typed just now. */
-function references(value: unknown): string[] {
-  if (typeof value === 'string') return value.includes('${') ? [value] : [];
-  if (Array.isArray(value)) return value.flatMap((one) => references(one));
-  if (typeof value !== 'object' || value === null) return [];
-  const keys = Object.keys(value);
-  if (keys.length === 1 && (keys[0] === 'file' || keys[0] === 'sealed')) return [JSON.stringify(value)];
-  return Object.values(value).flatMap((one) => references(one));
+/** Whether it is `{ file: … }` or `{ sealed: … }`. */
+function isReference(value: unknown): boolean {
+  const [key, ...others] = Object.keys(plain(value));
+  return others.length === 0 && (key === 'file' || key === 'sealed');
+}
+
+function isSealed(value: unknown): boolean {
+  return isReference(value) && Object.hasOwn(plain(value), 'sealed');
 }
 
 function plain(value: unknown): Plain {

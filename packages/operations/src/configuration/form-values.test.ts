@@ -132,12 +132,60 @@ describe('an editor', () => {
     ['code from outside', withTargets({ c: { type: 'package:./x.js' } }), /handler from outside/],
     ['a program', withTargets({ b: { type: 'rsync', onComplete: { command: '/bin/sh' } } }), /name programs/],
     ['a folder', withTargets({ c: { type: 'folder', path: '/etc' } }), /folders of this machine/],
-    ['a key', withTargets({ b: { type: 'dicom', host: 'b', tls: { key: '/etc/key' } } }), /keys/],
+    ['a key', withTargets({ b: { type: 'dicom', host: 'b', tls: { key: '/etc/key' } } }), /files/],
+    ['an authority', withTargets({ b: { type: 'dicom', host: 'b', tls: { ca: '/etc/shadow' } } }), /files/],
+    [
+      'known hosts',
+      withTargets({ b: { type: 'sftp', host: 'b', hostKey: { knownHosts: '/etc/shadow' } } }),
+      /may name programs, files/,
+    ],
     ['a variable in a rule', { ...before, rules: [{ name: '${KEY}', targets: ['a'] }] }, /^rules: only/],
   ])('changing %s: %#', (_, after, words) => {
     const problems = editorProblems(before, after);
     if (words) expect(problems.join()).toMatch(words);
     else expect(problems).toEqual([]);
+  });
+
+  it.each<[string, object]>([
+    ['description', { type: 'sftp', host: 'a', password: '${PW}', description: '${PW}' }],
+    ['path', { type: 'sftp', host: 'a', path: '${PW}' }],
+    ['transform', { type: 'sftp', host: 'a', password: '${PW}', transform: '${PW}' }],
+  ])('cannot move a reference to %s, where it would be shown', (_, target) => {
+    const old = { targets: { a: { type: 'sftp', host: 'a', password: '${PW}' } } };
+    expect(editorProblems(old, { targets: { a: target } }).join()).toMatch(/another target or option/);
+  });
+
+  it('cannot move a reference within the rules, but the rule with it', () => {
+    const [x, y] = [{ name: 'x', when: "study.PatientID == '${ID}'" }, { name: 'y' }];
+    expect(editorProblems({ rules: [x, y] }, { rules: [y, x] })).toEqual([]);
+    expect(editorProblems({ rules: [x, y] }, { rules: [y, { ...x, description: x.when }] })).toHaveLength(1);
+    expect(editorProblems({ rules: [x, y] }, { rules: [x, { ...y, when: x.when }] })).toHaveLength(1);
+  });
+
+  const secretOf = { sealed: 'v1.a' };
+  it.each<[string, Plain, Plain]>([
+    [
+      'entra',
+      { type: 'azure', account: 'a', entra: { clientSecret: secretOf } },
+      { entra: { clientSecret: secretOf, authority: 'https://evil.example' } },
+    ],
+    ['account', { type: 'azure', account: 'a', accountKey: secretOf }, { account: 'evil' }],
+    ['bucket', { type: 's3', bucket: 'a', secretAccessKey: secretOf }, { bucket: 'evil' }],
+    ['hostKey', { type: 'sftp', password: secretOf, hostKey: { fingerprint: 'x' } }, { hostKey: 'insecure-any' }],
+    ['algorithms', { type: 'sftp', password: secretOf }, { algorithms: 'old' }],
+    ['headers', { type: 'orthanc', auth: { password: secretOf } }, { headers: { host: 'evil' } }],
+    ['tls', { type: 'orthanc', auth: { password: secretOf } }, { tls: { verify: false } }],
+    ['gateway', { type: 'package:./x.js', apiKey: '${KEY}' }, { gateway: 'evil' }],
+    ['path', { type: 'package:./x.js', apiKey: '${KEY}' }, { path: 'evil' }],
+  ])('cannot send a secret elsewhere by %s', (name, target, change) => {
+    const problems = editorProblems({ targets: { a: target } }, { targets: { a: { ...target, ...change } } });
+    expect(problems).toEqual([expect.stringContaining(`${name} is changed, and its secret would go there`)]);
+  });
+
+  it('may type a secret anew beside another one, of a type from outside too', () => {
+    const target = { type: 'package:./x.js', apiKey: '${KEY}', other: '${OTHER}' };
+    const after = { targets: { a: { ...target, apiKey: { sealed: 'v1.new' }, concurrency: 3 } } };
+    expect(editorProblems({ targets: { a: target } }, after, new Set(['v1.new']))).toEqual([]);
   });
 
   it('cannot pass a sealed secret off as typed', () => {

@@ -6,11 +6,12 @@ import {
   replaceDraft,
   restoreVersion,
 } from '@dicom-dispatch/operations';
-import { judgeText, unifiedDiff } from '@dicom-dispatch/runtime';
+import { unifiedDiff } from '@dicom-dispatch/runtime';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import { z } from 'zod';
 import { editContext, isEditor, needEditing } from '../configuration/edit-context.ts';
 import { untried } from '../configuration/try-rule.ts';
+import { judgeAs } from '../configuration/judge-as.ts';
 import { showDraft } from '../configuration/show-draft.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { actorOf } from './actor.ts';
@@ -113,8 +114,8 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       config: { access: 'editor' },
       schema: { tags, summary: 'The change that is being prepared', response: answers(draftView) },
     },
-    async () => {
-      const shown = await showDraft(editContext(context));
+    async (request) => {
+      const shown = await showDraft(editContext(context), isEditor(request));
       if (!shown) throw new OperationError('not-found', 'there is no change');
       return shown;
     },
@@ -144,7 +145,7 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       const what = 'edited as YAML';
       await replaceDraft(edit, { ...request.body, what, who: actorOf(request) });
       request.auditDetail = what;
-      const shown = await showDraft(edit);
+      const shown = await showDraft(edit, false);
       if (!shown) throw new OperationError('not-found', 'it is what is in use: there is no change');
       return shown;
     },
@@ -176,11 +177,15 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
         response: answers(draftPreview),
       },
     },
-    async ({ body }) => {
+    async (request) => {
+      const { body } = request;
       const edit = editContext(context);
       const draft = await readDraft(edit);
       if (!draft) throw new OperationError('not-found', 'there is no change');
-      const { config } = await judgeText(edit.store, draft.text);
+      const { baseText: before, text } = draft;
+      const { config, foreign } = await judgeAs(edit.store, { before, text, isEditor: isEditor(request) });
+      if (foreign.length > 0)
+        throw new OperationError('conflict', `an administrator has to look at this: ${foreign.join('; ')}`);
       if (!config)
         throw new OperationError('invalid', 'the change cannot be used: correct what is wrong with it first');
       if (!context.lookup.showsPatientData) {

@@ -3,14 +3,14 @@ import { optionFields, ruleConfig } from '@dicom-dispatch/core';
 import {
   draftText,
   editDraft,
-  editorProblems,
   readForm,
   type ConfigDraft,
   type DraftContext,
   type FormValues,
 } from '@dicom-dispatch/operations';
 import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
-import { configValue, editConfig, judgeText, type ConfigEdit } from '@dicom-dispatch/runtime';
+import { configValue, editConfig, type ConfigEdit } from '@dicom-dispatch/runtime';
+import { judgeAs } from './judge-as.ts';
 import type { FieldProblem } from './target-form.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
@@ -63,11 +63,10 @@ export async function judgeRuleForm(context: DraftContext, form: RuleForm, isEdi
       : { kind: 'set', path: ['rules', index], value: rule };
   const edits = isDeepStrictEqual(rules[index], rule) ? [] : [edit];
   const text = editConfig(before, edits);
-  const judged = await judgeText(context.store, text);
+  const judged = await judgeAs(context.store, { before, text, isEditor });
+  problems.push(...judged.foreign.map((message) => ({ field: '', message })));
   for (const { path, message } of judged.problems)
     if (path[0] === 'rules' && path[1] === index) problems.push({ field: fieldOf(path.slice(2)), message });
-  if (isEditor)
-    problems.push(...editorProblems(configValue(before), configValue(text)).map((message) => ({ field: '', message })));
   return { edits, rule, problems };
 }
 

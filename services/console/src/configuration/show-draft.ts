@@ -1,15 +1,16 @@
 import { describeChanges, draftDigest, readDraft, type DraftContext } from '@dicom-dispatch/operations';
-import { configValue, judgeText, unifiedDiff } from '@dicom-dispatch/runtime';
+import { configValue, unifiedDiff } from '@dicom-dispatch/runtime';
 import type { DraftView } from '../api/configuration-schemas.ts';
 import { draftWarnings } from './draft-warnings.ts';
+import { judgeAs } from './judge-as.ts';
 
 /** The change that is being prepared, in words and as YAML, with everything that is wrong with it. */
-export async function showDraft(context: DraftContext): Promise<DraftView | undefined> {
+export async function showDraft(context: DraftContext, isEditor: boolean): Promise<DraftView | undefined> {
   const draft = await readDraft(context);
   if (!draft) return undefined;
-  const [{ digest }, { config, problems }] = await Promise.all([
+  const [{ digest }, { config, problems, foreign }] = await Promise.all([
     context.store.file.read(),
-    judgeText(context.store, draft.text),
+    judgeAs(context.store, { before: draft.baseText, text: draft.text, isEditor }),
   ]);
   const name = context.store.file.path.split('/').at(-1) ?? '';
   return {
@@ -18,7 +19,10 @@ export async function showDraft(context: DraftContext): Promise<DraftView | unde
     patch: unifiedDiff(name, draft.baseText, draft.text),
     differences: describeChanges(configValue(draft.baseText), valueOf(draft.text)),
     changes: [...draft.changes],
-    problems: problems.map(({ line, path, message }) => ({ line, path: path.join('.'), message })),
+    problems: [
+      ...foreign.map((why) => ({ line: 0, path: '', message: `an administrator has to apply this: ${why}` })),
+      ...problems.map(({ line, path, message }) => ({ line, path: path.join('.'), message })),
+    ],
     warnings: config ? await draftWarnings(context, config, draft.after) : [],
     isStale: digest !== draft.base,
   };

@@ -2,7 +2,6 @@ import { configValue, editConfig, judgeText, type ConfigEdit, type LocatedProble
 import {
   draftText,
   editDraft,
-  editorProblems,
   readForm,
   type AfterApply,
   type ConfigDraft,
@@ -12,6 +11,7 @@ import {
 import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '@dicom-dispatch/core';
+import { judgeAs } from './judge-as.ts';
 import { targetType } from './target-types.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
@@ -64,12 +64,9 @@ export async function judgeTargetForm(context: DraftContext, form: TargetForm, i
   if (!isDeepStrictEqual(present, target)) edits.push({ kind: 'set', path: ['targets', form.name], value: target });
   if (found.some(({ field }) => field === 'name')) return { edits, target, text: before, problems: found };
   const text = editConfig(before, edits);
-  const judged = await judgeText(context.store, text);
+  const judged = await judgeAs(context.store, { before, text, isEditor, typed });
+  found.push(...judged.foreign.map((message) => ({ field: '', message })));
   found.push(...judged.problems.flatMap((problem) => ofTarget(problem, form.name)));
-  if (isEditor) {
-    const foreign = editorProblems(configValue(before), configValue(text), typed);
-    found.push(...foreign.map((message) => ({ field: '', message })));
-  }
   return { edits, target, text, problems: found, config: judged.config };
 }
 

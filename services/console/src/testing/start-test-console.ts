@@ -40,6 +40,8 @@ export interface TestSettings {
   readonly rules?: readonly Record<string, unknown>[];
   /** Text of a configuration file that the console can change; no service listens that would take it over. */
   readonly file?: string;
+  /** Environment variables that the file may refer to. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface RouteOptions {
@@ -87,7 +89,8 @@ export async function startTestConsole(settings: TestSettings = {}): Promise<Tes
   const log = createLogger('console', { level: 'fatal', format: 'json' });
   const redis = connectRedis(server.url, 'test', log);
   const folder = await tempFolder('console');
-  const configuration = settings.file === undefined ? undefined : await storeOf(folder.path, settings.file);
+  const configuration =
+    settings.file === undefined ? undefined : await storeOf(folder.path, settings.file, settings.env);
   const console = await startConsole({
     config,
     redis,
@@ -162,11 +165,11 @@ export async function startTestConsole(settings: TestSettings = {}): Promise<Tes
   };
 }
 
-async function storeOf(folder: string, text: string): Promise<ConfigurationStore> {
+async function storeOf(folder: string, text: string, env: TestSettings['env'] = {}): Promise<ConfigurationStore> {
   const path = join(folder, 'dispatch.yaml');
   await writeFile(path, text);
-  const options = { targetSchemas: Object.values(targetSchemas) as unknown as TargetSchema[], env: {} };
-  const store = openConfigurationStore(path, (candidate) => checkConfig(path, candidate, options), {});
+  const options = { targetSchemas: Object.values(targetSchemas) as unknown as TargetSchema[], env };
+  const store = openConfigurationStore(path, (candidate) => checkConfig(path, candidate, options), env);
   await store.versions.add({ text, author: 'the file', reason: 'as it was at the start' });
   return store;
 }

@@ -1,6 +1,6 @@
 import type { DraftView } from '../../api/configuration-schemas.ts';
 import type { ApiServer } from '../../api/api-server.ts';
-import { editContext } from '../../configuration/edit-context.ts';
+import { editContext, isEditor } from '../../configuration/edit-context.ts';
 import { showDraft } from '../../configuration/show-draft.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { isAllowed } from '../../security/identity.ts';
@@ -13,7 +13,7 @@ export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/configuration', { config: { access: 'editor' } }, async (request, reply) => {
     const edit = editContext(context);
     const [draft, versions, { text, digest }] = await Promise.all([
-      showDraft(edit),
+      showDraft(edit, isEditor(request)),
       edit.store.versions.list(50),
       edit.store.file.read(),
     ]);
@@ -79,7 +79,7 @@ function change(draft: DraftView, editing: boolean): Html {
       html`<div class="note bad">
         <p><b>It cannot be applied yet:</b></p>
         <ul>
-          ${draft.problems.map(({ line, path, message }) => html`<li>line ${line}: <code>${path}</code> ${message}</li>`)}
+          ${draft.problems.map(({ line, path, message }) => html`<li>${line > 0 && html`line ${line}: <code>${path}</code> `}${message}</li>`)}
         </ul>
       </div>`
     }

@@ -1,8 +1,9 @@
-import { draftText } from '@dicom-dispatch/operations';
-import { configValue, judgeText } from '@dicom-dispatch/runtime';
+import { readDraft } from '@dicom-dispatch/operations';
+import { configValue } from '@dicom-dispatch/runtime';
 import { targetAbouts, targetInfo, aboutType } from '@dicom-dispatch/targets';
 import type { ApiServer } from '../../api/api-server.ts';
-import { editContext } from '../../configuration/edit-context.ts';
+import { editContext, isEditor } from '../../configuration/edit-context.ts';
+import { judgeAs } from '../../configuration/judge-as.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { actionButton, empty, table } from '../components.ts';
 import { html, type Html } from '../html.ts';
@@ -14,9 +15,11 @@ type Plain = Readonly<Record<string, unknown>>;
 export function addTargetListPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/configuration/targets', { config: { access: 'editor' } }, async (request, reply) => {
     const edit = editContext(context);
-    const text = await draftText(edit);
+    const draft = await readDraft(edit);
+    const text = draft?.text ?? (await edit.store.file.read()).text;
+    const before = draft?.baseText ?? text;
     const raw = configValue(text) as { targets?: Readonly<Record<string, Plain>> } | null;
-    const { config = context.config() } = await judgeText(edit.store, text);
+    const { config = context.config() } = await judgeAs(edit.store, { before, text, isEditor: isEditor(request) });
     const targets = Object.entries(raw?.targets ?? {});
     const body = html`<div class="title-row">
         <h1>Configured targets</h1>

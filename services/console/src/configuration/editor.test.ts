@@ -1,0 +1,105 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
+
+const file = `sources: { main: { url: 'http://127.0.0.1:1' } }
+redis: { url: 'redis://127.0.0.1:1' }
+targets:
+  first: { type: dummy }
+  pacs: { type: sftp, host: files.example, username: me, password: '\${PACS_PASSWORD}', path: /in, hostKey: insecure-any }
+rules:
+  - { name: all, targets: [first] }
+`;
+const secrets = { REDIS_PASSWORD: 'redis-secret-2', PACS_PASSWORD: 'pacs-secret-3' };
+const words = Object.values(secrets);
+
+let test: TestConsole;
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'editor-'));
+  await writeFile(join(folder, 'there'), 'words of a file');
+  test = await startTestConsole({ console: signIn, file, env: secrets });
+});
+afterAll(async () => {
+  await test[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true });
+});
+beforeEach(() => as('administrator', 'POST', '/api/configuration/draft/discard'));
+
+function as(
+  role: keyof typeof testToken,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; text: string; body: unknown }> {
+  const headers = {
+    authorization: `Bearer ${testToken[role]}`,
+    ...(!path.startsWith('/api') && { accept: 'text/html' }),
+  };
+  return test.ask(method, path, { headers, ...(body !== undefined && { body }) });
+}
+
+describe('an editor', () => {
+  it.each(Object.keys(secrets))('cannot read the environment variable %s by what a form answers', async (name) => {
+    const form = { was: 'first', type: 'dummy', values: { transform: `\${${name}}`, delay: `\${${name}}` } };
+    const rule = { was: 'all', values: { targets: `\${${name}}`, transform: `\${${name}}` } };
+    const answers = [
+      await as('editor', 'POST', '/api/configuration/targets/first/check', form),
+      await as('editor', 'POST', '/api/configuration/targets/first/test', form),
+      await as('editor', 'PUT', '/api/configuration/targets/first', form),
+      await as('editor', 'POST', '/api/configuration/rules/all/check', rule),
+      await as('editor', 'PUT', '/api/configuration/rules/all', rule),
+    ];
+    for (const { text } of answers) {
+      expect(text).toContain('only an administrator may refer to the environment');
+      for (const word of words) expect(text).not.toContain(word);
+    }
+  });
+
+  it('cannot tell whether a file is there', async () => {
+    const answerFor = async (path: string): Promise<string> => {
+      const values = { host: 'a', calledAeTitle: 'A', 'tls.ca': path, 'tls.passphrase': `file:${path}` };
+      const { text } = await as('editor', 'POST', '/api/configuration/targets/new/check', { type: 'dicom', values });
+      return text.replaceAll(path, 'PATH');
+    };
+    const there = await answerFor(join(folder, 'there'));
+    expect(there).toBe(await answerFor(join(folder, 'not-there')));
+    expect(there).toContain('only an administrator may name programs, files and folders');
+  });
+
+  it('is told nothing of what a change of an administrator refers to, but that it is theirs', async () => {
+    const text = file.replace('first: { type: dummy }', "first: { type: dummy, transform: '${REDIS_PASSWORD}' }");
+    expect(await as('administrator', 'PUT', '/api/configuration/draft', { text, seen: await digest() })).toMatchObject({
+      status: 200,
+      text: expect.stringContaining('redis-secret-2'),
+    });
+    const answers = [
+      await as('editor', 'GET', '/api/configuration/draft'),
+      await as('editor', 'POST', '/api/configuration/draft/preview', {}),
+      await as('editor', 'GET', '/configuration'),
+      await as('editor', 'GET', '/configuration/targets'),
+    ];
+    for (const answer of answers) for (const word of words) expect(answer.text).not.toContain(word);
+    expect(answers[0]?.text).toContain('an administrator has to apply this: targets.first');
+    expect(answers[1]).toMatchObject({ status: 409 });
+  });
+
+  it('may still change what is theirs', async () => {
+    const values = { host: 'files.example', username: 'me', path: '/other', hostKey: 'insecure-any' };
+    const form = { was: 'pacs', type: 'sftp', values };
+    expect(await as('editor', 'PUT', '/api/configuration/targets/pacs', form)).toMatchObject({ status: 200 });
+    const draft = await as('editor', 'GET', '/api/configuration/draft');
+    expect(draft).toMatchObject({ body: { problems: [] } });
+    const moved = { ...form, values: { ...values, host: 'evil.example' } };
+    expect(await as('editor', 'PUT', '/api/configuration/targets/pacs', moved)).toMatchObject({
+      status: 400,
+      text: expect.stringContaining('its secret would go there'),
+    });
+  });
+});
+
+async function digest(): Promise<string> {
+  return ((await as('administrator', 'GET', '/api/configuration')).body as { digest: string }).digest;
+}
