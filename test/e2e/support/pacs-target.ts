@@ -1,4 +1,4 @@
-import { httpRequest } from '@dicom-dispatch/harness';
+import { httpRequest, waitFor } from '@dicom-dispatch/harness';
 import { expect } from 'vitest';
 import type { FaultScp } from './fault-scp.ts';
 
@@ -12,7 +12,13 @@ export function pacsTarget(scp: Pick<FaultScp, 'host' | 'port' | 'aet'>, more: o
 
 /** What Bull Board's retry button does. */
 export async function pressRetry(url: string, target: string, deliveryId: string): Promise<void> {
-  const answer = await httpRequest(`${url}/queues/api/queues/target-${target}/${deliveryId}/retry`, {
+  const job = `${url}/queues/api/queues/target-${target}/${deliveryId}`;
+  // The delivery has ended a moment before its job: only then there is such a button.
+  await waitFor(async () => {
+    const { status } = JSON.parse((await httpRequest(job)).body.toString()) as { status?: string };
+    return status !== 'active';
+  });
+  const answer = await httpRequest(`${job}/retry`, {
     method: 'PUT',
     headers: { origin: url, 'sec-fetch-site': 'same-origin' },
   });
