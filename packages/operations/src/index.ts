@@ -74,6 +74,7 @@ export { closeCircuit } from './close-circuit.ts';
 export { applyDraft, restoreVersion, type AppliedChange } from './configuration/apply-draft.ts';
 export { describeChanges, type DescribedChange } from './configuration/describe-changes.ts';
 export {
+  absentDigest,
   discardDraft,
   draftDigest,
   draftText,

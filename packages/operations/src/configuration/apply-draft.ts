@@ -2,7 +2,7 @@ import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
 import { changeConfiguration, configValue, judgeText, type ConfigChangeResult } from '@dicom-dispatch/runtime';
 import { decidePlace } from '../decide-place.ts';
 import { dropOrphan, isOrphan, moveOrphan } from '../orphans.ts';
-import { discardDraft, draftDigest, readDraft, type AfterApply, type DraftContext } from './draft.ts';
+import { draftDigest, finishDraft, readDraft, type AfterApply, type DraftContext } from './draft.ts';
 import { editorProblems } from './editor-rights.ts';
 
 export interface ApplyWish {
@@ -44,7 +44,7 @@ export async function applyDraft(context: DraftContext, wish: ApplyWish): Promis
     if (why.length > 0) throw new OperationError('conflict', `an administrator has to apply this: ${why.join('; ')}`);
   }
   const applied = await applyText(context, { text: draft.text, base: draft.base, ...wish });
-  await discardDraft(context);
+  await finishDraft(context, draft);
   const notes: string[] = [];
   for (const after of draft.after) notes.push(await settle(context, after, wish.actor));
   return { ...applied, notes };

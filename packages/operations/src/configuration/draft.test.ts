@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { applyDraft } from './apply-draft.ts';
 import {
+  discardDraft,
   draftDigest,
   editDraft,
   readDraft,
@@ -128,5 +129,57 @@ describe('what is decided about deliveries', () => {
     await move('new', samePlace);
     await expect(apply(seen)).rejects.toMatchObject({ code: 'conflict' });
     expect(await readFile(context.store.file.path, 'utf8')).toBe(text);
+  });
+});
+
+describe('a draft that is applied', () => {
+  /** Somebody else keeps a change while the draft is checked by the services. */
+  const meanwhile = (act: () => Promise<unknown>): DraftContext => {
+    const { store } = context;
+    const check: typeof store.check = async (candidate) => {
+      await act();
+      return store.check(candidate);
+    };
+    return { ...context, store: { ...store, check } };
+  };
+  const addTarget = (name: string) => ({
+    edits: [{ kind: 'set', path: ['targets', name], value: { type: 'dummy' } }] as const,
+    what: `target ${name} added`,
+    who: { name: 'otto' },
+  });
+
+  it('is gone', async () => {
+    await apply(await editDraft(context, addTarget('third')));
+    expect(await readFile(context.store.file.path, 'utf8')).toContain('third');
+    expect(await readDraft(context)).toBeUndefined();
+  });
+
+  it('leaves what somebody else has kept in the meantime, also in the next line', async () => {
+    const drop: AfterApply = { act: 'drop', target: 'pacs' };
+    const seen = await editDraft(context, { ...addTarget('third'), after: drop });
+    await apply(
+      seen,
+      meanwhile(() => editDraft(context, addTarget('fourth'))),
+    );
+    const now = await readFile(context.store.file.path, 'utf8');
+    expect(now).toContain('third');
+    expect(now).not.toContain('fourth');
+    const left = await readDraft(context);
+    expect(left).toMatchObject({ changes: [{ what: 'target fourth added' }], after: [], baseText: now });
+    expect(left?.text).toMatch(/third[^]*fourth/);
+  });
+
+  it('leaves another draft that was begun in the meantime', async () => {
+    const seen = await editDraft(context, addTarget('third'));
+    await apply(
+      seen,
+      meanwhile(async () => {
+        await discardDraft(context);
+        await editDraft(context, { edits: [{ kind: 'remove', path: ['rules', 1] }], what: 'removed', who: anna });
+      }),
+    );
+    const left = await readDraft(context);
+    expect(left?.text).toContain('third');
+    expect(left?.text).not.toContain('name: two');
   });
 });

@@ -7,6 +7,7 @@ import {
   type ConfigEdit,
   type ConfigurationStore,
 } from '@dicom-dispatch/runtime';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 
 /** What is done once a draft is in use, about deliveries of targets that it removed or moved. */
@@ -70,8 +71,11 @@ export function draftDigest({ text, after }: Pick<ConfigDraft, 'text' | 'after'>
   return configDigest(after.length === 0 ? text : `${text}\n${JSON.stringify(after)}`);
 }
 
+/** {@link valueDigest} of a path that has no value: what is added must not replace what somebody else has added. */
+export const absentDigest = 'absent';
+
 /**
- * Tells whether the value of a path is still the one that a form was made from; a missing value has a digest, too.
+ * Tells whether the value of a path is still the one that a form was made from.
  *
  * @param path - keys of maps; in a list, the `name` of an element
  */
@@ -81,7 +85,7 @@ export function valueDigest(text: string, path: readonly string[]): string {
     value = Array.isArray(value)
       ? value.find((one: Readonly<Record<string, unknown>> | null) => one?.['name'] === key)
       : (value as Readonly<Record<string, unknown>> | null | undefined)?.[key];
-  return configDigest(JSON.stringify(value) ?? '').slice(0, 16);
+  return value === undefined ? absentDigest : configDigest(JSON.stringify(value)).slice(0, 16);
 }
 
 /**
@@ -96,7 +100,7 @@ export async function editDraft(context: DraftContext, edit: DraftEdit): Promise
       const last = draft.changes.at(-1);
       throw new OperationError(
         'conflict',
-        `${seen.path.join('.')} was changed in the meantime${last ? ` (${last.who}: ${last.what})` : ', in the file'}: load the page again to see it`,
+        `${seen.path.join('.')} was ${seen.digest === absentDigest ? 'added' : 'changed'} in the meantime${last ? ` (${last.who}: ${last.what})` : ', in the file'}: load the page again to see it`,
       );
     }
     const edits = typeof edit.edits === 'function' ? edit.edits(draft.text) : edit.edits;
@@ -136,33 +140,54 @@ export async function discardDraft({ redis, keys }: Pick<DraftContext, 'redis' |
   await redis.del(keys.configurationDraft);
 }
 
+/** Takes what was applied out of the draft; what others have kept since stays a change, on top of it. */
+export async function finishDraft(context: DraftContext, applied: ConfigDraft): Promise<void> {
+  await swapDraft(context, async () => {
+    const { stored, draft } = await readStored(context, applied);
+    if (!draft) return { stored, changed: undefined };
+    const isOpen = (one: unknown, done: readonly unknown[]): boolean =>
+      !done.some((other) => isDeepStrictEqual(one, other));
+    const changes = draft.changes.filter((one) => isOpen(one, applied.changes));
+    const after = draft.after.filter((one) => isOpen(one, applied.after));
+    return { stored, changed: changes.length === 0 ? undefined : { ...draft, changes, after } };
+  });
+}
+
 async function changeDraft(context: DraftContext, act: (draft: ConfigDraft) => ConfigDraft): Promise<ConfigDraft> {
-  const { redis, keys, store } = context;
-  for (let attempt = 0; attempt < 20; attempt += 1) {
+  return swapDraft(context, async () => {
     const { stored, draft } = await readStored(context);
-    const { text, digest } = await store.file.read();
-    const changed = act(draft ?? { base: digest, baseText: text, text, changes: [], after: [] });
-    const isNothing = changed.text === changed.baseText;
-    const written = await redis.eval(
-      swapScript,
-      1,
-      keys.configurationDraft,
-      stored,
-      isNothing ? '' : JSON.stringify(changed),
-    );
-    if (written === 1) return changed;
+    const { text, digest } = await context.store.file.read();
+    return { stored, changed: act(draft ?? { base: digest, baseText: text, text, changes: [], after: [] }) };
+  });
+}
+
+/** Replaces the draft, or removes it when it changes nothing; starts again when somebody else was faster. */
+async function swapDraft<T extends ConfigDraft | undefined>(
+  { redis, keys }: DraftContext,
+  next: () => Promise<{ readonly stored: string; readonly changed: T }>,
+): Promise<T> {
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    const { stored, changed } = await next();
+    const written = changed && changed.text !== changed.baseText ? JSON.stringify(changed) : '';
+    if ((await redis.eval(swapScript, 1, keys.configurationDraft, stored, written)) === 1) return changed;
   }
   throw new OperationError('conflict', 'others change the draft all the time: try again');
 }
 
-async function readStored({ redis, keys, store }: DraftContext): Promise<{ stored: string; draft?: ConfigDraft }> {
+/** @param applied - the draft that the file says now: changes on top of it are merged from there */
+async function readStored(
+  { redis, keys, store }: DraftContext,
+  applied?: ConfigDraft,
+): Promise<{ stored: string; draft?: ConfigDraft }> {
   const stored = (await redis.get(keys.configurationDraft)) ?? '';
   if (stored === '') return { stored };
   const draft = draftSchema.parse(JSON.parse(stored));
+  const isOnTop =
+    applied?.base === draft.base && isDeepStrictEqual(draft.changes.slice(0, applied.changes.length), applied.changes);
   const { text, digest } = await store.file.read();
   if (digest === draft.base) return { stored, draft };
   // The file was edited by hand since: both changes count, where they concern other lines.
-  const merged = mergeConfigs(draft.baseText, draft.text, text);
+  const merged = mergeConfigs(isOnTop ? applied.text : draft.baseText, draft.text, text);
   if (merged === undefined) return { stored, draft };
   const after = draft.after.filter(({ target }) => isSame(draft.text, merged, ['targets', target]));
   return { stored, draft: { ...draft, base: digest, baseText: text, text: merged, after } };

@@ -1,4 +1,4 @@
-import { draftText, editDraft } from '@dicom-dispatch/operations';
+import { editDraft } from '@dicom-dispatch/operations';
 import { writeConditions } from '@dicom-dispatch/core';
 import { stringify } from 'yaml';
 import { z } from 'zod';
@@ -114,10 +114,11 @@ export function addConfigurationRuleRoutes(server: ApiServer, context: ConsoleCo
     async (request) => {
       const { rule } = request.params;
       const { enabled } = request.body;
-      const edit = editContext(context);
-      const path = ['rules', indexOfRule(rulesOf(await draftText(edit)), rule), 'enabled'] as const;
-      await editDraft(edit, {
-        edits: [enabled ? { kind: 'remove', path } : { kind: 'set', path, value: false }],
+      await editDraft(editContext(context), {
+        edits(text) {
+          const path = ['rules', indexOfRule(rulesOf(text), rule), 'enabled'];
+          return [enabled ? { kind: 'remove', path } : { kind: 'set', path, value: false }];
+        },
         what: `rule ${rule} switched ${enabled ? 'on' : 'off'}`,
         who: actorOf(request),
       });
@@ -139,9 +140,8 @@ export function addConfigurationRuleRoutes(server: ApiServer, context: ConsoleCo
     },
     async (request) => {
       const { rule } = request.params;
-      const edit = editContext(context);
-      await editDraft(edit, {
-        edits: [{ kind: 'remove', path: ['rules', indexOfRule(rulesOf(await draftText(edit)), rule)] }],
+      await editDraft(editContext(context), {
+        edits: (text) => [{ kind: 'remove', path: ['rules', indexOfRule(rulesOf(text), rule)] }],
         what: `rule ${rule} removed`,
         who: actorOf(request),
       });

@@ -1,4 +1,4 @@
-import { draftText, editDraft, type AfterApply } from '@dicom-dispatch/operations';
+import { editDraft, type AfterApply } from '@dicom-dispatch/operations';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import { configValue } from '@dicom-dispatch/runtime';
 import { resolveTarget } from '@dicom-dispatch/targets';
@@ -114,10 +114,12 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
     async (request) => {
       const { target } = request.params;
       const { enabled } = request.body;
-      await needTarget(target);
-      const path = ['targets', target, 'enabled'];
       await editDraft(editContext(context), {
-        edits: [enabled ? { kind: 'remove', path } : { kind: 'set', path, value: false }],
+        edits(text) {
+          needTarget(text, target);
+          const path = ['targets', target, 'enabled'];
+          return [enabled ? { kind: 'remove', path } : { kind: 'set', path, value: false }];
+        },
         what: `target ${target} switched ${enabled ? 'on' : 'off'}`,
         who: actorOf(request),
       });
@@ -147,7 +149,6 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
     async (request) => {
       const { target } = request.params;
       const { waiting, to } = request.body;
-      await needTarget(target);
       if (waiting === 'move' && (to === undefined || to === target || !context.config().targets[to]))
         throw new OperationError('invalid', 'name another target that gets what waits');
       const after: AfterApply | undefined =
@@ -157,7 +158,10 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
             ? { act: 'drop', target }
             : undefined;
       await editDraft(editContext(context), {
-        edits: [{ kind: 'remove', path: ['targets', target] }],
+        edits(text) {
+          needTarget(text, target);
+          return [{ kind: 'remove', path: ['targets', target] }];
+        },
         what: `target ${target} removed`,
         who: actorOf(request),
         ...(after && { after }),
@@ -166,9 +170,10 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
       return {};
     },
   );
+}
 
-  async function needTarget(name: string): Promise<void> {
-    const raw = configValue(await draftText(editContext(context))) as { targets?: Record<string, unknown> } | null;
-    if (raw?.targets?.[name] === undefined) throw new OperationError('not-found', `there is no target "${name}"`);
-  }
+/** @throws OperationError `not-found` */
+function needTarget(text: string, name: string): void {
+  const raw = configValue(text) as { targets?: Record<string, unknown> } | null;
+  if (raw?.targets?.[name] === undefined) throw new OperationError('not-found', `there is no target "${name}"`);
 }

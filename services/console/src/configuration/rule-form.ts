@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { optionFields, ruleConfig } from '@dicom-dispatch/core';
 import {
+  absentDigest,
   draftText,
   editDraft,
   readForm,
@@ -39,7 +40,6 @@ export function indexOfRule(rules: readonly Plain[], name: string): number {
 }
 
 interface JudgedRule {
-  readonly edits: readonly ConfigEdit[];
   readonly rule: Plain;
   readonly problems: readonly FieldProblem[];
 }
@@ -57,17 +57,20 @@ export async function judgeRuleForm(context: DraftContext, form: RuleForm, isEdi
   const problems: FieldProblem[] = unread.map(({ path, message }) => ({ field: path.join('.'), message }));
   if (rules.some((one, at) => at !== index && one['name'] === form.name))
     problems.push({ field: 'name', message: `there is a rule "${form.name}" already` });
-  const edit: ConfigEdit =
-    rules.length === 0
-      ? { kind: 'set', path: ['rules'], value: [rule] }
-      : { kind: 'set', path: ['rules', index], value: rule };
-  const edits = isDeepStrictEqual(rules[index], rule) ? [] : [edit];
-  const text = editConfig(before, edits);
+  const text = editConfig(before, ruleEdits(before, form.was, rule));
   const judged = await judgeAs(context.store, { before, text, isEditor });
   problems.push(...judged.foreign.map((message) => ({ field: '', message })));
   for (const { path, message } of judged.problems)
     if (path[0] === 'rules' && path[1] === index) problems.push({ field: fieldOf(path.slice(2)), message });
-  return { edits, rule, problems };
+  return { rule, problems };
+}
+
+/** Puts a rule into a text in the place of the one with a former name, or at the end. */
+function ruleEdits(text: string, was: string | undefined, rule: Plain): ConfigEdit[] {
+  const rules = rulesOf(text);
+  if (rules.length === 0) return [{ kind: 'set', path: ['rules'], value: [rule] }];
+  const index = was === undefined ? rules.length : indexOfRule(rules, was);
+  return isDeepStrictEqual(rules[index], rule) ? [] : [{ kind: 'set', path: ['rules', index], value: rule }];
 }
 
 /** What is wrong with one of a list is shown with the list. */
@@ -86,20 +89,18 @@ export async function saveRuleForm(
   form: RuleForm,
   wish: { readonly who: Actor; readonly isEditor: boolean; readonly seen?: string | undefined },
 ): Promise<ConfigDraft> {
-  const { edits, problems } = await judgeRuleForm(context, form, wish.isEditor);
+  const { rule, problems } = await judgeRuleForm(context, form, wish.isEditor);
   if (problems.length > 0)
     throw new OperationError(
       'invalid',
       problems.map(({ field, message }) => `${field || form.name}: ${message}`).join('\n'),
     );
-  const index = form.was === undefined ? undefined : indexOfRule(rulesOf(await draftText(context)), form.was);
+  const digest = form.was === undefined ? absentDigest : wish.seen;
   return editDraft(context, {
-    edits,
+    // The place of the rule in the text as it is then: others may have added or removed rules since.
+    edits: (text) => ruleEdits(text, form.was, rule),
     what: form.was === undefined ? `rule ${form.name} added` : `rule ${form.was} changed`,
     who: wish.who,
-    seen:
-      wish.seen === undefined || index === undefined
-        ? undefined
-        : { path: ['rules', String(index)], digest: wish.seen },
+    seen: digest === undefined ? undefined : { path: ['rules', form.was ?? form.name], digest },
   });
 }

@@ -1,5 +1,6 @@
 import { configValue, editConfig, judgeText, type ConfigEdit, type LocatedProblem } from '@dicom-dispatch/runtime';
 import {
+  absentDigest,
   draftText,
   editDraft,
   readForm,
@@ -99,13 +100,14 @@ export async function saveTargetForm(
       problems.map(({ field, message }) => `${field || form.name}: ${message}`).join('\n'),
     );
   }
+  const digest = form.was === undefined ? absentDigest : wish.seen;
   const what = form.was === undefined ? `target ${form.name} added` : `target ${form.was} changed`;
   return editDraft(context, {
     edits,
     what: form.was !== undefined && form.was !== form.name ? `target ${form.was} renamed to ${form.name}` : what,
     who: wish.who,
     ...(wish.after && { after: wish.after }),
-    seen: wish.seen === undefined ? undefined : { path: ['targets', form.was ?? form.name], digest: wish.seen },
+    seen: digest === undefined ? undefined : { path: ['targets', form.was ?? form.name], digest },
   });
 }
 

@@ -57,7 +57,7 @@ export function addRuleFormPage(server: ApiServer, context: ConsoleContext): voi
           autocomplete="off"
           data-entry-form="/api/configuration/rules"
           data-was="${was}"
-          data-seen="${was === undefined ? undefined : valueDigest(text, ['rules', String(index)])}"
+          data-seen="${was === undefined ? undefined : valueDigest(text, ['rules', was])}"
         >
           ${nameField(was ?? '')}
           <section class="card options">
