@@ -175,5 +175,5 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
 /** @throws OperationError `not-found` */
 function needTarget(text: string, name: string): void {
   const raw = configValue(text) as { targets?: Record<string, unknown> } | null;
-  if (raw?.targets?.[name] === undefined) throw new OperationError('not-found', `there is no target "${name}"`);
+  if (!Object.hasOwn(raw?.targets ?? {}, name)) throw new OperationError('not-found', `there is no target "${name}"`);
 }
