@@ -86,6 +86,7 @@ export {
   type ConfigDraft,
   type DraftContext,
 } from './configuration/draft.ts';
-export { editorProblems } from './configuration/editor-rights.ts';
+export { hideSecrets, textForEditors } from './configuration/hide-secrets.ts';
+export { editableSections, editorProblems } from './configuration/editor-rights.ts';
 export { fieldText, readForm, removedSecret, secretText, type FormValues } from './configuration/form-values.ts';
 export { previewDraft, type DraftPreview } from './configuration/preview-draft.ts';

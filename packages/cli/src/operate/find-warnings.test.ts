@@ -328,3 +328,35 @@ describe('files and folders of this machine', () => {
     ]);
   });
 });
+
+describe('secrets in plain text', () => {
+  const web = (headers: string): Readonly<Record<string, string>> =>
+    target(`type: orthanc, url: "http://127.0.0.1:1", headers: ${headers}`);
+
+  it.each([
+    [{ redis: '{ url: "redis://:word@127.0.0.1:6379" }' }, 'redis.url: a password in the address is shown'],
+    [web('{ X-Api-Key: word }'), 'targets.pacs.headers.X-Api-Key: X-Api-Key in plain text is shown'],
+    [
+      {
+        console:
+          '{ notifications: { webhooks: { it: { url: "http://127.0.0.1:1", headers: { Authorization: word } } } } }',
+      },
+      'headers.Authorization: Authorization in plain text',
+    ],
+  ])('%j are told', async (sections, expected) => {
+    const found = await check(yaml(sections));
+    expect(found).toEqual([expect.stringContaining(expected)]);
+    expect(found[0]).not.toContain('word@');
+    expect(found[0]).not.toMatch(/: word/);
+  });
+
+  it.each([
+    { redis: '{ url: "redis://127.0.0.1:6379" }' },
+    { redis: '{ url: "${DISPATCH_TEST_URL}" }' },
+    web('{ X-Api-Key: "${DISPATCH_TEST_SECRET}", X-Site: 7b }'),
+  ])('%j: nothing', async (sections) => {
+    process.env['DISPATCH_TEST_URL'] = 'redis://:word@127.0.0.1:6379';
+    expect(await check(yaml(sections))).toEqual([]);
+    delete process.env['DISPATCH_TEST_URL'];
+  });
+});

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { hideSecrets } from './hide-secrets.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -34,7 +35,7 @@ function compare(before: unknown, after: unknown, path: readonly string[]): Desc
     const names = [...new Set([...Object.keys(old ?? {}), ...Object.keys(now ?? {})])];
     return names.flatMap((name) => compare(old?.[name], now?.[name], [...path, name]));
   }
-  return [{ path: path.join('.'), words: words(path.join('.'), before, after) }];
+  return [{ path: path.join('.'), words: words(path.join('.'), hideSecrets(before, path), hideSecrets(after, path)) }];
 }
 
 function words(name: string, before: unknown, after: unknown): string {

@@ -4,7 +4,7 @@ import { targetOptions } from '@dicom-dispatch/core';
 type Plain = Readonly<Record<string, unknown>>;
 
 /** Sections that an editor may change. */
-const sections: ReadonlySet<string> = new Set(['targets', 'groups', 'rules']);
+export const editableSections: ReadonlySet<string> = new Set(['targets', 'groups', 'rules']);
 
 /**
  * Options of the built-in types that say neither where a target is nor how it is known to be the right one. With another
@@ -36,7 +36,7 @@ export function editorProblems(before: unknown, after: unknown, typed?: Readonly
   const [old, now] = [plain(before), plain(after)];
   const problems: string[] = [];
   for (const name of new Set([...Object.keys(old), ...Object.keys(now)])) {
-    if (!sections.has(name) && !isDeepStrictEqual(old[name], now[name]))
+    if (!editableSections.has(name) && !isDeepStrictEqual(old[name], now[name]))
       problems.push(`${name}: only an administrator may change this section`);
   }
   const sealed = new Set(references(before).map(({ text }) => text));

@@ -1,6 +1,7 @@
 import type { OptionField } from '@dicom-dispatch/core';
 import { parse, stringify } from 'yaml';
 import { isDeepStrictEqual } from 'node:util';
+import { hideSecrets, restoreHeaders } from './hide-secrets.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -34,7 +35,7 @@ export function fieldText(field: OptionField, value: unknown): string {
     value.every((one) => typeof one === 'string' && !/[\n,]/.test(one))
   )
     return value.join('\n');
-  return stringify(value, { lineWidth: 0 }).trim();
+  return stringify(field.name === 'headers' ? hideSecrets(value, ['headers']) : value, { lineWidth: 0 }).trim();
 }
 
 function needsQuotes(text: string): boolean {
@@ -95,7 +96,8 @@ export async function readForm(
       return text === undefined ? undefined : (was ?? undefined);
     if (text.trim() === '') return undefined;
     try {
-      return plainValue(field, text);
+      const typedValue = plainValue(field, text);
+      return field.name === 'headers' ? restoreHeaders(typedValue, was) : typedValue;
     } catch (error) {
       problems.push({ path: at, message: `is not YAML: ${(error as Error).message.split('\n')[0]}` });
       return undefined;

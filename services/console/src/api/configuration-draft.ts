@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { editContext, isEditor, needEditing } from '../configuration/edit-context.ts';
 import { untried } from '../configuration/try-rule.ts';
 import { judgeAs } from '../configuration/judge-as.ts';
+import { shownText } from '../configuration/shown-text.ts';
 import { showDraft } from '../configuration/show-draft.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { actorOf } from './actor.ts';
@@ -38,14 +39,19 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       config: { access: 'editor' },
       schema: {
         tags,
-        summary: 'The configuration as it is written, without secrets',
+        summary: 'The configuration as it is written; for editors targets, groups and rules, without plain secrets',
         response: answers(configurationView),
       },
     },
-    async () => {
+    async (request) => {
       const { store } = editContext(context);
       const { text, digest } = await store.file.read();
-      return { file: store.file.path, digest, text, editing: context.config().console.editing };
+      return {
+        file: store.file.path,
+        digest,
+        text: shownText(request, text),
+        editing: context.config().console.editing,
+      };
     },
   );
 
@@ -78,12 +84,14 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
         response: answers(configVersionView),
       },
     },
-    async ({ params, query }) => {
+    async (request) => {
+      const { params, query } = request;
       const { versions, file } = editContext(context).store;
       const version = await versions.read(params.version);
       if (!version) throw new OperationError('not-found', `there is no version ${params.version}`);
       const other = await versions.read(query.against ?? params.version - 1);
-      return { ...version, patch: unifiedDiff(file.path.split('/').at(-1) ?? '', other?.text ?? '', version.text) };
+      const [before, text] = [shownText(request, other?.text ?? ''), shownText(request, version.text)];
+      return { ...version, text, patch: unifiedDiff(file.path.split('/').at(-1) ?? '', before, text) };
     },
   );
 

@@ -1,4 +1,4 @@
-import { editDraft, type AfterApply } from '@dicom-dispatch/operations';
+import { editDraft, hideSecrets, type AfterApply } from '@dicom-dispatch/operations';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import { configValue } from '@dicom-dispatch/runtime';
 import { resolveTarget } from '@dicom-dispatch/targets';
@@ -45,7 +45,10 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
     async (request) => {
       const wanted = { ...request.body, name: request.params.target };
       const judged = await judgeTargetForm(editContext(context), wanted, isEditor(request));
-      return { problems: [...judged.problems], yaml: stringify({ [wanted.name]: judged.target }, { lineWidth: 0 }) };
+      return {
+        problems: [...judged.problems],
+        yaml: stringify({ [wanted.name]: hideSecrets(judged.target) }, { lineWidth: 0 }),
+      };
     },
   );
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
 
 const file = `sources: { main: { url: 'http://127.0.0.1:1' } }
-redis: { url: 'redis://127.0.0.1:1' }
+redis: { url: 'redis://:plain-word-4@127.0.0.1:1' }
 targets:
   first: { type: dummy }
   pacs: { type: sftp, host: files.example, username: me, password: '\${PACS_PASSWORD}', path: /in, hostKey: insecure-any }
@@ -84,6 +84,20 @@ describe('an editor', () => {
     for (const answer of answers) for (const word of words) expect(answer.text).not.toContain(word);
     expect(answers[0]?.text).toContain('an administrator has to apply this: targets.first');
     expect(answers[1]).toMatchObject({ status: 409 });
+  });
+
+  it('reads only targets, groups and rules, in every answer and page', async () => {
+    await as('editor', 'POST', '/api/configuration/targets/first/enabled', { enabled: false });
+    const paths = ['/api/configuration', '/api/configuration/versions/1', '/api/configuration/draft'];
+    const pages = ['/configuration', '/configuration/versions/1'];
+    for (const path of [...paths, ...pages]) {
+      const { status, text } = await as('editor', 'GET', path);
+      expect([path, status]).toEqual([path, 200]);
+      expect([path, text]).toEqual([path, expect.stringContaining('targets:')]);
+      expect([path, text]).toEqual([path, expect.not.stringMatching(/plain-word|redis:/)]);
+    }
+    const { text } = await as('administrator', 'GET', '/api/configuration');
+    expect(text).toContain('plain-word-4');
   });
 
   it('may still change what is theirs', async () => {

@@ -1,4 +1,11 @@
-import { describeChanges, draftDigest, readDraft, type DraftContext } from '@dicom-dispatch/operations';
+import {
+  describeChanges,
+  draftDigest,
+  editableSections,
+  readDraft,
+  textForEditors,
+  type DraftContext,
+} from '@dicom-dispatch/operations';
 import { configValue, unifiedDiff } from '@dicom-dispatch/runtime';
 import type { DraftView } from '../api/configuration-schemas.ts';
 import { draftWarnings } from './draft-warnings.ts';
@@ -12,12 +19,14 @@ export async function showDraft(context: DraftContext, isEditor: boolean): Promi
     context.store.file.read(),
     judgeAs(context.store, { before: draft.baseText, text: draft.text, isEditor }),
   ]);
+  const shown = (text: string): string => (isEditor ? textForEditors(text) : text);
+  const differences = describeChanges(configValue(draft.baseText), valueOf(draft.text));
   const name = context.store.file.path.split('/').at(-1) ?? '';
   return {
     seen: draftDigest(draft),
-    text: draft.text,
-    patch: unifiedDiff(name, draft.baseText, draft.text),
-    differences: describeChanges(configValue(draft.baseText), valueOf(draft.text)),
+    text: shown(draft.text),
+    patch: unifiedDiff(name, shown(draft.baseText), shown(draft.text)),
+    differences: isEditor ? differences.filter(({ path }) => isOfEditors(path)) : differences,
     changes: [...draft.changes],
     problems: [
       ...foreign.map((why) => ({ line: 0, path: '', message: `an administrator has to apply this: ${why}` })),
@@ -26,6 +35,11 @@ export async function showDraft(context: DraftContext, isEditor: boolean): Promi
     warnings: config ? await draftWarnings(context, config, draft.after) : [],
     isStale: digest !== draft.base,
   };
+}
+
+/** Whether a difference is in a section that editors may read. */
+function isOfEditors(path: string): boolean {
+  return path === 'order of rules' || editableSections.has(path.split('.')[0] ?? '');
 }
 
 /** A text that is no YAML is told among the problems. */

@@ -12,6 +12,7 @@ export function exposureWarnings(config: Config): Problem[] {
     ...pushExposure(config),
     ...redisExposure(config),
     ...clearPasswords(config),
+    ...plainSecrets(config),
   ];
 }
 
@@ -93,5 +94,30 @@ function clearPasswords(config: Config): Problem[] {
     const hasSecret = Object.values(headers ?? {}).some((value) => value instanceof Secret);
     check(['console', 'notifications', 'webhooks', name, 'url'], url, hasSecret);
   }
+  return problems;
+}
+
+/** How a secret is written, so that it is known as one. */
+const reference = '${NAME} or { file: PATH }';
+
+/** Secrets that we do not know as such, and show with the rest of the configuration. */
+function plainSecrets({ redis, targets, console }: Config): Problem[] {
+  const problems: Problem[] = [];
+  const { url } = redis;
+  if (typeof url === 'string' && URL.canParse(url) && new URL(url).password !== '') {
+    const message = 'a password in the address is shown with the configuration: write it as redis.password instead';
+    problems.push({ path: ['redis', 'url'], message: `${message}, as ${reference}` });
+  }
+  const check = (path: (string | number)[], headers: unknown): void => {
+    for (const [name, value] of Object.entries((headers ?? {}) as Readonly<Record<string, unknown>>)) {
+      if (typeof value !== 'string' || !/auth|key|token|secret|passw|cookie|credential/i.test(name)) continue;
+      const message = `${name} in plain text is shown with the configuration: write its whole value as ${reference}`;
+      problems.push({ path: [...path, 'headers', name], message });
+    }
+  };
+  for (const [name, target] of Object.entries(targets))
+    check(['targets', name], (target as unknown as Record<string, unknown>)['headers']);
+  for (const [name, { headers }] of Object.entries(console.notifications?.webhooks ?? {}))
+    check(['console', 'notifications', 'webhooks', name], headers);
   return problems;
 }

@@ -3,6 +3,7 @@ import { unifiedDiff } from '@dicom-dispatch/runtime';
 import { z } from 'zod';
 import type { ApiServer } from '../../api/api-server.ts';
 import { editContext } from '../../configuration/edit-context.ts';
+import { shownText } from '../../configuration/shown-text.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { isAllowed } from '../../security/identity.ts';
 import { time } from '../components.ts';
@@ -26,6 +27,7 @@ export function addVersionPage(server: ApiServer, context: ConsoleContext): void
         context.config().console.editing &&
         request.identity !== undefined &&
         isAllowed(request.identity.role, 'administrator');
+      const shown = (one: string): string => shownText(request, one);
       const name = file.path.split('/').at(-1) ?? '';
       const body = html`<div class="title-row">
           <h1>Version ${number}</h1>
@@ -46,7 +48,7 @@ export function addVersionPage(server: ApiServer, context: ConsoleContext): void
           </section>`
         }
         <h2>What it changed</h2>
-        <pre class="patch" tabindex="0">${unifiedDiff(name, before?.text ?? '', version.text)}</pre>`;
+        <pre class="patch" tabindex="0">${unifiedDiff(name, shown(before?.text ?? ''), shown(version.text))}</pre>`;
       return sendPage(context, request, reply, {
         id: 'configuration',
         title: `Version ${number}`,
