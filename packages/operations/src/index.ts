@@ -57,6 +57,7 @@ export { oldestBacklog } from './oldest-backlog.ts';
 export { answerLoss } from './answer-loss.ts';
 export { tryStudiesNow } from './put-off-studies.ts';
 export { readAfterSuccess, retryAfterSuccess } from './after-success.ts';
+export { isAuditIncomplete } from './audit-gaps.ts';
 export { readTargetAudit, sendMissing, startTargetAudit, stopTargetAudit, type AuditedTarget } from './target-audit.ts';
 export {
   changeBatch,

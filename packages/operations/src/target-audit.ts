@@ -6,11 +6,14 @@ import {
   type TargetAudit,
 } from '@dicom-dispatch/state/target-audits';
 import { resolveTarget } from '@dicom-dispatch/targets';
+import { auditGaps } from './audit-gaps.ts';
 
 /** What audits of a target know. */
 export interface AuditedTarget {
   /** Under way, or the last one; undefined before the first. */
   readonly audit: TargetAudit | undefined;
+  /** What `audit` does not know, a sentence each; none when it has compared everything. */
+  readonly gaps: readonly string[];
   /** Studies with which something is wrong, the newest finding first. */
   readonly findings: readonly AuditFinding[];
   /** Audits that have ended, the newest first, at most 100. */
@@ -27,7 +30,12 @@ export async function readTargetAudit(context: Context, target: string): Promise
     audits.findings(target),
     audits.history(target),
   ]);
-  return { audit, findings: [...findings.values()].sort((one, other) => other.at - one.at), history };
+  return {
+    audit,
+    gaps: audit ? auditGaps(audit) : [],
+    findings: [...findings.values()].sort((one, other) => other.at - one.at),
+    history,
+  };
 }
 
 /**

@@ -7,7 +7,9 @@ import { parseTime, withConfig, withExamples, withJson } from './options.ts';
 export function addAuditCommands(program: Command): void {
   const audit = program
     .command('audit')
-    .description('compare what a target has now with what it has confirmed; exits with 3 when something is wrong')
+    .description(
+      'compare what a target has now with what it has confirmed; exits with 3 when something is wrong or not known',
+    )
     .argument('<target>', 'its name')
     .option('--since <when>', 'only what was delivered since: an age (2h, 7d) or a date (2026-03-01)', parseTime)
     .option('--study <uid>', 'only this study, by its Study Instance UID')

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  isAuditIncomplete,
   readTargetAudit,
   sendMissing,
   startTargetAudit,
@@ -117,21 +118,30 @@ async function follow(
 
 async function show({ operations }: System, target: string, options: AuditTargetOptions): Promise<void> {
   const known = await readTargetAudit(operations, target);
-  const { audit, findings, history } = known;
+  const { audit, gaps, findings, history } = known;
   if (options.json === true) console.log(JSON.stringify(known));
   else if (!audit) console.log(`${target} was never audited: dispatch audit ${target}`);
   else {
     console.log(
       `audit of ${target}: ${audit.state}, begun ${ago(audit.startedAt)} by ${audit.by}; ${progress(audit.counts)}`,
     );
-    if (audit.reason !== undefined) console.log(`it waits: ${audit.reason}`);
+    if (audit.reason !== undefined)
+      console.log(`${audit.state === 'running' ? 'it waits' : 'reason'}: ${audit.reason}`);
     const { compared, instances, unread, requests } = audit.counts;
     console.log(`contents compared: ${compared} of ${instances}; not known: ${unread}; requests: ${requests}`);
     if (findings.length > 0) console.log(table(findings));
+    else if (gaps.length === 0) console.log(`nothing is wrong: ${target} has what it has confirmed`);
+    else console.log(`no findings, but ${target} may still lack something:`);
+    for (const gap of gaps) console.log(gap);
     if (history.length > 1) console.log(`\n${trend(history)}`);
     if (findings.length > 0) console.log(`\nto send what is missing or different: dispatch audit ${target} --send`);
   }
-  if (findings.length > 0) process.exitCode = exitCodes.trouble;
+  process.exitCode = exitCodeOfAudit(known);
+}
+
+/** 3 when something is wrong, or the audit could not do all that was asked of it. */
+export function exitCodeOfAudit({ audit, findings }: Pick<AuditedTarget, 'audit' | 'findings'>): number {
+  return findings.length > 0 || (audit && isAuditIncomplete(audit)) ? exitCodes.trouble : exitCodes.done;
 }
 
 function progress({ studies, instances, missing, different, extra }: AuditCounts): string {

@@ -60,7 +60,9 @@ export interface TargetAudit {
 
 /** What an audit found in one study, in one shape. */
 export interface AuditFinding {
+  /** The last audit that looked at the study; one that could not read it leaves the rest as it was. */
   readonly auditId: string;
+  /** When it was found. */
   readonly at: number;
   readonly source: string;
   readonly orthancStudyId: string;

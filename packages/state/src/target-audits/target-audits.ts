@@ -95,6 +95,12 @@ export class TargetAudits {
     return parsed<AuditFinding>(await ask(this.#redis.hgetall(this.#keys.targetAuditFindings(target))));
   }
 
+  /** What was found in one study. */
+  async finding(target: string, field: string): Promise<AuditFinding | undefined> {
+    const text = await ask(this.#redis.hget(this.#keys.targetAuditFindings(target), field));
+    return text === null ? undefined : (JSON.parse(text) as AuditFinding);
+  }
+
   async open(target: string): Promise<OpenFindings> {
     const all = [...(await this.findings(target)).values()];
     const sum = (count: (finding: AuditFinding) => number): number => all.reduce((total, one) => total + count(one), 0);

@@ -95,9 +95,15 @@ function acts(target: string, { audit, findings: all }: AuditedTarget, identity:
   </div>`;
 }
 
-function findings({ audit, findings: all }: AuditedTarget): Html {
-  if (all.length === 0) return audit ? empty('Nothing is wrong', 'The target has what it has confirmed.') : html``;
+function findings({ audit, gaps, findings: all }: AuditedTarget): Html {
+  if (all.length === 0) {
+    if (!audit) return html``;
+    return gaps.length === 0
+      ? empty('Nothing is wrong', 'The target has what it has confirmed.')
+      : empty('No findings', `The target may still lack something. ${gaps.join(' ')}`);
+  }
   return html`<h2>Findings</h2>
+    ${gaps.length > 0 && html`<p class="muted">There may be more. ${gaps.join(' ')}</p>`}
     ${table(
       'Findings',
       ['Study', 'Missing', 'Different', 'Extra', 'Found'],

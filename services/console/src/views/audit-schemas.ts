@@ -41,6 +41,7 @@ const audit = z.object({
 /** What audits of a target know. */
 export const auditedTarget = z.object({
   audit: audit.optional().describe('under way, or the last one'),
+  gaps: z.array(z.string()).readonly().describe('what it does not know; none when it has compared everything'),
   findings: z
     .array(
       z.object({

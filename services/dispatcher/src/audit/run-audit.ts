@@ -160,6 +160,7 @@ async function lookAt(
   const field = fieldOf(record);
   try {
     const { counts, finding } = await auditStudy({ context, record, ...target, content, signal });
+    if (!finding && counts.unread > 0) return { counts, change: await unchanged() };
     const now = await redisNow(context.redis, context.config.redis.prefix);
     return { counts, change: [field, finding && { ...finding, auditId: audit.id, at: now }] };
   } catch (error) {
@@ -168,7 +169,13 @@ async function lookAt(
     if (stopsAudit(error) || audit.tried !== field) throw waitsFor(error, field);
     context.log.warn({ target: audit.target, delivery: record.deliveryId, err: error }, 'study not audited');
     const unread = record.confirmed;
-    return { counts: { ...zero, studies: 1, instances: unread, unread }, change: [field, undefined] };
+    return { counts: { ...zero, studies: 1, instances: unread, unread }, change: await unchanged() };
+  }
+
+  /** What was found before may still be so: the study could not be read. */
+  async function unchanged(): Promise<FindingChange> {
+    const known = await audits.finding(audit.target, field);
+    return [field, known && { ...known, auditId: audit.id }];
   }
 }
 

@@ -30,7 +30,9 @@ export async function sendMissing(running: RunningAudit, audit: TargetAudit, wis
       const key = ledgerKeyOf({ ...record, ledger: target.ledger });
       const taken = await context.ledger.takeBack(key, result.wrong);
       if (result.wrong.length > 0) await sendAgain(running, record, { taken, by: wish.by });
-      const change: FindingChange = [field, extrasOnly(finding, result.finding)];
+      // What could not be read may still be missing.
+      const left = result.counts.unread > 0 ? finding : extrasOnly(finding, result.finding);
+      const change: FindingChange = [field, left];
       if (!(await audits.save(audit, token, [change]))) return;
       if (taken === 0) continue;
       tally.studies += 1;

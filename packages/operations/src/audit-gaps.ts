@@ -1,0 +1,26 @@
+import type { TargetAudit } from '@dicom-dispatch/state/target-audits';
+
+/** What an audit does not know, a sentence each; none when it has compared everything that the target has confirmed. */
+export function auditGaps({ state, scope, counts, reason }: Omit<TargetAudit, 'open'>): string[] {
+  const { study, since, sample } = scope;
+  const gaps: string[] = [];
+  if (state === 'running') gaps.push('The audit is under way.');
+  if (state === 'stopped') gaps.push('The audit was stopped before its end.');
+  if (state === 'failed') gaps.push(`The audit failed${reason === undefined ? '' : `: ${reason}`}.`);
+  if (study !== undefined) gaps.push(`Only the study ${study} was compared.`);
+  if (since !== undefined) {
+    gaps.push(`Only deliveries that changed since ${new Date(since).toISOString().slice(0, 16)}Z were compared.`);
+  }
+  if (sample < 1) gaps.push(`Only ${Number((sample * 100).toFixed(1))} % of the studies were compared.`);
+  if (counts.unread > 0) {
+    gaps.push(
+      `Not known: ${counts.unread} of ${counts.instances} instances. Their study could not be read, or the target does not report them.`,
+    );
+  }
+  return gaps;
+}
+
+/** Whether an audit could not do all that was asked of it. */
+export function isAuditIncomplete({ state, counts }: Pick<TargetAudit, 'state' | 'counts'>): boolean {
+  return state === 'stopped' || state === 'failed' || counts.unread > 0;
+}

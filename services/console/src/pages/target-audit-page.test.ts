@@ -1,0 +1,44 @@
+import { noCounts, TargetAudits, type TargetAudit } from '@dicom-dispatch/state/target-audits';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
+
+let test: TestConsole;
+beforeAll(async () => {
+  test = await startTestConsole();
+});
+afterAll(() => test[Symbol.asyncDispose]());
+
+const open = { studies: 0, missing: 0, different: 0, extra: 0 };
+const done: TargetAudit = {
+  id: 'a',
+  target: 'a',
+  by: 'ada',
+  scope: { sample: 1, content: false },
+  startedAt: 1,
+  state: 'done',
+  counts: { ...noCounts, studies: 2, instances: 9 },
+  open,
+};
+
+it('says that nothing is wrong only when everything was compared', async () => {
+  const audits = new TargetAudits(test.redis, test.config.redis.prefix);
+  expect(await audits.lease('a', 'token')).toBe(true);
+  const page = async (change: Partial<TargetAudit>): Promise<string> => {
+    expect(await audits.save({ ...done, ...change }, 'token')).toBe(true);
+    return (await test.ask('GET', '/targets/a/audit', { headers: { accept: 'text/html' } })).text;
+  };
+  expect(await page({})).toContain('Nothing is wrong');
+  const partial: [Partial<TargetAudit>, string][] = [
+    [{ state: 'running' }, 'The audit is under way.'],
+    [{ state: 'stopped' }, 'The audit was stopped before its end.'],
+    [{ scope: { ...done.scope, sample: 0.05 } }, 'Only 5 % of the studies were compared.'],
+    [{ counts: { ...done.counts, unread: 2 } }, 'Not known: 2 of 9 instances.'],
+  ];
+  for (const [change, gap] of partial) {
+    const text = await page(change);
+    expect(text).toContain(gap);
+    expect(text).not.toContain('Nothing is wrong');
+    const { body } = await test.ask('GET', '/api/targets/a/audit');
+    expect(body).toMatchObject({ gaps: [expect.stringContaining(gap)] });
+  }
+});

@@ -1,0 +1,116 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
+import { noCounts, TargetAudits, type AuditFinding, type TargetAudit } from '@dicom-dispatch/state/target-audits';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { DispatcherContext } from '../dispatcher-context.ts';
+import { fieldOf, runAudit } from './run-audit.ts';
+import { sendMissing } from './send-missing.ts';
+
+let server: RedisServer;
+let redis: Redis;
+const log = createLogger('test', { level: 'fatal', format: 'json' });
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = connectRedis(server.url, 'test', log);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+const record = {
+  deliveryId: 'd-1',
+  source: 'main',
+  orthancStudyId: 'study-1',
+  studyInstanceUid: '1.2.3',
+  target: 'pacs',
+  state: 'delivered',
+  confirmed: 1,
+  updatedAt: 1,
+} as DeliveryRecord;
+
+const open = { studies: 1, missing: 1, different: 0, extra: 0 };
+const begun: TargetAudit = {
+  id: 'second',
+  target: 'pacs',
+  by: 'ada',
+  scope: { sample: 1, content: false },
+  startedAt: 2,
+  state: 'running',
+  counts: noCounts,
+  open,
+};
+const finding: AuditFinding = {
+  auditId: 'first',
+  at: 1,
+  source: 'main',
+  orthancStudyId: 'study-1',
+  studyInstanceUid: '1.2.3',
+  deliveryId: 'd-1',
+  missing: ['1.2.3.1'],
+  missingCount: 1,
+  different: [],
+  differentCount: 0,
+  extra: [],
+  extraCount: 0,
+};
+
+/** A target that has confirmed one instance of one study, whose source answers with an error. */
+function contextWith(error: DispatchError): DispatcherContext {
+  return {
+    config: { redis: { prefix: 'test' } },
+    redis,
+    log,
+    records: {
+      delivery: async () => record,
+      // Nothing has changed while the audit ran.
+      deliveries: async ({ since }: { since?: number }) => ({ records: since === undefined ? [record] : [] }),
+      deliveriesOf: async () => [record],
+    },
+    ledger: {
+      entries: async () => new Map([['1.2.3.1', { state: 'delivered', at: 1, versionHash: 'x' }]]),
+      takeBack: async () => 0,
+    },
+    receipts: () => ({ read: async () => [] }),
+    places: { look: async () => ({ kind: 'same', ledger: 'pacs' }) },
+    resolve: async () => ({
+      config: { type: 'dummy' },
+      handler: { type: 'dummy', inventory: async () => ({ close: async () => {} }) },
+    }),
+    source: async () => {
+      throw error;
+    },
+  } as unknown as DispatcherContext;
+}
+
+const unreadable = [
+  new DispatchError('source-gone', 'the study is gone'),
+  new DispatchError('source-error', 'the source answered 500'),
+];
+
+it.each(unreadable)('keeps what is known of a study that cannot be read now: $code', async (error) => {
+  const audits = new TargetAudits(redis, 'test');
+  const field = fieldOf(record);
+  const token = error.code;
+  expect(await audits.lease('pacs', token)).toBe(true);
+  // What cannot be read twice is left out.
+  const audit = { ...begun, tried: field };
+  await audits.save(audit, token, [[field, finding]]);
+  const running = {
+    context: contextWith(error),
+    audits,
+    token,
+    signal: new AbortController().signal,
+    mayGoOn: () => true,
+  };
+  await runAudit(running, audit);
+  expect(await audits.read('pacs')).toMatchObject({ state: 'done', counts: { unread: 1 }, open });
+  const kept = [...(await audits.findings('pacs')).values()];
+  expect(kept).toEqual([{ ...finding, auditId: 'second' }]);
+
+  await sendMissing(running, audit, { kind: 'send', by: 'ada' });
+  expect([...(await audits.findings('pacs')).values()]).toEqual(kept);
+  await audits.release('pacs', token);
+});
