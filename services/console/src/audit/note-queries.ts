@@ -10,13 +10,12 @@ export function noteQueries(server: FastifyInstance, context: ConsoleContext): v
   });
 }
 
+/** All that was searched for. */
 function searchOf(request: FastifyRequest): string | undefined {
-  for (const part of [request.query, request.body]) {
-    if (typeof part !== 'object' || part === null) continue;
+  const texts = [request.query, request.body].flatMap((part) => {
+    if (typeof part !== 'object' || part === null) return [];
     const { search, accession, patient } = part as Readonly<Record<string, unknown>>;
-    for (const text of [search, accession, patient]) {
-      if (typeof text === 'string' && text.trim() !== '') return text.trim();
-    }
-  }
-  return undefined;
+    return [search, accession, patient].flatMap((text) => (typeof text === 'string' ? text.trim() : []));
+  });
+  return texts.filter((text) => text !== '').join(', ') || undefined;
 }

@@ -24,7 +24,8 @@ export function addFetchPage(server: ApiServer, context: ConsoleContext): void {
       ${targets.length === 0 ? empty('No target can be asked', 'Targets of type dicom, dicomweb and orthanc can.') : form(targets, asked)}
       ${await results(context, asked)}
       <div id="list" data-part>${under(fetches)}</div>`;
-    return sendPage(context, request, reply, { id: 'fetch', title: 'Fetch', body, live: true });
+    // Only the list below changes: the target is not searched again.
+    return sendPage(context, request, reply, { id: 'fetch', title: 'Fetch', body, live: true, refreshFrom: '/fetch' });
   });
 }
 

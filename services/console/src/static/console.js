@@ -258,7 +258,7 @@ async function refresh(now = false) {
   refreshing = true;
   again = false;
   try {
-    const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
+    const answer = await fetch(main.dataset.refreshFrom ?? location.href, { headers: { accept: 'text/html' } });
     if (!answer.ok || answer.redirected) {
       staleSince ??= Date.now();
       return;

@@ -129,6 +129,8 @@ describe('audit messages', () => {
     const kept = await test.redis.xrange(`${test.config.redis.prefix}:audit-queries`, '-', '+');
     expect(kept.length).toBe(1);
     expect(JSON.stringify(kept)).not.toContain('ller');
+    await test.ask('GET', '/fetch?accession=ACC-1&patient=PID-9', { headers: administrator });
+    await arrived('Query', Buffer.from('ACC-1, PID-9').toString('base64'));
   });
 
   it('on deliveries name study and patient: a transfer to a PACS, an export to a folder', async () => {

@@ -10,6 +10,8 @@ export interface PageParts {
   readonly body: Html;
   /** Whether the page loads its parts again when a study changes. */
   readonly live?: boolean;
+  /** Where the parts are loaded from; default: the page itself. For a page that asks others when it is opened. */
+  readonly refreshFrom?: string;
   /** Further scripts of `static/`. */
   readonly scripts?: readonly string[];
 }
@@ -38,7 +40,13 @@ export function sendPage(
       </head>
       <body>
         ${navigation(context, request, parts.id)}
-        <main id="main" tabindex="-1" ${parts.live === true && html` data-live`}>${parts.body}</main>
+        <main
+          id="main"
+          tabindex="-1"
+          ${parts.live === true && html` data-live`}${parts.refreshFrom !== undefined && html` data-refresh-from="${parts.refreshFrom}"`}
+        >
+          ${parts.body}
+        </main>
         <div id="notices" role="status" aria-live="polite"></div>
         <dialog id="ask" aria-labelledby="ask-text">
           <form method="dialog">
