@@ -31,6 +31,8 @@ it('one delivery for a dead target waits with default settings, however long it 
     { timeoutMs: 40_000, intervalMs: 20, message: 'the probe has failed' },
   );
   expect(await system.client.hget(job, 'stc')).toBe('20');
+  // The circuit is written before the delivery.
+  await waitFor(async () => (await system.records.delivery(deliveryId))?.waits === 2);
   expect(await system.records.delivery(deliveryId)).toMatchObject({
     state: 'waiting',
     wake: 'circuit',
