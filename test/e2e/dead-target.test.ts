@@ -11,7 +11,7 @@ it('one delivery for a dead target waits with default settings, however long it 
   await scp.down();
   await using running = await startInProcess({
     config: system.config({ pacs: pacsTarget(scp) }),
-    lockTimeMs: 1_000,
+    lockTimeMs: 4_000,
     // Longer than a free slot of a worker waits for a job (5 s) and than a lock lasts, as the pauses of a real outage are.
     circuitPauses: { firstMs: 7_000, maxMs: 7_000 },
   });
