@@ -60,7 +60,8 @@ export async function enqueueArriving(
     targets: terms.map(({ target }) => target),
     lastUpdate: undefined,
   };
-  await context.records.routed(record, deliveries);
+  // Another router may have routed it as a whole since it was read.
+  await context.records.routed(record, deliveries, { keepsStudy: true });
   for (const delivery of deliveries) {
     const one = await context.records.delivery(delivery.deliveryId);
     if (!one || endStates.includes(one.state)) continue;

@@ -4,7 +4,8 @@ import { defineScript } from '../redis/script.ts';
  * Writes a study and its new deliveries. A delivery that is known already keeps its state: routing the same content
  * twice changes nothing.
  * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs
- * ARGV: prefix, study JSON, member of the index, routedAt, then id and JSON of each delivery
+ * ARGV: prefix, study JSON, member of the index, routedAt, '1' to leave the record of a study that is known as it is,
+ *   then id and JSON of each delivery
  */
 export const routedScript = defineScript(`
 local prefix, member, at = ARGV[1], ARGV[3], ARGV[4]
@@ -12,24 +13,26 @@ local index = prefix .. ':index:'
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local known = redis.call('GET', KEYS[1])
-if known then
-  local before = cjson.decode(known)
-  for _, rule in ipairs(before.rules) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
-  for _, hash in ipairs(before.search and before.search.hashes or {}) do
-    redis.call('ZREM', index .. 'study-hashes', hash .. ' ' .. member)
+if not known or ARGV[5] ~= '1' then
+  if known then
+    local before = cjson.decode(known)
+    for _, rule in ipairs(before.rules) do redis.call('ZREM', index .. 'studies-rule:' .. rule, member) end
+    for _, hash in ipairs(before.search and before.search.hashes or {}) do
+      redis.call('ZREM', index .. 'study-hashes', hash .. ' ' .. member)
+    end
   end
+  local study = cjson.decode(ARGV[2])
+  for _, hash in ipairs(study.search and study.search.hashes or {}) do
+    redis.call('ZADD', index .. 'study-hashes', 0, hash .. ' ' .. member)
+  end
+  redis.call('SET', KEYS[1], ARGV[2])
+  redis.call('ZADD', KEYS[3], at, member)
+  redis.call('ZADD', KEYS[4], 0, study.studyInstanceUid .. ' ' .. member)
+  redis.call('ZADD', index .. 'studies-source:' .. study.source, at, member)
+  for _, rule in ipairs(study.rules) do redis.call('ZADD', index .. 'studies-rule:' .. rule, at, member) end
 end
-local study = cjson.decode(ARGV[2])
-for _, hash in ipairs(study.search and study.search.hashes or {}) do
-  redis.call('ZADD', index .. 'study-hashes', 0, hash .. ' ' .. member)
-end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('ZADD', KEYS[3], at, member)
-redis.call('ZADD', KEYS[4], 0, study.studyInstanceUid .. ' ' .. member)
-redis.call('ZADD', index .. 'studies-source:' .. study.source, at, member)
-for _, rule in ipairs(study.rules) do redis.call('ZADD', index .. 'studies-rule:' .. rule, at, member) end
 local added = 0
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   local id, data = ARGV[i], ARGV[i + 1]
   local key = prefix .. ':delivery:' .. id
   if redis.call('HSETNX', key, 'data', data) == 1 then

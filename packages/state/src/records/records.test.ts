@@ -30,11 +30,19 @@ interface Routed {
   readonly targets?: readonly string[];
   readonly routedAt?: number;
   readonly contentHash?: string;
+  readonly keepsStudy?: boolean;
 }
 
 /** Writes study number `index`; gives the ids of its deliveries. */
 async function route(index: number, options: Routed = {}): Promise<string[]> {
-  const { source = 'main', rules = ['all'], targets = ['pacs'], routedAt = start + index, contentHash = 'h' } = options;
+  const {
+    source = 'main',
+    rules = ['all'],
+    targets = ['pacs'],
+    routedAt = start + index,
+    contentHash = 'h',
+    keepsStudy,
+  } = options;
   const identity = { source, orthancStudyId: `o-${index}`, contentHash };
   const study: StudyRecord = {
     ...identity,
@@ -57,7 +65,7 @@ async function route(index: number, options: Routed = {}): Promise<string[]> {
         deliveryId: deliveryId({ ...identity, target }),
       }) as unknown as DeliveryData,
   );
-  await records.routed(study, deliveries);
+  await records.routed(study, deliveries, { ...(keepsStudy !== undefined && { keepsStudy }) });
   return deliveries.map((delivery) => delivery.deliveryId);
 }
 
@@ -84,6 +92,18 @@ async function every(selection: DeliverySelection, limit: number): Promise<strin
   } while (cursor !== undefined);
   return found;
 }
+
+it('the record of a study that is known stays as it is where that is asked for, and its new deliveries are added', async () => {
+  await route(1, { rules: ['whole'], contentHash: 'whole' });
+  const key = { source: 'main', orthancStudyId: 'o-1' };
+  const before = await records.study(key);
+  const [id = ''] = await route(1, { rules: ['early'], contentHash: '', targets: ['cloud'], keepsStudy: true });
+  expect(await records.study(key)).toEqual(before);
+  expect(await records.delivery(id)).toMatchObject({ state: 'waiting', target: 'cloud' });
+  expect((await records.studies({ rule: 'early', limit: 9 })).records).toEqual([]);
+  await route(2, { keepsStudy: true });
+  expect(await records.study({ ...key, orthancStudyId: 'o-2' })).toMatchObject({ rules: ['all'] });
+});
 
 describe('lists of deliveries', () => {
   it('give each once, page by page, though many have changed in the same millisecond', async () => {

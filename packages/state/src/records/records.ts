@@ -60,8 +60,15 @@ export class Records {
     return redisKeys(this.#prefix).changes;
   }
 
-  /** @returns how many of the deliveries are new */
-  async routed(study: StudyRecord, deliveries: readonly DeliveryData[]): Promise<number> {
+  /**
+   * @param keepsStudy - the record of a study that is known stays as it is
+   * @returns how many of the deliveries are new
+   */
+  async routed(
+    study: StudyRecord,
+    deliveries: readonly DeliveryData[],
+    { keepsStudy = false }: { readonly keepsStudy?: boolean } = {},
+  ): Promise<number> {
     const member = memberOf(study);
     return this.#run(async () =>
       Number(
@@ -73,6 +80,7 @@ export class Records {
             JSON.stringify(study),
             member,
             study.routedAt,
+            keepsStudy ? '1' : '',
             ...deliveries.flatMap((delivery) => [delivery.deliveryId, JSON.stringify(delivery)]),
           ],
         ),
