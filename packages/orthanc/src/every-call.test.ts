@@ -24,7 +24,7 @@ const ofClient: Readonly<Record<string, readonly unknown[]>> = {
   study: [id],
   metadata: ['studies', id],
   studyInstances: [id],
-  arrivedInstances: [[id], new Map()],
+  arrivedInstances: ['series', [id], new Map()],
   studyTags: [id],
   instanceFile: [id],
   uploadInstance: [file],

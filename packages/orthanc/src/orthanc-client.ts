@@ -11,7 +11,12 @@ import type { InstancesCalls, PatientCalls, SeriesCalls, StudyCalls } from './ca
 import { createModalityCalls } from './calls/modality-calls.ts';
 import { createPeerCalls } from './calls/peer-calls.ts';
 import { createQueryCalls } from './calls/query-calls.ts';
-import { readArrivedInstances, type ArrivedInstance, type SeriesPlace } from './calls/arrived-instances.ts';
+import {
+  readArrivedInstances,
+  type ArrivedInstance,
+  type ArrivedLevel,
+  type SeriesPlace,
+} from './calls/arrived-instances.ts';
 import { readChanges, readLastChange } from './calls/read-changes.ts';
 import type { ChangesQuery } from './calls/read-changes.ts';
 import type { ResourceOf } from './calls/resource-calls.ts';
@@ -117,11 +122,12 @@ export class OrthancClient {
 
   /** Instances that have arrived, by their identifiers or those of their series; see `readArrivedInstances`. */
   async arrivedInstances(
+    level: ArrivedLevel,
     ids: readonly string[],
     known: Map<string, SeriesPlace>,
     options?: CallOptions,
   ): Promise<ArrivedInstance[]> {
-    return readArrivedInstances(this.#context, ids, known, options);
+    return readArrivedInstances(this.#context, level, ids, known, options);
   }
 
   /** Main tags of a study and its series, with computed ones, in two requests. */

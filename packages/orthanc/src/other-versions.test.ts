@@ -52,7 +52,7 @@ const study = { ID: 's', Type: 'Study', ParentPatient: 'p', MainDicomTags: {}, S
 describe('an older server, without /tools/bulk-content and /attachments/info', () => {
   it('lists instances and attachments all the same', async () => {
     await using filled = await startFilledOrthanc();
-    const { client: direct, server, studyId } = filled;
+    const { client: direct, server, studyId, instanceIds } = filled;
     for (const version of [
       // Told by its version, and found out by the refusal of a proxy that lets only GET through.
       { Version: '1.9.3', ApiVersion: 12 },
@@ -69,6 +69,15 @@ describe('an older server, without /tools/bulk-content and /attachments/info', (
       });
       expect(await old.client.studyInstances(studyId)).toEqual(await direct.studyInstances(studyId));
       await expect(old.client.studyInstances(noResource)).rejects.toMatchObject({ code: 'not-found' });
+      const whole = (await direct.studyInstances(studyId)).map((one) => ({ ...one, studyId }));
+      const series = [...new Set(whole.map(({ seriesId }) => seriesId))];
+      // One that is gone has the newest server refuse the whole list.
+      for (const client of [old.client, direct]) {
+        expect(await client.arrivedInstances('series', [noResource, ...series], new Map())).toEqual(whole);
+        expect(await client.arrivedInstances('instances', [noResource, ...instanceIds.values()], new Map())).toEqual(
+          whole,
+        );
+      }
       const id = present([...filled.instanceIds.values()][0]);
       expect(await old.client.instances.attachmentInfo(id, 'dicom')).toEqual(
         await direct.instances.attachmentInfo(id, 'dicom'),

@@ -97,7 +97,8 @@ export class Arrivals {
       if (ids.length === 0) return;
       for (const id of ids) waiting.delete(id);
       try {
-        const come = await orthanc.arrivedInstances(ids, this.#series, { signal });
+        const level = from === 'series' ? 'series' : 'instances';
+        const come = await orthanc.arrivedInstances(level, ids, this.#series, { signal });
         const byStudy = Map.groupBy(come, ({ studyId }) => studyId);
         for (const [study, some] of byStudy) await this.#tell(orthanc, epoch, study, from, some, signal);
         for (const id of ids) this.#seen.add(id);

@@ -18,6 +18,9 @@ export interface ArrivedInstance extends StudyInstance {
   readonly studyId: string;
 }
 
+/** What has arrived: instances, or series with all that they have. */
+export type ArrivedLevel = 'instances' | 'series';
+
 /** Requests at once where one request cannot do it. */
 const concurrency = 4;
 
@@ -29,14 +32,29 @@ const concurrency = 4;
  */
 export async function readArrivedInstances(
   context: CallContext,
+  level: ArrivedLevel,
   ids: readonly string[],
   known: Map<string, SeriesPlace>,
   options: CallOptions | undefined,
 ): Promise<ArrivedInstance[]> {
-  const { transport } = context;
-  const found = await readAll(context, ids, options);
+  const found = await readAll(context, level, ids, known, options);
   const unknown = [...new Set(found.map(({ ParentSeries: id }) => id))].filter((id) => !known.has(id));
-  await eachBounded(unknown, concurrency, async (id) => {
+  await readSeries(context, unknown, known, options);
+  const placed = found.filter(({ ParentSeries: id }) => known.has(id));
+  const uids = new Map(Array.from(known, ([id, { seriesInstanceUid }]) => [id, seriesInstanceUid]));
+  const instances = await toStudyInstances(context, placed, uids, options);
+  return instances.map((one) => ({ ...one, studyId: known.get(one.seriesId)?.studyId ?? '' }));
+}
+
+/** @returns Orthanc's identifiers of the instances of these series; a series that is gone has none */
+async function readSeries(
+  { transport }: CallContext,
+  ids: readonly string[],
+  known: Map<string, SeriesPlace>,
+  options: CallOptions | undefined,
+): Promise<string[]> {
+  const instances: string[] = [];
+  await eachBounded(ids, concurrency, async (id) => {
     await unlessGone(async () => {
       const series = await transport.json(seriesSchema, {
         method: 'GET',
@@ -45,17 +63,17 @@ export async function readArrivedInstances(
       });
       const seriesInstanceUid = series.MainDicomTags['SeriesInstanceUID'] ?? '';
       known.set(id, { studyId: series.ParentStudy, seriesInstanceUid });
+      for (const one of series.Instances) instances.push(one);
     });
   });
-  const placed = found.filter(({ ParentSeries: id }) => known.has(id));
-  const uids = new Map(Array.from(known, ([id, { seriesInstanceUid }]) => [id, seriesInstanceUid]));
-  const instances = await toStudyInstances(context, placed, uids, options);
-  return instances.map((one) => ({ ...one, studyId: known.get(one.seriesId)?.studyId ?? '' }));
+  return instances;
 }
 
 async function readAll(
   context: CallContext,
+  level: ArrivedLevel,
   ids: readonly string[],
+  known: Map<string, SeriesPlace>,
   options: CallOptions | undefined,
 ): Promise<WithMetadata[]> {
   const { transport } = context;
@@ -67,8 +85,9 @@ async function readAll(
       if (!(error instanceof OrthancError) || ![403, 404, 405].includes(error.status ?? 0)) throw error;
     }
   }
+  const instances = level === 'series' ? await readSeries(context, ids, known, options) : ids;
   const read: WithMetadata[] = [];
-  await eachBounded(ids, concurrency, async (id) => {
+  await eachBounded(instances, concurrency, async (id) => {
     await unlessGone(async () => void read.push(await readAlone(transport, id, options)));
   });
   return read;
