@@ -130,7 +130,7 @@ export const deliveryActs = {
     guards: ['even-without-memory'],
     intent: 'retry',
     who: 'operator, after an audit of the target',
-    what: 'The target lacks what it had confirmed: that was taken out of the ledger, and is sent again.',
+    what: 'The target lacks what it had confirmed: that is taken out of the ledger next, and sent again.',
   },
   takeBack: {
     from: ['source-gone'],

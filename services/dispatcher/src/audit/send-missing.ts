@@ -1,17 +1,17 @@
 import { asDispatchError, ledgerKeyOf } from '@dicom-dispatch/core';
-import { callDelivery } from '@dicom-dispatch/pipeline';
-import { act, fromNow, type DeliveryRecord } from '@dicom-dispatch/state/records';
+import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import type { AuditFinding, AuditWish, FindingChange, TargetAudit } from '@dicom-dispatch/state/target-audits';
 import { auditStudy, stopsAudit } from './audit-study.ts';
 import { openTarget } from './open-target.ts';
 import type { RunningAudit } from './run-audit.ts';
+import { sendStudy } from './send-study.ts';
 
 type Wish = AuditWish & { readonly kind: 'send' };
 
 /**
  * Sends what audits found missing or different. Each study is compared once more: only confirmations that are false now are taken
- * out of the ledger, each only if no newer one has come; then its delivery sends what the ledger lacks.
+ * out of the ledger, each only if no newer one has come; its delivery, which is opened before, sends what the ledger lacks.
  */
 export async function sendMissing(running: RunningAudit, audit: TargetAudit, wish: Wish): Promise<void> {
   const { context, audits, token, signal } = running;
@@ -28,10 +28,14 @@ export async function sendMissing(running: RunningAudit, audit: TargetAudit, wis
       if (!record || record.state === 'active') continue;
       const result = await auditStudy({ context, record, ...target, content: finding.differentCount > 0, signal });
       const key = ledgerKeyOf({ ...record, ledger: target.ledger });
-      const taken = await context.ledger.takeBack(key, result.wrong);
-      if (result.wrong.length > 0) await sendAgain(running, record, { taken, by: wish.by });
+      const { wrong, counts } = result;
+      const instances = counts.missing + counts.different;
+      const lacked = { deliveryId: record.deliveryId, key, wrong, instances, by: wish.by };
+      const taken = wrong.length > 0 ? await sendStudy(context, lacked) : 0;
+      // Its delivery cannot be opened: the finding stays.
+      if (taken === undefined) continue;
       // What could not be read may still be missing.
-      const left = result.counts.unread > 0 ? finding : extrasOnly(finding, result.finding);
+      const left = counts.unread > 0 ? finding : extrasOnly(finding, result.finding);
       const change: FindingChange = [field, left];
       if (!(await audits.save(audit, token, [change]))) return;
       if (taken === 0) continue;
@@ -57,34 +61,6 @@ async function latestOf({ context }: RunningAudit, finding: AuditFinding): Promi
   const shape = ledgerKeyOf(audited).target;
   const all = await context.records.deliveriesOf(audited);
   return all.find((one) => one.confirmed > 0 && ledgerKeyOf(one).target === shape);
-}
-
-async function sendAgain(
-  { context }: RunningAudit,
-  record: DeliveryRecord,
-  { taken, by }: { readonly taken: number; readonly by: string },
-): Promise<void> {
-  const changed = await context.records.change(record.deliveryId, {
-    ...act('sendAgain'),
-    patch: {
-      state: 'waiting',
-      wake: 'job',
-      nextAttemptAt: null,
-      endedAt: null,
-      worker: null,
-      retriedAt: fromNow(),
-      failures: null,
-      waits: null,
-      losses: null,
-      resolution: null,
-      error: null,
-      failStage: null,
-    },
-    event: { kind: 'operator', text: `the target lacks ${taken} instances that it had confirmed: sent again by ${by}` },
-  });
-  if (changed.kind === 'refused') return;
-  const now = await context.records.delivery(record.deliveryId);
-  if (now) await callDelivery(context, now, changed.now);
 }
 
 /** What sending cannot mend stays. */
