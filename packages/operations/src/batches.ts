@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { OperationError, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { sourceError, type OrthancClient } from '@dicom-dispatch/sources';
+import { readFeedState } from '@dicom-dispatch/state/feed';
 import { Batches, maxBatchStudies, type Batch, type BatchState } from '@dicom-dispatch/state/batches';
 
 /** Which studies of a source are meant. What is not given does not matter. */
@@ -72,7 +73,8 @@ export async function startBatch(
   if (ids.length === 0) throw new OperationError('invalid', `no study of ${source} is meant by this filter`);
   const batches = batchesOf(context);
   const id = `b-${randomBytes(6).toString('hex')}`;
-  await batches.create(id, { source, targets, rule, by: actor.name }, ids, studiesPerMinute);
+  const epoch = (await readFeedState(context.redis, config.redis.prefix, source))?.epoch;
+  await batches.create(id, { source, targets, rule, by: actor.name, epoch }, ids, studiesPerMinute);
   return readBatch(context, id);
 }
 

@@ -2,51 +2,60 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DispatchError } from '@dicom-dispatch/core';
 import { OperationError, routeAgain, type PipelineContext, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
-import { sourceError, type OrthancClient } from '@dicom-dispatch/sources';
+import { sourceError } from '@dicom-dispatch/sources';
 import { Batches, type Batch, type BatchOutcome } from '@dicom-dispatch/state/batches';
+import { MissingOfBatches, type MissingSetting } from './missing-of-batches.ts';
 import { isOfRedis } from './study-router.ts';
 
 /** How often it is looked whether there is something to do. */
 const lookMs = 500;
 const probeMs = 5_000;
 
-export interface BatchSetting {
-  readonly source: string;
+export interface BatchSetting extends MissingSetting {
   readonly pipeline: PipelineContext;
   readonly enqueuer: StudyEnqueuer;
-  readonly orthanc: OrthancClient;
-  /** Redis TIME. */
-  now(): number;
   /** Makes sure that Redis has what it had. */
   confirm(): Promise<void>;
   /** Told when a study was routed, or nothing waits. */
   well(): void;
   readonly log: Logger;
-  readonly signal: AbortSignal;
 }
 
 /**
  * Routes the studies of batches of a source, as its leader: one study of each batch in turn, each under the id of its batch, so that one that
- * was begun before a crash is not sent twice. What is new comes first: deliveries of a batch have the priority `background`.
+ * was begun before a crash is not sent twice. What is new comes first: deliveries of a batch have the priority `background`. A study of which it
+ * is not certain that it has left stays the first of its batch; other batches go on.
  *
  * @throws DispatchError when the source as a whole, or Redis, cannot be used
  */
 export async function routeBatches(setting: BatchSetting): Promise<never> {
   const { source, pipeline, signal, now } = setting;
   const batches = new Batches(pipeline.redis, pipeline.config().redis.prefix);
+  const missing = new MissingOfBatches(setting);
   for (;;) {
     let routed = 0;
+    let doubt: unknown;
     for (const batch of await batches.open()) {
       if (batch.source !== source || batch.state !== 'running') continue;
       const study = await batches.next(batch.id, now());
-      if (study === undefined) continue;
+      if (study === undefined || missing.isTooEarly(batch.id, study)) continue;
       signal.throwIfAborted();
       await setting.confirm();
-      const { outcome, problem } = await routeOne(setting, batch, study);
+      let { outcome, problem } = await routeOne(setting, batch, study);
+      if (outcome === 'missing') {
+        try {
+          if (!(await missing.hasLeft(batch, study))) continue;
+        } catch (error) {
+          doubt ??= error;
+          continue;
+        }
+        outcome = 'skipped';
+      }
       await batches.studyDone(batch.id, study, outcome, problem);
       routed += 1;
     }
-    setting.well();
+    if (doubt === undefined) setting.well();
+    else if (routed === 0) throw doubt;
     if (routed === 0) await sleep(lookMs, undefined, { signal });
   }
 }
@@ -55,7 +64,7 @@ async function routeOne(
   { source, pipeline, enqueuer, orthanc, log, signal }: BatchSetting,
   { id, targets, rule, by }: Batch,
   orthancStudyId: string,
-): Promise<{ readonly outcome: BatchOutcome; readonly problem?: string }> {
+): Promise<{ readonly outcome: BatchOutcome | 'missing'; readonly problem?: string }> {
   const request = { source, orthancStudyId, targets, rule, priority: 'background', nonce: id } as const;
   try {
     await routeAgain(pipeline, request, orthanc, { name: `${by} (batch ${id})` }, enqueuer);
@@ -69,7 +78,7 @@ async function routeOne(
         throw sourceError(thrown, source);
       });
     }
-    if (error instanceof DispatchError && error.code === 'source-gone') return { outcome: 'skipped' };
+    if (error instanceof DispatchError && error.code === 'source-gone') return { outcome: 'missing' };
     const isKnown = error instanceof DispatchError || error instanceof OperationError;
     const why = isKnown ? error.message : 'internal error';
     log.warn({ source, batch: id, orthancStudy: orthancStudyId, reason: why }, 'a study of a batch cannot be routed');

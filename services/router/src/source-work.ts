@@ -80,6 +80,7 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
         pipeline: kit.pipeline,
         enqueuer: kit.enqueuer,
         orthanc,
+        feed: () => setting.feed(),
         now: watch.clock.now,
         confirm: () => watch.confirm(),
         well: () => parts.well('batches'),

@@ -10,7 +10,7 @@ import type { RoutingOutcome } from './route-one-study.ts';
 /** How long a source may take to show that it is well. */
 const probeMs = 5_000;
 /** How long a study has to be missing: where the database is surely the one that had it, and where nothing says so. */
-const missingMs = { same: 3_000, unknown: 15_000 } as const;
+export const missingMs = { same: 3_000, unknown: 15_000 } as const;
 
 export interface StudyRouterSetting {
   readonly source: string;

@@ -25,6 +25,8 @@ export interface BatchOrder {
   readonly rule?: string | undefined;
   /** Who began it. */
   readonly by: string;
+  /** Of the feed of its source when it was made: the database that had its studies. Unknown where nobody follows the source. */
+  readonly epoch?: number | undefined;
 }
 
 /** Routed; skipped because nothing is to be sent, or it has left; failed for another reason. */

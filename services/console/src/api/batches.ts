@@ -36,7 +36,8 @@ function refuseDescription({ description }: { readonly description?: string | un
   );
 }
 
-export function toBatch({ targets, ...rest }: Batch): BatchView {
+export function toBatch(of: Batch): BatchView {
+  const { targets, epoch: _, ...rest } = of;
   return { ...rest, ...(targets && { targets: [...targets] }) };
 }
 

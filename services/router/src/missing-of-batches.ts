@@ -1,0 +1,70 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import { judgeDatabase, otherDatabase, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
+import type { Batch } from '@dicom-dispatch/state/batches';
+import { seenChanges, type FeedState } from '@dicom-dispatch/state/feed';
+import { missingMs } from './study-router.ts';
+
+export interface MissingSetting {
+  readonly source: string;
+  readonly orthanc: OrthancClient;
+  /** How far the source has been followed. */
+  feed(): FeedState | undefined;
+  /** Redis TIME. */
+  now(): number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Studies of batches that a source says it does not have. One has left only where the database is surely that of which the batch was
+ * made, and says so for a while: an Orthanc that was started on an empty or older database must not empty a batch.
+ */
+export class MissingOfBatches {
+  readonly #setting: MissingSetting;
+  /** By id of the batch: its study that is missing, and since when. */
+  readonly #missing = new Map<string, { readonly study: string; readonly since: number }>();
+
+  constructor(setting: MissingSetting) {
+    this.#setting = setting;
+  }
+
+  /** Whether the source was asked for this study a moment ago. */
+  isTooEarly(batchId: string, study: string): boolean {
+    const known = this.#missing.get(batchId);
+    return known?.study === study && this.#setting.now() < known.since + missingMs.same;
+  }
+
+  /**
+   * @returns false while it has to be asked for again
+   * @throws DispatchError where the database is another one, or nothing shows that it is the same
+   */
+  async hasLeft({ id, epoch }: Batch, study: string): Promise<boolean> {
+    const { source, orthanc, now, signal } = this.#setting;
+    const feed = this.#setting.feed();
+    if (epoch !== undefined && feed && feed.epoch !== epoch) throw otherDatabase(source);
+    const verdict = await judgeDatabase(orthanc, feed ? seenChanges(feed) : [], { signal }).catch((error: unknown) => {
+      throw sourceError(error, source);
+    });
+    if (verdict === 'another') throw otherDatabase(source);
+    if (verdict === 'unknown') throw unknownDatabase(source);
+    const known = this.#missing.get(id);
+    if (known?.study !== study) {
+      this.#missing.set(id, { study, since: now() });
+      return false;
+    }
+    if (now() < known.since + missingMs.same) return false;
+    this.#missing.delete(id);
+    return true;
+  }
+}
+
+function unknownDatabase(source: string): DispatchError {
+  return new DispatchError(
+    'source-error',
+    `source ${source} does not have a study of a batch, and nothing shows that its database is the one that had it`,
+    {
+      stage: 'manifest',
+      remedy:
+        'Check that the source Orthanc runs on its own storage and database. It is asked again, and believed once it has stored another study. Cancel the batch if its studies are gone for good.',
+    },
+  );
+}
