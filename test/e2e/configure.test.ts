@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { launchBrowser, waitFor, type Browser, type Page } from '@dicom-dispatch/harness';
+import { join } from 'node:path';
+import { launchBrowser, tempFolder, waitFor, type Browser, type Page, type TempFolder } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
@@ -13,16 +14,33 @@ let system: System;
 let up: RunningDispatch;
 let pacs: FaultScp;
 let browser: Browser & AsyncDisposable;
+let secrets: TempFolder;
+let cookies: Awaited<ReturnType<ReturnType<Page['context']>['cookies']>>;
+
+const token = 'configure-token-0123456789abcdef';
+const password = 'ada-administers-3';
+const authorization = `Bearer ${token}`;
 
 beforeAll(async () => {
-  [system, pacs, browser] = await Promise.all([startSystem(), startFaultScp(), launchBrowser()]);
-  up = await startDispatch({ config: system.config({ first: { type: 'dummy' } }) });
+  [system, pacs, browser, secrets] = await Promise.all([
+    startSystem(),
+    startFaultScp(),
+    launchBrowser(),
+    tempFolder('configure'),
+  ]);
+  const [tokenFile, passwordFile] = [join(secrets.path, 'token'), join(secrets.path, 'password')];
+  await Promise.all([writeFile(tokenFile, token), writeFile(passwordFile, password)]);
+  const console = {
+    users: { ada: { password: { file: passwordFile }, role: 'administrator' } },
+    tokens: { script: { token: { file: tokenFile }, role: 'administrator' } },
+  };
+  up = await startDispatch({ config: system.config({ first: { type: 'dummy' } }, { console }) });
   await writeFile(up.configFile, `# ask Anna\n${await text()}# the end\n`);
 });
 afterAll(async () => {
   await browser?.close();
   await up?.stop();
-  await Promise.all([system?.[Symbol.asyncDispose](), pacs?.down()]);
+  await Promise.all([system?.[Symbol.asyncDispose](), pacs?.down(), secrets?.remove()]);
 });
 
 const text = (): Promise<string> => readFile(up.configFile, 'utf8');
@@ -34,7 +52,8 @@ async function ask(
 ): Promise<{ status: number; body: Record<string, unknown> }> {
   const answer = await fetch(`${up.url}${path}`, {
     method,
-    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    headers: { authorization, ...(body !== undefined && { 'content-type': 'application/json' }) },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 }
@@ -47,6 +66,12 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
   let page: Page;
   beforeAll(async () => {
     page = await browser.newPage();
+    await page.goto(`${up.url}/configuration`);
+    await page.getByLabel('Name').fill('ada');
+    await page.getByLabel('Password').fill(password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.waitForURL('**/configuration');
+    cookies = await page.context().cookies();
   });
 
   it('a DICOM target is added: its port is wrong, understood, mended, tested and kept', async () => {
@@ -112,14 +137,14 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
   it('a former version is restored, and every version is told', async () => {
     const { body } = await ask('GET', '/api/configuration/versions');
     const versions = body['versions'] as { number: number; reason: string; author: string }[];
-    expect(versions[0]).toMatchObject({ reason: 'the new PACS', author: 'local' });
+    expect(versions[0]).toMatchObject({ reason: 'the new PACS', author: 'ada' });
     const former = versions[1]?.number ?? 0;
     await page.goto(`${up.url}/configuration/versions/${former}`);
     await page.getByRole('button', { name: `Restore version ${former}` }).click();
     await page.getByText('All services go by version').waitFor();
     expect(await targets()).toEqual(['first']);
-    const { body: now } = await up.get('/api/targets');
-    expect((now as { targets: { name: string }[] }).targets.map(({ name }) => name)).toEqual(['first']);
+    const { body: now } = await ask('GET', '/api/targets');
+    expect((now as unknown as { targets: { name: string }[] }).targets.map(({ name }) => name)).toEqual(['first']);
     const history = await runCli(up.folder, 'config', 'history');
     expect(history.out).toContain('the new PACS');
     const difference = await runCli(up.folder, 'config', 'diff', String(former), String(former + 1));
@@ -179,6 +204,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
 
   it('of two who change the same target, the second is shown the change of the first', async () => {
     const [one, other] = await Promise.all([browser.newPage(), browser.newPage()]);
+    for (const each of [one, other]) await each.context().addCookies(cookies);
     const address = `${up.url}/configuration/target?name=pacs`;
     await Promise.all([one.goto(address), other.goto(address)]);
     await one.locator('[name="description"]').fill('first');
@@ -186,7 +212,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await one.waitForURL('**/configuration');
     await other.locator('[name="description"]').fill('second');
     await other.getByRole('button', { name: 'Keep as a change' }).click();
-    await other.getByText('targets.pacs was changed in the meantime (local: target pacs changed)').waitFor();
+    await other.getByText('targets.pacs was changed in the meantime (ada: target pacs changed)').waitFor();
     await Promise.all([one.close(), other.close()]);
     await ask('POST', '/api/configuration/draft/discard');
   });

@@ -9,7 +9,7 @@ import {
 import { unifiedDiff } from '@dicom-dispatch/runtime';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import { z } from 'zod';
-import { editContext, isEditor, needEditing } from '../configuration/edit-context.ts';
+import { editContext, isEditor, needEditing, whyNoEditing } from '../configuration/edit-context.ts';
 import { untried } from '../configuration/try-rule.ts';
 import { judgeAs } from '../configuration/judge-as.ts';
 import { shownText } from '../configuration/shown-text.ts';
@@ -50,7 +50,7 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
         file: store.file.path,
         digest,
         text: shownText(request, text),
-        editing: context.config().console.editing,
+        editing: whyNoEditing(context) === undefined,
       };
     },
   );
@@ -149,6 +149,8 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       },
     },
     async (request) => {
+      // Who is shown a part of the text cannot give back all of it.
+      if (isEditor(request)) needEditing(context);
       const edit = editContext(context);
       const what = 'edited as YAML';
       await replaceDraft(edit, { ...request.body, what, who: actorOf(request) });

@@ -4,7 +4,7 @@ export const configurationView = z.object({
   file: z.string(),
   digest: z.string(),
   text: z.string().describe('YAML, as it is written'),
-  editing: z.boolean().describe('whether changes may be applied here (console.editing)'),
+  editing: z.boolean().describe('whether changes may be applied here: console.editing, and a sign-in'),
 });
 
 export const configVersionFacts = z.object({

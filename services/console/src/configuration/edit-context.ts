@@ -1,3 +1,4 @@
+import { needsSignIn } from '@dicom-dispatch/core';
 import type { DraftContext } from '@dicom-dispatch/operations';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import type { FastifyRequest } from 'fastify';
@@ -13,15 +14,23 @@ export function editContext({ operations, configuration }: ConsoleContext): Draf
   return { ...operations, store: configuration };
 }
 
-/** @throws OperationError `conflict` where the configuration is kept elsewhere */
-export function needEditing(context: ConsoleContext): void {
-  if (context.config().console.editing) return;
-  throw new OperationError(
-    'conflict',
-    'console.editing is false: copy the change as a patch, and apply it where the file is kept',
-  );
+/** Why nobody may change the configuration here, and what to do. */
+export function whyNoEditing({ config }: Pick<ConsoleContext, 'config'>): string | undefined {
+  const { console } = config();
+  if (!console.editing)
+    return 'The file is kept elsewhere (console.editing is false): copy the change as a patch, and apply it there.';
+  if (needsSignIn(console)) return undefined;
+  return 'Nobody signs in here, so every account of this machine could let our services run programs. To change the configuration here, set console.users (dispatch config password makes the hash of a password), console.tokens or console.oidc; or copy the change as a patch, and apply it by hand.';
 }
 
+/** @throws OperationError `conflict` where the configuration is not changed here */
+export function needEditing(context: Pick<ConsoleContext, 'config'>): void {
+  const why = whyNoEditing(context);
+  if (why !== undefined) throw new OperationError('conflict', why);
+}
+
+/** Who may prepare changes of targets, groups and rules only: editors, and whoever has not signed in. */
 export function isEditor(request: Pick<FastifyRequest, 'identity'>): boolean {
-  return request.identity?.role === 'editor';
+  const { identity } = request;
+  return identity?.role === 'editor' || identity?.by === 'local';
 }

@@ -41,6 +41,52 @@ function as(
   return test.ask(method, path, { headers, ...(body !== undefined && { body }) });
 }
 
+describe('without sign-in', () => {
+  let open: TestConsole;
+  beforeAll(async () => {
+    open = await startTestConsole({ file, env: secrets });
+  });
+  afterAll(() => open[Symbol.asyncDispose]());
+
+  it('a change can be prepared, and read as a patch, but not applied, restored or given as a whole', async () => {
+    expect(
+      await open.ask('POST', '/api/configuration/targets/first/enabled', { body: { enabled: false } }),
+    ).toMatchObject({ status: 200 });
+    const draft = (await open.ask('GET', '/api/configuration/draft')).body as { seen: string; patch: string };
+    expect(draft.patch).toContain('enabled: false');
+    const { seen } = draft;
+    for (const [method, path, body] of [
+      ['POST', '/api/configuration/draft/apply', { seen }],
+      ['POST', '/api/configuration/versions/1/restore', {}],
+      ['PUT', '/api/configuration/draft', { text: file, seen }],
+    ] as const) {
+      const { status, text } = await open.ask(method, path, { body });
+      expect([path, status, text]).toEqual([path, 409, expect.stringMatching(/Nobody signs in.*console\.users/)]);
+    }
+    expect((await open.ask('GET', '/api/configuration')).body).toMatchObject({ editing: false });
+  });
+
+  it('pages say so, with the remedy, and offer none of it', async () => {
+    const { text } = await open.ask('GET', '/configuration', { headers: { accept: 'text/html' } });
+    expect(text).toContain('Nobody signs in here');
+    expect(text).toContain('console.users');
+    expect(text).toContain('Copy as a patch');
+    expect(text).not.toMatch(/Apply to all services|Edit as YAML|plain-word/);
+    const version = await open.ask('GET', '/configuration/versions/1', { headers: { accept: 'text/html' } });
+    expect(version.text).not.toMatch(/Restore version|plain-word/);
+  });
+
+  it('nothing is resolved, and no code loaded, that another account of the machine names', async () => {
+    const values = { transform: '\${REDIS_PASSWORD}' };
+    const asked = { was: 'first', type: 'dummy', values };
+    const { text } = await open.ask('POST', '/api/configuration/targets/first/check', { body: asked });
+    expect(text).toContain('only an administrator');
+    expect(text).not.toContain('redis-secret');
+    const loaded = await open.ask('POST', '/api/configuration/targets/x/check', { body: { type: 'package:./x.js' } });
+    expect(loaded.text).toContain('only an administrator may load');
+  });
+});
+
 describe('an editor', () => {
   it.each(Object.keys(secrets))('cannot read the environment variable %s by what a form answers', async (name) => {
     const form = { was: 'first', type: 'dummy', values: { transform: `\${${name}}`, delay: `\${${name}}` } };

@@ -1,6 +1,6 @@
 import type { DraftView } from '../../api/configuration-schemas.ts';
 import type { ApiServer } from '../../api/api-server.ts';
-import { editContext, isEditor } from '../../configuration/edit-context.ts';
+import { editContext, isEditor, whyNoEditing } from '../../configuration/edit-context.ts';
 import { showDraft } from '../../configuration/show-draft.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { isAllowed } from '../../security/identity.ts';
@@ -18,22 +18,16 @@ export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
       edit.store.file.read(),
     ]);
     const isAdministrator = request.identity !== undefined && isAllowed(request.identity.role, 'administrator');
-    const { editing } = context.config().console;
+    const whyNot = whyNoEditing(context);
     const body = html`<div class="title-row">
         <h1>Configuration</h1>
         <span class="sub">${edit.store.file.path}</span>
         <a class="button" href="/configuration/targets">Targets</a>
         <a class="button" href="/configuration/rules">Rules</a>
       </div>
-      ${
-        !editing &&
-        html`<p class="note">
-          The file is kept elsewhere (<code>console.editing: false</code>): copy a change as a patch, and apply it
-          there.
-        </p>`
-      }
-      ${draft ? change(draft, editing) : empty('No change', 'Services go by the file. Edit a target to begin a change.')}
-      ${isAdministrator && yamlEditor(draft ?? { text, seen: digest })}
+      ${whyNot !== undefined && html`<p class="note">${whyNot}</p>`}
+      ${draft ? change(draft, whyNot === undefined) : empty('No change', 'Services go by the file. Edit a target to begin a change.')}
+      ${isAdministrator && !isEditor(request) && yamlEditor(draft ?? { text, seen: digest })}
       <h2>Versions</h2>
       ${
         versions.length === 0

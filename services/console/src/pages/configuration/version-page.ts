@@ -2,7 +2,7 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 import { unifiedDiff } from '@dicom-dispatch/runtime';
 import { z } from 'zod';
 import type { ApiServer } from '../../api/api-server.ts';
-import { editContext } from '../../configuration/edit-context.ts';
+import { editContext, whyNoEditing } from '../../configuration/edit-context.ts';
 import { shownText } from '../../configuration/shown-text.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { isAllowed } from '../../security/identity.ts';
@@ -24,7 +24,7 @@ export function addVersionPage(server: ApiServer, context: ConsoleContext): void
       const isInUse = digest === version.digest;
       const mayRestore =
         !isInUse &&
-        context.config().console.editing &&
+        whyNoEditing(context) === undefined &&
         request.identity !== undefined &&
         isAllowed(request.identity.role, 'administrator');
       const shown = (one: string): string => shownText(request, one);
