@@ -65,6 +65,7 @@ it('docker-compose.yml is what Compose takes, with hardened services and a good 
     '/run/secrets/',
   );
   expect(config.redis.password).toBeDefined();
+  expect(config.console.editing, 'the file is mounted read-only').toBe(false);
   const grace = String(services['dispatcher']?.['stop_grace_period']);
   expect(Number.parseInt(grace, 10) * 1_000).toBeGreaterThan(config.dispatcher.graceTime + handBackMs);
 });
@@ -157,6 +158,7 @@ it('the Kubernetes manifests keep to their schemas, and so does the configuratio
       if (manifest.kind === 'ConfigMap') {
         const config = await readDeployed(manifest.data?.['dispatch.yaml'] ?? '', '/secrets/');
         graceTimeMs = config.dispatcher.graceTime;
+        expect(config.console.editing, 'a ConfigMap is read-only').toBe(false);
       }
       if (manifest.kind !== 'Deployment' && manifest.kind !== 'StatefulSet') continue;
       const pod = manifest.spec.template.spec;

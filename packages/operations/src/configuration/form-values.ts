@@ -21,6 +21,9 @@ export interface ReadForm {
   readonly typed: ReadonlySet<string>;
 }
 
+/** How a secret is written that stands elsewhere. */
+const reference = '${NAME} or file:PATH';
+
 /** Sent for a secret that is to be taken away. */
 export const removedSecret = '\u0000remove';
 
@@ -91,7 +94,7 @@ export async function readForm(
 
   async function one(field: OptionField, was: unknown, at: readonly string[]): Promise<unknown> {
     const text = values[at.join('.')];
-    if (field.kind === 'secret') return secret(text, was);
+    if (field.kind === 'secret') return secret(text, was, at);
     if (text === undefined || text.trim() === fieldText(field, was).trim())
       return text === undefined ? undefined : (was ?? undefined);
     if (text.trim() === '') return undefined;
@@ -104,14 +107,20 @@ export async function readForm(
     }
   }
 
-  async function secret(text: string | undefined, was: unknown): Promise<unknown> {
+  async function secret(text: string | undefined, was: unknown, at: readonly string[]): Promise<unknown> {
     if (text === removedSecret) return undefined;
     if (text === undefined || text === '') return was;
     if (/^\$\{[A-Za-z_]\w*\}$/.test(text)) return text;
     if (text.startsWith('file:')) return { file: text.slice('file:'.length).trim() };
-    const sealed = await seal(text);
-    typed.add(sealed);
-    return { sealed };
+    try {
+      const sealed = await seal(text);
+      typed.add(sealed);
+      return { sealed };
+    } catch (error) {
+      const message = `cannot be kept encrypted here: ${(error as Error).message}; refer to it by ${reference} instead`;
+      problems.push({ path: at, message });
+      return was;
+    }
   }
 }
 

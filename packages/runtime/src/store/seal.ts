@@ -13,7 +13,7 @@ export class SealKey {
     this.path = path;
   }
 
-  /** Encrypts a secret; the key is made when it is needed for the first time. */
+  /** Encrypts a secret; the key is made when it is needed for the first time. @throws Error in words for people */
   async seal(secret: string): Promise<string> {
     const key = (await this.#read()) ?? (await this.#make());
     const nonce = randomBytes(12);
@@ -45,8 +45,9 @@ export class SealKey {
       if (key.length !== 32) throw new Error(`${this.path} is no key of 32 bytes in Base64`);
       return key;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return undefined;
+      throw code === undefined ? error : new Error(`the key ${this.path} cannot be read (${code})`, { cause: error });
     }
   }
 
@@ -64,7 +65,8 @@ export class SealKey {
     } catch (error) {
       const made = (error as NodeJS.ErrnoException).code === 'EEXIST' ? await this.#read() : undefined;
       if (made) return made;
-      throw error;
+      const why = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+      throw new Error(`the key ${this.path} cannot be made (${why})`, { cause: error });
     }
   }
 }

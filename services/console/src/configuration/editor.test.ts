@@ -77,7 +77,7 @@ describe('without sign-in', () => {
   });
 
   it('nothing is resolved, and no code loaded, that another account of the machine names', async () => {
-    const values = { transform: '\${REDIS_PASSWORD}' };
+    const values = { transform: '${REDIS_PASSWORD}' };
     const asked = { was: 'first', type: 'dummy', values };
     const { text } = await open.ask('POST', '/api/configuration/targets/first/check', { body: asked });
     expect(text).toContain('only an administrator');
@@ -85,6 +85,21 @@ describe('without sign-in', () => {
     const loaded = await open.ask('POST', '/api/configuration/targets/x/check', { body: { type: 'package:./x.js' } });
     expect(loaded.text).toContain('only an administrator may load');
   });
+});
+
+it('a typed secret that cannot be kept encrypted is told at its field, with what to do', async () => {
+  const env = { ...secrets, DICOM_DISPATCH_KEY_FILE: join(folder, 'no-folder', 'key') };
+  await using other = await startTestConsole({ console: signIn, file, env });
+  const headers = { authorization: `Bearer ${testToken.administrator}` };
+  const values = { host: 'a', username: 'me', path: '/in', hostKey: 'insecure-any', password: 'a word' };
+  const path = '/api/configuration/targets/new';
+  const checked = await other.ask('POST', `${path}/check`, { headers, body: { type: 'sftp', values } });
+  expect((checked.body as { problems: { field: string; message: string }[] }).problems[0]).toMatchObject({
+    field: 'password',
+    message: expect.stringMatching(/cannot be kept encrypted here.*ENOENT.*\$\{NAME\} or file:PATH/),
+  });
+  const kept = await other.ask('PUT', path, { headers, body: { type: 'sftp', values } });
+  expect(kept).toMatchObject({ status: 400, text: expect.stringContaining('cannot be kept encrypted') });
 });
 
 describe('an editor', () => {
