@@ -151,7 +151,10 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     expect(difference.out).toContain('+  pacs:');
     expect(difference.out).toContain('to-pacs');
     const restored = await runCli(up.folder, 'config', 'restore', String(former + 1), '--reason', 'once more');
-    expect(restored, restored.err).toMatchObject({ code: 0 });
+    expect(restored, restored.err).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^All services go by version \d+\.\n$/),
+    });
     expect(await targets()).toEqual(['first', 'pacs']);
   });
 

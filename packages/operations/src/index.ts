@@ -72,7 +72,7 @@ export {
 } from './batches.ts';
 export { tryNow, type Did } from './try-now.ts';
 export { closeCircuit } from './close-circuit.ts';
-export { applyDraft, restoreVersion, type AppliedChange } from './configuration/apply-draft.ts';
+export { appliedWords, applyDraft, restoreVersion, type AppliedChange } from './configuration/apply-draft.ts';
 export { describeChanges, type DescribedChange } from './configuration/describe-changes.ts';
 export {
   absentDigest,

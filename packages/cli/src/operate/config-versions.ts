@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { userInfo } from 'node:os';
-import { restoreVersion } from '@dicom-dispatch/operations';
-import { unifiedDiff, type ConfigurationStore, type ConfigVersion } from '@dicom-dispatch/runtime';
+import type { Config } from '@dicom-dispatch/core';
+import { appliedWords, restoreVersion } from '@dicom-dispatch/operations';
+import { judgeText, unifiedDiff, type ConfigurationStore, type ConfigVersion } from '@dicom-dispatch/runtime';
 import { CommandError, exitCodes } from '../exit.ts';
 import { configurationStore } from '../read-config.ts';
 import { formatTable } from './print-table.ts';
@@ -40,32 +41,41 @@ export async function showDifference(
   process.stdout.write(unifiedDiff(basename(store.file.path), before, after));
 }
 
-/** Lets all services go by a former version again; where none runs, they do when they start. */
+/** Lets all services go by a former version again; where none can be reached, it is in the file for when they start. */
 export async function restoreNow(number: number, options: { readonly config: string; readonly reason?: string }) {
   const store = configurationStore(options.config);
   const version = await need(store, number);
   const reason = options.reason ?? `version ${number} restored`;
-  const config = await store.check(version.text);
+  const checked = await store.check(version.text);
   let system: (System & { close(): Promise<void> }) | undefined;
   try {
-    system = await openSystem(config);
+    system = await openSystem((await configInUse(store)) ?? checked);
   } catch (error) {
     if (!(error instanceof CommandError) || error.exitCode !== exitCodes.unreachable) throw error;
     await restoreAtRest(store, version, reason);
-    console.log(`version ${number} is in the file; no service runs here that could go by it now`);
+    console.log(`version ${number} is in the file; no service was told: ${error.message}`);
+    console.log('a service that runs goes by it once it reads the file again: "dispatch reload", or a restart');
     return;
   }
   try {
     const context = { ...system.operations, store };
     const wish = { actor: system.actor, reason };
-    const { silent } = await system.audited({ action: 'restore configuration', subject: String(number) }, () =>
+    const done = await system.audited({ action: 'restore configuration', subject: String(number) }, () =>
       restoreVersion(context, number, wish),
     );
-    console.log(`version ${number} is in use again`);
-    for (const name of silent) console.log(`! ${name} has not answered; it reads the file when it starts again`);
+    for (const line of appliedWords(done)) console.log(line);
   } finally {
     await system.close();
   }
+}
+
+/** What services go by, to find their Redis: the newest version that can be read; a file edited by hand may not be in use. */
+async function configInUse(store: ConfigurationStore): Promise<Config | undefined> {
+  for (const text of [await newestText(store), (await store.file.read()).text]) {
+    const { config } = await judgeText(store, text);
+    if (config) return config;
+  }
+  return undefined;
 }
 
 async function restoreAtRest(
@@ -80,9 +90,13 @@ async function restoreAtRest(
   try {
     if (!(await file.commit(id, before.digest)))
       throw new CommandError('the file was edited at the same moment: nothing was changed', exitCodes.failed);
-    await versions.add({ text: version.text, author: `${userInfo().username} (command line)`, reason });
   } finally {
     await file.withdraw(id);
+  }
+  try {
+    await versions.add({ text: version.text, author: `${userInfo().username} (command line)`, reason });
+  } catch (error) {
+    console.log(`! the new version could not be noted in ${versions.folder} (${(error as Error).message})`);
   }
 }
 

@@ -15,10 +15,13 @@ export interface ApplyWish {
 }
 
 export interface AppliedChange {
+  /** Undefined when it could not be noted; the notes say why. */
   readonly version: number | undefined;
+  /** How many processes go by it; 0 where none runs. */
+  readonly answered: number;
   /** Processes that live and have not said that they apply it; they read it when they start again. */
   readonly silent: readonly string[];
-  /** What became of deliveries that waited for removed or moved targets, in words. */
+  /** What became of deliveries that waited for removed or moved targets, and what went wrong beside it, in words. */
   readonly notes: readonly string[];
 }
 
@@ -44,8 +47,12 @@ export async function applyDraft(context: DraftContext, wish: ApplyWish): Promis
     if (why.length > 0) throw new OperationError('conflict', `an administrator has to apply this: ${why.join('; ')}`);
   }
   const applied = await applyText(context, { text: draft.text, base: draft.base, ...wish });
-  await finishDraft(context, draft);
-  const notes: string[] = [];
+  const notes = [...applied.notes];
+  try {
+    await finishDraft(context, draft);
+  } catch (error) {
+    notes.push(`it may still be shown as a change, although it is in use (${(error as Error).message})`);
+  }
   for (const after of draft.after) notes.push(await settle(context, after, wish.actor));
   return { ...applied, notes };
 }
@@ -65,13 +72,25 @@ export async function restoreVersion(
   const { digest } = await context.store.file.read();
   if (digest === version.digest) throw new OperationError('conflict', `version ${number} is in use already`);
   const reason = wish.reason === '' ? `version ${number} restored` : wish.reason;
-  return { ...(await applyText(context, { text: version.text, base: digest, ...wish, reason })), notes: [] };
+  return applyText(context, { text: version.text, base: digest, ...wish, reason });
+}
+
+/** What was done, for people: who goes by it first, then the notes. */
+export function appliedWords({ version, answered, silent, notes }: AppliedChange): string[] {
+  const what = version === undefined ? 'The change' : `Version ${version}`;
+  if (silent.length > 0)
+    return [
+      `${what} is in use, but not confirmed by ${silent.join(', ')}: restart what still does not answer.`,
+      ...notes,
+    ];
+  if (answered === 0) return [`${what} is in the file. No service runs that could go by it now.`, ...notes];
+  return [`All services go by ${version === undefined ? 'the change' : `version ${version}`}.`, ...notes];
 }
 
 async function applyText(
   { redis, store, config }: DraftContext,
   change: { readonly text: string; readonly base: string; readonly actor: Actor; readonly reason: string },
-): Promise<Omit<AppliedChange, 'notes'>> {
+): Promise<AppliedChange> {
   const { problems } = await judgeText(store, change.text);
   if (problems.length > 0)
     throw new OperationError(
@@ -85,20 +104,29 @@ async function applyText(
       { text: change.text, base: change.base, author: change.actor.name, reason: change.reason },
     );
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const { code, path } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    throw new OperationError('unavailable', `${store.file.path} cannot be changed (${code}): nothing was changed`, {
-      cause: error,
-    });
+    const what = ofNetwork.test(code) ? 'Redis cannot be reached' : `${path ?? store.file.path} cannot be changed`;
+    throw new OperationError('unavailable', `${what} (${code}): nothing was changed`, { cause: error });
   }
-  if (result.outcome === 'applied') return { version: result.version, silent: result.silent };
-  throw new OperationError(codes[result.outcome], [words[result.outcome], ...details(result)].join('\n'));
+  const { outcome, answers, version, silent, reasons = [] } = result;
+  if (outcome === 'applied') return { version, answered: answers.length, silent, notes: [...reasons] };
+  throw new OperationError(codes[outcome], [words[outcome], ...reasons, ...details(result)].join('\n'));
 }
 
-const codes = { refused: 'unavailable', undone: 'unavailable', stale: 'conflict', busy: 'conflict' } as const;
+const ofNetwork = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/;
+const codes = {
+  refused: 'unavailable',
+  undone: 'unavailable',
+  unsettled: 'unavailable',
+  stale: 'conflict',
+  busy: 'conflict',
+} as const;
 const words = {
   refused: 'Nothing was changed: not every service can go by it.',
   undone: 'A service could not take the change over: the former configuration is in use again.',
+  unsettled:
+    'The change was begun, and could neither be applied nor undone everywhere: services may go by different configurations. Correct what is wrong, and reload the configuration.',
   stale: 'Nothing was changed: the file was edited by hand at the same moment.',
   busy: 'Nothing was changed: another change is being applied.',
 } as const;
@@ -128,7 +156,7 @@ async function settle(context: DraftContext, after: AfterApply, actor: Actor): P
     const what = after.act === 'move' ? `moved to ${after.to}` : 'cancelled';
     return `${target}: ${done} ${what}${left > 0 ? `, ${left} are still under way` : ''}`;
   } catch (error) {
-    if (error instanceof OperationError) return `${target}: ${error.message}`;
-    throw error;
+    // The change is in use: what cannot be done about deliveries must not look as if it were not.
+    return `${target}: ${(error as Error).message}`;
   }
 }

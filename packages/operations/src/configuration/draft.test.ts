@@ -5,8 +5,8 @@ import { checkConfig, connectRedis, createLogger, openConfigurationStore, type R
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { applyDraft } from './apply-draft.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { appliedWords, applyDraft } from './apply-draft.ts';
 import {
   discardDraft,
   draftDigest,
@@ -181,5 +181,37 @@ describe('a draft that is applied', () => {
     const left = await readDraft(context);
     expect(left?.text).toContain('third');
     expect(left?.text).not.toContain('name: two');
+  });
+});
+
+describe('what is said of an applied change', () => {
+  const applied = { version: 7, answered: 2, silent: [], notes: [] };
+
+  it('is never that all go by it when one has not answered, or none runs', () => {
+    expect(appliedWords(applied)).toEqual(['All services go by version 7.']);
+    const silent = appliedWords({ ...applied, silent: ['router (host-1)'], notes: ['copy: 3 cancelled'] });
+    expect(silent).toEqual([
+      'Version 7 is in use, but not confirmed by router (host-1): restart what still does not answer.',
+      'copy: 3 cancelled',
+    ]);
+    expect(appliedWords({ ...applied, answered: 0 })[0]).toMatch(/^Version 7 is in the file. No service runs/);
+    expect(appliedWords({ ...applied, version: undefined })[0]).toBe('All services go by the change.');
+  });
+
+  it('is true where no service runs', async () => {
+    const edit = { edits: [{ kind: 'remove', path: ['rules', 1] }], what: 'removed', who: anna } as const;
+    expect(await apply(await editDraft(context, edit))).toMatchObject({ answered: 0, silent: [] });
+  });
+
+  it('tells Redis from the file, and that nothing was changed only where it is so', async () => {
+    const draft = await editDraft(context, { edits: [{ kind: 'remove', path: ['rules', 1] }], what: 'x', who: anna });
+    const offer = vi.spyOn(context.store.file, 'offer');
+    offer.mockRejectedValueOnce(Object.assign(new Error('lost'), { code: 'ECONNRESET' }));
+    await expect(apply(draft)).rejects.toThrow('Redis cannot be reached (ECONNRESET): nothing was changed');
+    offer.mockRejectedValueOnce(Object.assign(new Error('read-only'), { code: 'EROFS', path: '/etc/x' }));
+    await expect(apply(draft)).rejects.toThrow('/etc/x cannot be changed (EROFS): nothing was changed');
+    vi.spyOn(context.redis, 'incr').mockRejectedValueOnce(new Error('lost'));
+    await expect(apply(draft)).rejects.toThrow(/begun, and could neither be applied nor undone[^]*the file is changed/);
+    vi.restoreAllMocks();
   });
 });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { z } from 'zod';
 import type { Redis } from '../redis/connect-redis.ts';
-import { applyCall, callServices, forgetCall } from '../reload/call-services.ts';
+import { applyCall, callServices, forgetCall, type ServiceAnswers } from '../reload/call-services.ts';
 import type { ReloadAnswer } from '../reload/reload-messages.ts';
 import { reloadEverywhere } from '../reload/reload-everywhere.ts';
 import { configDigest, type ConfigFile } from './config-file.ts';
@@ -19,18 +19,21 @@ export interface ConfigChange {
 
 export interface ConfigChangeResult {
   /**
-   * - `applied`: every process that answers goes by it
+   * - `applied`: every process that answers goes by it; without answers, no process runs
    * - `refused`: at least one cannot, or has not answered; nothing has changed
-   * - `undone`: all could, one failed to take it over; the former text is back
+   * - `undone`: all could, one failed to take it over; the former text is back, and all go by that
+   * - `unsettled`: it was begun, and could neither be applied nor undone everywhere
    * - `stale`: the file is another one than the change was made from; nothing has changed
    * - `busy`: another change is being applied
    */
-  readonly outcome: 'applied' | 'refused' | 'undone' | 'stale' | 'busy';
+  readonly outcome: 'applied' | 'refused' | 'undone' | 'unsettled' | 'stale' | 'busy';
   readonly answers: readonly ReloadAnswer[];
   /** Processes that live and have not answered, in words: `dispatcher (host-4711)`. */
   readonly silent: readonly string[];
-  /** Of the version that is in use afterwards, when it was applied. */
-  readonly version?: number;
+  /** Of the version that is in use afterwards, when it was applied; absent when it could not be noted. */
+  readonly version?: number | undefined;
+  /** What went wrong on the way, in words. */
+  readonly reasons?: readonly string[];
 }
 
 interface Where {
@@ -72,9 +75,10 @@ async function changeLocked(where: Where, change: ConfigChange, id: string): Pro
   await file.offer(id, change.text);
   try {
     const checked = await callServices(redis, prefix, { id, step: 'check', candidate: true }, withinMs);
-    const silent = checked.missing > 0 ? await silentProcesses(redis, prefix, checked.answers) : [];
-    const isGood = checked.missing === 0 && checked.answers.every(({ outcome }) => outcome !== 'refused');
-    if (!isGood) {
+    // Without any answer it is good only where no process lives.
+    const isShort = checked.missing > 0 || checked.answers.length === 0;
+    const silent = isShort ? await silentProcesses(redis, prefix, checked) : [];
+    if (silent.length > 0 || checked.answers.some(({ outcome }) => outcome === 'refused')) {
       await forgetCall(redis, prefix, id);
       return { outcome: 'refused', answers: checked.answers, silent };
     }
@@ -83,42 +87,84 @@ async function changeLocked(where: Where, change: ConfigChange, id: string): Pro
       await forgetCall(redis, prefix, id);
       return { outcome: 'stale', answers: [], silent: [] };
     }
-    // Before it is applied: each process notes what it applies, unless it is noted.
-    const { number } = await versions.add(change);
-    const applied = await applyCall(redis, prefix, id, withinMs);
-    if (!applied.answers.some(({ outcome }) => outcome === 'refused')) {
-      const late = applied.missing > 0 ? await silentProcesses(redis, prefix, applied.answers) : [];
-      return { outcome: 'applied', answers: applied.answers, silent: late, version: number };
-    }
-    await undo(where, before.text, change.text);
-    return { outcome: 'undone', answers: applied.answers, silent: [] };
+    return await applyCommitted(where, change, { id, former: before.text, ready: checked.answers });
   } finally {
     await file.withdraw(id);
   }
 }
 
-/** Puts the former text back, unless somebody has changed the file in the meantime. */
-async function undo({ redis, prefix, file, versions, withinMs }: Where, former: string, text: string): Promise<void> {
-  const id = randomBytes(8).toString('hex');
-  await file.offer(id, former);
+/** From here on the file is changed: whatever goes wrong is told as what it is, and thrown no more. */
+async function applyCommitted(
+  where: Where,
+  change: ConfigChange,
+  { id, former, ready }: { readonly id: string; readonly former: string; readonly ready: readonly ReloadAnswer[] },
+): Promise<ConfigChangeResult> {
+  const { redis, prefix, withinMs = 15_000 } = where;
+  // Before it is applied: each process notes what it applies, unless it is noted.
+  const { version, reasons } = await noteVersion(where, change);
   try {
-    if (!(await file.commit(id, configDigest(text)))) return;
-    await versions.add({
-      text: former,
-      author: 'dicom-dispatch',
-      reason: 'put back: a service could not take the change over',
-    });
-    await reloadEverywhere(redis, prefix, withinMs);
+    const applied = await applyCall(redis, prefix, id, withinMs);
+    const { answers } = applied;
+    if (!answers.some(({ outcome }) => outcome === 'refused')) {
+      const isShort = applied.missing > 0 || answers.length < ready.length;
+      const silent = isShort ? await silentProcesses(redis, prefix, applied) : [];
+      return { outcome: 'applied', answers, silent, version, reasons };
+    }
+    const left = await undo(where, former, change.text);
+    return { outcome: left.length === 0 ? 'undone' : 'unsettled', answers, silent: [], reasons: left };
+  } catch (error) {
+    const lost = `the file is changed, but not all services could be told (${(error as Error).message})`;
+    return { outcome: 'unsettled', answers: [], silent: [], version, reasons: [lost, ...reasons] };
+  }
+}
+
+async function noteVersion(
+  { versions }: Where,
+  entry: Parameters<ConfigVersions['add']>[0],
+): Promise<{ readonly version?: number; readonly reasons: readonly string[] }> {
+  try {
+    return { version: (await versions.add(entry)).number, reasons: [] };
+  } catch (error) {
+    return { reasons: [`the version could not be noted in ${versions.folder} (${(error as Error).message})`] };
+  }
+}
+
+/**
+ * Puts the former text back, unless somebody has changed the file in the meantime.
+ *
+ * @returns why not every process goes by it again, in words; empty when all do
+ */
+async function undo(where: Where, former: string, text: string): Promise<string[]> {
+  const { redis, prefix, file, withinMs } = where;
+  const id = randomBytes(8).toString('hex');
+  try {
+    await file.offer(id, former);
+    if (!(await file.commit(id, configDigest(text))))
+      return ['the former configuration was not put back: the file was edited by hand at the same moment'];
+  } catch (error) {
+    return [`the former configuration could not be put back (${(error as Error).message})`];
   } finally {
     await file.withdraw(id);
   }
+  await noteVersion(where, {
+    text: former,
+    author: 'dicom-dispatch',
+    reason: 'put back: a service could not take the change over',
+  });
+  const { outcome, answers, missing } = await reloadEverywhere(redis, prefix, withinMs);
+  if (outcome === 'applied') return [];
+  const open = answers.flatMap(({ services, process, reasons }) =>
+    reasons.map((reason) => `${services.join(', ')} (${process}): ${reason}`),
+  );
+  const silent = missing > 0 || answers.length === 0 ? ['a service has not answered'] : [];
+  return ['the former configuration is in the file again, and not every service goes by it', ...open, ...silent];
 }
 
 const about = z.object({ services: z.array(z.string()), host: z.string(), pid: z.number() });
 const beatMs = 20_000;
 
 /** Processes that tell Redis that they live, and are not among those that have answered. */
-async function silentProcesses(redis: Redis, prefix: string, answers: readonly ReloadAnswer[]): Promise<string[]> {
+async function silentProcesses(redis: Redis, prefix: string, { answers, missing }: ServiceAnswers): Promise<string[]> {
   const keys = redisKeys(prefix);
   const answered = new Set(answers.map(({ process }) => process));
   const ids = await redis.zrangebyscore(keys.processes, Date.now() - beatMs, '+inf');
@@ -128,5 +174,5 @@ async function silentProcesses(redis: Redis, prefix: string, answers: readonly R
     const name = one && `${one.host}-${one.pid}`;
     return one && name !== undefined && !answered.has(name) ? [`${one.services.join(', ')} (${name})`] : [];
   });
-  return names.length > 0 ? names : ['a process that was called'];
+  return names.length === 0 && missing > 0 ? ['a process that was called'] : names;
 }

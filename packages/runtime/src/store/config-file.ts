@@ -53,8 +53,11 @@ export class ConfigFile {
     await Promise.all(names.map((name) => rm(join(dirname(path), name), { force: true })));
   }
 
+  /** Removes a candidate; one that cannot be removed now is removed by the next change. */
   async withdraw(id: string): Promise<void> {
-    await rm(await candidatePath(this.path, id), { force: true });
+    await candidatePath(this.path, id)
+      .then((path) => rm(path, { force: true }))
+      .catch(() => {});
   }
 
   /**
@@ -79,7 +82,8 @@ export class ConfigFile {
       await syncFolder(dirname(path));
       return true;
     } finally {
-      await rm(kept, { force: true });
+      // What cannot be removed is a left-over of the next change; it must not hide whether this one was made.
+      await rm(kept, { force: true }).catch(() => {});
     }
   }
 }
@@ -94,12 +98,10 @@ async function digestOf(path: string): Promise<string> {
 }
 
 async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
   try {
+    await using folder = await open(path, 'r');
     await folder.sync();
   } catch {
     // Not every file system has it.
-  } finally {
-    await folder.close();
   }
 }

@@ -1,4 +1,5 @@
 import {
+  appliedWords,
   applyDraft,
   discardDraft,
   previewDraft,
@@ -111,8 +112,8 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       needEditing(context);
       const wish = { actor: actorOf(request), reason: request.body.reason };
       const done = await restoreVersion(editContext(context), request.params.version, wish);
-      request.auditDetail = `as version ${done.version ?? ''}`;
-      return { version: done.version, silent: [...done.silent], notes: [...done.notes] };
+      request.auditDetail = done.version === undefined ? '' : `as version ${done.version}`;
+      return { ...done, silent: [...done.silent], notes: [...done.notes], words: appliedWords(done) };
     },
   );
 
@@ -237,8 +238,8 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       };
       request.auditDetail = words;
       const done = await applyDraft(edit, wish);
-      request.auditDetail = `version ${done.version ?? ''}: ${words}`;
-      return { version: done.version, silent: [...done.silent], notes: [...done.notes] };
+      if (done.version !== undefined) request.auditDetail = `version ${done.version}: ${words}`;
+      return { ...done, silent: [...done.silent], notes: [...done.notes], words: appliedWords(done) };
     },
   );
 }

@@ -35,9 +35,11 @@ export const draftView = z.object({
 export type DraftView = z.infer<typeof draftView>;
 
 export const appliedChange = z.object({
-  version: z.number().optional(),
+  version: z.number().optional().describe('absent when it could not be noted: see notes'),
+  answered: z.number().describe('processes that go by it; 0: none runs'),
   silent: z.array(z.string()).describe('processes that have not said that they go by it'),
-  notes: z.array(z.string()).describe('what became of deliveries that waited'),
+  notes: z.array(z.string()).describe('what became of deliveries that waited, and what went wrong beside it'),
+  words: z.array(z.string()).describe('all of this, for people'),
 });
 
 const whyUntried = z.string().optional().describe('why no study was looked at');

@@ -96,9 +96,8 @@ document.addEventListener('submit', async (event) => {
   try {
     if (apply) {
       const body = { ...JSON.parse(other.dataset.body ?? '{}'), reason: textOf(other, 'reason') };
-      const { version, silent, notes } = await ask('POST', apply, body);
-      const late = silent.map((name) => `${name} has not answered`);
-      noticeAfterLoad([`All services go by version ${version ?? ''}.`, ...notes, ...late].join(' '));
+      const { words } = await ask('POST', apply, body);
+      noticeAfterLoad(words.join(' '));
     } else if (remove) {
       const waiting = textOf(other, 'waiting');
       await ask('POST', remove, { waiting, to: waiting === 'move' ? textOf(other, 'to') : undefined });

@@ -1,0 +1,62 @@
+import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { configurationStore } from '../read-config.ts';
+import { restoreNow } from './config-versions.ts';
+
+let server: RedisServer;
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+});
+beforeEach(async () => {
+  folder = await tempFolder('restore');
+  return () => folder.remove();
+});
+afterAll(() => server?.stop());
+
+const nobody = 'redis://127.0.0.1:1';
+const text = (redis: string): string => `redis: { url: '${redis}' }
+sources:
+  main: { url: http://127.0.0.1:1 }
+targets:
+  a: { type: dummy }
+rules:
+  - { name: everything, targets: [a] }
+`;
+
+/** Notes versions and restores the first; gives what was printed. */
+async function restoreFirst(...texts: readonly string[]): Promise<string> {
+  const config = join(folder.path, 'dispatch.yaml');
+  const { versions } = configurationStore(config);
+  for (const one of texts) {
+    await writeFile(config, one);
+    await versions.add({ text: one, author: 'anna', reason: 'test' });
+  }
+  const printed: string[] = [];
+  const log = vi.spyOn(console, 'log').mockImplementation((line: string) => void printed.push(line));
+  try {
+    await restoreNow(1, { config });
+  } finally {
+    log.mockRestore();
+  }
+  expect(await readFile(config, 'utf8')).toBe(texts[0]);
+  expect(await versions.newest()).toMatchObject({ number: texts.length + 1, reason: 'version 1 restored' });
+  return printed.join('\n');
+}
+
+describe('config restore', () => {
+  it('asks services over the Redis of the configuration that they go by, not of the one that is restored', async () => {
+    const printed = await restoreFirst(text(nobody), text(server.url));
+    expect(printed).toBe('Version 3 is in the file. No service runs that could go by it now.');
+  });
+
+  it('says that no service was told where Redis cannot be reached, not that none runs', async () => {
+    const printed = await restoreFirst(text(server.url), text(nobody));
+    expect(printed).toMatch(
+      /^version 1 is in the file; no service was told: Redis at .*127\.0\.0\.1:1.* cannot be used/,
+    );
+    expect(printed).not.toMatch(/no service runs/i);
+  });
+});

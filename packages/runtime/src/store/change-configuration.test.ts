@@ -1,0 +1,153 @@
+import { startRedis, tempFolder, waitFor, type RedisServer } from '@dicom-dispatch/harness';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { Redis } from 'ioredis';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createLogger } from '../logging/create-logger.ts';
+import { listenForReloads } from '../reload/listen-for-reloads.ts';
+import type { ReloadAnswer } from '../reload/reload-messages.ts';
+import { changeConfiguration, type ConfigChangeResult } from './change-configuration.ts';
+import { configDigest, ConfigFile } from './config-file.ts';
+import { ConfigVersions } from './versions.ts';
+
+const prefix = '{change}';
+const keys = redisKeys(prefix);
+const log = createLogger('test', { level: 'silent', format: 'json' });
+const [former, next] = ['former: true\n', 'next: true\n'];
+
+let server: RedisServer;
+let redis: Redis;
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+let file: ConfigFile;
+let versions: ConfigVersions;
+let service: { stop(): void } | undefined;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+});
+beforeEach(async () => {
+  await redis.flushall();
+  folder = await tempFolder('change');
+  file = new ConfigFile(join(folder.path, 'dispatch.yaml'));
+  versions = new ConfigVersions(file.path);
+  await writeFile(file.path, former);
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  service?.stop();
+  service = undefined;
+  await listeners(0);
+  await folder.remove();
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+const change = (): Promise<ConfigChangeResult> =>
+  changeConfiguration(
+    { redis, prefix, file, versions, withinMs: 10_000 },
+    { text: next, base: configDigest(former), author: 'anna', reason: 'test' },
+  );
+const text = (): Promise<string> => readFile(file.path, 'utf8');
+
+/** A process that answers what a test says. */
+async function serve(answers: {
+  readonly check?: () => Partial<ReloadAnswer>;
+  readonly apply?: () => Promise<Partial<ReloadAnswer>>;
+}): Promise<void> {
+  const answer: ReloadAnswer = {
+    process: 'host-1',
+    services: ['dispatcher'],
+    file: file.path,
+    outcome: 'ready',
+    reasons: [],
+    restart: [],
+    notes: [],
+  };
+  const listener = listenForReloads(redis as never, prefix, log, {
+    check: async () => ({ ...answer, ...answers.check?.() }),
+    apply: async () => ({ ...answer, outcome: 'applied', ...(await answers.apply?.()) }),
+    forget: () => {},
+    missed: () => {},
+  });
+  service = listener;
+  await listeners(1);
+}
+
+async function listeners(count: number): Promise<void> {
+  await waitFor(async () => (await redis.pubsub('NUMSUB', keys.reloadChannel))[1] === count, {
+    message: `${count} processes listen`,
+  });
+}
+
+const refusing: Partial<ReloadAnswer> = { outcome: 'refused', reasons: ['no memory'] };
+
+describe('a change of the configuration', () => {
+  it('is applied with its version', async () => {
+    await serve({});
+    expect(await change()).toMatchObject({ outcome: 'applied', version: 2, silent: [], reasons: [] });
+    expect(await text()).toBe(next);
+  });
+
+  it('is applied where no process lives, and refused where one lives that does not answer', async () => {
+    await redis.zadd(keys.processes, Date.now(), 'one');
+    await redis.set(keys.process('one'), JSON.stringify({ services: ['router'], host: 'host', pid: 2 }));
+    expect(await change()).toMatchObject({ outcome: 'refused', answers: [], silent: ['router (host-2)'] });
+    expect(await text()).toBe(former);
+    await redis.flushall();
+    expect(await change()).toMatchObject({ outcome: 'applied', answers: [], silent: [] });
+  });
+
+  it('that is made and cannot be noted is applied, and says so', async () => {
+    await serve({});
+    const add = versions.add.bind(versions);
+    vi.spyOn(versions, 'add').mockImplementation(async (entry) => {
+      if (entry.text === next) throw Object.assign(new Error('ENOSPC: no space'), { code: 'ENOSPC' });
+      return add(entry);
+    });
+    const result = await change();
+    expect(result).toMatchObject({ outcome: 'applied', reasons: [expect.stringContaining('ENOSPC')] });
+    expect(result.version).toBeUndefined();
+    expect(await text()).toBe(next);
+  });
+
+  it('that services cannot be told of is not said to be nothing', async () => {
+    await serve({});
+    vi.spyOn(redis, 'incr').mockRejectedValue(Object.assign(new Error('connection lost'), { code: 'ECONNRESET' }));
+    const result = await change();
+    expect(result).toMatchObject({ outcome: 'unsettled', version: 2 });
+    expect(result.reasons?.join()).toMatch(/the file is changed.*connection lost/);
+    expect(await text()).toBe(next);
+  });
+
+  it('that a service cannot take over is undone', async () => {
+    let count = 0;
+    await serve({ apply: async () => ((count += 1) === 1 ? refusing : {}) });
+    expect(await change()).toMatchObject({ outcome: 'undone', reasons: [] });
+    expect(await text()).toBe(former);
+  });
+
+  it('says when it cannot be undone: the file was edited, or a service refuses the former one too', async () => {
+    await serve({
+      async apply() {
+        await writeFile(file.path, 'by hand: true\n');
+        return refusing;
+      },
+    });
+    const edited = await change();
+    expect(edited).toMatchObject({ outcome: 'unsettled', reasons: [expect.stringContaining('edited by hand')] });
+    expect(await text()).toBe('by hand: true\n');
+
+    service?.stop();
+    await listeners(0);
+    await writeFile(file.path, former);
+    await serve({ apply: async () => refusing });
+    const refused = await change();
+    expect(refused.outcome).toBe('unsettled');
+    expect(refused.reasons).toEqual([expect.stringContaining('in the file again'), 'dispatcher (host-1): no memory']);
+    expect(await text()).toBe(former);
+  });
+});
