@@ -15,24 +15,31 @@ function packageOf(room: string): string {
   return name === 'dicom-dimse' ? name : `@dicom-dispatch/${name}`;
 }
 
-/** Runs the linter of the repository on planted files. @returns the files in which it refuses an import */
-async function refusedIn(files: Readonly<Record<string, string>>): Promise<Set<string>> {
+/** Runs the linter of the repository on planted files. @returns `FILE:LINE` of each import that it refuses */
+async function refusedIn(files: Readonly<Record<string, readonly string[]>>): Promise<Set<string>> {
   await using folder = await tempFolder('planted');
   await cp(join(root, 'oxlint.config.ts'), join(folder.path, 'oxlint.config.ts'));
-  await symlink(join(root, 'node_modules'), join(folder.path, 'node_modules'));
-  await Promise.all(
-    Object.entries(files).map(async ([name, text]) => {
-      await mkdir(dirname(join(folder.path, name)), { recursive: true });
-      await writeFile(join(folder.path, name), text);
-    }),
-  );
-  const lint = promisify(execFile)(join(root, 'node_modules/.bin/oxlint'), ['--format=json'], { cwd: folder.path });
+  // Of all packages the one that the configuration imports: a linter that follows the link reads what is behind it.
+  await mkdir(join(folder.path, 'node_modules'));
+  await symlink(join(root, 'node_modules/oxlint'), join(folder.path, 'node_modules/oxlint'));
+  for (const [name, lines] of Object.entries(files)) {
+    await mkdir(dirname(join(folder.path, name)), { recursive: true });
+    await writeFile(join(folder.path, name), `${lines.join('\n')}\n`);
+  }
+  const lint = promisify(execFile)(join(root, 'node_modules/.bin/oxlint'), ['--format=json'], {
+    cwd: folder.path,
+    maxBuffer: 64 * 1024 * 1024,
+  });
   const { stdout } = await lint.catch((error: { stdout: string }) => error);
-  const { diagnostics } = JSON.parse(stdout) as { diagnostics: { code: string; filename: string }[] };
+  const { diagnostics } = JSON.parse(stdout) as {
+    diagnostics: { code: string; filename: string; labels: { span: { line: number } }[] }[];
+  };
   return new Set(
     diagnostics
       .filter(({ code }) => /no-restricted-imports|no-cycle/.test(code))
-      .map(({ filename }) => filename.replace(`${folder.path}/`, '')),
+      .flatMap(({ filename, labels }) =>
+        labels.map(({ span }) => `${filename.replace(`${folder.path}/`, '')}:${span.line}`),
+      ),
   );
 }
 
@@ -44,32 +51,38 @@ it('every room of the repository has a rule', async () => {
 });
 
 it('refuses each import that a room may not have, by name and past the exports, and takes the others', async () => {
-  const good: Record<string, string> = {};
-  const bad: Record<string, string> = {};
+  const planted: Record<string, string[]> = {};
+  const good: string[] = [];
+  const bad: string[] = [];
+  const plant = (file: string, from: string, isAllowed: boolean): void => {
+    const lines = (planted[file] ??= []);
+    lines.push(`export { one as one${lines.length} } from '${from}';`);
+    (isAllowed ? good : bad).push(`${file}:${lines.length} ${from}`);
+  };
   for (const [room, allowed] of Object.entries(rooms)) {
-    for (const other of Object.keys(rooms)) {
-      if (other === room) continue;
+    const [file, deep] = [`${room}/src/planted.ts`, `${room}/src/deep/planted.ts`];
+    for (const other of Object.keys(rooms).filter((one) => one !== room)) {
       const name = other.slice(other.indexOf('/') + 1);
-      const file = `${room}/src/planted-${name}`;
       const isAllowed = allowed.includes(name);
-      (isAllowed ? good : bad)[`${file}.ts`] = `export { one } from '${packageOf(other)}';\n`;
-      if (!isAllowed) bad[`${file}-part.ts`] = `export { one } from '${packageOf(other)}/part';\n`;
-      bad[`${file}-src.ts`] = `export { one } from '${packageOf(other)}/src/part.ts';\n`;
-      bad[`${file}-up.ts`] = `export { one } from '../../${name}/src/part.ts';\n`;
-      bad[`${room}/src/deep/planted-${name}.ts`] = `export { one } from '../../../../${other}/src/part.ts';\n`;
+      plant(file, packageOf(other), isAllowed);
+      if (!isAllowed) plant(file, `${packageOf(other)}/part`, false);
+      plant(file, `${packageOf(other)}/src/part.ts`, false);
+      plant(file, `../../${name}/src/part.ts`, false);
+      plant(deep, `../../../../${other}/src/part.ts`, false);
     }
-    good[`${room}/src/inside.ts`] = `export { one } from './deep/part.ts';\n`;
-    good[`${room}/src/deep/inside.ts`] = `export { one } from '../other/part.ts';\n`;
+    plant(file, './deep/part.ts', true);
+    plant(deep, '../other/part.ts', true);
   }
-  const refused = await refusedIn({ ...good, ...bad });
-  expect(Object.keys(bad).filter((file) => !refused.has(file))).toEqual([]);
-  expect(Object.keys(good).filter((file) => refused.has(file))).toEqual([]);
+  const refused = await refusedIn(planted);
+  const isRefused = (one: string): boolean => refused.has(one.slice(0, one.indexOf(' ')));
+  expect(bad.filter((one) => !isRefused(one))).toEqual([]);
+  expect(good.filter(isRefused)).toEqual([]);
 }, 180_000);
 
 it('refuses a ring of imports', async () => {
   const refused = await refusedIn({
-    'packages/core/src/one.ts': `import { two } from './two.ts';\nexport const one = (): unknown => two;\n`,
-    'packages/core/src/two.ts': `import { one } from './one.ts';\nexport const two = (): unknown => one;\n`,
+    'packages/core/src/one.ts': [`import { two } from './two.ts';`, 'export const one = (): unknown => two;'],
+    'packages/core/src/two.ts': [`import { one } from './one.ts';`, 'export const two = (): unknown => one;'],
   });
-  expect([...refused].sort()).toEqual(['packages/core/src/one.ts', 'packages/core/src/two.ts']);
+  expect([...refused].sort()).toEqual(['packages/core/src/one.ts:1', 'packages/core/src/two.ts:1']);
 }, 180_000);
