@@ -18,6 +18,8 @@ export interface OpenOptions {
   readonly asPart10?: boolean | undefined;
   /** Whether to compare its digest with the source's. */
   readonly digest?: boolean | undefined;
+  /** Hears how long the source took to answer with its digest. */
+  readonly digestAnswered?: ((tookMs: number) => void) | undefined;
   /** Has the last word on an error of an instance: one that comes again and again is not put off for ever. */
   readonly judge?: Judge | undefined;
   /** Sees what is handed out. */
@@ -74,7 +76,7 @@ export async function openInstance(
       { sizeBytes: file.sizeBytes, body: file.body, giveBack },
       {
         expected: storedBytes(instance),
-        readMd5: () => readMd5(request),
+        readMd5: () => readMd5(request, options),
         digest: options.digest === true,
         asPart10: options.asPart10 === true,
         tally: options.tally,
@@ -102,8 +104,14 @@ export function failureOf(
   };
 }
 
-async function readMd5({ orthanc, instance, signal }: InstanceRequest): Promise<string | undefined> {
-  const md5 = await orthanc.instances.attachmentMd5(instance.sourceId, 'dicom', signal && { signal });
+async function readMd5(
+  { orthanc, instance, signal }: InstanceRequest,
+  { digestAnswered }: Pick<OpenOptions, 'digestAnswered'>,
+): Promise<string | undefined> {
+  const askedAt = performance.now();
+  const md5 = await orthanc.instances
+    .attachmentMd5(instance.sourceId, 'dicom', signal && { signal })
+    .finally(() => digestAnswered?.(performance.now() - askedAt));
   if (md5 === undefined || /^[0-9a-f]{32}$/i.test(md5)) return md5;
   throw new OrthancError('protocol', `the MD5 of instance ${instance.sourceId} is no MD5`);
 }

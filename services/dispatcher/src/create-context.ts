@@ -220,7 +220,8 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
           const hasFailed = openOptions?.digest === true;
           const digest = hasFailed || isDigested(name, instance);
           const storage = hasFailed ? undefined : lane(name, orthanc);
-          return openInstance(orthanc, name, instance, { ...openOptions, digest, storage });
+          const digestAnswered = (tookMs: number): void => digests.answered(tookMs);
+          return openInstance(orthanc, name, instance, { ...openOptions, digest, digestAnswered, storage });
         },
         async proveGone({ orthancStudyId, epoch }, signal) {
           const feed = await readFeedState(redis, prefix, name);

@@ -1,21 +1,43 @@
 import { expect, it } from 'vitest';
 import { DigestBudget } from './digest-budget.ts';
 
-/** How many of the instances that come at an interval are digested in ten seconds. */
-function digested(sizeBytes: number, everyMs: number): number {
+/** How many of the instances that come at an interval are digested in ten seconds, and how many in the next ten. */
+function digested(sizeBytes: number, everyMs: number, tookMs?: (now: number) => number): [number, number] {
   let now = 0;
   const budget = new DigestBudget(() => now);
-  let count = 0;
-  for (; now < 10_000; now += everyMs) if (budget.take(sizeBytes)) count += 1;
-  return count;
+  const counts: [number, number] = [0, 0];
+  for (; now < 20_000; now += everyMs) {
+    if (!budget.take(sizeBytes)) continue;
+    counts[now < 10_000 ? 0 : 1] += 1;
+    if (tookMs) budget.answered(tookMs(now));
+  }
+  return counts;
 }
 
 it('takes as many as cost 1 % of the time, and a few at the begin', () => {
   // 20 kB: 0.54 ms each.
-  expect(digested(20_000, 1)).toBeGreaterThan(150);
-  expect(digested(20_000, 1)).toBeLessThan(210);
+  expect(digested(20_000, 1)[0]).toBeGreaterThan(150);
+  expect(digested(20_000, 1)[0]).toBeLessThan(210);
   // 0.5 MB on a link of 10 Mbit/s: 0.4 s apart, 1.6 ms each.
-  expect(digested(500_000, 400)).toBe(25);
+  expect(digested(500_000, 400)[0]).toBe(25);
   // What costs more than there ever is to spend.
-  expect(digested(200_000_000, 1000)).toBe(0);
+  expect(digested(200_000_000, 1000)[0]).toBe(0);
+});
+
+it('counts what the answers of the source really take, so that they stay at 1 %', () => {
+  // 100 ms of each ten seconds, at 10 ms an answer.
+  const [, slow] = digested(20_000, 1, () => 10);
+  expect(slow).toBeGreaterThanOrEqual(9);
+  expect(slow).toBeLessThanOrEqual(11);
+  // Never less than half a millisecond, whatever a clock says.
+  expect(digested(20_000, 1, () => 0)[1]).toBeLessThan(190);
+});
+
+it('takes samples again after answers that hang', () => {
+  // A minute for the first answer counts as a tenth of a second at most.
+  const [first, later] = digested(20_000, 1, (now) => (now === 0 ? 60_000 : 1));
+  expect(first).toBeGreaterThan(0);
+  expect(later).toBeGreaterThan(40);
+  // It never ends: still one every ten seconds.
+  expect(digested(20_000, 1, () => 60_000)[1]).toBeGreaterThanOrEqual(1);
 });

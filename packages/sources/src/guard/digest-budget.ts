@@ -4,14 +4,20 @@ const share = 0.01;
 const maxCreditMs = 5;
 /** An MD5 in one process, measured at 480 to 620 MB a second on cores of 2.5 GHz. */
 const bytesPerMs = 450_000;
-/** Asking the source for its digest, on both sides. */
-const requestMs = 0.5;
+/** Asking a source that has nothing else to do for its digest, on both sides. */
+const minRequestMs = 0.5;
+/** One answer that hangs stops no digests for longer than a few seconds. */
+const maxRequestMs = 100;
+/** Weight of the latest answer. */
+const weight = 0.2;
 
 /** Decides of which instances the digest is compared where it is not asked for: of as many as cost little time. */
 export class DigestBudget {
   readonly #now: () => number;
+  /** Below zero after answers that took long. */
   #creditMs = maxCreditMs;
   #since: number;
+  #requestMs = minRequestMs;
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
@@ -23,9 +29,15 @@ export class DigestBudget {
     const now = this.#now();
     this.#creditMs = Math.min(maxCreditMs, this.#creditMs + (now - this.#since) * share);
     this.#since = now;
-    const costMs = requestMs + sizeBytes / bytesPerMs;
-    if (costMs > this.#creditMs) return false;
-    this.#creditMs -= costMs;
+    const hashMs = sizeBytes / bytesPerMs;
+    if (minRequestMs + hashMs > this.#creditMs) return false;
+    this.#creditMs -= this.#requestMs + hashMs;
     return true;
+  }
+
+  /** How long a source took to answer with a digest: what the next ones are taken to cost is a moving average. */
+  answered(tookMs: number): void {
+    const bounded = Math.min(maxRequestMs, Math.max(minRequestMs, tookMs));
+    this.#requestMs += (bounded - this.#requestMs) * weight;
   }
 }
