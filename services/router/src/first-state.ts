@@ -25,6 +25,7 @@ export async function firstState(setting: {
   return {
     epoch: 1,
     seq: newest?.Seq ?? 0,
+    beganAt: newest?.Seq ?? 0,
     fingerprint: newest && { seq: newest.Seq, id: newest.ID, date: newest.Date },
     since,
   };

@@ -57,3 +57,27 @@ it('tells how far it is behind while it catches up with a source for the first t
   expect(lags).toEqual([2_500, 1_500, 500, 0]);
   expect(new Set(routed).size).toBe(3_500);
 });
+
+it('routes what came after it began with "now", also what a clock that was set back for a moment dates before', async () => {
+  const stopping = new AbortController();
+  const routed: string[] = [];
+  const state: FeedState = { epoch: 1, seq: 3, beganAt: 3, fingerprint: undefined, since: '20261129T120001' };
+  const following = followFeed({
+    source: 'main',
+    config: sourceConfig.parse({ url: 'http://127.0.0.1:8042' }),
+    orthanc: feedOf(5),
+    store: { read: async () => state, write: async () => true } as unknown as FeedStore,
+    lease: { isHeld: true, token: 'token' } as Lease,
+    sourceNow: async () => Date.UTC(2026, 10, 29, 12, 0, 5),
+    sourceUnseenMs: () => 0,
+    beforeRouting: async () => {},
+    came: () => {},
+    route: async (id) => routed.push(id),
+    told: () => stopping.abort(),
+    anotherDatabase: () => {},
+    log: createLogger('test', { level: 'error', format: 'json' }),
+    signal: stopping.signal,
+  });
+  await expect(following).rejects.toThrow();
+  expect(routed.sort()).toEqual(['study-3', 'study-4']);
+});

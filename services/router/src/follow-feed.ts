@@ -102,7 +102,7 @@ async function checkFeed(
 ): Promise<FeedState> {
   const { log, source } = setting;
   if (!(await ask(setting, () => check.isAnother(state)))) return state;
-  const { floor: _, ...rest } = state;
+  const { floor: _, beganAt: __, ...rest } = state;
   const next: FeedState = { ...rest, epoch: state.epoch + 1, seq: 0, fingerprint: undefined, anchors: [] };
   seen.clear();
   await write(setting, next);
@@ -134,9 +134,14 @@ async function rightSince(setting: FollowSetting, state: FeedState, seen: Set<nu
   return next;
 }
 
+/** The clock of a source may be set back for a moment that nobody notices: the order of its changes stays. */
+function isMeant({ Date, Seq }: Change, { since, beganAt }: FeedState): boolean {
+  return Date >= since || (beganAt !== undefined && Seq > beganAt);
+}
+
 async function routeStudies(setting: FollowSetting, state: FeedState, changes: readonly Change[]): Promise<void> {
   const ofType = (type: string): string[] => [
-    ...new Set(changes.flatMap(({ ChangeType, Date, ID }) => (ChangeType === type && Date >= state.since ? [ID] : []))),
+    ...new Set(changes.flatMap((change) => (change.ChangeType === type && isMeant(change, state) ? [change.ID] : []))),
   ];
   const studies = ofType('StableStudy');
   const came = { instances: ofType('NewInstance'), series: ofType('StableSeries') };

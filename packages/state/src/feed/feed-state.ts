@@ -21,6 +21,11 @@ export interface FeedState {
    * Only studies that changed at or after this time are routed, `YYYYMMDDTHHMMSS` by the clock of the source, or empty for all.
    */
   readonly since: string;
+  /**
+   * With `startFrom: now`, the last change when the source was seen for the first time: what has a higher number came later,
+   * whatever its date says. Undefined in a later life of the database, whose numbers begin anew.
+   */
+  readonly beganAt?: number;
   /** Changes up to this one are never read again: whether they were dealt with cannot be looked up any more. */
   readonly floor?: number;
 }
