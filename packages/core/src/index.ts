@@ -14,7 +14,7 @@ export {
   type ErrorRecord,
 } from './errors/dispatch-error.ts';
 export { durationMs, formatDuration } from './config/duration.ts';
-export { listenAddress } from './config/listen-address.ts';
+export { hostOf, isLoopback, listenAddress } from './config/listen-address.ts';
 export { formatBytes, sizeBytes } from './config/size.ts';
 export { fingerprint } from './config/fingerprint.ts';
 export { Secret, secret } from './config/secret.ts';

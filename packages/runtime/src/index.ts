@@ -3,7 +3,7 @@ export { machineWarnings } from './config/machine-warnings.ts';
 export { checkConfig, loadConfig, locateProblems, type LoadOptions } from './config/load-config.ts';
 export { addHealthRoutes } from './http/health-routes.ts';
 export { startHealthServer } from './http/health-server.ts';
-export { isLoopback, parseListen } from './http/listen.ts';
+export { parseListen } from './http/listen.ts';
 export { createLogger, type Logger, type LoggingOptions } from './logging/create-logger.ts';
 export type { DependencyState, PublicFinding, RunningService } from './process/dependency.ts';
 export { endInTime, partEndMs } from './process/end-in-time.ts';

@@ -1,8 +1,7 @@
-import { needsSignIn, type Config } from '@dicom-dispatch/core';
+import { isLoopback, needsSignIn, type Config } from '@dicom-dispatch/core';
 import { openPipeline } from '@dicom-dispatch/pipeline';
 import {
   endInTime,
-  isLoopback,
   parseListen,
   redisDependency,
   RedisWatch,

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { DispatchError, type Config } from '@dicom-dispatch/core';
+import { DispatchError, isLoopback, type Config } from '@dicom-dispatch/core';
 import { openPipeline, OperationError, routeAgain } from '@dicom-dispatch/pipeline';
-import { isLoopback, parseListen, RedisLost, type Logger, type Redis } from '@dicom-dispatch/runtime';
+import { parseListen, RedisLost, type Logger, type Redis } from '@dicom-dispatch/runtime';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { fastify, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { z } from 'zod';

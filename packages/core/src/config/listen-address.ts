@@ -4,3 +4,14 @@ import { z } from 'zod';
 export const listenAddress = z
   .string()
   .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'an address is HOST:PORT, e.g. 127.0.0.1:8080');
+
+/** The host of `HOST:PORT` or `[IPv6]:PORT`, without brackets. */
+export function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');
+}
+
+/** Whether only this machine can reach a host; brackets around an IPv6 address do not matter. */
+export function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[(.*)\]$/, '$1');
+  return bare === 'localhost' || bare === '::1' || /^127\.\d+\.\d+\.\d+$/.test(bare);
+}

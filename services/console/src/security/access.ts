@@ -1,5 +1,4 @@
-import { needsSignIn, networkMatcher, type Role } from '@dicom-dispatch/core';
-import { isLoopback } from '@dicom-dispatch/runtime';
+import { isLoopback, needsSignIn, networkMatcher, type Role } from '@dicom-dispatch/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 import { boardVerdict } from '../queues/board-access.ts';

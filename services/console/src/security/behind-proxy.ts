@@ -1,4 +1,4 @@
-import { isLoopback } from '@dicom-dispatch/runtime';
+import { isLoopback } from '@dicom-dispatch/core';
 import type { FastifyRequest } from 'fastify';
 
 /** What proxies, load balancers and content networks add to requests; browsers and programs send none of these. */

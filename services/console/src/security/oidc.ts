@@ -1,5 +1,4 @@
-import { fingerprint, type ConsoleConfig } from '@dicom-dispatch/core';
-import { isLoopback } from '@dicom-dispatch/runtime';
+import { fingerprint, isLoopback, type ConsoleConfig } from '@dicom-dispatch/core';
 import type { FastifyRequest } from 'fastify';
 import * as client from 'openid-client';
 import { z } from 'zod';

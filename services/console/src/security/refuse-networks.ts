@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
-import { networkMatcher } from '@dicom-dispatch/core';
-import { isLoopback } from '@dicom-dispatch/runtime';
+import { isLoopback, networkMatcher } from '@dicom-dispatch/core';
 import type { FastifyInstance } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 import { clientKey } from './client-key.ts';

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { isLoopback } from '@dicom-dispatch/runtime';
+import { isLoopback } from '@dicom-dispatch/core';
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 

@@ -2,7 +2,7 @@ import type { Config } from '../config-schema.ts';
 import { needsSignIn } from '../console-config.ts';
 import type { Problem } from '../problem.ts';
 import { Secret } from '../secret.ts';
-import { hostOf, isLoopbackHost } from './loopback.ts';
+import { hostOf, isLoopback } from '../listen-address.ts';
 
 /** Doors that stand open to others on the network, and passwords that can be read on the way. */
 export function exposureWarnings(config: Config): Problem[] {
@@ -18,7 +18,7 @@ export function exposureWarnings(config: Config): Problem[] {
 
 function consoleExposure({ console }: Config): Problem[] {
   const { listen, publicUrl } = console;
-  if (isLoopbackHost(hostOf(listen))) return [];
+  if (isLoopback(hostOf(listen))) return [];
   const path = ['console', 'listen'];
   if (!needsSignIn(console)) {
     const message = `the console will not start: ${listen} is reached from other machines, and nobody has to sign in; set console.users, console.tokens or console.oidc, or listen on 127.0.0.1`;
@@ -31,7 +31,7 @@ function consoleExposure({ console }: Config): Problem[] {
 
 function healthExposure({ health }: Config): Problem[] {
   return (['router', 'dispatcher'] as const).flatMap((name) => {
-    if (isLoopbackHost(hostOf(health[name]))) return [];
+    if (isLoopback(hostOf(health[name]))) return [];
     const message = `health and metrics are served to other machines without sign-in and without TLS: keep them in a network of your own, or listen on 127.0.0.1`;
     return [{ path: ['health', name], message }];
   });
@@ -39,7 +39,7 @@ function healthExposure({ health }: Config): Problem[] {
 
 function pushExposure({ push, sources }: Config): Problem[] {
   const isOpen = Object.values(sources).some(({ pushSecret }) => pushSecret !== undefined);
-  if (!isOpen || push.tls || isLoopbackHost(hostOf(push.listen))) return [];
+  if (!isOpen || push.tls || isLoopback(hostOf(push.listen))) return [];
   const message = `the secret of the plugin crosses the network in the clear: set push.tls, or listen on 127.0.0.1`;
   return [{ path: ['push', 'listen'], message }];
 }
@@ -48,7 +48,7 @@ function redisExposure({ redis }: Config): Problem[] {
   const url = redis.url instanceof Secret ? redis.url.reveal() : redis.url;
   const parsed = url !== undefined && URL.canParse(url) ? new URL(url) : undefined;
   const hosts = parsed ? [parsed.hostname] : (redis.sentinel?.addresses ?? redis.cluster ?? []).map(hostOf);
-  if (hosts.every(isLoopbackHost)) return [];
+  if (hosts.every(isLoopback)) return [];
   const path = ['redis', parsed ? 'url' : redis.sentinel ? 'sentinel' : 'cluster'];
   const problems: Problem[] = [];
   const hasPassword = redis.password !== undefined || (parsed !== undefined && parsed.password !== '');
@@ -73,7 +73,7 @@ function clearPasswords(config: Config): Problem[] {
   const check = (path: (string | number)[], url: unknown, hasPassword: boolean): void => {
     if (!hasPassword || typeof url !== 'string' || !URL.canParse(url)) return;
     const { protocol, hostname } = new URL(url);
-    if (protocol !== 'http:' || isLoopbackHost(hostname)) return;
+    if (protocol !== 'http:' || isLoopback(hostname)) return;
     problems.push({
       path,
       message: `the password is sent to ${hostname} in the clear: use https, or a network that only these two are in`,

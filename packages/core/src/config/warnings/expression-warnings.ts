@@ -57,6 +57,7 @@ function clauseWarnings(ast: ASTNode, text: string): string[] {
       return [
         `\`${own}\` is ${kindOf(result)}, neither true nor false, so it never matches: compare it with something`,
       ];
+    if (node.op === 'in') return notAmong(node, own, value);
     return node.op === '==' || node.op === '!=' ? unequal(node, own, value) : [];
   });
 }
@@ -66,6 +67,14 @@ function unequal(node: ASTNode & { op: '==' | '!=' }, own: string, value: (part:
   if (kinds.includes('unknown') || kinds[0] === kinds[1]) return [];
   const always = node.op === '==' ? 'never true' : 'always true';
   return [`\`${own}\` compares ${kinds[0]} with ${kinds[1]}, so it is ${always}; ${remedyOf(node)}`];
+}
+
+/** A value that is looked for in a list of other things. */
+function notAmong(node: ASTNode & { op: 'in' }, own: string, value: (part: ASTNode) => unknown): string[] {
+  const [what, list] = node.args.map(value);
+  if (!Array.isArray(list) || list.length === 0 || list.some((one) => kindOf(one) === kindOf(what))) return [];
+  const remedy = node.args[1].op === 'id' ? 'write series.exists(s, s.Modality == "CT")' : 'compare texts with texts';
+  return [`\`${own}\` is never true: the list holds nothing of the kind; ${remedy}`];
 }
 
 function remedyOf(node: ASTNode): string {
@@ -92,16 +101,16 @@ interface Part {
   readonly wrap: (part: string) => string;
 }
 
-/** The parts that `&&`, `||`, `!` and `? :` join, also those inside `series.exists(s, …)`. */
+/** The parts that `&&`, `||`, `!` and `? :` join, also those inside `exists` and `all` of a list. */
 function parts(node: ASTNode, wrap: Part['wrap'] = (part) => part): Part[] {
   if (node.op === '&&' || node.op === '||') return node.args.flatMap((part) => parts(part, wrap));
   if (node.op === '!_') return parts(node.args, wrap);
   if (node.op === '?:') return node.args.flatMap((part) => parts(part, wrap));
   if (node.op !== 'rcall') return [{ node, wrap }];
   const [name, list, [element, body]] = node.args;
-  const overSeries = list.op === 'id' && list.args === 'series' && element?.op === 'id' && body !== undefined;
-  if (!overSeries || !['exists', 'all', 'exists_one'].includes(name)) return [{ node, wrap }];
-  return parts(body, (part) => wrap(`series.map(${element.args}, ${part})[0]`));
+  const isOverList = element?.op === 'id' && body !== undefined;
+  if (!isOverList || !['exists', 'all', 'exists_one'].includes(name)) return [{ node, wrap }];
+  return parts(body, (part) => wrap(`${serialize(list)}.map(${element.args}, ${part})[0]`));
 }
 
 function evaluate(text: string, facts: Record<string, unknown>): unknown {
