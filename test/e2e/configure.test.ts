@@ -59,6 +59,11 @@ async function ask(
 }
 
 const draft = async (): Promise<Record<string, unknown>> => (await ask('GET', '/api/configuration/draft')).body;
+const discard = async (): Promise<void> => {
+  expect(await ask('POST', '/api/configuration/draft/discard', { seen: (await draft())['seen'] })).toMatchObject({
+    status: 200,
+  });
+};
 const targets = async (): Promise<string[]> =>
   Object.keys((parse(await text()) as { targets: Readonly<Record<string, unknown>> }).targets);
 
@@ -183,7 +188,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     expect(await page.content()).not.toContain('v1.');
     await ask('POST', '/api/configuration/targets/files/remove', { waiting: 'cancel' });
     expect((await draft())['differences']).toHaveLength(1);
-    await ask('POST', '/api/configuration/draft/discard');
+    await discard();
   });
 
   it('an edit by hand in between is kept; in the same lines, it is told and never overwritten', async () => {
@@ -202,7 +207,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     const refused = await ask('POST', '/api/configuration/draft/apply', { seen: stale.seen });
     expect(refused).toMatchObject({ status: 409, body: { message: expect.stringContaining('edited by hand') } });
     expect(await text()).toBe(byHand);
-    await ask('POST', '/api/configuration/draft/discard');
+    await discard();
   });
 
   it('of two who change the same target, the second is shown the change of the first', async () => {
@@ -217,7 +222,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await other.getByRole('button', { name: 'Keep as a change' }).click();
     await other.getByText('targets.pacs was changed in the meantime (ada: target pacs changed)').waitFor();
     await Promise.all([one.close(), other.close()]);
-    await ask('POST', '/api/configuration/draft/discard');
+    await discard();
   });
 
   it('when one process cannot take it over, none does, and it is named', async () => {

@@ -2,7 +2,7 @@ import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
 import { changeConfiguration, configValue, judgeText, type ConfigChangeResult } from '@dicom-dispatch/runtime';
 import { decidePlace } from '../decide-place.ts';
 import { dropOrphan, isOrphan, moveOrphan } from '../orphans.ts';
-import { draftDigest, finishDraft, readDraft, type AfterApply, type DraftContext } from './draft.ts';
+import { changedMeanwhile, draftDigest, finishDraft, readDraft, type AfterApply, type DraftContext } from './draft.ts';
 import { editorProblems } from './editor-rights.ts';
 
 export interface ApplyWish {
@@ -34,8 +34,7 @@ export interface AppliedChange {
 export async function applyDraft(context: DraftContext, wish: ApplyWish): Promise<AppliedChange> {
   const draft = await readDraft(context);
   if (!draft) throw new OperationError('not-found', 'there is no change to apply');
-  if (draftDigest(draft) !== wish.seen)
-    throw new OperationError('conflict', 'the change was changed in the meantime: load the page again to see it');
+  if (draftDigest(draft) !== wish.seen) throw new OperationError('conflict', changedMeanwhile);
   const now = await context.store.file.read();
   if (now.digest !== draft.base)
     throw new OperationError(

@@ -174,7 +174,8 @@ describe('a draft that is applied', () => {
     await apply(
       seen,
       meanwhile(async () => {
-        await discardDraft(context);
+        const draft = await readDraft(context);
+        await discardDraft(context, draft ? draftDigest(draft) : '');
         await editDraft(context, { edits: [{ kind: 'remove', path: ['rules', 1] }], what: 'removed', who: anna });
       }),
     );

@@ -136,9 +136,26 @@ export async function replaceDraft(
   });
 }
 
-export async function discardDraft({ redis, keys }: Pick<DraftContext, 'redis' | 'keys'>): Promise<void> {
-  await redis.del(keys.configurationDraft);
+/**
+ * Throws the draft away, if it is the one that was looked at.
+ *
+ * @param seen - its {@link draftDigest}
+ * @returns what was discarded; undefined when there was no draft
+ * @throws OperationError `conflict` when somebody has changed it in the meantime
+ */
+export async function discardDraft(context: DraftContext, seen: string): Promise<ConfigDraft | undefined> {
+  let discarded: ConfigDraft | undefined;
+  await swapDraft(context, async () => {
+    const { stored, draft } = await readStored(context);
+    if (draft && draftDigest(draft) !== seen) throw new OperationError('conflict', changedMeanwhile);
+    discarded = draft;
+    return { stored, changed: undefined };
+  });
+  return discarded;
 }
+
+/** Said where a draft is not the one that was looked at. */
+export const changedMeanwhile = 'the change was changed in the meantime: load the page again to see it';
 
 /** Takes what was applied out of the draft; what others have kept since stays a change, on top of it. */
 export async function finishDraft(context: DraftContext, applied: ConfigDraft): Promise<void> {

@@ -73,7 +73,11 @@ describe('two who change the configuration at once', () => {
     expect(await put('draft', { text: `${text}# one\n`, seen })).toMatchObject({ status: 200 });
     expect(await put('draft', { text: `${text}# other\n`, seen })).toMatchObject({ status: 409 });
     expect((await draft()).text).toBe(`${text}# one\n`);
-    await ask('POST', '/api/configuration/draft/discard');
+    expect(await ask('POST', '/api/configuration/draft/discard', { seen })).toMatchObject({ status: 409 });
+    expect((await draft()).text, 'what others have changed since is kept').toBe(`${text}# one\n`);
+    expect(await ask('POST', '/api/configuration/draft/discard', { seen: (await draft()).seen })).toMatchObject({
+      status: 200,
+    });
     const { digest } = (await ask('GET', '/api/configuration')).body as { digest: string };
     expect((await ask('GET', '/configuration')).text).toContain(`data-seen="${digest}"`);
     expect(await put('draft', { text: `${file}# third\n`, seen: digest })).toMatchObject({ status: 200 });

@@ -30,6 +30,7 @@ import {
 
 const tags = ['configuration'];
 const reason = z.string().trim().max(200).default('');
+const seen = z.string().max(64).describe('`seen` of the change that was looked at');
 const maxTextLength = 2 * 1024 * 1024;
 
 /** The configuration as it is written, its versions, and the change that is being prepared. */
@@ -166,13 +167,11 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
     '/api/configuration/draft/discard',
     {
       config: { access: 'editor', action: 'discard configuration' },
-      schema: { tags, summary: 'Discard the change', response: answers(z.object({})) },
+      schema: { tags, summary: 'Discard the change', body: z.object({ seen }), response: answers(z.object({})) },
     },
     async (request) => {
-      const edit = editContext(context);
-      const draft = await readDraft(edit);
-      request.auditDetail = draft?.changes.map(({ what }) => what).join('; ') ?? '';
-      await discardDraft(edit);
+      const discarded = await discardDraft(editContext(context), request.body.seen);
+      request.auditDetail = discarded?.changes.map(({ what }) => what).join('; ') ?? '';
       return {};
     },
   );
@@ -221,7 +220,7 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       schema: {
         tags,
         summary: 'Let all services go by the change, or none',
-        body: z.object({ reason, seen: z.string().max(64).describe('`seen` of the change that was looked at') }),
+        body: z.object({ reason, seen }),
         response: answers(appliedChange),
       },
     },

@@ -26,7 +26,10 @@ afterAll(async () => {
   await test[Symbol.asyncDispose]();
   await rm(folder, { recursive: true });
 });
-beforeEach(() => as('administrator', 'POST', '/api/configuration/draft/discard'));
+beforeEach(async () => {
+  const { seen = '' } = (await as('administrator', 'GET', '/api/configuration/draft')).body as { seen?: string };
+  await as('administrator', 'POST', '/api/configuration/draft/discard', { seen });
+});
 
 function as(
   role: keyof typeof testToken,

@@ -116,7 +116,7 @@ function change(draft: DraftView, editing: boolean): Html {
           <button class="primary">Apply to all services</button>
         </form>`
       }
-      ${actionButton({ label: 'Discard', method: 'POST', path: '/api/configuration/draft/discard', kind: 'danger', confirm: 'Discard this change?' })}
+      ${actionButton({ label: 'Discard', method: 'POST', path: '/api/configuration/draft/discard', body: { seen: draft.seen }, kind: 'danger', confirm: 'Discard this change?' })}
     </div>
   </section>`;
 }
