@@ -9,7 +9,8 @@ import { freePort, startServer, tempFolder } from '@dicom-dispatch/harness';
 import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
 import { Deployment, StatefulSet } from 'kubernetes-models/apps/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
-import { ConfigMap, Service } from 'kubernetes-models/v1';
+import { Ingress, NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
+import { Service } from 'kubernetes-models/v1';
 import { expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 
@@ -119,8 +120,7 @@ it('names what is fetched from elsewhere by its content: images by digest, tools
 
 type Manifest =
   | { readonly kind: 'Deployment' | 'StatefulSet'; readonly spec: { readonly template: { readonly spec: PodSpec } } }
-  | { readonly kind: 'ConfigMap'; readonly data?: Readonly<Record<string, string>> }
-  | { readonly kind: 'Service' | 'PodDisruptionBudget' | 'ScaledObject' };
+  | { readonly kind: 'Service' | 'PodDisruptionBudget' | 'ScaledObject' | 'NetworkPolicy' | 'Ingress' };
 
 interface PodSpec {
   readonly terminationGracePeriodSeconds?: number;
@@ -147,24 +147,63 @@ function expectHardened(pod: PodSpec): void {
   }
 }
 
-it('the Kubernetes manifests keep to their schemas, and so does the configuration in them', async () => {
-  let graceTimeMs = 0;
-  const kinds = { ConfigMap, Deployment, StatefulSet, Service, PodDisruptionBudget, ScaledObject } as const;
-  for (const file of ['dicom-dispatch.yaml', 'scale-dispatchers.yaml']) {
-    for (const document of parseAllDocuments(await readFile(join(root, 'deploy/kubernetes', file), 'utf8'))) {
+interface Kustomization {
+  readonly resources: readonly string[];
+  readonly configMapGenerator?: readonly { readonly name: string; readonly files: readonly string[] }[];
+}
+
+/** All files that a kustomization takes, its own and those of the folders that it names. */
+async function filesOf(folder: string): Promise<{ manifests: string[]; configurations: string[] }> {
+  const kustomization = parse(await readFile(join(folder, 'kustomization.yaml'), 'utf8')) as Kustomization;
+  const manifests: string[] = [];
+  const configurations = (kustomization.configMapGenerator ?? []).flatMap(({ files }) =>
+    files.map((file) => join(folder, file)),
+  );
+  for (const resource of kustomization.resources) {
+    if (resource.endsWith('.yaml')) {
+      manifests.push(join(folder, resource));
+      continue;
+    }
+    const inner = await filesOf(join(folder, resource));
+    manifests.push(...inner.manifests);
+    configurations.push(...inner.configurations);
+  }
+  return { manifests, configurations };
+}
+
+const kinds = { Deployment, StatefulSet, Service, PodDisruptionBudget, ScaledObject, NetworkPolicy, Ingress } as const;
+
+it('the Kubernetes manifests keep to their schemas, and so does the configuration beside them', async () => {
+  const { manifests, configurations } = await filesOf(join(root, 'deploy/kubernetes/ingress'));
+  expect(configurations).toHaveLength(1);
+  const config = await readDeployed(await readFile(configurations[0] ?? '', 'utf8'), '/secrets/');
+  expect(config.console.editing, 'a ConfigMap is read-only').toBe(false);
+  const seen = new Set<string>();
+  const reachable: unknown[] = [];
+  for (const file of manifests) {
+    for (const document of parseAllDocuments(await readFile(file, 'utf8'))) {
       const manifest = document.toJS() as Manifest;
+      seen.add(manifest.kind);
       const Model = kinds[manifest.kind] as new (data: object) => { validate(): void };
       expect(() => new Model(manifest).validate(), `${file}: ${manifest.kind}`).not.toThrow();
-      if (manifest.kind === 'ConfigMap') {
-        const config = await readDeployed(manifest.data?.['dispatch.yaml'] ?? '', '/secrets/');
-        graceTimeMs = config.dispatcher.graceTime;
-        expect(config.console.editing, 'a ConfigMap is read-only').toBe(false);
-      }
+      if (manifest.kind === 'NetworkPolicy') reachable.push(...portsOf(manifest));
       if (manifest.kind !== 'Deployment' && manifest.kind !== 'StatefulSet') continue;
       const pod = manifest.spec.template.spec;
       expectHardened(pod);
       if (pod.containers[0]?.name === 'dispatcher')
-        expect(pod.terminationGracePeriodSeconds! * 1_000).toBeGreaterThan(graceTimeMs + handBackMs);
+        expect(pod.terminationGracePeriodSeconds! * 1_000).toBeGreaterThan(config.dispatcher.graceTime + handBackMs);
     }
   }
+  expect([...seen].sort()).toEqual(Object.keys(kinds).sort());
+  const { console: page, health, push } = config;
+  const listening = [page.listen, health.router, health.dispatcher, push?.listen].map((at) =>
+    Number(String(at).split(':').at(-1)),
+  );
+  expect([...new Set(reachable)].sort(), 'what listens can be reached by who may').toEqual(listening.sort());
 });
+
+/** The ports that a policy opens. */
+function portsOf(policy: object): number[] {
+  const { spec } = policy as { spec: { ingress?: { ports: { port: number }[] }[] } };
+  return (spec.ingress ?? []).flatMap(({ ports }) => ports.map(({ port }) => port));
+}
