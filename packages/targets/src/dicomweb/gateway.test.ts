@@ -8,9 +8,10 @@ import {
 } from '@dicom-dispatch/harness';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { fixtureStudy, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import { AbsentBefore } from './absent-before.ts';
 import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget } from './schema.ts';
-import { deliver, uidsInBody } from './stow-stand-in.ts';
+import { deliver, json, uidsInBody } from './stow-stand-in.ts';
 
 /** What a gateway does with an upload: pass it on and the answer back, or one of the two. */
 type Fate =
@@ -26,15 +27,24 @@ let uploads: string[][] = [];
 let searches = 0;
 let fateOf: (uids: readonly string[], count: number) => Fate = () => 'pass';
 let onSilence = (): void => {};
-let searchFate: () => number | undefined = () => undefined;
+/** A status, or the SOP Instance UIDs of a list; default: what the server answers. */
+let searchFate: (request: RecordedRequest) => number | readonly string[] | undefined = () => undefined;
 
 beforeAll(async () => {
   orthanc = await startOrthanc({ plugins: ['dicomweb'] });
   gateway = await startHttpServer(async (request, response) => {
     if (request.method === 'GET') {
       searches += 1;
-      const status = searchFate();
-      return status === undefined ? pass(request, response) : void response.writeHead(status).end();
+      const fate = searchFate(request);
+      if (typeof fate === 'object') {
+        const found = request.query.has('offset') ? [] : fate;
+        return json(
+          response,
+          200,
+          found.map((uid) => ({ '00080018': { vr: 'UI', Value: [uid] } })),
+        );
+      }
+      return fate === undefined ? pass(request, response) : void response.writeHead(fate).end();
     }
     const uids = uidsInBody(request.body, request.headers['content-type']);
     uploads.push(uids);
@@ -135,13 +145,53 @@ describe('a gateway in front of a DICOMweb service', () => {
       await orthanc.upload(Buffer.concat(await Array.fromAsync(read())));
     // As if the first three had come by the request that fails.
     const delivery = new TestDelivery(dicomwebHandler, study);
-    delivery.state.set('dicomweb-before', { before: [] });
+    const absent = AbsentBefore.of(undefined);
+    for (const { manifest } of study.instances) absent.add(manifest);
+    delivery.state.set('dicomweb-absent', absent.kept);
     fateOf = (_, count) => (count === 1 ? { status: 504, stores: false } : 'pass');
     const { attempt, kinds } = await deliver(study, config(), delivery);
     expect(attempt.error).toBeUndefined();
     expect(kinds).toEqual(Array(8).fill('delivered'));
     // They are asked for before anything is sent.
     expect(uploads).toEqual([uids.slice(3), uids.slice(3, 6), uids.slice(6)]);
+  });
+
+  it('that lists the older content of an instance which has changed between two attempts: it is sent again', async () => {
+    const study = newStudy(3);
+    const [changing = ''] = uidsOf(study);
+    const delivery = new TestDelivery(dicomwebHandler, study);
+    // All is stored, and nobody hears of it.
+    fateOf = () => {
+      searchFate = () => 502;
+      return { status: 504, stores: true };
+    };
+    expect((await deliver(study, config(), delivery)).kinds).toEqual(Array(3).fill('pending'));
+    searchFate = () => undefined;
+    const versions = study.instances.map(({ manifest }) =>
+      manifest.sopInstanceUid === changing ? { ...manifest, version: 'changed' } : manifest,
+    );
+    const run = { manifest: versions, pending: versions };
+    // Nor when the answer to the new content is lost, and it was not stored.
+    fateOf = () => ({ status: 504, stores: false });
+    const { error } = await delivery.attempt(dicomwebTarget.parse(config()), { run });
+    expect(error?.message).toContain('504');
+    expect([...delivery.ledger.keys()].sort()).toEqual(uidsOf(study).slice(1).sort());
+    expect(uploads.slice(1)).toEqual([[changing]]);
+    fateOf = () => 'pass';
+    expect((await deliver(study, config(), delivery)).kinds).toEqual(Array(3).fill('delivered'));
+    expect(uploads.at(-1)).toEqual([changing]);
+  });
+
+  it('that cuts its lists: what it had before is not taken for what was sent', async () => {
+    const study = newStudy(3);
+    for (const { read } of study.instances) await orthanc.upload(Buffer.concat(await Array.fromAsync(read())));
+    // Its lists have one instance, whatever is asked; single ones are found.
+    searchFate = ({ path, query }) =>
+      path.endsWith('/instances') && !query.has('SOPInstanceUID') ? [uidsOf(study)[0] ?? ''] : undefined;
+    fateOf = () => ({ status: 504, stores: false });
+    const { attempt, kinds } = await deliver(study, config());
+    expect(attempt.error?.message).toContain('504');
+    expect(kinds).toEqual(Array(3).fill('pending'));
   });
 
   it('whose answers are lost and that cannot be searched: sent in halves, then failed in true words', async () => {

@@ -7,7 +7,7 @@ import { openDicomwebInventory } from './inventory.ts';
 import { dicomwebPuller } from './pull.ts';
 import { dicomwebTarget, type DicomwebTarget } from './schema.ts';
 import { sendBatches } from './send-batches.ts';
-import { knownBefore, settleUnknown, withoutArrived } from './settle-unknown.ts';
+import { absentBefore, settleUnknown, withoutArrived } from './settle-unknown.ts';
 import { StudySearch } from './study-search.ts';
 import { testDicomweb } from './test-connection.ts';
 
@@ -30,10 +30,10 @@ async function deliver(run: DeliveryRun<DicomwebTarget>): Promise<void> {
   const http = await HttpConnection.open(config, { connections: config.requests });
   try {
     // A part sees some of the study only: what the target had of the rest is not known.
-    const known = run.isPart ? undefined : await knownBefore(run);
-    const search = await StudySearch.open(run, http, known);
+    const absent = run.isPart ? undefined : await absentBefore(run);
+    const search = await StudySearch.open(run, http, absent);
     run.stage('transfer');
-    const pending = await withoutArrived(run, search, known);
+    const pending = await withoutArrived(run, search);
     const quarantined = await send(run, http, search, pending);
     if (run.isPart) return;
     run.stage('verify');

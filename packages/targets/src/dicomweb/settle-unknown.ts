@@ -1,39 +1,34 @@
 import type { DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import { AbsentBefore } from './absent-before.ts';
 import { cannotTell, notListedYet, unmentioned, unmentionedUnknown } from './errors.ts';
 import type { DicomwebTarget } from './schema.ts';
 import type { SendTally } from './send-tally.ts';
-import type { Before, StudySearch } from './study-search.ts';
+import type { StudySearch } from './study-search.ts';
 
-/** Kept with the delivery since its first request: what was at the target before. */
-const beforeKey = 'dicomweb-before';
+/** Kept with the delivery: what the target lacked before the delivery sent it. */
+const absentKey = 'dicomweb-absent';
 
-interface Kept {
-  readonly before: Before;
-}
-
-/** What was there before an earlier attempt sent anything; undefined when this is the first that does. */
-export async function knownBefore({ state }: DeliveryRun<DicomwebTarget>): Promise<Before | undefined> {
-  return (await state.get<Kept>(beforeKey))?.before;
+/** What an earlier attempt has found absent at the target; undefined when none has sent anything. */
+export async function absentBefore({ state }: DeliveryRun<DicomwebTarget>): Promise<AbsentBefore | undefined> {
+  const kept = await state.get<string>(absentKey);
+  return kept === undefined ? undefined : AbsentBefore.of(kept);
 }
 
 /**
- * What is to be sent. An earlier attempt may have left requests without an answer, also by a crash: what is listed since
- * then has arrived.
+ * What is to be sent. An earlier attempt may have left requests without an answer, also by a crash: what is listed now, and was
+ * not before it was sent in this version, has arrived.
  */
 export async function withoutArrived(
   run: DeliveryRun<DicomwebTarget>,
   search: StudySearch,
-  known: Before | undefined,
 ): Promise<readonly ManifestInstance[]> {
+  const listed = await search.lookBeforeSending();
+  // A part sees some of the study only, and leaves nothing open for the next attempt.
   if (run.isPart) return run.pending;
-  if (known === undefined) {
-    // Where a search will prove nothing there is nothing to remember.
-    if (search.before !== 'all') await run.state.set(beforeKey, { before: search.before } satisfies Kept);
-    return run.pending;
-  }
-  const presence = await search.presenceNow(run.pending);
-  const there = new Set(presence?.there.filter((one) => search.isOurs(one)));
+  // Where a search will prove nothing there is nothing to remember.
+  if (search.absentBefore !== '') await run.state.set(absentKey, search.absentBefore);
+  const there = new Set(listed.filter((one) => search.isOurs(one)));
   for (const instance of there) await run.report(instance, { kind: 'delivered', answer: 'listed by a search' });
   return run.pending.filter((one) => !there.has(one));
 }

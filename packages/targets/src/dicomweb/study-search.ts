@@ -3,13 +3,11 @@ import { asDispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { cancelledError, listedBy, throwIfCancelled } from '../flow/index.ts';
 import type { HttpConnection } from '../http/index.ts';
+import { AbsentBefore } from './absent-before.ts';
 import { uidOf } from './dicom-json.ts';
-import { greet, type SearchAbility } from './greet.ts';
+import { greet, type Greeting, type SearchAbility } from './greet.ts';
 import { askPage, readResults, searchAll, searchPage, type QidoQuery } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
-
-/** SOP Instance UIDs that were at the target before this delivery sent them; `all` when that is not known. */
-export type Before = readonly string[] | 'all';
 
 /** What the service lists of some instances. */
 export interface Presence {
@@ -20,27 +18,28 @@ export interface Presence {
 const sopInstanceUid = '00080018';
 /** So many are asked for one by one; when none of them is there the list was complete. */
 const sample = 20;
-const mostBefore = 500;
 
 /** Searches by QIDO-RS in the study of one run. */
 export class StudySearch {
   readonly #run: DeliveryRun<DicomwebTarget>;
   readonly #http: HttpConnection;
   #ability: SearchAbility;
-  /** Of these a search proves nothing: what it lists may be another content. */
-  readonly before: Before;
+  readonly #hasStudy: boolean;
+  readonly #absent: AbsentBefore;
   /** Two instances of the study have these: a search cannot tell them apart. */
   readonly #shared: ReadonlySet<string>;
 
   private constructor(
     run: DeliveryRun<DicomwebTarget>,
     http: HttpConnection,
-    { ability, before }: { readonly ability: SearchAbility; readonly before: Before },
+    { ability, hasStudy }: Greeting,
+    absent: AbsentBefore,
   ) {
     this.#run = run;
     this.#http = http;
     this.#ability = ability;
-    this.before = before;
+    this.#hasStudy = hasStudy;
+    this.#absent = absent;
     const seen = new Set<string>();
     this.#shared = new Set(
       run.manifest.flatMap(({ sopInstanceUid: uid }) => (seen.has(uid) ? uid : (seen.add(uid), []))),
@@ -48,19 +47,36 @@ export class StudySearch {
   }
 
   /**
-   * Greets the service, and looks what it has already of what is pending.
+   * Greets the service.
    *
-   * @param known what was there before an earlier attempt
+   * @param absent what an earlier attempt has found absent there
    */
   static async open(
     run: DeliveryRun<DicomwebTarget>,
     http: HttpConnection,
-    known: Before | undefined,
+    absent = AbsentBefore.of(undefined),
   ): Promise<StudySearch> {
-    const { ability, hasStudy } = await greet(http, run.config, run.study.studyInstanceUid, run.signal);
-    let before: Before = known ?? (ability === 'yes' ? [] : 'all');
-    if (known === undefined && hasStudy) before = await alreadyThere(run, http);
-    return new StudySearch(run, http, { ability, before });
+    const greeting = await greet(http, run.config, run.study.studyInstanceUid, run.signal);
+    return new StudySearch(run, http, greeting, absent);
+  }
+
+  /**
+   * Looks what the service has of what is to be sent, and remembers what it lacks.
+   *
+   * @returns what it has of it: sent by this delivery, or of any content (`isOurs`)
+   */
+  async lookBeforeSending(): Promise<readonly ManifestInstance[]> {
+    const { pending } = this.#run;
+    const isFirst = this.absentBefore === '';
+    if (isFirst && !this.canAnswer) return [];
+    const presence = isFirst && !this.#hasStudy ? { there: [], missing: pending } : await this.presenceNow(pending);
+    for (const instance of presence?.missing ?? []) this.#absent.add(instance);
+    return presence?.there ?? [];
+  }
+
+  /** What is to be kept of it with the delivery. */
+  get absentBefore(): string {
+    return this.#absent.kept;
   }
 
   get canAnswer(): boolean {
@@ -68,8 +84,8 @@ export class StudySearch {
   }
 
   /** Whether an instance that is listed now was sent by this delivery. */
-  isOurs({ sopInstanceUid: uid }: ManifestInstance): boolean {
-    return this.before !== 'all' && !this.before.includes(uid) && !this.#shared.has(uid);
+  isOurs(instance: ManifestInstance): boolean {
+    return this.#absent.has(instance) && !this.#shared.has(instance.sopInstanceUid);
   }
 
   /** As `presence`, without waiting for what the service may still be storing; undefined also when it does not answer. */
@@ -183,19 +199,6 @@ export class StudySearch {
     await pause(ms, undefined, { signal }).catch(() => {
       throw cancelledError(signal);
     });
-  }
-}
-
-/** What the service has of what is pending; when it does not list the study, that is not known. */
-async function alreadyThere(run: DeliveryRun<DicomwebTarget>, http: HttpConnection): Promise<Before> {
-  try {
-    const listed = await listStudy(run, http);
-    const there = run.pending.filter((one) => listed.has(one.sopInstanceUid)).map((one) => one.sopInstanceUid);
-    return there.length > mostBefore ? 'all' : there;
-  } catch (thrown) {
-    throwIfCancelled(run.signal);
-    run.log.warn('the target does not list the study', { code: asDispatchError(thrown).code });
-    return 'all';
   }
 }
 

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import type { ManifestInstance } from '../contract/index.ts';
+
+type Version = Pick<ManifestInstance, 'sopInstanceUid' | 'version'>;
+
+const uidBytes = 5;
+const entryBytes = uidBytes + 6;
+/** Of a larger study nothing is kept: what its requests leave open is sent again. */
+const maxInstances = 20_000;
+
+/**
+ * Instances that the target did not have when this delivery first asked, each in one version. Only of these a search tells later
+ * whether they have arrived: of any other it may list an older content. Kept with the delivery as hashes, 11 bytes an instance.
+ */
+export class AbsentBefore {
+  /** Hash of the UID to hash of the version. */
+  readonly #versions = new Map<string, string>();
+
+  /** @param kept - what `kept` gave in an earlier attempt */
+  static of(kept: string | undefined): AbsentBefore {
+    const absent = new AbsentBefore();
+    const bytes = Buffer.from(kept ?? '', 'base64');
+    for (let at = 0; at + entryBytes <= bytes.length; at += entryBytes) {
+      const entry = bytes.subarray(at, at + entryBytes);
+      absent.#versions.set(entry.toString('hex', 0, uidBytes), entry.toString('hex', uidBytes));
+    }
+    return absent;
+  }
+
+  /** The target lacks it. Of a UID that this delivery may have sent in another version it stays unknown: that may still come. */
+  add(instance: Version): void {
+    const { uid, version } = hashesOf(instance);
+    if (!this.#versions.has(uid) && this.#versions.size < maxInstances) this.#versions.set(uid, version);
+  }
+
+  has(instance: Version): boolean {
+    const { uid, version } = hashesOf(instance);
+    return this.#versions.get(uid) === version;
+  }
+
+  get kept(): string {
+    return Buffer.from([...this.#versions].flat().join(''), 'hex').toString('base64');
+  }
+}
+
+function hashesOf({ sopInstanceUid, version }: Version): { readonly uid: string; readonly version: string } {
+  return { uid: sha256(sopInstanceUid).slice(0, 2 * uidBytes), version: sha256(version).slice(0, 2 * 6) };
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
