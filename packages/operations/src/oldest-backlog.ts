@@ -1,27 +1,26 @@
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 
-const batch = 100;
-/** So many that wait for a person or for their schedule are passed over before the search is given up. */
-const mostLookedAt = 2_000;
+const batch = 50;
+/** An older version indexed those that are held, too: so many of them are passed over before the search is given up. */
+const maxLookedAt = 2_000;
 
 /**
- * When the delivery to a target was routed that waits longest although it may go (ms since 1970): those that are held, or
+ * Since when the delivery to a target waits that waits longest although it may go (ms since 1970): those that are held, or
  * outside their schedule, wait because somebody wants it.
  *
- * @param before - only those that were routed before this time
+ * @param before - only those that wait since before this time
  */
 export async function oldestBacklog(
-  { records }: PipelineContext,
+  { records }: Pick<PipelineContext, 'records'>,
   target: string,
-  before: number,
+  before: number = Number.MAX_SAFE_INTEGER,
 ): Promise<number | undefined> {
-  for (let offset = 0; offset < mostLookedAt; offset += batch) {
+  for (let offset = 0; offset < maxLookedAt; offset += batch) {
     const ids = await records.waitingLongest(target, before, batch, offset);
     for (const looked of await records.lookAll(ids)) {
       if (!looked || looked.isHeld || looked.record.state !== 'waiting') continue;
       const { wake, since } = looked.record;
-      if (wake === 'schedule' || wake === 'person' || since > before) continue;
-      return looked.record.routedAt;
+      if (wake !== 'schedule' && wake !== 'person' && since <= before) return since;
     }
     if (ids.length < batch) return undefined;
   }

@@ -3,6 +3,7 @@ import type { DeliveryState } from '@dicom-dispatch/state/records';
 import { describePlace, type TargetConfig } from '@dicom-dispatch/core';
 import { describeMove } from '@dicom-dispatch/state/target-places';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { oldestBacklog } from './oldest-backlog.ts';
 import { isOrphan, listOrphans } from './orphans.ts';
 import { OperationError } from '@dicom-dispatch/pipeline';
 
@@ -17,7 +18,7 @@ export interface TargetState {
   readonly paused: boolean;
   readonly circuit: CircuitState;
   readonly counts: Readonly<Record<DeliveryState, number>>;
-  /** When the delivery that waits longest was routed (ms since 1970). */
+  /** Since when the delivery waits that waits longest although it may go: not held, not outside its schedule (ms since 1970). */
   readonly oldestWaitingAt: number | undefined;
   readonly concurrency: number;
   readonly deliveriesPerMinute: number | undefined;
@@ -39,7 +40,7 @@ export async function readTarget(context: PipelineContext, name: string): Promis
     queue.isPaused(),
     context.circuits.state(name),
     context.records.counts(name),
-    context.records.oldestWaiting(name),
+    oldestBacklog(context, name),
     queue.getGlobalConcurrency(),
     queue.getGlobalRateLimit(),
     target && context.places.look(name, target),

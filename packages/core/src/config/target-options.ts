@@ -25,7 +25,9 @@ export const targetOptions = {
     .describe('exponential back-off between attempts'),
   giveUpAfter: durationMs
     .default(7 * 86_400_000)
-    .describe('age at which a delivery that waits for a dead target fails; 0 = never'),
+    .describe(
+      'age at which a delivery that waits for a dead target fails, without the time that it was held or outside its schedule; 0 = never',
+    ),
   rateLimit: z
     .strictObject({
       bytesPerSecond: sizeBytes.optional().describe('of one dispatcher to this target'),

@@ -12,6 +12,7 @@ import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pauseTarget, resumeTarget } from '../change-target.ts';
 import { holdDelivery, releaseDelivery } from '../hold-delivery.ts';
+import { readTarget } from '../read-target.ts';
 import { alertRulesYaml } from './alert-rules.ts';
 import { healthTableMarkdown } from './health-kinds.ts';
 import { healthKinds, healthTable, isTrouble, readHealth, type AskedSource, type HealthKind } from './index.ts';
@@ -272,11 +273,14 @@ describe('readHealth', () => {
     await holdDelivery(context, id, actor);
     const kinds = async () => (await readHealth(context, [asked])).map(({ kind }) => kind);
     expect(await kinds()).toEqual(['delivery-held']);
+    expect((await readTarget(context, 'a')).oldestWaitingAt).toBeUndefined();
     await releaseDelivery(context, id, actor);
     expect(await kinds()).toEqual(['backlog-old']);
+    expect((await readTarget(context, 'a')).oldestWaitingAt).toBeLessThan(Date.now() - hour);
     const patch = { wake: 'schedule', nextAttemptAt: fromNow(hour) } as const;
     await context.records.change(id, { ...act('wake'), patch });
     expect(await kinds()).toEqual([]);
+    expect((await readTarget(context, 'a')).oldestWaitingAt).toBeUndefined();
   });
 
   it('does not believe one slow answer of a source that its router follows', async () => {

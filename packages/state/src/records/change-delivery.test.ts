@@ -13,6 +13,7 @@ import {
   Records,
   wakeKinds,
   type DeliveryActName,
+  type DeliveryChange,
 } from './index.ts';
 
 const prefix = '{dicom-dispatch}';
@@ -140,6 +141,35 @@ describe('an act', () => {
     expect(ended).toMatchObject({ kind: 'done', state: 'cancelled' });
     await records.change('d-1', { ...act('retry'), patch: { state: 'waiting' } });
     expect(await records.look('d-1')).toMatchObject({ isCancelled: false, record: { state: 'waiting' } });
+  });
+
+  it('of what was held or outside its schedule makes it no older; what goes on after its end begins anew', async () => {
+    const hour = 3_600_000;
+    const ageMs = async (): Promise<number> => Date.now() - ((await records.delivery('d-1'))?.since ?? 0);
+    const before = async (field: string, ms: number): Promise<unknown> =>
+      redis.hset(`${prefix}:delivery:d-1`, field, Date.now() - ms);
+    await before('since', 5 * hour);
+    for (const [wait, goOn] of [
+      [
+        { ...act('hold'), patch: { wake: 'person' } },
+        { ...act('release'), patch: { wake: 'job' } },
+      ],
+      [
+        { ...act('putOff'), patch: { wake: 'schedule' } },
+        { ...act('begin'), patch: { state: 'active' } },
+      ],
+    ] as const satisfies [DeliveryChange, DeliveryChange][]) {
+      await records.change('d-1', wait);
+      await before('keptBackAt', 2 * hour);
+      // An operator looks after it meanwhile.
+      await records.change('d-1', { ...act('first'), patch: { priority: 'urgent' } });
+      await records.change('d-1', goOn);
+    }
+    expect(await ageMs()).toBeGreaterThan(hour - 1);
+    expect(await ageMs()).toBeLessThan(hour + 60_000);
+    await records.change('d-1', { ...act('end'), patch: { state: 'source-gone' } });
+    await records.change('d-1', { ...act('takeBack'), patch: { state: 'waiting', wake: 'job' } });
+    expect(await ageMs()).toBeLessThan(60_000);
   });
 
   it('of a retry leaves a hold as it is', async () => {

@@ -10,6 +10,8 @@ import { defineScript } from '../redis/script.ts';
  *   field and value pairs ('' removes; '+5000' is so many ms from now)
  * Answers: word, state afterwards, now, ms until it is due, losses, 1 when a cancel is asked for.
  *
+ * What is held or outside its schedule does not grow older: `since` moves on by that time when it may go again.
+ *
  * The lock of an attempt is named by what the attempt wrote itself; all keys have one hash tag.
  */
 export const changeScript = defineScript(`
@@ -97,8 +99,6 @@ local at = string.format('%d', now)
 if before ~= after then
   redis.call('ZREM', index .. 'state:' .. before, id)
   redis.call('ZREM', index .. 'target:' .. data.target .. ':' .. before, id)
-  if before == 'waiting' then redis.call('ZREM', index .. 'waiting:' .. data.target, id) end
-  if after == 'waiting' then redis.call('ZADD', index .. 'waiting:' .. data.target, data.routedAt, id) end
   if before == 'active' then redis.call('HDEL', key, 'lock', 'token') end
 end
 if after == 'waiting' or after == 'active' then
@@ -108,6 +108,20 @@ else
   redis.call('HDEL', key, 'wake', 'nextAttemptAt')
   redis.call('ZREM', KEYS[3], id)
 end
+local wake = redis.call('HGET', key, 'wake')
+local isKeptBack = after == 'waiting'
+  and (wake == 'person' or wake == 'schedule' or redis.call('SISMEMBER', KEYS[4], id) == 1)
+local keptBackAt = redis.call('HGET', key, 'keptBackAt')
+local since = math.max(
+  tonumber(redis.call('HGET', key, 'since') or data.routedAt), tonumber(redis.call('HGET', key, 'retriedAt') or '0'))
+if keptBackAt and not isKeptBack then since = since + now - tonumber(keptBackAt) end
+if not isOpen then since = now end
+since = string.format('%d', math.min(now, since))
+if isKeptBack then redis.call('HSETNX', key, 'keptBackAt', at)
+elseif keptBackAt then redis.call('HDEL', key, 'keptBackAt') end
+redis.call('HSET', key, 'since', since)
+if after == 'waiting' and not isKeptBack then redis.call('ZADD', index .. 'waiting:' .. data.target, since, id)
+else redis.call('ZREM', index .. 'waiting:' .. data.target, id) end
 redis.call('ZADD', index .. 'state:' .. after, at, id)
 redis.call('ZADD', index .. 'target:' .. data.target .. ':' .. after, at, id)
 redis.call('ZADD', index .. 'source:' .. data.source, at, id)

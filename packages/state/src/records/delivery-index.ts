@@ -34,7 +34,7 @@ export interface ErrorGroup {
  * - `state:STATE`, `target:TARGET:STATE`: each delivery in one of each
  * - `error:TARGET STATE STAGE CODE`: those with an error; `errors` is the set of these names
  * - `rule:RULE`, `source:SOURCE`
- * - `waiting:TARGET`: those that wait, by when they were routed
+ * - `waiting:TARGET`: those that wait although they may go, by `since`
  */
 export class DeliveryIndex {
   readonly #redis: Redis;
@@ -66,13 +66,7 @@ export class DeliveryIndex {
     return Object.fromEntries(counted) as Record<DeliveryState, number>;
   }
 
-  /** When the one that waits longest was routed (ms since 1970). */
-  async oldestWaiting(target: string): Promise<number | undefined> {
-    const [, score] = await this.#redis.zrange(`${this.#prefix}:waiting:${target}`, '0', '0', 'WITHSCORES');
-    return score === undefined ? undefined : Number(score);
-  }
-
-  /** Those that were routed before a time and wait since, the oldest first. */
+  /** Those that wait since before a time although they may go, the oldest first. */
   async waitingLongest(target: string, before: number, limit: number, offset = 0): Promise<string[]> {
     return this.#redis.zrangebyscore(`${this.#prefix}:waiting:${target}`, '-inf', before, 'LIMIT', offset, limit);
   }

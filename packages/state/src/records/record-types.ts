@@ -93,7 +93,7 @@ export interface DeliveryRecord extends DeliveryData {
   readonly waits: number;
   /** Attempts in a row that ended with the death of their dispatcher. */
   readonly losses: number;
-  /** Since when its age counts: routed, or retried by an operator. */
+  /** Since when its age counts: routed, or retried by an operator, and later by as long as it was held or outside its schedule. */
   readonly since: number;
   /** An operator wants it to go outside its schedule too. */
   readonly anyway: boolean;

@@ -2,6 +2,7 @@ import { deliveryId, studyTaskId, type DeliveryData } from '@dicom-dispatch/core
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { act } from './delivery-acts.ts';
 import type { DeliverySelection } from './delivery-index.ts';
 import type { StudyRecord } from './record-types.ts';
 import { Records } from './records.ts';
@@ -173,16 +174,25 @@ describe('lists of deliveries', () => {
     expect(rest).toEqual({ records: [], next: undefined, searchedTo: undefined });
   });
 
-  it('tell when the one that waits longest was routed, however often it changed since', async () => {
+  it('tell which wait longest, however often they changed since, without those that are held or outside their schedule', async () => {
     const [oldest = ''] = await route(1);
-    await route(2);
+    const [next = ''] = await route(2);
+    const waiting = (): Promise<string[]> => records.waitingLongest('pacs', Date.now() + 1, 10);
+    await redis.hset(`${prefix}:delivery:${oldest}`, 'since', Date.now() - 5_000);
     await records.update(oldest, { attempts: 5 });
-    expect(await records.oldestWaiting('pacs')).toBe(start + 1);
+    expect(await waiting()).toEqual([oldest, next]);
     await records.update(oldest, { state: 'active' });
-    expect(await records.oldestWaiting('pacs')).toBe(start + 2);
-    await records.update(oldest, { state: 'waiting' });
-    expect(await records.oldestWaiting('pacs')).toBe(start + 1);
-    expect(await records.oldestWaiting('cloud')).toBeUndefined();
+    expect(await waiting()).toEqual([next]);
+    await records.update(oldest, { state: 'waiting', wake: 'due' });
+    expect(await waiting()).toEqual([oldest, next]);
+    await records.update(oldest, { wake: 'schedule' });
+    await records.change(next, { ...act('hold'), patch: { wake: 'person' } });
+    expect(await waiting()).toEqual([]);
+    await records.change(next, { ...act('retry'), patch: { wake: 'job' } });
+    expect(await waiting()).toEqual([]);
+    await records.change(next, { ...act('release'), patch: { wake: 'job' } });
+    expect(await waiting()).toEqual([next]);
+    expect(await records.waitingLongest('cloud', Date.now() + 1, 10)).toEqual([]);
   });
 });
 

@@ -334,12 +334,7 @@ export class Records {
     return this.#run(() => this.#index.errors(selection));
   }
 
-  /** When the delivery that waits longest for a target was routed (ms since 1970). */
-  async oldestWaiting(target: string): Promise<number | undefined> {
-    return this.#run(() => this.#index.oldestWaiting(target));
-  }
-
-  /** Ids of deliveries to a target that were routed before a time and wait since, the oldest first. */
+  /** Ids of deliveries to a target that wait since before a time although they may go, the oldest first. */
   async waitingLongest(target: string, before: number, limit: number, offset = 0): Promise<string[]> {
     return this.#run(() => this.#index.waitingLongest(target, before, limit, offset));
   }

@@ -61,8 +61,10 @@ export function addMetrics(context: ConsoleContext): void {
       for (const state of deliveryStates) set({ target: name, state }, counts[state]);
     }
   });
-  perTarget('dispatch_oldest_waiting_seconds', 'Age of the delivery that waits longest', ({ oldestWaitingAt }) =>
-    oldestWaitingAt === undefined ? 0 : Math.max(0, (Date.now() - oldestWaitingAt) / 1000),
+  perTarget(
+    'dispatch_oldest_waiting_seconds',
+    'How long the delivery has waited that waits longest although it may go: not held, not outside its schedule',
+    ({ oldestWaitingAt }) => (oldestWaitingAt === undefined ? 0 : Math.max(0, (Date.now() - oldestWaitingAt) / 1000)),
   );
   perTarget('dispatch_circuit_open', 'Whether the target cannot be used: 1 open, 0 closed', ({ circuit }) =>
     circuit.state === 'closed' ? 0 : 1,
