@@ -17,17 +17,18 @@ export async function firstState(setting: {
 }): Promise<FeedState> {
   const { orthanc, signal, startFrom } = setting;
   if (startFrom === 'everything') return { epoch: 1, seq: 0, fingerprint: undefined, since: '' };
-  if (startFrom !== 'now') {
-    return { epoch: 1, seq: 0, fingerprint: undefined, since: beginOf(startFrom) };
-  }
-  const since = await beginningNow(setting);
+  const now = await beginningNow(setting);
   const newest = await orthanc.lastChange({ signal });
+  if (startFrom !== 'now') {
+    const since = beginOf(startFrom);
+    return { epoch: 1, seq: 0, ...(since <= now && { beganAt: newest?.Seq ?? 0 }), fingerprint: undefined, since };
+  }
   return {
     epoch: 1,
     seq: newest?.Seq ?? 0,
     beganAt: newest?.Seq ?? 0,
     fingerprint: newest && { seq: newest.Seq, id: newest.ID, date: newest.Date },
-    since,
+    since: now,
   };
 }
 

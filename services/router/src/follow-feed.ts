@@ -8,6 +8,7 @@ import type { FeedStore } from './feed-store.ts';
 import { FeedCheck } from './feed-check.ts';
 import type { Came } from './arrivals.ts';
 import { firstState } from './first-state.ts';
+import type { MisdatedInstance } from './misdated.ts';
 import { LeaseLost } from './lease-lost.ts';
 import type { Lease } from './lease.ts';
 import { advanced, readPage, trailingWindow } from './read-feed.ts';
@@ -22,6 +23,8 @@ export interface FollowSetting {
   sourceNow(): Promise<number>;
   /** How long before the latest look at it that clock may have been set, in ms. */
   sourceUnseenMs(): number;
+  /** Told of instances that came after the beginning, and whose dates lie before it; resolves when that is durable. */
+  misdated(instances: readonly MisdatedInstance[]): Promise<void>;
   /** Called before studies of changes that are new are routed. */
   beforeRouting(): Promise<void>;
   /** Routes a study, or puts it off; resolves when that is durable. */
@@ -58,11 +61,9 @@ export async function followFeed(setting: FollowSetting): Promise<never> {
     let newestSeq: number | undefined;
     for (let isLast = false; !isLast;) {
       const page = await ask(setting, () => readPage(orthanc, since, signal));
-      await routeStudies(
-        setting,
-        state,
-        page.changes.filter((change) => !seen.has(change.Seq)),
-      );
+      const changes = page.changes.filter((change) => !seen.has(change.Seq));
+      await noteMisdated(setting, state, changes);
+      await routeStudies(setting, state, changes);
       for (const change of page.changes) seen.add(change.Seq);
       state = await moveTo(setting, advanced(state, page.changes), state);
       // A page that leads nowhere would be asked for again and again.
@@ -116,10 +117,10 @@ async function checkFeed(
 
 /**
  * The clock of a source that was ahead and has been set back must not hide what comes now, nor what came before that was noticed: by
- * its date that was taken for older than the beginning.
+ * its date that was taken for older than the beginning. Where the numbers of changes tell what came later, it cannot.
  */
 async function rightSince(setting: FollowSetting, state: FeedState, seen: Set<number>): Promise<FeedState> {
-  if (setting.config.startFrom !== 'now' || state.since === '') return state;
+  if (state.beganAt !== undefined || setting.config.startFrom !== 'now' || state.since === '') return state;
   const nowMs = await ask(setting, () => setting.sourceNow());
   // Its clock is known to about a second.
   if (toSourceTime(nowMs + 1_000) >= state.since) return state;
@@ -137,6 +138,14 @@ async function rightSince(setting: FollowSetting, state: FeedState, seen: Set<nu
 /** The clock of a source may be set back for a moment that nobody notices: the order of its changes stays. */
 function isMeant({ Date, Seq }: Change, { since, beganAt }: FeedState): boolean {
   return Date >= since || (beganAt !== undefined && Seq > beganAt);
+}
+
+/** What its date would hide from the sweep. */
+async function noteMisdated(setting: FollowSetting, state: FeedState, changes: readonly Change[]): Promise<void> {
+  const misdated = changes.filter((change) => change.ChangeType === 'NewInstance' && change.Date < state.since);
+  const came = misdated.filter((change) => isMeant(change, state));
+  if (came.length === 0) return;
+  await ask(setting, () => setting.misdated(came.map(({ ID, Seq }) => ({ orthancInstanceId: ID, seq: Seq }))));
 }
 
 async function routeStudies(setting: FollowSetting, state: FeedState, changes: readonly Change[]): Promise<void> {

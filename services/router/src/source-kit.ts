@@ -5,6 +5,7 @@ import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 import type { Records } from '@dicom-dispatch/state/records';
 import type { Arrivals } from './arrivals.ts';
+import type { MisdatedStudies } from './misdated.ts';
 import type { PutOff } from './put-off.ts';
 import type { SettledStudies } from './recovery/settled.ts';
 import { routeOneStudy, type RoutingContext, type RoutingOutcome } from './route-one-study.ts';
@@ -32,6 +33,7 @@ export interface SourceKit {
   readonly takeBack: TakeBack;
   readonly time: SourceTime;
   readonly settled: SettledStudies;
+  readonly misdated: MisdatedStudies;
   readonly arrivals: Arrivals;
   readonly log: Logger;
   routed(outcome: RoutingOutcome): void;

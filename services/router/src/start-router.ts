@@ -26,6 +26,7 @@ import type { FeedState } from '@dicom-dispatch/state/feed';
 import { Arrivals } from './arrivals.ts';
 import { firstState } from './first-state.ts';
 import { leadSource, type SourceLead } from './lead-source.ts';
+import { MisdatedStudies } from './misdated.ts';
 import { startPushServer } from './push-server.ts';
 import { PutOff } from './put-off.ts';
 import type { NotesFile } from './recovery/notes-file.ts';
@@ -178,6 +179,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       takeBack: new TakeBack(handOver, name, now, log),
       time: new SourceTime(name, now, log),
       settled: new SettledStudies(redis, prefix, name),
+      misdated: new MisdatedStudies(redis, prefix, name, log),
       arrivals: new Arrivals({ source: name, rules: () => current, handOver, confirm: () => watch.confirm(), log }),
       log,
       routed: (outcome) => count(name, outcome),

@@ -6,6 +6,7 @@ import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import { sourceError, toSourceTime } from '@dicom-dispatch/sources';
 import type { FeedStore } from './feed-store.ts';
+import type { MisdatedStudies } from './misdated.ts';
 import type { SettledStudy } from './recovery/settled.ts';
 import { readStudyPage, type StudyPage } from './read-study-page.ts';
 import type { SafeOutcome } from './study-router.ts';
@@ -31,6 +32,8 @@ export interface SweepSetting {
   /** Makes sure that what was read from Redis is not read from data that are lost. */
   confirm(): Promise<void>;
   route(orthancStudyId: string, epoch: number): Promise<SafeOutcome>;
+  /** Studies that are looked at whatever their dates say. */
+  readonly misdated: Pick<MisdatedStudies, 'all' | 'routed'>;
   /** What was known of these studies before Redis lost its data. */
   settled(orthancStudyIds: readonly string[]): Promise<readonly (SettledStudy | undefined)[]>;
   /** Puts a study off that cannot be read at all. */
@@ -56,8 +59,8 @@ export interface SweepResult {
  * since. Where it stands is kept in Redis: a sweep that was interrupted goes on there. A study that cannot be read is put off and named at the
  * end; it stops nothing.
  *
- * A study is left alone when its record has its present LastUpdate, when it is older than the configured start, or
- * while it still changes; times of the source are compared with the source's own clock.
+ * A study is left alone when its record has its present LastUpdate, when it is older than the configured start (unless the feed's
+ * numbers say that its date is wrong), or while it still changes; times of the source are compared with the source's own clock.
  */
 export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
   const { source, config, orthanc, records, redis, prefix, log, signal } = setting;
@@ -72,6 +75,7 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
   let studies = 0;
   let routed = 0;
   const unread = new Set<string>();
+  const misdated = await setting.misdated.all();
   for (;;) {
     signal.throwIfAborted();
     const page = await readPage(place);
@@ -81,11 +85,17 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
       await setting.putOff(id, error);
       unread.add(id);
     }
-    const due = await needed(page.studies);
-    for (const study of due) {
+    const meant = await meantOf(page.studies);
+    for (const study of await needed(meant)) {
       if ((await setting.route(study.ID, epoch)) === 'put-off') unread.add(study.ID);
       else routed += 1;
     }
+    await setting.misdated.routed(
+      meant.flatMap(({ ID }) => {
+        const seq = misdated.get(ID);
+        return seq === undefined || unread.has(ID) ? [] : [[ID, seq]];
+      }),
+    );
     await setting.takeBack(page.studies.map(({ ID }) => ID));
     if (page.count < pageSize) break;
     // Studies deleted meanwhile move the others up: half a page is looked at twice rather than one study never.
@@ -120,12 +130,16 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
     }
   }
 
-  async function needed(page: readonly Study[]): Promise<Study[]> {
+  /** Studies that belong to what is routed from this source, and have come to rest. */
+  async function meantOf(page: readonly Study[]): Promise<Study[]> {
     const quietSince = toSourceTime((await setting.sourceNow()) - config.sweep.settle);
-    const due = page.filter(({ LastUpdate: changed, IsStable: isStable }) => {
+    return page.filter(({ ID, LastUpdate: changed, IsStable: isStable }) => {
       if (changed === undefined) return isStable === true;
-      return changed >= since && (isStable === true || changed < quietSince);
+      return (changed >= since || misdated.has(ID)) && (isStable === true || changed < quietSince);
     });
+  }
+
+  async function needed(due: readonly Study[]): Promise<Study[]> {
     const ids = due.map(({ ID }) => ID);
     const [known, notDue, settled] = await Promise.all([
       records.studiesById(source, ids),

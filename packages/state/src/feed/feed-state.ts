@@ -22,7 +22,7 @@ export interface FeedState {
    */
   readonly since: string;
   /**
-   * With `startFrom: now`, the last change when the source was seen for the first time: what has a higher number came later,
+   * The last change when the source was seen for the first time, unless it is to begin later: what has a higher number is routed,
    * whatever its date says. Undefined in a later life of the database, whose numbers begin anew.
    */
   readonly beganAt?: number;

@@ -114,6 +114,12 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until they can be read, or are gone',
   },
   {
+    keys: ['misdated:SOURCE'],
+    kind: 'key',
+    what: 'studies that came while the clock of the source was set back, with the numbers of their changes: the sweep looks at them whatever their dates say',
+    lives: 'until the sweep has seen them, 90 days at most',
+  },
+  {
     keys: ['settled:SOURCE'],
     kind: 'key',
     what: 'after Redis lost data: what a router had noted of the studies, so that what had arrived is not sent again',

@@ -48,6 +48,7 @@ export function redisKeys(prefix: string) {
     feed: (source: string) => `${prefix}:feed:${source}`,
     feedLater: (source: string) => `${prefix}:feed-later:${source}`,
     feedLaterWhy: (source: string) => `${prefix}:feed-later:${source}:tries`,
+    misdated: (source: string) => `${prefix}:misdated:${source}`,
     settled: (source: string) => `${prefix}:settled:${source}`,
     feedStatus: (source: string) => `${prefix}:feed-status:${source}`,
     lease: (source: string) => `${prefix}:lease:${source}`,
