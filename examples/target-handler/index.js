@@ -18,7 +18,7 @@ export function createHandler(kit) {
     ...kit.targetOptions,
     url: z.url({ protocol: /^https?$/ }).describe('where instances are put'),
     token: kit.secret.optional().describe('bearer token; default none'),
-    lanes: z.int().min(1).max(16).default(4).describe('requests at the same time; default 4'),
+    maxParallel: z.int().min(1).max(16).default(4).describe('requests at the same time; default 4'),
     timeout: kit.durationMs.default(60_000).describe('longest time of a request; default 60s'),
   });
   /** @typedef {import('zod').output<typeof schema>} Options */
@@ -95,7 +95,7 @@ export function createHandler(kit) {
       displayName: 'Web folder',
       purpose: 'Puts each instance by HTTP PUT.',
       icon: 'M12 16V4M8 8l4-4 4 4M4 20h16',
-      groups: { basic: ['url'], security: ['token'], speed: ['lanes'] },
+      groups: { basic: ['url'], security: ['token'], speed: ['maxParallel'] },
       example: { url: 'https://files.example/incoming' },
       /** @param {Options} config */
       info: ({ url }) => url,
@@ -106,7 +106,7 @@ export function createHandler(kit) {
       run.stage('connect');
       expectOk(await ask(run.config, 'HEAD', '', run.signal));
       run.stage('transfer');
-      await kit.inLanes(run, { lanes: run.config.lanes }, async ({ instance, bytes }, { signal }) => {
+      await kit.inLanes(run, { lanes: run.config.maxParallel }, async ({ instance, bytes }, { signal }) => {
         const path = `${instance.studyInstanceUid}/${instance.sopInstanceUid}.dcm`;
         expectOk(await ask(run.config, 'PUT', path, signal, kit.streamed(bytes)));
         return { kind: 'delivered' };

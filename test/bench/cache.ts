@@ -39,7 +39,7 @@ async function measure(system: RoutingSystem, name: string, cache: object, trans
     return 0x0110;
   };
   const targets = {
-    pacs: pacsTarget(scp, { associations: 2 }),
+    pacs: pacsTarget(scp, { maxParallel: 2 }),
     one: { type: 'dummy' },
     two: { type: 'dummy' },
     three: { type: 'dummy' },

@@ -86,7 +86,7 @@ async function startDicom(setting: ReceiverSetting): Promise<Receiver> {
   modalities['receiver'] = ['STORESCP', '127.0.0.1', port];
   const address = ['127.0.0.1', String(port)];
   return {
-    target: () => ({ type: 'dicom', host: '127.0.0.1', port, calledAeTitle: 'STORESCP', associations: 'auto' }),
+    target: () => ({ type: 'dicom', host: '127.0.0.1', port, calledAeTitle: 'STORESCP', maxParallel: 'auto' }),
     peers: [
       {
         sender: "Orthanc's /modalities/store",

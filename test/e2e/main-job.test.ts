@@ -81,7 +81,7 @@ describe('the main job', () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     await using dispatch = await startDispatch({
-      config: system.config({ pacs: pacsTarget(scp, { associations: 1 }) }),
+      config: system.config({ pacs: pacsTarget(scp, { maxParallel: 1 }) }),
     });
     scp.answer = (_uid, count) => (count === 30 ? 'die' : 0);
     const study = await system.upload({ seed: 'dies', series: 2, instancesPerSeries: 40 });
@@ -122,7 +122,7 @@ describe('a killed dispatcher', () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     scp.delayMs = 4;
-    const config = system.config({ pacs: pacsTarget(scp, { associations: 1 }) });
+    const config = system.config({ pacs: pacsTarget(scp, { maxParallel: 1 }) });
     await using router = await startDispatch({ command: 'router', config });
     await using first = await startDispatch({ command: 'dispatcher', config });
     const study = await system.upload({ seed: 'kill', series: 5, instancesPerSeries: 100, rows: 16, columns: 16 });

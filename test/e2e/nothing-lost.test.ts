@@ -69,7 +69,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     scp.delayMs = 20;
-    const config = system.config({ pacs: pacsTarget(scp, { associations: 2 }) });
+    const config = system.config({ pacs: pacsTarget(scp, { maxParallel: 2 }) });
     await using dispatch = await startDispatch({ config });
     const study = await system.upload({ seed: 'killed', instancesPerSeries: 60 });
     await waitFor(() => scp.stores.length > 20, { timeoutMs: 20_000, message: () => dispatch.output() });
@@ -91,10 +91,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     scp.delayMs = 5;
-    const config = system.config(
-      { pacs: pacsTarget(scp, { associations: 1 }) },
-      { dispatcher: { graceTime: '300ms' } },
-    );
+    const config = system.config({ pacs: pacsTarget(scp, { maxParallel: 1 }) }, { dispatcher: { graceTime: '300ms' } });
     await using dispatch = await startDispatch({ config });
     const study = await system.upload({ seed: 'sigterm', series: 5, instancesPerSeries: 100, rows: 16, columns: 16 });
     await waitFor(() => scp.stores.length > 100, { timeoutMs: 30_000, message: () => dispatch.output() });
@@ -274,7 +271,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     scp.delayMs = 100;
-    const config = system.config({ pacs: pacsTarget(scp, { associations: 1, concurrency: 4 }) });
+    const config = system.config({ pacs: pacsTarget(scp, { maxParallel: 1, concurrency: 4 }) });
     await using dispatch = await startDispatch({ config });
     await using second = await startDispatch({ command: 'dispatcher', config });
     await system.upload({ seed: 'late', series: 1, instancesPerSeries: 100, rows: 16, columns: 16 });

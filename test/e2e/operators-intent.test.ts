@@ -67,7 +67,7 @@ it('a cancel holds although the link of the dispatcher to Redis is cut at that m
   await using scp = await startFaultScp();
   scp.delayMs = 150;
   await using link = await startFaultProxy({ port: system.redis.port });
-  const base = system.config({ cancel: pacsTarget(scp, { associations: 1 }) }, ruleFor('cancel', {}));
+  const base = system.config({ cancel: pacsTarget(scp, { maxParallel: 1 }) }, ruleFor('cancel', {}));
   await using router = await startInProcess({ config: base, services: ['router'] });
   const behind = { ...base, redis: { url: `redis://127.0.0.1:${link.port}` } };
   await using dispatcher = await startInProcess({ config: behind, services: ['dispatcher'] });

@@ -95,7 +95,7 @@ it('keeps apart attempts, what was refused, and what was sent again', async () =
     refused ||= count === 1 ? uid : '';
     return uid === refused ? 0xc000 : count === 2 ? 0xa700 : 0;
   };
-  await using run = await system.start({ targets: { pacs: pacsTarget(other, { associations: 1 }) } });
+  await using run = await system.start({ targets: { pacs: pacsTarget(other, { maxParallel: 1 }) } });
   const study = await system.upload({ seed: 'attempts', series: 1, instancesPerSeries: 5 });
   await run.until(study, 'pacs', 'partial');
   const before = (await receiptOf(run, study, 'pacs')).targets[0];

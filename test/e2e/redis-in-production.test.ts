@@ -52,13 +52,13 @@ interface Uploaded {
 }
 
 /** The whole system on some kind of Redis, with one receiver. @param place - for looking, where it is another than for the services */
-async function startScene(redis: Record<string, unknown>, place: RedisPlace, associations = 1): Promise<Scene> {
+async function startScene(redis: Record<string, unknown>, place: RedisPlace, maxParallel = 1): Promise<Scene> {
   const prefix = '{dicom-dispatch}';
   const scp = await startFaultScp();
   const dispatch = await startDispatch({
     config: {
       sources: { main: { url: orthanc.url, pollInterval: '200ms' } },
-      targets: { pacs: pacsTarget(scp, { associations }) },
+      targets: { pacs: pacsTarget(scp, { maxParallel }) },
       rules: [{ name: 'all', targets: ['pacs'] }],
       redis: { prefix, ...redis },
       dispatcher: { lockTime: '10s' },

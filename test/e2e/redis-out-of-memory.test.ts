@@ -16,7 +16,7 @@ it('Redis without memory in the middle of deliveries consumes nothing: they go o
   await using scp = await startFaultScp();
   scp.delayMs = 30;
   await using running = await startInProcess({
-    config: system.config({ pacs: pacsTarget(scp, { attempts: 1, associations: 1 }) }),
+    config: system.config({ pacs: pacsTarget(scp, { attempts: 1, maxParallel: 1 }) }),
     lockTimeMs: 3_000,
   });
   const studies = await Promise.all(
@@ -42,7 +42,7 @@ it('a dispatcher that is killed once more than BullMQ allows leaves a delivery t
   await using scp = await startFaultScp();
   scp.delayMs = 60;
   const config = system.config(
-    { pacs: pacsTarget(scp, { attempts: 1, associations: 1 }) },
+    { pacs: pacsTarget(scp, { attempts: 1, maxParallel: 1 }) },
     { dispatcher: { lockTime: '2s' } },
   );
   await using router = await startDispatch({ command: 'router', config });

@@ -21,7 +21,7 @@ const toPacs = [{ name: 'second', targets: ['pacs'] }];
 
 beforeAll(async () => {
   [system, old, pacs] = await Promise.all([startSystem(), startFaultScp(), startFaultScp()]);
-  both = { old: pacsTarget(old, { associations: 1 }), pacs: pacsTarget(pacs) };
+  both = { old: pacsTarget(old, { maxParallel: 1 }), pacs: pacsTarget(pacs) };
   const config = system.config(both, { rules: toOld });
   up = await startDispatch({ config });
   dispatcher = await startDispatch({ command: 'dispatcher', config });

@@ -34,8 +34,8 @@ function pair(
 ): { targets: Record<string, object>; groups: object; rules: object[] } {
   return {
     targets: {
-      one: pacsTarget(one, { associations: 1, ...more }),
-      other: pacsTarget(other, { associations: 1, ...more }),
+      one: pacsTarget(one, { maxParallel: 1, ...more }),
+      other: pacsTarget(other, { maxParallel: 1, ...more }),
     },
     groups: { archive: { strategy, targets: ['one', 'other'] } },
     rules: [{ name: 'to-archive', targets: ['archive'] }],

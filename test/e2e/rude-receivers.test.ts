@@ -67,7 +67,7 @@ it('receivers that are down behind a balancer, abort, are full or silent consume
       name,
       pacsTarget(
         { host: '127.0.0.1', port, aet: 'FAULTSCP' },
-        { attempts: 1, responseTimeout: '1s', associationTimeout: '2s' },
+        { attempts: 1, timeout: '1s', associationTimeout: '2s' },
       ),
     ]),
   );
@@ -125,7 +125,7 @@ it('a receiver that ends the association after every tenth instance gets all of 
   await using scp = await startFaultScp({ associationEndsAfter: 10 });
   await using running = await startInProcess({
     config: system.config({
-      tens: pacsTarget(scp, { attempts: 2, associations: 1, backoff: { first: '50ms', max: '50ms' } }),
+      tens: pacsTarget(scp, { attempts: 2, maxParallel: 1, backoff: { first: '50ms', max: '50ms' } }),
     }),
   });
   const study = await system.upload({ seed: 'tens', instancesPerSeries: 100, rows: 16, columns: 16 });

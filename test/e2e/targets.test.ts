@@ -176,7 +176,7 @@ describe('a handler from outside the repository', () => {
     await using system = await startSystem();
     await using dispatch = await startDispatch({
       config: system.config({
-        web: { type: `package:${example}`, url: `${web.url}/incoming`, token: '${WEB_TOKEN}', lanes: 2 },
+        web: { type: `package:${example}`, url: `${web.url}/incoming`, token: '${WEB_TOKEN}', maxParallel: 2 },
       }),
       env: { WEB_TOKEN: 'open-sesame' },
     });

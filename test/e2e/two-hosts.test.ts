@@ -22,7 +22,7 @@ describe.skipIf(reason !== undefined)('two dispatchers on two hosts', () => {
       await net.publish(scp.port),
     ];
     const config = {
-      ...system.config({ pacs: pacsTarget({ ...scpAt, aet: scp.aet }, { associations: 1, concurrency: 4 }) }),
+      ...system.config({ pacs: pacsTarget({ ...scpAt, aet: scp.aet }, { maxParallel: 1, concurrency: 4 }) }),
       sources: { main: { url: `http://${orthancAt.host}:${orthancAt.port}`, pollInterval: '200ms' } },
       redis: { url: `redis://${redisAt.host}:${redisAt.port}` },
       dispatcher: { concurrency: 2, lockTime: '3s' },

@@ -163,7 +163,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
           host: '127.0.0.1',
           port: scpLiar.port,
           calledAeTitle: scene.scp.aet,
-          responseTimeout: '4s',
+          timeout: '4s',
           ...quick,
         },
         dicomweb: {
@@ -171,11 +171,11 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
           url: `${webLiar.url}/dicom-web`,
           verify: random() < 0.5 ? 'qido' : 'none',
           verifyTimeout: '2s',
-          answerTimeout: '4s',
+          timeout: '4s',
           batch: { instances: between(1, 5) },
           ...quick,
         },
-        orthanc: { type: 'orthanc', url: peerLiar.url, answerTimeout: '4s', ...quick },
+        orthanc: { type: 'orthanc', url: peerLiar.url, timeout: '4s', ...quick },
         s3: {
           type: 's3',
           endpoint: s3Liar.url,

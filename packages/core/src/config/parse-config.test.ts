@@ -61,6 +61,20 @@ it('finds all problems at once, with value and remedy', () => {
   `);
 });
 
+it('says what an option of a target is called now', () => {
+  const target = { type: 'disk', path: '/data', associations: 3, lanes: 2, answerTimeout: '30s', verifyWait: '5s' };
+  const config = { sources: { main: { url: 'http://x' } }, targets: { archive: target }, lanes: 2 };
+  expect(problemsOf(config)).toMatchInlineSnapshot(`
+    [
+      "targets.archive.associations: "associations" is called "maxParallel" now: rename it",
+      "targets.archive.lanes: "lanes" is called "maxParallel" now: rename it",
+      "targets.archive.answerTimeout: "answerTimeout" is called "timeout" now: rename it",
+      "targets.archive.verifyWait: "verifyWait" is called "verifyTimeout" now: rename it",
+      "lanes: unknown key "lanes": remove it or correct its spelling",
+    ]
+  `);
+});
+
 it('refuses a file that is no mapping', () => {
   expect(problemsOf('hello').length).toBeGreaterThan(0);
   expect(problemsOf(undefined).length).toBeGreaterThan(0);

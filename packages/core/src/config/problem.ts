@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { newNameOf } from './renamed-options.ts';
 
 /** One thing wrong with a configuration. */
 export interface Problem {
@@ -16,10 +17,7 @@ function issueProblems(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
   const path = issue.path.map((key) => (typeof key === 'symbol' ? String(key) : key));
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => ({
-        path: [...path, key],
-        message: `unknown key "${key}": remove it or correct its spelling`,
-      }));
+      return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey([...path, key]) }));
     case 'invalid_key':
       return [{ path, message: `${show(path.at(-1))}: ${issue.issues[0]?.message ?? 'not a usable name'}` }];
     case 'invalid_union': {
@@ -48,6 +46,13 @@ function issueProblems(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
     default:
       return [{ path, message: `${show(at(raw, path))}: ${issue.message}` }];
   }
+}
+
+function unknownKey(path: Problem['path']): string {
+  const key = String(path.at(-1));
+  const name = newNameOf(path);
+  if (name !== undefined) return `"${key}" is called "${name}" now: rename it`;
+  return `unknown key "${key}": remove it or correct its spelling`;
 }
 
 function article(expected: string): string {

@@ -30,7 +30,7 @@ async function ledgerAt(config: TargetConfig): Promise<string> {
 
 test('the first place has the ledger of the target, and every option that says nothing about where leaves it', async () => {
   expect(await ledgerAt(pacs('one'))).toBe('pacs');
-  expect(await ledgerAt(pacs('ONE', { associations: 7, type: 'dicom-tls', attempts: 3 }))).toBe('pacs');
+  expect(await ledgerAt(pacs('ONE', { maxParallel: 7, type: 'dicom-tls', attempts: 3 }))).toBe('pacs');
   for (const other of [pacs('two'), pacs('one', { port: 105 }), pacs('one', { calledAeTitle: 'PACS2' })]) {
     expect(await ledgerAt(other)).toBe('undecided');
   }

@@ -9,7 +9,7 @@ export const azureAbout: TargetAbout<AzureTarget> = {
   groups: {
     basic: ['account', 'container', 'endpoint', 'prefix', 'key'],
     security: ['accountKey', 'sasToken', 'entra', 'tls'],
-    speed: ['parallel', 'blockSize'],
+    speed: ['maxParallel', 'blockSize'],
   },
   example: { account: 'radiology', container: 'images', accountKey: '${AZURE_KEY}' },
   help: 'docs/targets/azure.md',

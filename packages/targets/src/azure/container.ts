@@ -31,7 +31,7 @@ type Request<T> = (options: { abortSignal: AbortSignal }) => Promise<T>;
 export async function openContainer(config: AzureTarget, stage?: Stage): Promise<Container> {
   const address = config.endpoint ?? `https://${config.account}.blob.core.windows.net`;
   const { host, protocol } = new URL(address);
-  const sockets = { keepAlive: true, maxSockets: config.parallel + 2 };
+  const sockets = { keepAlive: true, maxSockets: config.maxParallel + 2 };
   const agent =
     protocol === 'https:' ? new HttpsAgent({ ...sockets, ...(await tlsOptions(config.tls)) }) : new HttpAgent(sockets);
   watchSilence(agent, config);

@@ -260,7 +260,7 @@ describe('the azure target', () => {
   beforeAll(() => makeContainer('cases'));
 
   it('goes on with an upload in blocks where an earlier attempt ended, and the blob has the MD5 of the whole', async () => {
-    const config = parse({ blockSize: '4MiB', prefix: 'resume/', parallel: 2 });
+    const config = parse({ blockSize: '4MiB', prefix: 'resume/', maxParallel: 2 });
     const study = largeStudy(52_000_000);
     const delivery = new TestDelivery(azureHandler, study);
     const first = await delivery.attempt(config, {

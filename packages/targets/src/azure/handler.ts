@@ -62,10 +62,12 @@ async function deliver(run: Run): Promise<void> {
 async function send(run: Run, container: Container, places: Places, isTaken: IsTaken) {
   const { config } = run;
   const { instances, quarantined: shared } = await places.divide();
-  const permits = new Permits(config.parallel);
+  const permits = new Permits(config.maxParallel);
   const isLarge = run.pending.some(({ sizeBytes }) => sizeBytes > largeBytes);
-  const lanes = isLarge ? { lanes: Math.min(largeAtOnce, config.parallel), prefetch: 0 } : { lanes: config.parallel };
-  const pool = new PartPool(new Permits(Math.ceil(config.parallel / 2)), config.blockSize);
+  const lanes = isLarge
+    ? { lanes: Math.min(largeAtOnce, config.maxParallel), prefetch: 0 }
+    : { lanes: config.maxParallel };
+  const pool = new PartPool(new Permits(Math.ceil(config.maxParallel / 2)), config.blockSize);
   let replaced = 0;
   const { quarantined } = await inLanes(run, { ...lanes, instances }, async (opened, { signal }) => {
     const { instance } = opened;

@@ -53,11 +53,13 @@ export const azureTarget = z
       .default('')
       .describe('what every name begins with, e.g. "dicom/"'),
     key: instanceTemplate.default(uidTemplate).describe('template of the name of each blob, after the prefix'),
-    parallel: z.int().min(1).max(64).default(4).describe('requests at the same time, per delivery'),
+    maxParallel: z.int().min(1).max(64).default(4).describe('requests at the same time, per delivery'),
     blockSize: sizeBytes
       .default(8 * mebibyte)
       .refine((bytes) => bytes >= mebibyte && bytes <= 100 * mebibyte, '1MiB to 100MiB')
-      .describe('larger instances are sent in blocks of this size, half of parallel at a time; as many are in memory'),
+      .describe(
+        'larger instances are sent in blocks of this size, half of maxParallel at a time; as many are in memory',
+      ),
     existing: z
       .enum(['compare', 'overwrite'])
       .default('compare')

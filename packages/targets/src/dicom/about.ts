@@ -9,7 +9,7 @@ export const dicomAbout: TargetAbout<AnyDicomTarget> = {
   groups: {
     basic: ['host', 'port', 'calledAeTitle', 'callingAeTitle'],
     security: ['tls'],
-    speed: ['associations', 'maxPduLength', 'earlyByte'],
+    speed: ['maxParallel', 'maxPduLength', 'earlyByte'],
   },
   example: { host: 'pacs.hospital.example', calledAeTitle: 'PACS' },
   help: 'docs/targets/dicom.md',

@@ -119,7 +119,7 @@ describe('a receiver that is not there, behind something that is', () => {
     await using scp = await receiver(() => 'hang');
     const delivery = new TestDelivery(dicomHandler, study('never answers', 8));
     for (const _ of [1, 2, 3, 4]) {
-      const { error } = await delivery.attempt(scp.config({ responseTimeout: '150ms' }));
+      const { error } = await delivery.attempt(scp.config({ timeout: '150ms' }));
       expect(error).toMatchObject({ code: 'target-timeout', disposition: 'wait' });
       expect(delivery.pending.length).toBe(8);
     }
@@ -141,7 +141,7 @@ describe('a receiver that is not there, behind something that is', () => {
     await using scp = await receiver((_uid, _on, inAll) => (isDown || inAll > 5 ? how : 0));
     const delivery = new TestDelivery(dicomHandler, study(`the last one ${how}`, 6));
     for (const _ of [1, 2, 3, 4, 5]) {
-      const { error } = await delivery.attempt(scp.config({ associations: 1, responseTimeout: '150ms' }));
+      const { error } = await delivery.attempt(scp.config({ maxParallel: 1, timeout: '150ms' }));
       expect(error).toBeDefined();
       isDown = true;
     }
@@ -213,11 +213,11 @@ describe('a receiver that takes one association at a time', () => {
 describe('a receiver that ends associations', () => {
   it.each<[string, (uid: string, on: number, inAll: number) => Answer, Record<string, unknown>]>([
     ['after every 10th instance', (_uid, on) => (on === 10 ? 'answer and abort' : 0), {}],
-    ['after every 10th, over one association', (_uid, on) => (on === 10 ? 'answer and abort' : 0), { associations: 1 }],
+    ['after every 10th, over one association', (_uid, on) => (on === 10 ? 'answer and abort' : 0), { maxParallel: 1 }],
     ['instead of answering every 10th', (_uid, on) => (on === 10 ? 'abort' : 0), {}],
     ['instead of answering every 7th in all', (_uid, _on, inAll) => (inAll % 7 === 0 ? 'abort' : 0), {}],
     ['after every single instance', () => 'answer and abort', {}],
-    ['instead of answering every 2nd', (_uid, on) => (on === 2 ? 'abort' : 0), { associations: 2 }],
+    ['instead of answering every 2nd', (_uid, on) => (on === 2 ? 'abort' : 0), { maxParallel: 2 }],
   ])('%s gets all of a study in one attempt; no instance is blamed', async (_name, answer, more) => {
     await using scp = await receiver(answer);
     const delivery = new TestDelivery(dicomHandler, study('ends', 60));
@@ -252,7 +252,7 @@ describe('a receiver that ends associations', () => {
       const bad = one.instances[3]!.manifest.sopInstanceUid;
       await using scp = await receiver((uid) => (uid === bad ? how : 0));
       const delivery = new TestDelivery(dicomHandler, one);
-      const config = scp.config({ responseTimeout: '150ms' });
+      const config = scp.config({ timeout: '150ms' });
       await delivery.attempt(config);
       expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([bad]);
       while (delivery.pending.length > 0 && delivery.attempts < 5) await delivery.attempt(config);
@@ -273,7 +273,7 @@ describe('a receiver that ends associations', () => {
   });
 });
 
-describe('associations: auto', () => {
+describe('maxParallel: auto', () => {
   it.each([
     { openMs: 1, count: 3 },
     { openMs: 12, count: 7 },
@@ -287,7 +287,7 @@ describe('associations: auto', () => {
   it('sends all to a receiver that takes fewer', async () => {
     await using scp = await receiver(undefined, { maxAssociations: 2 });
     const delivery = new TestDelivery(dicomHandler, study('auto', 12));
-    const { error } = await delivery.attempt(scp.config({ associations: 'auto' }));
+    const { error } = await delivery.attempt(scp.config({ maxParallel: 'auto' }));
     expect(error).toBeUndefined();
     expect(new Set(scp.stored).size).toBe(12);
   });

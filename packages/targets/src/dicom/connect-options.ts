@@ -21,7 +21,7 @@ export async function connectOptions(
     maxPduLengthBytes: config.maxPduLength,
     connectTimeoutMs: config.connectTimeout,
     associationTimeoutMs: config.associationTimeout,
-    responseTimeoutMs: config.responseTimeout,
+    responseTimeoutMs: config.timeout,
     minBytesPerSecond: config.minBytesPerSecond,
     artimTimeoutMs,
     earlyByte: config.earlyByte,

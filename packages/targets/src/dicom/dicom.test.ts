@@ -72,7 +72,7 @@ function networkFaults(
   proxy: () => FaultProxy,
 ): Pick<HandlerContract<never>['faults'], 'unreachable' | 'hangs' | 'cut'> {
   const through = (strike: () => void | Promise<void>): ArrangedFault => ({
-    config: { port: proxy().port, responseTimeout: '500ms' },
+    config: { port: proxy().port, timeout: '500ms' },
     strike,
     undo: () => proxy().heal(),
   });
@@ -236,9 +236,9 @@ handlerContract({
         port: scp.port,
         calledAeTitle: scp.aet,
         // On several associations at once it may give two instances the same file name, and keep one of them.
-        associations: 1,
+        maxParallel: 1,
         verify: 'find',
-        verifyWait: 0,
+        verifyTimeout: 0,
       },
       // Beside its archive there lie its index and its configuration.
       received: async () => {

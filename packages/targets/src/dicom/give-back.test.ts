@@ -135,7 +135,7 @@ describe('chunks that are given back and used again at once', () => {
     const delivery = new TestDelivery(dicomHandler, study);
     const all = await expected(study);
     for (let tries = 0; delivery.pending.length > 0 && tries < 5; tries += 1) {
-      await delivery.attempt(plain(scp.port, { associations: 3 }), {
+      await delivery.attempt(plain(scp.port, { maxParallel: 3 }), {
         run: { open: async (instance) => pool.open(study, instance) },
       });
       for (const [uid, hash] of scp.hashes) expect(hash, uid).toBe(all.get(uid));

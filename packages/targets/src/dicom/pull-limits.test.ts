@@ -204,7 +204,7 @@ describe('an Orthanc that limits its answers', () => {
     await using orthanc = await startOrthanc({
       extraConfig: { ...allowed, LimitFindInstances: 5, LimitFindResults: 2 },
     });
-    const config = targetAt(orthanc.dicomPort, { calledAeTitle: orthanc.aet, verify: 'find', verifyWait: 0 });
+    const config = targetAt(orthanc.dicomPort, { calledAeTitle: orthanc.aet, verify: 'find', verifyTimeout: 0 });
     const study = fixtureStudy({ seed: 'limited', series: 3, instancesPerSeries: 12, ...small });
     const delivery = new TestDelivery(dicomHandler, study);
     const { error } = await delivery.attempt(config);
@@ -283,7 +283,7 @@ describe('an archive that cuts its lists', () => {
       server: {},
     });
     await using store = await storing();
-    const config = targetAt(store.port, { verify: 'find', verifyWait: 0, query: { port: archive.port } });
+    const config = targetAt(store.port, { verify: 'find', verifyTimeout: 0, query: { port: archive.port } });
     const delivery = new TestDelivery(dicomHandler, delivered);
     const { error } = await delivery.attempt(config);
     expect(error).toMatchObject({
@@ -298,7 +298,7 @@ describe('an archive that cuts its lists', () => {
     const instances = makeStudy({ seed: 'cut to some', series: 1, instancesPerSeries: 8, ...small });
     await using archive = await archiveOf(instances, { limit: 3, isSilent: true });
     await using store = await storing();
-    const config = targetAt(store.port, { verify: 'find', verifyWait: 0, query: { port: archive.port } });
+    const config = targetAt(store.port, { verify: 'find', verifyTimeout: 0, query: { port: archive.port } });
     const delivery = new TestDelivery(dicomHandler, delivered);
     expect((await delivery.attempt(config)).error).toBeUndefined();
   });
@@ -378,7 +378,7 @@ describe('one odd instance', () => {
         read: () => [bytes],
       }));
       await new TestDelivery(dicomHandler, { ...like, instances }).attempt(
-        targetAt(archive.port, { calledAeTitle: archive.aet, associations: 1 }),
+        targetAt(archive.port, { calledAeTitle: archive.aet, maxParallel: 1 }),
       );
     }
     await using _archive = archive;
@@ -411,7 +411,7 @@ describe('one odd instance', () => {
         };
       }),
     );
-    const config = targetAt(qr.port, { calledAeTitle: qr.aet, associations: 1 });
+    const config = targetAt(qr.port, { calledAeTitle: qr.aet, maxParallel: 1 });
     expect((await new TestDelivery(dicomHandler, { ...like, instances }).attempt(config)).error).toBeUndefined();
     const { studies, error } = await find(config, {});
     expect(error).toBeUndefined();

@@ -80,7 +80,7 @@ describe.each(['Orthanc', 'dcmqrscp'] as const)('pulling from %s', (kind) => {
       return;
     }
     archive = await startDcmqrscp({ moveDestinations: [{ aet: 'MOVEDEST', port: lease.port }] });
-    base = { port: archive.port, calledAeTitle: archive.aet, associations: 1 };
+    base = { port: archive.port, calledAeTitle: archive.aet, maxParallel: 1 };
     for (const study of [first, second]) {
       const instances = [...study].map(({ bytes, ...one }) => ({
         manifest: { ...one, sizeBytes: bytes.length, sourceId: one.sopInstanceUid, version: '1' },

@@ -50,14 +50,14 @@ const dicomOptions = {
   port: portNumber.default(104).describe('its port'),
   calledAeTitle: aeTitle.describe("the receiver's AE title"),
   callingAeTitle: aeTitle.default('DISPATCH').describe('our AE title'),
-  associations: z
+  maxParallel: z
     .union([z.int().min(1).max(maxAssociations), z.literal('auto')])
     .default(3)
     .describe('associations at the same time for one delivery; auto: 3 to 16, more the longer the round trip is'),
   maxPduLength: sizeBytes.default(131_072).describe('longest P-DATA-TF that we accept'),
   connectTimeout: durationMs.default(10_000).describe('longest time to connect, TLS included'),
   associationTimeout: durationMs.default(30_000).describe('longest wait for the answer to an association request'),
-  responseTimeout: durationMs.default(60_000).describe('longest silence while a response is due'),
+  timeout: durationMs.default(60_000).describe('longest silence while a response is due'),
   minBytesPerSecond: sizeBytes
     .default(1_000)
     .describe('a receiver that takes or sends data more slowly is treated as silent; 0: any byte counts'),
@@ -83,9 +83,9 @@ const dicomOptions = {
     .enum(['none', 'find', 'commitment'])
     .default('none')
     .describe('none: the response to each C-STORE counts; find: C-FIND at IMAGE level; commitment: storage commitment'),
-  verifyWait: durationMs
+  verifyTimeout: durationMs
     .default(5_000)
-    .describe('how long verify: find waits for the receiver to list what it has just confirmed'),
+    .describe('longest wait of verify: find until the receiver lists what it has just confirmed'),
   commitment: z
     .strictObject({
       timeout: durationMs

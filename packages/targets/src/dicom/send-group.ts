@@ -71,7 +71,7 @@ class GroupSender {
   async send(group: ContextGroup): Promise<SentGroup> {
     const { others, suspects } = this.#suspects.divide(await this.#choose(group.instances));
     const isLarge = others.some(({ sizeBytes }) => sizeBytes > largeBytes);
-    const wanted = isLarge ? largeAtOnce : associationsFor(this.#run.config.associations, this.#pool.openMs);
+    const wanted = isLarge ? largeAtOnce : associationsFor(this.#run.config.maxParallel, this.#pool.openMs);
     this.#associations = Math.max(1, Math.min(wanted, others.length));
     const lanes = {
       lanes: this.#associations * instancesPerAssociation,

@@ -77,7 +77,7 @@ describe('verify: find', () => {
     const [first = '', , third = ''] = uidsOf(study);
     let losing = true;
     await using scp: Archive = await archive(
-      { verify: 'find', verifyWait: 0 },
+      { verify: 'find', verifyTimeout: 0 },
       listing(
         study,
         () => scp,
@@ -103,7 +103,7 @@ describe('verify: find', () => {
     const study = fixtureStudy({ seed: 'slow index', series: 1 });
     let asked = 0;
     await using scp: Archive = await archive(
-      { verify: 'find', verifyWait: '20s' },
+      { verify: 'find', verifyTimeout: '20s' },
       {
         handlers: {
           async *find() {
@@ -121,7 +121,7 @@ describe('verify: find', () => {
   it('is done over all that was ever delivered, also when nothing is pending', async () => {
     const study = fixtureStudy({ seed: 'again', series: 1 });
     await using scp: Archive = await archive(
-      { verify: 'find', verifyWait: 0 },
+      { verify: 'find', verifyTimeout: 0 },
       listing(study, () => scp),
     );
     const delivery = new TestDelivery(dicomHandler, study);
@@ -137,7 +137,7 @@ describe('verify: find', () => {
     const study = fixtureStudy({ seed: 'bad one', series: 1 });
     const bad = uidsOf(study)[1];
     await using scp: Archive = await archive(
-      { verify: 'find', verifyWait: 0 },
+      { verify: 'find', verifyTimeout: 0 },
       {
         handlers: {
           ...listing(study, () => scp).handlers,
@@ -175,7 +175,7 @@ describe('verify: find', () => {
             presentationContexts: ({ abstractSyntax, transferSyntaxes }) =>
               abstractSyntax === UID.studyRootFind ? undefined : transferSyntaxes[0],
           };
-    await using scp = await archive({ verify: 'find', verifyWait: 0 }, { ...onlyStorage, handlers });
+    await using scp = await archive({ verify: 'find', verifyTimeout: 0 }, { ...onlyStorage, handlers });
     const { error } = await new TestDelivery(dicomHandler, fixtureStudy({ series: 1 })).attempt(scp.config);
     expect(error).toMatchObject({ code, stage: 'verify' });
   });

@@ -101,7 +101,7 @@ describe('instances that are changed on their way', () => {
       answer(response, 200, { stored: uidsInBody(request.body, request.headers['content-type']) });
     });
     const delivery = new TestDelivery(dicomwebHandler, study);
-    const config = dicomwebTarget.parse({ type: 'dicomweb', url: server.url, requests: 1 });
+    const config = dicomwebTarget.parse({ type: 'dicomweb', url: server.url, maxParallel: 1 });
     expect((await delivery.attempt(config, hooks)).error).toBeUndefined();
     expect(refused).toBe(1);
     // The first batch had to be made again, the others not.
@@ -121,7 +121,7 @@ describe('the boundary between instances', () => {
       answer(response, 200, { stored: uidsInBody(request.body, request.headers['content-type']) });
     });
     const study = newStudy('boundary', 6);
-    const config = dicomwebTarget.parse({ type: 'dicomweb', url: server.url, requests: 1, batch: { instances: 1 } });
+    const config = dicomwebTarget.parse({ type: 'dicomweb', url: server.url, maxParallel: 1, batch: { instances: 1 } });
     const delivery = new TestDelivery(dicomwebHandler, {
       ...study,
       instances: study.instances.map((instance) => ({

@@ -46,7 +46,7 @@ async function startTarget(): Promise<StartedTarget> {
       tls: { ca: ca.certFile },
       batch: { instances: 3 },
       verify: 'qido',
-      answerTimeout: '20s',
+      timeout: '20s',
     },
     async received() {
       const ids = (await server.get('/instances')) as string[];
@@ -87,7 +87,7 @@ handlerContract<DicomwebTarget>({
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
       arrange: () => ({
-        config: { answerTimeout: '1500ms' },
+        config: { timeout: '1500ms' },
         strike: () => server.kill('SIGSTOP'),
         undo: () => server.kill('SIGCONT'),
       }),

@@ -88,7 +88,7 @@ async function pass(request: RecordedRequest, response: ServerResponse): Promise
   response.end(Buffer.from(await answer.arrayBuffer()));
 }
 
-const options = { type: 'dicomweb', requests: 1, verifyTimeout: '300ms', answerTimeout: '30s' };
+const options = { type: 'dicomweb', maxParallel: 1, verifyTimeout: '300ms', timeout: '30s' };
 const config = (more: object = {}) => ({ ...options, url: `${gateway.url}/dicom-web`, ...more });
 let seed = 0;
 const newStudy = (count = 8): FixtureStudy =>
@@ -227,7 +227,7 @@ describe('a gateway in front of a DICOMweb service', () => {
   it('that does not answer batches in time: asked, halved', async () => {
     const study = newStudy(4);
     fateOf = (uids) => (uids.length > 2 ? { status: 0, stores: false } : 'pass');
-    const { attempt, kinds } = await deliver(study, config({ answerTimeout: '1500ms' }));
+    const { attempt, kinds } = await deliver(study, config({ timeout: '1500ms' }));
     expect(attempt.error).toBeUndefined();
     expect(kinds).toEqual(Array(4).fill('delivered'));
   });

@@ -27,7 +27,7 @@ export const dicomwebHandler: TargetHandler<DicomwebTarget> = {
 async function deliver(run: DeliveryRun<DicomwebTarget>): Promise<void> {
   const { config } = run;
   run.stage('connect');
-  const http = await HttpConnection.open(config, { connections: config.requests });
+  const http = await HttpConnection.open(config, { connections: config.maxParallel });
   try {
     // A part sees some of the study only: what the target had of the rest is not known.
     const absent = run.isPart ? undefined : await absentBefore(run);

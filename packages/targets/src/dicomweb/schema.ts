@@ -26,13 +26,13 @@ export const dicomwebTarget = z.strictObject({
     })
     .prefault({})
     .describe('what goes in one request; halved when the target answers 413'),
-  requests: z.int().min(1).max(16).default(3).describe('requests of one delivery at the same time; default 3'),
+  maxParallel: z.int().min(1).max(16).default(3).describe('requests of one delivery at the same time; default 3'),
   verify: z
     .enum(['none', 'qido'])
     .default('none')
     .describe('qido lists the study at the target after sending; default none: the answers to the requests count'),
   verifyTimeout: durationMs
     .default(30_000)
-    .describe('how long to wait until the target lists what it has taken; default 30s'),
+    .describe('longest wait of verify: qido until the target lists what it has just confirmed; default 30s'),
 });
 export type DicomwebTarget = z.output<typeof dicomwebTarget>;

@@ -164,7 +164,7 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
     for (let batch = queue.next(); batch && !signal.aborted; batch = queue.next()) await sendOne(batch);
   }
 
-  const lanes = Array.from({ length: config.requests }, () =>
+  const lanes = Array.from({ length: config.maxParallel }, () =>
     runLane().catch((thrown: unknown) => {
       ending ??= asDispatchError(thrown);
       stop.abort(ending);

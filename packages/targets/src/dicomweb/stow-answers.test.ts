@@ -40,7 +40,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
 
   it('announces the length of each request and keeps to the limits of a batch', async () => {
     const { stows, config } = await service(allStored);
-    await deliver(study, { ...config, batch: { instances: 3 }, requests: 1 });
+    await deliver(study, { ...config, batch: { instances: 3 }, maxParallel: 1 });
     expect(stows.map((stow) => stow.uids)).toEqual([[first, second, third], [fourth]]);
     for (const { request } of stows) {
       expect(request.headers['content-length']).toBe(String(request.bodyBytes));
@@ -128,7 +128,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
         answer(response, 202, { stored: sent.filter((uid) => uid !== second), failed });
       });
       const delivery = new TestDelivery(dicomwebHandler, study);
-      const one = { ...config, requests: 1, batch: { instances: 1 } };
+      const one = { ...config, maxParallel: 1, batch: { instances: 1 } };
       for (const _ of [1, 2]) {
         const { attempt, kinds } = await deliver(study, one, delivery);
         expect(attempt.error).toMatchObject({ code: 'instance-failed', disposition: 'retry' });
@@ -162,7 +162,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
       },
       { uids: [first] },
     );
-    const { attempt, delivery, kinds } = await deliver(study, { ...config, requests: 1 });
+    const { attempt, delivery, kinds } = await deliver(study, { ...config, maxParallel: 1 });
     expect(attempt.error).toBeUndefined();
     expect(kinds).toEqual(['delivered', 'delivered', 'quarantined', 'delivered']);
     expect(delivery.ledger.get(third)).toMatchObject({ error: { code: 'instance-refused' } });
@@ -230,7 +230,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
       if (request.headers.accept?.includes('json')) return void response.writeHead(406).end();
       xml(response, 202, { stored: sent.filter((uid) => uid !== second), failed: { [second]: 0xa701 } });
     });
-    const { attempt, kinds } = await deliver(study, { ...config, requests: 1, batch: { instances: 2 } });
+    const { attempt, kinds } = await deliver(study, { ...config, maxParallel: 1, batch: { instances: 2 } });
     expect(attempt.error).toMatchObject({ code: 'instance-failed' });
     expect(kinds).toEqual(['delivered', 'pending', 'delivered', 'delivered']);
     // Asked for JSON once only.
@@ -247,7 +247,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
       answer(response, 200, { stored: sent });
     });
     const many = fixtureStudy({ seed: 'stow answers', series: 1, instancesPerSeries: 10, rows: 16, columns: 16 });
-    const { attempt, delivery, kinds } = await deliver(many, { ...config, requests: 1, batch: { instances: 8 } });
+    const { attempt, delivery, kinds } = await deliver(many, { ...config, maxParallel: 1, batch: { instances: 8 } });
     expect(attempt.error).toBeUndefined();
     expect(kinds).toEqual(['quarantined', ...Array(9).fill('delivered')]);
     expect(delivery.ledger.get(first)).toMatchObject({ error: { code: 'instance-too-large' } });
@@ -384,7 +384,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
         seen,
         tokens,
         accept: (header: string) => (accepted = header),
-        config: { type: 'dicomweb', url: `${server.url}/rs`, auth, requests: 2, batch: { instances: 1 } },
+        config: { type: 'dicomweb', url: `${server.url}/rs`, auth, maxParallel: 2, batch: { instances: 1 } },
       };
     }
 

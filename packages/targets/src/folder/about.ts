@@ -9,7 +9,7 @@ export const folderAbout: TargetAbout<FolderTarget> = {
   groups: {
     basic: ['path', 'layout'],
     security: ['mode', 'directoryMode', 'owner', 'followLinks'],
-    speed: ['parallel', 'fsync'],
+    speed: ['maxParallel', 'fsync'],
   },
   example: { path: '/srv/archive' },
   help: 'docs/targets/folder.md',

@@ -69,7 +69,7 @@ async function lookAround(run: Run, folders: Folders, places: Places): Promise<v
 async function send(run: Run, folders: Folders, places: Places): Promise<readonly ManifestInstance[]> {
   const { instances, quarantined: shared } = await places.divide();
   let replaced = 0;
-  const lanes = { lanes: run.config.parallel, instances };
+  const lanes = { lanes: run.config.maxParallel, instances };
   const { quarantined } = await inLanes(run, lanes, async ({ instance, bytes }, { signal }) => {
     const settled = await writeFile(placeOf(run.config, signal), folders, run.deliveryId, {
       path: places.pathOf(instance),

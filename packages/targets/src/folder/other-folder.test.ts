@@ -98,7 +98,7 @@ describe('a folder target knows the folder that it was set up with', () => {
     const study = fixtureStudy({ ...small, series: 3, seed: 'unmounted' });
     await deliver(
       study,
-      { parallel: 1 },
+      { maxParallel: 1 },
       {
         onChunk({ openIndex, readBytes }) {
           if (openIndex === 1 && readBytes === 0) run('umount', '-l', path);
@@ -239,7 +239,7 @@ describe('a folder target writes nothing outside of its folder', () => {
     const study = fixtureStudy({ ...small, series: 2, instancesPerSeries: 3, seed: 'swapped' });
     await deliver(
       study,
-      { parallel: 1 },
+      { maxParallel: 1 },
       {
         async onChunk({ openIndex, readBytes }) {
           if (openIndex !== 1 || readBytes !== 0) return;
@@ -255,7 +255,7 @@ describe('a folder target writes nothing outside of its folder', () => {
     const study = fixtureStudy({ ...small, instancesPerSeries: 4, seed: 'removed' });
     const delivery = new TestDelivery(folderHandler, study);
     delivery.memory = memory;
-    const first = await delivery.attempt(parse({ parallel: 1 }), {
+    const first = await delivery.attempt(parse({ maxParallel: 1 }), {
       async onChunk({ openIndex, readBytes }) {
         if (openIndex === 1 && readBytes === 0) await rm(join(path, uidOf(study)), { recursive: true });
       },

@@ -8,7 +8,7 @@ import { folderTarget } from './schema.ts';
  * Delivers a study in a process that may open no more files once the first instance is delivered, then again when it may. To be
  * started with a low limit; the folder is the argument.
  */
-const config = folderTarget.parse({ type: 'folder', path: process.argv[2], minFree: 0, parallel: 1 });
+const config = folderTarget.parse({ type: 'folder', path: process.argv[2], minFree: 0, maxParallel: 1 });
 const delivery = new TestDelivery(folderHandler, fixtureStudy({ series: 1, instancesPerSeries: 4 }));
 const held: number[] = [];
 const { error, reported } = await delivery.attempt(config, {

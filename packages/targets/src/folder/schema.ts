@@ -24,7 +24,7 @@ export const folderTarget = z.strictObject({
     .union([z.literal('flat'), instanceTemplate])
     .default(uidTemplate)
     .describe('template of the path of each instance in the folder, or flat for {SOPInstanceUID}.dcm'),
-  parallel: z.int().min(1).max(64).default(8).describe('files written at the same time, per delivery'),
+  maxParallel: z.int().min(1).max(64).default(8).describe('files written at the same time, per delivery'),
   fsync: z
     .boolean()
     .default(true)

@@ -44,7 +44,7 @@ it.each(cases)(
         headers: {},
         tls: { ca: join(folder.path, 'ca.pem'), serverName: 'localhost', verify: true },
         connectTimeout: 5_000,
-        answerTimeout: 30_000,
+        timeout: 30_000,
         minBytesPerSecond: 0,
       },
       { connections: 1 },

@@ -104,13 +104,13 @@ export class HttpConnection {
 
   async #send(request: HttpRequest, authorization: string | undefined): Promise<HttpAnswer> {
     throwIfCancelled(request.signal);
-    const { url, answerTimeout, minBytesPerSecond } = this.#options;
+    const { url, timeout, minBytesPerSecond } = this.#options;
     const address = new URL(/^https?:\/\//.test(request.path) ? request.path : `${url}${request.path}`);
     const silent = new AbortController();
-    const patience = new Patience({ silenceMs: answerTimeout, minBytesPerSecond }, (why) => {
+    const patience = new Patience({ silenceMs: timeout, minBytesPerSecond }, (why) => {
       const words =
         why === 'silent'
-          ? `was silent for ${answerTimeout} ms`
+          ? `was silent for ${timeout} ms`
           : `moves less than ${minBytesPerSecond} bytes a second (minBytesPerSecond)`;
       silent.abort(new DispatchError('target-timeout', `${address.host} ${words}`));
     });

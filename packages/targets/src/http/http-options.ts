@@ -85,13 +85,13 @@ export const httpOptions = {
     .describe('sent with every request, such as an API key; default none'),
   tls: httpTls.optional().describe('for https: authorities, client certificate'),
   connectTimeout: durationMs.default(10_000).describe('longest time to connect, TLS included; default 10s'),
-  answerTimeout: durationMs
+  timeout: durationMs
     .default(60_000)
     .describe('longest silence of the target: until it takes more bytes, or answers; default 60s'),
   minBytesPerSecond: sizeBytes
     .default(1_000)
     .describe(
-      'minimum transfer rate in either direction, averaged over answerTimeout while the target takes or gives bytes; 0 = no limit; default 1kB',
+      'minimum transfer rate in either direction, averaged over timeout while the target takes or gives bytes; 0 = no limit; default 1kB',
     ),
 } as const;
 export interface HttpOptions {
@@ -100,6 +100,6 @@ export interface HttpOptions {
   readonly headers: Readonly<Record<string, string | { reveal(): string }>>;
   readonly tls?: HttpTls | undefined;
   readonly connectTimeout: number;
-  readonly answerTimeout: number;
+  readonly timeout: number;
   readonly minBytesPerSecond: number;
 }

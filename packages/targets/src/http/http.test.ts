@@ -118,12 +118,12 @@ describe('HttpConnection', () => {
       for (let chunk = 0; chunk < 100; chunk += 1) yield new Uint8Array(1_000_000);
     }
     const post = { method: 'POST', body, bodyBytes: 100_000_000 };
-    expect(await failureOf({ url, answerTimeout: '300ms' }, post)).toMatchObject({ code: 'target-timeout' });
-    expect(await failureOf({ url, answerTimeout: '300ms' })).toMatchObject({ code: 'target-timeout' });
+    expect(await failureOf({ url, timeout: '300ms' }, post)).toMatchObject({ code: 'target-timeout' });
+    expect(await failureOf({ url, timeout: '300ms' })).toMatchObject({ code: 'target-timeout' });
   });
 
   it('cuts off a peer that takes or gives bytes by trickles, and not one that is only slow', async () => {
-    const options = { answerTimeout: '1s', minBytesPerSecond: '20kB' };
+    const options = { timeout: '1s', minBytesPerSecond: '20kB' };
     await using trickling = await startHttpServer((_request, response) => {
       const trickle = setInterval(() => response.write('x'), 20);
       response.once('close', () => clearInterval(trickle));
@@ -146,7 +146,7 @@ describe('HttpConnection', () => {
     async function* little() {
       for (let chunk = 0; chunk < 5; chunk += 1) yield new Uint8Array(20_000);
     }
-    expect(await failureOf({ url, ...options, answerTimeout: '3s' }, { method: 'POST', body: little })).toBeUndefined();
+    expect(await failureOf({ url, ...options, timeout: '3s' }, { method: 'POST', body: little })).toBeUndefined();
   });
 
   it('does not count the time in which the source is slow, or the target thinks', async () => {
@@ -160,7 +160,7 @@ describe('HttpConnection', () => {
         await pause(400);
       }
     }
-    const options = { url: thoughtful.url, answerTimeout: '1500ms', minBytesPerSecond: '1MB' };
+    const options = { url: thoughtful.url, timeout: '1500ms', minBytesPerSecond: '1MB' };
     expect(await failureOf(options, { method: 'POST', body: slowly })).toBeUndefined();
   });
 

@@ -24,13 +24,13 @@ export const orthancHandler: TargetHandler<OrthancTarget> = {
 /** Orthanc takes an instance into memory as a whole: of large ones only so many at once. */
 const largeBytes = 64_000_000;
 const largeAtOnce = 2;
-/** After so many instances in a row it is the target that fails: each may have waited for `answerTimeout`. */
+/** After so many instances in a row it is the target that fails: each may have waited for `timeout`. */
 const failuresInRow = 5;
 
 async function deliver(run: DeliveryRun<OrthancTarget>): Promise<void> {
   const { config, signal } = run;
   run.stage('connect');
-  const http = await HttpConnection.open(config, { connections: config.lanes });
+  const http = await HttpConnection.open(config, { connections: config.maxParallel });
   try {
     const { Version: version } = await readSystem(http, signal);
     run.log.info('connected to Orthanc', { version });
@@ -42,7 +42,7 @@ async function deliver(run: DeliveryRun<OrthancTarget>): Promise<void> {
       return await uploadInstance(run, http, opened, signal);
     });
     try {
-      await inLanes(run, { lanes: config.lanes, failuresInRow }, send);
+      await inLanes(run, { lanes: config.maxParallel, failuresInRow }, send);
     } catch (thrown) {
       throw suspects.verdict(thrown);
     }

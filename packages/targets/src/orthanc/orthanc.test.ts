@@ -57,7 +57,7 @@ async function startTarget(): Promise<StartedTarget> {
       tls: { ca: ca.certFile },
       verify: 'md5',
       writeProbe: true,
-      answerTimeout: '20s',
+      timeout: '20s',
     },
     received: () => receivedAt(server),
     fingerprint: async () => [
@@ -108,7 +108,7 @@ handlerContract<OrthancTarget>({
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
       arrange: () => ({
-        config: { answerTimeout: '1500ms' },
+        config: { timeout: '1500ms' },
         strike: () => server.kill('SIGSTOP'),
         undo: () => server.kill('SIGCONT'),
       }),
@@ -243,7 +243,9 @@ describe('the orthanc target', () => {
         response.writeHead(200, { 'content-type': type }).end(body.replace('OWN', ownId(study, file)));
       });
       const delivery = new TestDelivery(orthancHandler, study);
-      const { error } = await delivery.attempt(orthancTarget.parse({ type: 'orthanc', url: server.url, lanes: 1 }));
+      const { error } = await delivery.attempt(
+        orthancTarget.parse({ type: 'orthanc', url: server.url, maxParallel: 1 }),
+      );
       expect(error).toMatchObject({ code });
       expect(error?.message).not.toMatch(/Paula|<html>/);
       expect(delivery.ledger.size).toBe(0);
@@ -271,7 +273,7 @@ describe('the orthanc target', () => {
         response.writeHead(answer.status).end(Buffer.from(await answer.arrayBuffer()));
       });
       const delivery = new TestDelivery(orthancHandler, many);
-      const config = parse({ url: gateway.url, answerTimeout: fate === 'silence' ? '2s' : '30s' });
+      const config = parse({ url: gateway.url, timeout: fate === 'silence' ? '2s' : '30s' });
       for (const _ of [1, 2]) {
         expect((await delivery.attempt(config)).error).toMatchObject({ code: 'instance-failed', stage: 'transfer' });
         expect(delivery.pending.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual([bad]);

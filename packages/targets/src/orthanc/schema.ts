@@ -9,7 +9,7 @@ export const orthancTarget = z.strictObject({
   url: httpUrl.describe('address of the REST API, e.g. https://archive.example:8042'),
   auth: simpleAuth,
   ...httpOptions,
-  lanes: z.int().min(1).max(32).default(4).describe('uploads of one delivery at the same time; default 4'),
+  maxParallel: z.int().min(1).max(32).default(4).describe('uploads of one delivery at the same time; default 4'),
   verify: z
     .enum(['none', 'md5'])
     .default('none')

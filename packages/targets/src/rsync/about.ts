@@ -9,7 +9,7 @@ export const rsyncAbout: TargetAbout<RsyncTarget> = {
   groups: {
     basic: ['host', 'path', 'via', 'layout'],
     security: ['mode', 'directoryMode'],
-    speed: ['parallel', 'compress', 'bandwidth', 'batchBytes'],
+    speed: ['maxParallel', 'compress', 'bandwidth', 'batchBytes'],
   },
   example: {
     host: 'files.hospital.example',

@@ -84,7 +84,7 @@ async function spoolBatch(
   const files = new Map<string, ManifestInstance>();
   let error: DispatchError | undefined;
   try {
-    const result = await inLanes(run, { lanes: run.config.parallel, instances }, async ({ instance, bytes }) => {
+    const result = await inLanes(run, { lanes: run.config.maxParallel, instances }, async ({ instance, bytes }) => {
       const path = pathOf(instance);
       await spoolFile(join(folder, path), borrowed(bytes), bytes.sizeBytes, folder);
       files.set(path, instance);

@@ -508,7 +508,7 @@ describe('at a daemon', () => {
 
     it('sends what was spooled when the source breaks off', async () => {
       const delivery = new TestDelivery(rsyncHandler, fixtureStudy({ series: 1, instancesPerSeries: 4 }));
-      const attempt = await delivery.attempt(parse({ parallel: 1 }), {
+      const attempt = await delivery.attempt(parse({ maxParallel: 1 }), {
         onChunk({ openIndex }) {
           if (openIndex === 3) throw new DispatchError('source-error', 'the source closed the connection');
         },

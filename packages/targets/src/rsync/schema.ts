@@ -109,7 +109,7 @@ export const rsyncTarget = z
       .refine((bytes) => bytes === 0 || bytes >= 1024, 'at least 1KiB, or 0')
       .default(0)
       .describe('bytes a second that one delivery may send at most; 0 = no limit'),
-    parallel: z.int().min(1).max(32).default(4).describe('instances read from the source at the same time'),
+    maxParallel: z.int().min(1).max(32).default(4).describe('instances read from the source at the same time'),
     batchBytes: sizeBytes
       .refine((bytes) => bytes >= 1_000_000, 'at least 1MB')
       .default(1_000_000_000)

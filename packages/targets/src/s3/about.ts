@@ -9,7 +9,7 @@ export const s3About: TargetAbout<S3Target> = {
   groups: {
     basic: ['bucket', 'endpoint', 'region', 'prefix', 'key'],
     security: ['accessKeyId', 'secretAccessKey', 'sessionToken', 'role', 'tls', 'encryption', 'kmsKeyId'],
-    speed: ['parallel', 'partSize'],
+    speed: ['maxParallel', 'partSize'],
   },
   example: { bucket: 'images', region: 'eu-central-1' },
   help: 'docs/targets/s3.md',

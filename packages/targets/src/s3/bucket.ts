@@ -32,8 +32,8 @@ export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucke
     connectionTimeout: config.connectTimeout,
     socketTimeout: config.timeout,
     // The default warns on the console when many requests wait for a socket; here permits bound their number.
-    httpAgent: { keepAlive: true, maxSockets: config.parallel + 2 },
-    httpsAgent: new Agent({ keepAlive: true, maxSockets: config.parallel + 2, ...tls }),
+    httpAgent: { keepAlive: true, maxSockets: config.maxParallel + 2 },
+    httpsAgent: new Agent({ keepAlive: true, maxSockets: config.maxParallel + 2, ...tls }),
   };
   const client = new S3Client({
     region: config.region,

@@ -311,7 +311,7 @@ describe('the s3 target', () => {
   );
 
   it('goes on with an upload in parts where an earlier attempt ended', async () => {
-    const config = parse({ partSize: '5MiB', prefix: 'resume/', parallel: 2 });
+    const config = parse({ partSize: '5MiB', prefix: 'resume/', maxParallel: 2 });
     const study = largeStudy(52_000_000);
     const delivery = new TestDelivery(s3Handler, study);
     const first = await delivery.attempt(config, {

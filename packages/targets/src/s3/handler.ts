@@ -73,10 +73,12 @@ async function send(
 ): Promise<readonly ManifestInstance[]> {
   const { config, state } = run;
   const { instances, quarantined: shared } = await places.divide();
-  const permits = new Permits(config.parallel);
+  const permits = new Permits(config.maxParallel);
   const isLarge = run.pending.some(({ sizeBytes }) => sizeBytes > largeBytes);
-  const lanes = isLarge ? { lanes: Math.min(largeAtOnce, config.parallel), prefetch: 0 } : { lanes: config.parallel };
-  const pool = new PartPool(new Permits(Math.ceil(config.parallel / 2)), config.partSize);
+  const lanes = isLarge
+    ? { lanes: Math.min(largeAtOnce, config.maxParallel), prefetch: 0 }
+    : { lanes: config.maxParallel };
+  const pool = new PartPool(new Permits(Math.ceil(config.maxParallel / 2)), config.partSize);
   let replaced = 0;
   const { quarantined } = await inLanes(run, { ...lanes, instances }, async (opened, { signal }) => {
     const { instance } = opened;

@@ -84,11 +84,13 @@ export const s3Target = z
       .default('')
       .describe('what every key begins with, e.g. "dicom/"'),
     key: instanceTemplate.default(uidTemplate).describe('template of the key of each instance, after the prefix'),
-    parallel: z.int().min(1).max(64).default(4).describe('requests at the same time, per delivery'),
+    maxParallel: z.int().min(1).max(64).default(4).describe('requests at the same time, per delivery'),
     partSize: sizeBytes
       .default(8 * mebibyte)
       .refine((bytes) => bytes >= 5 * mebibyte && bytes <= 512 * mebibyte, '5MiB to 512MiB')
-      .describe('larger instances are sent in parts of this size, half of parallel at a time; as many are in memory'),
+      .describe(
+        'larger instances are sent in parts of this size, half of maxParallel at a time; as many are in memory',
+      ),
     checksum: z
       .enum(['crc32', 'crc32c', 'sha1', 'sha256', 'md5', 'none'])
       .default('crc32')

@@ -9,7 +9,7 @@ export const sftpAbout: TargetAbout<SftpTarget> = {
   groups: {
     basic: ['host', 'port', 'username', 'path', 'layout'],
     security: ['password', 'privateKey', 'passphrase', 'agent', 'hostKey', 'algorithms'],
-    speed: ['parallel'],
+    speed: ['maxParallel'],
   },
   example: {
     host: 'files.hospital.example',

@@ -86,7 +86,7 @@ async function send(
 ): Promise<readonly ManifestInstance[]> {
   const { instances, quarantined: shared } = await places.divide();
   let replaced = 0;
-  const lanes = { lanes: run.config.parallel, instances };
+  const lanes = { lanes: run.config.maxParallel, instances };
   const { quarantined } = await inLanes(run, lanes, async ({ instance, bytes }, { signal }) => {
     const path = places.pathOf(instance);
     const claim = places.claim(instance);

@@ -39,7 +39,7 @@ export const sftpTarget = z
       .union([z.literal('flat'), instanceTemplate])
       .default(uidTemplate)
       .describe('template of the path of each instance in the folder, or flat for {SOPInstanceUID}.dcm'),
-    parallel: z
+    maxParallel: z
       .int()
       .min(1)
       .max(32)

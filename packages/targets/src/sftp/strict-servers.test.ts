@@ -146,7 +146,7 @@ describe('a file that is written under its own name', () => {
   it('is removed when it is not whole, and found to be a part when it could not be', async () => {
     const [first] = study().instances;
     const delivery = new TestDelivery(sftpHandler, study());
-    const broken = await delivery.attempt(server.parse({ ...direct, parallel: 1 }), {
+    const broken = await delivery.attempt(server.parse({ ...direct, maxParallel: 1 }), {
       onChunk({ openIndex, readBytes }) {
         if (openIndex === 1 && readBytes === 0) throw new Error('the source broke');
       },

@@ -23,7 +23,7 @@ export const xnatHandler: TargetHandler<XnatTarget> = {
 async function deliver(run: DeliveryRun<XnatTarget>): Promise<void> {
   const { config, signal } = run;
   run.stage('connect');
-  const http = await HttpConnection.open(config, { connections: config.lanes });
+  const http = await HttpConnection.open(config, { connections: config.maxParallel });
   const login = new XnatLogin(http);
   try {
     await login.begin(signal);
@@ -59,7 +59,7 @@ async function transfer(run: DeliveryRun<XnatTarget>, login: XnatLogin, place: X
   const before = earlier?.before ?? confirmedBefore(run);
   const { quarantined } = await inLanes(
     run,
-    { lanes: run.config.lanes, asPart10: true },
+    { lanes: run.config.maxParallel, asPart10: true },
     async (opened, { signal }) => {
       const path = await importInstance(run, login, { place, opened }, signal);
       if (!paths.has(path)) {

@@ -36,7 +36,7 @@ export const xnatTarget = z.strictObject({
     .boolean()
     .default(true)
     .describe('let XNAT run its AutoRun pipeline after archiving; default true'),
-  lanes: z.int().min(1).max(16).default(2).describe('uploads of one delivery at the same time; default 2'),
+  maxParallel: z.int().min(1).max(16).default(2).describe('uploads of one delivery at the same time; default 2'),
   verify: z
     .enum(['none', 'list'])
     .default('list')

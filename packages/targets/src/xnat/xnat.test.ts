@@ -40,7 +40,7 @@ handlerContract<XnatTarget>({
         auth: auth(),
         tls: { ca: ca.certFile },
         project,
-        answerTimeout: '20s',
+        timeout: '20s',
       },
       received: async () => {
         expect(contractXnat.mistakes).toEqual([]);
@@ -75,7 +75,7 @@ handlerContract<XnatTarget>({
     },
     unreachable: { arrange: elsewhere, code: 'target-unreachable', stage: 'connect' },
     hangs: {
-      arrange: () => ({ ...importAnswers(() => true), config: { answerTimeout: '1500ms' } }),
+      arrange: () => ({ ...importAnswers(() => true), config: { timeout: '1500ms' } }),
       code: 'target-timeout',
       stage: 'transfer',
     },
@@ -136,7 +136,7 @@ describe('the xnat target (against a stand-in)', () => {
     const delivery = new TestDelivery(xnatHandler, study);
     let taken = 0;
     xnat.faults.import = (response) => (taken += 1) > 4 && Boolean(response.writeHead(500).end());
-    expect((await deliver(study, { lanes: 1 }, delivery)).error).toMatchObject({ code: 'target-error' });
+    expect((await deliver(study, { maxParallel: 1 }, delivery)).error).toMatchObject({ code: 'target-error' });
     expect(xnat.archive.size).toBe(0);
     xnat.faults.import = undefined;
     const next = await deliver(study, {}, delivery);
@@ -262,7 +262,7 @@ describe('the xnat target (against a stand-in)', () => {
       if ((taken += 1) === 2) xnat.logins.clear();
       return false;
     };
-    expect((await deliver(study, { lanes: 1 })).error).toBeUndefined();
+    expect((await deliver(study, { maxParallel: 1 })).error).toBeUndefined();
     expect(xnat.archive.get(label())?.size).toBe(6);
   });
 

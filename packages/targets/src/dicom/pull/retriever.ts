@@ -91,7 +91,7 @@ async function openMove(
   const retriever = retrieverOver(
     async () => ({
       ...(await queryOptions(config, contexts, signal)),
-      responseTimeoutMs: Math.max(config.responseTimeout, leastMoveTimeoutMs),
+      responseTimeoutMs: Math.max(config.timeout, leastMoveTimeoutMs),
     }),
     { sopClassUid: UID.studyRootMove, instead: 'Allow it at the receiver, or set retrieve: get.', signal },
     async (association, identifier) => {

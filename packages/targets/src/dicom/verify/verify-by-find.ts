@@ -27,7 +27,7 @@ export async function verifyByFind(
   instances: readonly ManifestInstance[],
 ): Promise<void> {
   const { config, signal } = run;
-  const deadline = performance.now() + config.verifyWait;
+  const deadline = performance.now() + config.verifyTimeout;
   const contexts = [{ abstractSyntax: UID.studyRootFind, transferSyntaxes: littleEndian }];
   const association = await connect(await queryOptions(config, contexts, signal)).catch((error: unknown) => {
     throw dicomError(error, 'verify');
