@@ -230,6 +230,31 @@ it('a study that is moved to another patient is another study, is sent, and says
   for (const id of await archive.studies()) await archive.send('DELETE', `/studies/${id}`);
 });
 
+it('one SOP Instance UID in two studies is noted with both, though the first has left its source long before', async () => {
+  const study = await system.upload({ seed: 'reused UID', instancesPerSeries: 2 });
+  const [id = ''] = study.instanceIds;
+  const Replace = { StudyInstanceUID: '2.25.9007', SeriesInstanceUID: '2.25.9007.1', PatientID: 'REUSED' };
+  const file = await modified(id, { Replace, Keep: ['SOPInstanceUID'] });
+  const all = targets('reused');
+  await using run = await system.start({ targets: all });
+  await untilDelivered(run, study.orthancStudyId);
+  expect(await noticesOf(run, study.orthancStudyId)).toEqual({});
+  await system.orthanc.send('DELETE', `/studies/${study.orthancStudyId}`);
+  const { ParentStudy: other } = await system.orthanc.upload(file);
+  await untilDelivered(run, other);
+  for (const [one, another] of [
+    [study.orthancStudyId, other],
+    [other, study.orthancStudyId],
+  ] as const) {
+    const notice = expect.stringMatching(
+      `^A SOP Instance UID of this study came to the target with study ${another} of main \\(another Study Instance UID\\)`,
+    );
+    expect(await noticesOf(run, one)).toEqual({ pacs: notice, web: notice });
+  }
+  await system.orthanc.send('DELETE', `/studies/${other}`);
+  for (const left of await archive.studies()) await archive.send('DELETE', `/studies/${left}`);
+});
+
 it('two patients with the same UIDs never share a file, however alike they look or are made', async () => {
   const attributes = { PatientID: 'SAM' };
   const [plain] = [...makeStudy({ seed: 'odd patient', series: 1, instancesPerSeries: 1, attributes })];

@@ -41,7 +41,7 @@ const mostMeasured = 50;
  * @throws OperationError `not-found`; DispatchError when a source cannot be asked
  */
 export async function forgetStudies(
-  context: Pick<PipelineContext, 'config' | 'redis' | 'records' | 'keys'>,
+  context: Pick<PipelineContext, 'config' | 'redis' | 'records' | 'keys' | 'ledger' | 'sharedUids'>,
   wish: ForgetWish,
   client: (source: string) => Promise<OrthancClient>,
   dryRun: boolean,

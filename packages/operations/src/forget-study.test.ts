@@ -113,6 +113,7 @@ async function end(enqueued: Enqueued, stateOf: (target: string) => DeliveryStat
     await operations.ledger.confirm(ledgerKeyOf(delivery), [
       { sopInstanceUid: `${delivery.studyInstanceUid}.0`, version: '1', attempt: 1, deliveryId: delivery.deliveryId },
     ]);
+    await operations.sharedUids.add(delivery, [`${delivery.studyInstanceUid}.0`]);
     const error = { code: 'target-error', stage: 'transfer', fault: 'target', message: 'no', remedy: 'look' } as const;
     await operations.records.change(delivery.deliveryId, {
       from: deliveryStates,

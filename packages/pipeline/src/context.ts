@@ -1,6 +1,7 @@
 import { Circuits } from '@dicom-dispatch/state/circuit';
 import { createLedger, type Ledger } from '@dicom-dispatch/state/ledger';
 import { Records } from '@dicom-dispatch/state/records';
+import { SharedUids } from '@dicom-dispatch/state/shared-uids';
 import { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import type { Config } from '@dicom-dispatch/core';
 import type { Redis } from '@dicom-dispatch/runtime';
@@ -15,6 +16,7 @@ export interface PipelineContext {
   readonly records: Records;
   readonly ledger: Ledger;
   readonly circuits: Circuits;
+  readonly sharedUids: SharedUids;
   readonly places: TargetPlaces;
   readonly queues: OpenQueues;
   readonly keys: ReturnType<typeof operationKeys>;
@@ -37,6 +39,7 @@ export function openPipeline(config: Config | (() => Config), redis: Redis): Pip
     records: new Records(redis, prefix),
     ledger: createLedger(redis, { prefix }),
     circuits: new Circuits(redis, prefix),
+    sharedUids: new SharedUids(redis, prefix),
     places: new TargetPlaces(redis, prefix),
     queues,
     keys: operationKeys(prefix),

@@ -1,7 +1,14 @@
 import { forgetStudy as forgetRecords, type ForgetTerms, type Forgotten } from '@dicom-dispatch/state/records';
-import { sourceOfTarget } from '@dicom-dispatch/core';
+import { ledgerKeyOf, sourceOfTarget } from '@dicom-dispatch/core';
 import type { PipelineContext } from './context.ts';
 import { forgetJobs } from './queues/forget-jobs.ts';
+
+type Context = Pick<PipelineContext, 'config' | 'redis' | 'keys' | 'records' | 'ledger' | 'sharedUids'>;
+
+interface Study {
+  readonly source: string;
+  readonly orthancStudyId: string;
+}
 
 /**
  * Forgets one study, when nothing about it is open. The caller has made sure that the source no longer has it
@@ -9,14 +16,17 @@ import { forgetJobs } from './queues/forget-jobs.ts';
  *
  * @throws DispatchError `ledger-unavailable`
  */
-export function forgetStudy(
-  { config, redis, keys }: Pick<PipelineContext, 'config' | 'redis' | 'keys'>,
-  study: { readonly source: string; readonly orthancStudyId: string },
+export async function forgetStudy(
+  context: Context,
+  study: Study,
   terms: Pick<ForgetTerms, 'before' | 'withFailed' | 'dryRun' | 'fence'>,
 ): Promise<Forgotten> {
-  const { sources, targets, redis: setting } = config();
+  const { redis, keys } = context;
+  const { sources, targets, redis: setting } = context.config();
   const { source, orthancStudyId } = study;
-  return forgetRecords(redis, setting.prefix, study, {
+  // Read while it is there.
+  const uids = terms.dryRun ? [] : await confirmedUids(context, study);
+  const forgotten = await forgetRecords(redis, setting.prefix, study, {
     ...terms,
     jobs: forgetJobs,
     sourceOfTarget: Object.fromEntries(
@@ -32,4 +42,14 @@ export function forgetStudy(
       left: keys.left(source),
     },
   });
+  if (forgotten.answer === 'forgotten') await context.sharedUids.remove(study, uids);
+  return forgotten;
+}
+
+/** SOP Instance UIDs that any target has confirmed. */
+async function confirmedUids({ records, ledger }: Context, study: Study): Promise<Set<string>> {
+  const deliveries = await records.deliveriesOf(study);
+  const keys = new Map(deliveries.map((one) => [ledgerKeyOf(one).target, ledgerKeyOf(one)]));
+  const lists = await Promise.all(Array.from(keys.values(), (key) => ledger.entries(key)));
+  return new Set(lists.flatMap((entries) => Array.from(entries.keys(), (name) => name.split('@')[0] ?? '')));
 }

@@ -8,6 +8,7 @@ export * from './ledger/index.ts';
 export * from './records/index.ts';
 export * from './receipts/index.ts';
 export * from './redis/index.ts';
+export * from './shared-uids/index.ts';
 export * from './target-audits/index.ts';
 export * from './target-memory/index.ts';
 export * from './target-places/index.ts';

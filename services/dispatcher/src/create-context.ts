@@ -6,6 +6,7 @@ import { readFeedState, seenChanges } from '@dicom-dispatch/state/feed';
 import { createLedger, createStudyTurns } from '@dicom-dispatch/state/ledger';
 import { openReceipts } from '@dicom-dispatch/state/receipts';
 import { Records } from '@dicom-dispatch/state/records';
+import { SharedUids } from '@dicom-dispatch/state/shared-uids';
 import { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import {
@@ -176,6 +177,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     receipts: () => openReceipts(redis, config),
     records: new Records(redis, prefix),
     circuits: new Circuits(redis, prefix, options.circuitPauses),
+    sharedUids: new SharedUids(redis, prefix),
     places,
     stats: new DeliveryStats(redis, prefix),
     queues,

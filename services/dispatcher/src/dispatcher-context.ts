@@ -10,6 +10,7 @@ import type { Circuits } from '@dicom-dispatch/state/circuit';
 import type { Ledger, StudyTurns } from '@dicom-dispatch/state/ledger';
 import type { Receipts } from '@dicom-dispatch/state/receipts';
 import type { Records } from '@dicom-dispatch/state/records';
+import type { SharedUids } from '@dicom-dispatch/state/shared-uids';
 import type { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import type { TaskRecords } from '@dicom-dispatch/state/tasks';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
@@ -76,6 +77,7 @@ export interface DispatcherContext {
   receipts(): Receipts;
   readonly records: Records;
   readonly circuits: Circuits;
+  readonly sharedUids: SharedUids;
   readonly places: TargetPlaces;
   readonly stats: DeliveryStats;
   readonly queues: OpenQueues;

@@ -1,12 +1,15 @@
 import { givesNewUids, ledgerKeyOf, type DeliveryData } from '@dicom-dispatch/core';
-import type { DeliveryRecord, StudyRecord } from '@dicom-dispatch/state/records';
+import type { DeliveryRecord, StudyKey, StudyRecord } from '@dicom-dispatch/state/records';
 import type { Attempt } from './delivery-turn.ts';
+
+/** Of so many studies that share UIDs with one each is named; of more, their number. */
+const maxNamed = 3;
 
 /**
  * Looks whether the target may have got two contents under one SOP Instance UID, and notes it with both deliveries: for targets
- * that know an instance by that UID alone. Where the study itself has a UID in several series, or another study (of another
- * patient, or of a patient that was corrected) has the same Study Instance UID and was delivered there, too. For the others it
- * notes whether files were replaced that the study had not sent.
+ * that know an instance by that UID alone. Where the study itself has a UID in several series, or another study, of whatever
+ * patient, Study Instance UID, source and time, was delivered there with it, too. For the others it notes whether files were
+ * replaced that the study had not sent.
  */
 export async function noticeConflicts(attempt: Attempt): Promise<void> {
   const { context, data, tracker, log } = attempt;
@@ -27,9 +30,8 @@ export async function noticeConflicts(attempt: Attempt): Promise<void> {
 
 async function sharedWithOthers(attempt: Attempt): Promise<string[]> {
   const { context, data } = attempt;
-  const others = await othersWithItsUid(attempt);
-  if (others.length === 0) return [];
   const own = await uidsOf(attempt, { ...data, ledger: attempt.ledger });
+  const others = await othersThatMayHave(attempt, own);
   const texts: string[] = [];
   for (const other of others) {
     const deliveries = (await context.records.deliveriesOf(other)).filter((one) => isToSamePlace(attempt, one));
@@ -38,10 +40,23 @@ async function sharedWithOthers(attempt: Attempt): Promise<string[]> {
     const lists = await Promise.all(shapesOf(deliveries).map((one) => uidsOf(attempt, one)));
     const shared = new Set(lists.flatMap((uids) => [...uids].filter((uid) => own.has(uid)))).size;
     if (shared === 0) continue;
-    texts.push(sharedWith(shared, other.orthancStudyId, other.source));
-    await note(attempt, latest.deliveryId, sharedWith(shared, data.orthancStudyId, data.source));
+    const isSameUid = latest.studyInstanceUid === data.studyInstanceUid;
+    texts.push(sharedWith(shared, other, isSameUid));
+    await note(attempt, latest.deliveryId, sharedWith(shared, data, isSameUid));
   }
-  return texts;
+  const more = texts.length - maxNamed;
+  return more > 0 ? [...texts.slice(0, maxNamed), `So do instances of ${more} more studies.`] : texts;
+}
+
+/** Studies with its Study Instance UID, and those that may have one of its SOP Instance UIDs. */
+async function othersThatMayHave(attempt: Attempt, uids: ReadonlySet<string>): Promise<StudyKey[]> {
+  const { context, data } = attempt;
+  // Each of two that end at the same time has confirmed its instances before it looks: the later one finds the other.
+  const found = await context.sharedUids.add(data, uids);
+  const others = [...(await othersWithItsUid(attempt)), ...found].filter(
+    ({ orthancStudyId }) => orthancStudyId !== data.orthancStudyId,
+  );
+  return [...new Map(others.map((one) => [`${one.source} ${one.orthancStudyId}`, one])).values()];
 }
 
 /**
@@ -104,7 +119,8 @@ function sharedInStudy(count: number): string {
   return `${count} instances of the study share a SOP Instance UID with an instance of another series: the target may keep only one of them.`;
 }
 
-function sharedWith(count: number, orthancStudyId: string, source: string): string {
+function sharedWith(count: number, { orthancStudyId, source }: StudyKey, isSameUid: boolean): string {
   const what = count === 1 ? 'A SOP Instance UID' : `${count} SOP Instance UIDs`;
-  return `${what} of this study came to the target with study ${orthancStudyId} of ${source} (another patient), too: the target may show only one of the two.`;
+  const difference = isSameUid ? 'another patient' : 'another Study Instance UID';
+  return `${what} of this study came to the target with study ${orthancStudyId} of ${source} (${difference}), too: the target may show only one of the two.`;
 }

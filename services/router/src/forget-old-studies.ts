@@ -16,7 +16,7 @@ export interface ForgetSetting {
   readonly source: string;
   readonly keepMs: number;
   readonly orthanc: OrthancClient;
-  readonly operations: Pick<PipelineContext, 'config' | 'redis' | 'records' | 'keys'>;
+  readonly operations: Pick<PipelineContext, 'config' | 'redis' | 'records' | 'keys' | 'ledger' | 'sharedUids'>;
   /** Of the lease on the source: nothing is forgotten once another router has it. */
   readonly fence: { readonly lockKey: string; readonly token: string };
   readonly pauseMs: number;

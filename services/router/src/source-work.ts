@@ -1,3 +1,5 @@
+import { createLedger } from '@dicom-dispatch/state/ledger';
+import { SharedUids } from '@dicom-dispatch/state/shared-uids';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '@dicom-dispatch/core';
 import { operationKeys, searchKeysOf } from '@dicom-dispatch/pipeline';
@@ -172,7 +174,14 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
     return forgetAgainAndAgain({
       source: name,
       orthanc,
-      operations: { config: (): Config => kit.rules().config, redis, records, keys: operationKeys(prefix) },
+      operations: {
+        config: (): Config => kit.rules().config,
+        redis,
+        records,
+        ledger: createLedger(redis, { prefix }),
+        sharedUids: new SharedUids(redis, prefix),
+        keys: operationKeys(prefix),
+      },
       fence: { lockKey: lease.key, token: lease.token },
       now: watch.clock.now,
       forgotten: (count) => kit.forgotten(count),

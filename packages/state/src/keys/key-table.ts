@@ -52,6 +52,12 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until all are',
   },
   {
+    keys: ['uids:SHARD', 'uid-studies:SHARD'],
+    kind: 'key',
+    what: 'which studies may share a SOP Instance UID at targets that know instances by it (docs/decisions/0020-shared-uids.md)',
+    lives: 'until the study is forgotten',
+  },
+  {
     keys: ['study:SOURCE:STUDY', 'study-deliveries:SOURCE:STUDY', 'delivery:ID', 'events:ID'],
     kind: 'key',
     what: "records of studies (STUDY is Orthanc's id, here as everywhere below) and deliveries, and timelines of deliveries",

@@ -31,6 +31,8 @@ export function redisKeys(prefix: string) {
     /** Written by operators and the router; dispatchers look before each attempt. */
     held: `${prefix}:held`,
     ledger: (source: string, study: string, target: string) => `${prefix}:ledger:${source}:${study}:${target}`,
+    uidBlocks: (shard: string) => `${prefix}:uids:${shard}`,
+    uidStudies: (shard: string) => `${prefix}:uid-studies:${shard}`,
     ledgerFolding: `${prefix}:ledger-folding`,
     turnOfStudy: (source: string, study: string, target: string) => `${prefix}:turn:${source}:${study}:${target}`,
     circuit: (target: string) => `${prefix}:circuit:${target}`,

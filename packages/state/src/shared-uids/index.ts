@@ -1,0 +1,1 @@
+export { SharedUids } from './shared-uids.ts';

@@ -1,0 +1,104 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import type { Redis } from 'ioredis';
+import { redisKeys } from '../keys/redis-keys.ts';
+import type { StudyKey } from '../records/records.ts';
+import { addNameScript, addScript, removeScript } from './shared-uids-scripts.ts';
+import { blocksOf, studyHash } from './uid-block.ts';
+
+/** Blocks in one call: well below a millisecond for Redis. */
+const blocksAtOnce = 200;
+
+/**
+ * Which studies may have a SOP Instance UID that another one has, too, of all that went to targets which know instances by that
+ * UID alone. It names candidates; what a target has of them is in their ledgers (docs/decisions/0020-shared-uids.md).
+ */
+export class SharedUids {
+  readonly #redis: Redis;
+  readonly #prefix: string;
+
+  constructor(redis: Redis, prefix: string) {
+    this.#redis = redis;
+    this.#prefix = prefix;
+  }
+
+  /**
+   * Adds what targets have of a study, and looks in the same act who else may have it: of two that are added at the same time the
+   * later one is told of the other.
+   *
+   * @param uids - SOP Instance UIDs
+   * @throws DispatchError `ledger-unavailable`
+   */
+  async add(study: StudyKey, uids: Iterable<string>): Promise<StudyKey[]> {
+    const member = memberOf(study);
+    const hash = studyHash(member);
+    const blocks = blocksOf(uids);
+    const others = new Map<string, Buffer>();
+    return asked(async () => {
+      if (blocks.length > 0) await addNameScript.run(this.#redis, [this.#namesOf(hash)], [hash.subarray(2), member]);
+      for (let from = 0; from < blocks.length; from += blocksAtOnce) {
+        const some = blocks.slice(from, from + blocksAtOnce);
+        const found = await addScript.runBuffer(
+          this.#redis,
+          some.map(({ shard }) => this.#keys.uidBlocks(shard)),
+          [hash, ...some.flatMap(({ field, low, high }) => [field, low, high])],
+        );
+        for (const other of found as Buffer[]) others.set(other.toString('hex'), other);
+      }
+      const names = await Promise.all(
+        Array.from(others.values(), (other) => this.#redis.hget(this.#namesOf(other), other.subarray(2) as never)),
+      );
+      return names.flatMap((name) => (name ?? '').split('\n').flatMap(studyOf));
+    });
+  }
+
+  /**
+   * Forgets what was added of a study.
+   *
+   * @throws DispatchError `ledger-unavailable`
+   */
+  async remove(study: StudyKey, uids: Iterable<string>): Promise<void> {
+    const member = memberOf(study);
+    const hash = studyHash(member);
+    const blocks = blocksOf(uids);
+    await asked(async () => {
+      for (let from = 0; from < blocks.length; from += blocksAtOnce) {
+        const some = blocks.slice(from, from + blocksAtOnce);
+        await removeScript.run(
+          this.#redis,
+          some.map(({ shard }) => this.#keys.uidBlocks(shard)),
+          [hash, ...some.map(({ field }) => field)],
+        );
+      }
+      const field = hash.subarray(2) as never;
+      // Of two studies with one hash the other is found no more: 5 bytes, so never in practice.
+      if ((await this.#redis.hget(this.#namesOf(hash), field)) === member) {
+        await this.#redis.hdel(this.#namesOf(hash), field);
+      }
+    });
+  }
+
+  get #keys(): ReturnType<typeof redisKeys> {
+    return redisKeys(this.#prefix);
+  }
+
+  #namesOf(hash: Buffer): string {
+    return this.#keys.uidStudies(hash.toString('hex', 0, 2));
+  }
+}
+
+function memberOf({ source, orthancStudyId }: StudyKey): string {
+  return `${source} ${orthancStudyId}`;
+}
+
+function studyOf(member: string): StudyKey[] {
+  const [source, orthancStudyId] = member.split(' ');
+  return source && orthancStudyId ? [{ source, orthancStudyId }] : [];
+}
+
+async function asked<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw new DispatchError('ledger-unavailable', 'Redis did not answer for a record', { cause: error });
+  }
+}
