@@ -34,6 +34,7 @@ export {
 } from './act-on-many.ts';
 export { explainWaiting, type Explanation, type WaitingReason } from './explain-waiting.ts';
 export { listWorkers, type WorkerState } from './list-workers.ts';
+export { readDurations, readPace, type Pace, type TargetDurations, type TimedPart } from './read-pace.ts';
 export { readThroughput, type ThroughputPoint } from './read-throughput.ts';
 export { readTarget, readTargets, type TargetState } from './read-target.ts';
 export { countErrors, type ErrorCount } from './count-errors.ts';

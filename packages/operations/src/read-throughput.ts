@@ -1,4 +1,4 @@
-import { deliveryStates } from '@dicom-dispatch/state/records';
+import { TargetStats, type TargetFlow } from '@dicom-dispatch/state/target-stats';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 
 /** What went through a target in one stretch of time. */
@@ -12,12 +12,15 @@ export interface ThroughputPoint {
 }
 
 const minuteMs = 60_000;
+const hourMinutes = 60;
+/** For so long numbers are kept by the minute; beyond it by the hour. */
+const longestByMinute = 2 * 24 * hourMinutes;
 
 /**
  * What went through a target, oldest first, up to now.
  *
- * @param minutes - how far back, at most two days
- * @param step - minutes that make one point
+ * @param minutes - how far back: two days, or a week by whole hours
+ * @param step - minutes that make one point; whole hours where `minutes` is more than two days
  */
 export async function readThroughput(
   context: PipelineContext,
@@ -25,23 +28,31 @@ export async function readThroughput(
   minutes: number,
   step: number,
 ): Promise<ThroughputPoint[]> {
-  const end = Math.floor(Date.now() / minuteMs) + 1;
-  const points = Math.ceil(minutes / step);
-  const start = end - points * step;
-  const pipeline = context.redis.pipeline();
-  for (let minute = start; minute < end; minute += 1) pipeline.hgetall(context.keys.stats(target, minute));
-  const answers = (await pipeline.exec()) ?? [];
-  return Array.from({ length: points }, (_, point) => {
-    let bytes = 0;
-    let delivered = 0;
-    let failed = 0;
-    for (const [error, counted] of answers.slice(point * step, (point + 1) * step)) {
-      if (error) throw error;
-      const fields = counted as Record<string, string>;
-      bytes += Number(fields['bytes'] ?? 0);
-      delivered += Number(fields['delivered'] ?? 0);
-      for (const state of deliveryStates) if (state !== 'delivered') failed += Number(fields[state] ?? 0);
+  const now = Date.now();
+  const isByHour = minutes > longestByMinute;
+  const spanMinutes = isByHour ? hourMinutes : 1;
+  const spansAStep = Math.max(1, Math.round(step / spanMinutes));
+  const points = Math.ceil(minutes / spanMinutes / spansAStep);
+  const stats = new TargetStats(context.redis, context.config().redis.prefix);
+  const flows = await stats.flow(target, isByHour ? 'hour' : 'minute', points * spansAStep, now);
+  const spanMs = spanMinutes * minuteMs;
+  const start = (Math.floor(now / spanMs) + 1) * spanMs - points * spansAStep * spanMs;
+  return Array.from({ length: points }, (_, point) => ({
+    at: start + point * spansAStep * spanMs,
+    ...sum(flows.slice(point * spansAStep, (point + 1) * spansAStep)),
+  }));
+}
+
+function sum(flows: readonly TargetFlow[]): Omit<ThroughputPoint, 'at'> {
+  let bytes = 0;
+  let delivered = 0;
+  let failed = 0;
+  for (const flow of flows) {
+    bytes += flow.bytes;
+    for (const [state, count] of Object.entries(flow.ended)) {
+      if (state === 'delivered') delivered += count;
+      else failed += count;
     }
-    return { at: (start + point * step) * minuteMs, bytes, delivered, failed };
-  });
+  }
+  return { bytes, delivered, failed };
 }

@@ -12,4 +12,5 @@ export * from './shared-uids/index.ts';
 export * from './target-audits/index.ts';
 export * from './target-memory/index.ts';
 export * from './target-places/index.ts';
+export * from './target-stats/index.ts';
 export * from './tasks/index.ts';

@@ -43,7 +43,7 @@ import {
   giveTurn,
 } from '@dicom-dispatch/pipeline';
 import { resolveTarget } from '@dicom-dispatch/targets';
-import { DeliveryStats } from './delivery-stats.ts';
+import { TargetStats } from '@dicom-dispatch/state/target-stats';
 import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
 import { createDispatcherMetrics } from './dispatcher-metrics.ts';
 import { evacuate } from './evacuate.ts';
@@ -179,7 +179,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     circuits: new Circuits(redis, prefix, options.circuitPauses),
     sharedUids: new SharedUids(redis, prefix),
     places,
-    stats: new DeliveryStats(redis, prefix),
+    stats: new TargetStats(redis, prefix),
     queues,
     mailbox: redisMailbox(redis, prefix),
     arrivals: new ArrivalListener(redis, prefix),

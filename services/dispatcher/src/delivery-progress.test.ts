@@ -27,6 +27,7 @@ describe('the stages of an attempt', () => {
     await tracker.end();
     expect(left.map(([stage]) => stage)).toEqual(['resolve', 'manifest', 'connect', 'transfer', 'verify']);
     for (const [, durationMs] of left) expect(durationMs).toBeGreaterThanOrEqual(0);
+    expect([...tracker.durationsMs]).toEqual(left);
   });
 
   it('are not told of an attempt that never entered one', async () => {

@@ -24,6 +24,7 @@ export class DeliveryProgressTracker {
   #stage: Stage = 'resolve';
   /** When the stage was entered, on the clock of the process; undefined before the first and after the end. */
   #stageSince: number | undefined;
+  readonly #durationsMs = new Map<Stage, number>();
   #total = 0;
   #confirmed = 0;
   #quarantined = 0;
@@ -48,6 +49,11 @@ export class DeliveryProgressTracker {
 
   get bytesSent(): number {
     return this.#bytesSent;
+  }
+
+  /** How long the attempt has been in each stage that it has left. */
+  get durationsMs(): ReadonlyMap<Stage, number> {
+    return this.#durationsMs;
   }
 
   /** Instances that were confirmed in this attempt, without those that were lost again. */
@@ -142,7 +148,9 @@ export class DeliveryProgressTracker {
 
   #leave(): void {
     if (this.#stageSince === undefined) return;
-    this.#sink.left(this.#stage, performance.now() - this.#stageSince);
+    const ms = performance.now() - this.#stageSince;
+    this.#durationsMs.set(this.#stage, (this.#durationsMs.get(this.#stage) ?? 0) + ms);
+    this.#sink.left(this.#stage, ms);
     this.#stageSince = undefined;
   }
 

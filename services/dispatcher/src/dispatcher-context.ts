@@ -18,7 +18,7 @@ import type { GuardedBytes, InstanceTransform, OpenOptions, OrthancClient, Study
 import type { OpenQueues, SharedManifest, StudyMoment } from '@dicom-dispatch/pipeline';
 import type { TemplateTags } from '@dicom-dispatch/targets';
 import type { Mailbox, TargetHandler } from '@dicom-dispatch/targets/contract';
-import type { DeliveryStats } from './delivery-stats.ts';
+import type { TargetStats } from '@dicom-dispatch/state/target-stats';
 import type { SharedListings } from './shared-listings.ts';
 import type { ArrivalListener } from './listen-for-arrivals.ts';
 import type { DispatcherMetrics } from './dispatcher-metrics.ts';
@@ -79,7 +79,7 @@ export interface DispatcherContext {
   readonly circuits: Circuits;
   readonly sharedUids: SharedUids;
   readonly places: TargetPlaces;
-  readonly stats: DeliveryStats;
+  readonly stats: TargetStats;
   readonly queues: OpenQueues;
   /** Shared by all dispatchers. */
   readonly mailbox: Mailbox;

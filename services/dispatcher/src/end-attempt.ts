@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { afterFailure, asDispatchError, backOffMs, DispatchError, type TargetConfig } from '@dicom-dispatch/core';
 import { act, fromNow, type DeliveryPatch, type DeliveryState } from '@dicom-dispatch/state/records';
 import { redisNow } from '@dicom-dispatch/state/redis';
+import type { Timed } from '@dicom-dispatch/state/target-stats';
 import { resolveSuperseded, type JobEnd } from '@dicom-dispatch/pipeline';
 import { countsOf, fenceOf, type Attempt, type StopReason } from './delivery-turn.ts';
 import { learnConcurrency } from './learn-concurrency.ts';
@@ -42,12 +43,24 @@ export async function deliveryEnded(
   if (changed.kind === 'refused') return afterRefusal(attempt, changed);
   context.metrics.ended.inc({ target: data.target, state });
   context.metrics.duration.observe({ target: data.target, state }, ms / 1000);
-  void context.stats.ended(data.target, state).catch(() => {});
+  const durations = state === 'delivered' || state === 'partial' ? durationsOf(attempt, ms) : undefined;
+  void context.stats.ended(data.target, state, durations).catch(() => {});
   // What cannot be written down now stays for an operator.
   const superseded = await resolveSuperseded(context.records, data).catch(() => []);
   if (superseded.length > 0) log.info({ deliveries: superseded }, 'earlier failures were superseded');
   log.info({ state, attempt: attempt.number, ms, bytes: tracker.bytesSent, ...tracker.counts }, 'delivery ended');
   return jobEndOf(state, text, error);
+}
+
+/** How long what is timed took; nothing of a study that was sent as it came: it takes as long as it comes. */
+function durationsOf({ data, tracker }: Attempt, attemptMs: number): ReadonlyMap<Timed, number> {
+  if (data.arriving || tracker.gained === 0) return new Map();
+  const transferMs = tracker.durationsMs.get('transfer');
+  return new Map<Timed, number>([
+    ...tracker.durationsMs,
+    ['attempt', attemptMs],
+    ...(transferMs === undefined ? [] : [['instance', transferMs / tracker.gained] as const]),
+  ]);
 }
 
 /** Decides what follows from a failed attempt, and writes it down. */

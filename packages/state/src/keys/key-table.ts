@@ -193,10 +193,16 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'a day; 20 seconds after the last heartbeat',
   },
   {
-    keys: ['stats:TARGET:MINUTE'],
+    keys: ['stats:TARGET:MINUTE', 'stats-hour:TARGET:HOUR'],
     kind: 'key',
-    what: 'deliveries and bytes of one minute (since 1970), for the plots of the console',
-    lives: 'a day',
+    what: 'deliveries and bytes of one minute, of one hour (since 1970), for the plots of the console',
+    lives: 'two days; eight days',
+  },
+  {
+    keys: ['durations-hour:TARGET:HOUR', 'durations-day:TARGET:DAY'],
+    kind: 'key',
+    what: 'how long deliveries of one hour, of one day took by stage, counted in buckets',
+    lives: 'three hours; nine days',
   },
   {
     keys: ['reload', 'reload:ID:STEP', 'reloads'],

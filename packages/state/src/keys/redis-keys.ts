@@ -39,7 +39,11 @@ export function redisKeys(prefix: string) {
     circuitProbe: (target: string) => `${prefix}:circuit:${target}:probe`,
     circuitWaiting: (target: string) => `${prefix}:circuit:${target}:waiting`,
     answered: `${prefix}:answered`,
+    /** Times of the following are minutes, hours and days since 1970. */
     stats: (target: string, minute: number) => `${prefix}:stats:${target}:${minute}`,
+    statsOfHour: (target: string, hour: number) => `${prefix}:stats-hour:${target}:${hour}`,
+    durationsOfHour: (target: string, hour: number) => `${prefix}:durations-hour:${target}:${hour}`,
+    durationsOfDay: (target: string, day: number) => `${prefix}:durations-day:${target}:${day}`,
     worker: (id: string) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
     concurrency: `${prefix}:concurrency`,

@@ -66,6 +66,11 @@ export class DeliveryIndex {
     return Object.fromEntries(counted) as Record<DeliveryState, number>;
   }
 
+  /** How many wait although they may go: neither held nor outside their schedule. */
+  async ready(target: string): Promise<number> {
+    return this.#redis.zcard(`${this.#prefix}:waiting:${target}`);
+  }
+
   /** Those that wait since before a time although they may go, the oldest first. */
   async waitingLongest(target: string, before: number, limit: number, offset = 0): Promise<string[]> {
     return this.#redis.zrangebyscore(`${this.#prefix}:waiting:${target}`, '-inf', before, 'LIMIT', offset, limit);

@@ -334,6 +334,11 @@ export class Records {
     return this.#run(() => this.#index.errors(selection));
   }
 
+  /** How many deliveries to a target wait although they may go: neither held nor outside their schedule. */
+  async readyCount(target: string): Promise<number> {
+    return this.#run(() => this.#index.ready(target));
+  }
+
   /** Ids of deliveries to a target that wait since before a time although they may go, the oldest first. */
   async waitingLongest(target: string, before: number, limit: number, offset = 0): Promise<string[]> {
     return this.#run(() => this.#index.waitingLongest(target, before, limit, offset));

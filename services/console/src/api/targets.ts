@@ -61,7 +61,7 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
         summary: 'What went through a target',
         params: byName,
         querystring: z.object({
-          minutes: z.coerce.number().int().min(1).max(2880).default(60),
+          minutes: z.coerce.number().int().min(1).max(10_080).default(60).describe('beyond 2880 by whole hours'),
           step: z.coerce.number().int().min(1).max(240).default(1),
         }),
         response: answers(z.object({ points: z.array(throughputPoint) })),

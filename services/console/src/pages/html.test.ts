@@ -62,15 +62,21 @@ describe('what pages say', () => {
     expect(personName(value)).toBe(expected);
   });
 
-  it('draws a plot that can be heard, and says so when there is nothing to draw', () => {
+  it('draws a plot with axes, values and failures of their own, and says so when there is nothing to draw', () => {
     const points = [
       { at: 0, bytes: 2_000_000, delivered: 3, failed: 0 },
-      { at: 1, bytes: 0, delivered: 0, failed: 1 },
+      { at: 60_000, bytes: 0, delivered: 0, failed: 1 },
     ];
-    const { text } = plot('Last hour', points);
+    const options = { id: 'hour', title: 'Last hour', stepMinutes: 1, axis: 'clock', every: 1 } as const;
+    const { text } = plot(points, options);
     expect(text).toContain('aria-label="Last hour: 2.00 MB sent, 3 deliveries arrived, 1 did not"');
-    expect(text.match(/class="bytes"/g)).toHaveLength(1);
-    expect(text.match(/class="bad"/g)).toHaveLength(1);
-    expect(plot('Last hour', [{ at: 0, bytes: 0, delivered: 0, failed: 0 }]).text).toContain('Nothing was sent');
+    expect(text.match(/<rect class="bytes"/g)).toHaveLength(1);
+    expect(text.match(/<rect class="bad"/g)).toHaveLength(1);
+    // The highest value of the axis, what each point says of itself, and the same as a table.
+    expect(text).toContain('>50.0 kB/s</text');
+    expect(text).toContain('1970-01-01 00:00 UTC: 33.3 kB/s, 3 arrived, 0 did not</title>');
+    expect(text.match(/<td class="nowrap">/g)).toHaveLength(2);
+    const nothing = plot([{ at: 0, bytes: 0, delivered: 0, failed: 0 }], options);
+    expect(nothing.text).toContain('Nothing was sent');
   });
 });

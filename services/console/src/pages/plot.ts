@@ -1,46 +1,157 @@
 import { formatBytes } from '@dicom-dispatch/core';
 import type { Throughput } from '../views/schemas.ts';
-import { number } from './components.ts';
+import { number, right, table, time } from './components.ts';
 import { html, type Html } from './html.ts';
 
-const height = 100;
+/** Pixels from the top: the lane of bytes, the lane of failures below it, and the words below both. */
+const sent = { top: 14, height: 100 };
+const bad = { top: 126, height: 22 };
+const axisText = 164;
+const plotHeight = 170;
 
-/** Bars of bytes over time, and above them a mark where deliveries failed; in words for those who do not see it. */
-export function plot(title: string, points: Throughput, size: 'large' | 'small' = 'large'): Html {
+export interface PlotOptions {
+  /** Of the element, so that it stays open when the page is loaded again. */
+  readonly id: string;
+  readonly title: string;
+  readonly stepMinutes: number;
+  /** How times on the axis are written: `clock` for hours, `day` for days. */
+  readonly axis: 'clock' | 'day';
+  /** A line and its time at each so many points. */
+  readonly every: number;
+}
+
+/**
+ * What went through a target over time: bytes a second, and below them deliveries that did not arrive, each with an axis of its own. Each
+ * point says its numbers when it is pointed at; a table has them for those who read it.
+ */
+export function plot(points: Throughput, { id, title, stepMinutes, axis, every }: PlotOptions): Html {
+  const { bytes, delivered, failed } = totals(points);
+  if (bytes === 0 && delivered === 0 && failed === 0) return html`<p class="plot-none">Nothing was sent.</p>`;
+  const seconds = stepMinutes * 60;
+  const most = niceTop(Math.max(...points.map((point) => point.bytes / seconds)));
+  const mostFailed = Math.max(1, ...points.map((point) => point.failed));
+  const wide = 100 / points.length;
+  return html`<figure class="plot">
+    <svg class="plot" height="${plotHeight}" role="img" aria-label="${words(title, points)}">
+      ${[1, 0.5].map(
+        (share) =>
+          html`<line class="grid" x1="0" x2="100%" y1="${y(share)}" y2="${y(share)}" /><text x="2" y="${y(share) - 3}"
+              >${`${formatBytes(Math.round(most * share))}/s`}</text
+            >`,
+      )}
+      ${points.map((_, index) => ((index + 1) % every === 0 ? axisMark(points[index + 1]?.at, (index + 1) * wide, axis) : undefined))}
+      ${points.map((point, index) => column(point, { index, wide, most, mostFailed, seconds }))}
+      <line class="axis" x1="0" x2="100%" y1="${y(0)}" y2="${y(0)}" />
+      <line class="axis" x1="0" x2="100%" y1="${bad.top + bad.height}" y2="${bad.top + bad.height}" />
+      ${failed > 0 && html`<text x="2" y="${bad.top + 9}">${number(mostFailed)}</text>`}
+    </svg>
+    <figcaption class="plot-legend">
+      <span
+        ><span class="key bytes" aria-hidden="true"></span> ${formatBytes(bytes)} sent, ${number(delivered)}
+        arrived</span
+      >
+      <span><span class="key bad" aria-hidden="true"></span> ${number(failed)} did not arrive</span>
+    </figcaption>
+    <details id="${id}-values">
+      <summary>Values</summary>
+      ${table(
+        `${title}: values`,
+        ['From', right('Sent'), right('Arrived'), right('Did not')],
+        points
+          .filter((point) => point.bytes + point.delivered + point.failed > 0)
+          .toReversed()
+          .map(
+            (point) =>
+              html`<tr>
+                <td class="nowrap">${time(point.at, 'at')}</td>
+                <td class="num right">${formatBytes(point.bytes)}</td>
+                <td class="num right">${number(point.delivered)}</td>
+                <td class="num right">${number(point.failed)}</td>
+              </tr>`,
+          ),
+      )}
+    </details>
+  </figure>`;
+}
+
+/** The last hour in a line of a list. */
+export function smallPlot(title: string, points: Throughput): Html {
   const most = Math.max(1, ...points.map(({ bytes }) => bytes));
-  const total = points.reduce((sum, { bytes }) => sum + bytes, 0);
-  const delivered = points.reduce((sum, point) => sum + point.delivered, 0);
-  const failed = points.reduce((sum, point) => sum + point.failed, 0);
-  const words = `${title}: ${formatBytes(total)} sent, ${number(delivered)} deliveries arrived, ${number(failed)} did not`;
-  if (total === 0 && failed === 0 && size === 'large') return html`<p class="plot-none">Nothing was sent.</p>`;
-  const width = points.length * 10;
-  return html`<svg
-    class="plot ${size === 'small' && 'small'}"
-    viewBox="0 0 ${width} ${height}"
-    preserveAspectRatio="none"
-    role="img"
-    aria-label="${words}"
-  >
-    ${points.map((point, index) => bar(point, index, most))}
-    <line class="axis" x1="0" y1="${height}" x2="${width}" y2="${height}" />
+  const wide = 100 / points.length;
+  return html`<svg class="plot small" role="img" aria-label="${words(title, points)}">
+    ${points.map(({ bytes, failed }, index) => {
+      const tall = bytes === 0 ? 0 : Math.max(3, Math.round((bytes / most) * 70));
+      const [x, width] = [`${index * wide}%`, `${wide * 0.8}%`];
+      return html`${tall > 0 && html`<rect class="bytes" x="${x}" width="${width}" y="${100 - tall}%" height="${tall}%" />`}${
+        failed > 0 && html`<rect class="bad" x="${x}" width="${width}" y="0" height="20%" />`
+      }`;
+    })}
+    <line class="axis" x1="0" x2="100%" y1="100%" y2="100%" />
   </svg>`;
 }
 
-export function plotLegend(points: Throughput, stepMinutes: number): Html {
-  const total = points.reduce((sum, { bytes }) => sum + bytes, 0);
-  const most = Math.max(0, ...points.map(({ bytes }) => bytes));
-  const delivered = points.reduce((sum, point) => sum + point.delivered, 0);
-  const failed = points.reduce((sum, point) => sum + point.failed, 0);
-  if (total === 0 && delivered === 0 && failed === 0) return html``;
-  return html`<p class="plot-legend">
-    <span>${formatBytes(total)} in all, at most ${formatBytes(most / (stepMinutes * 60))}/s</span>
-    <span>${number(delivered)} arrived · ${number(failed)} did not</span>
-  </p>`;
+function totals(points: Throughput): Omit<Throughput[number], 'at'> {
+  return points.reduce(
+    (sum, { bytes, delivered, failed }) => ({
+      bytes: sum.bytes + bytes,
+      delivered: sum.delivered + delivered,
+      failed: sum.failed + failed,
+    }),
+    { bytes: 0, delivered: 0, failed: 0 },
+  );
 }
 
-function bar({ bytes, failed }: Throughput[number], index: number, most: number): Html {
-  const tall = bytes === 0 ? 0 : Math.max(2, Math.round((bytes / most) * (height - 14)));
-  return html`${tall > 0 && html`<rect class="bytes" x="${index * 10 + 1}" y="${height - tall}" width="8" height="${tall}" />`}${
-    failed > 0 && html`<rect class="bad" x="${index * 10 + 1}" y="0" width="8" height="8" />`
-  }`;
+function words(title: string, points: Throughput): string {
+  const { bytes, delivered, failed } = totals(points);
+  return `${title}: ${formatBytes(bytes)} sent, ${number(delivered)} deliveries arrived, ${number(failed)} did not`;
+}
+
+/** Where a share of the highest value is, from the top. */
+function y(share: number): number {
+  return sent.top + Math.round(sent.height * (1 - share));
+}
+
+/** The next of 1, 2, 5, 10, 20 … */
+function niceTop(most: number): number {
+  if (most <= 1) return 1;
+  const power = 10 ** Math.floor(Math.log10(most));
+  return ([1, 2, 5].find((step) => step * power >= most) ?? 10) * power;
+}
+
+/** The page's script writes the time of the reader. */
+function axisMark(at: number | undefined, x: number, axis: PlotOptions['axis']): Html {
+  if (at === undefined) return html``;
+  const iso = new Date(at).toISOString();
+  return html`<line class="grid" x1="${x}%" x2="${x}%" y1="${sent.top}" y2="${bad.top + bad.height}" /><text
+      class="middle"
+      x="${x}%"
+      y="${axisText}"
+      data-axis="${axis}"
+      data-at="${iso}"
+      >${axis === 'clock' ? iso.slice(11, 16) : iso.slice(5, 10)}</text
+    >`;
+}
+
+interface Scale {
+  readonly index: number;
+  readonly wide: number;
+  readonly most: number;
+  readonly mostFailed: number;
+  readonly seconds: number;
+}
+
+function column(point: Throughput[number], { index, wide, most, mostFailed, seconds }: Scale): Html {
+  const [x, width] = [`${index * wide}%`, `${wide * 0.8}%`];
+  const tall = point.bytes === 0 ? 0 : Math.max(2, Math.round((point.bytes / seconds / most) * sent.height));
+  const deep = point.failed === 0 ? 0 : Math.max(4, Math.round((point.failed / mostFailed) * bad.height));
+  const iso = new Date(point.at).toISOString();
+  const says = `${formatBytes(Math.round(point.bytes / seconds))}/s, ${number(point.delivered)} arrived, ${number(point.failed)} did not`;
+  return html`<g class="point"
+    >${tall > 0 && html`<rect class="bytes" x="${x}" width="${width}" y="${sent.top + sent.height - tall}" height="${tall}" />`}${
+      deep > 0 &&
+      html`<rect class="bad" x="${x}" width="${width}" y="${bad.top + bad.height - deep}" height="${deep}" />`
+    }<rect class="hit" x="${x}" width="${wide}%" y="0" height="${bad.top + bad.height}"
+      ><title data-at="${iso}" data-says="${says}">${iso.slice(0, 16).replace('T', ' ')} UTC: ${says}</title></rect
+    ></g
+  >`;
 }

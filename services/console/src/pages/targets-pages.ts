@@ -8,7 +8,8 @@ import { listTargets, showTarget } from '../views/show-targets.ts';
 import { actionButton, empty, number, optional, right, select, table, time, withQuery } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
-import { plot, plotLegend } from './plot.ts';
+import { smallPlot } from './plot.ts';
+import { endText, rateText, targetNumbers } from './target-numbers.ts';
 
 export function addTargetsPages(server: ApiServer, context: ConsoleContext): void {
   server.get('/targets', { config: { access: 'viewer' } }, async (request, reply) => {
@@ -28,7 +29,7 @@ export function addTargetsPages(server: ApiServer, context: ConsoleContext): voi
                   { label: 'Sending', className: 'right opt' },
                   right('Failed'),
                   right('Partial'),
-                  'Oldest waiting',
+                  'Oldest that could go',
                   optional('Last hour'),
                   '',
                 ],
@@ -46,6 +47,7 @@ export function addTargetsPages(server: ApiServer, context: ConsoleContext): voi
       const target = await showTarget(context, request.params.target);
       const body = html`<div id="target" data-part>${details(target)}</div>
         <div id="moved" data-part>${moved(target, request.identity)}</div>
+        <div id="numbers" data-part>${targetNumbers(target)}</div>
         ${target.orphaned ? decision(target, Object.keys(context.config().targets), request.identity) : controls(target, request.identity)}
         <div id="errors" data-part>${errors(target, request.identity)}</div>`;
       return sendPage(context, request, reply, { id: 'targets', title: target.name, body, live: true });
@@ -82,7 +84,10 @@ function row(target: Target, hour: Throughput, identity: Identity | undefined): 
     <td class="num right">${countLink(target, 'failed', counts.failed)}</td>
     <td class="num right">${countLink(target, 'partial', counts.partial)}</td>
     <td class="nowrap">${time(target.oldestWaitingAt)}</td>
-    <td class="opt">${plot(`${target.name}, last hour`, hour, 'small')}</td>
+    <td class="opt">
+      ${smallPlot(`${target.name}, last hour`, hour)}
+      ${counts.waiting + counts.active > 0 && html`<span class="second">${rateText(target)} ${endText(target)}</span>`}
+    </td>
     <td>${buttons(target, identity)}</td>
   </tr>`;
 }
@@ -134,20 +139,11 @@ function details(target: TargetDetail): Html {
       ${fact(target, 'delivered', counts.delivered, 'delivered')}
       <li>
         <span class="fact"
-          ><span class="value">${time(target.oldestWaitingAt)}</span><span class="name">oldest waiting</span></span
+          ><span class="value">${time(target.oldestWaitingAt)}</span
+          ><span class="name">oldest that could go</span></span
         >
       </li>
-    </ul>
-    <div class="cards">
-      <section class="card">
-        <h2>Last hour</h2>
-        ${plot('Last hour', target.hour)}${plotLegend(target.hour, 1)}
-      </section>
-      <section class="card">
-        <h2>Last day</h2>
-        ${plot('Last day', target.day)}${plotLegend(target.day, 15)}
-      </section>
-    </div>`;
+    </ul>`;
 }
 
 function fact(target: Target, state: string, count: number, name: string, kind = ''): Html {

@@ -272,6 +272,7 @@ async function refresh(now = false) {
     const parts = page.querySelectorAll('#main [data-part]');
     for (const part of parts) replacePart(part);
     showTimes();
+    showPlotTimes();
     staleSince = undefined;
   } catch {
     again = true;
@@ -413,6 +414,21 @@ function showTimes() {
   }
 }
 
+/** Times of plots: on their axis, and in what a point says of itself. */
+function showPlotTimes() {
+  for (const mark of document.querySelectorAll('svg [data-axis]')) {
+    const at = new Date(mark.dataset.at);
+    mark.textContent =
+      mark.dataset.axis === 'clock'
+        ? at.toLocaleTimeString(undefined, { timeStyle: 'short' })
+        : at.toLocaleDateString(undefined, { weekday: 'short', day: 'numeric' });
+  }
+  for (const title of document.querySelectorAll('svg title[data-says]')) {
+    const at = new Date(title.dataset.at).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+    title.textContent = `${at}: ${title.dataset.says}`;
+  }
+}
+
 function ago(at) {
   const ms = Date.now() - at;
   const s = Math.round(Math.abs(ms) / 1000);
@@ -429,6 +445,7 @@ function ago(at) {
 }
 
 showTimes();
+showPlotTimes();
 setInterval(showTimes, 5_000);
 
 // A filter applies as soon as it is chosen.

@@ -1,5 +1,5 @@
 import { deliveryStates } from '@dicom-dispatch/state/records';
-import { groupStrategies, priorities } from '@dicom-dispatch/core';
+import { groupStrategies, priorities, stages } from '@dicom-dispatch/core';
 import { healthKinds, healthSeverities, type HealthKind } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import { delivery, deliveryError, ruleVerdict, time } from './delivery-schemas.ts';
@@ -28,7 +28,21 @@ export const target = z.object({
     error: deliveryError.optional(),
   }),
   counts,
-  oldestWaitingAt: time.optional(),
+  oldestWaitingAt: time
+    .optional()
+    .describe('since when the oldest waits that may go: neither held nor outside its schedule'),
+  pace: z
+    .object({
+      deliveriesPerMinute: z.number().describe('that end, over the last ten minutes'),
+      bytesPerSecond: z.number(),
+      ready: z.number().int().describe('waiting deliveries that may go'),
+      keptBack: z
+        .number()
+        .int()
+        .describe('waiting deliveries that are held, outside their schedule or wait for a person'),
+      expectedEndAt: time.optional().describe('when what could go will have ended at this rate'),
+    })
+    .describe('how fast it goes now'),
   concurrency: z.number().int(),
   deliveriesPerMinute: z.number().optional(),
   attempts: z.number().int(),
@@ -55,10 +69,33 @@ export const errorCount = z.object({
   example: z.string(),
 });
 
+const durationSummary = z.object({ count: z.number().int(), medianMs: z.number(), p95Ms: z.number() });
+
+export const targetDurations = z.object({
+  recentSince: time,
+  parts: z
+    .array(
+      z.object({
+        timed: z
+          .enum([...stages, 'attempt', 'instance'])
+          .describe('instance: `transfer` by the instances it confirmed'),
+        recent: durationSummary.optional().describe('this hour and the one before'),
+        usual: durationSummary.optional().describe('the seven days before today'),
+      }),
+    )
+    .describe('of deliveries that arrived; at most 9 % off'),
+  slower: z
+    .object({ instanceMs: z.number(), usualMs: z.number() })
+    .optional()
+    .describe('set while an instance takes at least twice as long as usual'),
+});
+
 export const targetDetail = target.extend({
   errors: z.array(errorCount),
   hour: z.array(throughputPoint).describe('by the minute'),
   day: z.array(throughputPoint).describe('by the quarter of an hour'),
+  week: z.array(throughputPoint).describe('by the hour'),
+  durations: targetDurations,
 });
 export type TargetDetail = z.infer<typeof targetDetail>;
 

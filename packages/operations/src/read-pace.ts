@@ -1,0 +1,94 @@
+import { stages } from '@dicom-dispatch/core';
+import { summarizeDurations, TargetStats, type DurationSummary, type Timed } from '@dicom-dispatch/state/target-stats';
+import type { PipelineContext } from '@dicom-dispatch/pipeline';
+
+/** The rate is measured over so many minutes. */
+const rateMinutes = 10;
+const minuteMs = 60_000;
+
+/** How fast deliveries to a target end now, and when those that wait will have. */
+export interface Pace {
+  /** Deliveries that end a minute, over the last ten minutes or since the first of them in which something was sent; 0: none did. */
+  readonly deliveriesPerMinute: number;
+  readonly bytesPerSecond: number;
+  /** Waiting deliveries that may go, as far as the target can be used. */
+  readonly ready: number;
+  /** Waiting deliveries that are held, outside their schedule, or wait for a person: no backlog. */
+  readonly keptBack: number;
+  /** When what is ready and under way will have ended at this rate (ms since 1970); undefined when there is none, or nothing ends. */
+  readonly expectedEndAt: number | undefined;
+}
+
+/** @param counts - deliveries to the target that wait and that are under way */
+export async function readPace(
+  context: PipelineContext,
+  target: string,
+  counts: { readonly waiting: number; readonly active: number },
+): Promise<Pace> {
+  const { prefix } = context.config().redis;
+  const now = Date.now();
+  const [ready, flow] = await Promise.all([
+    context.records.readyCount(target),
+    new TargetStats(context.redis, prefix).flow(target, 'minute', rateMinutes, now),
+  ]);
+  const ends = flow.map(({ ended }) => Object.values(ended).reduce((sum, count) => sum + count, 0));
+  const first = flow.findIndex(({ bytes }, at) => bytes > 0 || (ends[at] ?? 0) > 0);
+  // The last minute has not ended.
+  const minutes = first === -1 ? 0 : rateMinutes - 1 - first + Math.max(1 / 6, (now % minuteMs) / minuteMs);
+  const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
+  const deliveriesPerMinute = minutes === 0 ? 0 : sum(ends) / minutes;
+  const left = ready + counts.active;
+  return {
+    deliveriesPerMinute,
+    bytesPerSecond: minutes === 0 ? 0 : sum(flow.map(({ bytes }) => bytes)) / (minutes * 60),
+    ready,
+    keptBack: Math.max(0, counts.waiting - ready),
+    expectedEndAt: left === 0 || deliveriesPerMinute === 0 ? undefined : now + (left / deliveriesPerMinute) * minuteMs,
+  };
+}
+
+/** How long something takes at a target: since the hour before this one, and in the seven days before today. */
+export interface TimedPart {
+  readonly timed: Timed;
+  readonly recent: DurationSummary | undefined;
+  readonly usual: DurationSummary | undefined;
+}
+
+export interface TargetDurations {
+  /** When `recent` begins (ms since 1970). */
+  readonly recentSince: number;
+  /** Stages in their order, then the attempt and the instance; only what was measured. */
+  readonly parts: readonly TimedPart[];
+  /** Set while an instance takes at least twice as long as it usually does. */
+  readonly slower: { readonly instanceMs: number; readonly usualMs: number } | undefined;
+}
+
+/** So many deliveries make a comparison. */
+const enough = { recent: 5, usual: 20 };
+const slowFactor = 2;
+/** Below this time an instance is not slow, whatever is usual. */
+const neverSlowMs = 20;
+
+/** Durations of deliveries that arrived. Those that are sent while their study comes in are not among them. */
+export async function readDurations(context: PipelineContext, target: string): Promise<TargetDurations> {
+  const stats = new TargetStats(context.redis, context.config().redis.prefix);
+  const now = Date.now();
+  const [recent, usual] = await Promise.all([stats.recentDurations(target, now), stats.usualDurations(target, now)]);
+  const parts = ([...stages, 'attempt', 'instance'] as const)
+    .map((timed) => ({
+      timed,
+      recent: summarizeDurations(recent.get(timed) ?? new Map()),
+      usual: summarizeDurations(usual.get(timed) ?? new Map()),
+    }))
+    .filter((part) => part.recent !== undefined || part.usual !== undefined);
+  return { recentSince: TargetStats.recentSince(now), parts, slower: slowerOf(parts) };
+}
+
+function slowerOf(parts: readonly TimedPart[]): TargetDurations['slower'] {
+  const instance = parts.find(({ timed }) => timed === 'instance');
+  if (!instance?.recent || !instance.usual) return undefined;
+  const { recent, usual } = instance;
+  if (recent.count < enough.recent || usual.count < enough.usual) return undefined;
+  if (recent.medianMs < neverSlowMs || recent.medianMs < slowFactor * usual.medianMs) return undefined;
+  return { instanceMs: recent.medianMs, usualMs: usual.medianMs };
+}

@@ -1,0 +1,108 @@
+import { formatBytes, formatDuration } from '@dicom-dispatch/core';
+import type { Target, TargetDetail } from '../views/schemas.ts';
+import { number, right, table, time } from './components.ts';
+import { html, type Html } from './html.ts';
+import { plot } from './plot.ts';
+
+/** How fast it goes now, when what waits will have ended, how long each stage takes, and what went through. */
+export function targetNumbers(target: TargetDetail): Html {
+  return html`<h2>Now</h2>
+    <p class="pace">${rateText(target)} ${endText(target)}</p>
+    ${apartText(target)} ${slowerNote(target)}
+    <div class="cards">
+      <section class="card">
+        <h2>Last hour</h2>
+        ${plot(target.hour, { id: 'hour', title: 'Last hour', stepMinutes: 1, axis: 'clock', every: 15 })}
+      </section>
+      <section class="card">
+        <h2>Last day</h2>
+        ${plot(target.day, { id: 'day', title: 'Last day', stepMinutes: 15, axis: 'clock', every: 16 })}
+      </section>
+      <section class="card">
+        <h2>Last week</h2>
+        ${plot(target.week, { id: 'week', title: 'Last week', stepMinutes: 60, axis: 'day', every: 24 })}
+      </section>
+      <section class="card">
+        <h2>Durations</h2>
+        ${durations(target)}
+      </section>
+    </div>`;
+}
+
+/** Deliveries and bytes that go through now; empty where nothing does. */
+export function rateText({ pace }: Target): Html {
+  if (pace.deliveriesPerMinute === 0 && pace.bytesPerSecond === 0)
+    return html`Nothing went through in the last ten minutes.`;
+  return html`<b>${perMinute(pace.deliveriesPerMinute)}</b> and
+    <b>${formatBytes(Math.round(pace.bytesPerSecond))}/s</b> in the last ten minutes.`;
+}
+
+/** When the backlog ends, or why that cannot be said. */
+export function endText(target: Target): Html {
+  const { pace, counts } = target;
+  const left = pace.ready + counts.active;
+  if (left === 0) return html`Nothing is left that could go.`;
+  const many = `${number(left)} ${left === 1 ? 'delivery is' : 'deliveries are'} left`;
+  const stops = stopsBy(target);
+  if (stops !== undefined) return html`${many}; they wait: the target ${stops}.`;
+  if (pace.expectedEndAt === undefined) return html`${many}; none has ended in the last ten minutes.`;
+  return html`${many}: at this rate they end ${time(pace.expectedEndAt)}.`;
+}
+
+function stopsBy(target: Target): string | undefined {
+  if (target.orphaned) return 'was removed from the configuration';
+  if (!target.enabled) return 'is switched off';
+  if (target.moved) return 'has another address than before';
+  if (target.paused) return 'is paused';
+  return target.circuit.state === 'closed' ? undefined : 'cannot be reached';
+}
+
+/** What waits and is no backlog. */
+function apartText({ pace: { keptBack } }: Target): Html {
+  if (keptBack === 0) return html``;
+  return html`<p class="muted">
+    Not counted: ${number(keptBack)} that ${keptBack === 1 ? 'is' : 'are'} held, outside the schedule or waiting for a
+    person.
+  </p>`;
+}
+
+export function slowerNote({ durations: { slower, recentSince } }: TargetDetail): Html {
+  if (!slower) return html``;
+  return html`<p class="note warn">
+    Slower than its usual: an instance takes ${formatDuration(slower.instanceMs)} since ${time(recentSince, 'at')}, and
+    ${formatDuration(slower.usualMs)} in the seven days before today (medians).
+  </p>`;
+}
+
+const labels: Readonly<Record<string, string>> = {
+  attempt: 'whole attempt',
+  instance: 'transfer of an instance',
+};
+
+function durations({ durations: { parts, recentSince } }: TargetDetail): Html {
+  if (parts.length === 0) return html`<p class="plot-none">Nothing has arrived in the last seven days.</p>`;
+  const text = (ms: number | undefined): Html =>
+    ms === undefined ? html`<span class="none">–</span>` : html`${formatDuration(ms)}`;
+  return html`<p class="muted">
+      Of deliveries that arrived, since ${time(recentSince, 'at')}; usual: the seven days before today.
+    </p>
+    ${table(
+      'Durations by stage',
+      ['Stage', right('Median'), right('p95'), right('Usual median'), right('Usual p95')],
+      parts.map(
+        ({ timed, recent, usual }) =>
+          html`<tr>
+            <td>${labels[timed] ?? timed}</td>
+            <td class="num right">${text(recent?.medianMs)}</td>
+            <td class="num right">${text(recent?.p95Ms)}</td>
+            <td class="num right">${text(usual?.medianMs)}</td>
+            <td class="num right">${text(usual?.p95Ms)}</td>
+          </tr>`,
+      ),
+    )}`;
+}
+
+function perMinute(rate: number): string {
+  if (rate >= 10) return `${number(Math.round(rate))} deliveries a minute`;
+  return `${rate.toFixed(1)} deliveries a minute`;
+}
