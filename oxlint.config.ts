@@ -108,7 +108,10 @@ export default defineConfig({
     'no-restricted-imports': ['error', { patterns: [pastExports] }],
   },
   overrides: [
-    { files: ['*.config.ts', 'packages/*/*.config.ts'], rules: { 'import/no-default-export': 'off' } },
+    {
+      files: ['*.config.ts', 'packages/*/*.config.ts', 'docs/.vitepress/config.ts'],
+      rules: { 'import/no-default-export': 'off' },
+    },
     { files: ['packages/cli/**', 'test/**', '**/scripts/**', '**/examples/**'], rules: { 'no-console': 'off' } },
     ...Object.entries(rooms).map(([room, allowed]): OxlintOverride => ({
       files: [`${room}/src/**/*.ts`],

@@ -105,7 +105,10 @@ it('commands and their options are those of the program', async () => {
       if (first === 'bench' && /^[a-z-]+$/.test(second) && !benches.has(second)) yield `dispatch bench ${second}`;
       if (first === 'chaos' && /^[a-z-]+$/.test(second) && !campaigns.has(second) && second !== 'model')
         yield `dispatch chaos ${second}`;
-      if (['bench', 'chaos', 'test', 'pnpm', 'package', 'help'].includes(first) || !/^[a-z][a-z-]*$/.test(first)) {
+      if (
+        ['bench', 'chaos', 'test', 'pnpm', 'docs', 'package', 'help'].includes(first) ||
+        !/^[a-z][a-z-]*$/.test(first)
+      ) {
         continue;
       }
       const { command, path } = findCommand(words);
