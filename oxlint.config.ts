@@ -16,7 +16,8 @@ export const rooms: Record<string, readonly string[]> = {
   // Part 10 and the data set's encoding are read where bytes are checked.
   'packages/sources': ['core', 'orthanc', 'dicom-dimse'],
   'packages/pipeline': ['core', 'orthanc', 'sources', 'state', 'cache', 'runtime', 'targets'],
-  'packages/operations': ['core', 'orthanc', 'sources', 'state', 'cache', 'runtime', 'targets', 'pipeline'],
+  // Of samples the test study that a new installation is tried with.
+  'packages/operations': ['core', 'orthanc', 'sources', 'state', 'cache', 'runtime', 'targets', 'pipeline', 'samples'],
   'services/router': ['core', 'orthanc', 'state', 'cache', 'runtime', 'sources', 'targets', 'pipeline'],
   'services/dispatcher': ['core', 'orthanc', 'state', 'cache', 'runtime', 'sources', 'targets', 'pipeline'],
   'services/console': ['core', 'orthanc', 'state', 'cache', 'runtime', 'sources', 'targets', 'pipeline', 'operations'],

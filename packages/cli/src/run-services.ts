@@ -2,17 +2,25 @@ import { resolve } from 'node:path';
 import { endInTime, keepConfiguration } from '@dicom-dispatch/runtime';
 import { endByForce, lingerMs } from './end-by-force.ts';
 import { exitCodes } from './exit.ts';
+import { makeFirstConfig, type FirstStart } from './first-start.ts';
 import { configurationStore, readConfig } from './read-config.ts';
 import { endOfServicesMs, startServices, type RunningServices, type ServiceName } from './start-services.ts';
 
 /**
  * Runs services in this process until SIGTERM or SIGINT, which may come while they start; a second signal ends it at once.
  * What does not end in time is left behind, and the process ended by force, which is an end with `exitCodes.failed`.
+ *
+ * @param first - a file that is not there is made by a page first
  */
-export async function runServices(file: string, names: readonly ServiceName[]): Promise<void> {
-  const config = await readConfig(file);
+export async function runServices(
+  file: string,
+  names: readonly ServiceName[],
+  { first }: { readonly first?: FirstStart } = {},
+): Promise<void> {
   const store = configurationStore(file);
   const signal = stopSignal();
+  if (first && !(await makeFirstConfig(store, first, signal))) return;
+  const config = await readConfig(file);
   let running: RunningServices;
   try {
     running = await startServices(config, names, { signal, configuration: store });

@@ -38,6 +38,8 @@ export { readDurations, readPace, type Pace, type TargetDurations, type TimedPar
 export { readThroughput, type ThroughputPoint } from './read-throughput.ts';
 export { readTarget, readTargets, type TargetState } from './read-target.ts';
 export { countErrors, type ErrorCount } from './count-errors.ts';
+export { sendTestStudy, testModalities, type TestModality, type TestStudy } from './send-test-study.ts';
+export { testSource } from './test-source.ts';
 export { testTarget } from './test-target.ts';
 export { findStudies } from './find-studies.ts';
 export { pullStudy, type StudyToPull } from './pull-study.ts';

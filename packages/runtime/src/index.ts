@@ -16,6 +16,7 @@ export { connectRedis, mastersOf, openRedis, type Redis } from './redis/connect-
 export {
   EmbeddedRedisError,
   findEmbeddedRedis,
+  needEmbeddedRedis,
   startEmbeddedRedis,
   type EmbeddedRedis,
 } from './redis/embedded-redis.ts';

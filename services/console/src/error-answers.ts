@@ -2,6 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import { OperationError, type OperationErrorCode } from '@dicom-dispatch/pipeline';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import type { Logger } from '@dicom-dispatch/runtime';
 import { z } from 'zod';
 import type { ConsoleContext } from './console-context.ts';
 import { html } from './pages/html.ts';
@@ -16,6 +17,44 @@ const statusOf: Readonly<Record<OperationErrorCode, number>> = {
 
 /** Every error as JSON with `error` (a code) and `message` (for people); what we did not expect is logged, not shown. */
 export function addErrorAnswers(server: FastifyInstance, context: ConsoleContext): void {
+  answerErrors(server, context.log, (request, reply, { status, error, message }) => {
+    // A person who opens a page gets a page, and a program JSON.
+    const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
+    if (!isPage || !request.identity) return sendError(reply, { status, error, message });
+    void reply.code(status);
+    const body = html`<div class="empty">
+      <p class="title">${message}</p>
+      <p><a href="/studies">To the studies</a></p>
+    </div>`;
+    return sendPage(context, request, reply, { id: 'studies', title: 'Not possible', body });
+  });
+}
+
+export interface ErrorAnswer {
+  readonly status: number;
+  /** A code, for programs. */
+  readonly error: string;
+  /** For people. */
+  readonly message: string;
+}
+
+export function sendError(reply: FastifyReply, { status, error, message }: ErrorAnswer): FastifyReply {
+  return reply.code(status).type('application/json').serializer(JSON.stringify).send({ error, message });
+}
+
+/** Finds the answer to what a route threw, and lets it be sent. */
+export function answerErrors(
+  server: FastifyInstance,
+  log: Logger,
+  send: (request: FastifyRequest, reply: FastifyReply, answer: ErrorAnswer) => FastifyReply,
+): void {
+  const answer = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    status: number,
+    error: string,
+    message: string,
+  ): FastifyReply => send(request, reply, { status, error, message });
   server.setNotFoundHandler((request, reply) => answer(request, reply, 404, 'not-found', 'There is nothing here.'));
   server.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof OperationError) {
@@ -37,26 +76,7 @@ export function addErrorAnswers(server: FastifyInstance, context: ConsoleContext
     if (error.statusCode !== undefined && error.statusCode < 500) {
       return answer(request, reply, error.statusCode, 'invalid', error.message);
     }
-    context.log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
+    log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
     return answer(request, reply, 500, 'internal', 'That did not work; the log of the console says why.');
   });
-
-  /** A person who opens a page gets a page, and a program JSON. */
-  function answer(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    status: number,
-    error: string,
-    message: string,
-  ): FastifyReply {
-    void reply.code(status);
-    const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
-    if (!isPage || !request.identity)
-      return reply.type('application/json').serializer(JSON.stringify).send({ error, message });
-    const body = html`<div class="empty">
-      <p class="title">${message}</p>
-      <p><a href="/studies">To the studies</a></p>
-    </div>`;
-    return sendPage(context, request, reply, { id: 'studies', title: 'Not possible', body });
-  }
 }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { withConfig, withExamples } from './options.ts';
 
 const services = [
@@ -12,11 +12,21 @@ export function addServiceCommands(program: Command): void {
   const up = program
     .command('up')
     .description('run router, dispatcher and console in one process; with a Redis of its own where no redis.url is set')
-    .action(async ({ config }: { config: string }) => {
+    .option(
+      '--listen <address>',
+      'where there is no configuration file: address of the page that makes one (default 127.0.0.1:8080)',
+      parseAddress,
+    )
+    .action(async ({ config, listen }: { config: string; listen?: string }) => {
       const { runServices } = await import('../run-services.ts');
-      await runServices(config, ['console', 'router', 'dispatcher']);
+      // A name that was given is a file that should be there; without one, an empty folder is a first start.
+      const isFirst = listen !== undefined || up.getOptionValueSource('config') === 'default';
+      await runServices(config, ['console', 'router', 'dispatcher'], isFirst ? { first: { listen } } : {});
     });
-  withExamples(withConfig(up), [['up', 'with ./dispatch.yaml, until Ctrl-C or SIGTERM']]);
+  withExamples(withConfig(up), [
+    ['up', 'with ./dispatch.yaml, until Ctrl-C or SIGTERM; where it is not there, a page makes it'],
+    ['up --config /srv/dispatch.yaml --listen 0.0.0.0:8080', 'the page of the first start, for other machines as well'],
+  ]);
   for (const [name, description] of services) {
     const command = program
       .command(name)
@@ -27,4 +37,9 @@ export function addServiceCommands(program: Command): void {
       });
     withExamples(withConfig(command), [[`${name} --config /etc/dicom-dispatch.yaml`, 'until Ctrl-C or SIGTERM']]);
   }
+}
+
+function parseAddress(text: string): string {
+  if (/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/.test(text)) return text;
+  throw new InvalidArgumentError('host and port, e.g. 127.0.0.1:8080');
 }

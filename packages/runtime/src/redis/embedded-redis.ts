@@ -31,6 +31,17 @@ const lookWithinMs = 2_000;
 const killedWithinMs = 2_000;
 const lookAgainMs = 50;
 
+/** @throws EmbeddedRedisError when no Redis is installed that could be started */
+export async function needEmbeddedRedis(): Promise<void> {
+  if (!(await findProgram(programs))) throw notInstalled();
+}
+
+function notInstalled(): EmbeddedRedisError {
+  return new EmbeddedRedisError(
+    'no redis.url is configured, and neither redis-server nor valkey-server is installed: set redis.url, or install one (apt-get install redis-server)',
+  );
+}
+
 /** `sun_path` of unix(7), without the zero at its end. */
 const longestSocket = 107;
 
@@ -51,11 +62,7 @@ export async function startEmbeddedRedis(
   const writer = join(folder, 'program');
   const wrote = await readFile(writer, 'utf8').catch(() => '');
   const program = await findProgram(programs.toSorted((a, b) => Number(b === wrote) - Number(a === wrote)));
-  if (!program) {
-    throw new EmbeddedRedisError(
-      'no redis.url is configured, and neither redis-server nor valkey-server is installed: set redis.url, or install one (apt-get install redis-server)',
-    );
-  }
+  if (!program) throw notInstalled();
   const socket = join(folder, 'redis.sock');
   const length = Buffer.byteLength(socket);
   if (length > longestSocket) {

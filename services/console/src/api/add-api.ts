@@ -17,6 +17,7 @@ import { addStudyRoutes } from './studies.ts';
 import { addSystemRoutes } from './system.ts';
 import { addTargetAuditRoutes } from './target-audits.ts';
 import { addTargetRoutes } from './targets.ts';
+import { addTestStudyRoutes } from './test-studies.ts';
 
 /** Everything under `/api`, and the OpenAPI document that is made from the same schemas. */
 export async function addApi(server: FastifyInstance, context: ConsoleContext): Promise<void> {
@@ -50,6 +51,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
     addTargetRoutes(api, context);
     addTargetAuditRoutes(api, context);
     addSystemRoutes(api, context);
+    addTestStudyRoutes(api, context);
     addSessionRoutes(api, context);
     addConfigurationRoutes(api, context);
     addConfigurationDraftRoutes(api, context);

@@ -32,6 +32,8 @@ const conditions = z.object({
     )
     .max(30),
 });
+/** An expression, or conditions that are written as one. */
+export const tryBody = z.object({ when: z.string().max(10_000).optional(), builder: conditions.optional() });
 const done = answers(z.object({}));
 
 /** Rules of the configuration that is being prepared. */
@@ -44,7 +46,7 @@ export function addConfigurationRuleRoutes(server: ApiServer, context: ConsoleCo
         tags,
         summary:
           'What an expression says of the studies that were routed last; conditions are written as an expression',
-        body: z.object({ when: z.string().max(10_000).optional(), builder: conditions.optional() }),
+        body: tryBody,
         response: answers(triedRule),
       },
     },

@@ -193,6 +193,7 @@ describe('the API and its document', () => {
       ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: 60 }],
       ['put', '/api/targets/{target}/rate', { deliveriesPerMinute: null }],
       ['post', '/api/sources/{source}/try', {}],
+      ['post', '/api/sources/{source}/test-study', { modality: 'OT' }],
       ['post', '/api/sessions/end', { name: 'somebody' }],
       ['put', '/api/configuration/draft', { text: file.replace('dummy', 'dummy, attempts: 2'), seen }],
       ['post', '/api/configuration/targets/{target}/check', { was: 'a', type: 'dummy', values: { delay: 'x' } }],

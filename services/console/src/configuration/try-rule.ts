@@ -4,10 +4,12 @@ import {
   explainRules,
   readConditions,
   type CompiledRule,
+  type Config,
   ruleConfig,
   type SimpleConditions,
 } from '@dicom-dispatch/core';
 import { readForRouting } from '@dicom-dispatch/pipeline';
+import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { ConsoleContext } from '../console-context.ts';
 
 /** What an expression would say of the studies that were routed last. */
@@ -39,8 +41,33 @@ const lanes = 4;
 export const untried =
   'Studies are not tried while console.patientData is false. On the command line: ./dispatch rules replay -c draft.yaml';
 
+/** Studies that an expression is tried on. */
+export interface StudiesToTry {
+  readonly config: Pick<Config, 'sources' | 'targets'>;
+  list(): Promise<readonly StudyToTry[]>;
+  client(source: string): Promise<OrthancClient>;
+}
+
+interface StudyToTry {
+  readonly source: string;
+  readonly orthancStudyId: string;
+  readonly studyInstanceUid: string;
+  /** When it was routed, for what rules say about the time. */
+  readonly routedAt: number;
+}
+
 /** Judges the studies that were routed last by one expression, as many as can be read in a few seconds. */
-export async function tryRule(context: ConsoleContext, when: string): Promise<TriedRule> {
+export function tryRule(context: ConsoleContext, when: string): Promise<TriedRule> {
+  if (!context.lookup.showsPatientData) return tryExpression(when, untried);
+  return tryExpression(when, {
+    config: context.config(),
+    list: async () => (await context.operations.records.studies({ limit: maxStudies })).records,
+    client: (source) => context.lookup.client(source),
+  });
+}
+
+/** @param among - studies, or why none is looked at */
+export async function tryExpression(when: string, among: StudiesToTry | string): Promise<TriedRule> {
   const conditions = readConditions(when);
   const shown = conditions && { conditions };
   const none = { ...shown, studies: 0, matches: 0, examples: [] };
@@ -52,35 +79,34 @@ export async function tryRule(context: ConsoleContext, when: string): Promise<Tr
   } catch (error) {
     return { ...none, problem: (error as Error).message };
   }
-  if (!context.lookup.showsPatientData) return { ...none, untried };
-  const { records } = await context.operations.records.studies({ limit: maxStudies });
+  if (typeof among === 'string') return { ...none, untried: among };
+  const studies = await among.list();
   const until = Date.now() + maxMs;
   const examples: TriedRule['examples'][number][] = [];
-  for (let at = 0; at < records.length && Date.now() < until; at += lanes) {
-    const judged = await Promise.all(records.slice(at, at + lanes).map((study) => judge(study)));
+  for (let at = 0; at < studies.length && Date.now() < until; at += lanes) {
+    const judged = await Promise.all(studies.slice(at, at + lanes).map((study) => judge(among, rules, study)));
     examples.push(...judged.flatMap((one) => one ?? []));
   }
   return { ...shown, studies: examples.length, matches: examples.filter(({ matched }) => matched).length, examples };
+}
 
-  async function judge(study: (typeof records)[number]): Promise<TriedRule['examples'][number] | undefined> {
-    const { source, orthancStudyId, studyInstanceUid, routedAt } = study;
-    if (!context.config().sources[source]) return undefined;
-    try {
-      const orthanc = await context.lookup.client(source);
-      const signal = AbortSignal.timeout(maxMs);
-      const snapshot = await readForRouting(orthanc, context.config(), rules ?? [], study, { signal });
-      const [verdict] = explainRules(rules ?? [], { ...snapshot.study.facts, now: new Date(routedAt) });
-      return {
-        source,
-        orthancStudyId,
-        studyInstanceUid,
-        matched: verdict?.matched ?? false,
-        because: verdict?.because ?? '',
-      };
-    } catch (error) {
-      // Gone from its source, or not to be read now: nobody can say.
-      if (error instanceof DispatchError) return undefined;
-      throw error;
-    }
+async function judge(
+  { config, client }: StudiesToTry,
+  rules: readonly CompiledRule[],
+  study: StudyToTry,
+): Promise<TriedRule['examples'][number] | undefined> {
+  const { source, orthancStudyId, studyInstanceUid, routedAt } = study;
+  if (!config.sources[source]) return undefined;
+  try {
+    const orthanc = await client(source);
+    const signal = AbortSignal.timeout(maxMs);
+    const snapshot = await readForRouting(orthanc, config, rules, study, { signal });
+    const [verdict] = explainRules(rules, { ...snapshot.study.facts, now: new Date(routedAt) });
+    const { matched = false, because = '' } = verdict ?? {};
+    return { source, orthancStudyId, studyInstanceUid, matched, because };
+  } catch (error) {
+    // Gone from its source, or not to be read now: nobody can say.
+    if (error instanceof DispatchError) return undefined;
+    throw error;
   }
 }

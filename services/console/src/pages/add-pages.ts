@@ -16,6 +16,7 @@ import { addReceiptPage } from './receipt-page.ts';
 import { addStudyPage } from './study-page.ts';
 import { addTargetAuditPage } from './target-audit-page.ts';
 import { addTargetsPages } from './targets-pages.ts';
+import { addTestStudyPage } from './test-study-page.ts';
 import { addWorkersPage } from './workers-page.ts';
 
 /** Every page, except Bull Board's. */
@@ -32,6 +33,7 @@ export function addPages(server: FastifyInstance, context: ConsoleContext): void
   addTargetsPages(pages, context);
   addTargetAuditPage(pages, context);
   addSourcesPage(pages, context);
+  addTestStudyPage(pages, context);
   addRulesPage(pages, context);
   addWorkersPage(pages, context);
   addCachePage(pages, context);

@@ -11,7 +11,10 @@ import { sendPage } from './layout/page.ts';
 export function addSourcesPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/sources', { config: { access: 'viewer' } }, async (request, reply) => {
     const sources = await listSources(context);
-    const body = html`<div class="title-row"><h1>Sources</h1></div>
+    const body = html`<div class="title-row">
+        <h1>Sources</h1>
+        ${isAllowed(request.identity?.role ?? 'viewer', 'administrator') && html`<a class="button" href="/test-study">Send a test study</a>`}
+      </div>
       <div id="list" data-part class="cards">${sources.map((one) => card(one, request.identity))}</div>`;
     return sendPage(context, request, reply, { id: 'sources', title: 'Sources', body, live: true });
   });

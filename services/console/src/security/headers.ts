@@ -27,7 +27,10 @@ const board = {
 const keptByBrowsers: ReadonlySet<string> = new Set(['/static/:version/:name', `${boardPrefix}/static/*`]);
 
 /** Headers that keep browsers from doing what our pages never ask for; nothing may come from another host. */
-export async function addSecurityHeaders(server: FastifyInstance, context: ConsoleContext): Promise<void> {
+export async function addSecurityHeaders(
+  server: FastifyInstance,
+  context: Pick<ConsoleContext, 'isSecure'>,
+): Promise<void> {
   await server.register(helmet, {
     global: true,
     contentSecurityPolicy: false,

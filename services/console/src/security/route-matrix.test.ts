@@ -25,6 +25,7 @@ const pages: Readonly<Record<string, Need>> = {
   'GET /api/openapi.json': 'viewer',
   'GET /audit': 'administrator',
   'GET /fetch': 'operator',
+  'GET /test-study': 'administrator',
   'GET /configuration': 'editor',
   'GET /configuration/versions/:version': 'editor',
   'GET /configuration/targets': 'editor',

@@ -61,8 +61,9 @@ if (form) {
     try {
       if ((await check()).length > 0) return;
       const place = form.querySelector('[data-place-question] select')?.value || undefined;
-      await ask('PUT', address(''), { ...read(), seen: form.dataset.seen || undefined, place });
-      location.assign('/configuration');
+      const told = await ask('PUT', address(''), { ...read(), seen: form.dataset.seen || undefined, place });
+      if (told?.passed === false) showChecks(document.getElementById('test-result'), told);
+      else location.assign(form.dataset.next ?? '/configuration');
     } catch (error) {
       notice(error.message, { isBad: true });
     } finally {

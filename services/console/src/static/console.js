@@ -397,7 +397,7 @@ async function look() {
   }
 }
 
-if (location.pathname !== '/sign-in') {
+if (location.pathname !== '/sign-in' && location.pathname !== '/setup') {
   void look();
   setInterval(look, lookMs);
   for (const name of ['online', 'offline']) addEventListener(name, look);

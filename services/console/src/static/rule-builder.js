@@ -44,7 +44,7 @@ async function tryIt(body, showsRows) {
   asked += 1;
   const mine = asked;
   try {
-    const tried = await ask('POST', '/api/configuration/rules/try', body);
+    const tried = await ask('POST', builder.dataset.try, body);
     if (mine !== asked) return;
     if (body.builder) {
       beyond.hidden = true;
@@ -59,12 +59,13 @@ async function tryIt(body, showsRows) {
 
 function showResult({ problem, untried, studies, matches, examples }) {
   const head = document.createElement('p');
-  head.textContent = problem ?? untried ?? `matches ${matches} of the last ${studies} studies`;
+  head.textContent = problem ?? untried ?? `matches ${matches} of ${builder.dataset.studies.replace('#', studies)}`;
   const list = document.createElement('ul');
   for (const { source, orthancStudyId, studyInstanceUid, matched, because } of examples.slice(0, 10)) {
     const item = document.createElement('li');
-    const link = document.createElement('a');
-    link.href = `/studies/${encodeURIComponent(source)}/${encodeURIComponent(orthancStudyId)}`;
+    const link = document.createElement(builder.dataset.hasPages === undefined ? 'span' : 'a');
+    if (link.href !== undefined)
+      link.href = `/studies/${encodeURIComponent(source)}/${encodeURIComponent(orthancStudyId)}`;
     link.textContent = studyInstanceUid;
     item.append(`${matched ? '✓' : '–'} `, link, ` ${because}`);
     list.append(item);

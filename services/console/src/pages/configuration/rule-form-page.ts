@@ -4,35 +4,14 @@ import type { ApiServer } from '../../api/api-server.ts';
 import { editContext } from '../../configuration/edit-context.ts';
 import { indexOfRule, ruleFields, rulesOf } from '../../configuration/rule-form.ts';
 import type { ConsoleContext } from '../../console-context.ts';
-import { select } from '../components.ts';
 import { html, type Html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
 import { formField } from './form-field.ts';
 import { nameField } from './name-field.ts';
+import { ruleBuilder } from './rule-builder.ts';
 
 const name = z.string().max(64).optional();
 const first = ['description', 'enabled', 'targets', 'sources', 'when'];
-
-/** What the builder can compare; a rule that says more is written as an expression. */
-const subjects = [
-  ['modality', 'Modality'],
-  ['study.StudyDescription', 'Study description'],
-  ['study.StationName', 'Station name'],
-  ['study.InstitutionName', 'Institution'],
-  ['study.BodyPartExamined', 'Body part'],
-  ['origin.RemoteAET', 'Sent by (AE title)'],
-  ['origin.CalledAET', 'Sent to (AE title)'],
-  ['source', 'Source'],
-  ['age', 'Age in years'],
-] as const;
-const operators = [
-  ['is', 'is'],
-  ['is-not', 'is not'],
-  ['contains', 'contains'],
-  ['like', 'is like (* and ?)'],
-  ['at-least', 'is at least'],
-  ['below', 'is below'],
-] as const;
 
 /** The form of a rule: a builder for what most rules say, the expression, and what it says of the last studies. */
 export function addRuleFormPage(server: ApiServer, context: ConsoleContext): void {
@@ -61,7 +40,8 @@ export function addRuleFormPage(server: ApiServer, context: ConsoleContext): voi
         >
           ${nameField(was ?? '')}
           <section class="card options">
-            ${fields(basic.filter((field) => field.name !== 'when'))} ${builder()}
+            ${fields(basic.filter((field) => field.name !== 'when'))}
+            ${ruleBuilder({ path: '/api/configuration/rules/try', studies: 'the last # studies', hasPages: true })}
             ${fields(basic.filter((field) => field.name === 'when'))}
             <div data-tried aria-live="polite"></div>
           </section>
@@ -83,24 +63,4 @@ export function addRuleFormPage(server: ApiServer, context: ConsoleContext): voi
       });
     },
   );
-}
-
-function builder(): Html {
-  return html`<fieldset data-builder>
-    <legend>Conditions</legend>
-    ${select('join', 'A study matches when it meets', [
-      ['all', 'all conditions'],
-      ['any', 'any condition'],
-    ])}
-    <div data-rows></div>
-    <template>
-      <div class="split" data-row>
-        ${select('subject', 'What', subjects)} ${select('operator', 'How', operators)}
-        <label class="field"><span>Value</span><input name="value" maxlength="200" /></label>
-        <button type="button" data-drop-row>Drop</button>
-      </div>
-    </template>
-    <div class="buttons"><button type="button" data-add-row>Add a condition</button></div>
-    <small data-beyond hidden>The expression says more than these conditions can: edit it below.</small>
-  </fieldset>`;
 }

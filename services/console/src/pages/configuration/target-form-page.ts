@@ -1,31 +1,22 @@
-import { groupOfOption, optionGroups, type OptionField, type OptionGroup } from '@dicom-dispatch/core';
 import { draftText, valueDigest } from '@dicom-dispatch/operations';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import { configValue } from '@dicom-dispatch/runtime';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import type { ApiServer } from '../../api/api-server.ts';
 import { editContext, isEditor } from '../../configuration/edit-context.ts';
-import { targetType, type TargetType } from '../../configuration/target-types.ts';
+import { targetType } from '../../configuration/target-types.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { select } from '../components.ts';
 import { html, type Html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
-import { formField } from './form-field.ts';
 import { nameField } from './name-field.ts';
+import { exampleValues, optionSections } from './option-sections.ts';
 import { typeIcon } from './target-list-page.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
 const name = z.string().max(64).optional();
 const query = z.object({ name, copy: name, type: z.string().max(300).optional() });
-const titles: Readonly<Record<OptionGroup, string>> = {
-  basic: 'Basic',
-  security: 'Security',
-  speed: 'Speed',
-  advanced: 'Advanced',
-};
-
 /** The form of a target, made from the schema of its type, and the question what becomes of what waits for a removed one. */
 export function addTargetFormPage(server: ApiServer, context: ConsoleContext): void {
   server.get(
@@ -44,7 +35,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
         String(present?.['type'] ?? wanted.type ?? ''),
         !isEditor(request) || present !== undefined,
       );
-      const values = present ?? examples(type);
+      const values = present ?? exampleValues(type);
       const title = wanted.name ?? (present ? `Copy of ${wanted.copy ?? ''}` : `New ${type.about.displayName}`);
       const body = html`<div class="title-row">
           ${typeIcon(type.about.icon)}
@@ -59,7 +50,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
           data-was="${wanted.name}"
           data-seen="${wanted.name === undefined ? undefined : valueDigest(text, ['targets', wanted.name])}"
         >
-          ${nameField(wanted.name ?? '')} ${optionGroups.map((group) => section(group, type, values))}
+          ${nameField(wanted.name ?? '')} ${optionSections(type, values)}
           ${wanted.name !== undefined && placeQuestion()}
           <p class="field-error" data-error-of=""></p>
           <div class="buttons">
@@ -117,31 +108,6 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
 
 function targetsOf(text: string): Readonly<Record<string, Plain>> {
   return (configValue(text) as { targets?: Readonly<Record<string, Plain>> } | null)?.targets ?? {};
-}
-
-/** What a new target begins with; secrets are for the reader to type. */
-function examples({ about, fields }: TargetType): Plain {
-  const secrets = new Set(fields.filter(({ kind }) => kind === 'secret').map(({ name: option }) => option));
-  return Object.fromEntries(
-    Object.entries(about.example)
-      .filter(([option]) => !secrets.has(option))
-      .map(([option, text]) => [option, parse(text) as unknown]),
-  );
-}
-
-function section(group: OptionGroup, { about, fields }: TargetType, values: Plain): Html {
-  const mine = fields.filter(({ name: option }) => groupOfOption(option, about.groups) === group);
-  if (mine.length === 0) return html``;
-  const order = about.groups[group === 'advanced' ? 'basic' : group] ?? [];
-  const place = ({ name: option }: OptionField): number =>
-    order.includes(option) ? order.indexOf(option) : order.length;
-  const sorted = [...mine].sort((a, b) => place(a) - place(b));
-  const needs =
-    group === 'basic' || sorted.some(({ isRequired, name: option }) => isRequired || values[option] !== undefined);
-  return html`<details class="card" ${needs && group !== 'advanced' && html` open`}>
-    <summary>${titles[group]}</summary>
-    <div class="options">${sorted.map((field) => formField(field, values[field.name], [field.name]))}</div>
-  </details>`;
 }
 
 function placeQuestion(): Html {

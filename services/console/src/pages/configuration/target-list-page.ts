@@ -5,7 +5,7 @@ import type { ApiServer } from '../../api/api-server.ts';
 import { editContext, isEditor } from '../../configuration/edit-context.ts';
 import { judgeAs } from '../../configuration/judge-as.ts';
 import type { ConsoleContext } from '../../console-context.ts';
-import { actionButton, empty, table } from '../components.ts';
+import { actionButton, empty, table, withQuery } from '../components.ts';
 import { html, type Html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
 
@@ -39,16 +39,7 @@ export function addTargetListPage(server: ApiServer, context: ConsoleContext): v
         }
       </div>
       <h2>Add a target</h2>
-      <ul class="types">
-        ${Object.entries(targetAbouts).map(
-          ([type, about]) =>
-            html`<li>
-              <a class="card" href="/configuration/target?type=${type}"
-                >${typeIcon(about.icon)}<b>${about.displayName}</b><span class="second">${about.purpose}</span></a
-              >
-            </li>`,
-        )}
-      </ul>`;
+      ${typeList('/configuration/target')}`;
     return sendPage(context, request, reply, { id: 'configuration', title: 'Configured targets', body });
   });
 }
@@ -88,6 +79,20 @@ function switchButton(name: string, isOff: boolean): Html {
     body: { enabled: isOff },
     about: name,
   });
+}
+
+/** The types of targets to choose from, as links to the form of each. */
+export function typeList(form: string): Html {
+  return html`<ul class="types">
+    ${Object.entries(targetAbouts).map(
+      ([type, about]) =>
+        html`<li>
+          <a class="card" href="${withQuery(form, { type })}"
+            >${typeIcon(about.icon)}<b>${about.displayName}</b><span class="second">${about.purpose}</span></a
+          >
+        </li>`,
+    )}
+  </ul>`;
 }
 
 /** The icon of a type; its path data comes from its handler. */

@@ -24,6 +24,19 @@ export function sendPage(
   parts: PageParts,
 ): FastifyReply {
   const { csrf } = request.identity ?? {};
+  return sendHtml(reply, { ...parts, csrf, header: navigation(context, request, parts.id) });
+}
+
+export interface BarePage extends Omit<PageParts, 'id'> {
+  /** Comes back with every request that changes something. */
+  readonly csrf: string | undefined;
+  /** The bar above the page. */
+  readonly header: Html;
+}
+
+/** A page with a bar of its own. */
+export function sendHtml(reply: FastifyReply, parts: BarePage): FastifyReply {
+  const { csrf } = parts;
   const page = html`<!doctype html>
     <html lang="en">
       <head>
@@ -39,7 +52,7 @@ export function sendPage(
         ${parts.scripts?.map((name) => html`<script type="module" src="${staticUrl(name)}"></script>`)}
       </head>
       <body>
-        ${navigation(context, request, parts.id)}
+        ${parts.header}
         <main
           id="main"
           tabindex="-1"

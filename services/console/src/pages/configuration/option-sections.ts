@@ -1,0 +1,44 @@
+import { groupOfOption, optionGroups, type OptionField, type OptionGroup } from '@dicom-dispatch/core';
+import { parse } from 'yaml';
+import type { TargetType } from '../../configuration/target-types.ts';
+import { html, type Html } from '../html.ts';
+import { formField } from './form-field.ts';
+
+type Plain = Readonly<Record<string, unknown>>;
+
+const titles: Readonly<Record<OptionGroup, string>> = {
+  basic: 'Basic',
+  security: 'Security',
+  speed: 'Speed',
+  advanced: 'Advanced',
+};
+
+/** What a new target begins with; secrets are for the reader to type. */
+export function exampleValues({ about, fields }: TargetType): Plain {
+  const secrets = new Set(fields.filter(({ kind }) => kind === 'secret').map(({ name: option }) => option));
+  return Object.fromEntries(
+    Object.entries(about.example)
+      .filter(([option]) => !secrets.has(option))
+      .map(([option, text]) => [option, parse(text) as unknown]),
+  );
+}
+
+/** The options of a target type in their groups, those that most people need open. */
+export function optionSections(type: TargetType, values: Plain): Html[] {
+  return optionGroups.map((group) => section(group, type, values));
+}
+
+function section(group: OptionGroup, { about, fields }: TargetType, values: Plain): Html {
+  const mine = fields.filter(({ name: option }) => groupOfOption(option, about.groups) === group);
+  if (mine.length === 0) return html``;
+  const order = about.groups[group === 'advanced' ? 'basic' : group] ?? [];
+  const place = ({ name: option }: OptionField): number =>
+    order.includes(option) ? order.indexOf(option) : order.length;
+  const sorted = [...mine].sort((a, b) => place(a) - place(b));
+  const needs =
+    group === 'basic' || sorted.some(({ isRequired, name: option }) => isRequired || values[option] !== undefined);
+  return html`<details class="card" ${needs && group !== 'advanced' && html` open`}>
+    <summary>${titles[group]}</summary>
+    <div class="options">${sorted.map((field) => formField(field, values[field.name], [field.name]))}</div>
+  </details>`;
+}

@@ -1,0 +1,53 @@
+import { select } from '../components.ts';
+import { html, type Html } from '../html.ts';
+
+/** What the builder can compare; a rule that says more is written as an expression. */
+const subjects = [
+  ['modality', 'Modality'],
+  ['study.StudyDescription', 'Study description'],
+  ['study.StationName', 'Station name'],
+  ['study.InstitutionName', 'Institution'],
+  ['study.BodyPartExamined', 'Body part'],
+  ['origin.RemoteAET', 'Sent by (AE title)'],
+  ['origin.CalledAET', 'Sent to (AE title)'],
+  ['source', 'Source'],
+  ['age', 'Age in years'],
+] as const;
+const operators = [
+  ['is', 'is'],
+  ['is-not', 'is not'],
+  ['contains', 'contains'],
+  ['like', 'is like (* and ?)'],
+  ['at-least', 'is at least'],
+  ['below', 'is below'],
+] as const;
+
+/** Where an expression is tried on studies. */
+export interface TryOn {
+  readonly path: string;
+  /** The studies in words; `#` stands for their number. */
+  readonly studies: string;
+  /** Whether each has a page here. */
+  readonly hasPages: boolean;
+}
+
+/** The conditions that most rules consist of; the script of the page writes and reads the expression with them. */
+export function ruleBuilder({ path, studies, hasPages }: TryOn): Html {
+  return html`<fieldset data-builder data-try="${path}" data-studies="${studies}" ${hasPages && html` data-has-pages`}>
+    <legend>Conditions</legend>
+    ${select('join', 'A study matches when it meets', [
+      ['all', 'all conditions'],
+      ['any', 'any condition'],
+    ])}
+    <div data-rows></div>
+    <template>
+      <div class="split" data-row>
+        ${select('subject', 'What', subjects)} ${select('operator', 'How', operators)}
+        <label class="field"><span>Value</span><input name="value" maxlength="200" /></label>
+        <button type="button" data-drop-row>Drop</button>
+      </div>
+    </template>
+    <div class="buttons"><button type="button" data-add-row>Add a condition</button></div>
+    <small data-beyond hidden>The expression says more than these conditions can: edit it below.</small>
+  </fieldset>`;
+}

@@ -1,0 +1,61 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { isLoopback } from '@dicom-dispatch/core';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { sendSetupRefusal } from './setup-page.ts';
+import { changesSomething, foreignOrigin, namesLoopback } from '../security/same-origin.ts';
+
+const cookieName = 'dispatch-setup';
+
+/**
+ * Lets the browser in that opens the printed link first, and no other: whoever answers the questions of the first start
+ * decides which programs our services run, and who signs in.
+ */
+export class SetupAccess {
+  /** Stands in the link that is printed. */
+  readonly token = randomBytes(24).toString('base64url');
+  /** Comes back with every request that changes something. */
+  readonly csrf = randomBytes(24).toString('base64url');
+  readonly #session = randomBytes(24).toString('base64url');
+  readonly #onLoopback: boolean;
+  #isTaken = false;
+
+  constructor(host: string) {
+    this.#onLoopback = isLoopback(host);
+  }
+
+  guard(server: FastifyInstance): void {
+    server.addHook('onRequest', async (request, reply) => {
+      if (this.#onLoopback && !namesLoopback(request))
+        return sendSetupRefusal(request, reply, 'Use 127.0.0.1 in the address.');
+      if (request.routeOptions.config.access === 'public') return undefined;
+      if (!this.#isIn(request))
+        return sendSetupRefusal(request, reply, 'Open the link that "dispatch up" has printed.');
+      if (!changesSomething(request)) return undefined;
+      const foreign = foreignOrigin(request, undefined);
+      if (foreign !== undefined) return sendSetupRefusal(request, reply, `The request was ${foreign}.`);
+      if (!same(request.headers['x-xsrf-token'], this.csrf))
+        return sendSetupRefusal(request, reply, 'Load the page again.');
+      return undefined;
+    });
+  }
+
+  /** Exchanges the token for a cookie, once. @returns why not */
+  enter(request: FastifyRequest, reply: FastifyReply, token: string): string | undefined {
+    if (this.#isIn(request)) return undefined;
+    if (!same(token, this.token)) return 'This is not the link that "dispatch up" has printed last.';
+    if (this.#isTaken)
+      return 'This link was opened in another browser. If that was not you, end "dispatch up" and start it again: it prints a new one.';
+    this.#isTaken = true;
+    void reply.setCookie(cookieName, this.#session, { path: '/', httpOnly: true, sameSite: 'lax' });
+    return undefined;
+  }
+
+  #isIn(request: FastifyRequest): boolean {
+    return same(request.cookies[cookieName], this.#session);
+  }
+}
+
+function same(given: unknown, kept: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return typeof given === 'string' && timingSafeEqual(digest(given), digest(kept));
+}

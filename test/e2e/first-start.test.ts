@@ -1,0 +1,159 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  freePort,
+  launchBrowser,
+  startOrthanc,
+  startStorescp,
+  tempFolder,
+  waitFor,
+  type Browser,
+  type OrthancServer,
+  type Page,
+  type StorescpServer,
+  type TempFolder,
+} from '@dicom-dispatch/harness';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { compileCache } from './support/run-commands.ts';
+
+/** From an empty folder to a delivered study, in the browser alone. */
+
+const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
+const password = 'four words and a bicycle';
+
+let orthanc: OrthancServer;
+let pacs: StorescpServer;
+let browser: Browser & AsyncDisposable;
+let folder: TempFolder;
+let up: ChildProcess;
+let output = '';
+let link = '';
+let page: Page;
+
+beforeAll(async () => {
+  [orthanc, pacs, browser, folder] = await Promise.all([
+    startOrthanc(),
+    startStorescp(),
+    launchBrowser(),
+    tempFolder('first-start'),
+  ]);
+  const listen = `127.0.0.1:${await freePort()}`;
+  up = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, 'up', '--listen', listen], {
+    cwd: folder.path,
+    env: { NODE_COMPILE_CACHE: compileCache, ...process.env },
+  });
+  for (const stream of [up.stdout, up.stderr]) stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  link = await waitFor(async () => /http:\S+token=\S+/.exec(output)?.[0], {
+    message: () => `the link; said ${output}`,
+    timeoutMs: 60_000,
+  });
+  page = await browser.newPage();
+}, 120_000);
+afterAll(async () => {
+  await browser?.close();
+  if (up && up.exitCode === null) {
+    up.kill('SIGTERM');
+    await once(up, 'exit');
+  }
+  await Promise.all([orthanc?.stop(), pacs?.stop(), folder?.remove()]);
+});
+
+describe('up in an empty folder', { timeout: 120_000 }, () => {
+  it('lets nobody in without the link that it prints', async () => {
+    const { origin } = new URL(link);
+    for (const path of ['/setup', '/setup?token=guessed', '/setup/start'])
+      expect((await fetch(`${origin}${path}`)).status, path).toBe(403);
+    const sent = await fetch(`${origin}/setup/start`, { method: 'POST', body: '{}' });
+    expect(sent.status).toBe(403);
+    expect(await readdir(folder.path)).toEqual([]);
+  });
+
+  it('asks for Orthanc, and goes on when it answers', async () => {
+    await page.goto(link);
+    expect(page.url()).not.toContain('token');
+    await page.locator('[name="url"]').fill('http://127.0.0.1:1');
+    await page.getByRole('button', { name: 'Test and continue' }).click();
+    await page.getByText('Orthanc cannot be used.').waitFor();
+    await page.locator('[name="url"]').fill(orthanc.url);
+    await page.getByRole('button', { name: 'Test and continue' }).click();
+    await page.getByText('Where do studies go?').waitFor();
+  });
+
+  it('lets no second browser in by the same link', async () => {
+    const other = await browser.newContext();
+    const refused = await other.newPage();
+    await refused.goto(link);
+    await refused.getByText('This link was opened in another browser').waitFor();
+    await other.close();
+  });
+
+  it('asks for a target, and goes on when it takes studies', async () => {
+    await page.getByRole('link', { name: /^DICOM receiver Sends/ }).click();
+    await page.locator('[data-name]').fill('pacs');
+    await page.locator('[name="host"]').fill(pacs.host);
+    await page.locator('[name="calledAeTitle"]').fill(pacs.aet);
+    await page.locator('[name="port"]').fill('1');
+    await page.getByRole('button', { name: 'Test and continue' }).click();
+    await page.getByText('The target cannot be used.').waitFor();
+    await page.locator('[name="port"]').fill(String(pacs.port));
+    await page.getByRole('button', { name: 'Test and continue' }).click();
+    await page.getByText('Which studies go to pacs?').waitFor();
+  });
+
+  it('asks for a rule, and says at once what is wrong with it', async () => {
+    await page.getByText('matches 0 of 0 studies in Orthanc').waitFor();
+    const when = page.locator('[name="when"]');
+    await when.fill('study.StudyDescripton == "x"');
+    await page.locator('[data-error-of="when"]', { hasText: 'the nearest is StudyDescription' }).waitFor();
+    await when.fill('study.StudyDescription.startsWith("Test")');
+    await page.locator('[data-error-of="when"]:empty').waitFor({ state: 'attached' });
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByText('Who administers it?').waitFor();
+  });
+
+  it('asks for a password that cannot be guessed', async () => {
+    await page.locator('[name="password"]').fill('password');
+    await page.locator('[data-error-of="password"]', { hasText: 'use at least 15' }).waitFor();
+    await page.locator('[name="password"]').fill(password);
+    await page.locator('[name="again"]').fill(`${password}s`);
+    await page.locator('[data-error-of="again"]', { hasText: 'is another password' }).waitFor();
+    await page.locator('[name="again"]').fill(password);
+    await page.locator('[data-error-of="again"]:empty').waitFor({ state: 'attached' });
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByRole('button', { name: 'Write the file and start' }).waitFor();
+    expect(await page.locator('main').innerText()).toContain('sealed: (encrypted)');
+    expect(await readdir(folder.path), 'nothing but the key is written').toEqual(['dispatch.yaml.key']);
+  });
+
+  it('starts, signs the administrator in, and delivers a test study', async () => {
+    await page.getByRole('button', { name: 'Write the file and start' }).click();
+    await page.waitForURL('**/sign-in**');
+    await page.getByLabel('Name').fill('admin');
+    await page.getByLabel('Password').fill(password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Send the test study' }).click();
+    await page.waitForURL('**/studies/orthanc/**');
+    await page.getByRole('heading', { name: 'TEST, DICOM-DISPATCH' }).waitFor();
+    await page.locator('section[aria-label="Delivery to pacs"] .chip.delivered').waitFor();
+    const received = await pacs.received();
+    expect(received).toHaveLength(3);
+  });
+
+  it('has written a file for its owner alone, with nothing secret in it', async () => {
+    const file = join(folder.path, 'dispatch.yaml');
+    const text = await readFile(file, 'utf8');
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(text).not.toContain(password);
+    expect(parse(text)).toMatchObject({
+      sources: { orthanc: { url: orthanc.url } },
+      targets: { pacs: { type: 'dicom', port: pacs.port } },
+      rules: [{ name: 'everything', targets: ['pacs'] }],
+      console: { users: { admin: { role: 'administrator', password: { sealed: expect.stringMatching(/^v1\./) } } } },
+    });
+    expect(output).not.toContain(password);
+  });
+});
