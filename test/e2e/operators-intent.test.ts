@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startFaultProxy, waitFor } from '@dicom-dispatch/harness';
-import { actOnMany, cancelDelivery, holdDelivery, releaseDelivery, retryDelivery } from '@dicom-dispatch/operations';
+import { startFaultProxy, startLyingProxy, waitFor } from '@dicom-dispatch/harness';
+import {
+  actOnMany,
+  cancelDelivery,
+  holdDelivery,
+  releaseDelivery,
+  retryAfterSuccess,
+  retryDelivery,
+} from '@dicom-dispatch/operations';
 import { openPipeline, readReconcileReport, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -141,4 +148,47 @@ it('what is to be done in the source after success is done when the source is ba
   const value = await system.orthanc.getBytes(`/studies/${study.orthancStudyId}/metadata/5555`);
   expect(value.toString()).toBe('sent');
   expect(running.redis.status).toBe('ready');
+});
+
+it('what is to be done in the source after success is not given up for the answer of a proxy', async () => {
+  await using scp = await startFaultScp();
+  await using proxy = await startLyingProxy({ url: system.orthanc.url });
+  const sources = { main: { url: proxy.url, pollInterval: '200ms' } };
+  await using running = await startInProcess({
+    config: system.config(
+      { proxied: pacsTarget(scp) },
+      { sources, ...ruleFor('proxied', { onSuccess: { metadata: { 5556: 'sent' }, delete: true } }) },
+    ),
+  });
+  const operations = operationsOf(running);
+  const tasks = new TaskRecords(system.client, prefix);
+  let status = 404;
+  scp.answer = (_uid, count) => {
+    if (count === 1) proxy.lie(({ path }) => (path.startsWith('/studies') ? { kind: 'status', status } : undefined));
+    return 0;
+  };
+  const study = await system.upload({ seed: 'proxied', instancesPerSeries: 2 });
+  const { studyTaskId } = await system.untilDelivery(study, 'proxied', ['delivered']);
+  for (const [tried, next] of [
+    [1, 403],
+    [2, 400],
+    [3, 405],
+    [4, 0],
+  ] as const) {
+    const task = await waitFor(
+      async () => {
+        const read = await tasks.read(studyTaskId);
+        return read?.state === 'done' || read?.attempts === tried ? read : undefined;
+      },
+      { timeoutMs: 30_000, message: `it is tried against ${status}` },
+    );
+    expect(task, `${status}`).toMatchObject({ state: 'due', left: [] });
+    if (next === 0) proxy.beHonest();
+    else status = next;
+    await retryAfterSuccess(operations, { source: 'main', ...study });
+  }
+  await waitFor(async () => (await tasks.read(studyTaskId))?.state === 'done', { timeoutMs: 30_000 });
+  expect(await tasks.read(studyTaskId)).toMatchObject({ left: [] });
+  expect(await system.orthanc.studies()).not.toContain(study.orthancStudyId);
+  await operations.close();
 });

@@ -19,6 +19,8 @@ export interface AfterSuccess {
   readonly left: readonly string[];
 }
 
+/** How long it may take to make sure that a study is gone. */
+const proveMs = 60_000;
 /** How many instances are deleted at the same time. */
 const lanes = 4;
 
@@ -65,8 +67,12 @@ export async function afterSuccess(
       if (typeof why === 'string') left.push(`${name}: ${why}`);
       else done.push(name);
     } catch (error) {
-      if (isGone(error)) left.push(`${name}: the study is no longer in the source`);
-      else if (isRefused(error)) left.push(`${name}: the source cannot do it (${(error as Error).message})`);
+      if (isGone(error)) {
+        // A proxy that answers 404, or another database for a while, must not end it.
+        const proven = await source.proveGone(task, AbortSignal.timeout(proveMs));
+        if (!isGone(proven)) throw proven;
+        left.push(`${name}: the study is no longer in the source`);
+      } else if (isRefused(error)) left.push(`${name}: the source cannot do it (${(error as Error).message})`);
       else throw sourceError(error, task.source, 'finalize');
     }
   }
@@ -94,10 +100,12 @@ async function deleteDelivered(
   await Promise.all(
     Array.from({ length: lanes }, async () => {
       for (const instance of queue) {
-        await unlessGone(async () => {
+        try {
           if (await isSameFile(source, instance)) await source.orthanc.instances.delete(instance.sourceId);
           else replaced += 1;
-        });
+        } catch (error) {
+          if (!isGone(error) || (await source.orthanc.instances.exists(instance.sourceId))) throw error;
+        }
       }
     }),
   );
@@ -181,20 +189,13 @@ async function tell(
   );
 }
 
-async function unlessGone(act: () => Promise<unknown>): Promise<void> {
-  try {
-    await act();
-  } catch (error) {
-    if (!isGone(error)) throw error;
-  }
-}
-
 function isGone(error: unknown): boolean {
   if (error instanceof DispatchError) return error.code === 'source-gone';
   return error instanceof OrthancError && error.code === 'not-found';
 }
 
-/** No repetition helps: this Orthanc has no labels, does not know the metadata, or forbids it. */
+/** No repetition helps: this Orthanc has no labels, or says itself that it does not know the metadata. */
 function isRefused(error: unknown): boolean {
-  return error instanceof OrthancError && ['unsupported', 'forbidden', 'bad-request'].includes(error.code);
+  if (!(error instanceof OrthancError)) return false;
+  return error.code === 'unsupported' || (error.code === 'bad-request' && error.isOrthancAnswer);
 }
