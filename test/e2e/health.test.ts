@@ -177,6 +177,25 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await system.untilDelivery(study, 'pacs', ['delivered']);
   });
 
+  it('says on the page and by status --check that Redis takes no writes, and why', async () => {
+    await page.goto(dispatch.url);
+    const ills: [reason: string, ill: [string, ...string[]], well: [string, ...string[]]][] = [
+      ['NOREPLICAS', ['CONFIG', 'SET', 'min-replicas-to-write', '1'], ['CONFIG', 'SET', 'min-replicas-to-write', '0']],
+      ['READONLY', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE']],
+    ];
+    for (const [reason, ill, well] of ills) {
+      await system.redis.command(...ill);
+      await banner(`Redis takes no writes (${reason})`);
+      expect(await check()).toMatchObject({
+        code: 3,
+        out: expect.stringContaining(`! Redis takes no writes (${reason})`),
+      });
+      await system.redis.command(...well);
+    }
+    await noBanner();
+    await untilFront('All is well');
+  });
+
   it('says when the session, the network, Redis and the console are gone, and when they are back', async () => {
     await page.goto(`${dispatch.url}/rules`);
     await noBanner();

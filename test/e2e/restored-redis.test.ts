@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { cp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { redisCommand, redisProgram, waitFor } from '@dicom-dispatch/harness';
+import { launchBrowser, redisCommand, redisProgram, waitFor } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
@@ -115,6 +115,11 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
   it('with nothing, and without notes: status says so until an operator says where to begin', async () => {
     // Somebody remembers that there were data.
     await using witness = await startDispatch({ command: 'console', config });
+    await using browser = await launchBrowser();
+    const page = await browser.newPage();
+    await page.goto(witness.url);
+    const banner = page.locator('#banner');
+    await banner.waitFor({ state: 'hidden' });
     const waits = await fill();
     await Promise.all([dispatch.kill('SIGKILL'), system.redis.kill('SIGKILL')]);
     await emptyRedisFolder();
@@ -125,6 +130,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     await said('dispatch recover');
     const { code, out } = await status();
     expect([code, out]).toEqual([3, expect.stringContaining('dispatch recover')]);
+    await banner.filter({ hasText: 'Redis lost its data' }).filter({ hasText: 'dispatch recover' }).waitFor();
     const hourAgo = new Date(Date.now() - 3_600_000).toISOString().slice(0, 16);
     const recovered = await runCli(dispatch.folder, 'recover', '--from', hourAgo, '-c', dispatch.configFile);
     expect(recovered.code, recovered.err).toBe(0);
@@ -132,6 +138,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     const isThere = (): boolean => [...waits.datasets.keys()].every((uid) => other.accepted().has(uid));
     await waitFor(isThere, { timeoutMs: 60_000, message: () => dispatch.output() });
     await waitFor(async () => (await status()).code === 0, { timeoutMs: 60_000, intervalMs: 500 });
+    await banner.waitFor({ state: 'hidden' });
   });
 });
 

@@ -14,16 +14,12 @@ export interface WorkerState extends z.infer<typeof beat> {
   readonly id: string;
 }
 
-const forgottenAfterMs = 86_400_000;
-
 /** The dispatchers that have told within the last seconds that they live, by name. */
 export async function listWorkers(context: PipelineContext): Promise<WorkerState[]> {
   const { redis, keys } = context;
   const ids = await redis.zrange(keys.workers, '0', '-1');
   if (ids.length === 0) return [];
   const texts = await redis.mget(ids.map((id) => keys.worker(id)));
-  // A dispatcher that was killed leaves its id behind.
-  await redis.zremrangebyscore(keys.workers, '-inf', Date.now() - forgottenAfterMs);
   return ids
     .flatMap((id, at): WorkerState[] => {
       const text = texts[at];

@@ -39,10 +39,17 @@ async function choose(schedules: Readonly<Record<string, ReturnType<typeof opens
   return (await chooseMember(context as never, group, study as never)).target;
 }
 
-it('passes over a member that is outside of its schedule or paused', async () => {
+it('passes over a member that was moved and waits for a decision, is outside of its schedule or paused', async () => {
   expect(await choose({})).toBe('a');
   await test.redis.flushall();
   expect(await choose({ a: opensIn(11) })).toBe('b');
+  await test.redis.flushall();
+  await test.operations.places.register('a', {
+    ...test.config.targets['a']!,
+    type: 'folder',
+    path: '/elsewhere',
+  } as never);
+  expect(await choose({})).toBe('b');
   await test.redis.flushall();
   await test.operations.queues.target('a').pause();
   expect(await choose({})).toBe('b');

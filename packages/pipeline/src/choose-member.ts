@@ -1,5 +1,6 @@
 import type { Circuits } from '@dicom-dispatch/state/circuit';
 import { isOpen, nextWindowAt, type Config, type GroupStrategy } from '@dicom-dispatch/core';
+import { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { operationKeys } from './keys.ts';
@@ -74,19 +75,22 @@ export async function writeChoice(
 }
 
 /**
- * Whether a target can be given work now: enabled, not paused, inside its schedule, its circuit closed.
+ * Whether a target can be given work now: enabled, not paused, inside its schedule, its circuit closed, and not moved without
+ * a decision.
  *
  * @param wanted - `probe` also takes one whose circuit is due for a probe
  */
 export async function isUsable(context: GroupContext, target: string, wanted: 'closed' | 'probe'): Promise<boolean> {
   const config = context.config.targets[target];
   if (config?.enabled !== true) return false;
-  const [circuit, isPaused, now] = await Promise.all([
+  const { prefix } = context.config.redis;
+  const [circuit, isPaused, now, place] = await Promise.all([
     context.circuits.state(target),
     context.queues.target(target).isPaused(),
-    redisNow(context.redis, context.config.redis.prefix),
+    redisNow(context.redis, prefix),
+    new TargetPlaces(context.redis, prefix).look(target, config),
   ]);
-  if (isPaused || (config.schedule && !isOpen(config.schedule, now))) return false;
+  if (isPaused || place.kind === 'undecided' || (config.schedule && !isOpen(config.schedule, now))) return false;
   if (circuit.state === 'closed') return true;
   return wanted === 'probe' && circuit.state === 'open' && circuit.retryInMs === 0;
 }

@@ -4,6 +4,8 @@ import type { Redis } from '@dicom-dispatch/runtime';
 
 const beatMs = 5_000;
 const keepMs = 20_000;
+/** A dispatcher that was killed leaves its id behind for so long. */
+const forgottenAfterMs = 86_400_000;
 
 /** Tells that this dispatcher lives and what it does: `<prefix>:worker:<id>`, which expires when it does not; `<prefix>:workers` lists the ids. */
 export function startHeartbeat(
@@ -23,6 +25,7 @@ export function startHeartbeat(
       .multi()
       .set(key, JSON.stringify(told), 'PX', keepMs)
       .zadd(keys.workers, Date.now(), worker)
+      .zremrangebyscore(keys.workers, '-inf', Date.now() - forgottenAfterMs)
       .exec()
       .catch(() => {});
   };

@@ -2,6 +2,7 @@ import { describePlace } from '@dicom-dispatch/core';
 import { describeMove } from '@dicom-dispatch/state/target-places';
 import type { JobEnd } from '@dicom-dispatch/pipeline';
 import type { DeliveryTurn } from './delivery-turn.ts';
+import { leaveTarget } from './leave-target.ts';
 import { putOff } from './put-off.ts';
 
 /** A delivery that waits for the decision looks again by itself; the decision brings it forward. */
@@ -19,6 +20,7 @@ export interface DeliveryPlace {
  * count as confirmed there, and nothing is sent.
  *
  * @returns how the job ends when somebody has to decide first
+ * @throws HandedOver when another target of its group has taken it over
  */
 export async function waitForPlace(
   turn: DeliveryTurn,
@@ -30,6 +32,7 @@ export async function waitForPlace(
     return { end: undefined, ledger: verdict.ledger, place: describePlace(verdict.place) };
   }
   const text = describeMove(data.target, verdict);
+  await leaveTarget(turn, 'the target was moved, and waits for a decision');
   const last = (await context.records.events(data.deliveryId)).at(-1);
   const event = { kind: 'waiting', text } as const;
   return { end: await putOff(turn, { wake: 'person', inMs: lookAgainMs, ...(last?.text !== text && { event }) }) };

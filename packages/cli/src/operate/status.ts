@@ -8,7 +8,9 @@ import type { System } from './with-system.ts';
 /** The whole system at a glance; with `check`, the exit code tells whether an operator has to look. */
 export async function showStatus(options: ShowOptions & { readonly check?: boolean }): Promise<void> {
   await show(options, readStatus, (status) => {
-    const { overview, targets, sources } = status;
+    const { overview, targets, sources, findings } = status;
+    // While Redis is in trouble there may be nothing but what is wrong.
+    if (!overview) return findings.map(lineOf).join('\n');
     const lines = [
       `${overview.studies} studies routed, ${overview.workers} ${overview.workers === 1 ? 'dispatcher' : 'dispatchers'} running`,
       ...sources.map(
@@ -17,22 +19,29 @@ export async function showStatus(options: ShowOptions & { readonly check?: boole
       ),
       '',
       formatTargets(targets),
-      ...(status.findings.length > 0 ? ['', ...status.findings.map(lineOf)] : []),
+      ...(findings.length > 0 ? ['', ...findings.map(lineOf)] : []),
     ];
     return lines.join('\n');
   });
 
   async function readStatus(system: System) {
-    const [overview, targets, sources] = await Promise.all([
+    const [overview, targets, sources] = await Promise.allSettled([
       showOverview(system),
       listTargets(system),
       listSources(system),
     ]);
-    const findings = await readHealth(system.operations, sources);
+    const findings = await readHealth(system.operations, valueOf(sources));
+    const unread = [overview, targets, sources].find((one) => one.status === 'rejected');
+    if (unread && !findings.some(isTrouble)) throw unread.reason;
     const trouble = findings.filter(isTrouble).map(({ words, remedy }) => `${words}. ${remedy}`);
     process.exitCode = options.check === true && trouble.length > 0 ? exitCodes.trouble : exitCodes.done;
-    return { overview, targets, sources, findings, trouble };
+    const shown = unread ? {} : { overview: valueOf(overview) };
+    return { ...shown, targets: valueOf(targets) ?? [], sources: valueOf(sources) ?? [], findings, trouble };
   }
+}
+
+function valueOf<T>(settled: PromiseSettledResult<T>): T | undefined {
+  return settled.status === 'fulfilled' ? settled.value : undefined;
 }
 
 function lineOf(one: HealthFinding): string {

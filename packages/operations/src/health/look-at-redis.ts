@@ -22,7 +22,10 @@ export async function lookAtRedis({ redis, config, keys }: PipelineContext): Pro
         : finding('redis-lost', { since: loss.at, words: lossWords[loss.kind] }),
     );
   }
+  const replication = await readInfo(redis, prefix, 'replication');
   try {
+    // A connection of a service looks for the primary when a write is refused, again and again: it is not asked for one.
+    if (replication?.get('slave_read_only') === '1') throw new Error('READONLY');
     // It would change nothing; Redis refuses it all the same when it takes no writes.
     await redis.zadd(keys.processes, 'XX', 0, 'nobody');
   } catch (error) {

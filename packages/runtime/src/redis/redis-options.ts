@@ -44,7 +44,7 @@ export function redisOptions(place: RedisPlace, connectionName: string, patience
     // Commands wait for Redis as long as it takes; a connection that may fail does not connect twice.
     maxRetriesPerRequest: null,
     // A master that has become a replica refuses writes: the connection goes where the master is now, and writes again.
-    reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
+    reconnectOnError: (error: Error) => (waits && error.message.startsWith('READONLY') ? 2 : false),
   } satisfies RedisOptions;
   const retryStrategy = (times: number): number | null =>
     waits ? Math.min(100 * 2 ** Math.min(times, 5), 2_000) : null;
