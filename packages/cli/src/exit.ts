@@ -9,7 +9,7 @@ import type { DispatchError } from '@dicom-dispatch/core';
  * - 1: it could not be done, or a service had to be ended by force; the last line says why
  * - 2: the arguments or the configuration cannot be used
  * - 3: `status --check` found something that needs an operator, `audit` something that is wrong or not known
- * - 4: something that is needed does not answer: Redis, a source, a target
+ * - 4: a required service does not respond: Redis, a source, a target
  * - 5: there is no such study, delivery, target, source
  * - 130: stopped by Ctrl-C
  */

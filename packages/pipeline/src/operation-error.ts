@@ -1,8 +1,8 @@
 /**
  * - `not-found`: there is no such delivery, study or target
  * - `conflict`: it is in a state in which this cannot be done
- * - `invalid`: what was asked for makes no sense
- * - `unavailable`: something that is needed does not answer now
+ * - `invalid`: invalid request
+ * - `unavailable`: a required service does not respond now
  */
 export type OperationErrorCode = 'not-found' | 'conflict' | 'invalid' | 'unavailable';
 

@@ -231,7 +231,7 @@ function addSourceCommands(program: Command): void {
       withConfig(
         program
           .command('after-success')
-          .description('try now what the rules want done in the source after success, where it did not succeed yet')
+          .description('retry the actions in the source after success that have not succeeded yet')
           .argument('<study>', 'Study Instance UID, Orthanc id, accession number or id of a delivery'),
       ),
     ).action(async (study: string, options: TargetOptions) => {
@@ -249,7 +249,7 @@ function addRouteCommand(program: Command): void {
     .argument('<study>', 'Study Instance UID or accession number')
     .option('--to <target...>', 'to these targets, whatever the rules say')
     .option('--everything', 'also what a target has confirmed already')
-    .option('--first', 'before all others of its targets');
+    .option('--first', 'ahead of all other deliveries of its targets');
   withJson(withConfig(command)).action(
     async (study: string, options: TargetOptions & { to?: string[]; everything?: boolean; first?: boolean }) => {
       const { routeNow } = await import('../operate/route.ts');

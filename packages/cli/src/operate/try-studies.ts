@@ -17,7 +17,7 @@ export async function tryStudiesOf(source: string, study: string | undefined, op
   });
 }
 
-/** Lets what the rules want done in the source after success be tried now. */
+/** Retries the actions in the source after success now. */
 export async function afterSuccessNow(id: string, options: Options): Promise<void> {
   await withSystem(options.config, async (system) => {
     const study = await findStudy(system, id);

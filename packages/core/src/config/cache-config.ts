@@ -15,33 +15,40 @@ export const retentions = ['transient', 'cached', 'persistent'] as const;
 export type Retention = (typeof retentions)[number];
 
 const policy = z.strictObject({
-  retention: z.enum(retentions).optional().describe('transient: until its use ends; cached; persistent'),
-  maxAge: durationMs.optional().describe('age at which a result is computed again; 0 = no limit'),
+  retention: z
+    .enum(retentions)
+    .optional()
+    .describe('transient: until its use ends; cached: evictable; persistent: until it expires'),
+  maxAge: durationMs.optional().describe('maximum age of a result; 0 = no limit'),
   compression: z.boolean().optional().describe('compress results of this type'),
 });
 
 /** The intermediate result cache: what is computed once for many targets and attempts. */
 export const cacheConfig = z.strictObject({
-  enabled: z.boolean().default(true).describe('false computes everything each time'),
-  maxMemory: sizeBytes.default(256_000_000).describe('most that the cache takes in Redis; 0 = no limit'),
-  maxAge: durationMs.default(86_400_000).describe('age of results whose type has none of its own; 0 = no limit'),
-  compression: z.boolean().default(true).describe('compress results, where that makes them smaller'),
-  retention: z.enum(retentions).default('cached').describe('of result types that have none of their own'),
+  enabled: z.boolean().default(true).describe('false disables the cache'),
+  maxMemory: sizeBytes.default(256_000_000).describe('maximum memory of the cache in Redis; 0 = no limit'),
+  maxAge: durationMs
+    .default(86_400_000)
+    .describe('maximum age of results of types without a maxAge of their own; 0 = no limit'),
+  compression: z.boolean().default(true).describe('compress results if that makes them smaller'),
+  retention: z.enum(retentions).default('cached').describe('retention of result types without one of their own'),
   types: z
     .record(configName, policy)
     .default({})
-    .describe('by result type: study, manifest, instance-meta, transformed-instance, query, and those of handlers'),
+    .describe(
+      'settings by result type: study, manifest, instance-meta, transformed-instance, query, and types of handlers',
+    ),
   folder: z
     .strictObject({
-      path: z.string().min(1).describe('a folder of this machine, or one that all dispatchers share'),
-      maxSize: sizeBytes.default(20_000_000_000).describe('most that it takes; 0 = no limit'),
+      path: z.string().min(1).describe('folder on this machine, or a folder that all dispatchers share'),
+      maxSize: sizeBytes.default(20_000_000_000).describe('maximum size; 0 = no limit'),
     })
     .optional()
-    .describe('where large results are kept, so that Redis holds only their entry'),
+    .describe('folder for large results, of which Redis holds only an entry'),
   secret: secretKeys
     .optional()
     .describe(
-      'key that encrypts results with patient data in Redis, or a list of keys, the newest first; without it the folder has them, or nobody',
+      'key that encrypts results with patient data in Redis, or a list of keys, newest first; without it they are cached in the folder only, or not at all',
     ),
 });
 export type CacheConfig = z.output<typeof cacheConfig>;

@@ -22,24 +22,29 @@ export const dispatcherConfig = z.strictObject({
     .min(1)
     .max(256)
     .default(8)
-    .describe('deliveries at the same time in one dispatcher, over all targets'),
+    .describe('maximum parallel deliveries of one dispatcher, over all targets'),
   lockTime: durationMs
     .default(15_000)
     .refine((ms) => ms >= 2_000, 'at least 2s')
-    .describe('how long a dispatcher that says nothing keeps its deliveries; another takes them over afterwards'),
-  graceTime: durationMs.default(30_000).describe('how long a stop waits for deliveries to reach a safe point'),
+    .describe(
+      'lock duration: deliveries of a dispatcher that stops renewing its locks are reassigned after this period',
+    ),
+  graceTime: durationMs.default(30_000).describe('maximum wait at shutdown for deliveries to reach a safe point'),
 });
 
 export const healthConfig = z.strictObject({
-  router: listenAddress.default('127.0.0.1:8081').describe('health and metrics of the router when it runs alone'),
+  router: listenAddress.default('127.0.0.1:8081').describe('HOST:PORT for health and metrics of a separate router'),
   dispatcher: listenAddress
     .default('127.0.0.1:8082')
-    .describe('health and metrics of a dispatcher that runs alone; port 0 takes any'),
+    .describe('HOST:PORT for health and metrics of a separate dispatcher; port 0 = any free port'),
 });
 
 export const loggingConfig = z.strictObject({
-  level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('least that is logged'),
-  format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('auto: pretty on a terminal, else JSON lines'),
+  level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('minimum level of log entries'),
+  format: z
+    .enum(['auto', 'json', 'pretty'])
+    .default('auto')
+    .describe('auto: pretty on a terminal, otherwise JSON lines'),
 });
 
 /** The sections that do not depend on the target types. */
@@ -47,23 +52,21 @@ export const configSections = {
   sources: z
     .record(configName, sourceConfig)
     .refine((sources) => Object.keys(sources).length > 0, 'name at least one source')
-    .describe('the Orthanc servers whose studies are dispatched'),
-  groups: z.record(configName, targetGroupConfig).default({}).describe('targets that rules name together'),
-  transforms: z.record(configName, transformConfig).default({}).describe('how instances are changed on their way'),
-  pseudonyms: pseudonymsConfig.optional().describe('for transforms that give pseudonyms or new UIDs'),
-  rules: z.array(ruleConfig).default([]).describe('which study goes where; all that match apply'),
+    .describe('Orthanc servers whose studies are dispatched'),
+  groups: z.record(configName, targetGroupConfig).default({}).describe('target groups'),
+  transforms: z.record(configName, transformConfig).default({}).describe('changes to instances before they are sent'),
+  pseudonyms: pseudonymsConfig.optional().describe('for transforms that assign pseudonyms or new UIDs'),
+  rules: z.array(ruleConfig).default([]).describe('which study goes where: all rules that match a study apply'),
   redis: redisConfig.prefault({}).describe('queues, ledger and cache'),
-  records: recordsConfig
-    .prefault({})
-    .describe('what is remembered of each study, and what each target has confirmed of it'),
-  receipts: receiptsConfig.prefault({}).describe('what targets said of each instance, to be shown when somebody asks'),
+  records: recordsConfig.prefault({}).describe('records of studies, and of what each target has confirmed'),
+  receipts: receiptsConfig.prefault({}).describe('response of the target to each instance, as evidence of delivery'),
   cache: cacheConfig.prefault({}).describe('results that are computed once and used by many deliveries'),
-  dispatcher: dispatcherConfig.prefault({}).describe('the workers'),
-  console: consoleConfig.prefault({}).describe('the pages for operators'),
-  health: healthConfig.prefault({}).describe('health and metrics of services that run alone'),
+  dispatcher: dispatcherConfig.prefault({}).describe('workers'),
+  console: consoleConfig.prefault({}).describe('pages for operators'),
+  health: healthConfig.prefault({}).describe('health and metrics of services that run separately'),
   push: pushConfig.prefault({}).describe('pushes from the plugin inside Orthanc'),
-  logging: loggingConfig.prefault({}).describe('log lines'),
-  reload: reloadConfig.prefault({}).describe('when this file is read again'),
+  logging: loggingConfig.prefault({}).describe('logging'),
+  reload: reloadConfig.prefault({}).describe('reload of this file'),
 };
 
 /** The schema of a target's type: a strict object with a literal `type`. */
@@ -77,6 +80,6 @@ export type Config = z.output<z.ZodObject<typeof configSections>> & {
 export function configSchema(targetSchemas: readonly TargetSchema[]): z.ZodType<Config> {
   const [first, ...others] = targetSchemas;
   if (!first) throw new Error('a configuration schema needs at least one target type');
-  const targets = z.record(configName, z.discriminatedUnion('type', [first, ...others])).describe('where studies go');
+  const targets = z.record(configName, z.discriminatedUnion('type', [first, ...others])).describe('targets');
   return z.strictObject({ ...configSections, targets }) as unknown as z.ZodType<Config>;
 }

@@ -16,14 +16,14 @@ export type Role = (typeof roles)[number];
 const role = z
   .enum(roles)
   .describe(
-    'viewer looks; operator also retries, holds, cancels, routes; editor also changes targets, groups and rules; administrator also changes the rest of the configuration and reads the audit log',
+    'viewer: read only; operator: also retry, hold, cancel, route; editor: also change targets, groups and rules; administrator: also change the rest of the configuration and read the audit log',
   );
 
 const oidcConfig = z.strictObject({
-  issuer: httpUrl.describe('address of the identity provider; its discovery document is read from there'),
-  clientId: z.string().min(1).describe('our client id there'),
-  clientSecret: secret.optional().describe('our client secret; a public client has none'),
-  scopes: z.string().default('openid profile email').describe('scopes to ask for'),
+  issuer: httpUrl.describe('URL of the identity provider, from which its discovery document is read'),
+  clientId: z.string().min(1).describe('client id'),
+  clientSecret: secret.optional().describe('client secret; none for a public client'),
+  scopes: z.string().default('openid profile email').describe('requested scopes'),
   userClaim: z.string().default('preferred_username').describe('claim that names the user in the audit log'),
   roleClaim: z.string().default('groups').describe('claim with the groups or roles of the user'),
   roles: z
@@ -34,83 +34,84 @@ const oidcConfig = z.strictObject({
       administrator: z.array(z.string()).default([]),
     })
     .prefault({})
-    .describe('which values of the claim give which role; without any the user is refused'),
-  label: z.string().max(60).default('Single sign-on').describe('text of the button'),
+    .describe('values of the claim for each role; a user without any is refused'),
+  label: z.string().max(60).default('Single sign-on').describe('label of the sign-in button'),
 });
 
 export const consoleConfig = z.strictObject({
   listen: listenAddress
     .default('127.0.0.1:8080')
-    .describe('address of the console; off loopback it needs users, tokens or oidc'),
-  publicUrl: httpUrl
-    .optional()
-    .describe('address at which browsers reach the console, where that is another (a proxy in front)'),
+    .describe('HOST:PORT on which the console listens; other than loopback requires users, tokens or oidc'),
+  publicUrl: httpUrl.optional().describe('URL at which browsers reach the console, if it differs (behind a proxy)'),
   allowFrom: z
     .array(network)
     .default([])
-    .describe('networks from which the console may be used, e.g. [10.20.0.0/16]; empty = from everywhere'),
+    .describe('networks that may access the console, e.g. [10.20.0.0/16]; empty = all'),
   trustProxy: z
     .union([z.boolean(), z.int().min(1).max(10), z.array(network).min(1)], {
       error: 'false, the number of proxies in front (1 to 10), or a list of their networks, e.g. [10.0.0.5]',
     })
     .default(false)
     .describe(
-      'proxies in front whose X-Forwarded-For is believed: how many there are (true = 1), or their networks; addresses that a client wrote there itself are never used',
+      'trusted reverse proxies, whose X-Forwarded-For is used: their number (true = 1), or their networks; addresses that a client added itself are never used',
     ),
   secret: secretKeys
     .optional()
     .describe(
-      'key that signs cookies, or a list of keys, the newest first; default derived from the other secrets of this section',
+      'key that signs cookies, or a list of keys, newest first; default: derived from the other secrets of this section',
     ),
   users: z
     .record(
       configName,
       z.strictObject({
         password: secret.describe(
-          'password of at least 15 characters, or better its hash as `dispatch config password` prints it',
+          'password of at least 15 characters, or preferably its hash from `dispatch config password`',
         ),
         role: role.default('viewer'),
       }),
     )
     .optional()
-    .describe('who may sign in; without users, tokens and oidc only loopback is served'),
+    .describe('users who may sign in; without users, tokens and oidc the console is served on loopback only'),
   tokens: z
     .record(
       configName,
       z.strictObject({
-        token: secret.describe('at least 20 characters, sent as `Authorization: Bearer …`'),
+        token: secret.describe('bearer token of at least 20 characters, sent as `Authorization: Bearer …`'),
         role: role.default('viewer'),
         targets: z
           .array(configName)
           .min(1)
           .optional()
-          .describe('the only targets whose deliveries the token may read and, as operator, act on; default all'),
+          .describe('targets whose deliveries the token may read and, as operator, act on; default: all'),
       }),
     )
     .optional()
-    .describe('programs that use the API; their names stand in the audit log'),
+    .describe('API tokens of programs, by the name that appears in the audit log'),
   oidc: oidcConfig.optional().describe('sign-in with an OpenID Connect provider'),
   session: z
     .strictObject({
-      idle: durationMs.default(60 * 60_000).describe('a session ends after so long without a request'),
-      lifetime: durationMs.default(12 * 3_600_000).describe('a session ends after so long in any case'),
+      idle: durationMs.default(60 * 60_000).describe('a session ends after this period without a request'),
+      lifetime: durationMs.default(12 * 3_600_000).describe('maximum lifetime of a session'),
     })
     .prefault({})
-    .describe('how long someone stays signed in'),
+    .describe('duration of sign-in sessions'),
   editing: z
     .boolean()
     .default(true)
     .describe(
-      'the configuration may be changed in the console; false: it is shown, and a change can be copied as a patch, for files that are kept elsewhere, e.g. in Git',
+      'allow changes of the configuration in the console; false: read-only, and changes can be copied as a patch, for files that are managed elsewhere, e.g. in Git',
     ),
-  openMetrics: z.boolean().default(false).describe('serve /metrics without a token even where sign-in is configured'),
+  openMetrics: z
+    .boolean()
+    .default(false)
+    .describe('serve /metrics without authentication even if sign-in is configured'),
   patientData: z
     .boolean()
     .default(true)
-    .describe('show name, accession number and description, asked live of the source, to those who are signed in'),
-  thumbnails: z.boolean().default(true).describe('show a small image of a study, asked live of the source'),
-  audit: auditConfig.prefault({}).describe('the audit log: who did what'),
-  notifications: notificationsConfig.optional().describe('who is told what'),
+    .describe('show patient name, accession number and description, read live from the source, to signed-in users'),
+  thumbnails: z.boolean().default(true).describe('show a thumbnail of a study, read live from the source'),
+  audit: auditConfig.prefault({}).describe('audit log'),
+  notifications: notificationsConfig.optional().describe('notifications'),
 });
 export type ConsoleConfig = z.output<typeof consoleConfig>;
 

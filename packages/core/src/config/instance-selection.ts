@@ -2,10 +2,15 @@ import { z } from 'zod';
 
 /** Which instances of a study are meant. */
 export const instanceSelection = z.strictObject({
-  only: z.string().min(1).max(10_000).optional().describe('CEL over instance and series: only these are sent'),
+  only: z
+    .string()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('CEL expression over instance and series: only matching instances are sent'),
   exclude: z
     .array(z.string().min(1).max(200))
     .optional()
-    .describe('globs over "SeriesDescription", "Modality/SeriesDescription"; matching series are left out'),
+    .describe('glob patterns over "SeriesDescription" or "Modality/SeriesDescription"; matching series are excluded'),
 });
 export type InstanceSelection = z.output<typeof instanceSelection>;

@@ -21,65 +21,75 @@ const wanted = {
     .array(z.enum(notificationKinds))
     .min(1)
     .default(['partial', 'failed', 'source-gone', 'circuit-opened', 'circuit-closed', 'backlog-old'])
-    .describe('what is told'),
-  targets: z.array(configName).min(1).optional().describe('only of these targets; default all'),
+    .describe('reported events'),
+  targets: z.array(configName).min(1).optional().describe('only for these targets; default: all'),
   digest: durationMs
     .default(5 * 60_000)
-    .describe('what happens within this time after the first is told together, in one message; 0 = each at once'),
-  patientData: z.boolean().default(false).describe('put accession number, patient id and description into the message'),
+    .describe(
+      'digest window: events within this period of the first are combined into one message; 0 = each is sent immediately',
+    ),
+  patientData: z
+    .boolean()
+    .default(false)
+    .describe('include accession number, Patient ID and description in the message'),
 };
 
 const webhook = z.strictObject({
-  url: httpUrl.describe('gets a POST with JSON'),
+  url: httpUrl.describe('URL that receives a POST with JSON'),
   secret: secret.optional().describe('key of the HMAC-SHA256 signature in the header X-Dispatch-Signature'),
   headers: z
     .record(z.string().regex(/^[\w-]+$/), z.union([z.string(), secret]))
     .optional()
-    .describe('further headers'),
-  timeout: durationMs.default(10_000).describe('longest wait for the answer'),
+    .describe('additional headers'),
+  timeout: durationMs.default(10_000).describe('maximum wait for the response'),
   ...wanted,
 });
 
 const email = z.strictObject({
-  to: z.array(z.email()).min(1).describe('who gets it'),
+  to: z.array(z.email()).min(1).describe('recipients'),
   subject: z
     .string()
     .max(200)
     .default('[dicom-dispatch] {summary}')
-    .describe('subject; {summary} and {count} are filled in'),
+    .describe('subject; {summary} and {count} are replaced'),
   text: z
     .string()
     .max(20_000)
     .optional()
-    .describe('the whole message; {summary}, {count}, {lines} and {console} are filled in'),
+    .describe('text of the message; {summary}, {count}, {lines} and {console} are replaced'),
   ...wanted,
 });
 
 export const notificationsConfig = z.strictObject({
-  webhooks: z.record(configName, webhook).default({}).describe('HTTP endpoints that are told'),
-  emails: z.record(configName, email).default({}).describe('people who are told by e-mail'),
+  webhooks: z.record(configName, webhook).default({}).describe('HTTP endpoints that receive notifications'),
+  emails: z.record(configName, email).default({}).describe('recipients of e-mail notifications'),
   smtp: z
     .strictObject({
-      host: hostName.describe('mail server'),
-      port: portNumber.default(587).describe('its port'),
+      host: hostName.describe('host name of the mail server'),
+      port: portNumber.default(587).describe('port'),
       secure: z
         .boolean()
         .default(false)
-        .describe('TLS from the start (port 465); else STARTTLS, required where a password or patient data are sent'),
+        .describe(
+          'true: implicit TLS (port 465); false: STARTTLS, which is required when a password or patient data is sent',
+        ),
       allowPlaintext: z
         .boolean()
         .default(false)
-        .describe('send password and patient data in the clear to a server without STARTTLS'),
-      ca: z.string().optional().describe('file of the authorities to trust, PEM; default those of the system'),
-      username: z.string().optional().describe('user at the mail server'),
-      password: secret.optional().describe('its password'),
+        .describe('allow password and patient data to be sent unencrypted to a server without STARTTLS'),
+      ca: z
+        .string()
+        .optional()
+        .describe('PEM file with the certificate authorities to trust; default: those of the system'),
+      username: z.string().optional().describe('user name at the mail server'),
+      password: secret.optional().describe('password'),
       from: z.string().min(3).describe('sender of the e-mails'),
     })
     .optional()
-    .describe('mail server for the e-mails'),
+    .describe('mail server'),
   backlogOlderThan: durationMs
     .default(60 * 60_000)
-    .describe('a target whose oldest delivery waits longer than this is told as backlog-old; 0 = never'),
+    .describe('backlog-old is reported for a target whose oldest waiting delivery exceeds this age; 0 = never'),
 });
 export type NotificationsConfig = z.output<typeof notificationsConfig>;
 export type WebhookConfig = z.output<typeof webhook>;

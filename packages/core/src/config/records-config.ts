@@ -10,11 +10,11 @@ export const recordsConfig = z.strictObject({
     .meta({ unit: 'duration' })
     .default(90 * 86_400_000)
     .describe(
-      'a study is forgotten when it has left its source and nothing has happened to it for so long; or forever',
+      'the record of a study is removed when the study is no longer in its source and was not changed for this period; forever = never',
     ),
   searchKey: secretKeys
     .optional()
     .describe(
-      'key of the hashes by which a study is found by accession number, Patient ID or series UID once it has left its source, or a list of keys, the newest first; without it only by its Study Instance UID',
+      'key of the hashes that find a study by accession number, Patient ID or series UID after it has left its source, or a list of keys, newest first; without it only by Study Instance UID',
     ),
 });

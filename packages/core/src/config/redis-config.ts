@@ -13,37 +13,44 @@ export const redisConfig = z
         error: 'a URL with redis:// or rediss://, or ${NAME} of one',
       })
       .optional()
-      .describe('where Redis is; without url, sentinel and cluster a Redis of our own is started in dataFolder'),
+      .describe(
+        'URL of Redis; without url, sentinel and cluster a Redis server is started with its data in dataFolder',
+      ),
     sentinel: z
       .strictObject({
-        name: z.string().min(1).describe('what the Sentinels call the group of master and replicas'),
-        addresses: addresses.describe('HOST:PORT of the Sentinels'),
-        username: z.string().optional().describe('user at the Sentinels, where they ask for one'),
-        password: secret.optional().describe('its password'),
-        tls: z.boolean().default(true).describe('where redis.tls is given: whether the Sentinels speak TLS as well'),
+        name: z.string().min(1).describe('name of the master group at the Sentinels'),
+        addresses: addresses.describe('HOST:PORT of each Sentinel'),
+        username: z.string().optional().describe('user name at the Sentinels, if they require one'),
+        password: secret.optional().describe('password'),
+        tls: z.boolean().default(true).describe('with redis.tls: whether the Sentinels use TLS as well'),
       })
       .optional()
-      .describe('instead of url: the master that Sentinels name, also after a failover'),
+      .describe('instead of url: the master is discovered by Sentinels, also after a failover'),
     cluster: addresses
       .optional()
-      .describe('instead of url: HOST:PORT of some members of a Redis Cluster; they name the others'),
-    username: z.string().optional().describe('ACL user; default the one in url, or the default user'),
-    password: secret.optional().describe('its password'),
+      .describe('instead of url: HOST:PORT of some nodes of a Redis Cluster; the others are discovered'),
+    username: z.string().optional().describe('ACL user; default: the user in url, or the default user of Redis'),
+    password: secret.optional().describe('password'),
     tls: tlsClient
       .optional()
-      .describe('TLS with a private authority or a client certificate; {} trusts what the system trusts'),
-    dataFolder: z.string().default('./data').describe('where the Redis of our own keeps its data'),
+      .describe(
+        'TLS with a private certificate authority or a client certificate; {} uses the authorities of the system',
+      ),
+    dataFolder: z
+      .string()
+      .default('./data')
+      .describe('folder for the data of the Redis server that is started without url'),
     notesFolder: z
       .string()
       .optional()
       .describe(
-        'where a router keeps notes of what is in Redis, to go on after Redis lost its data; default recovery in dataFolder',
+        'folder in which a router records the state of Redis, for recovery after a loss of data; default: recovery in dataFolder',
       ),
     prefix: z
       .string()
       .regex(/^\{[A-Za-z0-9._-]{1,40}\}$/, 'a prefix is a name in braces, e.g. {dicom-dispatch}')
       .default('{dicom-dispatch}')
-      .describe('first part of every key; the braces keep all keys in one slot of a Redis Cluster'),
+      .describe('prefix of every key; the braces keep all keys in one slot of a Redis Cluster'),
   })
   .refine(({ url, sentinel, cluster }) => [url, sentinel, cluster].filter((one) => one !== undefined).length <= 1, {
     error: 'has more than one of url, sentinel and cluster: keep the one that is meant',

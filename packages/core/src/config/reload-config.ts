@@ -5,9 +5,9 @@ export const reloadConfig = z.strictObject({
   watch: z
     .boolean()
     .default(false)
-    .describe('take this file over when it changes; without, on SIGHUP, "dispatch reload" or the API'),
+    .describe('reload the file when it changes; otherwise on SIGHUP, "dispatch reload" or a request to the API'),
   interval: durationMs
     .default(2_000)
     .refine((ms) => ms >= 100, 'at least 100ms')
-    .describe('how often the file is looked at'),
+    .describe('interval at which the file is checked'),
 });

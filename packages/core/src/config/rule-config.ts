@@ -28,60 +28,58 @@ export type Start = (typeof starts)[number];
 const label = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'a label has 1 to 64 letters, digits, hyphens and underscores');
 
 export const onSuccessConfig = z.strictObject({
-  labels: z.array(label).max(50).default([]).describe('labels that the study gets in Orthanc'),
+  labels: z.array(label).max(50).default([]).describe('labels to add to the study in Orthanc'),
   metadata: z
     .record(
       z.string().regex(/^([A-Za-z][A-Za-z0-9_-]{0,63}|\d{4,5})$/, 'a name or a number from 1024'),
       z.string().max(1024),
     )
     .default({})
-    .describe("metadata that the study gets; names have to be among Orthanc's UserMetadata, or numbers from 1024"),
+    .describe("metadata to set on the study; names must be defined in Orthanc's UserMetadata, or be numbers from 1024"),
   unprotect: z
     .boolean()
     .default(false)
-    .describe('take the protection of the patient away, once all studies of the patient are delivered'),
+    .describe('remove the protection of the patient once all studies of the patient are delivered'),
   delete: z
     .boolean()
     .default(false)
-    .describe(
-      'delete from the source exactly the instances that were delivered; nothing if the study has changed since',
-    ),
+    .describe('delete exactly the delivered instances from the source; nothing if the study has changed since'),
 });
 export type OnSuccessConfig = z.output<typeof onSuccessConfig>;
 
 export const ruleConfig = z.strictObject({
-  name: configName.describe('shown wherever the rule is spoken of'),
-  description: z.string().max(200).optional().describe('a line for people, shown in the console'),
-  enabled: z.boolean().default(true).describe('false leaves the rule out'),
-  sources: z.array(configName).min(1).optional().describe('sources it is for; default all'),
+  name: configName.describe('name of the rule, shown in the console, logs and audit log'),
+  description: z.string().max(200).optional().describe('description shown in the console'),
+  enabled: z.boolean().default(true).describe('false: the rule is ignored'),
+  sources: z.array(configName).min(1).optional().describe('sources to which the rule applies; default: all'),
   when: z
     .string()
     .min(1)
     .max(10_000)
     .optional()
-    .describe('CEL expression over source, study, series, origin and now; default every study'),
-  fallback: z.boolean().default(false).describe('applies only to studies that no other rule matches'),
-  stop: z.boolean().default(false).describe('when it matches, no further rule applies'),
+    .describe('CEL expression over source, study, series, origin and now; default: every study'),
+  fallback: z.boolean().default(false).describe('applies only to studies that match no other rule'),
+  stop: z.boolean().default(false).describe('if the rule matches, no further rule applies'),
   targets: z
     .array(configName)
     .min(1, 'a rule needs at least one target')
-    .describe('targets and target groups that get the study'),
-  instances: instanceSelection.optional().describe('which instances of a study are sent; default all'),
-  transform: configName.optional().describe('how instances are changed on their way; goes before that of the target'),
+    .describe('targets and target groups that receive the study'),
+  instances: instanceSelection.optional().describe('selection of instances; default: all'),
+  transform: configName.optional().describe('transform of the instances; takes precedence over that of the target'),
   priority: z.enum(priorities).default('normal').describe('stat, urgent, normal or background'),
-  schedule: schedule.optional().describe('when its deliveries may start; those of the target apply too'),
-  hold: z.boolean().default(false).describe('its deliveries wait until an operator releases them'),
+  schedule: schedule.optional().describe('when its deliveries may start; the schedule of the target applies as well'),
+  hold: z.boolean().default(false).describe('deliveries wait until an operator releases them'),
   start: z
     .enum(starts)
     .default('stable')
     .describe(
-      'when sending begins: with the first instance, as each series is stable, or when the study is stable; the study is delivered when all of it has been sent',
+      'start of sending: at the first instance, at each stable series, or at the stable study; the study is delivered when all of it has been sent',
     ),
-  complete: completionConfig.optional().describe('wait until the study is whole'),
+  complete: completionConfig.optional().describe('wait until the study is complete'),
   late: z
     .enum(latePolicies)
     .default('difference')
-    .describe('instances that arrive later: send the difference, all again, or never'),
-  onSuccess: onSuccessConfig.optional().describe('what happens in the source when all deliveries have succeeded'),
+    .describe('instances that arrive after the delivery: send the difference, all instances again, or none'),
+  onSuccess: onSuccessConfig.optional().describe('actions in the source after all deliveries have succeeded'),
 });
 export type RuleConfig = z.output<typeof ruleConfig>;

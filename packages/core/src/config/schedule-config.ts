@@ -14,7 +14,7 @@ export const schedule = z.strictObject({
           .array(z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']))
           .min(1)
           .optional()
-          .describe('weekdays; default all'),
+          .describe('weekdays; default: all'),
         from: z
           .string()
           .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day is HH:MM')
@@ -22,11 +22,11 @@ export const schedule = z.strictObject({
         to: z
           .string()
           .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, 'a time of day is HH:MM')
-          .describe('end, HH:MM; earlier than from: over midnight'),
+          .describe('end, HH:MM; earlier than from: the window spans midnight'),
       }),
     )
     .min(1)
-    .describe('deliveries start inside any of these'),
+    .describe('time windows in which deliveries may start'),
 });
 export type Schedule = z.output<typeof schedule>;
 

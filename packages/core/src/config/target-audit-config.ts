@@ -14,17 +14,19 @@ export const targetAuditConfig = z.strictObject({
   every: durationMs
     .refine((ms) => ms >= 60_000, 'at least 1m')
     .optional()
-    .describe('how often the target is audited without being asked; default never'),
-  schedule: schedule.optional().describe('when such audits go on; outside of it they wait; default always'),
+    .describe('interval of scheduled audits; default: none'),
+  schedule: schedule.optional().describe('schedule of audits; they pause outside of it; default: always'),
   since: durationMs
     .refine((ms) => ms > 0, 'longer than 0')
     .optional()
-    .describe('such audits look at deliveries that changed within this time; default all'),
-  sample: share.optional().describe('share of the studies that such audits look at; default 100%'),
+    .describe('scheduled audits examine deliveries that changed within this period; default: all'),
+  sample: share.optional().describe('proportion of the studies that scheduled audits examine; default: 100%'),
   content: z
     .boolean()
     .default(false)
-    .describe('such audits also read what the target has, and compare it with the digest of what was sent'),
-  rate: z.int().min(1).max(1000).default(10).describe('requests a second that an audit may make at most'),
+    .describe(
+      'scheduled audits also read the content at the target and compare its digest with that of the sent bytes',
+    ),
+  rate: z.int().min(1).max(1000).default(10).describe('maximum requests per second of an audit'),
 });
 export type TargetAuditConfig = z.output<typeof targetAuditConfig>;

@@ -13,7 +13,7 @@ export const groupStrategies = ['all', 'first-available', 'round-robin', 'least-
 export type GroupStrategy = (typeof groupStrategies)[number];
 
 export const targetGroupConfig = z.strictObject({
-  description: z.string().max(200).optional().describe('a line for people, shown in the console'),
+  description: z.string().max(200).optional().describe('description shown in the console'),
   strategy: z
     .enum(groupStrategies)
     .default('first-available')
@@ -22,6 +22,6 @@ export const targetGroupConfig = z.strictObject({
     .array(configName)
     .min(1, 'a group needs at least one target')
     .max(100)
-    .describe('its targets; for first-available in the order of preference'),
+    .describe('member targets; for first-available in order of preference'),
 });
 export type TargetGroupConfig = z.output<typeof targetGroupConfig>;

@@ -11,43 +11,57 @@ import { targetAuditConfig } from './target-audit-config.ts';
  * `z.strictObject({ type: z.literal('sftp'), ...targetOptions, host: … })`.
  */
 export const targetOptions = {
-  description: z.string().max(200).optional().describe('a line for people, shown in the console'),
-  enabled: z.boolean().default(true).describe('false keeps the target but starts no delivery'),
-  concurrency: z.int().min(1).max(256).default(2).describe('deliveries at the same time, over all dispatchers'),
-  attempts: z.int().min(1).max(1000).default(8).describe('attempts of a delivery until an operator has to look'),
+  description: z.string().max(200).optional().describe('description shown in the console'),
+  enabled: z.boolean().default(true).describe('false: the target stays configured, but no delivery starts'),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(256)
+    .default(2)
+    .describe('maximum parallel deliveries to this target, over all dispatchers'),
+  attempts: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(8)
+    .describe('maximum attempts of a delivery; then it fails and needs an operator'),
   backoff: z
     .strictObject({
       first: durationMs.default(5_000).describe('wait before the second attempt'),
-      max: durationMs.default(15 * 60_000).describe('longest wait between two attempts'),
-      jitter: z.number().min(0).max(1).default(0.3).describe('share of the wait that is random'),
+      max: durationMs.default(15 * 60_000).describe('maximum wait between two attempts'),
+      jitter: z.number().min(0).max(1).default(0.3).describe('random proportion of the wait (jitter)'),
     })
     .prefault({})
     .describe('exponential back-off between attempts'),
   giveUpAfter: durationMs
     .default(7 * 86_400_000)
     .describe(
-      'age at which a delivery that waits for a dead target fails, without the time that it was held or outside its schedule; 0 = never',
+      'maximum age of a delivery whose target is unreachable, after which it fails; time on hold or outside the schedule does not count; 0 = no limit',
     ),
   rateLimit: z
     .strictObject({
-      bytesPerSecond: sizeBytes.optional().describe('of one dispatcher to this target'),
-      deliveriesPerMinute: z.int().min(1).optional().describe('over all dispatchers'),
+      bytesPerSecond: sizeBytes.optional().describe('maximum rate of one dispatcher to this target'),
+      deliveriesPerMinute: z
+        .int()
+        .min(1)
+        .optional()
+        .describe('maximum number of deliveries started per minute, over all dispatchers'),
     })
     .optional()
-    .describe('upper bounds on what is sent'),
-  schedule: schedule.optional().describe('when deliveries may start; default always'),
-  audit: targetAuditConfig.optional().describe('audits, which compare what the target has with what it has confirmed'),
-  instances: instanceSelection.optional().describe('which instances of a study this target gets'),
-  transform: configName.optional().describe('how instances are changed on their way to it'),
+    .describe('rate limits'),
+  schedule: schedule.optional().describe('when deliveries may start; default: always'),
+  audit: targetAuditConfig.optional().describe('comparison of the content of the target with what it has confirmed'),
+  instances: instanceSelection.optional().describe('selection of instances for this target'),
+  transform: configName.optional().describe('transform of the instances for this target'),
   identity: configName
     .optional()
     .describe(
-      'name of the place itself: kept, a new address means the same place with the same contents; another name means another place, for which the ledger begins anew',
+      'identity of the target. If the address changes and identity does not, the target is the same with the same content; a new identity starts a new ledger',
     ),
   source: configName
     .optional()
     .describe(
-      'the source that this target is, where its address does not say so: studies do not go back where they came from',
+      'source that is the same system as this target, if the address does not show it: studies are not sent back to where they came from',
     ),
 } as const;
 export const targetOptionsSchema = z.object(targetOptions);

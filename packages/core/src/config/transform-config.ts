@@ -29,37 +29,45 @@ const identifiers = new Set(['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstan
 /** How instances are changed on their way; done by the source's engine, one instance at a time. The stored ones stay. */
 export const transformConfig = z
   .strictObject({
-    description: z.string().max(200).optional().describe('a line for people, shown in the console'),
+    description: z.string().max(200).optional().describe('description shown in the console'),
     anonymise: z
       .strictObject({
         profile: z
           .enum(['2008', '2017c', '2021b', '2023b'])
           .optional()
           .describe(
-            'edition of the Basic Application Level Confidentiality Profile (PS3.15 table E.1-1) that Orthanc applies; default the latest it knows. That of 2024e is applied in addition, at every depth',
+            'edition of the Basic Application Level Confidentiality Profile (PS3.15 table E.1-1) that Orthanc applies; default: the latest that it supports. The edition 2024e is applied in addition, at every depth',
           ),
-        keepPrivateTags: z.boolean().default(false).describe('keep private tags, which may identify'),
+        keepPrivateTags: z
+          .boolean()
+          .default(false)
+          .describe('keep private tags, although they may identify the patient'),
         pseudonyms: z
           .boolean()
           .default(true)
           .describe(
-            'give patients and accession numbers keyed pseudonyms: the same patient always has the same; false leaves them empty',
+            'replace Patient ID, name and accession number by keyed pseudonyms, stable for each patient; false leaves them empty',
           ),
       })
       .optional()
-      .describe('de-identify'),
-    set: z.record(keyword, z.string().max(1024)).default({}).describe('tags that get a value'),
-    remove: z.array(keyword).default([]).describe('tags that are taken out'),
-    copy: z.record(keyword, keyword).default({}).describe('tags that get the value of another tag of the instance'),
-    keep: z.array(keyword).default([]).describe('tags that the anonymisation would change or remove, and that stay'),
-    removePrivateTags: z.boolean().default(false).describe('take private tags out'),
+      .describe('de-identify instances'),
+    set: z.record(keyword, z.string().max(1024)).default({}).describe('tags to set, with their values'),
+    remove: z.array(keyword).default([]).describe('tags to remove'),
+    copy: z.record(keyword, keyword).default({}).describe('tags to set to the value of another tag of the instance'),
+    keep: z
+      .array(keyword)
+      .default([])
+      .describe('tags that the anonymisation keeps, although the profile changes or removes them'),
+    removePrivateTags: z.boolean().default(false).describe('remove private tags'),
     uids: z
       .enum(['keep', 'new'])
       .optional()
-      .describe('keep the UIDs, or give new ones, always the same for the same UID; default keep, new when anonymised'),
+      .describe(
+        'keep the UIDs, or replace each by a new UID that is always the same; default: keep; new with anonymise',
+      ),
     transferSyntax: uid
       .optional()
-      .describe('UID of the transfer syntax, a lossless one, that instances with pixel data are transcoded to'),
+      .describe('UID of the lossless transfer syntax to which instances with pixel data are transcoded'),
   })
   .superRefine((transform, context) => {
     const fixed = [...Object.keys(transform.set), ...Object.keys(transform.copy), ...transform.remove];

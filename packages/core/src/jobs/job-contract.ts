@@ -14,7 +14,7 @@ const studyReference = {
   studyInstanceUid: z.string(),
   orthancStudyId: z.string().describe("Orthanc's id of the study"),
   contentHash: z.string().describe('hash of the instance set that was routed'),
-  instanceCount: z.int().describe('instances when routed'),
+  instanceCount: z.int().describe('number of instances at routing'),
   modalities: z.array(z.string()).describe('modalities in the study'),
   studyTaskId: z.string(),
   rules: z.array(z.string()).describe('rules that matched'),
@@ -26,8 +26,8 @@ const studyReference = {
 export const studyTaskData = z.object({
   ...studyReference,
   targets: z.array(z.string()),
-  partOf: z.string().optional().describe('the study task whose deliveries it brings to more targets'),
-  onSuccess: onSuccessConfig.optional().describe('what happens in the source when all deliveries have succeeded'),
+  partOf: z.string().optional().describe('the study task whose deliveries are sent to more targets'),
+  onSuccess: onSuccessConfig.optional().describe('actions in the source after all deliveries have succeeded'),
 });
 export type StudyTaskData = z.infer<typeof studyTaskData>;
 
@@ -36,11 +36,11 @@ const deliveryTerms = {
   transform: z
     .object({ name: z.string(), definition: transformConfig })
     .optional()
-    .describe('how instances are changed on their way'),
-  selections: z.array(instanceSelection).optional().describe('an instance is sent when any of these selects it'),
-  schedules: z.array(schedule).optional().describe('it may start when any of these is open'),
-  late: z.enum(latePolicies).optional().describe('default difference'),
-  hold: z.boolean().optional().describe('waits from the beginning for a release'),
+    .describe('changes to instances before they are sent'),
+  selections: z.array(instanceSelection).optional().describe('an instance is sent if any of these selects it'),
+  schedules: z.array(schedule).optional().describe('it may start while any of these is open'),
+  late: z.enum(latePolicies).optional().describe('default: difference'),
+  hold: z.boolean().optional().describe('is held from the beginning'),
   group: z
     .object({
       name: z.string(),
@@ -56,8 +56,8 @@ const deliveryTerms = {
   arriving: z
     .enum(['arrival', 'series'])
     .optional()
-    .describe('the study is still being received: it is sent as it comes, and delivered when it is whole'),
-  nonce: z.string().optional().describe('makes it another delivery of the same content'),
+    .describe('the study is still being received: it is sent as it arrives, and delivered when it is complete'),
+  nonce: z.string().optional().describe('distinguishes deliveries of the same content'),
 };
 
 /** Data of a job in a queue `target-NAME`. */

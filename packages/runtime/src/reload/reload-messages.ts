@@ -20,10 +20,10 @@ export const reloadAnswer = z.object({
   file: z.string(),
   outcome: z
     .enum(['ready', 'applied', 'unchanged', 'refused'])
-    .describe('ready: checked and good; unchanged: it goes by this configuration already'),
+    .describe('ready: checked and valid; unchanged: it already uses this configuration'),
   reasons: z.array(z.string()).describe('why it was refused'),
-  restart: z.array(z.string()).describe('settings that count from the next start on'),
-  notes: z.array(z.string()).default([]).describe('what somebody has to decide on: targets that were moved'),
+  restart: z.array(z.string()).describe('options that take effect at the next start'),
+  notes: z.array(z.string()).default([]).describe('decisions that are due: targets with a new address'),
 });
 export type ReloadAnswer = z.infer<typeof reloadAnswer>;
 

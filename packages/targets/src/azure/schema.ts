@@ -18,7 +18,7 @@ const entra = z.strictObject({
   clientSecret: secret.describe('client secret'),
   authority: httpUrl
     .default('https://login.microsoftonline.com')
-    .describe('address of Microsoft Entra; other clouds have others'),
+    .describe('URL of Microsoft Entra; national clouds have their own'),
 });
 
 /** A container of Azure Blob Storage. */
@@ -30,18 +30,18 @@ export const azureTarget = z
       .string()
       .regex(/^[a-z0-9]{3,24}$/, 'a storage account has 3 to 24 lower-case letters and digits')
       .describe('name of the storage account'),
-    endpoint: httpUrl.optional().describe('address of its blob service; default https://ACCOUNT.blob.core.windows.net'),
+    endpoint: httpUrl.optional().describe('URL of the blob service; default: https://ACCOUNT.blob.core.windows.net'),
     container: z
       .string()
       .regex(
         /^[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]$/,
         'a container has 3 to 63 lower-case letters, digits and single hyphens',
       )
-      .describe('name of the container; it has to exist'),
+      .describe('name of the container; must exist'),
     accountKey: secret.optional().describe('key of the storage account'),
-    sasToken: secret.optional().describe('shared access signature for the container, instead of a key'),
+    sasToken: secret.optional().describe('shared access signature (SAS) for the container, instead of a key'),
     entra: entra.optional().describe('client credentials of Microsoft Entra, instead of a key; needs https'),
-    tls: httpTls.optional().describe('authorities and client certificate for https'),
+    tls: httpTls.optional().describe('certificate authorities and client certificate for https'),
     prefix: z
       .string()
       .max(200)
@@ -51,32 +51,32 @@ export const azureTarget = z
       )
       .refine((text) => !text.split('/').some((part) => part === '..' || part === '.'), 'a prefix has no . or .. in it')
       .default('')
-      .describe('what every name begins with, e.g. "dicom/"'),
+      .describe('prefix of every blob name, e.g. "dicom/"'),
     key: instanceTemplate.default(uidTemplate).describe('template of the name of each blob, after the prefix'),
-    maxParallel: z.int().min(1).max(64).default(4).describe('requests at the same time, per delivery'),
+    maxParallel: z.int().min(1).max(64).default(4).describe('maximum parallel requests of one delivery'),
     blockSize: sizeBytes
       .default(8 * mebibyte)
       .refine((bytes) => bytes >= mebibyte && bytes <= 100 * mebibyte, '1MiB to 100MiB')
       .describe(
-        'larger instances are sent in blocks of this size, half of maxParallel at a time; as many are in memory',
+        'block size for larger instances; up to half of maxParallel blocks are sent in parallel and held in memory',
       ),
     existing: z
       .enum(['compare', 'overwrite'])
       .default('compare')
       .describe(
-        'compare = what is there is looked at: the same content is left as it is, another is a matter of onConflict; overwrite = nothing is looked at, everything is replaced',
+        'compare = existing objects are compared: identical content is kept, other content is handled by onConflict; overwrite = existing objects are replaced without comparison',
       ),
     onConflict: conflictOption,
-    tier: z.enum(['Hot', 'Cool', 'Cold', 'Archive']).optional().describe('access tier; default that of the account'),
-    connectTimeout: durationMs.default(10_000).describe('longest time to connect, TLS included'),
-    timeout: durationMs.default(60_000).describe('longest silence of the server'),
+    tier: z.enum(['Hot', 'Cool', 'Cold', 'Archive']).optional().describe('access tier; default: that of the account'),
+    connectTimeout: durationMs.default(10_000).describe('maximum time to connect, including TLS'),
+    timeout: durationMs.default(60_000).describe('maximum time without progress'),
     minRate: minRateOption,
     requestAttempts: z
       .int()
       .min(1)
       .max(10)
       .default(3)
-      .describe('how often one request is tried before the attempt fails'),
+      .describe('maximum tries of one request before the attempt fails'),
     marker: markerOption,
   })
   .refine(({ accountKey, sasToken, entra }) => [accountKey, sasToken, entra].filter(Boolean).length === 1, {

@@ -5,6 +5,6 @@ export const conflictOption = z
   .enum(['error', 'overwrite'])
   .default('error')
   .describe(
-    'when another content has the place of an instance: error = it is left as it is, and the instance is quarantined (target-conflict); overwrite = it is replaced. An older version of the same instance of the same patient is always replaced',
+    'if different content exists at the path of an instance: error = it is kept, and the instance is quarantined (target-conflict); overwrite = it is replaced. An older version of the same instance of the same patient is always replaced',
   );
 export type ConflictPolicy = z.output<typeof conflictOption>;

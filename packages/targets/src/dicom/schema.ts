@@ -16,84 +16,97 @@ const filePath = z.string().min(1).max(4096);
 const profile = z.enum(['bcp195-rfc9325', 'bcp195-rfc9325-modified', 'bcp195-nd', 'bcp195', 'bcp195-extended']);
 
 export const dicomTls = z.strictObject({
-  ca: filePath.optional().describe('PEM file with the authorities to trust; default those of the system'),
+  ca: filePath.optional().describe('PEM file with the certificate authorities to trust; default: those of the system'),
   cert: filePath.optional().describe('PEM file with our certificate and its chain, for mutual TLS'),
   key: filePath.optional().describe('PEM file with the private key of cert'),
-  passphrase: secret.optional().describe('of the key'),
-  serverName: z.string().max(253).optional().describe('name to expect in the certificate; default the host'),
+  passphrase: secret.optional().describe('passphrase of the key'),
+  serverName: z.string().max(253).optional().describe('expected name in the certificate; default: the host'),
   profile: profile.default('bcp195-rfc9325').describe('secure connection profile of PS3.15 annex B'),
-  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).optional().describe('least version, instead of that of the profile'),
-  verifyHostname: z.boolean().default(true).describe('false checks the chain, but not the name in the certificate'),
-  verify: z.boolean().default(true).describe('false accepts any certificate: for trying, never for patients'),
+  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).optional().describe('minimum TLS version, instead of that of the profile'),
+  verifyHostname: z
+    .boolean()
+    .default(true)
+    .describe('false verifies the chain, but not the host name in the certificate'),
+  verify: z.boolean().default(true).describe('false accepts any certificate: for tests only, never with patient data'),
 });
 
 /** Where we take associations of the receiver: for the reports of a storage commitment, for the instances of a C-MOVE. */
 const listenOptions = {
-  listen: listenAddress.describe('address on which we take associations of the receiver, e.g. 0.0.0.0:11112'),
+  listen: listenAddress.describe('HOST:PORT on which associations of the receiver are accepted, e.g. 0.0.0.0:11112'),
   tls: z
     .strictObject({
       cert: filePath.describe('PEM file with our certificate and its chain'),
       key: filePath.describe('PEM file with the private key of cert'),
-      passphrase: secret.optional().describe('of the key'),
-      ca: filePath.optional().describe('PEM file with authorities: set to demand a certificate of the receiver'),
+      passphrase: secret.optional().describe('passphrase of the key'),
+      ca: filePath
+        .optional()
+        .describe('PEM file with certificate authorities; set it to require a certificate from the receiver'),
       profile: profile.default('bcp195-rfc9325').describe('secure connection profile of PS3.15 annex B'),
     })
     .optional()
-    .describe('set to take DICOM TLS only'),
+    .describe('set to accept DICOM TLS only'),
 } as const;
 const listener = z.strictObject(listenOptions);
 export type DicomListener = z.output<typeof listener>;
 
 const dicomOptions = {
   ...targetOptions,
-  host: hostName.describe('name or address of the receiver'),
-  port: portNumber.default(104).describe('its port'),
+  host: hostName.describe('host name or IP address of the receiver'),
+  port: portNumber.default(104).describe('port'),
   calledAeTitle: aeTitle.describe("the receiver's AE title"),
   callingAeTitle: aeTitle.default('DISPATCH').describe('our AE title'),
   maxParallel: z
     .union([z.int().min(1).max(maxAssociations), z.literal('auto')])
     .default(3)
-    .describe('associations at the same time for one delivery; auto: 3 to 16, more the longer the round trip is'),
-  maxPduLength: sizeBytes.default(131_072).describe('longest P-DATA-TF that we accept'),
-  connectTimeout: durationMs.default(10_000).describe('longest time to connect, TLS included'),
-  associationTimeout: durationMs.default(30_000).describe('longest wait for the answer to an association request'),
-  timeout: durationMs.default(60_000).describe('longest silence while a response is due'),
+    .describe(
+      'maximum parallel associations of one delivery; auto: 3 to 16, depending on the measured round-trip time',
+    ),
+  maxPduLength: sizeBytes.default(131_072).describe('maximum length of P-DATA-TF PDUs that we accept'),
+  connectTimeout: durationMs.default(10_000).describe('maximum time to connect, including TLS'),
+  associationTimeout: durationMs.default(30_000).describe('maximum wait for the response to an association request'),
+  timeout: durationMs.default(60_000).describe('maximum time without progress while a response is due'),
   minBytesPerSecond: sizeBytes
     .default(1_000)
-    .describe('a receiver that takes or sends data more slowly is treated as silent; 0: any byte counts'),
+    .describe('minimum transfer rate in either direction; a slower receiver is treated as timed out; 0 = no limit'),
   earlyByte: z
     .boolean()
     .default(true)
     .describe(
-      'answers half responses at once with the first byte of the next instance: saves 44 ms an instance at receivers without TCP_NODELAY',
+      'send the first byte of the next instance as soon as half of a response has arrived: saves 44 ms an instance with receivers that do not set TCP_NODELAY',
     ),
   transferSyntaxes: z
     .array(transferSyntax)
     .min(1)
     .max(30)
     .optional()
-    .describe('transfer syntaxes that the receiver may get, best first, as keywords or UIDs; default: any as stored'),
+    .describe(
+      'transfer syntaxes that may be sent to the receiver, in order of preference, as keywords or UIDs; default: as stored',
+    ),
   transcode: z
     .enum(['never', 'fallback', 'always'])
     .default('never')
     .describe(
-      'fallback: what the receiver does not accept as stored is transcoded by the source, into the first of transferSyntaxes that it accepts; always: everything is',
+      'transcoding by the source. fallback: instances whose stored transfer syntax the receiver rejects, into the first accepted syntax of transferSyntaxes; always: all instances',
     ),
   verify: z
     .enum(['none', 'find', 'commitment'])
     .default('none')
-    .describe('none: the response to each C-STORE counts; find: C-FIND at IMAGE level; commitment: storage commitment'),
+    .describe(
+      'verification. none: the response to each C-STORE counts; find: C-FIND at IMAGE level; commitment: storage commitment',
+    ),
   verifyTimeout: durationMs
     .default(5_000)
-    .describe('longest wait of verify: find until the receiver lists what it has just confirmed'),
+    .describe('maximum wait of verify: find for the receiver to list confirmed instances'),
   commitment: z
     .strictObject({
       timeout: durationMs
         .default(120_000)
-        .describe('how long an attempt waits for the report; the next attempt goes on waiting'),
+        .describe('maximum wait of an attempt for the report; the next attempt continues to wait'),
       listener: listener
         .optional()
-        .describe('for receivers that report on an association of their own; default: the association that asked'),
+        .describe(
+          'for receivers that report on an association of their own; default: the report is expected on the requesting association',
+        ),
     })
     .prefault({})
     .describe('options of verify: commitment'),
@@ -104,18 +117,20 @@ const dicomOptions = {
       calledAeTitle: aeTitle.optional().describe('default: calledAeTitle'),
     })
     .prefault({})
-    .describe('where C-FIND, C-GET and C-MOVE are answered, if not where images are stored'),
+    .describe('address for C-FIND, C-GET and C-MOVE, if it differs from that for C-STORE'),
   retrieve: z
     .enum(['get', 'move'])
     .default('get')
-    .describe('how studies are pulled: C-GET, or C-MOVE to our own receiver (moveTo)'),
+    .describe('retrieval of studies: C-GET, or C-MOVE to our own receiver (moveTo)'),
   moveTo: z
     .strictObject({
-      aeTitle: aeTitle.describe('our AE title as a C-MOVE destination; the receiver has to know it with our address'),
+      aeTitle: aeTitle.describe(
+        'our AE title as C-MOVE destination; must be configured at the receiver with our address',
+      ),
       ...listenOptions,
     })
     .optional()
-    .describe('our receiver for retrieve: move; it listens while a pull runs'),
+    .describe('our Storage SCP for retrieve: move; it listens while a pull is running'),
 } as const;
 
 const needsMoveTo = {
@@ -130,7 +145,7 @@ export const dicomTarget = z
   .strictObject({
     type: z.literal('dicom'),
     ...dicomOptions,
-    tls: dicomTls.optional().describe('set to speak DICOM TLS (PS3.15 annex B)'),
+    tls: dicomTls.optional().describe('set to use DICOM TLS (PS3.15 annex B)'),
   })
   .refine(hasMoveTo, needsMoveTo);
 export type DicomTarget = z.output<typeof dicomTarget>;

@@ -4,5 +4,5 @@ import { sizeBytes } from '@dicom-dispatch/core';
 export const minRateOption = sizeBytes
   .default(1_000)
   .describe(
-    'bytes a second that the target has to take at least, on average: one that trickles is given up (target-timeout); 0 = no limit',
+    'minimum average transfer rate per second; a slower target is treated as timed out (target-timeout); 0 = no limit',
   );

@@ -19,39 +19,37 @@ export const folderTarget = z.strictObject({
   path: z
     .string()
     .refine((path) => isAbsolute(path) && !path.includes('\0'), 'the path of the folder has to be absolute')
-    .describe('the folder; it has to exist, so that a share that is not mounted is noticed'),
+    .describe('path of the folder; must exist, so that a share that is not mounted is detected'),
   layout: z
     .union([z.literal('flat'), instanceTemplate])
     .default(uidTemplate)
     .describe('template of the path of each instance in the folder, or flat for {SOPInstanceUID}.dcm'),
-  maxParallel: z.int().min(1).max(64).default(8).describe('files written at the same time, per delivery'),
+  maxParallel: z.int().min(1).max(64).default(8).describe('maximum files of one delivery written in parallel'),
   fsync: z
     .boolean()
     .default(true)
-    .describe('wait until each file is on disk before it counts as delivered; false for shares that do not fsync'),
+    .describe('fsync each file before it counts as delivered; false for shares that do not support fsync'),
   verify: z
     .enum(['none', 'size', 'content'])
     .default('size')
-    .describe('before a file gets its final name: look at its size, or read it back and compare'),
-  mode: mode.optional().describe('permissions of files, octal; default 0666 less the umask'),
-  directoryMode: mode.optional().describe('permissions of created folders, octal; default 0777 less the umask'),
+    .describe('check of each file before it is renamed to its final name: size, or content (read back and compare)'),
+  mode: mode.optional().describe('permissions of files, octal; default: 0666 minus the umask'),
+  directoryMode: mode.optional().describe('permissions of created folders, octal; default: 0777 minus the umask'),
   owner: z
     .strictObject({
       uid: id.describe('numeric user id'),
       gid: id.describe('numeric group id'),
     })
     .optional()
-    .describe('owner of files and created folders; needs the right to change owners'),
+    .describe('owner of files and created folders; requires the permission to change owners'),
   onConflict: conflictOption,
   rememberPlace: rememberPlaceOption(true),
   followLinks: z
     .boolean()
     .default(false)
-    .describe(
-      'write through links in the folder that lead out of it; links to elsewhere in the folder are always followed',
-    ),
-  minFree: sizeBytes.default(100_000_000).describe('space to leave free: a delivery that would go below is not begun'),
-  timeout: durationMs.default(60_000).describe('longest wait for one operation of the file system; 0 = no limit'),
+    .describe('follow symbolic links that lead out of the folder; links within the folder are always followed'),
+  minFree: sizeBytes.default(100_000_000).describe('minimum free space; a delivery that would go below is not started'),
+  timeout: durationMs.default(60_000).describe('maximum time of one file system operation; 0 = no limit'),
   marker: markerOption,
 });
 export type FolderTarget = z.output<typeof folderTarget>;

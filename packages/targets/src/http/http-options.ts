@@ -19,12 +19,12 @@ function isServiceUrl(text: string): boolean {
 }
 
 export const httpTls = z.strictObject({
-  ca: filePath.optional().describe('PEM file with the authorities to trust; default those of the system'),
+  ca: filePath.optional().describe('PEM file with the certificate authorities to trust; default: those of the system'),
   cert: filePath.optional().describe('PEM file with the client certificate and its chain, for mutual TLS'),
   key: filePath.optional().describe('PEM file with the private key of cert'),
-  passphrase: secret.optional().describe('of the key'),
-  serverName: z.string().max(253).optional().describe('name to expect in the certificate; default the host of the URL'),
-  verify: z.boolean().default(true).describe('false accepts any certificate: for trying, never for patients'),
+  passphrase: secret.optional().describe('passphrase of the key'),
+  serverName: z.string().max(253).optional().describe('expected name in the certificate; default: the host of the URL'),
+  verify: z.boolean().default(true).describe('false accepts any certificate: for tests only, never with patient data'),
 });
 export type HttpTls = z.output<typeof httpTls>;
 
@@ -35,11 +35,11 @@ const basicAuth = z.strictObject({
     .string()
     .regex(/^[^:]{1,256}$/, 'a user name has no colon')
     .describe('user name'),
-  password: secret.describe('its password'),
+  password: secret.describe('password'),
 });
 const bearerAuth = z.strictObject({
   type: z.literal('bearer'),
-  token: secret.describe('a token that does not expire, or is renewed from outside'),
+  token: secret.describe('token that does not expire, or is renewed externally'),
 });
 const oauth2Auth = z.strictObject({
   type: z.literal('oauth2'),
@@ -53,24 +53,24 @@ const oauth2Auth = z.strictObject({
   parameters: z
     .record(z.string().max(100), z.string().max(2048))
     .default({})
-    .describe('further parameters of the token request, such as audience or resource'),
+    .describe('additional parameters of the token request, such as audience or resource'),
   clientAuthentication: z
     .enum(['basic', 'post'])
     .default('basic')
-    .describe('how the client shows its secret: basic = Authorization header, post = in the form; default basic'),
+    .describe('client authentication: basic = Authorization header, post = in the form; default: basic'),
 });
 
 /** `none` and `basic` and `bearer`: for servers that know nothing else. */
 export const simpleAuth = z
   .discriminatedUnion('type', [noAuth, basicAuth, bearerAuth])
   .default({ type: 'none' })
-  .describe('credentials: none, basic or bearer; default none');
+  .describe('credentials: none, basic or bearer; default: none');
 
 /** All of `simpleAuth`, and OAuth 2 client credentials (RFC 6749 section 4.4). */
 export const httpAuth = z
   .discriminatedUnion('type', [noAuth, basicAuth, bearerAuth, oauth2Auth])
   .default({ type: 'none' })
-  .describe('credentials: none, basic, bearer or oauth2 (client credentials); default none');
+  .describe('credentials: none, basic, bearer or oauth2 (client credentials); default: none');
 export type HttpAuth = z.output<typeof httpAuth>;
 export type OAuth2Auth = z.output<typeof oauth2Auth>;
 
@@ -82,17 +82,15 @@ export const httpOptions = {
       z.union([secret, z.string().regex(/^[\t\x20-\x7e]{0,4096}$/, 'a header has printable ASCII characters')]),
     )
     .default({})
-    .describe('sent with every request, such as an API key; default none'),
-  tls: httpTls.optional().describe('for https: authorities, client certificate'),
-  connectTimeout: durationMs.default(10_000).describe('longest time to connect, TLS included; default 10s'),
+    .describe('headers sent with every request, such as an API key; default: none'),
+  tls: httpTls.optional().describe('for https: certificate authorities, client certificate'),
+  connectTimeout: durationMs.default(10_000).describe('maximum time to connect, including TLS; default: 10s'),
   timeout: durationMs
     .default(60_000)
-    .describe('longest silence of the target: until it takes more bytes, or answers; default 60s'),
+    .describe('maximum time without progress while sending or waiting for the response; default: 60s'),
   minBytesPerSecond: sizeBytes
     .default(1_000)
-    .describe(
-      'minimum transfer rate in either direction, averaged over timeout while the target takes or gives bytes; 0 = no limit; default 1kB',
-    ),
+    .describe('minimum transfer rate in either direction, averaged over timeout; 0 = no limit; default: 1kB'),
 } as const;
 export interface HttpOptions {
   readonly url: string;

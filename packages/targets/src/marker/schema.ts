@@ -6,7 +6,7 @@ export const markerOption = z
   .strictObject({
     path: studyTemplate
       .default('{StudyInstanceUID}/complete.json')
-      .describe('template of its path, with tags of the study; has to have {StudyInstanceUID}'),
+      .describe('template of its path, with tags of the study; must contain {StudyInstanceUID}'),
     content: z
       .enum(['manifest', 'empty'])
       .default('manifest')
@@ -14,8 +14,8 @@ export const markerOption = z
     whenPartial: z
       .boolean()
       .default(false)
-      .describe('write it also when instances are quarantined; the manifest then names them as missing'),
+      .describe('also write it if instances are quarantined; the manifest then lists them as missing'),
   })
   .optional()
-  .describe('a completion marker, written after everything else has arrived; default none');
+  .describe('completion marker, written after all instances have arrived; default: none');
 export type MarkerOption = NonNullable<z.output<typeof markerOption>>;

@@ -6,6 +6,6 @@ export function rememberPlaceOption(byDefault: boolean) {
     .boolean()
     .default(byDefault)
     .describe(
-      'mark the folder with a hidden file (.dicom-dispatch-target), remember the mark, and write nothing where it is missing or another: a share that is not mounted, or another disk in its place, is noticed',
+      'mark the folder with a hidden file (.dicom-dispatch-target), and refuse to write where the mark is missing or differs: this detects a share that is not mounted, or another disk in its place',
     );
 }

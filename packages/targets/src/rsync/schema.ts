@@ -30,25 +30,25 @@ const argument = z.string().superRefine((text, context) => {
 
 const overSsh = z.strictObject({
   type: z.literal('ssh'),
-  port: portNumber.default(22).describe('port of its ssh'),
-  username: sshUser.describe('user to log in as'),
-  password: secret.optional().describe('its password'),
-  privateKey: secret.optional().describe('its private key in OpenSSH format: { file: /path/id_ed25519 }'),
-  passphrase: secret.optional().describe('of the private key'),
+  port: portNumber.default(22).describe('SSH port'),
+  username: sshUser.describe('user name'),
+  password: secret.optional().describe('password'),
+  privateKey: secret.optional().describe('private key in OpenSSH format: { file: /path/id_ed25519 }'),
+  passphrase: secret.optional().describe('passphrase of the private key'),
   agent: z
     .union([z.literal(true), z.string().refine(absolute, 'the path of a socket')])
     .optional()
-    .describe('ask an ssh agent: true = that of SSH_AUTH_SOCK, or the path of its socket'),
+    .describe('use an SSH agent: true = the agent of SSH_AUTH_SOCK, or the path of its socket'),
   hostKey: hostKeyOption,
   algorithms: z
     .enum(['safe', 'old'])
     .default('safe')
-    .describe('old = also algorithms that are no longer safe, for servers that have no others; a warning is logged'),
+    .describe('old = also allow obsolete algorithms, for servers that offer no others; a warning is logged'),
   rsyncPath: z
     .string()
     .regex(/^(?!-)[\w./-]{1,255}$/, 'a path without spaces, not beginning with a hyphen')
     .optional()
-    .describe('where rsync is on the server, when it is not on the path there'),
+    .describe('path of rsync on the server, if it is not on its PATH'),
 });
 
 const toDaemon = z.strictObject({
@@ -61,8 +61,8 @@ const toDaemon = z.strictObject({
   username: sshUser
     .refine((name) => !name.includes('@'), 'a user of a daemon has no @ in its name')
     .optional()
-    .describe('user name, when the module asks for one'),
-  password: secret.optional().describe('its password'),
+    .describe('user name, if the module requires one'),
+  password: secret.optional().describe('password'),
 });
 
 /** A folder of a server that is reached by rsync, over ssh or at a daemon. */
@@ -70,10 +70,8 @@ export const rsyncTarget = z
   .strictObject({
     type: z.literal('rsync'),
     ...targetOptions,
-    host: hostName.describe('name or address of the server'),
-    via: z
-      .discriminatedUnion('type', [overSsh, toDaemon])
-      .describe('how it is reached: over ssh, or at an rsync daemon'),
+    host: hostName.describe('host name or IP address of the server'),
+    via: z.discriminatedUnion('type', [overSsh, toDaemon]).describe('transport: over ssh, or to an rsync daemon'),
     path: z
       .string()
       .max(1024)
@@ -82,7 +80,7 @@ export const rsyncTarget = z
         'a path has no NUL, no line breaks and no .., and does not begin with a hyphen',
       )
       .default('.')
-      .describe('the folder on the server, in the module with a daemon; it has to exist'),
+      .describe('folder on the server, or in the module of a daemon; must exist'),
     layout: z
       .union([z.literal('flat'), instanceTemplate])
       .default(uidTemplate)
@@ -90,40 +88,41 @@ export const rsyncTarget = z
     partialDir: z
       .union([z.literal(false), z.string().regex(/^(?!\.{1,2}$)[\w.-]{1,100}$/, 'a name without slashes')])
       .default('.rsync-partial')
-      .describe('folder for parts of files, to go on from after a failure; false = begin anew'),
-    delayUpdates: z.boolean().default(true).describe('files of a batch get their names together, at its end'),
+      .describe('folder for partial files, from which a transfer is resumed after a failure; false = restart files'),
+    delayUpdates: z
+      .boolean()
+      .default(true)
+      .describe('rename the files of a batch to their final names together, at its end'),
     existing: z
       .enum(['checksum', 'size-and-time'])
       .default('checksum')
       .describe(
-        'how a file that is there is compared: by checksum, or first by size and time, which is quicker, and by checksum where these differ',
+        'comparison of existing files: by checksum, or first by size and time (faster), and by checksum if these differ',
       ),
     onConflict: conflictOption,
     rememberPlace: rememberPlaceOption(false),
-    compress: z.boolean().default(false).describe('compress on the way: for slow links and uncompressed images'),
-    mode: permissions.optional().describe('permissions of files, octal; default as the server sets them'),
-    directoryMode: permissions
-      .optional()
-      .describe('permissions of created folders, octal; default as the server sets them'),
+    compress: z.boolean().default(false).describe('compress during transfer: for slow links and uncompressed images'),
+    mode: permissions.optional().describe('permissions of files, octal; default: set by the server'),
+    directoryMode: permissions.optional().describe('permissions of created folders, octal; default: set by the server'),
     bandwidth: sizeBytes
       .refine((bytes) => bytes === 0 || bytes >= 1024, 'at least 1KiB, or 0')
       .default(0)
-      .describe('bytes a second that one delivery may send at most; 0 = no limit'),
-    maxParallel: z.int().min(1).max(32).default(4).describe('instances read from the source at the same time'),
+      .describe('maximum bytes per second of one delivery; 0 = no limit'),
+    maxParallel: z.int().min(1).max(32).default(4).describe('maximum instances read from the source in parallel'),
     batchBytes: sizeBytes
       .refine((bytes) => bytes >= 1_000_000, 'at least 1MB')
       .default(1_000_000_000)
-      .describe('instances are sent in batches of about this size; the spool holds up to two batches'),
+      .describe('approximate size of a batch; the spool holds up to two batches'),
     spool: z
       .string()
       .refine(absolute, 'an absolute path')
       .optional()
-      .describe('folder for the batches on this machine; default the system folder for temporary files'),
-    connectTimeout: durationMs.default(15_000).describe('longest time to connect and log in'),
+      .describe('local folder for the batches; default: the system folder for temporary files'),
+    connectTimeout: durationMs.default(15_000).describe('maximum time to connect and log in'),
     timeout: durationMs
       .default(60_000)
       .refine((ms) => ms === 0 || ms >= 1000, 'at least 1s, or 0')
-      .describe('longest silence of the server, in whole seconds; 0 = no limit'),
+      .describe('maximum time without progress, in whole seconds; 0 = no limit'),
     minRate: minRateOption,
     marker: markerOption,
     onComplete: z
@@ -131,16 +130,16 @@ export const rsyncTarget = z
         command: z
           .string()
           .refine(absolute, 'an absolute path')
-          .describe('program on this machine; no shell is involved'),
+          .describe('program on this machine, run without a shell'),
         args: z
           .array(argument)
           .max(64)
           .default([])
-          .describe('its arguments; tags of the study may stand in them: {StudyInstanceUID}'),
-        timeout: durationMs.default(60_000).describe('longest time that it may take'),
+          .describe('arguments; templates with tags of the study, such as {StudyInstanceUID}'),
+        timeout: durationMs.default(60_000).describe('maximum run time'),
       })
       .optional()
-      .describe('a command that is run when the study has arrived; a status other than 0 fails the delivery'),
+      .describe('command to run after the study has arrived; an exit status other than 0 fails the delivery'),
   })
   .refine(({ bandwidth, minRate }) => bandwidth === 0 || bandwidth > minRate, {
     message: 'minRate is more than bandwidth allows',

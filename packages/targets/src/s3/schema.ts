@@ -30,13 +30,13 @@ const role = z.strictObject({
     .string()
     .regex(/^[\w+=,.@-]{2,64}$/)
     .default('dicom-dispatch')
-    .describe('name of the session, seen in the log of the cloud'),
-  externalId: z.string().min(2).max(1224).optional().describe('external id that the role asks for'),
+    .describe('session name, shown in the logs of the cloud'),
+  externalId: z.string().min(2).max(1224).optional().describe('external id required by the role'),
   duration: durationMs
     .default(3_600_000)
     .refine((ms) => ms >= 900_000 && ms <= 43_200_000, '15m to 12h')
-    .describe('how long a session lasts; it is renewed before its end'),
-  stsEndpoint: httpUrl.optional().describe('address of the token service; default that of the region'),
+    .describe('duration of a session; it is renewed before it expires'),
+  stsEndpoint: httpUrl.optional().describe('URL of the security token service (STS); default: that of the region'),
 });
 
 /** A bucket of Amazon S3, or of any server that speaks its protocol. */
@@ -50,13 +50,13 @@ export const s3Target = z
         /^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$|^arn:[\w:/.-]+$/,
         'a bucket has 3 to 63 letters, digits, dots and hyphens',
       )
-      .describe('name of the bucket, or ARN of an access point; it has to exist'),
-    endpoint: httpUrl.optional().describe('address of a server other than Amazon: https://s3.example.org'),
+      .describe('name of the bucket, or ARN of an access point; must exist'),
+    endpoint: httpUrl.optional().describe('URL of an S3 server other than Amazon, e.g. https://s3.example.org'),
     pathStyle: z
       .boolean()
       .optional()
       .describe(
-        'the bucket is in the path of the URL, not in the host name; default true with an endpoint, else false',
+        'put the bucket name into the path of the URL, not into the host name; default: true with an endpoint, else false',
       ),
     region: z
       .string()
@@ -68,11 +68,11 @@ export const s3Target = z
       .min(1)
       .max(256)
       .optional()
-      .describe('access key; without it the default chain of the AWS SDK is asked'),
-    secretAccessKey: secret.optional().describe('secret of the access key'),
-    sessionToken: secret.optional().describe('token of temporary keys'),
-    role: role.optional().describe('a role to assume with these keys'),
-    tls: httpTls.optional().describe('authorities and client certificate for https'),
+      .describe('access key; default: the credential provider chain of the AWS SDK'),
+    secretAccessKey: secret.optional().describe('secret access key'),
+    sessionToken: secret.optional().describe('session token of temporary keys'),
+    role: role.optional().describe('role to assume with these keys'),
+    tls: httpTls.optional().describe('certificate authorities and client certificate for https'),
     prefix: z
       .string()
       .max(200)
@@ -82,48 +82,53 @@ export const s3Target = z
       )
       .refine((text) => !text.split('/').some((part) => part === '..' || part === '.'), 'a prefix has no . or .. in it')
       .default('')
-      .describe('what every key begins with, e.g. "dicom/"'),
+      .describe('prefix of every key, e.g. "dicom/"'),
     key: instanceTemplate.default(uidTemplate).describe('template of the key of each instance, after the prefix'),
-    maxParallel: z.int().min(1).max(64).default(4).describe('requests at the same time, per delivery'),
+    maxParallel: z.int().min(1).max(64).default(4).describe('maximum parallel requests of one delivery'),
     partSize: sizeBytes
       .default(8 * mebibyte)
       .refine((bytes) => bytes >= 5 * mebibyte && bytes <= 512 * mebibyte, '5MiB to 512MiB')
       .describe(
-        'larger instances are sent in parts of this size, half of maxParallel at a time; as many are in memory',
+        'part size for larger instances; up to half of maxParallel parts are sent in parallel and held in memory',
       ),
     checksum: z
       .enum(['crc32', 'crc32c', 'sha1', 'sha256', 'md5', 'none'])
       .default('crc32')
-      .describe('what the server checks the bytes by; md5 (Content-MD5) or none for old servers'),
+      .describe('checksum that the server verifies; md5 (Content-MD5) or none for old servers'),
     verify: z
       .enum(['none', 'size', 'checksum', 'answer'])
       .default('answer')
       .describe(
-        'ask for each object afterwards (HEAD): its size, or its checksum as well; answer = only where the answer to the upload has no MD5 (ETag) to compare',
+        'check each object after the upload (HEAD): size, or checksum as well; answer = only if the response to the upload has no MD5 (ETag) to compare',
       ),
     existing: z
       .enum(['compare', 'overwrite'])
       .default('compare')
       .describe(
-        'compare = what is there is looked at: the same content is left as it is, another is a matter of onConflict; overwrite = nothing is looked at, everything is replaced',
+        'compare = existing objects are compared: identical content is kept, other content is handled by onConflict; overwrite = existing objects are replaced without comparison',
       ),
     onConflict: conflictOption,
     conditionalWrites: z
       .boolean()
       .optional()
       .describe(
-        'have the server refuse to replace what came under a key in the meantime (If-None-Match), which holds between dispatchers too; default true for Amazon, false with an endpoint, where many servers lack it',
+        'conditional writes (If-None-Match): the server refuses to replace an object that was created in the meantime, also by another dispatcher; default: true for Amazon, false with an endpoint, since many servers lack it',
       ),
     encryption: z
       .enum(['none', 's3', 'kms'])
       .default('none')
-      .describe('server-side encryption to ask for; none = as the bucket says'),
-    kmsKeyId: z.string().min(1).max(2048).optional().describe('key for encryption kms; default that of the account'),
+      .describe('server-side encryption; none = default of the bucket'),
+    kmsKeyId: z
+      .string()
+      .min(1)
+      .max(2048)
+      .optional()
+      .describe('key id for encryption: kms; default: that of the account'),
     storageClass: z
       .string()
       .regex(/^[A-Z][A-Z0-9_]{2,40}$/, 'a storage class, e.g. STANDARD_IA')
       .optional()
-      .describe('storage class; default that of the bucket'),
+      .describe('storage class; default: that of the bucket'),
     tags: z
       .record(
         z.string().regex(/^[\p{L}\p{N} +=._:/@-]{1,128}$/u, 'a tag has letters, digits, spaces and + - = . _ : / @'),
@@ -136,15 +141,15 @@ export const s3Target = z
       .record(z.string().regex(/^[a-z0-9-]{1,64}$/, 'a name of metadata has a-z, 0-9 and hyphens'), valueTemplate)
       .default({})
       .describe('object metadata; values are templates, percent-encoded where they are not ASCII'),
-    connectTimeout: durationMs.default(10_000).describe('longest time to connect, TLS included'),
-    timeout: durationMs.default(60_000).describe('longest silence of the server'),
+    connectTimeout: durationMs.default(10_000).describe('maximum time to connect, including TLS'),
+    timeout: durationMs.default(60_000).describe('maximum time without progress'),
     minRate: minRateOption,
     requestAttempts: z
       .int()
       .min(1)
       .max(10)
       .default(3)
-      .describe('how often one request is tried before the attempt fails'),
+      .describe('maximum tries of one request before the attempt fails'),
     marker: markerOption,
   })
   .refine((target) => (target.accessKeyId === undefined) === (target.secretAccessKey === undefined), {

@@ -17,16 +17,16 @@ export const sftpTarget = z
   .strictObject({
     type: z.literal('sftp'),
     ...targetOptions,
-    host: hostName.describe('name or address of the server'),
-    port: portNumber.default(22).describe('port of its ssh'),
-    username: sshUser.describe('user to log in as'),
-    password: secret.optional().describe('its password; also answers keyboard-interactive logins'),
-    privateKey: secret.optional().describe('its private key in OpenSSH or PEM format: { file: /path/id_ed25519 }'),
-    passphrase: secret.optional().describe('of the private key'),
+    host: hostName.describe('host name or IP address of the server'),
+    port: portNumber.default(22).describe('SSH port'),
+    username: sshUser.describe('user name'),
+    password: secret.optional().describe('password; also used for keyboard-interactive authentication'),
+    privateKey: secret.optional().describe('private key in OpenSSH or PEM format: { file: /path/id_ed25519 }'),
+    passphrase: secret.optional().describe('passphrase of the private key'),
     agent: z
       .union([z.literal(true), z.string().startsWith('/')])
       .optional()
-      .describe('ask an ssh agent: true = that of SSH_AUTH_SOCK, or the path of its socket'),
+      .describe('use an SSH agent: true = the agent of SSH_AUTH_SOCK, or the path of its socket'),
     hostKey: hostKeyOption,
     path: z
       .string()
@@ -34,7 +34,7 @@ export const sftpTarget = z
       .max(1024)
       .refine((path) => !path.includes('\0'), 'a path has no NUL')
       .transform((path) => path.replace(/(?<=.)\/+$/, ''))
-      .describe('the folder on the server, absolute or relative to where the login leads; it has to exist'),
+      .describe('folder on the server, absolute or relative to the login directory; must exist'),
     layout: z
       .union([z.literal('flat'), instanceTemplate])
       .default(uidTemplate)
@@ -44,12 +44,12 @@ export const sftpTarget = z
       .min(1)
       .max(32)
       .default(8)
-      .describe('files sent at the same time over the one connection, per delivery'),
+      .describe('maximum files of one delivery sent in parallel over the connection'),
     existing: z
       .enum(['compare', 'overwrite'])
       .default('compare')
       .describe(
-        'compare = what is there is read back: the same content is left as it is, another is a matter of onConflict; overwrite = what was there when the delivery began is replaced without a look',
+        'compare = existing files are read back: identical content is kept, other content is handled by onConflict; overwrite = files that existed when the delivery began are replaced without comparison',
       ),
     onConflict: conflictOption,
     rememberPlace: rememberPlaceOption(false),
@@ -65,30 +65,27 @@ export const sftpTarget = z
       ])
       .default(hiddenNames)
       .describe(
-        'name of a file until it is whole, with {id} in it, for servers that refuse names with a leading dot; none = files are written under their own names, for servers that forbid to rename: then a part of a file may be seen',
+        'name of a file during its transfer; must contain {id}; for servers that refuse names with a leading dot; none = files are written under their final names, for servers that forbid renaming: partial files are then visible',
       ),
     algorithms: z
       .enum(['safe', 'old'])
       .default('safe')
       .describe(
-        'old = also those that are no longer safe, for servers that have no others: key exchange with SHA-1 or of 1024 bits, CBC, DSA; a warning is logged when one is used',
+        'old = also allow obsolete algorithms, for servers that offer no others: key exchange with SHA-1 or 1024 bits, CBC, DSA; a warning is logged when one is used',
       ),
-    fsync: z
-      .boolean()
-      .default(true)
-      .describe('wait until each file is on disk, where the server offers it (fsync@openssh.com)'),
+    fsync: z.boolean().default(true).describe('fsync each file, if the server supports it (fsync@openssh.com)'),
     verify: z
       .enum(['none', 'size', 'content'])
       .default('size')
-      .describe('before a file gets its final name: ask for its size, or read it back and compare'),
-    mode: mode.optional().describe('permissions of files, octal; default as the server sets them'),
-    directoryMode: mode.optional().describe('permissions of created folders, octal; default as the server sets them'),
+      .describe('check of each file before it is renamed to its final name: size, or content (read back and compare)'),
+    mode: mode.optional().describe('permissions of files, octal; default: set by the server'),
+    directoryMode: mode.optional().describe('permissions of created folders, octal; default: set by the server'),
     minFree: sizeBytes
       .default(100_000_000)
-      .describe('space to leave free, where the server tells it (statvfs@openssh.com)'),
-    connectTimeout: durationMs.default(15_000).describe('longest time to connect and log in'),
+      .describe('minimum free space, if the server reports it (statvfs@openssh.com)'),
+    connectTimeout: durationMs.default(15_000).describe('maximum time to connect and log in'),
     minRate: minRateOption,
-    timeout: durationMs.default(60_000).describe('longest wait for one answer of the server; 0 = no limit'),
+    timeout: durationMs.default(60_000).describe('maximum wait for one response of the server; 0 = no limit'),
     marker: markerOption,
   })
   .refine((target) => target.password ?? target.privateKey ?? target.agent, {

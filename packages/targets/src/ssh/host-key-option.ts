@@ -13,14 +13,14 @@ export const hostKeyOption = z
       z.strictObject({
         fingerprint: z
           .union([fingerprint.transform((one) => [one]), z.array(fingerprint).min(1)])
-          .describe('SHA256 fingerprint of the host key, or several'),
+          .describe('SHA256 fingerprint of the host key, or a list of them'),
       }),
       z.strictObject({
         knownHosts: z
           .string()
           // It stands in the ssh_config that is written for rsync.
           .refine((path) => isAbsolute(path) && !/["\p{Cc}]/u.test(path), 'an absolute path without quotes')
-          .describe('a known_hosts file, as OpenSSH writes it'),
+          .describe('known_hosts file in OpenSSH format'),
       }),
       z.literal('insecure-any'),
     ],
@@ -29,7 +29,7 @@ export const hostKeyOption = z
         'hostKey is { fingerprint: "SHA256:…" }, { knownHosts: "/path" } or, for trying only, insecure-any (accepts whoever answers)',
     },
   )
-  .describe('the host key to expect; insecure-any accepts every server, and whoever stands between');
+  .describe('expected host key; insecure-any accepts any server, also a man in the middle');
 export type HostKeyOption = z.output<typeof hostKeyOption>;
 
 export const sshUser = z

@@ -3,12 +3,12 @@ import { errorAnswer } from '../views/schemas.ts';
 
 /** What a route may answer beside its result. */
 const refusals = {
-  400: errorAnswer.describe('what was asked for makes no sense'),
+  400: errorAnswer.describe('invalid request'),
   401: errorAnswer.describe('sign in first'),
   403: errorAnswer.describe('your role does not allow it'),
-  404: errorAnswer.describe('there is no such thing'),
+  404: errorAnswer.describe('not found'),
   409: errorAnswer.describe('its state does not allow it'),
-  503: errorAnswer.describe('something that is needed does not answer'),
+  503: errorAnswer.describe('a required service does not respond'),
 };
 
 export function answers<T extends z.ZodType>(result: T): { 200: T } & typeof refusals {

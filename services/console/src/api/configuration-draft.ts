@@ -81,7 +81,7 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
         summary: 'One version, with what it changed',
         params: byNumber,
         querystring: z.object({
-          against: z.coerce.number().int().min(0).optional().describe('default: the one before'),
+          against: z.coerce.number().int().min(0).optional().describe('default: the previous one'),
         }),
         response: answers(configVersionView),
       },

@@ -14,11 +14,11 @@ import { fieldProblems, triedRule } from './configuration-schemas.ts';
 const tags = ['configuration'];
 const byName = z.object({ rule: z.string().min(1).max(64) });
 const form = z.object({
-  was: z.string().max(64).optional().describe('its name now; left out for a new rule'),
+  was: z.string().max(64).optional().describe('present name; absent for a new rule'),
   values: z
     .record(z.string().max(200), z.string().max(64 * 1024))
     .default({})
-    .describe('text by dotted path of the option, as it would be typed into the form; empty: the default'),
+    .describe('value by dotted path of the option, as typed into the form; empty: the default'),
 });
 const conditions = z.object({
   join: z.enum(['all', 'any']),

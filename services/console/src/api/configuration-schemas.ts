@@ -17,11 +17,11 @@ export const configVersionFacts = z.object({
 
 export const configVersionView = configVersionFacts.extend({
   text: z.string(),
-  patch: z.string().describe('what it changed, as a unified diff'),
+  patch: z.string().describe('its changes as a unified diff'),
 });
 
 export const draftView = z.object({
-  seen: z.string().describe('digest of its text and of what is decided about deliveries'),
+  seen: z.string().describe('digest of its text and of the decisions on deliveries'),
   text: z.string(),
   patch: z.string().describe('the difference to what is in use, as a unified diff'),
   differences: z.array(z.object({ path: z.string(), words: z.string() })),
@@ -30,27 +30,27 @@ export const draftView = z.object({
     .array(z.object({ line: z.number(), path: z.string(), message: z.string() }))
     .describe('why it cannot be applied'),
   warnings: z.array(z.string()),
-  isStale: z.boolean().describe('the file was edited by hand since, in the same lines'),
+  isStale: z.boolean().describe('the file was edited by hand in the meantime, in the same lines'),
 });
 export type DraftView = z.infer<typeof draftView>;
 
 export const appliedChange = z.object({
-  version: z.number().optional().describe('absent when it could not be noted: see notes'),
-  answered: z.number().describe('processes that go by it; 0: none runs'),
-  silent: z.array(z.string()).describe('processes that have not said that they go by it'),
-  notes: z.array(z.string()).describe('what became of deliveries that waited, and what went wrong beside it'),
-  words: z.array(z.string()).describe('all of this, for people'),
+  version: z.number().optional().describe('absent if it could not be recorded: see notes'),
+  answered: z.number().describe('processes that use this configuration; 0: none is running'),
+  silent: z.array(z.string()).describe('processes that have not confirmed this configuration'),
+  notes: z.array(z.string()).describe('results for waiting deliveries, and further problems'),
+  words: z.array(z.string()).describe('all of this as text'),
 });
 
-const whyUntried = z.string().optional().describe('why no study was looked at');
+const whyUntried = z.string().optional().describe('why no study was examined');
 
 export const draftPreview = z.object({
   untried: whyUntried,
-  studies: z.number().describe('studies that were looked at'),
-  isWhole: z.boolean().describe('false: there were more than could be looked at'),
+  studies: z.number().describe('studies examined'),
+  isWhole: z.boolean().describe('false: there were more than could be examined'),
   same: z.number(),
   differs: z.number(),
-  unknown: z.number().describe('no longer in their source, or not to be read now'),
+  unknown: z.number().describe('no longer in their source, or not readable at present'),
   byTarget: z.array(z.object({ target: z.string(), added: z.number(), removed: z.number() })),
   examples: z.array(
     z.object({
@@ -74,8 +74,8 @@ export const triedRule = z.object({
       conditions: z.array(z.object({ subject: z.string(), operator: z.string(), value: z.string() })),
     })
     .optional()
-    .describe('as the builder shows it; absent when it says more than that'),
-  studies: z.number().describe('studies that were looked at'),
+    .describe('form of the expression in the builder; absent if the builder cannot express it'),
+  studies: z.number().describe('studies examined'),
   matches: z.number(),
   examples: z.array(
     z.object({

@@ -16,15 +16,15 @@ import { fieldProblems } from './configuration-schemas.ts';
 const tags = ['configuration'];
 const byName = z.object({ target: z.string().min(1).max(64) });
 const form = z.object({
-  was: z.string().max(64).optional().describe('its name now; left out for a new target'),
+  was: z.string().max(64).optional().describe('present name; absent for a new target'),
   type: z.string().min(1).max(300),
   values: z
     .record(z.string().max(200), z.string().max(64 * 1024))
     .default({})
-    .describe('text by dotted path of the option, as it would be typed into the form; empty: the default'),
+    .describe('value by dotted path of the option, as typed into the form; empty: the default'),
 });
 const seen = z.string().max(64).optional().describe('digest of the target as it was shown');
-const place = z.enum(['same', 'new']).optional().describe('with another address: whether the contents are the same');
+const place = z.enum(['same', 'new']).optional().describe('with a new address: whether the content is the same');
 const done = answers(z.object({}));
 const longestTestMs = 60_000;
 
@@ -140,11 +140,8 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
         summary: 'Take a target out of the prepared configuration',
         params: byName,
         body: z.object({
-          waiting: z
-            .enum(['keep', 'move', 'cancel'])
-            .default('keep')
-            .describe('what becomes of deliveries that wait for it'),
-          to: z.string().max(64).optional().describe('of move: the target that gets them'),
+          waiting: z.enum(['keep', 'move', 'cancel']).default('keep').describe('what happens to waiting deliveries'),
+          to: z.string().max(64).optional().describe('with move: the target that receives them'),
         }),
         response: done,
       },

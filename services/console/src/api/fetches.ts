@@ -15,7 +15,7 @@ const fetched = z.object({
   studyInstanceUid: z.string(),
   source: z.string(),
   by: z.string(),
-  state: z.enum(fetchStates).describe('interrupted: the console that got it is gone; fetch it again'),
+  state: z.enum(fetchStates).describe('interrupted: the console that ran the fetch has stopped; start the fetch again'),
   completed: z.number().int(),
   failed: z.number().int(),
   remaining: z.number().int().optional(),

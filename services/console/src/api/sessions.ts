@@ -11,7 +11,7 @@ export function addSessionRoutes(server: ApiServer, context: ConsoleContext): vo
       schema: {
         tags: ['system'],
         summary: 'Sign somebody out everywhere; who is still in the configuration may sign in again',
-        body: z.object({ name: z.string().min(1).max(100).describe('as it stands in the audit log') }),
+        body: z.object({ name: z.string().min(1).max(100).describe('as recorded in the audit log') }),
         response: answers(z.object({ ended: z.boolean() })),
       },
     },

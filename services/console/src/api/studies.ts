@@ -100,7 +100,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
         params: byId,
         body: z.object({
           failed: z.boolean().default(false).describe('also when a delivery of it has failed'),
-          dryRun: z.boolean().default(false).describe('only say what would come of it'),
+          dryRun: z.boolean().default(false).describe('dry run: only report what would be done'),
         }),
         response: answers(
           z.object({
@@ -131,7 +131,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
         tags,
         summary: 'Put all waiting deliveries of a study before all others of their targets',
         params: byId,
-        response: answers(z.object({ first: z.number().int().describe('deliveries that come first now') })),
+        response: answers(z.object({ first: z.number().int().describe('deliveries that were moved to the front') })),
       },
     },
     async (request) => {
@@ -163,8 +163,8 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
             targets: z.array(
               z.object({
                 target: z.string(),
-                total: z.number().int().describe('instances that would be brought there in all'),
-                confirmed: z.number().int().describe('instances that it has confirmed already'),
+                total: z.number().int().describe('total number of instances that would be sent'),
+                confirmed: z.number().int().describe('instances that are already confirmed'),
               }),
             ),
           }),
@@ -188,8 +188,8 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
           source: z.string(),
           orthancStudyId: z.string().max(100),
           targets: z.array(z.string()).min(1).optional(),
-          everything: z.boolean().default(false).describe('send also what a target has confirmed already'),
-          first: z.boolean().default(false).describe('before all others of its targets'),
+          everything: z.boolean().default(false).describe('also resend instances that are already confirmed'),
+          first: z.boolean().default(false).describe('ahead of all other deliveries of its targets'),
         }),
         response: answers(
           z.object({

@@ -33,8 +33,8 @@ export function addTargetAuditRoutes(server: ApiServer, { operations }: ConsoleC
         body: z.object({
           since: z.number().int().min(0).optional().describe('only deliveries that changed since (ms since 1970)'),
           study: studyUid.optional(),
-          sample: z.number().min(0.001).max(1).default(1).describe('share of the studies'),
-          content: z.boolean().default(false).describe('compare contents, too'),
+          sample: z.number().min(0.001).max(1).default(1).describe('proportion of the studies'),
+          content: z.boolean().default(false).describe('compare content as well'),
         }),
         response: asked,
       },

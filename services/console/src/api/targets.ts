@@ -162,7 +162,7 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
   const decided = answers(
     z.object({
       done: z.number().int(),
-      left: z.number().int().describe('under way, or changed meanwhile'),
+      left: z.number().int().describe('running, or changed in the meantime'),
     }),
   );
 
@@ -210,13 +210,15 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
         body: z.object({
           decision: z
             .enum(['same', 'new'])
-            .describe('same: its contents moved along, the ledger is kept; new: another place, a new ledger begins'),
+            .describe(
+              'same: same content at a new address, the ledger is kept; new: another target, a new ledger is started',
+            ),
         }),
         response: answers(
           z.object({
             place: z.string(),
             ledger: z.string(),
-            resumed: z.number().int().describe('deliveries that go on'),
+            resumed: z.number().int().describe('deliveries that continue'),
           }),
         ),
       },

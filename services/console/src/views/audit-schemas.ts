@@ -9,12 +9,12 @@ const open = z.object({ studies: count, missing: count, different: count, extra:
 const audit = z.object({
   id: z.string(),
   target: z.string(),
-  by: z.string().describe('who asked for it; `schedule`: the configuration'),
+  by: z.string().describe('who requested it; `schedule`: the configuration'),
   scope: z.object({
     since: at.optional().describe('only deliveries that changed since'),
     study: z.string().optional().describe('only this study, by its Study Instance UID'),
-    sample: z.number().describe('share of the studies, 0 to 1'),
-    content: z.boolean().describe('whether contents are compared, too'),
+    sample: z.number().describe('proportion of the studies, 0 to 1'),
+    content: z.boolean().describe('whether content is compared as well'),
   }),
   startedAt: at,
   state: z.enum(['running', 'done', 'stopped', 'failed']),
@@ -23,25 +23,22 @@ const audit = z.object({
   waitsUntil: at.optional(),
   counts: z.object({
     studies: count,
-    instances: count.describe('that the target has confirmed'),
-    compared: count.describe('of these, those whose content was compared'),
+    instances: count.describe('confirmed by the target'),
+    compared: count.describe('of these, instances whose content was compared'),
     missing: count,
-    different: count.describe('of another size or content'),
-    extra: count.describe('what nobody sent there'),
-    unread: count.describe('of which it is not known'),
+    different: count.describe('with a different size or content'),
+    extra: count.describe('not sent by this system'),
+    unread: count.describe('unknown'),
     requests: count.describe('to the target'),
   }),
-  open: open.describe('what is wrong now, over all audits'),
-  sent: z
-    .object({ at, by: z.string(), studies: count, instances: count })
-    .optional()
-    .describe('what was sent again last'),
+  open: open.describe('present findings of all audits'),
+  sent: z.object({ at, by: z.string(), studies: count, instances: count }).optional().describe('last resent'),
 });
 
 /** What audits of a target know. */
 export const auditedTarget = z.object({
-  audit: audit.optional().describe('under way, or the last one'),
-  gaps: z.array(z.string()).readonly().describe('what it does not know; none when it has compared everything'),
+  audit: audit.optional().describe('running, or the last one'),
+  gaps: z.array(z.string()).readonly().describe('what could not be compared; empty if everything was'),
   findings: z
     .array(
       z.object({
@@ -60,6 +57,6 @@ export const auditedTarget = z.object({
       }),
     )
     .readonly()
-    .describe('studies with which something is wrong'),
-  history: z.array(audit).readonly().describe('audits that have ended, the newest first'),
+    .describe('studies with findings'),
+  history: z.array(audit).readonly().describe('completed audits, newest first'),
 });

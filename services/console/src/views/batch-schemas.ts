@@ -27,8 +27,8 @@ export const batchFilter = z.object({
 });
 
 export const batchRequest = batchFilter.extend({
-  targets: z.array(name).min(1).max(50).optional().describe('default: what the rules say'),
-  rule: name.optional().describe('by this rule alone; studies that it does not match are skipped'),
+  targets: z.array(name).min(1).max(50).optional().describe('default: as the rules define'),
+  rule: name.optional().describe('by this rule only; studies that it does not match are skipped'),
   studiesPerMinute: z.number().int().min(1).max(100_000).nullable().optional().describe('null or absent: no limit'),
 });
 
@@ -36,7 +36,7 @@ export const batchPreview = z.object({
   count: z.number().int(),
   sample: z
     .array(z.object({ orthancStudyId: z.string(), label: label.optional() }))
-    .describe('a few of them with their labels; none where patient data is not shown'),
+    .describe('some of them with their labels; empty where patient data is not shown'),
 });
 
 export const batch = z.object({
@@ -48,7 +48,7 @@ export const batch = z.object({
   state: z.enum(batchStates),
   total: z.number().int(),
   routed: z.number().int(),
-  skipped: z.number().int().describe('no rule matches them, or they have left the source'),
+  skipped: z.number().int().describe('matched by no rule, or no longer in the source'),
   failed: z.number().int(),
   studiesPerMinute: z.number().int().optional(),
   createdAt: time,

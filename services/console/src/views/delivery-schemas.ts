@@ -24,7 +24,7 @@ export const delivery = z.object({
   orthancStudyId: z.string(),
   target: z.string(),
   state: z.enum(deliveryStates),
-  held: z.boolean().describe('an operator keeps it back'),
+  held: z.boolean().describe('held by an operator'),
   stage: z.enum(stages).optional(),
   failStage: z.enum(stages).optional(),
   attempts: z.number().int(),
@@ -42,14 +42,14 @@ export const delivery = z.object({
   endedAt: time.optional(),
   nextAttemptAt: time.optional(),
   updatedAt: time,
-  place: z.string().optional().describe('where the target was at the last attempt'),
-  notice: z.string().optional().describe('what is to be known of it although it may have arrived'),
+  place: z.string().optional().describe('address of the target at the last attempt'),
+  notice: z.string().optional().describe('remarks on the delivery, also on a successful one'),
   resolution: z
     .object({
       by: z.string(),
       reason: z.string(),
-      from: z.enum(unresolvedStates).describe('the state that a reopening gives back'),
-      supersededBy: z.string().optional().describe('the later delivery of the study that has arrived'),
+      from: z.enum(unresolvedStates).describe('the state that is restored on reopening'),
+      supersededBy: z.string().optional().describe('the later delivery of the study that has succeeded'),
     })
     .optional(),
 });
@@ -63,13 +63,13 @@ export const label = z
     description: z.string(),
     studyDate: z.string().describe('YYYYMMDD'),
   })
-  .describe('patient data, asked live of the source');
+  .describe('patient data, read live from the source');
 
 export const studySummary = z.object({
   source: z.string(),
   studyInstanceUid: z.string(),
   orthancStudyId: z.string(),
-  routed: z.boolean().describe('false: it is in the source, but was never routed'),
+  routed: z.boolean().describe('false: the study is in the source, but was never routed'),
   instanceCount: z.number().int().optional(),
   modalities: z.array(z.string()),
   rules: z.array(z.string()),
@@ -79,7 +79,7 @@ export const studySummary = z.object({
     .enum(['yes', 'no', 'unknown'])
     .optional()
     .describe(
-      'only in answers to a search; no: it has left its source, and was found by what was noted when it was routed',
+      'only in search results; no: the study has left its source, and was found by what was recorded at routing',
     ),
   deliveries: z.array(delivery).describe('the latest of each target'),
 });
@@ -93,15 +93,15 @@ export const cursor = z
 
 const searchedTo = time
   .optional()
-  .describe('the search took long and came back to this time; `next` goes on from there');
+  .describe('the search took long and stopped at this time; `next` continues from there');
 
 export const studyList = z.object({
   studies: z.array(studySummary),
   next: z.string().optional().describe('cursor of the next page'),
   searchedTo,
-  total: z.number().int().describe('studies in all, without the filter'),
+  total: z.number().int().describe('total number of studies, without the filter'),
   silentSources: z.array(z.string()).describe('sources that could not be searched'),
-  notSearched: z.array(z.string()).describe('what the search could not look at, and why, one sentence each'),
+  notSearched: z.array(z.string()).describe('what the search could not examine, and why, one sentence each'),
 });
 export type StudyList = z.infer<typeof studyList>;
 
@@ -125,11 +125,11 @@ export const deliveryDetail = delivery.extend({ explanation, events: z.array(eve
 export type DeliveryDetail = z.infer<typeof deliveryDetail>;
 
 export const deliveryDone = deliveryDetail.extend({
-  did: z.string().describe('what was done, and what came of it'),
+  did: z.string().describe('action and result'),
   asks: z
     .object({ text: z.string(), opensAt: time })
     .optional()
-    .describe('it waits for its schedule: whether it is to start anyway'),
+    .describe('whether to start although it is outside its schedule'),
   undo: z.object({ label: z.string(), path: z.string() }).optional().describe('a POST that undoes it'),
 });
 export type DeliveryDone = z.infer<typeof deliveryDone>;
@@ -138,8 +138,8 @@ export const ruleVerdict = z.object({
   rule: z.string(),
   outcome: z
     .enum(['applies', 'waits', 'no-match', 'stopped', 'not-needed'])
-    .describe('waits: until the study is whole; stopped: by an earlier rule; not-needed: a fallback'),
-  matched: z.boolean().describe('its expression is true'),
+    .describe('waits: until the study is complete; stopped: by an earlier rule; not-needed: a fallback'),
+  matched: z.boolean().describe('whether its expression is true'),
   because: z.string(),
   targets: z.array(z.string()),
   parts: z
@@ -148,10 +148,10 @@ export const ruleVerdict = z.object({
         text: z.string().describe('part of the expression'),
         line: z.number().int(),
         column: z.number().int(),
-        result: z.string().describe('is true, is false, or why nothing came of it'),
+        result: z.string().describe('true, false, or the reason why it could not be evaluated'),
         values: z
           .array(z.object({ name: z.string(), value: z.union([z.string(), z.array(z.string())]).optional() }))
-          .describe('what it looked at; empty where patient data is not shown'),
+          .describe('examined studies; empty where patient data is not shown'),
       }),
     )
     .describe('the parts of the expression that decided'),
@@ -159,22 +159,22 @@ export const ruleVerdict = z.object({
 export type RuleVerdictView = z.infer<typeof ruleVerdict>;
 
 export const afterSuccess = z.object({
-  state: z.enum(['waiting', 'due', 'done']).describe('waiting: deliveries have not all succeeded; due: tried again'),
-  wanted: z.array(z.string()).describe('what the rules want done in the source'),
-  attempts: z.number().int().describe('attempts that did not succeed'),
+  state: z.enum(['waiting', 'due', 'done']).describe('waiting: not all deliveries have succeeded; due: is retried'),
+  wanted: z.array(z.string()).describe('actions in the source that the rules define'),
+  attempts: z.number().int().describe('failed attempts'),
   nextAttemptAt: time.optional(),
   error: deliveryError.optional(),
   done: z.array(z.string()),
-  left: z.array(z.string()).describe('what was not done, with the reason'),
+  left: z.array(z.string()).describe('actions not taken, with the reason'),
 });
 export type AfterSuccess = z.infer<typeof afterSuccess>;
 
 export const studyDetail = studySummary.omit({ deliveries: true }).extend({
-  deliveries: z.array(deliveryDetail).describe('all, the newest first'),
+  deliveries: z.array(deliveryDetail).describe('all, newest first'),
   omitted: z
     .array(z.object({ target: z.string(), why: z.string() }))
-    .describe('targets that the rules named when it was routed, and that were left out'),
-  verdicts: z.array(ruleVerdict).describe('what the rules of now say about the study of now'),
+    .describe('targets that the rules named at routing, and that were left out'),
+  verdicts: z.array(ruleVerdict).describe('result of the present rules for the present study'),
   inSource: z.enum(['yes', 'no', 'unknown']).describe('now'),
   afterSuccess: z.array(afterSuccess),
 });
@@ -207,7 +207,7 @@ export type DeliveryList = z.infer<typeof deliveryList>;
 export const selection = z.object({
   state: z.enum(deliveryStates).optional(),
   target: z.string().optional(),
-  stage: z.enum(stages).optional().describe('where the last failed attempt ended'),
+  stage: z.enum(stages).optional().describe('stage in which the last failed attempt ended'),
   code: z.string().optional().describe('code of the last error'),
   rule: z.string().optional(),
   source: z.string().optional(),
@@ -222,7 +222,7 @@ export const bulkRequest = z.object({
     .string()
     .max(maxReasonLength)
     .optional()
-    .describe('of a resolve: kept in Redis and the audit log, no patient data'),
+    .describe('reason of a resolve; kept in Redis and the audit log: no patient data'),
 });
 export const bulkPreview = z.object({
   count: z.number().int(),
@@ -232,20 +232,20 @@ export const bulkPreview = z.object({
 export const bulkResult = z.object({
   matched: z.number().int(),
   done: z.number().int(),
-  skipped: z.number().int().describe('changed state meanwhile'),
+  skipped: z.number().int().describe('its state has changed in the meantime'),
 });
 
 const receiptLine = z.object({
   sopInstanceUid: z.string().describe('as in the source'),
   seriesInstanceUid: z.string().optional(),
   state: z.enum(['delivered', 'replaced', 'taken-back', 'quarantined']),
-  sizeBytes: z.number().int().optional().describe("of the file that was handed to the target's handler"),
-  sha256: z.string().optional().describe('of that file'),
+  sizeBytes: z.number().int().optional().describe('digest of the file that was passed to the target handler'),
+  sha256: z.string().optional().describe('its digest'),
   at: time.describe('confirmed'),
   attempt: z.number().int(),
   deliveryId: z.string(),
-  answer: z.string().describe('what the receiver said'),
-  place: z.string().describe('where the target was'),
+  answer: z.string().describe('response of the receiver'),
+  place: z.string().describe('address of the target'),
 });
 
 export const studyReceipt = z.object({
@@ -260,7 +260,7 @@ export const studyReceipt = z.object({
       deliveries: z.array(z.object({ deliveryId: z.string(), state: z.enum(deliveryStates), place: z.string() })),
       delivered: z.number().int(),
       quarantined: z.number().int(),
-      withoutDetails: z.number().int().describe('confirmed, and of which no size and answer are kept'),
+      withoutDetails: z.number().int().describe('confirmed, but without recorded size and response'),
       lines: z.array(receiptLine),
     }),
   ),

@@ -36,7 +36,7 @@ export const foundAtTarget = z.object({
       label: label.optional(),
     }),
   ),
-  more: z.boolean().describe('the target has more than are shown: narrow the search'),
+  more: z.boolean().describe('the target has more results than are shown: refine the search'),
 });
 
 const mostShown = 50;

@@ -18,7 +18,7 @@ export const target = z.object({
   type: z.string(),
   description: z.string().optional(),
   enabled: z.boolean(),
-  orphaned: z.boolean().describe('removed from the configuration, and deliveries wait for it'),
+  orphaned: z.boolean().describe('removed from the configuration, with waiting deliveries'),
   paused: z.boolean(),
   circuit: z.object({
     state: z.enum(['closed', 'open', 'probing']),
@@ -30,27 +30,27 @@ export const target = z.object({
   counts,
   oldestWaitingAt: time
     .optional()
-    .describe('since when the oldest waits that may go: neither held nor outside its schedule'),
+    .describe('age of the oldest waiting delivery that may start: neither held nor outside its schedule'),
   pace: z
     .object({
-      deliveriesPerMinute: z.number().describe('that end, over the last ten minutes'),
+      deliveriesPerMinute: z.number().describe('completed deliveries, over the last ten minutes'),
       bytesPerSecond: z.number(),
-      ready: z.number().int().describe('waiting deliveries that may go'),
+      ready: z.number().int().describe('waiting deliveries that may start'),
       keptBack: z
         .number()
         .int()
-        .describe('waiting deliveries that are held, outside their schedule or wait for a person'),
-      expectedEndAt: time.optional().describe('when what could go will have ended at this rate'),
+        .describe('waiting deliveries that are held, outside their schedule or need an operator'),
+      expectedEndAt: time.optional().describe('expected end of the backlog at this rate'),
     })
-    .describe('how fast it goes now'),
+    .describe('present rate'),
   concurrency: z.number().int(),
   deliveriesPerMinute: z.number().optional(),
   attempts: z.number().int(),
-  place: z.string().optional().describe('where it is, in words'),
+  place: z.string().optional().describe('its position as text'),
   moved: z
     .object({ was: z.string(), text: z.string() })
     .optional()
-    .describe('set while somebody has to decide whether the place where it is now has the same contents'),
+    .describe('set while an operator has to decide whether the new address has the same content'),
 });
 export type Target = z.infer<typeof target>;
 
@@ -83,7 +83,7 @@ export const targetDurations = z.object({
         usual: durationSummary.optional().describe('the seven days before today'),
       }),
     )
-    .describe('of deliveries that arrived; at most 9 % off'),
+    .describe('of completed deliveries; accurate to 9 %'),
   slower: z
     .object({ instanceMs: z.number(), usualMs: z.number() })
     .optional()
@@ -112,27 +112,27 @@ export const source = z.object({
   url: z.string(),
   reachable: z.boolean(),
   detail: z.string(),
-  followed: z.boolean().describe('a router follows it'),
+  followed: z.boolean().describe('a router follows this source'),
   leader: z.string().optional().describe('that router, HOST:PID'),
   epoch: z.number().int().optional(),
   position: z.number().int().optional(),
   newest: z.number().int().optional(),
   lag: z.number().int().optional(),
-  code: z.string().optional().describe('why it cannot be asked'),
+  code: z.string().optional().describe('why it cannot be queried'),
   remedy: z.string().optional(),
-  triedLater: z.number().int().describe('studies that cannot be read for a reason of their own'),
+  triedLater: z.number().int().describe('studies that cannot be read for individual reasons'),
   putOff: z
     .array(
       z.object({
         orthancStudyId: z.string(),
         since: time,
-        dueAt: time.describe('when it is tried again'),
+        dueAt: time.describe('time of the next try'),
         tries: z.number().int(),
         code: z.string(),
         message: z.string(),
       }),
     )
-    .describe('the first hundred of them that are due'),
+    .describe('the first hundred that are due'),
   sweep: z
     .object({
       endedAt: time,
@@ -180,7 +180,7 @@ export const auditEntry = z.object({
 });
 
 export const refusedEvent = auditEntry.omit({ hash: true }).extend({
-  count: z.number().int().describe('how often it was seen since it was written down before'),
+  count: z.number().int().describe('occurrences since the previous entry'),
 });
 
 export const overview = z.object({
@@ -207,7 +207,7 @@ export const foreseenDelivery = z.object({
   hold: z.boolean(),
   scheduled: z.boolean().describe('it starts only while a schedule is open'),
   instances: z.number().int().optional().describe('instances that are selected'),
-  omitted: z.string().optional().describe('why it would not be made after all'),
+  omitted: z.string().optional().describe('why it would not be created'),
 });
 
 export const dryRun = z.object({
@@ -215,12 +215,12 @@ export const dryRun = z.object({
   studyInstanceUid: z.string(),
   orthancStudyId: z.string(),
   instanceCount: z.number().int(),
-  targets: z.array(z.string()).describe('where it would go: targets, and groups that choose one of theirs'),
+  targets: z.array(z.string()).describe('targets, and groups that choose one of their members'),
   priority: z.enum(priorities),
   deliveries: z.array(foreseenDelivery),
   waiting: z.array(z.object({ rule: z.string(), missing: z.array(z.string()) })).describe('rules that wait'),
   verdicts: z.array(ruleVerdict),
-  others: z.number().int().describe('further studies that the search found'),
+  others: z.number().int().describe('further studies that match the search'),
 });
 export type DryRun = z.infer<typeof dryRun>;
 
@@ -236,7 +236,7 @@ const typeStats = z.object({
 });
 
 export const cacheState = z.object({
-  usedBytes: z.number().describe('memory of Redis in all'),
+  usedBytes: z.number().describe('total memory of Redis'),
   maxBytes: z.number().describe('limit of Redis; 0: none'),
   groups: z.array(
     z.object({ name: z.string(), entries: z.number().int(), bytes: z.number().optional(), detail: z.string() }),
@@ -244,12 +244,12 @@ export const cacheState = z.object({
   results: typeStats
     .extend({
       enabled: z.boolean(),
-      maxBytes: z.number().describe('budget in Redis; 0: none'),
+      maxBytes: z.number().describe('limit in Redis; 0: none'),
       persistentBytes: z.number(),
       types: z.record(z.string(), typeStats),
     })
     .optional()
-    .describe('what is computed once and used by many'),
+    .describe('results that are computed once and used by several deliveries'),
 });
 export type CacheState = z.infer<typeof cacheState>;
 
@@ -260,5 +260,5 @@ export const finding = z.object({
   since: time.optional(),
   words: z.string(),
   remedy: z.string().describe('what to do'),
-  path: z.string().describe('page of the console that shows more'),
+  path: z.string().describe('page of the console with details'),
 });
