@@ -183,14 +183,19 @@ async function lieForOrthanc({ answers, orthanc }: Scene, lie: Lie, forMs: numbe
   answers.beHonest();
 }
 
-/** It stays away until everything is healed. @returns whether there was one */
-export async function hideAttachment(orthanc: RunningServer, { away }: Deeds, of: number): Promise<void> {
+/** Takes the file of one instance out of the storage, one that contains these bytes. It stays away until everything is healed. */
+export async function hideAttachment(
+  orthanc: RunningServer,
+  { away }: Deeds,
+  of: number,
+  contains = 'DICM',
+): Promise<void> {
   const storage = join(orthanc.folder, 'storage');
   const names = (await readdir(storage, { recursive: true })).filter((name) => /\/[\da-f-]{36}$/.test(name)).sort();
   for (let at = 0; at < names.length; at += 1) {
     const home = join(storage, names[(of + at) % names.length] ?? '');
-    const isDicom = (await readFile(home).catch(() => Buffer.alloc(0))).toString('latin1', 128, 132) === 'DICM';
-    if (!isDicom) continue;
+    const content = await readFile(home).catch(() => Buffer.alloc(0));
+    if (content.toString('latin1', 128, 132) !== 'DICM' || !content.includes(contains)) continue;
     await rename(home, `${home}.away`);
     away.set(`${home}.away`, home);
     return;

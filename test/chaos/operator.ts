@@ -55,6 +55,7 @@ export async function waitForAlarm(
   scene: Scene,
   deeds: Deeds,
   exam: Exam,
+  study: ReturnType<typeof makeStudy>,
   upload: () => Promise<void>,
 ): Promise<Status | undefined> {
   const { scp, answers, router, dispatchers, clocks, orthanc, redis } = scene;
@@ -67,12 +68,16 @@ export async function waitForAlarm(
     'dispatchers killed': () => Promise.all(dispatchers.map((one) => one.kill('SIGKILL'))),
     'clock of the router': () => clocks.router.set(600),
     'clock of orthanc': () => clocks.orthanc.set(-600),
-    'attachment missing': async () => {},
+    // Nothing is routed, and sent, before the attachment is gone.
+    'attachment missing': () => router.kill('SIGSTOP'),
     'redis away': () => redis.kill('SIGKILL'),
   };
   await acts[exam]();
   await upload();
-  if (exam === 'attachment missing') await hideAttachment(orthanc, deeds, 0);
+  if (exam === 'attachment missing') {
+    await hideAttachment(orthanc, deeds, 0, study.studyInstanceUid);
+    await router.kill('SIGCONT');
+  }
   let last: Status | undefined;
   return waitFor(
     async () => {

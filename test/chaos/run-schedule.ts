@@ -46,7 +46,8 @@ export async function runSchedule(schedule: Schedule): Promise<Verdict> {
   }
   await Promise.all(healing);
   if (schedule.exam) {
-    alarm = await waitForAlarm(scene, deeds, schedule.exam, () => upload(scene, uploaded, examStudy(schedule.seed)));
+    const study = examStudy(schedule.seed);
+    alarm = await waitForAlarm(scene, deeds, schedule.exam, study, () => upload(scene, uploaded, study));
   }
   await healAll(scene, deeds);
 
