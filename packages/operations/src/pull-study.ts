@@ -32,9 +32,9 @@ export async function pullStudy(
       {
         studyInstanceUid,
         ...(seriesInstanceUids && { seriesInstanceUids }),
-        has: (uid) => destination.has(uid),
+        has: (uid, series) => destination.has(uid, series),
         canKeep: (uid) => destination.canKeep?.(uid) ?? true,
-        store: (uid, instance) => destination.store(uid, instance),
+        store: (uid, instance, series) => destination.store(uid, instance, series),
         progress: (now) => progress?.(now),
       },
       { ...checked, signal },

@@ -1,14 +1,15 @@
-import { createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isUid } from '@dicom-dispatch/core';
 import { OperationError } from '@dicom-dispatch/pipeline';
+import { readIdentity } from '@dicom-dispatch/targets';
 import type { PullDestination } from './pull-destination.ts';
 
 /**
- * A folder with one file an instance, `STUDY/INSTANCE.dcm`. A file is written as `.INSTANCE.part`, flushed and renamed:
- * what has its final name is whole.
+ * A folder with one file an instance, `STUDY/INSTANCE.dcm`; a second one with the SOP Instance UID, of another series of the study, is
+ * `STUDY/INSTANCE_SERIES.dcm`. A file is written as `.NAME.part`, flushed and renamed: what has its final name is whole.
  *
  * @throws OperationError when the folder cannot be used
  */
@@ -21,14 +22,37 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
       throw cannotWrite(path, error);
     });
   const known = new Set(names);
+  /** Of files that are written, or have been. */
+  const seriesOf = new Map<string, string | undefined>();
+
+  /** Whether the file of a name is of the series, as far as that can be told. */
+  async function isOfSeries(name: string, seriesInstanceUid: string): Promise<boolean> {
+    if (!seriesOf.has(name)) seriesOf.set(name, await seriesIn(join(path, name)));
+    const series = seriesOf.get(name);
+    return series === undefined || series === seriesInstanceUid;
+  }
+
+  /** @returns the name under which an instance is kept, or is to be kept */
+  async function nameOf(sopInstanceUid: string, seriesInstanceUid?: string): Promise<string> {
+    const name = `${sopInstanceUid}.dcm`;
+    const isTaken = known.has(name) || seriesOf.has(name);
+    if (seriesInstanceUid === undefined || !isTaken || (await isOfSeries(name, seriesInstanceUid))) return name;
+    return `${sopInstanceUid}_${seriesInstanceUid}.dcm`;
+  }
+
   return {
-    has: (sopInstanceUid) => known.has(`${sopInstanceUid}.dcm`),
+    has: async (sopInstanceUid, seriesInstanceUid) => known.has(await nameOf(sopInstanceUid, seriesInstanceUid)),
     // It becomes the name of a file.
     canKeep: (sopInstanceUid) => isUid(sopInstanceUid),
-    async store(sopInstanceUid, { body }) {
-      if (!isUid(sopInstanceUid)) throw new OperationError('invalid', 'the target names an instance that is no UID');
-      const partial = join(path, `.${sopInstanceUid}.part`);
-      const name = `${sopInstanceUid}.dcm`;
+    async store(sopInstanceUid, { body }, seriesInstanceUid) {
+      if (!isUid(sopInstanceUid) || (seriesInstanceUid !== undefined && !isUid(seriesInstanceUid))) {
+        throw new OperationError('invalid', 'the target names an instance that is no UID');
+      }
+      const plain = `${sopInstanceUid}.dcm`;
+      // At once: another lane may bring the other one.
+      if (!known.has(plain) && !seriesOf.has(plain)) seriesOf.set(plain, seriesInstanceUid);
+      const name = await nameOf(sopInstanceUid, seriesInstanceUid);
+      const partial = join(path, `.${name.slice(0, -4)}.part`);
       const file = createWriteStream(partial, { flush: true });
       let ofFile: unknown;
       file.on('error', (error) => (ofFile = error));
@@ -37,6 +61,7 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
         await rename(partial, join(path, name));
         known.add(name);
       } catch (error) {
+        if (!known.has(name)) seriesOf.delete(name);
         await rm(partial, { force: true }).catch(() => {});
         // The body has errors of its own; only those of the file are ours to explain.
         throw ofFile === error || isOfFileSystem(error) ? cannotWrite(path, error) : error;
@@ -44,6 +69,12 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
     },
     close: async () => {},
   };
+}
+
+/** The Series Instance UID of a file; undefined where it cannot be read. */
+async function seriesIn(path: string): Promise<string | undefined> {
+  const identity = await readIdentity(createReadStream(path)).catch(() => undefined);
+  return identity?.seriesInstanceUid;
 }
 
 function isOfFileSystem(error: unknown): boolean {

@@ -18,8 +18,8 @@ export async function pullToSource(config: Config, name: string, studyInstanceUi
     throw sourceError(error, name);
   });
   return {
-    has: (sopInstanceUid) => known.has(sopInstanceUid),
-    async store(sopInstanceUid, { body, sizeBytes }) {
+    has: (sopInstanceUid, seriesInstanceUid) => known.has(nameOf(sopInstanceUid, seriesInstanceUid)),
+    async store(sopInstanceUid, { body, sizeBytes }, seriesInstanceUid) {
       let ofBody: unknown;
       const { Status } = await orthanc
         .uploadInstance(
@@ -32,8 +32,10 @@ export async function pullToSource(config: Config, name: string, studyInstanceUi
           }
           throw ofBody ?? sourceError(error, name);
         });
-      if (Status === 'Success' || Status === 'AlreadyStored') known.add(sopInstanceUid);
-      else throw refused(name, Status);
+      if (Status === 'Success' || Status === 'AlreadyStored') {
+        known.add(nameOf(sopInstanceUid));
+        known.add(nameOf(sopInstanceUid, seriesInstanceUid));
+      } else throw refused(name, Status);
     },
     close: () => orthanc.close(),
   };
@@ -49,9 +51,17 @@ async function instancesAt(orthanc: OrthancClient, studyInstanceUid: string): Pr
   const studies = found.filter(({ Type }) => Type === 'Study');
   const known = new Set<string>();
   for (const { ID } of studies) {
-    for (const { sopInstanceUid } of await orthanc.studyInstances(ID)) known.add(sopInstanceUid);
+    for (const { sopInstanceUid, seriesInstanceUid } of await orthanc.studyInstances(ID)) {
+      known.add(nameOf(sopInstanceUid));
+      known.add(nameOf(sopInstanceUid, seriesInstanceUid));
+    }
   }
   return known;
+}
+
+/** A study may have one SOP Instance UID in several series; not every target tells the series. */
+function nameOf(sopInstanceUid: string, seriesInstanceUid?: string): string {
+  return seriesInstanceUid === undefined ? sopInstanceUid : `${sopInstanceUid} ${seriesInstanceUid}`;
 }
 
 async function* noting(

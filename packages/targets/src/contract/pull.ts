@@ -45,12 +45,15 @@ export interface RetrieveRequest {
   readonly studyInstanceUid: string;
   /** Only these series; default all. */
   readonly seriesInstanceUids?: readonly string[];
-  /** Instances that are here already and need not come again (resume). */
-  has(sopInstanceUid: string): boolean | Promise<boolean>;
+  /**
+   * Instances that are here already and need not come again (resume). The series is given where it is known: a study may have
+   * one SOP Instance UID in several.
+   */
+  has(sopInstanceUid: string, seriesInstanceUid?: string): boolean | Promise<boolean>;
   /** Whether an instance of this name can be kept; default all. One that cannot is named as a problem, the others come. */
   canKeep?(sopInstanceUid: string): boolean;
   /** Takes one instance in; resolves when it is kept. */
-  store(sopInstanceUid: string, instance: InstanceBytes): Promise<void>;
+  store(sopInstanceUid: string, instance: InstanceBytes, seriesInstanceUid?: string): Promise<void>;
   progress(progress: RetrieveProgress): void;
 }
 

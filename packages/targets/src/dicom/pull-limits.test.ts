@@ -58,6 +58,8 @@ interface ArchiveOptions {
   readonly numbers?: boolean;
   /** One that it counts and does not have. */
   readonly lacks?: string;
+  /** What it sends of an instance. Default: its file. */
+  readonly gives?: (one: SampleInstance) => readonly Buffer[];
   readonly server?: Partial<ServerOptions>;
 }
 
@@ -115,7 +117,10 @@ async function archiveOf(study: SampleStudy, options: ArchiveOptions = {}) {
         const query = await decodeDataSet(identifier);
         sent.push(String(query['QueryRetrieveLevel']));
         const wanted = instances.filter(of(query)).filter((one) => one.sopInstanceUid !== options.lacks);
-        return { count: wanted.length, instances: wanted.map(({ bytes }) => [bytes]) };
+        return {
+          count: wanted.length,
+          instances: wanted.flatMap((one) => (options.gives?.(one) ?? [one.bytes]).map((bytes) => [bytes])),
+        };
       },
     },
     ...options.server,
@@ -301,6 +306,78 @@ describe('an archive that cuts its lists', () => {
     const config = targetAt(store.port, { verify: 'find', verifyTimeout: 0, query: { port: archive.port } });
     const delivery = new TestDelivery(dicomHandler, delivered);
     expect((await delivery.attempt(config)).error).toBeUndefined();
+  });
+});
+
+describe('an archive that has a SOP Instance UID twice', () => {
+  const study = makeStudy({ seed: 'twice', series: 2, instancesPerSeries: 2, ...small });
+  const [first, second] = [...study];
+  const replaced = (one: SampleInstance, from: string, to: string): Buffer =>
+    Buffer.from(one.bytes.toString('latin1').replaceAll(from, to), 'latin1');
+  const otherStudy = `${study.studyInstanceUid.slice(0, -1)}${study.studyInstanceUid.endsWith('1') ? 2 : 1}`;
+
+  it('and sends that of another study: it is not taken, and named', async () => {
+    await using archive = await archiveOf(study, {
+      gives: (one) => [
+        one.sopInstanceUid === first!.sopInstanceUid ? replaced(one, study.studyInstanceUid, otherStudy) : one.bytes,
+      ],
+    });
+    const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
+    expect(came.has(first!.sopInstanceUid)).toBe(false);
+    expect(result).toEqual({
+      completed: 3,
+      failed: 1,
+      remaining: 0,
+      problems: [
+        {
+          sopInstanceUid: first!.sopInstanceUid,
+          reason: 'the receiver sent an instance of another study under its SOP Instance UID',
+        },
+      ],
+    });
+  });
+
+  it('in two series of the study: both come, each with its series', async () => {
+    const shared = { ...second!, seriesInstanceUid: '2.25.77', seriesNumber: 9 };
+    const bytes = replaced(
+      second!,
+      second!.seriesInstanceUid,
+      '2.25.77'.padEnd(second!.seriesInstanceUid.length, '\0'),
+    );
+    const all = {
+      studyInstanceUid: study.studyInstanceUid,
+      [Symbol.iterator]: () => [first!, second!, { ...shared, bytes }].values(),
+    };
+    await using archive = await archiveOf(all as never);
+    const stored: (string | undefined)[] = [];
+    const result = await dicomHandler.pull!.retrieve(
+      {
+        studyInstanceUid: study.studyInstanceUid,
+        has: () => false,
+        async store(uid, { body }, series) {
+          await Array.fromAsync(body);
+          if (uid === second!.sopInstanceUid) stored.push(series);
+        },
+        progress: () => {},
+      },
+      { config: targetAt(archive.port), targetName: 'pacs', signal },
+    );
+    expect(result).toEqual({ completed: 3, failed: 0, remaining: 0 });
+    expect(stored.sort()).toEqual([second!.seriesInstanceUid, '2.25.77'].sort());
+  });
+
+  it('of two patients: one is taken, and it is said that there is another', async () => {
+    const patient = Buffer.from(study.patientId, 'latin1');
+    await using archive = await archiveOf(study, {
+      gives: (one) =>
+        one.sopInstanceUid === first!.sopInstanceUid
+          ? [one.bytes, replaced(one, study.patientId, 'X'.repeat(patient.length))]
+          : [one.bytes],
+    });
+    const { came, ...result } = await pull(targetAt(archive.port), study.studyInstanceUid);
+    expect(came.size).toBe(4);
+    expect(result).toMatchObject({ completed: 4, failed: 1, remaining: 0 });
+    expect(result.problems?.[0]?.reason).toContain('another patient with the same UIDs');
   });
 });
 

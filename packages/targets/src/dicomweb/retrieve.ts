@@ -3,6 +3,7 @@ import type { CheckContext, InstanceBytes, RetrieveProgress, RetrieveRequest } f
 import { HttpConnection, statusError, type HttpAnswer } from '../http/index.ts';
 import {
   boundaryOf,
+  expectInstance,
   malformedName,
   peekSopInstanceUid,
   readParts,
@@ -19,6 +20,7 @@ const maxRetrieveBytes = 256e9;
 const accept = 'multipart/related; type="application/dicom"; transfer-syntax=*';
 
 interface ListedSeries {
+  readonly seriesInstanceUid: string;
   readonly path: string;
   /** SOP Instance UIDs of what is not here yet. */
   readonly missing: Set<string>;
@@ -38,11 +40,18 @@ export async function retrieveStudy(
   const tally = new RetrieveTally((progress) => request.progress(progress));
   try {
     const listed = await listMissing(http, config, request, tally, signal);
+    const shared = sharedUids(listed);
     for (const series of listed) {
-      if (series.whole && series.missing.size > 1) await retrieveSeries(http, series, request, tally, signal);
+      // Some cannot find one instance of several with its UID.
+      const isShared = [...series.missing].some((uid) => shared.has(uid));
+      if (series.whole && (series.missing.size > 1 || isShared))
+        await retrieveSeries(http, series, request, tally, signal);
     }
-    const single = listed.flatMap(({ path, missing }) =>
+    const { studyInstanceUid } = request;
+    const single = listed.flatMap(({ seriesInstanceUid, path, missing }) =>
       [...missing].map((sopInstanceUid) => ({
+        studyInstanceUid,
+        seriesInstanceUid,
         sopInstanceUid,
         fetch: (signal: AbortSignal) => fetchInstance(http, `${path}/instances/${sopInstanceUid}`, signal),
       })),
@@ -64,7 +73,7 @@ async function listMissing(
   const { studyInstanceUid } = request;
   const wanted = request.seriesInstanceUids && new Set(request.seriesInstanceUids);
   const study = `/studies/${encodeURIComponent(studyInstanceUid)}`;
-  const listed: { readonly path: string; readonly uids: string[] }[] = [];
+  const listed: { readonly seriesInstanceUid: string; readonly path: string; readonly uids: string[] }[] = [];
   const odd: string[] = [];
   for (const { seriesInstanceUid } of await findSeries(http, { config, studyInstanceUid, filter: {} }, signal)) {
     if (wanted && !wanted.has(seriesInstanceUid)) continue;
@@ -77,26 +86,32 @@ async function listMissing(
       if (/^[0-9.]{1,64}$/.test(text)) uids.push(text);
       else odd.push(text);
     }
-    listed.push({ path: `${config.wadoUrl ?? config.url}${path}`, uids });
+    listed.push({ seriesInstanceUid, path: `${config.wadoUrl ?? config.url}${path}`, uids });
   }
   tally.total(listed.reduce((sum, { uids }) => sum + uids.length, odd.length));
   for (const uid of odd) tally.failed(malformedName(uid));
   const series: ListedSeries[] = [];
-  for (const { path, uids } of listed) {
+  for (const { seriesInstanceUid, path, uids } of listed) {
     const missing = new Set<string>();
     for (const uid of uids) {
-      if (await request.has(uid)) tally.completed();
+      if (await request.has(uid, seriesInstanceUid)) tally.completed();
       else missing.add(uid);
     }
-    series.push({ path, missing, whole: missing.size === uids.length });
+    series.push({ seriesInstanceUid, path, missing, whole: missing.size === uids.length });
   }
   return series;
+}
+
+/** SOP Instance UIDs that stand in several series. */
+function sharedUids(series: readonly ListedSeries[]): ReadonlySet<string> {
+  const seen = new Set<string>();
+  return new Set(series.flatMap(({ missing }) => [...missing].filter((uid) => seen.has(uid) || !seen.add(uid))));
 }
 
 /** Takes from `missing` what came. A failure of the target is no error yet: the rest is then asked for one by one. */
 async function retrieveSeries(
   http: HttpConnection,
-  { path, missing }: ListedSeries,
+  { seriesInstanceUid, path, missing }: ListedSeries,
   request: RetrieveRequest,
   tally: RetrieveTally,
   signal: AbortSignal,
@@ -108,11 +123,14 @@ async function retrieveSeries(
       if (!peeked || !missing.has(peeked.sopInstanceUid)) continue;
       const length = Number(part.headers.get('content-length') ?? Number.NaN);
       const sizeBytes = Number.isSafeInteger(length) ? length : undefined;
-      const body = ofTarget(peeked.body, (inside) => {
+      const { studyInstanceUid } = request;
+      const asked = { studyInstanceUid, seriesInstanceUid, sopInstanceUid: peeked.sopInstanceUid };
+      const expected = await expectInstance(asked, { sizeBytes, body: peeked.body });
+      const body = ofTarget(expected.body, (inside) => {
         storing = !inside;
       });
       storing = true;
-      await request.store(peeked.sopInstanceUid, { sizeBytes, body });
+      await request.store(peeked.sopInstanceUid, { sizeBytes, body }, seriesInstanceUid);
       storing = false;
       missing.delete(peeked.sopInstanceUid);
       tally.completed();

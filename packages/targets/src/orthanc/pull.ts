@@ -3,7 +3,7 @@ import { isResourceId } from '@dicom-dispatch/orthanc';
 import { z } from 'zod';
 import type { CheckContext, FindQuery, FoundSeries, FoundStudy, Puller, RetrieveRequest } from '../contract/index.ts';
 import { HttpConnection, maxInstanceBytes } from '../http/index.ts';
-import { retrieveInstances, RetrieveTally, type RemoteInstance } from '../pull/index.ts';
+import { listedTwice, retrieveInstances, RetrieveTally, type RemoteInstance } from '../pull/index.ts';
 import { orthancError } from './errors.ts';
 import type { OrthancTarget } from './schema.ts';
 
@@ -62,9 +62,15 @@ async function retrieve(request: RetrieveRequest, context: CheckContext<OrthancT
     for (let count = 0; count < unknown; count += 1)
       tally.failed({ reason: 'an instance of which the target does not tell the SOP Instance UID' });
     const missing: RemoteInstance[] = [];
+    const seen = new Set<string>();
     for (const instance of all) {
-      if (await request.has(instance.sopInstanceUid)) tally.completed();
+      const { sopInstanceUid, seriesInstanceUid } = instance;
+      const name = `${seriesInstanceUid} ${sopInstanceUid}`;
+      // Two patients may have studies with one Study Instance UID.
+      if (seen.has(name)) tally.failed(listedTwice(sopInstanceUid));
+      else if (await request.has(sopInstanceUid, seriesInstanceUid)) tally.completed();
       else missing.push(instance);
+      seen.add(name);
     }
     await retrieveInstances(missing, request, { lanes, tally, signal });
     return tally.result;
@@ -126,7 +132,8 @@ async function listInstances(
   const all: RemoteInstance[] = [];
   let unknown = 0;
   for (const series of (await findResources(http, query, foundSeries, signal)).all) {
-    if (wanted && !wanted.has(series.MainDicomTags['SeriesInstanceUID'] ?? '')) continue;
+    const seriesInstanceUid = series.MainDicomTags['SeriesInstanceUID'];
+    if (wanted && !wanted.has(seriesInstanceUid ?? '')) continue;
     const path = `/series/${series.ID}/instances`;
     const answer = await http.request({ method: 'GET', path, signal });
     if (answer.status !== 200) throw await orthancError(answer, 'the listing of a series');
@@ -135,7 +142,10 @@ async function listInstances(
     for (const { ID: id, MainDicomTags: tags, FileSize: sizeBytes } of listed.all) {
       const sopInstanceUid = tags['SOPInstanceUID'];
       if (sopInstanceUid === undefined) unknown += 1;
-      else all.push({ sopInstanceUid, fetch: (signal) => fetchFile(http, id, sizeBytes, signal) });
+      else {
+        const fetch = (signal: AbortSignal) => fetchFile(http, id, sizeBytes, signal);
+        all.push({ studyInstanceUid, seriesInstanceUid, sopInstanceUid, fetch });
+      }
     }
   }
   return { all, unknown };

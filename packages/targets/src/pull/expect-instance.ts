@@ -1,17 +1,40 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { readIdentity } from '../conflict/index.ts';
+import { readIdentity, type InstanceIdentity } from '../conflict/index.ts';
 import type { InstanceBytes } from '../contract/index.ts';
+
+/** What was asked for, as far as it is known where an instance comes. */
+export interface AskedInstance {
+  readonly sopInstanceUid: string;
+  readonly studyInstanceUid: string;
+  readonly seriesInstanceUid?: string | undefined;
+}
 
 /**
  * The same bytes, once their head has shown that they are the instance that was asked for: a cache in front of a target may
- * mix answers up. What cannot be read as DICOM is passed on as it is.
+ * mix answers up, and a target that has a SOP Instance UID in two studies may give the other one. What cannot be read as DICOM is
+ * passed on as it is.
  *
  * @throws {DispatchError} `target-error` when it is another instance
  */
-export async function expectInstance(
-  sopInstanceUid: string,
-  { sizeBytes, body }: InstanceBytes,
-): Promise<InstanceBytes> {
+export async function expectInstance(asked: AskedInstance, bytes: InstanceBytes): Promise<InstanceBytes> {
+  const { identity, whole, giveUp } = await peekIdentity(bytes);
+  const difference = identity && differenceOf(asked, identity);
+  if (difference === undefined) return whole;
+  await giveUp();
+  throw new DispatchError('target-error', `the target gave ${difference} than it was asked for`);
+}
+
+export interface PeekedInstance {
+  /** Undefined where it cannot be read as DICOM. */
+  readonly identity: InstanceIdentity | undefined;
+  /** The bytes, with those that were looked at. */
+  readonly whole: InstanceBytes;
+  /** Ends the body where it is not wanted. */
+  giveUp(): Promise<void>;
+}
+
+/** Looks at the head of an instance. @throws what the body throws */
+export async function peekIdentity({ sizeBytes, body }: InstanceBytes): Promise<PeekedInstance> {
   const iterator = body[Symbol.asyncIterator]();
   const seen: Uint8Array[] = [];
   // Whoever looks at the head must not end the body.
@@ -24,12 +47,11 @@ export async function expectInstance(
       },
     }),
   };
-  const identity = await readIdentity(head);
-  if (identity !== undefined && identity.sopInstanceUid !== sopInstanceUid) {
-    await iterator.return?.();
-    throw new DispatchError('target-error', 'the target gave another instance than it was asked for');
-  }
-  return { sizeBytes, body: joined(seen, iterator) };
+  return {
+    identity: await readIdentity(head),
+    whole: { sizeBytes, body: joined(seen, iterator) },
+    giveUp: async () => void (await iterator.return?.()),
+  };
 }
 
 async function* joined(
@@ -42,4 +64,11 @@ async function* joined(
   } finally {
     await iterator.return?.();
   }
+}
+
+function differenceOf(asked: AskedInstance, came: InstanceIdentity): string | undefined {
+  if (came.sopInstanceUid !== asked.sopInstanceUid) return 'another instance';
+  if (came.studyInstanceUid !== asked.studyInstanceUid) return 'an instance of another study with the same UID';
+  const isOtherSeries = asked.seriesInstanceUid !== undefined && came.seriesInstanceUid !== asked.seriesInstanceUid;
+  return isOtherSeries ? 'an instance of another series with the same UID' : undefined;
 }

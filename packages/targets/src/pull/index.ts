@@ -3,4 +3,5 @@ export { matchesKey } from './match-key.ts';
 export { boundaryOf, readParts, type Part } from './multipart.ts';
 export { peekSopInstanceUid, type Peeked } from './peek-sop-instance-uid.ts';
 export { retrieveInstances, type RemoteInstance } from './retrieve-instances.ts';
-export { malformedName, RetrieveTally } from './retrieve-tally.ts';
+export { expectInstance, peekIdentity, type PeekedInstance } from './expect-instance.ts';
+export { listedTwice, malformedName, RetrieveTally } from './retrieve-tally.ts';

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { fixtureStudy } from '../contract-suite/index.ts';
 import { DispatchError } from '@dicom-dispatch/core';
+import { makeStudy } from '@dicom-dispatch/samples';
 import {
   boundaryOf,
+  expectInstance,
   matchesKey,
   peekSopInstanceUid,
   readParts,
@@ -98,6 +100,7 @@ describe('retrieveInstances', () => {
     const tally = new RetrieveTally(() => {});
     tally.total(4);
     const instance = (sopInstanceUid: string, isThere = true): RemoteInstance => ({
+      studyInstanceUid: '1',
       sopInstanceUid,
       async fetch() {
         if (isThere) return { sizeBytes: 1, body: pieces(Buffer.of(1), 1) };
@@ -122,6 +125,28 @@ describe('retrieveInstances', () => {
     expect(problems.get('1.2.x')).toBe('its SOP Instance UID is malformed');
     expect(problems.get('1.2.1')).toBe('the target did not give it: it is damaged');
     expect(problems.get('1.2.2')).toBe('the source did not keep it');
+  });
+});
+
+describe('expectInstance', () => {
+  const [sample] = [...makeStudy({ seed: 'asked', series: 1, instancesPerSeries: 1, rows: 4, columns: 4 })];
+  const { studyInstanceUid, seriesInstanceUid, sopInstanceUid, bytes } = sample!;
+  const asked = { studyInstanceUid, seriesInstanceUid, sopInstanceUid };
+  const came = () => ({ sizeBytes: undefined, body: pieces(bytes, 100) });
+
+  it('gives the bytes of what was asked for', async () => {
+    for (const one of [asked, { ...asked, seriesInstanceUid: undefined }]) {
+      const { body } = await expectInstance(one, came());
+      expect(Buffer.concat(await Array.fromAsync(body)).equals(bytes)).toBe(true);
+    }
+  });
+
+  it.each([
+    ['another instance', { sopInstanceUid: '1.2' }],
+    ['an instance of another study with the same UID', { studyInstanceUid: '1.2' }],
+    ['an instance of another series with the same UID', { seriesInstanceUid: '1.2' }],
+  ])('refuses %s', async (what, other) => {
+    await expect(expectInstance({ ...asked, ...other }, came())).rejects.toThrow(`the target gave ${what} than`);
   });
 });
 

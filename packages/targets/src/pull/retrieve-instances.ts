@@ -2,11 +2,10 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { InstanceBytes, RetrieveRequest } from '../contract/index.ts';
 import { cancelledError } from '../flow/index.ts';
 import { malformedName, type RetrieveTally } from './retrieve-tally.ts';
-import { expectInstance } from './expect-instance.ts';
+import { expectInstance, type AskedInstance } from './expect-instance.ts';
 
 /** One instance at the target and how to fetch it. */
-export interface RemoteInstance {
-  readonly sopInstanceUid: string;
+export interface RemoteInstance extends AskedInstance {
   fetch(signal: AbortSignal): Promise<InstanceBytes>;
 }
 
@@ -67,17 +66,16 @@ async function fetchOne(
   try {
     const bytes = await instance
       .fetch(signal)
-      .then((fetched) => expectInstance(instance.sopInstanceUid, fetched))
+      .then((fetched) => expectInstance(instance, fetched))
       .catch((thrown: unknown) => {
         ofTarget = thrown;
         throw thrown;
       });
-    await request.store(instance.sopInstanceUid, {
-      sizeBytes: bytes.sizeBytes,
-      body: noting(exactly(bytes), (thrown) => {
-        ofTarget = thrown;
-      }),
+    const body = noting(exactly(bytes), (thrown) => {
+      ofTarget = thrown;
     });
+    const { sopInstanceUid, seriesInstanceUid } = instance;
+    await request.store(sopInstanceUid, { sizeBytes: bytes.sizeBytes, body }, seriesInstanceUid);
     return undefined;
   } catch (thrown) {
     if (signal.aborted) throw thrown;

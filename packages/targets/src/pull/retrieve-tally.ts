@@ -35,6 +35,12 @@ export class RetrieveTally {
     this.#tell(this.progress);
   }
 
+  /** One more than was known failed, too. */
+  failedBesides(problem: RetrieveProblem): void {
+    this.#total = (this.#total ?? 0) + 1;
+    this.failed(problem);
+  }
+
   failed(problem: RetrieveProblem): void {
     this.#failed += 1;
     if (this.#problems.length < mostProblems) this.#problems.push(problem);
@@ -47,4 +53,12 @@ export function malformedName(sopInstanceUid: string): RetrieveProblem {
   // It goes to terminals and logs as it is.
   const sopInstance = /^[!-~]{1,64}$/.test(sopInstanceUid) ? { sopInstanceUid } : {};
   return { ...sopInstance, reason: 'its SOP Instance UID is malformed' };
+}
+
+/** One that the target lists twice, so that it cannot be said which of the two comes. */
+export function listedTwice(sopInstanceUid: string): RetrieveProblem {
+  return {
+    sopInstanceUid,
+    reason: 'the target lists it twice: as of two patients, or of two series that share it; only one can be asked for',
+  };
 }

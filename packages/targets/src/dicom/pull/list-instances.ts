@@ -14,6 +14,11 @@ export interface ListedInstance {
   readonly sopClassUid: string | undefined;
 }
 
+/** A study may have one SOP Instance UID in several series. */
+export function listedKey({ seriesInstanceUid, sopInstanceUid }: Omit<ListedInstance, 'sopClassUid'>): string {
+  return `${seriesInstanceUid} ${sopInstanceUid}`;
+}
+
 /** What is there beside what is listed. */
 export interface Gap {
   /** Undefined: somewhere in the study. */
@@ -91,7 +96,10 @@ export async function listInstances(
     if (missing !== 0) gaps.push({ seriesInstanceUid, count: missing });
     for (const [sopInstanceUid, image] of found) {
       if (!isUid(sopInstanceUid)) malformed.add(sopInstanceUid);
-      else listed.set(sopInstanceUid, { sopInstanceUid, seriesInstanceUid, sopClassUid: classOf(image) });
+      else {
+        const one = { sopInstanceUid, seriesInstanceUid, sopClassUid: classOf(image) };
+        listed.set(listedKey(one), one);
+      }
     }
   }
   if (!seriesInstanceUids) {

@@ -1,7 +1,9 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { IncomingInstance } from 'dicom-dimse';
 import type { RetrieveRequest } from '../../contract/index.ts';
-import type { RetrieveTally } from '../../pull/index.ts';
+import { peekIdentity, type PeekedInstance, type RetrieveTally } from '../../pull/index.ts';
+import type { InstanceIdentity } from '../../conflict/index.ts';
+import { listedKey, type ListedInstance } from './list-instances.ts';
 
 const success = 0;
 const outOfResources = 0xa700;
@@ -12,27 +14,34 @@ const mostUnasked = 10_000;
 
 /** Takes in what was asked for, as it arrives: the store SCP of a retrieval. */
 export class Receiving {
-  /** What is still to come: SOP Instance UIDs. */
-  readonly missing: Set<string>;
+  /** What is still to come, by `listedKey`. */
+  readonly missing: Map<string, ListedInstance>;
   readonly #request: RetrieveRequest;
   readonly #tally: RetrieveTally;
   readonly #failed = new AbortController();
-  /** What has come, or is on its way. */
-  readonly #taken = new Set<string>();
+  /** What has come, or is on its way, with its patient; also by its SOP Instance UID alone where the series cannot be read. */
+  readonly #taken = new Map<string, string | undefined>();
+  /** SOP Instance UIDs under which something else came. */
+  readonly #foreign = new Map<string, string>();
   /** How many the receiver has that it does not list. */
   #unlisted: number;
   #unasked = 0;
   #arrived = 0;
 
+  /** @param wanted - `present` by `listedKey` */
   constructor(
     request: RetrieveRequest,
     tally: RetrieveTally,
-    wanted: { readonly missing: Iterable<string>; readonly present: Iterable<string>; readonly unlisted: number },
+    wanted: {
+      readonly missing: readonly ListedInstance[];
+      readonly present: Iterable<string>;
+      readonly unlisted: number;
+    },
   ) {
     this.#request = request;
     this.#tally = tally;
-    this.missing = new Set(wanted.missing);
-    for (const uid of wanted.present) this.#taken.add(uid);
+    this.missing = new Map(wanted.missing.map((one) => [listedKey(one), one]));
+    for (const key of wanted.present) this.#taken.set(key, undefined);
     this.#unlisted = wanted.unlisted;
   }
 
@@ -51,34 +60,59 @@ export class Receiving {
     return this.#unlisted;
   }
 
+  /** What came under the SOP Instance UID of one that has not come; undefined where nothing did. */
+  whyRefused(sopInstanceUid: string): string | undefined {
+    return this.#foreign.get(sopInstanceUid);
+  }
+
   /** A C-STORE. @returns its status */
   async store(instance: IncomingInstance): Promise<number> {
-    const { sopInstanceUid } = instance;
     this.#arrived += 1;
-    const isListed = this.missing.has(sopInstanceUid);
-    if (!isListed && (this.#unlisted <= 0 || this.#taken.has(sopInstanceUid))) return this.#refuse();
-    if (isListed) this.missing.delete(sopInstanceUid);
+    const peeked = await peekIdentity({ sizeBytes: undefined, body: instance.part10() }).catch(() => undefined);
+    if (!peeked) return processingFailure;
+    const name = this.#nameOf(instance.sopInstanceUid, peeked.identity);
+    const status = name === undefined ? this.#refuse() : await this.#take(name, peeked);
+    await peeked.giveUp();
+    return status;
+  }
+
+  async #take(name: ListedInstance, { identity, whole }: PeekedInstance): Promise<number> {
+    const { sopInstanceUid, seriesInstanceUid } = name;
+    const key = listedKey(name);
+    const listed = this.missing.get(key);
+    if (!listed && this.#taken.has(key)) {
+      const isOther = identity && this.#taken.get(key) !== undefined && this.#taken.get(key) !== identity.patientId;
+      if (isOther && !this.#foreign.has(sopInstanceUid)) {
+        const reason = 'the receiver has an instance of another patient with the same UIDs, too, which was not taken';
+        this.#foreign.set(sopInstanceUid, reason);
+        this.#tally.failedBesides({ sopInstanceUid, reason });
+      }
+      return this.#refuse();
+    }
+    if (!listed && this.#unlisted <= 0) return this.#refuse();
+    if (listed) this.missing.delete(key);
     else this.#unlisted -= 1;
-    this.#taken.add(sopInstanceUid);
-    if (!isListed && (await this.#request.has(sopInstanceUid))) {
+    this.#taken.set(key, identity?.patientId);
+    const series = seriesInstanceUid === '' ? undefined : seriesInstanceUid;
+    if (!listed && (await this.#request.has(sopInstanceUid, series))) {
       this.#tally.completed();
       return success;
     }
     let isTheirs = false;
-    const body = noting(instance.part10(), () => {
+    const body = noting(whole.body, () => {
       isTheirs = true;
     });
     try {
-      await this.#request.store(sopInstanceUid, { sizeBytes: undefined, body });
+      await this.#request.store(sopInstanceUid, { sizeBytes: undefined, body }, series);
     } catch (thrown) {
-      if (isListed) this.missing.add(sopInstanceUid);
+      if (listed) this.missing.set(key, listed);
       else this.#unlisted += 1;
-      this.#taken.delete(sopInstanceUid);
+      this.#taken.delete(key);
       if (isTheirs) return processingFailure;
       if (thrown instanceof DispatchError && thrown.fault === 'instance') {
         // Only this one cannot be kept: it is not asked for again.
-        this.missing.delete(sopInstanceUid);
-        this.#taken.add(sopInstanceUid);
+        this.missing.delete(key);
+        this.#taken.set(key, identity?.patientId);
         this.#tally.failed({ sopInstanceUid, reason: thrown.message });
         return notAskedFor;
       }
@@ -91,6 +125,25 @@ export class Receiving {
     }
     this.#tally.completed();
     return success;
+  }
+
+  /** As it is listed, or as it says itself; undefined for another one than was asked for. */
+  #nameOf(sopInstanceUid: string, identity: InstanceIdentity | undefined): ListedInstance | undefined {
+    if (!identity) {
+      const some = [...this.missing.values()].find((one) => one.sopInstanceUid === sopInstanceUid);
+      return some ?? { sopInstanceUid, seriesInstanceUid: '', sopClassUid: undefined };
+    }
+    const { studyInstanceUid, seriesInstanceUid } = identity;
+    if (studyInstanceUid === this.#request.studyInstanceUid && identity.sopInstanceUid === sopInstanceUid) {
+      const own = { sopInstanceUid, seriesInstanceUid, sopClassUid: undefined };
+      if (this.missing.has(listedKey(own)) || this.#taken.has(listedKey(own)) || this.#unlisted > 0) return own;
+      // Some list a series that they have corrected, and send the file as it came.
+      const [listed, ...more] = [...this.missing.values()].filter((one) => one.sopInstanceUid === sopInstanceUid);
+      return listed && more.length === 0 ? listed : own;
+    }
+    const what = identity.sopInstanceUid === sopInstanceUid ? 'an instance of another study' : 'another instance';
+    this.#foreign.set(sopInstanceUid, `the receiver sent ${what} under its SOP Instance UID`);
+    return undefined;
   }
 
   #refuse(): number {

@@ -3,7 +3,7 @@ import type { CheckContext, RetrieveProgress, RetrieveRequest } from '../../cont
 import { cancelledError } from '../../flow/index.ts';
 import { malformedName, RetrieveTally } from '../../pull/index.ts';
 import type { AnyDicomTarget } from '../schema.ts';
-import { listInstances, type Gap, type ListedInstance, type Listing } from './list-instances.ts';
+import { listedKey, listInstances, type Gap, type ListedInstance, type Listing } from './list-instances.ts';
 import { planOne, planRetrieval } from './plan-retrieval.ts';
 import { openForFind } from './query-association.ts';
 import { Receiving } from './receiving.ts';
@@ -30,18 +30,17 @@ export async function retrieveStudy(
   const missing: ListedInstance[] = [];
   const present: string[] = [];
   for (const instance of listing.instances) {
-    const { sopInstanceUid } = instance;
+    const { sopInstanceUid, seriesInstanceUid } = instance;
     if (!(request.canKeep?.(sopInstanceUid) ?? true)) tally.failed(malformedName(sopInstanceUid));
-    else if (!(await request.has(sopInstanceUid))) missing.push(instance);
+    else if (!(await request.has(sopInstanceUid, seriesInstanceUid))) missing.push(instance);
     else {
-      present.push(sopInstanceUid);
+      present.push(listedKey(instance));
       tally.completed();
     }
   }
   if (missing.length === 0 && unlisted === 0) return tally.result;
 
-  const uids = missing.map(({ sopInstanceUid }) => sopInstanceUid);
-  const receiving = new Receiving(request, tally, { missing: uids, present, unlisted });
+  const receiving = new Receiving(request, tally, { missing, present, unlisted });
   const signal = AbortSignal.any([context.signal, receiving.failed]);
   const retriever = await openRetriever({ ...context, signal }, receiving);
   try {
@@ -54,9 +53,9 @@ export async function retrieveStudy(
   } finally {
     await retriever.close();
   }
-  const classes = new Map(listing.instances.map((one) => [one.sopInstanceUid, one.sopClassUid]));
-  for (const sopInstanceUid of receiving.missing) {
-    tally.failed({ sopInstanceUid, reason: retriever.whyNot(classes.get(sopInstanceUid)) });
+  for (const { sopInstanceUid, sopClassUid } of receiving.missing.values()) {
+    const reason = receiving.whyRefused(sopInstanceUid) ?? retriever.whyNot(sopClassUid);
+    tally.failed({ sopInstanceUid, reason });
   }
   if (isUncertain) {
     tally.failed({ reason: 'the receiver ended its list early, and does not tell how many instances there are' });
@@ -91,9 +90,9 @@ async function oneByOne(
 ): Promise<void> {
   let failedInRow = 0;
   for (const one of asked) {
-    if (!missing.has(one.sopInstanceUid)) continue;
+    if (!missing.has(listedKey(one))) continue;
     if (failedInRow >= mostFailuresInRow) return;
     await retriever.retrieve(planOne(studyInstanceUid, listing, one));
-    failedInRow = missing.has(one.sopInstanceUid) ? failedInRow + 1 : 0;
+    failedInRow = missing.has(listedKey(one)) ? failedInRow + 1 : 0;
   }
 }
