@@ -18,6 +18,8 @@ export interface StudyFailure {
   readonly claimedAt?: number | undefined;
   /** Instead of the growing pause. */
   readonly waitMs?: number | undefined;
+  /** It is still being read: no try has failed. */
+  readonly isSlow?: boolean;
 }
 
 /** What is remembered of a study that is put off. */
@@ -79,7 +81,7 @@ export class PutOff {
     const { code, claimedAt } = failure;
     const message = failure.message.slice(0, mostWords);
     const why: PutOffReason = {
-      tries: tries + 1,
+      tries: failure.isSlow ? tries : tries + 1,
       since,
       code,
       message,

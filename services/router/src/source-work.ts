@@ -60,7 +60,7 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
         misdated: (instances) => kit.misdated.note(orthanc, instances, signal),
         beforeRouting: refuseSameDatabase,
         came: (came, at) => kit.arrivals.came(orthanc, at, came, signal),
-        route: (id, epoch) => studies.route(id, epoch),
+        route: (id, epoch) => studies.routeSoon(id, epoch),
         told(state, newestSeq) {
           parts.well('feed');
           setting.told(state, newestSeq);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 import { seenChanges } from '@dicom-dispatch/state/feed';
@@ -7,6 +8,10 @@ import { LeaseLost } from './lease-lost.ts';
 import type { PutOff } from './put-off.ts';
 import type { RoutingOutcome } from './route-one-study.ts';
 
+/** How long the feed waits for one study. */
+const defaultSoonMs = 5_000;
+/** Should the router end before a slow study is read: when it is tried again. */
+const slowAgainMs = 60_000;
 /** How long a source may take to show that it is well. */
 const probeMs = 5_000;
 /** How long a study has to be missing: where the database is surely the one that had it, and where nothing says so. */
@@ -26,6 +31,8 @@ export interface StudyRouterSetting {
   routed(outcome: RoutingOutcome): void;
   /** Lets go of what is remembered of a study that is gone. */
   forget(orthancStudyId: string): Promise<void>;
+  /** How long `routeSoon` waits for one study. Default 5 s. */
+  readonly soonMs?: number;
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
@@ -61,6 +68,36 @@ export class StudyRouter {
     if (before) await putOff.remove(orthancStudyId);
     this.#setting.routed(outcome);
     return outcome;
+  }
+
+  /**
+   * As `route`, for who has others to route: a study that a source which is well takes long to show is noted down, and read on beside them.
+   *
+   * @throws as `route`
+   */
+  async routeSoon(orthancStudyId: string, epoch: number): Promise<SafeOutcome> {
+    const { source, orthanc, putOff, soonMs = defaultSoonMs, log, signal } = this.#setting;
+    const running = this.route(orthancStudyId, epoch);
+    const waiting = new AbortController();
+    const outcome = await Promise.race([
+      running,
+      sleep(soonMs, 'late' as const, { signal: AbortSignal.any([signal, waiting.signal]) }),
+    ]).finally(() => waiting.abort());
+    if (outcome !== 'late') return outcome;
+    // What is late for the fault of the source or of Redis is waited for.
+    const isWell = await orthanc.system({ timeoutMs: probeMs, signal }).then(
+      () => true,
+      () => false,
+    );
+    const message = `source ${source}: has not shown the study within ${soonMs / 1_000} s; it is read beside others`;
+    const failure = { code: 'source-error', message, waitMs: slowAgainMs, isSlow: true };
+    if (!isWell || (await putOff.add(orthancStudyId, failure)) === undefined) return running;
+    running
+      .then(async (late) => late === 'put-off' || (await putOff.remove(orthancStudyId)))
+      .catch((error: unknown) =>
+        log.debug({ source, orthancStudy: orthancStudyId, err: error }, 'a slow study is tried again'),
+      );
+    return 'put-off';
   }
 
   async #failed(orthancStudyId: string, thrown: unknown, claimedAt: number | undefined): Promise<'put-off' | 'gone'> {

@@ -58,13 +58,16 @@ export async function lookAtSource(
     });
   }
   await lookAtSweep();
-  if (putOff.count > 0) {
-    const reasons = [...new Set(putOff.studies.map(({ message }) => message))];
+  // What has not been tried yet is being read, or waits for its turn.
+  const unread = putOff.studies.filter(({ tries }) => tries > 0);
+  if (unread.length > 0) {
+    const all = putOff.count - putOff.studies.length + unread.length;
+    const reasons = [...new Set(unread.map(({ message }) => message))];
     const more = reasons.length > 1 ? ` (and ${count(reasons.length - 1, 'other reason', 'other reasons')})` : '';
     add(
       'study-put-off',
-      `${count(putOff.count, 'study', 'studies')} of ${name} cannot be read, and ${putOff.count === 1 ? 'is' : 'are'} tried again later: ${reasons[0] ?? ''}${more}`,
-      { since: Math.min(...putOff.studies.map(({ since }) => since)) },
+      `${count(all, 'study', 'studies')} of ${name} cannot be read, and ${all === 1 ? 'is' : 'are'} tried again later: ${reasons[0] ?? ''}${more}`,
+      { since: Math.min(...unread.map(({ since }) => since)) },
     );
   }
   if (Math.abs(status?.skewMs ?? 0) > skewLimitMs) {
