@@ -1,0 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
+import { createLogger } from '@dicom-dispatch/runtime';
+import type { OrthancClient } from '@dicom-dispatch/sources';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { PutOff } from './put-off.ts';
+import type { RoutingOutcome } from './route-one-study.ts';
+import { StudyRouter } from './study-router.ts';
+
+let server: RedisServer;
+let redis: Redis;
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+/** A router of studies that are all slow: each is routed when the test says so. */
+function slowRouter(prefix: string, isSourceWell: () => boolean) {
+  const routed = Promise.withResolvers<RoutingOutcome>();
+  const putOff = new PutOff(redis, prefix, 'main', Date.now);
+  const orthanc = {
+    async system() {
+      if (!isSourceWell()) throw new Error('no answer');
+    },
+  } as unknown as OrthancClient;
+  const router = new StudyRouter({
+    source: 'main',
+    orthanc,
+    putOff,
+    now: Date.now,
+    feed: () => undefined,
+    route: () => routed.promise,
+    routed: () => {},
+    forget: async () => {},
+    soonMs: 50,
+    log: createLogger('test', { level: 'silent', format: 'json' }),
+    signal: new AbortController().signal,
+  });
+  return { router, putOff, finish: routed.resolve };
+}
+
+it('a study that the source takes long to show is noted down and read on beside others', async () => {
+  const { router, putOff, finish } = slowRouter('{slow}', () => true);
+  expect(await router.routeSoon('s-1', 1)).toBe('put-off');
+  // No try has failed, and nobody else asks for it meanwhile.
+  expect(await putOff.read('s-1')).toMatchObject({ tries: 0 });
+  expect(await router.route('s-1', 1)).toBe('put-off');
+  finish('enqueued');
+  await waitFor(async () => (await putOff.read('s-1')) === undefined);
+});
+
+it('is waited for where it is the source as a whole that does not answer', async () => {
+  const { router, putOff, finish } = slowRouter('{away}', () => false);
+  const running = router.routeSoon('s-1', 1);
+  await sleep(150);
+  expect(await putOff.read('s-1')).toBeUndefined();
+  finish('enqueued');
+  expect(await running).toBe('enqueued');
+});
