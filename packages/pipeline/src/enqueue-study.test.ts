@@ -63,6 +63,14 @@ test('the same content twice adds nothing', async () => {
   expect((await enqueue('1.2.1', 2)).added).toEqual([]);
 });
 
+test('a study is queued, with its study task, though Redis has forgotten all scripts', async () => {
+  await enqueue('1.2.5', 1);
+  await redis.script('FLUSH');
+  const { added, studyTaskId } = await enqueue('1.2.6', 1);
+  expect(await stateOf(added[0]?.deliveryId ?? '')).toBe('prioritized');
+  expect(await (await operations.queues.study().getJob(studyTaskId))?.getState()).toBe('waiting-children');
+});
+
 test('a job that was lost is added again by the same content', async () => {
   const first = await enqueue('1.2.2', 2);
   const id = first.added[0]?.deliveryId ?? '';

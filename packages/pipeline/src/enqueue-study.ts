@@ -23,7 +23,7 @@ import {
 } from '@dicom-dispatch/state/records';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
-import { keepJobs, queueOptions, type Redis } from '@dicom-dispatch/runtime';
+import { keepJobs, queueOptions, withScripts, type Redis } from '@dicom-dispatch/runtime';
 import type { StudyFacts } from '@dicom-dispatch/sources';
 import { FlowProducer } from 'bullmq';
 import { publishArrival } from './arrivals.ts';
@@ -274,7 +274,7 @@ export class StudyEnqueuer {
     const targets = deliveries.map(({ target }) => target);
     if (isPart && task.onSuccess) await this.#tasks.open(task, { again: true });
     await this.#redis.sadd(operationKeys(this.#config.redis.prefix).targets, ...targets);
-    await this.#flows.add({
+    const flow = {
       name: 'study',
       queueName: studyQueue,
       data: {
@@ -290,7 +290,8 @@ export class StudyEnqueuer {
         data: { ...delivery, studyTaskId: parentId } satisfies DeliveryData,
         opts: deliveryJobOptions(delivery),
       })),
-    });
+    };
+    await withScripts(this.#redis, () => this.#flows.add(flow));
   }
 }
 

@@ -21,6 +21,7 @@ export {
   type EmbeddedRedis,
 } from './redis/embedded-redis.ts';
 export { readInfo } from './redis/read-info.ts';
+export { withScripts } from './redis/with-scripts.ts';
 export { redisDependency } from './redis/redis-dependency.ts';
 export { addressOf, namesRedis, RedisPlaceError, type RedisPlace } from './redis/redis-options.ts';
 export { keepConfiguration, type ConfigurationKeeper, type KeeperOptions } from './reload/keep-configuration.ts';

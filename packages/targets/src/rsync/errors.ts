@@ -53,7 +53,7 @@ const meanings: readonly Meaning[] = [
     remedy: 'Add the address of this machine to "hosts allow" of the module.',
     connects: true,
   },
-  { pattern: /max connections .* reached/, code: 'target-busy', says: 'it has too many connections' },
+  { pattern: /max connections .* reached/, code: 'target-busy', says: 'it has too many connections', connects: true },
   {
     pattern: /no matching (cipher|key exchange method|MAC|mac|host key type) found/,
     code: 'target-misconfigured',
