@@ -77,10 +77,22 @@ const series = (title: string, description: string, queries: readonly Query[], u
   panel('timeseries', title, description, queries, unit, 12);
 
 const panels = [
-  stat('Waiting', 'Deliveries that wait', 'sum(dispatch_deliveries{state="waiting"})'),
-  stat('Failed', 'Deliveries that need an operator', 'sum(dispatch_deliveries{state="failed"})', 'short', red),
-  stat('Partial', 'Deliveries with quarantined instances', 'sum(dispatch_deliveries{state="partial"})', 'short', red),
-  stat('Targets out of reach', 'Open circuits', 'sum(dispatch_circuit_open)', 'short', red),
+  stat('Waiting', 'Deliveries that wait', 'sum(max by (target) (dispatch_deliveries{state="waiting"}))'),
+  stat(
+    'Failed',
+    'Deliveries that need an operator',
+    'sum(max by (target) (dispatch_deliveries{state="failed"}))',
+    'short',
+    red,
+  ),
+  stat(
+    'Partial',
+    'Deliveries with quarantined instances',
+    'sum(max by (target) (dispatch_deliveries{state="partial"}))',
+    'short',
+    red,
+  ),
+  stat('Targets out of reach', 'Open circuits', 'sum(max by (target) (dispatch_circuit_open))', 'short', red),
   stat('Oldest waiting', 'Age of the delivery that waits longest', 'max(dispatch_oldest_waiting_seconds)', 's'),
   stat('Dispatchers', 'Workers that are alive', 'max(dispatch_workers)', 'short', alive),
   series(
@@ -93,9 +105,14 @@ const panels = [
     { expr: 'sum by (target, state) (rate(dispatch_deliveries_ended_total[5m])) * 60', legend: '{{target}} {{state}}' },
   ]),
   series('Backlog', 'Deliveries that wait, by target', [
-    { expr: 'sum by (target) (dispatch_deliveries{state="waiting"})', legend: '{{target}}' },
+    { expr: 'max by (target) (dispatch_deliveries{state="waiting"})', legend: '{{target}}' },
   ]),
-  series('Oldest waiting', 'By target', [{ expr: 'dispatch_oldest_waiting_seconds', legend: '{{target}}' }], 's'),
+  series(
+    'Oldest waiting',
+    'By target',
+    [{ expr: 'max by (target) (dispatch_oldest_waiting_seconds)', legend: '{{target}}' }],
+    's',
+  ),
   series('Failed attempts', 'A minute, by target, stage and code', [
     {
       expr: 'sum by (target, stage, code) (rate(dispatch_attempts_failed_total[5m])) * 60',
@@ -134,7 +151,9 @@ const panels = [
     ],
     's',
   ),
-  series('Circuits', '1: the target cannot be used', [{ expr: 'dispatch_circuit_open', legend: '{{target}}' }]),
+  series('Circuits', '1: the target cannot be used', [
+    { expr: 'max by (target) (dispatch_circuit_open)', legend: '{{target}}' },
+  ]),
   series('Studies routed', 'A minute, by source and outcome', [
     {
       expr: 'sum by (source, outcome) (rate(dispatch_studies_routed_total[5m])) * 60',
@@ -150,10 +169,20 @@ const panels = [
   series(
     'Cache',
     'Share of looks that found a result, by type',
-    [{ expr: 'dispatch_cache_hits / (dispatch_cache_hits + dispatch_cache_misses)', legend: '{{type}}' }],
+    [
+      {
+        expr: 'max by (type) (dispatch_cache_hits_total) / (max by (type) (dispatch_cache_hits_total) + max by (type) (dispatch_cache_misses_total))',
+        legend: '{{type}}',
+      },
+    ],
     'percentunit',
   ),
-  series('Cache memory', 'In Redis, by type', [{ expr: 'dispatch_cache_bytes', legend: '{{type}}' }], 'bytes'),
+  series(
+    'Cache memory',
+    'In Redis, by type',
+    [{ expr: 'max by (type) (dispatch_cache_bytes)', legend: '{{type}}' }],
+    'bytes',
+  ),
   series(
     'Event-loop delay',
     '99 in 100, by process',

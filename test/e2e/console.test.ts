@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
+import { text as readText } from 'node:stream/consumers';
 import { launchBrowser, waitFor, type Browser, type Page } from '@dicom-dispatch/harness';
 import { parse } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -370,12 +372,23 @@ describe('the console in a browser', () => {
       /^dispatch_circuit_open\{target="(cloud|pacs)"\} [01]/m,
       /^dispatch_feed_lag_changes\{source="main"\} \d/m,
       /^dispatch_source_followed\{source="main"\} 1/m,
-      /^# TYPE dispatch_cache_hits gauge/m,
+      /^# TYPE dispatch_cache_hits_total counter/m,
       /^nodejs_eventloop_lag_p99_seconds \d/m,
     ]) {
       expect(told).toMatch(series);
     }
     expect(told).not.toMatch(/Geheim|Exempel|A\d{8}/);
+    // There from the start, also where nothing has happened yet.
+    for (const series of [
+      /^dispatch_build_info\{version="\d+\.\d+\.\d+",node="\d/m,
+      /^dispatch_routers 1$/m,
+      /^dispatch_source_up\{source="main"\} [01]$/m,
+      /^dispatch_deliveries_ended_total\{target="cloud",state="partial"\} 0$/m,
+      /^dispatch_studies_routed_total\{source="main",outcome="no-rule"\} 0$/m,
+    ]) {
+      expect(told).toMatch(series);
+    }
+    expect(await checkedByPrometheus(told)).toBe('');
   });
 
   it('Bull Board shows its pages, asks no other host, and offers neither editing of job data nor what Redis says', async () => {
@@ -415,3 +428,11 @@ describe('the console in a browser', () => {
     expect([...hosts]).toEqual([new URL(scene.url).host]);
   });
 });
+
+/** What Prometheus' own tool says of metrics: nothing, when they keep to its rules. */
+async function checkedByPrometheus(metrics: string): Promise<string> {
+  const tool = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  tool.stdin.end(metrics);
+  const [out, problems] = await Promise.all([readText(tool.stdout), readText(tool.stderr)]);
+  return out + problems;
+}

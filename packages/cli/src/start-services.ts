@@ -27,6 +27,7 @@ import {
   type Registry,
   type RunningService,
 } from '@dicom-dispatch/runtime';
+import manifest from '../package.json' with { type: 'json' };
 import { CommandError, exitCodes } from './exit.ts';
 
 export type ServiceName = 'router' | 'dispatcher' | 'console';
@@ -107,7 +108,7 @@ export async function startServices(
   });
   const stopping = new AbortController();
   const isOver = AbortSignal.any([signal, stopping.signal]);
-  const metrics = createMetrics();
+  const metrics = createMetrics(manifest.version);
   const services: RunningService[] = [];
   /** How each part is ended; the order is that of {@link stop}. */
   const ends: Partial<Record<Part, () => Promise<void>>> = {};

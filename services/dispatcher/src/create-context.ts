@@ -92,6 +92,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
   const digests = new DigestBudget();
   const throttles = new Map<string, Throttle>();
   const metrics = createDispatcherMetrics(registry);
+  metrics.begin(Object.keys(config.targets));
   const places = new TargetPlaces(redis, prefix);
   await registerPlaces(places, config, log);
   const receiptPruning = setInterval(() => void pruneReceipts(config, log), pruneEveryMs).unref();
@@ -166,6 +167,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
       }
       throttles.clear();
       config = next;
+      metrics.begin(Object.keys(next.targets));
       await registerPlaces(places, config, log);
     },
     worker: `${hostname()}-${process.pid}-${randomBytes(2).toString('hex')}`,

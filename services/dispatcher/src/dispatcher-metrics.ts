@@ -1,7 +1,10 @@
 import { Counter, Histogram, type Registry } from '@dicom-dispatch/runtime';
+import { endStates } from '@dicom-dispatch/state/records';
 
 /** Prometheus metrics of a dispatcher. Labels are names from the configuration and codes, never anything of a patient. */
 export interface DispatcherMetrics {
+  /** Lets the counters of these targets be there from the start, with 0. */
+  begin(targets: readonly string[]): void;
   readonly ended: Counter;
   readonly failures: Counter;
   readonly quarantined: Counter;
@@ -12,7 +15,7 @@ export interface DispatcherMetrics {
 
 export function createDispatcherMetrics(registry: Registry): DispatcherMetrics {
   const registers = [registry];
-  return {
+  const metrics = {
     ended: new Counter({
       name: 'dispatch_deliveries_ended_total',
       help: 'Deliveries that ended, by target and state',
@@ -51,5 +54,14 @@ export function createDispatcherMetrics(registry: Registry): DispatcherMetrics {
       buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600, 1800],
       registers,
     }),
+  };
+  return {
+    ...metrics,
+    begin(targets) {
+      for (const target of targets) {
+        metrics.bytes.inc({ target }, 0);
+        for (const state of endStates) metrics.ended.inc({ target, state }, 0);
+      }
+    },
   };
 }

@@ -10,9 +10,7 @@ import {
 } from '@dicom-dispatch/pipeline';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import {
-  Counter,
   endInTime,
-  Gauge,
   redisDependency,
   RedisWatch,
   type DependencyState,
@@ -27,6 +25,7 @@ import { Arrivals } from './arrivals.ts';
 import { firstState } from './first-state.ts';
 import { leadSource, type SourceLead } from './lead-source.ts';
 import { MisdatedStudies } from './misdated.ts';
+import { createRouterMetrics } from './router-metrics.ts';
 import { startPushServer } from './push-server.ts';
 import { PutOff } from './put-off.ts';
 import type { NotesFile } from './recovery/notes-file.ts';
@@ -34,7 +33,6 @@ import type { Notes } from './recovery/notes.ts';
 import { answerFor, type AnswerState } from './recovery/operator-answer.ts';
 import { RouterRecovery } from './recovery/router-recovery.ts';
 import { SettledStudies } from './recovery/settled.ts';
-import type { RoutingOutcome } from './route-one-study.ts';
 import { studyRouterOf, type SourceKit } from './source-kit.ts';
 import { SourceTime } from './source-time.ts';
 import { TakeBack } from './take-back.ts';
@@ -62,39 +60,17 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
   const records = new Records(redis, prefix);
   const enqueuer = new StudyEnqueuer(config, redis, records);
   let current = { config, rules: compileRules(config.rules, config), cache: await openCache(config) };
-  const routed = new Counter({
-    name: 'dispatch_studies_routed_total',
-    help: 'Stable studies seen, by source and what became of them',
-    labelNames: ['source', 'outcome'],
-    registers: [metrics],
-  });
-  const count = (source: string, outcome: RoutingOutcome): void => routed.inc({ source, outcome });
-  const forgotten = new Counter({
-    name: 'dispatch_studies_forgotten_total',
-    help: 'Studies that left their source and were forgotten, by source',
-    labelNames: ['source'],
-    registers: [metrics],
-  });
   const pipeline = openPipeline(() => current.config, redis);
   const stopping = new AbortController();
   const kits = new Map<string, SourceKit>();
   const leads = new Map<string, SourceLead>();
+  const counts = createRouterMetrics(metrics, leads);
   const recovery = new RouterRecovery(
     { context: pipeline, watch, file: options.notes?.file, answers: beginAsAnswered, log },
     options.notes?.known,
   );
   for (const name of Object.keys(config.sources)) lead(name);
-  metrics.registerMetric(
-    new Gauge({
-      name: 'dispatch_feed_lag_changes',
-      help: 'Changes in the feed that are not dealt with yet, by source',
-      labelNames: ['source'],
-      registers: [],
-      collect() {
-        for (const { status } of leads.values()) if (status.isLeader) this.set({ source: status.name }, status.lag);
-      },
-    }),
-  );
+  counts.begin(Object.keys(config.sources));
   let push = await startPush();
   const pruning = startPruning(() => (isLeading() ? current.cache : undefined));
   const tasks = new TaskRecords(redis, prefix);
@@ -132,6 +108,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
         await running.stop();
       }
       for (const name of Object.keys(next.sources)) if (!leads.has(name)) lead(name);
+      counts.begin(Object.keys(next.sources));
       if (fingerprint([next.sources, next.push]) !== fingerprint([before.sources, before.push])) {
         await push?.stop();
         push = await startPush();
@@ -182,8 +159,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       misdated: new MisdatedStudies(redis, prefix, name, log),
       arrivals: new Arrivals({ source: name, rules: () => current, handOver, confirm: () => watch.confirm(), log }),
       log,
-      routed: (outcome) => count(name, outcome),
-      forgotten: (studies) => forgotten.inc({ source: name }, studies),
+      routed: (outcome) => counts.routed(name, outcome),
+      forgotten: (studies) => counts.forgotten(name, studies),
     };
     kits.set(name, kit);
     return kit;

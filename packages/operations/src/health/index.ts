@@ -9,3 +9,4 @@ export {
 } from './health-kinds.ts';
 export { readHealth } from './read-health.ts';
 export type { AskedSource } from './look-at-sources.ts';
+export { readProcesses } from './look-at-services.ts';

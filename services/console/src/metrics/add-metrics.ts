@@ -5,10 +5,12 @@ import {
   healthTable,
   listWorkers,
   publicFinding,
+  readProcesses,
   readTargets,
   type TargetState,
 } from '@dicom-dispatch/operations';
-import { Gauge, readInfo } from '@dicom-dispatch/runtime';
+import { Counter, Gauge, readInfo } from '@dicom-dispatch/runtime';
+import { redisNow } from '@dicom-dispatch/state/redis';
 import type { ConsoleContext } from '../console-context.ts';
 import { readCacheStats } from '../views/show-cache.ts';
 
@@ -84,6 +86,11 @@ export function addMetrics(context: ConsoleContext): void {
   gauge('dispatch_workers', 'Dispatchers that are alive', [], async (set) => {
     set({}, (await listWorkers(operations)).length);
   });
+  gauge('dispatch_routers', 'Routers that are alive', [], async (set) => {
+    const now = await redisNow(operations.redis, context.config().redis.prefix);
+    const processes = await readProcesses(operations, now);
+    set({}, processes.filter(({ services }) => services.includes('router')).length);
+  });
   gauge('dispatch_source_followed', 'Whether a router follows the source', ['source'], async (set) => {
     await Promise.all(
       Object.keys(context.config().sources).map(async (source) => {
@@ -110,17 +117,28 @@ export function addMetrics(context: ConsoleContext): void {
     gauge(name, help, ['type'], async (set) => {
       for (const [type, stats] of Object.entries((await cache())?.types ?? {})) set({ type }, value(stats));
     });
-  perType('dispatch_cache_entries', 'Intermediate results that are kept', ({ entries }) => entries);
-  perType('dispatch_cache_bytes', 'What they take in Redis', ({ bytes }) => bytes);
-  perType('dispatch_cache_hits', 'Looks that found a result, since the counting began', ({ hits }) => hits);
-  perType('dispatch_cache_misses', 'Looks that found none, since the counting began', ({ misses }) => misses);
-  perType('dispatch_cache_file_bytes', 'What they take in folders', ({ fileBytes }) => fileBytes);
-  perType(
-    'dispatch_cache_evictions',
-    'Results that left for want of room, since the counting began',
-    (stats) => stats.evictions,
-  );
-  perType('dispatch_cache_expired', 'Results that became too old, since the counting began', ({ expired }) => expired);
+  perType('dispatch_cache_entries', 'Cached intermediate results', ({ entries }) => entries);
+  perType('dispatch_cache_bytes', 'Their size in Redis', ({ bytes }) => bytes);
+  /** Counted in Redis by all processes: every console reports the same, so that sums over consoles count twice. */
+  const countPerType = (name: string, help: string, value: (stats: TypeStats) => number): void => {
+    const counter: Counter = new Counter({
+      name,
+      help,
+      labelNames: ['type'],
+      registers: [metrics],
+      async collect() {
+        this.reset();
+        if (context.redis.status !== 'ready') return;
+        for (const [type, stats] of Object.entries((await cache())?.types ?? {})) this.inc({ type }, value(stats));
+      },
+    });
+    void counter;
+  };
+  countPerType('dispatch_cache_hits_total', 'Lookups that found a result', ({ hits }) => hits);
+  countPerType('dispatch_cache_misses_total', 'Lookups that found no result', ({ misses }) => misses);
+  perType('dispatch_cache_file_bytes', 'Their size in folders', ({ fileBytes }) => fileBytes);
+  countPerType('dispatch_cache_evictions_total', 'Results evicted at the limit of memory', (stats) => stats.evictions);
+  countPerType('dispatch_cache_expired_total', 'Results that exceeded their maximum age', ({ expired }) => expired);
   gauge('dispatch_redis_memory_bytes', 'Memory that Redis uses', [], async (set) => {
     const info = await readInfo(context.redis, context.config().redis.prefix, 'memory');
     if (info) set({}, Number(info.get('used_memory') ?? 0));

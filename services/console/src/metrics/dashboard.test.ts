@@ -39,9 +39,9 @@ describe('the metrics', () => {
     });
     expect(text).toContain('dispatch_cache_entries{type="manifest"} 1');
     expect(text).toMatch(/dispatch_cache_bytes\{type="manifest"\} [1-9]\d+/);
-    expect(text).toContain('dispatch_cache_hits{type="manifest"} 1');
-    expect(text).toContain('dispatch_cache_misses{type="manifest"} 1');
-    expect(text).toContain('dispatch_cache_evictions{type="manifest"} 0');
+    expect(text).toContain('dispatch_cache_hits_total{type="manifest"} 1');
+    expect(text).toContain('dispatch_cache_misses_total{type="manifest"} 1');
+    expect(text).toContain('dispatch_cache_evictions_total{type="manifest"} 0');
     const page = (await test.ask('GET', '/cache')).text;
     expect(page).toMatch(/manifest[\s\S]*50 %/);
   });
