@@ -31,6 +31,11 @@ export function canHold(characterSet: string, text: string): boolean {
   return Array.from(text).every((character) => isAscii(character) || upper.has(character));
 }
 
+/** Whether `decodeText` can read a character set. */
+export function isReadable(characterSet: string): boolean {
+  return characterSet === utf8 || characterSet in labels;
+}
+
 /** The text of a value; undefined when its character set is not one that is read here. */
 export function decodeText(characterSet: string, bytes: Buffer): string | undefined {
   if (bytes.every((byte) => byte < 0x80)) return bytes.includes(0x1b) ? undefined : bytes.toString('latin1');

@@ -3,6 +3,7 @@ import { DispatchError, type ManifestInstance } from '@dicom-dispatch/core';
 import { isPrivate, isUidOf, profileRow, type ProfileRow } from '../deidentify/profile-table.ts';
 import type { Inspector } from '../guard/guard-options.ts';
 import { isCompressed } from '../transform/has-pixel-data.ts';
+import { decodeText, isReadable } from './character-sets.ts';
 import { holdsText } from './compare-value.ts';
 import { DataSetWalker, NoDataSet, type WalkedElement } from './data-set-walker.ts';
 import { findInFileHead } from './file-head.ts';
@@ -13,6 +14,8 @@ export interface ExpectedChanges {
   readonly texts: ReadonlyMap<string, string>;
   /** Paths where nothing but ASCII stands, if it is text. */
   readonly ascii: ReadonlySet<string>;
+  /** Whether it gets another character set: then all its texts have to be in it. */
+  readonly hasNewCharacterSet: boolean;
   /** Paths where nothing stands. */
   readonly removed: ReadonlySet<string>;
   /** Whether private attributes are gone, at every depth. */
@@ -28,6 +31,7 @@ export function wholeDataSet({ transferSyntaxUid }: ManifestInstance): ExpectedC
   return {
     texts: new Map(),
     ascii: new Set(),
+    hasNewCharacterSet: false,
     removed: new Set(),
     isWithoutPrivate: false,
     profile: undefined,
@@ -69,6 +73,7 @@ export function inspectTransform(
     const wanted = expected.texts.get(path);
     if (wanted !== undefined) return compare(element, wanted);
     if (expected.ascii.has(path) && mayBeText(element) && !isPlain(value)) throw otherCharacters(path);
+    if (expected.hasNewCharacterSet && !isInCharacterSet(element, characterSet)) throw otherCharacters(path);
     if (expected.removed.has(path) && !isEmpty(element)) throw left(path);
     if (isPrivate(tag)) {
       if (expected.isWithoutPrivate) throw left(path);
@@ -177,6 +182,16 @@ function mayBeText({ vr, isSequence }: WalkedElement): boolean {
   return !isSequence && (vr === undefined || !noText.has(vr));
 }
 
+/** VRs that Specific Character Set is about (PS3.5 section 6.1.2.3). */
+const characterVrs = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
+
+/** Whether a value is a text of the character set, or none. Without a VR, and in a set that is not read here, it counts as one. */
+function isInCharacterSet({ vr, value, isSequence }: WalkedElement, characterSet: string): boolean {
+  if (isSequence || value === undefined || vr === undefined || !characterVrs.has(vr)) return true;
+  if (value.every((byte) => byte < 0x80)) return true;
+  return characterSet !== '' && (!isReadable(characterSet) || decodeText(characterSet, value) !== undefined);
+}
+
 /** Whether a value is the same in every character set: no byte above 7FH, no escape. */
 function isPlain(value: Buffer | undefined): boolean {
   return value !== undefined && value.every((byte) => byte < 0x80 && byte !== 0x1b);
@@ -185,7 +200,7 @@ function isPlain(value: Buffer | undefined): boolean {
 function otherCharacters(path: string): DispatchError {
   return new DispatchError(
     'transform-incomplete',
-    `the source cannot write the long text (${path}) in the character set that another text needs`,
+    `the source cannot write the text (${path}) in the character set that the instance gets`,
     { remedy: 'Exclude such instances from the transform, or give it texts that fit their character set.' },
   );
 }

@@ -361,6 +361,32 @@ describe('texts that the character set of the instance cannot hold', () => {
     expect(bytes.includes(Buffer.from('Müller Hospital', 'latin1'))).toBe(true);
   });
 
+  it.each([
+    ['set to UTF-8', 'ISO_IR 100', { set: { SpecificCharacterSet: 'ISO_IR 192' } }, 'ISO_IR 192'],
+    ['set to one that has them, by number', 'ISO_IR 100', { set: { '0008,0005': 'ISO_IR 101' } }, 'ISO_IR 101'],
+    ['set where there was none', '', { set: { SpecificCharacterSet: 'ISO_IR 100' } }, 'ISO_IR 100'],
+  ])('all texts follow a character set that is %s', async (_what, before, definition, after) => {
+    const attributes = { SpecificCharacterSet: before, PatientName: Buffer.from('J\xf6rg', 'latin1') };
+    const out = await bytesOf(transformOf(definition), await storeSample(`follows ${after} ${before}`, { attributes }));
+    expect(walk(out).get('0008,0005')).toBe(after);
+    const name = after === 'ISO_IR 192' ? Buffer.from('Jörg') : Buffer.from('J\xf6rg', 'latin1');
+    expect(out.includes(name)).toBe(true);
+  });
+
+  it.each([
+    ['taken away', 'ISO_IR 100', { remove: ['SpecificCharacterSet'] }],
+    ['emptied', 'ISO_IR 100', { set: { SpecificCharacterSet: '' } }],
+    ['set to one without them', 'ISO_IR 100', { set: { SpecificCharacterSet: 'ISO_IR 144' } }],
+    ['not known, and another text needs UTF-8', 'ISO_IR 999', { set }],
+  ])('are refused by name where the character set is %s', async (what, before, definition) => {
+    const attributes = { SpecificCharacterSet: before, PatientName: Buffer.from('J\xf6rg', 'latin1') };
+    const instance = await storeSample(`lost ${what}`, { attributes });
+    await expect(bytesOf(transformOf(definition), instance)).rejects.toMatchObject({
+      code: before === 'ISO_IR 999' ? 'transform-incomplete' : 'instance-unsupported',
+      message: expect.stringContaining('(0010,0010)'),
+    });
+  });
+
   it('are refused by name in a character set that is set and cannot hold them', async () => {
     const instance = await storeSample('refused', { attributes: { SpecificCharacterSet: 'ISO_IR 100' } });
     await expect(

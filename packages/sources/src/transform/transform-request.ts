@@ -9,7 +9,7 @@ import type { ExpectedChanges } from '../inspect/transform-inspector.ts';
 import { findPath } from './find-path.ts';
 import { replaceUids } from './identifying-uids.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
-import { raiseCharacterSet } from './raise-character-set.ts';
+import { characterSetPath, raiseCharacterSet } from './raise-character-set.ts';
 import { newUid, pseudonymsOf } from './show-transformed.ts';
 
 const patientIdPath = '0010,0020';
@@ -31,8 +31,11 @@ export function onlyTranscodes(transform: TransformConfig): boolean {
 
 /** Whether the request depends on tags of the instance that the manifest does not have. */
 export function needsTags(transform: TransformConfig): boolean {
-  if (givesNewUids(transform) || transform.anonymise !== undefined || transform.removePrivateTags) return true;
-  return Object.keys(transform.copy).length > 0 || !isAscii(Object.values(transform.set).join(''));
+  const { anonymise, copy, remove, removePrivateTags, set } = transform;
+  if (givesNewUids(transform) || anonymise !== undefined || removePrivateTags) return true;
+  if (Object.keys(copy).length > 0 || !isAscii(Object.values(set).join(''))) return true;
+  // All texts of the instance have to follow.
+  return [...Object.keys(set), ...remove].some((name) => findPath({}, name) === characterSetPath);
 }
 
 /** Whether an instance keeps the patient ID and the UIDs by which Orthanc knows it. */
@@ -87,7 +90,7 @@ export function transformRequest(
   }
   if (givesNewUids(transform)) addUids(instance, tree, transform, pseudonyms, changes);
   addNamed(tree, transform, pseudonyms, changes);
-  const longTexts = raiseCharacterSet(instance, tree, changes);
+  const { tooLong, hasNewCharacterSet } = raiseCharacterSet(instance, tree, changes);
 
   const kept = [...transform.keep, ...identifiers, ...(anonymise ? [] : ['PatientID'])];
   const keep = kept.filter((name) => !changes.replace.has(findPath(tree, name) ?? name));
@@ -109,7 +112,8 @@ export function transformRequest(
     expected: {
       texts: textsOf(changes, tree),
       removed: changes.remove,
-      ascii: longTexts,
+      ascii: tooLong,
+      hasNewCharacterSet,
       isWithoutPrivate,
       profile: anonymise && { isKept: keptRows(transform), hasNewUids: givesNewUids(transform) },
       hasPixels: tags && '7fe0,0010' in tags,
