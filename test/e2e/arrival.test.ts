@@ -1,6 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { freePort, httpRequest, startOrthanc, tempFolder, waitFor } from '@dicom-dispatch/harness';
+import {
+  freePort,
+  hashDataset,
+  httpRequest,
+  startHttpServer,
+  startOrthanc,
+  tempFolder,
+  waitFor,
+} from '@dicom-dispatch/harness';
 import { releaseDelivery } from '@dicom-dispatch/operations';
 import { makeStudy } from '@dicom-dispatch/samples';
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
@@ -19,7 +27,11 @@ let system: RoutingSystem;
 let port: number;
 beforeAll(async () => {
   // No study becomes stable by itself: the tests say when, as the plugin does.
-  system = await startRoutingSystem({ stableAgeSeconds: 3_600, extraConfig: { UserMetadata: { dispatched: 1024 } } });
+  system = await startRoutingSystem({
+    stableAgeSeconds: 3_600,
+    overwriteInstances: true,
+    extraConfig: { UserMetadata: { dispatched: 1024 } },
+  });
   port = await freePort();
 });
 afterAll(async () => {
@@ -103,6 +115,53 @@ describe('a rule that starts at arrival', () => {
 });
 
 describe('while a study arrives', () => {
+  it('an instance that is overwritten within a second, by one of its size, is sent in its new content', async () => {
+    await using pacs = await startFaultScp();
+    // Orthanc's times are in seconds: here all instances come within one.
+    await using orthanc = await startHttpServer(async ({ method, path, query, headers, body }, response) => {
+      const { authorization, 'content-type': type } = headers;
+      const answer = await fetch(`${system.orthanc.url}${path}?${query}`, {
+        method,
+        headers: {
+          ...(type !== undefined && { 'content-type': type }),
+          ...(authorization !== undefined && { authorization }),
+        },
+        ...(method !== 'GET' && method !== 'HEAD' && { body: new Uint8Array(body) }),
+      });
+      const bytes = Buffer.from(await answer.arrayBuffer());
+      const isText = answer.headers.get('content-type')?.includes('json') === true;
+      const text = bytes.toString().replaceAll(/("ReceptionDate"\s*:\s*)"[^"]*"/g, '$1"20260101T000000"');
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'text/plain' });
+      response.end(isText ? text : bytes);
+    });
+    await using run = await system.start(
+      config({
+        sources: {
+          main: { url: orthanc.url, pollInterval: '100ms', pushSecret: new Secret(secret), sweep: { every: '1h' } },
+        },
+        targets: { pacs: pacsTarget(pacs) },
+        rules: [{ name: 'all', start: 'arrival', targets: ['pacs'] }],
+      }),
+    );
+    const study = await system.upload({ seed: 'same second', instancesPerSeries: 2 });
+    await waitFor(() => got(pacs, study).length === 2, { message: 'what came' });
+    await waitFor(async () => only(await run.deliveries(study)).confirmed === 2, { message: 'its confirmations' });
+    const [id = ''] = study.instanceIds;
+    const file = await system.orthanc.getBytes(`/instances/${id}/file`);
+    const changed = Buffer.concat([file.subarray(0, -4), Buffer.from('abcd')]);
+    expect((await system.orthanc.upload(changed)).ID).toBe(id);
+    await stable(study);
+    const ended = await run.until(study, 'pacs', 'delivered');
+    expect(ended).toMatchObject({ confirmed: 2, total: 2 });
+    expect(got(pacs, study)).toHaveLength(3);
+    const uid = got(pacs, study)[2] ?? '';
+    expect(pacs.accepted().get(uid)).toBe(hashDataset(changed));
+    // The other one, and the whole once more: nothing is sent again.
+    await stable(study);
+    expect(only(await run.deliveries(study)).state).toBe('delivered');
+    expect(got(pacs, study)).toHaveLength(3);
+  });
+
   it('transforms, markers and holds do what they do at stable', async () => {
     await using folder = await tempFolder('arrival');
     await using pacs = await startFaultScp();

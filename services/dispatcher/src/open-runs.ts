@@ -18,6 +18,11 @@ export interface RunsGiven {
   readonly key: ReturnType<typeof ledgerKeyOf>;
   readonly study: StudyTags;
   readonly watch: ManifestWatch;
+  /**
+   * The source has another content than the one that was routed, or none was routed yet: it may change once more within the second
+   * that is in its version. Then it is written down which copy was sent.
+   */
+  readonly isUnsettled: boolean;
 }
 
 export interface Runs {
@@ -35,7 +40,10 @@ export interface Runs {
 }
 
 /** Makes the runs of an attempt: one, or one for each part of a study that is still being received. */
-export async function openRuns(setting: DeliverySetting, { config, key, study, watch }: RunsGiven): Promise<Runs> {
+export async function openRuns(
+  setting: DeliverySetting,
+  { config, key, study, watch, isUnsettled }: RunsGiven,
+): Promise<Runs> {
   const { data, ledger, fence, progress, signal, receipts } = setting;
   const transform = setting.transform();
   const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell(), config.attempts);
@@ -150,12 +158,13 @@ export async function openRuns(setting: DeliverySetting, { config, key, study, w
   }
 
   function outcomeOf(instance: ManifestInstance): Omit<Confirmation, 'warning'> {
-    const { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid, version } = instance;
+    const { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid, version, fileUuid } = instance;
     return {
       sopInstanceUid,
       seriesInstanceUid,
       ...(sharesSopInstanceUid && { sharesSopInstanceUid }),
       version,
+      ...(isUnsettled && { fileUuid }),
       attempt: setting.attempt,
       deliveryId: data.deliveryId,
     };

@@ -72,7 +72,7 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
     const first = await select([...all.values()]);
     const before = await ledger.compare(key, first);
     progress.begin(first.length, before.delivered.length, before.quarantined.length);
-    let runs = await openRuns(setting, { config, key, study, watch });
+    let runs = await openRuns(setting, { config, key, study, watch, isUnsettled: true });
     let { pending } = before;
     progress.arrives();
     let lookedAt = performance.now();
@@ -88,7 +88,8 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
       // By id: push and feed may tell of the same one.
       const news = new Map<string, ManifestInstance>();
       for (const one of told) {
-        if (all.get(one.sourceId)?.version === one.version) continue;
+        const known = all.get(one.sourceId);
+        if (known?.version === one.version && known.fileUuid === one.fileUuid) continue;
         const shared = withShared(one, all);
         all.set(one.sourceId, shared);
         news.set(one.sourceId, shared);
@@ -96,7 +97,7 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
       const come = [...news.values()];
       if (come.some(({ seriesInstanceUid }) => !study.series.has(seriesInstanceUid))) {
         ({ tags: study } = await setting.readStudy(templateTags(config)));
-        runs = await openRuns(setting, { config, key, study, watch });
+        runs = await openRuns(setting, { config, key, study, watch, isUnsettled: true });
       }
       // A series that was stable before may be told anew.
       ({ pending } = await ledger.compare(key, await select(come)));

@@ -1,6 +1,7 @@
 import {
   asDispatchError,
   compileSelection,
+  contentHash,
   DispatchError,
   ledgerKeyOf,
   ledgerVersion,
@@ -114,7 +115,8 @@ async function runWith(
     const shared = manifest.filter(({ sharesSopInstanceUid }) => sharesSopInstanceUid).length;
     progress.begin(manifest.length, before.delivered.length, before.quarantined.length, shared > 1 ? shared : 0);
     signal.throwIfAborted();
-    const runs = await openRuns(setting, { config, key, study, watch });
+    const isUnsettled = contentHash(all) !== data.contentHash;
+    const runs = await openRuns(setting, { config, key, study, watch, isUnsettled });
     await handler.deliver(runs.of(manifest, before));
     signal.throwIfAborted();
     watch.throwIfStale();
@@ -144,7 +146,7 @@ async function runWith(
         { stage: 'transfer' },
       );
     }
-    setting.complete(key, manifest);
+    setting.complete(key, isUnsettled ? manifest.map((one) => ({ ...one, fileUuid: undefined })) : manifest);
     const skipped = before.delivered.length;
     return {
       total: manifest.length,

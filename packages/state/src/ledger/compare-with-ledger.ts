@@ -1,5 +1,5 @@
 import { instanceKey } from '@dicom-dispatch/core';
-import { versionHash } from './entry-codec.ts';
+import { isVersion, versionHash } from './entry-codec.ts';
 import type { InstanceVersion, LedgerEntry } from './ledger-types.ts';
 
 export interface LedgerComparison<T> {
@@ -32,7 +32,7 @@ export function entryOf(entries: ReadonlyMap<string, LedgerEntry>, instance: Ins
   const shared =
     seriesInstanceUid === undefined ? undefined : entries.get(instanceKey({ ...instance, sharesSopInstanceUid: true }));
   const newest = alone && (!shared || alone.at > shared.at) ? alone : shared;
-  if (!newest || newest.versionHash === versionHash(version, seriesInstanceUid)) return newest;
+  if (!newest || isVersion(newest.versionHash, instance)) return newest;
   // From before series counted: it may be about the instance of any series.
   const isOld = newest === alone && sharesSopInstanceUid !== true && newest.versionHash === versionHash(version);
   return isOld ? newest : undefined;

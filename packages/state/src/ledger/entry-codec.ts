@@ -15,6 +15,18 @@ export function versionHash(version: string, seriesInstanceUid?: string): string
   return createHash('sha256').update(text).digest('base64url').slice(0, 8);
 }
 
+type Copy = Omit<InstanceVersion, 'sopInstanceUid'>;
+
+/** The hash of the version with the copy, where that is given. */
+export function copyHash({ version, fileUuid, seriesInstanceUid }: Copy): string {
+  return versionHash(fileUuid === undefined ? version : `${version} ${fileUuid}`, seriesInstanceUid);
+}
+
+/** Whether a `versionHash` is of this version of an instance, and not of another copy. */
+export function isVersion(hash: string, instance: Copy): boolean {
+  return hash === versionHash(instance.version, instance.seriesInstanceUid) || hash === copyHash(instance);
+}
+
 /**
  * The field of an instance: its SOP Instance UID. Where a study has that UID in several series, the length of the series'
  * UID and both, after an `@`.
@@ -62,7 +74,7 @@ export function encodeValue(
   outcome: InstanceVersion & { readonly attempt: number; readonly deliveryId: string; readonly at?: number },
 ): string {
   const { attempt, at = Date.now(), deliveryId } = outcome;
-  const hash = versionHash(outcome.version, outcome.seriesInstanceUid);
+  const hash = copyHash(outcome);
   return valueOf(state, { versionHash: hash, attempt, at, delivery: deliveryId.slice(0, 10) });
 }
 

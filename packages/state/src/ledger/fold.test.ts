@@ -46,6 +46,34 @@ async function keysAndBytes(): Promise<{ keys: string[]; bytes: number }> {
   return { keys, bytes: sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0) };
 }
 
+test('of two copies with one version the ledger knows which was sent, until the version says it alone', async () => {
+  const [one, two] = [instance(1), instance(2)];
+  const copies = (fileUuid: string) => [
+    { ...one, fileUuid },
+    { ...two, fileUuid },
+  ];
+  await deliver(copies('a'));
+  const pending = async (some: readonly ReturnType<typeof instance>[]) =>
+    (await ledger.compare(key, some)).pending.length;
+  expect([await pending(copies('a')), await pending(copies('b'))]).toEqual([0, 2]);
+  await ledger.fold(key, [one, two]);
+  expect([await pending(copies('a')), await pending(copies('b'))]).toEqual([0, 2]);
+  await ledger.revoke(key, copies('a')[0]!);
+  expect(await pending(copies('a'))).toBe(1);
+  await deliver(copies('a'));
+  // The study has not changed since: which copy it was does not matter any more.
+  await ledger.fold(key, copies('a'));
+  expect([
+    await pending(copies('a')),
+    await pending(copies('b')),
+    await pending([one, two]),
+    await pending([{ ...one, version: 'other' }]),
+  ]).toEqual([0, 0, 0, 1]);
+  // What an older version confirmed, or one that knew that nothing could follow.
+  await deliver([one, two]);
+  expect([await pending(copies('a')), await pending(copies('b'))]).toEqual([0, 0]);
+});
+
 describe('a folded ledger', () => {
   test('gives back what went in', async () => {
     const entry: fc.Arbitrary<FoldedEntry> = fc

@@ -1,5 +1,5 @@
 import type { RedisClient } from '../redis/redis-client.ts';
-import { decodeEntry, encodeField, encodeStored, versionHash } from './entry-codec.ts';
+import { decodeEntry, encodeField, encodeStored, isVersion } from './entry-codec.ts';
 import { decodeFolded, encodeFolded, type FoldedEntry } from './folded-codec.ts';
 import { shardCount, shardOf } from './ledger-keys.ts';
 import { foldScript, readScript, unfoldScript } from './ledger-scripts.ts';
@@ -50,7 +50,8 @@ export function entriesOf({ hashes, notes, folded }: StoredLedger): Map<string, 
 /**
  * Folds what is confirmed into one compressed value. Before and after, and in between, the ledger says the same.
  *
- * @param instances - whose versions are known: their entries take less
+ * @param instances - whose versions are known: their entries take less. One with `fileUuid` is of a study that has not changed for
+ *   longer than a version takes to become another: its entry is of that version from then on, without the copy
  */
 export async function foldLedger(
   redis: RedisClient,
@@ -76,9 +77,7 @@ export async function foldLedger(
       const entry = delivered.get(field);
       if (!entry) return [];
       const { versionHash: hash, attempt, at, delivery } = entry;
-      const of = [sources.get(field), known.get(field)?.of].find(
-        (one) => one && versionHash(one.version, one.seriesInstanceUid) === hash,
-      );
+      const of = [sources.get(field), known.get(field)?.of].find((one) => one && isVersion(hash, one));
       const note = stored.hashes.has(field) ? stored.notes.get(field) : known.get(field)?.note;
       return [
         {

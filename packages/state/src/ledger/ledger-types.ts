@@ -57,6 +57,11 @@ export interface InstanceName {
 export interface InstanceVersion extends InstanceName {
   /** The source's version of its copy; opaque. Only its hash is kept. */
   readonly version: string;
+  /**
+   * Tells two copies of one version apart: a version may be a time in seconds. In a confirmation, it is a part of the version; where
+   * ledger and manifest are compared, an entry with it or without any fits.
+   */
+  readonly fileUuid?: string | undefined;
 }
 
 interface Outcome extends InstanceVersion {

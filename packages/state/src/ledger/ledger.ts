@@ -4,7 +4,7 @@ import { encodeEntry as encodeReceiptEntry } from '../receipts/entry-text.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 import { withDeadline } from '../redis/with-deadline.ts';
 import { compareWithLedger, type LedgerComparison } from './compare-with-ledger.ts';
-import { decodeField, encodeField, encodeNote, encodeValue, versionHash } from './entry-codec.ts';
+import { copyHash, decodeField, encodeField, encodeNote, encodeValue, versionHash } from './entry-codec.ts';
 import { entriesOf, foldLedger, readStored, unfoldLedger } from './fold.ts';
 import { ledgerKeys, shardOf } from './ledger-keys.ts';
 import { clearQuarantineScript, takeBackScript } from './ledger-scripts.ts';
@@ -56,7 +56,7 @@ export interface Ledger {
    * Folds what is confirmed into one small value: to be called when a delivery is complete, and without harm at any time.
    * What is known does not change. Further writes go on top of it.
    *
-   * @param instances - with the versions that were confirmed
+   * @param instances - with the versions that were confirmed; with `fileUuid`, see `foldLedger`
    */
   fold(key: LedgerKey, instances: readonly InstanceVersion[]): Promise<void>;
   /** Removes all that is known: the whole study would be sent again. */
@@ -164,9 +164,10 @@ function confirmed(entry: Confirmation): Written {
 function fieldsOf(instance: InstanceVersion): Written[] {
   const { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid, version } = instance;
   if (seriesInstanceUid === undefined) return [[instance, '', '']];
-  const isOwn = sharesSopInstanceUid === true ? `-${versionHash(version, seriesInstanceUid)}` : '';
+  const hashes = new Set([versionHash(version, seriesInstanceUid), copyHash(instance)]);
+  const own = sharesSopInstanceUid === true ? Array.from(hashes, (hash) => `-${hash}`) : [''];
   return [
-    [{ sopInstanceUid }, isOwn, ''],
+    ...own.map((value): Written => [{ sopInstanceUid }, value, '']),
     [{ sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid: true }, '', ''],
   ];
 }
