@@ -230,16 +230,22 @@ it('a study that is moved to another patient is another study, is sent, and says
   for (const id of await archive.studies()) await archive.send('DELETE', `/studies/${id}`);
 });
 
-it('one SOP Instance UID in two studies is noted with both, though the first has left its source long before', async () => {
+it('one SOP Instance UID in two studies is noted with both, and what is noted is not deleted at the source', async () => {
   const study = await system.upload({ seed: 'reused UID', instancesPerSeries: 2 });
   const [id = ''] = study.instanceIds;
   const Replace = { StudyInstanceUID: '2.25.9007', SeriesInstanceUID: '2.25.9007.1', PatientID: 'REUSED' };
   const file = await modified(id, { Replace, Keep: ['SOPInstanceUID'] });
-  const all = targets('reused');
-  await using run = await system.start({ targets: all });
+  const { pacs = {}, web = {} } = targets('reused');
+  await using run = await system.start({
+    targets: { pacs, web },
+    rules: [{ name: 'all', targets: ['pacs', 'web'], onSuccess: { delete: true } }],
+  });
   await untilDelivered(run, study.orthancStudyId);
   expect(await noticesOf(run, study.orthancStudyId)).toEqual({});
-  await system.orthanc.send('DELETE', `/studies/${study.orthancStudyId}`);
+  // The first has left its source before the second comes.
+  await waitFor(async () => !(await system.orthanc.studies()).includes(study.orthancStudyId), {
+    message: 'the end of the first study',
+  });
   const { ParentStudy: other } = await system.orthanc.upload(file);
   await untilDelivered(run, other);
   for (const [one, another] of [
@@ -251,6 +257,13 @@ it('one SOP Instance UID in two studies is noted with both, though the first has
     );
     expect(await noticesOf(run, one)).toEqual({ pacs: notice, web: notice });
   }
+  const [delivery] = await run.operations.records.deliveriesOf({ source: 'main', orthancStudyId: other });
+  const said = async (): Promise<string[]> =>
+    (await run.operations.records.events(delivery!.deliveryId)).map(({ text }) => text);
+  await waitFor(async () => (await said()).some((text) => text.includes('not done in the source: instances deleted')), {
+    message: 'what is to be done after success',
+  });
+  expect(await system.orthanc.studies()).toContain(other);
   await system.orthanc.send('DELETE', `/studies/${other}`);
   for (const left of await archive.studies()) await archive.send('DELETE', `/studies/${left}`);
 });

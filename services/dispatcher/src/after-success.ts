@@ -12,6 +12,7 @@ import { operationKeys } from '@dicom-dispatch/pipeline';
 import { sourceError } from '@dicom-dispatch/sources';
 import { OrthancError } from '@dicom-dispatch/orthanc';
 import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
+import { saysThatOneMayBeLost } from './notice-conflicts.ts';
 
 /** What was done in the source, and what was not, with the reason. */
 export interface AfterSuccess {
@@ -134,12 +135,19 @@ async function whyNotDelivered(
   const open = deliveries.find(({ state }) => state !== 'delivered' && state !== 'moved');
   if (open) return `the delivery to ${open.target} is ${open.state}`;
   const missing = new Set(manifest.map(({ sourceId }) => sourceId));
-  for (const delivery of deliveries.filter(({ state }) => state === 'delivered')) {
+  const [uncertain, certain] = [true, false].map((isNoted) =>
+    deliveries.filter((one) => one.state === 'delivered' && saysThatOneMayBeLost(one) === isNoted),
+  );
+  for (const delivery of certain ?? []) {
     const versioned = manifest.map((one) => ({ ...one, version: ledgerVersion(one.version, delivery) }));
     const { delivered } = await context.ledger.compare(ledgerKeyOf(delivery), versioned);
     for (const { sourceId } of delivered) missing.delete(sourceId);
   }
-  return missing.size === 0 ? undefined : `${missing.size} of ${manifest.length} instances were sent to no target`;
+  if (missing.size === 0) return undefined;
+  const [noted] = uncertain ?? [];
+  return noted
+    ? `${noted.target} may have kept another content under a SOP Instance UID of the study: see the note on the delivery`
+    : `${missing.size} of ${manifest.length} instances were sent to no target`;
 }
 
 /** Why a patient must stay protected: any study of the patient in the source that has not arrived everywhere. */

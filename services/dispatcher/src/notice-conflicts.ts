@@ -2,6 +2,14 @@ import { givesNewUids, ledgerKeyOf, type DeliveryData } from '@dicom-dispatch/co
 import type { DeliveryRecord, StudyKey, StudyRecord } from '@dicom-dispatch/state/records';
 import type { Attempt } from './delivery-turn.ts';
 
+/** In each note on a UID that stands for several instances. */
+const onlyOne = 'only one of';
+
+/** Whether a note says that the target may have lost, or not taken, what it confirmed: another has its SOP Instance UID. */
+export function saysThatOneMayBeLost({ notice }: Pick<DeliveryRecord, 'notice'>): boolean {
+  return notice?.includes(onlyOne) === true;
+}
+
 /** Of so many studies that share UIDs with one each is named; of more, their number. */
 const maxNamed = 3;
 
@@ -116,11 +124,11 @@ function replacedUnknown(count: number): string {
 }
 
 function sharedInStudy(count: number): string {
-  return `${count} instances of the study share a SOP Instance UID with an instance of another series: the target may keep only one of them.`;
+  return `${count} instances of the study share a SOP Instance UID with an instance of another series: the target may keep ${onlyOne} them.`;
 }
 
 function sharedWith(count: number, { orthancStudyId, source }: StudyKey, isSameUid: boolean): string {
   const what = count === 1 ? 'A SOP Instance UID' : `${count} SOP Instance UIDs`;
   const difference = isSameUid ? 'another patient' : 'another Study Instance UID';
-  return `${what} of this study came to the target with study ${orthancStudyId} of ${source} (${difference}), too: the target may show only one of the two.`;
+  return `${what} of this study came to the target with study ${orthancStudyId} of ${source} (${difference}), too: the target may show ${onlyOne} the two.`;
 }
