@@ -1,4 +1,11 @@
-import { OperationError, wakeDelivery, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
+import {
+  OperationError,
+  setConcurrency,
+  setRate,
+  wakeDelivery,
+  type Actor,
+  type PipelineContext,
+} from '@dicom-dispatch/pipeline';
 import { redisNow } from '@dicom-dispatch/state/redis';
 
 /** Who paused a target, and when (ms since 1970 by Redis TIME). */
@@ -30,8 +37,11 @@ export async function readPause({ redis, keys }: PipelineContext, target: string
 }
 
 /**
- * Changes how many deliveries of a target run at the same time, over all dispatchers, until the configuration is loaded
- * again.
+ * Changes how many deliveries of a target run at the same time, over all dispatchers: at once, until the configuration is
+ * reloaded.
+ *
+ * @param concurrency - 1 to 256
+ * @throws OperationError `not-found`, `invalid`
  */
 export async function setTargetConcurrency(
   context: PipelineContext,
@@ -41,25 +51,27 @@ export async function setTargetConcurrency(
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
     throw new OperationError('invalid', `concurrency is a whole number from 1 to 256, not ${concurrency}`);
   }
-  await context.queues.known(context.config(), target).setGlobalConcurrency(concurrency);
-  await context.redis.hdel(context.keys.learnt, target);
+  context.queues.known(context.config(), target);
+  await setConcurrency(context, target, concurrency);
 }
 
-/** Changes how many deliveries of a target start in a minute, over all dispatchers; undefined takes the limit away. */
+/**
+ * Changes how many deliveries of a target start in a minute, over all dispatchers: at once, until the configuration is
+ * reloaded.
+ *
+ * @param deliveriesPerMinute - at least 1; undefined: no limit
+ * @throws OperationError `not-found`, `invalid`
+ */
 export async function setTargetRate(
   context: PipelineContext,
   target: string,
   deliveriesPerMinute: number | undefined,
 ): Promise<void> {
-  const queue = context.queues.known(context.config(), target);
-  if (deliveriesPerMinute === undefined) {
-    await queue.removeGlobalRateLimit();
-    return;
-  }
-  if (!Number.isInteger(deliveriesPerMinute) || deliveriesPerMinute < 1) {
+  if (deliveriesPerMinute !== undefined && (!Number.isInteger(deliveriesPerMinute) || deliveriesPerMinute < 1)) {
     throw new OperationError('invalid', `a rate is a whole number of at least 1, not ${deliveriesPerMinute}`);
   }
-  await queue.setGlobalRateLimit(deliveriesPerMinute, 60_000);
+  context.queues.known(context.config(), target);
+  await setRate(context, target, deliveriesPerMinute);
 }
 
 /** Lets every delivery that waits for its next attempt go now, without those that are held. @returns how many */

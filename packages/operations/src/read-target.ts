@@ -2,7 +2,7 @@ import type { CircuitState } from '@dicom-dispatch/state/circuit';
 import type { DeliveryState } from '@dicom-dispatch/state/records';
 import { describePlace, type TargetConfig } from '@dicom-dispatch/core';
 import { describeMove } from '@dicom-dispatch/state/target-places';
-import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import { readOperatorLimits, type OperatorLimits, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { oldestBacklog } from './oldest-backlog.ts';
 import { isOrphan, listOrphans } from './orphans.ts';
 import { OperationError } from '@dicom-dispatch/pipeline';
@@ -20,8 +20,12 @@ export interface TargetState {
   readonly counts: Readonly<Record<DeliveryState, number>>;
   /** Since when the delivery waits that waits longest although it may go: not held, not outside its schedule (ms since 1970). */
   readonly oldestWaitingAt: number | undefined;
+  /** Deliveries at the same time over all dispatchers, as it holds now. */
   readonly concurrency: number;
+  /** Deliveries that may start in a minute, as it holds now; undefined: no limit. */
   readonly deliveriesPerMinute: number | undefined;
+  /** What of it an operator has set, until the configuration is reloaded. */
+  readonly setLimits: OperatorLimits;
   readonly attempts: number;
   /** Where it is, in words; undefined for one that was removed. */
   readonly place: string | undefined;
@@ -36,13 +40,14 @@ export async function readTarget(context: PipelineContext, name: string): Promis
   const orphaned = await isOrphan(context, name);
   if (!target && !orphaned) throw new OperationError('not-found', `there is no target "${name}"`);
   const queue = context.queues.target(name);
-  const [paused, circuit, counts, oldestWaitingAt, concurrency, rate, verdict] = await Promise.all([
+  const [paused, circuit, counts, oldestWaitingAt, concurrency, rate, setLimits, verdict] = await Promise.all([
     queue.isPaused(),
     context.circuits.state(name),
     context.records.counts(name),
     oldestBacklog(context, name),
     queue.getGlobalConcurrency(),
     queue.getGlobalRateLimit(),
+    readOperatorLimits(context, name),
     target && context.places.look(name, target),
   ]);
   return {
@@ -58,7 +63,10 @@ export async function readTarget(context: PipelineContext, name: string): Promis
     concurrency: concurrency ?? target?.concurrency ?? 0,
     deliveriesPerMinute: rate
       ? Math.round((rate.max * 60_000) / rate.duration)
-      : target?.rateLimit?.deliveriesPerMinute,
+      : setLimits.deliveriesPerMinute === null
+        ? undefined
+        : target?.rateLimit?.deliveriesPerMinute,
+    setLimits,
     attempts: target?.attempts ?? 0,
     place: verdict && describePlace(verdict.place),
     moved:

@@ -51,4 +51,13 @@ export { holdFromStart } from './hold-from-start.ts';
 export { studyTaskStands, type StudyTaskStands } from './study-task-stands.ts';
 export * from './reconcile/index.ts';
 export { searchKeysOf } from './search-keys.ts';
+export {
+  applyLimits,
+  endOperatorLimits,
+  readOperatorLimits,
+  setConcurrency,
+  setRate,
+  type LimitsContext,
+  type OperatorLimits,
+} from './target-limits.ts';
 export { resolveSuperseded } from './resolve-superseded.ts';

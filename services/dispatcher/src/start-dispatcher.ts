@@ -1,7 +1,8 @@
 import { studyQueue, type Config } from '@dicom-dispatch/core';
-import { startReconciler } from '@dicom-dispatch/pipeline';
+import { applyLimits, endOperatorLimits, startReconciler } from '@dicom-dispatch/pipeline';
 import { endInTime, redisDependency, RedisWatch, workerOptions, type RunningService } from '@dicom-dispatch/runtime';
 import { Worker, type Job } from 'bullmq';
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { startAudits } from './audit/start-audits.ts';
 import { closeWorkers } from './close-workers.ts';
 import { createContext, type DispatcherOptions } from './create-context.ts';
@@ -10,7 +11,7 @@ import type { StopReason } from './delivery-turn.ts';
 import { giveUpOnLoss } from './give-up-on-loss.ts';
 import { processStudyTask } from './process-study-task.ts';
 import { TargetServices } from './serve-targets.ts';
-import { applyConcurrency, createTargetWorker, watchWorker, workerShape, type TargetWorker } from './target-worker.ts';
+import { createTargetWorker, watchWorker, type TargetWorker } from './target-worker.ts';
 import { watchCancellations } from './watch-cancellations.ts';
 import { watchPauses } from './watch-pauses.ts';
 
@@ -29,7 +30,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   const watch = options.watch ?? new RedisWatch({ redis, prefix, services: ['dispatcher'], log });
   await watch.first;
   const context = await createContext({ ...options, watch });
-  const workers = new Map<string, TargetWorker & { readonly shape: string }>();
+  const workers = new Map<string, TargetWorker & { readonly concurrency: number }>();
+  const limits = { redis, queues: context.queues, keys: redisKeys(prefix) };
   /** Of targets that were removed or changed: they finish what they have begun. */
   const leaving = new Map<Worker, Promise<void>>();
   /** Study tasks under way. */
@@ -66,7 +68,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   const stopWatching = giveUpOnLoss({
     watch,
     giveUp: () => stopAll('lock-lost'),
-    prepare: applyAllConcurrency,
+    prepare: () => applyAllLimits(context.config),
     log,
   });
   const heartbeat = startHeartbeat(redis, prefix, context.worker, context.active);
@@ -86,8 +88,13 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     async reload(next) {
       await context.reload(next);
       await services.go(next);
+      await endOperatorLimits(limits);
       await startWorkers(next);
       log.info({ targets: workers.size }, 'dispatcher goes by the new configuration');
+    },
+    async reread() {
+      await endOperatorLimits(limits);
+      await applyAllLimits(context.config);
     },
     async stop() {
       pauses.stop();
@@ -124,9 +131,8 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
 
   /** Makes the workers those that the configuration asks for. */
   async function startWorkers(next: Config): Promise<void> {
-    for (const [name, { worker, gate, shape }] of workers) {
-      const target = next.targets[name];
-      if (target && workerShape(next, target) === shape) continue;
+    for (const [name, { worker, gate, concurrency }] of workers) {
+      if (next.targets[name] && concurrency === next.dispatcher.concurrency) continue;
       workers.delete(name);
       gate.end();
       leaving.set(
@@ -134,19 +140,17 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
         worker.close().finally(() => leaving.delete(worker)),
       );
     }
-    for (const [name, target] of Object.entries(next.targets)) {
+    await applyAllLimits(next);
+    for (const name of Object.keys(next.targets)) {
       if (workers.has(name)) continue;
-      await applyConcurrency(redis, prefix, context.queues.target(name), name, target);
-      const made = createTargetWorker(context, redis, name, target);
-      workers.set(name, { ...made, shape: workerShape(next, target) });
+      const made = createTargetWorker(context, redis, name);
+      workers.set(name, { ...made, concurrency: next.dispatcher.concurrency });
       run(made.worker);
     }
   }
 
-  async function applyAllConcurrency(): Promise<void> {
-    for (const [name, target] of Object.entries(context.config.targets)) {
-      await applyConcurrency(redis, prefix, context.queues.target(name), name, target);
-    }
+  async function applyAllLimits({ targets }: Config): Promise<void> {
+    for (const [name, target] of Object.entries(targets)) await applyLimits(limits, name, target);
   }
 
   function allWorkers(): Worker[] {

@@ -1,8 +1,7 @@
-import { redisKeys } from '@dicom-dispatch/state/keys';
-import { fingerprint, targetQueue, type Config, type TargetConfig } from '@dicom-dispatch/core';
+import { targetQueue } from '@dicom-dispatch/core';
 import { workerOptions, type Logger, type Redis } from '@dicom-dispatch/runtime';
 import { callDelivery } from '@dicom-dispatch/pipeline';
-import { Worker, type Job, type Queue } from 'bullmq';
+import { Worker, type Job } from 'bullmq';
 import type { FullContext } from './create-context.ts';
 import type { StopReason } from './delivery-turn.ts';
 import { processDelivery } from './process-delivery.ts';
@@ -14,15 +13,13 @@ export interface TargetWorker {
   readonly gate: TargetGate;
 }
 
-/** A worker for the deliveries of one target. */
-export function createTargetWorker(
-  context: FullContext,
-  redis: Redis,
-  name: string,
-  target: TargetConfig,
-): TargetWorker {
+/**
+ * A worker for the deliveries of one target. It takes as many as one dispatcher may; the limits of the target hold over all
+ * dispatchers and are kept with its queue (`applyLimits`).
+ */
+export function createTargetWorker(context: FullContext, redis: Redis, name: string): TargetWorker {
   const { config } = context;
-  const concurrency = Math.min(target.concurrency, config.dispatcher.concurrency);
+  const { concurrency, lockTime } = config.dispatcher;
   const worker: Worker = new Worker(
     targetQueue(name),
     async (job: Job, token?: string, signal?: AbortSignal) => {
@@ -40,11 +37,8 @@ export function createTargetWorker(
       }
     },
     {
-      ...workerOptions(redis, config.redis.prefix, concurrency, config.dispatcher.lockTime),
+      ...workerOptions(redis, config.redis.prefix, concurrency, lockTime),
       name: context.worker,
-      ...(target.rateLimit?.deliveriesPerMinute !== undefined && {
-        limiter: { max: target.rateLimit.deliveriesPerMinute, duration: 60_000 },
-      }),
     },
   );
   const gate = new TargetGate(worker, name, context.circuits);
@@ -63,29 +57,6 @@ async function callAgain(context: FullContext, id: string): Promise<void> {
   } catch (error) {
     context.log.warn({ delivery: id, err: error }, 'reconciliation has to look after a job');
   }
-}
-
-/** What of a target its worker was made for: when it changes, the worker is replaced. */
-export function workerShape(config: Config, target: TargetConfig): string {
-  return fingerprint([target.concurrency, target.rateLimit?.deliveriesPerMinute, config.dispatcher.concurrency]);
-}
-
-/**
- * Lets the concurrency of a target hold over all dispatchers. Once for each value in the configuration: what an operator
- * sets meanwhile stays until the configuration says something else.
- */
-export async function applyConcurrency(
-  redis: Redis,
-  prefix: string,
-  queue: Queue,
-  name: string,
-  target: TargetConfig,
-): Promise<void> {
-  const key = redisKeys(prefix).concurrency;
-  if ((await redis.hget(key, name)) === String(target.concurrency)) return;
-  await queue.setGlobalConcurrency(target.concurrency);
-  await redis.hdel(redisKeys(prefix).learnt, name);
-  await redis.hset(key, name, target.concurrency);
 }
 
 export function watchWorker(worker: Worker, log: Logger): void {

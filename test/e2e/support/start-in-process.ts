@@ -7,6 +7,7 @@ import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 export interface InProcess extends AsyncDisposable {
   readonly config: Config;
   readonly redis: Redis;
+  readonly services: readonly RunningService[];
 }
 
 export interface InProcessOptions extends Pick<DispatcherOptions, 'circuitPauses'> {
@@ -41,6 +42,7 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
   return {
     config,
     redis,
+    services,
     async [Symbol.asyncDispose]() {
       await Promise.all(services.map((service) => service.stop()));
       redis.disconnect();

@@ -193,7 +193,7 @@ function addTargetCommands(program: Command): void {
         const { limitNow } = await import('../operate/targets.ts');
         await limitNow(name, options, { concurrency: count });
       }),
-    [['target concurrency pacs 2', 'until the configuration is loaded again']],
+    [['target concurrency pacs 2', 'at once on all dispatchers, until the configuration is reloaded']],
   );
   withExamples(
     add('rate', 'how many deliveries start in a minute, over all dispatchers')
@@ -203,7 +203,7 @@ function addTargetCommands(program: Command): void {
         await limitNow(name, options, { rate: count === 'none' ? undefined : count });
       }),
     [
-      ['target rate pacs 30', 'thirty a minute, until the configuration is loaded again'],
+      ['target rate pacs 30', 'thirty a minute, until the configuration is reloaded'],
       ['target rate pacs none', 'as many as there are'],
     ],
   );

@@ -39,7 +39,16 @@ export async function limitNow(
         ? setTargetConcurrency(operations, target, limit.concurrency)
         : setTargetRate(operations, target, limit.rate),
     );
-    tell(options, { target, ...limit }, `the limit of ${target} is set, until the configuration is loaded again`);
+    const { concurrency: most } = operations.config().dispatcher;
+    const note =
+      'concurrency' in limit && limit.concurrency > most
+        ? `; one dispatcher runs at most ${most} of them (dispatcher.concurrency)`
+        : '';
+    tell(
+      options,
+      { target, ...limit },
+      `limit of ${target} set on all dispatchers${note}. The next reload of the configuration resets it.`,
+    );
   });
 }
 

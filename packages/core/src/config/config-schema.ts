@@ -22,7 +22,7 @@ export const dispatcherConfig = z.strictObject({
     .min(1)
     .max(256)
     .default(8)
-    .describe('maximum parallel deliveries of one dispatcher, over all targets'),
+    .describe('maximum parallel deliveries of one dispatcher to each target'),
   lockTime: durationMs
     .default(15_000)
     .refine((ms) => ms >= 2_000, 'at least 2s')

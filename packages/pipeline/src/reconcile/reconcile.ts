@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { redisNow } from '@dicom-dispatch/state/redis';
-import { z } from 'zod';
 import { Findings, type ReconcileContext } from './reconcile-context.ts';
 import { foldFinished } from './fold-finished.ts';
 import { reconcileDeliveries } from './reconcile-deliveries.ts';
+import { applyLimits, learntLimit } from '../target-limits.ts';
 import { writeReport } from './reconcile-report.ts';
 import { reconcileParents, reconcileTasks } from './reconcile-tasks.ts';
 
@@ -38,23 +38,18 @@ export async function reconcile(context: ReconcileContext): Promise<Findings> {
   return findings;
 }
 
-const learnt = z.object({ concurrency: z.int(), at: z.number() });
-
 /** A receiver that took fewer associations a day ago may take more by now. */
 async function restoreLimits({ redis, config, queues }: ReconcileContext, findings: Findings): Promise<void> {
   const { targets, redis: setting } = config();
-  const key = redisKeys(setting.prefix).learnt;
+  const keys = redisKeys(setting.prefix);
   const now = await redisNow(redis, setting.prefix);
-  for (const [name, text] of Object.entries(await redis.hgetall(key))) {
-    const known = learnt.safeParse(JSON.parse(text));
+  for (const [name, text] of Object.entries(await redis.hgetall(keys.learnt))) {
+    const known = learntLimit.safeParse(JSON.parse(text));
     const target = targets[name];
     if (target && known.success && now - known.data.at < learntForMs) continue;
-    await redis.hdel(key, name);
+    await redis.hdel(keys.learnt, name);
     if (!target || !known.success) continue;
-    // Unless an operator has set another one since.
-    const queue = queues.target(name);
-    if ((await queue.getGlobalConcurrency()) !== known.data.concurrency) continue;
-    await queue.setGlobalConcurrency(target.concurrency);
+    await applyLimits({ redis, queues, keys }, name, target);
     findings.repaired('limit-restored');
   }
 }

@@ -29,6 +29,8 @@ export interface RunningService {
    * @throws when it cannot; the former configuration is then still in use
    */
   reload?(config: Config): Promise<void> | void;
+  /** The configuration was read again, and is the same. */
+  reread?(): Promise<void> | void;
   /** Stops taking work, brings what is under way to a safe point, lets go of everything. */
   stop(): Promise<void>;
 }

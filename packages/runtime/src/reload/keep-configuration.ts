@@ -131,7 +131,10 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   }
 
   async function apply(next: Config, cause: string): Promise<ReloadAnswer> {
-    if (isInUse(next)) return answer('unchanged', [], [], await notesOn(next));
+    if (isInUse(next)) {
+      await reread();
+      return answer('unchanged', [], [], await notesOn(next));
+    }
     const restart = restartNeeded(current, next);
     try {
       await applyConfig(options.services(), { before: current, after: next }, log);
@@ -146,6 +149,16 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     const notes = await notesOn(next);
     for (const note of notes) log.warn({ file, note }, 'a target was moved');
     return answer('applied', [], restart, notes);
+  }
+
+  async function reread(): Promise<void> {
+    for (const service of options.services()) {
+      try {
+        await service.reread?.();
+      } catch (error) {
+        log.warn({ err: error, service: service.name }, 'limits set by operators could not be reset');
+      }
+    }
   }
 
   /** A reload does not fail because they cannot be read: each delivery looks again. */

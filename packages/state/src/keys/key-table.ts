@@ -180,9 +180,15 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until nothing waits for it',
   },
   {
-    keys: ['concurrency', 'learnt', 'starts'],
+    keys: ['limits'],
     kind: 'key',
-    what: 'the concurrency of each target that was applied last, and a lower one that a receiver allows; how many deliveries of each have started',
+    what: 'concurrency and rate of targets that an operator has set',
+    lives: 'until the configuration is reloaded',
+  },
+  {
+    keys: ['limits-configured', 'learnt', 'starts'],
+    kind: 'key',
+    what: 'the configured concurrency and rate of each target that were applied last; a lower concurrency that a receiver allows; how many deliveries of each have started',
     lives: 'always',
   },
   { keys: ['paused'], kind: 'key', what: 'who paused each target, and when', lives: 'until it is resumed' },

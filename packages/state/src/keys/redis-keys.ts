@@ -46,7 +46,8 @@ export function redisKeys(prefix: string) {
     durationsOfDay: (target: string, day: number) => `${prefix}:durations-day:${target}:${day}`,
     worker: (id: string) => `${prefix}:worker:${id}`,
     workers: `${prefix}:workers`,
-    concurrency: `${prefix}:concurrency`,
+    limits: `${prefix}:limits`,
+    configuredLimits: `${prefix}:limits-configured`,
     starts: `${prefix}:starts`,
     /** Who paused a target, and when. */
     paused: `${prefix}:paused`,

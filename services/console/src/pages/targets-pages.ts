@@ -263,7 +263,10 @@ function controls(target: TargetDetail, identity: Identity | undefined): Html {
       </section>
       <section class="card">
         <h3>Limits</h3>
-        <p class="muted">Over all dispatchers, until the configuration is loaded again.</p>
+        <p class="muted">
+          Limits hold at once, over all dispatchers. The next reload of the configuration resets them.
+          ${setByOperator(target)}
+        </p>
         <div class="split">
           <form data-method="PUT" data-path="${path}/concurrency" data-done="The limit is set." class="filter">
             <label class="field"
@@ -287,6 +290,14 @@ function controls(target: TargetDetail, identity: Identity | undefined): Html {
         </div>
       </section>
     </div>`;
+}
+
+function setByOperator({ setLimits: { concurrency, deliveriesPerMinute } }: TargetDetail): string {
+  const parts = [
+    concurrency !== undefined && `${concurrency} at the same time`,
+    deliveriesPerMinute !== undefined && `${deliveriesPerMinute ?? 'any number of'} deliveries a minute`,
+  ].filter(Boolean);
+  return parts.length > 0 ? `Set by an operator: ${parts.join(', ')}.` : '';
 }
 
 function errors(target: TargetDetail, identity: Identity | undefined): Html {

@@ -45,6 +45,12 @@ export const target = z.object({
     .describe('present rate'),
   concurrency: z.number().int(),
   deliveriesPerMinute: z.number().optional(),
+  setLimits: z
+    .object({
+      concurrency: z.number().int().optional(),
+      deliveriesPerMinute: z.number().nullable().optional().describe('null: no limit'),
+    })
+    .describe('what of it an operator has set, until the configuration is reloaded'),
   attempts: z.number().int(),
   place: z.string().optional().describe('its position as text'),
   moved: z
