@@ -49,6 +49,7 @@ export type { RedisConfig } from './config/redis-config.ts';
 export { httpUrl, sourceConfig, tlsClient, type SourceConfig } from './config/source-config.ts';
 export { configWarnings } from './config/warnings/config-warnings.ts';
 export { parseConfig, type ParsedConfig } from './config/parse-config.ts';
+export { notesOf, targetDefaultsOf, withoutNotes, withTargetDefaults } from './config/target-defaults.ts';
 export type { Problem } from './config/problem.ts';
 export { typesThatSendParts } from './rules/starts-of-rules.ts';
 export {

@@ -76,10 +76,30 @@ export type Config = z.output<z.ZodObject<typeof configSections>> & {
   readonly targets: Readonly<Record<string, TargetConfig>>;
 };
 
+/** What the schema gives: `targetDefaults` are in the targets by then, and still beside them. */
+export type WrittenConfig = Config & { readonly targetDefaults?: unknown };
+
 /** The schema of the whole file, for the target types that are known here. */
-export function configSchema(targetSchemas: readonly TargetSchema[]): z.ZodType<Config> {
+export function configSchema(targetSchemas: readonly TargetSchema[]): z.ZodType<WrittenConfig> {
   const [first, ...others] = targetSchemas;
   if (!first) throw new Error('a configuration schema needs at least one target type');
   const targets = z.record(configName, z.discriminatedUnion('type', [first, ...others])).describe('targets');
-  return z.strictObject({ ...configSections, targets }) as unknown as z.ZodType<Config>;
+  return z.strictObject({
+    ...configSections,
+    targetDefaults: targetDefaults(targetSchemas),
+    targets,
+  }) as unknown as z.ZodType<WrittenConfig>;
+}
+
+export const targetDefaultsText = 'default options of targets, by target type; an option of the target itself replaces the default';
+
+/** What targets of each type may leave out. What only makes sense together is checked in the targets. */
+function targetDefaults(schemas: readonly TargetSchema[]): z.ZodType {
+  const byType = schemas.map((schema) => {
+    const { type, ...options } = schema.shape as z.ZodRawShape & Pick<TargetSchema['shape'], 'type'>;
+    const shape = Object.fromEntries(Object.entries(options).map(([name, option]) => [name, z.optional(option)]));
+    const { catchall } = schema.def;
+    return [type.value, (catchall ? z.object(shape).catchall(catchall) : z.strictObject(shape)).optional()] as const;
+  });
+  return z.strictObject(Object.fromEntries(byType)).optional().describe(targetDefaultsText);
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { configSections, type TargetSchema } from './config-schema.ts';
+import { configSections, targetDefaultsText, type TargetSchema } from './config-schema.ts';
 import { targetOptions } from './target-options.ts';
 import { unitOf, unwrap, type Schema } from './unwrap-schema.ts';
 
@@ -17,16 +17,28 @@ export function exampleConfig(
     '# The example configuration of dicom-dispatch: every option once, made from the schema that checks configurations.',
     '# Names that you choose are lower case. Durations have a unit (250ms, 30s, 5m, 2h, 7d), sizes too (500kB, 64MB, 1GiB).',
     '# A secret is ${NAME} from the environment, or { file: PATH }; ${NAME} may stand for any other value as well.',
+    '# Keys that begin with x- are ignored, at the top and in targets: a place for notes and for anchors. Merge keys (<<) are understood.',
     '# Check yours with: dispatch config check FILE',
   ];
   const example = (path: string): string | undefined => examples[path];
   for (const [name, schema] of Object.entries(configSections)) {
-    if (name === 'rules') targets(lines, targetSchemas, example);
+    if (name === 'rules') {
+      lines.push('', ...defaultsExample);
+      targets(lines, targetSchemas, example);
+    }
     lines.push('');
     section(lines, name, schema, example);
   }
   return `${lines.join('\n')}\n`;
 }
+
+const defaultsExample = [
+  `# targetDefaults: ${targetDefaultsText}`,
+  '# targetDefaults:',
+  '  # the options are those of the targets below',
+  '  # dicom:',
+  '    # timeout: 2m',
+];
 
 /** Types that are another one's name. */
 const aliases = new Set(['dicom-tls']);

@@ -11,15 +11,23 @@ export function configJsonSchema(
   targetSchemas: readonly TargetSchema[],
   abouts: Readonly<Record<string, TargetAbout>> = {},
 ): unknown {
+  const whole = configSchema(targetSchemas);
   return {
     title: 'dicom-dispatch configuration',
-    ...z.toJSONSchema(configSchema(targetSchemas), {
+    ...z.toJSONSchema(whole, {
       io: 'input',
       unrepresentable: 'any',
       override: ({ zodSchema, jsonSchema }) => {
         const { properties } = jsonSchema;
         const type = (properties?.['type'] as { const?: unknown } | undefined)?.const;
-        const about = typeof type === 'string' && 'attempts' in (properties ?? {}) ? abouts[type] : undefined;
+        const isTarget = typeof type === 'string' && 'attempts' in (properties ?? {});
+        const about = isTarget ? abouts[type] : undefined;
+        if (properties && ((zodSchema as unknown) === whole || isTarget)) {
+          // Keys for people and for anchors.
+          jsonSchema.patternProperties = { '^x-': {} };
+        }
+        // Anything else may come from `targetDefaults`.
+        if (isTarget) jsonSchema.required = ['type'];
         if (about && properties) {
           jsonSchema.title = about.displayName;
           jsonSchema.description = about.purpose;

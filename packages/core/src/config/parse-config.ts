@@ -1,8 +1,9 @@
 import { namedMap } from '../model/named-map.ts';
-import { configSchema, type Config, type TargetSchema } from './config-schema.ts';
+import { configSchema, type Config, type TargetSchema, type WrittenConfig } from './config-schema.ts';
 import { meaningProblems } from './meaning-problems.ts';
 import { toProblems, type Problem } from './problem.ts';
 import { referenceProblems } from './reference-problems.ts';
+import { atDefaults, withoutNotes, withTargetDefaults } from './target-defaults.ts';
 
 export type ParsedConfig =
   | { readonly ok: true; readonly config: Config }
@@ -13,15 +14,17 @@ export type ParsedConfig =
  * whether it can work. All problems are found at once.
  */
 export function parseConfig(raw: unknown, targetSchemas: readonly TargetSchema[]): ParsedConfig {
-  const parsed = configSchema(targetSchemas).safeParse(raw ?? {});
-  const shape = [...(parsed.success ? [] : toProblems(parsed.error, raw)), ...referenceProblems(raw)];
+  const written = withoutNotes(raw ?? {});
+  const whole = withTargetDefaults(written);
+  const parsed = configSchema(targetSchemas).safeParse(whole);
+  const shape = [...(parsed.success ? [] : toProblems(parsed.error, whole)), ...referenceProblems(whole)];
   const problems = parsed.success && shape.length === 0 ? meaningProblems(parsed.data) : shape;
   if (parsed.success && problems.length === 0) return { ok: true, config: withNamedMaps(parsed.data) };
-  return { ok: false, problems };
+  return { ok: false, problems: atDefaults(problems, written) };
 }
 
 /** Names come from requests, jobs and files: looking one up must not find what every object has. */
-function withNamedMaps(config: Config): Config {
+function withNamedMaps({ targetDefaults: _, ...config }: WrittenConfig): Config {
   const { console } = config;
   return {
     ...config,

@@ -12,6 +12,6 @@ const renamed: Readonly<Record<string, string>> = {
 /** What an unknown option is called now, where it had that name once. */
 export function newNameOf(path: readonly (string | number)[]): string | undefined {
   const [section = '', , ...option] = path;
-  const key = [section, '*', ...option].join('.');
+  const key = [section === 'targetDefaults' ? 'targets' : section, '*', ...option].join('.');
   return Object.hasOwn(renamed, key) ? renamed[key] : undefined;
 }

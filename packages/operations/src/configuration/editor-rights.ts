@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { targetOptions } from '@dicom-dispatch/core';
+import { targetOptions, withTargetDefaults } from '@dicom-dispatch/core';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -43,7 +43,8 @@ export function editorProblems(before: unknown, after: unknown, typed?: Readonly
     const text = /^\{"sealed":"([^"]+)"\}$/.exec(one)?.[1];
     return text !== undefined && (typed ? typed.has(text) : !sealed.has(one));
   };
-  const [oldTargets, newTargets] = [plain(old['targets']), plain(now['targets'])];
+  // With what `targetDefaults` give them: a secret from there must not go to another place either.
+  const [oldTargets, newTargets] = [targetsOf(before), targetsOf(after)];
   for (const [name, target] of Object.entries(newTargets)) {
     if (isDeepStrictEqual(oldTargets[name], target)) continue;
     problems.push(...targetProblems(`targets.${name}`, plain(oldTargets[name]), plain(target), isOwn));
@@ -55,6 +56,10 @@ export function editorProblems(before: unknown, after: unknown, typed?: Readonly
       problems.push(`${name}: only an administrator may refer to the environment or to files`);
   }
   return problems;
+}
+
+function targetsOf(raw: unknown): Plain {
+  return plain(plain(withTargetDefaults(raw))['targets']);
 }
 
 function targetProblems(path: string, old: Plain, now: Plain, isOwn: (one: string) => boolean): string[] {

@@ -146,6 +146,22 @@ describe('an editor', () => {
     else expect(problems).toEqual([]);
   });
 
+  it('cannot send a secret of targetDefaults to another place', () => {
+    const defaults = { ...before, targetDefaults: { sftp: { password: { sealed: 'v1.d' }, username: 'me' } } };
+    const targets = { ...before.targets, c: { type: 'sftp', host: 'c' } };
+    const all = { ...defaults, targets };
+    expect(editorProblems(defaults, all).join()).toMatch(/secret of another target/);
+    expect(editorProblems(all, { ...all, targets: { ...targets, c: { type: 'sftp', host: 'evil' } } }).join()).toMatch(
+      /host is changed.*type the secret/,
+    );
+    expect(editorProblems(all, { ...all, targetDefaults: {} }).join()).toMatch(
+      /^targetDefaults: only an administrator/,
+    );
+    expect(
+      editorProblems(all, { ...all, targets: { ...targets, c: { type: 'sftp', host: 'c', path: '/x' } } }),
+    ).toEqual([]);
+  });
+
   it.each<[string, object]>([
     ['description', { type: 'sftp', host: 'a', password: '${PW}', description: '${PW}' }],
     ['path', { type: 'sftp', host: 'a', path: '${PW}' }],

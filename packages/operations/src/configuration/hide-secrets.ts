@@ -30,7 +30,7 @@ export function restoreHeaders(headers: unknown, was: unknown): unknown {
 
 /** What an editor may read of the text of a configuration: the sections that they may change, without plain secrets. */
 export function textForEditors(text: string): string {
-  const document = parseDocument(text, { uniqueKeys: false });
+  const document = parseDocument(text, { uniqueKeys: false, merge: true });
   const { contents } = document;
   if (document.errors.length > 0 || !isMap(contents)) return '';
   const edits: { from: number; to: number; text: string }[] = [];

@@ -6,17 +6,20 @@ import {
   namedMap,
   parseConfig,
   targetOptions,
+  withoutNotes,
+  withTargetDefaults,
   type Config,
   type Problem,
   type TargetConfig,
   type TargetSchema,
 } from '@dicom-dispatch/core';
-import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
+import { isMap, isNode, isPair, isScalar, LineCounter, type Document } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, type LocatedProblem } from './config-error.ts';
 import { candidatePath } from '../store/config-file.ts';
 import { SealKey, sealKeyPath } from '../store/seal.ts';
 import { placeSecrets } from './place-secrets.ts';
+import { maxAliasCount, readYaml } from './read-yaml.ts';
 
 const maxConfigBytes = 4 * 1024 * 1024;
 
@@ -51,7 +54,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Co
 export async function checkConfig(file: string, text: string, options: LoadOptions): Promise<Config> {
   const path = resolve(file);
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const document = readYaml(text, lines);
   if (document.errors.length > 0) {
     throw new ConfigError(
       path,
@@ -62,7 +65,7 @@ export async function checkConfig(file: string, text: string, options: LoadOptio
       })),
     );
   }
-  const written = withoutEmptySections(unfold(document, path));
+  const written = withoutNotes(withoutEmptySections(unfold(document, path)));
   const schemas = [...options.targetSchemas, ...externalSchemas(written, options.external)];
   const { raw, problems } = await placeSecrets(written, {
     env: options.env,
@@ -73,7 +76,12 @@ export async function checkConfig(file: string, text: string, options: LoadOptio
   const parsed = parseConfig(raw, schemas);
   const all = [...problems, ...(parsed.ok ? [] : parsed.problems)];
   if (parsed.ok && all.length === 0) {
-    const { config, problems: refused } = await adoptExternal(parsed.config, raw, dirname(path), options.external);
+    const { config, problems: refused } = await adoptExternal(
+      parsed.config,
+      withTargetDefaults(raw),
+      dirname(path),
+      options.external,
+    );
     if (refused.length === 0) return config;
     all.push(...refused);
   }
@@ -85,7 +93,7 @@ export async function checkConfig(file: string, text: string, options: LoadOptio
 
 function unfold(document: Document, path: string): unknown {
   try {
-    return document.toJS({ maxAliasCount: 100 });
+    return document.toJS({ maxAliasCount });
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
     const message = /resource exhaustion/i.test(error.message)
@@ -98,7 +106,7 @@ function unfold(document: Document, path: string): unknown {
 /** Where problems of a file that can be read are in it, in the order of its lines. */
 export async function locateProblems(file: string, problems: readonly Problem[]): Promise<LocatedProblem[]> {
   const lines = new LineCounter();
-  const document = parseDocument(await readText(resolve(file), undefined), { lineCounter: lines, prettyErrors: false });
+  const document = readYaml(await readText(resolve(file), undefined), lines);
   return problems.map((problem) => locate(document, lines, problem)).sort((a, b) => a.line - b.line);
 }
 
@@ -110,10 +118,14 @@ function withoutEmptySections(raw: unknown): unknown {
 
 /** A handler from outside reads its options itself: until then they may be anything. */
 function externalSchemas(raw: unknown, external: LoadOptions['external']): TargetSchema[] {
-  const targets = (raw as { targets?: Record<string, { type?: unknown }> } | null)?.targets ?? {};
-  const types = new Set(
-    Object.values(targets).flatMap((target) => (typeof target?.type === 'string' ? [target.type] : [])),
-  );
+  const { targets, targetDefaults } = (raw ?? {}) as {
+    targets?: Record<string, { type?: unknown }>;
+    targetDefaults?: Record<string, unknown>;
+  };
+  const types = new Set([
+    ...Object.values(targets ?? {}).flatMap((target) => (typeof target?.type === 'string' ? [target.type] : [])),
+    ...Object.keys(targetDefaults ?? {}),
+  ]);
   return [...types]
     .filter((type) => external?.accepts(type))
     .map((type) => z.looseObject({ type: z.literal(type), ...targetOptions }) as unknown as TargetSchema);

@@ -107,6 +107,54 @@ describe('an edit of a configuration file', () => {
     expect(after).toContain('# none yet');
   });
 
+  describe('with merge keys', () => {
+    const merging = `x-common: &common # for all
+  attempts: 3
+  backoff: { first: 1s, max: 1h }
+targets:
+  a:
+    <<: *common # as the others
+    type: dummy
+  b: { <<: *common, type: dummy, attempts: 4 }
+`;
+    const targets = (text: string): Record<string, object> =>
+      (configValue(text) as { targets: Record<string, object> }).targets;
+    const { a = {} } = targets(merging);
+
+    it('keeps them while nothing is changed that they bring', () => {
+      expect(a).toEqual({ type: 'dummy', attempts: 3, backoff: { first: '1s', max: '1h' } });
+      const one = editConfig(merging, [{ kind: 'set', path: ['targets', 'a', 'enabled'], value: false }]);
+      const whole = editConfig(merging, [{ kind: 'set', path: ['targets', 'a'], value: { ...a, enabled: false } }]);
+      expect(changed(merging, one)).toEqual({ gone: [], come: ['    enabled: false'] });
+      expect(whole).toBe(one);
+      expect(editConfig(merging, [{ kind: 'set', path: ['targets', 'a'], value: a }])).toBe(merging);
+    });
+
+    it('sets an option anew beside them', () => {
+      const after = editConfig(merging, [{ kind: 'set', path: ['targets', 'a'], value: { ...a, attempts: 9 } }]);
+      expect(changed(merging, after)).toEqual({ gone: [], come: ['    attempts: 9'] });
+    });
+
+    it('writes them out where an edit takes away what they bring, or a part of it', () => {
+      const { attempts: _, ...fewer } = a as { attempts: number };
+      for (const after of [
+        editConfig(merging, [{ kind: 'remove', path: ['targets', 'a', 'attempts'] }]),
+        editConfig(merging, [{ kind: 'set', path: ['targets', 'a'], value: fewer }]),
+      ]) {
+        expect(targets(after)).toEqual({ ...targets(merging), a: fewer });
+        expect(after).toContain('b: { <<: *common, type: dummy, attempts: 4 }');
+      }
+      const part = editConfig(merging, [{ kind: 'set', path: ['targets', 'a', 'backoff', 'max'], value: '2h' }]);
+      expect(targets(part)).toEqual({ ...targets(merging), a: { ...a, backoff: { first: '1s', max: '2h' } } });
+    });
+
+    it('changes nothing elsewhere when the anchor is edited', () => {
+      const after = editConfig(merging, [{ kind: 'set', path: ['x-common', 'attempts'], value: 7 }]);
+      expect(targets(after)).toEqual(targets(merging));
+      expect(configValue(after)).toMatchObject({ 'x-common': { attempts: 7 } });
+    });
+  });
+
   it('keeps the line ends of Windows', () => {
     const after = editConfig('a: 1\r\nb: 2 # two\r\n', [{ kind: 'set', path: ['a'], value: 3 }]);
     expect(after).toBe('a: 3\r\nb: 2 # two\r\n');

@@ -6,7 +6,6 @@ import {
   isNode,
   isScalar,
   isSeq,
-  parseDocument,
   visit,
   type Alias,
   type Document,
@@ -14,7 +13,9 @@ import {
   type Node,
   type ParsedNode,
 } from 'yaml';
+import { maxAliasCount, readYaml } from '../config/read-yaml.ts';
 import { keepLines } from './keep-lines.ts';
+import { isMergeKey, mergedInto, writeOutMerges } from './merge-keys.ts';
 
 export type ConfigPath = readonly (string | number)[];
 
@@ -30,11 +31,10 @@ export type ConfigEdit =
   | { readonly kind: 'remove'; readonly path: ConfigPath }
   | { readonly kind: 'rename'; readonly path: ConfigPath; readonly name: string };
 
-const maxAliasCount = 100;
-
 /**
  * Applies edits to the text of a YAML file. Lines that an edit does not concern stay as they are, byte for byte; comments,
- * order and anchors are kept. An alias whose anchor is edited gets its former value: an edit changes nothing elsewhere.
+ * order, anchors and merge keys are kept. An alias whose anchor is edited gets its former value: an edit changes nothing
+ * elsewhere. A merge key (`<<`) is written out where an edit takes away something that it brings.
  *
  * @throws Error when the text is no YAML, or a path leads into something that is neither map nor list
  */
@@ -56,7 +56,7 @@ function editOnce(text: string, edit: ConfigEdit): string {
   const wanted = editPlain(value, edit);
   if (isDeepStrictEqual(wanted, value) && edit.kind !== 'rename') return text;
   const says = (candidate: string): boolean => {
-    const document = parseDocument(candidate, { uniqueKeys: true });
+    const document = readYaml(candidate);
     return document.errors.length === 0 && isDeepStrictEqual(document.toJS({ maxAliasCount }), wanted);
   };
   const form = { lineWidth: 0, indentSeq: !/^(\s*)[\w.-]+:[^\n]*\n\1- /m.test(text) } as const;
@@ -88,10 +88,10 @@ function tryEdit(
 }
 
 function parsed(text: string): Document<ParsedNode> {
-  const document = parseDocument(text, { uniqueKeys: true });
+  const document = readYaml(text);
   const [error] = document.errors;
   if (error) throw error;
-  return document as unknown as Document<ParsedNode>;
+  return document;
 }
 
 /** The same edit of a plain value: what the edited file has to say. */
@@ -160,10 +160,18 @@ function put(document: Document<ParsedNode>, node: Node, value: unknown): Node {
   }
   if (isMap(node) && typeof value === 'object' && value !== null && !Array.isArray(value)) {
     const nameOf = (key: unknown): string => String(isScalar(key) ? key.value : key);
-    const gone = node.items.map(({ key }) => key).filter((key) => !Object.hasOwn(value, nameOf(key)));
+    let merged = mergedInto(document, node);
+    if (Object.keys(merged).some((name) => !Object.hasOwn(value, name))) {
+      writeOutMerges(document, node);
+      merged = {};
+    }
+    const gone = node.items
+      .map(({ key }) => key)
+      .filter((key) => !isMergeKey(key) && !Object.hasOwn(value, nameOf(key)));
     for (const key of gone) node.delete(key);
     for (const [name, inner] of Object.entries(value)) {
       const old = node.get(name, true);
+      if (old === undefined && Object.hasOwn(merged, name) && isDeepStrictEqual(merged[name], inner)) continue;
       const fresh = isNode(old) ? put(document, old, inner) : document.createNode(inner);
       if (fresh !== old) node.set(name, fresh);
     }
@@ -195,6 +203,11 @@ function detachAliases(document: Document<ParsedNode>, path: ConfigPath): void {
   for (let length = 1; length <= path.length; length += 1) {
     const node = document.getIn(path.slice(0, length), true);
     if (isAlias(node)) document.setIn(path.slice(0, length), copyOf(document, node));
+  }
+  // What a merge key brings can only be edited once it is written out.
+  for (let length = 0; length < path.length; length += 1) {
+    const node = length === 0 ? document.contents : document.getIn(path.slice(0, length), true);
+    if (isMap(node) && Object.hasOwn(mergedInto(document, node), String(path[length]))) writeOutMerges(document, node);
   }
   const anchors = new Set<string>();
   const collect = (node: unknown): void => {

@@ -1,4 +1,5 @@
 import { editDraft, hideSecrets, type AfterApply } from '@dicom-dispatch/operations';
+import { targetDefaultsOf } from '@dicom-dispatch/core';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import { configValue } from '@dicom-dispatch/runtime';
 import { resolveTarget } from '@dicom-dispatch/targets';
@@ -121,7 +122,8 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
         edits(text) {
           needTarget(text, target);
           const path = ['targets', target, 'enabled'];
-          return [enabled ? { kind: 'remove', path } : { kind: 'set', path, value: false }];
+          const isDefault = enabled === (inherited(text, target)['enabled'] ?? true);
+          return [isDefault ? { kind: 'remove', path } : { kind: 'set', path, value: enabled }];
         },
         what: `target ${target} switched ${enabled ? 'on' : 'off'}`,
         who: actorOf(request),
@@ -170,6 +172,12 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
       return {};
     },
   );
+}
+
+/** What a target has from `targetDefaults`. */
+function inherited(text: string, name: string): Readonly<Record<string, unknown>> {
+  const raw = configValue(text) as { targets?: Record<string, { type?: unknown }> } | null;
+  return targetDefaultsOf(raw, raw?.targets?.[name]?.type);
 }
 
 /** @throws OperationError `not-found` */

@@ -11,7 +11,7 @@ import {
 } from '@dicom-dispatch/operations';
 import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
 import { isDeepStrictEqual } from 'node:util';
-import type { Config } from '@dicom-dispatch/core';
+import { notesOf, targetDefaultsOf, type Config } from '@dicom-dispatch/core';
 import { judgeAs } from './judge-as.ts';
 import { targetType } from './target-types.ts';
 
@@ -55,7 +55,7 @@ export async function judgeTargetForm(context: DraftContext, form: TargetForm, i
     context.store.seal.seal(text),
   );
   const { type: _, ...options } = value;
-  const target: Plain = { type: form.type, ...options };
+  const target: Plain = { type: form.type, ...options, ...notesOf(present ?? {}) };
   const found: FieldProblem[] = problems.map(({ path, message }) => ({ field: path.join('.'), message }));
   if (form.name !== form.was && targets[form.name] !== undefined)
     found.push({ field: 'name', message: `there is a target "${form.name}" already` });
@@ -67,11 +67,17 @@ export async function judgeTargetForm(context: DraftContext, form: TargetForm, i
   const text = editConfig(before, edits);
   const judged = await judgeAs(context.store, { before, text, isEditor, typed });
   found.push(...judged.foreign.map((message) => ({ field: '', message })));
-  found.push(...judged.problems.flatMap((problem) => ofTarget(problem, form.name)));
+  found.push(...judged.problems.flatMap((problem) => ofTarget(problem, form.name, form.type)));
   return { edits, target, text, problems: found, config: judged.config };
 }
 
-function ofTarget({ path, message }: LocatedProblem, name: string): FieldProblem[] {
+/** @param type - of the target: what is wrong with the defaults of its type is wrong with it */
+function ofTarget({ path, message }: LocatedProblem, name: string, type: string): FieldProblem[] {
+  if (path[0] === 'targetDefaults' && path[1] === type) {
+    // The words may quote what editors do not see.
+    const where = path.join('.');
+    return [{ field: String(path[2] ?? ''), message: `${where} cannot be used: an administrator has to correct it` }];
+  }
   if (path[0] !== 'targets' || path[1] !== name) return [];
   return [
     { field: path.slice(2).join('.') || (path.length === 2 && message.includes('a name has') ? 'name' : ''), message },
@@ -117,7 +123,7 @@ export async function targetOfForm(
   form: TargetForm,
   isEditor: boolean,
 ): Promise<Config['targets'][string]> {
-  const { target, problems } = await judgeTargetForm(context, form, isEditor);
+  const { target, text, problems } = await judgeTargetForm(context, form, isEditor);
   if (problems.length > 0)
     throw new OperationError(
       'invalid',
@@ -126,7 +132,11 @@ export async function targetOfForm(
   // What is wrong elsewhere does not matter here: beside the sources, which are needed, it is alone.
   const alone = editConfig('', [
     { kind: 'set', path: ['sources'], value: { test: { url: 'http://127.0.0.1:1' } } },
-    { kind: 'set', path: ['targets', form.name], value: withoutReferences(target) },
+    {
+      kind: 'set',
+      path: ['targets', form.name],
+      value: withoutReferences({ ...targetDefaultsOf(configValue(text), form.type), ...target }),
+    },
   ]);
   const { config, problems: wrong } = await judgeText(context.store, alone);
   const found = config?.targets[form.name];

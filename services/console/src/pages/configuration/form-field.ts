@@ -1,34 +1,57 @@
 import type { OptionField } from '@dicom-dispatch/core';
-import { fieldText, removedSecret, secretText } from '@dicom-dispatch/operations';
+import { fieldText, hideSecrets, removedSecret, secretText } from '@dicom-dispatch/operations';
 import { option } from '../components.ts';
 import { html, type Html } from '../html.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
-/** One option of a form, with its description, its default and a place for what is wrong with it. */
-export function formField(field: OptionField, value: unknown, path: readonly string[]): Html {
+/**
+ * One option of a form, with its description, its default and a place for what is wrong with it.
+ *
+ * @param inherited - what `targetDefaults` give it where the target gives nothing
+ */
+export function formField(field: OptionField, value: unknown, path: readonly string[], inherited?: unknown): Html {
   const dotted = path.join('.');
   if (field.kind === 'section') {
-    const inner = (typeof value === 'object' && value !== null ? value : {}) as Plain;
+    const inner = asPlain(value);
+    // A section that the target gives replaces that of the defaults as a whole.
+    const innerDefaults = value === undefined ? asPlain(inherited) : {};
     return html`<fieldset>
       <legend>${field.name}</legend>
       <small>${field.help}</small>
       <small class="field-error" data-error-of="${dotted}"></small>
-      ${field.fields.map((one) => formField(one, inner[one.name], [...path, one.name]))}
+      ${field.fields.map((one) => formField(one, inner[one.name], [...path, one.name], innerDefaults[one.name]))}
     </fieldset>`;
   }
   return html`<label class="field"
       ><span>${field.name}${field.isRequired && html`<b aria-hidden="true"> *</b>`}</span
-      >${control(field, value, dotted)}<small>${field.help}</small
+      >${control(field, value, dotted, inherited)}<small>${field.help}</small
       ><small class="field-error" id="error-${dotted}" data-error-of="${dotted}"></small
     ></label>
     ${field.kind === 'secret' && value !== undefined && html`<label class="check"><input type="checkbox" data-remove-secret="${dotted}" value="${removedSecret}" /> take ${field.name} away</label>`}`;
 }
 
-function control(field: OptionField, value: unknown, dotted: string): Html {
+function asPlain(value: unknown): Plain {
+  return typeof value === 'object' && value !== null ? (value as Plain) : {};
+}
+
+function secretPreset(value: unknown, inherited: unknown): string {
+  const kept = secretText(value);
+  if (kept !== undefined) return `kept: ${kept}`;
+  const given = secretText(inherited);
+  return given === undefined ? 'not set; type it, or ${NAME}, or file:PATH' : `from targetDefaults: ${given}`;
+}
+
+/** What counts where nothing is typed. */
+function presetOf(field: OptionField, inherited: unknown): string {
+  if (inherited !== undefined) return `from targetDefaults: ${fieldText(field, hideSecrets(inherited))}`;
+  return field.defaultText === undefined ? 'not set' : `default: ${field.defaultText}`;
+}
+
+function control(field: OptionField, value: unknown, dotted: string, inherited: unknown): Html {
   const text = fieldText(field, value);
   const described = html` aria-describedby="error-${dotted}"`;
-  const preset = field.defaultText === undefined ? 'not set' : `default: ${field.defaultText}`;
+  const preset = presetOf(field, inherited);
   switch (field.kind) {
     case 'choice':
     case 'flag': {
@@ -36,16 +59,15 @@ function control(field: OptionField, value: unknown, dotted: string): Html {
       // A value that is none of them, such as ${NAME}, stays as it is.
       const all = text === '' || choices.includes(text) ? choices : [...choices, text];
       return html`<select name="${dotted}" ${described}>
-        ${!field.isRequired && option('', preset, text)}${all.map((one) => option(one, one, text))}
+        ${(!field.isRequired || inherited !== undefined) && option('', preset, text)}${all.map((one) => option(one, one, text))}
       </select>`;
     }
     case 'secret': {
-      const kept = secretText(value);
       return html`<input
         type="password"
         name="${dotted}"
         autocomplete="new-password"
-        placeholder="${kept === undefined ? 'not set; type it, or ${NAME}, or file:PATH' : `kept: ${kept}`}"
+        placeholder="${secretPreset(value, inherited)}"
         ${described}
       />`;
     }
@@ -64,7 +86,7 @@ ${text}</textarea>`;
       return html`<input
         name="${dotted}"
         value="${text}"
-        placeholder="${field.isRequired ? '' : preset}"
+        placeholder="${field.isRequired && inherited === undefined ? '' : preset}"
         spellcheck="false"
         ${described}
       />`;

@@ -23,12 +23,16 @@ export function exampleValues({ about, fields }: TargetType): Plain {
   );
 }
 
-/** The options of a target type in their groups, those that most people need open. */
-export function optionSections(type: TargetType, values: Plain): Html[] {
-  return optionGroups.map((group) => section(group, type, values));
+/**
+ * The options of a target type in their groups, those that most people need open.
+ *
+ * @param inherited - what `targetDefaults` give the type
+ */
+export function optionSections(type: TargetType, values: Plain, inherited: Plain = {}): Html[] {
+  return optionGroups.map((group) => section(group, type, values, inherited));
 }
 
-function section(group: OptionGroup, { about, fields }: TargetType, values: Plain): Html {
+function section(group: OptionGroup, { about, fields }: TargetType, values: Plain, inherited: Plain): Html {
   const mine = fields.filter(({ name: option }) => groupOfOption(option, about.groups) === group);
   if (mine.length === 0) return html``;
   const order = about.groups[group === 'advanced' ? 'basic' : group] ?? [];
@@ -39,6 +43,6 @@ function section(group: OptionGroup, { about, fields }: TargetType, values: Plai
     group === 'basic' || sorted.some(({ isRequired, name: option }) => isRequired || values[option] !== undefined);
   return html`<details class="card" ${needs && group !== 'advanced' && html` open`}>
     <summary>${titles[group]}</summary>
-    <div class="options">${sorted.map((field) => formField(field, values[field.name], [field.name]))}</div>
+    <div class="options">${sorted.map((field) => formField(field, values[field.name], [field.name], inherited[field.name]))}</div>
   </details>`;
 }

@@ -1,3 +1,4 @@
+import { targetDefaultsOf } from '@dicom-dispatch/core';
 import { draftText, valueDigest } from '@dicom-dispatch/operations';
 import { OperationError } from '@dicom-dispatch/pipeline';
 import { configValue } from '@dicom-dispatch/runtime';
@@ -36,6 +37,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
         !isEditor(request) || present !== undefined,
       );
       const values = present ?? exampleValues(type);
+      const inherited = targetDefaultsOf(configValue(text), type.type);
       const title = wanted.name ?? (present ? `Copy of ${wanted.copy ?? ''}` : `New ${type.about.displayName}`);
       const body = html`<div class="title-row">
           ${typeIcon(type.about.icon)}
@@ -50,7 +52,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
           data-was="${wanted.name}"
           data-seen="${wanted.name === undefined ? undefined : valueDigest(text, ['targets', wanted.name])}"
         >
-          ${nameField(wanted.name ?? '')} ${optionSections(type, values)}
+          ${nameField(wanted.name ?? '')} ${optionSections(type, values, inherited)}
           ${wanted.name !== undefined && placeQuestion()}
           <p class="field-error" data-error-of=""></p>
           <div class="buttons">

@@ -1,0 +1,44 @@
+import { ConfigError } from './config-error.ts';
+import { targetOptions, type TargetSchema } from '@dicom-dispatch/core';
+import { expect, it } from 'vitest';
+import { z } from 'zod';
+import { checkConfig } from './load-config.ts';
+
+const net = z.strictObject({ type: z.literal('net'), ...targetOptions, host: z.string(), timeout: z.int().default(5) });
+const options = { targetSchemas: [net] as unknown as TargetSchema[], env: {} };
+const file = `x-common: &common { attempts: 3, timeout: 7 }
+x-slow: &slow { timeout: 60, description: slow }
+x-unused: \${NOBODY_SETS_THIS}
+sources: { main: { url: 'http://127.0.0.1:1' } }
+targetDefaults:
+  net: { concurrency: 5 }
+targets:
+  a:
+    <<: *common
+    type: net
+    host: a
+  b:
+    <<: [*slow, *common]
+    type: net
+    host: b
+    attempts: 4
+`;
+
+it('understands merge keys and x- keys, and puts nothing in where nobody reads it', async () => {
+  const { targets } = await checkConfig('dispatch.yaml', file, options);
+  expect(targets['a']).toMatchObject({ attempts: 3, timeout: 7, concurrency: 5 });
+  expect(targets['b']).toMatchObject({ attempts: 4, timeout: 60, description: 'slow' });
+});
+
+it('names the line of what is wrong in targetDefaults, and of a target that merges something wrong', async () => {
+  const wrong = file.replace('concurrency: 5', 'concurrency: 0').replace('attempts: 3', 'attempts: many');
+  const error = await checkConfig('dispatch.yaml', wrong, options).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof ConfigError)) throw error;
+  expect(error.problems.map(({ line, path }) => `${line} ${path.join('.')}`)).toEqual([
+    '6 targetDefaults.net.concurrency',
+    '8 targets.a.attempts',
+  ]);
+});

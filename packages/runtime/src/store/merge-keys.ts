@@ -1,0 +1,44 @@
+import { isAlias, isMap, isScalar, isSeq, type Document, type Node, type YAMLMap } from 'yaml';
+import { maxAliasCount } from '../config/read-yaml.ts';
+
+/** Whether a key of a map is `<<`. */
+export function isMergeKey(key: unknown): boolean {
+  return isScalar(key) && typeof key.value === 'symbol' && key.value.description === '<<';
+}
+
+/** What the merge keys of a map bring that it has not itself. */
+export function mergedInto(document: Document, map: YAMLMap): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    mergedPairs(document, map).map(({ key, value }) => [key, value?.toJS(document, { maxAliasCount }) ?? null]),
+  );
+}
+
+/** Puts what the merge keys of a map bring into it, in their place. */
+export function writeOutMerges(document: Document, map: YAMLMap): void {
+  const pairs = mergedPairs(document, map).map(({ key, value }) =>
+    document.createPair(key, value?.toJS(document, { maxAliasCount }) ?? null),
+  );
+  const at = map.items.findIndex(({ key }) => isMergeKey(key));
+  map.items = map.items.filter(({ key }) => !isMergeKey(key));
+  map.items.splice(Math.max(0, at), 0, ...pairs);
+}
+
+/** By the rules of YAML 1.1: what a map has itself counts first, then what is merged earlier. */
+function mergedPairs(document: Document, map: YAMLMap): { readonly key: string; readonly value: Node | null }[] {
+  const own = new Set(map.items.flatMap(({ key }) => (isScalar(key) && !isMergeKey(key) ? [String(key.value)] : [])));
+  const found = new Map<string, Node | null>();
+  const take = (from: unknown): void => {
+    const source = isAlias(from) ? from.resolve(document) : from;
+    if (isSeq(source)) return source.items.forEach(take);
+    if (!isMap(source)) return undefined;
+    for (const { key, value } of source.items) {
+      if (isMergeKey(key) || !isScalar(key)) continue;
+      const name = String(key.value);
+      if (!own.has(name) && !found.has(name)) found.set(name, value as Node | null);
+    }
+    for (const { key, value } of source.items) if (isMergeKey(key)) take(value);
+    return undefined;
+  };
+  for (const { key, value } of map.items) if (isMergeKey(key)) take(value);
+  return Array.from(found, ([key, value]) => ({ key, value }));
+}
