@@ -24,7 +24,8 @@ export function parseConfig(raw: unknown, targetSchemas: readonly TargetSchema[]
 }
 
 /** Names come from requests, jobs and files: looking one up must not find what every object has. */
-function withNamedMaps({ targetDefaults: _, ...config }: WrittenConfig): Config {
+function withNamedMaps(written: WrittenConfig): Config {
+  const { targetDefaults: _, ...config } = written;
   const { console } = config;
   return {
     ...config,

@@ -7,6 +7,7 @@ const renamed: Readonly<Record<string, string>> = {
   'targets.*.answerTimeout': 'timeout',
   'targets.*.responseTimeout': 'timeout',
   'targets.*.verifyWait': 'verifyTimeout',
+  'targets.*.minRate': 'minBytesPerSecond',
 };
 
 /** What an unknown option is called now, where it had that name once. */

@@ -13,7 +13,7 @@ export const editableSections: ReadonlySet<string> = new Set(['targets', 'groups
 const harmless: ReadonlySet<string> = new Set(
   `
   associationTimeout connectTimeout timeout verifyTimeout bandwidth batch batchBytes blockSize maxPduLength
-  minBytesPerSecond minFree minRate partSize maxParallel requestAttempts earlyByte compress delayUpdates fsync
+  minBytesPerSecond minFree partSize maxParallel requestAttempts earlyByte compress delayUpdates fsync
   callingAeTitle calledAeTitle transferSyntaxes transcode retrieve studyInPath writeProbe path layout key prefix marker partialDir temporaryName mode directoryMode
   owner verify existing onConflict rememberPlace conditionalWrites checksum overwrite encryption kmsKeyId
   storageClass tier tags metadata password privateKey passphrase accountKey sasToken secretAccessKey sessionToken

@@ -47,7 +47,11 @@ export async function openContainer(config: AzureTarget, stage?: Stage): Promise
     return withinDeadline(
       signal,
       longestMs(config, bytes),
-      () => new DispatchError('target-timeout', `${host} did not answer in time, or went on at less than minRate`),
+      () =>
+        new DispatchError(
+          'target-timeout',
+          `${host} did not answer in time, or went on at less than minBytesPerSecond`,
+        ),
       (limited) => until(request({ abortSignal: limited }), limited),
     );
   }
@@ -104,9 +108,12 @@ function watchSilence(agent: HttpAgent, { connectTimeout, timeout }: AzureTarget
 const answerBytes = 500_000;
 
 /** The longest time for a request with its repetitions, for a server that trickles; 0 = no limit. */
-function longestMs({ minRate, timeout, connectTimeout, requestAttempts }: AzureTarget, bytes: number): number {
-  if (minRate === 0 || timeout === 0) return 0;
-  const onceMs = connectTimeout + timeout + ((bytes + answerBytes) / minRate) * 1000;
+function longestMs(
+  { minBytesPerSecond, timeout, connectTimeout, requestAttempts }: AzureTarget,
+  bytes: number,
+): number {
+  if (minBytesPerSecond === 0 || timeout === 0) return 0;
+  const onceMs = connectTimeout + timeout + ((bytes + answerBytes) / minBytesPerSecond) * 1000;
   // Longer ones do not fit into a timer.
   return Math.min(requestAttempts * onceMs, 2 ** 31 - 1);
 }

@@ -1,7 +1,7 @@
 import { durationMs, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { conflictOption } from '../conflict/schema.ts';
-import { minRateOption } from '../flow/min-rate.ts';
+import { minBytesPerSecondOption } from '../flow/min-bytes-per-second.ts';
 import { httpTls, httpUrl } from '../http/http-options.ts';
 import { markerOption } from '../marker/index.ts';
 import { instanceTemplate, uidTemplate, type RenderLimits } from '../template/index.ts';
@@ -70,7 +70,7 @@ export const azureTarget = z
     tier: z.enum(['Hot', 'Cool', 'Cold', 'Archive']).optional().describe('access tier; default: that of the account'),
     connectTimeout: durationMs.default(10_000).describe('maximum time to connect, including TLS'),
     timeout: durationMs.default(60_000).describe('maximum time without progress'),
-    minRate: minRateOption,
+    minBytesPerSecond: minBytesPerSecondOption,
     requestAttempts: z
       .int()
       .min(1)

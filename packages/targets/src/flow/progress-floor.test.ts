@@ -6,13 +6,13 @@ afterEach(() => void vi.useRealTimers());
 
 function floor(more: object = {}) {
   const seen: string[] = [];
-  const options = { minRate: 1_000, windowMs: 10_000, silenceMs: 4_000 };
+  const options = { minBytesPerSecond: 1_000, windowMs: 10_000, silenceMs: 4_000 };
   const callbacks = { onSlow: () => void seen.push('slow'), onSilent: () => void seen.push('silent') };
   return { seen, floor: new ProgressFloor({ ...options, ...callbacks, ...more }) };
 }
 
 it('notices silence while requests are under way, and none while there are none', () => {
-  const { seen, floor: one } = floor({ minRate: 0 });
+  const { seen, floor: one } = floor({ minBytesPerSecond: 0 });
   vi.advanceTimersByTime(60_000);
   one.begin();
   vi.advanceTimersByTime(3_900);
@@ -38,7 +38,7 @@ it('notices a peer that answers each time and takes too little, and none that ta
   }
   vi.advanceTimersByTime(2_000);
   expect(slow.seen).toEqual([]);
-  const slower = floor({ minRate: 2_000 });
+  const slower = floor({ minBytesPerSecond: 2_000 });
   slower.floor.begin();
   for (let second = 0; second < 9; second += 3) {
     slower.floor.begin();

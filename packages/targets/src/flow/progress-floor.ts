@@ -3,7 +3,7 @@ const bytesPerAnswer = 4_096;
 
 export interface FloorOptions {
   /** Bytes a second that have to go through at least; 0 = no floor. */
-  readonly minRate: number;
+  readonly minBytesPerSecond: number;
   /** Time over which the rate is looked at. */
   readonly windowMs: number;
   /** Longest time without any answer; 0 = no limit. */
@@ -33,9 +33,9 @@ export class ProgressFloor {
     this.#underWay += 1;
     if (this.#underWay > 1) return;
     this.#answeredAt = performance.now();
-    const { minRate, silenceMs } = this.#options;
+    const { minBytesPerSecond, silenceMs } = this.#options;
     if (silenceMs > 0) this.#listen(silenceMs);
-    if (minRate > 0) this.#watch();
+    if (minBytesPerSecond > 0) this.#watch();
   }
 
   /** @param bytes - that have gone through by the request that has ended */
@@ -58,10 +58,10 @@ export class ProgressFloor {
   }
 
   #watch(): void {
-    const { minRate, windowMs, onSlow } = this.#options;
+    const { minBytesPerSecond, windowMs, onSlow } = this.#options;
     this.#bytes = 0;
     this.#window = setTimeout(() => {
-      if (this.#bytes < (minRate * windowMs) / 1000) onSlow();
+      if (this.#bytes < (minBytesPerSecond * windowMs) / 1000) onSlow();
       else this.#watch();
     }, windowMs);
   }

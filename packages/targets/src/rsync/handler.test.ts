@@ -600,7 +600,7 @@ describe('at a daemon', () => {
       await proxy.set({ bytesPerSecond: 20_000 });
       try {
         const attempt = await new TestDelivery(rsyncHandler, largeStudy(3_000_000)).attempt(
-          parse({ timeout: '2s', minRate: '1MB' }),
+          parse({ timeout: '2s', minBytesPerSecond: '1MB' }),
         );
         expect(attempt.error).toMatchObject({ code: 'target-timeout', disposition: 'wait' });
       } finally {

@@ -21,7 +21,7 @@ export interface ProgramOptions {
   /** Ends it when what it prints tells of too little progress. */
   readonly rate?: {
     /** Bytes a second; 0 = no limit. */
-    readonly minRate: number;
+    readonly minBytesPerSecond: number;
     readonly windowMs: number;
     /** How many bytes are through in all, as a line says; undefined for other lines, each of which is progress too. */
     bytesOf(line: string): number | undefined;
@@ -113,17 +113,17 @@ export async function runProgram(
 const bytesPerLine = 4_096;
 
 function watchRate(
-  { minRate, windowMs, bytesOf }: NonNullable<ProgramOptions['rate']>,
+  { minBytesPerSecond, windowMs, bytesOf }: NonNullable<ProgramOptions['rate']>,
   onSlow: () => void,
 ): { see(line: string): void; stop(): void } {
   let bytes = 0;
   let lines = 0;
   let before = 0;
   const timer =
-    minRate > 0
+    minBytesPerSecond > 0
       ? setInterval(() => {
           const now = bytes + lines * bytesPerLine;
-          if (now - before < (minRate * windowMs) / 1000) onSlow();
+          if (now - before < (minBytesPerSecond * windowMs) / 1000) onSlow();
           before = now;
         }, windowMs)
       : undefined;

@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import { durationMs, hostName, portNumber, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { conflictOption } from '../conflict/index.ts';
-import { minRateOption } from '../flow/min-rate.ts';
+import { minBytesPerSecondOption } from '../flow/min-bytes-per-second.ts';
 import { markerOption } from '../marker/index.ts';
 import { rememberPlaceOption } from '../place-mark/index.ts';
 import { hostKeyOption, sshUser } from '../ssh/host-key-option.ts';
@@ -123,7 +123,7 @@ export const rsyncTarget = z
       .default(60_000)
       .refine((ms) => ms === 0 || ms >= 1000, 'at least 1s, or 0')
       .describe('maximum time without progress, in whole seconds; 0 = no limit'),
-    minRate: minRateOption,
+    minBytesPerSecond: minBytesPerSecondOption,
     marker: markerOption,
     onComplete: z
       .strictObject({
@@ -141,9 +141,9 @@ export const rsyncTarget = z
       .optional()
       .describe('command to run after the study has arrived; an exit status other than 0 fails the delivery'),
   })
-  .refine(({ bandwidth, minRate }) => bandwidth === 0 || bandwidth > minRate, {
-    message: 'minRate is more than bandwidth allows',
-    path: ['minRate'],
+  .refine(({ bandwidth, minBytesPerSecond }) => bandwidth === 0 || bandwidth > minBytesPerSecond, {
+    message: 'minBytesPerSecond is more than bandwidth allows',
+    path: ['minBytesPerSecond'],
   })
   .refine(({ via }) => via.type !== 'ssh' || via.password || via.privateKey || via.agent, {
     message: 'a login over ssh needs password, privateKey or agent',

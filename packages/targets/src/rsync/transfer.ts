@@ -139,16 +139,16 @@ function silenceOf({ host }: RsyncTarget, limitMs: number) {
 }
 
 /** Over twice the limit of silence; a line for a file counts for 4 KB, whatever its size. */
-function rateOf({ host, minRate, timeout }: RsyncTarget) {
+function rateOf({ host, minBytesPerSecond, timeout }: RsyncTarget) {
   return {
-    minRate,
+    minBytesPerSecond,
     windowMs: timeout === 0 ? 120_000 : 2 * timeout,
     bytesOf(line: string): number | undefined {
       // "      1,234,567  12%    1.23MB/s    0:00:04": bytes of the whole transfer so far.
       const progress = /^\s*([\d,.]+)\s+\d+%/.exec(line)?.[1];
       return progress === undefined ? undefined : Number(progress.replaceAll(/[,.]/g, ''));
     },
-    error: () => new DispatchError('target-timeout', `rsync at ${host} takes less than minRate`),
+    error: () => new DispatchError('target-timeout', `rsync at ${host} takes less than minBytesPerSecond`),
   };
 }
 

@@ -370,10 +370,10 @@ it('gives a server up that takes or gives less than a byte in each limit of time
     },
   });
   await using _ = standIn;
-  const more = { timeout: '300ms', connectTimeout: '300ms', minRate: '1MB' };
+  const more = { timeout: '300ms', connectTimeout: '300ms', minBytesPerSecond: '1MB' };
   const attempt = await deliver(standIn, fixtureStudy({ series: 1, instancesPerSeries: 1 }), more);
   expect(attempt.error).toMatchObject({ code: 'target-timeout', disposition: 'wait' });
-  expect(attempt.error?.message).toContain('minRate');
+  expect(attempt.error?.message).toContain('minBytesPerSecond');
 });
 
 it.each([

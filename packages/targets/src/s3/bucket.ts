@@ -52,7 +52,7 @@ export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucke
     return withinDeadline(
       signal,
       longestMs(config, bytes),
-      () => new DispatchError('target-timeout', `a request to ${host} went on at less than minRate`),
+      () => new DispatchError('target-timeout', `a request to ${host} went on at less than minBytesPerSecond`),
       (limited) => until(request({ abortSignal: limited }), limited),
     );
   }
@@ -78,9 +78,9 @@ export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucke
 const answerBytes = 500_000;
 
 /** The longest time for a request with its repetitions; 0 = no limit. */
-function longestMs({ minRate, timeout, connectTimeout, requestAttempts }: S3Target, bytes: number): number {
-  if (minRate === 0 || timeout === 0) return 0;
-  const onceMs = connectTimeout + timeout + ((bytes + answerBytes) / minRate) * 1000;
+function longestMs({ minBytesPerSecond, timeout, connectTimeout, requestAttempts }: S3Target, bytes: number): number {
+  if (minBytesPerSecond === 0 || timeout === 0) return 0;
+  const onceMs = connectTimeout + timeout + ((bytes + answerBytes) / minBytesPerSecond) * 1000;
   // Longer ones do not fit into a timer.
   return Math.min(requestAttempts * onceMs, 2 ** 31 - 1);
 }

@@ -1,7 +1,7 @@
 import { durationMs, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { conflictOption } from '../conflict/index.ts';
-import { minRateOption } from '../flow/min-rate.ts';
+import { minBytesPerSecondOption } from '../flow/min-bytes-per-second.ts';
 import { httpTls, httpUrl } from '../http/http-options.ts';
 import { markerOption } from '../marker/index.ts';
 import { instanceTemplate, parseTemplate, TemplateError, uidTemplate, type RenderLimits } from '../template/index.ts';
@@ -143,7 +143,7 @@ export const s3Target = z
       .describe('object metadata; values are templates, percent-encoded where they are not ASCII'),
     connectTimeout: durationMs.default(10_000).describe('maximum time to connect, including TLS'),
     timeout: durationMs.default(60_000).describe('maximum time without progress'),
-    minRate: minRateOption,
+    minBytesPerSecond: minBytesPerSecondOption,
     requestAttempts: z
       .int()
       .min(1)

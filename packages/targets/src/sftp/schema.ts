@@ -1,7 +1,7 @@
 import { durationMs, hostName, portNumber, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { conflictOption } from '../conflict/index.ts';
-import { minRateOption } from '../flow/min-rate.ts';
+import { minBytesPerSecondOption } from '../flow/min-bytes-per-second.ts';
 import { markerOption } from '../marker/index.ts';
 import { rememberPlaceOption } from '../place-mark/index.ts';
 import { hostKeyOption, sshUser } from '../ssh/host-key-option.ts';
@@ -84,7 +84,7 @@ export const sftpTarget = z
       .default(100_000_000)
       .describe('minimum free space, if the server reports it (statvfs@openssh.com)'),
     connectTimeout: durationMs.default(15_000).describe('maximum time to connect and log in'),
-    minRate: minRateOption,
+    minBytesPerSecond: minBytesPerSecondOption,
     timeout: durationMs.default(60_000).describe('maximum wait for one response of the server; 0 = no limit'),
     marker: markerOption,
   })

@@ -59,16 +59,16 @@ export class SftpSession {
     this.config = config;
     this.#connection = connection;
     this.#stage = stage;
-    const { host, timeout, minRate } = config;
+    const { host, timeout, minBytesPerSecond } = config;
     const gaveUp = new AbortController();
     const giveUp = (says: string) => () => gaveUp.abort(new DispatchError('target-timeout', `${host} ${says}`));
     this.#ended = AbortSignal.any([connection.lost, gaveUp.signal]);
     this.#floor = new ProgressFloor({
-      minRate,
+      minBytesPerSecond,
       // Twice the limit of one answer: two that take nearly as long as they may are no sign yet.
       windowMs: timeout === 0 ? floorWindowMs : 2 * timeout,
       silenceMs: timeout,
-      onSlow: giveUp('takes less than minRate'),
+      onSlow: giveUp('takes less than minBytesPerSecond'),
       onSilent: giveUp(`did not answer for ${timeout / 1000} s`),
     });
   }

@@ -321,9 +321,9 @@ describe('a server that is no OpenSSH', () => {
       columns: 1024,
       quick: true,
     });
-    const attempt = await server.deliver(slow, { timeout: '1s', minRate: '50MB' });
+    const attempt = await server.deliver(slow, { timeout: '1s', minBytesPerSecond: '50MB' });
     expect(attempt.error).toMatchObject({ code: 'target-timeout', disposition: 'wait' });
-    expect(attempt.error?.message).toContain('minRate');
+    expect(attempt.error?.message).toContain('minBytesPerSecond');
     expect((await server.deliver(study())).error).toBeUndefined();
   });
 });
