@@ -160,7 +160,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
   });
 
   it('is taken over when the file changes, where that is switched on; what waits can be dropped', async () => {
-    const watch = { reload: { watch: true, interval: '100ms' } };
+    const watch = { reload: { watch: true } };
     await change({ ...watch, targets: both, rules: toOld });
     expect((await reload()).status).toBe(200);
     const study = await system.upload({ seed: 'dropped', instancesPerSeries: 1 });

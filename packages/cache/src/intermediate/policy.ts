@@ -8,7 +8,7 @@ export interface CachePolicy {
 }
 
 /** What differs from the configured defaults where the configuration says nothing of the type. */
-const usual: Readonly<Record<string, Partial<CachePolicy>>> = {
+const usual: Readonly<Record<string, Partial<Omit<CachePolicy, 'retention'>>>> = {
   study: { maxAgeMs: 3_600_000 },
   query: { maxAgeMs: 600_000 },
   // Pixel data that is worth keeping is mostly compressed already.
@@ -21,7 +21,7 @@ export const resultTypes = ['study', 'manifest', 'instance-meta', 'transformed-i
 export function policyFor(config: CacheConfig, type: string): CachePolicy {
   const configured = config.types[type];
   return {
-    retention: configured?.retention ?? usual[type]?.retention ?? config.retention,
+    retention: configured?.retention ?? 'cached',
     maxAgeMs: configured?.maxAge ?? usual[type]?.maxAgeMs ?? config.maxAge,
     compression: configured?.compression ?? usual[type]?.compression ?? config.compression,
   };

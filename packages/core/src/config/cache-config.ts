@@ -18,7 +18,7 @@ const policy = z.strictObject({
   retention: z
     .enum(retentions)
     .optional()
-    .describe('transient: until its use ends; cached: evictable; persistent: until it expires'),
+    .describe('transient: until its use ends; cached: evictable; persistent: until it expires; default: cached'),
   maxAge: durationMs.optional().describe('maximum age of a result; 0 = no limit'),
   compression: z.boolean().optional().describe('compress results of this type'),
 });
@@ -31,7 +31,6 @@ export const cacheConfig = z.strictObject({
     .default(86_400_000)
     .describe('maximum age of results of types without a maxAge of their own; 0 = no limit'),
   compression: z.boolean().default(true).describe('compress results if that makes them smaller'),
-  retention: z.enum(retentions).default('cached').describe('retention of result types without one of their own'),
   types: z
     .record(configName, policy)
     .default({})

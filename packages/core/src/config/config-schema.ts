@@ -91,7 +91,8 @@ export function configSchema(targetSchemas: readonly TargetSchema[]): z.ZodType<
   }) as unknown as z.ZodType<WrittenConfig>;
 }
 
-export const targetDefaultsText = 'default options of targets, by target type; an option of the target itself replaces the default';
+export const targetDefaultsText =
+  'default options of targets, by target type; an option of the target itself replaces the default';
 
 /** What targets of each type may leave out. What only makes sense together is checked in the targets. */
 function targetDefaults(schemas: readonly TargetSchema[]): z.ZodType {

@@ -63,13 +63,19 @@ it('finds all problems at once, with value and remedy', () => {
 
 it('says what an option of a target is called now', () => {
   const target = { type: 'disk', path: '/data', associations: 3, lanes: 2, answerTimeout: '30s', verifyWait: '5s' };
-  const config = { sources: { main: { url: 'http://x' } }, targets: { archive: target }, lanes: 2 };
+  const config = {
+    sources: { main: { url: 'http://x' } },
+    targets: { archive: target },
+    lanes: 2,
+    cache: { retention: 'cached' },
+  };
   expect(problemsOf(config)).toMatchInlineSnapshot(`
     [
       "targets.archive.associations: "associations" is called "maxParallel" now: rename it",
       "targets.archive.lanes: "lanes" is called "maxParallel" now: rename it",
       "targets.archive.answerTimeout: "answerTimeout" is called "timeout" now: rename it",
       "targets.archive.verifyWait: "verifyWait" is called "verifyTimeout" now: rename it",
+      "cache.retention: "retention" was removed: give cache.types.NAME.retention for the types that are not kept as usual",
       "lanes: unknown key "lanes": remove it or correct its spelling",
     ]
   `);

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { newNameOf } from './renamed-options.ts';
+import { formerOption } from './renamed-options.ts';
 
 /** One thing wrong with a configuration. */
 export interface Problem {
@@ -50,9 +50,7 @@ function issueProblems(issue: z.core.$ZodIssue, raw: unknown): Problem[] {
 
 function unknownKey(path: Problem['path']): string {
   const key = String(path.at(-1));
-  const name = newNameOf(path);
-  if (name !== undefined) return `"${key}" is called "${name}" now: rename it`;
-  return `unknown key "${key}": remove it or correct its spelling`;
+  return formerOption(path) ?? `unknown key "${key}": remove it or correct its spelling`;
 }
 
 function article(expected: string): string {

@@ -10,9 +10,18 @@ const renamed: Readonly<Record<string, string>> = {
   'targets.*.minRate': 'minBytesPerSecond',
 };
 
-/** What an unknown option is called now, where it had that name once. */
-export function newNameOf(path: readonly (string | number)[]): string | undefined {
-  const [section = '', , ...option] = path;
-  const key = [section === 'targetDefaults' ? 'targets' : section, '*', ...option].join('.');
-  return Object.hasOwn(renamed, key) ? renamed[key] : undefined;
+/** Options that there are no more, and what does their work now. */
+const removed: Readonly<Record<string, string>> = {
+  'cache.retention': 'give cache.types.NAME.retention for the types that are not kept as usual',
+  'reload.interval': 'the file is looked at every second',
+};
+
+/** What became of an option that the schema does not know any more, and what to do; undefined for one that never was. */
+export function formerOption(path: readonly (string | number)[]): string | undefined {
+  const [section = '', name, ...option] = path;
+  const isTarget = section === 'targets' || section === 'targetDefaults';
+  const key = (isTarget ? ['targets', '*', ...option] : [section, name, ...option]).join('.');
+  const last = String(path.at(-1));
+  if (Object.hasOwn(renamed, key)) return `"${last}" is called "${renamed[key]}" now: rename it`;
+  return Object.hasOwn(removed, key) ? `"${last}" was removed: ${removed[key]}` : undefined;
 }

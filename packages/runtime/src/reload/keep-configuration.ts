@@ -36,6 +36,8 @@ export interface ConfigurationKeeper {
 
 /** How long what was checked waits for the call to apply it. */
 const givenUpMs = 60_000;
+/** How often a file that is watched is looked at. */
+const lookMs = 1_000;
 
 interface Prepared {
   readonly config: Config;
@@ -198,7 +200,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     watched = undefined;
     if (!current.reload.watch) return;
     const changed = (): void => void inTurn(() => reload('the file has changed'));
-    watchFile(file, { persistent: false, interval: current.reload.interval }, changed);
+    watchFile(file, { persistent: false, interval: lookMs }, changed);
     watched = { stop: () => unwatchFile(file, changed) };
   }
 }

@@ -43,6 +43,8 @@ function section(group: OptionGroup, { about, fields }: TargetType, values: Plai
     group === 'basic' || sorted.some(({ isRequired, name: option }) => isRequired || values[option] !== undefined);
   return html`<details class="card" ${needs && group !== 'advanced' && html` open`}>
     <summary>${titles[group]}</summary>
-    <div class="options">${sorted.map((field) => formField(field, values[field.name], [field.name], inherited[field.name]))}</div>
+    <div class="options">
+      ${sorted.map((field) => formField(field, values[field.name], [field.name], inherited[field.name]))}
+    </div>
   </details>`;
 }
