@@ -16,10 +16,14 @@ export interface LossSetting {
  * @returns what ends it
  */
 export function giveUpOnLoss({ watch, giveUp, prepare, log }: LossSetting): () => void {
+  const prepareAgain = (): void =>
+    void prepare().catch((error: unknown) => log.warn({ err: error }, 'a queue could not be prepared again'));
   return watch.listen({
-    lost: giveUp,
-    recovered() {
-      void prepare().catch((error: unknown) => log.warn({ err: error }, 'a queue could not be prepared again'));
+    lost() {
+      giveUp();
+      // Before the recovery fills the queues: a worker takes what the limits there allow.
+      prepareAgain();
     },
+    recovered: prepareAgain,
   });
 }
