@@ -71,11 +71,11 @@ it('says what an option of a target is called now', () => {
   };
   expect(problemsOf(config)).toMatchInlineSnapshot(`
     [
+      "cache.retention: "retention" was removed: give cache.types.NAME.retention for the types that are not kept as usual",
       "targets.archive.associations: "associations" is called "maxParallel" now: rename it",
       "targets.archive.lanes: "lanes" is called "maxParallel" now: rename it",
       "targets.archive.answerTimeout: "answerTimeout" is called "timeout" now: rename it",
       "targets.archive.verifyWait: "verifyWait" is called "verifyTimeout" now: rename it",
-      "cache.retention: "retention" was removed: give cache.types.NAME.retention for the types that are not kept as usual",
       "lanes: unknown key "lanes": remove it or correct its spelling",
     ]
   `);
