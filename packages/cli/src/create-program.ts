@@ -6,6 +6,7 @@ import { addCacheCommands } from './commands/cache.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addLookCommands } from './commands/look.ts';
+import { addNotificationCommands } from './commands/notifications.ts';
 import { addOperateCommands } from './commands/operate.ts';
 import { addPullCommands } from './commands/pull.ts';
 import { addRulesCommands } from './commands/rules.ts';
@@ -48,6 +49,7 @@ not answer, 5 no such study, delivery or target, 130 stopped by Ctrl-C.`,
   addCacheCommands(program);
   addConfigCommands(program);
   addAuditCommands(program);
+  addNotificationCommands(program);
   addSupportCommands(program);
   return program;
 }

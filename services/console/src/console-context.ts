@@ -17,6 +17,8 @@ export interface ConsoleContext extends ViewContext {
   readonly metrics: Registry;
   /** The services of this process. */
   readonly services: () => readonly RunningService[];
+  /** Where browsers reach the console. */
+  readonly consoleUrl: () => string;
   /** What is wrong now, worst first; asked at most every two seconds for all who want it. */
   readonly health: () => Promise<readonly HealthFinding[]>;
   /** Of cookies. */

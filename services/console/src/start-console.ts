@@ -68,12 +68,15 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const operations = openPipeline(() => config, redis);
   const sessions = new Sessions(redis, config.redis.prefix, () => config.console);
   const keys = new ConsoleKeys(() => config.console);
+  // Known once it listens.
+  let url = '';
   const context: ConsoleContext = {
     config: () => config,
     redis,
     log,
     metrics,
     services: options.services ?? (() => [service]),
+    consoleUrl: () => config.console.publicUrl ?? url,
     health: shareHealth(() => context),
     operations,
     keys,
@@ -93,10 +96,10 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const { server, refresh, routes } = await createServer(context);
   addMetrics(context);
   context.open.start();
-  const url = await listen(() => server.listen({ host, port }), config.console.listen);
+  url = await listen(() => server.listen({ host, port }), config.console.listen);
   log.info({ url }, 'console is ready');
   const forwarding = startAuditForwarding(context);
-  const notifier = startNotifier(context, () => config.console.publicUrl ?? url);
+  const notifier = startNotifier(context);
   const service: RunningConsole = {
     name: 'console',
     url,

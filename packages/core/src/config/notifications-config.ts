@@ -4,7 +4,10 @@ import { configName, hostName, portNumber } from './names.ts';
 import { secret } from './secret.ts';
 import { httpUrl } from './source-config.ts';
 
-/** What can be told. `failed`, `partial`, `delivered` and `source-gone` are ends of deliveries. */
+/**
+ * What can be reported. `failed`, `partial`, `delivered` and `source-gone` are ends of deliveries; `problem` and `problem-over`
+ * are the other findings of severity critical, such as that no dispatcher is running.
+ */
 export const notificationKinds = [
   'delivered',
   'partial',
@@ -13,6 +16,12 @@ export const notificationKinds = [
   'circuit-opened',
   'circuit-closed',
   'backlog-old',
+  'backlog-cleared',
+  'source-down',
+  'source-up',
+  'problem',
+  'problem-over',
+  'weekly-summary',
 ] as const;
 export type NotificationKind = (typeof notificationKinds)[number];
 
@@ -20,7 +29,7 @@ const wanted = {
   on: z
     .array(z.enum(notificationKinds))
     .min(1)
-    .default(['partial', 'failed', 'source-gone', 'circuit-opened', 'circuit-closed', 'backlog-old'])
+    .default(notificationKinds.filter((kind) => kind !== 'delivered' && kind !== 'weekly-summary'))
     .describe('reported events'),
   targets: z.array(configName).min(1).optional().describe('only for these targets; default: all'),
   digest: durationMs
@@ -36,6 +45,10 @@ const wanted = {
 
 const webhook = z.strictObject({
   url: httpUrl.describe('URL that receives a POST with JSON'),
+  format: z
+    .enum(['json', 'slack', 'teams'])
+    .default('json')
+    .describe('body: json = all fields; slack = incoming webhook of Slack; teams = workflow of Microsoft Teams'),
   secret: secret.optional().describe('key of the HMAC-SHA256 signature in the header X-Dispatch-Signature'),
   headers: z
     .record(z.string().regex(/^[\w-]+$/), z.union([z.string(), secret]))

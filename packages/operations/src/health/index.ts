@@ -1,4 +1,4 @@
-export { isTrouble, publicFinding, type HealthFinding } from './finding.ts';
+export { finding, isTrouble, publicFinding, type HealthFinding } from './finding.ts';
 export {
   healthKinds,
   healthSeverities,

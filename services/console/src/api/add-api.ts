@@ -12,6 +12,7 @@ import { addDeliveryRoutes } from './deliveries.ts';
 import { addEvents } from './events.ts';
 import { addFetchRoutes } from './fetches.ts';
 import { addSessionRoutes } from './sessions.ts';
+import { addNotificationRoutes } from './notifications.ts';
 import { addReceiptRoutes } from './receipts.ts';
 import { addStudyRoutes } from './studies.ts';
 import { addSystemRoutes } from './system.ts';
@@ -51,6 +52,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
     addTargetRoutes(api, context);
     addTargetAuditRoutes(api, context);
     addSystemRoutes(api, context);
+    addNotificationRoutes(api, context);
     addTestStudyRoutes(api, context);
     addSessionRoutes(api, context);
     addConfigurationRoutes(api, context);

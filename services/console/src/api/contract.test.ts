@@ -230,6 +230,7 @@ describe('the API and its document', () => {
       'post /api/configuration/reload',
       'post /api/configuration/versions/{version}/restore',
       'post /api/fetches/{fetch}/cancel',
+      'post /api/notifications/{receiver}/test',
       'post /api/sign-out',
       'post /api/studies/{source}/{study}/after-success',
       'post /api/targets/{target}/audit/send',

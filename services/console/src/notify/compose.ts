@@ -1,24 +1,48 @@
-import type { NotificationKind } from '@dicom-dispatch/core';
+import { formatDuration } from '@dicom-dispatch/core';
 import type { StudyLabel } from '../source/source-lookup.ts';
 import type { Notification } from './notification.ts';
 
-/** What is sent: one message about one thing or about many. */
+export type Event = Notification & {
+  readonly study?: Omit<StudyLabel, 'orthancStudyId' | 'studyInstanceUid'>;
+};
+
+/** Events of one kind, with one error, about one target or source. */
+export interface EventGroup {
+  readonly target: string;
+  readonly source?: string;
+  readonly kind: Notification['kind'];
+  readonly code?: string;
+  readonly count: number;
+  /** ms since 1970 */
+  readonly firstAt: number;
+  readonly lastAt: number;
+  /** One line on all of it, such as `12 deliveries failed (target-full)`. */
+  readonly summary: string;
+  /** Of the newest. */
+  readonly message?: string;
+  readonly remedy?: string;
+  /** Page of the console with all of them. */
+  readonly url: string;
+}
+
+/** What is sent: one message about one event or about many. */
 export interface Message {
-  /** The same for every try to send it: the receiver can tell a repetition by it. */
+  /** The same for every try to send it: the receiver can detect a repetition by it. */
   readonly id: string;
   /** One line on all of it. */
   readonly summary: string;
   readonly count: number;
-  readonly events: readonly (Notification & {
-    readonly study?: Omit<StudyLabel, 'orthancStudyId' | 'studyInstanceUid'>;
-  })[];
+  readonly groups: readonly EventGroup[];
+  readonly events: readonly Event[];
   /** How many more there are that the message does not list. */
   readonly more: number;
 }
 
-const mostListed = 100;
+const maxListed = 100;
+/** Examples of a group in a text. */
+const maxExamples = 5;
 
-const words: Readonly<Record<NotificationKind, (count: number) => string>> = {
+const words: Readonly<Record<Notification['kind'], (count: number) => string>> = {
   delivered: (count) => `${deliveries(count)} arrived`,
   partial: (count) => `${deliveries(count)} arrived in part`,
   failed: (count) => `${deliveries(count)} failed`,
@@ -26,18 +50,36 @@ const words: Readonly<Record<NotificationKind, (count: number) => string>> = {
   'circuit-opened': () => 'cannot be reached',
   'circuit-closed': () => 'can be reached again',
   'backlog-old': () => 'has an old backlog',
+  'backlog-cleared': () => 'has no old backlog any more',
+  'source-down': () => 'is down',
+  'source-up': () => 'is up again',
+  problem: () => 'problem',
+  'problem-over': () => 'solved',
+  'weekly-summary': () => 'weekly summary',
+  test: () => 'test',
+};
+
+/** Kinds that are ends of deliveries, which the console lists by state and error. */
+const stateOf: Partial<Record<Notification['kind'], string>> = {
+  delivered: 'delivered',
+  partial: 'partial',
+  failed: 'failed',
+  'source-gone': 'source-gone',
 };
 
 export function compose(
   id: string,
   notifications: readonly Notification[],
   labels: ReadonlyMap<string, StudyLabel> = new Map(),
+  console = '',
 ): Message {
-  const listed = notifications.slice(0, mostListed);
+  const listed = notifications.slice(0, maxListed);
+  const groups = group(notifications, console);
   return {
     id,
     summary: summarize(notifications),
     count: notifications.length,
+    groups,
     more: notifications.length - listed.length,
     events: listed.map((one) => {
       const label = labels.get(`${one.source ?? ''} ${one.orthancStudyId ?? ''}`);
@@ -50,31 +92,91 @@ export function compose(
 
 /** `pacs: 12 deliveries failed (target-full); cloud: cannot be reached`. */
 export function summarize(notifications: readonly Notification[]): string {
-  const byTarget = Map.groupBy(notifications, ({ target }) => target);
-  return [...byTarget]
-    .map(([target, list]) => {
+  const bySubject = Map.groupBy(notifications, subjectOf);
+  return [...bySubject]
+    .map(([subject, list]) => {
       const byKind = Map.groupBy(list, ({ kind }) => kind);
       const parts = [...byKind].map(([kind, ones]) => {
         const codes = [...new Set(ones.map(({ code }) => code).filter((code) => code !== undefined && code !== kind))];
         return `${words[kind](ones.length)}${codes.length > 0 ? ` (${codes.join(', ')})` : ''}`;
       });
-      return `${target}: ${parts.join(', ')}`;
+      return subject === '' ? parts.join(', ') : `${subject}: ${parts.join(', ')}`;
     })
     .join('; ');
 }
 
-/** A message as text, for e-mail. */
+/** A message as text, group by group, with some examples of each. */
 export function lines(message: Message, console: string): string {
-  const list = message.events.map((one) => {
-    const when = new Date(one.at).toISOString().replace('T', ' ').slice(0, 19);
-    const study = one.study
-      ? ` [${[one.study.accessionNumber, one.study.patientId, one.study.description].filter(Boolean).join(', ')}]`
-      : '';
-    const link = one.deliveryId === undefined ? '' : `\n    ${console}/deliveries/${one.deliveryId}`;
-    return `- ${when} UTC ${one.target}: ${words[one.kind](1)}${study}${one.message === undefined ? '' : `: ${one.message}`}${one.remedy === undefined ? '' : `\n    ${one.remedy}`}${link}`;
-  });
-  if (message.more > 0) list.push(`- and ${message.more} more`);
-  return list.join('\n');
+  return message.groups
+    .map((one) => {
+      const examples = stateOf[one.kind] === undefined ? [] : message.events.filter((event) => isOf(one, event));
+      const shown = examples
+        .slice(0, maxExamples)
+        .map((event) => `    ${time(event.at)} ${console}/deliveries/${event.deliveryId ?? ''}${label(event)}`);
+      const more = one.count - shown.length;
+      return [
+        `- ${subjectOf(one)}${subjectOf(one) === '' ? '' : ': '}${one.summary}, ${span(one)}`,
+        ...(one.message === undefined ? [] : one.message.split('\n').map((line) => `    ${line}`)),
+        ...(one.remedy === undefined ? [] : [`    ${one.remedy}`]),
+        ...shown,
+        ...(shown.length > 0 && more > 0 ? [`    and ${more} more`] : []),
+        `    ${one.url}`,
+      ].join('\n');
+    })
+    .join('\n');
+}
+
+function group(notifications: readonly Notification[], console: string): EventGroup[] {
+  return [...Map.groupBy(notifications, (one) => [subjectOf(one), one.kind, one.code].join(' ')).values()].map(
+    (ones) => {
+      const newest = ones.reduce((last, one) => (one.at >= last.at ? one : last));
+      const { target, source, kind, code, message, remedy, since } = newest;
+      const state = stateOf[kind];
+      const outage = since === undefined ? '' : ` after ${formatDuration(Math.max(0, newest.at - since))}`;
+      return {
+        target,
+        ...(target === '' && source !== undefined && { source }),
+        kind,
+        ...(code !== undefined && { code }),
+        count: ones.length,
+        firstAt: Math.min(...ones.map(({ at }) => at)),
+        lastAt: newest.at,
+        summary: `${words[kind](ones.length)}${code !== undefined && code !== kind ? ` (${code})` : ''}${outage}`,
+        ...(message !== undefined && { message }),
+        ...(remedy !== undefined && { remedy }),
+        url: console + (state === undefined ? (newest.path ?? pathOf(newest)) : listOf(target, state, code)),
+      };
+    },
+  );
+}
+
+function listOf(target: string, state: string, code: string | undefined): string {
+  return `/deliveries?${new URLSearchParams({ target, state, ...(code !== undefined && { code }) }).toString()}`;
+}
+
+function pathOf({ target, source }: Notification): string {
+  return target === '' ? (source === undefined ? '/' : '/sources') : `/targets/${encodeURIComponent(target)}`;
+}
+
+function isOf(one: EventGroup, event: Event): boolean {
+  return one.target === event.target && one.kind === event.kind && one.code === event.code;
+}
+
+function subjectOf({ target, source }: { readonly target: string; readonly source?: string | undefined }): string {
+  return target === '' ? (source ?? '') : target;
+}
+
+function label({ study }: Event): string {
+  const shown = [study?.accessionNumber, study?.patientId, study?.description].filter(Boolean).join(', ');
+  return shown === '' ? '' : ` [${shown}]`;
+}
+
+function span({ firstAt, lastAt }: EventGroup): string {
+  return firstAt === lastAt ? `${time(firstAt)} UTC` : `${time(firstAt)} to ${time(lastAt)} UTC`;
+}
+
+function time(at: number): string {
+  return new Date(at).toISOString().replace('T', ' ').slice(0, 19);
 }
 
 function deliveries(count: number): string {

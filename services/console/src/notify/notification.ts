@@ -5,9 +5,10 @@ import { z } from 'zod';
 export const notification = z.object({
   /** The same for the same event, however often it is seen: each is told once to each receiver. */
   id: z.string(),
-  kind: z.string() as unknown as z.ZodType<NotificationKind>,
+  kind: z.string() as unknown as z.ZodType<NotificationKind | 'test'>,
   /** ms since 1970 */
   at: z.number(),
+  /** Empty where it is about a source or the whole system. */
   target: z.string(),
   deliveryId: z.string().optional(),
   source: z.string().optional(),
@@ -17,6 +18,10 @@ export const notification = z.object({
   code: z.string().optional(),
   message: z.string().optional(),
   remedy: z.string().optional(),
+  /** When what is over now began, ms since 1970. */
+  since: z.number().optional(),
+  /** Page of the console with details. */
+  path: z.string().optional(),
 });
 export type Notification = z.infer<typeof notification>;
 

@@ -8,13 +8,20 @@ import {
   type MailServer,
   type OrthancServer,
 } from '@dicom-dispatch/harness';
+import { finding, type HealthFinding } from '@dicom-dispatch/operations';
+import { openPipeline } from '@dicom-dispatch/pipeline';
 import { makeStudy } from '@dicom-dispatch/samples';
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
-import { compose, summarize, type Message } from './compose.ts';
+import { compose, lines, summarize, type Message } from './compose.ts';
 import type { Notification } from './notification.ts';
 import { fill } from './send-email.ts';
+import { sendTestNotification } from './send-test.ts';
 import { sign } from './send-webhook.ts';
+import { watchHealth } from './watch-health.ts';
+import { webhookBody } from './webhook-body.ts';
+import { watchWeek } from './weekly-summary.ts';
 
 const failed: Notification = {
   id: 'd-1 0',
@@ -41,6 +48,68 @@ describe('compose', () => {
     );
     expect(message.events).toHaveLength(100);
     expect(message).toMatchObject({ count: 130, more: 30 });
+  });
+
+  it('groups by target and error, and names how long what is over has lasted', () => {
+    const day = Date.UTC(2026, 2, 1);
+    const message = compose(
+      'm1',
+      [
+        ...Array.from({ length: 50 }, (_, at) => ({
+          ...failed,
+          id: `d-${at} 0`,
+          at: day + at * 60_000,
+          deliveryId: `d-${at}`,
+        })),
+        { ...failed, id: 'd-99 0', code: 'study-refused', at: day },
+        { id: 'closed', kind: 'circuit-closed', at: day + 3_600_000, target: 'pacs', since: day - 3_600_000 },
+        {
+          id: 'up',
+          kind: 'source-up',
+          at: day,
+          target: '',
+          source: 'main',
+          code: 'source-silent',
+          since: day - 90_000,
+        },
+      ],
+      new Map(),
+      'https://console',
+    );
+    expect(message.groups.map(({ summary, count }) => [summary, count])).toEqual([
+      ['50 deliveries failed (target-full)', 50],
+      ['1 delivery failed (study-refused)', 1],
+      ['can be reached again after 2h 0m', 1],
+      ['is up again (source-silent) after 1m 30s', 1],
+    ]);
+    expect(message.groups[0]?.url).toBe('https://console/deliveries?target=pacs&state=failed&code=target-full');
+    const text = lines(message, 'https://console');
+    expect(text).toContain(
+      '- pacs: 50 deliveries failed (target-full), 2026-03-01 00:00:00 to 2026-03-01 00:49:00 UTC',
+    );
+    expect(text.match(/deliveries\/d-/g)).toHaveLength(6);
+    expect(text).toContain('    and 45 more');
+    expect(text).toContain('- main: is up again (source-silent) after 1m 30s, 2026-03-01 00:00:00 UTC');
+  });
+
+  it('writes what Slack and Teams expect, with nothing of their markup from outside', () => {
+    const message = compose('m1', [{ ...failed, message: '<!channel> & more' }], new Map(), 'https://console');
+    const slack = JSON.parse(webhookBody('slack', message, 'https://console')) as { text: string };
+    expect(slack.text).toContain('*pacs: 1 delivery failed (target-full)*');
+    expect(slack.text).toContain('&lt;!channel&gt; &amp; more');
+    expect(JSON.parse(webhookBody('teams', message, 'https://console'))).toMatchObject({
+      type: 'message',
+      attachments: [
+        {
+          contentType: 'application/vnd.microsoft.card.adaptive',
+          content: {
+            type: 'AdaptiveCard',
+            body: [{ text: 'pacs: 1 delivery failed (target-full)' }, { type: 'TextBlock' }],
+            actions: [{ url: 'https://console/deliveries?target=pacs&state=failed&code=target-full' }],
+          },
+        },
+      ],
+    });
   });
 
   it('fills templates, and leaves what it does not know', () => {
@@ -209,8 +278,10 @@ describe('notifications', () => {
 
   it.concurrent('tells of a backlog that is too old, once', async () => {
     const { b } = await test.route();
-    const waiting = `${test.config.redis.prefix}:index:waiting:b`;
-    await test.redis.zadd(waiting, Date.now() - 2 * 3_600_000, b);
+    const since = Date.now() - 2 * 3_600_000;
+    const { prefix } = test.config.redis;
+    await test.redis.hset(redisKeys(prefix).delivery(b), { since });
+    await test.redis.zadd(`${prefix}:index:waiting:b`, since, b);
     const { events, summary } = await told('backlog-old', 'b');
     expect(summary).toBe('b: has an old backlog');
     expect(events[0]?.message).toMatch(/^the oldest delivery has waited for 2h/);
@@ -278,6 +349,65 @@ describe('notifications', () => {
     );
     expect(messages('/closed').filter(({ events }) => events.some(({ deliveryId }) => deliveryId === b))).toHaveLength(
       1,
+    );
+  });
+
+  it('reports a source that is down for a minute, once, and when it is up again', async () => {
+    const down = finding('source-silent', { subject: 'main', words: 'source main: connection refused' });
+    // Apart from the console of the test, which looks as well.
+    const config = { ...test.config, redis: { ...test.config.redis, prefix: '{apart}' } };
+    const apart = openPipeline(config, test.redis);
+    let findings: HealthFinding[] = [down];
+    const look = async (): Promise<Notification[]> => {
+      const { notifications, remember } = await watchHealth(apart, async () => findings);
+      await remember();
+      return [...notifications];
+    };
+    expect(await look(), 'not at once: a restart takes seconds').toEqual([]);
+    const key = '{apart}:notify:health';
+    await test.redis.hset(key, 'seen source-silent main', Date.now() - 61_000);
+    expect(await look()).toMatchObject([
+      { kind: 'source-down', source: 'main', code: 'source-silent', path: '/sources' },
+    ]);
+    expect(await look()).toEqual([]);
+    // While the health cannot be read, nothing is over.
+    findings = [finding('unread', { words: 'Redis does not answer' })];
+    expect(await look()).toEqual([]);
+    findings = [];
+    expect(await look()).toMatchObject([{ kind: 'source-up', source: 'main', since: expect.any(Number) }]);
+    expect(await look()).toEqual([]);
+    expect(await test.redis.exists(key)).toBe(0);
+    await apart.close();
+  });
+
+  it('sums up a week on Monday, once, with each target', async () => {
+    const monday = Date.UTC(2026, 10, 30, 6, 0, 1);
+    const look = async (now: number): Promise<Notification[]> => {
+      const { notifications, remember } = await watchWeek(test.operations, now);
+      await remember();
+      return [...notifications];
+    };
+    expect(await look(monday - 5_000), 'the first look').toEqual([]);
+    expect(await look(monday - 2_000)).toEqual([]);
+    expect(await look(monday)).toMatchObject([
+      {
+        kind: 'weekly-summary',
+        message: expect.stringMatching(/^\d+ deliveries delivered, \d+ ended otherwise in seven days/),
+      },
+    ]);
+    expect(await look(monday + 60_000)).toEqual([]);
+  });
+
+  it('sends a test to one receiver, and tells what it responded', async () => {
+    const { notifications } = test.config.console;
+    await sendTestNotification(notifications, 'webhook:each', 'https://console');
+    expect(messages('/each').at(-1)).toMatchObject({ summary: 'test', events: [{ kind: 'test' }] });
+    answers.set('/closed', [404]);
+    await expect(sendTestNotification(notifications, 'webhook:closed', '')).rejects.toThrow(
+      'webhook:closed: the endpoint answered HTTP 404',
+    );
+    await expect(sendTestNotification(notifications, 'desk', '')).rejects.toThrow(
+      /no receiver desk in console\.notifications; configured: webhook:desk, .*email:desk/,
     );
   });
 });

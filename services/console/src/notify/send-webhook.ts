@@ -3,6 +3,7 @@ import type { WebhookConfig } from '@dicom-dispatch/core';
 import { UnrecoverableError } from 'bullmq';
 import { request } from 'undici';
 import type { Message } from './compose.ts';
+import { webhookBody } from './webhook-body.ts';
 
 /** Answers that say "later", not "never". */
 const later = new Set([408, 425, 429]);
@@ -13,8 +14,13 @@ const later = new Set([408, 425, 429]);
  *
  * @throws UnrecoverableError when the endpoint says that it will never take it
  */
-export async function sendWebhook(webhook: WebhookConfig, message: Message, now = Date.now()): Promise<void> {
-  const body = JSON.stringify(message);
+export async function sendWebhook(
+  webhook: WebhookConfig,
+  message: Message,
+  consoleUrl: string,
+  now = Date.now(),
+): Promise<void> {
+  const body = webhookBody(webhook.format, message, consoleUrl);
   const seconds = Math.floor(now / 1000);
   const headers: Record<string, string> = {
     'content-type': 'application/json',

@@ -1,17 +1,17 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { randomUUID } from 'node:crypto';
-import type { EmailConfig, NotificationKind, NotificationsConfig, WebhookConfig } from '@dicom-dispatch/core';
+import type { EmailConfig, NotificationKind, NotificationsConfig } from '@dicom-dispatch/core';
 import { closeWorker, workerOptions } from '@dicom-dispatch/runtime';
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import type { ConsoleContext } from '../console-context.ts';
 import type { StudyLabel } from '../source/source-lookup.ts';
-import { compose } from './compose.ts';
 import type { Notification } from './notification.ts';
 import { notifyJob, notifyQueue, Outbox } from './outbox.ts';
-import { sendEmail } from './send-email.ts';
-import { sendWebhook } from './send-webhook.ts';
+import { receiversOf, type Receiver } from './receivers.ts';
 import { watchDeliveries } from './watch-deliveries.ts';
+import { watchHealth } from './watch-health.ts';
 import { watchTargets } from './watch-targets.ts';
+import { watchWeek } from './weekly-summary.ts';
 
 /** How often it is looked for news, and how long a console that looks keeps the others from it. */
 const lookMs = 2_000;
@@ -23,17 +23,11 @@ export interface Notifier {
   stop(): Promise<void>;
 }
 
-interface Receiver {
-  readonly name: string;
-  readonly wanted: Pick<WebhookConfig, 'on' | 'targets' | 'digest' | 'patientData'>;
-  send(id: string, notifications: readonly Notification[]): Promise<void>;
-}
-
 /**
  * Tells those who want to know what happened. One console at a time looks for news; any of them sends, through a queue
  * with retries, so that nothing is lost when a receiver or a console is away.
  */
-export function startNotifier(context: ConsoleContext, consoleUrl: () => string): Notifier {
+export function startNotifier(context: ConsoleContext): Notifier {
   const { redis, operations, log } = context;
   const { prefix } = context.config().redis;
   const outbox = new Outbox(redis, prefix);
@@ -76,6 +70,8 @@ export function startNotifier(context: ConsoleContext, consoleUrl: () => string)
     const looks = [
       await watchDeliveries(operations, wanted),
       await watchTargets(operations, settings().backlogOlderThan),
+      await watchHealth(operations, context.health),
+      ...(wanted.has('weekly-summary') ? [await watchWeek(operations)] : []),
     ];
     const news = looks.flatMap(({ notifications }) => notifications);
     for (const {
@@ -83,7 +79,8 @@ export function startNotifier(context: ConsoleContext, consoleUrl: () => string)
       wanted: { on, targets, digest },
     } of all) {
       const meant = news.filter(
-        ({ kind, target }) => on.includes(kind) && (targets === undefined || targets.includes(target)),
+        ({ kind, target }) =>
+          kind !== 'test' && on.includes(kind) && (targets === undefined || targets.includes(target)),
       );
       await outbox.gather(name, meant, digest);
     }
@@ -115,19 +112,7 @@ export function startNotifier(context: ConsoleContext, consoleUrl: () => string)
   }
 
   function receivers(): Receiver[] {
-    const { webhooks, emails, smtp } = settings();
-    return [
-      ...Object.entries(webhooks).map(([name, webhook]): Receiver => ({
-        name: `webhook:${name}`,
-        wanted: webhook,
-        send: async (id, list) => sendWebhook(webhook, compose(id, list, await labels(webhook, list))),
-      })),
-      ...Object.entries(emails).map(([name, email]): Receiver => ({
-        name: `email:${name}`,
-        wanted: email,
-        send: async (id, list) => sendEmail(email, smtp, compose(id, list, await labels(email, list)), consoleUrl()),
-      })),
-    ];
+    return receiversOf(settings(), context.consoleUrl(), labels);
   }
 
   /** Patient data, only where it is switched on, asked of the source just now. */

@@ -29,13 +29,12 @@ export async function watchTargets(operations: PipelineContext, backlogOlderThan
     if (isOpen === (before[field] !== undefined)) return;
     if (!isOpen) {
       over.push(field);
-      const message = 'the target can be used again';
       notifications.push({
         id: `${field} closed ${before[field]}`,
         kind: 'circuit-closed',
         at: Date.now(),
         target: name,
-        message,
+        since: Number(before[field]),
       });
       return;
     }
@@ -59,6 +58,13 @@ export async function watchTargets(operations: PipelineContext, backlogOlderThan
     if (isOld === (before[field] !== undefined)) return;
     if (!isOld) {
       over.push(field);
+      notifications.push({
+        id: `${field} cleared ${before[field]}`,
+        kind: 'backlog-cleared',
+        at: Date.now(),
+        target: name,
+        since: Number(before[field]),
+      });
       return;
     }
     begun[field] = Date.now();

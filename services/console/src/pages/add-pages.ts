@@ -9,6 +9,7 @@ import { addDeliveriesPage } from './deliveries-page.ts';
 import { addDeliveryPage } from './delivery-page.ts';
 import { addHealthPage } from './health-page.ts';
 import { addFetchPage } from './fetch-page.ts';
+import { addNotificationsPage } from './notifications-page.ts';
 import { addRulesPage } from './rules-page.ts';
 import { addSourcesPage } from './sources-page.ts';
 import { addStudiesPage } from './studies-page.ts';
@@ -37,6 +38,7 @@ export function addPages(server: FastifyInstance, context: ConsoleContext): void
   addRulesPage(pages, context);
   addWorkersPage(pages, context);
   addCachePage(pages, context);
+  addNotificationsPage(pages, context);
   addConfigurationPages(pages, context);
   addAuditPage(pages, context);
 }

@@ -36,6 +36,7 @@ export function addHealthPage(server: ApiServer, context: ConsoleContext): void 
       <p class="buttons">
         <a class="button" href="/studies">Studies</a>
         <a class="button" href="/deliveries">Deliveries</a>
+        <a class="button" href="/notifications">Notifications</a>
         <a class="button" href="/targets">Targets</a>
         <a class="button" href="/sources">Sources</a>
       </p>

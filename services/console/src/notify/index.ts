@@ -1,0 +1,2 @@
+export { listReceivers, type ListedReceiver } from './list-receivers.ts';
+export { sendTestNotification } from './send-test.ts';

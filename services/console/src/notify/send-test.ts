@@ -1,0 +1,33 @@
+import { randomUUID } from 'node:crypto';
+import type { NotificationsConfig } from '@dicom-dispatch/core';
+import { OperationError } from '@dicom-dispatch/pipeline';
+import { receiversOf } from './receivers.ts';
+
+/**
+ * Sends one receiver a message that says that it is a test, now and once.
+ *
+ * @param name - `webhook:NAME` or `email:NAME`
+ * @throws OperationError `not-found`; `unavailable`, with what the receiver or the mail server responded
+ */
+export async function sendTestNotification(
+  config: NotificationsConfig | undefined,
+  name: string,
+  consoleUrl: string,
+): Promise<void> {
+  const all = config ? receiversOf(config, consoleUrl) : [];
+  const receiver = all.find((one) => one.name === name);
+  if (!receiver) {
+    const known = all.map((one) => one.name).join(', ');
+    throw new OperationError(
+      'not-found',
+      `no receiver ${name.slice(0, 100)} in console.notifications; configured: ${known === '' ? 'none' : known}`,
+    );
+  }
+  const id = randomUUID();
+  const message = 'Test of the notifications of dicom-dispatch: nothing has happened.';
+  try {
+    await receiver.send(id, [{ id, kind: 'test', at: Date.now(), target: '', message, path: '/' }]);
+  } catch (error) {
+    throw new OperationError('unavailable', `${name}: ${(error as Error).message}`, { cause: error });
+  }
+}
