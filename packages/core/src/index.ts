@@ -51,6 +51,7 @@ export { configWarnings } from './config/warnings/config-warnings.ts';
 export { parseConfig, type ParsedConfig } from './config/parse-config.ts';
 export { notesOf, targetDefaultsOf, withoutNotes, withTargetDefaults } from './config/target-defaults.ts';
 export type { Problem } from './config/problem.ts';
+export { typesThatCanBeAsked } from './config/warnings/priors-warnings.ts';
 export { typesThatSendParts } from './rules/starts-of-rules.ts';
 export {
   latePolicies,
@@ -60,6 +61,7 @@ export {
   type RuleConfig,
   type Start,
 } from './config/rule-config.ts';
+export { priorsFromSource, type PriorsConfig, type PriorTerms } from './config/priors-config.ts';
 export type { CompletionConfig } from './config/completion-config.ts';
 export type { InstanceSelection } from './config/instance-selection.ts';
 export { groupStrategies, type GroupStrategy, type TargetGroupConfig } from './config/target-group-config.ts';
@@ -111,6 +113,9 @@ export { isOpen, nextStartAt, nextWindowAt } from './schedule/next-window.ts';
 export { sourceOfTarget, isSameServer } from './rules/target-source.ts';
 export type { RuleFacts } from './rules/rule-facts.ts';
 export type { InstanceBytes, ManifestInstance, StudyTags } from './model/manifest.ts';
+export { choosePriors, type ChosenPriors, type PriorCandidate, type StudyWithPriors } from './rules/choose-priors.ts';
+export { differentPatient, type PatientIdentity } from './rules/patient-identity.ts';
+export { compilePriorCondition, type PriorFacts } from './rules/compile-prior-condition.ts';
 export { compileInstanceFilter, type InstanceFilter } from './rules/compile-instance-filter.ts';
 export { cacheConfig, retentions, type CacheConfig, type Retention } from './config/cache-config.ts';
 export {

@@ -21,6 +21,7 @@ export type WaitingReason =
   | 'back-off'
   | 'turn'
   | 'arrival'
+  | 'priors'
   | 'no-dispatcher'
   | 'rate-limit'
   | 'concurrency'
@@ -109,6 +110,12 @@ async function explainDelay(
       const text = 'The study is still being received, and all that has come is sent; it goes on with what comes next.';
       return say('arrival', text, until);
     }
+    case 'priors':
+      return say(
+        'priors',
+        `Earlier studies of the patient go first; it goes on when they have arrived, or ${when} at the latest.`,
+        until,
+      );
     case 'circuit':
       return say('back-off', `${record.target} could not be used${why}; it goes on ${when}.`, until);
     default: {

@@ -42,10 +42,8 @@ export { sendTestStudy, testModalities, type TestModality, type TestStudy } from
 export { testSource } from './test-source.ts';
 export { testTarget } from './test-target.ts';
 export { findStudies } from './find-studies.ts';
-export { pullStudy, type StudyToPull } from './pull-study.ts';
-export type { PullDestination } from './pull-destination.ts';
 export { pullToFolder } from './pull-to-folder.ts';
-export { pullToSource } from './pull-to-source.ts';
+export { pullStudy, pullToSource, type PullDestination, type StudyToPull } from '@dicom-dispatch/pipeline';
 export { readSource, type SourceState } from './read-source.ts';
 export {
   describePlanned,

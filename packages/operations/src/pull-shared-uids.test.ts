@@ -4,9 +4,8 @@ import { parseConfig, type Config } from '@dicom-dispatch/core';
 import { caseFile, hashDataset, startOrthanc, tempFolder, type OrthancServer } from '@dicom-dispatch/harness';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { pullStudy } from './pull-study.ts';
+import { pullStudy, pullToSource } from '@dicom-dispatch/pipeline';
 import { pullToFolder } from './pull-to-folder.ts';
-import { pullToSource } from './pull-to-source.ts';
 
 const study = '1.2.826.0.1.3680043.10.99.2';
 const names = ['dup-sop-series1.dcm', 'dup-sop-series2.dcm'];

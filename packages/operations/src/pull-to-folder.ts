@@ -3,9 +3,8 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isUid } from '@dicom-dispatch/core';
-import { OperationError } from '@dicom-dispatch/pipeline';
+import { OperationError, type PullDestination } from '@dicom-dispatch/pipeline';
 import { readIdentity } from '@dicom-dispatch/targets';
-import type { PullDestination } from './pull-destination.ts';
 
 /**
  * A folder with one file an instance, `STUDY/INSTANCE.dcm`; a second one with the SOP Instance UID, of another series of the study, is

@@ -47,6 +47,8 @@ export interface StudyToEnqueue {
   readonly nonce?: string;
   /** An operator sends it: what the rules did stays as it is written, and what they would do is not affected. */
   readonly byHand?: boolean;
+  /** All of it was pulled into the source as a prior: its present content is not routed by the rules. */
+  readonly isPulled?: boolean;
   /** AE titles from which the instances came: studies do not go back there. Left out, nothing is refused. */
   readonly senders?: ReadonlySet<string>;
   /** Tags of instances that selections speak about, by the instance's id in the source. */
@@ -58,6 +60,8 @@ export interface StudyToEnqueue {
 export interface Enqueued {
   readonly studyTaskId: string;
   readonly contentHash: string;
+  /** All deliveries that were asked for, whether they are new or not. */
+  readonly deliveries: readonly DeliveryData[];
   /** Deliveries that are in the queues because of this call. */
   readonly added: readonly DeliveryData[];
   /** Deliveries that the rules ask for and that are not made, with the reason. */
@@ -128,13 +132,14 @@ export class StudyEnqueuer {
     if (added.length > 0) await this.#addFlow(task, added, added.length < deliveries.length);
     await this.#tellWhole(request, begun);
     await this.#addLost(task, new Set(deliveries.map(({ deliveryId }) => deliveryId)));
-    if (request.byHand !== true) await this.#records.enqueued({ ...record, lastUpdate: request.study.lastUpdate });
-    return { studyTaskId: task.studyTaskId, contentHash: task.contentHash, added, omitted };
+    if (request.byHand !== true || request.isPulled === true)
+      await this.#records.enqueued({ ...record, lastUpdate: request.study.lastUpdate });
+    return { studyTaskId: task.studyTaskId, contentHash: task.contentHash, deliveries, added, omitted };
   }
 
   /** The same content to the same target keeps its id, also one that an older version made in another way. */
   async #asKnown(
-    { source, study: { orthancStudyId }, nonce, only }: StudyToEnqueue,
+    { source, study: { orthancStudyId }, nonce, only, byHand }: StudyToEnqueue,
     hash: string,
     terms: readonly DeliveryTerms[],
   ): Promise<{ readonly terms: DeliveryTerms[]; readonly unwanted: readonly DeliveryRecord[] }> {
@@ -157,7 +162,10 @@ export class StudyEnqueuer {
     });
     const isUnwanted = (one: DeliveryRecord): boolean =>
       one.arriving !== undefined && one.state !== 'moved' && !begun.has(one);
-    return { terms: asKnown, unwanted: nonce === undefined && !only ? known.filter(isUnwanted) : [] };
+    return {
+      terms: asKnown,
+      unwanted: nonce === undefined && !only && byHand !== true ? known.filter(isUnwanted) : [],
+    };
   }
 
   /**
@@ -187,9 +195,16 @@ export class StudyEnqueuer {
   async #recordOf(request: StudyToEnqueue, data: StudyTaskData, omitted: Enqueued['omitted']): Promise<StudyRecord> {
     const { priority: _, onSuccess: __, ...task } = data;
     const known = request.byHand === true ? await this.#records.study(task) : undefined;
-    if (known) return { ...known, targets: [...new Set([...known.targets, ...task.targets])] };
+    const pulled = request.isPulled === true ? { pulled: task.contentHash } : {};
+    if (known) return { ...known, ...pulled, targets: [...new Set([...known.targets, ...task.targets])] };
     const search = this.#search(request.study);
-    return { ...task, lastUpdate: undefined, ...(omitted.length > 0 && { omitted }), ...(search && { search }) };
+    return {
+      ...task,
+      ...pulled,
+      lastUpdate: undefined,
+      ...(omitted.length > 0 && { omitted }),
+      ...(search && { search }),
+    };
   }
 
   #search({ tags }: StudyFacts): SearchHashes | undefined {

@@ -45,7 +45,9 @@ export async function handOver(
   const tried = exhausted ? [...new Set([...group.tried, data.target])] : group.tried;
   const target = began?.target ?? (await otherMember(context, data, tried));
   if (target === undefined) return undefined;
-  const next = await newDelivery(context, data, target, { keepsTransform: group.keepsTransform, tried });
+  // One that is held is not handed over: its release counts for the other target, too.
+  const { hold: _, ...released } = data;
+  const next = await newDelivery(context, released, target, { keepsTransform: group.keepsTransform, tried });
   const choice: Choice = {
     target,
     contentHash: data.contentHash,

@@ -23,6 +23,12 @@ export { parseArrival, publishArrival, type ArrivalMessage } from './arrivals.ts
 export { enqueueArriving, openArriving, type ArrivingStudy } from './enqueue-arriving.ts';
 export { StudyEnqueuer, type Enqueued, type StudyToEnqueue } from './enqueue-study.ts';
 export { routeAgain, type RouteRequest } from './route-again.ts';
+export { openPuller } from './pull/open-puller.ts';
+export { pullStudy, type StudyToPull } from './pull/pull-study.ts';
+export type { PullDestination } from './pull/pull-destination.ts';
+export { pullToSource, type StoreWatch } from './pull/pull-to-source.ts';
+export { wasPulled } from './was-pulled.ts';
+export { notePulled, sendPrior, type SendPriorContext, type SentPrior } from './send-prior.ts';
 export { previewRoute, type RoutePreview } from './plan-route.ts';
 export {
   chooseMember,

@@ -39,6 +39,7 @@ export type DeliveryTerms = Pick<
   | 'schedules'
   | 'late'
   | 'hold'
+  | 'priors'
   | 'group'
   | 'nonce'
   | 'arriving'
@@ -130,6 +131,7 @@ export async function resolveDeliveries(
       ...(one.selections && { selections: [...one.selections] }),
       ...(one.schedules && { schedules: [...one.schedules] }),
       ...(one.hold && { hold: true }),
+      ...(one.priors && { priors: [...one.priors] }),
       ...(group && {
         group: {
           ...group,

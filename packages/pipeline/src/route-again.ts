@@ -71,7 +71,8 @@ export async function routeAgain(
   }
 }
 
-async function currentEpoch(context: PipelineContext, source: string): Promise<string> {
+/** The life of a source's database that is followed now. */
+export async function currentEpoch(context: Pick<PipelineContext, 'redis' | 'keys'>, source: string): Promise<string> {
   const text = await context.redis.get(context.keys.feed(source));
   const epoch: unknown = text === null ? undefined : (JSON.parse(text) as { epoch?: unknown }).epoch;
   return typeof epoch === 'number' ? String(epoch) : '1';

@@ -5,6 +5,7 @@ import { IntermediateCache } from '@dicom-dispatch/cache';
 import { readFeedState, seenChanges } from '@dicom-dispatch/state/feed';
 import { createLedger, createStudyTurns } from '@dicom-dispatch/state/ledger';
 import { openReceipts } from '@dicom-dispatch/state/receipts';
+import { Priors } from '@dicom-dispatch/state/priors';
 import { Records } from '@dicom-dispatch/state/records';
 import { SharedUids } from '@dicom-dispatch/state/shared-uids';
 import { TargetPlaces } from '@dicom-dispatch/state/target-places';
@@ -178,6 +179,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     turns: createStudyTurns(redis, { prefix }),
     receipts: () => openReceipts(redis, config),
     records: new Records(redis, prefix),
+    priors: new Priors(redis, prefix),
     circuits: new Circuits(redis, prefix, options.circuitPauses),
     sharedUids: new SharedUids(redis, prefix),
     places,

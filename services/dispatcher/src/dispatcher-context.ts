@@ -9,6 +9,7 @@ import type {
 import type { Circuits } from '@dicom-dispatch/state/circuit';
 import type { Ledger, StudyTurns } from '@dicom-dispatch/state/ledger';
 import type { Receipts } from '@dicom-dispatch/state/receipts';
+import type { Priors } from '@dicom-dispatch/state/priors';
 import type { Records } from '@dicom-dispatch/state/records';
 import type { SharedUids } from '@dicom-dispatch/state/shared-uids';
 import type { TargetPlaces } from '@dicom-dispatch/state/target-places';
@@ -76,6 +77,7 @@ export interface DispatcherContext {
   /** As configured now. */
   receipts(): Receipts;
   readonly records: Records;
+  readonly priors: Priors;
   readonly circuits: Circuits;
   readonly sharedUids: SharedUids;
   readonly places: TargetPlaces;

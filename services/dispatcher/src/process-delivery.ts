@@ -9,6 +9,7 @@ import { attemptFailed, deliveryEnded } from './end-attempt.ts';
 import { HandedOver } from './leave-target.ts';
 import { noticeConflicts } from './notice-conflicts.ts';
 import { runDelivery } from './run-delivery.ts';
+import { waitForPriors } from './priors/wait-for-priors.ts';
 import { waitForPlace } from './wait-for-place.ts';
 import { waitForCircuit, waitForTurn } from './wait-for-turn.ts';
 import { isTurnFree, withStudyTurn } from './with-study-turn.ts';
@@ -54,7 +55,8 @@ async function endOf(
   turn: DeliveryTurn,
   intent: { readonly isHeld: boolean; readonly isCancelled: boolean },
 ): Promise<JobEnd> {
-  return (await waitForTurn(turn, intent)) ?? withStudyTurn(turn, () => runTurn(turn));
+  const wait = (await waitForTurn(turn, intent)) ?? (await waitForPriors(turn));
+  return wait ?? withStudyTurn(turn, () => runTurn(turn));
 }
 
 /**

@@ -9,6 +9,7 @@ import { createContext, type DispatcherOptions } from './create-context.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import type { StopReason } from './delivery-turn.ts';
 import { giveUpOnLoss } from './give-up-on-loss.ts';
+import { startPriors } from './priors/start-priors.ts';
 import { processStudyTask } from './process-study-task.ts';
 import { TargetServices } from './serve-targets.ts';
 import { createTargetWorker, watchWorker, type TargetWorker } from './target-worker.ts';
@@ -65,6 +66,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
   });
   const reconciler = startReconciler({ ...context, config: () => context.config });
   const audits = startAudits(context);
+  const priors = startPriors(context);
   const stopWatching = giveUpOnLoss({
     watch,
     giveUp: () => stopAll('lock-lost'),
@@ -87,6 +89,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     ],
     async reload(next) {
       await context.reload(next);
+      priors.reload(next);
       await services.go(next);
       await endOperatorLimits(limits);
       await startWorkers(next);
@@ -101,6 +104,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
       stopping.abort(new Error('the dispatcher is stopping'));
       reconciler.stop();
       const auditsEnd = audits.stop();
+      const priorsEnd = priors.stop();
       for (const { gate } of workers.values()) gate.end();
       stopWatching();
       await closeWorkers({
@@ -119,6 +123,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
           'what targets need beside deliveries': () => services.stop(),
           cancellations: () => cancellations.stop(),
           audits: () => auditsEnd,
+          priors: () => priorsEnd,
           heartbeat: () => heartbeat.stop(),
           'queues and sources': () => context.close(),
         },

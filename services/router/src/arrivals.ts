@@ -7,9 +7,11 @@ import {
   publishArrival,
   readForRouting,
   wakeDelivery,
+  wasPulled,
   type ArrivalMessage,
   type HandOverContext,
 } from '@dicom-dispatch/pipeline';
+import { PulledStudies } from '@dicom-dispatch/state/priors';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { toManifestInstance, type OrthancClient } from '@dicom-dispatch/sources';
 
@@ -173,6 +175,8 @@ export class Arrivals {
     this.#studies.delete(orthancStudyId);
     // It is routed as a whole, or has been: what is told of it is old.
     if (study.isStable === true || before?.contentHash === contentHash(manifest)) return undefined;
+    const pulled = new PulledStudies(context.redis, context.config.redis.prefix);
+    if (await wasPulled({ records: context.records, pulled }, source, study, manifest)) return undefined;
     const routing = routeStudy(rules, study.facts, { isArriving: true });
     await this.#setting.confirm();
     const deliveries =

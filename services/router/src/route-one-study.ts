@@ -1,8 +1,10 @@
 import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import { routeStudy as applyRules, type CompiledRule, type Config } from '@dicom-dispatch/core';
-import { readForRouting, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
+import { readForRouting, wasPulled, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { OrthancClient } from '@dicom-dispatch/sources';
+import type { PulledStudies } from '@dicom-dispatch/state/priors';
+import type { Records } from '@dicom-dispatch/state/records';
 import type { SettledStudies } from './recovery/settled.ts';
 import type { WaitingStudies } from './waiting-studies.ts';
 
@@ -13,6 +15,9 @@ export interface RoutingContext {
   readonly rules: readonly CompiledRule[];
   readonly enqueuer: StudyEnqueuer;
   readonly waiting: WaitingStudies;
+  readonly records: Records;
+  /** What is being pulled into sources. */
+  readonly pulled: PulledStudies;
   /** For what is read for the rules, and for the deliveries that follow. */
   readonly cache: IntermediateCache;
   /** What was known of studies before Redis lost its data. */
@@ -26,7 +31,7 @@ export interface RoutingContext {
 
 /**
  * - `enqueued`: at least one delivery is new
- * - `known`: it was routed with this content before
+ * - `known`: it was routed with this content before, or was pulled into the source as a prior
  * - `waiting`: rules match, and all of them wait until it is whole
  * - `no-rule`: no rule matches
  * - `omitted`: rules match, and nothing is sent: it would go back where it came from, nothing is selected …
@@ -51,6 +56,10 @@ export async function routeOneStudy(
   const [before] = await context.settled.read([orthancStudyId]);
   const isSame = before !== undefined && before.lastUpdate === study.lastUpdate;
   if (isSame && before.only.length === 0) return 'known';
+  if (await wasPulled(context, source, study, manifest)) {
+    log.debug({ source, study: study.studyInstanceUid }, 'study was pulled as a prior: the rules do not route it');
+    return 'known';
+  }
   const routing = applyRules(
     rules,
     { ...study.facts, now: context.now },

@@ -3,6 +3,7 @@ import type { PipelineContext, StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger, Redis, RedisWatch } from '@dicom-dispatch/runtime';
 import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
+import { PulledStudies } from '@dicom-dispatch/state/priors';
 import type { Records } from '@dicom-dispatch/state/records';
 import type { Arrivals } from './arrivals.ts';
 import type { MisdatedStudies } from './misdated.ts';
@@ -63,6 +64,8 @@ export function studyRouterOf(
         enqueuer,
         waiting,
         settled: kit.settled,
+        records: kit.records,
+        pulled: new PulledStudies(kit.redis, kit.prefix),
         now: new Date(await kit.time.now(given.orthanc, given.signal)),
         confirm: () => watch.confirm(),
         log,

@@ -363,3 +363,31 @@ describe('secrets in plain text', () => {
     delete process.env['DISPATCH_TEST_URL'];
   });
 });
+
+describe('priors', () => {
+  const withPriors = (priors: string, targets = 'pacs'): Readonly<Record<string, string>> => ({
+    targets: `{ pacs: { ${dicom} }, archive: { ${dicom} }, files: { type: folder, path: ${folder.path} } }`,
+    rules: `[{ name: all, targets: [${targets}], priors: { ${priors} } }, { name: rest, targets: [archive, files] }]`,
+  });
+  it.each([
+    ['from: files', 'rules[0].priors.from: a target of type folder cannot be asked for studies'],
+    ['from: pacs', 'rules[0].priors.from: "pacs" is also where they go'],
+    ['first: true, wait: 0', 'rules[0].priors.wait: the study does not wait'],
+    ['when: \'prior.ModalitiesInStudy == "CT"\'', 'it is a list: write "CT" in prior.ModalitiesInStudy'],
+    ['when: \'prior.StudyID == "1" && prior.StudyID == "2"\'', 'are never true together'],
+    ['when: \'prior.Modality == "CT"\'', 'write "CT" in prior.ModalitiesInStudy, or priorSeries.exists('],
+    ['from: nobody', '"nobody" is not among the targets: use one of source, pacs, archive, files'],
+    ['targets: [files]', '"files" is not among the targets of this rule: use one of pacs'],
+    ['when: \'prior.StudyDescriptoin == "CT"\'', 'is not a DICOM keyword; the nearest is StudyDescription'],
+    ['when: \'origin.RemoteAET == "CT"\'', 'origin'],
+  ])('%s', async (priors, text) => {
+    expect((await check(yaml(withPriors(priors)))).join('\n')).toContain(text);
+  });
+
+  it('that can be met are not warned about', async () => {
+    const good =
+      'from: archive, maxAge: 5y, first: true, targets: [pacs], when: "prior.ModalitiesInStudy.exists(m, m in study.ModalitiesInStudy) && priorSeries.exists(s, s.BodyPartExamined == \'CHEST\')"';
+    const all = await check(yaml(withPriors(good)));
+    expect(all.filter((line) => line.includes('priors'))).toEqual([]);
+  });
+});

@@ -76,7 +76,23 @@ export function formatStudy(study: StudyDetail): string {
     ({ rule, matched, because }) => `rule ${rule}: ${matched ? 'matches' : 'does not match'}, ${because}`,
   );
   const omitted = study.omitted.map(({ target, why }) => `not sent to ${target}: ${why}`);
-  return [...head, ...omitted, ...verdicts, ...study.deliveries.map((one) => `\n${formatDelivery(one)}`)].join('\n');
+  return [
+    ...head,
+    ...omitted,
+    ...verdicts,
+    ...study.priors.flatMap(priorLines),
+    ...study.deliveries.map((one) => `\n${formatDelivery(one)}`),
+  ].join('\n');
+}
+
+function priorLines({ target, chosen, leftCount, note }: StudyDetail['priors'][number]): string[] {
+  const why = note === undefined ? '' : `: ${note}`;
+  return [
+    `earlier studies to ${target}: ${chosen.length} chosen, ${leftCount} not${why}`,
+    ...chosen.map(
+      (one) => `  ${one.studyInstanceUid} from ${one.from}: ${one.deliveryState ?? one.note ?? one.state} (${one.why})`,
+    ),
+  ];
 }
 
 export function formatDelivery(delivery: DeliveryDetail): string {

@@ -20,6 +20,19 @@ function parseDurationMs(text: string | 0): number {
   return Math.round(Number(match[1]) * unitMs[match[2] as keyof typeof unitMs]);
 }
 
+/** A long time in a configuration file: days or years (`90d`, `5y`; a year has 365.25 days), kept in milliseconds. */
+export const ageMs = z
+  .string()
+  .regex(/^\d+(\.\d+)?[dy]$/, 'an age is a number with a unit: 90d or 5y')
+  .transform((text) => Math.round(Number(text.slice(0, -1)) * (text.endsWith('y') ? 365.25 : 1) * unitMs.d))
+  .meta({ unit: 'duration' });
+
+/** A time of {@link ageMs} for people, as it is written: `5y`, `90d`. */
+export function formatAge(ms: number): string {
+  const years = ms / (365.25 * unitMs.d);
+  return Number.isInteger(years * 4) ? `${years}y` : `${Math.round(ms / unitMs.d)}d`;
+}
+
 /** A duration for people: two units at most, e.g. `2h 5m`, `340ms`. */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)}ms`;

@@ -16,4 +16,6 @@ export const exampleValues: Readonly<Record<string, string>> = {
   'rules.*.name': 'ct-to-archive',
   'rules.*.when': `'"CT" in study.ModalitiesInStudy'`,
   'rules.*.targets': '[my-dicom, my-folder]',
+  'rules.*.priors.when': 'prior.ModalitiesInStudy.exists(m, m in study.ModalitiesInStudy)',
+  'rules.*.priors.maxAge': '5y',
 };

@@ -1,5 +1,7 @@
 import { compileExpression, ExpressionError } from '../rules/compile-expression.ts';
 import { compileInstanceFilter } from '../rules/compile-instance-filter.ts';
+import { compilePriorCondition } from '../rules/compile-prior-condition.ts';
+import { priorsFromSource } from './priors-config.ts';
 import type { Problem } from './problem.ts';
 
 type Path = Problem['path'];
@@ -59,9 +61,21 @@ function ruleProblems(raw: unknown, known: Known): Problem[] {
       ...conditionProblems(field(rule, 'when'), here('when')),
       ...conditionProblems(field(field(rule, 'complete'), 'when'), here('complete', 'when')),
       ...filterProblems(field(field(rule, 'instances'), 'only'), here('instances', 'only')),
+      ...priorsProblems(rule, here('priors'), known),
     );
   }
   return problems;
+}
+
+function priorsProblems(rule: unknown, path: Path, known: Known): Problem[] {
+  const priors = field(rule, 'priors');
+  const named = field(rule, 'targets');
+  const own = Array.isArray(named) ? named.map(String) : [];
+  return [
+    ...unknownName(field(priors, 'from'), [...path, 'from'], [priorsFromSource, ...known.targets], 'targets'),
+    ...unknownNames(field(priors, 'targets'), [...path, 'targets'], own, 'targets of this rule'),
+    ...expressionProblems(field(priors, 'when'), [...path, 'when'], compilePriorCondition),
+  ];
 }
 
 function unknownNames(names: unknown, path: Path, known: readonly string[], kind: string): Problem[] {

@@ -3,6 +3,7 @@ import { priorities } from '../model/priority.ts';
 import { completionConfig } from './completion-config.ts';
 import { instanceSelection } from './instance-selection.ts';
 import { configName } from './names.ts';
+import { priorsConfig } from './priors-config.ts';
 import { schedule } from './schedule-config.ts';
 
 /**
@@ -80,6 +81,7 @@ export const ruleConfig = z.strictObject({
     .enum(latePolicies)
     .default('difference')
     .describe('instances that arrive after the delivery: send the difference, all instances again, or none'),
+  priors: priorsConfig.optional().describe('earlier studies of the patient that are sent along'),
   onSuccess: onSuccessConfig.optional().describe('actions in the source after all deliveries have succeeded'),
 });
 export type RuleConfig = z.output<typeof ruleConfig>;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { instanceSelection } from '../config/instance-selection.ts';
 import { latePolicies, onSuccessConfig } from '../config/rule-config.ts';
+import { priorTerms } from '../config/priors-config.ts';
 import { schedule } from '../config/schedule-config.ts';
 import { groupStrategies } from '../config/target-group-config.ts';
 import { transformConfig } from '../config/transform-config.ts';
@@ -53,6 +54,7 @@ const deliveryTerms = {
     })
     .optional()
     .describe('the group that chose this target, and may choose another'),
+  priors: z.array(priorTerms).optional().describe('earlier studies of the patient that go along, by rule'),
   arriving: z
     .enum(['arrival', 'series'])
     .optional()

@@ -66,18 +66,16 @@ export function compileExpression(text: string): CompiledExpression {
     wanted: wantedTags(parsed.ast),
     needsWhole: partThatNeedsWhole(parsed.ast, text),
     evaluate: (facts) => truth(parsed, facts).matched,
-    explain: (facts) => decide(text, parsed.ast, facts),
+    explain: (facts) => explainWith(environment, text, parsed.ast, facts),
   };
 }
 
-/** The parsed condition, to look at its parts. @throws ExpressionError as {@link compileExpression} */
-export function parseCondition(text: string): ReturnType<Environment['parse']> {
-  return checkExpression(environment, text);
-}
+/** The variables of a condition of a rule. */
+export { environment as ruleEnvironment };
 
 /** What a part of a condition gives, whatever its type. @throws EvaluationError where it gives nothing */
-export function evaluatePart(text: string, facts: Readonly<Record<string, unknown>>): unknown {
-  return parse(environment, text)(facts);
+export function evaluatePart(within: Environment, text: string, facts: Readonly<Record<string, unknown>>): unknown {
+  return parse(within, text)(facts);
 }
 
 /** Parses and type-checks: @throws ExpressionError for what cannot be used as a condition */
@@ -141,9 +139,9 @@ function missing(error: EvaluationError): string {
 }
 
 /** Goes down the part of `&&`, `||` and `!` that decided, and names it. */
-function decide(text: string, ast: ASTNode, facts: RuleFacts): Verdict {
-  const verdictOf = (node: ASTNode): Verdict => decide(text, node, facts);
-  const whole = truth(parse(environment, serialize(ast)), facts);
+export function explainWith(within: Environment, text: string, ast: ASTNode, facts: RuleFacts): Verdict {
+  const verdictOf = (node: ASTNode): Verdict => explainWith(within, text, node, facts);
+  const whole = truth(parse(within, serialize(ast)), facts);
   if (ast.op === '&&' || ast.op === '||') {
     const [left, right] = ast.args;
     const deciding = ast.op === '||';

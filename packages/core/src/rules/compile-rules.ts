@@ -1,4 +1,5 @@
 import type { CompletionConfig } from '../config/completion-config.ts';
+import type { PriorTerms } from '../config/priors-config.ts';
 import type { RuleConfig, Start } from '../config/rule-config.ts';
 import type { TargetGroupConfig } from '../config/target-group-config.ts';
 import { compileExpression, type CompiledExpression } from './compile-expression.ts';
@@ -68,12 +69,14 @@ function compileRule(
 }
 
 function plan(rule: RuleConfig, start: Start, name: string, group: TargetGroupConfig | undefined): PlannedDelivery[] {
+  const priors = priorTermsOf(rule, name);
   const shared: Omit<PlannedDelivery, 'to'> = {
     rules: [rule.name],
     priority: rule.priority,
     ...(rule.transform !== undefined && { transform: rule.transform }),
     ...(rule.instances && { selections: [rule.instances] }),
     ...(rule.schedule && { schedules: [rule.schedule] }),
+    ...(priors && { priors: [priors] }),
     hold: rule.hold,
     late: rule.late,
     ...(start !== 'stable' && { start }),
@@ -81,4 +84,11 @@ function plan(rule: RuleConfig, start: Start, name: string, group: TargetGroupCo
   if (!group) return [{ to: name, ...shared }];
   if (group.strategy === 'all') return group.targets.map((target) => ({ to: target, ...shared }));
   return [{ to: name, ...shared, group: { name, strategy: group.strategy, members: group.targets } }];
+}
+
+/** @param name - a target or group of the rule, as written there */
+function priorTermsOf({ name: rule, priors }: RuleConfig, name: string): PriorTerms | undefined {
+  if (!priors || (priors.targets && !priors.targets.includes(name))) return undefined;
+  const { targets: _, ...terms } = priors;
+  return { rule, ...terms };
 }

@@ -1,5 +1,6 @@
 import type { InstanceSelection } from '../config/instance-selection.ts';
 import { starts, type LatePolicy, type Start } from '../config/rule-config.ts';
+import type { PriorTerms } from '../config/priors-config.ts';
 import type { Schedule } from '../config/schedule-config.ts';
 import type { GroupStrategy } from '../config/target-group-config.ts';
 import { priorities, type Priority } from '../model/priority.ts';
@@ -17,6 +18,8 @@ export interface PlannedDelivery {
   readonly selections?: readonly InstanceSelection[];
   /** It may start when any of these is open; without, always. */
   readonly schedules?: readonly Schedule[];
+  /** Earlier studies of the patient that go along: what each of these asks for. */
+  readonly priors?: readonly PriorTerms[];
   readonly hold: boolean;
   readonly late: LatePolicy;
   /** Default `stable`. */
@@ -44,7 +47,10 @@ export function uniteDeliveries<T extends PlannedDelivery>(
 }
 
 function unite<T extends PlannedDelivery>(one: T, other: T): T {
-  const { selections: _, schedules: __, group, start: ___, ...rest } = one;
+  const { selections: _, schedules: __, group, start: ___, priors: ____, ...rest } = one;
+  const asked = [...(one.priors ?? []), ...(other.priors ?? [])];
+  // A rule may name a target twice, by itself and by a group.
+  const priors = [...new Map(asked.map((terms) => [JSON.stringify(terms), terms])).values()];
   const start = starts.find((each) => each === one.start || each === other.start);
   return {
     ...rest,
@@ -54,6 +60,7 @@ function unite<T extends PlannedDelivery>(one: T, other: T): T {
     priority: mostUrgent([one.priority, other.priority]),
     ...both('selections', one.selections, other.selections),
     ...both('schedules', one.schedules, other.schedules),
+    ...(priors.length > 0 && { priors }),
     hold: one.hold && other.hold,
     ...(start && { start }),
     late: byReach[Math.max(byReach.indexOf(one.late), byReach.indexOf(other.late))] ?? 'difference',

@@ -6,6 +6,8 @@ export interface WantedTags {
   /** Of series, and of what an expression calls them inside `exists` and the like. */
   readonly series: ReadonlySet<string>;
   readonly instance: ReadonlySet<string>;
+  /** Of an earlier study. */
+  readonly prior: ReadonlySet<string>;
 }
 
 const keyword = /^[A-Za-z][A-Za-z0-9]{1,63}$/;
@@ -14,19 +16,24 @@ const others = new Set(['origin', 'source', 'now']);
 
 /** Collects the DICOM keywords of an expression, so that tags beyond Orthanc's main ones can be asked for. */
 export function wantedTags(ast: ASTNode): WantedTags {
-  const found = { study: new Set<string>(), series: new Set<string>(), instance: new Set<string>() };
+  const found = none();
   eachTag(ast, ({ variable, name }) => {
     if (!keyword.test(name) || (variable !== undefined && others.has(variable))) return;
-    found[variable === 'study' || variable === 'instance' ? variable : 'series'].add(name);
+    found[variable === 'study' || variable === 'instance' || variable === 'prior' ? variable : 'series'].add(name);
   });
   return found;
 }
 
+function none() {
+  const set = (): Set<string> => new Set();
+  return { study: set(), series: set(), instance: set(), prior: set() };
+}
+
 /** All that several expressions want. */
 export function uniteWanted(all: Iterable<WantedTags>): WantedTags {
-  const united = { study: new Set<string>(), series: new Set<string>(), instance: new Set<string>() };
+  const united = none();
   for (const one of all) {
-    for (const level of ['study', 'series', 'instance'] as const)
+    for (const level of ['study', 'series', 'instance', 'prior'] as const)
       for (const name of one[level]) united[level].add(name);
   }
   return united;

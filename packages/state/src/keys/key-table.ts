@@ -83,6 +83,18 @@ export const keyTable: readonly KeyRow[] = [
     lives: 'until the study is forgotten',
   },
   {
+    keys: ['priors:SOURCE:STUDY'],
+    kind: 'key',
+    what: 'which earlier studies go along with a study to each target, why those, and how far that is (docs/decisions/0022-priors.md)',
+    lives: 'until the study is forgotten',
+  },
+  {
+    keys: ['pulling:SOURCE:UID', 'pulling:SOURCE:UID:lock'],
+    kind: 'key',
+    what: 'instances of an earlier study, by Study Instance UID, that is being pulled into a source: rules do not route it; which dispatcher pulls it',
+    lives: 'until the pull has ended, 7 days at most; half a minute',
+  },
+  {
     keys: ['fetches', 'fetch:ID'],
     kind: 'key',
     what: 'studies that a console gets from a target into a source, and how far each is',

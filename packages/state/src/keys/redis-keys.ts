@@ -15,6 +15,10 @@ export function redisKeys(prefix: string) {
     index: (name: string) => `${prefix}:index:${name}`,
     /** The last step of a study task. */
     task: (studyTaskId: string) => `${prefix}:task:${studyTaskId}`,
+    /** Priors that go along with a study, by target. */
+    priors: (source: string, study: string) => `${prefix}:priors:${source}:${study}`,
+    /** Instances of a prior that is being pulled, by Study Instance UID. */
+    pulling: (source: string, study: string) => `${prefix}:pulling:${source}:${study}`,
     fetches: `${prefix}:fetches`,
     fetch: (id: string) => `${prefix}:fetch:${id}`,
     batches: `${prefix}:batches`,

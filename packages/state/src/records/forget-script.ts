@@ -135,6 +135,9 @@ for _, hash in ipairs(study and study.search and study.search.hashes or {}) do
 end
 if uid then redis.call('ZREM', KEYS[4], uid .. ' ' .. member) end
 redis.call('ZREM', KEYS[8], study_id)
+local priors = prefix .. ':priors:' .. source .. ':' .. study_id
+for _, id in ipairs(redis.call('HKEYS', priors)) do redis.call('ZREM', index .. 'priors', member .. ' ' .. id) end
+redis.call('UNLINK', priors)
 redis.call('UNLINK', KEYS[1], KEYS[2])
 return { study and 'forgotten' or 'unknown', gone }
 `);

@@ -60,9 +60,20 @@ export interface Resolution {
  * - `schedule`: the schedule of its target or rules, at `nextAttemptAt`
  * - `turn`: the end of another delivery of its study, at `nextAttemptAt` at the latest
  * - `arrival`: further instances of a study that is still being received, or its end; it looks by itself at `nextAttemptAt`
+ * - `priors`: the arrival of the earlier studies that go before it, at `nextAttemptAt` at the latest
  * - `person`: somebody who releases it, or changes the configuration
  */
-export const wakeKinds = ['job', 'attempt', 'due', 'circuit', 'schedule', 'turn', 'arrival', 'person'] as const;
+export const wakeKinds = [
+  'job',
+  'attempt',
+  'due',
+  'circuit',
+  'schedule',
+  'turn',
+  'arrival',
+  'priors',
+  'person',
+] as const;
 export type WakeKind = (typeof wakeKinds)[number];
 
 /** A delivery as an operator sees it. No patient data. Times are ms since 1970. */
@@ -189,6 +200,8 @@ export interface StudyRecord {
   readonly routedAt: number;
   /** Orthanc's LastUpdate of the study when it was routed, `YYYYMMDDTHHMMSS`, once all is queued; for the sweep. */
   readonly lastUpdate: string | undefined;
+  /** Content hash of what was pulled into the source as a prior, and is not routed by the rules. */
+  readonly pulled?: string;
   /** By which it is found when it has left its source; undefined without `records.searchKey`. */
   readonly search?: SearchHashes | undefined;
 }

@@ -1,4 +1,4 @@
-import { typesThatSendParts } from '@dicom-dispatch/core';
+import { typesThatCanBeAsked, typesThatSendParts } from '@dicom-dispatch/core';
 import { expect, it } from 'vitest';
 import { builtInHandlers } from './built-in.ts';
 
@@ -6,4 +6,10 @@ it('the types that send a study in parts are those whose handlers say so', async
   const handlers = await Promise.all(Object.values(builtInHandlers).map((load) => load()));
   const says = handlers.filter(({ sendsParts }) => sendsParts).map(({ type }) => type);
   expect(says.sort()).toEqual([...typesThatSendParts].sort());
+});
+
+it('the types that can be asked for studies are those whose handlers can', async () => {
+  const handlers = await Promise.all(Object.values(builtInHandlers).map((load) => load()));
+  const says = handlers.map(({ type, pull }) => [type, pull !== undefined]);
+  expect(Object.fromEntries(says)).toEqual(typesThatCanBeAsked);
 });

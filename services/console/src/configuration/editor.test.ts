@@ -105,6 +105,26 @@ it('a typed secret that cannot be kept encrypted is told at its field, with what
   expect(kept).toMatchObject({ status: 400, text: expect.stringContaining('cannot be kept encrypted') });
 });
 
+it('the form of a rule has its priors, and keeps them as they are written', async () => {
+  const values = { targets: 'first', 'priors.count': '3', 'priors.maxAge': '5y', 'priors.first': 'true' };
+  const when = '"CT" in prior.ModalitiesInStudy';
+  const saved = await as('editor', 'PUT', '/api/configuration/rules/all', {
+    was: 'all',
+    values: { ...values, 'priors.when': when },
+  });
+  expect(saved).toMatchObject({ status: 200 });
+  const page = await as('editor', 'GET', '/configuration/rule?name=all');
+  for (const name of ['count', 'when', 'maxAge', 'from', 'targets', 'first', 'wait']) {
+    expect(page.text).toContain(`name="priors.${name}"`);
+  }
+  const { patch } = (await as('editor', 'GET', '/api/configuration/draft')).body as { patch: string };
+  for (const line of ['count: 3', 'maxAge: 5y', 'first: true', when]) expect(patch).toContain(line);
+  const wrong = { was: 'all', values: { ...values, 'priors.when': 'prior.StudyDescriptoin == "x"' } };
+  expect(await as('editor', 'POST', '/api/configuration/rules/all/check', wrong)).toMatchObject({
+    text: expect.stringContaining('the nearest is StudyDescription'),
+  });
+});
+
 describe('an editor', () => {
   it.each(Object.keys(secrets))('cannot read the environment variable %s by what a form answers', async (name) => {
     const form = { was: 'first', type: 'dummy', values: { transform: `\${${name}}`, delay: `\${${name}}` } };

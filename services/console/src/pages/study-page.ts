@@ -18,6 +18,7 @@ import {
 } from './components.ts';
 import { deliveryFacts, deliveryHead, timeline } from './delivery-parts.ts';
 import { html, type Html } from './html.ts';
+import { priorsSection } from './priors-section.ts';
 import { sendPage } from './layout/page.ts';
 
 /** One study: where it is, why it has not arrived, and what can be done. */
@@ -46,6 +47,7 @@ export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
           </div>
           ${study.inSource === 'no' && html`<p class="note warn">The study is no longer in ${study.source}: what is missing at a target cannot be sent any more, unless it comes back.</p>`}
           ${study.inSource === 'unknown' && html`<p class="note warn">${study.source} does not answer now; what follows is from our own records.</p>`}
+          ${study.pulled && html`<p class="note">It was pulled into ${study.source} as an earlier study of its patient: rules route it only when more of it comes.</p>`}
           <div class="title-row">
             <h2>Deliveries</h2>
             ${study.deliveries.filter(({ state }) => state === 'waiting').length > 1 && isAllowed(identity?.role ?? 'viewer', 'operator') && actionButton({ label: 'Send all first', method: 'POST', path: `/api${studyPath(study)}/first` })}
@@ -58,7 +60,7 @@ export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
               ${earlier.map((one) => deliveryCard(one, identity, study.label))}
             </details>`
           }
-          ${afterSuccess(study, identity)}
+          ${priorsSection(study)} ${afterSuccess(study, identity)}
           <h2>Rules</h2>
           ${rules(study)}
         </div>

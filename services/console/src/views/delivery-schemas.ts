@@ -2,6 +2,7 @@ import { deliveryStates, unresolvedStates } from '@dicom-dispatch/state/records'
 import { priorities, stages } from '@dicom-dispatch/core';
 import { bulkActions, maxReasonLength } from '@dicom-dispatch/operations';
 import { z } from 'zod';
+import { priorsOfStudy } from './prior-schemas.ts';
 
 /** Shapes of studies and deliveries, for the API and the pages. Times are ms since 1970. */
 
@@ -174,9 +175,11 @@ export const studyDetail = studySummary.omit({ deliveries: true }).extend({
   omitted: z
     .array(z.object({ target: z.string(), why: z.string() }))
     .describe('targets that the rules named at routing, and that were left out'),
+  pulled: z.boolean().describe('it was pulled into the source as an earlier study of a patient: rules do not route it'),
   verdicts: z.array(ruleVerdict).describe('result of the present rules for the present study'),
   inSource: z.enum(['yes', 'no', 'unknown']).describe('now'),
   afterSuccess: z.array(afterSuccess),
+  priors: z.array(priorsOfStudy).describe('earlier studies of the patient that go along, by target'),
 });
 export type StudyDetail = z.infer<typeof studyDetail>;
 

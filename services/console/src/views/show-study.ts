@@ -4,6 +4,7 @@ import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
 import type { StudyRecord } from '@dicom-dispatch/state/records';
 import type { ViewContext } from './view-context.ts';
 import { labelsOf, withoutIds } from './summarize-studies.ts';
+import { showPriors } from './show-priors.ts';
 import { toAfterSuccess } from './to-after-success.ts';
 import type { StudyDetail } from './schemas.ts';
 import { showVerdicts } from './show-verdicts.ts';
@@ -26,11 +27,12 @@ export async function showStudy(context: ViewContext, source: string, id: string
   }
   const { studyInstanceUid, orthancStudyId } = study;
   const key = { source, orthancStudyId };
-  const [deliveries, labels, now, steps] = await Promise.all([
+  const [deliveries, labels, now, steps, priors] = await Promise.all([
     context.operations.records.deliveriesOf(key),
     labelsOf(context, [key]),
     rulesNow(context, source, orthancStudyId),
     readAfterSuccess(context.operations, key),
+    showPriors(context, key),
   ]);
   const label = labels.get(`${source} ${orthancStudyId}`);
   return {
@@ -42,10 +44,12 @@ export async function showStudy(context: ViewContext, source: string, id: string
     modalities: [...(record?.modalities ?? [])],
     rules: [...(record?.rules ?? [])],
     omitted: [...(record?.omitted ?? [])],
+    pulled: record?.pulled !== undefined && record.pulled !== '',
     ...(label && { label: withoutIds(label) }),
     deliveries: await Promise.all(deliveries.map((delivery) => toDeliveryDetail(context.operations, delivery))),
     ...now,
     afterSuccess: steps.map(toAfterSuccess),
+    priors,
   };
 }
 

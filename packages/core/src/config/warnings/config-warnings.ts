@@ -2,6 +2,7 @@ import type { Config } from '../config-schema.ts';
 import type { Problem } from '../problem.ts';
 import { exposureWarnings } from './exposure-warnings.ts';
 import { expressionWarnings } from './expression-warnings.ts';
+import { priorsWarnings } from './priors-warnings.ts';
 import { ruleOrderWarnings, unusedWarnings } from './rule-warnings.ts';
 import { startWarnings } from './start-warnings.ts';
 import { tlsWarnings } from './tls-warnings.ts';
@@ -18,5 +19,6 @@ export function configWarnings(config: Config): Problem[] {
     ...ruleOrderWarnings(config),
     ...unusedWarnings(config),
     ...startWarnings(config),
+    ...priorsWarnings(config),
   ];
 }

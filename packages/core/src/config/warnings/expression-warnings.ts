@@ -1,5 +1,6 @@
-import { EvaluationError, serialize, type ASTNode } from '@marcbachmann/cel-js';
-import { evaluatePart, parseCondition } from '../../rules/compile-expression.ts';
+import { EvaluationError, serialize, type ASTNode, type Environment } from '@marcbachmann/cel-js';
+import { checkExpression, evaluatePart, ruleEnvironment } from '../../rules/compile-expression.ts';
+import { priorEnvironment } from '../../rules/compile-prior-condition.ts';
 import { wantedTags } from '../../rules/wanted-tags.ts';
 import { zonedDate } from '../../rules/zoned-date.ts';
 import type { Config } from '../config-schema.ts';
@@ -12,29 +13,38 @@ export function expressionWarnings(config: Config): Problem[] {
   const sources = Object.keys(config.sources);
   return config.rules.flatMap((rule, index) => {
     if (!rule.enabled) return [];
-    const of = (text: string | undefined, ...keys: string[]): Problem[] =>
-      warningsOf(text, rule.sources ?? sources).map((message) => ({ path: ['rules', index, ...keys], message }));
-    return [...of(rule.when, 'when'), ...of(rule.complete?.when, 'complete', 'when')];
+    const of = (within: Environment, text: string | undefined, ...keys: string[]): Problem[] =>
+      warningsOf(within, text, rule.sources ?? sources).map((message) => ({
+        path: ['rules', index, ...keys],
+        message,
+      }));
+    return [
+      ...of(ruleEnvironment, rule.when, 'when'),
+      ...of(ruleEnvironment, rule.complete?.when, 'complete', 'when'),
+      ...of(priorEnvironment, rule.priors?.when, 'priors', 'when'),
+    ];
   });
 }
 
 /** @returns what is odd about an expression, each once */
-function warningsOf(text: string | undefined, sources: readonly string[]): string[] {
+function warningsOf(within: Environment, text: string | undefined, sources: readonly string[]): string[] {
   if (text === undefined) return [];
-  const { ast } = parseCondition(text);
-  const found = [...clauseWarnings(ast, text), ...contradictions(ast, text, sources), ...levelWarnings(ast)];
+  const { ast } = checkExpression(within, text);
+  const found = [...clauseWarnings(within, ast, text), ...contradictions(ast, text, sources), ...levelWarnings(ast)];
   return [...new Set(found)];
 }
 
 /** A study that has every tag that an expression speaks about. What it holds does not matter: only of what kind it is. */
 function sampleFacts(ast: ASTNode): Record<string, unknown> {
-  const { study, series } = wantedTags(ast);
+  const { study, series, prior } = wantedTags(ast);
   const withValues = (names: ReadonlySet<string>): Record<string, string> =>
     Object.fromEntries([...names].map((name) => [name, name.endsWith('Time') ? '120000' : '20240101']));
   return {
     source: 'main',
     study: { ...withValues(study), ModalitiesInStudy: ['CT'] },
     series: [withValues(series)],
+    prior: { ...withValues(prior), ModalitiesInStudy: ['CT'] },
+    priorSeries: [withValues(series)],
     origin: { RemoteAET: 'A', CalledAET: 'B', RemoteIP: '127.0.0.1', Origin: 'DicomProtocol', ArrivedAt: new Date(0) },
     now: zonedDate(new Date(0)),
   };
@@ -43,11 +53,11 @@ function sampleFacts(ast: ASTNode): Record<string, unknown> {
 const neverFits = new Set(['no_such_overload', 'no_matching_overload', 'invalid_condition_type']);
 
 /** Looks at each part by itself, since a part that decides hides the others. */
-function clauseWarnings(ast: ASTNode, text: string): string[] {
+function clauseWarnings(within: Environment, ast: ASTNode, text: string): string[] {
   const facts = sampleFacts(ast);
   return parts(ast).flatMap(({ node, wrap }) => {
     const own = text.slice(node.range.start, node.range.end);
-    const value = (part: ASTNode): unknown => evaluate(wrap(serialize(part)), facts);
+    const value = (part: ASTNode): unknown => evaluate(within, wrap(serialize(part)), facts);
     const result = value(node);
     if (result instanceof EvaluationError) {
       if (!neverFits.has(result.code)) return [];
@@ -79,7 +89,8 @@ function notAmong(node: ASTNode & { op: 'in' }, own: string, value: (part: ASTNo
 
 function remedyOf(node: ASTNode): string {
   const text = serialize(node);
-  if (text.includes('ModalitiesInStudy')) return 'it is a list: write "CT" in study.ModalitiesInStudy';
+  const list = /\b(study|prior)\.ModalitiesInStudy/.exec(text)?.[0];
+  if (list !== undefined) return `it is a list: write "CT" in ${list}`;
   if (node.op === 'in')
     return 'the right side of `in` has to be a list: study.StudyDescription.contains("…") looks into a text';
   if (text.includes('Date')) return 'tags are texts: date(study.StudyDate) < now';
@@ -113,9 +124,9 @@ function parts(node: ASTNode, wrap: Part['wrap'] = (part) => part): Part[] {
   return parts(body, (part) => wrap(`${serialize(list)}.map(${element.args}, ${part})[0]`));
 }
 
-function evaluate(text: string, facts: Record<string, unknown>): unknown {
+function evaluate(within: Environment, text: string, facts: Record<string, unknown>): unknown {
   try {
-    return evaluatePart(text, facts);
+    return evaluatePart(within, text, facts);
   } catch (error) {
     return error;
   }

@@ -37,12 +37,15 @@ const codes: ReadonlySet<string> = new Set([
 export function levelWarnings(ast: ASTNode): string[] {
   const found: string[] = [];
   eachTag(ast, ({ variable, name }) => {
-    if (variable !== 'study' || !belowStudy.has(name)) return;
+    if ((variable !== 'study' && variable !== 'prior') || !belowStudy.has(name)) return;
+    const series = variable === 'prior' ? 'priorSeries' : 'series';
     const remedy =
       name === 'Modality'
-        ? '"CT" in study.ModalitiesInStudy, or series.exists(s, s.Modality == "CT")'
-        : `series.exists(s, s.${name} == "…")`;
-    found.push(`study.${name} is that of one instance only, since it belongs to series and instances: write ${remedy}`);
+        ? `"CT" in ${variable}.ModalitiesInStudy, or ${series}.exists(s, s.Modality == "CT")`
+        : `${series}.exists(s, s.${name} == "…")`;
+    found.push(
+      `${variable}.${name} is that of one instance only, since it belongs to series and instances: write ${remedy}`,
+    );
   });
   eachComparison(ast, (tag, constant) => {
     if (!codes.has(tag) || constant === constant.toUpperCase()) return;

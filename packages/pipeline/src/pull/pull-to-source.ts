@@ -1,15 +1,28 @@
-import { DispatchError, type Config } from '@dicom-dispatch/core';
+import { DispatchError, type Config, type InstanceBytes } from '@dicom-dispatch/core';
 import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { openSource, sourceError } from '@dicom-dispatch/sources';
-import { OperationError } from '@dicom-dispatch/pipeline';
+import { OperationError } from '../operation-error.ts';
 import type { PullDestination } from './pull-destination.ts';
+
+/** Told of each instance that is to be stored. */
+export interface StoreWatch {
+  /** Before it is. */
+  before(sopInstanceUid: string): Promise<void>;
+  /** It was not: it failed, or the source had it. */
+  notStored(sopInstanceUid: string): Promise<void>;
+}
 
 /**
  * The Orthanc of a source. What arrives there is routed by the rules, like everything that arrives.
  *
  * @throws OperationError when there is no such source; DispatchError when it cannot be asked
  */
-export async function pullToSource(config: Config, name: string, studyInstanceUid: string): Promise<PullDestination> {
+export async function pullToSource(
+  config: Pick<Config, 'sources'>,
+  name: string,
+  studyInstanceUid: string,
+  watch?: StoreWatch,
+): Promise<PullDestination> {
   const source = config.sources[name];
   if (!source) throw new OperationError('not-found', `there is no source "${name}"`);
   const orthanc = await openSource(source);
@@ -19,26 +32,37 @@ export async function pullToSource(config: Config, name: string, studyInstanceUi
   });
   return {
     has: (sopInstanceUid, seriesInstanceUid) => known.has(nameOf(sopInstanceUid, seriesInstanceUid)),
-    async store(sopInstanceUid, { body, sizeBytes }, seriesInstanceUid) {
-      let ofBody: unknown;
-      const { Status } = await orthanc
-        .uploadInstance(
-          noting(body, (error) => (ofBody = error)),
-          sizeBytes === undefined ? {} : { sizeBytes },
-        )
-        .catch((error: unknown) => {
-          if (ofBody === undefined && error instanceof OrthancError && error.code === 'bad-request') {
-            throw refused(name, error.message);
-          }
-          throw ofBody ?? sourceError(error, name);
-        });
-      if (Status === 'Success' || Status === 'AlreadyStored') {
+    async store(sopInstanceUid, instance, seriesInstanceUid) {
+      await watch?.before(sopInstanceUid);
+      let isNew = false;
+      try {
+        isNew = (await upload(instance)) === 'Success';
         known.add(nameOf(sopInstanceUid));
         known.add(nameOf(sopInstanceUid, seriesInstanceUid));
-      } else throw refused(name, Status);
+      } finally {
+        if (!isNew) await watch?.notStored(sopInstanceUid);
+      }
     },
     close: () => orthanc.close(),
   };
+
+  /** @throws DispatchError `instance-refused` when it was not kept */
+  async function upload({ body, sizeBytes }: InstanceBytes): Promise<'Success' | 'AlreadyStored'> {
+    let ofBody: unknown;
+    const { Status } = await orthanc
+      .uploadInstance(
+        noting(body, (error) => (ofBody = error)),
+        sizeBytes === undefined ? {} : { sizeBytes },
+      )
+      .catch((error: unknown) => {
+        if (ofBody === undefined && error instanceof OrthancError && error.code === 'bad-request') {
+          throw refused(name, error.message);
+        }
+        throw ofBody ?? sourceError(error, name);
+      });
+    if (Status === 'Success' || Status === 'AlreadyStored') return Status;
+    throw refused(name, Status);
+  }
 }
 
 /** Of one instance only: the others of the study may well be kept. */

@@ -1,8 +1,8 @@
 import { asDispatchError } from '@dicom-dispatch/core';
 import type { RetrieveProgress } from '@dicom-dispatch/targets/contract';
-import type { PipelineContext } from '@dicom-dispatch/pipeline';
-import { openPuller } from './find-studies.ts';
-import { OperationError } from '@dicom-dispatch/pipeline';
+import type { PipelineContext } from '../context.ts';
+import { OperationError } from '../operation-error.ts';
+import { openPuller } from './open-puller.ts';
 import type { PullDestination } from './pull-destination.ts';
 
 export interface StudyToPull {

@@ -1,0 +1,43 @@
+import { priorsFromSource } from '../priors-config.ts';
+import type { Config } from '../config-schema.ts';
+import type { Problem } from '../problem.ts';
+
+/** Of the target types that we bring, which can be asked for studies, and pulled from. */
+export const typesThatCanBeAsked: Readonly<Record<string, boolean>> = {
+  azure: false,
+  dicom: true,
+  'dicom-tls': true,
+  dicomweb: true,
+  dummy: false,
+  folder: false,
+  orthanc: true,
+  rsync: false,
+  s3: false,
+  sftp: false,
+  xnat: false,
+};
+
+/** Priors that are never found, or that go where they come from. */
+export function priorsWarnings(config: Config): Problem[] {
+  return config.rules.flatMap((rule, index): Problem[] => {
+    const { priors } = rule;
+    if (!rule.enabled || !priors) return [];
+    const problem = (key: string, message: string): Problem => ({ path: ['rules', index, 'priors', key], message });
+    const problems: Problem[] = [];
+    const { from } = priors;
+    const type = config.targets[from]?.type;
+    if (from !== priorsFromSource && type !== undefined && typesThatCanBeAsked[type] === false) {
+      const able = Object.keys(typesThatCanBeAsked).filter((one) => typesThatCanBeAsked[one]);
+      const message = `a target of type ${type} cannot be asked for studies: only those of the source go along; name one of type ${able.join(', ')}`;
+      problems.push(problem('from', message));
+    }
+    const to = (priors.targets ?? rule.targets).flatMap((name) => config.groups[name]?.targets ?? [name]);
+    if (from !== priorsFromSource && to.includes(from)) {
+      problems.push(problem('from', `"${from}" is also where they go, and has them: leave it out of priors.targets`));
+    }
+    if (priors.first && priors.wait === 0) {
+      problems.push(problem('wait', 'the study does not wait for them: give a time, or take first away'));
+    }
+    return problems;
+  });
+}

@@ -1,0 +1,31 @@
+import type { Verdict } from './compile-expression.ts';
+import { checkExpression, explainWith } from './compile-expression.ts';
+import { newEnvironment } from './functions.ts';
+import type { RuleFacts } from './rule-facts.ts';
+
+/** What a condition of priors speaks about. */
+export interface PriorFacts extends Pick<RuleFacts, 'source' | 'study' | 'series' | 'now'> {
+  /** The earlier study, as `study`. */
+  readonly prior: RuleFacts['study'];
+  readonly priorSeries: RuleFacts['series'];
+}
+
+/** The variables of a condition of priors. */
+export const priorEnvironment = newEnvironment()
+  .registerVariable('source', 'string')
+  .registerVariable('study', 'map')
+  .registerVariable('series', 'list')
+  .registerVariable('prior', 'map')
+  .registerVariable('priorSeries', 'list')
+  .registerVariable('now', 'google.protobuf.Timestamp');
+
+/**
+ * Compiles a CEL expression over a study and an earlier one of its patient ({@link PriorFacts}). What is missing makes it
+ * false, as in the condition of a rule.
+ *
+ * @throws ExpressionError for what does not parse, names an unknown variable, or is no truth value
+ */
+export function compilePriorCondition(text: string): (facts: PriorFacts) => Pick<Verdict, 'matched' | 'because'> {
+  const { ast } = checkExpression(priorEnvironment, text);
+  return (facts) => explainWith(priorEnvironment, text, ast, { ...facts, origin: {} });
+}

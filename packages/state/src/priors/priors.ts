@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { DispatchError, type DeliveryData } from '@dicom-dispatch/core';
+import type { Redis } from 'ioredis';
+import { redisKeys } from '../keys/redis-keys.ts';
+import { claimScript, openScript, renewScript, saveScript } from './prior-scripts.ts';
+import type { PriorsKey, PriorsStep } from './prior-types.ts';
+
+/** A dispatcher that takes a step keeps it for so long, and renews that while it works. */
+export const priorsLeaseMs = 30_000;
+
+/** Of a delivery, what says which priors go with it. */
+type Delivery = Pick<
+  DeliveryData,
+  'source' | 'orthancStudyId' | 'studyInstanceUid' | 'target' | 'deliveryId' | 'transform' | 'nonce' | 'priors'
+>;
+
+/**
+ * The priors that go along with studies, in Redis, by study and target: what arrives of a study later finds them done. A step
+ * that is open is due at some time, and is worked on by the dispatcher that has taken it; when that is gone, it is due again.
+ */
+export class Priors {
+  readonly #redis: Redis;
+  readonly #prefix: string;
+
+  constructor(redis: Redis, prefix: string) {
+    this.#redis = redis;
+    this.#prefix = prefix;
+  }
+
+  /** The step of a delivery, which begins now if it is not known. */
+  async open(delivery: Delivery): Promise<PriorsStep> {
+    const { source, orthancStudyId, studyInstanceUid, target, deliveryId, priors: terms = [] } = delivery;
+    const key = { source, orthancStudyId, id: priorsId(delivery) };
+    const step: Omit<PriorsStep, 'openedAt'> = {
+      ...key,
+      studyInstanceUid,
+      target,
+      deliveryId,
+      terms,
+      state: 'looking',
+      attempts: 0,
+      chosen: [],
+      left: [],
+      leftCount: 0,
+    };
+    const waits = terms.filter(({ first }) => first).map(({ wait }) => wait);
+    const waitMs = waits.length === 0 ? '' : Math.max(...waits);
+    const args = [key.id, JSON.stringify(step), waitMs, memberOf(key)];
+    return JSON.parse(String(await this.#run(() => openScript.run(this.#redis, this.#keys(key), args)))) as PriorsStep;
+  }
+
+  /** All steps of a study, the oldest first. */
+  async of(study: Omit<PriorsKey, 'id'>): Promise<PriorsStep[]> {
+    const fields = await this.#run(() => this.#redis.hgetall(this.#stepsKey(study)));
+    const steps = Object.entries(fields).flatMap(([field, text]) =>
+      field.includes(' ') ? [] : [JSON.parse(text) as PriorsStep],
+    );
+    return steps.sort((one, other) => one.openedAt - other.openedAt);
+  }
+
+  /** Notes that a study does not wait any longer. @returns whether this is the first time */
+  async goWithout(key: PriorsKey): Promise<boolean> {
+    return (await this.#run(() => this.#redis.hsetnx(this.#stepsKey(key), `${key.id} without`, 1))) === 1;
+  }
+
+  /** Takes the step that is due longest; undefined when none is due. */
+  async claim(token: string, leaseMs = priorsLeaseMs): Promise<PriorsStep | undefined> {
+    const keys = [redisKeys(this.#prefix).index('priors')];
+    const text = await this.#run(() => claimScript.run(this.#redis, keys, [token, leaseMs, this.#prefix]));
+    return typeof text === 'string' ? (JSON.parse(text) as PriorsStep) : undefined;
+  }
+
+  /** @returns false when another dispatcher has it by now */
+  async renew(key: PriorsKey, token: string, leaseMs = priorsLeaseMs): Promise<boolean> {
+    const args = [key.id, token, leaseMs, memberOf(key)];
+    return (await this.#run(() => renewScript.run(this.#redis, this.#keys(key), args))) === 1;
+  }
+
+  /**
+   * Writes how far a step is.
+   *
+   * @param next - when it goes on: in so many milliseconds, by whoever takes it then; never; or the caller keeps it
+   * @returns false when another dispatcher has it by now: nothing was written
+   */
+  async save(step: PriorsStep, token: string, next: { readonly inMs: number } | 'end' | 'keep'): Promise<boolean> {
+    return this.#save(step, token, JSON.stringify(step), next);
+  }
+
+  /** Forgets a step: its delivery has ended before it could go, and another attempt begins it anew. */
+  async drop(key: PriorsKey, token: string): Promise<boolean> {
+    return this.#save(key, token, '', 'end');
+  }
+
+  async #save(key: PriorsKey, token: string, text: string, next: { readonly inMs: number } | 'end' | 'keep') {
+    const due = next === 'end' ? 'end' : next === 'keep' ? '' : Math.ceil(next.inMs);
+    const keys = [...this.#keys(key), redisKeys(this.#prefix).changes];
+    const args = [key.id, token, memberOf(key), text, due];
+    return (await this.#run(() => saveScript.run(this.#redis, keys, args))) === 1;
+  }
+
+  #keys(key: Omit<PriorsKey, 'id'>): [string, string] {
+    return [this.#stepsKey(key), redisKeys(this.#prefix).index('priors')];
+  }
+
+  #stepsKey({ source, orthancStudyId }: Omit<PriorsKey, 'id'>): string {
+    return redisKeys(this.#prefix).priors(source, orthancStudyId);
+  }
+
+  async #run<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      if (error instanceof DispatchError) throw error;
+      throw new DispatchError('ledger-unavailable', 'Redis did not answer for priors', { cause: error });
+    }
+  }
+}
+
+function memberOf({ source, orthancStudyId, id }: PriorsKey): string {
+  return `${source} ${orthancStudyId} ${id}`;
+}
+
+/** The same for all contents of a study: what comes late does not bring its priors again. */
+function priorsId({ target, transform, nonce, priors }: Delivery): string {
+  const hash = createHash('sha256').update(JSON.stringify([target, transform?.name ?? '', nonce ?? '', priors ?? []]));
+  return `p-${hash.digest('hex').slice(0, 20)}`;
+}

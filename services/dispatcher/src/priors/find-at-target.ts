@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import type { PriorCandidate } from '@dicom-dispatch/core';
+import { openPuller, type SendPriorContext } from '@dicom-dispatch/pipeline';
+import type { FoundStudy } from '@dicom-dispatch/targets/contract';
+import { OperationError } from '@dicom-dispatch/pipeline';
+import { mostCandidates } from './find-at-source.ts';
+
+/** More studies of one patient than that are not looked at. */
+const mostFound = 500;
+
+/**
+ * The studies that a target lists for a Patient ID, the newest of them.
+ *
+ * @throws OperationError when the target cannot be asked for it at all; DispatchError
+ */
+export async function candidatesAtTarget(
+  { config }: Pick<SendPriorContext, 'config'>,
+  target: string,
+  patientId: string,
+  signal: AbortSignal,
+): Promise<PriorCandidate[]> {
+  // Wildcards and the separator of lists (PS3.4 section C.2.2.2): it would be asked for other patients.
+  if (/[*?\\]/.test(patientId)) {
+    throw new OperationError(
+      'invalid',
+      `the Patient ID has a wildcard character: ${target} cannot be asked for it alone`,
+    );
+  }
+  const { puller, ...checked } = await openPuller({ config: () => config }, target);
+  const found: PriorCandidate[] = [];
+  for await (const study of puller.find({ patientId }, { ...checked, signal })) {
+    found.push(asCandidate(target, study));
+    if (found.length === mostFound) break;
+  }
+  return found
+    .sort((one, other) => String(other.study['StudyDate'] ?? '').localeCompare(String(one.study['StudyDate'] ?? '')))
+    .slice(0, mostCandidates);
+}
+
+function asCandidate(from: string, { studyInstanceUid, tags, series }: FoundStudy): PriorCandidate {
+  const modalities = tags['ModalitiesInStudy']?.split('\\') ?? series.flatMap((one) => one.tags['Modality'] ?? []);
+  return {
+    studyInstanceUid,
+    from,
+    identity: {
+      patientId: tags['PatientID'],
+      // An archive that leaves it empty may not know the key: the files say it.
+      issuer: tags['IssuerOfPatientID'],
+      universalEntityId: undefined,
+      universalEntityIdType: undefined,
+    },
+    study: { ...tags, ModalitiesInStudy: [...new Set(modalities)].filter((one) => one !== '').sort() },
+    series: series.map((one) => one.tags),
+  };
+}
+
+/** The id that Orthanc gives to a study: SHA-1 over Patient ID and Study Instance UID. */
+export function orthancIdOf(patientId: string, studyInstanceUid: string): string {
+  const hash = createHash('sha1').update(`${patientId}|${studyInstanceUid}`).digest('hex');
+  return hash.match(/.{8}/g)?.join('-') ?? '';
+}

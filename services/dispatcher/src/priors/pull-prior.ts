@@ -1,0 +1,121 @@
+import { DispatchError, differentPatient, type PatientIdentity } from '@dicom-dispatch/core';
+import { notePulled, OperationError, pullStudy, pullToSource, type SendPriorContext } from '@dicom-dispatch/pipeline';
+import { readStudyOfPatient, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
+import type { PulledStudies } from '@dicom-dispatch/state/priors';
+
+export interface PullSetting extends SendPriorContext {
+  readonly pulled: PulledStudies;
+  readonly token: string;
+  readonly signal: AbortSignal;
+  readonly orthanc: OrthancClient;
+  /** One pull from a target at a time in this process: some send to one port of ours. */
+  inTurn<T>(target: string, act: () => Promise<T>): Promise<T>;
+}
+
+export interface PriorToPull {
+  readonly source: string;
+  readonly studyInstanceUid: string;
+  /** The target that has it. */
+  readonly from: string;
+  /** Of the study with which it goes. */
+  readonly identity: PatientIdentity;
+}
+
+/**
+ * - `there`: the source has it; `failed` instances did not come
+ * - `busy`: another step pulls it
+ * - `unfit`: it cannot go along after all
+ */
+export type PulledPrior =
+  | { readonly kind: 'there'; readonly orthancStudyId: string; readonly failed: number }
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'unfit'; readonly why: string };
+
+const leaseMs = 30_000;
+
+/**
+ * Gets an earlier study from a target into the source, unless the source has it by now, so that the rules do not take it for
+ * one that arrives. Broken off, it goes on where it was. Whose it is is compared once more: the files say more than the list of an
+ * archive.
+ *
+ * @throws DispatchError
+ */
+export async function pullPrior(setting: PullSetting, prior: PriorToPull): Promise<PulledPrior> {
+  const { pulled, orthanc, signal } = setting;
+  const { source, studyInstanceUid, from } = prior;
+  const token = `${setting.token} ${from}`;
+  if (!(await pulled.lease(source, studyInstanceUid, token, leaseMs))) return { kind: 'busy' };
+  const renewing = setInterval(
+    () => void pulled.lease(source, studyInstanceUid, token, leaseMs).catch(() => {}),
+    leaseMs / 3,
+  );
+  try {
+    const before = await pulled.underWay(source, studyInstanceUid);
+    const isThere = before.size === 0 && (await studiesAt(orthanc, prior, signal)).length > 0;
+    const failed = isThere ? 0 : await setting.inTurn(from, () => pull(setting, prior));
+    if (!isThere) await finishPull(setting, prior);
+    return await ofThePatient(setting, prior, failed);
+  } catch (error) {
+    if (error instanceof OperationError) return { kind: 'unfit', why: error.message };
+    throw error;
+  } finally {
+    clearInterval(renewing);
+    await pulled.release(source, studyInstanceUid, token).catch(() => {});
+  }
+}
+
+/** What came of a pull is no study that arrives, from now on and whatever becomes of this. */
+export async function finishPull(
+  setting: PullSetting,
+  prior: Pick<PriorToPull, 'source' | 'studyInstanceUid'>,
+): Promise<void> {
+  const { pulled, orthanc, signal } = setting;
+  const { source, studyInstanceUid } = prior;
+  const ours = await pulled.underWay(source, studyInstanceUid);
+  if (ours.size === 0) return;
+  for (const orthancStudyId of await studiesAt(orthanc, prior, signal)) {
+    await notePulled(setting, { source, orthancStudyId }, ours, orthanc);
+  }
+  await pulled.end(source, studyInstanceUid);
+}
+
+/** @returns how many instances did not come */
+async function pull({ config, pulled, signal }: PullSetting, prior: PriorToPull): Promise<number> {
+  const { source, studyInstanceUid, from: target } = prior;
+  const destination = await pullToSource(config, source, studyInstanceUid, {
+    before: (uid) => pulled.expect(source, studyInstanceUid, uid),
+    notStored: (uid) => pulled.retract(source, studyInstanceUid, uid),
+  });
+  try {
+    const { failed } = await pullStudy({ config: () => config }, { target, studyInstanceUid, destination, signal });
+    return failed;
+  } finally {
+    await destination.close();
+  }
+}
+
+async function ofThePatient(setting: PullSetting, prior: PriorToPull, failed: number): Promise<PulledPrior> {
+  const { orthanc, signal } = setting;
+  let why: string | undefined;
+  for (const orthancStudyId of await studiesAt(orthanc, prior, signal)) {
+    const { identity } = await readStudyOfPatient(orthanc, prior.source, orthancStudyId, signal);
+    why = differentPatient(prior.identity, identity);
+    if (why === undefined) return { kind: 'there', orthancStudyId, failed };
+  }
+  if (why !== undefined) return { kind: 'unfit', why };
+  throw new DispatchError('source-error', `source ${prior.source} does not show the study that was pulled into it`);
+}
+
+/** Orthanc's ids of the studies with the Study Instance UID. */
+async function studiesAt(
+  orthanc: OrthancClient,
+  { source, studyInstanceUid }: Pick<PriorToPull, 'source' | 'studyInstanceUid'>,
+  signal: AbortSignal,
+): Promise<string[]> {
+  try {
+    const found = await orthanc.lookup(studyInstanceUid, { signal });
+    return found.filter(({ Type }) => Type === 'Study').map(({ ID }) => ID);
+  } catch (error) {
+    throw sourceError(error, source);
+  }
+}

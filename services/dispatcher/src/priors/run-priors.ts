@@ -1,0 +1,179 @@
+import { asDispatchError, deliveryData, priorsFromSource, type DeliveryData } from '@dicom-dispatch/core';
+import type { SendPriorContext } from '@dicom-dispatch/pipeline';
+import type { Logger } from '@dicom-dispatch/runtime';
+import type { OrthancClient } from '@dicom-dispatch/sources';
+import type { Priors, PriorsStep, PulledStudies } from '@dicom-dispatch/state/priors';
+import { endStates, type DeliveryRecord } from '@dicom-dispatch/state/records';
+import { choose } from './choose.ts';
+import { finishPull, type PullSetting } from './pull-prior.ts';
+import { sendChosen } from './send-chosen.ts';
+
+export interface PriorsSetting extends SendPriorContext {
+  readonly priors: Priors;
+  readonly pulled: PulledStudies;
+  /** Under which the step was claimed. */
+  readonly token: string;
+  readonly signal: AbortSignal;
+  /** By the clock of Redis. */
+  now(): Promise<number>;
+  source(name: string): Promise<OrthancClient>;
+  inTurn: PullSetting['inTurn'];
+  readonly log: Logger;
+  /** Lets a waiting delivery go on now. */
+  wake(deliveryId: string): Promise<void>;
+}
+
+/** How often the deliveries of priors are looked at, while a study waits for them, and pulls of other steps. */
+const lookMs = 400;
+/** Pauses after a failure: the first, doubled up to the last. */
+const pausesMs = { first: 2_000, most: 300_000 };
+/** After so long nothing more is tried. */
+export const givenUpMs = 86_400_000;
+
+/** Another dispatcher has the step. */
+class StepLost extends Error {}
+
+/**
+ * Works on a step that was claimed, and lets it go: chooses the priors, sends each, and waits for their arrival where the study
+ * does. Whatever it does is written before the next thing is done, and doing it again changes nothing, so that it may be killed
+ * at any moment.
+ */
+export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Promise<void> {
+  let step = claimed;
+  try {
+    const record = await setting.records.delivery(step.deliveryId);
+    if (!record) return await end({ ...step, note: step.note ?? 'its delivery is gone' });
+    if (step.state === 'looking' && isOver(record)) {
+      // Nothing has been sent: should it be taken up again, its priors begin anew.
+      await setting.priors.drop(step, setting.token);
+      return;
+    }
+    const along = deliveryData.parse(record);
+    let sent: 'all' | 'busy' | 'unfit';
+    do {
+      if (step.state === 'looking') await keep(await look(along));
+      sent = await sendAll(along);
+    } while (sent === 'unfit');
+    const isBusy = sent === 'busy';
+    const leftMs = await stillWaitsMs();
+    if (leftMs !== undefined && leftMs <= 0) step = { ...step, isLate: true };
+    if (isBusy) await save({ inMs: lookMs });
+    else if (leftMs === undefined || leftMs <= 0) await end(step);
+    else await save({ inMs: Math.min(lookMs, leftMs) });
+  } catch (thrown) {
+    if (thrown instanceof StepLost) return;
+    if (setting.signal.aborted) await setting.priors.save(step, setting.token, { inMs: 0 }).catch(() => {});
+    else await failed(thrown);
+  }
+
+  async function save(next: Parameters<Priors['save']>[2]): Promise<void> {
+    if (!(await setting.priors.save(step, setting.token, next))) throw new StepLost();
+  }
+
+  async function keep(next: PriorsStep): Promise<void> {
+    step = next;
+    await save('keep');
+  }
+
+  async function end(last: PriorsStep): Promise<void> {
+    const { nextAttemptAt: _, ...rest } = last;
+    step = { ...rest, state: 'done' };
+    await save('end');
+    const { chosen, leftCount, note } = step;
+    const facts = { ...factsOf(step), chosen: chosen.length, left: leftCount, ...(note !== undefined && { note }) };
+    setting.log.info(facts, 'earlier studies of the patient are sent along');
+    await wakeWaiting(setting, step);
+  }
+
+  async function look(along: DeliveryData): Promise<PriorsStep> {
+    const now = await setting.now();
+    const orthanc = await setting.source(step.source);
+    return choose({ ...setting, orthanc, now: new Date(now), isLastTry: isGivenUp(now) }, step, along);
+  }
+
+  /** `unfit`: others have to be chosen. `busy`: another step pulls some of them. */
+  async function sendAll(along: DeliveryData): Promise<'all' | 'busy' | 'unfit'> {
+    let isBusy = false;
+    for (const [index, prior] of step.chosen.entries()) {
+      if (prior.state !== 'chosen') continue;
+      setting.signal.throwIfAborted();
+      const orthanc = await setting.source(step.source);
+      const sent = await sendChosen({ ...setting, orthanc }, step, prior, along);
+      if (sent.kind === 'unfit') {
+        const { studyInstanceUid, from } = prior;
+        const unfit = [...(step.unfit ?? []), { studyInstanceUid, from, why: sent.why }];
+        await keep({ ...step, state: 'looking', attempts: 0, unfit, chosen: [] });
+        return 'unfit';
+      }
+      if (sent.kind === 'busy') isBusy = true;
+      else await keep({ ...step, attempts: 0, chosen: step.chosen.with(index, sent.prior) });
+    }
+    if (isBusy) return 'busy';
+    if (step.nextAttemptAt !== undefined) {
+      // What failed before has succeeded.
+      const { note: _, nextAttemptAt: __, ...rest } = step;
+      step = rest;
+    }
+    return 'all';
+  }
+
+  /** For how long the study waits for what has not arrived yet; undefined when it waits for nothing. */
+  async function stillWaitsMs(): Promise<number | undefined> {
+    const { waitUntil } = step;
+    if (waitUntil === undefined) return undefined;
+    const now = await setting.now();
+    for (const { deliveryId, state } of step.chosen) {
+      if (state === 'chosen') return waitUntil - now;
+      const delivery = deliveryId === undefined ? undefined : await setting.records.delivery(deliveryId);
+      if (delivery && !endStates.includes(delivery.state)) return waitUntil - now;
+    }
+    return undefined;
+  }
+
+  function isGivenUp(now: number): boolean {
+    return now - step.openedAt > givenUpMs;
+  }
+
+  async function failed(thrown: unknown): Promise<void> {
+    const error = asDispatchError(thrown);
+    const now = await setting.now();
+    const attempts = step.attempts + 1;
+    if (error.code === 'source-gone') return end({ ...step, note: 'the study is no longer in the source' });
+    if (isGivenUp(now)) return giveUp(error.message);
+    const inMs = Math.min(pausesMs.most, pausesMs.first * 2 ** Math.min(step.attempts, 20));
+    step = { ...step, attempts, nextAttemptAt: now + inMs, note: error.message };
+    await save({ inMs });
+    const facts = { ...factsOf(step), code: error.code, reason: error.message, inMs };
+    setting.log.warn(facts, 'earlier studies could not be sent along; trying again');
+  }
+
+  async function giveUp(why: string): Promise<void> {
+    const note = `given up after a day: ${why}`;
+    const orthanc = await setting.source(step.source);
+    for (const { studyInstanceUid, from, state } of step.chosen) {
+      if (state !== 'chosen' || from === priorsFromSource) continue;
+      // What came of it must not be taken for a study that arrives.
+      await finishPull({ ...setting, orthanc }, { source: step.source, studyInstanceUid }).catch(() => {});
+    }
+    const chosen = step.chosen.map((one) =>
+      one.state === 'chosen' ? { ...one, state: 'omitted' as const, note } : one,
+    );
+    await end({ ...step, chosen, note });
+  }
+}
+
+function factsOf({ source, studyInstanceUid: study, target }: PriorsStep) {
+  return { source, study, target };
+}
+
+/** All deliveries of the study to the target that wait for these priors: more of it may have come meanwhile. */
+async function wakeWaiting({ records, wake }: PriorsSetting, step: PriorsStep): Promise<void> {
+  for (const { deliveryId, target, state, wake: by } of await records.deliveriesOf(step, 50)) {
+    if (target === step.target && state === 'waiting' && by === 'priors') await wake(deliveryId);
+  }
+}
+
+/** It ended before its priors went, and not because it arrived. */
+function isOver({ state }: DeliveryRecord): boolean {
+  return state === 'cancelled' || state === 'moved' || state === 'source-gone';
+}

@@ -1,0 +1,56 @@
+import { asDispatchError, DispatchError, priorsFromSource, type DeliveryData } from '@dicom-dispatch/core';
+import { sendPrior } from '@dicom-dispatch/pipeline';
+import { readStudyOfPatient } from '@dicom-dispatch/sources';
+import type { ChosenPrior, PriorsStep } from '@dicom-dispatch/state/priors';
+import { pullPrior, type PullSetting } from './pull-prior.ts';
+
+/** So often a target is asked again for instances that it lists and does not give. */
+const mostPulls = 3;
+
+/**
+ * - `busy`: another step pulls it
+ * - `unfit`: it is none of the patient, or not to be had: another one has to be chosen
+ */
+export type Sent =
+  | { readonly kind: 'sent'; readonly prior: ChosenPrior }
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'unfit'; readonly why: string };
+
+/**
+ * Sends a prior that was chosen, which is pulled into the source first where that lacks it.
+ *
+ * @throws DispatchError
+ */
+export async function sendChosen(
+  setting: PullSetting,
+  step: PriorsStep,
+  prior: ChosenPrior,
+  along: DeliveryData,
+): Promise<Sent> {
+  if (prior.from === priorsFromSource) return { kind: 'sent', prior: await send(setting, prior, along) };
+  const { source, orthancStudyId, attempts } = step;
+  const { identity } = await readStudyOfPatient(setting.orthanc, source, orthancStudyId, setting.signal);
+  const { studyInstanceUid, from } = prior;
+  const pulled = await pullPrior(setting, { source, studyInstanceUid, from, identity });
+  if (pulled.kind !== 'there') return pulled;
+  const { failed } = pulled;
+  const words = `${from} did not give ${failed} instance${failed === 1 ? '' : 's'} of it`;
+  if (failed > 0 && attempts + 1 < mostPulls) throw new DispatchError('target-error', words, { stage: 'manifest' });
+  const here = { ...prior, orthancStudyId: pulled.orthancStudyId };
+  return { kind: 'sent', prior: await send(setting, failed > 0 ? { ...here, note: words } : here, along) };
+}
+
+async function send(setting: PullSetting, prior: ChosenPrior, along: DeliveryData): Promise<ChosenPrior> {
+  const { orthancStudyId } = prior;
+  if (orthancStudyId === undefined) return { ...prior, state: 'omitted', note: 'the source does not have it' };
+  try {
+    const sent = await sendPrior(setting, orthancStudyId, along, setting.orthanc);
+    if (sent.kind === 'omitted') return { ...prior, state: 'omitted', note: sent.why };
+    const { deliveryId } = sent.delivery;
+    const { state } = (await setting.records.delivery(deliveryId)) ?? {};
+    return { ...prior, deliveryId, state: !sent.isNew && state === 'delivered' ? 'there' : 'sent' };
+  } catch (error) {
+    if (asDispatchError(error).code !== 'source-gone') throw error;
+    return { ...prior, state: 'omitted', note: 'it has left the source' };
+  }
+}

@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import { StudyEnqueuer } from '@dicom-dispatch/pipeline';
+import { priorsLeaseMs, PulledStudies, type PriorsStep } from '@dicom-dispatch/state/priors';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import type { Config } from '@dicom-dispatch/core';
+import type { DispatcherContext } from '../dispatcher-context.ts';
+import { oneAtATime } from './one-at-a-time.ts';
+import { runPriors } from './run-priors.ts';
+
+/** What that costs Redis is next to nothing. */
+const lookEveryMs = 250;
+/** Steps that one dispatcher works on at a time. */
+const atOnce = 4;
+
+/**
+ * Works on the priors that go along with studies: each step by one of all dispatchers; one whose dispatcher is gone is taken over
+ * after half a minute.
+ */
+export function startPriors(context: DispatcherContext): { reload(next: Config): void; stop(): Promise<void> } {
+  const { redis, records, priors, log } = context;
+  const stopping = new AbortController();
+  const running = new Set<Promise<void>>();
+  const enqueuer = new StudyEnqueuer(context.config, redis, records);
+  const pulled = new PulledStudies(redis, context.config.redis.prefix);
+  const inTurn = oneAtATime();
+  let looking: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    looking ??= look().finally(() => (looking = undefined));
+  }, lookEveryMs);
+  timer.unref();
+  return {
+    reload: (next) => enqueuer.reload(next),
+    async stop() {
+      clearInterval(timer);
+      stopping.abort(new Error('the dispatcher is stopping'));
+      await looking;
+      await Promise.all(running);
+      await enqueuer.close();
+    },
+  };
+
+  async function look(): Promise<void> {
+    if (redis.status !== 'ready') return;
+    try {
+      await context.untilGood(stopping.signal);
+      while (running.size < atOnce && !stopping.signal.aborted) {
+        const token = `${context.worker} ${randomUUID()}`;
+        const step = await priors.claim(token);
+        if (!step) return;
+        const work = run(step, token).finally(() => running.delete(work));
+        running.add(work);
+      }
+    } catch (error) {
+      if (!stopping.signal.aborted) log.warn({ err: error }, 'priors could not be looked for; trying again');
+    }
+  }
+
+  async function run(step: PriorsStep, token: string): Promise<void> {
+    const { source, studyInstanceUid: study, target } = step;
+    const lost = new AbortController();
+    const renewing = setInterval(() => {
+      priors.renew(step, token).then(
+        (isOurs) => isOurs || lost.abort(new Error('another dispatcher has the step')),
+        () => {},
+      );
+    }, priorsLeaseMs / 3);
+    try {
+      await runPriors(
+        {
+          config: context.config,
+          redis,
+          records,
+          enqueuer,
+          priors,
+          pulled,
+          inTurn,
+          log,
+          token,
+          signal: AbortSignal.any([stopping.signal, lost.signal]),
+          now: () => redisNow(redis, context.config.redis.prefix),
+          source: async (name) => (await context.source(name)).orthanc,
+          wake: (deliveryId) => context.wake(deliveryId),
+        },
+        step,
+      );
+    } catch (error) {
+      // It is due again when its lease has run out.
+      if (!stopping.signal.aborted) log.warn({ source, study, target, err: error }, 'priors failed; trying again');
+    } finally {
+      clearInterval(renewing);
+    }
+  }
+}

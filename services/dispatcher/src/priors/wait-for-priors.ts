@@ -1,0 +1,42 @@
+import { formatDuration } from '@dicom-dispatch/core';
+import type { PriorsStep } from '@dicom-dispatch/state/priors';
+import type { JobEnd } from '@dicom-dispatch/pipeline';
+import type { DeliveryTurn } from '../delivery-turn.ts';
+import { leaveTarget } from '../leave-target.ts';
+import { putOff } from '../put-off.ts';
+
+/**
+ * Begins the priors that go along with a delivery whose turn has come, and ends the run of its job while the study waits for
+ * them: until they have arrived, and never longer than its rule says.
+ *
+ * @returns how the job ends, or undefined when the delivery may go on
+ * @throws HandedOver when another target has taken it over
+ */
+export async function waitForPriors(turn: DeliveryTurn): Promise<JobEnd | undefined> {
+  const { context, data, record, now } = turn;
+  // What has begun does not wait any more.
+  if (!data.priors || data.priors.length === 0 || record.attempts > 0) return undefined;
+  if (data.group && (await context.circuits.state(data.target)).state !== 'closed') {
+    await leaveTarget(turn, 'its circuit is open');
+  }
+  const step = await context.priors.open(data);
+  const { waitUntil } = step;
+  if (waitUntil === undefined || record.anyway) return undefined;
+  if (step.state === 'done' && !step.isLate) return undefined;
+  if (step.state !== 'done' && now < waitUntil) {
+    const event = { kind: 'waiting', text: 'earlier studies of the patient go first' } as const;
+    return putOff(turn, { wake: 'priors', inMs: waitUntil - now, ...(record.wake !== 'priors' && { event }) });
+  }
+  if (await context.priors.goWithout(step)) {
+    const text = `goes without waiting further for earlier studies, after ${formatDuration(waitUntil - step.openedAt)}: ${whatIsMissing(step)}`;
+    await context.records.update(data.deliveryId, {}, { kind: 'noticed', text });
+  }
+  return undefined;
+}
+
+function whatIsMissing({ state, chosen, note }: PriorsStep): string {
+  if (state === 'looking') return note ?? 'they have not been chosen yet';
+  const open = chosen.filter((one) => one.state === 'chosen').length;
+  const words = open > 0 ? `${open} of ${chosen.length} could not be sent yet` : 'they have not all arrived';
+  return note === undefined ? words : `${words} (${note})`;
+}
