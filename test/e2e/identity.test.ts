@@ -96,17 +96,19 @@ async function noticesOf(run: RunningRouting, orthancStudyId: string): Promise<R
 }
 
 /** Until every target of a study has ended as it should. */
-async function untilDelivered(run: RunningRouting, orthancStudyId: string, states = ['delivered']): Promise<void> {
+async function untilDelivered(
+  run: RunningRouting,
+  orthancStudyId: string,
+  states = ['delivered'],
+  count = Object.keys(run.config.targets).length,
+): Promise<void> {
   const key = { source: 'main', orthancStudyId };
   let seen: unknown;
   await waitFor(
     async () => {
       const deliveries = await run.operations.records.deliveriesOf(key);
       seen = deliveries.map(({ target, state, error }) => ({ target, state, error }));
-      return (
-        deliveries.length >= Object.keys(run.config.targets).length &&
-        deliveries.every(({ state }) => states.includes(state))
-      );
+      return deliveries.length >= count && deliveries.every(({ state }) => states.includes(state));
     },
     { timeoutMs: 40_000, message: () => JSON.stringify(seen) },
   );
@@ -233,21 +235,39 @@ it('a study that is moved to another patient is another study, is sent, and says
 it('one SOP Instance UID in two studies is noted with both, and what is noted is not deleted at the source', async () => {
   const study = await system.upload({ seed: 'reused UID', instancesPerSeries: 2 });
   const [id = ''] = study.instanceIds;
-  const Replace = { StudyInstanceUID: '2.25.9007', SeriesInstanceUID: '2.25.9007.1', PatientID: 'REUSED' };
-  const file = await modified(id, { Replace, Keep: ['SOPInstanceUID'] });
+  const copyOf = (PatientID: string): Promise<Buffer> => {
+    const uids = {
+      StudyInstanceUID: `2.25.9007.${PatientID.length}`,
+      SeriesInstanceUID: `2.25.9007.${PatientID.length}.1`,
+    };
+    return modified(id, { Replace: { ...uids, PatientID }, Keep: ['SOPInstanceUID'] });
+  };
+  const [file, thirdFile] = [await copyOf('REUSED'), await copyOf('CAREFUL')];
   const { pacs = {}, web = {} } = targets('reused');
   await using run = await system.start({
-    targets: { pacs, web },
-    rules: [{ name: 'all', targets: ['pacs', 'web'], onSuccess: { delete: true } }],
+    targets: { pacs, web, careful: { ...pacs, onConflict: 'error' } },
+    rules: [
+      { name: 'all', when: 'study.PatientID != "CAREFUL"', targets: ['pacs', 'web'], onSuccess: { delete: true } },
+      { name: 'error', when: 'study.PatientID != "REUSED"', targets: ['careful'] },
+    ],
   });
   await untilDelivered(run, study.orthancStudyId);
   expect(await noticesOf(run, study.orthancStudyId)).toEqual({});
-  // The first has left its source before the second comes.
+  // The first has left its source before the others come.
   await waitFor(async () => !(await system.orthanc.studies()).includes(study.orthancStudyId), {
     message: 'the end of the first study',
   });
-  const { ParentStudy: other } = await system.orthanc.upload(file);
-  await untilDelivered(run, other);
+  const [{ ParentStudy: other }, { ParentStudy: third }] = [
+    await system.orthanc.upload(file),
+    await system.orthanc.upload(thirdFile),
+  ];
+  await untilDelivered(run, other, ['delivered'], 2);
+  await untilDelivered(run, third, ['failed'], 1);
+  const [refused] = await run.operations.records.deliveriesOf({ source: 'main', orthancStudyId: third });
+  expect(refused?.error?.code).toBe('all-quarantined');
+  expect([...(await run.operations.ledger.entries(ledgerKeyOf(refused!))).values()]).toMatchObject([
+    { error: { code: 'target-conflict', message: expect.stringContaining(`study ${study.orthancStudyId} of main`) } },
+  ]);
   for (const [one, another] of [
     [study.orthancStudyId, other],
     [other, study.orthancStudyId],
@@ -255,7 +275,9 @@ it('one SOP Instance UID in two studies is noted with both, and what is noted is
     const notice = expect.stringMatching(
       `^A SOP Instance UID of this study came to the target with study ${another} of main \\(another Study Instance UID\\)`,
     );
-    expect(await noticesOf(run, one)).toEqual({ pacs: notice, web: notice });
+    // By another name the first came to the same receiver.
+    const byOtherName = one === other ? {} : { careful: notice };
+    expect(await noticesOf(run, one)).toEqual({ pacs: notice, web: notice, ...byOtherName });
   }
   const [delivery] = await run.operations.records.deliveriesOf({ source: 'main', orthancStudyId: other });
   const said = async (): Promise<string[]> =>
@@ -264,7 +286,7 @@ it('one SOP Instance UID in two studies is noted with both, and what is noted is
     message: 'what is to be done after success',
   });
   expect(await system.orthanc.studies()).toContain(other);
-  await system.orthanc.send('DELETE', `/studies/${other}`);
+  for (const left of [other, third]) await system.orthanc.send('DELETE', `/studies/${left}`);
   for (const left of await archive.studies()) await archive.send('DELETE', `/studies/${left}`);
 });
 

@@ -3,7 +3,7 @@ import { redisNow } from '@dicom-dispatch/state/redis';
 import { DispatchError } from '@dicom-dispatch/core';
 import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 import { fenceOf, type Attempt } from './delivery-turn.ts';
-import { isSharedPlace } from './notice-conflicts.ts';
+import { isSharedPlace, takenUids } from './notice-conflicts.ts';
 import { ReceiptWriter } from './receipt-writer.ts';
 import { redisState } from './redis-state.ts';
 import type { DeliverySetting } from './run-delivery.ts';
@@ -40,6 +40,7 @@ export async function settingOf(
     open: (instance, options) => source.open(instance, options),
     isSourceWell: () => source.isWell(signal),
     isSharedPlace: () => isSharedPlace(attempt),
+    takenUids: (uids) => takenUids(attempt, uids),
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
     ledger: context.ledger,
     receipts: new ReceiptWriter(context.config.receipts, attempt.place, attempt.number),

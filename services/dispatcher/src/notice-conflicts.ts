@@ -1,4 +1,4 @@
-import { givesNewUids, ledgerKeyOf, type DeliveryData } from '@dicom-dispatch/core';
+import { givesNewUids, ledgerKeyOf, targetPlace, type DeliveryData } from '@dicom-dispatch/core';
 import type { DeliveryRecord, StudyKey, StudyRecord } from '@dicom-dispatch/state/records';
 import type { Attempt } from './delivery-turn.ts';
 
@@ -37,12 +37,12 @@ export async function noticeConflicts(attempt: Attempt): Promise<void> {
 }
 
 async function sharedWithOthers(attempt: Attempt): Promise<string[]> {
-  const { context, data } = attempt;
+  const { data } = attempt;
   const own = await uidsOf(attempt, { ...data, ledger: attempt.ledger });
   const others = await othersThatMayHave(attempt, own);
   const texts: string[] = [];
   for (const other of others) {
-    const deliveries = (await context.records.deliveriesOf(other)).filter((one) => isToSamePlace(attempt, one));
+    const deliveries = await deliveriesToSamePlace(attempt, other);
     const [latest] = deliveries;
     if (!latest) continue;
     const lists = await Promise.all(shapesOf(deliveries).map((one) => uidsOf(attempt, one)));
@@ -50,10 +50,23 @@ async function sharedWithOthers(attempt: Attempt): Promise<string[]> {
     if (shared === 0) continue;
     const isSameUid = latest.studyInstanceUid === data.studyInstanceUid;
     texts.push(sharedWith(shared, other, isSameUid));
-    await note(attempt, latest.deliveryId, sharedWith(shared, data, isSameUid));
+    for (const [newest] of Map.groupBy(deliveries, ({ target }) => target).values()) {
+      if (newest) await note(attempt, newest.deliveryId, sharedWith(shared, data, isSameUid));
+    }
   }
   const more = texts.length - maxNamed;
   return more > 0 ? [...texts.slice(0, maxNamed), `So do instances of ${more} more studies.`] : texts;
+}
+
+/** Which of some SOP Instance UIDs have come with another study to the place where the target is now. */
+export async function takenUids(attempt: Attempt, uids: ReadonlySet<string>): Promise<ReadonlyMap<string, StudyKey>> {
+  const taken = new Map<string, StudyKey>();
+  for (const other of await othersThatMayHave(attempt, uids)) {
+    for (const one of shapesOf(await deliveriesToSamePlace(attempt, other))) {
+      for (const uid of await uidsOf(attempt, one)) if (uids.has(uid)) taken.set(uid, other);
+    }
+  }
+  return taken;
 }
 
 /** Studies with its Study Instance UID, and those that may have one of its SOP Instance UIDs. */
@@ -73,8 +86,9 @@ async function othersThatMayHave(attempt: Attempt, uids: ReadonlySet<string>): P
  */
 export async function isSharedPlace(attempt: Attempt): Promise<boolean> {
   for (const other of await othersWithItsUid(attempt)) {
-    const deliveries = await attempt.context.records.deliveriesOf(other);
-    if (deliveries.some((one) => isAtSamePlace(attempt, one))) return true;
+    for (const one of await attempt.context.records.deliveriesOf(other)) {
+      if (await isAtSamePlace(attempt, one)) return true;
+    }
   }
   return false;
 }
@@ -85,12 +99,25 @@ async function othersWithItsUid({ context, data }: Attempt): Promise<StudyRecord
   return studies.filter(({ orthancStudyId }) => orthancStudyId !== data.orthancStudyId);
 }
 
-function isAtSamePlace({ data, ledger }: Attempt, other: DeliveryRecord): boolean {
-  return other.target === data.target && (other.ledger ?? other.target) === ledger;
+/** Whether a delivery went to where the target is now: by this target, or by another one with its address. */
+async function isAtSamePlace({ context, data, ledger }: Attempt, other: DeliveryRecord): Promise<boolean> {
+  const theirs = other.ledger ?? other.target;
+  if (other.target === data.target) return theirs === ledger;
+  const config = context.config.targets[data.target];
+  if (!config) return false;
+  const { id, identity } = targetPlace(config);
+  const { places } = await context.places.known(other.target);
+  // A place may have a name of its own, since an address may lead to several.
+  return places.some((one) => one.ledger === theirs && one.id === id && one.identity === identity);
 }
 
-function isToSamePlace(attempt: Attempt, other: DeliveryRecord): boolean {
-  return isAtSamePlace(attempt, other) && keepsUids(other) === keepsUids(attempt.data);
+/** Those of another study that the place of the target has under the same UIDs, the newest first. */
+async function deliveriesToSamePlace(attempt: Attempt, other: StudyKey): Promise<DeliveryRecord[]> {
+  const found: DeliveryRecord[] = [];
+  for (const one of await attempt.context.records.deliveriesOf(other)) {
+    if (keepsUids(one) === keepsUids(attempt.data) && (await isAtSamePlace(attempt, one))) found.push(one);
+  }
+  return found;
 }
 
 function keepsUids({ transform }: Pick<DeliveryData, 'transform'>): boolean {

@@ -11,6 +11,7 @@ import type { ArrivalMessage } from '@dicom-dispatch/pipeline';
 import { templateTags } from '@dicom-dispatch/targets';
 import type { Kept } from '@dicom-dispatch/targets/contract';
 import type { Heard } from './listen-for-arrivals.ts';
+import { leaveOutConflicts } from './leave-out-conflicts.ts';
 import { ManifestWatch } from './manifest-watch.ts';
 import { openRuns } from './open-runs.ts';
 import type { DeliverySetting } from './run-delivery.ts';
@@ -79,7 +80,9 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
     for (;;) {
       signal.throwIfAborted();
       if (pending.length > 0) {
-        await handler.deliver(runs.of(pending, { pending, quarantined: [] }, { isPart: true, kept }));
+        const part = runs.of(pending, { pending, quarantined: [] }, { isPart: true, kept });
+        const given = { pending, delivered: [] };
+        await handler.deliver(await leaveOutConflicts(part, handler, given, (uids) => setting.takenUids(uids)));
         watch.throwIfStale();
         if (progress.isReached) setting.answered();
       }

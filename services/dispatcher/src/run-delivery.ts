@@ -12,6 +12,7 @@ import {
   type TargetConfig,
 } from '@dicom-dispatch/core';
 import type { Fence, InstanceVersion, Ledger, LedgerKey } from '@dicom-dispatch/state/ledger';
+import type { StudyKey } from '@dicom-dispatch/state/records';
 import { templateTags, type TemplateTags } from '@dicom-dispatch/targets';
 import type { Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
 import type { SharedManifest } from '@dicom-dispatch/pipeline';
@@ -19,6 +20,7 @@ import type { GuardedBytes, InstanceTransform, OpenOptions, StudyFacts } from '@
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
 import type { SharedListings } from './shared-listings.ts';
 import { ManifestWatch } from './manifest-watch.ts';
+import { leaveOutConflicts } from './leave-out-conflicts.ts';
 import { openRuns } from './open-runs.ts';
 import type { ReceiptWriter } from './receipt-writer.ts';
 
@@ -50,6 +52,8 @@ export interface DeliverySetting {
   isSourceWell(): Promise<boolean>;
   /** Whether another study with the same Study Instance UID goes to the place of the target. */
   isSharedPlace(): Promise<boolean>;
+  /** Which of some SOP Instance UIDs have come to the place of the target with another study. */
+  takenUids(sopInstanceUids: ReadonlySet<string>): Promise<ReadonlyMap<string, StudyKey>>;
   /** @param manifest as the target knows it */
   listings(config: TargetConfig, manifest: readonly ManifestInstance[]): SharedListings;
   readonly ledger: Ledger;
@@ -117,7 +121,8 @@ async function runWith(
     signal.throwIfAborted();
     const isUnsettled = contentHash(all) !== data.contentHash;
     const runs = await openRuns(setting, { config, key, study, watch, isUnsettled });
-    await handler.deliver(runs.of(manifest, before));
+    const run = await leaveOutConflicts(runs.of(manifest, before), handler, before, (uids) => setting.takenUids(uids));
+    await handler.deliver(run);
     signal.throwIfAborted();
     watch.throwIfStale();
     if (before.pending.length > 0 && progress.isReached) setting.answered();

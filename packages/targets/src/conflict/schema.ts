@@ -8,3 +8,11 @@ export const conflictOption = z
     'if different content exists at the path of an instance: error = it is kept, and the instance is quarantined (target-conflict); overwrite = it is replaced. An older version of the same instance of the same patient is always replaced',
   );
 export type ConflictPolicy = z.output<typeof conflictOption>;
+
+/** The same of targets that know an instance by its SOP Instance UID alone. */
+export const uidConflictOption = z
+  .enum(['note', 'error'])
+  .default('note')
+  .describe(
+    'when the target has got the SOP Instance UID of an instance with another study, or another series of the study: note = it is sent, and both deliveries carry a note; error = it is not sent, and quarantined (target-conflict)',
+  );

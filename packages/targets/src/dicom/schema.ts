@@ -9,6 +9,7 @@ import {
   targetOptions,
 } from '@dicom-dispatch/core';
 import { z } from 'zod';
+import { uidConflictOption } from '../conflict/schema.ts';
 import { maxAssociations } from './associations-for.ts';
 import { transferSyntax } from './transfer-syntax.ts';
 
@@ -88,6 +89,7 @@ const dicomOptions = {
     .describe(
       'transcoding by the source. fallback: instances whose stored transfer syntax the receiver rejects, into the first accepted syntax of transferSyntaxes; always: all instances',
     ),
+  onConflict: uidConflictOption,
   verify: z
     .enum(['none', 'find', 'commitment'])
     .default('none')

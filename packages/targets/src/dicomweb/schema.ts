@@ -1,5 +1,6 @@
 import { durationMs, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
+import { uidConflictOption } from '../conflict/schema.ts';
 import { httpAuth, httpOptions, httpUrl } from '../http/http-options.ts';
 
 /** A DICOMweb service (PS3.18): STOW-RS to send, QIDO-RS to verify and find, WADO-RS to retrieve. */
@@ -27,6 +28,7 @@ export const dicomwebTarget = z.strictObject({
     .prefault({})
     .describe('maximum content of one request; halved if the target responds with 413'),
   maxParallel: z.int().min(1).max(16).default(3).describe('maximum parallel requests of one delivery; default: 3'),
+  onConflict: uidConflictOption,
   verify: z
     .enum(['none', 'qido'])
     .default('none')

@@ -1,0 +1,62 @@
+import type { ManifestInstance, TargetConfig } from '@dicom-dispatch/core';
+import type { DeliveryRun, InstanceOutcome } from '@dicom-dispatch/targets/contract';
+import { expect, it } from 'vitest';
+import { leaveOutConflicts } from './leave-out-conflicts.ts';
+
+const instance = (sourceId: string, sopInstanceUid: string, isShared = false): ManifestInstance =>
+  ({ sourceId, sopInstanceUid, ...(isShared && { sharesSopInstanceUid: true }) }) as ManifestInstance;
+
+function runOf(pending: readonly ManifestInstance[], more: object = {}, onConflict = 'error') {
+  const reported = new Map<string, InstanceOutcome>();
+  const run = {
+    config: { type: 'dicom', onConflict } as unknown as TargetConfig,
+    targetName: 'pacs',
+    pending,
+    quarantined: [],
+    log: { info() {}, warn() {} },
+    report: async ({ sourceId }: ManifestInstance, outcome: InstanceOutcome) => void reported.set(sourceId, outcome),
+    ...more,
+  } as unknown as DeliveryRun<TargetConfig>;
+  return { run, reported };
+}
+
+const byUid = { keyedBy: 'sop-instance-uid' } as const;
+const nobody = async () => new Map();
+const ids = ({ pending }: Pick<DeliveryRun<TargetConfig>, 'pending'>) => pending.map(({ sourceId }) => sourceId);
+
+it('what another study has brought is quarantined with its name, the others go', async () => {
+  const pending = [instance('a', '1.1'), instance('b', '1.2')];
+  const { run, reported } = runOf(pending);
+  const other = { source: 'ct', orthancStudyId: 'o-1' };
+  const left = await leaveOutConflicts(run, byUid, { pending, delivered: [] }, async () => new Map([['1.2', other]]));
+  expect(ids(left)).toEqual(['a']);
+  expect(left.quarantined?.map(({ sourceId }) => sourceId)).toEqual(['b']);
+  expect([...reported]).toMatchObject([
+    ['b', { kind: 'quarantined', error: { code: 'target-conflict', message: expect.stringContaining('o-1 of ct') } }],
+  ]);
+});
+
+it('of two series that share a UID the one that is there keeps it, else the first by its address', async () => {
+  const pending = [instance('b', '1.1', true), instance('a', '1.1', true), instance('c', '1.2')];
+  const first = runOf(pending);
+  expect(ids(await leaveOutConflicts(first.run, byUid, { pending, delivered: [] }, nobody))).toEqual(['a', 'c']);
+  expect([...first.reported.keys()]).toEqual(['b']);
+  const late = runOf(pending);
+  const delivered = [instance('d', '1.1', true)];
+  expect(ids(await leaveOutConflicts(late.run, byUid, { pending, delivered }, nobody))).toEqual(['c']);
+  // While the study arrives it waits, and is judged when all is there.
+  const part = runOf(pending, { isPart: true });
+  expect(ids(await leaveOutConflicts(part.run, byUid, { pending, delivered: [] }, nobody))).toEqual(['a', 'c']);
+  expect(part.reported.size).toBe(0);
+});
+
+it('asks nobody where the target sends both, or has a place for each', async () => {
+  const pending = [instance('a', '1.1')];
+  const never = async (): Promise<never> => {
+    throw new Error('asked');
+  };
+  const noting = runOf(pending, {}, 'note').run;
+  expect(await leaveOutConflicts(noting, byUid, { pending, delivered: [] }, never)).toBe(noting);
+  const folder = runOf(pending).run;
+  expect(await leaveOutConflicts(folder, {}, { pending, delivered: [] }, never)).toBe(folder);
+});
