@@ -51,6 +51,13 @@ export const healthTable = {
     path: '/cache',
     alertAfter: '1m',
   },
+  'redis-evicts': {
+    severity: 'critical',
+    title: 'Redis may throw data away when its memory is full',
+    remedy: 'Set maxmemory-policy noeviction, with CONFIG SET and in the configuration of Redis.',
+    path: '/cache',
+    alertAfter: '0m',
+  },
   'redis-memory-low': {
     severity: 'warning',
     title: 'Redis has used 90 % of its memory',

@@ -70,7 +70,17 @@ async function lookAtMemory(redis: PipelineContext['redis'], prefix: string): Pr
   const info = await readInfo(redis, prefix, 'memory');
   const most = Number(info?.get('maxmemory') ?? 0);
   const used = Number(info?.get('used_memory') ?? 0);
-  if (most === 0 || used < mostMemory * most) return [];
-  const percent = Math.round((100 * used) / most);
-  return [finding('redis-memory-low', { words: `Redis has used ${percent} % of its memory (maxmemory)` })];
+  if (most === 0) return [];
+  const findings: HealthFinding[] = [];
+  // A service refuses such a Redis at its start; it may be set later.
+  const policy = info?.get('maxmemory_policy') ?? 'noeviction';
+  if (policy !== 'noeviction') {
+    const words = `Redis may throw away queues and confirmations when its memory is full (maxmemory-policy ${policy})`;
+    findings.push(finding('redis-evicts', { words }));
+  }
+  if (used >= mostMemory * most) {
+    const percent = Math.round((100 * used) / most);
+    findings.push(finding('redis-memory-low', { words: `Redis has used ${percent} % of its memory (maxmemory)` }));
+  }
+  return findings;
 }

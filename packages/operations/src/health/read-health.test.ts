@@ -128,6 +128,14 @@ const wrong: Record<HealthKind, () => Promise<unknown>> = {
     await redis.config('SET', 'maxmemory', '1');
     return () => redis.config('SET', 'maxmemory', '0');
   },
+  async 'redis-evicts'() {
+    await redis.config('SET', 'maxmemory', '1gb');
+    await redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    return async () => {
+      await redis.config('SET', 'maxmemory-policy', 'noeviction');
+      await redis.config('SET', 'maxmemory', '0');
+    };
+  },
   async 'redis-not-persisting'() {
     const [, folder = ''] = (await redis.config('GET', 'dir')) as [string, string];
     // Where its snapshot should be, there is a folder.

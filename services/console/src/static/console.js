@@ -346,7 +346,7 @@ banner.className = 'banner';
 banner.setAttribute('role', 'alert');
 banner.hidden = true;
 document.querySelector('header.top')?.after(banner);
-const loudKinds = new Set(['redis-away', 'redis-lost', 'redis-refuses-writes', 'redis-not-persisting']);
+const loudKinds = new Set(['redis-away', 'redis-lost', 'redis-refuses-writes', 'redis-not-persisting', 'redis-evicts']);
 const lookMs = 5_000;
 const waitsForRedis = document.title.startsWith('Redis does not answer');
 let seenAt = Date.now();
