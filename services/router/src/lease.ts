@@ -12,7 +12,8 @@ local found = redis.call('HMGET', KEYS[2], 'id', 'lost')
 if found[1] ~= ARGV[3] or found[2] then return 0 end
 local holder = redis.call('GET', KEYS[1])
 if holder == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-if holder then return 0 end
+-- One that lasts longer than any is of a time when the clock of Redis was ahead.
+if holder and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[2]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `;

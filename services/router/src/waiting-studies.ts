@@ -50,7 +50,10 @@ export class WaitingStudies {
     }
     const now = this.#now();
     const before = await this.#read(orthancStudyId);
-    const since = { ...before, ...Object.fromEntries(waiting.map(({ rule }) => [rule, before[rule] ?? now])) };
+    const since = {
+      ...before,
+      ...Object.fromEntries(waiting.map(({ rule }) => [rule, Math.min(before[rule] ?? now, now)])),
+    };
     const due = Math.min(
       ...waiting.map(({ rule, timeoutMs }) => (timeoutMs > 0 ? (since[rule] ?? now) + timeoutMs : now + lookAgainMs)),
     );

@@ -23,6 +23,7 @@ export interface ReconcileContext {
  * - `cancel-finished`: an operator had cancelled it, and the record did not say so
  * - `index-rebuilt`: the index of open deliveries missed some
  * - `task-added`, `task-released`, `task-revived`: a study task whose deliveries have all arrived would never have run
+ * - `clock-set-back`: the clock of Redis was set back, and what had been put off by it would have waited for as long
  * - `limit-restored`: a lower limit that a receiver asked for a day ago is tried no longer
  */
 export const repairKinds = [
@@ -35,6 +36,7 @@ export const repairKinds = [
   'task-added',
   'task-released',
   'task-revived',
+  'clock-set-back',
   'limit-restored',
 ] as const;
 export type RepairKind = (typeof repairKinds)[number];

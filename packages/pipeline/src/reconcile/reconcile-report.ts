@@ -46,7 +46,8 @@ export async function readReconcileReport(redis: Redis, prefix: string): Promise
   const at = fields['at'] === undefined ? undefined : Number(fields['at']);
   return {
     at,
-    ageMs: at === undefined ? undefined : Math.max(0, now - at),
+    // Of a pass that was made while the clock was ahead nothing is known.
+    ageMs: at === undefined ? undefined : Math.abs(now - at),
     tookMs: Number(fields['tookMs'] ?? 0),
     checked: Number(fields['checked'] ?? 0),
     open,

@@ -1,12 +1,13 @@
-import { ledgerKeyOf } from '@dicom-dispatch/core';
+import { DispatchError, ledgerKeyOf } from '@dicom-dispatch/core';
+import { waitFor } from '@dicom-dispatch/harness';
 import { createLedger } from '@dicom-dispatch/state/ledger';
 import { act, fromNow } from '@dicom-dispatch/state/records';
-import { rowOfKey } from '@dicom-dispatch/state/keys';
+import { redisKeys, rowOfKey } from '@dicom-dispatch/state/keys';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jobPlace } from '../queues/index.ts';
 import { startTestPipeline, type TestPipeline } from '../testing/start-test-pipeline.ts';
 import { foldFinished } from './fold-finished.ts';
-import { readReconcileReport, reconcile } from './index.ts';
+import { readReconcileReport, reconcile, startReconciler } from './index.ts';
 
 let test: TestPipeline;
 let prefix: string;
@@ -85,6 +86,39 @@ describe('an open delivery', () => {
     });
     expect(await pass()).toEqual({ 'job-advanced': 1 });
     expect([await place(due), await place(later)]).toEqual(['ready', 'delayed']);
+  });
+
+  it('that was put off while the clock of Redis was a day ahead goes on when it is set back, unless it is held', async () => {
+    const { operations, redis, reconciling } = test;
+    const keys = redisKeys(prefix);
+    const queue = operations.queues.target('a');
+    const [due, held] = [await deliver('1.2.40'), await deliver('1.2.41', { hold: true })];
+    const day = 86_400_000;
+    for (const id of [due, held]) {
+      await redis.zrem(queue.toKey('prioritized'), id);
+      await redis.zadd(queue.toKey('delayed'), (Date.now() + day) * 4096, id);
+      await redis.hset(keys.delivery(id), 'nextAttemptAt', Date.now() + day);
+      await redis.zadd(keys.index('open'), Date.now() + day, id);
+    }
+    await operations.circuits.fail('a', new DispatchError('target-unreachable', 'refused').toRecord());
+    await redis.hset(keys.circuit('a'), 'nextProbeAt', Date.now() + day);
+    await redis.set(keys.circuitProbe('a'), 'gone', 'PX', day);
+    await redis.zadd(keys.feedLater('main'), Date.now() + day, 'o-9');
+    await redis.hset(keys.reconcileReport, 'at', Date.now() + day);
+    // Of a process that has ended since.
+    await redis.set(keys.reconcileLease, 'gone', 'PX', day);
+    expect((await readReconcileReport(redis, prefix)).ageMs).toBeGreaterThan(day - 60_000);
+    const reconciler = startReconciler(reconciling, { everyMs: 600 });
+    try {
+      await waitFor(async () => (await readReconcileReport(redis, prefix)).repairedInAll['clock-set-back'] === 1);
+    } finally {
+      reconciler.stop();
+    }
+    expect([await place(due), await place(held)]).toEqual(['ready', 'delayed']);
+    expect((await operations.records.delivery(due))?.nextAttemptAt).toBeUndefined();
+    expect(await operations.circuits.check('a')).toEqual({ kind: 'probe' });
+    expect(Number(await redis.zscore(keys.feedLater('main'), 'o-9'))).toBeLessThanOrEqual(Date.now());
+    expect((await readReconcileReport(redis, prefix)).ageMs).toBeLessThan(60_000);
   });
 
   it('whose dispatcher is gone goes on; one whose lock is held is left alone', async () => {

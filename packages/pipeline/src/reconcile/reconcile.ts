@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { redisNow } from '@dicom-dispatch/state/redis';
+import { skewLimitMs } from '@dicom-dispatch/runtime';
+import { afterSetBack } from './after-set-back.ts';
 import { Findings, type ReconcileContext } from './reconcile-context.ts';
 import { foldFinished } from './fold-finished.ts';
 import { reconcileDeliveries } from './reconcile-deliveries.ts';
@@ -20,6 +22,11 @@ const learntForMs = 86_400_000;
 export async function reconcile(context: ReconcileContext): Promise<Findings> {
   const startedAt = performance.now();
   const findings = new Findings();
+  // Should it fail, no report is written, and it is done by the next pass.
+  if (await wasSetBack(context)) {
+    await afterSetBack(context);
+    findings.repaired('clock-set-back');
+  }
   const parts = {
     deliveries: () => reconcileDeliveries(context, findings, limits.deliveries),
     tasks: () => reconcileTasks(context, findings, limits.tasks),
@@ -36,6 +43,13 @@ export async function reconcile(context: ReconcileContext): Promise<Findings> {
   }
   await writeReport(context.redis, context.config().redis.prefix, findings, performance.now() - startedAt);
   return findings;
+}
+
+/** Whether the last pass was made later than now. */
+async function wasSetBack({ redis, config }: ReconcileContext): Promise<boolean> {
+  const { prefix } = config().redis;
+  const [at, now] = await Promise.all([redis.hget(redisKeys(prefix).reconcileReport, 'at'), redisNow(redis, prefix)]);
+  return Number(at ?? 0) - now > skewLimitMs;
 }
 
 /** A receiver that took fewer associations a day ago may take more by now. */

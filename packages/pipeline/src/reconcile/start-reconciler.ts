@@ -1,8 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { redisKeys } from '@dicom-dispatch/state/keys';
+import { defineScript } from '@dicom-dispatch/state/redis';
 import { reconcile } from './reconcile.ts';
 import type { ReconcileContext } from './reconcile-context.ts';
+
+/**
+ * KEYS: lease. ARGV: token, ms. Answers 1 when it was taken. One that lasts longer than any is of a time when the clock of Redis was ahead.
+ */
+const leaseScript = defineScript(`
+if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end
+return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') and 1 or 0
+`);
 
 export interface ReconcilerOptions {
   /** How often one of all processes makes a pass. Default a minute. */
@@ -30,7 +39,7 @@ export function startReconciler(
     try {
       const key = redisKeys(config().redis.prefix).reconcileLease;
       // It is not given back: its end is when the next pass begins.
-      if ((await redis.set(key, token, 'PX', Math.ceil((everyMs * 5) / 6), 'NX')) !== 'OK') return;
+      if ((await leaseScript.run(redis, [key], [token, Math.ceil((everyMs * 5) / 6)])) !== 1) return;
       const { repairs, problems } = await reconcile(context);
       if (repairs.size > 0) log.warn({ repairs: Object.fromEntries(repairs) }, 'records and jobs were reconciled');
       const failed = [...problems.values()].filter(({ kind }) => kind === 'failed');

@@ -252,6 +252,34 @@ describe('Bull Board', () => {
     const answer = await test.ask(method, `/queues/api/queues/target-a${path}`, { body });
     expect(answer.status).toBe(403);
   });
+
+  it.each([
+    ['target-a', '/concurrency', { concurrency: 0 }],
+    ['target-a', '/concurrency', { concurrency: 'many' }],
+    ['target-a', '/rate-limit', { max: 0, duration: 60_000 }],
+    ['target-a', '/rate-limit', { max: 1, duration: 1e12 }],
+    ['study', '/concurrency', { concurrency: 1 }],
+    ['study', '/rate-limit', { max: 1, duration: 60_000 }],
+  ])('refuses for %s a limit that would stop it unseen: %s %o', async (name, path, body) => {
+    const answer = await test.ask('PUT', `/queues/api/queues/${name}${path}`, { body });
+    expect([400, 409]).toContain(answer.status);
+    const queue = name === 'study' ? test.operations.queues.study() : test.operations.queues.target('a');
+    expect(await queue.getGlobalRateLimit()).toBeNull();
+    expect(await queue.getGlobalConcurrency()).toBeNull();
+  });
+
+  it('takes a limit that lets something through', async () => {
+    for (const [path, body] of [
+      ['/concurrency', { concurrency: 3 }],
+      ['/rate-limit', { max: 10, duration: 60_000 }],
+    ] as const) {
+      const { status } = await test.ask('PUT', `/queues/api/queues/target-b${path}`, { body });
+      expect(status).toBeLessThan(300);
+    }
+    const queue = test.operations.queues.target('b');
+    expect(await queue.getGlobalConcurrency()).toBe(3);
+    expect(await queue.getGlobalRateLimit()).toEqual({ max: 10, duration: 60_000 });
+  });
 });
 
 describe('health and metrics', () => {

@@ -1,10 +1,14 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { pauseTarget, promoteTarget, resumeTarget } from '@dicom-dispatch/operations';
+import { pauseTarget, promoteTarget, resumeTarget, setTargetConcurrency } from '@dicom-dispatch/operations';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Job, Queue } from 'bullmq';
 import { currentActor } from './acting.ts';
 import { asDeliveryJob } from './delivery-job-acts.ts';
+import { orRefused, Refused } from './refused.ts';
 import { asStudyJob } from './study-job-acts.ts';
+
+/** The longest time over which a rate is meant. */
+const maxRateMs = 3_600_000;
 
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJob']>>;
 
@@ -63,6 +67,22 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
       return;
     }
     for (const job of await this.getJobs(['delayed'], 0, 9_999)) await (job as unknown as Job).promote();
+  }
+
+  override async setGlobalConcurrency(concurrency: number): Promise<void> {
+    const target = this.#target;
+    if (target === undefined) throw new Refused('study tasks wait for nobody: their concurrency is not set');
+    await orRefused(() => setTargetConcurrency(this.#context, target, concurrency));
+  }
+
+  /** A rate of nothing would be a pause that nobody sees. */
+  override async setConfiguredRateLimit({ max, duration }: { max: number; duration: number }): Promise<void> {
+    if (this.#target === undefined) throw new Refused('study tasks wait for nobody: their rate is not set');
+    const isDuration = Number.isInteger(duration) && duration >= 1 && duration <= maxRateMs;
+    if (!Number.isInteger(max) || max < 1 || !isDuration) {
+      throw new Refused('a rate is at least one delivery within at most an hour: pause the target to stop it', 400);
+    }
+    await super.setConfiguredRateLimit({ max, duration });
   }
 
   #asOperator(job: Job): NonNullable<BoardJob> {

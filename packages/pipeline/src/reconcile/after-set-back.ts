@@ -1,0 +1,51 @@
+import { Circuits } from '@dicom-dispatch/state/circuit';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { defineScript } from '@dicom-dispatch/state/redis';
+import { wakeDelivery } from '../wake-delivery.ts';
+import type { ReconcileContext } from './reconcile-context.ts';
+
+const atOnce = 500;
+const mostTasks = 10_000;
+
+/** KEYS: a sorted set by time. ARGV: how many at most. Those that lie in the future are due now. Answers how many. */
+const bringForwardScript = defineScript(`
+local time = redis.call('TIME')
+local now = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+local late = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'LIMIT', 0, ARGV[1])
+for _, id in ipairs(late) do redis.call('ZADD', KEYS[1], now, id) end
+return #late
+`);
+
+/**
+ * The clock of Redis was set back. What was put off while it was ahead would wait for as long as that, and what expires would stay: all of
+ * it is due now, and whoever comes too early is put off again by the clock as it is.
+ */
+export async function afterSetBack(context: ReconcileContext): Promise<void> {
+  const { redis, records, tasks, queues, log } = context;
+  const config = context.config();
+  const { prefix } = config.redis;
+  const keys = redisKeys(prefix);
+  const bySource = Object.keys(config.sources).flatMap((source) => [keys.feedLater(source), keys.waits(source)]);
+  for (const key of [keys.index('open'), keys.index('tasks'), ...bySource]) {
+    while ((await bringForwardScript.run(redis, [key], [atOnce])) === atOnce);
+  }
+  const circuits = new Circuits(redis, prefix);
+  for (const target of Object.keys(config.targets)) {
+    if ((await circuits.state(target)).state !== 'closed') await circuits.abandon(target);
+    await circuits.probeNow(target);
+  }
+  // BullMQ's pauses between starts and between looks for dead workers expire.
+  for (const queue of [queues.study(), ...Object.keys(config.targets).map((target) => queues.target(target))]) {
+    await redis.del(queue.toKey('limiter'), queue.toKey('stalled-check'));
+  }
+  let woken = 0;
+  for await (const ids of records.deliveryIds({ state: 'waiting' })) {
+    for (const looked of await records.lookAll(ids)) {
+      if (!looked || looked.isHeld || looked.record.nextAttemptAt === undefined) continue;
+      if (await wakeDelivery({ ...context, config }, looked.record.deliveryId)) woken += 1;
+    }
+  }
+  for (const { data } of await tasks.overdue(mostTasks)) await tasks.wake(data.studyTaskId);
+  await queues.study().promoteJobs();
+  log.warn({ woken }, 'the clock of Redis was set back: what had been put off by it goes on');
+}
