@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startRedis, waitFor, type RedisServer } from '@dicom-dispatch/harness';
+import { OrthancError } from '@dicom-dispatch/orthanc';
 import { createLogger } from '@dicom-dispatch/runtime';
 import type { OrthancClient } from '@dicom-dispatch/sources';
 import { Redis } from 'ioredis';
@@ -22,10 +23,14 @@ afterAll(async () => {
 /** A router of studies that are all slow: each is routed when the test says so. */
 function slowRouter(prefix: string, isSourceWell: () => boolean) {
   const routed = Promise.withResolvers<RoutingOutcome>();
+  return { ...routerOf(prefix, isSourceWell, () => routed.promise), finish: routed.resolve };
+}
+
+function routerOf(prefix: string, isSourceWell: () => boolean, route: () => Promise<RoutingOutcome>) {
   const putOff = new PutOff(redis, prefix, 'main', Date.now);
   const orthanc = {
     async system() {
-      if (!isSourceWell()) throw new Error('no answer');
+      if (!isSourceWell()) throw new OrthancError('unreachable', 'no answer');
     },
   } as unknown as OrthancClient;
   const router = new StudyRouter({
@@ -34,14 +39,14 @@ function slowRouter(prefix: string, isSourceWell: () => boolean) {
     putOff,
     now: Date.now,
     feed: () => undefined,
-    route: () => routed.promise,
+    route,
     routed: () => {},
     forget: async () => {},
     soonMs: 50,
     log: createLogger('test', { level: 'silent', format: 'json' }),
     signal: new AbortController().signal,
   });
-  return { router, putOff, finish: routed.resolve };
+  return { router, putOff };
 }
 
 it('a study that the source takes long to show is noted down and read on beside others', async () => {
@@ -61,4 +66,19 @@ it('is waited for where it is the source as a whole that does not answer', async
   expect(await putOff.read('s-1')).toBeUndefined();
   finish('enqueued');
   expect(await running).toBe('enqueued');
+});
+
+it('a study that brings its source down each time it is asked for is put off alone', async () => {
+  const reset = new OrthancError('reset', 'the connection was reset');
+  const { router, putOff } = routerOf(
+    '{falls}',
+    () => false,
+    async () => Promise.reject(reset),
+  );
+  for (const study of ['s-1', 's-2', 's-1']) {
+    await expect(router.route(study, 1)).rejects.toMatchObject({ code: 'source-unreachable' });
+  }
+  expect(await router.route('s-1', 1)).toBe('put-off');
+  expect(await putOff.read('s-1')).toMatchObject({ tries: 1 });
+  expect(await putOff.read('s-2')).toBeUndefined();
 });

@@ -14,6 +14,9 @@ const defaultSoonMs = 5_000;
 const slowAgainMs = 60_000;
 /** How long a source may take to show that it is well. */
 const probeMs = 5_000;
+/** A study at which the source stops answering so often in a row, although it answers before, may be what ends it. */
+const maxFalls = 3;
+const keptFalls = 1_000;
 /** How long a study has to be missing: where the database is surely the one that had it, and where nothing says so. */
 export const missingMs = { same: 3_000, unknown: 15_000 } as const;
 
@@ -46,6 +49,8 @@ export type SafeOutcome = RoutingOutcome | 'put-off';
  */
 export class StudyRouter {
   readonly #setting: StudyRouterSetting;
+  /** How often in a row the source did not answer any more after it was asked for a study. */
+  readonly #falls = new Map<string, number>();
 
   constructor(setting: StudyRouterSetting) {
     this.#setting = setting;
@@ -64,6 +69,7 @@ export class StudyRouter {
       outcome = await this.#failed(orthancStudyId, error, before?.claimedAt);
     }
     if (outcome === 'put-off') return outcome;
+    this.#falls.delete(orthancStudyId);
     if (outcome === 'gone') await this.#setting.forget(orthancStudyId);
     if (before) await putOff.remove(orthancStudyId);
     this.#setting.routed(outcome);
@@ -106,8 +112,11 @@ export class StudyRouter {
     try {
       await orthanc.system({ timeoutMs: probeMs, signal });
     } catch (error) {
-      // The source as a whole does not answer as it should: its own answer says why.
-      throw sourceError(error, source);
+      signal.throwIfAborted();
+      // The source as a whole does not answer as it should: its own answer says why. A study that brings it down must not do so for ever.
+      if (!this.#fallsAgain(orthancStudyId)) throw sourceError(error, source);
+      await this.putOff(orthancStudyId, thrown);
+      return 'put-off';
     }
     if (!(thrown instanceof DispatchError) || thrown.code !== 'source-gone') {
       await this.putOff(orthancStudyId, thrown);
@@ -128,6 +137,13 @@ export class StudyRouter {
     }
     await this.putOff(orthancStudyId, thrown, { claimedAt: since, waitMs: Math.max(leftMs, 1_000) });
     return 'put-off';
+  }
+
+  #fallsAgain(orthancStudyId: string): boolean {
+    const count = (this.#falls.get(orthancStudyId) ?? 0) + 1;
+    if (this.#falls.size >= keptFalls) this.#falls.clear();
+    this.#falls.set(orthancStudyId, count);
+    return count >= maxFalls;
   }
 
   /** Puts a study off that cannot be routed, or not even be read. */
