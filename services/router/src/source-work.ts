@@ -19,6 +19,7 @@ import { sweepSource } from './sweep.ts';
 const lookMs = 500;
 const takeBackMs = 20_000;
 const putOffAtOnce = 10;
+const putOffLanes = 4;
 const never = 2 ** 31 - 1;
 
 export interface SourceWorkSetting {
@@ -156,7 +157,13 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
     for (;;) {
       await sleep(lookMs, undefined, { signal });
       const at = await epoch();
-      for (const id of await putOff.due(putOffAtOnce)) await studies.route(id, at);
+      const due = (await putOff.due(putOffAtOnce)).values();
+      // One that is never shown holds up the others until the time-out of the source.
+      await Promise.all(
+        Array.from({ length: putOffLanes }, async () => {
+          for (const id of due) await studies.route(id, at);
+        }),
+      );
       parts.well('put-off');
     }
   }
