@@ -1,5 +1,11 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import { pauseTarget, promoteTarget, resumeTarget, setTargetConcurrency } from '@dicom-dispatch/operations';
+import {
+  pauseTarget,
+  promoteTarget,
+  resumeTarget,
+  setTargetConcurrency,
+  setTargetRate,
+} from '@dicom-dispatch/operations';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Job, Queue } from 'bullmq';
 import { currentActor } from './acting.ts';
@@ -7,8 +13,7 @@ import { asDeliveryJob } from './delivery-job-acts.ts';
 import { orRefused, Refused } from './refused.ts';
 import { asStudyJob } from './study-job-acts.ts';
 
-/** The longest time over which a rate is meant. */
-const maxRateMs = 3_600_000;
+const minuteMs = 60_000;
 
 type BoardJob = Awaited<ReturnType<BullMQAdapter['getJob']>>;
 
@@ -75,14 +80,19 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
     await orRefused(() => setTargetConcurrency(this.#context, target, concurrency));
   }
 
-  /** A rate of nothing would be a pause that nobody sees. */
+  /** As our own limit: per minute, at least one. A rate of nothing would be a pause that nobody sees. */
   override async setConfiguredRateLimit({ max, duration }: { max: number; duration: number }): Promise<void> {
-    if (this.#target === undefined) throw new Refused('study tasks wait for nobody: their rate is not set');
-    const isDuration = Number.isInteger(duration) && duration >= 1 && duration <= maxRateMs;
-    if (!Number.isInteger(max) || max < 1 || !isDuration) {
-      throw new Refused('a rate is at least one delivery within at most an hour: pause the target to stop it', 400);
-    }
-    await super.setConfiguredRateLimit({ max, duration });
+    await this.#setRate((max * minuteMs) / duration);
+  }
+
+  override async removeConfiguredRateLimit(): Promise<void> {
+    await this.#setRate(undefined);
+  }
+
+  async #setRate(deliveriesPerMinute: number | undefined): Promise<void> {
+    const target = this.#target;
+    if (target === undefined) throw new Refused('study tasks wait for nobody: their rate is not set');
+    await orRefused(() => setTargetRate(this.#context, target, deliveriesPerMinute));
   }
 
   #asOperator(job: Job): NonNullable<BoardJob> {
