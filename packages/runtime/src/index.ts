@@ -9,6 +9,7 @@ export type { DependencyState, PublicFinding, RunningService } from './process/d
 export { endInTime, partEndMs } from './process/end-in-time.ts';
 export { Counter, createMetrics, Gauge, Histogram, Registry } from './process/metrics.ts';
 export { startTelemetry, type RunningTelemetry } from './process/telemetry.ts';
+export { currentTraceId, traceAttempt, type AttemptTrace } from './process/attempt-trace.ts';
 export { closeWorker } from './queues/close-worker.ts';
 export { firstJobPriority, jobPriority, keepJobs, queueOptions, workerOptions } from './queues/queue-options.ts';
 export { checkRedis, type RedisFinding } from './redis/check-redis.ts';

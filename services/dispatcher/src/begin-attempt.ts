@@ -1,3 +1,4 @@
+import { currentTraceId, traceAttempt, type AttemptTrace } from '@dicom-dispatch/runtime';
 import { performance } from 'node:perf_hooks';
 import { act, fromNow } from '@dicom-dispatch/state/records';
 import type { JobEnd } from '@dicom-dispatch/pipeline';
@@ -33,7 +34,7 @@ export async function begin(
       lock: fence.lockKey,
       token: fence.token,
     },
-    event: { kind: 'started', attempt: number, worker: context.worker, text: `attempt ${number} started` },
+    event: { kind: 'started', attempt: number, worker: context.worker, text: `attempt ${number} started${traced()}` },
     fence,
   });
   if (changed.kind === 'refused') return { end: await afterRefusal(turn, changed) };
@@ -43,7 +44,12 @@ export async function begin(
   const stop = (reason: 'cancelled' | 'lock-lost'): void => stopping.abort(reason);
   const signal = AbortSignal.any([turn.signal, stopping.signal]);
   const inAttempt = { ...turn, signal };
-  const tracker = new DeliveryProgressTracker(sinkOf(inAttempt, number, stop), number);
+  const trace = traceAttempt({
+    'dispatch.delivery': data.deliveryId,
+    'dispatch.target': data.target,
+    'dispatch.attempt': number,
+  });
+  const tracker = new DeliveryProgressTracker(sinkOf(inAttempt, number, stop, trace), number);
   const unwatch = watchIntent(context, data.deliveryId, fence, stop);
   return {
     attempt: {
@@ -53,6 +59,7 @@ export async function begin(
       place,
       startedAt: performance.now(),
       tracker,
+      trace,
       unwatch,
       hasAnswered: false,
       foldLedger: undefined,
@@ -60,8 +67,19 @@ export async function begin(
   };
 }
 
+/** By which the trace of the attempt is found. */
+function traced(): string {
+  const traceId = currentTraceId();
+  return traceId === undefined ? '' : `, trace ${traceId}`;
+}
+
 /** Where the progress of an attempt is reported: the job, the delivery's record, and the plots of the console. */
-function sinkOf(turn: DeliveryTurn, number: number, stop: (reason: 'cancelled' | 'lock-lost') => void): ProgressSink {
+function sinkOf(
+  turn: DeliveryTurn,
+  number: number,
+  stop: (reason: 'cancelled' | 'lock-lost') => void,
+  trace: AttemptTrace,
+): ProgressSink {
   const { context, data, job, signal, log, say } = turn;
   return {
     async update(progress, addBytesSent) {
@@ -81,7 +99,10 @@ function sinkOf(turn: DeliveryTurn, number: number, stop: (reason: 'cancelled' |
       ]).catch((error: unknown) => log.warn({ err: error }, 'progress could not be written'));
     },
     entered: (stage) => say(`stage ${stage}`),
-    left: (stage, durationMs) => context.metrics.stages.observe({ target: data.target, stage }, durationMs / 1000),
+    left(stage, durationMs) {
+      context.metrics.stages.observe({ target: data.target, stage }, durationMs / 1000);
+      trace.stage(stage, durationMs);
+    },
     quarantined(sopInstanceUid, error) {
       say(`quarantined ${sopInstanceUid}: ${error.message}`);
       log.warn({ instance: sopInstanceUid, code: error.code, reason: error.message }, 'instance quarantined');

@@ -1,7 +1,7 @@
 import { deliveryData, type DeliveryData, type TargetConfig } from '@dicom-dispatch/core';
 import type { Fence } from '@dicom-dispatch/state/ledger';
 import type { Changed, DeliveryEvent, DeliveryPatch, DeliveryRecord } from '@dicom-dispatch/state/records';
-import type { Logger } from '@dicom-dispatch/runtime';
+import type { AttemptTrace, Logger } from '@dicom-dispatch/runtime';
 import type { Job } from 'bullmq';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
@@ -40,6 +40,7 @@ export interface Attempt extends DeliveryTurn {
   /** On the local clock, monotonic. */
   readonly startedAt: number;
   readonly tracker: DeliveryProgressTracker;
+  readonly trace: AttemptTrace;
   /** Which ledger says what is at the target, and where that is. */
   readonly ledger: string;
   readonly place: string;

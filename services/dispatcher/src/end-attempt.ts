@@ -91,6 +91,7 @@ export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<
     'attempt failed',
   );
   context.metrics.failures.inc({ target: data.target, stage: error.stage, code: error.code });
+  attempt.trace.fail(error.code, line);
   const hasProgressed = tracker.gained > 0;
   const failures = hasProgressed ? 0 : record.failures;
   const follows = afterFailure(error, {

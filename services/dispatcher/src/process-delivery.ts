@@ -93,6 +93,7 @@ async function runTurn(turn: DeliveryTurn): Promise<JobEnd> {
     attempt = begun.attempt;
     return await runAttempt(attempt);
   } finally {
+    attempt?.trace.end();
     // It ended without a word on the target itself (the study is gone, nothing was pending): the next one may probe.
     if (isProbe && !attempt?.hasAnswered) await context.circuits.abandon(data.target).catch(() => {});
   }

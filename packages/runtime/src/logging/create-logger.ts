@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { printable } from '@dicom-dispatch/core';
 import { pino, type Logger, type LoggerOptions } from 'pino';
 import type { PinoPretty } from 'pino-pretty';
+import { currentTraceId } from '../process/attempt-trace.ts';
 
 export type { Logger } from 'pino';
 
@@ -44,6 +45,10 @@ export function createLogger(service: string, options: LoggingOptions): Logger {
     formatters: { level: (label) => ({ level: label }) },
     redact: { paths: hiddenKeys.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '[hidden]' },
     serializers: { err: describeError },
+    mixin: () => {
+      const traceId = currentTraceId();
+      return traceId === undefined ? {} : { trace_id: traceId };
+    },
   };
   if (options.file !== undefined) return pino(settings, pino.destination({ dest: options.file, sync: true }));
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createLogger } from '../logging/create-logger.ts';
 import { queueOptions, workerOptions } from '../queues/queue-options.ts';
 import { connectRedis } from '../redis/connect-redis.ts';
+import { currentTraceId, traceAttempt } from './attempt-trace.ts';
 import { isTraced, startTelemetry } from './telemetry.ts';
 
 const variable = 'OTEL_EXPORTER_OTLP_ENDPOINT';
@@ -27,7 +28,19 @@ describe('telemetry', () => {
     const redis = connectRedis(server.url, 'test', createLogger('test', { level: 'error', format: 'json' }));
     const queue = new Queue('target-a', queueOptions(redis, '{t}'));
     const done = Promise.withResolvers<void>();
-    const worker = new Worker('target-a', async () => done.resolve(), workerOptions(redis, '{t}', 1, 15_000));
+    let traceId: string | undefined;
+    const worker = new Worker(
+      'target-a',
+      async () => {
+        traceId = currentTraceId();
+        const trace = traceAttempt({ 'dispatch.delivery': 'd-1' });
+        trace.stage('connect', 5);
+        trace.fail('target-full', 'no space');
+        trace.end();
+        done.resolve();
+      },
+      workerOptions(redis, '{t}', 1, 15_000),
+    );
     void worker.run();
     await queue.add('delivery', {}, { jobId: 'd-1' });
     await done.promise;
@@ -41,12 +54,32 @@ describe('telemetry', () => {
     expect(added?.traceId).toMatch(/^[0-9a-f]{32}$/);
     expect(ran?.traceId).toBe(added?.traceId);
     expect(collector.requests[0]?.body.toString()).toContain('dicom-dispatch-test');
+    expect(traceId, 'for the log').toBe(ran?.traceId);
+    const attempt = spans.find(({ name }) => name === 'attempt');
+    expect(attempt).toMatchObject({ traceId, parentSpanId: ran?.spanId, status: { code: 2, message: 'no space' } });
+    expect(spans.find(({ name }) => name === 'stage connect')).toMatchObject({ parentSpanId: attempt?.spanId });
+    // Nothing of what BullMQ does for itself.
+    expect(new Set(spans.map(({ name }) => name.split(' ')[0]))).toEqual(
+      new Set(['add', 'process', 'attempt', 'stage']),
+    );
+  });
+
+  it('ends though the collector never answers', async () => {
+    await using collector = await startHttpServer(() => {});
+    const telemetry = await startTelemetry('test', { [variable]: collector.url });
+    process.env[variable] = collector.url;
+    traceAttempt({}).end();
+    await telemetry?.stop();
+    expect(currentTraceId()).toBeUndefined();
   });
 });
 
 interface Span {
   readonly name: string;
   readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly status: { readonly code?: number; readonly message?: string };
 }
 
 function spansOf(body: unknown): Span[] {

@@ -1,7 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SpanKind } from '@opentelemetry/api';
+import type { SpanProcessor } from '@opentelemetry/sdk-trace';
 import type { Telemetry } from 'bullmq';
 import { BullMQOtel } from 'bullmq-otel';
+import { useTracing } from './attempt-trace.ts';
 
 const name = 'dicom-dispatch';
+/** What BullMQ traces, apart from our own spans. */
+const queueScope = 'dicom-dispatch-queues';
+/** What is left is sent within this time when a process ends; a collector that is away holds up nothing. */
+const flushMs = 2_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -13,7 +21,7 @@ export function isTraced(env: Environment = process.env): boolean {
 
 /** What carries a trace from whoever adds a job to whoever runs it; undefined when no traces are wanted. */
 export function queueTelemetry(env: Environment = process.env): Telemetry | undefined {
-  return isTraced(env) ? new BullMQOtel({ tracerName: name }) : undefined;
+  return isTraced(env) ? new BullMQOtel({ tracerName: queueScope }) : undefined;
 }
 
 export interface RunningTelemetry {
@@ -21,9 +29,22 @@ export interface RunningTelemetry {
   stop(): Promise<void>;
 }
 
+/** Locks, searches for the next job and the like would be most of all spans, and say nothing of a study. */
+function withoutHousekeeping(to: SpanProcessor, internal: SpanKind): SpanProcessor {
+  return {
+    onStart: (span, context) => to.onStart(span, context),
+    onEnd(span) {
+      if (span.instrumentationScope.name !== queueScope || span.kind !== internal) to.onEnd(span);
+    },
+    forceFlush: () => to.forceFlush(),
+    shutdown: () => to.shutdown(),
+  };
+}
+
 /**
  * Sends traces to where `OTEL_EXPORTER_OTLP_ENDPOINT` says (OTLP over HTTP): a study can be followed from the router
- * that enqueued it to the attempts of its deliveries. Spans carry names of queues and ids of jobs, nothing of a patient.
+ * that enqueued it to the attempts of its deliveries and their stages. Spans carry names of queues and targets, ids of jobs and
+ * codes of errors, nothing of a patient.
  * Without that variable nothing is loaded.
  */
 export async function startTelemetry(
@@ -43,14 +64,21 @@ export async function startTelemetry(
     resource: resources
       .defaultResource()
       .merge(resources.resourceFromAttributes({ 'service.name': env['OTEL_SERVICE_NAME'] ?? `${name}-${service}` })),
-    spanProcessors: [new sdk.BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
+    spanProcessors: [
+      withoutHousekeeping(
+        new sdk.BatchSpanProcessor({ exporter: new OTLPTraceExporter({ timeoutMillis: flushMs }) }),
+        api.SpanKind.INTERNAL,
+      ),
+    ],
   });
   api.context.setGlobalContextManager(new hooks.AsyncLocalStorageContextManager().enable());
   api.propagation.setGlobalPropagator(new core.W3CTraceContextPropagator());
   api.trace.setGlobalTracerProvider(provider);
+  useTracing(api);
   return {
     async stop() {
-      await provider.shutdown();
+      useTracing(undefined);
+      await Promise.race([provider.shutdown().catch(() => {}), sleep(flushMs, undefined, { ref: false })]);
       api.trace.disable();
       api.context.disable();
       api.propagation.disable();
