@@ -72,7 +72,8 @@ async function untilAllIsWell(): Promise<void> {
   }
 }
 
-const status = () => runCli(dispatch.folder, 'status', '--check', '-c', dispatch.configFile);
+const cli = (...args: readonly string[]) => runCli(dispatch.folder, ...args, '-c', dispatch.configFile);
+const status = () => cli('status', '--check');
 const said = (text: string): Promise<unknown> =>
   waitFor(() => dispatch.output().includes(text), { timeoutMs: 40_000, message: () => dispatch.output() });
 
@@ -110,6 +111,50 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     await said('is recovered');
     expect(dispatch.output()).toContain('"loss":"older"');
     await untilAllIsWell();
+  });
+
+  it('from our own backup, made while studies arrive, into an empty Redis: completed from the notes', async () => {
+    const before = await fill();
+    const file = join(dispatch.folder, 'dispatch.gz');
+    const backup = await cli('backup', file);
+    expect([backup.code, backup.err], backup.err).toEqual([0, '']);
+    await other.up();
+    await system.untilDelivery(before, 'archive', ['delivered']);
+    const waits = await fill();
+    await Promise.all([dispatch.kill('SIGTERM'), system.redis.kill('SIGKILL')]);
+    await emptyRedisFolder();
+    await system.redis.restart();
+    const restored = await cli('restore', file);
+    expect(restored.out, restored.err).toContain('changes since');
+    await dispatch.restart();
+    await untilAllIsWell();
+    const report = await cli('recover');
+    expect(report.out).toContain('the data were of an earlier time; recovered at');
+    expect(report.out).toContain('as the notes say');
+    expect((await system.records.deliveriesOfUid(waits.studyInstanceUid, 'main')).length).toBe(2);
+  });
+
+  it('from our own backup, without notes: nothing is missing, and what arrived since comes once more', async () => {
+    const file = join(dispatch.folder, 'dispatch.gz');
+    const [first = once[0]!] = once;
+    const backup = await cli('backup', file);
+    expect(backup.code, backup.err).toBe(0);
+    const waits = await fill();
+    await Promise.all([dispatch.kill('SIGKILL'), system.redis.kill('SIGKILL')]);
+    await emptyRedisFolder();
+    await rm(notesFolder(dispatch), { recursive: true });
+    await system.redis.restart();
+    const restored = await cli('restore', file);
+    expect(restored.code, restored.err).toBe(0);
+    await other.up();
+    await dispatch.restart();
+    const isThere = (): boolean => [...waits.datasets.keys()].every((uid) => other.accepted().has(uid));
+    await waitFor(isThere, { timeoutMs: 60_000, message: () => dispatch.output() });
+    await waitFor(async () => (await status()).code === 0, { timeoutMs: 60_000, intervalMs: 500 });
+    expect((await cli('recover')).out).toContain('had arrived since is sent again');
+    // What the backup has is known to have arrived.
+    const times = scp.stores.filter(({ sopInstanceUid }) => first.datasets.has(sopInstanceUid)).length;
+    expect(times).toBe(first.datasets.size);
   });
 
   it('with nothing, and without notes: status says so until an operator says where to begin', async () => {

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { addAuditCommands } from './commands/audit.ts';
+import { addBackupCommands } from './commands/backup.ts';
 import { addBatchCommands } from './commands/batch.ts';
 import { addCacheCommands } from './commands/cache.ts';
 import { addConfigCommands } from './commands/config.ts';
@@ -50,6 +51,7 @@ not answer, 5 no such study, delivery or target, 130 stopped by Ctrl-C.`,
   addConfigCommands(program);
   addAuditCommands(program);
   addNotificationCommands(program);
+  addBackupCommands(program);
   addSupportCommands(program);
   return program;
 }

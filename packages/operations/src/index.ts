@@ -55,7 +55,7 @@ export { replayRules, type ReplayedStudy, type ReplayOptions, type ReplayOutcome
 export { dropOrphan, isOrphan, listOrphans, moveOrphan, type OrphanResult } from './orphans.ts';
 export * from './health/index.ts';
 export { oldestBacklog } from './oldest-backlog.ts';
-export { answerLoss } from './answer-loss.ts';
+export { answerLoss, readLossReport, type LossReport } from './answer-loss.ts';
 export { tryStudiesNow } from './put-off-studies.ts';
 export { readAfterSuccess, retryAfterSuccess } from './after-success.ts';
 export { isAuditIncomplete } from './audit-gaps.ts';

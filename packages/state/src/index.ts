@@ -1,3 +1,4 @@
+export * from './backup/index.ts';
 export * from './batches/index.ts';
 export * from './circuit/index.ts';
 export * from './feed/index.ts';

@@ -2,6 +2,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import type { BulkAction } from '@dicom-dispatch/operations';
 import type { ActOptions } from '../operate/act.ts';
 import type { ForgetOptions } from '../operate/forget.ts';
+import type { RecoverOptions } from '../operate/recover.ts';
 import { parseTime, withConfig, withErrorSelection, withExamples, withJson, withSelection } from './options.ts';
 
 interface TargetOptions {
@@ -267,14 +268,15 @@ function addRouteCommand(program: Command): void {
 function addRecoverCommand(program: Command): void {
   const command = program
     .command('recover')
-    .description('say where sources begin after Redis lost its data and no router has notes of them')
-    .requiredOption('--from <begin>', 'now, everything, YYYY-MM-DD or YYYY-MM-DDTHH:MM (UTC)', parseBegin)
+    .description('what was lost when Redis lost data, and what is sent again; where sources begin when no router knows')
+    .option('--from <begin>', 'now, everything, YYYY-MM-DD or YYYY-MM-DDTHH:MM (UTC)', parseBegin)
     .option('--source <name>', 'only this source');
-  withConfig(command).action(async (options: { config: string; from: string; source?: string }) => {
+  withJson(withConfig(command)).action(async (options: RecoverOptions) => {
     const { recoverNow } = await import('../operate/recover.ts');
     await recoverNow(options);
   });
   withExamples(command, [
+    ['recover', 'what was lost last, and what was done about it'],
     ['recover --from 2026-03-01T06:00', 'route what has changed since; what had arrived since is sent again'],
     ['recover --from now', 'route only what comes from now on'],
   ]);

@@ -14,6 +14,7 @@ import {
   type Redis,
   type RedisPlace,
 } from '@dicom-dispatch/runtime';
+import { checkFormat, FormatError } from '@dicom-dispatch/state/keys';
 import { CommandError, exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';
 
@@ -35,12 +36,13 @@ const connectWithinMs = 5_000;
 /**
  * Does something with a system that runs, over its Redis; the console need not be there.
  *
- * @throws CommandError when Redis does not answer
+ * @throws CommandError when Redis does not answer, or its data are of another version
  * @throws what the act throws
  */
 export async function withSystem<T>(file: string, act: (system: System) => Promise<T>): Promise<T> {
   const system = await openSystem(await readConfig(file));
   try {
+    await refuseOtherFormat(system);
     return await act(system);
   } finally {
     await system.close();
@@ -85,6 +87,15 @@ export async function openSystem(config: Config): Promise<System & { close(): Pr
       redis.disconnect();
     },
   };
+}
+
+async function refuseOtherFormat({ redis, config }: System): Promise<void> {
+  try {
+    await checkFormat(redis, config().redis.prefix);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new CommandError(error.message, exitCodes.failed, { cause: error });
+  }
 }
 
 /** The Redis of our own that `up` starts where none is configured. */

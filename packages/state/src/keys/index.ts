@@ -1,6 +1,8 @@
-export { keyTable, keyTableMarkdown, rowOfKey, type KeyRow } from './key-table.ts';
+export { backupOf, keyTable, keyTableMarkdown, rowOfKey, type KeyRow } from './key-table.ts';
 export { redisKeys, type RedisKeys } from './redis-keys.ts';
 export {
+  checkFormat,
+  currentFormat,
   FormatError,
   migrations,
   openFormat,

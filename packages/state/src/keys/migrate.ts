@@ -48,7 +48,7 @@ export interface FormatState {
 const lockMs = 60_000;
 const lookMs = 100;
 
-/** The data in Redis were written by a newer version of dicom-dispatch. */
+/** The data in Redis cannot be used by this version of dicom-dispatch: a newer one has written them, or they are not all there. */
 export class FormatError extends Error {
   override readonly name = 'FormatError';
 }
@@ -64,13 +64,7 @@ export async function openFormat(redis: Redis, prefix: string, options: FormatOp
   const keys = redisKeys(prefix);
   const token = `${process.pid} ${performance.now()} ${Math.random()}`;
   for (;;) {
-    const text = await redis.get(keys.format);
-    const found = text === null ? undefined : Number(text);
-    if (found !== undefined && found > version) {
-      throw new FormatError(
-        `the data in Redis have format ${found}, this version knows up to ${version}: start the newer version again, or restore a backup from before`,
-      );
-    }
+    const found = await readFormat(redis, prefix, version);
     if (found === version) return { version, found };
     if ((await redis.set(keys.formatLock, token, 'PX', lockMs, 'NX')) !== 'OK') {
       await sleep(lookMs);
@@ -89,4 +83,37 @@ export async function openFormat(redis: Redis, prefix: string, options: FormatOp
     }
     return { version, found };
   }
+}
+
+/** The format of this version. */
+export const currentFormat = migrations.at(-1)?.to ?? 0;
+
+/**
+ * What a command has to know that only looks or acts: whether this version understands what is in Redis. Changes nothing.
+ *
+ * @throws FormatError when the data are of another format, or a backup is only partly restored
+ */
+export async function checkFormat(redis: Redis, prefix: string): Promise<void> {
+  const found = await readFormat(redis, prefix, currentFormat);
+  if (found === undefined || found === currentFormat) return;
+  throw new FormatError(
+    `the data in Redis have format ${found}, this version writes ${currentFormat}: use the command line of the version whose services run, or start the services of this version, which migrate`,
+  );
+}
+
+async function readFormat(redis: Redis, prefix: string, version: number): Promise<number | undefined> {
+  const keys = redisKeys(prefix);
+  const [text, restoring] = await redis.mget(keys.format, keys.restoring);
+  if (restoring) {
+    throw new FormatError(
+      `the backup ${restoring} is being restored, or its restore was interrupted: wait for its end, or type the same "dispatch restore" again`,
+    );
+  }
+  const found = text ? Number(text) : undefined;
+  if (found !== undefined && found > version) {
+    throw new FormatError(
+      `the data in Redis have format ${found}, this version knows up to ${version}: start the newer version again, or restore a backup from before`,
+    );
+  }
+  return found;
 }

@@ -3,6 +3,7 @@ export function redisKeys(prefix: string) {
   return {
     format: `${prefix}:format`,
     formatLock: `${prefix}:format-lock`,
+    restoring: `${prefix}:restoring`,
     generation: `${prefix}:generation`,
     beats: `${prefix}:generation-beats`,
     recoveryLock: `${prefix}:generation-lock`,

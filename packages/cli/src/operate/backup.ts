@@ -1,0 +1,168 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { formatBytes, formatDuration } from '@dicom-dispatch/core';
+import { listSources } from '@dicom-dispatch/console/views';
+import {
+  BackupFileError,
+  checkBackup,
+  makeBackup,
+  restoreBackup,
+  type BackupCounts,
+} from '@dicom-dispatch/operations/backup';
+import { findEmbeddedRedis, namesRedis, startEmbeddedRedis, type EmbeddedRedis } from '@dicom-dispatch/runtime';
+import manifest from '../../package.json' with { type: 'json' };
+import { CommandError, exitCodes } from '../exit.ts';
+import { readConfig } from '../read-config.ts';
+import { confirm } from './confirm.ts';
+import { untilInterrupted } from './until-interrupted.ts';
+import { openSystem, withSystem, type System } from './with-system.ts';
+
+export interface BackupCommandOptions {
+  readonly config: string;
+  readonly json?: boolean;
+  readonly check?: boolean;
+}
+
+export interface RestoreCommandOptions {
+  readonly config: string;
+  readonly json?: boolean;
+  readonly replace?: boolean;
+  readonly yes?: boolean;
+}
+
+export async function backupNow(file: string, options: BackupCommandOptions): Promise<void> {
+  const path = resolve(file);
+  if (options.check === true) {
+    const found = await ofFile(path, () => checkBackup(path));
+    const { size } = await stat(path);
+    print(options, { ...found, bytes: size }, `${path} is complete: ${words({ ...found, bytes: size })}`);
+    return;
+  }
+  await withSystem(options.config, async (system) => {
+    const made = await untilInterrupted('stopped; no file was written', (signal) =>
+      ofFile(path, () =>
+        makeBackup(system.operations, path, { version: manifest.version, onProgress: showProgress, signal }),
+      ),
+    );
+    // A Redis that takes no writes any more is one to make a backup of.
+    await system.audited({ action: 'backup', subject: path }, async () => {}).catch(() => {});
+    print(options, made, `written to ${path}: ${words(made)}`);
+  });
+}
+
+/** Puts a backup back, and says what is not in it. */
+export async function restoreNow(file: string, options: RestoreCommandOptions): Promise<void> {
+  const path = resolve(file);
+  const { replace = false } = options;
+  if (replace && options.yes !== true) await confirm('this removes all that Redis has under redis.prefix');
+  await withRedisAlone(options.config, async (system) => {
+    const restored = await ofFile(path, () =>
+      restoreBackup(system.operations, path, { replace, onProgress: showProgress }),
+    );
+    await system.audited({ action: 'restore', subject: path }, async () => {});
+    const sources = (await listSources(system)).map(({ name, lag, detail, reachable, position }) => ({
+      name,
+      position,
+      changesSince: reachable ? lag : undefined,
+      detail,
+    }));
+    const { studies, deliveries, madeAt } = restored;
+    const lines = [
+      `restored: ${words(restored)}`,
+      '',
+      `What happened after ${new Date(madeAt).toISOString()} is not in it. When the services start, nothing is sent until a router has completed`,
+      'the data from its notes (redis.notesFolder): what it has noted as arrived is not sent again. Without notes each source goes',
+      'on where the backup ends: nothing is lost, and what had arrived since is sent again.',
+      ...sources.map(({ name, position, changesSince, detail }) =>
+        changesSince === undefined
+          ? `  source ${name}: followed to change ${position ?? 'none'}; how many came since is not known (${detail})`
+          : `  source ${name}: ${position === undefined ? 'was not followed' : `${changesSince} changes since`}`,
+      ),
+      '',
+      'Now start the services, a router first. Then: dispatch recover; dispatch status --check',
+    ];
+    print(options, { madeAt, studies, deliveries, sources }, lines.join('\n'));
+  });
+}
+
+/** Does something with a Redis that no service of ours uses: one of our own is started for it. */
+async function withRedisAlone<T>(file: string, act: (system: System) => Promise<T>): Promise<T> {
+  const config = await readConfig(file);
+  const { dataFolder } = config.redis;
+  let own: EmbeddedRedis | undefined;
+  if (!namesRedis(config.redis) && (await findEmbeddedRedis(dataFolder)) === undefined) {
+    own = await startEmbeddedRedis(dataFolder);
+  }
+  try {
+    const system = await openSystem(config);
+    try {
+      return await act(system);
+    } finally {
+      await system.close();
+    }
+  } finally {
+    await own?.stop();
+  }
+}
+
+/** Says of which file something cannot be read or written, and what to do. */
+async function ofFile<T>(path: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof BackupFileError) {
+      throw new CommandError(`${path} cannot be restored: ${error.message}`, exitCodes.failed, { cause: error });
+    }
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (code !== undefined && syscall !== undefined) {
+      throw new CommandError(
+        `${path} cannot be used (${code}): ${remedies[code] ?? 'look at the file and its folder'}`,
+        exitCodes.failed,
+        {
+          cause: error,
+        },
+      );
+    }
+    if (error instanceof Error && error.name === 'ReplyError') {
+      throw new CommandError(
+        `Redis refused it (${error.message.slice(0, 200)}): give it what it needs, then type the same again`,
+        exitCodes.failed,
+        {
+          cause: error,
+        },
+      );
+    }
+    throw error;
+  }
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'give the user who types this the rights to it',
+  ENOSPC: 'its disk is full; make room, or name a file elsewhere',
+  EISDIR: 'it is a folder; name a file in it',
+};
+
+function words(facts: BackupCounts & { readonly madeAt: number; readonly bytes?: number }): string {
+  const { studies, deliveries, madeAt, bytes } = facts;
+  const states = Object.entries(deliveries).map(([state, count]) => `${count} ${state}`);
+  return [
+    `the state of ${new Date(madeAt).toISOString()} (${formatDuration(Math.max(0, Date.now() - madeAt))} ago)`,
+    `${studies} studies`,
+    states.length > 0 ? `deliveries: ${states.join(', ')}` : 'no deliveries',
+    ...(bytes === undefined ? [] : [formatBytes(bytes)]),
+  ].join('; ');
+}
+
+function print(options: { readonly json?: boolean }, facts: object, text: string): void {
+  console.log(options.json === true ? JSON.stringify(facts) : text);
+}
+
+let shownAt = 0;
+
+/** On a terminal, at most once a second. */
+function showProgress(studies: number): void {
+  if (!process.stderr.isTTY || performance.now() - shownAt < 1_000) return;
+  shownAt = performance.now();
+  process.stderr.write(`\r${studies.toLocaleString('en-GB')} studies`);
+}

@@ -1,0 +1,293 @@
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { ledgerKeyOf } from '@dicom-dispatch/core';
+import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
+import { reconcile } from '@dicom-dispatch/pipeline';
+import { startTestPipeline, type TestPipeline } from '@dicom-dispatch/pipeline/testing';
+import { readKeys, scanNames, type KeyEntry } from '@dicom-dispatch/state/backup';
+import { currentFormat, keyTable, openFormat, redisKeys, rowOfKey } from '@dicom-dispatch/state/keys';
+import { deliveryStates } from '@dicom-dispatch/state/records';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { checkBackup, makeBackup, restoreBackup } from './index.ts';
+
+const prefix = '{dicom-dispatch}';
+const keys = redisKeys(prefix);
+const options = { version: '1.2.3' };
+const notReplacing = { replace: false };
+
+let server: RedisServer;
+let redis: Redis;
+let pipeline: TestPipeline;
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+let file: string;
+let count = 0;
+
+beforeAll(async () => {
+  [server, folder] = await Promise.all([startRedis({ appendonly: false }), tempFolder()]);
+  redis = new Redis(server.url);
+  pipeline = await startTestPipeline(server);
+});
+beforeEach(async () => {
+  await redis.flushall();
+  await openFormat(redis, prefix);
+  file = join(folder.path, `${(count += 1)}.gz`);
+});
+afterAll(async () => {
+  await pipeline[Symbol.asyncDispose]();
+  redis.disconnect();
+  await server.stop();
+  await folder[Symbol.asyncDispose]();
+});
+
+/** Everything that a backup has, and the indexes, which are made anew. */
+async function durable(): Promise<Map<string, KeyEntry>> {
+  const saved = new Map<string, KeyEntry>();
+  for await (const names of scanNames(redis, prefix)) {
+    const wanted = names.filter((name) => {
+      const row = rowOfKey(prefix, `${prefix}:${name}`);
+      return row?.backup !== 'no' || name.startsWith('index:') || /^study:[^:]+:o-/.test(name);
+    });
+    for (const entry of await readKeys(redis, prefix, wanted, 0)) saved.set(entry.name, sorted(entry));
+  }
+  return saved;
+}
+
+/** Sets and hashes have no order, and how long something is kept differs by the time between two looks. */
+function sorted({ name, type, expiresAt, values }: KeyEntry): KeyEntry {
+  // When an open delivery or task is looked at is not kept: at once.
+  const isSchedule = name === 'index:open' || name === 'index:tasks';
+  const pairs = type === 'hash' || type === 'zset';
+  const texts = pairs
+    ? values.flatMap((value, at) => (at % 2 === 0 ? [`${value} ${isSchedule ? '' : values[at + 1]}`] : []))
+    : values;
+  return {
+    name,
+    type,
+    expiresAt: expiresAt === null ? null : Math.round(expiresAt / 60_000),
+    values: type === 'list' || type === 'stream' ? texts : texts.toSorted(),
+  };
+}
+
+/** One study in every state, and something under every kind of key that a backup has. */
+async function fill(): Promise<void> {
+  const { operations, tasks } = pipeline;
+  const { records, ledger } = operations;
+  for (const [at, state] of deliveryStates.entries()) {
+    const study = `1.2.${at}`;
+    const { added } = await pipeline.enqueue(study, { to: ['a', 'b'], hold: at === 0 });
+    for (const { deliveryId } of added) {
+      const record = await records.delivery(deliveryId);
+      const key = ledgerKeyOf(record!);
+      const confirmed = { version: '1', attempt: 1, deliveryId };
+      await ledger.confirm(key, [
+        { ...confirmed, sopInstanceUid: `${study}.0` },
+        { ...confirmed, sopInstanceUid: `${study}.1` },
+      ]);
+      if (state === 'delivered') await ledger.fold(key, []);
+      const error = {
+        code: 'instance-refused',
+        stage: 'transfer',
+        fault: 'target',
+        message: 'x',
+        remedy: 'ÿ €',
+      } as const;
+      await records.update(deliveryId, {
+        state,
+        ...(state === 'failed' && { error }),
+      });
+      await redis.set(keys.receipt(deliveryId), Buffer.from([0, 255, 10, 13, 200]), 'PX', 86_400_000);
+      await redis.hset(keys.receiptOpen(deliveryId), 'one', 'two');
+      await redis.set(keys.state(deliveryId), '{}', 'PX', 86_400_000);
+    }
+    await redis.hset(keys.choices('main', `o-${study}`), 'any', '{"target":"a"}');
+  }
+  await redis.set(keys.cancelled('d-unknown'), '1');
+  await tasks.open({ studyTaskId: 's-1', source: 'main', targets: ['a'] } as never);
+  await tasks.open({ studyTaskId: 's-2', source: 'main', targets: ['a'] } as never);
+  await tasks.finish('s-2', ['x'], []);
+  await redis.set(keys.feed('main'), '{"epoch":1,"seq":7,"since":""}');
+  await redis.zadd(keys.feedLater('main'), 5, 'o-9');
+  await redis.hset(keys.feedLaterWhy('main'), 'o-9', '{}');
+  await redis.zadd(keys.waits('main'), 5, 'o-8');
+  await redis.hset(keys.settled('main'), 'o-7', '{}');
+  await redis.hset(keys.sweep('main'), 'place', 1);
+  await redis.hset(keys.generation, 'id', 'g', 'count', 3);
+  await redis.sadd(keys.targets, 'a', 'b');
+  await redis.set(keys.places('a'), '{"current":"a","places":[]}');
+  await redis.rpush(keys.batchTodo('b-1'), ...Array.from({ length: 2_500 }, (_, at) => `o-${at}`));
+  await redis.xadd(keys.audit, '5-1', 'who', 'anna', 'what', '\u0000 ü');
+  await redis.xadd(keys.audit, '6-1', 'who', 'berta');
+  await redis.set(keys.auditHead, 'hash');
+  await redis.incr(keys.turn('any'));
+  await pipeline.operations.queues.target('b').pause();
+}
+
+async function restoreInto(): Promise<void> {
+  await redis.flushall();
+  await restoreBackup(pipeline.operations, file, notReplacing);
+}
+
+describe('a backup', () => {
+  it('gives back all that is durable, byte for byte, and the lists by which it is found', async () => {
+    await fill();
+    const before = await durable();
+    const made = await makeBackup(pipeline.operations, file, options);
+    expect(made).toMatchObject({ studies: deliveryStates.length, deliveries: { delivered: 2, failed: 2, waiting: 2 } });
+    await restoreInto();
+    const after = await durable();
+    // A flag for an id that no record has is of no use.
+    before.delete('cancelled:d-unknown');
+    const generation = after.get('generation')?.values.join();
+    expect(generation).toContain('"kind":"older"');
+    for (const one of [before, after]) one.delete('generation');
+    expect([...after.keys()].sort()).toEqual([...before.keys()].sort());
+    for (const [name, entry] of before) expect(after.get(name), name).toEqual(entry);
+    expect(await pipeline.operations.queues.target('b').isPaused()).toBe(true);
+    expect(await redis.exists(keys.restoring)).toBe(0);
+  });
+
+  it('needs no jobs: the next reconciliation makes those of all open deliveries', async () => {
+    await fill();
+    await makeBackup(pipeline.operations, file, options);
+    await restoreInto();
+    expect(Object.fromEntries((await reconcile(pipeline.reconciling)).repairs)).toMatchObject({ 'dispatcher-gone': 2 });
+    const queue = pipeline.operations.queues.target('a');
+    expect(await queue.getJobCountByTypes('waiting', 'prioritized', 'delayed')).toBe(1);
+  });
+
+  it('has no sessions, tokens, drafts of the configuration, cached tags, and is for its owner only', async () => {
+    await redis.set(keys.session('abc'), 'secret-1');
+    await redis.set(keys.configurationDraft, 'secret-2');
+    await redis.set(keys.cache('tags:x'), 'secret-3');
+    await redis.set(keys.notify('x'), 'secret-4');
+    await redis.set(`${prefix}-other:key`, 'secret-5');
+    await makeBackup(pipeline.operations, file, options);
+    expect(gunzipSync(await readFile(file)).toString()).not.toContain('secret-');
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+
+  it('knows of every key in the registry what becomes of it', () => {
+    const saved = keyTable.filter(({ backup }) => backup !== 'no');
+    expect(saved.filter(({ kind }) => kind === 'channel')).toEqual([]);
+    const secret = new Set(['session:HASH', 'configuration-draft', 'cache:…']);
+    expect(saved.filter(({ keys: names }) => names.some((name) => secret.has(name)))).toEqual([]);
+  });
+
+  it('is of use while everything runs: what the feed has passed is in it, with what was confirmed', async () => {
+    const { records, ledger } = pipeline.operations;
+    const stop = new AbortController();
+    let seq = 0;
+    const running = (async () => {
+      while (!stop.signal.aborted) {
+        seq += 1;
+        const { added } = await pipeline.enqueue(`1.3.${seq}`);
+        await redis.set(keys.feed('main'), JSON.stringify({ epoch: 1, seq, since: '' }));
+        const id = added[0]?.deliveryId ?? '';
+        const record = await records.delivery(id);
+        const key = ledgerKeyOf(record!);
+        const confirmed = { version: '1', attempt: 1, deliveryId: id };
+        await ledger.confirm(
+          key,
+          [0, 1].map((at) => ({ ...confirmed, sopInstanceUid: `1.3.${seq}.${at}` })),
+        );
+        await records.update(id, { state: 'delivered' });
+        await ledger.fold(key, []);
+      }
+    })();
+    try {
+      for (let round = 0; round < 10; round += 1) await makeBackup(pipeline.operations, file, options);
+    } finally {
+      stop.abort();
+      await running;
+    }
+    await restoreInto();
+    const feed = JSON.parse((await redis.get(keys.feed('main'))) ?? '{"seq":0}') as { seq: number };
+    expect(feed.seq).toBeGreaterThan(0);
+    for (let at = 1; at <= seq; at += 1) {
+      const [delivery] = await records.deliveriesOfUid(`1.3.${at}`, 'main');
+      if (at <= feed.seq) expect(delivery, `study ${at} of ${feed.seq}`).toBeDefined();
+      if (delivery?.state !== 'delivered') continue;
+      const entries = await ledger.entries(ledgerKeyOf(delivery));
+      expect(entries.size, `study ${at}`).toBe(2);
+    }
+  });
+
+  it('that is interrupted leaves no file, and keeps the one before', async () => {
+    await fill();
+    await writeFile(file, 'the one before');
+    const stopped = new AbortController();
+    await expect(
+      makeBackup(pipeline.operations, file, { ...options, signal: stopped.signal, onProgress: () => stopped.abort() }),
+    ).rejects.toThrow('aborted');
+    expect(await readFile(file, 'utf8')).toBe('the one before');
+    expect((await readdir(folder.path)).filter((name) => name.endsWith('.part'))).toEqual([]);
+  });
+
+  it('is not made of nothing, nor of data that are lost', async () => {
+    await redis.hset(keys.generation, 'id', 'g', 'lost', '{}');
+    await expect(makeBackup(pipeline.operations, file, options)).rejects.toThrow('lost data');
+    await redis.flushall();
+    await expect(makeBackup(pipeline.operations, file, options)).rejects.toThrow('nothing to back up');
+  });
+});
+
+describe('a restore', () => {
+  it('refuses a Redis that has data or services, unless it is to replace the data', async () => {
+    await fill();
+    await makeBackup(pipeline.operations, file, options);
+    await expect(restoreBackup(pipeline.operations, file, notReplacing)).rejects.toThrow('--replace');
+    await redis.zadd(keys.processes, Date.now(), 'p-1');
+    await redis.set(keys.process('p-1'), JSON.stringify({ services: ['router'], host: 'east', pid: 7 }));
+    await expect(restoreBackup(pipeline.operations, file, { replace: true })).rejects.toThrow(
+      'router on east (process 7)',
+    );
+    await redis.del(keys.process('p-1'));
+    await redis.set(keys.delivery('d-later'), 'x');
+    await restoreBackup(pipeline.operations, file, { replace: true });
+    expect(await redis.exists(keys.delivery('d-later'))).toBe(0);
+    expect(await pipeline.operations.records.studyCount()).toBe(deliveryStates.length);
+  });
+
+  it('that was interrupted lets no service start, and is begun anew', async () => {
+    await fill();
+    await makeBackup(pipeline.operations, file, options);
+    await redis.flushall();
+    await redis.set(keys.restoring, file);
+    await redis.set(keys.delivery('d-half'), 'x');
+    await expect(openFormat(redis, prefix)).rejects.toThrow('is being restored, or its restore was interrupted');
+    await restoreBackup(pipeline.operations, file, notReplacing);
+    expect(await redis.exists(keys.delivery('d-half'))).toBe(0);
+    expect(await openFormat(redis, prefix)).toEqual({ version: currentFormat, found: currentFormat });
+  });
+
+  it('refuses what is cut off, changed, of another program, or newer, before it writes anything', async () => {
+    await fill();
+    await makeBackup(pipeline.operations, file, options);
+    const whole = await readFile(file);
+    const lines = gunzipSync(whole).toString().trimEnd().split('\n');
+    const zip = (changed: readonly string[]): Buffer => gzipSync(`${changed.join('\n')}\n`);
+    const [head = ''] = lines;
+    const bad: readonly (readonly [string, Buffer])[] = [
+      ['is damaged, or cut off', whole.subarray(0, whole.length - 20)],
+      ['is damaged, or cut off', Buffer.from('not a gzip file')],
+      ['is damaged, or cut off', zip(lines.slice(0, -1))],
+      ['is damaged, or cut off', zip(lines.map((line, at) => (at === 3 ? line.replace('"', '"x') : line)))],
+      ['is damaged, or cut off', zip([...lines.slice(0, 2), ...lines.slice(3)])],
+      ['is damaged, or cut off', zip([...lines, '{}'])],
+      ['is no backup of dicom-dispatch', gzipSync('{"a":1}\n')],
+      ['newer version of dicom-dispatch (1.2.3)', zip([head.replace('"layout":1', '"layout":2'), ...lines.slice(1)])],
+      [`knows up to ${currentFormat}`, zip([head.replace(/"format":\d+/, '"format":99'), ...lines.slice(1)])],
+    ];
+    await redis.flushall();
+    for (const [message, content] of bad) {
+      await writeFile(file, content);
+      await expect(restoreBackup(pipeline.operations, file, notReplacing)).rejects.toThrow(message);
+    }
+    // BullMQ notes for itself which queues there are.
+    expect((await redis.keys('*')).filter((key) => !key.endsWith(':meta'))).toEqual([]);
+    await writeFile(file, whole);
+    expect(await checkBackup(file)).toMatchObject({ studies: deliveryStates.length, version: '1.2.3' });
+  });
+});

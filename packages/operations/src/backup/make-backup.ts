@@ -1,0 +1,155 @@
+import { createWriteStream } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import { OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { readKeys, readStudies, scanNames, type StudyEntry } from '@dicom-dispatch/state/backup';
+import { backupOf, checkFormat, currentFormat } from '@dicom-dispatch/state/keys';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import {
+  endLine,
+  headLine,
+  keyLine,
+  sections,
+  SectionSum,
+  studyLine,
+  type BackupCounts,
+  type Section,
+} from './backup-lines.ts';
+
+export interface MadeBackup extends BackupCounts {
+  /** By the clock of Redis (ms since 1970). */
+  readonly madeAt: number;
+  readonly bytes: number;
+}
+
+export interface BackupOptions {
+  /** Of dicom-dispatch. */
+  readonly version: string;
+  /** Called now and then with the number of studies that are written. */
+  readonly onProgress?: (studies: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Writes all durable state into a file while everything runs: first, as of one moment, how far the sources are followed and
+ * what waits to be routed; then each study with its deliveries and confirmations, as of one moment each; then the rest. So a
+ * study that is routed meanwhile is either in the file, or routed again after a restore (docs/decisions/0023-backup.md).
+ *
+ * The file has its name once it is complete and on the disk.
+ *
+ * @throws OperationError `conflict` when Redis has no data, or has lost some
+ * @throws FormatError
+ * @throws NodeJS.ErrnoException of the file
+ */
+export async function makeBackup(context: PipelineContext, file: string, options: BackupOptions): Promise<MadeBackup> {
+  const { redis, keys, config } = context;
+  const { prefix } = config().redis;
+  await checkFormat(redis, prefix);
+  const madeAt = await redisNow(redis, prefix);
+  const [format, lost] = await Promise.all([redis.get(keys.format), redis.hget(keys.generation, 'lost')]);
+  if (format === null) {
+    throw new OperationError('conflict', 'Redis has no data of dicom-dispatch: there is nothing to back up');
+  }
+  if (lost !== null) {
+    throw new OperationError(
+      'conflict',
+      'Redis has lost data that no router has recovered yet: keep the backups that there are, and see "dispatch status"',
+    );
+  }
+  const counts = { studies: 0, keys: 0, deliveries: {} as Record<string, number> };
+  const temporary = `${file}.${process.pid}.part`;
+  try {
+    const out = createWriteStream(temporary, { flags: 'wx', mode: 0o600, flush: true });
+    const lines = Readable.from(backupLines(context, madeAt, counts, options));
+    await pipeline(lines, createGzip(), out, { signal: options.signal });
+    await rename(temporary, file);
+    await syncFolder(dirname(file));
+    return { ...counts, madeAt, bytes: out.bytesWritten };
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+interface Counts extends BackupCounts {
+  studies: number;
+  keys: number;
+  readonly deliveries: Record<string, number>;
+}
+
+/** The whole file, some lines at a time. What it has written is counted in `counts`. */
+async function* backupLines(
+  context: PipelineContext,
+  madeAt: number,
+  counts: Counts,
+  { version, onProgress }: BackupOptions,
+): AsyncGenerator<string, void, undefined> {
+  const { redis, config } = context;
+  const { prefix } = config().redis;
+  const now = (): Promise<number> => redisNow(redis, prefix);
+  yield `${headLine({ format: currentFormat, madeAt, version, prefix, pausedTargets: await pausedTargets(context) })}\n`;
+  const parts: Record<Section, () => AsyncIterable<string[]>> = {
+    async *first() {
+      const names = new Set<string>();
+      for await (const some of scanNames(redis, prefix)) {
+        for (const name of some) if (backupOf(name) === 'first') names.add(name);
+      }
+      yield keyLines([...names]);
+    },
+    async *studies() {
+      for await (const studies of readStudies(redis, prefix, now)) {
+        for (const study of studies) countDeliveries(study, counts.deliveries);
+        counts.studies += studies.length;
+        onProgress?.(counts.studies);
+        yield studies.map(studyLine);
+      }
+    },
+    async *last() {
+      for await (const names of scanNames(redis, prefix)) {
+        yield keyLines(names.filter((name) => backupOf(name) === 'last'));
+      }
+    },
+  };
+  async function keyLines(names: readonly string[]): Promise<string[]> {
+    const entries = await readKeys(redis, prefix, names, await now());
+    counts.keys += entries.length;
+    return entries.map(keyLine);
+  }
+  for (const section of sections) {
+    const sum = new SectionSum(section);
+    for await (const lines of parts[section]()) {
+      for (const line of lines) sum.add(line);
+      if (lines.length > 0) yield `${lines.join('\n')}\n`;
+    }
+    yield `${sum.end()}\n`;
+  }
+  yield `${endLine(counts)}\n`;
+}
+
+async function pausedTargets({ config, queues }: PipelineContext): Promise<string[]> {
+  const names = Object.keys(config().targets);
+  const arePaused = await Promise.all(names.map((name) => queues.target(name).isPaused()));
+  return names.filter((_, at) => arePaused[at]);
+}
+
+function countDeliveries({ keys }: StudyEntry, counts: Record<string, number>): void {
+  for (const { name, values } of keys) {
+    if (!name.startsWith('delivery:')) continue;
+    const at = values.findIndex((value, index) => index % 2 === 0 && value === 'state');
+    const state = values[at + 1] ?? '';
+    counts[state] = (counts[state] ?? 0) + 1;
+  }
+}
+
+/** The new name is on the disk when this resolves. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,94 @@
+import { createReadStream } from 'node:fs';
+import { createGunzip } from 'node:zlib';
+import { pipeline } from 'node:stream';
+import type { KeyEntry, StudyEntry } from '@dicom-dispatch/state/backup';
+import {
+  BackupFileError,
+  damaged,
+  readEnd,
+  readHead,
+  readKeyLine,
+  readStudyLine,
+  sections,
+  SectionSum,
+  type BackupCounts,
+  type BackupHead,
+} from './backup-lines.ts';
+
+/** A study with two million instances at a target takes less. */
+const maxLineLength = 256 * 1024 * 1024;
+
+/** What a backup is made of, in the order of the file. */
+export type BackupPart =
+  | { readonly kind: 'head'; readonly head: BackupHead }
+  | { readonly kind: 'key'; readonly key: KeyEntry }
+  | { readonly kind: 'study'; readonly study: StudyEntry }
+  | { readonly kind: 'end'; readonly counts: BackupCounts };
+
+/**
+ * Reads a backup, and compares each section with its digest at its end.
+ *
+ * @throws BackupFileError when it is none, or is damaged
+ * @throws NodeJS.ErrnoException when the file cannot be read
+ */
+export async function* readBackup(file: string): AsyncGenerator<BackupPart, void, undefined> {
+  const lines = readLines(file)[Symbol.asyncIterator]();
+  const next = async (): Promise<string> => {
+    const { value, done } = await lines.next();
+    if (done === true) throw damaged();
+    return value;
+  };
+  try {
+    yield { kind: 'head', head: readHead(await next()) };
+    for (const section of sections) {
+      const sum = new SectionSum(section);
+      for (let line = await next(); !sum.endsWith(line); line = await next()) {
+        sum.add(line);
+        if (section === 'studies') yield { kind: 'study', study: readStudyLine(line) };
+        else yield { kind: 'key', key: readKeyLine(line) };
+      }
+    }
+    yield { kind: 'end', counts: readEnd(await next()) };
+    if ((await lines.next()).done !== true) throw damaged();
+  } finally {
+    await lines.return(undefined);
+  }
+}
+
+/**
+ * Reads all of a backup once, so that nothing is written from one that is damaged.
+ *
+ * @throws as {@link readBackup}
+ */
+export async function checkBackup(file: string): Promise<BackupHead & BackupCounts> {
+  let head: BackupHead | undefined;
+  for await (const part of readBackup(file)) {
+    if (part.kind === 'head') head = part.head;
+    else if (part.kind === 'end' && head) return { ...head, ...part.counts };
+  }
+  throw damaged();
+}
+
+async function* readLines(file: string): AsyncGenerator<string, void, undefined> {
+  const source = createReadStream(file);
+  const gunzip = createGunzip();
+  // What goes wrong with one of them ends the loop below.
+  pipeline(source, gunzip, () => {});
+  try {
+    let rest = '';
+    gunzip.setEncoding('utf8');
+    for await (const text of gunzip as AsyncIterable<string>) {
+      const lines = `${rest}${text}`.split('\n');
+      rest = lines.pop() ?? '';
+      if (rest.length > maxLineLength) throw damaged();
+      yield* lines;
+    }
+    if (rest !== '') throw damaged();
+  } catch (error) {
+    const isOfFile = (error as NodeJS.ErrnoException).syscall !== undefined;
+    throw isOfFile || error instanceof BackupFileError ? error : damaged(error);
+  } finally {
+    source.destroy();
+    gunzip.destroy();
+  }
+}

@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto';
+import { OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { scanNames, writeKeys, writeStudies, type KeyEntry, type StudyEntry } from '@dicom-dispatch/state/backup';
+import { currentFormat } from '@dicom-dispatch/state/keys';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import { readProcesses } from '../health/look-at-services.ts';
+import { BackupFileError, type BackupCounts, type BackupHead } from './backup-lines.ts';
+import { checkBackup, readBackup } from './read-backup.ts';
+
+export interface RestoreOptions {
+  /** Removes what is in Redis under the prefix first. */
+  readonly replace: boolean;
+  /** Called now and then with the number of studies that are there again. */
+  readonly onProgress?: (studies: number) => void;
+}
+
+/** Texts in one round trip. */
+const textsAtOnce = 20_000;
+
+/**
+ * Puts a backup into Redis and marks the data as those of an earlier time: routers complete them from their notes, or go on
+ * where the backup ends, and sweep (docs/decisions/0015-lost-redis.md). Jobs are made by reconciliation. Until all is there no service
+ * starts; interrupted, it can be done again.
+ *
+ * @throws BackupFileError before anything is changed, when the file is damaged or its data are newer than this version
+ * @throws OperationError `conflict` when services run, or Redis has data
+ */
+export async function restoreBackup(
+  context: PipelineContext,
+  file: string,
+  { replace, onProgress }: RestoreOptions,
+): Promise<BackupHead & BackupCounts> {
+  const { redis, keys, config, queues } = context;
+  const { prefix } = config().redis;
+  const backup = await checkBackup(file);
+  if (backup.format > currentFormat) {
+    throw new BackupFileError(
+      `its data have format ${backup.format}, this version knows up to ${currentFormat}: restore it with version ${backup.version} or newer`,
+    );
+  }
+  await refuseRunning(context);
+  const isInterrupted = (await redis.get(keys.restoring)) !== null;
+  if (await hasData(context)) {
+    if (!replace && !isInterrupted) {
+      throw new OperationError(
+        'conflict',
+        `Redis has data under ${prefix}: make a backup of them, then restore with --replace, which removes them`,
+      );
+    }
+    await redis.set(keys.restoring, file);
+    await removeAll(context);
+  }
+  await redis.set(keys.restoring, file);
+  const now = await redisNow(redis, prefix);
+  const waiting: { keys: KeyEntry[]; studies: StudyEntry[]; size: number } = { keys: [], studies: [], size: 0 };
+  let studies = 0;
+  const flush = async (): Promise<void> => {
+    await writeKeys(redis, prefix, waiting.keys, now);
+    await writeStudies(redis, prefix, waiting.studies, now);
+    studies += waiting.studies.length;
+    if (waiting.studies.length > 0) onProgress?.(studies);
+    Object.assign(waiting, { keys: [], studies: [], size: 0 });
+  };
+  for await (const part of readBackup(file)) {
+    if (part.kind === 'key') waiting.keys.push(part.key);
+    else if (part.kind === 'study') waiting.studies.push(part.study);
+    waiting.size += part.kind === 'key' ? sizeOf(part.key) : part.kind === 'study' ? sizeOf(...part.study.keys) : 0;
+    if (waiting.size >= textsAtOnce) await flush();
+  }
+  await flush();
+  for (const target of backup.pausedTargets) {
+    if (config().targets[target]) await queues.target(target).pause();
+  }
+  const lost = JSON.stringify({ kind: 'older', at: now, by: 'dispatch restore' });
+  await redis
+    .multi()
+    .hsetnx(keys.generation, 'id', randomUUID())
+    .hset(keys.generation, 'lost', lost)
+    .hdel(keys.generation, 'asks', 'answer', 'report')
+    .del(keys.restoring)
+    .exec();
+  return backup;
+}
+
+/** @throws OperationError `conflict` */
+async function refuseRunning(context: PipelineContext): Promise<void> {
+  const now = await redisNow(context.redis, context.config().redis.prefix);
+  const running = await readProcesses(context, now);
+  if (running.length === 0) return;
+  const names = running.map(({ services, host, pid }) => `${services.join(' and ')} on ${host} (process ${pid})`);
+  throw new OperationError(
+    'conflict',
+    `services run: ${names.join(', ')}. Stop them first; one that was killed counts as running for 20 s`,
+  );
+}
+
+/** Whether there is more than what can be had again, or is secret. */
+async function hasData({ redis, config }: PipelineContext): Promise<boolean> {
+  for await (const names of scanNames(redis, config().redis.prefix))
+    if (names.some((name) => !isIdle(name))) return true;
+  return false;
+}
+
+/** What processes and commands leave behind in a Redis that they found empty; `meta` is BullMQ's. */
+function isIdle(name: string): boolean {
+  return /^(restoring|processes|generation.*|process:.*|cache:.*|sessions?.*|sign-in:.*|(study|target-[^:]+):meta)$/.test(
+    name,
+  );
+}
+
+async function removeAll({ redis, config, keys }: PipelineContext): Promise<void> {
+  const { prefix } = config().redis;
+  for await (const names of scanNames(redis, prefix)) {
+    const all = names.map((name) => `${prefix}:${name}`).filter((key) => key !== keys.restoring);
+    if (all.length > 0) await redis.unlink(...all);
+  }
+}
+
+function sizeOf(...entries: readonly KeyEntry[]): number {
+  return entries.reduce((sum, { values }) => sum + 1 + values.length, 0);
+}

@@ -1,0 +1,4 @@
+export type { KeyEntry, KeyType, StudyEntry } from './key-entry.ts';
+export { readKeys, scanNames } from './read-keys.ts';
+export { readStudies } from './read-studies.ts';
+export { writeKeys, writeStudies } from './write-entries.ts';

@@ -1,0 +1,46 @@
+import type { ChainableCommander } from 'ioredis';
+import { redisKeys } from '../keys/redis-keys.ts';
+import { decodeDelivery } from './delivery-codec.ts';
+import type { StudyRecord } from './record-types.ts';
+
+/**
+ * Enters a study whose record was put back into the indexes, as `routedScript` does.
+ *
+ * @param text - its record as JSON
+ */
+export function indexStudy(pipeline: ChainableCommander, prefix: string, text: string): void {
+  const { index } = redisKeys(prefix);
+  const study = JSON.parse(text) as StudyRecord;
+  const { source, orthancStudyId, studyInstanceUid, routedAt, rules } = study;
+  const member = `${source} ${orthancStudyId}`;
+  pipeline.zadd(index('studies'), routedAt, member);
+  pipeline.zadd(index('study-uids'), 0, `${studyInstanceUid} ${member}`);
+  pipeline.zadd(index(`studies-source:${source}`), routedAt, member);
+  for (const rule of rules) pipeline.zadd(index(`studies-rule:${rule}`), routedAt, member);
+  for (const hash of study.search?.hashes ?? []) pipeline.zadd(index('study-hashes'), 0, `${hash} ${member}`);
+}
+
+/**
+ * Enters a delivery whose record was put back into the indexes, as `changeScript` does. An open one is looked at by the next
+ * reconciliation, the oldest first: its job is not there.
+ */
+export function indexDelivery(
+  pipeline: ChainableCommander,
+  prefix: string,
+  fields: Readonly<Record<string, string>>,
+): void {
+  const { index } = redisKeys(prefix);
+  for (const record of decodeDelivery(fields)) {
+    const { deliveryId: id, state, target, source, rules, error, failStage, updatedAt, routedAt } = record;
+    pipeline.zadd(index(`state:${state}`), updatedAt, id);
+    pipeline.zadd(index(`target:${target}:${state}`), updatedAt, id);
+    pipeline.zadd(index(`source:${source}`), updatedAt, id);
+    for (const rule of rules) pipeline.zadd(index(`rule:${rule}`), updatedAt, id);
+    if (state === 'waiting') pipeline.zadd(index(`waiting:${target}`), routedAt, id);
+    if (state === 'waiting' || state === 'active') pipeline.zadd(index('open'), routedAt, id);
+    if (!error) continue;
+    const name = [target, state, failStage ?? error.stage, error.code].join(' ');
+    pipeline.zadd(index(`error:${name}`), updatedAt, id);
+    pipeline.sadd(index('errors'), name);
+  }
+}
