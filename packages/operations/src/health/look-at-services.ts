@@ -37,8 +37,8 @@ export async function readProcesses({ redis, keys }: PipelineContext, now: numbe
   return texts.flatMap((text): AboutProcess[] => {
     if (text === null) return [];
     const about = JSON.parse(text) as Partial<AboutProcess>;
-    const { services = [], host = '', pid = 0, startedAt = now, skewMs = 0, jumps = [] } = about;
-    return [{ services, host, pid, startedAt, skewMs, jumps }];
+    const { services = [], host = '', pid = 0, startedAt = now, skewMs = 0, jumps = [], format = 0 } = about;
+    return [{ services, host, pid, startedAt, skewMs, jumps, format }];
   });
 }
 

@@ -8,7 +8,7 @@ import {
   type KnownGeneration,
   type Loss,
 } from '@dicom-dispatch/state/generation';
-import { redisKeys } from '@dicom-dispatch/state/keys';
+import { currentFormat, redisKeys } from '@dicom-dispatch/state/keys';
 import { withDeadline } from '@dicom-dispatch/state/redis';
 import type { Redis } from 'ioredis';
 import type { Logger } from '../logging/create-logger.ts';
@@ -41,6 +41,8 @@ export interface AboutProcess {
   /** By how much its local clock is ahead of Redis. */
   readonly skewMs: number;
   readonly jumps: readonly ClockJump[];
+  /** Format of the data in Redis that it knows: a newer version does not migrate them while it runs. */
+  readonly format: number;
 }
 
 /**
@@ -313,6 +315,7 @@ export class RedisWatch {
       startedAt: this.#startedAt ?? this.clock.now(),
       skewMs: Math.round(this.skewMs),
       jumps: this.#jumps,
+      format: currentFormat,
     };
   }
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { keyTable, keyTableMarkdown, openFormat, redisKeys, rowOfKey, type Migration } from './index.ts';
+import { checkFormat, currentFormat, keyTable, keyTableMarkdown, openFormat, redisKeys, rowOfKey, type Migration } from './index.ts';
 
 const prefix = '{dicom-dispatch}';
 
@@ -58,6 +58,32 @@ describe('the format version', () => {
     await Promise.all(Array.from({ length: 5 }, () => openFormat(redis, prefix, { migrations })));
     expect(ran).toEqual([1, 2, 3]);
     expect(await redis.keys('*')).toEqual([redisKeys(prefix).format]);
+  });
+
+  it('does not migrate while services of an older version run', async () => {
+    const keys = redisKeys(prefix);
+    const run = (id: string, about: object): Promise<unknown> =>
+      Promise.all([
+        redis.zadd(keys.processes, Date.now(), id),
+        redis.set(keys.process(id), JSON.stringify({ services: ['router'], host: 'east', pid: 7, ...about })),
+      ]);
+    await redis.set(keys.format, currentFormat - 1);
+    await run('p-old', { format: currentFormat - 1 });
+    await run('p-new', { format: currentFormat, pid: 8 });
+    await expect(openFormat(redis, prefix)).rejects.toThrow('run: router on east (process 7). Stop them first');
+    expect(await redis.get(keys.format)).toBe(String(currentFormat - 1));
+    await redis.del(keys.process('p-old'));
+    expect(await openFormat(redis, prefix)).toEqual({ version: currentFormat, found: currentFormat - 1 });
+  });
+
+  it('is known to commands, which migrate nothing', async () => {
+    const keys = redisKeys(prefix);
+    await checkFormat(redis, prefix);
+    await redis.set(keys.format, currentFormat - 1);
+    await expect(checkFormat(redis, prefix)).rejects.toThrow(`this version writes ${currentFormat}`);
+    await redis.set(keys.format, currentFormat + 1);
+    await expect(checkFormat(redis, prefix)).rejects.toThrow('start the newer version again');
+    expect(await redis.keys('*')).toEqual([keys.format]);
   });
 
   it('refuses data of a newer version', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { redisNow } from '../redis/redis-time.ts';
 import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
 import { redisKeys } from './redis-keys.ts';
 
@@ -56,7 +57,8 @@ export class FormatError extends Error {
 /**
  * Brings what is in Redis into the format of this version, once for all processes that start together.
  *
- * @throws FormatError when a newer version has written it: an older one could damage it
+ * @throws FormatError when a newer version has written it: an older one could damage it; while services of an older version
+ *   run; while a backup is being restored
  */
 export async function openFormat(redis: Redis, prefix: string, options: FormatOptions = {}): Promise<FormatState> {
   const steps = options.migrations ?? migrations;
@@ -66,6 +68,7 @@ export async function openFormat(redis: Redis, prefix: string, options: FormatOp
   for (;;) {
     const found = await readFormat(redis, prefix, version);
     if (found === version) return { version, found };
+    await refuseOlderServices(redis, prefix, version);
     if ((await redis.set(keys.formatLock, token, 'PX', lockMs, 'NX')) !== 'OK') {
       await sleep(lookMs);
       continue;
@@ -83,6 +86,33 @@ export async function openFormat(redis: Redis, prefix: string, options: FormatOp
     }
     return { version, found };
   }
+}
+
+/** How long a process that does not beat any more counts as running. */
+const runsForMs = 20_000;
+
+/** What is migrated would not be understood by services of an older version that run. */
+async function refuseOlderServices(redis: Redis, prefix: string, version: number): Promise<void> {
+  const keys = redisKeys(prefix);
+  const since = (await redisNow(redis, prefix)) - runsForMs;
+  const ids = await redis.zrangebyscore(keys.processes, since, '+inf');
+  const texts = ids.length > 0 ? await redis.mget(ids.map((id) => keys.process(id))) : [];
+  const older = texts.flatMap((text) => {
+    const { services = [], host, pid, format = 0 } = JSON.parse(text ?? '{}') as AboutProcess;
+    return text && format < version ? [`${services.join(' and ')} on ${host} (process ${pid})`] : [];
+  });
+  if (older.length === 0) return;
+  throw new FormatError(
+    `services of an older version run: ${older.join(', ')}. Stop them first: this version migrates the data in Redis to format ${version}, which they do not understand`,
+  );
+}
+
+/** What a process tells of itself (`RedisWatch`), as far as it matters here. */
+interface AboutProcess {
+  readonly services?: readonly string[];
+  readonly host?: string;
+  readonly pid?: number;
+  readonly format?: number;
 }
 
 /** The format of this version. */
