@@ -14,7 +14,7 @@ import { startDispatch } from './support/start-dispatch.ts';
 import { prefix } from './support/system.ts';
 
 /**
- * A former version left 1,000 deliveries in all states when everything was killed. `test/fixtures/upgrade/make-data.ts` made the data, and says
+ * A former version left 1,000 deliveries in all states when everything was killed. `make-upgrade-data.ts` made the data, and says
  * how; what it found at the receivers is in `facts.json`.
  */
 interface Facts {
@@ -120,7 +120,11 @@ async function expectTheRest(name: string, { accepted, active, studies }: Facts,
   const had = new Set(accepted[name]);
   const came = newStores(name);
   expect(new Set(came).size, name).toBe(came.length);
-  const cancelled = new Set((await records.deliveries({ target: name, state: 'cancelled', limit: 1_000 })).records.map(({ studyInstanceUid }) => studyInstanceUid));
+  const cancelled = new Set(
+    (await records.deliveries({ target: name, state: 'cancelled', limit: 1_000 })).records.map(
+      ({ studyInstanceUid }) => studyInstanceUid,
+    ),
+  );
   const underWay = new Set(
     (await Promise.all(active[name]!.map((id) => records.delivery(id)))).map((one) => one?.studyInstanceUid),
   );

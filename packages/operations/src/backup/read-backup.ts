@@ -62,11 +62,14 @@ export async function* readBackup(file: string): AsyncGenerator<BackupPart, void
  */
 export async function checkBackup(file: string): Promise<BackupHead & BackupCounts> {
   let head: BackupHead | undefined;
+  let counts: BackupCounts | undefined;
+  // To the end: what comes after the last part is damage, too.
   for await (const part of readBackup(file)) {
-    if (part.kind === 'head') head = part.head;
-    else if (part.kind === 'end' && head) return { ...head, ...part.counts };
+    if (part.kind === 'head') ({ head } = part);
+    else if (part.kind === 'end') ({ counts } = part);
   }
-  throw damaged();
+  if (!head || !counts) throw damaged();
+  return { ...head, ...counts };
 }
 
 async function* readLines(file: string): AsyncGenerator<string, void, undefined> {

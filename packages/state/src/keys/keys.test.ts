@@ -2,7 +2,16 @@ import { readFile } from 'node:fs/promises';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { checkFormat, currentFormat, keyTable, keyTableMarkdown, openFormat, redisKeys, rowOfKey, type Migration } from './index.ts';
+import {
+  checkFormat,
+  currentFormat,
+  keyTable,
+  keyTableMarkdown,
+  openFormat,
+  redisKeys,
+  rowOfKey,
+  type Migration,
+} from './index.ts';
 
 const prefix = '{dicom-dispatch}';
 
