@@ -41,6 +41,9 @@ export function tellCapacity(figures: FlowFigures): string {
   const restingBytes = (ledgerPerDay + recordsPerDay) * (keepDays + 7);
   const jobs = Math.min(group.studies * 7, 10_000) * group.targets * figures.jobBytes;
   const million = 1_000_000;
+  const link = 100e6;
+  /** Of a mean day, in a second. */
+  const newBytes = (group.studies * group.targets * studyBytes) / days;
   const redisLimit = (share * 1_000) / figures.redisCpuMsPerDelivery;
   const sweepOf = (studies: number): string =>
     `${minutes((figures.sweepSeconds / figures.sweepStudies) * studies)} (${minutes((figures.sweepWithPausesSeconds / figures.sweepStudies) * studies)} with the pauses of the default)`;
@@ -98,7 +101,8 @@ export function tellCapacity(figures: FlowFigures): string {
       ],
     ),
     'What breaks first is the link, or the disks that Orthanc reads from; then memory of Redis, by records and ledger. The queue itself does not mind: the cost of a delivery stays the same with 100,000 waiting (performance.md).',
-    'What to do: migrate year by year (a rule on `study.StudyDate`, enabled one after another), so that the backlog stays in the tens of thousands; add dispatchers until link or source are full, not longer; give the migration a `redis.prefix` of its own, whose keys are deleted when it is done and checked.',
+    `New studies meanwhile go first: a batch has the priority \`background\`. Those of the group above take ${percent(newBytes / link)} of 100 MB/s, so the bytes of the archive take ${hours((million * studyBytes) / (link - newBytes))} instead; in that time they leave ${gb(((recordsPerDay + ledgerPerDay) * million * studyBytes) / (link - newBytes) / days)} in Redis, which come on top.`,
+    'What to do: migrate year by year, with batches by study date ([runbooks](runbooks.md#an-archive-of-1000000-studies-is-migrated)), so that the backlog stays in the tens of thousands; add dispatchers until link or source are full, not longer; give the migration a `redis.prefix` of its own, whose keys are deleted when it is done and checked.',
     '### Beyond one Redis',
     `All keys of a deployment are on one Redis, and Redis works on one core. It has ${figures.redisCpuMsPerDelivery.toFixed(2)} ms of work for a delivery: **about ${redisLimit.toFixed(0)} deliveries a second** are the end of it, ${Math.round((redisLimit * days) / 1_000).toLocaleString('en')},000 a day, whatever the number of dispatchers; what an instance's confirmations take comes on top, and is written in batches. Its memory ends earlier.`,
     'What to do then: shard by source. Each Orthanc, or each group of them, gets a deployment of its own: router, dispatchers, console, and a `redis.prefix` of its own in a Redis Cluster, or a Redis of its own. Deployments share nothing, so nothing has to be settled between them; a target that several of them send to needs its `concurrency` and `rateLimit` divided among them. One source that is too much for one Redis does not exist before Orthanc itself is the limit: it gives instances for about as many studies a second as its disks read.',

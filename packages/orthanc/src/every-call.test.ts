@@ -17,6 +17,7 @@ const retrieve = { Level: 'Study', Resources: [{ StudyInstanceUID: '1.2.3' }] };
 const ofClient: Readonly<Record<string, readonly unknown[]>> = {
   system: [],
   features: [],
+  plugins: [],
   statistics: [],
   now: [],
   changes: [{}],
@@ -204,6 +205,7 @@ const unlike404: Readonly<Record<string, string>> = {
   'peers.list': 'none',
   'peers.names': 'none',
   'peers.set': 'none',
+  plugins: 'none',
   'queries.delete': 'none',
   'queries.ids': 'none',
   statistics: 'none',

@@ -37,7 +37,7 @@ import type { Features } from './features.ts';
 import { target } from './http/path.ts';
 import { Transport } from './http/transport.ts';
 import type { ByteStream, CallOptions, FileStream, UploadBody } from './http/transport.ts';
-import { systemSchema } from './schema.ts';
+import { idsSchema, systemSchema } from './schema.ts';
 import type { Change, Changes, Metadata, Study, System } from './schema.ts';
 
 /**
@@ -78,6 +78,11 @@ export class OrthancClient {
     const system = await this.#context.transport.json(systemSchema, request);
     this.#features = detectFeatures(system);
     return system;
+  }
+
+  /** `/plugins`: names of the plugins that run. */
+  async plugins(options?: CallOptions): Promise<string[]> {
+    return this.#context.transport.json(idsSchema, { method: 'GET', target: target('/plugins'), options });
   }
 
   /** What the server can do. Asked once; `system()` asks again, which is worth doing after it was unreachable. */

@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { tempFolder, type TempFolder } from '@dicom-dispatch/harness';
+import { startOrthanc, tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { ConfigError } from '@dicom-dispatch/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../read-config.ts';
@@ -390,4 +390,35 @@ describe('priors', () => {
     const all = await check(yaml(withPriors(good)));
     expect(all.filter((line) => line.includes('priors'))).toEqual([]);
   });
+});
+
+it('a transfer syntax that the source cannot make is named, with the plugin that is missing', async () => {
+  await using orthanc = await startOrthanc();
+  const syntax = '1.2.840.10008.1.2';
+  const dicom = '{ type: dicom, host: pacs, calledAeTitle: PACS,';
+  const sections = (url: string): Readonly<Record<string, string>> => ({
+    sources: `{ main: { url: ${url} } }`,
+    transforms: `{ jls: { transferSyntax: ${syntax}.4.80 }, j2k: { transferSyntax: ${syntax}.4.90 }, htj2k: { transferSyntax: ${syntax}.4.201 } }`,
+    targets: `
+  first: ${dicom} transcode: always, transferSyntaxes: [${syntax}.4.90, ${syntax}.1] }
+  either: ${dicom} transcode: fallback, transferSyntaxes: [${syntax}.4.90, ${syntax}.1] }
+  none: ${dicom} transcode: fallback, transferSyntaxes: [${syntax}.4.90] }`,
+    rules: `
+  - { name: one, targets: [first, either, none], transform: jls }
+  - { name: two, targets: [first], transform: j2k }
+  - { name: three, targets: [first], transform: htj2k }`,
+  });
+  const about = async (url: string): Promise<string[]> =>
+    (await check(yaml(sections(url))))
+      .filter((line) => line.includes('cannot be made'))
+      .map((line) => line.replace(/^\d+:\d+ +/, ''));
+  const answer = await about(orthanc.url);
+  expect(answer).toHaveLength(4);
+  for (const [at, place] of ['transforms.j2k', 'transforms.htj2k', 'targets.first', 'targets.none'].entries()) {
+    expect(answer[at]).toContain(place);
+  }
+  expect(answer[0]).toContain("install Orthanc's plugin gdcm there");
+  expect(answer[1]).toContain('Orthanc has no encoder for it');
+  // Of one that does not answer nobody knows its plugins.
+  expect(await about('http://127.0.0.1:1')).toHaveLength(1);
 });
