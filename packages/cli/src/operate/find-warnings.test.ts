@@ -409,16 +409,14 @@ it('a transfer syntax that the source cannot make is named, with the plugin that
   - { name: three, targets: [first], transform: htj2k }`,
   });
   const about = async (url: string): Promise<string[]> =>
-    (await check(yaml(sections(url))))
-      .filter((line) => line.includes('cannot be made'))
-      .map((line) => line.replace(/^\d+:\d+ +/, ''));
+    (await check(yaml(sections(url)))).filter((line) => line.includes('cannot be made'));
   const answer = await about(orthanc.url);
   expect(answer).toHaveLength(4);
-  for (const [at, place] of ['transforms.j2k', 'transforms.htj2k', 'targets.first', 'targets.none'].entries()) {
-    expect(answer[at]).toContain(place);
+  for (const place of ['transforms.j2k', 'targets.first', 'targets.none']) {
+    const line = answer.find((one) => one.includes(place));
+    expect(line, place).toContain("install Orthanc's plugin gdcm there");
   }
-  expect(answer[0]).toContain("install Orthanc's plugin gdcm there");
-  expect(answer[1]).toContain('Orthanc has no encoder for it');
+  expect(answer.find((line) => line.includes('transforms.htj2k'))).toContain('Orthanc has no encoder for it');
   // Of one that does not answer nobody knows its plugins.
   expect(await about('http://127.0.0.1:1')).toHaveLength(1);
 });

@@ -43,7 +43,9 @@ export async function writeStudies(
     for (const entry of entries) {
       writeKey(pipeline, prefix, entry, now);
       if (entry.name === studyName) indexStudy(pipeline, prefix, utf8(entry.values[0] ?? ''));
-      else if (entry.name.startsWith('delivery:')) indexDelivery(pipeline, prefix, fieldsOf(entry));
+      else if (entry.name.startsWith('delivery:')) {
+        indexDelivery(pipeline, prefix, fieldsOf(entry), held.includes(entry.name.slice('delivery:'.length)));
+      }
     }
     if (held.length > 0) pipeline.sadd(keys.held, ...held);
   }

@@ -28,15 +28,17 @@ export function indexDelivery(
   pipeline: ChainableCommander,
   prefix: string,
   fields: Readonly<Record<string, string>>,
+  isHeld: boolean,
 ): void {
   const { index } = redisKeys(prefix);
   for (const record of decodeDelivery(fields)) {
-    const { deliveryId: id, state, target, source, rules, error, failStage, updatedAt, routedAt } = record;
+    const { deliveryId: id, state, target, source, rules, error, failStage, updatedAt, routedAt, since, wake } = record;
+    const isKeptBack = isHeld || wake === 'person' || wake === 'schedule';
     pipeline.zadd(index(`state:${state}`), updatedAt, id);
     pipeline.zadd(index(`target:${target}:${state}`), updatedAt, id);
     pipeline.zadd(index(`source:${source}`), updatedAt, id);
     for (const rule of rules) pipeline.zadd(index(`rule:${rule}`), updatedAt, id);
-    if (state === 'waiting') pipeline.zadd(index(`waiting:${target}`), routedAt, id);
+    if (state === 'waiting' && !isKeptBack) pipeline.zadd(index(`waiting:${target}`), since, id);
     if (state === 'waiting' || state === 'active') pipeline.zadd(index('open'), routedAt, id);
     if (!error) continue;
     const name = [target, state, failStage ?? error.stage, error.code].join(' ');
