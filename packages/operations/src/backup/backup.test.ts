@@ -57,7 +57,7 @@ async function durable(): Promise<Map<string, KeyEntry>> {
 /** Sets and hashes have no order, and how long something is kept differs by the time between two looks. */
 function sorted({ name, type, expiresAt, values }: KeyEntry): KeyEntry {
   // When an open delivery or task is looked at is not kept: at once.
-  const isSchedule = name === 'index:open' || name === 'index:tasks';
+  const isSchedule = ['index:open', 'index:tasks', 'index:priors'].includes(name);
   const pairs = type === 'hash' || type === 'zset';
   const texts = pairs
     ? values.flatMap((value, at) => (at % 2 === 0 ? [`${value} ${isSchedule ? '' : values[at + 1]}`] : []))
@@ -107,6 +107,14 @@ async function fill(): Promise<void> {
   await tasks.open({ studyTaskId: 's-1', source: 'main', targets: ['a'] } as never);
   await tasks.open({ studyTaskId: 's-2', source: 'main', targets: ['a'] } as never);
   await tasks.finish('s-2', ['x'], []);
+  const priors = (id: string, state: string): string =>
+    JSON.stringify({ source: 'main', orthancStudyId: 'o-1.2.0', id, state });
+  await redis.hset(keys.priors('main', 'o-1.2.0'), {
+    p1: priors('p1', 'sending'),
+    'p1 lock': 'x',
+    p2: priors('p2', 'done'),
+  });
+  await redis.zadd(keys.index('priors'), 5, 'main o-1.2.0 p1');
   await redis.set(keys.feed('main'), '{"epoch":1,"seq":7,"since":""}');
   await redis.zadd(keys.feedLater('main'), 5, 'o-9');
   await redis.hset(keys.feedLaterWhy('main'), 'o-9', '{}');

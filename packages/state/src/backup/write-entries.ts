@@ -1,6 +1,7 @@
 import type { ChainableCommander } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { indexDelivery, indexStudy } from '../records/index-records.ts';
+import type { PriorsStep } from '../priors/index.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 import type { KeyEntry, StudyEntry } from './key-entry.ts';
 
@@ -23,8 +24,12 @@ export async function writeKeys(
   const pipeline = redis.pipeline();
   for (const entry of entries) {
     writeKey(pipeline, prefix, entry, now);
-    const isOpenTask = entry.name.startsWith('task:') && fieldsOf(entry)['state'] !== 'done';
-    if (isOpenTask) pipeline.zadd(redisKeys(prefix).index('tasks'), now, entry.name.slice('task:'.length));
+    const { index } = redisKeys(prefix);
+    if (entry.name.startsWith('task:') && fieldsOf(entry)['state'] !== 'done') {
+      pipeline.zadd(index('tasks'), now, entry.name.slice('task:'.length));
+    } else if (entry.name.startsWith('priors:')) {
+      for (const member of openPriors(entry)) pipeline.zadd(index('priors'), now, member);
+    }
   }
   await run(pipeline);
 }
@@ -86,6 +91,15 @@ function writeStream(pipeline: ChainableCommander, key: string, values: readonly
 /** Member, score, … as ZADD wants them. */
 function scoresFirst(part: readonly Buffer[]): Buffer[] {
   return part.map((_, at) => part[at ^ 1] as Buffer);
+}
+
+/** Members of the index of priors that are not all sent yet; fields with a space say more of a step. */
+function openPriors(entry: KeyEntry): string[] {
+  return Object.entries(fieldsOf(entry)).flatMap(([id, text]) => {
+    if (id.includes(' ')) return [];
+    const { source, orthancStudyId, state } = JSON.parse(text) as PriorsStep;
+    return state === 'done' ? [] : [`${source} ${orthancStudyId} ${id}`];
+  });
 }
 
 function fieldsOf({ values }: KeyEntry): Record<string, string> {
