@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startOrthanc, startRedis, tempFolder, waitFor, type TempFolder } from '@dicom-dispatch/harness';
+import { httpRequest, startOrthanc, startRedis, tempFolder, waitFor, type TempFolder } from '@dicom-dispatch/harness';
 import { currentFormat, redisKeys } from '@dicom-dispatch/state/keys';
 import { Records } from '@dicom-dispatch/state/records';
 import { Redis } from 'ioredis';
@@ -72,6 +72,16 @@ describe('data of a former version', { timeout: 240_000 }, () => {
     });
     try {
       expect(await client.get(keys.format)).toBe(String(currentFormat));
+      // The receivers of this test have other ports than those of then; the first version did not know where its targets were.
+      for (const name of names) {
+        if ((await client.exists(keys.places(name))) === 0) continue;
+        const answer = await httpRequest(`${dispatch.url}/api/targets/${name}/place`, {
+          method: 'POST',
+          headers: { origin: dispatch.url, 'sec-fetch-site': 'same-origin', 'content-type': 'application/json' },
+          body: '{"decision":"same"}',
+        });
+        expect([200, 409], answer.body.toString()).toContain(answer.status);
+      }
       // What waited arrives; what an operator wanted stays.
       const expected = {
         waiting: facts.states['held']!['waiting'],
