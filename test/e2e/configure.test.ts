@@ -19,6 +19,7 @@ let cookies: Awaited<ReturnType<ReturnType<Page['context']>['cookies']>>;
 
 const token = 'configure-token-0123456789abcdef';
 const password = 'ada-administers-3';
+const newPassword = 'berta likes long words';
 const authorization = `Bearer ${token}`;
 
 beforeAll(async () => {
@@ -225,6 +226,22 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await discard();
   });
 
+  it('a source is tested before it is kept', async () => {
+    await page.goto(`${up.url}/configuration/entries?kind=sources`);
+    await page.getByRole('link', { name: 'Duplicate main' }).click();
+    await page.locator('[data-name]').fill('second');
+    await page.locator('[name="url"]').fill('http://127.0.0.1:1');
+    await page.getByRole('button', { name: 'Test connection' }).click();
+    await page.getByText('The source cannot be used.').waitFor();
+    await page.locator('[name="url"]').fill(system.orthanc.url);
+    await page.getByRole('button', { name: 'Test connection' }).click();
+    await page.getByText('The source can be used.').waitFor();
+    await page.getByRole('button', { name: 'Keep as a change' }).click();
+    await page.waitForURL('**/configuration');
+    await page.getByText('sources.second is added').waitFor();
+    await discard();
+  });
+
   it('when one process cannot take it over, none does, and it is named', async () => {
     const config = parse(await text()) as Readonly<Record<string, unknown>>;
     const dispatcher = await startDispatch({
@@ -245,5 +262,29 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     const { seen } = (await draft()) as { seen: string };
     expect(await ask('POST', '/api/configuration/draft/apply', { seen })).toMatchObject({ status: 200 });
     expect(await text()).toContain('enabled: false');
+  });
+
+  it('a user is added by the form, and signs in', async () => {
+    await page.goto(`${up.url}/configuration`);
+    await page.getByRole('link', { name: 'Users' }).click();
+    await page.getByRole('link', { name: 'Add a user' }).click();
+    await page.locator('[data-name]').fill('berta');
+    await page.locator('[name="password"]').fill('short');
+    await page.locator('[data-error-of="password"]', { hasText: 'use at least 15' }).waitFor();
+    await page.locator('[name="password"]').fill(newPassword);
+    await page.locator('[name="role"]').selectOption('operator');
+    await page.locator('[data-error-of="password"]:empty').waitFor({ state: 'attached' });
+    await page.getByRole('button', { name: 'Keep as a change' }).click();
+    await page.waitForURL('**/configuration');
+    const { seen } = (await draft()) as { seen: string };
+    expect(await ask('POST', '/api/configuration/draft/apply', { seen })).toMatchObject({ status: 200 });
+    expect(await text()).not.toContain(newPassword);
+    const signedIn = await fetch(`${up.url}/sign-in`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ name: 'berta', password: newPassword, to: '/' }),
+      redirect: 'manual',
+    });
+    expect([signedIn.status, signedIn.headers.get('location')]).toEqual([303, '/']);
   });
 });

@@ -91,4 +91,5 @@ export {
 export { hideSecrets, textForEditors } from './configuration/hide-secrets.ts';
 export { editableSections, editorProblems } from './configuration/editor-rights.ts';
 export { fieldText, readForm, removedSecret, secretText, type FormValues } from './configuration/form-values.ts';
+export { lockOutProblems, type Changer } from './configuration/lock-out.ts';
 export { previewDraft, type DraftPreview } from './configuration/preview-draft.ts';

@@ -63,7 +63,7 @@ function consoleProblems({ console }: Config): Problem[] {
   for (const [name, { password }] of Object.entries(console.users ?? {})) {
     const text = password.reveal();
     const why = text === '' || isPasswordHash(text) ? undefined : passwordProblem(text, name);
-    if (why !== undefined) add(['users', name], `the password ${why}`);
+    if (why !== undefined) add(['users', name, 'password'], `the password ${why}`);
   }
   for (const key of console.secret ?? []) {
     const { length } = key.reveal();

@@ -42,6 +42,8 @@ export interface DraftEdit {
   readonly what: string;
   readonly who: Actor;
   readonly after?: AfterApply;
+  /** Says why the text that the edits make of that in use must not be kept. */
+  readonly judge?: (before: string, after: string) => readonly string[];
   /** Digest of the value of a path as the form showed it, see {@link valueDigest}; another value now is somebody else's change. */
   readonly seen?: { readonly path: readonly string[]; readonly digest: string } | undefined;
 }
@@ -106,7 +108,10 @@ export async function editDraft(context: DraftContext, edit: DraftEdit): Promise
     const edits = typeof edit.edits === 'function' ? edit.edits(draft.text) : edit.edits;
     const { after } = edit;
     const open = withoutDecisions(draft.after, edits).filter(({ target }) => target !== after?.target);
-    return noted(draft, edit, editText(draft.text, edits), after ? [...open, after] : open);
+    const text = editText(draft.text, edits);
+    const why = edit.judge?.(draft.baseText, text) ?? [];
+    if (why.length > 0) throw new OperationError('conflict', why.join('\n'));
+    return noted(draft, edit, text, after ? [...open, after] : open);
   });
 }
 

@@ -81,6 +81,29 @@ describe('an edit of a configuration file', () => {
     expect(after).toContain("      when: >-\n        'CT' in\n        study.ModalitiesInStudy\n");
   });
 
+  it('moves a rule with its comments, and changes no line', () => {
+    const sorted = (text: string): string[] => text.split('\n').filter(Boolean).sort();
+    for (const [from, to] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const after = editConfig(file, [{ kind: 'move', path: ['rules', from], to }]);
+      expect((configValue(after) as { rules: { name: string }[] }).rules.map(({ name }) => name)).toEqual([
+        'ct',
+        'all',
+      ]);
+      expect(sorted(after)).toEqual(sorted(file));
+      expect(after).toMatch(/ {4}# everything\n {4}- name: all\n/);
+      expect(after).toContain('- name: ct     # only CT');
+      expect(editConfig(after, [{ kind: 'move', path: ['rules', 0], to: 1 }])).toContain(
+        '# everything\n    - name: all',
+      );
+    }
+    const listed = editConfig(file, [{ kind: 'move', path: ['rules', 0, 'targets', 1], to: 0 }]);
+    expect(configValue(listed)).toMatchObject({ rules: [{ targets: ['archive', 'pacs'] }, {}] });
+    expect(() => editConfig(file, [{ kind: 'move', path: ['targets', 'pacs'], to: 1 }])).toThrow('no list');
+  });
+
   it('of what is anchored changes nothing elsewhere', () => {
     const after = editConfig(file, [{ kind: 'set', path: ['targets', 'pacs', 'backoff', 'max'], value: '2h' }]);
     expect(configValue(after)).toMatchObject({

@@ -25,11 +25,13 @@ export type ConfigPath = readonly (string | number)[];
  * - `set`: gives a value to a path, which is made where it is missing; what is equal stays as it is written
  * - `remove`: takes a key of a map or an element of a list away
  * - `rename`: gives a key of a map another name, in its place
+ * - `move`: gives an element of a list another place, with its comments
  */
 export type ConfigEdit =
   | { readonly kind: 'set'; readonly path: ConfigPath; readonly value: unknown }
   | { readonly kind: 'remove'; readonly path: ConfigPath }
-  | { readonly kind: 'rename'; readonly path: ConfigPath; readonly name: string };
+  | { readonly kind: 'rename'; readonly path: ConfigPath; readonly name: string }
+  | { readonly kind: 'move'; readonly path: ConfigPath; readonly to: number };
 
 /**
  * Applies edits to the text of a YAML file. Lines that an edit does not concern stay as they are, byte for byte; comments,
@@ -101,7 +103,11 @@ function editPlain(root: unknown, edit: ConfigEdit): unknown {
       if (Array.isArray(parent)) return parent.toSpliced(Number(key), 1, edit.value);
       return { ...asObject(parent, edit.path), [key]: edit.value };
     }
-    if (Array.isArray(parent)) return parent.toSpliced(Number(key), 1);
+    if (Array.isArray(parent)) {
+      const without = parent.toSpliced(Number(key), 1);
+      return edit.kind === 'move' ? without.toSpliced(edit.to, 0, parent[Number(key)]) : without;
+    }
+    if (edit.kind === 'move') throw new Error(`${edit.path.join('.')}: its parent is no list`);
     const entries = Object.entries(asObject(parent, edit.path));
     return Object.fromEntries(
       edit.kind === 'remove'
@@ -133,6 +139,10 @@ function editDocument(document: Document<ParsedNode>, edit: ConfigEdit): void {
     return;
   }
   const last = path.at(-1);
+  if (edit.kind === 'move') {
+    moveInList(document, path, edit.to);
+    return;
+  }
   if (edit.kind === 'rename') {
     const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
     const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && key.value === last) : undefined;
@@ -149,6 +159,22 @@ function editDocument(document: Document<ParsedNode>, edit: ConfigEdit): void {
     document.setIn(path.slice(0, length), withCommentsOf(above, document.createNode({})));
   }
   document.setIn(path, fresh);
+}
+
+/** The comment before the first element of a list belongs to the list as it is read: here it is the element's. */
+function moveInList(document: Document<ParsedNode>, path: ConfigPath, to: number): void {
+  const list = document.getIn(path.slice(0, -1), true);
+  if (!isSeq(list)) throw new Error(`${path.join('.')}: its parent is no list`);
+  const [first] = list.items;
+  if (list.commentBefore && isNode(first) && !list.flow) {
+    first.commentBefore = [list.commentBefore, first.commentBefore].filter(Boolean).join('\n');
+    list.commentBefore = undefined;
+  }
+  // Blank lines stay where they are.
+  const spaces = list.items.map((item) => isNode(item) && item.spaceBefore === true);
+  const [moved] = list.items.splice(Number(path.at(-1)), 1);
+  list.items.splice(to, 0, moved);
+  for (const [index, item] of list.items.entries()) if (isNode(item)) item.spaceBefore = spaces[index] === true;
 }
 
 /** Gives a node another value, and keeps what is equal, with its comments; gives the node that stands there now. */

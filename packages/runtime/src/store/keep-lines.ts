@@ -26,7 +26,9 @@ export function keepLines(own: string, before: string, after: string): string {
   const lines: string[] = [];
   /** Indentation of lines as the library writes them, and as they are in the file. */
   const indents: { readonly formed: number; readonly own: number }[] = [];
-  const put = (added: readonly string[]): void => void lines.push(...added.map((line) => indentAs(line, indents)));
+  const moved = removedLines(chunks, edits);
+  const put = (added: readonly string[]): void =>
+    void lines.push(...added.map((line) => moved.get(line)?.shift() ?? indentAs(line, indents)));
   let at = 0;
   for (const { own: mine, formed } of chunks) {
     const meant = edits.slice(at, at + formed.length);
@@ -51,6 +53,19 @@ export function keepLines(own: string, before: string, after: string): string {
     const [one, other] = [formed[0], mine[0]];
     if (one?.trim() && other?.trim()) indents.push({ formed: indentOf(one), own: indentOf(other) });
   }
+}
+
+/** Lines that an edit removes, as they are in the file, by how the library writes them: one that is added again was moved. */
+function removedLines(chunks: readonly Chunk[], edits: readonly LineEdit[]): Map<string, string[]> {
+  const removed = new Map<string, string[]>();
+  let at = 0;
+  for (const { own, formed } of chunks) {
+    const [line = '', mine = ''] = [formed[0], own[0]];
+    if (own.length === 1 && formed.length === 1 && edits[at]?.stays === false)
+      removed.set(line, [...(removed.get(line) ?? []), mine]);
+    at += formed.length;
+  }
+  return removed;
 }
 
 /** Lines that differ by spaces only are the same line, written in another way. */

@@ -5,6 +5,7 @@ import type { ConsoleContext } from '../console-context.ts';
 import { addAuditExport } from './audit-export.ts';
 import { addBatchRoutes } from './batches.ts';
 import { addConfigurationDraftRoutes } from './configuration-draft.ts';
+import { addConfigurationEntryRoutes } from './configuration-entries.ts';
 import { addConfigurationRuleRoutes } from './configuration-rules.ts';
 import { addConfigurationTargetRoutes } from './configuration-targets.ts';
 import { addConfigurationRoutes } from './configuration.ts';
@@ -59,6 +60,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
     addConfigurationDraftRoutes(api, context);
     addConfigurationTargetRoutes(api, context);
     addConfigurationRuleRoutes(api, context);
+    addConfigurationEntryRoutes(api, context);
     addAuditExport(api, context);
     addEvents(scope, context);
     scope.get('/api/openapi.json', { config: { access: 'viewer' } }, () => server.swagger());

@@ -9,8 +9,10 @@ import {
 } from '@dicom-dispatch/operations';
 import { unifiedDiff } from '@dicom-dispatch/runtime';
 import { OperationError } from '@dicom-dispatch/pipeline';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { editContext, isEditor, needEditing, whyNoEditing } from '../configuration/edit-context.ts';
+import { lockOut } from '../configuration/lock-out.ts';
 import { untried } from '../configuration/try-rule.ts';
 import { judgeAs } from '../configuration/judge-as.ts';
 import { shownText } from '../configuration/shown-text.ts';
@@ -112,7 +114,10 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
     async (request) => {
       needEditing(context);
       const wish = { actor: actorOf(request), reason: request.body.reason };
-      const done = await restoreVersion(editContext(context), request.params.version, wish);
+      const edit = editContext(context);
+      const version = await edit.store.versions.read(request.params.version);
+      if (version) refuseLockOut(request, (await edit.store.file.read()).text, version.text);
+      const done = await restoreVersion(edit, request.params.version, wish);
       request.auditDetail = done.version === undefined ? '' : `as version ${done.version}`;
       return { ...done, silent: [...done.silent], notes: [...done.notes], words: appliedWords(done) };
     },
@@ -125,7 +130,7 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       schema: { tags, summary: 'The change that is being prepared', response: answers(draftView) },
     },
     async (request) => {
-      const shown = await showDraft(editContext(context), isEditor(request));
+      const shown = await showDraft(editContext(context), request);
       if (!shown) throw new OperationError('not-found', 'there is no change');
       return shown;
     },
@@ -157,7 +162,7 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       const what = 'edited as YAML';
       await replaceDraft(edit, { ...request.body, what, who: actorOf(request) });
       request.auditDetail = what;
-      const shown = await showDraft(edit, false);
+      const shown = await showDraft(edit, request);
       if (!shown) throw new OperationError('not-found', 'it is what is in use: there is no change');
       return shown;
     },
@@ -228,6 +233,7 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       needEditing(context);
       const edit = editContext(context);
       const draft = await readDraft(edit);
+      if (draft) refuseLockOut(request, draft.baseText, draft.text);
       const words = draft?.changes.map(({ what }) => what).join('; ') ?? '';
       const wish = {
         actor: actorOf(request),
@@ -241,4 +247,10 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       return { ...done, silent: [...done.silent], notes: [...done.notes], words: appliedWords(done) };
     },
   );
+}
+
+/** @throws OperationError `conflict` */
+function refuseLockOut(request: Pick<FastifyRequest, 'identity'>, before: string, after: string): void {
+  const why = lockOut(request, before, after);
+  if (why.length > 0) throw new OperationError('conflict', why.join('\n'));
 }

@@ -130,6 +130,36 @@ export function addConfigurationRuleRoutes(server: ApiServer, context: ConsoleCo
   );
 
   server.post(
+    '/api/configuration/rules/:rule/move',
+    {
+      config: { access: 'editor', action: 'prepare rule' },
+      schema: {
+        tags,
+        summary: 'Give a rule the place of the one before or after it in the prepared configuration',
+        params: byName,
+        body: z.object({ direction: z.enum(['up', 'down']) }),
+        response: done,
+      },
+    },
+    async (request) => {
+      const { rule } = request.params;
+      const { direction } = request.body;
+      await editDraft(editContext(context), {
+        edits(text) {
+          const rules = rulesOf(text);
+          const index = indexOfRule(rules, rule);
+          const to = Math.min(rules.length - 1, Math.max(0, index + (direction === 'up' ? -1 : 1)));
+          return [{ kind: 'move', path: ['rules', index], to }];
+        },
+        what: `rule ${rule} moved ${direction}`,
+        who: actorOf(request),
+      });
+      request.auditDetail = direction;
+      return {};
+    },
+  );
+
+  server.post(
     '/api/configuration/rules/:rule/remove',
     {
       config: { access: 'editor', action: 'prepare removal of rule' },

@@ -48,7 +48,7 @@ export function addConfigurationTargetRoutes(server: ApiServer, context: Console
       const judged = await judgeTargetForm(editContext(context), wanted, isEditor(request));
       return {
         problems: [...judged.problems],
-        yaml: stringify({ [wanted.name]: hideSecrets(judged.target) }, { lineWidth: 0 }),
+        yaml: stringify({ [wanted.name]: hideSecrets(judged.value) }, { lineWidth: 0 }),
       };
     },
   );

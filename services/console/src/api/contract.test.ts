@@ -69,6 +69,8 @@ function fill(path: string): string {
     .replace('{target}', 'a')
     .replace('{version}', '1')
     .replace('{rule}', 'everything')
+    .replace('{kind}', 'sources')
+    .replace('{name}', 'main')
     .replace('{source}', 'main')
     .replace('{study}', studyInstanceUid);
 }
@@ -205,7 +207,12 @@ describe('the API and its document', () => {
       ['post', '/api/configuration/rules/{rule}/check', { was: 'everything', values: { targets: 'a' } }],
       ['put', '/api/configuration/rules/{rule}', { was: 'everything', values: { targets: 'a', hold: 'true' } }],
       ['post', '/api/configuration/rules/{rule}/enabled', { enabled: false }],
+      ['post', '/api/configuration/rules/{rule}/move', { direction: 'down' }],
       ['post', '/api/configuration/rules/{rule}/remove'],
+      ['post', '/api/configuration/entries/{kind}/{name}/check', { was: 'main', values: { url: 'x' } }],
+      ['post', '/api/configuration/entries/{kind}/{name}/test', { was: 'main', values: { url: orthanc.url } }],
+      ['put', '/api/configuration/entries/{kind}/{name}', { was: 'main', values: { url: 'http://127.0.0.1:2' } }],
+      ['post', '/api/configuration/entries/{kind}/{name}/remove'],
       ['post', '/api/configuration/targets/{target}/remove', {}],
       ['post', '/api/configuration/draft/discard', seenNow],
     ];

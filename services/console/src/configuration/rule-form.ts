@@ -12,7 +12,7 @@ import {
 import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
 import { configValue, editConfig, type ConfigEdit } from '@dicom-dispatch/runtime';
 import { judgeAs } from './judge-as.ts';
-import type { FieldProblem } from './target-form.ts';
+import { fieldOf, type FieldProblem } from './entry-form.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -71,12 +71,6 @@ function ruleEdits(text: string, was: string | undefined, rule: Plain): ConfigEd
   if (rules.length === 0) return [{ kind: 'set', path: ['rules'], value: [rule] }];
   const index = was === undefined ? rules.length : indexOfRule(rules, was);
   return isDeepStrictEqual(rules[index], rule) ? [] : [{ kind: 'set', path: ['rules', index], value: rule }];
-}
-
-/** What is wrong with one of a list is shown with the list. */
-function fieldOf(path: readonly (string | number)[]): string {
-  const end = path.findIndex((key) => typeof key === 'number');
-  return path.slice(0, end < 0 ? path.length : end).join('.');
 }
 
 /**

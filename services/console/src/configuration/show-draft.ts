@@ -8,11 +8,18 @@ import {
 } from '@dicom-dispatch/operations';
 import { configValue, unifiedDiff } from '@dicom-dispatch/runtime';
 import type { DraftView } from '../api/configuration-schemas.ts';
+import type { FastifyRequest } from 'fastify';
 import { draftWarnings } from './draft-warnings.ts';
+import { isEditor as isEditorOf } from './edit-context.ts';
 import { judgeAs } from './judge-as.ts';
+import { lockOut } from './lock-out.ts';
 
-/** The change that is being prepared, in words and as YAML, with everything that is wrong with it. */
-export async function showDraft(context: DraftContext, isEditor: boolean): Promise<DraftView | undefined> {
+/** The change that is being prepared, in words and as YAML, with everything that is wrong with it for who looks. */
+export async function showDraft(
+  context: DraftContext,
+  request: Pick<FastifyRequest, 'identity'>,
+): Promise<DraftView | undefined> {
+  const isEditor = isEditorOf(request);
   const draft = await readDraft(context);
   if (!draft) return undefined;
   const [{ digest }, { config, problems, foreign }] = await Promise.all([
@@ -31,6 +38,7 @@ export async function showDraft(context: DraftContext, isEditor: boolean): Promi
     problems: [
       ...foreign.map((why) => ({ line: 0, path: '', message: `an administrator has to apply this: ${why}` })),
       ...problems.map(({ line, path, message }) => ({ line, path: path.join('.'), message })),
+      ...lockOut(request, draft.baseText, draft.text).map((message) => ({ line: 0, path: '', message })),
     ],
     warnings: config ? await draftWarnings(context, config, draft.after) : [],
     isStale: digest !== draft.base,

@@ -9,7 +9,7 @@ import {
 import { readForm, type FormValues } from '@dicom-dispatch/operations';
 import { judgeText, type ConfigurationStore } from '@dicom-dispatch/runtime';
 import { stringify } from 'yaml';
-import type { FieldProblem } from '../configuration/target-form.ts';
+import { problemOf, type FieldProblem } from '../configuration/entry-form.ts';
 import { targetType } from '../configuration/target-types.ts';
 import { hashPassword } from '../security/password.ts';
 
@@ -133,15 +133,7 @@ async function judgeAnswer(
 ): Promise<JudgedStep> {
   const { config, problems } = await judgeText(store, setupText({ ...answers, [step]: answer }, listen));
   const above = pathOf(step, answer.name);
-  const mine = problems
-    .filter(({ path }) => above.every((key, index) => path[index] === key))
-    .map(({ path, message }) => {
-      const field = path
-        .slice(above.length)
-        .filter((key) => typeof key === 'string')
-        .join('.');
-      return { field: field === '' && message.includes('a name has') ? 'name' : field, message };
-    });
+  const mine = problems.flatMap((problem) => problemOf(problem, above));
   return { answer, problems: [...found, ...mine], config };
 }
 

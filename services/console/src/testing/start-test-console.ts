@@ -22,6 +22,8 @@ export interface TestConsole extends AsyncDisposable {
   readonly redis: Redis;
   readonly server: RedisServer;
   readonly operations: PipelineContext;
+  /** Where the file of the settings is kept; undefined without one. */
+  readonly store: ConfigurationStore | undefined;
   /** Routes a study of its own to both targets, as the router would; gives the ids of its deliveries by target. */
   route(options?: RouteOptions): Promise<{ studyInstanceUid: string; a: string; b: string }>;
   /** A request with JSON; gives status and body. */
@@ -108,6 +110,7 @@ export async function startTestConsole(settings: TestSettings = {}): Promise<Tes
     redis,
     server,
     operations,
+    store: configuration,
     async route(options = {}) {
       count += 1;
       const studyInstanceUid = options.studyInstanceUid ?? `1.2.826.0.1.${count}`;

@@ -1,6 +1,8 @@
 import type { ApiServer } from '../../api/api-server.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { addDraftPage } from './draft-page.ts';
+import { addEntryFormPage } from './entry-form-page.ts';
+import { addEntryListPage } from './entry-list-page.ts';
 import { addRuleFormPage } from './rule-form-page.ts';
 import { addRuleListPage } from './rule-list-page.ts';
 import { addTargetFormPage } from './target-form-page.ts';
@@ -15,4 +17,6 @@ export function addConfigurationPages(server: ApiServer, context: ConsoleContext
   addTargetFormPage(server, context);
   addRuleListPage(server, context);
   addRuleFormPage(server, context);
+  addEntryListPage(server, context);
+  addEntryFormPage(server, context);
 }

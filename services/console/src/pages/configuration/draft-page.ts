@@ -1,10 +1,14 @@
+import { editableSections } from '@dicom-dispatch/operations';
+import type { FastifyRequest } from 'fastify';
 import type { DraftView } from '../../api/configuration-schemas.ts';
 import type { ApiServer } from '../../api/api-server.ts';
 import { editContext, isEditor, whyNoEditing } from '../../configuration/edit-context.ts';
+import { aboutKind, entryKinds, singleKinds, type FormKind } from '../../configuration/entry-kinds.ts';
 import { showDraft } from '../../configuration/show-draft.ts';
+import { warningsNow, type PresentWarning } from '../../configuration/warnings-now.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { isAllowed } from '../../security/identity.ts';
-import { actionButton, empty, table, time } from '../components.ts';
+import { actionButton, empty, table, time, withQuery } from '../components.ts';
 import { html, type Html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
 
@@ -12,21 +16,21 @@ import { sendPage } from '../layout/page.ts';
 export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/configuration', { config: { access: 'editor' } }, async (request, reply) => {
     const edit = editContext(context);
-    const [draft, versions, { text, digest }] = await Promise.all([
-      showDraft(edit, isEditor(request)),
+    const [draft, versions, { text, digest }, warnings] = await Promise.all([
+      showDraft(edit, request),
       edit.store.versions.list(50),
       edit.store.file.read(),
+      warningsNow(context, isEditor(request)),
     ]);
     const isAdministrator = request.identity !== undefined && isAllowed(request.identity.role, 'administrator');
     const whyNot = whyNoEditing(context);
     const body = html`<div class="title-row">
         <h1>Configuration</h1>
         <span class="sub">${edit.store.file.path}</span>
-        <a class="button" href="/configuration/targets">Targets</a>
-        <a class="button" href="/configuration/rules">Rules</a>
       </div>
-      ${whyNot !== undefined && html`<p class="note">${whyNot}</p>`}
+      ${sections(request)} ${whyNot !== undefined && html`<p class="note">${whyNot}</p>`}
       ${draft ? change(draft, whyNot === undefined) : empty('No change', 'Services go by the file. Edit a target to begin a change.')}
+      ${presentWarnings(warnings)}
       ${isAdministrator && !isEditor(request) && yamlEditor(draft ?? { text, seen: digest })}
       <h2>Versions</h2>
       ${
@@ -53,6 +57,36 @@ export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
       scripts: ['configure.js'],
     });
   });
+}
+
+/** Links to the lists and forms of all that somebody may change. */
+function sections(request: FastifyRequest): Html {
+  const mayChange = (kind: FormKind): boolean =>
+    !isEditor(request) || editableSections.has(aboutKind(kind).path[0] ?? '');
+  const links = [
+    ['/configuration/targets', 'Targets'],
+    ['/configuration/rules', 'Rules'],
+    ...entryKinds
+      .filter(mayChange)
+      .map((kind) => [withQuery('/configuration/entries', { kind }), aboutKind(kind).title] as const),
+    ...singleKinds
+      .filter(mayChange)
+      .map((kind) => [withQuery('/configuration/entry', { kind }), aboutKind(kind).title] as const),
+  ] as const;
+  return html`<nav class="buttons" aria-label="Sections">
+    ${links.map(([path, label]) => html`<a class="button" href="${path}">${label}</a>`)}
+  </nav>`;
+}
+
+/** What `config check` warns of in the configuration that is in use. */
+function presentWarnings(warnings: readonly PresentWarning[]): Html {
+  if (warnings.length === 0) return html``;
+  return html`<section class="note warn" aria-label="Warnings">
+    <p><b>Warnings of what is in use:</b></p>
+    <ul>
+      ${warnings.map(({ path, message }) => html`<li><code>${path}</code> ${message}</li>`)}
+    </ul>
+  </section>`;
 }
 
 function change(draft: DraftView, editing: boolean): Html {

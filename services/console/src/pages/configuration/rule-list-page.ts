@@ -23,7 +23,7 @@ export function addRuleListPage(server: ApiServer, context: ConsoleContext): voi
             : table(
                 'Rules',
                 ['#', 'Rule', 'When', 'Targets', ''],
-                rules.map((rule, index) => row(rule, index)),
+                rules.map((rule, index) => row(rule, index, rules.length)),
               )
         }
       </div>`;
@@ -31,7 +31,7 @@ export function addRuleListPage(server: ApiServer, context: ConsoleContext): voi
   });
 }
 
-function row(rule: Readonly<Record<string, unknown>>, index: number): Html {
+function row(rule: Readonly<Record<string, unknown>>, index: number, count: number): Html {
   const name = String(rule['name'] ?? '');
   const isOff = rule['enabled'] === false;
   const path = `/api/configuration/rules/${encodeURIComponent(name)}`;
@@ -47,6 +47,7 @@ function row(rule: Readonly<Record<string, unknown>>, index: number): Html {
     <td>${Array.isArray(targets) ? targets.join(', ') : ''}</td>
     <td>
       <span class="buttons">
+        ${index > 0 && moveButton(name, path, 'up')} ${index < count - 1 && moveButton(name, path, 'down')}
         <a class="button" href="/configuration/rule?copy=${encodeURIComponent(name)}" aria-label="Duplicate ${name}"
           >Duplicate</a
         >
@@ -61,4 +62,14 @@ function row(rule: Readonly<Record<string, unknown>>, index: number): Html {
       </span>
     </td>
   </tr>`;
+}
+
+function moveButton(name: string, path: string, direction: 'up' | 'down'): Html {
+  return actionButton({
+    label: direction === 'up' ? '↑' : '↓',
+    method: 'POST',
+    path: `${path}/move`,
+    body: { direction },
+    about: `move ${name} ${direction}`,
+  });
 }

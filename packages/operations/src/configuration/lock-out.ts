@@ -1,0 +1,46 @@
+type Plain = Readonly<Record<string, unknown>>;
+
+/** Who makes a change, as the console knows them. */
+export interface Changer {
+  readonly name: string;
+  readonly by: 'local' | 'password' | 'oidc' | 'token';
+}
+
+/**
+ * Why a change must not be made: nobody could administer afterwards, or not the one who makes it, who could not undo it.
+ * Where nobody signs in now (`local`), nobody can be locked out; what is so before the change is not its doing.
+ *
+ * @param before - the configuration as it is written
+ * @param after - as it would be
+ */
+export function lockOutProblems(before: unknown, after: unknown, who: Changer): string[] {
+  return who.by === 'local' || problemsOf(before, who).length > 0 ? [] : problemsOf(after, who);
+}
+
+function problemsOf(config: unknown, who: Changer): string[] {
+  const console = plain(plain(config)['console']);
+  const [users, tokens, oidc] = [plain(console['users']), plain(console['tokens']), console['oidc']];
+  const isAdministrator = (one: unknown): boolean => mayBeAdministrator(plain(one)['role']);
+  const named = oidc === undefined ? undefined : plain(plain(oidc)['roles'])['administrator'];
+  const byOidc = typeof named === 'string' || (Array.isArray(named) && named.length > 0);
+  if (!byOidc && ![...Object.values(users), ...Object.values(tokens)].some(isAdministrator))
+    return ['nobody could administer any more: keep a user with the role administrator'];
+  const own =
+    who.by === 'password'
+      ? isAdministrator(users[who.name])
+      : who.by === 'token'
+        ? isAdministrator(tokens[who.name.replace(/^token:/, '')])
+        : byOidc;
+  return own
+    ? []
+    : [`you (${who.name}) would not be an administrator any more: let another administrator make this change`];
+}
+
+/** A reference such as `${ROLE}` may stand for any role. */
+function mayBeAdministrator(role: unknown): boolean {
+  return role === 'administrator' || (typeof role === 'string' && role.includes('${'));
+}
+
+function plain(value: unknown): Plain {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Plain) : {};
+}

@@ -1,0 +1,186 @@
+import { isPasswordHash } from '@dicom-dispatch/core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
+import { formKinds } from './entry-kinds.ts';
+
+const file = `sources:
+  main: { url: http://127.0.0.1:1 }
+targets:
+  a: { type: dummy }
+  b: { type: dummy }
+rules:
+  # the first
+  - { name: one, targets: [a] }
+  - { name: two, targets: [b] }
+console:
+  users:
+    ada: { role: administrator, password: '\${ADA}' } # asks Anna
+    bob: { role: administrator, password: '\${ADA}' }
+  tokens:
+    administrator: { role: administrator, token: '\${TOKEN}' }
+    editor: { role: editor, token: '\${TOKEN}' }
+  notifications:
+    backlogOlderThan: 2h
+    webhooks:
+      old: { url: 'http://127.0.0.1:9' }
+`;
+const env = { ADA: 'ada has a bicycle', TOKEN: testToken.administrator };
+
+let test: TestConsole;
+beforeAll(async () => {
+  // The one in use: nothing goes to b.
+  test = await startTestConsole({ console: signIn, file, env, rules: [{ name: 'one', targets: ['a'] }] });
+});
+afterAll(() => test?.[Symbol.asyncDispose]());
+beforeEach(async () => {
+  const { seen = '' } = (await ask('GET', '/api/configuration/draft')).body as { seen?: string };
+  await ask('POST', '/api/configuration/draft/discard', { seen });
+});
+
+type Answer = Awaited<ReturnType<TestConsole['ask']>>;
+const as = (role: 'administrator' | 'editor', method: string, path: string, body?: unknown): Promise<Answer> => {
+  const headers = {
+    authorization: `Bearer ${testToken[role]}`,
+    ...(!path.startsWith('/api') && { accept: 'text/html' }),
+  };
+  return test.ask(method, path, { headers, body });
+};
+const ask = (method: string, path: string, body?: unknown): Promise<Answer> => as('administrator', method, path, body);
+const entry = (path: string): string => `/api/configuration/entries/${path}`;
+const draft = async (): Promise<{ text: string; problems: { message: string }[] }> =>
+  (await ask('GET', '/api/configuration/draft')).body as never;
+const fieldsOf = async (path: string, values: Record<string, string>, was?: string): Promise<string[]> => {
+  const { body } = await ask('POST', entry(`${path}/check`), { values, was });
+  return (body as { problems: { field: string }[] }).problems.map(({ field }) => field);
+};
+
+describe('the form of each part', () => {
+  it.each(formKinds)('of %s is made from the schema', async (kind) => {
+    const page = await ask('GET', `/configuration/entry?kind=${kind}`);
+    expect([page.status, page.text.includes('data-error-of=')]).toEqual([200, true]);
+  });
+
+  it('says at its field what is wrong, as config check does', async () => {
+    expect(await fieldsOf('groups/g', { targets: 'nowhere' })).toEqual(['targets']);
+    expect(await fieldsOf('groups/g', { targets: 'a\nb' })).toEqual([]);
+    expect(await fieldsOf('sources/s', { url: 'ftp://x' })).toEqual(['url']);
+    expect(await fieldsOf('transforms/t', { remove: 'NoSuchTag' })).toEqual(['remove']);
+    expect(await fieldsOf('webhooks/w', { url: 'http://127.0.0.1:9', on: 'nothing' })).toEqual(['on']);
+    expect(await fieldsOf('emails/e', { to: 'nobody' })).toEqual(['to']);
+    expect(await fieldsOf('users/carl', { password: 'short' })).toEqual(['password']);
+    expect(await fieldsOf('users/ada', { password: 'long enough to be kept' })).toEqual(['name']);
+    expect(await fieldsOf('cache/cache', { maxMemory: 'much' })).toEqual(['maxMemory']);
+  });
+
+  it('keeps what it does not ask for, and comments', async () => {
+    await ask('PUT', entry('notifications/notifications'), {
+      was: 'notifications',
+      values: { backlogOlderThan: '3h', 'smtp.host': 'mail', 'smtp.from': 'a@b.example' },
+    });
+    await ask('PUT', entry('webhooks/new'), { values: { url: 'http://127.0.0.1:8' } });
+    const { text, problems } = await draft();
+    expect(problems).toEqual([]);
+    expect(parse(text)).toMatchObject({
+      console: {
+        notifications: {
+          backlogOlderThan: '3h',
+          smtp: { host: 'mail', from: 'a@b.example' },
+          webhooks: { old: { url: 'http://127.0.0.1:9' }, new: { url: 'http://127.0.0.1:8' } },
+        },
+      },
+    });
+    expect(text).toContain('# asks Anna');
+  });
+
+  it('of a section that loses its last option takes it out', async () => {
+    await ask('PUT', entry('cache/cache'), { values: { maxMemory: '1GB' } });
+    expect(parse((await draft()).text)).toMatchObject({ cache: { maxMemory: '1GB' } });
+    await ask('PUT', entry('cache/cache'), { was: 'cache', values: { maxMemory: '' } });
+    expect((await ask('GET', '/api/configuration/draft')).status, 'nothing is changed').toBe(404);
+  });
+
+  it('adds, renames and removes', async () => {
+    await ask('PUT', entry('groups/g'), { values: { targets: 'a\nb', strategy: 'round-robin' } });
+    await ask('PUT', entry('groups/h'), { was: 'g', values: { targets: 'b', strategy: 'round-robin' } });
+    expect(parse((await draft()).text)).toMatchObject({ groups: { h: { targets: ['b'], strategy: 'round-robin' } } });
+    expect((await ask('GET', '/configuration/entries?kind=groups')).text).toContain('round-robin: b');
+    expect((await ask('POST', entry('groups/h/remove'))).status).toBe(200);
+    expect((await ask('POST', entry('groups/h/remove'))).status).toBe(404);
+  });
+});
+
+describe('users', () => {
+  it('get a password of which only the hash is kept, encrypted', async () => {
+    const password = 'carl counts to ten';
+    const values = { password, role: 'operator' };
+    expect((await ask('PUT', entry('users/carl'), { values })).status).toBe(200);
+    const { text } = await draft();
+    const { users } = (parse(text) as { console: { users: Record<string, { password: { sealed: string } }> } }).console;
+    const sealed = users['carl']?.password.sealed ?? '';
+    expect(text).not.toContain(password);
+    expect(isPasswordHash((await test.store?.seal.unseal(sealed)) ?? '')).toBe(true);
+    const shown = await ask('GET', '/configuration/entry?kind=users&name=carl');
+    expect(shown.text).not.toContain(sealed);
+  });
+
+  it('are never left without an administrator, and nobody locks themselves out', async () => {
+    for (const name of ['ada', 'bob']) expect((await ask('POST', entry(`users/${name}/remove`))).status).toBe(200);
+    const own = await ask('POST', entry('tokens/administrator/remove'));
+    expect([own.status, own.text]).toEqual([409, expect.stringContaining('nobody could administer any more')]);
+    const { seen, text } = (await ask('GET', '/api/configuration/draft')).body as { seen: string; text: string };
+    const without = text.replace('administrator: { role: administrator', 'administrator: { role: viewer');
+    await ask('PUT', '/api/configuration/draft', { text: without, seen });
+    const { problems, ...changed } = (await ask('GET', '/api/configuration/draft')).body as {
+      seen: string;
+      problems: { message: string }[];
+    };
+    expect(problems.map(({ message }) => message)).toEqual([expect.stringContaining('nobody could administer')]);
+    const applied = await ask('POST', '/api/configuration/draft/apply', { seen: changed.seen });
+    expect([applied.status, applied.text]).toEqual([409, expect.stringContaining('nobody could administer')]);
+  });
+
+  it('who are administrators do not take the role from themselves', async () => {
+    const values = { token: '', role: 'viewer' };
+    const answer = await ask('PUT', entry('tokens/administrator'), { was: 'administrator', values });
+    expect([answer.status, answer.text]).toEqual([400, expect.stringContaining('would not be an administrator')]);
+    expect((await ask('PUT', entry('users/ada'), { was: 'ada', values: { role: 'viewer' } })).status).toBe(200);
+  });
+});
+
+describe('an editor', () => {
+  it('changes groups, and reads and changes no other of them', async () => {
+    expect((await as('editor', 'PUT', entry('groups/g'), { values: { targets: 'a' } })).status).toBe(200);
+    expect((await as('editor', 'GET', '/configuration/entry?kind=groups&name=g')).status).toBe(200);
+    for (const kind of formKinds.filter((one) => one !== 'groups')) {
+      const page = await as('editor', 'GET', `/configuration/entry?kind=${kind}`);
+      expect([kind, page.status]).toEqual([kind, 409]);
+      expect([kind, (await as('editor', 'POST', entry(`${kind}/x/check`), {})).status]).toEqual([kind, 409]);
+      expect([kind, (await as('editor', 'PUT', entry(`${kind}/x`), {})).status]).toEqual([kind, 409]);
+    }
+    expect((await as('editor', 'POST', entry('users/bob/remove'))).status).toBe(409);
+    expect((await as('editor', 'GET', '/configuration/entries?kind=users')).status).toBe(409);
+    const overview = await as('editor', 'GET', '/configuration');
+    expect(overview.text).toContain('kind=groups');
+    expect(overview.text).not.toContain('kind=users');
+  });
+});
+
+it('rules change places, with their comments', async () => {
+  const move = (rule: string, direction: string): Promise<Answer> =>
+    ask('POST', `/api/configuration/rules/${rule}/move`, { direction });
+  await move('one', 'down');
+  const { text } = await draft();
+  expect((parse(text) as { rules: { name: string }[] }).rules.map(({ name }) => name)).toEqual(['two', 'one']);
+  expect(text).toMatch(/# the first\n {2}- \{ name: one/);
+  await move('one', 'down');
+  await move('one', 'up');
+  expect((await ask('GET', '/api/configuration/draft')).status, 'it is as it was').toBe(404);
+  expect((await move('three', 'up')).status).toBe(404);
+});
+
+it('what config check warns of is shown for what is in use', async () => {
+  const page = await ask('GET', '/configuration');
+  expect(page.text.includes('Warnings of what is in use')).toBe(true);
+  expect(page.text).toMatch(/<code>targets\.b<\/code>/);
+});

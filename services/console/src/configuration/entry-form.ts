@@ -1,0 +1,178 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, OptionField } from '@dicom-dispatch/core';
+import {
+  absentDigest,
+  draftText,
+  editDraft,
+  readForm,
+  type AfterApply,
+  type ConfigDraft,
+  type DraftContext,
+  type FormValues,
+} from '@dicom-dispatch/operations';
+import { OperationError, type Actor } from '@dicom-dispatch/pipeline';
+import { configValue, editConfig, type ConfigEdit, type LocatedProblem } from '@dicom-dispatch/runtime';
+import { judgeAs } from './judge-as.ts';
+
+type Plain = Readonly<Record<string, unknown>>;
+
+/** A named part of the configuration, and what is asked for it. */
+export interface EntrySpec {
+  /** Keys that lead to the map that it stands in, e.g. `console`, `users`. */
+  readonly above: readonly string[];
+  /** What one is called, e.g. `target`. */
+  readonly noun: string;
+  readonly fields: readonly OptionField[];
+  /** Options that are not asked for. */
+  readonly fixed?: Plain;
+  /** It is a section that is there once: its name is its key, and without any option it is left out. */
+  readonly isSingle?: boolean;
+  /** What a problem that is written elsewhere has to do with it. */
+  readonly elsewhere?: (problem: Pick<LocatedProblem, 'path'>) => FieldProblem[];
+  /** What is kept of a form that is good. Default: what was checked. @throws OperationError */
+  readonly keep?: (value: Plain, values: FormValues, name: string) => Promise<Plain>;
+}
+
+export interface EntryForm {
+  /** Name under which it is in the draft; a new one has none yet. */
+  readonly was?: string | undefined;
+  readonly name: string;
+  readonly values: FormValues;
+}
+
+export interface FieldProblem {
+  /** Dotted path within the entry, e.g. `tls.ca`; `name`; empty where it concerns the entry as a whole. */
+  readonly field: string;
+  readonly message: string;
+}
+
+export interface JudgedEntry {
+  /** The entry as it is written now; undefined for a new one. */
+  readonly present: Plain | undefined;
+  /** The entry as it would be written. */
+  readonly value: Plain;
+  /** The text of the configuration with it. */
+  readonly text: string;
+  /** Of the entry itself; what is wrong elsewhere in the draft is shown with the draft. */
+  readonly problems: readonly FieldProblem[];
+  /** The configuration that it would be, if all of it is good. */
+  readonly config?: Config | undefined;
+}
+
+/** The map of a text in which entries of a kind stand, as it is written. */
+export function entriesOf(text: string, above: readonly string[]): Readonly<Record<string, Plain>> {
+  let at: unknown = configValue(text);
+  for (const key of above) at = (at as Plain | null | undefined)?.[key];
+  return typeof at === 'object' && at !== null ? (at as Record<string, Plain>) : {};
+}
+
+/** @throws OperationError `not-found` */
+export function needEntry(entries: Readonly<Record<string, Plain>>, noun: string, name: string): Plain {
+  if (!Object.hasOwn(entries, name)) throw new OperationError('not-found', `there is no ${noun} "${name}"`);
+  return entries[name] ?? {};
+}
+
+/** Reads a form, and checks the configuration with it by the code that checks the file. */
+export async function judgeEntry(
+  context: DraftContext,
+  spec: EntrySpec,
+  form: EntryForm,
+  isEditor: boolean,
+): Promise<JudgedEntry> {
+  const before = await draftText(context);
+  const entries = entriesOf(before, spec.above);
+  const present = form.was === undefined ? undefined : needEntry(entries, spec.noun, form.was);
+  const read = await readForm(spec.fields, form.values, present ?? {}, (text) => context.store.seal.seal(text));
+  const found: FieldProblem[] = read.problems.map(({ path, message }) => ({ field: path.join('.'), message }));
+  const value: Plain = { ...spec.fixed, ...notAsked(spec, present), ...read.value };
+  if (form.name !== form.was && Object.hasOwn(entries, form.name))
+    found.push({ field: 'name', message: `there is a ${spec.noun} "${form.name}" already` });
+  if (found.some(({ field }) => field === 'name')) return { present, value, text: before, problems: found };
+  const text = editConfig(before, entryEdits(spec, form, present, value));
+  const judged = await judgeAs(context.store, { before, text, isEditor, typed: read.typed });
+  found.push(...judged.foreign.map((message) => ({ field: '', message })));
+  found.push(
+    ...judged.problems.flatMap((problem) => [
+      ...problemOf(problem, [...spec.above, form.name]),
+      ...(spec.elsewhere?.(problem) ?? []),
+    ]),
+  );
+  return { present, value, text, problems: found, config: judged.config };
+}
+
+/** What the form does not ask for stays as it is. */
+function notAsked({ fields, fixed = {} }: EntrySpec, present: Plain = {}): Plain {
+  const asked = new Set([...fields.map(({ name }) => name), ...Object.keys(fixed)]);
+  return Object.fromEntries(Object.entries(present).filter(([name]) => !asked.has(name)));
+}
+
+function entryEdits(
+  { above, isSingle = false }: EntrySpec,
+  { was, name }: EntryForm,
+  present: Plain | undefined,
+  value: Plain,
+): ConfigEdit[] {
+  const edits: ConfigEdit[] = [];
+  if (was !== undefined && was !== name) edits.push({ kind: 'rename', path: [...above, was], name });
+  const path = [...above, name];
+  if (isSingle && Object.keys(value).length === 0) return present ? [{ kind: 'remove', path }] : [];
+  if (!isDeepStrictEqual(present, value)) edits.push({ kind: 'set', path, value });
+  return edits;
+}
+
+/** A problem of the configuration as the form at a path shows it; nothing where it concerns something else. */
+export function problemOf(
+  { path, message }: Pick<LocatedProblem, 'path' | 'message'>,
+  own: readonly (string | number)[],
+): FieldProblem[] {
+  if (!own.every((key, index) => path[index] === key)) return [];
+  const inner = fieldOf(path.slice(own.length));
+  return [{ field: inner === '' && message.includes('a name has') ? 'name' : inner, message }];
+}
+
+/** What is wrong with one of a list is shown with the list. */
+export function fieldOf(path: readonly (string | number)[]): string {
+  const end = path.findIndex((key) => typeof key === 'number');
+  return path.slice(0, end < 0 ? path.length : end).join('.');
+}
+
+export interface SaveWish {
+  readonly who: Actor;
+  readonly isEditor: boolean;
+  /** valueDigest of the entry as the form showed it. */
+  readonly seen?: string | undefined;
+  readonly after?: AfterApply | undefined;
+}
+
+/**
+ * Puts an entry into the draft.
+ *
+ * @throws OperationError `invalid` with what is wrong with it, `conflict` when somebody else has changed it
+ */
+export async function saveEntry(
+  context: DraftContext,
+  spec: EntrySpec,
+  form: EntryForm,
+  wish: SaveWish,
+): Promise<ConfigDraft> {
+  const { present, value, problems } = await judgeEntry(context, spec, form, wish.isEditor);
+  refuseProblems(problems, form.name);
+  const kept = (await spec.keep?.(value, form.values, form.name)) ?? value;
+  const digest = form.was === undefined ? absentDigest : wish.seen;
+  const { noun, isSingle = false } = spec;
+  const what =
+    form.was === undefined && !isSingle ? `${noun} ${form.name} added` : `${noun} ${form.was ?? form.name} changed`;
+  return editDraft(context, {
+    edits: entryEdits(spec, form, present, kept),
+    what: form.was !== undefined && form.was !== form.name ? `${noun} ${form.was} renamed to ${form.name}` : what,
+    who: wish.who,
+    ...(wish.after && { after: wish.after }),
+    seen: digest === undefined ? undefined : { path: [...spec.above, form.was ?? form.name], digest },
+  });
+}
+
+/** @throws OperationError `invalid` with what is wrong, if anything is */
+export function refuseProblems(problems: readonly FieldProblem[], name: string): void {
+  if (problems.length === 0) return;
+  throw new OperationError('invalid', problems.map(({ field, message }) => `${field || name}: ${message}`).join('\n'));
+}

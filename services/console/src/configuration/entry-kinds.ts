@@ -1,0 +1,148 @@
+import { isPasswordHash, optionFieldsAt, passwordProblem, type OptionField } from '@dicom-dispatch/core';
+import { editableSections, type DraftContext } from '@dicom-dispatch/operations';
+import { OperationError } from '@dicom-dispatch/pipeline';
+import type { FastifyRequest } from 'fastify';
+import { hashPassword } from '../security/password.ts';
+import { isEditor } from './edit-context.ts';
+import type { EntrySpec } from './entry-form.ts';
+
+type Plain = Readonly<Record<string, unknown>>;
+
+/** Named parts of the configuration that have a list and a form each; targets and rules have pages of their own. */
+export const entryKinds = ['groups', 'sources', 'transforms', 'users', 'tokens', 'webhooks', 'emails'] as const;
+/** Sections that are there once. */
+export const singleKinds = [
+  'notifications',
+  'pseudonyms',
+  'records',
+  'receipts',
+  'cache',
+  'dispatcher',
+  'push',
+  'logging',
+  'reload',
+] as const;
+export const formKinds = [...entryKinds, ...singleKinds] as const;
+export type FormKind = (typeof formKinds)[number];
+
+export interface KindAbout {
+  readonly title: string;
+  readonly noun: string;
+  readonly purpose: string;
+  /** Keys that lead to the map of them, or to the section itself. */
+  readonly path: readonly string[];
+  readonly isSingle: boolean;
+}
+
+const notifications = ['console', 'notifications'];
+const abouts: Readonly<Record<FormKind, Omit<KindAbout, 'isSingle'>>> = {
+  groups: {
+    title: 'Groups',
+    noun: 'group',
+    purpose: 'Targets that rules name together: all of them, the first available, or one in turn.',
+    path: ['groups'],
+  },
+  sources: {
+    title: 'Sources',
+    noun: 'source',
+    purpose: 'Orthanc servers whose studies are dispatched.',
+    path: ['sources'],
+  },
+  transforms: {
+    title: 'Transforms',
+    noun: 'transform',
+    purpose: 'How instances are changed on their way; the stored ones stay as they are.',
+    path: ['transforms'],
+  },
+  users: {
+    title: 'Users',
+    noun: 'user',
+    purpose: 'Who may sign in. Of a password its hash is kept, encrypted.',
+    path: ['console', 'users'],
+  },
+  tokens: { title: 'Tokens', noun: 'token', purpose: 'Programs that use the API.', path: ['console', 'tokens'] },
+  webhooks: {
+    title: 'Webhooks',
+    noun: 'webhook',
+    purpose: 'HTTP endpoints that are told of failures, circuits and backlogs.',
+    path: [...notifications, 'webhooks'],
+  },
+  emails: {
+    title: 'E-mails',
+    noun: 'e-mail',
+    purpose: 'People who are told of failures, circuits and backlogs.',
+    path: [...notifications, 'emails'],
+  },
+  notifications: single('Mail server', notifications, 'The server that sends the e-mails, and what counts as old.'),
+  pseudonyms: single('Pseudonyms', ['pseudonyms'], 'The key of pseudonyms and new UIDs.'),
+  records: single('Records', ['records'], 'What is remembered of each study, and for how long.'),
+  receipts: single('Receipts', ['receipts'], 'What targets said of each instance.'),
+  cache: single('Cache', ['cache'], 'Results that are computed once and used by many deliveries.'),
+  dispatcher: single('Dispatcher', ['dispatcher'], 'The workers.'),
+  push: single('Push', ['push'], 'Pushes from the plugin inside Orthanc.'),
+  logging: single('Logging', ['logging'], 'Log lines.'),
+  reload: single('Reload', ['reload'], 'When the file is read again.'),
+};
+
+function single(title: string, path: readonly string[], purpose: string): Omit<KindAbout, 'isSingle'> {
+  return { title, noun: 'section', purpose, path };
+}
+
+export function aboutKind(kind: FormKind): KindAbout {
+  return { ...abouts[kind], isSingle: (singleKinds as readonly string[]).includes(kind) };
+}
+
+/** What the form of a kind asks for. */
+export function kindFields(kind: FormKind): readonly OptionField[] {
+  const { path, isSingle } = aboutKind(kind);
+  const fields = optionFieldsAt(isSingle ? path : [...path, 'NAME']);
+  // Webhooks and e-mails have lists of their own.
+  return kind === 'notifications' ? fields.filter(({ name }) => name !== 'webhooks' && name !== 'emails') : fields;
+}
+
+/** How an entry of a kind is read from its form and put into the configuration. */
+export function kindSpec(kind: FormKind, { store }: Pick<DraftContext, 'store'>): EntrySpec {
+  const { path, noun, isSingle } = aboutKind(kind);
+  const spec = { above: isSingle ? path.slice(0, -1) : path, noun, fields: kindFields(kind), isSingle };
+  if (kind !== 'users') return spec;
+  return {
+    ...spec,
+    async keep(user, { password = '' }, name) {
+      // A reference stays one; what was typed is kept as its hash.
+      const { sealed } = user['password'] as { sealed?: unknown };
+      if (password === '' || sealed === undefined || isPasswordHash(password)) return user;
+      const why = passwordProblem(password, name);
+      if (why !== undefined) throw new OperationError('invalid', `password: ${why}`);
+      return { ...user, password: { sealed: await store.seal.seal(await hashPassword(password)) } };
+    },
+  };
+}
+
+/** @throws OperationError `conflict` for an editor, who reads and changes targets, groups and rules only */
+export function needKind(request: Pick<FastifyRequest, 'identity'>, kind: FormKind): void {
+  const [section = ''] = aboutKind(kind).path;
+  if (isEditor(request) && !editableSections.has(section))
+    throw new OperationError('conflict', `only an administrator may read and change ${section}`);
+}
+
+/** One line on an entry, for the list; nothing secret. */
+export function summarize(kind: FormKind, value: Plain): string {
+  const text = (name: string): string => {
+    const one = value[name];
+    return typeof one === 'string' ? one : Array.isArray(one) ? one.join(', ') : '';
+  };
+  switch (kind) {
+    case 'groups':
+      return `${text('strategy') || 'first-available'}: ${text('targets')}`;
+    case 'users':
+    case 'tokens':
+      return text('role') || 'viewer';
+    case 'sources':
+    case 'webhooks':
+      return text('url').replace(/\/\/[^/@]*@/, '//***@');
+    case 'emails':
+      return text('to');
+    default:
+      return text('description') || Object.keys(value).join(', ');
+  }
+}

@@ -1,0 +1,78 @@
+import { draftText, valueDigest } from '@dicom-dispatch/operations';
+import { z } from 'zod';
+import type { ApiServer } from '../../api/api-server.ts';
+import { editContext } from '../../configuration/edit-context.ts';
+import { entriesOf, needEntry } from '../../configuration/entry-form.ts';
+import { aboutKind, formKinds, kindFields, kindSpec, needKind } from '../../configuration/entry-kinds.ts';
+import type { ConsoleContext } from '../../console-context.ts';
+import { withQuery } from '../components.ts';
+import { html } from '../html.ts';
+import { sendPage } from '../layout/page.ts';
+import { formField } from './form-field.ts';
+import { nameField } from './name-field.ts';
+
+const name = z.string().max(64).optional();
+
+/** The form of a source, group, transform, user and so on, made from the schema; and of sections that are there once. */
+export function addEntryFormPage(server: ApiServer, context: ConsoleContext): void {
+  server.get(
+    '/configuration/entry',
+    {
+      config: { access: 'editor' },
+      schema: { querystring: z.object({ kind: z.enum(formKinds), name, copy: name }) },
+    },
+    async (request, reply) => {
+      const { kind, copy } = request.query;
+      needKind(request, kind);
+      const { title, noun, purpose, isSingle } = aboutKind(kind);
+      const edit = editContext(context);
+      const text = await draftText(edit);
+      const { above } = kindSpec(kind, edit);
+      const entries = entriesOf(text, above);
+      const own = aboutKind(kind).path.at(-1) ?? '';
+      const was = isSingle ? (Object.hasOwn(entries, own) ? own : undefined) : request.query.name;
+      const from = was ?? copy;
+      const values = from === undefined ? {} : needEntry(entries, noun, from);
+      const heading = isSingle ? title : (was ?? (copy === undefined ? `New ${noun}` : `Copy of ${copy}`));
+      const back = isSingle ? '/configuration' : withQuery('/configuration/entries', { kind });
+      const body = html`<div class="title-row">
+          <h1>${heading}</h1>
+          <span class="sub">${purpose}</span>
+        </div>
+        <form
+          class="config"
+          autocomplete="off"
+          data-entry-form="/api/configuration/entries/${kind}"
+          data-was="${was}"
+          data-seen="${was === undefined ? undefined : valueDigest(text, [...above, was])}"
+        >
+          ${isSingle ? html`<input type="hidden" data-name value="${own}" />` : nameField(was ?? '')}
+          <section class="card options">
+            ${kindFields(kind).map((field) => formField(field, withoutCopied(field, values, was)[field.name], [field.name]))}
+          </section>
+          <p class="field-error" data-error-of=""></p>
+          <div class="buttons">
+            ${kind === 'sources' && html`<button type="button" data-form-test="test-result">Test connection</button>`}
+            <button class="primary">Keep as a change</button>
+            <a class="button" href="${back}">Back</a>
+          </div>
+          <div id="test-result" aria-live="polite"></div>
+        </form>`;
+      return sendPage(context, request, reply, {
+        id: 'configuration',
+        title: heading,
+        body,
+        scripts: ['configure.js'],
+      });
+    },
+  );
+}
+
+/** Of what is duplicated secrets are typed again: the form shows none that it would not keep. */
+function withoutCopied(
+  { name: option, kind }: { readonly name: string; readonly kind: string },
+  values: Readonly<Record<string, unknown>>,
+  was: string | undefined,
+): Readonly<Record<string, unknown>> {
+  return was === undefined && kind === 'secret' ? { ...values, [option]: undefined } : values;
+}
