@@ -26,6 +26,8 @@ export interface KeeperOptions {
   readonly log: Logger;
   /** Gets what comes into use and was not noted by who changed it: an edit by hand. */
   readonly versions?: ConfigVersions;
+  /** How long what was checked waits for the call to apply it; then the file says what counts. Default a minute. */
+  readonly givenUpMs?: number;
 }
 
 export interface ConfigurationKeeper {
@@ -34,7 +36,6 @@ export interface ConfigurationKeeper {
   stop(): Promise<void>;
 }
 
-/** How long what was checked waits for the call to apply it. */
 const givenUpMs = 60_000;
 /** How often a file that is watched is looked at. */
 const lookMs = 1_000;
@@ -64,7 +65,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     check: (id, candidate) => inTurn(() => check(id, candidate)),
     apply: (id) => inTurn(() => applyPrepared(id)),
     forget: (id) => void take(id),
-    missed: () => void inTurn(() => reload('a call that was missed')),
+    missed: () => void inTurn(catchUp),
   });
   watch();
   void inTurn(() => noteVersion('as it was at the start'));
@@ -85,6 +86,13 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     return Array.isArray(next) ? refused(next) : apply(next, cause);
   }
 
+  /** Takes over what came into use unheard; most often it is what is in use. */
+  async function catchUp(): Promise<void> {
+    const next = await read();
+    if (Array.isArray(next)) refused(next);
+    else if (!isInUse(next)) await apply(next, 'a call that was missed');
+  }
+
   async function check(id: string, candidate: boolean): Promise<ReloadAnswer> {
     const next = await read(candidate ? id : undefined);
     if (Array.isArray(next)) return refused(next);
@@ -92,7 +100,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     const givenUp = setTimeout(() => {
       take(id);
       if (candidate) void inTurn(() => reload('a change whose end was not announced'));
-    }, givenUpMs);
+    }, options.givenUpMs ?? givenUpMs);
     givenUp.unref();
     prepared.set(id, { config: next, givenUp });
     return answer(isInUse(next) ? 'unchanged' : 'ready', [], restartNeeded(current, next), await notesOn(next));

@@ -6,7 +6,7 @@ export interface ReloadSteps {
   check(id: string, candidate: boolean): Promise<ReloadAnswer>;
   apply(id: string): Promise<ReloadAnswer>;
   forget(id: string): void;
-  /** A call came while Redis could not be reached. */
+  /** A call may have been missed: one came while Redis could not be reached, or before this process listened. */
   missed(): void;
 }
 
@@ -26,7 +26,11 @@ export function listenForReloads(
   subscriber.on('error', () => {});
   subscriber.on('message', (_channel, text: string) => void handle(text).catch(report));
   subscriber.on('ready', () => void lookForMissed().catch(report));
-  void subscriber.subscribe(keys.channel).catch(() => {});
+  // Until now nothing was heard: what was read at the start may be old already.
+  void subscriber.subscribe(keys.channel).then(
+    () => steps.missed(),
+    () => {},
+  );
   return { stop: () => subscriber.disconnect() };
 
   async function handle(text: string): Promise<void> {

@@ -1,0 +1,18 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { badVerdict, startApplyScene, type ApplyScene } from './apply/run-applies.ts';
+
+let scene: ApplyScene;
+beforeAll(async () => {
+  scene = await startApplyScene();
+}, 120_000);
+afterAll(() => scene?.[Symbol.asyncDispose]());
+
+/** Of the long run (`./dispatch chaos apply`). */
+it.each([1, 4, 6, 8, 14, 20])(
+  'somebody is killed while a change is applied, seed %i: all services go by one version in the end',
+  { timeout: 120_000 },
+  async (seed) => {
+    const verdict = await scene.run(seed);
+    expect([badVerdict(verdict), verdict]).toEqual([undefined, verdict]);
+  },
+);

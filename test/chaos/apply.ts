@@ -1,0 +1,30 @@
+/**
+ * The campaign of applies: a change of the configuration is applied, and somebody is killed at a moment that follows from a seed.
+ * All services have to go by one of the two versions afterwards.
+ *
+ *   ./dispatch chaos apply [FROM] [TO]
+ */
+import { parseArgs } from 'node:util';
+import { badVerdict, startApplyScene } from './apply/run-applies.ts';
+
+const { values, positionals } = parseArgs({
+  options: { help: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const [from = 1, to = 200] = positionals.map(Number);
+if (values.help || !(from >= 1 && to >= from)) {
+  console.log('usage: ./dispatch chaos apply [FROM] [TO]   seeds FROM to TO; 1 to 200 unless told otherwise');
+  process.exit(values.help ? 0 : 2);
+}
+await using scene = await startApplyScene();
+const counts: Record<string, number> = {};
+for (let seed = from; seed <= to; seed += 1) {
+  const verdict = await scene.run(seed);
+  const { victim, afterMs, outcome = 'killed', file, next } = verdict;
+  const why = badVerdict(verdict);
+  if (why !== undefined) process.exitCode = 1;
+  const end = `${outcome}, ${file === next ? 'new' : 'former'} version`;
+  counts[end] = (counts[end] ?? 0) + 1;
+  console.log(`${seed}: ${why === undefined ? 'good' : `BAD ${why}`}; ${victim} after ${afterMs} ms: ${end}`);
+}
+console.log(JSON.stringify(counts));
