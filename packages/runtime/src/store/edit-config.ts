@@ -255,7 +255,8 @@ function detachAliases(document: Document<ParsedNode>, path: ConfigPath): void {
 }
 
 function copyOf(document: Document<ParsedNode>, alias: Alias): Node {
-  return document.createNode(
+  const { comment, commentBefore, spaceBefore } = alias;
+  const copy = document.createNode(
     alias.toJS(document, {
       anchors: new Map(),
       doc: document,
@@ -265,4 +266,5 @@ function copyOf(document: Document<ParsedNode>, alias: Alias): Node {
       maxAliasCount,
     } as never),
   ) as Node;
+  return Object.assign(copy, { comment, commentBefore, spaceBefore });
 }
