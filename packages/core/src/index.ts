@@ -125,7 +125,7 @@ export {
   type SimpleConditions,
 } from './rules/simple-conditions.ts';
 export { optionFields, type FieldKind, type OptionField } from './config/option-fields.ts';
-export { optionFieldsAt } from './config/option-fields-at.ts';
+export { optionFieldsAt, schemaAt } from './config/option-fields-at.ts';
 export { exampleConfig } from './config/example-config.ts';
 export { exampleValues } from './config/example-values.ts';
 export { isLossySyntax } from './model/lossy-syntaxes.ts';

@@ -4,12 +4,12 @@ import { optionFields, type OptionField } from './option-fields.ts';
 import { unwrap, type Schema } from './unwrap-schema.ts';
 
 /**
- * The options at a path of the configuration, targets aside: their options depend on their type.
+ * The schema at a path of the configuration, targets aside: theirs depends on their type.
  *
  * @param path - keys from the top of the file; of a map of named things any name will do
- * @throws RangeError when the schema has no such path
+ * @throws RangeError when there is no such path
  */
-export function optionFieldsAt(path: readonly string[]): OptionField[] {
+export function schemaAt(path: readonly string[]): Schema {
   let at: Schema = z.strictObject(configSections);
   for (const key of path) {
     const { inner } = unwrap(at);
@@ -22,5 +22,10 @@ export function optionFieldsAt(path: readonly string[]): OptionField[] {
     if (!next) throw new RangeError(`the configuration has no ${path.join('.')}`);
     at = next;
   }
-  return optionFields(at);
+  return at;
+}
+
+/** The options at a path, as {@link schemaAt} finds it. */
+export function optionFieldsAt(path: readonly string[]): OptionField[] {
+  return optionFields(schemaAt(path));
 }

@@ -136,6 +136,8 @@ function plainValue(field: OptionField, text: string): unknown {
     case 'flag':
       return text === 'true' ? true : text === 'false' ? false : text;
     case 'list':
+      // As it is shown when an element has a comma or several lines.
+      if (/^\s*(-\s|\[)/.test(text)) return parse(text) as unknown;
       return text
         .split(/[\n,]/)
         .map((one) => one.trim())

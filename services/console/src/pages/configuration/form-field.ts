@@ -72,17 +72,12 @@ function control(field: OptionField, value: unknown, dotted: string, inherited: 
       />`;
     }
     case 'list':
+      return area(dotted, text, `one a line; ${preset}`, described);
     case 'yaml':
-      return html`<textarea
-        name="${dotted}"
-        rows="${Math.min(12, Math.max(2, text.split('\n').length))}"
-        spellcheck="false"
-        class="code"
-        placeholder="${field.kind === 'list' ? `one a line; ${preset}` : `YAML; ${preset}`}"
-        ${described}
-      >
-${text}</textarea>`;
+      return area(dotted, text, `YAML; ${preset}`, described);
     default:
+      // One line of input would lose the ends of the others.
+      if (text.includes('\n')) return area(dotted, text, preset, described);
       return html`<input
         name="${dotted}"
         value="${text}"
@@ -91,4 +86,16 @@ ${text}</textarea>`;
         ${described}
       />`;
   }
+}
+
+function area(name: string, text: string, placeholder: string, described: Html): Html {
+  return html`<textarea
+    name="${name}"
+    rows="${Math.min(12, Math.max(2, text.split('\n').length))}"
+    spellcheck="false"
+    class="code"
+    placeholder="${placeholder}"
+    ${described}
+  >
+${text}</textarea>`;
 }
