@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import {
@@ -161,7 +161,7 @@ async function startSftp(setting: ReceiverSetting): Promise<Receiver> {
       ...ofFiles(setting, 'sftp with put -f (each file synced)', (from) => put('-f', from)),
       ...ofFiles(setting, 'sftp with put (nothing on disk yet)', (from) => put('', from)),
     ],
-    clear: () => empty(folder),
+    clear: () => putAside(folder, set, sshd.folder),
     [Symbol.asyncDispose]: () => sshd.stop(),
   };
 }
@@ -232,12 +232,22 @@ async function startFolder({ set, env, source }: ReceiverSetting): Promise<Recei
       { sender: 'cp, nothing on disk yet, from files', run: copy },
     ],
     clear: async () => {
-      await Promise.all([empty(ours), empty(peer)]);
+      await Promise.all([putAside(ours, set, folder.path), putAside(peer, set, folder.path)]);
       // What is still to be written is not the next one's.
       await run('sync', ['-f', folder.path]);
     },
     [Symbol.asyncDispose]: () => folder.remove(),
   };
+}
+
+/**
+ * Takes small files away without removing them. For half a minute ext4 passes over each inode that was removed, one by one,
+ * for each file that it makes: after 2,000 files were removed, the next 2,000 cost each sender 0.5 ms of CPU a file more.
+ */
+async function putAside(folder: string, set: DeliverySet, root: string): Promise<void> {
+  if (set.bytes / set.files.length > 8e6) return empty(folder);
+  const aside = await mkdtemp(join(root, 'aside-'));
+  for (const name of await readdir(folder)) await rename(join(folder, name), join(aside, name));
 }
 
 async function empty(folder: string): Promise<void> {

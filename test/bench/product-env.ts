@@ -7,4 +7,8 @@ export const productEnv: Readonly<Record<string, string>> = {
   NODE_COMPILE_CACHE: join(tmpdir(), 'dicom-dispatch-bench', 'compile'),
 };
 
-export const productFlags: readonly string[] = ['--max-semi-space-size=4'];
+/** BENCH_NODE_FLAGS adds options, e.g. `--import` of a module that writes a profile. */
+export const productFlags: readonly string[] = [
+  '--max-semi-space-size=4',
+  ...(process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []),
+];
