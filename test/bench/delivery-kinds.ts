@@ -126,7 +126,7 @@ async function byOrthanc(source: OrthancServer, path: string): Promise<Timed> {
 }
 
 async function startSftp(setting: ReceiverSetting): Promise<Receiver> {
-  const { env, through } = setting;
+  const { set, env, through } = setting;
   const sshd = await startSshd();
   const port = await through(sshd.port);
   const folder = sshd.filesFolder;

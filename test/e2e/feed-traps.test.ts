@@ -53,7 +53,7 @@ describe("the change feed's traps", () => {
     expect(scp.stores.length, dispatch.output()).toBe(3);
   });
 
-  it('5: a change that is committed after later ones were read is found in the trailing window', async () => {
+  it('5: a change that is committed after later ones were read is found in the trailing window; what was there before comes last', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     await using feed = await startFeedStandIn(system.orthanc.url);
@@ -74,10 +74,13 @@ describe("the change feed's traps", () => {
     await system.untilDelivery(late, 'pacs', ['delivered']);
     // The start's sweep may have found it by Orthanc's own "is stable": the feed is what this is about.
     feed.hide = () => false;
-    await system.untilDelivery(early, 'pacs', ['delivered']).catch((error: unknown) => {
+    const old = await system.untilDelivery(early, 'pacs', ['delivered']).catch((error: unknown) => {
       throw new Error(dispatch.output(), { cause: error });
     });
     expect(scp.stores.length).toBe(4);
+    const study = await system.upload({ seed: 'new', instancesPerSeries: 2 });
+    const { priority } = await system.untilDelivery(study, 'pacs', ['delivered']);
+    expect([old.priority, priority]).toEqual(['background', 'normal']);
   });
 
   it('6: a wiped database starts a new epoch: what comes afterwards is routed, under lower numbers too', async () => {

@@ -66,6 +66,8 @@ export interface Enqueued {
   readonly added: readonly DeliveryData[];
   /** Deliveries that the rules ask for and that are not made, with the reason. */
   readonly omitted: readonly { readonly target: string; readonly why: string }[];
+  /** The study had no delivery before. */
+  readonly isNew: boolean;
 }
 
 /** A job is lost when a router dies; the next one routes the same study first. So the newest deliveries are enough. */
@@ -118,23 +120,37 @@ export class StudyEnqueuer {
       },
       request.deliveries,
     );
-    const { terms, unwanted } = await this.#asKnown(request, hash, wantedOf(resolved, request.only));
+    const { terms, unwanted, isNew } = await this.#asKnown(request, hash, wantedOf(resolved, request.only));
     const task = this.#taskData(request, hash, terms);
     const { targets: _, onSuccess: __, ...shared } = task;
     const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
     const record = await this.#recordOf(request, task, omitted);
     // First what is to come last: with the first record its deliveries may begin, whatever becomes of this process.
     if (task.onSuccess && (await this.#hasOpen(deliveries))) await this.#tasks.open(task);
-    await this.#records.routed(record, deliveries);
+    const isAllNew = (await this.#records.routed(record, deliveries)) === deliveries.length && isNew;
+    // What Redis has just seen for the first time has no job, and the study no other delivery that could have lost one.
+    const added = isAllNew ? deliveries : await this.#addedToKnown(request, task, deliveries, unwanted);
+    if (isAllNew && added.length > 0) await this.#addFlow(task, added, false);
+    if (request.byHand !== true || request.isPulled === true)
+      await this.#records.enqueued({ ...record, lastUpdate: request.study.lastUpdate });
+    const { studyTaskId: taskId, contentHash: content } = task;
+    return { studyTaskId: taskId, contentHash: content, deliveries, added, omitted, isNew: isAllNew };
+  }
+
+  /** Queues what a study that had deliveries before lacks. */
+  async #addedToKnown(
+    request: StudyToEnqueue,
+    task: StudyTaskData,
+    deliveries: readonly DeliveryData[],
+    unwanted: readonly DeliveryRecord[],
+  ): Promise<readonly DeliveryData[]> {
     const begun = await this.#whole(deliveries);
     await endUnwanted(this.#context, unwanted, task);
     const added = [...begun, ...(await this.#withoutJob(deliveries.filter((one) => !begun.includes(one))))];
     if (added.length > 0) await this.#addFlow(task, added, added.length < deliveries.length);
     await this.#tellWhole(request, begun);
     await this.#addLost(task, new Set(deliveries.map(({ deliveryId }) => deliveryId)));
-    if (request.byHand !== true || request.isPulled === true)
-      await this.#records.enqueued({ ...record, lastUpdate: request.study.lastUpdate });
-    return { studyTaskId: task.studyTaskId, contentHash: task.contentHash, deliveries, added, omitted };
+    return added;
   }
 
   /** The same content to the same target keeps its id, also one that an older version made in another way. */
@@ -142,7 +158,11 @@ export class StudyEnqueuer {
     { source, study: { orthancStudyId }, nonce, only, byHand }: StudyToEnqueue,
     hash: string,
     terms: readonly DeliveryTerms[],
-  ): Promise<{ readonly terms: DeliveryTerms[]; readonly unwanted: readonly DeliveryRecord[] }> {
+  ): Promise<{
+    readonly terms: DeliveryTerms[];
+    readonly unwanted: readonly DeliveryRecord[];
+    readonly isNew: boolean;
+  }> {
     const known = await this.#records.deliveriesOf({ source, orthancStudyId }, terms.length + lookedAt);
     const begun = new Set<DeliveryRecord>();
     const asKnown = terms.map((one) => {
@@ -162,10 +182,8 @@ export class StudyEnqueuer {
     });
     const isUnwanted = (one: DeliveryRecord): boolean =>
       one.arriving !== undefined && one.state !== 'moved' && !begun.has(one);
-    return {
-      terms: asKnown,
-      unwanted: nonce === undefined && !only && byHand !== true ? known.filter(isUnwanted) : [],
-    };
+    const unwanted = nonce === undefined && !only && byHand !== true ? known.filter(isUnwanted) : [];
+    return { terms: asKnown, unwanted, isNew: known.length === 0 };
   }
 
   /**
@@ -288,7 +306,7 @@ export class StudyEnqueuer {
       : task.studyTaskId;
     const targets = deliveries.map(({ target }) => target);
     if (isPart && task.onSuccess) await this.#tasks.open(task, { again: true });
-    await this.#redis.sadd(operationKeys(this.#config.redis.prefix).targets, ...targets);
+    const named = this.#redis.sadd(operationKeys(this.#config.redis.prefix).targets, ...targets);
     const flow = {
       name: 'study',
       queueName: studyQueue,
@@ -306,7 +324,7 @@ export class StudyEnqueuer {
         opts: deliveryJobOptions(delivery),
       })),
     };
-    await withScripts(this.#redis, () => this.#flows.add(flow));
+    await Promise.all([named, withScripts(this.#redis, () => this.#flows.add(flow))]);
   }
 }
 

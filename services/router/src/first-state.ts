@@ -16,12 +16,15 @@ export async function firstState(setting: {
   sourceNow(): Promise<number>;
 }): Promise<FeedState> {
   const { orthanc, signal, startFrom } = setting;
-  if (startFrom === 'everything') return { epoch: 1, seq: 0, fingerprint: undefined, since: '' };
+  if (startFrom === 'everything') {
+    return { epoch: 1, seq: 0, fingerprint: undefined, since: '', firstSeen: await beginningNow(setting) };
+  }
   const now = await beginningNow(setting);
   const newest = await orthanc.lastChange({ signal });
   if (startFrom !== 'now') {
     const since = beginOf(startFrom);
-    return { epoch: 1, seq: 0, ...(since <= now && { beganAt: newest?.Seq ?? 0 }), fingerprint: undefined, since };
+    const beganAt = since <= now ? { beganAt: newest?.Seq ?? 0 } : {};
+    return { epoch: 1, seq: 0, ...beganAt, fingerprint: undefined, since, firstSeen: now };
   }
   return {
     epoch: 1,

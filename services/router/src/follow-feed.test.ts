@@ -7,17 +7,16 @@ import type { FeedStore } from './feed-store.ts';
 import { followFeed } from './follow-feed.ts';
 import type { Lease } from './lease.ts';
 
+function changeOf(index: number): Change {
+  return { Seq: index + 1, ChangeType: 'StableStudy', ID: `study-${index}`, Date: '20261129T120000' } as Change;
+}
+
 /** An Orthanc whose feed has so many changes, each of a study of its own. */
-function feedOf(count: number): OrthancClient {
-  const changes = Array.from(
-    { length: count },
-    (_, index) =>
-      ({ Seq: index + 1, ChangeType: 'StableStudy', ID: `study-${index}`, Date: '20261129T120000' }) as Change,
-  );
+function feedOf(count: number, changes = Array.from({ length: count }, (_, index) => changeOf(index))): OrthancClient {
   return {
     changes: async ({ since, limit }: { since: number; limit: number }) => {
       const page = changes.slice(since, since + limit);
-      return { Changes: page, Done: since + limit >= count, Last: page.at(-1)?.Seq ?? since };
+      return { Changes: page, Done: since + limit >= changes.length, Last: page.at(-1)?.Seq ?? since };
     },
     lastChange: async () => changes.at(-1),
   } as unknown as OrthancClient;
@@ -57,6 +56,37 @@ it('tells how far it is behind while it catches up with a source for the first t
   await expect(following).rejects.toThrow();
   expect(lags).toEqual([2_500, 1_500, 500, 0]);
   expect(new Set(routed).size).toBe(3_500);
+});
+
+it('routes studies that come while it catches up before those that were there', async () => {
+  const stopping = new AbortController();
+  const routed: string[] = [];
+  const changes = Array.from({ length: 5_000 }, (_, index) => changeOf(index));
+  const following = followFeed({
+    source: 'main',
+    config: sourceConfig.parse({ url: 'http://127.0.0.1:8042', startFrom: 'everything' }),
+    orthanc: feedOf(0, changes),
+    store: { read: async () => undefined, write: async () => true } as unknown as FeedStore,
+    lease: { isHeld: true, token: 'token' } as Lease,
+    sourceNow: async () => 0,
+    sourceUnseenMs: () => 0,
+    beforeRouting: async () => {},
+    came: () => {},
+    route: async (id) => {
+      // It comes while the second page is dealt with.
+      if (id === 'study-1500') changes.push(changeOf(5_000));
+      routed.push(id);
+    },
+    told(state, newestSeq) {
+      if (newestSeq === state.seq) stopping.abort();
+    },
+    anotherDatabase: () => {},
+    log: createLogger('test', { level: 'error', format: 'json' }),
+    signal: stopping.signal,
+  });
+  await expect(following).rejects.toThrow();
+  expect(routed.indexOf('study-5000')).toBe(2_000);
+  expect(new Set(routed).size).toBe(5_001);
 });
 
 it('routes what came after it began with "now", also what a clock that was set back for a moment dates before', async () => {

@@ -39,8 +39,8 @@ export interface FollowSetting {
   readonly signal: AbortSignal;
 }
 
-/** Studies of one page that are routed at the same time. */
-const lanes = 4;
+/** Studies of one page that are routed at the same time: the commands of all go to Redis together. */
+const lanes = 16;
 
 /**
  * Follows the change feed of one source as its leader, for as long as it leads. The cursor is moved only after all
@@ -58,7 +58,7 @@ export async function followFeed(setting: FollowSetting): Promise<never> {
     signal.throwIfAborted();
     state = await rightSince(setting, await checkFeed(setting, check, state, seen), seen);
     let since = Math.max(0, state.floor ?? 0, state.seq - trailingWindow);
-    let newestSeq: number | undefined;
+    let newSeq: number | undefined;
     for (let isLast = false; !isLast;) {
       const page = await ask(setting, () => readPage(orthanc, since, signal));
       const changes = page.changes.filter((change) => !seen.has(change.Seq));
@@ -70,9 +70,11 @@ export async function followFeed(setting: FollowSetting): Promise<never> {
       isLast = page.isLast || page.next <= since;
       since = page.next;
       if (isLast) continue;
-      // A source with a million studies is caught up with for hours: how far behind it is, is to be seen meanwhile.
-      newestSeq ??= (await ask(setting, () => orthanc.lastChange({ signal })))?.Seq ?? 0;
-      setting.told(state, Math.max(state.seq, since, newestSeq));
+      // A source with a million studies is caught up with for hours. Meanwhile it is to be seen how far behind it is, and
+      // studies that come do not wait for those that were there: the cursor finds them known.
+      newSeq ??= (await ask(setting, () => orthanc.lastChange({ signal })))?.Seq ?? 0;
+      newSeq = await routeNew(setting, state, newSeq);
+      setting.told(state, Math.max(state.seq, since, newSeq));
     }
     forgetBefore(seen, state.seq - trailingWindow);
     setting.told(state, Math.max(state.seq, since));
@@ -167,6 +169,13 @@ async function routeStudies(setting: FollowSetting, state: FeedState, changes: r
       }
     }),
   );
+}
+
+/** @returns the number up to which new changes have been dealt with */
+async function routeNew(setting: FollowSetting, state: FeedState, from: number): Promise<number> {
+  const page = await ask(setting, () => readPage(setting.orthanc, from, setting.signal));
+  await routeStudies(setting, state, page.changes);
+  return page.next;
 }
 
 async function moveTo(setting: FollowSetting, next: FeedState, now: FeedState): Promise<FeedState> {

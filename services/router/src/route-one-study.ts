@@ -1,8 +1,8 @@
 import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
-import { routeStudy as applyRules, type CompiledRule, type Config } from '@dicom-dispatch/core';
+import { routeStudy as applyRules, type CompiledRule, type Config, type PlannedDelivery } from '@dicom-dispatch/core';
 import { readForRouting, wasPulled, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
-import type { OrthancClient } from '@dicom-dispatch/sources';
+import type { OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
 import type { PulledStudies } from '@dicom-dispatch/state/priors';
 import type { Records } from '@dicom-dispatch/state/records';
 import type { SettledStudies } from './recovery/settled.ts';
@@ -24,8 +24,12 @@ export interface RoutingContext {
   readonly settled: SettledStudies;
   /** The source's clock. */
   readonly now: Date;
+  /** Studies that have not changed since are delivered after all others, `YYYYMMDDTHHMMSS`. */
+  readonly oldBefore: string | undefined;
   /** Makes sure that Redis has what it had: a study that was routed before must not be taken for a new one. */
   confirm(): Promise<void>;
+  /** Lets deliveries go on that ended because the study had left the source. */
+  takeBack(orthancStudyId: string): Promise<void>;
   readonly log: Logger;
 }
 
@@ -51,13 +55,19 @@ export async function routeOneStudy(
   epoch: number,
 ): Promise<RoutingOutcome> {
   const { source, orthanc, config, rules, enqueuer, waiting, cache, log } = context;
-  const snapshot = await readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache });
+  const [snapshot, [before]] = await Promise.all([
+    readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache }),
+    context.settled.read([orthancStudyId]),
+  ]);
   const { study, manifest } = snapshot;
-  const [before] = await context.settled.read([orthancStudyId]);
   const isSame = before !== undefined && before.lastUpdate === study.lastUpdate;
-  if (isSame && before.only.length === 0) return 'known';
+  if (isSame && before.only.length === 0) {
+    await context.takeBack(orthancStudyId);
+    return 'known';
+  }
   if (await wasPulled(context, source, study, manifest)) {
     log.debug({ source, study: study.studyInstanceUid }, 'study was pulled as a prior: the rules do not route it');
+    await context.takeBack(orthancStudyId);
     return 'known';
   }
   const routing = applyRules(
@@ -66,20 +76,20 @@ export async function routeOneStudy(
     { hasWaited: await waiting.hasWaited(orthancStudyId, rules) },
   );
   // First what waits, then what goes: killed in between, the study is looked at again all the same.
-  await waiting.note(orthancStudyId, routing.waiting);
-  await context.confirm();
-  const { added, omitted, studyTaskId } = await enqueuer.enqueue({
+  await Promise.all([waiting.note(orthancStudyId, routing.waiting), context.confirm()]);
+  const { added, omitted, studyTaskId, isNew } = await enqueuer.enqueue({
     source,
     epoch: String(epoch),
     study,
     manifest,
     rules: routing.rules,
-    deliveries: routing.deliveries,
+    deliveries: isOld(study, context) ? routing.deliveries.map(asBackground) : routing.deliveries,
     onSuccess: routing.onSuccess,
     senders: snapshot.senders,
     instanceTags: snapshot.instanceTags,
     ...(isSame && { only: before.only }),
   });
+  if (!isNew) await context.takeBack(orthancStudyId);
   // While it is the same it stays: sweep and what is put off may route one study at the same time, and the second must not send
   // to the targets that had it.
   if (before && !isSame) await context.settled.forget(orthancStudyId);
@@ -105,4 +115,12 @@ export async function routeOneStudy(
     'study routed',
   );
   return 'enqueued';
+}
+
+function isOld({ lastUpdate }: StudyFacts, { oldBefore }: RoutingContext): boolean {
+  return lastUpdate !== undefined && oldBefore !== undefined && lastUpdate < oldBefore;
+}
+
+function asBackground(delivery: PlannedDelivery): PlannedDelivery {
+  return { ...delivery, priority: 'background' };
 }

@@ -67,12 +67,12 @@ export function studyRouterOf(
         records: kit.records,
         pulled: new PulledStudies(kit.redis, kit.prefix),
         now: new Date(await kit.time.now(given.orthanc, given.signal)),
+        oldBefore: given.feed()?.firstSeen,
         confirm: () => watch.confirm(),
+        takeBack: (id) => takeBack.seenOne(id),
         log,
       };
-      const outcome = await routeOneStudy(context, orthancStudyId, epoch);
-      await takeBack.seenOne(orthancStudyId);
-      return outcome;
+      return routeOneStudy(context, orthancStudyId, epoch);
     },
     routed: (outcome) => kit.routed(outcome),
     forget: (orthancStudyId) => waiting.note(orthancStudyId, []),

@@ -1,5 +1,5 @@
 import { promisify } from 'node:util';
-import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib';
+import { constants, crc32, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { unseal } from './seal.ts';
 
 const compress = promisify(zstdCompress);
@@ -25,13 +25,16 @@ export interface StoredInfo {
 
 /** Below this, compression costs more than it saves. */
 const smallestCompressedBytes = 256;
+/** Up to here, handing the work to another thread costs more than the work. */
+const largestAtOnceBytes = 16_384;
+const level = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 export async function encodeBytes(
   bytes: Uint8Array,
   compressed: boolean,
 ): Promise<{ stored: Uint8Array; encoding: Encoding }> {
   if (!compressed || bytes.byteLength < smallestCompressedBytes) return { stored: bytes, encoding: 'none' };
-  const stored = await compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+  const stored = bytes.byteLength <= largestAtOnceBytes ? zstdCompressSync(bytes, level) : await compress(bytes, level);
   return stored.byteLength < bytes.byteLength ? { stored, encoding: 'zstd' } : { stored: bytes, encoding: 'none' };
 }
 
@@ -63,10 +66,14 @@ export async function decodeBytes(
   const plain = info.sealed === true ? unseal(key, address, stored) : stored;
   if (!plain) return undefined;
   try {
-    const bytes =
-      info.encoding === 'zstd' ? await decompress(plain, { maxOutputLength: Math.max(1, info.sizeBytes) }) : plain;
+    const bytes = info.encoding === 'zstd' ? await expand(plain, Math.max(1, info.sizeBytes)) : plain;
     return bytes.byteLength === info.sizeBytes ? bytes : undefined;
   } catch {
     return undefined;
   }
+}
+
+async function expand(plain: Buffer, maxOutputLength: number): Promise<Buffer> {
+  const isSmall = maxOutputLength <= largestAtOnceBytes;
+  return isSmall ? zstdDecompressSync(plain, { maxOutputLength }) : decompress(plain, { maxOutputLength });
 }

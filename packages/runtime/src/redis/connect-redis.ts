@@ -1,5 +1,6 @@
 import { Cluster, Redis } from 'ioredis';
 import type { Logger } from '../logging/create-logger.ts';
+import { batchWrites } from './batch-writes.ts';
 import { addressOf, redisOptions, type Patience, type RedisPlace } from './redis-options.ts';
 
 export type { Redis } from 'ioredis';
@@ -58,6 +59,12 @@ export async function openRedis(place: RedisPlace, name: string, withinMs: numbe
  */
 function create(place: RedisPlace, connectionName: string, patience: Patience): Redis {
   const plan = redisOptions(place, connectionName, patience);
+  const redis = open(plan);
+  batchWrites(redis);
+  return redis;
+}
+
+function open(plan: ReturnType<typeof redisOptions>): Redis {
   if (plan.kind === 'cluster') return new Cluster(plan.members, plan.options) as unknown as Redis;
   return plan.url === undefined ? new Redis(plan.options) : new Redis(plan.url, plan.options);
 }

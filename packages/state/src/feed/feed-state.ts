@@ -26,6 +26,11 @@ export interface FeedState {
    * whatever its date says. Undefined in a later life of the database, whose numbers begin anew.
    */
   readonly beganAt?: number;
+  /**
+   * With another `startFrom`, the time by the clock of the source when it was seen for the first time, `YYYYMMDDTHHMMSS`: studies
+   * that have not changed since are delivered after those that come.
+   */
+  readonly firstSeen?: string;
   /** Changes up to this one are never read again: whether they were dealt with cannot be looked up any more. */
   readonly floor?: number;
 }

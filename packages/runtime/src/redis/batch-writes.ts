@@ -1,0 +1,30 @@
+import { Cluster, type Redis } from 'ioredis';
+
+/**
+ * Commands that are given before the event loop turns go to Redis in one write, in their order: a write for each command costs more
+ * than most commands do.
+ */
+export function batchWrites(redis: Redis): void {
+  if (redis instanceof Cluster) {
+    (redis as Cluster).on('+node', (member: Redis) => batchWrites(member));
+    return;
+  }
+  // Each time it connects it has another stream.
+  redis.on('connect', () => corkUntilNextTick(redis.stream));
+}
+
+function corkUntilNextTick(stream: Redis['stream']): void {
+  const write = stream.write as (...args: unknown[]) => boolean;
+  let isCorked = false;
+  stream.write = ((...args: unknown[]) => {
+    if (!isCorked) {
+      isCorked = true;
+      stream.cork();
+      process.nextTick(() => {
+        isCorked = false;
+        stream.uncork();
+      });
+    }
+    return write.apply(stream, args);
+  }) as typeof stream.write;
+}
