@@ -19,6 +19,7 @@ function feedOf(count: number, changes = Array.from({ length: count }, (_, index
       return { Changes: page, Done: since + limit >= changes.length, Last: page.at(-1)?.Seq ?? since };
     },
     lastChange: async () => changes.at(-1),
+    now: async () => '20261129T120000',
   } as unknown as OrthancClient;
 }
 
@@ -71,6 +72,7 @@ it('routes studies that come while it catches up before those that were there', 
     sourceNow: async () => 0,
     sourceUnseenMs: () => 0,
     beforeRouting: async () => {},
+    misdated: async () => {},
     came: () => {},
     route: async (id) => {
       // It comes while the second page is dealt with.
