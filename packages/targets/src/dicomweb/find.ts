@@ -3,7 +3,7 @@ import type { CheckContext, FindQuery, FoundSeries, FoundStudy } from '../contra
 import { HttpConnection } from '../http/index.ts';
 import { matchesKey, seriesTags, studyTags } from '../pull/index.ts';
 import { numberOf, textOf, type JsonDataset } from './dicom-json.ts';
-import { searchAll } from './qido.ts';
+import { searchAll, searchPage } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
 
 /** QIDO-RS for studies, then for the series of each (PS3.18 section 10.6). */
@@ -15,8 +15,12 @@ export async function* findStudies(
   const address = `${config.qidoUrl ?? config.url}/studies`;
   const keys = studyKeys(query);
   const include = [studyTags.StudyDescription, studyTags.NumberOfStudyRelatedInstances];
+  const search = { address, keys, include, uidTag: studyTags.StudyInstanceUID };
+  let count = 0;
+  let isCut = false;
   try {
-    for await (const study of searchAll(http, { address, keys, include, uidTag: studyTags.StudyInstanceUID }, signal)) {
+    for await (const study of searchAll(http, search, signal, () => (isCut = true))) {
+      count += 1;
       const studyInstanceUid = textOf(study, studyTags.StudyInstanceUID) ?? '';
       const series = await findSeries(http, { config, studyInstanceUid, filter: query.series ?? {} }, signal);
       if (query.series && series.length === 0) continue;
@@ -27,15 +31,39 @@ export async function* findStudies(
         series,
       };
     }
+    if (isCut) throw notComplete(count);
   } finally {
     await http.close();
   }
+}
+
+function notComplete(count: number): DispatchError {
+  return new DispatchError('target-error', `the answer is not complete, ${count} studies came: the target has more`, {
+    remedy: 'Narrow the search, or raise the limit of results at the target.',
+  });
 }
 
 export interface SeriesQuery {
   readonly config: Pick<DicomwebTarget, 'url' | 'qidoUrl'>;
   readonly studyInstanceUid: string;
   readonly filter: Readonly<Record<string, string>>;
+}
+
+/** How many instances a study has, as the target counts them; undefined where it does not tell. */
+export async function countInstances(
+  http: HttpConnection,
+  { config, studyInstanceUid }: Omit<SeriesQuery, 'filter'>,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const search = {
+    address: `${config.qidoUrl ?? config.url}/studies`,
+    keys: { StudyInstanceUID: studyInstanceUid },
+    include: [studyTags.NumberOfStudyRelatedInstances],
+    uidTag: studyTags.StudyInstanceUID,
+  };
+  const found = await searchPage(http, search, { limit: 2, offset: 0 }, signal);
+  const study = found.find((one) => textOf(one, studyTags.StudyInstanceUID) === studyInstanceUid);
+  return study && numberOf(study, studyTags.NumberOfStudyRelatedInstances);
 }
 
 export async function findSeries(

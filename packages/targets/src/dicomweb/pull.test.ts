@@ -174,6 +174,40 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     expect(none).toEqual({ completed: 0, failed: 0, remaining: 0 });
   });
 
+  it('whose lists are cut brings what comes with the series, counts the rest as failed, and finds are not complete', async () => {
+    const first = ct.instances[0]!.manifest;
+    // Two results of a search at most; of the first series it gives one instance.
+    await using cutting = await startHttpServer(async ({ path, query, headers }, response) => {
+      const isSearch = headers.accept?.includes('json') === true;
+      const isFirst = path.endsWith(`/series/${first.seriesInstanceUid}`);
+      const asked = isFirst ? `${path}/instances/${first.sopInstanceUid}` : path;
+      const answer = await fetch(`${server.url}${asked}?${query}`, { headers: { accept: String(headers.accept) } });
+      const type = { 'content-type': answer.headers.get('content-type') ?? '' };
+      if (!isSearch) return void response.writeHead(answer.status, type).end(Buffer.from(await answer.arrayBuffer()));
+      const all = answer.status === 200 ? ((await answer.json()) as object[]) : [];
+      const most = path.endsWith('/series') ? all.length : path.endsWith('/studies') ? 1 : 2;
+      const page = query.has('offset') ? [] : all.slice(0, most);
+      const warning = page.length < all.length && { warning: '299 cutting: There are additional results' };
+      response.writeHead(200, { ...type, ...warning }).end(JSON.stringify(page));
+    });
+    const { kept, request } = keeping();
+    const url = `${cutting.url}/dicom-web`;
+    const last = await pull.retrieve(request, context(undefined, url));
+    expect(last).toMatchObject({ completed: 10, failed: 2, remaining: 0 });
+    const problem = { reason: 'an instance that the target counts, but neither lists nor sends' };
+    expect(last.problems).toEqual([problem, problem]);
+    expect(kept.size).toBe(10);
+    const found: string[] = [];
+    const finding = async (): Promise<void> => {
+      for await (const { studyInstanceUid } of pull.find({}, context(undefined, url))) found.push(studyInstanceUid);
+    };
+    await expect(finding()).rejects.toMatchObject({
+      code: 'target-error',
+      message: expect.stringContaining('the answer is not complete, 1 studies came'),
+    });
+    expect(found.length).toBe(1);
+  });
+
   it('what the keeper throws ends it and is passed on', async () => {
     const { request } = keeping();
     const full = pull.retrieve({ ...request, store: () => Promise.reject(new Error('disk full')) }, context());

@@ -20,17 +20,20 @@ export interface QidoQuery {
 /**
  * QIDO-RS (PS3.18 section 10.6), page by page, whatever page size the service allows itself.
  *
+ * @param onCut - called at the end when the service has more, which it says (warning 299) and does not give
  * @throws {DispatchError} when the service does not answer with results
  */
 export async function* searchAll(
   http: HttpConnection,
   query: QidoQuery,
   signal: AbortSignal,
+  onCut?: () => void,
 ): AsyncGenerator<JsonDataset, void, undefined> {
   const seen = new Set<string>();
   let offset = 0;
+  let hadMore = false;
   for (;;) {
-    const results = await searchPage(http, query, { limit: pageSize, offset }, signal);
+    const { results, hasMore } = await readPage(http, query, { limit: pageSize, offset }, signal);
     let fresh = 0;
     for (const result of results) {
       const uid = String(result[query.uidTag]?.Value?.[0] ?? '');
@@ -41,7 +44,11 @@ export async function* searchAll(
       yield result;
     }
     // A full page may be the last; so may a short one of a service with a limit of its own.
-    if (fresh === 0) return;
+    if (fresh === 0) {
+      if (hadMore) onCut?.();
+      return;
+    }
+    hadMore = hasMore;
     offset += results.length;
   }
 }
@@ -51,22 +58,39 @@ export async function searchPage(
   query: QidoQuery,
   page: { readonly limit: number; readonly offset: number },
   signal: AbortSignal,
-): Promise<JsonDataset[]> {
+): Promise<readonly JsonDataset[]> {
+  return (await readPage(http, query, page, signal)).results;
+}
+
+interface Page {
+  readonly results: readonly JsonDataset[];
+  /** Whether the service says that there are more results (PS3.18 section 8.3.4.4). */
+  readonly hasMore: boolean;
+}
+
+async function readPage(
+  http: HttpConnection,
+  query: QidoQuery,
+  page: { readonly limit: number; readonly offset: number },
+  signal: AbortSignal,
+): Promise<Page> {
+  const none = { results: [], hasMore: false };
   const { address, keys = {}, include = [], uidTag } = query;
   const answer = await askPage(http, address, keys, include, page, signal);
   // 204 is the answer of a service that found nothing; some say 404.
   if (answer.status === 204 || answer.status === 404) {
     await answer.discard();
-    return [];
+    return none;
   }
   if (answer.status !== 200) {
     await answer.discard();
     throw statusError(answer.status, { what: 'a search', retryAfterMs: answer.retryAfterMs });
   }
   const text = await answer.text(maxPageBytes);
-  if (text.trim() === '') return [];
+  if (text.trim() === '') return none;
   const results = readResults(text, uidTag);
-  if (results) return results;
+  const hasMore = answer.headers('warning').some((warning) => /\b299\b/.test(warning));
+  if (results) return { results, hasMore };
   throw new DispatchError('target-misconfigured', `what answers at ${http.host} to searches is not DICOM JSON`, {
     remedy: 'Check the address of the service (url, qidoUrl).',
   });

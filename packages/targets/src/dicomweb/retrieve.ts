@@ -10,7 +10,7 @@ import {
   retrieveInstances,
   RetrieveTally,
 } from '../pull/index.ts';
-import { findSeries } from './find.ts';
+import { countInstances, findSeries } from './find.ts';
 import { searchAll } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
 
@@ -26,11 +26,22 @@ interface ListedSeries {
   readonly missing: Set<string>;
   /** None of the series is here: it can come in one request. */
   readonly whole: boolean;
+  /** Listed, here or not. */
+  readonly listed: ReadonlySet<string>;
+  /** How many the service counts beside what it lists: they come with the series, if they do. */
+  unlisted: number;
+}
+
+interface Listing {
+  readonly series: readonly ListedSeries[];
+  /** How many the study has beside those of its series. */
+  readonly elsewhere: number;
 }
 
 /**
  * WADO-RS (PS3.18 section 10.4): a series of which nothing is here in one request, what is then still missing one by
- * one. Instances come as they are stored (`transfer-syntax=*`).
+ * one. Instances come as they are stored (`transfer-syntax=*`). What the service counts and does not list is taken as it comes
+ * with its series, and counts as failed when it does not: a list may be cut by a limit of the service.
  */
 export async function retrieveStudy(
   request: RetrieveRequest,
@@ -39,13 +50,13 @@ export async function retrieveStudy(
   const http = await HttpConnection.open(config, { connections: lanes });
   const tally = new RetrieveTally((progress) => request.progress(progress));
   try {
-    const listed = await listMissing(http, config, request, tally, signal);
+    const { series: listed, elsewhere } = await listMissing(http, config, request, tally, signal);
     const shared = sharedUids(listed);
     for (const series of listed) {
       // Some cannot find one instance of several with its UID.
       const isShared = [...series.missing].some((uid) => shared.has(uid));
-      if (series.whole && (series.missing.size > 1 || isShared))
-        await retrieveSeries(http, series, request, tally, signal);
+      const isWorth = series.whole && (series.missing.size > 1 || isShared);
+      if (isWorth || series.unlisted > 0) await retrieveSeries(http, series, request, tally, signal);
     }
     const { studyInstanceUid } = request;
     const single = listed.flatMap(({ seriesInstanceUid, path, missing }) =>
@@ -57,6 +68,9 @@ export async function retrieveStudy(
       })),
     );
     await retrieveInstances(single, request, { lanes, tally, signal });
+    const left = listed.reduce((sum, { unlisted }) => sum + unlisted, elsewhere);
+    const reason = 'an instance that the target counts, but neither lists nor sends';
+    for (let count = 0; count < left; count += 1) tally.failed({ reason });
     return tally.result;
   } finally {
     await http.close();
@@ -69,37 +83,52 @@ async function listMissing(
   request: RetrieveRequest,
   tally: RetrieveTally,
   signal: AbortSignal,
-): Promise<ListedSeries[]> {
+): Promise<Listing> {
   const { studyInstanceUid } = request;
   const wanted = request.seriesInstanceUids && new Set(request.seriesInstanceUids);
   const study = `/studies/${encodeURIComponent(studyInstanceUid)}`;
-  const listed: { readonly seriesInstanceUid: string; readonly path: string; readonly uids: string[] }[] = [];
+  const listed: {
+    readonly seriesInstanceUid: string;
+    readonly path: string;
+    readonly uids: string[];
+    readonly unlisted: number;
+  }[] = [];
   const odd: string[] = [];
-  for (const { seriesInstanceUid } of await findSeries(http, { config, studyInstanceUid, filter: {} }, signal)) {
+  for (const { seriesInstanceUid, instanceCount = 0 } of await findSeries(
+    http,
+    { config, studyInstanceUid, filter: {} },
+    signal,
+  )) {
     if (wanted && !wanted.has(seriesInstanceUid)) continue;
     const path = `${study}/series/${encodeURIComponent(seriesInstanceUid)}`;
     const address = `${config.qidoUrl ?? config.url}${path}/instances`;
     const uids: string[] = [];
+    const oddBefore = odd.length;
     for await (const { '00080018': uid } of searchAll(http, { address, uidTag: '00080018' }, signal)) {
       const text = String(uid?.Value?.[0]);
       // It becomes part of an address and of a file name.
       if (/^[0-9.]{1,64}$/.test(text)) uids.push(text);
       else odd.push(text);
     }
-    listed.push({ seriesInstanceUid, path: `${config.wadoUrl ?? config.url}${path}`, uids });
+    const unlisted = Math.max(0, instanceCount - uids.length - (odd.length - oddBefore));
+    listed.push({ seriesInstanceUid, path: `${config.wadoUrl ?? config.url}${path}`, uids, unlisted });
   }
-  tally.total(listed.reduce((sum, { uids }) => sum + uids.length, odd.length));
+  const known = listed.reduce((sum, { uids, unlisted }) => sum + uids.length + unlisted, odd.length);
+  const all = wanted ? undefined : await countInstances(http, { config, studyInstanceUid }, signal);
+  const elsewhere = Math.max(0, (all ?? 0) - known);
+  tally.total(known + elsewhere);
   for (const uid of odd) tally.failed(malformedName(uid));
   const series: ListedSeries[] = [];
-  for (const { seriesInstanceUid, path, uids } of listed) {
+  for (const { seriesInstanceUid, path, uids, unlisted } of listed) {
     const missing = new Set<string>();
     for (const uid of uids) {
       if (await request.has(uid, seriesInstanceUid)) tally.completed();
       else missing.add(uid);
     }
-    series.push({ seriesInstanceUid, path, missing, whole: missing.size === uids.length });
+    const whole = missing.size === uids.length;
+    series.push({ seriesInstanceUid, path, missing, whole, listed: new Set(uids), unlisted });
   }
-  return series;
+  return { series, elsewhere };
 }
 
 /** SOP Instance UIDs that stand in several series. */
@@ -111,16 +140,26 @@ function sharedUids(series: readonly ListedSeries[]): ReadonlySet<string> {
 /** Takes from `missing` what came. A failure of the target is no error yet: the rest is then asked for one by one. */
 async function retrieveSeries(
   http: HttpConnection,
-  { seriesInstanceUid, path, missing }: ListedSeries,
+  series: ListedSeries,
   request: RetrieveRequest,
   tally: RetrieveTally,
   signal: AbortSignal,
 ): Promise<void> {
+  const { seriesInstanceUid, path, missing, listed } = series;
+  const taken = new Set<string>();
   let storing = false;
   try {
     for await (const part of readParts(...(await ask(http, path, signal)))) {
       const peeked = await peekSopInstanceUid(part.body);
-      if (!peeked || !missing.has(peeked.sopInstanceUid)) continue;
+      if (!peeked || taken.has(peeked.sopInstanceUid)) continue;
+      const isListed = listed.has(peeked.sopInstanceUid);
+      if (isListed ? !missing.has(peeked.sopInstanceUid) : series.unlisted === 0) continue;
+      taken.add(peeked.sopInstanceUid);
+      if (!isListed && (await request.has(peeked.sopInstanceUid, seriesInstanceUid))) {
+        series.unlisted -= 1;
+        tally.completed();
+        continue;
+      }
       const length = Number(part.headers.get('content-length') ?? Number.NaN);
       const sizeBytes = Number.isSafeInteger(length) ? length : undefined;
       const { studyInstanceUid } = request;
@@ -132,7 +171,8 @@ async function retrieveSeries(
       storing = true;
       await request.store(peeked.sopInstanceUid, { sizeBytes, body }, seriesInstanceUid);
       storing = false;
-      missing.delete(peeked.sopInstanceUid);
+      if (isListed) missing.delete(peeked.sopInstanceUid);
+      else series.unlisted -= 1;
       tally.completed();
     }
   } catch (thrown) {
