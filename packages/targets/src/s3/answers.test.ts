@@ -204,6 +204,32 @@ describe('completing an upload in parts', () => {
     expect(error?.disposition, name).toBe('retry');
   });
 
+  it.each([
+    ['without an ETag', {}],
+    ['with an ETag of its own', { etag: '"65f1-1234"' }],
+  ])('a page %s in the place of an answer replaces no older object of the same size', async (_name, headers) => {
+    const study = fixtureStudy({ seed: 'page', series: 1, instancesPerSeries: 1, rows: 8, columns: 8 });
+    const { manifest, read } = study.instances[0]!;
+    const older = Buffer.concat(await Array.fromAsync(read()));
+    older.write('old!', older.length - 4, 'latin1');
+    const { standIn, store } = await startStore({
+      instead({ method, path }, answer) {
+        if (method !== 'PUT' || path.includes('dicom-dispatch')) return false;
+        answer.writeHead(200, { 'content-type': 'text/html', ...headers }).end('<html>please log in</html>');
+        return true;
+      },
+    });
+    await using _ = standIn;
+    const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = manifest;
+    const path = `/cases/${studyInstanceUid}/${seriesInstanceUid}/${sopInstanceUid}.dcm`;
+    store.objects.set(path, { bytes: older, etag: 'opaque' });
+    for (const verify of ['answer', 'checksum', 'size'] as const) {
+      const attempt = await deliver(standIn, study, { verify }, verify);
+      expect(attempt.error, verify).toBeDefined();
+      expect(attempt.reported.size).toBe(0);
+    }
+  });
+
   it('takes no older object of the same size for its own, though its ETag says nothing', async () => {
     const study = largeStudy(6_000_000);
     const { standIn, store } = await startStore({

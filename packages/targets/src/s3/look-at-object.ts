@@ -102,14 +102,26 @@ export function provesContent(answer: PutObjectCommandOutput, tally: Tally): boo
 /**
  * Asks for an object that was just made (HEAD), and compares its size and checksum with what was sent.
  *
+ * @param said - the ETag in the answer to the upload, and what had the key before
  * @throws {DispatchError} `verify-missing`
  */
-export async function verifyObject(bucket: Bucket, key: string, tally: Tally, signal: AbortSignal): Promise<void> {
+export async function verifyObject(
+  bucket: Bucket,
+  key: string,
+  tally: Tally,
+  signal: AbortSignal,
+  said?: { readonly etag: string | undefined; readonly before: HeadObjectCommandOutput | undefined },
+): Promise<void> {
   if (bucket.config.verify === 'none') return;
   const found = await lookAtObject(bucket, key, signal);
   if (!found) throw missing(bucket, 'the server does not have an object that it has just confirmed');
   if (found.ContentLength !== tally.sizeBytes) {
     throw missing(bucket, `an object has ${found.ContentLength ?? 'unknown'} bytes after ${tally.sizeBytes} were sent`);
+  }
+  // A proxy may answer in the place of the server, with an ETag of its own.
+  const isAsBefore = said?.before !== undefined && etagOf(found.ETag) === etagOf(said.before.ETag);
+  if (isAsBefore && etagOf(said.etag) !== etagOf(found.ETag) && compareObject(found, tally) !== 'same') {
+    throw missing(bucket, 'the server still has the object that was to be replaced');
   }
   if (bucket.config.verify !== 'size' && compareObject(found, tally) === 'different') {
     throw missing(

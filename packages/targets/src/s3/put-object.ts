@@ -64,7 +64,7 @@ export function putObject(
         if (compareObject(found, tally) === 'same') return 'same';
         await judgeObject(bucket, found, object, bytes, signal);
       }
-      if (await store(bucket, object, { bytes, digest, tally, isNew: !found }, signal))
+      if (await store(bucket, object, { bytes, digest, tally, before: found }, signal))
         return found ? 'replaced' : 'new';
       found = await lookAtObject(bucket, object.key, signal);
     }
@@ -76,12 +76,17 @@ export function putObject(
 async function store(
   bucket: Bucket,
   { key, options, answered }: ObjectToSend,
-  { bytes, digest, tally, isNew }: { bytes: Buffer; digest: Buffer; tally: Tally; isNew: boolean },
+  {
+    bytes,
+    digest,
+    tally,
+    before,
+  }: { bytes: Buffer; digest: Buffer; tally: Tally; before: HeadObjectCommandOutput | undefined },
   signal: AbortSignal,
 ): Promise<boolean> {
   const { config } = bucket;
   const algorithm = checksumAlgorithm(config);
-  const isConditional = isNew && config.existing === 'compare' && usesConditions(config);
+  const isConditional = !before && config.existing === 'compare' && usesConditions(config);
   const command = new PutObjectCommand({
     ...options,
     Bucket: bucket.name,
@@ -100,8 +105,12 @@ async function store(
     throw translateS3Error(thrown, bucket, 'Storing an object');
   }
   // Every S3 server gives one; without it nothing has said that the object is there.
-  if (answer.ETag === undefined && config.verify === 'none') throw notS3(bucket.host, 'Storing an object');
-  if (config.verify !== 'answer' || !provesContent(answer, tally)) await verifyObject(bucket, key, tally, signal);
-  if (answer.ETag !== undefined) answered?.(answer.ETag);
+  const { ETag: etag } = answer;
+  const isToBeSeen = config.verify !== 'none' && config.existing === 'compare';
+  if (etag === undefined && !isToBeSeen) throw notS3(bucket.host, 'Storing an object');
+  if (config.verify !== 'answer' || !provesContent(answer, tally)) {
+    await verifyObject(bucket, key, tally, signal, { etag, before });
+  }
+  if (etag !== undefined) answered?.(etag);
   return true;
 }
