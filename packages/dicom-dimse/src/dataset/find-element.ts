@@ -15,3 +15,13 @@ export function findElement(keyword: string): ElementName | undefined {
   if (!found || !tag) return undefined;
   return { tag: `${tag[1]}${tag[2]}`.toLowerCase(), vr: /^[A-Z]{2}$/.test(found.vr) ? found.vr : undefined };
 }
+
+/** Repeating and retired groups, of which PS3.6 has patterns instead of tags. */
+const repeating = /^(50|60|7f)[0-9a-f]{6}$|^(002031|002804|002808)|^1000|^1010/;
+
+/** Whether PS3.6 has a tag (`ggggeeee`, in lower case), as far as dcmjs knows. */
+export function isStandardTag(tag: string): boolean {
+  const { dictionary } = dcmjsData().DicomMetaDictionary;
+  const name = `(${tag.slice(0, 4)},${tag.slice(4)})`.toUpperCase();
+  return dictionary[name] !== undefined || repeating.test(tag);
+}

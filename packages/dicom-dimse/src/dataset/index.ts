@@ -1,7 +1,7 @@
 /** Small data sets by keyword, by way of dcmjs. The core does without it. */
 export { dataSet, decodeDataSet, decodePart10, encodeDataSet } from './codec.ts';
 export type { DataSet } from './codec.ts';
-export { findElement } from './find-element.ts';
+export { findElement, isStandardTag } from './find-element.ts';
 export type { ElementName } from './find-element.ts';
 export { findDataSets } from './find-data-sets.ts';
 export type { FindDataSetsRequest } from './find-data-sets.ts';

@@ -1,4 +1,4 @@
-import { findElement } from 'dicom-dimse/dataset';
+import { findElement, isStandardTag } from 'dicom-dimse/dataset';
 import type { Pseudonyms } from '../transform/pseudonyms.ts';
 import { isPrivate, isUidOf, profileRow, type ProfileRow } from './profile-table.ts';
 import { itemsOf, textOf, visit, type Changes, type TagTree, type Visited } from './tag-tree.ts';
@@ -44,6 +44,11 @@ export function deidentify(tree: TagTree, options: DeidentifyOptions, changes: C
       return false;
     }
     const row = profileRow(tag);
+    if (!row && element.Name.startsWith('Unknown') && !isStandardTag(tag)) {
+      // Neither of the Standard nor private: nobody can say what it holds.
+      changes.remove.add(path);
+      return false;
+    }
     if (!row && element.Value === null && findElement(element.Name)?.vr === 'SQ') {
       // A sequence that came as UN: nobody sees into it, so it goes.
       changes.remove.add(path);

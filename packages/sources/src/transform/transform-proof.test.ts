@@ -223,6 +223,17 @@ describe('anonymisation', () => {
     expect([...walk(out).keys()].filter((path) => /^(60|ff)/.test(path))).toEqual(['6000,0010', '6000,0011']);
   });
 
+  it('what neither the Standard nor a private creator defines goes, at every depth', async () => {
+    const unknown = element(0x00189998, 'LO', 'made up for Erika');
+    const instance = await storeSample('unknown tags', {
+      attributes: patient,
+      extraTags: [unknown, element(0x0040a370, 'SQ', [[element(0x00189998, 'UN', 'Erika too ')]])],
+    });
+    const bytes = await bytesOf(transformOf(anonymise), instance);
+    expect(bytes.includes('Erika')).toBe(false);
+    expect([...walk(bytes).keys()].filter((path) => path.endsWith('0018,9998'))).toEqual([]);
+  });
+
   it('what an engine leaves is found, and the instance is refused by name', async () => {
     const instance = await storeSample('left', {
       attributes: patient,
