@@ -1,4 +1,5 @@
 import { releaseDelivery } from '@dicom-dispatch/operations';
+import { waitFor } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
@@ -97,6 +98,24 @@ describe('priors of the source', () => {
     await run.until(study, 'pacs', 'delivered');
     expect(got(pacs).sort()).toEqual(uidsOf(study));
     expect((await stepOf(run, study)).note).toBe('the study has no Patient ID: earlier studies cannot be looked for');
+  });
+
+  it('go in the shape of the study, at its first instance where its rule starts at arrival', async () => {
+    const prior = await scene.upload({ patient: 'P4', date: '20230301' });
+    await using pacs = await startFaultScp();
+    await using run = await scene.start({
+      targets: { pacs: pacsTarget(pacs) },
+      transforms: { plain: { set: { StationName: 'ROUTER' } } },
+      rules: [ruleWith({ first: true }, { start: 'arrival', transform: 'plain', priority: 'stat' })],
+    });
+    // It is never stable in this test.
+    const study = await scene.upload({ patient: 'P4', date: '20250301', attributes: { StudyID: 'NEW' } });
+    const sent = await run.until(prior, 'pacs', 'delivered');
+    expect(sent).toMatchObject({ transform: { name: 'plain' }, priority: 'stat', rules: ['new'] });
+    await waitFor(() => got(pacs).length === 3, { message: 'what has come of the study' });
+    expect(got(pacs)[0]).toBe(uidsOf(prior)[0]);
+    expect(got(pacs).slice(1).sort()).toEqual(uidsOf(study));
+    expect((await run.until(study, 'pacs', 'any')).arriving).toBe('arrival');
   });
 
   it('go to the member of a group that gets the study, and once the study is released', async () => {

@@ -43,8 +43,9 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
   try {
     const record = await setting.records.delivery(step.deliveryId);
     if (!record) return await end({ ...step, note: step.note ?? 'its delivery is gone' });
-    if (step.state === 'looking' && isOver(record)) {
-      // Nothing has been sent: should it be taken up again, its priors begin anew.
+    if (isOver(record) && (step.state === 'looking' || step.chosen.some(({ state }) => state === 'chosen'))) {
+      // Should it be taken up again, its priors begin anew: those that have a delivery find it.
+      await closePulls();
       await setting.priors.drop(step, setting.token);
       return;
     }
@@ -147,14 +148,18 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
     setting.log.warn(facts, 'earlier studies could not be sent along; trying again');
   }
 
-  async function giveUp(why: string): Promise<void> {
-    const note = `given up after a day: ${why}`;
+  /** What came of pulls that did not end must not be taken for studies that arrive. */
+  async function closePulls(): Promise<void> {
     const orthanc = await setting.source(step.source);
     for (const { studyInstanceUid, from, state } of step.chosen) {
       if (state !== 'chosen' || from === priorsFromSource) continue;
-      // What came of it must not be taken for a study that arrives.
       await finishPull({ ...setting, orthanc }, { source: step.source, studyInstanceUid }).catch(() => {});
     }
+  }
+
+  async function giveUp(why: string): Promise<void> {
+    const note = `given up after a day: ${why}`;
+    await closePulls();
     const chosen = step.chosen.map((one) =>
       one.state === 'chosen' ? { ...one, state: 'omitted' as const, note } : one,
     );

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import { priorsLeaseMs, PulledStudies, type PriorsStep } from '@dicom-dispatch/state/priors';
 import { redisNow } from '@dicom-dispatch/state/redis';
@@ -9,6 +10,8 @@ import { runPriors } from './run-priors.ts';
 
 /** What that costs Redis is next to nothing. */
 const lookEveryMs = 250;
+/** After Redis has refused something. */
+const troubleMs = 5_000;
 /** Steps that one dispatcher works on at a time. */
 const atOnce = 4;
 
@@ -51,7 +54,9 @@ export function startPriors(context: DispatcherContext): { reload(next: Config):
         running.add(work);
       }
     } catch (error) {
-      if (!stopping.signal.aborted) log.warn({ err: error }, 'priors could not be looked for; trying again');
+      if (stopping.signal.aborted) return;
+      log.warn({ err: error }, 'priors could not be looked for; trying again');
+      await sleep(troubleMs, undefined, { signal: stopping.signal }).catch(() => {});
     }
   }
 
