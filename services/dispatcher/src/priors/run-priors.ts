@@ -56,7 +56,7 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
       sent = await sendAll(along);
     } while (sent === 'unfit');
     const isBusy = sent === 'busy';
-    const leftMs = await stillWaitsMs();
+    const leftMs = isOver(record) ? undefined : await stillWaitsMs();
     if (leftMs !== undefined && leftMs <= 0) step = { ...step, isLate: true };
     if (isBusy) await save({ inMs: lookMs });
     else if (leftMs === undefined || leftMs <= 0) await end(step);
