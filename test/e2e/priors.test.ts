@@ -81,7 +81,8 @@ describe('priors of the source', () => {
     expect(got(pacs).sort()).toEqual(uidsOf(study));
     const texts = (await run.operations.records.events(deliveryId)).map(({ text }) => text);
     expect(texts).toContain('earlier studies of the patient go first');
-    expect(texts).toContain('goes without waiting further for earlier studies, after 1.0s: they have not all arrived');
+    // What it waited for depends on how far the priors were.
+    expect(texts.join('\n')).toContain('goes without waiting further for earlier studies, after 1.0s: ');
     held.resolve(0);
     await run.until(prior, 'pacs', 'delivered');
     expect(got(pacs)).toHaveLength(3);
@@ -112,7 +113,7 @@ describe('priors of the source', () => {
     const study = await scene.upload({ patient: 'P4', date: '20250301', attributes: { StudyID: 'NEW' } });
     const sent = await run.until(prior, 'pacs', 'delivered');
     expect(sent).toMatchObject({ transform: { name: 'plain' }, priority: 'stat', rules: ['new'] });
-    await waitFor(() => got(pacs).length === 3, { message: 'what has come of the study' });
+    await waitFor(() => got(pacs).length === 3, { timeoutMs: 40_000, message: 'what has come of the study' });
     expect(got(pacs)[0]).toBe(uidsOf(prior)[0]);
     expect(got(pacs).slice(1).sort()).toEqual(uidsOf(study));
     expect((await run.until(study, 'pacs', 'any')).arriving).toBe('arrival');
