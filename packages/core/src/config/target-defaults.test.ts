@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { parseConfig, Secret, targetOptions, type TargetSchema } from '../index.ts';
+import { configJsonSchema, parseConfig, Secret, targetOptions, type TargetSchema } from '../index.ts';
 
 const net = z.strictObject({
   type: z.literal('net'),
@@ -62,6 +62,21 @@ describe('targetDefaults', () => {
     expect(problemsOf(written({ targetDefaults: { net: { attempts: 2 } } }))).toEqual([
       'targets.b.host: is missing: string expected',
     ]);
+  });
+});
+
+it('the JSON Schema has the defaults, the x- keys, and nothing required that a default may give', () => {
+  const { properties, patternProperties } = configJsonSchema(schemas) as {
+    properties: Record<'targetDefaults' | 'targets', Record<string, unknown>>;
+    patternProperties: unknown;
+  };
+  expect(properties.targetDefaults['properties']).toMatchObject({
+    net: { properties: { host: {}, timeout: {} }, additionalProperties: false },
+    disk: { properties: { path: {} } },
+  });
+  expect(patternProperties).toEqual({ '^x-': {} });
+  expect(properties.targets['additionalProperties']).toMatchObject({
+    oneOf: [{ required: ['type'], patternProperties: { '^x-': {} } }, { required: ['type'] }],
   });
 });
 
