@@ -98,7 +98,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await page.getByRole('button', { name: 'Keep as a change' }).click();
     await page.waitForURL('**/configuration');
     expect(await page.locator('main').innerText()).toContain('targets.pacs is added');
-    expect(await page.locator('main').innerText()).toContain('no rule sends anything to the new target pacs');
+    expect(await page.locator('main').innerText()).toContain('targets.pacs: no rule sends to this target');
     expect(await targets(), 'nothing is in use yet').toEqual(['first']);
   });
 

@@ -1,5 +1,5 @@
-import { describePlace, targetPlace, type Config } from '@dicom-dispatch/core';
-import type { AfterApply, DraftContext } from '@dicom-dispatch/operations';
+import { configWarnings, describePlace, targetPlace, type Config } from '@dicom-dispatch/core';
+import { editableSections, type AfterApply, type DraftContext } from '@dicom-dispatch/operations';
 import { restartNeeded } from '@dicom-dispatch/runtime';
 
 /** What somebody should know before a configuration is applied. */
@@ -7,6 +7,7 @@ export async function draftWarnings(
   context: DraftContext,
   next: Config,
   after: readonly AfterApply[],
+  isEditor: boolean,
 ): Promise<string[]> {
   const now = context.config();
   const warnings: string[] = [];
@@ -23,15 +24,21 @@ export async function draftWarnings(
     if (was.id === is.id || (was.identity !== undefined && was.identity === is.identity)) continue;
     warnings.push(`${name} was ${describePlace(was)} and will be ${describePlace(is)}: ${readdressed(decided)}`);
   }
-  const used = new Set(next.rules.filter(({ enabled }) => enabled).flatMap(({ targets }) => targets));
-  for (const [name, group] of Object.entries(next.groups))
-    if (used.has(name)) for (const one of group.targets) used.add(one);
-  for (const name of Object.keys(next.targets)) {
-    if (!used.has(name) && !now.targets[name]) warnings.push(`no rule sends anything to the new target ${name}`);
-  }
+  for (const name of Object.keys(now.sources))
+    if (!next.sources[name])
+      warnings.push(`${name} is removed: no study of it is routed any more, and what is under way cannot read it`);
+  const known = new Set(linesOf(now, isEditor));
+  warnings.push(...linesOf(next, isEditor).filter((line) => !known.has(line)));
   const restart = restartNeeded(now, next);
   if (restart.length > 0) warnings.push(`from the next start on: ${restart.join(', ')}`);
   return warnings;
+}
+
+/** What `config check` warns of. */
+function linesOf(config: Config, isEditor: boolean): string[] {
+  return configWarnings(config)
+    .filter(({ path }) => !isEditor || editableSections.has(String(path[0])))
+    .map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
 function removal(decided: AfterApply | undefined): string {

@@ -40,7 +40,7 @@ export async function showDraft(
       ...problems.map(({ line, path, message }) => ({ line, path: path.join('.'), message })),
       ...lockOut(request, draft.baseText, draft.text).map((message) => ({ line: 0, path: '', message })),
     ],
-    warnings: config ? await draftWarnings(context, config, draft.after) : [],
+    warnings: config ? await draftWarnings(context, config, draft.after, isEditor) : [],
     isStale: digest !== draft.base,
   };
 }
