@@ -100,6 +100,14 @@ describe('the form of each part', () => {
     expect((await ask('GET', '/api/configuration/draft')).status, 'nothing is changed').toBe(404);
   });
 
+  it('of a duplicate asks for its secrets again', async () => {
+    const values = { url: 'http://127.0.0.1:7', 'tls.passphrase': 'a secret word', password: 'another word' };
+    await ask('PUT', entry('sources/second'), { values });
+    const kept = async (query: string): Promise<number> =>
+      (await ask('GET', `/configuration/entry?kind=sources&${query}`)).text.split('kept: typed here').length - 1;
+    expect([await kept('name=second'), await kept('copy=second')]).toEqual([2, 0]);
+  });
+
   it('adds, renames and removes', async () => {
     await ask('PUT', entry('groups/g'), { values: { targets: 'a\nb', strategy: 'round-robin' } });
     await ask('PUT', entry('groups/h'), { was: 'g', values: { targets: 'b', strategy: 'round-robin' } });

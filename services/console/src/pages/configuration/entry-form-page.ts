@@ -10,6 +10,7 @@ import { html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
 import { formField } from './form-field.ts';
 import { nameField } from './name-field.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 const name = z.string().max(64).optional();
 
@@ -32,7 +33,9 @@ export function addEntryFormPage(server: ApiServer, context: ConsoleContext): vo
       const own = aboutKind(kind).path.at(-1) ?? '';
       const was = isSingle ? (Object.hasOwn(entries, own) ? own : undefined) : request.query.name;
       const from = was ?? copy;
-      const values = from === undefined ? {} : needEntry(entries, noun, from);
+      const fields = kindFields(kind);
+      const present = from === undefined ? {} : needEntry(entries, noun, from);
+      const values = was === undefined ? withoutSecrets(fields, present) : present;
       const heading = isSingle ? title : (was ?? (copy === undefined ? `New ${noun}` : `Copy of ${copy}`));
       const back = isSingle ? '/configuration' : withQuery('/configuration/entries', { kind });
       const body = html`<div class="title-row">
@@ -48,7 +51,7 @@ export function addEntryFormPage(server: ApiServer, context: ConsoleContext): vo
         >
           ${isSingle ? html`<input type="hidden" data-name value="${own}" />` : nameField(was ?? '')}
           <section class="card options">
-            ${kindFields(kind).map((field) => formField(field, withoutCopied(field, values, was)[field.name], [field.name]))}
+            ${fields.map((field) => formField(field, values[field.name], [field.name]))}
           </section>
           <p class="field-error" data-error-of=""></p>
           <div class="buttons">
@@ -66,13 +69,4 @@ export function addEntryFormPage(server: ApiServer, context: ConsoleContext): vo
       });
     },
   );
-}
-
-/** Of what is duplicated secrets are typed again: the form shows none that it would not keep. */
-function withoutCopied(
-  { name: option, kind }: { readonly name: string; readonly kind: string },
-  values: Readonly<Record<string, unknown>>,
-  was: string | undefined,
-): Readonly<Record<string, unknown>> {
-  return was === undefined && kind === 'secret' ? { ...values, [option]: undefined } : values;
 }

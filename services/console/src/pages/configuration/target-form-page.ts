@@ -12,6 +12,7 @@ import { html, type Html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
 import { nameField } from './name-field.ts';
 import { exampleValues, optionSections } from './option-sections.ts';
+import { withoutSecrets } from './without-secrets.ts';
 import { typeIcon } from './target-list-page.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
@@ -36,7 +37,8 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
         String(present?.['type'] ?? wanted.type ?? ''),
         !isEditor(request) || present !== undefined,
       );
-      const values = present ?? exampleValues(type);
+      const own = wanted.name === undefined && present ? withoutSecrets(type.fields, present) : present;
+      const values = own ?? exampleValues(type);
       const inherited = targetDefaultsOf(configValue(text), type.type);
       const title = wanted.name ?? (present ? `Copy of ${wanted.copy ?? ''}` : `New ${type.about.displayName}`);
       const body = html`<div class="title-row">

@@ -1,0 +1,15 @@
+import type { OptionField } from '@dicom-dispatch/core';
+
+type Plain = Readonly<Record<string, unknown>>;
+
+/** What a form of a duplicate begins with: its secrets are typed again, and none is shown as kept that is not. */
+export function withoutSecrets(fields: readonly OptionField[], values: Plain): Plain {
+  const left: Record<string, unknown> = { ...values };
+  for (const { name, kind, fields: inner } of fields) {
+    const value = left[name];
+    if (kind === 'secret') delete left[name];
+    else if (kind === 'section' && typeof value === 'object' && value !== null)
+      left[name] = withoutSecrets(inner, value as Plain);
+  }
+  return left;
+}
