@@ -301,6 +301,9 @@ describe('the console in a browser', () => {
       '/configuration/rules',
       '/configuration/rule',
       '/configuration/target/remove?name=cloud',
+      '/configuration/entries?kind=sources',
+      '/configuration/entry?kind=users',
+      '/test-study',
     ];
     for (const path of paths) await check(page, path);
     await page.close();

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { makeStudy } from '@dicom-dispatch/samples';
 import { sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 
 export interface TestStudy {
@@ -25,6 +24,8 @@ export async function sendTestStudy(
   source: string,
   { modality = 'CT', signal }: { readonly modality?: TestModality; readonly signal?: AbortSignal } = {},
 ): Promise<TestStudy> {
+  // Loaded when somebody wants one: no process has memory for it otherwise.
+  const { makeStudy } = await import('@dicom-dispatch/samples');
   const seed = randomUUID();
   const study = makeStudy({
     seed,
