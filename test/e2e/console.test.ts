@@ -126,7 +126,7 @@ describe('the console in a browser', () => {
   it('a delivery that did not arrive is found by accession, understood, retried and seen to arrive', async () => {
     const page = await signIn('otto');
     const row = page.locator('tbody tr', { hasText: 'partial' });
-    const accession = (await row.locator('td').first().innerText()).trim();
+    const accession = (await row.locator('td').nth(1).innerText()).trim();
     await page.getByRole('searchbox').fill(accession);
     await page.getByRole('button', { name: 'Search' }).click();
     await page.waitForURL('**/studies?search=*');

@@ -1,5 +1,5 @@
+import { buildText, readBuild } from '@dicom-dispatch/runtime/build';
 import { Command } from 'commander';
-import manifest from '../package.json' with { type: 'json' };
 import { addAuditCommands } from './commands/audit.ts';
 import { addBackupCommands } from './commands/backup.ts';
 import { addBatchCommands } from './commands/batch.ts';
@@ -18,7 +18,11 @@ import { addSupportCommands } from './commands/support.ts';
 export function createProgram(): Command {
   const program = new Command('dispatch')
     .description('Gets each study from Orthanc, whole and once, to every target that the rules name.')
-    .version(`dicom-dispatch ${manifest.version} (Node ${process.versions.node})`, '-V, --version', 'show the version')
+    .version(
+      `dicom-dispatch ${buildText(readBuild())}, Node ${process.versions.node}`,
+      '-V, --version',
+      'show the version',
+    )
     .showHelpAfterError('(dispatch --help shows the commands)')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')

@@ -1,3 +1,4 @@
+export { csvLine } from './model/csv.ts';
 export { stages, type Stage } from './model/stage.ts';
 export {
   errorCodes,

@@ -1,4 +1,4 @@
-import type { DeliveryRecord, DeliveryState } from '@dicom-dispatch/state/records';
+import type { DeliveryRecord, DeliveryState, SelectableState } from '@dicom-dispatch/state/records';
 import { cancelDelivery } from './cancel-delivery.ts';
 import type { Actor, PipelineContext } from '@dicom-dispatch/pipeline';
 import { eachDelivery, type DeliverySelection } from './each-delivery.ts';
@@ -108,7 +108,8 @@ export async function actOnMany(
 }
 
 /** States that an action reaches. */
-function statesFor(action: BulkAction, { state }: DeliverySelection): readonly DeliveryState[] {
+function statesFor(action: BulkAction, { state }: DeliverySelection): readonly SelectableState[] {
+  if (state === 'held') return fits[action].includes('waiting') ? [state] : [];
   if (state !== undefined) return fits[action].includes(state) ? [state] : [];
   // A retry of "everything" means what has failed; what waits, or is resolved, is retried only when it is asked for.
   return fits[action].filter((one) => action !== 'retry' || (one !== 'waiting' && one !== 'resolved'));

@@ -1,3 +1,4 @@
+import { csvLine } from '@dicom-dispatch/core';
 import type { StudyReceipt } from './read-receipt.ts';
 
 const columns = [
@@ -40,11 +41,5 @@ export function receiptCsv(receipt: StudyReceipt): string {
       line.answer,
     ]),
   );
-  return [columns, ...rows].map((row) => `${row.map((cell) => field(cell)).join(',')}\r\n`).join('');
-}
-
-/** Quoted where needed; what a spreadsheet would take for a formula gets an apostrophe before it. */
-function field(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return [columns, ...rows].map((row) => csvLine(row)).join('');
 }

@@ -52,3 +52,4 @@ export {
   type RedisStanding,
   type WatchOptions,
 } from './watch/watch-redis.ts';
+export { buildText, readBuild, type Build } from './build/read-build.ts';

@@ -1,5 +1,5 @@
 import type { HealthFinding } from '@dicom-dispatch/operations';
-import type { ConfigurationStore, Logger, Registry, RunningService } from '@dicom-dispatch/runtime';
+import type { Build, ConfigurationStore, Logger, Registry, RunningService } from '@dicom-dispatch/runtime';
 import type { AuditLog } from './audit/audit-log.ts';
 import type { QueryEvents } from './audit/query-events.ts';
 import type { RefusedEvents } from './audit/refused-events.ts';
@@ -13,6 +13,8 @@ import type { ViewContext } from './views/view-context.ts';
 
 /** What every page and every route of the API needs. */
 export interface ConsoleContext extends ViewContext {
+  /** What runs here. */
+  readonly build: Build;
   readonly log: Logger;
   readonly metrics: Registry;
   /** The services of this process. */

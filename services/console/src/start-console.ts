@@ -3,6 +3,7 @@ import { openPipeline } from '@dicom-dispatch/pipeline';
 import {
   endInTime,
   parseListen,
+  readBuild,
   redisDependency,
   RedisWatch,
   type ConfigurationStore,
@@ -73,6 +74,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   const context: ConsoleContext = {
     config: () => config,
     redis,
+    build: readBuild(),
     log,
     metrics,
     services: options.services ?? (() => [service]),

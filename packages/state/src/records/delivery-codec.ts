@@ -1,11 +1,11 @@
 import type { DeliveryData, Stage } from '@dicom-dispatch/core';
-import type { DeliverySelection } from './delivery-index.ts';
+import { indexedState, type DeliverySelection } from './delivery-index.ts';
 import type { DeliveryRecord, DeliveryState, FromNow, WakeKind } from './record-types.ts';
 
-/** Whether a record is what its index said when it was looked up. */
+/** Whether a record is what its index said when it was looked up; whether it is held it does not say. */
 export function isMeant(record: DeliveryRecord, selection: DeliverySelection): boolean {
   const { state, target, stage, code, rule, source } = selection;
-  if (state !== undefined && record.state !== state) return false;
+  if (state !== undefined && record.state !== indexedState(state)) return false;
   if (target !== undefined && record.target !== target) return false;
   if (stage !== undefined && (record.failStage ?? record.error?.stage) !== stage) return false;
   if (code !== undefined && record.error?.code !== code) return false;

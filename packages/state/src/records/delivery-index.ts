@@ -1,12 +1,17 @@
 import type { Stage } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
+import { redisKeys } from '../keys/redis-keys.ts';
 import { countIndex, searchIndex, type FoundPlaces, type Part } from './index-search.ts';
 import { deliveryStates, type DeliveryState } from './record-types.ts';
 import type { Place } from './walk-index.ts';
 
+/** A state, or `held`: waiting deliveries that somebody holds back. */
+export const selectableStates = [...deliveryStates, 'held'] as const;
+export type SelectableState = (typeof selectableStates)[number];
+
 /** Which deliveries are meant. What is not given does not matter. */
 export interface DeliverySelection {
-  readonly state?: DeliveryState | undefined;
+  readonly state?: SelectableState | undefined;
   readonly target?: string | undefined;
   /** Where the last failed attempt ended. */
   readonly stage?: Stage | undefined;
@@ -18,6 +23,8 @@ export interface DeliverySelection {
   readonly since?: number | undefined;
   readonly until?: number | undefined;
 }
+
+const idsAtOnce = 4_000;
 
 /** How many deliveries to a target stand in a state with an error of a stage and a code. */
 export interface ErrorGroup {
@@ -39,10 +46,12 @@ export interface ErrorGroup {
 export class DeliveryIndex {
   readonly #redis: Redis;
   readonly #prefix: string;
+  readonly #heldKey: string;
 
   constructor(redis: Redis, prefix: string) {
     this.#redis = redis;
     this.#prefix = `${prefix}:index`;
+    this.#heldKey = redisKeys(prefix).held;
   }
 
   /** Ids of those that are meant, the latest change first, in batches; a batch in which none is meant is told too. */
@@ -50,12 +59,19 @@ export class DeliveryIndex {
     selection: DeliverySelection,
     options: { readonly after?: Place | undefined; readonly batch: number },
   ): AsyncGenerator<FoundPlaces, void, undefined> {
-    const { since, until } = selection;
-    yield* searchIndex(this.#redis, await this.#parts(selection), { lowest: since, below: until, ...options });
+    const { since, until, state } = selection;
+    const found = searchIndex(this.#redis, await this.#parts(selection), { lowest: since, below: until, ...options });
+    if (state !== 'held') yield* found;
+    else for await (const places of found) yield { ...places, found: await this.#heldAmong(places.found) };
   }
 
   async count(selection: DeliverySelection): Promise<number> {
-    const { since, until } = selection;
+    const { since, until, state } = selection;
+    if (state === 'held') {
+      let count = 0;
+      for await (const { found } of this.search(selection, { batch: idsAtOnce })) count += found.length;
+      return count;
+    }
     return countIndex(this.#redis, await this.#parts(selection), { lowest: since, below: until });
   }
 
@@ -98,7 +114,7 @@ export class DeliveryIndex {
     if (stage !== undefined || code !== undefined) {
       parts.push((await this.#errorNames(selection)).map((name) => this.#errorKey(name)));
     } else if (state !== undefined || target !== undefined || parts.length === 0) {
-      const states = state === undefined ? deliveryStates : [state];
+      const states = state === undefined ? deliveryStates : [indexedState(state)];
       parts.push(states.map((one) => this.#stateKey(one, target)));
     }
     return parts;
@@ -108,10 +124,18 @@ export class DeliveryIndex {
     const names = await this.#redis.smembers(`${this.#prefix}:errors`);
     return names.filter((name) => {
       const parts = partsOf(name);
-      return (['target', 'state', 'stage', 'code'] as const).every(
-        (part) => selection[part] === undefined || selection[part] === parts[part],
+      const { state, ...rest } = selection;
+      if (state !== undefined && indexedState(state) !== parts.state) return false;
+      return (['target', 'stage', 'code'] as const).every(
+        (part) => rest[part] === undefined || rest[part] === parts[part],
       );
     });
+  }
+
+  async #heldAmong(places: readonly Place[]): Promise<Place[]> {
+    if (places.length === 0) return [];
+    const isHeld = await this.#redis.smismember(this.#heldKey, ...places.map(({ member }) => member));
+    return places.filter((_, index) => isHeld[index] === 1);
   }
 
   #errorKey(name: string): string {
@@ -121,6 +145,11 @@ export class DeliveryIndex {
   #stateKey(state: DeliveryState, target: string | undefined): string {
     return target === undefined ? `${this.#prefix}:state:${state}` : `${this.#prefix}:target:${target}:${state}`;
   }
+}
+
+/** The state in whose index it stands. */
+export function indexedState(state: SelectableState): DeliveryState {
+  return state === 'held' ? 'waiting' : state;
 }
 
 function partsOf(name: string): Omit<ErrorGroup, 'count'> {

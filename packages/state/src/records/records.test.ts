@@ -174,6 +174,20 @@ describe('lists of deliveries', () => {
     expect(rest).toEqual({ records: [], next: undefined, searchedTo: undefined });
   });
 
+  it('are found by being held, among those that wait, and counted', async () => {
+    const [first = ''] = await route(1);
+    const [second = ''] = await route(2);
+    await route(3);
+    for (const id of [first, second]) await records.change(id, { ...act('hold'), patch: { wake: 'person' } });
+    const held = await records.deliveries({ state: 'held', target: 'pacs', limit: 1 });
+    expect(held.records.map(({ deliveryId }) => deliveryId)).toEqual([second]);
+    const next = await records.deliveries({ state: 'held', target: 'pacs', limit: 5, after: held.next });
+    expect(next.records.map(({ deliveryId }) => deliveryId)).toEqual([first]);
+    expect(await records.countDeliveries({ state: 'held' })).toBe(2);
+    expect(await records.countDeliveries({ state: 'held', target: 'other' })).toBe(0);
+    expect(await records.countDeliveries({ state: 'waiting', target: 'pacs' })).toBe(3);
+  });
+
   it('tell which wait longest, however often they changed since, without those that are held or outside their schedule', async () => {
     const [oldest = ''] = await route(1);
     const [next = ''] = await route(2);

@@ -12,6 +12,7 @@ import { addConfigurationRoutes } from './configuration.ts';
 import { addDeliveryRoutes } from './deliveries.ts';
 import { addEvents } from './events.ts';
 import { addFetchRoutes } from './fetches.ts';
+import { addListFiles } from './lists-csv.ts';
 import { addSessionRoutes } from './sessions.ts';
 import { addNotificationRoutes } from './notifications.ts';
 import { addReceiptRoutes } from './receipts.ts';
@@ -46,6 +47,7 @@ export async function addApi(server: FastifyInstance, context: ConsoleContext): 
   await server.register(async (scope) => {
     const api = scope.withTypeProvider<ZodTypeProvider>();
     addStudyRoutes(api, context);
+    addListFiles(api, context);
     addReceiptRoutes(api, context);
     addDeliveryRoutes(api, context);
     addBatchRoutes(api, context);

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { csvLine } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import type { AuditEntry, AuditLog } from '../audit/index.ts';
 import type { ConsoleContext } from '../console-context.ts';
@@ -33,19 +34,12 @@ async function* jsonLines(audit: AuditLog): AsyncGenerator<string> {
 }
 
 async function* csvLines(audit: AuditLog): AsyncGenerator<string> {
-  yield `${columns.join(',')}\r\n`;
+  yield csvLine(columns);
   for await (const entry of audit.all()) {
-    const values = columns.map((column) => (column === 'at' ? time(entry) : entry[column]));
-    yield `${values.map((value) => csvField(value)).join(',')}\r\n`;
+    yield csvLine(columns.map((column) => (column === 'at' ? time(entry) : entry[column])));
   }
 }
 
 function time(entry: AuditEntry): string {
   return new Date(entry.at).toISOString();
-}
-
-/** RFC 4180; what a spreadsheet would take for a formula gets an apostrophe in front. */
-function csvField(value: string): string {
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

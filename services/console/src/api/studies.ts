@@ -1,4 +1,4 @@
-import { deliveryStates } from '@dicom-dispatch/state/records';
+import { selectableStates } from '@dicom-dispatch/state/records';
 import { forgetStudies, retryAfterSuccess, sendFirst } from '@dicom-dispatch/operations';
 import { OperationError, previewRoute, routeAgain, type Actor } from '@dicom-dispatch/pipeline';
 import { z } from 'zod';
@@ -21,8 +21,12 @@ const byId = z.object({
 
 /** Filters of the list of studies, as they stand in an address. */
 export const studyQuery = z.object({
-  search: z.string().max(200).optional().describe('accession number, patient, UID, description, or id of a delivery'),
-  state: z.enum(deliveryStates).optional().describe('with a delivery in this state'),
+  search: z
+    .string()
+    .max(200)
+    .optional()
+    .describe("accession number, patient, UID, description, Orthanc's id, or id of a delivery"),
+  state: z.enum(selectableStates).optional().describe('with a delivery in this state'),
   target: z.string().max(64).optional(),
   rule: z.string().max(64).optional(),
   source: z.string().max(64).optional(),

@@ -1,4 +1,5 @@
 import { formatBytes, formatDuration } from '@dicom-dispatch/core';
+import type { SelectableState } from '@dicom-dispatch/state/records';
 import type { Delivery } from '../views/schemas.ts';
 import { html, type Html } from './html.ts';
 
@@ -15,8 +16,8 @@ const states: Readonly<Record<Delivery['state'], { readonly sign: string; readon
   resolved: { sign: '☑', text: 'resolved' },
 };
 
-export function stateText(state: Delivery['state']): string {
-  return states[state].text;
+export function stateText(state: SelectableState): string {
+  return state === 'held' ? 'held' : states[state].text;
 }
 
 /** What became of a delivery, as a small label. */

@@ -1,4 +1,4 @@
-import { deliveryStates } from '@dicom-dispatch/state/records';
+import { selectableStates } from '@dicom-dispatch/state/records';
 import { errorCodes, stages } from '@dicom-dispatch/core';
 import type { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
@@ -9,12 +9,12 @@ import { labelsOf } from '../views/summarize-studies.ts';
 import { listDeliveries } from '../views/list-deliveries.ts';
 import { cursor, selection, type Delivery } from '../views/schemas.ts';
 import type { StudyLabel } from '../source/source-lookup.ts';
-import { optional, progress, select, stateChip, stateText, studyPath, table, time } from './components.ts';
+import { optional, progress, select, stateChip, stateText, studyPath, table, time, withQuery } from './components.ts';
 import { deliveryButtons } from './delivery-parts.ts';
 import { html, type Html } from './html.ts';
-import { nothingFound, pager, searchedText } from './pager.ts';
+import { moreFilters, nothingFound, pager, searchedText } from './pager.ts';
 import { sendPage } from './layout/page.ts';
-import { emptyAsMissing } from './query.ts';
+import { dayFields, daysInLinks, emptyAsMissing, readDays, type DayRange } from './query.ts';
 
 const deliveriesQuery = selection.extend({
   cursor: cursor.optional(),
@@ -24,7 +24,9 @@ type Query = z.infer<typeof deliveriesQuery>;
 /** Deliveries by filter, and actions on all that the filter means. */
 export function addDeliveriesPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/deliveries', { config: { access: 'viewer' } }, async (request, reply) => {
-    const query = deliveriesQuery.parse(emptyAsMissing(request.query));
+    const asked = emptyAsMissing(request.query);
+    const { days, times } = readDays(asked);
+    const query = deliveriesQuery.parse({ ...asked, ...times });
     const list = await listDeliveries(context, { ...query, limit: 50, budgetMs: pageBudgetMs });
     const { deliveries } = list;
     const labels = await labelsOf(context, deliveries);
@@ -32,19 +34,19 @@ export function addDeliveriesPage(server: ApiServer, context: ConsoleContext): v
         <h1>Deliveries</h1>
         <span class="sub">one study to one target each, the latest change first</span>
       </div>
-      ${filter(context, query)} ${bulkButtons(query, request.identity)}
+      ${filter(context, query, days)} ${bulkButtons(query, request.identity)}
       <div id="list" data-part>
         ${
           deliveries.length === 0
             ? nothingFound(list, 'No delivery matches', 'Choose another filter to see more.')
             : table(
                 'Deliveries',
-                ['Study', 'Target', 'State', 'Instances', 'Last error', optional('Changed'), ''],
+                ['Study', 'State', 'Target', 'Instances', 'Why it has not arrived', optional('Changed'), ''],
                 deliveries.map((one) => row(one, labels.get(`${one.source} ${one.orthancStudyId}`), request.identity)),
               )
         }
       </div>
-      ${pager('/deliveries', query, list, searchedText(list))}`;
+      ${pager('/deliveries', { ...query, ...daysInLinks(days) }, list, searchedText(list), withQuery('/api/deliveries.csv', { ...query, cursor: undefined }))}`;
     return sendPage(context, request, reply, {
       id: 'deliveries',
       title: 'Deliveries',
@@ -54,7 +56,7 @@ export function addDeliveriesPage(server: ApiServer, context: ConsoleContext): v
   });
 }
 
-function filter(context: ConsoleContext, query: Query): Html {
+function filter(context: ConsoleContext, query: Query, days: DayRange): Html {
   const config = context.config();
   const named = (names: readonly string[], all: string) => [
     ['', all] as const,
@@ -62,21 +64,25 @@ function filter(context: ConsoleContext, query: Query): Html {
   ];
   const isSet = Object.values(query).some((value) => value !== undefined);
   return html`<form class="filter" action="/deliveries" role="search">
-    ${select('state', 'State', [['', 'any state'], ...deliveryStates.map((state) => [state, stateText(state)] as const)], query.state)}
+    ${select('state', 'State', [['', 'any state'], ...selectableStates.map((state) => [state, stateText(state)] as const)], query.state)}
     ${select('target', 'Target', named(Object.keys(config.targets), 'any target'), query.target)}
-    ${select('stage', 'Failed in stage', named(stages, 'any stage'), query.stage)}
     ${select('code', 'Error', named(Object.keys(errorCodes).sort(), 'any error'), query.code)}
-    ${select(
-      'rule',
-      'Rule',
-      named(
-        config.rules.map(({ name }) => name),
-        'any rule',
-      ),
-      query.rule,
-    )}
     <button>Apply</button>
     ${isSet && html`<a class="button" href="/deliveries">Clear</a>`}
+    ${moreFilters(
+      [query.stage, query.rule, query.since, query.until].some((value) => value !== undefined),
+      html`${select('stage', 'Failed in stage', named(stages, 'any stage'), query.stage)}
+      ${select(
+        'rule',
+        'Rule',
+        named(
+          config.rules.map(({ name }) => name),
+          'any rule',
+        ),
+        query.rule,
+      )}
+      ${dayFields('Changed', days)}`,
+    )}
   </form>`;
 }
 
@@ -99,13 +105,11 @@ function bulkButtons(query: Query, identity: Identity | undefined): Html {
 }
 
 function row(delivery: Delivery, label: StudyLabel | undefined, identity: Identity | undefined): Html {
-  const { error } = delivery;
   return html`<tr data-key="${delivery.deliveryId}">
     <th scope="row">
       <a href="${studyPath(delivery)}">${label?.patientName || label?.accessionNumber || 'Study'}</a>
       <span class="second">${label?.accessionNumber || delivery.modalities.join(', ')}</span>
     </th>
-    <td>${delivery.target}</td>
     <td>
       <a
         class="plain-link"
@@ -114,11 +118,18 @@ function row(delivery: Delivery, label: StudyLabel | undefined, identity: Identi
         >${stateChip(delivery)}</a
       >
     </td>
+    <td>${delivery.target}</td>
     <td>${progress(delivery)}</td>
-    <td class="wide">
-      ${error ? html`<b>${error.code}</b> in ${error.stage}<span class="second">${error.message}</span>` : html`<span class="none">–</span>`}
-    </td>
+    <td class="wide">${why(delivery)}</td>
     <td class="nowrap opt">${time(delivery.updatedAt)}</td>
     <td>${deliveryButtons(delivery, identity, label)}</td>
   </tr>`;
+}
+
+/** Of one that waits the sentence of its page, with what went wrong last; of one that has ended the error. */
+function why({ why: waits, error }: Delivery): Html {
+  const failed = error && html`<b>${error.code}</b> in ${error.stage}`;
+  if (waits !== undefined) return html`${waits}${failed && html`<span class="second">${failed}</span>`}`;
+  if (!error) return html`<span class="none">–</span>`;
+  return html`${failed}<span class="second">${error.message}</span>`;
 }

@@ -54,8 +54,9 @@ describe('what pages say', () => {
 
   it.each([
     ['Müller^Jörg^^Dr.', 'Müller, Jörg'],
-    ['Sato^Hanako=佐藤^花子=さとう^はなこ', 'Sato, Hanako'],
-    ['=佐藤^花子', '佐藤, 花子'],
+    ['Sato^Hanako=佐藤^花子=さとう^はなこ', 'Sato, Hanako · 佐藤 花子 · さとう はなこ'],
+    ['Yamada^Tarou==やまだ^たろう', 'Yamada, Tarou · やまだ たろう'],
+    ['=佐藤^花子', '佐藤 花子'],
     ['^^', ''],
     ['Single', 'Single'],
   ])('writes the person name %s as %s', (value, expected) => {

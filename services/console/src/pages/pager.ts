@@ -7,16 +7,22 @@ interface Listed {
   readonly searchedTo?: number | undefined;
 }
 
-/** The way to older entries, and back to the newest. */
+/**
+ * The way to older entries, and back to the newest.
+ *
+ * @param csv - where the whole list is as a file
+ */
 export function pager(
   path: string,
   query: Readonly<Record<string, string | number | undefined>>,
   { next, searchedTo }: Listed,
   text: Html,
+  csv?: string,
 ): Html {
   return html`<div class="pager" id="pager" data-part>
     <span class="muted">${text}</span>
     <span class="buttons">
+      ${csv !== undefined && html`<a class="button" href="${csv}" download>CSV</a>`}
       ${query['cursor'] !== undefined && html`<a class="button" href="${withQuery(path, { ...query, cursor: undefined })}">Newest</a>`}
       ${
         next !== undefined &&
@@ -38,4 +44,12 @@ export function nothingFound({ searchedTo }: Listed, title: string, text: string
   return searchedTo === undefined
     ? empty(title, text)
     : empty('Nothing found so far', 'The history is long. “Search on” looks further back.');
+}
+
+/** Filters that are seldom used: shut, unless one of them is set. */
+export function moreFilters(isSet: boolean, fields: Html): Html {
+  return html`<details class="more" ${isSet && html` open`}>
+    <summary>More filters</summary>
+    <div class="fields">${fields}</div>
+  </details>`;
 }

@@ -1,5 +1,81 @@
+import { z } from 'zod';
+import { html, type Html } from './html.ts';
+
 /** A query of an address as forms send it: a field that was left empty is as good as missing. */
 export function emptyAsMissing(query: unknown): Record<string, unknown> {
   if (typeof query !== 'object' || query === null) return {};
   return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ''));
+}
+
+const day = z.iso.date('a day such as 2026-03-01').optional();
+const zone = z
+  .string()
+  .max(64)
+  .default('UTC')
+  .refine((name) => isZone(name), 'a time zone such as Europe/Berlin');
+
+/** Days of a form, in the time zone of the reader, which the page's script adds; without a script UTC. */
+const dayRange = z.object({ from: day, to: day, zone });
+export type DayRange = z.infer<typeof dayRange>;
+
+/** The days of an address, and the times that they mean (ms since 1970); what says `since` and `until` itself stays so. */
+export function readDays(query: Readonly<Record<string, unknown>>): {
+  readonly days: DayRange;
+  readonly times: { readonly since?: number; readonly until?: number };
+} {
+  const days = dayRange.parse(query);
+  return {
+    days,
+    times: {
+      ...(days.from !== undefined && { since: startOfDay(days.from, days.zone) }),
+      ...(days.to !== undefined && { until: startOfDay(dayAfter(days.to), days.zone) }),
+    },
+  };
+}
+
+/** What a link needs to mean the same days: they stand for `since` and `until`. */
+export function daysInLinks({ from, to, zone: name }: DayRange): Record<string, string | undefined> {
+  if (from === undefined && to === undefined) return {};
+  return {
+    from,
+    to,
+    zone: name,
+    ...(from !== undefined && { since: undefined }),
+    ...(to !== undefined && { until: undefined }),
+  };
+}
+
+/** Two days for a form that filters; the page's script writes the reader's time zone. */
+export function dayFields(label: string, { from, to, zone: name }: DayRange): Html {
+  return html`<label class="field"><span>${label} from</span><input type="date" name="from" value="${from}" /></label>
+    <label class="field"><span>until</span><input type="date" name="to" value="${to}" /></label>
+    <input type="hidden" name="zone" value="${name}" data-zone-field />`;
+}
+
+/** When a day (YYYY-MM-DD) begins in a time zone, ms since 1970. */
+export function startOfDay(date: string, timeZone: string): number {
+  const local = Date.parse(`${date}T00:00:00Z`);
+  // The offset that holds then; it may be another one than that of the same time in UTC.
+  const guess = local - offsetMs(local, timeZone);
+  return local - offsetMs(guess, timeZone);
+}
+
+function offsetMs(at: number, timeZone: string): number {
+  const parts = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' }).formatToParts(at);
+  const text = parts.find(({ type }) => type === 'timeZoneName')?.value ?? '';
+  const [, sign, hours, minutes] = /([+-])(\d{2}):(\d{2})/.exec(text) ?? [];
+  if (sign === undefined) return 0;
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) * 60_000;
+}
+
+function dayAfter(date: string): string {
+  return new Date(Date.parse(`${date}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10);
+}
+
+function isZone(name: string): boolean {
+  try {
+    return Number.isFinite(offsetMs(0, name));
+  } catch {
+    return false;
+  }
 }

@@ -1,4 +1,4 @@
-import { deliveryStates } from '@dicom-dispatch/state/records';
+import { selectableStates } from '@dicom-dispatch/state/records';
 import type { ConsoleContext } from '../console-context.ts';
 import { studyQuery } from '../api/studies.ts';
 import type { ApiServer } from '../api/api-server.ts';
@@ -16,27 +16,31 @@ import {
   table,
   targetChip,
   time,
+  withQuery,
 } from './components.ts';
 import { html, type Html } from './html.ts';
-import { nothingFound, pager, searchedText } from './pager.ts';
+import { moreFilters, nothingFound, pager, searchedText } from './pager.ts';
 import { sendPage } from './layout/page.ts';
-import { emptyAsMissing } from './query.ts';
+import { dayFields, daysInLinks, emptyAsMissing, readDays, type DayRange } from './query.ts';
 
 type Query = ReturnType<typeof studyQuery.parse>;
 
 /** The list of studies: what arrives where, as it happens. */
 export function addStudiesPage(server: ApiServer, context: ConsoleContext): void {
   server.get('/studies', { config: { access: 'viewer' } }, async (request, reply) => {
-    const query = studyQuery.parse(emptyAsMissing(request.query));
+    const asked = emptyAsMissing(request.query);
+    const { days, times } = readDays(asked);
+    const query = studyQuery.parse({ ...asked, ...times });
+    const linked = { ...query, limit: undefined, ...daysInLinks(days) };
     const [list, overview] = await Promise.all([
       listStudies(context, { ...query, budgetMs: pageBudgetMs }),
       showOverview(context),
     ]);
     const body = html`<div class="title-row"><h1>Studies</h1></div>
       <div id="numbers" data-part>${numbers(overview)}</div>
-      ${filter(context, query)} ${list.notSearched.map((why) => html`<p class="note warn">${why}</p>`)}
+      ${filter(context, query, days)} ${list.notSearched.map((why) => html`<p class="note warn">${why}</p>`)}
       <div id="list" data-part>${rows(context, query, list)}</div>
-      ${pager('/studies', { ...query, limit: undefined }, list, searchedText(list, html`${number(list.studies.length)} shown of ${number(list.total)} that were routed`))}`;
+      ${pager('/studies', linked, list, searchedText(list, html`${number(list.studies.length)} shown of ${number(list.total)} that were routed`), withQuery('/api/studies.csv', { ...query, cursor: undefined, limit: undefined }))}`;
     return sendPage(context, request, reply, {
       id: 'studies',
       title: 'Studies',
@@ -63,13 +67,13 @@ function numbers({ counts, openCircuits, pausedTargets, workers, studies }: Over
   </ul>`;
 }
 
-function filter(context: ConsoleContext, query: Query): Html {
+function filter(context: ConsoleContext, query: Query, days: DayRange): Html {
   const config = context.config();
   const named = (names: readonly string[], all: string) => [
     ['', all] as const,
     ...names.map((name) => [name, name] as const),
   ];
-  const isSet = Object.entries(query).some(([key, value]) => key !== 'limit' && value !== undefined);
+  const isSet = isFiltered(query);
   return html`<form class="filter" action="/studies" role="search">
     <label class="field grow"
       ><span>Search</span
@@ -77,53 +81,38 @@ function filter(context: ConsoleContext, query: Query): Html {
         type="search"
         name="search"
         value="${query.search}"
-        placeholder="Accession number, patient, description, UID, delivery"
+        placeholder="Accession number, patient, description, UID, Orthanc id"
         autocomplete="off"
         maxlength="200"
     /></label>
-    ${select('state', 'State', [['', 'any state'], ...deliveryStates.map((state) => [state, stateText(state)] as const)], query.state)}
+    ${select('state', 'State', [['', 'any state'], ...selectableStates.map((state) => [state, stateText(state)] as const)], query.state)}
     ${select('target', 'Target', named(Object.keys(config.targets), 'any target'), query.target)}
-    ${select(
-      'rule',
-      'Rule',
-      named(
-        config.rules.map(({ name }) => name),
-        'any rule',
-      ),
-      query.rule,
-    )}
-    ${select('since', 'Routed', periods(query.since), query.since === undefined ? '' : String(query.since))}
     <button class="primary">Search</button>
     ${isSet && html`<a class="button" href="/studies">Clear</a>`}
+    ${moreFilters(
+      query.rule !== undefined || query.since !== undefined || query.until !== undefined,
+      html`${select(
+        'rule',
+        'Rule',
+        named(
+          config.rules.map(({ name }) => name),
+          'any rule',
+        ),
+        query.rule,
+      )}
+      ${dayFields('Routed', days)}`,
+    )}
   </form>`;
 }
 
-/** Starts of periods, rounded so that the address of a page stays the same for a while. */
-function periods(current: number | undefined): (readonly [string, string])[] {
-  const hour = 3_600_000;
-  const now = Math.floor(Date.now() / hour) * hour;
-  const list: [string, string][] = [
-    ['', 'at any time'],
-    [String(now), 'in the last hour'],
-    [String(now - 24 * hour), 'in the last day'],
-    [String(now - 7 * 24 * hour), 'in the last week'],
-  ];
-  if (current !== undefined && !list.some(([value]) => value === String(current))) {
-    list.push([String(current), `since ${new Date(current).toISOString().slice(0, 16).replace('T', ' ')} UTC`]);
-  }
-  return list;
+function isFiltered(query: Query): boolean {
+  return Object.values({ ...query, limit: undefined, cursor: undefined }).some((value) => value !== undefined);
 }
 
 function rows(context: ConsoleContext, query: Query, list: StudyList): Html {
   const { studies } = list;
   if (studies.length === 0) {
-    const isFiltered =
-      query.search !== undefined ||
-      query.state !== undefined ||
-      query.target !== undefined ||
-      query.rule !== undefined ||
-      query.since !== undefined;
-    return isFiltered
+    return isFiltered(query)
       ? nothingFound(
           list,
           'No study matches',
@@ -134,12 +123,12 @@ function rows(context: ConsoleContext, query: Query, list: StudyList): Html {
   const withSource = Object.keys(context.config().sources).length > 1;
   const columns: Parameters<typeof table>[1] = [
     'Patient',
+    'State at targets',
     'Accession',
     'Study',
     ...(withSource ? ['Source'] : []),
     'Routed',
     optional('Rules'),
-    'Targets',
   ];
   return table(
     'Studies',
@@ -155,6 +144,12 @@ function row(study: StudySummary, withSource: boolean): Html {
       <a href="${studyPath(study)}">${label?.patientName || 'Study'}</a>
       <span class="second">${label?.patientId || shortUid(study.studyInstanceUid)}</span>
     </th>
+    <td class="states">
+      <span class="chips"
+        >${study.deliveries.length > 0 ? study.deliveries.map((one) => targetChip(one)) : html`<span class="chip">not routed</span>`}</span
+      >
+      ${study.deliveries.flatMap(({ target, why }) => (why === undefined ? [] : html`<span class="second">${target}: ${why}</span>`))}
+    </td>
     <td class="nowrap">${label?.accessionNumber || html`<span class="none">–</span>`}</td>
     <td>
       ${label?.description || html`<span class="none">no description</span>`}
@@ -167,11 +162,6 @@ function row(study: StudySummary, withSource: boolean): Html {
     ${withSource && html`<td>${study.source}</td>`}
     <td class="nowrap">${study.routed ? time(study.routedAt) : html`<span class="none">never</span>`}</td>
     <td class="opt">${study.rules.length > 0 ? study.rules.join(', ') : html`<span class="none">none</span>`}</td>
-    <td class="wide">
-      <span class="chips"
-        >${study.deliveries.length > 0 ? study.deliveries.map((one) => targetChip(one)) : html`<span class="chip">not routed</span>`}</span
-      >
-    </td>
   </tr>`;
 }
 

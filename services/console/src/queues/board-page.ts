@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 import { html } from '../pages/html.ts';
+import { footer } from '../pages/layout/footer.ts';
 import { navigation } from '../pages/layout/navigation.ts';
 import { staticUrl } from '../static-files.ts';
 
@@ -12,6 +13,7 @@ export function boardPage(page: string, context: ConsoleContext, request: Fastif
     <script type="module" src="${staticUrl('console.js')}"></script>`;
   return page
     .replaceAll(/<link[^>]+href="https?:\/\/[^>]*>\s*/g, '')
+    .replace('</body>', `${footer(context).text}</body>`)
     .replace('</head>', `${head.text}</head>`)
     .replace('<div id="root">', `${navigation(context, request, 'queues').text}<div id="root">`);
 }

@@ -35,6 +35,11 @@ const labelTtlMs = 30_000;
 const thumbnailTtlMs = 10 * 60_000;
 const mostFound = 100;
 
+/** Orthanc's id of a study: a SHA-1 in five groups. */
+export function isOrthancId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/.test(text);
+}
+
 /**
  * Asks the sources who a study is about: live, kept in memory for a moment, never in Redis or a log. The one way of patient
  * data into pages and answers: where `console.patientData` is off, nothing passes, and searches find whole numbers only,
@@ -96,7 +101,7 @@ export class SourceLookup {
       Object.keys(this.#config().sources).map(async (source) => {
         try {
           const shows = this.showsPatientData;
-          const found = await this.#find(source, shows ? queriesFor(text) : exactQueriesFor(text));
+          const found = await this.#find(source, text);
           return found.map((label): FoundStudy => {
             const { orthancStudyId, studyInstanceUid } = label;
             return { source, orthancStudyId, studyInstanceUid, label: shows ? label : undefined };
@@ -138,8 +143,10 @@ export class SourceLookup {
     await Promise.allSettled(clients.map(async (client) => (await client).close()));
   }
 
-  async #find(source: string, queries: readonly Record<string, string>[]): Promise<StudyLabel[]> {
+  async #find(source: string, text: string): Promise<StudyLabel[]> {
     const orthanc = await this.client(source);
+    if (isOrthancId(text)) return (await orthanc.studies.many([text])).map((study) => toLabel(study));
+    const queries = this.showsPatientData ? queriesFor(text) : exactQueriesFor(text);
     const lists = await Promise.all(
       queries.map((query) => orthanc.find({ level: 'studies', query, limit: mostFound })),
     );
@@ -168,9 +175,27 @@ function queriesFor(text: string): Record<string, string>[] {
   if (isUid(text) && text.includes('.')) return [{ StudyInstanceUID: text }, { SeriesInstanceUID: text }];
   const starts = `${text}*`;
   const contains = `*${text}*`;
-  // As the pages write it, and as people do; the value has carets (PS3.5, section 6.2.1).
-  const name = `*${text.split(/[\s,^]+/).join('*')}*`;
-  return [{ AccessionNumber: starts }, { PatientID: starts }, { PatientName: name }, { StudyDescription: contains }];
+  return [
+    { AccessionNumber: starts },
+    { PatientID: starts },
+    ...namesFor(text).map((name) => ({ PatientName: name })),
+    { StudyDescription: contains },
+  ];
+}
+
+/** More words are looked for in the order in which they were written. */
+const mostTurned = 3;
+
+/** Words of a name in any order, as the pages write them and as people do; the value has carets (PS3.5, section 6.2.1). */
+function namesFor(text: string): string[] {
+  const words = text.split(/[\s,^=・·]+/).filter((word) => word !== '');
+  const orders = words.length > mostTurned ? [words] : permutations(words);
+  return [...new Set(orders.map((order) => `*${order.join('*')}*`))];
+}
+
+function permutations(words: readonly string[]): string[][] {
+  if (words.length < 2) return [[...words]];
+  return words.flatMap((word, at) => permutations(words.toSpliced(at, 1)).map((rest) => [word, ...rest]));
 }
 
 /** Whole values only, and none with wildcards (PS3.4, section C.2.2.2.4). */
@@ -192,10 +217,17 @@ function toLabel(answer: Study): StudyLabel {
   };
 }
 
-/** A person name (PS3.5, section 6.2.1) as people write it: family name, then the others; in its first writing. */
+/**
+ * A person name (PS3.5, section 6.2.1) as people write it, in each of its writings: alphabetic with the family name first, then
+ * ideographic and phonetic.
+ */
 export function personName(value: string): string {
-  const written = value.split('=').find((group) => group.replaceAll('^', '').trim() !== '') ?? '';
-  const [family = '', ...others] = written.split('^').map((part) => part.trim());
+  const [alphabetic = '', ...others] = value.split('=').map((group, index) => writing(group, index === 0 ? ', ' : ' '));
+  return [...new Set([alphabetic, ...others])].filter((name) => name !== '').join(' · ');
+}
+
+function writing(group: string, between: string): string {
+  const [family = '', ...others] = group.split('^').map((part) => part.trim());
   const given = others.slice(0, 2).filter((part) => part !== '');
-  return [family, given.join(' ')].filter((part) => part !== '').join(', ');
+  return [family, given.join(' ')].filter((part) => part !== '').join(between);
 }

@@ -444,14 +444,14 @@ function ago(at) {
   return ms < 0 ? `in ${text}` : `${text} ago`;
 }
 
+// One rule for times: all are those of the reader's own time zone, which each page names; days that are sent are meant so, too.
+const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+for (const place of document.querySelectorAll('[data-zone]')) place.textContent = `${timeZone} (of this browser)`;
+for (const field of document.querySelectorAll('[data-zone-field]')) field.value = timeZone;
+
 showTimes();
 showPlotTimes();
 setInterval(showTimes, 5_000);
-
-// A filter applies as soon as it is chosen.
-document.addEventListener('change', (event) => {
-  if (event.target.matches('form.filter:not([data-path]) select')) event.target.form.requestSubmit();
-});
 
 // "/" goes to the search field.
 document.addEventListener('keydown', (event) => {

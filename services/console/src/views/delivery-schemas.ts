@@ -1,4 +1,4 @@
-import { deliveryStates, unresolvedStates } from '@dicom-dispatch/state/records';
+import { deliveryStates, selectableStates, unresolvedStates } from '@dicom-dispatch/state/records';
 import { priorities, stages } from '@dicom-dispatch/core';
 import { bulkActions, maxReasonLength } from '@dicom-dispatch/operations';
 import { z } from 'zod';
@@ -26,6 +26,7 @@ export const delivery = z.object({
   target: z.string(),
   state: z.enum(deliveryStates),
   held: z.boolean().describe('held by an operator'),
+  why: z.string().optional().describe('in lists, of one that waits: why, in one sentence'),
   stage: z.enum(stages).optional(),
   failStage: z.enum(stages).optional(),
   attempts: z.number().int(),
@@ -208,7 +209,7 @@ export const deliveryList = z.object({
 export type DeliveryList = z.infer<typeof deliveryList>;
 
 export const selection = z.object({
-  state: z.enum(deliveryStates).optional(),
+  state: z.enum(selectableStates).optional().describe('held: those that wait and are held back'),
   target: z.string().optional(),
   stage: z.enum(stages).optional().describe('stage in which the last failed attempt ended'),
   code: z.string().optional().describe('code of the last error'),

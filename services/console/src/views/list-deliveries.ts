@@ -1,7 +1,7 @@
 import { placeOf, placeText, type DeliverySelection } from '@dicom-dispatch/state/records';
 import type { ViewContext } from './view-context.ts';
 import type { DeliveryList } from './schemas.ts';
-import { toDeliveries } from './to-delivery.ts';
+import { toExplained } from './to-delivery.ts';
 
 /** Deliveries that are meant, the latest change first. */
 export async function listDeliveries(
@@ -17,7 +17,7 @@ export async function listDeliveries(
   const after = cursor === undefined ? undefined : placeOf(cursor);
   const { records, next, searchedTo } = await context.operations.records.deliveries({ ...selection, after });
   return {
-    deliveries: await toDeliveries(context.operations, records),
+    deliveries: await toExplained(context.operations, records),
     ...(next && { next: placeText(next) }),
     ...(searchedTo !== undefined && { searchedTo }),
   };

@@ -3,11 +3,12 @@ import {
   placeOf,
   placeText,
   type DeliveryRecord,
-  type DeliveryState,
   type Found,
   type Place,
+  type SelectableState,
   type StudyRecord,
 } from '@dicom-dispatch/state/records';
+import { heldAmong } from '@dicom-dispatch/operations';
 import type { ViewContext } from './view-context.ts';
 import { searchStudies } from './search-studies.ts';
 import type { StudyList } from './schemas.ts';
@@ -15,7 +16,7 @@ import { summarize } from './summarize-studies.ts';
 
 export interface StudyQuery {
   readonly search?: string | undefined;
-  readonly state?: DeliveryState | undefined;
+  readonly state?: SelectableState | undefined;
   readonly target?: string | undefined;
   readonly rule?: string | undefined;
   readonly source?: string | undefined;
@@ -67,12 +68,24 @@ async function studiesByDelivery(context: ViewContext, query: StudyQuery): Promi
         deliveries.map(async (delivery) => {
           if (!delivery) return undefined;
           const others = await records.deliveriesOf(delivery);
-          if (others.some((other) => isMeant(other, selection) && isBefore(other, delivery))) return undefined;
+          const before = others.filter((other) => isMeant(other, selection) && isBefore(other, delivery));
+          if (await isAnyMeant(context, before, state)) return undefined;
           const study = await records.study(delivery);
           return study && isRoutedBetween(study, since, until) ? study : undefined;
         }),
       ),
   );
+}
+
+/** Whether one of these is in the list: of what waits, not all is held. */
+async function isAnyMeant(
+  { operations }: ViewContext,
+  deliveries: readonly DeliveryRecord[],
+  state: SelectableState | undefined,
+): Promise<boolean> {
+  if (state !== 'held') return deliveries.length > 0;
+  const ids = deliveries.map(({ deliveryId }) => deliveryId);
+  return (await heldAmong(operations, ids)).size > 0;
 }
 
 /** Whether a delivery stands before another one in the list. */

@@ -100,14 +100,17 @@ function notSearched(silent: readonly string[], hasKey: boolean, hasFound: boole
   ];
 }
 
-function isWanted(study: StudySummary, { source, rule, since, state, target }: StudyQuery): boolean {
+function isWanted(study: StudySummary, { source, rule, since, until, state, target }: StudyQuery): boolean {
   return (
     (source === undefined || study.source === source) &&
     (rule === undefined || study.rules.includes(rule)) &&
     (since === undefined || (study.routedAt ?? 0) >= since) &&
+    (until === undefined || (study.routedAt ?? 0) < until) &&
     ((state === undefined && target === undefined) ||
-      study.deliveries.some(
-        (one) => (state === undefined || one.state === state) && (target === undefined || one.target === target),
-      ))
+      study.deliveries.some((one) => isInState(one, state) && (target === undefined || one.target === target)))
   );
+}
+
+function isInState({ state, held }: StudySummary['deliveries'][number], wanted: StudyQuery['state']): boolean {
+  return wanted === undefined || (wanted === 'held' ? held : state === wanted);
 }

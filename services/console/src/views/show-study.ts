@@ -2,6 +2,7 @@ import { compileRules, DispatchError } from '@dicom-dispatch/core';
 import { readAfterSuccess } from '@dicom-dispatch/operations';
 import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
 import type { StudyRecord } from '@dicom-dispatch/state/records';
+import { isOrthancId } from '../source/source-lookup.ts';
 import type { ViewContext } from './view-context.ts';
 import { labelsOf, withoutIds } from './summarize-studies.ts';
 import { showPriors } from './show-priors.ts';
@@ -61,10 +62,8 @@ export async function findRecord(context: ViewContext, source: string, id: strin
   );
 }
 
-const orthancId = /^[0-9a-f]{8}(-[0-9a-f]{8}){4}$/;
-
 async function findInSource(context: ViewContext, source: string, id: string) {
-  if (orthancId.test(id)) {
+  if (isOrthancId(id)) {
     const orthanc = await context.lookup.client(source);
     const [study] = await orthanc.studies.many([id]).catch(() => []);
     return study && { orthancStudyId: study.ID, studyInstanceUid: study.MainDicomTags['StudyInstanceUID'] ?? '' };

@@ -1,7 +1,7 @@
 import type { StudyKey, StudyRecord } from '@dicom-dispatch/state/records';
 import type { StudyLabel } from '../source/source-lookup.ts';
 import type { StudySummary } from './schemas.ts';
-import { toDeliveries } from './to-delivery.ts';
+import { toExplained } from './to-delivery.ts';
 import type { ViewContext } from './view-context.ts';
 
 /** Studies with the latest delivery to each target. */
@@ -26,7 +26,7 @@ export async function summarize(
         rules: [...study.rules],
         routedAt: study.routedAt,
         ...(label && { label: withoutIds(label) }),
-        deliveries: (await toDeliveries(context.operations, [...latest.values()])).sort((one, other) =>
+        deliveries: (await toExplained(context.operations, [...latest.values()])).sort((one, other) =>
           one.target.localeCompare(other.target),
         ),
       };

@@ -14,6 +14,21 @@ export async function toDeliveries(
   return records.map((record) => toDelivery(record, held.has(record.deliveryId)));
 }
 
+/** The same, and of those that wait: why. For lists. */
+export async function toExplained(
+  operations: PipelineContext,
+  records: readonly DeliveryRecord[],
+): Promise<Delivery[]> {
+  const deliveries = await toDeliveries(operations, records);
+  return Promise.all(
+    records.map(async (record, index) => {
+      const delivery = deliveries[index] ?? toDelivery(record, false);
+      if (record.state !== 'waiting') return delivery;
+      return { ...delivery, why: (await explainWaiting(operations, record)).text };
+    }),
+  );
+}
+
 export async function toDeliveryDetail(operations: PipelineContext, record: DeliveryRecord): Promise<DeliveryDetail> {
   const [[delivery], explanation, events] = await Promise.all([
     toDeliveries(operations, [record]),

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ConsoleContext } from '../../console-context.ts';
 import { staticUrl } from '../../static-files.ts';
 import { html, type Html } from '../html.ts';
+import { footer } from './footer.ts';
 import { navigation, type PageId } from './navigation.ts';
 
 export interface PageParts {
@@ -60,6 +61,7 @@ export function sendHtml(reply: FastifyReply, parts: BarePage): FastifyReply {
         >
           ${parts.body}
         </main>
+        ${footer(context)}
         <div id="notices" role="status" aria-live="polite"></div>
         <dialog id="ask" aria-labelledby="ask-text">
           <form method="dialog">

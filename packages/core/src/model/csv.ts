@@ -1,0 +1,12 @@
+/**
+ * A line of CSV (RFC 4180) with its end: cells are quoted where that is needed; what a spreadsheet would take for a formula gets an
+ * apostrophe before it.
+ */
+export function csvLine(cells: readonly (string | number | undefined)[]): string {
+  return `${cells.map((cell) => field(cell === undefined ? '' : String(cell))).join(',')}\r\n`;
+}
+
+function field(text: string): string {
+  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

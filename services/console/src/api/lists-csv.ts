@@ -1,0 +1,140 @@
+import { Readable } from 'node:stream';
+import { csvLine } from '@dicom-dispatch/core';
+import type { FastifyReply } from 'fastify';
+import type { ConsoleContext } from '../console-context.ts';
+import { listDeliveries } from '../views/list-deliveries.ts';
+import { listStudies } from '../views/list-studies.ts';
+import { selection, type Delivery, type StudySummary } from '../views/schemas.ts';
+import { labelsOf } from '../views/summarize-studies.ts';
+import type { ApiServer } from './api-server.ts';
+import { studyQuery } from './studies.ts';
+
+/** So many lines at most, and how many are read at once. */
+const mostLines = 100_000;
+const atOnce = 200;
+
+/** The lists of studies and deliveries as files, with the filters of their pages. Times are UTC (ISO 8601). */
+export function addListFiles(server: ApiServer, context: ConsoleContext): void {
+  server.get(
+    '/api/studies.csv',
+    {
+      config: { access: 'viewer', action: 'export studies' },
+      schema: {
+        tags: ['studies'],
+        summary: 'Studies as CSV, a line for each target, at most 100,000 studies; a search as in the list',
+        querystring: studyQuery.omit({ cursor: true, limit: true }),
+      },
+    },
+    async (request, reply) => sendFile(reply, 'studies', studyLines(context, request.query)),
+  );
+
+  server.get(
+    '/api/deliveries.csv',
+    {
+      config: { access: 'viewer', action: 'export deliveries' },
+      schema: {
+        tags: ['deliveries'],
+        summary: 'Deliveries as CSV, the latest change first, at most 100,000',
+        querystring: selection,
+      },
+    },
+    async (request, reply) => sendFile(reply, 'deliveries', deliveryLines(context, request.query)),
+  );
+}
+
+function sendFile(reply: FastifyReply, name: string, lines: AsyncGenerator<string>): FastifyReply {
+  return reply
+    .type('text/csv; charset=utf-8')
+    .header('content-disposition', `attachment; filename="${name}.csv"`)
+    .send(Readable.from(lines));
+}
+
+const ofStudy = ['patient_name', 'patient_id', 'accession_number', 'study_description', 'study_date'] as const;
+const ofDelivery = [
+  'target',
+  'state',
+  'why',
+  'confirmed',
+  'total',
+  'quarantined',
+  'attempts',
+  'error_stage',
+  'error_code',
+  'error',
+  'changed_at',
+  'delivery',
+] as const;
+
+async function* studyLines(
+  context: ConsoleContext,
+  query: Omit<Parameters<typeof listStudies>[1], 'limit' | 'cursor'>,
+): AsyncGenerator<string> {
+  yield csvLine(['source', 'study_instance_uid', 'orthanc_study_id', ...ofStudy, 'routed_at', ...ofDelivery]);
+  let cursor: string | undefined;
+  let left = mostLines;
+  do {
+    const { studies, next } = await listStudies(context, { ...query, cursor, limit: Math.min(atOnce, left) });
+    for (const study of studies) {
+      const cells = [study.source, study.studyInstanceUid, study.orthancStudyId, ...labelCells(study.label)];
+      for (const delivery of study.deliveries.length > 0 ? study.deliveries : [undefined]) {
+        yield csvLine([...cells, iso(study.routedAt), ...deliveryCells(delivery)]);
+      }
+    }
+    cursor = next;
+    left -= studies.length;
+  } while (cursor !== undefined && left > 0);
+}
+
+async function* deliveryLines(
+  context: ConsoleContext,
+  query: Omit<Parameters<typeof listDeliveries>[1], 'limit' | 'cursor'>,
+): AsyncGenerator<string> {
+  yield csvLine(['source', 'study_instance_uid', 'orthanc_study_id', ...ofStudy, 'routed_at', ...ofDelivery]);
+  let cursor: string | undefined;
+  let left = mostLines;
+  do {
+    const { deliveries, next } = await listDeliveries(context, { ...query, cursor, limit: Math.min(atOnce, left) });
+    const labels = await labelsOf(context, deliveries);
+    for (const delivery of deliveries) {
+      const { source, studyInstanceUid, orthancStudyId, routedAt } = delivery;
+      const label = labels.get(`${source} ${orthancStudyId}`);
+      yield csvLine([
+        source,
+        studyInstanceUid,
+        orthancStudyId,
+        ...labelCells(label),
+        iso(routedAt),
+        ...deliveryCells(delivery),
+      ]);
+    }
+    cursor = next;
+    left -= deliveries.length;
+  } while (cursor !== undefined && left > 0);
+}
+
+function labelCells(label: StudySummary['label']): (string | undefined)[] {
+  return [label?.patientName, label?.patientId, label?.accessionNumber, label?.description, label?.studyDate];
+}
+
+function deliveryCells(delivery: Delivery | undefined): (string | number | undefined)[] {
+  if (!delivery) return ofDelivery.map(() => undefined);
+  const { error } = delivery;
+  return [
+    delivery.target,
+    delivery.held ? 'held' : delivery.state,
+    delivery.why,
+    delivery.confirmed,
+    delivery.total,
+    delivery.quarantined,
+    delivery.attempts,
+    error?.stage,
+    error?.code,
+    error?.message,
+    iso(delivery.updatedAt),
+    delivery.deliveryId,
+  ];
+}
+
+function iso(at: number | undefined): string | undefined {
+  return at === undefined ? undefined : new Date(at).toISOString();
+}
