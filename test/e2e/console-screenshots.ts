@@ -3,107 +3,134 @@
  *
  *   ./dispatch pnpm exec node test/e2e/console-screenshots.ts [FOLDER]
  *
- * Those in docs/images are made anew: each page with a few studies, and where it looks another way also without data, with
- * 10,000 studies, dark, and on a tablet. With a FOLDER every page is taken in each of these ways, for looking through.
+ * Each page without data, with a few studies and with 10,000; as wide as a phone, a page at 200 % and a monitor; light and dark. They are put
+ * together to one sheet a page in docs/images. With a FOLDER each picture is kept there, too, for looking through.
  */
-import { mkdir } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { launchBrowser, type Browser, type Page } from '@dicom-dispatch/harness';
+import { launchBrowser, type Page } from '@dicom-dispatch/harness';
 import { seedRecords } from './console-seed.ts';
 import { people, startConsoleScene } from './console-scene.ts';
 
 const images = join(import.meta.dirname, '../../docs/images');
-const folder = process.argv[2];
-const lists = ['studies', 'deliveries', 'targets', 'sources', 'rules', 'workers', 'cache', 'audit', 'queues'] as const;
-const desktop = { width: 1360, height: 850 };
-const tablet = { width: 810, height: 1080 };
-
-/** What is kept in docs/images beside every page with a few studies. */
-const kept: ReadonlySet<string> = new Set([
-  ...['studies', 'deliveries', 'targets', 'workers'].map((page) => `${page}-empty`),
-  ...['studies', 'deliveries', 'targets'].map((page) => `${page}-many`),
-  ...['studies', 'targets'].map((page) => `${page}-dark`),
-  ...['studies', 'deliveries', 'targets', 'target'].map((page) => `${page}-tablet`),
-]);
+const [folder = await mkdtemp(join(tmpdir(), 'screenshots-'))] = process.argv.slice(2);
+const lists = {
+  health: '/',
+  studies: '/studies',
+  deliveries: '/deliveries',
+  batches: '/batches',
+  targets: '/targets',
+  target: '/targets/workstation',
+  sources: '/sources',
+  rules: '/rules?search=CT*',
+  workers: '/workers',
+  cache: '/cache',
+  fetch: '/fetch',
+  audit: '/audit',
+  configuration: '/configuration',
+  queues: '/queues',
+} as const;
+const pages = [...Object.keys(lists), 'study', 'delivery', 'receipt', 'sign-in'];
+const amounts = ['none', 'few', 'many'] as const;
+type Amount = (typeof amounts)[number];
+const sizes = [
+  { width: 390, height: 844 },
+  { width: 800, height: 900 },
+  { width: 1440, height: 900 },
+] as const;
+const schemes = ['light', 'dark'] as const;
+/** How large a picture is on a sheet. */
+const scale = 0.3;
 
 await mkdir(images, { recursive: true });
-if (folder !== undefined) await mkdir(folder, { recursive: true });
-
+await mkdir(folder, { recursive: true });
 await using scene = await startConsoleScene();
 await using browser = await launchBrowser();
+const cookies = await signIn();
 
-const page = await signedIn({ viewport: desktop });
-await takeLists(page, '-empty');
+await takeAll('none');
 await scene.uploadDemo();
-await takeLists(page, '');
-await takeSingle(page, '');
-const anyone = await browser.newPage({ viewport: desktop });
-await anyone.goto(`${scene.url}/studies`);
-await anyone.screenshot({ path: join(images, 'sign-in.png') });
-for (const [suffix, options] of [
-  ['-dark', { viewport: desktop, colorScheme: 'dark' }],
-  ['-tablet', { viewport: tablet }],
-] as const) {
-  const other = await signedIn(options);
-  await takeLists(other, suffix);
-  await takeSingle(other, suffix);
-  await other.close();
-}
+await takeAll('few');
 await seedRecords(scene.system.client, 10_000, ['pacs', 'archive', 'workstation', 'cloud']);
-await takeLists(page, '-many');
-await takeSingle(page, '-many');
-await browser.close();
+await takeAll('many');
+for (const name of pages) await composeSheet(name);
+if (process.argv[2] === undefined) await rm(folder, { recursive: true });
 
-/** Where a picture goes; undefined: nowhere. */
-function pathOf(name: string, suffix: string): string | undefined {
-  if (suffix === '' || kept.has(`${name}${suffix}`)) return join(images, `${name}${suffix}.png`);
-  return folder === undefined ? undefined : join(folder, `${name}${suffix}.png`);
-}
-
-async function takeLists(on: Page, suffix: string): Promise<void> {
-  for (const name of lists) {
-    const path = pathOf(name, suffix);
-    if (path === undefined) continue;
-    await on.goto(`${scene.url}/${name === 'rules' ? 'rules?search=CT*' : name}`, { waitUntil: 'load' });
-    if (name === 'queues') await on.getByText('Completed').first().waitFor();
-    await take(on, path, name !== 'queues' && suffix !== '-many');
+/** All pages, in each size and scheme. */
+async function takeAll(amount: Amount): Promise<void> {
+  const paths: Record<string, string> = { ...lists, ...(amount !== 'none' && (await singlePaths())) };
+  for (const scheme of schemes) {
+    for (const viewport of sizes) {
+      const page = await browser.newPage({ viewport, colorScheme: scheme });
+      const take = async (name: string, path: string): Promise<void> => {
+        await page.goto(scene.url + path, { waitUntil: 'load' });
+        if (name === 'queues') await page.getByText('Completed').first().waitFor();
+        await page.evaluate('Promise.all([...document.images].map((image) => image.decode().catch(() => {})))');
+        await page.screenshot({
+          path: fileOf({ name, amount, width: viewport.width, scheme }),
+          type: 'jpeg',
+          quality: 85,
+        });
+      };
+      if (amount === 'few') await take('sign-in', '/sign-in');
+      await page.context().addCookies(cookies);
+      for (const [name, path] of Object.entries(paths)) await take(name, path);
+      await page.close();
+    }
   }
 }
 
-/** The pages about one thing: a study, a delivery, and a target after its test. */
-async function takeSingle(on: Page, suffix: string): Promise<void> {
-  const [study, delivery, target] = ['study', 'delivery', 'target'].map((name) => pathOf(name, suffix));
-  if (study !== undefined) {
-    await on.goto(`${scene.url}/studies?search=CT*`);
-    await on.locator('tbody tr', { hasText: 'cloud' }).first().getByRole('link').first().click();
-    await on.locator('#study').waitFor();
-    await take(on, study, true);
-  }
-  if (delivery !== undefined) {
-    await on.goto(`${scene.url}/deliveries?state=partial&target=workstation`);
-    await on.locator('tbody tr a.plain-link').first().click();
-    await on.locator('#delivery').waitFor();
-    await take(on, delivery, true);
-  }
-  if (target !== undefined) {
-    await on.goto(`${scene.url}/targets/cloud`);
-    await on.getByRole('button', { name: 'Test connection' }).click();
-    await on.locator('#test-result .note').waitFor();
-    await take(on, target, true);
-  }
+/** The pages about one thing: a study that did not arrive everywhere, its receipt, and a delivery that is partial. */
+async function singlePaths(): Promise<Record<string, string>> {
+  const { records } = scene.system;
+  const [partial] = (await records.deliveries({ state: 'partial', target: 'workstation', limit: 1 })).records;
+  if (!partial) throw new Error('nothing is partial');
+  const study = `/studies/main/${partial.orthancStudyId}`;
+  return { study, delivery: `/deliveries/${partial.deliveryId}`, receipt: `${study}/receipt` };
 }
 
-async function take(on: Page, path: string, fullPage: boolean): Promise<void> {
-  await on.evaluate('Promise.all([...document.images].map((image) => image.decode().catch(() => {})))');
-  await on.screenshot({ path, fullPage });
+interface Picture {
+  readonly name: string;
+  readonly amount: Amount;
+  readonly width: number;
+  readonly scheme: (typeof schemes)[number];
 }
 
-async function signedIn(options: Parameters<Browser['newPage']>[0]): Promise<Page> {
-  const made = await browser.newPage(options);
-  await made.goto(`${scene.url}/sign-in`);
-  await made.getByLabel('Name').fill('ada');
-  await made.getByLabel('Password').fill(people.ada);
-  await made.getByRole('button', { name: 'Sign in' }).click();
-  await made.waitForURL('**/studies');
+function fileOf({ name, amount, width, scheme }: Picture): string {
+  return join(folder, `${name}-${amount}-${width}-${scheme}.jpg`);
+}
+
+/** Light and dark side by side, a row for each amount of data. */
+async function composeSheet(name: string): Promise<void> {
+  const page = await browser.newPage();
+  const rows = amounts.map((amount) =>
+    schemes.flatMap((scheme) =>
+      sizes.flatMap(({ width }) => {
+        const file = fileOf({ name, amount, width, scheme });
+        if (!existsSync(file)) return [];
+        return `<img width="${Math.round(width * scale)}" src="data:image/jpeg;base64,${readFileSync(file, 'base64')}">`;
+      }),
+    ),
+  );
+  const style =
+    'body{margin:0;background:#888;width:max-content}div{display:flex;gap:6px;padding:3px;align-items:start}';
+  await page.setContent(
+    `<style>${style}</style>${rows.flatMap((row) => (row.length > 0 ? `<div>${row.join('')}</div>` : [])).join('')}`,
+  );
+  await page.locator('body').screenshot({ path: join(images, `${name}.jpg`), type: 'jpeg', quality: 55 });
+  await page.close();
+}
+
+async function signIn(): Promise<Awaited<ReturnType<ReturnType<Page['context']>['cookies']>>> {
+  const page = await browser.newPage();
+  await page.goto(`${scene.url}/studies`);
+  await page.getByLabel('Name').fill('ada');
+  await page.getByLabel('Password').fill(people.ada);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.waitForURL('**/studies');
+  const made = await page.context().cookies();
+  await page.close();
   return made;
 }

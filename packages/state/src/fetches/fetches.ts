@@ -5,7 +5,7 @@ import { redisNow } from '../redis/redis-time.ts';
 
 /**
  * - `running`: a console gets the study
- * - `done`: all that the target gave is in the source
+ * - `done`: all that the target gave is in the source, or was downloaded
  * - `failed`: it ended before that; fetched again it goes on where it was
  * - `cancelled`: an operator has ended it
  * - `interrupted`: the console that got it is gone
@@ -17,12 +17,12 @@ export type FetchState = (typeof fetchStates)[number];
 export interface FetchOrder {
   readonly target: string;
   readonly studyInstanceUid: string;
-  /** The source whose Orthanc gets it. */
-  readonly source: string;
+  /** The source whose Orthanc gets it; undefined: it is downloaded. */
+  readonly source: string | undefined;
   readonly by: string;
 }
 
-/** A study on its way from a target into a source. Times are ms since 1970, by Redis TIME. */
+/** A study on its way from a target into a source or a download. Times are ms since 1970, by Redis TIME. */
 export interface FetchRecord extends FetchOrder {
   readonly id: string;
   readonly state: FetchState;

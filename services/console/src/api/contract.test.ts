@@ -103,6 +103,9 @@ describe('the API and its document', () => {
   it('answers every GET as the document says', async () => {
     const others = new Set([
       '/api/events',
+      '/api/studies.csv',
+      '/api/deliveries.csv',
+      '/api/fetches/download',
       '/api/openapi.json',
       '/api/audit/export',
       '/api/studies/{source}/{study}/thumbnail',

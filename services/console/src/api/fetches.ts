@@ -1,6 +1,9 @@
 import { fetchStates, type FetchRecord } from '@dicom-dispatch/state/fetches';
+import { OperationError } from '@dicom-dispatch/pipeline';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
+import { foreignOrigin } from '../security/same-origin.ts';
 import { time } from '../views/delivery-schemas.ts';
 import { findAtTarget, foundAtTarget, targetSearch } from '../views/find-at-target.ts';
 import { actorOf } from './actor.ts';
@@ -9,11 +12,13 @@ import type { ApiServer } from './api-server.ts';
 
 const tags = ['fetches'];
 
+const uid = z.string().regex(/^[0-9.]{1,64}$/, 'a UID has digits and dots, 64 at most');
+
 const fetched = z.object({
   id: z.string(),
   target: z.string(),
   studyInstanceUid: z.string(),
-  source: z.string(),
+  source: z.string().optional().describe('without one it is downloaded'),
   by: z.string(),
   state: z.enum(fetchStates).describe('interrupted: the console that ran the fetch has stopped; start the fetch again'),
   completed: z.number().int(),
@@ -59,7 +64,7 @@ export function addFetchRoutes(server: ApiServer, context: ConsoleContext): void
         summary: 'Get a study from a target into the Orthanc of a source, where the rules see it',
         body: z.object({
           target: z.string().max(64),
-          studyInstanceUid: z.string().regex(/^[0-9.]{1,64}$/, 'a UID has digits and dots, 64 at most'),
+          studyInstanceUid: uid,
           source: z.string().max(64),
         }),
         response: answers(fetched),
@@ -70,6 +75,35 @@ export function addFetchRoutes(server: ApiServer, context: ConsoleContext): void
       request.auditSubject = studyInstanceUid;
       request.auditDetail = `from ${target} into ${source}`;
       return context.fetches.start(request.body, actorOf(request));
+    },
+  );
+
+  server.get(
+    '/api/fetches/download',
+    {
+      config: { access: 'operator', action: 'download study' },
+      schema: {
+        tags,
+        summary: 'A study of a target as a ZIP file, streamed; at most four studies are fetched at a time',
+        querystring: z.object({ target: z.string().max(64), studyInstanceUid: uid }),
+      },
+    },
+    async (request, reply) => {
+      const { target, studyInstanceUid } = request.query;
+      // It is a GET so that browsers store it as it comes; no other site may make them.
+      const foreign = foreignOrigin(request, context.config().console.publicUrl);
+      if (foreign !== undefined) throw new OperationError('invalid', `The request was ${foreign}.`);
+      if (!context.config().console.patientData) {
+        throw new OperationError('invalid', 'studies are not downloaded while console.patientData is false');
+      }
+      request.auditSubject = studyInstanceUid;
+      const { id, file, ended } = await context.fetches.download(request.query, actorOf(request));
+      request.auditDetail = `from ${target}, ${id}`;
+      void ended.then(({ state, completed }) => noteEnd(context, request, { id, state, completed })).catch(() => {});
+      return reply
+        .type('application/zip')
+        .header('content-disposition', `attachment; filename="${studyInstanceUid}.zip"`)
+        .send(file);
     },
   );
 
@@ -86,4 +120,21 @@ export function addFetchRoutes(server: ApiServer, context: ConsoleContext): void
     },
     async (request) => context.fetches.cancel(request.params.fetch),
   );
+}
+
+/** How much of a study was handed out stands in the audit log, too. */
+async function noteEnd(
+  context: ConsoleContext,
+  request: FastifyRequest,
+  { id, state, completed }: Pick<FetchRecord, 'id' | 'state' | 'completed'>,
+): Promise<void> {
+  await context.audit.write({
+    who: request.identity?.name ?? '',
+    role: request.identity?.role ?? '',
+    action: 'download study: end',
+    subject: request.auditSubject ?? '',
+    detail: `${id}: ${state}, ${completed} instances`,
+    outcome: state === 'done' ? 'done' : 'failed',
+    address: request.ip,
+  });
 }

@@ -57,7 +57,70 @@ async function ended(id: string): Promise<Fetched> {
   );
 }
 
+const downloadPath = (target: string, uid = study.studyInstanceUid) =>
+  `/api/fetches/download?target=${target}&studyInstanceUid=${uid}`;
+
+/** Names and contents of a ZIP file whose entries are stored as they are, read from its central directory. */
+function unzip(file: Buffer): Map<string, Buffer> {
+  const end = file.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
+  expect(end, 'the end of the central directory').toBeGreaterThan(0);
+  const entries = new Map<string, Buffer>();
+  for (let at = file.readUInt32LE(end + 16), left = file.readUInt16LE(end + 10); left > 0; left -= 1) {
+    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((offset) => file.readUInt16LE(at + offset));
+    const name = file.toString('utf8', at + 46, at + 46 + nameLength!);
+    const local = file.readUInt32LE(at + 42);
+    const start = local + 30 + file.readUInt16LE(local + 26) + file.readUInt16LE(local + 28);
+    entries.set(name, file.subarray(start, start + file.readUInt32LE(at + 24)));
+    at += 46 + nameLength! + extraLength! + commentLength!;
+  }
+  return entries;
+}
+
 describe('a study that is fetched', () => {
+  it('is downloaded as a ZIP file, streamed, with what came of it in the list and the audit log', async () => {
+    const page = (await test.ask('GET', `/fetch?target=pacs&study=${study.studyInstanceUid}`)).text;
+    expect(page).toContain(`href="${downloadPath('pacs').replace('&', '&amp;')}"`);
+    const answer = await fetch(test.url + downloadPath('pacs'));
+    expect(answer.headers.get('content-disposition')).toBe(`attachment; filename="${study.studyInstanceUid}.zip"`);
+    const files = unzip(Buffer.from(await answer.arrayBuffer()));
+    expect([...files.keys()].sort()).toEqual([...study].map((one) => `${one.sopInstanceUid}.dcm`).sort());
+    for (const { sopInstanceUid, bytes } of study) {
+      expect(files.get(`${sopInstanceUid}.dcm`)?.includes(Buffer.from(bytes).subarray(-200)), sopInstanceUid).toBe(
+        true,
+      );
+    }
+    const entry = await waitFor(
+      async () => {
+        const { entries } = (await test.ask('GET', '/api/audit')).body as {
+          entries: { action: string; detail: string }[];
+        };
+        return entries.find(({ action }) => action === 'download study: end');
+      },
+      { message: 'its end is in the audit log' },
+    );
+    expect(entry.detail).toContain(`done, ${study.instanceCount} instances`);
+    const { fetches } = (await test.ask('GET', '/api/fetches')).body as { fetches: (Fetched & { source?: string })[] };
+    expect(fetches[0]).toMatchObject({ state: 'done', completed: study.instanceCount });
+    expect(fetches[0]?.source).toBeUndefined();
+  });
+
+  it('is not downloaded when it is not there, for a page of another site, or when it is cancelled', async () => {
+    expect(await test.ask('GET', downloadPath('pacs', '1.2.3'))).toMatchObject({ status: 404 });
+    const headers = { 'sec-fetch-site': 'cross-site' };
+    expect(await test.ask('GET', downloadPath('pacs'), { headers })).toMatchObject({ status: 400 });
+    const asked = test.ask('GET', downloadPath('stuck'));
+    const running = await waitFor(
+      async () => {
+        const { fetches } = (await test.ask('GET', '/api/fetches')).body as { fetches: Fetched[] };
+        return fetches.find(({ state }) => state === 'running');
+      },
+      { message: 'it is under way' },
+    );
+    await test.ask('POST', `/api/fetches/${running.id}/cancel`);
+    expect((await ended(running.id)).state).toBe('cancelled');
+    expect((await asked).body).toMatchObject({ message: 'it was cancelled' });
+  });
+
   it('is found at its target, gets into the source, and says how far it is', async () => {
     const body = { target: 'pacs', accession: study.accessionNumber };
     const found = (await test.ask('POST', '/api/fetches/find', { body })).body;

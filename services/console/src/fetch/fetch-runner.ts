@@ -1,17 +1,39 @@
 import { randomBytes } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import { DispatchError } from '@dicom-dispatch/core';
-import { pullStudy, pullToSource } from '@dicom-dispatch/operations/pull';
+import { pullStudy, pullToSource, type PullDestination } from '@dicom-dispatch/operations/pull';
 import { OperationError, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { Fetches, type FetchOrder, type FetchProgress, type FetchRecord } from '@dicom-dispatch/state/fetches';
+import { ZipDestination } from './zip-destination.ts';
 
 /** Studies that one console gets at the same time. */
 const maxAtOnce = 4;
 const tellMs = 1_000;
+/** A download that nobody reads for so long is ended. */
+const unreadMs = 120_000;
 
 class Cancelled extends Error {}
 
-/** Gets studies from targets into sources, in this process, and writes down how far each is. */
+/** Where a study goes, and what is to be done at the end and meanwhile. */
+interface Sink {
+  open(): Promise<PullDestination>;
+  /** Called every second. @throws OperationError when it makes no sense to go on */
+  look?(): void;
+  /** @param missing - what the target did not give, in words */
+  whole?(missing: string | undefined): void;
+  broken?(error: Error): void;
+}
+
+export interface Download {
+  readonly id: string;
+  /** A ZIP file; destroyed, it ends the fetch. */
+  readonly file: Readable;
+  /** What came of it. */
+  readonly ended: Promise<FetchRecord>;
+}
+
+/** Gets studies from targets, into sources and for downloads, in this process, and writes down how far each is. */
 export class FetchRunner {
   readonly #context: PipelineContext;
   readonly #fetches: Fetches;
@@ -29,23 +51,43 @@ export class FetchRunner {
   }
 
   /** @throws OperationError `not-found` for an unknown target or source; `conflict` while as many are under way as may be */
-  async start(order: Omit<FetchOrder, 'by'>, actor: Actor): Promise<FetchRecord> {
-    const { targets, sources } = this.#context.config();
-    const { target, source } = order;
-    if (!Object.hasOwn(targets, target)) throw new OperationError('not-found', `there is no target "${target}"`);
-    if (!Object.hasOwn(sources, source)) throw new OperationError('not-found', `there is no source "${source}"`);
-    if (this.#running.size >= maxAtOnce) {
-      throw new OperationError(
-        'conflict',
-        `${maxAtOnce} studies are being fetched: wait for the end of one, or cancel it`,
-      );
-    }
-    const id = `f-${randomBytes(6).toString('hex')}`;
-    await this.#fetches.begin(id, { ...order, by: actor.name });
-    const stop = new AbortController();
-    const ended = this.#run(id, order, stop).finally(() => this.#running.delete(id));
-    this.#running.set(id, { stop, ended });
+  async start(order: { target: string; studyInstanceUid: string; source: string }, actor: Actor): Promise<FetchRecord> {
+    const config = this.#context.config();
+    const { source, studyInstanceUid } = order;
+    if (!Object.hasOwn(config.sources, source)) throw new OperationError('not-found', `there is no source "${source}"`);
+    const { id } = await this.#begin(order, actor, { open: () => pullToSource(config, source, studyInstanceUid) });
     return this.#read(id);
+  }
+
+  /**
+   * Gets a study as a ZIP file, streamed. Resolves when the first instance has come.
+   *
+   * @throws OperationError as `start`, and what is wrong before the first instance comes; DispatchError
+   */
+  async download(order: { target: string; studyInstanceUid: string }, actor: Actor): Promise<Download> {
+    const zip = new ZipDestination();
+    let movedBytes = 0;
+    let movedAt = Date.now();
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => {});
+    // Without a listener an error of the file would end the process.
+    zip.output.on('error', () => {});
+    const { id, stop, ended } = await this.#begin({ ...order, source: undefined }, actor, {
+      open: async () => zip,
+      look() {
+        if (zip.movedBytes !== movedBytes || !zip.waitsForReader) [movedBytes, movedAt] = [zip.movedBytes, Date.now()];
+        else if (Date.now() - movedAt > unreadMs)
+          throw new OperationError('conflict', 'nobody reads the download any more');
+      },
+      whole: (missing) => zip.finish(missing),
+      broken(error) {
+        failed.reject(error);
+        zip.break(error);
+      },
+    });
+    zip.output.once('close', () => !zip.output.readableEnded && stop.abort(new Cancelled()));
+    await Promise.race([zip.begun, failed.promise]);
+    return { id, file: zip.output, ended: ended.then(() => this.#read(id)) };
   }
 
   /** @throws OperationError `not-found`; `conflict` unless it is under way */
@@ -63,6 +105,29 @@ export class FetchRunner {
     await Promise.all(running.map(({ ended }) => ended));
   }
 
+  async #begin(
+    order: Omit<FetchOrder, 'by'>,
+    actor: Actor,
+    sink: Sink,
+  ): Promise<{ readonly id: string; readonly stop: AbortController; readonly ended: Promise<void> }> {
+    const { target } = order;
+    if (!Object.hasOwn(this.#context.config().targets, target)) {
+      throw new OperationError('not-found', `there is no target "${target}"`);
+    }
+    if (this.#running.size >= maxAtOnce) {
+      throw new OperationError(
+        'conflict',
+        `${maxAtOnce} studies are being fetched: wait for the end of one, or cancel it`,
+      );
+    }
+    const id = `f-${randomBytes(6).toString('hex')}`;
+    await this.#fetches.begin(id, { ...order, by: actor.name });
+    const stop = new AbortController();
+    const ended = this.#run(id, order, stop, sink).finally(() => this.#running.delete(id));
+    this.#running.set(id, { stop, ended });
+    return { id, stop, ended };
+  }
+
   async #read(id: string): Promise<FetchRecord> {
     const found = await this.#fetches.read(id);
     if (!found) throw new OperationError('not-found', `there is no fetch ${id}, or it is more than a day old`);
@@ -73,16 +138,21 @@ export class FetchRunner {
     id: string,
     { target, source, studyInstanceUid }: Omit<FetchOrder, 'by'>,
     stop: AbortController,
+    sink: Sink,
   ): Promise<void> {
     const { signal } = stop;
-    const config = this.#context.config();
     let last: FetchProgress = { completed: 0, failed: 0, remaining: undefined };
     const tell = async (): Promise<void> => {
       if (await this.#fetches.told(id, last).catch(() => false)) stop.abort(new Cancelled());
+      try {
+        sink.look?.();
+      } catch (error) {
+        stop.abort(error);
+      }
     };
     const timer = setInterval(() => void tell(), tellMs);
     try {
-      const destination = await pullToSource(config, source, studyInstanceUid);
+      const destination = await sink.open();
       try {
         const progress = (now: FetchProgress): void => void (last = now);
         const request = { target, studyInstanceUid, destination, progress, signal };
@@ -92,12 +162,21 @@ export class FetchRunner {
       }
       await tell();
       const { failed } = last;
-      if (failed === 0) await this.#fetches.end(id, 'done');
-      else await this.#fetches.end(id, 'failed', `${target} did not give ${failed} instances: fetch it again for them`);
-    } catch (error) {
+      const missing = failed === 0 ? undefined : `${target} did not give ${failed} instances: fetch it again for them`;
+      sink.whole?.(missing);
+      await this.#fetches.end(id, failed === 0 ? 'done' : 'failed', missing);
+    } catch (thrown) {
+      const error = signal.reason instanceof OperationError ? signal.reason : thrown;
       const isCancelled = signal.reason instanceof Cancelled;
       const isKnown = error instanceof DispatchError || error instanceof OperationError;
       const why = isKnown ? error.message : 'internal error';
+      sink.broken?.(
+        isCancelled
+          ? new OperationError('conflict', 'it was cancelled')
+          : isKnown
+            ? error
+            : new OperationError('unavailable', why),
+      );
       if (!isCancelled) this.#log.warn({ fetch: id, target, source, reason: why }, 'a study was not fetched');
       await this.#fetches.told(id, last).catch(() => false);
       await this.#fetches.end(id, isCancelled ? 'cancelled' : 'failed', isCancelled ? undefined : why).catch(() => {});

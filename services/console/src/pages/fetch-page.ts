@@ -4,7 +4,7 @@ import type { FetchRecord } from '@dicom-dispatch/state/fetches';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { askableTargets, findAtTarget, targetSearch } from '../views/find-at-target.ts';
-import { actionButton, dicomDate, empty, number, select, table, time } from './components.ts';
+import { actionButton, dicomDate, empty, number, select, table, time, withQuery } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 import { emptyAsMissing } from './query.ts';
@@ -19,7 +19,7 @@ export function addFetchPage(server: ApiServer, context: ConsoleContext): void {
     const [targets, fetches] = await Promise.all([askableTargets(context), context.fetches.list()]);
     const body = html`<div class="title-row">
         <h1>Fetch</h1>
-        <span class="sub">get a study from a target into a source, where the rules see it</span>
+        <span class="sub">get a study from a target into a source, where the rules see it, or as a download</span>
       </div>
       ${targets.length === 0 ? empty('No target can be asked', 'Targets of type dicom, dicomweb and orthanc can.') : form(targets, asked)}
       ${await results(context, asked)}
@@ -61,7 +61,9 @@ async function results(context: ConsoleContext, { target, ...asked }: Query): Pr
   try {
     const { studies, more } = await findAtTarget(context, { target, ...asked });
     if (studies.length === 0) return empty('Nothing found', `${target} has no such study.`);
-    const sources = Object.keys(context.config().sources);
+    const { sources: configured, console } = context.config();
+    const sources = Object.keys(configured);
+    const downloads = console.patientData;
     return html`${table(
       `Studies at ${target}`,
       ['Patient', 'Accession', 'Study', 'Series', 'Instances', ''],
@@ -93,6 +95,7 @@ async function results(context: ConsoleContext, { target, ...asked }: Query): Pr
                   sources.map((name) => [name, name] as const),
                 )}
                 <button aria-label="Fetch study ${studyInstanceUid}">Fetch</button>
+                ${downloads && html`<a class="button" href="${withQuery('/api/fetches/download', { target, studyInstanceUid })}" aria-label="Download study ${studyInstanceUid} as ZIP">Download</a>`}
               </form>
             </td>
           </tr>`,
@@ -117,7 +120,7 @@ function under(fetches: readonly FetchRecord[]): Html {
       return html`<tr>
         <th scope="row" class="uid">${one.studyInstanceUid}<span class="second">by ${one.by}</span></th>
         <td>${one.target}</td>
-        <td>${one.source}</td>
+        <td>${one.source ?? html`<span class="none">a download</span>`}</td>
         <td>
           <span class="chip ${kinds[one.state]}">${one.state}</span
           >${one.problem !== undefined && html`<span class="second">${one.problem}</span>`}

@@ -81,25 +81,26 @@ const labels: Readonly<Record<string, string>> = {
 
 function durations({ durations: { parts, recentSince } }: TargetDetail): Html {
   if (parts.length === 0) return html`<p class="plot-none">Nothing has arrived in the last seven days.</p>`;
-  const text = (ms: number | undefined): Html =>
-    ms === undefined ? html`<span class="none">–</span>` : html`${formatDuration(ms)}`;
   return html`<p class="muted">
       Of deliveries that arrived, since ${time(recentSince, 'at')}; usual: the seven days before today.
     </p>
     ${table(
       'Durations by stage',
-      ['Stage', right('Median'), right('p95'), right('Usual median'), right('Usual p95')],
+      ['Stage', right('Median'), right('95th percentile')],
       parts.map(
         ({ timed, recent, usual }) =>
           html`<tr>
             <td>${labels[timed] ?? timed}</td>
-            <td class="num right">${text(recent?.medianMs)}</td>
-            <td class="num right">${text(recent?.p95Ms)}</td>
-            <td class="num right">${text(usual?.medianMs)}</td>
-            <td class="num right">${text(usual?.p95Ms)}</td>
+            <td class="num right">${pair(recent?.medianMs, usual?.medianMs)}</td>
+            <td class="num right">${pair(recent?.p95Ms, usual?.p95Ms)}</td>
           </tr>`,
       ),
     )}`;
+}
+
+function pair(nowMs: number | undefined, usualMs: number | undefined): Html {
+  const recent = nowMs === undefined ? html`<span class="none">–</span>` : html`${formatDuration(nowMs)}`;
+  return html`${recent}${usualMs !== undefined && html`<span class="second">usually ${formatDuration(usualMs)}</span>`}`;
 }
 
 function perMinute(rate: number): string {

@@ -1,5 +1,5 @@
 import { startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
-import { demoStudies, makeStudy } from '@dicom-dispatch/samples';
+import { demoStudies } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testConfig } from '../testing/start-test-console.ts';
 import { SourceLookup } from './source-lookup.ts';
@@ -34,25 +34,15 @@ describe('what the console asks of a source', () => {
   });
 
   it('finds a name by its words in any order and in each of its writings, and a study by its id in Orthanc', async () => {
-    const attributes = { PatientName: 'Yamada^Tarou=山田^太郎=やまだ^たろう', SpecificCharacterSet: 'ISO_IR 192' };
-    const [instance] = makeStudy({
-      seed: 'yamada',
-      instancesPerSeries: 1,
-      rows: 8,
-      columns: 8,
-      quick: true,
-      attributes,
-    });
-    await server.upload(instance!.bytes);
     const found = async (text: string) => (await lookup.search(text)).found;
-    const [study] = await found('yamada');
-    expect(study?.label?.patientName).toBe('Yamada, Tarou · 山田 太郎 · やまだ たろう');
+    const [study] = await found('sato');
+    expect(study?.label?.patientName).toBe('Sato, Hanako · 佐藤 花子 · さとう はなこ');
     for (const text of [
-      'Tarou Yamada',
-      'tarou, yam',
-      '太郎',
-      '山田 太郎',
-      'たろう やまだ',
+      'Hanako Sato',
+      'hanako, sat',
+      '花子',
+      '佐藤 花子',
+      'はなこ さとう',
       study!.label!.patientName,
     ]) {
       expect(
@@ -60,14 +50,13 @@ describe('what the console asks of a source', () => {
         text,
       ).toEqual([study!.orthancStudyId]);
     }
-    expect(await found('Tarou Yamamoto')).toEqual([]);
+    expect(await found('Hanako Suzuki')).toEqual([]);
     const blind = new SourceLookup(() => testConfig({ sourceUrl: server.url, console: { patientData: false } }));
     for (const one of [lookup, blind]) {
       const byId = (await one.search(study!.orthancStudyId)).found;
       expect(byId.map(({ studyInstanceUid }) => studyInstanceUid)).toEqual([study!.studyInstanceUid]);
     }
     await blind.reset();
-    await fetch(`${server.url}/studies/${study!.orthancStudyId}`, { method: 'DELETE' });
   });
 
   it('reads labels of many at once, and leaves out those that are gone', async () => {

@@ -1,0 +1,80 @@
+import { Readable, type PassThrough } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { isUid, type InstanceBytes } from '@dicom-dispatch/core';
+import type { PullDestination } from '@dicom-dispatch/operations/pull';
+import { ZipFile } from 'yazl';
+
+/**
+ * A ZIP file that is written while it is read, with an entry an instance, `INSTANCE.dcm`; nothing is kept but what is on its way. What is
+ * broken off has no end, so that its reader does not take it for whole.
+ */
+export class ZipDestination implements PullDestination {
+  readonly #zip = new ZipFile();
+  readonly #names = new Set<string>();
+  readonly #begun = Promise.withResolvers<void>();
+  #movedBytes = 0;
+
+  /** The file. Destroyed by who does not want it any more. */
+  get output(): PassThrough {
+    return this.#zip.outputStream as PassThrough;
+  }
+
+  /** Resolves when the first instance has come. */
+  get begun(): Promise<void> {
+    return this.#begun.promise;
+  }
+
+  /** Of instances, so far. */
+  get movedBytes(): number {
+    return this.#movedBytes;
+  }
+
+  /** Whether bytes wait for its reader. */
+  get waitsForReader(): boolean {
+    return this.output.readableLength > 0;
+  }
+
+  has(sopInstanceUid: string): boolean {
+    return this.#names.has(sopInstanceUid);
+  }
+
+  /** It becomes the name of a file. */
+  canKeep(sopInstanceUid: string): boolean {
+    return isUid(sopInstanceUid);
+  }
+
+  async store(sopInstanceUid: string, { body }: InstanceBytes): Promise<void> {
+    this.#names.add(sopInstanceUid);
+    const counted = Readable.from(this.#count(body), { objectMode: false });
+    // Half an entry cannot be taken back.
+    counted.once('error', (error) => this.break(error));
+    this.#zip.addReadStream(counted, `${sopInstanceUid}.dcm`, { compress: false });
+    this.#begun.resolve();
+    await Promise.race([finished(counted), this.#brokenOff()]);
+  }
+
+  /** Ends the file. @param note - what its reader has to know, in a text file */
+  finish(note?: string): void {
+    if (note !== undefined) this.#zip.addBuffer(Buffer.from(`${note}\n`), 'INCOMPLETE.txt');
+    this.#zip.end();
+  }
+
+  /** Breaks the file off. */
+  break(error: Error): void {
+    this.output.destroy(error);
+  }
+
+  async close(): Promise<void> {}
+
+  async *#count(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of body) {
+      this.#movedBytes += chunk.length;
+      yield chunk;
+    }
+  }
+
+  async #brokenOff(): Promise<never> {
+    await finished(this.output, { readable: true, writable: false }).catch(() => {});
+    throw new Error('the download was broken off');
+  }
+}
