@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   launchBrowser,
@@ -9,6 +10,7 @@ import {
   type Page,
 } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
+import { TargetStats } from '@dicom-dispatch/state/target-stats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
@@ -23,6 +25,7 @@ import { prefix, startSystem, type System, type UploadedStudy } from './support/
 
 const oldStudies = 500;
 const failing = 50;
+const overnight = 256;
 const searchKey = 'a key of this installation alone';
 let started: AsyncDisposableStack;
 let system: System;
@@ -109,6 +112,13 @@ async function search(page: Page, text: string): Promise<void> {
   await page.waitForURL('**/studies?search=*');
 }
 
+/** Asks the API. */
+async function post(path: string, body: object = {}): Promise<{ deliveries: { deliveryId: string }[] }> {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(`${dispatch.url}/api${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  return answer.json() as Promise<{ deliveries: { deliveryId: string }[] }>;
+}
+
 const yes = (page: Page) => page.getByRole('button', { name: 'Yes, do it' });
 const storesOf = ({ datasets }: UploadedStudy) =>
   pacs.stores.filter(({ sopInstanceUid }) => datasets.has(sopInstanceUid)).length;
@@ -156,7 +166,7 @@ describe('an operator in a browser', () => {
     await task(async (page, click) => {
       await click(page.getByRole('link', { name: 'Targets', exact: true }));
       await click(page.getByRole('link', { name: 'pacs', exact: true }));
-      await click(page.getByRole('button', { name: /^Retry those that failed in/ }));
+      await click(page.getByRole('button', { name: /^Retry these/ }));
       await page.locator('#ask-text', { hasText: `Retry ${failing} deliveries?` }).waitFor();
       await click(yes(page));
       await page.getByText(`retry: ${failing} of ${failing} done`).waitFor();
@@ -169,6 +179,17 @@ describe('an operator in a browser', () => {
       { timeoutMs: 60_000, message: 'all but one arrive' },
     );
   }, 150_000);
+
+  it('tells who retried a delivery', async () => {
+    await task(async (page, click) => {
+      await search(page, 'F7');
+      await click(page.locator('tbody tr').getByRole('link').first());
+      const delivery = page.getByRole('region', { name: 'Delivery to pacs' });
+      await delivery.getByText('It is delivered').waitFor();
+      await click(delivery.locator('summary', { hasText: 'Timeline' }));
+      await delivery.getByText(/retried by \S+/).waitFor();
+    });
+  });
 
   it('settles a failure with a reason: it counts no longer', async () => {
     const [failed] = (await system.records.deliveries({ state: 'failed', limit: 1 })).records;
@@ -183,14 +204,82 @@ describe('an operator in a browser', () => {
     expect(await system.records.counts('pacs')).toMatchObject({ failed: 0, resolved: 1 });
   });
 
+  it('tells which rule sent a study', async () => {
+    await task(async (page, click) => {
+      await search(page, 'A4711');
+      await click(page.locator('tbody tr').getByRole('link').first());
+      await page.getByRole('row', { name: /all .*applies/ }).waitFor();
+    });
+  });
+
+  it('holds a delivery, and finds what is held', async () => {
+    await post('/targets/research/pause');
+    const [study] = (await system.records.studies({ limit: 1 })).records;
+    await post('/route', { source: 'main', orthancStudyId: study?.orthancStudyId, targets: ['research'] });
+    await task(async (page, click) => {
+      await search(page, study?.studyInstanceUid ?? '');
+      await click(page.locator('tbody tr').getByRole('link').first());
+      const delivery = page.getByRole('region', { name: 'Delivery to research' });
+      await click(delivery.getByRole('button', { name: /^Hold/ }));
+      await delivery.locator('.chip.held').waitFor();
+    });
+    await task(async (page, click) => {
+      await click(page.getByRole('link', { name: 'Deliveries', exact: true }).first());
+      // Choosing with the arrows changes nothing yet.
+      await page.getByLabel('State').focus();
+      await page.keyboard.press('h');
+      expect(new URL(page.url()).search).toBe('');
+      await click(page.getByRole('button', { name: 'Apply' }));
+      await page.waitForURL('**/deliveries?state=held*');
+      expect(await page.locator('tbody tr').count()).toBe(1);
+      await page.getByText('It is held back until somebody releases it.').waitFor();
+      const [file] = await Promise.all([
+        page.waitForEvent('download'),
+        click(page.getByRole('link', { name: 'CSV', exact: true })),
+      ]);
+      const lines = (await readFile(await file.path(), 'utf8')).trim().split('\r\n');
+      expect(lines[0]).toMatch(/^source,study_instance_uid,/);
+      expect(lines.slice(1)).toEqual([expect.stringContaining('research,held,It is held back')]);
+    });
+    await post('/bulk', { action: 'cancel', filter: { state: 'held' } });
+    await post('/targets/research/resume');
+  });
+
+  it('finds the target that is slower than its usual', async () => {
+    const stats = new TargetStats(system.client, prefix);
+    const instance = (ms: number, at: number) => stats.ended('archive', 'delivered', new Map([['instance', ms]]), at);
+    for (let one = 0; one < 20; one += 1) await instance(80, Date.now() - 2 * 86_400_000);
+    for (let one = 0; one < 10; one += 1) await instance(900, Date.now());
+    await task(async (page, click) => {
+      await click(page.getByRole('link', { name: 'Targets', exact: true }).first());
+      const row = page.locator('tbody tr', { hasText: 'slower than usual' });
+      await click(row.getByRole('link', { name: 'archive' }));
+      await page.getByText(/Slower than its usual: an instance takes 8\d\dms.* and 8\dms/).waitFor();
+    });
+  });
+
+  it('brings a target back that was down overnight, with all that waited for it', async () => {
+    await pacs.down();
+    await many(overnight, (index) => upload(`night ${index}`, { StudyDescription: 'NIGHT' }));
+    await waitFor(async () => (await system.records.counts('pacs')).waiting === overnight, {
+      timeoutMs: 120_000,
+      message: 'all of them wait',
+    });
+    await pacs.up();
+    await task(async (page, click) => {
+      await page.goto(dispatch.url);
+      await click(page.getByRole('link', { name: /the target pacs cannot be used/ }));
+      await click(page.getByRole('button', { name: 'Test connection' }));
+      await page.locator('#target .chip', { hasText: 'in use' }).waitFor();
+    });
+    await waitFor(async () => (await system.records.counts('pacs')).waiting === 0, {
+      timeoutMs: 120_000,
+      message: 'all of them go on',
+    });
+    expect(await system.records.counts('pacs')).toMatchObject({ failed: 0, partial: 0 });
+  }, 300_000);
+
   it('puts a study before all others', async () => {
-    const api = `${dispatch.url}/api`;
-    const post = (path: string, body: object = {}) =>
-      fetch(`${api}${path}`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      }).then((answer) => answer.json() as Promise<{ deliveries: { deliveryId: string }[] }>);
     await post('/targets/research/pause');
     const studies = (await system.records.studies({ limit: 3 })).records;
     const ids: string[] = [];
@@ -283,4 +372,18 @@ describe('an operator in a browser', () => {
     const { batches } = (await dispatch.get('/api/batches')).body as { batches: object[] };
     expect(batches).toMatchObject([{ state: 'done', total: oldStudies, routed: oldStudies, skipped: 0, failed: 0 }]);
   }, 300_000);
+
+  it('sees that a source is down, and what a search cannot say then', async () => {
+    await system.orthanc.kill('SIGKILL');
+    await task(async (page, click) => {
+      await page.goto(dispatch.url);
+      await page.locator('[data-kind="source-silent"]').waitFor({ timeout: 60_000 });
+      await click(page.getByRole('link', { name: 'Studies', exact: true }).first());
+      await search(page, 'F7');
+      await page.getByText('main does not answer. Its studies that were routed are found by').waitFor();
+      await page.getByText('main could not be asked').waitFor();
+      await click(page.getByRole('link', { name: 'receipt' }));
+      await page.getByRole('heading', { name: 'pacs' }).first().waitFor();
+    });
+  });
 });

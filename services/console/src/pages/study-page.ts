@@ -12,6 +12,7 @@ import {
   outcomeChip,
   studyPath,
   table,
+  targetChip,
   time,
   withCode,
   withQuery,
@@ -41,6 +42,7 @@ export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
               >${[study.label?.description, study.modalities.join(', '), dicomDate(study.label?.studyDate ?? '')].filter(Boolean).join(' · ')}</span
             >
           </div>
+          <p class="chips">${latest.map((one) => targetChip(one))}</p>
           <div class="card split">
             ${thumbnail(context, study)}
             <div class="grow">${facts(study)}</div>

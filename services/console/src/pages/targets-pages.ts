@@ -66,6 +66,7 @@ export function targetChips(target: Target): Html {
     ${target.paused && html`<span class="chip warn">‖ paused</span>`}
     ${circuit.state === 'open' && html`<span class="chip bad">✕ cannot be reached</span>`}
     ${circuit.state === 'probing' && html`<span class="chip busy">▶ being tried</span>`}
+    ${target.pace.isSlow && html`<span class="chip warn">⚠ slower than usual</span>`}
     ${target.enabled && !target.paused && !target.moved && circuit.state === 'closed' && html`<span class="chip good">✓ in use</span>`}
   </span>`;
 }
@@ -317,7 +318,7 @@ function errors(target: TargetDetail, identity: Identity | undefined): Html {
                 <td class="num right"><a href="${withQuery('/deliveries', meant)}">${number(one.count)}</a></td>
                 <td class="wide">${one.example}</td>
                 <td>
-                  ${canAct && html`<button type="button" data-bulk="retry" data-filter="${JSON.stringify(meant)}" aria-label="Retry those that failed in ${one.stage} with ${one.code}">Retry these …</button>`}
+                  ${canAct && html`<button type="button" data-bulk="retry" data-filter="${JSON.stringify(meant)}" aria-label="Retry these … (in ${one.stage}, ${one.code})">Retry these …</button>`}
                 </td>
               </tr>`;
             }),

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ConsoleContext } from '../console-context.ts';
 import { isRefused, writeAction } from '../audit/audit-actions.ts';
 import { boardPrefix } from '../security/access.ts';
+import { isAllowed } from '../security/identity.ts';
 import { actingAs } from './acting.ts';
 import { boardVerdict } from './board-access.ts';
 import { boardPage } from './board-page.ts';
@@ -47,6 +48,11 @@ export async function addBoard(server: FastifyInstance, context: ConsoleContext)
       const isPage = String(reply.getHeader('content-type') ?? '').startsWith('text/html');
       return isPage && typeof payload === 'string' ? boardPage(payload, context, request) : payload;
     });
+    scope.addHook('onSend', async (request, reply, payload) => {
+      const mayAct = request.identity !== undefined && isAllowed(request.identity.role, 'operator');
+      const isList = request.routeOptions.url === `${boardPrefix}/api/queues` && reply.statusCode === 200;
+      return !mayAct && isList && typeof payload === 'string' ? readOnly(payload) : payload;
+    });
     await scope.register(adapter.registerPlugin(), { prefix: boardPrefix });
   });
   const refresh = (): void => {
@@ -58,6 +64,12 @@ export async function addBoard(server: FastifyInstance, context: ConsoleContext)
   };
   refresh();
   return refresh;
+}
+
+/** The list of queues for those who may only look: it offers no buttons. */
+function readOnly(list: string): string {
+  const { queues, ...rest } = JSON.parse(list) as { readonly queues: readonly object[] };
+  return JSON.stringify({ ...rest, queues: queues.map((queue) => ({ ...queue, readOnlyMode: true })) });
 }
 
 /** Targets that are not configured any more, but once got deliveries: their queues may hold some still. */

@@ -10,6 +10,7 @@ export function boardPage(page: string, context: ConsoleContext, request: Fastif
   const { csrf } = request.identity ?? {};
   const head = html`${csrf !== undefined && html`<meta name="csrf-token" content="${csrf}" />`}
     <link rel="stylesheet" href="${staticUrl('board.css')}" />
+    <script type="module" src="${staticUrl('board.js')}"></script>
     <script type="module" src="${staticUrl('console.js')}"></script>`;
   return page
     .replaceAll(/<link[^>]+href="https?:\/\/[^>]*>\s*/g, '')

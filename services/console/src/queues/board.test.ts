@@ -5,7 +5,7 @@ import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { waitFor } from '@dicom-dispatch/harness';
-import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
+import { signIn, startTestConsole, testToken, type TestConsole } from '../testing/start-test-console.ts';
 
 let test: TestConsole;
 beforeAll(async () => {
@@ -43,6 +43,20 @@ describe('Bull Board', () => {
     expect(page.text).toContain('href="/studies"');
     expect(page.text).not.toMatch(/(src|href)="https?:/);
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+  });
+
+  it('offers no buttons to those who may only look', async () => {
+    await using signedIn = await startTestConsole({ console: signIn });
+    for (const [role, readOnlyMode] of [
+      ['viewer', true],
+      ['operator', false],
+    ] as const) {
+      const headers = { authorization: `Bearer ${testToken[role]}` };
+      const { body } = await signedIn.ask('GET', '/queues/api/queues', { headers });
+      const { queues } = body as { queues: { readOnlyMode: boolean }[] };
+      expect(queues.length).toBe(3);
+      for (const queue of queues) expect(queue.readOnlyMode, role).toBe(readOnlyMode);
+    }
   });
 
   it('lists every queue of the configuration', async () => {

@@ -30,6 +30,14 @@ export async function showTarget(context: ViewContext, name: string): Promise<Ta
 }
 
 async function toTarget({ operations }: ViewContext, state: TargetState): Promise<Target> {
-  const pace = await readPace(operations, state.name, state.counts);
-  return { ...state, circuit: { ...state.circuit }, counts: { ...state.counts }, pace };
+  const [pace, { slower }] = await Promise.all([
+    readPace(operations, state.name, state.counts),
+    readDurations(operations, state.name),
+  ]);
+  return {
+    ...state,
+    circuit: { ...state.circuit },
+    counts: { ...state.counts },
+    pace: { ...pace, isSlow: slower !== undefined },
+  };
 }

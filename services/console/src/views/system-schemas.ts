@@ -40,6 +40,7 @@ export const target = z.object({
         .number()
         .int()
         .describe('waiting deliveries that are held, outside their schedule or need an operator'),
+      isSlow: z.boolean().describe('an instance takes at least twice as long as usual'),
       expectedEndAt: time.optional().describe('expected end of the backlog at this rate'),
     })
     .describe('present rate'),
