@@ -14,7 +14,7 @@ export function boardPage(page: string, context: ConsoleContext, request: Fastif
     <script type="module" src="${staticUrl('console.js')}"></script>`;
   return page
     .replaceAll(/<link[^>]+href="https?:\/\/[^>]*>\s*/g, '')
-    .replace('</body>', `${footer(context).text}</body>`)
+    .replace('</body>', `${footer(context.build).text}</body>`)
     .replace('</head>', `${head.text}</head>`)
     .replace('<div id="root">', `${navigation(context, request, 'queues').text}<div id="root">`);
 }

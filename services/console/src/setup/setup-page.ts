@@ -1,3 +1,4 @@
+import { readBuild } from '@dicom-dispatch/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { html, type Html } from '../pages/html.ts';
 import { sendHtml } from '../pages/layout/page.ts';
@@ -31,6 +32,7 @@ export function sendStepPage(reply: FastifyReply, { step, answers, csrf, body, s
   return sendHtml(reply, {
     title: titles[step],
     csrf,
+    build: readBuild(),
     header: bar(
       html`<nav aria-label="Steps">
         <ul>
@@ -49,7 +51,7 @@ export function sendSetupRefusal(request: FastifyRequest, reply: FastifyReply, m
   if (request.method !== 'GET' || !(request.headers.accept ?? '').includes('text/html'))
     return reply.send({ error: 'forbidden', message });
   const body = html`<div class="empty"><p class="title">${message}</p></div>`;
-  return sendHtml(reply, { title: 'First start', csrf: undefined, header: bar(html``), body });
+  return sendHtml(reply, { title: 'First start', csrf: undefined, build: readBuild(), header: bar(html``), body });
 }
 
 function bar(inner: Html): Html {

@@ -1,11 +1,10 @@
-import { buildText } from '@dicom-dispatch/runtime';
-import type { ConsoleContext } from '../../console-context.ts';
+import { buildText, type Build } from '@dicom-dispatch/runtime';
 import { html, type Html } from '../html.ts';
 
 /** What runs here, and whose time zone the times of the page are in: the page's script writes them in the reader's. */
-export function footer(context: ConsoleContext): Html {
+export function footer(build: Build): Html {
   return html`<footer class="foot">
-    <span>dicom-dispatch ${buildText(context.build)}</span>
+    <span>dicom-dispatch ${buildText(build)}</span>
     <span>Times: <span data-zone>UTC</span></span>
   </footer>`;
 }

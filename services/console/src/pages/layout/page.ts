@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Build } from '@dicom-dispatch/runtime';
 import type { ConsoleContext } from '../../console-context.ts';
 import { staticUrl } from '../../static-files.ts';
 import { html, type Html } from '../html.ts';
@@ -25,10 +26,11 @@ export function sendPage(
   parts: PageParts,
 ): FastifyReply {
   const { csrf } = request.identity ?? {};
-  return sendHtml(reply, { ...parts, csrf, header: navigation(context, request, parts.id) });
+  return sendHtml(reply, { ...parts, csrf, build: context.build, header: navigation(context, request, parts.id) });
 }
 
 export interface BarePage extends Omit<PageParts, 'id'> {
+  readonly build: Build;
   /** Comes back with every request that changes something. */
   readonly csrf: string | undefined;
   /** The bar above the page. */
@@ -61,7 +63,7 @@ export function sendHtml(reply: FastifyReply, parts: BarePage): FastifyReply {
         >
           ${parts.body}
         </main>
-        ${footer(context)}
+        ${footer(parts.build)}
         <div id="notices" role="status" aria-live="polite"></div>
         <dialog id="ask" aria-labelledby="ask-text">
           <form method="dialog">
