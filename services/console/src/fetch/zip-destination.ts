@@ -12,7 +12,13 @@ export class ZipDestination implements PullDestination {
   readonly #zip = new ZipFile();
   readonly #names = new Set<string>();
   readonly #begun = Promise.withResolvers<void>();
+  readonly #brokenOff = Promise.withResolvers<never>();
   #movedBytes = 0;
+
+  constructor() {
+    this.#brokenOff.promise.catch(() => {});
+    this.output.once('close', () => this.#brokenOff.reject(new Error('the download was broken off')));
+  }
 
   /** The file. Destroyed by who does not want it any more. */
   get output(): PassThrough {
@@ -50,7 +56,7 @@ export class ZipDestination implements PullDestination {
     counted.once('error', (error) => this.break(error));
     this.#zip.addReadStream(counted, `${sopInstanceUid}.dcm`, { compress: false });
     this.#begun.resolve();
-    await Promise.race([finished(counted), this.#brokenOff()]);
+    await Promise.race([finished(counted), this.#brokenOff.promise]);
   }
 
   /** Ends the file. @param note - what its reader has to know, in a text file */
@@ -71,10 +77,5 @@ export class ZipDestination implements PullDestination {
       this.#movedBytes += chunk.length;
       yield chunk;
     }
-  }
-
-  async #brokenOff(): Promise<never> {
-    await finished(this.output, { readable: true, writable: false }).catch(() => {});
-    throw new Error('the download was broken off');
   }
 }
