@@ -36,8 +36,29 @@ export interface Explanation {
   readonly until: number | undefined;
 }
 
-/** Why a delivery has not arrived yet, in one sentence. */
-export async function explainWaiting(context: PipelineContext, record: DeliveryRecord): Promise<Explanation> {
+/** Asks each thing once, by its name. */
+export type AskOnce = <T>(name: string, ask: () => Promise<T>) => Promise<T>;
+
+/** For the explanations of one list, which ask much alike: how their targets are now. */
+export function askOnce(): AskOnce {
+  const answers = new Map<string, Promise<unknown>>();
+  return <T>(name: string, ask: () => Promise<T>) => {
+    const known = answers.get(name) ?? ask();
+    answers.set(name, known);
+    return known as Promise<T>;
+  };
+}
+
+/**
+ * Why a delivery has not arrived yet, in one sentence.
+ *
+ * @param once - shared by the deliveries of one list
+ */
+export async function explainWaiting(
+  context: PipelineContext,
+  record: DeliveryRecord,
+  once: AskOnce = askOnce(),
+): Promise<Explanation> {
   if (record.state === 'active') {
     const { confirmed, total, stage, worker } = record;
     return say(
@@ -56,15 +77,16 @@ export async function explainWaiting(context: PipelineContext, record: DeliveryR
       `The target ${record.target} is not in the configuration any more: move its deliveries to another target, or drop them.`,
     );
   if (!target.enabled) return say('target-off', `The target ${record.target} is switched off in the configuration.`);
-  const verdict = await context.places.look(record.target, target);
+  const ofTarget: AskOnce = (name, ask) => once(`${name} ${record.target}`, ask);
+  const verdict = await ofTarget('place', () => context.places.look(record.target, target));
   if (verdict.kind === 'undecided') return say('target-moved', `${describeMove(record.target, verdict)}.`);
   const queue = context.queues.target(record.target);
-  if (await queue.isPaused()) {
-    const pause = await readPause(context, record.target);
+  if (await ofTarget('is paused', () => queue.isPaused())) {
+    const pause = await ofTarget('pause', () => readPause(context, record.target));
     return say('paused', `The target ${record.target} is paused by ${pause?.by ?? 'an operator'}.`);
   }
-  const circuit = await context.circuits.state(record.target);
-  const now = await redisNow(context.redis, context.config().redis.prefix);
+  const circuit = await ofTarget('circuit', () => context.circuits.state(record.target));
+  const now = await once('now', () => redisNow(context.redis, context.config().redis.prefix));
   if (circuit.state !== 'closed') {
     const why = circuit.error?.message ?? 'it could not be reached';
     const when = circuit.state === 'probing' ? 'is under way' : `is ${inTime(circuit.retryInMs)}`;
@@ -84,7 +106,7 @@ export async function explainWaiting(context: PipelineContext, record: DeliveryR
   const due = record.nextAttemptAt;
   return due !== undefined && due > now
     ? explainDelay(context, record, due, due - now)
-    : explainQueue(context, record, queue);
+    : explainQueue(context, record, queue, ofTarget);
 }
 
 async function explainDelay(
@@ -136,23 +158,28 @@ async function lastText(context: PipelineContext, { deliveryId }: DeliveryRecord
   return (await context.records.events(deliveryId)).findLast(({ kind }) => kind === 'waiting')?.text;
 }
 
-async function explainQueue(context: PipelineContext, record: DeliveryRecord, queue: Queue): Promise<Explanation> {
-  const workers = await listWorkers(context);
+async function explainQueue(
+  context: PipelineContext,
+  record: DeliveryRecord,
+  queue: Queue,
+  ofTarget: AskOnce,
+): Promise<Explanation> {
+  const workers = await ofTarget('workers', () => listWorkers(context));
   if (workers.length === 0) return say('no-dispatcher', 'No dispatcher is running: start one.');
-  const limitMs = await queue.getRateLimitTtl();
+  const limitMs = await ofTarget('rate', () => queue.getRateLimitTtl());
   if (limitMs > 0) {
     const until = Date.now() + limitMs;
     return say('rate-limit', `The rate limit of ${record.target} is used up; it goes on ${inTime(limitMs)}.`, until);
   }
-  const [counts, limit] = await Promise.all([
-    queue.getJobCounts('active', 'waiting', 'prioritized'),
-    queue.getGlobalConcurrency(),
-  ]);
+  const [counts, limit] = await ofTarget('counts', () =>
+    Promise.all([queue.getJobCounts('active', 'waiting', 'prioritized'), queue.getGlobalConcurrency()]),
+  );
   const before = await jobsBefore(context, record, queue);
   const active = counts['active'] ?? 0;
   const allowed = limit ?? context.config().targets[record.target]?.concurrency ?? 1;
   if (active >= allowed) {
-    const isLearnt = (await context.redis.hexists(context.keys.learnt, record.target)) === 1;
+    const learnt = await ofTarget('learnt', () => context.redis.hexists(context.keys.learnt, record.target));
+    const isLearnt = learnt === 1;
     return say(
       'concurrency',
       `${record.target} ${isLearnt ? 'refuses more than' : 'takes'} ${allowed} ${allowed === 1 ? 'delivery' : 'deliveries'} at a time, and ${active} ${active === 1 ? 'is' : 'are'} under way; ${before === 0 ? 'this one is next' : `${before} come before this one`}.`,

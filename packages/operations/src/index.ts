@@ -32,7 +32,7 @@ export {
   type BulkPreview,
   type BulkResult,
 } from './act-on-many.ts';
-export { explainWaiting, type Explanation, type WaitingReason } from './explain-waiting.ts';
+export { askOnce, explainWaiting, type AskOnce, type Explanation, type WaitingReason } from './explain-waiting.ts';
 export { listWorkers, type WorkerState } from './list-workers.ts';
 export { readDurations, readPace, type Pace, type TargetDurations, type TimedPart } from './read-pace.ts';
 export { readThroughput, type ThroughputPoint } from './read-throughput.ts';

@@ -1,3 +1,4 @@
+import { askOnce } from '@dicom-dispatch/operations';
 import type { StudyKey, StudyRecord } from '@dicom-dispatch/state/records';
 import type { StudyLabel } from '../source/source-lookup.ts';
 import type { StudySummary } from './schemas.ts';
@@ -11,6 +12,7 @@ export async function summarize(
   known: ReadonlyMap<string, StudyLabel> = new Map(),
 ): Promise<StudySummary[]> {
   const labels = await labelsOf(context, studies, known);
+  const once = askOnce();
   return Promise.all(
     studies.map(async (study): Promise<StudySummary> => {
       const all = await context.operations.records.deliveriesOf(study);
@@ -26,7 +28,7 @@ export async function summarize(
         rules: [...study.rules],
         routedAt: study.routedAt,
         ...(label && { label: withoutIds(label) }),
-        deliveries: (await toExplained(context.operations, [...latest.values()])).sort((one, other) =>
+        deliveries: (await toExplained(context.operations, [...latest.values()], once)).sort((one, other) =>
           one.target.localeCompare(other.target),
         ),
       };

@@ -1,5 +1,5 @@
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
-import { explainWaiting, heldAmong } from '@dicom-dispatch/operations';
+import { askOnce, explainWaiting, heldAmong, type AskOnce } from '@dicom-dispatch/operations';
 import { type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Delivery, DeliveryDetail } from './schemas.ts';
 
@@ -18,13 +18,14 @@ export async function toDeliveries(
 export async function toExplained(
   operations: PipelineContext,
   records: readonly DeliveryRecord[],
+  once: AskOnce = askOnce(),
 ): Promise<Delivery[]> {
   const deliveries = await toDeliveries(operations, records);
   return Promise.all(
     records.map(async (record, index) => {
       const delivery = deliveries[index] ?? toDelivery(record, false);
       if (record.state !== 'waiting') return delivery;
-      return { ...delivery, why: (await explainWaiting(operations, record)).text };
+      return { ...delivery, why: (await explainWaiting(operations, record, once)).text };
     }),
   );
 }
