@@ -1,7 +1,7 @@
 import type { Stage } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
-import { countIndex, searchIndex, type FoundPlaces, type Part } from './index-search.ts';
+import { countIndex, searchAmong, searchIndex, type FoundPlaces, type Part } from './index-search.ts';
 import { deliveryStates, type DeliveryState } from './record-types.ts';
 import type { Place } from './walk-index.ts';
 
@@ -60,9 +60,13 @@ export class DeliveryIndex {
     options: { readonly after?: Place | undefined; readonly batch: number },
   ): AsyncGenerator<FoundPlaces, void, undefined> {
     const { since, until, state } = selection;
-    const found = searchIndex(this.#redis, await this.#parts(selection), { lowest: since, below: until, ...options });
-    if (state !== 'held') yield* found;
-    else for await (const places of found) yield { ...places, found: await this.#heldAmong(places.found) };
+    const parts = await this.#parts(selection);
+    const window = { lowest: since, below: until, after: options.after };
+    if (state === 'held') {
+      const found = await searchAmong(this.#redis, await this.#redis.smembers(this.#heldKey), parts, window);
+      const last = found.at(-1);
+      if (last) yield { found, last };
+    } else yield* searchIndex(this.#redis, parts, { ...window, batch: options.batch });
   }
 
   async count(selection: DeliverySelection): Promise<number> {
@@ -130,12 +134,6 @@ export class DeliveryIndex {
         (part) => rest[part] === undefined || rest[part] === parts[part],
       );
     });
-  }
-
-  async #heldAmong(places: readonly Place[]): Promise<Place[]> {
-    if (places.length === 0) return [];
-    const isHeld = await this.#redis.smismember(this.#heldKey, ...places.map(({ member }) => member));
-    return places.filter((_, index) => isHeld[index] === 1);
   }
 
   #errorKey(name: string): string {

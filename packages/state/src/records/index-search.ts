@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Redis } from 'ioredis';
-import { walkIndex, type Place } from './walk-index.ts';
+import { isAfter, walkIndex, type Place } from './walk-index.ts';
 
 /**
  * Sorted sets that together hold exactly what one part of a filter means; a member stands in one of them. All parts of
@@ -44,6 +44,32 @@ export async function* searchIndex(
     const last = places.at(-1);
     if (last) yield { found: await inAll(redis, places, others), last };
   }
+}
+
+/** Those of some members that are in every part, the highest score first. */
+export async function searchAmong(
+  redis: Redis,
+  members: readonly string[],
+  parts: readonly Part[],
+  { lowest = 0, below = Number.POSITIVE_INFINITY, after }: Window & { readonly after?: Place | undefined },
+): Promise<Place[]> {
+  const places: Place[] = [];
+  for (let from = 0; from < members.length; from += largestBatch) {
+    const batch = members.slice(from, from + largestBatch);
+    const scores = await Promise.all(
+      parts.map(async (part) => {
+        const lists = await Promise.all(part.map((key) => redis.zmscore(key, ...batch)));
+        return batch.map((_, index) => lists.map((list) => list[index] ?? null).find((score) => score !== null));
+      }),
+    );
+    for (const [index, member] of batch.entries()) {
+      const found = scores.map((list) => list[index]);
+      if (!found.includes(undefined)) places.push({ member, score: Number(found[0]) });
+    }
+  }
+  return places
+    .filter((place) => place.score >= lowest && place.score < below && (!after || isAfter(place, after)))
+    .toSorted((one, other) => (isAfter(one, other) ? 1 : -1));
 }
 
 /** How many members are in every part. */

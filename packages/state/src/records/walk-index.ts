@@ -103,6 +103,6 @@ function toPlaces(flat: readonly string[]): Place[] {
 }
 
 /** Whether a place comes after another one; members are ASCII, which Redis orders as JavaScript does. */
-function isAfter(place: Place, other: Place): boolean {
+export function isAfter(place: Place, other: Place): boolean {
   return place.score < other.score || (place.score === other.score && place.member < other.member);
 }
