@@ -30,7 +30,7 @@ export interface StudyQuery {
 }
 
 /** How long a page searches before it shows what it has found so far. */
-export const pageBudgetMs = 500;
+export const pageBudgetMs = 300;
 
 /** Studies with the latest delivery to each target; without a search or filter by state, as they were routed. */
 export async function listStudies(context: ViewContext, query: StudyQuery): Promise<StudyList> {
