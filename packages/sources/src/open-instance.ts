@@ -24,6 +24,8 @@ export interface OpenOptions {
   readonly judge?: Judge | undefined;
   /** Sees what is handed out. */
   readonly tally?: Tally | undefined;
+  /** Called when nothing more is read from the source; perhaps more than once. */
+  readonly ended?: (() => void) | undefined;
   /** Where to look for the file before the source is asked for it. */
   readonly storage?: Pick<StorageLane, 'open'> | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -66,6 +68,7 @@ export async function openInstance(
         failed,
         inspector,
         tally: options.tally,
+        ended: options.ended,
       });
     }
     const file =
@@ -80,6 +83,7 @@ export async function openInstance(
         digest: options.digest === true,
         asPart10: options.asPart10 === true,
         tally: options.tally,
+        ended: options.ended,
         wrong,
         failed,
       },

@@ -42,6 +42,7 @@ export async function settingOf(
     isSharedPlace: () => isSharedPlace(attempt),
     takenUids: (uids) => takenUids(attempt, uids),
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
+    share: attempt.memory,
     ledger: context.ledger,
     receipts: new ReceiptWriter(context.config.receipts, attempt.place, attempt.number),
     fence: fenceOf(attempt),

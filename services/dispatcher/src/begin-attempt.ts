@@ -61,6 +61,7 @@ export async function begin(
       tracker,
       trace,
       unwatch,
+      memory: turn.context.memory.share(),
       hasAnswered: false,
       foldLedger: undefined,
     },

@@ -49,6 +49,7 @@ import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
 import { createDispatcherMetrics } from './dispatcher-metrics.ts';
 import { evacuate } from './evacuate.ts';
 import { ArrivalListener } from './listen-for-arrivals.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { registerPlaces } from './register-places.ts';
 import { pruneReceipts } from './prune-receipts.ts';
 import { redisMailbox } from './redis-mailbox.ts';
@@ -92,6 +93,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
   const lanes = new WeakMap<OrthancClient, StorageLane>();
   const digests = new DigestBudget();
   const throttles = new Map<string, Throttle>();
+  const memory = new MemoryBudget(config.dispatcher.memory);
   const metrics = createDispatcherMetrics(registry);
   metrics.begin(Object.keys(config.targets));
   const places = new TargetPlaces(redis, prefix);
@@ -167,6 +169,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
         clients.delete(name);
       }
       throttles.clear();
+      memory.resize(next.dispatcher.memory);
       config = next;
       metrics.begin(Object.keys(next.targets));
       await registerPlaces(places, config, log);
@@ -188,6 +191,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     mailbox: redisMailbox(redis, prefix),
     arrivals: new ArrivalListener(redis, prefix),
     metrics,
+    memory,
     log,
     active: new Set(),
     async source(name): Promise<SourceReader> {

@@ -5,6 +5,7 @@ import type { AttemptTrace, Logger } from '@dicom-dispatch/runtime';
 import type { Job } from 'bullmq';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
+import type { MemoryShare } from './memory-budget.ts';
 
 /** Why an attempt was stopped from outside. */
 export type StopReason = 'cancelled' | 'lock-lost' | 'shutdown';
@@ -48,6 +49,8 @@ export interface Attempt extends DeliveryTurn {
   readonly signal: AbortSignal;
   /** Ends the watch over what operators want of it. */
   unwatch(): void;
+  /** What it holds of the memory for the bytes of instances. */
+  readonly memory: MemoryShare;
   /** Whether the target has confirmed or refused an instance. */
   hasAnswered: boolean;
   /** Makes the ledger of a delivery that is complete small. */

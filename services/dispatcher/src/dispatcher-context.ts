@@ -23,6 +23,7 @@ import type { TargetStats } from '@dicom-dispatch/state/target-stats';
 import type { SharedListings } from './shared-listings.ts';
 import type { ArrivalListener } from './listen-for-arrivals.ts';
 import type { DispatcherMetrics } from './dispatcher-metrics.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 
 export interface StudyPlace {
   readonly source: string;
@@ -87,6 +88,8 @@ export interface DispatcherContext {
   readonly mailbox: Mailbox;
   readonly arrivals: ArrivalListener;
   readonly metrics: DispatcherMetrics;
+  /** For the bytes of instances on their way. */
+  readonly memory: MemoryBudget;
   readonly log: Logger;
   source(name: string): Promise<SourceReader>;
   resolve(target: string): Promise<{ config: TargetConfig; handler: TargetHandler }>;

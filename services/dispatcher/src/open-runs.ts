@@ -8,6 +8,7 @@ import {
 import type { Confirmation, Ledger, LedgerComparison } from '@dicom-dispatch/state/ledger';
 import type { DeliveryRun } from '@dicom-dispatch/targets/contract';
 import type { GuardedBytes, OpenOptions } from '@dicom-dispatch/sources';
+import { InstanceRooms } from './instance-rooms.ts';
 import type { ManifestWatch } from './manifest-watch.ts';
 import type { DeliverySetting } from './run-delivery.ts';
 import { SourceSuspects } from './source-suspects.ts';
@@ -15,6 +16,8 @@ import { SourceSuspects } from './source-suspects.ts';
 /** What all runs of one attempt share. */
 export interface RunsGiven {
   readonly config: TargetConfig;
+  /** Most bytes of one instance that the handler has in memory at the same time. */
+  readonly heldBytes: number | undefined;
   readonly key: ReturnType<typeof ledgerKeyOf>;
   readonly study: StudyTags;
   readonly watch: ManifestWatch;
@@ -42,12 +45,13 @@ export interface Runs {
 /** Makes the runs of an attempt: one, or one for each part of a study that is still being received. */
 export async function openRuns(
   setting: DeliverySetting,
-  { config, key, study, watch, isUnsettled }: RunsGiven,
+  { config, heldBytes, key, study, watch, isUnsettled }: RunsGiven,
 ): Promise<Runs> {
   const { data, ledger, fence, progress, signal, receipts } = setting;
   const transform = setting.transform();
   const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell(), config.attempts);
   await suspects.load();
+  const rooms = new InstanceRooms(setting.share, heldBytes);
   let sentBefore: ReturnType<Ledger['entries']> | undefined;
   let isSharedPlace: Promise<boolean> | undefined;
   return { of: runOf };
@@ -79,11 +83,12 @@ export async function openRuns(
       sizes: transform ? 'estimated' : 'exact',
       async open(instance, options): Promise<GuardedBytes> {
         const original = originalOf(instance);
+        const room = await rooms.take(original, options?.signal ?? signal);
         listings.sending();
-        watch.throwIfStale();
         const wanted: OpenOptions = {
           signal,
           ...options,
+          ended: room.ended,
           tally: receipts.opening(original),
           // What has failed before is looked at twice.
           ...(suspects.has(original) && { digest: true }),
@@ -92,7 +97,14 @@ export async function openRuns(
             return known === thrown ? suspects.judge(original, thrown, change) : known;
           },
         };
-        return transform ? transform.open(original, wanted) : setting.open(original, wanted);
+        try {
+          watch.throwIfStale();
+          const bytes = await (transform ? transform.open(original, wanted) : setting.open(original, wanted));
+          return Object.assign(bytes, { room });
+        } catch (thrown) {
+          room.release();
+          throw thrown;
+        }
       },
       // A later part goes over what is open already.
       stage: (stage) => (stage === 'connect' && more.isPart && progress.isReached ? undefined : progress.enter(stage)),
@@ -144,6 +156,7 @@ export async function openRuns(
         return progress.sent(bytes);
       },
       listed: (part, ask, options) => listings.list(part, ask, options),
+      reserve: (bytes, taking) => setting.share.take(bytes, 'part', taking),
       state: setting.state,
       memory: setting.memory,
       mailbox: setting.mailbox,

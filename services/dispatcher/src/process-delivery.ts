@@ -135,6 +135,7 @@ async function runArrivingAttempt(attempt: Attempt): Promise<JobEnd> {
 }
 
 async function tidyUp(attempt: Attempt): Promise<void> {
+  attempt.memory[Symbol.dispose]();
   attempt.unwatch();
   await attempt.tracker.end();
   await packReceipt(attempt);

@@ -73,7 +73,8 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
     const first = await select([...all.values()]);
     const before = await ledger.compare(key, first);
     progress.begin(first.length, before.delivered.length, before.quarantined.length);
-    let runs = await openRuns(setting, { config, key, study, watch, isUnsettled: true });
+    const given = { config, heldBytes: handler.heldBytes?.(config), key, watch, isUnsettled: true };
+    let runs = await openRuns(setting, { ...given, study });
     let { pending } = before;
     progress.arrives();
     let lookedAt = performance.now();
@@ -100,7 +101,7 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
       const come = [...news.values()];
       if (come.some(({ seriesInstanceUid }) => !study.series.has(seriesInstanceUid))) {
         ({ tags: study } = await setting.readStudy(templateTags(config)));
-        runs = await openRuns(setting, { config, key, study, watch, isUnsettled: true });
+        runs = await openRuns(setting, { ...given, study });
       }
       // A series that was stable before may be told anew.
       ({ pending } = await ledger.compare(key, await select(come)));

@@ -19,6 +19,7 @@ import type { SharedManifest } from '@dicom-dispatch/pipeline';
 import type { GuardedBytes, InstanceTransform, OpenOptions, StudyFacts } from '@dicom-dispatch/sources';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
 import type { SharedListings } from './shared-listings.ts';
+import type { MemoryShare } from './memory-budget.ts';
 import { ManifestWatch } from './manifest-watch.ts';
 import { leaveOutConflicts } from './leave-out-conflicts.ts';
 import { openRuns } from './open-runs.ts';
@@ -56,6 +57,8 @@ export interface DeliverySetting {
   takenUids(sopInstanceUids: ReadonlySet<string>): Promise<ReadonlyMap<string, StudyKey>>;
   /** @param manifest as the target knows it */
   listings(config: TargetConfig, manifest: readonly ManifestInstance[]): SharedListings;
+  /** Memory for the bytes of instances. */
+  readonly share: MemoryShare;
   readonly ledger: Ledger;
   readonly receipts: ReceiptWriter;
   /** ms since 1970, by the clock of Redis. */
@@ -120,7 +123,8 @@ async function runWith(
     progress.begin(manifest.length, before.delivered.length, before.quarantined.length, shared > 1 ? shared : 0);
     signal.throwIfAborted();
     const isUnsettled = contentHash(all) !== data.contentHash;
-    const runs = await openRuns(setting, { config, key, study, watch, isUnsettled });
+    const heldBytes = handler.heldBytes?.(config);
+    const runs = await openRuns(setting, { config, heldBytes, key, study, watch, isUnsettled });
     const run = await leaveOutConflicts(runs.of(manifest, before), handler, before, (uids) => setting.takenUids(uids));
     await handler.deliver(run);
     signal.throwIfAborted();

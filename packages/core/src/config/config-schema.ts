@@ -13,6 +13,7 @@ import { reloadConfig } from './reload-config.ts';
 import { ruleConfig } from './rule-config.ts';
 import { sourceConfig } from './source-config.ts';
 import { targetGroupConfig } from './target-group-config.ts';
+import { sizeBytes } from './size.ts';
 import type { TargetConfig } from './target-options.ts';
 import { transformConfig } from './transform-config.ts';
 
@@ -29,6 +30,10 @@ export const dispatcherConfig = z.strictObject({
     .describe(
       'lock duration: deliveries of a dispatcher that stops renewing its locks are reassigned after this period',
     ),
+  memory: sizeBytes
+    .default(64_000_000)
+    .refine((bytes) => bytes >= 16_000_000, 'at least 16MB')
+    .describe('memory for the bytes of instances in transit, shared by all deliveries of a process; others wait'),
   graceTime: durationMs.default(30_000).describe('maximum wait at shutdown for deliveries to reach a safe point'),
 });
 

@@ -33,6 +33,8 @@ export interface InstanceBytes {
    * a checksum that lags behind) makes an `InstanceBytes` of its own, and that has none unless it says so.
    */
   readonly giveBack?: (chunk: Uint8Array) => void;
+  /** Memory that is reserved for it: given back after its last byte, or, for who has called `keep`, by `release`. */
+  readonly room?: { keep(): void; release(): void };
 }
 
 /** Tags of the study that templates and targets may use. Patient data: never in a log, an error or a job. */

@@ -25,6 +25,8 @@ export interface GuardOptions {
   readonly inspector?: Inspector;
   /** Sees each chunk as it is handed out. */
   readonly tally?: Tally | undefined;
+  /** Called when nothing more is read from the source; perhaps more than once. */
+  readonly ended?: (() => void) | undefined;
 }
 
 /** Counts the bytes that are handed out. */

@@ -123,6 +123,7 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
     if (this.#hash) await this.#compareDigest(this.#hash);
     this.#options.inspector?.end();
     this.#state = 'ended';
+    this.#options.ended?.();
     return held.length === 0 ? done : this.#handOut(held);
   }
 
@@ -196,6 +197,7 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
 
   /** Lets the source go, without waiting: one that hangs in `next` would let this wait as well. */
   #leave(): void {
+    this.#options.ended?.();
     const left = this.#iterator.return?.();
     left?.catch(() => {});
   }

@@ -12,7 +12,7 @@ import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { createHash } from 'node:crypto';
 import { madeBytes } from '../guard/expected-bytes.ts';
 import { guardBytes } from '../guard/guard-bytes.ts';
-import type { Deviation, OfferedBytes, Tally } from '../guard/guard-options.ts';
+import type { Deviation, OfferedBytes } from '../guard/guard-options.ts';
 import type { GuardedBytes } from '../guard/guarded-bytes.ts';
 import { wrongBytes, type InstanceRequest } from '../instance-error.ts';
 import { failureOf, openInstance, type OpenOptions } from '../open-instance.ts';
@@ -91,14 +91,15 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
       };
       const failed = failureOf(request, options);
       const wrong = (deviation: Deviation): Error => wrongBytes(request, deviation);
-      const made = async (tally?: Tally): Promise<GuardedBytes> => {
+      const made = async ({ tally, ended }: Pick<OpenOptions, 'tally' | 'ended'> = {}): Promise<GuardedBytes> => {
         const { offered, changes } = await make(instance, transferSyntaxUid, wrong, options.signal);
         const broken = (what: string): Error =>
           wrong({ kind: 'head', expected: 'a whole data set', came: `another (${what})` });
-        return guardBytes(offered, { expected, wrong, failed, tally, inspector: inspectTransform(changes, broken) });
+        const inspector = inspectTransform(changes, broken);
+        return guardBytes(offered, { expected, wrong, failed, tally, ended, inspector });
       };
       try {
-        if (!keep) return await made(options.tally);
+        if (!keep) return await made(options);
         const key = keyOf(instance, transferSyntaxUid);
         let madeBytesCount: number | undefined;
         const produce = async (): Promise<AsyncIterable<Uint8Array>> => {
@@ -114,6 +115,7 @@ export function createTransform(setting: TransformSetting): InstanceTransform {
             expected,
             wrong,
             tally: options.tally,
+            ended: options.ended,
             async failed(error) {
               await keep.forget(key);
               return failed(error);

@@ -30,6 +30,7 @@ export const azureHandler: TargetHandler<AzureTarget> = {
   contractVersion,
   type: 'azure',
   about: azureAbout,
+  heldBytes: ({ blockSize }) => blockSize,
   schema: azureTarget,
   deliver,
   testConnection: testAzure,
@@ -67,7 +68,7 @@ async function send(run: Run, container: Container, places: Places, isTaken: IsT
   const lanes = isLarge
     ? { lanes: Math.min(largeAtOnce, config.maxParallel), prefetch: 0 }
     : { lanes: config.maxParallel };
-  const pool = new PartPool(new Permits(Math.ceil(config.maxParallel / 2)), config.blockSize);
+  const pool = new PartPool(new Permits(Math.ceil(config.maxParallel / 2)), config.blockSize, run.reserve);
   let replaced = 0;
   const { quarantined } = await inLanes(run, { ...lanes, instances }, async (opened, { signal }) => {
     const { instance } = opened;

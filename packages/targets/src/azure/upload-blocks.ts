@@ -144,7 +144,7 @@ async function sendBlocks(
       );
       pool.giveBack(block);
     } catch (thrown) {
-      pool.giveUp();
+      pool.giveUp(block);
       stop.abort(thrown);
     }
   }

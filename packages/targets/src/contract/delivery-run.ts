@@ -118,6 +118,14 @@ export interface DeliveryRun<Config> {
   ): Promise<ReadonlySet<string>>;
   /** Bytes that left for the target, for progress and rate limit; resolves when more may be sent. */
   sent(bytes: number): Promise<void> | void;
+  /**
+   * Room for what a handler gathers beside the bytes that `open` gives, e.g. parts of uploads, from the memory that all deliveries
+   * share. Resolves when there is some; a delivery that holds none does not wait. What comes back gives it back, at the latest the
+   * end of the attempt does. Default: there is no bound.
+   *
+   * @throws when the signal aborts
+   */
+  reserve?(bytes: number, signal: AbortSignal): Promise<() => void>;
   readonly state: RunState;
   readonly memory: TargetMemory;
   /** Shared by all dispatchers. */

@@ -57,6 +57,9 @@ export interface TargetHandler<Config extends TargetConfig = TargetConfig> {
    */
   readonly serve?: (context: ServeContext<Config>) => TargetService;
 
+  /** Most bytes of one instance that are in memory at the same time, where that is more than 1 MiB. */
+  readonly heldBytes?: (config: Config) => number;
+
   /** For targets that can also be asked and pulled from. */
   readonly pull?: Puller<Config>;
 

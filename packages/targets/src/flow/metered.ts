@@ -23,6 +23,7 @@ export function metered(bytes: InstanceBytes, { sent, signal }: Meter): MeteredB
   let readBytes = 0;
   let readError: DispatchError | undefined;
   let released: Promise<void> | undefined;
+  bytes.room?.keep();
 
   async function next(): Promise<IteratorResult<Uint8Array, undefined>> {
     try {
@@ -40,6 +41,7 @@ export function metered(bytes: InstanceBytes, { sent, signal }: Meter): MeteredB
 
   function release(): Promise<void> {
     released ??= letGo(bytes.body, iterator);
+    bytes.room?.release();
     return released;
   }
 

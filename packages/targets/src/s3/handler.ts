@@ -21,6 +21,7 @@ export const s3Handler: TargetHandler<S3Target> = {
   contractVersion,
   type: 's3',
   about: s3About,
+  heldBytes: ({ partSize }) => partSize,
   schema: s3Target,
   deliver,
   testConnection: testS3,
@@ -78,7 +79,7 @@ async function send(
   const lanes = isLarge
     ? { lanes: Math.min(largeAtOnce, config.maxParallel), prefetch: 0 }
     : { lanes: config.maxParallel };
-  const pool = new PartPool(new Permits(Math.ceil(config.maxParallel / 2)), config.partSize);
+  const pool = new PartPool(new Permits(Math.ceil(config.maxParallel / 2)), config.partSize, run.reserve);
   let replaced = 0;
   const { quarantined } = await inLanes(run, { ...lanes, instances }, async (opened, { signal }) => {
     const { instance } = opened;

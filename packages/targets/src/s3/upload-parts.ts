@@ -113,7 +113,7 @@ async function sendParts(
       completed.push(await context.permits.with(signal, send));
       context.pool.giveBack(part);
     } catch (thrown) {
-      context.pool.giveUp();
+      context.pool.giveUp(part);
       stop.abort(thrown);
     }
   }

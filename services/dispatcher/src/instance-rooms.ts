@@ -1,0 +1,55 @@
+import type { ManifestInstance } from '@dicom-dispatch/core';
+import type { GiveBack, MemoryShare } from './memory-budget.ts';
+
+/** A body is read in chunks of up to 1 MiB; a handler that keeps none holds no more of it. */
+const streamedBytes = 1024 * 1024;
+
+/** The room of an instance while it is open. */
+export interface InstanceRoom {
+  /** The last byte was read: whoever did not `keep` it holds nothing any more. */
+  ended(): void;
+  keep(): void;
+  release(): void;
+}
+
+const none: InstanceRoom = { ended() {}, keep() {}, release() {} };
+
+/** Takes room for the instances of one attempt before they are opened. */
+export class InstanceRooms {
+  readonly #share: MemoryShare;
+  readonly #heldBytes: number;
+  readonly #open = new Set<string>();
+
+  constructor(share: MemoryShare, heldBytes = streamedBytes) {
+    this.#share = share;
+    this.#heldBytes = Math.max(streamedBytes, heldBytes);
+  }
+
+  /** @throws the reason of the signal when it aborts first */
+  async take({ sourceId, sizeBytes }: ManifestInstance, signal: AbortSignal): Promise<InstanceRoom> {
+    // Opened a second time while it is open, to be compared with what is at the target: waiting for room now would be
+    // waiting with room in hand.
+    if (this.#open.has(sourceId)) return none;
+    this.#open.add(sourceId);
+    let giveBack: GiveBack;
+    try {
+      giveBack = await this.#share.take(Math.min(sizeBytes, this.#heldBytes), 'instance', signal);
+    } catch (thrown) {
+      this.#open.delete(sourceId);
+      throw thrown;
+    }
+    let isKept = false;
+    let isHeld = true;
+    const release = (): void => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#open.delete(sourceId);
+      giveBack();
+    };
+    return {
+      ended: () => void (isKept || release()),
+      keep: () => void (isKept = true),
+      release,
+    };
+  }
+}

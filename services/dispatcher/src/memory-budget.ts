@@ -1,0 +1,160 @@
+/** Gives room back. Calling it again changes nothing. */
+export type GiveBack = () => void;
+
+/** What a delivery holds memory for. */
+export type RoomKind =
+  /** An open instance: from before it is opened until the handler lets it go. */
+  | 'instance'
+  /** Parts of uploads that are filled or sent. */
+  | 'part';
+
+interface Waiter {
+  readonly share: MemoryShare;
+  readonly bytes: number;
+  readonly kind: RoomKind;
+  grant(): void;
+}
+
+/**
+ * The memory for the bytes of instances in one process, shared by its deliveries. Room is asked for before it is used, and who
+ * holds least is served first. A delivery that holds nothing of a kind gets it at once, whatever the others hold: so each
+ * delivery goes on by itself, no target that stands still stops others, and nobody waits for somebody who waits. The price is that
+ * the budget may be exceeded by one instance and one part for each delivery.
+ */
+export class MemoryBudget {
+  #maxBytes: number;
+  #usedBytes = 0;
+  #waiting: Waiter[] = [];
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** Of a configuration that was loaded again: what is held stays. */
+  resize(maxBytes: number): void {
+    this.#maxBytes = maxBytes;
+    this.#serve();
+  }
+
+  /** For one attempt of a delivery. */
+  share(): MemoryShare {
+    return new MemoryShare({
+      take: (share, bytes, kind, signal) => this.#take(share, bytes, kind, signal),
+      give: (bytes) => {
+        this.#usedBytes -= bytes;
+        this.#serve();
+      },
+    });
+  }
+
+  async #take(share: MemoryShare, bytes: number, kind: RoomKind, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (!share.holds(kind) || (this.#waiting.length === 0 && this.#fits(bytes))) return this.#lend(share, bytes, kind);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const abort = (): void => {
+      this.#waiting = this.#waiting.filter((one) => one !== waiter);
+      reject(signal.reason as Error);
+      this.#serve();
+    };
+    const waiter: Waiter = {
+      share,
+      bytes,
+      kind,
+      grant: () => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+      },
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    this.#waiting.push(waiter);
+    await promise;
+  }
+
+  #fits(bytes: number): boolean {
+    return this.#usedBytes + bytes <= this.#maxBytes;
+  }
+
+  #lend(share: MemoryShare, bytes: number, kind: RoomKind): void {
+    this.#usedBytes += bytes;
+    share.lent(bytes, kind);
+  }
+
+  #serve(): void {
+    for (;;) {
+      let next: Waiter | undefined;
+      for (const one of this.#waiting) if (!next || isBefore(one, next)) next = one;
+      // Nobody passes the one whose turn it is: a large one would wait for ever behind small ones.
+      if (!next || (next.share.holds(next.kind) && !this.#fits(next.bytes))) return;
+      this.#waiting = this.#waiting.filter((one) => one !== next);
+      this.#lend(next.share, next.bytes, next.kind);
+      next.grant();
+    }
+  }
+}
+
+function isBefore(one: Waiter, other: Waiter): boolean {
+  const [mayPass, otherMay] = [one, other].map(({ share, kind }) => !share.holds(kind));
+  if (mayPass !== otherMay) return mayPass === true;
+  return one.share.heldBytes < other.share.heldBytes;
+}
+
+interface Lender {
+  take(share: MemoryShare, bytes: number, kind: RoomKind, signal: AbortSignal): Promise<void>;
+  give(bytes: number): void;
+}
+
+/** What one attempt of a delivery holds of the budget. */
+export class MemoryShare implements Disposable {
+  readonly #lender: Lender;
+  readonly #counts: Record<RoomKind, number> = { instance: 0, part: 0 };
+  #heldBytes = 0;
+  #isClosed = false;
+
+  constructor(lender: Lender) {
+    this.#lender = lender;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  holds(kind: RoomKind): boolean {
+    return this.#counts[kind] > 0;
+  }
+
+  /** For `MemoryBudget` alone. */
+  lent(bytes: number, kind: RoomKind): void {
+    this.#heldBytes += bytes;
+    this.#counts[kind] += 1;
+  }
+
+  /**
+   * Waits for room.
+   *
+   * @throws the reason of the signal when it aborts first
+   */
+  async take(bytes: number, kind: RoomKind, signal: AbortSignal): Promise<GiveBack> {
+    await this.#lender.take(this, bytes, kind, signal);
+    let isHeld = true;
+    return () => {
+      if (!isHeld || this.#isClosed) return;
+      isHeld = false;
+      this.#heldBytes -= bytes;
+      this.#counts[kind] -= 1;
+      this.#lender.give(bytes);
+    };
+  }
+
+  /** Gives all of it back: the attempt has ended, and nothing of it is under way. */
+  [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const bytes = this.#heldBytes;
+    this.#heldBytes = 0;
+    this.#lender.give(bytes);
+  }
+}
