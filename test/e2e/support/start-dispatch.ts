@@ -5,7 +5,7 @@ import { httpRequest, startServer, type RunningServer } from '@dicom-dispatch/ha
 import { stringify } from 'yaml';
 import { compileCache } from './run-commands.ts';
 
-const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
+const present = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 
 export interface DispatchOptions {
   /** `up` (default), or one service. */
@@ -17,6 +17,8 @@ export interface DispatchOptions {
   readonly execArgv?: readonly string[];
   /** Default true: resolves only when `/readyz` says ready. False: as soon as health is served. */
   readonly untilReady?: boolean;
+  /** The command line of another version; default that of this one. */
+  readonly main?: string;
   /** Runs it on another host: its address, and what stands before the command. */
   readonly host?: { readonly address: string; readonly prefix: readonly string[] };
 }
@@ -48,7 +50,7 @@ export async function startDispatch(options: DispatchOptions): Promise<RunningDi
         ...prefix,
         process.execPath,
         ...(options.execArgv ?? []),
-        main,
+        options.main ?? present,
         command,
         '--config',
         join(folder, 'dispatch.yaml'),

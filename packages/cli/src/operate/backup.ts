@@ -105,6 +105,9 @@ async function withRedisAlone<T>(file: string, act: (system: System) => Promise<
   }
 }
 
+/** When progress was shown last; 0: never. */
+let shownAt = 0;
+
 /** Says of which file something cannot be read or written, and what to do. */
 async function ofFile<T>(path: string, act: () => Promise<T>): Promise<T> {
   try {
@@ -155,10 +158,9 @@ function words(facts: BackupCounts & { readonly madeAt: number; readonly bytes?:
 }
 
 function print(options: { readonly json?: boolean }, facts: object, text: string): void {
+  if (shownAt > 0) process.stderr.write('\n');
   console.log(options.json === true ? JSON.stringify(facts) : text);
 }
-
-let shownAt = 0;
 
 /** On a terminal, at most once a second. */
 function showProgress(studies: number): void {
