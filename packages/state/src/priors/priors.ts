@@ -55,7 +55,7 @@ export class Priors {
     const steps = Object.entries(fields).flatMap(([field, text]) =>
       field.includes(' ') ? [] : [JSON.parse(text) as PriorsStep],
     );
-    return steps.sort((one, other) => one.openedAt - other.openedAt);
+    return steps.sort((one, other) => one.openedAt - other.openedAt || one.id.localeCompare(other.id));
   }
 
   /** Notes that a study does not wait any longer. @returns whether this is the first time */
