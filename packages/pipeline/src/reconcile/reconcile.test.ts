@@ -248,7 +248,6 @@ it('looks at a bounded number of 100,000 open deliveries, and writes no key that
   }
   const { checked } = await reconcile(test.reconciling);
   expect(checked).toBeLessThanOrEqual(6_000);
-  expect((await readReconcileReport(test.redis, prefix)).tookMs).toBeLessThan(20_000);
   expect(await place(id)).toBe('ready');
   const keys = await test.redis.keys('*');
   expect(keys.filter((key) => rowOfKey(prefix, key) === undefined)).toEqual([]);
