@@ -41,7 +41,7 @@ it('the npm package dicom-dispatch delivers a study outside of the repository, w
     await symlink(await placeOf(name), join(modules, name));
   }
   const program = join(home, 'main.js');
-  expect((await run('node', [program, '--version'])).stdout).toMatch(/^dicom-dispatch \d+\.\d+\.\d+ /);
+  expect((await run('node', [program, '--version'])).stdout).toMatch(/^dicom-dispatch \d+\.\d+\.\d+[ ,]/);
 
   await using orthanc = await startOrthanc();
   const port = await freePort();
