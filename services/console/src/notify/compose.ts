@@ -168,7 +168,7 @@ function subjectOf({ target, source }: { readonly target: string; readonly sourc
 
 function label({ study }: Event): string {
   const shown = [study?.accessionNumber, study?.patientId, study?.description].filter(Boolean).join(', ');
-  return shown === '' ? '' : ` [${shown}]`;
+  return shown === '' ? '' : ` [${shown.replaceAll(/\s+/g, ' ')}]`;
 }
 
 function span({ firstAt, lastAt }: EventGroup): string {

@@ -93,10 +93,15 @@ describe('compose', () => {
   });
 
   it('writes what Slack and Teams expect, with nothing of their markup from outside', () => {
-    const message = compose('m1', [{ ...failed, message: '<!channel> & more' }], new Map(), 'https://console');
+    const message = compose(
+      'm1',
+      [{ ...failed, message: '<!channel> & [more](https://evil.example)' }],
+      new Map(),
+      'https://console',
+    );
     const slack = JSON.parse(webhookBody('slack', message, 'https://console')) as { text: string };
     expect(slack.text).toContain('*pacs: 1 delivery failed (target-full)*');
-    expect(slack.text).toContain('&lt;!channel&gt; &amp; more');
+    expect(slack.text).toContain('&lt;!channel&gt; &amp; [more]');
     expect(JSON.parse(webhookBody('teams', message, 'https://console'))).toMatchObject({
       type: 'message',
       attachments: [
@@ -104,7 +109,10 @@ describe('compose', () => {
           contentType: 'application/vnd.microsoft.card.adaptive',
           content: {
             type: 'AdaptiveCard',
-            body: [{ text: 'pacs: 1 delivery failed (target-full)' }, { type: 'TextBlock' }],
+            body: [
+              { text: 'pacs: 1 delivery failed \\(target-full\\)' },
+              { type: 'TextBlock', text: expect.stringContaining('\\[more\\]\\(https://evil.example\\)') },
+            ],
             actions: [{ url: 'https://console/deliveries?target=pacs&state=failed&code=target-full' }],
           },
         },
@@ -365,16 +373,23 @@ describe('notifications', () => {
     };
     expect(await look(), 'not at once: a restart takes seconds').toEqual([]);
     const key = '{apart}:notify:health';
-    await test.redis.hset(key, 'seen source-silent main', Date.now() - 61_000);
+    await test.redis.hset(key, 'seen source main', Date.now() - 61_000);
     expect(await look()).toMatchObject([
       { kind: 'source-down', source: 'main', code: 'source-silent', path: '/sources' },
     ]);
     expect(await look()).toEqual([]);
-    // While the health cannot be read, nothing is over.
-    findings = [finding('unread', { words: 'Redis does not answer' })];
+    // Another thing is wrong with it now: it is still down.
+    findings = [finding('source-refuses', { subject: 'main', words: 'source main: HTTP 401' })];
     expect(await look()).toEqual([]);
-    findings = [];
+    // While a part of the health cannot be read, nothing is over; what can be read is reported.
+    await test.redis.hset(key, 'seen no-dispatcher ', Date.now() - 61_000);
+    const noDispatcher = finding('no-dispatcher', { words: 'no dispatcher is running: nothing is sent' });
+    findings = [noDispatcher, finding('unread', { words: 'audits could not be read' })];
+    expect(await look()).toMatchObject([{ kind: 'problem', code: 'no-dispatcher' }]);
+    findings = [noDispatcher];
     expect(await look()).toMatchObject([{ kind: 'source-up', source: 'main', since: expect.any(Number) }]);
+    findings = [];
+    expect(await look()).toMatchObject([{ kind: 'problem-over', code: 'no-dispatcher' }]);
     expect(await look()).toEqual([]);
     expect(await test.redis.exists(key)).toBe(0);
     await apart.close();

@@ -11,7 +11,8 @@ const isOfSource = (kind: HealthKind): boolean => kind.startsWith('source-') || 
 
 /**
  * Critical findings about sources and the whole system that have lasted for a minute, and those that are over; remembered in
- * Redis. While the health cannot be read nothing is known to be over.
+ * Redis. A source is one state, whatever is wrong with it: it is down from its first finding to its last. While a part of the
+ * health cannot be read, nothing is known to be over.
  */
 export async function watchHealth(
   operations: PipelineContext,
@@ -20,25 +21,29 @@ export async function watchHealth(
   const { redis } = operations;
   const key = `${operations.config().redis.prefix}:notify:health`;
   const [before, findings] = await Promise.all([redis.hgetall(key), read()]);
-  const begun: Record<string, number> = {};
+  const begun: Record<string, number | string> = {};
   const over: string[] = [];
   const notifications: Notification[] = [];
-  if (findings.some(({ kind }) => kind === 'unread' || kind === 'redis-away')) {
-    return { notifications, remember: async () => {} };
-  }
+  const remember = async (): Promise<void> => {
+    if (over.length > 0) await redis.hdel(key, ...over);
+    if (Object.keys(begun).length > 0) await redis.hset(key, begun);
+  };
+  if (findings.some(({ kind }) => kind === 'redis-away')) return { notifications, remember };
   const now = Date.now();
-  const present = new Map(
-    findings
-      .filter(({ kind, severity }) => severity === 'critical' && !isOfTarget(kind))
-      .map((one) => [`${one.kind} ${one.subject}`, one]),
-  );
-  for (const [field, { kind, subject, words, remedy, path }] of present) {
-    const seenAt = Number(before[`seen ${field}`] ?? now);
-    if (before[`seen ${field}`] === undefined) begun[`seen ${field}`] = now;
-    if (before[`told ${field}`] !== undefined || now - seenAt < minDurationMs) continue;
-    begun[`told ${field}`] = now;
+  // The worst of each state: they come worst first.
+  const present = new Map<string, HealthFinding>();
+  for (const one of findings) {
+    if (one.severity !== 'critical' || isOfTarget(one.kind)) continue;
+    const state = stateOf(one);
+    if (!present.has(state)) present.set(state, one);
+  }
+  for (const [state, { kind, subject, words, remedy, path }] of present) {
+    const seenAt = Number(before[`seen ${state}`] ?? now);
+    if (before[`seen ${state}`] === undefined) begun[`seen ${state}`] = now;
+    if (before[`told ${state}`] !== undefined || now - seenAt < minDurationMs) continue;
+    begun[`told ${state}`] = kind;
     notifications.push({
-      id: `${field} ${seenAt}`,
+      id: `${state} ${seenAt}`,
       kind: isOfSource(kind) ? 'source-down' : 'problem',
       at: seenAt,
       target: '',
@@ -49,29 +54,29 @@ export async function watchHealth(
       path,
     });
   }
+  if (findings.some(({ kind }) => kind === 'unread')) return { notifications, remember };
   for (const [name, at] of Object.entries(before)) {
-    const field = name.slice('seen '.length);
-    if (!name.startsWith('seen ') || present.has(field)) continue;
-    over.push(name, `told ${field}`);
-    const [kind = '', subject = ''] = field.split(' ') as [HealthKind?, string?];
+    const state = name.slice('seen '.length);
+    if (!name.startsWith('seen ') || present.has(state)) continue;
+    over.push(name, `told ${state}`);
+    const kind = before[`told ${state}`];
     // A kind of an earlier version says nothing any more.
-    if (before[`told ${field}`] === undefined || kind === '' || !Object.hasOwn(healthTable, kind)) continue;
+    if (kind === undefined || !Object.hasOwn(healthTable, kind)) continue;
+    const known = kind as HealthKind;
     notifications.push({
-      id: `${field} over ${at}`,
-      kind: isOfSource(kind) ? 'source-up' : 'problem-over',
+      id: `${state} over ${at}`,
+      kind: isOfSource(known) ? 'source-up' : 'problem-over',
       at: now,
       target: '',
-      ...(isOfSource(kind) && { source: subject }),
-      code: kind,
-      message: healthTable[kind].title,
+      ...(isOfSource(known) && { source: state.slice('source '.length) }),
+      code: known,
+      message: healthTable[known].title,
       since: Number(at),
     });
   }
-  return {
-    notifications,
-    async remember() {
-      if (over.length > 0) await redis.hdel(key, ...over);
-      if (Object.keys(begun).length > 0) await redis.hset(key, begun);
-    },
-  };
+  return { notifications, remember };
+}
+
+function stateOf({ kind, subject }: HealthFinding): string {
+  return isOfSource(kind) ? `source ${subject}` : `${kind} ${subject}`;
 }

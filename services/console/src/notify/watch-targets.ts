@@ -3,6 +3,9 @@ import { readTargets, type TargetState } from '@dicom-dispatch/operations';
 import { type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { News, Notification } from './notification.ts';
 
+/** A backlog is cleared when the oldest delivery has waited for less than this part of the limit. */
+const clearedBelow = 0.8;
+
 /** Circuits that opened or closed, and backlogs that grew too old, since the last look; remembered in Redis. */
 export async function watchTargets(operations: PipelineContext, backlogOlderThanMs: number): Promise<News> {
   const { redis } = operations;
@@ -54,8 +57,10 @@ export async function watchTargets(operations: PipelineContext, backlogOlderThan
     if (backlogOlderThanMs === 0) return;
     const field = `backlog ${name}`;
     const ageMs = oldestWaitingAt === undefined ? 0 : Date.now() - oldestWaitingAt;
-    const isOld = ageMs > backlogOlderThanMs;
-    if (isOld === (before[field] !== undefined)) return;
+    // Where deliveries start one by one, the oldest is now older than the limit and now younger: it is cleared well below.
+    const wasOld = before[field] !== undefined;
+    const isOld = ageMs > backlogOlderThanMs * (wasOld ? clearedBelow : 1);
+    if (isOld === wasOld) return;
     if (!isOld) {
       over.push(field);
       notifications.push({

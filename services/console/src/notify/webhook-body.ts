@@ -26,13 +26,18 @@ export function webhookBody(format: WebhookConfig['format'], message: Message, c
           type: 'AdaptiveCard',
           version: '1.4',
           body: [
-            { type: 'TextBlock', text: message.summary, weight: 'Bolder', wrap: true },
+            { type: 'TextBlock', text: plain(message.summary), weight: 'Bolder', wrap: true },
             // A single line feed is no line break there.
-            { type: 'TextBlock', text: text.replaceAll('\n', '\n\n'), wrap: true },
+            { type: 'TextBlock', text: plain(text).replaceAll('\n', '\n\n'), wrap: true },
           ],
           actions: [{ type: 'Action.OpenUrl', title: 'Open the console', url: message.groups[0]?.url ?? console }],
         },
       },
     ],
   });
+}
+
+/** Text blocks are Markdown: nothing that comes from outside becomes a link or a heading. */
+function plain(text: string): string {
+  return text.replaceAll(/[\\`*_[\]()#<>]/g, (sign) => `\\${sign}`);
 }
