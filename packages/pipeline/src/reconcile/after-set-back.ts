@@ -26,7 +26,7 @@ export async function afterSetBack(context: ReconcileContext): Promise<void> {
   const { prefix } = config.redis;
   const keys = redisKeys(prefix);
   const bySource = Object.keys(config.sources).flatMap((source) => [keys.feedLater(source), keys.waits(source)]);
-  for (const key of [keys.index('open'), keys.index('tasks'), ...bySource]) {
+  for (const key of [keys.index('open'), keys.index('tasks'), keys.index('priors'), ...bySource]) {
     while ((await bringForwardScript.run(redis, [key], [atOnce])) === atOnce);
   }
   const circuits = new Circuits(redis, prefix);

@@ -104,6 +104,7 @@ describe('an open delivery', () => {
     await redis.hset(keys.circuit('a'), 'nextProbeAt', Date.now() + day);
     await redis.set(keys.circuitProbe('a'), 'gone', 'PX', day);
     await redis.zadd(keys.feedLater('main'), Date.now() + day, 'o-9');
+    await redis.zadd(keys.index('priors'), Date.now() + day, 'main o-9 p-1');
     await redis.hset(keys.reconcileReport, 'at', Date.now() + day);
     // Of a process that has ended since.
     await redis.set(keys.reconcileLease, 'gone', 'PX', day);
@@ -118,6 +119,7 @@ describe('an open delivery', () => {
     expect((await operations.records.delivery(due))?.nextAttemptAt).toBeUndefined();
     expect(await operations.circuits.check('a')).toEqual({ kind: 'probe' });
     expect(Number(await redis.zscore(keys.feedLater('main'), 'o-9'))).toBeLessThanOrEqual(Date.now());
+    expect(Number(await redis.zscore(keys.index('priors'), 'main o-9 p-1'))).toBeLessThanOrEqual(Date.now());
     expect((await readReconcileReport(redis, prefix)).ageMs).toBeLessThan(60_000);
   });
 

@@ -3,10 +3,13 @@ import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { defineScript } from '../redis/script.ts';
 
-/** KEYS: lock. ARGV: token, ms. Also renews the lease of who has it. */
+/**
+ * KEYS: lock. ARGV: token, ms. Also renews the lease of who has it. One that lasts longer than any is of a time when the clock of Redis
+ * was ahead.
+ */
 const leaseScript = defineScript(`
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[2]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `);

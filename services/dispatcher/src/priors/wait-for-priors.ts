@@ -4,6 +4,7 @@ import type { JobEnd } from '@dicom-dispatch/pipeline';
 import type { DeliveryTurn } from '../delivery-turn.ts';
 import { leaveTarget } from '../leave-target.ts';
 import { putOff } from '../put-off.ts';
+import { waitLeftMs } from './wait-left.ts';
 
 /**
  * Begins the priors that go along with a delivery whose turn has come, and ends the run of its job while the study waits for
@@ -20,15 +21,16 @@ export async function waitForPriors(turn: DeliveryTurn): Promise<JobEnd | undefi
     await leaveTarget(turn, 'its circuit is open');
   }
   const step = await context.priors.open(data);
-  const { waitUntil } = step;
-  if (waitUntil === undefined || record.anyway) return undefined;
+  const { waitUntil, openedAt } = step;
+  const leftMs = waitLeftMs(step, now);
+  if (waitUntil === undefined || leftMs === undefined || record.anyway) return undefined;
   if (step.state === 'done' && !step.isLate) return undefined;
-  if (step.state !== 'done' && now < waitUntil) {
+  if (step.state !== 'done' && leftMs > 0) {
     const event = { kind: 'waiting', text: 'earlier studies of the patient go first' } as const;
-    return putOff(turn, { wake: 'priors', inMs: waitUntil - now, ...(record.wake !== 'priors' && { event }) });
+    return putOff(turn, { wake: 'priors', inMs: leftMs, ...(record.wake !== 'priors' && { event }) });
   }
   if (await context.priors.goWithout(step)) {
-    const text = `goes without waiting further for earlier studies, after ${formatDuration(waitUntil - step.openedAt)}: ${whatIsMissing(step)}`;
+    const text = `goes without waiting further for earlier studies, after ${formatDuration(waitUntil - openedAt)}: ${whatIsMissing(step)}`;
     await context.records.update(data.deliveryId, {}, { kind: 'noticed', text });
   }
   return undefined;
