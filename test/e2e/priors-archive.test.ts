@@ -108,7 +108,7 @@ describe('priors that an archive has', () => {
     ]);
   });
 
-  it('follow when the archive is back; the study has not waited for longer than its rule says', async () => {
+  it('follow when the archive is back; the study has not waited longer than its rule says, and is not deleted before', async () => {
     const patient = 'P3';
     await using archive = await startOrthanc();
     const prior = priorStudy({ patient, date: '20240301' });
@@ -117,7 +117,7 @@ describe('priors that an archive has', () => {
     await using pacs = await startFaultScp();
     await using run = await scene.start({
       targets: { pacs: pacsTarget(pacs), archive: { type: 'orthanc', url: `http://127.0.0.1:${proxy.port}` } },
-      rules: [ruleWith({ from: 'archive', first: true, wait: '1s' })],
+      rules: [ruleWith({ from: 'archive', first: true, wait: '1s' }, { onSuccess: { delete: true } })],
     });
     const study = await scene.uploadNew(patient, '20250301');
     const { deliveryId } = await run.until(study, 'pacs', 'delivered');
@@ -131,6 +131,10 @@ describe('priors that an archive has', () => {
     const { chosen, note } = await stepOf(run, study);
     expect(chosen).toMatchObject([{ from: 'archive', state: 'sent' }]);
     expect(note).toBeUndefined();
+    await waitFor(async () => (await scene.system.client.lookup(study.studyInstanceUid)).length === 0, {
+      timeoutMs: 40_000,
+      message: 'the study is deleted once its priors have gone',
+    });
   });
 
   it('are others where the files name an issuer that the archive does not list, and what was pulled is routed nowhere', async () => {

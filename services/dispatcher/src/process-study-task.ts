@@ -9,6 +9,8 @@ import type { DispatcherContext } from './dispatcher-context.ts';
 const backoff = { first: 5_000, max: 15 * 60_000, jitter: 0.3 };
 /** After so long a study task looks again whose deliveries have not all succeeded. */
 const notYetMs = 60_000;
+/** After so long one looks again whose study is still needed for its priors. */
+const priorsMs = 10_000;
 
 /**
  * The end of a study task: its job calls when all its deliveries have succeeded. What the rules want done in the source is
@@ -50,6 +52,10 @@ async function endOf(context: DispatcherContext, data: StudyTaskData): Promise<J
   if ((await studyTaskStands(context.records, task.data)) !== 'arrived') {
     return { kind: 'later', inMs: notYetMs };
   }
+  // They are chosen and compared by what the source says of the study.
+  if ((onSuccess.delete || onSuccess.unprotect) && (await hasOpenPriors(context, task.data))) {
+    return { kind: 'later', inMs: priorsMs };
+  }
   const dueInMs = (task.nextAttemptAt ?? 0) - (await redisNow(context.redis, context.config.redis.prefix));
   if (dueInMs > 250) return { kind: 'later', inMs: dueInMs };
   try {
@@ -63,4 +69,8 @@ async function endOf(context: DispatcherContext, data: StudyTaskData): Promise<J
     await context.tasks.putOff(id, inMs, error.toRecord());
     return { kind: 'later', inMs };
   }
+}
+
+async function hasOpenPriors({ priors }: DispatcherContext, study: StudyTaskData): Promise<boolean> {
+  return (await priors.of(study)).some(({ state }) => state !== 'done');
 }
