@@ -19,6 +19,8 @@ export interface PriorToPull {
   readonly from: string;
   /** Of the study with which it goes. */
   readonly identity: PatientIdentity;
+  /** What does not come now is not asked for again. */
+  readonly isLastAsk: boolean;
 }
 
 /**
@@ -53,11 +55,14 @@ export async function pullPrior(setting: PullSetting, prior: PriorToPull): Promi
     const before = await pulled.underWay(source, studyInstanceUid);
     const isThere = before.size === 0 && (await studiesAt(orthanc, prior, signal)).length > 0;
     const failed = isThere ? 0 : await setting.inTurn(from, () => pull(setting, prior));
-    if (!isThere) await finishPull(setting, prior);
-    return await ofThePatient(setting, prior, failed);
+    const result = await ofThePatient(setting, prior, failed);
+    // Until then its instances are known to be pulled, and the next try asks for the rest of them.
+    if (failed === 0 || prior.isLastAsk || result.kind === 'unfit') await finishPull(setting, prior);
+    return result;
   } catch (error) {
-    if (error instanceof OperationError) return { kind: 'unfit', why: error.message };
-    throw error;
+    if (!(error instanceof OperationError)) throw error;
+    await finishPull(setting, prior);
+    return { kind: 'unfit', why: error.message };
   } finally {
     clearInterval(renewing);
     await pulled.release(source, studyInstanceUid, token).catch(() => {});
@@ -74,7 +79,7 @@ export async function finishPull(
   const ours = await pulled.underWay(source, studyInstanceUid);
   if (ours.size === 0) return;
   for (const orthancStudyId of await studiesAt(orthanc, prior, signal)) {
-    await notePulled(setting, { source, orthancStudyId }, ours, orthanc);
+    await notePulled(setting, { source, orthancStudyId }, ours, orthanc).catch(unlessGone);
   }
   await pulled.end(source, studyInstanceUid);
 }
@@ -98,12 +103,17 @@ async function ofThePatient(setting: PullSetting, prior: PriorToPull, failed: nu
   const { orthanc, signal } = setting;
   let why: string | undefined;
   for (const orthancStudyId of await studiesAt(orthanc, prior, signal)) {
-    const { identity } = await readStudyOfPatient(orthanc, prior.source, orthancStudyId, signal);
-    why = differentPatient(prior.identity, identity);
+    const read = await readStudyOfPatient(orthanc, prior.source, orthancStudyId, signal).catch(unlessGone);
+    why = read ? differentPatient(prior.identity, read.identity) : 'it has left the source';
     if (why === undefined) return { kind: 'there', orthancStudyId, failed };
   }
   if (why !== undefined) return { kind: 'unfit', why };
   throw new DispatchError('source-error', `source ${prior.source} does not show the study that was pulled into it`);
+}
+
+/** A prior that leaves the source meanwhile says nothing about the study with which it was to go. */
+function unlessGone(error: unknown): void {
+  if (!(error instanceof DispatchError) || error.code !== 'source-gone') throw error;
 }
 
 /** Orthanc's ids of the studies with the Study Instance UID. */

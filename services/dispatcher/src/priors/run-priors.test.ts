@@ -1,5 +1,12 @@
 import { parseConfig, type Config } from '@dicom-dispatch/core';
-import { startOrthanc, startRedis, type OrthancServer, type RedisServer } from '@dicom-dispatch/harness';
+import {
+  startLyingProxy,
+  startOrthanc,
+  startRedis,
+  type LyingProxy,
+  type OrthancServer,
+  type RedisServer,
+} from '@dicom-dispatch/harness';
 import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { openPipeline, readForRouting, StudyEnqueuer, wasPulled, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
@@ -12,6 +19,7 @@ import { runPriors, type PriorsSetting } from './run-priors.ts';
 
 let source: OrthancServer;
 let archive: OrthancServer;
+let proxy: LyingProxy;
 let server: RedisServer;
 let redis: Redis;
 let config: Config;
@@ -22,11 +30,12 @@ const log = createLogger('test', { level: 'fatal', format: 'json' });
 
 beforeAll(async () => {
   [source, archive, server] = await Promise.all([startOrthanc(), startOrthanc(), startRedis({ appendonly: false })]);
+  proxy = await startLyingProxy({ url: archive.url });
   redis = connectRedis(server.url, 'test', log);
   const parsed = parseConfig(
     {
       sources: { main: { url: source.url } },
-      targets: { a: { type: 'dummy' }, archive: { type: 'orthanc', url: archive.url } },
+      targets: { a: { type: 'dummy' }, archive: { type: 'orthanc', url: proxy.url } },
       rules: [{ name: 'r', targets: ['a'], priors: { from: 'archive', first: true } }],
     },
     Object.values(targetSchemas) as never,
@@ -37,12 +46,16 @@ beforeAll(async () => {
   enqueuer = new StudyEnqueuer(config, redis, pipeline.records);
   orthanc = createOrthancClient({ url: source.url });
 });
-beforeEach(() => redis.flushall());
+beforeEach(async () => {
+  proxy.beHonest();
+  await redis.flushall();
+});
 afterAll(async () => {
   await enqueuer?.close();
   await pipeline?.close();
   await orthanc?.close();
   redis?.disconnect();
+  await proxy?.stop();
   await Promise.all([source?.stop(), archive?.stop(), server?.stop()]);
 });
 
@@ -81,8 +94,56 @@ function study(patient: string, date: string) {
   });
 }
 
+/** A study whose prior is in the archive, and its step. */
+async function begin(patient: string) {
+  const prior = study(patient, '20240101');
+  let archived = '';
+  for (const { bytes } of prior) archived = (await archive.upload(bytes)).ID;
+  let orthancStudyId = '';
+  for (const { bytes } of study(patient, '20250101')) orthancStudyId = (await source.upload(bytes)).ParentStudy;
+  const snapshot = await readForRouting(orthanc, config, [], { source: 'main', orthancStudyId });
+  const { deliveries } = await enqueuer.enqueue({
+    source: 'main',
+    epoch: '1',
+    study: snapshot.study,
+    manifest: snapshot.manifest,
+    rules: ['r'],
+    deliveries: [
+      {
+        to: 'a',
+        rules: ['r'],
+        priority: 'normal',
+        hold: false,
+        late: 'difference',
+        priors: [{ rule: 'r', count: 2, from: 'archive', first: true, wait: 60_000 }],
+      },
+    ],
+  });
+  await new Priors(redis, config.redis.prefix).open(deliveries[0]!);
+  return {
+    prior,
+    orthancStudyId,
+    /** The archive does not give the last instance of the prior. */
+    giveNotAll: () =>
+      proxy.lie(({ path }) =>
+        path === `/instances/${archived}/file`
+          ? { kind: 'text', contentType: 'text/html', body: 'not now' }
+          : undefined,
+      ),
+  };
+}
+
+/** Whether the router would take what the source has of a prior for a study that arrives. */
+async function isNews({ studyInstanceUid }: ReturnType<typeof study>): Promise<boolean> {
+  const pulled = new PulledStudies(redis, config.redis.prefix);
+  const found = (await orthanc.lookup(studyInstanceUid)).find(({ Type }) => Type === 'Study');
+  if (!found) return false;
+  const now = await readForRouting(orthanc, config, [], { source: 'main', orthancStudyId: found.ID });
+  return !(await wasPulled({ records: pipeline.records, pulled }, 'main', now.study, now.manifest));
+}
+
 /** One run of the step that is due, by a dispatcher that dies or does not. */
-async function run(kill?: ReturnType<typeof dyingAfter>): Promise<void> {
+async function run(kill?: ReturnType<typeof dyingAfter>, more: Partial<PriorsSetting> = {}): Promise<void> {
   // Leases of who is dead have run out.
   const locks = await redis.keys('*:lock');
   if (locks.length > 0) await redis.del(locks);
@@ -112,6 +173,7 @@ async function run(kill?: ReturnType<typeof dyingAfter>): Promise<void> {
     log,
     inTurn: (_, act) => act(),
     wake: async () => {},
+    ...more,
   };
   await runPriors(setting, step).catch((error: unknown) => {
     if (!kill?.isDead()) throw error;
@@ -125,30 +187,7 @@ it('killed after any step, the prior is sent once and is no new arrival', async 
   for (let calls = 1; ; calls += 1) {
     await redis.flushall();
     const patient = `K${calls}`;
-    const prior = study(patient, '20240101');
-    const own = study(patient, '20250101');
-    for (const { bytes } of prior) await archive.upload(bytes);
-    let orthancStudyId = '';
-    for (const { bytes } of own) orthancStudyId = (await source.upload(bytes)).ParentStudy;
-    const snapshot = await readForRouting(orthanc, config, [], { source: 'main', orthancStudyId });
-    const { deliveries } = await enqueuer.enqueue({
-      source: 'main',
-      epoch: '1',
-      study: snapshot.study,
-      manifest: snapshot.manifest,
-      rules: ['r'],
-      deliveries: [
-        {
-          to: 'a',
-          rules: ['r'],
-          priority: 'normal',
-          hold: false,
-          late: 'difference',
-          priors: [{ rule: 'r', count: 2, from: 'archive', first: true, wait: 60_000 }],
-        },
-      ],
-    });
-    await priors.open(deliveries[0]!);
+    const { prior, orthancStudyId } = await begin(patient);
     const kill = dyingAfter(calls);
     await run(kill);
     const killed = kill.isDead();
@@ -156,15 +195,9 @@ it('killed after any step, the prior is sent once and is no new arrival', async 
 
     // Whatever is in the source now, the router must not take it for a study that arrives.
     const pulled = new PulledStudies(redis, prefix);
-    const isNews = async (): Promise<boolean> => {
-      const found = (await orthanc.lookup(prior.studyInstanceUid)).find(({ Type }) => Type === 'Study');
-      if (!found) return false;
-      const now = await readForRouting(orthanc, config, [], { source: 'main', orthancStudyId: found.ID });
-      return !(await wasPulled({ records: pipeline.records, pulled }, 'main', now.study, now.manifest));
-    };
-    expect([calls, await isNews()]).toEqual([calls, false]);
+    expect([calls, await isNews(prior)]).toEqual([calls, false]);
     await run();
-    expect([calls, await isNews()]).toEqual([calls, false]);
+    expect([calls, await isNews(prior)]).toEqual([calls, false]);
     const [step] = await priors.of({ source: 'main', orthancStudyId });
     // The study waits for its arrival.
     expect([calls, step?.state, step?.chosen.map(({ state }) => state)]).toEqual([calls, 'sending', ['sent']]);
@@ -185,4 +218,45 @@ it('killed after any step, the prior is sent once and is no new arrival', async 
     if (!killed) break;
   }
   expect(kills).toBeGreaterThan(5);
+});
+
+it.each([
+  { asks: 1, instances: 2, note: undefined },
+  { asks: 3, instances: 1, note: 'archive did not give 1 instance of it' },
+])('a prior of which the archive gives not all for $asks asks goes with $instances of 2', async (meant) => {
+  const { prior, orthancStudyId, giveNotAll } = await begin(`P${meant.asks}`);
+  const { records } = pipeline;
+  giveNotAll();
+  for (let asks = 1; asks <= meant.asks; asks += 1) {
+    expect(await records.deliveriesOfUid(prior.studyInstanceUid, 'main')).toEqual([]);
+    await run();
+    expect(await isNews(prior)).toBe(false);
+  }
+  proxy.beHonest();
+  await run();
+  const [step] = await new Priors(redis, config.redis.prefix).of({ source: 'main', orthancStudyId });
+  expect(step?.chosen.map(({ state, note }) => [state, note])).toEqual([['sent', meant.note]]);
+  const [sent] = await records.deliveriesOfUid(prior.studyInstanceUid, 'main');
+  expect(sent?.instanceCount).toBe(meant.instances);
+  expect(await isNews(prior)).toBe(false);
+});
+
+it('whose study leaves the source ends; what was pulled until then is no new arrival', async () => {
+  const { prior, orthancStudyId, giveNotAll } = await begin('G');
+  const { prefix } = config.redis;
+  giveNotAll();
+  await run();
+  await orthanc.studies.delete(orthancStudyId);
+  await run();
+  const [step] = await new Priors(redis, prefix).of({ source: 'main', orthancStudyId });
+  expect([step?.state, step?.chosen.map(({ state }) => state)]).toEqual(['done', ['omitted']]);
+  expect((await new PulledStudies(redis, prefix).underWay('main', prior.studyInstanceUid)).size).toBe(0);
+  expect(await isNews(prior)).toBe(false);
+});
+
+it('whose source is no longer in the configuration ends', async () => {
+  const { orthancStudyId } = await begin('C');
+  await run(undefined, { config: { ...config, sources: {} } });
+  const [step] = await new Priors(redis, config.redis.prefix).of({ source: 'main', orthancStudyId });
+  expect([step?.state, step?.note]).toEqual(['done', 'the source main is not in the configuration']);
 });

@@ -7,6 +7,7 @@ import { endStates, type DeliveryRecord } from '@dicom-dispatch/state/records';
 import { choose } from './choose.ts';
 import { finishPull, type PullSetting } from './pull-prior.ts';
 import { sendChosen } from './send-chosen.ts';
+import { waitLeftMs } from './wait-left.ts';
 
 export interface PriorsSetting extends SendPriorContext {
   readonly priors: Priors;
@@ -41,8 +42,14 @@ class StepLost extends Error {}
 export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Promise<void> {
   let step = claimed;
   try {
+    if (!setting.config.sources[step.source]) {
+      return await endWithout(`the source ${step.source} is not in the configuration`);
+    }
     const record = await setting.records.delivery(step.deliveryId);
-    if (!record) return await end({ ...step, note: step.note ?? 'its delivery is gone' });
+    if (!record) {
+      await closePulls();
+      return await endWithout(step.note ?? 'its delivery is gone');
+    }
     if (isOver(record) && (step.state === 'looking' || step.chosen.some(({ state }) => state === 'chosen'))) {
       // Should it be taken up again, its priors begin anew: those that have a delivery find it.
       await closePulls();
@@ -120,13 +127,12 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
 
   /** For how long the study waits for what has not arrived yet; undefined when it waits for nothing. */
   async function stillWaitsMs(): Promise<number | undefined> {
-    const { waitUntil } = step;
-    if (waitUntil === undefined) return undefined;
-    const now = await setting.now();
+    const leftMs = waitLeftMs(step, await setting.now());
+    if (leftMs === undefined) return undefined;
     for (const { deliveryId, state } of step.chosen) {
-      if (state === 'chosen') return waitUntil - now;
+      if (state === 'chosen') return leftMs;
       const delivery = deliveryId === undefined ? undefined : await setting.records.delivery(deliveryId);
-      if (delivery && !endStates.includes(delivery.state)) return waitUntil - now;
+      if (delivery && !endStates.includes(delivery.state)) return leftMs;
     }
     return undefined;
   }
@@ -136,11 +142,16 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
   }
 
   async function failed(thrown: unknown): Promise<void> {
-    const error = asDispatchError(thrown);
+    let error = asDispatchError(thrown);
     const now = await setting.now();
     const attempts = step.attempts + 1;
-    if (error.code === 'source-gone') return end({ ...step, note: 'the study is no longer in the source' });
-    if (isGivenUp(now)) return giveUp(error.message);
+    const isGone = error.code === 'source-gone';
+    if (isGone || isGivenUp(now)) {
+      const note = isGone ? 'the study is no longer in the source' : `given up after a day: ${error.message}`;
+      const unclosed = await closePulls().then(() => undefined, asDispatchError);
+      if (!unclosed || isGivenUp(now)) return endWithout(note);
+      error = unclosed;
+    }
     const inMs = Math.min(pausesMs.most, pausesMs.first * 2 ** Math.min(step.attempts, 20));
     step = { ...step, attempts, nextAttemptAt: now + inMs, note: error.message };
     await save({ inMs });
@@ -153,13 +164,12 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
     const orthanc = await setting.source(step.source);
     for (const { studyInstanceUid, from, state } of step.chosen) {
       if (state !== 'chosen' || from === priorsFromSource) continue;
-      await finishPull({ ...setting, orthanc }, { source: step.source, studyInstanceUid }).catch(() => {});
+      await finishPull({ ...setting, orthanc }, { source: step.source, studyInstanceUid });
     }
   }
 
-  async function giveUp(why: string): Promise<void> {
-    const note = `given up after a day: ${why}`;
-    await closePulls();
+  /** Ends without those that have not been sent. */
+  async function endWithout(note: string): Promise<void> {
     const chosen = step.chosen.map((one) =>
       one.state === 'chosen' ? { ...one, state: 'omitted' as const, note } : one,
     );

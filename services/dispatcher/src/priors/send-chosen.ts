@@ -31,11 +31,12 @@ export async function sendChosen(
   const { source, orthancStudyId, attempts } = step;
   const { identity } = await readStudyOfPatient(setting.orthanc, source, orthancStudyId, setting.signal);
   const { studyInstanceUid, from } = prior;
-  const pulled = await pullPrior(setting, { source, studyInstanceUid, from, identity });
+  const isLastAsk = attempts + 1 >= mostPulls;
+  const pulled = await pullPrior(setting, { source, studyInstanceUid, from, identity, isLastAsk });
   if (pulled.kind !== 'there') return pulled;
   const { failed } = pulled;
   const words = `${from} did not give ${failed} instance${failed === 1 ? '' : 's'} of it`;
-  if (failed > 0 && attempts + 1 < mostPulls) throw new DispatchError('target-error', words, { stage: 'manifest' });
+  if (failed > 0 && !isLastAsk) throw new DispatchError('target-error', words, { stage: 'manifest' });
   const here = { ...prior, orthancStudyId: pulled.orthancStudyId };
   return { kind: 'sent', prior: await send(setting, failed > 0 ? { ...here, note: words } : here, along) };
 }
