@@ -97,6 +97,7 @@ export function addFetchRoutes(server: ApiServer, context: ConsoleContext): void
         throw new OperationError('invalid', 'studies are not downloaded while console.patientData is false');
       }
       request.auditSubject = studyInstanceUid;
+      request.auditDetail = `from ${target}`;
       const { id, file, ended } = await context.fetches.download(request.query, actorOf(request));
       request.auditDetail = `from ${target}, ${id}`;
       void ended.then(({ state, completed }) => noteEnd(context, request, { id, state, completed })).catch(() => {});

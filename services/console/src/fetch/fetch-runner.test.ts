@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { startOrthanc, waitFor, type OrthancServer } from '@dicom-dispatch/harness';
+import { startLyingProxy, startOrthanc, waitFor, type LyingProxy, type OrthancServer } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
@@ -14,16 +14,20 @@ interface Fetched {
 
 let remote: OrthancServer;
 let source: OrthancServer;
+let lying: LyingProxy;
 /** Accepts and never answers. */
 let silent: Server;
 let test: TestConsole;
 const study = makeStudy({ seed: 'fetched', instancesPerSeries: 2 });
+/** Its instances are more than what is looked at of one before it is passed on. */
+const big = makeStudy({ seed: 'big', instancesPerSeries: 1, rows: 1000, columns: 1000, quick: true });
 
 beforeAll(async () => {
   silent = createServer(() => {});
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   [remote, source] = await Promise.all([startOrthanc(), startOrthanc()]);
-  for (const { bytes } of study) await remote.upload(bytes);
+  for (const { bytes } of [...study, ...big]) await remote.upload(bytes);
+  lying = await startLyingProxy({ url: remote.url });
   const stuck = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
   test = await startTestConsole({
     sourceUrl: source.url,
@@ -31,6 +35,7 @@ beforeAll(async () => {
       a: { type: 'dummy' },
       b: { type: 'dummy' },
       pacs: { type: 'orthanc', url: remote.url },
+      lying: { type: 'orthanc', url: lying.url },
       stuck: { type: 'orthanc', url: stuck },
     },
   });
@@ -39,7 +44,7 @@ afterAll(async () => {
   await test[Symbol.asyncDispose]();
   silent.closeAllConnections();
   silent.close();
-  await Promise.all([remote.stop(), source.stop()]);
+  await Promise.all([lying.stop(), remote.stop(), source.stop()]);
 });
 
 async function start(target: string, studyInstanceUid: string): Promise<Fetched> {
@@ -119,6 +124,44 @@ describe('a study that is fetched', () => {
     await test.ask('POST', `/api/fetches/${running.id}/cancel`);
     expect((await ended(running.id)).state).toBe('cancelled');
     expect((await asked).body).toMatchObject({ message: 'it was cancelled' });
+  });
+
+  it('is not downloaded when its target lists it and gives no instance of it', async () => {
+    lying.lie(({ path }) => (path.endsWith('/file') ? { kind: 'status', status: 404 } : undefined));
+    const problem = `lying did not give ${study.instanceCount} instances: fetch it again for them`;
+    expect(await test.ask('GET', downloadPath('lying'))).toMatchObject({ status: 503, body: { message: problem } });
+    const { fetches } = (await test.ask('GET', '/api/fetches')).body as { fetches: Fetched[] };
+    expect(fetches[0]).toMatchObject({ state: 'failed', completed: 0, problem });
+    const { entries } = (await test.ask('GET', '/api/audit')).body as { entries: Record<string, string>[] };
+    expect(entries.find(({ action }) => action === 'download study')).toMatchObject({
+      outcome: 'failed',
+      detail: 'from lying',
+    });
+  });
+
+  it('is broken off as failed, not as cancelled, when its target breaks in the middle of an instance', async () => {
+    const middle = Math.floor([...big][0]!.bytes.length / 2);
+    lying.lie(({ path }) => (path.endsWith('/file') ? { kind: 'short', bytes: middle, framing: 'cut' } : undefined));
+    const answer = await fetch(test.url + downloadPath('lying', big.studyInstanceUid));
+    await expect(answer.arrayBuffer()).rejects.toThrow();
+    const { fetches } = (await test.ask('GET', '/api/fetches')).body as { fetches: Fetched[] };
+    const last = await ended(fetches[0]!.id);
+    expect(last.state).toBe('failed');
+    expect(last.problem).not.toContain('cancel');
+  });
+
+  it('is one of four that are under way at the same time, also when many are asked for at once', async () => {
+    lying.lie(() => ({ kind: 'silence' }));
+    const begun = await Promise.all(
+      Array.from({ length: 6 }, () =>
+        test.ask('POST', '/api/fetches', {
+          body: { target: 'lying', studyInstanceUid: study.studyInstanceUid, source: 'main' },
+        }),
+      ),
+    );
+    const running = begun.filter(({ status }) => status === 200).map(({ body }) => body as Fetched);
+    expect(running).toHaveLength(4);
+    for (const { id } of running) await test.ask('POST', `/api/fetches/${id}/cancel`);
   });
 
   it('is found at its target, gets into the source, and says how far it is', async () => {

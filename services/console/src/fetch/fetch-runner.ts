@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { DispatchError } from '@dicom-dispatch/core';
+import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import { pullStudy, pullToSource, type PullDestination } from '@dicom-dispatch/operations/pull';
 import { OperationError, type Actor, type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
@@ -20,7 +20,10 @@ interface Sink {
   open(): Promise<PullDestination>;
   /** Called every second. @throws OperationError when it makes no sense to go on */
   look?(): void;
-  /** @param missing - what the target did not give, in words */
+  /**
+   * @param missing - what the target did not give, in words
+   * @throws OperationError when that is all
+   */
   whole?(missing: string | undefined): void;
   broken?(error: Error): void;
 }
@@ -38,6 +41,8 @@ export class FetchRunner {
   readonly #context: PipelineContext;
   readonly #fetches: Fetches;
   readonly #log: Logger;
+  /** Under way, with those that are not written down yet. */
+  #begun = 0;
   readonly #running = new Map<string, { readonly stop: AbortController; readonly ended: Promise<void> }>();
 
   constructor(context: PipelineContext, log: Logger) {
@@ -62,7 +67,7 @@ export class FetchRunner {
   /**
    * Gets a study as a ZIP file, streamed. Resolves when the first instance has come.
    *
-   * @throws OperationError as `start`, and what is wrong before the first instance comes; DispatchError
+   * @throws OperationError as `start`, what is wrong before the first instance comes, and `unavailable` when none does; DispatchError
    */
   async download(order: { target: string; studyInstanceUid: string }, actor: Actor): Promise<Download> {
     const zip = new ZipDestination();
@@ -79,13 +84,18 @@ export class FetchRunner {
         else if (Date.now() - movedAt > unreadMs)
           throw new OperationError('conflict', 'nobody reads the download any more');
       },
-      whole: (missing) => zip.finish(missing),
+      whole(missing) {
+        if (zip.isEmpty) throw new OperationError('unavailable', missing ?? 'no instance has come');
+        zip.finish(missing);
+      },
       broken(error) {
         failed.reject(error);
         zip.break(error);
       },
     });
-    zip.output.once('close', () => !zip.output.readableEnded && stop.abort(new Cancelled()));
+    zip.output.once('close', () => {
+      if (!zip.output.readableEnded) stop.abort(zip.brokenBy ? asDispatchError(zip.brokenBy) : new Cancelled());
+    });
     await Promise.race([zip.begun, failed.promise]);
     return { id, file: zip.output, ended: ended.then(() => this.#read(id)) };
   }
@@ -114,16 +124,26 @@ export class FetchRunner {
     if (!Object.hasOwn(this.#context.config().targets, target)) {
       throw new OperationError('not-found', `there is no target "${target}"`);
     }
-    if (this.#running.size >= maxAtOnce) {
+    if (this.#begun >= maxAtOnce) {
       throw new OperationError(
         'conflict',
         `${maxAtOnce} studies are being fetched: wait for the end of one, or cancel it`,
       );
     }
     const id = `f-${randomBytes(6).toString('hex')}`;
-    await this.#fetches.begin(id, { ...order, by: actor.name });
+    // At once: others may begin while this one is written down.
+    this.#begun += 1;
+    try {
+      await this.#fetches.begin(id, { ...order, by: actor.name });
+    } catch (error) {
+      this.#begun -= 1;
+      throw error;
+    }
     const stop = new AbortController();
-    const ended = this.#run(id, order, stop, sink).finally(() => this.#running.delete(id));
+    const ended = this.#run(id, order, stop, sink).finally(() => {
+      this.#running.delete(id);
+      this.#begun -= 1;
+    });
     this.#running.set(id, { stop, ended });
     return { id, stop, ended };
   }
@@ -166,8 +186,9 @@ export class FetchRunner {
       sink.whole?.(missing);
       await this.#fetches.end(id, failed === 0 ? 'done' : 'failed', missing);
     } catch (thrown) {
-      const error = signal.reason instanceof OperationError ? signal.reason : thrown;
-      const isCancelled = signal.reason instanceof Cancelled;
+      const { reason } = signal as { reason: unknown };
+      const error = reason instanceof OperationError || reason instanceof DispatchError ? reason : thrown;
+      const isCancelled = reason instanceof Cancelled;
       const isKnown = error instanceof DispatchError || error instanceof OperationError;
       const why = isKnown ? error.message : 'internal error';
       sink.broken?.(

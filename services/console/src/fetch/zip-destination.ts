@@ -14,6 +14,7 @@ export class ZipDestination implements PullDestination {
   readonly #begun = Promise.withResolvers<void>();
   readonly #brokenOff = Promise.withResolvers<never>();
   #movedBytes = 0;
+  #brokenBy: Error | undefined;
 
   constructor() {
     this.#brokenOff.promise.catch(() => {});
@@ -33,6 +34,16 @@ export class ZipDestination implements PullDestination {
   /** Of instances, so far. */
   get movedBytes(): number {
     return this.#movedBytes;
+  }
+
+  /** Why it was broken off here; undefined while it was not, and when its reader has gone. */
+  get brokenBy(): Error | undefined {
+    return this.#brokenBy;
+  }
+
+  /** Whether no instance has come. */
+  get isEmpty(): boolean {
+    return this.#names.size === 0;
   }
 
   /** Whether bytes wait for its reader. */
@@ -67,6 +78,7 @@ export class ZipDestination implements PullDestination {
 
   /** Breaks the file off. */
   break(error: Error): void {
+    this.#brokenBy ??= error;
     this.output.destroy(error);
   }
 
