@@ -88,7 +88,7 @@ export {
   type ConfigDraft,
   type DraftContext,
 } from './configuration/draft.ts';
-export { hideSecrets, textForEditors } from './configuration/hide-secrets.ts';
+export { hideSecrets, shownHeaders, textForEditors } from './configuration/hide-secrets.ts';
 export { editableSections, editorProblems } from './configuration/editor-rights.ts';
 export { fieldText, readForm, removedSecret, secretText, type FormValues } from './configuration/form-values.ts';
 export { lockOutProblems, type Changer } from './configuration/lock-out.ts';

@@ -1,7 +1,7 @@
 import type { OptionField } from '@dicom-dispatch/core';
 import { parse, stringify } from 'yaml';
 import { isDeepStrictEqual } from 'node:util';
-import { hideSecrets, restoreHeaders } from './hide-secrets.ts';
+import { hidden, hideSecrets, restoreHeaders } from './hide-secrets.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -100,11 +100,20 @@ export async function readForm(
     if (text.trim() === '') return undefined;
     try {
       const typedValue = plainValue(field, text);
-      return field.name === 'headers' ? restoreHeaders(typedValue, was) : typedValue;
+      return field.name === 'headers' ? restored(typedValue, was, at) : typedValue;
     } catch (error) {
       problems.push({ path: at, message: `is not YAML: ${(error as Error).message.split('\n')[0]}` });
       return undefined;
     }
+  }
+
+  function restored(typedHeaders: unknown, was: unknown, at: readonly string[]): unknown {
+    const { headers, missing } = restoreHeaders(typedHeaders, was);
+    if (missing.length > 0) {
+      const message = `${hidden} stands for a value that is not known here: type the value of ${missing.join(', ')}`;
+      problems.push({ path: at, message });
+    }
+    return headers;
   }
 
   async function secret(text: string | undefined, was: unknown, at: readonly string[]): Promise<unknown> {

@@ -3,7 +3,7 @@ import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { expect, it } from 'vitest';
 import { describeChanges } from './describe-changes.ts';
 import { fieldText, readForm } from './form-values.ts';
-import { textForEditors } from './hide-secrets.ts';
+import { shownHeaders, textForEditors } from './hide-secrets.ts';
 
 const text = `# of everybody
 redis: { url: 'redis://:word-1@redis.example' } # word-2
@@ -69,4 +69,11 @@ it('keeps headers that a form showed hidden', async () => {
     (await readForm(fields, { headers }, was, async () => '')).value['headers'];
   expect(await read(shown)).toEqual(was.headers);
   expect(await read(`${shown}\nc: new`)).toEqual({ ...was.headers, c: 'new' });
+  // Of a duplicate nothing is known that could be put back.
+  const copied = await readForm(fields, { headers: shown }, {}, async () => '');
+  expect(copied.problems).toEqual([
+    { path: ['headers'], message: '*** stands for a value that is not known here: type the value of a' },
+  ]);
+  expect(shownHeaders(was.headers)).toEqual({ b: '${KEY}' });
+  expect(shownHeaders({ a: 'word' })).toBeUndefined();
 });

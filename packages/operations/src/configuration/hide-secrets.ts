@@ -16,16 +16,32 @@ export function hideSecrets(value: unknown, path: readonly string[] = []): unkno
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, hideSecrets(one, [...path, key])]));
 }
 
-/** Puts values of headers back that a form showed hidden. */
-export function restoreHeaders(headers: unknown, was: unknown): unknown {
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return headers;
-  const old = (was ?? {}) as Plain;
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name,
-      value === hidden && Object.hasOwn(old, name) ? old[name] : (value as unknown),
-    ]),
-  );
+/** Puts values of headers back that a form showed hidden. @returns with `missing`, names of hidden ones that were not there */
+export function restoreHeaders(
+  headers: unknown,
+  was: unknown,
+): { readonly headers: unknown; readonly missing: readonly string[] } {
+  if (!isMapping(headers)) return { headers, missing: [] };
+  const old = isMapping(was) ? was : {};
+  const isOld = (name: string): boolean => Object.hasOwn(old, name);
+  const entries = Object.entries(headers);
+  return {
+    headers: Object.fromEntries(
+      entries.map(([name, value]) => [name, value === hidden && isOld(name) ? old[name] : value]),
+    ),
+    missing: entries.filter(([name, value]) => value === hidden && !isOld(name)).map(([name]) => name),
+  };
+}
+
+/** Headers whose values are shown; undefined when that is none. */
+export function shownHeaders(headers: unknown): unknown {
+  if (!isMapping(headers)) return headers;
+  const shown = Object.entries(headers).filter(([, value]) => hideSecrets(value, ['headers', '']) !== hidden);
+  return shown.length > 0 ? Object.fromEntries(shown) : undefined;
+}
+
+function isMapping(value: unknown): value is Plain {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** What an editor may read of the text of a configuration: the sections that they may change, without plain secrets. */

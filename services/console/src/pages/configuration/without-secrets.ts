@@ -1,4 +1,5 @@
 import type { OptionField } from '@dicom-dispatch/core';
+import { shownHeaders } from '@dicom-dispatch/operations';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -8,6 +9,7 @@ export function withoutSecrets(fields: readonly OptionField[], values: Plain): P
   for (const { name, kind, fields: inner } of fields) {
     const value = left[name];
     if (kind === 'secret') delete left[name];
+    else if (name === 'headers') left[name] = shownHeaders(value);
     else if (kind === 'section' && typeof value === 'object' && value !== null)
       left[name] = withoutSecrets(inner, value as Plain);
   }
