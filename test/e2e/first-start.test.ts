@@ -93,8 +93,20 @@ describe('up in an empty folder', { timeout: 120_000 }, () => {
     await other.close();
   });
 
+  it('loads no program that a page of another site names', async () => {
+    const [cookie] = await page.context().cookies();
+    const { origin } = new URL(link);
+    const headers = { cookie: `${cookie?.name}=${cookie?.value}`, 'sec-fetch-site': 'cross-site' };
+    const answer = await fetch(`${origin}/setup?type=./other.ts`, { headers });
+    expect(answer.status).toBe(403);
+    expect(await answer.text()).toContain('sent by a page of another site');
+  });
+
   it('asks for a target, and goes on when it takes studies', async () => {
-    await page.getByRole('link', { name: /^DICOM receiver Sends/ }).click();
+    const receiver = page.getByRole('link', { name: /^DICOM receiver Sends/ });
+    await receiver.click();
+    await page.getByRole('link', { name: 'Another kind' }).click();
+    await receiver.click();
     await page.locator('[data-name]').fill('pacs');
     await page.locator('[name="host"]').fill(pacs.host);
     await page.locator('[name="calledAeTitle"]').fill(pacs.aet);

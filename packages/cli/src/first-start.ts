@@ -24,7 +24,9 @@ export async function makeFirstConfig(
   const log = createLogger('setup', { level: 'info', format: 'auto' });
   const setup = await startSetup({ store, listen, log });
   console.log(`There is no configuration yet (${store.file.path}). This page makes it:\n\n    ${setup.link}\n`);
-  console.log('The link lets one browser in. Ctrl-C ends it; nothing is written before the last step.');
+  console.log(
+    'The link lets one browser in. Ctrl-C ends it; before the last step nothing is written but the key file of secrets.',
+  );
   if (!isLoopback(parseListen(listen).host))
     console.log('From another machine, put the name of this one in the place of the host.');
   try {

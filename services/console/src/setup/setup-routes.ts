@@ -32,7 +32,7 @@ export interface SetupState extends SetupPlace {
   answers: SetupAnswers;
 }
 
-/** Checks, tests and keeps the answers of the first start; nothing is written before its end. */
+/** Checks, tests and keeps the answers of the first start; before its end nothing is written but the key file of secrets. */
 export function addSetupRoutes(server: ApiServer, state: SetupState): void {
   const judge = (step: SetupStep, name: string, form: z.infer<typeof body>): Promise<JudgedStep> =>
     judgeStep(state, state.answers, step, { ...form, name });

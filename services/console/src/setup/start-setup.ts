@@ -10,6 +10,7 @@ import { ConsoleError } from '../console-error.ts';
 import { answerErrors, sendError } from '../error-answers.ts';
 import type { Html } from '../pages/html.ts';
 import { addSecurityHeaders } from '../security/headers.ts';
+import { foreignOrigin } from '../security/same-origin.ts';
 import { addStaticFiles } from '../static-files.ts';
 import { SetupAccess } from './setup-access.ts';
 import { setupSteps, setupText, type SetupStep } from './setup-answers.ts';
@@ -73,6 +74,9 @@ export async function startSetup({ store, listen, log }: SetupOptions): Promise<
       const why = door.enter(request, reply, token);
       if (why !== undefined) return sendSetupRefusal(request, reply, why);
       if (token !== '') return reply.redirect('/setup');
+      // A type from outside is a program that is loaded: by our own pages only.
+      const foreign = type === undefined ? undefined : foreignOrigin(request, undefined);
+      if (foreign !== undefined) return sendSetupRefusal(request, reply, `The request was ${foreign}.`);
       const { answers } = state;
       const open = setupSteps.find((one) => answers[one] === undefined);
       const isReachable = wanted !== undefined && (answers[wanted] !== undefined || wanted === open);
@@ -135,7 +139,9 @@ async function needFolder(file: string): Promise<void> {
 async function writeNew(path: string, text: string): Promise<void> {
   const made = `${path}.new`;
   try {
-    const file = await open(made, 'w', 0o600);
+    // What an attempt that was killed has left; never through a link that somebody has put there.
+    await rm(made, { force: true });
+    const file = await open(made, 'wx', 0o600);
     try {
       await file.writeFile(text);
       await file.sync();

@@ -60,10 +60,10 @@ async function lookForOrthanc(): Promise<string | undefined> {
   }
 }
 
-/** The first target: its type, then its form. */
+/** The first target: its type, then its form. @param wanted - the type; empty to choose another one */
 export async function targetBody({ store }: SetupPlace, { target }: SetupAnswers, wanted?: string): Promise<Html> {
   const type = wanted ?? target?.value['type'];
-  if (typeof type !== 'string')
+  if (typeof type !== 'string' || type === '')
     return html`<h1>Where do studies go?</h1>
       <p>Choose the kind of the first target; more are added later.</p>
       ${typeList('/setup')}`;

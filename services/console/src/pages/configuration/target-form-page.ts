@@ -7,6 +7,7 @@ import type { ApiServer } from '../../api/api-server.ts';
 import { editContext, isEditor } from '../../configuration/edit-context.ts';
 import { targetType } from '../../configuration/target-types.ts';
 import type { ConsoleContext } from '../../console-context.ts';
+import { foreignOrigin } from '../../security/same-origin.ts';
 import { select } from '../components.ts';
 import { html, type Html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
@@ -32,6 +33,11 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
       const from = wanted.name ?? wanted.copy;
       const present = from === undefined ? undefined : targets[from];
       if (from !== undefined && !present) throw new OperationError('not-found', `There is no target "${from}".`);
+      if (!present && wanted.type !== undefined) {
+        // A type from outside is a program that is loaded: by our own pages only.
+        const foreign = foreignOrigin(request, context.config().console.publicUrl);
+        if (foreign !== undefined) throw new OperationError('invalid', `The request was ${foreign}.`);
+      }
       const type = await targetType(
         edit,
         String(present?.['type'] ?? wanted.type ?? ''),
