@@ -1,11 +1,17 @@
+import { startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestConsole, type TestConsole } from '../testing/start-test-console.ts';
 
+let orthanc: OrthancServer;
 let test: TestConsole;
 beforeAll(async () => {
-  test = await startTestConsole();
+  orthanc = await startOrthanc();
+  test = await startTestConsole({ sourceUrl: orthanc.url });
 });
-afterAll(() => test[Symbol.asyncDispose]());
+afterAll(async () => {
+  await test[Symbol.asyncDispose]();
+  await orthanc.stop();
+});
 
 async function lines(path: string): Promise<string[]> {
   const { status, headers, text } = await test.ask('GET', path);
@@ -50,4 +56,16 @@ it('gives lists as files, with the filters of their pages, and notes who had the
 
   const { entries } = (await test.ask('GET', '/api/audit')).body as { entries: { action: string }[] };
   expect(entries.filter(({ action }) => action.startsWith('export ')).length).toBe(5);
+});
+
+it('ends a file that leaves something out with a line that says what', async () => {
+  const { studyInstanceUid } = await test.route();
+  expect((await lines('/api/studies.csv')).at(-1)).not.toContain('# incomplete');
+  await orthanc.stop();
+  const unnamed = '# incomplete: main did not tell who its studies are.';
+  expect((await lines('/api/studies.csv')).at(-1)).toBe(unnamed);
+  expect((await lines('/api/deliveries.csv')).at(-1)).toBe(unnamed);
+  const searched = await lines(`/api/studies.csv?search=${studyInstanceUid}`);
+  expect(searched[1]).toContain(studyInstanceUid);
+  expect(searched.at(-1)).toMatch(/^# incomplete: .*main does not answer\./);
 });

@@ -5,15 +5,20 @@ import type { ConsoleContext } from '../console-context.ts';
 import { listDeliveries } from '../views/list-deliveries.ts';
 import { listStudies } from '../views/list-studies.ts';
 import { selection, type Delivery, type StudySummary } from '../views/schemas.ts';
-import { labelsOf } from '../views/summarize-studies.ts';
+import { keyOf, labelsOf, noteSilent, type LabelWait } from '../views/summarize-studies.ts';
 import type { ApiServer } from './api-server.ts';
 import { studyQuery } from './studies.ts';
 
 /** So many lines at most, and how many are read at once. */
 const mostLines = 100_000;
 const atOnce = 200;
+/** A file waits longer for names than a page. */
+const labelWaitMs = 30_000;
 
-/** The lists of studies and deliveries as files, with the filters of their pages. Times are UTC (ISO 8601). */
+/**
+ * The lists of studies and deliveries as files, with the filters of their pages. Times are UTC (ISO 8601). What leaves something out ends
+ * with a line `# incomplete: …`.
+ */
 export function addListFiles(server: ApiServer, context: ConsoleContext): void {
   server.get(
     '/api/studies.csv',
@@ -70,10 +75,16 @@ async function* studyLines(
   query: Omit<Parameters<typeof listStudies>[1], 'limit' | 'cursor'>,
 ): AsyncGenerator<string> {
   yield csvLine(['source', 'study_instance_uid', 'orthanc_study_id', ...ofStudy, 'routed_at', ...ofDelivery]);
+  const labelWait: LabelWait = { ms: labelWaitMs, silent: new Set() };
+  const missing = new Set<string>();
   let cursor: string | undefined;
   let left = mostLines;
   do {
-    const { studies, next } = await listStudies(context, { ...query, cursor, limit: Math.min(atOnce, left) });
+    const limit = Math.min(atOnce, left);
+    const { studies, next, notSearched } = await listStudies(context, { ...query, cursor, limit, labelWait });
+    const named = new Set(studies.filter(({ label }) => label).map((study) => keyOf(study)));
+    await noteSilent(context, studies, (study) => named.has(keyOf(study)), labelWait);
+    for (const note of notSearched) missing.add(note);
     for (const study of studies) {
       const cells = [study.source, study.studyInstanceUid, study.orthancStudyId, ...labelCells(study.label)];
       for (const delivery of study.deliveries.length > 0 ? study.deliveries : [undefined]) {
@@ -83,6 +94,7 @@ async function* studyLines(
     cursor = next;
     left -= studies.length;
   } while (cursor !== undefined && left > 0);
+  yield* lastLine(cursor !== undefined, labelWait.silent, missing);
 }
 
 async function* deliveryLines(
@@ -90,19 +102,20 @@ async function* deliveryLines(
   query: Omit<Parameters<typeof listDeliveries>[1], 'limit' | 'cursor'>,
 ): AsyncGenerator<string> {
   yield csvLine(['source', 'study_instance_uid', 'orthanc_study_id', ...ofStudy, 'routed_at', ...ofDelivery]);
+  const labelWait: LabelWait = { ms: labelWaitMs, silent: new Set() };
   let cursor: string | undefined;
   let left = mostLines;
   do {
     const { deliveries, next } = await listDeliveries(context, { ...query, cursor, limit: Math.min(atOnce, left) });
-    const labels = await labelsOf(context, deliveries);
+    const labels = await labelsOf(context, deliveries, undefined, labelWait);
+    await noteSilent(context, deliveries, (delivery) => labels.has(keyOf(delivery)), labelWait);
     for (const delivery of deliveries) {
       const { source, studyInstanceUid, orthancStudyId, routedAt } = delivery;
-      const label = labels.get(`${source} ${orthancStudyId}`);
       yield csvLine([
         source,
         studyInstanceUid,
         orthancStudyId,
-        ...labelCells(label),
+        ...labelCells(labels.get(keyOf(delivery))),
         iso(routedAt),
         ...deliveryCells(delivery),
       ]);
@@ -110,6 +123,17 @@ async function* deliveryLines(
     cursor = next;
     left -= deliveries.length;
   } while (cursor !== undefined && left > 0);
+  yield* lastLine(cursor !== undefined, labelWait.silent);
+}
+
+/** Says what the file leaves out; nothing when it has all. */
+function* lastLine(isCut: boolean, silent: ReadonlySet<string>, missing: Iterable<string> = []): Generator<string> {
+  const notes = [
+    ...(isCut ? [`There are more than ${mostLines}: choose a shorter time.`] : []),
+    ...[...silent].map((source) => `${source} did not tell who its studies are.`),
+    ...missing,
+  ];
+  if (notes.length > 0) yield `# incomplete: ${notes.join(' ')}\r\n`;
 }
 
 function labelCells(label: StudySummary['label']): (string | undefined)[] {

@@ -29,11 +29,14 @@ export interface FoundStudies {
   readonly found: readonly FoundStudy[];
   /** Sources that could not be asked. */
   readonly silent: readonly string[];
+  /** Sources that have more of them than were asked for. */
+  readonly cut: readonly string[];
 }
 
 const labelTtlMs = 30_000;
 const thumbnailTtlMs = 10 * 60_000;
-const mostFound = 100;
+/** Of a search at a source. */
+export const mostFound = 100;
 
 /** Orthanc's id of a study: a SHA-1 in five groups. */
 export function isOrthancId(text: string): boolean {
@@ -97,12 +100,14 @@ export class SourceLookup {
   /** Studies of all sources that a person could mean by a text: accession number, patient, UID or description. */
   async search(text: string): Promise<FoundStudies> {
     const silent: string[] = [];
+    const cut: string[] = [];
     const lists = await Promise.all(
       Object.keys(this.#config().sources).map(async (source) => {
         try {
           const shows = this.showsPatientData;
           const found = await this.#find(source, text);
-          return found.map((label): FoundStudy => {
+          if (found.length > mostFound) cut.push(source);
+          return found.slice(0, mostFound).map((label): FoundStudy => {
             const { orthancStudyId, studyInstanceUid } = label;
             return { source, orthancStudyId, studyInstanceUid, label: shows ? label : undefined };
           });
@@ -112,7 +117,7 @@ export class SourceLookup {
         }
       }),
     );
-    return { found: lists.flat(), silent };
+    return { found: lists.flat(), silent, cut };
   }
 
   /** Which of these studies a source has; undefined when it cannot be asked. */
@@ -143,15 +148,16 @@ export class SourceLookup {
     await Promise.allSettled(clients.map(async (client) => (await client).close()));
   }
 
+  /** One more than the most, where there are more. */
   async #find(source: string, text: string): Promise<StudyLabel[]> {
     const orthanc = await this.client(source);
     if (isOrthancId(text)) return (await orthanc.studies.many([text])).map((study) => toLabel(study));
     const queries = this.showsPatientData ? queriesFor(text) : exactQueriesFor(text);
     const lists = await Promise.all(
-      queries.map((query) => orthanc.find({ level: 'studies', query, limit: mostFound })),
+      queries.map((query) => orthanc.find({ level: 'studies', query, limit: mostFound + 1 })),
     );
     const found = new Map(lists.flat().map((study) => [study.ID, toLabel(study)]));
-    return [...found.values()].slice(0, mostFound);
+    return [...found.values()];
   }
 
   #sourceConfig(source: string) {

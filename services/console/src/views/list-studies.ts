@@ -12,7 +12,7 @@ import { heldAmong } from '@dicom-dispatch/operations';
 import type { ViewContext } from './view-context.ts';
 import { searchStudies } from './search-studies.ts';
 import type { StudyList } from './schemas.ts';
-import { summarize } from './summarize-studies.ts';
+import { summarize, type LabelWait } from './summarize-studies.ts';
 
 export interface StudyQuery {
   readonly search?: string | undefined;
@@ -27,6 +27,8 @@ export interface StudyQuery {
   readonly limit: number;
   /** After this long what was found so far is given. Default: no end. */
   readonly budgetMs?: number;
+  /** Default: as long as a page waits. */
+  readonly labelWait?: LabelWait;
 }
 
 /** How long a page searches before it shows what it has found so far. */
@@ -45,7 +47,7 @@ export async function listStudies(context: ViewContext, query: StudyQuery): Prom
     total,
     silentSources: [],
     notSearched: [],
-    studies: await summarize(context, records),
+    studies: await summarize(context, records, undefined, query.labelWait),
     ...(next && { next: placeText(next) }),
     ...(searchedTo !== undefined && { searchedTo }),
   };

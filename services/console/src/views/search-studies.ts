@@ -1,6 +1,7 @@
 import { isUid } from '@dicom-dispatch/core';
 import { searchKeysOf } from '@dicom-dispatch/pipeline';
 import { hashesOfText, type StudyRecord } from '@dicom-dispatch/state/records';
+import { mostFound } from '../source/source-lookup.ts';
 import type { StudyQuery } from './list-studies.ts';
 import type { StudyList, StudySummary } from './schemas.ts';
 import { keyOf, summarize, withoutIds } from './summarize-studies.ts';
@@ -22,10 +23,14 @@ export async function searchStudies(
   if (/^d-[0-9a-f]{20}$/.test(search)) {
     const delivery = await records.delivery(search);
     const study = delivery && (await records.study(delivery));
-    return { studies: study ? await summarize(context, [study]) : [], silentSources: [], notSearched: [] };
+    return {
+      studies: study ? await summarize(context, [study], undefined, query.labelWait) : [],
+      silentSources: [],
+      notSearched: [],
+    };
   }
   const sources = Object.keys(context.config().sources);
-  const { found, silent } = await context.lookup.search(search);
+  const { found, silent, cut } = await context.lookup.search(search);
   const routed = new Map<string, StudyRecord>();
   const labels = new Map(found.flatMap((one) => (one.label ? [[keyOf(one), one.label]] : [])));
   const bySource = await Promise.all(
@@ -40,7 +45,7 @@ export async function searchStudies(
   const known = byHash.toSorted((one, other) => other.routedAt - one.routedAt);
   for (const study of [...bySource.flat(), ...byUid, ...known]) if (study) routed.set(keyOf(study), study);
   const inSource = await lookInSources(context, [...routed.values()], new Set(found.map((one) => keyOf(one))), silent);
-  const summaries = (await summarize(context, [...routed.values()], labels)).map((study) => ({
+  const summaries = (await summarize(context, [...routed.values()], labels, query.labelWait)).map((study) => ({
     ...study,
     inSource: inSource.get(keyOf(study)) ?? 'unknown',
   }));
@@ -60,8 +65,20 @@ export async function searchStudies(
         deliveries: [],
       };
     });
-  const studies = [...summaries, ...unrouted].filter((study) => isWanted(study, query)).slice(0, query.limit);
-  return { studies, silentSources: [...silent], notSearched: notSearched(silent, keys.length > 0, studies.length > 0) };
+  const wanted = [...summaries, ...unrouted].filter((study) => isWanted(study, query));
+  const studies = wanted.slice(0, query.limit);
+  const more = [
+    ...cut.map((source) => `${source} has more than ${mostFound} studies that match: search for more of the text.`),
+    ...(byHash.length < mostByHash
+      ? []
+      : [`No more than ${mostByHash} studies of a number are looked at: choose times or a source.`]),
+    ...(wanted.length > studies.length ? [`${wanted.length - studies.length} more are found than are listed.`] : []),
+  ];
+  return {
+    studies,
+    silentSources: [...silent],
+    notSearched: [...notSearched(silent, keys.length > 0, studies.length > 0), ...more],
+  };
 }
 
 type InSource = NonNullable<StudySummary['inSource']>;

@@ -5,13 +5,20 @@ import type { StudySummary } from './schemas.ts';
 import { toExplained } from './to-delivery.ts';
 import type { ViewContext } from './view-context.ts';
 
+/** How long labels are waited for; a source that does not give them in time is noted, and not asked again. */
+export interface LabelWait {
+  readonly ms: number;
+  readonly silent: Set<string>;
+}
+
 /** Studies with the latest delivery to each target. */
 export async function summarize(
   context: ViewContext,
   studies: readonly StudyRecord[],
   known: ReadonlyMap<string, StudyLabel> = new Map(),
+  wait?: LabelWait,
 ): Promise<StudySummary[]> {
-  const labels = await labelsOf(context, studies, known);
+  const labels = await labelsOf(context, studies, known, wait);
   const once = askOnce();
   return Promise.all(
     studies.map(async (study): Promise<StudySummary> => {
@@ -45,28 +52,45 @@ export async function labelsOf(
   context: ViewContext,
   studies: readonly StudyKey[],
   known: ReadonlyMap<string, StudyLabel> = new Map(),
+  wait: LabelWait = { ms: labelWaitMs, silent: new Set() },
 ): Promise<Map<string, StudyLabel>> {
   const labels = new Map(known);
   const missing = studies.filter((study) => !labels.has(keyOf(study)));
   const sources = Map.groupBy(missing, (study) => study.source);
   await Promise.all(
     [...sources].map(async ([source, list]) => {
+      if (wait.silent.has(source)) return;
+      const ids = list.map(({ orthancStudyId }) => orthancStudyId);
       const found = await within(
-        labelWaitMs,
-        context.lookup
-          .labels(
-            source,
-            list.map(({ orthancStudyId }) => orthancStudyId),
-          )
-          .catch(() => new Map()),
+        wait.ms,
+        context.lookup.labels(source, ids).catch(() => new Map<string, StudyLabel>()),
       );
       for (const study of list) {
-        const label = found?.get(study.orthancStudyId) as StudyLabel | undefined;
+        const label = found?.get(study.orthancStudyId);
         if (label) labels.set(keyOf(study), label);
       }
+      if (!found) wait.silent.add(source);
     }),
   );
   return labels;
+}
+
+/** Notes sources that do not tell who studies without a label are, though they may have them: what is gone from there has none. */
+export async function noteSilent(
+  context: ViewContext,
+  studies: readonly StudyKey[],
+  hasLabel: (study: StudyKey) => boolean,
+  { ms, silent }: LabelWait,
+): Promise<void> {
+  if (!context.lookup.showsPatientData) return;
+  const bare = studies.filter((study) => !silent.has(study.source) && !hasLabel(study));
+  await Promise.all(
+    [...Map.groupBy(bare, ({ source }) => source)].map(async ([source, list]) => {
+      const ids = list.map(({ orthancStudyId }) => orthancStudyId);
+      const present = await within(ms, context.lookup.present(source, ids));
+      if (present?.size !== 0) silent.add(source);
+    }),
+  );
 }
 
 /** A page is shown without names rather than late. */
