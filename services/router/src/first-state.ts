@@ -16,11 +16,11 @@ export async function firstState(setting: {
   sourceNow(): Promise<number>;
 }): Promise<FeedState> {
   const { orthanc, signal, startFrom } = setting;
-  if (startFrom === 'everything') {
-    return { epoch: 1, seq: 0, fingerprint: undefined, since: '', firstSeen: await beginningNow(setting) };
-  }
   const now = await beginningNow(setting);
   const newest = await orthanc.lastChange({ signal });
+  if (startFrom === 'everything') {
+    return { epoch: 1, seq: 0, beganAt: newest?.Seq ?? 0, fingerprint: undefined, since: '', firstSeen: now };
+  }
   if (startFrom !== 'now') {
     const since = beginOf(startFrom);
     const beganAt = since <= now ? { beganAt: newest?.Seq ?? 0 } : {};

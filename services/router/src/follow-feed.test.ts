@@ -115,3 +115,63 @@ it('routes what came after it began with "now", also what a clock that was set b
   await expect(following).rejects.toThrow();
   expect(routed.sort()).toEqual(['study-3', 'study-4']);
 });
+
+it('notes what came after it began, and was dated before by a wrong clock: it is no old study', async () => {
+  const stopping = new AbortController();
+  const noted: number[] = [];
+  const instances = Array.from({ length: 5 }, (_, at) => ({ ...changeOf(at), ChangeType: 'NewInstance' }) as Change);
+  const state: FeedState = {
+    epoch: 1,
+    seq: 0,
+    beganAt: 3,
+    fingerprint: undefined,
+    since: '',
+    firstSeen: '20261129T130000',
+  };
+  const following = followFeed({
+    source: 'main',
+    config: sourceConfig.parse({ url: 'http://127.0.0.1:8042', startFrom: 'everything' }),
+    orthanc: feedOf(5, instances),
+    store: { read: async () => state, write: async () => true } as unknown as FeedStore,
+    lease: { isHeld: true, token: 'token' } as Lease,
+    sourceNow: async () => 0,
+    sourceUnseenMs: () => 0,
+    misdated: async (came) => void noted.push(...came.map(({ seq }) => seq)),
+    beforeRouting: async () => {},
+    came: () => {},
+    route: async () => {},
+    told: () => stopping.abort(),
+    anotherDatabase: () => {},
+    log: createLogger('test', { level: 'error', format: 'json' }),
+    signal: stopping.signal,
+  });
+  await expect(following).rejects.toThrow();
+  expect(noted).toEqual([4, 5]);
+});
+
+it('takes no study of another database for an old one', async () => {
+  const stopping = new AbortController();
+  const written: FeedState[] = [];
+  const fingerprint = { seq: 3, id: 'another', date: '20261101T120000' };
+  const state: FeedState = { epoch: 1, seq: 3, beganAt: 3, fingerprint, since: '', firstSeen: '20261129T130000' };
+  const following = followFeed({
+    source: 'main',
+    config: sourceConfig.parse({ url: 'http://127.0.0.1:8042', startFrom: 'everything' }),
+    orthanc: feedOf(5),
+    store: { read: async () => state, write: async (next: FeedState) => written.push(next) } as unknown as FeedStore,
+    lease: { isHeld: true, token: 'token' } as Lease,
+    sourceNow: async () => 0,
+    sourceUnseenMs: () => 0,
+    misdated: async () => {},
+    beforeRouting: async () => {},
+    came: () => {},
+    route: async () => {},
+    told: () => stopping.abort(),
+    anotherDatabase: () => {},
+    log: createLogger('test', { level: 'error', format: 'json' }),
+    signal: stopping.signal,
+  });
+  await expect(following).rejects.toThrow();
+  expect(written[0]).toMatchObject({ epoch: 2, seq: 0 });
+  expect(written.some((one) => one.firstSeen !== undefined || one.beganAt !== undefined)).toBe(false);
+});

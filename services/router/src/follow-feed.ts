@@ -105,7 +105,7 @@ async function checkFeed(
 ): Promise<FeedState> {
   const { log, source } = setting;
   if (!(await ask(setting, () => check.isAnother(state)))) return state;
-  const { floor: _, beganAt: __, ...rest } = state;
+  const { floor: _, beganAt: __, firstSeen: ___, ...rest } = state;
   const next: FeedState = { ...rest, epoch: state.epoch + 1, seq: 0, fingerprint: undefined, anchors: [] };
   seen.clear();
   await write(setting, next);
@@ -142,10 +142,13 @@ function isMeant({ Date, Seq }: Change, { since, beganAt }: FeedState): boolean 
   return Date >= since || (beganAt !== undefined && Seq > beganAt);
 }
 
-/** What its date would hide from the sweep. */
+/** What its date would hide from the sweep, or would let wait as if it had been there before. */
 async function noteMisdated(setting: FollowSetting, state: FeedState, changes: readonly Change[]): Promise<void> {
-  const misdated = changes.filter((change) => change.ChangeType === 'NewInstance' && change.Date < state.since);
-  const came = misdated.filter((change) => isMeant(change, state));
+  const { beganAt, since, firstSeen = since } = state;
+  if (beganAt === undefined) return;
+  const came = changes.filter(
+    ({ ChangeType, Date, Seq }) => ChangeType === 'NewInstance' && Seq > beganAt && (Date < since || Date < firstSeen),
+  );
   if (came.length === 0) return;
   await ask(setting, () => setting.misdated(came.map(({ ID, Seq }) => ({ orthancInstanceId: ID, seq: Seq }))));
 }
@@ -174,6 +177,7 @@ async function routeStudies(setting: FollowSetting, state: FeedState, changes: r
 /** @returns the number up to which new changes have been dealt with */
 async function routeNew(setting: FollowSetting, state: FeedState, from: number): Promise<number> {
   const page = await ask(setting, () => readPage(setting.orthanc, from, setting.signal));
+  await noteMisdated(setting, state, page.changes);
   await routeStudies(setting, state, page.changes);
   return page.next;
 }

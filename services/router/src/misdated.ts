@@ -27,7 +27,8 @@ export interface MisdatedInstance {
 
 /**
  * Studies of one source that got instances while its clock was set back: their dates lie before the time from which the source is
- * routed, the numbers of their changes do not. The sweep, which knows dates only, looks at them whatever their dates say.
+ * routed, or from which it is followed; the numbers of their changes do not. The sweep, which knows dates only, looks at them whatever
+ * their dates say, and they do not wait behind those that were there before.
  */
 export class MisdatedStudies {
   readonly #redis: Redis;
@@ -57,6 +58,11 @@ export class MisdatedStudies {
         .pexpire(this.#key, keptMs)
         .exec();
     }
+  }
+
+  /** Whether a study came later than its dates say. */
+  async has(orthancStudyId: string): Promise<boolean> {
+    return (await this.#redis.zscore(this.#key, orthancStudyId)) !== null;
   }
 
   /** Orthanc's ids of the studies, with the number of the last change of each. */

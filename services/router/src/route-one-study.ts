@@ -26,6 +26,8 @@ export interface RoutingContext {
   readonly now: Date;
   /** Studies that have not changed since are delivered after all others, `YYYYMMDDTHHMMSS`. */
   readonly oldBefore: string | undefined;
+  /** Whether a study came later than its dates say. */
+  isMisdated(orthancStudyId: string): Promise<boolean>;
   /** Makes sure that Redis has what it had: a study that was routed before must not be taken for a new one. */
   confirm(): Promise<void>;
   /** Lets deliveries go on that ended because the study had left the source. */
@@ -83,7 +85,7 @@ export async function routeOneStudy(
     study,
     manifest,
     rules: routing.rules,
-    deliveries: isOld(study, context) ? routing.deliveries.map(asBackground) : routing.deliveries,
+    deliveries: (await isOld(study, context)) ? routing.deliveries.map(asBackground) : routing.deliveries,
     onSuccess: routing.onSuccess,
     senders: snapshot.senders,
     instanceTags: snapshot.instanceTags,
@@ -117,8 +119,11 @@ export async function routeOneStudy(
   return 'enqueued';
 }
 
-function isOld({ lastUpdate }: StudyFacts, { oldBefore }: RoutingContext): boolean {
-  return lastUpdate !== undefined && oldBefore !== undefined && lastUpdate < oldBefore;
+/** The clock of a source may be wrong: what the feed has brought since the source is followed is new, whatever its date says. */
+async function isOld({ lastUpdate, orthancStudyId }: StudyFacts, context: RoutingContext): Promise<boolean> {
+  const { oldBefore } = context;
+  if (lastUpdate === undefined || oldBefore === undefined || lastUpdate >= oldBefore) return false;
+  return !(await context.isMisdated(orthancStudyId));
 }
 
 function asBackground(delivery: PlannedDelivery): PlannedDelivery {

@@ -68,6 +68,7 @@ export function studyRouterOf(
         pulled: new PulledStudies(kit.redis, kit.prefix),
         now: new Date(await kit.time.now(given.orthanc, given.signal)),
         oldBefore: given.feed()?.firstSeen,
+        isMisdated: (id) => kit.misdated.has(id),
         confirm: () => watch.confirm(),
         takeBack: (id) => takeBack.seenOne(id),
         log,

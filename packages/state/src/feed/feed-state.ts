@@ -28,7 +28,7 @@ export interface FeedState {
   readonly beganAt?: number;
   /**
    * With another `startFrom`, the time by the clock of the source when it was seen for the first time, `YYYYMMDDTHHMMSS`: studies
-   * that have not changed since are delivered after those that come.
+   * that have not changed since are delivered after those that come. Undefined in a later life of the database.
    */
   readonly firstSeen?: string;
   /** Changes up to this one are never read again: whether they were dealt with cannot be looked up any more. */

@@ -196,7 +196,7 @@ export const keyTable: readonly KeyRow[] = [
   {
     keys: ['misdated:SOURCE'],
     kind: 'key',
-    what: 'studies that came while the clock of the source was set back, with the numbers of their changes: the sweep looks at them whatever their dates say',
+    what: 'studies that came while the clock of the source was set back, with the numbers of their changes: whatever their dates say, the sweep looks at them, and they are no old ones',
     lives: 'until the sweep has seen them, 90 days at most',
     backup: 'first',
   },
