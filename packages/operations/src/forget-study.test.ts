@@ -220,6 +220,33 @@ test('kept: what is recent, waits, is under way, has failed, or is being routed'
   expect((await everything()).size).toBe(0);
 });
 
+test('interrupted, it leaves no shared UIDs that nobody removes; what comes in between keeps them', async () => {
+  startWorkers();
+  const enqueued = await enqueue('1.2.31');
+  await end(enqueued);
+  const [uid, other] = ['1.2.31.0', { source: 'main', orthancStudyId: 'o-other' }];
+  const study = { source: 'main', orthancStudyId: 'o-1.2.31' };
+  const shared = operations.sharedUids;
+  const withRemove = (remove: typeof shared.remove): typeof shared =>
+    ({ add: (...added: Parameters<typeof shared.add>) => shared.add(...added), remove }) as typeof shared;
+  const interrupted = withRemove(async (...removed) => {
+    await shared.remove(...removed);
+    await redis.zadd(operations.keys.waits('main'), 1, study.orthancStudyId);
+  });
+  const terms = { before: Date.now() + 60_000 };
+  const answer = await forgetStudy({ ...operations, sharedUids: interrupted }, study, terms);
+  expect(answer).toMatchObject({ answer: 'waiting' });
+  expect(await shared.find(other, [uid])).toEqual([study]);
+  await redis.del(operations.keys.waits('main'));
+  // Killed in between, it is done again.
+  const killed = withRemove(async () => {
+    throw new Error('killed');
+  });
+  await expect(forgetStudy({ ...operations, sharedUids: killed }, study, terms)).rejects.toThrow('killed');
+  expect(await forgetStudy(operations, study, terms)).toMatchObject({ answer: 'forgotten' });
+  expect((await everything()).size).toBe(0);
+});
+
 test('a failed delivery that a later one has made good keeps nothing', async () => {
   let isDown = true;
   startWorkers(() => isDown);

@@ -24,9 +24,7 @@ export async function forgetStudy(
   const { redis, keys } = context;
   const { sources, targets, redis: setting } = context.config();
   const { source, orthancStudyId } = study;
-  // Read while it is there.
-  const uids = terms.dryRun ? [] : await confirmedUids(context, study);
-  const forgotten = await forgetRecords(redis, setting.prefix, study, {
+  const all: ForgetTerms = {
     ...terms,
     jobs: forgetJobs,
     sourceOfTarget: Object.fromEntries(
@@ -41,9 +39,19 @@ export async function forgetStudy(
       waits: keys.waits(source),
       left: keys.left(source),
     },
-  });
-  if (forgotten.answer === 'forgotten') await context.sharedUids.remove(study, uids);
+  };
+  const foreseen = await forgetRecords(redis, setting.prefix, study, { ...all, dryRun: terms.dryRun || true });
+  if (terms.dryRun || !isGone(foreseen)) return foreseen;
+  // Interrupted after this, it is done again; the other way round nobody would know any more what is to be removed.
+  const uids = await confirmedUids(context, study);
+  await context.sharedUids.remove(study, uids);
+  const forgotten = await forgetRecords(redis, setting.prefix, study, all);
+  if (!isGone(forgotten)) await context.sharedUids.add(study, uids);
   return forgotten;
+}
+
+function isGone({ answer }: Forgotten): boolean {
+  return answer === 'forgotten' || answer === 'unknown';
 }
 
 /** SOP Instance UIDs that any target has confirmed. */

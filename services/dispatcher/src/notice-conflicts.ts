@@ -39,7 +39,8 @@ export async function noticeConflicts(attempt: Attempt): Promise<void> {
 async function sharedWithOthers(attempt: Attempt): Promise<string[]> {
   const { data } = attempt;
   const own = await uidsOf(attempt, { ...data, ledger: attempt.ledger });
-  const others = await othersThatMayHave(attempt, own);
+  // Each of two that end at the same time has confirmed its instances before it looks: the later one finds the other.
+  const others = await othersThatMayHave(attempt, await attempt.context.sharedUids.add(data, own));
   const texts: string[] = [];
   for (const other of others) {
     const deliveries = await deliveriesToSamePlace(attempt, other);
@@ -58,10 +59,13 @@ async function sharedWithOthers(attempt: Attempt): Promise<string[]> {
   return more > 0 ? [...texts.slice(0, maxNamed), `So do instances of ${more} more studies.`] : texts;
 }
 
-/** Which of some SOP Instance UIDs have come with another study to the place where the target is now. */
+/**
+ * Which of some SOP Instance UIDs have come with another study to the place where the target is now. An attempt adds its own at its end,
+ * when they are confirmed: of another one that is under way at this moment nothing is found.
+ */
 export async function takenUids(attempt: Attempt, uids: ReadonlySet<string>): Promise<ReadonlyMap<string, StudyKey>> {
   const taken = new Map<string, StudyKey>();
-  for (const other of await othersThatMayHave(attempt, uids)) {
+  for (const other of await othersThatMayHave(attempt, await attempt.context.sharedUids.find(attempt.data, uids))) {
     for (const one of shapesOf(await deliveriesToSamePlace(attempt, other))) {
       for (const uid of await uidsOf(attempt, one)) if (uids.has(uid)) taken.set(uid, other);
     }
@@ -69,11 +73,9 @@ export async function takenUids(attempt: Attempt, uids: ReadonlySet<string>): Pr
   return taken;
 }
 
-/** Studies with its Study Instance UID, and those that may have one of its SOP Instance UIDs. */
-async function othersThatMayHave(attempt: Attempt, uids: ReadonlySet<string>): Promise<StudyKey[]> {
-  const { context, data } = attempt;
-  // Each of two that end at the same time has confirmed its instances before it looks: the later one finds the other.
-  const found = await context.sharedUids.add(data, uids);
+/** Studies with its Study Instance UID, and those that were found to have, maybe, one of its SOP Instance UIDs. */
+async function othersThatMayHave(attempt: Attempt, found: readonly StudyKey[]): Promise<StudyKey[]> {
+  const { data } = attempt;
   const others = [...(await othersWithItsUid(attempt)), ...found].filter(
     ({ orthancStudyId }) => orthancStudyId !== data.orthancStudyId,
   );

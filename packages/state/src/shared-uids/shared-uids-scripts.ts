@@ -31,6 +31,23 @@ end
 return others
 `);
 
+/** Looks as {@link addScript} does, with the same keys and values, and adds nothing. */
+export const findScript = defineScript(`
+local others, seen = {}, {}
+for i, key in ipairs(KEYS) do
+  local field, low, high = ARGV[i * 3 - 1], tonumber(ARGV[i * 3]), tonumber(ARGV[i * 3 + 1])
+  local known = redis.call('HGET', key, field) or ''
+  for at = 1, #known, 7 do
+    local study, from, to = string.sub(known, at, at + 4), string.byte(known, at + 5, at + 6)
+    if study ~= ARGV[1] and from <= high and to >= low and not seen[study] then
+      seen[study] = true
+      table.insert(others, study)
+    end
+  end
+end
+return others
+`);
+
 /** KEYS: one for each block. ARGV: hash of the study, then the field of each block. */
 export const removeScript = defineScript(`
 for i, key in ipairs(KEYS) do

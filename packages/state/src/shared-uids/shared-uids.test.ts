@@ -40,6 +40,15 @@ describe('studies that may share a SOP Instance UID', () => {
     }
   });
 
+  it('are named to who only looks, which adds nothing', async () => {
+    await shared.add(study('a'), series('1.2', 150));
+    const before = await redis.dbsize();
+    expect(await shared.find(study('b'), ['1.2.120', '1.3.1'])).toEqual([study('a')]);
+    expect(await shared.find(study('a'), ['1.2.120'])).toEqual([]);
+    expect(await redis.dbsize()).toBe(before);
+    expect(await shared.add(study('a'), ['1.2.120'])).toEqual([]);
+  });
+
   it('are not those whose instances are only numbered through', async () => {
     for (let index = 0; index < 30; index += 1) {
       expect(await shared.add(study(`s${index}`), series('1.2', 7, index * 7))).toEqual([]);

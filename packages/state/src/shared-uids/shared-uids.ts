@@ -2,7 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import type { StudyKey } from '../records/records.ts';
-import { addNameScript, addScript, removeScript } from './shared-uids-scripts.ts';
+import { addNameScript, addScript, findScript, removeScript } from './shared-uids-scripts.ts';
 import { blocksOf, studyHash } from './uid-block.ts';
 
 /** Blocks in one call: well below a millisecond for Redis. */
@@ -29,15 +29,31 @@ export class SharedUids {
    * @throws DispatchError `ledger-unavailable`
    */
   async add(study: StudyKey, uids: Iterable<string>): Promise<StudyKey[]> {
+    return this.#others(study, uids, true);
+  }
+
+  /**
+   * Looks who else may have some UIDs of a study, which is not added.
+   *
+   * @param uids - SOP Instance UIDs
+   * @throws DispatchError `ledger-unavailable`
+   */
+  async find(study: StudyKey, uids: Iterable<string>): Promise<StudyKey[]> {
+    return this.#others(study, uids, false);
+  }
+
+  async #others(study: StudyKey, uids: Iterable<string>, isAdded: boolean): Promise<StudyKey[]> {
     const member = memberOf(study);
     const hash = studyHash(member);
     const blocks = blocksOf(uids);
     const others = new Map<string, Buffer>();
     return asked(async () => {
-      if (blocks.length > 0) await addNameScript.run(this.#redis, [this.#namesOf(hash)], [hash.subarray(2), member]);
+      if (isAdded && blocks.length > 0) {
+        await addNameScript.run(this.#redis, [this.#namesOf(hash)], [hash.subarray(2), member]);
+      }
       for (let from = 0; from < blocks.length; from += blocksAtOnce) {
         const some = blocks.slice(from, from + blocksAtOnce);
-        const found = await addScript.runBuffer(
+        const found = await (isAdded ? addScript : findScript).runBuffer(
           this.#redis,
           some.map(({ shard }) => this.#keys.uidBlocks(shard)),
           [hash, ...some.flatMap(({ field, low, high }) => [field, low, high])],
