@@ -1,6 +1,7 @@
 import { describePlace, targetPlace } from '@dicom-dispatch/core';
 import type { PlaceDecision } from '@dicom-dispatch/state/target-places';
-import { OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
+import { jobPlaces, OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
+import type { Queue } from 'bullmq';
 import { promoteTarget } from './change-target.ts';
 
 export interface DecidedPlace {
@@ -28,7 +29,7 @@ export async function decidePlace(
   if (!config) throw new OperationError('not-found', `there is no target "${target}"`);
   const verdict = await context.places.look(target, config);
   if (verdict.kind === 'known') throw nothingToDecide(target, describePlace(verdict.place));
-  const active = await queue.getActiveCount();
+  const active = await countUnderWay(context, queue);
   if (decision === 'same' && active > 0) {
     throw new OperationError(
       'conflict',
@@ -39,6 +40,12 @@ export async function decidePlace(
   const place = describePlace(targetPlace(config));
   if (ledger === undefined) throw nothingToDecide(target, place);
   return { place, ledger, resumed: await promoteTarget(context, target) };
+}
+
+/** Deliveries that a dispatcher has. Those of a killed one wait for another, which asks for the place first. */
+async function countUnderWay({ redis }: PipelineContext, queue: Queue): Promise<number> {
+  const places = await jobPlaces(redis, queue, await queue.getRanges(['active']));
+  return places.filter(({ state }) => state === 'active').length;
 }
 
 function nothingToDecide(target: string, place: string): OperationError {
