@@ -9,7 +9,7 @@ import { attemptFailed, deliveryEnded } from './end-attempt.ts';
 import { HandedOver } from './leave-target.ts';
 import { noticeConflicts } from './notice-conflicts.ts';
 import { runDelivery } from './run-delivery.ts';
-import { waitForPriors } from './priors/wait-for-priors.ts';
+import { havePriorsEnded, waitForPriors } from './priors/wait-for-priors.ts';
 import { waitForPlace } from './wait-for-place.ts';
 import { waitForCircuit, waitForTurn } from './wait-for-turn.ts';
 import { isTurnFree, withStudyTurn } from './with-study-turn.ts';
@@ -69,6 +69,8 @@ async function lookAgain(context: DispatcherContext, id: string, turn: DeliveryT
     if (!looked || looked.record.state !== 'waiting' || looked.isHeld) return;
     const { record, now } = looked;
     if (record.wake === 'turn' && turn && (await isTurnFree(turn))) {
+      await context.wake(id);
+    } else if (record.wake === 'priors' && turn && (await havePriorsEnded(turn))) {
       await context.wake(id);
     } else if (record.wake !== 'circuit') {
       await callDelivery(context, record, now);

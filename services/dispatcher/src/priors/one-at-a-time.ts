@@ -1,17 +1,16 @@
-/** Lets acts of one name follow each other; acts of different names do not wait for each other. */
-export function oneAtATime(): <T>(name: string, act: () => Promise<T>) => Promise<T> {
-  const last = new Map<string, Promise<unknown>>();
+/**
+ * Lets one act of a name happen at a time; acts of different names know nothing of each other. One that would have to wait is not
+ * done, and answers undefined: whoever waited would keep others from what they could do.
+ */
+export function oneAtATime(): <T>(name: string, act: () => Promise<T>) => Promise<T | undefined> {
+  const under = new Set<string>();
   return async (name, act) => {
-    const before = last.get(name);
-    const own = (async () => {
-      await before?.catch(() => {});
-      return act();
-    })();
-    last.set(name, own);
+    if (under.has(name)) return undefined;
+    under.add(name);
     try {
-      return await own;
+      return await act();
     } finally {
-      if (last.get(name) === own) last.delete(name);
+      under.delete(name);
     }
   };
 }

@@ -8,8 +8,8 @@ export interface PullSetting extends SendPriorContext {
   readonly token: string;
   readonly signal: AbortSignal;
   readonly orthanc: OrthancClient;
-  /** One pull from a target at a time in this process: some send to one port of ours. */
-  inTurn<T>(target: string, act: () => Promise<T>): Promise<T>;
+  /** One pull from a target at a time in this process: some send to one port of ours. Undefined while there is another one. */
+  inTurn<T>(target: string, act: () => Promise<T>): Promise<T | undefined>;
 }
 
 export interface PriorToPull {
@@ -25,7 +25,7 @@ export interface PriorToPull {
 
 /**
  * - `there`: the source has it; `failed` instances did not come
- * - `busy`: another step pulls it
+ * - `busy`: another step pulls it, or something else from the target
  * - `unfit`: it cannot go along after all
  */
 export type PulledPrior =
@@ -55,6 +55,7 @@ export async function pullPrior(setting: PullSetting, prior: PriorToPull): Promi
     const before = await pulled.underWay(source, studyInstanceUid);
     const isThere = before.size === 0 && (await studiesAt(orthanc, prior, signal)).length > 0;
     const failed = isThere ? 0 : await setting.inTurn(from, () => pull(setting, prior));
+    if (failed === undefined) return { kind: 'busy' };
     const result = await ofThePatient(setting, prior, failed);
     // Until then its instances are known to be pulled, and the next try asks for the rest of them.
     if (failed === 0 || prior.isLastAsk || result.kind === 'unfit') await finishPull(setting, prior);

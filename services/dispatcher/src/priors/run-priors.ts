@@ -99,7 +99,7 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
     return choose({ ...setting, orthanc, now: new Date(now), isLastTry: isGivenUp(now) }, step, along);
   }
 
-  /** `unfit`: others have to be chosen. `busy`: another step pulls some of them. */
+  /** `unfit`: others have to be chosen. `busy`: some of them cannot be pulled while another step pulls. */
   async function sendAll(along: DeliveryData): Promise<'all' | 'busy' | 'unfit'> {
     let isBusy = false;
     for (const [index, prior] of step.chosen.entries()) {

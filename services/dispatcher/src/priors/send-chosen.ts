@@ -8,7 +8,7 @@ import { pullPrior, type PullSetting } from './pull-prior.ts';
 const mostPulls = 3;
 
 /**
- * - `busy`: another step pulls it
+ * - `busy`: another step pulls it, or something else from the target
  * - `unfit`: it is none of the patient, or not to be had: another one has to be chosen
  */
 export type Sent =

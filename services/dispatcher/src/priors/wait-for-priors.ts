@@ -36,6 +36,11 @@ export async function waitForPriors(turn: DeliveryTurn): Promise<JobEnd | undefi
   return undefined;
 }
 
+/** Whether the priors for which a delivery was put off have ended meanwhile, when it could not be woken yet. */
+export async function havePriorsEnded({ context, data }: DeliveryTurn): Promise<boolean> {
+  return (await context.priors.open(data)).state === 'done';
+}
+
 function whatIsMissing({ state, chosen, note }: PriorsStep): string {
   if (state === 'looking') return note ?? 'they have not been chosen yet';
   const open = chosen.filter((one) => one.state === 'chosen').length;
