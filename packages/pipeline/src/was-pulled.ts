@@ -1,25 +1,33 @@
-import { contentHash, type ManifestInstance } from '@dicom-dispatch/core';
-import type { StudyFacts } from '@dicom-dispatch/sources';
+import { contentHash } from '@dicom-dispatch/core';
 import type { PulledStudies } from '@dicom-dispatch/state/priors';
 import type { Records } from '@dicom-dispatch/state/records';
+import type { SnapshotForRouting } from './read-for-routing.ts';
+
+type Snapshot = Pick<SnapshotForRouting, 'study' | 'manifest'>;
 
 /**
  * Whether all that a source has of a study was pulled there as a prior: then it is none that arrives, and the rules do not route it.
  * What comes besides makes it one.
+ *
+ * @param readAgain - a pull that ended after the snapshot was read has brought more than that shows
  */
 export async function wasPulled(
   { records, pulled }: { readonly records: Records; readonly pulled: PulledStudies },
   source: string,
-  { orthancStudyId, studyInstanceUid, lastUpdate }: StudyFacts,
-  manifest: readonly ManifestInstance[],
+  snapshot: Snapshot,
+  readAgain: () => Promise<Snapshot>,
 ): Promise<boolean> {
-  const [record, underWay] = await Promise.all([
-    records.study({ source, orthancStudyId }),
-    pulled.underWay(source, studyInstanceUid),
-  ]);
-  if (record?.pulled !== undefined && record.pulled === contentHash(manifest)) {
-    if (record.lastUpdate !== lastUpdate) await records.enqueued({ ...record, lastUpdate });
-    return true;
+  const { orthancStudyId, studyInstanceUid } = snapshot.study;
+  // In this order: a pull that ends writes the record first.
+  const underWay = await pulled.underWay(source, studyInstanceUid);
+  const record = await records.study({ source, orthancStudyId });
+  if (record?.pulled !== undefined) {
+    const now = record.pulled === contentHash(snapshot.manifest) ? snapshot : await readAgain();
+    if (record.pulled === contentHash(now.manifest)) {
+      const { lastUpdate } = now.study;
+      if (record.lastUpdate !== lastUpdate) await records.enqueued({ ...record, lastUpdate });
+      return true;
+    }
   }
-  return underWay.size > 0 && manifest.every(({ sopInstanceUid }) => underWay.has(sopInstanceUid));
+  return underWay.size > 0 && snapshot.manifest.every(({ sopInstanceUid }) => underWay.has(sopInstanceUid));
 }

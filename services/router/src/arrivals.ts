@@ -169,14 +169,15 @@ export class Arrivals {
     const { source, log } = this.#setting;
     const { config, rules, cache } = this.#setting.rules();
     const context = this.#setting.handOver();
-    const snapshot = await readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache, signal });
+    const read = () => readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache, signal });
+    const snapshot = await read();
     const { study, manifest } = snapshot;
     const before = await context.records.study({ source, orthancStudyId });
     this.#studies.delete(orthancStudyId);
     // It is routed as a whole, or has been: what is told of it is old.
     if (study.isStable === true || before?.contentHash === contentHash(manifest)) return undefined;
     const pulled = new PulledStudies(context.redis, context.config.redis.prefix);
-    if (await wasPulled({ records: context.records, pulled }, source, study, manifest)) return undefined;
+    if (await wasPulled({ records: context.records, pulled }, source, snapshot, read)) return undefined;
     const routing = routeStudy(rules, study.facts, { isArriving: true });
     await this.#setting.confirm();
     const deliveries =

@@ -57,17 +57,15 @@ export async function routeOneStudy(
   epoch: number,
 ): Promise<RoutingOutcome> {
   const { source, orthanc, config, rules, enqueuer, waiting, cache, log } = context;
-  const [snapshot, [before]] = await Promise.all([
-    readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache }),
-    context.settled.read([orthancStudyId]),
-  ]);
+  const read = () => readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache });
+  const [snapshot, [before]] = await Promise.all([read(), context.settled.read([orthancStudyId])]);
   const { study, manifest } = snapshot;
   const isSame = before !== undefined && before.lastUpdate === study.lastUpdate;
   if (isSame && before.only.length === 0) {
     await context.takeBack(orthancStudyId);
     return 'known';
   }
-  if (await wasPulled(context, source, study, manifest)) {
+  if (await wasPulled(context, source, snapshot, read)) {
     log.debug({ source, study: study.studyInstanceUid }, 'study was pulled as a prior: the rules do not route it');
     await context.takeBack(orthancStudyId);
     return 'known';

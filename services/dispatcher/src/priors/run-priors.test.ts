@@ -134,12 +134,15 @@ async function begin(patient: string) {
 }
 
 /** Whether the router would take what the source has of a prior for a study that arrives. */
-async function isNews({ studyInstanceUid }: ReturnType<typeof study>): Promise<boolean> {
+async function isNews(
+  { studyInstanceUid }: ReturnType<typeof study>,
+  before?: Awaited<ReturnType<typeof readForRouting>>,
+): Promise<boolean> {
   const pulled = new PulledStudies(redis, config.redis.prefix);
   const found = (await orthanc.lookup(studyInstanceUid)).find(({ Type }) => Type === 'Study');
   if (!found) return false;
-  const now = await readForRouting(orthanc, config, [], { source: 'main', orthancStudyId: found.ID });
-  return !(await wasPulled({ records: pipeline.records, pulled }, 'main', now.study, now.manifest));
+  const read = () => readForRouting(orthanc, config, [], { source: 'main', orthancStudyId: found.ID });
+  return !(await wasPulled({ records: pipeline.records, pulled }, 'main', before ?? (await read()), read));
 }
 
 /** One run of the step that is due, by a dispatcher that dies or does not. */
@@ -239,6 +242,39 @@ it.each([
   const [sent] = await records.deliveriesOfUid(prior.studyInstanceUid, 'main');
   expect(sent?.instanceCount).toBe(meant.instances);
   expect(await isNews(prior)).toBe(false);
+});
+
+it('a prior that the router has read during its pull is no new arrival after the end of that', async () => {
+  const { prior, giveNotAll } = await begin('R');
+  giveNotAll();
+  await run();
+  const [found] = await orthanc.lookup(prior.studyInstanceUid);
+  const during = await readForRouting(orthanc, config, [], { source: 'main', orthancStudyId: found?.ID ?? '' });
+  expect(during.manifest).toHaveLength(1);
+  proxy.beHonest();
+  await run();
+  expect(await isNews(prior, during)).toBe(false);
+  // What comes besides is one.
+  const more = makeStudy({
+    seed: 'kill R 20240101',
+    instancesPerSeries: 3,
+    rows: 16,
+    columns: 16,
+    attributes: { PatientID: 'R', StudyDate: '20240101' },
+  });
+  for (const { bytes } of more) await source.upload(bytes);
+  expect(await isNews(prior)).toBe(true);
+});
+
+it('a step does not wait where another one pulls from the target: it is due again', async () => {
+  const { orthancStudyId } = await begin('B');
+  await run(undefined, { inTurn: async () => undefined });
+  const [step] = await new Priors(redis, config.redis.prefix).of({ source: 'main', orthancStudyId });
+  expect([step?.state, step?.attempts, step?.chosen.map(({ state }) => state)]).toEqual(['sending', 0, ['chosen']]);
+  await run();
+  expect(
+    (await new Priors(redis, config.redis.prefix).of({ source: 'main', orthancStudyId }))[0]?.chosen,
+  ).toMatchObject([{ state: 'sent' }]);
 });
 
 it('whose study leaves the source ends; what was pulled until then is no new arrival', async () => {
