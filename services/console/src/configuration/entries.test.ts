@@ -108,6 +108,17 @@ describe('the form of each part', () => {
     expect([await kept('name=second'), await kept('copy=second')]).toEqual([2, 0]);
   });
 
+  it('of a duplicate has no header whose value is hidden, and takes none', async () => {
+    const url = 'http://127.0.0.1:7';
+    await ask('PUT', entry('webhooks/second'), { values: { url, headers: 'x-key: word\nx-ref: ${ADA}' } });
+    const shown = async (query: string): Promise<string> =>
+      (await ask('GET', `/configuration/entry?kind=webhooks&${query}`)).text;
+    expect(await shown('name=second')).toContain('x-key: &quot;***&quot;');
+    const copy = await shown('copy=second');
+    expect([copy.includes('x-ref'), copy.includes('x-key')]).toEqual([true, false]);
+    expect(await fieldsOf('webhooks/third', { url, headers: 'x-key: "***"' })).toEqual(['headers']);
+  });
+
   it('adds, renames and removes', async () => {
     await ask('PUT', entry('groups/g'), { values: { targets: 'a\nb', strategy: 'round-robin' } });
     await ask('PUT', entry('groups/h'), { was: 'g', values: { targets: 'b', strategy: 'round-robin' } });

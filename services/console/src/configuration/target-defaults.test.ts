@@ -70,3 +70,14 @@ it('an editor cannot send the default secret to another host', async () => {
   ] as const)
     expect((await as('editor', method, to, form)).text).toMatch(/host is changed.*type the secret again/);
 });
+
+it('the form of a new target is not made for a page of another site, which could name a program to load', async () => {
+  const headers = {
+    authorization: `Bearer ${testToken.administrator}`,
+    accept: 'text/html',
+    'sec-fetch-site': 'cross-site',
+  };
+  const { status, text } = await test.ask('GET', '/configuration/target?type=./other.ts', { headers });
+  expect(status).toBe(400);
+  expect(text).toContain('sent by a page of another site');
+});

@@ -79,7 +79,7 @@ describe('what the console asks of a source', () => {
 
   it('says which source is silent', async () => {
     const away = new SourceLookup(() => testConfig({ sourceUrl: 'http://127.0.0.1:1' }));
-    expect(await away.search('A1')).toEqual({ found: [], silent: ['main'] });
+    expect(await away.search('A1')).toEqual({ found: [], silent: ['main'], cut: [] });
     expect(await away.labels('main', ['x'])).toEqual(new Map());
     expect(await away.thumbnail('main', 'x')).toBeUndefined();
     await away.reset();
