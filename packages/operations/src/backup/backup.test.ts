@@ -5,7 +5,7 @@ import { ledgerKeyOf } from '@dicom-dispatch/core';
 import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
 import { reconcile } from '@dicom-dispatch/pipeline';
 import { startTestPipeline, type TestPipeline } from '@dicom-dispatch/pipeline/testing';
-import { readKeys, scanNames, type KeyEntry } from '@dicom-dispatch/state/backup';
+import { readKeys, readStudies, scanNames, writeStudies, type KeyEntry } from '@dicom-dispatch/state/backup';
 import { currentFormat, keyTable, openFormat, redisKeys, rowOfKey } from '@dicom-dispatch/state/keys';
 import { deliveryStates } from '@dicom-dispatch/state/records';
 import { Redis } from 'ioredis';
@@ -107,8 +107,9 @@ async function fill(): Promise<void> {
   await tasks.open({ studyTaskId: 's-1', source: 'main', targets: ['a'] } as never);
   await tasks.open({ studyTaskId: 's-2', source: 'main', targets: ['a'] } as never);
   await tasks.finish('s-2', ['x'], []);
+  const [{ deliveryId = '' } = {}] = await records.deliveriesOfUid('1.2.0', 'main');
   const priors = (id: string, state: string): string =>
-    JSON.stringify({ source: 'main', orthancStudyId: 'o-1.2.0', id, state });
+    JSON.stringify({ source: 'main', orthancStudyId: 'o-1.2.0', id, state, deliveryId, openedAt: 5, chosen: [] });
   await redis.hset(keys.priors('main', 'o-1.2.0'), {
     p1: priors('p1', 'sending'),
     'p1 lock': 'x',
@@ -242,6 +243,53 @@ describe('a backup', () => {
 });
 
 describe('a restore', () => {
+  it('sends priors whose deliveries are not in the backup, and begins anew where the study itself is not', async () => {
+    const [{ added: along }, { added: sent }] = [await pipeline.enqueue('1.4.1'), await pipeline.enqueue('1.4.2')];
+    const [{ deliveryId = '' } = {}, { deliveryId: sentId = '' } = {}] = [along[0], sent[0]];
+    const step = (id: string, more: object): string =>
+      JSON.stringify({ source: 'main', orthancStudyId: 'o-1.4.1', id, state: 'done', deliveryId, ...more });
+    const chosen = [
+      { studyInstanceUid: '1', state: 'sent', deliveryId: 'd-lost' },
+      { studyInstanceUid: '2', state: 'sent', deliveryId: sentId },
+      { studyInstanceUid: '3', state: 'there', deliveryId: 'd-forgotten' },
+    ];
+    const steps = {
+      recent: step('recent', { openedAt: Date.now(), attempts: 2, chosen }),
+      old: step('old', { openedAt: 5, chosen }),
+      gone: step('gone', { openedAt: Date.now(), deliveryId: 'd-lost', chosen }),
+    };
+    await redis.hset(keys.priors('main', 'o-1.4.1'), { ...steps, 'gone lock': 'x', 'gone without': '1' });
+    await makeBackup(pipeline.operations, file, options);
+    const lines = gunzipSync(await readFile(file))
+      .toString()
+      .split('\n');
+    expect(lines.findIndex((line) => line.startsWith('["priors:'))).toBeLessThan(
+      lines.findIndex((line) => line.startsWith('{"section":"first"')),
+    );
+    await restoreInto();
+    const after = await redis.hgetall(keys.priors('main', 'o-1.4.1'));
+    expect(Object.keys(after).sort()).toEqual(['old', 'recent']);
+    expect(after['old']).toBe(steps.old);
+    const toBeSent = [{ studyInstanceUid: '1', state: 'chosen' }, ...chosen.slice(1)];
+    expect(JSON.parse(after['recent'] ?? '')).toMatchObject({ state: 'sending', attempts: 0, chosen: toBeSent });
+    expect(after['recent']).not.toContain('d-lost');
+    expect(await redis.zrange(keys.index('priors'), '0', '-1')).toEqual(['main o-1.4.1 recent']);
+  });
+
+  it('has a study that was read twice, in two states, once', async () => {
+    const { records } = pipeline.operations;
+    const { added } = await pipeline.enqueue('1.5.1');
+    const read = async () => (await Array.fromAsync(readStudies(redis, prefix, async () => Date.now()))).flat();
+    const once = await read();
+    await records.update(added[0]?.deliveryId ?? '', { state: 'active' });
+    const again = await read();
+    for (const parts of [[once, again], [[...once, ...again]]]) {
+      await redis.flushall();
+      for (const part of parts) await writeStudies(redis, prefix, part, Date.now());
+      expect(await records.counts()).toMatchObject({ waiting: 1, active: 0 });
+    }
+  });
+
   it('refuses a Redis that has data or services, unless it is to replace the data', async () => {
     await fill();
     await makeBackup(pipeline.operations, file, options);

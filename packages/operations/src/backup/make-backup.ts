@@ -35,7 +35,7 @@ export interface BackupOptions {
 
 /**
  * Writes all durable state into a file while everything runs: first, as of one moment, how far the sources are followed and
- * what waits to be routed; then each study with its deliveries and confirmations, as of one moment each; then the rest. So a
+ * what waits to be routed; then which priors go along; then each study with its deliveries and confirmations, as of one moment each; then the rest. So a
  * study that is routed meanwhile is either in the file, or routed again after a restore (docs/decisions/0023-backup.md).
  *
  * The file has its name once it is complete and on the disk.
@@ -98,6 +98,9 @@ async function* backupLines(
         for (const name of some) if (backupOf(name) === 'first') names.add(name);
       }
       yield keyLines([...names]);
+      for await (const some of scanNames(redis, prefix)) {
+        yield keyLines(some.filter((name) => backupOf(name) === 'before'));
+      }
     },
     async *studies() {
       for await (const studies of readStudies(redis, prefix, now)) {

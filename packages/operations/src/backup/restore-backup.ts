@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
-import { scanNames, writeKeys, writeStudies, type KeyEntry, type StudyEntry } from '@dicom-dispatch/state/backup';
+import {
+  scanNames,
+  settlePriors,
+  writeKeys,
+  writeStudies,
+  type KeyEntry,
+  type StudyEntry,
+} from '@dicom-dispatch/state/backup';
 import { currentFormat } from '@dicom-dispatch/state/keys';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import { readProcesses } from '../health/look-at-services.ts';
@@ -53,6 +60,7 @@ export async function restoreBackup(
   await redis.set(keys.restoring, file);
   const now = await redisNow(redis, prefix);
   const waiting: { keys: KeyEntry[]; studies: StudyEntry[]; size: number } = { keys: [], studies: [], size: 0 };
+  const priors: string[] = [];
   let studies = 0;
   const flush = async (): Promise<void> => {
     await writeKeys(redis, prefix, waiting.keys, now);
@@ -62,12 +70,14 @@ export async function restoreBackup(
     Object.assign(waiting, { keys: [], studies: [], size: 0 });
   };
   for await (const part of readBackup(file)) {
+    if (part.kind === 'key' && part.key.name.startsWith('priors:')) priors.push(part.key.name);
     if (part.kind === 'key') waiting.keys.push(part.key);
     else if (part.kind === 'study') waiting.studies.push(part.study);
     waiting.size += part.kind === 'key' ? sizeOf(part.key) : part.kind === 'study' ? sizeOf(...part.study.keys) : 0;
     if (waiting.size >= textsAtOnce) await flush();
   }
   await flush();
+  await settlePriors(redis, prefix, priors, { now, madeAt: backup.madeAt });
   for (const target of backup.pausedTargets) {
     if (config().targets[target]) await queues.target(target).pause();
   }

@@ -1,7 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { indexDelivery, indexStudy } from '../records/index-records.ts';
-import type { PriorsStep } from '../priors/index.ts';
 import type { RedisClient } from '../redis/redis-client.ts';
 import type { KeyEntry, StudyEntry } from './key-entry.ts';
 
@@ -27,14 +26,15 @@ export async function writeKeys(
     const { index } = redisKeys(prefix);
     if (entry.name.startsWith('task:') && fieldsOf(entry)['state'] !== 'done') {
       pipeline.zadd(index('tasks'), now, entry.name.slice('task:'.length));
-    } else if (entry.name.startsWith('priors:')) {
-      for (const member of openPriors(entry)) pipeline.zadd(index('priors'), now, member);
     }
   }
   await run(pipeline);
 }
 
-/** Puts studies of a backup back, with their deliveries and the indexes by which they are found. */
+/**
+ * Puts studies of a backup back, with their deliveries and the indexes by which they are found. One that comes twice is as it was when
+ * it was read first: of the second the indexes would have it under two states.
+ */
 export async function writeStudies(
   redis: RedisClient,
   prefix: string,
@@ -42,9 +42,15 @@ export async function writeStudies(
   now: number,
 ): Promise<void> {
   const keys = redisKeys(prefix);
+  const there = redis.pipeline();
+  for (const { source, orthancStudyId } of studies) there.exists(keys.study(source, orthancStudyId));
+  const answers = await run(there);
+  const written = new Set<string>();
   const pipeline = redis.pipeline();
-  for (const { source, orthancStudyId, held, keys: entries } of studies) {
+  for (const [at, { source, orthancStudyId, held, keys: entries }] of studies.entries()) {
     const studyName = keys.study(source, orthancStudyId).slice(prefix.length + 1);
+    if (answers[at] === 1 || written.has(studyName)) continue;
+    written.add(studyName);
     for (const entry of entries) {
       writeKey(pipeline, prefix, entry, now);
       if (entry.name === studyName) indexStudy(pipeline, prefix, utf8(entry.values[0] ?? ''));
@@ -93,15 +99,6 @@ function scoresFirst(part: readonly Buffer[]): Buffer[] {
   return part.map((_, at) => part[at ^ 1] as Buffer);
 }
 
-/** Members of the index of priors that are not all sent yet; fields with a space say more of a step. */
-function openPriors(entry: KeyEntry): string[] {
-  return Object.entries(fieldsOf(entry)).flatMap(([id, text]) => {
-    if (id.includes(' ')) return [];
-    const { source, orthancStudyId, state } = JSON.parse(text) as PriorsStep;
-    return state === 'done' ? [] : [`${source} ${orthancStudyId} ${id}`];
-  });
-}
-
 function fieldsOf({ values }: KeyEntry): Record<string, string> {
   const fields: Record<string, string> = {};
   for (let at = 0; at < values.length; at += 2) fields[utf8(values[at] ?? '')] = utf8(values[at + 1] ?? '');
@@ -112,6 +109,9 @@ function utf8(text: string): string {
   return bytes(text).toString('utf8');
 }
 
-async function run(pipeline: ChainableCommander): Promise<void> {
-  for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
+/** @returns what Redis answers to each command */
+export async function run(pipeline: ChainableCommander): Promise<unknown[]> {
+  const answers = (await pipeline.exec()) ?? [];
+  for (const [error] of answers) if (error) throw error;
+  return answers.map(([, answer]) => answer);
 }

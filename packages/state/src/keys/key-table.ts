@@ -11,11 +11,12 @@ export interface KeyRow {
    * Whether a backup has it:
    *
    * - `first`: yes, all of these as of one moment, before the studies
+   * - `before`: yes, before the studies and after those, each at its own time
    * - `study`: yes, with the study that it is of
    * - `last`: yes, after the studies
    * - `no`: it is made anew, is of no use to anybody later, or is secret
    */
-  readonly backup: 'first' | 'study' | 'last' | 'no';
+  readonly backup: 'first' | 'before' | 'study' | 'last' | 'no';
 }
 
 /**
@@ -121,7 +122,7 @@ export const keyTable: readonly KeyRow[] = [
     kind: 'key',
     what: 'which earlier studies go along with a study to each target, why those, and how far that is (docs/decisions/0022-priors.md)',
     lives: 'until the study is forgotten',
-    backup: 'last',
+    backup: 'before',
   },
   {
     keys: ['pulling:SOURCE:UID'],
@@ -466,7 +467,7 @@ export function keyTableMarkdown(): string {
 
 const saved = Map.groupBy(
   keyTable
-    .filter(({ backup }) => backup === 'first' || backup === 'last')
+    .filter(({ backup }) => backup !== 'study' && backup !== 'no')
     .flatMap(({ keys, backup }) => keys.map((key) => ({ backup, first: firstPart(key), pattern: patternOf(key) }))),
   ({ first }) => first,
 );
@@ -476,9 +477,9 @@ const saved = Map.groupBy(
  *
  * @param name - without the prefix
  */
-export function backupOf(name: string): 'first' | 'last' | undefined {
+export function backupOf(name: string): 'first' | 'before' | 'last' | undefined {
   const row = saved.get(firstPart(name))?.find(({ pattern }) => pattern.test(name));
-  return row?.backup as 'first' | 'last' | undefined;
+  return row?.backup as ReturnType<typeof backupOf>;
 }
 
 function firstPart(name: string): string {

@@ -1,0 +1,85 @@
+import { redisKeys } from '../keys/redis-keys.ts';
+import type { PriorsStep } from '../priors/index.ts';
+import type { RedisClient } from '../redis/redis-client.ts';
+import { run } from './write-entries.ts';
+
+const atOnce = 500;
+/** Of older steps a delivery that is not there was forgotten: it was sent. */
+const recentMs = 86_400_000;
+
+/**
+ * Makes steps of priors that were put back agree with the deliveries that are there, and enters those that are open into their
+ * index. A step whose study has no delivery is removed: it begins anew when the study is routed again. A prior that was sent by a
+ * delivery that is not there is to be sent.
+ *
+ * @param names - keys of steps without the prefix
+ * @param times - ms since 1970: now, and when the backup began
+ */
+export async function settlePriors(
+  redis: RedisClient,
+  prefix: string,
+  names: readonly string[],
+  { now, madeAt }: { readonly now: number; readonly madeAt: number },
+): Promise<void> {
+  const { index } = redisKeys(prefix);
+  for (let from = 0; from < names.length; from += atOnce) {
+    const found = await readSteps(
+      redis,
+      names.slice(from, from + atOnce).map((name) => `${prefix}:${name}`),
+    );
+    const there = await deliveriesThere(
+      redis,
+      prefix,
+      found.flatMap(({ step }) => [step.deliveryId, ...step.chosen.flatMap(({ deliveryId }) => deliveryId ?? [])]),
+    );
+    const pipeline = redis.pipeline();
+    for (const { key, step } of found) {
+      const { id, source, orthancStudyId, openedAt } = step;
+      if (!there.has(step.deliveryId)) {
+        pipeline.hdel(key, id, `${id} lock`, `${id} without`);
+        continue;
+      }
+      const settled = openedAt < madeAt - recentMs ? step : toBeSent(step, there);
+      if (settled !== step) pipeline.hset(key, id, JSON.stringify(settled));
+      if (settled.state !== 'done') pipeline.zadd(index('priors'), now, `${source} ${orthancStudyId} ${id}`);
+    }
+    await run(pipeline);
+  }
+}
+
+/** Fields with a space say more of a step. */
+async function readSteps(
+  redis: RedisClient,
+  keys: readonly string[],
+): Promise<{ readonly key: string; readonly step: PriorsStep }[]> {
+  const pipeline = redis.pipeline();
+  for (const key of keys) pipeline.hgetall(key);
+  const hashes = (await run(pipeline)) as Record<string, string>[];
+  return keys.flatMap((key, at) =>
+    Object.entries(hashes[at] ?? {}).flatMap(([field, text]) =>
+      field.includes(' ') ? [] : [{ key, step: JSON.parse(text) as PriorsStep }],
+    ),
+  );
+}
+
+async function deliveriesThere(redis: RedisClient, prefix: string, ids: readonly string[]): Promise<Set<string>> {
+  const all = [...new Set(ids)];
+  const pipeline = redis.pipeline();
+  for (const id of all) pipeline.exists(redisKeys(prefix).delivery(id));
+  const answers = await run(pipeline);
+  return new Set(all.filter((_, at) => answers[at] === 1));
+}
+
+/** The same step when all that was sent is there. */
+function toBeSent(step: PriorsStep, there: ReadonlySet<string>): PriorsStep {
+  const isLost = ({ state, deliveryId }: PriorsStep['chosen'][number]): boolean =>
+    state === 'sent' && deliveryId !== undefined && !there.has(deliveryId);
+  if (!step.chosen.some(isLost)) return step;
+  const { nextAttemptAt: _, ...rest } = step;
+  const chosen = step.chosen.map((prior) => {
+    if (!isLost(prior)) return prior;
+    const { deliveryId: __, ...others } = prior;
+    return { ...others, state: 'chosen' as const };
+  });
+  return { ...rest, state: 'sending', attempts: 0, chosen };
+}
