@@ -1,8 +1,13 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describePlace, targetPlace } from '@dicom-dispatch/core';
 import type { PlaceDecision } from '@dicom-dispatch/state/target-places';
 import { jobPlaces, OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { Queue } from 'bullmq';
 import { promoteTarget } from './change-target.ts';
+
+const mostWaitMs = 3_000;
+const lookEveryMs = 50;
 
 export interface DecidedPlace {
   /** Where the target is now, in words. */
@@ -29,8 +34,8 @@ export async function decidePlace(
   if (!config) throw new OperationError('not-found', `there is no target "${target}"`);
   const verdict = await context.places.look(target, config);
   if (verdict.kind === 'known') throw nothingToDecide(target, describePlace(verdict.place));
-  const active = await countUnderWay(context, queue);
-  if (decision === 'same' && active > 0) {
+  const active = decision === 'same' ? await countUnderWay(context, queue) : 0;
+  if (active > 0) {
     throw new OperationError(
       'conflict',
       `${active} ${active === 1 ? 'delivery is' : 'deliveries are'} still under way to ${describePlace(verdict.was)}: wait for their end, or cancel them`,
@@ -42,10 +47,18 @@ export async function decidePlace(
   return { place, ledger, resumed: await promoteTarget(context, target) };
 }
 
-/** Deliveries that a dispatcher has. Those of a killed one wait for another, which asks for the place first. */
+/**
+ * Deliveries that a dispatcher has. Those of a killed one wait for another, which asks for the place first. One that only asks
+ * for the place is let go of within moments: it is waited for.
+ */
 async function countUnderWay({ redis }: PipelineContext, queue: Queue): Promise<number> {
-  const places = await jobPlaces(redis, queue, await queue.getRanges(['active']));
-  return places.filter(({ state }) => state === 'active').length;
+  const end = performance.now() + mostWaitMs;
+  for (;;) {
+    const places = await jobPlaces(redis, queue, await queue.getRanges(['active']));
+    const active = places.filter(({ state }) => state === 'active').length;
+    if (active === 0 || performance.now() > end) return active;
+    await delay(lookEveryMs);
+  }
 }
 
 function nothingToDecide(target: string, place: string): OperationError {
