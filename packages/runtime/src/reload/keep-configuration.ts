@@ -61,12 +61,18 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     return turn;
   };
   const prepared = new Map<string, Prepared>();
-  const listener = listenForReloads(redis, current.redis.prefix, log, {
-    check: (id, candidate) => inTurn(() => check(id, candidate)),
-    apply: (id) => inTurn(() => applyPrepared(id)),
-    forget: (id) => void take(id),
-    missed: () => void inTurn(catchUp),
-  });
+  const listener = listenForReloads(
+    redis,
+    current.redis.prefix,
+    log,
+    {
+      check: (id, candidate) => inTurn(() => check(id, candidate)),
+      apply: (id) => inTurn(() => applyPrepared(id)),
+      forget: (id) => void take(id),
+      missed: () => void inTurn(catchUp),
+    },
+    options.givenUpMs ?? givenUpMs,
+  );
   watch();
   void inTurn(() => noteVersion('as it was at the start'));
 

@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Logger } from '../logging/create-logger.ts';
 import type { Redis } from '../redis/connect-redis.ts';
 import { reloadCall, reloadKeys, type ReloadAnswer } from './reload-messages.ts';
@@ -18,8 +19,11 @@ export function listenForReloads(
   prefix: string,
   log: Logger,
   steps: ReloadSteps,
+  givenUpMs: number,
 ): { readonly stop: () => void } {
   const keys = reloadKeys(prefix);
+  const { configurationLock } = redisKeys(prefix);
+  let later: NodeJS.Timeout | undefined;
   const subscriber = redis.duplicate();
   let seen: string | null | undefined;
   // The connection that it was made from tells when Redis is away.
@@ -28,10 +32,27 @@ export function listenForReloads(
   subscriber.on('ready', () => void lookForMissed().catch(report));
   // Until now nothing was heard: what was read at the start may be old already.
   void subscriber.subscribe(keys.channel).then(
-    () => steps.missed(),
+    () => missed(),
     () => {},
   );
-  return { stop: () => subscriber.disconnect() };
+  return {
+    stop() {
+      clearTimeout(later);
+      subscriber.disconnect();
+    },
+  };
+
+  /**
+   * A change that was being applied before this process listened may become the file after it was read here, and who applies
+   * it may die before that is announced: the file is looked at once more when it must have ended.
+   */
+  async function missed(): Promise<void> {
+    const isChanging = await redis.exists(configurationLock).catch(() => 1);
+    steps.missed();
+    if (isChanging === 0) return;
+    clearTimeout(later);
+    later = setTimeout(() => steps.missed(), givenUpMs).unref();
+  }
 
   async function handle(text: string): Promise<void> {
     const call = reloadCall.parse(JSON.parse(text));
@@ -51,7 +72,7 @@ export function listenForReloads(
     const isFirst = seen === undefined;
     const isMissed = !isFirst && now !== seen;
     seen = now;
-    if (isMissed) steps.missed();
+    if (isMissed || (!isFirst && (await redis.exists(configurationLock)) === 1)) await missed();
   }
 
   function report(error: unknown): void {

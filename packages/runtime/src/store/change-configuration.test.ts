@@ -67,12 +67,18 @@ async function serve(answers: {
     restart: [],
     notes: [],
   };
-  const listener = listenForReloads(redis as never, prefix, log, {
-    check: async () => ({ ...answer, ...answers.check?.() }),
-    apply: async () => ({ ...answer, outcome: 'applied', ...(await answers.apply?.()) }),
-    forget: () => {},
-    missed: () => {},
-  });
+  const listener = listenForReloads(
+    redis as never,
+    prefix,
+    log,
+    {
+      check: async () => ({ ...answer, ...answers.check?.() }),
+      apply: async () => ({ ...answer, outcome: 'applied', ...(await answers.apply?.()) }),
+      forget: () => {},
+      missed: () => {},
+    },
+    60_000,
+  );
   service = listener;
   await listeners(1);
 }
@@ -86,6 +92,21 @@ async function listeners(count: number): Promise<void> {
 const refusing: Partial<ReloadAnswer> = { outcome: 'refused', reasons: ['no memory'] };
 
 describe('a change of the configuration', () => {
+  it('that was begun before a process listened is looked for once more, since who makes it may die unheard', async () => {
+    for (const [isChanging, looks] of [
+      [false, 1],
+      [true, 2],
+    ] as const) {
+      if (isChanging) await redis.set(keys.configurationLock, 'somebody');
+      let missed = 0;
+      const steps = { check: vi.fn(), apply: vi.fn(), forget: () => {}, missed: () => void (missed += 1) };
+      const listener = listenForReloads(redis as never, prefix, log, steps, 50);
+      await waitFor(() => missed === looks);
+      listener.stop();
+      await listeners(0);
+    }
+  });
+
   it('is applied with its version', async () => {
     await serve({});
     expect(await change()).toMatchObject({ outcome: 'applied', version: 2, silent: [], reasons: [] });
