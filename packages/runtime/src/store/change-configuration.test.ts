@@ -107,6 +107,14 @@ describe('a change of the configuration', () => {
     }
   });
 
+  it('is applied though a version was half written when a process was killed', async () => {
+    await versions.add({ text: former, author: 'anna', reason: 'first' });
+    await writeFile(join(versions.folder, '000002.json'), '{ "number": 2, "at"');
+    await serve({});
+    expect(await change()).toMatchObject({ outcome: 'applied', version: 3, reasons: [] });
+    expect((await versions.list()).map(({ number }) => number)).toEqual([3, 1]);
+  });
+
   it('is applied with its version', async () => {
     await serve({});
     expect(await change()).toMatchObject({ outcome: 'applied', version: 2, silent: [], reasons: [] });

@@ -1,4 +1,5 @@
-import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { configDigest } from './config-file.ts';
@@ -48,14 +49,19 @@ export class ConfigVersions {
     try {
       return configVersion.parse(JSON.parse(await readFile(this.#path(number), 'utf8')));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      // What a former version of ours had half written when it was killed, or a disk has damaged, stops no change.
+      const isDamaged = error instanceof SyntaxError || error instanceof z.ZodError;
+      if (isDamaged || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
   }
 
-  async newest(): Promise<ConfigVersion | undefined> {
-    const number = (await this.#numbers()).at(-1);
-    return number === undefined ? undefined : this.read(number);
+  async newest(numbers?: readonly number[]): Promise<ConfigVersion | undefined> {
+    for (const number of (numbers ?? (await this.#numbers())).toReversed()) {
+      const version = await this.read(number);
+      if (version) return version;
+    }
+    return undefined;
   }
 
   /**
@@ -72,10 +78,12 @@ export class ConfigVersions {
     const digest = configDigest(entry.text);
     await mkdir(this.folder, { recursive: true, mode: 0o700 });
     for (;;) {
-      const newest = await this.newest();
+      // One look: who notes the same text at the same moment takes the number, and it is looked again.
+      const numbers = await this.#numbers();
+      const newest = await this.newest(numbers);
       if (newest?.digest === digest) return newest;
       const version: ConfigVersion = {
-        number: (newest?.number ?? 0) + 1,
+        number: (numbers.at(-1) ?? 0) + 1,
         at: Date.now(),
         author: entry.author.slice(0, maxTextLength),
         reason: entry.reason.slice(0, maxTextLength),
@@ -89,20 +97,24 @@ export class ConfigVersions {
     }
   }
 
-  /** False when another process has taken the number. */
+  /** As a whole, so that nobody reads a part of it. False when another process has taken the number. */
   async #write(version: ConfigVersion): Promise<boolean> {
+    const made = join(this.folder, `.${randomBytes(8).toString('hex')}`);
     try {
-      const file = await open(this.#path(version.number), 'wx', 0o600);
+      const file = await open(made, 'wx', 0o600);
       try {
         await file.writeFile(`${JSON.stringify(version, undefined, 2)}\n`);
         await file.sync();
       } finally {
         await file.close();
       }
+      await link(made, this.#path(version.number));
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
       throw error;
+    } finally {
+      await rm(made, { force: true });
     }
   }
 
