@@ -107,9 +107,14 @@ describe('a change of the configuration', () => {
     }
   });
 
-  it('is applied though a version was half written when a process was killed', async () => {
+  it.each([
+    ['half written', '{ "number": 2, "at"'],
+    ['empty', ''],
+    ['of another shape', '{ "number": 2 }'],
+    ['binary', '\u0000\u0001'],
+  ])('is applied though a version is %s', async (_, damaged) => {
     await versions.add({ text: former, author: 'anna', reason: 'first' });
-    await writeFile(join(versions.folder, '000002.json'), '{ "number": 2, "at"');
+    await writeFile(join(versions.folder, '000002.json'), damaged);
     await serve({});
     expect(await change()).toMatchObject({ outcome: 'applied', version: 3, reasons: [] });
     expect((await versions.list()).map(({ number }) => number)).toEqual([3, 1]);
