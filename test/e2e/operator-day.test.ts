@@ -78,13 +78,13 @@ function upload(seed: string, attributes: Record<string, string>): Promise<Uploa
   return system.upload({ seed, instancesPerSeries: 1, rows: 8, columns: 8, quick: true, attributes });
 }
 
-/** Does something so many times, a few at the same time. */
+/** Does something so many times, a few at the same time. The results have the order of the numbers. */
 async function many<T>(count: number, act: (index: number) => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   const indexes = Array.from({ length: count }, (_, index) => index).values();
   await Promise.all(
     Array.from({ length: 8 }, async () => {
-      for (const index of indexes) results.push(await act(index));
+      for (const index of indexes) results[index] = await act(index);
     }),
   );
   return results;
