@@ -86,8 +86,8 @@ type Act = (targets: LoadTargets, index: number, count: (status: number) => void
 const askAgain: Act = async (targets, index, count, signal) => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   try {
-    for (let turn = index; !signal.aborted; turn += 1) {
-      const call = kinds[turn % kinds.length]!();
+    for (let step = index; !signal.aborted; step += 1) {
+      const call = kinds[step % kinds.length]!();
       const status = await ask(new URL(call.path, targets[call.base ?? 'console']), call, agent, signal);
       count(status);
       // Who is told to go away comes back, but not at once: a connection is not free for them either.

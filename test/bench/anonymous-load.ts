@@ -35,7 +35,7 @@ const seconds = Number(values.seconds);
 const connections = Number(values.connections);
 const studies = 120;
 const instances = 40;
-const turns = 12;
+const steps = 12;
 const passwords = { ada: 'ada climbs the hill', bea: 'bea swims in the lake' } as const;
 const token = 'token-of-the-benchmark-0123456789';
 
@@ -190,10 +190,10 @@ const endLoad = async (load: ReturnType<typeof startLoad>): Promise<void> => {
 console.log(`deliveries with and without ${connections} connections, in turns`);
 await queue.resume();
 await sleep(10_000);
-const turnMs = (seconds * 1000) / (turns / 2);
+const turnMs = (seconds * 1000) / (steps / 2);
 const speeds: Record<'without' | 'with', number[]> = { without: [], with: [] };
-for (let turn = 0; turn < turns; turn += 1) {
-  if (turn % 2 === 0) {
+for (let step = 0; step < steps; step += 1) {
+  if (step % 2 === 0) {
     speeds.without.push(await bytesPerSecond(turnMs));
     await signInAsAdministrators('without load');
     continue;

@@ -85,8 +85,8 @@ async function measure(kind: Kind, set: DeliverySet): Promise<readonly (readonly
   const measured = variants.map((): Timed[] => []);
   for (let round = 0; round < warmRuns + runs; round += 1) {
     // Each begins a round as often as the others.
-    for (let turn = 0; turn < variants.length; turn += 1) {
-      const index = (round + turn) % variants.length;
+    for (let step = 0; step < variants.length; step += 1) {
+      const index = (round + step) % variants.length;
       const timed = await deliverAll(deliverers[index]!, `run-${round}`, 'main');
       await receiver.clear();
       if (round < warmRuns) continue;

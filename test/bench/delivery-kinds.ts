@@ -30,7 +30,7 @@ export interface Peer {
 
 /** A program that sends files: those of the set, and in a second row those that a script first fetches from Orthanc, as ours does. */
 function ofFiles(
-  { set, env, source }: ReceiverSetting,
+  { set, env, source }: ReceiverOptions,
   sender: string,
   run: (folder: string) => Promise<Timed>,
 ): readonly Peer[] {
@@ -50,7 +50,7 @@ export interface Receiver extends AsyncDisposable {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-export interface ReceiverSetting {
+export interface ReceiverOptions {
   readonly set: DeliverySet;
   /** Of the receivers and the peers: `TCP_NODELAY` or not. */
   readonly env: NodeJS.ProcessEnv;
@@ -68,7 +68,7 @@ export type Kind = 'dicom' | 'dicomweb' | 'sftp' | 's3' | 'folder';
 interface KindOf {
   /** Whether it is reached over a network. */
   readonly isRemote: boolean;
-  start(setting: ReceiverSetting): Promise<Receiver>;
+  start(receiverOptions: ReceiverOptions): Promise<Receiver>;
 }
 
 export const kinds: Readonly<Record<Kind, KindOf>> = {
@@ -79,8 +79,8 @@ export const kinds: Readonly<Record<Kind, KindOf>> = {
   folder: { isRemote: false, start: startFolder },
 };
 
-async function startDicom(setting: ReceiverSetting): Promise<Receiver> {
-  const { env, through, source, modalities } = setting;
+async function startDicom(receiverOptions: ReceiverOptions): Promise<Receiver> {
+  const { env, through, source, modalities } = receiverOptions;
   const scp = await startStorescp({ ignore: true, acceptAll: true, env });
   const port = await through(scp.port);
   modalities['receiver'] = ['STORESCP', '127.0.0.1', port];
@@ -92,10 +92,10 @@ async function startDicom(setting: ReceiverSetting): Promise<Receiver> {
         sender: "Orthanc's /modalities/store",
         run: () => byOrthanc(source(), '/modalities/receiver/store'),
       },
-      ...ofFiles(setting, 'dcmsend', (folder) =>
+      ...ofFiles(receiverOptions, 'dcmsend', (folder) =>
         measureProcess('dcmsend', ['-nuc', '--scan-directories', ...address, folder], env),
       ),
-      ...ofFiles(setting, 'storescu', (folder) =>
+      ...ofFiles(receiverOptions, 'storescu', (folder) =>
         measureProcess('storescu', ['--scan-directories', ...address, folder], env),
       ),
     ],
@@ -104,7 +104,7 @@ async function startDicom(setting: ReceiverSetting): Promise<Receiver> {
   };
 }
 
-async function startDicomWeb({ env, through, source, dicomWebServers }: ReceiverSetting): Promise<Receiver> {
+async function startDicomWeb({ env, through, source, dicomWebServers }: ReceiverOptions): Promise<Receiver> {
   const receiver = await startOrthanc({ name: 'receiver', plugins: ['dicomweb'], env });
   const url = `http://127.0.0.1:${await through(receiver.httpPort)}/dicom-web`;
   dicomWebServers['receiver'] = [`${url}/`];
@@ -125,8 +125,8 @@ async function byOrthanc(source: OrthancServer, path: string): Promise<Timed> {
   return { seconds: (performance.now() - begun) / 1_000 };
 }
 
-async function startSftp(setting: ReceiverSetting): Promise<Receiver> {
-  const { set, env, through } = setting;
+async function startSftp(receiverOptions: ReceiverOptions): Promise<Receiver> {
+  const { set, env, through } = receiverOptions;
   const sshd = await startSshd();
   const port = await through(sshd.port);
   const folder = sshd.filesFolder;
@@ -158,16 +158,16 @@ async function startSftp(setting: ReceiverSetting): Promise<Receiver> {
       path: folder,
     }),
     peers: [
-      ...ofFiles(setting, 'sftp with put -f (each file synced)', (from) => put('-f', from)),
-      ...ofFiles(setting, 'sftp with put (nothing on disk yet)', (from) => put('', from)),
+      ...ofFiles(receiverOptions, 'sftp with put -f (each file synced)', (from) => put('-f', from)),
+      ...ofFiles(receiverOptions, 'sftp with put (nothing on disk yet)', (from) => put('', from)),
     ],
     clear: () => putAside(folder, set, sshd.folder),
     [Symbol.asyncDispose]: () => sshd.stop(),
   };
 }
 
-async function startS3(setting: ReceiverSetting): Promise<Receiver> {
-  const { env, through } = setting;
+async function startS3(receiverOptions: ReceiverOptions): Promise<Receiver> {
+  const { env, through } = receiverOptions;
   const swift = await startSwift();
   const endpoint = `127.0.0.1:${await through(swift.port)}`;
   const near = `127.0.0.1:${swift.port}`;
@@ -195,7 +195,7 @@ async function startS3(setting: ReceiverSetting): Promise<Receiver> {
     }),
     peers: [
       ...(isInstalled('rclone')
-        ? ofFiles(setting, 'rclone copy', (folder) =>
+        ? ofFiles(receiverOptions, 'rclone copy', (folder) =>
             // An authority for the AWS SDK is of no use here, and rclone does not start with one.
             measureProcess('rclone', ['copy', '--config', '/dev/null', folder, rclone(endpoint)], {
               ...env,
@@ -203,7 +203,7 @@ async function startS3(setting: ReceiverSetting): Promise<Receiver> {
             }),
           )
         : []),
-      ...ofFiles(setting, 's3cmd put', (folder) =>
+      ...ofFiles(receiverOptions, 's3cmd put', (folder) =>
         measureProcess('s3cmd', [...s3cmd(endpoint), 'put', '--recursive', `${folder}/`, 's3://bench/peer/'], env),
       ),
     ],
@@ -213,7 +213,7 @@ async function startS3(setting: ReceiverSetting): Promise<Receiver> {
   };
 }
 
-async function startFolder({ set, env, source }: ReceiverSetting): Promise<Receiver> {
+async function startFolder({ set, env, source }: ReceiverOptions): Promise<Receiver> {
   const folder = await tempFolder('bench-folder');
   const [ours, peer] = [join(folder.path, 'ours'), join(folder.path, 'peer')];
   await Promise.all([mkdir(ours), mkdir(peer)]);

@@ -37,7 +37,7 @@ export interface Row extends Timed {
 const slowSeconds = 10;
 /** A dispatcher sends at least so many instances, or so many studies of large ones, before its first run that counts. */
 const warmInstances = 2_000;
-const mostWarmRuns = 4;
+const maxWarmRuns = 4;
 const prefix = '{dicom-dispatch}';
 /** What our rows are called, by where the bytes are read. */
 export const ours = { rest: 'dicom-dispatch, by REST', disk: 'dicom-dispatch, from the storage folder' } as const;
@@ -52,7 +52,7 @@ export async function measureDeliveries(measurement: Measurement): Promise<Row[]
   let started: Awaited<ReturnType<typeof startOrthanc>> | undefined;
   const receivers = new Map<Kind, Receiver>();
   const isLarge = set.bytes / set.files.length > 8e6;
-  const warmRuns = isLarge ? 1 : Math.min(mostWarmRuns, Math.ceil(warmInstances / set.files.length));
+  const warmRuns = isLarge ? 1 : Math.min(maxWarmRuns, Math.ceil(warmInstances / set.files.length));
   for (const kind of measurement.kinds) {
     const receiver = await kinds[kind].start({
       set,

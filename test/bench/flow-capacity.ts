@@ -30,7 +30,7 @@ const keepDays = 90;
 const redisBytes = 32e9;
 
 /** What the figures mean for a hospital group, for the migration of an archive, and beyond one Redis. */
-export function tellCapacity(figures: FlowFigures): string {
+export function printCapacity(figures: FlowFigures): string {
   const studyBytes = instances * instanceBytes;
   const days = 86_400;
   const group = { studies: 5_000, targets: 3 };

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { measureRouter, measureSweep } from './flow-router.ts';
 import { lanes, latencyMs, measureBacklog, measureTargets, measureWorkers } from './flow-workers.ts';
-import { tellCapacity, type FlowFigures } from './flow-capacity.ts';
+import { printCapacity, type FlowFigures } from './flow-capacity.ts';
 import { describeMachine, table, writeSection } from './report.ts';
 
 const { values } = parseArgs({
@@ -21,12 +21,12 @@ const { values } = parseArgs({
 });
 const isQuick = values.quick;
 const measures: Readonly<Record<string, () => Promise<string>>> = {
-  router: tellRouter,
-  latency: tellLatency,
-  sweep: tellSweep,
-  workers: tellWorkers,
-  targets: tellTargets,
-  backlog: tellBacklog,
+  router: printRouter,
+  latency: printLatency,
+  sweep: printSweep,
+  workers: printWorkers,
+  targets: printTargets,
+  backlog: printBacklog,
 };
 const figures: Partial<Record<keyof FlowFigures, number>> = {};
 const machine = await describeMachine(['Redis', 'Orthanc']);
@@ -42,18 +42,18 @@ for (const name of wanted) {
   console.log(`${section}\n`);
 }
 if (Object.keys(measures).every((name) => name === 'latency' || wanted.includes(name))) {
-  const capacity = tellCapacity(figures as FlowFigures);
+  const capacity = printCapacity(figures as FlowFigures);
   if (values.write) await writeSection('capacity.md', 'flow', capacity);
   console.log(capacity);
 }
 
-async function tellRouter(): Promise<string> {
+async function printRouter(): Promise<string> {
   const { studies, tasksPerSecond, cpuMsPerTask } = await measureRouter(isQuick ? 100 : 1_000);
   Object.assign(figures, { tasksPerSecond, cpuMsPerTask });
   return `#### Router\n\n**${tasksPerSecond.toFixed(0)} study tasks a second** of ${studies} stable studies that waited in Orthanc's feed, one delivery each (read from Orthanc, rules applied, durable in Redis); ${cpuMsPerTask.toFixed(1)} ms of CPU each, the start of the process included.`;
 }
 
-async function tellLatency(): Promise<string> {
+async function printLatency(): Promise<string> {
   const script = fileURLToPath(new URL('push-latency.ts', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [
     '--disable-warning=ExperimentalWarning',
@@ -63,7 +63,7 @@ async function tellLatency(): Promise<string> {
   return `#### From stable to the first byte at the target\n\n\`\`\`\n${stdout.trim()}\n\`\`\``;
 }
 
-async function tellSweep(): Promise<string> {
+async function printSweep(): Promise<string> {
   const one = await measureSweep(isQuick ? 5_000 : 100_000);
   Object.assign(figures, {
     sweepSeconds: one.seconds,
@@ -73,7 +73,7 @@ async function tellSweep(): Promise<string> {
   return `#### Sweep\n\n**${one.seconds.toFixed(1)} s** for ${one.studies.toLocaleString('en')} studies that all were routed before, without pauses; with the pauses of the default configuration ${one.withPausesSeconds.toFixed(0)} s. A stand-in that is quicker than any Orthanc answers for the source: what is measured is the router and Redis. A study's record takes ${one.redisBytesPerStudy.toFixed(0)} bytes.`;
 }
 
-async function tellWorkers(): Promise<string> {
+async function printWorkers(): Promise<string> {
   const rows = await measureWorkers([1, 2, 4, 8], isQuick ? 32 : 64);
   return [
     '#### Dispatchers',
@@ -85,7 +85,7 @@ async function tellWorkers(): Promise<string> {
   ].join('\n\n');
 }
 
-async function tellTargets(): Promise<string> {
+async function printTargets(): Promise<string> {
   const rows = await measureTargets(isQuick ? [1, 64] : [1, 4, 16, 64], isQuick ? 64 : 320);
   const [first, last] = [rows[0]!, rows.at(-1)!];
   const { cpuMsPerDelivery, jobBytes, recordBytes, rssBytes } = first;
@@ -110,7 +110,7 @@ async function tellTargets(): Promise<string> {
   ].join('\n\n');
 }
 
-async function tellBacklog(): Promise<string> {
+async function printBacklog(): Promise<string> {
   const rows = await measureBacklog(isQuick ? [100, 1_000] : [100, 1_000, 10_000, 100_000], isQuick ? 50 : 200);
   const { redisCpuMsPerDelivery, bytesPerWaiting } = rows.at(-1)!;
   Object.assign(figures, { redisCpuMsPerDelivery, bytesPerWaiting });

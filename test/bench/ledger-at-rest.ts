@@ -32,7 +32,7 @@ function study(index: number) {
     target: 'pacs',
   };
   const startedAt = 1_700_000_000_000 + index * 60_000;
-  const told = Array.from({ length: instances }, (_, at) => ({
+  const outcomes = Array.from({ length: instances }, (_, at) => ({
     sopInstanceUid: `${root}.${650 + Math.floor(at / 250)}.${(at % 250) + 1}`,
     seriesInstanceUid: `${root}.${Math.floor(at / 250)}`,
     version: `${new Date(startedAt + at * 25).toISOString().replaceAll(/[-:]|\..*/g, '')}/${526_000 + ((at * 37 + index) % 90)}`,
@@ -40,7 +40,7 @@ function study(index: number) {
     deliveryId: `d-${randomBytes(10).toString('hex')}`.slice(0, 12),
     at: startedAt + 60_000 + at * 4 + (randomBytes(1)[0]! % 4),
   })).map((one, _, [first]) => ({ ...one, deliveryId: first?.deliveryId ?? '' }));
-  return { key, told };
+  return { key, outcomes };
 }
 
 async function usedBytes(): Promise<number> {
@@ -49,8 +49,8 @@ async function usedBytes(): Promise<number> {
 
 const empty = await usedBytes();
 for (let index = 0; index < sample; index += 1) {
-  const { key, told } = study(deliveries + index);
-  await ledger.confirm(key, told);
+  const { key, outcomes } = study(deliveries + index);
+  await ledger.confirm(key, outcomes);
 }
 const inHashes = (await usedBytes()) - empty;
 await client.flushall();
@@ -59,9 +59,9 @@ const begun = performance.now();
 for (let index = 0; index < deliveries; index += 8) {
   await Promise.all(
     Array.from({ length: Math.min(8, deliveries - index) }, async (_, at) => {
-      const { key, told } = study(index + at);
-      await ledger.confirm(key, told);
-      await ledger.fold(key, told);
+      const { key, outcomes } = study(index + at);
+      await ledger.confirm(key, outcomes);
+      await ledger.fold(key, outcomes);
     }),
   );
 }

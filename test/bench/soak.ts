@@ -107,7 +107,7 @@ for (const guest of guests) await guest.stop();
 const missing = counts.studies * instances - stores.size;
 const twice = [...stores.values()].reduce((sum, count) => sum + count - 1, 0);
 if (missing !== 0) failures.push(`${missing} instances did not arrive at the receiver`);
-const report = await tell();
+const report = await makeReport();
 console.log(report);
 client.disconnect();
 if (values.write) await writeSection('reliability.md', 'soak', report);
@@ -188,12 +188,12 @@ async function sample(): Promise<void> {
       redisClients: field('connected_clients'),
       classes: index % 10 === 9 || isLast ? await readClasses(client, prefix) : undefined,
     });
-    if (index % 10 === 0) say();
+    if (index % 10 === 0) printSample();
     if (isLast) return;
   }
 }
 
-function say(): void {
+function printSample(): void {
   const last = samples.at(-1);
   if (!last) return;
   const each = [...last.processes].map(
@@ -250,7 +250,7 @@ function judge(read: (one: Sample) => number | undefined, slackShare: number, sl
   };
 }
 
-async function tell(): Promise<string> {
+async function makeReport(): Promise<string> {
   const rows: (string | number)[][] = [];
   const verdict = (what: string, judged: Judged, unit: (value: number) => string): void => {
     rows.push([

@@ -8,13 +8,13 @@ interface Tally {
 
 /** With the parameters of the guard's function of this name. */
 export async function guardBytes(
-  { sizeBytes, body, giveBack }: InstanceBytes,
+  { sizeBytes, body, releaseChunk }: InstanceBytes,
   { expected, tally }: { readonly expected: { readonly sizeBytes: number | undefined }; readonly tally?: Tally },
 ): Promise<InstanceBytes> {
   return {
     sizeBytes: expected.sizeBytes ?? sizeBytes,
     body: tally ? counted(body, tally) : body,
-    ...(giveBack && { giveBack }),
+    ...(releaseChunk && { releaseChunk }),
   };
 }
 

@@ -117,9 +117,9 @@ export async function healAll(
 const busy = new WeakMap<RunningServer, Promise<void>>();
 
 function inTurn(server: RunningServer, act: () => Promise<void>): Promise<void> {
-  const turn = (busy.get(server) ?? Promise.resolve()).then(act);
-  busy.set(server, turn);
-  return turn;
+  const step = (busy.get(server) ?? Promise.resolve()).then(act);
+  busy.set(server, step);
+  return step;
 }
 
 function disturbProcess(server: RunningServer, fault: string, forMs: number): Promise<void> {

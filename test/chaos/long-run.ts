@@ -68,7 +68,7 @@ await Promise.all(
 const sum = (count: (verdict: Verdict) => number): number =>
   verdicts.reduce((total, verdict) => total + count(verdict), 0);
 const whole = verdicts.filter(({ lostData }) => !lostData);
-const most = (of: readonly Verdict[]): number => Math.max(0, ...of.map(({ duplicates }) => duplicates));
+const max = (of: readonly Verdict[]): number => Math.max(0, ...of.map(({ duplicates }) => duplicates));
 const count = (is: (verdict: Verdict) => boolean): number => verdicts.filter(is).length;
 const result = [
   `| Schedules run | ${verdicts.length} (seeds ${from} to ${to}, 4 studies and 7 faults each, start: ${start}) |`,
@@ -81,7 +81,7 @@ const result = [
   `| **Not at rest after all was healed** | **${count(({ isQuiet }) => !isQuiet)}** |`,
   `| \`status --check\` 0 while something was wrong | ${count(({ isAlarmed }) => !isAlarmed)} |`,
   `| \`status --check\` not 0 at the end | ${count(({ isGood }) => !isGood)} |`,
-  `| C-STOREs of what had arrived | ${whole.reduce((total, { duplicates }) => total + duplicates, 0)}, at most ${most(whole)} in a schedule |`,
+  `| C-STOREs of what had arrived | ${whole.reduce((total, { duplicates }) => total + duplicates, 0)}, at most ${max(whole)} in a schedule |`,
   `| Schedules in which Redis lost data | ${verdicts.length - whole.length}: ${sum(({ duplicates }) => duplicates) - whole.reduce((total, { duplicates }) => total + duplicates, 0)} C-STOREs of what had arrived |`,
   `| Took | ${formatDuration(Date.now() - startedAt)} on ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB |`,
 ].join('\n');

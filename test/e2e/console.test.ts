@@ -369,9 +369,9 @@ describe('the console in a browser', () => {
     const answer = await fetch(`${scene.url}/metrics`, {
       headers: { authorization: 'Bearer scene-token-0123456789abcdef' },
     });
-    const told = await answer.text();
+    const answerText = await answer.text();
     const labels = new Map<string, Set<string>>();
-    for (const [, name = '', list = ''] of told.matchAll(/^([a-z_][a-z0-9_]*)(?:\{([^}]*)\})? /gm)) {
+    for (const [, name = '', list = ''] of answerText.matchAll(/^([a-z_][a-z0-9_]*)(?:\{([^}]*)\})? /gm)) {
       const known = labels.get(name) ?? new Set();
       for (const [, label = ''] of list.matchAll(/(\w+)="/g)) known.add(label);
       labels.set(name, known);
@@ -392,7 +392,7 @@ describe('the console in a browser', () => {
       const names = expression.match(/\b(dispatch|nodejs|process)_[a-z0-9_]+/g) ?? [];
       expect(names.length, expression).toBeGreaterThan(0);
       for (const name of names) {
-        expect(told, expression).toMatch(new RegExp(`^# TYPE ${name.replace(/_bucket$/, '')} `, 'm'));
+        expect(answerText, expression).toMatch(new RegExp(`^# TYPE ${name.replace(/_bucket$/, '')} `, 'm'));
         // What has no value yet shows no labels.
         const known = labels.get(name);
         if (!known) continue;
@@ -417,9 +417,9 @@ describe('the console in a browser', () => {
       /^# TYPE dispatch_cache_hits_total counter/m,
       /^nodejs_eventloop_lag_p99_seconds \d/m,
     ]) {
-      expect(told).toMatch(series);
+      expect(answerText).toMatch(series);
     }
-    expect(told).not.toMatch(/Geheim|Exempel|A\d{8}/);
+    expect(answerText).not.toMatch(/Geheim|Exempel|A\d{8}/);
     // There from the start, also where nothing has happened yet.
     for (const series of [
       /^dispatch_build_info\{version="\d+\.\d+\.\d+",node="\d/m,
@@ -428,9 +428,9 @@ describe('the console in a browser', () => {
       /^dispatch_deliveries_ended_total\{target="cloud",state="partial"\} 0$/m,
       /^dispatch_studies_routed_total\{source="main",outcome="no-rule"\} 0$/m,
     ]) {
-      expect(told).toMatch(series);
+      expect(answerText).toMatch(series);
     }
-    expect(await checkedByPrometheus(told)).toBe('');
+    expect(await checkedByPrometheus(answerText)).toBe('');
   });
 
   it('Bull Board shows its pages, asks no other host, and offers neither editing of job data nor what Redis says', async () => {

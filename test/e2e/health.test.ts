@@ -81,11 +81,11 @@ async function untilFront(text: string | RegExp): Promise<void> {
 const notice = (text: string | RegExp) => page.locator('#notices', { hasText: text }).waitFor();
 
 /** Lets the page look at once, as it does every few seconds. */
-async function untilBanner(says: (text: string) => boolean): Promise<void> {
+async function untilBanner(matches: (text: string) => boolean): Promise<void> {
   await waitFor(
     async () => {
       await page.evaluate('document.dispatchEvent(new Event("visibilitychange"))');
-      return says((await page.locator('#banner').textContent()) ?? '');
+      return matches((await page.locator('#banner').textContent()) ?? '');
     },
     { timeoutMs: 30_000 },
   );

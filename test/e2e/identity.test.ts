@@ -280,11 +280,14 @@ it('one SOP Instance UID in two studies is noted with both, and what is noted is
     expect(await noticesOf(run, one)).toEqual({ pacs: notice, web: notice, ...byOtherName });
   }
   const [delivery] = await run.operations.records.deliveriesOf({ source: 'main', orthancStudyId: other });
-  const said = async (): Promise<string[]> =>
+  const reported = async (): Promise<string[]> =>
     (await run.operations.records.events(delivery!.deliveryId)).map(({ text }) => text);
-  await waitFor(async () => (await said()).some((text) => text.includes('not done in the source: instances deleted')), {
-    message: 'what is to be done after success',
-  });
+  await waitFor(
+    async () => (await reported()).some((text) => text.includes('not done in the source: instances deleted')),
+    {
+      message: 'what is to be done after success',
+    },
+  );
   expect(await system.orthanc.studies()).toContain(other);
   for (const left of [other, third]) await system.orthanc.send('DELETE', `/studies/${left}`);
   for (const left of await archive.studies()) await archive.send('DELETE', `/studies/${left}`);

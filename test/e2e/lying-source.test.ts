@@ -81,7 +81,7 @@ describe('lies that end', () => {
     );
     const study = await system.upload({ ...small, seed: 'short' });
     await bothDelivered(study);
-    expect(proxy.told.some(({ kind }) => kind === 'short')).toBe(true);
+    expect(proxy.lies.some(({ kind }) => kind === 'short')).toBe(true);
   });
 
   it('answers that are right by HTTP and another representation of the file', async () => {
@@ -99,7 +99,7 @@ describe('lies that end', () => {
     await bothDelivered(study);
     for (const { kind } of kinds)
       expect(
-        proxy.told.some((one) => one.kind === kind),
+        proxy.lies.some((one) => one.kind === kind),
         kind,
       ).toBe(true);
   });

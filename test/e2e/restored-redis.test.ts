@@ -32,7 +32,7 @@ beforeAll(async () => {
   );
   // It has to start while Redis lacks data, too.
   dispatch = await startDispatch({ config, untilReady: false });
-  await said('following the change feed');
+  await logged('following the change feed');
 });
 afterAll(async () => {
   await dispatch.stop();
@@ -74,7 +74,7 @@ async function untilAllIsWell(): Promise<void> {
 
 const cli = (...args: readonly string[]) => runCli(dispatch.folder, ...args, '-c', dispatch.configFile);
 const status = () => cli('status', '--check');
-const said = (text: string): Promise<unknown> =>
+const logged = (text: string): Promise<unknown> =>
   waitFor(() => dispatch.output().includes(text), { timeoutMs: 40_000, message: () => dispatch.output() });
 
 async function emptyRedisFolder(): Promise<void> {
@@ -108,7 +108,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     await cp(snapshot, join(folder, 'dump.rdb'));
     await startOnceFromSnapshot();
     await system.redis.restart();
-    await said('is recovered');
+    await logged('is recovered');
     expect(dispatch.output()).toContain('"loss":"older"');
     await untilAllIsWell();
   });
@@ -174,7 +174,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     await system.redis.restart();
     await waitFor(() => witness.output().includes('Redis has lost data'), { timeoutMs: 20_000 });
     await dispatch.restart();
-    await said('dispatch recover');
+    await logged('dispatch recover');
     const { code, out } = await status();
     expect([code, out]).toEqual([3, expect.stringContaining('dispatch recover')]);
     await banner.filter({ hasText: 'Redis lost its data' }).filter({ hasText: 'dispatch recover' }).waitFor();

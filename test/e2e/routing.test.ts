@@ -241,17 +241,17 @@ describe('after success', () => {
     const patient = (await system.client.studies.read(study.orthancStudyId)).ParentPatient;
     await system.client.patients.setProtected(patient, true);
     const { deliveryId } = await run.until(study, 'pacs', 'delivered');
-    const told = await waitFor(
+    const found = await waitFor(
       async () =>
         (await run.operations.records.events(deliveryId)).find(({ text }) => text.includes('in the source'))?.text,
       { timeoutMs: 20_000, message: 'the timeline says so' },
     );
-    expect(told).toContain('1 of 3 instances were sent to no target');
+    expect(found).toContain('1 of 3 instances were sent to no target');
     // Orthanc has labels since 1.12: an older one is told as not able to, and the rest is done.
     const { HasLabels: hasLabels } = (await (await fetch(`${system.orthanc.url}/system`)).json()) as {
       HasLabels?: boolean;
     };
-    expect(told).toMatch(
+    expect(found).toMatch(
       hasLabels ? /in the source: label sent/ : /not done in the source: label sent: the source cannot/,
     );
     expect(await isThere(study.orthancStudyId)).toBe(true);

@@ -53,13 +53,13 @@ describe('an instance of 2 GiB', () => {
 
   it('is received in bounded memory by our server, byte by byte, however slow its handler', async () => {
     const hash = createHash('sha256');
-    let most = 0;
+    let max = 0;
     const server = createServer({
       presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
       handlers: {
         async store(instance) {
           for await (const chunk of instance.dataSet) hash.update(chunk);
-          most = await peakOfThisProcess();
+          max = await peakOfThisProcess();
           return 0;
         },
       },
@@ -69,7 +69,7 @@ describe('an instance of 2 GiB', () => {
     const sent = await sendFromChild(port, 256 * MB);
     expect(sent.status).toBe(0);
     expect(hash.digest('hex')).toBe(sent.sha256);
-    expect(most - before).toBeLessThan(100 * MB);
+    expect(max - before).toBeLessThan(100 * MB);
     await server.close();
   });
 });

@@ -47,7 +47,7 @@ const ofOperation: Readonly<Record<OperationError['code'], number>> = {
  * @returns the exit code
  */
 export function reportFailure(error: unknown): number {
-  if (error instanceof CommandError) return say(error.message, error.exitCode);
+  if (error instanceof CommandError) return fail(error.message, error.exitCode);
   if (!(error instanceof Error)) return unexpected(error);
   switch (error.name) {
     case 'CommanderError':
@@ -57,12 +57,12 @@ export function reportFailure(error: unknown): number {
       console.error((error as ConfigError).format());
       return exitCodes.usage;
     case 'OperationError':
-      return say(error.message, ofOperation[(error as OperationError).code]);
+      return fail(error.message, ofOperation[(error as OperationError).code]);
     case 'DispatchError':
       return reportDispatchError(error as DispatchError);
     case 'EmbeddedRedisError':
     case 'ConsoleError':
-      return say(error.message, exitCodes.failed);
+      return fail(error.message, exitCodes.failed);
     default:
       return unexpected(error);
   }
@@ -70,14 +70,14 @@ export function reportFailure(error: unknown): number {
 
 function reportDispatchError(error: DispatchError): number {
   if (error.code === 'internal') return unexpected(error);
-  if (error.code === 'ledger-unavailable') return say('Redis does not answer any more', exitCodes.unreachable);
+  if (error.code === 'ledger-unavailable') return fail('Redis does not answer any more', exitCodes.unreachable);
   const isSilent = error.code === 'source-unreachable' || error.code === 'target-unreachable';
   const ofUse = error.code === 'config-invalid' ? exitCodes.usage : exitCodes.failed;
   const code = isSilent ? exitCodes.unreachable : ofUse;
-  return say(`${error.code}: ${error.message}\n  ${error.remedy}`, code);
+  return fail(`${error.code}: ${error.message}\n  ${error.remedy}`, code);
 }
 
-function say(text: string, exitCode: number): number {
+function fail(text: string, exitCode: number): number {
   console.error(`dispatch: ${text}`);
   return exitCode;
 }

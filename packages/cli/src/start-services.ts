@@ -224,12 +224,12 @@ export async function startServices(
     isFit = true;
     for (const name of ['dispatcher', 'router'] as const) {
       if (!names.includes(name) || isOver.aborted) continue;
-      const setting = options(name);
-      const service = await start[name](setting);
+      const serviceOptions = options(name);
+      const service = await start[name](serviceOptions);
       services.push(service);
       ends[name] = () => service.stop();
       // Read again while it started.
-      if (setting.config !== config) await service.reload?.(config);
+      if (serviceOptions.config !== config) await service.reload?.(config);
     }
     // Not before: what has not started yet would not be missed at /readyz.
     services.splice(

@@ -96,7 +96,7 @@ export type { DecidingPart, LookedAt } from './rules/deciding-part.ts';
 export { keywords } from './rules/keywords.ts';
 export { nearestKeyword } from './rules/nearest-keyword.ts';
 export { compileGlob, type GlobMatcher } from './rules/glob.ts';
-export { compileRules, wantedByRules, type CompiledRule, type RuleSetting } from './rules/compile-rules.ts';
+export { compileRules, wantedByRules, type CompiledRule, type RuleOptions } from './rules/compile-rules.ts';
 export {
   explainRules,
   routeStudy,

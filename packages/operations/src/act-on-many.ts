@@ -11,9 +11,9 @@ import { sendFirst } from './send-first.ts';
 export const bulkActions = ['retry', 'cancel', 'hold', 'release', 'resolve', 'reopen', 'first'] as const;
 export type BulkAction = (typeof bulkActions)[number];
 
-const most = 100_000;
+const max = 100_000;
 const atOnce = 20;
-const mostShown = 5;
+const maxShown = 5;
 
 /** States in which an action makes sense. */
 const fits: Readonly<Record<BulkAction, readonly DeliveryState[]>> = {
@@ -54,7 +54,7 @@ export async function previewMany(
     if (count > 0) byTarget[target] = count;
   }
   const sample: DeliveryRecord[] = [];
-  for await (const record of select(context, action, selection)) if (sample.push(record) === mostShown) break;
+  for await (const record of select(context, action, selection)) if (sample.push(record) === maxShown) break;
   return { count: Object.values(byTarget).reduce((sum, count) => sum + count, 0), byTarget, sample };
 }
 
@@ -93,8 +93,8 @@ export async function actOnMany(
   const found: string[] = [];
   // All are chosen before the first is changed: what an action changes would come up again.
   for await (const { deliveryId } of select(context, action, selection)) {
-    if (found.push(deliveryId) > most) {
-      throw new OperationError('invalid', `more than ${most} deliveries are meant: narrow the filter`);
+    if (found.push(deliveryId) > max) {
+      throw new OperationError('invalid', `more than ${max} deliveries are meant: narrow the filter`);
     }
   }
   const queue = found.values();

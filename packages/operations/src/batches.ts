@@ -47,8 +47,8 @@ export async function findBatchStudies(
     throw sourceError(error, source);
   });
   if (ids.length <= maxBatchStudies) return ids;
-  const most = maxBatchStudies.toLocaleString('en-GB');
-  throw new OperationError('invalid', `more than ${most} studies are meant: narrow the dates`);
+  const max = maxBatchStudies.toLocaleString('en-GB');
+  throw new OperationError('invalid', `more than ${max} studies are meant: narrow the dates`);
 }
 
 /**

@@ -6,7 +6,7 @@ import { jobPlaces, OperationError, type PipelineContext } from '@dicom-dispatch
 import type { Queue } from 'bullmq';
 import { promoteTarget } from './change-target.ts';
 
-const mostWaitMs = 3_000;
+const maxWaitMs = 3_000;
 const lookEveryMs = 50;
 
 export interface DecidedPlace {
@@ -52,7 +52,7 @@ export async function decidePlace(
  * for the place is let go of within moments: it is waited for.
  */
 async function countUnderWay({ redis }: PipelineContext, queue: Queue): Promise<number> {
-  const end = performance.now() + mostWaitMs;
+  const end = performance.now() + maxWaitMs;
   for (;;) {
     const places = await jobPlaces(redis, queue, await queue.getRanges(['active']));
     const active = places.filter(({ state }) => state === 'active').length;

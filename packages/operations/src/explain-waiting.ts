@@ -61,36 +61,37 @@ export async function explainWaiting(
 ): Promise<Explanation> {
   if (record.state === 'active') {
     const { confirmed, total, stage, worker } = record;
-    return say(
+    return explain(
       'under-way',
       `It is under way in stage ${stage ?? 'resolve'}: ${confirmed} of ${total} instances are confirmed${worker ? `, by ${worker}` : ''}.`,
     );
   }
-  if (record.state !== 'waiting') return say('ended', endText(record));
+  if (record.state !== 'waiting') return explain('ended', endText(record));
   if ((await heldAmong(context, [record.deliveryId])).has(record.deliveryId)) {
-    return say('held', 'It is held back until somebody releases it.');
+    return explain('held', 'It is held back until somebody releases it.');
   }
   const target = context.config().targets[record.target];
   if (!target)
-    return say(
+    return explain(
       'target-unknown',
       `The target ${record.target} is not in the configuration any more: move its deliveries to another target, or drop them.`,
     );
-  if (!target.enabled) return say('target-off', `The target ${record.target} is switched off in the configuration.`);
+  if (!target.enabled)
+    return explain('target-off', `The target ${record.target} is switched off in the configuration.`);
   const ofTarget: AskOnce = (name, ask) => once(`${name} ${record.target}`, ask);
   const verdict = await ofTarget('place', () => context.places.look(record.target, target));
-  if (verdict.kind === 'undecided') return say('target-moved', `${describeMove(record.target, verdict)}.`);
+  if (verdict.kind === 'undecided') return explain('target-moved', `${describeMove(record.target, verdict)}.`);
   const queue = context.queues.target(record.target);
   if (await ofTarget('is paused', () => queue.isPaused())) {
     const pause = await ofTarget('pause', () => readPause(context, record.target));
-    return say('paused', `The target ${record.target} is paused by ${pause?.by ?? 'an operator'}.`);
+    return explain('paused', `The target ${record.target} is paused by ${pause?.by ?? 'an operator'}.`);
   }
   const circuit = await ofTarget('circuit', () => context.circuits.state(record.target));
   const now = await once('now', () => redisNow(context.redis, context.config().redis.prefix));
   if (circuit.state !== 'closed') {
     const why = circuit.error?.message ?? 'it could not be reached';
     const when = circuit.state === 'probing' ? 'is under way' : `is ${inTime(circuit.retryInMs)}`;
-    return say(
+    return explain(
       'circuit-open',
       `The target ${record.target} cannot be used (${why}); the next try ${when}.`,
       circuit.nextProbeAt,
@@ -98,7 +99,7 @@ export async function explainWaiting(
   }
   const place = await jobPlace(context.redis, queue, record.deliveryId);
   if (place.state !== 'ready' && place.state !== 'active' && place.state !== 'stalled' && place.state !== 'delayed') {
-    return say(
+    return explain(
       'job-missing',
       'Its job is no longer in the queue. It is put there again within minutes; a retry does so at once.',
     );
@@ -120,36 +121,44 @@ async function explainDelay(
   switch (record.wake) {
     case 'schedule': {
       const text = await lastText(context, record);
-      return say('schedule', `It waits because it is ${text ?? 'outside its schedule'}; it goes on ${when}.`, until);
+      return explain(
+        'schedule',
+        `It waits because it is ${text ?? 'outside its schedule'}; it goes on ${when}.`,
+        until,
+      );
     }
     case 'turn':
-      return say(
+      return explain(
         'turn',
         `Another delivery of this study to ${record.target} is under way; it goes on afterwards, or looks again ${when}.`,
         until,
       );
     case 'arrival': {
       const text = 'The study is still being received, and all that has come is sent; it goes on with what comes next.';
-      return say('arrival', text, until);
+      return explain('arrival', text, until);
     }
     case 'priors':
-      return say(
+      return explain(
         'priors',
         `Earlier studies of the patient go first; it goes on when they have arrived, or ${when} at the latest.`,
         until,
       );
     case 'circuit':
-      return say('back-off', `${record.target} could not be used${why}; it goes on ${when}.`, until);
+      return explain('back-off', `${record.target} could not be used${why}; it goes on ${when}.`, until);
     default: {
       if (record.failures === 0) {
-        return say(
+        return explain(
           'back-off',
           `The last attempt did not succeed${why} and does not count; the next one is ${when}.`,
           until,
         );
       }
       const attempts = context.config().targets[record.target]?.attempts ?? 1;
-      return say('back-off', `Attempt ${record.failures} of ${attempts} failed${why}; the next one is ${when}.`, until);
+      return explain(
+        'back-off',
+        `Attempt ${record.failures} of ${attempts} failed${why}; the next one is ${when}.`,
+        until,
+      );
     }
   }
 }
@@ -165,11 +174,15 @@ async function explainQueue(
   ofTarget: AskOnce,
 ): Promise<Explanation> {
   const workers = await ofTarget('workers', () => listWorkers(context));
-  if (workers.length === 0) return say('no-dispatcher', 'No dispatcher is running: start one.');
+  if (workers.length === 0) return explain('no-dispatcher', 'No dispatcher is running: start one.');
   const limitMs = await ofTarget('rate', () => queue.getRateLimitTtl());
   if (limitMs > 0) {
     const until = Date.now() + limitMs;
-    return say('rate-limit', `The rate limit of ${record.target} is used up; it goes on ${inTime(limitMs)}.`, until);
+    return explain(
+      'rate-limit',
+      `The rate limit of ${record.target} is used up; it goes on ${inTime(limitMs)}.`,
+      until,
+    );
   }
   const [counts, limit] = await ofTarget('counts', () =>
     Promise.all([queue.getJobCounts('active', 'waiting', 'prioritized'), queue.getGlobalConcurrency()]),
@@ -180,12 +193,15 @@ async function explainQueue(
   if (active >= allowed) {
     const learnt = await ofTarget('learnt', () => context.redis.hexists(context.keys.learnt, record.target));
     const isLearnt = learnt === 1;
-    return say(
+    return explain(
       'concurrency',
       `${record.target} ${isLearnt ? 'refuses more than' : 'takes'} ${allowed} ${allowed === 1 ? 'delivery' : 'deliveries'} at a time, and ${active} ${active === 1 ? 'is' : 'are'} under way; ${before === 0 ? 'this one is next' : `${before} come before this one`}.`,
     );
   }
-  return say('next', before === 0 ? 'It is next in the queue.' : `${before} deliveries are before it in the queue.`);
+  return explain(
+    'next',
+    before === 0 ? 'It is next in the queue.' : `${before} deliveries are before it in the queue.`,
+  );
 }
 
 /** How many jobs of the queue come first; those of a higher priority are among them. */
@@ -217,6 +233,6 @@ function inTime(leftMs: number): string {
   return leftMs <= 0 ? 'due now' : `in ${formatDuration(leftMs)}`;
 }
 
-function say(reason: WaitingReason, text: string, until?: number): Explanation {
+function explain(reason: WaitingReason, text: string, until?: number): Explanation {
   return { reason, text, until };
 }

@@ -30,7 +30,7 @@ export interface ForgetOutcome {
 
 const batch = 100;
 /** So many are measured, the others estimated by them. */
-const mostMeasured = 50;
+const maxMeasured = 50;
 
 /**
  * Forgets studies because an operator says so: not only after the time for which they are kept, and where the source was
@@ -95,13 +95,13 @@ export async function forgetStudies(
       {
         before,
         withFailed: wish.failed === true,
-        dryRun: dryRun && (measured.studies < mostMeasured ? 'measured' : true),
+        dryRun: dryRun && (measured.studies < maxMeasured ? 'measured' : true),
       },
     );
     if (answer !== 'forgotten' && answer !== 'unknown') return keep(answer);
     sum.forgotten += 1;
     sum.deliveries += deliveries;
-    if (dryRun && measured.studies < mostMeasured) {
+    if (dryRun && measured.studies < maxMeasured) {
       measured.studies += 1;
       measured.bytes += bytes;
     }

@@ -23,8 +23,8 @@ export async function listWorkers(context: PipelineContext): Promise<WorkerState
   return ids
     .flatMap((id, at): WorkerState[] => {
       const text = texts[at];
-      const told = text ? beat.safeParse(JSON.parse(text)) : undefined;
-      return told?.success ? [{ id, ...told.data }] : [];
+      const parsed = text ? beat.safeParse(JSON.parse(text)) : undefined;
+      return parsed?.success ? [{ id, ...parsed.data }] : [];
     })
     .sort((one, other) => one.id.localeCompare(other.id));
 }

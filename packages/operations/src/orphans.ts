@@ -93,11 +93,11 @@ async function forEachWaiting(
 
 async function moveOne(context: PipelineContext, record: DeliveryRecord, to: string, actor: Actor): Promise<boolean> {
   const { redis, keys, records, queues } = context;
-  const setting = { ...context, config: context.config() };
+  const pipelineContext = { ...context, config: context.config() };
   const data = deliveryData.parse(record);
   const { group: _, ...alone } = data;
   // Its own transform goes with it; without one, that of the new target counts, as for every delivery to it.
-  const moved = await newDelivery(setting, alone, to, { keepsTransform: data.transform !== undefined });
+  const moved = await newDelivery(pipelineContext, alone, to, { keepsTransform: data.transform !== undefined });
   const study = await records.study(data);
   if (study) {
     const targets = [...new Set([...study.targets.filter((one) => one !== data.target), to])];
@@ -107,7 +107,7 @@ async function moveOne(context: PipelineContext, record: DeliveryRecord, to: str
     await holdFromStart(redis, keys, moved.deliveryId);
   }
   // First the new one, so that the study task never lacks what it waits for.
-  await addJob(setting, moved);
+  await addJob(pipelineContext, moved);
   const changed = await records.change(data.deliveryId, {
     ...act('move'),
     from: ['waiting'],

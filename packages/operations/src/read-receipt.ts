@@ -89,15 +89,15 @@ async function receiptOf(context: PipelineContext, deliveries: readonly Delivery
       entries.set(`${one.ledger ?? one.target} ${name}`, entry);
   }
   const lines: ReceiptLine[] = [];
-  const told = new Set<string>();
+  const listed = new Set<string>();
   for (const delivery of deliveries) {
     for (const entry of await receipts.read(delivery.deliveryId)) {
-      const line = lineOf(delivery, entry, entries, told);
+      const line = lineOf(delivery, entry, entries, listed);
       lines.push(line);
     }
   }
   for (const [key, entry] of entries) {
-    if (!told.has(key)) lines.push(ledgerLine(key, entry, deliveries));
+    if (!listed.has(key)) lines.push(ledgerLine(key, entry, deliveries));
   }
   const [first] = deliveries;
   const count = (state: ReceiptState): number => lines.filter((line) => line.state === state).length;
@@ -116,7 +116,7 @@ function lineOf(
   { deliveryId, ledger, target }: DeliveryRecord,
   entry: ReceiptEntry,
   entries: ReadonlyMap<string, LedgerEntry>,
-  told: Set<string>,
+  listed: Set<string>,
 ): ReceiptLine {
   const { sopInstanceUid, seriesInstanceUid } = entry;
   const names = [sopInstanceUid, instanceKey({ sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid: true })];
@@ -126,7 +126,7 @@ function lineOf(
     return known?.state === 'delivered' && known.at === entry.at && deliveryId.startsWith(known.delivery);
   };
   const own = keys.find(isThis);
-  if (own !== undefined) told.add(own);
+  if (own !== undefined) listed.add(own);
   const isKnown = keys.some((key) => entries.has(key));
   return { ...entry, deliveryId, state: own === undefined ? (isKnown ? 'replaced' : 'taken-back') : 'delivered' };
 }

@@ -7,7 +7,7 @@ import { listPutOff, type PutOffStudy } from '@dicom-dispatch/state/feed';
 
 const feed = z.object({ epoch: z.number(), seq: z.number(), since: z.string() });
 
-const mostPutOff = 100;
+const maxPutOff = 100;
 
 /** A source as an operator sees it now. Times are ms since 1970. */
 export interface SourceState {
@@ -60,7 +60,7 @@ export async function readSource(
     redis.get(keys.feed(name)),
     redis.get(keys.lease(name)),
     redis.hgetall(keys.sweep(name)),
-    listPutOff(redis, context.config().redis.prefix, name, mostPutOff),
+    listPutOff(redis, context.config().redis.prefix, name, maxPutOff),
     askSource(name, client),
   ]);
   const state = feedText === null ? undefined : feed.safeParse(JSON.parse(feedText)).data;

@@ -68,15 +68,15 @@ export async function* replayRules(
   options: ReplayOptions,
 ): AsyncGenerator<ReplayedStudy> {
   const config = context.config();
-  const setting = { context, client, config, rules: compileRules(config.rules, config) };
+  const dependencies = { context, client, config, rules: compileRules(config.rules, config) };
   let page: StudyRecord[] = [];
   for await (const study of studiesSince(context, options)) {
     page.push(study);
     if (page.length < lanes) continue;
-    yield* await Promise.all(page.map((one) => replayOne(setting, one)));
+    yield* await Promise.all(page.map((one) => replayOne(dependencies, one)));
     page = [];
   }
-  yield* await Promise.all(page.map((one) => replayOne(setting, one)));
+  yield* await Promise.all(page.map((one) => replayOne(dependencies, one)));
 }
 
 async function* studiesSince(context: PipelineContext, options: ReplayOptions): AsyncGenerator<StudyRecord> {
@@ -90,15 +90,15 @@ async function* studiesSince(context: PipelineContext, options: ReplayOptions): 
   } while (after);
 }
 
-interface Setting {
+interface ReplayDependencies {
   readonly context: PipelineContext;
   readonly client: (source: string) => Promise<OrthancClient>;
   readonly config: Config;
   readonly rules: readonly CompiledRule[];
 }
 
-async function replayOne(setting: Setting, study: StudyRecord): Promise<ReplayedStudy> {
-  const { context, config, rules } = setting;
+async function replayOne(dependencies: ReplayDependencies, study: StudyRecord): Promise<ReplayedStudy> {
+  const { context, config, rules } = dependencies;
   const { source, orthancStudyId, studyInstanceUid, routedAt } = study;
   const byRules = (await context.records.deliveriesOf(study)).filter(
     (one) => one.rules.length > 0 && one.state !== 'moved',
@@ -110,7 +110,7 @@ async function replayOne(setting: Setting, study: StudyRecord): Promise<Replayed
     return { ...known, ...unjudged, outcome: 'unread', detail: `the source ${source} is not configured any more` };
   }
   try {
-    const snapshot = await readForRouting(await setting.client(source), config, rules, study);
+    const snapshot = await readForRouting(await dependencies.client(source), config, rules, study);
     const facts = { ...snapshot.study.facts, now: new Date(routedAt) };
     const waitedMs = Date.now() - routedAt;
     const timeouts = new Map(rules.map(({ name, complete }) => [name, complete?.timeout ?? 0]));

@@ -50,7 +50,7 @@ const certificateVerdicts = new Set([
   'EPROTO',
 ]);
 
-const sayings: Partial<Record<OrthancErrorCode, string>> = {
+const descriptions: Partial<Record<OrthancErrorCode, string>> = {
   unreachable: 'Orthanc cannot be reached; check url, network and that it runs',
   tls: 'the TLS connection failed; check tls.ca, tls.cert, tls.servername and that the server speaks TLS',
   timeout: 'Orthanc did not answer in time; check its load, or raise timeoutMs',
@@ -64,8 +64,8 @@ const sayings: Partial<Record<OrthancErrorCode, string>> = {
 export function translateError(error: unknown, call: CallName): OrthancError {
   if (error instanceof OrthancError) return error;
   const code = codeOf(error);
-  const saying = sayings[code] ?? 'the call failed';
-  return new OrthancError(code, `${call.method} ${call.path}: ${saying}`, { ...call, cause: error });
+  const description = descriptions[code] ?? 'the call failed';
+  return new OrthancError(code, `${call.method} ${call.path}: ${description}`, { ...call, cause: error });
 }
 
 /** The error of a signal that fired: a deadline (`AbortSignal.timeout`) is a time-out, all else a cancellation. */

@@ -97,7 +97,7 @@ export async function isUsable(context: GroupContext, target: string, wanted: 'c
 
 async function choose(context: GroupContext, { name, strategy, members }: GroupOfStudy): Promise<string> {
   const present = members.filter((member) => context.config.targets[member] !== undefined);
-  const order = strategy === 'first-available' ? present : await inTurn(context, name, present);
+  const order = strategy === 'first-available' ? present : await roundRobin(context, name, present);
   const [first] = order;
   if (first === undefined) return members[0] ?? name;
   // One whose circuit is due for a probe counts as usable: this study probes it, and goes on to another if it fails.
@@ -117,10 +117,10 @@ async function opensFirst({ config, redis }: GroupContext, members: readonly str
 }
 
 /** The members beginning with the one whose turn it is. */
-async function inTurn(context: GroupContext, name: string, members: readonly string[]): Promise<readonly string[]> {
+async function roundRobin(context: GroupContext, name: string, members: readonly string[]): Promise<readonly string[]> {
   if (members.length < 2) return members;
-  const turn = await context.redis.incr(operationKeys(context.config.redis.prefix).turn(name));
-  const start = (turn - 1) % members.length;
+  const choice = await context.redis.incr(operationKeys(context.config.redis.prefix).roundRobin(name));
+  const start = (choice - 1) % members.length;
   return [...members.slice(start), ...members.slice(0, start)];
 }
 

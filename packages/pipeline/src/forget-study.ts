@@ -22,7 +22,7 @@ export async function forgetStudy(
   terms: Pick<ForgetTerms, 'before' | 'withFailed' | 'dryRun' | 'fence'>,
 ): Promise<Forgotten> {
   const { redis, keys } = context;
-  const { sources, targets, redis: setting } = context.config();
+  const { sources, targets, redis: redisConfig } = context.config();
   const { source, orthancStudyId } = study;
   const all: ForgetTerms = {
     ...terms,
@@ -40,12 +40,12 @@ export async function forgetStudy(
       left: keys.left(source),
     },
   };
-  const foreseen = await forgetRecords(redis, setting.prefix, study, { ...all, dryRun: terms.dryRun || true });
+  const foreseen = await forgetRecords(redis, redisConfig.prefix, study, { ...all, dryRun: terms.dryRun || true });
   if (terms.dryRun || !isGone(foreseen)) return foreseen;
   // Interrupted after this, it is done again; the other way round nobody would know any more what is to be removed.
   const uids = await confirmedUids(context, study);
   await context.sharedUids.remove(study, uids);
-  const forgotten = await forgetRecords(redis, setting.prefix, study, all);
+  const forgotten = await forgetRecords(redis, redisConfig.prefix, study, all);
   if (!isGone(forgotten)) await context.sharedUids.add(study, uids);
   return forgotten;
 }

@@ -101,8 +101,8 @@ export async function newDelivery(
     });
   // A target that had it before gets another delivery: its former one has ended.
   let nonce = data.nonce;
-  for (let turn = 1; (await records.delivery(idWith(nonce)))?.state === 'moved'; turn += 1) {
-    nonce = `${data.nonce ?? ''}~${turn}`;
+  for (let tries = 1; (await records.delivery(idWith(nonce)))?.state === 'moved'; tries += 1) {
+    nonce = `${data.nonce ?? ''}~${tries}`;
   }
   return {
     ...rest,

@@ -5,7 +5,7 @@ export {
   callJob,
   deliveryJobOptions,
   endWaitingJob,
-  giveTurn,
+  promoteLongestWaiting,
   isJobError,
   jobPlace,
   jobPlaces,

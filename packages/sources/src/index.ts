@@ -15,7 +15,7 @@ export {
   createTransform,
   type InstanceTransform,
   type KeepTransformed,
-  type TransformSetting,
+  type TransformDependencies,
 } from './transform/create-transform.ts';
 export {
   describeReport,

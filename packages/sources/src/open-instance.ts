@@ -74,9 +74,9 @@ export async function openInstance(
     const file =
       (await options.storage?.open(instance, signal)) ?? (await orthanc.instanceFile(instance.sourceId, call));
     // The guard passes chunks on as they are: their memory can be given back.
-    const giveBack = (chunk: Uint8Array): void => file.release(chunk);
+    const releaseChunk = (chunk: Uint8Array): void => file.release(chunk);
     return await guardBytes(
-      { sizeBytes: file.sizeBytes, body: file.body, giveBack },
+      { sizeBytes: file.sizeBytes, body: file.body, releaseChunk },
       {
         expected: storedBytes(instance),
         readMd5: () => readMd5(request, options),
@@ -98,12 +98,12 @@ export function failureOf(
   request: InstanceRequest,
   { judge }: Pick<OpenOptions, 'judge'>,
 ): (error: unknown) => Promise<unknown> {
-  const told = new Set<unknown>();
+  const reported = new Set<unknown>();
   return async (error) => {
-    if (told.has(error)) return error;
+    if (reported.has(error)) return error;
     const known = await instanceError(error, request);
     const last = judge ? await judge(known, request.change) : known;
-    told.add(last);
+    reported.add(last);
     return last;
   };
 }

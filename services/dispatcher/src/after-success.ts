@@ -12,7 +12,7 @@ import { operationKeys } from '@dicom-dispatch/pipeline';
 import { sourceError } from '@dicom-dispatch/sources';
 import { OrthancError } from '@dicom-dispatch/orthanc';
 import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
-import { saysThatOneMayBeLost } from './notice-conflicts.ts';
+import { warnsOfLoss } from './notice-conflicts.ts';
 
 /** What was done in the source, and what was not, with the reason. */
 export interface AfterSuccess {
@@ -58,7 +58,7 @@ export async function afterSuccess(
   if (wanted.delete) await attempt('instances deleted', () => deleteDelivered(context, source, task));
   if (left.length > 0) log.warn({ done, left }, 'after success not everything could be done in the source');
   else log.info({ done }, 'after success the source was brought up to date');
-  await tell(context, task, done, left);
+  await recordOutcome(context, task, done, left);
   return { done, left };
 
   /** @param act - gives the reason why it was left undone */
@@ -136,7 +136,7 @@ async function whyNotDelivered(
   if (open) return `the delivery to ${open.target} is ${open.state}`;
   const missing = new Set(manifest.map(({ sourceId }) => sourceId));
   const [uncertain, certain] = [true, false].map((isNoted) =>
-    deliveries.filter((one) => one.state === 'delivered' && saysThatOneMayBeLost(one) === isNoted),
+    deliveries.filter((one) => one.state === 'delivered' && warnsOfLoss(one) === isNoted),
   );
   for (const delivery of certain ?? []) {
     const versioned = manifest.map((one) => ({ ...one, version: ledgerVersion(one.version, delivery) }));
@@ -178,7 +178,7 @@ function latest(newestFirst: readonly DeliveryRecord[]): DeliveryRecord[] {
 }
 
 /** In the timeline of each delivery, where an operator looks. */
-async function tell(
+async function recordOutcome(
   context: DispatcherContext,
   task: StudyTaskData,
   done: readonly string[],

@@ -1,8 +1,8 @@
 import type { JobEnd } from '@dicom-dispatch/pipeline';
-import { settingOf } from './attempt-setting.ts';
-import { countsOf, type Attempt } from './delivery-turn.ts';
+import { dependenciesOf } from './attempt-dependencies.ts';
+import { countsOf, type Attempt } from './delivery-job-run.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
-import type { Heard } from './listen-for-arrivals.ts';
+import type { ArrivalInbox } from './listen-for-arrivals.ts';
 import { putOff } from './put-off.ts';
 import { runArriving, type ArrivingEnd } from './run-arriving.ts';
 
@@ -15,16 +15,16 @@ export interface SentArriving extends ArrivingEnd {
 }
 
 /** Sends what comes of a study that is still being received. @throws DispatchError when the attempt failed */
-export async function sendArriving(attempt: Attempt, heard: Heard): Promise<SentArriving> {
+export async function sendArriving(attempt: Attempt, inbox: ArrivalInbox): Promise<SentArriving> {
   const { context, data, signal } = attempt;
   const source = await context.source(data.source);
-  const setting = await settingOf(attempt);
+  const dependencies = await dependenciesOf(attempt);
   let isAll = true;
   const end = await runArriving({
-    ...setting,
-    heard,
+    ...dependencies,
+    inbox,
     readArrived: () =>
-      setting.unlessGone(async () => {
+      dependencies.unlessGone(async () => {
         const manifest = await source.readManifest(data, signal);
         if (data.arriving !== 'series') return manifest;
         const all = await source.orthanc.studies.series(data.orthancStudyId, { signal });
@@ -49,7 +49,7 @@ async function doOthersWait({ queues }: DispatcherContext, target: string): Prom
 export async function arrivingEnded(
   attempt: Attempt,
   { kind, contentHash, isAll }: SentArriving,
-  heard: Heard,
+  inbox: ArrivalInbox,
 ): Promise<JobEnd> {
   const { context, data, tracker, record } = attempt;
   const patch = {
@@ -66,16 +66,16 @@ export async function arrivingEnded(
   if (kind === 'whole' || (isAll && (await isWhole(attempt, contentHash)))) {
     return putOff(attempt, { wake: 'job', front: true, patch });
   }
-  const isSaid = record.wake === 'arrival';
+  const isReported = record.wake === 'arrival';
   const text = 'all that has come is sent; the study is still being received';
   const end = await putOff(attempt, {
     wake: 'arrival',
     inMs: lookAgainMs,
     patch,
-    ...(!isSaid && { event: { kind: 'waiting', text } }),
+    ...(!isReported && { event: { kind: 'waiting', text } }),
   });
   // What was told meanwhile found no attempt that listens, and no delivery that waits.
-  if (await heard.hasNews()) await context.wake(data.deliveryId);
+  if (await inbox.hasNews()) await context.wake(data.deliveryId);
   return end;
 }
 

@@ -3,19 +3,19 @@ import { performance } from 'node:perf_hooks';
 import { act, fromNow } from '@dicom-dispatch/state/records';
 import type { JobEnd } from '@dicom-dispatch/pipeline';
 import { DeliveryProgressTracker, type ProgressSink } from './delivery-progress.ts';
-import { fenceOf, report, type Attempt, type DeliveryTurn } from './delivery-turn.ts';
+import { fenceOf, report, type Attempt, type DeliveryJobRun } from './delivery-job-run.ts';
 import { afterRefusal } from './put-off.ts';
 import type { DeliveryPlace } from './wait-for-place.ts';
 import { watchIntent } from './watch-intent.ts';
 
 /** Begins an attempt, unless somebody wants it otherwise. */
 export async function begin(
-  turn: DeliveryTurn,
+  jobRun: DeliveryJobRun,
   { ledger, place }: DeliveryPlace,
 ): Promise<{ readonly attempt: Attempt } | { readonly end: JobEnd }> {
-  const { context, data, record, log, say } = turn;
+  const { context, data, record, log, logLine } = jobRun;
   const number = record.attempts + 1;
-  const fence = fenceOf(turn);
+  const fence = fenceOf(jobRun);
   // What a handler has kept is about the place where it was.
   if ((record.ledger ?? data.target) !== ledger) await context.clearState(data.deliveryId);
   const changed = await context.records.change(data.deliveryId, {
@@ -37,13 +37,13 @@ export async function begin(
     event: { kind: 'started', attempt: number, worker: context.worker, text: `attempt ${number} started${traced()}` },
     fence,
   });
-  if (changed.kind === 'refused') return { end: await afterRefusal(turn, changed) };
-  say(`attempt ${number} by ${context.worker}`);
+  if (changed.kind === 'refused') return { end: await afterRefusal(jobRun, changed) };
+  logLine(`attempt ${number} by ${context.worker}`);
   log.info({ attempt: number }, 'delivery started');
   const stopping = new AbortController();
   const stop = (reason: 'cancelled' | 'lock-lost'): void => stopping.abort(reason);
-  const signal = AbortSignal.any([turn.signal, stopping.signal]);
-  const inAttempt = { ...turn, signal };
+  const signal = AbortSignal.any([jobRun.signal, stopping.signal]);
+  const inAttempt = { ...jobRun, signal };
   const trace = traceAttempt({
     'dispatch.delivery': data.deliveryId,
     'dispatch.target': data.target,
@@ -61,7 +61,7 @@ export async function begin(
       tracker,
       trace,
       unwatch,
-      memory: turn.context.memory.share(),
+      memory: jobRun.context.memory.share(),
       hasAnswered: false,
       foldLedger: undefined,
     },
@@ -76,17 +76,17 @@ function traced(): string {
 
 /** Where the progress of an attempt is reported: the job, the delivery's record, and the plots of the console. */
 function sinkOf(
-  turn: DeliveryTurn,
+  jobRun: DeliveryJobRun,
   number: number,
   stop: (reason: 'cancelled' | 'lock-lost') => void,
   trace: AttemptTrace,
 ): ProgressSink {
-  const { context, data, job, signal, log, say } = turn;
+  const { context, data, job, signal, log, logLine } = jobRun;
   return {
     async update(progress, addBytesSent) {
       await Promise.all([
         job.updateProgress(progress),
-        report(turn, {
+        report(jobRun, {
           stage: progress.stage,
           total: progress.total,
           confirmed: progress.confirmed,
@@ -99,17 +99,17 @@ function sinkOf(
         context.stats.bytes(data.target, addBytesSent),
       ]).catch((error: unknown) => log.warn({ err: error }, 'progress could not be written'));
     },
-    entered: (stage) => say(`stage ${stage}`),
+    entered: (stage) => logLine(`stage ${stage}`),
     left(stage, durationMs) {
       context.metrics.stages.observe({ target: data.target, stage }, durationMs / 1000);
       trace.stage(stage, durationMs);
     },
     quarantined(sopInstanceUid, error) {
-      say(`quarantined ${sopInstanceUid}: ${error.message}`);
+      logLine(`quarantined ${sopInstanceUid}: ${error.message}`);
       log.warn({ instance: sopInstanceUid, code: error.code, reason: error.message }, 'instance quarantined');
       context.metrics.quarantined.inc({ target: data.target, code: error.code });
       const text = `${sopInstanceUid}: ${error.message}`;
-      void report(turn, {}, { kind: 'quarantined', attempt: number, code: error.code, text }).catch(() => {});
+      void report(jobRun, {}, { kind: 'quarantined', attempt: number, code: error.code, text }).catch(() => {});
     },
     throttle: (bytes) => context.throttle(data.target, bytes, signal),
   };

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closeWorker, partEndMs, type Logger, type Redis } from '@dicom-dispatch/runtime';
 import type { Worker } from 'bullmq';
-import type { StopReason } from './delivery-turn.ts';
+import type { StopReason } from './delivery-job-run.ts';
 
 /** How long a delivery may take to come to a safe point once it was told to. */
 export const settleMs = 5_000;
@@ -9,7 +9,7 @@ export const settleMs = 5_000;
 const withoutRedisMs = 1_000;
 const lookMs = 50;
 
-export interface ClosingSetting {
+export interface ClosingDependencies {
   /** Those to be closed. */
   readonly workers: readonly Worker[];
   /** What is closed already, and not yet done. */
@@ -28,8 +28,8 @@ export interface ClosingSetting {
  * {@link settleMs} to hand itself back. With nothing under way a few seconds are enough. Jobs that have not ended by then
  * are left behind: another dispatcher takes them over when their locks have run out.
  */
-export async function closeWorkers(setting: ClosingSetting): Promise<void> {
-  const { workers, leaving, underWay, graceMs, stopAll, redis, log } = setting;
+export async function closeWorkers(dependencies: ClosingDependencies): Promise<void> {
+  const { workers, leaving, underWay, graceMs, stopAll, redis, log } = dependencies;
   const isIdle = underWay().length === 0;
   // Without Redis an end at once loses nothing, unless something is under way.
   const ends = workers.map((worker) => (isIdle ? closeWorker(worker, redis) : worker.close()));

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { Circuits, type CircuitPauses } from '@dicom-dispatch/state/circuit';
 import { IntermediateCache } from '@dicom-dispatch/cache';
 import { readFeedState, seenChanges } from '@dicom-dispatch/state/feed';
-import { createLedger, createStudyTurns } from '@dicom-dispatch/state/ledger';
+import { createLedger, createStudyLocks } from '@dicom-dispatch/state/ledger';
 import { openReceipts } from '@dicom-dispatch/state/receipts';
 import { Priors } from '@dicom-dispatch/state/priors';
 import { Records } from '@dicom-dispatch/state/records';
@@ -41,7 +41,7 @@ import {
   shareManifest,
   startPruning,
   wakeDelivery,
-  giveTurn,
+  promoteLongestWaiting,
 } from '@dicom-dispatch/pipeline';
 import { resolveTarget } from '@dicom-dispatch/targets';
 import { TargetStats } from '@dicom-dispatch/state/target-stats';
@@ -179,7 +179,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     untilGood: (signal) => options.watch.untilGood(signal),
     ledger: createLedger(redis, { prefix }),
     tasks: new TaskRecords(redis, prefix),
-    turns: createStudyTurns(redis, { prefix }),
+    studyLocks: createStudyLocks(redis, { prefix }),
     receipts: () => openReceipts(redis, config),
     records: new Records(redis, prefix),
     priors: new Priors(redis, prefix),
@@ -254,8 +254,8 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     async clearState(id) {
       await redis.unlink(stateKey(prefix, id));
     },
-    async giveTurn({ target, priority }) {
-      await giveTurn(redis, prefix, queues.target(target), target, priority).catch((error: unknown) =>
+    async promoteLongestWaiting({ target, priority }) {
+      await promoteLongestWaiting(redis, prefix, queues.target(target), target, priority).catch((error: unknown) =>
         log.warn({ err: error, target }, 'no turn could be given'),
       );
     },

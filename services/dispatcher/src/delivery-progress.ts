@@ -36,7 +36,7 @@ export class DeliveryProgressTracker {
   #isReached = false;
   #timer: NodeJS.Timeout | undefined;
   #intervalMs = intervalMs;
-  #telling: Promise<void> = Promise.resolve();
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(sink: ProgressSink, attempt: number) {
     this.#sink = sink;
@@ -141,8 +141,8 @@ export class DeliveryProgressTracker {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#leave();
-    await this.#telling;
-    await this.#tell();
+    await this.#writing;
+    await this.#write();
     clearTimeout(this.#timer);
   }
 
@@ -157,11 +157,11 @@ export class DeliveryProgressTracker {
   #soon(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#telling = this.#telling.then(() => this.#tell());
+      this.#writing = this.#writing.then(() => this.#write());
     }, this.#intervalMs);
   }
 
-  async #tell(): Promise<void> {
+  async #write(): Promise<void> {
     const added = this.#bytesSent - this.#bytesTold;
     this.#bytesTold = this.#bytesSent;
     await this.#sink.update(

@@ -7,7 +7,7 @@ import type {
   TransformConfig,
 } from '@dicom-dispatch/core';
 import type { Circuits } from '@dicom-dispatch/state/circuit';
-import type { Ledger, StudyTurns } from '@dicom-dispatch/state/ledger';
+import type { Ledger, StudyLocks } from '@dicom-dispatch/state/ledger';
 import type { Receipts } from '@dicom-dispatch/state/receipts';
 import type { Priors } from '@dicom-dispatch/state/priors';
 import type { Records } from '@dicom-dispatch/state/records';
@@ -73,7 +73,7 @@ export interface DispatcherContext {
   /** Resolves when Redis has what it had: after it lost data, once they are recovered. */
   untilGood(signal: AbortSignal): Promise<void>;
   readonly ledger: Ledger;
-  readonly turns: StudyTurns;
+  readonly studyLocks: StudyLocks;
   readonly tasks: TaskRecords;
   /** As configured now. */
   receipts(): Receipts;
@@ -100,7 +100,7 @@ export interface DispatcherContext {
   ): SharedListings;
   clearState(deliveryId: string): Promise<void>;
   /** Lets less urgent deliveries of its target move on now and then. */
-  giveTurn(data: Pick<DeliveryData, 'target' | 'priority'>): Promise<void>;
+  promoteLongestWaiting(data: Pick<DeliveryData, 'target' | 'priority'>): Promise<void>;
   circuitOpened(target: string, error: DispatchError): void;
   /** It has confirmed or refused an instance: its circuit closes, and what waited for it goes on. */
   targetAnswers(target: string): Promise<void>;

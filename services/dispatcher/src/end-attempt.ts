@@ -4,7 +4,7 @@ import { act, fromNow, type DeliveryPatch, type DeliveryState } from '@dicom-dis
 import { redisNow } from '@dicom-dispatch/state/redis';
 import type { Timed } from '@dicom-dispatch/state/target-stats';
 import { resolveSuperseded, type JobEnd } from '@dicom-dispatch/pipeline';
-import { countsOf, fenceOf, type Attempt, type StopReason } from './delivery-turn.ts';
+import { countsOf, fenceOf, type Attempt, type StopReason } from './delivery-job-run.ts';
 import { learnConcurrency } from './learn-concurrency.ts';
 import { leaveTarget } from './leave-target.ts';
 import { ofStudyAlone } from './of-study-alone.ts';
@@ -65,7 +65,7 @@ function durationsOf({ data, tracker }: Attempt, attemptMs: number): ReadonlyMap
 
 /** Decides what follows from a failed attempt, and writes it down. */
 export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<JobEnd> {
-  const { context, data, target, signal, tracker, log, say, record } = attempt;
+  const { context, data, target, signal, tracker, log, logLine, record } = attempt;
   const reason = signal.aborted ? (signal.reason as StopReason) : undefined;
   if (reason === 'lock-lost' || (thrown instanceof DispatchError && thrown.code === 'lock-lost')) {
     // Another worker owns the delivery now: write nothing in its name.
@@ -74,12 +74,12 @@ export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<
   }
   if (reason === 'shutdown') return handBack(attempt);
   if (reason === 'cancelled') {
-    say('cancelled by an operator');
+    logLine('cancelled by an operator');
     return endCancelled(attempt, { stage: tracker.stage, failStage: tracker.stage, ...countsOf(attempt) });
   }
   const error = await ofStudyAlone(attempt, asDispatchError(thrown, tracker.stage));
   const line = `[${error.stage}] ${error.code}: ${error.message}`;
-  say(`failed ${line}`);
+  logLine(`failed ${line}`);
   log[error.disposition === 'permanent' ? 'error' : 'warn'](
     {
       attempt: attempt.number,
@@ -145,9 +145,9 @@ async function pause(
 }
 
 async function handBack(attempt: Attempt): Promise<JobEnd> {
-  const { number, tracker, log, say } = attempt;
+  const { number, tracker, log, logLine } = attempt;
   log.info({ attempt: number, confirmed: tracker.counts.confirmed }, 'delivery handed back at shutdown');
-  say('handed back: the dispatcher is stopping');
+  logLine('handed back: the dispatcher is stopping');
   return putOff(attempt, {
     wake: 'job',
     front: true,

@@ -1,6 +1,6 @@
 import type { Logger, RedisWatch } from '@dicom-dispatch/runtime';
 
-export interface LossSetting {
+export interface LossDependencies {
   readonly watch: RedisWatch;
   /** Gives up what is under way: its jobs, locks and confirmations may be gone. */
   giveUp(): void;
@@ -15,7 +15,7 @@ export interface LossSetting {
  *
  * @returns what ends it
  */
-export function giveUpOnLoss({ watch, giveUp, prepare, log }: LossSetting): () => void {
+export function giveUpOnLoss({ watch, giveUp, prepare, log }: LossDependencies): () => void {
   const prepareAgain = (): void =>
     void prepare().catch((error: unknown) => log.warn({ err: error }, 'a queue could not be prepared again'));
   return watch.listen({

@@ -20,10 +20,10 @@ export function startHeartbeat(
   let rssBytes = 0;
   const beat = (): void => {
     rssBytes = residentBytes() ?? rssBytes;
-    const told = { host: hostname(), pid: process.pid, startedAt, active: [...active], rssBytes };
+    const state = { host: hostname(), pid: process.pid, startedAt, active: [...active], rssBytes };
     redis
       .multi()
-      .set(key, JSON.stringify(told), 'PX', keepMs)
+      .set(key, JSON.stringify(state), 'PX', keepMs)
       .zadd(keys.workers, Date.now(), worker)
       .zremrangebyscore(keys.workers, '-inf', Date.now() - forgottenAfterMs)
       .exec()

@@ -1,5 +1,5 @@
 import type { ManifestInstance } from '@dicom-dispatch/core';
-import type { GiveBack, MemoryShare } from './memory-budget.ts';
+import type { ReleaseMemory, MemoryShare } from './memory-budget.ts';
 
 /** A body is read in chunks of up to 1 MiB; a handler that keeps none holds no more of it. */
 const streamedBytes = 1024 * 1024;
@@ -31,9 +31,9 @@ export class InstanceRooms {
     // waiting with room in hand.
     if (this.#open.has(sourceId)) return none;
     this.#open.add(sourceId);
-    let giveBack: GiveBack;
+    let releaseMemory: ReleaseMemory;
     try {
-      giveBack = await this.#share.take(Math.min(sizeBytes, this.#heldBytes), 'instance', signal);
+      releaseMemory = await this.#share.take(Math.min(sizeBytes, this.#heldBytes), 'instance', signal);
     } catch (thrown) {
       this.#open.delete(sourceId);
       throw thrown;
@@ -44,7 +44,7 @@ export class InstanceRooms {
       if (!isHeld) return;
       isHeld = false;
       this.#open.delete(sourceId);
-      giveBack();
+      releaseMemory();
     };
     return {
       ended: () => void (isKept || release()),

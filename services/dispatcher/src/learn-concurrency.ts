@@ -1,6 +1,6 @@
 import type { DispatchError } from '@dicom-dispatch/core';
 import { redisKeys } from '@dicom-dispatch/state/keys';
-import type { Attempt } from './delivery-turn.ts';
+import type { Attempt } from './delivery-job-run.ts';
 
 /**
  * A receiver at its limit refuses a further association while others of ours are under way: it is served with as many as

@@ -1,6 +1,6 @@
 import { act, fromNow, type DeliveryPatch } from '@dicom-dispatch/state/records';
 import { handOver, readChoice } from '@dicom-dispatch/pipeline';
-import { fenceOf, type DeliveryTurn } from './delivery-turn.ts';
+import { fenceOf, type DeliveryJobRun } from './delivery-job-run.ts';
 
 /** Ends the run of a delivery that another target of its group has taken over: its job is done. */
 export class HandedOver extends Error {
@@ -13,11 +13,11 @@ export class HandedOver extends Error {
  * @throws HandedOver when it did; otherwise nothing has changed
  */
 export async function leaveTarget(
-  turn: DeliveryTurn,
+  jobRun: DeliveryJobRun,
   why: string,
   options: { readonly exhausted?: boolean; readonly patch?: DeliveryPatch } = {},
 ): Promise<void> {
-  const { context, data } = turn;
+  const { context, data } = jobRun;
   if (!data.group || data.group.strategy === 'all') return;
   const to = await handOver(context, data, why, options.exhausted);
   if (to === undefined) return;
@@ -25,7 +25,7 @@ export async function leaveTarget(
     ...act('move'),
     patch: { ...options.patch, state: 'moved', endedAt: fromNow(), worker: null },
     event: { kind: 'moved', text: `${to} has taken it over: ${why}` },
-    fence: fenceOf(turn),
+    fence: fenceOf(jobRun),
   });
   context.log.warn({ delivery: data.deliveryId, target: data.target, to, why }, 'delivery was handed over');
   context.metrics.ended.inc({ target: data.target, state: 'moved' });
@@ -33,8 +33,8 @@ export async function leaveTarget(
 }
 
 /** @throws HandedOver when another target got the delivery before, and the worker was killed before it could say so */
-export async function leaveIfLeft(turn: DeliveryTurn): Promise<void> {
-  const { context, data } = turn;
+export async function leaveIfLeft(jobRun: DeliveryJobRun): Promise<void> {
+  const { context, data } = jobRun;
   const { group } = data;
   if (!group || group.strategy === 'all') return;
   const choice = await readChoice(context, group.name, {
@@ -44,5 +44,5 @@ export async function leaveIfLeft(turn: DeliveryTurn): Promise<void> {
     transform: group.keepsTransform ? data.transform?.name : undefined,
   });
   if (!choice || choice.contentHash !== data.contentHash || choice.target === data.target) return;
-  await leaveTarget(turn, 'it was given away before');
+  await leaveTarget(jobRun, 'it was given away before');
 }

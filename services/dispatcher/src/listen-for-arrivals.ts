@@ -8,7 +8,7 @@ export interface StudyToHear {
 }
 
 /** What routers tell of one study while an attempt sends it as it comes. */
-export interface Heard {
+export interface ArrivalInbox {
   /** What was told since the last call. */
   take(): ArrivalMessage[];
   /** Whether there is anything that was not taken, once all has come that was told before this call. */
@@ -25,7 +25,7 @@ export interface Heard {
 export class ArrivalListener {
   readonly #redis: Redis;
   readonly #channel: string;
-  readonly #heard = new Map<string, Set<(message: ArrivalMessage) => void>>();
+  readonly #inbox = new Map<string, Set<(message: ArrivalMessage) => void>>();
   #subscriber: Redis | undefined;
 
   constructor(redis: Redis, prefix: string) {
@@ -34,27 +34,27 @@ export class ArrivalListener {
   }
 
   /** Resolves when nothing that is told from now on is missed. */
-  async listen(study: StudyToHear): Promise<Heard> {
+  async listen(study: StudyToHear): Promise<ArrivalInbox> {
     const key = keyOf(study);
-    const listeners = this.#heard.get(key) ?? new Set();
-    this.#heard.set(key, listeners);
+    const listeners = this.#inbox.get(key) ?? new Set();
+    this.#inbox.set(key, listeners);
     const subscriber = this.#connect();
-    const told: ArrivalMessage[] = [];
+    const messages: ArrivalMessage[] = [];
     let wake: () => void = () => {};
     const hear = (message: ArrivalMessage): void => {
-      told.push(message);
+      messages.push(message);
       wake();
     };
     listeners.add(hear);
     await barrier(subscriber);
     return {
-      take: () => told.splice(0),
+      take: () => messages.splice(0),
       async hasNews() {
         await barrier(subscriber);
-        return told.length > 0;
+        return messages.length > 0;
       },
       async wait(ms, signal) {
-        if (told.length > 0 || signal.aborted) return;
+        if (messages.length > 0 || signal.aborted) return;
         await new Promise<void>((resolve) => {
           const timer = setTimeout(done, ms);
           function done(): void {
@@ -69,7 +69,7 @@ export class ArrivalListener {
       },
       close: () => {
         listeners.delete(hear);
-        if (listeners.size === 0) this.#heard.delete(key);
+        if (listeners.size === 0) this.#inbox.delete(key);
       },
     };
   }
@@ -83,16 +83,16 @@ export class ArrivalListener {
     const subscriber = this.#redis.duplicate();
     // The connection that it was made from reports when Redis is away.
     subscriber.on('error', () => {});
-    subscriber.on('message', (_channel, text: string) => this.#told(text));
+    subscriber.on('message', (_channel, text: string) => this.#messages(text));
     void subscriber.subscribe(this.#channel).catch(() => {});
     this.#subscriber = subscriber;
     return subscriber;
   }
 
-  #told(text: string): void {
-    if (this.#heard.size === 0) return;
+  #messages(text: string): void {
+    if (this.#inbox.size === 0) return;
     const message = parseArrival(text);
-    if (message) for (const hear of this.#heard.get(keyOf(message)) ?? []) hear(message);
+    if (message) for (const hear of this.#inbox.get(keyOf(message)) ?? []) hear(message);
   }
 }
 

@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest';
-import { MemoryBudget, type GiveBack, type MemoryShare, type RoomKind } from './memory-budget.ts';
+import { MemoryBudget, type ReleaseMemory, type MemoryShare, type RoomKind } from './memory-budget.ts';
 
 const { signal } = new AbortController();
 
 /** Asks for room, and notes in `order` when it is there. */
 async function ask(order: string[], name: string, share: MemoryShare, bytes: number, kind: RoomKind = 'instance') {
-  const giveBack = await share.take(bytes, kind, signal);
+  const releaseMemory = await share.take(bytes, kind, signal);
   order.push(name);
-  return giveBack;
+  return releaseMemory;
 }
 
 /** All that can go on has gone on. */
@@ -63,22 +63,22 @@ it('serves first who holds least, and lets nobody pass a large one', async () =>
 it('takes back all that an attempt holds when it ends', async () => {
   const budget = new MemoryBudget(100);
   const share = budget.share();
-  const giveBack = await share.take(80, 'instance', signal);
+  const releaseMemory = await share.take(80, 'instance', signal);
   await share.take(10, 'part', signal);
   share[Symbol.dispose]();
-  giveBack();
+  releaseMemory();
   expect(budget.usedBytes).toBe(0);
 });
 
 it('forgets who gives up while waiting', async () => {
   const budget = new MemoryBudget(100);
   using share = budget.share();
-  const giveBack = await share.take(100, 'instance', signal);
+  const releaseMemory = await share.take(100, 'instance', signal);
   const giving = new AbortController();
   const waiting = share.take(100, 'instance', giving.signal);
   giving.abort(new Error('stop'));
   await expect(waiting).rejects.toThrow();
-  giveBack();
+  releaseMemory();
   expect(budget.usedBytes).toBe(0);
   await share.take(100, 'instance', signal);
   await expect(share.take(1, 'instance', giving.signal)).rejects.toThrow();
@@ -94,7 +94,7 @@ it('comes to an end with any deliveries that take in any order, and exceeds its 
     const lane = async (): Promise<void> => {
       for (let instance = 0; instance < 20; instance += 1) {
         const room = await share.take(1 + random(20), 'instance', signal);
-        const parts: GiveBack[] = [];
+        const parts: ReleaseMemory[] = [];
         for (let part = 0; part < 3; part += 1) {
           parts.push(await share.take(1 + random(10), 'part', signal));
           peak = Math.max(peak, budget.usedBytes);

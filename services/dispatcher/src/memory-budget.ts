@@ -1,5 +1,5 @@
 /** Gives room back. Calling it again changes nothing. */
-export type GiveBack = () => void;
+export type ReleaseMemory = () => void;
 
 /** What a delivery holds memory for. */
 export type RoomKind =
@@ -44,7 +44,7 @@ export class MemoryBudget {
   share(): MemoryShare {
     return new MemoryShare({
       take: (share, bytes, kind, signal) => this.#take(share, bytes, kind, signal),
-      give: (bytes) => {
+      release: (bytes) => {
         this.#usedBytes -= bytes;
         this.#serve();
       },
@@ -104,7 +104,7 @@ function isBefore(one: Waiter, other: Waiter): boolean {
 
 interface Lender {
   take(share: MemoryShare, bytes: number, kind: RoomKind, signal: AbortSignal): Promise<void>;
-  give(bytes: number): void;
+  release(bytes: number): void;
 }
 
 /** What one attempt of a delivery holds of the budget. */
@@ -137,7 +137,7 @@ export class MemoryShare implements Disposable {
    *
    * @throws the reason of the signal when it aborts first
    */
-  async take(bytes: number, kind: RoomKind, signal: AbortSignal): Promise<GiveBack> {
+  async take(bytes: number, kind: RoomKind, signal: AbortSignal): Promise<ReleaseMemory> {
     await this.#lender.take(this, bytes, kind, signal);
     let isHeld = true;
     return () => {
@@ -145,7 +145,7 @@ export class MemoryShare implements Disposable {
       isHeld = false;
       this.#heldBytes -= bytes;
       this.#counts[kind] -= 1;
-      this.#lender.give(bytes);
+      this.#lender.release(bytes);
     };
   }
 
@@ -155,6 +155,6 @@ export class MemoryShare implements Disposable {
     this.#isClosed = true;
     const bytes = this.#heldBytes;
     this.#heldBytes = 0;
-    this.#lender.give(bytes);
+    this.#lender.release(bytes);
   }
 }

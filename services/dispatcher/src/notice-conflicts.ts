@@ -1,12 +1,12 @@
 import { givesNewUids, ledgerKeyOf, targetPlace, type DeliveryData } from '@dicom-dispatch/core';
 import type { DeliveryRecord, StudyKey, StudyRecord } from '@dicom-dispatch/state/records';
-import type { Attempt } from './delivery-turn.ts';
+import type { Attempt } from './delivery-job-run.ts';
 
 /** In each note on a UID that stands for several instances. */
 const onlyOne = 'only one of';
 
 /** Whether a note says that the target may have lost, or not taken, what it confirmed: another has its SOP Instance UID. */
-export function saysThatOneMayBeLost({ notice }: Pick<DeliveryRecord, 'notice'>): boolean {
+export function warnsOfLoss({ notice }: Pick<DeliveryRecord, 'notice'>): boolean {
   return notice?.includes(onlyOne) === true;
 }
 

@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { Attempt } from './delivery-turn.ts';
+import type { Attempt } from './delivery-job-run.ts';
 
 /**
  * What only a change of the configuration mends stops all deliveries of a target. Where others have got through since this

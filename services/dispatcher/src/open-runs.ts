@@ -10,7 +10,7 @@ import type { DeliveryRun } from '@dicom-dispatch/targets/contract';
 import type { GuardedBytes, OpenOptions } from '@dicom-dispatch/sources';
 import { InstanceRooms } from './instance-rooms.ts';
 import type { ManifestWatch } from './manifest-watch.ts';
-import type { DeliverySetting } from './run-delivery.ts';
+import type { DeliveryDependencies } from './run-delivery.ts';
 import { SourceSuspects } from './source-suspects.ts';
 
 /** What all runs of one attempt share. */
@@ -44,14 +44,14 @@ export interface Runs {
 
 /** Makes the runs of an attempt: one, or one for each part of a study that is still being received. */
 export async function openRuns(
-  setting: DeliverySetting,
+  dependencies: DeliveryDependencies,
   { config, heldBytes, key, study, watch, isUnsettled }: RunsGiven,
 ): Promise<Runs> {
-  const { data, ledger, fence, progress, signal, receipts } = setting;
-  const transform = setting.transform();
-  const suspects = new SourceSuspects(setting.state, () => setting.isSourceWell(), config.attempts);
+  const { data, ledger, fence, progress, signal, receipts } = dependencies;
+  const transform = dependencies.transform();
+  const suspects = new SourceSuspects(dependencies.state, () => dependencies.isSourceWell(), config.attempts);
   await suspects.load();
-  const rooms = new InstanceRooms(setting.share, heldBytes);
+  const rooms = new InstanceRooms(dependencies.share, heldBytes);
   let sentBefore: ReturnType<Ledger['entries']> | undefined;
   let isSharedPlace: Promise<boolean> | undefined;
   return { of: runOf };
@@ -67,14 +67,14 @@ export async function openRuns(
     const show = (instances: readonly ManifestInstance[]): ManifestInstance[] =>
       instances.map((instance) => shown.get(instance.sourceId) ?? instance);
     const originalOf = (instance: ManifestInstance): ManifestInstance => originals.get(instance.sourceId) ?? instance;
-    const listings = setting.listings(config, show(manifest));
+    const listings = dependencies.listings(config, show(manifest));
 
     return {
       ...more,
       config,
       targetName: data.target,
       deliveryId: data.deliveryId,
-      attempt: setting.attempt,
+      attempt: dependencies.attempt,
       priority: data.priority,
       study: transform?.showStudy(study) ?? study,
       manifest: show(manifest),
@@ -99,7 +99,7 @@ export async function openRuns(
         };
         try {
           watch.throwIfStale();
-          const bytes = await (transform ? transform.open(original, wanted) : setting.open(original, wanted));
+          const bytes = await (transform ? transform.open(original, wanted) : dependencies.open(original, wanted));
           return Object.assign(bytes, { room });
         } catch (thrown) {
           room.release();
@@ -112,7 +112,7 @@ export async function openRuns(
         const original = originalOf(instance);
         if (outcome.kind === 'delivered') {
           const { warning, answer = warning ?? '' } = outcome;
-          const at = setting.now();
+          const at = dependencies.now();
           const receipt = receipts.delivered(original, answer, at);
           await ledger.confirm(
             key,
@@ -142,7 +142,7 @@ export async function openRuns(
         sentBefore ??= ledger.entries(key);
         const known = await sentBefore;
         if (names.some((name) => known.get(name)?.state === 'delivered')) return true;
-        isSharedPlace ??= setting.isSharedPlace();
+        isSharedPlace ??= dependencies.isSharedPlace();
         if (await isSharedPlace) return false;
         progress.replacesUnknown();
         return true;
@@ -156,18 +156,18 @@ export async function openRuns(
         return progress.sent(bytes);
       },
       listed: (part, ask, options) => listings.list(part, ask, options),
-      reserve: (bytes, taking) => setting.share.take(bytes, 'part', taking),
-      state: setting.state,
-      memory: setting.memory,
-      mailbox: setting.mailbox,
-      log: setting.log,
+      reserve: (bytes, taking) => dependencies.share.take(bytes, 'part', taking),
+      state: dependencies.state,
+      memory: dependencies.memory,
+      mailbox: dependencies.mailbox,
+      log: dependencies.log,
       signal,
     };
   }
 
   /** Before it has let us in nothing is an answer of the target: what cannot be proposed is quarantined by us. */
   function answered(): void {
-    if (progress.isReached) setting.answered();
+    if (progress.isReached) dependencies.answered();
   }
 
   function outcomeOf(instance: ManifestInstance): Omit<Confirmation, 'warning'> {
@@ -178,7 +178,7 @@ export async function openRuns(
       ...(sharesSopInstanceUid && { sharesSopInstanceUid }),
       version,
       ...(isUnsettled && { fileUuid }),
-      attempt: setting.attempt,
+      attempt: dependencies.attempt,
       deliveryId: data.deliveryId,
     };
   }

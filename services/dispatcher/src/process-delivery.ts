@@ -1,9 +1,15 @@
 import { DispatchError, type DeliveryResult } from '@dicom-dispatch/core';
 import { callDelivery, settleJob, type JobEnd } from '@dicom-dispatch/pipeline';
 import { arrivingEnded, sendArriving } from './arriving-attempt.ts';
-import { settingOf } from './attempt-setting.ts';
+import { dependenciesOf } from './attempt-dependencies.ts';
 import { begin } from './begin-attempt.ts';
-import { openTurn, type Attempt, type DeliveryJob, type DeliveryTurn, type StopReason } from './delivery-turn.ts';
+import {
+  openJobRun,
+  type Attempt,
+  type DeliveryJob,
+  type DeliveryJobRun,
+  type StopReason,
+} from './delivery-job-run.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
 import { attemptFailed, deliveryEnded } from './end-attempt.ts';
 import { HandedOver } from './leave-target.ts';
@@ -11,8 +17,8 @@ import { noticeConflicts } from './notice-conflicts.ts';
 import { runDelivery } from './run-delivery.ts';
 import { havePriorsEnded, waitForPriors } from './priors/wait-for-priors.ts';
 import { waitForPlace } from './wait-for-place.ts';
-import { waitForCircuit, waitForTurn } from './wait-for-turn.ts';
-import { isTurnFree, withStudyTurn } from './with-study-turn.ts';
+import { waitForCircuit, waitUntilDue } from './wait-until-due.ts';
+import { isStudyLockFree, withStudyLock } from './with-study-lock.ts';
 
 /** After so long a job calls again that could not even be looked at: Redis did not answer, or had no memory left. */
 const troubleMs = 5_000;
@@ -28,14 +34,14 @@ const troubleMs = 5_000;
 export async function processDelivery(context: DispatcherContext, delivery: DeliveryJob): Promise<unknown> {
   const { job, token } = delivery;
   const id = job.id ?? '';
-  let turn: DeliveryTurn | undefined;
+  let jobRun: DeliveryJobRun | undefined;
   let end: JobEnd;
   try {
     await context.untilGood(delivery.signal);
     const looked = await context.records.look(id);
     if (looked) {
-      turn = openTurn(context, delivery, looked);
-      end = await endOf(turn, looked);
+      jobRun = openJobRun(context, delivery, looked);
+      end = await endOf(jobRun, looked);
     } else {
       end = { kind: 'failed', reason: 'its record is gone' };
     }
@@ -48,29 +54,29 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
       end = isLost ? { kind: 'left' } : { kind: 'later', inMs: troubleMs };
     }
   }
-  return settleJob(job, token, end, () => lookAgain(context, id, turn));
+  return settleJob(job, token, end, () => lookAgain(context, id, jobRun));
 }
 
 async function endOf(
-  turn: DeliveryTurn,
+  jobRun: DeliveryJobRun,
   intent: { readonly isHeld: boolean; readonly isCancelled: boolean },
 ): Promise<JobEnd> {
-  const wait = (await waitForTurn(turn, intent)) ?? (await waitForPriors(turn));
-  return wait ?? withStudyTurn(turn, () => runTurn(turn));
+  const wait = (await waitUntilDue(jobRun, intent)) ?? (await waitForPriors(jobRun));
+  return wait ?? withStudyLock(jobRun, () => startAttempt(jobRun));
 }
 
 /**
  * The job is back in the queue. What an operator or another delivery did between the record and the job found no job that
  * it could bring forward: that is made up for here.
  */
-async function lookAgain(context: DispatcherContext, id: string, turn: DeliveryTurn | undefined): Promise<void> {
+async function lookAgain(context: DispatcherContext, id: string, jobRun: DeliveryJobRun | undefined): Promise<void> {
   try {
     const looked = await context.records.look(id);
     if (!looked || looked.record.state !== 'waiting' || looked.isHeld) return;
     const { record, now } = looked;
-    if (record.wake === 'turn' && turn && (await isTurnFree(turn))) {
+    if (record.wake === 'turn' && jobRun && (await isStudyLockFree(jobRun))) {
       await context.wake(id);
-    } else if (record.wake === 'priors' && turn && (await havePriorsEnded(turn))) {
+    } else if (record.wake === 'priors' && jobRun && (await havePriorsEnded(jobRun))) {
       await context.wake(id);
     } else if (record.wake !== 'circuit') {
       await callDelivery(context, record, now);
@@ -80,17 +86,17 @@ async function lookAgain(context: DispatcherContext, id: string, turn: DeliveryT
   }
 }
 
-async function runTurn(turn: DeliveryTurn): Promise<JobEnd> {
-  const { context, data } = turn;
-  const place = await waitForPlace(turn);
+async function startAttempt(jobRun: DeliveryJobRun): Promise<JobEnd> {
+  const { context, data } = jobRun;
+  const place = await waitForPlace(jobRun);
   if (place.end) return place.end;
-  const circuit = await waitForCircuit(turn);
+  const circuit = await waitForCircuit(jobRun);
   if (circuit.end) return circuit.end;
   const { isProbe } = circuit;
   let attempt: Attempt | undefined;
   try {
-    await context.giveTurn(data);
-    const begun = await begin(turn, place);
+    await context.promoteLongestWaiting(data);
+    const begun = await begin(jobRun, place);
     if ('end' in begun) return begun.end;
     attempt = begun.attempt;
     return await runAttempt(attempt);
@@ -106,15 +112,15 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
   if (data.arriving) return runArrivingAttempt(attempt);
   let result: DeliveryResult;
   try {
-    result = await runDelivery(await settingOf(attempt));
+    result = await runDelivery(await dependenciesOf(attempt));
   } catch (thrown) {
     await tidyUp(attempt);
     return attemptFailed(attempt, thrown);
   }
   await tidyUp(attempt);
-  const told = `${result.sent} instances sent, ${result.skipped} were there already`;
-  attempt.say(`delivered: ${told}`);
-  const end = await deliveryEnded(attempt, 'delivered', undefined, told);
+  const summary = `${result.sent} instances sent, ${result.skipped} were there already`;
+  attempt.logLine(`delivered: ${summary}`);
+  const end = await deliveryEnded(attempt, 'delivered', undefined, summary);
   await context.clearState(data.deliveryId).catch(() => {});
   // What fails here, or is cut short, costs memory alone.
   await attempt.foldLedger?.().catch((error: unknown) => attempt.log.warn({ err: error }, 'ledger not folded'));
@@ -123,16 +129,16 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
 
 /** The study is still being received: what has come is sent, and what comes. */
 async function runArrivingAttempt(attempt: Attempt): Promise<JobEnd> {
-  const heard = await attempt.context.arrivals.listen(attempt.data);
+  const inbox = await attempt.context.arrivals.listen(attempt.data);
   try {
-    const { end, thrown } = await sendArriving(attempt, heard).then(
+    const { end, thrown } = await sendArriving(attempt, inbox).then(
       (end) => ({ end, thrown: undefined }),
       (thrown: unknown) => ({ end: undefined, thrown }),
     );
     await tidyUp(attempt);
-    return end ? await arrivingEnded(attempt, end, heard) : await attemptFailed(attempt, thrown);
+    return end ? await arrivingEnded(attempt, end, inbox) : await attemptFailed(attempt, thrown);
   } finally {
-    heard.close();
+    inbox.close();
   }
 }
 

@@ -10,7 +10,7 @@ import {
   type WakeKind,
 } from '@dicom-dispatch/state/records';
 import type { JobEnd } from '@dicom-dispatch/pipeline';
-import { fenceOf, type DeliveryTurn } from './delivery-turn.ts';
+import { fenceOf, type DeliveryJobRun } from './delivery-job-run.ts';
 
 /** What is not expected to go on by itself: its job calls after so long all the same, and changes nothing. */
 const farAwayMs = 365 * 86_400_000;
@@ -26,8 +26,8 @@ export interface PutOff {
 }
 
 /** Lets the delivery wait. The record says so first, the job follows: it is only the call. */
-export async function putOff(turn: DeliveryTurn, { wake, inMs, patch, event, front }: PutOff): Promise<JobEnd> {
-  const { context, data } = turn;
+export async function putOff(jobRun: DeliveryJobRun, { wake, inMs, patch, event, front }: PutOff): Promise<JobEnd> {
+  const { context, data } = jobRun;
   const changed = await context.records.change(data.deliveryId, {
     ...act('putOff'),
     patch: {
@@ -38,23 +38,23 @@ export async function putOff(turn: DeliveryTurn, { wake, inMs, patch, event, fro
       nextAttemptAt: inMs === undefined || front ? null : fromNow(inMs),
     },
     event,
-    fence: fenceOf(turn),
+    fence: fenceOf(jobRun),
   });
-  if (changed.kind === 'refused') return afterRefusal(turn, changed);
+  if (changed.kind === 'refused') return afterRefusal(jobRun, changed);
   if (front) return { kind: 'front' };
   return { kind: 'later', inMs: inMs ?? (wake === 'person' ? farAwayMs : 1) };
 }
 
 /** What becomes of the job when the record did not let the dispatcher do what it wanted. */
 export async function afterRefusal(
-  turn: DeliveryTurn,
+  jobRun: DeliveryJobRun,
   { why, state, dueInMs }: Extract<Changed, { readonly kind: 'refused' }>,
 ): Promise<JobEnd> {
   switch (why) {
     case 'cancelled':
-      return endCancelled(turn);
+      return endCancelled(jobRun);
     case 'held':
-      return putOff(turn, { wake: 'person' });
+      return putOff(jobRun, { wake: 'person' });
     case 'early':
       return { kind: 'later', inMs: dueInMs };
     case 'state':
@@ -70,17 +70,17 @@ export async function afterRefusal(
 }
 
 /** An operator has cancelled it, before an attempt or during one, or the rules do not want it any more. */
-export async function endCancelled(turn: DeliveryTurn, patch: DeliveryPatch = {}): Promise<JobEnd> {
-  const { context, data } = turn;
+export async function endCancelled(jobRun: DeliveryJobRun, patch: DeliveryPatch = {}): Promise<JobEnd> {
+  const { context, data } = jobRun;
   const error = (await context.records.delivery(data.deliveryId))?.error;
   const text = error?.code === 'not-wanted' ? error.message : 'cancelled by an operator';
   const changed = await context.records.change(data.deliveryId, {
     ...act('end'),
     patch: { ...patch, state: 'cancelled', endedAt: fromNow(), worker: null },
     event: { kind: 'ended', text },
-    fence: fenceOf(turn),
+    fence: fenceOf(jobRun),
   });
-  if (changed.kind === 'refused') return afterRefusal(turn, changed);
+  if (changed.kind === 'refused') return afterRefusal(jobRun, changed);
   context.metrics.ended.inc({ target: data.target, state: 'cancelled' });
   return { kind: 'failed', reason: text };
 }

@@ -10,19 +10,19 @@ import {
 import type { ArrivalMessage } from '@dicom-dispatch/pipeline';
 import { templateTags } from '@dicom-dispatch/targets';
 import type { Kept } from '@dicom-dispatch/targets/contract';
-import type { Heard } from './listen-for-arrivals.ts';
+import type { ArrivalInbox } from './listen-for-arrivals.ts';
 import { leaveOutConflicts } from './leave-out-conflicts.ts';
 import { ManifestWatch } from './manifest-watch.ts';
 import { openRuns } from './open-runs.ts';
-import type { DeliverySetting } from './run-delivery.ts';
+import type { DeliveryDependencies } from './run-delivery.ts';
 
 /** Without anything new for so long the attempt ends, and what is open is closed. */
 const quietMs = 2_000;
 /** How often it is asked whether other deliveries wait for the target. */
 const lookMs = 1_000;
 
-export interface ArrivingSetting extends DeliverySetting {
-  readonly heard: Heard;
+export interface ArrivingDependencies extends DeliveryDependencies {
+  readonly inbox: ArrivalInbox;
   /** All instances that may be sent by now. */
   readArrived(): Promise<readonly ManifestInstance[]>;
   /** Whether other deliveries wait for the target: what has nothing to send makes room for them. */
@@ -43,29 +43,29 @@ export interface ArrivingEnd {
  *
  * @throws DispatchError with the stage in which the attempt ended
  */
-export async function runArriving(setting: ArrivingSetting): Promise<ArrivingEnd> {
-  const { progress, signal } = setting;
+export async function runArriving(dependencies: ArrivingDependencies): Promise<ArrivingEnd> {
+  const { progress, signal } = dependencies;
   const watch = new ManifestWatch();
   try {
-    return await runWith(setting, watch);
+    return await runWith(dependencies, watch);
   } catch (error) {
     if (!watch.isStale || signal.aborted) throw asDispatchError(error, progress.stage);
   }
-  setting.log.info('an instance has left the source while the study arrives: the study is read anew');
-  return runWith(setting, new ManifestWatch());
+  dependencies.log.info('an instance has left the source while the study arrives: the study is read anew');
+  return runWith(dependencies, new ManifestWatch());
 }
 
-async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<ArrivingEnd> {
-  const { data, ledger, progress, signal, heard } = setting;
-  const key = ledgerKeyOf({ ...data, ledger: setting.ledgerName });
+async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch): Promise<ArrivingEnd> {
+  const { data, ledger, progress, signal, inbox } = dependencies;
+  const key = ledgerKeyOf({ ...data, ledger: dependencies.ledgerName });
   const kept = new Map<string, Kept>();
   try {
     progress.enter('resolve');
-    const { config, handler } = await setting.resolve();
+    const { config, handler } = await dependencies.resolve();
     progress.enter('manifest');
-    let { tags: study } = await setting.readStudy(templateTags(config));
+    let { tags: study } = await dependencies.readStudy(templateTags(config));
     // What is told from now on and was read here already is known by its id.
-    const all = new Map((await setting.readArrived()).map((one) => [one.sourceId, one]));
+    const all = new Map((await dependencies.readArrived()).map((one) => [one.sourceId, one]));
     const end = (kind: ArrivingEnd['kind']): ArrivingEnd => ({ kind, contentHash: contentHash(all.values()) });
     if (!handler.sendsParts) return end('quiet');
     watch.begin();
@@ -74,7 +74,7 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
     const before = await ledger.compare(key, first);
     progress.begin(first.length, before.delivered.length, before.quarantined.length);
     const given = { config, heldBytes: handler.heldBytes?.(config), key, watch, isUnsettled: true };
-    let runs = await openRuns(setting, { ...given, study });
+    let runs = await openRuns(dependencies, { ...given, study });
     let { pending } = before;
     progress.arrives();
     let lookedAt = performance.now();
@@ -83,15 +83,15 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
       if (pending.length > 0) {
         const part = runs.of(pending, { pending, quarantined: [] }, { isPart: true, kept });
         const given = { pending, delivered: [] };
-        await handler.deliver(await leaveOutConflicts(part, handler, given, (uids) => setting.takenUids(uids)));
+        await handler.deliver(await leaveOutConflicts(part, handler, given, (uids) => dependencies.takenUids(uids)));
         watch.throwIfStale();
-        if (progress.isReached) setting.answered();
+        if (progress.isReached) dependencies.answered();
       }
-      const told = await next();
-      if (told === 'whole' || told === 'quiet') return end(told);
+      const messages = await next();
+      if (messages === 'whole' || messages === 'quiet') return end(messages);
       // By id: push and feed may tell of the same one.
       const news = new Map<string, ManifestInstance>();
-      for (const one of told) {
+      for (const one of messages) {
         const known = all.get(one.sourceId);
         if (known?.version === one.version && known.fileUuid === one.fileUuid) continue;
         const shared = withShared(one, all);
@@ -100,8 +100,8 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
       }
       const come = [...news.values()];
       if (come.some(({ seriesInstanceUid }) => !study.series.has(seriesInstanceUid))) {
-        ({ tags: study } = await setting.readStudy(templateTags(config)));
-        runs = await openRuns(setting, { ...given, study });
+        ({ tags: study } = await dependencies.readStudy(templateTags(config)));
+        runs = await openRuns(dependencies, { ...given, study });
       }
       // A series that was stable before may be told anew.
       ({ pending } = await ledger.compare(key, await select(come)));
@@ -111,7 +111,7 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
     /** What is to be sent of it, with the versions by which the ledger knows it. */
     async function select(instances: readonly ManifestInstance[]): Promise<ManifestInstance[]> {
       const { wanted } = selection;
-      const tags = wanted.length > 0 ? await setting.readInstanceTags(wanted, instances) : undefined;
+      const tags = wanted.length > 0 ? await dependencies.readInstanceTags(wanted, instances) : undefined;
       return selectInstances(instances, study, selection, tags).map((one) => ({
         ...one,
         version: ledgerVersion(one.version, data),
@@ -119,19 +119,19 @@ async function runWith(setting: ArrivingSetting, watch: ManifestWatch): Promise<
     }
 
     async function next(): Promise<readonly ManifestInstance[] | 'whole' | 'quiet'> {
-      let told = heard.take();
-      if (told.length === 0) {
+      let messages = inbox.take();
+      if (messages.length === 0) {
         if (performance.now() - lookedAt > lookMs) {
           lookedAt = performance.now();
-          if (await setting.doOthersWait()) return 'quiet';
+          if (await dependencies.doOthersWait()) return 'quiet';
         }
-        await heard.wait(quietMs, signal);
+        await inbox.wait(quietMs, signal);
         signal.throwIfAborted();
-        told = heard.take();
+        messages = inbox.take();
       }
-      if (told.some(({ from }) => from === 'stable')) return 'whole';
-      const instances = told.filter(({ from }) => from === data.arriving).flatMap(instancesOf);
-      return told.length === 0 ? 'quiet' : instances;
+      if (messages.some(({ from }) => from === 'stable')) return 'whole';
+      const instances = messages.filter(({ from }) => from === data.arriving).flatMap(instancesOf);
+      return messages.length === 0 ? 'quiet' : instances;
     }
   } catch (error) {
     throw asDispatchError(error, progress.stage);

@@ -26,7 +26,7 @@ import { openRuns } from './open-runs.ts';
 import type { ReceiptWriter } from './receipt-writer.ts';
 
 /** What a run needs of the world; everything that it does goes through these. */
-export interface DeliverySetting {
+export interface DeliveryDependencies {
   readonly data: DeliveryData;
   /** Of the place where the target is now. */
   readonly ledgerName: string;
@@ -85,35 +85,35 @@ export interface DeliverySetting {
  * @throws DispatchError with the stage in which the attempt ended; `partial` when all but quarantined instances arrived,
  *   `all-quarantined` when none did
  */
-export async function runDelivery(setting: DeliverySetting): Promise<DeliveryResult> {
-  const { progress, signal } = setting;
+export async function runDelivery(dependencies: DeliveryDependencies): Promise<DeliveryResult> {
+  const { progress, signal } = dependencies;
   const watch = new ManifestWatch();
   try {
-    return await runWith(setting, 'shared', watch);
+    return await runWith(dependencies, 'shared', watch);
   } catch (error) {
     if (!watch.isStale || signal.aborted) throw asDispatchError(error, progress.stage);
   }
-  setting.log.info('the kept manifest is not what the source has now: it is read anew');
-  return runWith(setting, 'anew', new ManifestWatch());
+  dependencies.log.info('the kept manifest is not what the source has now: it is read anew');
+  return runWith(dependencies, 'anew', new ManifestWatch());
 }
 
 async function runWith(
-  setting: DeliverySetting,
+  dependencies: DeliveryDependencies,
   how: 'shared' | 'anew',
   watch: ManifestWatch,
 ): Promise<DeliveryResult> {
-  const { data, ledger, progress, signal } = setting;
-  const key = ledgerKeyOf({ ...data, ledger: setting.ledgerName });
+  const { data, ledger, progress, signal } = dependencies;
+  const key = ledgerKeyOf({ ...data, ledger: dependencies.ledgerName });
   try {
     progress.enter('resolve');
-    const { config, handler } = await setting.resolve();
+    const { config, handler } = await dependencies.resolve();
 
     progress.enter('manifest');
-    const { tags: study, lastUpdate } = await setting.readStudy(templateTags(config));
-    const { instances: all, isShared } = await setting.readManifest(lastUpdate, how);
+    const { tags: study, lastUpdate } = await dependencies.readStudy(templateTags(config));
+    const { instances: all, isShared } = await dependencies.readManifest(lastUpdate, how);
     if (isShared) watch.begin();
     const selection = compileSelection(config.instances, data.selections);
-    const tags = selection.wanted.length > 0 ? await setting.readInstanceTags(selection.wanted, all) : undefined;
+    const tags = selection.wanted.length > 0 ? await dependencies.readInstanceTags(selection.wanted, all) : undefined;
     const manifest = selectInstances(all, study, selection, tags).map((instance) => ({
       ...instance,
       version: ledgerVersion(instance.version, data),
@@ -124,12 +124,14 @@ async function runWith(
     signal.throwIfAborted();
     const isUnsettled = contentHash(all) !== data.contentHash;
     const heldBytes = handler.heldBytes?.(config);
-    const runs = await openRuns(setting, { config, heldBytes, key, study, watch, isUnsettled });
-    const run = await leaveOutConflicts(runs.of(manifest, before), handler, before, (uids) => setting.takenUids(uids));
+    const runs = await openRuns(dependencies, { config, heldBytes, key, study, watch, isUnsettled });
+    const run = await leaveOutConflicts(runs.of(manifest, before), handler, before, (uids) =>
+      dependencies.takenUids(uids),
+    );
     await handler.deliver(run);
     signal.throwIfAborted();
     watch.throwIfStale();
-    if (before.pending.length > 0 && progress.isReached) setting.answered();
+    if (before.pending.length > 0 && progress.isReached) dependencies.answered();
 
     const after = await ledger.compare(key, manifest);
     if (after.pending.length > 0) {
@@ -155,14 +157,14 @@ async function runWith(
         { stage: 'transfer' },
       );
     }
-    setting.complete(key, isUnsettled ? manifest.map((one) => ({ ...one, fileUuid: undefined })) : manifest);
+    dependencies.complete(key, isUnsettled ? manifest.map((one) => ({ ...one, fileUuid: undefined })) : manifest);
     const skipped = before.delivered.length;
     return {
       total: manifest.length,
       sent: manifest.length - skipped,
       skipped,
       bytesSent: progress.bytesSent,
-      attempts: setting.attempt,
+      attempts: dependencies.attempt,
     };
   } catch (error) {
     throw asDispatchError(error, progress.stage);

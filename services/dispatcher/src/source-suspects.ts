@@ -4,7 +4,7 @@ import type { RunState } from '@dicom-dispatch/targets/contract';
 
 const stateKey = 'source-suspects';
 /** An instance that has failed in so many attempts is at fault itself, if the source is well: 75 s by the default back-off. */
-const mostFailures = 5;
+const maxFailures = 5;
 
 /**
  * Instances that the source failed to hand out, or handed out wrongly. They are asked for again in the next attempts; one
@@ -27,7 +27,7 @@ export class SourceSuspects {
   constructor(state: RunState, isWell: () => Promise<boolean>, attempts: number) {
     this.#state = state;
     this.#isWell = isWell;
-    this.#failuresUntilGuilty = Math.max(2, Math.min(mostFailures, attempts));
+    this.#failuresUntilGuilty = Math.max(2, Math.min(maxFailures, attempts));
   }
 
   /** To be called at the begin of an attempt. */

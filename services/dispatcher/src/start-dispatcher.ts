@@ -7,7 +7,7 @@ import { startAudits } from './audit/start-audits.ts';
 import { closeWorkers } from './close-workers.ts';
 import { createContext, type DispatcherOptions } from './create-context.ts';
 import { startHeartbeat } from './heartbeat.ts';
-import type { StopReason } from './delivery-turn.ts';
+import type { StopReason } from './delivery-job-run.ts';
 import { giveUpOnLoss } from './give-up-on-loss.ts';
 import { startPriors } from './priors/start-priors.ts';
 import { processStudyTask } from './process-study-task.ts';

@@ -3,7 +3,7 @@ import { workerOptions, type Logger, type Redis } from '@dicom-dispatch/runtime'
 import { callDelivery } from '@dicom-dispatch/pipeline';
 import { Worker, type Job } from 'bullmq';
 import type { FullContext } from './create-context.ts';
-import type { StopReason } from './delivery-turn.ts';
+import type { StopReason } from './delivery-job-run.ts';
 import { processDelivery } from './process-delivery.ts';
 import { TargetGate } from './target-gate.ts';
 

@@ -1,7 +1,7 @@
 import { describePlace } from '@dicom-dispatch/core';
 import { describeMove } from '@dicom-dispatch/state/target-places';
 import type { JobEnd } from '@dicom-dispatch/pipeline';
-import type { DeliveryTurn } from './delivery-turn.ts';
+import type { DeliveryJobRun } from './delivery-job-run.ts';
 import { leaveTarget } from './leave-target.ts';
 import { putOff } from './put-off.ts';
 
@@ -23,17 +23,17 @@ export interface DeliveryPlace {
  * @throws HandedOver when another target of its group has taken it over
  */
 export async function waitForPlace(
-  turn: DeliveryTurn,
+  jobRun: DeliveryJobRun,
 ): Promise<{ readonly end: JobEnd } | ({ readonly end: undefined } & DeliveryPlace)> {
-  const { context, data, target } = turn;
+  const { context, data, target } = jobRun;
   if (!target) return { end: undefined, ledger: data.target, place: '' };
   const verdict = await context.places.register(data.target, target);
   if (verdict.kind === 'known') {
     return { end: undefined, ledger: verdict.ledger, place: describePlace(verdict.place) };
   }
   const text = describeMove(data.target, verdict);
-  await leaveTarget(turn, 'the target was moved, and waits for a decision');
+  await leaveTarget(jobRun, 'the target was moved, and waits for a decision');
   const last = (await context.records.events(data.deliveryId)).at(-1);
   const event = { kind: 'waiting', text } as const;
-  return { end: await putOff(turn, { wake: 'person', inMs: lookAgainMs, ...(last?.text !== text && { event }) }) };
+  return { end: await putOff(jobRun, { wake: 'person', inMs: lookAgainMs, ...(last?.text !== text && { event }) }) };
 }

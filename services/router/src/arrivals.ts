@@ -15,7 +15,7 @@ import { PulledStudies } from '@dicom-dispatch/state/priors';
 import type { Logger } from '@dicom-dispatch/runtime';
 import { toManifestInstance, type OrthancClient } from '@dicom-dispatch/sources';
 
-export interface ArrivalsSetting {
+export interface ArrivalsDependencies {
   readonly source: string;
   rules(): { readonly config: Config; readonly rules: readonly CompiledRule[]; readonly cache: IntermediateCache };
   handOver(): HandOverContext;
@@ -39,15 +39,15 @@ interface KnownStudy {
   readonly deliveries: readonly string[];
 }
 
-const mostStudies = 1_000;
-const mostSeries = 10_000;
-const mostSeen = 20_000;
+const maxStudies = 1_000;
+const maxSeries = 10_000;
+const maxSeen = 20_000;
 /** More than that wait only where a long feed is read from its beginning: what they belong to is stable. */
-const mostWaiting = 20_000;
+const maxWaiting = 20_000;
 /** Instances that are looked up in one request. */
 const atOnce = 500;
 /** A source that does not answer is asked again so often. */
-const mostTries = 5;
+const maxTries = 5;
 const retryMs = 1_000;
 
 /**
@@ -55,7 +55,7 @@ const retryMs = 1_000;
  * it: what is missed here is sent when the study is stable, at the latest.
  */
 export class Arrivals {
-  readonly #setting: ArrivalsSetting;
+  readonly #dependencies: ArrivalsDependencies;
   readonly #series = new Map<string, SeriesPlace>();
   readonly #studies = new Map<string, KnownStudy>();
   /** What was told of lately: a push and the feed announce the same. */
@@ -63,13 +63,13 @@ export class Arrivals {
   readonly #waiting = { instances: new Set<string>(), series: new Set<string>() };
   #isRunning = false;
 
-  constructor(setting: ArrivalsSetting) {
-    this.#setting = setting;
+  constructor(dependencies: ArrivalsDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** Whether any rule for this source begins before a study is stable. */
   get isWanted(): boolean {
-    const { source, rules } = this.#setting;
+    const { source, rules } = this.#dependencies;
     return rules().rules.some(
       ({ start, config }) => start !== 'stable' && (config.sources === undefined || config.sources.includes(source)),
     );
@@ -86,12 +86,12 @@ export class Arrivals {
   }
 
   #note(waiting: Set<string>, ids: readonly string[]): void {
-    for (const id of ids) if (!this.#seen.has(id) && waiting.size < mostWaiting) waiting.add(id);
+    for (const id of ids) if (!this.#seen.has(id) && waiting.size < maxWaiting) waiting.add(id);
   }
 
   /** One request after the other: what comes meanwhile is taken together. */
   async #run(orthanc: OrthancClient, epoch: number, signal: AbortSignal): Promise<void> {
-    const { source, log } = this.#setting;
+    const { source, log } = this.#dependencies;
     for (let tries = 0; !signal.aborted;) {
       const from = this.#waiting.series.size > 0 ? 'series' : 'arrival';
       const waiting = from === 'series' ? this.#waiting.series : this.#waiting.instances;
@@ -102,12 +102,12 @@ export class Arrivals {
         const level = from === 'series' ? 'series' : 'instances';
         const come = await orthanc.arrivedInstances(level, ids, this.#series, { signal });
         const byStudy = Map.groupBy(come, ({ studyId }) => studyId);
-        for (const [study, some] of byStudy) await this.#tell(orthanc, epoch, study, from, some, signal);
+        for (const [study, some] of byStudy) await this.#publish(orthanc, epoch, study, from, some, signal);
         for (const id of ids) this.#seen.add(id);
         tries = 0;
       } catch (error) {
         tries += 1;
-        if (tries < mostTries) {
+        if (tries < maxTries) {
           for (const id of ids) waiting.add(id);
           await sleep(retryMs, undefined, { signal }).catch(() => {});
           continue;
@@ -117,16 +117,16 @@ export class Arrivals {
         tries = 0;
       }
       for (const kept of [this.#seen, this.#series, this.#studies] as const) {
-        const most = kept === this.#seen ? mostSeen : kept === this.#series ? mostSeries : mostStudies;
+        const max = kept === this.#seen ? maxSeen : kept === this.#series ? maxSeries : maxStudies;
         for (const oldest of kept.keys()) {
-          if (kept.size <= most) break;
+          if (kept.size <= max) break;
           kept.delete(oldest);
         }
       }
     }
   }
 
-  async #tell(
+  async #publish(
     orthanc: OrthancClient,
     epoch: number,
     orthancStudyId: string,
@@ -134,12 +134,12 @@ export class Arrivals {
     come: readonly ArrivedInstance[],
     signal: AbortSignal,
   ): Promise<void> {
-    const { source } = this.#setting;
-    const context = this.#setting.handOver();
+    const { source } = this.#dependencies;
+    const context = this.#dependencies.handOver();
     const { records, redis, config } = context;
     let known = this.#studies.get(orthancStudyId);
     const isNews =
-      known?.rules !== this.#setting.rules().rules || come.some(({ seriesId }) => !known?.series.has(seriesId));
+      known?.rules !== this.#dependencies.rules().rules || come.some(({ seriesId }) => !known?.series.has(seriesId));
     if (!known || isNews) known = await this.#begin(orthanc, epoch, orthancStudyId, signal);
     let open = await Promise.all((known?.deliveries ?? []).map((id) => records.delivery(id)));
     if (open.some((one) => one?.arriving === undefined)) {
@@ -166,9 +166,9 @@ export class Arrivals {
     orthancStudyId: string,
     signal: AbortSignal,
   ): Promise<KnownStudy | undefined> {
-    const { source, log } = this.#setting;
-    const { config, rules, cache } = this.#setting.rules();
-    const context = this.#setting.handOver();
+    const { source, log } = this.#dependencies;
+    const { config, rules, cache } = this.#dependencies.rules();
+    const context = this.#dependencies.handOver();
     const read = () => readForRouting(orthanc, config, rules, { source, orthancStudyId }, { cache, signal });
     const snapshot = await read();
     const { study, manifest } = snapshot;
@@ -179,7 +179,7 @@ export class Arrivals {
     const pulled = new PulledStudies(context.redis, context.config.redis.prefix);
     if (await wasPulled({ records: context.records, pulled }, source, snapshot, read)) return undefined;
     const routing = routeStudy(rules, study.facts, { isArriving: true });
-    await this.#setting.confirm();
+    await this.#dependencies.confirm();
     const deliveries =
       routing.deliveries.length === 0
         ? []

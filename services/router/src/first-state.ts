@@ -8,15 +8,15 @@ import type { FeedState } from '@dicom-dispatch/state/feed';
  *
  * @throws OrthancError
  */
-export async function firstState(setting: {
+export async function firstState(dependencies: {
   /** As in the configuration, or a time by the source's clock. */
   readonly startFrom: string;
   readonly orthanc: OrthancClient;
   readonly signal: AbortSignal;
   sourceNow(): Promise<number>;
 }): Promise<FeedState> {
-  const { orthanc, signal, startFrom } = setting;
-  const now = await beginningNow(setting);
+  const { orthanc, signal, startFrom } = dependencies;
+  const now = await beginningNow(dependencies);
   const newest = await orthanc.lastChange({ signal });
   if (startFrom === 'everything') {
     return { epoch: 1, seq: 0, beganAt: newest?.Seq ?? 0, fingerprint: undefined, since: '', firstSeen: now };

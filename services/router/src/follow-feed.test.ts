@@ -46,7 +46,7 @@ it('tells how far it is behind while it catches up with a source for the first t
     beforeRouting: async () => {},
     came: () => {},
     route: async (id) => routed.push(id),
-    told(state, newestSeq) {
+    onProgress(state, newestSeq) {
       lags.push(newestSeq - state.seq);
       if (newestSeq === state.seq) stopping.abort();
     },
@@ -79,7 +79,7 @@ it('routes studies that come while it catches up before those that were there', 
       if (id === 'study-1500') changes.push(changeOf(5_000));
       routed.push(id);
     },
-    told(state, newestSeq) {
+    onProgress(state, newestSeq) {
       if (newestSeq === state.seq) stopping.abort();
     },
     anotherDatabase: () => {},
@@ -107,7 +107,7 @@ it('routes what came after it began with "now", also what a clock that was set b
     beforeRouting: async () => {},
     came: () => {},
     route: async (id) => routed.push(id),
-    told: () => stopping.abort(),
+    onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
     log: createLogger('test', { level: 'error', format: 'json' }),
     signal: stopping.signal,
@@ -140,7 +140,7 @@ it('notes what came after it began, and was dated before by a wrong clock: it is
     beforeRouting: async () => {},
     came: () => {},
     route: async () => {},
-    told: () => stopping.abort(),
+    onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
     log: createLogger('test', { level: 'error', format: 'json' }),
     signal: stopping.signal,
@@ -166,7 +166,7 @@ it('takes no study of another database for an old one', async () => {
     beforeRouting: async () => {},
     came: () => {},
     route: async () => {},
-    told: () => stopping.abort(),
+    onProgress: () => stopping.abort(),
     anotherDatabase: () => {},
     log: createLogger('test', { level: 'error', format: 'json' }),
     signal: stopping.signal,

@@ -13,7 +13,7 @@ import { LeaseLost } from './lease-lost.ts';
 import type { Lease } from './lease.ts';
 import { advanced, readPage, trailingWindow } from './read-feed.ts';
 
-export interface FollowSetting {
+export interface FollowDependencies {
   readonly source: string;
   readonly config: SourceConfig;
   readonly orthanc: OrthancClient;
@@ -32,7 +32,7 @@ export interface FollowSetting {
   /** Told of instances and stable series of studies that may still be being received; holds up nothing. */
   came(came: Came, epoch: number): void;
   /** Told how far the feed has been followed. */
-  told(state: FeedState, newestSeq: number): void;
+  onProgress(state: FeedState, newestSeq: number): void;
   /** Told that the database behind the source is another one. */
   anotherDatabase(): void;
   readonly log: Logger;
@@ -48,47 +48,47 @@ const lanes = 16;
  *
  * @throws LeaseLost, or DispatchError when the source or Redis cannot be asked
  */
-export async function followFeed(setting: FollowSetting): Promise<never> {
-  const { store, orthanc, signal, config } = setting;
-  let state = (await store.read()) ?? (await begin(setting));
+export async function followFeed(dependencies: FollowDependencies): Promise<never> {
+  const { store, orthanc, signal, config } = dependencies;
+  let state = (await store.read()) ?? (await begin(dependencies));
   /** Numbers of the trailing window that were dealt with by this leader. */
   const seen = new Set<number>();
   const check = new FeedCheck(orthanc, signal);
   for (;;) {
     signal.throwIfAborted();
-    state = await rightSince(setting, await checkFeed(setting, check, state, seen), seen);
+    state = await rightSince(dependencies, await checkFeed(dependencies, check, state, seen), seen);
     let since = Math.max(0, state.floor ?? 0, state.seq - trailingWindow);
     let newSeq: number | undefined;
     for (let isLast = false; !isLast;) {
-      const page = await ask(setting, () => readPage(orthanc, since, signal));
+      const page = await ask(dependencies, () => readPage(orthanc, since, signal));
       const changes = page.changes.filter((change) => !seen.has(change.Seq));
-      await noteMisdated(setting, state, changes);
-      await routeStudies(setting, state, changes);
+      await noteMisdated(dependencies, state, changes);
+      await routeStudies(dependencies, state, changes);
       for (const change of page.changes) seen.add(change.Seq);
-      state = await moveTo(setting, advanced(state, page.changes), state);
+      state = await moveTo(dependencies, advanced(state, page.changes), state);
       // A page that leads nowhere would be asked for again and again.
       isLast = page.isLast || page.next <= since;
       since = page.next;
       if (isLast) continue;
       // A source with a million studies is caught up with for hours. Meanwhile it is to be seen how far behind it is, and
       // studies that come do not wait for those that were there: the cursor finds them known.
-      newSeq ??= (await ask(setting, () => orthanc.lastChange({ signal })))?.Seq ?? 0;
-      newSeq = await routeNew(setting, state, newSeq);
-      setting.told(state, Math.max(state.seq, since, newSeq));
+      newSeq ??= (await ask(dependencies, () => orthanc.lastChange({ signal })))?.Seq ?? 0;
+      newSeq = await routeNew(dependencies, state, newSeq);
+      dependencies.onProgress(state, Math.max(state.seq, since, newSeq));
     }
     forgetBefore(seen, state.seq - trailingWindow);
-    setting.told(state, Math.max(state.seq, since));
+    dependencies.onProgress(state, Math.max(state.seq, since));
     await sleep(config.pollInterval, undefined, { signal });
   }
 }
 
 /** Where to begin with a source that is seen for the first time. */
-async function begin(setting: FollowSetting): Promise<FeedState> {
-  const { source, config, log } = setting;
-  const state = await ask(setting, () =>
-    firstState({ ...setting, startFrom: config.startFrom, sourceNow: () => setting.sourceNow() }),
+async function begin(dependencies: FollowDependencies): Promise<FeedState> {
+  const { source, config, log } = dependencies;
+  const state = await ask(dependencies, () =>
+    firstState({ ...dependencies, startFrom: config.startFrom, sourceNow: () => dependencies.sourceNow() }),
   );
-  await write(setting, state);
+  await write(dependencies, state);
   log.info(
     { source, startFrom: config.startFrom, seq: state.seq, since: state.since },
     'source is followed for the first time',
@@ -98,22 +98,22 @@ async function begin(setting: FollowSetting): Promise<FeedState> {
 
 /** Starts a new epoch at the beginning of the feed when it is not the feed that was followed. */
 async function checkFeed(
-  setting: FollowSetting,
+  dependencies: FollowDependencies,
   check: FeedCheck,
   state: FeedState,
   seen: Set<number>,
 ): Promise<FeedState> {
-  const { log, source } = setting;
-  if (!(await ask(setting, () => check.isAnother(state)))) return state;
+  const { log, source } = dependencies;
+  if (!(await ask(dependencies, () => check.isAnother(state)))) return state;
   const { floor: _, beganAt: __, firstSeen: ___, ...rest } = state;
   const next: FeedState = { ...rest, epoch: state.epoch + 1, seq: 0, fingerprint: undefined, anchors: [] };
   seen.clear();
-  await write(setting, next);
+  await write(dependencies, next);
   log.warn(
     { source, epoch: next.epoch, followedTo: state.seq },
     'the database of the source was wiped or restored, or is another one: its feed is followed from the beginning',
   );
-  setting.anotherDatabase();
+  dependencies.anotherDatabase();
   return next;
 }
 
@@ -121,17 +121,17 @@ async function checkFeed(
  * The clock of a source that was ahead and has been set back must not hide what comes now, nor what came before that was noticed: by
  * its date that was taken for older than the beginning. Where the numbers of changes tell what came later, it cannot.
  */
-async function rightSince(setting: FollowSetting, state: FeedState, seen: Set<number>): Promise<FeedState> {
-  if (state.beganAt !== undefined || setting.config.startFrom !== 'now' || state.since === '') return state;
-  const nowMs = await ask(setting, () => setting.sourceNow());
+async function rightSince(dependencies: FollowDependencies, state: FeedState, seen: Set<number>): Promise<FeedState> {
+  if (state.beganAt !== undefined || dependencies.config.startFrom !== 'now' || state.since === '') return state;
+  const nowMs = await ask(dependencies, () => dependencies.sourceNow());
   // Its clock is known to about a second.
   if (toSourceTime(nowMs + 1_000) >= state.since) return state;
-  const since = toSourceTime(nowMs - setting.sourceUnseenMs() - 1_000);
+  const since = toSourceTime(nowMs - dependencies.sourceUnseenMs() - 1_000);
   const next = { ...state, since };
-  await write(setting, next);
+  await write(dependencies, next);
   seen.clear();
-  setting.log.warn(
-    { source: setting.source, before: state.since, since },
+  dependencies.log.warn(
+    { source: dependencies.source, before: state.since, since },
     'the clock of the source was set back: what has changed since it was last looked at is routed',
   );
   return next;
@@ -143,59 +143,70 @@ function isMeant({ Date, Seq }: Change, { since, beganAt }: FeedState): boolean 
 }
 
 /** What its date would hide from the sweep, or would let wait as if it had been there before. */
-async function noteMisdated(setting: FollowSetting, state: FeedState, changes: readonly Change[]): Promise<void> {
+async function noteMisdated(
+  dependencies: FollowDependencies,
+  state: FeedState,
+  changes: readonly Change[],
+): Promise<void> {
   const { beganAt, since, firstSeen = since } = state;
   if (beganAt === undefined) return;
   const came = changes.filter(
     ({ ChangeType, Date, Seq }) => ChangeType === 'NewInstance' && Seq > beganAt && (Date < since || Date < firstSeen),
   );
   if (came.length === 0) return;
-  await ask(setting, () => setting.misdated(came.map(({ ID, Seq }) => ({ orthancInstanceId: ID, seq: Seq }))));
+  await ask(dependencies, () =>
+    dependencies.misdated(came.map(({ ID, Seq }) => ({ orthancInstanceId: ID, seq: Seq }))),
+  );
 }
 
-async function routeStudies(setting: FollowSetting, state: FeedState, changes: readonly Change[]): Promise<void> {
+async function routeStudies(
+  dependencies: FollowDependencies,
+  state: FeedState,
+  changes: readonly Change[],
+): Promise<void> {
   const ofType = (type: string): string[] => [
     ...new Set(changes.flatMap((change) => (change.ChangeType === type && isMeant(change, state) ? [change.ID] : []))),
   ];
   const studies = ofType('StableStudy');
   const came = { instances: ofType('NewInstance'), series: ofType('StableSeries') };
   if (studies.length + came.instances.length + came.series.length === 0) return;
-  await setting.beforeRouting();
-  setting.came(came, state.epoch);
+  await dependencies.beforeRouting();
+  dependencies.came(came, state.epoch);
   const queue = studies;
   await Promise.all(
     Array.from({ length: Math.min(lanes, queue.length) }, async () => {
       for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-        setting.signal.throwIfAborted();
-        if (!setting.lease.isHeld) throw new LeaseLost('another router leads the source');
-        await setting.route(id, state.epoch);
+        dependencies.signal.throwIfAborted();
+        if (!dependencies.lease.isHeld) throw new LeaseLost('another router leads the source');
+        await dependencies.route(id, state.epoch);
       }
     }),
   );
 }
 
 /** @returns the number up to which new changes have been dealt with */
-async function routeNew(setting: FollowSetting, state: FeedState, from: number): Promise<number> {
-  const page = await ask(setting, () => readPage(setting.orthanc, from, setting.signal));
-  await noteMisdated(setting, state, page.changes);
-  await routeStudies(setting, state, page.changes);
+async function routeNew(dependencies: FollowDependencies, state: FeedState, from: number): Promise<number> {
+  const page = await ask(dependencies, () => readPage(dependencies.orthanc, from, dependencies.signal));
+  await noteMisdated(dependencies, state, page.changes);
+  await routeStudies(dependencies, state, page.changes);
   return page.next;
 }
 
-async function moveTo(setting: FollowSetting, next: FeedState, now: FeedState): Promise<FeedState> {
-  if (next !== now) await write(setting, next);
+async function moveTo(dependencies: FollowDependencies, next: FeedState, now: FeedState): Promise<FeedState> {
+  if (next !== now) await write(dependencies, next);
   return next;
 }
 
-async function write(setting: FollowSetting, state: FeedState): Promise<void> {
-  if (!(await setting.store.write(state, setting.lease.token))) throw new LeaseLost('another router leads the source');
+async function write(dependencies: FollowDependencies, state: FeedState): Promise<void> {
+  if (!(await dependencies.store.write(state, dependencies.lease.token)))
+    throw new LeaseLost('another router leads the source');
 }
 
-async function ask<T>(setting: FollowSetting, act: () => Promise<T>): Promise<T> {
+async function ask<T>(dependencies: FollowDependencies, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
-    throw sourceError(error, setting.source);
+    throw sourceError(error, dependencies.source);
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LeaseLost } from './lease-lost.ts';
-import { forgetOldStudies, type ForgetSetting } from './forget-old-studies.ts';
+import { forgetOldStudies, type ForgetDependencies } from './forget-old-studies.ts';
 
 /** Pause between two looks at all studies that are old enough. */
 const everyMs = 86_400_000;
@@ -14,16 +14,18 @@ const pauseMs = 1_000;
  *
  * @throws LeaseLost, or the reason of `signal`
  */
-export async function forgetAgainAndAgain(setting: Omit<ForgetSetting, 'keepMs' | 'pauseMs'>): Promise<never> {
-  const { source, operations, signal, log } = setting;
+export async function forgetAgainAndAgain(
+  dependencies: Omit<ForgetDependencies, 'keepMs' | 'pauseMs'>,
+): Promise<never> {
+  const { source, operations, signal, log } = dependencies;
   const { redis, keys } = operations;
   for (;;) {
     let restMs = againMs;
     try {
       const { keep } = operations.config().records;
       if (keep !== 'forever') {
-        const sinceMs = setting.now() - Number((await redis.hget(keys.forgetting(source), 'endedAt')) ?? 0);
-        if (sinceMs >= everyMs) await forgetOldStudies({ ...setting, keepMs: keep, pauseMs });
+        const sinceMs = dependencies.now() - Number((await redis.hget(keys.forgetting(source), 'endedAt')) ?? 0);
+        if (sinceMs >= everyMs) await forgetOldStudies({ ...dependencies, keepMs: keep, pauseMs });
         else restMs = Math.min(againMs, everyMs - sinceMs);
       }
     } catch (error) {

@@ -14,7 +14,7 @@ import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { LeaseLost } from './lease-lost.ts';
-import { forgetOldStudies, type ForgetResult, type ForgetSetting } from './forget-old-studies.ts';
+import { forgetOldStudies, type ForgetResult, type ForgetDependencies } from './forget-old-studies.ts';
 
 const day = 86_400_000;
 const start = Date.now();
@@ -81,7 +81,7 @@ async function upload(seed: string): Promise<{ uid: string; id: string }> {
 
 const noId = '00000000-00000000-00000000-00000000-00000000';
 
-function run(days: number, more: Partial<ForgetSetting> = {}): Promise<ForgetResult> {
+function run(days: number, more: Partial<ForgetDependencies> = {}): Promise<ForgetResult> {
   return forgetOldStudies({
     source: 'main',
     keepMs,

@@ -12,7 +12,7 @@ const batch = 100;
  */
 const missingForMs = 7 * 86_400_000;
 
-export interface ForgetSetting {
+export interface ForgetDependencies {
   readonly source: string;
   readonly keepMs: number;
   readonly orthanc: OrthancClient;
@@ -41,10 +41,10 @@ export interface ForgetResult {
  *
  * @throws LeaseLost, or DispatchError when the source or Redis cannot be asked
  */
-export async function forgetOldStudies(setting: ForgetSetting): Promise<ForgetResult> {
-  const { source, operations, fence, signal, log } = setting;
+export async function forgetOldStudies(dependencies: ForgetDependencies): Promise<ForgetResult> {
+  const { source, operations, fence, signal, log } = dependencies;
   const { redis, records, keys } = operations;
-  const before = setting.now() - setting.keepMs;
+  const before = dependencies.now() - dependencies.keepMs;
   const result = { studies: 0, forgotten: 0, deliveries: 0, inSource: 0 };
   let place = Number((await redis.hget(keys.forgetting(source), 'place')) ?? 0);
   for (;;) {
@@ -57,9 +57,9 @@ export async function forgetOldStudies(setting: ForgetSetting): Promise<ForgetRe
     }
     if (studies.length < batch) break;
     await redis.hset(keys.forgetting(source), 'place', place);
-    await sleep(setting.pauseMs, undefined, { signal });
+    await sleep(dependencies.pauseMs, undefined, { signal });
   }
-  await redis.hset(keys.forgetting(source), { place: 0, endedAt: setting.now(), ...result });
+  await redis.hset(keys.forgetting(source), { place: 0, endedAt: dependencies.now(), ...result });
   log[result.studies > 0 ? 'info' : 'debug']({ source, ...result }, 'looked for studies that may be forgotten');
   return result;
 
@@ -76,23 +76,23 @@ export async function forgetOldStudies(setting: ForgetSetting): Promise<ForgetRe
     if (answer !== 'forgotten' && answer !== 'unknown') return false;
     result.forgotten += 1;
     result.deliveries += deliveries;
-    setting.forgotten(1);
+    dependencies.forgotten(1);
     return true;
   }
 
   /** A study that the source cannot show, though it answers otherwise, is there. */
   async function isInSource(study: Parameters<typeof hasStudy>[2]): Promise<boolean> {
     try {
-      return await hasStudy(setting.orthanc, source, study, signal);
+      return await hasStudy(dependencies.orthanc, source, study, signal);
     } catch (error) {
-      if (signal.aborted || !(await isWell({ orthanc: setting.orthanc, signal }))) throw error;
+      if (signal.aborted || !(await isWell({ orthanc: dependencies.orthanc, signal }))) throw error;
       log.debug({ source, orthancStudy: study.orthancStudyId }, 'the source cannot say whether it has a study');
       return true;
     }
   }
 
   async function isGoneForGood(orthancStudyId: string): Promise<boolean> {
-    const now = setting.now();
+    const now = dependencies.now();
     if ((await redis.zadd(keys.left(source), 'NX', now, orthancStudyId)) === 1) return false;
     return now - Number(await redis.zscore(keys.left(source), orthancStudyId)) >= missingForMs;
   }

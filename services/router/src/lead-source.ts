@@ -57,7 +57,7 @@ export function leadSource(kit: SourceKit): SourceLead {
     sameAs: undefined,
   };
   let orthanc: OrthancClient | undefined;
-  let said = '';
+  let reported = '';
   const done = run();
 
   return {
@@ -98,7 +98,7 @@ export function leadSource(kit: SourceKit): SourceLead {
     const leading = new AbortController();
     const signal = AbortSignal.any([leading.signal, stopping.signal]);
     const stopListening = watch.listen({ lost: () => leading.abort(new RedisLost('Redis has lost data')) });
-    const running: Promise<never>[] = [renewLease(signal), tellStatus(signal)];
+    const running: Promise<never>[] = [renewLease(signal), reportStatus(signal)];
     try {
       await Promise.race([work(client, signal, running), ...running]);
     } finally {
@@ -117,7 +117,7 @@ export function leadSource(kit: SourceKit): SourceLead {
     signal.throwIfAborted();
     if (other !== undefined) return standAside(other, signal);
     status.sameAs = undefined;
-    said = '';
+    reported = '';
     const parting = new AbortController();
     const all = workOnSource({
       kit,
@@ -126,7 +126,7 @@ export function leadSource(kit: SourceKit): SourceLead {
       parts,
       shared,
       feed: () => status.state,
-      told(state, newestSeq) {
+      onProgress(state, newestSeq) {
         if (!status.state) log.info({ source: name, seq: state.seq, epoch: state.epoch }, 'following the change feed');
         const lag = newestSeq - state.seq;
         if (lag === 0 || state.seq !== status.state?.seq) status.movedAt = watch.clock.now();
@@ -149,13 +149,13 @@ export function leadSource(kit: SourceKit): SourceLead {
   /** Keeps the lead, so that no other router asks the same question, and does nothing with it for a while. */
   async function standAside(other: string, signal: AbortSignal): Promise<void> {
     status.sameAs = other;
-    if (said !== other) {
+    if (reported !== other) {
       log.error(
         { source: name, sameAs: other },
         'the source is on the same database as another one: it is not followed, since each study would be sent twice',
       );
     }
-    said = other;
+    reported = other;
     await sleep(lookAgainMs, undefined, { signal });
   }
 
@@ -166,7 +166,7 @@ export function leadSource(kit: SourceKit): SourceLead {
     }
   }
 
-  async function tellStatus(signal: AbortSignal): Promise<never> {
+  async function reportStatus(signal: AbortSignal): Promise<never> {
     for (;;) {
       await writeSourceStatus(redis, prefix, name, {
         at: watch.clock.now(),
@@ -190,8 +190,8 @@ export function leadSource(kit: SourceKit): SourceLead {
       log.warn({ source: name }, 'the source is not followed until Redis is recovered');
     } else {
       const words = String(error);
-      if (said !== words) log.error({ source: name, err: error }, 'following the source failed; trying again');
-      said = words;
+      if (reported !== words) log.error({ source: name, err: error }, 'following the source failed; trying again');
+      reported = words;
     }
   }
 }

@@ -22,7 +22,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 `;
 
-export interface LeaseSetting {
+export interface LeaseDependencies {
   readonly redis: Redis;
   readonly prefix: string;
   readonly source: string;
@@ -39,13 +39,13 @@ export class Lease {
   readonly key: string;
   /** Names the process for people, and after a space what no other has. */
   readonly token: string = `${hostname()}:${process.pid} ${randomUUID()}`;
-  readonly #setting: LeaseSetting;
+  readonly #dependencies: LeaseDependencies;
   /** By our own clock, counted from before Redis was asked: never later than Redis' own end of it. */
   #heldUntil = 0;
 
-  constructor(setting: LeaseSetting) {
-    this.#setting = setting;
-    this.key = redisKeys(setting.prefix).lease(setting.source);
+  constructor(dependencies: LeaseDependencies) {
+    this.#dependencies = dependencies;
+    this.key = redisKeys(dependencies.prefix).lease(dependencies.source);
   }
 
   /** Whether it is surely still ours. */
@@ -55,8 +55,8 @@ export class Lease {
 
   /** Takes the lease when it is free, or renews it when it is ours. */
   async acquire(): Promise<boolean> {
-    const { redis, prefix, durationMs } = this.#setting;
-    const generation = this.#setting.generation();
+    const { redis, prefix, durationMs } = this.#dependencies;
+    const generation = this.#dependencies.generation();
     if (generation === undefined) return false;
     const asked = performance.now();
     const keys = [this.key, redisKeys(prefix).generation] as const;
@@ -67,6 +67,6 @@ export class Lease {
 
   async release(): Promise<void> {
     this.#heldUntil = 0;
-    await this.#setting.redis.eval(releaseScript, 1, this.key, this.token);
+    await this.#dependencies.redis.eval(releaseScript, 1, this.key, this.token);
   }
 }

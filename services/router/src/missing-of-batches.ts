@@ -4,7 +4,7 @@ import type { Batch } from '@dicom-dispatch/state/batches';
 import { seenChanges, type FeedState } from '@dicom-dispatch/state/feed';
 import { missingMs } from './study-router.ts';
 
-export interface MissingSetting {
+export interface MissingDependencies {
   readonly source: string;
   readonly orthanc: OrthancClient;
   /** How far the source has been followed. */
@@ -19,18 +19,18 @@ export interface MissingSetting {
  * made, and says so for a while: an Orthanc that was started on an empty or older database must not empty a batch.
  */
 export class MissingOfBatches {
-  readonly #setting: MissingSetting;
+  readonly #dependencies: MissingDependencies;
   /** By id of the batch: its study that is missing, and since when. */
   readonly #missing = new Map<string, { readonly study: string; readonly since: number }>();
 
-  constructor(setting: MissingSetting) {
-    this.#setting = setting;
+  constructor(dependencies: MissingDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** Whether the source was asked for this study a moment ago. */
   isTooEarly(batchId: string, study: string): boolean {
     const known = this.#missing.get(batchId);
-    return known?.study === study && this.#setting.now() < known.since + missingMs.same;
+    return known?.study === study && this.#dependencies.now() < known.since + missingMs.same;
   }
 
   /**
@@ -38,8 +38,8 @@ export class MissingOfBatches {
    * @throws DispatchError where the database is another one, or nothing shows that it is the same
    */
   async hasLeft({ id, epoch }: Batch, study: string): Promise<boolean> {
-    const { source, orthanc, now, signal } = this.#setting;
-    const feed = this.#setting.feed();
+    const { source, orthanc, now, signal } = this.#dependencies;
+    const feed = this.#dependencies.feed();
     if (epoch !== undefined && feed && feed.epoch !== epoch) throw otherDatabase(source);
     const verdict = await judgeDatabase(orthanc, feed ? seenChanges(feed) : [], { signal }).catch((error: unknown) => {
       throw sourceError(error, source);

@@ -11,7 +11,7 @@ import type { Came } from './arrivals.ts';
 import { LogSparingly } from './log-sparingly.ts';
 import type { SafeOutcome } from './study-router.ts';
 
-export interface PushSetting {
+export interface PushDependencies {
   readonly config: Config;
   readonly redis: Redis;
   readonly log: Logger;
@@ -38,8 +38,8 @@ const arrivals = z.object({ instances: ids, series: ids });
  *
  * @returns undefined when no source has a secret
  */
-export async function startPushServer(setting: PushSetting): Promise<{ stop(): Promise<void> } | undefined> {
-  const { config, redis, log } = setting;
+export async function startPushServer(dependencies: PushDependencies): Promise<{ stop(): Promise<void> } | undefined> {
+  const { config, redis, log } = dependencies;
   if (!Object.values(config.sources).some(({ pushSecret }) => pushSecret)) return undefined;
   const operations = openPipeline(config, redis);
   const clients = new Map<string, Promise<OrthancClient>>();
@@ -84,14 +84,14 @@ export async function startPushServer(setting: PushSetting): Promise<{ stop(): P
   server.post<{ Params: StudyPath }>('/sources/:source/studies/:study/stable', async ({ params }) => {
     const { source, study } = params;
     const feed = await followed(source);
-    return { outcome: await setting.route(source, await client(source), study, feed) };
+    return { outcome: await dependencies.route(source, await client(source), study, feed) };
   });
   server.post<{ Params: Pick<StudyPath, 'source'> }>('/sources/:source/arrivals', async ({ params, body }, reply) => {
     const came = arrivals.safeParse(body);
     if (!came.success) return reply.code(400).send({ error: 'wanted: { instances: [ID …], series: [ID …] }' });
     const { source } = params;
     const feed = await followed(source);
-    return { wanted: setting.came(source, await client(source), came.data, feed) };
+    return { wanted: dependencies.came(source, await client(source), came.data, feed) };
   });
   server.get<{ Params: StudyPath }>('/sources/:source/studies/:study', async ({ params }) => {
     const orthanc = await client(params.source);

@@ -5,9 +5,9 @@ import type { Redis } from '@dicom-dispatch/runtime';
 const firstMs = 2_000;
 const maxMs = 3_600_000;
 /** What a source asks for by `Retry-After` is heeded up to here. */
-const mostAskedMs = 86_400_000;
-const mostStudies = 10_000;
-const mostWords = 300;
+const maxAskedMs = 86_400_000;
+const maxStudies = 10_000;
+const maxWords = 300;
 
 /** Why a study is put off. */
 export interface StudyFailure {
@@ -73,13 +73,13 @@ export class PutOff {
    */
   async add(orthancStudyId: string, failure: StudyFailure): Promise<number | undefined> {
     const known = await this.#redis.hget(this.#whyKey, orthancStudyId);
-    if (known === null && (await this.#redis.zcard(this.#dueKey)) >= mostStudies) return undefined;
+    if (known === null && (await this.#redis.zcard(this.#dueKey)) >= maxStudies) return undefined;
     const now = this.#now();
     const { tries = 0, since = now } = parsePutOff(known);
     const growing = Math.min(maxMs, firstMs * 2 ** Math.min(tries, 20));
-    const waitMs = failure.waitMs ?? Math.max(growing, Math.min(failure.retryAfterMs ?? 0, mostAskedMs));
+    const waitMs = failure.waitMs ?? Math.max(growing, Math.min(failure.retryAfterMs ?? 0, maxAskedMs));
     const { code, claimedAt } = failure;
-    const message = failure.message.slice(0, mostWords);
+    const message = failure.message.slice(0, maxWords);
     const why: PutOffReason = {
       tries: failure.isSlow ? tries : tries + 1,
       since,
@@ -100,7 +100,7 @@ export class PutOff {
   }
 
   /** Those whose time has come, the first due first. */
-  due(most: number): Promise<string[]> {
-    return this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, most);
+  due(max: number): Promise<string[]> {
+    return this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, max);
   }
 }

@@ -8,7 +8,7 @@ import type { FeedState, Fingerprint } from '@dicom-dispatch/state/feed';
 export const trailingWindow = 200;
 const pageSize = 1000;
 /** Changes of so many other studies are remembered: the newest may be deleted. */
-const mostAnchors = 8;
+const maxAnchors = 8;
 
 export interface FeedPage {
   /** Changes on the page, whatever their type; those of the trailing window among them. */
@@ -65,5 +65,5 @@ function nextAnchors({ fingerprint, anchors = [] }: FeedState, newestId: string)
   const all = [...anchors, ...(fingerprint ? [fingerprint] : [])];
   const last = new Map(all.map((one) => [one.id, one]));
   last.delete(newestId);
-  return [...last.values()].toSorted((one, other) => one.seq - other.seq).slice(-mostAnchors);
+  return [...last.values()].toSorted((one, other) => one.seq - other.seq).slice(-maxAnchors);
 }

@@ -55,7 +55,7 @@ afterAll(async () => {
 async function route(feed: FeedState): Promise<string> {
   const stopping = new AbortController();
   let now = Date.now();
-  const setting = {
+  const dependencies = {
     source: 'main',
     pipeline,
     enqueuer,
@@ -67,7 +67,7 @@ async function route(feed: FeedState): Promise<string> {
     log,
     signal: stopping.signal,
   };
-  return routeBatches(setting).catch((error: unknown) => (stopping.signal.aborted ? 'done' : String(error)));
+  return routeBatches(dependencies).catch((error: unknown) => (stopping.signal.aborted ? 'done' : String(error)));
 }
 
 it('skips a study that has left a database that is surely the same', async () => {

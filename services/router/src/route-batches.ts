@@ -4,14 +4,14 @@ import { OperationError, routeAgain, type PipelineContext, type StudyEnqueuer } 
 import type { Logger } from '@dicom-dispatch/runtime';
 import { sourceError } from '@dicom-dispatch/sources';
 import { Batches, type Batch, type BatchOutcome } from '@dicom-dispatch/state/batches';
-import { MissingOfBatches, type MissingSetting } from './missing-of-batches.ts';
+import { MissingOfBatches, type MissingDependencies } from './missing-of-batches.ts';
 import { isOfRedis } from './study-router.ts';
 
 /** How often it is looked whether there is something to do. */
 const lookMs = 500;
 const probeMs = 5_000;
 
-export interface BatchSetting extends MissingSetting {
+export interface BatchDependencies extends MissingDependencies {
   readonly pipeline: PipelineContext;
   readonly enqueuer: StudyEnqueuer;
   /** Makes sure that Redis has what it had. */
@@ -28,10 +28,10 @@ export interface BatchSetting extends MissingSetting {
  *
  * @throws DispatchError when the source as a whole, or Redis, cannot be used
  */
-export async function routeBatches(setting: BatchSetting): Promise<never> {
-  const { source, pipeline, signal, now } = setting;
+export async function routeBatches(dependencies: BatchDependencies): Promise<never> {
+  const { source, pipeline, signal, now } = dependencies;
   const batches = new Batches(pipeline.redis, pipeline.config().redis.prefix);
-  const missing = new MissingOfBatches(setting);
+  const missing = new MissingOfBatches(dependencies);
   for (;;) {
     let routed = 0;
     let doubt: unknown;
@@ -40,8 +40,8 @@ export async function routeBatches(setting: BatchSetting): Promise<never> {
       const study = await batches.next(batch.id, now());
       if (study === undefined || missing.isTooEarly(batch.id, study)) continue;
       signal.throwIfAborted();
-      await setting.confirm();
-      let { outcome, problem } = await routeOne(setting, batch, study);
+      await dependencies.confirm();
+      let { outcome, problem } = await routeOne(dependencies, batch, study);
       if (outcome === 'missing') {
         try {
           if (!(await missing.hasLeft(batch, study))) continue;
@@ -54,14 +54,14 @@ export async function routeBatches(setting: BatchSetting): Promise<never> {
       await batches.studyDone(batch.id, study, outcome, problem);
       routed += 1;
     }
-    if (doubt === undefined) setting.well();
+    if (doubt === undefined) dependencies.well();
     else if (routed === 0) throw doubt;
     if (routed === 0) await sleep(lookMs, undefined, { signal });
   }
 }
 
 async function routeOne(
-  { source, pipeline, enqueuer, orthanc, log, signal }: BatchSetting,
+  { source, pipeline, enqueuer, orthanc, log, signal }: BatchDependencies,
   { id, targets, rule, by }: Batch,
   orthancStudyId: string,
 ): Promise<{ readonly outcome: BatchOutcome | 'missing'; readonly problem?: string }> {

@@ -22,7 +22,7 @@ const putOffAtOnce = 10;
 const putOffLanes = 4;
 const never = 2 ** 31 - 1;
 
-export interface SourceWorkSetting {
+export interface SourceWorkDependencies {
   readonly kit: SourceKit;
   readonly orthanc: OrthancClient;
   readonly lease: Lease;
@@ -31,7 +31,7 @@ export interface SourceWorkSetting {
   /** Where the feed stands; undefined before it was read. */
   feed(): FeedState | undefined;
   /** Told how far the feed has been followed. */
-  told(state: FeedState, newestSeq: number): void;
+  onProgress(state: FeedState, newestSeq: number): void;
   readonly signal: AbortSignal;
 }
 
@@ -40,12 +40,12 @@ export interface SourceWorkSetting {
  *
  * @returns promises that never resolve; they reject when the source is led no longer
  */
-export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
-  const { kit, orthanc, lease, parts, shared, signal } = setting;
+export function workOnSource(dependencies: SourceWorkDependencies): Promise<never>[] {
+  const { kit, orthanc, lease, parts, shared, signal } = dependencies;
   const { name, config, redis, prefix, records, watch, putOff, takeBack, waiting, time, log } = kit;
   const store = new FeedStore(redis, prefix, name, lease.key);
   const sourceNow = (): Promise<number> => time.now(orthanc, signal);
-  const studies = studyRouterOf(kit, { orthanc, feed: () => setting.feed(), signal });
+  const studies = studyRouterOf(kit, { orthanc, feed: () => dependencies.feed(), signal });
   let sweepNow: (() => void) | undefined;
 
   return [
@@ -62,9 +62,9 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
         beforeRouting: refuseSameDatabase,
         came: (came, at) => kit.arrivals.came(orthanc, at, came, signal),
         route: (id, epoch) => studies.routeSoon(id, epoch),
-        told(state, newestSeq) {
+        onProgress(state, newestSeq) {
           parts.well('feed');
-          setting.told(state, newestSeq);
+          dependencies.onProgress(state, newestSeq);
         },
         anotherDatabase: () => sweepNow?.(),
         log,
@@ -84,7 +84,7 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
         pipeline: kit.pipeline,
         enqueuer: kit.enqueuer,
         orthanc,
-        feed: () => setting.feed(),
+        feed: () => dependencies.feed(),
         now: watch.clock.now,
         confirm: () => watch.confirm(),
         well: () => parts.well('batches'),
@@ -101,7 +101,7 @@ export function workOnSource(setting: SourceWorkSetting): Promise<never>[] {
 
   async function epoch(): Promise<number> {
     // The follower decides first where the feed begins.
-    for (let state = setting.feed(); ; state = setting.feed()) {
+    for (let state = dependencies.feed(); ; state = dependencies.feed()) {
       if (state) return state.epoch;
       await sleep(100, undefined, { signal });
     }

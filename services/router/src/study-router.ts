@@ -20,7 +20,7 @@ const keptFalls = 1_000;
 /** How long a study has to be missing: where the database is surely the one that had it, and where nothing says so. */
 export const missingMs = { same: 3_000, unknown: 15_000 } as const;
 
-export interface StudyRouterSetting {
+export interface StudyRouterDependencies {
   readonly source: string;
   readonly orthanc: OrthancClient;
   readonly putOff: PutOff;
@@ -48,31 +48,31 @@ export type SafeOutcome = RoutingOutcome | 'put-off';
  * whole, or Redis, is thrown.
  */
 export class StudyRouter {
-  readonly #setting: StudyRouterSetting;
+  readonly #dependencies: StudyRouterDependencies;
   /** How often in a row the source did not answer any more after it was asked for a study. */
   readonly #falls = new Map<string, number>();
 
-  constructor(setting: StudyRouterSetting) {
-    this.#setting = setting;
+  constructor(dependencies: StudyRouterDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** @throws DispatchError, or what Redis says, when no study can be routed now */
   async route(orthancStudyId: string, epoch: number): Promise<SafeOutcome> {
-    const { putOff, now, signal } = this.#setting;
+    const { putOff, now, signal } = this.#dependencies;
     signal.throwIfAborted();
     const before = await putOff.read(orthancStudyId);
     if (before && before.dueAt > now()) return 'put-off';
     let outcome: SafeOutcome;
     try {
-      outcome = await this.#setting.route(orthancStudyId, epoch);
+      outcome = await this.#dependencies.route(orthancStudyId, epoch);
     } catch (error) {
       outcome = await this.#failed(orthancStudyId, error, before?.claimedAt);
     }
     if (outcome === 'put-off') return outcome;
     this.#falls.delete(orthancStudyId);
-    if (outcome === 'gone') await this.#setting.forget(orthancStudyId);
+    if (outcome === 'gone') await this.#dependencies.forget(orthancStudyId);
     if (before) await putOff.remove(orthancStudyId);
-    this.#setting.routed(outcome);
+    this.#dependencies.routed(outcome);
     return outcome;
   }
 
@@ -82,7 +82,7 @@ export class StudyRouter {
    * @throws as `route`
    */
   async routeSoon(orthancStudyId: string, epoch: number): Promise<SafeOutcome> {
-    const { source, orthanc, putOff, soonMs = defaultSoonMs, log, signal } = this.#setting;
+    const { source, orthanc, putOff, soonMs = defaultSoonMs, log, signal } = this.#dependencies;
     const running = this.route(orthancStudyId, epoch);
     const waiting = new AbortController();
     const outcome = await Promise.race([
@@ -107,7 +107,7 @@ export class StudyRouter {
   }
 
   async #failed(orthancStudyId: string, thrown: unknown, claimedAt: number | undefined): Promise<'put-off' | 'gone'> {
-    const { source, orthanc, signal, now } = this.#setting;
+    const { source, orthanc, signal, now } = this.#dependencies;
     if (signal.aborted || thrown instanceof LeaseLost || thrown instanceof RedisLost || isOfRedis(thrown)) throw thrown;
     try {
       await orthanc.system({ timeoutMs: probeMs, signal });
@@ -122,9 +122,11 @@ export class StudyRouter {
       await this.putOff(orthancStudyId, thrown);
       return 'put-off';
     }
-    const verdict = await judgeDatabase(orthanc, seenIn(this.#setting.feed()), { signal }).catch((error: unknown) => {
-      throw sourceError(error, source);
-    });
+    const verdict = await judgeDatabase(orthanc, seenIn(this.#dependencies.feed()), { signal }).catch(
+      (error: unknown) => {
+        throw sourceError(error, source);
+      },
+    );
     if (verdict === 'another') {
       await this.putOff(orthancStudyId, otherDatabase(source));
       return 'put-off';
@@ -132,7 +134,10 @@ export class StudyRouter {
     const since = claimedAt ?? now();
     const leftMs = since + missingMs[verdict] - now();
     if (claimedAt !== undefined && leftMs <= 0) {
-      this.#setting.log.info({ source, orthancStudy: orthancStudyId }, 'a study was deleted before it could be routed');
+      this.#dependencies.log.info(
+        { source, orthancStudy: orthancStudyId },
+        'a study was deleted before it could be routed',
+      );
       return 'gone';
     }
     await this.putOff(orthancStudyId, thrown, { claimedAt: since, waitMs: Math.max(leftMs, 1_000) });
@@ -152,7 +157,7 @@ export class StudyRouter {
     thrown: unknown,
     more: { readonly claimedAt?: number; readonly waitMs?: number } = {},
   ): Promise<void> {
-    const { source, log, putOff, now } = this.#setting;
+    const { source, log, putOff, now } = this.#dependencies;
     const error = sourceError(thrown, source);
     const isKnown = error instanceof DispatchError;
     const failure = isKnown

@@ -13,9 +13,9 @@ import type { SafeOutcome } from './study-router.ts';
 
 const pageSize = 100;
 /** So many of the studies that could not be read are named. */
-const mostNamed = 20;
+const maxNamed = 20;
 
-export interface SweepSetting {
+export interface SweepDependencies {
   readonly source: string;
   readonly config: SourceConfig;
   readonly orthanc: OrthancClient;
@@ -62,57 +62,57 @@ export interface SweepResult {
  * A study is left alone when its record has its present LastUpdate, when it is older than the configured start (unless the feed's
  * numbers say that its date is wrong), or while it still changes; times of the source are compared with the source's own clock.
  */
-export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
-  const { source, config, orthanc, records, redis, prefix, log, signal } = setting;
+export async function sweepSource(dependencies: SweepDependencies): Promise<SweepResult> {
+  const { source, config, orthanc, records, redis, prefix, log, signal } = dependencies;
   const key = redisKeys(prefix).sweep(source);
   const beganAt = performance.now();
-  const feed = await setting.store.read();
+  const feed = await dependencies.store.read();
   const epoch = feed?.epoch ?? 1;
   const since = feed?.since ?? '';
   const [place0, startedAt0] = await redis.hmget(key, 'place', 'startedAt');
   let place = Number(place0 ?? 0);
-  if (place === 0 || startedAt0 === null) await redis.hset(key, 'startedAt', setting.now());
+  if (place === 0 || startedAt0 === null) await redis.hset(key, 'startedAt', dependencies.now());
   let studies = 0;
   let routed = 0;
   const unread = new Set<string>();
-  const misdated = await setting.misdated.all();
+  const misdated = await dependencies.misdated.all();
   for (;;) {
     signal.throwIfAborted();
     const page = await readPage(place);
     studies += page.count;
     for (const id of page.notDue) unread.add(id);
     for (const { id, error } of page.unread) {
-      await setting.putOff(id, error);
+      await dependencies.putOff(id, error);
       unread.add(id);
     }
     const meant = await meantOf(page.studies);
     for (const study of await needed(meant)) {
-      if ((await setting.route(study.ID, epoch)) === 'put-off') unread.add(study.ID);
+      if ((await dependencies.route(study.ID, epoch)) === 'put-off') unread.add(study.ID);
       else routed += 1;
     }
-    await setting.misdated.routed(
+    await dependencies.misdated.routed(
       meant.flatMap(({ ID }) => {
         const seq = misdated.get(ID);
         return seq === undefined || unread.has(ID) ? [] : [[ID, seq]];
       }),
     );
-    await setting.takeBack(page.studies.map(({ ID }) => ID));
+    await dependencies.takeBack(page.studies.map(({ ID }) => ID));
     if (page.count < pageSize) break;
     // Studies deleted meanwhile move the others up: half a page is looked at twice rather than one study never.
     place += pageSize / 2;
-    await redis.hset(key, { place, movedAt: setting.now() });
+    await redis.hset(key, { place, movedAt: dependencies.now() });
     if (config.sweep.pause > 0) await sleep(config.sweep.pause, undefined, { signal });
   }
   const result = { studies, routed, unread: unread.size, durationMs: Math.round(performance.now() - beganAt) };
-  const named = [...unread].slice(0, mostNamed);
-  await redis.hset(key, { place: 0, endedAt: setting.now(), ...result, unreadStudies: JSON.stringify(named) });
+  const named = [...unread].slice(0, maxNamed);
+  await redis.hset(key, { place: 0, endedAt: dependencies.now(), ...result, unreadStudies: JSON.stringify(named) });
   if (unread.size === 0) log.info({ source, ...result }, 'sweep ended');
   else log.warn({ source, ...result, orthancStudies: named }, 'sweep ended; some studies could not be read');
   return result;
 
   async function readPage(from: number): Promise<StudyPage> {
     try {
-      return await readStudyPage(orthanc, { since: from, limit: pageSize }, (ids) => setting.notDue(ids), signal);
+      return await readStudyPage(orthanc, { since: from, limit: pageSize }, (ids) => dependencies.notDue(ids), signal);
     } catch (error) {
       throw sourceError(error, source);
     }
@@ -120,7 +120,7 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
 
   /** Studies that were routed before there was a key, or with a former one. */
   async function makeSearchable(page: readonly Study[], known: readonly (StudyRecord | undefined)[]): Promise<void> {
-    const key = setting.searchKey;
+    const key = dependencies.searchKey;
     if (!key) return;
     for (const [index, { MainDicomTags: ofStudy, PatientMainDicomTags: ofPatient }] of page.entries()) {
       const record = known[index];
@@ -132,7 +132,7 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
 
   /** Studies that belong to what is routed from this source, and have come to rest. */
   async function meantOf(page: readonly Study[]): Promise<Study[]> {
-    const quietSince = toSourceTime((await setting.sourceNow()) - config.sweep.settle);
+    const quietSince = toSourceTime((await dependencies.sourceNow()) - config.sweep.settle);
     return page.filter(({ ID, LastUpdate: changed, IsStable: isStable }) => {
       if (changed === undefined) return isStable === true;
       return (changed >= since || misdated.has(ID)) && (isStable === true || changed < quietSince);
@@ -143,10 +143,10 @@ export async function sweepSource(setting: SweepSetting): Promise<SweepResult> {
     const ids = due.map(({ ID }) => ID);
     const [known, notDue, settled] = await Promise.all([
       records.studiesById(source, ids),
-      setting.notDue(ids),
-      setting.settled(ids),
+      dependencies.notDue(ids),
+      dependencies.settled(ids),
     ]);
-    await setting.confirm();
+    await dependencies.confirm();
     for (const id of notDue) unread.add(id);
     await makeSearchable(due, known);
     return due.filter(({ ID, LastUpdate }, index) => {

@@ -2,11 +2,11 @@ import { takeBackDelivery, type HandOverContext } from '@dicom-dispatch/pipeline
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { OrthancClient } from '@dicom-dispatch/sources';
 
-const mostGone = 10_000;
+const maxGone = 10_000;
 const batch = 500;
 /** What ended within this time is looked for again and again, of so many studies; older ones by the sweep. */
 const lateMs = 86_400_000;
-const mostLooked = 100;
+const maxChecked = 100;
 
 /** Deliveries of one source that ended because the study had left it: they go on when it is seen again. */
 export class TakeBack {
@@ -36,7 +36,7 @@ export class TakeBack {
       });
       for (const { orthancStudyId } of found.records) gone.add(orthancStudyId);
       after = found.next;
-    } while (after && gone.size < mostGone);
+    } while (after && gone.size < maxGone);
     this.#gone = gone;
   }
 
@@ -47,7 +47,7 @@ export class TakeBack {
       source: this.#source,
       state: 'source-gone',
       since,
-      limit: mostLooked,
+      limit: maxChecked,
     });
     for (const id of new Set(records.map(({ orthancStudyId }) => orthancStudyId))) {
       // One that cannot be asked for is found by the sweep.

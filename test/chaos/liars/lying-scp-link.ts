@@ -23,7 +23,7 @@ export type StoreLie = (typeof storeLies)[number];
 
 export interface LyingScpLink extends AsyncDisposable {
   readonly port: number;
-  readonly told: readonly StoreLie[];
+  readonly lies: readonly StoreLie[];
   /**
    * SOP Instance UIDs of what is larger than the buffers of a connection: an early success can be told from a true one only
    * where the sender cannot have handed over the whole data set.
@@ -43,7 +43,7 @@ const storeResponse = 0x8001;
  * and changes responses to C-STORE (PS3.7 section 9.3.1) in place. What the real one has stored is the truth.
  */
 export async function startLyingScpLink(options: { readonly port: number }): Promise<LyingScpLink> {
-  const told: StoreLie[] = [];
+  const lies: StoreLie[] = [];
   const large = new Set<string>();
   const sockets = new Set<Socket>();
   let liar: () => StoreLie | undefined = () => undefined;
@@ -65,7 +65,7 @@ export async function startLyingScpLink(options: { readonly port: number }): Pro
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,
-    told,
+    lies,
     large,
     lie: (next) => {
       liar = next;
@@ -87,7 +87,7 @@ export async function startLyingScpLink(options: { readonly port: number }): Pro
     }
     const lie = liar();
     if (lie === undefined || lie === 'early success') return pdu;
-    told.push(lie);
+    lies.push(lie);
     switch (lie) {
       case 'other instance': {
         const at = valueOf(command, element.instanceUid);
@@ -124,7 +124,7 @@ export async function startLyingScpLink(options: { readonly port: number }): Pro
     const at = valueOf(command, element.instanceUid);
     const uid = command.toString('latin1', at, at + command.readUInt32LE(at - 4)).replace(/\0$/, '');
     if (!large.has(uid) || liar() === undefined) return pdu;
-    told.push('early success');
+    lies.push('early success');
     const response = successFor(command, pdu.readUInt8(10));
     // Nothing more is read, and the answer comes at once: where the kernel's buffers are large (tcp_rmem), the whole data set
     // would soon lie in them, and a success that comes then cannot be told from a true one.

@@ -127,7 +127,7 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
   await watchFor(sourceLiesMs);
   sourceLiar.beHonest();
   const receivers = [webLiar, peerLiar, s3Liar, scpLiar];
-  await watchFor(receiversLieMs, () => receivers.every(({ told }) => told.length >= liesOfEach));
+  await watchFor(receiversLieMs, () => receivers.every(({ lies }) => lies.length >= liesOfEach));
   for (const liar of receivers) liar.beHonest();
   const isQuiet = await comeToRest();
   const missing = await countMissing();
@@ -138,11 +138,11 @@ export async function runLiars(seed: number, scene: LiarScene): Promise<LiarVerd
     seed,
     instances: uploaded.size,
     lies: {
-      source: sourceLiar.told.length,
-      dicom: scpLiar.told.length,
-      dicomweb: webLiar.told.length,
-      orthanc: peerLiar.told.length,
-      s3: s3Liar.told.length,
+      source: sourceLiar.lies.length,
+      dicom: scpLiar.lies.length,
+      dicomweb: webLiar.lies.length,
+      orthanc: peerLiar.lies.length,
+      s3: s3Liar.lies.length,
     },
     missing,
     falselyDelivered,

@@ -28,7 +28,7 @@ export interface FaultCounters {
   /** Of these, open now. */
   readonly open: number;
   /** The most that were open at once. */
-  readonly mostOpen: number;
+  readonly maxOpen: number;
   /** Reset by the proxy. */
   readonly resets: number;
   readonly bytesUp: number;
@@ -65,7 +65,7 @@ export async function startFaultProxy({
 }: FaultProxyOptions): Promise<FaultProxy> {
   const lease = await leasePort();
   const pairs = new Set<{ client: Socket; server: Socket }>();
-  const counters = { connections: 0, open: 0, mostOpen: 0, resets: 0, bytesUp: 0, bytesDown: 0 };
+  const counters = { connections: 0, open: 0, maxOpen: 0, resets: 0, bytesUp: 0, bytesDown: 0 };
   let faults: Faults = first;
   let resume: (() => void) | undefined;
   let resumed = Promise.resolve();
@@ -74,7 +74,7 @@ export async function startFaultProxy({
   function takeConnection(client: Socket): void {
     counters.connections += 1;
     counters.open += 1;
-    counters.mostOpen = Math.max(counters.mostOpen, counters.open);
+    counters.maxOpen = Math.max(counters.maxOpen, counters.open);
     const upstream = connect({ host, port: targetPort, allowHalfOpen: true, noDelay: true });
     const pair = { client, server: upstream };
     pairs.add(pair);

@@ -56,6 +56,6 @@ export type { CountingProxy, PassedRequest } from './counting-proxy.ts';
 export { loginPage } from './lie.ts';
 export type { Lie, LieKind } from './lie.ts';
 export { startLyingProxy } from './lying-proxy.ts';
-export type { AskedRequest, Liar, LyingProxy, ToldLie } from './lying-proxy.ts';
+export type { AskedRequest, Liar, LyingProxy, LieMade } from './lying-proxy.ts';
 export { instanceFiles, seededLiar } from './seeded-liar.ts';
 export type { SeededLiarOptions } from './seeded-liar.ts';

@@ -15,7 +15,7 @@ export interface AskedRequest {
 /** Which lie to tell; undefined for the truth. */
 export type Liar = (request: AskedRequest) => Lie | undefined;
 
-export interface ToldLie {
+export interface LieMade {
   readonly kind: LieKind;
   readonly method: string;
   readonly path: string;
@@ -26,7 +26,7 @@ export interface LyingProxy extends AsyncDisposable {
   /** Without a slash at the end. */
   readonly url: string;
   /** All lies so far. */
-  readonly told: readonly ToldLie[];
+  readonly lies: readonly LieMade[];
   /** Lies by this from now on. */
   lie(liar: Liar): void;
   /** Tells the truth from now on. */
@@ -47,7 +47,7 @@ export async function startLyingProxy(options: {
   const behind = new URL(options.url);
   // Orthanc closes idle connections after a second: one that is kept may be gone under the next request.
   const agent = new Agent({ keepAlive: false });
-  const told: ToldLie[] = [];
+  const lies: LieMade[] = [];
   const times = new Map<string, number>();
   let liar: Liar = options.liar ?? (() => undefined);
 
@@ -79,7 +79,7 @@ export async function startLyingProxy(options: {
     const lie = liar({ method, path, times: count });
     try {
       if (lie) {
-        told.push({ kind: lie.kind, method, path });
+        lies.push({ kind: lie.kind, method, path });
         await answerWithLie(lie, (other) => ask(asked, other), response);
         return;
       }
@@ -100,7 +100,7 @@ export async function startLyingProxy(options: {
   return {
     port: server.port,
     url: server.url,
-    told,
+    lies,
     lie: (next) => {
       liar = next;
     },

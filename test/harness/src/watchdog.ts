@@ -32,7 +32,7 @@ function registry(): Registry {
   return holder[place];
 }
 
-function tell(line: string): void {
+function warn(line: string): void {
   const held = registry();
   if (!held.watchdog) {
     const watchdog = spawn('awk', [script], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
@@ -48,12 +48,12 @@ function tell(line: string): void {
 /** Registers a process group (its id), a folder or a mount point to be cleared up, or a listener of this process. */
 export function watch(kind: Kind, id: string | number, name = String(id), isKept = false): void {
   if (!isKept) registry().entries.set(`${kind} ${id}`, { kind, name });
-  if (kind !== 'listener') tell(`+${kind} ${id}`);
+  if (kind !== 'listener') warn(`+${kind} ${id}`);
 }
 
 /** Takes it off the list: it has been cleared up. */
 export function unwatch(kind: Kind, id: string | number): void {
-  if (registry().entries.delete(`${kind} ${id}`) && kind !== 'listener') tell(`-${kind} ${id}`);
+  if (registry().entries.delete(`${kind} ${id}`) && kind !== 'listener') warn(`-${kind} ${id}`);
 }
 
 /** What was started or made and has not been stopped or removed, in words. */

@@ -63,18 +63,18 @@ test('concurrent writers keep within the budget, and the accounts are exact', as
   const ended = Promise.all(writers.map((writer) => writer.output)).finally(() => {
     state.running = false;
   });
-  let [most, mostFiles, looks] = [0, 0, 0];
+  let [max, maxFiles, looks] = [0, 0, 0];
   while (state.running) {
     const [bytes, fileBytes] = await redis.hmget(totals, 'bytes', 'fileBytes');
-    most = Math.max(most, Number(bytes));
-    mostFiles = Math.max(mostFiles, Number(fileBytes));
+    max = Math.max(max, Number(bytes));
+    maxFiles = Math.max(maxFiles, Number(fileBytes));
     looks += 1;
   }
   await ended;
   expect(looks).toBeGreaterThan(20);
-  expect(most).toBeGreaterThan(budget * 0.8);
-  expect(most).toBeLessThanOrEqual(budget);
-  expect(mostFiles).toBeLessThanOrEqual(300_000);
+  expect(max).toBeGreaterThan(budget * 0.8);
+  expect(max).toBeLessThanOrEqual(budget);
+  expect(maxFiles).toBeLessThanOrEqual(300_000);
 
   const [stats, audit] = [await cache.stats(), await cache.audit()];
   expect(stats).toMatchObject({ entries: audit?.entries, bytes: audit?.bytes, fileBytes: audit?.fileBytes });

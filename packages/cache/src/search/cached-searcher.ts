@@ -41,7 +41,7 @@ export interface CachedSearch<Query> extends StudySearcher<Query> {
 
 export interface CachedSearcher<Query> extends CachedSearch<Query>, CachedFinder {}
 
-export interface CachedSearcherSettings {
+export interface CachedSearcherOptions {
   /** Answers hold patient data, see `PutOptions`. Default true. */
   readonly confidential?: boolean;
 }
@@ -56,11 +56,11 @@ export function createCachedSearcher<Query>(
   searcher: Searcher<Query>,
   cache: IntermediateCache,
   scope: string,
-  settings: CachedSearcherSettings = {},
+  defaults: CachedSearcherOptions = {},
 ): CachedSearcher<Query> {
   return {
-    ...createCachedSearch(searcher, cache, scope, settings),
-    ...createCachedFinder(searcher, cache, scope, settings),
+    ...createCachedSearch(searcher, cache, scope, defaults),
+    ...createCachedFinder(searcher, cache, scope, defaults),
   };
 }
 
@@ -69,9 +69,9 @@ export function createCachedSearch<Query>(
   searcher: StudySearcher<Query>,
   cache: IntermediateCache,
   scope: string,
-  settings: CachedSearcherSettings = {},
+  defaults: CachedSearcherOptions = {},
 ): CachedSearch<Query> {
-  const objects = new DicomObjectCache(cache, scope, settings);
+  const objects = new DicomObjectCache(cache, scope, defaults);
   const queries = new QueryCache(cache, objects, scope);
   return {
     objects,
@@ -93,9 +93,9 @@ export function createCachedFinder(
   finder: StudyFinder,
   cache: IntermediateCache,
   scope: string,
-  settings: CachedSearcherSettings = {},
+  defaults: CachedSearcherOptions = {},
 ): CachedFinder {
-  const objects = new DicomObjectCache(cache, scope, settings);
+  const objects = new DicomObjectCache(cache, scope, defaults);
   return {
     objects,
     async findStudyById(studyInstanceUid, level, options = {}) {

@@ -5,7 +5,7 @@ export {
   type CachedFinder,
   type CachedSearch,
   type CachedSearcher,
-  type CachedSearcherSettings,
+  type CachedSearcherOptions,
   type Searcher,
   type SearchOptions,
   type StudyFinder,

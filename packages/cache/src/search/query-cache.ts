@@ -6,7 +6,7 @@ import { canonicalQuery } from './canonical-query.ts';
 
 const type = 'query';
 /** An answer of more objects is not kept: looking each of them up would cost more than asking. */
-const mostObjects = 1_000;
+const maxObjects = 1_000;
 
 /** The objects of an answer: study, and those of its series and instances that the answer has. */
 type Pointer = readonly [study: string, series?: readonly (readonly [series: string, instances?: readonly string[]])[]];
@@ -51,7 +51,7 @@ export class QueryCache {
       (sum, [, series = []]) => sum + 1 + series.reduce((inner, [, instances = []]) => inner + 1 + instances.length, 0),
       0,
     );
-    if (objects === 0 || objects > mostObjects) return;
+    if (objects === 0 || objects > maxObjects) return;
     for (const study of answer) await this.#objects.add(study);
     await this.#cache.put(type, this.#key(query), Buffer.from(JSON.stringify(pointers)), {
       inRedis: true,

@@ -13,7 +13,7 @@ const barWidth = 24;
 export class ProgressDisplay {
   readonly #out: NodeJS.WriteStream;
   #drawnLines = 0;
-  readonly #told = new Map<string, string>();
+  readonly #printed = new Map<string, string>();
 
   constructor(out: NodeJS.WriteStream) {
     this.#out = out;
@@ -21,7 +21,7 @@ export class ProgressDisplay {
 
   show(studies: readonly ShownStudy[]): void {
     if (this.#out.isTTY) this.#draw(studies);
-    else this.#tell(studies);
+    else this.#print(studies);
   }
 
   #draw(studies: readonly ShownStudy[]): void {
@@ -37,12 +37,12 @@ export class ProgressDisplay {
     this.#drawnLines = lines.length;
   }
 
-  #tell(studies: readonly ShownStudy[]): void {
+  #print(studies: readonly ShownStudy[]): void {
     for (const { title, deliveries } of studies) {
       for (const delivery of deliveries) {
         const key = `${delivery.state} ${delivery.attempts}`;
-        if (this.#told.get(delivery.deliveryId) === key) continue;
-        this.#told.set(delivery.deliveryId, key);
+        if (this.#printed.get(delivery.deliveryId) === key) continue;
+        this.#printed.set(delivery.deliveryId, key);
         this.#out.write(`${title}: ${describe(delivery)}\n`);
       }
     }

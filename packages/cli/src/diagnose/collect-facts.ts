@@ -21,7 +21,7 @@ export const collectors: Readonly<Record<string, Collector>> = {
 
 const timeoutMs = 3_000;
 /** Deliveries of each state, the latest. */
-const mostFailures = 50;
+const maxFailures = 50;
 const longestTimeline = 40;
 const failureStates: readonly DeliveryState[] = ['failed', 'partial', 'source-gone', 'waiting', 'active'];
 
@@ -111,7 +111,7 @@ async function readFailures({ operations }: System): Promise<unknown> {
 }
 
 async function recentFailures(records: System['operations']['records']) {
-  const lists = await Promise.all(failureStates.map((state) => records.deliveries({ state, limit: mostFailures })));
+  const lists = await Promise.all(failureStates.map((state) => records.deliveries({ state, limit: maxFailures })));
   const found = lists
     .flatMap(({ records: failures }) => failures)
     .filter(({ state, error }) => error !== undefined || (state !== 'waiting' && state !== 'active'));

@@ -1,14 +1,14 @@
 import { open } from 'node:fs/promises';
 import type { Scrubber } from './scrubber.ts';
 
-const mostBytes = 8 * 1024 * 1024;
+const maxBytes = 8 * 1024 * 1024;
 
 /** The last lines of a log, scrubbed; lines of JSON by their keys as well. @throws the file system's error */
 export async function readLogTail(file: string, lines: number, scrubber: Scrubber): Promise<string> {
   const handle = await open(file);
   try {
     const { size } = await handle.stat();
-    const length = Math.min(size, mostBytes);
+    const length = Math.min(size, maxBytes);
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, size - length);
     const all = buffer.toString('utf8', 0, bytesRead).split('\n');
     // The first one is cut where the file is longer.

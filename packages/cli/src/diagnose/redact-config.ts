@@ -6,15 +6,14 @@ const personal = /^(username|user|email|to|from|cc|clientId|subject|headers)$/i;
 /** Sections whose keys are names of people. */
 const byPerson = new Set(['users', 'tokens']);
 /** An expression or template that speaks of what a person is known by may have somebody's name or number in it. */
-const speaksOfPatients = /Patient(Name|ID|BirthDate|Address)|OtherPatient|AccessionNumber|Physician/i;
+const namesPatients = /Patient(Name|ID|BirthDate|Address)|OtherPatient|AccessionNumber|Physician/i;
 const quoted = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g;
 
 /** The configuration as it may be shown to strangers; secrets hide themselves when they become JSON. */
 export function redactConfig(config: unknown): unknown {
   if (config instanceof Secret) return '[secret]';
   if (Array.isArray(config)) return config.map((item) => redactConfig(item));
-  if (typeof config === 'string')
-    return speaksOfPatients.test(config) ? config.replaceAll(quoted, '"[hidden]"') : config;
+  if (typeof config === 'string') return namesPatients.test(config) ? config.replaceAll(quoted, '"[hidden]"') : config;
   if (typeof config !== 'object' || config === null) return config;
   return Object.fromEntries(
     Object.entries(config).map(([key, value]) => {
@@ -37,8 +36,8 @@ export async function secretsOf(
   const text = await readFile(file, 'utf8').catch(() => '');
   for (const [, name = ''] of text.matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g)) {
     const value = env[name];
-    const isTelling = /PASS|SECRET|TOKEN|KEY|CRED|HASH/i.test(name) || (value?.length ?? 0) >= 12;
-    if (value !== undefined && isTelling) found.push(value);
+    const isRevealing = /PASS|SECRET|TOKEN|KEY|CRED|HASH/i.test(name) || (value?.length ?? 0) >= 12;
+    if (value !== undefined && isRevealing) found.push(value);
   }
   return found;
 

@@ -42,20 +42,20 @@ export async function forgetNow(ids: readonly string[], options: ForgetOptions):
     const client = (name: string): ReturnType<typeof system.lookup.client> => system.lookup.client(name);
     const foreseen = await forgetStudies(system.operations, wish, client, true);
     if (options.dryRun === true) {
-      console.log(json === true ? JSON.stringify(foreseen) : told('this would forget', foreseen));
+      console.log(json === true ? JSON.stringify(foreseen) : summary('this would forget', foreseen));
       return;
     }
-    if (foreseen.forgotten > 0 && options.yes !== true) await confirm(told('this forgets', foreseen));
+    if (foreseen.forgotten > 0 && options.yes !== true) await confirm(summary('this forgets', foreseen));
     const subject = ids.length > 0 ? ids.join(' ') : JSON.stringify({ source, until, failed });
     const { bytes: _, ...done } = await system.audited({ action: 'forget', subject }, () =>
       forgetStudies(system.operations, wish, client, false),
     );
-    console.log(json === true ? JSON.stringify(done) : told('forgotten:', { ...done, bytes: 0 }));
+    console.log(json === true ? JSON.stringify(done) : summary('forgotten:', { ...done, bytes: 0 }));
     if (ids.length > 0 && done.forgotten < ids.length) process.exitCode = exitCodes.failed;
   });
 }
 
-function told(start: string, { forgotten, deliveries, bytes, kept }: ForgetOutcome): string {
+function summary(start: string, { forgotten, deliveries, bytes, kept }: ForgetOutcome): string {
   const size = bytes > 0 ? `, about ${formatBytes(bytes)}` : '';
   const others = Object.entries(kept).map(([why, count]) => `${count} ${reasons[why as keyof typeof reasons]}`);
   const rest = others.length > 0 ? `; kept: ${others.join(', ')}` : '';

@@ -118,6 +118,6 @@ function targetText(delivery: Delivery): string {
   return `${delivery.target}:${state}${state === 'active' || state === 'partial' ? `(${delivery.confirmed}/${delivery.total})` : ''}`;
 }
 
-function cut(text: string, most: number): string {
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text || '-';
+function cut(text: string, max: number): string {
+  return text.length > max ? `${text.slice(0, max - 1)}…` : text || '-';
 }

@@ -17,9 +17,9 @@ export interface PullOptions {
 }
 
 /** Studies of one accession number. */
-const mostStudies = 50;
+const maxStudies = 50;
 /** Of a long list of problems. */
-const mostShown = 20;
+const maxShown = 20;
 
 const again = 'run the same command again for what is missing';
 
@@ -49,13 +49,13 @@ async function studiesOf(config: Config, target: string, accession: string): Pro
     const query = { accessionNumber: accession };
     for await (const { studyInstanceUid } of findStudies({ config: () => config }, target, query, signal)) {
       uids.push(studyInstanceUid);
-      if (uids.length > mostStudies) break;
+      if (uids.length > maxStudies) break;
     }
     return uids;
   });
   if (found.length === 0) throw new CommandError(`${target} has no study ${accession}`, exitCodes.notFound);
-  if (found.length <= mostStudies) return found;
-  throw new CommandError(`${target} has more than ${mostStudies} studies ${accession}: pull each by --study`);
+  if (found.length <= maxStudies) return found;
+  throw new CommandError(`${target} has more than ${maxStudies} studies ${accession}: pull each by --study`);
 }
 
 /** @returns how many instances the target did not give */
@@ -86,7 +86,7 @@ async function pullOne(config: Config, study: string, options: PullOptions): Pro
   if (options.json === true)
     console.log(JSON.stringify({ target, studyInstanceUid: study, completed, failed, problems }));
   else console.log(`${completed} instances of study ${study} are in ${toFolder ?? `source ${toSource}`}`);
-  for (const { sopInstanceUid, reason } of problems.slice(0, mostShown)) {
+  for (const { sopInstanceUid, reason } of problems.slice(0, maxShown)) {
     console.error(sopInstanceUid === undefined ? reason : `${sopInstanceUid}: ${reason}`);
   }
   return failed;

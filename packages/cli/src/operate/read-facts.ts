@@ -5,14 +5,14 @@ import { z } from 'zod';
 import { CommandError, exitCodes } from '../exit.ts';
 
 /** What is not in the file. */
-export interface FactsSetting {
+export interface FactsOptions {
   readonly source: string;
   readonly now: Date | undefined;
 }
 
 /** Of a DICOM file as much is read; pixel data comes last, and is not wanted. */
 const headBytes = 32 * 1024 * 1024;
-const mostJsonBytes = 16 * 1024 * 1024;
+const maxJsonBytes = 16 * 1024 * 1024;
 
 /** A map of tags; values that are no text, such as sequences, are nothing that an expression asks for. */
 const texts = z
@@ -35,7 +35,7 @@ const wholeFacts = z.object({
  *
  * @throws CommandError when it cannot be read
  */
-export async function factsOfFile(file: string, setting: FactsSetting): Promise<RuleFacts> {
+export async function factsOfFile(file: string, factsOptions: FactsOptions): Promise<RuleFacts> {
   const { bytes } = await readStart(file, headBytes);
   let tags: DataSet;
   try {
@@ -43,7 +43,7 @@ export async function factsOfFile(file: string, setting: FactsSetting): Promise<
   } catch (error) {
     throw new CommandError(`${file} is no DICOM file that can be read`, exitCodes.usage, { cause: error });
   }
-  return factsOf(asTexts(tags), undefined, {}, setting);
+  return factsOf(asTexts(tags), undefined, {}, factsOptions);
 }
 
 /**
@@ -52,9 +52,9 @@ export async function factsOfFile(file: string, setting: FactsSetting): Promise<
  *
  * @throws CommandError when it cannot be read
  */
-export async function factsOfTags(file: string, setting: FactsSetting): Promise<RuleFacts> {
-  const { bytes, isWhole } = await readStart(file, mostJsonBytes);
-  if (!isWhole) throw new CommandError(`${file} is larger than ${mostJsonBytes} bytes`, exitCodes.usage);
+export async function factsOfTags(file: string, factsOptions: FactsOptions): Promise<RuleFacts> {
+  const { bytes, isWhole } = await readStart(file, maxJsonBytes);
+  if (!isWhole) throw new CommandError(`${file} is larger than ${maxJsonBytes} bytes`, exitCodes.usage);
   let json: unknown;
   try {
     json = JSON.parse(bytes.toString('utf8'));
@@ -63,12 +63,12 @@ export async function factsOfTags(file: string, setting: FactsSetting): Promise<
   }
   const whole = wholeFacts.safeParse(json);
   if (whole.success) {
-    const { source = setting.source, study, series, origin } = whole.data;
-    return factsOf(study, series, origin, { ...setting, source });
+    const { source = factsOptions.source, study, series, origin } = whole.data;
+    return factsOf(study, series, origin, { ...factsOptions, source });
   }
   const flat = texts.safeParse(json);
   if (flat.success && typeof json === 'object' && !('study' in (json as object))) {
-    return factsOf(flat.data, undefined, {}, setting);
+    return factsOf(flat.data, undefined, {}, factsOptions);
   }
   throw new CommandError(
     `${file} has neither tags by keyword nor { study, series, origin }: ${z.prettifyError(whole.error).replaceAll('\n', ' ')}`,
@@ -81,7 +81,7 @@ function factsOf(
   study: Readonly<Record<string, unknown>>,
   series: readonly Readonly<Record<string, string>>[] | undefined,
   origin: Readonly<Record<string, string>>,
-  { source, now }: FactsSetting,
+  { source, now }: FactsOptions,
 ): RuleFacts {
   const ofStudy = texts.parse(study);
   const all = series ?? [ofStudy];
@@ -132,13 +132,13 @@ function textOf(value: unknown): string | undefined {
     .replace(/=+$/, '');
 }
 
-async function readStart(file: string, mostBytes: number): Promise<{ bytes: Buffer; isWhole: boolean }> {
+async function readStart(file: string, maxBytes: number): Promise<{ bytes: Buffer; isWhole: boolean }> {
   try {
     await using handle = await open(file);
     const { size } = await handle.stat();
-    const bytes = Buffer.alloc(Math.min(size, mostBytes));
+    const bytes = Buffer.alloc(Math.min(size, maxBytes));
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
-    return { bytes: bytes.subarray(0, bytesRead), isWhole: size <= mostBytes };
+    return { bytes: bytes.subarray(0, bytesRead), isWhole: size <= maxBytes };
   } catch (error) {
     throw new CommandError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`, exitCodes.usage, {
       cause: error,

@@ -17,7 +17,7 @@ interface Changes {
   removed: number;
 }
 
-const mostShown = 100;
+const maxShown = 100;
 
 /** What the present rules would have done with studies that were routed before. Nothing is sent. */
 export async function replayNow(options: RulesReplayOptions): Promise<void> {
@@ -48,8 +48,8 @@ function format(
   byTarget: Readonly<Record<string, Changes>>,
   studies: readonly ReplayedStudy[],
 ): string {
-  const told = studies.filter(({ outcome }) => outcome !== 'same');
-  const shown = told.slice(0, mostShown);
+  const changed = studies.filter(({ outcome }) => outcome !== 'same');
+  const shown = changed.slice(0, maxShown);
   const names = Object.keys(byTarget).sort();
   return [
     `${studies.length} studies: ${counts.same} would go where they went, ${counts.differs} would not; ${counts.gone} are no longer in their source, ${counts.unread} could not be read`,
@@ -78,6 +78,6 @@ function format(
             ]),
           ),
         ]),
-    ...(told.length > shown.length ? [`${told.length - shown.length} more: --json shows all`] : []),
+    ...(changed.length > shown.length ? [`${changed.length - shown.length} more: --json shows all`] : []),
   ].join('\n');
 }

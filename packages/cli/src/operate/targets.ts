@@ -20,7 +20,7 @@ export async function pauseNow(target: string, options: Options, isPause: boolea
     await audited({ action: isPause ? 'pause' : 'resume', subject: target }, () =>
       isPause ? pauseTarget(operations, target, actor) : resumeTarget(operations, target),
     );
-    tell(
+    print(
       options,
       { target, paused: isPause },
       `${target} is ${isPause ? 'paused: what is under way ends, nothing further starts' : 'in use again'}`,
@@ -39,12 +39,12 @@ export async function limitNow(
         ? setTargetConcurrency(operations, target, limit.concurrency)
         : setTargetRate(operations, target, limit.rate),
     );
-    const { concurrency: most } = operations.config().dispatcher;
+    const { concurrency: max } = operations.config().dispatcher;
     const note =
-      'concurrency' in limit && limit.concurrency > most
-        ? `; one dispatcher runs at most ${most} of them (dispatcher.concurrency)`
+      'concurrency' in limit && limit.concurrency > max
+        ? `; one dispatcher runs at most ${max} of them (dispatcher.concurrency)`
         : '';
-    tell(
+    print(
       options,
       { target, ...limit },
       `limit of ${target} set on all dispatchers${note}. The next reload of the configuration resets it.`,
@@ -59,7 +59,7 @@ export async function decidePlaceNow(target: string, options: Options, decision:
       decidePlace(operations, target, decision),
     );
     const what = decision === 'same' ? 'what was confirmed before counts here' : 'nothing counts as confirmed here yet';
-    tell(
+    print(
       options,
       { target, decision, ...decided },
       `${target} is ${decided.place}: ${what}; ${decided.resumed} deliveries go on`,
@@ -82,7 +82,7 @@ export async function decideOrphanNow(
       to === undefined ? dropOrphan(operations, target, actor) : moveOrphan(operations, target, to, actor),
     );
     const what = to === undefined ? 'dropped' : `moved to ${to}`;
-    tell(
+    print(
       options,
       { target, ...(to !== undefined && { to }), done, left },
       `${done} deliveries of ${target} are ${what}${left > 0 ? `; ${left} are under way or changed meanwhile` : ''}`,
@@ -90,6 +90,6 @@ export async function decideOrphanNow(
   });
 }
 
-function tell(options: Options, value: object, text: string): void {
+function print(options: Options, value: object, text: string): void {
   console.log(options.json === true ? JSON.stringify(value) : text);
 }

@@ -63,8 +63,9 @@ async function judge(options: RulesTestOptions): Promise<Judged> {
       exitCodes.usage,
     );
   }
-  const setting = { source: source ?? Object.keys(config.sources)[0] ?? '', now };
-  const facts = file === undefined ? await factsOfTags(tags ?? '', setting) : await factsOfFile(file, setting);
+  const factsOptions = { source: source ?? Object.keys(config.sources)[0] ?? '', now };
+  const facts =
+    file === undefined ? await factsOfTags(tags ?? '', factsOptions) : await factsOfFile(file, factsOptions);
   return runDryOnFacts(config, facts);
 }
 

@@ -32,7 +32,7 @@ export interface InstanceBytes {
    * for who reads `body` itself, once nothing refers to the chunk any more. Whoever hands bytes on (a transform, a cache,
    * a checksum that lags behind) makes an `InstanceBytes` of its own, and that has none unless it says so.
    */
-  readonly giveBack?: (chunk: Uint8Array) => void;
+  readonly releaseChunk?: (chunk: Uint8Array) => void;
   /** Memory that is reserved for it: given back after its last byte, or, for who has called `keep`, by `release`. */
   readonly room?: { keep(): void; release(): void };
 }

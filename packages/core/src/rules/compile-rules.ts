@@ -8,7 +8,7 @@ import { startsOf, type TargetsOfRules } from './starts-of-rules.ts';
 import { uniteWanted, type WantedTags } from './wanted-tags.ts';
 
 /** What rules refer to besides targets. */
-export interface RuleSetting {
+export interface RuleOptions {
   readonly groups?: Readonly<Record<string, TargetGroupConfig>>;
   readonly targets?: TargetsOfRules;
 }
@@ -31,12 +31,12 @@ export interface CompiledRule {
  *
  * @throws ExpressionError where an expression cannot be used
  */
-export function compileRules(rules: readonly RuleConfig[], setting: RuleSetting = {}): CompiledRule[] {
+export function compileRules(rules: readonly RuleConfig[], options: RuleOptions = {}): CompiledRule[] {
   const enabled = rules.filter((rule) => rule.enabled);
   const compiled = enabled.map((rule) => (rule.when === undefined ? undefined : compileExpression(rule.when)));
-  const begin = startsOf(enabled, compiled, setting);
+  const begin = startsOf(enabled, compiled, options);
   return enabled.map((config, index) =>
-    compileRule(config, compiled[index], begin[index] ?? { start: 'stable', why: undefined }, setting.groups ?? {}),
+    compileRule(config, compiled[index], begin[index] ?? { start: 'stable', why: undefined }, options.groups ?? {}),
   );
 }
 

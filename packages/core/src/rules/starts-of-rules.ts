@@ -28,7 +28,7 @@ export interface StartOfRule {
 export function startsOf(
   rules: readonly RuleConfig[],
   conditions: readonly (CompiledExpression | undefined)[],
-  setting: {
+  options: {
     readonly groups?: Readonly<Record<string, TargetGroupConfig>>;
     readonly targets?: TargetsOfRules;
   },
@@ -54,8 +54,8 @@ export function startsOf(
     if (rule.fallback) return 'a fallback depends on what the other rules say of the whole study';
     if (rule.late === 'all') return '`late: all` sends the whole study';
     if (before !== undefined) return `the rule "${before}" before it stops, and needs the whole study to be answered`;
-    for (const name of rule.targets.flatMap((one) => setting.groups?.[one]?.targets ?? [one])) {
-      const target = setting.targets?.[name];
+    for (const name of rule.targets.flatMap((one) => options.groups?.[one]?.targets ?? [one])) {
+      const target = options.targets?.[name];
       if (!target) continue;
       if (!typesThatSendParts.has(target.type)) {
         return `the target "${name}" of type ${target.type} takes whole studies`;

@@ -56,14 +56,14 @@ export function eachTag(value: unknown, select: (tag: NamedTag) => void): void {
     return;
   }
   if (!isNode(value)) return;
-  if (value.op === '.' || value.op === '.?') tell(value, value.args[0], value.args[1], false);
+  if (value.op === '.' || value.op === '.?') selectTag(value, value.args[0], value.args[1], false);
   if (value.op === '[]' || value.op === '[?]') {
     const [object, index] = value.args;
-    if (index.op === 'value' && typeof index.args === 'string') tell(value, object, index.args, true);
+    if (index.op === 'value' && typeof index.args === 'string') selectTag(value, object, index.args, true);
   }
   eachTag(value.args, select);
 
-  function tell(node: ASTNode, object: ASTNode, name: string, isIndex: boolean): void {
+  function selectTag(node: ASTNode, object: ASTNode, name: string, isIndex: boolean): void {
     // What a tag has inside is no tag.
     if (object.op === '.' || object.op === '.?') return;
     select({ variable: object.op === 'id' ? object.args : undefined, name, node, isIndex });

@@ -117,7 +117,7 @@ describe('an association', () => {
 
   it('overlaps operations within the window agreed on', async () => {
     let atOnce = 0;
-    let most = 0;
+    let max = 0;
     let release: () => void = () => {};
     const three = new Promise<void>((resolve) => {
       release = resolve;
@@ -128,7 +128,7 @@ describe('an association', () => {
         handlers: {
           async store(instance) {
             atOnce += 1;
-            most = Math.max(most, atOnce);
+            max = Math.max(max, atOnce);
             if (atOnce === 3) release();
             await instance.dataSet[Symbol.asyncIterator]().return?.();
             await three;
@@ -146,7 +146,7 @@ describe('an association', () => {
     expect(results.map((result) => result.affectedSopInstanceUid)).toEqual(
       Array.from({ length: 7 }, (_, index) => `2.25.${index}`),
     );
-    expect(most).toBe(3);
+    expect(max).toBe(3);
   });
 
   it.each([1024, 4096, 16_384, 1_000_000, 0])(

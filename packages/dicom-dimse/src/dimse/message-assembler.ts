@@ -48,7 +48,7 @@ export class MessageAssembler {
   }
 
   #commandPiece(contextId: number, piece: Buffer, isLast: boolean): void {
-    if (this.#phase === 'data-set') throw outOfTurn('a command fragment within a data set');
+    if (this.#phase === 'data-set') throw outOfOrder('a command fragment within a data set');
     this.#phase = 'command';
     this.#contextId = contextId;
     this.#commandBytes += piece.length;
@@ -72,7 +72,7 @@ export class MessageAssembler {
   }
 
   #dataSetPiece(piece: Buffer, isLast: boolean): void {
-    if (this.#phase !== 'data-set') throw outOfTurn('a data set fragment without a command');
+    if (this.#phase !== 'data-set') throw outOfOrder('a data set fragment without a command');
     if (piece.length > 0) this.#sink?.write(piece);
     if (!isLast) return;
     const sink = this.#sink;
@@ -82,6 +82,6 @@ export class MessageAssembler {
   }
 }
 
-function outOfTurn(what: string): DimseError {
+function outOfOrder(what: string): DimseError {
   return new DimseError('protocol-error', `the peer sent ${what}`, { abort: ABORTS['unexpected-pdu-parameter'] });
 }

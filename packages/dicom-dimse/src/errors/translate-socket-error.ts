@@ -11,7 +11,7 @@ interface SystemError extends Error {
 /** What OpenSSL finds too weak in a certificate of the peer, and node has no code for. */
 const TOO_WEAK =
   /^(?:EE|CA) (certificate key|signature digest algorithm|certificate) too weak|key too (?:weak|small)|md too weak/i;
-const MOST_NAMES = 200;
+const MAX_NAMES = 200;
 
 /** node and OpenSSL codes, each with our code and a sentence on what to do. The one place that knows them. */
 const KNOWN: Readonly<Record<string, readonly [DimseErrorCode, string]>> = {
@@ -123,5 +123,5 @@ function fallbackFor(code: DimseErrorCode, fallback: DimseErrorCode): DimseError
 function namesOf({ code, cert }: SystemError): string {
   if (code !== 'ERR_TLS_CERT_ALTNAME_INVALID') return '';
   const names = cert?.subjectaltname ?? [cert?.subject?.CN ?? []].flat().join(', ');
-  return names === '' ? ': it carries none' : `: ${names.slice(0, MOST_NAMES)}`;
+  return names === '' ? ': it carries none' : `: ${names.slice(0, MAX_NAMES)}`;
 }

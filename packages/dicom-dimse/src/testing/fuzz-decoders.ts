@@ -18,7 +18,7 @@ export interface FuzzReport {
   /** How often each code was thrown; `accepted` where nothing was. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** The most that one case allocated beyond what the input itself took. */
-  readonly mostAllocatedBytes: number;
+  readonly maxAllocatedBytes: number;
   readonly slowestMs: number;
 }
 
@@ -54,7 +54,7 @@ export function fuzzDecoders(cases: number, seed: number, onProgress?: (done: nu
   const { pdus, files } = makeCorpus(seed);
   const outcomes: Record<string, number> = {};
   const allocations = watchAllocations();
-  let mostAllocatedBytes = 0;
+  let maxAllocatedBytes = 0;
   let slowestMs = 0;
   try {
     for (let index = 0; index < cases; index += 1) {
@@ -68,7 +68,7 @@ export function fuzzDecoders(cases: number, seed: number, onProgress?: (done: nu
       const outcome = isFile ? tryFile(input) : tryPdus([input.subarray(0, cut), input.subarray(cut)]);
       const tookMs = performance.now() - begun;
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-      mostAllocatedBytes = Math.max(mostAllocatedBytes, allocations.bytes);
+      maxAllocatedBytes = Math.max(maxAllocatedBytes, allocations.bytes);
       slowestMs = Math.max(slowestMs, tookMs);
       const where = (): string => `seed ${seed}, case ${index}, input ${input.toString('hex').slice(0, 2000)}`;
       if (outcome.startsWith('crash')) throw new Error(`${outcome}: ${where()}`);
@@ -81,7 +81,7 @@ export function fuzzDecoders(cases: number, seed: number, onProgress?: (done: nu
   } finally {
     allocations.restore();
   }
-  return { cases, outcomes, mostAllocatedBytes, slowestMs };
+  return { cases, outcomes, maxAllocatedBytes, slowestMs };
 }
 
 function tryPdus(chunks: readonly Buffer[]): string {

@@ -129,7 +129,7 @@ async function fill(): Promise<void> {
   await redis.xadd(keys.audit, '5-1', 'who', 'anna', 'what', '\u0000 ü');
   await redis.xadd(keys.audit, '6-1', 'who', 'berta');
   await redis.set(keys.auditHead, 'hash');
-  await redis.incr(keys.turn('any'));
+  await redis.incr(keys.roundRobin('any'));
   await pipeline.operations.queues.target('b').pause();
 }
 

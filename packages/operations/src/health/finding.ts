@@ -38,13 +38,13 @@ export function finding(kind: HealthKind, { subject = '', since, words, remedy, 
     severity: row.severity,
     subject,
     since,
-    words: words.length > mostWords ? `${words.slice(0, mostWords)}…` : words,
+    words: words.length > maxWords ? `${words.slice(0, maxWords)}…` : words,
     remedy: remedy ?? fill(row.remedy, subject, subject),
     path: path ?? fill(row.path, encodeURIComponent(subject), ''),
   };
 }
 
-const mostWords = 400;
+const maxWords = 400;
 
 /** Worst first: by severity, then the order of the table, then the oldest. */
 export function worstFirst(findings: readonly HealthFinding[]): HealthFinding[] {

@@ -4,7 +4,7 @@ import { lookAtGeneration } from '@dicom-dispatch/state/generation';
 import { finding, type HealthFinding } from './finding.ts';
 
 /** How much of its memory Redis may use. */
-const mostMemory = 0.9;
+const maxMemoryShare = 0.9;
 
 /** Whether Redis has what it had, takes writes, keeps them, and has room. */
 export async function lookAtRedis({ redis, config, keys }: PipelineContext): Promise<HealthFinding[]> {
@@ -68,9 +68,9 @@ async function lookAtDisk(redis: PipelineContext['redis'], prefix: string): Prom
 
 async function lookAtMemory(redis: PipelineContext['redis'], prefix: string): Promise<HealthFinding[]> {
   const info = await readInfo(redis, prefix, 'memory');
-  const most = Number(info?.get('maxmemory') ?? 0);
+  const max = Number(info?.get('maxmemory') ?? 0);
   const used = Number(info?.get('used_memory') ?? 0);
-  if (most === 0) return [];
+  if (max === 0) return [];
   const findings: HealthFinding[] = [];
   // A service refuses such a Redis at its start; it may be set later.
   const policy = info?.get('maxmemory_policy') ?? 'noeviction';
@@ -78,8 +78,8 @@ async function lookAtMemory(redis: PipelineContext['redis'], prefix: string): Pr
     const words = `Redis may throw away queues and confirmations when its memory is full (maxmemory-policy ${policy})`;
     findings.push(finding('redis-evicts', { words }));
   }
-  if (used >= mostMemory * most) {
-    const percent = Math.round((100 * used) / most);
+  if (used >= maxMemoryShare * max) {
+    const percent = Math.round((100 * used) / max);
     findings.push(finding('redis-memory-low', { words: `Redis has used ${percent} % of its memory (maxmemory)` }));
   }
   return findings;

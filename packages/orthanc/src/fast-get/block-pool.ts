@@ -26,7 +26,7 @@ export class BlockPool {
   }
 
   /** Takes back the block that `chunk` lies in. What was not lent, or came back already, is ignored. */
-  give(chunk: Uint8Array): void {
+  release(chunk: Uint8Array): void {
     const memory = chunk.buffer;
     if (!this.#lent.delete(memory)) return;
     const size = memory.byteLength;

@@ -30,16 +30,17 @@ export function answerError(
   body: string,
   retryAfter: string | undefined,
 ): OrthancError {
-  const told = parseBody(body);
+  const answer = parseBody(body);
   const code = codeOfStatus(status);
-  const reason = [remedies[code], told.Message].filter((text) => text !== undefined).join(': ');
+  const reason = [remedies[code], answer.Message].filter((text) => text !== undefined).join(': ');
   return new OrthancError(code, `${call.method} ${call.path}: HTTP ${status}${reason === '' ? '' : `, ${reason}`}`, {
     ...call,
     status,
-    orthancStatus: told.OrthancStatus,
-    details: told.Details,
+    orthancStatus: answer.OrthancStatus,
+    details: answer.Details,
     // A proxy's page has none of these; nor have some of Orthanc's own 404s, which are empty.
-    isOrthancAnswer: told.OrthancStatus !== undefined && told.OrthancError !== undefined && told.HttpStatus === status,
+    isOrthancAnswer:
+      answer.OrthancStatus !== undefined && answer.OrthancError !== undefined && answer.HttpStatus === status,
     retryAfterMs: parseRetryAfter(retryAfter),
   });
 }

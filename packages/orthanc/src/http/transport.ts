@@ -72,7 +72,7 @@ interface Answer {
 export class Transport {
   readonly options: ResolvedOptions;
   readonly #fast: GetPool;
-  readonly #release = (chunk: Uint8Array): void => this.#fast.blocks.give(chunk);
+  readonly #release = (chunk: Uint8Array): void => this.#fast.blocks.release(chunk);
   readonly #kept: Pool;
   /** A kept connection can be closed under a request, and what must not be sent twice cannot be sent again: so, a new one each. */
   readonly #once: Pool;
@@ -152,8 +152,8 @@ export class Transport {
     return retryRead(call, retry, async () => {
       const { head, body } = await this.#fast.get(call, target.path + target.query, options ?? {});
       if (head.status !== 200) {
-        const told = await readStart(body, maxErrorBytes);
-        throw answerError(call, head.status, told, head.headers.get('retry-after'));
+        const start = await readStart(body, maxErrorBytes);
+        throw answerError(call, head.status, start, head.headers.get('retry-after'));
       }
       const sizeBytes = head.framing.kind === 'length' ? head.framing.lengthBytes : undefined;
       return { sizeBytes, contentType: head.headers.get('content-type'), body, release: this.#release };
@@ -208,8 +208,8 @@ export class Transport {
       throw translateFailure(error, call, signal);
     }
     if (answer.statusCode >= 200 && answer.statusCode < 300) return { headers: answer.headers, body: answer.body };
-    const told = await readStart(answer.body, maxErrorBytes);
-    throw answerError(call, answer.statusCode, told, headerOf(answer.headers, 'retry-after'));
+    const start = await readStart(answer.body, maxErrorBytes);
+    throw answerError(call, answer.statusCode, start, headerOf(answer.headers, 'retry-after'));
   }
 }
 

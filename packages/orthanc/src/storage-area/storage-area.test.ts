@@ -100,9 +100,9 @@ describe('a file of the storage area', () => {
 
   it('with a compressed content that is longer than it says fails, and reads no further', async () => {
     const bomb = deflateSync(Buffer.alloc(50_000_000));
-    const said = Buffer.alloc(8);
-    said.writeBigUInt64LE(1000n);
-    const { folder, area } = await areaWith(Buffer.concat([said, bomb]));
+    const declared = Buffer.alloc(8);
+    declared.writeBigUInt64LE(1000n);
+    const { folder, area } = await areaWith(Buffer.concat([declared, bomb]));
     const opened = await area.open({ uuid, sizeBytes: 1000 });
     await expect(bytesOf(opened!.body)).rejects.toThrow('holds more than 1000 bytes');
     await folder.remove();

@@ -33,7 +33,7 @@ const lengthBytes = 8;
 export class StorageArea {
   readonly #folder: string;
   readonly #blocks = new BlockPool();
-  readonly #release = (chunk: Uint8Array): void => this.#blocks.give(chunk);
+  readonly #release = (chunk: Uint8Array): void => this.#blocks.release(chunk);
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -82,7 +82,7 @@ export class StorageArea {
       close(descriptor, () => {});
       return new WholeBody(block.subarray(0, count));
     }
-    this.#blocks.give(block);
+    this.#blocks.release(block);
     return undefined;
   }
 

@@ -44,7 +44,7 @@ for (const set of sets) {
     { name: 'ours', fetchOne: async (id) => sizeOf((await client.instanceFile(id)).body) },
     { name: 'ours, releasing', fetchOne: (id) => releasing(client, id) },
   ];
-  say(`${set.name}, ${parallel} at once, median of ${rounds}`);
+  print(`${set.name}, ${parallel} at once, median of ${rounds}`);
   const results = new Map<string, Result>();
   // Orthanc compresses for the first one, which takes ages: a tenth of the set will do.
   for (const way of ways)
@@ -53,9 +53,9 @@ for (const set of sets) {
   for (const [name, result] of results) {
     const ratio = (ours / result.megabytesPerSecond).toFixed(2);
     const speed = result.megabytesPerSecond.toFixed(0).padStart(6);
-    say(`  ${name.padEnd(22)}${speed} MB/s  ${result.cpuMsPerInstance.toFixed(3)} ms CPU each  last is ${ratio} x`);
+    print(`  ${name.padEnd(22)}${speed} MB/s  ${result.cpuMsPerInstance.toFixed(3)} ms CPU each  last is ${ratio} x`);
   }
-  say(`  resident memory now ${Math.round(process.memoryUsage().rss / 1e6)} MB`);
+  print(`  resident memory now ${Math.round(process.memoryUsage().rss / 1e6)} MB`);
   await Promise.all([pool.destroy(), plain.destroy()]);
 }
 
@@ -124,7 +124,7 @@ async function sizeOf(body: AsyncIterable<Uint8Array>): Promise<number> {
   return size;
 }
 
-function say(line: string): void {
+function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 

@@ -5,7 +5,7 @@ import { wakeDelivery } from '../wake-delivery.ts';
 import type { ReconcileContext } from './reconcile-context.ts';
 
 const atOnce = 500;
-const mostTasks = 10_000;
+const maxTasks = 10_000;
 
 /** KEYS: a sorted set by time. ARGV: how many at most. Those that lie in the future are due now. Answers how many. */
 const bringForwardScript = defineScript(`
@@ -45,7 +45,7 @@ export async function afterSetBack(context: ReconcileContext): Promise<void> {
       if (await wakeDelivery({ ...context, config }, looked.record.deliveryId)) woken += 1;
     }
   }
-  for (const { data } of await tasks.overdue(mostTasks)) await tasks.wake(data.studyTaskId);
+  for (const { data } of await tasks.overdue(maxTasks)) await tasks.wake(data.studyTaskId);
   await queues.study().promoteJobs();
   log.warn({ woken }, 'the clock of Redis was set back: what had been put off by it goes on');
 }

@@ -71,8 +71,8 @@ export class Findings {
 
   problem(problem: Problem): void {
     const key = `${problem.kind} ${problem.subject}`;
-    if (this.problems.size < mostProblems) this.problems.set(key, problem);
+    if (this.problems.size < maxProblems) this.problems.set(key, problem);
   }
 }
 
-const mostProblems = 100;
+const maxProblems = 100;

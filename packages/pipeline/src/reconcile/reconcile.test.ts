@@ -263,10 +263,10 @@ describe('ledgers of finished deliveries', () => {
     for (const id of ids) {
       const record = await test.operations.records.delivery(id);
       const key = ledgerKeyOf(record!);
-      const told = { version: 'v1', attempt: 1, deliveryId: id };
+      const outcome = { version: 'v1', attempt: 1, deliveryId: id };
       await ledger.confirm(
         key,
-        Array.from({ length: 5 }, (_, index) => ({ ...told, sopInstanceUid: `1.3.9.${index}` })),
+        Array.from({ length: 5 }, (_, index) => ({ ...outcome, sopInstanceUid: `1.3.9.${index}` })),
       );
       const fence = undefined;
       await test.operations.records.change(id, { ...act('begin'), patch: { state: 'active' }, fence });

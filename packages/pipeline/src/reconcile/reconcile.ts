@@ -54,9 +54,9 @@ async function wasSetBack({ redis, config }: ReconcileContext): Promise<boolean>
 
 /** A receiver that took fewer associations a day ago may take more by now. */
 async function restoreLimits({ redis, config, queues }: ReconcileContext, findings: Findings): Promise<void> {
-  const { targets, redis: setting } = config();
-  const keys = redisKeys(setting.prefix);
-  const now = await redisNow(redis, setting.prefix);
+  const { targets, redis: redisConfig } = config();
+  const keys = redisKeys(redisConfig.prefix);
+  const now = await redisNow(redis, redisConfig.prefix);
   for (const [name, text] of Object.entries(await redis.hgetall(keys.learnt))) {
     const known = learntLimit.safeParse(JSON.parse(text));
     const target = targets[name];

@@ -55,10 +55,10 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   let watched: { stop(): void } | undefined;
   // One after the other: what is applied was compared with what is in use.
   let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
-    const turn = last.then(act, act);
-    last = turn.catch(() => {});
-    return turn;
+  const serially = <T>(act: () => Promise<T>): Promise<T> => {
+    const result = last.then(act, act);
+    last = result.catch(() => {});
+    return result;
   };
   const prepared = new Map<string, Prepared>();
   const listener = listenForReloads(
@@ -66,18 +66,18 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     current.redis.prefix,
     log,
     {
-      check: (id, candidate) => inTurn(() => check(id, candidate)),
-      apply: (id) => inTurn(() => applyPrepared(id)),
+      check: (id, candidate) => serially(() => check(id, candidate)),
+      apply: (id) => serially(() => applyPrepared(id)),
       forget: (id) => void take(id),
-      missed: () => void inTurn(catchUp),
+      missed: () => void serially(catchUp),
     },
     options.givenUpMs ?? givenUpMs,
   );
   watch();
-  void inTurn(() => noteVersion('as it was at the start'));
+  void serially(() => noteVersion('as it was at the start'));
 
   return {
-    reload: (cause) => inTurn(() => reload(cause)),
+    reload: (cause) => serially(() => reload(cause)),
     async stop() {
       watched?.stop();
       listener.stop();
@@ -105,7 +105,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     // Who called has ended in between, before or after the candidate became the file: the file says which.
     const givenUp = setTimeout(() => {
       take(id);
-      if (candidate) void inTurn(() => reload('a change whose end was not announced'));
+      if (candidate) void serially(() => reload('a change whose end was not announced'));
     }, options.givenUpMs ?? givenUpMs);
     givenUp.unref();
     prepared.set(id, { config: next, givenUp });
@@ -213,7 +213,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     watched?.stop();
     watched = undefined;
     if (!current.reload.watch) return;
-    const changed = (): void => void inTurn(() => reload('the file has changed'));
+    const changed = (): void => void serially(() => reload('the file has changed'));
     watchFile(file, { persistent: false, interval: lookMs }, changed);
     watched = { stop: () => unwatchFile(file, changed) };
   }

@@ -57,7 +57,7 @@ function editOnce(text: string, edit: ConfigEdit): string {
   const value: unknown = before.toJS({ maxAliasCount });
   const wanted = editPlain(value, edit);
   if (isDeepStrictEqual(wanted, value) && edit.kind !== 'rename') return text;
-  const says = (candidate: string): boolean => {
+  const yieldsWanted = (candidate: string): boolean => {
     const document = readYaml(candidate);
     return document.errors.length === 0 && isDeepStrictEqual(document.toJS({ maxAliasCount }), wanted);
   };
@@ -66,7 +66,7 @@ function editOnce(text: string, edit: ConfigEdit): string {
     const written = tryEdit(parsed(text), edit, detaches, form);
     if (written === undefined) continue;
     const kept = keepLines(text, before.toString(form), written);
-    const good = [kept, written].find((candidate) => says(candidate));
+    const good = [kept, written].find((candidate) => yieldsWanted(candidate));
     if (good !== undefined) return good;
   }
   throw new Error(`${edit.path.join('.')} cannot be edited in this file: change it by hand`);

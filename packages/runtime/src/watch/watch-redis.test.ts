@@ -27,13 +27,13 @@ beforeEach(async () => {
   await redis.flushall();
 });
 
-async function watch(more: Partial<WatchOptions> = {}): Promise<{ watch: RedisWatch; told: string[] }> {
-  const told: string[] = [];
+async function watch(more: Partial<WatchOptions> = {}): Promise<{ watch: RedisWatch; events: string[] }> {
+  const events: string[] = [];
   const made = new RedisWatch({ redis, prefix, services: ['router'], log, ...more });
   open.add(made);
-  made.listen({ lost: (loss) => told.push(loss.kind), recovered: () => told.push('recovered') });
+  made.listen({ lost: (loss) => events.push(loss.kind), recovered: () => events.push('recovered') });
   await made.first;
-  return { watch: made, told };
+  return { watch: made, events };
 }
 
 /** As the router does it. */
@@ -72,8 +72,8 @@ describe('a process that watches Redis', () => {
     });
     expect(await recover()).toBe(true);
     await until(one, two, three).are('good');
-    expect(one.told).toEqual(['gone', 'recovered']);
-    expect(three.told).toEqual(['gone', 'recovered']);
+    expect(one.events).toEqual(['gone', 'recovered']);
+    expect(three.events).toEqual(['gone', 'recovered']);
     await three.watch.confirm();
     expect(await recover()).toBe(false);
   });
@@ -87,7 +87,7 @@ describe('a process that watches Redis', () => {
     await redis.restore(keys.generation, 0, copies[0]!, 'REPLACE');
     await redis.restore(keys.beats, 0, copies[1]!, 'REPLACE');
     await until(...all).are('lost');
-    expect(all.map(({ told }) => told)).toEqual([['older'], ['older'], ['older']]);
+    expect(all.map(({ events }) => events)).toEqual([['older'], ['older'], ['older']]);
     await recover();
     await until(...all).are('good');
   });
@@ -110,7 +110,7 @@ describe('a process that watches Redis', () => {
     await redis.client('PAUSE', 4_500, 'ALL');
     await until(one).are('away');
     await until(one).are('good');
-    expect(one.told).toEqual([]);
+    expect(one.events).toEqual([]);
   });
 
   it('says that Redis takes no writes, and that it does again', async () => {
@@ -121,7 +121,7 @@ describe('a process that watches Redis', () => {
     expect(one.watch.dependencies()[0]?.ok).toBe(false);
     await redis.config('SET', 'maxmemory', '0');
     await until(one).are('good');
-    expect(one.told).toEqual([]);
+    expect(one.events).toEqual([]);
   });
 
   it('knows the time of Redis, and what each process tells of itself', async () => {

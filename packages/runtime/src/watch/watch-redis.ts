@@ -19,7 +19,7 @@ import { RedisClock, skewLimitMs } from './redis-clock.ts';
 const beatMs = 1_000;
 /** After so long without an answer Redis counts as away. */
 const answerWithinMs = 3_000;
-const mostJumps = 5;
+const maxJumps = 5;
 /** What Redis answers, also from within a script, when it takes no writes. */
 const refusals = /\b(OOM|READONLY|MISCONF|NOPERM|NOREPLICAS|LOADING|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b/;
 
@@ -302,7 +302,7 @@ export class RedisWatch {
   }
 
   #noteJump(clock: ClockJump['clock'], ms: number): void {
-    this.#jumps = [...this.#jumps.slice(1 - mostJumps), { clock, ms: Math.round(ms), at: this.clock.now() }];
+    this.#jumps = [...this.#jumps.slice(1 - maxJumps), { clock, ms: Math.round(ms), at: this.clock.now() }];
   }
 
   #about(): AboutProcess {

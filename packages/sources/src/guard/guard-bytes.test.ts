@@ -48,10 +48,10 @@ it('hands on the very memory that came, so that it can be given back', async () 
   async function* body(): AsyncGenerator<Uint8Array> {
     yield* pieces;
   }
-  const guarded = await guardBytes({ sizeBytes: bytes.length, body: body(), giveBack: () => {} }, options);
+  const guarded = await guardBytes({ sizeBytes: bytes.length, body: body(), releaseChunk: () => {} }, options);
   const came = await Array.fromAsync(guarded.body);
   expect(came.map((piece, index) => piece === pieces[index])).toEqual([true, true]);
-  expect(guarded.giveBack).toBeDefined();
+  expect(guarded.releaseChunk).toBeDefined();
 });
 
 it('never believes random bytes', async () => {

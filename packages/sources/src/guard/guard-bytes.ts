@@ -27,6 +27,6 @@ export async function guardBytes(offered: OfferedBytes, options: GuardOptions): 
   );
 }
 
-function bytesOf(sizeBytes: number | undefined, body: GuardedBody, { giveBack }: OfferedBytes): InstanceBytes {
-  return { sizeBytes, body, ...(giveBack && { giveBack }) };
+function bytesOf(sizeBytes: number | undefined, body: GuardedBody, { releaseChunk }: OfferedBytes): InstanceBytes {
+  return { sizeBytes, body, ...(releaseChunk && { releaseChunk }) };
 }

@@ -6,7 +6,7 @@ export interface OfferedBytes {
   /** What was announced; undefined where nothing was. */
   readonly sizeBytes: number | undefined;
   readonly body: AsyncIterable<Uint8Array>;
-  readonly giveBack?: (chunk: Uint8Array) => void;
+  readonly releaseChunk?: (chunk: Uint8Array) => void;
 }
 
 export interface GuardOptions {

@@ -45,7 +45,7 @@ export interface KeepTransformed {
   forget(key: string): Promise<unknown>;
 }
 
-export interface TransformSetting {
+export interface TransformDependencies {
   readonly orthanc: OrthancClient;
   readonly source: string;
   readonly definition: TransformConfig;
@@ -54,10 +54,10 @@ export interface TransformSetting {
 }
 
 /** @throws DispatchError `config-invalid` when the transform needs a key and none is configured (any more) */
-export function createTransform(setting: TransformSetting): InstanceTransform {
-  const { orthanc, source, definition, keep } = setting;
+export function createTransform(dependencies: TransformDependencies): InstanceTransform {
+  const { orthanc, source, definition, keep } = dependencies;
   const pseudonyms =
-    setting.pseudonyms && new Pseudonyms(setting.pseudonyms.secret.reveal(), setting.pseudonyms.prefix);
+    dependencies.pseudonyms && new Pseudonyms(dependencies.pseudonyms.secret.reveal(), dependencies.pseudonyms.prefix);
   if (!pseudonyms && needsSecret(definition)) {
     throw new DispatchError(
       'config-invalid',

@@ -35,9 +35,9 @@ export function raiseCharacterSet(instance: ManifestInstance, tree: TagTree, cha
     if (replace.has(path) || remove.has(path)) return false;
     // An item may have a character set of its own (PS3.3 section C.12.1.1.2).
     if (tag === '00080005') replace.set(path, characterSet);
-    const told = textOf(element);
+    const readText = textOf(element);
     // Orthanc reads texts of no character set as Latin-1: set one, and they are read as that.
-    const text = stored === '' && isSet && told !== undefined ? readAnew(characterSet, told) : told;
+    const text = stored === '' && isSet && readText !== undefined ? readAnew(characterSet, readText) : readText;
     if (text?.includes('\ufffd')) {
       cannotChange(
         instance,

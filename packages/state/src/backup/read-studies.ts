@@ -7,7 +7,7 @@ import type { StudyEntry } from './key-entry.ts';
 import { keyEntry, readKey, type KeyAnswer } from './read-keys.ts';
 
 const scanAtOnce = 200;
-const mostTries = 20;
+const maxTries = 20;
 
 /**
  * Reads a study with its deliveries as of one moment, unless it has got another delivery since they were listed.
@@ -59,7 +59,7 @@ async function readStudy(
   const keys = redisKeys(prefix);
   const [source = '', orthancStudyId = ''] = member.split(' ');
   const listed = keys.studyDeliveries(source, orthancStudyId);
-  for (let tries = 0; tries < mostTries; tries += 1) {
+  for (let tries = 0; tries < maxTries; tries += 1) {
     const ids = await redis.zrange(listed, '0', '-1');
     const targets = await ledgers.of(ids);
     const wanted = [

@@ -66,7 +66,7 @@ export class Fetches {
   }
 
   /** Says how far it is, and that its console lives. @returns whether somebody has cancelled it */
-  async told(id: string, { completed, failed, remaining }: FetchProgress): Promise<boolean> {
+  async report(id: string, { completed, failed, remaining }: FetchProgress): Promise<boolean> {
     const key = redisKeys(this.#prefix).fetch(id);
     return this.#run(async () => {
       const at = await redisNow(this.#redis, this.#prefix);

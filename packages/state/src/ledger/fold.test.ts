@@ -36,8 +36,13 @@ function instance(index: number, more: { readonly version?: string } = {}) {
 }
 
 async function deliver(instances: readonly ReturnType<typeof instance>[], deliveryId = 'd-0123456789'): Promise<void> {
-  const told = instances.map((one, index) => ({ ...one, attempt: 1, deliveryId, at: 1_700_000_000_000 + index * 17 }));
-  await ledger.confirm(key, told);
+  const outcomes = instances.map((one, index) => ({
+    ...one,
+    attempt: 1,
+    deliveryId,
+    at: 1_700_000_000_000 + index * 17,
+  }));
+  await ledger.confirm(key, outcomes);
 }
 
 async function keysAndBytes(): Promise<{ keys: string[]; bytes: number }> {
@@ -155,14 +160,14 @@ describe('a folded ledger', () => {
   test('keeps warnings, and does not bring back what a quarantine has replaced', async () => {
     const instances = Array.from({ length: 8 }, (_, index) => instance(index));
     await deliver(instances.slice(1));
-    const told = { attempt: 1, deliveryId: 'd-0123456789', at: 1 };
-    await ledger.confirm(key, [{ ...instances[0]!, ...told, warning: { code: 'B000', message: 'coerced' } }]);
+    const outcomes = { attempt: 1, deliveryId: 'd-0123456789', at: 1 };
+    await ledger.confirm(key, [{ ...instances[0]!, ...outcomes, warning: { code: 'B000', message: 'coerced' } }]);
     await ledger.fold(key, instances);
     expect((await ledger.entries(key)).get(instances[0]!.sopInstanceUid)).toMatchObject({
       warning: { code: 'B000', message: 'coerced' },
     });
     const error = { code: 'instance-refused', message: 'no' };
-    await ledger.quarantine(key, { ...instances[1]!, ...told, error });
+    await ledger.quarantine(key, { ...instances[1]!, ...outcomes, error });
     expect(await ledger.summary(key)).toEqual({ delivered: 7, quarantined: 1 });
     expect(await ledger.clearQuarantine(key)).toBe(1);
     expect((await ledger.compare(key, instances)).pending).toEqual([instances[1]]);

@@ -8,7 +8,7 @@ import type { InstanceVersion, LedgerEntry } from './ledger-types.ts';
 /** One entry takes less in a hash. */
 const fewestEntries = 2;
 /** A fold is one call, which takes Redis some 3 µs an entry: a ledger with more stays in its hashes. */
-const mostEntries = 10_000;
+const maxEntries = 10_000;
 /** Entries that are unfolded in one call. */
 const atOnce = 1_000;
 
@@ -64,7 +64,7 @@ export async function foldLedger(
     [...entriesOf(stored)].filter(([, { state, versionHash: hash }]) => state === 'delivered' && hash.length === 8),
   );
   const done = [...stored.hashes].filter(([field, value]) => delivered.has(field) || isRemoved(value));
-  if (done.length === 0 || done.length > mostEntries || delivered.size < fewestEntries) return;
+  if (done.length === 0 || done.length > maxEntries || delivered.size < fewestEntries) return;
   const known = new Map(stored.folded.map((entry) => [entry.field, entry]));
   const sources = new Map<string, InstanceVersion>();
   for (const instance of instances) {

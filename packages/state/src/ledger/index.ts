@@ -1,7 +1,7 @@
 export { compareWithLedger, entryOf, type LedgerComparison } from './compare-with-ledger.ts';
 export { versionHash } from './entry-codec.ts';
 export { createLedger, type Ledger, type LedgerOptions } from './ledger.ts';
-export { createStudyTurns, type StudyTurns, type TurnAnswer } from './study-turns.ts';
+export { createStudyLocks, type StudyLocks, type StudyLockAnswer } from './study-locks.ts';
 export type {
   Confirmation,
   Fence,

@@ -94,7 +94,7 @@ class World {
   /** Versions in the source, by place. */
   readonly source = new Map<string, { readonly place: Place; readonly version: string }>();
   /** What the target has said last of a version of an instance. */
-  readonly said = new Map<string, 'delivered' | 'quarantined'>();
+  readonly reported = new Map<string, 'delivered' | 'quarantined'>();
   readonly holders = new Map<string, 0 | 1>();
   clock = 0;
   now = 1_700_000_000_000;
@@ -131,7 +131,7 @@ function fenceOf(id: string, of: 0 | 1): Fence {
   return { lockKey: `${prefix}:target-pacs:${id}:lock`, token: `token ${of}` };
 }
 
-type Told = ReturnType<World['manifest']>[number];
+type ListedInstance = ReturnType<World['manifest']>[number];
 
 /** Writes as a dispatcher that believes it has the delivery; only the one that has it may succeed. */
 async function write(
@@ -158,9 +158,9 @@ async function contents(): Promise<unknown> {
 }
 
 async function run(world: World, one: Step): Promise<void> {
-  const versionOf = ({ name, version }: Told): string => `${name} ${version}`;
+  const versionOf = ({ name, version }: ListedInstance): string => `${name} ${version}`;
   const at = (world.now += 1);
-  const outcome = (id: string, told: Told) => ({ ...told, attempt: 1, deliveryId: id, at });
+  const outcome = (id: string, instance: ListedInstance) => ({ ...instance, attempt: 1, deliveryId: id, at });
   switch (one.kind) {
     case 'arrives': {
       // Versions go on, as times of reception do; instances that came together may have the same.
@@ -180,22 +180,22 @@ async function run(world: World, one: Step): Promise<void> {
       await redis.del(fenceOf(one.delivery, 0).lockKey);
       return;
     case 'confirms': {
-      const told = world.manifest(one.places);
-      if (told.length === 0) return;
+      const instance = world.manifest(one.places);
+      if (instance.length === 0) return;
       const isDone = await write(world, one, async (ledger, fence) => {
         // As lanes do: each by itself, at the same time.
-        await Promise.all(told.map((each) => ledger.confirm(key, [outcome(one.delivery, each)], fence)));
+        await Promise.all(instance.map((each) => ledger.confirm(key, [outcome(one.delivery, each)], fence)));
       });
-      if (isDone) for (const each of told) forgetOthers(world, each).said.set(versionOf(each), 'delivered');
+      if (isDone) for (const each of instance) forgetOthers(world, each).reported.set(versionOf(each), 'delivered');
       return;
     }
     case 'quarantines': {
       for (const each of world.manifest([one.place])) {
         // What is confirmed is not sent, so nobody refuses it.
-        if (world.said.get(versionOf(each)) === 'delivered') continue;
+        if (world.reported.get(versionOf(each)) === 'delivered') continue;
         const entry = { ...outcome(one.delivery, each), error: { code: 'instance-refused', message: 'no' } };
         const isDone = await write(world, one, (ledger, fence) => ledger.quarantine(key, entry, fence));
-        if (isDone) forgetOthers(world, each).said.set(versionOf(each), 'quarantined');
+        if (isDone) forgetOthers(world, each).reported.set(versionOf(each), 'quarantined');
       }
       return;
     }
@@ -204,13 +204,13 @@ async function run(world: World, one: Step): Promise<void> {
         const isDone = await write(world, one, (ledger, fence) =>
           ledger.revoke(key, outcome(one.delivery, each), fence),
         );
-        if (isDone) world.said.delete(versionOf(each));
+        if (isDone) world.reported.delete(versionOf(each));
       }
       return;
     }
     case 'retries':
       await ledgers[0].clearQuarantine(key);
-      for (const [name, state] of world.said) if (state === 'quarantined') world.said.delete(name);
+      for (const [name, state] of world.reported) if (state === 'quarantined') world.reported.delete(name);
       return;
     case 'folds':
       return ledgers[one.side].fold(key, one.isInformed ? world.manifest() : []);
@@ -231,8 +231,8 @@ async function run(world: World, one: Step): Promise<void> {
 }
 
 /** An answer replaces the one on any other version of the instance. */
-function forgetOthers(world: World, { name }: Told): World {
-  for (const other of world.said.keys()) if (other.startsWith(`${name} `)) world.said.delete(other);
+function forgetOthers(world: World, { name }: ListedInstance): World {
+  for (const other of world.reported.keys()) if (other.startsWith(`${name} `)) world.reported.delete(other);
   return world;
 }
 
@@ -246,17 +246,20 @@ test('nothing counts as confirmed that was not, nothing that was is lost, and an
         if (one.kind === 'leaves') hadToLeave.add(one.place.sop);
         await run(world, one);
         const { delivered, quarantined, pending } = await ledgers[1].compare(key, world.manifest());
-        const said = (state: string) => (told: Told) => world.said.get(`${told.name} ${told.version}`) === state;
+        const reported = (state: string) => (instance: ListedInstance) =>
+          world.reported.get(`${instance.name} ${instance.version}`) === state;
         expect(
-          delivered.filter((told) => !said('delivered')(told)),
+          delivered.filter((instance) => !reported('delivered')(instance)),
           'not confirmed',
         ).toEqual([]);
         expect(
-          quarantined.filter((told) => !said('quarantined')(told)),
+          quarantined.filter((instance) => !reported('quarantined')(instance)),
           'not quarantined',
         ).toEqual([]);
         // What has left the source may have to be sent again when it comes back beside another one with its UID.
-        const lost = pending.filter((told) => said('delivered')(told) && !hadToLeave.has(told.sopInstanceUid));
+        const lost = pending.filter(
+          (instance) => reported('delivered')(instance) && !hadToLeave.has(instance.sopInstanceUid),
+        );
         expect(lost, 'confirmed and lost').toEqual([]);
       }
     }),
@@ -271,9 +274,9 @@ test('a version that comes back after another one was confirmed is sent again', 
   ];
   for (const [first, second] of [names, names.toReversed()]) {
     await redis.flushall();
-    const told = { attempt: 1, deliveryId: 'd-1' };
-    await ledgers[0].confirm(key, [{ ...told, ...first!, version: 'v1', at: 1 }]);
-    await ledgers[0].confirm(key, [{ ...told, ...second!, version: 'v2', at: 2 }]);
+    const instance = { attempt: 1, deliveryId: 'd-1' };
+    await ledgers[0].confirm(key, [{ ...instance, ...first!, version: 'v1', at: 1 }]);
+    await ledgers[0].confirm(key, [{ ...instance, ...second!, version: 'v2', at: 2 }]);
     for (const name of names) {
       expect((await ledgers[0].compare(key, [{ ...name, version: 'v1' }])).pending.length).toBe(1);
       expect((await ledgers[0].compare(key, [{ ...name, version: 'v2' }])).delivered.length).toBe(1);

@@ -14,7 +14,7 @@ export interface ReceiptStore {
 
 const timeoutMs = 10_000;
 /** Of several that pack one receipt at the same time. */
-const mostTries = 5;
+const maxTries = 5;
 
 /**
  * Takes away what was packed, and nothing that was written since.
@@ -63,7 +63,7 @@ export class Receipts {
 
   /** Packs what a delivery has confirmed so far. Done by two at a time nothing is lost. */
   async pack(deliveryId: string): Promise<void> {
-    for (let tries = 0; tries < mostTries; tries += 1) {
+    for (let tries = 0; tries < maxTries; tries += 1) {
       const open = await this.#readOpen(deliveryId);
       if (open.length === 0) return;
       const before = await this.#store.read(deliveryId);

@@ -235,8 +235,8 @@ export class Records {
   }
 
   /** The deliveries of a study, the newest first: all of them, or so many. */
-  async deliveriesOf(key: StudyKey, most = Number.POSITIVE_INFINITY): Promise<DeliveryRecord[]> {
-    const last = Number.isFinite(most) ? most - 1 : -1;
+  async deliveriesOf(key: StudyKey, max = Number.POSITIVE_INFINITY): Promise<DeliveryRecord[]> {
+    const last = Number.isFinite(max) ? max - 1 : -1;
     return this.#deliveries(await this.#run(() => this.#redis.zrevrange(this.#deliveriesKey(key), 0, last)));
   }
 

@@ -5,7 +5,7 @@ import type { AuditFinding, AuditWish, OpenFindings, TargetAudit } from './audit
 
 const timeoutMs = 10_000;
 const leaseMs = 60_000;
-const mostKept = 100;
+const maxKept = 100;
 
 /** KEYS: lease. ARGV: token, ms. Answers 1 when it is ours. */
 const renewScript = defineScript(`
@@ -86,7 +86,7 @@ export class TargetAudits {
 
   /** Audits that have ended, the newest first. */
   async history(target: string): Promise<TargetAudit[]> {
-    const texts = await ask(this.#redis.lrange(this.#keys.targetAuditHistory(target), 0, mostKept - 1));
+    const texts = await ask(this.#redis.lrange(this.#keys.targetAuditHistory(target), 0, maxKept - 1));
     return texts.map((text) => JSON.parse(text) as TargetAudit);
   }
 
@@ -140,7 +140,7 @@ export class TargetAudits {
     const { targetAudits, targetAuditLease, targetAuditFindings, targetAuditHistory } = this.#keys;
     const keys = [targetAuditLease(target), targetAudits, targetAuditFindings(target), targetAuditHistory(target)];
     const fields = changes.flatMap(([field, finding]) => [field, finding ? JSON.stringify(finding) : '']);
-    const args = [token, target, JSON.stringify(audit), isEnd ? '1' : '0', mostKept, ...fields];
+    const args = [token, target, JSON.stringify(audit), isEnd ? '1' : '0', maxKept, ...fields];
     return (await ask(saveScript.run(this.#redis, keys, args))) === 1;
   }
 }

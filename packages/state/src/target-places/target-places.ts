@@ -21,7 +21,7 @@ export type Registered = PlaceVerdict & {
 export type PlaceDecision = 'same' | 'new';
 
 const timeoutMs = 10_000;
-const mostTries = 50;
+const maxTries = 50;
 
 /** KEYS: places. ARGV: what was read, or '' for nothing; what is to be. Answers 1 when it was written. */
 const exchangeScript = defineScript(`
@@ -93,7 +93,7 @@ export class TargetPlaces {
     change: (places: Places) => readonly [next: Places | undefined, answer: T],
   ): Promise<T> {
     const key = redisKeys(this.#prefix).places(target);
-    for (let tries = 0; tries < mostTries; tries += 1) {
+    for (let tries = 0; tries < maxTries; tries += 1) {
       const text = await ask(this.#redis.get(key));
       const [next, answer] = change(parse(text));
       if (!next) return answer;

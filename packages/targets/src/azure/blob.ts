@@ -29,7 +29,7 @@ export type Stored =
   | 'replaced';
 
 /** Others take and free the name again and again. */
-export const mostRounds = 5;
+export const maxRounds = 5;
 
 export function takenAgain({ host }: Container): DispatchError {
   return new DispatchError('instance-failed', `${host}: a name is taken and freed again and again by others`);

@@ -4,13 +4,13 @@ import { retryAfterMs } from '../http/retry-after.ts';
 
 interface Meaning {
   readonly code: ErrorCode;
-  readonly says: string;
+  readonly reason: string;
   readonly remedy?: string;
 }
 
 const credentials = 'Check accountKey, sasToken or entra, their end, and what they permit on the container.';
-const unauthorized = (says: string): Meaning => ({ code: 'target-unauthorized', says, remedy: credentials });
-const busy = (says: string): Meaning => ({ code: 'target-busy', says });
+const unauthorized = (reason: string): Meaning => ({ code: 'target-unauthorized', reason, remedy: credentials });
+const busy = (reason: string): Meaning => ({ code: 'target-busy', reason });
 
 /** Code of the error with which a connection is ended on which nothing comes or goes. */
 export const silentCode = 'SILENT';
@@ -31,38 +31,38 @@ const meanings: Readonly<Record<string, Meaning>> = {
   KeyBasedAuthenticationNotPermitted: unauthorized('the account takes no keys: use entra'),
   ContainerNotFound: {
     code: 'target-misconfigured',
-    says: 'the container does not exist',
+    reason: 'the container does not exist',
     remedy: 'Create the container, or correct its name.',
   },
-  ContainerDisabled: { code: 'target-misconfigured', says: 'the container is disabled' },
-  ResourceNotFound: { code: 'target-misconfigured', says: 'the account or container does not exist' },
-  InvalidResourceName: { code: 'target-misconfigured', says: 'it does not take the name' },
+  ContainerDisabled: { code: 'target-misconfigured', reason: 'the container is disabled' },
+  ResourceNotFound: { code: 'target-misconfigured', reason: 'the account or container does not exist' },
+  InvalidResourceName: { code: 'target-misconfigured', reason: 'it does not take the name' },
   AccessTierNotSupportedForBlobType: {
     code: 'target-misconfigured',
-    says: 'it does not have this tier',
+    reason: 'it does not have this tier',
     remedy: 'Correct or remove tier.',
   },
-  InvalidHeaderValue: { code: 'target-misconfigured', says: 'it does not take what it was asked' },
-  FeatureVersionMismatch: { code: 'target-misconfigured', says: 'it does not support what it was asked' },
+  InvalidHeaderValue: { code: 'target-misconfigured', reason: 'it does not take what it was asked' },
+  FeatureVersionMismatch: { code: 'target-misconfigured', reason: 'it does not support what it was asked' },
   ContainerBeingDeleted: busy('the container is being deleted'),
   ServerBusy: busy('it asks us to slow down'),
   AccountBeingCreated: busy('the account is being created'),
-  OperationTimedOut: { code: 'target-timeout', says: 'it did not come to an end in time' },
-  Md5Mismatch: { code: 'instance-failed', says: 'the bytes that arrived have another MD5' },
-  InvalidMd5: { code: 'instance-failed', says: 'the bytes that arrived have another MD5' },
-  InvalidBlockList: { code: 'instance-failed', says: 'blocks of the upload are not there any more' },
-  InvalidBlobOrBlock: { code: 'instance-failed', says: 'another kind of upload to this name is under way' },
-  BlobAlreadyExists: { code: 'instance-failed', says: 'the name was taken in the meantime' },
-  ConditionNotMet: { code: 'instance-failed', says: 'the blob was changed in the meantime' },
-  BlobImmutableDueToPolicy: { code: 'target-conflict', says: 'a policy forbids to change what is there' },
-  BlobArchived: { code: 'target-conflict', says: 'what is there is archived and cannot be compared' },
-  LeaseIdMissing: { code: 'target-conflict', says: 'somebody holds a lease on what is there' },
+  OperationTimedOut: { code: 'target-timeout', reason: 'it did not come to an end in time' },
+  Md5Mismatch: { code: 'instance-failed', reason: 'the bytes that arrived have another MD5' },
+  InvalidMd5: { code: 'instance-failed', reason: 'the bytes that arrived have another MD5' },
+  InvalidBlockList: { code: 'instance-failed', reason: 'blocks of the upload are not there any more' },
+  InvalidBlobOrBlock: { code: 'instance-failed', reason: 'another kind of upload to this name is under way' },
+  BlobAlreadyExists: { code: 'instance-failed', reason: 'the name was taken in the meantime' },
+  ConditionNotMet: { code: 'instance-failed', reason: 'the blob was changed in the meantime' },
+  BlobImmutableDueToPolicy: { code: 'target-conflict', reason: 'a policy forbids to change what is there' },
+  BlobArchived: { code: 'target-conflict', reason: 'what is there is archived and cannot be compared' },
+  LeaseIdMissing: { code: 'target-conflict', reason: 'somebody holds a lease on what is there' },
   RequestBodyTooLarge: {
     code: 'target-full',
-    says: 'the bytes are more than it takes',
+    reason: 'the bytes are more than it takes',
     remedy: 'Lower blockSize, or raise the size that a proxy before the server allows.',
   },
-  AccountLimitExceeded: { code: 'target-full', says: 'the limit of the account is reached' },
+  AccountLimitExceeded: { code: 'target-full', reason: 'the limit of the account is reached' },
 };
 
 /** What the Azure SDK threw, as a DispatchError. Its texts quote names, which may be made of patient data: only codes are shown. */
@@ -76,7 +76,7 @@ export function translateAzureError(thrown: unknown, host: string, doing: string
     const wait = retryAfterMs(headerOf(thrown, 'retry-after'));
     return new DispatchError(
       meaning.code,
-      `${doing} at ${host} failed: ${meaning.says} (${[name, status].filter(Boolean).join(' ')})`,
+      `${doing} at ${host} failed: ${meaning.reason} (${[name, status].filter(Boolean).join(' ')})`,
       {
         ...options,
         ...(meaning.remedy !== undefined && { remedy: meaning.remedy }),
@@ -126,8 +126,8 @@ export function azureStatus(thrown: unknown): number | undefined {
 function azureCode(thrown: unknown): string {
   if (!(thrown instanceof Error)) return typeof thrown;
   const { details, code } = thrown as { readonly details?: { readonly errorCode?: unknown }; readonly code?: unknown };
-  const told = headerOf(thrown, 'x-ms-error-code') ?? details?.errorCode ?? code;
-  return typeof told === 'string' ? told : thrown.name;
+  const reason = headerOf(thrown, 'x-ms-error-code') ?? details?.errorCode ?? code;
+  return typeof reason === 'string' ? reason : thrown.name;
 }
 
 function byStatus(status: number): Meaning | undefined {
@@ -146,7 +146,7 @@ function byStatus(status: number): Meaning | undefined {
     case 503:
       return meanings['ServerBusy'];
     case 507:
-      return { code: 'target-full', says: 'there is no space left' };
+      return { code: 'target-full', reason: 'there is no space left' };
     default:
       return undefined;
   }

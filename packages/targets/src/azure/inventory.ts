@@ -39,8 +39,8 @@ export async function openAzureInventory(context: InventoryContext<AzureTarget>)
 }
 
 function sameTag({ answer }: ListedInstance, { tag }: FoundFile): 'same' | undefined {
-  const told = answer === undefined ? undefined : tagIn(answer);
-  return told !== undefined && told === tag ? 'same' : undefined;
+  const answered = answer === undefined ? undefined : tagIn(answer);
+  return answered !== undefined && answered === tag ? 'same' : undefined;
 }
 
 async function listFolder(

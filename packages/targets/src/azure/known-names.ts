@@ -48,14 +48,14 @@ export async function takenNames(
 ): Promise<ReadonlySet<string> | undefined> {
   const wanted = new Set(names);
   const taken = new Set<string>();
-  const mostPages = Math.ceil(names.length / namesPerPage) + pagesToSpare;
+  const maxPages = Math.ceil(names.length / namesPerPage) + pagesToSpare;
   return container.act('Listing a folder', signal, async (sending) => {
     let count = 0;
     const options = { prefix: commonFolder(names), ...sending };
     for await (const page of container.client.listBlobsFlat(options).byPage({ maxPageSize: namesPerPage })) {
       for (const { name } of page.segment.blobItems) if (wanted.has(name)) taken.add(name);
       count += 1;
-      if (count >= mostPages && page.continuationToken) return undefined;
+      if (count >= maxPages && page.continuationToken) return undefined;
     }
     return taken;
   });

@@ -5,7 +5,7 @@ import {
   judgeBlob,
   lookAtBlob,
   md5Of,
-  mostRounds,
+  maxRounds,
   takenAgain,
   type BlobToSend,
   type FoundBlob,
@@ -30,7 +30,7 @@ export async function putBlob(
   const md5 = digest.toString('hex');
   const looks = container.config.existing === 'compare';
   let found = looks && isTakenAlready ? await lookAtBlob(container, blob.name, signal) : undefined;
-  for (let round = 0; round < mostRounds; round += 1) {
+  for (let round = 0; round < maxRounds; round += 1) {
     if (found) {
       if (found.sizeBytes === bytes.length && found.md5 === md5) return 'same';
       await judgeBlob(container, found, blob, bytes, signal);
@@ -70,9 +70,9 @@ async function store(
     throw translateAzureError(thrown, container.host, 'Storing a blob');
   }
   if (answer.etag === undefined) throw notAzure(container.host, 'Storing a blob');
-  const told = hexOf(answer.contentMD5);
-  if (told === digest.toString('hex')) return true;
-  if (told !== undefined) throw otherContent(container);
+  const answered = hexOf(answer.contentMD5);
+  if (answered === digest.toString('hex')) return true;
+  if (answered !== undefined) throw otherContent(container);
   await verifyBlob(container, name, { sizeBytes: bytes.length, md5: digest.toString('hex') }, signal);
   return true;
 }

@@ -7,7 +7,7 @@ import {
   judgeBlob,
   lookAtBlob,
   md5Of,
-  mostRounds,
+  maxRounds,
   takenAgain,
   type BlobToSend,
   type FoundBlob,
@@ -75,7 +75,7 @@ async function commit({ container, signal }: UploadContext, wanted: BlocksToUplo
   const client = container.client.getBlockBlobClient(blob.name);
   const md5 = sent.md5.toString('hex');
   let { found } = wanted;
-  for (let round = 0; round < mostRounds; round += 1) {
+  for (let round = 0; round < maxRounds; round += 1) {
     const conditions = conditionsOf(container, found);
     try {
       await container.raw(signal, (sending) =>
@@ -142,7 +142,7 @@ async function sendBlocks(
           block.length,
         ),
       );
-      pool.giveBack(block);
+      pool.releasePart(block);
     } catch (thrown) {
       pool.giveUp(block);
       stop.abort(thrown);
@@ -159,11 +159,11 @@ async function sendBlocks(
       ids.push(id);
       if (there.get(id) === block.length) {
         kept += 1;
-        pool.giveBack(block);
+        pool.releasePart(block);
         continue;
       }
       if (signal.aborted) {
-        pool.giveBack(block);
+        pool.releasePart(block);
         break;
       }
       const tracked = sendOne(id, block, digest).finally(() => underWay.delete(tracked));

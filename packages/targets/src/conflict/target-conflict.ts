@@ -14,7 +14,7 @@ export type Occupant =
   | 'way'
   | 'denied';
 
-const says: Readonly<Record<Occupant, string>> = {
+const descriptions: Readonly<Record<Occupant, string>> = {
   instance: 'another instance is there, or one of the same UIDs and another patient',
   file: 'a file is there that is not this instance',
   folder: 'a folder is there',
@@ -42,7 +42,7 @@ const remedies: Readonly<Partial<Record<Occupant, string>>> = {
 export function targetConflict(where: string, path: string, occupant: Occupant): DispatchError {
   return new DispatchError(
     'target-conflict',
-    `${where}: the place ${path} cannot be had: ${says[occupant]}`,
+    `${where}: the place ${path} cannot be had: ${descriptions[occupant]}`,
     remedies[occupant] === undefined ? {} : { remedy: remedies[occupant] },
   );
 }

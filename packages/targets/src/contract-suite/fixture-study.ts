@@ -8,7 +8,7 @@ export interface FixtureInstance {
   /** The bytes, from the beginning at each call. */
   read(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** Takes a chunk back, to be filled again: as a source does that reads into memory of its own. */
-  readonly giveBack?: (chunk: Uint8Array) => void;
+  readonly releaseChunk?: (chunk: Uint8Array) => void;
   facts(): Promise<Part10Facts>;
 }
 
@@ -100,11 +100,11 @@ export function largeStudy(sizeBytes: number): FixtureStudy {
   let facts: Promise<Part10Facts> | undefined;
   const chunks = new LargeChunks();
   const read = (): Iterable<Uint8Array> => chunks.read(header, pixelBytes);
-  const giveBack = (chunk: Uint8Array): void => chunks.giveBack(chunk);
+  const releaseChunk = (chunk: Uint8Array): void => chunks.releaseChunk(chunk);
   return {
     tags: small.tags,
     instances: [
-      { manifest: { ...manifest, sizeBytes: total }, read, giveBack, facts: () => (facts ??= part10Facts(read())) },
+      { manifest: { ...manifest, sizeBytes: total }, read, releaseChunk, facts: () => (facts ??= part10Facts(read())) },
     ],
   };
 }
@@ -127,7 +127,7 @@ class LargeChunks {
     }
   }
 
-  giveBack(chunk: Uint8Array): void {
+  releaseChunk(chunk: Uint8Array): void {
     if (this.#lent.delete(chunk.buffer)) this.#free.push(Buffer.from(chunk.buffer));
   }
 }

@@ -60,7 +60,7 @@ export class TestDelivery<Config extends TargetConfig> {
   /** What handlers have still done with a run that they had already ended: nothing, if they keep the contract. */
   readonly late: string[] = [];
   /** Instances that were open at the source at the same time, at most. */
-  mostOpen = 0;
+  maxOpen = 0;
   attempts = 0;
   #openNow = 0;
 
@@ -154,9 +154,9 @@ export class TestDelivery<Config extends TargetConfig> {
     const openIndex = opened.push(instance.sopInstanceUid) - 1;
     await hooks.onOpen?.(instance);
     this.#openNow += 1;
-    this.mostOpen = Math.max(this.mostOpen, this.#openNow);
+    this.maxOpen = Math.max(this.maxOpen, this.#openNow);
     const body = this.#body(source, openIndex, hooks, note);
-    return { sizeBytes: instance.sizeBytes, body, ...(source.giveBack && { giveBack: source.giveBack }) };
+    return { sizeBytes: instance.sizeBytes, body, ...(source.releaseChunk && { releaseChunk: source.releaseChunk }) };
   }
 
   /** An iterator with `destroy`, like a stream, so that it can be let go before it is read. */

@@ -6,10 +6,10 @@ import { dicomError } from './errors.ts';
 import { receiverAt, type Receiver } from './receiver.ts';
 
 /** A further association that takes longer than this is not waited for. */
-const mostPatienceMs = 1_000;
-const leastPatienceMs = 100;
+const maxPatienceMs = 1_000;
+const minPatienceMs = 100;
 /** So many associations in a row that the receiver ends without confirming anything are no progress. */
-const mostBarren = 3;
+const maxFruitless = 3;
 /** A receiver that takes one association at a time may need a moment to see that the last one has ended. */
 const reopenPausesMs = [200, 500, 1_000];
 
@@ -33,7 +33,7 @@ export class AssociationPool {
   #lastLoss: DispatchError | undefined;
   /** Why a further association was not had. */
   #refusal: string | undefined;
-  #patienceMs = mostPatienceMs;
+  #patienceMs = maxPatienceMs;
   #openMs = 0;
 
   private constructor(options: ConnectOptions, log: RunLog) {
@@ -48,7 +48,7 @@ export class AssociationPool {
     const start = performance.now();
     await pool.#openFirst();
     pool.#openMs = performance.now() - start;
-    pool.#patienceMs = Math.min(mostPatienceMs, Math.max(leastPatienceMs, 3 * pool.#openMs));
+    pool.#patienceMs = Math.min(maxPatienceMs, Math.max(minPatienceMs, 3 * pool.#openMs));
     return pool;
   }
 
@@ -109,7 +109,7 @@ export class AssociationPool {
 
   /** Whether the receiver ends associations without confirming anything. */
   get #isStuck(): boolean {
-    return this.#lastLoss !== undefined && (this.#confirmedInAll === 0 || this.#barrenInRow >= mostBarren);
+    return this.#lastLoss !== undefined && (this.#confirmedInAll === 0 || this.#barrenInRow >= maxFruitless);
   }
 
   /** Opens the first again. @throws DispatchError the loss of the last one, where that is of no use */
@@ -170,10 +170,10 @@ export class AssociationPool {
       const isLimit = error.disposition === 'wait' || error.code === 'target-busy';
       if (!isLimit || this.#receiver.open === 0) throw thrown;
       this.#learn(error.code);
-      const most = this.#receiver.open;
+      const max = this.#receiver.open;
       throw new DispatchError(
         'target-busy',
-        `the receiver takes no more than ${most} association${most === 1 ? '' : 's'} at a time: ${error.message}`,
+        `the receiver takes no more than ${max} association${max === 1 ? '' : 's'} at a time: ${error.message}`,
         { stage: 'connect', cause: thrown, remedy: 'It is sent after the others. Set concurrency to what it takes.' },
       );
     }
@@ -187,7 +187,7 @@ export class AssociationPool {
 
   #learn(reason: string): void {
     if (!this.#receiver.refused()) return;
-    this.#log.info('receiver takes fewer associations', { associations: this.#receiver.most, reason });
+    this.#log.info('receiver takes fewer associations', { associations: this.#receiver.max, reason });
   }
 
   /** @throws DispatchError of stage `connect` */

@@ -16,7 +16,7 @@ interface Receiver extends AsyncDisposable {
   readonly stored: string[];
   /** Associations that were accepted. */
   readonly accepted: () => number;
-  readonly mostAtOnce: () => number;
+  readonly maxAtOnce: () => number;
   config(more?: Record<string, unknown>): DicomTarget;
 }
 
@@ -29,7 +29,7 @@ async function receiver(
   const counts = new WeakMap<object, number>();
   let inAll = 0;
   let accepted = 0;
-  let mostAtOnce = 0;
+  let maxAtOnce = 0;
   async function store({ sopInstanceUid, dataSet, association }: IncomingInstance): Promise<number> {
     for await (const _chunk of dataSet);
     const count = (counts.get(association) ?? 0) + 1;
@@ -49,7 +49,7 @@ async function receiver(
     presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
     onAssociation: () => {
       accepted += 1;
-      mostAtOnce = Math.max(mostAtOnce, server.associationCount);
+      maxAtOnce = Math.max(maxAtOnce, server.associationCount);
     },
     handlers: { store },
     ...options,
@@ -59,7 +59,7 @@ async function receiver(
     port,
     stored,
     accepted: () => accepted,
-    mostAtOnce: () => mostAtOnce,
+    maxAtOnce: () => maxAtOnce,
     config: (more = {}) => configAt(port, more),
     [Symbol.asyncDispose]: () => server.close(),
   };
@@ -171,7 +171,7 @@ describe('a receiver that takes one association at a time', () => {
     expect((await second.attempt(scp.config())).error).toBeUndefined();
     expect(rejected).toBe(before);
     expect(scp.stored.length).toBe(24);
-    expect(scp.mostAtOnce()).toBe(1);
+    expect(scp.maxAtOnce()).toBe(1);
   });
 
   it('lets a second delivery wait for the first, or says what it takes', async () => {

@@ -16,7 +16,7 @@ interface Receiver extends AsyncDisposable {
   readonly config: DicomTarget;
   /** SOP Instance UIDs in order of arrival, with their transfer syntaxes. */
   readonly stored: { readonly uid: string; readonly syntax: string }[];
-  readonly mostAssociations: () => number;
+  readonly peakAssociations: () => number;
 }
 
 type Answer = number | 'abort' | 'hang';
@@ -28,12 +28,12 @@ async function receiver(
   options: Partial<ServerOptions> = {},
 ): Promise<Receiver> {
   const stored: { uid: string; syntax: string }[] = [];
-  let most = 0;
+  let max = 0;
   let count = 0;
   const server = createServer({
     presentationContexts: ({ transferSyntaxes }) => transferSyntaxes[0],
     onAssociation: () => {
-      most = Math.max(most, server.associationCount);
+      max = Math.max(max, server.associationCount);
     },
     handlers: {
       async store({ sopInstanceUid, transferSyntaxUid, dataSet, association }) {
@@ -54,7 +54,7 @@ async function receiver(
   const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
   return {
     stored,
-    mostAssociations: () => most,
+    peakAssociations: () => max,
     config: dicomTarget.parse({ type: 'dicom', host: '127.0.0.1', port, calledAeTitle: 'RECEIVER', ...more }),
     [Symbol.asyncDispose]: () => server.close(),
   };
@@ -68,7 +68,7 @@ describe('associations', () => {
     await using scp = await receiver();
     const attempt = await new TestDelivery(dicomHandler, fixtureStudy({ instancesPerSeries: 8 })).attempt(scp.config);
     expect(attempt.error).toBeUndefined();
-    expect(scp.mostAssociations()).toBe(3);
+    expect(scp.peakAssociations()).toBe(3);
   });
 
   it('shares the one that it gets', async () => {
@@ -76,7 +76,7 @@ describe('associations', () => {
     const study = fixtureStudy({ seed: 'one association', instancesPerSeries: 8 });
     const attempt = await new TestDelivery(dicomHandler, study).attempt(scp.config);
     expect(attempt.error).toBeUndefined();
-    expect(scp.mostAssociations()).toBe(1);
+    expect(scp.peakAssociations()).toBe(1);
     expect(scp.stored.map(({ uid }) => uid).sort()).toEqual(uidsOf(study).sort());
   });
 

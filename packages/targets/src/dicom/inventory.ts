@@ -43,9 +43,9 @@ export async function openDicomInventory(context: InventoryContext<AnyDicomTarge
     const asked = await oneByOne(association, [...missing.keys()], signal, pace);
     const answers = new Map<ListedInstance, 'there' | string>();
     const lacking = new Set(asked.lacking);
-    const unsaid = new Set(asked.unsaid);
+    const unreported = new Set(asked.unreported);
     for (const [instance, listed] of missing) {
-      if (unsaid.has(instance)) answers.set(listed, 'the receiver cuts its answers');
+      if (unreported.has(instance)) answers.set(listed, 'the receiver cuts its answers');
       else if (!lacking.has(instance)) answers.set(listed, 'there');
     }
     return { listing, answers };

@@ -59,7 +59,7 @@ interface ArchiveOptions {
   /** One that it counts and does not have. */
   readonly lacks?: string;
   /** What it sends of an instance. Default: its file. */
-  readonly gives?: (one: SampleInstance) => readonly Buffer[];
+  readonly answers?: (one: SampleInstance) => readonly Buffer[];
   readonly server?: Partial<ServerOptions>;
 }
 
@@ -119,7 +119,7 @@ async function archiveOf(study: SampleStudy, options: ArchiveOptions = {}) {
         const wanted = instances.filter(of(query)).filter((one) => one.sopInstanceUid !== options.lacks);
         return {
           count: wanted.length,
-          instances: wanted.flatMap((one) => (options.gives?.(one) ?? [one.bytes]).map((bytes) => [bytes])),
+          instances: wanted.flatMap((one) => (options.answers?.(one) ?? [one.bytes]).map((bytes) => [bytes])),
         };
       },
     },
@@ -318,7 +318,7 @@ describe('an archive that has a SOP Instance UID twice', () => {
 
   it('and sends that of another study: it is not taken, and named', async () => {
     await using archive = await archiveOf(study, {
-      gives: (one) => [
+      answers: (one) => [
         one.sopInstanceUid === first!.sopInstanceUid ? replaced(one, study.studyInstanceUid, otherStudy) : one.bytes,
       ],
     });
@@ -369,7 +369,7 @@ describe('an archive that has a SOP Instance UID twice', () => {
   it('of two patients: one is taken, and it is said that there is another', async () => {
     const patient = Buffer.from(study.patientId, 'latin1');
     await using archive = await archiveOf(study, {
-      gives: (one) =>
+      answers: (one) =>
         one.sopInstanceUid === first!.sopInstanceUid
           ? [one.bytes, replaced(one, study.patientId, 'X'.repeat(patient.length))]
           : [one.bytes],

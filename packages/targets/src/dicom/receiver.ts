@@ -8,7 +8,7 @@ export class Receiver {
   #open = 0;
   /** Associations that are being asked for. */
   #asking = 0;
-  #most: { readonly count: number; readonly until: number } | undefined;
+  #max: { readonly count: number; readonly until: number } | undefined;
   #waiting: (() => void)[] = [];
 
   /** Associations of ours that are open now. */
@@ -17,13 +17,13 @@ export class Receiver {
   }
 
   /** How many it takes at a time; undefined while that is not known. */
-  get most(): number | undefined {
-    if (this.#most && performance.now() > this.#most.until) this.#most = undefined;
-    return this.#most?.count;
+  get max(): number | undefined {
+    if (this.#max && performance.now() > this.#max.until) this.#max = undefined;
+    return this.#max?.count;
   }
 
   get isFull(): boolean {
-    return this.#open + this.#asking >= (this.most ?? Number.POSITIVE_INFINITY);
+    return this.#open + this.#asking >= (this.max ?? Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -46,7 +46,7 @@ export class Receiver {
       this.#wake();
     }
     this.#open += 1;
-    if (this.#open > (this.most ?? this.#open)) this.#most = undefined;
+    if (this.#open > (this.max ?? this.#open)) this.#max = undefined;
     void association.ended.then(() => {
       this.#open -= 1;
       this.#wake();
@@ -61,8 +61,8 @@ export class Receiver {
    */
   refused(): boolean {
     if (this.#open === 0) return false;
-    const isNews = this.most !== this.#open;
-    this.#most = { count: this.#open, until: performance.now() + rememberMs };
+    const isNews = this.max !== this.#open;
+    this.#max = { count: this.#open, until: performance.now() + rememberMs };
     return isNews;
   }
 

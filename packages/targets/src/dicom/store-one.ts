@@ -26,7 +26,7 @@ export async function storeOne(
   try {
     const source = how === 'stored' ? bytes.body : await changed(instance, bytes.body, how);
     // What is looked into first is read by another, who may hold on to its chunks.
-    const releaseChunk = how === 'stored' ? bytes.giveBack : undefined;
+    const releaseChunk = how === 'stored' ? bytes.releaseChunk : undefined;
     const options = { signal, priority: priorityOf(run), releaseChunk, ...known(instance, transferSyntaxUid) };
     return storeOutcome(await association.store(source, options));
   } catch (thrown) {

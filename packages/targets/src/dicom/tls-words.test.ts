@@ -84,7 +84,7 @@ interface Case {
   /** Options of `tls`; none: a target without TLS. */
   tls?(): Record<string, unknown>;
   /** Of the check and of the delivery; none: both succeed. */
-  readonly says?: RegExp;
+  readonly detail?: RegExp;
   readonly remedy?: RegExp;
   readonly code?: string;
   /** Default `tls`. */
@@ -102,7 +102,7 @@ const cases: readonly Case[] = [
     port: async () => scp.port,
     tls: ca,
     code: 'target-unreachable',
-    says: /closed during the TLS handshake/,
+    detail: /closed during the TLS handshake/,
     remedy: /TLS port/,
   },
   {
@@ -110,7 +110,7 @@ const cases: readonly Case[] = [
     port: () =>
       plainText((socket) => socket.once('data', () => socket.end(Buffer.from('07000000000400000201', 'hex')))),
     tls: ca,
-    says: /answers without TLS/,
+    detail: /answers without TLS/,
     remedy: /without tls/,
   },
   {
@@ -118,14 +118,14 @@ const cases: readonly Case[] = [
     port: () => plainText((socket) => socket.resume()),
     tls: ca,
     code: 'target-unreachable',
-    says: /connected, but no TLS handshake within 500 ms/,
+    detail: /connected, but no TLS handshake within 500 ms/,
   },
   {
     name: 'a peer with TLS for a target without',
     // An alert: unexpected message (RFC 8446 section 6).
     port: () => plainText((socket) => socket.once('data', () => socket.end(Buffer.from('1503010002020a', 'hex')))),
     check: 'associate',
-    says: /answers in TLS/,
+    detail: /answers in TLS/,
     remedy: /Set tls for the target/,
   },
   {
@@ -133,14 +133,14 @@ const cases: readonly Case[] = [
     port: async () => secure.port,
     check: 'associate',
     code: 'target-unreachable',
-    says: /closed the connection/,
+    detail: /closed the connection/,
     remedy: /whether it wants TLS on this port/,
   },
   {
     name: 'an unknown authority',
     port: () => front({ key: certificates.otherServer.key, cert: certificates.otherServer.cert }),
     tls: ca,
-    says: /not trusted/,
+    detail: /not trusted/,
     remedy: /tls\.ca/,
   },
   {
@@ -152,14 +152,14 @@ const cases: readonly Case[] = [
     name: 'an expired certificate',
     port: () => front({ key: certificates.expiredServer.key, cert: certificates.expiredServer.cert }),
     tls: ca,
-    says: /expired/,
+    detail: /expired/,
     remedy: /Renew/,
   },
   {
     name: 'a certificate for another name',
     port: () => front({ key: certificates.wrongHostServer.key, cert: certificates.wrongHostServer.cert }),
     tls: ca,
-    says: /for another name: DNS:elsewhere\.example/,
+    detail: /for another name: DNS:elsewhere\.example/,
     remedy: /tls\.serverName.*tls\.verifyHostname/,
   },
   {
@@ -176,7 +176,7 @@ const cases: readonly Case[] = [
     name: 'a key of 1024 bits',
     port: () => front({ ...weak, ...old }),
     tls: () => ({ ca: weak.certFile }),
-    says: /too weak/,
+    detail: /too weak/,
     remedy: /bcp195/,
   },
   {
@@ -188,7 +188,7 @@ const cases: readonly Case[] = [
     name: 'TLS 1.1 at most',
     port: () => server({ ...old, maxVersion: 'TLSv1.1' }),
     tls: ca,
-    says: /TLS version/,
+    detail: /TLS version/,
     remedy: /bcp195/,
   },
   {
@@ -200,7 +200,7 @@ const cases: readonly Case[] = [
     name: 'TLS 1.2 for a target that wants 1.3',
     port: () => server({ maxVersion: 'TLSv1.2' }),
     tls: () => ({ ...ca(), minVersion: 'TLSv1.3' }),
-    says: /TLS version/,
+    detail: /TLS version/,
     remedy: /tls\.minVersion/,
   },
   { name: 'TLS 1.3 only', port: () => server({ minVersion: 'TLSv1.3' }), tls: ca },
@@ -208,7 +208,7 @@ const cases: readonly Case[] = [
     name: 'TLS 1.3 only for a profile of TLS 1.2',
     port: () => server({ minVersion: 'TLSv1.3' }),
     tls: () => ({ ...ca(), profile: 'bcp195-extended' }),
-    says: /TLS version/,
+    detail: /TLS version/,
     remedy: /tls\.profile/,
   },
   {
@@ -216,7 +216,7 @@ const cases: readonly Case[] = [
     port: async () => secure.port,
     tls: ca,
     check: 'associate',
-    says: /asks for a client certificate/,
+    detail: /asks for a client certificate/,
     remedy: /tls\.cert and tls\.key/,
   },
   {
@@ -224,7 +224,7 @@ const cases: readonly Case[] = [
     port: async () => secure.port,
     tls: () => ({ ...ca(), cert: certificates.otherClient.certFile, key: certificates.otherClient.keyFile }),
     check: 'associate',
-    says: /does not know the authority of our certificate/,
+    detail: /does not know the authority of our certificate/,
     remedy: /trust the authority of tls\.cert/,
   },
   {
@@ -237,13 +237,13 @@ const cases: readonly Case[] = [
     port: () => server(),
     tls: () => ({ ...ca(), cert: certificates.client.certFile, key: certificates.ca.keyFile }),
     code: 'config-invalid',
-    says: /private key does not belong to the certificate/,
+    detail: /private key does not belong to the certificate/,
     remedy: /tls\.key/,
   },
 ];
 
 describe('the test of a target says what its deliveries meet', () => {
-  it.each(cases)('$name', async ({ port, tls, says, remedy, code = 'target-tls', check = 'tls' }) => {
+  it.each(cases)('$name', async ({ port, tls, detail, remedy, code = 'target-tls', check = 'tls' }) => {
     const config = dicomTarget.parse({
       type: 'dicom',
       host: '127.0.0.1',
@@ -256,13 +256,13 @@ describe('the test of a target says what its deliveries meet', () => {
     const checks = await allChecks(dicomHandler, config);
     const { error } = await new TestDelivery(dicomHandler, fixtureStudy({ rows: 8, columns: 8 })).attempt(config);
     const failed = checks.find(({ result }) => result === 'failed');
-    if (says === undefined) {
+    if (detail === undefined) {
       expect(failed).toBeUndefined();
       expect(error).toBeUndefined();
       return;
     }
     expect(failed?.name).toBe(check);
-    expect(failed?.detail).toMatch(says);
+    expect(failed?.detail).toMatch(detail);
     expect(failed?.remedy).toMatch(remedy ?? /./);
     expect(error?.code).toBe(code);
     // The same connection, the same words.

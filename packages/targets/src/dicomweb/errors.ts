@@ -66,7 +66,7 @@ export function notListed(count: number): DispatchError {
 }
 
 /** The answers leave open what was stored, and nobody can be asked. */
-export function cannotTell(count: number): DispatchError {
+export function presenceUnknown(count: number): DispatchError {
   return new DispatchError(
     'target-misconfigured',
     `the target answered without saying what became of ${count} instances, and cannot be searched (QIDO-RS)`,

@@ -185,8 +185,8 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
       const type = { 'content-type': answer.headers.get('content-type') ?? '' };
       if (!isSearch) return void response.writeHead(answer.status, type).end(Buffer.from(await answer.arrayBuffer()));
       const all = answer.status === 200 ? ((await answer.json()) as object[]) : [];
-      const most = path.endsWith('/series') ? all.length : path.endsWith('/studies') ? 1 : 2;
-      const page = query.has('offset') ? [] : all.slice(0, most);
+      const max = path.endsWith('/series') ? all.length : path.endsWith('/studies') ? 1 : 2;
+      const page = query.has('offset') ? [] : all.slice(0, max);
       const warning = page.length < all.length && { warning: '299 cutting: There are additional results' };
       response.writeHead(200, { ...type, ...warning }).end(JSON.stringify(page));
     });

@@ -5,7 +5,7 @@ import { jsonDatasets, parseJson, type JsonDataset } from './dicom-json.ts';
 const pageSize = 500;
 /** A service that ignores the limit may give all it has in one page; one that never ends is cut off. */
 const maxPageBytes = 64_000_000;
-const mostResults = 500_000;
+const maxResults = 500_000;
 
 export interface QidoQuery {
   /** With the address of the service, e.g. `https://pacs.example/dicom-web/studies`. */
@@ -38,7 +38,7 @@ export async function* searchAll(
     for (const result of results) {
       const uid = String(result[query.uidTag]?.Value?.[0] ?? '');
       if (uid === '' || seen.has(uid)) continue;
-      if (seen.size >= mostResults) throw endless(mostResults);
+      if (seen.size >= maxResults) throw endless(maxResults);
       seen.add(uid);
       fresh += 1;
       yield result;

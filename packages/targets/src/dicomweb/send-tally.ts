@@ -18,9 +18,9 @@ export interface PutOff {
 }
 
 /** After so many instances in a row that failed for now, it is the target that fails. */
-const mostInRow = 20;
+const maxInRow = 20;
 /** After so many in a row that got no answer, each alone in its request. */
-const mostUnansweredInRow = 3;
+const maxUnansweredInRow = 3;
 
 /** What became of the instances of one run, and when it is the target that is at fault. */
 export class SendTally {
@@ -71,7 +71,7 @@ export class SendTally {
   /** Sent alone, without an answer, while the service answers searches. */
   async unanswered(instance: ManifestInstance, error: DispatchError): Promise<void> {
     this.#unansweredInRow += 1;
-    if (this.#unansweredInRow >= mostUnansweredInRow) throw error;
+    if (this.#unansweredInRow >= maxUnansweredInRow) throw error;
     await this.failed(instance, unanswered(error));
   }
 
@@ -79,13 +79,13 @@ export class SendTally {
   later(error: DispatchError): void {
     this.putOff = { error: this.putOff?.error ?? error, count: (this.putOff?.count ?? 0) + 1 };
     this.#failedInRow += 1;
-    if (this.#failedInRow >= mostInRow) throw error;
+    if (this.#failedInRow >= maxInRow) throw error;
   }
 
   /** Refused alone and without a reason: whose fault it is, is known at the end. */
   refuse(instance: ManifestInstance, error: DispatchError): void {
     this.#refused.push({ instance, error });
-    if (!this.#someTaken && this.#refused.length >= mostInRow) throw allRefused(this.#refused.length, error);
+    if (!this.#someTaken && this.#refused.length >= maxInRow) throw allRefused(this.#refused.length, error);
   }
 
   /** @throws {DispatchError} `target-misconfigured` when everything was refused without a reason */

@@ -1,7 +1,7 @@
 import type { DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { AbsentBefore } from './absent-before.ts';
-import { cannotTell, notListedYet, unmentioned, unmentionedUnknown } from './errors.ts';
+import { presenceUnknown, notListedYet, unmentioned, unmentionedUnknown } from './errors.ts';
 import type { DicomwebTarget } from './schema.ts';
 import type { SendTally } from './send-tally.ts';
 import type { StudySearch } from './study-search.ts';
@@ -55,16 +55,16 @@ export async function settleUnknown(
   if (silent.length === 0) return;
   if (!tally.putOff) run.stage('verify');
   const presence = await search.presenceAfterWait(silent.map(({ instance }) => instance));
-  if (!presence) throw cannotTell(silent.length);
+  if (!presence) throw presenceUnknown(silent.length);
   const there = new Set(presence.there);
   for (const { instance, warning } of silent) {
     if (!there.has(instance)) continue;
     const doubt = search.isOurs(instance) ? undefined : 'listed by the target, which had it before';
-    const said = warning ?? doubt;
+    const note = warning ?? doubt;
     await run.report(instance, {
       kind: 'delivered',
-      answer: said ?? 'listed by a search',
-      ...(said !== undefined && { warning: said }),
+      answer: note ?? 'listed by a search',
+      ...(note !== undefined && { warning: note }),
     });
   }
   if (presence.missing.length > 0) throw notListedYet(presence.missing.length);

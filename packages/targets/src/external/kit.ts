@@ -26,7 +26,7 @@ export interface TargetKit {
    * The chunks of an instance for a stream that ends in a socket and heeds its back-pressure: the source reads into their
    * memory again once the socket cannot hold them any more. Without it, memory grows until it is collected.
    */
-  readonly streamed: (bytes: Pick<InstanceBytes, 'body' | 'giveBack'>) => AsyncIterable<Uint8Array>;
+  readonly streamed: (bytes: Pick<InstanceBytes, 'body' | 'releaseChunk'>) => AsyncIterable<Uint8Array>;
   /** Sends what is pending in parallel lanes and reports what becomes of each instance. */
   readonly inLanes: typeof inLanes;
   /** Runs named checks in order, and the ones that every TCP peer begins with. */

@@ -6,7 +6,7 @@ function lender() {
   async function* body(): AsyncGenerator<Uint8Array> {
     for (const value of [1, 2, 3]) yield Uint8Array.of(value);
   }
-  return { back, bytes: { body: body(), giveBack: (chunk: Uint8Array) => void back.push(chunk[0] ?? 0) } };
+  return { back, bytes: { body: body(), releaseChunk: (chunk: Uint8Array) => void back.push(chunk[0] ?? 0) } };
 }
 
 it('gives each chunk back when the next is asked for, not before', async () => {

@@ -1,12 +1,12 @@
 import type { InstanceBytes } from '../contract/index.ts';
 
-type Lent = Pick<InstanceBytes, 'body' | 'giveBack'>;
+type Lent = Pick<InstanceBytes, 'body' | 'releaseChunk'>;
 
 /** The chunks of an instance for who keeps none: each is given back to the source when the next is asked for. */
-export async function* borrowed({ body, giveBack }: Lent): AsyncGenerator<Uint8Array> {
+export async function* borrowed({ body, releaseChunk }: Lent): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
     yield chunk;
-    giveBack?.(chunk);
+    releaseChunk?.(chunk);
   }
 }
 
@@ -21,15 +21,15 @@ const maxStreamChunks = 3;
  * much more was asked for that it cannot be among what is held. After a failure nothing is given back.
  */
 export class LateReturns {
-  readonly #lent: { readonly chunk: Uint8Array; readonly giveBack: (chunk: Uint8Array) => void }[] = [];
+  readonly #lent: { readonly chunk: Uint8Array; readonly releaseChunk: (chunk: Uint8Array) => void }[] = [];
   #lentBytes = 0;
 
   /** The chunks of an instance, for the body of a request. */
-  async *borrow({ body, giveBack }: Lent): AsyncGenerator<Uint8Array> {
+  async *borrow({ body, releaseChunk }: Lent): AsyncGenerator<Uint8Array> {
     for await (const chunk of body) {
       yield chunk;
-      if (giveBack === undefined) continue;
-      this.#lent.push({ chunk, giveBack });
+      if (releaseChunk === undefined) continue;
+      this.#lent.push({ chunk, releaseChunk });
       this.#lentBytes += chunk.byteLength;
       this.#return();
     }
@@ -41,7 +41,7 @@ export class LateReturns {
       if (this.#lent.length <= maxStreamChunks || laterBytes < maxSocketBytes) return;
       this.#lent.shift();
       this.#lentBytes = laterBytes;
-      first.giveBack(first.chunk);
+      first.releaseChunk(first.chunk);
     }
   }
 }

@@ -27,12 +27,12 @@ function countingRun(count: number, open?: (instance: ManifestInstance) => Async
     log: { info() {}, warn() {} },
     opened: 0,
     openNow: 0,
-    mostOpen: 0,
+    maxOpen: 0,
     sentBytes: 0,
     async open(instance: ManifestInstance): Promise<InstanceBytes> {
       run.opened += 1;
       run.openNow += 1;
-      run.mostOpen = Math.max(run.mostOpen, run.openNow);
+      run.maxOpen = Math.max(run.maxOpen, run.openNow);
       const source = open?.(instance) ?? [new Uint8Array(4)];
       const body = Object.assign(
         (async function* () {
@@ -61,10 +61,10 @@ describe('inLanes', () => {
   it('sends every instance once, never opens more than lanes and prefetch allow, and lets all go', async () => {
     const { run, reported } = countingRun(40);
     let atOnce = 0;
-    let mostAtOnce = 0;
+    let maxAtOnce = 0;
     await inLanes(run, { lanes: 3, prefetch: 2 }, async ({ bytes }) => {
       atOnce += 1;
-      mostAtOnce = Math.max(mostAtOnce, atOnce);
+      maxAtOnce = Math.max(maxAtOnce, atOnce);
       await new Promise(setImmediate);
       const outcome = await drain(bytes);
       atOnce -= 1;
@@ -72,8 +72,8 @@ describe('inLanes', () => {
     });
     expect([...reported.values()].every(({ kind }) => kind === 'delivered')).toBe(true);
     expect(reported.size).toBe(40);
-    expect(mostAtOnce).toBe(3);
-    expect(run.mostOpen).toBeLessThanOrEqual(5);
+    expect(maxAtOnce).toBe(3);
+    expect(run.maxOpen).toBeLessThanOrEqual(5);
     expect(run.openNow).toBe(0);
     expect(run.sentBytes).toBe(160);
   });

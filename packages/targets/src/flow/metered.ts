@@ -48,7 +48,7 @@ export function metered(bytes: InstanceBytes, { sent, signal }: Meter): MeteredB
   return {
     sizeBytes: bytes.sizeBytes,
     // Chunks are counted and passed on, never kept.
-    ...(bytes.giveBack && { giveBack: bytes.giveBack }),
+    ...(bytes.releaseChunk && { releaseChunk: bytes.releaseChunk }),
     body: {
       [Symbol.asyncIterator]: () => ({
         next,

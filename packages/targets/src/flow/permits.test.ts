@@ -6,18 +6,18 @@ it('lets so many act at the same time, in order', async () => {
   const { signal } = new AbortController();
   const order: number[] = [];
   let now = 0;
-  let most = 0;
+  let max = 0;
   await Promise.all(
     Array.from({ length: 9 }, (_, index) =>
       permits.with(signal, async () => {
         order.push(index);
-        most = Math.max(most, (now += 1));
+        max = Math.max(max, (now += 1));
         await new Promise(setImmediate);
         now -= 1;
       }),
     ),
   );
-  expect(most).toBe(2);
+  expect(max).toBe(2);
   expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
@@ -30,9 +30,9 @@ it('gives the permit of whoever gave up waiting to the next', async () => {
   const second = permits.take(signal);
   impatient.abort();
   await expect(first).rejects.toMatchObject({ code: 'cancelled' });
-  permits.give();
+  permits.release();
   await expect(second).resolves.toBeUndefined();
-  permits.give();
+  permits.release();
   await expect(permits.take(signal)).resolves.toBeUndefined();
 });
 
@@ -42,10 +42,10 @@ it('does not lose a permit that is given at the moment of giving up', async () =
   await permits.take(signal);
   const impatient = new AbortController();
   const first = permits.take(impatient.signal);
-  permits.give();
+  permits.release();
   impatient.abort();
   await first.then(
-    () => permits.give(),
+    () => permits.release(),
     () => {},
   );
   await expect(permits.take(signal)).resolves.toBeUndefined();

@@ -19,7 +19,7 @@ export class Permits {
     try {
       return await act();
     } finally {
-      this.give();
+      this.release();
     }
   }
 
@@ -31,14 +31,14 @@ export class Permits {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.push(resolve);
     // A permit that comes too late goes to the next.
-    await until(promise, signal, () => this.give()).catch((error: unknown) => {
+    await until(promise, signal, () => this.release()).catch((error: unknown) => {
       const index = this.#waiting.indexOf(resolve);
       if (index >= 0) this.#waiting.splice(index, 1);
       throw error;
     });
   }
 
-  give(): void {
+  release(): void {
     const next = this.#waiting.shift();
     if (next) next();
     else this.#free += 1;

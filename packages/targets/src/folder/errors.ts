@@ -2,7 +2,7 @@ import { DispatchError, type DispatchErrorOptions, type ErrorCode, type Stage } 
 
 interface Meaning {
   readonly code: ErrorCode;
-  readonly says: string;
+  readonly reason: string;
   readonly remedy?: string;
 }
 
@@ -10,76 +10,76 @@ const permissions = 'Give the user of the dispatcher the right to read, write an
 
 /** What the codes of the file system mean for a delivery. */
 const meanings: Readonly<Record<string, Meaning>> = {
-  ENOSPC: { code: 'target-full', says: 'there is no space left' },
-  EDQUOT: { code: 'target-full', says: 'the quota is used up' },
-  EFBIG: { code: 'instance-too-large', says: 'the file is larger than the file system allows' },
-  EACCES: { code: 'target-misconfigured', says: 'access is denied', remedy: permissions },
-  EPERM: { code: 'target-misconfigured', says: 'the operation is not permitted', remedy: permissions },
-  EROFS: { code: 'target-misconfigured', says: 'the file system is mounted read-only', remedy: 'Mount it writable.' },
+  ENOSPC: { code: 'target-full', reason: 'there is no space left' },
+  EDQUOT: { code: 'target-full', reason: 'the quota is used up' },
+  EFBIG: { code: 'instance-too-large', reason: 'the file is larger than the file system allows' },
+  EACCES: { code: 'target-misconfigured', reason: 'access is denied', remedy: permissions },
+  EPERM: { code: 'target-misconfigured', reason: 'the operation is not permitted', remedy: permissions },
+  EROFS: { code: 'target-misconfigured', reason: 'the file system is mounted read-only', remedy: 'Mount it writable.' },
   ENOENT: {
     code: 'target-misconfigured',
-    says: 'the folder does not exist',
+    reason: 'the folder does not exist',
     remedy: 'Create the folder, or mount the share that it belongs to.',
   },
   ENOTDIR: {
     code: 'target-misconfigured',
-    says: 'a file is where a folder should be',
+    reason: 'a file is where a folder should be',
     remedy: 'Remove the file, or change the path or layout of the target.',
   },
   EISDIR: {
     code: 'target-misconfigured',
-    says: 'a folder is where a file should be',
+    reason: 'a folder is where a file should be',
     remedy: 'Remove the folder, or change the layout of the target.',
   },
   ELOOP: {
     code: 'target-misconfigured',
-    says: 'a link is in the place of a file or folder, or links lead in a circle',
+    reason: 'a link is in the place of a file or folder, or links lead in a circle',
   },
   ENAMETOOLONG: {
     code: 'target-misconfigured',
-    says: 'a name is longer than the file system allows',
+    reason: 'a name is longer than the file system allows',
     remedy: 'Shorten the layout of the target.',
   },
   EINVAL: {
     code: 'target-misconfigured',
-    says: 'the file system does not support the operation',
+    reason: 'the file system does not support the operation',
     remedy: 'Set fsync to false, and leave out owner and mode, if this share does not support them.',
   },
   ENOTSUP: {
     code: 'target-misconfigured',
-    says: 'the file system does not support the operation',
+    reason: 'the file system does not support the operation',
     remedy: 'Set fsync to false, and leave out owner and mode, if this share does not support them.',
   },
-  EHOSTDOWN: { code: 'target-unreachable', says: 'the server of the share does not answer' },
-  EHOSTUNREACH: { code: 'target-unreachable', says: 'the server of the share is out of reach' },
-  ENETUNREACH: { code: 'target-unreachable', says: 'the network of the share is out of reach' },
-  ENOTCONN: { code: 'target-unreachable', says: 'the share is no longer connected' },
-  ENODEV: { code: 'target-unreachable', says: 'the device is gone' },
-  ENXIO: { code: 'target-unreachable', says: 'the device is gone' },
-  ETIMEDOUT: { code: 'target-timeout', says: 'the share did not answer in time' },
+  EHOSTDOWN: { code: 'target-unreachable', reason: 'the server of the share does not answer' },
+  EHOSTUNREACH: { code: 'target-unreachable', reason: 'the server of the share is out of reach' },
+  ENETUNREACH: { code: 'target-unreachable', reason: 'the network of the share is out of reach' },
+  ENOTCONN: { code: 'target-unreachable', reason: 'the share is no longer connected' },
+  ENODEV: { code: 'target-unreachable', reason: 'the device is gone' },
+  ENXIO: { code: 'target-unreachable', reason: 'the device is gone' },
+  ETIMEDOUT: { code: 'target-timeout', reason: 'the share did not answer in time' },
   ESTALE: {
     code: 'target-unreachable',
-    says: 'the share was mounted anew, or the folder on it replaced',
+    reason: 'the share was mounted anew, or the folder on it replaced',
     remedy: 'Mount the share again.',
   },
   EIO: {
     code: 'target-error',
-    says: 'reading or writing failed',
+    reason: 'reading or writing failed',
     remedy: 'Check the disk or share: it reports errors.',
   },
   EMFILE: {
     code: 'local-resources',
-    says: 'the dispatcher has as many files open as it may',
+    reason: 'the dispatcher has as many files open as it may',
     remedy: 'Raise the limit of open files of the dispatcher: ulimit -n, LimitNOFILE in systemd, ulimits in Compose.',
   },
   ENFILE: {
     code: 'local-resources',
-    says: 'this machine has as many files open as it can',
+    reason: 'this machine has as many files open as it can',
     remedy: 'Raise fs.file-max of this machine (sysctl).',
   },
   ENOMEM: {
     code: 'local-resources',
-    says: 'this machine has no memory left',
+    reason: 'this machine has no memory left',
     remedy: 'Give the machine or container of the dispatcher more memory.',
   },
 };
@@ -100,7 +100,7 @@ export function translateFsError(thrown: unknown, folder: string, doing: string,
       options,
     );
   }
-  return new DispatchError(meaning.code, `${doing} in ${folder} failed: ${meaning.says} (${code})`, {
+  return new DispatchError(meaning.code, `${doing} in ${folder} failed: ${meaning.reason} (${code})`, {
     ...options,
     ...(meaning.remedy !== undefined && { remedy: meaning.remedy }),
   });

@@ -25,7 +25,7 @@ export interface FileToSettle extends PlaceClaim {
 }
 
 /** Somebody replaces the file again and again, always before we do. */
-const mostRounds = 20;
+const maxRounds = 20;
 
 /**
  * Gives a file its name. Nothing of another content is replaced that is not an older version of the same, or a part of it.
@@ -35,7 +35,7 @@ const mostRounds = 20;
 export async function settle(place: Place, file: FileToSettle): Promise<Settled> {
   const path = `${file.base}/${file.name}`;
   let judged: BigIntStats | undefined;
-  for (let round = 0; round < mostRounds; round += 1) {
+  for (let round = 0; round < maxRounds; round += 1) {
     const { there, isDone } = await place.act('Renaming a file', () => renameUnlessChanged(place, file, path, judged));
     if (isDone) return there ? 'replaced' : 'new';
     if (there && (await judge(place, file, path, there)) === 'same') return 'same';

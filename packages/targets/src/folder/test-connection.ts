@@ -1,7 +1,7 @@
 import { formatBytes } from '@dicom-dispatch/core';
 import { runChecks, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext } from '../contract/index.ts';
-import { placeSays } from '../place-mark/index.ts';
+import { describePlace } from '../place-mark/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { Folders } from './folders.ts';
 import { checkFolder } from './mark.ts';
@@ -38,7 +38,7 @@ function stepsOf({ config, signal, memory }: CheckContext<FolderTarget>, folders
       async run() {
         if (!config.rememberPlace) return { skip: 'rememberPlace is false' };
         const found = await checkFolder(place, folders, memory, 'look');
-        return placeSays(found, memory !== undefined);
+        return describePlace(found, memory !== undefined);
       },
     },
     {

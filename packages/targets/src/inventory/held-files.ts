@@ -62,8 +62,8 @@ export async function* heldFiles(
     const { sizeBytes } = found;
     const isOtherSize = sizeBytes !== undefined && instance.sizeBytes !== undefined && sizeBytes !== instance.sizeBytes;
     if (isOtherSize) return { sizeBytes };
-    const told = store.judgeTag?.(instance, found);
-    if (told === 'same') return { sizeBytes, content: told };
+    const verdict = store.judgeTag?.(instance, found);
+    if (verdict === 'same') return { sizeBytes, content: verdict };
     // A tag that is another one than before says that somebody has written it: then it is read in any case.
     if (!content && !(found.tag !== undefined && store.judgeTag && hasTag(instance))) return { sizeBytes };
     return { sizeBytes, content: await compareContent(instance, () => store.sha256(path)) };

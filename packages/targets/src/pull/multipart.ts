@@ -8,8 +8,8 @@ export interface Part {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-const mostHeaderBytes = 16_384;
-const mostPreambleBytes = 65_536;
+const maxHeaderBytes = 16_384;
+const maxPreambleBytes = 65_536;
 
 /** The boundary of a `multipart/related` media type (RFC 2046 section 5.1.1); undefined when it is none. */
 export function boundaryOf(contentType: string | undefined): string | undefined {
@@ -89,7 +89,7 @@ class PartReader {
         this.#held = this.#held.subarray(at + this.#boundary.length);
         return true;
       }
-      if (this.#held.length > mostPreambleBytes) throw notMultipart('no delimiter at its beginning');
+      if (this.#held.length > maxPreambleBytes) throw notMultipart('no delimiter at its beginning');
       if (await this.#more()) continue;
       if (this.#held.length === 0) return false;
       throw notMultipart('no delimiter at all');
@@ -113,7 +113,7 @@ class PartReader {
       this.#held = this.#held.subarray(2);
       return new Map();
     }
-    const end = await this.#find('\r\n\r\n', mostHeaderBytes);
+    const end = await this.#find('\r\n\r\n', maxHeaderBytes);
     const lines = this.#held.toString('latin1', 0, end).split('\r\n');
     this.#held = this.#held.subarray(end + 4);
     return new Map(
@@ -154,11 +154,11 @@ class PartReader {
     await this.#chunks.return?.();
   }
 
-  async #find(text: string, mostBytes: number): Promise<number> {
+  async #find(text: string, maxBytes: number): Promise<number> {
     for (;;) {
       const at = this.#held.indexOf(text, 0, 'latin1');
       if (at >= 0) return at;
-      if (this.#held.length > mostBytes) throw notMultipart(`a header of more than ${mostBytes} bytes`);
+      if (this.#held.length > maxBytes) throw notMultipart(`a header of more than ${maxBytes} bytes`);
       if (!(await this.#more())) throw endedEarly();
     }
   }

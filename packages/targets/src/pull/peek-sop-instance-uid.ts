@@ -1,4 +1,4 @@
-const mostMetaBytes = 1024 * 1024;
+const maxMetaBytes = 1024 * 1024;
 
 /** A Part 10 file whose first bytes were looked at; the body still has them. */
 export interface Peeked {
@@ -16,7 +16,7 @@ export async function peekSopInstanceUid(body: AsyncIterable<Uint8Array>): Promi
   let head = Buffer.alloc(0);
   for (;;) {
     const sopInstanceUid = readUid(head);
-    if (sopInstanceUid === 'none' || head.length > mostMetaBytes) break;
+    if (sopInstanceUid === 'none' || head.length > maxMetaBytes) break;
     if (sopInstanceUid !== 'more') return { sopInstanceUid, body: joined(head, iterator) };
     const { done, value } = await iterator.next();
     if (done) break;
@@ -47,7 +47,7 @@ function readUid(head: Buffer): string {
     const long = ['OB', 'OW', 'UN', 'UT', 'UC', 'UR', 'SQ'].includes(head.toString('latin1', at + 4, at + 6));
     const start = at + (long ? 12 : 8);
     const end = start + (long ? head.readUInt32LE(at + 8) : head.readUInt16LE(at + 6));
-    if (end > mostMetaBytes) return 'none';
+    if (end > maxMetaBytes) return 'none';
     if (head.readUInt16LE(at + 2) === 0x0003) {
       if (head.length < end) return 'more';
       const uid = head.toString('latin1', start, end).replace(/[\0 ]+$/, '');

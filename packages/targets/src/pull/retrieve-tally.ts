@@ -1,17 +1,17 @@
 import type { RetrieveProblem, RetrieveProgress } from '../contract/index.ts';
 
-const mostProblems = 100;
+const maxProblems = 100;
 
 /** Counts what came, what failed and what is left, and says so after each step. */
 export class RetrieveTally {
-  readonly #tell: (progress: RetrieveProgress) => void;
+  readonly #report: (progress: RetrieveProgress) => void;
   readonly #problems: RetrieveProblem[] = [];
   #completed = 0;
   #failed = 0;
   #total: number | undefined;
 
-  constructor(tell: (progress: RetrieveProgress) => void) {
-    this.#tell = tell;
+  constructor(report: (progress: RetrieveProgress) => void) {
+    this.#report = report;
   }
 
   get progress(): RetrieveProgress {
@@ -27,12 +27,12 @@ export class RetrieveTally {
   /** How many there are in all, those that are here already included. */
   total(count: number): void {
     this.#total = count;
-    this.#tell(this.progress);
+    this.#report(this.progress);
   }
 
   completed(): void {
     this.#completed += 1;
-    this.#tell(this.progress);
+    this.#report(this.progress);
   }
 
   /** One more than was known failed, too. */
@@ -43,8 +43,8 @@ export class RetrieveTally {
 
   failed(problem: RetrieveProblem): void {
     this.#failed += 1;
-    if (this.#problems.length < mostProblems) this.#problems.push(problem);
-    this.#tell(this.progress);
+    if (this.#problems.length < maxProblems) this.#problems.push(problem);
+    this.#report(this.progress);
   }
 }
 

@@ -4,12 +4,12 @@ import { builtInHandlers } from './built-in.ts';
 
 it('the types that send a study in parts are those whose handlers say so', async () => {
   const handlers = await Promise.all(Object.values(builtInHandlers).map((load) => load()));
-  const says = handlers.filter(({ sendsParts }) => sendsParts).map(({ type }) => type);
-  expect(says.sort()).toEqual([...typesThatSendParts].sort());
+  const declared = handlers.filter(({ sendsParts }) => sendsParts).map(({ type }) => type);
+  expect(declared.sort()).toEqual([...typesThatSendParts].sort());
 });
 
 it('the types that can be asked for studies are those whose handlers can', async () => {
   const handlers = await Promise.all(Object.values(builtInHandlers).map((load) => load()));
-  const says = handlers.map(({ type, pull }) => [type, pull !== undefined]);
-  expect(Object.fromEntries(says)).toEqual(typesThatCanBeAsked);
+  const declared = handlers.map(({ type, pull }) => [type, pull !== undefined]);
+  expect(Object.fromEntries(declared)).toEqual(typesThatCanBeAsked);
 });

@@ -11,7 +11,7 @@ export interface RsyncEnd {
 interface Meaning {
   readonly pattern: RegExp;
   readonly code: ErrorCode;
-  readonly says: string;
+  readonly reason: string;
   readonly remedy?: string;
   /** Where it happens, whatever the stage of the run. */
   readonly connects?: true;
@@ -22,13 +22,13 @@ const meanings: readonly Meaning[] = [
   {
     pattern: /Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/,
     code: 'target-host-key',
-    says: 'it shows another host key than the pinned one',
+    reason: 'it shows another host key than the pinned one',
     connects: true,
   },
   {
     pattern: /Load key .*(incorrect passphrase|invalid format|error in libcrypto)/,
     code: 'config-invalid',
-    says: 'the private key cannot be read',
+    reason: 'the private key cannot be read',
     remedy: 'Check privateKey and passphrase: OpenSSH format.',
     connects: true,
   },
@@ -36,88 +36,88 @@ const meanings: readonly Meaning[] = [
     pattern:
       /Permission denied \([a-z,-]+\)|Too many authentication failures|auth failed on module|Permission denied, please try again/,
     code: 'target-unauthorized',
-    says: 'it refuses the login',
+    reason: 'it refuses the login',
     connects: true,
   },
   {
     pattern: /Unknown module/,
     code: 'target-misconfigured',
-    says: 'it has no such module',
+    reason: 'it has no such module',
     remedy: 'Correct via.module.',
     connects: true,
   },
   {
     pattern: /access denied to .* from/,
     code: 'target-unauthorized',
-    says: 'it does not allow this machine',
+    reason: 'it does not allow this machine',
     remedy: 'Add the address of this machine to "hosts allow" of the module.',
     connects: true,
   },
-  { pattern: /max connections .* reached/, code: 'target-busy', says: 'it has too many connections', connects: true },
+  { pattern: /max connections .* reached/, code: 'target-busy', reason: 'it has too many connections', connects: true },
   {
     pattern: /no matching (cipher|key exchange method|MAC|mac|host key type) found/,
     code: 'target-misconfigured',
-    says: 'its ssh offers only algorithms that are no longer safe',
+    reason: 'its ssh offers only algorithms that are no longer safe',
     remedy: 'Update the ssh server. If that cannot be done, set via.algorithms to old.',
     connects: true,
   },
   {
     pattern: /Could not resolve hostname|getaddrinfo:/,
     code: 'target-unreachable',
-    says: 'its name does not resolve',
+    reason: 'its name does not resolve',
     connects: true,
   },
-  { pattern: /Connection refused/, code: 'target-unreachable', says: 'nothing listens on its port', connects: true },
+  { pattern: /Connection refused/, code: 'target-unreachable', reason: 'nothing listens on its port', connects: true },
   {
     pattern: /banner exchange/,
     code: 'target-timeout',
-    says: 'it takes the connection but does not answer',
+    reason: 'it takes the connection but does not answer',
     connects: true,
   },
   {
     pattern:
       /No route to host|Network is unreachable|Connection timed out|Operation timed out|timeout waiting for daemon/,
     code: 'target-unreachable',
-    says: 'it does not answer',
+    reason: 'it does not answer',
     connects: true,
   },
-  { pattern: /No space left on device|\(28\)/, code: 'target-full', says: 'there is no space left' },
-  { pattern: /[Dd]isk quota exceeded|\(122\)/, code: 'target-full', says: 'the quota is used up' },
+  { pattern: /No space left on device|\(28\)/, code: 'target-full', reason: 'there is no space left' },
+  { pattern: /[Dd]isk quota exceeded|\(122\)/, code: 'target-full', reason: 'the quota is used up' },
   {
     pattern: /module is read only|Read-only file system|\(30\)/,
     code: 'target-misconfigured',
-    says: 'it is read-only',
+    reason: 'it is read-only',
     remedy: 'Set "read only = no" for the module, or mount the file system writable.',
   },
   {
     pattern: /(configured to refuse|refus\w+) --/,
     code: 'target-misconfigured',
-    says: 'it refuses an option that was used',
+    reason: 'it refuses an option that was used',
     remedy: 'Remove the option from "refuse options" of the module.',
   },
   {
     pattern: /command not found|rsync: not found|[/\w]*rsync: No such file or directory|remote command not found/,
     code: 'target-misconfigured',
-    says: 'it has no rsync for this user',
+    reason: 'it has no rsync for this user',
     remedy: 'Install rsync on the server, or set via.rsyncPath.',
     connects: true,
   },
   {
     pattern: /(change_dir|chdir|link_stat|mkdir).*(No such file or directory|Not a directory)/,
     code: 'target-misconfigured',
-    says: 'the folder does not exist',
+    reason: 'the folder does not exist',
     remedy: 'Create the folder, or correct the path.',
   },
   {
     pattern: /Permission denied \(13\)|Operation not permitted|\(1\)$/m,
     code: 'target-misconfigured',
-    says: 'permission denied',
+    reason: 'permission denied',
     remedy: 'Give the user of the target the right to write to the folder, and those in it.',
   },
   {
     pattern: /unknown option|syntax or usage error/,
     code: 'target-misconfigured',
-    says: 'its rsync, or ours, is too old',
+    reason: 'its rsync, or ours, is too old',
     remedy: 'Install rsync 3.1 or newer on both machines.',
   },
 ];
@@ -130,16 +130,20 @@ export function translateRsyncEnd(
   stage?: Stage,
 ): DispatchError {
   const cause = new Error(`rsync ended with ${status ?? 'a signal'}: ${errors.slice(-2000)}`);
-  const make = (code: ErrorCode, says: string, remedy?: string, at = stage): DispatchError =>
-    new DispatchError(code, `${doing} at ${host} failed: ${says}${status === undefined ? '' : ` (rsync ${status})`}`, {
-      cause,
-      ...(at && { stage: at }),
-      ...(remedy !== undefined && { remedy }),
-    });
+  const make = (code: ErrorCode, reason: string, remedy?: string, at = stage): DispatchError =>
+    new DispatchError(
+      code,
+      `${doing} at ${host} failed: ${reason}${status === undefined ? '' : ` (rsync ${status})`}`,
+      {
+        cause,
+        ...(at && { stage: at }),
+        ...(remedy !== undefined && { remedy }),
+      },
+    );
   // A time-out is told by the status; lost connections are printed after it.
   if (status === 30) return make('target-timeout', 'it did not answer in time');
   const meaning = meanings.find(({ pattern }) => pattern.test(errors));
-  if (meaning) return make(meaning.code, meaning.says, meaning.remedy, meaning.connects ? 'connect' : stage);
+  if (meaning) return make(meaning.code, meaning.reason, meaning.remedy, meaning.connects ? 'connect' : stage);
   switch (status) {
     case 1:
     case 2:

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DispatchError, formatBytes } from '@dicom-dispatch/core';
 import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext, TargetMemory } from '../contract/index.ts';
-import { placeSays } from '../place-mark/index.ts';
+import { describePlace } from '../place-mark/index.ts';
 import { programMissing } from './errors.ts';
 import { routeTo } from './route.ts';
 import { runProgram } from './run-program.ts';
@@ -79,7 +79,7 @@ function stepsOf(config: RsyncTarget, progress: Progress, memory: TargetMemory |
             name: 'place',
             async run(signal: AbortSignal) {
               const { work, transfer } = entered(progress, signal);
-              return placeSays(await checkRemoteFolder(transfer, work, memory, 'look'), memory !== undefined);
+              return describePlace(await checkRemoteFolder(transfer, work, memory, 'look'), memory !== undefined);
             },
           },
         ]

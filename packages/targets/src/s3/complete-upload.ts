@@ -21,7 +21,7 @@ export interface UploadToComplete {
   readonly answered?: ((etag: string) => void) | undefined;
 }
 
-const mostTries = 3;
+const maxTries = 3;
 const pauseMs = 300;
 
 /**
@@ -46,7 +46,7 @@ export async function completeUpload(upload: UploadToComplete, signal: AbortSign
       if (await isMade(upload, signal)) return true;
       // The upload is gone without an object: the next attempt begins anew.
       if (isLost) await forgetUpload(state, instance);
-      if (isLost || number >= mostTries) throw translateS3Error(thrown, bucket, 'Completing an upload in parts');
+      if (isLost || number >= maxTries) throw translateS3Error(thrown, bucket, 'Completing an upload in parts');
       await delay(pauseMs * number, undefined, { signal });
     }
   }

@@ -41,8 +41,8 @@ export async function openS3Inventory(context: InventoryContext<S3Target>): Prom
 
 /** The ETag of an object that was made in one request is the MD5 of its bytes, which was compared when it was made. */
 function sameTag({ answer }: ListedInstance, { tag }: FoundFile): 'same' | undefined {
-  const told = answer === undefined ? undefined : tagIn(answer);
-  return told !== undefined && told === tag ? 'same' : undefined;
+  const answered = answer === undefined ? undefined : tagIn(answer);
+  return answered !== undefined && answered === tag ? 'same' : undefined;
 }
 
 async function listFolder(

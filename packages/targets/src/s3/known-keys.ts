@@ -20,11 +20,11 @@ export async function takenKeys(
   if (keys.length < 3) return undefined;
   const wanted = new Set(keys);
   const taken = new Set<string>();
-  const mostPages = Math.ceil(keys.length / keysPerPage) + pagesToSpare;
+  const maxPages = Math.ceil(keys.length / keysPerPage) + pagesToSpare;
   const prefix = commonFolder(keys);
   let token: string | undefined;
   try {
-    for (let page = 0; page < mostPages; page += 1) {
+    for (let page = 0; page < maxPages; page += 1) {
       const command = new ListObjectsV2Command({
         Bucket: bucket.name,
         Prefix: prefix,

@@ -110,7 +110,7 @@ export async function verifyObject(
   key: string,
   tally: Tally,
   signal: AbortSignal,
-  said?: { readonly etag: string | undefined; readonly before: HeadObjectCommandOutput | undefined },
+  upload?: { readonly etag: string | undefined; readonly before: HeadObjectCommandOutput | undefined },
 ): Promise<void> {
   if (bucket.config.verify === 'none') return;
   const found = await lookAtObject(bucket, key, signal);
@@ -119,8 +119,8 @@ export async function verifyObject(
     throw missing(bucket, `an object has ${found.ContentLength ?? 'unknown'} bytes after ${tally.sizeBytes} were sent`);
   }
   // A proxy may answer in the place of the server, with an ETag of its own.
-  const isAsBefore = said?.before !== undefined && etagOf(found.ETag) === etagOf(said.before.ETag);
-  if (isAsBefore && etagOf(said.etag) !== etagOf(found.ETag) && compareObject(found, tally) !== 'same') {
+  const isAsBefore = upload?.before !== undefined && etagOf(found.ETag) === etagOf(upload.before.ETag);
+  if (isAsBefore && etagOf(upload.etag) !== etagOf(found.ETag) && compareObject(found, tally) !== 'same') {
     throw missing(bucket, 'the server still has the object that was to be replaced');
   }
   if (bucket.config.verify !== 'size' && compareObject(found, tally) === 'different') {

@@ -26,7 +26,7 @@ export class PartPool {
 
   /** For the parts of one upload. `take` throws when the signal aborts. */
   memory(signal: AbortSignal): PartMemory {
-    return { take: (bytes) => this.#take(bytes, signal), giveBack: (part) => this.giveBack(part) };
+    return { take: (bytes) => this.#take(bytes, signal), releasePart: (part) => this.releasePart(part) };
   }
 
   async #take(bytes: number, signal: AbortSignal): Promise<Buffer> {
@@ -43,12 +43,12 @@ export class PartPool {
   async #make(bytes: number, signal: AbortSignal): Promise<Buffer> {
     this.#reserving += 1;
     try {
-      const giveBack = await this.#reserve?.(bytes, signal);
+      const releasePart = await this.#reserve?.(bytes, signal);
       const part = Buffer.allocUnsafeSlow(bytes);
-      if (giveBack) this.#rooms.set(part.buffer, giveBack);
+      if (releasePart) this.#rooms.set(part.buffer, releasePart);
       return part;
     } catch (thrown) {
-      this.#permits.give();
+      this.#permits.release();
       throw thrown;
     } finally {
       this.#reserving -= 1;
@@ -61,16 +61,16 @@ export class PartPool {
   }
 
   /** Nothing reads the part any more. */
-  giveBack(part: Buffer): void {
+  releasePart(part: Buffer): void {
     // Whoever waits for room gets that of this one, at once where the delivery holds nothing else.
     if (this.#reserving > 0) this.#giveRoom(part);
     else this.#free.push(Buffer.from(part.buffer));
-    this.#permits.give();
+    this.#permits.release();
   }
 
   /** A request that was given up may still read the part: its memory is not used again. */
   giveUp(part: Buffer): void {
     this.#giveRoom(part);
-    this.#permits.give();
+    this.#permits.release();
   }
 }

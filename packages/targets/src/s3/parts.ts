@@ -12,11 +12,11 @@ export interface PartMemory {
   /** Resolves when there is some. */
   take(bytes: number): Buffer | Promise<Buffer>;
   /** For a part that was taken and not handed on. */
-  giveBack(part: Buffer): void;
+  releasePart(part: Buffer): void;
 }
 
 /** As much as is asked for, for the garbage collector to take back. */
-const freshMemory: PartMemory = { take: (bytes) => Buffer.allocUnsafeSlow(bytes), giveBack() {} };
+const freshMemory: PartMemory = { take: (bytes) => Buffer.allocUnsafeSlow(bytes), releasePart() {} };
 
 /** Cuts a stream into parts of the same size; the last is what remains. An empty stream is one empty part. */
 export async function* partsOf(
@@ -59,7 +59,7 @@ export async function* partsOf(
       yield last;
     }
   } finally {
-    if (part) memory.giveBack(part);
+    if (part) memory.releasePart(part);
   }
 }
 

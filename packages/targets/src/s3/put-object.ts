@@ -29,7 +29,7 @@ export type Stored =
   | 'replaced';
 
 /** Others take and free the key again and again. */
-export const mostRounds = 5;
+export const maxRounds = 5;
 
 export function takenAgain({ host }: Bucket): DispatchError {
   return new DispatchError('instance-failed', `${host}: a key is taken and freed again and again by others`);
@@ -59,7 +59,7 @@ export function putObject(
   const digest = tally.add(bytes);
   return known.inUse.with(object.key, signal, async () => {
     let found = await whatHasKey(bucket, known, object.key, signal);
-    for (let round = 0; round < mostRounds; round += 1) {
+    for (let round = 0; round < maxRounds; round += 1) {
       if (found) {
         if (compareObject(found, tally) === 'same') return 'same';
         await judgeObject(bucket, found, object, bytes, signal);

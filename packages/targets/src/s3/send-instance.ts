@@ -69,7 +69,7 @@ export type Gathered =
  *
  * @throws {DispatchError} `source-error` when there are more or fewer than the source said
  */
-export async function gather({ body, sizeBytes, giveBack }: InstanceBytes, partBytes: number): Promise<Gathered> {
+export async function gather({ body, sizeBytes, releaseChunk }: InstanceBytes, partBytes: number): Promise<Gathered> {
   if (sizeBytes !== undefined && sizeBytes > partBytes) return { body };
   const iterator = body[Symbol.asyncIterator]();
   const chunks: Uint8Array[] = [];
@@ -88,11 +88,11 @@ export async function gather({ body, sizeBytes, giveBack }: InstanceBytes, partB
   if (first && chunks.length === 1) {
     return {
       whole: Buffer.from(first.buffer, first.byteOffset, first.byteLength),
-      release: () => giveBack?.(first),
+      release: () => releaseChunk?.(first),
     };
   }
   const whole = Buffer.concat(chunks, count);
-  for (const chunk of chunks) giveBack?.(chunk);
+  for (const chunk of chunks) releaseChunk?.(chunk);
   return { whole, release() {} };
 }
 
@@ -112,7 +112,7 @@ async function isSame(
   const tally = new Tally({ whole: looksLikeMd5(found.ETag) });
   // No part is kept: one piece of memory will do for all.
   const once = Buffer.allocUnsafeSlow(partBytes);
-  const memory = { take: (count: number) => once.subarray(0, count), giveBack() {} };
+  const memory = { take: (count: number) => once.subarray(0, count), releasePart() {} };
   try {
     for await (const part of partsOf(borrowed(bytes), partBytes, instance.sizeBytes, memory)) tally.add(part);
   } catch (thrown) {

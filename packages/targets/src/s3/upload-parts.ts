@@ -9,7 +9,7 @@ import { compareObject, etagOf, lookAtObject, verifyObject } from './look-at-obj
 import { checksumAlgorithm } from './object-options.ts';
 import type { PartPool } from './part-pool.ts';
 import { Tally } from './parts.ts';
-import { mostRounds, takenAgain, whatHasKey, type KnownKeys, type ObjectToSend } from './put-object.ts';
+import { maxRounds, takenAgain, whatHasKey, type KnownKeys, type ObjectToSend } from './put-object.ts';
 import { dropUpload, forgetUpload, resumeUpload, type Upload } from './resume-upload.ts';
 
 export interface PartsToUpload extends ObjectToSend {
@@ -85,7 +85,7 @@ async function finish(
   }
   for (let round = 1; ; round += 1) {
     if (await completeUpload({ bucket, state, instance, key, uploadId, parts, tally, found, answered }, signal)) break;
-    if (round === mostRounds) throw takenAgain(bucket);
+    if (round === maxRounds) throw takenAgain(bucket);
     if (await judgeAnew(await lookAtObject(bucket, key, signal))) return;
   }
   await forgetUpload(state, instance);
@@ -111,7 +111,7 @@ async function sendParts(
     try {
       const send = () => sendPart({ ...context, signal }, wanted.key, upload.uploadId, number, part, digest);
       completed.push(await context.permits.with(signal, send));
-      context.pool.giveBack(part);
+      context.pool.releasePart(part);
     } catch (thrown) {
       context.pool.giveUp(part);
       stop.abort(thrown);
@@ -128,11 +128,11 @@ async function sendParts(
       if (there && there.Size === part.length && etagOf(there.ETag) === digest.toString('hex')) {
         kept += 1;
         completed.push(completedPart(number, there));
-        context.pool.giveBack(part);
+        context.pool.releasePart(part);
         continue;
       }
       if (signal.aborted) {
-        context.pool.giveBack(part);
+        context.pool.releasePart(part);
         break;
       }
       const tracked = sendOne(number, part, digest).finally(() => underWay.delete(tracked));

@@ -47,11 +47,11 @@ export async function connectSftp(
   const lost = new AbortController();
   let refusal: DispatchError | undefined;
   // The client rejects with errors of its own, without what tells a refused login from a broken one: `level`.
-  let told: unknown;
+  let failure: unknown;
 
   const client = quietClient();
   client.on('error', (thrown: unknown) => {
-    told ??= thrown;
+    failure ??= thrown;
     lost.abort(refusal ?? translateSshError(thrown, host));
   });
   client.on('close', () =>
@@ -105,8 +105,8 @@ export async function connectSftp(
   } catch (thrown) {
     end();
     if (thrown instanceof DispatchError) throw thrown;
-    if (reached.login && told === undefined) throw noSftp(host, thrown);
-    throw refusal ?? translateSshError(told ?? thrown, host, 'connect');
+    if (reached.login && failure === undefined) throw noSftp(host, thrown);
+    throw refusal ?? translateSshError(failure ?? thrown, host, 'connect');
   }
 }
 

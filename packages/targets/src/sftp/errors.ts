@@ -26,8 +26,8 @@ export function translateSftpError(
   { stage, refused }: TranslateOptions = {},
 ): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
-  const make = (code: ErrorCode, says: string, remedy?: string): DispatchError =>
-    new DispatchError(code, `${doing} at ${host} failed: ${says}`, {
+  const make = (code: ErrorCode, reason: string, remedy?: string): DispatchError =>
+    new DispatchError(code, `${doing} at ${host} failed: ${reason}`, {
       cause: new SftpStatusError(sftpStatus(thrown)),
       ...(stage && { stage }),
       ...(remedy !== undefined && { remedy }),

@@ -2,7 +2,7 @@ import type { SftpSession } from './session.ts';
 
 /** Reads ask for pieces that fit into one packet of a channel (32 KiB) with their header. */
 const pieceBytes = 32_768 - 64;
-const mostAhead = 32;
+const maxAhead = 32;
 
 /** A file of the server in pieces, several of them asked for ahead, and more of them the longer it is read. */
 export async function* remoteChunks(
@@ -33,7 +33,7 @@ export async function* remoteChunks(
         position = position - (ahead.length + 1) * pieceBytes + piece.length;
         await Promise.allSettled(ahead.splice(0));
       }
-      window = Math.min(mostAhead, window * 2);
+      window = Math.min(maxAhead, window * 2);
       while (ahead.length < window) askForOne();
     }
   } finally {

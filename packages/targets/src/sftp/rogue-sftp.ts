@@ -13,7 +13,7 @@ export interface RogueOptions {
   /** Renames onto what is there, which version 3 forbids. */
   readonly renamesOver?: boolean;
   /** Says nothing of a file but its size. */
-  readonly saysSizesOnly?: boolean;
+  readonly reportsSizesOnly?: boolean;
   /** Waits so long before each answer to a write. */
   readonly writeDelayMs?: number;
   /** Says of each file so many bytes more than it has. */
@@ -64,7 +64,7 @@ function serve(sftp: SFTPWrapper, options: RogueOptions): void {
     const size = found.size + (found.isFile() ? (options.addsBytes ?? 0) : 0);
     const { mode: bits, uid, gid } = found;
     const times = { atime: 0, mtime: Math.round(found.mtimeMs / 1000) };
-    return (options.saysSizesOnly ? { size } : { mode: bits, uid, gid, size, ...times }) as never;
+    return (options.reportsSizesOnly ? { size } : { mode: bits, uid, gid, size, ...times }) as never;
   };
   /** Answers with what the act gives, or the status of its error. */
   let before = Promise.resolve();

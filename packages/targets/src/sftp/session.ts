@@ -60,9 +60,9 @@ export class SftpSession {
     this.#connection = connection;
     this.#stage = stage;
     const { host, timeout, minBytesPerSecond } = config;
-    const gaveUp = new AbortController();
-    const giveUp = (says: string) => () => gaveUp.abort(new DispatchError('target-timeout', `${host} ${says}`));
-    this.#ended = AbortSignal.any([connection.lost, gaveUp.signal]);
+    const timedOut = new AbortController();
+    const giveUp = (reason: string) => () => timedOut.abort(new DispatchError('target-timeout', `${host} ${reason}`));
+    this.#ended = AbortSignal.any([connection.lost, timedOut.signal]);
     this.#floor = new ProgressFloor({
       minBytesPerSecond,
       // Twice the limit of one answer: two that take nearly as long as they may are no sign yet.
@@ -91,10 +91,10 @@ export class SftpSession {
   /** The longest write that the server takes: OpenSSH takes 255 KiB, and answers once instead of eight times. */
   get maxWriteBytes(): number {
     // What limits@openssh.com told, or what ssh2 knows of the server; ssh2 itself would write the rest one by one.
-    const { _maxWriteLen: told } = this.#connection.sftp as unknown as { readonly _maxWriteLen?: unknown };
-    if (typeof told !== 'number' || told < smallestWriteBytes) return smallestWriteBytes;
+    const { _maxWriteLen: maxWriteLength } = this.#connection.sftp as unknown as { readonly _maxWriteLen?: unknown };
+    if (typeof maxWriteLength !== 'number' || maxWriteLength < smallestWriteBytes) return smallestWriteBytes;
     // Of servers that ssh2 does not know it says 34,000, which with its header is more than one packet.
-    return told < 64 * 1024 ? smallestWriteBytes : Math.min(told, largestWriteBytes);
+    return maxWriteLength < 64 * 1024 ? smallestWriteBytes : Math.min(maxWriteLength, largestWriteBytes);
   }
 
   stat(path: string, signal: AbortSignal): Promise<Stats> {

@@ -16,7 +16,7 @@ export type Settled =
 const locks = new KeyedLocks();
 
 /** Others take and free the name again and again. */
-const mostRounds = 5;
+const maxRounds = 5;
 
 export function withName<T>(
   session: SftpSession,
@@ -44,7 +44,7 @@ export function settleRemote(
 ): Promise<Settled> {
   return withName(session, remote, signal, async () => {
     let mayReplace = claim.isJudged ?? false;
-    for (let round = 0; round < mostRounds; round += 1) {
+    for (let round = 0; round < maxRounds; round += 1) {
       if (mayReplace) {
         await session.renameOver(temporary, remote, signal);
         return 'replaced';

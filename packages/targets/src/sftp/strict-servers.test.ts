@@ -277,7 +277,7 @@ describe('a server that is no OpenSSH', () => {
   });
 
   it('and says nothing of files but their sizes can be used', async () => {
-    const server = await rogue({ saysSizesOnly: true });
+    const server = await rogue({ reportsSizesOnly: true });
     expect((await server.deliver(study())).error).toBeUndefined();
     await expectArrived(server, study());
   });

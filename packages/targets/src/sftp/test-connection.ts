@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { DispatchError, formatBytes } from '@dicom-dispatch/core';
 import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
 import type { Check, CheckContext, TargetMemory } from '../contract/index.ts';
-import { placeSays } from '../place-mark/index.ts';
+import { describePlace } from '../place-mark/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { connectSftp, type Connection } from './connect.ts';
 import { lookAtFolder, lookForSpace } from './look-at-server.ts';
@@ -123,7 +123,7 @@ function placeStep(session: () => SftpSession, memory: TargetMemory | undefined)
     name: 'place',
     async run(signal) {
       const found = await checkRemoteFolder(session(), memory, 'look', signal);
-      return placeSays(found, memory !== undefined);
+      return describePlace(found, memory !== undefined);
     },
   };
 }

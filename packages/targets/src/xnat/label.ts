@@ -2,7 +2,7 @@ import type { StudyTags } from '../contract/index.ts';
 import { parseTemplate, shortHash, TemplateError, type TemplateSegments } from '../template/index.ts';
 
 /** Of a subject or session in XNAT: letters and digits of ASCII, underscore, hyphen. */
-const mostCharacters = 64;
+const maxCharacters = 64;
 const hashDigits = 10;
 
 /** What is wrong with a template of a label, if anything. */
@@ -40,8 +40,8 @@ export function renderLabel(template: string, study: StudyTags): string {
     .replaceAll(/\p{M}/gu, '')
     .replaceAll(/[^A-Za-z0-9_-]+/g, '_')
     .replaceAll(/^[_-]+|[_-]+$/g, '');
-  if (plain === original && plain.length <= mostCharacters) return plain;
-  const kept = plain.slice(0, mostCharacters - hashDigits - 1) || 'unknown';
+  if (plain === original && plain.length <= maxCharacters) return plain;
+  const kept = plain.slice(0, maxCharacters - hashDigits - 1) || 'unknown';
   return `${kept}_${shortHash(original, hashDigits)}`;
 }
 

@@ -19,7 +19,7 @@ import type { ApiServer } from './api-server.ts';
 
 const tags = ['batches'];
 const byId = z.object({ batch: z.string().max(40) });
-const mostShown = 5;
+const maxShown = 5;
 
 const actions = {
   pause: 'Route no further study of a batch',
@@ -73,7 +73,7 @@ export function addBatchRoutes(server: ApiServer, context: ConsoleContext): void
       const { source } = request.body;
       refuseDescription(request.body, lookup.showsPatientData);
       const ids = await findBatchStudies(operations, request.body, await lookup.client(source));
-      const shown = lookup.showsPatientData ? ids.slice(0, mostShown) : [];
+      const shown = lookup.showsPatientData ? ids.slice(0, maxShown) : [];
       const labels = await lookup.labels(source, shown);
       return {
         count: ids.length,

@@ -42,7 +42,7 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
         if (raw.writableLength > maxUnreadBytes) raw.destroy();
         else if (raw.writable) raw.write(text);
       };
-      const tell = (): void => {
+      const sendChanges = (): void => {
         timer = undefined;
         write(`event: change\ndata: ${JSON.stringify([...changed.values()])}\n\n`);
         changed.clear();
@@ -50,7 +50,7 @@ export function addEvents(server: FastifyInstance, context: ConsoleContext): voi
       const listening = context.changes.listen((change) => {
         // A page that is told of hundreds at once loads itself again anyway.
         if (changed.size < 500) changed.set(`${change.source} ${change.orthancStudyId}`, change);
-        timer ??= setTimeout(tell, batchMs);
+        timer ??= setTimeout(sendChanges, batchMs);
       });
       void listening.ready.then(() => write(': listening\n\n'));
       const alive = setInterval(() => write(': alive\n\n'), aliveMs);

@@ -10,7 +10,7 @@ import type { ApiServer } from './api-server.ts';
 import { studyQuery } from './studies.ts';
 
 /** So many lines at most, and how many are read at once. */
-const mostLines = 100_000;
+const maxLines = 100_000;
 const atOnce = 200;
 /** A file waits longer for names than a page. */
 const labelWaitMs = 30_000;
@@ -78,7 +78,7 @@ async function* studyLines(
   const labelWait: LabelWait = { ms: labelWaitMs, silent: new Set() };
   const missing = new Set<string>();
   let cursor: string | undefined;
-  let left = mostLines;
+  let left = maxLines;
   do {
     const limit = Math.min(atOnce, left);
     const { studies, next, notSearched } = await listStudies(context, { ...query, cursor, limit, labelWait });
@@ -104,7 +104,7 @@ async function* deliveryLines(
   yield csvLine(['source', 'study_instance_uid', 'orthanc_study_id', ...ofStudy, 'routed_at', ...ofDelivery]);
   const labelWait: LabelWait = { ms: labelWaitMs, silent: new Set() };
   let cursor: string | undefined;
-  let left = mostLines;
+  let left = maxLines;
   do {
     const { deliveries, next } = await listDeliveries(context, { ...query, cursor, limit: Math.min(atOnce, left) });
     const labels = await labelsOf(context, deliveries, undefined, labelWait);
@@ -129,7 +129,7 @@ async function* deliveryLines(
 /** Says what the file leaves out; nothing when it has all. */
 function* lastLine(isCut: boolean, silent: ReadonlySet<string>, missing: Iterable<string> = []): Generator<string> {
   const notes = [
-    ...(isCut ? [`There are more than ${mostLines}: choose a shorter time.`] : []),
+    ...(isCut ? [`There are more than ${maxLines}: choose a shorter time.`] : []),
     ...[...silent].map((source) => `${source} did not tell who its studies are.`),
     ...missing,
   ];

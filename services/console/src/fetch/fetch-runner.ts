@@ -9,7 +9,7 @@ import { ZipDestination } from './zip-destination.ts';
 
 /** Studies that one console gets at the same time. */
 const maxAtOnce = 4;
-const tellMs = 1_000;
+const reportMs = 1_000;
 /** A download that nobody reads for so long is ended. */
 const unreadMs = 120_000;
 
@@ -162,15 +162,15 @@ export class FetchRunner {
   ): Promise<void> {
     const { signal } = stop;
     let last: FetchProgress = { completed: 0, failed: 0, remaining: undefined };
-    const tell = async (): Promise<void> => {
-      if (await this.#fetches.told(id, last).catch(() => false)) stop.abort(new Cancelled());
+    const report = async (): Promise<void> => {
+      if (await this.#fetches.report(id, last).catch(() => false)) stop.abort(new Cancelled());
       try {
         sink.look?.();
       } catch (error) {
         stop.abort(error);
       }
     };
-    const timer = setInterval(() => void tell(), tellMs);
+    const timer = setInterval(() => void report(), reportMs);
     try {
       const destination = await sink.open();
       try {
@@ -180,7 +180,7 @@ export class FetchRunner {
       } finally {
         await destination.close();
       }
-      await tell();
+      await report();
       const { failed } = last;
       const missing = failed === 0 ? undefined : `${target} did not give ${failed} instances: fetch it again for them`;
       sink.whole?.(missing);
@@ -199,7 +199,7 @@ export class FetchRunner {
             : new OperationError('unavailable', why),
       );
       if (!isCancelled) this.#log.warn({ fetch: id, target, source, reason: why }, 'a study was not fetched');
-      await this.#fetches.told(id, last).catch(() => false);
+      await this.#fetches.report(id, last).catch(() => false);
       await this.#fetches.end(id, isCancelled ? 'cancelled' : 'failed', isCancelled ? undefined : why).catch(() => {});
     } finally {
       clearInterval(timer);

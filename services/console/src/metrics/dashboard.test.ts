@@ -21,9 +21,9 @@ describe('the metrics', () => {
   it.each(['dashboard.json', 'alerts.yaml'])('that %s asks for are there', async (file) => {
     const text = await readFile(join(folder, file), 'utf8');
     const asked = new Set(text.match(/\b(dispatch|nodejs|process)_[a-z0-9_]+/g));
-    const { text: told } = await test.ask('GET', '/metrics');
+    const { text: metrics } = await test.ask('GET', '/metrics');
     expect(asked.size).toBeGreaterThan(1);
-    for (const name of asked) if (!ofOthers.test(name)) expect(told, name).toContain(`# TYPE ${name} `);
+    for (const name of asked) if (!ofOthers.test(name)) expect(metrics, name).toContain(`# TYPE ${name} `);
   });
 
   it('tell of the cache by type of result, as does its page', async () => {
@@ -34,8 +34,8 @@ describe('the metrics', () => {
     await cache.put('query', 'one', Buffer.from('kept'));
     // What was asked for a moment ago is told again for a second.
     const text = await waitFor(async () => {
-      const told = (await test.ask('GET', '/metrics')).text;
-      return told.includes('dispatch_cache_entries{type="query"} 1') && told;
+      const metrics = (await test.ask('GET', '/metrics')).text;
+      return metrics.includes('dispatch_cache_entries{type="query"} 1') && metrics;
     });
     expect(text).toContain('dispatch_cache_entries{type="manifest"} 1');
     expect(text).toMatch(/dispatch_cache_bytes\{type="manifest"\} [1-9]\d+/);

@@ -208,7 +208,7 @@ describe('notifications', () => {
     await test.operations.records.update(id, { state, endedAt: Date.now(), ...reason });
   }
   /** The message of one event that a receiver without digest got. */
-  async function told(kind: string, target: string, deliveryId?: string): Promise<Message> {
+  async function notified(kind: string, target: string, deliveryId?: string): Promise<Message> {
     return waitFor(
       () =>
         messages('/each').find(({ events: [one] }) =>
@@ -262,9 +262,9 @@ describe('notifications', () => {
     // The look may fall between two of them; never one message each.
     expect(found.length).toBeLessThanOrEqual(3);
     expect(found.map(({ summary }) => summary).join()).toContain('cannot be reached (target-unreachable)');
-    expect((await told('circuit-opened', 'a')).summary).toBe('a: cannot be reached (target-unreachable)');
+    expect((await notified('circuit-opened', 'a')).summary).toBe('a: cannot be reached (target-unreachable)');
     await test.operations.circuits.succeed('a');
-    expect((await told('circuit-closed', 'a')).summary).toBe('a: can be reached again');
+    expect((await notified('circuit-closed', 'a')).summary).toBe('a: can be reached again');
   });
 
   // Those below wait for the same looks: together.
@@ -273,13 +273,13 @@ describe('notifications', () => {
     async (state) => {
       const { b, studyInstanceUid } = await test.route();
       await end(b, state);
-      const { events } = await told(state, 'b', b);
+      const { events } = await notified(state, 'b', b);
       expect(events).toMatchObject([{ kind: state, target: 'b', deliveryId: b, studyInstanceUid }]);
       // Its record changes again, its end does not.
       await test.operations.records.update(b, {}, { kind: 'operator', text: 'looked at' });
       const { b: next } = await test.route();
       await end(next, state);
-      await told(state, 'b', next);
+      await notified(state, 'b', next);
       expect(messages('/each').filter(({ events: [one] }) => one?.deliveryId === b)).toHaveLength(1);
     },
   );
@@ -290,11 +290,11 @@ describe('notifications', () => {
     const { prefix } = test.config.redis;
     await test.redis.hset(redisKeys(prefix).delivery(b), { since });
     await test.redis.zadd(`${prefix}:index:waiting:b`, since, b);
-    const { events, summary } = await told('backlog-old', 'b');
+    const { events, summary } = await notified('backlog-old', 'b');
     expect(summary).toBe('b: has an old backlog');
     expect(events[0]?.message).toMatch(/^the oldest delivery has waited for 2h/);
     await end(b, 'delivered');
-    await told('delivered', 'b', b);
+    await notified('delivered', 'b', b);
     expect(messages('/each').filter(({ events: [one] }) => one?.kind === 'backlog-old')).toHaveLength(1);
   });
 
@@ -311,7 +311,7 @@ describe('notifications', () => {
     expect(message.events.find(({ deliveryId }) => deliveryId === a)).toMatchObject({
       study: { accessionNumber: accession, patientId: 'PID-NOTIFY' },
     });
-    await told('source-gone', 'a', a);
+    await notified('source-gone', 'a', a);
     const others = [...sent('/each'), ...sent('/desk'), ...sent('/closed')].map(({ body }) => body.toString()).join();
     for (const word of [accession, 'PID-NOTIFY', 'Geheim']) {
       expect(others).not.toContain(word);

@@ -30,9 +30,9 @@ test.each([
   await outbox.gather(receiver, [event('a'), event('b'), event('c')], digestMs);
   const jobs = (await outbox.queue.getJobs(['waiting', 'delayed'])).filter(({ data }) => data.receiver === receiver);
   expect(jobs).toHaveLength(bundles);
-  const told: string[] = [];
-  for (const { data } of jobs) told.push(...(await outbox.take(receiver, data.bundle)).map(({ id }) => id));
-  expect(told.toSorted()).toEqual(['a', 'b', 'c']);
+  const notified: string[] = [];
+  for (const { data } of jobs) notified.push(...(await outbox.take(receiver, data.bundle)).map(({ id }) => id));
+  expect(notified.toSorted()).toEqual(['a', 'b', 'c']);
 });
 
 test.each([

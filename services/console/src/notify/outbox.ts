@@ -11,10 +11,10 @@ export const notifyJob = z.object({ receiver: z.string(), bundle: z.string() });
 
 const attempts = 12;
 const firstRetryMs = 5_000;
-const mostBuffered = 10_000;
+const maxBuffered = 10_000;
 
 /** What has been told is known for so long after; a look goes back by a minute. */
-const toldForMs = 600_000;
+const notifiedForMs = 600_000;
 /** Longer than a job that failed is kept. */
 const takenForMs = 8 * 86_400_000;
 
@@ -59,8 +59,8 @@ export class Outbox {
       3,
       `${this.#prefix}:gathered:${receiver}`,
       `${this.#prefix}:number:${receiver}`,
-      this.#toldKey,
-      mostBuffered,
+      this.#notifiedKey,
+      maxBuffered,
       Date.now(),
       receiver,
       ...notifications.flatMap((one) => [one.id, JSON.stringify(one)]),
@@ -69,20 +69,20 @@ export class Outbox {
   }
 
   /** To be called when no event of that age can be seen again. */
-  async forgetTold(): Promise<void> {
-    await this.#redis.zremrangebyscore(this.#toldKey, '-inf', Date.now() - toldForMs);
+  async forgetNotified(): Promise<void> {
+    await this.#redis.zremrangebyscore(this.#notifiedKey, '-inf', Date.now() - notifiedForMs);
   }
 
   /** Without a digest each is a bundle of its own, taken already. */
   async #tellEach(receiver: string, notifications: readonly Notification[]): Promise<void> {
     const members = notifications.map(({ id }) => `${receiver} ${id}`);
-    const told = await this.#redis.zmscore(this.#toldKey, ...members);
+    const notified = await this.#redis.zmscore(this.#notifiedKey, ...members);
     for (const [index, one] of notifications.entries()) {
-      if (told[index] !== null) continue;
+      if (notified[index] !== null) continue;
       const taken = this.#taken(receiver, one.id);
       await this.#redis.multi().del(taken).rpush(taken, JSON.stringify(one)).pexpire(taken, takenForMs).exec();
       await this.#add(receiver, one.id, 0);
-      await this.#redis.zadd(this.#toldKey, Date.now(), members[index]!);
+      await this.#redis.zadd(this.#notifiedKey, Date.now(), members[index]!);
     }
   }
 
@@ -120,7 +120,7 @@ export class Outbox {
     await this.queue.close();
   }
 
-  get #toldKey(): string {
+  get #notifiedKey(): string {
     return `${this.#prefix}:told`;
   }
 

@@ -33,8 +33,8 @@ describe('a mail server that offers no TLS', () => {
     socket.on('error', () => {});
     let isData = false;
     let rest = '';
-    const say = (text: string): void => void socket.write(`${text}\r\n`);
-    say('220 mail.example ESMTP');
+    const reply = (text: string): void => void socket.write(`${text}\r\n`);
+    reply('220 mail.example ESMTP');
     socket.on('data', (data) => {
       rest += data.toString();
       const all = rest.split('\r\n');
@@ -44,16 +44,16 @@ describe('a mail server that offers no TLS', () => {
         if (isData) {
           if (line === '.') {
             isData = false;
-            say('250 taken');
+            reply('250 taken');
           }
-        } else if (/^EHLO/i.test(line)) say('250-mail.example\r\n250 AUTH PLAIN LOGIN');
-        else if (/^AUTH/i.test(line)) say('235 welcome');
-        else if (/^STARTTLS/i.test(line)) say('502 not implemented');
+        } else if (/^EHLO/i.test(line)) reply('250-mail.example\r\n250 AUTH PLAIN LOGIN');
+        else if (/^AUTH/i.test(line)) reply('235 welcome');
+        else if (/^STARTTLS/i.test(line)) reply('502 not implemented');
         else if (/^DATA/i.test(line)) {
           isData = true;
-          say('354 go on');
+          reply('354 go on');
         } else if (/^QUIT/i.test(line)) socket.end('221 bye\r\n');
-        else say('250 fine');
+        else reply('250 fine');
       }
     });
   });
@@ -67,27 +67,27 @@ describe('a mail server that offers no TLS', () => {
     await new Promise((resolve) => void server.close(resolve));
   });
 
-  const said = (): string => lines.join('\n');
+  const sent = (): string => lines.join('\n');
 
   it('gets no password', async () => {
     await expect(sendEmail(email(false), smtp(port, withPassword), message, 'http://c')).rejects.toThrow(
       /offers no STARTTLS.*allowPlaintext/,
     );
-    expect(said()).not.toMatch(/AUTH|MAIL FROM|DATA/i);
-    expect(said()).not.toContain(Buffer.from('secret-of-mail').toString('base64').slice(0, 12));
+    expect(sent()).not.toMatch(/AUTH|MAIL FROM|DATA/i);
+    expect(sent()).not.toContain(Buffer.from('secret-of-mail').toString('base64').slice(0, 12));
   });
 
   it('gets nothing of patients', async () => {
     await expect(sendEmail(email(true), smtp(port), message, 'http://c')).rejects.toThrow(/offers no STARTTLS/);
-    expect(said()).not.toMatch(/MAIL FROM|DATA/i);
+    expect(sent()).not.toMatch(/MAIL FROM|DATA/i);
   });
 
   it('gets both where that is allowed by name, and other mails as they are', async () => {
     await sendEmail(email(true), smtp(port, { ...withPassword, allowPlaintext: true }), message, 'http://c');
-    expect(said()).toMatch(/^AUTH /m);
+    expect(sent()).toMatch(/^AUTH /m);
     lines = [];
     await sendEmail(email(false), smtp(port), message, 'http://c');
-    expect(said()).toMatch(/^Subject: pacs: 1 delivery failed/m);
+    expect(sent()).toMatch(/^Subject: pacs: 1 delivery failed/m);
   });
 });
 

@@ -42,7 +42,7 @@ export function startNotifier(context: ConsoleContext): Notifier {
   );
   void worker.run().catch((error: unknown) => log.error({ err: error }, 'notifications ended'));
   let isStopped = false;
-  let timer = setTimeout(turn, 0);
+  let timer = setTimeout(runOnce, 0);
   let looking: Promise<void> = Promise.resolve();
 
   return {
@@ -54,11 +54,11 @@ export function startNotifier(context: ConsoleContext): Notifier {
     },
   };
 
-  function turn(): void {
+  function runOnce(): void {
     looking = look()
       .catch((error: unknown) => log.debug({ err: error }, 'news could not be looked for'))
       .finally(() => {
-        if (!isStopped) timer = setTimeout(turn, lookMs);
+        if (!isStopped) timer = setTimeout(runOnce, lookMs);
       });
   }
 
@@ -86,7 +86,7 @@ export function startNotifier(context: ConsoleContext): Notifier {
     }
     // Only now: a console that dies before sees it all again, and the outbox knows what it has.
     for (const { remember } of looks) await remember();
-    await outbox.forgetTold();
+    await outbox.forgetNotified();
   }
 
   /** Whether this console is the one that looks. */

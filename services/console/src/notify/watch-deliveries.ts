@@ -3,7 +3,7 @@ import { eachDelivery } from '@dicom-dispatch/operations';
 import { type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { News, Notification } from './notification.ts';
 
-const told: readonly (DeliveryState & Notification['kind'])[] = ['delivered', 'partial', 'failed', 'source-gone'];
+const notified: readonly (DeliveryState & Notification['kind'])[] = ['delivered', 'partial', 'failed', 'source-gone'];
 
 /** Clocks of machines differ: what ended this long before the last look is looked at once more. */
 const overlapMs = 60_000;
@@ -21,7 +21,7 @@ export async function watchDeliveries(
   const seen = await redis.hgetall(seenKey);
   const looked: Record<string, number> = {};
   const notifications: Notification[] = [];
-  for (const state of told) {
+  for (const state of notified) {
     const now = Date.now();
     looked[state] = now;
     // The first look ever tells nothing of the past.

@@ -14,10 +14,10 @@ export async function watchWeek(operations: PipelineContext, now = Date.now()): 
   const { redis } = operations;
   const key = `${operations.config().redis.prefix}:notify:seen`;
   const week = Math.floor((now - firstMondayMs) / weekMs);
-  const told = await redis.hget(key, 'week');
+  const notified = await redis.hget(key, 'week');
   const remember = async (): Promise<void> => void (await redis.hset(key, { week }));
-  if (told === null) return { notifications: [], remember };
-  if (Number(told) >= week) return { notifications: [], remember: async () => {} };
+  if (notified === null) return { notifications: [], remember };
+  if (Number(notified) >= week) return { notifications: [], remember: async () => {} };
   const message = await summarizeWeek(operations);
   const at = firstMondayMs + week * weekMs;
   return {

@@ -28,22 +28,22 @@ export function plot(points: Throughput, { id, title, stepMinutes, axis, every }
   const { bytes, delivered, failed } = totals(points);
   if (bytes === 0 && delivered === 0 && failed === 0) return html`<p class="plot-none">Nothing was sent.</p>`;
   const seconds = stepMinutes * 60;
-  const most = niceTop(Math.max(...points.map((point) => point.bytes / seconds)));
-  const mostFailed = Math.max(1, ...points.map((point) => point.failed));
+  const max = niceTop(Math.max(...points.map((point) => point.bytes / seconds)));
+  const maxFailed = Math.max(1, ...points.map((point) => point.failed));
   const wide = 100 / points.length;
   return html`<figure class="plot">
     <svg class="plot" height="${plotHeight}" role="img" aria-label="${words(title, points)}">
       ${[1, 0.5].map(
         (share) =>
           html`<line class="grid" x1="0" x2="100%" y1="${y(share)}" y2="${y(share)}" /><text x="2" y="${y(share) - 3}"
-              >${`${formatBytes(Math.round(most * share))}/s`}</text
+              >${`${formatBytes(Math.round(max * share))}/s`}</text
             >`,
       )}
       ${points.map((_, index) => ((index + 1) % every === 0 ? axisMark(points[index + 1]?.at, (index + 1) * wide, axis) : undefined))}
-      ${points.map((point, index) => column(point, { index, wide, most, mostFailed, seconds }))}
+      ${points.map((point, index) => column(point, { index, wide, max, maxFailed, seconds }))}
       <line class="axis" x1="0" x2="100%" y1="${y(0)}" y2="${y(0)}" />
       <line class="axis" x1="0" x2="100%" y1="${bad.top + bad.height}" y2="${bad.top + bad.height}" />
-      ${failed > 0 && html`<text x="2" y="${bad.top + 9}">${number(mostFailed)}</text>`}
+      ${failed > 0 && html`<text x="2" y="${bad.top + 9}">${number(maxFailed)}</text>`}
     </svg>
     <figcaption class="plot-legend">
       <span
@@ -76,11 +76,11 @@ export function plot(points: Throughput, { id, title, stepMinutes, axis, every }
 
 /** The last hour in a line of a list. */
 export function smallPlot(title: string, points: Throughput): Html {
-  const most = Math.max(1, ...points.map(({ bytes }) => bytes));
+  const max = Math.max(1, ...points.map(({ bytes }) => bytes));
   const wide = 100 / points.length;
   return html`<svg class="plot small" role="img" aria-label="${words(title, points)}">
     ${points.map(({ bytes, failed }, index) => {
-      const tall = bytes === 0 ? 0 : Math.max(3, Math.round((bytes / most) * 70));
+      const tall = bytes === 0 ? 0 : Math.max(3, Math.round((bytes / max) * 70));
       const [x, width] = [`${index * wide}%`, `${wide * 0.8}%`];
       return html`${tall > 0 && html`<rect class="bytes" x="${x}" width="${width}" y="${100 - tall}%" height="${tall}%" />`}${
         failed > 0 && html`<rect class="bad" x="${x}" width="${width}" y="0" height="20%" />`
@@ -112,10 +112,10 @@ function y(share: number): number {
 }
 
 /** The next of 1, 2, 5, 10, 20 … */
-function niceTop(most: number): number {
-  if (most <= 1) return 1;
-  const power = 10 ** Math.floor(Math.log10(most));
-  return ([1, 2, 5].find((step) => step * power >= most) ?? 10) * power;
+function niceTop(max: number): number {
+  if (max <= 1) return 1;
+  const power = 10 ** Math.floor(Math.log10(max));
+  return ([1, 2, 5].find((step) => step * power >= max) ?? 10) * power;
 }
 
 /** The page's script writes the time of the reader. */
@@ -135,23 +135,25 @@ function axisMark(at: number | undefined, x: number, axis: PlotOptions['axis']):
 interface Scale {
   readonly index: number;
   readonly wide: number;
-  readonly most: number;
-  readonly mostFailed: number;
+  readonly max: number;
+  readonly maxFailed: number;
   readonly seconds: number;
 }
 
-function column(point: Throughput[number], { index, wide, most, mostFailed, seconds }: Scale): Html {
+function column(point: Throughput[number], { index, wide, max, maxFailed, seconds }: Scale): Html {
   const [x, width] = [`${index * wide}%`, `${wide * 0.8}%`];
-  const tall = point.bytes === 0 ? 0 : Math.max(2, Math.round((point.bytes / seconds / most) * sent.height));
-  const deep = point.failed === 0 ? 0 : Math.max(4, Math.round((point.failed / mostFailed) * bad.height));
+  const tall = point.bytes === 0 ? 0 : Math.max(2, Math.round((point.bytes / seconds / max) * sent.height));
+  const deep = point.failed === 0 ? 0 : Math.max(4, Math.round((point.failed / maxFailed) * bad.height));
   const iso = new Date(point.at).toISOString();
-  const says = `${formatBytes(Math.round(point.bytes / seconds))}/s, ${number(point.delivered)} arrived, ${number(point.failed)} did not`;
+  const summary = `${formatBytes(Math.round(point.bytes / seconds))}/s, ${number(point.delivered)} arrived, ${number(point.failed)} did not`;
   return html`<g class="point"
     >${tall > 0 && html`<rect class="bytes" x="${x}" width="${width}" y="${sent.top + sent.height - tall}" height="${tall}" />`}${
       deep > 0 &&
       html`<rect class="bad" x="${x}" width="${width}" y="${bad.top + bad.height - deep}" height="${deep}" />`
     }<rect class="hit" x="${x}" width="${wide}%" y="0" height="${bad.top + bad.height}"
-      ><title data-at="${iso}" data-says="${says}">${iso.slice(0, 16).replace('T', ' ')} UTC: ${says}</title></rect
+      ><title data-at="${iso}" data-says="${summary}">
+        ${iso.slice(0, 16).replace('T', ' ')} UTC: ${summary}
+      </title></rect
     ></g
   >`;
 }

@@ -9,7 +9,7 @@ import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';
 
 /** Lines of one target that a page shows; the files have all. */
-const mostLines = 500;
+const maxLines = 500;
 
 /** What an administrator shows when somebody says that a study never arrived. */
 export function addReceiptPage(server: ApiServer, context: ConsoleContext): void {
@@ -52,7 +52,7 @@ function head(receipt: StudyReceipt, target: string | undefined): Html {
 
 function ofTarget(one: TargetReceipt): Html {
   const shape = one.transform === undefined ? '' : ` (${one.transform})`;
-  const shown = one.lines.slice(0, mostLines);
+  const shown = one.lines.slice(0, maxLines);
   return html`<section aria-label="Receipt of ${one.target}">
     <h2>${one.target}${shape}</h2>
     <p>

@@ -10,8 +10,8 @@ import { sendPage } from './layout/page.ts';
 type Audit = NonNullable<AuditedTarget['audit']>;
 
 /** Studies that the page shows; the API gives all. */
-const mostStudies = 200;
-const mostNames = 10;
+const maxStudies = 200;
+const maxNames = 10;
 
 /** What a target has now, beside what it has confirmed. */
 export function addTargetAuditPage(server: ApiServer, context: ConsoleContext): void {
@@ -107,7 +107,7 @@ function findings({ audit, gaps, findings: all }: AuditedTarget): Html {
     ${table(
       'Findings',
       ['Study', 'Missing', 'Different', 'Extra', 'Found'],
-      all.slice(0, mostStudies).map(
+      all.slice(0, maxStudies).map(
         (one) =>
           html`<tr>
             <th scope="row">
@@ -122,12 +122,12 @@ function findings({ audit, gaps, findings: all }: AuditedTarget): Html {
           </tr>`,
       ),
     )}
-    ${all.length > mostStudies && html`<p class="muted">and ${number(all.length - mostStudies)} studies more</p>`}`;
+    ${all.length > maxStudies && html`<p class="muted">and ${number(all.length - maxStudies)} studies more</p>`}`;
 }
 
 function names(some: readonly string[], count: number): Html {
   if (count === 0) return html`<span class="none">–</span>`;
-  const shown = some.slice(0, mostNames);
+  const shown = some.slice(0, maxNames);
   return html`${number(count)}<span class="second"
       >${shown.join(' ')}${count > shown.length ? ` and ${number(count - shown.length)} more` : ''}</span
     >`;

@@ -9,7 +9,7 @@ import { orRefused, Refused } from './refused.ts';
 export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext): Job {
   const id = job.id ?? '';
   const removeJob = job.remove.bind(job);
-  const setting = { ...context, config: context.config() };
+  const pipelineContext = { ...context, config: context.config() };
 
   job.retry = async () => {
     await needRecord();
@@ -17,7 +17,7 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
   };
   job.promote = async () => {
     needNotHeld(await needRecord());
-    if (!(await wakeDelivery(setting, id))) throw new Refused('it does not wait any more');
+    if (!(await wakeDelivery(pipelineContext, id))) throw new Refused('it does not wait any more');
   };
   job.changeDelay = async (delayMs) => {
     needNotHeld(await needRecord());
@@ -28,7 +28,7 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
     });
     if (changed.kind === 'refused') throw new Refused('it does not wait any more');
     const record = await context.records.delivery(id);
-    if (record) await callDelivery(setting, record, changed.now);
+    if (record) await callDelivery(pipelineContext, record, changed.now);
     // Later than it was: nobody else does that.
     const found = await queue.getJob(id);
     if ((await found?.getState()) === 'delayed') await found?.changeDelay(delayMs);

@@ -1,11 +1,11 @@
 /** Keeps values for a while, and no more than so many of them. */
 export class ExpiringMap<T> {
   readonly #entries = new Map<string, { readonly value: T; readonly until: number }>();
-  readonly #most: number;
+  readonly #max: number;
   readonly #ttlMs: number;
 
-  constructor(most: number, ttlMs: number) {
-    this.#most = most;
+  constructor(max: number, ttlMs: number) {
+    this.#max = max;
     this.#ttlMs = ttlMs;
   }
 
@@ -20,7 +20,7 @@ export class ExpiringMap<T> {
   set(key: string, value: T): void {
     this.#entries.delete(key);
     this.#entries.set(key, { value, until: Date.now() + this.#ttlMs });
-    if (this.#entries.size <= this.#most) return;
+    if (this.#entries.size <= this.#max) return;
     const oldest = this.#entries.keys().next();
     if (!oldest.done) this.#entries.delete(oldest.value);
   }

@@ -9,14 +9,14 @@ const maxImageBytes = 2 * 1024 * 1024;
 /** Pixels. */
 const longestSide = 480;
 /** Series that are looked at: the first of them may hold no image. */
-const mostSeries = 3;
+const maxSeries = 3;
 
 /** A small image of a study, from the middle of its largest series that has one; undefined when there is none. */
 export async function readThumbnail(orthanc: OrthancClient, orthancStudyId: string): Promise<Thumbnail | undefined> {
   try {
     const series = await orthanc.studies.series(orthancStudyId);
     const largest = series.toSorted((one, other) => other.Instances.length - one.Instances.length);
-    for (const one of largest.slice(0, mostSeries)) {
+    for (const one of largest.slice(0, maxSeries)) {
       const image = await readMiddle(orthanc, one);
       if (image) return image;
     }

@@ -36,7 +36,7 @@ export interface FoundStudies {
 const labelTtlMs = 30_000;
 const thumbnailTtlMs = 10 * 60_000;
 /** Of a search at a source. */
-export const mostFound = 100;
+export const maxFound = 100;
 
 /** Orthanc's id of a study: a SHA-1 in five groups. */
 export function isOrthancId(text: string): boolean {
@@ -106,8 +106,8 @@ export class SourceLookup {
         try {
           const shows = this.showsPatientData;
           const found = await this.#find(source, text);
-          if (found.length > mostFound) cut.push(source);
-          return found.slice(0, mostFound).map((label): FoundStudy => {
+          if (found.length > maxFound) cut.push(source);
+          return found.slice(0, maxFound).map((label): FoundStudy => {
             const { orthancStudyId, studyInstanceUid } = label;
             return { source, orthancStudyId, studyInstanceUid, label: shows ? label : undefined };
           });
@@ -154,7 +154,7 @@ export class SourceLookup {
     if (isOrthancId(text)) return (await orthanc.studies.many([text])).map((study) => toLabel(study));
     const queries = this.showsPatientData ? queriesFor(text) : exactQueriesFor(text);
     const lists = await Promise.all(
-      queries.map((query) => orthanc.find({ level: 'studies', query, limit: mostFound + 1 })),
+      queries.map((query) => orthanc.find({ level: 'studies', query, limit: maxFound + 1 })),
     );
     const found = new Map(lists.flat().map((study) => [study.ID, toLabel(study)]));
     return [...found.values()];
@@ -190,12 +190,12 @@ function queriesFor(text: string): Record<string, string>[] {
 }
 
 /** More words are looked for in the order in which they were written. */
-const mostTurned = 3;
+const maxPermuted = 3;
 
 /** Words of a name in any order, as the pages write them and as people do; the value has carets (PS3.5, section 6.2.1). */
 function namesFor(text: string): string[] {
   const words = text.split(/[\s,^=・·]+/).filter((word) => word !== '');
-  const orders = words.length > mostTurned ? [words] : permutations(words);
+  const orders = words.length > maxPermuted ? [words] : permutations(words);
   return [...new Set(orders.map((order) => `*${order.join('*')}*`))];
 }
 

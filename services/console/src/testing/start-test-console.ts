@@ -34,7 +34,7 @@ export interface TestConsole extends AsyncDisposable {
   ): Promise<{ status: number; headers: Headers; body: unknown; text: string }>;
 }
 
-export interface TestSettings {
+export interface TestConsoleOptions {
   readonly console?: Record<string, unknown>;
   readonly sourceUrl?: string;
   readonly records?: Record<string, unknown>;
@@ -85,14 +85,14 @@ export const signIn = {
 };
 
 /** A console with a Redis of its own and two dummy targets, `a` and `b`; without `console` nobody has to sign in. */
-export async function startTestConsole(settings: TestSettings = {}): Promise<TestConsole> {
+export async function startTestConsole(testOptions: TestConsoleOptions = {}): Promise<TestConsole> {
   const server = await startRedis({ appendonly: false });
-  const config = testConfig(settings);
+  const config = testConfig(testOptions);
   const log = createLogger('console', { level: 'fatal', format: 'json' });
   const redis = connectRedis(server.url, 'test', log);
   const folder = await tempFolder('console');
   const configuration =
-    settings.file === undefined ? undefined : await storeOf(folder.path, settings.file, settings.env);
+    testOptions.file === undefined ? undefined : await storeOf(folder.path, testOptions.file, testOptions.env);
   const console = await startConsole({
     config,
     redis,
@@ -168,7 +168,7 @@ export async function startTestConsole(settings: TestSettings = {}): Promise<Tes
   };
 }
 
-async function storeOf(folder: string, text: string, env: TestSettings['env'] = {}): Promise<ConfigurationStore> {
+async function storeOf(folder: string, text: string, env: TestConsoleOptions['env'] = {}): Promise<ConfigurationStore> {
   const path = join(folder, 'dispatch.yaml');
   await writeFile(path, text);
   const options = { targetSchemas: Object.values(targetSchemas) as unknown as TargetSchema[], env };
@@ -177,20 +177,20 @@ async function storeOf(folder: string, text: string, env: TestSettings['env'] = 
   return store;
 }
 
-export function testConfig(settings: TestSettings = {}): Config {
+export function testConfig(testOptions: TestConsoleOptions = {}): Config {
   const parsed = parseConfig(
     {
-      sources: { main: { url: settings.sourceUrl ?? 'http://127.0.0.1:1' } },
-      targets: settings.targets ?? {
+      sources: { main: { url: testOptions.sourceUrl ?? 'http://127.0.0.1:1' } },
+      targets: testOptions.targets ?? {
         a: { type: 'dummy', description: 'the first target' },
         b: { type: 'dummy', attempts: 3 },
       },
-      rules: settings.rules ?? [
+      rules: testOptions.rules ?? [
         { name: 'everything', targets: ['a', 'b'] },
         { name: 'mr-only', when: "'MR' in study.ModalitiesInStudy", targets: ['b'] },
       ],
-      ...(settings.records && { records: settings.records }),
-      console: { listen: '127.0.0.1:0', ...settings.console },
+      ...(testOptions.records && { records: testOptions.records }),
+      console: { listen: '127.0.0.1:0', ...testOptions.console },
     },
     Object.values(targetSchemas),
   );

@@ -39,7 +39,7 @@ export const foundAtTarget = z.object({
   more: z.boolean().describe('the target has more results than are shown: refine the search'),
 });
 
-const mostShown = 50;
+const maxShown = 50;
 const withinMs = 10_000;
 
 /**
@@ -70,7 +70,7 @@ export async function findAtTarget(
   };
   const studies: z.infer<typeof foundAtTarget>['studies'] = [];
   for await (const found of findStudies({ config }, target, query, AbortSignal.timeout(withinMs))) {
-    if (studies.length === mostShown) return { studies, more: true };
+    if (studies.length === maxShown) return { studies, more: true };
     const { tags } = found;
     studies.push({
       studyInstanceUid: found.studyInstanceUid,

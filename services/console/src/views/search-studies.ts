@@ -1,14 +1,14 @@
 import { isUid } from '@dicom-dispatch/core';
 import { searchKeysOf } from '@dicom-dispatch/pipeline';
 import { hashesOfText, type StudyRecord } from '@dicom-dispatch/state/records';
-import { mostFound } from '../source/source-lookup.ts';
+import { maxFound } from '../source/source-lookup.ts';
 import type { StudyQuery } from './list-studies.ts';
 import type { StudyList, StudySummary } from './schemas.ts';
 import { keyOf, summarize, withoutIds } from './summarize-studies.ts';
 import type { ViewContext } from './view-context.ts';
 
 /** Studies that are found by a keyed hash: those of one patient, say. */
-const mostByHash = 200;
+const maxByHash = 200;
 
 /**
  * Studies that a text means. The sources are asked, and our own records by what they hold: UIDs, and keyed hashes of accession
@@ -41,7 +41,7 @@ export async function searchStudies(
   );
   const keys = searchKeysOf(context.config());
   const byUid = isUid(search) ? await records.studiesOfUid(search) : [];
-  const byHash = await records.studiesOfHashes(hashesOfText(keys, search), mostByHash);
+  const byHash = await records.studiesOfHashes(hashesOfText(keys, search), maxByHash);
   const known = byHash.toSorted((one, other) => other.routedAt - one.routedAt);
   for (const study of [...bySource.flat(), ...byUid, ...known]) if (study) routed.set(keyOf(study), study);
   const inSource = await lookInSources(context, [...routed.values()], new Set(found.map((one) => keyOf(one))), silent);
@@ -68,10 +68,10 @@ export async function searchStudies(
   const wanted = [...summaries, ...unrouted].filter((study) => isWanted(study, query));
   const studies = wanted.slice(0, query.limit);
   const more = [
-    ...cut.map((source) => `${source} has more than ${mostFound} studies that match: search for more of the text.`),
-    ...(byHash.length < mostByHash
+    ...cut.map((source) => `${source} has more than ${maxFound} studies that match: search for more of the text.`),
+    ...(byHash.length < maxByHash
       ? []
-      : [`No more than ${mostByHash} studies of a number are looked at: choose times or a source.`]),
+      : [`No more than ${maxByHash} studies of a number are looked at: choose times or a source.`]),
     ...(wanted.length > studies.length ? [`${wanted.length - studies.length} more are found than are listed.`] : []),
   ];
   return {

@@ -27,7 +27,7 @@ export interface AuditedStudy {
 }
 
 /** Names of a finding that are kept. */
-const mostNamed = 200;
+const maxNamed = 200;
 
 /**
  * Compares what the target has of a study now with what it has confirmed. What is confirmed meanwhile, or taken back, is not
@@ -95,11 +95,11 @@ export async function auditStudy(auditing: AuditingStudy): Promise<AuditedStudy>
     orthancStudyId,
     studyInstanceUid,
     deliveryId,
-    missing: lacking.slice(0, mostNamed).map(({ sopInstanceUid }) => sopInstanceUid),
+    missing: lacking.slice(0, maxNamed).map(({ sopInstanceUid }) => sopInstanceUid),
     missingCount: lacking.length,
-    different: altered.slice(0, mostNamed).map(({ sopInstanceUid }) => sopInstanceUid),
+    different: altered.slice(0, maxNamed).map(({ sopInstanceUid }) => sopInstanceUid),
     differentCount: altered.length,
-    extra: others.slice(0, mostNamed),
+    extra: others.slice(0, maxNamed),
     extraCount: others.length,
   };
   const wrong = [...lacking, ...altered].flatMap(({ names, entry: { versionHash, at } }) =>

@@ -161,11 +161,14 @@ function listedInstance(
   };
 }
 
-async function digestOf({ body, giveBack }: Awaited<ReturnType<ListedInstance['open']>>): Promise<string | undefined> {
+async function digestOf({
+  body,
+  releaseChunk,
+}: Awaited<ReturnType<ListedInstance['open']>>): Promise<string | undefined> {
   const tally = new ByteTally('sha256');
   for await (const chunk of body) {
     tally.add(chunk);
-    giveBack?.(chunk);
+    releaseChunk?.(chunk);
   }
   tally.end();
   return tally.result.sha256;

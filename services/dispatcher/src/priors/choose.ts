@@ -12,9 +12,9 @@ import { candidatesAtSource } from './find-at-source.ts';
 import { candidatesAtTarget, orthancIdOf } from './find-at-target.ts';
 
 /** So many of those that were not chosen are kept. */
-const mostLeft = 50;
+const maxNotChosen = 50;
 
-export interface ChooseSetting extends SendPriorContext {
+export interface ChooseDependencies extends SendPriorContext {
   readonly orthanc: OrthancClient;
   readonly signal: AbortSignal;
   readonly now: Date;
@@ -28,8 +28,12 @@ export interface ChooseSetting extends SendPriorContext {
  * @param along - the delivery with which they go
  * @throws DispatchError where the source or a target does not answer
  */
-export async function choose(setting: ChooseSetting, step: PriorsStep, along: DeliveryData): Promise<PriorsStep> {
-  const { orthanc, signal, now } = setting;
+export async function choose(
+  dependencies: ChooseDependencies,
+  step: PriorsStep,
+  along: DeliveryData,
+): Promise<PriorsStep> {
+  const { orthanc, signal, now } = dependencies;
   const { note: _, nextAttemptAt: __, ...rest } = step;
   const looked = { ...rest, attempts: 0, state: 'sending' } as const;
   const { study, identity } = await readStudyOfPatient(orthanc, step.source, step.orthancStudyId, signal);
@@ -37,7 +41,7 @@ export async function choose(setting: ChooseSetting, step: PriorsStep, along: De
     return { ...looked, note: 'the study has no Patient ID: earlier studies cannot be looked for' };
   }
   const atSource = await candidatesAtSource(orthanc, step, signal);
-  const { found, unasked } = await atTargets(setting, step, identity);
+  const { found, unasked } = await atTargets(dependencies, step, identity);
   const here = new Set(atSource.map(({ studyInstanceUid }) => studyInstanceUid));
   const unfit = (step.unfit ?? []).filter(({ studyInstanceUid }) => !here.has(studyInstanceUid));
   for (const { studyInstanceUid } of unfit) here.add(studyInstanceUid);
@@ -47,15 +51,15 @@ export async function choose(setting: ChooseSetting, step: PriorsStep, along: De
   const notes = candidates.length + unfit.length === 0 ? [...unasked, 'the patient has no other study there'] : unasked;
   return {
     ...looked,
-    chosen: await Promise.all(chosen.map((one) => asChosen(setting, asLooked(one), along, identity))),
-    left: [...unfit, ...left.map(asLooked)].slice(0, mostLeft),
+    chosen: await Promise.all(chosen.map((one) => asChosen(dependencies, asLooked(one), along, identity))),
+    left: [...unfit, ...left.map(asLooked)].slice(0, maxNotChosen),
     leftCount: unfit.length + left.length,
     ...(notes.length > 0 && { note: notes.join('; ') }),
   };
 }
 
 async function atTargets(
-  setting: ChooseSetting,
+  dependencies: ChooseDependencies,
   { terms }: PriorsStep,
   { patientId }: PatientIdentity,
 ): Promise<{ readonly found: readonly PriorCandidate[]; readonly unasked: readonly string[] }> {
@@ -64,14 +68,14 @@ async function atTargets(
   for (const from of new Set(terms.map((one) => one.from))) {
     if (from === priorsFromSource) continue;
     try {
-      const listed = await candidatesAtTarget(setting, from, patientId, setting.signal);
+      const listed = await candidatesAtTarget(dependencies, from, patientId, dependencies.signal);
       for (const one of listed) {
         const known = found.get(one.studyInstanceUid);
         found.set(one.studyInstanceUid, known ? { ...known, alsoFrom: [...(known.alsoFrom ?? []), from] } : one);
       }
     } catch (error) {
-      if (setting.signal.aborted || !(error instanceof Error)) throw error;
-      if (!(error instanceof OperationError) && !setting.isLastTry) throw error;
+      if (dependencies.signal.aborted || !(error instanceof Error)) throw error;
+      if (!(error instanceof OperationError) && !dependencies.isLastTry) throw error;
       unasked.push(`${from} was not asked (${error.message})`);
     }
   }

@@ -2,7 +2,7 @@ import { priorsFromSource, type PatientIdentity, type PriorCandidate } from '@di
 import { listStudiesOfPatient, readStudyOfPatient, type OrthancClient } from '@dicom-dispatch/sources';
 
 /** Of a patient with very many studies the newest so many are looked at. */
-export const mostCandidates = 50;
+export const maxCandidates = 50;
 /** Studies that are read at once. */
 const lanes = 4;
 
@@ -25,7 +25,7 @@ export async function candidatesAtSource(
   const others = all
     .filter(({ ID }) => ID !== study.orthancStudyId)
     .sort((one, other) => dateOf(other).localeCompare(dateOf(one)))
-    .slice(0, mostCandidates);
+    .slice(0, maxCandidates);
   const found: CandidateAtSource[] = [];
   const rest = others.values();
   await Promise.all(

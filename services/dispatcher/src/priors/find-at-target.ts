@@ -3,10 +3,10 @@ import type { PriorCandidate } from '@dicom-dispatch/core';
 import { openPuller, type SendPriorContext } from '@dicom-dispatch/pipeline';
 import type { FoundStudy } from '@dicom-dispatch/targets/contract';
 import { OperationError } from '@dicom-dispatch/pipeline';
-import { mostCandidates } from './find-at-source.ts';
+import { maxCandidates } from './find-at-source.ts';
 
 /** More studies of one patient than that are not looked at. */
-const mostFound = 500;
+const maxFound = 500;
 
 /**
  * The studies that a target lists for a Patient ID, the newest of them.
@@ -30,11 +30,11 @@ export async function candidatesAtTarget(
   const found: PriorCandidate[] = [];
   for await (const study of puller.find({ patientId }, { ...checked, signal })) {
     found.push(asCandidate(target, study));
-    if (found.length === mostFound) break;
+    if (found.length === maxFound) break;
   }
   return found
     .sort((one, other) => String(other.study['StudyDate'] ?? '').localeCompare(String(one.study['StudyDate'] ?? '')))
-    .slice(0, mostCandidates);
+    .slice(0, maxCandidates);
 }
 
 function asCandidate(from: string, { studyInstanceUid, tags, series }: FoundStudy): PriorCandidate {

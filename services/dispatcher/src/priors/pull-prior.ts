@@ -3,13 +3,13 @@ import { notePulled, OperationError, pullStudy, pullToSource, type SendPriorCont
 import { readStudyOfPatient, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 import type { PulledStudies } from '@dicom-dispatch/state/priors';
 
-export interface PullSetting extends SendPriorContext {
+export interface PullDependencies extends SendPriorContext {
   readonly pulled: PulledStudies;
   readonly token: string;
   readonly signal: AbortSignal;
   readonly orthanc: OrthancClient;
   /** One pull from a target at a time in this process: some send to one port of ours. Undefined while there is another one. */
-  inTurn<T>(target: string, act: () => Promise<T>): Promise<T | undefined>;
+  exclusively<T>(target: string, act: () => Promise<T>): Promise<T | undefined>;
 }
 
 export interface PriorToPull {
@@ -42,10 +42,10 @@ const leaseMs = 30_000;
  *
  * @throws DispatchError
  */
-export async function pullPrior(setting: PullSetting, prior: PriorToPull): Promise<PulledPrior> {
-  const { pulled, orthanc, signal } = setting;
+export async function pullPrior(dependencies: PullDependencies, prior: PriorToPull): Promise<PulledPrior> {
+  const { pulled, orthanc, signal } = dependencies;
   const { source, studyInstanceUid, from } = prior;
-  const token = `${setting.token} ${from}`;
+  const token = `${dependencies.token} ${from}`;
   if (!(await pulled.lease(source, studyInstanceUid, token, leaseMs))) return { kind: 'busy' };
   const renewing = setInterval(
     () => void pulled.lease(source, studyInstanceUid, token, leaseMs).catch(() => {}),
@@ -54,15 +54,15 @@ export async function pullPrior(setting: PullSetting, prior: PriorToPull): Promi
   try {
     const before = await pulled.underWay(source, studyInstanceUid);
     const isThere = before.size === 0 && (await studiesAt(orthanc, prior, signal)).length > 0;
-    const failed = isThere ? 0 : await setting.inTurn(from, () => pull(setting, prior));
+    const failed = isThere ? 0 : await dependencies.exclusively(from, () => pull(dependencies, prior));
     if (failed === undefined) return { kind: 'busy' };
-    const result = await ofThePatient(setting, prior, failed);
+    const result = await ofThePatient(dependencies, prior, failed);
     // Until then its instances are known to be pulled, and the next try asks for the rest of them.
-    if (failed === 0 || prior.isLastAsk || result.kind === 'unfit') await finishPull(setting, prior);
+    if (failed === 0 || prior.isLastAsk || result.kind === 'unfit') await finishPull(dependencies, prior);
     return result;
   } catch (error) {
     if (!(error instanceof OperationError)) throw error;
-    await finishPull(setting, prior);
+    await finishPull(dependencies, prior);
     return { kind: 'unfit', why: error.message };
   } finally {
     clearInterval(renewing);
@@ -72,21 +72,21 @@ export async function pullPrior(setting: PullSetting, prior: PriorToPull): Promi
 
 /** What came of a pull is no study that arrives, from now on and whatever becomes of this. */
 export async function finishPull(
-  setting: PullSetting,
+  dependencies: PullDependencies,
   prior: Pick<PriorToPull, 'source' | 'studyInstanceUid'>,
 ): Promise<void> {
-  const { pulled, orthanc, signal } = setting;
+  const { pulled, orthanc, signal } = dependencies;
   const { source, studyInstanceUid } = prior;
   const ours = await pulled.underWay(source, studyInstanceUid);
   if (ours.size === 0) return;
   for (const orthancStudyId of await studiesAt(orthanc, prior, signal)) {
-    await notePulled(setting, { source, orthancStudyId }, ours, orthanc).catch(unlessGone);
+    await notePulled(dependencies, { source, orthancStudyId }, ours, orthanc).catch(unlessGone);
   }
   await pulled.end(source, studyInstanceUid);
 }
 
 /** @returns how many instances did not come */
-async function pull({ config, pulled, signal }: PullSetting, prior: PriorToPull): Promise<number> {
+async function pull({ config, pulled, signal }: PullDependencies, prior: PriorToPull): Promise<number> {
   const { source, studyInstanceUid, from: target } = prior;
   const destination = await pullToSource(config, source, studyInstanceUid, {
     before: (uid) => pulled.expect(source, studyInstanceUid, uid),
@@ -100,8 +100,8 @@ async function pull({ config, pulled, signal }: PullSetting, prior: PriorToPull)
   }
 }
 
-async function ofThePatient(setting: PullSetting, prior: PriorToPull, failed: number): Promise<PulledPrior> {
-  const { orthanc, signal } = setting;
+async function ofThePatient(dependencies: PullDependencies, prior: PriorToPull, failed: number): Promise<PulledPrior> {
+  const { orthanc, signal } = dependencies;
   let why: string | undefined;
   for (const orthancStudyId of await studiesAt(orthanc, prior, signal)) {
     const read = await readStudyOfPatient(orthanc, prior.source, orthancStudyId, signal).catch(unlessGone);

@@ -15,7 +15,7 @@ import { Priors, PulledStudies } from '@dicom-dispatch/state/priors';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { runPriors, type PriorsSetting } from './run-priors.ts';
+import { runPriors, type PriorsDependencies } from './run-priors.ts';
 
 let source: OrthancServer;
 let archive: OrthancServer;
@@ -124,7 +124,7 @@ async function begin(patient: string) {
     prior,
     orthancStudyId,
     /** The archive does not give the last instance of the prior. */
-    giveNotAll: () =>
+    incomplete: () =>
       proxy.lie(({ path }) =>
         path === `/instances/${archived}/file`
           ? { kind: 'text', contentType: 'text/html', body: 'not now' }
@@ -146,7 +146,7 @@ async function isNews(
 }
 
 /** One run of the step that is due, by a dispatcher that dies or does not. */
-async function run(kill?: ReturnType<typeof dyingAfter>, more: Partial<PriorsSetting> = {}): Promise<void> {
+async function run(kill?: ReturnType<typeof dyingAfter>, more: Partial<PriorsDependencies> = {}): Promise<void> {
   // Leases of who is dead have run out.
   const locks = await redis.keys('*:lock');
   if (locks.length > 0) await redis.del(locks);
@@ -162,7 +162,7 @@ async function run(kill?: ReturnType<typeof dyingAfter>, more: Partial<PriorsSet
   );
   const step = await priors.claim(token);
   if (!step) return;
-  const setting: PriorsSetting = {
+  const dependencies: PriorsDependencies = {
     config,
     redis,
     records: wrap(pipeline.records),
@@ -174,11 +174,11 @@ async function run(kill?: ReturnType<typeof dyingAfter>, more: Partial<PriorsSet
     now: () => redisNow(redis, prefix),
     source: async () => orthanc,
     log,
-    inTurn: (_, act) => act(),
+    exclusively: (_, act) => act(),
     wake: async () => {},
     ...more,
   };
-  await runPriors(setting, step).catch((error: unknown) => {
+  await runPriors(dependencies, step).catch((error: unknown) => {
     if (!kill?.isDead()) throw error;
   });
 }
@@ -227,9 +227,9 @@ it.each([
   { asks: 1, instances: 2, note: undefined },
   { asks: 3, instances: 1, note: 'archive did not give 1 instance of it' },
 ])('a prior of which the archive gives not all for $asks asks goes with $instances of 2', async (meant) => {
-  const { prior, orthancStudyId, giveNotAll } = await begin(`P${meant.asks}`);
+  const { prior, orthancStudyId, incomplete } = await begin(`P${meant.asks}`);
   const { records } = pipeline;
-  giveNotAll();
+  incomplete();
   for (let asks = 1; asks <= meant.asks; asks += 1) {
     expect(await records.deliveriesOfUid(prior.studyInstanceUid, 'main')).toEqual([]);
     await run();
@@ -245,8 +245,8 @@ it.each([
 });
 
 it('a prior that the router has read during its pull is no new arrival after the end of that', async () => {
-  const { prior, giveNotAll } = await begin('R');
-  giveNotAll();
+  const { prior, incomplete } = await begin('R');
+  incomplete();
   await run();
   const [found] = await orthanc.lookup(prior.studyInstanceUid);
   const during = await readForRouting(orthanc, config, [], { source: 'main', orthancStudyId: found?.ID ?? '' });
@@ -268,7 +268,7 @@ it('a prior that the router has read during its pull is no new arrival after the
 
 it('a step does not wait where another one pulls from the target: it is due again', async () => {
   const { orthancStudyId } = await begin('B');
-  await run(undefined, { inTurn: async () => undefined });
+  await run(undefined, { exclusively: async () => undefined });
   const [step] = await new Priors(redis, config.redis.prefix).of({ source: 'main', orthancStudyId });
   expect([step?.state, step?.attempts, step?.chosen.map(({ state }) => state)]).toEqual(['sending', 0, ['chosen']]);
   await run();
@@ -278,9 +278,9 @@ it('a step does not wait where another one pulls from the target: it is due agai
 });
 
 it('whose study leaves the source ends; what was pulled until then is no new arrival', async () => {
-  const { prior, orthancStudyId, giveNotAll } = await begin('G');
+  const { prior, orthancStudyId, incomplete } = await begin('G');
   const { prefix } = config.redis;
-  giveNotAll();
+  incomplete();
   await run();
   await orthanc.studies.delete(orthancStudyId);
   await run();

@@ -5,11 +5,11 @@ import type { OrthancClient } from '@dicom-dispatch/sources';
 import type { Priors, PriorsStep, PulledStudies } from '@dicom-dispatch/state/priors';
 import { endStates, type DeliveryRecord } from '@dicom-dispatch/state/records';
 import { choose } from './choose.ts';
-import { finishPull, type PullSetting } from './pull-prior.ts';
+import { finishPull, type PullDependencies } from './pull-prior.ts';
 import { sendChosen } from './send-chosen.ts';
 import { waitLeftMs } from './wait-left.ts';
 
-export interface PriorsSetting extends SendPriorContext {
+export interface PriorsDependencies extends SendPriorContext {
   readonly priors: Priors;
   readonly pulled: PulledStudies;
   /** Under which the step was claimed. */
@@ -18,7 +18,7 @@ export interface PriorsSetting extends SendPriorContext {
   /** By the clock of Redis. */
   now(): Promise<number>;
   source(name: string): Promise<OrthancClient>;
-  inTurn: PullSetting['inTurn'];
+  exclusively: PullDependencies['exclusively'];
   readonly log: Logger;
   /** Lets a waiting delivery go on now. */
   wake(deliveryId: string): Promise<void>;
@@ -27,7 +27,7 @@ export interface PriorsSetting extends SendPriorContext {
 /** How often the deliveries of priors are looked at, while a study waits for them, and pulls of other steps. */
 const lookMs = 400;
 /** Pauses after a failure: the first, doubled up to the last. */
-const pausesMs = { first: 2_000, most: 300_000 };
+const pausesMs = { first: 2_000, max: 300_000 };
 /** After so long nothing more is tried. */
 export const givenUpMs = 86_400_000;
 
@@ -39,13 +39,13 @@ class StepLost extends Error {}
  * does. Whatever it does is written before the next thing is done, and doing it again changes nothing, so that it may be killed
  * at any moment.
  */
-export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Promise<void> {
+export async function runPriors(dependencies: PriorsDependencies, claimed: PriorsStep): Promise<void> {
   let step = claimed;
   try {
-    if (!setting.config.sources[step.source]) {
+    if (!dependencies.config.sources[step.source]) {
       return await endWithout(`the source ${step.source} is not in the configuration`);
     }
-    const record = await setting.records.delivery(step.deliveryId);
+    const record = await dependencies.records.delivery(step.deliveryId);
     if (!record) {
       await closePulls();
       return await endWithout(step.note ?? 'its delivery is gone');
@@ -53,7 +53,7 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
     if (isOver(record) && (step.state === 'looking' || step.chosen.some(({ state }) => state === 'chosen'))) {
       // Should it be taken up again, its priors begin anew: those that have a delivery find it.
       await closePulls();
-      await setting.priors.drop(step, setting.token);
+      await dependencies.priors.drop(step, dependencies.token);
       return;
     }
     const along = deliveryData.parse(record);
@@ -70,12 +70,13 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
     else await save({ inMs: Math.min(lookMs, leftMs) });
   } catch (thrown) {
     if (thrown instanceof StepLost) return;
-    if (setting.signal.aborted) await setting.priors.save(step, setting.token, { inMs: 0 }).catch(() => {});
+    if (dependencies.signal.aborted)
+      await dependencies.priors.save(step, dependencies.token, { inMs: 0 }).catch(() => {});
     else await failed(thrown);
   }
 
   async function save(next: Parameters<Priors['save']>[2]): Promise<void> {
-    if (!(await setting.priors.save(step, setting.token, next))) throw new StepLost();
+    if (!(await dependencies.priors.save(step, dependencies.token, next))) throw new StepLost();
   }
 
   async function keep(next: PriorsStep): Promise<void> {
@@ -89,14 +90,14 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
     await save('end');
     const { chosen, leftCount, note } = step;
     const facts = { ...factsOf(step), chosen: chosen.length, left: leftCount, ...(note !== undefined && { note }) };
-    setting.log.info(facts, 'earlier studies of the patient are sent along');
-    await wakeWaiting(setting, step);
+    dependencies.log.info(facts, 'earlier studies of the patient are sent along');
+    await wakeWaiting(dependencies, step);
   }
 
   async function look(along: DeliveryData): Promise<PriorsStep> {
-    const now = await setting.now();
-    const orthanc = await setting.source(step.source);
-    return choose({ ...setting, orthanc, now: new Date(now), isLastTry: isGivenUp(now) }, step, along);
+    const now = await dependencies.now();
+    const orthanc = await dependencies.source(step.source);
+    return choose({ ...dependencies, orthanc, now: new Date(now), isLastTry: isGivenUp(now) }, step, along);
   }
 
   /** `unfit`: others have to be chosen. `busy`: some of them cannot be pulled while another step pulls. */
@@ -104,9 +105,9 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
     let isBusy = false;
     for (const [index, prior] of step.chosen.entries()) {
       if (prior.state !== 'chosen') continue;
-      setting.signal.throwIfAborted();
-      const orthanc = await setting.source(step.source);
-      const sent = await sendChosen({ ...setting, orthanc }, step, prior, along);
+      dependencies.signal.throwIfAborted();
+      const orthanc = await dependencies.source(step.source);
+      const sent = await sendChosen({ ...dependencies, orthanc }, step, prior, along);
       if (sent.kind === 'unfit') {
         const { studyInstanceUid, from } = prior;
         const unfit = [...(step.unfit ?? []), { studyInstanceUid, from, why: sent.why }];
@@ -127,11 +128,11 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
 
   /** For how long the study waits for what has not arrived yet; undefined when it waits for nothing. */
   async function stillWaitsMs(): Promise<number | undefined> {
-    const leftMs = waitLeftMs(step, await setting.now());
+    const leftMs = waitLeftMs(step, await dependencies.now());
     if (leftMs === undefined) return undefined;
     for (const { deliveryId, state } of step.chosen) {
       if (state === 'chosen') return leftMs;
-      const delivery = deliveryId === undefined ? undefined : await setting.records.delivery(deliveryId);
+      const delivery = deliveryId === undefined ? undefined : await dependencies.records.delivery(deliveryId);
       if (delivery && !endStates.includes(delivery.state)) return leftMs;
     }
     return undefined;
@@ -143,7 +144,7 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
 
   async function failed(thrown: unknown): Promise<void> {
     let error = asDispatchError(thrown);
-    const now = await setting.now();
+    const now = await dependencies.now();
     const attempts = step.attempts + 1;
     const isGone = error.code === 'source-gone';
     if (isGone || isGivenUp(now)) {
@@ -152,19 +153,19 @@ export async function runPriors(setting: PriorsSetting, claimed: PriorsStep): Pr
       if (!unclosed || isGivenUp(now)) return endWithout(note);
       error = unclosed;
     }
-    const inMs = Math.min(pausesMs.most, pausesMs.first * 2 ** Math.min(step.attempts, 20));
+    const inMs = Math.min(pausesMs.max, pausesMs.first * 2 ** Math.min(step.attempts, 20));
     step = { ...step, attempts, nextAttemptAt: now + inMs, note: error.message };
     await save({ inMs });
     const facts = { ...factsOf(step), code: error.code, reason: error.message, inMs };
-    setting.log.warn(facts, 'earlier studies could not be sent along; trying again');
+    dependencies.log.warn(facts, 'earlier studies could not be sent along; trying again');
   }
 
   /** What came of pulls that did not end must not be taken for studies that arrive. */
   async function closePulls(): Promise<void> {
-    const orthanc = await setting.source(step.source);
+    const orthanc = await dependencies.source(step.source);
     for (const { studyInstanceUid, from, state } of step.chosen) {
       if (state !== 'chosen' || from === priorsFromSource) continue;
-      await finishPull({ ...setting, orthanc }, { source: step.source, studyInstanceUid });
+      await finishPull({ ...dependencies, orthanc }, { source: step.source, studyInstanceUid });
     }
   }
 
@@ -182,7 +183,7 @@ function factsOf({ source, studyInstanceUid: study, target }: PriorsStep) {
 }
 
 /** All deliveries of the study to the target that wait for these priors: more of it may have come meanwhile. */
-async function wakeWaiting({ records, wake }: PriorsSetting, step: PriorsStep): Promise<void> {
+async function wakeWaiting({ records, wake }: PriorsDependencies, step: PriorsStep): Promise<void> {
   for (const { deliveryId, target, state, wake: by } of await records.deliveriesOf(step, 50)) {
     if (target === step.target && state === 'waiting' && by === 'priors') await wake(deliveryId);
   }

@@ -2,10 +2,10 @@ import { asDispatchError, DispatchError, priorsFromSource, type DeliveryData } f
 import { sendPrior } from '@dicom-dispatch/pipeline';
 import { readStudyOfPatient } from '@dicom-dispatch/sources';
 import type { ChosenPrior, PriorsStep } from '@dicom-dispatch/state/priors';
-import { pullPrior, type PullSetting } from './pull-prior.ts';
+import { pullPrior, type PullDependencies } from './pull-prior.ts';
 
 /** So often a target is asked again for instances that it lists and does not give. */
-const mostPulls = 3;
+const maxPulls = 3;
 
 /**
  * - `busy`: another step pulls it, or something else from the target
@@ -22,33 +22,33 @@ export type Sent =
  * @throws DispatchError
  */
 export async function sendChosen(
-  setting: PullSetting,
+  dependencies: PullDependencies,
   step: PriorsStep,
   prior: ChosenPrior,
   along: DeliveryData,
 ): Promise<Sent> {
-  if (prior.from === priorsFromSource) return { kind: 'sent', prior: await send(setting, prior, along) };
+  if (prior.from === priorsFromSource) return { kind: 'sent', prior: await send(dependencies, prior, along) };
   const { source, orthancStudyId, attempts } = step;
-  const { identity } = await readStudyOfPatient(setting.orthanc, source, orthancStudyId, setting.signal);
+  const { identity } = await readStudyOfPatient(dependencies.orthanc, source, orthancStudyId, dependencies.signal);
   const { studyInstanceUid, from } = prior;
-  const isLastAsk = attempts + 1 >= mostPulls;
-  const pulled = await pullPrior(setting, { source, studyInstanceUid, from, identity, isLastAsk });
+  const isLastAsk = attempts + 1 >= maxPulls;
+  const pulled = await pullPrior(dependencies, { source, studyInstanceUid, from, identity, isLastAsk });
   if (pulled.kind !== 'there') return pulled;
   const { failed } = pulled;
   const words = `${from} did not give ${failed} instance${failed === 1 ? '' : 's'} of it`;
   if (failed > 0 && !isLastAsk) throw new DispatchError('target-error', words, { stage: 'manifest' });
   const here = { ...prior, orthancStudyId: pulled.orthancStudyId };
-  return { kind: 'sent', prior: await send(setting, failed > 0 ? { ...here, note: words } : here, along) };
+  return { kind: 'sent', prior: await send(dependencies, failed > 0 ? { ...here, note: words } : here, along) };
 }
 
-async function send(setting: PullSetting, prior: ChosenPrior, along: DeliveryData): Promise<ChosenPrior> {
+async function send(dependencies: PullDependencies, prior: ChosenPrior, along: DeliveryData): Promise<ChosenPrior> {
   const { orthancStudyId } = prior;
   if (orthancStudyId === undefined) return { ...prior, state: 'omitted', note: 'the source does not have it' };
   try {
-    const sent = await sendPrior(setting, orthancStudyId, along, setting.orthanc);
+    const sent = await sendPrior(dependencies, orthancStudyId, along, dependencies.orthanc);
     if (sent.kind === 'omitted') return { ...prior, state: 'omitted', note: sent.why };
     const { deliveryId } = sent.delivery;
-    const { state } = (await setting.records.delivery(deliveryId)) ?? {};
+    const { state } = (await dependencies.records.delivery(deliveryId)) ?? {};
     return { ...prior, deliveryId, state: !sent.isNew && state === 'delivered' ? 'there' : 'sent' };
   } catch (error) {
     if (asDispatchError(error).code !== 'source-gone') throw error;

@@ -25,7 +25,7 @@ export function startPriors(context: DispatcherContext): { reload(next: Config):
   const running = new Set<Promise<void>>();
   const enqueuer = new StudyEnqueuer(context.config, redis, records);
   const pulled = new PulledStudies(redis, context.config.redis.prefix);
-  const inTurn = oneAtATime();
+  const exclusively = oneAtATime();
   let looking: Promise<void> | undefined;
   const timer = setInterval(() => {
     looking ??= look().finally(() => (looking = undefined));
@@ -78,7 +78,7 @@ export function startPriors(context: DispatcherContext): { reload(next: Config):
           enqueuer,
           priors,
           pulled,
-          inTurn,
+          exclusively,
           log,
           token,
           signal: AbortSignal.any([stopping.signal, lost.signal]),

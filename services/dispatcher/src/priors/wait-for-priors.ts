@@ -1,7 +1,7 @@
 import { formatDuration } from '@dicom-dispatch/core';
 import type { PriorsStep } from '@dicom-dispatch/state/priors';
 import type { JobEnd } from '@dicom-dispatch/pipeline';
-import type { DeliveryTurn } from '../delivery-turn.ts';
+import type { DeliveryJobRun } from '../delivery-job-run.ts';
 import { leaveTarget } from '../leave-target.ts';
 import { putOff } from '../put-off.ts';
 import { waitLeftMs } from './wait-left.ts';
@@ -13,12 +13,12 @@ import { waitLeftMs } from './wait-left.ts';
  * @returns how the job ends, or undefined when the delivery may go on
  * @throws HandedOver when another target has taken it over
  */
-export async function waitForPriors(turn: DeliveryTurn): Promise<JobEnd | undefined> {
-  const { context, data, record, now } = turn;
+export async function waitForPriors(jobRun: DeliveryJobRun): Promise<JobEnd | undefined> {
+  const { context, data, record, now } = jobRun;
   // What has begun does not wait any more.
   if (!data.priors || data.priors.length === 0 || record.attempts > 0) return undefined;
   if (data.group && (await context.circuits.state(data.target)).state !== 'closed') {
-    await leaveTarget(turn, 'its circuit is open');
+    await leaveTarget(jobRun, 'its circuit is open');
   }
   const step = await context.priors.open(data);
   const { waitUntil, openedAt } = step;
@@ -27,7 +27,7 @@ export async function waitForPriors(turn: DeliveryTurn): Promise<JobEnd | undefi
   if (step.state === 'done' && !step.isLate) return undefined;
   if (step.state !== 'done' && leftMs > 0) {
     const event = { kind: 'waiting', text: 'earlier studies of the patient go first' } as const;
-    return putOff(turn, { wake: 'priors', inMs: leftMs, ...(record.wake !== 'priors' && { event }) });
+    return putOff(jobRun, { wake: 'priors', inMs: leftMs, ...(record.wake !== 'priors' && { event }) });
   }
   if (await context.priors.goWithout(step)) {
     const text = `goes without waiting further for earlier studies, after ${formatDuration(waitUntil - openedAt)}: ${whatIsMissing(step)}`;
@@ -37,7 +37,7 @@ export async function waitForPriors(turn: DeliveryTurn): Promise<JobEnd | undefi
 }
 
 /** Whether the priors for which a delivery was put off have ended meanwhile, when it could not be woken yet. */
-export async function havePriorsEnded({ context, data }: DeliveryTurn): Promise<boolean> {
+export async function havePriorsEnded({ context, data }: DeliveryJobRun): Promise<boolean> {
   return (await context.priors.open(data)).state === 'done';
 }
 

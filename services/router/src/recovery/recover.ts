@@ -27,7 +27,7 @@ export interface SourceReport {
 /** Where an operator wants a source to begin, by name; of those that nobody knows anything of. */
 export type Answers = (source: string) => Promise<FeedState | undefined>;
 
-export interface RecoverSetting {
+export interface RecoverDependencies {
   readonly context: PipelineContext;
   readonly kind: LossKind;
   readonly notes: Notes | undefined;
@@ -41,9 +41,9 @@ export interface RecoverSetting {
  * @returns what was done for each source, or the names of those of which nothing is known: an operator has to say where they begin
  */
 export async function recover(
-  setting: RecoverSetting,
+  dependencies: RecoverDependencies,
 ): Promise<{ readonly reports: Readonly<Record<string, SourceReport>>; readonly unknown: readonly string[] }> {
-  const { context, notes } = setting;
+  const { context, notes } = dependencies;
   const { redis, keys, config, queues } = context;
   await openFormat(redis, config().redis.prefix);
   if (notes && notes.held.length > 0) await redis.sadd(keys.held, ...notes.held);
@@ -53,7 +53,7 @@ export async function recover(
   const reports: Record<string, SourceReport> = {};
   const unknown: string[] = [];
   for (const name of Object.keys(config().sources)) {
-    const report = await recoverSource(setting, name);
+    const report = await recoverSource(dependencies, name);
     if (report) reports[name] = report;
     else unknown.push(name);
     // The sweep begins at once, and at its beginning.
@@ -63,8 +63,8 @@ export async function recover(
   return { reports, unknown };
 }
 
-async function recoverSource(setting: RecoverSetting, name: string): Promise<SourceReport | undefined> {
-  const { context, kind, notes, answers } = setting;
+async function recoverSource(dependencies: RecoverDependencies, name: string): Promise<SourceReport | undefined> {
+  const { context, kind, notes, answers } = dependencies;
   const { redis, keys, config } = context;
   const { prefix } = config().redis;
   const found = await readFeedState(redis, prefix, name);

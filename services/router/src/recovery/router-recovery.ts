@@ -15,7 +15,7 @@ const lockMs = 30_000;
 /** Who has notes of this moment goes first, then who has some in a file, then who has none. */
 const patienceMs = { live: 0, file: 4_000, none: 12_000 } as const;
 
-export interface RecoverySetting {
+export interface RecoveryDependencies {
   readonly context: PipelineContext;
   readonly watch: RedisWatch;
   /** Where notes are kept beside Redis; undefined: in memory alone. */
@@ -29,7 +29,7 @@ export interface RecoverySetting {
  * Keeps notes of what is in Redis, and puts them back when Redis has lost its data. Every router does so; one of them recovers.
  */
 export class RouterRecovery {
-  readonly #setting: RecoverySetting;
+  readonly #dependencies: RecoveryDependencies;
   readonly #taker: NoteTaker;
   readonly #stopping = new AbortController();
   readonly #done: Promise<unknown>;
@@ -39,26 +39,26 @@ export class RouterRecovery {
   #written: Notes | undefined;
 
   /** @param fromFile - notes of a former process */
-  constructor(setting: RecoverySetting, fromFile: Notes | undefined) {
-    this.#setting = setting;
+  constructor(dependencies: RecoveryDependencies, fromFile: Notes | undefined) {
+    this.#dependencies = dependencies;
     this.#fromFile = fromFile;
-    this.#taker = new NoteTaker(setting.context, setting.watch);
+    this.#taker = new NoteTaker(dependencies.context, dependencies.watch);
     this.#done = this.#run();
   }
 
   /** Whether the notes outlive this process. */
   get isKept(): boolean {
-    return this.#setting.file !== undefined && this.#isWritable;
+    return this.#dependencies.file !== undefined && this.#isWritable;
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;
-    if (this.#setting.watch.standing.kind === 'good') await this.#write(this.#taker.notes);
+    if (this.#dependencies.watch.standing.kind === 'good') await this.#write(this.#taker.notes);
   }
 
   async #run(): Promise<void> {
-    const { watch, log } = this.#setting;
+    const { watch, log } = this.#dependencies;
     const { signal } = this.#stopping;
     let takenAt = Number.NEGATIVE_INFINITY;
     while (!signal.aborted) {
@@ -85,7 +85,7 @@ export class RouterRecovery {
   }
 
   async #write(notes: Notes | undefined): Promise<void> {
-    const { file, log } = this.#setting;
+    const { file, log } = this.#dependencies;
     if (!file || !notes || notes === this.#written) return;
     this.#writtenAt = performance.now();
     try {
@@ -107,7 +107,7 @@ export class RouterRecovery {
 
   /** Waits for a router with better notes, and recovers when none does. */
   async #recoverInTurn(loss: Loss): Promise<void> {
-    const { watch } = this.#setting;
+    const { watch } = this.#dependencies;
     const beganAt = performance.now();
     while (watch.standing.kind === 'lost' && !this.#stopping.signal.aborted) {
       const patience = this.#taker.notes ? patienceMs.live : this.#fromFile ? patienceMs.file : patienceMs.none;
@@ -117,7 +117,7 @@ export class RouterRecovery {
   }
 
   async #recover(loss: Loss): Promise<void> {
-    const { context, watch, log } = this.#setting;
+    const { context, watch, log } = this.#dependencies;
     const { redis, keys, config } = context;
     const { prefix } = config().redis;
     const token = watch.process;
@@ -128,7 +128,7 @@ export class RouterRecovery {
       context,
       kind: loss.kind,
       notes,
-      answers: (source) => this.#setting.answers(answer, source),
+      answers: (source) => this.#dependencies.answers(answer, source),
     });
     const facts = { loss: loss.kind, notesAgeMs: notes && Math.max(0, loss.at - notes.takenAt), sources: reports };
     if (unknown.length > 0) {

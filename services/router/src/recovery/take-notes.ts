@@ -6,9 +6,9 @@ import { unfinished, type Notes, type SourceNotes, type StudyNote } from './note
 import { SettledStudies } from './settled.ts';
 
 /** Studies without an open delivery that are remembered, of each source: those that were routed last. */
-const mostSettled = 2_000;
+const maxSettled = 2_000;
 /** Studies with an open delivery. When there are more, the latest are remembered. */
-const mostOpen = 20_000;
+const maxOpen = 20_000;
 const batch = 500;
 /** Changes that were written while the last notes were taken are looked at once more. */
 const overlapMs = 5_000;
@@ -90,7 +90,7 @@ export class NoteTaker {
     else await this.#each({ since }, note);
     for (const source of Object.keys(this.#context.config().sources)) {
       // Those that no rule matched have no delivery.
-      const latest = await records.studies({ source, since, limit: mostSettled });
+      const latest = await records.studies({ source, since, limit: maxSettled });
       for (const study of latest.records) note(study);
     }
     const read = new Map<string, Map<string, StudyNote>>();
@@ -116,7 +116,7 @@ export class NoteTaker {
       for (const record of found.records) act(record);
       count += found.records.length;
       after = found.next;
-    } while (after && count < mostOpen);
+    } while (after && count < maxOpen);
   }
 
   async #readStudies(source: string, ids: readonly string[]): Promise<Map<string, StudyNote>> {
@@ -150,12 +150,12 @@ export class NoteTaker {
       const all = new Map([...remembered.studies, ...studies]);
       const open = [...all].filter(([, study]) => unfinished(study).length > 0);
       const settled = [...all].filter(([, study]) => unfinished(study).length === 0);
-      const keptOpen = newest(open, mostOpen);
-      const keptSettled = newest(settled, mostSettled);
+      const keptOpen = newest(open, maxOpen);
+      const keptSettled = newest(settled, maxSettled);
       const left = [...open.filter(([id]) => !keptOpen.has(id)), ...settled.filter(([id]) => !keptSettled.has(id))];
       const lastLeft = Math.max(0, ...left.map(([, { routedAt }]) => routedAt + 1));
       // What was routed before this process began, and is not among what it read, is not known either.
-      const before = this.#readTo === 0 && settled.length >= mostSettled ? oldest(settled) : 0;
+      const before = this.#readTo === 0 && settled.length >= maxSettled ? oldest(settled) : 0;
       this.#sources.set(source, {
         studies: new Map([...keptOpen, ...keptSettled]),
         completeFrom: Math.max(remembered.completeFrom, lastLeft, before),
@@ -164,8 +164,8 @@ export class NoteTaker {
   }
 }
 
-function newest(studies: readonly [string, StudyNote][], most: number): Map<string, StudyNote> {
-  return new Map(studies.toSorted(([, one], [, other]) => other.routedAt - one.routedAt).slice(0, most));
+function newest(studies: readonly [string, StudyNote][], max: number): Map<string, StudyNote> {
+  return new Map(studies.toSorted(([, one], [, other]) => other.routedAt - one.routedAt).slice(0, max));
 }
 
 function oldest(studies: readonly [string, StudyNote][]): number {

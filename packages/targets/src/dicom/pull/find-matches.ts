@@ -5,7 +5,7 @@ import { cancelledError, until } from '../../flow/index.ts';
 import { dicomError } from '../errors.ts';
 
 /** More matches of one query are a query that is too wide. */
-const mostMatches = 100_000;
+const maxMatches = 100_000;
 
 /** What a receiver has answered to a query. */
 export interface Matches {
@@ -28,8 +28,8 @@ export async function findMatches(
   const gather = async (): Promise<void> => {
     for await (const match of findDataSets(association, { sopClassUid: UID.studyRootFind, query, signal })) {
       found.push(match);
-      if (found.length <= mostMatches) continue;
-      throw new DispatchError('target-error', `more than ${mostMatches} matches: ask for less`, { stage });
+      if (found.length <= maxMatches) continue;
+      throw new DispatchError('target-error', `more than ${maxMatches} matches: ask for less`, { stage });
     }
   };
   try {

@@ -5,7 +5,7 @@ import { classesOf } from './storage-classes.ts';
 /** UIDs in one identifier (List of UID Matching, PS3.4 section C.2.2.2.2). */
 const instancesPerRequest = 50;
 /** So many classes can be offered on one association, each in every transfer syntax that matters. */
-const mostClassesAtOnce = 8;
+const maxClassesAtOnce = 8;
 
 /** One C-GET or C-MOVE. */
 export interface Retrieval {
@@ -75,7 +75,7 @@ function classesBySeries(listing: Listing): Map<string, readonly string[]> {
 /** The classes of the whole study, where all are known and few: then one association does. */
 function shared({ instances, gaps }: Listing): readonly string[] | undefined {
   const classes = new Set(instances.map(({ sopClassUid }) => sopClassUid));
-  const isKnown = gaps.length === 0 && !classes.has(undefined) && classes.size <= mostClassesAtOnce;
+  const isKnown = gaps.length === 0 && !classes.has(undefined) && classes.size <= maxClassesAtOnce;
   return isKnown ? [...classes].filter((uid) => uid !== undefined).toSorted() : undefined;
 }
 

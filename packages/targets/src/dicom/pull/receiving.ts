@@ -10,7 +10,7 @@ const outOfResources = 0xa700;
 const processingFailure = 0x0110;
 const notAskedFor = 0xc000;
 /** Instances that nobody asked for: some receivers send the whole series for one of it, but not without end. */
-const mostUnasked = 10_000;
+const maxUnexpected = 10_000;
 
 /** Takes in what was asked for, as it arrives: the store SCP of a retrieval. */
 export class Receiving {
@@ -148,7 +148,7 @@ export class Receiving {
 
   #refuse(): number {
     this.#unasked += 1;
-    if (this.#unasked > mostUnasked) {
+    if (this.#unasked > maxUnexpected) {
       this.#failed.abort(
         new DispatchError('target-error', `the receiver sent ${this.#unasked} instances that were not asked for`, {
           stage: 'transfer',

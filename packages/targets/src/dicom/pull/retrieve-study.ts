@@ -10,7 +10,7 @@ import { Receiving } from './receiving.ts';
 import { openRetriever, type Retriever } from './retriever.ts';
 
 /** After so many instances in a row that did not come alone either, the rest is not asked for. */
-const mostFailuresInRow = 20;
+const maxFailuresInRow = 20;
 
 /**
  * Lists the instances, then retrieves what is missing: whole series where nothing of them is here, else instances by
@@ -91,7 +91,7 @@ async function oneByOne(
   let failedInRow = 0;
   for (const one of asked) {
     if (!missing.has(listedKey(one))) continue;
-    if (failedInRow >= mostFailuresInRow) return;
+    if (failedInRow >= maxFailuresInRow) return;
     await retriever.retrieve(planOne(studyInstanceUid, listing, one));
     failedInRow = missing.has(listedKey(one)) ? failedInRow + 1 : 0;
   }

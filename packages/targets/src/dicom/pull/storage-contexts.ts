@@ -2,7 +2,7 @@ import { MAX_CONTEXTS, TRANSFER_SYNTAX } from 'dicom-dimse';
 import type { ProposedContext } from '../presentation-contexts.ts';
 
 /** All but one are for storage. */
-const mostContexts = MAX_CONTEXTS - 1;
+const maxContexts = MAX_CONTEXTS - 1;
 
 /** As stored, whatever that is: first what every receiver has, then what archives store most. */
 const first = [
@@ -25,8 +25,8 @@ const syntaxes = [...new Set<string>([...first, ...Object.values(TRANSFER_SYNTAX
  * the syntax in which they are stored; the other syntaxes share the last one.
  */
 export function storageContexts(classes: readonly string[]): ProposedContext[] {
-  const offered = classes.slice(0, mostContexts);
-  const each = Math.max(1, Math.min(syntaxes.length, Math.floor(mostContexts / offered.length)));
+  const offered = classes.slice(0, maxContexts);
+  const each = Math.max(1, Math.min(syntaxes.length, Math.floor(maxContexts / offered.length)));
   return offered.flatMap((abstractSyntax) => [
     ...syntaxes.slice(0, each - 1).map((syntax) => ({ abstractSyntax, transferSyntaxes: [syntax] })),
     { abstractSyntax, transferSyntaxes: syntaxes.slice(each - 1) },

@@ -10,7 +10,7 @@ const eventTypes: ReadonlySet<number> = new Set([1, 2]);
 /** Of 1000 references, the most that are asked for in one request, each with two UIDs. */
 export const maxReportBytes = 1024 * 1024;
 /** Two dispatchers may take in reports on one transaction at the same moment. */
-const mostTries = 5;
+const maxTries = 5;
 
 /** Told when a report has come to this process, so that nobody here waits for the next look into the mailbox. */
 export const reportArrived = new EventTarget();
@@ -41,7 +41,7 @@ export function mailboxName(transactionUid: string): string {
 async function keep(mailbox: Mailbox, report: CommitmentReport): Promise<boolean> {
   const name = mailboxName(report.transactionUid);
   let wanted = report;
-  for (let tries = 0; tries < mostTries; tries += 1) {
+  for (let tries = 0; tries < maxTries; tries += 1) {
     const there = await mailbox.look<CommitmentReport>(name);
     if (there && tries > 0 && failuresOf(wanted).every((uid) => failuresOf(there).includes(uid))) return true;
     wanted = there ? together(there, wanted) : wanted;

@@ -2,7 +2,7 @@ import type { RunState } from '../../contract/index.ts';
 
 const stateKey = 'storage-commitment';
 /** Requests that are listened for; older ones were not answered. */
-const mostTransactions = 50;
+const maxTransactions = 50;
 
 export interface Transaction {
   readonly transactionUid: string;
@@ -53,7 +53,7 @@ export class CommitmentState {
   }
 
   add(transaction: Transaction): void {
-    this.#transactions = [...this.#transactions, transaction].slice(-mostTransactions);
+    this.#transactions = [...this.#transactions, transaction].slice(-maxTransactions);
   }
 
   end(transactionUid: string): void {

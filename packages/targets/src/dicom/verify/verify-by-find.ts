@@ -40,7 +40,7 @@ export async function verifyByFind(
       await until(sleep(pauseMs), signal);
       missing = await until(notFound(association, missing, signal), signal);
     }
-    const { lacking, unsaid } = await until(oneByOne(association, missing, signal), signal);
+    const { lacking, unreported } = await until(oneByOne(association, missing, signal), signal);
     for (const instance of lacking) await run.revoke(instance);
     if (lacking.length > 0) {
       throw new DispatchError(
@@ -49,10 +49,10 @@ export async function verifyByFind(
         { stage: 'verify' },
       );
     }
-    if (unsaid.length > 0) {
+    if (unreported.length > 0) {
       throw new DispatchError(
         'verify-pending',
-        `the receiver cuts its answers, and does not say whether it has ${unsaid.length} of ${instances.length} instances`,
+        `the receiver cuts its answers, and does not say whether it has ${unreported.length} of ${instances.length} instances`,
         { stage: 'verify', remedy: 'Raise the limit of answers to a C-FIND at the receiver.' },
       );
     }
@@ -114,15 +114,15 @@ export async function oneByOne<T extends ListedName>(
   pace?: () => Promise<void>,
 ) {
   const lacking: T[] = [];
-  const unsaid: T[] = [];
+  const unreported: T[] = [];
   for (const instance of instances) {
     await pace?.();
     const { listed, isCut } = await listedUids(association, instance, instance.sopInstanceUid, signal);
     if (listed.has(instance.sopInstanceUid)) continue;
-    if (isCut) unsaid.push(instance);
+    if (isCut) unreported.push(instance);
     else lacking.push(instance);
   }
-  return { lacking, unsaid };
+  return { lacking, unreported };
 }
 
 export async function listedUids(

@@ -19,7 +19,7 @@ export class FileDestination {
   }
 
   /** @throws what keeps entries from being written */
-  async turn(path: string): Promise<void> {
+  async forward(path: string): Promise<void> {
     const { redis } = this.#context;
     const keys = redisKeys(this.#context.config().redis.prefix);
     for (const [stream, key, decode] of [

@@ -6,7 +6,7 @@ import { Cursors } from './cursors.ts';
 import { FileDestination } from './file-destination.ts';
 import { SyslogDestination } from './syslog-destination.ts';
 
-const turnMs = 1_000;
+const intervalMs = 1_000;
 const retryMs = 10_000;
 const leaseMs = 15_000;
 
@@ -22,7 +22,7 @@ export function startAuditForwarding(context: ConsoleContext): { stop(): Promise
   let connectedTo = '';
   let isStopped = false;
   let running: Promise<void> = Promise.resolve();
-  let timer = setTimeout(turn, 0);
+  let timer = setTimeout(runOnce, 0);
 
   return {
     async stop() {
@@ -33,11 +33,11 @@ export function startAuditForwarding(context: ConsoleContext): { stop(): Promise
     },
   };
 
-  function turn(): void {
+  function runOnce(): void {
     running = forward()
       .catch((error: unknown) => log.debug({ err: error }, 'audit log not forwarded'))
       .finally(() => {
-        if (!isStopped) timer = setTimeout(turn, turnMs);
+        if (!isStopped) timer = setTimeout(runOnce, intervalMs);
       });
   }
 
@@ -51,10 +51,10 @@ export function startAuditForwarding(context: ConsoleContext): { stop(): Promise
     }
     if ((audit.file === undefined && !audit.syslog) || redis.status !== 'ready' || !(await lead())) return;
     const { file: path, syslog: receiver } = audit;
-    if (path !== undefined) await attempt('file', { path }, () => file.turn(path));
+    if (path !== undefined) await attempt('file', { path }, () => file.forward(path));
     if (receiver) {
       const { host, port } = receiver;
-      await attempt('syslog', { host, port }, () => syslog.turn(receiver));
+      await attempt('syslog', { host, port }, () => syslog.forward(receiver));
     }
   }
 

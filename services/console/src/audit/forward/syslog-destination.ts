@@ -37,7 +37,7 @@ export class SyslogDestination {
   }
 
   /** @throws what keeps messages from being sent */
-  async turn(config: AuditSyslogConfig): Promise<void> {
+  async forward(config: AuditSyslogConfig): Promise<void> {
     await this.#settle();
     this.#connection ??= await SyslogConnection.open(config);
     const { redis } = this.#context;
@@ -78,10 +78,10 @@ export class SyslogDestination {
     const { redis, config } = this.#context;
     if (this.#connection?.isAlive) {
       await this.#cursors.set(name, this.#sent);
-      const told = redisKeys(config().redis.prefix).auditDeliveries;
+      const reported = redisKeys(config().redis.prefix).auditDeliveries;
       const members = [...this.#sentDeliveries].flatMap(([member, at]) => [at, member]);
-      if (members.length > 0) await redis.zadd(told, ...members);
-      await redis.zremrangebyscore(told, '-inf', Date.now() - rememberedMs);
+      if (members.length > 0) await redis.zadd(reported, ...members);
+      await redis.zremrangebyscore(reported, '-inf', Date.now() - rememberedMs);
     } else {
       this.#connection?.close();
       this.#connection = undefined;
@@ -93,7 +93,7 @@ export class SyslogDestination {
 
   async #sendDeliveries(config: AuditSyslogConfig): Promise<void> {
     const { operations, redis } = this.#context;
-    const told = redisKeys(this.#context.config().redis.prefix).auditDeliveries;
+    const reported = redisKeys(this.#context.config().redis.prefix).auditDeliveries;
     // Nothing that ended before messages were configured is sent.
     const begin = await this.#cursors.getTime(name, 'deliveries begin');
     const looked = new Map<string, number>();
@@ -106,7 +106,7 @@ export class SyslogDestination {
         const at = record.endedAt ?? record.updatedAt;
         if (at < begin) continue;
         const member = `${record.deliveryId} ${at}`;
-        if (this.#sentDeliveries.has(member) || (await redis.zscore(told, member)) !== null) continue;
+        if (this.#sentDeliveries.has(member) || (await redis.zscore(reported, member)) !== null) continue;
         await this.#send(await this.#deliveryMessage(record, config), config);
         this.#sentDeliveries.set(member, Date.now());
       }

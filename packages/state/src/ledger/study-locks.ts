@@ -7,7 +7,7 @@ import type { LedgerOptions } from './ledger.ts';
 import type { Fence, LedgerKey } from './ledger-types.ts';
 import { asLedgerError } from './write-batch.ts';
 
-export type TurnAnswer =
+export type StudyLockAnswer =
   | { readonly kind: 'taken' }
   /** Another delivery has the turn. `isFirstTry`: this one was not among those that wait for its end. */
   | { readonly kind: 'wait'; readonly isFirstTry: boolean };
@@ -18,8 +18,8 @@ export type TurnAnswer =
  * the lock of the job that took it: a dead dispatcher's ends with its lock. Every method throws DispatchError
  * `ledger-unavailable` when Redis fails or is silent; `take` throws `lock-lost` to a worker that has lost its job.
  */
-export interface StudyTurns {
-  take(key: LedgerKey, deliveryId: string, fence: Fence): Promise<TurnAnswer>;
+export interface StudyLocks {
+  take(key: LedgerKey, deliveryId: string, fence: Fence): Promise<StudyLockAnswer>;
   isFree(key: LedgerKey): Promise<boolean>;
   /** Ends the turn, if it is still ours. @returns the deliveries that wait for it */
   end(key: LedgerKey, fence: Fence): Promise<string[]>;
@@ -63,12 +63,12 @@ redis.call('DEL', KEYS[1], KEYS[2])
 return waiting
 `);
 
-export function createStudyTurns(
+export function createStudyLocks(
   redis: RedisClient,
   { prefix, timeoutMs = 10_000 }: LedgerOptions & { readonly prefix: string },
-): StudyTurns {
+): StudyLocks {
   const keys = ({ source, orthancStudyId, target }: LedgerKey): [string, string] => {
-    const base = redisKeys(prefix).turnOfStudy(source, orthancStudyId, target);
+    const base = redisKeys(prefix).studyLock(source, orthancStudyId, target);
     return [base, `${base}:waiting`];
   };
   async function ask<T>(answer: Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import { ledgerKeyOf } from '@dicom-dispatch/core';
 import { wakeDelivery, type JobEnd } from '@dicom-dispatch/pipeline';
-import { fenceOf, type DeliveryTurn } from './delivery-turn.ts';
+import { fenceOf, type DeliveryJobRun } from './delivery-job-run.ts';
 import { putOff } from './put-off.ts';
 
 /** After so long a waiting delivery looks again by itself, should the end of the other one not have been reported. */
@@ -10,20 +10,20 @@ const lookAgainMs = 30_000;
  * Runs while no other delivery of the same study to the same target does: both would find the same instances missing in
  * the ledger, and send them twice. The second one waits, and consumes no attempt.
  */
-export async function withStudyTurn(turn: DeliveryTurn, run: () => Promise<JobEnd>): Promise<JobEnd> {
-  const { context, data, log } = turn;
+export async function withStudyLock(jobRun: DeliveryJobRun, run: () => Promise<JobEnd>): Promise<JobEnd> {
+  const { context, data, log } = jobRun;
   const key = ledgerKeyOf(data);
-  const fence = fenceOf(turn);
-  const answer = await context.turns.take(key, data.deliveryId, fence);
+  const fence = fenceOf(jobRun);
+  const answer = await context.studyLocks.take(key, data.deliveryId, fence);
   if (answer.kind === 'wait') {
     const event = { kind: 'waiting', text: 'another delivery of this study to the target is under way' } as const;
-    return putOff(turn, { wake: 'turn', inMs: lookAgainMs, ...(answer.isFirstTry && { event }) });
+    return putOff(jobRun, { wake: 'turn', inMs: lookAgainMs, ...(answer.isFirstTry && { event }) });
   }
   try {
     return await run();
   } finally {
     // Should Redis be away, the turn ends with the lock of the job, and the others look again by themselves.
-    const waiting = await context.turns.end(key, fence).catch(() => []);
+    const waiting = await context.studyLocks.end(key, fence).catch(() => []);
     for (const deliveryId of waiting) {
       await wakeDelivery(context, deliveryId).catch((error: unknown) =>
         log.warn(
@@ -36,6 +36,6 @@ export async function withStudyTurn(turn: DeliveryTurn, run: () => Promise<JobEn
 }
 
 /** Whether the delivery that this one waited for has ended by now. */
-export async function isTurnFree({ context, data }: DeliveryTurn): Promise<boolean> {
-  return context.turns.isFree(ledgerKeyOf(data));
+export async function isStudyLockFree({ context, data }: DeliveryJobRun): Promise<boolean> {
+  return context.studyLocks.isFree(ledgerKeyOf(data));
 }

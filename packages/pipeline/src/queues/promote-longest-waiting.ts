@@ -5,15 +5,15 @@ import { firstJobPriority, jobPriority, type Redis } from '@dicom-dispatch/runti
 import type { Queue } from 'bullmq';
 
 /** Of so many deliveries of a target one is the longest waiting of those that are less urgent. */
-const turnEvery = 8;
+const promoteEvery = 8;
 /** Behind `stat`, before `urgent`. */
-const turnPriority = jobPriority('stat') + 5;
+const promotedPriority = jobPriority('stat') + 5;
 
 /**
  * Keeps less urgent deliveries from waiting for ever behind more urgent ones: at every eighth start of a delivery the
  * longest waiting of the less urgent is moved forward, behind `stat` only. BullMQ alone would starve them.
  */
-export async function giveTurn(
+export async function promoteLongestWaiting(
   redis: Redis,
   prefix: string,
   queue: Queue,
@@ -21,10 +21,10 @@ export async function giveTurn(
   priority: Priority,
 ): Promise<void> {
   const count = await redis.hincrby(redisKeys(prefix).starts, target, 1);
-  if (count % turnEvery !== 0) return;
+  if (count % promoteEvery !== 0) return;
   const classes = [firstJobPriority, ...priorities.map((one) => jobPriority(one))];
-  const counts = await queue.getCountsPerPriority([...classes, turnPriority]);
-  if ((counts[turnPriority] ?? 0) > 0) return;
+  const counts = await queue.getCountsPerPriority([...classes, promotedPriority]);
+  if ((counts[promotedPriority] ?? 0) > 0) return;
   const heads = await Promise.all(
     classes
       .filter((one) => one > jobPriority(priority) && (counts[one] ?? 0) > 0)
@@ -35,5 +35,5 @@ export async function giveTurn(
   );
   const [longest] = heads.flatMap((job) => job ?? []).sort((one, other) => one.timestamp - other.timestamp);
   // It may have been taken up meanwhile: then this changes nothing.
-  await longest?.changePriority({ priority: turnPriority });
+  await longest?.changePriority({ priority: promotedPriority });
 }

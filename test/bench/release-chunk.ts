@@ -1,6 +1,6 @@
 // What it saves that chunks of instances are given back to the source: CPU of 500 instances of 0.5 MB from Orthanc to
 // storescp, through our source and handler, in processes of their own, by turns.
-//   ./dispatch bench give-back [--instances 500] [--runs 3]
+//   ./dispatch bench release-chunk [--instances 500] [--runs 3]
 import { execFile } from 'node:child_process';
 import { parseArgs, promisify } from 'node:util';
 import { startOrthanc, startStorescp } from '@dicom-dispatch/harness';
@@ -36,8 +36,8 @@ async function send(how: string, url: string, orthancStudyId: string, uid: strin
     manifest,
     pending: manifest,
     async open(instance, options) {
-      const { giveBack, ...bytes } = await openInstance(orthanc, 'main', instance, options);
-      return how === 'given-back' && giveBack ? { ...bytes, giveBack } : bytes;
+      const { releaseChunk, ...bytes } = await openInstance(orthanc, 'main', instance, options);
+      return how === 'given-back' && releaseChunk ? { ...bytes, releaseChunk } : bytes;
     },
     stage() {},
     async report(_instance, outcome) {

@@ -1,6 +1,6 @@
 import type { PlaceFound } from './place-mark.ts';
 
-const says: Readonly<Record<PlaceFound, string>> = {
+const descriptions: Readonly<Record<PlaceFound, string>> = {
   known: 'the folder is the one that the target was set up with',
   new: 'the folder is not marked yet; the first delivery marks it',
   'taken over': 'the folder has a mark; the next delivery remembers it',
@@ -9,7 +9,7 @@ const says: Readonly<Record<PlaceFound, string>> = {
 };
 
 /** What a test of the connection says of the place. @param isCompared - whether there was something to compare it with */
-export function placeSays(found: PlaceFound, isCompared: boolean): string {
-  if (isCompared || found === 'new') return says[found];
+export function describePlace(found: PlaceFound, isCompared: boolean): string {
+  if (isCompared || found === 'new') return descriptions[found];
   return 'the folder has a mark; Redis was not asked whether it is known';
 }

@@ -2,17 +2,17 @@ import { performance } from 'node:perf_hooks';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import { DispatchError } from '@dicom-dispatch/core';
 import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
-import { fenceOf, type Attempt } from './delivery-turn.ts';
+import { fenceOf, type Attempt } from './delivery-job-run.ts';
 import { isSharedPlace, takenUids } from './notice-conflicts.ts';
 import { ReceiptWriter } from './receipt-writer.ts';
 import { redisState } from './redis-state.ts';
-import type { DeliverySetting } from './run-delivery.ts';
+import type { DeliveryDependencies } from './run-delivery.ts';
 
 /** What `runDelivery` needs of the world, for this attempt. */
-export async function settingOf(
+export async function dependenciesOf(
   attempt: Attempt,
-): Promise<DeliverySetting & { unlessGone<T>(act: () => Promise<T>): Promise<T> }> {
-  const { context, data, signal, tracker, log, say } = attempt;
+): Promise<DeliveryDependencies & { unlessGone<T>(act: () => Promise<T>): Promise<T> }> {
+  const { context, data, signal, tracker, log, logLine } = attempt;
   const { prefix } = context.config.redis;
   const source = await context.source(data.source);
   const [begunAt, begun] = [await redisNow(context.redis, prefix), performance.now()];
@@ -61,8 +61,8 @@ export async function settingOf(
     state: redisState(context.redis, prefix, data.deliveryId),
     memory: createTargetMemory(context.redis, prefix, data.target),
     log: {
-      info: (text, facts) => (log.info(facts ?? {}, text), say(text)),
-      warn: (text, facts) => (log.warn(facts ?? {}, text), say(text)),
+      info: (text, facts) => (log.info(facts ?? {}, text), logLine(text)),
+      warn: (text, facts) => (log.warn(facts ?? {}, text), logLine(text)),
     },
     signal,
   };

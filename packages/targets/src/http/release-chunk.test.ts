@@ -61,7 +61,7 @@ it.each(cases)(
         yield chunk;
       }
     }
-    const giveBack = (chunk: Uint8Array): void => {
+    const releaseChunk = (chunk: Uint8Array): void => {
       // Who still refers to it would send this.
       chunk.fill(0xff);
       free.push(Buffer.from(chunk.buffer));
@@ -69,7 +69,7 @@ it.each(cases)(
     const answer = await http.request({
       method: 'POST',
       path: '/',
-      body: () => new LateReturns().borrow({ body: body(), giveBack }),
+      body: () => new LateReturns().borrow({ body: body(), releaseChunk }),
       signal: new AbortController().signal,
     });
     expect(await answer.text(1000)).toBe(hash.digest('hex'));

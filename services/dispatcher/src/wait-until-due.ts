@@ -1,7 +1,7 @@
 import { backOffMs, isOpen, nextStartAt } from '@dicom-dispatch/core';
 import { act, endStates, fromNow } from '@dicom-dispatch/state/records';
 import type { JobEnd } from '@dicom-dispatch/pipeline';
-import { fenceOf, type DeliveryTurn } from './delivery-turn.ts';
+import { fenceOf, type DeliveryJobRun } from './delivery-job-run.ts';
 import { leaveIfLeft, leaveTarget } from './leave-target.ts';
 import { afterRefusal, endCancelled, jobEndOf, putOff } from './put-off.ts';
 
@@ -21,41 +21,41 @@ const earlyMs = 250;
  * @returns how the job ends, or undefined when the delivery may go on
  * @throws HandedOver when another target has taken it over
  */
-export async function waitForTurn(
-  turn: DeliveryTurn,
+export async function waitUntilDue(
+  jobRun: DeliveryJobRun,
   intent: { readonly isHeld: boolean; readonly isCancelled: boolean },
 ): Promise<JobEnd | undefined> {
-  const { target, record, now } = turn;
+  const { target, record, now } = jobRun;
   if (endStates.includes(record.state)) return jobEndOf(record.state, record.error?.message ?? 'it has ended');
-  if (intent.isCancelled) return endCancelled(turn);
+  if (intent.isCancelled) return endCancelled(jobRun);
   if (record.state === 'active') {
-    const end = await takeOver(turn);
+    const end = await takeOver(jobRun);
     if (end) return end;
   }
-  if (intent.isHeld) return putOff(turn, { wake: 'person' });
+  if (intent.isHeld) return putOff(jobRun, { wake: 'person' });
   const dueInMs = record.state === 'waiting' ? (record.nextAttemptAt ?? 0) - now : 0;
   if (dueInMs > earlyMs) return { kind: 'later', inMs: dueInMs };
-  await leaveIfLeft(turn);
+  await leaveIfLeft(jobRun);
   if (!target) {
-    return putOff(turn, { wake: 'person', inMs: offMs });
+    return putOff(jobRun, { wake: 'person', inMs: offMs });
   }
   if (!target.enabled) {
-    await leaveTarget(turn, 'the target is switched off');
+    await leaveTarget(jobRun, 'the target is switched off');
     const event = { kind: 'waiting', text: 'the target is switched off' } as const;
-    return putOff(turn, { wake: 'person', inMs: offMs, ...(record.wake !== 'person' && { event }) });
+    return putOff(jobRun, { wake: 'person', inMs: offMs, ...(record.wake !== 'person' && { event }) });
   }
-  const opensAt = opensNext(turn);
+  const opensAt = opensNext(jobRun);
   if (opensAt > now && !record.anyway) {
-    const text = outsideOf(turn);
-    await leaveTarget(turn, text);
-    return putOff(turn, { wake: 'schedule', inMs: opensAt - now, event: { kind: 'waiting', text } });
+    const text = outsideOf(jobRun);
+    await leaveTarget(jobRun, text);
+    return putOff(jobRun, { wake: 'schedule', inMs: opensAt - now, event: { kind: 'waiting', text } });
   }
   return undefined;
 }
 
 /** The dispatcher that had it is gone: its lock has run out. */
-async function takeOver(turn: DeliveryTurn): Promise<JobEnd | undefined> {
-  const { context, data, target, record } = turn;
+async function takeOver(jobRun: DeliveryJobRun): Promise<JobEnd | undefined> {
+  const { context, data, target, record } = jobRun;
   const again = record.losses + 1 - lossesAtOnce;
   const pauseMs = again > 0 && target ? backOffMs(target.backoff, again) : 0;
   const changed = await context.records.change(data.deliveryId, {
@@ -67,9 +67,9 @@ async function takeOver(turn: DeliveryTurn): Promise<JobEnd | undefined> {
       nextAttemptAt: pauseMs > 0 ? fromNow(pauseMs) : null,
     },
     event: { kind: 'waiting', text: `the dispatcher ${record.worker ?? ''} is gone` },
-    fence: fenceOf(turn),
+    fence: fenceOf(jobRun),
   });
-  if (changed.kind === 'refused') return afterRefusal(turn, changed);
+  if (changed.kind === 'refused') return afterRefusal(jobRun, changed);
   return pauseMs > 0 ? { kind: 'later', inMs: pauseMs } : undefined;
 }
 
@@ -80,30 +80,30 @@ async function takeOver(turn: DeliveryTurn): Promise<JobEnd | undefined> {
  * @throws HandedOver when another target has taken it over
  */
 export async function waitForCircuit(
-  turn: DeliveryTurn,
+  jobRun: DeliveryJobRun,
 ): Promise<{ readonly end: JobEnd } | { readonly end: undefined; readonly isProbe: boolean }> {
-  const { context, data, record } = turn;
+  const { context, data, record } = jobRun;
   const verdict = await context.circuits.check(data.target, data.deliveryId);
   if (verdict.kind === 'closed' || verdict.kind === 'probe') {
     return { end: undefined, isProbe: verdict.kind === 'probe' };
   }
-  await leaveTarget(turn, 'its circuit is open');
+  await leaveTarget(jobRun, 'its circuit is open');
   if (verdict.kind === 'yield') {
-    return { end: await putOff(turn, { wake: 'circuit', inMs: verdict.retryInMs }) };
+    return { end: await putOff(jobRun, { wake: 'circuit', inMs: verdict.retryInMs }) };
   }
-  turn.closeGate();
+  jobRun.closeGate();
   // It keeps its place in the queue. Nothing is written for one that waits for the circuit already.
-  const isSaid = record.state === 'waiting' && record.wake === 'circuit' && record.nextAttemptAt === undefined;
-  return { end: isSaid ? { kind: 'front' } : await putOff(turn, { wake: 'circuit', front: true }) };
+  const isReported = record.state === 'waiting' && record.wake === 'circuit' && record.nextAttemptAt === undefined;
+  return { end: isReported ? { kind: 'front' } : await putOff(jobRun, { wake: 'circuit', front: true }) };
 }
 
 /** When the target and one of the rules that want this delivery are open together. */
-function opensNext({ data, target, now }: DeliveryTurn): number {
+function opensNext({ data, target, now }: DeliveryJobRun): number {
   const lists = [...(target?.schedule ? [[target.schedule]] : []), ...(data.schedules ? [data.schedules] : [])];
   return nextStartAt(lists, now) ?? now + lookAgainMs;
 }
 
-function outsideOf({ target, now }: DeliveryTurn): string {
+function outsideOf({ target, now }: DeliveryJobRun): string {
   if (target?.schedule && !isOpen(target.schedule, now)) return 'outside the schedule of the target';
   return 'outside the schedule of its rule';
 }

@@ -11,7 +11,7 @@ import { dicomTarget, dicomTlsTarget, type DicomTarget } from './schema.ts';
 /** Memory that is used again at once: a chunk that is given back too early arrives damaged. */
 class PoisonedPool {
   readonly #lent = new Set<Uint8Array>();
-  givenBack = 0;
+  released = 0;
   strangers = 0;
 
   open(study: FixtureStudy, { sopInstanceUid }: ManifestInstance): InstanceBytes {
@@ -20,10 +20,10 @@ class PoisonedPool {
     return {
       sizeBytes: found.manifest.sizeBytes,
       body: this.#lend(found.read()),
-      giveBack: (chunk) => {
+      releaseChunk: (chunk) => {
         if (!this.#lent.delete(chunk)) this.strangers += 1;
         chunk.fill(0xff);
-        this.givenBack += 1;
+        this.released += 1;
       },
     };
   }
@@ -98,7 +98,7 @@ describe('chunks that are given back and used again at once', () => {
       expect(attempt.error).toBeUndefined();
       expect(scp.hashes).toEqual(await expected(study));
       expect(pool.strangers).toBe(0);
-      expect(pool.givenBack).toBeGreaterThan(0);
+      expect(pool.released).toBeGreaterThan(0);
     });
   }
 
@@ -120,7 +120,7 @@ describe('chunks that are given back and used again at once', () => {
     });
     expect(attempt.error).toBeUndefined();
     expect(scp.hashes).toEqual(await expected(study));
-    expect([pool.strangers, pool.givenBack > 0]).toEqual([0, true]);
+    expect([pool.strangers, pool.released > 0]).toEqual([0, true]);
   });
 
   it('arrive undamaged on what is left when an association is aborted in the middle, and with the next attempt', async () => {

@@ -20,7 +20,7 @@ export interface DeliveryJob {
 }
 
 /** One run of a delivery's job, before it is decided whether an attempt may begin. */
-export interface DeliveryTurn extends DeliveryJob {
+export interface DeliveryJobRun extends DeliveryJob {
   readonly context: DispatcherContext;
   readonly data: DeliveryData;
   /** Undefined when it is no longer configured. */
@@ -31,11 +31,11 @@ export interface DeliveryTurn extends DeliveryJob {
   readonly now: number;
   readonly log: Logger;
   /** Writes a line into the log of the job, where Bull Board shows it. */
-  say(line: string): void;
+  logLine(line: string): void;
 }
 
 /** An attempt that has begun. */
-export interface Attempt extends DeliveryTurn {
+export interface Attempt extends DeliveryJobRun {
   /** Of the delivery, over all its jobs and retries by hand. */
   readonly number: number;
   /** On the local clock, monotonic. */
@@ -57,17 +57,17 @@ export interface Attempt extends DeliveryTurn {
   foldLedger: (() => Promise<void>) | undefined;
 }
 
-export function openTurn(
+export function openJobRun(
   context: DispatcherContext,
   delivery: DeliveryJob,
   { record, now }: { readonly record: DeliveryRecord; readonly now: number },
-): DeliveryTurn {
+): DeliveryJobRun {
   const { job } = delivery;
   // The study task of the job may be one that brings the study to more targets.
-  const told = deliveryData.safeParse(job.data);
+  const parsed = deliveryData.safeParse(job.data);
   // The job of one whose study was still being received says what it was then.
-  const isOld = told.success && told.data.arriving !== undefined;
-  const data = told.success && !isOld ? told.data : deliveryData.parse(record);
+  const isOld = parsed.success && parsed.data.arriving !== undefined;
+  const data = parsed.success && !isOld ? parsed.data : deliveryData.parse(record);
   return {
     ...delivery,
     context,
@@ -76,18 +76,22 @@ export function openTurn(
     record,
     now,
     log: context.log.child({ delivery: data.deliveryId, study: data.studyInstanceUid, target: data.target }),
-    say: (line) => void job.log(`${new Date().toISOString()} ${line}`).catch(() => {}),
+    logLine: (line) => void job.log(`${new Date().toISOString()} ${line}`).catch(() => {}),
   };
 }
 
 /** The lock of the delivery's job, under which it writes. */
-export function fenceOf({ context, job, token }: Pick<DeliveryTurn, 'context' | 'job' | 'token'>): Fence {
+export function fenceOf({ context, job, token }: Pick<DeliveryJobRun, 'context' | 'job' | 'token'>): Fence {
   return { lockKey: `${context.config.redis.prefix}:${job.queueName}:${job.id}:lock`, token };
 }
 
 /** Writes into the delivery's record, unless another worker has the delivery by now. */
-export function report(turn: DeliveryTurn, patch: DeliveryPatch, event?: Omit<DeliveryEvent, 'at'>): Promise<Changed> {
-  return turn.context.records.change(turn.data.deliveryId, { patch, event, fence: fenceOf(turn) });
+export function report(
+  jobRun: DeliveryJobRun,
+  patch: DeliveryPatch,
+  event?: Omit<DeliveryEvent, 'at'>,
+): Promise<Changed> {
+  return jobRun.context.records.change(jobRun.data.deliveryId, { patch, event, fence: fenceOf(jobRun) });
 }
 
 /** What the record shall say of the instances, once it is known how many there are. */

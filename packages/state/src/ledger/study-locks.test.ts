@@ -1,0 +1,61 @@
+import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createStudyLocks, type StudyLocks } from './study-locks.ts';
+
+const prefix = '{turns}';
+const key = { source: 'main', orthancStudyId: 'o-1', studyInstanceUid: '2.25.1', target: 'pacs' };
+const first = { lockKey: `${prefix}:target-pacs:d-1:lock`, token: 'one' };
+const second = { lockKey: `${prefix}:target-pacs:d-2:lock`, token: 'two' };
+let server: RedisServer;
+let redis: Redis;
+let locks: StudyLocks;
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+  locks = createStudyLocks(redis, { prefix, timeoutMs: 30_000 });
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(async () => {
+  await redis.flushall();
+  await redis.mset(first.lockKey, first.token, second.lockKey, second.token);
+});
+
+test('one delivery of a study at a time; who waits is told at the end', async () => {
+  expect(await locks.isFree(key)).toBe(true);
+  expect(await locks.take(key, 'd-1', first)).toEqual({ kind: 'taken' });
+  expect(await locks.isFree(key)).toBe(false);
+  expect(await locks.take(key, 'd-2', second)).toEqual({ kind: 'wait', isFirstTry: true });
+  expect(await locks.take(key, 'd-2', second)).toEqual({ kind: 'wait', isFirstTry: false });
+  expect(await locks.take({ ...key, target: 'archive' }, 'd-2', second)).toEqual({ kind: 'taken' });
+  expect(await locks.end(key, second)).toEqual([]);
+  expect(await locks.end(key, first)).toEqual(['d-2']);
+  expect(await locks.take(key, 'd-2', second)).toEqual({ kind: 'taken' });
+});
+
+test('the turn of a dead dispatcher ends with its lock, and its late end changes nothing', async () => {
+  await locks.take(key, 'd-1', first);
+  await redis.del(first.lockKey);
+  expect(await locks.isFree(key)).toBe(true);
+  expect(await locks.take(key, 'd-2', second)).toEqual({ kind: 'taken' });
+  expect(await locks.end(key, first)).toEqual([]);
+  expect(await locks.isFree(key)).toBe(false);
+});
+
+test('a job that is taken up again takes its own turn over', async () => {
+  await locks.take(key, 'd-1', first);
+  await redis.set(first.lockKey, 'again');
+  expect(await locks.take(key, 'd-1', { ...first, token: 'again' })).toEqual({ kind: 'taken' });
+  expect(await locks.end(key, first)).toEqual([]);
+  expect(await locks.isFree(key)).toBe(false);
+});
+
+test('a worker that has lost its job takes no turn', async () => {
+  await redis.set(first.lockKey, 'of another worker');
+  await expect(locks.take(key, 'd-1', first)).rejects.toMatchObject({ code: 'lock-lost' });
+  expect(await locks.isFree(key)).toBe(true);
+});
