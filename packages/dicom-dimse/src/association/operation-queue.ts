@@ -1,7 +1,7 @@
 import { DimseError } from '../errors/dimse-error.ts';
 import type { CommandSet } from '../dimse/command-set.ts';
 import type { DataSetSink } from '../dimse/message-assembler.ts';
-import { Patience } from './patience.ts';
+import { ProgressTimeout } from './progress-timeout.ts';
 
 /** A request of ours: queued, made ready, sent, answered. It keeps its own promise; every path ends in one of them. */
 export interface Operation {
@@ -64,14 +64,14 @@ export class OperationQueue {
   #lastMessageId = 0;
   #isPumping = false;
   #end: DimseError | undefined;
-  readonly #patience: Patience;
+  readonly #progressTimeout: ProgressTimeout;
   #creditedBytes = 0;
   #whenIdle: (() => void)[] = [];
 
   constructor(port: QueuePort, options: QueueOptions) {
     this.#port = port;
     this.#options = options;
-    this.#patience = new Patience({
+    this.#progressTimeout = new ProgressTimeout({
       graceMs: options.responseTimeoutMs,
       minBytesPerSecond: options.minBytesPerSecond,
       moved: () => port.movedBytes + this.#creditedBytes,
@@ -117,14 +117,14 @@ export class OperationQueue {
   /** The last response to it is here: the next operation starts before its promise is heard of. */
   finish(messageId: number): void {
     this.#outstanding.delete(messageId);
-    if (this.#outstanding.size > 0) this.#patience.start();
-    else this.#patience.rest();
+    if (this.#outstanding.size > 0) this.#progressTimeout.start();
+    else this.#progressTimeout.rest();
     this.pump();
   }
 
   /** A response that is not the last: a match, or a sign that the peer is at work. */
   notLast(kind: 'match' | 'sign-of-life'): void {
-    if (kind === 'sign-of-life' || this.#options.minBytesPerSecond <= 0) this.#patience.start();
+    if (kind === 'sign-of-life' || this.#options.minBytesPerSecond <= 0) this.#progressTimeout.start();
     else this.#creditedBytes += MATCH_WORTH_SECONDS * this.#options.minBytesPerSecond;
   }
 
@@ -158,7 +158,7 @@ export class OperationQueue {
   end(error: DimseError): void {
     if (this.#end !== undefined) return;
     this.#end = error;
-    this.#patience.stop();
+    this.#progressTimeout.stop();
     this.#controls = [];
     const all = new Set([...this.#outstanding.values(), ...this.#pending]);
     this.#outstanding.clear();
@@ -208,7 +208,7 @@ export class OperationQueue {
     const messageId = this.#nextMessageId();
     this.#outstanding.set(messageId, operation);
     this.#sending = operation;
-    this.#patience.start();
+    this.#progressTimeout.start();
     let sent: Promise<void> | undefined;
     try {
       sent = operation.start(messageId);
@@ -231,7 +231,7 @@ export class OperationQueue {
 
   #sent(): void {
     this.#sending = undefined;
-    if (this.#outstanding.size > 0) this.#patience.start();
+    if (this.#outstanding.size > 0) this.#progressTimeout.start();
     const controls = this.#controls;
     if (controls.length === 0) return;
     this.#controls = [];

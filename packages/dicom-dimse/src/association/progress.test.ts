@@ -14,7 +14,7 @@ import { TRANSFER_SYNTAX, UID } from '../uids.ts';
 import { connect as connectTcp } from 'node:net';
 import { connect } from './connect.ts';
 import type { ConnectOptions } from './connect.ts';
-import { Patience } from './patience.ts';
+import { ProgressTimeout } from './progress-timeout.ts';
 
 const FIND = { abstractSyntax: UID.studyRootFind, transferSyntaxes: [TRANSFER_SYNTAX.implicitVrLittleEndian] };
 const GET = { abstractSyntax: UID.studyRootGet, transferSyntaxes: [TRANSFER_SYNTAX.implicitVrLittleEndian] };
@@ -232,7 +232,7 @@ describe('patience', () => {
     let isExcused = false;
     const exhausted = Promise.withResolvers<void>();
     let isOver = false;
-    const patience = new Patience({
+    const progressTimeout = new ProgressTimeout({
       graceMs: 40,
       minBytesPerSecond: 1000,
       moved: () => moved,
@@ -242,7 +242,7 @@ describe('patience', () => {
         exhausted.resolve();
       },
     });
-    patience.start();
+    progressTimeout.start();
     const feeding = setInterval(() => (moved += 1000), 5);
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(isOver).toBe(false);
@@ -252,6 +252,6 @@ describe('patience', () => {
     expect(isOver).toBe(false);
     isExcused = false;
     await exhausted.promise;
-    patience.stop();
+    progressTimeout.stop();
   });
 });

@@ -8,7 +8,7 @@ import { PDU_TYPE } from '../pdu/pdu.ts';
 import type { AssociateAcPdu, AssociateRjPdu, AssociateRqPdu, Pdu } from '../pdu/pdu.ts';
 import { ABORTS, describeAbort, describeRejection } from '../pdu/reasons.ts';
 import type { AbortReason, RejectReason } from '../pdu/reasons.ts';
-import { Patience } from '../association/patience.ts';
+import { ProgressTimeout } from '../association/progress-timeout.ts';
 import { STATE_TABLE } from './state-table.ts';
 import type { Action, Event, State } from './state-table.ts';
 import type { Transport } from './transport.ts';
@@ -54,7 +54,7 @@ export class UpperLayer {
   readonly #stream: PduStream;
   #state: State = 'Sta1';
   #artim: NodeJS.Timeout | undefined;
-  readonly #idle: Patience;
+  readonly #idle: ProgressTimeout;
   #receivedBytes = 0;
   #hasEnded = false;
 
@@ -62,7 +62,7 @@ export class UpperLayer {
     this.#transport = transport;
     this.#user = user;
     this.#options = options;
-    this.#idle = new Patience({
+    this.#idle = new ProgressTimeout({
       graceMs: options.idleTimeoutMs,
       minBytesPerSecond: options.minBytesPerSecond,
       moved: () => this.#receivedBytes,

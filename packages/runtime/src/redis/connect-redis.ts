@@ -1,7 +1,7 @@
 import { Cluster, Redis } from 'ioredis';
 import type { Logger } from '../logging/create-logger.ts';
 import { batchWrites } from './batch-writes.ts';
-import { addressOf, redisOptions, type Patience, type RedisPlace } from './redis-options.ts';
+import { addressOf, redisOptions, type RedisWait, type RedisPlace } from './redis-options.ts';
 
 export type { Redis } from 'ioredis';
 
@@ -57,8 +57,8 @@ export async function openRedis(place: RedisPlace, name: string, withinMs: numbe
  * A Cluster is used as one Redis: all our keys are in one slot, and commands, pipelines, transactions, scripts, channels
  * and duplicates of ioredis' Cluster do what those of its Redis do.
  */
-function create(place: RedisPlace, connectionName: string, patience: Patience): Redis {
-  const plan = redisOptions(place, connectionName, patience);
+function create(place: RedisPlace, connectionName: string, wait: RedisWait): Redis {
+  const plan = redisOptions(place, connectionName, wait);
   const redis = open(plan);
   batchWrites(redis);
   return redis;

@@ -18,7 +18,7 @@ export class EmbeddedRedisError extends Error {
 
 const programs = ['redis-server', 'valkey-server'] as const;
 
-export interface EmbeddedRedisPatience {
+export interface EmbeddedRedisTimeouts {
   /** How long one that runs may take to answer: while it reads its file it answers that it does. Default 10 000. */
   readonly answerWithinMs?: number;
   /** How long it may take to write what is left to its disk, before it is killed. Default 10 000. */
@@ -56,7 +56,7 @@ const longestSocket = 107;
 export async function startEmbeddedRedis(
   dataFolder: string,
   signal: AbortSignal = new AbortController().signal,
-  patience: EmbeddedRedisPatience = {},
+  timeouts: EmbeddedRedisTimeouts = {},
 ): Promise<EmbeddedRedis> {
   const folder = resolve(dataFolder, 'redis');
   const writer = join(folder, 'program');
@@ -73,7 +73,7 @@ export async function startEmbeddedRedis(
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const url = `unix://${socket}`;
   // Two on the same files would spoil them: what a killed process of ours left behind is used.
-  if ((await untilKnown(socket, patience.answerWithinMs ?? answerWithinMs, signal)) === 'answers')
+  if ((await untilKnown(socket, timeouts.answerWithinMs ?? answerWithinMs, signal)) === 'answers')
     return { url, stop: () => stopIfAlone(socket) };
   // prettier-ignore
   const child = spawn(program, [
@@ -87,7 +87,7 @@ export async function startEmbeddedRedis(
   process.once('exit', killWithUs);
   const stop = async (): Promise<void> => {
     try {
-      await endProcess(child, patience.endWithinMs ?? endWithinMs);
+      await endProcess(child, timeouts.endWithinMs ?? endWithinMs);
     } finally {
       process.off('exit', killWithUs);
     }

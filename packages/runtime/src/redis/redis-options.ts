@@ -10,7 +10,7 @@ export class RedisPlaceError extends Error {
 }
 
 /** How a connection behaves while Redis is away. */
-export type Patience = 'waits' | 'fails';
+export type RedisWait = 'waits' | 'fails';
 
 const portLimit = 65_536;
 
@@ -32,10 +32,10 @@ export interface ClusterPlan {
  *
  * @throws RedisPlaceError naming the field: a file that cannot be read, no place at all
  */
-export function redisOptions(place: RedisPlace, connectionName: string, patience: Patience): ServerPlan | ClusterPlan {
+export function redisOptions(place: RedisPlace, connectionName: string, wait: RedisWait): ServerPlan | ClusterPlan {
   const redis = typeof place === 'string' ? { url: place } : place;
   const tls = redis.tls && tlsFiles(redis.tls);
-  const waits = patience === 'waits';
+  const waits = wait === 'waits';
   const shared = {
     connectionName,
     ...(redis.username !== undefined && { username: redis.username }),

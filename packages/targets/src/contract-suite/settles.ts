@@ -1,7 +1,7 @@
 import type { Attempt } from './run-fixture.ts';
 
 /** Nothing but the cancellation can end an attempt before this: the time-outs of targets are longer by far. */
-const patienceMs = 10_000;
+const timeoutMs = 10_000;
 
 /**
  * Waits for an attempt that is cancelled while it is under way. It has to settle by itself, without any help of the
@@ -18,7 +18,7 @@ export async function settles(
   let timer: NodeJS.Timeout | undefined;
   const onAbort = (): void => {
     cancelledMs = performance.now();
-    timer = setTimeout(() => reject(new Error(`it goes on ${patienceMs} ms after the cancellation`)), patienceMs);
+    timer = setTimeout(() => reject(new Error(`it goes on ${timeoutMs} ms after the cancellation`)), timeoutMs);
   };
   signal.addEventListener('abort', onAbort, { once: true });
   try {

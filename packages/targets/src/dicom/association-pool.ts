@@ -6,8 +6,8 @@ import { dicomError } from './errors.ts';
 import { receiverAt, type Receiver } from './receiver.ts';
 
 /** A further association that takes longer than this is not waited for. */
-const maxPatienceMs = 1_000;
-const minPatienceMs = 100;
+const maxConnectWaitMs = 1_000;
+const minConnectWaitMs = 100;
 /** So many associations in a row that the receiver ends without confirming anything are no progress. */
 const maxFruitless = 3;
 /** A receiver that takes one association at a time may need a moment to see that the last one has ended. */
@@ -33,7 +33,7 @@ export class AssociationPool {
   #lastLoss: DispatchError | undefined;
   /** Why a further association was not had. */
   #refusal: string | undefined;
-  #patienceMs = maxPatienceMs;
+  #connectWaitMs = maxConnectWaitMs;
   #openMs = 0;
 
   private constructor(options: ConnectOptions, log: RunLog) {
@@ -48,7 +48,7 @@ export class AssociationPool {
     const start = performance.now();
     await pool.#openFirst();
     pool.#openMs = performance.now() - start;
-    pool.#patienceMs = Math.min(maxPatienceMs, Math.max(minPatienceMs, 3 * pool.#openMs));
+    pool.#connectWaitMs = Math.min(maxConnectWaitMs, Math.max(minConnectWaitMs, 3 * pool.#openMs));
     return pool;
   }
 
@@ -152,8 +152,8 @@ export class AssociationPool {
         if (!this.#isClosing) this.#refused(asDispatchError(error).code);
       });
       const over = new AbortController();
-      const patience = sleep(this.#patienceMs, 'late', { signal: over.signal }).catch(() => undefined);
-      const first = await Promise.race([opening.catch(() => undefined), patience]);
+      const waitSignal = sleep(this.#connectWaitMs, 'late', { signal: over.signal }).catch(() => undefined);
+      const first = await Promise.race([opening.catch(() => undefined), waitSignal]);
       over.abort();
       if (first === 'late') this.#late.add(number);
     }
@@ -162,9 +162,9 @@ export class AssociationPool {
 
   async #openFirst(): Promise<void> {
     const { signal = this.#closing.signal, associationTimeoutMs = 30_000 } = this.#options;
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(associationTimeoutMs)]);
+    const waitSignal = AbortSignal.any([signal, AbortSignal.timeout(associationTimeoutMs)]);
     try {
-      await this.#open(0, patience);
+      await this.#open(0, waitSignal);
     } catch (thrown) {
       const error = asDispatchError(thrown);
       const isLimit = error.disposition === 'wait' || error.code === 'target-busy';
@@ -191,7 +191,7 @@ export class AssociationPool {
   }
 
   /** @throws DispatchError of stage `connect` */
-  async #open(number: number, patience?: AbortSignal): Promise<Association> {
+  async #open(number: number, waitSignal?: AbortSignal): Promise<Association> {
     const { signal } = this.#options;
     const closing = this.#closing.signal;
     const options = {
@@ -199,7 +199,7 @@ export class AssociationPool {
       ...this.#timeouts(),
       signal: signal ? AbortSignal.any([signal, closing]) : closing,
     };
-    const association = await this.#receiver.connect(options, patience).catch((error: unknown) => {
+    const association = await this.#receiver.connect(options, waitSignal).catch((error: unknown) => {
       throw dicomError(error, 'connect');
     });
     this.#associations.set(number, association);

@@ -29,12 +29,12 @@ export class Receiver {
   /**
    * Opens an association with it.
    *
-   * @param patience - until this signal aborts, room for one more is waited for
+   * @param waitSignal - until this signal aborts, room for one more is waited for
    */
-  async connect(options: ConnectOptions, patience?: AbortSignal): Promise<Association> {
+  async connect(options: ConnectOptions, waitSignal?: AbortSignal): Promise<Association> {
     for (;;) {
-      if (patience === undefined || patience.aborted || !this.isFull) break;
-      await this.#oneEnds(patience);
+      if (waitSignal === undefined || waitSignal.aborted || !this.isFull) break;
+      await this.#oneEnds(waitSignal);
     }
     // Nothing comes between: of two that waited for the same room one takes it.
     this.#asking += 1;

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 import { throwIfCancelled } from '../flow/index.ts';
 import { decompress } from './decompress.ts';
 import { networkError } from './network-error.ts';
-import type { Patience } from './patience.ts';
+import type { ProgressTimeout } from './progress-timeout.ts';
 import { retryAfterMs } from './retry-after.ts';
 
 const discardMs = 2_000;
@@ -13,19 +13,19 @@ export class HttpAnswer {
   readonly status: number;
   readonly #data: Dispatcher.ResponseData;
   readonly #host: string;
-  readonly #patience: Patience;
+  readonly #progressTimeout: ProgressTimeout;
   readonly #signals: { readonly run: AbortSignal; readonly silent: AbortSignal };
 
   constructor(
     data: Dispatcher.ResponseData,
     host: string,
-    patience: Patience,
+    progressTimeout: ProgressTimeout,
     signals: { readonly run: AbortSignal; readonly silent: AbortSignal },
   ) {
     this.status = data.statusCode;
     this.#data = data;
     this.#host = host;
-    this.#patience = patience;
+    this.#progressTimeout = progressTimeout;
     this.#signals = signals;
   }
 
@@ -67,23 +67,23 @@ export class HttpAnswer {
     const { body } = this.#data;
     let length = 0;
     try {
-      this.#patience.start();
+      this.#progressTimeout.start();
       for await (const chunk of body as AsyncIterable<Uint8Array>) {
-        this.#patience.moved(chunk.byteLength);
+        this.#progressTimeout.moved(chunk.byteLength);
         this.#signals.silent.throwIfAborted();
         length += chunk.byteLength;
         if (length > maxBytes) {
           throw new DispatchError('target-error', `an answer of ${this.#host} is longer than ${maxBytes} bytes`);
         }
         yield chunk;
-        this.#patience.start();
+        this.#progressTimeout.start();
       }
     } catch (thrown) {
       throwIfCancelled(this.#signals.run);
       this.#signals.silent.throwIfAborted();
       throw networkError(thrown, this.#host);
     } finally {
-      this.#patience.pause();
+      this.#progressTimeout.pause();
       // Not read to its end: the socket cannot be used again.
       body.on('error', () => {}).destroy();
     }

@@ -6,7 +6,7 @@ import { authorizerOf, type Authorizer } from './authorizer.ts';
 import { HttpAnswer } from './http-answer.ts';
 import type { HttpOptions } from './http-options.ts';
 import { networkError } from './network-error.ts';
-import { Patience } from './patience.ts';
+import { ProgressTimeout } from './progress-timeout.ts';
 import { inPieces } from './pieces.ts';
 import { tlsOptions } from './tls-files.ts';
 
@@ -52,7 +52,7 @@ export class HttpConnection {
       pipelining: 1,
       allowH2: false,
       connect: { timeout: options.connectTimeout, ...tls },
-      // Our own Patience watches over silence: undici's limit would end a slow upload as well.
+      // Our own ProgressTimeout watches over silence: undici's limit would end a slow upload as well.
       headersTimeout: 0,
       bodyTimeout: 0,
       // Orthanc says `timeout=1`; the default threshold of a second would never reuse its sockets.
@@ -107,7 +107,7 @@ export class HttpConnection {
     const { url, timeout, minBytesPerSecond } = this.#options;
     const address = new URL(/^https?:\/\//.test(request.path) ? request.path : `${url}${request.path}`);
     const silent = new AbortController();
-    const patience = new Patience({ silenceMs: timeout, minBytesPerSecond }, (why) => {
+    const progressTimeout = new ProgressTimeout({ silenceMs: timeout, minBytesPerSecond }, (why) => {
       const words =
         why === 'silent'
           ? `was silent for ${timeout} ms`
@@ -115,7 +115,7 @@ export class HttpConnection {
       silent.abort(new DispatchError('target-timeout', `${address.host} ${words}`));
     });
     const body = request.body?.();
-    const pieces = typeof body === 'string' || !body ? undefined : inPieces(body, patience, request.bodyBytes);
+    const pieces = typeof body === 'string' || !body ? undefined : inPieces(body, progressTimeout, request.bodyBytes);
     const headers: Record<string, string> = { ...this.#headers(authorization), ...request.headers };
     if (pieces && request.bodyBytes !== undefined) headers['content-length'] = String(request.bodyBytes);
     const options: Dispatcher.RequestOptions = {
@@ -129,17 +129,17 @@ export class HttpConnection {
       signal: AbortSignal.any([request.signal, silent.signal]),
     };
     try {
-      patience.start();
+      progressTimeout.start();
       const data = await this.#agent.request(options);
-      patience.pause();
+      progressTimeout.pause();
       // A refusal may come early; a success can only be one of what was there.
       if (pieces && !pieces.isWhole && data.statusCode < 300) {
         data.body.on('error', () => {}).destroy();
         throw early(address.host, data.statusCode);
       }
-      return new HttpAnswer(data, address.host, patience, { run: request.signal, silent: silent.signal });
+      return new HttpAnswer(data, address.host, progressTimeout, { run: request.signal, silent: silent.signal });
     } catch (thrown) {
-      patience.pause();
+      progressTimeout.pause();
       if (request.signal.aborted) throw cancelledError(request.signal);
       if (pieces?.failure !== undefined) throw pieces.failure;
       silent.signal.throwIfAborted();

@@ -15,7 +15,7 @@ import {
 } from '@dicom-dispatch/harness';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { Patience } from './patience.ts';
+import { ProgressTimeout } from './progress-timeout.ts';
 import { inPieces } from './pieces.ts';
 import { Gate, HttpConnection, httpOptions, httpUrl, retryAfterMs, simpleAuth, statusError } from './index.ts';
 
@@ -335,13 +335,13 @@ describe('HttpConnection', () => {
   });
 });
 
-describe('Patience', () => {
+describe('ProgressTimeout', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
   it('ends with a silent peer, begins anew with each step, and rests while it is our turn', async () => {
     let over = false;
-    const patience = new Patience({ silenceMs: 1000, minBytesPerSecond: 0 }, () => {
+    const progressTimeout = new ProgressTimeout({ silenceMs: 1000, minBytesPerSecond: 0 }, () => {
       over = true;
     });
     const source = Promise.withResolvers<void>();
@@ -350,7 +350,7 @@ describe('Patience', () => {
       await source.promise;
       yield new Uint8Array(10);
     }
-    const pieces = inPieces(body(), patience).body[Symbol.asyncIterator]();
+    const pieces = inPieces(body(), progressTimeout).body[Symbol.asyncIterator]();
     // A chunk of a megabyte is taken in four steps of 900 ms each: a slow peer, but no silent one.
     for (let step = 0; step < 4; step += 1) {
       expect((await pieces.next()).done).toBe(false);
@@ -367,8 +367,8 @@ describe('Patience', () => {
   });
 
   it('has no end without a limit', () => {
-    const patience = new Patience({ silenceMs: 0, minBytesPerSecond: 0 }, () => expect.unreachable());
-    patience.start();
+    const progressTimeout = new ProgressTimeout({ silenceMs: 0, minBytesPerSecond: 0 }, () => expect.unreachable());
+    progressTimeout.start();
     vi.advanceTimersByTime(1e9);
   });
 });

@@ -1,4 +1,4 @@
-import type { Patience } from './patience.ts';
+import type { ProgressTimeout } from './progress-timeout.ts';
 
 /** A slow link takes one piece at a time, so that a large chunk does not look like silence. */
 const pieceBytes = 256 * 1024;
@@ -12,21 +12,25 @@ export interface Pieces {
 }
 
 /** Cuts a body into pieces and lets the patience with the other side rest while the body is being waited for. */
-export function inPieces(body: AsyncIterable<Uint8Array>, patience: Patience, announcedBytes?: number): Pieces {
+export function inPieces(
+  body: AsyncIterable<Uint8Array>,
+  progressTimeout: ProgressTimeout,
+  announcedBytes?: number,
+): Pieces {
   let failure: unknown;
   let bytes = 0;
   let hasEnded = false;
 
   async function* pieces(): AsyncGenerator<Uint8Array, void, undefined> {
-    patience.pause();
+    progressTimeout.pause();
     try {
       for await (const chunk of body) {
         for (let offset = 0; offset < chunk.byteLength; offset += pieceBytes) {
           const piece = chunk.subarray(offset, offset + pieceBytes);
           bytes += piece.byteLength;
-          patience.start();
+          progressTimeout.start();
           yield piece;
-          patience.moved(piece.byteLength);
+          progressTimeout.moved(piece.byteLength);
         }
       }
     } catch (thrown) {
@@ -34,7 +38,7 @@ export function inPieces(body: AsyncIterable<Uint8Array>, patience: Patience, an
       throw thrown;
     }
     hasEnded = true;
-    patience.start();
+    progressTimeout.start();
   }
 
   return {

@@ -61,10 +61,10 @@ export async function runProgram(
   if (options.signal.aborted) throw cancelledError(options.signal);
   const silent = new AbortController();
   const signal = AbortSignal.any([options.signal, silent.signal]);
-  let patience: NodeJS.Timeout | undefined;
-  function beginPatience(): void {
-    clearTimeout(patience);
-    if (silence && silence.limitMs > 0) patience = setTimeout(() => silent.abort(silence.error()), silence.limitMs);
+  let timer: NodeJS.Timeout | undefined;
+  function startTimer(): void {
+    clearTimeout(timer);
+    if (silence && silence.limitMs > 0) timer = setTimeout(() => silent.abort(silence.error()), silence.limitMs);
   }
   // A process group of its own, so that ssh ends together with the rsync that has started it.
   const child = spawn(program, args, {
@@ -76,10 +76,10 @@ export async function runProgram(
   let output = '';
   let errors = '';
   let line = '';
-  beginPatience();
+  startTimer();
   const stopWatching = rate ? watchRate(rate, () => silent.abort(rate.error())) : undefined;
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    beginPatience();
+    startTimer();
     if (!onLine) {
       output = (output + text).slice(-65_536);
       return;
@@ -105,7 +105,7 @@ export async function runProgram(
     await endGroup(child.pid, closed);
     throw thrown;
   } finally {
-    clearTimeout(patience);
+    clearTimeout(timer);
     stopWatching?.stop();
   }
 }

@@ -13,7 +13,7 @@ const writeEveryMs = 3_000;
 const lookMs = 500;
 const lockMs = 30_000;
 /** Who has notes of this moment goes first, then who has some in a file, then who has none. */
-const patienceMs = { live: 0, file: 4_000, none: 12_000 } as const;
+const waitsMs = { live: 0, file: 4_000, none: 12_000 } as const;
 
 export interface RecoveryDependencies {
   readonly context: PipelineContext;
@@ -110,8 +110,8 @@ export class RouterRecovery {
     const { watch } = this.#dependencies;
     const beganAt = performance.now();
     while (watch.standing.kind === 'lost' && !this.#stopping.signal.aborted) {
-      const patience = this.#taker.notes ? patienceMs.live : this.#fromFile ? patienceMs.file : patienceMs.none;
-      if (performance.now() - beganAt >= patience) await this.#recover(loss);
+      const waitMs = this.#taker.notes ? waitsMs.live : this.#fromFile ? waitsMs.file : waitsMs.none;
+      if (performance.now() - beganAt >= waitMs) await this.#recover(loss);
       await sleep(lookMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
     }
   }

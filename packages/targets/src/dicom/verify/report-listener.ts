@@ -6,7 +6,7 @@ import { littleEndian } from '../little-endian.ts';
 import type { DicomListener } from '../schema.ts';
 import { maxReportBytes, takeReport } from './commitment-reports.ts';
 
-const patienceMs = 2_000;
+const connectMs = 2_000;
 
 interface Shared {
   readonly server: Promise<DimseServer>;
@@ -74,8 +74,8 @@ export async function isTakenByUs(listener: DicomListener, error: unknown, signa
       callingAeTitle: 'DISPATCH',
       calledAeTitle: 'DISPATCH',
       presentationContexts: [{ abstractSyntax: UID.verification, transferSyntaxes: littleEndian }],
-      connectTimeoutMs: patienceMs,
-      associationTimeoutMs: patienceMs,
+      connectTimeoutMs: connectMs,
+      associationTimeoutMs: connectMs,
       signal,
     });
     await association.release();

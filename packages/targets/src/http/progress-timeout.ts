@@ -1,4 +1,4 @@
-export interface PatienceLimits {
+export interface ProgressLimits {
   /** Longest silence in milliseconds, 0 = none. */
   readonly silenceMs: number;
   /** Fewest bytes a second while bytes move, 0 = none. */
@@ -12,15 +12,15 @@ const defaultWindowMs = 60_000;
  * Ends a request when the other side is silent for too long, or moves bytes too slowly: one that moves a byte within each
  * limit would never end. Two states: `running` (it is the other side's turn) and `paused` (it is ours, or the source's).
  */
-export class Patience {
-  readonly #limits: PatienceLimits;
+export class ProgressTimeout {
+  readonly #limits: ProgressLimits;
   readonly #over: (why: 'silent' | 'slow') => void;
   #timer: NodeJS.Timeout | undefined;
   #since = 0;
   #movedMs = 0;
   #movedBytes = 0;
 
-  constructor(limits: PatienceLimits, over: (why: 'silent' | 'slow') => void) {
+  constructor(limits: ProgressLimits, over: (why: 'silent' | 'slow') => void) {
     this.#limits = limits;
     this.#over = over;
   }

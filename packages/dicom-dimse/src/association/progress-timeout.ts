@@ -1,4 +1,4 @@
-export interface PatienceOptions {
+export interface ProgressTimeoutOptions {
   /** Silence after which it is exhausted. */
   readonly graceMs: number;
   /** Slower than this, over more than the grace, is as good as silence; 0: every byte counts as enough. */
@@ -16,14 +16,14 @@ export interface PatienceOptions {
  * byte now and then hardly later, and whoever is at least as fast as the minimum may go on for ever. It is looked at only
  * when the time may be over: bytes cost nothing but their count.
  */
-export class Patience {
-  readonly #options: PatienceOptions;
+export class ProgressTimeout {
+  readonly #options: ProgressTimeoutOptions;
   #deadline = 0;
   #counted = 0;
   #timer: NodeJS.Timeout | undefined;
   #isRunning = false;
 
-  constructor(options: PatienceOptions) {
+  constructor(options: ProgressTimeoutOptions) {
     this.#options = options;
   }
 
