@@ -1,4 +1,4 @@
-// Before `npm pack` or `npm publish` of a package: builds it and puts the manifest of what is published in the place of its
+// Before `npm pack` or `npm publish` of a package: builds it and ours that it needs, and puts the manifest of what is published in the place of its
 // package.json; afterwards puts the own one back. In the repository packages run from their sources; the published ones do
 // not have those, nor the tools that only the repository needs.
 //   node ../../scripts/pack-manifest.mjs pack|restore      (in the folder of the package)
@@ -16,24 +16,35 @@ else pack();
 function pack() {
   // What a pack that was broken off has left behind.
   if (existsSync(kept)) restore();
-  rmSync('dist', { recursive: true, force: true });
-  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
   const {
     devDependencies: _,
     scripts: _scripts,
     publishConfig = {},
     ...manifest
   } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const dependencies = { ...manifest.dependencies };
+  for (const name of Object.keys(dependencies).filter((one) => dependencies[one].startsWith('workspace:'))) {
+    const at = join('..', name.replace(/^@.*\//, ''));
+    build(at);
+    dependencies[name] = `^${JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')).version}`;
+  }
+  build('.');
   const { access, ...published } = publishConfig;
   const repository = repositoryUrl();
   const written = {
     ...manifest,
     ...published,
+    ...(manifest.dependencies && { dependencies }),
     ...(repository && { repository: { type: 'git', url: repository, directory: relative(root, process.cwd()) } }),
     publishConfig: { access },
   };
   renameSync('package.json', kept);
   writeFileSync('package.json', `${JSON.stringify(written, null, 2)}\n`);
+}
+
+function build(at) {
+  rmSync(join(at, 'dist'), { recursive: true, force: true });
+  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(at, 'tsconfig.build.json')], { stdio: 'inherit' });
 }
 
 function restore() {

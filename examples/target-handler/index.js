@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
  * An example of a target handler that lives outside dicom-dispatch: it sends every instance by HTTP PUT to
  * `<url>/<Study Instance UID>/<SOP Instance UID>.dcm`. It needs nothing but the kit it is given.
  *
- * @param {import('@dicom-dispatch/targets').TargetKit} kit
+ * @param {import('@dicom-dispatch/target-kit').TargetKit} kit
  */
 export function createHandler(kit) {
   const { z, DispatchError } = kit;
@@ -101,7 +101,7 @@ export function createHandler(kit) {
       info: ({ url }) => url,
     },
 
-    /** @param {import('@dicom-dispatch/targets').DeliveryRun<Options>} run */
+    /** @param {import('@dicom-dispatch/target-kit').DeliveryRun<Options>} run */
     async deliver(run) {
       run.stage('connect');
       expectOk(await ask(run.config, 'HEAD', '', run.signal));
@@ -113,7 +113,7 @@ export function createHandler(kit) {
       });
     },
 
-    /** @param {import('@dicom-dispatch/targets').CheckContext<Options>} context */
+    /** @param {import('@dicom-dispatch/target-kit').CheckContext<Options>} context */
     testConnection({ config, signal }) {
       const { hostname: host, port, protocol } = new URL(config.url);
       const secure = protocol === 'https:';

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const packages = ['dicom-dimse', 'orthanc'];
+/** In this order: the last one needs the first. */
+const packages = ['core', 'dicom-dimse', 'orthanc', 'target-kit'];
 let folder: TempFolder;
 /** An empty project outside of the repository in which the packed packages are installed. */
 let project: string;
@@ -17,7 +18,9 @@ beforeAll(async () => {
   folder = await tempFolder('packed');
   project = join(folder.path, 'project');
   await mkdir(project);
-  const files = await Promise.all(packages.map(pack));
+  await copyRepository();
+  const files: string[] = [];
+  for (const name of packages) files.push(await pack(name));
   await writeFile(join(project, 'package.json'), '{ "name": "consumer", "private": true }');
   await npm(['install', '--no-audit', '--no-fund', ...files], project);
 }, 300_000);
@@ -25,21 +28,28 @@ afterAll(async () => {
   await folder?.remove();
 });
 
-/** Packs a copy of a package: others use the one of the repository meanwhile. @returns the archive */
-async function pack(name: string): Promise<string> {
-  const copy = join(folder.path, name);
-  const own = join(copy, 'packages', name);
-  await mkdir(own, { recursive: true });
+/** What packing needs: others use the packages of the repository meanwhile. */
+async function copyRepository(): Promise<void> {
+  await mkdir(join(folder.path, 'scripts'));
   await Promise.all([
     ...['package.json', 'tsconfig.base.json', 'scripts/pack-manifest.mjs'].map((file) =>
-      cp(join(root, file), join(copy, file)),
+      cp(join(root, file), join(folder.path, file)),
     ),
-    symlink(join(root, 'node_modules'), join(copy, 'node_modules')),
-    ...(await readdir(join(root, 'packages', name)))
-      .filter((entry) => entry !== 'dist' && entry !== 'node_modules')
-      .map((entry) => cp(join(root, 'packages', name, entry), join(own, entry), { recursive: true })),
-    symlink(join(root, 'packages', name, 'node_modules'), join(own, 'node_modules')),
+    symlink(join(root, 'node_modules'), join(folder.path, 'node_modules')),
+    ...packages.map(async (name) => {
+      const from = join(root, 'packages', name);
+      const to = join(folder.path, 'packages', name);
+      await mkdir(to, { recursive: true });
+      const entries = (await readdir(from)).filter((entry) => entry !== 'dist' && entry !== 'node_modules');
+      await Promise.all(entries.map((entry) => cp(join(from, entry), join(to, entry), { recursive: true })));
+      await symlink(join(from, 'node_modules'), join(to, 'node_modules'));
+    }),
   ]);
+}
+
+/** @returns the archive */
+async function pack(name: string): Promise<string> {
+  const own = join(folder.path, 'packages', name);
   const { stdout } = await npm(['pack', '--json'], own);
   expect(JSON.parse(await readFile(join(own, 'package.json'), 'utf8'))).toEqual(
     JSON.parse(await readFile(join(root, 'packages', name, 'package.json'), 'utf8')),
@@ -55,7 +65,7 @@ function npm(args: readonly string[], cwd: string): Promise<{ stdout: string }> 
 }
 
 it('has what it needs, and nothing that only the repository needs', async () => {
-  for (const name of ['dicom-dimse', '@dicom-dispatch/orthanc']) {
+  for (const name of ['dicom-dimse', '@dicom-dispatch/core', '@dicom-dispatch/orthanc', '@dicom-dispatch/target-kit']) {
     const at = join(project, 'node_modules', name);
     const manifest = JSON.parse(await readFile(join(at, 'package.json'), 'utf8')) as Record<string, unknown>;
     expect(manifest).not.toHaveProperty('devDependencies');
@@ -84,12 +94,15 @@ const status = await association.echo();
 await association.release();
 const client = createOrthancClient({ url: 'http://127.0.0.1:1' });
 await client.close();
-console.log(JSON.stringify({ status, data: typeof decodeDataSet }));
+const problem = new DispatchError('target-full', 'no space');
+console.log(JSON.stringify({ status, data: typeof decodeDataSet, sameClass: problem instanceof targetKit.DispatchError }));
 `;
   const names = {
     'dicom-dimse': '{ connect, TRANSFER_SYNTAX, UID }',
     'dicom-dimse/dataset': '{ decodeDataSet }',
     '@dicom-dispatch/orthanc': '{ createOrthancClient }',
+    '@dicom-dispatch/core': '{ DispatchError }',
+    '@dicom-dispatch/target-kit': '{ targetKit }',
   };
   const lines = Object.entries(names);
   const imports = lines.map(([from, what]) => `import ${what} from '${from}';`).join('\n');
@@ -102,16 +115,37 @@ console.log(JSON.stringify({ status, data: typeof decodeDataSet }));
   );
   for (const file of ['use.mjs', 'use.cjs']) {
     const { stdout } = await run(process.execPath, [file, scp.host, String(scp.port)], { cwd: project });
-    expect(JSON.parse(stdout), file).toMatchObject({ data: 'function' });
+    expect(JSON.parse(stdout), file).toMatchObject({ data: 'function', sameClass: true });
   }
+  await typeCheck('typed.mts');
+});
+
+it('lets a handler from outside be written, typed and tested with the installed target kit', async () => {
+  await cp(join(root, 'examples/target-handler'), join(project, 'handler'), { recursive: true });
+  const { stdout } = await run(process.execPath, ['--test', '--test-reporter=tap'], { cwd: join(project, 'handler') });
+  expect(stdout).toMatch(/^# pass 3$/m);
+  await typeCheck('handler/index.js', 'handler/index.test.js');
+  const readme = await readFile(join(root, 'packages/target-kit/README.md'), 'utf8');
+  const [written = '', tested = ''] = [...readme.matchAll(/```ts\n([^]*?)```/g)].map(([, text = '']) => text);
+  await writeFile(join(project, 'lab.mts'), `${written}\n${tested}\nconsole.log(error?.message, reported.size);\n`);
+  await typeCheck('lab.mts');
+  expect((await run(process.execPath, ['lab.mts'], { cwd: project })).stdout).toBe('undefined 2\n');
+});
+
+/** Checks files of the project as strictly as TypeScript can. */
+async function typeCheck(...files: readonly string[]): Promise<void> {
   const types = dirname(dirname(fileURLToPath(import.meta.resolve('@types/node/package.json'))));
   const options = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noEmit: true };
-  const compilerOptions = { ...options, target: 'es2024', module: 'nodenext', types: ['node'], typeRoots: [types] };
-  await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.mts'] }));
+  const own = { lib: ['es2024', 'esnext.array'], allowJs: true, checkJs: true, maxNodeModuleJsDepth: 0 };
+  const node = { target: 'es2024', module: 'nodenext', types: ['node'], typeRoots: [types] };
+  await writeFile(
+    join(project, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions: { ...options, ...own, ...node }, files }),
+  );
   await run(join(root, 'node_modules/.bin/tsc'), ['-p', project]).catch((error: { stdout?: string }) => {
     throw new Error(error.stdout ?? 'tsc failed', { cause: error });
   });
-});
+}
 
 it('says what to install where a data set is read without dcmjs', async () => {
   const without = join(folder.path, 'without');

@@ -24,7 +24,13 @@ export { network, networkMatcher } from './config/network.ts';
 export { aeTitle, configName, hostName, portNumber } from './config/names.ts';
 export { schedule, type Schedule } from './config/schedule-config.ts';
 export { share, targetAuditConfig, type TargetAuditConfig } from './config/target-audit-config.ts';
-export { targetOptions, targetOptionsSchema, type TargetConfig, type TargetOptions } from './config/target-options.ts';
+export {
+  minBytesPerSecondOption,
+  targetOptions,
+  targetOptionsSchema,
+  type TargetConfig,
+  type TargetOptions,
+} from './config/target-options.ts';
 export { isPasswordHash, maxPasswordLength, minPasswordLength, passwordProblem } from './config/password-rules.ts';
 export { needsSignIn, roles, type ConsoleConfig, type Role } from './config/console-config.ts';
 export {

@@ -1,6 +1,6 @@
 import { keywords, nearestKeyword } from '@dicom-dispatch/core';
 import { OperationError } from '@dicom-dispatch/pipeline';
-import type { FindQuery } from '@dicom-dispatch/targets/contract';
+import type { FindQuery } from '@dicom-dispatch/target-kit';
 
 /**
  * Refuses what is no DICOM keyword (PS3.6): many targets leave out what they do not know, and would list everything.

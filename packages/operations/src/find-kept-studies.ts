@@ -2,7 +2,7 @@ import { type IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import type { StudyObject } from '@dicom-dispatch/cache';
 import { createCachedSearch } from '@dicom-dispatch/cache/search';
 import { fingerprint } from '@dicom-dispatch/core';
-import type { FindQuery, FoundStudy } from '@dicom-dispatch/targets/contract';
+import type { FindQuery, FoundStudy } from '@dicom-dispatch/target-kit';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { findStudies } from './find-studies.ts';
 

@@ -1,4 +1,4 @@
-import type { FindQuery, FoundStudy } from '@dicom-dispatch/targets/contract';
+import type { FindQuery, FoundStudy } from '@dicom-dispatch/target-kit';
 import { openPuller, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { checkSearchKeys } from './check-search-keys.ts';
 

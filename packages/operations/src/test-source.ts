@@ -1,6 +1,6 @@
 import { DispatchError, type SourceConfig } from '@dicom-dispatch/core';
 import { openSource, sourceError, type OrthancClient } from '@dicom-dispatch/sources';
-import type { Check } from '@dicom-dispatch/targets/contract';
+import type { Check } from '@dicom-dispatch/target-kit';
 
 const longestMs = 20_000;
 

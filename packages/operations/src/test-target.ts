@@ -1,8 +1,7 @@
 import { resolveTarget } from '@dicom-dispatch/targets';
-import type { Check } from '@dicom-dispatch/targets/contract';
-import type { PipelineContext } from '@dicom-dispatch/pipeline';
+import type { Check } from '@dicom-dispatch/target-kit';
+import { OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
 import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
-import { OperationError } from '@dicom-dispatch/pipeline';
 
 const longestMs = 60_000;
 

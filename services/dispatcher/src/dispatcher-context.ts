@@ -18,7 +18,7 @@ import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import type { GuardedBytes, InstanceTransform, OpenOptions, OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
 import type { OpenQueues, SharedManifest, StudyMoment } from '@dicom-dispatch/pipeline';
 import type { TemplateTags } from '@dicom-dispatch/targets';
-import type { Mailbox, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { Mailbox, TargetHandler } from '@dicom-dispatch/target-kit';
 import type { TargetStats } from '@dicom-dispatch/state/target-stats';
 import type { SharedListings } from './shared-listings.ts';
 import type { ArrivalListener } from './listen-for-arrivals.ts';

@@ -1,5 +1,5 @@
 import type { ManifestInstance, TargetConfig } from '@dicom-dispatch/core';
-import type { DeliveryRun, InstanceOutcome } from '@dicom-dispatch/targets/contract';
+import type { DeliveryRun, InstanceOutcome } from '@dicom-dispatch/target-kit';
 import { expect, it } from 'vitest';
 import { leaveOutConflicts } from './leave-out-conflicts.ts';
 

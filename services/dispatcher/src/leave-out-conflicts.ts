@@ -1,6 +1,6 @@
 import { DispatchError, type ManifestInstance, type TargetConfig } from '@dicom-dispatch/core';
 import type { StudyKey } from '@dicom-dispatch/state/records';
-import type { DeliveryRun, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { DeliveryRun, TargetHandler } from '@dicom-dispatch/target-kit';
 
 /** What is known of the instances of a run, by their UIDs in the source. */
 export interface RunInstances {

@@ -6,7 +6,7 @@ import {
   type TargetConfig,
 } from '@dicom-dispatch/core';
 import type { Confirmation, Ledger, LedgerComparison } from '@dicom-dispatch/state/ledger';
-import type { DeliveryRun } from '@dicom-dispatch/targets/contract';
+import type { DeliveryRun } from '@dicom-dispatch/target-kit';
 import type { GuardedBytes, OpenOptions } from '@dicom-dispatch/sources';
 import { InstanceRooms } from './instance-rooms.ts';
 import type { ManifestWatch } from './manifest-watch.ts';

@@ -1,6 +1,6 @@
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { DispatchError } from '@dicom-dispatch/core';
-import type { Mailbox } from '@dicom-dispatch/targets/contract';
+import type { Mailbox } from '@dicom-dispatch/target-kit';
 import type { Redis } from '@dicom-dispatch/runtime';
 
 const keepMs = 30 * 86_400_000;

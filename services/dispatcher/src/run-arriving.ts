@@ -9,7 +9,7 @@ import {
 } from '@dicom-dispatch/core';
 import type { ArrivalMessage } from '@dicom-dispatch/pipeline';
 import { templateTags } from '@dicom-dispatch/targets';
-import type { Kept } from '@dicom-dispatch/targets/contract';
+import type { Kept } from '@dicom-dispatch/target-kit';
 import type { ArrivalInbox } from './listen-for-arrivals.ts';
 import { leaveOutConflicts } from './leave-out-conflicts.ts';
 import { ManifestWatch } from './manifest-watch.ts';

@@ -14,7 +14,7 @@ import {
 import type { Fence, InstanceVersion, Ledger, LedgerKey } from '@dicom-dispatch/state/ledger';
 import type { StudyKey } from '@dicom-dispatch/state/records';
 import { templateTags, type TemplateTags } from '@dicom-dispatch/targets';
-import type { Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/target-kit';
 import type { SharedManifest } from '@dicom-dispatch/pipeline';
 import type { GuardedBytes, InstanceTransform, OpenOptions, StudyFacts } from '@dicom-dispatch/sources';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';

@@ -1,5 +1,5 @@
 import { fingerprint, type Config } from '@dicom-dispatch/core';
-import type { Mailbox, TargetService } from '@dicom-dispatch/targets/contract';
+import type { Mailbox, TargetService } from '@dicom-dispatch/target-kit';
 import type { DispatcherContext } from './dispatcher-context.ts';
 
 /** What targets need while a dispatcher runs, beside deliveries: ports on which they report. */

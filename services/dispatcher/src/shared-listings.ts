@@ -2,7 +2,7 @@ import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import type { StudyObject } from '@dicom-dispatch/cache';
 import { createCachedSearch } from '@dicom-dispatch/cache/search';
 import { fingerprint, type ManifestInstance, type TargetConfig } from '@dicom-dispatch/core';
-import type { ListedPart } from '@dicom-dispatch/targets/contract';
+import type { ListedPart } from '@dicom-dispatch/target-kit';
 
 interface ListQuery extends ListedPart {
   readonly level: 'instance';

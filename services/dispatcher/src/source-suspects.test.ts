@@ -1,5 +1,5 @@
 import { DispatchError, type ManifestInstance } from '@dicom-dispatch/core';
-import type { RunState } from '@dicom-dispatch/targets/contract';
+import type { RunState } from '@dicom-dispatch/target-kit';
 import { expect, it } from 'vitest';
 import { SourceSuspects } from './source-suspects.ts';
 

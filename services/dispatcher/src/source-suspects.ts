@@ -1,6 +1,6 @@
 import { DispatchError, type ManifestInstance } from '@dicom-dispatch/core';
 import { asRepeated, type Change } from '@dicom-dispatch/sources';
-import type { RunState } from '@dicom-dispatch/targets/contract';
+import type { RunState } from '@dicom-dispatch/target-kit';
 
 const stateKey = 'source-suspects';
 /** An instance that has failed in so many attempts is at fault itself, if the source is well: 75 s by the default back-off. */

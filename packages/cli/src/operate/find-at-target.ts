@@ -1,5 +1,5 @@
 import { findKeptStudies } from '@dicom-dispatch/operations/pull';
-import type { FoundStudy } from '@dicom-dispatch/targets/contract';
+import type { FoundStudy } from '@dicom-dispatch/target-kit';
 import { readConfig } from '../read-config.ts';
 import { formatTable } from './print-table.ts';
 import { withCache } from './with-cache.ts';

@@ -1,6 +1,6 @@
 import type { Config } from '@dicom-dispatch/core';
 import { findStudies, pullStudy, pullToFolder, pullToSource } from '@dicom-dispatch/operations/pull';
-import type { RetrieveProgress } from '@dicom-dispatch/targets/contract';
+import type { RetrieveProgress } from '@dicom-dispatch/target-kit';
 import { CommandError, exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';
 import { untilInterrupted } from './until-interrupted.ts';

@@ -1,7 +1,7 @@
 import { testTarget } from '@dicom-dispatch/operations/pull';
 import type { Config } from '@dicom-dispatch/core';
 import type { Redis } from '@dicom-dispatch/runtime';
-import type { Check } from '@dicom-dispatch/targets/contract';
+import type { Check } from '@dicom-dispatch/target-kit';
 import { exitCodes } from '../exit.ts';
 import { readConfig } from '../read-config.ts';
 import { formatTable } from './print-table.ts';

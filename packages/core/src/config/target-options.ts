@@ -64,6 +64,14 @@ export const targetOptions = {
       'source that is the same system as this target, if the address does not show it: studies are not sent back to where they came from',
     ),
 } as const;
+
+/** The option `minBytesPerSecond` of targets that are reached over a network. */
+export const minBytesPerSecondOption = sizeBytes
+  .default(1_000)
+  .describe(
+    'minimum average transfer rate per second; a slower target is treated as timed out (target-timeout); 0 = no limit',
+  );
+
 export const targetOptionsSchema = z.object(targetOptions);
 export type TargetOptions = z.output<typeof targetOptionsSchema>;
 

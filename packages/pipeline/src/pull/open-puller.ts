@@ -1,6 +1,6 @@
 import type { TargetConfig } from '@dicom-dispatch/core';
 import { resolveTarget } from '@dicom-dispatch/targets';
-import type { CheckContext, Puller } from '@dicom-dispatch/targets/contract';
+import type { CheckContext, Puller } from '@dicom-dispatch/target-kit';
 import type { PipelineContext } from '../context.ts';
 import { OperationError } from '../operation-error.ts';
 

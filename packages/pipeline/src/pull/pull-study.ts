@@ -1,5 +1,5 @@
 import { asDispatchError } from '@dicom-dispatch/core';
-import type { RetrieveProgress } from '@dicom-dispatch/targets/contract';
+import type { RetrieveProgress } from '@dicom-dispatch/target-kit';
 import type { PipelineContext } from '../context.ts';
 import { OperationError } from '../operation-error.ts';
 import { openPuller } from './open-puller.ts';

@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { ContainerClient, newPipeline, type RequestPolicyFactory } from '@azure/storage-blob';
 import { DispatchError, type Stage } from '@dicom-dispatch/core';
-import { until, withinDeadline } from '../flow/index.ts';
+import { until, withinDeadline } from '@dicom-dispatch/target-kit/flow';
 import { tlsOptions } from '../http/tls-files.ts';
 import { credentialOf } from './credential.ts';
 import { silentCode, translateAzureError } from './errors.ts';

@@ -1,5 +1,5 @@
 import { DispatchError, type DispatchErrorOptions, type ErrorCode, type Stage } from '@dicom-dispatch/core';
-import { networkError } from '../http/network-error.ts';
+import { networkError } from '@dicom-dispatch/target-kit/checks';
 import { retryAfterMs } from '../http/retry-after.ts';
 
 interface Meaning {

@@ -21,6 +21,7 @@ import {
   type FaultProxy,
 } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
   allChecks,
   fixtureStudy,
@@ -28,11 +29,10 @@ import {
   largeStudy,
   part10Facts,
   pathContract,
-  TestDelivery,
   type ArrangedFault,
   type FixtureStudy,
 } from '../contract-suite/index.ts';
-import type { Holding, ListedInstance } from '../contract/index.ts';
+import type { Holding, ListedInstance } from '@dicom-dispatch/target-kit';
 import { azureHandler } from './handler.ts';
 import { azureTarget, type AzureTarget } from './schema.ts';
 

@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
 import { maxIdentityBytes, placesOf, targetConflict, type Places } from '../conflict/index.ts';
-import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
+import {
+  contractVersion,
+  type DeliveryRun,
+  type ManifestInstance,
+  type TargetHandler,
+} from '@dicom-dispatch/target-kit';
 import {
   borrowed,
   inLanes,
@@ -11,7 +16,7 @@ import {
   Permits,
   throwIfCancelled,
   type OpenedInstance,
-} from '../flow/index.ts';
+} from '@dicom-dispatch/target-kit/flow';
 import { studyMarker } from '../marker/index.ts';
 import { PartPool } from '../s3/part-pool.ts';
 import { partsOf } from '../s3/parts.ts';

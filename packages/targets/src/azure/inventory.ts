@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { Inventory, InventoryContext, ListedInstance } from '../contract/index.ts';
+import type { Inventory, InventoryContext, ListedInstance } from '@dicom-dispatch/target-kit';
 import { heldFiles, sha256Of, tagIn, type FileStore, type FoundFile } from '../inventory/index.ts';
 import { hexOf, lookAtBlob } from './blob.ts';
 import { openContainer, type Container } from './container.ts';

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { DispatchError } from '@dicom-dispatch/core';
-import { runChecks, urlSteps, type CheckStep } from '../checks/index.ts';
-import type { Check, CheckContext } from '../contract/index.ts';
+import { runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
+import { urlSteps } from '../checks/index.ts';
+import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { lookAtBlob } from './blob.ts';
 import { openContainer, type Container } from './container.ts';
 import { translateAzureError } from './errors.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { DispatchError } from '@dicom-dispatch/core';
-import type { Permits } from '../flow/index.ts';
+import type { Permits } from '@dicom-dispatch/target-kit/flow';
 import type { PartPool } from '../s3/part-pool.ts';
 import {
   conditionsOf,

@@ -1,7 +1,7 @@
-import type { Check } from '../contract/index.ts';
+import type { Check } from '@dicom-dispatch/target-kit';
 import { HttpConnection } from '../http/http-connection.ts';
 import type { HttpOptions } from '../http/http-options.ts';
-import { runChecks, type CheckStep } from './run-checks.ts';
+import { runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
 import { urlSteps } from './url-steps.ts';
 
 /**

@@ -1,7 +1,6 @@
 import type { HttpTls } from '../http/http-options.ts';
 import { tlsOptions } from '../http/tls-files.ts';
-import { networkSteps } from './network-steps.ts';
-import type { CheckStep } from './run-checks.ts';
+import { type CheckStep, networkSteps } from '@dicom-dispatch/target-kit/checks';
 
 /** The checks `resolve`, `connect` and, for https, `tls` of a service with an address. */
 export function urlSteps(url: URL, timeoutMs: number, tls: HttpTls | undefined): CheckStep[] {

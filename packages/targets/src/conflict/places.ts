@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { parseTemplate, renderTemplate, showPath, type RenderLimits } from '../template/index.ts';
 import type { PlaceClaim } from './place-claim.ts';
 import { targetConflict } from './target-conflict.ts';

@@ -1,5 +1,5 @@
 import type { TargetConfig } from '@dicom-dispatch/core';
-import type { Check, TargetHandler } from '../contract/index.ts';
+import type { Check, TargetHandler } from '@dicom-dispatch/target-kit';
 
 /** All checks of `testConnection`. */
 export function allChecks<Config extends TargetConfig>(

@@ -2,7 +2,7 @@ import { Secret } from '@dicom-dispatch/core';
 import { expect } from 'vitest';
 import { fixtureStudy, type FixtureStudy } from './fixture-study.ts';
 import type { hostileTags } from './hostile-tags.ts';
-import type { Attempt } from './run-fixture.ts';
+import type { Attempt } from '@dicom-dispatch/target-kit/testing';
 
 export function hostileStudy(seed: string, { name, value }: (typeof hostileTags)[number]): FixtureStudy {
   return fixtureStudy({

@@ -1,19 +1,14 @@
 import { makeStudy, type SampleInstance, type StudyOptions } from '@dicom-dispatch/samples';
-import type { ManifestInstance, StudyTags } from '../contract/index.ts';
+import type { ManifestInstance } from '@dicom-dispatch/target-kit';
+import type { TestInstance, TestStudy } from '@dicom-dispatch/target-kit/testing';
 import { part10Facts, type Part10Facts } from './part10-facts.ts';
 
 /** An instance at the source of a test. */
-export interface FixtureInstance {
-  readonly manifest: ManifestInstance;
-  /** The bytes, from the beginning at each call. */
-  read(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  /** Takes a chunk back, to be filled again: as a source does that reads into memory of its own. */
-  readonly releaseChunk?: (chunk: Uint8Array) => void;
+export interface FixtureInstance extends TestInstance {
   facts(): Promise<Part10Facts>;
 }
 
-export interface FixtureStudy {
-  readonly tags: StudyTags;
+export interface FixtureStudy extends TestStudy {
   readonly instances: readonly FixtureInstance[];
 }
 

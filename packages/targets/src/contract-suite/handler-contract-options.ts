@@ -1,5 +1,5 @@
 import type { Disposition, ErrorCode, Stage, TargetConfig } from '@dicom-dispatch/core';
-import type { TargetHandler } from '../contract/index.ts';
+import type { TargetHandler } from '@dicom-dispatch/target-kit';
 import type { FixtureStudy } from './fixture-study.ts';
 import type { Part10Facts } from './part10-facts.ts';
 

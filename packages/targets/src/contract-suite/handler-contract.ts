@@ -7,7 +7,7 @@ import { expectNoError, expectReadable, factsOf, hostileStudy, secretsOf, sum } 
 import { fixtureStudy, largeStudy, type FixtureStudy } from './fixture-study.ts';
 import type { HandlerContract, StartedTarget } from './handler-contract-options.ts';
 import { hostileTags } from './hostile-tags.ts';
-import { TestDelivery } from './run-fixture.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import { settles } from './settles.ts';
 
 /** What every handler has to show, with a real server behind it. To be called in the handler's test file. */

@@ -12,5 +12,3 @@ export type {
 export { fileFacts, part10Facts, type Part10Facts } from './part10-facts.ts';
 export { allChecks } from './all-checks.ts';
 export { filesUnder, receivedFiles } from './received-files.ts';
-export { keptIn, TestDelivery, type Attempt, type AttemptHooks, type ChunkPosition } from './run-fixture.ts';
-export { memoryMailbox } from './memory-mailbox.ts';

@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers';
 import { Secret } from '@dicom-dispatch/core';
 import { resolveTarget } from '../registry/resolve-target.ts';
 import { largeStudy } from './fixture-study.ts';
-import { TestDelivery } from './run-fixture.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 
 /**
  * Delivers one large instance and tells how the memory of its process has grown, without the noise of a test runner.

@@ -1,10 +1,10 @@
 import type { TargetConfig } from '@dicom-dispatch/core';
 import { describe, expect, it } from 'vitest';
-import type { TargetHandler } from '../contract/index.ts';
+import type { TargetHandler } from '@dicom-dispatch/target-kit';
 import { parseTemplate, renderTemplate } from '../template/index.ts';
 import { expectNoError, expectReadable } from './expectations.ts';
 import { fixtureStudy, type FixtureInstance, type FixtureStudy } from './fixture-study.ts';
-import { TestDelivery, type Attempt } from './run-fixture.ts';
+import { TestDelivery, type Attempt } from '@dicom-dispatch/target-kit/testing';
 
 /** A new and empty place at a target, and how to look into it. */
 export interface EmptyPlace {

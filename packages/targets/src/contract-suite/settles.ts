@@ -1,4 +1,4 @@
-import type { Attempt } from './run-fixture.ts';
+import type { Attempt } from '@dicom-dispatch/target-kit/testing';
 
 /** Nothing but the cancellation can end an attempt before this: the time-outs of targets are longer by far. */
 const timeoutMs = 10_000;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import { isDimseError, type Association, type ConnectOptions } from 'dicom-dimse';
-import type { RunLog } from '../contract/index.ts';
+import type { RunLog } from '@dicom-dispatch/target-kit';
 import { dicomError } from './errors.ts';
 import { receiverAt, type Receiver } from './receiver.ts';
 

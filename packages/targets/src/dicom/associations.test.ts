@@ -2,7 +2,8 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import { startFaultProxy, startStorescp, waitFor } from '@dicom-dispatch/harness';
 import { createServer, type IncomingInstance, type ServerOptions } from 'dicom-dimse';
 import { describe, expect, it } from 'vitest';
-import { fixtureStudy, receivedFiles, TestDelivery } from '../contract-suite/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { fixtureStudy, receivedFiles } from '../contract-suite/index.ts';
 import { associationsFor } from './associations-for.ts';
 import { dicomHandler } from './handler.ts';
 import { dicomTarget, type DicomTarget } from './schema.ts';

@@ -4,8 +4,9 @@ import { createServer, toImplicitVr, TRANSFER_SYNTAX, type ServerOptions } from 
 import { Readable } from 'node:stream';
 import { DispatchError } from '@dicom-dispatch/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fixtureStudy, part10Facts, receivedFiles, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
-import type { DeliveryRun } from '../contract/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { fixtureStudy, part10Facts, receivedFiles, type FixtureStudy } from '../contract-suite/index.ts';
+import type { DeliveryRun } from '@dicom-dispatch/target-kit';
 import { dicomHandler } from './handler.ts';
 import { groupByContexts } from './presentation-contexts.ts';
 import { dicomTarget, type DicomTarget } from './schema.ts';

@@ -1,6 +1,6 @@
 import type { DispatchError } from '@dicom-dispatch/core';
-import { contractVersion, type DeliveryRun, type Kept, type TargetHandler } from '../contract/index.ts';
-import { Suspects, throwIfCancelled } from '../flow/index.ts';
+import { contractVersion, type DeliveryRun, type Kept, type TargetHandler } from '@dicom-dispatch/target-kit';
+import { Suspects, throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { dicomAbout, dicomTlsAbout } from './about.ts';
 import { AssociationPool } from './association-pool.ts';
 import { connectOptions } from './connect-options.ts';

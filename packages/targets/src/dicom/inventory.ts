@@ -1,5 +1,5 @@
 import { connect, UID, type Association } from 'dicom-dimse';
-import type { Inventory, InventoryContext, ListedInstance, StudyToList } from '../contract/index.ts';
+import type { Inventory, InventoryContext, ListedInstance, StudyToList } from '@dicom-dispatch/target-kit';
 import { heldByUid } from '../inventory/index.ts';
 import { queryOptions } from './connect-options.ts';
 import { dicomError } from './errors.ts';

@@ -1,8 +1,9 @@
 import { caseFile, leasePort, startStorescp } from '@dicom-dispatch/harness';
 import { TRANSFER_SYNTAX } from 'dicom-dimse';
 import { describe, expect, it } from 'vitest';
-import { fixtureStudy, receivedFiles, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
-import type { ManifestInstance } from '../contract/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { fixtureStudy, receivedFiles, type FixtureStudy } from '../contract-suite/index.ts';
+import type { ManifestInstance } from '@dicom-dispatch/target-kit';
 import { dicomHandler } from './handler.ts';
 import { dicomTarget } from './schema.ts';
 

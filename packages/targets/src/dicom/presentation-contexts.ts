@@ -1,6 +1,6 @@
 import { DispatchError, isLossySyntax } from '@dicom-dispatch/core';
 import { canBecomeImplicitVr, isUid, MAX_CONTEXTS, TRANSFER_SYNTAX } from 'dicom-dimse';
-import type { ManifestInstance } from '../contract/index.ts';
+import type { ManifestInstance } from '@dicom-dispatch/target-kit';
 import type { AnyDicomTarget } from './schema.ts';
 
 export interface ProposedContext {

@@ -4,8 +4,9 @@ import { makeStudy, type SampleInstance, type SampleStudy } from '@dicom-dispatc
 import { createServer, TRANSFER_SYNTAX, UID, type ServerOptions } from 'dicom-dimse';
 import { dataSet, decodeDataSet, type DataSet } from 'dicom-dimse/dataset';
 import { describe, expect, it } from 'vitest';
-import { fixtureStudy, part10Facts, TestDelivery } from '../contract-suite/index.ts';
-import type { FindQuery, FoundStudy, RetrieveProgress } from '../contract/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { fixtureStudy, part10Facts } from '../contract-suite/index.ts';
+import type { FindQuery, FoundStudy, RetrieveProgress } from '@dicom-dispatch/target-kit';
 import { dicomHandler } from './handler.ts';
 import { dicomTarget, type DicomTarget } from './schema.ts';
 

@@ -12,8 +12,9 @@ import { makeStudy, type SampleStudy } from '@dicom-dispatch/samples';
 import { createServer, UID } from 'dicom-dimse';
 import { dataSet, decodeDataSet } from 'dicom-dimse/dataset';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fixtureStudy, part10Facts, TestDelivery } from '../contract-suite/index.ts';
-import type { FindQuery, FoundStudy, RetrieveProgress, RetrieveRequest } from '../contract/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { fixtureStudy, part10Facts } from '../contract-suite/index.ts';
+import type { FindQuery, FoundStudy, RetrieveProgress, RetrieveRequest } from '@dicom-dispatch/target-kit';
 import { dicomHandler } from './handler.ts';
 import { dicomTarget, type DicomTarget } from './schema.ts';
 

@@ -3,8 +3,9 @@ import { DispatchError, type ManifestInstance } from '@dicom-dispatch/core';
 import { hashDataset, makeCertificates } from '@dicom-dispatch/harness';
 import { createServer, type ServerOptions } from 'dicom-dimse';
 import { describe, expect, it } from 'vitest';
-import { fixtureStudy, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
-import type { InstanceBytes } from '../contract/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { fixtureStudy, type FixtureStudy } from '../contract-suite/index.ts';
+import type { InstanceBytes } from '@dicom-dispatch/target-kit';
 import { dicomHandler, dicomTlsHandler } from './handler.ts';
 import { dicomTarget, dicomTlsTarget, type DicomTarget } from './schema.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import type { Association } from 'dicom-dimse';
-import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
+import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '@dicom-dispatch/target-kit';
 import {
   inLanes,
   largeAtOnce,
@@ -11,7 +11,7 @@ import {
   type LaneContext,
   type OpenedInstance,
   type Suspects,
-} from '../flow/index.ts';
+} from '@dicom-dispatch/target-kit/flow';
 import type { AssociationPool } from './association-pool.ts';
 import { associationsFor } from './associations-for.ts';
 import { chooseEncoding, unsupported, type ContextGroup, type Encoding } from './presentation-contexts.ts';

@@ -1,7 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { isDimseError, peekPart10, toImplicitVr, type Association, type ByteSource } from 'dicom-dimse';
-import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
-import type { OpenedInstance } from '../flow/index.ts';
+import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '@dicom-dispatch/target-kit';
+import type { OpenedInstance } from '@dicom-dispatch/target-kit/flow';
 import { dicomError } from './errors.ts';
 import type { Encoding } from './presentation-contexts.ts';
 import type { AnyDicomTarget } from './schema.ts';

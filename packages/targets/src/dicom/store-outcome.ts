@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { StoreResult } from 'dicom-dimse';
-import type { InstanceOutcome } from '../contract/index.ts';
+import type { InstanceOutcome } from '@dicom-dispatch/target-kit';
 
 /**
  * What a C-STORE status means for the instance (PS3.4 table B.2-1, PS3.7 annex C). Success, warnings, and a duplicate

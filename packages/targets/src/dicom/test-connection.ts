@@ -1,7 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { connect, probeTls, UID, type Association } from 'dicom-dimse';
-import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
-import type { Check, CheckContext } from '../contract/index.ts';
+import { networkSteps, runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
+import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { connectOptions } from './connect-options.ts';
 import { dicomError } from './errors.ts';
 import { littleEndian } from './little-endian.ts';

@@ -18,7 +18,8 @@ import {
   type StorescpServer,
 } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { allChecks, fixtureStudy, TestDelivery } from '../contract-suite/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { allChecks, fixtureStudy } from '../contract-suite/index.ts';
 import { dicomHandler } from './handler.ts';
 import { dicomTarget } from './schema.ts';
 

@@ -12,7 +12,8 @@ import {
   type CommitmentRequest,
 } from 'dicom-dimse/dataset';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { allChecks, fixtureStudy, memoryMailbox, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import { memoryMailbox, TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { allChecks, fixtureStudy, type FixtureStudy } from '../contract-suite/index.ts';
 import { dicomHandler } from './handler.ts';
 import { littleEndian } from './little-endian.ts';
 import { dicomTarget, type DicomTarget } from './schema.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ManifestInstance } from '../contract/index.ts';
+import type { ManifestInstance } from '@dicom-dispatch/target-kit';
 
 type Version = Pick<ManifestInstance, 'sopInstanceUid' | 'version'>;
 

@@ -1,4 +1,4 @@
-import type { ManifestInstance } from '../contract/index.ts';
+import type { ManifestInstance } from '@dicom-dispatch/target-kit';
 
 export interface BatchLimits {
   readonly instances: number;

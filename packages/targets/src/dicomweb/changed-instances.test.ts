@@ -1,8 +1,9 @@
 import { startHttpServer, startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { DispatchError } from '@dicom-dispatch/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fixtureStudy, TestDelivery, type AttemptHooks, type FixtureStudy } from '../contract-suite/index.ts';
-import type { InstanceBytes, ManifestInstance } from '../contract/index.ts';
+import { TestDelivery, type AttemptHooks } from '@dicom-dispatch/target-kit/testing';
+import { fixtureStudy, type FixtureStudy } from '../contract-suite/index.ts';
+import type { InstanceBytes, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget } from './schema.ts';
 import { answer, uidsInBody } from './stow-stand-in.ts';

@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { CheckContext, FindQuery, FoundSeries, FoundStudy } from '../contract/index.ts';
+import type { CheckContext, FindQuery, FoundSeries, FoundStudy } from '@dicom-dispatch/target-kit';
 import { HttpConnection } from '../http/index.ts';
 import { matchesKey, seriesTags, studyTags } from '../pull/index.ts';
 import { numberOf, textOf, type JsonDataset } from './dicom-json.ts';

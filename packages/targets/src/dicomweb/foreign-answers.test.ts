@@ -2,7 +2,8 @@ import { gzipSync } from 'node:zlib';
 import type { ServerResponse } from 'node:http';
 import { startHttpServer } from '@dicom-dispatch/harness';
 import { afterEach, describe, expect, it } from 'vitest';
-import { fixtureStudy, TestDelivery } from '../contract-suite/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { fixtureStudy } from '../contract-suite/index.ts';
 import { dicomwebHandler } from './handler.ts';
 import { allStored, answer, deliver, sequence, startStowService, type Listed, type Stow } from './stow-stand-in.ts';
 

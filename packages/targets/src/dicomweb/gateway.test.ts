@@ -7,7 +7,8 @@ import {
   type RecordedRequest,
 } from '@dicom-dispatch/harness';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { fixtureStudy, TestDelivery, type FixtureStudy } from '../contract-suite/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { fixtureStudy, type FixtureStudy } from '../contract-suite/index.ts';
 import { AbsentBefore } from './absent-before.ts';
 import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget } from './schema.ts';

@@ -1,5 +1,10 @@
-import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { Suspects } from '../flow/index.ts';
+import {
+  contractVersion,
+  type DeliveryRun,
+  type ManifestInstance,
+  type TargetHandler,
+} from '@dicom-dispatch/target-kit';
+import { Suspects } from '@dicom-dispatch/target-kit/flow';
 import { HttpConnection } from '../http/index.ts';
 import { dicomwebAbout } from './about.ts';
 import { cannotVerify, notListed, someFailed } from './errors.ts';

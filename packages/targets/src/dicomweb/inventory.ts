@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { Inventory, InventoryContext, ListedInstance } from '../contract/index.ts';
+import type { Inventory, InventoryContext, ListedInstance } from '@dicom-dispatch/target-kit';
 import { HttpConnection } from '../http/index.ts';
 import { heldByUid } from '../inventory/index.ts';
 import { uidOf } from './dicom-json.ts';

@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { ManifestInstance } from '../contract/index.ts';
+import type { ManifestInstance } from '@dicom-dispatch/target-kit';
 import { statusError } from '../http/index.ts';
 import { reasonMeaning, warningText } from './failure-reason.ts';
 import type { StowContent, StowOutcomes } from './read-outcomes.ts';

@@ -1,7 +1,7 @@
 import { startHttpServer, startOrthanc, type OrthancServer } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fixtureStudy, part10Facts, type FixtureStudy } from '../contract-suite/index.ts';
-import type { FindQuery, InstanceBytes, RetrieveProgress } from '../contract/index.ts';
+import type { FindQuery, InstanceBytes, RetrieveProgress } from '@dicom-dispatch/target-kit';
 import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget } from './schema.ts';
 

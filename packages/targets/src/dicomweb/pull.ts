@@ -1,4 +1,4 @@
-import type { Puller } from '../contract/index.ts';
+import type { Puller } from '@dicom-dispatch/target-kit';
 import { findStudies } from './find.ts';
 import { retrieveStudy } from './retrieve.ts';
 import type { DicomwebTarget } from './schema.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ManifestInstance } from '../contract/index.ts';
+import type { ManifestInstance } from '@dicom-dispatch/target-kit';
 import { BatchQueue } from './batch-queue.ts';
 import { reasonMeaning } from './failure-reason.ts';
 import { readContent, type StowOutcomes } from './read-outcomes.ts';

@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { CheckContext, InstanceBytes, RetrieveProgress, RetrieveRequest } from '../contract/index.ts';
+import type { CheckContext, InstanceBytes, RetrieveProgress, RetrieveRequest } from '@dicom-dispatch/target-kit';
 import { HttpConnection, statusError, type HttpAnswer } from '../http/index.ts';
 import {
   boundaryOf,

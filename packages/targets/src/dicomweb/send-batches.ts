@@ -1,6 +1,6 @@
 import { asDispatchError, type DispatchError } from '@dicom-dispatch/core';
-import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { cancelledError, largeAtOnce, verdictOf, type Suspects } from '../flow/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
+import { cancelledError, largeAtOnce, verdictOf, type Suspects } from '@dicom-dispatch/target-kit/flow';
 import { Gate, type HttpConnection } from '../http/index.ts';
 import { BatchQueue, type BatchLimits } from './batch-queue.ts';
 import { foreignAnswer } from './errors.ts';

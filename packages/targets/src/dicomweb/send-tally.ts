@@ -1,6 +1,6 @@
 import { asDispatchError, type DispatchError } from '@dicom-dispatch/core';
-import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
-import { verdictOf, type Suspects } from '../flow/index.ts';
+import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '@dicom-dispatch/target-kit';
+import { verdictOf, type Suspects } from '@dicom-dispatch/target-kit/flow';
 import { allRefused, unanswered } from './errors.ts';
 import type { Unknown } from './judge-batch.ts';
 import type { DicomwebTarget } from './schema.ts';

@@ -1,5 +1,5 @@
 import type { DispatchError } from '@dicom-dispatch/core';
-import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { AbsentBefore } from './absent-before.ts';
 import { presenceUnknown, notListedYet, unmentioned, unmentionedUnknown } from './errors.ts';
 import type { DicomwebTarget } from './schema.ts';

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { Secret } from '@dicom-dispatch/core';
 import { freePort, makeCertificates, startHttpServer } from '@dicom-dispatch/harness';
 import { afterEach, describe, expect, it } from 'vitest';
-import { fixtureStudy, allChecks, TestDelivery } from '../contract-suite/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { fixtureStudy, allChecks } from '../contract-suite/index.ts';
 import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget } from './schema.ts';
 import {

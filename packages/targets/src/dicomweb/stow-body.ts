@@ -1,6 +1,6 @@
 import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
-import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { LateReturns, metered, until, type MeteredBytes } from '../flow/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
+import { LateReturns, metered, until, type MeteredBytes } from '@dicom-dispatch/target-kit/flow';
 
 /** Something that went wrong at the source. */
 export interface SourceFailure {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { startHttpServer, type HttpStandIn, type RecordedRequest } from '@dicom-dispatch/harness';
-import { TestDelivery, type Attempt, type FixtureStudy } from '../contract-suite/index.ts';
+import { TestDelivery, type Attempt } from '@dicom-dispatch/target-kit/testing';
+import { type FixtureStudy } from '../contract-suite/index.ts';
 import { dicomwebHandler } from './handler.ts';
 import { dicomwebTarget, type DicomwebTarget } from './schema.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { asDispatchError } from '@dicom-dispatch/core';
-import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
-import { cancelledError, listedBy, throwIfCancelled } from '../flow/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
+import { cancelledError, throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import type { HttpConnection } from '../http/index.ts';
 import { AbsentBefore } from './absent-before.ts';
 import { uidOf } from './dicom-json.ts';
@@ -145,7 +145,8 @@ export class StudySearch {
 
   #list(options: { readonly fresh: boolean }): Promise<ReadonlySet<string>> {
     const { studyInstanceUid } = this.#run.study;
-    return listedBy(this.#run, { studyInstanceUid }, () => listStudy(this.#run, this.#http), options);
+    const ask = (): Promise<ReadonlySet<string>> => listStudy(this.#run, this.#http);
+    return this.#run.listed?.({ studyInstanceUid }, ask, options) ?? ask();
   }
 
   /** Some say 404 of a study that they do not have yet: it was no answer then, and may be one now. */

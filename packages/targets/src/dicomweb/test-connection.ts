@@ -1,7 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { checkHttpService } from '../checks/http-checks.ts';
-import type { CheckStep } from '../checks/index.ts';
-import type { Check, CheckContext } from '../contract/index.ts';
+import type { CheckStep } from '@dicom-dispatch/target-kit/checks';
+import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { statusError, type HttpConnection } from '../http/index.ts';
 import { greet } from './greet.ts';
 import type { DicomwebTarget } from './schema.ts';

@@ -1,7 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { describe, expect, it } from 'vitest';
-import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '../contract/index.ts';
-import { memoryMailbox } from '../contract-suite/index.ts';
+import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '@dicom-dispatch/target-kit';
+import { memoryMailbox } from '@dicom-dispatch/target-kit/testing';
 import { dummyHandler } from './handler.ts';
 import { dummyTarget, type DummyTarget } from './schema.ts';
 

@@ -1,6 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { contractVersion, type DeliveryRun, type InstanceOutcome, type TargetHandler } from '../contract/index.ts';
-import { borrowed, inLanes, throwIfCancelled } from '../flow/index.ts';
+import {
+  contractVersion,
+  type DeliveryRun,
+  type InstanceOutcome,
+  type TargetHandler,
+} from '@dicom-dispatch/target-kit';
+import { borrowed, inLanes, throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { dummyAbout } from './about.ts';
 import { draw } from './draw.ts';
 import { refused, staged } from './errors.ts';

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { Check, CheckContext } from '../contract/index.ts';
+import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { staged } from './errors.ts';
 import type { DummyTarget } from './schema.ts';
 

@@ -1,4 +1,4 @@
-import { contractVersion, type TargetHandler } from '../contract/index.ts';
+import { contractVersion, type TargetHandler } from '@dicom-dispatch/target-kit';
 
 /**
  * What keeps a value from being a target handler, in words for whoever wrote it. Empty when it is one. The types of

@@ -1,11 +1,10 @@
 import { pathToFileURL } from 'node:url';
 import { DispatchError, type TargetConfig } from '@dicom-dispatch/core';
-import type { TargetHandler } from '../contract/index.ts';
+import { type TargetHandler, targetKit } from '@dicom-dispatch/target-kit';
 import { isHandler, missingOptions, shapeProblems } from './check-shape.ts';
 import { broken, noModule, notAHandler, notAnExternalType, wrongOptions } from './errors.ts';
 import { parseExternalType } from './external-type.ts';
 import { findModule } from './find-module.ts';
-import { targetKit } from './kit.ts';
 
 export interface LoadOptions {
   /** Where a path starts and a package is looked for, as `import` does: the folder of the configuration file. */

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { DispatchError } from '@dicom-dispatch/core';
 import { tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
   filesUnder,
   fixtureStudy,
   handlerContract,
   pathContract,
   receivedFiles,
-  TestDelivery,
   type ArrangedFault,
   type NotApplicable,
 } from '../contract-suite/index.ts';

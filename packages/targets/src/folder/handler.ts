@@ -1,8 +1,13 @@
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
 import { placesOf, targetConflict, type Places } from '../conflict/index.ts';
-import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { borrowed, inLanes, throwIfCancelled } from '../flow/index.ts';
+import {
+  contractVersion,
+  type DeliveryRun,
+  type ManifestInstance,
+  type TargetHandler,
+} from '@dicom-dispatch/target-kit';
+import { borrowed, inLanes, throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { studyMarker } from '../marker/index.ts';
 import { folderAbout } from './about.ts';
 import { Folders } from './folders.ts';

@@ -1,6 +1,6 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { posix } from 'node:path';
-import type { Inventory, InventoryContext } from '../contract/index.ts';
+import type { Inventory, InventoryContext } from '@dicom-dispatch/target-kit';
 import { heldFiles, sha256Of, type FileStore, type FoundFile } from '../inventory/index.ts';
 import { fsCode } from './errors.ts';
 import { Folders } from './folders.ts';

@@ -1,6 +1,6 @@
 import { constants, copyFile, link, open, rename } from 'node:fs/promises';
 import { checkPlace, markName, maxMarkBytes, type MarkedPlace, type PlaceFound } from '../place-mark/index.ts';
-import type { TargetMemory } from '../contract/index.ts';
+import type { TargetMemory } from '@dicom-dispatch/target-kit';
 import { temporaryName } from '../template/index.ts';
 import { fsCode } from './errors.ts';
 import type { Folders, HeldFolder } from './folders.ts';

@@ -3,16 +3,8 @@ import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  allChecks,
-  filesUnder,
-  fixtureStudy,
-  keptIn,
-  TestDelivery,
-  type Attempt,
-  type AttemptHooks,
-  type FixtureStudy,
-} from '../contract-suite/index.ts';
+import { keptIn, TestDelivery, type Attempt, type AttemptHooks } from '@dicom-dispatch/target-kit/testing';
+import { allChecks, filesUnder, fixtureStudy, type FixtureStudy } from '../contract-suite/index.ts';
 import { folderHandler } from './handler.ts';
 import { folderTarget } from './schema.ts';
 

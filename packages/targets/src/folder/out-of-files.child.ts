@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { fixtureStudy } from '../contract-suite/fixture-study.ts';
-import { TestDelivery } from '../contract-suite/run-fixture.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import { folderHandler } from './handler.ts';
 import { folderTarget } from './schema.ts';
 

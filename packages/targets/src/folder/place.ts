@@ -1,6 +1,6 @@
 import { access, constants, statfs } from 'node:fs/promises';
 import { DispatchError, formatBytes, type Stage } from '@dicom-dispatch/core';
-import { within } from '../flow/index.ts';
+import { within } from '@dicom-dispatch/target-kit/flow';
 import { silentFolder, translateFsError } from './errors.ts';
 import type { Folders } from './folders.ts';
 import type { FolderTarget } from './schema.ts';

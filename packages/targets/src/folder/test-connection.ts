@@ -1,6 +1,6 @@
 import { formatBytes } from '@dicom-dispatch/core';
-import { runChecks, type CheckStep } from '../checks/index.ts';
-import type { Check, CheckContext } from '../contract/index.ts';
+import { runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
+import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { describePlace } from '../place-mark/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { Folders } from './folders.ts';

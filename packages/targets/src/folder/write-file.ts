@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
-import { throwIfCancelled } from '../flow/index.ts';
+import { throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { temporaryName } from '../template/index.ts';
 import { fsCode } from './errors.ts';
 import type { Folders } from './folders.ts';

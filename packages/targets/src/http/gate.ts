@@ -1,4 +1,4 @@
-import { cancelledError } from '../flow/index.ts';
+import { cancelledError } from '@dicom-dispatch/target-kit/flow';
 
 /** Lets so many through at the same time; the others wait in order. */
 export class Gate {

@@ -1,8 +1,8 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Dispatcher } from 'undici';
-import { throwIfCancelled } from '../flow/index.ts';
+import { throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { decompress } from './decompress.ts';
-import { networkError } from './network-error.ts';
+import { networkError } from '@dicom-dispatch/target-kit/checks';
 import type { ProgressTimeout } from './progress-timeout.ts';
 import { retryAfterMs } from './retry-after.ts';
 

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream';
 import { DispatchError } from '@dicom-dispatch/core';
 import { Agent, type Dispatcher } from 'undici';
-import { cancelledError, throwIfCancelled } from '../flow/index.ts';
+import { cancelledError, throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { authorizerOf, type Authorizer } from './authorizer.ts';
 import { HttpAnswer } from './http-answer.ts';
 import type { HttpOptions } from './http-options.ts';
-import { networkError } from './network-error.ts';
+import { networkError } from '@dicom-dispatch/target-kit/checks';
 import { ProgressTimeout } from './progress-timeout.ts';
 import { inPieces } from './pieces.ts';
 import { tlsOptions } from './tls-files.ts';

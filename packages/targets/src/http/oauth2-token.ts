@@ -11,7 +11,7 @@ import {
 } from 'oauth4webapi';
 import { fetch as undiciFetch, type Dispatcher } from 'undici';
 import type { OAuth2Auth } from './http-options.ts';
-import { networkError } from './network-error.ts';
+import { networkError } from '@dicom-dispatch/target-kit/checks';
 import { retryAfterMs } from './retry-after.ts';
 import { statusError } from './status-error.ts';
 

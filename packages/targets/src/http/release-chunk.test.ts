@@ -8,7 +8,7 @@ import { makeCertificates, tempFolder } from '@dicom-dispatch/harness';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { LateReturns } from '../flow/index.ts';
+import { LateReturns } from '@dicom-dispatch/target-kit/flow';
 import { HttpConnection } from './http-connection.ts';
 
 const cases = ['http', 'https'].flatMap((scheme) => [

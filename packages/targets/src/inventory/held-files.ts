@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import type { Holding, ListedInstance, StudyToList } from '../contract/index.ts';
+import type { Holding, ListedInstance, StudyToList } from '@dicom-dispatch/target-kit';
 import { distinguishes, parseTemplate } from '../template/parse-template.ts';
 import { renderTemplate, type RenderLimits } from '../template/index.ts';
 

@@ -1,4 +1,4 @@
-import type { Holding, ListedInstance, StudyToList } from '../contract/index.ts';
+import type { Holding, ListedInstance, StudyToList } from '@dicom-dispatch/target-kit';
 
 /** What a target lists: SOP Instance UID to what else it says. */
 export type Listing<T> = ReadonlyMap<string, T>;

@@ -1,4 +1,4 @@
-import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { parseTemplate, renderTemplate, shortHash, showPath } from '../template/index.ts';
 import type { MarkerOption } from './schema.ts';
 

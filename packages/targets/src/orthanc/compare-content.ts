@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isDimseError, openPart10, type ByteSource } from 'dicom-dimse';
-import type { InstanceBytes } from '../contract/index.ts';
+import type { InstanceBytes } from '@dicom-dispatch/target-kit';
 import type { HttpConnection } from '../http/index.ts';
 import { notStored } from './errors.ts';
 import { readStored, type StoredInstance } from './stored-instance.ts';

@@ -1,5 +1,5 @@
-import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
-import { inLanes, Suspects, withSuspects } from '../flow/index.ts';
+import { contractVersion, type DeliveryRun, type TargetHandler } from '@dicom-dispatch/target-kit';
+import { inLanes, largeAtOnce, largeBytes, Suspects, withSuspects } from '@dicom-dispatch/target-kit/flow';
 import { Gate, HttpConnection } from '../http/index.ts';
 import { orthancAbout } from './about.ts';
 import { openOrthancInventory } from './inventory.ts';
@@ -21,9 +21,6 @@ export const orthancHandler: TargetHandler<OrthancTarget> = {
   inventory: openOrthancInventory,
 };
 
-/** Orthanc takes an instance into memory as a whole: of large ones only so many at once. */
-const largeBytes = 64_000_000;
-const largeAtOnce = 2;
 /** After so many instances in a row it is the target that fails: each may have waited for `timeout`. */
 const failuresInRow = 5;
 

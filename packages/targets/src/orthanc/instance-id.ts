@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
-import type { ManifestInstance, StudyTags } from '../contract/index.ts';
+import type { ManifestInstance, StudyTags } from '@dicom-dispatch/target-kit';
 import type { HttpConnection } from '../http/index.ts';
 import { orthancError } from './errors.ts';
 

@@ -1,4 +1,4 @@
-import type { Inventory, InventoryContext, ListedInstance } from '../contract/index.ts';
+import type { Inventory, InventoryContext, ListedInstance } from '@dicom-dispatch/target-kit';
 import { HttpConnection } from '../http/index.ts';
 import { compareContent, heldByUid, sha256Of } from '../inventory/index.ts';
 import { contentOf } from './compare-content.ts';

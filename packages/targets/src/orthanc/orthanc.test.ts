@@ -12,16 +12,16 @@ import {
   type OrthancServer,
 } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
   fixtureStudy,
   handlerContract,
   part10Facts,
-  TestDelivery,
   type ArrangedFault,
   type FixtureStudy,
   type StartedTarget,
 } from '../contract-suite/index.ts';
-import type { FindQuery } from '../contract/index.ts';
+import type { FindQuery } from '@dicom-dispatch/target-kit';
 import { blockStorage } from './block-storage.ts';
 import { orthancHandler } from './handler.ts';
 import { orthancTarget, type OrthancTarget } from './schema.ts';

@@ -1,7 +1,14 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { isResourceId } from '@dicom-dispatch/orthanc';
 import { z } from 'zod';
-import type { CheckContext, FindQuery, FoundSeries, FoundStudy, Puller, RetrieveRequest } from '../contract/index.ts';
+import type {
+  CheckContext,
+  FindQuery,
+  FoundSeries,
+  FoundStudy,
+  Puller,
+  RetrieveRequest,
+} from '@dicom-dispatch/target-kit';
 import { HttpConnection, maxInstanceBytes } from '../http/index.ts';
 import { listedTwice, retrieveInstances, RetrieveTally, type RemoteInstance } from '../pull/index.ts';
 import { orthancError } from './errors.ts';

@@ -1,6 +1,6 @@
 import { checkHttpService } from '../checks/http-checks.ts';
-import type { CheckStep } from '../checks/index.ts';
-import type { Check, CheckContext } from '../contract/index.ts';
+import type { CheckStep } from '@dicom-dispatch/target-kit/checks';
+import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import type { HttpConnection } from '../http/index.ts';
 import { filteredOut, notOrthanc, orthancError } from './errors.ts';
 import { probeInstance } from './probe-instance.ts';

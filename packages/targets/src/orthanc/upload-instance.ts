@@ -1,5 +1,5 @@
-import type { DeliveryRun, InstanceOutcome } from '../contract/index.ts';
-import type { OpenedInstance } from '../flow/index.ts';
+import type { DeliveryRun, InstanceOutcome } from '@dicom-dispatch/target-kit';
+import type { OpenedInstance } from '@dicom-dispatch/target-kit/flow';
 import type { HttpConnection } from '../http/index.ts';
 import { isSameContent } from './compare-content.ts';
 import { conflict, differs, filteredOut, notStored, otherInstance, unknownStatus } from './errors.ts';

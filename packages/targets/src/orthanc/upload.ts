@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { isResourceId } from '@dicom-dispatch/orthanc';
 import { z } from 'zod';
-import type { DeliveryRun } from '../contract/index.ts';
-import { LateReturns, metered, type OpenedInstance } from '../flow/index.ts';
+import type { DeliveryRun } from '@dicom-dispatch/target-kit';
+import { LateReturns, metered, type OpenedInstance } from '@dicom-dispatch/target-kit/flow';
 import { instanceFailure, type HttpAnswer, type HttpConnection } from '../http/index.ts';
 import { foreignAnswer, orthancError, uploading } from './errors.ts';
 import { readSystem } from './read-system.ts';

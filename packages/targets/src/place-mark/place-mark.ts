@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DispatchError } from '@dicom-dispatch/core';
 import { z } from 'zod';
-import type { TargetMemory } from '../contract/index.ts';
+import type { TargetMemory } from '@dicom-dispatch/target-kit';
 
 /** In the folder of a target. */
 export const markName = '.dicom-dispatch-target';

@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { readIdentity, type InstanceIdentity } from '../conflict/index.ts';
-import type { InstanceBytes } from '../contract/index.ts';
+import type { InstanceBytes } from '@dicom-dispatch/target-kit';
 
 /** What was asked for, as far as it is known where an instance comes. */
 export interface AskedInstance {

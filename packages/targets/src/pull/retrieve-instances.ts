@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { InstanceBytes, RetrieveRequest } from '../contract/index.ts';
-import { cancelledError } from '../flow/index.ts';
+import type { InstanceBytes, RetrieveRequest } from '@dicom-dispatch/target-kit';
+import { cancelledError } from '@dicom-dispatch/target-kit/flow';
 import { malformedName, type RetrieveTally } from './retrieve-tally.ts';
 import { expectInstance, type AskedInstance } from './expect-instance.ts';
 

@@ -1,4 +1,4 @@
-import type { RetrieveProblem, RetrieveProgress } from '../contract/index.ts';
+import type { RetrieveProblem, RetrieveProgress } from '@dicom-dispatch/target-kit';
 
 const maxProblems = 100;
 

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { TargetHandler } from '../contract/index.ts';
+import type { TargetHandler } from '@dicom-dispatch/target-kit';
 import type { BuiltInType, targetSchemas } from '../schemas.ts';
 
 /** One loader for every type in `targetSchemas`: the compiler refuses a type without its handler, or the wrong one. */

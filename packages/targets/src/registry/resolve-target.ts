@@ -1,5 +1,5 @@
 import { DispatchError, type TargetConfig } from '@dicom-dispatch/core';
-import type { TargetHandler } from '../contract/index.ts';
+import type { TargetHandler } from '@dicom-dispatch/target-kit';
 import { isExternal, loadHandler } from '../external/index.ts';
 import { builtInHandlers, isBuiltIn } from './built-in.ts';
 

@@ -17,16 +17,15 @@ import {
   type TempFolder,
 } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { keptIn, TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
   allChecks,
   filesUnder,
   fixtureStudy,
   handlerContract,
-  keptIn,
   largeStudy,
   pathContract,
   receivedFiles,
-  TestDelivery,
   type ArrangedFault,
   type NotApplicable,
   type StartedTarget,

@@ -1,8 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { placesOf, targetConflict, type Places } from '../conflict/index.ts';
-import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { PathClaims, throwIfCancelled } from '../flow/index.ts';
+import {
+  contractVersion,
+  type DeliveryRun,
+  type ManifestInstance,
+  type TargetHandler,
+} from '@dicom-dispatch/target-kit';
+import { PathClaims, throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { studyMarker } from '../marker/index.ts';
 import { rsyncAbout } from './about.ts';
 import { sendBatches } from './batches.ts';

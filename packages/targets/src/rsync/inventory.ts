@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
-import type { Inventory, InventoryContext } from '../contract/index.ts';
+import type { Inventory, InventoryContext } from '@dicom-dispatch/target-kit';
 import { heldFiles, sha256Of, type FileStore, type FoundFile } from '../inventory/index.ts';
 import { translateRsyncEnd } from './errors.ts';
 import { fetchFiles } from './judge-files.ts';

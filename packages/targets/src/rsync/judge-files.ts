@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DispatchError } from '@dicom-dispatch/core';
 import { isOlderVersion, maxIdentityBytes, readIdentity, type Occupant, type PlaceClaim } from '../conflict/index.ts';
-import { cancelledError } from '../flow/index.ts';
+import { cancelledError } from '@dicom-dispatch/target-kit/flow';
 import { asPattern, rulesFor } from './rules.ts';
 import { runRsync, type Transfer } from './transfer.ts';
 import type { WorkFolder } from './work-folder.ts';

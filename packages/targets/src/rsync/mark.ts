@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TargetMemory } from '../contract/index.ts';
+import type { TargetMemory } from '@dicom-dispatch/target-kit';
 import { checkPlace, markName, type MarkedPlace, type PlaceFound } from '../place-mark/index.ts';
 import { translateRsyncEnd } from './errors.ts';
 import { runProgram } from './run-program.ts';

@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { StudyTags } from '../contract/index.ts';
+import type { StudyTags } from '@dicom-dispatch/target-kit';
 import { parseTemplate, renderTemplate } from '../template/index.ts';
 import { runProgram } from './run-program.ts';
 import type { RsyncTarget } from './schema.ts';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { DispatchError } from '@dicom-dispatch/core';
-import { cancelledError, until } from '../flow/index.ts';
+import { cancelledError, until } from '@dicom-dispatch/target-kit/flow';
 import { notStarted } from './errors.ts';
 
 export interface ProgramOptions {

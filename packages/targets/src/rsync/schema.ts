@@ -1,8 +1,15 @@
 import { isAbsolute } from 'node:path';
-import { durationMs, hostName, portNumber, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
+import {
+  durationMs,
+  hostName,
+  minBytesPerSecondOption,
+  portNumber,
+  secret,
+  sizeBytes,
+  targetOptions,
+} from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { conflictOption } from '../conflict/index.ts';
-import { minBytesPerSecondOption } from '../flow/min-bytes-per-second.ts';
 import { markerOption } from '../marker/index.ts';
 import { rememberPlaceOption } from '../place-mark/index.ts';
 import { hostKeyOption, sshUser } from '../ssh/host-key-option.ts';

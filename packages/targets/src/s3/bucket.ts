@@ -2,7 +2,7 @@ import { Agent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { fromTemporaryCredentials } from '@aws-sdk/credential-providers';
 import { DispatchError, type Stage } from '@dicom-dispatch/core';
-import { until, withinDeadline } from '../flow/index.ts';
+import { until, withinDeadline } from '@dicom-dispatch/target-kit/flow';
 import { tlsOptions } from '../http/tls-files.ts';
 import { translateS3Error } from './errors.ts';
 import type { S3Target } from './schema.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CompleteMultipartUploadCommand, type CompletedPart, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
-import type { ManifestInstance, RunState } from '../contract/index.ts';
+import type { ManifestInstance, RunState } from '@dicom-dispatch/target-kit';
 import type { Bucket } from './bucket.ts';
 import { isNotThere, isTaken, notS3, s3Status, translateS3Error } from './errors.ts';
 import { compareObject, etagOf, lookAtObject } from './look-at-object.ts';

@@ -24,6 +24,7 @@ import {
   type SwiftServer,
 } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
   allChecks,
   fixtureStudy,
@@ -31,7 +32,6 @@ import {
   pathContract,
   largeStudy,
   part10Facts,
-  TestDelivery,
   type ArrangedFault,
   type FixtureStudy,
 } from '../contract-suite/index.ts';

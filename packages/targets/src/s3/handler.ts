@@ -1,7 +1,19 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { placesOf, targetConflict, type Occupant, type Places } from '../conflict/index.ts';
-import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { inLanes, largeAtOnce, largeBytes, Permits, throwIfCancelled, verdictOf } from '../flow/index.ts';
+import {
+  contractVersion,
+  type DeliveryRun,
+  type ManifestInstance,
+  type TargetHandler,
+} from '@dicom-dispatch/target-kit';
+import {
+  inLanes,
+  largeAtOnce,
+  largeBytes,
+  Permits,
+  throwIfCancelled,
+  verdictOf,
+} from '@dicom-dispatch/target-kit/flow';
 import { studyMarker } from '../marker/index.ts';
 import { s3About } from './about.ts';
 import { openBucket, type Bucket } from './bucket.ts';

@@ -1,6 +1,6 @@
 import { GetObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { posix } from 'node:path';
-import type { Inventory, InventoryContext, ListedInstance } from '../contract/index.ts';
+import type { Inventory, InventoryContext, ListedInstance } from '@dicom-dispatch/target-kit';
 import { heldFiles, sha256Of, tagIn, type FileStore, type FoundFile } from '../inventory/index.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { enterBucket, isList } from './enter-bucket.ts';

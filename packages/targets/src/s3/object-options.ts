@@ -1,5 +1,5 @@
 import type { CreateMultipartUploadCommandInput } from '@aws-sdk/client-s3';
-import type { ManifestInstance, StudyTags } from '../contract/index.ts';
+import type { ManifestInstance, StudyTags } from '@dicom-dispatch/target-kit';
 import { parseTemplate, renderTemplate } from '../template/index.ts';
 import type { S3Target } from './schema.ts';
 

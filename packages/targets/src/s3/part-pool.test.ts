@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Permits } from '../flow/index.ts';
+import { Permits } from '@dicom-dispatch/target-kit/flow';
 import { PartPool } from './part-pool.ts';
 
 const { signal } = new AbortController();

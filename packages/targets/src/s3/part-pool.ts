@@ -1,5 +1,5 @@
-import type { DeliveryRun } from '../contract/index.ts';
-import type { Permits } from '../flow/index.ts';
+import type { DeliveryRun } from '@dicom-dispatch/target-kit';
+import type { Permits } from '@dicom-dispatch/target-kit/flow';
 import type { PartMemory } from './parts.ts';
 
 /**

@@ -5,7 +5,7 @@ import {
   type Part,
 } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
-import type { ManifestInstance, RunState } from '../contract/index.ts';
+import type { ManifestInstance, RunState } from '@dicom-dispatch/target-kit';
 import type { Bucket } from './bucket.ts';
 import { isNotThere, translateS3Error } from './errors.ts';
 import { checksumAlgorithm, type ObjectOptions } from './object-options.ts';

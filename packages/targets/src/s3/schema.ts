@@ -1,7 +1,6 @@
-import { durationMs, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
+import { durationMs, minBytesPerSecondOption, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { conflictOption } from '../conflict/index.ts';
-import { minBytesPerSecondOption } from '../flow/min-bytes-per-second.ts';
 import { httpTls, httpUrl } from '../http/http-options.ts';
 import { markerOption } from '../marker/index.ts';
 import { instanceTemplate, parseTemplate, TemplateError, uidTemplate, type RenderLimits } from '../template/index.ts';

@@ -1,8 +1,8 @@
 import type { HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
 import { maxIdentityBytes } from '../conflict/index.ts';
-import type { DeliveryRun, InstanceBytes, ManifestInstance } from '../contract/index.ts';
-import { borrowed, joined, metered, peeked, type OpenedInstance } from '../flow/index.ts';
+import type { DeliveryRun, InstanceBytes, ManifestInstance } from '@dicom-dispatch/target-kit';
+import { borrowed, joined, metered, peeked, type OpenedInstance } from '@dicom-dispatch/target-kit/flow';
 import { judgeObject } from './judge-object.ts';
 import { compareObject, looksLikeMd5 } from './look-at-object.ts';
 import { partsOf, partSizeFor, Tally } from './parts.ts';

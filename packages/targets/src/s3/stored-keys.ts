@@ -1,4 +1,4 @@
-import { KeyedLocks } from '../flow/index.ts';
+import { KeyedLocks } from '@dicom-dispatch/target-kit/flow';
 
 /** Keys of buckets that deliveries of this process write at the moment; nothing is kept beyond them. */
 const locks = new KeyedLocks();

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
-import { runChecks, urlSteps, type CheckStep } from '../checks/index.ts';
-import type { Check, CheckContext } from '../contract/index.ts';
+import { runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
+import { urlSteps } from '../checks/index.ts';
+import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { addressOf } from './address.ts';
 import { openBucket, type Bucket } from './bucket.ts';
 import { enterBucket } from './enter-bucket.ts';

@@ -1,7 +1,7 @@
 import { UploadPartCommand, type CompletedPart, type HeadObjectCommandOutput, type Part } from '@aws-sdk/client-s3';
 import { DispatchError } from '@dicom-dispatch/core';
-import type { ManifestInstance, RunState } from '../contract/index.ts';
-import type { Permits } from '../flow/index.ts';
+import type { ManifestInstance, RunState } from '@dicom-dispatch/target-kit';
+import type { Permits } from '@dicom-dispatch/target-kit/flow';
 import type { Bucket } from './bucket.ts';
 import { completeUpload } from './complete-upload.ts';
 import { judgeObject } from './judge-object.ts';

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { DispatchError } from '@dicom-dispatch/core';
 import SftpClient from 'ssh2-sftp-client';
 import type { Algorithms, ConnectConfig, SFTPWrapper } from 'ssh2';
-import { within } from '../flow/index.ts';
+import { within } from '@dicom-dispatch/target-kit/flow';
 import { hostKeyJudge, oldAlgorithms, oldAmong } from '../ssh/index.ts';
 import { translateSshError } from './errors.ts';
 import { openSocket } from './open-socket.ts';

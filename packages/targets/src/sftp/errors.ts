@@ -1,5 +1,5 @@
 import { DispatchError, type ErrorCode, type Stage } from '@dicom-dispatch/core';
-import { networkError } from '../http/network-error.ts';
+import { networkError } from '@dicom-dispatch/target-kit/checks';
 
 /** Status codes of SFTP version 3 (draft-ietf-secsh-filexfer-02 section 7). */
 const status = {

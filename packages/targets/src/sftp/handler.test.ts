@@ -16,6 +16,7 @@ import {
   type TempFolder,
 } from '@dicom-dispatch/harness';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
   allChecks,
   filesUnder,
@@ -23,7 +24,6 @@ import {
   handlerContract,
   pathContract,
   receivedFiles,
-  TestDelivery,
   type ArrangedFault,
   type NotApplicable,
 } from '../contract-suite/index.ts';

@@ -1,8 +1,13 @@
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
 import { placesOf, targetConflict, type Places } from '../conflict/index.ts';
-import { contractVersion, type DeliveryRun, type ManifestInstance, type TargetHandler } from '../contract/index.ts';
-import { borrowed, inLanes, metered, throwIfCancelled } from '../flow/index.ts';
+import {
+  contractVersion,
+  type DeliveryRun,
+  type ManifestInstance,
+  type TargetHandler,
+} from '@dicom-dispatch/target-kit';
+import { borrowed, inLanes, metered, throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { studyMarker } from '../marker/index.ts';
 import { sftpAbout } from './about.ts';
 import { hasStatus } from './errors.ts';

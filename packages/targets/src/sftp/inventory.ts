@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
-import type { Inventory, InventoryContext } from '../contract/index.ts';
+import type { Inventory, InventoryContext } from '@dicom-dispatch/target-kit';
 import { heldFiles, sha256Of, type FileStore, type FoundFile } from '../inventory/index.ts';
 import { hasStatus, isNoSuchFile } from './errors.ts';
 import { lookAtFolder } from './look-at-server.ts';

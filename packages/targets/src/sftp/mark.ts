@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
-import type { TargetMemory } from '../contract/index.ts';
+import type { TargetMemory } from '@dicom-dispatch/target-kit';
 import { checkPlace, markName, maxMarkBytes, type MarkedPlace, type PlaceFound } from '../place-mark/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { isFailure, isNoSuchFile } from './errors.ts';

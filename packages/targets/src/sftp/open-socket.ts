@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { DispatchError } from '@dicom-dispatch/core';
-import { within } from '../flow/index.ts';
-import { networkError } from '../http/network-error.ts';
+import { within } from '@dicom-dispatch/target-kit/flow';
+import { networkError } from '@dicom-dispatch/target-kit/checks';
 import type { SftpTarget } from './schema.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import type SftpClient from 'ssh2-sftp-client';
 import { DispatchError, type Stage } from '@dicom-dispatch/core';
-import { ProgressFloor, until } from '../flow/index.ts';
+import { ProgressFloor, until } from '@dicom-dispatch/target-kit/flow';
 import { connectSftp, type Connection } from './connect.ts';
 import { hasStatus, isNoSuchFile, isRefused, translateSftpError } from './errors.ts';
 import type { SftpTarget } from './schema.ts';

@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { KeyedLocks } from '../flow/index.ts';
+import { KeyedLocks } from '@dicom-dispatch/target-kit/flow';
 import { isFailure, isRefused } from './errors.ts';
 import { judgeRemote, type Claim } from './judge-remote.ts';
 import { remoteChunks } from './remote-chunks.ts';

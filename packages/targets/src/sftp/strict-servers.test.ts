@@ -3,14 +3,8 @@ import { join } from 'node:path';
 import { Secret } from '@dicom-dispatch/core';
 import { startSshd, type SshdOptions, type SshServer } from '@dicom-dispatch/harness';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  filesUnder,
-  fixtureStudy,
-  keptIn,
-  TestDelivery,
-  type Attempt,
-  type FixtureStudy,
-} from '../contract-suite/index.ts';
+import { keptIn, TestDelivery, type Attempt } from '@dicom-dispatch/target-kit/testing';
+import { filesUnder, fixtureStudy, type FixtureStudy } from '../contract-suite/index.ts';
 import { sftpHandler } from './handler.ts';
 import { startRogueSftp, type RogueOptions } from './rogue-sftp.ts';
 import { sftpTarget } from './schema.ts';

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { DispatchError, formatBytes } from '@dicom-dispatch/core';
-import { networkSteps, runChecks, type CheckStep } from '../checks/index.ts';
-import type { Check, CheckContext, TargetMemory } from '../contract/index.ts';
+import { networkSteps, runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
+import type { Check, CheckContext, TargetMemory } from '@dicom-dispatch/target-kit';
 import { describePlace } from '../place-mark/index.ts';
 import { temporaryName } from '../template/index.ts';
 import { connectSftp, type Connection } from './connect.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import { DispatchError } from '@dicom-dispatch/core';
-import { throwIfCancelled } from '../flow/index.ts';
+import { throwIfCancelled } from '@dicom-dispatch/target-kit/flow';
 import { temporaryName } from '../template/index.ts';
 import { isFailure } from './errors.ts';
 import type { Claim } from './judge-remote.ts';

@@ -1,4 +1,4 @@
-import type { ManifestInstance, StudyTags } from '../contract/index.ts';
+import type { ManifestInstance, StudyTags } from '@dicom-dispatch/target-kit';
 import { cleanSegment, cleanValue } from './clean.ts';
 import { fitDistinct, shortHash } from './fit-bytes.ts';
 import type { Placeholder, TemplatePart, TemplateSegments } from './parse-template.ts';

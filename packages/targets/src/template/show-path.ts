@@ -1,4 +1,4 @@
-import type { ManifestInstance, StudyTags } from '../contract/index.ts';
+import type { ManifestInstance, StudyTags } from '@dicom-dispatch/target-kit';
 import { renderTemplate } from './render-template.ts';
 import type { TemplatePart, TemplateSegments } from './parse-template.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ManifestInstance, StudyTags } from '../contract/index.ts';
+import type { ManifestInstance, StudyTags } from '@dicom-dispatch/target-kit';
 import { parseTemplate } from './parse-template.ts';
 import { renderTemplate } from './render-template.ts';
 import { instanceTemplate, studyTemplate } from './schema.ts';

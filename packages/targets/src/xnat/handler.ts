@@ -1,5 +1,5 @@
-import { contractVersion, type DeliveryRun, type TargetHandler } from '../contract/index.ts';
-import { inLanes } from '../flow/index.ts';
+import { contractVersion, type DeliveryRun, type TargetHandler } from '@dicom-dispatch/target-kit';
+import { inLanes } from '@dicom-dispatch/target-kit/flow';
 import { HttpConnection } from '../http/index.ts';
 import { xnatAbout } from './about.ts';
 import { archiveSession, commitSession } from './archive-session.ts';

@@ -1,5 +1,5 @@
-import type { DeliveryRun } from '../contract/index.ts';
-import { LateReturns, metered, type OpenedInstance } from '../flow/index.ts';
+import type { DeliveryRun } from '@dicom-dispatch/target-kit';
+import { LateReturns, metered, type OpenedInstance } from '@dicom-dispatch/target-kit/flow';
 import { elsewhere, foreignAnswer, importError } from './errors.ts';
 import { renderLabel } from './label.ts';
 import type { XnatTarget } from './schema.ts';

@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import type { Holding, Inventory, InventoryContext, ListedInstance, StudyToList } from '../contract/index.ts';
+import type { Holding, Inventory, InventoryContext, ListedInstance, StudyToList } from '@dicom-dispatch/target-kit';
 import { HttpConnection, maxInstanceBytes } from '../http/index.ts';
 import { peekSopInstanceUid } from '../pull/index.ts';
 import { xnatError } from './errors.ts';

@@ -1,4 +1,4 @@
-import type { StudyTags } from '../contract/index.ts';
+import type { StudyTags } from '@dicom-dispatch/target-kit';
 import { parseTemplate, shortHash, TemplateError, type TemplateSegments } from '../template/index.ts';
 
 /** Of a subject or session in XNAT: letters and digits of ASCII, underscore, hyphen. */

@@ -1,6 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { runChecks, urlSteps, type CheckStep } from '../checks/index.ts';
-import type { Check, CheckContext } from '../contract/index.ts';
+import { runChecks, type CheckStep } from '@dicom-dispatch/target-kit/checks';
+import { urlSteps } from '../checks/index.ts';
+import type { Check, CheckContext } from '@dicom-dispatch/target-kit';
 import { HttpConnection } from '../http/index.ts';
 import { xnatError } from './errors.ts';
 import { isFixed } from './label.ts';

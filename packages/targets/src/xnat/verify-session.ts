@@ -1,4 +1,4 @@
-import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { isArchived } from './archive-session.ts';
 import { countInstances } from './count-instances.ts';
 import { missingInSession } from './errors.ts';

@@ -1,10 +1,10 @@
 import { Secret } from '@dicom-dispatch/core';
 import { freePort, makeCertificates, startTlsFront } from '@dicom-dispatch/harness';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
   fixtureStudy,
   handlerContract,
-  TestDelivery,
   type ArrangedFault,
   type FixtureStudy,
   type StartedTarget,

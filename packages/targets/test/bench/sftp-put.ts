@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 import { Secret } from '@dicom-dispatch/core';
 import { startFaultProxy, startSshd } from '@dicom-dispatch/harness';
 import SftpClient from 'ssh2-sftp-client';
-import { largeStudy, TestDelivery } from '../../src/contract-suite/index.ts';
+import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
+import { largeStudy } from '../../src/contract-suite/index.ts';
 import { sftpHandler } from '../../src/sftp/handler.ts';
 import { sftpTarget } from '../../src/sftp/schema.ts';
 

@@ -2,7 +2,7 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 import { testSource } from '@dicom-dispatch/operations';
 import { openSource } from '@dicom-dispatch/sources';
 import { resolveTarget } from '@dicom-dispatch/targets';
-import type { Check } from '@dicom-dispatch/targets/contract';
+import type { Check } from '@dicom-dispatch/target-kit';
 import { writeConditions, type Config } from '@dicom-dispatch/core';
 import { z } from 'zod';
 import { tryBody } from '../api/configuration-rules.ts';

@@ -2,7 +2,7 @@ import { DispatchError, ledgerKeyOf, type TargetConfig } from '@dicom-dispatch/c
 import type { ReadConfirmation } from '@dicom-dispatch/state/ledger';
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { noCounts, type AuditCounts, type AuditFinding } from '@dicom-dispatch/state/target-audits';
-import type { Inventory, ListedInstance, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { Inventory, ListedInstance, TargetHandler } from '@dicom-dispatch/target-kit';
 import type { DispatcherContext } from '../dispatcher-context.ts';
 import { expectStudy, type Confirmed } from './expected-study.ts';
 

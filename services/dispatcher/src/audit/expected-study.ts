@@ -11,7 +11,7 @@ import { entryOf, type LedgerEntry } from '@dicom-dispatch/state/ledger';
 import type { ReceiptEntry } from '@dicom-dispatch/state/receipts';
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
 import { templateTags } from '@dicom-dispatch/targets';
-import type { ListedInstance, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { ListedInstance, TargetHandler } from '@dicom-dispatch/target-kit';
 import { ByteTally } from '../byte-tally.ts';
 import type { DispatcherContext } from '../dispatcher-context.ts';
 

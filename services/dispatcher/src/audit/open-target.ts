@@ -1,7 +1,7 @@
 import { DispatchError, type TargetConfig } from '@dicom-dispatch/core';
 import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 import { describeMove } from '@dicom-dispatch/state/target-places';
-import type { Inventory, TargetHandler } from '@dicom-dispatch/targets/contract';
+import type { Inventory, TargetHandler } from '@dicom-dispatch/target-kit';
 import type { DispatcherContext } from '../dispatcher-context.ts';
 import { Pace } from './pace.ts';
 

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { PriorCandidate } from '@dicom-dispatch/core';
-import { openPuller, type SendPriorContext } from '@dicom-dispatch/pipeline';
-import type { FoundStudy } from '@dicom-dispatch/targets/contract';
-import { OperationError } from '@dicom-dispatch/pipeline';
+import { OperationError, type SendPriorContext, openPuller } from '@dicom-dispatch/pipeline';
+import type { FoundStudy } from '@dicom-dispatch/target-kit';
 import { maxCandidates } from './find-at-source.ts';
 
 /** More studies of one patient than that are not looked at. */

@@ -1,7 +1,7 @@
 import { DispatchError, type Stage } from '@dicom-dispatch/core';
 import { isDimseError, UID, type Association } from 'dicom-dimse';
 import { findDataSets, type DataSet } from 'dicom-dimse/dataset';
-import { cancelledError, until } from '../../flow/index.ts';
+import { cancelledError, until } from '@dicom-dispatch/target-kit/flow';
 import { dicomError } from '../errors.ts';
 
 /** More matches of one query are a query that is too wide. */

@@ -1,7 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Association } from 'dicom-dimse';
 import type { DataSet } from 'dicom-dimse/dataset';
-import type { CheckContext, FindQuery, FoundSeries, FoundStudy } from '../../contract/index.ts';
+import type { CheckContext, FindQuery, FoundSeries, FoundStudy } from '@dicom-dispatch/target-kit';
 import { matchesKey, seriesTags, studyTags } from '../../pull/index.ts';
 import type { AnyDicomTarget } from '../schema.ts';
 import { findMatches } from './find-matches.ts';

@@ -1,4 +1,4 @@
-import type { Puller } from '../../contract/index.ts';
+import type { Puller } from '@dicom-dispatch/target-kit';
 import type { AnyDicomTarget } from '../schema.ts';
 import { findStudies } from './find-studies.ts';
 import { retrieveStudy } from './retrieve-study.ts';

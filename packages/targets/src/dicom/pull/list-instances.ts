@@ -1,6 +1,6 @@
 import { isUid, type Association } from 'dicom-dimse';
 import type { DataSet } from 'dicom-dimse/dataset';
-import type { RetrieveRequest } from '../../contract/index.ts';
+import type { RetrieveRequest } from '@dicom-dispatch/target-kit';
 import { findMatches } from './find-matches.ts';
 import { atLevel } from './find-studies.ts';
 import { findWhole } from './find-whole.ts';

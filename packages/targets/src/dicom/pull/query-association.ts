@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { connect, UID, type Association } from 'dicom-dimse';
-import type { CheckContext } from '../../contract/index.ts';
+import type { CheckContext } from '@dicom-dispatch/target-kit';
 import { queryOptions } from '../connect-options.ts';
 import { dicomError } from '../errors.ts';
 import { littleEndian } from '../little-endian.ts';

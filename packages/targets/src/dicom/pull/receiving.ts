@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { IncomingInstance } from 'dicom-dimse';
-import type { RetrieveRequest } from '../../contract/index.ts';
+import type { RetrieveRequest } from '@dicom-dispatch/target-kit';
 import { peekIdentity, type PeekedInstance, type RetrieveTally } from '../../pull/index.ts';
 import type { InstanceIdentity } from '../../conflict/index.ts';
 import { listedKey, type ListedInstance } from './list-instances.ts';

@@ -1,6 +1,6 @@
 import type { DispatchError } from '@dicom-dispatch/core';
-import type { CheckContext, RetrieveProgress, RetrieveRequest } from '../../contract/index.ts';
-import { cancelledError } from '../../flow/index.ts';
+import type { CheckContext, RetrieveProgress, RetrieveRequest } from '@dicom-dispatch/target-kit';
+import { cancelledError } from '@dicom-dispatch/target-kit/flow';
 import { malformedName, RetrieveTally } from '../../pull/index.ts';
 import type { AnyDicomTarget } from '../schema.ts';
 import { listedKey, listInstances, type Gap, type ListedInstance, type Listing } from './list-instances.ts';

@@ -1,8 +1,8 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import { connect, UID, type Association, type ConnectOptions, type RetrieveResult } from 'dicom-dimse';
 import { dataSet } from 'dicom-dimse/dataset';
-import type { CheckContext } from '../../contract/index.ts';
-import { until } from '../../flow/index.ts';
+import type { CheckContext } from '@dicom-dispatch/target-kit';
+import { until } from '@dicom-dispatch/target-kit/flow';
 import { queryOptions } from '../connect-options.ts';
 import { dicomError } from '../errors.ts';
 import { littleEndian } from '../little-endian.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { DispatchError } from '@dicom-dispatch/core';
 import { connect, UID, type Association } from 'dicom-dimse';
 import { requestStorageCommitment } from 'dicom-dimse/dataset';
-import type { DeliveryRun, ManifestInstance } from '../../contract/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { connectOptions } from '../connect-options.ts';
 import { littleEndian } from '../little-endian.ts';
 import type { AnyDicomTarget } from '../schema.ts';

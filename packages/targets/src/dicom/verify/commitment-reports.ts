@@ -1,6 +1,6 @@
 import { isUid, type IncomingNRequest, type NAnswer } from 'dicom-dimse';
 import { readCommitmentReport, type CommitmentReport } from 'dicom-dimse/dataset';
-import type { Mailbox } from '../../contract/index.ts';
+import type { Mailbox } from '@dicom-dispatch/target-kit';
 
 const processingFailure = 0x0110;
 const noSuchEventType = 0x0113;

@@ -1,4 +1,4 @@
-import type { RunState } from '../../contract/index.ts';
+import type { RunState } from '@dicom-dispatch/target-kit';
 
 const stateKey = 'storage-commitment';
 /** Requests that are listened for; older ones were not answered. */

@@ -1,6 +1,6 @@
 import { connect, IMPLEMENTATION, UID, type DimseServer } from 'dicom-dimse';
 import { DispatchError } from '@dicom-dispatch/core';
-import type { Mailbox } from '../../contract/index.ts';
+import type { Mailbox } from '@dicom-dispatch/target-kit';
 import { addressOf, listen } from '../listen.ts';
 import { littleEndian } from '../little-endian.ts';
 import type { DicomListener } from '../schema.ts';

@@ -1,6 +1,6 @@
 import type { CommitmentReport } from 'dicom-dimse/dataset';
-import type { Mailbox } from '../../contract/index.ts';
-import { cancelledError } from '../../flow/index.ts';
+import type { Mailbox } from '@dicom-dispatch/target-kit';
+import { cancelledError } from '@dicom-dispatch/target-kit/flow';
 import { mailboxName, reportArrived } from './commitment-reports.ts';
 
 /** A report may have come to another dispatcher: so often the mailbox is looked into. */

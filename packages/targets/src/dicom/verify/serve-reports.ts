@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ServeContext, TargetService } from '../../contract/index.ts';
+import type { ServeContext, TargetService } from '@dicom-dispatch/target-kit';
 import type { AnyDicomTarget } from '../schema.ts';
 import { openReportListener } from './report-listener.ts';
 

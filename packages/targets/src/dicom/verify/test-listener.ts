@@ -1,4 +1,4 @@
-import type { Mailbox } from '../../contract/index.ts';
+import type { Mailbox } from '@dicom-dispatch/target-kit';
 import type { DicomListener } from '../schema.ts';
 import { isTakenByUs, openReportListener } from './report-listener.ts';
 

@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Association } from 'dicom-dimse';
-import type { DeliveryRun, ManifestInstance } from '../../contract/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { dicomError } from '../errors.ts';
 import type { AnyDicomTarget, DicomListener } from '../schema.ts';
 import { askCommitment, openForCommitment } from './ask-commitment.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DispatchError } from '@dicom-dispatch/core';
 import { connect, UID, type Association } from 'dicom-dimse';
-import type { DeliveryRun, ManifestInstance } from '../../contract/index.ts';
-import { listedBy, until } from '../../flow/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
+import { until } from '@dicom-dispatch/target-kit/flow';
 import { queryOptions } from '../connect-options.ts';
 import { dicomError } from '../errors.ts';
 import { littleEndian } from '../little-endian.ts';
@@ -76,12 +76,8 @@ async function notListed(
   const missing: ManifestInstance[] = [];
   for (const [seriesInstanceUid, series] of Map.groupBy(instances, (one) => one.seriesInstanceUid)) {
     const part = { studyInstanceUid: series[0]?.studyInstanceUid ?? '', seriesInstanceUid };
-    const listed = await listedBy(
-      run,
-      part,
-      async () => (await listedUids(association, part, '', run.signal)).listed,
-      options,
-    );
+    const ask = async (): Promise<ReadonlySet<string>> => (await listedUids(association, part, '', run.signal)).listed;
+    const listed = await (run.listed?.(part, ask, options) ?? ask());
     missing.push(...series.filter(({ sopInstanceUid }) => !listed.has(sopInstanceUid)));
   }
   return missing;

@@ -1,4 +1,4 @@
-import type { DeliveryRun, ManifestInstance } from '../../contract/index.ts';
+import type { DeliveryRun, ManifestInstance } from '@dicom-dispatch/target-kit';
 import type { AnyDicomTarget } from '../schema.ts';
 import { verifyByCommitment } from './verify-by-commitment.ts';
 import { verifyByFind } from './verify-by-find.ts';

@@ -1,6 +1,6 @@
 import { asDispatchError, type DispatchError } from '@dicom-dispatch/core';
 import type { InstanceBytes } from '../contract/index.ts';
-import { until } from './until.ts';
+import { until } from './waiting.ts';
 
 /** The bytes of an instance on their way to the target: counted, rate limited, and given up when the signal aborts. */
 export interface MeteredBytes extends InstanceBytes {

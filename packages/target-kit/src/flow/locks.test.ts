@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Permits } from './permits.ts';
+import { Permits } from './locks.ts';
 
 it('lets so many act at the same time, in order', async () => {
   const permits = new Permits(2);

@@ -1,9 +1,8 @@
 import { DispatchError, durationMs, secret, sizeBytes, targetOptions } from '@dicom-dispatch/core';
 import { z } from 'zod';
-import { networkSteps, runChecks } from '../checks/index.ts';
-import { contractVersion } from '../contract/index.ts';
-import type { InstanceBytes } from '../contract/index.ts';
-import { cancelledError, inLanes, LateReturns } from '../flow/index.ts';
+import { networkSteps, runChecks } from './checks/index.ts';
+import { type InstanceBytes, contractVersion } from './contract/index.ts';
+import { cancelledError, inLanes, LateReturns } from './flow/index.ts';
 
 /**
  * What a handler from outside is given to build itself with, so that it needs none of our packages and shares our zod

@@ -1,6 +1,5 @@
-import type { DispatchError, Stage } from '@dicom-dispatch/core';
+import type { DispatchError, InstanceBytes, ManifestInstance, Stage, StudyTags } from '@dicom-dispatch/core';
 import type { Mailbox } from './mailbox.ts';
-import type { InstanceBytes, ManifestInstance, StudyTags } from '@dicom-dispatch/core';
 
 /**
  * What became of one instance at the target.
@@ -109,7 +108,7 @@ export interface DeliveryRun<Config> {
   /**
    * What the target lists of a study or a series, as SOP Instance UIDs of the manifest. `ask` asks it, unless somebody
    * has asked since the last instance of this attempt left: only then may an answer be shared, for one from before would
-   * show what is no longer there. `fresh` asks in any case. A handler uses it by `listedBy`.
+   * show what is no longer there. `fresh` asks in any case.
    */
   listed?(
     of: ListedPart,

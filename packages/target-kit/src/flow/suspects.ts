@@ -1,5 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
+import type { Send } from './in-lanes.ts';
 
 const stateKey = 'suspects';
 /** After so many failures of one instance, over all attempts, it is the instance that is at fault. */
@@ -148,4 +149,20 @@ export class Suspects {
   async #save(): Promise<void> {
     await this.#run.state.set(stateKey, Object.fromEntries(this.#suspicions));
   }
+}
+
+/** The same sending, with the failures of each instance judged in the light of its earlier ones, and of its siblings. */
+export function withSuspects(suspects: Suspects, send: Send): Send {
+  return async (opened, context) => {
+    const begun = suspects.begin();
+    try {
+      const outcome = await send(opened, context);
+      if (outcome?.kind === 'delivered') await suspects.passed(opened.instance, begun);
+      return outcome;
+    } catch (thrown) {
+      // The source's failures are not the target's.
+      if (context.signal.aborted || opened.bytes.readError !== undefined) throw thrown;
+      throw await suspects.judge(opened.instance, thrown);
+    }
+  };
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { borrowed } from './borrowed.ts';
+import { borrowed } from './chunks.ts';
 
 function lender() {
   const back: number[] = [];

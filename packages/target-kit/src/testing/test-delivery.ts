@@ -9,7 +9,7 @@ import type {
   TargetHandler,
 } from '../contract/index.ts';
 import { memoryMailbox } from './memory-mailbox.ts';
-import type { FixtureInstance, FixtureStudy } from './fixture-study.ts';
+import type { TestInstance, TestStudy } from './test-study.ts';
 
 /** What a test may do while an attempt goes on. Each is called before the source gives the next chunk. */
 export interface AttemptHooks {
@@ -48,7 +48,7 @@ export interface Attempt {
  */
 export class TestDelivery<Config extends TargetConfig> {
   readonly handler: TargetHandler<Config>;
-  readonly study: FixtureStudy;
+  readonly study: TestStudy;
   readonly deliveryId: string;
   /** What the ledger has, and with which warning. */
   readonly ledger = new Map<string, InstanceOutcome>();
@@ -64,7 +64,7 @@ export class TestDelivery<Config extends TargetConfig> {
   attempts = 0;
   #openNow = 0;
 
-  constructor(handler: TargetHandler<Config>, study: FixtureStudy, deliveryId = 'test-delivery') {
+  constructor(handler: TargetHandler<Config>, study: TestStudy, deliveryId = 'test-delivery') {
     this.handler = handler;
     this.study = study;
     this.deliveryId = deliveryId;
@@ -161,7 +161,7 @@ export class TestDelivery<Config extends TargetConfig> {
 
   /** An iterator with `destroy`, like a stream, so that it can be let go before it is read. */
   #body(
-    source: FixtureInstance,
+    source: TestInstance,
     openIndex: number,
     hooks: AttemptHooks,
     note: (what: string) => void,

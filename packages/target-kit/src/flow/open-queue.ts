@@ -1,6 +1,12 @@
 import type { DeliveryRun, ManifestInstance } from '../contract/index.ts';
 import { metered, type MeteredBytes } from './metered.ts';
 
+/** Number of large instances that are read and sent at the same time: the source has each of them whole in memory, as many receivers do. */
+export const largeAtOnce = 2;
+
+/** Bytes of an instance from which on it is large. */
+export const largeBytes = 64_000_000;
+
 /** An instance whose bytes are on offer. */
 export interface OpenedInstance {
   readonly instance: ManifestInstance;

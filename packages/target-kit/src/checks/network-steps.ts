@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { DispatchError } from '@dicom-dispatch/core';
-import { networkError } from '../http/network-error.ts';
+import { networkError } from './network-error.ts';
 import type { CheckStep } from './run-checks.ts';
 
 export interface NetworkPeer {

@@ -1,0 +1,3 @@
+export { networkError } from './network-error.ts';
+export { networkSteps, type NetworkPeer } from './network-steps.ts';
+export { runChecks, type CheckStep } from './run-checks.ts';

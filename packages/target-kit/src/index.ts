@@ -1,0 +1,2 @@
+export * from './contract/index.ts';
+export { targetKit, type TargetKit } from './kit.ts';
