@@ -164,7 +164,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     expect(await targets()).toEqual(['first', 'pacs']);
   });
 
-  it('a typed secret is kept encrypted, and shown nowhere', async () => {
+  it('a typed secret is stored encrypted, and shown nowhere', async () => {
     const values = { url: 'http://127.0.0.1:1', auth: '' };
     const bad = await ask('POST', '/api/configuration/targets/web/check', { type: 'xnat', values });
     expect(bad.body['problems']).toEqual(expect.arrayContaining([expect.objectContaining({ field: 'project' })]));
@@ -185,7 +185,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     const everything = [await text(), JSON.stringify((await ask('GET', '/api/configuration')).body), up.output()];
     expect(everything.join()).not.toContain('a very secret word');
     await page.goto(`${up.url}/configuration/target?name=files`);
-    expect(await page.locator('[name="password"]').getAttribute('placeholder')).toContain('kept encrypted');
+    expect(await page.locator('[name="password"]').getAttribute('placeholder')).toContain('stored encrypted');
     expect(await page.content()).not.toContain('v1.');
     await ask('POST', '/api/configuration/targets/files/remove', { waiting: 'cancel' });
     expect((await draft())['differences']).toHaveLength(1);

@@ -185,10 +185,10 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     ];
     for (const [reason, ill, well] of ills) {
       await system.redis.command(...ill);
-      await banner(`Redis takes no writes (${reason})`);
+      await banner(`Redis rejects writes (${reason})`);
       expect(await check()).toMatchObject({
         code: 3,
-        out: expect.stringContaining(`! Redis takes no writes (${reason})`),
+        out: expect.stringContaining(`! Redis rejects writes (${reason})`),
       });
       await system.redis.command(...well);
     }

@@ -232,14 +232,14 @@ describe('an operator in a browser', () => {
       await click(page.getByRole('button', { name: 'Apply' }));
       await page.waitForURL('**/deliveries?state=held*');
       expect(await page.locator('tbody tr').count()).toBe(1);
-      await page.getByText('It is held back until somebody releases it.').waitFor();
+      await page.getByText('It is held until somebody releases it.').waitFor();
       const [file] = await Promise.all([
         page.waitForEvent('download'),
         click(page.getByRole('link', { name: 'CSV', exact: true })),
       ]);
       const lines = (await readFile(await file.path(), 'utf8')).trim().split('\r\n');
       expect(lines[0]).toMatch(/^source,study_instance_uid,/);
-      expect(lines.slice(1)).toEqual([expect.stringContaining('research,held,It is held back')]);
+      expect(lines.slice(1)).toEqual([expect.stringContaining('research,held,It is held')]);
     });
     await post('/bulk', { action: 'cancel', filter: { state: 'held' } });
     await post('/targets/research/resume');

@@ -146,7 +146,7 @@ describe('find', () => {
   });
 
   it.each([
-    [['find', '--target', 'deaf'], 2, 'a target of type dummy can be sent to, but not asked'],
+    [['find', '--target', 'deaf'], 2, 'a target of type dummy cannot be searched'],
     [['find', '--target', 'dead'], 4, 'target-unreachable'],
     [['pull', '--target', 'get', '--study', '1.2'], 2, '--to-folder FOLDER or --to-source NAME'],
     [['pull', '--target', 'get', '--study', '1.2', '--to-folder', '/etc/hostname'], 1, 'cannot write to'],

@@ -112,7 +112,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
 
     await writeFile(up.configFile, 'sources: [');
     await up.kill('SIGHUP');
-    await waitFor(() => up.output().includes('the configuration is refused'), { message: 'it is refused' });
+    await waitFor(() => up.output().includes('the configuration is rejected'), { message: 'it is refused' });
     const next = await system.upload({ seed: 'refused', instancesPerSeries: 1 });
     await system.untilDelivery(next, 'pacs', ['delivered']);
     expect(await rulesInUse()).toEqual(['second']);
@@ -183,7 +183,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     expect((await reload()).status).toBe(200);
     await change({ targets: moved, rules: toPacs });
     const words =
-      /pacs was dicom .* and is now dicom .* OTHER\. Its deliveries wait until you decide: "dispatch target same pacs" if the contents are the same, "dispatch target new pacs" if it is another place/;
+      /pacs was dicom .* and is now dicom .* OTHER\. Its deliveries wait until you decide: run "dispatch target same pacs" if the content is the same, or "dispatch target new pacs" if it is another place/;
     const checked = await runCli(up.folder, 'config', 'check');
     expect(checked, checked.err).toMatchObject({ code: 0 });
     expect(checked.out + checked.err).toMatch(words);

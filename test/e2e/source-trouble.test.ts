@@ -109,7 +109,7 @@ it('two sources that are one Orthanc are noticed: each study is routed and sent 
   await waitFor(() => twice.output().includes('following the change feed'), { message: () => twice.output() });
   const study = await other.upload({ seed: 'twice', ...small });
   await waitFor(() => receiver.stores.length >= 2, { timeoutMs: 30_000, message: () => twice.output() });
-  await waitFor(() => /same (database|Orthanc|server)|one database|shares/i.test(twice.output()), {
+  await waitFor(() => /same (database|Orthanc|server)|the same database|shares/i.test(twice.output()), {
     timeoutMs: 20_000,
     message: () => twice.output(),
   });

@@ -116,7 +116,7 @@ describe('a system that is stopped', { timeout: 120_000 }, () => {
       process.kill(dispatch.pid(), 'SIGTERM');
       await untilEnded(dispatch);
       expect(dispatch.output()).toMatch(/"jobs":\["d-[0-9a-f]+"\].*these did not come to a safe point in time/);
-      expect(dispatch.output()).toMatch(/"what":"source main".*did not end in time and is left behind/);
+      expect(dispatch.output()).toMatch(/"what":"source main".*did not stop in time and was abandoned/);
     } finally {
       for (const connection of connections) connection.destroy();
       await Promise.all([redis.kill('SIGCONT'), orthanc.kill('SIGCONT')]);

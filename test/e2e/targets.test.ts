@@ -212,7 +212,7 @@ describe('a handler from outside the repository', () => {
       (thrown: unknown) => thrown,
     );
     expect(String(error)).toContain(words);
-    expect(String(error)).toContain('Use a version of the package that fits this dicom-dispatch');
+    expect(String(error)).toContain('Use a version of the package that is compatible with this dicom-dispatch');
     await waitFor(async () => (await system.client.keys('*')).length === 0);
   });
 });

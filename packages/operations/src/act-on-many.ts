@@ -94,7 +94,7 @@ export async function actOnMany(
   // All are chosen before the first is changed: what an action changes would come up again.
   for await (const { deliveryId } of select(context, action, selection)) {
     if (found.push(deliveryId) > max) {
-      throw new OperationError('invalid', `more than ${max} deliveries are meant: narrow the filter`);
+      throw new OperationError('invalid', `more than ${max} deliveries match: narrow the filter`);
     }
   }
   const queue = found.values();

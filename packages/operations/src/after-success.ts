@@ -27,7 +27,7 @@ export async function retryAfterSuccess(context: PipelineContext, study: StudyKe
   const tasks = new TaskRecords(redis, config().redis.prefix);
   const due = (await readAfterSuccess(context, study)).filter(({ state }) => state === 'due');
   if (due.length === 0) {
-    throw new OperationError('conflict', 'nothing is to be tried again: it is done, or deliveries are still to arrive');
+    throw new OperationError('conflict', 'nothing to repeat: the step is done, or deliveries are still open');
   }
   for (const { data } of due) {
     await tasks.wake(data.studyTaskId);

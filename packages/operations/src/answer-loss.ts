@@ -12,7 +12,10 @@ export async function answerLoss(context: PipelineContext, from: string, source 
   const { redis, keys } = context;
   const [asks, before] = await redis.hmget(keys.generation, 'asks', 'answer');
   if (asks === null) {
-    throw new OperationError('conflict', 'no router asks where to begin: Redis has what it had, or is being recovered');
+    throw new OperationError(
+      'conflict',
+      'no router is waiting for a decision: Redis has lost no data, or recovery is in progress',
+    );
   }
   const answers = before === null ? {} : (JSON.parse(before ?? '{}') as Record<string, string>);
   await redis.hset(keys.generation, 'answer', JSON.stringify({ ...answers, [source]: from }));

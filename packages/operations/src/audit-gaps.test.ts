@@ -17,7 +17,7 @@ it('knows everything only of an audit of all studies that has ended and read all
   expect(auditGaps(done)).toEqual([]);
   const partial: [Partial<TargetAudit>, string, boolean][] = [
     [{ state: 'running' }, 'under way', false],
-    [{ state: 'stopped' }, 'stopped before its end', true],
+    [{ state: 'stopped' }, 'stopped before it was complete', true],
     [{ state: 'failed', reason: 'no permission' }, 'failed: no permission', true],
     [{ scope: { ...whole, study: '1.2.3' } }, 'Only the study 1.2.3', false],
     [{ scope: { ...whole, since: 0 } }, 'since 1970-01-01T00:00Z', false],

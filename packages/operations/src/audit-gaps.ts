@@ -5,7 +5,7 @@ export function auditGaps({ state, scope, counts, reason }: Omit<TargetAudit, 'o
   const { study, since, sample } = scope;
   const gaps: string[] = [];
   if (state === 'running') gaps.push('The audit is under way.');
-  if (state === 'stopped') gaps.push('The audit was stopped before its end.');
+  if (state === 'stopped') gaps.push('The audit was stopped before it was complete.');
   if (state === 'failed') gaps.push(`The audit failed${reason === undefined ? '' : `: ${reason}`}.`);
   if (study !== undefined) gaps.push(`Only the study ${study} was compared.`);
   if (since !== undefined) {

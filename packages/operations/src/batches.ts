@@ -48,7 +48,7 @@ export async function findBatchStudies(
   });
   if (ids.length <= maxBatchStudies) return ids;
   const max = maxBatchStudies.toLocaleString('en-GB');
-  throw new OperationError('invalid', `more than ${max} studies are meant: narrow the dates`);
+  throw new OperationError('invalid', `more than ${max} studies match: narrow the dates`);
 }
 
 /**
@@ -70,7 +70,7 @@ export async function startBatch(
   }
   if (targets && rule !== undefined) throw new OperationError('invalid', 'name targets or a rule, not both');
   const ids = await findBatchStudies(context, request, orthanc);
-  if (ids.length === 0) throw new OperationError('invalid', `no study of ${source} is meant by this filter`);
+  if (ids.length === 0) throw new OperationError('invalid', `no study of ${source} matches this filter`);
   const batches = batchesOf(context);
   const id = `b-${randomBytes(6).toString('hex')}`;
   const epoch = (await readFeedState(context.redis, config.redis.prefix, source))?.epoch;

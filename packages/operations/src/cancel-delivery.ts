@@ -29,7 +29,7 @@ export async function cancelDelivery(context: PipelineContext, deliveryId: strin
     const asked = await records.change(deliveryId, {
       ...act('askToCancel'),
       patch: {},
-      event: { kind: 'operator', text: `cancel asked for by ${actor.name}` },
+      event: { kind: 'operator', text: `cancel requested by ${actor.name}` },
     });
     if (asked.kind === 'done') {
       await redis.publish(keys.cancelChannel, deliveryId);
@@ -40,5 +40,5 @@ export async function cancelDelivery(context: PipelineContext, deliveryId: strin
 }
 
 function endedAlready(deliveryId: string, state: string | undefined): OperationError {
-  return new OperationError('conflict', `${deliveryId} has ended already: it is ${state ?? 'forgotten'}`);
+  return new OperationError('conflict', `${deliveryId} has already ended: it is ${state ?? 'forgotten'}`);
 }

@@ -38,7 +38,7 @@ export async function decidePlace(
   if (active > 0) {
     throw new OperationError(
       'conflict',
-      `${active} ${active === 1 ? 'delivery is' : 'deliveries are'} still under way to ${describePlace(verdict.was)}: wait for their end, or cancel them`,
+      `${active} ${active === 1 ? 'delivery is' : 'deliveries are'} still in progress to ${describePlace(verdict.was)}: wait until they end, or cancel them`,
     );
   }
   const ledger = await context.places.decide(target, config, decision);
@@ -62,5 +62,5 @@ async function countUnderWay({ redis }: PipelineContext, queue: Queue): Promise<
 }
 
 function nothingToDecide(target: string, place: string): OperationError {
-  return new OperationError('conflict', `${target} is where it was, at ${place}: there is nothing to decide`);
+  return new OperationError('conflict', `${target} is still at ${place}: no decision is needed`);
 }

@@ -86,7 +86,7 @@ describe('why a delivery waits', () => {
     await beat();
     expect(await explain(await deliver('a'))).toMatchObject({
       reason: 'next',
-      text: expect.stringMatching(/^\d+ deliveries are before it/),
+      text: expect.stringMatching(/^\d+ deliveries come before it/),
     });
   });
 
@@ -94,7 +94,7 @@ describe('why a delivery waits', () => {
     await holdDelivery(operations, id, actor);
     expect(await explain()).toEqual({
       reason: 'held',
-      text: 'It is held back until somebody releases it.',
+      text: 'It is held until somebody releases it.',
       until: undefined,
     });
     expect(await releaseDelivery(operations, id, actor)).toBe(true);
@@ -169,7 +169,7 @@ describe('cancel and retry', () => {
     await cancelDelivery(operations, id, actor);
     expect(await redis.exists(operations.keys.cancelled(id))).toBe(1);
     expect((await explain()).text).toBe('An operator cancelled it.');
-    await expect(cancelDelivery(operations, id, actor)).rejects.toThrow(/has ended already/);
+    await expect(cancelDelivery(operations, id, actor)).rejects.toThrow(/has already ended/);
     await retryDelivery(operations, id, actor);
     expect(await redis.exists(operations.keys.cancelled(id))).toBe(0);
     expect((await operations.records.events(id)).map(({ text }) => text)).toEqual([

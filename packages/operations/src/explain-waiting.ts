@@ -68,16 +68,15 @@ export async function explainWaiting(
   }
   if (record.state !== 'waiting') return explain('ended', endText(record));
   if ((await heldAmong(context, [record.deliveryId])).has(record.deliveryId)) {
-    return explain('held', 'It is held back until somebody releases it.');
+    return explain('held', 'It is held until somebody releases it.');
   }
   const target = context.config().targets[record.target];
   if (!target)
     return explain(
       'target-unknown',
-      `The target ${record.target} is not in the configuration any more: move its deliveries to another target, or drop them.`,
+      `The target ${record.target} is no longer in the configuration: move its deliveries to another target, or drop them.`,
     );
-  if (!target.enabled)
-    return explain('target-off', `The target ${record.target} is switched off in the configuration.`);
+  if (!target.enabled) return explain('target-off', `The target ${record.target} is disabled in the configuration.`);
   const ofTarget: AskOnce = (name, ask) => once(`${name} ${record.target}`, ask);
   const verdict = await ofTarget('place', () => context.places.look(record.target, target));
   if (verdict.kind === 'undecided') return explain('target-moved', `${describeMove(record.target, verdict)}.`);
@@ -93,7 +92,7 @@ export async function explainWaiting(
     const when = circuit.state === 'probing' ? 'is under way' : `is ${inTime(circuit.retryInMs)}`;
     return explain(
       'circuit-open',
-      `The target ${record.target} cannot be used (${why}); the next try ${when}.`,
+      `The target ${record.target} cannot be used (${why}); the next attempt ${when}.`,
       circuit.nextProbeAt,
     );
   }
@@ -101,7 +100,7 @@ export async function explainWaiting(
   if (place.state !== 'ready' && place.state !== 'active' && place.state !== 'stalled' && place.state !== 'delayed') {
     return explain(
       'job-missing',
-      'Its job is no longer in the queue. It is put there again within minutes; a retry does so at once.',
+      'Its job is no longer in the queue. It is added again within minutes; a retry adds it at once.',
     );
   }
   const due = record.nextAttemptAt;
@@ -123,28 +122,29 @@ async function explainDelay(
       const text = await lastText(context, record);
       return explain(
         'schedule',
-        `It waits because it is ${text ?? 'outside its schedule'}; it goes on ${when}.`,
+        `It waits because it is ${text ?? 'outside its schedule'}; it continues ${when}.`,
         until,
       );
     }
     case 'turn':
       return explain(
         'turn',
-        `Another delivery of this study to ${record.target} is under way; it goes on afterwards, or looks again ${when}.`,
+        `Another delivery of this study to ${record.target} is in progress; this one continues afterwards, or checks again ${when}.`,
         until,
       );
     case 'arrival': {
-      const text = 'The study is still being received, and all that has come is sent; it goes on with what comes next.';
+      const text =
+        'The study is still being received, and all received instances are sent; the delivery continues with the next instances.';
       return explain('arrival', text, until);
     }
     case 'priors':
       return explain(
         'priors',
-        `Earlier studies of the patient go first; it goes on when they have arrived, or ${when} at the latest.`,
+        `Earlier studies of the patient are sent first; this delivery continues when they have arrived, or ${when} at the latest.`,
         until,
       );
     case 'circuit':
-      return explain('back-off', `${record.target} could not be used${why}; it goes on ${when}.`, until);
+      return explain('back-off', `${record.target} could not be used${why}; the delivery continues ${when}.`, until);
     default: {
       if (record.failures === 0) {
         return explain(
@@ -180,7 +180,7 @@ async function explainQueue(
     const until = Date.now() + limitMs;
     return explain(
       'rate-limit',
-      `The rate limit of ${record.target} is used up; it goes on ${inTime(limitMs)}.`,
+      `The rate limit of ${record.target} is reached; the delivery continues ${inTime(limitMs)}.`,
       until,
     );
   }
@@ -200,7 +200,7 @@ async function explainQueue(
   }
   return explain(
     'next',
-    before === 0 ? 'It is next in the queue.' : `${before} deliveries are before it in the queue.`,
+    before === 0 ? 'It is next in the queue.' : `${before} deliveries come before it in the queue.`,
   );
 }
 
@@ -215,7 +215,7 @@ function endText(record: DeliveryRecord): string {
     case 'delivered':
       return `It is delivered: the target has confirmed all ${record.total} instances.`;
     case 'partial':
-      return `${record.confirmed} of ${record.total} instances are confirmed and ${record.quarantined} are quarantined: look at their reasons, then retry.`;
+      return `${record.confirmed} of ${record.total} instances are confirmed and ${record.quarantined} are quarantined: check the reasons, then retry.`;
     case 'source-gone':
       return 'The study left the source before it could be delivered.';
     case 'moved':

@@ -12,6 +12,6 @@ export async function findDelivery(context: PipelineContext, deliveryId: string)
 export function noDelivery(deliveryId: string): OperationError {
   return new OperationError(
     'not-found',
-    `there is no delivery ${deliveryId}: perhaps its study was forgotten, as studies are that left their source long ago (records.keep)`,
+    `there is no delivery ${deliveryId}: its record may have been removed, because its study left the source long ago (records.keep)`,
   );
 }

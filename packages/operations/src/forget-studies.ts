@@ -6,7 +6,7 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 
 /** Which studies an operator wants forgotten. */
 export interface ForgetWish {
-  /** Only those of this source; one that is not configured any more has to be named. */
+  /** Only those of this source; one that is no longer configured has to be named. */
   readonly source?: string | undefined;
   /** Only these: Study Instance UIDs (all studies that have it) or Orthanc's ids. */
   readonly studies?: readonly string[] | undefined;
@@ -58,7 +58,7 @@ export async function forgetStudies(
     else await lookAtAll(source);
   }
   if (wish.studies?.some((id) => !named.has(id))) {
-    throw new OperationError('not-found', 'a study that is named is not known, or was forgotten before');
+    throw new OperationError('not-found', 'a named study is unknown, or its records were already removed');
   }
   const each = measured.studies === 0 ? 0 : measured.bytes / measured.studies;
   return { ...sum, bytes: Math.round(each * sum.forgotten), kept };

@@ -13,7 +13,8 @@ import { readIdentity } from '@dicom-dispatch/targets';
  * @throws OperationError when the folder cannot be used
  */
 export async function pullToFolder(folder: string, studyInstanceUid: string): Promise<PullDestination> {
-  if (!isUid(studyInstanceUid)) throw new OperationError('invalid', 'a Study Instance UID has digits and dots only');
+  if (!isUid(studyInstanceUid))
+    throw new OperationError('invalid', 'a Study Instance UID contains only digits and dots');
   const path = join(folder, studyInstanceUid);
   const names = await mkdir(path, { recursive: true })
     .then(() => readdir(path))
@@ -45,7 +46,7 @@ export async function pullToFolder(folder: string, studyInstanceUid: string): Pr
     canKeep: (sopInstanceUid) => isUid(sopInstanceUid),
     async store(sopInstanceUid, { body }, seriesInstanceUid) {
       if (!isUid(sopInstanceUid) || (seriesInstanceUid !== undefined && !isUid(seriesInstanceUid))) {
-        throw new OperationError('invalid', 'the target names an instance that is no UID');
+        throw new OperationError('invalid', 'the target listed an instance with an invalid UID');
       }
       const plain = `${sopInstanceUid}.dcm`;
       // At once: another lane may bring the other one.

@@ -6,7 +6,7 @@ import { tryPutOffNow } from '@dicom-dispatch/state/feed';
  *
  * @param orthancStudyId - undefined: all of the source
  * @returns how many
- * @throws OperationError `not-found` when there is no such source, or the study is not put off
+ * @throws OperationError `not-found` when there is no such source, or the study is not postponed
  */
 export async function tryStudiesNow(
   { redis, config }: PipelineContext,
@@ -16,7 +16,7 @@ export async function tryStudiesNow(
   if (config().sources[source] === undefined) throw new OperationError('not-found', `there is no source "${source}"`);
   const tried = await tryPutOffNow(redis, config().redis.prefix, source, orthancStudyId);
   if (tried === 0 && orthancStudyId !== undefined) {
-    throw new OperationError('not-found', `the study ${orthancStudyId} of ${source} is not put off`);
+    throw new OperationError('not-found', `the study ${orthancStudyId} of ${source} is not postponed`);
   }
   return tried;
 }

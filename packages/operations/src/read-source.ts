@@ -15,9 +15,9 @@ export interface SourceState {
   /** Without credentials. */
   readonly url: string;
   readonly reachable: boolean;
-  /** Version of Orthanc, or why it cannot be asked. */
+  /** Version of Orthanc, or why it cannot be queried. */
   readonly detail: string;
-  /** Why it cannot be asked, and what to do. */
+  /** Why it cannot be queried, and what to do. */
   readonly code: ErrorCode | undefined;
   readonly remedy: string | undefined;
   /** Whether a router follows it. */
@@ -110,7 +110,7 @@ async function askSource(name: string, client: (name: string) => Promise<Orthanc
     return { reachable: true, detail: `Orthanc ${system.Version}`, newest: last?.Seq ?? 0 };
   } catch (thrown) {
     const error = sourceError(thrown, name);
-    if (!(error instanceof DispatchError)) return { reachable: false, detail: `source ${name}: it cannot be asked` };
+    if (!(error instanceof DispatchError)) return { reachable: false, detail: `source ${name}: it cannot be queried` };
     const { message, code, remedy } = error;
     return { reachable: false, detail: message, code, remedy };
   }

@@ -107,7 +107,7 @@ async function replayOne(dependencies: ReplayDependencies, study: StudyRecord): 
   const known = { source, orthancStudyId, studyInstanceUid, routedAt, before, rulesBefore: study.rules };
   const unjudged = { after: [], added: [], removed: [], rulesAfter: [], waiting: [] };
   if (!config.sources[source]) {
-    return { ...known, ...unjudged, outcome: 'unread', detail: `the source ${source} is not configured any more` };
+    return { ...known, ...unjudged, outcome: 'unread', detail: `the source ${source} is no longer configured` };
   }
   try {
     const snapshot = await readForRouting(await dependencies.client(source), config, rules, study);

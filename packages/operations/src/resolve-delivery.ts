@@ -33,7 +33,7 @@ export async function resolveDelivery(
   if (changed?.kind === 'done') return;
   throw new OperationError(
     'conflict',
-    `only what is failed, partial or source-gone can be resolved; ${deliveryId} is ${changed?.state ?? state}`,
+    `only a delivery that is failed, partial or source-gone can be resolved; ${deliveryId} is ${changed?.state ?? state}`,
   );
 }
 
@@ -61,7 +61,7 @@ export async function reopenDelivery(context: PipelineContext, deliveryId: strin
 /** @throws OperationError `invalid` */
 export function checkReason(reason: string | undefined): string {
   const words = printable(reason ?? '').trim();
-  if (words === '') throw new OperationError('invalid', 'reason is missing: say why it needs nobody any more');
+  if (words === '') throw new OperationError('invalid', 'reason is missing: state why no further action is needed');
   if (words.length <= maxReasonLength) return words;
   throw new OperationError('invalid', `reason has ${words.length} characters: at most ${maxReasonLength}`);
 }

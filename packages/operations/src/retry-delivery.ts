@@ -36,7 +36,7 @@ export async function retryDelivery(
       anyway: anyway ? true : null,
       ...(hasEnded && { error: null, failStage: null }),
     },
-    event: { kind: 'operator', text: `retried by ${actor.name}${anyway ? ', whatever its schedule says' : ''}` },
+    event: { kind: 'operator', text: `retried by ${actor.name}${anyway ? ', regardless of its schedule' : ''}` },
   });
   if (changed.kind === 'refused') {
     if (changed.why === 'missing') throw noDelivery(deliveryId);
@@ -50,5 +50,5 @@ export async function retryDelivery(
 function whyNot(deliveryId: string, state: DeliveryState | undefined): string {
   if (state === 'delivered') return `${deliveryId} is delivered: route its study again to send it once more`;
   if (state === 'moved') return `${deliveryId} was taken over by another target of its group: retry that one`;
-  return `an attempt of ${deliveryId} is under way: cancel it first, or wait for its end`;
+  return `an attempt of ${deliveryId} is in progress: cancel it first, or wait until it ends`;
 }

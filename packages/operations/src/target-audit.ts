@@ -56,7 +56,7 @@ export async function startTargetAudit(
   if (!handler.inventory) {
     throw new OperationError(
       'invalid',
-      `a target of type ${handler.type} does not say what it has: it cannot be audited`,
+      `a target of type ${handler.type} cannot list its contents: it cannot be audited`,
     );
   }
   await refuseWhileRunning(audits, target);
@@ -67,7 +67,7 @@ export async function startTargetAudit(
 export async function stopTargetAudit(context: Context, target: string, actor: Actor): Promise<void> {
   const audits = open(context, target);
   if ((await audits.read(target))?.state !== 'running' && !(await audits.asked()).has(target)) {
-    throw new OperationError('conflict', `no audit of ${target} is under way`);
+    throw new OperationError('conflict', `no audit of ${target} is in progress`);
   }
   await audits.ask(target, { kind: 'stop', by: actor.name });
 }
@@ -97,7 +97,7 @@ export async function sendMissing(
 async function refuseWhileRunning(audits: TargetAudits, target: string): Promise<void> {
   const [audit, asked] = [await audits.read(target), await audits.asked()];
   if (audit?.state === 'running' || asked.has(target)) {
-    throw new OperationError('conflict', `an audit of ${target} is under way: wait for its end, or stop it`);
+    throw new OperationError('conflict', `an audit of ${target} is in progress: wait until it ends, or stop it`);
   }
 }
 

@@ -40,7 +40,7 @@ const checks: Readonly<Record<string, (orthanc: OrthancClient, signal: AbortSign
   },
   async changes(orthanc, signal) {
     const last = await orthanc.lastChange({ signal });
-    return last ? `its change feed is at ${last.Seq}` : 'its change feed is empty';
+    return last ? `its change feed is at change ${last.Seq}` : 'its change feed is empty';
   },
   async studies(orthanc, signal) {
     const { CountStudies: studies, CountInstances: instances } = await orthanc.statistics({ signal });

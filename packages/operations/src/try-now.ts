@@ -38,7 +38,7 @@ export async function tryNow(
   await retryDelivery(context, deliveryId, actor, { anyway });
   const record = await findDelivery(context, deliveryId);
   const explained = await explainWaiting(context, record);
-  if (explained.reason === 'held') return { did: `It may go when it is released. ${explained.text}` };
+  if (explained.reason === 'held') return { did: `It can start after its release. ${explained.text}` };
   const opensAt = anyway ? undefined : await opensLater(context, record);
   if (opensAt !== undefined) {
     const now = await redisNow(context.redis, context.config().redis.prefix);

@@ -120,7 +120,7 @@ function resolveHeaders(options: OrthancClientOptions, url: URL): Record<string,
     if (!/^[\x21-\x7e]+$/.test(options.token)) throw new OrthancError('bad-request', 'token: must be printable ASCII');
     headers['authorization'] = `Bearer ${options.token}`;
   } else if (username !== '' || password !== '') {
-    if (username.includes(':')) throw new OrthancError('bad-request', 'username: a colon is not possible in it');
+    if (username.includes(':')) throw new OrthancError('bad-request', 'username: must not contain a colon');
     headers['authorization'] = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   }
   return headers;

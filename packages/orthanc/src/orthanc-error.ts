@@ -7,14 +7,14 @@
  * - `not-found`: HTTP 404, the resource or the route does not exist
  * - `conflict`: HTTP 409 or 412, another writer was first
  * - `bad-request`: any other HTTP 4xx, or an argument that this client refuses to send
- * - `busy`: HTTP 429 or 503, the server asks to come back later
+ * - `busy`: HTTP 429 or 503, the server asks for a later retry
  * - `server-error`: any other HTTP 5xx
  * - `reset`: the connection broke before the whole answer was here
  * - `protocol`: the answer is not the HTTP, JSON or DICOM that Orthanc gives; often a page of a proxy
  * - `too-large`: the answer is larger than the limit set for it
  * - `unsupported`: this server's version lacks the call, or it cannot write a file as asked
  * - `job-failed`: a job of Orthanc ended without success
- * - `local-resources`: this process has as many files and connections open as it may; the server is not at fault
+ * - `local-resources`: this process has reached its limit of open files and connections; the server is not at fault
  * - `cancelled`: the caller's signal, or `close()` of the client
  */
 export const orthancErrorCodes = [

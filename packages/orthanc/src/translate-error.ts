@@ -51,12 +51,12 @@ const certificateVerdicts = new Set([
 ]);
 
 const descriptions: Partial<Record<OrthancErrorCode, string>> = {
-  unreachable: 'Orthanc cannot be reached; check url, network and that it runs',
-  tls: 'the TLS connection failed; check tls.ca, tls.cert, tls.servername and that the server speaks TLS',
+  unreachable: 'Orthanc cannot be reached; check url, the network, and that Orthanc is running',
+  tls: 'the TLS connection failed; check tls.ca, tls.cert, tls.servername and that the server supports TLS',
   timeout: 'Orthanc did not answer in time; check its load, or raise timeoutMs',
   reset: 'the connection broke before the answer was complete',
   protocol: 'the answer is not valid HTTP; check that url names an Orthanc',
-  'local-resources': 'this process has as many files and connections open as it may',
+  'local-resources': 'this process has reached its limit of open files and connections',
   cancelled: 'the call was cancelled',
 };
 

@@ -22,7 +22,7 @@ async function* checked(body: AsyncIterable<Uint8Array>, path: string): AsyncGen
     yield chunk;
   }
   if (hasEndRecord(tail)) return;
-  throw new OrthancError('reset', `${path}: the archive broke off before its end`, { path });
+  throw new OrthancError('reset', `${path}: the archive is incomplete`, { path });
 }
 
 /** End of central directory record: signature, 18 bytes, and a comment whose length stands in bytes 20 and 21. */

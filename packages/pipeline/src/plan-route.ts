@@ -56,7 +56,7 @@ export async function planRoute(
     : routing.deliveries;
   if (deliveries.length === 0) {
     const which = rule === undefined ? 'no rule matches' : `the rule ${rule} does not match`;
-    throw new OperationError('conflict', `${which} this study: name the targets that are to get it`);
+    throw new OperationError('conflict', `${which} this study: name the targets that should receive it`);
   }
   return { snapshot, deliveries, rules: targets ? [] : routing.rules, onSuccess: routing.onSuccess };
 }
@@ -101,7 +101,7 @@ export async function ledgersOf(
       const targetConfig = config.targets[target];
       if (!targetConfig) continue;
       const verdict = await context.places.look(target, targetConfig);
-      // Where nobody has decided yet, nothing counts as confirmed.
+      // Where nobody has decided yet, nothing is confirmed.
       if (verdict.kind === 'undecided') continue;
       const name = planned.transform ?? targetConfig.transform;
       const definition = name === undefined ? undefined : config.transforms[name];

@@ -36,5 +36,5 @@ export async function reasonForReturn(
     const via = config.targets[delivery.target];
     return via !== undefined && sourceOfTarget(via, config.sources) === study.source;
   });
-  return came && `it was brought here from ${targetSource}, which is ${target}`;
+  return came && `it was copied here from ${targetSource}, which is ${target}`;
 }

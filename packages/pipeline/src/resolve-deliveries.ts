@@ -107,7 +107,7 @@ export async function resolveDeliveries(
         delivery.arriving === undefined &&
         delivery.contentHash !== study.contentHash,
     );
-    return earlier && 'it has got the study before, and late instances are never sent';
+    return earlier && 'it already received the study, and late instances are never sent';
   }
 
   function termsOf(one: Chosen): DeliveryTerms {

@@ -61,10 +61,10 @@ export async function sendPrior(
     instanceTags: snapshot.instanceTags,
   });
   const [delivery] = deliveries;
-  if (!delivery) return { kind: 'omitted', why: omitted[0]?.why ?? 'nothing of it is selected' };
+  if (!delivery) return { kind: 'omitted', why: omitted[0]?.why ?? 'no instance of it is selected' };
   const isNew = added.some(({ deliveryId }) => deliveryId === delivery.deliveryId);
   if (isNew) {
-    const text = `goes along as an earlier study of the patient of study ${along.studyInstanceUid}`;
+    const text = `sent as an earlier study of the patient of study ${along.studyInstanceUid}`;
     await records.update(delivery.deliveryId, {}, { kind: 'noticed', text });
   }
   return { kind: 'delivery', delivery, isNew };

@@ -48,7 +48,7 @@ export async function instanceError(thrown: unknown, request: InstanceRequest): 
     if (isKnown === false) {
       return new DispatchError(
         'source-instance-gone',
-        `source ${source}: instance ${instance.sopInstanceUid} is not there any more`,
+        `source ${source}: instance ${instance.sopInstanceUid} no longer exists`,
         { cause: thrown, stage: 'transfer' },
       );
     }
@@ -60,7 +60,7 @@ export async function instanceError(thrown: unknown, request: InstanceRequest): 
     return wrongBytes(request, { kind: 'head', expected: 'a DICOM file', came: 'none' }, thrown);
   return new DispatchError(
     'source-instance-failed',
-    `source ${source} cannot hand out instance ${instance.sopInstanceUid}: ${thrown.message}`,
+    `source ${source} cannot provide instance ${instance.sopInstanceUid}: ${thrown.message}`,
     { cause: thrown, stage: 'transfer' },
   );
 }
@@ -72,12 +72,12 @@ export function wrongBytes(request: InstanceRequest, deviation: Deviation, cause
   const what = { none: 'file', transcode: 'transcoded file', transform: 'transformed file' }[change];
   return new DispatchError(
     'source-bytes-wrong',
-    `source ${source} gave another ${what} of instance ${instance.sopInstanceUid}: expected ${expected}, got ${came}`,
+    `source ${source} sent another ${what} for instance ${instance.sopInstanceUid}: expected ${expected}, received ${came}`,
     {
       stage: 'transfer',
       ...(cause && { cause }),
       ...(change !== 'none' && {
-        remedy: `The source answered without doing what was asked${transferSyntaxUid === undefined ? '' : ` (transcode to ${transferSyntaxUid})`}: look at its log.`,
+        remedy: `The source responded, but did not do what was requested${transferSyntaxUid === undefined ? '' : ` (transcode to ${transferSyntaxUid})`}. Check its log.`,
       }),
     },
   );
@@ -89,7 +89,7 @@ export function wrongBytes(request: InstanceRequest, deviation: Deviation, cause
  */
 export function asRepeated(error: DispatchError, times: number, change: Change): DispatchError {
   const code = change !== 'none' && error.code === 'source-bytes-wrong' ? 'instance-unsupported' : error.code;
-  return new DispatchError(code, `${error.message} (${times} times, while the source answers otherwise)`, {
+  return new DispatchError(code, `${error.message} (${times} times, while the source answers other requests)`, {
     cause: error,
     stage: 'transfer',
     disposition: 'permanent',
@@ -122,7 +122,7 @@ function notAboutInstance(error: OrthancError, source: string): unknown {
   return new DispatchError('source-error', `source ${source}: ${error.message}; this is not an answer of Orthanc`, {
     cause: error,
     stage: 'transfer',
-    remedy: 'Check what stands between here and the source Orthanc, e.g. a reverse proxy.',
+    remedy: 'Check what is between the dispatcher and the source Orthanc, for example a reverse proxy.',
   });
 }
 
@@ -141,11 +141,11 @@ function unsupported({ source, instance, change, transferSyntaxUid }: InstanceRe
   if (change === 'transform') {
     return new DispatchError(
       'instance-unsupported',
-      `source ${source} cannot change or transcode instance ${instance.sopInstanceUid} as the transform asks`,
+      `source ${source} cannot change or transcode instance ${instance.sopInstanceUid} as the transform requires`,
       {
         cause,
         stage: 'transfer',
-        remedy: "Look at the source's log; exclude such instances, or change the transform.",
+        remedy: 'Check the log of the source. Exclude such instances, or change the transform.',
       },
     );
   }
@@ -156,7 +156,7 @@ function unsupported({ source, instance, change, transferSyntaxUid }: InstanceRe
       cause,
       stage: 'transfer',
       remedy:
-        'Allow the stored transfer syntax at the target, choose others in its transferSyntaxes, or give the source Orthanc its GDCM plugin.',
+        'Allow the stored transfer syntax at the target, choose others in its transferSyntaxes, or install the GDCM plugin in the source Orthanc.',
     },
   );
 }

@@ -35,24 +35,28 @@ export async function proveGone(
   } catch (error) {
     return sourceError(error, source, 'manifest');
   }
-  return new DispatchError('source-gone', `source ${source}: the study is not there any more`, { stage: 'manifest' });
+  return new DispatchError('source-gone', `source ${source}: the study no longer exists`, { stage: 'manifest' });
 }
 
 export function otherDatabase(source: string): DispatchError {
   return new DispatchError(
     'source-error',
-    `source ${source} has another database than the one that had the study: nothing is called gone because of it`,
+    `source ${source} has another database than the one that had the study, so its answer does not prove that the study is gone`,
     {
       stage: 'manifest',
       remedy:
-        'Check that the source Orthanc runs on its own storage and database; the study is tried again. Cancel the delivery if the former database is gone for good.',
+        'Check that the source Orthanc uses its own storage and database. The delivery is retried. If the previous database no longer exists, cancel the delivery.',
     },
   );
 }
 
 function isBack(source: string): DispatchError {
-  return new DispatchError('source-error', `source ${source} did not have the study for a moment, and has it again`, {
-    stage: 'manifest',
-    remedy: 'Nothing to do: it is tried again.',
-  });
+  return new DispatchError(
+    'source-error',
+    `source ${source} did not have the study for a short time, and has it again`,
+    {
+      stage: 'manifest',
+      remedy: 'No action is needed. The delivery is retried.',
+    },
+  );
 }

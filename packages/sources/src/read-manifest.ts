@@ -5,7 +5,7 @@ import { studyError } from './study-error.ts';
 /**
  * The instances of a study as the source has them now, by series and instance number.
  *
- * @throws DispatchError `source-gone` when the study is not there any more
+ * @throws DispatchError `source-gone` when the study no longer exists
  */
 export async function readManifest(
   orthanc: OrthancClient,

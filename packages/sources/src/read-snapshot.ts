@@ -17,7 +17,7 @@ export interface StudySnapshot {
  * Reads a study for routing. The tags are read before the instances, so that `lastUpdate` is never younger than the
  * instance set: what arrives in between is seen as a change later on.
  *
- * @throws DispatchError `source-gone` when the study is not there any more
+ * @throws DispatchError `source-gone` when the study no longer exists
  */
 export async function readSnapshot(
   orthanc: OrthancClient,

@@ -13,7 +13,7 @@ export interface StudyOfPatient {
  * Reads a study as far as its comparison with another one of the patient goes: attributes that Orthanc does not keep in its
  * database are those of one instance.
  *
- * @throws DispatchError `source-gone` when the study is not there any more
+ * @throws DispatchError `source-gone` when the study no longer exists
  */
 export async function readStudyOfPatient(
   orthanc: OrthancClient,
@@ -39,7 +39,7 @@ export async function readStudyOfPatient(
  * All studies in a source that have the Patient ID of a study, itself included. Whose they are has still to be compared: issuers of
  * Patient IDs are not known to Orthanc's database.
  *
- * @throws DispatchError `source-gone` when the study is not there any more
+ * @throws DispatchError `source-gone` when the study no longer exists
  */
 export async function listStudiesOfPatient(
   orthanc: OrthancClient,

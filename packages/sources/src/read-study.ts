@@ -18,7 +18,7 @@ export interface StudyFacts {
 /**
  * Reads a study as Orthanc's database has it; see `readSnapshot` for rules, which also ask how the study arrived.
  *
- * @throws DispatchError `source-gone` when the study is not there any more
+ * @throws DispatchError `source-gone` when the study no longer exists
  */
 export async function readStudy(
   orthanc: OrthancClient,
@@ -83,7 +83,7 @@ export function addFacts<T extends StudyFacts>(
 /**
  * Reads a study with tags besides those of the database: what templates name.
  *
- * @throws DispatchError `source-gone` when the study is not there any more
+ * @throws DispatchError `source-gone` when the study no longer exists
  */
 export async function readStudyWith(
   orthanc: OrthancClient,

@@ -29,7 +29,9 @@ export function sourceError(thrown: unknown, source: string, stage?: Stage): unk
   const words = isForeign ? `${thrown.message}; this is not an answer of Orthanc` : thrown.message;
   return new DispatchError(codes[thrown.code], `source ${source}: ${words}`, {
     cause: thrown,
-    ...(isForeign && { remedy: 'Check what stands between here and the source Orthanc, e.g. a reverse proxy.' }),
+    ...(isForeign && {
+      remedy: 'Check what is between the dispatcher and the source Orthanc, for example a reverse proxy.',
+    }),
     ...(stage && { stage }),
     ...(thrown.retryAfterMs !== undefined && { retryAfterMs: thrown.retryAfterMs }),
   });

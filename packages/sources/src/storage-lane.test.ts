@@ -91,7 +91,7 @@ it('never uses a folder that has another file under the name', async () => {
   for (const instance of manifest) expect(await read(instance, lane)).toBe(files.get(instance.sopInstanceUid));
   expect(served()).toBe(0);
   expect(events).toEqual([
-    { kind: 'off', folder: other.path, reason: expect.stringContaining('is it the folder of this Orthanc?') },
+    { kind: 'off', folder: other.path, reason: expect.stringContaining('check that it is the folder of this Orthanc') },
   ]);
 });
 

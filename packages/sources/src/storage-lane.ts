@@ -81,7 +81,8 @@ export class StorageLane {
       if (handedOut === undefined) return false;
       if (handedOut !== stored) {
         this.#state = 'off';
-        const reason = 'it has another file under the name of an instance: is it the folder of this Orthanc?';
+        const reason =
+          'it has a different file under the name of an instance: check that it is the folder of this Orthanc';
         this.#reportOnce({ kind: 'off', folder, reason });
         return false;
       }

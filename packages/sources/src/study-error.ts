@@ -25,7 +25,7 @@ export async function studyError(
   } catch (error) {
     return sourceError(error, source, stage);
   }
-  return new DispatchError('source-gone', `source ${source}: the study is not there any more`, {
+  return new DispatchError('source-gone', `source ${source}: the study no longer exists`, {
     cause: thrown,
     stage,
   });

@@ -37,7 +37,7 @@ export function aboutType(type: string, own?: TargetAbout): TargetAbout {
   return (
     own ?? {
       displayName: type.replace(/^package:/, ''),
-      purpose: 'A handler from outside.',
+      purpose: 'An external handler.',
       icon: outsideIcon,
       groups: { basic: ['url', 'host', 'port', 'path'] },
       example: {},

@@ -130,7 +130,7 @@ async function whyNotDelivered(
     operationKeys(context.config.redis.prefix).waits(task.source),
     task.orthancStudyId,
   );
-  if (waiting !== null) return 'a rule still waits until the study is whole';
+  if (waiting !== null) return 'a rule still waits until the study is complete';
   const deliveries = latest(await context.records.deliveriesOf(task));
   const open = deliveries.find(({ state }) => state !== 'delivered' && state !== 'moved');
   if (open) return `the delivery to ${open.target} is ${open.state}`;

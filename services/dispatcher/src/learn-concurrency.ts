@@ -19,6 +19,6 @@ export async function learnConcurrency(attempt: Attempt, error: DispatchError): 
   await queue.setGlobalConcurrency(others);
   const learnt = { concurrency: others, at: Date.now(), reason: error.message };
   await context.redis.hset(redisKeys(context.config.redis.prefix).learnt, data.target, JSON.stringify(learnt));
-  log.warn({ concurrency: others, reason: error.message }, 'target takes fewer deliveries at a time; limit lowered');
+  log.warn({ concurrency: others, reason: error.message }, 'target accepts fewer parallel deliveries; limit lowered');
   return true;
 }

@@ -36,7 +36,7 @@ it('an instance that fails in each attempt is quarantined at the fifth, however 
   expect(await last.judge(instance('a'), wrong(), 'none')).toMatchObject({
     code: 'source-bytes-wrong',
     disposition: 'permanent',
-    message: 'expected 9 bytes, got 3 bytes (5 times, while the source answers otherwise)',
+    message: 'expected 9 bytes, got 3 bytes (5 times, while the source answers other requests)',
   });
   // Where a change was asked for it is one that the source cannot make.
   const next = await attempt(state, 8);

@@ -64,7 +64,7 @@ export async function reportCorrupt(
   parts.warn({
     code: 'corrupt-value',
     type,
-    message: `a cached result of type ${type} was spoilt; it is computed again`,
+    message: `a cached result of type ${type} was damaged; it is computed again`,
   });
   await invalidate(parts, type, key);
   return { state: 'corrupt' };

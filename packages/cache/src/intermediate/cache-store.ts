@@ -58,7 +58,7 @@ export class CacheStore {
         this.#nextWarning = Date.now() + pauseMs;
         const message = answered
           ? 'Redis refuses a call of the cache'
-          : `Redis is silent; going on without cache for ${pauseMs} ms`;
+          : `Redis does not respond; continuing without cache for ${pauseMs} ms`;
         this.#options.warn({ code: 'redis-unavailable', message, cause: error });
       }
       return undefined;

@@ -9,7 +9,7 @@ export function jsonCodec<T>(): Codec<T> {
   return {
     encode: (value) => {
       const text = JSON.stringify(value) as string | undefined;
-      if (text === undefined) throw new TypeError('the value has no form in JSON');
+      if (text === undefined) throw new TypeError('the value cannot be encoded as JSON');
       return Buffer.from(text);
     },
     decode: (bytes) => JSON.parse(bytes.toString('utf8')) as T,

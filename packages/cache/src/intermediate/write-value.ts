@@ -120,7 +120,7 @@ async function announce(
     parts.warn({ code: 'persistent-over-budget', type, message });
   }
   if (result === 'refused') {
-    const message = `a result of ${info.sizeBytes} bytes has no place in the budget of the cache`;
+    const message = `a result of ${info.sizeBytes} bytes does not fit in the budget of the cache`;
     parts.warn({ code: 'budget-exceeded', type, message });
     return 'dropped';
   }

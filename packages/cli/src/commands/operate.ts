@@ -86,7 +86,7 @@ function addForgetCommand(program: Command): void {
       'forget studies that have left their source, with what targets have confirmed of them: those named, or all to which nothing has happened since; without it they go after records.keep',
     )
     .argument('[study...]', 'Study Instance UIDs')
-    .option('--source <name>', 'of this source; one that is not configured any more has to be named')
+    .option('--source <name>', 'of this source; one that is no longer configured has to be named')
     .option('--until <when>', 'last changed before: an age (365d) or a date (2026-03-01)', parseTime)
     .option('--failed', 'also those with deliveries that have failed')
     .option('-n, --dry-run', 'say what it would reach, and do nothing')

@@ -49,7 +49,7 @@ async function restoreFirst(...texts: readonly string[]): Promise<string> {
 describe('config restore', () => {
   it('asks services over the Redis of the configuration that they go by, not of the one that is restored', async () => {
     const printed = await restoreFirst(text(nobody), text(server.url));
-    expect(printed).toBe('Version 3 is in the file. No service runs that could go by it now.');
+    expect(printed).toBe('Version 3 is in the file. No service is running that could use it.');
   });
 
   it('says that no service was told where Redis cannot be reached, not that none runs', async () => {

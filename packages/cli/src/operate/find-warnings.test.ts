@@ -297,14 +297,14 @@ describe('files that are no configuration', () => {
     );
     await writeFile(file, levels.join('\n'));
     expect(await wrong()).toContain(
-      `${file}:1:1: has aliases (*name) that unfold to too much: write out what they stand for`,
+      `${file}:1:1: has aliases (*name) that expand to too much data: replace the aliases by their content`,
     );
     await writeFile(file, 'a: *nowhere');
     expect(await wrong()).toContain('nowhere');
   });
 });
 
-describe('files and folders of this machine', () => {
+describe('files and folders on this host', () => {
   it('names certificates that are not there, and a certificate without its key', async () => {
     const tls = 'type: dicom-tls, host: pacs, calledAeTitle: P, tls:';
     expect(await check(yaml(target(`${tls} { ca: /nowhere/ca.pem }`)))).toEqual([
@@ -327,7 +327,7 @@ describe('files and folders of this machine', () => {
       expect.stringContaining('targets.pacs.path: /dev/shm/files is in memory (tmpfs)'),
     ]);
     expect(await check(at('/mnt/no-such-share/images'))).toEqual([
-      expect.stringContaining('is on the disk of the system, no mount point is there: mount the share'),
+      expect.stringContaining('is on the system disk and not on a mount: mount the share'),
     ]);
   });
 });

@@ -58,7 +58,7 @@ export async function decidePlaceNow(target: string, options: Options, decision:
     const decided = await audited({ action: 'decide place', subject: `${target} ${decision}` }, () =>
       decidePlace(operations, target, decision),
     );
-    const what = decision === 'same' ? 'what was confirmed before counts here' : 'nothing counts as confirmed here yet';
+    const what = decision === 'same' ? 'what was confirmed before counts here' : 'nothing is confirmed here yet';
     print(
       options,
       { target, decision, ...decided },

@@ -33,7 +33,7 @@ export const errorCodes = {
     stage: 'resolve',
     disposition: 'halt',
     fault: 'configuration',
-    remedy: 'Correct the configuration of the target and reload.',
+    remedy: 'Correct the configuration of the target, then reload the configuration.',
   },
   'handler-missing': {
     stage: 'resolve',
@@ -63,7 +63,7 @@ export const errorCodes = {
     stage: 'transfer',
     disposition: 'retry',
     fault: 'source',
-    remedy: 'Look at the log of the source Orthanc.',
+    remedy: 'Check the log of the source Orthanc.',
   },
   'source-instance-gone': {
     stage: 'transfer',
@@ -76,20 +76,20 @@ export const errorCodes = {
     disposition: 'retry',
     fault: 'source',
     remedy:
-      'The source answers, but not for this instance: look at its log, and whether the file is in its storage. Send the instance to it again if the file is lost.',
+      'The source responds, but cannot provide this instance. Check its log, and whether the file is in its storage. If the file is lost, send the instance to the source again.',
   },
   'source-bytes-wrong': {
     stage: 'transfer',
     disposition: 'retry',
     fault: 'source',
     remedy:
-      'The source gave other bytes than it lists: check its storage (POST /instances/{id}/attachments/dicom/verify-md5) and what stands in front of it, e.g. a cache.',
+      'The source sent bytes that differ from its own record. Check its storage (POST /instances/{id}/attachments/dicom/verify-md5) and any proxy or cache in front of it.',
   },
   'instance-not-dicom': {
     stage: 'transfer',
     disposition: 'permanent',
     fault: 'instance',
-    remedy: 'The stored file is no DICOM Part 10 file: repair or delete it in the source.',
+    remedy: 'The stored file is not a DICOM Part 10 file. Repair or delete it in the source.',
   },
   'instance-too-large': {
     stage: 'transfer',
@@ -101,7 +101,8 @@ export const errorCodes = {
     stage: 'transfer',
     disposition: 'permanent',
     fault: 'instance',
-    remedy: 'The target will not take this instance: look at its log, correct the instance, then retry it.',
+    remedy:
+      'The target rejects this instance. Check the log of the target, correct the instance, then retry the delivery.',
   },
   'instance-unsupported': {
     stage: 'transfer',
@@ -113,37 +114,38 @@ export const errorCodes = {
     stage: 'transfer',
     disposition: 'permanent',
     fault: 'instance',
-    remedy: 'What came out of the transform is not what it promises: change the transform, or exclude such instances.',
+    remedy:
+      'The result of the transform does not match its definition. Change the transform, or exclude such instances.',
   },
   'instance-failed': {
     stage: 'transfer',
     disposition: 'retry',
     fault: 'target',
-    remedy: 'The target could not store the instance now; it is sent again.',
+    remedy: 'The target could not store the instance. It is sent again.',
   },
   'target-unreachable': {
     stage: 'connect',
     disposition: 'wait',
     fault: 'target',
-    remedy: 'Check that the target is running, its address and port, and the network between.',
+    remedy: 'Check that the target is running, and check its address, its port and the network.',
   },
   'target-timeout': {
     stage: 'transfer',
     disposition: 'wait',
     fault: 'target',
-    remedy: 'The target does not answer: check it and the network between, or raise its time-outs.',
+    remedy: 'The target does not respond. Check the target and the network, or raise its timeouts.',
   },
   'target-connection-lost': {
     stage: 'transfer',
     disposition: 'retry',
     fault: 'target',
-    remedy: 'The target closed the connection: look at its log. What is missing is sent again.',
+    remedy: 'The target closed the connection. Check its log. Missing instances are sent again.',
   },
   'target-busy': {
     stage: 'connect',
     disposition: 'retry',
     fault: 'target',
-    remedy: 'The target is overloaded and said so; it is tried again later.',
+    remedy: 'The target reported that it is overloaded. The next attempt is made later.',
   },
   'target-full': {
     stage: 'transfer',
@@ -155,13 +157,13 @@ export const errorCodes = {
     stage: 'connect',
     disposition: 'halt',
     fault: 'configuration',
-    remedy: 'Check the certificates: the authority, the name, the dates, and the client certificate.',
+    remedy: 'Check the certificates: authority, host name, validity dates and client certificate.',
   },
   'target-host-key': {
     stage: 'connect',
     disposition: 'halt',
     fault: 'configuration',
-    remedy: 'The host key is not the pinned one: find out why before you pin the new one.',
+    remedy: 'The host key differs from the pinned key. Find out why before you pin the new key.',
   },
   'target-unauthorized': {
     stage: 'connect',
@@ -173,7 +175,8 @@ export const errorCodes = {
     stage: 'connect',
     disposition: 'halt',
     fault: 'configuration',
-    remedy: 'The target does not accept us: check both AE titles and that the target knows ours.',
+    remedy:
+      'The target rejects the association. Check both AE titles, and that the calling AE title is registered at the target.',
   },
   'target-misconfigured': {
     stage: 'transfer',
@@ -185,82 +188,84 @@ export const errorCodes = {
     stage: 'transfer',
     disposition: 'retry',
     fault: 'target',
-    remedy: 'The target failed: look at its log.',
+    remedy: 'The target failed. Check its log.',
   },
   'study-refused': {
     stage: 'transfer',
     disposition: 'retry',
     fault: 'instance',
     remedy:
-      'The target takes other studies, not this one: look at its log for the reason, correct the study or what the target permits, then retry the delivery.',
+      'The target accepts other studies, but not this one. Find the reason in its log, correct the study or the permissions at the target, then retry the delivery.',
   },
   'target-conflict': {
     stage: 'transfer',
     disposition: 'permanent',
     fault: 'instance',
     remedy:
-      'Something else has the place of the instance at the target. Find out which of the two is right; then give each a path of its own, remove the other, or set onConflict to overwrite, and retry the delivery.',
+      'The target has different content at the path of this instance. Find out which of the two is correct. Then give each its own path, remove the wrong one, or set onConflict to overwrite. Then retry the delivery.',
   },
   'verify-missing': {
     stage: 'verify',
     disposition: 'retry',
     fault: 'target',
-    remedy: 'The target confirmed instances that it does not have; they are sent again.',
+    remedy: 'The target confirmed instances that it does not have. They are sent again.',
   },
   'verify-pending': {
     stage: 'verify',
     disposition: 'retry',
     fault: 'target',
-    remedy: 'The target has not yet said whether it keeps the instances; it is asked again.',
+    remedy: 'The target has not yet reported whether it stores the instances. The report is requested again.',
   },
   'finalize-failed': {
     stage: 'finalize',
     disposition: 'retry',
     fault: 'target',
-    remedy: 'Everything arrived, the last step failed: look at the detail.',
+    remedy: 'All instances arrived, but the last step failed. See the error message.',
   },
   'local-resources': {
     stage: 'transfer',
     disposition: 'retry',
     fault: 'internal',
     remedy:
-      'The machine of the dispatcher has run out of something, neither source nor target is at fault: raise its limit of open files (ulimit -n, LimitNOFILE), or give it more memory or disk.',
+      'The host of the dispatcher is out of a resource; source and target are not the cause. Raise its limit of open files (ulimit -n, LimitNOFILE), or give it more memory or disk space.',
   },
   'ledger-unavailable': {
     stage: 'transfer',
     disposition: 'retry',
     fault: 'internal',
-    remedy: 'Redis did not take a confirmation: check Redis. Nothing is marked as delivered without it.',
+    remedy:
+      'Redis did not store a confirmation. Check Redis. Without a stored confirmation nothing counts as delivered.',
   },
   'lock-lost': {
     stage: 'transfer',
     disposition: 'retry',
     fault: 'internal',
-    remedy: 'Another worker has taken the delivery over; nothing to do.',
+    remedy: 'Another worker has taken over the delivery. No action is needed.',
   },
   partial: {
     stage: 'transfer',
     disposition: 'permanent',
     fault: 'instance',
-    remedy: 'Some instances are quarantined: look at their reasons, then retry the delivery.',
+    remedy: 'Some instances are quarantined. Check the reasons, then retry the delivery.',
   },
   'all-quarantined': {
     stage: 'transfer',
     disposition: 'permanent',
     fault: 'instance',
-    remedy: 'No instance was delivered: look at the reasons of the quarantined ones, then retry the delivery.',
+    remedy: 'No instance was delivered. Check the reasons of the quarantined instances, then retry the delivery.',
   },
   cancelled: {
     stage: 'transfer',
     disposition: 'permanent',
     fault: 'operator',
-    remedy: 'Retry the delivery if it is wanted after all.',
+    remedy: 'Retry the delivery if it is still needed.',
   },
   'not-wanted': {
     stage: 'resolve',
     disposition: 'permanent',
     fault: 'configuration',
-    remedy: 'No rule sends the whole study to this target: correct the rule, and retry the delivery if it is wanted.',
+    remedy:
+      'No rule sends the complete study to this target. If the delivery is needed, correct the rule, then retry the delivery.',
   },
   'gave-up': {
     stage: 'connect',
@@ -272,7 +277,7 @@ export const errorCodes = {
     stage: 'transfer',
     disposition: 'retry',
     fault: 'internal',
-    remedy: 'This is a fault of dicom-dispatch: please report it with the log.',
+    remedy: 'This is a bug in dicom-dispatch. Please report it with the log.',
   },
 } as const satisfies Record<string, ErrorClass>;
 

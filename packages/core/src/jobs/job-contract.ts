@@ -11,7 +11,7 @@ import { priorities } from '../model/priority.ts';
 /** What all jobs of one study say about it. No patient data: job data is shown in Bull Board. */
 const studyReference = {
   source: z.string().describe('name of the source'),
-  epoch: z.string().describe('life of the source database in which the study was seen'),
+  epoch: z.string().describe('epoch of the source database in which the study was found'),
   studyInstanceUid: z.string(),
   orthancStudyId: z.string().describe("Orthanc's id of the study"),
   contentHash: z.string().describe('hash of the instance set that was routed'),
@@ -39,9 +39,9 @@ const deliveryTerms = {
     .optional()
     .describe('changes to instances before they are sent'),
   selections: z.array(instanceSelection).optional().describe('an instance is sent if any of these selects it'),
-  schedules: z.array(schedule).optional().describe('it may start while any of these is open'),
+  schedules: z.array(schedule).optional().describe('it may start while any of these windows is open'),
   late: z.enum(latePolicies).optional().describe('default: difference'),
-  hold: z.boolean().optional().describe('is held from the beginning'),
+  hold: z.boolean().optional().describe('is held from the start'),
   group: z
     .object({
       name: z.string(),
@@ -53,12 +53,14 @@ const deliveryTerms = {
       keepsTransform: z.boolean(),
     })
     .optional()
-    .describe('the group that chose this target, and may choose another'),
-  priors: z.array(priorTerms).optional().describe('earlier studies of the patient that go along, by rule'),
+    .describe('the group that selected this target, and may select another one'),
+  priors: z.array(priorTerms).optional().describe('earlier studies of the patient to send as well, by rule'),
   arriving: z
     .enum(['arrival', 'series'])
     .optional()
-    .describe('the study is still being received: it is sent as it arrives, and delivered when it is complete'),
+    .describe(
+      'the study is still being received: instances are sent as they arrive, and the delivery ends when the study is complete',
+    ),
   nonce: z.string().optional().describe('distinguishes deliveries of the same content'),
 };
 

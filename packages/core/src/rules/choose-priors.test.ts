@@ -67,7 +67,7 @@ describe('which earlier studies go along', () => {
       'same time': 'it is of the same day, and not earlier',
       'no time': 'it is of the same day, and one of the two has no Study Time',
       later: 'it is later than the study',
-      'no date': 'it has no Study Date, so that nobody knows whether it is earlier',
+      'no date': 'it has no Study Date, so its order is unknown',
       '1.1': 'it is the study itself',
     });
   });

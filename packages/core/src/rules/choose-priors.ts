@@ -60,7 +60,7 @@ export function choosePriors<C extends PriorCandidate>(
 
       function reasonAgainst({ from, alsoFrom = [] }: C): string | undefined {
         if (from !== priorsFromSource && ![from, ...alsoFrom].includes(one.from))
-          return `it is not asked for from ${from}`;
+          return `it is not requested from ${from}`;
         const other = notEarlier(study, candidate) ?? differentPatient(study.identity, candidate.identity);
         if (other !== undefined) return other;
         if (one.maxAge !== undefined && ageMs(study, candidate) > one.maxAge) {
@@ -102,7 +102,7 @@ function notEarlier(study: StudyWithPriors, candidate: PriorCandidate): string |
   if (candidate.studyInstanceUid === study.studyInstanceUid) return 'it is the study itself';
   const own = dayOf(study.facts.study) ?? asDay(study.now);
   const theirs = dayOf(candidate.study);
-  if (theirs === undefined) return 'it has no Study Date, so that nobody knows whether it is earlier';
+  if (theirs === undefined) return 'it has no Study Date, so its order is unknown';
   if (theirs < own) return undefined;
   if (theirs > own) return 'it is later than the study';
   const [ownTime, theirTime] = [timeOf(study.facts.study), timeOf(candidate.study)];

@@ -90,7 +90,7 @@ describe('an expression', () => {
     ['study.Wombat == "x"', 'line 1, column 7: "Wombat" is not a DICOM keyword'],
     [
       'origin.RemoteAe == "x"',
-      'line 1, column 8: "RemoteAe" is not something that is known of the origin; the nearest is RemoteAET',
+      'line 1, column 8: "RemoteAe" is not a known property of the origin; the nearest is RemoteAET',
     ],
   ])('%j is refused with its place', (text, message) => {
     expect(() => compileExpression(text)).toThrow(message);

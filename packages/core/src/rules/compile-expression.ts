@@ -84,7 +84,7 @@ export function checkExpression(within: Environment, text: string): ReturnType<E
   const checked = parsed.check();
   if (!checked.valid) throw toExpressionError(text, checked.error);
   if (checked.type !== 'bool' && checked.type !== 'dyn') {
-    throw new ExpressionError(`the expression gives ${checked.type ?? 'no value'}, not true or false`, 1, 1);
+    throw new ExpressionError(`the expression returns ${checked.type ?? 'no value'}, not true or false`, 1, 1);
   }
   const unknown = unknownKeyword(parsed.ast, text);
   if (unknown) throw placed(text, unknown.at, unknown.message);

@@ -35,7 +35,7 @@ function matchesSafely(text: string, pattern: string): boolean {
   try {
     return matchesPattern(text, pattern);
   } catch {
-    throw unusable('matches', 'not a regular expression of RE2');
+    throw unusable('matches', 'not a valid RE2 regular expression');
   }
 }
 
@@ -49,7 +49,7 @@ function parseDate(text: string): Date {
   const [, year, month, day, hours = '00', minutes = '00', seconds = '00', offset] = match;
   const zone = offset === undefined ? 'Z' : `${offset.slice(0, 3)}:${offset.slice(3)}`;
   const parsed = new Date(`${year}-${month}-${day}T${hours}:${minutes}:${seconds}${zone}`);
-  if (Number.isNaN(parsed.getTime())) throw unusable('date', 'there is no such day or time');
+  if (Number.isNaN(parsed.getTime())) throw unusable('date', 'this date or time does not exist');
   return parsed;
 }
 

@@ -106,6 +106,6 @@ describe('matches()', () => {
   it('is false for a pattern that comes from a tag and cannot be used', () => {
     const rule = compileExpression('"x".matches(study.StudyDescription)');
     expect(rule.evaluate(facts('('))).toBe(false);
-    expect(rule.explain(facts('(')).because).toContain('not a regular expression of RE2');
+    expect(rule.explain(facts('(')).because).toContain('not a valid RE2 regular expression');
   });
 });

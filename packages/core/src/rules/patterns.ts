@@ -63,6 +63,6 @@ function badPattern(node: unknown): BadPattern | undefined {
     return undefined;
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : 'cannot be read';
-    return { message: `matches(): not a regular expression of RE2 (${reason})`, at: range?.start ?? 0 };
+    return { message: `matches(): not a valid RE2 regular expression (${reason})`, at: range?.start ?? 0 };
   }
 }

@@ -6,7 +6,7 @@ import { missingParts } from './completion.ts';
 import { mostUrgent, uniteDeliveries, type PlannedDelivery } from './planned-delivery.ts';
 import type { RuleFacts } from './rule-facts.ts';
 
-/** A rule that matches and waits until the study is whole. */
+/** A rule that matches and waits until the study is complete. */
 export interface WaitingRule {
   readonly rule: string;
   /** What it waits for, for people. */

@@ -39,7 +39,7 @@ it('a condition that more of the study can make false starts at stable, and name
   ]) {
     const [rule] = compile({ start: 'arrival', when });
     expect([when, rule?.start]).toEqual([when, 'stable']);
-    expect(rule?.whyStable).toContain('needs the whole study');
+    expect(rule?.whyStable).toContain('needs the complete study');
   }
 });
 

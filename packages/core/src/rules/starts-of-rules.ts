@@ -19,7 +19,7 @@ export interface StartOfRule {
 }
 
 /**
- * When the deliveries of each rule begin. A rule whose answer needs the whole study, or whose target takes nothing else,
+ * When the deliveries of each rule begin. A rule whose answer needs the complete study, or whose target takes nothing else,
  * begins when the study is stable.
  *
  * @param rules - in their order, those that are enabled
@@ -37,7 +37,7 @@ export function startsOf(
   let stop: string | undefined;
   return rules.map((rule, index) => {
     const part = conditions[index]?.needsWhole;
-    const answered = part === undefined ? undefined : `\`${part}\` needs the whole study`;
+    const answered = part === undefined ? undefined : `\`${part}\` needs the complete study`;
     const why = answered ?? whyStable(rule, stop);
     if (rule.stop && !rule.fallback && mayChange(conditions[index])) stop ??= rule.name;
     if (rule.start === 'stable') return { start: 'stable', why: undefined };
@@ -50,18 +50,19 @@ export function startsOf(
   }
 
   function whyStable(rule: RuleConfig, before: string | undefined): string | undefined {
-    if (rule.complete) return '`complete` waits until the study is whole';
-    if (rule.fallback) return 'a fallback depends on what the other rules say of the whole study';
-    if (rule.late === 'all') return '`late: all` sends the whole study';
-    if (before !== undefined) return `the rule "${before}" before it stops, and needs the whole study to be answered`;
+    if (rule.complete) return '`complete` waits until the study is complete';
+    if (rule.fallback) return 'a fallback depends on the result of the other rules for the complete study';
+    if (rule.late === 'all') return '`late: all` sends the complete study';
+    if (before !== undefined)
+      return `the rule "${before}" before it stops, and needs the complete study to be answered`;
     for (const name of rule.targets.flatMap((one) => options.groups?.[one]?.targets ?? [one])) {
       const target = options.targets?.[name];
       if (!target) continue;
       if (!typesThatSendParts.has(target.type)) {
-        return `the target "${name}" of type ${target.type} takes whole studies`;
+        return `the target "${name}" of type ${target.type} accepts complete studies only`;
       }
       const [tag] = compileSelection(target.instances, rule.instances && [rule.instances]).wanted;
-      if (tag !== undefined) return `the selection of instances reads ${tag}, which is read of whole studies`;
+      if (tag !== undefined) return `the selection of instances reads ${tag}, which is only known for a complete study`;
     }
     return undefined;
   }

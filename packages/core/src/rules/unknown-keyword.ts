@@ -24,7 +24,7 @@ export function unknownKeyword(ast: ASTNode, text: string): UnknownKeyword | und
     if (known.has(name) || (variable === 'instance' && name === 'SizeBytes')) return;
     const nearest = nearestKeyword(name, known);
     if (isIndex && nearest === undefined) return;
-    const kind = variable === 'origin' ? 'something that is known of the origin' : 'a DICOM keyword';
+    const kind = variable === 'origin' ? 'a known property of the origin' : 'a DICOM keyword';
     const list = variable === 'origin' ? `: use one of ${[...ofOrigin].join(', ')}` : '';
     found = {
       at: placeOf(text, node, name),

@@ -47,10 +47,10 @@ export function headLine(facts: Omit<BackupHead, 'backup' | 'layout'>): string {
 /** @throws BackupFileError */
 export function readHead(line: string): BackupHead {
   const parsed = head.safeParse(parse(line));
-  if (!parsed.success) throw new BackupFileError('it is no backup of dicom-dispatch');
+  if (!parsed.success) throw new BackupFileError('it is not a backup of dicom-dispatch');
   if (parsed.data.layout > layout) {
     throw new BackupFileError(
-      `a newer version of dicom-dispatch (${parsed.data.version}) has made it: restore it with that`,
+      `a newer version of dicom-dispatch (${parsed.data.version}) created it: restore it with that version`,
     );
   }
   return parsed.data;
@@ -140,7 +140,7 @@ export class SectionSum {
 }
 
 export function damaged(cause?: unknown): BackupFileError {
-  return new BackupFileError('it is damaged, or cut off: use another copy', { cause });
+  return new BackupFileError('it is damaged or incomplete: use another copy', { cause });
 }
 
 function checked<T>(parsed: { readonly success: true; readonly data: T } | { readonly success: false }): T {

@@ -326,15 +326,15 @@ describe('a restore', () => {
     const zip = (changed: readonly string[]): Buffer => gzipSync(`${changed.join('\n')}\n`);
     const [head = ''] = lines;
     const bad: readonly (readonly [string, Buffer])[] = [
-      ['is damaged, or cut off', whole.subarray(0, whole.length - 20)],
-      ['is damaged, or cut off', Buffer.from('not a gzip file')],
-      ['is damaged, or cut off', zip(lines.slice(0, -1))],
-      ['is damaged, or cut off', zip(lines.map((line, at) => (at === 3 ? line.replace('"', '"x') : line)))],
-      ['is damaged, or cut off', zip([...lines.slice(0, 2), ...lines.slice(3)])],
-      ['is damaged, or cut off', zip([...lines, '{}'])],
-      ['is no backup of dicom-dispatch', gzipSync('{"a":1}\n')],
+      ['is damaged or incomplete', whole.subarray(0, whole.length - 20)],
+      ['is damaged or incomplete', Buffer.from('not a gzip file')],
+      ['is damaged or incomplete', zip(lines.slice(0, -1))],
+      ['is damaged or incomplete', zip(lines.map((line, at) => (at === 3 ? line.replace('"', '"x') : line)))],
+      ['is damaged or incomplete', zip([...lines.slice(0, 2), ...lines.slice(3)])],
+      ['is damaged or incomplete', zip([...lines, '{}'])],
+      ['is not a backup of dicom-dispatch', gzipSync('{"a":1}\n')],
       ['newer version of dicom-dispatch (1.2.3)', zip([head.replace('"layout":1', '"layout":2'), ...lines.slice(1)])],
-      [`knows up to ${currentFormat}`, zip([head.replace(/"format":\d+/, '"format":99'), ...lines.slice(1)])],
+      [`supports up to ${currentFormat}`, zip([head.replace(/"format":\d+/, '"format":99'), ...lines.slice(1)])],
     ];
     await redis.flushall();
     for (const [message, content] of bad) {

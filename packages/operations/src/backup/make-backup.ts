@@ -51,12 +51,12 @@ export async function makeBackup(context: PipelineContext, file: string, options
   const madeAt = await redisNow(redis, prefix);
   const [format, lost] = await Promise.all([redis.get(keys.format), redis.hget(keys.generation, 'lost')]);
   if (format === null) {
-    throw new OperationError('conflict', 'Redis has no data of dicom-dispatch: there is nothing to back up');
+    throw new OperationError('conflict', 'Redis has no dicom-dispatch data: there is nothing to back up');
   }
   if (lost !== null) {
     throw new OperationError(
       'conflict',
-      'Redis has lost data that no router has recovered yet: keep the backups that there are, and see "dispatch status"',
+      'Redis has lost data that no router has recovered yet: keep the existing backups, and see "dispatch status"',
     );
   }
   const counts = { studies: 0, keys: 0, deliveries: {} as Record<string, number> };

@@ -42,7 +42,7 @@ export async function restoreBackup(
   const backup = await checkBackup(file);
   if (backup.format > currentFormat) {
     throw new BackupFileError(
-      `its data have format ${backup.format}, this version knows up to ${currentFormat}: restore it with version ${backup.version} or newer`,
+      `its data has format ${backup.format}, this version supports up to ${currentFormat}: restore it with version ${backup.version} or newer`,
     );
   }
   await refuseRunning(context);
@@ -51,7 +51,7 @@ export async function restoreBackup(
     if (!replace && !isInterrupted) {
       throw new OperationError(
         'conflict',
-        `Redis has data under ${prefix}: make a backup of them, then restore with --replace, which removes them`,
+        `Redis has data under ${prefix}: make a backup of it, then restore with --replace, which removes it`,
       );
     }
     await redis.set(keys.restoring, file);
@@ -100,7 +100,7 @@ async function refuseRunning(context: PipelineContext): Promise<void> {
   const names = running.map(({ services, host, pid }) => `${services.join(' and ')} on ${host} (process ${pid})`);
   throw new OperationError(
     'conflict',
-    `services run: ${names.join(', ')}. Stop them first; one that was killed counts as running for 20 s`,
+    `services run: ${names.join(', ')}. Stop them first. A killed service counts as running for 20 s`,
   );
 }
 

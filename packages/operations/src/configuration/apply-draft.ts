@@ -43,14 +43,14 @@ export async function applyDraft(context: DraftContext, wish: ApplyWish): Promis
     );
   if (wish.isEditor) {
     const why = editorProblems(configValue(draft.baseText), configValue(draft.text));
-    if (why.length > 0) throw new OperationError('conflict', `an administrator has to apply this: ${why.join('; ')}`);
+    if (why.length > 0) throw new OperationError('conflict', `an administrator must apply this: ${why.join('; ')}`);
   }
   const applied = await applyText(context, { text: draft.text, base: draft.base, ...wish });
   const notes = [...applied.notes];
   try {
     await finishDraft(context, draft);
   } catch (error) {
-    notes.push(`it may still be shown as a change, although it is in use (${(error as Error).message})`);
+    notes.push(`it may still be shown as a pending change, although it is in use (${(error as Error).message})`);
   }
   for (const after of draft.after) notes.push(await settle(context, after, wish.actor));
   return { ...applied, notes };
@@ -79,11 +79,11 @@ export function appliedWords({ version, answered, silent, notes }: AppliedChange
   const what = version === undefined ? 'The change' : `Version ${version}`;
   if (silent.length > 0)
     return [
-      `${what} is in use, but not confirmed by ${silent.join(', ')}: restart what still does not answer.`,
+      `${what} is in use, but not confirmed by ${silent.join(', ')}: restart each process that still does not respond.`,
       ...notes,
     ];
-  if (answered === 0) return [`${what} is in the file. No service runs that could go by it now.`, ...notes];
-  return [`All services go by ${version === undefined ? 'the change' : `version ${version}`}.`, ...notes];
+  if (answered === 0) return [`${what} is in the file. No service is running that could use it.`, ...notes];
+  return [`All services use ${version === undefined ? 'the change' : `version ${version}`}.`, ...notes];
 }
 
 async function applyText(
@@ -122,10 +122,10 @@ const codes = {
   busy: 'conflict',
 } as const;
 const words = {
-  refused: 'Nothing was changed: not every service can go by it.',
-  undone: 'A service could not take the change over: the former configuration is in use again.',
+  refused: 'Nothing was changed: not every service can use it.',
+  undone: 'A service could not apply the change: the previous configuration is in use again.',
   unsettled:
-    'The change was begun, and could neither be applied nor undone everywhere: services may go by different configurations. Correct what is wrong, and reload the configuration.',
+    'The change was started, but could be neither applied nor undone on all services: they may use different configurations. Correct the cause, then reload the configuration.',
   stale: 'Nothing was changed: the file was edited by hand at the same moment.',
   busy: 'Nothing was changed: another change is being applied.',
 } as const;
@@ -135,7 +135,7 @@ function details({ answers, silent }: ConfigChangeResult): string[] {
     ...answers.flatMap(({ services, process, reasons }) =>
       reasons.map((reason) => `${services.join(', ')} (${process}): ${reason}`),
     ),
-    ...silent.map((name) => `${name} has not answered: end it, or wait until it does`),
+    ...silent.map((name) => `${name} has not responded: stop it, or wait until it responds`),
   ];
 }
 
@@ -145,9 +145,9 @@ async function settle(context: DraftContext, after: AfterApply, actor: Actor): P
   try {
     if (after.act === 'same-place' || after.act === 'new-place') {
       const { ledger } = await decidePlace(context, target, after.act === 'same-place' ? 'same' : 'new');
-      return `${target}: ${after.act === 'same-place' ? 'what was confirmed counts' : 'nothing counts as confirmed'} (ledger ${ledger})`;
+      return `${target}: ${after.act === 'same-place' ? 'existing confirmations stay valid' : 'nothing is confirmed'} (ledger ${ledger})`;
     }
-    if (!(await isOrphan(context, target))) return `${target}: no delivery waited`;
+    if (!(await isOrphan(context, target))) return `${target}: no delivery was waiting`;
     const { done, left } =
       after.act === 'move'
         ? await moveOrphan(context, target, after.to, actor)

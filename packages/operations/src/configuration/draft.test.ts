@@ -192,10 +192,10 @@ describe('what is said of an applied change', () => {
     expect(appliedWords(applied)).toEqual(['All services go by version 7.']);
     const silent = appliedWords({ ...applied, silent: ['router (host-1)'], notes: ['copy: 3 cancelled'] });
     expect(silent).toEqual([
-      'Version 7 is in use, but not confirmed by router (host-1): restart what still does not answer.',
+      'Version 7 is in use, but not confirmed by router (host-1): restart each process that still does not respond.',
       'copy: 3 cancelled',
     ]);
-    expect(appliedWords({ ...applied, answered: 0 })[0]).toMatch(/^Version 7 is in the file. No service runs/);
+    expect(appliedWords({ ...applied, answered: 0 })[0]).toMatch(/^Version 7 is in the file. No service is running/);
     expect(appliedWords({ ...applied, version: undefined })[0]).toBe('All services go by the change.');
   });
 
@@ -212,7 +212,9 @@ describe('what is said of an applied change', () => {
     offer.mockRejectedValueOnce(Object.assign(new Error('read-only'), { code: 'EROFS', path: '/etc/x' }));
     await expect(apply(draft)).rejects.toThrow('/etc/x cannot be changed (EROFS): nothing was changed');
     vi.spyOn(context.redis, 'incr').mockRejectedValueOnce(new Error('lost'));
-    await expect(apply(draft)).rejects.toThrow(/begun, and could neither be applied nor undone[^]*the file is changed/);
+    await expect(apply(draft)).rejects.toThrow(
+      /started, but could be neither applied nor undone[^]*the file is changed/,
+    );
     vi.restoreAllMocks();
   });
 });

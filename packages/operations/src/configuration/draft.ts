@@ -102,7 +102,7 @@ export async function editDraft(context: DraftContext, edit: DraftEdit): Promise
       const last = draft.changes.at(-1);
       throw new OperationError(
         'conflict',
-        `${seen.path.join('.')} was ${seen.digest === absentDigest ? 'added' : 'changed'} in the meantime${last ? ` (${last.who}: ${last.what})` : ', in the file'}: load the page again to see it`,
+        `${seen.path.join('.')} was ${seen.digest === absentDigest ? 'added' : 'changed'} in the meantime${last ? ` (${last.who}: ${last.what})` : ', in the file'}: reload the page to see it`,
       );
     }
     const edits = typeof edit.edits === 'function' ? edit.edits(draft.text) : edit.edits;
@@ -127,10 +127,7 @@ export async function replaceDraft(
 ): Promise<ConfigDraft> {
   return changeDraft(context, (draft) => {
     if (draftDigest(draft) !== change.seen) {
-      throw new OperationError(
-        'conflict',
-        'the configuration was changed in the meantime: load the page again to see it',
-      );
+      throw new OperationError('conflict', 'the configuration was changed in the meantime: reload the page to see it');
     }
     try {
       configValue(change.text);
@@ -160,7 +157,7 @@ export async function discardDraft(context: DraftContext, seen: string): Promise
 }
 
 /** Said where a draft is not the one that was looked at. */
-export const changedMeanwhile = 'the change was changed in the meantime: load the page again to see it';
+export const changedMeanwhile = 'the draft was changed in the meantime: reload the page to see it';
 
 /** Takes what was applied out of the draft; what others have kept since stays a change, on top of it. */
 export async function finishDraft(context: DraftContext, applied: ConfigDraft): Promise<void> {
@@ -193,7 +190,7 @@ async function swapDraft<T extends ConfigDraft | undefined>(
     const written = changed && changed.text !== changed.baseText ? JSON.stringify(changed) : '';
     if ((await redis.eval(swapScript, 1, keys.configurationDraft, stored, written)) === 1) return changed;
   }
-  throw new OperationError('conflict', 'others change the draft all the time: try again');
+  throw new OperationError('conflict', 'other users keep changing the draft: try again');
 }
 
 /** @param applied - the draft that the file says now: changes on top of it are merged from there */

@@ -65,20 +65,20 @@ function targetsOf(raw: unknown): Plain {
 function targetProblems(path: string, old: Plain, now: Plain, isOwn: (one: string) => boolean): string[] {
   const { type } = now;
   if (typeof type === 'string' && type.startsWith('package:') && old['type'] !== type)
-    return [`${path}.type: only an administrator may load a handler from outside`];
+    return [`${path}.type: only an administrator may load an external handler`];
   if (!isDeepStrictEqual(localOptions(old), localOptions(now)))
-    return [`${path}: only an administrator may name programs, files and folders of this machine`];
+    return [`${path}: only an administrator may set programs, files and folders on this host`];
   const isKnown = knownOf(old);
   const used = references(now);
   if (used.some((one) => !isKnown(one) && !isOwn(one.text)))
     return [
-      `${path}: only an administrator may refer to the environment, to files, or to the secret of another target or option: type the secret`,
+      `${path}: only an administrator may refer to the environment, to files, or to the secret of another target or option: enter the secret`,
     ];
   const moved = [...new Set([...Object.keys(old), ...Object.keys(now)])].filter(
     (name) => isPlace(name, String(type)) && !isDeepStrictEqual(old[name], now[name]) && !isSealed(now[name]),
   );
   if (used.some((one) => isKnown(one)) && moved.length > 0)
-    return [`${path}: ${moved.join(', ')} is changed, and its secret would go there: type the secret again`];
+    return [`${path}: ${moved.join(', ')} is changed, and the secret would be sent there: enter the secret again`];
   return [];
 }
 

@@ -90,7 +90,7 @@ describe('a form of a target', () => {
     expect(await of('file: secrets/pw')).toEqual({ file: 'secrets/pw' });
     expect(await of('open sesame')).toEqual({ sealed: await seal('open sesame') });
     expect(await of(removedSecret)).toBeUndefined();
-    expect(secretText({ sealed: 'v1.x' })).toBe('typed here, kept encrypted');
+    expect(secretText({ sealed: 'v1.x' })).toBe('entered here, stored encrypted');
     expect(fieldsOf('sftp').find(({ name }) => name === 'password')?.kind).toBe('secret');
   });
 });
@@ -127,17 +127,17 @@ describe('an editor', () => {
     [
       'another host for a secret',
       withTargets({ a: { ...before.targets.a, host: 'evil' } }),
-      /host is changed.*type the secret/,
+      /host is changed.*enter the secret/,
     ],
-    ['code from outside', withTargets({ c: { type: 'package:./x.js' } }), /handler from outside/],
-    ['a program', withTargets({ b: { type: 'rsync', onComplete: { command: '/bin/sh' } } }), /name programs/],
-    ['a folder', withTargets({ c: { type: 'folder', path: '/etc' } }), /folders of this machine/],
+    ['code from outside', withTargets({ c: { type: 'package:./x.js' } }), /external handler/],
+    ['a program', withTargets({ b: { type: 'rsync', onComplete: { command: '/bin/sh' } } }), /set programs/],
+    ['a folder', withTargets({ c: { type: 'folder', path: '/etc' } }), /folders on this host/],
     ['a key', withTargets({ b: { type: 'dicom', host: 'b', tls: { key: '/etc/key' } } }), /files/],
     ['an authority', withTargets({ b: { type: 'dicom', host: 'b', tls: { ca: '/etc/shadow' } } }), /files/],
     [
       'known hosts',
       withTargets({ b: { type: 'sftp', host: 'b', hostKey: { knownHosts: '/etc/shadow' } } }),
-      /may name programs, files/,
+      /may set programs, files/,
     ],
     ['a variable in a rule', { ...before, rules: [{ name: '${KEY}', targets: ['a'] }] }, /^rules: only/],
   ])('changing %s: %#', (_, after, words) => {
@@ -152,7 +152,7 @@ describe('an editor', () => {
     const all = { ...defaults, targets };
     expect(editorProblems(defaults, all).join()).toMatch(/secret of another target/);
     expect(editorProblems(all, { ...all, targets: { ...targets, c: { type: 'sftp', host: 'evil' } } }).join()).toMatch(
-      /host is changed.*type the secret/,
+      /host is changed.*enter the secret/,
     );
     expect(editorProblems(all, { ...all, targetDefaults: {} }).join()).toMatch(
       /^targetDefaults: only an administrator/,
@@ -195,7 +195,7 @@ describe('an editor', () => {
     ['path', { type: 'package:./x.js', apiKey: '${KEY}' }, { path: 'evil' }],
   ])('cannot send a secret elsewhere by %s', (name, target, change) => {
     const problems = editorProblems({ targets: { a: target } }, { targets: { a: { ...target, ...change } } });
-    expect(problems).toEqual([expect.stringContaining(`${name} is changed, and its secret would go there`)]);
+    expect(problems).toEqual([expect.stringContaining(`${name} is changed, and the secret would be sent there`)]);
   });
 
   it('may type a secret anew beside another one, of a type from outside too', () => {

@@ -54,7 +54,7 @@ export function secretText(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'string') return /^\$\{\w+\}$/.test(value) ? value : 'a text in the file';
   const { file } = (value ?? {}) as { file?: unknown };
-  return typeof file === 'string' ? `the file ${file}` : 'typed here, kept encrypted';
+  return typeof file === 'string' ? `the file ${file}` : 'entered here, stored encrypted';
 }
 
 /**
@@ -110,7 +110,7 @@ export async function readForm(
   function restored(typedHeaders: unknown, was: unknown, at: readonly string[]): unknown {
     const { headers, missing } = restoreHeaders(typedHeaders, was);
     if (missing.length > 0) {
-      const message = `${hidden} stands for a value that is not known here: type the value of ${missing.join(', ')}`;
+      const message = `${hidden} is a placeholder for a value that is not known here: enter the value of ${missing.join(', ')}`;
       problems.push({ path: at, message });
     }
     return headers;
@@ -126,7 +126,7 @@ export async function readForm(
       typed.add(sealed);
       return { sealed };
     } catch (error) {
-      const message = `cannot be kept encrypted here: ${(error as Error).message}; refer to it by ${reference} instead`;
+      const message = `cannot be stored encrypted here: ${(error as Error).message}; refer to it by ${reference} instead`;
       problems.push({ path: at, message });
       return was;
     }

@@ -72,7 +72,7 @@ it('keeps headers that a form showed hidden', async () => {
   // Of a duplicate nothing is known that could be put back.
   const copied = await readForm(fields, { headers: shown }, {}, async () => '');
   expect(copied.problems).toEqual([
-    { path: ['headers'], message: '*** stands for a value that is not known here: type the value of a' },
+    { path: ['headers'], message: '*** is a placeholder for a value that is not known here: enter the value of a' },
   ]);
   expect(shownHeaders(was.headers)).toEqual({ b: '${KEY}' });
   expect(shownHeaders({ a: 'word' })).toBeUndefined();

@@ -24,7 +24,7 @@ function problemsOf(config: unknown, who: Changer): string[] {
   const named = oidc === undefined ? undefined : plain(plain(oidc)['roles'])['administrator'];
   const byOidc = typeof named === 'string' || (Array.isArray(named) && named.length > 0);
   if (!byOidc && ![...Object.values(users), ...Object.values(tokens)].some(isAdministrator))
-    return ['nobody could administer any more: keep a user with the role administrator'];
+    return ['there would be no administrator: keep a user with the role administrator'];
   const own =
     who.by === 'password'
       ? isAdministrator(users[who.name])
@@ -33,7 +33,7 @@ function problemsOf(config: unknown, who: Changer): string[] {
         : byOidc;
   return own
     ? []
-    : [`you (${who.name}) would not be an administrator any more: let another administrator make this change`];
+    : [`you (${who.name}) would no longer be an administrator: ask another administrator to make this change`];
 }
 
 /** A reference such as `${ROLE}` may stand for any role. */

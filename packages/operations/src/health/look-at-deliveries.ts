@@ -7,7 +7,7 @@ import type { HealthKind } from './health-kinds.ts';
 
 const ended = [
   ['delivery-failed', 'failed', 'delivery failed', 'deliveries failed'],
-  ['delivery-partial', 'partial', 'delivery arrived in part', 'deliveries arrived in part'],
+  ['delivery-partial', 'partial', 'delivery arrived partially', 'deliveries arrived partially'],
   ['source-gone', 'source-gone', 'delivery lost its study', 'deliveries lost their studies'],
 ] as const satisfies readonly (readonly [HealthKind, DeliveryState, string, string])[];
 
@@ -60,7 +60,7 @@ export async function lookAtTasks(
   }
   if (isPaused) {
     findings.push(
-      finding('tasks-paused', { words: 'the queue of study tasks is paused: nothing is done after success' }),
+      finding('tasks-paused', { words: 'the queue of study tasks is paused: no steps after success are done' }),
     );
   }
   findings.push(...(await lookAtSteps(context, report.problems)));

@@ -16,8 +16,8 @@ export async function lookAtRedis({ redis, config, keys }: PipelineContext): Pro
       asks
         ? finding('redis-lost', {
             since: loss.at,
-            words: 'Redis lost its data, and no router has notes of them',
-            remedy: 'Say where the sources are to begin: dispatch recover.',
+            words: 'Redis lost its data, and no router has a record of it',
+            remedy: 'Choose where the sources start: dispatch recover.',
           })
         : finding('redis-lost', { since: loss.at, words: lossWords[loss.kind] }),
     );
@@ -39,18 +39,19 @@ export async function lookAtRedis({ redis, config, keys }: PipelineContext): Pro
 function refusal(message: string): HealthFinding {
   const reason = /\b[A-Z]{3,}\b/.exec(message)?.[0] ?? 'unknown reason';
   return finding('redis-refuses-writes', {
-    words: `Redis takes no writes (${reason}): nothing is routed, sent or confirmed`,
+    words: `Redis rejects writes (${reason}): nothing is routed, sent or confirmed`,
     remedy: remedies[reason],
   });
 }
 
 const remedies: Readonly<Record<string, string>> = {
   OOM: 'Redis is out of memory: raise maxmemory, or lower cache.maxSize and records.keep.',
-  MISCONF: 'Redis cannot write to its disk: make room on it, or mend its folder; the log of Redis says more.',
-  READONLY: 'This is a replica: let redis in the configuration name the primary, or use redis.sentinel.',
-  NOREPLICAS: 'Redis misses the replicas that min-replicas-to-write wants: start them.',
-  CLUSTERDOWN: 'The Redis Cluster misses slots: start its missing nodes.',
-  LOADING: 'Redis is still reading its data: wait until it has.',
+  MISCONF:
+    'Redis cannot write to its disk: free space on it, or correct the permissions of its folder. See the log of Redis.',
+  READONLY: 'This is a replica: set redis in the configuration to the primary, or use redis.sentinel.',
+  NOREPLICAS: 'Redis has fewer replicas than min-replicas-to-write: start them.',
+  CLUSTERDOWN: 'The Redis Cluster does not cover all slots: start its missing nodes.',
+  LOADING: 'Redis is still loading its data: wait until it is ready.',
 };
 
 async function lookAtDisk(redis: PipelineContext['redis'], prefix: string): Promise<HealthFinding[]> {
@@ -75,7 +76,7 @@ async function lookAtMemory(redis: PipelineContext['redis'], prefix: string): Pr
   // A service refuses such a Redis at its start; it may be set later.
   const policy = info?.get('maxmemory_policy') ?? 'noeviction';
   if (policy !== 'noeviction') {
-    const words = `Redis may throw away queues and confirmations when its memory is full (maxmemory-policy ${policy})`;
+    const words = `Redis may delete queues and confirmations when its memory is full (maxmemory-policy ${policy})`;
     findings.push(finding('redis-evicts', { words }));
   }
   if (used >= maxMemoryShare * max) {

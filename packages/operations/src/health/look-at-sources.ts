@@ -49,11 +49,11 @@ export async function lookAtSource(
   }
   if (lease === null && hasRouter) add('source-not-followed', `no router follows the source ${name}`);
   if (status?.sameAs !== undefined) {
-    add('source-same-database', `the source ${name} is on the same database as ${status.sameAs}, and is not followed`);
+    add('source-same-database', `the source ${name} uses the same database as ${status.sameAs}, and is not followed`);
   }
   const { movedAt } = status ?? {};
   if ((asked?.lag ?? status?.lag ?? 0) > 0 && movedAt !== undefined && now - movedAt > stuckMs) {
-    add('feed-stuck', `the change feed of ${name} is not followed on: ${asked?.lag ?? status?.lag} changes wait`, {
+    add('feed-stuck', `the change feed of ${name} is not progressing: ${asked?.lag ?? status?.lag} changes wait`, {
       since: movedAt,
     });
   }
@@ -90,7 +90,7 @@ export async function lookAtSource(
     if (began > ended) {
       const last = Math.max(began, Number(sweptAt ?? 0));
       if (now - last > sweepMs + source.sweep.pause) {
-        add('sweep-unfinished', `the sweep of ${name} has not gone on for ${formatDuration(now - last)}`, {
+        add('sweep-unfinished', `the sweep of ${name} has made no progress for ${formatDuration(now - last)}`, {
           since: last,
         });
       }

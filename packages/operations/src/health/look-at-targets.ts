@@ -22,7 +22,7 @@ export async function lookAtTarget(
   }
   if (!enabled) {
     if (waiting === 0) return [];
-    const words = `${count(waiting, 'delivery waits', 'deliveries wait')} for ${name}, which is switched off in the configuration`;
+    const words = `${count(waiting, 'delivery waits', 'deliveries wait')} for ${name}, which is disabled in the configuration`;
     return [finding('target-off', { subject: name, words })];
   }
   const findings: HealthFinding[] = [];

@@ -62,7 +62,7 @@ export async function readHealth(
     try {
       return await withDeadline(look(), inAllMs);
     } catch (error) {
-      return [finding('unread', { words: `${what} could not be looked at: ${messageOf(error)}` })];
+      return [finding('unread', { words: `${what} could not be read: ${messageOf(error)}` })];
     }
   }
 }

@@ -74,13 +74,13 @@ async function checkSupport(context: CallContext, query: FindQuery<Level>, optio
   const { labels, requestedTags, orderBy, parentStudy } = query;
   if ([labels, requestedTags, orderBy, parentStudy].every((each) => each === undefined)) return;
   const features = await context.features(options);
-  const extended = 'it takes 1.12.5 or newer and a database with extended find';
-  requireFeature(features, labels === undefined || features.labels, 'labels', 'it takes 1.12.0 or newer');
+  const extended = 'it requires 1.12.5 or newer and a database with extended find';
+  requireFeature(features, labels === undefined || features.labels, 'labels', 'it requires 1.12.0 or newer');
   requireFeature(
     features,
     requestedTags === undefined || features.requestedTags !== undefined,
     'requestedTags',
-    'it takes 1.11.0 or newer',
+    'it requires 1.11.0 or newer',
   );
   requireFeature(features, orderBy === undefined || features.extendedFind, 'orderBy', extended);
   requireFeature(features, parentStudy === undefined || features.extendedFind, 'parentStudy', extended);

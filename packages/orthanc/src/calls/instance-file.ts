@@ -24,7 +24,7 @@ export function readInstanceFile(
   const transcode = options?.transcode;
   if (transcode === undefined) return context.transport.fastDicom(target(where), options);
   return context.features(options).then((features) => {
-    requireFeature(features, features.transcodeFile, 'transcode', 'it takes 1.12.2, or instances.transcode');
+    requireFeature(features, features.transcodeFile, 'transcode', 'it requires 1.12.2, or instances.transcode');
     return context.transport.fastDicom(target(where, { transcode }), options);
   });
 }

@@ -86,7 +86,7 @@ export function createJobCalls(context: CallContext) {
     /** Removes a finished job from the history (1.12.2 and newer). */
     async delete(id: string, options?: CallOptions): Promise<void> {
       const features = await context.features(options);
-      requireFeature(features, features.deleteJob, 'jobs.delete', 'it takes 1.12.2 or newer');
+      requireFeature(features, features.deleteJob, 'jobs.delete', 'it requires 1.12.2 or newer');
       await transport.text({ method: 'DELETE', target: target(path`/jobs/${id}`), options });
     },
 

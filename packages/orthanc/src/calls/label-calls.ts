@@ -14,7 +14,12 @@ export function createLabelCalls(context: CallContext, level: Level) {
 
   async function where(id: string, options: CallOptions | undefined, label?: string) {
     const features = await context.features(options);
-    requireFeature(features, features.labels, 'labels', 'it takes 1.12.0 or newer and a database that has them');
+    requireFeature(
+      features,
+      features.labels,
+      'labels',
+      'it requires 1.12.0 or newer and a database that supports labels',
+    );
     return target(label === undefined ? path`/${level}/${id}/labels` : path`/${level}/${id}/labels/${label}`);
   }
 

@@ -91,14 +91,14 @@ export function createModalityCalls(context: CallContext) {
     /** C-MOVE as a job (1.11.1 and newer). */
     async moveJob(name: string, request: RetrieveRequest, options?: CallOptions): Promise<string> {
       const features = await context.features(options);
-      requireFeature(features, features.asynchronousMove, 'modalities.moveJob', 'it takes 1.11.1 or newer');
+      requireFeature(features, features.asynchronousMove, 'modalities.moveJob', 'it requires 1.11.1 or newer');
       return (await post(name, 'move', jobReferenceSchema, { ...request, Asynchronous: true }, options)).ID;
     },
 
     /** C-GET into this Orthanc, as a job (1.12.6 and newer). */
     async getJob(name: string, request: RetrieveRequest, options?: CallOptions): Promise<string> {
       const features = await context.features(options);
-      requireFeature(features, features.dicomGet, 'modalities.getJob', 'it takes 1.12.6 or newer');
+      requireFeature(features, features.dicomGet, 'modalities.getJob', 'it requires 1.12.6 or newer');
       return (await post(name, 'get', jobReferenceSchema, { ...request, Asynchronous: true }, options)).ID;
     },
 

@@ -56,7 +56,7 @@ export function createResourceCalls<L extends Level>(context: CallContext, level
     if (tags === undefined || tags.length === 0) return {};
     const features = await context.features(options);
     const name = features.requestedTags ?? 'requestedTags';
-    requireFeature(features, features.requestedTags !== undefined, 'requestedTags', 'it takes 1.11.0 or newer');
+    requireFeature(features, features.requestedTags !== undefined, 'requestedTags', 'it requires 1.11.0 or newer');
     return { [name]: tags.join(';') };
   }
 

@@ -67,6 +67,6 @@ export class ChunkedDecoder {
 
   #broken(): OrthancError {
     const { method, path } = this.#call;
-    return new OrthancError('protocol', `${method} ${path}: the answer's chunks are broken`, this.#call);
+    return new OrthancError('protocol', `${method} ${path}: the chunked encoding of the answer is invalid`, this.#call);
   }
 }

@@ -146,7 +146,7 @@ export class GetConnection implements QueueOwner {
       return;
     }
     const { method, path } = exchange.call;
-    const what = this.#state === 'connecting' ? 'no connection' : 'nothing more came';
+    const what = this.#state === 'connecting' ? 'no connection' : 'no more data';
     const limitMs = this.#state === 'connecting' ? this.#options.connectTimeoutMs : exchange.timeoutMs;
     this.destroy(new OrthancError('timeout', `${method} ${path}: ${what} within ${limitMs} ms`, exchange.call));
   }
@@ -241,7 +241,11 @@ export class GetConnection implements QueueOwner {
     if (end === -1) {
       if (this.#headBytes < maxHeadBytes) return;
       const { method, path } = exchange.call;
-      throw new OrthancError('protocol', `${method} ${path}: the answer's head is longer than 64 KiB`, exchange.call);
+      throw new OrthancError(
+        'protocol',
+        `${method} ${path}: the header of the answer is longer than 64 KiB`,
+        exchange.call,
+      );
     }
     const head = parseHead(bytes.toString('latin1', 0, end), exchange.call);
     const rest = bytes.subarray(end + 4);

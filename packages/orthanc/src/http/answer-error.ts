@@ -16,11 +16,11 @@ const errorBodySchema = z.object({
 });
 
 const remedies: Partial<Record<OrthancErrorCode, string>> = {
-  unauthorized: 'the server wants other credentials; check username, password or token',
-  forbidden: 'the server forbids it to this user; check its permissions, and RemoteAccessAllowed',
+  unauthorized: 'the server rejects the credentials; check username, password or token',
+  forbidden: 'this user has no permission; check its permissions, and RemoteAccessAllowed',
   'not-found': 'there is no such resource',
-  conflict: 'another writer was first; read again',
-  busy: 'the server asks to come back later',
+  conflict: 'the resource was changed by another client; read it again',
+  busy: 'the server asks for a later retry',
 };
 
 /** An answer with a status of 400 or more as an error. */

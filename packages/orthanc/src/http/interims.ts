@@ -5,5 +5,5 @@ import type { CallName } from '../translate-error.ts';
 export const maxInterims = 20;
 
 export function endlessInterims(call: CallName): OrthancError {
-  return new OrthancError('protocol', `${call.method} ${call.path}: interim answers without end`, call);
+  return new OrthancError('protocol', `${call.method} ${call.path}: too many interim responses`, call);
 }

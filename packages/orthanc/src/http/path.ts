@@ -44,7 +44,7 @@ function segment(before: string, value: string): string {
   if (!/^(?!\.*$)[^/\\%\p{Cc}]+$/u.test(value)) {
     throw new OrthancError(
       'bad-request',
-      `${shown(value)} cannot stand in a path: pass an identifier or a name without slashes and percent signs`,
+      `${shown(value)} is not allowed in a path: pass an identifier or a name without slashes and percent signs`,
     );
   }
   const kind = /([^/]*)\/$/.exec(before)?.[1] ?? '';

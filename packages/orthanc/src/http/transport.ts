@@ -220,7 +220,7 @@ export function parseJson<S extends z.ZodType>(schema: S, bytes: Buffer, call: C
     value = JSON.parse(bytes.toString('utf8'));
   } catch {
     // Without the cause: it would quote the answer.
-    const text = bytes.length === 0 ? 'the answer is empty, where JSON is due' : 'the answer is not JSON';
+    const text = bytes.length === 0 ? 'the answer is empty, but JSON is expected' : 'the answer is not JSON';
     throw new OrthancError('protocol', `${call.method} ${call.path}: ${text}; check what answers at url`, {
       ...call,
       status: 200,

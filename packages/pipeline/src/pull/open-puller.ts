@@ -13,5 +13,5 @@ export async function openPuller(
   if (!configured) throw new OperationError('not-found', `there is no target "${target}"`);
   const { config, handler } = await resolveTarget(target, configured);
   if (handler.pull) return { puller: handler.pull, config, targetName: target };
-  throw new OperationError('invalid', `a target of type ${config.type} can be sent to, but not asked: "${target}"`);
+  throw new OperationError('invalid', `a target of type ${config.type} cannot be searched: "${target}"`);
 }

@@ -20,7 +20,7 @@ export interface StudyToPull {
  * where it was when it is called again.
  *
  * @returns the last progress; `failed` are instances that the target did not give, `problems` the first of them by name
- * @throws OperationError `not-found` when the target has no such study, or what arrives cannot be kept; DispatchError
+ * @throws OperationError `not-found` when the target has no such study, or received instances cannot be stored; DispatchError
  */
 export async function pullStudy(
   context: Pick<PipelineContext, 'config'>,
@@ -40,10 +40,7 @@ export async function pullStudy(
       { ...checked, signal },
     );
     if (result.completed + result.failed > 0) return result;
-    throw new OperationError(
-      'not-found',
-      `${target} has no instances of study ${studyInstanceUid} that were asked for`,
-    );
+    throw new OperationError('not-found', `${target} has none of the requested instances of study ${studyInstanceUid}`);
   } catch (thrown) {
     if (thrown instanceof OperationError) throw thrown;
     const error = asDispatchError(thrown);

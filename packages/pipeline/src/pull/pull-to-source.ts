@@ -15,7 +15,7 @@ export interface StoreWatch {
 /**
  * The Orthanc of a source. What arrives there is routed by the rules, like everything that arrives.
  *
- * @throws OperationError when there is no such source; DispatchError when it cannot be asked
+ * @throws OperationError when there is no such source; DispatchError when it cannot be queried
  */
 export async function pullToSource(
   config: Pick<Config, 'sources'>,
@@ -67,7 +67,7 @@ export async function pullToSource(
 
 /** Of one instance only: the others of the study may well be kept. */
 function refused(source: string, why: string): DispatchError {
-  return new DispatchError('instance-refused', `source ${source} did not keep it: ${why}`);
+  return new DispatchError('instance-refused', `source ${source} did not store it: ${why}`);
 }
 
 async function instancesAt(orthanc: OrthancClient, studyInstanceUid: string): Promise<Set<string>> {

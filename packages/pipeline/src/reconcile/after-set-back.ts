@@ -47,5 +47,5 @@ export async function afterSetBack(context: ReconcileContext): Promise<void> {
   }
   for (const { data } of await tasks.overdue(maxTasks)) await tasks.wake(data.studyTaskId);
   await queues.study().promoteJobs();
-  log.warn({ woken }, 'the clock of Redis was set back: what had been put off by it goes on');
+  log.warn({ woken }, 'the clock of Redis was set back: postponed deliveries continue');
 }

@@ -30,7 +30,7 @@ export async function reconcileDeliveries(context: ReconcileContext, findings: F
         findings.problem({
           kind: 'failed',
           subject: id,
-          text: `The delivery could not be looked at: ${String(error)}`,
+          text: `The delivery could not be read: ${String(error)}`,
         });
         // It must not stand in front of the others for ever.
         await records.lookAgain(id, again.active).catch(() => {});

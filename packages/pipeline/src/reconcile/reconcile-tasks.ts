@@ -29,7 +29,7 @@ export async function reconcileTasks(context: ReconcileContext, findings: Findin
     findings.problem({
       kind: 'after-success',
       subject: data.studyTaskId,
-      text: `What is to be done in the source ${data.source} after success is not done after ${attempts} attempts: ${error?.message ?? left.join('; ')}`,
+      text: `The step after success in the source ${data.source} has failed after ${attempts} attempts: ${error?.message ?? left.join('; ')}`,
     });
   }
 }

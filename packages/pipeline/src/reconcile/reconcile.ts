@@ -38,7 +38,7 @@ export async function reconcile(context: ReconcileContext): Promise<Findings> {
     try {
       await run();
     } catch (error) {
-      findings.problem({ kind: 'failed', subject: part, text: `The ${part} could not be looked at: ${String(error)}` });
+      findings.problem({ kind: 'failed', subject: part, text: `The ${part} could not be read: ${String(error)}` });
     }
   }
   await writeReport(context.redis, context.config().redis.prefix, findings, performance.now() - startedAt);

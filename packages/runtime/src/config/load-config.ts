@@ -97,7 +97,7 @@ function unfold(document: Document, path: string): unknown {
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
     const message = /resource exhaustion/i.test(error.message)
-      ? 'has aliases (*name) that unfold to too much: write out what they stand for'
+      ? 'has aliases (*name) that expand to too much data: replace the aliases by their content'
       : `is not YAML: ${error.message}`;
     throw new ConfigError(path, [{ line: 1, col: 1, path: [], message }], { cause: error });
   }
@@ -175,7 +175,7 @@ async function readText(path: string, candidate: string | undefined): Promise<st
           ? 'there is no such file'
           : 'this process has another configuration file than the console: a change in the console reaches only processes that read the same file'
         : code === 'EACCES'
-          ? 'this user may not read it'
+          ? 'the service user has no permission to read it'
           : `cannot be read (${code})`;
     throw new ConfigError(path, [{ line: 0, col: 0, path: [], message: why }], { cause: error });
   }

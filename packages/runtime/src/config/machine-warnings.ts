@@ -22,7 +22,7 @@ async function missingFiles(config: Config): Promise<Problem[]> {
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         const why =
-          code === 'ENOENT' ? 'is not there' : code === 'EACCES' ? 'may not be read' : `cannot be read (${code})`;
+          code === 'ENOENT' ? 'does not exist' : code === 'EACCES' ? 'is not readable' : `cannot be read (${code})`;
         const message = `${file} ${why} on this machine: correct the path, or give the user of the service access`;
         return [{ path, message }];
       }
@@ -64,14 +64,14 @@ async function whyNotKept(path: string): Promise<string | undefined> {
   const folder = await nearestFolder(path);
   const { type } = await statfs(folder);
   if (inMemory.has(type))
-    return `${path} is in memory (tmpfs): what is delivered there is gone after a restart; use a disk`;
+    return `${path} is in memory (tmpfs): files delivered there are lost after a restart; use a disk`;
   if (ofContainer.has(type)) {
-    return `${path} is in the container's own layer: what is delivered there is gone with the container; mount a volume there`;
+    return `${path} is in the container's own layer: files delivered there are lost with the container; mount a volume there`;
   }
   if (!/^\/(mnt|media|net|nfs|srv\/nas|Volumes)\//.test(path)) return undefined;
   const [there, root] = await Promise.all([stat(folder), stat('/')]);
   if (there.dev !== root.dev) return undefined;
-  return `${path} is on the disk of the system, no mount point is there: mount the share, or use a folder elsewhere where this disk is meant`;
+  return `${path} is on the system disk and not on a mount: mount the share, or use another folder if the system disk is intended`;
 }
 
 async function nearestFolder(path: string): Promise<string> {

@@ -58,6 +58,6 @@ async function respond(answers: HealthAnswers, request: IncomingMessage, respons
     response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body);
   } catch {
     // A gauge that asks Redis, or a dependency, failed to tell its state.
-    response.writeHead(500, { 'content-type': 'text/plain' }).end('the state cannot be told\n');
+    response.writeHead(500, { 'content-type': 'text/plain' }).end('the state is unknown\n');
   }
 }

@@ -29,9 +29,9 @@ async function endOne(log: Logger, part: string, end: () => unknown, withinMs: n
     if ((await Promise.race([ended, late])) !== 'late') return undefined;
     // How it ends later on is nobody's business any more.
     ended.catch(() => {});
-    log.warn({ what: part, withinMs }, 'this part did not end in time and is left behind');
+    log.warn({ what: part, withinMs }, 'this part did not stop in time and was abandoned');
   } catch (error) {
-    log.warn({ what: part, err: error }, 'this part failed to end and is left behind');
+    log.warn({ what: part, err: error }, 'this part failed to stop and was abandoned');
   } finally {
     clearTimeout(timer);
   }

@@ -32,7 +32,7 @@ async function checkMaster(redis: Redis): Promise<RedisFinding[]> {
       {
         severity: 'warning',
         message:
-          'its ACL user may not use INFO, so that version, maxmemory-policy and persistence could not be checked: allow "+info", or see yourself that it is 6.2 or newer with "maxmemory-policy noeviction" and "appendonly yes"',
+          'its ACL user has no permission for INFO, so version, maxmemory-policy and persistence could not be checked: allow "+info", or check yourself that Redis is 6.2 or newer with "maxmemory-policy noeviction" and "appendonly yes"',
       },
     ];
   }
@@ -47,14 +47,14 @@ async function checkMaster(redis: Redis): Promise<RedisFinding[]> {
   if (policy !== undefined && policy !== 'noeviction') {
     findings.push({
       severity: info.get('maxmemory') === '0' ? 'warning' : 'refused',
-      message: `maxmemory-policy is ${policy}, so Redis may throw away queues and confirmations: set "maxmemory-policy noeviction"`,
+      message: `maxmemory-policy is ${policy}, so Redis may delete queues and confirmations: set "maxmemory-policy noeviction"`,
     });
   }
   if (info.get('aof_enabled') !== '1') {
     findings.push({
       severity: 'warning',
       message:
-        'append-only persistence is off, so a crash of Redis loses what happened since its last snapshot: set "appendonly yes"',
+        'append-only persistence is off, so a crash of Redis loses all data since its last snapshot: set "appendonly yes"',
     });
   }
   return findings;

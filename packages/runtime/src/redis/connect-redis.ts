@@ -91,5 +91,5 @@ const refusals: readonly (readonly [RegExp, string])[] = [
   [/CERTIFICATE_REQ/, 'it asks for a client certificate: set redis.tls.cert and redis.tls.key'],
   [/^WRONGPASS/, 'it refuses the user or the password: correct redis.username and redis.password'],
   [/^NOAUTH/, 'it asks for a password: set redis.password'],
-  [/^NOPERM/, 'the user may not do what is needed: see the ACL in docs/redis.md'],
+  [/^NOPERM/, 'the user has no permission for a required command: see the ACL in docs/redis.md'],
 ];

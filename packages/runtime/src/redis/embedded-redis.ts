@@ -67,7 +67,7 @@ export async function startEmbeddedRedis(
   const length = Buffer.byteLength(socket);
   if (length > longestSocket) {
     throw new EmbeddedRedisError(
-      `redis.dataFolder: the socket ${socket} would have a name of ${length} bytes, and ${longestSocket} is the most that the system takes: use a folder with a shorter path`,
+      `redis.dataFolder: the socket ${socket} would have a name of ${length} bytes, and the system allows at most ${longestSocket}: use a folder with a shorter path`,
     );
   }
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -152,7 +152,7 @@ async function untilKnown(socket: string, withinMs: number, signal: AbortSignal)
     const seen = await Promise.race([look(socket, withinMs), aborted(signal)]);
     if (seen === 'silent') {
       throw new EmbeddedRedisError(
-        `a Redis of our own runs on ${socket}, but has not answered within ${withinMs / 1_000} s: end it (fuser -k ${socket}) and start again`,
+        `an embedded Redis runs on ${socket}, but did not respond within ${withinMs / 1_000} s: stop it (fuser -k ${socket}) and start again`,
       );
     }
     if (seen !== 'loading') return seen;

@@ -24,7 +24,7 @@ export async function applyConfig(
       try {
         await service.reload?.(change.before);
       } catch (thrown) {
-        log.error({ err: thrown, service: service.name }, 'a service could not take its former configuration back');
+        log.error({ err: thrown, service: service.name }, 'a service could not apply its previous configuration again');
       }
     }
     throw error;

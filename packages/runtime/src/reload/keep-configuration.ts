@@ -96,7 +96,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   async function catchUp(): Promise<void> {
     const next = await read();
     if (Array.isArray(next)) refused(next);
-    else if (!isInUse(next)) await apply(next, 'a call that was missed');
+    else if (!isInUse(next)) await apply(next, 'a reload request that was missed');
   }
 
   async function check(id: string, candidate: boolean): Promise<ReloadAnswer> {
@@ -114,7 +114,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
 
   async function applyPrepared(id: string): Promise<ReloadAnswer> {
     const next = take(id);
-    return next ? apply(next, 'a reload') : reload('a call that was not checked here');
+    return next ? apply(next, 'a reload') : reload('a reload request that was not checked here');
   }
 
   function take(id: string): Config | undefined {
@@ -130,7 +130,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
       await options.versions?.add({ text: await readFile(file, 'utf8'), author: 'the file', reason });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      log.info({ file, code }, 'versions of the configuration cannot be kept beside the file');
+      log.info({ file, code }, 'versions of the configuration cannot be stored beside the file');
     }
   }
 
@@ -155,7 +155,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     try {
       await applyConfig(options.services(), { before: current, after: next }, log);
     } catch (error) {
-      return refused([error instanceof Error ? error.message : 'a service cannot go by it']);
+      return refused([error instanceof Error ? error.message : 'a service cannot use it']);
     }
     current = next;
     options.applied(next);
@@ -187,7 +187,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   }
 
   function refused(reasons: readonly string[]): ReloadAnswer {
-    log.error({ file, reasons }, 'the configuration is refused; the former one stays in use');
+    log.error({ file, reasons }, 'the configuration is rejected; the previous one stays in use');
     return answer('refused', reasons);
   }
 

@@ -76,6 +76,6 @@ export function listenForReloads(
   }
 
   function report(error: unknown): void {
-    log.warn({ err: error }, 'a call to read the configuration again could not be answered');
+    log.warn({ err: error }, 'a reload request could not be answered');
   }
 }

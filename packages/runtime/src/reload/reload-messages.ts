@@ -21,7 +21,7 @@ export const reloadAnswer = z.object({
   outcome: z
     .enum(['ready', 'applied', 'unchanged', 'refused'])
     .describe('ready: checked and valid; unchanged: it already uses this configuration'),
-  reasons: z.array(z.string()).describe('why it was refused'),
+  reasons: z.array(z.string()).describe('why it was rejected'),
   restart: z.array(z.string()).describe('options that take effect at the next start'),
   notes: z.array(z.string()).default([]).describe('decisions that are due: targets with a new address'),
 });

@@ -113,7 +113,7 @@ async function applyCommitted(
     const left = await undo(where, former, change.text);
     return { outcome: left.length === 0 ? 'undone' : 'unsettled', answers, silent: [], reasons: left };
   } catch (error) {
-    const lost = `the file is changed, but not all services could be told (${(error as Error).message})`;
+    const lost = `the file is changed, but not all services could be notified (${(error as Error).message})`;
     return { outcome: 'unsettled', answers: [], silent: [], version, reasons: [lost, ...reasons] };
   }
 }
@@ -140,16 +140,16 @@ async function undo(where: Where, former: string, text: string): Promise<string[
   try {
     await file.offer(id, former);
     if (!(await file.commit(id, configDigest(text))))
-      return ['the former configuration was not put back: the file was edited by hand at the same moment'];
+      return ['the previous configuration was not restored: the file was edited by hand at the same moment'];
   } catch (error) {
-    return [`the former configuration could not be put back (${(error as Error).message})`];
+    return [`the previous configuration could not be restored (${(error as Error).message})`];
   } finally {
     await file.withdraw(id);
   }
   await noteVersion(where, {
     text: former,
     author: 'dicom-dispatch',
-    reason: 'put back: a service could not take the change over',
+    reason: 'restored: a service could not apply the change',
   });
   const { outcome, answers, missing } = await reloadEverywhere(redis, prefix, withinMs);
   if (outcome === 'applied') return [];
@@ -157,7 +157,7 @@ async function undo(where: Where, former: string, text: string): Promise<string[
     reasons.map((reason) => `${services.join(', ')} (${process}): ${reason}`),
   );
   const silent = missing > 0 || answers.length === 0 ? ['a service has not answered'] : [];
-  return ['the former configuration is in the file again, and not every service goes by it', ...open, ...silent];
+  return ['the previous configuration is in the file again, and not every service uses it', ...open, ...silent];
 }
 
 const about = z.object({ services: z.array(z.string()), host: z.string(), pid: z.number() });
@@ -174,5 +174,5 @@ async function silentProcesses(redis: Redis, prefix: string, { answers, missing 
     const name = one && `${one.host}-${one.pid}`;
     return one && name !== undefined && !answered.has(name) ? [`${one.services.join(', ')} (${name})`] : [];
   });
-  return names.length === 0 && missing > 0 ? ['a process that was called'] : names;
+  return names.length === 0 && missing > 0 ? ['a process that received the request'] : names;
 }

@@ -26,7 +26,7 @@ export class SealKey {
   /** @throws Error in words for people, when the key is missing or another one */
   async unseal(sealed: string): Promise<string> {
     const key = await this.#read();
-    if (!key) throw new Error(`the key of sealed secrets is missing: restore ${this.path}, or type the secret again`);
+    if (!key) throw new Error(`the key of sealed secrets is missing: restore ${this.path}, or enter the secret again`);
     const bytes = Buffer.from(/^v1\.([\w-]+)$/.exec(sealed)?.[1] ?? '', 'base64url');
     try {
       if (bytes.length < 28) throw new Error('too short');
@@ -35,14 +35,14 @@ export class SealKey {
       cipher.setAuthTag(bytes.subarray(12, 28));
       return Buffer.concat([cipher.update(bytes.subarray(28)), cipher.final()]).toString('utf8');
     } catch (error) {
-      throw new Error(`it was sealed with another key than ${this.path}: type the secret again`, { cause: error });
+      throw new Error(`it was sealed with another key than ${this.path}: enter the secret again`, { cause: error });
     }
   }
 
   async #read(): Promise<Buffer | undefined> {
     try {
       const key = Buffer.from((await readFile(this.path, 'utf8')).trim(), 'base64');
-      if (key.length !== 32) throw new Error(`${this.path} is no key of 32 bytes in Base64`);
+      if (key.length !== 32) throw new Error(`${this.path} is not a 32-byte key in Base64`);
       return key;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -66,7 +66,7 @@ export class SealKey {
       const made = (error as NodeJS.ErrnoException).code === 'EEXIST' ? await this.#read() : undefined;
       if (made) return made;
       const why = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-      throw new Error(`the key ${this.path} cannot be made (${why})`, { cause: error });
+      throw new Error(`the key ${this.path} cannot be created (${why})`, { cause: error });
     }
   }
 }

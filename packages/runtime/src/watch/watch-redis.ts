@@ -238,7 +238,7 @@ export class RedisWatch {
       if (before === 'lost') return;
       log.error(
         { loss: loss.kind, noticedBy: loss.by, generation: this.#known?.id },
-        'Redis has lost data: nothing is sent or confirmed until a router has recovered what it can',
+        'Redis has lost data: no instance is sent or confirmed until a router has recovered the data',
       );
       for (const listener of this.#listeners) listener.lost?.(loss);
       return;
@@ -246,13 +246,13 @@ export class RedisWatch {
     const isAnother = this.#known !== undefined && this.#known.id !== answer.found?.id;
     this.#known = answer.found;
     this.#standing = { kind: 'good' };
-    if (before === 'away' || before === 'refuses') log.info('Redis takes writes again');
+    if (before === 'away' || before === 'refuses') log.info('Redis accepts writes again');
     if (before !== 'lost' && !isAnother) return;
     if (before !== 'lost') {
       const loss: Loss = { kind: 'another', at: answer.now, by: this.process };
       for (const listener of this.#listeners) listener.lost?.(loss);
     }
-    log.warn({ generation: this.#known?.id }, 'Redis is recovered: going on');
+    log.warn({ generation: this.#known?.id }, 'Redis is recovered: work continues');
     for (const listener of this.#listeners) listener.recovered?.();
   }
 
@@ -276,7 +276,7 @@ export class RedisWatch {
     const since = before.kind === 'refuses' ? before.since : this.clock.now();
     this.#standing = { kind: 'refuses', since, reason: reason ?? error.message.slice(0, 100) };
     if (before.kind === 'refuses') return;
-    this.#options.log.error({ reason: error.message.slice(0, 200) }, 'Redis does not take writes');
+    this.#options.log.error({ reason: error.message.slice(0, 200) }, 'Redis rejects writes');
   }
 
   #lookAtRedisClock(redisMs: number, sentAt: number): void {
@@ -290,7 +290,8 @@ export class RedisWatch {
     if (isSkewed === this.#isSkewed) return;
     this.#isSkewed = isSkewed;
     const facts = { skewMs: Math.round(skewMs) };
-    if (isSkewed) this.#options.log.warn(facts, 'the local clock and the clock of Redis differ: due times go by Redis');
+    if (isSkewed)
+      this.#options.log.warn(facts, 'the local clock and the clock of Redis differ: due times use the clock of Redis');
     else this.#options.log.info(facts, 'the local clock agrees with the clock of Redis again');
   }
 
@@ -330,19 +331,19 @@ export function wordsOf(standing: RedisStanding): string {
     case 'away':
       return 'does not answer';
     case 'refuses':
-      return `takes no writes (${standing.reason})`;
+      return `rejects writes (${standing.reason})`;
     case 'lost':
       return standing.asks
-        ? 'Redis lost its data, and no router has notes of them: decide with "dispatch recover"'
+        ? 'Redis lost its data, and no router has a record of it: decide with "dispatch recover"'
         : lossWords[standing.loss.kind];
   }
 }
 
 /** What was lost, in words for people. */
 export const lossWords = {
-  gone: 'Redis lost its data: nothing is sent until a router has recovered what it can',
-  older: 'Redis has data of an earlier time: nothing is sent until a router has recovered what it can',
-  another: 'Redis has data of another time or system: nothing is sent until a router has recovered what it can',
+  gone: 'Redis lost its data: no instance is sent until a router has recovered the data',
+  older: 'Redis has data from an earlier time: no instance is sent until a router has recovered the data',
+  another: 'Redis has data from another time or system: no instance is sent until a router has recovered the data',
 } as const satisfies Record<Loss['kind'], string>;
 
 export function skewWords(skewMs: number): string {

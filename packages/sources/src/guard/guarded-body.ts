@@ -86,7 +86,7 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
     let left = length;
     while (left > 0) {
       const first = this.#ready.shift();
-      if (first === undefined) throw new Error('the head was handed out already');
+      if (first === undefined) throw new Error('the header was already returned');
       if (first.length > left) this.#ready.unshift(first.subarray(left));
       left -= Math.min(left, first.length);
     }

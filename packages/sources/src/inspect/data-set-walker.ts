@@ -82,7 +82,7 @@ export class DataSetWalker {
   end(): void {
     this.#closeLevels();
     if (this.#skip > 0 || this.#held.length > 0 || this.#levels.length > 0 || !this.#hasBegun) {
-      throw new NoDataSet('the data set breaks off');
+      throw new NoDataSet('the data set ends early');
     }
   }
 
@@ -95,7 +95,7 @@ export class DataSetWalker {
     const tag = this.#u16(0) * 0x10000 + this.#u16(2);
     const level = this.#levels.at(-1);
     if (tag >= 0xfffe0000 && tag <= 0xfffeffff) return this.#delimiter(tag, level);
-    if (level !== undefined && level.kind !== 'item') throw new NoDataSet('an element stands where an item should');
+    if (level !== undefined && level.kind !== 'item') throw new NoDataSet('an element is in the place of an item');
     const isExplicit = level?.isExplicit ?? this.#isExplicit;
     const vr = isExplicit ? bytes.toString('latin1', 4, 6) : undefined;
     if (vr !== undefined && !/^[A-Z]{2}$/.test(vr)) throw new NoDataSet('an element has no VR');
@@ -146,7 +146,7 @@ export class DataSetWalker {
   /** An item, or the end of one or of a sequence; they have no VR in any syntax. */
   #delimiter(tag: number, level: Level | undefined): boolean {
     const length = this.#u32(4);
-    if (level === undefined) throw new NoDataSet('an item stands outside of a sequence');
+    if (level === undefined) throw new NoDataSet('an item is outside of a sequence');
     if (tag === itemTag && level.kind === 'sequence') {
       const end = length === undefinedLength ? Infinity : this.#position + 8 + length;
       if (end !== Infinity && end > level.end) throw new NoDataSet('an item is longer than its sequence');
@@ -162,7 +162,7 @@ export class DataSetWalker {
       return true;
     }
     const isEnd = level.kind === 'item' ? tag === itemEnd : tag === sequenceEnd;
-    if (!isEnd || level.end !== Infinity) throw new NoDataSet('a delimiter stands where none should');
+    if (!isEnd || level.end !== Infinity) throw new NoDataSet('an unexpected delimiter');
     this.#levels.pop();
     this.#pass(8 + (length === undefinedLength ? 0 : length));
     return true;

@@ -200,17 +200,17 @@ function isPlain(value: Buffer | undefined): boolean {
 function otherCharacters(path: string): DispatchError {
   return new DispatchError(
     'transform-incomplete',
-    `the source cannot write the text (${path}) in the character set that the instance gets`,
-    { remedy: 'Exclude such instances from the transform, or give it texts that fit their character set.' },
+    `the source cannot encode the text (${path}) in the new character set of the instance`,
+    { remedy: 'Exclude such instances from the transform, or use texts that their character set can encode.' },
   );
 }
 
 function left(path: string): DispatchError {
-  return new DispatchError('transform-incomplete', `the source left (${path}) in an instance from which it had to go`, {
+  return new DispatchError('transform-incomplete', `the source did not remove (${path}) from an instance`, {
     remedy: `Add ${path} to the remove list of the transform, or exclude such instances from it.`,
   });
 }
 
 function notDone(path: string): DispatchError {
-  return new DispatchError('transform-incomplete', `the source did not write (${path}) as the transform says`);
+  return new DispatchError('transform-incomplete', `the source did not write (${path}) as the transform defines`);
 }

@@ -61,7 +61,7 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
   if (!pseudonyms && needsSecret(definition)) {
     throw new DispatchError(
       'config-invalid',
-      'the transform gives pseudonyms or new UIDs, and pseudonyms.secret is gone',
+      'the transform creates pseudonyms or new UIDs, and pseudonyms.secret is missing',
     );
   }
   const shape = `${transformHash(definition)} ${pseudonyms?.fingerprint() ?? ''}`;
@@ -150,8 +150,11 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
       // Orthanc would leave the transfer syntax as it is, and say nothing.
       throw new DispatchError(
         'instance-unsupported',
-        `source ${source} cannot anonymise and transcode instance ${instance.sopInstanceUid} in one go`,
-        { remedy: 'Let the target accept the transfer syntax of the instance, or transcode in the source on arrival.' },
+        `source ${source} cannot anonymise and transcode instance ${instance.sopInstanceUid} in one step`,
+        {
+          remedy:
+            'Configure the target to accept the transfer syntax of the instance, or transcode in the source on arrival.',
+        },
       );
     }
     const { act, body, expected } = transformRequest(instance, tags, definition, pseudonyms, transferSyntaxUid);

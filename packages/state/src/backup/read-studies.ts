@@ -89,7 +89,7 @@ async function readStudy(
       keys: wanted.flatMap((key, index) => keyEntry(key.slice(prefix.length + 1), answers[index] ?? [], now)),
     };
   }
-  throw new Error(`the study ${orthancStudyId} of ${source} changes all the time`);
+  throw new Error(`the study ${orthancStudyId} of ${source} keeps changing`);
 }
 
 /** Names of the ledgers in which the confirmations of deliveries may stand: one for each place of a target, and transform. */

@@ -59,7 +59,7 @@ export async function tryPutOffNow(
   const now = await redisNow(redis, prefix);
   const ids = orthancStudyId === undefined ? await redis.zrange(key, '0', '-1') : [orthancStudyId];
   if (ids.length === 0) return 0;
-  // One that has been read meanwhile is not put off again by it.
+  // One that has been read meanwhile is not postponed again by it.
   const scores = await redis.zmscore(key, ...ids);
   await redis.zadd(key, 'XX', ...ids.flatMap((id) => [now, id]));
   return scores.filter((score) => score !== null).length;

@@ -58,7 +58,7 @@ end
 return answer(verdict)
 `);
 
-/** Like {@link beatScript} where Redis takes no writes (out of memory): says what is there, and changes nothing. */
+/** Like {@link beatScript} where Redis rejects writes (out of memory): says what is there, and changes nothing. */
 export const lookScript = defineScript(`
 local time = redis.call('TIME')
 local found = redis.call('HMGET', KEYS[1], 'id', 'count', 'lost', 'recovers', 'asks')

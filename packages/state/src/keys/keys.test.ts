@@ -97,6 +97,6 @@ describe('the format version', () => {
 
   it('refuses data of a newer version', async () => {
     await redis.set(redisKeys(prefix).format, 99);
-    await expect(openFormat(redis, prefix)).rejects.toThrow('the data in Redis have format 99');
+    await expect(openFormat(redis, prefix)).rejects.toThrow('the data in Redis has format 99');
   });
 });

@@ -103,7 +103,7 @@ async function refuseOlderServices(redis: Redis, prefix: string, version: number
   });
   if (older.length === 0) return;
   throw new FormatError(
-    `services of an older version run: ${older.join(', ')}. Stop them first: this version migrates the data in Redis to format ${version}, which they do not understand`,
+    `services of an older version run: ${older.join(', ')}. Stop them first: this version migrates the data in Redis to format ${version}, which the older version cannot read`,
   );
 }
 
@@ -127,7 +127,7 @@ export async function checkFormat(redis: Redis, prefix: string): Promise<void> {
   const found = await readFormat(redis, prefix, currentFormat);
   if (found === undefined || found === currentFormat) return;
   throw new FormatError(
-    `the data in Redis have format ${found}, this version writes ${currentFormat}: use the command line of the version whose services run, or start the services of this version, which migrate`,
+    `the data in Redis has format ${found}, this version writes ${currentFormat}: use the command line of the version whose services are running, or start the services of this version, which migrate the data`,
   );
 }
 
@@ -136,13 +136,13 @@ async function readFormat(redis: Redis, prefix: string, version: number): Promis
   const [text, restoring] = await redis.mget(keys.format, keys.restoring);
   if (restoring) {
     throw new FormatError(
-      `the backup ${restoring} is being restored, or its restore was interrupted: wait for its end, or type the same "dispatch restore" again`,
+      `the backup ${restoring} is being restored, or its restore was interrupted: wait until it ends, or run the same "dispatch restore" again`,
     );
   }
   const found = text ? Number(text) : undefined;
   if (found !== undefined && found > version) {
     throw new FormatError(
-      `the data in Redis have format ${found}, this version knows up to ${version}: start the newer version again, or restore a backup from before`,
+      `the data in Redis has format ${found}, this version supports up to ${version}: start the newer version again, or restore a backup from before the upgrade`,
     );
   }
   return found;

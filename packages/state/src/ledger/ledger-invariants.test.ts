@@ -236,7 +236,7 @@ function forgetOthers(world: World, { name }: ListedInstance): World {
   return world;
 }
 
-test('nothing counts as confirmed that was not, nothing that was is lost, and an old fence never writes', async () => {
+test('nothing is confirmed that was not, nothing that was is lost, and an old fence never writes', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
       await redis.flushall();

@@ -32,7 +32,7 @@ return 1
 
 /**
  * Which place a target was when it confirmed what its ledger says. A configuration with another address is another place
- * until somebody says that the contents are the same: until then nothing counts as confirmed there. Each process asks for the
+ * until somebody says that the contents are the same: until then nothing is confirmed there. Each process asks for the
  * place of its own configuration, so that one that has not been reloaded yet goes on with its own. Every method throws
  * DispatchError `ledger-unavailable` when Redis fails or is silent.
  */
@@ -99,7 +99,7 @@ export class TargetPlaces {
       if (!next) return answer;
       if ((await ask(exchangeScript.run(this.#redis, [key], [text ?? '', JSON.stringify(next)]))) === 1) return answer;
     }
-    throw new DispatchError('ledger-unavailable', 'the places of a target are changed by others all the time');
+    throw new DispatchError('ledger-unavailable', 'the places of a target are changed by others repeatedly');
   }
 
   async #read(target: string): Promise<Places> {
@@ -109,7 +109,7 @@ export class TargetPlaces {
 
 /** What an operator has to know about a target that has moved, in one sentence. */
 export function describeMove(target: string, { place, was }: Extract<PlaceVerdict, { kind: 'undecided' }>): string {
-  return `${target} was ${describePlace(was)} and is now ${describePlace(place)}. Its deliveries wait until you decide: "dispatch target same ${target}" if the contents are the same, "dispatch target new ${target}" if it is another place`;
+  return `${target} was ${describePlace(was)} and is now ${describePlace(place)}. Its deliveries wait until you decide: run "dispatch target same ${target}" if the content is the same, or "dispatch target new ${target}" if it is another place`;
 }
 
 function verdictOf(found: FoundPlace, places: Places): PlaceVerdict {

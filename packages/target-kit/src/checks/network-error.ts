@@ -2,23 +2,23 @@ import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
 
 const unreachable = new Map([
   ['ENOTFOUND', 'its name does not resolve'],
-  ['EAI_AGAIN', 'its name does not resolve now'],
-  ['ECONNREFUSED', 'nothing listens on its port'],
+  ['EAI_AGAIN', 'its name cannot be resolved at the moment'],
+  ['ECONNREFUSED', 'connection refused'],
   ['EHOSTUNREACH', 'there is no route to it'],
   ['ENETUNREACH', 'there is no route to its network'],
-  ['EHOSTDOWN', 'it is down'],
-  ['EADDRNOTAVAIL', 'its address cannot be used from here'],
+  ['EHOSTDOWN', 'its host is down'],
+  ['EADDRNOTAVAIL', 'its address cannot be used from this host'],
   ['ETIMEDOUT', 'it does not answer'],
   ['UND_ERR_CONNECT_TIMEOUT', 'it does not answer'],
 ]);
 
 /** What this machine has run out of; the peer has no part in it. */
 const local = new Map([
-  ['EMFILE', 'this process has as many files and connections open as it may'],
-  ['ENFILE', 'this machine has as many files open as it can'],
-  ['ENOMEM', 'this machine has no memory left'],
-  ['ENOBUFS', 'this machine has no memory for connections left'],
-  ['EAI_MEMORY', 'this machine has no memory left'],
+  ['EMFILE', 'this process has reached its limit of open files and connections'],
+  ['ENFILE', 'this host has reached its limit of open files'],
+  ['ENOMEM', 'this host is out of memory'],
+  ['ENOBUFS', 'this host is out of memory for connections'],
+  ['EAI_MEMORY', 'this host is out of memory'],
 ]);
 
 const lost = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']);
@@ -27,20 +27,20 @@ const certificate = new Map([
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name'],
   ['CERT_HAS_EXPIRED', 'its certificate has expired'],
   ['CERT_NOT_YET_VALID', 'its certificate is not valid yet'],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is self-signed and not among the trusted ones'],
-  ['SELF_SIGNED_CERT_IN_CHAIN', 'its authority is not among the trusted ones'],
-  ['UNABLE_TO_GET_ISSUER_CERT', 'its authority is not among the trusted ones'],
-  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its authority is not among the trusted ones'],
-  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its authority is not among the trusted ones'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is self-signed and not trusted'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate authority is not trusted'],
+  ['UNABLE_TO_GET_ISSUER_CERT', 'its certificate authority is not trusted'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its certificate authority is not trusted'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate authority is not trusted'],
   ['CERT_REVOKED', 'its certificate was revoked'],
-  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS on this port'],
-  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'it does not speak TLS on this port'],
-  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'it asks for a client certificate'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'this port does not use TLS'],
+  ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'this port does not use TLS'],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'it requires a client certificate'],
   ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'no common TLS version, cipher or client certificate'],
-  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'it does not trust our client certificate'],
-  ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'it does not accept our client certificate'],
-  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED', 'our client certificate has expired'],
-  ['ERR_SSL_KEY_VALUES_MISMATCH', 'our client certificate and its key do not belong together'],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'it does not trust the client certificate'],
+  ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'it does not accept the client certificate'],
+  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED', 'the client certificate has expired'],
+  ['ERR_SSL_KEY_VALUES_MISMATCH', 'the client certificate and its key do not match'],
 ]);
 
 /**
@@ -62,7 +62,7 @@ export function networkError(thrown: unknown, host: string): DispatchError {
     return of('target-tls', `TLS with ${host} failed (${code})`, thrown);
   }
   if (/^HPE_|^HTTPParserError$/.test(code))
-    return of('target-misconfigured', `${host} does not answer in HTTP (${code})`, thrown);
+    return of('target-misconfigured', `${host} does not respond in HTTP (${code})`, thrown);
   if (lost.has(code)) return of('target-connection-lost', `the connection to ${host} was lost (${code})`, thrown);
   return of('target-connection-lost', `the connection to ${host} failed (${code})`, thrown);
 }

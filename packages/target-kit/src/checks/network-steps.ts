@@ -67,7 +67,7 @@ async function opened<S extends Socket>(
   const limit = setTimeout(
     () =>
       reject(
-        new DispatchError('target-unreachable', `${peer.host} did not answer within ${peer.timeoutMs} ms`, {
+        new DispatchError('target-unreachable', `${peer.host} did not respond within ${peer.timeoutMs} ms`, {
           stage: 'connect',
         }),
       ),

@@ -79,7 +79,7 @@ export class Suspects {
     if (!isGuilty) return undefined;
     return new DispatchError(
       'instance-refused',
-      `failed ${failures} times, alone, while others of the study pass: ${error.message}`,
+      `failed ${failures} times when sent alone, while other instances of the study succeed: ${error.message}`,
       { cause: error },
     );
   }
@@ -122,7 +122,7 @@ export class Suspects {
       await this.#save();
       return new DispatchError(
         'instance-refused',
-        `failed ${failures} times while others of the study pass: ${thrown.message}`,
+        `failed ${failures} times while other instances of the study succeed: ${thrown.message}`,
         { cause: thrown },
       );
     }

@@ -32,7 +32,7 @@ export type Stored =
 export const maxRounds = 5;
 
 export function takenAgain({ host }: Container): DispatchError {
-  return new DispatchError('instance-failed', `${host}: a name is taken and freed again and again by others`);
+  return new DispatchError('instance-failed', `${host}: a name is repeatedly created and removed by others`);
 }
 
 export function md5Of(bytes: Uint8Array): Buffer {
@@ -49,11 +49,12 @@ export async function lookAtBlob(
   try {
     const found = await container.raw(signal, (sending) => blob.getProperties(sending));
     const { etag, contentLength, contentMD5 } = found;
-    if (etag === undefined || contentLength === undefined) throw notAzure(container.host, 'Looking at a blob');
+    if (etag === undefined || contentLength === undefined)
+      throw notAzure(container.host, 'Reading the properties of a blob');
     return { etag, sizeBytes: contentLength, md5: hexOf(contentMD5) };
   } catch (thrown) {
     if (isNotThere(thrown)) return undefined;
-    throw translateAzureError(thrown, container.host, 'Looking at a blob');
+    throw translateAzureError(thrown, container.host, 'Reading the properties of a blob');
   }
 }
 

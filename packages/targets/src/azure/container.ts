@@ -48,10 +48,7 @@ export async function openContainer(config: AzureTarget, stage?: Stage): Promise
       signal,
       longestMs(config, bytes),
       () =>
-        new DispatchError(
-          'target-timeout',
-          `${host} did not answer in time, or went on at less than minBytesPerSecond`,
-        ),
+        new DispatchError('target-timeout', `${host} did not respond in time, or was slower than minBytesPerSecond`),
       (limited) => until(request({ abortSignal: limited }), limited),
     );
   }

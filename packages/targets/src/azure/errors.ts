@@ -8,7 +8,7 @@ interface Meaning {
   readonly remedy?: string;
 }
 
-const credentials = 'Check accountKey, sasToken or entra, their end, and what they permit on the container.';
+const credentials = 'Check accountKey, sasToken or entra: their expiry, and their permissions on the container.';
 const unauthorized = (reason: string): Meaning => ({ code: 'target-unauthorized', reason, remedy: credentials });
 const busy = (reason: string): Meaning => ({ code: 'target-busy', reason });
 
@@ -19,16 +19,16 @@ export const silentCode = 'SILENT';
 const meanings: Readonly<Record<string, Meaning>> = {
   AuthenticationFailed: unauthorized('the credentials are not valid'),
   AuthorizationFailure: unauthorized('access is denied'),
-  AuthorizationPermissionMismatch: unauthorized('the credentials do not permit it'),
-  AuthorizationProtocolMismatch: unauthorized('the signature does not permit this protocol'),
-  AuthorizationResourceTypeMismatch: unauthorized('the signature does not permit it'),
+  AuthorizationPermissionMismatch: unauthorized('the credentials do not allow it'),
+  AuthorizationProtocolMismatch: unauthorized('the signature does not allow this protocol'),
+  AuthorizationResourceTypeMismatch: unauthorized('the signature does not allow it'),
   AuthorizationServiceMismatch: unauthorized('the signature is for another service'),
   AuthorizationSourceIPMismatch: unauthorized('the signature is for other addresses'),
   AccountIsDisabled: unauthorized('the account is disabled'),
   InsufficientAccountPermissions: unauthorized('access is denied'),
   InvalidAuthenticationInfo: unauthorized('the credentials are not valid'),
   NoAuthenticationInformation: unauthorized('it asks for credentials'),
-  KeyBasedAuthenticationNotPermitted: unauthorized('the account takes no keys: use entra'),
+  KeyBasedAuthenticationNotPermitted: unauthorized('the account does not accept keys: use entra'),
   ContainerNotFound: {
     code: 'target-misconfigured',
     reason: 'the container does not exist',
@@ -36,31 +36,31 @@ const meanings: Readonly<Record<string, Meaning>> = {
   },
   ContainerDisabled: { code: 'target-misconfigured', reason: 'the container is disabled' },
   ResourceNotFound: { code: 'target-misconfigured', reason: 'the account or container does not exist' },
-  InvalidResourceName: { code: 'target-misconfigured', reason: 'it does not take the name' },
+  InvalidResourceName: { code: 'target-misconfigured', reason: 'it rejects the name' },
   AccessTierNotSupportedForBlobType: {
     code: 'target-misconfigured',
     reason: 'it does not have this tier',
     remedy: 'Correct or remove tier.',
   },
-  InvalidHeaderValue: { code: 'target-misconfigured', reason: 'it does not take what it was asked' },
-  FeatureVersionMismatch: { code: 'target-misconfigured', reason: 'it does not support what it was asked' },
+  InvalidHeaderValue: { code: 'target-misconfigured', reason: 'it rejects the request' },
+  FeatureVersionMismatch: { code: 'target-misconfigured', reason: 'it does not support the request' },
   ContainerBeingDeleted: busy('the container is being deleted'),
   ServerBusy: busy('it asks us to slow down'),
   AccountBeingCreated: busy('the account is being created'),
-  OperationTimedOut: { code: 'target-timeout', reason: 'it did not come to an end in time' },
-  Md5Mismatch: { code: 'instance-failed', reason: 'the bytes that arrived have another MD5' },
-  InvalidMd5: { code: 'instance-failed', reason: 'the bytes that arrived have another MD5' },
-  InvalidBlockList: { code: 'instance-failed', reason: 'blocks of the upload are not there any more' },
-  InvalidBlobOrBlock: { code: 'instance-failed', reason: 'another kind of upload to this name is under way' },
-  BlobAlreadyExists: { code: 'instance-failed', reason: 'the name was taken in the meantime' },
+  OperationTimedOut: { code: 'target-timeout', reason: 'it did not finish in time' },
+  Md5Mismatch: { code: 'instance-failed', reason: 'the received bytes have a different MD5' },
+  InvalidMd5: { code: 'instance-failed', reason: 'the received bytes have a different MD5' },
+  InvalidBlockList: { code: 'instance-failed', reason: 'blocks of the upload no longer exist' },
+  InvalidBlobOrBlock: { code: 'instance-failed', reason: 'another type of upload to this name is in progress' },
+  BlobAlreadyExists: { code: 'instance-failed', reason: 'the name was used by another upload in the meantime' },
   ConditionNotMet: { code: 'instance-failed', reason: 'the blob was changed in the meantime' },
-  BlobImmutableDueToPolicy: { code: 'target-conflict', reason: 'a policy forbids to change what is there' },
-  BlobArchived: { code: 'target-conflict', reason: 'what is there is archived and cannot be compared' },
-  LeaseIdMissing: { code: 'target-conflict', reason: 'somebody holds a lease on what is there' },
+  BlobImmutableDueToPolicy: { code: 'target-conflict', reason: 'a policy prevents changes to the existing blob' },
+  BlobArchived: { code: 'target-conflict', reason: 'the existing blob is archived and cannot be compared' },
+  LeaseIdMissing: { code: 'target-conflict', reason: 'another client holds a lease on the existing blob' },
   RequestBodyTooLarge: {
     code: 'target-full',
-    reason: 'the bytes are more than it takes',
-    remedy: 'Lower blockSize, or raise the size that a proxy before the server allows.',
+    reason: 'the size exceeds its limit',
+    remedy: 'Lower blockSize, or raise the size limit of a proxy in front of the server.',
   },
   AccountLimitExceeded: { code: 'target-full', reason: 'the limit of the account is reached' },
 };
@@ -90,7 +90,7 @@ export function translateAzureError(thrown: unknown, host: string, doing: string
     return new DispatchError(code, `${doing} at ${host} failed (${name} ${status})`, options);
   }
   if (name === silentCode) {
-    return new DispatchError('target-timeout', `${doing} at ${host} failed: it was silent for too long`, options);
+    return new DispatchError('target-timeout', `${doing} at ${host} failed: there was no data for too long`, options);
   }
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
   if (cause instanceof DispatchError) return cause;
@@ -102,8 +102,8 @@ export function translateAzureError(thrown: unknown, host: string, doing: string
 
 /** An answer that looks like success and is none: the page of a proxy or of a login. */
 export function notAzure(host: string, doing: string, options: DispatchErrorOptions = {}): DispatchError {
-  return new DispatchError('target-error', `${doing} at ${host} failed: what answered is no blob service`, {
-    remedy: 'Look at what stands between: a proxy, a gateway, a page for signing in. Check endpoint.',
+  return new DispatchError('target-error', `${doing} at ${host} failed: the response is not from a blob service`, {
+    remedy: 'Check endpoint, and check for a proxy, a gateway or a login page in between.',
     ...options,
   });
 }

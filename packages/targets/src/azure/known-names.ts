@@ -23,7 +23,7 @@ export async function enterContainer(container: Container, signal: AbortSignal):
     });
     return true;
   } catch (thrown) {
-    const error = translateAzureError(thrown, host, 'Looking into the container', 'connect');
+    const error = translateAzureError(thrown, host, 'Checking the container', 'connect');
     // A signature may permit to write and not to list: writing shows whether it is let in.
     const mayWrite = azureStatus(thrown) === 403 && isAboutPermission(thrown);
     if (mayWrite) return false;

@@ -90,7 +90,7 @@ export async function verifyBlob(
 }
 
 function otherContent({ host }: Container): DispatchError {
-  return new DispatchError('verify-missing', `${host} has another content than was sent, or none`, {
+  return new DispatchError('verify-missing', `${host} has content that differs from what was sent, or has none`, {
     stage: 'transfer',
   });
 }

@@ -39,7 +39,7 @@ function stepsOf(config: AzureTarget, opened: Container[]): CheckStep[] {
           const mayList = await enterContainer(await theContainer(), signal);
           return mayList
             ? 'the credentials are accepted'
-            : 'the credentials are accepted; they do not permit listing, which is not needed';
+            : 'the credentials are accepted; they do not allow listing, which is not required';
         } catch (thrown) {
           if (!(thrown instanceof DispatchError) || thrown.code !== 'target-misconfigured') throw thrown;
           noContainer = thrown;
@@ -51,13 +51,14 @@ function stepsOf(config: AzureTarget, opened: Container[]): CheckStep[] {
       name: 'container',
       async run() {
         if (noContainer) throw noContainer;
-        return `the container ${config.container} is there`;
+        return `the container ${config.container} exists`;
       },
     },
     {
       name: 'write',
       async run(signal) {
-        const conflict = (): DispatchError => new DispatchError('target-conflict', 'the name of the probe is taken');
+        const conflict = (): DispatchError =>
+          new DispatchError('target-conflict', 'the name of the probe is already used');
         const blob = { name, contentType: 'text/plain', conflict };
         await putBlob(await theContainer(), blob, probe, false, signal);
         isWritten = true;
@@ -69,7 +70,7 @@ function stepsOf(config: AzureTarget, opened: Container[]): CheckStep[] {
       async run(signal) {
         const found = await lookAtBlob(await theContainer(), name, signal);
         if (found?.sizeBytes === probe.length) return 'the probe has its size';
-        throw new DispatchError('target-error', 'the probe that was stored is not there, or has another size');
+        throw new DispatchError('target-error', 'the stored probe is missing, or has a different size');
       },
     },
     {
@@ -94,6 +95,6 @@ function notRemoved(error: DispatchError): DispatchError {
   return new DispatchError(error.code, error.message, {
     cause: error.cause,
     remedy:
-      'Permit to delete blobs that begin with the prefix and dicom-dispatch-probe-, or remove the probe by hand. Deliveries do not need it.',
+      'Allow deletion of blobs whose names begin with the prefix and dicom-dispatch-probe-, or remove the probe manually. Deliveries do not need this permission.',
   });
 }

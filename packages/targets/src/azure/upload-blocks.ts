@@ -62,7 +62,7 @@ export async function uploadBlocks(
   if (wanted.sizeBytes !== undefined && sent.sizeBytes !== wanted.sizeBytes) {
     throw new DispatchError(
       'source-error',
-      `the source gave ${sent.sizeBytes} of ${wanted.sizeBytes} bytes of an instance`,
+      `the source sent ${sent.sizeBytes} of ${wanted.sizeBytes} bytes of an instance`,
     );
   }
   const stored = await commit(context, wanted, sent);
@@ -89,7 +89,7 @@ async function commit({ container, signal }: UploadContext, wanted: BlocksToUplo
       await verifyBlob(container, blob.name, { sizeBytes: sent.sizeBytes, md5 }, signal);
       return found ? 'replaced' : 'new';
     } catch (thrown) {
-      if (!isTaken(thrown)) throw translateAzureError(thrown, container.host, 'Making a blob of its blocks');
+      if (!isTaken(thrown)) throw translateAzureError(thrown, container.host, 'Committing the blocks of a blob');
     }
     found = await lookAtBlob(container, blob.name, signal);
     // Also when it was ours, and the answer was lost.

@@ -97,10 +97,10 @@ function sharedPath(where: string, path: string, owner: ManifestInstance): Dispa
   const [uid, series] = [owner.sopInstanceUid, owner.seriesInstanceUid].map((text) => text.slice(0, 64));
   return new DispatchError(
     'target-conflict',
-    `${where}: the place ${path} belongs to another instance of the study (${uid} of series ${series})`,
+    `${where}: the path ${path} belongs to another instance of the study (${uid} of series ${series})`,
     {
       remedy:
-        'Put {SeriesInstanceUID} into the layout or key of the target, and set UIDs off from other values by a slash or hyphen; then retry the delivery.',
+        'Add {SeriesInstanceUID} to the layout or key of the target, and separate UIDs from other values by a slash or hyphen. Then retry the delivery.',
     },
   );
 }

@@ -15,22 +15,22 @@ export type Occupant =
   | 'denied';
 
 const descriptions: Readonly<Record<Occupant, string>> = {
-  instance: 'another instance is there, or one of the same UIDs and another patient',
-  file: 'a file is there that is not this instance',
-  folder: 'a folder is there',
-  link: 'a link is there',
-  special: 'something is there that is neither a file nor a folder',
-  way: 'on the way to it is a file, or a link that leads out of the target',
+  instance: 'another instance exists there, or one with the same UIDs of another patient',
+  file: 'a different file exists there',
+  folder: 'a folder exists there',
+  link: 'a link exists there',
+  special: 'something exists there that is neither a file nor a folder',
+  way: 'a parent folder is a file, or a link that leads out of the target',
   denied: 'access to its folder is denied',
 };
 
-const elsewhere = 'Remove what is there, or change the layout of the target; then retry the delivery.';
+const elsewhere = 'Remove the existing content, or change the layout of the target. Then retry the delivery.';
 const remedies: Readonly<Partial<Record<Occupant, string>>> = {
   folder: elsewhere,
   link: elsewhere,
   special: elsewhere,
-  way: `${elsewhere} Links that lead elsewhere on purpose: followLinks.`,
-  denied: 'Give the user of the target the right to write to the folders in the target, then retry the delivery.',
+  way: `${elsewhere} If the links are intended, set followLinks.`,
+  denied: 'Give the user of the target write permission for the folders in the target, then retry the delivery.',
 };
 
 /**
@@ -42,7 +42,7 @@ const remedies: Readonly<Partial<Record<Occupant, string>>> = {
 export function targetConflict(where: string, path: string, occupant: Occupant): DispatchError {
   return new DispatchError(
     'target-conflict',
-    `${where}: the place ${path} cannot be had: ${descriptions[occupant]}`,
+    `${where}: the path ${path} cannot be used: ${descriptions[occupant]}`,
     remedies[occupant] === undefined ? {} : { remedy: remedies[occupant] },
   );
 }

@@ -22,5 +22,5 @@ export const dicomAbout: TargetAbout<AnyDicomTarget> = {
 export const dicomTlsAbout: TargetAbout<AnyDicomTarget> = {
   ...dicomAbout,
   displayName: 'DICOM receiver with TLS',
-  purpose: 'The same as a DICOM receiver, but never without TLS.',
+  purpose: 'A DICOM receiver that requires TLS.',
 };

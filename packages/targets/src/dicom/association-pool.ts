@@ -173,8 +173,12 @@ export class AssociationPool {
       const max = this.#receiver.open;
       throw new DispatchError(
         'target-busy',
-        `the receiver takes no more than ${max} association${max === 1 ? '' : 's'} at a time: ${error.message}`,
-        { stage: 'connect', cause: thrown, remedy: 'It is sent after the others. Set concurrency to what it takes.' },
+        `the receiver accepts no more than ${max} association${max === 1 ? '' : 's'} at the same time: ${error.message}`,
+        {
+          stage: 'connect',
+          cause: thrown,
+          remedy: 'The instances are sent later. Set concurrency to the number that the receiver accepts.',
+        },
       );
     }
   }
@@ -187,7 +191,7 @@ export class AssociationPool {
 
   #learn(reason: string): void {
     if (!this.#receiver.refused()) return;
-    this.#log.info('receiver takes fewer associations', { associations: this.#receiver.max, reason });
+    this.#log.info('receiver accepts fewer associations', { associations: this.#receiver.max, reason });
   }
 
   /** @throws DispatchError of stage `connect` */

@@ -104,7 +104,7 @@ describe('a receiver that is not there, behind something that is', () => {
     const delivery = new TestDelivery(dicomHandler, study('not there', 2));
     const { error, reported } = await delivery.attempt(configAt(peer.port, { associationTimeout: '200ms' }));
     expect(error).toMatchObject({ code, stage: 'connect', disposition: 'wait' });
-    expect(error?.remedy).toMatch(/takes connections/);
+    expect(error?.remedy).toMatch(/accepts connections/);
     expect(reported.size).toBe(0);
   });
 
@@ -164,7 +164,7 @@ describe('a receiver that takes one association at a time', () => {
     expect((await first.attempt(scp.config())).error).toBeUndefined();
     expect(rejected).toBeGreaterThan(0);
     expect(first.logged).toContainEqual({
-      text: 'receiver takes fewer associations',
+      text: 'receiver accepts fewer associations',
       facts: { associations: 1, reason: 'target-busy' },
     });
     const before = rejected;
@@ -243,7 +243,7 @@ describe('a receiver that ends associations', () => {
     expect(error).toBeUndefined();
     expect(new Set(scp.stored).size).toBe(40);
     // The network is no limit of the receiver.
-    expect(delivery.logged.filter(({ text }) => text === 'receiver takes fewer associations')).toEqual([]);
+    expect(delivery.logged.filter(({ text }) => text === 'receiver accepts fewer associations')).toEqual([]);
   });
 
   it.each(['abort', 'hang'] as const)(

@@ -78,20 +78,21 @@ function codeOf(error: DimseError, stage: Stage | undefined): ErrorCode {
 
 /** What an operator can do, by options that there are. */
 const remedies: Readonly<Partial<Record<DimseErrorCode, string>>> = {
-  'tls-untrusted': 'Add its authority, or the certificate itself where it is self-signed, to tls.ca.',
+  'tls-untrusted': 'Add its certificate authority, or a self-signed certificate itself, to tls.ca.',
   'tls-expired': 'Renew the certificate of the receiver, or set the clock of this machine.',
   'tls-not-yet-valid': 'Compare the clocks of both machines.',
   'tls-revoked': 'Find out why it was revoked; the receiver needs a new certificate.',
-  'tls-host-mismatch': 'Set tls.serverName to a name in its certificate, or tls.verifyHostname: false.',
+  'tls-host-mismatch': 'Set tls.serverName to a name in its certificate, or set tls.verifyHostname: false.',
   'tls-client-certificate-required': 'Set tls.cert and tls.key.',
   'tls-client-certificate-rejected':
-    'Let the receiver trust the authority of tls.cert, or set another tls.cert and tls.key.',
-  'tls-version': 'Compare tls.minVersion and tls.profile with the TLS versions of the receiver; bcp195 takes old ones.',
+    'Configure the receiver to trust the authority of tls.cert, or set another tls.cert and tls.key.',
+  'tls-version':
+    'Compare tls.minVersion and tls.profile with the TLS versions of the receiver; bcp195 accepts older versions.',
   'tls-cipher':
-    'Choose a tls.profile with cipher suites of the receiver; it may also ask for a client certificate (tls.cert, tls.key).',
-  'tls-weak': 'Give the receiver a certificate with a longer key. Until then tls.profile: bcp195 takes it.',
-  'tls-not-spoken': 'Name its TLS port as port, or use type: dicom without tls for this one.',
-  'tls-expected': 'Set tls for the target, or name the plain port of the receiver as port.',
+    'Choose a tls.profile with cipher suites of the receiver. The receiver may also require a client certificate (tls.cert, tls.key).',
+  'tls-weak': 'Install a certificate with a longer key at the receiver. Until then, tls.profile: bcp195 accepts it.',
+  'tls-not-spoken': 'Set port to its TLS port, or use type: dicom without tls for this port.',
+  'tls-expected': 'Set tls for the target, or set port to the port without TLS.',
   'tls-closed': 'Check that this is the TLS port of the receiver, and that it runs.',
   'tls-material': 'Check that tls.cert, tls.key and tls.passphrase belong together, and are PEM.',
 };
@@ -101,11 +102,11 @@ function remedyOf(error: DimseError, stage: Stage | undefined): string | undefin
   if (remedy !== undefined) return remedy;
   if (stage !== 'connect') return undefined;
   if (error.code === 'aborted') {
-    return 'The receiver takes connections, but aborts associations: look at its log, and check both AE titles.';
+    return 'The receiver accepts connections, but aborts associations. Check its log and both AE titles.';
   }
   if (error.code === 'association-timeout' || beforeAssociation.has(error.code)) {
-    return 'Something takes connections there, but no associations: check that the receiver runs, behind a balancer too, and whether it wants TLS on this port.';
+    return 'The port accepts connections, but no associations. Check that the receiver is running (also behind a load balancer), and whether this port requires TLS.';
   }
-  if (error.code === 'protocol-error') return 'What answers there does not speak DICOM: check the port.';
+  if (error.code === 'protocol-error') return 'The service on this port does not support DICOM. Check the port.';
   return undefined;
 }

@@ -45,7 +45,7 @@ export async function openDicomInventory(context: InventoryContext<AnyDicomTarge
     const lacking = new Set(asked.lacking);
     const unreported = new Set(asked.unreported);
     for (const [instance, listed] of missing) {
-      if (unreported.has(instance)) answers.set(listed, 'the receiver cuts its answers');
+      if (unreported.has(instance)) answers.set(listed, 'the receiver truncates its responses');
       else if (!lacking.has(instance)) answers.set(listed, 'there');
     }
     return { listing, answers };

@@ -29,7 +29,7 @@ export async function listen(field: string, listener: DicomListener, options: Ac
   } catch (error) {
     throw new DispatchError('config-invalid', `${field}: cannot listen on ${address}`, {
       cause: error,
-      remedy: 'Name an address of this machine and a port that nothing else uses.',
+      remedy: 'Set an address of this host and a port that is not in use.',
     });
   }
   return server;

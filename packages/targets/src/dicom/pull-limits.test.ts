@@ -228,7 +228,7 @@ describe('an Orthanc that limits its answers', () => {
     const all = await find(config, {});
     expect(all.error).toMatchObject({
       code: 'target-error',
-      message: expect.stringMatching(/^the answer is not complete, 2 studies came: .*FE00H/),
+      message: expect.stringMatching(/^the response is incomplete, 2 studies came: .*FE00H/),
       remedy: expect.stringContaining('LimitFindResults'),
     });
     expect(all.studies.length).toBe(2);
@@ -266,7 +266,7 @@ describe('an archive that cuts its lists', () => {
       completed: 11,
       failed: 1,
       remaining: 0,
-      problems: [{ reason: 'an instance that the receiver counts, but neither lists nor sends' }],
+      problems: [{ reason: 'an instance that the receiver counts, but does not list or send' }],
     });
   });
 
@@ -277,7 +277,7 @@ describe('an archive that cuts its lists', () => {
     expect(came.size).toBe(12);
     expect(result.failed).toBe(1);
     expect(result.problems).toEqual([
-      { reason: 'the receiver ended its list early, and does not tell how many instances there are' },
+      { reason: 'the receiver ended its list early, and does not report the number of instances' },
     ]);
   });
 
@@ -294,7 +294,7 @@ describe('an archive that cuts its lists', () => {
     const { error } = await delivery.attempt(config);
     expect(error).toMatchObject({
       code: 'verify-pending',
-      message: 'the receiver cuts its answers, and does not say whether it has 3 of 3 instances',
+      message: 'the receiver truncates its responses, and does not report whether it has 3 of 3 instances',
     });
     expect(delivery.pending).toEqual([]);
   });

@@ -189,7 +189,7 @@ describe.each(['Orthanc', 'dcmqrscp'] as const)('pulling from %s', (kind) => {
       throw new Error('no space');
     };
     const pulling = pull(config, { studyInstanceUid: first.studyInstanceUid, store });
-    await expect(pulling).rejects.toMatchObject({ code: 'internal', message: 'what arrives cannot be kept' });
+    await expect(pulling).rejects.toMatchObject({ code: 'internal', message: 'received instances cannot be stored' });
   });
 
   it.each(['get', 'move'])('by C-%s, can be cancelled and goes on later', async (how) => {

@@ -21,7 +21,10 @@ export async function storeOne(
 ): Promise<InstanceOutcome> {
   if (!association.canStore(instance.sopClassUid ?? '', transferSyntaxUid)) {
     // It was accepted when the delivery began: no reason to give the instance up.
-    throw new DispatchError('instance-failed', 'the receiver accepts less on this association than on the one before');
+    throw new DispatchError(
+      'instance-failed',
+      'the receiver accepts fewer presentation contexts on this association than on the previous one',
+    );
   }
   try {
     const source = how === 'stored' ? bytes.body : await changed(instance, bytes.body, how);
@@ -57,7 +60,7 @@ function sendError(thrown: unknown, how: Encoding['how']): unknown {
   return new DispatchError(
     'instance-unsupported',
     `the receiver accepts Implicit VR Little Endian only, and the instance cannot be re-encoded: ${thrown.message}`,
-    { cause: thrown, remedy: 'Correct the instance in the source, or let the receiver accept it as stored.' },
+    { cause: thrown, remedy: 'Correct the instance in the source, or configure the receiver to accept it as stored.' },
   );
 }
 
@@ -68,7 +71,7 @@ async function checkTranscoded(
 ): Promise<ByteSource> {
   const { meta, source } = await peekPart10(body);
   if (meta.sopInstanceUid === sopInstanceUid) return source;
-  throw new DispatchError('instance-unsupported', 'transcoding would give the instance another SOP Instance UID', {
+  throw new DispatchError('instance-unsupported', 'transcoding would change the SOP Instance UID of the instance', {
     remedy: 'Choose lossless transfer syntaxes in transferSyntaxes.',
   });
 }

@@ -15,19 +15,23 @@ export function storeOutcome(result: StoreResult): InstanceOutcome {
   if (result.class === 'success') return { kind: 'delivered', answer: shown };
   if (result.class === 'warning' || status === 0x0111) return { kind: 'delivered', warning: shown };
   if (status === 0x0124 || status === 0x0214) {
-    throw new DispatchError('target-misconfigured', `the receiver says that we are not authorized: ${shown}`, {
-      remedy: 'Allow our AE title to store at the receiver.',
-    });
+    throw new DispatchError(
+      'target-misconfigured',
+      `the receiver reports that the sender is not authorized: ${shown}`,
+      {
+        remedy: 'Allow the calling AE title to store at the receiver.',
+      },
+    );
   }
   if ((status & 0xff00) === 0xa700 || status === 0x0213) {
-    throw new DispatchError('target-full', `the receiver could not store an instance now: ${shown}`, {
-      remedy: 'Free space at the receiver, and look at its log: some say this of whatever goes wrong.',
+    throw new DispatchError('target-full', `the receiver could not store an instance: ${shown}`, {
+      remedy: 'Check the log of the receiver, and free space there. Some receivers report this status for any failure.',
     });
   }
   if (status === 0x0110) {
-    throw new DispatchError('instance-failed', `the receiver could not store an instance now: ${shown}`, {
-      remedy: 'Look at the log of the receiver.',
+    throw new DispatchError('instance-failed', `the receiver could not store an instance: ${shown}`, {
+      remedy: 'Check the log of the receiver.',
     });
   }
-  throw new DispatchError('instance-refused', `the receiver refuses the instance: ${shown}`);
+  throw new DispatchError('instance-refused', `the receiver rejects the instance: ${shown}`);
 }

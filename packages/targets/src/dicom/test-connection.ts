@@ -62,7 +62,7 @@ export async function* testDicom(context: CheckContext<AnyDicomTarget>): AsyncGe
               'target-misconfigured',
               'the receiver accepts neither CT, MR nor Secondary Capture images',
               {
-                remedy: 'Allow our AE title to store images at the receiver.',
+                remedy: 'Allow the calling AE title to store images at the receiver.',
                 stage: 'connect',
               },
             );
@@ -110,7 +110,7 @@ function verificationSteps(
       async run() {
         const querying = await openForFind(context);
         await querying.release();
-        return 'the receiver answers queries';
+        return 'the receiver supports queries';
       },
     });
   }
@@ -120,7 +120,7 @@ function verificationSteps(
     async run() {
       if (accepts(association(), UID.storageCommitmentPushModel)) return 'the receiver offers storage commitment';
       throw new DispatchError('target-misconfigured', 'the receiver does not offer storage commitment', {
-        remedy: 'Allow it for our AE title at the receiver, or choose verify: find or verify: none.',
+        remedy: 'Allow it for the calling AE title at the receiver, or set verify: find or verify: none.',
         stage: 'connect',
       });
     },

@@ -135,7 +135,7 @@ const cases: readonly Case[] = [
     check: 'associate',
     code: 'target-unreachable',
     detail: /closed the connection/,
-    remedy: /whether it wants TLS on this port/,
+    remedy: /whether this port requires TLS/,
   },
   {
     name: 'an unknown authority',

@@ -13,17 +13,21 @@ export function someFailed({ error, count }: { readonly error: DispatchError; re
 
 /** The target answered with a response that does not name these, and does not list them. */
 export function unmentioned(): DispatchError {
-  return new DispatchError('instance-failed', 'the target did not store an instance, and its answer does not say why', {
-    remedy: 'Look at the log of the target: often its storage is full or cannot be written. It is sent again.',
-  });
+  return new DispatchError(
+    'instance-failed',
+    'the target did not store an instance, and its response gives no reason',
+    {
+      remedy: 'Check the log of the target: a common cause is full or read-only storage. The instance is sent again.',
+    },
+  );
 }
 
 /** The same, where a search cannot tell whether it has them. */
 export function unmentionedUnknown(): DispatchError {
   return new DispatchError(
     'instance-failed',
-    'the answer of the target does not name an instance, and no search can tell whether it was stored',
-    { remedy: 'Look at the log of the target, and let us search there (qidoUrl). It is sent again.' },
+    'the response of the target does not list an instance, and a search cannot determine whether it was stored',
+    { remedy: 'Check the log of the target, and allow searches (qidoUrl). The instance is sent again.' },
   );
 }
 
@@ -31,7 +35,7 @@ export function unmentionedUnknown(): DispatchError {
 export function unanswered(error: DispatchError): DispatchError {
   return new DispatchError('instance-failed', `the target did not store an instance: ${error.message}`, {
     cause: error,
-    remedy: `${error.remedy} It is sent again.`,
+    remedy: `${error.remedy} The instance is sent again.`,
   });
 }
 
@@ -40,13 +44,13 @@ export function foreignAnswer(
   { what, status }: { readonly what: string; readonly status: number },
   { unconfirmed, canSearch }: { readonly unconfirmed: number; readonly canSearch: boolean },
 ): DispatchError {
-  const found = canSearch ? 'a search does not show' : 'no search can tell of';
+  const found = canSearch ? 'a search does not list' : 'no search can confirm';
   return new DispatchError(
     'target-error',
     `the target answered an upload with ${status} and ${what}, which confirms nothing; ${found} ${unconfirmed} instances`,
     {
       remedy:
-        'Check what answers at the address for storing (stowUrl, url): a login page or a proxy in front of the service?',
+        'Check the address for storing (stowUrl, url): a login page or a proxy may respond instead of the service.',
     },
   );
 }
@@ -69,8 +73,11 @@ export function notListed(count: number): DispatchError {
 export function presenceUnknown(count: number): DispatchError {
   return new DispatchError(
     'target-misconfigured',
-    `the target answered without saying what became of ${count} instances, and cannot be searched (QIDO-RS)`,
-    { stage: 'verify', remedy: 'Configure qidoUrl, and let us search at the target. Nothing is confirmed without it.' },
+    `the target did not report the result of ${count} instances, and cannot be searched (QIDO-RS)`,
+    {
+      stage: 'verify',
+      remedy: 'Configure qidoUrl, and allow searches at the target. Without a search no instance is confirmed.',
+    },
   );
 }
 
@@ -78,7 +85,7 @@ export function presenceUnknown(count: number): DispatchError {
 export function cannotVerify(): DispatchError {
   return new DispatchError('target-misconfigured', 'verify: qido is set, and the target cannot be searched (QIDO-RS)', {
     stage: 'verify',
-    remedy: 'Configure qidoUrl, let us search at the target, or use verify: none.',
+    remedy: 'Configure qidoUrl, allow searches at the target, or use verify: none.',
   });
 }
 
@@ -87,11 +94,11 @@ export function allRefused(count: number, { message }: DispatchError): DispatchE
   return new DispatchError(
     'target-misconfigured',
     count === 1
-      ? `the only instance was not taken: ${message}`
-      : `none of ${count} instances was taken; the first: ${message}`,
+      ? `the only instance was rejected: ${message}`
+      : `all ${count} instances were rejected; the first: ${message}`,
     {
       remedy:
-        'Check the address of the service, the client certificate and the credentials; look at the log of the target.',
+        'Check the address of the service, the client certificate and the credentials. Check the log of the target.',
     },
   );
 }

@@ -22,17 +22,17 @@ export function reasonMeaning(reason: number | undefined): ReasonMeaning {
   switch (reason) {
     case 0x0111:
     case alreadyThere:
-      return { kind: 'verify', warning: `the target had it before (${hex}); its content was not compared` };
+      return { kind: 'verify', warning: `the target already had it (${hex}); its content was not compared` };
     case beingChanged:
-      return later(`it is being changed by another request (${hex})`);
+      return later(`another request is changing it (${hex})`);
     case 0xb000:
     case 0xb006:
     case 0xb007:
       return { kind: 'verify', warning: warningText(reason) };
     case 0x0122:
-      return refused('instance-unsupported', `it does not take this SOP class (${hex})`);
+      return refused('instance-unsupported', `it does not support this SOP class (${hex})`);
     case 0xc122:
-      return refused('instance-unsupported', `it does not take this transfer syntax (${hex})`);
+      return refused('instance-unsupported', `it does not support this transfer syntax (${hex})`);
     case 0x0112:
     case 0x0117:
       return refused('instance-refused', `it does not know or accept the instance (${hex})`);
@@ -40,18 +40,19 @@ export function reasonMeaning(reason: number | undefined): ReasonMeaning {
     case 0x0214:
       return {
         kind: 'stop',
-        error: new DispatchError('target-unauthorized', `the target does not permit us to store (${hex})`),
+        error: new DispatchError('target-unauthorized', `the target denies permission to store (${hex})`),
       };
     case 0x0110:
-      return later(`it failed to process it (${hex})`);
+      return later(`it failed to process the instance (${hex})`);
     case 0x0213:
       return full(hex);
   }
   if (reason >> 8 === 0xa7) return full(hex);
   if (reason >> 8 === 0xa9) return refused('instance-refused', `the data set does not match its SOP class (${hex})`);
   if (reason >> 12 === 0xc) return refused('instance-refused', `it cannot understand the instance (${hex})`);
-  if (reason >= 0x0210 && reason <= 0x0212) return refused('instance-refused', `it calls the request wrong (${hex})`);
-  return later(`it gave the reason ${hex}`);
+  if (reason >= 0x0210 && reason <= 0x0212)
+    return refused('instance-refused', `it reports an invalid request (${hex})`);
+  return later(`it reported the reason ${hex}`);
 }
 
 /** A warning reason (0008,1196) of an instance that was stored, for the record of the delivery. */
@@ -65,7 +66,7 @@ export function warningText(reason: number): string {
 }
 
 function refused(code: 'instance-refused' | 'instance-unsupported', text: string): ReasonMeaning {
-  return { kind: 'refused', error: new DispatchError(code, `the target refuses this instance: ${text}`) };
+  return { kind: 'refused', error: new DispatchError(code, `the target rejects this instance: ${text}`) };
 }
 
 function later(text: string): ReasonMeaning {
@@ -79,7 +80,7 @@ function full(hex: string): ReasonMeaning {
   return {
     kind: 'later',
     error: new DispatchError('target-full', `the target did not store an instance: it is out of resources (${hex})`, {
-      remedy: 'Free space at the target, and look at its log: some say this of whatever goes wrong.',
+      remedy: 'Check the log of the target, and free space there. Some targets report this reason for any failure.',
     }),
   };
 }

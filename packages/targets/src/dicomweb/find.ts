@@ -38,9 +38,13 @@ export async function* findStudies(
 }
 
 function notComplete(count: number): DispatchError {
-  return new DispatchError('target-error', `the answer is not complete, ${count} studies came: the target has more`, {
-    remedy: 'Narrow the search, or raise the limit of results at the target.',
-  });
+  return new DispatchError(
+    'target-error',
+    `the response is incomplete, ${count} studies were received: the target has more`,
+    {
+      remedy: 'Narrow the search, or raise the limit of results at the target.',
+    },
+  );
 }
 
 export interface SeriesQuery {

@@ -74,11 +74,11 @@ const unmentioned: readonly (readonly [string, Answer])[] = [
 
 describe('an answer that is no Store Instances Response', () => {
   describe.each([200, 201, 202])('with status %i', (status) => {
-    it.each(foreign)('%s: not delivered when no search can tell', async (_, content) => {
+    it.each(foreign)('%s: not delivered when no search can confirm', async (_, content) => {
       const { stows, config } = await service(status, content, 'no search');
       const { attempt, kinds } = await deliver(study, config);
       expect(attempt.error).toMatchObject({ code: 'target-error', stage: 'transfer', fault: 'target' });
-      expect(attempt.error?.message).toMatch(/confirms nothing; no search can tell of 4 instances/);
+      expect(attempt.error?.message).toMatch(/confirms nothing; no search can confirm of 4 instances/);
       expect(attempt.error?.message).not.toMatch(/[<{]/);
       expect(kinds).toEqual(allPending);
       // Nothing more is sent to who answers like that.
@@ -132,7 +132,7 @@ describe('a Store Instances Response', () => {
       const { config } = await service(200, content, listed);
       const { attempt, kinds } = await deliver(study, config);
       expect(attempt.error).toMatchObject({ code: 'instance-failed', stage: 'transfer' });
-      expect(attempt.error?.message).toContain(listed === 'no search' ? 'no search can tell' : 'did not store');
+      expect(attempt.error?.message).toContain(listed === 'no search' ? 'no search can confirm' : 'did not store');
       expect(kinds).toEqual(allPending);
     }
   });

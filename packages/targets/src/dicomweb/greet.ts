@@ -38,7 +38,7 @@ export async function greet(
     const isShowable = /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/.test(mediaType);
     throw new DispatchError(
       'target-misconfigured',
-      `what answers at ${http.host} is no DICOMweb service (${isShowable ? mediaType : 'no media type'})`,
+      `the response from ${http.host} is not from a DICOMweb service (${isShowable ? mediaType : 'no media type'})`,
       {
         remedy: 'Check the address of the service: it usually ends in /dicom-web, /dicomweb or /rs.',
       },

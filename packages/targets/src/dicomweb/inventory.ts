@@ -57,8 +57,8 @@ export async function openDicomwebInventory(context: InventoryContext<DicomwebTa
 }
 
 function noSearch(host: string): DispatchError {
-  return new DispatchError('target-misconfigured', `${host} does not answer searches (QIDO-RS)`, {
+  return new DispatchError('target-misconfigured', `${host} does not support searches (QIDO-RS)`, {
     stage: 'connect',
-    remedy: 'Name the address that answers searches (qidoUrl), or allow our user to search.',
+    remedy: 'Set qidoUrl to the address that supports searches, or allow the user to search.',
   });
 }

@@ -122,13 +122,13 @@ function tooLarge(batch: readonly ManifestInstance[]): Judgement {
   if (batch.length > 1) return { kind: 'again' };
   const error = new DispatchError(
     'instance-too-large',
-    'the target takes no request of the size of this instance (413)',
+    'this instance exceeds the request size limit of the target (413)',
   );
   return { kind: 'quarantined', error };
 }
 
 function refused(status: number): DispatchError {
-  return new DispatchError('instance-refused', `the target refuses this instance (HTTP ${status}) without a reason`);
+  return new DispatchError('instance-refused', `the target rejects this instance (HTTP ${status}) without a reason`);
 }
 
 function all(batch: readonly ManifestInstance[], judgement: Judgement): ReadonlyMap<ManifestInstance, Judgement> {

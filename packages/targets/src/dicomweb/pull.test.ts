@@ -194,7 +194,7 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     const url = `${cutting.url}/dicom-web`;
     const last = await pull.retrieve(request, context(undefined, url));
     expect(last).toMatchObject({ completed: 10, failed: 2, remaining: 0 });
-    const problem = { reason: 'an instance that the target counts, but neither lists nor sends' };
+    const problem = { reason: 'an instance that the target counts, but does not list or send' };
     expect(last.problems).toEqual([problem, problem]);
     expect(kept.size).toBe(10);
     const found: string[] = [];
@@ -203,7 +203,7 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     };
     await expect(finding()).rejects.toMatchObject({
       code: 'target-error',
-      message: expect.stringContaining('the answer is not complete, 1 studies came'),
+      message: expect.stringContaining('the response is incomplete, 1 studies came'),
     });
     expect(found.length).toBe(1);
   });

@@ -91,7 +91,7 @@ async function readPage(
   const results = readResults(text, uidTag);
   const hasMore = answer.headers('warning').some((warning) => /\b299\b/.test(warning));
   if (results) return { results, hasMore };
-  throw new DispatchError('target-misconfigured', `what answers at ${http.host} to searches is not DICOM JSON`, {
+  throw new DispatchError('target-misconfigured', `the response from ${http.host} to a search is not DICOM JSON`, {
     remedy: 'Check the address of the service (url, qidoUrl).',
   });
 }
@@ -128,6 +128,6 @@ export function askPage(
 
 function endless(count: number): DispatchError {
   return new DispatchError('target-error', `the target listed more than ${count} results to one search`, {
-    remedy: 'Narrow the search; if it was one study, look at the target: its pages may never end.',
+    remedy: 'Narrow the search. If it was for one study, check the target: its paging may not end.',
   });
 }

@@ -69,7 +69,7 @@ export async function retrieveStudy(
     );
     await retrieveInstances(single, request, { lanes, tally, signal });
     const left = listed.reduce((sum, { unlisted }) => sum + unlisted, elsewhere);
-    const reason = 'an instance that the target counts, but neither lists nor sends';
+    const reason = 'an instance that the target counts, but does not list or send';
     for (let count = 0; count < left; count += 1) tally.failed({ reason });
     return tally.result;
   } finally {
@@ -184,7 +184,7 @@ async function retrieveSeries(
 async function fetchInstance(http: HttpConnection, path: string, signal: AbortSignal): Promise<InstanceBytes> {
   const parts = readParts(...(await ask(http, path, signal)));
   const { done, value } = await parts.next();
-  if (done) throw new DispatchError('target-error', 'the answer to a retrieval has no part');
+  if (done) throw new DispatchError('target-error', 'the response to a retrieval has no parts');
   const length = Number(value.headers.get('content-length') ?? Number.NaN);
   return { sizeBytes: Number.isSafeInteger(length) ? length : undefined, body: closing(value.body, parts) };
 }
@@ -199,9 +199,9 @@ async function ask(
   if (answer.status === 200 && boundary !== undefined) return [answer.chunks(maxRetrieveBytes), boundary];
   await answer.discard();
   if (answer.status === 404 || answer.status === 410) {
-    throw new DispatchError('target-error', 'the target no longer has what it listed');
+    throw new DispatchError('target-error', 'the target no longer has the objects that it listed');
   }
-  if (answer.status === 200) throw new DispatchError('target-error', 'the answer to a retrieval is not multipart');
+  if (answer.status === 200) throw new DispatchError('target-error', 'the response to a retrieval is not multipart');
   throw statusError(answer.status, { what: 'a retrieval', retryAfterMs: answer.retryAfterMs });
 }
 

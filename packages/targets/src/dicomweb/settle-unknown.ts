@@ -59,7 +59,7 @@ export async function settleUnknown(
   const there = new Set(presence.there);
   for (const { instance, warning } of silent) {
     if (!there.has(instance)) continue;
-    const doubt = search.isOurs(instance) ? undefined : 'listed by the target, which had it before';
+    const doubt = search.isOurs(instance) ? undefined : 'listed by the target, which already had it';
     const note = warning ?? doubt;
     await run.report(instance, {
       kind: 'delivered',

@@ -145,5 +145,5 @@ function endOf(boundary: string): Buffer {
 }
 
 function resized(): DispatchError {
-  return new DispatchError('source-error', 'the source has an instance in another size than it said');
+  return new DispatchError('source-error', 'the source sent a different size for an instance than it announced');
 }

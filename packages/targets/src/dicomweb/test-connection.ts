@@ -11,7 +11,7 @@ import { multipartType, newBoundary } from './boundary.ts';
 const noStudy = '2.25.1';
 
 /**
- * `resolve`, `connect`, `tls` (https), `token` (OAuth 2), `login`, `permission` (an upload of nothing has to get past
+ * `resolve`, `connect`, `tls` (https), `token` (OAuth 2), `login`, `permission` (an empty upload has to get past
  * address, credentials and content type) and, with `verify: qido`, `search`. Nothing is written: the Standard has no
  * way to remove it.
  */
@@ -29,7 +29,7 @@ function serviceSteps(opening: () => Promise<HttpConnection>, config: DicomwebTa
       name: 'token',
       async run(signal) {
         await (await opening()).authorize(signal);
-        return `${host} gave an access token`;
+        return `${host} issued an access token`;
       },
     });
   }
@@ -38,7 +38,7 @@ function serviceSteps(opening: () => Promise<HttpConnection>, config: DicomwebTa
       name: 'login',
       async run(signal) {
         const { ability } = await greet(await opening(), config, noStudy, signal);
-        const who = config.auth.type === 'none' ? 'us without credentials' : 'the credentials';
+        const who = config.auth.type === 'none' ? 'requests without credentials' : 'the credentials';
         return `the service accepts ${who}${ability === 'yes' ? '' : '; it cannot be searched'}`;
       },
     },
@@ -53,9 +53,9 @@ function serviceSteps(opening: () => Promise<HttpConnection>, config: DicomwebTa
         throw new DispatchError(
           ability === 'forbidden' ? 'target-unauthorized' : 'target-misconfigured',
           ability === 'forbidden'
-            ? 'the credentials do not permit searches'
+            ? 'the credentials do not allow searches'
             : 'the service cannot be searched (QIDO-RS)',
-          { remedy: 'Configure qidoUrl, let us search at the target, or use verify: none.' },
+          { remedy: 'Configure qidoUrl, allow searches at the target, or use verify: none.' },
         );
       },
     });
@@ -75,6 +75,6 @@ async function mayStore(http: HttpConnection, config: DicomwebTarget, signal: Ab
   await answer.discard();
   const { status, retryAfterMs } = answer;
   // Nothing was sent: 400, 409, 422 say just that. 406 is asked again in XML when there is something to send.
-  if (status < 300 || [400, 406, 409, 422].includes(status)) return 'uploads are permitted';
-  throw statusError(status, { what: 'an upload of nothing', retryAfterMs });
+  if (status < 300 || [400, 406, 409, 422].includes(status)) return 'uploads are allowed';
+  throw statusError(status, { what: 'an empty upload', retryAfterMs });
 }

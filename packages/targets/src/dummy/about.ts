@@ -4,7 +4,7 @@ import type { DummyTarget } from './schema.ts';
 /** How the type presents itself in forms, in the JSON Schema and in the example configuration. */
 export const dummyAbout: TargetAbout<DummyTarget> = {
   displayName: 'Dummy',
-  purpose: 'Takes everything and keeps nothing: for trials and tests.',
+  purpose: 'Accepts all instances and stores none: for trials and tests.',
   icon: 'M10 3h4M11 3v6l-6 11h14l-6-11V3M8 15h8',
   groups: { basic: ['delay', 'failureRate'], speed: ['connectDelay'] },
   example: {},

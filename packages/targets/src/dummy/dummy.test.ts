@@ -41,7 +41,7 @@ describe('the dummy target', () => {
     expect(await outcomes()).toEqual(first);
   });
 
-  it('refuses instances, and takes another code', async () => {
+  it('rejects instances, and takes another code', async () => {
     const { run, reported } = runOf({ quarantineRate: 1, failureRate: 1, failCode: 'target-full' }, 4);
     await expect(dummyHandler.deliver(run)).rejects.toMatchObject({ code: 'target-full', stage: 'transfer' });
     expect([...reported.values()].map(({ kind }) => kind)).toEqual(['quarantined', 'quarantined']);

@@ -13,12 +13,12 @@ export function staged(config: DummyTarget): DispatchError {
   const stage: Stage = config.failStage;
   return new DispatchError(config.failCode ?? usualCode[config.failStage], 'the dummy target fails as configured', {
     stage,
-    remedy: `This target fails on purpose: lower its failureRate (${config.failureRate}).`,
+    remedy: `This target is configured to fail: lower its failureRate (${config.failureRate}).`,
   });
 }
 
 export function refused(): DispatchError {
-  return new DispatchError('instance-refused', 'the dummy target refuses this instance as configured', {
-    remedy: 'This target refuses instances on purpose: lower its quarantineRate.',
+  return new DispatchError('instance-refused', 'the dummy target rejects this instance as configured', {
+    remedy: 'This target is configured to reject instances: lower its quarantineRate.',
   });
 }

@@ -91,15 +91,15 @@ describe('handlers from outside', () => {
     ['throws while it is loaded', `throw new Error('needs libfoo')`, 'needs libfoo'],
     ['has a mistake', 'export const = 1', 'cannot be loaded'],
     ['needs what is not installed', `import 'not-installed'`, 'not-installed'],
-    ['exports nothing', 'export {}', 'exports no handler'],
-    ['exports something else', 'export const handler = 7', 'exports no handler'],
+    ['exports nothing', 'export {}', 'must export an object named "handler"'],
+    ['exports something else', 'export const handler = 7', 'must export an object named "handler"'],
     ['is of another version', moduleText({ contractVersion: '2' }), 'version 2 of the handler contract'],
-    ['says no version', moduleText({ contractVersion: 'undefined' }), 'does not say its version'],
-    ['has no type', moduleText({ type: '7' }), 'type is no text'],
-    ['has no schema', moduleText({ schema: '{}' }), 'schema is no zod schema'],
+    ['says no version', moduleText({ contractVersion: 'undefined' }), 'does not state its contract version'],
+    ['has no type', moduleText({ type: '7' }), 'type is not a string'],
+    ['has no schema', moduleText({ schema: '{}' }), 'schema is not a zod schema'],
     ['cannot deliver', moduleText({ deliver: 'undefined' }), 'deliver is no function'],
     ['cannot be tested', moduleText({ testConnection: '{}' }), 'testConnection is no function'],
-    ['serves with something else', moduleText({ serve: '7' }), 'serve is no function'],
+    ['serves with something else', moduleText({ serve: '7' }), 'serve is not a function'],
     ['says nothing of itself', moduleText({ about: '{}' }), 'about.displayName is no text'],
     ['can be pulled from by halves', moduleText({ pull: '{ find() {} }' }), 'pull.retrieve is no function'],
   ])('one that %s is refused in words', async (_name, text, words) => {
@@ -115,6 +115,6 @@ describe('handlers from outside', () => {
     expect(readOptions(handler, 'web', { type, path: '/x' })).toMatchObject({ path: '/x', attempts: 8, enabled: true });
     expect(() => readOptions(handler, 'web', { type, path: 7, more: 1 })).toThrow(/path: .*more/s);
     const forgetful = await loadText(moduleText({ schema: 'kit.z.object({ type: kit.z.string() })' }));
-    expect(() => readOptions(forgetful, 'web', { type })).toThrow(/leaves out .*attempts/);
+    expect(() => readOptions(forgetful, 'web', { type })).toThrow(/does not accept .*attempts/);
   });
 });

@@ -49,8 +49,8 @@ export function readOptions(handler: TargetHandler, targetName: string, options:
   if (missing.length > 0) {
     throw new DispatchError(
       'config-invalid',
-      `the handler of the target ${targetName} leaves out options that every target has: ${missing.join(', ')}`,
-      { remedy: 'The handler has to spread kit.targetOptions into its schema: tell its author.' },
+      `the handler of the target ${targetName} does not accept options that every target has: ${missing.join(', ')}`,
+      { remedy: 'The handler must spread kit.targetOptions into its schema. Report this to its author.' },
     );
   }
   return parsed.data;

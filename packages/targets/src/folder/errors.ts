@@ -6,7 +6,8 @@ interface Meaning {
   readonly remedy?: string;
 }
 
-const permissions = 'Give the user of the dispatcher the right to read, write and search the folder, and those in it.';
+const permissions =
+  'Give the user of the dispatcher permission to read, write and search the folder and its subfolders.';
 
 /** What the codes of the file system mean for a delivery. */
 const meanings: Readonly<Record<string, Meaning>> = {
@@ -23,21 +24,21 @@ const meanings: Readonly<Record<string, Meaning>> = {
   },
   ENOTDIR: {
     code: 'target-misconfigured',
-    reason: 'a file is where a folder should be',
+    reason: 'a file exists in the place of a folder',
     remedy: 'Remove the file, or change the path or layout of the target.',
   },
   EISDIR: {
     code: 'target-misconfigured',
-    reason: 'a folder is where a file should be',
+    reason: 'a folder exists in the place of a file',
     remedy: 'Remove the folder, or change the layout of the target.',
   },
   ELOOP: {
     code: 'target-misconfigured',
-    reason: 'a link is in the place of a file or folder, or links lead in a circle',
+    reason: 'a link exists in the place of a file or folder, or links form a loop',
   },
   ENAMETOOLONG: {
     code: 'target-misconfigured',
-    reason: 'a name is longer than the file system allows',
+    reason: 'a name exceeds the length limit of the file system',
     remedy: 'Shorten the layout of the target.',
   },
   EINVAL: {
@@ -51,36 +52,36 @@ const meanings: Readonly<Record<string, Meaning>> = {
     remedy: 'Set fsync to false, and leave out owner and mode, if this share does not support them.',
   },
   EHOSTDOWN: { code: 'target-unreachable', reason: 'the server of the share does not answer' },
-  EHOSTUNREACH: { code: 'target-unreachable', reason: 'the server of the share is out of reach' },
-  ENETUNREACH: { code: 'target-unreachable', reason: 'the network of the share is out of reach' },
+  EHOSTUNREACH: { code: 'target-unreachable', reason: 'the server of the share is unreachable' },
+  ENETUNREACH: { code: 'target-unreachable', reason: 'the network of the share is unreachable' },
   ENOTCONN: { code: 'target-unreachable', reason: 'the share is no longer connected' },
-  ENODEV: { code: 'target-unreachable', reason: 'the device is gone' },
-  ENXIO: { code: 'target-unreachable', reason: 'the device is gone' },
+  ENODEV: { code: 'target-unreachable', reason: 'the device no longer exists' },
+  ENXIO: { code: 'target-unreachable', reason: 'the device no longer exists' },
   ETIMEDOUT: { code: 'target-timeout', reason: 'the share did not answer in time' },
   ESTALE: {
     code: 'target-unreachable',
-    reason: 'the share was mounted anew, or the folder on it replaced',
+    reason: 'the share was mounted again, or its folder was replaced',
     remedy: 'Mount the share again.',
   },
   EIO: {
     code: 'target-error',
     reason: 'reading or writing failed',
-    remedy: 'Check the disk or share: it reports errors.',
+    remedy: 'Check the disk or share for errors.',
   },
   EMFILE: {
     code: 'local-resources',
-    reason: 'the dispatcher has as many files open as it may',
+    reason: 'the dispatcher has reached its limit of open files',
     remedy: 'Raise the limit of open files of the dispatcher: ulimit -n, LimitNOFILE in systemd, ulimits in Compose.',
   },
   ENFILE: {
     code: 'local-resources',
-    reason: 'this machine has as many files open as it can',
-    remedy: 'Raise fs.file-max of this machine (sysctl).',
+    reason: 'this host has reached its limit of open files',
+    remedy: 'Raise fs.file-max on this host (sysctl).',
   },
   ENOMEM: {
     code: 'local-resources',
-    reason: 'this machine has no memory left',
-    remedy: 'Give the machine or container of the dispatcher more memory.',
+    reason: 'this host is out of memory',
+    remedy: 'Give the host or container of the dispatcher more memory.',
   },
 };
 
@@ -113,6 +114,6 @@ export function fsCode(thrown: unknown): string | undefined {
 
 export function silentFolder(folder: string, timeoutMs: number, doing: string): DispatchError {
   return new DispatchError('target-timeout', `${doing} in ${folder} took longer than ${timeoutMs / 1000} s`, {
-    remedy: 'Check the disk or share: it does not answer. Raise the timeout of the target if it is only slow.',
+    remedy: 'Check the disk or share: it does not respond. If it is only slow, raise the timeout of the target.',
   });
 }

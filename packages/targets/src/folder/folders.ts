@@ -118,7 +118,7 @@ export class Folders implements AsyncDisposable {
       const opened = { handle, base: throughHandles ? `/proc/self/fd/${handle.fd}` : path };
       if (config.followLinks) return opened;
       try {
-        await this.within('.', (root) => act('Looking at a folder', () => assertInside(root, opened)));
+        await this.within('.', (root) => act('Checking a folder', () => assertInside(root, opened)));
         return opened;
       } catch (thrown) {
         await handle.close();
@@ -167,7 +167,7 @@ async function makeFolder(path: string): Promise<boolean> {
     // A link that leads nowhere has the name and cannot be opened: it stands in the way as a file does.
     const found = await stat(path).catch(() => undefined);
     if (found?.isDirectory()) return false;
-    throw Object.assign(new Error('no folder is where one should be', { cause: error }), { code: 'ENOTDIR' });
+    throw Object.assign(new Error('a folder is missing', { cause: error }), { code: 'ENOTDIR' });
   }
 }
 

@@ -68,7 +68,7 @@ async function lookAround(run: Run, folders: Folders, places: Places): Promise<v
       if (folder === '.' || !(thrown instanceof DispatchError) || thrown.disposition !== 'halt') throw thrown;
     }
   }
-  if (count > 0) run.log.info('left-over temporary files removed', { count });
+  if (count > 0) run.log.info('leftover temporary files removed', { count });
 }
 
 async function send(run: Run, folders: Folders, places: Places): Promise<readonly ManifestInstance[]> {

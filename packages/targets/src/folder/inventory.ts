@@ -23,7 +23,7 @@ export async function openFolderInventory(context: InventoryContext<FolderTarget
   }
 
   async function look(base: string, name: string): Promise<FoundFile | undefined> {
-    return place.act('Looking at a file', async () => {
+    return place.act('Checking a file', async () => {
       try {
         const found = await lstat(`${base}/${name}`);
         return { sizeBytes: found.size, kind: found.isFile() ? 'file' : 'other' };

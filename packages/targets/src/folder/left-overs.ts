@@ -18,7 +18,7 @@ export async function removeLeftOvers(
   deliveryId: string,
 ): Promise<number> {
   const found = await folders.withinIfThere(relative, ({ base }) =>
-    place.act('Looking into a folder', async () => {
+    place.act('Listing a folder', async () => {
       let count = 0;
       for await (const name of namesIn(base)) {
         const kind = leftOverKind(name, deliveryId);

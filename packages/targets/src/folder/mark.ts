@@ -18,7 +18,7 @@ export async function checkFolder(
     const marked: MarkedPlace = {
       path: place.config.path,
       shown: place.config.path,
-      folder: await place.act('Looking for the folder', () => identify(folder)),
+      folder: await place.act('Checking the folder', () => identify(folder)),
       read: () => place.act('Reading the mark of the folder', () => readMark(folder)),
       async write(content) {
         await place.act('Marking the folder', () => writeMark(folder, content, place.config.mode, 'replace'));

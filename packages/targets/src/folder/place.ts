@@ -47,14 +47,14 @@ export async function lookAtFolder(place: Place, folders: Folders): Promise<void
 export async function lookForSpace(place: Place, folders: Folders, neededBytes: number): Promise<number> {
   const { path, minFree } = place.config;
   const { bavail, bsize } = await folders.within('.', ({ base }) =>
-    place.act('Asking for free space', () => statfs(`${base}/.`)),
+    place.act('Reading the free space', () => statfs(`${base}/.`)),
   );
   const freeBytes = bavail * bsize;
   if (freeBytes - neededBytes >= minFree) return freeBytes;
-  const needed = neededBytes > 0 ? `, ${formatBytes(neededBytes)} are to be written` : '';
+  const needed = neededBytes > 0 ? `, ${formatBytes(neededBytes)} are required` : '';
   throw new DispatchError(
     'target-full',
-    `${formatBytes(freeBytes)} are free in ${path}${needed}, and ${formatBytes(minFree)} have to stay free`,
+    `${formatBytes(freeBytes)} are free in ${path}${needed}, and ${formatBytes(minFree)} must stay free`,
     { remedy: 'Free space in the folder, or lower minFree.' },
   );
 }

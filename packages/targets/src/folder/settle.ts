@@ -41,7 +41,7 @@ export async function settle(place: Place, file: FileToSettle): Promise<Settled>
     if (there && (await judge(place, file, path, there)) === 'same') return 'same';
     judged = there;
   }
-  throw new DispatchError('instance-failed', `a file in ${place.config.path} is changed again and again by others`);
+  throw new DispatchError('instance-failed', `a file in ${place.config.path} is repeatedly changed by others`);
 }
 
 /** Gives the file its name, unless something is there now that was not judged yet. */

@@ -114,7 +114,7 @@ async function writeTemporary(place: Place, path: string, file: FileToWrite): Pr
       sizeBytes += chunk.byteLength;
     }
     if (file.sizeBytes !== undefined && sizeBytes !== file.sizeBytes) {
-      throw new DispatchError('source-error', `the source gave ${sizeBytes} of ${file.sizeBytes} bytes of an instance`);
+      throw new DispatchError('source-error', `the source sent ${sizeBytes} of ${file.sizeBytes} bytes of an instance`);
     }
     if (config.owner || config.mode !== undefined) {
       await act('Setting owner and mode of a file', async () => {
@@ -142,7 +142,7 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
 }
 
 async function lookAtSize(place: Place, handle: FileHandle, sizeBytes: number): Promise<void> {
-  const { size } = await place.act('Looking at a written file', () => handle.stat());
+  const { size } = await place.act('Checking a written file', () => handle.stat());
   if (size === sizeBytes) return;
   throw new DispatchError(
     'verify-missing',
@@ -154,5 +154,5 @@ async function readBack(place: Place, path: string, sha256: string): Promise<voi
   const hash = createHash('sha256');
   for await (const chunk of chunksOf(place, path)) hash.update(chunk);
   if (hash.digest('hex') === sha256) return;
-  throw new DispatchError('verify-missing', `a file in ${place.config.path} reads differently from what was written`);
+  throw new DispatchError('verify-missing', `a file in ${place.config.path} has different content than was written`);
 }

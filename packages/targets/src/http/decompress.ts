@@ -30,5 +30,5 @@ export async function decompress(
     const why = isLong ? `is longer than ${maxBytes} bytes when decompressed` : `is not ${name}, as its header says`;
     throw new DispatchError('target-error', `an answer of ${host} ${why}`);
   }
-  throw new DispatchError('target-error', `an answer of ${host} is compressed in a way that was not asked for`);
+  throw new DispatchError('target-error', `an answer of ${host} is compressed in a way that was not requested`);
 }

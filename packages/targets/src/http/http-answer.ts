@@ -58,7 +58,7 @@ export class HttpAnswer {
   async *chunks(maxBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
     if ((this.header('content-encoding') ?? 'identity').toLowerCase() !== 'identity') {
       await this.discard();
-      throw new DispatchError('target-error', `an answer of ${this.#host} is compressed, which was not asked for`);
+      throw new DispatchError('target-error', `an answer of ${this.#host} is compressed, which was not requested`);
     }
     yield* this.#chunks(maxBytes);
   }

@@ -151,7 +151,7 @@ export class HttpConnection {
   #hinted(error: DispatchError, address: URL): DispatchError {
     const certain = error.code !== 'target-connection-lost' || address.protocol !== 'https:';
     if (certain || this.#options.tls?.cert !== undefined) return error;
-    const remedy = `${error.remedy} If it asks for a client certificate, configure tls.cert and tls.key.`;
+    const remedy = `${error.remedy} If the server requires a client certificate, configure tls.cert and tls.key.`;
     return new DispatchError(error.code, error.message, { cause: error.cause, remedy });
   }
 
@@ -166,8 +166,8 @@ export class HttpConnection {
 }
 
 function early(host: string, status: number): DispatchError {
-  const text = `${host} answered ${status} before it had the whole request, which confirms nothing`;
+  const text = `${host} answered ${status} before it had received the whole request, so nothing is confirmed`;
   return new DispatchError('target-connection-lost', text, {
-    remedy: 'Look at the log of the target and of what stands in front of it: it does not read requests to their end.',
+    remedy: 'Check the log of the target and of any proxy in front of it: it does not read requests completely.',
   });
 }

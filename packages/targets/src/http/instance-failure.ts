@@ -29,10 +29,10 @@ export async function instanceFailure(
   }
   return new DispatchError(
     'instance-failed',
-    `the target failed at an instance, and answers otherwise: ${error.message}`,
+    `the target failed on an instance, but answers other requests: ${error.message}`,
     {
       cause: error,
-      remedy: `${error.remedy} It is sent again; after three failures it is quarantined.`,
+      remedy: `${error.remedy} The instance is sent again; after three failures it is quarantined.`,
     },
   );
 }

@@ -73,7 +73,7 @@ async function bounded(response: Awaited<ReturnType<typeof undiciFetch>>): Promi
 function tokenError(thrown: unknown, host: string): DispatchError {
   if (thrown instanceof DispatchError) return thrown;
   if (thrown instanceof ResponseBodyError) {
-    return new DispatchError('target-unauthorized', `the token server ${host} refuses the client: ${thrown.error}`, {
+    return new DispatchError('target-unauthorized', `the token server ${host} rejects the client: ${thrown.error}`, {
       cause: thrown,
       remedy: 'Check clientId, clientSecret, scope and clientAuthentication.',
     });
@@ -81,12 +81,16 @@ function tokenError(thrown: unknown, host: string): DispatchError {
   // fetch throws a TypeError whose cause is what happened to the connection.
   if (thrown instanceof TypeError && thrown.cause !== undefined) return networkError(thrown.cause, host);
   if (thrown instanceof Error && thrown.name === 'TimeoutError') {
-    return new DispatchError('target-timeout', `the token server ${host} did not answer in ${maxTokenMs} ms`, {
+    return new DispatchError('target-timeout', `the token server ${host} did not respond within ${maxTokenMs} ms`, {
       cause: thrown,
     });
   }
-  return new DispatchError('target-unauthorized', `the answer of ${host} to the token request is not one of OAuth 2`, {
-    cause: thrown,
-    remedy: 'Check tokenUrl.',
-  });
+  return new DispatchError(
+    'target-unauthorized',
+    `the response of ${host} to the token request is not a valid OAuth 2 response`,
+    {
+      cause: thrown,
+      remedy: 'Check tokenUrl.',
+    },
+  );
 }

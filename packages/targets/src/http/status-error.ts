@@ -26,7 +26,7 @@ export function connectError(status: number, facts: StatusFacts): DispatchError 
   const { what, retryAfterMs } = facts;
   return new DispatchError(
     'target-unreachable',
-    `the target answered ${what} with ${status}: its gateway does not reach it, or it is not available now`,
+    `the target answered ${what} with ${status}: its gateway cannot reach it, or it is temporarily unavailable`,
     {
       remedy: 'Check that the service behind the gateway is running.',
       ...(retryAfterMs !== undefined && { retryAfterMs }),
@@ -39,30 +39,30 @@ function meaning(status: number): { code: ErrorCode; reason: string } {
     case 401:
       return { code: 'target-unauthorized', reason: 'the credentials are missing or wrong' };
     case 403:
-      return { code: 'target-unauthorized', reason: 'the credentials do not permit this' };
+      return { code: 'target-unauthorized', reason: 'the credentials do not allow this' };
     case 404:
-      return { code: 'target-misconfigured', reason: 'there is nothing at this address' };
+      return { code: 'target-misconfigured', reason: 'nothing exists at this address' };
     case 405:
-      return { code: 'target-misconfigured', reason: 'this address does not take such requests' };
+      return { code: 'target-misconfigured', reason: 'this address does not accept such requests' };
     case 406:
-      return { code: 'target-misconfigured', reason: 'it cannot answer in a form that we read' };
+      return { code: 'target-misconfigured', reason: 'it cannot respond in an accepted format' };
     case 408:
       return { code: 'target-busy', reason: 'it waited too long for the request' };
     case 413:
-      return { code: 'instance-too-large', reason: 'more than it takes at once' };
+      return { code: 'instance-too-large', reason: 'the request is too large' };
     case 415:
-      return { code: 'target-misconfigured', reason: 'it does not take this kind of content' };
+      return { code: 'target-misconfigured', reason: 'it does not accept this type of content' };
     case 429:
       return { code: 'target-busy', reason: 'too many requests' };
     case 503:
-      return { code: 'target-busy', reason: 'it is not available now' };
+      return { code: 'target-busy', reason: 'it is temporarily unavailable' };
     case 507:
       return { code: 'target-full', reason: 'it has no space left' };
     default:
       if (status >= 500) return { code: 'target-error', reason: 'it failed' };
       if (status >= 300 && status < 400) {
-        return { code: 'target-misconfigured', reason: 'it points to another address; configure that one' };
+        return { code: 'target-misconfigured', reason: 'it redirects to another address; configure that address' };
       }
-      return { code: 'target-misconfigured', reason: 'it refuses the request' };
+      return { code: 'target-misconfigured', reason: 'it rejects the request' };
   }
 }

@@ -36,7 +36,7 @@ export async function pem(field: string, path: string): Promise<string> {
     const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unreadable';
     throw new DispatchError('config-invalid', `${field}: ${path} cannot be read (${code})`, {
       cause: thrown,
-      remedy: 'Correct the path, or let the dispatcher read the file.',
+      remedy: 'Correct the path, or allow the dispatcher to read the file.',
     });
   }
   throw new DispatchError('config-invalid', `${field}: ${path} is not a PEM file`);

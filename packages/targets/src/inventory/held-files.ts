@@ -44,7 +44,7 @@ export async function* heldFiles(
       const found = listed ? listed.get(posix.basename(path)) : await store.look(path);
       if (found === undefined) continue;
       if (found === 'refused') {
-        yield { kind: 'unread', instance, reason: 'the target does not say whether the file is there' };
+        yield { kind: 'unread', instance, reason: 'the target does not report whether the file exists' };
       } else if (found.kind === 'other') {
         yield { kind: 'held', instance, content: 'different' };
       } else {

@@ -18,7 +18,7 @@ export async function orthancError(answer: HttpAnswer, what: string): Promise<Di
   const number = fault.success ? fault.data.OrthancStatus : undefined;
   if (fault.success && (storageFaults.has(fault.data.OrthancStatus) || storageDetails.test(fault.data.Details ?? ''))) {
     return of('target-full', `Orthanc answered ${what} with ${status}: it cannot write to its storage`, {
-      remedy: 'Free space at the target, and check the rights on its storage folder.',
+      remedy: 'Free space at the target, and check the permissions of its storage folder.',
     });
   }
   if (what !== uploading) return statusError(status, { what, retryAfterMs });
@@ -26,7 +26,7 @@ export async function orthancError(answer: HttpAnswer, what: string): Promise<Di
     return of('instance-refused', 'Orthanc cannot read this instance as DICOM (its error 15)');
   }
   if (status === 400 || status === 409 || status === 422) {
-    return of('instance-refused', `Orthanc refuses this instance (HTTP ${status}, its error ${number ?? 'unknown'})`);
+    return of('instance-refused', `Orthanc rejects this instance (HTTP ${status}, its error ${number ?? 'unknown'})`);
   }
   return statusError(status, { what, retryAfterMs });
 }
@@ -36,7 +36,7 @@ export const uploading = 'the upload';
 /** Orthanc took the instance and threw it away. */
 export function filteredOut(): DispatchError {
   return of('instance-refused', 'Orthanc filtered this instance out when it was received', {
-    remedy: "Look at the target's filter for received instances (a script), or leave such instances out here.",
+    remedy: 'Check the filter for received instances at the target (a script), or exclude such instances here.',
   });
 }
 
@@ -44,7 +44,7 @@ export function filteredOut(): DispatchError {
 export function differs(): DispatchError {
   return of('instance-refused', 'the target stored other bytes than were sent', {
     stage: 'verify',
-    remedy: 'Use verify: none if the target changes instances as they arrive (transcoding, scripts).',
+    remedy: 'If the target changes instances on arrival (transcoding, scripts), set verify: none.',
   });
 }
 
@@ -53,7 +53,7 @@ export function conflict(): DispatchError {
   return of('target-conflict', 'the target has other content under the same UIDs and kept it (AlreadyStored)', {
     stage: 'transfer',
     remedy:
-      'Find out which of the two is right. To replace the one at the target: onConflict: overwrite, or delete it there; then retry. If the target changes instances as they arrive: onConflict: keep.',
+      'Find out which of the two is correct. To replace the content at the target, set onConflict: overwrite or delete it there, then retry. If the target changes instances on arrival, set onConflict: keep.',
   });
 }
 
@@ -61,30 +61,34 @@ export function conflict(): DispatchError {
 export function notReadable(status: number): DispatchError {
   return of(
     'target-unauthorized',
-    `the target has an instance already, and refuses to show it for comparison (${status})`,
+    `the target already has an instance, and denies reading it for comparison (${status})`,
     {
-      remedy: 'Let the user GET /instances/{id} at the target, or use onConflict: keep.',
+      remedy: 'Allow the user GET /instances/{id} at the target, or set onConflict: keep.',
     },
   );
 }
 
 /** An answer to an upload that is none of Orthanc's. */
 export function foreignAnswer(host: string): DispatchError {
-  return of('target-error', `what answers uploads at ${host} is not an Orthanc: its answer confirms nothing`, {
-    remedy: 'Check what stands in front of the Orthanc: a login page, a proxy?',
+  return of('target-error', `the response to an upload from ${host} is not from Orthanc, so nothing is confirmed`, {
+    remedy: 'Check for a login page or a proxy in front of Orthanc.',
   });
 }
 
 export function otherInstance(): DispatchError {
-  return of('target-error', 'the target answered an upload with the id of another instance, which confirms nothing', {
-    remedy: 'Check what stands in front of the Orthanc: it mixes up answers.',
-  });
+  return of(
+    'target-error',
+    'the target responded to an upload with the id of another instance, so nothing is confirmed',
+    {
+      remedy: 'Check the proxy in front of Orthanc: it returns responses of other requests.',
+    },
+  );
 }
 
 /** Neither stored, nor already there, nor filtered out. */
 export function unknownStatus(status: string): DispatchError {
-  const shown = /^[A-Za-z]{1,40}$/.test(status) ? status : 'a word of its own';
-  return of('instance-failed', `Orthanc answered the upload with ${shown}, which confirms nothing`);
+  const shown = /^[A-Za-z]{1,40}$/.test(status) ? status : 'an unknown status';
+  return of('instance-failed', `Orthanc responded to the upload with ${shown}, so nothing is confirmed`);
 }
 
 export function notStored(): DispatchError {
@@ -92,7 +96,7 @@ export function notStored(): DispatchError {
 }
 
 export function notOrthanc(host: string): DispatchError {
-  return of('target-misconfigured', `what answers at ${host} is not the REST API of an Orthanc`, {
+  return of('target-misconfigured', `the response from ${host} is not from the REST API of Orthanc`, {
     remedy: 'Check the address: scheme, port and path of the REST API.',
   });
 }

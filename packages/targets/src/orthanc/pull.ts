@@ -67,7 +67,7 @@ async function retrieve(request: RetrieveRequest, context: CheckContext<OrthancT
     const { all, unknown } = await listInstances(http, request, signal);
     tally.total(all.length + unknown);
     for (let count = 0; count < unknown; count += 1)
-      tally.failed({ reason: 'an instance of which the target does not tell the SOP Instance UID' });
+      tally.failed({ reason: 'an instance whose SOP Instance UID the target does not report' });
     const missing: RemoteInstance[] = [];
     const seen = new Set<string>();
     for (const instance of all) {
@@ -197,12 +197,12 @@ interface Parsed<T> {
 /** What can be read of a list: one odd answer must not hide all others. */
 function parsed<T>(schema: z.ZodType<T>, json: unknown): Parsed<T> {
   if (!Array.isArray(json)) {
-    throw new DispatchError('target-error', 'an answer of the target is not as Orthanc gives it');
+    throw new DispatchError('target-error', 'a response of the target is not a valid Orthanc response');
   }
   const all = json.flatMap((one) => {
     const result = schema.safeParse(one);
     return result.success ? [result.data] : [];
   });
   if (all.length > 0 || json.length === 0) return { all, count: json.length };
-  throw new DispatchError('target-error', 'no answer of the target is as Orthanc gives it');
+  throw new DispatchError('target-error', 'no response of the target is a valid Orthanc response');
 }

@@ -25,7 +25,7 @@ function serviceSteps(opening: () => Promise<HttpConnection>, config: OrthancTar
       name: 'login',
       async run(signal) {
         const { Version: version } = await readSystem(await opening(), signal);
-        return `Orthanc ${version} accepts ${config.auth.type === 'none' ? 'us without credentials' : 'the credentials'}`;
+        return `Orthanc ${version} accepts ${config.auth.type === 'none' ? 'requests without credentials' : 'the credentials'}`;
       },
     },
     { name: 'permission', run: async (signal) => mayUpload(await opening(), signal) },
@@ -56,13 +56,13 @@ async function mayUpload(http: HttpConnection, signal: AbortSignal): Promise<str
     method: 'POST',
     path: '/instances',
     headers: { 'content-type': 'application/dicom' },
-    body: () => 'no DICOM, only a question',
+    body: () => 'not DICOM, a test request',
     signal,
   });
   // 400 says: you may, but this is no DICOM file.
   if (answer.status !== 400) throw await orthancError(answer, 'an upload');
   await answer.discard();
-  return 'uploads are permitted';
+  return 'uploads are allowed';
 }
 
 async function storeProbe(http: HttpConnection, signal: AbortSignal): Promise<string> {

@@ -102,7 +102,7 @@ export async function checkPlace(
 
 function encodeMark(id: string): Buffer {
   const note =
-    'Marks this folder as that of a target of dicom-dispatch, which writes nothing where the mark is missing. Keep it; copy it with the folder.';
+    'Marks this folder as a target of dicom-dispatch, which writes nothing if the mark is missing. Keep this file, and copy it with the folder.';
   return Buffer.from(`${JSON.stringify({ version: 1, id, note }, undefined, 2)}\n`);
 }
 
@@ -112,21 +112,25 @@ function readMark(content: Buffer, place: MarkedPlace): string {
     if (content.length > maxMarkBytes) throw new Error('too long');
     return markContent.parse(JSON.parse(content.toString('utf8'))).id;
   } catch (cause) {
-    throw new DispatchError('target-misconfigured', `${place.shown}: the file ${markName} is not one of ours`, {
-      cause,
-      stage: 'connect',
-      remedy: `Remove ${markName} if the folder is the right one, or empty it.`,
-    });
+    throw new DispatchError(
+      'target-misconfigured',
+      `${place.shown}: the file ${markName} was not written by dicom-dispatch`,
+      {
+        cause,
+        stage: 'connect',
+        remedy: `If this is the correct folder, remove or empty ${markName}.`,
+      },
+    );
   }
 }
 
 function missing({ shown }: MarkedPlace): DispatchError {
   return new DispatchError(
     'target-unreachable',
-    `${shown} is not the folder that this target was set up with: its mark ${markName} is missing`,
+    `${shown} is not the folder that this target was configured with: its mark ${markName} is missing`,
     {
       stage: 'connect',
-      remedy: `Mount the share or disk. If this is the right folder, create an empty file ${markName} in it.`,
+      remedy: `Mount the share or disk. If this is the correct folder, create an empty file ${markName} in it.`,
     },
   );
 }
@@ -134,10 +138,10 @@ function missing({ shown }: MarkedPlace): DispatchError {
 function another({ shown }: MarkedPlace): DispatchError {
   return new DispatchError(
     'target-misconfigured',
-    `${shown} is another folder than the one that this target was set up with: its mark ${markName} is another`,
+    `${shown} is not the folder that this target was configured with: its mark ${markName} differs`,
     {
       stage: 'connect',
-      remedy: `Mount the right share or disk. If this one is to take its place, empty the file ${markName} in it.`,
+      remedy: `Mount the correct share or disk. If this one replaces it, empty the file ${markName} in it.`,
     },
   );
 }

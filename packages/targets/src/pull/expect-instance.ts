@@ -21,7 +21,7 @@ export async function expectInstance(asked: AskedInstance, bytes: InstanceBytes)
   const difference = identity && differenceOf(asked, identity);
   if (difference === undefined) return whole;
   await giveUp();
-  throw new DispatchError('target-error', `the target gave ${difference} than it was asked for`);
+  throw new DispatchError('target-error', `the target sent ${difference} than requested`);
 }
 
 export interface PeekedInstance {

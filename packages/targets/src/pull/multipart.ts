@@ -180,9 +180,9 @@ function toBuffer(chunk: Uint8Array): Buffer {
 }
 
 function notMultipart(reason: string): DispatchError {
-  return new DispatchError('target-error', `the target answered with a multipart body that is none: ${reason}`);
+  return new DispatchError('target-error', `the target responded with an invalid multipart body: ${reason}`);
 }
 
 function endedEarly(): DispatchError {
-  return new DispatchError('target-connection-lost', 'the answer of the target ended in the middle of a part');
+  return new DispatchError('target-connection-lost', 'the response of the target ended within a part');
 }

@@ -123,7 +123,7 @@ describe('retrieveInstances', () => {
     expect(tally.result).toMatchObject({ completed: 1, failed: 3, remaining: 0 });
     const problems = new Map(tally.result.problems?.map((one) => [one.sopInstanceUid, one.reason]));
     expect(problems.get('1.2.x')).toBe('its SOP Instance UID is malformed');
-    expect(problems.get('1.2.1')).toBe('the target did not give it: it is damaged');
+    expect(problems.get('1.2.1')).toBe('the target did not send it: it is damaged');
     expect(problems.get('1.2.2')).toBe('the source did not keep it');
   });
 });
@@ -146,7 +146,7 @@ describe('expectInstance', () => {
     ['an instance of another study with the same UID', { studyInstanceUid: '1.2' }],
     ['an instance of another series with the same UID', { seriesInstanceUid: '1.2' }],
   ])('refuses %s', async (what, other) => {
-    await expect(expectInstance({ ...asked, ...other }, came())).rejects.toThrow(`the target gave ${what} than`);
+    await expect(expectInstance({ ...asked, ...other }, came())).rejects.toThrow(`the target sent ${what} than`);
   });
 });
 

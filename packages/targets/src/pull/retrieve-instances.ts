@@ -88,7 +88,7 @@ async function fetchOne(
     }
     if (isHopeless(ofTarget)) throw ofTarget;
     const reason = ofTarget instanceof DispatchError ? `: ${ofTarget.message}` : '';
-    return { reason: `the target did not give it${reason}`, mayComeYet: true };
+    return { reason: `the target did not send it${reason}`, mayComeYet: true };
   }
 }
 
@@ -104,7 +104,7 @@ async function* exactly({ sizeBytes, body }: InstanceBytes): AsyncGenerator<Uint
 }
 
 function wrongSize(sizeBytes: number, came: string): DispatchError {
-  return new DispatchError('target-error', `the target said ${sizeBytes} bytes of an instance, and gave ${came}`);
+  return new DispatchError('target-error', `the target announced ${sizeBytes} bytes of an instance, and sent ${came}`);
 }
 
 function isHopeless(thrown: unknown): boolean {

@@ -118,7 +118,7 @@ async function spoolFile(
       await handle.close();
     }
     if (sizeBytes !== undefined && written !== sizeBytes) {
-      throw new DispatchError('source-error', `the source gave ${written} of ${sizeBytes} bytes of an instance`);
+      throw new DispatchError('source-error', `the source sent ${written} of ${sizeBytes} bytes of an instance`);
     }
     await rename(half, path);
   } catch (thrown) {

@@ -22,7 +22,7 @@ const meanings: readonly Meaning[] = [
   {
     pattern: /Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/,
     code: 'target-host-key',
-    reason: 'it shows another host key than the pinned one',
+    reason: 'its host key differs from the pinned key',
     connects: true,
   },
   {
@@ -36,7 +36,7 @@ const meanings: readonly Meaning[] = [
     pattern:
       /Permission denied \([a-z,-]+\)|Too many authentication failures|auth failed on module|Permission denied, please try again/,
     code: 'target-unauthorized',
-    reason: 'it refuses the login',
+    reason: 'it rejects the login',
     connects: true,
   },
   {
@@ -49,16 +49,16 @@ const meanings: readonly Meaning[] = [
   {
     pattern: /access denied to .* from/,
     code: 'target-unauthorized',
-    reason: 'it does not allow this machine',
-    remedy: 'Add the address of this machine to "hosts allow" of the module.',
+    reason: 'it does not allow this host',
+    remedy: 'Add the address of this host to "hosts allow" of the module.',
     connects: true,
   },
   { pattern: /max connections .* reached/, code: 'target-busy', reason: 'it has too many connections', connects: true },
   {
     pattern: /no matching (cipher|key exchange method|MAC|mac|host key type) found/,
     code: 'target-misconfigured',
-    reason: 'its ssh offers only algorithms that are no longer safe',
-    remedy: 'Update the ssh server. If that cannot be done, set via.algorithms to old.',
+    reason: 'its ssh offers only insecure algorithms',
+    remedy: 'Update the ssh server. If this is not possible, set via.algorithms to old.',
     connects: true,
   },
   {
@@ -67,11 +67,11 @@ const meanings: readonly Meaning[] = [
     reason: 'its name does not resolve',
     connects: true,
   },
-  { pattern: /Connection refused/, code: 'target-unreachable', reason: 'nothing listens on its port', connects: true },
+  { pattern: /Connection refused/, code: 'target-unreachable', reason: 'connection refused', connects: true },
   {
     pattern: /banner exchange/,
     code: 'target-timeout',
-    reason: 'it takes the connection but does not answer',
+    reason: 'it accepts the connection but does not respond',
     connects: true,
   },
   {
@@ -92,7 +92,7 @@ const meanings: readonly Meaning[] = [
   {
     pattern: /(configured to refuse|refus\w+) --/,
     code: 'target-misconfigured',
-    reason: 'it refuses an option that was used',
+    reason: 'it rejects an rsync option',
     remedy: 'Remove the option from "refuse options" of the module.',
   },
   {
@@ -112,13 +112,13 @@ const meanings: readonly Meaning[] = [
     pattern: /Permission denied \(13\)|Operation not permitted|\(1\)$/m,
     code: 'target-misconfigured',
     reason: 'permission denied',
-    remedy: 'Give the user of the target the right to write to the folder, and those in it.',
+    remedy: 'Give the user of the target permission to write to the folder and its subfolders.',
   },
   {
     pattern: /unknown option|syntax or usage error/,
     code: 'target-misconfigured',
-    reason: 'its rsync, or ours, is too old',
-    remedy: 'Install rsync 3.1 or newer on both machines.',
+    reason: 'rsync is too old on the server or on this host',
+    remedy: 'Install rsync 3.1 or newer on both hosts.',
   },
 ];
 
@@ -150,11 +150,16 @@ export function translateRsyncEnd(
     case 4:
       return make(
         'target-misconfigured',
-        'its rsync, or ours, is too old',
-        'Install rsync 3.1 or newer on both machines.',
+        'rsync is too old on the server or on this host',
+        'Install rsync 3.1 or newer on both hosts.',
       );
     case 5:
-      return make('target-misconfigured', 'the daemon refuses', 'Look at the log of the daemon.', 'connect');
+      return make(
+        'target-misconfigured',
+        'the daemon rejects the request',
+        'Look at the log of the daemon.',
+        'connect',
+      );
     case 10:
     case 12:
     case 20:
@@ -164,8 +169,8 @@ export function translateRsyncEnd(
       // "Error in file I/O" at the receiver, whose own words are often lost with the connection.
       return make(
         'target-full',
-        'it could not write: its disk is full, or faulty',
-        'Free space at the server; if there is some, look at its log.',
+        'it could not write: its disk is full or damaged',
+        'Free space at the server. If it has free space, check its log.',
       );
     case 35:
       return make('target-unreachable', 'it does not answer', undefined, 'connect');
@@ -173,7 +178,7 @@ export function translateRsyncEnd(
       return make(
         'target-misconfigured',
         'rsync or ssh is not installed',
-        'Install rsync, and ssh where it is used, on this machine and the server.',
+        'Install rsync, and ssh if it is used, on this host and on the server.',
       );
     default:
       return make('target-error', 'rsync could not finish');
@@ -187,16 +192,16 @@ export function translateSpoolError(thrown: unknown, folder: string): DispatchEr
   if (exhausted.has(code)) return ranOut(`the spool in ${folder} cannot be written`, code, thrown);
   return new DispatchError('local-resources', `the spool in ${folder} cannot be written (${code})`, {
     cause: thrown,
-    remedy: 'Free space in the spool folder of this machine, or set spool to another one, or lower batchBytes.',
+    remedy: 'Free space in the spool folder on this host, set spool to another folder, or lower batchBytes.',
   });
 }
 
 /** What this machine has run out of. */
 const exhausted: ReadonlyMap<string, string> = new Map([
-  ['EMFILE', 'the dispatcher has as many files open as it may'],
-  ['ENFILE', 'this machine has as many files open as it can'],
-  ['ENOMEM', 'this machine has no memory left'],
-  ['EAGAIN', 'this machine can start no more processes'],
+  ['EMFILE', 'the dispatcher has reached its limit of open files'],
+  ['ENFILE', 'this host has reached its limit of open files'],
+  ['ENOMEM', 'this host is out of memory'],
+  ['EAGAIN', 'this host has reached its limit of processes'],
 ]);
 
 function ranOut(what: string, code: string, cause: unknown): DispatchError {
@@ -210,14 +215,14 @@ function codeOf(thrown: unknown): string {
 /** A program that did not start. */
 export function notStarted(program: string, cause: unknown): DispatchError {
   const code = codeOf(cause);
-  if (exhausted.has(code)) return ranOut(`${program} cannot be started on this machine`, code, cause);
+  if (exhausted.has(code)) return ranOut(`${program} cannot be started on this host`, code, cause);
   return programMissing(program, cause);
 }
 
 export function programMissing(program: string, cause: unknown): DispatchError {
-  return new DispatchError('target-misconfigured', `${program} cannot be started on this machine`, {
+  return new DispatchError('target-misconfigured', `${program} cannot be started on this host`, {
     cause,
     stage: 'connect',
-    remedy: `Install ${program} on the machine of the dispatcher.`,
+    remedy: `Install ${program} on the host of the dispatcher.`,
   });
 }

@@ -355,7 +355,9 @@ describe('over ssh', () => {
           const delivery = new TestDelivery(rsyncHandler, study);
           const attempt = await delivery.attempt(rsyncTarget.parse(target({ algorithms: 'old', ...more })));
           expect(attempt.error).toBeUndefined();
-          expect(delivery.logged.map(({ text }) => text)).toContainEqual(expect.stringContaining('no longer safe'));
+          expect(delivery.logged.map(({ text }) => text)).toContainEqual(
+            expect.stringContaining('insecure algorithms'),
+          );
         }
         const other = { fingerprint: `SHA256:${'A'.repeat(43)}` };
         const another = rsyncTarget.parse(target({ algorithms: 'old', hostKey: other }));
@@ -592,7 +594,7 @@ describe('at a daemon', () => {
       expect((await delivery.attempt(parse({ layout: 'flat' }))).error).toBeUndefined();
       const names = (await readdir(folder)).filter((name) => name !== '.rsync-partial');
       expect(names.sort()).toEqual([...others, `${manifest.sopInstanceUid}.dcm`].sort());
-      expect(delivery.logged).toContainEqual(expect.objectContaining({ text: 'left-over temporary files removed' }));
+      expect(delivery.logged).toContainEqual(expect.objectContaining({ text: 'leftover temporary files removed' }));
     });
 
     it('gives a daemon up that takes a little within each limit of time', async () => {
@@ -698,7 +700,7 @@ describe('at a daemon', () => {
 describe('the schema of rsync', () => {
   const ssh = { type: 'ssh', username: 'u', password: new Secret('p'), hostKey: 'insecure-any' };
   it.each([
-    [{ via: { ...ssh, hostKey: undefined } }, 'for trying only, insecure-any'],
+    [{ via: { ...ssh, hostKey: undefined } }, 'for trials only, insecure-any'],
     [{ via: { ...ssh, password: undefined } }, 'a login over ssh needs'],
     [{ via: { ...ssh, username: '-oProxyCommand=x' } }, 'not beginning with a hyphen'],
     [{ via: { ...ssh, rsyncPath: 'sudo rsync' } }, 'a path without spaces'],
@@ -716,7 +718,7 @@ describe('the schema of rsync', () => {
     [{ path: 'a\nb' }, 'no line breaks'],
     [{ partialDir: '..' }, 'without slashes'],
     [{ onComplete: { command: 'relative' } }, 'an absolute path'],
-    [{ onComplete: { command: '/x', args: ['{SOPInstanceUID}'] } }, 'run once a study'],
+    [{ onComplete: { command: '/x', args: ['{SOPInstanceUID}'] } }, 'runs once for each study'],
     [{ layout: '{PatientID}' }, 'SOPInstanceUID'],
   ])('refuses %j', (more, text) => {
     const config = { type: 'rsync', host: 'h', via: ssh, path: '/x', ...more };

@@ -45,7 +45,7 @@ async function deliver(run: DeliveryRun<RsyncTarget>): Promise<void> {
   const work = await makeWorkFolder(config, run.deliveryId);
   try {
     if (config.via.type === 'ssh' && config.via.algorithms === 'old') {
-      run.log.warn('the connection may use algorithms that are no longer safe', { host: config.host });
+      run.log.warn('the connection may use insecure algorithms', { host: config.host });
     }
     const transfer: Transfer = { config, signal, route: await routeTo(config, work, signal) };
     const places = placesOf(run, config.host, config.layout);
@@ -81,9 +81,9 @@ async function removeLeftOvers(
   paths: readonly string[],
 ): Promise<void> {
   if (await removeFiles(transfer, work, paths)) {
-    run.log.info('left-over temporary files removed', { count: paths.length });
+    run.log.info('leftover temporary files removed', { count: paths.length });
   } else {
-    run.log.warn('left-over temporary files could not be removed', { count: paths.length });
+    run.log.warn('leftover temporary files could not be removed', { count: paths.length });
   }
 }
 

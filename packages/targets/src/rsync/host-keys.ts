@@ -31,7 +31,7 @@ export async function pinnedKeys(
     fingerprint: fingerprintOf(Buffer.from(line.split(' ')[2] ?? '', 'base64')),
   }));
   if (shown.length === 0) {
-    throw new DispatchError('target-unreachable', `${host} port ${port} shows no host key: no ssh answers there`, {
+    throw new DispatchError('target-unreachable', `${host} port ${port} shows no host key: there is no ssh server`, {
       stage: 'connect',
     });
   }
@@ -39,7 +39,7 @@ export async function pinnedKeys(
   if (pinned.length > 0) return pinned.map(({ line }) => `${line}\n`).join('');
   throw new DispatchError(
     'target-host-key',
-    `${host} shows other host keys than the pinned one: ${shown.map(({ fingerprint }) => fingerprint).join(', ')}`,
+    `${host} shows different host keys than the pinned key: ${shown.map(({ fingerprint }) => fingerprint).join(', ')}`,
     { stage: 'connect' },
   );
 }

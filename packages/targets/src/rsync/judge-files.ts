@@ -100,9 +100,9 @@ export async function fetchFiles(
   if (end.status === 0 || end.status === 23 || end.status === 24) return;
   throw new DispatchError(
     'target-error',
-    `rsync at ${transfer.config.host} gives no files back (rsync ${end.status})`,
+    `rsync at ${transfer.config.host} does not allow reading files (rsync ${end.status})`,
     {
-      remedy: 'Let the server be read from, or set onConflict to overwrite.',
+      remedy: 'Allow reading from the server, or set onConflict to overwrite.',
     },
   );
 }

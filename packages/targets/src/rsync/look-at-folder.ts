@@ -45,7 +45,7 @@ export async function lookAtFolder(
       if (path !== undefined && original !== undefined && wanted.has(original)) found.push(path);
     },
   });
-  if (end.status !== 0) throw translateRsyncEnd(end, config.host, 'Looking at the folder', 'connect');
+  if (end.status !== 0) throw translateRsyncEnd(end, config.host, 'Checking the folder', 'connect');
   return found;
 }
 

@@ -31,7 +31,7 @@ export async function runOnComplete(
 function failed(command: string, how: string, cause?: unknown): DispatchError {
   return new DispatchError('finalize-failed', `the command ${command} ${how}`, {
     stage: 'finalize',
-    remedy: 'Everything arrived; look at what the command prints when it is run by hand.',
+    remedy: 'All instances arrived. Run the command manually and check its output.',
     ...(cause !== undefined && { cause }),
   });
 }

@@ -117,7 +117,7 @@ function agentOf({ agent }: ViaSsh): string | undefined {
   if (socket !== undefined) return socket;
   throw new DispatchError('config-invalid', 'via.agent: SSH_AUTH_SOCK is not set', {
     stage: 'connect',
-    remedy: 'Start an ssh agent for the dispatcher, or give the path of its socket.',
+    remedy: 'Start an ssh agent for the dispatcher, or set the path of its socket.',
   });
 }
 

@@ -26,7 +26,7 @@ const argument = z.string().superRefine((text, context) => {
     const segments = parseTemplate(text);
     if (usesLevel(segments, 'instance') || usesLevel(segments, 'series')) {
       throw new TemplateError(
-        'the command is run once a study: tags of a series or an instance have no one value here',
+        'the command runs once for each study: tags of a series or an instance have no single value here',
       );
     }
   } catch (error) {

@@ -52,7 +52,7 @@ function stepsOf(config: RsyncTarget, progress: Progress, memory: TargetMemory |
       async run(signal) {
         await enter(config, progress, signal);
         if (progress.failure?.code === 'target-host-key') throw progress.failure;
-        return via.hostKey === 'insecure-any' ? 'NOT verified (insecure-any)' : 'the host key is the pinned one';
+        return via.hostKey === 'insecure-any' ? 'NOT verified (insecure-any)' : 'the host key matches the pinned key';
       },
     });
   }
@@ -63,14 +63,14 @@ function stepsOf(config: RsyncTarget, progress: Progress, memory: TargetMemory |
         if (!progress.transfer) await enter(config, progress, signal);
         const { failure } = progress;
         if (failure && (failure.code !== 'target-misconfigured' || failure.message.includes('no rsync'))) throw failure;
-        return via.username === undefined ? 'the daemon lets us in' : `${via.username} is let in`;
+        return via.username === undefined ? 'the daemon accepts the connection' : `${via.username} is logged in`;
       },
     },
     {
       name: 'folder',
       async run() {
         if (progress.failure) throw progress.failure;
-        return 'the folder is there';
+        return 'the folder exists';
       },
     },
     ...(config.rememberPlace
@@ -105,7 +105,7 @@ function stepsOf(config: RsyncTarget, progress: Progress, memory: TargetMemory |
           if (!(thrown instanceof DispatchError)) throw thrown;
           throw new DispatchError(thrown.code, thrown.message, {
             cause: thrown.cause,
-            remedy: `Allow removing files, or remove ${probe} by hand. Deliveries do not need it.`,
+            remedy: `Allow removing files, or remove ${probe} manually. Deliveries do not need this permission.`,
           });
         }
         return 'the probe was removed';
@@ -121,7 +121,7 @@ async function findPrograms({ via }: RsyncTarget, signal: AbortSignal): Promise<
   if (status !== 0 || !version) throw programMissing('rsync', undefined);
   const [, major, minor] = version.map(Number);
   if ((major ?? 0) < 3 || (major === 3 && (minor ?? 0) < 1)) {
-    throw new DispatchError('target-misconfigured', `rsync on this machine is ${version[0]}`, {
+    throw new DispatchError('target-misconfigured', `rsync on this host is ${version[0]}`, {
       remedy: 'Install rsync 3.1 or newer.',
     });
   }
@@ -135,9 +135,9 @@ async function haveSpoolSpace(config: RsyncTarget, work: WorkFolder): Promise<st
   if (free >= config.batchBytes * 2) return `${formatBytes(free)} are free for the spool`;
   throw new DispatchError(
     'internal',
-    `${formatBytes(free)} are free for the spool, two batches of ${formatBytes(config.batchBytes)} have to fit`,
+    `${formatBytes(free)} are free for the spool, and it needs space for two batches of ${formatBytes(config.batchBytes)}`,
     {
-      remedy: 'Free space in the spool folder of this machine, or set spool to another one, or lower batchBytes.',
+      remedy: 'Free space in the spool folder on this host, set spool to another folder, or lower batchBytes.',
     },
   );
 }

@@ -148,7 +148,7 @@ function rateOf({ host, minBytesPerSecond, timeout }: RsyncTarget) {
       const progress = /^\s*([\d,.]+)\s+\d+%/.exec(line)?.[1];
       return progress === undefined ? undefined : Number(progress.replaceAll(/[,.]/g, ''));
     },
-    error: () => new DispatchError('target-timeout', `rsync at ${host} takes less than minBytesPerSecond`),
+    error: () => new DispatchError('target-timeout', `rsync at ${host} is slower than minBytesPerSecond`),
   };
 }
 

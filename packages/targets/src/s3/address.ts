@@ -27,7 +27,7 @@ export async function addressOf(config: S3Target): Promise<URL> {
     await client.send(new HeadBucketCommand({ Bucket: config.bucket }));
   } catch (cause) {
     if (!found) {
-      throw new DispatchError('config-invalid', 'bucket, region and endpoint give no address', {
+      throw new DispatchError('config-invalid', 'bucket, region and endpoint do not form a valid address', {
         cause,
         stage: 'connect',
         remedy: 'Correct bucket, region and endpoint.',

@@ -318,7 +318,7 @@ describe('servers that lack something', () => {
     const checks = await allChecks(s3Handler, parse(standIn, more));
     expect(checks.find(({ result }) => result === 'failed')).toMatchObject({
       name: 'write',
-      remedy: expect.stringContaining('leave out tags'),
+      remedy: expect.stringContaining('remove tags'),
     });
     expect((await deliver(standIn, fixtureStudy({ series: 1 }), { ...more, tags: {} })).error).toBeUndefined();
   });

@@ -52,7 +52,7 @@ export async function openBucket(config: S3Target, stage?: Stage): Promise<Bucke
     return withinDeadline(
       signal,
       longestMs(config, bytes),
-      () => new DispatchError('target-timeout', `a request to ${host} went on at less than minBytesPerSecond`),
+      () => new DispatchError('target-timeout', `a request to ${host} was slower than minBytesPerSecond`),
       (limited) => until(request({ abortSignal: limited }), limited),
     );
   }

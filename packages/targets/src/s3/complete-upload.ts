@@ -28,7 +28,7 @@ const pauseMs = 300;
  * Makes an object of the parts that were sent. After an answer that says neither yes nor no (none, an empty one, an error of
  * the server, one in an answer of 200) the bucket is asked what it has; then it is tried again.
  *
- * @returns false when the key was taken in the meantime
+ * @returns false when the key was used by another upload in the meantime
  */
 export async function completeUpload(upload: UploadToComplete, signal: AbortSignal): Promise<boolean> {
   const { bucket, state, instance } = upload;
@@ -41,12 +41,12 @@ export async function completeUpload(upload: UploadToComplete, signal: AbortSign
       const isLost = isNotThere(thrown);
       if (!isLost && !isUncertain(thrown)) {
         if (isOfParts(thrown)) await forgetUpload(state, instance);
-        throw translateS3Error(thrown, bucket, 'Completing an upload in parts');
+        throw translateS3Error(thrown, bucket, 'Completing a multipart upload');
       }
       if (await isMade(upload, signal)) return true;
       // The upload is gone without an object: the next attempt begins anew.
       if (isLost) await forgetUpload(state, instance);
-      if (isLost || number >= maxTries) throw translateS3Error(thrown, bucket, 'Completing an upload in parts');
+      if (isLost || number >= maxTries) throw translateS3Error(thrown, bucket, 'Completing a multipart upload');
       await delay(pauseMs * number, undefined, { signal });
     }
   }
@@ -64,7 +64,7 @@ async function complete(upload: UploadToComplete, signal: AbortSignal): Promise<
     ...(isConditional && { IfNoneMatch: '*' }),
   });
   const answer = await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
-  if (answer.ETag === undefined) throw notS3(bucket.host, 'Completing an upload in parts');
+  if (answer.ETag === undefined) throw notS3(bucket.host, 'Completing a multipart upload');
   answered?.(answer.ETag);
 }
 

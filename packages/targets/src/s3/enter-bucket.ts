@@ -13,11 +13,11 @@ export async function enterBucket(bucket: Bucket, signal: AbortSignal): Promise<
   const command = new ListObjectsV2Command({ Bucket: bucket.name, MaxKeys: 1, Prefix: bucket.config.prefix });
   try {
     const found = await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
-    if (!isList(found)) throw notS3(bucket.host, 'Looking into the bucket', { stage: 'connect' });
+    if (!isList(found)) throw notS3(bucket.host, 'Checking the bucket', { stage: 'connect' });
     return true;
   } catch (thrown) {
     if (thrown instanceof Error && thrown.name === 'AccessDenied') return false;
-    throw translateS3Error(thrown, bucket, 'Looking into the bucket', 'connect');
+    throw translateS3Error(thrown, bucket, 'Checking the bucket', 'connect');
   }
 }
 

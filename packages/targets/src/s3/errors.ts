@@ -12,7 +12,7 @@ interface Meaning {
   readonly isOption?: true;
 }
 
-const credentials = 'Check the access key, its secret, and what they permit on the bucket.';
+const credentials = 'Check the access key, its secret, and their permissions on the bucket.';
 
 /** Error codes of S3 (API reference, "Error responses") and of servers that speak its protocol. */
 const meanings: Readonly<Record<string, Meaning>> = {
@@ -34,12 +34,13 @@ const meanings: Readonly<Record<string, Meaning>> = {
   CredentialsProviderError: {
     code: 'target-unauthorized',
     reason: 'no credentials were found',
-    remedy: 'Set accessKeyId and secretAccessKey, or give the dispatcher credentials by environment, profile or role.',
+    remedy:
+      'Set accessKeyId and secretAccessKey, or provide credentials to the dispatcher by environment, profile or role.',
   },
   RequestTimeTooSkewed: {
     code: 'target-misconfigured',
     reason: 'the clocks differ too much',
-    remedy: 'Set the clock of this machine: it differs from that of the server.',
+    remedy: 'Correct the clock of this host: it differs from the clock of the server.',
   },
   NoSuchBucket: {
     code: 'target-misconfigured',
@@ -64,32 +65,32 @@ const meanings: Readonly<Record<string, Meaning>> = {
   },
   NotImplemented: {
     code: 'target-misconfigured',
-    reason: 'the server does not support what it was asked',
+    reason: 'the server does not support the request',
     isOption: true,
   },
   XNotImplemented: {
     code: 'target-misconfigured',
-    reason: 'the server does not support what it was asked',
+    reason: 'the server does not support the request',
     isOption: true,
   },
-  InvalidRequest: { code: 'target-misconfigured', reason: 'the server does not take the request', isOption: true },
+  InvalidRequest: { code: 'target-misconfigured', reason: 'the server rejects the request', isOption: true },
   InvalidArgument: {
     code: 'target-misconfigured',
-    reason: 'the server does not take what it was asked',
+    reason: 'the server rejects the request',
     isOption: true,
   },
-  InvalidTag: { code: 'target-misconfigured', reason: 'the server does not take the tags', isOption: true },
-  BadRequest: { code: 'target-misconfigured', reason: 'the server does not take the request', isOption: true },
+  InvalidTag: { code: 'target-misconfigured', reason: 'the server rejects the tags', isOption: true },
+  BadRequest: { code: 'target-misconfigured', reason: 'the server rejects the request', isOption: true },
   MissingContentLength: {
     code: 'target-misconfigured',
     reason: 'the server does not support the checksum in use',
     remedy: 'Set checksum to none.',
   },
-  NoSuchUpload: { code: 'instance-failed', reason: 'the upload in parts is not there any more' },
-  InvalidPart: { code: 'instance-failed', reason: 'a part of the upload is not there any more' },
+  NoSuchUpload: { code: 'instance-failed', reason: 'the multipart upload no longer exists' },
+  InvalidPart: { code: 'instance-failed', reason: 'a part of the upload no longer exists' },
   InvalidPartOrder: { code: 'instance-failed', reason: 'the parts of the upload are not in order' },
   EntityTooSmall: { code: 'instance-failed', reason: 'a part of the upload is too small for the server' },
-  PreconditionFailed: { code: 'instance-failed', reason: 'the key was taken in the meantime' },
+  PreconditionFailed: { code: 'instance-failed', reason: 'the key was used by another upload in the meantime' },
   ConditionalRequestConflict: { code: 'instance-failed', reason: 'the key is being written by others' },
   KMSDisabledException: { code: 'target-misconfigured', reason: 'the KMS key is disabled', remedy: 'Enable the key.' },
   'KMS.DisabledException': {
@@ -104,29 +105,29 @@ const meanings: Readonly<Record<string, Meaning>> = {
   },
   EntityTooLarge: {
     code: 'target-full',
-    reason: 'the bytes are more than it takes',
-    remedy: 'Raise the quota of the bucket or account, or the size that a proxy before the server allows.',
+    reason: 'the size exceeds its limit',
+    remedy: 'Raise the quota of the bucket or account, or the size limit of a proxy in front of the server.',
   },
   QuotaExceeded: { code: 'target-full', reason: 'the quota is used up' },
   XMinioAdminBucketQuotaExceeded: { code: 'target-full', reason: 'the quota of the bucket is used up' },
   XMinioStorageFull: { code: 'target-full', reason: 'there is no space left' },
   InsufficientStorage: { code: 'target-full', reason: 'there is no space left' },
   SlowDown: { code: 'target-busy', reason: 'it asks us to slow down' },
-  ServiceUnavailable: { code: 'target-busy', reason: 'it is not available now' },
+  ServiceUnavailable: { code: 'target-busy', reason: 'it is temporarily unavailable' },
   Busy: { code: 'target-busy', reason: 'it is busy' },
   RequestLimitExceeded: { code: 'target-busy', reason: 'it asks us to slow down' },
   ThrottlingException: { code: 'target-busy', reason: 'it asks us to slow down' },
   TooManyRequests: { code: 'target-busy', reason: 'it asks us to slow down' },
-  OperationAborted: { code: 'target-busy', reason: 'another operation on the bucket is going on' },
-  RequestTimeout: { code: 'target-timeout', reason: 'it waited too long for our bytes' },
+  OperationAborted: { code: 'target-busy', reason: 'another operation on the bucket is in progress' },
+  RequestTimeout: { code: 'target-timeout', reason: 'it waited too long for the request body' },
   TimeoutError: { code: 'target-timeout', reason: 'it did not answer in time' },
-  BadDigest: { code: 'instance-failed', reason: 'the bytes that arrived have another checksum' },
-  InvalidDigest: { code: 'instance-failed', reason: 'the bytes that arrived have another checksum' },
-  XAmzContentSHA256Mismatch: { code: 'instance-failed', reason: 'the bytes that arrived have another checksum' },
+  BadDigest: { code: 'instance-failed', reason: 'the received bytes have a different checksum' },
+  InvalidDigest: { code: 'instance-failed', reason: 'the received bytes have a different checksum' },
+  XAmzContentSHA256Mismatch: { code: 'instance-failed', reason: 'the received bytes have a different checksum' },
   IncompleteBody: { code: 'instance-failed', reason: 'not all bytes arrived' },
   KeyTooLongError: {
     code: 'target-misconfigured',
-    reason: 'the key is longer than the server allows',
+    reason: 'the key exceeds the length limit of the server',
     remedy: 'Shorten prefix and key.',
   },
 };
@@ -171,8 +172,8 @@ export function translateS3Error(
 
 /** An answer that looks like success and is none: the page of a proxy or of a login, which the SDK reads as an empty result. */
 export function notS3(host: string, doing: string, options: DispatchErrorOptions = {}): DispatchError {
-  return new DispatchError('target-error', `${doing} at ${host} failed: what answered is no S3 server`, {
-    remedy: 'Look at what stands between: a proxy, a gateway, a page for signing in. Check endpoint.',
+  return new DispatchError('target-error', `${doing} at ${host} failed: the response is not from an S3 server`, {
+    remedy: 'Check endpoint, and check for a proxy, a gateway or a login page in between.',
     ...options,
   });
 }

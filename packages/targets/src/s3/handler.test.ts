@@ -578,7 +578,7 @@ describe('the s3 target', () => {
     [{ secretAccessKey: undefined }, 'belong together'],
     [{ kmsKeyId: 'x' }, 'needs encryption: kms'],
     [{ partSize: '1MB' }, '5MiB to 512MiB'],
-    [{ tags: { a: '{Nothing}' } }, 'not a tag that templates know'],
+    [{ tags: { a: '{Nothing}' } }, 'not a tag that templates support'],
     [{ endpoint: 'https://user:pw@host' }, 'without user'],
   ])('refuses %j', (more, text) => {
     const config = { type: 's3', bucket: 'bucket', accessKeyId: 'k', secretAccessKey: new Secret('s'), ...more };

@@ -27,11 +27,11 @@ export async function lookAtObject(
   });
   try {
     const found = await bucket.raw(signal, (options) => bucket.client.send(command, options));
-    if (found.ETag === undefined) throw notS3(bucket.host, 'Looking at an object');
+    if (found.ETag === undefined) throw notS3(bucket.host, 'Reading the properties of an object');
     return found;
   } catch (thrown) {
     if (isNotThere(thrown) || (forbiddenIsMissing && s3Status(thrown) === 403)) return undefined;
-    throw translateS3Error(thrown, bucket, 'Looking at an object');
+    throw translateS3Error(thrown, bucket, 'Reading the properties of an object');
   }
 }
 
@@ -121,12 +121,12 @@ export async function verifyObject(
   // A proxy may answer in the place of the server, with an ETag of its own.
   const isAsBefore = upload?.before !== undefined && etagOf(found.ETag) === etagOf(upload.before.ETag);
   if (isAsBefore && etagOf(upload.etag) !== etagOf(found.ETag) && compareObject(found, tally) !== 'same') {
-    throw missing(bucket, 'the server still has the object that was to be replaced');
+    throw missing(bucket, 'the server still has the previous object');
   }
   if (bucket.config.verify !== 'size' && compareObject(found, tally) === 'different') {
     throw missing(
       bucket,
-      'an object has another checksum than what was sent',
+      'an object has a different checksum than the sent data',
       'If this server does not compute ETags from the content, set verify to size.',
     );
   }

@@ -32,7 +32,7 @@ export type Stored =
 export const maxRounds = 5;
 
 export function takenAgain({ host }: Bucket): DispatchError {
-  return new DispatchError('instance-failed', `${host}: a key is taken and freed again and again by others`);
+  return new DispatchError('instance-failed', `${host}: a key is repeatedly created and removed by others`);
 }
 
 /** What has the key now, as far as that is to be looked at. */
@@ -72,7 +72,7 @@ export function putObject(
   });
 }
 
-/** @returns false when the key was taken in the meantime */
+/** @returns false when the key was used by another upload in the meantime */
 async function store(
   bucket: Bucket,
   { key, options, answered }: ObjectToSend,

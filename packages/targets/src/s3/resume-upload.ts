@@ -49,7 +49,7 @@ export async function resumeUpload(
     Key: wanted.key,
     ...(algorithm && { ChecksumAlgorithm: algorithm }),
   });
-  const { UploadId: uploadId } = await bucket.act('Beginning an upload in parts', signal, (sending) =>
+  const { UploadId: uploadId } = await bucket.act('Starting a multipart upload', signal, (sending) =>
     bucket.client.send(command, sending),
   );
   if (uploadId === undefined) throw new DispatchError('target-error', `${bucket.host} began an upload without an id`);
@@ -80,7 +80,7 @@ async function abortUpload(bucket: Bucket, kept: KeptUpload, signal: AbortSignal
   try {
     await bucket.raw(signal, (sending) => bucket.client.send(command, sending));
   } catch (thrown) {
-    if (!isNotThere(thrown)) throw translateS3Error(thrown, bucket, 'Giving up an upload');
+    if (!isNotThere(thrown)) throw translateS3Error(thrown, bucket, 'Aborting an upload');
   }
 }
 

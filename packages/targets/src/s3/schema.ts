@@ -152,7 +152,7 @@ export const s3Target = z
     marker: markerOption,
   })
   .refine((target) => (target.accessKeyId === undefined) === (target.secretAccessKey === undefined), {
-    message: 'accessKeyId and secretAccessKey belong together',
+    message: 'accessKeyId and secretAccessKey must be set together',
     path: ['secretAccessKey'],
   })
   .refine((target) => target.kmsKeyId === undefined || target.encryption === 'kms', {

@@ -80,10 +80,10 @@ export async function gather({ body, sizeBytes, releaseChunk }: InstanceBytes, p
     if (count <= partBytes) continue;
     if (sizeBytes === undefined) return { body: joined(chunks, iterator) };
     await iterator.return?.();
-    throw new DispatchError('source-error', 'the source gave more of an instance than it said');
+    throw new DispatchError('source-error', 'the source sent more bytes of an instance than it announced');
   }
   if (sizeBytes !== undefined && count !== sizeBytes)
-    throw new DispatchError('source-error', `the source gave ${count} of ${sizeBytes} bytes of an instance`);
+    throw new DispatchError('source-error', `the source sent ${count} of ${sizeBytes} bytes of an instance`);
   const [first] = chunks;
   if (first && chunks.length === 1) {
     return {

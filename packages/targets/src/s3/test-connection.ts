@@ -53,7 +53,7 @@ function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
           ? `the role was assumed`
           : config.accessKeyId
             ? 'the configured keys'
-            : 'the default chain has keys';
+            : 'the default credential chain has keys';
       },
     },
     {
@@ -63,7 +63,7 @@ function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
           const mayList = await enterBucket(theBucket(), signal);
           return mayList
             ? 'the keys are accepted'
-            : 'the keys are accepted; they do not permit listing, which is not needed';
+            : 'the keys are accepted; they do not allow listing, which is not required';
         } catch (thrown) {
           if (thrown instanceof DispatchError && thrown.code === 'target-misconfigured') {
             noBucket = thrown;
@@ -77,7 +77,7 @@ function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
       name: 'bucket',
       async run() {
         if (noBucket) throw noBucket;
-        return `the bucket ${config.bucket} is there`;
+        return `the bucket ${config.bucket} exists`;
       },
     },
     {
@@ -105,7 +105,7 @@ function stepsOf(config: S3Target, opened: Bucket[]): CheckStep[] {
         if (config.verify === 'none' && config.existing === 'overwrite') return { skip: 'not needed as configured' };
         const found = await lookAtObject(theBucket(), key, signal);
         if (found?.ContentLength === probe.length) return 'the probe has its size';
-        throw new DispatchError('target-error', 'the probe that was stored is not there, or has another size');
+        throw new DispatchError('target-error', 'the stored probe is missing, or has a different size');
       },
     },
     {
@@ -131,6 +131,6 @@ function notRemoved(error: DispatchError): DispatchError {
   return new DispatchError(error.code, error.message, {
     cause: error.cause,
     remedy:
-      'Permit s3:DeleteObject on keys that begin with the prefix and dicom-dispatch-probe-, or remove the probe by hand. Deliveries do not need it.',
+      'Allow s3:DeleteObject on keys that begin with the prefix and dicom-dispatch-probe-, or remove the probe manually. Deliveries do not need this permission.',
   });
 }

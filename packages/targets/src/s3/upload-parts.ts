@@ -52,7 +52,7 @@ export async function uploadParts(
   if (wanted.sizeBytes !== undefined && tally.sizeBytes !== wanted.sizeBytes) {
     throw new DispatchError(
       'source-error',
-      `the source gave ${tally.sizeBytes} of ${wanted.sizeBytes} bytes of an instance`,
+      `the source sent ${tally.sizeBytes} of ${wanted.sizeBytes} bytes of an instance`,
     );
   }
   await known.inUse.with(wanted.key, signal, () => finish(context, known, wanted, upload, completed, tally, head));

@@ -130,10 +130,10 @@ function quietClient(): SftpClient {
 }
 
 function noSftp(host: string, cause: unknown): DispatchError {
-  return new DispatchError('target-misconfigured', `${host} lets us in but offers no SFTP to this user`, {
+  return new DispatchError('target-misconfigured', `${host} accepts the login but offers no SFTP to this user`, {
     cause,
     stage: 'connect',
-    remedy: 'Enable the sftp subsystem at the server for this user.',
+    remedy: 'Enable the sftp subsystem for this user at the server.',
   });
 }
 
@@ -142,7 +142,7 @@ function loginOf(config: SftpTarget): ConnectConfig {
   if (config.agent === true && agent === undefined) {
     throw new DispatchError('config-invalid', 'agent: SSH_AUTH_SOCK is not set', {
       stage: 'connect',
-      remedy: 'Start an ssh agent for the dispatcher, or give the path of its socket.',
+      remedy: 'Start an ssh agent for the dispatcher, or set the path of its socket.',
     });
   }
   return {

@@ -13,7 +13,7 @@ const status = {
   alreadyExists: 11,
 } as const;
 
-const permissions = 'Give the user of the target the right to read, write and search the folder, and those in it.';
+const permissions = 'Give the user of the target permission to read, write and search the folder and its subfolders.';
 
 /**
  * What ssh2-sftp-client or the session below it threw, as a DispatchError. Paths in the folder may be made of patient
@@ -46,13 +46,13 @@ export function translateSftpError(
     case status.failure:
       return make(
         'target-error',
-        'the server says only "Failure"',
-        'Look at the log of the server: often its disk is full or a quota used up.',
+        'the server reports only "Failure"',
+        'Check the log of the server: common causes are a full disk or an exceeded quota.',
       );
     case undefined:
       return translateSshError(thrown, host, stage);
     default:
-      return make('target-error', `the server says status ${sftpStatus(thrown)}`, 'Look at the log of the server.');
+      return make('target-error', `the server reports status ${sftpStatus(thrown)}`, 'Check the log of the server.');
   }
 }
 
@@ -76,14 +76,14 @@ export function translateSshError(thrown: unknown, host: string, stage?: Stage):
     case 'client-authentication':
       return make(
         'target-unauthorized',
-        `${host} refuses the login`,
-        'Check user name, password and key, and that the server allows this way to log in.',
+        `${host} rejects the login`,
+        'Check user name, password and key, and that the server allows this login method.',
       );
     case 'agent':
       return make(
         'target-unauthorized',
-        `the ssh agent for ${host} does not answer`,
-        'Check that the agent runs and the dispatcher may use its socket.',
+        `the ssh agent for ${host} does not respond`,
+        'Check that the agent is running and that the dispatcher has access to its socket.',
       );
     case 'client-timeout':
       return make('target-timeout', `${host} did not complete the login in time`);
@@ -93,13 +93,13 @@ export function translateSshError(thrown: unknown, host: string, stage?: Stage):
       return make(
         'target-misconfigured',
         `no common ${algorithmsIn(text)} with the ssh of ${host}`,
-        'Update the ssh server: it offers only algorithms that are no longer safe. If that cannot be done, set algorithms to old.',
+        'Update the ssh server: it offers only insecure algorithms. If this is not possible, set algorithms to old.',
       );
     case 'protocol':
     case 'sftp-protocol':
       return make(
         'target-misconfigured',
-        `${host} does not speak ssh as expected on this port`,
+        `${host} does not offer a supported ssh service on this port`,
         'Check host and port.',
       );
     default:

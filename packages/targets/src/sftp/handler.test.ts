@@ -268,7 +268,7 @@ describe('the sftp target', () => {
       [
         'has another key',
         (port: number) => `[127.0.0.1]:${port} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAA`,
-        'shows another',
+        'shows a different',
       ],
       ['has another host', () => `elsewhere ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAA`, 'has no key for'],
       [
@@ -351,9 +351,9 @@ describe('the sftp target', () => {
   });
 
   it.each([
-    [{ hostKey: undefined }, 'for trying only, insecure-any'],
-    [{ hostKey: 'any' }, 'for trying only, insecure-any'],
-    [{ hostKey: { fingerprint: 'MD5:aa:bb' } }, 'for trying only, insecure-any'],
+    [{ hostKey: undefined }, 'for trials only, insecure-any'],
+    [{ hostKey: 'any' }, 'for trials only, insecure-any'],
+    [{ hostKey: { fingerprint: 'MD5:aa:bb' } }, 'for trials only, insecure-any'],
     [{ password: undefined }, 'a login needs password, privateKey or agent'],
     [{ passphrase: new Secret('x') }, 'passphrase needs privateKey'],
     [{ host: 'sftp://x' }, 'without scheme'],

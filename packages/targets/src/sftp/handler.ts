@@ -41,7 +41,7 @@ async function deliver(run: Run): Promise<void> {
   const session = await SftpSession.open(config, signal);
   try {
     if (session.oldAlgorithms.length > 0) {
-      run.log.warn('the connection uses algorithms that are no longer safe', { algorithms: session.oldAlgorithms });
+      run.log.warn('the connection uses insecure algorithms', { algorithms: session.oldAlgorithms });
     }
     await lookAtFolder(session, signal);
     if (config.rememberPlace) await checkRemoteFolder(session, run.memory, 'set up', signal);
@@ -78,7 +78,7 @@ async function lookAround(run: Run, session: SftpSession, places: Places): Promi
       if (run.config.temporaryName === 'none') for (const path of paths) taken.add(path);
     }
   }
-  if (count > 0) run.log.info('left-over temporary files removed', { count });
+  if (count > 0) run.log.info('leftover temporary files removed', { count });
   return taken;
 }
 

@@ -5,7 +5,7 @@ import type { SftpSession } from './session.ts';
 /** @throws {DispatchError} when the folder is not there, or is none */
 export async function lookAtFolder(session: SftpSession, signal: AbortSignal): Promise<void> {
   if (await isFolder(session, signal)) return;
-  throw new DispatchError('target-misconfigured', `the path of the target is no folder at ${session.config.host}`, {
+  throw new DispatchError('target-misconfigured', `the path of the target is not a folder at ${session.config.host}`, {
     remedy: 'Correct the path of the target.',
   });
 }
@@ -22,10 +22,10 @@ export async function lookForSpace(
   const { host, minFree } = session.config;
   const free = await session.freeBytes(signal);
   if (free === undefined || free - neededBytes >= minFree) return free;
-  const needed = neededBytes > 0 ? `, ${formatBytes(neededBytes)} are to be sent` : '';
+  const needed = neededBytes > 0 ? `, ${formatBytes(neededBytes)} are required` : '';
   throw new DispatchError(
     'target-full',
-    `${formatBytes(free)} are free at ${host}${needed}, and ${formatBytes(minFree)} have to stay free`,
+    `${formatBytes(free)} are free at ${host}${needed}, and ${formatBytes(minFree)} must stay free`,
     { remedy: 'Free space at the server, or lower minFree.' },
   );
 }

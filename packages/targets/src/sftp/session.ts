@@ -68,7 +68,7 @@ export class SftpSession {
       // Twice the limit of one answer: two that take nearly as long as they may are no sign yet.
       windowMs: timeout === 0 ? floorWindowMs : 2 * timeout,
       silenceMs: timeout,
-      onSlow: giveUp('takes less than minBytesPerSecond'),
+      onSlow: giveUp('is slower than minBytesPerSecond'),
       onSilent: giveUp(`did not answer for ${timeout / 1000} s`),
     });
   }
@@ -98,7 +98,7 @@ export class SftpSession {
   }
 
   stat(path: string, signal: AbortSignal): Promise<Stats> {
-    return this.#call('Looking at a file', signal, (sftp, done: Done<Stats>) => sftp.stat(path, done));
+    return this.#call('Checking a file', signal, (sftp, done: Done<Stats>) => sftp.stat(path, done));
   }
 
   /**
@@ -109,7 +109,7 @@ export class SftpSession {
   async lookAt(path: string, signal: AbortSignal): Promise<Found | undefined | 'refused'> {
     for (const how of ['lstat', 'stat'] as const) {
       try {
-        const found = await this.#call('Looking at a file', signal, (sftp, done: Done<Stats>) => sftp[how](path, done));
+        const found = await this.#call('Checking a file', signal, (sftp, done: Done<Stats>) => sftp[how](path, done));
         return { kind: kindOf(found), size: found.size };
       } catch (thrown) {
         if (!(thrown instanceof DispatchError)) throw thrown;
@@ -173,7 +173,7 @@ export class SftpSession {
 
   async setMode(path: string, mode: number, signal: AbortSignal): Promise<void> {
     await this.#ask('Setting the mode', signal, (client) => client.chmod(path, mode), {
-      refused: 'Leave out mode and directoryMode: the server does not allow to set them.',
+      refused: 'Remove mode and directoryMode: the server does not allow changing them.',
     });
   }
 
@@ -208,7 +208,7 @@ export class SftpSession {
   /** How many bytes an open file has; undefined where the server does not tell. */
   async sizeOf(handle: Buffer, signal: AbortSignal): Promise<number | undefined> {
     try {
-      const { size } = await this.#call('Looking at a file', signal, (sftp, done: Done<Stats>) =>
+      const { size } = await this.#call('Checking a file', signal, (sftp, done: Done<Stats>) =>
         sftp.fstat(handle, done),
       );
       return size;
@@ -229,7 +229,7 @@ export class SftpSession {
       'Syncing a file',
       signal,
       (sftp, done: Done<void>) => sftp.ext_openssh_fsync(handle, (error: Error | undefined) => done(error)),
-      { refused: 'Set fsync to false: the server offers it and does not allow it.' },
+      { refused: 'Set fsync to false: the server announces it, but does not allow it.' },
     );
   }
 
@@ -283,7 +283,7 @@ export class SftpSession {
     if (!this.#offers('statvfs@openssh.com')) return undefined;
     try {
       const found = await this.#call(
-        'Asking for free space',
+        'Reading the free space',
         signal,
         (sftp, done: Done<Readonly<Record<string, unknown>>>) => sftp.ext_openssh_statvfs(this.config.path, done),
       );
@@ -357,7 +357,7 @@ interface RequestOptions {
 }
 
 const noRename =
-  'Set temporaryName to none: files are then written under their own names, since the server does not allow to rename them.';
+  'Set temporaryName to none: files are then written under their final names, because the server does not allow renaming.';
 
 function kindOf(found: Stats): Found['kind'] {
   // A server need not say what it is (section 5).

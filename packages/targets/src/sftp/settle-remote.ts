@@ -58,7 +58,7 @@ export function settleRemote(
       }
       mayReplace = true;
     }
-    throw new DispatchError('instance-failed', `${session.config.host}: a file is changed again and again by others`);
+    throw new DispatchError('instance-failed', `${session.config.host}: a file is repeatedly changed by others`);
   });
 }
 

@@ -240,7 +240,7 @@ describe.each([
       for (const more of [{}, { hostKey: { knownHosts: sshd.knownHostsFile } }]) {
         const old = await server.deliver(study(), { algorithms: 'old', ...more });
         expect(old.error).toBeUndefined();
-        expect(old.logged).toContain('the connection uses algorithms that are no longer safe');
+        expect(old.logged).toContain('the connection uses insecure algorithms');
       }
       const login = (await server.checks({ algorithms: 'old' })).find(({ name }) => name === 'login');
       expect(login).toMatchObject({ result: 'passed', detail: expect.stringContaining(algorithm) });

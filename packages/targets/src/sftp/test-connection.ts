@@ -52,7 +52,9 @@ function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | 
           if (!progress.reached.hostKey) throw thrown;
           progress.refused = thrown;
         }
-        return config.hostKey === 'insecure-any' ? 'NOT verified (insecure-any)' : 'the host key is the pinned one';
+        return config.hostKey === 'insecure-any'
+          ? 'NOT verified (insecure-any)'
+          : 'the host key matches the pinned key';
       },
     },
     {
@@ -60,7 +62,7 @@ function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | 
       async run() {
         if (!progress.reached.login) throw progress.refused;
         const old = progress.connection?.oldAlgorithms ?? [];
-        const warning = old.length > 0 ? `; with algorithms that are no longer safe: ${old.join(', ')}` : '';
+        const warning = old.length > 0 ? `; with insecure algorithms: ${old.join(', ')}` : '';
         return `${config.username} is logged in${warning}`;
       },
     },
@@ -92,12 +94,12 @@ function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | 
       async run(signal) {
         if (config.temporaryName === 'none') {
           await session().remove(probe, signal);
-          return 'the probe was removed; files are written under their own names';
+          return 'the probe was removed; files are written under their final names';
         }
         try {
           const found = await takeFree(session(), probe, renamed, signal);
           if (found !== 'taken')
-            throw new DispatchError('target-error', `${config.host} has the name of the new probe`);
+            throw new DispatchError('target-error', `${config.host} already has a file with the name of the probe`);
           await session().remove(renamed, signal);
         } catch (thrown) {
           await Promise.allSettled([session().remove(probe, signal), session().remove(renamed, signal)]);
@@ -111,7 +113,7 @@ function stepsOf(config: SftpTarget, progress: Progress, memory: TargetMemory | 
       async run(signal) {
         const free = await lookForSpace(session(), 0, signal);
         return free === undefined
-          ? { skip: 'the server does not tell its free space' }
+          ? { skip: 'the server does not report its free space' }
           : `${formatBytes(free)} are free`;
       },
     },

@@ -29,7 +29,7 @@ export async function whyNotCreated(
     }
   }
   if (form.startsWith('.') && (await canCreate(session, folder, plainNames))) {
-    return new DispatchError('target-misconfigured', `${host} refuses names that begin with a dot`, {
+    return new DispatchError('target-misconfigured', `${host} rejects names that begin with a dot`, {
       cause: thrown.cause,
       remedy: `Set temporaryName to a form without one, e.g. "${plainNames}".`,
     });

@@ -84,7 +84,7 @@ async function writeDirectly(
   } catch (thrown) {
     if (!(thrown instanceof DispatchError) || !isFailure(thrown.cause)) throw thrown;
     if ((await session.lookAt(remote, signal)) === undefined) throw await nameFullDisk(session, thrown);
-    throw new DispatchError('instance-failed', `${session.config.host}: a path was taken while it was to be written`);
+    throw new DispatchError('instance-failed', `${session.config.host}: a path was created by others during writing`);
   }
   try {
     const sha256 = await fill(session, remote, handle, file, { signal, finishing });
@@ -135,7 +135,7 @@ async function fill(
     if (file.sizeBytes !== undefined && writes.sizeBytes !== file.sizeBytes) {
       throw new DispatchError(
         'source-error',
-        `the source gave ${writes.sizeBytes} of ${file.sizeBytes} bytes of an instance`,
+        `the source sent ${writes.sizeBytes} of ${file.sizeBytes} bytes of an instance`,
       );
     }
   } catch (thrown) {
@@ -164,9 +164,13 @@ export async function sizeByPath(session: SftpSession, path: string, signal: Abo
   if (found !== undefined && found !== 'refused') return found.size;
   const { host } = session.config;
   if (found === undefined) throw otherSize(host, 0, undefined);
-  throw new DispatchError('target-misconfigured', `${host} does not tell the size of a file (fstat, stat and lstat)`, {
-    remedy: 'Set verify to content, which reads each file back, or to none.',
-  });
+  throw new DispatchError(
+    'target-misconfigured',
+    `${host} does not report the size of a file (fstat, stat and lstat)`,
+    {
+      remedy: 'Set verify to content, which reads each file back, or to none.',
+    },
+  );
 }
 
 function otherSize(host: string, size: number, sent: number | undefined): DispatchError {
@@ -239,7 +243,7 @@ async function readBack(session: SftpSession, path: string, sha256: string, sign
   const hash = createHash('sha256');
   for await (const chunk of remoteChunks(session, path, signal)) hash.update(chunk);
   if (hash.digest('hex') === sha256) return;
-  throw new DispatchError('verify-missing', `a file at ${session.config.host} reads differently from what was sent`, {
+  throw new DispatchError('verify-missing', `a file at ${session.config.host} has different content than was sent`, {
     stage: 'verify',
   });
 }

@@ -26,7 +26,7 @@ export const hostKeyOption = z
     ],
     {
       error:
-        'hostKey is { fingerprint: "SHA256:…" }, { knownHosts: "/path" } or, for trying only, insecure-any (accepts whoever answers)',
+        'hostKey is { fingerprint: "SHA256:…" }, { knownHosts: "/path" } or, for trials only, insecure-any (accepts any server)',
     },
   )
   .describe('expected host key; insecure-any accepts any server, also a man in the middle');

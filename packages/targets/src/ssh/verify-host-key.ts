@@ -26,7 +26,8 @@ export async function hostKeyJudge(option: HostKeyOption, host: string, port: nu
   if (valid.length === 0) {
     throw new DispatchError('target-host-key', `${option.knownHosts} has no key for ${host} port ${port}`, {
       stage: 'connect',
-      remedy: 'Add the host key to the known_hosts file, after checking its fingerprint with who runs the server.',
+      remedy:
+        'Check the fingerprint with the administrator of the server, then add the host key to the known_hosts file.',
     });
   }
   return { types: valid.map(({ type }) => type), judge: (blob) => judgeKnown(keys, blob, host) };
@@ -41,7 +42,7 @@ function judgeKnown(keys: readonly KnownKey[], blob: Buffer, host: string): Disp
   if (same.some(({ revoked }) => revoked)) {
     return new DispatchError('target-host-key', `the host key of ${host} is marked as revoked`, {
       stage: 'connect',
-      remedy: 'Do not use this server until its key was replaced.',
+      remedy: 'Do not use this server until its key is replaced.',
     });
   }
   return same.length > 0 ? undefined : differs(blob, host);
@@ -51,7 +52,7 @@ function differs(blob: Buffer, host: string): DispatchError {
   const type = blob.toString('latin1', 4, 4 + Math.min(blob.readUInt32BE(0), 64));
   return new DispatchError(
     'target-host-key',
-    `${host} shows another host key than the pinned one: ${type} ${fingerprintOf(blob)}`,
+    `${host} shows a different host key than the pinned key: ${type} ${fingerprintOf(blob)}`,
     {
       stage: 'connect',
     },
@@ -66,7 +67,7 @@ async function readKnownHosts(path: string): Promise<string> {
     throw new DispatchError('config-invalid', `hostKey.knownHosts: ${path} cannot be read (${code})`, {
       cause,
       stage: 'connect',
-      remedy: 'Correct the path, or let the dispatcher read the file.',
+      remedy: 'Correct the path, or allow the dispatcher to read the file.',
     });
   }
 }

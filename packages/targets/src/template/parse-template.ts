@@ -59,7 +59,7 @@ function pushText(parts: TemplatePart[], text: string, segment: string): void {
   if (text === '') return;
   if (!literal.test(text)) {
     throw new TemplateError(
-      `"${segment}" has a character that not every file system takes, or a brace without its partner: use letters, digits, spaces and . _ - ~ ^ + = @ , ( ) [ ]`,
+      `"${segment}" has a character that some file systems reject, or an unmatched brace: use letters, digits, spaces and . _ - ~ ^ + = @ , ( ) [ ]`,
     );
   }
   parts.push({ kind: 'text', text });
@@ -69,22 +69,22 @@ function parsePlaceholder(content: string, whole: string): Placeholder {
   const match = inside.exec(content);
   const keyword = match?.[1];
   if (!match || keyword === undefined) {
-    throw new TemplateError(`${whole} is no placeholder: write {Keyword}, {Keyword|text if missing} or {Keyword#16}`);
+    throw new TemplateError(
+      `${whole} is not a placeholder: write {Keyword}, {Keyword|text if missing} or {Keyword#16}`,
+    );
   }
   const level = levelOf(keyword);
   if (!level)
     throw new TemplateError(
-      `${whole} is not a tag that templates know: ${Object.values(templateKeywords).flat().join(', ')}`,
+      `${whole} is not a tag that templates support: ${Object.values(templateKeywords).flat().join(', ')}`,
     );
   const hashDigits = match[2] === undefined ? undefined : Number(match[2]);
   if (hashDigits !== undefined && (hashDigits < 4 || hashDigits > 64)) {
-    throw new TemplateError(`${whole} asks for ${hashDigits} digits of a hash: 4 to 64 are possible`);
+    throw new TemplateError(`${whole} requests ${hashDigits} digits of a hash: 4 to 64 are possible`);
   }
   const missing = match[3];
   if (missing !== undefined && !literal.test(missing)) {
-    throw new TemplateError(
-      `the text for a missing value in ${whole} has a character that not every file system takes`,
-    );
+    throw new TemplateError(`the text for a missing value in ${whole} has a character that some file systems reject`);
   }
   return { kind: 'tag', keyword, level, missing, hashDigits };
 }

@@ -66,7 +66,7 @@ function renderTag(part: Placeholder, { study, instance, maxValueBytes }: Segmen
 /** A valid UID is never cut or changed, so that the path stays its own. What is none is told apart by a hash. */
 function renderUid(part: Placeholder, value: string, instance: ManifestInstance | undefined): string {
   // Without a UID the instance is still itself: its address in the source tells.
-  const distinct = value === '' ? `no UID: ${instance?.sourceId ?? ''}` : value;
+  const distinct = value === '' ? `invalid UID: ${instance?.sourceId ?? ''}` : value;
   if (part.hashDigits !== undefined) return shortHash(distinct, part.hashDigits);
   if (uid.test(value)) return value;
   const readable = value === '' ? (part.missing ?? 'unknown') : fitDistinct(cleanValue(value), 40, 16);

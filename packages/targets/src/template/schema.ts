@@ -17,7 +17,7 @@ export const instanceTemplate = template((text) => {
 export const studyTemplate = template((text) => {
   const segments = parseTemplate(text);
   if (usesLevel(segments, 'instance') || usesLevel(segments, 'series')) {
-    throw new TemplateError('the template is for a study: tags of a series or an instance have no one value here');
+    throw new TemplateError('the template is for a study: tags of a series or an instance have no single value here');
   }
   if (distinguishes(segments, 'StudyInstanceUID')) return;
   throw new TemplateError(

@@ -30,13 +30,13 @@ describe('instanceTemplate', () => {
     ['../{SOPInstanceUID}', /begins with a dot/],
     ['/{SOPInstanceUID}', /begins or ends with a slash/],
     ['a//{SOPInstanceUID}', /two in a row/],
-    ['{PatinetID}/{SOPInstanceUID}', /\{PatinetID\} is not a tag that templates know/],
-    ['{SOPInstanceUID', /brace without its partner/],
-    ['a\\b/{SOPInstanceUID}', /not every file system takes/],
-    ['a:b/{SOPInstanceUID}', /not every file system takes/],
-    ['{PatientID|a/b}/{SOPInstanceUID}', /no placeholder|brace without|not every file system/],
+    ['{PatinetID}/{SOPInstanceUID}', /\{PatinetID\} is not a tag that templates support/],
+    ['{SOPInstanceUID', /unmatched brace/],
+    ['a\\b/{SOPInstanceUID}', /some file systems reject/],
+    ['a:b/{SOPInstanceUID}', /some file systems reject/],
+    ['{PatientID|a/b}/{SOPInstanceUID}', /not a placeholder|unmatched brace|some file systems reject/],
     ['{SOPInstanceUID#99}', /4 to 64/],
-    ['{}/{SOPInstanceUID}', /is no placeholder/],
+    ['{}/{SOPInstanceUID}', /is not a placeholder/],
     ['', /is empty/],
     [`${'a/'.repeat(20)}{SOPInstanceUID}`, /more than 16 segments/],
   ])('refuses %s', (text, message) => {
@@ -64,7 +64,7 @@ describe('templateTags', () => {
 
 describe('studyTemplate', () => {
   it.each([
-    ['{StudyInstanceUID}/{Modality}', /no one value/],
+    ['{StudyInstanceUID}/{Modality}', /no single value/],
     ['{AccessionNumber}.done', /no \{StudyInstanceUID\}/],
   ])('refuses %s', (text, message) => {
     expect(studyTemplate.safeParse(text).error?.issues[0]?.message).toMatch(message);

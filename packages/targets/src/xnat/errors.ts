@@ -15,21 +15,21 @@ export async function importError(answer: HttpAnswer): Promise<DispatchError> {
   const { status } = answer;
   if (status === 400 || status === 422) {
     await answer.discard();
-    return of('instance-refused', `XNAT refuses this instance (HTTP ${status})`, {
-      remedy: 'Look at the log of XNAT: it cannot read the instance, or a script of it refuses it.',
+    return of('instance-refused', `XNAT rejects this instance (HTTP ${status})`, {
+      remedy: 'Check the log of XNAT: it cannot read the instance, or one of its scripts rejects it.',
     });
   }
   if (status === 409) {
     await answer.discard();
-    return of('instance-failed', 'XNAT could not add an instance to its session now (HTTP 409)');
+    return of('instance-failed', 'XNAT could not add an instance to its session (HTTP 409)');
   }
   return xnatError(answer, 'the upload');
 }
 
 /** An answer that is none of XNAT's: a login page, a proxy. */
 export function foreignAnswer(what: string): DispatchError {
-  return of('target-error', `what answered ${what} is not an XNAT: its answer confirms nothing`, {
-    remedy: 'Check what stands in front of the XNAT: a login page, a proxy?',
+  return of('target-error', `the response to ${what} is not from XNAT, so nothing is confirmed`, {
+    remedy: 'Check for a login page or a proxy in front of XNAT.',
   });
 }
 
@@ -37,18 +37,18 @@ export function foreignAnswer(what: string): DispatchError {
 export function elsewhere(project: string): DispatchError {
   return of('target-misconfigured', `XNAT does not put instances into the project ${project}`, {
     remedy:
-      'Check that the project exists, that we may add to it, and that no routing rule of XNAT sends them elsewhere.',
+      'Check that the project exists, that the user may add data to it, and that no routing rule of XNAT sends instances elsewhere.',
   });
 }
 
 export function notXnat(host: string): DispatchError {
-  return of('target-misconfigured', `what answers at ${host} is not the REST API of an XNAT`, {
-    remedy: 'Check the address, with the path under which XNAT runs.',
+  return of('target-misconfigured', `the response from ${host} is not from the REST API of XNAT`, {
+    remedy: 'Check the address, including the path of XNAT.',
   });
 }
 
 export function missingInSession(count: number): DispatchError {
-  return of('verify-missing', `XNAT has ${count} instances less than were sent; their series are sent again`, {
+  return of('verify-missing', `XNAT has ${count} fewer instances than were sent; their series are sent again`, {
     stage: 'verify',
   });
 }
@@ -56,20 +56,20 @@ export function missingInSession(count: number): DispatchError {
 /** Neither in the prearchive nor in the archive. */
 export function nowhere(): DispatchError {
   return of('finalize-failed', 'XNAT has the session neither in its prearchive nor in its archive', {
-    remedy: 'Look for the session in XNAT; if it was deleted there, route the study again.',
+    remedy: 'Search for the session in XNAT. If it was deleted there, route the study again.',
   });
 }
 
 /** The session is whole in the prearchive, but cannot be filed. */
 export function notArchived(status: number): DispatchError {
   if (status === 409) {
-    return of('target-misconfigured', 'XNAT has a session of this label already and may not change it (HTTP 409)', {
+    return of('target-misconfigured', 'XNAT already has a session with this label and may not change it (HTTP 409)', {
       stage: 'finalize',
       remedy: 'Use overwrite: append, or another session template; the session waits in the prearchive.',
     });
   }
   return of('finalize-failed', `XNAT could not move the session from its prearchive to its archive (HTTP ${status})`, {
-    remedy: 'Look at the session in the prearchive of XNAT: it says what is wrong with it.',
+    remedy: 'Open the session in the prearchive of XNAT: it shows the problem.',
   });
 }
 

@@ -17,7 +17,7 @@ export function labelProblem(text: string): string | undefined {
   if (segments.length > 1) return 'a label has no slash';
   const notOfStudy = segments.flat().find((part) => part.kind === 'tag' && part.level !== 'study');
   return notOfStudy?.kind === 'tag'
-    ? `{${notOfStudy.keyword}} is no tag of the study: instances of one study would go to different places`
+    ? `{${notOfStudy.keyword}} is not a tag of the study: instances of one study would have different labels`
     : undefined;
 }
 

@@ -17,7 +17,7 @@ export async function listScans(login: XnatLogin, where: string, signal: AbortSi
   return list(login, where, signal);
 }
 
-/** Undefined when there is nothing at this address. */
+/** Undefined when nothing exists at this address. */
 async function list(login: XnatLogin, path: string, signal: AbortSignal) {
   const answer = await login.request({ method: 'GET', path, signal });
   if (answer.status === 404) {
@@ -31,7 +31,7 @@ async function list(login: XnatLogin, path: string, signal: AbortSignal) {
 function rowsOf(json: unknown) {
   const parsed = resultSet.safeParse(json);
   if (parsed.success) return parsed.data.ResultSet.Result;
-  throw new DispatchError('target-error', 'the answer to a listing is not as XNAT gives it');
+  throw new DispatchError('target-error', 'the response to a listing is not a valid XNAT response');
 }
 
 /**

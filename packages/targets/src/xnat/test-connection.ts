@@ -46,15 +46,15 @@ function serviceSteps(opening: () => Promise<XnatLogin>, config: XnatTarget): Ch
           await answer.discard();
           throw new DispatchError(
             'target-misconfigured',
-            `there is no project ${config.project}, or it is not ours to see`,
+            `there is no project ${config.project}, or the user has no access to it`,
             {
-              remedy: 'Create the project, or make our user a member of it.',
+              remedy: 'Create the project, or add the user as a member.',
             },
           );
         }
         if (answer.status !== 200) throw await xnatError(answer, 'the look at the project');
         await answer.discard();
-        return `the project ${config.project} is there`;
+        return `the project ${config.project} exists`;
       },
     },
   ];

@@ -319,8 +319,8 @@ describe('labels of XNAT', () => {
 
   it('are of the whole study', () => {
     const config = { type: 'xnat', url: 'http://x', project };
-    expect(() => xnatTarget.parse({ ...config, session: '{SOPInstanceUID}' })).toThrow(/no tag of the study/);
-    expect(() => xnatTarget.parse({ ...config, subject: '{Modality}' })).toThrow(/no tag of the study/);
+    expect(() => xnatTarget.parse({ ...config, session: '{SOPInstanceUID}' })).toThrow(/not a tag of the study/);
+    expect(() => xnatTarget.parse({ ...config, subject: '{Modality}' })).toThrow(/not a tag of the study/);
     expect(() => xnatTarget.parse({ ...config, subject: 'a/{PatientID}' })).toThrow(/slash/);
     expect(() => xnatTarget.parse({ ...config, subject: '{Nonsense}' })).toThrow(/Nonsense/);
   });

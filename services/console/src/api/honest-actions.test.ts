@@ -83,7 +83,7 @@ describe('a button says what it did', () => {
     const held = await post(`/api/deliveries/${a}/hold`);
     expect(held.did).toBe('Held: it does not go to a until somebody releases it.');
     const tried = await post(`/api/deliveries/${a}/retry`);
-    expect(tried.did).toMatch(/^It may go when it is released\./);
+    expect(tried.did).toMatch(/^It can start after its release\./);
     expect((await post(held.undo?.path ?? '')).did).toMatch(/^Released\. /);
   });
 

@@ -47,7 +47,7 @@ it('gives lists as files, with the filters of their pages, and notes who had the
 
   const deliveries = await lines('/api/deliveries.csv?state=held');
   expect(deliveries).toHaveLength(2);
-  expect(deliveries[1]).toContain(',a,held,It is held back');
+  expect(deliveries[1]).toContain(',a,held,It is held');
   const [, broken] = await lines('/api/deliveries.csv?state=failed');
   // What a spreadsheet would take for a formula is none.
   expect(broken).toContain(`,b,failed,,`);

@@ -49,6 +49,6 @@ function removal(decided: AfterApply | undefined): string {
 
 function readdressed(decided: AfterApply | undefined): string {
   if (decided?.act === 'same-place') return 'what was confirmed there counts, and is not sent again';
-  if (decided?.act === 'new-place') return 'nothing counts as confirmed there';
+  if (decided?.act === 'new-place') return 'nothing is confirmed there';
   return 'its deliveries wait until somebody decides whether the contents are the same';
 }

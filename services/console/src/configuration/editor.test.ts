@@ -90,7 +90,7 @@ describe('without sign-in', () => {
   });
 });
 
-it('a typed secret that cannot be kept encrypted is told at its field, with what to do', async () => {
+it('a typed secret that cannot be stored encrypted is told at its field, with what to do', async () => {
   const env = { ...secrets, DICOM_DISPATCH_KEY_FILE: join(folder, 'no-folder', 'key') };
   await using other = await startTestConsole({ console: signIn, file, env });
   const headers = { authorization: `Bearer ${testToken.administrator}` };
@@ -99,10 +99,10 @@ it('a typed secret that cannot be kept encrypted is told at its field, with what
   const checked = await other.ask('POST', `${path}/check`, { headers, body: { type: 'sftp', values } });
   expect((checked.body as { problems: { field: string; message: string }[] }).problems[0]).toMatchObject({
     field: 'password',
-    message: expect.stringMatching(/cannot be kept encrypted here.*ENOENT.*\$\{NAME\} or file:PATH/),
+    message: expect.stringMatching(/cannot be stored encrypted here.*ENOENT.*\$\{NAME\} or file:PATH/),
   });
   const kept = await other.ask('PUT', path, { headers, body: { type: 'sftp', values } });
-  expect(kept).toMatchObject({ status: 400, text: expect.stringContaining('cannot be kept encrypted') });
+  expect(kept).toMatchObject({ status: 400, text: expect.stringContaining('cannot be stored encrypted') });
 });
 
 it('the form of a rule has its priors, and keeps them as they are written', async () => {
@@ -150,7 +150,7 @@ describe('an editor', () => {
     };
     const there = await answerFor(join(folder, 'there'));
     expect(there).toBe(await answerFor(join(folder, 'not-there')));
-    expect(there).toContain('only an administrator may name programs, files and folders');
+    expect(there).toContain('only an administrator may set programs, files and folders');
   });
 
   it('is told nothing of what a change of an administrator refers to, but that it is theirs', async () => {
@@ -166,7 +166,7 @@ describe('an editor', () => {
       await as('editor', 'GET', '/configuration/targets'),
     ];
     for (const answer of answers) for (const word of words) expect(answer.text).not.toContain(word);
-    expect(answers[0]?.text).toContain('an administrator has to apply this: targets.first');
+    expect(answers[0]?.text).toContain('an administrator must apply this: targets.first');
     expect(answers[1]).toMatchObject({ status: 409 });
   });
 
@@ -193,7 +193,7 @@ describe('an editor', () => {
     const moved = { ...form, values: { ...values, host: 'evil.example' } };
     expect(await as('editor', 'PUT', '/api/configuration/targets/pacs', moved)).toMatchObject({
       status: 400,
-      text: expect.stringContaining('its secret would go there'),
+      text: expect.stringContaining('the secret would be sent there'),
     });
   });
 });

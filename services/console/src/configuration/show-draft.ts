@@ -36,7 +36,7 @@ export async function showDraft(
     differences: isEditor ? differences.filter(({ path }) => isOfEditors(path)) : differences,
     changes: [...draft.changes],
     problems: [
-      ...foreign.map((why) => ({ line: 0, path: '', message: `an administrator has to apply this: ${why}` })),
+      ...foreign.map((why) => ({ line: 0, path: '', message: `an administrator must apply this: ${why}` })),
       ...problems.map(({ line, path, message }) => ({ line, path: path.join('.'), message })),
       ...lockOut(request, draft.baseText, draft.text).map((message) => ({ line: 0, path: '', message })),
     ],

@@ -68,7 +68,7 @@ it('an editor cannot send the default secret to another host', async () => {
     ['POST', `${path}/test`],
     ['PUT', path],
   ] as const)
-    expect((await as('editor', method, to, form)).text).toMatch(/host is changed.*type the secret again/);
+    expect((await as('editor', method, to, form)).text).toMatch(/host is changed.*enter the secret again/);
 });
 
 it('the form of a new target is not made for a page of another site, which could name a program to load', async () => {

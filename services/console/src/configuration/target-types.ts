@@ -32,7 +32,7 @@ export async function targetType(
   }
   const { isExternal, loadHandler } = await import('@dicom-dispatch/targets');
   if (!isExternal(type)) throw new OperationError('invalid', `there is no target type "${type}"`);
-  if (!mayLoad) throw new OperationError('invalid', 'only an administrator may load a handler from outside');
+  if (!mayLoad) throw new OperationError('invalid', 'only an administrator may load an external handler');
   try {
     const handler = await loadHandler(type, { folder: dirname(store.file.path) });
     const fields = optionFields(handler.schema).filter(({ name }) => name !== 'type');

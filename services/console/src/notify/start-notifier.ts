@@ -101,7 +101,7 @@ export function startNotifier(context: ConsoleContext): Notifier {
   async function send(job: Job): Promise<void> {
     const { receiver: name, bundle } = notifyJob.parse(job.data);
     const receiver = receivers().find((one) => one.name === name);
-    if (!receiver) throw new UnrecoverableError(`${name} is not configured any more`);
+    if (!receiver) throw new UnrecoverableError(`${name} is no longer configured`);
     const notifications = await outbox.take(name, bundle);
     if (notifications.length > 0) await receiver.send(job.id ?? '', notifications);
     await outbox.done(name, bundle);

@@ -37,7 +37,7 @@ it('says which earlier studies go along and why, and which do not', () => {
       {
         studyInstanceUid: '1.2.4',
         from: 'source',
-        why: 'it has no Study Date, so that nobody knows whether it is earlier',
+        why: 'it has no Study Date, so its order is unknown',
       },
     ],
     leftCount: 60,

@@ -30,7 +30,7 @@ it('says that nothing is wrong only when everything was compared', async () => {
   expect(await page({})).toContain('Nothing is wrong');
   const partial: [Partial<TargetAudit>, string][] = [
     [{ state: 'running' }, 'The audit is under way.'],
-    [{ state: 'stopped' }, 'The audit was stopped before its end.'],
+    [{ state: 'stopped' }, 'The audit was stopped before it was complete.'],
     [{ scope: { ...done.scope, sample: 0.05 } }, 'Only 5 % of the studies were compared.'],
     [{ counts: { ...done.counts, unread: 2 } }, 'Not known: 2 of 9 instances.'],
   ];

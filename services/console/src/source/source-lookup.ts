@@ -120,7 +120,7 @@ export class SourceLookup {
     return { found: lists.flat(), silent, cut };
   }
 
-  /** Which of these studies a source has; undefined when it cannot be asked. */
+  /** Which of these studies a source has; undefined when it cannot be queried. */
   async present(source: string, ids: readonly string[]): Promise<ReadonlySet<string> | undefined> {
     try {
       const orthanc = await this.client(source);

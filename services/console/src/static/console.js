@@ -137,7 +137,7 @@ document.addEventListener('submit', async (event) => {
 async function counted(path, body) {
   try {
     const { count } = await ask('POST', path, body);
-    if (count === 0) notice('No study is meant by this filter.');
+    if (count === 0) notice('No study matches this filter.');
     if (count === 0) return false;
     const to = body.targets?.join(', ') ?? (body.rule ? `by the rule ${body.rule}` : 'where the rules say');
     return await confirmed(`Route ${count} ${count === 1 ? 'study' : 'studies'} of ${body.source} to ${to}?`);

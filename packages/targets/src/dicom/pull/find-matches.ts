@@ -29,7 +29,7 @@ export async function findMatches(
     for await (const match of findDataSets(association, { sopClassUid: UID.studyRootFind, query, signal })) {
       found.push(match);
       if (found.length <= maxMatches) continue;
-      throw new DispatchError('target-error', `more than ${maxMatches} matches: ask for less`, { stage });
+      throw new DispatchError('target-error', `more than ${maxMatches} matches: narrow the search`, { stage });
     }
   };
   try {

@@ -31,7 +31,7 @@ export async function* findStudies(
     for (const study of studies.found) {
       const studyInstanceUid = textOf(study['StudyInstanceUID']) ?? '';
       if (!isOneUid(studyInstanceUid)) {
-        doubts.push('a study without a Study Instance UID is among its answers');
+        doubts.push('its responses include a study without a Study Instance UID');
         continue;
       }
       const { series, doubt } = await findSeries(
@@ -111,10 +111,10 @@ function isOneUid(text: string): boolean {
 }
 
 function incomplete(studies: number, doubt: string): DispatchError {
-  return new DispatchError('target-error', `the answer is not complete, ${studies} studies came: ${doubt}`, {
+  return new DispatchError('target-error', `the response is incomplete, ${studies} studies were received: ${doubt}`, {
     stage: 'transfer',
     remedy:
-      'Narrow the search, or raise the limit of answers at the receiver (Orthanc: LimitFindResults, LimitFindInstances).',
+      'Narrow the search, or raise the limit of results at the receiver (Orthanc: LimitFindResults, LimitFindInstances).',
   });
 }
 

@@ -14,8 +14,8 @@ export async function openForFind({ config, signal }: CheckContext<AnyDicomTarge
   });
   if (association.acceptedContexts.length > 0) return association;
   await association.release();
-  throw new DispatchError('target-misconfigured', 'the receiver does not answer C-FIND (Study Root)', {
+  throw new DispatchError('target-misconfigured', 'the receiver does not support C-FIND (Study Root)', {
     stage: 'connect',
-    remedy: 'Allow our AE title to query at the receiver, or name the place that answers queries (query).',
+    remedy: 'Allow the calling AE title to query at the receiver, or set query to the address that supports queries.',
   });
 }

@@ -83,7 +83,7 @@ export class Receiving {
     if (!listed && this.#taken.has(key)) {
       const isOther = identity && this.#taken.get(key) !== undefined && this.#taken.get(key) !== identity.patientId;
       if (isOther && !this.#foreign.has(sopInstanceUid)) {
-        const reason = 'the receiver has an instance of another patient with the same UIDs, too, which was not taken';
+        const reason = 'the receiver also has an instance of another patient with the same UIDs, which was not stored';
         this.#foreign.set(sopInstanceUid, reason);
         this.#tally.failedBesides({ sopInstanceUid, reason });
       }
@@ -119,7 +119,7 @@ export class Receiving {
       this.#failed.abort(
         thrown instanceof DispatchError
           ? thrown
-          : new DispatchError('internal', 'what arrives cannot be kept', { cause: thrown }),
+          : new DispatchError('internal', 'received instances cannot be stored', { cause: thrown }),
       );
       return outOfResources;
     }
@@ -150,7 +150,7 @@ export class Receiving {
     this.#unasked += 1;
     if (this.#unasked > maxUnexpected) {
       this.#failed.abort(
-        new DispatchError('target-error', `the receiver sent ${this.#unasked} instances that were not asked for`, {
+        new DispatchError('target-error', `the receiver sent ${this.#unasked} instances that were not requested`, {
           stage: 'transfer',
         }),
       );

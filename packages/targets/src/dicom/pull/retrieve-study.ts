@@ -58,9 +58,9 @@ export async function retrieveStudy(
     tally.failed({ sopInstanceUid, reason });
   }
   if (isUncertain) {
-    tally.failed({ reason: 'the receiver ended its list early, and does not tell how many instances there are' });
+    tally.failed({ reason: 'the receiver ended its list early, and does not report the number of instances' });
   } else {
-    const reason = 'an instance that the receiver counts, but neither lists nor sends';
+    const reason = 'an instance that the receiver counts, but does not list or send';
     for (let left = receiving.unlisted; left > 0; left -= 1) tally.failed({ reason });
   }
   return tally.result;

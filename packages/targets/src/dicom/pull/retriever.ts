@@ -64,13 +64,13 @@ function openGet({ config, signal }: CheckContext<AnyDicomTarget>, receiving: Re
       if (areRolesAnswered || receiving.arrived > 0) return;
       throw new DispatchError(
         'target-misconfigured',
-        'the receiver sends nothing by C-GET: it does not answer the role selection that this needs',
+        'the receiver cannot send by C-GET: it does not accept the required role selection',
         { stage: 'transfer', remedy: 'Set retrieve: move for the target, with moveTo.' },
       );
     },
     whyNot: (sopClassUid) =>
       sopClassUid === undefined
-        ? `${retriever.whyNot(sopClassUid)}; it does not tell SOP classes, so that C-GET may not bring all: set retrieve: move`
+        ? `${retriever.whyNot(sopClassUid)}; it does not report SOP classes, so C-GET may miss instances: set retrieve: move`
         : retriever.whyNot(sopClassUid),
     close: () => retriever.close(),
   };
@@ -104,7 +104,7 @@ async function openMove(
       });
       if (result.status !== destinationUnknown) return result;
       throw new DispatchError('target-misconfigured', `the receiver does not know the destination ${moveTo.aeTitle}`, {
-        remedy: 'Enter the AE title of moveTo with the address of this machine and its port at the receiver.',
+        remedy: 'Register the AE title of moveTo at the receiver, with the address of this host and its port.',
       });
     },
   );

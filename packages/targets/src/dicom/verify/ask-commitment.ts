@@ -26,7 +26,7 @@ export async function openForCommitment(run: DeliveryRun<AnyDicomTarget>): Promi
   await association.release();
   throw new DispatchError('target-misconfigured', 'the receiver does not offer storage commitment', {
     stage: 'verify',
-    remedy: 'Allow it for our AE title at the receiver, or choose verify: find or verify: none.',
+    remedy: 'Allow it for the calling AE title at the receiver, or set verify: find or verify: none.',
   });
 }
 
@@ -48,7 +48,7 @@ export async function askCommitment(
     const last = answer.status === duplicateTransactionUid ? await ask(part) : answer;
     if (last.class !== 'failure') continue;
     const shown = `${last.status.toString(16).toUpperCase().padStart(4, '0')}H (${last.text})`;
-    throw new DispatchError('verify-pending', `the receiver did not take a storage commitment request: ${shown}`, {
+    throw new DispatchError('verify-pending', `the receiver rejected a storage commitment request: ${shown}`, {
       stage: 'verify',
     });
   }

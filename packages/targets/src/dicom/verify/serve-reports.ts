@@ -22,13 +22,13 @@ export function serveReports({ config, mailbox, log }: ServeContext<AnyDicomTarg
       try {
         close = await openReportListener(listener!, mailbox);
       } catch (error) {
-        if (tries === 1) log.warn('reports of storage commitments cannot be taken here', { reason: String(error) });
+        if (tries === 1) log.warn('storage commitment reports cannot be received', { reason: String(error) });
       }
       if (!close) {
         await pause(tryAgainMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
         continue;
       }
-      if (tries > 1) log.info('reports of storage commitments are taken here now', { listen: listener!.listen });
+      if (tries > 1) log.info('storage commitment reports are received', { listen: listener!.listen });
       if (!stop.signal.aborted) {
         await new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve(), { once: true }));
       }

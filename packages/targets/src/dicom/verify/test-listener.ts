@@ -20,9 +20,9 @@ export async function testListener(listener: DicomListener, signal: AbortSignal)
   try {
     const close = await openReportListener(listener, nobody);
     await close();
-    return `we can listen for reports on ${listener.listen}`;
+    return `the listener can receive reports on ${listener.listen}`;
   } catch (error) {
-    if (await isTakenByUs(listener, error, signal)) return `${listener.listen} is in use, by a dispatcher of ours`;
+    if (await isTakenByUs(listener, error, signal)) return `${listener.listen} is in use by a running dispatcher`;
     throw error;
   }
 }

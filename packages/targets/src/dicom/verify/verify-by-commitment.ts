@@ -122,7 +122,7 @@ async function settle(
     for (const instance of instances) {
       await run.revoke(instance);
       if (missing.has(uid)) continue;
-      const text = `the receiver will not keep the instance: ${reason}`;
+      const text = `the receiver will not store the instance: ${reason}`;
       await run.report(instance, {
         kind: 'quarantined',
         error: new DispatchError('instance-refused', text, { stage: 'verify' }),
@@ -130,16 +130,16 @@ async function settle(
     }
   }
   if (missing.size > 0) {
-    const text = `the receiver confirmed ${byUid.size} instances, but says that it lacks ${missing.size} of them`;
+    const text = `the receiver confirmed ${byUid.size} instances, but reports that ${missing.size} of them are missing`;
     throw new DispatchError('verify-missing', text, { stage: 'verify' });
   }
   if (open > 0) {
-    const text = `the receiver has not committed to ${open} of ${byUid.size} instances yet`;
+    const text = `the receiver has not yet committed ${open} of ${byUid.size} instances`;
     throw new DispatchError('verify-pending', text, {
       stage: 'verify',
       remedy: run.config.commitment.listener
-        ? 'It is asked again. Check that the receiver knows our AE title with the address of commitment.listener.'
-        : 'It is asked again. Where the receiver reports on an association of its own, set commitment.listener.',
+        ? 'The report is requested again. Check that the calling AE title is registered at the receiver with the address of commitment.listener.'
+        : 'The report is requested again. If the receiver reports on a separate association, set commitment.listener.',
     });
   }
 }

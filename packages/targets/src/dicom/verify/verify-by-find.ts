@@ -52,8 +52,8 @@ export async function verifyByFind(
     if (unreported.length > 0) {
       throw new DispatchError(
         'verify-pending',
-        `the receiver cuts its answers, and does not say whether it has ${unreported.length} of ${instances.length} instances`,
-        { stage: 'verify', remedy: 'Raise the limit of answers to a C-FIND at the receiver.' },
+        `the receiver truncates its responses, and does not report whether it has ${unreported.length} of ${instances.length} instances`,
+        { stage: 'verify', remedy: 'Raise the limit of C-FIND responses at the receiver.' },
       );
     }
   } catch (error) {
@@ -139,9 +139,9 @@ export async function listedUids(
 }
 
 export function noQueries(): DispatchError {
-  return new DispatchError('target-misconfigured', 'the receiver does not answer C-FIND (Study Root)', {
+  return new DispatchError('target-misconfigured', 'the receiver does not support C-FIND (Study Root)', {
     stage: 'verify',
     remedy:
-      'Allow our AE title to query at the receiver, name the place that answers queries (query), or verify: none.',
+      'Allow the calling AE title to query at the receiver, set query to the address that supports queries, or set verify: none.',
   });
 }
