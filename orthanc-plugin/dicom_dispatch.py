@@ -37,7 +37,7 @@ CALL_ANSWER_SECONDS = 3
 CALLS_AT_A_TIME = 4
 LONGEST_ANSWER = 1024 * 1024
 # Instances that arrive are told together, so often and so many at a time.
-ARRIVALS_PACE_SECONDS = 0.4
+ARRIVALS_PACE_SECONDS = 0.25
 ARRIVALS_AT_ONCE = 300
 # The router says when no rule wants to know of them; it is asked again after so long.
 NOT_WANTED_SECONDS = 30

@@ -47,6 +47,21 @@ return all
 `);
 
 /**
+ * The entries of a few fields of a ledger that is not folded. Answers value and note of each, in the order of the arguments; nil when
+ * the ledger is folded.
+ * KEYS: the shards, notes, folded. ARGV: for each entry its shard and field.
+ */
+export const readFewScript = defineScript(`
+if redis.call('EXISTS', KEYS[6]) == 1 then return nil end
+local found = {}
+for i = 1, #ARGV, 2 do
+  found[#found + 1] = redis.call('HGET', KEYS[tonumber(ARGV[i])], ARGV[i + 1])
+  found[#found + 1] = redis.call('HGET', KEYS[5], ARGV[i + 1])
+end
+return found
+`);
+
+/**
  * Puts what is in the hashes into the folded ledger. An entry that is another one by now stays in its hash, where it counts
  * more than the folded one. Answers 0, with nothing changed, when the folded ledger is not what it was, or when one of the
  * entries was removed.

@@ -5,7 +5,7 @@ import type { RedisClient } from '../redis/redis-client.ts';
 import { withDeadline } from '../redis/with-deadline.ts';
 import { compareWithLedger, type LedgerComparison } from './compare-with-ledger.ts';
 import { copyHash, decodeField, encodeField, encodeNote, encodeValue, versionHash } from './entry-codec.ts';
-import { entriesOf, foldLedger, readStored, unfoldLedger } from './fold.ts';
+import { entriesOf, foldLedger, readFew, readStored, unfoldLedger } from './fold.ts';
 import { ledgerKeys, shardOf } from './ledger-keys.ts';
 import { clearQuarantineScript, takeBackScript } from './ledger-scripts.ts';
 import type {
@@ -64,6 +64,9 @@ export interface Ledger {
   summary(key: LedgerKey): Promise<LedgerSummary>;
 }
 
+/** The entries of so few instances are read alone. */
+const fewAtMost = 64;
+
 export function createLedger(redis: RedisClient, options: LedgerOptions = {}): Ledger {
   const { prefix = defaultPrefix, timeoutMs = 10_000 } = options;
   const batch = new WriteBatch(redis, timeoutMs, (keys) => unfoldLedger(redis, keys));
@@ -95,7 +98,16 @@ export function createLedger(redis: RedisClient, options: LedgerOptions = {}): L
   }
 
   async function compare<T extends InstanceVersion>(key: LedgerKey, instances: readonly T[]) {
-    return compareWithLedger(await entries(key), instances);
+    const few = instances.length <= fewAtMost ? await entriesOfFew(key, instances) : undefined;
+    return compareWithLedger(few ?? (await entries(key)), instances);
+  }
+
+  /** A study that is sent as it arrives asks for a few of its instances, again and again. @returns undefined when it is folded */
+  async function entriesOfFew(key: LedgerKey, instances: readonly InstanceVersion[]) {
+    const { studyInstanceUid: study } = key;
+    const fields = new Set(instances.flatMap((one) => namesOf(one).map((name) => encodeField(study, name))));
+    const found = await ask(readFew(redis, ledgerKeys(prefix, key), [...fields]));
+    return found && new Map(Array.from(found, ([field, entry]) => [decodeField(study, field), entry]));
   }
 
   return {
@@ -158,6 +170,12 @@ type Written = readonly [instance: InstanceName, value: string, note: string, re
 function confirmed(entry: Confirmation): Written {
   const receipt = entry.receipt ? encodeReceiptEntry(entry.receipt) : '';
   return [entry, encodeValue('delivered', entry), encodeNote(entry.warning), receipt];
+}
+
+/** The names under which an instance may stand in the ledger. */
+function namesOf({ sopInstanceUid, seriesInstanceUid }: InstanceVersion): InstanceName[] {
+  if (seriesInstanceUid === undefined) return [{ sopInstanceUid }];
+  return [{ sopInstanceUid }, { sopInstanceUid, seriesInstanceUid, sharesSopInstanceUid: true }];
 }
 
 /** All fields that may confirm an instance: it may have been confirmed before another series had its SOP Instance UID. */

@@ -8,8 +8,8 @@ import type { DispatcherContext } from '../dispatcher-context.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { runPriors } from './run-priors.ts';
 
-/** What that costs Redis is next to nothing. */
-const lookEveryMs = 250;
+/** A step that has ended looks for the next one at once. */
+const lookEveryMs = 1_000;
 /** After Redis has refused something. */
 const troubleMs = 5_000;
 /** Steps that one dispatcher works on at a time. */
@@ -27,9 +27,7 @@ export function startPriors(context: DispatcherContext): { reload(next: Config):
   const pulled = new PulledStudies(redis, context.config.redis.prefix);
   const exclusively = oneAtATime();
   let looking: Promise<void> | undefined;
-  const timer = setInterval(() => {
-    looking ??= look().finally(() => (looking = undefined));
-  }, lookEveryMs);
+  const timer = setInterval(lookOnce, lookEveryMs);
   timer.unref();
   return {
     reload: (next) => enqueuer.reload(next),
@@ -42,6 +40,10 @@ export function startPriors(context: DispatcherContext): { reload(next: Config):
     },
   };
 
+  function lookOnce(): void {
+    if (!stopping.signal.aborted) looking ??= look().finally(() => (looking = undefined));
+  }
+
   async function look(): Promise<void> {
     if (redis.status !== 'ready') return;
     try {
@@ -50,7 +52,10 @@ export function startPriors(context: DispatcherContext): { reload(next: Config):
         const token = `${context.worker} ${randomUUID()}`;
         const step = await priors.claim(token);
         if (!step) return;
-        const work = run(step, token).finally(() => running.delete(work));
+        const work = run(step, token).finally(() => {
+          running.delete(work);
+          lookOnce();
+        });
         running.add(work);
       }
     } catch (error) {
