@@ -22,7 +22,7 @@ lines.push(
 lines.push('.TP', '.I /usr/share/doc/dicom\\-dispatch/example.yaml', 'Every option with its default.');
 lines.push(
   '.SH EXIT STATUS',
-  '0 done, 1 failed, 2 arguments or configuration, 3 "status \\-\\-check" found trouble, 4 something that is needed does not answer, 5 no such study, delivery or target, 130 stopped by Ctrl\\-C.',
+  '0 done, 1 failed, 2 arguments or configuration, 3 "status \\-\\-check" found trouble, 4 a required service does not respond, 5 no such study, delivery or target, 130 stopped by Ctrl\\-C.',
 );
 console.log(lines.join('\n'));
 

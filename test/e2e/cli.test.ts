@@ -284,7 +284,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     const [dry, unasked] = await Promise.all([dispatch(...filter, '--dry-run'), dispatch(...filter)]);
     expect(dry).toMatchObject({ code: 0, out: 'retry would reach 1 delivery (pacs: 1)\n' });
     expect(unasked).toMatchObject({ code: 2, out: '' });
-    expect(unasked.err).toContain('say --yes');
+    expect(unasked.err).toContain('use --yes');
     scp.answer = () => 0;
     const retried = await dispatch('retry', 'ACC-BAD', '--target', 'pacs');
     expect(retried.out).toMatch(/pacs +retried$/m);

@@ -132,7 +132,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await row.getByText('500').waitFor();
     const listed = await runCli(dispatch.folder, 'sources');
     expect(listed.out).toContain(badId);
-    expect(listed.out).toContain('Try them now: dispatch source try main');
+    expect(listed.out).toContain('To read them now: dispatch source try main');
     // Its next try would be far away.
     await waitFor(async () => {
       await system.client.zadd('{dicom-dispatch}:feed-later:main', 'XX', Date.now() + 3_600_000, badId);

@@ -200,7 +200,7 @@ describe('pull', () => {
       interrupt();
     });
     expect(run.code).toBe(130);
-    expect(run.err).toContain('run the same command again for what is missing');
+    expect(run.err).toContain('run the same command again to retrieve missing instances');
     const names = await readdir(path);
     expect(names.filter((name) => !name.endsWith('.dcm'))).toEqual([]);
     expect(names.length).toBeLessThan(12);

@@ -108,7 +108,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     );
     expect(await rulesInUse()).toEqual(['second']);
     const cli = await runCli(up.folder, 'reload');
-    expect(cli, cli.err).toMatchObject({ code: 2, out: expect.stringContaining('the former configuration stays') });
+    expect(cli, cli.err).toMatchObject({ code: 2, out: expect.stringContaining('the previous configuration stays') });
 
     await writeFile(up.configFile, 'sources: [');
     await up.kill('SIGHUP');

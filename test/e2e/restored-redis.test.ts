@@ -129,8 +129,8 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     await dispatch.restart();
     await untilAllIsWell();
     const report = await cli('recover');
-    expect(report.out).toContain('the data were of an earlier time; recovered at');
-    expect(report.out).toContain('as the notes say');
+    expect(report.out).toContain('the data was from an earlier time; recovered at');
+    expect(report.out).toContain('as noted');
     // To the target that had it, it is not even routed again.
     const again = await system.records.deliveriesOfUid(waits.studyInstanceUid, 'main');
     expect(again.map(({ target, state }) => `${target} ${state}`)).toEqual(['archive delivered']);
@@ -153,7 +153,7 @@ describe('Redis is restored', { timeout: 240_000 }, () => {
     const isThere = (): boolean => [...waits.datasets.keys()].every((uid) => other.accepted().has(uid));
     await waitFor(isThere, { timeoutMs: 60_000, message: () => dispatch.output() });
     await waitFor(async () => (await status()).code === 0, { timeoutMs: 60_000, intervalMs: 500 });
-    expect((await cli('recover')).out).toContain('had arrived since is sent again');
+    expect((await cli('recover')).out).toContain('arrived since then are sent again');
     // What the backup has is known to have arrived.
     const times = scp.stores.filter(({ sopInstanceUid }) => first.datasets.has(sopInstanceUid)).length;
     expect(times).toBe(first.datasets.size);

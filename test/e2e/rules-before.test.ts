@@ -126,7 +126,7 @@ describe('rules test', { timeout: 300_000 }, () => {
     }
     expect((await json<Judged>(...alone, '--tags', 'facts.json')).targets).toEqual(['pacs', 'extra']);
     const odd = await runCli(folder.path, ...alone, '--file', 'facts.json');
-    expect(odd).toMatchObject({ code: 2, err: expect.stringContaining('is no DICOM file') });
+    expect(odd).toMatchObject({ code: 2, err: expect.stringContaining('is not a readable DICOM file') });
   });
 });
 

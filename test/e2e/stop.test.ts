@@ -125,7 +125,7 @@ describe('a system that is stopped', { timeout: 120_000 }, () => {
     }
   });
 
-  it.each(['a Redis of our own is running', 'console is ready', 'dispatcher started'])(
+  it.each(['the embedded Redis is running', 'console is ready', 'dispatcher started'])(
     'ends in good order in the middle of its start: %s',
     async (line) => {
       await using folder = await tempFolder('start');

@@ -17,7 +17,7 @@ import { addSupportCommands } from './commands/support.ts';
 /** The whole command line. Commands load what they need when they run, so that `--help` is quick. */
 export function createProgram(): Command {
   const program = new Command('dispatch')
-    .description('Gets each study from Orthanc, whole and once, to every target that the rules name.')
+    .description('Delivers each study from Orthanc completely and once to every target that the rules select.')
     .version(
       `dicom-dispatch ${buildText(readBuild())}, Node ${process.versions.node}`,
       '-V, --version',
@@ -33,16 +33,16 @@ export function createProgram(): Command {
       'after',
       `
 Begin with:
-  dispatch demo                         a whole system on this machine, with studies moving through it
-  dispatch config check dispatch.yaml   everything that is wrong with a configuration, at once
+  dispatch demo                         a complete system on this host, with sample studies
+  dispatch config check dispatch.yaml   all errors in a configuration
   dispatch up                           all services in one process
-  dispatch status                       how things stand; dispatch study ID: why one has not arrived
+  dispatch status                       overview; dispatch study ID: why a study has not arrived
 
-Every command takes --config FILE; without, $DICOM_DISPATCH_CONFIG or ./dispatch.yaml. What looks and operates does so over
-Redis: the console need not run.
+Every command takes --config FILE; without, $DICOM_DISPATCH_CONFIG or ./dispatch.yaml. Commands that show or operate use
+Redis directly: the console need not run.
 
-Exit codes: 0 done, 1 failed, 2 arguments or configuration, 3 "status --check" found trouble, 4 something that is needed does
-not answer, 5 no such study, delivery or target, 130 stopped by Ctrl-C.`,
+Exit codes: 0 done, 1 failed, 2 arguments or configuration, 3 "status --check" found trouble, 4 a required service does
+not respond, 5 no such study, delivery or target, 130 stopped by Ctrl-C.`,
     );
   addDemoCommand(program);
   addServiceCommands(program);

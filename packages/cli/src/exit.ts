@@ -70,7 +70,7 @@ export function reportFailure(error: unknown): number {
 
 function reportDispatchError(error: DispatchError): number {
   if (error.code === 'internal') return unexpected(error);
-  if (error.code === 'ledger-unavailable') return fail('Redis does not answer any more', exitCodes.unreachable);
+  if (error.code === 'ledger-unavailable') return fail('Redis no longer responds', exitCodes.unreachable);
   const isSilent = error.code === 'source-unreachable' || error.code === 'target-unreachable';
   const ofUse = error.code === 'config-invalid' ? exitCodes.usage : exitCodes.failed;
   const code = isSilent ? exitCodes.unreachable : ofUse;

@@ -23,12 +23,12 @@ export async function makeFirstConfig(
   const { startSetup } = await import('@dicom-dispatch/console/setup');
   const log = createLogger('setup', { level: 'info', format: 'auto' });
   const setup = await startSetup({ store, listen, log });
-  console.log(`There is no configuration yet (${store.file.path}). This page makes it:\n\n    ${setup.link}\n`);
+  console.log(`There is no configuration yet (${store.file.path}). Create it on this page:\n\n    ${setup.link}\n`);
   console.log(
-    'The link lets one browser in. Ctrl-C ends it; before the last step nothing is written but the key file of secrets.',
+    'The link works in one browser. Ctrl-C stops the page. Before the last step only the key file of the secrets is written.',
   );
   if (!isLoopback(parseListen(listen).host))
-    console.log('From another machine, put the name of this one in the place of the host.');
+    console.log('From another host, replace the host in the link by the name of this host.');
   try {
     return await Promise.race([setup.written.then(() => true), aborted(signal).then(() => false)]);
   } finally {

@@ -25,7 +25,7 @@ export async function runServices(
   try {
     running = await startServices(config, names, { signal, configuration: store });
   } catch (error) {
-    endByForce(lingerMs, 'the start was given up, but something keeps the process');
+    endByForce(lingerMs, 'the start was stopped, but something keeps the process running');
     if (signal.aborted) return;
     throw error;
   }
@@ -51,10 +51,10 @@ export async function runServices(
     if (!signal.aborted) throw error;
   } finally {
     // Above all that the parts allow themselves: for what nobody thought of.
-    endByForce(endOfServicesMs(current, names), 'what was stopped did not end', log);
+    endByForce(endOfServicesMs(current, names), 'a stopped part did not end', log);
     await endInTime(log, { 'a reload': () => keeper.stop() });
     await running.stop();
-    endByForce(lingerMs, 'something that was left behind keeps the process', log);
+    endByForce(lingerMs, 'an unfinished task keeps the process running', log);
   }
 }
 
@@ -70,7 +70,7 @@ function stopSignal(): AbortSignal {
   const stopping = new AbortController();
   const onSignal = (): void => {
     if (stopping.signal.aborted) process.exit(exitCodes.interrupted);
-    stopping.abort(new Error('the process was told to end'));
+    stopping.abort(new Error('the process received a stop signal'));
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);

@@ -207,7 +207,7 @@ export async function startServices(
         { cause: error },
       );
     });
-    log.info({ url: health.url }, 'health and metrics are served');
+    log.info({ url: health.url }, 'health and metrics endpoint started');
     ends.front = () => health.stop();
     return health.url;
   }
@@ -277,12 +277,12 @@ async function embeddedRedis(
   if (namesRedis(config.redis)) return undefined;
   if (!isWhole) {
     throw new CommandError(
-      'redis.url is not set, nor redis.sentinel or redis.cluster: services that run one by one share a Redis, so name it',
+      'redis.url is not set, nor redis.sentinel or redis.cluster: services that run as separate processes share one Redis, so set it',
       exitCodes.usage,
     );
   }
   const embedded = await startEmbeddedRedis(config.redis.dataFolder, signal);
-  log.info({ folder: config.redis.dataFolder }, 'a Redis of our own is running');
+  log.info({ folder: config.redis.dataFolder }, 'the embedded Redis is running');
   return embedded;
 }
 
@@ -302,7 +302,7 @@ async function untilFit(redis: Redis, log: Logger, signal: AbortSignal): Promise
   // After a failover another server answers, which may be set up otherwise.
   redis.on('ready', () => {
     void check(redis, log).catch((error: Error) =>
-      log.error({ reason: error.message }, 'Redis is not fit for its work'),
+      log.error({ reason: error.message }, 'Redis does not meet the requirements'),
     );
   });
 }
@@ -322,14 +322,14 @@ async function prepareFormat(redis: Redis, prefix: string, log: Logger): Promise
 async function check(redis: Redis, log: Logger): Promise<void> {
   for (const { severity, message } of await checkRedis(redis)) {
     if (severity === 'refused') throw new CommandError(`Redis cannot be used: ${message}`);
-    log.warn({ finding: message }, 'Redis is not set up as it should be');
+    log.warn({ finding: message }, 'Redis is not configured as recommended');
   }
 }
 
 /** Errors on the way do not count: the connection is tried until it is there. */
 function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const giveUp = (): void => reject(new CommandError('stopped before Redis was there'));
+    const giveUp = (): void => reject(new CommandError('stopped before Redis was available'));
     if (signal.aborted) giveUp();
     else if (redis.status === 'ready') resolve();
     redis.once('ready', resolve);

@@ -6,7 +6,7 @@ import { OperationError } from '@dicom-dispatch/pipeline';
 
 /** Which studies an operator wants forgotten. */
 export interface ForgetWish {
-  /** Only those of this source; one that is no longer configured has to be named. */
+  /** Only those of this source; a source that is no longer configured must be named. */
   readonly source?: string | undefined;
   /** Only these: Study Instance UIDs (all studies that have it) or Orthanc's ids. */
   readonly studies?: readonly string[] | undefined;

@@ -197,7 +197,7 @@ export class StudyEnqueuer {
     return begun;
   }
 
-  /** Lets deliveries go on with the whole study: one under way hears it, one that waits is woken. */
+  /** Lets deliveries continue with the whole study: one under way hears it, one that waits is woken. */
   async #tellWhole({ source, study }: StudyToEnqueue, begun: readonly DeliveryData[]): Promise<void> {
     if (begun.length === 0) return;
     const { orthancStudyId } = study;

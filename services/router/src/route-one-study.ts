@@ -30,7 +30,7 @@ export interface RoutingContext {
   isMisdated(orthancStudyId: string): Promise<boolean>;
   /** Makes sure that Redis has what it had: a study that was routed before must not be taken for a new one. */
   confirm(): Promise<void>;
-  /** Lets deliveries go on that ended because the study had left the source. */
+  /** Lets deliveries continue that ended because the study had left the source. */
   takeBack(orthancStudyId: string): Promise<void>;
   readonly log: Logger;
 }

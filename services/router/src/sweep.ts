@@ -40,7 +40,7 @@ export interface SweepDependencies {
   putOff(orthancStudyId: string, error: unknown): Promise<void>;
   /** Which of these are put off and not due. */
   notDue(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;
-  /** Lets deliveries go on that ended because the study had left the source. */
+  /** Lets deliveries continue that ended because the study had left the source. */
   takeBack(orthancStudyIds: readonly string[]): Promise<void>;
   readonly log: Logger;
   readonly signal: AbortSignal;

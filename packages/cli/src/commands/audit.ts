@@ -8,43 +8,43 @@ export function addAuditCommands(program: Command): void {
   const audit = program
     .command('audit')
     .description(
-      'compare what a target has now with what it has confirmed; exits with 3 when something is wrong or not known',
+      'compare the content of a target with its confirmations; exit status 3 if instances are missing, different or unknown',
     )
     .argument('<target>', 'its name')
-    .option('--since <when>', 'only what was delivered since: an age (2h, 7d) or a date (2026-03-01)', parseTime)
+    .option('--since <when>', 'only instances delivered since: an age (2h, 7d) or a date (2026-03-01)', parseTime)
     .option('--study <uid>', 'only this study, by its Study Instance UID')
-    .option('--sample <share>', 'only so many of the studies, at random: 5%', parseShare)
-    .option('--content', 'also read what is there, and compare it with the digest of what was sent')
-    .option('--show', 'what audits have found so far; starts none')
-    .option('--stop', 'end the audit that is under way; what it found is kept')
-    .option('--send', 'send again what was found missing or different')
-    .option('-n, --dry-run', 'with --send: say what it would send, and do nothing')
-    .option('-y, --yes', 'do not ask')
+    .option('--sample <share>', 'only a random sample of the studies, e.g. 5%', parseShare)
+    .option('--content', 'also read the content and compare it with the digest of the sent data')
+    .option('--show', 'show the findings so far; starts no audit')
+    .option('--stop', 'stop the running audit; its findings are kept')
+    .option('--send', 'resend instances that were found missing or different')
+    .option('-n, --dry-run', 'with --send: show what would be sent, and send nothing')
+    .option('-y, --yes', 'do not ask for confirmation')
     .action(async (target: string, options: AuditTargetOptions) => {
       const { auditTarget } = await import('../operate/audit-target.ts');
       await auditTarget(target, options);
     });
   withExamples(withJson(withConfig(audit)), [
-    ['audit pacs', 'all that pacs has confirmed; Ctrl-C lets the audit go on by itself'],
-    ['audit pacs --since 7d --sample 5%', 'a twentieth of the studies of a week'],
-    ['audit archive --content', 'sizes and contents, too'],
-    ['audit pacs --send --dry-run', 'what would be sent again'],
-    ['audit pacs --send', 'send it, after a question'],
+    ['audit pacs', 'everything that pacs has confirmed; after Ctrl-C the audit continues in the background'],
+    ['audit pacs --since 7d --sample 5%', '5 % of the studies of one week'],
+    ['audit archive --content', 'sizes and content'],
+    ['audit pacs --send --dry-run', 'show what would be resent'],
+    ['audit pacs --send', 'resend, after confirmation'],
   ]);
 
   const log = program.command('audit-log').description('check the audit log of the console');
   const verify = log
     .command('verify')
-    .description('check that no entry was changed or removed: each holds a hash over the one before it')
-    .option('--file <file>', 'an export as JSON lines, instead of what Redis holds')
-    .option('--head <hash>', 'hash that has to be in it: the newest one of an earlier check')
+    .description('check that no entry was changed or removed: each entry contains a hash of the previous entry')
+    .option('--file <file>', 'an export as JSON lines, instead of the log in Redis')
+    .option('--head <hash>', 'hash that must be in the log: the newest hash of an earlier check')
     .action(async (options: VerifyAuditOptions) => {
       const { verifyAuditLog } = await import('../operate/verify-audit.ts');
       await verifyAuditLog(options);
     });
   withExamples(withJson(withConfig(verify)), [
-    ['audit-log verify', 'exits with 3 when the chain does not hold'],
-    ['audit-log verify --head 4f1c…', 'also whether the end of the log was cut off since'],
+    ['audit-log verify', 'exit status 3 if the chain is broken'],
+    ['audit-log verify --head 4f1c…', 'also check that the end of the log was not removed since'],
   ]);
 }
 

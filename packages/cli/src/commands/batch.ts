@@ -6,38 +6,38 @@ import { withConfig, withExamples, withJson, withWatch } from './options.ts';
 export function addBatchCommands(program: Command): void {
   const batch = program
     .command('batch')
-    .description('route many studies of a source that are there already, one after the other, e.g. for a migration');
+    .description('route many existing studies of a source one by one, e.g. for a migration');
   const start = batch
     .command('start')
-    .description('route all studies that the filter means: by the rules, by one rule, or to the targets that are named')
+    .description('route all studies that match the filter: by the rules, by one rule, or to the given targets')
     .requiredOption('--source <name>', 'of this source')
-    .option('--from <date>', 'with a study date at or after: 2026-03-01', parseDate)
-    .option('--until <date>', 'with a study date at or before', parseDate)
+    .option('--from <date>', 'with a study date on or after: 2026-03-01', parseDate)
+    .option('--until <date>', 'with a study date on or before', parseDate)
     .option('--modality <modality>', 'with series of this modality')
-    .option('--description <text>', 'with this in the study description; * and ? as wildcards')
-    .option('--to <target...>', 'to these targets, whatever the rules say')
-    .option('--rule <name>', 'by this rule alone')
-    .option('--rate <count>', 'studies a minute', parseCount)
-    .option('-n, --dry-run', 'say how many studies are meant, and do nothing')
-    .option('-y, --yes', 'do not ask');
+    .option('--description <text>', 'with this text in the study description; * and ? are wildcards')
+    .option('--to <target...>', 'to these targets, regardless of the rules')
+    .option('--rule <name>', 'by this rule only')
+    .option('--rate <count>', 'studies per minute', parseCount)
+    .option('-n, --dry-run', 'show how many studies match, and route none')
+    .option('-y, --yes', 'do not ask for confirmation');
   withExamples(
     withJson(withConfig(start)).action(async (options: StartBatchOptions) => {
       const { startBatchNow } = await import('../operate/batch.ts');
       await startBatchNow(options);
     }),
     [
-      ['batch start --source main --until 2025-12-31 --to archive --dry-run', 'how many studies that would be'],
-      ['batch start --source main --until 2025-12-31 --to archive --rate 60', 'sixty a minute; asks first'],
-      ['batch start --source main --modality CT --rule research', 'those that the rule research matches'],
+      ['batch start --source main --until 2025-12-31 --to archive --dry-run', 'show how many studies match'],
+      ['batch start --source main --until 2025-12-31 --to archive --rate 60', '60 per minute, after confirmation'],
+      ['batch start --source main --modality CT --rule research', 'studies that match the rule research'],
     ],
   );
-  const list = batch.command('list').description('batches and how far they are, the newest first');
+  const list = batch.command('list').description('batches and their progress, newest first');
   withExamples(
     withWatch(withJson(withConfig(list))).action(async (options: BatchOptions) => {
       const { listBatchesNow } = await import('../operate/batch.ts');
       await listBatchesNow(options);
     }),
-    [['batch list --watch', 'the progress, again every two seconds']],
+    [['batch list --watch', 'show the progress every two seconds']],
   );
   const act = (name: 'pause' | 'resume' | 'cancel', description: string): void => {
     const command = batch.command(name).description(description).argument('<batch>', 'its id');
@@ -49,12 +49,12 @@ export function addBatchCommands(program: Command): void {
       [[`batch ${name} b-0123456789ab`, description]],
     );
   };
-  act('pause', 'route no further study of a batch');
-  act('resume', 'go on with a batch');
-  act('cancel', 'end a batch; what was routed stays routed');
+  act('pause', 'pause a batch: no further study is routed');
+  act('resume', 'resume a batch');
+  act('cancel', 'end a batch; studies that are already routed are not affected');
   const rate = batch
     .command('rate')
-    .description('how many studies of a batch are routed in a minute')
+    .description('set how many studies of a batch are routed per minute')
     .argument('<batch>', 'its id')
     .argument('<count>', 'a whole number, or "none"', (text: string) => (text === 'none' ? text : parseCount(text)));
   withExamples(
@@ -62,7 +62,7 @@ export function addBatchCommands(program: Command): void {
       const { setBatchRateNow } = await import('../operate/batch.ts');
       await setBatchRateNow(id, count === 'none' ? undefined : count, options);
     }),
-    [['batch rate b-0123456789ab 10', 'ten a minute, while people work']],
+    [['batch rate b-0123456789ab 10', '10 per minute during working hours']],
   );
 }
 

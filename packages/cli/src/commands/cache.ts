@@ -5,12 +5,10 @@ import { withConfig, withExamples, withJson, withWatch } from './options.ts';
 
 /** `cache stats` and `cache clear`. */
 export function addCacheCommands(program: Command): void {
-  const cache = program
-    .command('cache')
-    .description('look at, or clear, what is kept in Redis and in the cache folder');
+  const cache = program.command('cache').description('show or clear the cache in Redis and in the cache folder');
   const stats = cache
     .command('stats')
-    .description('what is kept, how large it is, and how often the cache helped')
+    .description('content, size and hit rate of the cache')
     .action(async (options: ShowOptions) => {
       const { showCacheStats } = await import('../operate/show-cache-stats.ts');
       await showCacheStats(options);
@@ -18,15 +16,15 @@ export function addCacheCommands(program: Command): void {
   withExamples(withWatch(withJson(withConfig(stats))), [['cache stats', 'entries, bytes and hit rate by type']]);
   const clear = cache
     .command('clear')
-    .description('remove results that are computed once and used by many; records, queues and confirmations stay')
+    .description('remove cached results; records, queues and confirmations are not affected')
     .option('--type <type>', 'only results of this type')
-    .option('-y, --yes', 'do not ask')
+    .option('-y, --yes', 'do not ask for confirmation')
     .action(async (options: ClearOptions) => {
       const { clearCache } = await import('../operate/clear-cache.ts');
       await clearCache(options);
     });
   withExamples(withJson(withConfig(clear)), [
-    ['cache clear --yes', 'everything: it is computed again when it is needed'],
-    ['cache clear --type query', 'results of one type; asks first'],
+    ['cache clear --yes', 'remove everything; results are computed again when needed'],
+    ['cache clear --type query', 'results of one type, after confirmation'],
   ]);
 }

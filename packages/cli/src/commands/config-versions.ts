@@ -13,28 +13,28 @@ export function addConfigVersionCommands(config: Command): void {
   const diff = withConfig(
     config
       .command('diff')
-      .description('what differs between two versions, as a patch; by default between the newest one and the file')
-      .argument('[from]', 'number of a version; default the newest', parseNumber)
-      .argument('[to]', 'number of a version; default the file', parseNumber),
+      .description('differences between two versions as a patch; default: between the newest version and the file')
+      .argument('[from]', 'number of a version; default: the newest', parseNumber)
+      .argument('[to]', 'number of a version; default: the file', parseNumber),
   ).action(async (from: number | undefined, to: number | undefined, options: { readonly config: string }) => {
     const { showDifference } = await import('../operate/config-versions.ts');
     await showDifference(from, to, options);
   });
   withExamples(diff, [
-    ['config diff', 'what was edited by hand and is not in use yet'],
-    ['config diff 3 5', 'what changed from version 3 to version 5'],
+    ['config diff', 'show manual changes that are not in use yet'],
+    ['config diff 3 5', 'show changes from version 3 to version 5'],
   ]);
   const restore = withConfig(
     config
       .command('restore')
-      .description('let all services go by a former version again, or none of them')
-      .argument('<version>', 'its number', parseNumber)
-      .option('--reason <text>', 'why, for the history'),
+      .description('restore an earlier version on all services, or on none')
+      .argument('<version>', 'number of the version', parseNumber)
+      .option('--reason <text>', 'reason, shown in the history'),
   ).action(async (number: number, options: { readonly config: string; readonly reason?: string }) => {
     const { restoreNow } = await import('../operate/config-versions.ts');
     await restoreNow(number, options);
   });
-  withExamples(restore, [['config restore 3', 'it becomes a new version; the file is written']]);
+  withExamples(restore, [['config restore 3', 'creates a new version and writes the file']]);
 }
 
 function parseNumber(text: string): number {

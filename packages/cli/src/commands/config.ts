@@ -11,10 +11,10 @@ export function addConfigCommands(program: Command): void {
   const check = config
     .command('check')
     .description(
-      'say everything that is wrong with a configuration file, then what is allowed and hardly meant; exits with 2 when something is wrong. Where Redis answers, what only the running system knows is named, too',
+      'show all errors in a configuration file, then warnings; exit status 2 if there are errors. If Redis responds, warnings about the running system are included',
     )
-    .argument('[file]', 'configuration file; default that of --config')
-    .option('--strict', 'exit with 2 when there are warnings, too')
+    .argument('[file]', 'configuration file; default: that of --config')
+    .option('--strict', 'exit status 2 also for warnings')
     .action(async (named: string | undefined, options: { readonly config: string; readonly strict?: true }) => {
       const file = named ?? options.config;
       const { readConfig } = await import('../read-config.ts');
@@ -34,8 +34,8 @@ export function addConfigCommands(program: Command): void {
       if (options.strict && warnings.length > 0) process.exitCode = exitCodes.usage;
     });
   withExamples(withConfig(check), [
-    ['config check dispatch.yaml', 'each problem and each warning with its line, and what to do'],
-    ['config check --strict dispatch.yaml', 'for a pipeline: warnings fail, too'],
+    ['config check dispatch.yaml', 'each error and warning with its line and its remedy'],
+    ['config check --strict dispatch.yaml', 'for a CI pipeline: warnings fail as well'],
   ]);
   const schema = config
     .command('schema')
@@ -48,10 +48,10 @@ export function addConfigCommands(program: Command): void {
       ]);
       console.log(JSON.stringify(configJsonSchema(knownTargetSchemas, targetAbouts), null, 2));
     });
-  withExamples(schema, [['config schema > dispatch.schema.json', 'then name it in the first line of your file']]);
+  withExamples(schema, [['config schema > dispatch.schema.json', 'then reference it in the first line of your file']]);
   const example = config
     .command('example')
-    .description('print the example configuration: every option once, with what it is for and its default')
+    .description('print the example configuration: every option once, with its description and default')
     .action(async () => {
       const [{ exampleConfig, exampleValues, targetExamples }, { knownTargetSchemas }, { targetAbouts }] =
         await Promise.all([
@@ -61,10 +61,10 @@ export function addConfigCommands(program: Command): void {
         ]);
       process.stdout.write(exampleConfig(knownTargetSchemas, { ...exampleValues, ...targetExamples(targetAbouts) }));
     });
-  withExamples(example, [['config example > dispatch.yaml', 'then keep what you need']]);
+  withExamples(example, [['config example > dispatch.yaml', 'then keep the options that you need']]);
   const password = config
     .command('password')
-    .description('hash a password for console.users; asks for it, or reads a line of the standard input')
+    .description('hash a password for console.users; prompts for it, or reads one line from standard input')
     .action(async () => {
       const [{ hashPassword }, { readPassword }] = await Promise.all([
         import('@dicom-dispatch/console/password'),
@@ -73,5 +73,7 @@ export function addConfigCommands(program: Command): void {
       console.log(await hashPassword(await readPassword()));
     });
   addConfigVersionCommands(config);
-  withExamples(password, [['config password > anna.hash', 'and in the configuration: password: { file: anna.hash }']]);
+  withExamples(password, [
+    ['config password > anna.hash', 'then set password: { file: anna.hash } in the configuration'],
+  ]);
 }

@@ -4,9 +4,9 @@ export function addDemoCommand(program: Command): void {
   program
     .command('demo')
     .description(
-      'start a whole system on this machine (Orthanc, Redis, a PACS, all services) and send sample studies through it',
+      'start a complete system on this host (Orthanc, Redis, a PACS, all services) and send sample studies through it',
     )
-    .option('--once', 'end when everything has arrived; exit with 0 only if all of it did')
+    .option('--once', 'end when all studies have arrived; exit status 0 only if all arrived')
     .option('--keep <folder>', 'keep the files of the demo in this folder')
     .action(async (options: { once?: boolean; keep?: string }) => {
       const [{ runDemo }, { endByForce, lingerMs }] = await Promise.all([
@@ -14,6 +14,6 @@ export function addDemoCommand(program: Command): void {
         import('../end-by-force.ts'),
       ]);
       process.exitCode = await runDemo(options);
-      endByForce(lingerMs, 'something that was left behind keeps the process');
+      endByForce(lingerMs, 'an unfinished task keeps the process running');
     });
 }

@@ -4,7 +4,9 @@ import { withConfig, withExamples, withJson } from './options.ts';
 
 /** `notifications`: who is notified, and a test message. */
 export function addNotificationCommands(program: Command): void {
-  const notifications = program.command('notifications').description('who is notified of what; send a test message');
+  const notifications = program
+    .command('notifications')
+    .description('list the receivers of notifications; send a test message');
   const list = notifications
     .command('list')
     .description('list the receivers of console.notifications')
@@ -15,14 +17,14 @@ export function addNotificationCommands(program: Command): void {
   withExamples(withJson(withConfig(list)), [['notifications list', 'webhooks and e-mails, by name']]);
   const test = notifications
     .command('test')
-    .description('send a test message now; exits with 4 when the receiver does not accept it')
+    .description('send a test message; exit status 4 if the receiver does not accept it')
     .argument('<receiver>', 'webhook:NAME or email:NAME')
     .action(async (receiver: string, options: NotificationOptions) => {
       const { testReceiver } = await import('../operate/notifications.ts');
       await testReceiver(receiver, options);
     });
   withExamples(withConfig(test), [
-    ['notifications test webhook:desk', 'to the webhook desk of console.notifications.webhooks'],
+    ['notifications test webhook:desk', 'to the webhook "desk" of console.notifications.webhooks'],
     ['notifications test email:team', 'by the mail server of console.notifications.smtp'],
   ]);
 }

@@ -12,47 +12,47 @@ interface TargetOptions {
 
 /** Commands that change something: what the buttons of the console do. */
 export function addOperateCommands(program: Command): void {
-  const retry = addAct(program, 'retry', 'let deliveries go again, with all their attempts; what waits goes at once');
+  const retry = addAct(program, 'retry', 'retry deliveries with all their attempts; waiting deliveries start at once');
   retry
-    .option('--first', 'before all others of their targets')
-    .option('--anyway', 'also outside the schedule of target and rules; only with ids');
+    .option('--first', 'before all other deliveries of their targets')
+    .option('--anyway', 'also outside the schedules of target and rules; only with ids');
   withExamples(retry, [
-    ['retry A20260301 --anyway', 'now, although its schedule opens in the night'],
+    ['retry A20260301 --anyway', 'now, although its schedule only opens at night'],
     ['retry A20260301 --target pacs', 'the delivery of this study to pacs'],
     ['retry d-0123456789abcdef0123', 'one delivery'],
-    ['retry --target pacs --state failed --since 2d --dry-run', 'how many that would be'],
-    ['retry --target pacs --state failed --since 2d --yes', 'all of them, without asking'],
+    ['retry --target pacs --state failed --since 2d --dry-run', 'show how many deliveries match'],
+    ['retry --target pacs --state failed --since 2d --yes', 'all of them, without confirmation'],
   ]);
-  withExamples(addAct(program, 'first', 'put waiting deliveries before all others of their targets'), [
-    ['first A20260301', 'what waits of this study, to every target'],
+  withExamples(addAct(program, 'first', 'move waiting deliveries before all others of their targets'), [
+    ['first A20260301', 'waiting deliveries of this study, to every target'],
   ]);
   withExamples(addAct(program, 'hold', 'keep waiting deliveries from starting'), [
-    ['hold A20260301', 'whatever of this study has not begun yet'],
-    ['hold --target archive --yes', 'all that waits for archive now (target pause stops what comes later, too)'],
+    ['hold A20260301', 'all deliveries of this study that have not started'],
+    ['hold --target archive --yes', 'all deliveries that wait for archive now (target pause also stops later ones)'],
   ]);
-  withExamples(addAct(program, 'release', 'let held deliveries go'), [
-    ['release A20260301', 'what is held of this study'],
-    ['release --all --yes', 'everything that is held'],
+  withExamples(addAct(program, 'release', 'release held deliveries'), [
+    ['release A20260301', 'held deliveries of this study'],
+    ['release --all --yes', 'all held deliveries'],
   ]);
-  withExamples(addAct(program, 'cancel', 'stop deliveries; what the target has confirmed stays there'), [
-    ['cancel A20260301 --target pacs', 'not to pacs any more'],
-    ['cancel --rule night-archive --state waiting', 'all that this rule routed and that waits; asks first'],
+  withExamples(addAct(program, 'cancel', 'cancel deliveries; instances that the target has confirmed stay there'), [
+    ['cancel A20260301 --target pacs', 'no longer send it to pacs'],
+    ['cancel --rule night-archive --state waiting', 'all waiting deliveries of this rule, after confirmation'],
   ]);
   withExamples(
-    addAct(program, 'resolve', 'settle deliveries that did not arrive: they count as failed no longer').requiredOption(
+    addAct(program, 'resolve', 'resolve deliveries that did not arrive: they no longer count as failed').requiredOption(
       '--reason <text>',
-      'why they need nobody any more; kept in Redis and the audit log, no patient data',
+      'why no further action is needed; stored in Redis and in the audit log, so without patient data',
     ),
     [
       ['resolve A20260301 --target pacs --reason "sent from the modality"', 'one study'],
       [
         'resolve --code target-full --until 30d --reason "old archive is gone"',
-        'all that the filter means; asks first',
+        'all deliveries that match the filter, after confirmation',
       ],
     ],
   );
-  withExamples(addAct(program, 'reopen', 'make resolved deliveries what they were before'), [
-    ['reopen A20260301 --target pacs', 'it is failed again, and counted'],
+  withExamples(addAct(program, 'reopen', 'reopen resolved deliveries: they have their previous state again'), [
+    ['reopen A20260301 --target pacs', 'it counts as failed again'],
   ]);
   addTargetCommands(program);
   addSourceCommands(program);
@@ -68,37 +68,39 @@ function addReloadCommand(program: Command): void {
       program
         .command('reload')
         .description(
-          'let all services read their configuration again; all check it first, and apply it only when all can',
+          'reload the configuration on all services; all check it first, and apply it only if all accept it',
         ),
     ),
   ).action(async (options: TargetOptions) => {
     const { reloadNow } = await import('../operate/reload.ts');
     await reloadNow(options);
   });
-  withExamples(command, [['reload', 'after a change of dispatch.yaml; what is under way goes on as it began']]);
+  withExamples(command, [
+    ['reload', 'after a change of dispatch.yaml; running deliveries keep the previous configuration'],
+  ]);
 }
 
 function addForgetCommand(program: Command): void {
   const command = program
     .command('forget')
-    .summary('forget studies that have left their source')
+    .summary('remove the records of studies that have left their source')
     .description(
-      'forget studies that have left their source, with what targets have confirmed of them: those named, or all to which nothing has happened since; without it they go after records.keep',
+      'remove the records and confirmations of studies that have left their source: the named studies, or all without changes since a time. Without this command they are removed after records.keep',
     )
     .argument('[study...]', 'Study Instance UIDs')
-    .option('--source <name>', 'of this source; one that is no longer configured has to be named')
+    .option('--source <name>', 'of this source; a source that is no longer configured must be named')
     .option('--until <when>', 'last changed before: an age (365d) or a date (2026-03-01)', parseTime)
-    .option('--failed', 'also those with deliveries that have failed')
-    .option('-n, --dry-run', 'say what it would reach, and do nothing')
-    .option('-y, --yes', 'do not ask');
+    .option('--failed', 'also studies with failed deliveries')
+    .option('-n, --dry-run', 'show what would be affected, and do nothing')
+    .option('-y, --yes', 'do not ask for confirmation');
   withJson(withConfig(command)).action(async (ids: string[], options: ForgetOptions) => {
     const { forgetNow } = await import('../operate/forget.ts');
     await forgetNow(ids, options);
   });
   withExamples(command, [
-    ['forget --until 365d --dry-run', 'how many studies that would be, and about how much of Redis'],
-    ['forget --until 30d --failed --yes', 'also what has failed and cannot be sent any more, without asking'],
-    ['forget --source old-gateway --until 1d', 'what came from a source that was taken out of the configuration'],
+    ['forget --until 365d --dry-run', 'show the number of studies and their approximate size in Redis'],
+    ['forget --until 30d --failed --yes', 'also failed deliveries that can no longer be sent, without confirmation'],
+    ['forget --source old-gateway --until 1d', 'studies of a source that was removed from the configuration'],
     ['forget 1.2.840.113619.2.55.3.1', 'one study'],
   ]);
 }
@@ -107,12 +109,12 @@ function addAct(program: Command, action: BulkAction, description: string): Comm
   const command = program
     .command(action)
     .summary(description)
-    .description(`${description}: those named, or all that the filter means`)
+    .description(`${description}: the named ones, or all that match the filter`)
     .argument('[id...]', 'deliveries, or studies by UID or accession number');
   return withJson(withConfig(withErrorSelection(withSelection(command))))
-    .option('--all', 'all of them: where no filter is meant')
-    .option('-n, --dry-run', 'say what it would reach, and do nothing')
-    .option('-y, --yes', 'do not ask')
+    .option('--all', 'all of them, without a filter')
+    .option('-n, --dry-run', 'show what would be affected, and do nothing')
+    .option('-y, --yes', 'do not ask for confirmation')
     .action(async (ids: string[], options: ActOptions) => {
       const { actNow } = await import('../operate/act.ts');
       await actNow(action, ids, options);
@@ -122,21 +124,21 @@ function addAct(program: Command, action: BulkAction, description: string): Comm
 function addTargetCommands(program: Command): void {
   const target = program
     .command('target')
-    .description('test, pause, resume or limit a target; decide about one that was moved or removed');
+    .description('test, pause, resume or limit a target; decide about a moved or removed target');
   const add = (name: string, description: string): Command =>
     withJson(withConfig(target.command(name).description(description).argument('<target>', 'its name')));
 
   withExamples(
-    add('test', 'try the connection step by step; exits with 1 when it fails').action(
+    add('test', 'test the connection step by step; exit status 1 if it fails').action(
       async (name: string, options: TargetOptions) => {
         const { testTargetNow } = await import('../operate/test-target.ts');
         await testTargetNow(name, options);
       },
     ),
-    [['target test pacs', 'each step with its result, and what to do about a failure']],
+    [['target test pacs', 'each step with its result, and the remedy for a failure']],
   );
   withExamples(
-    add('pause', 'let no further delivery start; those under way end').action(
+    add('pause', 'pause a target: no further delivery starts, running ones finish').action(
       async (name: string, options: TargetOptions) => {
         const { pauseNow } = await import('../operate/targets.ts');
         await pauseNow(name, options, true);
@@ -145,79 +147,79 @@ function addTargetCommands(program: Command): void {
     [['target pause pacs', 'before pacs goes down for maintenance']],
   );
   withExamples(
-    add('resume', 'let deliveries start again').action(async (name: string, options: TargetOptions) => {
+    add('resume', 'resume a target: deliveries start again').action(async (name: string, options: TargetOptions) => {
       const { pauseNow } = await import('../operate/targets.ts');
       await pauseNow(name, options, false);
     }),
-    [['target resume pacs', 'what has waited goes, the most urgent first']],
+    [['target resume pacs', 'waiting deliveries start, the most urgent first']],
   );
   withExamples(
-    add('same', 'a target with another address has the same contents: keep its ledger').action(
+    add('same', 'a target with a new address has the same content: keep its ledger').action(
       async (name: string, options: TargetOptions) => {
         const { decidePlaceNow } = await import('../operate/targets.ts');
         await decidePlaceNow(name, options, 'same');
       },
     ),
-    [['target same pacs', 'the archive was moved to another server with all that it had']],
+    [['target same pacs', 'the archive was moved to another server with all its content']],
   );
   withExamples(
-    add('new', 'a target with another address is another place: begin a new ledger').action(
+    add('new', 'a target with a new address is another place: start a new ledger').action(
       async (name: string, options: TargetOptions) => {
         const { decidePlaceNow } = await import('../operate/targets.ts');
         await decidePlaceNow(name, options, 'new');
       },
     ),
-    [['target new pacs', 'an empty archive has taken its place; the former ledger is kept']],
+    [['target new pacs', 'an empty archive has replaced it; the previous ledger is kept']],
   );
   withExamples(
-    add('move', 'give what waits for a target that was removed from the configuration to another one')
-      .requiredOption('--to <target>', 'the target that gets it')
+    add('move', 'move the waiting deliveries of a removed target to another target')
+      .requiredOption('--to <target>', 'the target that receives them')
       .action(async (name: string, options: TargetOptions & { to: string }) => {
         const { decideOrphanNow } = await import('../operate/targets.ts');
         await decideOrphanNow(name, options, options.to);
       }),
-    [['target move old-pacs --to pacs', 'see "dispatch targets" for those that are orphaned']],
+    [['target move old-pacs --to pacs', '"dispatch targets" lists removed targets with waiting deliveries']],
   );
   withExamples(
-    add('drop', 'cancel what waits for a target that was removed from the configuration')
-      .option('-y, --yes', 'do not ask')
+    add('drop', 'cancel the waiting deliveries of a removed target')
+      .option('-y, --yes', 'do not ask for confirmation')
       .action(async (name: string, options: TargetOptions & { yes?: boolean }) => {
         const { decideOrphanNow } = await import('../operate/targets.ts');
         await decideOrphanNow(name, options, undefined);
       }),
-    [['target drop old-pacs', 'what it has confirmed stays known']],
+    [['target drop old-pacs', 'its confirmations are kept']],
   );
   withExamples(
-    add('concurrency', 'how many deliveries run at the same time, over all dispatchers')
+    add('concurrency', 'set how many deliveries run in parallel, over all dispatchers')
       .argument('<count>', 'a whole number', parseCount)
       .action(async (name: string, count: number, options: TargetOptions) => {
         const { limitNow } = await import('../operate/targets.ts');
         await limitNow(name, options, { concurrency: count });
       }),
-    [['target concurrency pacs 2', 'at once on all dispatchers, until the configuration is reloaded']],
+    [['target concurrency pacs 2', 'takes effect at once on all dispatchers, until the configuration is reloaded']],
   );
   withExamples(
-    add('rate', 'how many deliveries start in a minute, over all dispatchers')
+    add('rate', 'set how many deliveries start per minute, over all dispatchers')
       .argument('<count>', 'a whole number, or "none"', (text) => (text === 'none' ? text : parseCount(text)))
       .action(async (name: string, count: number | 'none', options: TargetOptions) => {
         const { limitNow } = await import('../operate/targets.ts');
         await limitNow(name, options, { rate: count === 'none' ? undefined : count });
       }),
     [
-      ['target rate pacs 30', 'thirty a minute, until the configuration is reloaded'],
-      ['target rate pacs none', 'as many as there are'],
+      ['target rate pacs 30', '30 per minute, until the configuration is reloaded'],
+      ['target rate pacs none', 'no limit'],
     ],
   );
 }
 
 function addSourceCommands(program: Command): void {
-  const source = program.command('source').description('try studies of a source now that could not be read');
+  const source = program.command('source').description('read postponed studies of a source now');
   withExamples(
     withJson(
       withConfig(
         source
           .command('try')
-          .description('try studies now that are put off, see "dispatch sources"')
+          .description('read postponed studies now; "dispatch sources" lists them')
           .argument('<source>', 'its name')
           .argument('[study]', "Orthanc's id of one of them; without it, all"),
       ),
@@ -225,32 +227,32 @@ function addSourceCommands(program: Command): void {
       const { tryStudiesOf } = await import('../operate/try-studies.ts');
       await tryStudiesOf(name, study, options);
     }),
-    [['source try main', 'after a disk of the source was mended']],
+    [['source try main', 'after a disk of the source was repaired']],
   );
   withExamples(
     withJson(
       withConfig(
         program
           .command('after-success')
-          .description('retry the actions in the source after success that have not succeeded yet')
+          .description('retry the actions after success in the source that have failed')
           .argument('<study>', 'Study Instance UID, Orthanc id, accession number or id of a delivery'),
       ),
     ).action(async (study: string, options: TargetOptions) => {
       const { afterSuccessNow } = await import('../operate/try-studies.ts');
       await afterSuccessNow(study, options);
     }),
-    [['after-success A20260301', 'instead of waiting for the next try, which comes within 15 minutes']],
+    [['after-success A20260301', 'instead of waiting up to 15 minutes for the next attempt']],
   );
 }
 
 function addRouteCommand(program: Command): void {
   const command = program
     .command('route')
-    .description('route a study now: by the rules, or to the targets that are named')
+    .description('route a study now: by the rules, or to the given targets')
     .argument('<study>', 'Study Instance UID or accession number')
-    .option('--to <target...>', 'to these targets, whatever the rules say')
-    .option('--everything', 'also what a target has confirmed already')
-    .option('--first', 'ahead of all other deliveries of its targets');
+    .option('--to <target...>', 'to these targets, regardless of the rules')
+    .option('--everything', 'resend instances that are already confirmed')
+    .option('--first', 'before all other deliveries of its targets');
   withJson(withConfig(command)).action(
     async (study: string, options: TargetOptions & { to?: string[]; everything?: boolean; first?: boolean }) => {
       const { routeNow } = await import('../operate/route.ts');
@@ -258,17 +260,19 @@ function addRouteCommand(program: Command): void {
     },
   );
   withExamples(command, [
-    ['route A20260301', 'wherever the rules of now send it; only what is missing there'],
-    ['route A20260301 --to research', 'to one target, whatever the rules say'],
-    ['route A20260301 --to pacs --everything', 'every instance once more'],
-    ['route A20260301 --to theatre --first', 'before everything else that waits for it'],
+    ['route A20260301', 'to the targets of the current rules; only missing instances are sent'],
+    ['route A20260301 --to research', 'to one target, regardless of the rules'],
+    ['route A20260301 --to pacs --everything', 'resend every instance'],
+    ['route A20260301 --to theatre --first', 'before all other waiting deliveries of theatre'],
   ]);
 }
 
 function addRecoverCommand(program: Command): void {
   const command = program
     .command('recover')
-    .description('what was lost when Redis lost data, and what is sent again; where sources begin when no router knows')
+    .description(
+      'show what was lost when Redis lost data and what is sent again; set where sources start if no router knows',
+    )
     .option('--from <begin>', 'now, everything, YYYY-MM-DD or YYYY-MM-DDTHH:MM (UTC)', parseBegin)
     .option('--source <name>', 'only this source');
   withJson(withConfig(command)).action(async (options: RecoverOptions) => {
@@ -276,9 +280,9 @@ function addRecoverCommand(program: Command): void {
     await recoverNow(options);
   });
   withExamples(command, [
-    ['recover', 'what was lost last, and what was done about it'],
-    ['recover --from 2026-03-01T06:00', 'route what has changed since; what had arrived since is sent again'],
-    ['recover --from now', 'route only what comes from now on'],
+    ['recover', 'the last data loss, and how it was recovered'],
+    ['recover --from 2026-03-01T06:00', 'route all changes since then; studies that arrived since then are sent again'],
+    ['recover --from now', 'route only new studies from now on'],
   ]);
 }
 

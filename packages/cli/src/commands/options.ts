@@ -40,11 +40,11 @@ export function withConfig(command: Command): Command {
 }
 
 export function withJson(command: Command): Command {
-  return command.option('--json', 'JSON, for programs');
+  return command.option('--json', 'output JSON, for scripts');
 }
 
 export function withWatch(command: Command): Command {
-  return command.option('-w, --watch', 'again every two seconds, until Ctrl-C');
+  return command.option('-w, --watch', 'repeat every two seconds, until Ctrl-C');
 }
 
 /** Filters of studies and of deliveries. */
@@ -66,7 +66,7 @@ export function withErrorSelection(command: Command): Command {
 }
 
 export function withLimit(command: Command): Command {
-  return command.option('--limit <count>', 'most to show', parseLimit, 50);
+  return command.option('--limit <count>', 'maximum number to show', parseLimit, 50);
 }
 
 /** Lines for the end of a command's help: what to type, and what it does. */

@@ -7,41 +7,41 @@ import { withConfig, withExamples, withJson } from './options.ts';
 export function addPullCommands(program: Command): void {
   const find = program
     .command('find')
-    .description('search a target: a PACS by C-FIND, a DICOMweb server by QIDO-RS, an Orthanc')
-    .requiredOption('--target <name>', 'which target')
+    .description('search a target: a PACS by C-FIND, a DICOMweb server by QIDO-RS, or an Orthanc')
+    .requiredOption('--target <name>', 'target to use')
     .option('--accession <number>', 'accession number; * and ? are wildcards')
     .option('--patient <id>', 'patient id; * and ? are wildcards')
     .option('--study <uid>', 'Study Instance UID')
     .option('--date <date>', 'study date YYYYMMDD, or a range YYYYMMDD-YYYYMMDD', parseDate)
     .option('--series <key=value>', 'only series that match, such as Modality=CT; may be repeated', parseFilter)
-    .option('--limit <count>', 'most studies to show', parseCount, 100)
-    .option('--fresh', 'ask the target, even if an equal search was answered before')
+    .option('--limit <count>', 'maximum number of studies to show', parseCount, 100)
+    .option('--fresh', 'query the target, even if the same search is cached')
     .action(async (options: FindOptions) => {
       const { findAtTarget } = await import('../operate/find-at-target.ts');
       await findAtTarget(options);
     });
   withExamples(withJson(withConfig(find)), [
     ['find --target pacs --patient 4711', 'the studies of a patient'],
-    ['find --target pacs --patient 4711 --fresh', 'what the target has now, whatever the cache knows'],
-    ["find --target pacs --date 20260301- --series 'Modality=CT'", 'studies with a CT series since a day'],
+    ['find --target pacs --patient 4711 --fresh', 'what the target has now, without the cache'],
+    ["find --target pacs --date 20260301- --series 'Modality=CT'", 'studies with a CT series since a date'],
   ]);
   const pull = program
     .command('pull')
-    .description('get a study from a target; called again, it gets what is still missing')
-    .requiredOption('--target <name>', 'which target')
+    .description('retrieve a study from a target; when repeated, only missing instances are retrieved')
+    .requiredOption('--target <name>', 'target to use')
     .option('--study <uid>', 'Study Instance UID', parseUid)
     .option('--accession <number>', 'accession number: all its studies')
     .option('--series <uid...>', 'only these series', parseUids)
-    .option('--to-folder <folder>', 'put it there, one file an instance')
-    .option('--to-source <name>', 'put it into the Orthanc of a source, where the rules see it')
+    .option('--to-folder <folder>', 'write it to this folder, one file per instance')
+    .option('--to-source <name>', 'store it in the Orthanc of a source, where the rules apply to it')
     .action(async (options: PullOptions) => {
       const { pullNow } = await import('../operate/pull-study.ts');
       await pullNow(options);
     });
   withExamples(withJson(withConfig(pull)), [
     ['pull --target pacs --study 1.2.3 --to-folder ./prior', 'into a folder'],
-    ['pull --target pacs --study 1.2.3 --to-source main', 'into Orthanc, where the rules see it'],
-    ['pull --target pacs --accession A4711 --to-source main', 'what the target has under an accession number'],
+    ['pull --target pacs --study 1.2.3 --to-source main', 'into Orthanc, where the rules apply to it'],
+    ['pull --target pacs --accession A4711 --to-source main', 'all studies with an accession number'],
   ]);
 }
 

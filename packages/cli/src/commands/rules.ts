@@ -10,7 +10,7 @@ export function addRulesCommands(program: Command): void {
     withConfig(
       program
         .command('rules')
-        .description('the rules; with a study, what they would do with it and why (a dry run)')
+        .description('show the rules; with a study, show what they would do with it and why (a dry run)')
         // Subcommands have --json and --config of their own.
         .enablePositionalOptions(),
     ),
@@ -29,19 +29,23 @@ export function addRulesCommands(program: Command): void {
     withConfig(
       rules
         .command('test')
-        .description('say of every rule whether it matches, and which part of its expression decided; nothing is sent'),
+        .description(
+          'show for every rule whether it matches, and which part of its expression decided; nothing is sent',
+        ),
     ),
   )
     .addOption(new Option('--study <id>', 'a study of a source').conflicts(['file', 'tags']))
-    .addOption(new Option('--file <file>', 'a DICOM file; no source or Redis is asked').conflicts(['study', 'tags']))
+    .addOption(
+      new Option('--file <file>', 'a DICOM file; neither source nor Redis is used').conflicts(['study', 'tags']),
+    )
     .addOption(
       new Option('--tags <file>', "JSON: Orthanc's simplified tags, or { study, series, origin }").conflicts([
         'study',
         'file',
       ]),
     )
-    .option('--source <name>', 'the source that it is in, or would be in')
-    .option('--at <when>', 'what "now" is in the expressions; default the present', parseTime)
+    .option('--source <name>', 'the source that the study is in, or would be in')
+    .option('--at <when>', 'value of "now" in the expressions; default: the current time', parseTime)
     .action(async (options: RulesTestOptions) => {
       const { testRules } = await import('../operate/test-rules.ts');
       await testRules(options);
@@ -49,16 +53,14 @@ export function addRulesCommands(program: Command): void {
   withExamples(test, [
     ['rules test --study A20260301', 'a study that is in a source'],
     ['rules test --file ct.dcm --source main', 'a file, as if it were a study of main'],
-    ['rules test --tags study.json --at 2026-03-01T23:30', 'tags, late in the evening'],
+    ['rules test --tags study.json --at 2026-03-01T23:30', 'tags from a file, evaluated late in the evening'],
   ]);
 
   const replay = withJson(
     withConfig(
       rules
         .command('replay')
-        .description(
-          'say what the present rules would have done with studies that were routed before; nothing is sent',
-        ),
+        .description('show what the current rules would have done with already routed studies; nothing is sent'),
     ),
   )
     .addOption(
@@ -73,7 +75,10 @@ export function addRulesCommands(program: Command): void {
       await replayNow(options);
     });
   withExamples(replay, [
-    ['rules replay --since 7d', 'a changed configuration against the last week: what would be added, what left out'],
-    ['rules replay --since 7d -c draft.yaml', 'the same with a draft, before it is put in place'],
+    [
+      'rules replay --since 7d',
+      'test a changed configuration on the last week: targets that would be added or removed',
+    ],
+    ['rules replay --since 7d -c draft.yaml', 'the same with a draft, before it is used'],
   ]);
 }

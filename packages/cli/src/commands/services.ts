@@ -3,18 +3,18 @@ import { withConfig, withExamples } from './options.ts';
 
 const services = [
   ['router', 'follow the sources, apply the rules, enqueue study tasks'],
-  ['dispatcher', 'run deliveries; start as many as you like'],
-  ['console', 'pages for operators, Bull Board, HTTP API'],
+  ['dispatcher', 'run deliveries; start as many as needed'],
+  ['console', 'serve the console pages, Bull Board and the HTTP API'],
 ] as const;
 
 /** `up`, and one command a service. */
 export function addServiceCommands(program: Command): void {
   const up = program
     .command('up')
-    .description('run router, dispatcher and console in one process; with a Redis of its own where no redis.url is set')
+    .description('run router, dispatcher and console in one process; with an embedded Redis if redis.url is not set')
     .option(
       '--listen <address>',
-      'where there is no configuration file: address of the page that makes one (default 127.0.0.1:8080)',
+      'without a configuration file: address of the setup page (default 127.0.0.1:8080)',
       parseAddress,
     )
     .action(async ({ config, listen }: { config: string; listen?: string }) => {
@@ -24,8 +24,8 @@ export function addServiceCommands(program: Command): void {
       await runServices(config, ['console', 'router', 'dispatcher'], isFirst ? { first: { listen } } : {});
     });
   withExamples(withConfig(up), [
-    ['up', 'with ./dispatch.yaml, until Ctrl-C or SIGTERM; where it is not there, a page makes it'],
-    ['up --config /srv/dispatch.yaml --listen 0.0.0.0:8080', 'the page of the first start, for other machines as well'],
+    ['up', 'with ./dispatch.yaml, until Ctrl-C or SIGTERM; without it, a setup page creates it'],
+    ['up --config /srv/dispatch.yaml --listen 0.0.0.0:8080', 'the setup page, also for other hosts'],
   ]);
   for (const [name, description] of services) {
     const command = program

@@ -19,20 +19,20 @@ export interface DiagnoseOptions {
   readonly json?: boolean;
 }
 
-const readme = `What is in here, for a support case of dicom-dispatch:
+const readme = `Content of this bundle for a support case of dicom-dispatch:
 
-  versions.json   of dicom-dispatch, Node and the machine
+  versions.json   of dicom-dispatch, Node and the host
   config.json     the configuration; secrets, user names and e-mail addresses are hidden
   overview.json   counts, workers.json, sources.json (with /system of each Orthanc), targets.json (circuits, errors)
-  queues.json     what is in which queue; redis.json: INFO of Redis; cache.json: what is kept
+  queues.json     content of the queues; redis.json: INFO of Redis; cache.json: content of the cache
   failures.json   the latest deliveries that failed or wait after a failure, with their timelines
   log.txt         the last lines of the log, if one was given
   problems.json   what could not be read, and why
 
-Taken out: secrets wherever they stood; UIDs and Orthanc's ids, for which there are words that mean the same study only
-within this bundle; names in DICOM's writing; e-mail addresses; names and numbers of the patients whose deliveries are in
-here, as far as the sources told them. Host names, AE titles and addresses of servers are left in: without them nothing can be
-understood. Look through it before you send it.
+Removed: all secrets; UIDs and Orthanc ids, replaced by words that identify the same study only
+within this bundle; names in DICOM format; e-mail addresses; names and numbers of the patients whose deliveries are
+included, if the sources provided them. Host names, AE titles and addresses of servers are kept, because an analysis
+needs them. Check the bundle before you send it.
 `;
 
 /**
@@ -88,15 +88,15 @@ export async function diagnose(options: DiagnoseOptions): Promise<void> {
     const folder = `dispatch-diagnose-${stamp}`;
     const path = options.output ?? `${folder}.tar.gz`;
     const { sizeBytes } = await writeBundle(path, folder, files).catch((error: NodeJS.ErrnoException) => {
-      throw new CommandError(`${path} cannot be written (${error.code}): name another with --output`);
+      throw new CommandError(`${path} cannot be written (${error.code}): set another file with --output`);
     });
     if (options.json === true) {
       console.log(JSON.stringify({ file: path, sizeBytes, files: [...files.keys()], problems: Object.keys(problems) }));
       return;
     }
     console.log(`${path}: ${files.size} files, ${formatBytes(sizeBytes)}`);
-    for (const [name, why] of Object.entries(problems)) console.log(`  not in it: ${name}: ${scrubber.text(why)}`);
-    console.log('Without secrets and patient data, as far as they can be known: look through it before you send it.');
+    for (const [name, why] of Object.entries(problems)) console.log(` not included: ${name}: ${scrubber.text(why)}`);
+    console.log('Secrets and patient data are removed as far as they are known. Check the file before you send it.');
   }
 }
 

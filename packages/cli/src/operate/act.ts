@@ -70,13 +70,13 @@ export async function actNow(action: BulkAction, ids: readonly string[], options
   const given = Object.entries(filter).filter(([, value]) => value !== undefined);
   if (ids.length === 0 && given.length === 0 && options.all !== true) {
     throw new CommandError(
-      'name deliveries or studies, or a filter such as --target or --state, or say --all',
+      'give deliveries or studies, or a filter such as --target or --state, or --all',
       exitCodes.usage,
     );
   }
   const odd = given.find(([name]) => name !== 'target');
   if (ids.length > 0 && odd) {
-    throw new CommandError(`--${odd[0]} is a filter for many: with ids only --target has a meaning`, exitCodes.usage);
+    throw new CommandError(`--${odd[0]} is a filter: with ids only --target is allowed`, exitCodes.usage);
   }
   if (ids.length === 0 && options.first === true) {
     throw new CommandError('--first takes ids; for a filter: dispatch first --state waiting …', exitCodes.usage);
@@ -104,7 +104,7 @@ async function actOnNamed(system: System, action: BulkAction, ids: readonly stri
         outcomes.map(({ deliveryId, target, done, why }) => [
           deliveryId,
           target,
-          done ? (options.dryRun === true ? 'would be tried' : past[action]) : `not ${past[action]}: ${why ?? ''}`,
+          done ? (options.dryRun === true ? 'would be retried' : past[action]) : `not ${past[action]}: ${why ?? ''}`,
         ]),
       ),
     );
@@ -175,7 +175,7 @@ async function actOnFiltered(
 function previewText(action: BulkAction, { count, byTarget }: BulkPreview): string {
   const targets = Object.entries(byTarget).map(([name, each]) => `${name}: ${each}`);
   const list = targets.length > 0 ? ` (${targets.join(', ')})` : '';
-  return `${action} would reach ${count} ${count === 1 ? 'delivery' : 'deliveries'}${list}`;
+  return `${action} would affect ${count} ${count === 1 ? 'delivery' : 'deliveries'}${list}`;
 }
 
 /** What has begun meanwhile needs no place in the queue. */

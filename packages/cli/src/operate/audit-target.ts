@@ -35,7 +35,7 @@ const lookEveryMs = 500;
 /** Audits a target and waits for the end, or shows, stops or mends what an audit has found. */
 export async function auditTarget(target: string, options: AuditTargetOptions): Promise<void> {
   const acts = [options.show, options.stop, options.send].filter((one) => one === true).length;
-  if (acts > 1) throw new CommandError('--show, --stop and --send are three commands: choose one', exitCodes.usage);
+  if (acts > 1) throw new CommandError('--show, --stop and --send exclude each other: use one', exitCodes.usage);
   if (options.dryRun === true && options.send !== true)
     throw new CommandError('--dry-run needs --send', exitCodes.usage);
   await withSystem(options.config, async (system) => {
@@ -61,7 +61,7 @@ async function start({ operations, actor, audited, ...system }: System, target: 
 
 async function stop({ operations, actor, audited }: System, target: string): Promise<void> {
   await audited({ action: 'stop audit', subject: target }, () => stopTargetAudit(operations, target, actor));
-  console.log(`the audit of ${target} ends with the study that it is at`);
+  console.log(`the audit of ${target} stops after the current study`);
 }
 
 async function send(system: System, target: string, options: AuditTargetOptions): Promise<void> {
@@ -78,7 +78,7 @@ async function send(system: System, target: string, options: AuditTargetOptions)
     return console.log(`${instances} instances of ${meant.length} studies would be sent again`);
   if (options.yes !== true && meant.length > 0) {
     await confirm(
-      `${instances} instances of ${meant.length} studies are taken out of the ledger of ${target} and sent again, where a second look finds the same`,
+      `${instances} instances of ${meant.length} studies are removed from the ledger of ${target} and sent again, if a second check has the same result`,
     );
   }
   await audited({ action: 'send missing', subject: target }, () =>
@@ -103,7 +103,7 @@ async function follow(
 ): Promise<AuditedTarget> {
   const audits = new TargetAudits(redis, config().redis.prefix);
   const isShown = process.stderr.isTTY && options.json !== true;
-  return untilInterrupted('the audit goes on: dispatch audit TARGET --show', async (signal) => {
+  return untilInterrupted('the audit continues: dispatch audit TARGET --show', async (signal) => {
     for (;;) {
       const audit = await audits.read(target);
       if (isEnd(audit) && !(await audits.asked()).has(target)) break;
@@ -130,11 +130,11 @@ async function show({ operations }: System, target: string, options: AuditTarget
     const { compared, instances, unread, requests } = audit.counts;
     console.log(`contents compared: ${compared} of ${instances}; not known: ${unread}; requests: ${requests}`);
     if (findings.length > 0) console.log(table(findings));
-    else if (gaps.length === 0) console.log(`nothing is wrong: ${target} has what it has confirmed`);
-    else console.log(`no findings, but ${target} may still lack something:`);
+    else if (gaps.length === 0) console.log(`no findings: ${target} has everything that it has confirmed`);
+    else console.log(`no findings, but instances may still be missing at ${target}:`);
     for (const gap of gaps) console.log(gap);
     if (history.length > 1) console.log(`\n${trend(history)}`);
-    if (findings.length > 0) console.log(`\nto send what is missing or different: dispatch audit ${target} --send`);
+    if (findings.length > 0) console.log(`\nto resend missing or different instances: dispatch audit ${target} --send`);
   }
   process.exitCode = exitCodeOfAudit(known);
 }

@@ -54,7 +54,7 @@ export async function backupNow(file: string, options: BackupCommandOptions): Pr
 export async function restoreNow(file: string, options: RestoreCommandOptions): Promise<void> {
   const path = resolve(file);
   const { replace = false } = options;
-  if (replace && options.yes !== true) await confirm('this removes all that Redis has under redis.prefix');
+  if (replace && options.yes !== true) await confirm('this removes all data under redis.prefix from Redis');
   await withRedisAlone(options.config, async (system) => {
     const restored = await ofFile(path, () =>
       restoreBackup(system.operations, path, { replace, onProgress: showProgress }),
@@ -70,12 +70,12 @@ export async function restoreNow(file: string, options: RestoreCommandOptions): 
     const lines = [
       `restored: ${words(restored)}`,
       '',
-      `What happened after ${new Date(madeAt).toISOString()} is not in it. When the services start, nothing is sent until a router has completed`,
-      'the data from its notes (redis.notesFolder): what it has noted as arrived is not sent again. Without notes each source goes',
-      'on where the backup ends: nothing is lost, and what had arrived since is sent again.',
+      `Changes after ${new Date(madeAt).toISOString()} are not in the backup. When the services start, nothing is sent until a router has completed`,
+      'the data from its notes (redis.notesFolder): deliveries that are noted as arrived are not sent again. Without notes each source',
+      'continues where the backup ends: nothing is lost, and studies that arrived since then are sent again.',
       ...sources.map(({ name, position, changesSince, detail }) =>
         changesSince === undefined
-          ? `  source ${name}: followed to change ${position ?? 'none'}; how many came since is not known (${detail})`
+          ? `  source ${name}: followed to change ${position ?? 'none'}; the number of changes since then is unknown (${detail})`
           : `  source ${name}: ${position === undefined ? 'was not followed' : `${changesSince} changes since`}`,
       ),
       '',
@@ -119,7 +119,7 @@ async function ofFile<T>(path: string, act: () => Promise<T>): Promise<T> {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (code !== undefined && syscall !== undefined) {
       throw new CommandError(
-        `${path} cannot be used (${code}): ${remedies[code] ?? 'look at the file and its folder'}`,
+        `${path} cannot be used (${code}): ${remedies[code] ?? 'check the file and its folder'}`,
         exitCodes.failed,
         {
           cause: error,
@@ -128,7 +128,7 @@ async function ofFile<T>(path: string, act: () => Promise<T>): Promise<T> {
     }
     if (error instanceof Error && error.name === 'ReplyError') {
       throw new CommandError(
-        `Redis refused it (${error.message.slice(0, 200)}): give it what it needs, then type the same again`,
+        `Redis rejected it (${error.message.slice(0, 200)}): correct the cause, then run the same command again`,
         exitCodes.failed,
         {
           cause: error,
@@ -141,9 +141,9 @@ async function ofFile<T>(path: string, act: () => Promise<T>): Promise<T> {
 
 const remedies: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or folder',
-  EACCES: 'give the user who types this the rights to it',
-  ENOSPC: 'its disk is full; make room, or name a file elsewhere',
-  EISDIR: 'it is a folder; name a file in it',
+  EACCES: 'give the current user permission for it',
+  ENOSPC: 'its disk is full; free space, or use a file on another disk',
+  EISDIR: 'it is a folder; give the name of a file in it',
 };
 
 function words(facts: BackupCounts & { readonly madeAt: number; readonly bytes?: number }): string {

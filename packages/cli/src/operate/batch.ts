@@ -48,7 +48,7 @@ export async function startBatchNow(options: StartBatchOptions): Promise<void> {
       startBatch(system.operations, request, orthanc, system.actor),
     );
     console.log(
-      json === true ? JSON.stringify(batch) : `${batch.id} has begun; dispatch batch list shows how far it is`,
+      json === true ? JSON.stringify(batch) : `${batch.id} has started; "dispatch batch list" shows its progress`,
     );
   });
 }

@@ -16,11 +16,11 @@ export async function clearCache({ config: file, json, yes, type }: ClearOptions
     const config = system.config();
     const cache = await IntermediateCache.open(system.redis, config.cache, { prefix: config.redis.prefix });
     const stats = await cache.stats();
-    if (!stats) throw new CommandError('Redis does not answer any more', exitCodes.unreachable);
+    if (!stats) throw new CommandError('Redis no longer responds', exitCodes.unreachable);
     const of = type === undefined ? stats : stats.types[type];
     if (!of) {
       const known = Object.keys(stats.types).join(', ') || 'none';
-      throw new CommandError(`no results of type "${type}" were ever kept; types: ${known}`, exitCodes.notFound);
+      throw new CommandError(`no results of type "${type}" exist in the cache; types: ${known}`, exitCodes.notFound);
     }
     const which = type === undefined ? 'kept results' : `kept results of type ${type}`;
     if (of.entries > 0 && yes !== true) await confirm(`this removes ${of.entries} ${which}`);

@@ -55,8 +55,8 @@ describe('config restore', () => {
   it('says that no service was told where Redis cannot be reached, not that none runs', async () => {
     const printed = await restoreFirst(text(server.url), text(nobody));
     expect(printed).toMatch(
-      /^version 1 is in the file; no service was told: Redis at .*127\.0\.0\.1:1.* cannot be used/,
+      /^version 1 is in the file; no service was notified: Redis at .*127\.0\.0\.1:1.* cannot be used/,
     );
-    expect(printed).not.toMatch(/no service runs/i);
+    expect(printed).not.toMatch(/no service is running/i);
   });
 });

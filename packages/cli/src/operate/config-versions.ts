@@ -17,7 +17,7 @@ export async function showHistory(options: {
 }) {
   const versions = await configurationStore(options.config).versions.list(options.limit);
   if (options.json === true) return void console.log(JSON.stringify(versions, undefined, 2));
-  if (versions.length === 0) return void console.log('no version yet: the first is noted when the services start');
+  if (versions.length === 0) return void console.log('no version yet: the first is stored when the services start');
   const rows = versions.map(({ number, at, author, reason }) => [
     String(number),
     new Date(at).toISOString(),
@@ -53,8 +53,8 @@ export async function restoreNow(number: number, options: { readonly config: str
   } catch (error) {
     if (!(error instanceof CommandError) || error.exitCode !== exitCodes.unreachable) throw error;
     await restoreAtRest(store, version, reason);
-    console.log(`version ${number} is in the file; no service was told: ${error.message}`);
-    console.log('a service that runs goes by it once it reads the file again: "dispatch reload", or a restart');
+    console.log(`version ${number} is in the file; no service was notified: ${error.message}`);
+    console.log('running services use it after "dispatch reload" or a restart');
     return;
   }
   try {
@@ -96,14 +96,17 @@ async function restoreAtRest(
   try {
     await versions.add({ text: version.text, author: `${userInfo().username} (command line)`, reason });
   } catch (error) {
-    console.log(`! the new version could not be noted in ${versions.folder} (${(error as Error).message})`);
+    console.log(`! the new version could not be stored in ${versions.folder} (${(error as Error).message})`);
   }
 }
 
 async function need({ versions }: ConfigurationStore, number: number): Promise<ConfigVersion> {
   const version = await versions.read(number);
   if (version) return version;
-  throw new CommandError(`there is no version ${number}: "dispatch config history" lists them`, exitCodes.notFound);
+  throw new CommandError(
+    `there is no version ${number}: "dispatch config history" lists the versions`,
+    exitCodes.notFound,
+  );
 }
 
 async function textOf(store: ConfigurationStore, number: number): Promise<string> {

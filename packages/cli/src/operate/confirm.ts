@@ -8,7 +8,7 @@ import { CommandError, exitCodes } from '../exit.ts';
  * @throws CommandError when the answer is no, or nobody can be asked
  */
 export async function confirm(what: string): Promise<void> {
-  if (!process.stdin.isTTY) throw new CommandError(`${what}; say --yes to do it`, exitCodes.usage);
+  if (!process.stdin.isTTY) throw new CommandError(`${what}; use --yes to confirm`, exitCodes.usage);
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const answer = await lines.question(`${what}. Do it? [y/N] `);

@@ -40,7 +40,7 @@ export async function findAtTarget(options: FindOptions): Promise<void> {
   );
   const shown = studies.slice(0, limit);
   console.log(options.json === true ? JSON.stringify(shown) : tableOf(shown));
-  if (isKept) console.error(`this was answered before, and is kept for a while: --fresh asks ${options.target} again`);
+  if (isKept) console.error(`this result is from the cache: --fresh queries ${options.target} again`);
   if (studies.length > limit) console.error(`there are more than ${limit}: narrow the search, or raise --limit`);
 }
 

@@ -11,7 +11,7 @@ export async function findStudy(system: System, id: string): Promise<StudySummar
   const { studies, silentSources, notSearched } = await listStudies(system, { search: id, limit: 20 });
   const [study, ...others] = studies;
   const silent =
-    silentSources.length > 0 ? ` (not asked, because they do not answer: ${silentSources.join(', ')})` : '';
+    silentSources.length > 0 ? ` (not queried, because they do not respond: ${silentSources.join(', ')})` : '';
   if (!study)
     throw new CommandError(
       [`there is no study "${id}"${silent}`, ...(silent === '' ? notSearched : [])].join('. '),
@@ -19,7 +19,7 @@ export async function findStudy(system: System, id: string): Promise<StudySummar
     );
   if (others.length > 0) {
     throw new CommandError(
-      `"${id}" means ${studies.length} studies; name one by its Orthanc id:\n${studies.map(line).join('\n')}`,
+      `"${id}" matches ${studies.length} studies; give one by its Orthanc id:\n${studies.map(line).join('\n')}`,
     );
   }
   return study;

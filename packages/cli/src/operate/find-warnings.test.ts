@@ -210,7 +210,11 @@ describe('what others on the network reach', () => {
       ['console.publicUrl: passwords and pages cross the network in the clear'],
     ],
     ['console on IPv6 loopback', { console: '{ listen: "[::1]:8080" }' }, []],
-    ['health off loopback', { health: '{ router: 0.0.0.0:8081 }' }, ['health.router: health and metrics are served']],
+    [
+      'health off loopback',
+      { health: '{ router: 0.0.0.0:8081 }' },
+      ['health.router: health and metrics endpoint started'],
+    ],
     [
       'push without TLS',
       {
@@ -409,12 +413,12 @@ it('a transfer syntax that the source cannot make is named, with the plugin that
   - { name: three, targets: [first], transform: htj2k }`,
   });
   const about = async (url: string): Promise<string[]> =>
-    (await check(yaml(sections(url)))).filter((line) => line.includes('cannot be made'));
+    (await check(yaml(sections(url)))).filter((line) => line.includes('cannot be created'));
   const answer = await about(orthanc.url);
   expect(answer).toHaveLength(4);
   for (const place of ['transforms.j2k', 'targets.first', 'targets.none']) {
     const line = answer.find((one) => one.includes(place));
-    expect(line, place).toContain("install Orthanc's plugin gdcm there");
+    expect(line, place).toContain("install the Orthanc plugin gdcm there");
   }
   expect(answer.find((line) => line.includes('transforms.htj2k'))).toContain('Orthanc has no encoder for it');
   // Of one that does not answer nobody knows its plugins.

@@ -17,12 +17,12 @@ export interface ForgetOptions {
 
 const reasons: Readonly<Record<keyof ForgetOutcome['kept'], string>> = {
   'in-source': 'still in the source',
-  open: 'waiting or under way',
-  failed: 'failed (--failed takes them, too)',
+  open: 'waiting or in progress',
+  failed: 'failed (--failed includes them)',
   recent: 'changed since',
-  waiting: 'not whole for a rule',
-  needed: 'brought to another source, which has it',
-  busy: 'being routed, or with jobs that have not ended',
+  waiting: 'not complete for a rule',
+  needed: 'copied to another source, which has it',
+  busy: 'being routed, or with unfinished jobs',
   lost: 'led by another router',
   forgotten: 'forgotten',
   unknown: 'not known',
@@ -33,7 +33,7 @@ export async function forgetNow(ids: readonly string[], options: ForgetOptions):
   const { source, until, failed, json } = options;
   if (ids.length === 0 && until === undefined) {
     throw new CommandError(
-      'name studies by their UID or Orthanc id, or say --until, e.g. --until 365d',
+      'give studies by their UID or Orthanc id, or use --until, e.g. --until 365d',
       exitCodes.usage,
     );
   }

@@ -75,11 +75,11 @@ export async function showSources(options: ShowOptions): Promise<void> {
 /** Studies that cannot be read, each with its reason and its next try. */
 function formatPutOff({ name, triedLater, putOff }: Source): string {
   const rows = formatTable(
-    [`put off in ${name}`, 'since', 'tries', 'next try', 'reason'],
+    [`postponed in ${name}`, 'since', 'tries', 'next try', 'reason'],
     putOff.map((one) => [one.orthancStudyId, ago(one.since), one.tries, inTime(one.dueAt), one.message]),
   );
   const more = triedLater > putOff.length ? `\n… and ${triedLater - putOff.length} more` : '';
-  return `${rows}${more}\nTry them now: dispatch source try ${name} [STUDY]`;
+  return `${rows}${more}\nTo read them now: dispatch source try ${name} [STUDY]`;
 }
 
 function inTime(at: number): string {

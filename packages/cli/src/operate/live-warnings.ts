@@ -37,7 +37,7 @@ async function startFromWarnings(redis: Redis, config: Config): Promise<Problem[
       const state = await readFeedState(redis, config.redis.prefix, name);
       if (!state || isAsStarted(startFrom, state)) return [];
       const since = state.since === '' ? 'with everything' : `with studies since ${state.since}`;
-      const message = `${startFrom} has no effect: this source was begun ${since}; older studies are sent by \`dispatch route\``;
+      const message = `${startFrom} has no effect: following of this source started ${since}; send older studies by \`dispatch route\``;
       return [{ path: ['sources', name, 'startFrom'], message }];
     }),
   );
@@ -55,7 +55,7 @@ async function concurrencyWarnings(redis: Redis, config: Config): Promise<Proble
   const { length } = await listWorkers(openPipeline(config, redis));
   return Object.entries(config.targets).flatMap(([name, { enabled, concurrency }]) => {
     if (!enabled || concurrency >= length) return [];
-    const message = `${concurrency} deliveries at a time, over all dispatchers, and ${length} dispatchers run: some have nothing to do for this target`;
+    const message = `${concurrency} parallel deliveries over all dispatchers, and ${length} dispatchers are running: some of them get no delivery for this target`;
     return [{ path: ['targets', name, 'concurrency'], message }];
   });
 }

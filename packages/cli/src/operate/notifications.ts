@@ -14,7 +14,7 @@ export async function printReceivers({ config, json }: NotificationOptions): Pro
     console.log(JSON.stringify(receivers, null, 2));
     return;
   }
-  if (receivers.length === 0) console.log('nobody is notified: console.notifications has no webhooks and no e-mails');
+  if (receivers.length === 0) console.log('no receivers: console.notifications has no webhooks and no e-mails');
   for (const { name, to, on, targets, digestMs } of receivers) {
     const digest = digestMs === 0 ? 'each event' : `digest ${formatDuration(digestMs)}`;
     console.log(`${name}  ${to}; ${digest}; ${targets?.join(', ') ?? 'all targets'}; ${on.join(', ')}`);

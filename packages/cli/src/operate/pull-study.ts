@@ -21,25 +21,25 @@ const maxStudies = 50;
 /** Of a long list of problems. */
 const maxShown = 20;
 
-const again = 'run the same command again for what is missing';
+const again = 'run the same command again to retrieve missing instances';
 
 /** Gets a study, or all of an accession number, from a target into a folder or a source, telling how far it is. */
 export async function pullNow(options: PullOptions): Promise<void> {
   const { target, study, accession, series, toFolder, toSource } = options;
   if ((toFolder === undefined) === (toSource === undefined)) {
-    throw new CommandError('say where to: --to-folder FOLDER or --to-source NAME', exitCodes.usage);
+    throw new CommandError('set a destination: --to-folder FOLDER or --to-source NAME', exitCodes.usage);
   }
   if ((study === undefined) === (accession === undefined)) {
-    throw new CommandError('say which study: --study UID or --accession NUMBER', exitCodes.usage);
+    throw new CommandError('set a study: --study UID or --accession NUMBER', exitCodes.usage);
   }
   if (accession !== undefined && /[*?\\]/.test(accession)) {
-    throw new CommandError('--accession takes a whole number: find lists what a wildcard means', exitCodes.usage);
+    throw new CommandError('--accession accepts no wildcards: use "dispatch find" to list matches', exitCodes.usage);
   }
   const config = await readConfig(options.config);
   const studies = study === undefined ? await studiesOf(config, target, accession ?? '') : [study];
   let failed = 0;
   for (const one of studies) failed += await pullOne(config, one, { ...options, series });
-  if (failed > 0) throw new CommandError(`${target} did not give ${failed} instances; ${again}`);
+  if (failed > 0) throw new CommandError(`${target} did not send ${failed} instances; ${again}`);
 }
 
 /** @throws CommandError when the target has none */

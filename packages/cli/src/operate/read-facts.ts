@@ -41,7 +41,7 @@ export async function factsOfFile(file: string, factsOptions: FactsOptions): Pro
   try {
     tags = decodePart10(bytes);
   } catch (error) {
-    throw new CommandError(`${file} is no DICOM file that can be read`, exitCodes.usage, { cause: error });
+    throw new CommandError(`${file} is not a readable DICOM file`, exitCodes.usage, { cause: error });
   }
   return factsOf(asTexts(tags), undefined, {}, factsOptions);
 }
@@ -93,7 +93,7 @@ function factsOf(
       : [...new Set(all.flatMap(({ Modality }) => Modality ?? []))];
   const arrivedAt = origin['ArrivedAt'] === undefined ? undefined : new Date(origin['ArrivedAt']);
   if (arrivedAt && Number.isNaN(arrivedAt.getTime())) {
-    throw new CommandError('origin.ArrivedAt is no time: write it like 2026-03-01T22:30:00Z', exitCodes.usage);
+    throw new CommandError('origin.ArrivedAt is not a time: write it as 2026-03-01T22:30:00Z', exitCodes.usage);
   }
   return {
     source,

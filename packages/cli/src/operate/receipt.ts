@@ -27,7 +27,7 @@ function formatReceipt({ source, studyInstanceUid, orthancStudyId, targets }: St
     const counts = [
       `${one.delivered} delivered`,
       ...(one.quarantined > 0 ? [`${one.quarantined} quarantined`] : []),
-      ...(one.withoutDetails > 0 ? [`the details of ${one.withoutDetails} are not kept any more`] : []),
+      ...(one.withoutDetails > 0 ? [`the details of ${one.withoutDetails} are no longer stored`] : []),
     ];
     const shape = one.transform === undefined ? '' : ` (${one.transform})`;
     return [

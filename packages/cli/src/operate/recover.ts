@@ -23,23 +23,21 @@ export async function recoverNow(options: RecoverOptions): Promise<void> {
       return;
     }
     await audited({ action: 'recover', subject: source ?? '' }, () => answerLoss(operations, from, source));
-    console.log(
-      `the router begins ${source === undefined ? 'all sources of which nothing is known' : source} from ${from}`,
-    );
+    console.log(`the router starts ${source === undefined ? 'all sources without known state' : source} from ${from}`);
   });
 }
 
 function wordsOf({ lost, asks, recovered }: LossReport): string {
   if (asks.length > 0) {
-    return `nothing is known of what was routed from ${asks.join(', ')}: say where to begin, dispatch recover --from TIME`;
+    return `it is unknown what was routed from ${asks.join(', ')}: choose where to start with dispatch recover --from TIME`;
   }
-  if (lost) return `${lossWords[lost.kind]}; noticed at ${time(lost.at)}. A router does that once it runs`;
-  if (!recovered) return 'no loss of data is known';
+  if (lost) return `${lossWords[lost.kind]}; noticed at ${time(lost.at)}. A router recovers the data when it runs`;
+  if (!recovered) return 'no data loss is known';
   const { at, loss, notesAgeMs, sources } = recovered;
   const what = {
-    gone: 'all data were lost',
-    older: 'the data were of an earlier time',
-    another: 'the data were others',
+    gone: 'all data was lost',
+    older: 'the data was from an earlier time',
+    another: 'the data was from another system',
   };
   const notes =
     notesAgeMs === undefined
@@ -57,12 +55,12 @@ function sourceWords({ how, seq = 0, open, ended }: SourceReport): string {
   switch (how) {
     case 'notes': {
       const had = ended > 0 ? `, ${ended} deliveries had ended` : '';
-      return `goes on at change ${seq} as the notes say; ${open} studies that had not arrived everywhere are routed again${had}`;
+      return `continues at change ${seq} as noted; ${open} studies that had not arrived everywhere are routed again${had}`;
     }
     case 'kept':
-      return `goes on at change ${seq}, where the data end; what was routed since is routed again, and what had arrived since is sent again`;
+      return `continues at change ${seq}, where the data ends; studies that were routed since then are routed again, and studies that arrived since then are sent again`;
     case 'answered':
-      return 'begins where an operator said; what had arrived since then is sent again';
+      return 'starts where an operator chose; studies that arrived since then are sent again';
     case 'new':
       return 'was not followed before';
   }

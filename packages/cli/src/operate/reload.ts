@@ -21,19 +21,19 @@ function format({ outcome, answers, missing }: ReloadResult): string {
     one.services.join(', '),
     one.process,
     one.outcome,
-    one.restart.length > 0 ? `from the next start on: ${one.restart.join(', ')}` : '',
+    one.restart.length > 0 ? `after the next start: ${one.restart.join(', ')}` : '',
   ]);
   const texts = {
-    applied: 'all services go by their files now',
-    refused: 'refused: the former configuration stays in use everywhere',
-    partial: 'not all services go by their new files',
-    silent: 'no service answers',
+    applied: 'all services use their configuration files now',
+    refused: 'rejected: the previous configuration stays in use everywhere',
+    partial: 'not all services use their new files',
+    silent: 'no service responds',
   } as const;
   return [
     texts[outcome],
     ...(rows.length > 0 ? ['', formatTable(['services', 'process', 'result', 'remark'], rows)] : []),
     ...answers.flatMap(({ reasons, process: name }) => reasons.map((reason) => `! ${name}: ${reason}`)),
     ...[...new Set(answers.flatMap(({ notes }) => notes))].map((note) => `! ${note}`),
-    ...(missing > 0 ? [`! ${missing} processes have not answered`] : []),
+    ...(missing > 0 ? [`! ${missing} processes have not responded`] : []),
   ].join('\n');
 }

@@ -52,7 +52,7 @@ function format(
   const shown = changed.slice(0, maxShown);
   const names = Object.keys(byTarget).sort();
   return [
-    `${studies.length} studies: ${counts.same} would go where they went, ${counts.differs} would not; ${counts.gone} are no longer in their source, ${counts.unread} could not be read`,
+    `${studies.length} studies: ${counts.same} would go to the same targets, ${counts.differs} would not; ${counts.gone} are no longer in their source, ${counts.unread} could not be read`,
     ...(names.length === 0
       ? []
       : [

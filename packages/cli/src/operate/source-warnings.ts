@@ -34,11 +34,11 @@ export async function sourceWarnings(config: Config): Promise<Problem[]> {
     sources.flatMap(({ name, plugins }): Problem[] => {
       const plugin = madeBy.get(uid);
       if (plugin === undefined) {
-        return [{ path, message: `${uid} cannot be made by the source ${name}: Orthanc has no encoder for it` }];
+        return [{ path, message: `${uid} cannot be created by the source ${name}: Orthanc has no encoder for it` }];
       }
       if (!plugins || plugins.includes(plugin)) return [];
       return [
-        { path, message: `${uid} cannot be made by the source ${name}: install Orthanc's plugin ${plugin} there` },
+        { path, message: `${uid} cannot be created by the source ${name}: install the Orthanc plugin ${plugin} there` },
       ];
     }),
   );

@@ -23,7 +23,7 @@ export async function pauseNow(target: string, options: Options, isPause: boolea
     print(
       options,
       { target, paused: isPause },
-      `${target} is ${isPause ? 'paused: what is under way ends, nothing further starts' : 'in use again'}`,
+      `${target} is ${isPause ? 'paused: running deliveries finish, no further delivery starts' : 'in use again'}`,
     );
   });
 }
@@ -58,11 +58,11 @@ export async function decidePlaceNow(target: string, options: Options, decision:
     const decided = await audited({ action: 'decide place', subject: `${target} ${decision}` }, () =>
       decidePlace(operations, target, decision),
     );
-    const what = decision === 'same' ? 'what was confirmed before counts here' : 'nothing is confirmed here yet';
+    const what = decision === 'same' ? 'existing confirmations stay valid' : 'nothing is confirmed here yet';
     print(
       options,
       { target, decision, ...decided },
-      `${target} is ${decided.place}: ${what}; ${decided.resumed} deliveries go on`,
+      `${target} is ${decided.place}: ${what}; ${decided.resumed} deliveries continue`,
     );
   });
 }
@@ -76,7 +76,7 @@ export async function decideOrphanNow(
   await withSystem(options.config, async ({ operations, actor, audited }) => {
     const subject = to === undefined ? target : `${target} to ${to}`;
     if (to === undefined && options.yes !== true) {
-      await confirm(`drop cancels every delivery that waits for ${target}`);
+      await confirm(`drop cancels all waiting deliveries of ${target}`);
     }
     const { done, left } = await audited({ action: to === undefined ? 'drop orphan' : 'move orphan', subject }, () =>
       to === undefined ? dropOrphan(operations, target, actor) : moveOrphan(operations, target, to, actor),
@@ -85,7 +85,7 @@ export async function decideOrphanNow(
     print(
       options,
       { target, ...(to !== undefined && { to }), done, left },
-      `${done} deliveries of ${target} are ${what}${left > 0 ? `; ${left} are under way or changed meanwhile` : ''}`,
+      `${done} deliveries of ${target} are ${what}${left > 0 ? `; ${left} are in progress or changed meanwhile` : ''}`,
     );
   });
 }

@@ -54,7 +54,7 @@ async function judge(options: RulesTestOptions): Promise<Judged> {
     );
   }
   if (file === undefined && tags === undefined) {
-    throw new CommandError('say what to test: --study ID, --file FILE.dcm or --tags FILE.json', exitCodes.usage);
+    throw new CommandError('set a test input: --study ID, --file FILE.dcm or --tags FILE.json', exitCodes.usage);
   }
   const config = await readConfig(options.config);
   if (source !== undefined && !config.sources[source]) {
@@ -96,7 +96,7 @@ function verdictText(outcome: DryRun['verdicts'][number]['outcome']): string {
 function whereTo(run: Judged): string[] {
   if (run.deliveries.length === 0) {
     const waits = run.waiting.map(({ rule, missing }) => `${rule} waits for ${missing.join(', ')}`).join('; ');
-    return [`would go nowhere: ${waits === '' ? 'no rule matches' : waits}`];
+    return [`would go to no target: ${waits === '' ? 'no rule matches' : waits}`];
   }
   return run.deliveries.map((one) => {
     const { group } = one;

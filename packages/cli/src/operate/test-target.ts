@@ -47,7 +47,7 @@ export async function testTargetNow(target: string, options: Options): Promise<v
     );
   }
   if (isClosed && options.json !== true)
-    console.log(`The circuit of ${target} is closed: what waited for it goes on now.`);
+    console.log(`The circuit of ${target} is closed: waiting deliveries continue now.`);
   const failed = checks.filter(({ result }) => result === 'failed');
   for (const { name, remedy } of failed) if (remedy !== undefined) console.error(`${name}: ${remedy}`);
   if (failed.length > 0) process.exitCode = exitCodes.failed;

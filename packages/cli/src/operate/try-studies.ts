@@ -26,6 +26,6 @@ export async function afterSuccessNow(id: string, options: Options): Promise<voi
       retryAfterSuccess(system.operations, study),
     );
     if (options.json === true) console.log(JSON.stringify({ source: study.source, tried }));
-    else console.log(`what is to be done in ${study.source} is tried now`);
+    else console.log(`the actions in ${study.source} are retried now`);
   });
 }

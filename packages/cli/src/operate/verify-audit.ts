@@ -24,10 +24,12 @@ export async function verifyAuditLog({ config, file, head, json }: VerifyAuditOp
 }
 
 function print({ entries, unchained, broken, head }: AuditVerdict): void {
-  console.log(`${entries} entries${unchained > 0 ? `, the first ${unchained} of a version without hashes` : ''}`);
+  console.log(
+    `${entries} entries${unchained > 0 ? `, the first ${unchained} written by a version without hashes` : ''}`,
+  );
   for (const { id, at, reason } of broken)
     console.log(`${id} (${at > 0 ? new Date(at).toISOString() : 'end'}): ${reason}`);
-  if (broken.length === 0) console.log(`the chain holds; newest hash ${head ?? 'none'}`);
+  if (broken.length === 0) console.log(`the chain is complete; newest hash ${head ?? 'none'}`);
 }
 
 /** The entries of an export as JSON lines. */
@@ -54,6 +56,6 @@ function parse(line: string, file: string, number: number): AuditEntry {
     const entry = JSON.parse(line) as AuditEntry & { at: string };
     return { ...entry, at: Date.parse(entry.at) };
   } catch {
-    throw new CommandError(`${file}:${number}: no entry of an audit log exported as JSON lines`, exitCodes.usage);
+    throw new CommandError(`${file}:${number}: not an entry of an audit log exported as JSON lines`, exitCodes.usage);
   }
 }

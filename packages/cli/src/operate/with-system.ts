@@ -103,7 +103,7 @@ async function embeddedUrl(dataFolder: string): Promise<string> {
   const url = await findEmbeddedRedis(dataFolder);
   if (url !== undefined) return url;
   throw new CommandError(
-    `nothing is running: no redis.url is configured, and no Redis of our own answers in ${resolve(dataFolder)}. Start "dispatch up" first; redis.dataFolder is relative to the folder in which you type`,
+    `nothing is running: no redis.url is configured, and no embedded Redis responds in ${resolve(dataFolder)}. Start "dispatch up" first; redis.dataFolder is relative to the current folder`,
     exitCodes.unreachable,
   );
 }

@@ -84,7 +84,7 @@ export function decodePart10(bytes: Uint8Array): DataSet {
       mayBeCut: true,
     });
   } catch (cause) {
-    throw new DimseError('source-not-dicom', 'the file is no DICOM file that can be read', { cause });
+    throw new DimseError('source-not-dicom', 'the file is not a readable DICOM file', { cause });
   }
 }
 

@@ -91,7 +91,7 @@ describe('a button says what it did', () => {
     const { a } = await test.route();
     await test.operations.circuits.fail('a', { ...error, message: 'nobody listens' }, { deliveryId: a });
     const passed = (await test.ask('POST', '/api/targets/a/test')).body as { did: string };
-    expect(passed.did).toBe('The target can be used. Its circuit is closed: what waited for it goes on now.');
+    expect(passed.did).toBe('The target can be used. Its circuit is closed: waiting deliveries continue now.');
     expect((await test.operations.circuits.state('a')).state).toBe('closed');
     const again = (await test.ask('POST', '/api/targets/a/test')).body as { did: string };
     expect(again.did).toBe('The target can be used.');

@@ -193,7 +193,7 @@ export function addStudyRoutes(server: ApiServer, context: ConsoleContext): void
           orthancStudyId: z.string().max(100),
           targets: z.array(z.string()).min(1).optional(),
           everything: z.boolean().default(false).describe('also resend instances that are already confirmed'),
-          first: z.boolean().default(false).describe('ahead of all other deliveries of its targets'),
+          first: z.boolean().default(false).describe('before all other deliveries of its targets'),
         }),
         response: answers(
           z.object({

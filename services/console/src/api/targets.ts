@@ -94,7 +94,7 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
       const closed = isProven && (await closeCircuit(operations, request.params.target));
       const did = !passed
         ? 'The target cannot be used.'
-        : `The target can be used.${closed ? ' Its circuit is closed: what waited for it goes on now.' : ''}`;
+        : `The target can be used.${closed ? ' Its circuit is closed: waiting deliveries continue now.' : ''}`;
       return { passed, did, checks };
     },
   );

@@ -58,7 +58,7 @@ function ofTarget(one: TargetReceipt): Html {
     <p>
       ${number(one.delivered)} ${one.delivered === 1 ? 'instance' : 'instances'}
       delivered${one.quarantined > 0 && html`, ${number(one.quarantined)} quarantined`}${
-        one.withoutDetails > 0 && html`; the details of ${number(one.withoutDetails)} are not kept any more`
+        one.withoutDetails > 0 && html`; the details of ${number(one.withoutDetails)} are no longer stored`
       }.
     </p>
     ${

@@ -11,7 +11,7 @@ export function addWorkersPage(server: ApiServer, context: ConsoleContext): void
     const workers = await showWorkers(context);
     const body = html`<div class="title-row">
         <h1>Workers</h1>
-        <span class="sub">dispatchers that are alive, and what each is doing</span>
+        <span class="sub">list running dispatchers and their current work</span>
       </div>
       <div id="list" data-part>
         ${

@@ -23,7 +23,7 @@ export function requireRedis(server: FastifyInstance, context: ConsoleContext): 
     if (!isPage) return reply.send({ error: 'unavailable', message: 'Redis does not answer now; try again.' });
     const body = html`<div class="empty">
       <p class="title">Redis does not answer now.</p>
-      <p>Nothing is lost: studies and deliveries go on when it answers. This page loads itself again then.</p>
+      <p>Nothing is lost: studies and deliveries continue when it answers. This page loads itself again then.</p>
     </div>`;
     return sendPage(context, request, reply, { id: 'health', title: 'Redis does not answer', body });
   });

@@ -57,7 +57,7 @@ function cursorOf({ cursor }: StudyQuery): Place | undefined {
   return cursor === undefined ? undefined : placeOf(cursor);
 }
 
-/** By what became of deliveries, the latest change first; each study where its latest delivery that matches stands. */
+/** By what became of list deliveries, latest change first; each study where its latest delivery that matches stands. */
 async function studiesByDelivery(context: ViewContext, query: StudyQuery): Promise<Found<StudyRecord>> {
   const { records } = context.operations;
   const { state, target, rule, source, since, until, limit, budgetMs } = query;

@@ -32,7 +32,7 @@ function consoleExposure({ console }: Config): Problem[] {
 function healthExposure({ health }: Config): Problem[] {
   return (['router', 'dispatcher'] as const).flatMap((name) => {
     if (isLoopback(hostOf(health[name]))) return [];
-    const message = `health and metrics are served to other machines without sign-in and without TLS: keep them in a network of your own, or listen on 127.0.0.1`;
+    const message = `health and metrics endpoint started to other machines without sign-in and without TLS: keep them in a network of your own, or listen on 127.0.0.1`;
     return [{ path: ['health', name], message }];
   });
 }
