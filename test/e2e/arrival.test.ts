@@ -99,7 +99,7 @@ describe('a rule that starts at arrival', () => {
     expect(got(pacs, study, more)).toHaveLength(5);
     const metadata = `/studies/${study.orthancStudyId}/metadata/dispatched`;
     await waitFor(async () => (await system.orthanc.getBytes(metadata).catch(() => '')).toString() === 'yes', {
-      message: 'what is to be done after success',
+      message: 'the actions after success',
     });
 
     // What comes later begins another delivery.

@@ -388,7 +388,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(verdict.entries).toBeGreaterThan(3);
     expect((await dispatch('audit-log', 'verify', '--head', verdict.head)).code).toBe(0);
     const cut = await dispatch('audit-log', 'verify', '--head', 'f'.repeat(64));
-    expect(cut).toMatchObject({ code: 3, out: expect.stringContaining('cut off') });
+    expect(cut).toMatchObject({ code: 3, out: expect.stringContaining('was removed') });
     const file = join(desk.path, 'audit.jsonl');
     await writeFile(file, '{"at":"2026-01-01T00:00:00Z","who":"x","hash":"00"}\nno JSON\n');
     expect((await dispatch('audit-log', 'verify', '--file', file)).err).toContain('audit.jsonl:2: no entry');

@@ -95,7 +95,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await page.locator('[name="port"]').fill(String(pacs.port));
     await page.getByRole('button', { name: 'Test connection' }).click();
     await page.getByText('The target can be used.').waitFor();
-    await page.getByRole('button', { name: 'Keep as a change' }).click();
+    await page.getByRole('button', { name: 'Save to draft' }).click();
     await page.waitForURL('**/configuration');
     expect(await page.locator('main').innerText()).toContain('targets.pacs is added');
     expect(await page.locator('main').innerText()).toContain('targets.pacs: no rule sends to this target');
@@ -118,16 +118,16 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     });
     await when.fill('study.StudyDescripton == "x"');
     await page.locator('[data-error-of="when"]', { hasText: 'the nearest is StudyDescription' }).waitFor();
-    await page.getByText('The expression says more than these conditions can').waitFor();
+    await page.getByText('The expression cannot be shown as conditions').waitFor();
     await when.fill("study.PatientID != 'nobody'");
     await page.locator('[data-error-of="when"]:empty').waitFor({ state: 'attached' });
     await waitFor(async () => (await page.locator('[data-row] [name="value"]').inputValue()) === 'nobody', {
       message: 'the builder reads the expression',
     });
-    await page.getByRole('button', { name: 'Keep as a change' }).click();
+    await page.getByRole('button', { name: 'Save to draft' }).click();
     await page.waitForURL('**/configuration');
     await page.getByText('rules.to-pacs is added').waitFor();
-    await page.getByRole('button', { name: 'What would it have done?' }).click();
+    await page.getByRole('button', { name: 'What would the rules have done?' }).click();
     await page.getByText('0 studies: 0 as before, 0 otherwise').waitFor();
     await page.getByLabel('Reason, for the history').fill('the new PACS');
     await page.getByRole('button', { name: 'Apply to all services' }).click();
@@ -217,10 +217,10 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     const address = `${up.url}/configuration/target?name=pacs`;
     await Promise.all([one.goto(address), other.goto(address)]);
     await one.locator('[name="description"]').fill('first');
-    await one.getByRole('button', { name: 'Keep as a change' }).click();
+    await one.getByRole('button', { name: 'Save to draft' }).click();
     await one.waitForURL('**/configuration');
     await other.locator('[name="description"]').fill('second');
-    await other.getByRole('button', { name: 'Keep as a change' }).click();
+    await other.getByRole('button', { name: 'Save to draft' }).click();
     await other.getByText('targets.pacs was changed in the meantime (ada: target pacs changed)').waitFor();
     await Promise.all([one.close(), other.close()]);
     await discard();
@@ -236,7 +236,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await page.locator('[name="url"]').fill(system.orthanc.url);
     await page.getByRole('button', { name: 'Test connection' }).click();
     await page.getByText('The source can be used.').waitFor();
-    await page.getByRole('button', { name: 'Keep as a change' }).click();
+    await page.getByRole('button', { name: 'Save to draft' }).click();
     await page.waitForURL('**/configuration');
     await page.getByText('sources.second is added').waitFor();
     await discard();
@@ -274,7 +274,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await page.locator('[name="password"]').fill(newPassword);
     await page.locator('[name="role"]').selectOption('operator');
     await page.locator('[data-error-of="password"]:empty').waitFor({ state: 'attached' });
-    await page.getByRole('button', { name: 'Keep as a change' }).click();
+    await page.getByRole('button', { name: 'Save to draft' }).click();
     await page.waitForURL('**/configuration');
     const { seen } = (await draft()) as { seen: string };
     expect(await ask('POST', '/api/configuration/draft/apply', { seen })).toMatchObject({ status: 200 });

@@ -199,9 +199,9 @@ describe('the console in a browser', () => {
     await page.locator('#target .chip', { hasText: 'paused' }).waitFor();
     await page.getByRole('button', { name: /^Resume/ }).click();
     await page.locator('#target .chip', { hasText: 'paused' }).waitFor({ state: 'detached' });
-    await page.getByLabel('At the same time').fill('3');
+    await page.getByLabel('In parallel').fill('3');
     await page.locator('form[data-path$="/concurrency"] button').click();
-    await page.getByText('The limit is set.').waitFor();
+    await page.getByText('Limit set.').waitFor();
     const token = { authorization: 'Bearer scene-token-0123456789abcdef' };
     const answer = await fetch(`${scene.url}/api/targets/cloud`, { headers: token });
     expect(await answer.json()).toMatchObject({ concurrency: 3, paused: false });
@@ -209,7 +209,7 @@ describe('the console in a browser', () => {
     await page.goto(`${scene.url}/deliveries?target=cloud&state=waiting`);
     await page.getByRole('button', { name: 'Cancel …' }).click();
     await page.locator('#ask-text', { hasText: 'Cancel 1 delivery?' }).waitFor();
-    await page.getByRole('button', { name: 'Yes, do it' }).click();
+    await page.getByRole('button', { name: 'Confirm' }).click();
     await page.getByText('No delivery matches').waitFor();
     const counts = await scene.system.records.counts('cloud');
     expect(counts).toMatchObject({ cancelled: 1, waiting: 0 });
@@ -286,7 +286,7 @@ describe('the console in a browser', () => {
     await page.getByLabel('Name').fill('otto');
     await page.getByLabel('Password').fill('wrong');
     await page.getByRole('button', { name: 'Sign in' }).click();
-    expect(await page.getByRole('alert').innerText()).toBe('The name or the password is not right.');
+    expect(await page.getByRole('alert').innerText()).toBe('The name or the password is wrong.');
     await page.close();
     const administrator = await signIn('ada');
     await administrator.goto(`${scene.url}/audit`);

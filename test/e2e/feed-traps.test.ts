@@ -53,7 +53,7 @@ describe("the change feed's traps", () => {
     expect(scp.stores.length, dispatch.output()).toBe(3);
   });
 
-  it('5: a change that is committed after later ones were read is found in the trailing window; what was there before comes last', async () => {
+  it('5: a change that is committed after later ones were read is found in the trailing window; what already at the target comes last', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     await using feed = await startFeedStandIn(system.orthanc.url);

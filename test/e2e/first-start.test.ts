@@ -134,7 +134,7 @@ describe('up in an empty folder', { timeout: 120_000 }, () => {
     await page.locator('[data-error-of="password"]', { hasText: 'use at least 15' }).waitFor();
     await page.locator('[name="password"]').fill(password);
     await page.locator('[name="again"]').fill(`${password}s`);
-    await page.locator('[data-error-of="again"]', { hasText: 'is another password' }).waitFor();
+    await page.locator('[data-error-of="again"]', { hasText: 'is a different password' }).waitFor();
     await page.locator('[name="again"]').fill(password);
     await page.locator('[data-error-of="again"]:empty').waitFor({ state: 'attached' });
     await page.getByRole('button', { name: 'Continue' }).click();

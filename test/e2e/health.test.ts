@@ -97,7 +97,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
   it('says that all is well, with the last arrival and delivery; status --check agrees', async () => {
     const study = await upload();
     await system.untilDelivery(study, 'pacs', ['delivered']);
-    await untilFront('All is well');
+    await untilFront('No findings');
     expect(await page.locator('#health time').count()).toBe(2);
     const { code, out } = await check();
     expect(code, out).toBe(0);
@@ -118,7 +118,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await page.getByRole('button', { name: 'Test connection' }).click();
     await page.getByText(/^The target can be used\./).waitFor();
     await system.untilDelivery(study, 'pacs', ['delivered']);
-    await untilFront('All is well');
+    await untilFront('No findings');
   });
 
   it('lists a study that cannot be read, with reason and next try; it is tried now with one click', async () => {
@@ -142,7 +142,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await row.getByRole('button', { name: /^Try now/ }).click();
     await notice('1 study of main is tried now.');
     await system.untilDelivery(bad, 'pacs', ['delivered']);
-    await untilFront('All is well');
+    await untilFront('No findings');
   });
 
   it('asks by patient, accession and target before it cancels, and undoes it; rows keep their places', async () => {
@@ -154,7 +154,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await row.getByRole('button', { name: /^Cancel/ }).click();
     const asked = await page.locator('#ask-text').innerText();
     expect(asked).toMatch(/^Cancel the delivery of Musterfrau.*Erika \(accession 4711\) to pacs\?/);
-    await page.getByRole('button', { name: 'Yes, do it' }).click();
+    await page.getByRole('button', { name: 'Confirm' }).click();
     await notice('Cancelled: 0 of 2 instances had arrived at pacs');
     expect((await system.untilDelivery(study, 'pacs', ['cancelled'])).state).toBe('cancelled');
     await page.locator('#notices').getByRole('button', { name: 'Resume' }).click();
@@ -193,7 +193,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
       await system.redis.command(...well);
     }
     await noBanner();
-    await untilFront('All is well');
+    await untilFront('No findings');
   });
 
   it('says when the session, the network, Redis and the console are gone, and when they are back', async () => {
@@ -212,7 +212,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await banner('Redis does not answer');
     const answer = await page.goto(`${dispatch.url}/sources`);
     expect(answer?.status()).toBe(503);
-    await page.getByText('Redis does not answer now.').waitFor();
+    await page.getByText('Redis does not respond.').waitFor();
     await system.redis.restart();
     // It loads itself again.
     await page.getByRole('heading', { name: 'Sources' }).waitFor({ timeout: 30_000 });

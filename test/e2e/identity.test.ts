@@ -285,7 +285,7 @@ it('one SOP Instance UID in two studies is noted with both, and what is noted is
   await waitFor(
     async () => (await reported()).some((text) => text.includes('not done in the source: instances deleted')),
     {
-      message: 'what is to be done after success',
+      message: 'the actions after success',
     },
   );
   expect(await system.orthanc.studies()).toContain(other);

@@ -119,7 +119,7 @@ async function post(path: string, body: object = {}): Promise<{ deliveries: { de
   return answer.json() as Promise<{ deliveries: { deliveryId: string }[] }>;
 }
 
-const yes = (page: Page) => page.getByRole('button', { name: 'Yes, do it' });
+const yes = (page: Page) => page.getByRole('button', { name: 'Confirm' });
 const storesOf = ({ datasets }: UploadedStudy) =>
   pacs.stores.filter(({ sopInstanceUid }) => datasets.has(sopInstanceUid)).length;
 
@@ -132,7 +132,7 @@ describe('an operator in a browser', () => {
       await click(page.getByRole('button', { name: 'Send', exact: true }));
       await page.locator('#ask-text', { hasText: 'pacs: already confirmed: 1 of 1' }).waitFor();
       await click(yes(page));
-      await page.getByText('The study is on its way to the target.').waitFor();
+      await page.getByText('The study is being sent to the target.').waitFor();
     });
     await waitFor(() => storesOf(wanted) === 2, { message: 'it is stored a second time' });
     // What the rules did stays as it is written.
@@ -254,7 +254,7 @@ describe('an operator in a browser', () => {
       await click(page.getByRole('link', { name: 'Targets', exact: true }).first());
       const row = page.locator('tbody tr', { hasText: 'slower than usual' });
       await click(row.getByRole('link', { name: 'archive' }));
-      await page.getByText(/Slower than its usual: an instance takes 9\d\dms[\s\S]* and\s+8\dms/).waitFor();
+      await page.getByText(/Slower than usual: an instance takes 9\d\dms[\s\S]* and\s+8\dms/).waitFor();
     });
   });
 
@@ -391,7 +391,7 @@ describe('an operator in a browser', () => {
       await click(page.getByRole('link', { name: 'Studies', exact: true }).first());
       await search(page, 'A4711');
       await page.getByText('main does not answer. Its studies that were routed are found by').waitFor();
-      await page.getByText('main could not be asked').waitFor();
+      await page.getByText('main could not be queried').waitFor();
       await click(page.getByRole('link', { name: 'receipt' }));
       await page.getByRole('heading', { name: 'pacs' }).first().waitFor();
     });

@@ -211,7 +211,7 @@ describe('pull', () => {
   it('says when the target has no such study', async () => {
     const run = await dispatch(['pull', '--target', 'get', '--study', '1.2.3.4', '--to-folder', folder.path]);
     expect(run).toMatchObject({ code: 5, out: '' });
-    expect(run.err).toContain('get has no instances of study 1.2.3.4');
+    expect(run.err).toContain('get has none of the requested instances of study 1.2.3.4');
   });
 });
 

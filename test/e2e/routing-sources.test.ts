@@ -105,7 +105,7 @@ describe('two Orthancs that send to each other', () => {
     const study = await system.upload({ seed: 'round' });
     await run.until(study, 'to-b', 'delivered', 'a');
     expect(await untilOmitted(run, 'b', study.studyInstanceUid)).toEqual([
-      { target: 'to-a', why: 'it was brought here from a, which is to-a' },
+      { target: 'to-a', why: 'it was copied here from a, which is to-a' },
     ]);
     expect(await run.deliveries(study, 'b')).toEqual([]);
     expect(await run.deliveries(study, 'a')).toHaveLength(1);

@@ -158,7 +158,7 @@ describe('rules replay', { timeout: 300_000 }, () => {
     });
     await fetch(`${system.orthanc.url}/studies/${ct.orthancStudyId}`, { method: 'DELETE' });
     const { out } = await runCli(folder.path, ...replay);
-    expect(out).toContain('2 studies: 0 would go where they went, 1 would not; 1 are no longer in their source');
+    expect(out).toContain('2 studies: 0 would go to the same targets, 1 would not; 1 are no longer in their source');
     expect(out).toMatch(new RegExp(`${mr.studyInstanceUid} +main +pacs +\\+extra, pacs +head`));
     expect(await run.deliveries(mr)).toHaveLength(1);
   });

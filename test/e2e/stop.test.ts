@@ -168,7 +168,7 @@ describe('a system that is stopped', { timeout: 120_000 }, () => {
     await once(taken, 'listening');
     await using up = await spawnUp(folder.path, (taken.address() as AddressInfo).port);
     expect(await up.ended, up.output()).toBe(1);
-    expect(up.output()).toContain('the port is taken');
+    expect(up.output()).toContain('the port is already in use');
     await untilNoRedis(folder.path);
     taken.close();
   });

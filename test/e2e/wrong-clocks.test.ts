@@ -24,7 +24,7 @@ beforeAll(async () => {
   clocks = { router: await startFakeClock(600), dispatcher: await startFakeClock(), source: await startFakeClock() };
   [system, scp] = await Promise.all([startSystem({ env: clocks.source.env }), startFaultScp()]);
   feed = await startFeedStandIn(system.orthanc.url);
-  // It was there before the first start, and is never to be sent.
+  // It already at the target the first start, and is never to be sent.
   old = await system.upload({ ...small, seed: 'before the beginning' });
   await waitFor(
     async () => ((await system.orthanc.get(`/studies/${old.orthancStudyId}`)) as { IsStable: boolean }).IsStable,

@@ -243,7 +243,7 @@ export async function startServices(
 
 const findingsKeptMs = 5_000;
 
-/** What needs a person in the whole system; read at most every few seconds, and by nobody whom nobody asks. */
+/** Findings that need action in the whole system; read at most every few seconds, and by nobody whom nobody asks. */
 function findingsOf(config: () => Config, redis: Redis): () => Promise<readonly PublicFinding[]> {
   let context: PipelineContext | undefined;
   let last: { readonly at: number; readonly findings: Promise<readonly PublicFinding[]> } | undefined;

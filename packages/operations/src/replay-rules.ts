@@ -27,7 +27,7 @@ export interface ReplayOptions {
  * - `same`: it would go to the targets that it went to
  * - `differs`: some would be added or left out
  * - `gone`: it is no longer in the source, so that nobody can say
- * - `unread`: the source could not be asked
+ * - `unread`: the source could not be queried
  */
 export type ReplayOutcome = 'same' | 'differs' | 'gone' | 'unread';
 

@@ -71,12 +71,12 @@ export function answerErrors(
       return answer(request, reply, isGone ? 404 : 503, isGone ? 'not-found' : 'unavailable', error.message);
     }
     if (error instanceof z.ZodError) {
-      return answer(request, reply, 400, 'invalid', `The address is not right: ${error.issues[0]?.message ?? ''}`);
+      return answer(request, reply, 400, 'invalid', `The address is invalid: ${error.issues[0]?.message ?? ''}`);
     }
     if (error.statusCode !== undefined && error.statusCode < 500) {
       return answer(request, reply, error.statusCode, 'invalid', error.message);
     }
     log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'request failed');
-    return answer(request, reply, 500, 'internal', 'That did not work; the log of the console says why.');
+    return answer(request, reply, 500, 'internal', 'The request failed. See the log of the console.');
   });
 }

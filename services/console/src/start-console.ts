@@ -135,16 +135,16 @@ function refuseOpenDoor(config: Config, host: string): void {
   const { listen, publicUrl, trustProxy } = config.console;
   if (needsSignIn(config.console)) return;
   const open = !isLoopback(host)
-    ? `console.listen is ${listen}, which others can reach`
+    ? `console.listen is ${listen}, which is reachable from other hosts`
     : publicUrl !== undefined && !isLoopback(new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1'))
-      ? `console.publicUrl is ${publicUrl}, which others can reach`
+      ? `console.publicUrl is ${publicUrl}, which is reachable from other hosts`
       : trustProxy !== false
-        ? 'console.trustProxy is set: others reach the console through a proxy'
+        ? 'console.trustProxy is set: the console is reachable through a proxy'
         : undefined;
   if (open === undefined) return;
   throw new ConsoleError(
     'open-door',
-    `${open}, but nobody would have to sign in: configure console.users, console.tokens or console.oidc, or let only this machine use it`,
+    `${open}, but no sign-in is required: configure console.users, console.tokens or console.oidc, or listen on 127.0.0.1 only`,
   );
 }
 
@@ -153,7 +153,9 @@ async function listen(start: () => Promise<string>, address: string): Promise<st
     return await start();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'EADDRINUSE' ? 'the port is taken' : `it failed (${code ?? 'unknown'})`;
-    throw new ConsoleError('cannot-listen', `console.listen is ${address}: ${why}; choose another`, { cause: error });
+    const why = code === 'EADDRINUSE' ? 'the port is already in use' : `it failed (${code ?? 'unknown'})`;
+    throw new ConsoleError('cannot-listen', `console.listen is ${address}: ${why}; choose another address`, {
+      cause: error,
+    });
   }
 }

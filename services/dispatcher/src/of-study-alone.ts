@@ -14,7 +14,7 @@ export async function ofStudyAlone(attempt: Attempt, error: DispatchError): Prom
   try {
     if (!(await doOthersGetThrough(attempt, error))) return error;
   } catch (cause) {
-    log.warn({ err: cause }, 'whether others get through could not be asked');
+    log.warn({ err: cause }, 'whether others get through could not be queried');
     return error;
   }
   return new DispatchError('study-refused', `others get through, this study does not: ${error.message}`, {

@@ -49,7 +49,7 @@ export type RoutingOutcome = 'enqueued' | 'known' | 'waiting' | 'no-rule' | 'omi
  * Routes one stable study: reads its tags and its instance set, applies the rules, enqueues. Resolves only when the
  * enqueue is durable. Doing it again for the same content changes nothing.
  *
- * @throws DispatchError `source-gone` when the source says that it does not have the study; others when source or Redis could not be asked
+ * @throws DispatchError `source-gone` when the source says that it does not have the study; others when source or Redis could not be queried
  */
 export async function routeOneStudy(
   context: RoutingContext,

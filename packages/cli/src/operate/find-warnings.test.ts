@@ -418,7 +418,7 @@ it('a transfer syntax that the source cannot make is named, with the plugin that
   expect(answer).toHaveLength(4);
   for (const place of ['transforms.j2k', 'targets.first', 'targets.none']) {
     const line = answer.find((one) => one.includes(place));
-    expect(line, place).toContain("install the Orthanc plugin gdcm there");
+    expect(line, place).toContain('install the Orthanc plugin gdcm there');
   }
   expect(answer.find((line) => line.includes('transforms.htj2k'))).toContain('Orthanc has no encoder for it');
   // Of one that does not answer nobody knows its plugins.

@@ -52,7 +52,7 @@ export async function limitNow(
   });
 }
 
-/** Decides on a target that has another address than before. */
+/** Decides on a target that has a new address. */
 export async function decidePlaceNow(target: string, options: Options, decision: 'same' | 'new'): Promise<void> {
   await withSystem(options.config, async ({ operations, audited }) => {
     const decided = await audited({ action: 'decide place', subject: `${target} ${decision}` }, () =>

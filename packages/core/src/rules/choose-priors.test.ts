@@ -134,7 +134,7 @@ describe('which earlier studies go along', () => {
     expect(left['b']).toBe(
       'rule one: there are 1 newer ones that match; rule two: `"MR" in prior.ModalitiesInStudy` is false',
     );
-    expect(left['away']).toContain('not asked for from archive');
+    expect(left['away']).toContain('not requested from archive');
     for (const from of ['archive', 'second']) {
       const away = prior('away', '20240104', { from: 'archive', alsoFrom: ['second'] });
       expect(choose([away], { from }).chosen).toEqual(['away']);

@@ -34,7 +34,7 @@ describe('a change of who may sign in', () => {
     ['removes the sign-in that makes it', { users: { ada: administrator } }, oidc],
   ])('that %s is refused', (_, console, who) => {
     expect(lockOutProblems(before, { console }, who)).toEqual([
-      expect.stringMatching(/would no longer be an administrator any more/),
+      expect.stringMatching(/would no longer be an administrator/),
     ]);
   });
 

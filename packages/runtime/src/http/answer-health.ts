@@ -14,7 +14,7 @@ export type HealthAnswers = Readonly<Record<'/healthz' | '/readyz' | '/metrics',
 export interface HealthOptions {
   readonly services: () => readonly RunningService[];
   readonly metrics: Registry;
-  /** What needs a person in the whole system. */
+  /** Findings that need action in the whole system. */
   readonly findings?: (() => Promise<readonly PublicFinding[]>) | undefined;
 }
 

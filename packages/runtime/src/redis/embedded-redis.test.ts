@@ -50,7 +50,9 @@ it('works in a folder whose name has spaces, signs and letters of any language',
 it('refuses a folder whose name is longer than a socket may have', async () => {
   await using folder = await tempFolder('embedded');
   const long = join(folder.path, 'a'.repeat(100));
-  await expect(startEmbeddedRedis(long)).rejects.toThrow(/redis\.dataFolder: the socket .* 107 is the most/);
+  await expect(startEmbeddedRedis(long)).rejects.toThrow(
+    /redis\.dataFolder: the socket .* the system allows at most 107/,
+  );
   expect(existsSync(long)).toBe(false);
 });
 
@@ -73,7 +75,7 @@ test('one that hangs is not started twice, is found all the same, and is killed 
   const pid = pidIn(join(folder.path, 'redis'));
   process.kill(pid, 'SIGSTOP');
   await expect(startEmbeddedRedis(folder.path, undefined, { answerWithinMs: 100 })).rejects.toThrow(
-    /has not answered within 0.1 s: end it/,
+    /did not respond within 0.1 s: stop it/,
   );
   expect(await findEmbeddedRedis(folder.path)).toBe(redis.url);
   await expect(redis.stop()).rejects.toThrow('was killed');

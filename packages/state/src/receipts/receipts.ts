@@ -38,7 +38,7 @@ return 1
 const atOnce = 500;
 
 /**
- * What targets said of each instance. The ledger writes the details of a delivery that is under way together with its
+ * Responses of the targets for each instance. The ledger writes the details of a delivery that is under way together with its
  * confirmations (`Confirmation.receipt`); at the end of an attempt they are packed into one value.
  */
 export class Receipts {

@@ -9,7 +9,7 @@ import type { StudyKey } from './records.ts';
  * - `recent`: something has happened to it since
  * - `open`: a delivery waits or is under way
  * - `failed`: the newest delivery to a target has failed, and nobody has dealt with it
- * - `waiting`: a rule waits until it is whole
+ * - `waiting`: a rule waits until it is complete
  * - `needed`: it was sent to a target that is a source too, and that source has it
  * - `busy`: it is being routed, or a job of it has not ended
  * - `lost`: the lease has gone to another router

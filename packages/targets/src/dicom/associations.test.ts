@@ -186,7 +186,7 @@ describe('a receiver that takes one association at a time', () => {
       expect(error).toMatchObject({
         code: 'target-busy',
         stage: 'connect',
-        message: expect.stringContaining('the receiver takes no more than 1 association at a time'),
+        message: expect.stringContaining('the receiver accepts no more than 1 association at the same time'),
       });
     }
     expect(errors.some((one) => one === undefined)).toBe(true);

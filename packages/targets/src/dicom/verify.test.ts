@@ -493,7 +493,7 @@ describe('verify: commitment', () => {
       );
       await waitFor(async () => (await reportFromOutside({ ...request!, references })) === 0);
       expect((await delivery.attempt(scp.config)).error?.message).toBe(
-        'the receiver has not committed to 1 of 3 instances yet',
+        'the receiver has not yet committed 1 of 3 instances',
       );
     });
   });

@@ -93,7 +93,7 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     const last = await pull.retrieve(asked, context(undefined, `${cache.url}/dicom-web`));
     expect(last).toMatchObject({ completed: 1, failed: 1, remaining: 0 });
     expect(last.problems).toEqual([
-      { sopInstanceUid: uids[0], reason: expect.stringContaining('another instance than it was asked for') },
+      { sopInstanceUid: uids[0], reason: expect.stringContaining('another instance than requested') },
     ]);
     expect([...kept.keys()]).toEqual(uids.slice(1));
   });

@@ -55,7 +55,7 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
     return true;
   }
 
-  /** Those of a batch that are there. Nothing is believed of what was there before. */
+  /** Those of a batch that are there. Nothing is believed of what already at the target. */
   async function confirm(batch: readonly ManifestInstance[], begun: number, failure: DispatchError) {
     const presence = await search.presence(batch).catch((thrown: unknown) => {
       // Neither answers: the first failure says more. A cancelled run ends as such in any case.

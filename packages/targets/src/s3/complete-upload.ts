@@ -84,6 +84,6 @@ async function isMade({ bucket, key, tally, found }: UploadToComplete, signal: A
   if (!now) return false;
   const likeness = compareObject(now, tally);
   if (likeness !== 'unknown') return likeness === 'same';
-  // Its ETag says nothing: it is ours if nothing, or something else, was there before.
+  // Its ETag says nothing: it is ours if nothing, or something else, already at the target.
   return bucket.config.existing === 'compare' && etagOf(now.ETag) !== etagOf(found?.ETag);
 }

@@ -90,7 +90,7 @@ export function addSystemRoutes(server: ApiServer, context: ConsoleContext): voi
       config: { access: 'viewer' },
       schema: {
         tags,
-        summary: 'What needs a person, worst first; empty when all is well',
+        summary: 'Findings that need action, worst first; empty when all is well',
         response: answers(z.object({ findings: z.array(finding) })),
       },
     },

@@ -245,7 +245,7 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
     async (request) => {
       await setTargetConcurrency(operations, request.params.target, request.body.concurrency);
       request.auditDetail = `to ${request.body.concurrency}`;
-      return state(request.params.target, 'The limit is set.');
+      return state(request.params.target, 'Limit set.');
     },
   );
 
@@ -265,7 +265,7 @@ export function addTargetRoutes(server: ApiServer, context: ConsoleContext): voi
       const { deliveriesPerMinute } = request.body;
       await setTargetRate(operations, request.params.target, deliveriesPerMinute ?? undefined);
       request.auditDetail = deliveriesPerMinute === null ? 'no limit' : `to ${deliveriesPerMinute} a minute`;
-      return state(request.params.target, 'The rate is set.');
+      return state(request.params.target, 'Rate set.');
     },
   );
 }

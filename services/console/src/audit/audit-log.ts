@@ -104,7 +104,7 @@ export class AuditLog {
       // Consoles that write at the same moment must not do so again and again.
       if (attempt > 2) await setTimeout(Math.random() * maxPauseMs);
     }
-    throw new Error('the audit log could not be written: other consoles write all the time');
+    throw new Error('the audit log could not be written: other consoles write continuously');
   }
 }
 

@@ -39,7 +39,7 @@ export class QueryEvents {
     try {
       await this.#redis.xadd(this.#key, 'MAXLEN', '~', keptEvents, '*', 'who', who, 'address', address, 'sealed', data);
     } catch (error) {
-      this.#log.error({ err: error }, 'a search was not noted for the audit record repository');
+      this.#log.error({ err: error }, 'a search was not recorded for the audit record repository');
     }
   }
 

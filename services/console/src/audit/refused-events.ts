@@ -75,7 +75,7 @@ export class RefusedEvents {
     this.#others = 0;
     for (const { facts, more } of seen.values()) if (more > 0) await this.#write(facts, more);
     if (others > 0) {
-      const none = { who: '', role: '', subject: '', detail: 'of many kinds, counted together', address: '' };
+      const none = { who: '', role: '', subject: '', detail: 'various kinds, counted together', address: '' };
       await this.#write({ ...none, action: 'various', outcome: 'refused' }, others);
     }
   }

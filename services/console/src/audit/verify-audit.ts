@@ -41,12 +41,12 @@ export async function verifyAudit(
     }
     // The first entry that is kept is taken as it is when what came before it has been removed for its age.
     if (before !== undefined && chainHash(before, entry) !== entry.hash) {
-      report(entry, 'does not fit the entry before it: one of them was changed, or entries between them were removed');
+      report(entry, 'does not match the previous entry: one of them was changed, or entries between them were removed');
     }
     before = entry.hash;
     if (entry.hash === expected?.hash) isExpectedSeen = true;
   }
   if (!isExpectedSeen)
-    report(last ?? { id: '', at: 0 }, 'the newest entry that is known is missing: the end was cut off');
+    report(last ?? { id: '', at: 0 }, 'the newest known entry is missing: the end of the log was removed');
   return { entries: count, unchained, broken, head: before };
 }

@@ -26,7 +26,9 @@ export async function draftWarnings(
   }
   for (const name of Object.keys(now.sources))
     if (!next.sources[name])
-      warnings.push(`${name} is removed: no study of it is routed any more, and what is under way cannot read it`);
+      warnings.push(
+        `${name} is removed: its studies are no longer routed, and running deliveries can no longer read them`,
+      );
   const known = new Set(linesOf(now, isEditor));
   warnings.push(...linesOf(next, isEditor).filter((line) => !known.has(line)));
   const restart = restartNeeded(now, next);
@@ -48,7 +50,7 @@ function removal(decided: AfterApply | undefined): string {
 }
 
 function readdressed(decided: AfterApply | undefined): string {
-  if (decided?.act === 'same-place') return 'what was confirmed there counts, and is not sent again';
+  if (decided?.act === 'same-place') return 'instances confirmed there stay confirmed, and are not sent again';
   if (decided?.act === 'new-place') return 'nothing is confirmed there';
-  return 'its deliveries wait until somebody decides whether the contents are the same';
+  return 'its deliveries wait until somebody decides whether the content is the same';
 }

@@ -7,10 +7,7 @@ import type { ConsoleContext } from '../console-context.ts';
 /** @throws OperationError `unavailable` where the configuration came from no file */
 export function editContext({ operations, configuration }: ConsoleContext): DraftContext {
   if (!configuration)
-    throw new OperationError(
-      'unavailable',
-      'this console was started without a configuration file that it could change',
-    );
+    throw new OperationError('unavailable', 'this console was started without a configuration file that it can change');
   return { ...operations, store: configuration };
 }
 
@@ -18,9 +15,9 @@ export function editContext({ operations, configuration }: ConsoleContext): Draf
 export function whyNoEditing({ config }: Pick<ConsoleContext, 'config'>): string | undefined {
   const { console } = config();
   if (!console.editing)
-    return 'The file is kept elsewhere (console.editing is false): copy the change as a patch, and apply it there.';
+    return 'The file is managed elsewhere (console.editing is false): copy the change as a patch, and apply it there.';
   if (needsSignIn(console)) return undefined;
-  return 'Nobody signs in here, so every account of this machine could let our services run programs. To change the configuration here, set console.users (dispatch config password makes the hash of a password), console.tokens or console.oidc; or copy the change as a patch, and apply it by hand.';
+  return 'The console has no sign-in, so every account on this host could make the services run programs. To change the configuration here, set console.users ("dispatch config password" creates a password hash), console.tokens or console.oidc; or copy the change as a patch, and apply it manually.';
 }
 
 /** @throws OperationError `conflict` where the configuration is not changed here */

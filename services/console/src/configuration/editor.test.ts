@@ -64,14 +64,14 @@ describe('without sign-in', () => {
       ['PUT', '/api/configuration/draft', { text: file, seen }],
     ] as const) {
       const { status, text } = await open.ask(method, path, { body });
-      expect([path, status, text]).toEqual([path, 409, expect.stringMatching(/Nobody signs in.*console\.users/)]);
+      expect([path, status, text]).toEqual([path, 409, expect.stringMatching(/has no sign-in.*console\.users/)]);
     }
     expect((await open.ask('GET', '/api/configuration')).body).toMatchObject({ editing: false });
   });
 
   it('pages say so, with the remedy, and offer none of it', async () => {
     const { text } = await open.ask('GET', '/configuration', { headers: { accept: 'text/html' } });
-    expect(text).toContain('Nobody signs in here');
+    expect(text).toContain('The console has no sign-in');
     expect(text).toContain('console.users');
     expect(text).toContain('Copy as a patch');
     expect(text).not.toMatch(/Apply to all services|Edit as YAML|plain-word/);

@@ -202,6 +202,6 @@ it('rules change places, with their comments', async () => {
 
 it('what config check warns of is shown for what is in use', async () => {
   const page = await ask('GET', '/configuration');
-  expect(page.text.includes('Warnings of what is in use')).toBe(true);
+  expect(page.text.includes('Warnings for the configuration in use')).toBe(true);
   expect(page.text).toMatch(/<code>targets\.b<\/code>/);
 });

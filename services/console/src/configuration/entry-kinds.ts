@@ -39,7 +39,7 @@ const abouts: Readonly<Record<FormKind, Omit<KindAbout, 'isSingle'>>> = {
   groups: {
     title: 'Groups',
     noun: 'group',
-    purpose: 'Targets that rules name together: all of them, the first available, or one in turn.',
+    purpose: 'Targets that rules use together: all of them, the first available one, or one of them in rotation.',
     path: ['groups'],
   },
   sources: {
@@ -51,37 +51,41 @@ const abouts: Readonly<Record<FormKind, Omit<KindAbout, 'isSingle'>>> = {
   transforms: {
     title: 'Transforms',
     noun: 'transform',
-    purpose: 'How instances are changed on their way; the stored ones stay as they are.',
+    purpose: 'Changes to instances before they are sent; the stored instances are not changed.',
     path: ['transforms'],
   },
   users: {
     title: 'Users',
     noun: 'user',
-    purpose: 'Who may sign in. Of a password its hash is kept, encrypted.',
+    purpose: 'Users who may sign in. Only the hash of a password is stored, encrypted.',
     path: ['console', 'users'],
   },
   tokens: { title: 'Tokens', noun: 'token', purpose: 'Programs that use the API.', path: ['console', 'tokens'] },
   webhooks: {
     title: 'Webhooks',
     noun: 'webhook',
-    purpose: 'HTTP endpoints that are told of failures, circuits and backlogs.',
+    purpose: 'HTTP endpoints that are notified of failures, circuits and backlogs.',
     path: [...notifications, 'webhooks'],
   },
   emails: {
     title: 'E-mails',
     noun: 'e-mail',
-    purpose: 'People who are told of failures, circuits and backlogs.',
+    purpose: 'People who are notified of failures, circuits and backlogs.',
     path: [...notifications, 'emails'],
   },
-  notifications: single('Mail server', notifications, 'The server that sends the e-mails, and what counts as old.'),
-  pseudonyms: single('Pseudonyms', ['pseudonyms'], 'The key of pseudonyms and new UIDs.'),
-  records: single('Records', ['records'], 'What is remembered of each study, and for how long.'),
-  receipts: single('Receipts', ['receipts'], 'What targets said of each instance.'),
+  notifications: single(
+    'Mail server',
+    notifications,
+    'The server that sends e-mails, and the age from which a backlog is reported.',
+  ),
+  pseudonyms: single('Pseudonyms', ['pseudonyms'], 'The secret for pseudonyms and new UIDs.'),
+  records: single('Records', ['records'], 'Records of each study, and how long they are kept.'),
+  receipts: single('Receipts', ['receipts'], 'Responses of the targets for each instance.'),
   cache: single('Cache', ['cache'], 'Results that are computed once and used by many deliveries.'),
   dispatcher: single('Dispatcher', ['dispatcher'], 'The workers.'),
   push: single('Push', ['push'], 'Pushes from the plugin inside Orthanc.'),
   logging: single('Logging', ['logging'], 'Log lines.'),
-  reload: single('Reload', ['reload'], 'When the file is read again.'),
+  reload: single('Reload', ['reload'], 'When the file is reloaded.'),
 };
 
 function single(title: string, path: readonly string[], purpose: string): Omit<KindAbout, 'isSingle'> {

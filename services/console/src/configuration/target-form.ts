@@ -53,7 +53,7 @@ async function targetSpec(
     // What is wrong with the defaults of its type is wrong with it. The words may quote what editors do not see.
     elsewhere({ path }) {
       if (path[0] !== 'targetDefaults' || path[1] !== type) return [];
-      const message = `${path.join('.')} cannot be used: an administrator has to correct it`;
+      const message = `${path.join('.')} cannot be used: an administrator must correct it`;
       return [{ field: String(path[2] ?? ''), message }];
     },
   };

@@ -128,7 +128,7 @@ describe('a study that is fetched', () => {
 
   it('is not downloaded when its target lists it and gives no instance of it', async () => {
     lying.lie(({ path }) => (path.endsWith('/file') ? { kind: 'status', status: 404 } : undefined));
-    const problem = `lying did not give ${study.instanceCount} instances: fetch it again for them`;
+    const problem = `lying did not send ${study.instanceCount} instances: fetch the study again to retrieve them`;
     expect(await test.ask('GET', downloadPath('lying'))).toMatchObject({ status: 503, body: { message: problem } });
     const { fetches } = (await test.ask('GET', '/api/fetches')).body as { fetches: Fetched[] };
     expect(fetches[0]).toMatchObject({ state: 'failed', completed: 0, problem });

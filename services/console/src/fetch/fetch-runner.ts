@@ -82,10 +82,10 @@ export class FetchRunner {
       look() {
         if (zip.movedBytes !== movedBytes || !zip.waitsForReader) [movedBytes, movedAt] = [zip.movedBytes, Date.now()];
         else if (Date.now() - movedAt > unreadMs)
-          throw new OperationError('conflict', 'nobody reads the download any more');
+          throw new OperationError('conflict', 'the client has stopped the download');
       },
       whole(missing) {
-        if (zip.isEmpty) throw new OperationError('unavailable', missing ?? 'no instance has come');
+        if (zip.isEmpty) throw new OperationError('unavailable', missing ?? 'no instance was received');
         zip.finish(missing);
       },
       broken(error) {
@@ -127,7 +127,7 @@ export class FetchRunner {
     if (this.#begun >= maxAtOnce) {
       throw new OperationError(
         'conflict',
-        `${maxAtOnce} studies are being fetched: wait for the end of one, or cancel it`,
+        `${maxAtOnce} studies are being fetched: wait until one has finished, or cancel it`,
       );
     }
     const id = `f-${randomBytes(6).toString('hex')}`;
@@ -182,7 +182,8 @@ export class FetchRunner {
       }
       await report();
       const { failed } = last;
-      const missing = failed === 0 ? undefined : `${target} did not give ${failed} instances: fetch it again for them`;
+      const missing =
+        failed === 0 ? undefined : `${target} did not send ${failed} instances: fetch the study again to retrieve them`;
       sink.whole?.(missing);
       await this.#fetches.end(id, failed === 0 ? 'done' : 'failed', missing);
     } catch (thrown) {

@@ -18,7 +18,7 @@ export class ZipDestination implements PullDestination {
 
   constructor() {
     this.#brokenOff.promise.catch(() => {});
-    this.output.once('close', () => this.#brokenOff.reject(new Error('the download was broken off')));
+    this.output.once('close', () => this.#brokenOff.reject(new Error('the download was aborted')));
   }
 
   /** The file. Destroyed by who does not want it any more. */
@@ -41,7 +41,7 @@ export class ZipDestination implements PullDestination {
     return this.#brokenBy;
   }
 
-  /** Whether no instance has come. */
+  /** Whether no instance was received. */
   get isEmpty(): boolean {
     return this.#names.size === 0;
   }

@@ -65,22 +65,18 @@ export function addMetrics(context: ConsoleContext): void {
   });
   perTarget(
     'dispatch_oldest_waiting_seconds',
-    'How long the delivery has waited that waits longest although it may go: not held, not outside its schedule',
+    'Waiting time of the oldest delivery that may start: not held, not outside its schedule',
     ({ oldestWaitingAt }) => (oldestWaitingAt === undefined ? 0 : Math.max(0, (Date.now() - oldestWaitingAt) / 1000)),
   );
   perTarget('dispatch_circuit_open', 'Whether the target cannot be used: 1 open, 0 closed', ({ circuit }) =>
     circuit.state === 'closed' ? 0 : 1,
   );
   perTarget('dispatch_queue_paused', 'Whether an operator has paused the target', ({ paused }) => (paused ? 1 : 0));
-  perTarget(
-    'dispatch_target_concurrency',
-    'Deliveries that may run at the same time',
-    ({ concurrency }) => concurrency,
-  );
+  perTarget('dispatch_target_concurrency', 'Maximum number of parallel deliveries', ({ concurrency }) => concurrency);
   gauge('dispatch_studies', 'Studies that were routed', [], async (set) => {
     set({}, await operations.records.studyCount());
   });
-  gauge('dispatch_deliveries_held', 'Deliveries that an operator keeps back', [], async (set) => {
+  gauge('dispatch_deliveries_held', 'Deliveries that an operator holds', [], async (set) => {
     set({}, await operations.redis.scard(operations.keys.held));
   });
   gauge('dispatch_workers', 'Dispatchers that are alive', [], async (set) => {
@@ -101,7 +97,7 @@ export function addMetrics(context: ConsoleContext): void {
   // Also while Redis is away: that is a finding too.
   const health: Gauge = new Gauge({
     name: 'dispatch_health_findings',
-    help: 'What an operator has to look at, by kind and by the source or target that it is about',
+    help: 'Findings that need an operator, by kind and by source or target',
     labelNames: ['kind', 'severity', 'subject'],
     registers: [metrics],
     async collect() {

@@ -80,7 +80,7 @@ describe('compose', () => {
       ['50 deliveries failed (target-full)', 50],
       ['1 delivery failed (study-refused)', 1],
       ['can be reached again after 2h 0m', 1],
-      ['is up again (source-silent) after 1m 30s', 1],
+      ['is available again (source-silent) after 1m 30s', 1],
     ]);
     expect(message.groups[0]?.url).toBe('https://console/deliveries?target=pacs&state=failed&code=target-full');
     const text = lines(message, 'https://console');
@@ -89,7 +89,7 @@ describe('compose', () => {
     );
     expect(text.match(/deliveries\/d-/g)).toHaveLength(6);
     expect(text).toContain('    and 45 more');
-    expect(text).toContain('- main: is up again (source-silent) after 1m 30s, 2026-03-01 00:00:00 UTC');
+    expect(text).toContain('- main: is available again (source-silent) after 1m 30s, 2026-03-01 00:00:00 UTC');
   });
 
   it('writes what Slack and Teams expect, with nothing of their markup from outside', () => {
@@ -360,7 +360,7 @@ describe('notifications', () => {
     );
   });
 
-  it('reports a source that is down for a minute, once, and when it is up again', async () => {
+  it('reports a source that is down for a minute, once, and when it is available again', async () => {
     const down = finding('source-silent', { subject: 'main', words: 'source main: connection refused' });
     // Apart from the console of the test, which looks as well.
     const config = { ...test.config, redis: { ...test.config.redis, prefix: '{apart}' } };
@@ -407,7 +407,7 @@ describe('notifications', () => {
     expect(await look(monday)).toMatchObject([
       {
         kind: 'weekly-summary',
-        message: expect.stringMatching(/^\d+ deliveries delivered, \d+ ended otherwise in seven days/),
+        message: expect.stringMatching(/^\d+ deliveries delivered, \d+ ended without success in seven days/),
       },
     ]);
     expect(await look(monday + 60_000)).toEqual([]);

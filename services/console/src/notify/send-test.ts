@@ -24,7 +24,7 @@ export async function sendTestNotification(
     );
   }
   const id = randomUUID();
-  const message = 'Test of the notifications of dicom-dispatch: nothing has happened.';
+  const message = 'Test notification of dicom-dispatch: no action is needed.';
   try {
     await receiver.send(id, [{ id, kind: 'test', at: Date.now(), target: '', message, path: '/' }]);
   } catch (error) {

@@ -56,7 +56,7 @@ export function startNotifier(context: ConsoleContext): Notifier {
 
   function runOnce(): void {
     looking = look()
-      .catch((error: unknown) => log.debug({ err: error }, 'news could not be looked for'))
+      .catch((error: unknown) => log.debug({ err: error }, 'events could not be read'))
       .finally(() => {
         if (!isStopped) timer = setTimeout(runOnce, lookMs);
       });

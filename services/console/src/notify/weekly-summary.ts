@@ -54,7 +54,7 @@ export async function summarizeWeek(operations: PipelineContext): Promise<string
       return `${target}: ${delivered} delivered, ${failed} not${speed}`;
     });
   return [
-    `${total('delivered')} deliveries delivered, ${total('failed')} ended otherwise in seven days`,
+    `${total('delivered')} deliveries delivered, ${total('failed')} ended without success in seven days`,
     ...lines,
   ].join('\n');
 }

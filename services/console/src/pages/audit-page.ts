@@ -25,7 +25,7 @@ export function addAuditPage(server: ApiServer, context: ConsoleContext): void {
     const last = entries.at(-1);
     const body = html`<div class="title-row">
         <h1>Audit log</h1>
-        <span class="sub">who did what, the newest first</span>
+        <span class="sub">actions of users and programs, newest first</span>
         <span class="buttons">
           <a class="button" href="/api/audit/export?format=csv" download>Export as CSV</a>
           <a class="button" href="/api/audit/export?format=jsonl" download>Export as JSON lines</a>
@@ -33,7 +33,7 @@ export function addAuditPage(server: ApiServer, context: ConsoleContext): void {
       </div>
       ${
         entries.length === 0
-          ? empty('Nothing yet', 'What people and programs do here is written down as they do it.')
+          ? empty('Nothing yet', 'Each action of a user or program is recorded here.')
           : table(
               'Audit log',
               ['When', 'Who', 'Action', 'What', 'Outcome', 'Detail', 'From'],

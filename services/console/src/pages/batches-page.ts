@@ -15,13 +15,13 @@ export function addBatchesPage(server: ApiServer, context: ConsoleContext): void
     const isOperator = identity !== undefined && isAllowed(identity.role, 'operator');
     const body = html`<div class="title-row">
         <h1>Batches</h1>
-        <span class="sub">many studies of a source, routed one after the other behind everything that is new</span>
+        <span class="sub">many studies of a source, routed one by one with lower priority than new studies</span>
       </div>
       ${isOperator && form(context)}
       <div id="list" data-part>
         ${
           batches.length === 0
-            ? empty('No batch', 'Nobody has routed many studies at once in the last 90 days.')
+            ? empty('No batch', 'No batch was started in the last 90 days.')
             : table(
                 'Batches',
                 ['Batch', 'State', 'Progress', right('Skipped'), right('Failed'), right('A minute'), 'Begun', ''],
@@ -42,7 +42,7 @@ function form(context: ConsoleContext): Html {
     data-method="POST"
     data-path="/api/batches"
     data-count="/api/batches/preview"
-    data-done="The batch has begun."
+    data-done="The batch has started."
     aria-label="Route old studies"
   >
     ${select('source', 'Source', choices(Object.keys(sources)))}
@@ -61,19 +61,19 @@ function form(context: ConsoleContext): Html {
     <label class="field"
       ><span>To</span
       ><select name="targets" data-list data-optional>
-        <option value="">where rules say</option>
+        <option value="">by the rules</option>
         ${to.map((name) => html`<option>${name}</option>`)}
       </select></label
     >
     <label class="field"
-      ><span>By the rule alone</span
+      ><span>By this rule only</span
       ><select name="rule" data-optional>
         <option value="">all rules</option>
         ${rules.map(({ name }) => html`<option>${name}</option>`)}
       </select></label
     >
     <label class="field"
-      ><span>Studies a minute</span
+      ><span>Studies per minute</span
       ><input type="number" name="studiesPerMinute" min="1" max="100000" placeholder="no limit"
     /></label>
     <button class="primary">Route …</button>
@@ -82,7 +82,7 @@ function form(context: ConsoleContext): Html {
 
 function row(batch: Batch, identity: Identity | undefined): Html {
   const looked = batch.routed + batch.skipped + batch.failed;
-  const to = batch.targets?.join(', ') ?? (batch.rule === undefined ? 'where rules say' : `rule ${batch.rule}`);
+  const to = batch.targets?.join(', ') ?? (batch.rule === undefined ? 'by the rules' : `rule ${batch.rule}`);
   const kind = { running: 'busy', paused: 'warn', done: 'good', cancelled: '' }[batch.state];
   const leftMinutes =
     batch.state === 'running' && batch.studiesPerMinute !== undefined
@@ -116,6 +116,6 @@ function buttons({ id, state, source }: Batch, identity: Identity | undefined): 
   return html`<span class="buttons">
     ${state === 'running' && actionButton({ label: 'Pause', method: 'POST', path: `${path}/pause`, about })}
     ${state === 'paused' && actionButton({ label: 'Resume', method: 'POST', path: `${path}/resume`, kind: 'primary', about })}
-    ${(state === 'running' || state === 'paused') && actionButton({ label: 'Cancel', method: 'POST', path: `${path}/cancel`, kind: 'danger', about, confirm: `End ${about}? What was routed stays routed.` })}
+    ${(state === 'running' || state === 'paused') && actionButton({ label: 'Cancel', method: 'POST', path: `${path}/cancel`, kind: 'danger', about, confirm: `End ${about}? Studies that are already routed are not affected.` })}
   </span>`;
 }

@@ -11,7 +11,7 @@ export function addCachePage(server: ApiServer, context: ConsoleContext): void {
     const cache = await showCache(context);
     const body = html`<div class="title-row">
         <h1>Cache</h1>
-        <span class="sub">what is kept in Redis</span>
+        <span class="sub">content of Redis</span>
       </div>
       <div id="cache" data-part>
         <ul class="facts">
@@ -31,7 +31,7 @@ export function addCachePage(server: ApiServer, context: ConsoleContext): void {
         ${results(cache.results)}
         <h2>Records</h2>
         ${table(
-          'What is kept',
+          'Content',
           ['What', right('Entries'), right('Size'), 'Remark'],
           cache.groups.map(
             (group) =>
@@ -51,11 +51,10 @@ export function addCachePage(server: ApiServer, context: ConsoleContext): void {
 }
 
 function results(state: CacheState['results']): Html {
-  if (!state) return empty('Not known', 'Redis does not answer.');
-  if (!state.enabled) return empty('The cache is switched off', 'Everything is computed each time it is needed.');
+  if (!state) return empty('Not known', 'Redis does not respond.');
+  if (!state.enabled) return empty('The cache is disabled', 'All results are computed each time they are needed.');
   const types = Object.entries(state.types);
-  if (types.length === 0)
-    return empty('Nothing is cached yet', 'What is computed once and used by many deliveries appears here.');
+  if (types.length === 0) return empty('Nothing is cached yet', 'Results that many deliveries share appear here.');
   return table(
     'Intermediate results by type',
     [

@@ -203,7 +203,7 @@ export function withCode(text: string): Html {
 
 const outcomes = {
   applies: ['good', '✓', 'applies'],
-  waits: ['warn', '…', 'waits until it is whole'],
+  waits: ['warn', '…', 'waits until it is complete'],
   'no-match': ['', '–', 'does not match'],
   stopped: ['', '⊘', 'stopped by an earlier rule'],
   'not-needed': ['', '–', 'not needed'],

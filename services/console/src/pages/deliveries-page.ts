@@ -32,13 +32,13 @@ export function addDeliveriesPage(server: ApiServer, context: ConsoleContext): v
     const labels = await labelsOf(context, deliveries);
     const body = html`<div class="title-row">
         <h1>Deliveries</h1>
-        <span class="sub">one study to one target each, the latest change first</span>
+        <span class="sub">one study to one target each, latest change first</span>
       </div>
       ${filter(context, query, days)} ${bulkButtons(query, request.identity)}
       <div id="list" data-part>
         ${
           deliveries.length === 0
-            ? nothingFound(list, 'No delivery matches', 'Choose another filter to see more.')
+            ? nothingFound(list, 'No delivery matches', 'Change the filter to see more.')
             : table(
                 'Deliveries',
                 ['Study', 'State', 'Target', 'Instances', 'Why it has not arrived', optional('Changed'), ''],
@@ -96,7 +96,7 @@ function bulkButtons(query: Query, identity: Identity | undefined): Html {
     <button type="button" class="primary" data-bulk="retry" data-filter="${data}">Retry …</button>
     <button type="button" data-bulk="hold" data-filter="${data}">Hold …</button>
     <button type="button" data-bulk="release" data-filter="${data}">Release …</button>
-    <button type="button" data-bulk="resolve" data-filter="${data}" data-reason="Why do they need nobody any more?">
+    <button type="button" data-bulk="resolve" data-filter="${data}" data-reason="Why is no further action needed?">
       Resolve …
     </button>
     ${query.state === 'resolved' && html`<button type="button" data-bulk="reopen" data-filter="${data}">Reopen …</button>`}

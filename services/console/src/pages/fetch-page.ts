@@ -19,9 +19,11 @@ export function addFetchPage(server: ApiServer, context: ConsoleContext): void {
     const [targets, fetches] = await Promise.all([askableTargets(context), context.fetches.list()]);
     const body = html`<div class="title-row">
         <h1>Fetch</h1>
-        <span class="sub">get a study from a target into a source, where the rules see it, or as a download</span>
+        <span class="sub"
+          >retrieve a study from a target into a source, where the rules apply to it, or as a download</span
+        >
       </div>
-      ${targets.length === 0 ? empty('No target can be asked', 'Targets of type dicom, dicomweb and orthanc can.') : form(targets, asked)}
+      ${targets.length === 0 ? empty('No target can be searched', 'Targets of type dicom, dicomweb and orthanc can be searched.') : form(targets, asked)}
       ${await results(context, asked)}
       <div id="list" data-part>${under(fetches)}</div>`;
     // Only the list below changes: the target is not searched again.

@@ -46,7 +46,7 @@ describe('studies that cannot be read', () => {
     expect(text).toContain('2 studies put off');
     expect(text).toContain('HTTP 500 for o-7');
     expect(text).toContain(new Date(dueAt).toISOString());
-    expect((await ask('GET', '/sources', 'viewer')).text).not.toContain('Try now');
+    expect((await ask('GET', '/sources', 'viewer')).text).not.toContain('Retry now');
     expect((await ask('POST', '/api/sources/main/try', 'viewer', {})).status).toBe(403);
     const due = async (id: string) => Number(await test.redis.zscore(keys.feedLater('main'), id));
     const one = await ask('POST', '/api/sources/main/try', 'operator', { orthancStudyId: 'o-7' });
@@ -60,7 +60,7 @@ describe('studies that cannot be read', () => {
   });
 });
 
-describe('what is to be done after success', () => {
+describe('the actions after success', () => {
   it('is on the page of the study with its error, and is tried now', async () => {
     const { a, studyInstanceUid } = await test.route({ orthancStudyId: 'o-after' });
     const record = await test.operations.records.delivery(a);
@@ -75,7 +75,7 @@ describe('what is to be done after success', () => {
     const error = { code: 'source-unreachable', stage: 'finalize', fault: 'source', message: 'refused', remedy: 'Do.' };
     await tasks.putOff(id, 600_000, error as never);
     const { text } = await ask('GET', '/studies/main/o-after');
-    expect(text).toMatch(/Not done yet in main: add the label sent, delete what has arrived\. Tried 1\s+time/);
+    expect(text).toMatch(/Not done yet in main: add the label sent, delete the delivered instances\. Tried 1\s+time/);
     expect(text).toContain('refused');
     expect((await ask('POST', path)).body).toEqual({ did: 'What is to be done in main is tried now.' });
     expect((await tasks.read(id))?.nextAttemptAt).toBeLessThanOrEqual(Date.now());
@@ -91,7 +91,7 @@ describe('without Redis', () => {
     await using other = await startTestConsole();
     await other.server.kill('SIGKILL');
     const page = await other.ask('GET', '/targets', { headers: { accept: 'text/html' } });
-    expect([page.status, page.text]).toEqual([503, expect.stringContaining('<p class="title">Redis does not answer')]);
+    expect([page.status, page.text]).toEqual([503, expect.stringContaining('<p class="title">Redis does not respond')]);
     const ready = await other.ask('GET', '/readyz');
     expect(ready.body).toMatchObject({
       status: 'not ready',

@@ -14,7 +14,7 @@ export function addHealthPage(server: ApiServer, context: ConsoleContext): void 
     const body = html`<div id="health" data-part>
       <div class="title-row">
         <h1>
-          ${trouble.length === 0 ? 'All is well' : `${number(trouble.length)} ${trouble.length === 1 ? 'thing needs' : 'things need'} a person`}
+          ${trouble.length === 0 ? 'No findings' : `${number(trouble.length)} ${trouble.length === 1 ? 'thing needs' : 'things need'} a person`}
         </h1>
         <span class="sub">
           Last arrival ${latest.arrival === undefined ? 'none yet' : time(latest.arrival)} · last delivery
@@ -24,9 +24,9 @@ export function addHealthPage(server: ApiServer, context: ConsoleContext): void 
       ${
         trouble.length === 0
           ? html`<p class="note good">
-              Every source is followed, every target can be used, and nothing has failed or waits for too long.
+              All sources are followed, all targets are available, and no delivery has failed or waited too long.
             </p>`
-          : list('What needs a person', trouble)
+          : list('Findings that need action', trouble)
       }
       ${
         known.length > 0 &&

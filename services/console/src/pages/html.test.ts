@@ -78,6 +78,6 @@ describe('what pages say', () => {
     expect(text).toContain('1970-01-01 00:00 UTC: 33.3 kB/s, 3 arrived, 0 did not</title>');
     expect(text.match(/<td class="nowrap">/g)).toHaveLength(2);
     const nothing = plot([{ at: 0, bytes: 0, delivered: 0, failed: 0 }], options);
-    expect(nothing.text).toContain('Nothing was sent');
+    expect(nothing.text).toContain('No data was sent');
   });
 });

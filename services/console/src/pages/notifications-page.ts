@@ -18,10 +18,7 @@ export function addNotificationsPage(server: ApiServer, context: ConsoleContext)
       </div>
       ${
         receivers.length === 0
-          ? empty(
-              'Nobody is notified',
-              'Add webhooks or e-mail addresses to console.notifications in the configuration.',
-            )
+          ? empty('No receivers', 'Add webhooks or e-mail addresses to console.notifications in the configuration.')
           : table(
               'Receivers',
               ['Receiver', 'To', 'Events', 'Targets', 'Digest', ...(mayTest ? [''] : [])],

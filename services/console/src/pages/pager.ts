@@ -43,7 +43,7 @@ export function searchedText({ searchedTo }: Listed, otherwise: Html = html``): 
 export function nothingFound({ searchedTo }: Listed, title: string, text: string): Html {
   return searchedTo === undefined
     ? empty(title, text)
-    : empty('Nothing found so far', 'The history is long. “Search on” looks further back.');
+    : empty('Nothing found so far', 'The history is long. “Search on” continues the search.');
 }
 
 /** Filters that are seldom used: shut, unless one of them is set. */

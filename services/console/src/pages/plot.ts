@@ -26,7 +26,7 @@ export interface PlotOptions {
  */
 export function plot(points: Throughput, { id, title, stepMinutes, axis, every }: PlotOptions): Html {
   const { bytes, delivered, failed } = totals(points);
-  if (bytes === 0 && delivered === 0 && failed === 0) return html`<p class="plot-none">Nothing was sent.</p>`;
+  if (bytes === 0 && delivered === 0 && failed === 0) return html`<p class="plot-none">No data was sent.</p>`;
   const seconds = stepMinutes * 60;
   const max = niceTop(Math.max(...points.map((point) => point.bytes / seconds)));
   const maxFailed = Math.max(1, ...points.map((point) => point.failed));

@@ -53,9 +53,9 @@ it('says which earlier studies go along and why, and which do not', () => {
 it('says what they wait for, and that the study has gone without them', () => {
   const looking = textOf({ state: 'looking', note: 'connection refused', nextAttemptAt: 5, waitUntil: 9 });
   expect(looking).toContain('still to be chosen: connection refused; the next try is');
-  expect(looking).toContain('The study waits for them, until');
+  expect(looking).toContain('The study waits for them until');
   expect(textOf({ isLate: true, chosen: [{ ...chosen, state: 'sent' }] })).toContain(
-    'The study has gone before all of them had arrived.',
+    'The study was sent before all of them had arrived.',
   );
   expect(textOf({ note: 'the study has no Patient ID' })).toContain('none: the study has no Patient ID.');
 });

@@ -5,7 +5,7 @@ import { html, type Html } from './html.ts';
 /** The earlier studies of the patient that go along with a study, and those that do not. */
 export function priorsSection({ source, priors }: StudyDetail): Html {
   if (priors.length === 0) return html``;
-  return html`<h2>Earlier studies that go along</h2>
+  return html`<h2>Earlier studies of the patient</h2>
     ${priors.map((one) => {
       const kind = one.isLate || (one.note !== undefined && one.state !== 'done') ? 'warn' : '';
       return html`<section class="card" aria-label="Earlier studies to ${one.target}">
@@ -53,12 +53,12 @@ function words({ target, state, chosen, waitUntil, isLate, note, nextAttemptAt }
   const because = note === undefined ? '' : `: ${note}`;
   const next = nextAttemptAt === undefined ? html`.` : html`; the next try is ${time(nextAttemptAt)}.`;
   const until =
-    waitUntil === undefined ? html`` : html` The study waits for them, until ${time(waitUntil, 'at')} at the latest.`;
+    waitUntil === undefined ? html`` : html` The study waits for them until ${time(waitUntil, 'at')} at the latest.`;
   if (state === 'looking') return html`<b>${target}</b>: still to be chosen${because}${next}${until}`;
   if (state === 'sending')
-    return html`<b>${target}</b>: ${number(chosen.length)} chosen, on their way${because}${next}${until}`;
+    return html`<b>${target}</b>: ${number(chosen.length)} chosen, in progress${because}${next}${until}`;
   if (chosen.length === 0) return html`<b>${target}</b>: none${because}.`;
-  const late = isLate ? ' The study has gone before all of them had arrived.' : '';
+  const late = isLate ? ' The study was sent before all of them had arrived.' : '';
   return html`<b>${target}</b>: ${number(chosen.length)} chosen${because}.${late}`;
 }
 
@@ -76,5 +76,5 @@ function stateOf({ state, deliveryId, deliveryState, note }: PriorsOfStudy['chos
   if (state === 'chosen') return html`still to be sent${note !== undefined && html`: ${note}`}`;
   if (deliveryId === undefined || deliveryState === undefined) return html`sent`;
   return html`<a href="/deliveries/${deliveryId}">${stateChip({ state: deliveryState, held: false })}</a
-    >${state === 'there' && html` was there before`}`;
+    >${state === 'there' && html` already at the target`}`;
 }

@@ -9,7 +9,7 @@ export function profileSection(config: Config): Html | false {
   if (rules.length === 0) return false;
   return html`<h2>De-identification</h2>
     <p class="muted">
-      By the Basic Application Level Confidentiality Profile (PS3.15 ${profileEdition}, table E.1-1), at every depth of
+      By the Basic Application Level Confidentiality Profile (PS3.15 ${profileEdition}, table E.1-1), at every level of
       sequences. No transform does: ${optionsNotDone.join(', ')}.
     </p>
     ${table(

@@ -24,12 +24,12 @@ export function addRulesPage(server: ApiServer, context: ConsoleContext): void {
         ${
           request.identity &&
           isAllowed(request.identity.role, 'administrator') &&
-          actionButton({ label: 'Read the configuration again', method: 'POST', path: '/api/configuration/reload' })
+          actionButton({ label: 'Reload the configuration', method: 'POST', path: '/api/configuration/reload' })
         }
       </div>
       <section class="card" aria-label="Dry run">
         <h2>Dry run</h2>
-        <p class="muted">What would the rules do with a study, and why? Nothing is sent.</p>
+        <p class="muted">Dry run: shows what the rules would do with a study, and why. Nothing is sent.</p>
         <form class="filter" action="/rules">
           <label class="field grow"
             ><span>Study</span
@@ -49,7 +49,7 @@ export function addRulesPage(server: ApiServer, context: ConsoleContext): void {
       </section>
       ${
         rules.length === 0
-          ? empty('No rules', 'Without a rule no study goes anywhere.')
+          ? empty('No rules', 'Without a rule no study is sent.')
           : table(
               'Rules',
               ['#', 'Rule', 'When', 'Sources', 'Targets', 'Priority'],
@@ -85,14 +85,14 @@ async function outcome(context: ConsoleContext, search: string, source: string |
       ${
         run.deliveries.length > 0 &&
         table(
-          'Deliveries that would be made',
+          'Deliveries that would be created',
           ['To', 'Members', 'Rules', right('Instances'), 'How'],
           run.deliveries.map((one) => deliveryRow(one)),
         )
       }
       ${table(
-        'What each rule says',
-        ['Rule', 'Verdict', 'Why', 'It looked at', 'Targets'],
+        'Result of each rule',
+        ['Rule', 'Verdict', 'Why', 'Tags used', 'Targets'],
         run.verdicts.map(
           (one) =>
             html`<tr>
@@ -111,8 +111,8 @@ async function outcome(context: ConsoleContext, search: string, source: string |
 }
 
 function nowhere(run: DryRun): Html {
-  if (run.deliveries.length > 0) return html`would go nowhere: see below.`;
-  if (run.waiting.length === 0) return html`would go nowhere: no rule matches.`;
+  if (run.deliveries.length > 0) return html`would go to no target: see below.`;
+  if (run.waiting.length === 0) return html`would go to no target: no rule matches.`;
   return html`would wait:
   ${run.waiting.map(({ rule, missing }) => html`<b>${rule}</b> waits for ${withCode(missing.join(', '))}. `)}`;
 }

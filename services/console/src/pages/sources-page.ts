@@ -38,7 +38,7 @@ function card(source: Source, identity: Identity | undefined): Html {
           <dd>${source.detail}</dd>`
       }
       <dt>Leader</dt>
-      <dd>${source.leader ?? 'no router; new studies are not seen'}</dd>
+      <dd>${source.leader ?? 'no router; new studies are not found'}</dd>
       <dt>Change feed</dt>
       <dd>
         ${source.position === undefined ? 'not followed yet' : html`at ${number(source.position)}${source.newest !== undefined && ` of ${number(source.newest)}`}`}
@@ -53,11 +53,11 @@ function card(source: Source, identity: Identity | undefined): Html {
       <dd>
         ${
           sweep
-            ? html`${time(sweep.endedAt)}: ${number(sweep.studies)} studies looked at, ${number(sweep.routed)} routed,
-              in ${formatDuration(sweep.durationMs)}`
+            ? html`${time(sweep.endedAt)}: ${number(sweep.studies)} studies compared, ${number(sweep.routed)} routed, in
+              ${formatDuration(sweep.durationMs)}`
             : 'none has ended yet'
         }
-        ${source.sweepAt !== undefined && html`<span class="second">one is under way, at study ${number(source.sweepAt)}</span>`}
+        ${source.sweepAt !== undefined && html`<span class="second">one is in progress, at study ${number(source.sweepAt)}</span>`}
       </dd>
     </dl>
     ${putOff(source, identity)}
@@ -71,11 +71,12 @@ function putOff(source: Source, identity: Identity | undefined): Html {
   const path = `/api/sources/${encodeURIComponent(source.name)}/try`;
   return html`<h3>${number(source.triedLater)} ${source.triedLater === 1 ? 'study' : 'studies'} put off</h3>
     <p class="muted">
-      They cannot be read for a reason of their own, and are tried again after growing pauses. All others go on.
-      ${canAct && actionButton({ label: 'Try all now', method: 'POST', path, about: `the studies of ${source.name} that are put off`, body: {} })}
+      These studies cannot be read because of an error of their own. They are retried with increasing delays. All other
+      studies continue.
+      ${canAct && actionButton({ label: 'Retry all now', method: 'POST', path, about: `the studies of ${source.name} that are postponed`, body: {} })}
     </p>
     ${table(
-      `Studies of ${source.name} that are put off`,
+      `Studies of ${source.name} that are postponed`,
       ['Study', 'Reason', 'Since', 'Next try', ''],
       source.putOff.map(
         (one) =>
@@ -92,7 +93,7 @@ function putOff(source: Source, identity: Identity | undefined): Html {
             <td class="nowrap">${time(one.since)}</td>
             <td class="nowrap">${time(one.dueAt)}</td>
             <td>
-              ${canAct && actionButton({ label: 'Try now', method: 'POST', path, about: one.orthancStudyId, body: { orthancStudyId: one.orthancStudyId } })}
+              ${canAct && actionButton({ label: 'Retry now', method: 'POST', path, about: one.orthancStudyId, body: { orthancStudyId: one.orthancStudyId } })}
             </td>
           </tr>`,
       ),

@@ -116,7 +116,7 @@ function rows(context: ConsoleContext, query: Query, list: StudyList): Html {
       ? nothingFound(
           list,
           'No study matches',
-          'Neither the records nor the sources have one. Clear the filter to see all.',
+          'Neither the records nor the sources have a matching study. Clear the filter to see all.',
         )
       : empty('No study yet', 'As soon as a study is stable in a source and a rule matches it, it appears here.');
   }
@@ -157,7 +157,7 @@ function row(study: StudySummary, withSource: boolean): Html {
         >${[study.modalities.join(', '), dicomDate(label?.studyDate ?? ''), study.instanceCount === undefined ? '' : `${number(study.instanceCount)}\u00A0${study.instanceCount === 1 ? 'instance' : 'instances'}`].filter(Boolean).join(' · ')}</span
       >
       ${study.inSource === 'no' && html`<span class="second">no longer in ${study.source} · <a href="${studyPath(study)}/receipt">receipt</a></span>`}
-      ${study.inSource === 'unknown' && html`<span class="second">${study.source} could not be asked · <a href="${studyPath(study)}/receipt">receipt</a></span>`}
+      ${study.inSource === 'unknown' && html`<span class="second">${study.source} could not be queried · <a href="${studyPath(study)}/receipt">receipt</a></span>`}
     </td>
     ${withSource && html`<td>${study.source}</td>`}
     <td class="nowrap">${study.routed ? time(study.routedAt) : html`<span class="none">never</span>`}</td>

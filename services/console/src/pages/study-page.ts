@@ -47,9 +47,9 @@ export function addStudyPage(server: ApiServer, context: ConsoleContext): void {
             ${thumbnail(context, study)}
             <div class="grow">${facts(study)}</div>
           </div>
-          ${study.inSource === 'no' && html`<p class="note warn">The study is no longer in ${study.source}: what is missing at a target cannot be sent any more, unless it comes back.</p>`}
-          ${study.inSource === 'unknown' && html`<p class="note warn">${study.source} does not answer now; what follows is from our own records.</p>`}
-          ${study.pulled && html`<p class="note">It was pulled into ${study.source} as an earlier study of its patient: rules route it only when more of it comes.</p>`}
+          ${study.inSource === 'no' && html`<p class="note warn">The study is no longer in ${study.source}: missing instances can no longer be sent, unless the study returns.</p>`}
+          ${study.inSource === 'unknown' && html`<p class="note warn">${study.source} does not respond; the data below is from the records of dicom-dispatch.</p>`}
+          ${study.pulled && html`<p class="note">It was pulled into ${study.source} as an earlier study of its patient: rules route it only if more instances arrive.</p>`}
           <div class="title-row">
             <h2>Deliveries</h2>
             ${study.deliveries.filter(({ state }) => state === 'waiting').length > 1 && isAllowed(identity?.role ?? 'viewer', 'operator') && actionButton({ label: 'Send all first', method: 'POST', path: `/api${studyPath(study)}/first` })}
@@ -154,7 +154,7 @@ function afterSuccess(study: StudyDetail, identity: Identity | undefined): Html 
         </p>
         ${left.length > 0 && html`<p class="note warn">Not done: ${left.join('; ')}.</p>`}
         ${error && html`<p><b>${error.code}</b>: ${error.message} <span class="muted">${error.remedy}</span></p>`}
-        ${canAct && state === 'due' && actionButton({ label: 'Try now', method: 'POST', path, kind: 'primary', about: 'what is to be done after success' })}
+        ${canAct && state === 'due' && actionButton({ label: 'Retry now', method: 'POST', path, kind: 'primary', about: 'the actions after success' })}
       </section>`;
     })}`;
 }
@@ -167,7 +167,7 @@ function rules(study: StudyDetail): Html {
   }
   return html`${study.omitted.map(({ target, why }) => html`<p class="note warn">Not sent to <b>${target}</b>: ${why}.</p>`)}
   ${table(
-    'What the rules say about this study now',
+    'Result of the current rules for this study',
     ['Rule', 'Now', 'When routed', 'Why', 'Targets'],
     study.verdicts.map(
       (one) =>
@@ -195,11 +195,13 @@ function actions(context: ConsoleContext, study: StudyDetail, identity: Identity
         data-path="/api/route"
         data-body="${body}"
         data-done="The study is routed again."
-        data-confirm="Route ${study.label?.patientName || 'this study'}${study.label?.accessionNumber && ` (accession ${study.label.accessionNumber})`} again, by the rules of now?"
+        data-confirm="Route ${study.label?.patientName || 'this study'}${study.label?.accessionNumber && ` (accession ${study.label.accessionNumber})`} again, by the current rules?"
       >
         <h3>By the rules</h3>
-        <p class="muted">Every target that the rules name now gets what it has not confirmed yet.</p>
-        <label class="field check"><input type="checkbox" name="everything" /> also what is confirmed already</label>
+        <p class="muted">
+          Every target that the current rules select receives the instances that it has not confirmed.
+        </p>
+        <label class="field check"><input type="checkbox" name="everything" /> resend confirmed instances</label>
         <label class="field check"><input type="checkbox" name="first" /> before all others</label>
         <div class="buttons"><button>Route again</button></div>
       </form>
@@ -209,10 +211,10 @@ function actions(context: ConsoleContext, study: StudyDetail, identity: Identity
         data-path="/api/route"
         data-body="${body}"
         data-preview="/api/route/preview"
-        data-done="The study is on its way to the target."
+        data-done="The study is being sent to the target."
       >
         <h3>To one target</h3>
-        <p class="muted">Whatever the rules say.</p>
+        <p class="muted">Regardless of the rules.</p>
         <div class="split">
           <label class="field"
             ><span>Target</span
@@ -220,7 +222,7 @@ function actions(context: ConsoleContext, study: StudyDetail, identity: Identity
               ${targets.map((name) => html`<option>${name}</option>`)}
             </select></label
           >
-          <label class="field check"><input type="checkbox" name="everything" /> also what is confirmed already</label>
+          <label class="field check"><input type="checkbox" name="everything" /> resend confirmed instances</label>
           <label class="field check"><input type="checkbox" name="first" /> before all others</label>
         </div>
         <div class="buttons"><button>Send</button></div>

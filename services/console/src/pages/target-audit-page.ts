@@ -23,7 +23,7 @@ export function addTargetAuditPage(server: ApiServer, context: ConsoleContext): 
       const known = await readTargetAudit(context.operations, target);
       const body = html`<div class="title-row">
           <h1>Audit of <a href="/targets/${encodeURIComponent(target)}">${target}</a></h1>
-          <span class="sub">what the target has now, compared with what it has confirmed</span>
+          <span class="sub">content of the target, compared with its confirmations</span>
         </div>
         <div id="audit" data-part>${state(known.audit)}</div>
         <div id="acts" data-part>${acts(target, known, request.identity)}</div>
@@ -35,7 +35,7 @@ export function addTargetAuditPage(server: ApiServer, context: ConsoleContext): 
 }
 
 function state(audit: Audit | undefined): Html {
-  if (!audit) return empty('Never audited', 'Nobody has compared this target with the ledger yet.');
+  if (!audit) return empty('Never audited', 'This target was not yet compared with the ledger.');
   const { counts, open } = audit;
   const facts: readonly (readonly [string, number])[] = [
     ['studies compared', counts.studies],
@@ -73,7 +73,7 @@ function acts(target: string, { audit, findings: all }: AuditedTarget, identity:
       data-method="POST"
       data-path="${to}"
       data-body="${JSON.stringify(body)}"
-      data-done="A dispatcher does it."
+      data-done="A dispatcher runs it."
       ${confirm !== undefined && html` data-confirm="${confirm}"`}
     >
       <button>${label}</button>
@@ -82,11 +82,11 @@ function acts(target: string, { audit, findings: all }: AuditedTarget, identity:
   const studies = all.filter(({ missingCount, differentCount }) => missingCount + differentCount > 0);
   const instances = studies.reduce((sum, one) => sum + one.missingCount + one.differentCount, 0);
   return html`<div class="buttons">
-    ${button('Audit', path, {})} ${button('Audit with contents', path, { content: true })}
+    ${button('Audit', path, {})} ${button('Audit with content', path, { content: true })}
     ${
       instances > 0 &&
       button(
-        'Send what is missing',
+        'Send missing instances',
         `${path}/send`,
         {},
         `Take ${number(instances)} instances of ${number(studies.length)} studies out of the ledger of ${target} and send them again, where a second look finds the same?`,
@@ -99,8 +99,8 @@ function findings({ audit, gaps, findings: all }: AuditedTarget): Html {
   if (all.length === 0) {
     if (!audit) return html``;
     return gaps.length === 0
-      ? empty('Nothing is wrong', 'The target has what it has confirmed.')
-      : empty('No findings', `The target may still lack something. ${gaps.join(' ')}`);
+      ? empty('No findings', 'The target has everything that it has confirmed.')
+      : empty('No findings', `Instances may still be missing at the target. ${gaps.join(' ')}`);
   }
   return html`<h2>Findings</h2>
     ${gaps.length > 0 && html`<p class="muted">There may be more. ${gaps.join(' ')}</p>`}

@@ -32,7 +32,7 @@ export function targetNumbers(target: TargetDetail): Html {
 /** Deliveries and bytes that go through now; empty where nothing does. */
 export function rateText({ pace }: Target): Html {
   if (pace.deliveriesPerMinute === 0 && pace.bytesPerSecond === 0)
-    return html`Nothing went through in the last ten minutes.`;
+    return html`No delivery ended in the last ten minutes.`;
   return html`<b>${perMinute(pace.deliveriesPerMinute)}</b> and
     <b>${formatBytes(Math.round(pace.bytesPerSecond))}/s</b> in the last ten minutes.`;
 }
@@ -41,7 +41,7 @@ export function rateText({ pace }: Target): Html {
 export function endText(target: Target): Html {
   const { pace, counts } = target;
   const left = pace.ready + counts.active;
-  if (left === 0) return html`Nothing is left that could go.`;
+  if (left === 0) return html`No delivery is ready to start.`;
   const many = `${number(left)} ${left === 1 ? 'delivery is' : 'deliveries are'} left`;
   const stops = stopsBy(target);
   if (stops !== undefined) return html`${many}; they wait: the target ${stops}.`;
@@ -51,8 +51,8 @@ export function endText(target: Target): Html {
 
 function stopsBy(target: Target): string | undefined {
   if (target.orphaned) return 'was removed from the configuration';
-  if (!target.enabled) return 'is switched off';
-  if (target.moved) return 'has another address than before';
+  if (!target.enabled) return 'is disabled';
+  if (target.moved) return 'has a new address';
   if (target.paused) return 'is paused';
   return target.circuit.state === 'closed' ? undefined : 'cannot be reached';
 }
@@ -69,7 +69,7 @@ function apartText({ pace: { keptBack } }: Target): Html {
 export function slowerNote({ durations: { slower, recentSince } }: TargetDetail): Html {
   if (!slower) return html``;
   return html`<p class="note warn">
-    Slower than its usual: an instance takes ${formatDuration(slower.instanceMs)} since ${time(recentSince, 'at')}, and
+    Slower than usual: an instance takes ${formatDuration(slower.instanceMs)} since ${time(recentSince, 'at')}, and
     ${formatDuration(slower.usualMs)} in the seven days before today (medians).
   </p>`;
 }
@@ -80,7 +80,7 @@ const labels: Readonly<Record<string, string>> = {
 };
 
 function durations({ durations: { parts, recentSince } }: TargetDetail): Html {
-  if (parts.length === 0) return html`<p class="plot-none">Nothing has arrived in the last seven days.</p>`;
+  if (parts.length === 0) return html`<p class="plot-none">No delivery arrived in the last seven days.</p>`;
   return html`<p class="muted">
       Of deliveries that arrived, since ${time(recentSince, 'at')}; usual: the seven days before today.
     </p>
@@ -104,6 +104,6 @@ function pair(nowMs: number | undefined, usualMs: number | undefined): Html {
 }
 
 function perMinute(rate: number): string {
-  if (rate >= 10) return `${number(Math.round(rate))} deliveries a minute`;
-  return `${rate.toFixed(1)} deliveries a minute`;
+  if (rate >= 10) return `${number(Math.round(rate))} deliveries per minute`;
+  return `${rate.toFixed(1)} deliveries per minute`;
 }

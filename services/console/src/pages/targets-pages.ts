@@ -19,7 +19,7 @@ export function addTargetsPages(server: ApiServer, context: ConsoleContext): voi
       <div id="list" data-part>
         ${
           targets.length === 0
-            ? empty('No target', 'The configuration names none.')
+            ? empty('No target', 'The configuration has no target.')
             : table(
                 'Targets',
                 [
@@ -29,7 +29,7 @@ export function addTargetsPages(server: ApiServer, context: ConsoleContext): voi
                   { label: 'Sending', className: 'right opt' },
                   right('Failed'),
                   right('Partial'),
-                  'Oldest that could go',
+                  'Oldest ready delivery',
                   optional('Last hour'),
                   '',
                 ],
@@ -62,7 +62,7 @@ export function targetChips(target: Target): Html {
   }
   return html`<span class="chips">
     ${target.moved && html`<span class="chip bad">⚠ moved</span>`}
-    ${!target.enabled && html`<span class="chip warn">⊘ switched off</span>`}
+    ${!target.enabled && html`<span class="chip warn">⊘ disabled</span>`}
     ${target.paused && html`<span class="chip warn">‖ paused</span>`}
     ${circuit.state === 'open' && html`<span class="chip bad">✕ cannot be reached</span>`}
     ${circuit.state === 'probing' && html`<span class="chip busy">▶ being tried</span>`}
@@ -129,7 +129,7 @@ function details(target: TargetDetail): Html {
         <p><b>It cannot be reached</b> since ${time(circuit.openedAt, 'at')}: ${circuit.error?.message}</p>
         <p>
           ${circuit.error?.remedy} Tried ${number(circuit.failures)} ${circuit.failures === 1 ? 'time' : 'times'}; the
-          next try is ${time(circuit.nextProbeAt)}. Deliveries wait and lose no attempt.
+          next try is ${time(circuit.nextProbeAt)}. Deliveries wait and consume no attempt.
         </p>
       </div>`
     }
@@ -141,7 +141,7 @@ function details(target: TargetDetail): Html {
       <li>
         <span class="fact"
           ><span class="value">${time(target.oldestWaitingAt)}</span
-          ><span class="name">oldest that could go</span></span
+          ><span class="name">oldest ready delivery</span></span
         >
       </li>
     </ul>`;
@@ -155,14 +155,14 @@ function fact(target: Target, state: string, count: number, name: string, kind =
   </li>`;
 }
 
-/** What an administrator can decide on a target that has another address than before. */
+/** What an administrator can decide on a target that has a new address. */
 function moved(target: TargetDetail, identity: Identity | undefined): Html {
   if (!target.moved) return html``;
   const path = `/api/targets/${encodeURIComponent(target.name)}/place`;
   return html`<div class="note bad">
       <p>
         <b>This target has another address.</b> It was ${target.moved.was} and is now ${target.place}. Its deliveries
-        wait until somebody decides whether the contents are the same.
+        wait until somebody decides whether the content is the same.
       </p>
     </div>
     ${
@@ -178,22 +178,24 @@ function moved(target: TargetDetail, identity: Identity | undefined): Html {
             data-done="The ledger is kept."
             data-confirm="Everything that ${target.name} has confirmed is at ${target.place}?"
           >
-            <h3>Same contents</h3>
-            <p class="muted">What was confirmed at the former address counts here, and is not sent again.</p>
-            <div class="buttons"><button>Same contents</button></div>
+            <h3>Same content</h3>
+            <p class="muted">
+              Instances that were confirmed at the previous address stay confirmed, and are not sent again.
+            </p>
+            <div class="buttons"><button>Same content</button></div>
           </form>
           <form
             class="card"
             data-method="POST"
             data-path="${path}"
             data-body="${JSON.stringify({ decision: 'new' })}"
-            data-done="A new ledger begins."
-            data-confirm="Begin a new ledger for ${target.name}?"
+            data-done="A new ledger is started."
+            data-confirm="Start a new ledger for ${target.name}?"
           >
             <h3>Another place</h3>
             <p class="muted">
-              Nothing counts as confirmed here yet. The ledger of the former address is kept, and used again when the
-              target goes back there.
+              No instance is confirmed here yet. The ledger of the previous address is kept, and is used again if the
+              target returns to it.
             </p>
             <div class="buttons"><button>Another place</button></div>
           </form>
@@ -208,7 +210,7 @@ function decision(target: TargetDetail, others: readonly string[], identity: Ide
   return html`<div class="note bad">
       <p>
         <b>This target was removed from the configuration</b>, and ${count} deliveries wait for it. They are kept until
-        somebody moves or drops them, or the target is put back.
+        somebody moves or drops them, or the target is added again.
       </p>
     </div>
     ${
@@ -218,7 +220,7 @@ function decision(target: TargetDetail, others: readonly string[], identity: Ide
         <div class="cards">
           <section class="card">
             <h3>Move</h3>
-            <p class="muted">Another target gets what waits. What was to be changed on its way stays so.</p>
+            <p class="muted">Another target receives the waiting deliveries. Their transforms stay the same.</p>
             <form data-method="POST" data-path="${path}/move" data-done="They are moved." class="filter">
               ${select(
                 'to',
@@ -230,7 +232,7 @@ function decision(target: TargetDetail, others: readonly string[], identity: Ide
           </section>
           <section class="card">
             <h3>Drop</h3>
-            <p class="muted">What waits is cancelled. What the target has confirmed stays known.</p>
+            <p class="muted">The waiting deliveries are cancelled. The confirmations of the target are kept.</p>
             <div class="buttons">
               ${actionButton({ label: 'Drop all', method: 'POST', path: `${path}/drop`, kind: 'danger', confirm: `Cancel ${count} deliveries to ${target.name}?` })}
             </div>
@@ -246,7 +248,7 @@ function controls(target: TargetDetail, identity: Identity | undefined): Html {
     <div class="cards">
       <section class="card">
         <h3>Connection</h3>
-        <p class="muted">Tries each step of a delivery, without sending a study.</p>
+        <p class="muted">Tests connection, login and permissions without sending a study.</p>
         <div class="buttons">
           <button type="button" class="primary" data-method="POST" data-path="${path}/test" data-test="test-result">
             Test connection
@@ -256,29 +258,32 @@ function controls(target: TargetDetail, identity: Identity | undefined): Html {
       </section>
       <section class="card" id="flow" data-part>
         <h3>Flow</h3>
-        <p class="muted">A pause lets what is under way end. What waits for its next attempt can be let go at once.</p>
+        <p class="muted">
+          During a pause running deliveries finish and no further delivery starts. Deliveries that wait for their next
+          attempt can be retried at once.
+        </p>
         <div class="buttons">
           ${buttons(target, identity)}
-          ${actionButton({ label: 'Try all waiting now', method: 'POST', path: `${path}/promote` })}
+          ${actionButton({ label: 'Retry all waiting now', method: 'POST', path: `${path}/promote` })}
         </div>
       </section>
       <section class="card">
         <h3>Limits</h3>
         <p class="muted">
-          Limits hold at once, over all dispatchers. The next reload of the configuration resets them.
+          Limits apply at once, over all dispatchers. The next reload of the configuration resets them.
           ${setByOperator(target)}
         </p>
         <div class="split">
-          <form data-method="PUT" data-path="${path}/concurrency" data-done="The limit is set." class="filter">
+          <form data-method="PUT" data-path="${path}/concurrency" data-done="Limit set." class="filter">
             <label class="field"
-              ><span>At the same time</span
+              ><span>In parallel</span
               ><input type="number" name="concurrency" min="1" max="256" required value="${target.concurrency}"
             /></label>
             <button>Set</button>
           </form>
-          <form data-method="PUT" data-path="${path}/rate" data-done="The rate is set." class="filter">
+          <form data-method="PUT" data-path="${path}/rate" data-done="Rate set." class="filter">
             <label class="field"
-              ><span>Deliveries a minute</span
+              ><span>Deliveries per minute</span
               ><input
                 type="number"
                 name="deliveriesPerMinute"
@@ -295,8 +300,8 @@ function controls(target: TargetDetail, identity: Identity | undefined): Html {
 
 function setByOperator({ setLimits: { concurrency, deliveriesPerMinute } }: TargetDetail): string {
   const parts = [
-    concurrency !== undefined && `${concurrency} at the same time`,
-    deliveriesPerMinute !== undefined && `${deliveriesPerMinute ?? 'any number of'} deliveries a minute`,
+    concurrency !== undefined && `${concurrency} in parallel`,
+    deliveriesPerMinute !== undefined && `${deliveriesPerMinute ?? 'any number of'} deliveries per minute`,
   ].filter(Boolean);
   return parts.length > 0 ? `Set by an operator: ${parts.join(', ')}.` : '';
 }
@@ -306,7 +311,7 @@ function errors(target: TargetDetail, identity: Identity | undefined): Html {
   return html`<h2>Errors</h2>
     ${
       target.errors.length === 0
-        ? empty('No errors', 'Nothing that is failed, partial or waiting has an error.')
+        ? empty('No errors', 'No failed, partial or waiting delivery has an error.')
         : table(
             'Errors by stage and code',
             ['Stage', 'Code', right('Deliveries'), 'The latest', ''],

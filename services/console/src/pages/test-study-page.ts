@@ -12,9 +12,10 @@ export function addTestStudyPage(server: ApiServer, context: ConsoleContext): vo
     const body = html`<div class="title-row"><h1>Send a test study</h1></div>
       <form class="card" data-test-study>
         <p>
-          A small synthetic study is stored in Orthanc. Its patient is <b>TEST^DICOM-DISPATCH</b>. The rules send it on
-          as any other study: <b>the targets that they name receive it.</b> Orthanc waits until a study is stable, a
-          minute by default (StableAge); then it is routed. Afterwards, delete it in Orthanc and at the targets.
+          A small synthetic study is stored in Orthanc. Its patient is <b>TEST^DICOM-DISPATCH</b>. The rules apply to it
+          as to any other study: <b>the targets that they select receive it.</b> Orthanc reports a study as stable after
+          one minute by default (StableAge). Then the study is routed. Delete it afterwards in Orthanc and at the
+          targets.
         </p>
         <div class="split">
           ${select(

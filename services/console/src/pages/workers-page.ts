@@ -18,7 +18,7 @@ export function addWorkersPage(server: ApiServer, context: ConsoleContext): void
           workers.length === 0
             ? empty(
                 'No dispatcher is running',
-                'Nothing is sent until one is started. Deliveries wait in their queues; none is lost.',
+                'No delivery is sent until a dispatcher is started. Deliveries wait in their queues; none is lost.',
               )
             : workers.map((one) => card(one))
         }

@@ -17,16 +17,16 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
   };
   job.promote = async () => {
     needNotHeld(await needRecord());
-    if (!(await wakeDelivery(pipelineContext, id))) throw new Refused('it does not wait any more');
+    if (!(await wakeDelivery(pipelineContext, id))) throw new Refused('it is no longer waiting');
   };
   job.changeDelay = async (delayMs) => {
     needNotHeld(await needRecord());
     const changed = await context.records.change(id, {
       ...act('wake'),
       patch: { nextAttemptAt: fromNow(delayMs), wake: 'due' },
-      event: { kind: 'operator', text: `put off by ${currentActor().name}` },
+      event: { kind: 'operator', text: `postponed by ${currentActor().name}` },
     });
-    if (changed.kind === 'refused') throw new Refused('it does not wait any more');
+    if (changed.kind === 'refused') throw new Refused('it is no longer waiting');
     const record = await context.records.delivery(id);
     if (record) await callDelivery(pipelineContext, record, changed.now);
     // Later than it was: nobody else does that.
@@ -36,7 +36,7 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
   job.remove = async () => {
     const looked = await context.records.look(id);
     if (looked?.record.state === 'active') {
-      throw new Refused('an attempt is under way: cancel the delivery, or wait for its end');
+      throw new Refused('an attempt is in progress: cancel the delivery, or wait until it ends');
     }
     // First the delivery, then its job: without it, it could only wait.
     if (looked && !endStates.includes(looked.record.state)) {
@@ -50,7 +50,7 @@ export function asDeliveryJob(job: Job, queue: Queue, context: PipelineContext):
 
   async function needRecord(): Promise<LookedAt> {
     const looked = await context.records.look(id);
-    if (!looked) throw new Refused('its study was forgotten: remove the job');
+    if (!looked) throw new Refused('the records of its study were removed: remove the job');
     return looked;
   }
 }

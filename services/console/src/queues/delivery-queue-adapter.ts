@@ -76,7 +76,7 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
 
   override async setGlobalConcurrency(concurrency: number): Promise<void> {
     const target = this.#target;
-    if (target === undefined) throw new Refused('study tasks wait for nobody: their concurrency is not set');
+    if (target === undefined) throw new Refused('study tasks have no concurrency limit');
     await orRefused(() => setTargetConcurrency(this.#context, target, concurrency));
   }
 
@@ -91,7 +91,7 @@ export class DeliveryQueueAdapter extends BullMQAdapter {
 
   async #setRate(deliveriesPerMinute: number | undefined): Promise<void> {
     const target = this.#target;
-    if (target === undefined) throw new Refused('study tasks wait for nobody: their rate is not set');
+    if (target === undefined) throw new Refused('study tasks have no rate limit');
     await orRefused(() => setTargetRate(this.#context, target, deliveriesPerMinute));
   }
 

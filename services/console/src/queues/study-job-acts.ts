@@ -21,13 +21,15 @@ export function asStudyJob(job: Job, queue: Queue, context: PipelineContext): Jo
   };
   job.remove = async () => {
     const state = await (await queue.getJob(id))?.getState();
-    if (state === 'active') throw new Refused('it is under way: wait for its end');
+    if (state === 'active') throw new Refused('it is in progress: wait until it ends');
     if (state === 'waiting-children') {
-      throw new Refused('its deliveries have not all succeeded: cancel those that are not wanted, and leave it');
+      throw new Refused(
+        'not all of its deliveries have succeeded: cancel the deliveries that are not needed, and leave the task',
+      );
     }
     const step = await tasks.read(stepOf(job));
     if (step && step.state !== 'done') {
-      throw new Refused('what is to be done in the source is not done yet: it is tried until it is');
+      throw new Refused('the actions in the source are not done yet: they are retried automatically');
     }
     // Only itself: its deliveries have jobs of their own.
     await removeJob({ removeChildren: false });

@@ -78,24 +78,24 @@ export function guardAccess(server: FastifyInstance, context: ConsoleContext): v
 function doorVerdict(request: FastifyRequest, context: ConsoleContext): Refusal | undefined {
   const { console } = context.config();
   if (console.allowFrom.length > 0 && !isLoopback(request.ip) && !networkMatcher(console.allowFrom)(request.ip)) {
-    return { status: 403, text: 'This console is not used from this network (console.allowFrom).' };
+    return { status: 403, text: 'This console does not accept requests from this network (console.allowFrom).' };
   }
   if (needsSignIn(console)) return undefined;
   if (!namesLoopback(request)) {
-    return { status: 403, text: 'This console serves only its own machine: use 127.0.0.1.' };
+    return { status: 403, text: 'This console serves only its own host: use 127.0.0.1.' };
   }
   const sign = proxySign(request);
   if (sign === undefined) return undefined;
   return {
     status: 403,
-    text: `This console has no sign-in and serves only its own machine, but the request came through a proxy (${sign}). Configure console.users, console.tokens or console.oidc.`,
+    text: `This console has no sign-in and serves only its own host, but the request came through a proxy (${sign}). Configure console.users, console.tokens or console.oidc.`,
   };
 }
 
 async function verdict(request: FastifyRequest, context: ConsoleContext): Promise<Refusal | undefined> {
   const { identity } = request;
   const needs = neededFor(request, context);
-  if (needs === 'refused') return { status: 403, text: 'This is not offered here.' };
+  if (needs === 'refused') return { status: 403, text: 'This function is not available here.' };
   if (changesSomething(request)) {
     const foreign = foreignOrigin(request, context.config().console.publicUrl);
     if (foreign) return { status: 403, text: `The request was ${foreign}.` };
@@ -105,7 +105,7 @@ async function verdict(request: FastifyRequest, context: ConsoleContext): Promis
   if (!isAllowed(identity.role, needs))
     return { status: 403, text: `This needs the role ${needs}; you are ${identity.role}.` };
   if (changesSomething(request) && identity.csrf !== undefined && request.headers['x-xsrf-token'] !== identity.csrf) {
-    return { status: 403, text: 'The token of the page is missing or old: load the page again.' };
+    return { status: 403, text: 'The token of the page is missing or expired: reload the page.' };
   }
   const outside = await outsideOfScope(request, identity, context);
   if (outside !== undefined) return { status: 403, text: outside };

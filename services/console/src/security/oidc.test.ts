@@ -184,7 +184,7 @@ describe('sign-in with OpenID Connect', () => {
     provider.claims = { preferred_username: 'eve', groups: ['canteen'] };
     const { status, cookie, text } = await goThrough();
     expect([status, cookie]).toEqual([401, '']);
-    expect(text).toContain('eve has no role here');
+    expect(text).toContain('eve has no role in this console');
   });
 
   it('refuses an answer to another question: state, nonce, another browser', async () => {

@@ -103,7 +103,9 @@ export function addOidc(server: ApiServer, context: ConsoleContext): void {
       address: request.ip,
     });
     const message =
-      error instanceof ConsoleError ? error.message : 'the identity provider could not be used; the log says why';
+      error instanceof ConsoleError
+        ? error.message
+        : 'the identity provider could not be used; see the log of the console';
     void reply.code(401);
     return sendSignInPage(context, request, reply, { to: '/', message: `You are not signed in: ${message}.` });
   }
@@ -154,7 +156,7 @@ export function identify(
   const name = (typeof named === 'string' && named !== '' ? named : subject).slice(0, 100);
   const values = knownValues(oidc, claims[oidc.roleClaim]);
   const role = roleOf(oidc, values);
-  if (!role) throw new ConsoleError('sign-in-failed', `${name} has no role here: ask an administrator`);
+  if (!role) throw new ConsoleError('sign-in-failed', `${name} has no role in this console: ask an administrator`);
   return { name, role, values };
 }
 

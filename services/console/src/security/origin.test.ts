@@ -53,7 +53,7 @@ describe('a console without sign-in', () => {
     const config = testConfig({ console: { listen: '0.0.0.0:0' } });
     const log = createLogger('console', { level: 'fatal', format: 'json' });
     await expect(startConsole({ config, redis: test.redis, log, metrics: createMetrics() })).rejects.toThrow(
-      /nobody would have to sign in/,
+      /no sign-in is required/,
     );
   });
 

@@ -20,11 +20,11 @@ export function requireRedis(server: FastifyInstance, context: ConsoleContext): 
     if ((redis.status as string) === 'ready') return undefined;
     void reply.code(503);
     const isPage = request.method === 'GET' && (request.headers.accept ?? '').includes('text/html');
-    if (!isPage) return reply.send({ error: 'unavailable', message: 'Redis does not answer now; try again.' });
+    if (!isPage) return reply.send({ error: 'unavailable', message: 'Redis does not respond; try again.' });
     const body = html`<div class="empty">
-      <p class="title">Redis does not answer now.</p>
-      <p>Nothing is lost: studies and deliveries continue when it answers. This page loads itself again then.</p>
+      <p class="title">Redis does not respond.</p>
+      <p>Nothing is lost: studies and deliveries continue when it answers. This page then reloads automatically.</p>
     </div>`;
-    return sendPage(context, request, reply, { id: 'health', title: 'Redis does not answer', body });
+    return sendPage(context, request, reply, { id: 'health', title: 'Redis does not respond', body });
   });
 }

@@ -53,12 +53,12 @@ export function addSignIn(server: ApiServer, context: ConsoleContext): void {
     if (right === 'busy') {
       await attempt.takeBack();
       void reply.header('retry-after', '2');
-      return refuse(request, reply, 503, 'Too many people sign in at the moment: try again.', destination);
+      return refuse(request, reply, 503, 'Too many sign-ins at the moment: try again.', destination);
     }
     if (!right || !user) {
       context.refused.count('sign-in failed');
       noteFailure(request, user ? name : '', user ? 'wrong password' : 'unknown name');
-      return refuse(request, reply, 401, 'The name or the password is not right.', destination);
+      return refuse(request, reply, 401, 'The name or the password is wrong.', destination);
     }
     await attempt.takeBack();
     await startSession(context, reply, { name, by: 'password' });

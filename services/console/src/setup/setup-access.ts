@@ -34,7 +34,7 @@ export class SetupAccess {
       const foreign = foreignOrigin(request, undefined);
       if (foreign !== undefined) return sendSetupRefusal(request, reply, `The request was ${foreign}.`);
       if (!same(request.headers['x-xsrf-token'], this.csrf))
-        return sendSetupRefusal(request, reply, 'Load the page again.');
+        return sendSetupRefusal(request, reply, 'Reload the page.');
       return undefined;
     });
   }
@@ -42,9 +42,9 @@ export class SetupAccess {
   /** Exchanges the token for a cookie, once. @returns why not */
   enter(request: FastifyRequest, reply: FastifyReply, token: string): string | undefined {
     if (this.#isIn(request)) return undefined;
-    if (!same(token, this.token)) return 'This is not the link that "dispatch up" has printed last.';
+    if (!same(token, this.token)) return 'This is not the latest link that "dispatch up" printed.';
     if (this.#isTaken)
-      return 'This link was opened in another browser. If that was not you, end "dispatch up" and start it again: it prints a new one.';
+      return 'This link was opened in another browser. If that was not you, stop "dispatch up" and start it again: it prints a new link.';
     this.#isTaken = true;
     void reply.setCookie(cookieName, this.#session, { path: '/', httpOnly: true, sameSite: 'lax' });
     return undefined;

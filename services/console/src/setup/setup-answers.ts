@@ -55,7 +55,7 @@ export const setupRuleFields: readonly OptionField[] = optionFields(ruleConfig).
 );
 
 const head = `# Written by the first start of dicom-dispatch.
-# docs/example.yaml has every option; "./dispatch config check" says what is wrong; the console changes it, too.
+# docs/example.yaml has every option; "./dispatch config check" shows errors; the console can change it, too.
 `;
 
 /** The configuration that the answers make, as it is written. */
@@ -113,7 +113,7 @@ async function judgeAdministrator(place: SetupPlace, answers: SetupAnswers, form
   const found: FieldProblem[] = [];
   const why = passwordProblem(password, form.name);
   if (why !== undefined) found.push({ field: 'password', message: why });
-  if (again !== '' && again !== password) found.push({ field: 'again', message: 'is another password' });
+  if (again !== '' && again !== password) found.push({ field: 'again', message: 'is a different password' });
   const value = { password: { sealed: await place.store.seal.seal(anyHash) }, role: 'administrator' };
   return judgeAnswer(place, answers, 'administrator', { name: form.name, value }, found);
 }

@@ -53,7 +53,7 @@ export function addSetupRoutes(server: ApiServer, state: SetupState): void {
     const tested = await test(step, judged);
     if (!tested.passed) return tested;
     if (step === 'administrator' && request.body.values['again'] !== request.body.values['password'])
-      throw new OperationError('invalid', 'again: is another password');
+      throw new OperationError('invalid', 'again: is a different password');
     const answer = step === 'administrator' ? await administratorOf(state, { ...request.body, name }) : judged.answer;
     state.answers = { ...state.answers, [step]: answer };
     return tested;
@@ -73,7 +73,8 @@ async function test(
   if (problems.length > 0 || !config)
     throw new OperationError(
       'invalid',
-      problems.map(({ field, message }) => `${field || name}: ${message}`).join('\n') || 'an earlier step is not done',
+      problems.map(({ field, message }) => `${field || name}: ${message}`).join('\n') ||
+        'an earlier step is not complete',
     );
   const checks: Check[] = [];
   for await (const one of checksOf(step, name, config)) checks.push(one);
@@ -97,7 +98,7 @@ async function tryOnStudies({ store, listen, answers }: SetupState, when: string
   const { source } = answers;
   const { config } = await judgeStep({ store, listen }, answers, 'rule', { name: 'rule', values: {} });
   const configured = source && config?.sources[source.name];
-  if (!source || !configured) return tryExpression(when, 'The steps before are not done.');
+  if (!source || !configured) return tryExpression(when, 'The previous steps are not complete.');
   const orthanc = await openSource(configured);
   try {
     return await tryExpression(when, {

@@ -116,7 +116,7 @@ export async function startSetup({ store, listen, log }: SetupOptions): Promise<
     const { code } = error as NodeJS.ErrnoException;
     throw new ConsoleError(
       'cannot-listen',
-      `the page of the first start cannot listen on ${listen} (${code ?? 'unknown'}): choose another address by --listen`,
+      `the setup page cannot listen on ${listen} (${code ?? 'unknown'}): choose another address by --listen`,
       { cause: error },
     );
   }
@@ -129,7 +129,7 @@ async function needFolder(file: string): Promise<void> {
   } catch (error) {
     throw new ConsoleError(
       'cannot-listen',
-      `there is no configuration file ${file}, and the page that would make one cannot write its folder (${(error as NodeJS.ErrnoException).code})`,
+      `there is no configuration file ${file}, and the setup page cannot write to its folder (${(error as NodeJS.ErrnoException).code})`,
       { cause: error },
     );
   }
@@ -152,7 +152,10 @@ async function writeNew(path: string, text: string): Promise<void> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST')
-      throw new OperationError('conflict', `${path} is there in the meantime: end "dispatch up", and start it again`);
+      throw new OperationError(
+        'conflict',
+        `${path} was created in the meantime: stop "dispatch up", and start it again`,
+      );
     throw new OperationError('unavailable', `${path} cannot be written (${code})`, { cause: error });
   } finally {
     await rm(made, { force: true });

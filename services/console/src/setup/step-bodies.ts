@@ -33,7 +33,7 @@ export async function sourceBody({ source }: SetupAnswers): Promise<Html> {
     of.map((field) => formField(field, values[field.name], [field.name]));
   const isBasic = ({ name }: OptionField): boolean => basicOfSource.has(name);
   return html`<h1>Where is Orthanc?</h1>
-    <p>Studies that arrive there are sent on from there. This page asks for one Orthanc; more are added later.</p>
+    <p>Studies that arrive in this Orthanc are sent to the targets. You can add more sources later.</p>
     ${found !== undefined && html`<p class="note good">${found}</p>`}
     ${form(
       'source',
@@ -54,7 +54,7 @@ async function lookForOrthanc(): Promise<string | undefined> {
     return `Found Orthanc ${version}${title === undefined ? '' : ` (${title})`} at ${usualOrthanc}.`;
   } catch (error) {
     const needsLogin = error instanceof OrthancError && error.code === 'unauthorized';
-    return needsLogin ? `Found a server at ${usualOrthanc} that asks for a user name and a password.` : undefined;
+    return needsLogin ? `Found a server at ${usualOrthanc} that requires a user name and a password.` : undefined;
   } finally {
     await orthanc.close();
   }
@@ -65,7 +65,7 @@ export async function targetBody({ store }: SetupPlace, { target }: SetupAnswers
   const type = wanted ?? target?.value['type'];
   if (typeof type !== 'string' || type === '')
     return html`<h1>Where do studies go?</h1>
-      <p>Choose the kind of the first target; more are added later.</p>
+      <p>Choose the type of the first target. You can add more targets later.</p>
       ${typeList('/setup')}`;
   const about = await targetType({ store }, type, true);
   const values: Plain = target?.value['type'] === type ? target.value : exampleValues(about);
@@ -82,7 +82,7 @@ export async function targetBody({ store }: SetupPlace, { target }: SetupAnswers
 export function ruleBody({ rule, target }: SetupAnswers): Html {
   const values = rule?.value ?? {};
   return html`<h1>Which studies go to ${target?.name}?</h1>
-    <p>Without a condition, every study that arrives from now on. More rules are added later.</p>
+    <p>Without a condition: every study that arrives from now on. You can add more rules later.</p>
     ${form(
       'rule',
       rule?.name ?? 'everything',
@@ -108,12 +108,12 @@ export function administratorBody({ administrator }: SetupAnswers): Html {
       ><small class="field-error" id="error-${name}" data-error-of="${name}"></small
     ></label>`;
   return html`<h1>Who administers it?</h1>
-    <p>Whoever opens the console signs in. More users are added later.</p>
+    <p>Users sign in to the console. You can add more users later.</p>
     ${form(
       'administrator',
       administrator?.name ?? 'admin',
       html`<section class="card options">
-        ${password('password', 'Password', 'At least 15 characters, e.g. four words. Only its hash is kept.')}
+        ${password('password', 'Password', 'At least 15 characters, e.g. four words. Only its hash is stored.')}
         ${password('again', 'Password again', '')}
       </section>`,
     )}`;

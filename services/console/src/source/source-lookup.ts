@@ -27,7 +27,7 @@ export interface FoundStudy {
 
 export interface FoundStudies {
   readonly found: readonly FoundStudy[];
-  /** Sources that could not be asked. */
+  /** Sources that could not be queried. */
   readonly silent: readonly string[];
   /** Sources that have more of them than were asked for. */
   readonly cut: readonly string[];

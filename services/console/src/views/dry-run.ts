@@ -32,8 +32,8 @@ export async function runDry(context: ViewContext, wanted: StudyWanted): Promise
   const { found, silent } = await context.lookup.search(wanted.search);
   const study = found.find((one) => wanted.source === undefined || one.source === wanted.source);
   if (!study) {
-    const hint = silent.length > 0 ? `; ${silent.join(', ')} could not be asked` : '';
-    throw new OperationError(silent.length > 0 ? 'unavailable' : 'not-found', `no source has such a study${hint}`);
+    const hint = silent.length > 0 ? `; ${silent.join(', ')} could not be queried` : '';
+    throw new OperationError(silent.length > 0 ? 'unavailable' : 'not-found', `no source has a matching study${hint}`);
   }
   const orthanc = await context.lookup.client(study.source);
   const config = context.config();

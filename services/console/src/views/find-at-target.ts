@@ -53,13 +53,13 @@ export async function findAtTarget(
   { target, accession, patient, from, until, study }: z.output<typeof targetSearch>,
 ): Promise<z.infer<typeof foundAtTarget>> {
   if ([accession, patient, from, until, study].every((one) => one === undefined)) {
-    throw new OperationError('invalid', 'name an accession number, a Patient ID, a date or a UID');
+    throw new OperationError('invalid', 'enter an accession number, a Patient ID, a date or a UID');
   }
   // Parts of a number that find something say what the number is.
   if (!lookup.showsPatientData && /[*?\\]/.test(`${accession ?? ''}${patient ?? ''}`)) {
     throw new OperationError(
       'invalid',
-      'wildcards are refused while console.patientData is false: name the whole value',
+      'wildcards are not allowed while console.patientData is false: enter the complete value',
     );
   }
   const query = {

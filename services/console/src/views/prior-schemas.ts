@@ -11,7 +11,7 @@ const lookedAtPrior = z.object({
 });
 export type LookedAtPriorView = z.infer<typeof lookedAtPrior>;
 
-/** Earlier studies that go along with a study to one target. Times are ms since 1970. */
+/** Earlier studies of the patient with a study to one target. Times are ms since 1970. */
 export const priorsOfStudy = z.object({
   target: z.string(),
   state: z.enum(['looking', 'sending', 'done']).describe('looking: they are still to be chosen'),

@@ -68,10 +68,10 @@ export async function searchStudies(
   const wanted = [...summaries, ...unrouted].filter((study) => isWanted(study, query));
   const studies = wanted.slice(0, query.limit);
   const more = [
-    ...cut.map((source) => `${source} has more than ${maxFound} studies that match: search for more of the text.`),
+    ...cut.map((source) => `${source} has more than ${maxFound} studies that match: enter more of the text.`),
     ...(byHash.length < maxByHash
       ? []
-      : [`No more than ${maxByHash} studies of a number are looked at: choose times or a source.`]),
+      : [`No more than ${maxByHash} studies with one number are searched: choose a period or a source.`]),
     ...(wanted.length > studies.length ? [`${wanted.length - studies.length} more are found than are listed.`] : []),
   ];
   return {

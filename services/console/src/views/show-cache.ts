@@ -18,7 +18,9 @@ export async function showCache(context: ViewContext): Promise<CacheState> {
   const field = (name: string): number => Number(info?.get(name) ?? 0);
   const { keep } = config.records;
   const kept =
-    keep === 'forever' ? 'kept for ever' : `kept while in their source, and for ${inDays(keep)} after the last change`;
+    keep === 'forever'
+      ? 'kept without limit'
+      : `kept while in their source, and for ${inDays(keep)} after the last change`;
   const deliveries = Object.values(counts).reduce((sum, count) => sum + count, 0);
   return {
     ...(results && { results: { enabled: config.cache.enabled, ...results } }),

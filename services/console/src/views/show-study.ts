@@ -23,7 +23,7 @@ export async function showStudy(context: ViewContext, source: string, id: string
   if (!study) {
     throw new OperationError(
       'not-found',
-      `there is no study ${id} from ${source}, or it was forgotten since it left (records.keep)`,
+      `there is no study ${id} from ${source}, or its records were removed after it left the source (records.keep)`,
     );
   }
   const { studyInstanceUid, orthancStudyId } = study;

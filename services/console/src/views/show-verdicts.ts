@@ -2,7 +2,7 @@ import { explainRules, type CompiledRule, type RoutingOptions, type RuleFacts } 
 import type { RuleVerdictView } from './schemas.ts';
 
 /**
- * What each rule says of a study, and which part of it decided.
+ * Result of each rule of a study, and which part of it decided.
  *
  * @param withValues - with what the parts looked at: patient data
  */

@@ -19,7 +19,7 @@ function wordsOf({ labels, metadata, unprotect, delete: deletes }: OnSuccessConf
   return [
     ...labels.map((label) => `add the label ${label}`),
     ...Object.keys(metadata).map((name) => `set the metadata ${name}`),
-    ...(unprotect ? ['take the protection of the patient away'] : []),
-    ...(deletes ? ['delete what has arrived'] : []),
+    ...(unprotect ? ['remove the protection of the patient'] : []),
+    ...(deletes ? ['delete the delivered instances'] : []),
   ];
 }

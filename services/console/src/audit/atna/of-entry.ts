@@ -73,7 +73,7 @@ export function messageOfQuery(query: {
         idType: codes.searchCriteria,
         type: 2,
         role: 3,
-        query: query.text ?? 'not kept: the key of the console has changed since',
+        query: query.text ?? 'not stored: the key of the console has changed since',
       },
     ],
   };

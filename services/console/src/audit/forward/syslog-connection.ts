@@ -62,11 +62,11 @@ export class SyslogConnection {
     return this.#failure === undefined && this.#socket.writable;
   }
 
-  /** Writes a message out to the network. @throws when the connection is lost, or the receiver takes nothing */
+  /** Writes a message out to the network. @throws when the connection is lost, or the receiver does not accept data */
   async send(text: string, at: number): Promise<void> {
     if (this.#failure) throw this.#failure;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => reject(new Error('the receiver takes nothing')), writeMs);
+    const timer = setTimeout(() => reject(new Error('the receiver does not accept data')), writeMs);
     this.#socket.write(syslogFrame(text, at), (error) => (error ? reject(error) : resolve()));
     await promise.finally(() => clearTimeout(timer));
   }

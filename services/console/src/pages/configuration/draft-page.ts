@@ -29,13 +29,13 @@ export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
         <span class="sub">${edit.store.file.path}</span>
       </div>
       ${sections(request)} ${whyNot !== undefined && html`<p class="note">${whyNot}</p>`}
-      ${draft ? change(draft, whyNot === undefined) : empty('No change', 'Services go by the file. Edit a target to begin a change.')}
+      ${draft ? change(draft, whyNot === undefined) : empty('No change', 'The services use the configuration file. Edit a target to start a change.')}
       ${presentWarnings(warnings)}
       ${isAdministrator && !isEditor(request) && yamlEditor(draft ?? { text, seen: digest })}
       <h2>Versions</h2>
       ${
         versions.length === 0
-          ? empty('No version', 'The first is noted when the services start.')
+          ? empty('No version', 'The first version is stored when the services start.')
           : table(
               'Versions',
               ['Version', 'In use from', 'Author', 'Reason'],
@@ -82,7 +82,7 @@ function sections(request: FastifyRequest): Html {
 function presentWarnings(warnings: readonly PresentWarning[]): Html {
   if (warnings.length === 0) return html``;
   return html`<section class="note warn" aria-label="Warnings">
-    <p><b>Warnings of what is in use:</b></p>
+    <p><b>Warnings for the configuration in use:</b></p>
     <ul>
       ${warnings.map(({ path, message }) => html`<li><code>${path}</code> ${message}</li>`)}
     </ul>
@@ -92,14 +92,14 @@ function presentWarnings(warnings: readonly PresentWarning[]): Html {
 function change(draft: DraftView, editing: boolean): Html {
   const isGood = draft.problems.length === 0 && !draft.isStale;
   return html`<section class="card" aria-label="Change">
-    <h2>Change that is not in use yet</h2>
+    <h2>Draft (not in use yet)</h2>
     <ul>
       ${draft.changes.map(({ at, who, what }) => html`<li>${what} <span class="muted">${who}, ${time(at)}</span></li>`)}
     </ul>
     ${
       draft.isStale &&
       html`<p class="note bad">
-        The file was edited by hand since, in the same lines. Discard this change and make it again.
+        The file was edited manually in the same lines. Discard this change and make it again.
       </p>`
     }
     ${
@@ -131,7 +131,7 @@ function change(draft: DraftView, editing: boolean): Html {
     ${
       isGood &&
       html`<div class="buttons">
-          <button type="button" data-preview="preview">What would it have done?</button>
+          <button type="button" data-preview="preview">What would the rules have done?</button>
         </div>
         <div id="preview" aria-live="polite"></div>`
     }
@@ -162,7 +162,7 @@ function yamlEditor({ text, seen }: Pick<DraftView, 'text' | 'seen'>): Html {
       <label class="field grow"
         ><span>Configuration</span><textarea name="text" rows="30" spellcheck="false" class="code">${text}</textarea>
       </label>
-      <div class="buttons"><button>Keep as a change</button></div>
+      <div class="buttons"><button>Save to draft</button></div>
     </form>
   </details>`;
 }

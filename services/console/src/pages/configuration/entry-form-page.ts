@@ -56,7 +56,7 @@ export function addEntryFormPage(server: ApiServer, context: ConsoleContext): vo
           <p class="field-error" data-error-of=""></p>
           <div class="buttons">
             ${kind === 'sources' && html`<button type="button" data-form-test="test-result">Test connection</button>`}
-            <button class="primary">Keep as a change</button>
+            <button class="primary">Save to draft</button>
             <a class="button" href="${back}">Back</a>
           </div>
           <div id="test-result" aria-live="polite"></div>

@@ -39,7 +39,7 @@ function secretPreset(value: unknown, inherited: unknown): string {
   const kept = secretText(value);
   if (kept !== undefined) return `kept: ${kept}`;
   const given = secretText(inherited);
-  return given === undefined ? 'not set; type it, or ${NAME}, or file:PATH' : `from targetDefaults: ${given}`;
+  return given === undefined ? 'not set; enter a value, ${NAME} or file:PATH' : `from targetDefaults: ${given}`;
 }
 
 /** What counts where nothing is typed. */

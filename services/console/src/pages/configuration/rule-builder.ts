@@ -17,7 +17,7 @@ const operators = [
   ['is', 'is'],
   ['is-not', 'is not'],
   ['contains', 'contains'],
-  ['like', 'is like (* and ?)'],
+  ['like', 'matches (* and ?)'],
   ['at-least', 'is at least'],
   ['below', 'is below'],
 ] as const;
@@ -48,6 +48,6 @@ export function ruleBuilder({ path, studies, hasPages }: TryOn): Html {
       </div>
     </template>
     <div class="buttons"><button type="button" data-add-row>Add a condition</button></div>
-    <small data-beyond hidden>The expression says more than these conditions can: edit it below.</small>
+    <small data-beyond hidden>The expression cannot be shown as conditions: edit it below.</small>
   </fieldset>`;
 }

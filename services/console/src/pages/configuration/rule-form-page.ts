@@ -51,7 +51,7 @@ export function addRuleFormPage(server: ApiServer, context: ConsoleContext): voi
           </details>
           <p class="field-error" data-error-of=""></p>
           <div class="buttons">
-            <button class="primary">Keep as a change</button>
+            <button class="primary">Save to draft</button>
             <a class="button" href="/configuration/rules">Back</a>
           </div>
         </form>`;

@@ -19,7 +19,7 @@ export function addRuleListPage(server: ApiServer, context: ConsoleContext): voi
       <div id="list" data-part>
         ${
           rules.length === 0
-            ? empty('No rules', 'Without a rule no study goes anywhere.')
+            ? empty('No rules', 'Without a rule no study is sent.')
             : table(
                 'Rules',
                 ['#', 'Rule', 'When', 'Targets', ''],
@@ -52,7 +52,7 @@ function row(rule: Readonly<Record<string, unknown>>, index: number, count: numb
           >Duplicate</a
         >
         ${actionButton({
-          label: isOff ? 'Switch on' : 'Switch off',
+          label: isOff ? 'Enable' : 'Disable',
           method: 'POST',
           path: `${path}/enabled`,
           body: { enabled: isOff },

@@ -65,7 +65,7 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
           <p class="field-error" data-error-of=""></p>
           <div class="buttons">
             <button type="button" data-form-test="test-result">Test connection</button>
-            <button class="primary">Keep as a change</button>
+            <button class="primary">Save to draft</button>
             <a class="button" href="/configuration/targets">Back</a>
           </div>
           <div id="test-result" aria-live="polite"></div>
@@ -87,10 +87,10 @@ export function addTargetFormPage(server: ApiServer, context: ConsoleContext): v
       );
       const body = html`<div class="title-row"><h1>Remove ${target}</h1></div>
         <form class="card" data-remove="/api/configuration/targets/${encodeURIComponent(target)}/remove">
-          <p>${waiting + active} deliveries wait for it or are under way. What it has confirmed stays known.</p>
-          ${select('waiting', 'What waits', [
-            ['keep', 'is kept, until somebody moves or cancels it'],
-            ...(others.length > 0 ? [['move', 'goes to another target'] as const] : []),
+          <p>${waiting + active} deliveries wait for it or are in progress. Its confirmations are kept.</p>
+          ${select('waiting', 'Waiting deliveries', [
+            ['keep', 'are kept until somebody moves or cancels them'],
+            ...(others.length > 0 ? [['move', 'move to another target'] as const] : []),
             ['cancel', 'is cancelled'],
           ])}
           ${
@@ -122,11 +122,11 @@ function targetsOf(text: string): Readonly<Record<string, Plain>> {
 
 function placeQuestion(): Html {
   return html`<fieldset class="card" data-place-question>
-    <legend>If its address is another one now</legend>
-    ${select('', 'What was confirmed at the former address', [
-      ['', 'is decided later; its deliveries wait until then'],
-      ['same', 'counts: it is the same archive'],
-      ['new', 'does not count: it is another archive'],
+    <legend>If its address has changed</legend>
+    ${select('', 'Confirmations at the previous address', [
+      ['', 'are decided later; its deliveries wait until then'],
+      ['same', 'stay valid: it is the same archive'],
+      ['new', 'do not count: it is another archive'],
     ])}
   </fieldset>`;
 }

@@ -50,7 +50,7 @@ function row(name: string, target: Plain, info: string | undefined): Html {
   const path = `/configuration/target?name=${encodeURIComponent(name)}`;
   return html`<tr>
     <th scope="row">
-      <a href="${path}">${name}</a>${isOff && html` <span class="chip warn">⊘ switched off</span>`}
+      <a href="${path}">${name}</a>${isOff && html` <span class="chip warn">⊘ disabled</span>`}
       <span class="second">${String(target['description'] ?? '')}</span>
     </th>
     <td class="wide">${aboutType(type).displayName}<span class="second">${info}</span></td>
@@ -73,7 +73,7 @@ function row(name: string, target: Plain, info: string | undefined): Html {
 
 function switchButton(name: string, isOff: boolean): Html {
   return actionButton({
-    label: isOff ? 'Switch on' : 'Switch off',
+    label: isOff ? 'Enable' : 'Disable',
     method: 'POST',
     path: `/api/configuration/targets/${encodeURIComponent(name)}/enabled`,
     body: { enabled: isOff },

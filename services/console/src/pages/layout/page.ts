@@ -72,8 +72,8 @@ export function sendHtml(reply: FastifyReply, parts: BarePage): FastifyReply {
               ><span>Reason (no patient data)</span><input type="text" maxlength="200" autocomplete="off"
             /></label>
             <div class="buttons">
-              <button value="no" class="plain">No, go back</button>
-              <button value="yes" class="primary">Yes, do it</button>
+              <button value="no" class="plain">Go back</button>
+              <button value="yes" class="primary">Confirm</button>
             </div>
           </form>
         </dialog>
