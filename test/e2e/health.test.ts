@@ -209,7 +209,7 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await page.context().setOffline(false);
     await noBanner();
     await system.redis.kill('SIGKILL');
-    await banner('Redis does not answer');
+    await banner('Redis does not respond');
     const answer = await page.goto(`${dispatch.url}/sources`);
     expect(answer?.status()).toBe(503);
     await page.getByText('Redis does not respond.').waitFor();

@@ -59,7 +59,7 @@ describe('HTTP targets in the whole system', () => {
     for (const name of ['web', 'rest']) {
       const failed = await system.untilDelivery(study, name, ['delivered', 'partial', 'failed']);
       expect(failed).toMatchObject({ state: 'failed', confirmed: 0, quarantined: 0, error: { code: 'target-error' } });
-      expect(failed.error?.message).toContain('confirms nothing');
+      expect(failed.error?.message).toContain('nothing is confirmed');
     }
     expect(await target.sopInstanceUids()).toEqual([]);
     proxy.beHonest();

@@ -63,7 +63,7 @@ it('says of each instance what left, when, and what each receiver said', async (
     pacs: /^status 0000H/,
     files: /^new as \{PatientID\}\/[\d.]+\.dcm$/,
     orthanc: /^(Success|AlreadyStored)/,
-    web: /^HTTP 200|^listed|already there|had it before/,
+    web: /^HTTP 200|^listed|already there|already had it/,
   };
   for (const one of receipt.targets) {
     expect(one, one.target).toMatchObject({ delivered: 4, quarantined: 0, withoutDetails: 0 });

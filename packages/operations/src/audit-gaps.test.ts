@@ -16,7 +16,7 @@ const done = {
 it('knows everything only of an audit of all studies that has ended and read all of them', () => {
   expect(auditGaps(done)).toEqual([]);
   const partial: [Partial<TargetAudit>, string, boolean][] = [
-    [{ state: 'running' }, 'under way', false],
+    [{ state: 'running' }, 'in progress', false],
     [{ state: 'stopped' }, 'stopped before it was complete', true],
     [{ state: 'failed', reason: 'no permission' }, 'failed: no permission', true],
     [{ scope: { ...whole, study: '1.2.3' } }, 'Only the study 1.2.3', false],

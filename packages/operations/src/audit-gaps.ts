@@ -4,7 +4,7 @@ import type { TargetAudit } from '@dicom-dispatch/state/target-audits';
 export function auditGaps({ state, scope, counts, reason }: Omit<TargetAudit, 'open'>): string[] {
   const { study, since, sample } = scope;
   const gaps: string[] = [];
-  if (state === 'running') gaps.push('The audit is under way.');
+  if (state === 'running') gaps.push('The audit is in progress.');
   if (state === 'stopped') gaps.push('The audit was stopped before it was complete.');
   if (state === 'failed') gaps.push(`The audit failed${reason === undefined ? '' : `: ${reason}`}.`);
   if (study !== undefined) gaps.push(`Only the study ${study} was compared.`);

@@ -29,7 +29,7 @@ const lanes = 4;
  * Does in the source what the rules want when a study has arrived: labels and metadata first, then protection, then
  * deletion. Doing it again changes nothing.
  *
- * @throws DispatchError when the source or Redis does not answer
+ * @throws DispatchError when the source or Redis does not respond
  */
 export async function afterSuccess(
   context: DispatcherContext,

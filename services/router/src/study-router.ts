@@ -183,7 +183,7 @@ function seenIn(feed: FeedState | undefined): ReturnType<typeof seenChanges> {
 const refusals =
   /\b(OOM|READONLY|MISCONF|NOPERM|NOAUTH|WRONGPASS|NOREPLICAS|LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|EXECABORT)\b/;
 
-/** Whether Redis does not answer, or takes nothing: no study is to blame. What it says of one key is of that study. */
+/** Whether Redis does not respond, or takes nothing: no study is to blame. What it says of one key is of that study. */
 export function isOfRedis(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof DispatchError && error.code !== 'ledger-unavailable') return false;

@@ -35,7 +35,7 @@ export class CacheStore {
     return ['totals', 'catalog', 'expiry'].map((name) => this.base + name);
   }
 
-  /** Runs a script over the catalog. @returns undefined when Redis does not answer */
+  /** Runs a script over the catalog. @returns undefined when Redis does not respond */
   run(script: Script, args: readonly (string | number | Buffer)[]): Promise<unknown> {
     return this.ask(() => script.run(this.#redis, this.keys, [this.base, ...args]));
   }
@@ -44,7 +44,7 @@ export class CacheStore {
     return this.ask(() => script.runBuffer(this.#redis, this.keys, [this.base, ...args]));
   }
 
-  /** @returns undefined when Redis does not answer in time or is known to be away; one warning tells of it */
+  /** @returns undefined when Redis does not respond in time or is known to be away; one warning tells of it */
   async ask<T>(act: (redis: RedisClient) => Promise<T>): Promise<T | undefined> {
     if (Date.now() < this.#silentUntil) return undefined;
     try {

@@ -25,7 +25,7 @@ export interface CachedStream extends CacheEntry {
  * - `miss`: not there
  * - `expired`: was there until now, and was too old
  * - `corrupt`: was there and could not be read; it is removed, and a warning was given
- * - `unavailable`: the cache is off, or Redis does not answer
+ * - `unavailable`: the cache is off, or Redis does not respond
  */
 export type Lookup<T> = { readonly state: 'hit'; readonly value: T } | { readonly state: Absence };
 export type Absence = 'miss' | 'expired' | 'corrupt' | 'unavailable';

@@ -178,7 +178,7 @@ export class IntermediateCache {
     return total;
   }
 
-  /** The next number of a counter that all processes share; undefined when Redis does not answer. */
+  /** The next number of a counter that all processes share; undefined when Redis does not respond. */
   tick(): Promise<number | undefined> {
     const { store, config } = this.#parts;
     return config.enabled
@@ -186,7 +186,7 @@ export class IntermediateCache {
       : Promise.resolve(undefined);
   }
 
-  /** @returns undefined when Redis does not answer */
+  /** @returns undefined when Redis does not respond */
   stats(): Promise<CacheStats | undefined> {
     return readStats(this.#parts.store, this.#parts.config.maxMemory);
   }

@@ -77,7 +77,7 @@ export async function auditEntries(store: CacheStore): Promise<CacheAudit | unde
   return answered === undefined ? undefined : { entries: seen.size, bytes, fileBytes, lost };
 }
 
-/** @returns undefined when Redis does not answer */
+/** @returns undefined when Redis does not respond */
 export async function readStats(store: CacheStore, maxBytes: number): Promise<CacheStats | undefined> {
   const totals = await store.ask((redis) => redis.hgetall(`${store.base}totals`));
   if (!totals) return undefined;

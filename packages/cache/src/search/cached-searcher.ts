@@ -35,7 +35,7 @@ export interface CachedFinder extends StudyFinder {
 
 export interface CachedSearch<Query> extends StudySearcher<Query> {
   readonly objects: DicomObjectCache;
-  /** This moment in the order of all questions, of all processes, for `since`; undefined when Redis does not answer. */
+  /** This moment in the order of all questions, of all processes, for `since`; undefined when Redis does not respond. */
   now(): Promise<number | undefined>;
 }
 

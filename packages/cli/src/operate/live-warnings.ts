@@ -8,7 +8,7 @@ const connectWithinMs = 1_500;
 
 /**
  * What only the running system can say of a configuration: targets that have moved, a `startFrom` that comes too late, fewer
- * deliveries of a target than there are dispatchers. Nothing where Redis does not answer.
+ * deliveries of a target than there are dispatchers. Nothing where Redis does not respond.
  */
 export async function liveWarnings(config: Config): Promise<Problem[]> {
   try {

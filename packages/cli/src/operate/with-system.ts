@@ -36,7 +36,7 @@ const connectWithinMs = 5_000;
 /**
  * Does something with a system that runs, over its Redis; the console need not be there.
  *
- * @throws CommandError when Redis does not answer, or its data are of another version
+ * @throws CommandError when Redis does not respond, or its data are of another version
  * @throws what the act throws
  */
 export async function withSystem<T>(file: string, act: (system: System) => Promise<T>): Promise<T> {
@@ -49,7 +49,7 @@ export async function withSystem<T>(file: string, act: (system: System) => Promi
   }
 }
 
-/** @throws CommandError when Redis does not answer */
+/** @throws CommandError when Redis does not respond */
 export async function openSystem(config: Config): Promise<System & { close(): Promise<void> }> {
   const redis = await connect(namesRedis(config.redis) ? config.redis : await embeddedUrl(config.redis.dataFolder));
   const operations = openPipeline(config, redis);

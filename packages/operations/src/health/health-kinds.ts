@@ -25,7 +25,7 @@ export interface HealthKindRow {
 export const healthTable = {
   'redis-away': {
     severity: 'critical',
-    title: 'Redis does not answer',
+    title: 'Redis does not respond',
     remedy: 'Start Redis, and check redis in the configuration. Nothing is lost; work goes on when it answers.',
     path: '/cache',
     alertAfter: '1m',

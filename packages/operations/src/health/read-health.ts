@@ -30,7 +30,7 @@ export async function readHealth(
     if (redis.status !== 'ready') throw new Error(`not connected (${redis.status})`);
     now = await withDeadline(redisNow(redis, config().redis.prefix), answerWithinMs);
   } catch (error) {
-    return [finding('redis-away', { words: `Redis does not answer: ${messageOf(error)}` })];
+    return [finding('redis-away', { words: `Redis does not respond: ${messageOf(error)}` })];
   }
   const asked = new Map(sources.map((one) => [one.name, one]));
   const parts = await Promise.all([

@@ -20,7 +20,7 @@ export type JobEnd =
 const againMs = 500;
 
 /**
- * Does it, as often as it takes: while Redis does not answer, and until the lock is lost.
+ * Does it, as often as it takes: while Redis does not respond, and until the lock is lost.
  *
  * @param afterwards - done when it is back in the queue
  * @returns the result of a completed job

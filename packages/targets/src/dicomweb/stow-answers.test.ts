@@ -113,7 +113,7 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
       for (const _ of [1, 2, 3, 4]) {
         const { attempt, kinds } = await deliver(study, config, delivery);
         expect(attempt.error).toMatchObject({ code: 'target-full', stage: 'transfer', disposition: 'retry' });
-        expect(attempt.error?.remedy).toContain('Free space');
+        expect(attempt.error?.remedy).toContain('free space');
         expect(kinds).toEqual(Array(4).fill('pending'));
       }
       isFull = false;

@@ -18,7 +18,7 @@ export function deliveryButtons(delivery: Delivery, identity: Identity | undefin
     ${isUnresolved(state) && actionButton({ label: 'Resolve …', method: 'POST', path: `${path}/resolve`, about, reason: `Why does ${named} need no further action?` })}
     ${state === 'resolved' && actionButton({ label: 'Reopen', method: 'POST', path: `${path}/reopen`, about })}
     ${hasEnded && state !== 'delivered' && actionButton({ label: state === 'cancelled' ? 'Resume' : 'Retry', method: 'POST', path: `${path}/retry`, kind: 'primary', about })}
-    ${state === 'waiting' && !held && actionButton({ label: 'Retry now', method: 'POST', path: `${path}/retry`, about })}
+    ${state === 'waiting' && !held && actionButton({ label: 'Try now', method: 'POST', path: `${path}/retry`, about })}
     ${state === 'waiting' && actionButton({ label: 'Send first', method: 'POST', path: `${path}/first`, about })}
     ${state === 'waiting' && !held && actionButton({ label: 'Hold', method: 'POST', path: `${path}/hold`, about })}
     ${held && actionButton({ label: 'Release', method: 'POST', path: `${path}/release`, kind: 'primary', about })}

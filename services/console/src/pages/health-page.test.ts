@@ -46,7 +46,7 @@ describe('studies that cannot be read', () => {
     expect(text).toContain('2 studies put off');
     expect(text).toContain('HTTP 500 for o-7');
     expect(text).toContain(new Date(dueAt).toISOString());
-    expect((await ask('GET', '/sources', 'viewer')).text).not.toContain('Retry now');
+    expect((await ask('GET', '/sources', 'viewer')).text).not.toContain('Try now');
     expect((await ask('POST', '/api/sources/main/try', 'viewer', {})).status).toBe(403);
     const due = async (id: string) => Number(await test.redis.zscore(keys.feedLater('main'), id));
     const one = await ask('POST', '/api/sources/main/try', 'operator', { orthancStudyId: 'o-7' });

@@ -73,7 +73,7 @@ function putOff(source: Source, identity: Identity | undefined): Html {
     <p class="muted">
       These studies cannot be read because of an error of their own. They are retried with increasing delays. All other
       studies continue.
-      ${canAct && actionButton({ label: 'Retry all now', method: 'POST', path, about: `the studies of ${source.name} that are postponed`, body: {} })}
+      ${canAct && actionButton({ label: 'Try all now', method: 'POST', path, about: `the studies of ${source.name} that are postponed`, body: {} })}
     </p>
     ${table(
       `Studies of ${source.name} that are postponed`,
@@ -93,7 +93,7 @@ function putOff(source: Source, identity: Identity | undefined): Html {
             <td class="nowrap">${time(one.since)}</td>
             <td class="nowrap">${time(one.dueAt)}</td>
             <td>
-              ${canAct && actionButton({ label: 'Retry now', method: 'POST', path, about: one.orthancStudyId, body: { orthancStudyId: one.orthancStudyId } })}
+              ${canAct && actionButton({ label: 'Try now', method: 'POST', path, about: one.orthancStudyId, body: { orthancStudyId: one.orthancStudyId } })}
             </td>
           </tr>`,
       ),

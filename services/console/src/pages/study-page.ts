@@ -154,7 +154,7 @@ function afterSuccess(study: StudyDetail, identity: Identity | undefined): Html 
         </p>
         ${left.length > 0 && html`<p class="note warn">Not done: ${left.join('; ')}.</p>`}
         ${error && html`<p><b>${error.code}</b>: ${error.message} <span class="muted">${error.remedy}</span></p>`}
-        ${canAct && state === 'due' && actionButton({ label: 'Retry now', method: 'POST', path, kind: 'primary', about: 'the actions after success' })}
+        ${canAct && state === 'due' && actionButton({ label: 'Try now', method: 'POST', path, kind: 'primary', about: 'the actions after success' })}
       </section>`;
     })}`;
 }

@@ -29,7 +29,7 @@ it('says that nothing is wrong only when everything was compared', async () => {
   };
   expect(await page({})).toContain('No findings');
   const partial: [Partial<TargetAudit>, string][] = [
-    [{ state: 'running' }, 'The audit is under way.'],
+    [{ state: 'running' }, 'The audit is in progress.'],
     [{ state: 'stopped' }, 'The audit was stopped before it was complete.'],
     [{ scope: { ...done.scope, sample: 0.05 } }, 'Only 5 % of the studies were compared.'],
     [{ counts: { ...done.counts, unread: 2 } }, 'Not known: 2 of 9 instances.'],

@@ -264,7 +264,7 @@ function controls(target: TargetDetail, identity: Identity | undefined): Html {
         </p>
         <div class="buttons">
           ${buttons(target, identity)}
-          ${actionButton({ label: 'Retry all waiting now', method: 'POST', path: `${path}/promote` })}
+          ${actionButton({ label: 'Try all waiting now', method: 'POST', path: `${path}/promote` })}
         </div>
       </section>
       <section class="card">

@@ -312,7 +312,7 @@ describe('without Redis', () => {
     await using other = await startTestConsole();
     await other.server.kill('SIGKILL');
     const answer = await other.ask('GET', '/studies');
-    expect([answer.status, answer.text]).toEqual([503, expect.stringContaining('Redis does not answer')]);
+    expect([answer.status, answer.text]).toEqual([503, expect.stringContaining('Redis does not respond')]);
     expect((await other.ask('GET', '/healthz')).status).toBe(200);
     const ready = await other.ask('GET', '/readyz');
     expect([ready.status, ready.text]).toEqual([503, expect.stringContaining('"name":"redis","ok":false')]);

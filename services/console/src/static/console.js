@@ -348,7 +348,7 @@ banner.hidden = true;
 document.querySelector('header.top')?.after(banner);
 const loudKinds = new Set(['redis-away', 'redis-lost', 'redis-refuses-writes', 'redis-not-persisting', 'redis-evicts']);
 const lookMs = 5_000;
-const waitsForRedis = document.title.startsWith('Redis does not answer');
+const waitsForRedis = document.title.startsWith('Redis does not respond');
 let seenAt = Date.now();
 let looking = false;
 
@@ -380,7 +380,8 @@ async function look() {
     if (answer.status === 401) {
       const to = encodeURIComponent(location.pathname + location.search);
       sayLoud(`Your session has ended. ${old}`, { href: `/sign-in?to=${to}`, text: 'Sign in again' });
-    } else if (answer.status === 503) sayLoud(`Redis does not answer: nothing is routed or sent until it does. ${old}`);
+    } else if (answer.status === 503)
+      sayLoud(`Redis does not respond: nothing is routed or sent until it does. ${old}`);
     else if (answer.status >= 500) sayLoud(`The console has trouble (HTTP ${answer.status}). ${old}`);
     else {
       const loud = answer.ok && (await answer.json()).findings.find(({ kind }) => loudKinds.has(kind));

@@ -43,7 +43,7 @@ function inDays(ms: number): string {
   return days >= 2 ? `${Math.round(days)} days` : formatDuration(ms);
 }
 
-/** How much the cache of intermediate results helps; undefined when Redis does not answer. */
+/** How much the cache of intermediate results helps; undefined when Redis does not respond. */
 export async function readCacheStats({
   redis,
   config,

@@ -22,7 +22,7 @@ export interface LackedStudy {
  * either the ledger still says what the target is believed to have, and the next audit finds it again, or an open delivery sends it.
  *
  * @returns how many confirmations were taken back; undefined when its delivery cannot be opened, e.g. since it was moved
- * @throws DispatchError when Redis does not answer
+ * @throws DispatchError when Redis does not respond
  */
 export async function sendStudy(
   context: WakeContext & { readonly ledger: Pick<Ledger, 'takeBack'> },
