@@ -101,7 +101,7 @@ describe("the change feed's traps", () => {
     await system.untilDelivery(after, 'pacs', ['delivered'], 30_000).catch((error: unknown) => {
       throw new Error(dispatch.output(), { cause: error });
     });
-    expect(dispatch.output()).toContain('was wiped or restored');
+    expect(dispatch.output()).toContain('was emptied, restored');
     expect(scp.stores.length).toBe(18);
   }, 90_000);
 
@@ -168,7 +168,7 @@ describe("the change feed's traps", () => {
     await waitFor(() => leads(standby.output()), { message: () => standby.output() });
     const cursor = await system.client.get('{dicom-dispatch}:feed:main');
     await leader.kill('SIGCONT');
-    await waitFor(() => leader.output().includes('the lead was lost'), {
+    await waitFor(() => leader.output().includes('another router has taken over the lead'), {
       timeoutMs: 20_000,
       message: () => leader.output(),
     });

@@ -58,7 +58,7 @@ it('a study that a target refuses alone keeps no other from it, and fails once o
   for (const study of good) await system.untilDelivery(study, 'web', ['delivered'], 20_000);
   const failed = await system.untilDelivery(bad, 'web', ['failed'], 20_000);
   expect(failed).toMatchObject({ error: { code: 'study-refused', fault: 'instance' } });
-  expect(failed.error?.message).toContain('others get through, this study does not: ');
+  expect(failed.error?.message).toContain('other studies are delivered, this study is not: ');
   expect((await circuits.state('web')).state).toBe('closed');
   isForbidden = false;
   await retryDelivery(openPipeline(running.config, system.client), failed.deliveryId, { name: 'test' });

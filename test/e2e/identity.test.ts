@@ -197,7 +197,7 @@ it('two studies with one Study Instance UID are each routed once, listed each, a
     [a, b],
     [b, a],
   ] as const) {
-    const notice = expect.stringContaining(`came to the target with study ${other} of main`);
+    const notice = expect.stringContaining(`was also sent to the target with study ${other} of main`);
     expect(await noticesOf(run, study)).toEqual({ pacs: notice, web: notice });
     const toPacs = (await records.deliveriesOf({ source: 'main', orthancStudyId: study })).filter(
       ({ target }) => target === 'pacs',
@@ -225,7 +225,7 @@ it('a study that is moved to another patient is another study, is sent, and says
   await untilDelivered(run, corrected);
   expect((await filesOf('corrected')).filter((name) => name.startsWith('CORRECTED/')).length).toBe(2);
   expect((await filesOf('corrected')).length).toBe(4);
-  const notice = expect.stringContaining(`came to the target with study ${study.orthancStudyId}`);
+  const notice = expect.stringContaining(`was also sent to the target with study ${study.orthancStudyId}`);
   expect(await noticesOf(run, corrected)).toEqual({ pacs: notice, web: notice });
   expect((await run.operations.records.studiesOfUid(study.studyInstanceUid)).length).toBe(2);
   await system.orthanc.send('DELETE', `/studies/${corrected}`);
@@ -273,7 +273,7 @@ it('one SOP Instance UID in two studies is noted with both, and what is noted is
     [other, study.orthancStudyId],
   ] as const) {
     const notice = expect.stringMatching(
-      `^A SOP Instance UID of this study came to the target with study ${another} of main \\(another Study Instance UID\\)`,
+      `^A SOP Instance UID of this study was also sent to the target with study ${another} of main \\(another Study Instance UID\\)`,
     );
     // By another name the first came to the same receiver.
     const byOtherName = one === other ? {} : { careful: notice };

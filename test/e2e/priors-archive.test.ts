@@ -122,7 +122,7 @@ describe('priors that an archive has', () => {
     const study = await scene.uploadNew(patient, '20250301');
     const { deliveryId } = await run.until(study, 'pacs', 'delivered');
     const texts = (await run.operations.records.events(deliveryId)).map(({ text }) => text);
-    expect(texts.join('\n')).toContain('goes without waiting further for earlier studies, after 1.0s: ');
+    expect(texts.join('\n')).toContain('is sent without further waiting for earlier studies, after 1.0s: ');
     const waiting = await stepOf(run, study, ({ state, note }) => state === 'looking' && note !== undefined);
     expect(waiting.note).toMatch(/refused/i);
     await proxy.heal();

@@ -80,9 +80,9 @@ describe('priors of the source', () => {
     const { deliveryId } = await run.until(study, 'pacs', 'delivered');
     expect(got(pacs).sort()).toEqual(uidsOf(study));
     const texts = (await run.operations.records.events(deliveryId)).map(({ text }) => text);
-    expect(texts).toContain('earlier studies of the patient go first');
+    expect(texts).toContain('earlier studies of the patient are sent first');
     // What it waited for depends on how far the priors were.
-    expect(texts.join('\n')).toContain('goes without waiting further for earlier studies, after 1.0s: ');
+    expect(texts.join('\n')).toContain('is sent without further waiting for earlier studies, after 1.0s: ');
     held.resolve(0);
     await run.until(prior, 'pacs', 'delivered');
     expect(got(pacs)).toHaveLength(3);
@@ -98,7 +98,7 @@ describe('priors of the source', () => {
     const study = await scene.uploadNew('', '20250301');
     await run.until(study, 'pacs', 'delivered');
     expect(got(pacs).sort()).toEqual(uidsOf(study));
-    expect((await stepOf(run, study)).note).toBe('the study has no Patient ID: earlier studies cannot be looked for');
+    expect((await stepOf(run, study)).note).toBe('the study has no Patient ID: earlier studies cannot be searched');
   });
 
   it('go in the shape of the study, at its first instance where its rule starts at arrival', async () => {

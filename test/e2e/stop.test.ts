@@ -115,7 +115,9 @@ describe('a system that is stopped', { timeout: 120_000 }, () => {
     try {
       process.kill(dispatch.pid(), 'SIGTERM');
       await untilEnded(dispatch);
-      expect(dispatch.output()).toMatch(/"jobs":\["d-[0-9a-f]+"\].*these did not come to a safe point in time/);
+      expect(dispatch.output()).toMatch(
+        /"jobs":\["d-[0-9a-f]+"\].*these deliveries did not reach a safe point in time/,
+      );
       expect(dispatch.output()).toMatch(/"what":"source main".*did not stop in time and was abandoned/);
     } finally {
       for (const connection of connections) connection.destroy();

@@ -48,7 +48,7 @@ export async function afterSuccess(
     await attempt(`metadata ${name}`, async () => void (await studies.setMetadata(task.orthancStudyId, name, value)));
   }
   if (wanted.unprotect) {
-    await attempt('protection taken away', async () => {
+    await attempt('protection removed', async () => {
       const patient = (await studies.read(task.orthancStudyId)).ParentPatient;
       const why = await whyStillNeeded(context, source, task, patient);
       if (why === undefined) await patients.setProtected(patient, false);
@@ -56,8 +56,8 @@ export async function afterSuccess(
     });
   }
   if (wanted.delete) await attempt('instances deleted', () => deleteDelivered(context, source, task));
-  if (left.length > 0) log.warn({ done, left }, 'after success not everything could be done in the source');
-  else log.info({ done }, 'after success the source was brought up to date');
+  if (left.length > 0) log.warn({ done, left }, 'not all actions after success could be done in the source');
+  else log.info({ done }, 'actions after success done in the source');
   await recordOutcome(context, task, done, left);
   return { done, left };
 
@@ -110,7 +110,7 @@ async function deleteDelivered(
       }
     }),
   );
-  return replaced === 0 ? undefined : `${replaced} of ${manifest.length} instances were replaced meanwhile`;
+  return replaced === 0 ? undefined : `${replaced} of ${manifest.length} instances were replaced in the meantime`;
 }
 
 /** Whether an instance still has the file that the manifest names: asked right before it goes. */

@@ -67,7 +67,7 @@ export async function arrivingEnded(
     return putOff(attempt, { wake: 'job', front: true, patch });
   }
   const isReported = record.wake === 'arrival';
-  const text = 'all that has come is sent; the study is still being received';
+  const text = 'all received instances are sent; the study is still being received';
   const end = await putOff(attempt, {
     wake: 'arrival',
     inMs: lookAgainMs,

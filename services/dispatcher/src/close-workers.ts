@@ -48,9 +48,9 @@ export async function closeWorkers(dependencies: ClosingDependencies): Promise<v
   if (jobs.length > 0) {
     log.warn(
       { jobs, graceMs },
-      'these did not come to a safe point in time; another dispatcher takes them over when their locks have run out',
+      'these deliveries did not reach a safe point in time; another dispatcher takes them over when their locks expire',
     );
   } else {
-    log.warn({ redis: redis.status }, 'the connections of workers did not end in time and are left behind');
+    log.warn({ redis: redis.status }, 'the connections of workers did not close in time and were abandoned');
   }
 }

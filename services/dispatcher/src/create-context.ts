@@ -138,7 +138,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
   function openCache(cacheConfig: CacheConfig): Promise<IntermediateCache> {
     return IntermediateCache.open(redis, cacheConfig, {
       prefix,
-      onWarning: ({ code, message, type }) => log.warn({ code, type, reason: message }, 'the cache reports a fault'),
+      onWarning: ({ code, message, type }) => log.warn({ code, type, reason: message }, 'the cache reported an error'),
     });
   }
 
@@ -256,7 +256,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     },
     async promoteLongestWaiting({ target, priority }) {
       await promoteLongestWaiting(redis, prefix, queues.target(target), target, priority).catch((error: unknown) =>
-        log.warn({ err: error, target }, 'no turn could be given'),
+        log.warn({ err: error, target }, 'the longest waiting delivery could not be promoted'),
       );
     },
     circuitOpened(target: string, error: DispatchError) {
@@ -265,7 +265,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
         'circuit opened: the target cannot be used',
       );
       void evacuate(context, target, `${error.code}: ${error.message}`).catch((thrown: unknown) =>
-        log.warn({ err: thrown, target }, 'waiting deliveries could not be given to other targets'),
+        log.warn({ err: thrown, target }, 'waiting deliveries could not be moved to other targets'),
       );
     },
     async targetAnswers(target) {

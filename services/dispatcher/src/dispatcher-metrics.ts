@@ -30,7 +30,7 @@ export function createDispatcherMetrics(registry: Registry): DispatcherMetrics {
     }),
     quarantined: new Counter({
       name: 'dispatch_instances_quarantined_total',
-      help: 'Instances that a target will not take, by target and code',
+      help: 'Instances that a target rejects, by target and code',
       labelNames: ['target', 'code'],
       registers,
     }),
@@ -49,7 +49,7 @@ export function createDispatcherMetrics(registry: Registry): DispatcherMetrics {
     }),
     stages: new Histogram({
       name: 'dispatch_stage_duration_seconds',
-      help: 'Duration of each stage of each attempt, also of those that failed in it, by target and stage',
+      help: 'Duration of each stage of each attempt, including failed attempts, by target and stage',
       labelNames: ['target', 'stage'],
       buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600, 1800],
       registers,

@@ -146,13 +146,13 @@ async function pause(
 
 async function handBack(attempt: Attempt): Promise<JobEnd> {
   const { number, tracker, log, logLine } = attempt;
-  log.info({ attempt: number, confirmed: tracker.counts.confirmed }, 'delivery handed back at shutdown');
-  logLine('handed back: the dispatcher is stopping');
+  log.info({ attempt: number, confirmed: tracker.counts.confirmed }, 'delivery released at shutdown');
+  logLine('released: the dispatcher is stopping');
   return putOff(attempt, {
     wake: 'job',
     front: true,
     patch: { losses: null, ...(tracker.gained > 0 && { failures: null, waits: null }), ...countsOf(attempt) },
-    event: { kind: 'waiting', attempt: number, text: 'handed back: the dispatcher is stopping' },
+    event: { kind: 'waiting', attempt: number, text: 'released: the dispatcher is stopping' },
   });
 }
 
@@ -206,7 +206,7 @@ async function isTooOld({ context, target, record }: Attempt): Promise<boolean> 
 }
 
 async function giveUp(attempt: Attempt, error: DispatchError, line: string): Promise<JobEnd> {
-  const text = `the target could not be used for longer than it allows: ${error.message}`;
+  const text = `the target was unavailable for longer than giveUpAfter: ${error.message}`;
   const gaveUp = new DispatchError('gave-up', text, { stage: error.stage, cause: error });
   return deliveryEnded(attempt, 'failed', gaveUp, `${line}; gave up`);
 }

@@ -23,7 +23,7 @@ export async function evacuate(context: DispatcherContext, target: string, why: 
     if (page.length < pageSize) break;
     start += page.length - gone;
   }
-  if (moved > 0) context.log.warn({ target, moved }, 'waiting deliveries were given to other targets of their groups');
+  if (moved > 0) context.log.warn({ target, moved }, 'waiting deliveries were moved to other targets of their groups');
   return moved;
 }
 
@@ -40,7 +40,7 @@ async function moveOne(context: DispatcherContext, job: Job, why: string): Promi
     ...act('move'),
     from: ['waiting'],
     patch: { state: 'moved', endedAt: fromNow() },
-    event: { kind: 'moved', text: `${to} has taken it over: ${why}` },
+    event: { kind: 'moved', text: `${to} has taken over the delivery: ${why}` },
   });
   // An attempt has just begun: it ends by itself, and the other target has the study too.
   if (changed.kind === 'refused') return false;

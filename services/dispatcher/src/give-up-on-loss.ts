@@ -17,7 +17,7 @@ export interface LossDependencies {
  */
 export function giveUpOnLoss({ watch, giveUp, prepare, log }: LossDependencies): () => void {
   const prepareAgain = (): void =>
-    void prepare().catch((error: unknown) => log.warn({ err: error }, 'a queue could not be prepared again'));
+    void prepare().catch((error: unknown) => log.warn({ err: error }, 'a queue could not be set up again'));
   return watch.listen({
     lost() {
       giveUp();

@@ -55,6 +55,6 @@ function conflict(target: string, sopInstanceUid: string, other: StudyKey | unde
   return new DispatchError('target-conflict', `${target} has got SOP Instance UID ${uid} with ${owner}`, {
     stage: 'transfer',
     remedy:
-      'Find out which of the two is right, and remove or correct the other. To send both, set onConflict: note for the target and retry the delivery.',
+      'Find out which of the two is correct, and remove or correct the other one. To send both, set onConflict: note for the target and retry the delivery.',
   });
 }

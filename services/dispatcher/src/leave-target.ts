@@ -24,7 +24,7 @@ export async function leaveTarget(
   await context.records.change(data.deliveryId, {
     ...act('move'),
     patch: { ...options.patch, state: 'moved', endedAt: fromNow(), worker: null },
-    event: { kind: 'moved', text: `${to} has taken it over: ${why}` },
+    event: { kind: 'moved', text: `${to} has taken over the delivery: ${why}` },
     fence: fenceOf(jobRun),
   });
   context.log.warn({ delivery: data.deliveryId, target: data.target, to, why }, 'delivery was handed over');
@@ -44,5 +44,5 @@ export async function leaveIfLeft(jobRun: DeliveryJobRun): Promise<void> {
     transform: group.keepsTransform ? data.transform?.name : undefined,
   });
   if (!choice || choice.contentHash !== data.contentHash || choice.target === data.target) return;
-  await leaveTarget(jobRun, 'it was given away before');
+  await leaveTarget(jobRun, 'it was handed over before');
 }

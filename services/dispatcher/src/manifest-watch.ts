@@ -31,7 +31,7 @@ export class ManifestWatch {
 
   #stale(): DispatchError {
     this.#isStale = true;
-    return new DispatchError('source-error', 'the source no longer has what the kept manifest says', {
+    return new DispatchError('source-error', 'the stored manifest no longer matches the source', {
       stage: 'transfer',
     });
   }

@@ -32,7 +32,7 @@ export async function noticeConflicts(attempt: Attempt): Promise<void> {
     ];
     if (texts.length > 0) await note(attempt, data.deliveryId, texts.join(' '));
   } catch (error) {
-    log.warn({ err: error }, 'studies with the same UIDs could not be looked for');
+    log.warn({ err: error }, 'studies with the same UIDs could not be searched');
   }
 }
 
@@ -144,7 +144,7 @@ async function note({ context, data, log }: Attempt, deliveryId: string, notice:
   const event = { kind: 'noticed', text: notice } as const;
   const { kind } = await context.records.change(deliveryId, { patch: { notice }, event, guards: ['unless-same'] });
   if (kind === 'done')
-    log.warn({ noted: deliveryId, target: data.target, notice }, 'one SOP Instance UID stands for several instances');
+    log.warn({ noted: deliveryId, target: data.target, notice }, 'one SOP Instance UID identifies several instances');
 }
 
 function replacedUnknown(count: number): string {
@@ -159,5 +159,5 @@ function sharedInStudy(count: number): string {
 function sharedWith(count: number, { orthancStudyId, source }: StudyKey, isSameUid: boolean): string {
   const what = count === 1 ? 'A SOP Instance UID' : `${count} SOP Instance UIDs`;
   const difference = isSameUid ? 'another patient' : 'another Study Instance UID';
-  return `${what} of this study came to the target with study ${orthancStudyId} of ${source} (${difference}), too: the target may show ${onlyOne} the two.`;
+  return `${what} of this study was also sent to the target with study ${orthancStudyId} of ${source} (${difference}): the target may show ${onlyOne} the two.`;
 }

@@ -17,7 +17,7 @@ export async function ofStudyAlone(attempt: Attempt, error: DispatchError): Prom
     log.warn({ err: cause }, 'whether others get through could not be queried');
     return error;
   }
-  return new DispatchError('study-refused', `others get through, this study does not: ${error.message}`, {
+  return new DispatchError('study-refused', `other studies are delivered, this study is not: ${error.message}`, {
     stage: error.stage,
     cause: error,
   });

@@ -43,14 +43,14 @@ export async function processDelivery(context: DispatcherContext, delivery: Deli
       jobRun = openJobRun(context, delivery, looked);
       end = await endOf(jobRun, looked);
     } else {
-      end = { kind: 'failed', reason: 'its record is gone' };
+      end = { kind: 'failed', reason: 'its record no longer exists' };
     }
   } catch (error) {
     if (error instanceof HandedOver) {
       end = { kind: 'completed', result: { movedAway: true } };
     } else {
       const isLost = error instanceof DispatchError && error.code === 'lock-lost';
-      context.log.warn({ delivery: id, err: error }, 'delivery could not be looked at; its job calls again');
+      context.log.warn({ delivery: id, err: error }, 'delivery could not be read; its job is repeated');
       end = isLost ? { kind: 'left' } : { kind: 'later', inMs: troubleMs };
     }
   }
@@ -82,7 +82,7 @@ async function lookAgain(context: DispatcherContext, id: string, jobRun: Deliver
       await callDelivery(context, record, now);
     }
   } catch (error) {
-    context.log.warn({ delivery: id, err: error }, 'reconciliation has to look after a job');
+    context.log.warn({ delivery: id, err: error }, 'a job is left to reconciliation');
   }
 }
 
@@ -118,7 +118,7 @@ async function runAttempt(attempt: Attempt): Promise<JobEnd> {
     return attemptFailed(attempt, thrown);
   }
   await tidyUp(attempt);
-  const summary = `${result.sent} instances sent, ${result.skipped} were there already`;
+  const summary = `${result.sent} instances sent, ${result.skipped} were already there`;
   attempt.logLine(`delivered: ${summary}`);
   const end = await deliveryEnded(attempt, 'delivered', undefined, summary);
   await context.clearState(data.deliveryId).catch(() => {});

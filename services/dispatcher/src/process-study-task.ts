@@ -27,7 +27,7 @@ export async function processStudyTask(context: DispatcherContext, job: Job, tok
     try {
       end = await endOf(context, parsed.data);
     } catch (error) {
-      context.log.warn({ task: job.id, err: error }, 'study task could not be looked at; its job calls again');
+      context.log.warn({ task: job.id, err: error }, 'study task could not be read; its job is repeated');
       end = { kind: 'later', inMs: backoff.first };
     }
   }
@@ -65,7 +65,7 @@ async function endOf(context: DispatcherContext, data: StudyTaskData): Promise<J
   } catch (thrown) {
     const error = asDispatchError(thrown, 'finalize');
     const inMs = backOffMs(backoff, task.attempts + 1, error.retryAfterMs);
-    log.warn({ attempt: task.attempts + 1, code: error.code, reason: error.message, inMs }, 'after success: put off');
+    log.warn({ attempt: task.attempts + 1, code: error.code, reason: error.message, inMs }, 'after success: postponed');
     await context.tasks.putOff(id, inMs, error.toRecord());
     return { kind: 'later', inMs };
   }

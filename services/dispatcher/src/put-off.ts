@@ -60,7 +60,7 @@ export async function afterRefusal(
     case 'state':
       return state !== undefined && endStates.includes(state) ? jobEndOf(state, 'it has ended') : { kind: 'left' };
     case 'missing':
-      return { kind: 'failed', reason: 'its record is gone' };
+      return { kind: 'failed', reason: 'its record no longer exists' };
     case 'lock-lost':
     case 'elsewhere':
     case 'alive':

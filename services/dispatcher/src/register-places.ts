@@ -21,11 +21,14 @@ export async function registerPlaces(
           'the target has another address: its deliveries wait',
         );
       } else if (verdict.isNew) {
-        log.info({ target, place: describePlace(verdict.place), ledger: verdict.ledger }, 'place of the target noted');
+        log.info(
+          { target, place: describePlace(verdict.place), ledger: verdict.ledger },
+          'address of the target stored',
+        );
       }
     } catch (error) {
       // Each delivery asks again before it begins.
-      log.warn({ err: error, target }, 'the place of the target could not be compared');
+      log.warn({ err: error, target }, 'the address of the target could not be compared');
     }
   }
 }

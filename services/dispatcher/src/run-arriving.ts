@@ -51,7 +51,7 @@ export async function runArriving(dependencies: ArrivingDependencies): Promise<A
   } catch (error) {
     if (!watch.isStale || signal.aborted) throw asDispatchError(error, progress.stage);
   }
-  dependencies.log.info('an instance has left the source while the study arrives: the study is read anew');
+  dependencies.log.info('an instance left the source while the study was arriving: the study is read again');
   return runWith(dependencies, new ManifestWatch());
 }
 

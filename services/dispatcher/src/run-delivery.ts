@@ -93,7 +93,7 @@ export async function runDelivery(dependencies: DeliveryDependencies): Promise<D
   } catch (error) {
     if (!watch.isStale || signal.aborted) throw asDispatchError(error, progress.stage);
   }
-  dependencies.log.info('the kept manifest is not what the source has now: it is read anew');
+  dependencies.log.info('the stored manifest no longer matches the source: it is read again');
   return runWith(dependencies, 'anew', new ManifestWatch());
 }
 
@@ -138,7 +138,7 @@ async function runWith(
       // Never "delivered" on a handler's word alone: what the ledger lacks was not confirmed.
       throw new DispatchError(
         'internal',
-        `the handler ended without an answer for ${after.pending.length} of ${manifest.length} instances`,
+        `the handler ended without a result for ${after.pending.length} of ${manifest.length} instances`,
       );
     }
     if (after.quarantined.length > 0 && after.delivered.length === 0) {

@@ -44,7 +44,7 @@ export class TargetServices {
         log: { info: (text, facts) => log.info(facts ?? {}, text), warn: (text, facts) => log.warn(facts ?? {}, text) },
       });
     } catch (error) {
-      log.warn({ err: error }, 'what the target needs beside deliveries could not be started');
+      log.warn({ err: error }, 'the services of the target handler could not be started');
       return undefined;
     }
   }

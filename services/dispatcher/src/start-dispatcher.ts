@@ -61,7 +61,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     for (const worker of allWorkers()) worker.cancelJob(deliveryId, 'cancelled' satisfies StopReason);
   });
   const pauses = watchPauses(config.dispatcher.lockTime, () => {
-    log.warn('this process stood still for longer than its locks last; its deliveries are given up');
+    log.warn('this process was suspended for longer than its lock duration; its deliveries are abandoned');
     stopAll('lock-lost');
   });
   const reconciler = startReconciler({ ...context, config: () => context.config });
@@ -93,7 +93,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
       await services.go(next);
       await endOperatorLimits(limits);
       await startWorkers(next);
-      log.info({ targets: workers.size }, 'dispatcher goes by the new configuration');
+      log.info({ targets: workers.size }, 'configuration reloaded');
     },
     async reread() {
       await endOperatorLimits(limits);
@@ -120,7 +120,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
       await endInTime(
         log,
         {
-          'what targets need beside deliveries': () => services.stop(),
+          'services of target handlers': () => services.stop(),
           cancellations: () => cancellations.stop(),
           audits: () => auditsEnd,
           priors: () => priorsEnd,

@@ -55,16 +55,16 @@ async function callAgain(context: FullContext, id: string): Promise<void> {
     const looked = await context.records.look(id);
     if (looked) await callDelivery(context, looked.record, looked.now);
   } catch (error) {
-    context.log.warn({ delivery: id, err: error }, 'reconciliation has to look after a job');
+    context.log.warn({ delivery: id, err: error }, 'a job is left to reconciliation');
   }
 }
 
 export function watchWorker(worker: Worker, log: Logger): void {
-  worker.on('error', (error) => log.warn({ queue: worker.name, reason: error.message }, 'worker reports an error'));
+  worker.on('error', (error) => log.warn({ queue: worker.name, reason: error.message }, 'worker reported an error'));
   worker.on('lockRenewalFailed', (jobIds: string[]) => {
     for (const id of jobIds) worker.cancelJob(id, 'lock-lost' satisfies StopReason);
   });
   worker.on('stalled', (jobId) =>
-    log.warn({ queue: worker.name, delivery: jobId }, 'a delivery of a dead worker is taken over'),
+    log.warn({ queue: worker.name, delivery: jobId }, 'a delivery of a dead worker was taken over'),
   );
 }

@@ -40,8 +40,8 @@ export async function waitUntilDue(
     return putOff(jobRun, { wake: 'person', inMs: offMs });
   }
   if (!target.enabled) {
-    await leaveTarget(jobRun, 'the target is switched off');
-    const event = { kind: 'waiting', text: 'the target is switched off' } as const;
+    await leaveTarget(jobRun, 'the target is disabled');
+    const event = { kind: 'waiting', text: 'the target is disabled' } as const;
     return putOff(jobRun, { wake: 'person', inMs: offMs, ...(record.wake !== 'person' && { event }) });
   }
   const opensAt = opensNext(jobRun);

@@ -16,7 +16,7 @@ export async function withStudyLock(jobRun: DeliveryJobRun, run: () => Promise<J
   const fence = fenceOf(jobRun);
   const answer = await context.studyLocks.take(key, data.deliveryId, fence);
   if (answer.kind === 'wait') {
-    const event = { kind: 'waiting', text: 'another delivery of this study to the target is under way' } as const;
+    const event = { kind: 'waiting', text: 'another delivery of this study to the target is in progress' } as const;
     return putOff(jobRun, { wake: 'turn', inMs: lookAgainMs, ...(answer.isFirstTry && { event }) });
   }
   try {
@@ -28,7 +28,7 @@ export async function withStudyLock(jobRun: DeliveryJobRun, run: () => Promise<J
       await wakeDelivery(context, deliveryId).catch((error: unknown) =>
         log.warn(
           { err: error, waiting: deliveryId },
-          'a waiting delivery could not be woken: it looks again by itself',
+          'a waiting delivery could not be woken: it checks again by itself',
         ),
       );
     }

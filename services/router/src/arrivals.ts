@@ -113,7 +113,7 @@ export class Arrivals {
           continue;
         }
         // They are sent when the next ones come, or the study is stable.
-        if (!signal.aborted) log.warn({ source, err: error }, 'instances that arrive could not be announced');
+        if (!signal.aborted) log.warn({ source, err: error }, 'arriving instances could not be announced');
         tries = 0;
       }
       for (const kept of [this.#seen, this.#series, this.#studies] as const) {
@@ -192,7 +192,7 @@ export class Arrivals {
           });
     if (deliveries.length > 0) {
       const facts = { source, study: study.studyInstanceUid, rules: routing.rules, deliveries };
-      log.info(facts, 'study is sent as it arrives');
+      log.info(facts, 'study is sent while it arrives');
     }
     const known: KnownStudy = {
       rules,

@@ -111,7 +111,7 @@ async function checkFeed(
   await write(dependencies, next);
   log.warn(
     { source, epoch: next.epoch, followedTo: state.seq },
-    'the database of the source was wiped or restored, or is another one: its feed is followed from the beginning',
+    'the database of the source was emptied, restored or replaced: its change feed is followed from the start',
   );
   dependencies.anotherDatabase();
   return next;
@@ -132,7 +132,7 @@ async function rightSince(dependencies: FollowDependencies, state: FeedState, se
   seen.clear();
   dependencies.log.warn(
     { source: dependencies.source, before: state.since, since },
-    'the clock of the source was set back: what has changed since it was last looked at is routed',
+    'the clock of the source was set back: all changes since the last check are routed',
   );
   return next;
 }

@@ -32,7 +32,7 @@ export async function forgetAgainAndAgain(
       if (signal.aborted || error instanceof LeaseLost) throw error;
       log.warn(
         { source, reason: error instanceof Error ? error.message : String(error) },
-        'old studies could not be forgotten; tried again later',
+        'records of old studies could not be removed; retried later',
       );
     }
     await sleep(restMs, undefined, { signal });

@@ -60,7 +60,7 @@ export async function forgetOldStudies(dependencies: ForgetDependencies): Promis
     await sleep(dependencies.pauseMs, undefined, { signal });
   }
   await redis.hset(keys.forgetting(source), { place: 0, endedAt: dependencies.now(), ...result });
-  log[result.studies > 0 ? 'info' : 'debug']({ source, ...result }, 'looked for studies that may be forgotten');
+  log[result.studies > 0 ? 'info' : 'debug']({ source, ...result }, 'checked for studies whose records can be removed');
   return result;
 
   async function look(study: { orthancStudyId: string; studyInstanceUid: string | undefined }): Promise<boolean> {
@@ -86,7 +86,7 @@ export async function forgetOldStudies(dependencies: ForgetDependencies): Promis
       return await hasStudy(dependencies.orthanc, source, study, signal);
     } catch (error) {
       if (signal.aborted || !(await isWell({ orthanc: dependencies.orthanc, signal }))) throw error;
-      log.debug({ source, orthancStudy: study.orthancStudyId }, 'the source cannot say whether it has a study');
+      log.debug({ source, orthancStudy: study.orthancStudyId }, 'the source cannot tell whether it has a study');
       return true;
     }
   }

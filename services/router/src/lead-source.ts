@@ -64,7 +64,7 @@ export function leadSource(kit: SourceKit): SourceLead {
     status,
     parts,
     trouble() {
-      if (status.sameAs !== undefined) return `on the same database as the source ${status.sameAs}: not followed`;
+      if (status.sameAs !== undefined) return `uses the same database as the source ${status.sameAs}: not followed`;
       const { feed, sweep, waiting, 'put-off': putOff } = parts.failing;
       return (feed ?? sweep ?? waiting ?? putOff)?.message;
     },
@@ -102,7 +102,7 @@ export function leadSource(kit: SourceKit): SourceLead {
     try {
       await Promise.race([work(client, signal, running), ...running]);
     } finally {
-      leading.abort(new LeaseLost('this router leads the source no longer'));
+      leading.abort(new LeaseLost('this router no longer leads the source'));
       stopListening();
       await Promise.allSettled(running);
       Object.assign(status, { state: undefined, lag: 0, movedAt: undefined });
@@ -152,7 +152,7 @@ export function leadSource(kit: SourceKit): SourceLead {
     if (reported !== other) {
       log.error(
         { source: name, sameAs: other },
-        'the source is on the same database as another one: it is not followed, since each study would be sent twice',
+        'the source uses the same database as another source: it is not followed, because each study would be sent twice',
       );
     }
     reported = other;
@@ -184,7 +184,7 @@ export function leadSource(kit: SourceKit): SourceLead {
   function ended(error: unknown): void {
     if (error instanceof LeaseLost) {
       status.isLeader = false;
-      log.info({ source: name }, 'the lead was lost to another router');
+      log.info({ source: name }, 'another router has taken over the lead');
     } else if (error instanceof RedisLost) {
       status.isLeader = false;
       log.warn({ source: name }, 'the source is not followed until Redis is recovered');

@@ -88,7 +88,7 @@ export class MisdatedStudies {
       // One of them cannot be read: it must not stop the feed, which has the studies when they are stable.
       this.#log.warn(
         { source: this.#source, err: error },
-        'instances that came with an early date could not be looked up',
+        'instances that arrived with an early date could not be read',
       );
       return [];
     } finally {

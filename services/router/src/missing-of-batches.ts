@@ -60,11 +60,11 @@ export class MissingOfBatches {
 function unknownDatabase(source: string): DispatchError {
   return new DispatchError(
     'source-error',
-    `source ${source} does not have a study of a batch, and nothing shows that its database is the one that had it`,
+    `source ${source} does not have a study of a batch, and its database may not be the one that had it`,
     {
       stage: 'manifest',
       remedy:
-        'Check that the source Orthanc runs on its own storage and database. It is asked again, and believed once it has stored another study. Cancel the batch if its studies are gone for good.',
+        'Check that the source Orthanc uses its own storage and database. It is queried again, and its answer counts when it has stored another study. If the studies no longer exist, cancel the batch.',
     },
   );
 }

@@ -69,12 +69,12 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
       const more = refusals.admit(`${request.ip} ${known ? source : ''}`);
       if (more !== undefined) {
         // The name of a source that is not known may be anything.
-        log.warn({ ...(known && { source }), address: request.ip, more }, 'a push with a wrong secret was refused');
+        log.warn({ ...(known && { source }), address: request.ip, more }, 'a push with a wrong secret was rejected');
       }
       return reply
         .code(401)
         .header('connection', 'close')
-        .send({ error: 'wrong source or secret: DicomDispatch.Secret has to be the pushSecret of this source' });
+        .send({ error: 'wrong source or secret: set DicomDispatch.Secret to the pushSecret of this source' });
     }
     if (study !== undefined && !orthancId.test(study))
       return reply.code(400).send({ error: 'not the identifier of a study in Orthanc' });
@@ -125,9 +125,12 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
 
   const { host, port } = parseListen(config.push.listen);
   const url = await server.listen({ host, port });
-  log.info({ url, loopback: isLoopback(host), tls: config.push.tls !== undefined }, 'pushes from the plugin are taken');
+  log.info(
+    { url, loopback: isLoopback(host), tls: config.push.tls !== undefined },
+    'push server for the plugin started',
+  );
   if (!isLoopback(host) && !config.push.tls)
-    log.warn({ url }, 'push secrets are sent in the clear: configure push.tls, or keep this network closed');
+    log.warn({ url }, 'push secrets are sent unencrypted: configure push.tls, or keep this network closed');
   return {
     async stop() {
       await server.close();
@@ -144,10 +147,7 @@ export async function startPushServer(dependencies: PushDependencies): Promise<{
       readSourceStatus(redis, prefix, source),
     ]);
     if (status?.sameAs !== undefined) {
-      throw new OperationError(
-        'conflict',
-        `the source is on the same database as ${status.sameAs}: it is not followed`,
-      );
+      throw new OperationError('conflict', `the source uses the same database as ${status.sameAs}: it is not followed`);
     }
     // Where its feed begins decides what is routed; until a router has settled that, the feed has the study.
     if (!feed) throw new DispatchError('source-unreachable', 'the source is not followed yet');

@@ -95,7 +95,7 @@ export async function routeOneStudy(
   if (before && !isSame) await context.settled.forget(orthancStudyId);
   const facts = { source, study: study.studyInstanceUid, studyTask: studyTaskId, instances: manifest.length };
   for (const { target, why } of omitted) log.info({ ...facts, target, why }, 'the study is not sent to a target');
-  if (routing.waiting.length > 0) log.info({ ...facts, waiting: routing.waiting }, 'the study is not whole yet');
+  if (routing.waiting.length > 0) log.info({ ...facts, waiting: routing.waiting }, 'the study is not complete yet');
   if (routing.deliveries.length === 0) {
     if (routing.waiting.length > 0) return 'waiting';
     log.info(facts, 'no rule matches the study');
@@ -103,7 +103,7 @@ export async function routeOneStudy(
   }
   if (added.length === 0) {
     if (omitted.length > 0) return 'omitted';
-    log.debug(facts, 'study was routed with this content before');
+    log.debug(facts, 'study was already routed with this content');
     return 'known';
   }
   log.info(

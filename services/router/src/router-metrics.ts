@@ -22,7 +22,7 @@ export function createRouterMetrics(registry: Registry, leads: ReadonlyMap<strin
   });
   const forgotten = new Counter({
     name: 'dispatch_studies_forgotten_total',
-    help: 'Studies that left their source and were forgotten, by source',
+    help: 'Studies that left their source and whose records were removed, by source',
     labelNames: ['source'],
     registers,
   });

@@ -85,17 +85,17 @@ export class SourceParts {
     this.#failing.set(part, { since: known?.since ?? this.#now(), code, message: message.slice(0, 300) });
     if (known && known.message === message) return;
     const facts = { source: this.#source, part, code, reason: message };
-    if (isKnown) this.#log.error({ ...facts, remedy: error.remedy }, `${words[part]}; trying again until it goes`);
-    else this.#log.error({ ...facts, err: thrown }, `${words[part]}; trying again until it goes`);
+    if (isKnown) this.#log.error({ ...facts, remedy: error.remedy }, `${words[part]}; trying again until it succeeds`);
+    else this.#log.error({ ...facts, err: thrown }, `${words[part]}; trying again until it succeeds`);
   }
 }
 
 const words: Readonly<Record<SourcePart, string>> = {
   feed: 'the source cannot be followed',
   sweep: 'the studies in the source cannot be compared with what was routed',
-  waiting: 'studies that were not whole cannot be looked at again',
-  'put-off': 'studies that were put off cannot be tried again',
+  waiting: 'incomplete studies cannot be checked again',
+  'put-off': 'postponed studies cannot be retried',
   batches: 'studies of a batch cannot be routed',
-  'take-back': 'studies that had left the source cannot be looked for',
-  forgetting: 'old studies cannot be forgotten',
+  'take-back': 'studies that left the source cannot be checked',
+  forgetting: 'records of old studies cannot be removed',
 };

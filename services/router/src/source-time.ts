@@ -60,7 +60,7 @@ export class SourceTime {
     } catch (error) {
       if (signal.aborted || !isHidden(error)) throw error;
       this.#askedAt = performance.now();
-      if (!this.#isSilent) this.#log.warn({ source: this.#source }, 'the source does not tell its time (/tools/now)');
+      if (!this.#isSilent) this.#log.warn({ source: this.#source }, 'the source does not report its time (/tools/now)');
       this.#isSilent = true;
     }
   }

@@ -113,7 +113,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
         await push?.stop();
         push = await startPush();
       }
-      log.info({ sources: [...leads.keys()], rules: rules.length }, 'router goes by the new configuration');
+      log.info({ sources: [...leads.keys()], rules: rules.length }, 'configuration reloaded');
     },
     async stop() {
       pruning.stop();
@@ -192,7 +192,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       { ...cache, folder: undefined },
       {
         prefix: base,
-        onWarning: ({ code, message, type }) => log.warn({ code, type, reason: message }, 'the cache reports a fault'),
+        onWarning: ({ code, message, type }) =>
+          log.warn({ code, type, reason: message }, 'the cache reported an error'),
       },
     );
   }
@@ -229,7 +230,7 @@ function upTo(name: string, { sources }: Config): unknown {
 
 function stateOf({ status, trouble }: SourceLead): DependencyState {
   const name = `source ${status.name}`;
-  if (!status.isLeader) return { name, ok: true, detail: 'another router leads, this one stands by' };
+  if (!status.isLeader) return { name, ok: true, detail: 'another router leads, this one is on standby' };
   const wrong = trouble();
   if (wrong !== undefined) return { name, ok: false, detail: wrong };
   return status.state

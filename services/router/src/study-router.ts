@@ -95,13 +95,13 @@ export class StudyRouter {
       () => true,
       () => false,
     );
-    const message = `source ${source}: has not shown the study within ${soonMs / 1_000} s; it is read beside others`;
+    const message = `source ${source}: has not returned the study within ${soonMs / 1_000} s; it is read in parallel to others`;
     const failure = { code: 'source-error', message, waitMs: slowAgainMs, isSlow: true };
     if (!isWell || (await putOff.add(orthancStudyId, failure)) === undefined) return running;
     running
       .then(async (late) => late === 'put-off' || (await putOff.remove(orthancStudyId)))
       .catch((error: unknown) =>
-        log.debug({ source, orthancStudy: orthancStudyId, err: error }, 'a slow study is tried again'),
+        log.debug({ source, orthancStudy: orthancStudyId, err: error }, 'a slow study is retried'),
       );
     return 'put-off';
   }
@@ -166,12 +166,14 @@ export class StudyRouter {
         { code: 'internal', message: `unexpected ${thrown instanceof Error ? thrown.name : typeof thrown}` };
     const dueAt = await putOff.add(orthancStudyId, { ...failure, ...more });
     const facts = { source, orthancStudy: orthancStudyId, code: failure.code, reason: failure.message };
-    if (more.claimedAt !== undefined) log.debug(facts, 'the source says that it does not have a study: asked again');
-    else if (dueAt === undefined) log.error(facts, 'too many studies are put off: this one is left to the next sweep');
+    if (more.claimedAt !== undefined)
+      log.debug(facts, 'the source reports that it does not have a study: queried again');
+    else if (dueAt === undefined)
+      log.error(facts, 'too many studies are postponed: this one is left to the next sweep');
     else
       log[isKnown ? 'warn' : 'error'](
         { ...facts, inMs: dueAt - now(), ...(!isKnown && { err: thrown }) },
-        'a study cannot be routed and is put off',
+        'a study cannot be routed and is postponed',
       );
   }
 }

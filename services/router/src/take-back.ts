@@ -68,7 +68,7 @@ export class TakeBack {
       if (!(await takeBackDelivery(this.#context(), delivery.deliveryId))) continue;
       this.#log.warn(
         { source: this.#source, delivery: delivery.deliveryId, target: delivery.target },
-        'the source has a study again that it had not: its delivery goes on',
+        'the source has a missing study again: its delivery continues',
       );
     }
   }

@@ -39,7 +39,7 @@ export interface RoutingOptions {
  * What a rule says of a study.
  *
  * - `applies`: it matches, and the study is sent
- * - `waits`: it matches, and the study is not whole yet
+ * - `waits`: it matches, and the study is not complete yet
  * - `no-match`: its expression is false, or it is for other sources
  * - `stopped`: an earlier rule that matches says `stop`
  * - `not-needed`: it is a fallback, and another rule matches

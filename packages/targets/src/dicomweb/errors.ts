@@ -47,7 +47,7 @@ export function foreignAnswer(
   const found = canSearch ? 'a search does not list' : 'no search can confirm';
   return new DispatchError(
     'target-error',
-    `the target answered an upload with ${status} and ${what}, which confirms nothing; ${found} ${unconfirmed} instances`,
+    `the target answered an upload with ${status} and ${what}, so nothing is confirmed; ${found} ${unconfirmed} instances`,
     {
       remedy:
         'Check the address for storing (stowUrl, url): a login page or a proxy may respond instead of the service.',

@@ -25,7 +25,7 @@ export async function openTarget(
   const { redis, places, log } = context;
   const { config, handler } = await context.resolve(name);
   if (!handler.inventory) {
-    throw new DispatchError('target-misconfigured', `a target of type ${config.type} does not say what it has`);
+    throw new DispatchError('target-misconfigured', `a target of type ${config.type} cannot list its contents`);
   }
   const verdict = await places.look(name, config);
   if (verdict.kind === 'undecided') throw new DispatchError('target-misconfigured', describeMove(name, verdict));

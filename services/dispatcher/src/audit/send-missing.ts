@@ -44,14 +44,14 @@ export async function sendMissing(running: RunningAudit, audit: TargetAudit, wis
     }
   } catch (error) {
     signal.throwIfAborted();
-    if (!stopsAudit(error)) context.log.warn({ err: error, target: audit.target }, 'what is missing was not sent');
+    if (!stopsAudit(error)) context.log.warn({ err: error, target: audit.target }, 'missing instances were not sent');
     const { code, message } = asDispatchError(error);
-    reason = `sending what is missing: ${code}: ${message}`;
+    reason = `sending missing instances: ${code}: ${message}`;
   }
   const at = await redisNow(context.redis, context.config.redis.prefix);
   const sent = { at, by: wish.by, ...tally };
   await audits.save({ ...audit, reason, sent, open: await audits.open(audit.target) }, token);
-  context.log.info({ target: audit.target, ...tally }, 'what a target lacks is sent again');
+  context.log.info({ target: audit.target, ...tally }, 'missing instances are sent again');
 }
 
 /** The latest delivery in the shape of the one that was audited. */

@@ -77,7 +77,7 @@ it('takes back what a target lacks, and lets its delivery go on at once', async 
   });
   const events = await pipeline.records.events(deliveryId);
   expect(events.map(({ text }) => text)).toEqual([
-    'the target lacks 2 instances that it had confirmed: sent again by otto',
+    '2 confirmed instances are missing at the target: sent again by otto',
   ]);
 });
 

@@ -56,7 +56,7 @@ export async function sendStudy(
       },
       event: {
         kind: 'operator',
-        text: `the target lacks ${instances} instances that it had confirmed: sent again by ${by}`,
+        text: `${instances} confirmed instances are missing at the target: sent again by ${by}`,
       },
     });
     if (changed.kind === 'done') return 'opened';

@@ -55,7 +55,7 @@ export function startAudits(context: DispatcherContext): { stop(): Promise<void>
           );
       }
     } catch (error) {
-      log.warn({ err: error }, 'audits could not be looked for; trying again');
+      log.warn({ err: error }, 'requested audits could not be read; trying again');
     }
   }
 

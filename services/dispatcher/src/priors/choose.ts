@@ -38,7 +38,7 @@ export async function choose(
   const looked = { ...rest, attempts: 0, state: 'sending' } as const;
   const { study, identity } = await readStudyOfPatient(orthanc, step.source, step.orthancStudyId, signal);
   if (identity.patientId === '') {
-    return { ...looked, note: 'the study has no Patient ID: earlier studies cannot be looked for' };
+    return { ...looked, note: 'the study has no Patient ID: earlier studies cannot be searched' };
   }
   const atSource = await candidatesAtSource(orthanc, step, signal);
   const { found, unasked } = await atTargets(dependencies, step, identity);
@@ -76,7 +76,7 @@ async function atTargets(
     } catch (error) {
       if (dependencies.signal.aborted || !(error instanceof Error)) throw error;
       if (!(error instanceof OperationError) && !dependencies.isLastTry) throw error;
-      unasked.push(`${from} was not asked (${error.message})`);
+      unasked.push(`${from} was not queried (${error.message})`);
     }
   }
   return { found: [...found.values()], unasked };

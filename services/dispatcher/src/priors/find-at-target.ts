@@ -22,7 +22,7 @@ export async function candidatesAtTarget(
   if (/[*?\\]/.test(patientId)) {
     throw new OperationError(
       'invalid',
-      `the Patient ID has a wildcard character: ${target} cannot be asked for it alone`,
+      `the Patient ID has a wildcard character: ${target} cannot be searched for it exactly`,
     );
   }
   const { puller, ...checked } = await openPuller({ config: () => config }, target);

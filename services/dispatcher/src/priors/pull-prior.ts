@@ -109,7 +109,7 @@ async function ofThePatient(dependencies: PullDependencies, prior: PriorToPull, 
     if (why === undefined) return { kind: 'there', orthancStudyId, failed };
   }
   if (why !== undefined) return { kind: 'unfit', why };
-  throw new DispatchError('source-error', `source ${prior.source} does not show the study that was pulled into it`);
+  throw new DispatchError('source-error', `source ${prior.source} does not list the study that was pulled into it`);
 }
 
 /** A prior that leaves the source meanwhile says nothing about the study with which it was to go. */

@@ -48,7 +48,7 @@ export async function runPriors(dependencies: PriorsDependencies, claimed: Prior
     const record = await dependencies.records.delivery(step.deliveryId);
     if (!record) {
       await closePulls();
-      return await endWithout(step.note ?? 'its delivery is gone');
+      return await endWithout(step.note ?? 'its delivery no longer exists');
     }
     if (isOver(record) && (step.state === 'looking' || step.chosen.some(({ state }) => state === 'chosen'))) {
       // Should it be taken up again, its priors begin anew: those that have a delivery find it.
@@ -90,7 +90,7 @@ export async function runPriors(dependencies: PriorsDependencies, claimed: Prior
     await save('end');
     const { chosen, leftCount, note } = step;
     const facts = { ...factsOf(step), chosen: chosen.length, left: leftCount, ...(note !== undefined && { note }) };
-    dependencies.log.info(facts, 'earlier studies of the patient are sent along');
+    dependencies.log.info(facts, 'earlier studies of the patient are sent as well');
     await wakeWaiting(dependencies, step);
   }
 
@@ -148,7 +148,7 @@ export async function runPriors(dependencies: PriorsDependencies, claimed: Prior
     const attempts = step.attempts + 1;
     const isGone = error.code === 'source-gone';
     if (isGone || isGivenUp(now)) {
-      const note = isGone ? 'the study is no longer in the source' : `given up after a day: ${error.message}`;
+      const note = isGone ? 'the study is no longer in the source' : `abandoned after one day: ${error.message}`;
       const unclosed = await closePulls().then(() => undefined, asDispatchError);
       if (!unclosed || isGivenUp(now)) return endWithout(note);
       error = unclosed;
@@ -157,7 +157,7 @@ export async function runPriors(dependencies: PriorsDependencies, claimed: Prior
     step = { ...step, attempts, nextAttemptAt: now + inMs, note: error.message };
     await save({ inMs });
     const facts = { ...factsOf(step), code: error.code, reason: error.message, inMs };
-    dependencies.log.warn(facts, 'earlier studies could not be sent along; trying again');
+    dependencies.log.warn(facts, 'earlier studies could not be sent; trying again');
   }
 
   /** What came of pulls that did not end must not be taken for studies that arrive. */

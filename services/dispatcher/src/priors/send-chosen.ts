@@ -35,7 +35,7 @@ export async function sendChosen(
   const pulled = await pullPrior(dependencies, { source, studyInstanceUid, from, identity, isLastAsk });
   if (pulled.kind !== 'there') return pulled;
   const { failed } = pulled;
-  const words = `${from} did not give ${failed} instance${failed === 1 ? '' : 's'} of it`;
+  const words = `${from} did not send ${failed} instance${failed === 1 ? '' : 's'} of it`;
   if (failed > 0 && !isLastAsk) throw new DispatchError('target-error', words, { stage: 'manifest' });
   const here = { ...prior, orthancStudyId: pulled.orthancStudyId };
   return { kind: 'sent', prior: await send(dependencies, failed > 0 ? { ...here, note: words } : here, along) };

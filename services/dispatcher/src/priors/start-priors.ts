@@ -60,7 +60,7 @@ export function startPriors(context: DispatcherContext): { reload(next: Config):
       }
     } catch (error) {
       if (stopping.signal.aborted) return;
-      log.warn({ err: error }, 'priors could not be looked for; trying again');
+      log.warn({ err: error }, 'prior steps could not be read; trying again');
       await sleep(troubleMs, undefined, { signal: stopping.signal }).catch(() => {});
     }
   }

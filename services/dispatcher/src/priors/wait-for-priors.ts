@@ -26,11 +26,11 @@ export async function waitForPriors(jobRun: DeliveryJobRun): Promise<JobEnd | un
   if (waitUntil === undefined || leftMs === undefined || record.anyway) return undefined;
   if (step.state === 'done' && !step.isLate) return undefined;
   if (step.state !== 'done' && leftMs > 0) {
-    const event = { kind: 'waiting', text: 'earlier studies of the patient go first' } as const;
+    const event = { kind: 'waiting', text: 'earlier studies of the patient are sent first' } as const;
     return putOff(jobRun, { wake: 'priors', inMs: leftMs, ...(record.wake !== 'priors' && { event }) });
   }
   if (await context.priors.goWithout(step)) {
-    const text = `goes without waiting further for earlier studies, after ${formatDuration(waitUntil - openedAt)}: ${whatIsMissing(step)}`;
+    const text = `is sent without further waiting for earlier studies, after ${formatDuration(waitUntil - openedAt)}: ${whatIsMissing(step)}`;
     await context.records.update(data.deliveryId, {}, { kind: 'noticed', text });
   }
   return undefined;

@@ -71,7 +71,7 @@ export class RouterRecovery {
         }
       } catch (error) {
         if (watch.standing.kind === 'lost') log.error({ err: error }, 'Redis could not be recovered; trying again');
-        else log.debug({ err: error }, 'notes of Redis could not be taken');
+        else log.debug({ err: error }, 'notes of the data in Redis could not be taken');
       }
       await sleep(lookMs, undefined, { signal }).catch(() => {});
     }
@@ -91,14 +91,14 @@ export class RouterRecovery {
     try {
       await file.write(notes);
       this.#written = notes;
-      if (!this.#isWritable) log.info({ file: file.path }, 'notes of what is in Redis can be written again');
+      if (!this.#isWritable) log.info({ file: file.path }, 'notes of the data in Redis can be written again');
       this.#isWritable = true;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (this.#isWritable) {
         log.warn(
           { file: file.path, code },
-          'notes of what is in Redis cannot be written: should Redis and all routers be lost together, an operator has to say where sources begin',
+          'notes of the data in Redis cannot be written: if Redis and all routers are lost together, an operator must choose where sources start',
         );
       }
       this.#isWritable = false;
@@ -138,12 +138,12 @@ export class RouterRecovery {
       if (isNew) {
         log.error(
           { ...facts, unknown },
-          'Redis lost its data, and nothing is known of what was routed: say where to begin with "dispatch recover"',
+          'Redis lost its data, and it is unknown what was routed: choose where to start with "dispatch recover"',
         );
       }
       return;
     }
     const done = await endLoss(redis, prefix, token, { at: watch.clock.now(), by: watch.process, ...facts });
-    if (done) log.warn(facts, 'Redis lost data; what is known of them is recovered, and the sources are swept');
+    if (done) log.warn(facts, 'Redis lost data; known data is recovered, and the sources are swept');
   }
 }

@@ -58,7 +58,7 @@ export class NoteTaker {
       ),
     ]);
     await this.#watch.confirm();
-    if (!generation || generation.id !== this.#watch.known?.id) throw new Error('Redis was recovered meanwhile');
+    if (!generation || generation.id !== this.#watch.known?.id) throw new Error('Redis was recovered in the meantime');
     this.#remember(changed);
     this.#readTo = takenAt;
     const sources = new Map(
