@@ -282,7 +282,7 @@ describe('the command line', { timeout: 300_000 }, () => {
   it('retries what failed, after saying what it would reach, and routes again', async () => {
     const filter = ['retry', '--target', 'pacs', '--since', '1h'];
     const [dry, unasked] = await Promise.all([dispatch(...filter, '--dry-run'), dispatch(...filter)]);
-    expect(dry).toMatchObject({ code: 0, out: 'retry would reach 1 delivery (pacs: 1)\n' });
+    expect(dry).toMatchObject({ code: 0, out: 'retry would affect 1 delivery (pacs: 1)\n' });
     expect(unasked).toMatchObject({ code: 2, out: '' });
     expect(unasked.err).toContain('use --yes');
     scp.answer = () => 0;
@@ -391,7 +391,7 @@ describe('the command line', { timeout: 300_000 }, () => {
     expect(cut).toMatchObject({ code: 3, out: expect.stringContaining('was removed') });
     const file = join(desk.path, 'audit.jsonl');
     await writeFile(file, '{"at":"2026-01-01T00:00:00Z","who":"x","hash":"00"}\nno JSON\n');
-    expect((await dispatch('audit-log', 'verify', '--file', file)).err).toContain('audit.jsonl:2: no entry');
+    expect((await dispatch('audit-log', 'verify', '--file', file)).err).toContain('audit.jsonl:2: not an entry');
   });
 
   it('says that nothing is running, and still packs what there is', async () => {

@@ -312,7 +312,7 @@ describe('files and folders on this host', () => {
   it('names certificates that are not there, and a certificate without its key', async () => {
     const tls = 'type: dicom-tls, host: pacs, calledAeTitle: P, tls:';
     expect(await check(yaml(target(`${tls} { ca: /nowhere/ca.pem }`)))).toEqual([
-      expect.stringContaining('targets.pacs.tls.ca: /nowhere/ca.pem is not there on this machine'),
+      expect.stringContaining('targets.pacs.tls.ca: /nowhere/ca.pem does not exist on this host'),
     ]);
     expect(await check(yaml(target(`${tls} { cert: /nowhere/cert.pem }`)))).toEqual([expect.stringContaining('! 2:')]);
     expect(await check(yaml(target(`${tls} { key: /nowhere/key.pem }`)))).toEqual([

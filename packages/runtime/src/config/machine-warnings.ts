@@ -23,7 +23,7 @@ async function missingFiles(config: Config): Promise<Problem[]> {
         const { code } = error as NodeJS.ErrnoException;
         const why =
           code === 'ENOENT' ? 'does not exist' : code === 'EACCES' ? 'is not readable' : `cannot be read (${code})`;
-        const message = `${file} ${why} on this machine: correct the path, or give the user of the service access`;
+        const message = `${file} ${why} on this host: correct the path, or give the user of the service access`;
         return [{ path, message }];
       }
     }),

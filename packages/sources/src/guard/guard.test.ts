@@ -144,7 +144,7 @@ describe('a source that answers otherwise than it lists', () => {
     const { instance, bytes } = await storeSample('words');
     lieAboutFiles({ kind: 'short', bytes: 1000, framing: 'chunked' });
     await expect(read(instance)).rejects.toThrow(
-      `source main gave another file of instance ${instance.sopInstanceUid}: expected ${bytes.length} bytes, got 1000 bytes`,
+      `source main sent another file for instance ${instance.sopInstanceUid}: expected ${bytes.length} bytes, received 1000 bytes`,
     );
   });
 

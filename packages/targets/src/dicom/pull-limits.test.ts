@@ -228,7 +228,7 @@ describe('an Orthanc that limits its answers', () => {
     const all = await find(config, {});
     expect(all.error).toMatchObject({
       code: 'target-error',
-      message: expect.stringMatching(/^the response is incomplete, 2 studies came: .*FE00H/),
+      message: expect.stringMatching(/^the response is incomplete, 2 studies were received: .*FE00H/),
       remedy: expect.stringContaining('LimitFindResults'),
     });
     expect(all.studies.length).toBe(2);

@@ -90,11 +90,11 @@ describe('an answer that is no Store Instances Response', () => {
     const nothing = await service(200, content);
     const { attempt, kinds } = await deliver(study, nothing.config);
     expect(attempt.error).toMatchObject({ code: 'target-error' });
-    expect(attempt.error?.message).toMatch(/a search does not show 4 instances/);
+    expect(attempt.error?.message).toMatch(/a search does not list 4 instances/);
     expect(kinds).toEqual(allPending);
     const part = await service(200, content, { uids: [first, third] });
     const second = await deliver(study, part.config);
-    expect(second.attempt.error?.message).toMatch(/a search does not show 2 instances/);
+    expect(second.attempt.error?.message).toMatch(/a search does not list 2 instances/);
     expect(second.kinds).toEqual(['delivered', 'pending', 'delivered', 'pending']);
   });
 
@@ -132,7 +132,7 @@ describe('a Store Instances Response', () => {
       const { config } = await service(200, content, listed);
       const { attempt, kinds } = await deliver(study, config);
       expect(attempt.error).toMatchObject({ code: 'instance-failed', stage: 'transfer' });
-      expect(attempt.error?.message).toContain(listed === 'no search' ? 'no search can confirm' : 'did not store');
+      expect(attempt.error?.message).toContain(listed === 'no search' ? 'a search cannot determine' : 'did not store');
       expect(kinds).toEqual(allPending);
     }
   });

@@ -203,7 +203,7 @@ describe('pulling by DICOMweb, from an Orthanc', () => {
     };
     await expect(finding()).rejects.toMatchObject({
       code: 'target-error',
-      message: expect.stringContaining('the response is incomplete, 1 studies came'),
+      message: expect.stringContaining('the response is incomplete, 1 studies were received'),
     });
     expect(found.length).toBe(1);
   });
