@@ -18,6 +18,8 @@ export interface CacheParts {
   readonly fileAboveBytes: number;
   readonly computeLeaseMs: number;
   readonly warn: (warning: CacheWarning) => void;
+  /** Types of which it has been reported that confidential results are not kept. */
+  readonly reportedTypes: Set<string>;
 }
 
 /** Whether such a result is kept at all. */
@@ -28,7 +30,14 @@ export function keeps(
 ): boolean {
   if (!parts.config.enabled) return false;
   if (use === undefined && policyFor(parts.config, type).retention === 'transient') return false;
-  return confidential !== true || parts.key !== undefined || (parts.folder !== undefined && inRedis !== true);
+  const canBeKept =
+    confidential !== true || parts.key !== undefined || (parts.folder !== undefined && inRedis !== true);
+  if (!canBeKept && !parts.reportedTypes.has(type)) {
+    parts.reportedTypes.add(type);
+    const message = `confidential results of type ${type} are not kept: configure a secret for the cache`;
+    parts.warn({ code: 'not-confidential', type, message });
+  }
+  return canBeKept;
 }
 
 export function tooLarge(parts: CacheParts, type: string): 'dropped' {

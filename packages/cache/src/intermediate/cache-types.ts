@@ -52,7 +52,7 @@ export interface PutOptions {
  * - `stored`
  * - `over-budget`: stored, but persistent results alone now exceed the budget
  * - `changed`: not stored, since the entry is no longer the expected one
- * - `dropped`: not stored; a warning said why, unless the policy asks for it
+ * - `dropped`: not stored; a warning named the reason, unless the policy asks for it
  */
 export type PutResult = 'stored' | 'over-budget' | 'changed' | 'dropped';
 
@@ -61,6 +61,8 @@ export type CacheWarningCode =
   | 'corrupt-value'
   | 'too-large'
   | 'not-encodable'
+  /** There is no secret for confidential results; reported once for each type. */
+  | 'not-confidential'
   | 'budget-exceeded'
   | 'persistent-over-budget'
   | 'folder-failed';

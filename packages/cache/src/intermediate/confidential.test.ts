@@ -107,6 +107,14 @@ test('without a secret and without a folder it is not kept, nor where it has to 
   expect(await cache.put('study', 'a', patient, confidential)).toBe('dropped');
   expect(await cache.getOrCompute('study', 'a', async () => 1, confidential)).toBe(1);
   expect(await cache.getOrCompute('study', 'a', async () => 2, confidential)).toBe(2);
+  // Reported once, not for each result.
+  expect(warnings).toEqual([
+    {
+      code: 'not-confidential',
+      type: 'study',
+      message: 'confidential results of type study are not kept: configure a secret for the cache',
+    },
+  ]);
   const filed = await open({ folder: { path: folder.path } });
   expect(await filed.put('study', 'a', patient, { ...confidential, inRedis: true })).toBe('dropped');
   expect(await redis.keys('*cache:entry:*')).toEqual([]);

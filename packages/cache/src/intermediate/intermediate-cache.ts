@@ -51,6 +51,8 @@ export interface CacheOptions {
   /** A worker that computes renews its claim three times in this time; without, another computes. Default 30,000 ms. */
   readonly computeLeaseMs?: number;
   readonly onWarning?: (warning: CacheWarning) => void;
+  /** Called by `close()`. */
+  readonly onClose?: () => void | Promise<void>;
 }
 
 export interface ComputeOnceOptions extends Omit<PutOptions, 'expect'> {
@@ -64,9 +66,11 @@ export interface ComputeOnceOptions extends Omit<PutOptions, 'expect'> {
  */
 export class IntermediateCache {
   readonly #parts: CacheParts;
+  readonly #onClose: CacheOptions['onClose'];
 
-  private constructor(parts: CacheParts) {
+  private constructor(parts: CacheParts, onClose: CacheOptions['onClose']) {
     this.#parts = parts;
+    this.#onClose = onClose;
   }
 
   /** A folder that cannot be opened is told in a warning, and done without. */
@@ -86,7 +90,7 @@ export class IntermediateCache {
         warn({ code: 'folder-failed', message, cause });
       }
     }
-    return new IntermediateCache({
+    const parts = {
       config,
       store: new CacheStore(redis, { prefix, timeoutMs, warn }),
       folder,
@@ -95,7 +99,18 @@ export class IntermediateCache {
       fileAboveBytes: Math.min(options.fileAboveBytes ?? 64_000, maxValueBytes),
       computeLeaseMs: options.computeLeaseMs ?? 30_000,
       warn,
-    });
+      reportedTypes: new Set<string>(),
+    };
+    return new IntermediateCache(parts, options.onClose);
+  }
+
+  /** Closes what was opened for this cache alone; a connection that it was given stays open. */
+  async close(): Promise<void> {
+    await this.#onClose?.();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   policyFor(type: string): CachePolicy {
