@@ -1,4 +1,5 @@
-export { backupOf, keyTable, keyTableMarkdown, rowOfKey, type KeyRow } from './key-table.ts';
+export { backupOf, keyTable, keyTableMarkdown, rowOfKey } from './key-table.ts';
+export type { KeyRow } from './key-row.ts';
 export { redisKeys, type RedisKeys } from './redis-keys.ts';
 export {
   checkFormat,

@@ -2,7 +2,7 @@ import { redisKeys } from '../keys/redis-keys.ts';
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { forgetScriptWith } from './forget-script.ts';
-import type { StudyKey } from './records.ts';
+import type { StudyKey } from './record-reader.ts';
 
 /**
  * - `forgotten`: nothing of it is known any more; when only looked at: it could be

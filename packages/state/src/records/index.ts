@@ -1,7 +1,7 @@
 export { deliveryStates, endStates, fromNow, unresolvedStates, wakeKinds } from './record-types.ts';
 export type { FromNow, Resolution, WakeKind } from './record-types.ts';
 export { act, deliveryActs, deliveryActsMarkdown, type DeliveryAct, type DeliveryActName } from './delivery-acts.ts';
-export type { LookedAt } from './records.ts';
+export type { LookedAt, StudyKey } from './record-reader.ts';
 export type { Changed, DeliveryChange, Guard, Refusal } from './change-delivery.ts';
 export type { DeliveryEvent, DeliveryPatch, DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
 export { isMeant } from './delivery-codec.ts';
@@ -9,6 +9,7 @@ export { selectableStates } from './delivery-index.ts';
 export type { DeliverySelection, ErrorGroup, SelectableState } from './delivery-index.ts';
 export type { Found, Limits } from './collect.ts';
 export { placeOf, placeText, type Place } from './walk-index.ts';
-export { Records, type StudyKey, type StudySelection } from './records.ts';
+export { Records } from './records.ts';
+export type { StudySelection } from './record-search.ts';
 export { forgetStudy, type ForgetAnswer, type ForgetTerms, type Forgotten } from './forget-study.ts';
 export { hashesOfText, searchHashes, searchKeys, type SearchHashes, type SearchKey } from './search-hash.ts';

@@ -1,7 +1,7 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
-import type { StudyKey } from '../records/records.ts';
+import type { StudyKey } from '../records/record-reader.ts';
 import { addNameScript, addScript, findScript, removeScript } from './shared-uids-scripts.ts';
 import { blocksOf, studyHash } from './uid-block.ts';
 

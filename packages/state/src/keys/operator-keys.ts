@@ -1,0 +1,75 @@
+import type { KeyRow } from './key-row.ts';
+
+/** Operators: configuration, notifications, audit log, sessions. */
+export const operatorKeys: readonly KeyRow[] = [
+  {
+    keys: ['configuration-draft', 'configuration-lock'],
+    kind: 'key',
+    what: 'the change of the configuration that is being prepared in the console, with what it was made from; held while one is applied',
+    lives: 'until applied or discarded; a minute',
+    backup: 'no',
+  },
+  {
+    keys: ['notify:…'],
+    kind: 'key',
+    what: 'notifications: a queue of BullMQ, what waits for a digest, what has been sent',
+    lives: 'until sent; a week',
+    backup: 'no',
+  },
+  {
+    keys: ['audit', 'audit-head'],
+    kind: 'key',
+    what: 'what operators did, each entry with a hash over the one before; the hash of the newest',
+    lives: '`console.audit.keep`; always',
+    backup: 'first',
+  },
+  {
+    keys: ['audit-queries'],
+    kind: 'key',
+    what: 'searches in the console that an audit record repository has to know of, encrypted',
+    lives: 'the newest 10,000',
+    backup: 'last',
+  },
+  {
+    keys: ['audit-forwarded'],
+    kind: 'key',
+    what: 'how far the audit log has got to a file and to syslog',
+    lives: 'always',
+    backup: 'last',
+  },
+  {
+    keys: ['audit-deliveries', 'audit-leader'],
+    kind: 'key',
+    what: 'which deliveries the audit log to syslog has told of; which console forwards it',
+    lives: '10 minutes; seconds',
+    backup: 'no',
+  },
+  {
+    keys: ['refused'],
+    kind: 'key',
+    what: 'what the console refused, counted by the minute',
+    lives: 'the newest 20,000',
+    backup: 'last',
+  },
+  {
+    keys: ['session:HASH', 'sessions-ended-before'],
+    kind: 'key',
+    what: 'sessions of the console, and names whose older sessions an administrator has ended',
+    lives: 'as configured',
+    backup: 'no',
+  },
+  {
+    keys: ['sessions-ended'],
+    kind: 'channel',
+    what: 'ends of sessions, for streams on other consoles',
+    lives: '',
+    backup: 'no',
+  },
+  {
+    keys: ['sign-in:KIND:WINDOW'],
+    kind: 'key',
+    what: 'counters of failed attempts to sign in, 16 kB each',
+    lives: '16 minutes',
+    backup: 'no',
+  },
+];

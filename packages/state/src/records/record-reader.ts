@@ -1,0 +1,162 @@
+import { DispatchError } from '@dicom-dispatch/core';
+import type { Redis } from 'ioredis';
+import { redisKeys } from '../keys/redis-keys.ts';
+import { msOfTime } from '../redis/redis-time.ts';
+import { decodeDelivery } from './delivery-codec.ts';
+import type { DeliveryEvent, DeliveryRecord, StudyRecord } from './record-types.ts';
+
+/**
+ * A study is known by its id in Orthanc, which stands for patient and study: two patients of one source may have the same
+ * Study Instance UID.
+ */
+export interface StudyKey {
+  readonly source: string;
+  readonly orthancStudyId: string;
+}
+
+export interface LookedAt {
+  readonly record: DeliveryRecord;
+  readonly isHeld: boolean;
+  readonly isCancelled: boolean;
+  /** By the clock of Redis (ms since 1970). */
+  readonly now: number;
+}
+
+/** Reads records of studies and deliveries by their ids, UIDs and hashes. */
+export class RecordReader {
+  protected readonly redis: Redis;
+  protected readonly prefix: string;
+
+  constructor(redis: Redis, prefix: string) {
+    this.redis = redis;
+    this.prefix = prefix;
+  }
+
+  /** The channel on which changes are published. */
+  get channel(): string {
+    return redisKeys(this.prefix).changes;
+  }
+
+  async delivery(id: string): Promise<DeliveryRecord | undefined> {
+    return (await this.readDeliveries([id]))[0];
+  }
+
+  async study(key: StudyKey): Promise<StudyRecord | undefined> {
+    const text = await this.run(() => this.redis.get(this.studyKey(key)));
+    return text === null ? undefined : (JSON.parse(text) as StudyRecord);
+  }
+
+  /** Several studies at once, in the order asked for. */
+  async studiesById(source: string, ids: readonly string[]): Promise<(StudyRecord | undefined)[]> {
+    return this.run(() => this.readStudies(ids.map((orthancStudyId) => memberOf({ source, orthancStudyId }))));
+  }
+
+  /** All studies with a Study Instance UID, of one source or of all: more than one where patients share it. */
+  async studiesOfUid(studyInstanceUid: string, source?: string): Promise<StudyRecord[]> {
+    const start = `${studyInstanceUid} ${source === undefined ? '' : `${source} `}`;
+    const found = await this.run(async () => {
+      // "!" comes after the space that ends what is looked for.
+      const members = await this.redis.zrangebylex(this.uidsKey, `[${start}`, `(${start.slice(0, -1)}!`);
+      return this.readStudies(members.map((member) => member.slice(studyInstanceUid.length + 1)));
+    });
+    return found.filter((study) => study?.studyInstanceUid === studyInstanceUid) as StudyRecord[];
+  }
+
+  /** Studies that have one of these hashes: of several sources, or of one patient. At most so many. */
+  async studiesOfHashes(hashes: readonly string[], limit: number): Promise<StudyRecord[]> {
+    const key = redisKeys(this.prefix).index('study-hashes');
+    const found = await this.run(async () => {
+      const lists = await Promise.all(
+        // "!" comes after the space that ends what is looked for.
+        hashes.map((hash) => this.redis.zrangebylex(key, `[${hash} `, `(${hash}!`, 'LIMIT', 0, limit)),
+      );
+      const members = new Set(lists.flatMap((list) => list.map((member) => member.slice(member.indexOf(' ') + 1))));
+      return this.readStudies([...members].slice(0, limit));
+    });
+    return found.filter((study) => study?.search?.hashes.some((hash) => hashes.includes(hash))) as StudyRecord[];
+  }
+
+  /** The deliveries of a study, the newest first: all of them, or so many. */
+  async deliveriesOf(key: StudyKey, max = Number.POSITIVE_INFINITY): Promise<DeliveryRecord[]> {
+    const last = Number.isFinite(max) ? max - 1 : -1;
+    return this.readDeliveries(await this.run(() => this.redis.zrevrange(this.deliveriesKey(key), 0, last)));
+  }
+
+  /** The deliveries of all studies of a source with a Study Instance UID. */
+  async deliveriesOfUid(studyInstanceUid: string, source: string): Promise<DeliveryRecord[]> {
+    const studies = await this.studiesOfUid(studyInstanceUid, source);
+    return (await Promise.all(studies.map((study) => this.deliveriesOf(study)))).flat();
+  }
+
+  /** A delivery with what operators want of it, as of one moment. */
+  async look(id: string): Promise<LookedAt | undefined> {
+    return (await this.lookAll([id]))[0];
+  }
+
+  async lookAll(ids: readonly string[]): Promise<(LookedAt | undefined)[]> {
+    if (ids.length === 0) return [];
+    const keys = redisKeys(this.prefix);
+    const transaction = this.redis.multi().time();
+    for (const id of ids) transaction.hgetall(keys.delivery(id)).sismember(keys.held, id).exists(keys.cancelled(id));
+    const [time, ...answers] = ((await this.run(() => transaction.exec())) ?? []).map(([error, answer]) => {
+      if (error) throw new DispatchError('ledger-unavailable', 'a delivery could not be read', { cause: error });
+      return answer;
+    });
+    const now = msOfTime(time as [string, string]);
+    return ids.map((_, index) => {
+      const [fields, held, cancelled] = answers.slice(3 * index, 3 * index + 3);
+      const [record] = decodeDelivery(fields as Record<string, string>);
+      return record && { record, isHeld: held === 1, isCancelled: cancelled === 1, now };
+    });
+  }
+
+  /** The timeline of a delivery, oldest first. */
+  async events(id: string): Promise<DeliveryEvent[]> {
+    const lines = await this.run(() => this.redis.lrange(redisKeys(this.prefix).events(id), 0, -1));
+    return lines.map((line) => JSON.parse(line) as DeliveryEvent);
+  }
+
+  protected async readStudies(members: readonly string[]): Promise<(StudyRecord | undefined)[]> {
+    if (members.length === 0) return [];
+    const texts = await this.redis.mget(members.map((member) => `${this.prefix}:study:${member.replace(' ', ':')}`));
+    return texts.map((text) => (text === null ? undefined : (JSON.parse(text) as StudyRecord)));
+  }
+
+  protected async readDeliveries(ids: readonly string[]): Promise<DeliveryRecord[]> {
+    if (ids.length === 0) return [];
+    const pipeline = this.redis.pipeline();
+    for (const id of ids) pipeline.hgetall(this.deliveryKey(id));
+    const answers = await this.run(() => pipeline.exec());
+    return (answers ?? []).flatMap(([error, fields]) => {
+      if (error) throw new DispatchError('ledger-unavailable', 'a delivery could not be read', { cause: error });
+      return decodeDelivery(fields as Record<string, string>);
+    });
+  }
+
+  protected async run<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      if (error instanceof DispatchError) throw error;
+      throw new DispatchError('ledger-unavailable', 'Redis did not answer for a record', { cause: error });
+    }
+  }
+
+  protected get uidsKey(): string {
+    return redisKeys(this.prefix).index('study-uids');
+  }
+  protected studyKey(key: StudyKey): string {
+    return redisKeys(this.prefix).study(key.source, key.orthancStudyId);
+  }
+  protected deliveriesKey(key: StudyKey): string {
+    return redisKeys(this.prefix).studyDeliveries(key.source, key.orthancStudyId);
+  }
+  protected deliveryKey(id: string): string {
+    return redisKeys(this.prefix).delivery(id);
+  }
+}
+
+/** A study as a member of an index. */
+export function memberOf(key: StudyKey): string {
+  return `${key.source} ${key.orthancStudyId}`;
+}

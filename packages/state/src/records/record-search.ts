@@ -1,0 +1,156 @@
+import type { Redis } from 'ioredis';
+import { redisKeys } from '../keys/redis-keys.ts';
+import { redisNow } from '../redis/redis-time.ts';
+import { collect, type Found, type Limits } from './collect.ts';
+import { isMeant } from './delivery-codec.ts';
+import { DeliveryIndex, type DeliverySelection, type ErrorGroup } from './delivery-index.ts';
+import { searchIndex } from './index-search.ts';
+import { RecordReader } from './record-reader.ts';
+import type { DeliveryRecord, DeliveryState, StudyRecord } from './record-types.ts';
+import type { Place } from './walk-index.ts';
+
+const idsAtOnce = 4_000;
+
+/** Which studies are meant. What is not given does not matter. */
+export interface StudySelection {
+  readonly rule?: string | undefined;
+  readonly source?: string | undefined;
+  /** Routed at or after, and before (ms since 1970). */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+/** Finds and counts records by the indexes. */
+export class RecordSearch extends RecordReader {
+  readonly #index: DeliveryIndex;
+
+  constructor(redis: Redis, prefix: string) {
+    super(redis, prefix);
+    this.#index = new DeliveryIndex(redis, prefix);
+  }
+
+  /** Studies that are meant in the order in which they were routed, the newest first. */
+  async studies(selection: StudySelection & Limits): Promise<Found<StudyRecord>> {
+    const { rule, source, since, until, after, limit } = selection;
+    const index = redisKeys(this.prefix).index('studies');
+    const parts = [
+      ...(rule === undefined ? [] : [[`${index}-rule:${rule}`]]),
+      ...(source === undefined ? [] : [[`${index}-source:${source}`]]),
+    ];
+    return this.run(() =>
+      collect(
+        searchIndex(this.redis, parts.length === 0 ? [[index]] : parts, {
+          lowest: since,
+          below: until,
+          after,
+          batch: limit + 1,
+        }),
+        (places) => this.readStudies(places.map(({ member }) => member)),
+        selection,
+      ),
+    );
+  }
+
+  /**
+   * Studies of a source that were routed before a time, the oldest first.
+   *
+   * @param from - how many of them to pass over
+   */
+  async oldestStudies(
+    source: string,
+    { from, limit, before }: { readonly from: number; readonly limit: number; readonly before: number },
+  ): Promise<{ readonly orthancStudyId: string; readonly record: StudyRecord | undefined }[]> {
+    return this.run(async () => {
+      const key = redisKeys(this.prefix).index(`studies-source:${source}`);
+      const flat = await this.redis.zrange(key, String(from), String(from + limit - 1), 'WITHSCORES');
+      const members = flat.filter((_, at) => at % 2 === 0 && Number(flat[at + 1]) < before);
+      const records = await this.readStudies(members);
+      return members.map((member, at) => ({
+        orthancStudyId: member.slice(source.length + 1),
+        record: records[at],
+      }));
+    });
+  }
+
+  /** Deliveries that are meant, the latest change first. One that changes meanwhile may be missed or come late. */
+  async deliveries(selection: DeliverySelection & Limits): Promise<Found<DeliveryRecord>> {
+    return this.pickDeliveries(selection, async (records) => records);
+  }
+
+  /**
+   * What somebody makes of each delivery that is meant; what gets `undefined` does not count.
+   *
+   * @param pick - gets records in their order, those that are not meant any more as `undefined`
+   */
+  async pickDeliveries<T>(
+    selection: DeliverySelection & Limits,
+    pick: (records: readonly (DeliveryRecord | undefined)[]) => Promise<readonly (T | undefined)[]>,
+  ): Promise<Found<T>> {
+    const { limit, after } = selection;
+    return this.run(() =>
+      collect(
+        this.#index.search(selection, { after, batch: limit + 1 }),
+        async (places) => pick(await this.#meant(places, selection)),
+        selection,
+      ),
+    );
+  }
+
+  /** How many deliveries are meant. Reads no record. */
+  async countDeliveries(selection: DeliverySelection): Promise<number> {
+    return this.run(() => this.#index.count(selection));
+  }
+
+  /** Ids of all deliveries that are meant, in batches, the latest change first. Reads no record. */
+  async *deliveryIds(selection: DeliverySelection): AsyncGenerator<string[], void, undefined> {
+    for await (const { found } of this.#index.search(selection, { batch: idsAtOnce })) {
+      yield found.map(({ member }) => member);
+    }
+  }
+
+  async counts(target?: string): Promise<Record<DeliveryState, number>> {
+    return this.run(() => this.#index.counts(target));
+  }
+
+  /** How many deliveries have an error, by target, state, stage and code. */
+  async errors(selection: Pick<DeliverySelection, 'target' | 'state' | 'stage' | 'code'> = {}): Promise<ErrorGroup[]> {
+    return this.run(() => this.#index.errors(selection));
+  }
+
+  /** How many deliveries to a target wait although they may go: neither held nor outside their schedule. */
+  async readyCount(target: string): Promise<number> {
+    return this.run(() => this.#index.ready(target));
+  }
+
+  /** Ids of deliveries to a target that wait since before a time although they may go, the oldest first. */
+  async waitingLongest(target: string, before: number, limit: number, offset = 0): Promise<string[]> {
+    return this.run(() => this.#index.waitingLongest(target, before, limit, offset));
+  }
+
+  /** When the delivery that has been in a state for the longest time changed last (ms since 1970). */
+  async oldestIn(state: DeliveryState, target?: string): Promise<number | undefined> {
+    return this.run(() => this.#index.oldestIn(state, target));
+  }
+
+  async studyCount(): Promise<number> {
+    return this.run(() => this.redis.zcard(redisKeys(this.prefix).index('studies')));
+  }
+
+  /** Open deliveries at which somebody should look whether they have what makes them go on, the longest due first. */
+  async toBeLookedAt(limit: number): Promise<string[]> {
+    const key = redisKeys(this.prefix).index('open');
+    return this.run(async () =>
+      this.redis.zrangebyscore(key, '-inf', await redisNow(this.redis, this.prefix), 'LIMIT', 0, limit),
+    );
+  }
+
+  /** The records of places, those that have changed so that they are not meant any more as undefined. */
+  async #meant(places: readonly Place[], selection: DeliverySelection): Promise<(DeliveryRecord | undefined)[]> {
+    const read = await this.readDeliveries(places.map(({ member }) => member));
+    const records = new Map(read.map((record) => [record.deliveryId as string, record]));
+    return places.map(({ member }) => {
+      const record = records.get(member);
+      return record && isMeant(record, selection) ? record : undefined;
+    });
+  }
+}
