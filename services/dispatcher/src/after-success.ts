@@ -11,7 +11,8 @@ import {
 import { operationKeys } from '@dicom-dispatch/pipeline';
 import { sourceError } from '@dicom-dispatch/sources';
 import { OrthancError } from '@dicom-dispatch/orthanc';
-import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
+import type { DeliverySource } from './delivery-source.ts';
+import type { DispatcherContext } from './dispatcher-context.ts';
 import { warnsOfLoss } from './notice-conflicts.ts';
 
 /** What was done in the source, and what was not, with the reason. */
@@ -20,8 +21,8 @@ export interface AfterSuccess {
   readonly left: readonly string[];
 }
 
-/** How long it may take to make sure that a study is gone. */
-const proveMs = 60_000;
+/** How long all of it may take. */
+const limitMs = 300_000;
 /** How many instances are deleted at the same time. */
 const lanes = 4;
 
@@ -36,7 +37,7 @@ export async function afterSuccess(
   task: StudyTaskData,
   wanted: OnSuccessConfig,
 ): Promise<AfterSuccess> {
-  const source = await context.source(task.source);
+  const source = await context.sources.study(task, AbortSignal.timeout(limitMs));
   const { studies, patients } = source.orthanc;
   const log = context.log.child({ study: task.studyInstanceUid, source: task.source });
   const done: string[] = [];
@@ -70,7 +71,7 @@ export async function afterSuccess(
     } catch (error) {
       if (isGone(error)) {
         // A proxy that answers 404, or another database for a while, must not end it.
-        const proven = await source.proveGone(task, AbortSignal.timeout(proveMs));
+        const proven = await source.proveGone();
         if (!isGone(proven)) throw proven;
         left.push(`${name}: the study is no longer in the source`);
       } else if (isRefused(error)) left.push(`${name}: the source cannot do it (${(error as Error).message})`);
@@ -86,11 +87,10 @@ export async function afterSuccess(
  */
 async function deleteDelivered(
   context: DispatcherContext,
-  source: SourceReader,
+  source: DeliverySource,
   task: StudyTaskData,
 ): Promise<string | undefined> {
-  const signal = AbortSignal.timeout(300_000);
-  const manifest = await source.readManifest(task, signal);
+  const manifest = await source.readManifest();
   if (contentHash(manifest) !== task.contentHash) {
     return 'the study in the source is not the one that was delivered';
   }
@@ -114,7 +114,7 @@ async function deleteDelivered(
 }
 
 /** Whether an instance still has the file that the manifest names: asked right before it goes. */
-async function isSameFile({ orthanc }: SourceReader, instance: ManifestInstance): Promise<boolean> {
+async function isSameFile({ orthanc }: DeliverySource, instance: ManifestInstance): Promise<boolean> {
   const now = await orthanc.instances.read(instance.sourceId);
   if (now.FileSize !== instance.sizeBytes) return false;
   return instance.fileUuid === undefined || now.FileUuid === instance.fileUuid;
@@ -153,7 +153,7 @@ async function whyNotDelivered(
 /** Why a patient must stay protected: any study of the patient in the source that has not arrived everywhere. */
 async function whyStillNeeded(
   context: DispatcherContext,
-  source: SourceReader,
+  source: DeliverySource,
   task: StudyTaskData,
   patient: string,
 ): Promise<string | undefined> {

@@ -9,35 +9,14 @@ import { runArriving, type ArrivingEnd } from './run-arriving.ts';
 /** After so long without news a delivery looks by itself what has come: a message may have been lost. */
 const lookAgainMs = 60_000;
 
-export interface SentArriving extends ArrivingEnd {
-  /** False where series were left out that were still being received. */
-  readonly isAll: boolean;
-}
-
 /** Sends what comes of a study that is still being received. @throws DispatchError when the attempt failed */
-export async function sendArriving(attempt: Attempt, inbox: ArrivalInbox): Promise<SentArriving> {
-  const { context, data, signal } = attempt;
-  const source = await context.source(data.source);
+export async function sendArriving(attempt: Attempt, inbox: ArrivalInbox): Promise<ArrivingEnd> {
   const dependencies = await dependenciesOf(attempt);
-  let isAll = true;
-  const end = await runArriving({
+  return runArriving({
     ...dependencies,
     inbox,
-    readArrived: () =>
-      dependencies.unlessGone(async () => {
-        const manifest = await source.readManifest(data, signal);
-        if (data.arriving !== 'series') return manifest;
-        const all = await source.orthanc.studies.series(data.orthancStudyId, { signal });
-        const stable = new Set(
-          all.flatMap(({ IsStable, MainDicomTags }) => (IsStable ? [MainDicomTags['SeriesInstanceUID']] : [])),
-        );
-        const arrived = manifest.filter(({ seriesInstanceUid }) => stable.has(seriesInstanceUid));
-        isAll = arrived.length === manifest.length;
-        return arrived;
-      }),
-    doOthersWait: () => doOthersWait(context, data.target),
+    doOthersWait: () => doOthersWait(attempt.context, attempt.data.target),
   });
-  return { ...end, isAll };
 }
 
 async function doOthersWait({ queues }: DispatcherContext, target: string): Promise<boolean> {
@@ -48,7 +27,7 @@ async function doOthersWait({ queues }: DispatcherContext, target: string): Prom
 /** All is sent that has come: lets the delivery wait for more, or go on with the whole study. */
 export async function arrivingEnded(
   attempt: Attempt,
-  { kind, contentHash, isAll }: SentArriving,
+  { kind, contentHash, isAll }: ArrivingEnd,
   inbox: ArrivalInbox,
 ): Promise<JobEnd> {
   const { context, data, tracker, record } = attempt;

@@ -1,6 +1,5 @@
 import { performance } from 'node:perf_hooks';
 import { redisNow } from '@dicom-dispatch/state/redis';
-import { DispatchError } from '@dicom-dispatch/core';
 import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 import { fenceOf, type Attempt } from './delivery-job-run.ts';
 import { isSharedPlace, takenUids } from './notice-conflicts.ts';
@@ -9,36 +8,17 @@ import { redisState } from './redis-state.ts';
 import type { DeliveryDependencies } from './run-delivery.ts';
 
 /** What `runDelivery` needs of the world, for this attempt. */
-export async function dependenciesOf(
-  attempt: Attempt,
-): Promise<DeliveryDependencies & { unlessGone<T>(act: () => Promise<T>): Promise<T> }> {
+export async function dependenciesOf(attempt: Attempt): Promise<DeliveryDependencies> {
   const { context, data, signal, tracker, log, logLine } = attempt;
   const { prefix } = context.config.redis;
-  const source = await context.source(data.source);
   const [begunAt, begun] = [await redisNow(context.redis, prefix), performance.now()];
-  /** That the study is gone has to be proven: the delivery ends because of it. */
-  async function unlessGone<T>(act: () => Promise<T>): Promise<T> {
-    try {
-      return await act();
-    } catch (error) {
-      const isClaimed = error instanceof DispatchError && error.code === 'source-gone';
-      throw isClaimed ? await source.proveGone(data, signal) : error;
-    }
-  }
   return {
     data,
-    unlessGone,
+    source: await context.sources.study(data, signal, { provesGone: true }),
     ledgerName: attempt.ledger,
     attempt: attempt.number,
     now: () => begunAt + Math.round(performance.now() - begun),
     resolve: () => context.resolve(data.target),
-    readStudy: (wanted) => unlessGone(() => source.readStudy(data.orthancStudyId, wanted, signal)),
-    readManifest: (lastUpdate, how) => unlessGone(() => source.shareManifest({ ...data, lastUpdate }, how, signal)),
-    readInstanceTags: (names, manifest) =>
-      unlessGone(() => source.readInstanceTags({ ...data, manifest }, names, signal)),
-    transform: () => data.transform && source.transform(data.transform.definition),
-    open: (instance, options) => source.open(instance, options),
-    isSourceWell: () => source.isWell(signal),
     isSharedPlace: () => isSharedPlace(attempt),
     takenUids: (uids) => takenUids(attempt, uids),
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),

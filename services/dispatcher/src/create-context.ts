@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Circuits, type CircuitPauses } from '@dicom-dispatch/state/circuit';
 import { IntermediateCache } from '@dicom-dispatch/cache';
-import { readFeedState, seenChanges } from '@dicom-dispatch/state/feed';
 import { createLedger, createStudyLocks } from '@dicom-dispatch/state/ledger';
 import { openReceipts } from '@dicom-dispatch/state/receipts';
 import { Priors } from '@dicom-dispatch/state/priors';
@@ -10,42 +9,12 @@ import { Records } from '@dicom-dispatch/state/records';
 import { SharedUids } from '@dicom-dispatch/state/shared-uids';
 import { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
-import {
-  fingerprint,
-  type CacheConfig,
-  type Config,
-  DispatchError,
-  type ManifestInstance,
-  type TransformConfig,
-} from '@dicom-dispatch/core';
+import { fingerprint, type CacheConfig, type Config, type DispatchError } from '@dicom-dispatch/core';
 import type { Logger, Redis, RedisWatch, Registry } from '@dicom-dispatch/runtime';
-import {
-  createTransform,
-  DigestBudget,
-  isWell,
-  openInstance,
-  openSource,
-  otherDatabase,
-  proveGone,
-  readManifest,
-  readStudyWith,
-  StorageLane,
-  studyError,
-  type KeepTransformed,
-  type OrthancClient,
-} from '@dicom-dispatch/sources';
-import {
-  forgetManifest,
-  OpenQueues,
-  readFacts,
-  shareManifest,
-  startPruning,
-  wakeDelivery,
-  promoteLongestWaiting,
-} from '@dicom-dispatch/pipeline';
+import { OpenQueues, promoteLongestWaiting, startPruning, wakeDelivery } from '@dicom-dispatch/pipeline';
 import { resolveTarget } from '@dicom-dispatch/targets';
 import { TargetStats } from '@dicom-dispatch/state/target-stats';
-import type { DispatcherContext, SourceReader } from './dispatcher-context.ts';
+import type { DispatcherContext } from './dispatcher-context.ts';
 import { createDispatcherMetrics } from './dispatcher-metrics.ts';
 import { evacuate } from './evacuate.ts';
 import { ArrivalListener } from './listen-for-arrivals.ts';
@@ -55,6 +24,7 @@ import { pruneReceipts } from './prune-receipts.ts';
 import { redisMailbox } from './redis-mailbox.ts';
 import { stateKey } from './redis-state.ts';
 import { SharedListings } from './shared-listings.ts';
+import { Sources } from './sources.ts';
 import { Throttle } from './throttle.ts';
 
 export interface DispatcherOptions {
@@ -74,7 +44,6 @@ export type WatchedOptions = DispatcherOptions & { readonly watch: RedisWatch };
 export type FullContext = DispatcherContext & {
   readonly active: Set<string>;
   reload(config: Config): Promise<void>;
-  sourceStates(): Promise<{ name: string; ok: boolean; detail: string }[]>;
   close(): Promise<void>;
 };
 
@@ -86,12 +55,9 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
   const { redis, log, metrics: registry } = options;
   let { config } = options;
   const prefix = config.redis.prefix;
-  const retired: Promise<OrthancClient>[] = [];
   const queues = new OpenQueues(redis, config);
   let cache = await openCache(config.cache);
-  const clients = new Map<string, Promise<OrthancClient>>();
-  const lanes = new WeakMap<OrthancClient, StorageLane>();
-  const digests = new DigestBudget();
+  const sources = new Sources({ redis, log, config, cache });
   const throttles = new Map<string, Throttle>();
   const memory = new MemoryBudget(config.dispatcher.memory);
   const metrics = createDispatcherMetrics(registry);
@@ -101,59 +67,11 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
   const receiptPruning = setInterval(() => void pruneReceipts(config, log), pruneEveryMs).unref();
   const pruning = startPruning(() => (config.cache.folder ? cache : undefined));
 
-  function client(name: string): Promise<OrthancClient> {
-    const known = clients.get(name);
-    if (known) return known;
-    const source = config.sources[name];
-    if (!source) throw new DispatchError('source-unreachable', `the source ${name} is not in the configuration`);
-    const opened = openSource(source);
-    clients.set(name, opened);
-    opened.catch(() => clients.delete(name));
-    return opened;
-  }
-
-  /** The way around REST to the files of a source. */
-  function lane(name: string, orthanc: OrthancClient): StorageLane | undefined {
-    const source = config.sources[name];
-    const known = lanes.get(orthanc);
-    if (known || !source) return known;
-    const opened = new StorageLane({
-      config: source,
-      orthanc,
-      report(event) {
-        const fields = { source: name, folder: event.folder };
-        if (event.kind === 'on') log.info(fields, 'instances are read from the storage folder of the source');
-        else log.warn({ ...fields, reason: event.reason }, 'the storage folder of the source cannot be used');
-      },
-    });
-    lanes.set(orthanc, opened);
-    return opened;
-  }
-
-  function isDigested(name: string, { sizeBytes }: ManifestInstance): boolean {
-    const wanted = config.sources[name]?.digest;
-    return wanted === 'always' || (wanted === 'sample' && digests.take(sizeBytes));
-  }
-
   function openCache(cacheConfig: CacheConfig): Promise<IntermediateCache> {
     return IntermediateCache.open(redis, cacheConfig, {
       prefix,
       onWarning: ({ code, message, type }) => log.warn({ code, type, reason: message }, 'the cache reported an error'),
     });
-  }
-
-  /**
-   * One computes a changed instance, whoever needs it too waits for it. What is not anonymised holds patient data
-   * (docs/decisions/0005).
-   */
-  function keepTransformed(definition: TransformConfig): KeepTransformed {
-    const confidential = definition.anonymise === undefined;
-    const type = 'transformed-instance';
-    return {
-      keep: (key, produce, signal) =>
-        cache.getOrComputeStream(type, key, produce, { confidential, ...(signal && { signal }) }),
-      forget: (key) => cache.invalidate(type, key),
-    };
   }
 
   const context: FullContext = {
@@ -162,12 +80,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     },
     async reload(next) {
       if (fingerprint(next.cache) !== fingerprint(config.cache)) cache = await openCache(next.cache);
-      for (const [name, opened] of clients) {
-        if (fingerprint(next.sources[name]) === fingerprint(config.sources[name])) continue;
-        // Deliveries under way still read from it; it is closed with the dispatcher.
-        retired.push(opened);
-        clients.delete(name);
-      }
+      sources.reload(next, cache);
       throttles.clear();
       memory.resize(next.dispatcher.memory);
       config = next;
@@ -193,54 +106,8 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     metrics,
     memory,
     log,
+    sources,
     active: new Set(),
-    async source(name): Promise<SourceReader> {
-      const orthanc = await client(name);
-      return {
-        orthanc,
-        readStudy: (id, wanted, signal) => readStudyWith(orthanc, name, id, wanted, signal),
-        readManifest: (study, signal) => readManifest(orthanc, study, signal),
-        async shareManifest({ lastUpdate, ...study }, how, signal) {
-          const read = () => readManifest(orthanc, study, signal);
-          if (lastUpdate === undefined) return { instances: await read(), isShared: false };
-          const moment = { ...study, lastUpdate };
-          if (how === 'anew') await forgetManifest(cache, moment);
-          return how === 'anew'
-            ? { instances: await read(), isShared: false }
-            : shareManifest(cache, moment, read, signal);
-        },
-        readInstanceTags: async (study, names, signal) => {
-          try {
-            const wanted = { study: [], series: [], instance: names };
-            return (await readFacts(orthanc, study, wanted, cache, signal)).instances;
-          } catch (error) {
-            throw await studyError(error, orthanc, study, 'manifest', signal);
-          }
-        },
-        transform: (definition) =>
-          createTransform({
-            orthanc,
-            source: name,
-            definition,
-            pseudonyms: config.pseudonyms,
-            ...(config.cache.enabled && { keep: keepTransformed(definition) }),
-          }),
-        open: (instance, openOptions) => {
-          // What has failed before is read by REST, whatever lies in the folder.
-          const hasFailed = openOptions?.digest === true;
-          const digest = hasFailed || isDigested(name, instance);
-          const storage = hasFailed ? undefined : lane(name, orthanc);
-          const digestAnswered = (tookMs: number): void => digests.answered(tookMs);
-          return openInstance(orthanc, name, instance, { ...openOptions, digest, digestAnswered, storage });
-        },
-        async proveGone({ orthancStudyId, epoch }, signal) {
-          const feed = await readFeedState(redis, prefix, name);
-          if (feed && String(feed.epoch) !== epoch) return otherDatabase(name);
-          return proveGone(orthanc, { source: name, orthancStudyId }, feed ? seenChanges(feed) : [], signal);
-        },
-        isWell: (signal) => isWell({ orthanc, signal }),
-      };
-    },
     resolve: (target) => resolveTarget(target, config.targets[target]),
     throttle(target, bytes, signal) {
       metrics.bytes.inc({ target }, bytes);
@@ -278,23 +145,12 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     async wake(id) {
       await wakeDelivery(context, id);
     },
-    sourceStates: () =>
-      Promise.all(
-        Object.keys(config.sources).map(async (name) => {
-          try {
-            await (await client(name)).system({ timeoutMs: 2_000 });
-            return { name: `source ${name}`, ok: true, detail: 'answers' };
-          } catch (error) {
-            return { name: `source ${name}`, ok: false, detail: (error as Error).message };
-          }
-        }),
-      ),
     async close() {
       pruning.stop();
       clearInterval(receiptPruning);
       context.arrivals.stop();
       await queues.close();
-      await Promise.allSettled([...clients.values(), ...retired].map(async (opened) => (await opened).close()));
+      await sources.close();
     },
   };
   return context;

@@ -47,9 +47,9 @@ export async function openRuns(
   dependencies: DeliveryDependencies,
   { config, heldBytes, key, study, watch, isUnsettled }: RunsGiven,
 ): Promise<Runs> {
-  const { data, ledger, fence, progress, signal, receipts } = dependencies;
-  const transform = dependencies.transform();
-  const suspects = new SourceSuspects(dependencies.state, () => dependencies.isSourceWell(), config.attempts);
+  const { data, source, ledger, fence, progress, signal, receipts } = dependencies;
+  const transform = source.transform();
+  const suspects = new SourceSuspects(dependencies.state, () => source.isWell(), config.attempts);
   await suspects.load();
   const rooms = new InstanceRooms(dependencies.share, heldBytes);
   let sentBefore: ReturnType<Ledger['entries']> | undefined;
@@ -99,7 +99,7 @@ export async function openRuns(
         };
         try {
           watch.throwIfStale();
-          const bytes = await (transform ? transform.open(original, wanted) : dependencies.open(original, wanted));
+          const bytes = await (transform ? transform.open(original, wanted) : source.open(original, wanted));
           return Object.assign(bytes, { room });
         } catch (thrown) {
           room.release();

@@ -23,8 +23,6 @@ const lookMs = 1_000;
 
 export interface ArrivingDependencies extends DeliveryDependencies {
   readonly inbox: ArrivalInbox;
-  /** All instances that may be sent by now. */
-  readArrived(): Promise<readonly ManifestInstance[]>;
   /** Whether other deliveries wait for the target: what has nothing to send makes room for them. */
   doOthersWait(): Promise<boolean>;
 }
@@ -34,6 +32,8 @@ export interface ArrivingEnd {
   readonly kind: 'whole' | 'quiet';
   /** Of all that had come. */
   readonly contentHash: string;
+  /** False where series were left out that were still being received. */
+  readonly isAll: boolean;
 }
 
 /**
@@ -56,17 +56,18 @@ export async function runArriving(dependencies: ArrivingDependencies): Promise<A
 }
 
 async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch): Promise<ArrivingEnd> {
-  const { data, ledger, progress, signal, inbox } = dependencies;
+  const { data, source, ledger, progress, signal, inbox } = dependencies;
   const key = ledgerKeyOf({ ...data, ledger: dependencies.ledgerName });
   const kept = new Map<string, Kept>();
   try {
     progress.enter('resolve');
     const { config, handler } = await dependencies.resolve();
     progress.enter('manifest');
-    let { tags: study } = await dependencies.readStudy(templateTags(config));
+    let { tags: study } = await source.readStudy(templateTags(config));
     // What is told from now on and was read here already is known by its id.
-    const all = new Map((await dependencies.readArrived()).map((one) => [one.sourceId, one]));
-    const end = (kind: ArrivingEnd['kind']): ArrivingEnd => ({ kind, contentHash: contentHash(all.values()) });
+    const { instances, isAll } = await source.readArrived(data.arriving);
+    const all = new Map(instances.map((one) => [one.sourceId, one]));
+    const end = (kind: ArrivingEnd['kind']): ArrivingEnd => ({ kind, isAll, contentHash: contentHash(all.values()) });
     if (!handler.sendsParts) return end('quiet');
     watch.begin();
     const selection = compileSelection(config.instances, data.selections);
@@ -100,7 +101,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
       }
       const come = [...news.values()];
       if (come.some(({ seriesInstanceUid }) => !study.series.has(seriesInstanceUid))) {
-        ({ tags: study } = await dependencies.readStudy(templateTags(config)));
+        ({ tags: study } = await source.readStudy(templateTags(config)));
         runs = await openRuns(dependencies, { ...given, study });
       }
       // A series that was stable before may be told anew.
@@ -111,7 +112,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
     /** What is to be sent of it, with the versions by which the ledger knows it. */
     async function select(instances: readonly ManifestInstance[]): Promise<ManifestInstance[]> {
       const { wanted } = selection;
-      const tags = wanted.length > 0 ? await dependencies.readInstanceTags(wanted, instances) : undefined;
+      const tags = wanted.length > 0 ? await source.readInstanceTags(wanted, instances) : undefined;
       return selectInstances(instances, study, selection, tags).map((one) => ({
         ...one,
         version: ledgerVersion(one.version, data),

@@ -13,11 +13,10 @@ import {
 } from '@dicom-dispatch/core';
 import type { Fence, InstanceVersion, Ledger, LedgerKey } from '@dicom-dispatch/state/ledger';
 import type { StudyKey } from '@dicom-dispatch/state/records';
-import { templateTags, type TemplateTags } from '@dicom-dispatch/targets';
+import { templateTags } from '@dicom-dispatch/targets';
 import type { Mailbox, RunLog, RunState, TargetHandler } from '@dicom-dispatch/target-kit';
-import type { SharedManifest } from '@dicom-dispatch/pipeline';
-import type { GuardedBytes, InstanceTransform, OpenOptions, StudyFacts } from '@dicom-dispatch/sources';
 import type { DeliveryProgressTracker } from './delivery-progress.ts';
+import type { DeliverySource } from './delivery-source.ts';
 import type { SharedListings } from './shared-listings.ts';
 import type { MemoryShare } from './memory-budget.ts';
 import { ManifestWatch } from './manifest-watch.ts';
@@ -28,29 +27,13 @@ import type { ReceiptWriter } from './receipt-writer.ts';
 /** What a run needs of the world; everything that it does goes through these. */
 export interface DeliveryDependencies {
   readonly data: DeliveryData;
+  /** The study in its source. */
+  readonly source: DeliverySource;
   /** Of the place where the target is now. */
   readonly ledgerName: string;
   /** 1 for the first. */
   readonly attempt: number;
   resolve(): Promise<{ readonly config: TargetConfig; readonly handler: TargetHandler }>;
-  /** With what the templates of the target read of it. */
-  readStudy(wanted: TemplateTags): Promise<Pick<StudyFacts, 'tags' | 'lastUpdate'>>;
-  /**
-   * The manifest as of the moment in which the study was read.
-   *
-   * @param how - `shared`: one that was read before will do; `anew`: whatever is kept is forgotten first
-   */
-  readManifest(lastUpdate: string | undefined, how: 'shared' | 'anew'): Promise<SharedManifest>;
-  /** Tags of each instance of the manifest, by its id in the source. */
-  readInstanceTags(
-    names: readonly string[],
-    manifest: readonly ManifestInstance[],
-  ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
-  /** How the instances of this delivery are changed on their way; undefined when they are not. */
-  transform(): InstanceTransform | undefined;
-  open(instance: ManifestInstance, options?: OpenOptions): Promise<GuardedBytes>;
-  /** Whether the source answers as it should when it is asked for something else than an instance. */
-  isSourceWell(): Promise<boolean>;
   /** Whether another study with the same Study Instance UID goes to the place of the target. */
   isSharedPlace(): Promise<boolean>;
   /** Which of some SOP Instance UIDs have come to the place of the target with another study. */
@@ -102,18 +85,18 @@ async function runWith(
   how: 'shared' | 'anew',
   watch: ManifestWatch,
 ): Promise<DeliveryResult> {
-  const { data, ledger, progress, signal } = dependencies;
+  const { data, source, ledger, progress, signal } = dependencies;
   const key = ledgerKeyOf({ ...data, ledger: dependencies.ledgerName });
   try {
     progress.enter('resolve');
     const { config, handler } = await dependencies.resolve();
 
     progress.enter('manifest');
-    const { tags: study, lastUpdate } = await dependencies.readStudy(templateTags(config));
-    const { instances: all, isShared } = await dependencies.readManifest(lastUpdate, how);
+    const { tags: study, lastUpdate } = await source.readStudy(templateTags(config));
+    const { instances: all, isShared } = await source.shareManifest(lastUpdate, how);
     if (isShared) watch.begin();
     const selection = compileSelection(config.instances, data.selections);
-    const tags = selection.wanted.length > 0 ? await dependencies.readInstanceTags(selection.wanted, all) : undefined;
+    const tags = selection.wanted.length > 0 ? await source.readInstanceTags(selection.wanted, all) : undefined;
     const manifest = selectInstances(all, study, selection, tags).map((instance) => ({
       ...instance,
       version: ledgerVersion(instance.version, data),

@@ -85,7 +85,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Runni
     dependencies: async () => [
       await redisDependency(redis),
       ...watch.dependencies(),
-      ...(await context.sourceStates()),
+      ...(await context.sources.states()),
     ],
     async reload(next) {
       await context.reload(next);

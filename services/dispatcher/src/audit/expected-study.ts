@@ -58,14 +58,13 @@ export async function expectStudy(expecting: Expecting): Promise<ExpectedStudy |
 }
 
 async function fromSource({ context, record, config, entries, receipts, signal }: Expecting): Promise<ExpectedStudy> {
-  const source = await context.source(record.source);
-  const { tags, lastUpdate } = await source.readStudy(record.orthancStudyId, templateTags(config), signal);
-  const { instances: all } = await source.shareManifest({ ...record, lastUpdate }, 'shared', signal);
+  const source = await context.sources.study(record, signal);
+  const { tags, lastUpdate } = await source.readStudy(templateTags(config));
+  const { instances: all } = await source.shareManifest(lastUpdate, 'shared');
   const selection = compileSelection(config.instances, record.selections);
   const { wanted } = selection;
-  const instanceTags =
-    wanted.length > 0 ? await source.readInstanceTags({ ...record, manifest: all }, wanted, signal) : undefined;
-  const transform = record.transform && source.transform(record.transform.definition);
+  const instanceTags = wanted.length > 0 ? await source.readInstanceTags(wanted, all) : undefined;
+  const transform = source.transform();
   const byName = new Map(receipts.map((one) => [receiptName(one), one]));
   const confirmed = new Map<ListedInstance, Confirmed>();
   const instances = selectInstances(all, tags, selection, instanceTags).map((original) => {

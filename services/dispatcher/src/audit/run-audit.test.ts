@@ -79,8 +79,10 @@ function contextWith(error: DispatchError): DispatcherContext {
       config: { type: 'dummy' },
       handler: { type: 'dummy', inventory: async () => ({ close: async () => {} }) },
     }),
-    source: async () => {
-      throw error;
+    sources: {
+      study: async () => {
+        throw error;
+      },
     },
   } as unknown as DispatcherContext;
 }

@@ -88,7 +88,7 @@ export function startPriors(context: DispatcherContext): { reload(next: Config):
           token,
           signal: AbortSignal.any([stopping.signal, lost.signal]),
           now: () => redisNow(redis, context.config.redis.prefix),
-          source: async (name) => (await context.source(name)).orthanc,
+          source: (name) => context.sources.client(name),
           wake: (deliveryId) => context.wake(deliveryId),
         },
         step,
