@@ -49,7 +49,7 @@ export {
   type TargetAbout,
 } from './config/target-about.ts';
 export { describePlace, targetPlace, type TargetPlace } from './config/target-place.ts';
-export { receiptsConfig, type ReceiptsConfig } from './config/receipts-config.ts';
+export { receiptsConfig, type ReceiptsConfig } from './config/records-config.ts';
 export { configJsonSchema } from './config/json-schema.ts';
 export { configSchema, type Config, type TargetSchema } from './config/config-schema.ts';
 export type { RedisConfig } from './config/redis-config.ts';
@@ -69,11 +69,11 @@ export {
   type Start,
 } from './config/rule-config.ts';
 export { priorsFromSource, type PriorsConfig, type PriorTerms } from './config/priors-config.ts';
-export type { CompletionConfig } from './config/completion-config.ts';
+export type { CompletionConfig } from './config/rule-config.ts';
 export type { InstanceSelection } from './config/instance-selection.ts';
 export { groupStrategies, type GroupStrategy, type TargetGroupConfig } from './config/target-group-config.ts';
 export { givesNewUids, needsSecret, transformConfig, type TransformConfig } from './config/transform-config.ts';
-export type { PseudonymsConfig } from './config/pseudonyms-config.ts';
+export type { PseudonymsConfig } from './config/transform-config.ts';
 export {
   arrivingHash,
   contentHash,
@@ -132,7 +132,7 @@ export {
   type SimpleConditions,
 } from './rules/simple-conditions.ts';
 export { optionFields, type FieldKind, type OptionField } from './config/option-fields.ts';
-export { optionFieldsAt, schemaAt } from './config/option-fields-at.ts';
+export { optionFieldsAt, schemaAt } from './config/option-fields.ts';
 export { exampleConfig } from './config/example-config.ts';
 export { exampleValues } from './config/example-values.ts';
 export { isLossySyntax } from './model/lossy-syntaxes.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { durationMs } from './duration.ts';
 import { configName } from './names.ts';
-import { secretKeys } from './secret-keys.ts';
+import { secretKeys } from './secret.ts';
 import { sizeBytes } from './size.ts';
 
 /**

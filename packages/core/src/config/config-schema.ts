@@ -4,10 +4,9 @@ import { consoleConfig } from './console-config.ts';
 import { durationMs } from './duration.ts';
 import { listenAddress } from './listen-address.ts';
 import { configName } from './names.ts';
-import { pseudonymsConfig } from './pseudonyms-config.ts';
+import { pseudonymsConfig, transformConfig } from './transform-config.ts';
 import { pushConfig } from './push-config.ts';
-import { receiptsConfig } from './receipts-config.ts';
-import { recordsConfig } from './records-config.ts';
+import { receiptsConfig, recordsConfig } from './records-config.ts';
 import { redisConfig } from './redis-config.ts';
 import { reloadConfig } from './reload-config.ts';
 import { ruleConfig } from './rule-config.ts';
@@ -15,7 +14,6 @@ import { sourceConfig } from './source-config.ts';
 import { targetGroupConfig } from './target-group-config.ts';
 import { sizeBytes } from './size.ts';
 import type { TargetConfig } from './target-options.ts';
-import { transformConfig } from './transform-config.ts';
 
 export const dispatcherConfig = z.strictObject({
   concurrency: z

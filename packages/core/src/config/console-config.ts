@@ -5,8 +5,7 @@ import { listenAddress } from './listen-address.ts';
 import { configName } from './names.ts';
 import { network } from './network.ts';
 import { notificationsConfig } from './notifications-config.ts';
-import { secretKeys } from './secret-keys.ts';
-import { secret } from './secret.ts';
+import { secretKeys, secret } from './secret.ts';
 import { httpUrl } from './source-config.ts';
 
 /** What someone may do in the console, least first; each may do all that those before may. */

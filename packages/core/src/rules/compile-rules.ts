@@ -1,6 +1,5 @@
-import type { CompletionConfig } from '../config/completion-config.ts';
+import type { CompletionConfig, RuleConfig, Start } from '../config/rule-config.ts';
 import type { PriorTerms } from '../config/priors-config.ts';
-import type { RuleConfig, Start } from '../config/rule-config.ts';
 import type { TargetGroupConfig } from '../config/target-group-config.ts';
 import { compileExpression, type CompiledExpression } from './compile-expression.ts';
 import { uniteDeliveries, type PlannedDelivery } from './planned-delivery.ts';

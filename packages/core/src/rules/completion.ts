@@ -1,4 +1,4 @@
-import type { CompletionConfig } from '../config/completion-config.ts';
+import type { CompletionConfig } from '../config/rule-config.ts';
 import type { CompiledExpression } from './compile-expression.ts';
 import type { RuleFacts } from './rule-facts.ts';
 

@@ -14,7 +14,7 @@ import {
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { pageBudgetMs } from '../views/list-studies.ts';
-import { listDeliveries } from '../views/list-deliveries.ts';
+import { listDeliveries, toDeliveries, toDeliveryDetail } from '../views/list-deliveries.ts';
 import {
   bulkPreview,
   bulkRequest,
@@ -27,7 +27,6 @@ import {
   selection,
 } from '../views/schemas.ts';
 import { showInstances } from '../views/show-instances.ts';
-import { toDeliveries, toDeliveryDetail } from '../views/to-delivery.ts';
 import { answers } from './answers.ts';
 import type { ApiServer } from './api-server.ts';
 import { actorOf } from './actor.ts';

@@ -2,7 +2,7 @@ import { receiptCsv, type StudyReceipt } from '@dicom-dispatch/operations';
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { studyReceipt } from '../views/schemas.ts';
-import { showReceipt } from '../views/show-receipt.ts';
+import { showReceipt } from '../views/show-instances.ts';
 import { answers } from './answers.ts';
 import type { ApiServer } from './api-server.ts';
 

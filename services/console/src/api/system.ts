@@ -14,9 +14,7 @@ import {
   worker,
 } from '../views/schemas.ts';
 import { showCache } from '../views/show-cache.ts';
-import { showOverview } from '../views/show-overview.ts';
-import { listSources } from '../views/show-sources.ts';
-import { showWorkers } from '../views/show-workers.ts';
+import { showOverview, listSources, showWorkers } from '../views/show-system.ts';
 import { answers } from './answers.ts';
 import type { ApiServer } from './api-server.ts';
 

@@ -14,7 +14,7 @@ import {
 import { z } from 'zod';
 import type { ConsoleContext } from '../console-context.ts';
 import { check, target, targetDetail, throughputPoint } from '../views/schemas.ts';
-import { listTargets, showTarget } from '../views/show-targets.ts';
+import { listTargets, showTarget } from '../views/show-system.ts';
 import { actorOf } from './actor.ts';
 import { answers } from './answers.ts';
 import type { ApiServer } from './api-server.ts';

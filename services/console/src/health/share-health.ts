@@ -1,6 +1,6 @@
 import { readHealth, type HealthFinding } from '@dicom-dispatch/operations';
 import type { ViewContext } from '../views/view-context.ts';
-import { listSources } from '../views/show-sources.ts';
+import { listSources } from '../views/show-system.ts';
 
 const keptMs = 2_000;
 

@@ -4,7 +4,7 @@ import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { labelsOf } from '../views/summarize-studies.ts';
 import { showInstances } from '../views/show-instances.ts';
-import { toDeliveryDetail } from '../views/to-delivery.ts';
+import { toDeliveryDetail } from '../views/list-deliveries.ts';
 import { empty, number, studyPath, table, time } from './components.ts';
 import { deliveryFacts, deliveryHead, timeline } from './delivery-parts.ts';
 import { html, type Html } from './html.ts';

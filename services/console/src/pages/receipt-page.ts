@@ -3,7 +3,7 @@ import type { ReceiptLine, StudyReceipt, TargetReceipt } from '@dicom-dispatch/o
 import { z } from 'zod';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
-import { showReceipt } from '../views/show-receipt.ts';
+import { showReceipt } from '../views/show-instances.ts';
 import { empty, number, right, studyPath, table, time, withQuery } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';

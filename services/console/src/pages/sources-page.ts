@@ -2,7 +2,7 @@ import { formatDuration } from '@dicom-dispatch/core';
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import type { Source } from '../views/schemas.ts';
-import { listSources } from '../views/show-sources.ts';
+import { listSources } from '../views/show-system.ts';
 import { isAllowed, type Identity } from '../security/identity.ts';
 import { actionButton, number, studyPath, table, time } from './components.ts';
 import { html, type Html } from './html.ts';

@@ -4,7 +4,7 @@ import { studyQuery } from '../api/studies.ts';
 import type { ApiServer } from '../api/api-server.ts';
 import { listStudies, pageBudgetMs } from '../views/list-studies.ts';
 import type { Overview, StudyList, StudySummary } from '../views/schemas.ts';
-import { showOverview } from '../views/show-overview.ts';
+import { showOverview } from '../views/show-system.ts';
 import {
   dicomDate,
   empty,

@@ -4,7 +4,7 @@ import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { isAllowed, type Identity } from '../security/identity.ts';
 import type { Target, TargetDetail, Throughput } from '../views/schemas.ts';
-import { listTargets, showTarget } from '../views/show-targets.ts';
+import { listTargets, showTarget } from '../views/show-system.ts';
 import { actionButton, empty, number, optional, right, select, table, time, withQuery } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';

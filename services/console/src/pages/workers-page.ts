@@ -1,7 +1,7 @@
 import type { ApiServer } from '../api/api-server.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import type { Delivery, Worker } from '../views/schemas.ts';
-import { showWorkers } from '../views/show-workers.ts';
+import { showWorkers } from '../views/show-system.ts';
 import { bytes, empty, progress, table, time } from './components.ts';
 import { html, type Html } from './html.ts';
 import { sendPage } from './layout/page.ts';

@@ -1,17 +1,18 @@
 import {
+  type CompiledRule,
   compileRules,
+  type Config,
   contentHash,
   DispatchError,
+  explainRules,
   routeStudy,
-  type CompiledRule,
-  type Config,
+  type RoutingOptions,
   type RuleFacts,
 } from '@dicom-dispatch/core';
 import { describePlanned, foreseeDeliveries, type ForeseenDelivery } from '@dicom-dispatch/operations';
 import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
+import type { DryRun, RuleVerdictView } from './schemas.ts';
 import type { ViewContext } from './view-context.ts';
-import type { DryRun } from './schemas.ts';
-import { showVerdicts } from './show-verdicts.ts';
 
 export interface StudyWanted {
   /** Accession number, patient id, UID … */
@@ -109,4 +110,33 @@ function toView(one: ForeseenDelivery): DryRun['deliveries'][number] {
     ...(one.group && { group: { ...one.group, members: [...one.group.members] } }),
     rules: [...one.rules],
   } as DryRun['deliveries'][number];
+}
+
+/**
+ * Result of each rule of a study, and which part of it decided.
+ *
+ * @param withValues - with what the parts looked at: patient data
+ */
+export function showVerdicts(
+  rules: readonly CompiledRule[],
+  facts: RuleFacts,
+  withValues: boolean,
+  options: RoutingOptions = {},
+): RuleVerdictView[] {
+  return explainRules(rules, facts, options).map(({ rule, outcome, matched, because, targets, parts }) => ({
+    rule,
+    outcome,
+    matched,
+    because,
+    targets: [...targets],
+    parts: parts.map((part) => ({
+      ...part,
+      values: withValues
+        ? part.values.map(({ name, value }) => ({
+            name,
+            ...(value !== undefined && { value: typeof value === 'string' ? value : [...value] }),
+          }))
+        : [],
+    })),
+  }));
 }

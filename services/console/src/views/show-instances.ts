@@ -1,8 +1,11 @@
 import { ledgerKeyOf } from '@dicom-dispatch/core';
+import { readReceipt, type StudyReceipt } from '@dicom-dispatch/operations';
+import { OperationError, type PipelineContext } from '@dicom-dispatch/pipeline';
 import type { DeliveryRecord } from '@dicom-dispatch/state/records';
-import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import type { z } from 'zod';
 import type { ledgerPage } from './schemas.ts';
+import { findRecord } from './show-study.ts';
+import type { ViewContext } from './view-context.ts';
 
 /** What the target of a delivery has confirmed or refused of its study; the quarantined come first. */
 export async function showInstances(
@@ -24,4 +27,15 @@ export async function showInstances(
       return note ? Object.assign(shown, { code: note.code, message: note.message }) : shown;
     }),
   };
+}
+
+/** @throws OperationError `not-found`, `conflict` for a UID of several studies */
+export async function showReceipt(
+  context: ViewContext,
+  { source, study: id }: { readonly source: string; readonly study: string },
+  target?: string,
+): Promise<StudyReceipt> {
+  const study = await findRecord(context, source, id);
+  if (!study) throw new OperationError('not-found', `there is no study ${id} from ${source}, or it was never routed`);
+  return readReceipt(context.operations, study, target);
 }

@@ -1,15 +1,15 @@
-import { compileRules, DispatchError } from '@dicom-dispatch/core';
+import { compileRules, DispatchError, type OnSuccessConfig } from '@dicom-dispatch/core';
 import { readAfterSuccess } from '@dicom-dispatch/operations';
 import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
 import type { StudyRecord } from '@dicom-dispatch/state/records';
+import type { TaskRecord } from '@dicom-dispatch/state/tasks';
 import { isOrthancId } from '../source/source-lookup.ts';
-import type { ViewContext } from './view-context.ts';
-import { labelsOf, withoutIds } from './summarize-studies.ts';
+import { toDeliveryDetail } from './list-deliveries.ts';
+import type { AfterSuccess, StudyDetail } from './schemas.ts';
 import { showPriors } from './show-priors.ts';
-import { toAfterSuccess } from './to-after-success.ts';
-import type { StudyDetail } from './schemas.ts';
-import { showVerdicts } from './show-verdicts.ts';
-import { toDeliveryDetail } from './to-delivery.ts';
+import { showVerdicts } from './dry-run.ts';
+import { labelsOf, withoutIds } from './summarize-studies.ts';
+import type { ViewContext } from './view-context.ts';
 
 /**
  * All that is known of one study.
@@ -102,4 +102,26 @@ export async function rulesNow(
     const isGone = error instanceof DispatchError && error.code === 'source-gone';
     return { verdicts: [], inSource: isGone ? 'no' : 'unknown' };
   }
+}
+
+/** A step after success as the console shows it. */
+export function toAfterSuccess({ data, state, attempts, nextAttemptAt, error, done, left }: TaskRecord): AfterSuccess {
+  return {
+    state,
+    wanted: data.onSuccess ? wordsOf(data.onSuccess) : [],
+    attempts,
+    ...(nextAttemptAt !== undefined && { nextAttemptAt }),
+    ...(error && { error }),
+    done: [...done],
+    left: [...left],
+  };
+}
+
+function wordsOf({ labels, metadata, unprotect, delete: deletes }: OnSuccessConfig): string[] {
+  return [
+    ...labels.map((label) => `add the label ${label}`),
+    ...Object.keys(metadata).map((name) => `set the metadata ${name}`),
+    ...(unprotect ? ['remove the protection of the patient'] : []),
+    ...(deletes ? ['delete the delivered instances'] : []),
+  ];
 }

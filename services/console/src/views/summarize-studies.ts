@@ -2,7 +2,7 @@ import { askOnce } from '@dicom-dispatch/operations';
 import type { StudyKey, StudyRecord } from '@dicom-dispatch/state/records';
 import type { StudyLabel } from '../source/source-lookup.ts';
 import type { StudySummary } from './schemas.ts';
-import { toExplained } from './to-delivery.ts';
+import { toExplained } from './list-deliveries.ts';
 import type { ViewContext } from './view-context.ts';
 
 /** How long labels are waited for; a source that does not give them in time is noted, and not asked again. */
