@@ -191,3 +191,17 @@ it('metrics and environment variables that documents name are in the code', asyn
   );
   expect([...new Set(problems)].sort()).toEqual([]);
 });
+
+it('numbers of the conformance statement are those of the code', async () => {
+  const text = await readFile(join(root, 'docs/conformance.md'), 'utf8');
+  const target = targetSchemas.dicom.parse({ type: 'dicom', host: 'pacs.example', calledAeTitle: 'PACS' });
+  const { concurrency, maxParallel, connectTimeout, associationTimeout, timeout, commitment } = target;
+  expect(text).toContain(`(\`concurrency\`) | ${concurrency} |`);
+  expect(text).toContain(`(\`maxParallel\`) | ${maxParallel}; \`auto\``);
+  expect(text).toContain(`to a target | ${concurrency * Number(maxParallel)} | \`concurrency\` × \`maxParallel\` |`);
+  for (const [option, ms] of Object.entries({ connectTimeout, associationTimeout, timeout })) {
+    expect(text).toContain(`| ${ms / 1000} s | \`${option}\` |`);
+  }
+  expect(text).toContain(`\`commitment.timeout\` (default ${commitment.timeout / 60_000} minutes)`);
+  expect(text).toContain(`(\`callingAeTitle\`, default ${target.callingAeTitle})`);
+});
