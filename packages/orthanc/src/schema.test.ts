@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { instanceSchema, metadataSchema, patientSchema, seriesSchema, studySchema } from './schema.ts';
+import { instanceSchema, tagsSchema, patientSchema, seriesSchema, studySchema } from './schema.ts';
 
 const id = Array(5).fill('01234567').join('-');
 
@@ -54,6 +54,6 @@ describe('a resource with values of an unexpected kind', () => {
       false,
     );
     expect(studySchema.safeParse({ Type: 'Study', ...odd, ParentPatient: id }).success).toBe(false);
-    expect(metadataSchema.parse({ LastUpdate: 'x', Odd: 7, Nested: {} })).toEqual({ LastUpdate: 'x' });
+    expect(tagsSchema.parse({ LastUpdate: 'x', Odd: 7, Nested: {} })).toEqual({ LastUpdate: 'x' });
   });
 });

@@ -75,8 +75,7 @@ export const instanceSchema = z.looseObject({
 });
 export type Instance = z.output<typeof instanceSchema>;
 
-export const metadataSchema = tagsSchema;
-export type Metadata = z.output<typeof metadataSchema>;
+export type Metadata = z.output<typeof tagsSchema>;
 
 export const changeSchema = z.looseObject({
   Seq: z.number().int().nonnegative(),

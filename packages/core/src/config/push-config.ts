@@ -19,4 +19,3 @@ export const pushConfig = z.strictObject({
       'accept pushes over https; without it the secret is sent unencrypted: use it on one machine or a private network only',
     ),
 });
-export type PushConfig = z.output<typeof pushConfig>;

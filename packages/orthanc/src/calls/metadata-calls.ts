@@ -2,7 +2,7 @@ import type { CallContext, Level } from '../call-context.ts';
 import { path, target } from '../http/path.ts';
 import { headerOf } from '../http/transport.ts';
 import type { CallOptions } from '../http/transport.ts';
-import { metadataSchema } from '../schema.ts';
+import { tagsSchema } from '../schema.ts';
 import type { Metadata } from '../schema.ts';
 import { ifMatch, writeRevision } from './revision.ts';
 import type { RevisionOptions } from './revision.ts';
@@ -40,7 +40,7 @@ export function createMetadataCalls(context: CallContext, level: Level) {
     /** All metadata of a resource by name. */
     async metadata(id: string, options?: CallOptions): Promise<Metadata> {
       const all = target(path`/${level}/${id}/metadata`, { expand: true });
-      return transport.json(metadataSchema, { method: 'GET', target: all, options });
+      return transport.json(tagsSchema, { method: 'GET', target: all, options });
     },
 
     /**

@@ -6,4 +6,3 @@ export { jobPlace, jobPlaces, type JobPlace, type JobState } from './job-places.
 export { OpenQueues } from './open-queues.ts';
 export { releaseParent, waitingParents } from './release-parent.ts';
 export { settleJob, type JobEnd } from './settle-job.ts';
-export { wakeWorkers } from './wake-workers.ts';

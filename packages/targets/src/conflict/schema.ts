@@ -7,7 +7,6 @@ export const conflictOption = z
   .describe(
     'if different content exists at the path of an instance: error = it is kept, and the instance is quarantined (target-conflict); overwrite = it is replaced. An older version of the same instance of the same patient is always replaced',
   );
-export type ConflictPolicy = z.output<typeof conflictOption>;
 
 /** The same of targets that know an instance by its SOP Instance UID alone. */
 export const uidConflictOption = z

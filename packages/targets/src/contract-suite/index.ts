@@ -1,9 +1,8 @@
-export { fixtureStudy, largeStudy, type FixtureInstance, type FixtureStudy } from './fixture-study.ts';
+export { fixtureStudy, largeStudy, type FixtureStudy } from './fixture-study.ts';
 export { handlerContract } from './handler-contract.ts';
-export { pathContract, type EmptyPlace, type PathContract } from './path-contract.ts';
+export { pathContract } from './path-contract.ts';
 export type {
   ArrangedFault,
-  CheckFault,
   ExpectedFault,
   HandlerContract,
   NotApplicable,

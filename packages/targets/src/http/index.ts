@@ -1,10 +1,8 @@
 export { Gate } from './gate.ts';
 export { HttpAnswer } from './http-answer.ts';
 export { HttpConnection, type HttpRequest } from './http-connection.ts';
-export { httpAuth, httpOptions, httpTls, httpUrl, simpleAuth, type HttpOptions, type HttpTls } from './http-options.ts';
+export { httpOptions, httpUrl, simpleAuth } from './http-options.ts';
 export { instanceFailure } from './instance-failure.ts';
 export { maxInstanceBytes } from './max-instance-bytes.ts';
-export { networkError } from '@dicom-dispatch/target-kit/checks';
 export { retryAfterMs } from './retry-after.ts';
 export { connectError, statusError } from './status-error.ts';
-export { tlsOptions } from './tls-files.ts';

@@ -1,2 +1,2 @@
-export { markerOption, type MarkerOption } from './schema.ts';
-export { studyMarker, type StudyMarker } from './study-marker.ts';
+export { markerOption } from './schema.ts';
+export { studyMarker } from './study-marker.ts';

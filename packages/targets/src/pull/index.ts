@@ -1,7 +1,7 @@
 export { seriesTags, studyTags } from './keyword-tags.ts';
 export { matchesKey } from './match-key.ts';
-export { boundaryOf, readParts, type Part } from './multipart.ts';
-export { peekSopInstanceUid, type Peeked } from './peek-sop-instance-uid.ts';
+export { boundaryOf, readParts } from './multipart.ts';
+export { peekSopInstanceUid } from './peek-sop-instance-uid.ts';
 export { retrieveInstances, type RemoteInstance } from './retrieve-instances.ts';
 export { expectInstance, peekIdentity, type PeekedInstance } from './expect-instance.ts';
 export { listedTwice, malformedName, RetrieveTally } from './retrieve-tally.ts';

@@ -1,9 +1,7 @@
-export { cleanValue } from './clean.ts';
 export { shortHash } from './fit-bytes.ts';
-export { templateKeywords } from './keywords.ts';
 export { parseTemplate, TemplateError, usesLevel, type TemplateSegments } from './parse-template.ts';
 export { showPath } from './show-path.ts';
-export { defaultLimits, renderTemplate, type RenderLimits } from './render-template.ts';
+export { renderTemplate, type RenderLimits } from './render-template.ts';
 export { templateTags, type TemplateTags } from './template-tags.ts';
 export { claimName, hiddenNames, isAbandoned, leftOverKind, temporaryName } from './temporary-name.ts';
 export { instanceTemplate, studyTemplate, uidTemplate } from './schema.ts';

@@ -161,7 +161,6 @@ export const rule = z.object({
   targets: z.array(z.string()),
   priority: z.enum(priorities),
 });
-export type Rule = z.infer<typeof rule>;
 
 export const worker = z.object({
   id: z.string(),
