@@ -11,6 +11,13 @@ export default defineConfig({
     // Real servers, two cores: they wait more than they work, but four at a time would be in each other's way.
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
+    // ./dispatch test coverage: a table, and pages in coverage/.
+    coverage: {
+      provider: 'v8',
+      include: ['{packages,services}/*/src/**/*.ts'],
+      exclude: ['**/*.test.ts', '**/testing/**', '**/contract-suite/**', '**/*.child.ts'],
+      reporter: ['text', 'html'],
+    },
     projects: [
       {
         extends: true,

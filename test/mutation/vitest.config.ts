@@ -1,0 +1,6 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests of one package, as mutation testing runs them: in a copy of the package's folder. */
+export default defineConfig({
+  test: { include: ['src/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
+});
