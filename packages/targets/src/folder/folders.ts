@@ -43,7 +43,7 @@ export class Folders implements AsyncDisposable {
     try {
       return await act(await held.opening);
     } finally {
-      await this.#releaseChunk(relative, held);
+      await this.#release(relative, held);
     }
   }
 
@@ -59,7 +59,7 @@ export class Folders implements AsyncDisposable {
     try {
       return await act(await held.opening);
     } finally {
-      await this.#releaseChunk(relative, held);
+      await this.#release(relative, held);
     }
   }
 
@@ -94,7 +94,7 @@ export class Folders implements AsyncDisposable {
     }
   }
 
-  async #releaseChunk(relative: string, held: Held): Promise<void> {
+  async #release(relative: string, held: Held): Promise<void> {
     held.users -= 1;
     if (held.users === 0 && this.#held.get(relative) !== held) await close(held);
     for (const [other, candidate] of this.#held) {
