@@ -56,6 +56,12 @@ export type { RedisConfig } from './config/redis-config.ts';
 export { httpUrl, sourceConfig, tlsClient, type SourceConfig } from './config/source-config.ts';
 export { configWarnings } from './config/warnings/config-warnings.ts';
 export { parseConfig, type ParsedConfig } from './config/parse-config.ts';
+export {
+  referredKinds,
+  renameReferences,
+  type ReferredKind,
+  type RenamedReferences,
+} from './config/rename-references.ts';
 export { notesOf, targetDefaultsOf, withoutNotes, withTargetDefaults } from './config/target-defaults.ts';
 export type { Problem } from './config/problem.ts';
 export { typesThatCanBeAsked } from './config/warnings/priors-warnings.ts';

@@ -12,7 +12,7 @@ import {
   saveEntry,
   type JudgedEntry,
 } from '../configuration/entry-form.ts';
-import { aboutKind, entryKinds, formKinds, kindSpec, needKind } from '../configuration/entry-kinds.ts';
+import { aboutKind, entryKinds, kindSpec, needKind, routeKinds } from '../configuration/entry-kinds.ts';
 import { lockOut } from '../configuration/lock-out.ts';
 import type { ConsoleContext } from '../console-context.ts';
 import { check } from '../views/schemas.ts';
@@ -23,7 +23,10 @@ import { fieldProblems } from './configuration-schemas.ts';
 
 const tags = ['configuration'];
 const name = z.string().min(1).max(64);
-const params = z.object({ kind: z.enum(formKinds), name: name.describe('of a section that is there once: its key') });
+const params = z.object({
+  kind: z.enum(routeKinds),
+  name: name.describe('of a section that is there once: its key; of targetDefaults: the type of target'),
+});
 const form = z.object({
   was: z.string().max(64).optional().describe('its name now; left out for a new one'),
   values: z
@@ -106,7 +109,8 @@ export function addConfigurationEntryRoutes(server: ApiServer, context: ConsoleC
       refuseProblems(problems, request.params.name);
       const edit = editContext(context);
       const wish = { who: actorOf(request), isEditor: isEditor(request), seen };
-      await saveEntry(edit, kindSpec(kind, edit), { ...request.body, name: request.params.name }, wish);
+      const { name: named } = request.params;
+      await saveEntry(edit, await kindSpec(kind, edit, named), { ...request.body, name: named }, wish);
       return {};
     },
   );
@@ -118,7 +122,7 @@ export function addConfigurationEntryRoutes(server: ApiServer, context: ConsoleC
       schema: {
         tags,
         summary: 'Take a part out of the prepared configuration',
-        params: z.object({ kind: z.enum(entryKinds), name }),
+        params: z.object({ kind: z.enum([...entryKinds, 'targetDefaults']), name }),
         response: done,
       },
     },
@@ -147,8 +151,9 @@ export function addConfigurationEntryRoutes(server: ApiServer, context: ConsoleC
     const { kind, name: named } = request.params;
     needKind(request, kind);
     const edit = editContext(context);
-    const judged = await judgeEntry(edit, kindSpec(kind, edit), { ...request.body, name: named }, isEditor(request));
-    const { text: before } = await edit.store.file.read();
+    const spec = await kindSpec(kind, edit, named);
+    const judged = await judgeEntry(edit, spec, { ...request.body, name: named }, isEditor(request));
+    const { text: before } = await edit.store.current.read();
     const locked = lockOut(request, before, judged.text).map((message) => ({ field: '', message }));
     return { ...judged, problems: [...judged.problems, ...locked] };
   }

@@ -1,4 +1,4 @@
-import { configWarnings, describePlace, targetPlace, type Config } from '@dicom-dispatch/core';
+import { configWarnings, describePlace, targetPlace, type Config, type TargetConfig } from '@dicom-dispatch/core';
 import { editableSections, type AfterApply, type DraftContext } from '@dicom-dispatch/operations';
 import { restartNeeded } from '@dicom-dispatch/runtime';
 
@@ -18,17 +18,28 @@ export async function draftWarnings(
       const { waiting, active } = await context.records.counts(name);
       if (waiting + active > 0)
         warnings.push(`${name} is removed, and ${waiting + active} deliveries wait for it: ${removal(decided)}`);
+      const heir = newNames(now.targets, next.targets).find((one) => isSamePlace(target, next.targets[one]));
+      if (heir !== undefined)
+        warnings.push(
+          `${heir} is the place of ${name} under a new name: what ${name} has confirmed is not known of ${heir}, and a study that goes there again is sent as a whole`,
+        );
       continue;
     }
     const [was, is] = [targetPlace(target), targetPlace(other)];
     if (was.id === is.id || (was.identity !== undefined && was.identity === is.identity)) continue;
     warnings.push(`${name} was ${describePlace(was)} and will be ${describePlace(is)}: ${readdressed(decided)}`);
   }
-  for (const name of Object.keys(now.sources))
-    if (!next.sources[name])
+  for (const [name, { url }] of Object.entries(now.sources)) {
+    if (next.sources[name]) continue;
+    warnings.push(
+      `${name} is removed: its studies are no longer routed, and running deliveries can no longer read them`,
+    );
+    const heir = newNames(now.sources, next.sources).find((one) => String(next.sources[one]?.url) === String(url));
+    if (heir !== undefined)
       warnings.push(
-        `${name} is removed: its studies are no longer routed, and running deliveries can no longer read them`,
+        `${heir} is ${name} under a new name, and is followed as a new source, from its startFrom on: with "now", studies that come before the change is in use are missed; with "everything", all studies are sent again`,
       );
+  }
   const known = new Set(linesOf(now, isEditor));
   warnings.push(...linesOf(next, isEditor).filter((line) => !known.has(line)));
   const restart = restartNeeded(now, next);
@@ -53,4 +64,15 @@ function readdressed(decided: AfterApply | undefined): string {
   if (decided?.act === 'same-place') return 'instances confirmed there stay confirmed, and are not sent again';
   if (decided?.act === 'new-place') return 'nothing is confirmed there';
   return 'its deliveries wait until somebody decides whether the content is the same';
+}
+
+function newNames(now: Readonly<Record<string, unknown>>, next: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(next).filter((name) => !Object.hasOwn(now, name));
+}
+
+/** A type without an address says nothing about its place. */
+function isSamePlace(one: TargetConfig, other: TargetConfig | undefined): boolean {
+  if (!other) return false;
+  const [was, is] = [targetPlace(one), targetPlace(other)];
+  return was.id === is.id && Object.keys(was.facts).length > 1;
 }

@@ -129,6 +129,93 @@ describe('the form of each part', () => {
   });
 });
 
+describe('another name', () => {
+  it('of a target, group, source or transform is followed by all that names it', async () => {
+    await ask('PUT', entry('transforms/t'), { values: { remove: 'PatientID' } });
+    await ask('PUT', entry('groups/g'), { values: { targets: 'a\nb' } });
+    const rule = { targets: 'g\nb', sources: 'main', transform: 't', when: "source == 'main'", 'priors.from': 'a' };
+    expect(await ask('PUT', '/api/configuration/rules/three', { values: rule })).toMatchObject({ status: 200 });
+    await ask('PUT', entry('webhooks/old'), { was: 'old', values: { url: 'http://127.0.0.1:9', targets: 'a' } });
+    const target = { was: 'a', type: 'dummy', values: {} };
+    expect(await ask('PUT', '/api/configuration/targets/archive', target)).toMatchObject({ status: 200 });
+    for (const [path, was, values] of [
+      ['groups/all', 'g', { targets: 'archive\nb' }],
+      ['sources/orthanc', 'main', { url: 'http://127.0.0.1:1' }],
+      ['transforms/cut', 't', { remove: 'PatientID' }],
+    ] as const)
+      expect(await ask('PUT', entry(path), { was, values })).toMatchObject({ status: 200 });
+    const { text, problems, differences, warnings } = (await draft()) as unknown as {
+      text: string;
+      problems: unknown[];
+      differences: { words: string }[];
+      warnings: string[];
+    };
+    expect(problems).toEqual([]);
+    expect(parse(text)).toMatchObject({
+      groups: { all: { targets: ['archive', 'b'] } },
+      rules: [
+        { name: 'one', targets: ['archive'] },
+        { name: 'two', targets: ['b'] },
+        {
+          name: 'three',
+          targets: ['all', 'b'],
+          sources: ['orthanc'],
+          transform: 'cut',
+          when: "source == 'orthanc'",
+          priors: { from: 'archive' },
+        },
+      ],
+      console: { notifications: { webhooks: { old: { targets: ['archive'] } } } },
+    });
+    expect(text).toContain('# the first');
+    expect(differences.map(({ words }) => words)).toContain('rules.one.targets: ["a"] becomes ["archive"]');
+    expect(warnings.join()).toContain('orthanc is main under a new name, and is followed as a new source');
+  });
+
+  it('is refused with what cannot follow by itself, until that names it', async () => {
+    const when = (text: string): Promise<Answer> =>
+      ask('PUT', '/api/configuration/rules/one', { was: 'one', values: { targets: 'a', when: text } });
+    const rename = { was: 'main', values: { url: 'http://127.0.0.1:1' } };
+    await when('source.startsWith("ma")');
+    const refused = await ask('PUT', entry('sources/orthanc'), rename);
+    expect(refused).toMatchObject({ status: 400, text: expect.stringContaining('rules.one.when: the expression') });
+    await when('source.startsWith("ma") || source == "orthanc"');
+    expect(await ask('PUT', entry('sources/orthanc'), rename)).toMatchObject({ status: 200 });
+  });
+
+  it('that an editor gives does not reach into sections of administrators', async () => {
+    await ask('PUT', entry('webhooks/old'), { was: 'old', values: { url: 'http://127.0.0.1:9', targets: 'a' } });
+    const target = { was: 'a', type: 'dummy', values: {} };
+    const answer = await as('editor', 'PUT', '/api/configuration/targets/archive', target);
+    expect(answer).toMatchObject({ status: 400, text: expect.stringContaining('console: only an administrator') });
+  });
+});
+
+describe('defaults of a type of target', () => {
+  it('have a form, count in its targets, and are taken away with their last option', async () => {
+    const form = await ask('GET', '/configuration/target-defaults/form?type=dummy');
+    expect([form.status, form.text.includes('name="attempts"')]).toEqual([200, true]);
+    const put = (was: string | undefined, attempts: string): Promise<Answer> =>
+      ask('PUT', entry('targetDefaults/dummy'), { was, values: { attempts } });
+    expect((await put(undefined, 'many')).text).toContain('attempts');
+    expect((await put(undefined, '5')).status).toBe(200);
+    const { text, problems } = await draft();
+    expect([parse(text), problems]).toMatchObject([{ targetDefaults: { dummy: { attempts: 5 } } }, []]);
+    expect((await ask('GET', '/configuration/target?name=a')).text).toContain('from targetDefaults: 5');
+    const list = await ask('GET', '/configuration/target-defaults');
+    expect(list.text).toMatch(/<td class="num">2<\/td>\s*<td class="wide">attempts<\/td>/);
+    expect((await put('dummy', '')).status).toBe(200);
+    expect((await draft()).text).not.toContain('dummy: {}');
+  });
+
+  it('are for administrators, and of types that there are', async () => {
+    expect((await as('editor', 'GET', '/configuration/target-defaults')).status).toBe(409);
+    expect((await as('editor', 'PUT', entry('targetDefaults/dummy'), { values: {} })).status).toBe(409);
+    expect((await ask('GET', '/configuration/target-defaults/form?type=package:./x.js')).status).toBe(404);
+    expect((await ask('PUT', entry('targetDefaults/nothing'), { values: {} })).text).toContain('no target type');
+  });
+});
+
 describe('users', () => {
   it('get a password of which only the hash is kept, encrypted', async () => {
     const password = 'carl counts to ten';

@@ -1,5 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, OptionField } from '@dicom-dispatch/core';
+import {
+  referredKinds,
+  renameReferences,
+  type Config,
+  type OptionField,
+  type ReferredKind,
+  type RenamedReferences,
+} from '@dicom-dispatch/core';
 import {
   absentDigest,
   draftText,
@@ -47,8 +54,6 @@ export interface FieldProblem {
 }
 
 export interface JudgedEntry {
-  /** The entry as it is written now; undefined for a new one. */
-  readonly present: Plain | undefined;
   /** The entry as it would be written. */
   readonly value: Plain;
   /** The text of the configuration with it. */
@@ -87,8 +92,13 @@ export async function judgeEntry(
   const value: Plain = { ...spec.fixed, ...notAsked(spec, present), ...read.value };
   if (form.name !== form.was && Object.hasOwn(entries, form.name))
     found.push({ field: 'name', message: `there is a ${spec.noun} "${form.name}" already` });
-  if (found.some(({ field }) => field === 'name')) return { present, value, text: before, problems: found };
-  const text = editConfig(before, entryEdits(spec, form, present, value));
+  if (found.some(({ field }) => field === 'name')) return { value, text: before, problems: found };
+  if (form.was !== undefined) {
+    const { open } = referencesOf(before, spec, { ...form, was: form.was });
+    if (open.length > 0)
+      return { value, text: before, problems: [...found, { field: 'name', message: open.join('; ') }] };
+  }
+  const text = editConfig(before, entryEdits(spec, form, before, value));
   const judged = await judgeAs(context.store, { before, text, isEditor, typed: read.typed });
   found.push(...judged.foreign.map((message) => ({ field: '', message })));
   found.push(
@@ -97,7 +107,7 @@ export async function judgeEntry(
       ...(spec.elsewhere?.(problem) ?? []),
     ]),
   );
-  return { present, value, text, problems: found, config: judged.config };
+  return { value, text, problems: found, config: judged.config };
 }
 
 /** What the form does not ask for stays as it is. */
@@ -106,18 +116,32 @@ function notAsked({ fields, fixed = {} }: EntrySpec, present: Plain = {}): Plain
   return Object.fromEntries(Object.entries(present).filter(([name]) => !asked.has(name)));
 }
 
-function entryEdits(
-  { above, isSingle = false }: EntrySpec,
-  { was, name }: EntryForm,
-  present: Plain | undefined,
-  value: Plain,
-): ConfigEdit[] {
+function entryEdits(spec: EntrySpec, form: EntryForm, text: string, value: Plain): ConfigEdit[] {
+  const { above, isSingle = false } = spec;
+  const { was, name } = form;
+  const present = was === undefined ? undefined : entriesOf(text, above)[was];
   const edits: ConfigEdit[] = [];
-  if (was !== undefined && was !== name) edits.push({ kind: 'rename', path: [...above, was], name });
+  if (was !== undefined && was !== name) {
+    const { changes } = referencesOf(text, spec, { was, name });
+    edits.push(...changes.map((change) => ({ kind: 'set' as const, ...change })));
+    edits.push({ kind: 'rename', path: [...above, was], name });
+  }
   const path = [...above, name];
   if (isSingle && Object.keys(value).length === 0) return present ? [{ kind: 'remove', path }] : [];
   if (!isDeepStrictEqual(present, value)) edits.push({ kind: 'set', path, value });
   return edits;
+}
+
+/** What else in a text names an entry that gets another name. */
+function referencesOf(
+  text: string,
+  { above }: EntrySpec,
+  { was, name }: { readonly was: string; readonly name: string },
+): RenamedReferences {
+  const [kind = '', ...inner] = above;
+  const isReferred = inner.length === 0 && (referredKinds as readonly string[]).includes(kind);
+  if (!isReferred || was === name) return { changes: [], open: [] };
+  return renameReferences(configValue(text), kind as ReferredKind, was, name);
 }
 
 /** A problem of the configuration as the form at a path shows it; nothing where it concerns something else. */
@@ -155,7 +179,7 @@ export async function saveEntry(
   form: EntryForm,
   wish: SaveWish,
 ): Promise<ConfigDraft> {
-  const { present, value, problems } = await judgeEntry(context, spec, form, wish.isEditor);
+  const { value, problems } = await judgeEntry(context, spec, form, wish.isEditor);
   refuseProblems(problems, form.name);
   const kept = (await spec.keep?.(value, form.values, form.name)) ?? value;
   const digest = form.was === undefined ? absentDigest : wish.seen;
@@ -163,7 +187,8 @@ export async function saveEntry(
   const what =
     form.was === undefined && !isSingle ? `${noun} ${form.name} added` : `${noun} ${form.was ?? form.name} changed`;
   return editDraft(context, {
-    edits: entryEdits(spec, form, present, kept),
+    // From the text as it is then: others may have named it in the meantime.
+    edits: (text) => entryEdits(spec, form, text, kept),
     what: form.was !== undefined && form.was !== form.name ? `${noun} ${form.was} renamed to ${form.name}` : what,
     who: wish.who,
     ...(wish.after && { after: wish.after }),

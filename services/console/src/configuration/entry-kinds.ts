@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify';
 import { hashPassword } from '../security/password.ts';
 import { isEditor } from './edit-context.ts';
 import type { EntrySpec } from './entry-form.ts';
+import { targetType } from './target-types.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -22,8 +23,11 @@ export const singleKinds = [
   'logging',
   'reload',
 ] as const;
+/** Kinds of which all of one kind have the same options. */
 export const formKinds = [...entryKinds, ...singleKinds] as const;
-export type FormKind = (typeof formKinds)[number];
+/** Kinds that are read and changed by the routes of entries; the options of `targetDefaults` are those of the type that it names. */
+export const routeKinds = [...formKinds, 'targetDefaults'] as const;
+export type FormKind = (typeof routeKinds)[number];
 
 export interface KindAbout {
   readonly title: string;
@@ -73,6 +77,12 @@ const abouts: Readonly<Record<FormKind, Omit<KindAbout, 'isSingle'>>> = {
     purpose: 'People who are notified of failures, circuits and backlogs.',
     path: [...notifications, 'emails'],
   },
+  targetDefaults: {
+    title: 'Target defaults',
+    noun: 'defaults of',
+    purpose: 'Options that all targets of a type have where they give none themselves.',
+    path: ['targetDefaults'],
+  },
   notifications: single(
     'Mail server',
     notifications,
@@ -97,16 +107,29 @@ export function aboutKind(kind: FormKind): KindAbout {
 }
 
 /** What the form of a kind asks for. */
-export function kindFields(kind: FormKind): readonly OptionField[] {
+export function kindFields(kind: (typeof formKinds)[number]): readonly OptionField[] {
   const { path, isSingle } = aboutKind(kind);
   const fields = optionFieldsAt(isSingle ? path : [...path, 'NAME']);
   // Webhooks and e-mails have lists of their own.
   return kind === 'notifications' ? fields.filter(({ name }) => name !== 'webhooks' && name !== 'emails') : fields;
 }
 
-/** How an entry of a kind is read from its form and put into the configuration. */
-export function kindSpec(kind: FormKind, { store }: Pick<DraftContext, 'store'>): EntrySpec {
+/**
+ * How an entry of a kind is read from its form and put into the configuration.
+ *
+ * @param name - of `targetDefaults` the type of target
+ * @throws OperationError `invalid` when there is no such type
+ */
+export async function kindSpec(
+  kind: FormKind,
+  { store }: Pick<DraftContext, 'store'>,
+  name: string,
+): Promise<EntrySpec> {
   const { path, noun, isSingle } = aboutKind(kind);
+  if (kind === 'targetDefaults') {
+    const { fields } = await targetType({ store }, name, true);
+    return { above: path, noun, fields: fields.map((field) => ({ ...field, isRequired: false })), isSingle: true };
+  }
   const spec = { above: isSingle ? path.slice(0, -1) : path, noun, fields: kindFields(kind), isSingle };
   if (kind !== 'users') return spec;
   return {

@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { formField } from '../pages/configuration/form-field.ts';
+import { formFields } from '../pages/configuration/form-field.ts';
 import { aboutKind, entryKinds, kindFields, singleKinds } from './entry-kinds.ts';
 
 /*
@@ -195,7 +195,11 @@ function sent(markup: string): FormValues {
 }
 
 const formOf = (part: Part, value: Plain): FormValues =>
-  sent(part.fields.map((field) => formField(field, value[field.name], [field.name]).text).join('\n'));
+  sent(
+    formFields(part.fields, value)
+      .map(({ text }) => text)
+      .join('\n'),
+  );
 const seal = async (): Promise<string> => 'v1.new';
 
 describe('a valid configuration', () => {

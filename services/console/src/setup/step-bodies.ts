@@ -3,7 +3,7 @@ import { hideSecrets } from '@dicom-dispatch/operations';
 import { createOrthancClient, OrthancError } from '@dicom-dispatch/orthanc';
 import { parse, stringify } from 'yaml';
 import { targetType } from '../configuration/target-types.ts';
-import { formField } from '../pages/configuration/form-field.ts';
+import { fieldGroup, formFields } from '../pages/configuration/form-field.ts';
 import { nameField } from '../pages/configuration/name-field.ts';
 import { exampleValues, optionSections } from '../pages/configuration/option-sections.ts';
 import { ruleBuilder } from '../pages/configuration/rule-builder.ts';
@@ -29,8 +29,6 @@ const basicOfSource: ReadonlySet<string> = new Set(['url', 'username', 'password
 export async function sourceBody({ source }: SetupAnswers): Promise<Html> {
   const found = source ? undefined : await lookForOrthanc();
   const values = source?.value ?? { url: usualOrthanc };
-  const fields = (of: readonly OptionField[]): Html[] =>
-    of.map((field) => formField(field, values[field.name], [field.name]));
   const isBasic = ({ name }: OptionField): boolean => basicOfSource.has(name);
   return html`<h1>Where is Orthanc?</h1>
     <p>Studies that arrive in this Orthanc are sent to the targets. You can add more sources later.</p>
@@ -38,11 +36,14 @@ export async function sourceBody({ source }: SetupAnswers): Promise<Html> {
     ${form(
       'source',
       source?.name ?? 'orthanc',
-      html`<section class="card options">${fields(sourceFields.filter(isBasic))}</section>
-        <details class="card">
-          <summary>Advanced</summary>
-          <div class="options">${fields(sourceFields.filter((field) => !isBasic(field)))}</div>
-        </details>`,
+      html`<section class="card options">${formFields(sourceFields.filter(isBasic), values)}</section>
+        ${fieldGroup(
+          'Advanced',
+          formFields(
+            sourceFields.filter((field) => !isBasic(field)),
+            values,
+          ),
+        )}`,
     )}`;
 }
 
@@ -88,7 +89,7 @@ export function ruleBody({ rule, target }: SetupAnswers): Html {
       rule?.name ?? 'everything',
       html`<section class="card options">
         ${ruleBuilder({ path: '/setup/rule/try', studies: '# studies in Orthanc', hasPages: false })}
-        ${setupRuleFields.map((field) => formField(field, values[field.name], [field.name]))}
+        ${formFields(setupRuleFields, values)}
         <div data-tried aria-live="polite"></div>
       </section>`,
     )}`;
@@ -123,7 +124,7 @@ export function administratorBody({ administrator }: SetupAnswers): Html {
 export function startBody({ store, listen }: SetupPlace, answers: SetupAnswers): Html {
   const shown = stringify(hideSealed(parse(setupText(answers, listen))), { lineWidth: 0 });
   return html`<h1>Start</h1>
-    <p>This is written to <code>${store.file.path}</code>. Then the services start, and you sign in.</p>
+    <p>This is written to <code>${store.path}</code>. Then the services start, and you sign in.</p>
     <pre class="patch" tabindex="0">${shown}</pre>
     <p class="field-error" id="start-error" role="alert"></p>
     <div class="buttons"><button type="button" class="primary" data-start>Write the file and start</button></div>`;

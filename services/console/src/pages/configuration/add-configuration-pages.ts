@@ -5,6 +5,7 @@ import { addEntryFormPage } from './entry-form-page.ts';
 import { addEntryListPage } from './entry-list-page.ts';
 import { addRuleFormPage } from './rule-form-page.ts';
 import { addRuleListPage } from './rule-list-page.ts';
+import { addTargetDefaultsPages } from './target-defaults-pages.ts';
 import { addTargetFormPage } from './target-form-page.ts';
 import { addTargetListPage } from './target-list-page.ts';
 import { addVersionPage } from './version-page.ts';
@@ -15,6 +16,7 @@ export function addConfigurationPages(server: ApiServer, context: ConsoleContext
   addVersionPage(server, context);
   addTargetListPage(server, context);
   addTargetFormPage(server, context);
+  addTargetDefaultsPages(server, context);
   addRuleListPage(server, context);
   addRuleFormPage(server, context);
   addEntryListPage(server, context);

@@ -3,12 +3,12 @@ import { z } from 'zod';
 import type { ApiServer } from '../../api/api-server.ts';
 import { editContext } from '../../configuration/edit-context.ts';
 import { entriesOf, needEntry } from '../../configuration/entry-form.ts';
-import { aboutKind, formKinds, kindFields, kindSpec, needKind } from '../../configuration/entry-kinds.ts';
+import { aboutKind, formKinds, kindFields, needKind } from '../../configuration/entry-kinds.ts';
 import type { ConsoleContext } from '../../console-context.ts';
 import { withQuery } from '../components.ts';
 import { html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
-import { formField } from './form-field.ts';
+import { formFields } from './form-field.ts';
 import { nameField } from './name-field.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
@@ -25,12 +25,12 @@ export function addEntryFormPage(server: ApiServer, context: ConsoleContext): vo
     async (request, reply) => {
       const { kind, copy } = request.query;
       needKind(request, kind);
-      const { title, noun, purpose, isSingle } = aboutKind(kind);
+      const { title, noun, purpose, path, isSingle } = aboutKind(kind);
+      const above = isSingle ? path.slice(0, -1) : path;
       const edit = editContext(context);
       const text = await draftText(edit);
-      const { above } = kindSpec(kind, edit);
       const entries = entriesOf(text, above);
-      const own = aboutKind(kind).path.at(-1) ?? '';
+      const own = path.at(-1) ?? '';
       const was = isSingle ? (Object.hasOwn(entries, own) ? own : undefined) : request.query.name;
       const from = was ?? copy;
       const fields = kindFields(kind);
@@ -50,9 +50,7 @@ export function addEntryFormPage(server: ApiServer, context: ConsoleContext): vo
           data-seen="${was === undefined ? undefined : valueDigest(text, [...above, was])}"
         >
           ${isSingle ? html`<input type="hidden" data-name value="${own}" />` : nameField(was ?? '')}
-          <section class="card options">
-            ${fields.map((field) => formField(field, values[field.name], [field.name]))}
-          </section>
+          <section class="card options">${formFields(fields, values)}</section>
           <p class="field-error" data-error-of=""></p>
           <div class="buttons">
             ${kind === 'sources' && html`<button type="button" data-form-test="test-result">Test connection</button>`}

@@ -6,6 +6,23 @@ import { html, type Html } from '../html.ts';
 type Plain = Readonly<Record<string, unknown>>;
 
 /**
+ * The options of a form, one after the other.
+ *
+ * @param inherited - what `targetDefaults` give where the target gives nothing
+ */
+export function formFields(fields: readonly OptionField[], values: Plain, inherited: Plain = {}): Html[] {
+  return fields.map((field) => formField(field, values[field.name], [field.name], inherited[field.name]));
+}
+
+/** Options under a title, which are shown when somebody opens it. */
+export function fieldGroup(title: string, fields: readonly Html[], isOpen = false): Html {
+  return html`<details class="card" ${isOpen && html` open`}>
+    <summary>${title}</summary>
+    <div class="options">${fields}</div>
+  </details>`;
+}
+
+/**
  * One option of a form, with its description, its default and a place for what is wrong with it.
  *
  * @param inherited - what `targetDefaults` give it where the target gives nothing

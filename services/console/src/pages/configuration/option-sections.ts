@@ -2,7 +2,7 @@ import { groupOfOption, optionGroups, type OptionField, type OptionGroup } from 
 import { parse } from 'yaml';
 import type { TargetType } from '../../configuration/target-types.ts';
 import { html, type Html } from '../html.ts';
-import { formField } from './form-field.ts';
+import { fieldGroup, formFields } from './form-field.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
 
@@ -41,10 +41,5 @@ function section(group: OptionGroup, { about, fields }: TargetType, values: Plai
   const sorted = [...mine].sort((a, b) => place(a) - place(b));
   const needs =
     group === 'basic' || sorted.some(({ isRequired, name: option }) => isRequired || values[option] !== undefined);
-  return html`<details class="card" ${needs && group !== 'advanced' && html` open`}>
-    <summary>${titles[group]}</summary>
-    <div class="options">
-      ${sorted.map((field) => formField(field, values[field.name], [field.name], inherited[field.name]))}
-    </div>
-  </details>`;
+  return fieldGroup(titles[group], formFields(sorted, values, inherited), needs && group !== 'advanced');
 }

@@ -4,9 +4,9 @@ import type { ApiServer } from '../../api/api-server.ts';
 import { editContext } from '../../configuration/edit-context.ts';
 import { indexOfRule, ruleFields, rulesOf } from '../../configuration/rule-form.ts';
 import type { ConsoleContext } from '../../console-context.ts';
-import { html, type Html } from '../html.ts';
+import { html } from '../html.ts';
 import { sendPage } from '../layout/page.ts';
-import { formField } from './form-field.ts';
+import { fieldGroup, formFields } from './form-field.ts';
 import { nameField } from './name-field.ts';
 import { ruleBuilder } from './rule-builder.ts';
 
@@ -28,8 +28,6 @@ export function addRuleFormPage(server: ApiServer, context: ConsoleContext): voi
       const title = was ?? (from === undefined ? 'New rule' : `Copy of ${from}`);
       const basic = first.flatMap((option) => ruleFields.filter((field) => field.name === option));
       const others = ruleFields.filter((field) => !first.includes(field.name));
-      const fields = (of: typeof ruleFields): Html[] =>
-        of.map((field) => formField(field, values[field.name], [field.name]));
       const body = html`<div class="title-row"><h1>${title}</h1></div>
         <form
           class="config"
@@ -40,15 +38,18 @@ export function addRuleFormPage(server: ApiServer, context: ConsoleContext): voi
         >
           ${nameField(was ?? '')}
           <section class="card options">
-            ${fields(basic.filter((field) => field.name !== 'when'))}
+            ${formFields(
+              basic.filter((field) => field.name !== 'when'),
+              values,
+            )}
             ${ruleBuilder({ path: '/api/configuration/rules/try', studies: 'the last # studies', hasPages: true })}
-            ${fields(basic.filter((field) => field.name === 'when'))}
+            ${formFields(
+              basic.filter((field) => field.name === 'when'),
+              values,
+            )}
             <div data-tried aria-live="polite"></div>
           </section>
-          <details class="card">
-            <summary>Advanced</summary>
-            <div class="options">${fields(others)}</div>
-          </details>
+          ${fieldGroup('Advanced', formFields(others, values))}
           <p class="field-error" data-error-of=""></p>
           <div class="buttons">
             <button class="primary">Save to draft</button>
