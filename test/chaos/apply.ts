@@ -2,21 +2,23 @@
  * The campaign of applies: a change of the configuration is applied, and somebody is killed at a moment that follows from a seed.
  * All services have to go by one of the two versions afterwards.
  *
- *   ./dispatch chaos apply [FROM] [TO]
+ *   ./dispatch chaos apply [--services] [FROM] [TO]
  */
 import { parseArgs } from 'node:util';
 import { badVerdict, startApplyScene } from './apply/run-applies.ts';
+import { startWholeScene } from './apply/whole-services.ts';
 
 const { values, positionals } = parseArgs({
-  options: { help: { type: 'boolean', default: false } },
+  options: { help: { type: 'boolean', default: false }, services: { type: 'boolean', default: false } },
   allowPositionals: true,
 });
 const [from = 1, to = 200] = positionals.map(Number);
 if (values.help || !(from >= 1 && to >= from)) {
-  console.log('usage: ./dispatch chaos apply [FROM] [TO]   seeds FROM to TO; 1 to 200 unless told otherwise');
+  console.log(`usage: ./dispatch chaos apply [--services] [FROM] [TO]
+  seeds FROM to TO; 1 to 200 unless told otherwise; --services: with whole router, dispatcher and console processes`);
   process.exit(values.help ? 0 : 2);
 }
-await using scene = await startApplyScene();
+await using scene = await (values.services ? startWholeScene() : startApplyScene());
 const counts: Record<string, number> = {};
 for (let seed = from; seed <= to; seed += 1) {
   const verdict = await scene.run(seed);

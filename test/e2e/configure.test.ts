@@ -131,7 +131,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await page.getByText('0 studies: 0 as before, 0 otherwise').waitFor();
     await page.getByLabel('Reason, for the history').fill('the new PACS');
     await page.getByRole('button', { name: 'Apply to all services' }).click();
-    await page.getByText('All services go by version').waitFor();
+    await page.getByText('All services use version').waitFor();
     const study = await system.upload({ seed: 'configured', instancesPerSeries: 1 });
     await system.untilDelivery(study, 'pacs', ['delivered']);
     expect(await text()).toMatch(/^# ask Anna\n/);
@@ -147,7 +147,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     const former = versions[1]?.number ?? 0;
     await page.goto(`${up.url}/configuration/versions/${former}`);
     await page.getByRole('button', { name: `Restore version ${former}` }).click();
-    await page.getByText('All services go by version').waitFor();
+    await page.getByText('All services use version').waitFor();
     expect(await targets()).toEqual(['first']);
     const { body: now } = await ask('GET', '/api/targets');
     expect((now as unknown as { targets: { name: string }[] }).targets.map(({ name }) => name)).toEqual(['first']);
@@ -159,7 +159,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     const restored = await runCli(up.folder, 'config', 'restore', String(former + 1), '--reason', 'once more');
     expect(restored, restored.err).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/^All services go by version \d+\.\n$/),
+      out: expect.stringMatching(/^All services use version \d+\.\n$/),
     });
     expect(await targets()).toEqual(['first', 'pacs']);
   });

@@ -1,6 +1,8 @@
 import { access } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { isLoopback } from '@dicom-dispatch/core';
-import { createLogger, needEmbeddedRedis, parseListen, type ConfigurationStore } from '@dicom-dispatch/runtime';
+import { createLogger, needEmbeddedRedis, parseListen } from '@dicom-dispatch/runtime';
+import { connectNow, openConfiguration } from './read-config.ts';
 
 export interface FirstStart {
   /** Where the page listens; default that of the console. */
@@ -14,16 +16,17 @@ export interface FirstStart {
  * @throws ConsoleError when the page cannot be served, EmbeddedRedisError when the services could not start after it
  */
 export async function makeFirstConfig(
-  store: ConfigurationStore,
+  file: string,
   { listen = '127.0.0.1:8080' }: FirstStart,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (await isThere(store.file.path)) return true;
+  if (await isThere(resolve(file))) return true;
+  const store = await openConfiguration(file, { connect: ({ redis }) => connectNow(redis) });
   await needEmbeddedRedis();
   const { startSetup } = await import('@dicom-dispatch/console/setup');
   const log = createLogger('setup', { level: 'info', format: 'auto' });
   const setup = await startSetup({ store, listen, log });
-  console.log(`There is no configuration yet (${store.file.path}). Create it on this page:\n\n    ${setup.link}\n`);
+  console.log(`There is no configuration yet (${store.path}). Create it on this page:\n\n    ${setup.link}\n`);
   console.log(
     'The link works in one browser. Ctrl-C stops the page. Before the last step only the key file of the secrets is written.',
   );

@@ -1,39 +1,72 @@
 import { resolve } from 'node:path';
 import type { Config, TargetSchema } from '@dicom-dispatch/core';
 import {
-  checkConfig,
-  loadConfig,
-  openConfigurationStore,
+  addressOf,
+  openRedis,
+  openStore,
+  RedisPlaceError,
   type ConfigurationStore,
-  type LoadOptions,
+  type Redis,
+  type RedisPlace,
+  type RedisStoreOptions,
 } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
+import { CommandError, exitCodes } from './exit.ts';
 
 /** The schemas of all target types that a configuration may use. */
 export const knownTargetSchemas: readonly TargetSchema[] = Object.values(targetSchemas) as unknown as TargetSchema[];
 
-/** Reads and checks a configuration file with all target types. @throws ConfigError */
-export function readConfig(file: string, candidate?: string): Promise<Config> {
-  return loadConfig(file, loadOptions(candidate));
+const connectWithinMs = 5_000;
+
+/**
+ * Reads and checks the configuration of a machine with all target types: its file, or with `configuration: redis` that of Redis.
+ *
+ * @throws ConfigError
+ * @throws CommandError when it is in Redis, and that does not answer
+ */
+export async function readConfig(file: string): Promise<Config> {
+  return withStore(file, (store) => store.load());
 }
 
-/** Where the configuration of a file is kept, with its versions. */
-export function configurationStore(file: string): ConfigurationStore {
-  const path = resolve(file);
-  return openConfigurationStore(path, (text) => checkConfig(path, text, loadOptions()), process.env);
+/** Does something with the configuration of a machine, its versions and their store. @throws as {@link readConfig} */
+export async function withStore<T>(file: string, act: (store: ConfigurationStore) => Promise<T>): Promise<T> {
+  const store = await openConfiguration(file, { connect: ({ redis }) => connectNow(redis) });
+  try {
+    return await act(store);
+  } finally {
+    store.close();
+  }
 }
 
-function loadOptions(candidate?: string): LoadOptions {
-  return {
-    candidate,
+/** Opens the configuration of a machine. @throws ConfigError */
+export function openConfiguration(
+  file: string,
+  options: Pick<RedisStoreOptions, 'connect' | 'copy'>,
+): Promise<ConfigurationStore> {
+  return openStore(resolve(file), {
+    ...options,
     targetSchemas: knownTargetSchemas,
     env: process.env,
     external: {
       accepts: (type) => type.startsWith('package:'),
-      async adopt(name, options, folder) {
+      async adopt(name, target, folder) {
         const { adoptTarget } = await import('@dicom-dispatch/targets');
-        return adoptTarget(name, options, folder);
+        return adoptTarget(name, target, folder);
       },
     },
-  };
+  });
+}
+
+/** A connection for a command. @throws CommandError when Redis does not answer */
+export async function connectNow(place: RedisPlace): Promise<Redis> {
+  try {
+    return await openRedis(place, 'cli', connectWithinMs);
+  } catch (error) {
+    if (error instanceof RedisPlaceError) throw new CommandError(error.message, exitCodes.usage, { cause: error });
+    throw new CommandError(
+      `Redis at ${addressOf(place)} cannot be used (${(error as Error).message})`,
+      exitCodes.unreachable,
+      { cause: error },
+    );
+  }
 }

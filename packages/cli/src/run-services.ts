@@ -1,9 +1,17 @@
-import { resolve } from 'node:path';
-import { endInTime, keepConfiguration } from '@dicom-dispatch/runtime';
+import {
+  connectRedis,
+  createLogger,
+  endInTime,
+  keepConfiguration,
+  type ConfigurationStore,
+  type Logger,
+} from '@dicom-dispatch/runtime';
+import type { Config } from '@dicom-dispatch/core';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { endByForce, lingerMs } from './end-by-force.ts';
 import { exitCodes } from './exit.ts';
 import { makeFirstConfig, type FirstStart } from './first-start.ts';
-import { configurationStore, readConfig } from './read-config.ts';
+import { openConfiguration } from './read-config.ts';
 import { endOfServicesMs, startServices, type RunningServices, type ServiceName } from './start-services.ts';
 
 /**
@@ -11,20 +19,26 @@ import { endOfServicesMs, startServices, type RunningServices, type ServiceName 
  * What does not end in time is left behind, and the process ended by force, which is an end with `exitCodes.failed`.
  *
  * @param first - a file that is not there is made by a page first
+ * @param givenUpMs - how long the end of a change is waited for that is not announced; default that of the keeper
  */
 export async function runServices(
   file: string,
   names: readonly ServiceName[],
-  { first }: { readonly first?: FirstStart } = {},
+  { first, givenUpMs }: { readonly first?: FirstStart; readonly givenUpMs?: number } = {},
 ): Promise<void> {
-  const store = configurationStore(file);
   const signal = stopSignal();
-  if (first && !(await makeFirstConfig(store, first, signal))) return;
-  const config = await readConfig(file);
+  if (first && !(await makeFirstConfig(file, first, signal))) return;
+  const store = await openConfiguration(file, {
+    connect: (own) => connectRedis(own.redis, 'configuration', loggerOf(own, names)),
+    copy: { log: (own) => loggerOf(own, names) },
+  });
+  let config: Config;
   let running: RunningServices;
   try {
+    config = await firstConfig(store, signal);
     running = await startServices(config, names, { signal, configuration: store });
   } catch (error) {
+    store.close();
     endByForce(lingerMs, 'the start was stopped, but something keeps the process running');
     if (signal.aborted) return;
     throw error;
@@ -32,9 +46,8 @@ export async function runServices(
   const { services, connection, log, failed } = running;
   let current = config;
   const keeper = keepConfiguration({
-    file: resolve(file),
-    read: (candidate) => readConfig(file, candidate),
-    versions: store.versions,
+    store,
+    watch: running.watch,
     config,
     services,
     applied(next) {
@@ -43,6 +56,7 @@ export async function runServices(
     },
     redis: connection,
     log,
+    ...(givenUpMs !== undefined && { givenUpMs }),
   });
   process.on('SIGHUP', () => void keeper.reload('SIGHUP'));
   try {
@@ -54,8 +68,35 @@ export async function runServices(
     endByForce(endOfServicesMs(current, names), 'a stopped part did not end', log);
     await endInTime(log, { 'a reload': () => keeper.stop() });
     await running.stop();
+    store.close();
     endByForce(lingerMs, 'an unfinished task keeps the process running', log);
   }
+}
+
+function loggerOf({ logging }: Config, names: readonly ServiceName[]): Logger {
+  return createLogger(names.length > 1 ? 'dispatch' : (names[0] ?? 'dispatch'), logging);
+}
+
+/** How long a Redis with the configuration is waited for before the copy on the disk counts. */
+const answerWithinMs = 3_000;
+
+/**
+ * The configuration to begin with. Where it is in a Redis that does not answer now, the last one that this host was on; it is
+ * looked for again once Redis answers.
+ *
+ * @throws ConfigError
+ * @throws the reason of `signal`
+ */
+async function firstConfig(store: ConfigurationStore, signal: AbortSignal): Promise<Config> {
+  const late = async (): Promise<Config | undefined> => {
+    await sleep(answerWithinMs, undefined, { signal });
+    return store.loadCopy();
+  };
+  const loaded = store.load();
+  if (store.current.kind === 'file') return loaded;
+  loaded.catch(() => {});
+  const stopped = untilAborted(signal).then((): never => signal.throwIfAborted() as never);
+  return (await Promise.race([loaded, late(), stopped])) ?? Promise.race([loaded, stopped]);
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

@@ -57,6 +57,7 @@ export interface RunningServices {
   /** The connection of its services. */
   readonly connection: Redis;
   readonly log: Logger;
+  readonly watch: RedisWatch;
   /** Those that run by now. */
   services(): readonly RunningService[];
   /** What starts from now on goes by this configuration. */
@@ -163,6 +164,7 @@ export async function startServices(
     redis: place,
     connection: redis,
     log,
+    watch,
     services: () => services,
     applied: (next) => void (config = next),
     failed,

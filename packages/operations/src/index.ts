@@ -73,7 +73,14 @@ export {
 } from './batches.ts';
 export { tryNow, type Did } from './try-now.ts';
 export { closeCircuit } from './close-circuit.ts';
-export { appliedWords, applyDraft, restoreVersion, type AppliedChange } from './configuration/apply-draft.ts';
+export {
+  appliedWords,
+  applyDraft,
+  applyText,
+  changedWords,
+  restoreVersion,
+  type AppliedChange,
+} from './configuration/apply-draft.ts';
 export { describeChanges, type DescribedChange } from './configuration/describe-changes.ts';
 export {
   absentDigest,

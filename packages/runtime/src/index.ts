@@ -31,13 +31,27 @@ export { restartNeeded } from './reload/restart-needed.ts';
 export { movedTargets } from './reload/moved-targets.ts';
 export { reloadAnswer, type ReloadAnswer } from './reload/reload-messages.ts';
 export { changeConfiguration, type ConfigChange, type ConfigChangeResult } from './store/change-configuration.ts';
-export { judgeText, openConfigurationStore, type ConfigurationStore } from './store/configuration-store.ts';
-export { configDigest, ConfigFile, type ConfigText } from './store/config-file.ts';
+export {
+  judgeText,
+  openFileStore,
+  openStore,
+  type ConfigurationStore,
+  type RedisStoreOptions,
+} from './store/configuration-store.ts';
+export { ConfigFile } from './store/config-file.ts';
+export {
+  configDigest,
+  type ConfigText,
+  type ConfigVersion,
+  type ConfigVersionFacts,
+  type CurrentConfig,
+  type VersionStore,
+} from './store/current-config.ts';
 export { configValue, editConfig, type ConfigEdit, type ConfigPath } from './store/edit-config.ts';
 export { mergeConfigs } from './store/merge-configs.ts';
 export { SealKey, sealKeyPath } from './store/seal.ts';
 export { unifiedDiff } from './store/unified-diff.ts';
-export { ConfigVersions, type ConfigVersion, type ConfigVersionFacts } from './store/versions.ts';
+export { ConfigVersions } from './store/versions.ts';
 export { RedisClock, skewLimitMs } from './watch/redis-clock.ts';
 export { useRedisTime } from './watch/use-redis-time.ts';
 export {

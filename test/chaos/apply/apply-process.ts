@@ -9,12 +9,10 @@ import type { TargetSchema } from '@dicom-dispatch/core';
 import {
   changeConfiguration,
   configDigest,
-  ConfigFile,
-  ConfigVersions,
   connectRedis,
   createLogger,
   keepConfiguration,
-  loadConfig,
+  openFileStore,
 } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 
@@ -22,20 +20,19 @@ const [, , role, url = '', path = ''] = process.argv;
 const prefix = '{dicom-dispatch}';
 const log = createLogger('apply', { level: 'fatal', format: 'json' });
 const redis = connectRedis({ url } as never, 'apply', log);
-const [file, versions] = [new ConfigFile(path), new ConfigVersions(path)];
+const store = openFileStore(path, {
+  targetSchemas: Object.values(targetSchemas) as unknown as TargetSchema[],
+  env: {},
+});
 
 if (role === 'service') await beService();
 else await beApplier();
 
 async function beService(): Promise<void> {
-  const options = { targetSchemas: Object.values(targetSchemas) as unknown as TargetSchema[], env: {} };
-  const read = (candidate?: string) => loadConfig(path, { ...options, candidate });
-  let current = await read();
+  let current = await store.load();
   const service = { name: 'router', dependencies: async () => [], stop: async () => {}, reload: () => {} };
   keepConfiguration({
-    file: path,
-    read,
-    versions,
+    store,
     config: current,
     services: () => [service],
     applied: (next) => void (current = next),
@@ -54,7 +51,7 @@ async function beApplier(): Promise<void> {
       process.send?.('begun');
       const base = configDigest(await readFile(path, 'utf8'));
       const change = { text, base, author: 'chaos', reason: 'chaos' };
-      const { outcome } = await changeConfiguration({ redis, prefix, file, versions, withinMs: 1_000 }, change);
+      const { outcome } = await changeConfiguration({ redis, prefix, ...store, withinMs: 1_000 }, change);
       process.send?.(outcome);
     })();
   });

@@ -13,7 +13,7 @@ const child = join(import.meta.dirname, 'apply-process.ts');
 const victims = ['applier', 'service', 'other service', 'both services', 'nobody'] as const;
 
 export interface ApplyVerdict {
-  readonly victim: (typeof victims)[number];
+  readonly victim: string;
   /** When it was killed, in milliseconds after the apply began. */
   readonly afterMs: number;
   /** What the applier reported; undefined when it was killed before. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { exitCodes } from '../exit.ts';
+import { addConfigImportCommands } from './config-import.ts';
 import { addConfigVersionCommands } from './config-versions.ts';
 import { withConfig, withExamples } from './options.ts';
 
@@ -7,7 +8,7 @@ import { withConfig, withExamples } from './options.ts';
 export function addConfigCommands(program: Command): void {
   const config = program
     .command('config')
-    .description('check a configuration, its versions, its JSON Schema; hash a password');
+    .description('check a configuration, its versions, its JSON Schema; import and export it; hash a password');
   const check = config
     .command('check')
     .description(
@@ -17,10 +18,14 @@ export function addConfigCommands(program: Command): void {
     .option('--strict', 'exit status 2 also for warnings')
     .action(async (named: string | undefined, options: { readonly config: string; readonly strict?: true }) => {
       const file = named ?? options.config;
-      const { readConfig } = await import('../read-config.ts');
-      const config = await readConfig(file);
+      const { withStore } = await import('../read-config.ts');
+      const { config, title, text } = await withStore(file, async (store) => ({
+        config: await store.load(),
+        title: store.current.title,
+        ...(await store.current.read()),
+      }));
       const { findWarnings } = await import('../operate/find-warnings.ts');
-      const warnings = await findWarnings(file, config);
+      const warnings = await findWarnings(title, { config, text });
       const { sources, targets, rules } = config;
       const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`;
       const content = `${count(Object.keys(sources).length, 'source')}, ${count(Object.keys(targets).length, 'target')}, ${count(rules.length, 'rule')}`;
@@ -73,6 +78,7 @@ export function addConfigCommands(program: Command): void {
       console.log(await hashPassword(await readPassword()));
     });
   addConfigVersionCommands(config);
+  addConfigImportCommands(config);
   withExamples(password, [
     ['config password > anna.hash', 'then set password: { file: anna.hash } in the configuration'],
   ]);

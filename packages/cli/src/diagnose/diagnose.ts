@@ -4,7 +4,7 @@ import { formatBytes, type Config } from '@dicom-dispatch/core';
 import { ConfigError } from '@dicom-dispatch/runtime';
 import { CommandError } from '../exit.ts';
 import { openSystem } from '../operate/with-system.ts';
-import { readConfig } from '../read-config.ts';
+import { withStore } from '../read-config.ts';
 import { collectors, patientWords } from './collect-facts.ts';
 import { readLogTail } from './read-log-tail.ts';
 import { redactConfig, secretsOf } from './redact-config.ts';
@@ -42,8 +42,18 @@ needs them. Check the bundle before you send it.
 export async function diagnose(options: DiagnoseOptions): Promise<void> {
   const problems: Record<string, string> = {};
   const facts: Record<string, unknown> = { 'versions.json': await readVersions() };
-  const config = await attempt('config.json', () => readConfig(options.config));
-  const scrubber = new Scrubber(await secretsOf(options.config, config, process.env));
+  let inUse = '';
+  const config = await attempt('config.json', () =>
+    withStore(options.config, async (store) => {
+      inUse = await store.current.read().then(
+        ({ text }) => text,
+        () => '',
+      );
+      return store.load();
+    }),
+  );
+  const ofHost = await readFile(options.config, 'utf8').catch(() => '');
+  const scrubber = new Scrubber(secretsOf([ofHost, inUse], config, process.env));
   if (config) {
     facts['config.json'] = redactConfig(config);
     await collect(config);

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { Secret, type Config } from '@dicom-dispatch/core';
 
 /** Who somebody is, or how a server knows us. */
@@ -26,15 +25,14 @@ export function redactConfig(config: unknown): unknown {
 }
 
 /** All secrets of a configuration, and what the environment gave it: to be found wherever they have got to. */
-export async function secretsOf(
-  file: string,
+export function secretsOf(
+  texts: readonly string[],
   config: Config | undefined,
   env: Readonly<Record<string, string | undefined>>,
-): Promise<string[]> {
+): string[] {
   const found: string[] = [];
   walk(config);
-  const text = await readFile(file, 'utf8').catch(() => '');
-  for (const [, name = ''] of text.matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g)) {
+  for (const [, name = ''] of texts.join('\n').matchAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g)) {
     const value = env[name];
     const isRevealing = /PASS|SECRET|TOKEN|KEY|CRED|HASH/i.test(name) || (value?.length ?? 0) >= 12;
     if (value !== undefined && isRevealing) found.push(value);

@@ -7,12 +7,13 @@ import {
   checkBackup,
   makeBackup,
   restoreBackup,
+  restoreConfiguration,
   type BackupCounts,
 } from '@dicom-dispatch/operations/backup';
 import { findEmbeddedRedis, namesRedis, startEmbeddedRedis, type EmbeddedRedis } from '@dicom-dispatch/runtime';
 import manifest from '../../package.json' with { type: 'json' };
 import { CommandError, exitCodes } from '../exit.ts';
-import { readConfig } from '../read-config.ts';
+import { readConfig, withStore } from '../read-config.ts';
 import { confirm } from './confirm.ts';
 import { untilInterrupted } from './until-interrupted.ts';
 import { openSystem, withSystem, type System } from './with-system.ts';
@@ -55,6 +56,7 @@ export async function restoreNow(file: string, options: RestoreCommandOptions): 
   const path = resolve(file);
   const { replace = false } = options;
   if (replace && options.yes !== true) await confirm('this removes all data under redis.prefix from Redis');
+  await bringConfiguration(path, options.config);
   await withRedisAlone(options.config, async (system) => {
     const restored = await ofFile(path, () =>
       restoreBackup(system.operations, path, { replace, onProgress: showProgress }),
@@ -82,6 +84,19 @@ export async function restoreNow(file: string, options: RestoreCommandOptions): 
       'Now start the services, a router first. Then: dispatch recover; dispatch status --check',
     ];
     print(options, { madeAt, studies, deliveries, sources }, lines.join('\n'));
+  });
+}
+
+/** With `configuration: redis`, a Redis without any gets that of the backup first: it says what is restored. */
+async function bringConfiguration(path: string, file: string): Promise<void> {
+  await withStore(file, async (store) => {
+    if (store.current.kind === 'file' || (await store.current.isThere())) return;
+    const system = await openSystem(await store.own());
+    try {
+      await ofFile(path, () => restoreConfiguration(system.operations, path));
+    } finally {
+      await system.close();
+    }
   });
 }
 

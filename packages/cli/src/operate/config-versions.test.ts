@@ -2,7 +2,7 @@ import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harnes
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { configurationStore } from '../read-config.ts';
+import { ConfigVersions } from '@dicom-dispatch/runtime';
 import { restoreNow } from './config-versions.ts';
 
 let server: RedisServer;
@@ -29,7 +29,7 @@ rules:
 /** Notes versions and restores the first; gives what was printed. */
 async function restoreFirst(...texts: readonly string[]): Promise<string> {
   const config = join(folder.path, 'dispatch.yaml');
-  const { versions } = configurationStore(config);
+  const versions = new ConfigVersions(config);
   for (const one of texts) {
     await writeFile(config, one);
     await versions.add({ text: one, author: 'anna', reason: 'test' });
@@ -49,7 +49,7 @@ async function restoreFirst(...texts: readonly string[]): Promise<string> {
 describe('config restore', () => {
   it('asks services over the Redis of the configuration that they go by, not of the one that is restored', async () => {
     const printed = await restoreFirst(text(nobody), text(server.url));
-    expect(printed).toBe('Version 3 is in the file. No service is running that could use it.');
+    expect(printed).toBe('Version 3 is in place. No service is running that could use it.');
   });
 
   it('says that no service was told where Redis cannot be reached, not that none runs', async () => {

@@ -1,21 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { basename } from 'node:path';
 import { userInfo } from 'node:os';
 import type { Config } from '@dicom-dispatch/core';
 import { appliedWords, restoreVersion } from '@dicom-dispatch/operations';
 import { judgeText, unifiedDiff, type ConfigurationStore, type ConfigVersion } from '@dicom-dispatch/runtime';
 import { CommandError, exitCodes } from '../exit.ts';
-import { configurationStore } from '../read-config.ts';
+import { withStore } from '../read-config.ts';
 import { formatTable } from './print-table.ts';
 import { openSystem, type System } from './with-system.ts';
 
-/** Lists the versions of a configuration file, the newest first. */
+/** Lists the versions of a configuration, the newest first. */
 export async function showHistory(options: {
   readonly config: string;
   readonly json?: boolean;
   readonly limit: number;
 }) {
-  const versions = await configurationStore(options.config).versions.list(options.limit);
+  const versions = await withStore(options.config, (store) => store.versions.list(options.limit));
   if (options.json === true) return void console.log(JSON.stringify(versions, undefined, 2));
   if (versions.length === 0) return void console.log('no version yet: the first is stored when the services start');
   const rows = versions.map(({ number, at, author, reason }) => [
@@ -27,51 +26,53 @@ export async function showHistory(options: {
   console.log(formatTable(['version', 'in use from', 'author', 'reason'], rows));
 }
 
-/** Prints what differs between two versions; without numbers, between the newest version and the file. */
+/** Prints what differs between two versions; without numbers, between the newest version and what is in the file. */
 export async function showDifference(
   from: number | undefined,
   to: number | undefined,
   options: { readonly config: string },
 ) {
-  const store = configurationStore(options.config);
-  const [before, after] = await Promise.all([
-    from === undefined ? newestText(store) : textOf(store, from),
-    to === undefined ? store.file.read().then(({ text }) => text) : textOf(store, to),
-  ]);
-  process.stdout.write(unifiedDiff(basename(store.file.path), before, after));
+  await withStore(options.config, async (store) => {
+    const [before, after] = await Promise.all([
+      from === undefined ? newestText(store) : textOf(store, from),
+      to === undefined ? store.current.read().then(({ text }) => text) : textOf(store, to),
+    ]);
+    process.stdout.write(unifiedDiff(store.current.fileName, before, after));
+  });
 }
 
 /** Lets all services go by a former version again; where none can be reached, it is in the file for when they start. */
 export async function restoreNow(number: number, options: { readonly config: string; readonly reason?: string }) {
-  const store = configurationStore(options.config);
-  const version = await need(store, number);
-  const reason = options.reason ?? `version ${number} restored`;
-  const checked = await store.check(version.text);
-  let system: (System & { close(): Promise<void> }) | undefined;
-  try {
-    system = await openSystem((await configInUse(store)) ?? checked);
-  } catch (error) {
-    if (!(error instanceof CommandError) || error.exitCode !== exitCodes.unreachable) throw error;
-    await restoreAtRest(store, version, reason);
-    console.log(`version ${number} is in the file; no service was notified: ${error.message}`);
-    console.log('running services use it after "dispatch reload" or a restart');
-    return;
-  }
-  try {
-    const context = { ...system.operations, store };
-    const wish = { actor: system.actor, reason };
-    const done = await system.audited({ action: 'restore configuration', subject: String(number) }, () =>
-      restoreVersion(context, number, wish),
-    );
-    for (const line of appliedWords(done)) console.log(line);
-  } finally {
-    await system.close();
-  }
+  await withStore(options.config, async (store) => {
+    const version = await need(store, number);
+    const reason = options.reason ?? `version ${number} restored`;
+    const checked = await store.check(version.text);
+    let system: (System & { close(): Promise<void> }) | undefined;
+    try {
+      system = await openSystem((await configInUse(store)) ?? checked);
+    } catch (error) {
+      if (!(error instanceof CommandError) || error.exitCode !== exitCodes.unreachable) throw error;
+      await restoreAtRest(store, version, reason);
+      console.log(`version ${number} is in the file; no service was notified: ${error.message}`);
+      console.log('running services use it after "dispatch reload" or a restart');
+      return;
+    }
+    try {
+      const context = { ...system.operations, store };
+      const wish = { actor: system.actor, reason };
+      const done = await system.audited({ action: 'restore configuration', subject: String(number) }, () =>
+        restoreVersion(context, number, wish),
+      );
+      for (const line of appliedWords(done)) console.log(line);
+    } finally {
+      await system.close();
+    }
+  });
 }
 
 /** What services go by, to find their Redis: the newest version that can be read; a file edited by hand may not be in use. */
 async function configInUse(store: ConfigurationStore): Promise<Config | undefined> {
-  for (const text of [await newestText(store), (await store.file.read()).text]) {
+  for (const text of [await newestText(store), (await store.current.read()).text]) {
     const { config } = await judgeText(store, text);
     if (config) return config;
   }
@@ -79,24 +80,25 @@ async function configInUse(store: ConfigurationStore): Promise<Config | undefine
 }
 
 async function restoreAtRest(
-  { file, versions }: ConfigurationStore,
+  { current, versions }: ConfigurationStore,
   version: ConfigVersion,
   reason: string,
 ): Promise<void> {
   const id = randomBytes(8).toString('hex');
-  const before = await file.read();
+  const before = await current.read();
   await versions.add({ ...before, author: 'the file', reason: 'as it was before a change' });
-  await file.offer(id, version.text);
+  const note = { author: `${userInfo().username} (command line)`, reason };
+  await current.offer(id, version.text);
   try {
-    if (!(await file.commit(id, before.digest)))
+    if (!(await current.commit(id, before.digest, note)))
       throw new CommandError('the file was edited at the same moment: nothing was changed', exitCodes.failed);
   } finally {
-    await file.withdraw(id);
+    await current.withdraw(id);
   }
   try {
-    await versions.add({ text: version.text, author: `${userInfo().username} (command line)`, reason });
+    await versions.add({ text: version.text, ...note });
   } catch (error) {
-    console.log(`! the new version could not be stored in ${versions.folder} (${(error as Error).message})`);
+    console.log(`! the new version could not be stored in ${versions.title} (${(error as Error).message})`);
   }
 }
 

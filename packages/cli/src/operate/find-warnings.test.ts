@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { startOrthanc, tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { ConfigError } from '@dicom-dispatch/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -34,7 +34,8 @@ async function check(text: string): Promise<string[]> {
   const file = `${folder.path}/dispatch.yaml`;
   await writeFile(file, text);
   try {
-    return (await findWarnings(file, await readConfig(file))).map((line) => line.slice(file.length + 1));
+    const [config, text] = [await readConfig(file), await readFile(file, 'utf8')];
+    return (await findWarnings(file, { config, text })).map((line) => line.slice(file.length + 1));
   } catch (error) {
     if (error instanceof ConfigError)
       return error

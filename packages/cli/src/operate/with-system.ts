@@ -4,19 +4,10 @@ import { AuditLog } from '@dicom-dispatch/console/audit';
 import { SourceLookup, type ViewContext } from '@dicom-dispatch/console/views';
 import type { Config } from '@dicom-dispatch/core';
 import { openPipeline, type Actor } from '@dicom-dispatch/pipeline';
-import {
-  addressOf,
-  createLogger,
-  findEmbeddedRedis,
-  namesRedis,
-  openRedis,
-  RedisPlaceError,
-  type Redis,
-  type RedisPlace,
-} from '@dicom-dispatch/runtime';
+import { createLogger, findEmbeddedRedis, namesRedis } from '@dicom-dispatch/runtime';
 import { checkFormat, FormatError } from '@dicom-dispatch/state/keys';
 import { CommandError, exitCodes } from '../exit.ts';
-import { readConfig } from '../read-config.ts';
+import { connectNow, readConfig } from '../read-config.ts';
 
 export interface System extends ViewContext {
   /** Who stands in timelines and in the audit log for what is done here. */
@@ -30,8 +21,6 @@ export interface System extends ViewContext {
    */
   audited<T>(what: { readonly action: string; readonly subject: string }, act: () => Promise<T>): Promise<T>;
 }
-
-const connectWithinMs = 5_000;
 
 /**
  * Does something with a system that runs, over its Redis; the console need not be there.
@@ -51,7 +40,7 @@ export async function withSystem<T>(file: string, act: (system: System) => Promi
 
 /** @throws CommandError when Redis does not respond */
 export async function openSystem(config: Config): Promise<System & { close(): Promise<void> }> {
-  const redis = await connect(namesRedis(config.redis) ? config.redis : await embeddedUrl(config.redis.dataFolder));
+  const redis = await connectNow(namesRedis(config.redis) ? config.redis : await embeddedUrl(config.redis.dataFolder));
   const operations = openPipeline(config, redis);
   const lookup = new SourceLookup(() => config);
   const audit = new AuditLog(
@@ -106,17 +95,4 @@ async function embeddedUrl(dataFolder: string): Promise<string> {
     `nothing is running: no redis.url is configured, and no embedded Redis responds in ${resolve(dataFolder)}. Start "dispatch up" first; redis.dataFolder is relative to the current folder`,
     exitCodes.unreachable,
   );
-}
-
-async function connect(place: RedisPlace): Promise<Redis> {
-  try {
-    return await openRedis(place, 'cli', connectWithinMs);
-  } catch (error) {
-    if (error instanceof RedisPlaceError) throw new CommandError(error.message, exitCodes.usage, { cause: error });
-    throw new CommandError(
-      `Redis at ${addressOf(place)} cannot be used (${(error as Error).message})`,
-      exitCodes.unreachable,
-      { cause: error },
-    );
-  }
 }

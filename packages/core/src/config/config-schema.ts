@@ -60,6 +60,12 @@ export const configSections = {
   transforms: z.record(configName, transformConfig).default({}).describe('changes to instances before they are sent'),
   pseudonyms: pseudonymsConfig.optional().describe('for transforms that assign pseudonyms or new UIDs'),
   rules: z.array(ruleConfig).default([]).describe('which study goes where: all rules that match a study apply'),
+  configuration: z
+    .enum(['file', 'redis'])
+    .default('file')
+    .describe(
+      'where the configuration is kept: file = this file; redis = Redis, for all hosts together, and this file has only what leads there',
+    ),
   redis: redisConfig.prefault({}).describe('queues, ledger and cache'),
   records: recordsConfig.prefault({}).describe('records of studies, and of what each target has confirmed'),
   receipts: receiptsConfig.prefault({}).describe('response of the target to each instance, as evidence of delivery'),

@@ -47,6 +47,10 @@ type Example = (path: string) => string | undefined;
 
 function section(lines: string[], name: string, schema: Schema, example: Example): void {
   const { inner, description } = unwrap(schema);
+  if (nestedShapes(inner).length === 0) {
+    options(lines, { [name]: schema }, '', '', example, false);
+    return;
+  }
   lines.push(`# ${name}: ${description ?? ''}`, `${name}:`);
   if (inner instanceof z.ZodRecord) {
     lines.push('  main:');

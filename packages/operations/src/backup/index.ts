@@ -1,4 +1,4 @@
 export { BackupFileError, type BackupCounts, type BackupHead } from './backup-lines.ts';
 export { makeBackup, type BackupOptions, type MadeBackup } from './make-backup.ts';
 export { checkBackup } from './read-backup.ts';
-export { restoreBackup, type RestoreOptions } from './restore-backup.ts';
+export { restoreBackup, restoreConfiguration, type RestoreOptions } from './restore-backup.ts';

@@ -92,6 +92,24 @@ export async function restoreBackup(
   return backup;
 }
 
+/**
+ * Puts the configuration of a backup into Redis, where `configuration: redis` keeps it, and nothing else.
+ *
+ * @throws BackupFileError when the file is damaged, or has none
+ */
+export async function restoreConfiguration({ redis, config }: PipelineContext, file: string): Promise<void> {
+  const { prefix } = config().redis;
+  let found: KeyEntry | undefined;
+  for await (const part of readBackup(file))
+    if (part.kind === 'key' && part.key.name === 'configuration') found = part.key;
+  if (!found) {
+    throw new BackupFileError(
+      'there is no configuration in it: bring one to Redis with "dispatch config import FILE" first',
+    );
+  }
+  await writeKeys(redis, prefix, [found], await redisNow(redis, prefix));
+}
+
 /** @throws OperationError `conflict` */
 async function refuseRunning(context: PipelineContext): Promise<void> {
   const now = await redisNow(context.redis, context.config().redis.prefix);
@@ -113,7 +131,7 @@ async function hasData({ redis, config }: PipelineContext): Promise<boolean> {
 
 /** What processes and commands leave behind in a Redis that they found empty; `meta` is BullMQ's. */
 function isIdle(name: string): boolean {
-  return /^(restoring|processes|generation.*|process:.*|cache:.*|sessions?.*|sign-in:.*|(study|target-[^:]+):meta)$/.test(
+  return /^(restoring|configuration.*|processes|generation.*|process:.*|cache:.*|sessions?.*|sign-in:.*|(study|target-[^:]+):meta)$/.test(
     name,
   );
 }

@@ -35,11 +35,11 @@ export async function applyDraft(context: DraftContext, wish: ApplyWish): Promis
   const draft = await readDraft(context);
   if (!draft) throw new OperationError('not-found', 'there is no change to apply');
   if (draftDigest(draft) !== wish.seen) throw new OperationError('conflict', changedMeanwhile);
-  const now = await context.store.file.read();
+  const now = await context.store.current.read();
   if (now.digest !== draft.base)
     throw new OperationError(
       'conflict',
-      'the file was edited by hand, in the same lines: discard this change and make it again',
+      `${changedWords(context)}, in the same lines: discard this change and make it again`,
     );
   if (wish.isEditor) {
     const why = editorProblems(configValue(draft.baseText), configValue(draft.text));
@@ -68,7 +68,7 @@ export async function restoreVersion(
 ): Promise<AppliedChange> {
   const version = await context.store.versions.read(number);
   if (!version) throw new OperationError('not-found', `there is no version ${number}`);
-  const { digest } = await context.store.file.read();
+  const { digest } = await context.store.current.read();
   if (digest === version.digest) throw new OperationError('conflict', `version ${number} is in use already`);
   const reason = wish.reason === '' ? `version ${number} restored` : wish.reason;
   return applyText(context, { text: version.text, base: digest, ...wish, reason });
@@ -82,11 +82,17 @@ export function appliedWords({ version, answered, silent, notes }: AppliedChange
       `${what} is in use, but not confirmed by ${silent.join(', ')}: restart each process that still does not respond.`,
       ...notes,
     ];
-  if (answered === 0) return [`${what} is in the file. No service is running that could use it.`, ...notes];
+  if (answered === 0) return [`${what} is in place. No service is running that could use it.`, ...notes];
   return [`All services use ${version === undefined ? 'the change' : `version ${version}`}.`, ...notes];
 }
 
-async function applyText(
+/**
+ * Lets all services go by a text, or none.
+ *
+ * @param change - `base`: digest of what it replaces; empty where there is no configuration yet
+ * @throws OperationError as {@link applyDraft}
+ */
+export async function applyText(
   { redis, store, config }: DraftContext,
   change: { readonly text: string; readonly base: string; readonly actor: Actor; readonly reason: string },
 ): Promise<AppliedChange> {
@@ -99,18 +105,27 @@ async function applyText(
   let result: ConfigChangeResult;
   try {
     result = await changeConfiguration(
-      { redis, prefix: config().redis.prefix, file: store.file, versions: store.versions },
+      { redis, prefix: config().redis.prefix, current: store.current, versions: store.versions },
       { text: change.text, base: change.base, author: change.actor.name, reason: change.reason },
     );
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    const what = ofNetwork.test(code) ? 'Redis cannot be reached' : `${path ?? store.file.path} cannot be changed`;
+    const what = ofNetwork.test(code) ? 'Redis cannot be reached' : `${path ?? store.current.title} cannot be changed`;
     throw new OperationError('unavailable', `${what} (${code}): nothing was changed`, { cause: error });
   }
   const { outcome, answers, version, silent, reasons = [] } = result;
   if (outcome === 'applied') return { version, answered: answers.length, silent, notes: [...reasons] };
-  throw new OperationError(codes[outcome], [words[outcome], ...reasons, ...details(result)].join('\n'));
+  const what =
+    outcome === 'stale' ? `Nothing was changed: ${changedWords({ store })} at the same moment.` : words[outcome];
+  throw new OperationError(codes[outcome], [what, ...reasons, ...details(result)].join('\n'));
+}
+
+/** How the configuration has become another one beside the draft. */
+export function changedWords({ store }: Pick<DraftContext, 'store'>): string {
+  return store.current.kind === 'file'
+    ? 'the file was edited by hand'
+    : 'the configuration was changed by a restore or an import';
 }
 
 const ofNetwork = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/;
@@ -126,7 +141,6 @@ const words = {
   undone: 'A service could not apply the change: the previous configuration is in use again.',
   unsettled:
     'The change was started, but could be neither applied nor undone on all services: they may use different configurations. Correct the cause, then reload the configuration.',
-  stale: 'Nothing was changed: the file was edited by hand at the same moment.',
   busy: 'Nothing was changed: another change is being applied.',
 } as const;
 

@@ -1,7 +1,7 @@
 import { parseConfig, type TargetSchema } from '@dicom-dispatch/core';
 import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
 import { openPipeline, type PipelineContext } from '@dicom-dispatch/pipeline';
-import { checkConfig, connectRedis, createLogger, openConfigurationStore, type Redis } from '@dicom-dispatch/runtime';
+import { connectRedis, createLogger, openFileStore, type Redis } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -46,12 +46,11 @@ beforeAll(async () => {
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   operations = openPipeline(parsed.config, redis);
   const path = join(folder.path, 'dispatch.yaml');
-  const check = (candidate: string) => checkConfig(path, candidate, { targetSchemas: schemas, env: {} });
-  context = { ...operations, store: openConfigurationStore(path, check, {}) };
+  context = { ...operations, store: openFileStore(path, { targetSchemas: schemas, env: {} }) };
 });
 beforeEach(async () => {
   await redis.flushall();
-  await writeFile(context.store.file.path, text);
+  await writeFile(context.store.path, text);
 });
 afterAll(async () => {
   await operations?.close();
@@ -113,12 +112,12 @@ describe('what is decided about deliveries', () => {
       '  pacs:\n    type: dicom\n    host: old\n\n    # port\n    port: 104\n',
     );
     await redis.flushall();
-    await writeFile(context.store.file.path, spread);
+    await writeFile(context.store.path, spread);
     const edits = [{ kind: 'set', path: ['targets', 'pacs', 'host'], value: 'new' }] as const;
     await editDraft(context, { edits, what: 'host', who: anna, after: samePlace });
-    await writeFile(context.store.file.path, spread.replace('# port', '# the port'));
+    await writeFile(context.store.path, spread.replace('# port', '# the port'));
     expect((await readDraft(context))?.after).toEqual([samePlace]);
-    await writeFile(context.store.file.path, spread.replace('port: 104', 'port: 105'));
+    await writeFile(context.store.path, spread.replace('port: 104', 'port: 105'));
     const draft = await readDraft(context);
     expect(draft?.text).toMatch(/host: new[^]*port: 105/);
     expect(draft?.after).toEqual([]);
@@ -128,7 +127,7 @@ describe('what is decided about deliveries', () => {
     const seen = await move('new');
     await move('new', samePlace);
     await expect(apply(seen)).rejects.toMatchObject({ code: 'conflict' });
-    expect(await readFile(context.store.file.path, 'utf8')).toBe(text);
+    expect(await readFile(context.store.path, 'utf8')).toBe(text);
   });
 });
 
@@ -150,7 +149,7 @@ describe('a draft that is applied', () => {
 
   it('is gone', async () => {
     await apply(await editDraft(context, addTarget('third')));
-    expect(await readFile(context.store.file.path, 'utf8')).toContain('third');
+    expect(await readFile(context.store.path, 'utf8')).toContain('third');
     expect(await readDraft(context)).toBeUndefined();
   });
 
@@ -161,7 +160,7 @@ describe('a draft that is applied', () => {
       seen,
       meanwhile(() => editDraft(context, addTarget('fourth'))),
     );
-    const now = await readFile(context.store.file.path, 'utf8');
+    const now = await readFile(context.store.path, 'utf8');
     expect(now).toContain('third');
     expect(now).not.toContain('fourth');
     const left = await readDraft(context);
@@ -189,14 +188,14 @@ describe('what is said of an applied change', () => {
   const applied = { version: 7, answered: 2, silent: [], notes: [] };
 
   it('is never that all go by it when one has not answered, or none runs', () => {
-    expect(appliedWords(applied)).toEqual(['All services go by version 7.']);
+    expect(appliedWords(applied)).toEqual(['All services use version 7.']);
     const silent = appliedWords({ ...applied, silent: ['router (host-1)'], notes: ['copy: 3 cancelled'] });
     expect(silent).toEqual([
       'Version 7 is in use, but not confirmed by router (host-1): restart each process that still does not respond.',
       'copy: 3 cancelled',
     ]);
-    expect(appliedWords({ ...applied, answered: 0 })[0]).toMatch(/^Version 7 is in the file. No service is running/);
-    expect(appliedWords({ ...applied, version: undefined })[0]).toBe('All services go by the change.');
+    expect(appliedWords({ ...applied, answered: 0 })[0]).toMatch(/^Version 7 is in place. No service is running/);
+    expect(appliedWords({ ...applied, version: undefined })[0]).toBe('All services use the change.');
   });
 
   it('is true where no service runs', async () => {
@@ -206,7 +205,7 @@ describe('what is said of an applied change', () => {
 
   it('tells Redis from the file, and that nothing was changed only where it is so', async () => {
     const draft = await editDraft(context, { edits: [{ kind: 'remove', path: ['rules', 1] }], what: 'x', who: anna });
-    const offer = vi.spyOn(context.store.file, 'offer');
+    const offer = vi.spyOn(context.store.current, 'offer');
     offer.mockRejectedValueOnce(Object.assign(new Error('lost'), { code: 'ECONNRESET' }));
     await expect(apply(draft)).rejects.toThrow('Redis cannot be reached (ECONNRESET): nothing was changed');
     offer.mockRejectedValueOnce(Object.assign(new Error('read-only'), { code: 'EROFS', path: '/etc/x' }));

@@ -65,7 +65,7 @@ export async function readDraft(context: DraftContext): Promise<ConfigDraft | un
 
 /** The text that an edit starts from: that of the draft, or that of the file. */
 export async function draftText(context: DraftContext): Promise<string> {
-  return (await readDraft(context))?.text ?? (await context.store.file.read()).text;
+  return (await readDraft(context))?.text ?? (await context.store.current.read()).text;
 }
 
 /** Tells whether a draft is still the one that was looked at: its text, and what is decided about deliveries. */
@@ -175,7 +175,7 @@ export async function finishDraft(context: DraftContext, applied: ConfigDraft): 
 async function changeDraft(context: DraftContext, act: (draft: ConfigDraft) => ConfigDraft): Promise<ConfigDraft> {
   return swapDraft(context, async () => {
     const { stored, draft } = await readStored(context);
-    const { text, digest } = await context.store.file.read();
+    const { text, digest } = await context.store.current.read();
     return { stored, changed: act(draft ?? { base: digest, baseText: text, text, changes: [], after: [] }) };
   });
 }
@@ -203,7 +203,7 @@ async function readStored(
   const draft = draftSchema.parse(JSON.parse(stored));
   const isOnTop =
     applied?.base === draft.base && isDeepStrictEqual(draft.changes.slice(0, applied.changes.length), applied.changes);
-  const { text, digest } = await store.file.read();
+  const { text, digest } = await store.current.read();
   if (digest === draft.base) return { stored, draft };
   // The file was edited by hand since: both changes count, where they concern other lines.
   const merged = mergeConfigs(isOnTop ? applied.text : draft.baseText, draft.text, text);

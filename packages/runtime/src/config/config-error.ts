@@ -4,6 +4,8 @@ export interface LocatedProblem {
   readonly col: number;
   readonly path: readonly (string | number)[];
   readonly message: string;
+  /** Where it is, if not in the file of the error. */
+  readonly file?: string | undefined;
 }
 
 /** A configuration that cannot be used, with everything that is wrong with it. */
@@ -24,8 +26,13 @@ export class ConfigError extends Error {
   }
 }
 
+/** What is wrong with a configuration as a whole, or with a path of it whose place is not known. */
+export function oneProblem(file: string, message: string, path: LocatedProblem['path'] = []): ConfigError {
+  return new ConfigError(file, [{ line: 0, col: 0, path, message }]);
+}
+
 /** A problem in one line: file, line, column, path, what it is and what to do. */
-export function describeProblem(file: string, { line, col, path, message }: LocatedProblem): string {
+export function describeProblem(of: string, { line, col, path, message, file = of }: LocatedProblem): string {
   const place = line > 0 ? `:${line}:${col}` : '';
   const where = path.map((key, index) => (typeof key === 'number' ? `[${key}]` : index > 0 ? `.${key}` : key)).join('');
   return `${file}${place}: ${where ? `${where}: ` : ''}${message}`;

@@ -6,26 +6,27 @@ import {
   namedMap,
   parseConfig,
   targetOptions,
-  withoutNotes,
   withTargetDefaults,
   type Config,
   type Problem,
   type TargetConfig,
   type TargetSchema,
 } from '@dicom-dispatch/core';
-import { isMap, isNode, isPair, isScalar, LineCounter, type Document } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, type LocatedProblem } from './config-error.ts';
 import { candidatePath } from '../store/config-file.ts';
 import { SealKey, sealKeyPath } from '../store/seal.ts';
 import { placeSecrets } from './place-secrets.ts';
-import { maxAliasCount, readYaml } from './read-yaml.ts';
+import { isLocal, redisTitle, withLocal, type LocalFile } from './local-file.ts';
+import { locate, parseText, type ParsedText } from './parsed-text.ts';
 
 const maxConfigBytes = 4 * 1024 * 1024;
 
 export interface LoadOptions {
   readonly targetSchemas: readonly TargetSchema[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The file of this host, where the text that is checked is that of Redis (`configuration: redis`). */
+  readonly local?: LocalFile | undefined;
   /** Reads the candidate of this id (`ConfigFile.offer`) instead of the file; errors name the file all the same. */
   readonly candidate?: string | undefined;
   /** Takes over targets whose handlers come from outside. */
@@ -53,19 +54,10 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Co
  */
 export async function checkConfig(file: string, text: string, options: LoadOptions): Promise<Config> {
   const path = resolve(file);
-  const lines = new LineCounter();
-  const document = readYaml(text, lines);
-  if (document.errors.length > 0) {
-    throw new ConfigError(
-      path,
-      document.errors.map((error) => ({
-        ...lines.linePos(error.pos[0]),
-        path: [],
-        message: `is not YAML: ${error.message}`,
-      })),
-    );
-  }
-  const written = withoutNotes(withoutEmptySections(unfold(document, path)));
+  const { local } = options;
+  const parsedText = parseText(local ? redisTitle : path, text);
+  const written = local ? withLocal(parsedText, local) : parsedText.raw;
+  if (!local) refuseRedis(parsedText);
   const schemas = [...options.targetSchemas, ...externalSchemas(written, options.external)];
   const { raw, problems } = await placeSecrets(written, {
     env: options.env,
@@ -85,35 +77,31 @@ export async function checkConfig(file: string, text: string, options: LoadOptio
     if (refused.length === 0) return config;
     all.push(...refused);
   }
+  const located = all.map((problem) =>
+    local && isLocal(problem.path, local.raw) ? { ...locate(local, problem), file: path } : locate(parsedText, problem),
+  );
   throw new ConfigError(
-    path,
-    all.map((problem) => locate(document, lines, problem)).sort((a, b) => a.line - b.line),
+    local ? redisTitle : path,
+    located.sort((a, b) => a.line - b.line),
   );
 }
 
-function unfold(document: Document, path: string): unknown {
-  try {
-    return document.toJS({ maxAliasCount });
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    const message = /resource exhaustion/i.test(error.message)
-      ? 'has aliases (*name) that expand to too much data: replace the aliases by their content'
-      : `is not YAML: ${error.message}`;
-    throw new ConfigError(path, [{ line: 1, col: 1, path: [], message }], { cause: error });
-  }
+/** A file with `configuration: redis` is not a whole configuration. */
+function refuseRedis(parsed: ParsedText): void {
+  const { configuration } = (parsed.raw ?? {}) as { configuration?: unknown };
+  if (configuration !== 'redis') return;
+  const message =
+    'redis: this is the file of a host whose configuration is in Redis, which counts from the next start of its services on';
+  throw new ConfigError(parsed.title, [locate(parsed, { path: ['configuration'], message })]);
 }
 
-/** Where problems of a file that can be read are in it, in the order of its lines. */
-export async function locateProblems(file: string, problems: readonly Problem[]): Promise<LocatedProblem[]> {
-  const lines = new LineCounter();
-  const document = readYaml(await readText(resolve(file), undefined), lines);
-  return problems.map((problem) => locate(document, lines, problem)).sort((a, b) => a.line - b.line);
-}
-
-/** A section of which everything is commented out is a section that is left out. */
-function withoutEmptySections(raw: unknown): unknown {
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return raw;
-  return Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));
+/** Where problems of a text that can be read are in it, in the order of its lines. */
+export function locateProblems(
+  text: string,
+  problems: readonly (Problem & { readonly file?: string | undefined })[],
+): LocatedProblem[] {
+  const parsed = parseText('', text);
+  return problems.map((problem) => locate(parsed, problem)).sort((a, b) => a.line - b.line);
 }
 
 /** A handler from outside reads its options itself: until then they may be anything. */
@@ -160,7 +148,7 @@ async function adoptExternal(
   return { config: { ...config, targets }, problems };
 }
 
-async function readText(path: string, candidate: string | undefined): Promise<string> {
+export async function readText(path: string, candidate?: string): Promise<string> {
   try {
     const bytes = await readFile(candidate === undefined ? path : await candidatePath(path, candidate));
     if (bytes.length > maxConfigBytes)
@@ -192,27 +180,4 @@ function textOf(bytes: Buffer, path: string): string {
 function failingPaths(raw: unknown, schemas: readonly TargetSchema[]): Set<string> {
   const parsed = parseConfig(raw, schemas);
   return new Set(parsed.ok ? [] : parsed.problems.map((problem) => JSON.stringify(problem.path)));
-}
-
-/** The place of a problem in the file: that of its key, or of the nearest one above that is there. */
-function locate(
-  document: Document,
-  lines: LineCounter,
-  problem: { path: readonly (string | number)[]; message: string },
-): LocatedProblem {
-  for (let length = problem.path.length; length > 0; length -= 1) {
-    const offset = offsetOf(document, problem.path.slice(0, length));
-    if (offset !== undefined) return { ...lines.linePos(offset), ...problem };
-  }
-  return { line: 1, col: 1, ...problem };
-}
-
-function offsetOf(document: Document, path: readonly (string | number)[]): number | undefined {
-  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
-  if (isMap(parent)) {
-    const pair = parent.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === path.at(-1));
-    return pair && isNode(pair.key) ? pair.key.range?.[0] : undefined;
-  }
-  const value = document.getIn(path, true);
-  return isNode(value) ? value.range?.[0] : undefined;
 }

@@ -1,12 +1,12 @@
 import { unwatchFile, watchFile } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { fingerprint, type Config } from '@dicom-dispatch/core';
 import { ConfigError } from '../config/config-error.ts';
 import type { Logger } from '../logging/create-logger.ts';
 import type { RunningService } from '../process/dependency.ts';
 import type { Redis } from '../redis/connect-redis.ts';
-import type { ConfigVersions } from '../store/versions.ts';
+import type { ConfigurationStore } from '../store/configuration-store.ts';
+import type { RedisWatch } from '../watch/watch-redis.ts';
 import { applyConfig } from './apply-config.ts';
 import { movedTargets } from './moved-targets.ts';
 import { listenForReloads } from './listen-for-reloads.ts';
@@ -14,9 +14,8 @@ import type { ReloadAnswer } from './reload-messages.ts';
 import { refusedChanges, restartNeeded } from './restart-needed.ts';
 
 export interface KeeperOptions {
-  readonly file: string;
-  /** Reads and checks the file, or the candidate of an id. @throws ConfigError */
-  read(candidate?: string): Promise<Config>;
+  /** Where the configuration is. What comes into use is noted there: an edit by hand was noted by nobody else. */
+  readonly store: Pick<ConfigurationStore, 'path' | 'current' | 'versions' | 'load'>;
   readonly config: Config;
   /** The services of this process that run now. */
   services(): readonly RunningService[];
@@ -24,8 +23,8 @@ export interface KeeperOptions {
   applied(config: Config): void;
   readonly redis: Redis;
   readonly log: Logger;
-  /** Gets what comes into use and was not noted by who changed it: an edit by hand. */
-  readonly versions?: ConfigVersions;
+  /** Tells when Redis has lost data; needed where the configuration is there. */
+  readonly watch?: Pick<RedisWatch, 'listen'> | undefined;
   /** How long what was checked waits for the call to apply it; then the file says what counts. Default a minute. */
   readonly givenUpMs?: number;
 }
@@ -50,7 +49,8 @@ interface Prepared {
  * (where `reload.watch` is on), and when somebody calls for it over Redis. A file that cannot be used changes nothing.
  */
 export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
-  const { file, log, redis } = options;
+  const { store, log, redis } = options;
+  const file = store.path;
   let current = options.config;
   let watched: { stop(): void } | undefined;
   // One after the other: what is applied was compared with what is in use.
@@ -72,7 +72,10 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
       missed: () => void serially(catchUp),
     },
     options.givenUpMs ?? givenUpMs,
+    store.current.kind === 'redis',
   );
+  const lookAgain = (): void => void serially(catchUp);
+  const unlisten = store.current.kind === 'redis' && options.watch?.listen({ lost: lookAgain, recovered: lookAgain });
   watch();
   void serially(() => noteVersion('as it was at the start'));
 
@@ -81,6 +84,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
     async stop() {
       watched?.stop();
       listener.stop();
+      if (unlisten) unlisten();
       for (const id of prepared.keys()) take(id);
       await last;
     },
@@ -126,18 +130,22 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
 
   /** Nothing depends on it: a folder that cannot be written has no versions. */
   async function noteVersion(reason: string): Promise<void> {
+    await store.current.remember?.().catch((error: unknown) => {
+      log.warn({ err: error }, 'no copy of the configuration can be kept on the disk of this host');
+    });
     try {
-      await options.versions?.add({ text: await readFile(file, 'utf8'), author: 'the file', reason });
+      const { text } = await store.current.read();
+      await store.versions.add({ text, author: 'the file', reason });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      log.info({ file, code }, 'versions of the configuration cannot be stored beside the file');
+      log.info({ file, code }, 'the version of the configuration cannot be stored');
     }
   }
 
   /** The configuration in the file, or why it cannot be used. */
   async function read(candidate?: string): Promise<Config | string[]> {
     try {
-      const next = await options.read(candidate);
+      const next = await store.load(candidate);
       const refusals = refusedChanges(current, next);
       return refusals.length > 0 ? refusals : next;
     } catch (error) {

@@ -13,13 +13,18 @@ export interface ReloadSteps {
 
 const keepAnswersSeconds = 600;
 
-/** Answers calls to reload over Redis, and notices those that came while it was away. */
+/**
+ * Answers calls to reload over Redis, and notices those that came while it was away.
+ *
+ * @param isInRedis - whether the configuration itself is there: another Redis may have another one
+ */
 export function listenForReloads(
   redis: Redis,
   prefix: string,
   log: Logger,
   steps: ReloadSteps,
   givenUpMs: number,
+  isInRedis = false,
 ): { readonly stop: () => void } {
   const keys = reloadKeys(prefix);
   const { configurationLock } = redisKeys(prefix);
@@ -72,7 +77,8 @@ export function listenForReloads(
     const isFirst = seen === undefined;
     const isMissed = !isFirst && now !== seen;
     seen = now;
-    if (isMissed || (!isFirst && (await redis.exists(configurationLock)) === 1)) await missed();
+    if (isMissed || (!isFirst && isInRedis) || (!isFirst && (await redis.exists(configurationLock)) === 1))
+      await missed();
   }
 
   function report(error: unknown): void {

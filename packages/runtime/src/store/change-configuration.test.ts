@@ -1,14 +1,16 @@
 import { startRedis, tempFolder, waitFor, type RedisServer } from '@dicom-dispatch/harness';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { Redis } from 'ioredis';
-import { readFile, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLogger } from '../logging/create-logger.ts';
 import { listenForReloads } from '../reload/listen-for-reloads.ts';
 import type { ReloadAnswer } from '../reload/reload-messages.ts';
 import { changeConfiguration, type ConfigChangeResult } from './change-configuration.ts';
-import { configDigest, ConfigFile } from './config-file.ts';
+import { ConfigFile } from './config-file.ts';
+import { configDigest } from './current-config.ts';
 import { ConfigVersions } from './versions.ts';
 
 const prefix = '{change}';
@@ -48,7 +50,7 @@ afterAll(async () => {
 
 const change = (): Promise<ConfigChangeResult> =>
   changeConfiguration(
-    { redis, prefix, file, versions, withinMs: 10_000 },
+    { redis, prefix, current: file, versions, withinMs: 10_000 },
     { text: next, base: configDigest(former), author: 'anna', reason: 'test' },
   );
 const text = (): Promise<string> => readFile(file.path, 'utf8');
@@ -108,13 +110,16 @@ describe('a change of the configuration', () => {
   });
 
   it.each([
-    ['half written', '{ "number": 2, "at"'],
-    ['empty', ''],
-    ['of another shape', '{ "number": 2 }'],
-    ['binary', '\u0000\u0001'],
-  ])('is applied though a version is %s', async (_, damaged) => {
+    ['half written', (path: string): Promise<void> => writeFile(path, '{ "number": 2, "at"')],
+    ['empty', (path: string): Promise<void> => writeFile(path, '')],
+    ['of another shape', (path: string): Promise<void> => writeFile(path, '{ "number": 2 }')],
+    ['binary', (path: string): Promise<void> => writeFile(path, '\u0000\u0001')],
+    ['a folder', async (path: string): Promise<void> => void (await mkdir(path))],
+    ['a pipe', async (path: string): Promise<void> => void execFileSync('mkfifo', [path])],
+    ['a link to nothing', (path: string): Promise<void> => symlink('nowhere', path)],
+  ] as const)('is applied though a version is %s', async (_, damage) => {
     await versions.add({ text: former, author: 'anna', reason: 'first' });
-    await writeFile(join(versions.folder, '000002.json'), damaged);
+    await damage(join(versions.folder, '000002.json'));
     await serve({});
     expect(await change()).toMatchObject({ outcome: 'applied', version: 3, reasons: [] });
     expect((await versions.list()).map(({ number }) => number)).toEqual([3, 1]);

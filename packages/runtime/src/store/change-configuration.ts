@@ -5,13 +5,12 @@ import type { Redis } from '../redis/connect-redis.ts';
 import { applyCall, callServices, forgetCall, type ServiceAnswers } from '../reload/call-services.ts';
 import type { ReloadAnswer } from '../reload/reload-messages.ts';
 import { reloadEverywhere } from '../reload/reload-everywhere.ts';
-import { configDigest, type ConfigFile } from './config-file.ts';
-import type { ConfigVersions } from './versions.ts';
+import { configDigest, type CurrentConfig, type VersionStore } from './current-config.ts';
 
 export interface ConfigChange {
   /** The new text. */
   readonly text: string;
-  /** Digest of the text that it was made from. */
+  /** Digest of the text that it was made from; empty where there is none yet. */
   readonly base: string;
   readonly author: string;
   readonly reason: string;
@@ -23,7 +22,7 @@ export interface ConfigChangeResult {
    * - `refused`: at least one cannot, or has not answered; nothing has changed
    * - `undone`: all could, one failed to take it over; the former text is back, and all go by that
    * - `unsettled`: it was begun, and could neither be applied nor undone everywhere
-   * - `stale`: the file is another one than the change was made from; nothing has changed
+   * - `stale`: the configuration is another one than the change was made from; nothing has changed
    * - `busy`: another change is being applied
    */
   readonly outcome: 'applied' | 'refused' | 'undone' | 'unsettled' | 'stale' | 'busy';
@@ -39,8 +38,8 @@ export interface ConfigChangeResult {
 interface Where {
   readonly redis: Redis;
   readonly prefix: string;
-  readonly file: ConfigFile;
-  readonly versions: ConfigVersions;
+  readonly current: CurrentConfig;
+  readonly versions: VersionStore;
   /** Longest wait for the answers of one step. */
   readonly withinMs?: number;
 }
@@ -49,9 +48,9 @@ const lockMs = 60_000;
 const releaseScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
 
 /**
- * Changes the configuration for all services, or for none. Every process checks the new text first, from a file beside the
- * one that it will replace; when all can go by it, it replaces the file in one step, and they are told to apply it. A process
- * that dies on the way reads the file when it starts: the former text before that step, the new one after it.
+ * Changes the configuration for all services, or for none. Every process checks the new text first, from a candidate beside the
+ * text that it will replace; when all can go by it, it replaces that in one step, and they are told to apply it. A process
+ * that dies on the way reads the configuration when it starts: the former text before that step, the new one after it.
  *
  * @throws the error of the file system when the file or its folder cannot be written
  */
@@ -68,11 +67,12 @@ export async function changeConfiguration(where: Where, change: ConfigChange): P
 }
 
 async function changeLocked(where: Where, change: ConfigChange, id: string): Promise<ConfigChangeResult> {
-  const { redis, prefix, file, versions, withinMs = 15_000 } = where;
-  const before = await file.read();
+  const { redis, prefix, current, withinMs = 15_000 } = where;
+  const isFirst = change.base === '';
+  const before = isFirst ? { text: '', digest: '' } : await current.read();
   if (before.digest !== change.base) return { outcome: 'stale', answers: [], silent: [] };
   if (configDigest(change.text) === before.digest) return { outcome: 'applied', answers: [], silent: [] };
-  await file.offer(id, change.text);
+  await current.offer(id, change.text);
   try {
     const checked = await callServices(redis, prefix, { id, step: 'check', candidate: true }, withinMs);
     // Without any answer it is good only where no process lives.
@@ -82,18 +82,20 @@ async function changeLocked(where: Where, change: ConfigChange, id: string): Pro
       await forgetCall(redis, prefix, id);
       return { outcome: 'refused', answers: checked.answers, silent };
     }
-    await versions.add({ ...before, author: 'the file', reason: 'as it was before a change' });
-    if (!(await file.commit(id, change.base))) {
+    const former = { ...before, author: 'the file', reason: 'as it was before a change' };
+    const kept = isFirst ? { reasons: [] } : await noteVersion(where, former);
+    if (!(await current.commit(id, change.base, change))) {
       await forgetCall(redis, prefix, id);
       return { outcome: 'stale', answers: [], silent: [] };
     }
-    return await applyCommitted(where, change, { id, former: before.text, ready: checked.answers });
+    const done = await applyCommitted(where, change, { id, former: before.text, ready: checked.answers });
+    return { ...done, reasons: [...kept.reasons, ...(done.reasons ?? [])] };
   } finally {
-    await file.withdraw(id);
+    await current.withdraw(id);
   }
 }
 
-/** From here on the file is changed: whatever goes wrong is told as what it is, and thrown no more. */
+/** From here on the configuration is changed: whatever goes wrong is told as what it is, and thrown no more. */
 async function applyCommitted(
   where: Where,
   change: ConfigChange,
@@ -113,51 +115,63 @@ async function applyCommitted(
     const left = await undo(where, former, change.text);
     return { outcome: left.length === 0 ? 'undone' : 'unsettled', answers, silent: [], reasons: left };
   } catch (error) {
-    const lost = `the file is changed, but not all services could be notified (${(error as Error).message})`;
+    const lost = `${placeOf(where)} is changed, but not all services could be notified (${(error as Error).message})`;
     return { outcome: 'unsettled', answers: [], silent: [], version, reasons: [lost, ...reasons] };
   }
 }
 
 async function noteVersion(
   { versions }: Where,
-  entry: Parameters<ConfigVersions['add']>[0],
+  entry: Parameters<VersionStore['add']>[0],
 ): Promise<{ readonly version?: number; readonly reasons: readonly string[] }> {
   try {
     return { version: (await versions.add(entry)).number, reasons: [] };
   } catch (error) {
-    return { reasons: [`the version could not be noted in ${versions.folder} (${(error as Error).message})`] };
+    return { reasons: [`the version could not be noted in ${versions.title} (${(error as Error).message})`] };
   }
 }
 
 /**
- * Puts the former text back, unless somebody has changed the file in the meantime.
+ * Puts the former text back, unless somebody has changed the configuration in the meantime.
  *
  * @returns why not every process goes by it again, in words; empty when all do
  */
 async function undo(where: Where, former: string, text: string): Promise<string[]> {
-  const { redis, prefix, file, withinMs } = where;
+  const { redis, prefix, current, withinMs } = where;
+  if (former === '') return ['there was no configuration before'];
   const id = randomBytes(8).toString('hex');
   try {
-    await file.offer(id, former);
-    if (!(await file.commit(id, configDigest(text))))
-      return ['the previous configuration was not restored: the file was edited by hand at the same moment'];
+    await current.offer(id, former);
+    const note = { author: 'dicom-dispatch', reason: 'restored: a service could not apply the change' };
+    if (!(await current.commit(id, configDigest(text), note)))
+      return [
+        `the previous configuration was not restored: ${placeOf(where)} was ${editedWords(where)} at the same moment`,
+      ];
+    await noteVersion(where, { text: former, ...note });
   } catch (error) {
     return [`the previous configuration could not be restored (${(error as Error).message})`];
   } finally {
-    await file.withdraw(id);
+    await current.withdraw(id);
   }
-  await noteVersion(where, {
-    text: former,
-    author: 'dicom-dispatch',
-    reason: 'restored: a service could not apply the change',
-  });
   const { outcome, answers, missing } = await reloadEverywhere(redis, prefix, withinMs);
   if (outcome === 'applied') return [];
   const open = answers.flatMap(({ services, process, reasons }) =>
     reasons.map((reason) => `${services.join(', ')} (${process}): ${reason}`),
   );
   const silent = missing > 0 || answers.length === 0 ? ['a service has not answered'] : [];
-  return ['the previous configuration is in the file again, and not every service uses it', ...open, ...silent];
+  return [
+    `the previous configuration is in ${placeOf(where)} again, and not every service uses it`,
+    ...open,
+    ...silent,
+  ];
+}
+
+function placeOf({ current }: Where): string {
+  return current.kind === 'file' ? 'the file' : 'Redis';
+}
+
+function editedWords({ current }: Where): string {
+  return current.kind === 'file' ? 'edited by hand' : 'given another one';
 }
 
 const about = z.object({ services: z.array(z.string()), host: z.string(), pid: z.number() });

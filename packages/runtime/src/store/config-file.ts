@@ -1,24 +1,29 @@
-import { createHash } from 'node:crypto';
-import { chmod, chown, link, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { access, chmod, chown, link, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { configDigest, type ConfigText, type CurrentConfig } from './current-config.ts';
 
-/** The text of a configuration, and what tells it from others. */
-export interface ConfigText {
-  readonly text: string;
-  /** SHA-256 of the text, in hexadecimal digits. */
-  readonly digest: string;
-}
-
-export function configDigest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-/** Where the configuration of one machine is kept: a file, changed as a whole and never in part. */
-export class ConfigFile {
+/** The configuration of one machine: a file. */
+export class ConfigFile implements CurrentConfig {
+  readonly kind = 'file';
   readonly path: string;
 
   constructor(path: string) {
     this.path = path;
+  }
+
+  get title(): string {
+    return this.path;
+  }
+
+  get fileName(): string {
+    return basename(this.path);
+  }
+
+  async isThere(): Promise<boolean> {
+    return access(this.path).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** @throws the error of the file system */
@@ -53,19 +58,13 @@ export class ConfigFile {
     await Promise.all(names.map((name) => rm(join(dirname(path), name), { force: true })));
   }
 
-  /** Removes a candidate; one that cannot be removed now is removed by the next change. */
   async withdraw(id: string): Promise<void> {
     await candidatePath(this.path, id)
       .then((path) => rm(path, { force: true }))
       .catch(() => {});
   }
 
-  /**
-   * Puts a candidate in the place of the file, if that is still what it was: an edit by hand in the meantime stays.
-   *
-   * @param base - digest of what is replaced
-   * @returns whether it was done
-   */
+  /** An edit by hand in the meantime stays. */
   async commit(id: string, base: string): Promise<boolean> {
     const path = await realpath(this.path);
     const kept = `${path}.${id}.before`;

@@ -1,31 +1,134 @@
+import { join, resolve } from 'node:path';
 import type { Config } from '@dicom-dispatch/core';
-import { ConfigError, type LocatedProblem } from '../config/config-error.ts';
+import { ConfigError, oneProblem, type LocatedProblem } from '../config/config-error.ts';
+import { checkConfig, loadConfig, readText, type LoadOptions } from '../config/load-config.ts';
+import { asLocalFile, type LocalFile } from '../config/local-file.ts';
+import { parseText } from '../config/parsed-text.ts';
+import type { Logger } from '../logging/create-logger.ts';
+import type { Redis } from '../redis/connect-redis.ts';
+import { addressOf, namesRedis, type RedisPlace } from '../redis/redis-options.ts';
+import { ConfigCopy } from './config-copy.ts';
 import { ConfigFile } from './config-file.ts';
+import type { CurrentConfig, VersionStore } from './current-config.ts';
+import { RedisConfig } from './redis-config.ts';
+import { RedisVersions } from './redis-versions.ts';
 import { SealKey, sealKeyPath } from './seal.ts';
 import { ConfigVersions } from './versions.ts';
 
 /** Where the configuration is kept, and how a text is checked before it is. */
 export interface ConfigurationStore {
-  readonly file: ConfigFile;
-  readonly versions: ConfigVersions;
+  /** The file of this machine: the configuration, or with `configuration: redis` what leads to it. Absolute. */
+  readonly path: string;
+  readonly current: CurrentConfig;
+  readonly versions: VersionStore;
   readonly seal: SealKey;
   /** Checks a text as `config check` does. @throws ConfigError */
   check(text: string): Promise<Config>;
+  /** Reads and checks what is in use, or the candidate of an id. @throws ConfigError */
+  load(candidate?: string): Promise<Config>;
+  /** What this machine knows without Redis: the configuration of its file, or with `configuration: redis` what leads there. @throws ConfigError */
+  own(): Promise<Config>;
+  /** The configuration that this host was on last, where Redis does not answer now. */
+  loadCopy(): Promise<Config | undefined>;
+  close(): void;
 }
 
-/** @param path - absolute path of the configuration file */
-export function openConfigurationStore(
-  path: string,
-  check: (text: string) => Promise<Config>,
-  env: Readonly<Record<string, string | undefined>>,
-): ConfigurationStore {
+export type StoreOptions = Omit<LoadOptions, 'candidate' | 'local'>;
+
+/** @param path - of the configuration file */
+export function openFileStore(file: string, options: StoreOptions): ConfigurationStore {
+  const path = resolve(file);
   return {
-    file: new ConfigFile(path),
+    path,
+    current: new ConfigFile(path),
     versions: new ConfigVersions(path),
-    seal: new SealKey(sealKeyPath(path, env)),
-    check,
+    seal: new SealKey(sealKeyPath(path, options.env)),
+    check: (text) => checkConfig(path, text, options),
+    load: (candidate) => loadConfig(path, { ...options, candidate }),
+    own: () => loadConfig(path, options),
+    loadCopy: async () => undefined,
+    close: () => {},
   };
 }
+
+export interface RedisStoreOptions extends StoreOptions {
+  /** Opens the Redis that the file names. @throws what the caller of {@link openStore} wants to see */
+  connect(config: Config): Promise<Redis> | Redis;
+  /** Keeps a copy on the disk of this host, and puts it back into a Redis that has lost it: for services. */
+  readonly copy?: { readonly log: (config: Config) => Logger };
+}
+
+/**
+ * Opens the configuration of a machine: its file, or Redis where that says `configuration: redis`.
+ *
+ * @throws ConfigError when the file cannot be used
+ */
+export async function openStore(file: string, options: RedisStoreOptions): Promise<ConfigurationStore> {
+  const path = resolve(file);
+  if (!(await readLocal(path))) return openFileStore(path, options);
+  const own = await ownConfig(path, options);
+  const { prefix } = own.redis;
+  const redis = await options.connect(own);
+  const key = new SealKey(sealKeyPath(path, options.env));
+  const { copy: kept } = options;
+  const copy =
+    kept &&
+    new ConfigCopy({
+      folder: resolve(own.redis.notesFolder ?? join(own.redis.dataFolder, 'recovery')),
+      prefix,
+      redis: addressOf(own.redis as RedisPlace),
+      key,
+      log: kept.log(own),
+    });
+  const current = new RedisConfig({ redis, prefix, key, copy });
+  const check = async (text: string): Promise<Config> =>
+    checkConfig(path, text, { ...options, local: await needLocal(path) });
+  return {
+    path,
+    current,
+    versions: new RedisVersions({ redis, prefix, key }),
+    seal: key,
+    check,
+    load: async (candidate) =>
+      check(candidate === undefined ? (await current.read()).text : await current.candidate(candidate)),
+    own: () => ownConfig(path, options),
+    async loadCopy() {
+      const known = await copy?.read();
+      return known && check(known.text);
+    },
+    close: () => redis.disconnect(),
+  };
+}
+
+/** The local file, if it is one: undefined for a whole configuration, and for what is no YAML. @throws ConfigError */
+async function readLocal(path: string): Promise<LocalFile | undefined> {
+  const text = await readText(path).catch((error: unknown) => {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  });
+  if (text === undefined || !/configuration/.test(text)) return undefined;
+  return asLocalFile(parseText(path, text));
+}
+
+async function needLocal(path: string): Promise<LocalFile> {
+  const local = await readLocal(path);
+  if (local) return local;
+  throw oneProblem(path, 'was redis when this process started: leave it, or restart the services of this host', [
+    'configuration',
+  ]);
+}
+
+/** What a host knows before Redis has answered: its own part, with the defaults of all others. @throws ConfigError */
+async function ownConfig(path: string, options: StoreOptions): Promise<Config> {
+  const local = await needLocal(path);
+  const own = await checkConfig(path, nothing, { ...options, local });
+  if (namesRedis(own.redis)) return own;
+  throw oneProblem(path, 'redis needs redis.url, redis.sentinel or redis.cluster: services on several hosts share it', [
+    'configuration',
+  ]);
+}
+
+const nothing = `sources: { none: { url: 'http://127.0.0.1:1' } }\ntargets: {}\n`;
 
 /** The configuration that a text says, or everything that is wrong with it. */
 export async function judgeText(

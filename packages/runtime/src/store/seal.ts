@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 
 /**
@@ -39,6 +39,23 @@ export class SealKey {
     }
   }
 
+  /** Signs a text (HMAC-SHA256) with the key of the installation, which is made when it is needed. @throws Error in words for people */
+  async sign(text: string): Promise<string> {
+    return signature((await this.#read()) ?? (await this.#make()), text);
+  }
+
+  /** Whether a text was signed with this key. @throws Error in words for people, when the key is missing */
+  async isSigned(text: string, signed: string): Promise<boolean> {
+    const key = await this.#read();
+    if (!key) {
+      throw new Error(
+        `the key of the installation is missing: copy ${this.path} from a host that has it, or name it with DICOM_DISPATCH_KEY_FILE`,
+      );
+    }
+    const [one, other] = [Buffer.from(signature(key, text)), Buffer.from(signed)];
+    return one.length === other.length && timingSafeEqual(one, other);
+  }
+
   async #read(): Promise<Buffer | undefined> {
     try {
       const key = Buffer.from((await readFile(this.path, 'utf8')).trim(), 'base64');
@@ -72,6 +89,11 @@ export class SealKey {
 }
 
 const context = 'dicom-dispatch secret v1';
+
+function signature(key: Buffer, text: string): string {
+  const own = Buffer.from(hkdfSync('sha256', key, '', 'dicom-dispatch configuration v1', 32));
+  return createHmac('sha256', own).update(text).digest('base64url');
+}
 
 /** Where the key is that belongs to a configuration file. */
 export function sealKeyPath(configFile: string, env: Readonly<Record<string, string | undefined>>): string {

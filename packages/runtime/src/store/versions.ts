@@ -1,10 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { link, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { configDigest } from './config-file.ts';
+import {
+  configDigest,
+  maxNoteLength,
+  type ConfigVersion,
+  type ConfigVersionFacts,
+  type VersionStore,
+} from './current-config.ts';
 
-const configVersion = z.object({
+const configVersion: z.ZodType<ConfigVersion> = z.object({
   number: z.int().min(1),
   /** ms since 1970 */
   at: z.number(),
@@ -14,27 +21,27 @@ const configVersion = z.object({
   text: z.string(),
 });
 
-/** A configuration as it was in use from a time on. */
-export type ConfigVersion = z.infer<typeof configVersion>;
-export type ConfigVersionFacts = Omit<ConfigVersion, 'text'>;
-
 /** Versions that are kept; older ones are removed. */
 const maxVersions = 1000;
-const maxTextLength = 200;
+/** Above the largest configuration as JSON. */
+const maxFileBytes = 32 * 1024 * 1024;
 const fileName = /^(\d{6,})\.json$/;
 
 /**
  * The versions of a configuration file, in a folder beside it: one file each, never changed. Several processes may write:
  * a number is taken by making its file.
  */
-export class ConfigVersions {
+export class ConfigVersions implements VersionStore {
   readonly folder: string;
 
   constructor(configFile: string) {
     this.folder = `${configFile}.versions`;
   }
 
-  /** The newest first, without their texts. */
+  get title(): string {
+    return this.folder;
+  }
+
   async list(limit = 100): Promise<ConfigVersionFacts[]> {
     const numbers = (await this.#numbers()).slice(-limit).reverse();
     const versions = await Promise.all(numbers.map((number) => this.read(number)));
@@ -45,14 +52,17 @@ export class ConfigVersions {
     });
   }
 
+  /** Undefined when there is none, and when it cannot be read: half written by a process that was killed, damaged, no file. */
   async read(number: number): Promise<ConfigVersion | undefined> {
     try {
-      return configVersion.parse(JSON.parse(await readFile(this.#path(number), 'utf8')));
-    } catch (error) {
-      // What a former version of ours had half written when it was killed, or a disk has damaged, stops no change.
-      const isDamaged = error instanceof SyntaxError || error instanceof z.ZodError;
-      if (isDamaged || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
+      // Without waiting for the other end of what is no file.
+      await using file = await open(this.#path(number), constants.O_RDONLY | constants.O_NONBLOCK);
+      const stat = await file.stat();
+      return !stat.isFile() || stat.size > maxFileBytes
+        ? undefined
+        : configVersion.parse(JSON.parse(await file.readFile('utf8')));
+    } catch {
+      return undefined;
     }
   }
 
@@ -85,8 +95,8 @@ export class ConfigVersions {
       const version: ConfigVersion = {
         number: (numbers.at(-1) ?? 0) + 1,
         at: Date.now(),
-        author: entry.author.slice(0, maxTextLength),
-        reason: entry.reason.slice(0, maxTextLength),
+        author: entry.author.slice(0, maxNoteLength),
+        reason: entry.reason.slice(0, maxNoteLength),
         digest,
         text: entry.text,
       };
@@ -120,7 +130,8 @@ export class ConfigVersions {
 
   async #prune(): Promise<void> {
     const old = (await this.#numbers()).slice(0, -maxVersions);
-    await Promise.all(old.map((number) => rm(this.#path(number), { force: true })));
+    // Not a folder, and not what somebody else owns.
+    await Promise.allSettled(old.map((number) => rm(this.#path(number), { force: true })));
   }
 
   async #numbers(): Promise<number[]> {

@@ -3,6 +3,20 @@ import type { KeyRow } from './key-row.ts';
 /** Operators: configuration, notifications, audit log, sessions. */
 export const operatorKeys: readonly KeyRow[] = [
   {
+    keys: ['configuration', 'configuration-version:NUMBER'],
+    kind: 'key',
+    what: 'with `configuration: redis`: the configuration of all hosts, and its versions; signed with the key of the installation (docs/decisions/0026-configuration-in-redis.md)',
+    lives: 'always; the newest 200',
+    backup: 'last',
+  },
+  {
+    keys: ['configuration-candidate:ID'],
+    kind: 'key',
+    what: 'with `configuration: redis`: a change that services check before it becomes the configuration',
+    lives: 'five minutes at most',
+    backup: 'no',
+  },
+  {
     keys: ['configuration-draft', 'configuration-lock'],
     kind: 'key',
     what: 'the change of the configuration that is being prepared in the console, with what it was made from; held while one is applied',

@@ -49,9 +49,9 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
     },
     async (request) => {
       const { store } = editContext(context);
-      const { text, digest } = await store.file.read();
+      const { text, digest } = await store.current.read();
       return {
-        file: store.file.path,
+        file: store.current.title,
         digest,
         text: shownText(request, text),
         editing: whyNoEditing(context) === undefined,
@@ -90,12 +90,12 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
     },
     async (request) => {
       const { params, query } = request;
-      const { versions, file } = editContext(context).store;
+      const { versions, current } = editContext(context).store;
       const version = await versions.read(params.version);
       if (!version) throw new OperationError('not-found', `there is no version ${params.version}`);
       const other = await versions.read(query.against ?? params.version - 1);
       const [before, text] = [shownText(request, other?.text ?? ''), shownText(request, version.text)];
-      return { ...version, text, patch: unifiedDiff(file.path.split('/').at(-1) ?? '', before, text) };
+      return { ...version, text, patch: unifiedDiff(current.fileName, before, text) };
     },
   );
 
@@ -116,7 +116,7 @@ export function addConfigurationDraftRoutes(server: ApiServer, context: ConsoleC
       const wish = { actor: actorOf(request), reason: request.body.reason };
       const edit = editContext(context);
       const version = await edit.store.versions.read(request.params.version);
-      if (version) refuseLockOut(request, (await edit.store.file.read()).text, version.text);
+      if (version) refuseLockOut(request, (await edit.store.current.read()).text, version.text);
       const done = await restoreVersion(edit, request.params.version, wish);
       request.auditDetail = done.version === undefined ? '' : `as version ${done.version}`;
       return { ...done, silent: [...done.silent], notes: [...done.notes], words: appliedWords(done) };

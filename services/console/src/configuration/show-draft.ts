@@ -23,16 +23,15 @@ export async function showDraft(
   const draft = await readDraft(context);
   if (!draft) return undefined;
   const [{ digest }, { config, problems, foreign }] = await Promise.all([
-    context.store.file.read(),
+    context.store.current.read(),
     judgeAs(context.store, { before: draft.baseText, text: draft.text, isEditor }),
   ]);
   const shown = (text: string): string => (isEditor ? textForEditors(text) : text);
   const differences = describeChanges(configValue(draft.baseText), valueOf(draft.text));
-  const name = context.store.file.path.split('/').at(-1) ?? '';
   return {
     seen: draftDigest(draft),
     text: shown(draft.text),
-    patch: unifiedDiff(name, shown(draft.baseText), shown(draft.text)),
+    patch: unifiedDiff(context.store.current.fileName, shown(draft.baseText), shown(draft.text)),
     differences: isEditor ? differences.filter(({ path }) => isOfEditors(path)) : differences,
     changes: [...draft.changes],
     problems: [

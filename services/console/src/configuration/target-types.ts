@@ -34,7 +34,7 @@ export async function targetType(
   if (!isExternal(type)) throw new OperationError('invalid', `there is no target type "${type}"`);
   if (!mayLoad) throw new OperationError('invalid', 'only an administrator may load an external handler');
   try {
-    const handler = await loadHandler(type, { folder: dirname(store.file.path) });
+    const handler = await loadHandler(type, { folder: dirname(store.path) });
     const fields = optionFields(handler.schema).filter(({ name }) => name !== 'type');
     return { type, about: aboutType(type, handler.about as TargetAbout | undefined), fields };
   } catch (error) {

@@ -41,7 +41,7 @@ export interface RunningSetup {
  * @throws ConsoleError when it cannot listen, or the folder of the file cannot be written
  */
 export async function startSetup({ store, listen, log }: SetupOptions): Promise<RunningSetup> {
-  await needFolder(store.file.path);
+  await needFolder(store.path);
   const { host, port } = parseListen(listen);
   const door = new SetupAccess(host);
   const state: SetupState = { store, listen, answers: {} };
@@ -104,7 +104,7 @@ export async function startSetup({ store, listen, log }: SetupOptions): Promise<
         'invalid',
         [...missing.map((step) => `${step} is missing`), ...problems.map(({ message }) => message)].join('\n'),
       );
-    await writeNew(store.file.path, text);
+    await writeNew(store.path, text);
     reply.raw.once('finish', done);
     return { next: '/sign-in?to=%2Ftest-study', ready: '/readyz' };
   });

@@ -4,11 +4,10 @@ import { parseConfig, Secret, type Config, type TargetSchema } from '@dicom-disp
 import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
 import { openPipeline, planByName, StudyEnqueuer, type PipelineContext } from '@dicom-dispatch/pipeline';
 import {
-  checkConfig,
   connectRedis,
   createLogger,
   createMetrics,
-  openConfigurationStore,
+  openFileStore,
   type ConfigurationStore,
   type Redis,
 } from '@dicom-dispatch/runtime';
@@ -172,7 +171,7 @@ async function storeOf(folder: string, text: string, env: TestConsoleOptions['en
   const path = join(folder, 'dispatch.yaml');
   await writeFile(path, text);
   const options = { targetSchemas: Object.values(targetSchemas) as unknown as TargetSchema[], env };
-  const store = openConfigurationStore(path, (candidate) => checkConfig(path, candidate, options), env);
+  const store = openFileStore(path, options);
   await store.versions.add({ text, author: 'the file', reason: 'as it was at the start' });
   return store;
 }

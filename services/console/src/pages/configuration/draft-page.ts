@@ -1,4 +1,4 @@
-import { editableSections } from '@dicom-dispatch/operations';
+import { changedWords, editableSections } from '@dicom-dispatch/operations';
 import type { FastifyRequest } from 'fastify';
 import type { DraftView } from '../../api/configuration-schemas.ts';
 import type { ApiServer } from '../../api/api-server.ts';
@@ -19,17 +19,17 @@ export function addDraftPage(server: ApiServer, context: ConsoleContext): void {
     const [draft, versions, { text, digest }, warnings] = await Promise.all([
       showDraft(edit, request),
       edit.store.versions.list(50),
-      edit.store.file.read(),
+      edit.store.current.read(),
       warningsNow(context, isEditor(request)),
     ]);
     const isAdministrator = request.identity !== undefined && isAllowed(request.identity.role, 'administrator');
     const whyNot = whyNoEditing(context);
     const body = html`<div class="title-row">
         <h1>Configuration</h1>
-        <span class="sub">${edit.store.file.path}</span>
+        <span class="sub">${edit.store.current.title}</span>
       </div>
       ${sections(request)} ${whyNot !== undefined && html`<p class="note">${whyNot}</p>`}
-      ${draft ? change(draft, whyNot === undefined) : empty('No change', 'The services use the configuration file. Edit a target to start a change.')}
+      ${draft ? change(draft, { editing: whyNot === undefined, changed: changedWords(edit) }) : empty('No change', 'Edit a target, for example, to start a change.')}
       ${presentWarnings(warnings)}
       ${isAdministrator && !isEditor(request) && yamlEditor(draft ?? { text, seen: digest })}
       <h2>Versions</h2>
@@ -65,6 +65,7 @@ function sections(request: FastifyRequest): Html {
     !isEditor(request) || editableSections.has(aboutKind(kind).path[0] ?? '');
   const links = [
     ['/configuration/targets', 'Targets'],
+    ...(mayChange('targetDefaults') ? [['/configuration/target-defaults', 'Target defaults'] as const] : []),
     ['/configuration/rules', 'Rules'],
     ...entryKinds
       .filter(mayChange)
@@ -89,7 +90,7 @@ function presentWarnings(warnings: readonly PresentWarning[]): Html {
   </section>`;
 }
 
-function change(draft: DraftView, editing: boolean): Html {
+function change(draft: DraftView, { editing, changed }: { readonly editing: boolean; readonly changed: string }): Html {
   const isGood = draft.problems.length === 0 && !draft.isStale;
   return html`<section class="card" aria-label="Change">
     <h2>Draft (not in use yet)</h2>
@@ -99,7 +100,7 @@ function change(draft: DraftView, editing: boolean): Html {
     ${
       draft.isStale &&
       html`<p class="note bad">
-        The file was edited manually in the same lines. Discard this change and make it again.
+        Since this change was started, ${changed}, in the same lines. Discard this change and make it again.
       </p>`
     }
     ${

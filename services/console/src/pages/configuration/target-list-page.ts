@@ -16,7 +16,7 @@ export function addTargetListPage(server: ApiServer, context: ConsoleContext): v
   server.get('/configuration/targets', { config: { access: 'editor' } }, async (request, reply) => {
     const edit = editContext(context);
     const draft = await readDraft(edit);
-    const text = draft?.text ?? (await edit.store.file.read()).text;
+    const text = draft?.text ?? (await edit.store.current.read()).text;
     const before = draft?.baseText ?? text;
     const raw = configValue(text) as { targets?: Readonly<Record<string, Plain>> } | null;
     const { config = context.config() } = await judgeAs(edit.store, { before, text, isEditor: isEditor(request) });

@@ -17,10 +17,10 @@ export function addVersionPage(server: ApiServer, context: ConsoleContext): void
     { config: { access: 'editor' }, schema: { params: z.object({ version: z.coerce.number().int().min(1) }) } },
     async (request, reply) => {
       const { version: number } = request.params;
-      const { versions, file } = editContext(context).store;
+      const { versions, current } = editContext(context).store;
       const version = await versions.read(number);
       if (!version) throw new OperationError('not-found', `There is no version ${number}.`);
-      const [before, { digest, text }] = await Promise.all([versions.read(number - 1), file.read()]);
+      const [before, { digest, text }] = await Promise.all([versions.read(number - 1), current.read()]);
       const isInUse = digest === version.digest;
       const mayRestore =
         !isInUse &&
@@ -28,11 +28,11 @@ export function addVersionPage(server: ApiServer, context: ConsoleContext): void
         request.identity !== undefined &&
         isAllowed(request.identity.role, 'administrator');
       const shown = (one: string): string => shownText(request, one);
-      const name = file.path.split('/').at(-1) ?? '';
+      const name = current.fileName;
       const body = html`<div class="title-row">
           <h1>Version ${number}</h1>
           <span class="sub">${version.author}, ${time(version.at, 'at')} · ${version.reason}</span>
-          ${isInUse && html`<span class="chip good">✓ in the file</span>`}
+          ${isInUse && html`<span class="chip good">✓ in use</span>`}
         </div>
         ${
           mayRestore &&

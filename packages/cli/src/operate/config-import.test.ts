@@ -1,0 +1,92 @@
+import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
+import { ConfigError } from '@dicom-dispatch/runtime';
+import { openFormat } from '@dicom-dispatch/state/keys';
+import { Redis } from 'ioredis';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { backupNow, restoreNow } from './backup.ts';
+import { exportNow, importNow } from './config-import.ts';
+import { showHistory } from './config-versions.ts';
+
+let server: RedisServer;
+let redis: Redis;
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+let config: string;
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = new Redis(server.url);
+});
+beforeEach(async () => {
+  await redis.flushall();
+  folder = await tempFolder('import');
+  config = await write('dispatch.yaml', `configuration: redis\nredis: { url: '${server.url}' }\n`);
+  return () => folder.remove();
+});
+afterAll(async () => {
+  redis?.disconnect();
+  await server?.stop();
+});
+
+const shared = `# of all hosts
+sources:
+  main: { url: http://127.0.0.1:1 } # ask Anna
+targets:
+  a: { type: dummy }
+rules:
+  - { name: everything, targets: [a] }
+`;
+const whole = `redis:\n  url: redis://127.0.0.1:1\n${shared}`;
+
+async function write(name: string, text: string): Promise<string> {
+  await writeFile(join(folder.path, name), text);
+  return join(folder.path, name);
+}
+
+/** What an act prints. */
+async function printed(act: () => Promise<unknown>): Promise<string> {
+  const lines: string[] = [];
+  const log = vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(`${line}\n`));
+  const out = vi.spyOn(process.stdout, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
+  try {
+    await act();
+  } finally {
+    log.mockRestore();
+    out.mockRestore();
+  }
+  return lines.join('');
+}
+
+describe('config import and export', () => {
+  it('bring a file to Redis without what leads there, and give it back as it was written', async () => {
+    const file = await write('whole.yaml', whole);
+    const first = await printed(() => importNow(file, { config }));
+    expect(first).toContain('left out, since the file of each host has it: redis');
+    expect(first).toContain(`Give each host the key ${config}.key`);
+    expect(await printed(() => exportNow({ config }))).toBe(shared);
+    expect(await printed(() => importNow(file, { config }))).toBe('it is in use already: nothing was changed\n');
+    const changed = await write('changed.yaml', shared.replace('type: dummy', 'type: dummy, attempts: 3'));
+    const second = await printed(() => importNow(changed, { config, reason: 'fewer attempts' }));
+    expect(second).toBe('Version 2 is in place. No service is running that could use it.\n');
+    expect(await printed(() => showHistory({ config, limit: 10 }))).toMatch(/2 .*fewer attempts\s+1 .*imported from/);
+  });
+
+  it('name what is wrong where it is in the file, and change nothing', async () => {
+    const file = await write('wrong.yaml', whole.replace('type: dummy', 'type: dummy, attempts: none'));
+    const error = await importNow(file, { config }).catch((thrown: unknown) => thrown);
+    expect((error as ConfigError).format()).toMatch(/wrong\.yaml:7:\d+: targets\.a\.attempts: /);
+    await expect(printed(() => exportNow({ config }))).rejects.toThrow(ConfigError);
+    await expect(importNow(file, { config: file })).rejects.toThrow('is the configuration itself');
+  });
+});
+
+it('the configuration is in a backup, and back with it where Redis has none', async () => {
+  await printed(async () => importNow(await write('whole.yaml', whole), { config }));
+  await openFormat(redis, '{dicom-dispatch}');
+  const backup = join(folder.path, 'backup.gz');
+  await printed(() => backupNow(backup, { config }));
+  await redis.flushall();
+  await printed(() => restoreNow(backup, { config }));
+  expect(await printed(() => exportNow({ config }))).toBe(shared);
+  expect((await readFile(`${config}.key`, 'utf8')).length).toBeGreaterThan(40);
+});

@@ -1,0 +1,75 @@
+import { withoutNotes } from '@dicom-dispatch/core';
+import { isMap, isNode, isPair, isScalar, LineCounter, type Document } from 'yaml';
+import { ConfigError, type LocatedProblem } from './config-error.ts';
+import { maxAliasCount, readYaml } from './read-yaml.ts';
+
+/** A text of YAML that could be read. */
+export interface ParsedText {
+  /** Where it is, for people. */
+  readonly title: string;
+  readonly document: Document;
+  readonly lines: LineCounter;
+  /** Its value, without notes and empty sections. */
+  readonly raw: unknown;
+}
+
+/**
+ * Reads a text as YAML, with its aliases unfolded, without notes and empty sections.
+ *
+ * @throws ConfigError
+ */
+export function parseText(title: string, text: string): ParsedText {
+  const lines = new LineCounter();
+  const document = readYaml(text, lines);
+  if (document.errors.length > 0) {
+    throw new ConfigError(
+      title,
+      document.errors.map((error) => ({
+        ...lines.linePos(error.pos[0]),
+        path: [],
+        message: `is not YAML: ${error.message}`,
+      })),
+    );
+  }
+  return { title, document, lines, raw: withoutNotes(withoutEmptySections(unfold(document, title))) };
+}
+
+function unfold(document: Document, path: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount });
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    const message = /resource exhaustion/i.test(error.message)
+      ? 'has aliases (*name) that expand to too much data: replace the aliases by their content'
+      : `is not YAML: ${error.message}`;
+    throw new ConfigError(path, [{ line: 1, col: 1, path: [], message }], { cause: error });
+  }
+}
+
+/** A section of which everything is commented out is a section that is left out. */
+function withoutEmptySections(raw: unknown): unknown {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return raw;
+  return Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));
+}
+
+/** The place of a problem in the file: that of its key, or of the nearest one above that is there. */
+export function locate(
+  { document, lines }: Pick<ParsedText, 'document' | 'lines'>,
+  problem: { path: readonly (string | number)[]; message: string },
+): LocatedProblem {
+  for (let length = problem.path.length; length > 0; length -= 1) {
+    const offset = offsetOf(document, problem.path.slice(0, length));
+    if (offset !== undefined) return { ...problem, ...lines.linePos(offset) };
+  }
+  return { ...problem, line: 1, col: 1 };
+}
+
+function offsetOf(document: Document, path: readonly (string | number)[]): number | undefined {
+  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+  if (isMap(parent)) {
+    const pair = parent.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === path.at(-1));
+    return pair && isNode(pair.key) ? pair.key.range?.[0] : undefined;
+  }
+  const value = document.getIn(path, true);
+  return isNode(value) ? value.range?.[0] : undefined;
+}

@@ -1,0 +1,78 @@
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { Logger } from '../logging/create-logger.ts';
+import { readRedisVersion, redisConfigFormat, redisVersion, type RedisVersion } from './redis-version.ts';
+import type { SealKey } from './seal.ts';
+
+const copySchema = z.object({ redis: z.string(), version: redisVersion });
+
+interface CopyPlace {
+  /** Folder of the notes (`redis.notesFolder`). */
+  readonly folder: string;
+  readonly prefix: string;
+  /** Address of the Redis: a copy of another one is not used. */
+  readonly redis: string;
+  readonly key: SealKey;
+  readonly log: Logger;
+}
+
+/**
+ * The version of the configuration in Redis that this host was on last, on its disk: it starts with that while Redis does not
+ * answer, and puts it back into a Redis that has lost it.
+ */
+export class ConfigCopy {
+  readonly path: string;
+  readonly #place: CopyPlace;
+  #known: RedisVersion | undefined;
+  #isRead = false;
+
+  constructor(place: CopyPlace) {
+    this.#place = place;
+    this.path = join(place.folder, `configuration-${place.prefix.replaceAll(/[^\w.-]/g, '')}.json`);
+  }
+
+  /** Undefined when there is none that can be used. */
+  async read(): Promise<RedisVersion | undefined> {
+    if (this.#isRead) return this.#known;
+    this.#known = await this.#ofDisk();
+    this.#isRead = true;
+    return this.#known;
+  }
+
+  async #ofDisk(): Promise<RedisVersion | undefined> {
+    try {
+      const { redis, version } = copySchema.parse(JSON.parse(await readFile(this.path, 'utf8')));
+      return redis === this.#place.redis ? await readRedisVersion(version, this.#place.key, this.path) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @throws the error of the file system; what is known in this process counts all the same */
+  async write(version: RedisVersion): Promise<void> {
+    if (this.#known?.signed === version.signed) return;
+    this.#known = version;
+    this.#isRead = true;
+    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+    const temporary = `${this.path}.${process.pid}.tmp`;
+    const file = await open(temporary, 'w', 0o600);
+    try {
+      await file.writeFile(
+        JSON.stringify({ redis: this.#place.redis, version: { format: redisConfigFormat, ...version } }),
+      );
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, this.path);
+  }
+
+  /** Notes that it was put back. */
+  putBack(version: RedisVersion, found: RedisVersion | undefined): void {
+    this.#place.log.warn(
+      { version: version.number, found: found?.number, of: new Date(version.at).toISOString() },
+      'Redis had lost the configuration: the version that this host was on last is put back',
+    );
+  }
+}

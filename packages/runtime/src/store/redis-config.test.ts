@@ -1,0 +1,220 @@
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { targetOptions, type Config, type TargetSchema } from '@dicom-dispatch/core';
+import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { ConfigError } from '../config/config-error.ts';
+import { createLogger } from '../logging/create-logger.ts';
+import { openRedis, type Redis } from '../redis/connect-redis.ts';
+import { openStore, type ConfigurationStore } from './configuration-store.ts';
+import { configDigest } from './current-config.ts';
+
+const prefix = '{dicom-dispatch}';
+const keys = redisKeys(prefix);
+const log = createLogger('test', { level: 'silent', format: 'json' });
+const targetSchemas = [z.strictObject({ type: z.literal('dummy'), ...targetOptions })] as unknown as TargetSchema[];
+const textOf = (name: string): string => `# ${name}
+sources: { main: { url: 'http://127.0.0.1:1' } }
+targets:
+  ${name}: { type: dummy }
+console: { listen: '127.0.0.1:1000', thumbnails: false }
+`;
+
+let server: RedisServer;
+let redis: Redis;
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+let stores: ConfigurationStore[];
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: false });
+  redis = await openRedis(server.url, 'test', 10_000);
+});
+beforeEach(async () => {
+  await redis.flushall();
+  folder = await tempFolder('redis-config');
+  stores = [];
+});
+afterEach(async () => {
+  for (const store of stores) store.close();
+  await folder.remove();
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+/** The configuration of a host: a file with what leads to Redis; `keepsCopy` as in a service. */
+async function host(
+  name: string,
+  { more = '', keepsCopy = true, hasKey = true }: { more?: string; keepsCopy?: boolean; hasKey?: boolean } = {},
+): Promise<ConfigurationStore> {
+  const file = join(folder.path, `${name}.yaml`);
+  const dataFolder = join(folder.path, `${name}-data`);
+  await writeFile(file, `configuration: redis\nredis: { url: '${server.url}', dataFolder: '${dataFolder}' }\n${more}`);
+  if (hasKey) await copyFile(join(folder.path, 'first.yaml.key'), `${file}.key`).catch(() => {});
+  const store = await openStore(file, {
+    targetSchemas,
+    env: {},
+    connect: (own: Config) => openRedis(own.redis, 'test', 10_000),
+    ...(keepsCopy && { copy: { log: () => log } }),
+  });
+  stores.push(store);
+  return store;
+}
+
+/** Makes a text the configuration, as a change does, and lets hosts go by it. */
+async function change(store: ConfigurationStore, name: string, others: readonly ConfigurationStore[] = []) {
+  const base = (await store.current.isThere()) ? (await store.current.read()).digest : '';
+  await store.current.offer('c1', textOf(name));
+  expect(await store.current.commit('c1', base, { author: 'anna', reason: name })).toBe(true);
+  await store.current.withdraw('c1');
+  for (const one of [store, ...others]) await one.current.remember?.();
+}
+
+const targets = async (store: ConfigurationStore): Promise<string[]> => Object.keys((await store.load()).targets);
+
+async function wrong(act: Promise<unknown>): Promise<string> {
+  const error = await act.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof ConfigError) return error.format();
+  throw error ?? new Error('it was good');
+}
+
+describe('a configuration in Redis', () => {
+  it('is that of all hosts, each with its own addresses; changed as a whole, with its versions', async () => {
+    const first = await host('first');
+    expect(await wrong(first.load())).toBe(
+      'configuration in Redis: there is none yet: bring it there with "dispatch config import FILE"',
+    );
+    await change(first, 'a');
+    const second = await host('second', { more: "console: { listen: '127.0.0.1:2000' }" });
+    const { console, redis: own } = await second.load();
+    expect([console.listen, own.prefix, await targets(second)]).toEqual(['127.0.0.1:2000', prefix, ['a']]);
+    expect((await first.load()).console.listen).toBe('127.0.0.1:1000');
+    await change(second, 'b');
+    expect(await targets(first)).toEqual(['b']);
+    expect(await first.versions.list()).toMatchObject([
+      { number: 2, author: 'anna', reason: 'b' },
+      { number: 1, reason: 'a' },
+    ]);
+    expect((await first.versions.read(1))?.text).toBe(textOf('a'));
+    await first.current.offer('late', textOf('c'));
+    expect(await first.current.commit('late', configDigest(textOf('a')), { author: '', reason: '' })).toBe(false);
+    expect(await targets(first)).toEqual(['b']);
+  });
+
+  it('is refused when somebody without the key of the installation, or a newer version, has written it', async () => {
+    const first = await host('first');
+    await change(first, 'a');
+    await redis.hset(keys.configuration, { text: textOf('evil'), digest: configDigest(textOf('evil')) });
+    expect(await wrong(first.load())).toMatch(/^configuration in Redis: is not signed with the key .*first\.yaml\.key/);
+    await redis.hset(keys.configurationVersion(1), 'reason', 'another one');
+    expect(await first.versions.list()).toEqual([]);
+    await redis.hset(keys.configuration, 'text', textOf('half').slice(0, 9));
+    expect(await wrong(first.load())).toContain('is damaged');
+    await redis.hset(keys.configuration, 'format', '2');
+    expect(await wrong(first.load())).toContain(
+      'has format 2, this version of dicom-dispatch knows up to 1: update it',
+    );
+    const forged = await host('other', { hasKey: false });
+    expect(await wrong(forged.load())).toContain('has format 2');
+    await redis.hset(keys.configuration, 'format', '1');
+    await redis.hset(keys.configuration, { text: textOf('a'), digest: configDigest(textOf('a')) });
+    expect(await wrong(forged.load())).toMatch(/the key of the installation is missing: copy .*other\.yaml\.key/);
+    await forged.current.offer('x', textOf('evil'));
+    expect(await wrong(first.load('x'))).toContain('the change is not signed with the key');
+    expect(await wrong(first.load('y'))).toContain('the change is not there');
+  });
+});
+
+describe('a Redis that has lost the configuration', () => {
+  it('gets the version back that a host was on last; of two, the newer one', async () => {
+    const [first, second] = [await host('first'), await host('second', { hasKey: false })];
+    await change(first, 'a');
+    await copyFile(first.seal.path, second.seal.path);
+    await second.current.remember?.();
+    await change(first, 'b');
+    const old = await redis.hgetall(keys.configurationVersion(1));
+    for (const lose of [
+      () => redis.flushall(),
+      async () => {
+        // As a replica that was behind, or an older snapshot.
+        await redis.del(keys.configuration);
+        await redis.hset(keys.configuration, old);
+      },
+    ]) {
+      await lose();
+      expect(await targets(second)).toEqual(['a']);
+      expect(await targets(first)).toEqual(['b']);
+      expect(await targets(second)).toEqual(['b']);
+      expect((await first.versions.list())[0]).toMatchObject({ number: 2, reason: 'b' });
+      // From the disk, as after a restart.
+      const again = await host('first');
+      await redis.flushall();
+      expect(await targets(again)).toEqual(['b']);
+    }
+  });
+
+  it('keeps what was changed after the loss, and what was imported anew', async () => {
+    const first = await host('first');
+    await change(first, 'a');
+    const saved = await redis.hgetall(keys.configuration);
+    const second = await host('second');
+    await change(first, 'b');
+    await redis.flushall();
+    await redis.hset(keys.configuration, saved);
+    await change(second, 'after');
+    expect(await targets(first)).toEqual(['after']);
+    await redis.flushall();
+    const command = await host('command', { keepsCopy: false });
+    await change(command, 'new');
+    expect(await targets(first)).toEqual(['new']);
+  });
+
+  it('gets nothing from a command, from a copy of another Redis, or from one that is damaged', async () => {
+    const first = await host('first');
+    await change(first, 'a');
+    const copy = join(folder.path, 'first-data', 'recovery', 'configuration-dicom-dispatch.json');
+    const text = await readFile(copy, 'utf8');
+    expect((await host('first').then((store) => store.loadCopy()))?.targets).toHaveProperty('a');
+    await redis.flushall();
+    expect(await wrong((await host('first', { keepsCopy: false })).load())).toContain('there is none yet');
+    for (const other of [text.replace('127.0.0.1', '127.0.0.2'), text.slice(0, -9), text.replace('anna', 'eve')]) {
+      await writeFile(copy, other);
+      expect(await wrong((await host('first')).load())).toContain('there is none yet');
+    }
+  });
+});
+
+describe('the file of a host', () => {
+  it('has nothing of what is in Redis, and Redis nothing of what leads there', async () => {
+    const foreign = await wrong(host('first', { more: 'targets: {}\nconsole: { thumbnails: true }\n' }));
+    expect(foreign.split('\n')).toEqual([
+      expect.stringMatching(/first\.yaml:3:1: targets: is in Redis for all hosts \(configuration: redis\)/),
+      expect.stringMatching(/first\.yaml:4:12: console\.thumbnails: is in Redis for all hosts/),
+    ]);
+    const first = await host('first');
+    expect(await wrong(first.check(`${textOf('a')}redis: {}\n`))).toContain('redis: stays in the file of each host');
+    await writeFile(first.path, 'configuration: redis\n');
+    await expect(openStore(first.path, { targetSchemas, env: {}, connect: () => redis })).rejects.toMatchObject({
+      problems: [{ message: expect.stringContaining('redis needs redis.url') }],
+    });
+    await writeFile(first.path, textOf('a'));
+    expect(await wrong(first.check(textOf('a')))).toContain('configuration: was redis when this process started');
+  });
+
+  it('is named in errors where they are, and Redis where they are there', async () => {
+    const first = await host('first');
+    await change(first, 'a');
+    await writeFile(first.path, `${await readFile(first.path, 'utf8')}health: { router: nowhere }\n`);
+    const both = textOf('a').replace('type: dummy', 'type: dummy, attempts: 0');
+    expect((await wrong(first.check(both))).split('\n').sort()).toEqual([
+      expect.stringMatching(/first\.yaml:3:11: health\.router: /),
+      expect.stringMatching(/^configuration in Redis:4:21: targets\.a\.attempts: /),
+    ]);
+  });
+});

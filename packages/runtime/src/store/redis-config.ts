@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import { z } from 'zod';
+import { oneProblem } from '../config/config-error.ts';
+import { redisTitle } from '../config/local-file.ts';
+import type { Redis } from '../redis/connect-redis.ts';
+import type { ConfigCopy } from './config-copy.ts';
+import { configDigest, maxNoteLength, type ChangeNote, type ConfigText, type CurrentConfig } from './current-config.ts';
+import { readRedisVersion, replaceRedisVersion, signedText, type RedisVersion } from './redis-version.ts';
+import type { SealKey } from './seal.ts';
+
+const candidateSeconds = 300;
+const candidate = z.object({ text: z.string(), signed: z.string() });
+
+interface Place {
+  readonly redis: Redis;
+  readonly prefix: string;
+  /** Signs what is written, and checks what is read. */
+  readonly key: SealKey;
+  /** What this host was on last. Where Redis has lost it, it is put back. Left out: nothing is ever put back. */
+  readonly copy?: ConfigCopy | undefined;
+}
+
+/** The configuration of several hosts: in Redis, signed with the key of the installation (docs/decisions/0026-configuration-in-redis.md). */
+export class RedisConfig implements CurrentConfig {
+  readonly kind = 'redis';
+  readonly fileName = 'configuration.yaml';
+  readonly title = redisTitle;
+  readonly #place: Place;
+
+  constructor(place: Place) {
+    this.#place = place;
+  }
+
+  async isThere(): Promise<boolean> {
+    const { redis, prefix } = this.#place;
+    return (await redis.exists(redisKeys(prefix).configuration)) === 1;
+  }
+
+  /** @throws ConfigError when there is none, or it cannot be used */
+  async read(): Promise<ConfigText> {
+    const head = await this.head();
+    if (head) return head;
+    throw oneProblem(this.title, 'there is none yet: bring it there with "dispatch config import FILE"');
+  }
+
+  /** The version in use; undefined when there is none. @throws ConfigError when it cannot be used */
+  async head(): Promise<RedisVersion | undefined> {
+    const found = await this.#head();
+    const known = await this.#place.copy?.read();
+    // By time, not by number: what was changed after a loss is newer, whatever its number is.
+    if (!known || (found && (found.lineage !== known.lineage || found.at >= known.at))) return found;
+    const { redis, prefix, copy } = this.#place;
+    if (await replaceRedisVersion(redis, prefix, found, known)) copy?.putBack(known, found);
+    return this.#head();
+  }
+
+  async #head(): Promise<RedisVersion | undefined> {
+    const { redis, prefix, key } = this.#place;
+    const fields = await redis.hgetall(redisKeys(prefix).configuration);
+    return Object.keys(fields).length === 0 ? undefined : readRedisVersion(fields, key, this.title);
+  }
+
+  async offer(id: string, text: string): Promise<void> {
+    const { redis, prefix, key } = this.#place;
+    const signed = await key.sign(candidateText(id, text));
+    const path = redisKeys(prefix).configurationCandidate(id);
+    await redis.set(path, JSON.stringify({ text, signed }), 'EX', candidateSeconds);
+  }
+
+  /** The text of a candidate. @throws ConfigError when it is not there, or not signed with the key of this host */
+  async candidate(id: string): Promise<string> {
+    const { redis, prefix, key } = this.#place;
+    const text = await redis.get(redisKeys(prefix).configurationCandidate(id));
+    const found = text === null ? undefined : candidate.parse(JSON.parse(text));
+    const why =
+      found === undefined
+        ? 'this process has its configuration in Redis, and the change is not there: the console that made it has its configuration in a file'
+        : await key.isSigned(candidateText(id, found.text), found.signed).then(
+            (isSigned) =>
+              isSigned ? '' : `the change is not signed with the key ${key.path}: all hosts need the same key`,
+            (error: Error) => error.message,
+          );
+    if (found && why === '') return found.text;
+    throw oneProblem(this.title, why);
+  }
+
+  async withdraw(id: string): Promise<void> {
+    const { redis, prefix } = this.#place;
+    await redis.del(redisKeys(prefix).configurationCandidate(id)).catch(() => {});
+  }
+
+  /** @param base - empty: nothing is there yet */
+  async commit(id: string, base: string, { author, reason }: ChangeNote): Promise<boolean> {
+    const { redis, prefix, key } = this.#place;
+    const [text, now] = [await this.candidate(id), await this.#head()];
+    if ((now?.digest ?? '') !== base) return false;
+    const version = {
+      lineage: now?.lineage ?? randomUUID(),
+      number: (now?.number ?? 0) + 1,
+      at: Math.max(await redisNow(redis, prefix), (now?.at ?? 0) + 1),
+      author: author.slice(0, maxNoteLength),
+      reason: reason.slice(0, maxNoteLength),
+      digest: configDigest(text),
+      text,
+    };
+    return replaceRedisVersion(redis, prefix, now, { ...version, signed: await key.sign(signedText(version)) });
+  }
+
+  async remember(): Promise<void> {
+    const head = await this.#head();
+    if (head) await this.#place.copy?.write(head);
+  }
+}
+
+function candidateText(id: string, text: string): string {
+  return JSON.stringify(['candidate', id, configDigest(text)]);
+}

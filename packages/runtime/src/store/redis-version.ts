@@ -1,0 +1,109 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { z } from 'zod';
+import { oneProblem } from '../config/config-error.ts';
+import type { Redis } from '../redis/connect-redis.ts';
+import { configDigest, type ConfigVersion } from './current-config.ts';
+import type { SealKey } from './seal.ts';
+
+/** The format of what is written here; a newer one is refused. */
+export const redisConfigFormat = 1;
+/** Versions that are kept in Redis; older ones are removed. */
+export const maxRedisVersions = 200;
+
+/** A version as it is in Redis and in the copy on a disk. */
+export interface RedisVersion extends ConfigVersion {
+  /** Of the first import: after another one, versions of the former are of another configuration. */
+  readonly lineage: string;
+  /** Of all other fields, with the key of the installation. */
+  readonly signed: string;
+}
+
+export const redisVersion = z.object({
+  format: z.coerce.number().int(),
+  lineage: z.string(),
+  number: z.coerce.number().int().min(1),
+  at: z.coerce.number(),
+  author: z.string(),
+  reason: z.string(),
+  digest: z.string(),
+  text: z.string(),
+  signed: z.string(),
+});
+
+/** What is signed: whoever can write Redis, and has no key, can put no other text there. */
+export function signedText(version: Omit<RedisVersion, 'signed' | 'text'>): string {
+  const { lineage, number, at, author, reason, digest } = version;
+  return JSON.stringify([redisConfigFormat, lineage, number, at, author, reason, digest]);
+}
+
+/**
+ * Reads a version from its fields.
+ *
+ * @param where - for people
+ * @throws ConfigError when it is of a newer format, damaged, or signed with another key
+ */
+export async function readRedisVersion(
+  fields: Readonly<Record<string, unknown>>,
+  key: SealKey,
+  where: string,
+): Promise<RedisVersion> {
+  const format = Number(fields['format']);
+  if (format > redisConfigFormat) {
+    throw oneProblem(
+      where,
+      `has format ${format}, this version of dicom-dispatch knows up to ${redisConfigFormat}: update it on this host`,
+    );
+  }
+  const { data: version } = redisVersion.safeParse(fields);
+  if (!version || configDigest(version.text) !== version.digest)
+    throw oneProblem(where, 'is damaged: import the configuration again with "dispatch config import FILE"');
+  let isSigned: boolean;
+  try {
+    isSigned = await key.isSigned(signedText(version), version.signed);
+  } catch (error) {
+    throw oneProblem(where, (error as Error).message);
+  }
+  if (isSigned) return version;
+  throw oneProblem(
+    where,
+    `is not signed with the key ${key.path}: copy the key from the host that imported the configuration; if that is this host, somebody else has written it: look who can write to Redis, then import the configuration again`,
+  );
+}
+
+const replaceScript = `
+local now = redis.call('HMGET', KEYS[1], 'digest', 'number')
+if (now[1] or '') ~= ARGV[1] or (now[2] or '') ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+redis.call('HSET', KEYS[2], unpack(ARGV, 3))
+redis.call('DEL', KEYS[3])
+return 1
+`;
+
+/**
+ * Makes a version the configuration, if that is still the one that it replaces.
+ *
+ * @param now - what is replaced; undefined: nothing is there
+ * @returns whether it was done
+ */
+export async function replaceRedisVersion(
+  redis: Redis,
+  prefix: string,
+  now: Pick<RedisVersion, 'digest' | 'number'> | undefined,
+  next: RedisVersion,
+): Promise<boolean> {
+  const keys = redisKeys(prefix);
+  const fields = Object.entries({ format: redisConfigFormat, ...next }).flat();
+  const oldest = keys.configurationVersion(Math.max(0, next.number - maxRedisVersions));
+  const done = await redis.eval(
+    replaceScript,
+    3,
+    keys.configuration,
+    keys.configurationVersion(next.number),
+    oldest,
+    now?.digest ?? '',
+    now?.number ?? '',
+    ...fields,
+  );
+  return done === 1;
+}
