@@ -1,7 +1,6 @@
 import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
-import { ConfigError } from '@dicom-dispatch/runtime';
+import { ConfigError, openRedis, type Redis } from '@dicom-dispatch/runtime';
 import { openFormat } from '@dicom-dispatch/state/keys';
-import { Redis } from 'ioredis';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -15,7 +14,7 @@ let folder: Awaited<ReturnType<typeof tempFolder>>;
 let config: string;
 beforeAll(async () => {
   server = await startRedis({ appendonly: false });
-  redis = new Redis(server.url);
+  redis = await openRedis(server.url, 'test', 10_000);
 });
 beforeEach(async () => {
   await redis.flushall();
