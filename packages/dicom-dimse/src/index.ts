@@ -60,7 +60,7 @@ export type {
 } from './operations/incoming-query.ts';
 export type { ActionRequest, EventReportRequest, NResult } from './operations/n-services.ts';
 export type { GetRequest, MoveRequest, RetrieveProgress, RetrieveResult } from './operations/retrieve.ts';
-export type { StoreOptions, StoreResult } from './operations/store.ts';
+export type { StoreOptions, StoreResult } from './operations/store-options.ts';
 export { TLS_PROFILES } from './tls/profiles.ts';
 export type { TlsProfile, TlsProfileName } from './tls/profiles.ts';
 export type { Pem, TlsClientOptions, TlsServerOptions } from './tls/tls-options.ts';

@@ -55,15 +55,12 @@ export { ConfigVersions } from './store/versions.ts';
 export { RedisClock, skewLimitMs } from './watch/redis-clock.ts';
 export { useRedisTime } from './watch/use-redis-time.ts';
 export {
-  lossWords,
   RedisLost,
   RedisWatch,
-  skewWords,
-  wordsOf,
   type AboutProcess,
   type ClockJump,
   type RedisListener,
-  type RedisStanding,
   type WatchOptions,
 } from './watch/watch-redis.ts';
+export { lossWords, skewWords, wordsOf, type RedisStanding } from './watch/redis-standing.ts';
 export { buildText, readBuild, type Build } from './build/read-build.ts';

@@ -9,7 +9,7 @@ import type { FindMatch, FindRequest } from '../operations/find.ts';
 import { getInstances, moveInstances } from '../operations/retrieve.ts';
 import type { GetRequest, MoveRequest, RetrieveResult } from '../operations/retrieve.ts';
 import { StoreOperation } from '../operations/store.ts';
-import type { StoreOptions, StoreResult } from '../operations/store.ts';
+import type { StoreOptions, StoreResult } from '../operations/store-options.ts';
 import { UID } from '../uids.ts';
 import type { AssociationCore } from './association-core.ts';
 import type { AcceptedContext, RejectedContext } from './contexts.ts';

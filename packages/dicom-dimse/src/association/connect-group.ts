@@ -1,5 +1,5 @@
 import { DimseError } from '../errors/dimse-error.ts';
-import type { StoreOptions, StoreResult } from '../operations/store.ts';
+import type { StoreOptions, StoreResult } from '../operations/store-options.ts';
 import type { ByteSource } from '../part10/byte-source.ts';
 import { peekPart10 } from '../part10/peek-part10.ts';
 import type { Association } from './association.ts';

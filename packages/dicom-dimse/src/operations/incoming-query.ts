@@ -9,7 +9,7 @@ import { CollectingSink } from './collecting-sink.ts';
 import { encodeInput } from './data-set-input.ts';
 import type { DataSetInput, EncodedDataSet } from './data-set-input.ts';
 import { classFields, respond } from './respond.ts';
-import type { StoreResult } from './store.ts';
+import type { StoreResult } from './store-options.ts';
 import { encodeFailedList } from './uid-list.ts';
 
 /** A C-FIND, C-GET or C-MOVE of the peer. */

@@ -1,6 +1,5 @@
 import { DimseError } from '../errors/dimse-error.ts';
 import { pduName } from '../observer.ts';
-import type { Observer } from '../observer.ts';
 import { decodePdu } from '../pdu/decode-pdu.ts';
 import { encodePdu } from '../pdu/encode-pdu.ts';
 import { PduStream } from '../pdu/pdu-stream.ts';
@@ -9,37 +8,11 @@ import type { AssociateAcPdu, AssociateRjPdu, AssociateRqPdu, Pdu } from '../pdu
 import { ABORTS, describeAbort, describeRejection } from '../pdu/reasons.ts';
 import type { AbortReason, RejectReason } from '../pdu/reasons.ts';
 import { ProgressTimeout } from '../association/progress-timeout.ts';
+import { aborted, rejected, unexpected } from './end-errors.ts';
 import { STATE_TABLE } from './state-table.ts';
 import type { Action, Event, State } from './state-table.ts';
 import type { Transport } from './transport.ts';
-
-/** The indications and confirmations of PS3.8 section 7, as calls. None may be made after `onEnd`. */
-export interface UpperLayerUser {
-  onAssociateRq(pdu: AssociateRqPdu): void;
-  onAssociateAc(pdu: AssociateAcPdu): void;
-  onPDataPiece(contextId: number, control: number, piece: Buffer, isEndOfValue: boolean): void;
-  onReleaseRq(): void;
-  /** After each chunk from the peer, when all in it has been handled. */
-  onProgress(): void;
-  /** Exactly once; without an error after a release. */
-  onEnd(error: DimseError | undefined): void;
-}
-
-export interface UpperLayerOptions {
-  readonly role: 'requestor' | 'acceptor';
-  /** What we offered as maximum length; 0 is unlimited. */
-  readonly maxPDataBytes: number;
-  readonly maxAssociateBytes: number;
-  /** PS3.8 section 9.1.5: how long to wait for an A-ASSOCIATE-RQ, and for the peer to close. */
-  readonly artimTimeoutMs: number;
-  /** Silence of an established association after which it is aborted; 0 never. */
-  readonly idleTimeoutMs: number;
-  /** Slower than this, within a message, is as good as silence; 0: every byte counts as enough. */
-  readonly minBytesPerSecond: number;
-  /** Whether the peer waits for us: its silence is our doing then. */
-  readonly isBusy: () => boolean;
-  readonly observer: Observer | undefined;
-}
+import type { UpperLayerOptions, UpperLayerUser } from './upper-layer-user.ts';
 
 interface Payload {
   readonly pdu?: Pdu;
@@ -360,20 +333,4 @@ export class UpperLayer {
       new DimseError('idle-timeout', `${this.#transport.peer}: no message came for ${idleTimeoutMs} ms${trickle}`),
     );
   }
-}
-
-function unexpected(event: Event): DimseError {
-  return new DimseError('protocol-error', `the peer sent a PDU out of turn (${event})`, {
-    abort: ABORTS['unexpected-pdu'],
-  });
-}
-
-function rejected(rejection: RejectReason, peer: string): DimseError {
-  const { result, source, reason } = rejection;
-  const text = `${peer} rejected the association: ${reason} (${result}, by ${source})`;
-  return new DimseError('association-rejected', text, { rejection });
-}
-
-function aborted(abort: AbortReason, peer: string): DimseError {
-  return new DimseError('aborted', `${peer} aborted the association: ${abort.reason} (by ${abort.source})`, { abort });
 }

@@ -97,11 +97,11 @@ describe('handlers from outside', () => {
     ['says no version', moduleText({ contractVersion: 'undefined' }), 'does not state its contract version'],
     ['has no type', moduleText({ type: '7' }), 'type is not a string'],
     ['has no schema', moduleText({ schema: '{}' }), 'schema is not a zod schema'],
-    ['cannot deliver', moduleText({ deliver: 'undefined' }), 'deliver is no function'],
-    ['cannot be tested', moduleText({ testConnection: '{}' }), 'testConnection is no function'],
+    ['cannot deliver', moduleText({ deliver: 'undefined' }), 'deliver is not a function'],
+    ['cannot be tested', moduleText({ testConnection: '{}' }), 'testConnection is not a function'],
     ['serves with something else', moduleText({ serve: '7' }), 'serve is not a function'],
-    ['says nothing of itself', moduleText({ about: '{}' }), 'about.displayName is no text'],
-    ['can be pulled from by halves', moduleText({ pull: '{ find() {} }' }), 'pull.retrieve is no function'],
+    ['says nothing of itself', moduleText({ about: '{}' }), 'about.displayName is not a string'],
+    ['can be pulled from by halves', moduleText({ pull: '{ find() {} }' }), 'pull.retrieve is not a function'],
   ])('one that %s is refused in words', async (_name, text, words) => {
     await expect(loadText(text)).rejects.toMatchObject({
       code: 'config-invalid',

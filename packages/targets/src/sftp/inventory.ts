@@ -7,7 +7,8 @@ import { lookAtFolder } from './look-at-server.ts';
 import { checkRemoteFolder } from './mark.ts';
 import { remoteChunks } from './remote-chunks.ts';
 import type { SftpTarget } from './schema.ts';
-import { SftpSession, type Found } from './session.ts';
+import type { Found } from './found.ts';
+import { SftpSession } from './session.ts';
 
 /** What is in the folder of the server: names and sizes as it lists them, contents by reading. */
 export async function openSftpInventory(context: InventoryContext<SftpTarget>): Promise<Inventory> {

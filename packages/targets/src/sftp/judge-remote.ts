@@ -1,6 +1,7 @@
 import { isOlderVersion, readIdentity, type PlaceClaim } from '../conflict/index.ts';
 import { compareStreams } from './compare-streams.ts';
-import type { Found, SftpSession } from './session.ts';
+import type { Found } from './found.ts';
+import type { SftpSession } from './session.ts';
 import { remoteChunks } from './remote-chunks.ts';
 
 /** A file that is to have a path, and what may be done about others there. */

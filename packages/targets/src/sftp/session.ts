@@ -4,6 +4,7 @@ import { DispatchError, type Stage } from '@dicom-dispatch/core';
 import { ProgressFloor, until } from '@dicom-dispatch/target-kit/flow';
 import { connectSftp, type Connection } from './connect.ts';
 import { hasStatus, isNoSuchFile, isRefused, translateSftpError } from './errors.ts';
+import { kindOf, type Found, type ListedFile } from './found.ts';
 import type { SftpTarget } from './schema.ts';
 
 type Done<T> = (error: Error | null | undefined, value: T) => void;
@@ -18,12 +19,6 @@ const largestWriteBytes = 255 * 1024;
 /** The window over which progress is looked at, where answers have no limit of time. */
 const floorWindowMs = 120_000;
 
-/** What has a path. */
-export interface Found {
-  readonly kind: 'file' | 'folder' | 'link' | 'special';
-  readonly size: number;
-}
-
 /** The types of ssh2 lack the option. */
 interface ListsInFull {
   readdir(
@@ -31,11 +26,6 @@ interface ListsInFull {
     options: { full: true },
     done: (error: (Error & { code?: unknown }) | undefined, entries: readonly FileEntryWithStats[]) => void,
   ): void;
-}
-
-export interface ListedFile extends Found {
-  readonly name: string;
-  readonly modifiedMs: number;
 }
 
 /**
@@ -358,10 +348,3 @@ interface RequestOptions {
 
 const noRename =
   'Set temporaryName to none: files are then written under their final names, because the server does not allow renaming.';
-
-function kindOf(found: Stats): Found['kind'] {
-  // A server need not say what it is (section 5).
-  if ((found.mode as number | undefined) === undefined || found.isFile()) return 'file';
-  if (found.isDirectory()) return 'folder';
-  return found.isSymbolicLink() ? 'link' : 'special';
-}

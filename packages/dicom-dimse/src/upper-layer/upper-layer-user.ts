@@ -1,0 +1,31 @@
+import type { DimseError } from '../errors/dimse-error.ts';
+import type { Observer } from '../observer.ts';
+import type { AssociateAcPdu, AssociateRqPdu } from '../pdu/pdu.ts';
+
+/** The indications and confirmations of PS3.8 section 7, as calls. None may be made after `onEnd`. */
+export interface UpperLayerUser {
+  onAssociateRq(pdu: AssociateRqPdu): void;
+  onAssociateAc(pdu: AssociateAcPdu): void;
+  onPDataPiece(contextId: number, control: number, piece: Buffer, isEndOfValue: boolean): void;
+  onReleaseRq(): void;
+  /** After each chunk from the peer, when all in it has been handled. */
+  onProgress(): void;
+  /** Exactly once; without an error after a release. */
+  onEnd(error: DimseError | undefined): void;
+}
+
+export interface UpperLayerOptions {
+  readonly role: 'requestor' | 'acceptor';
+  /** What we offered as maximum length; 0 is unlimited. */
+  readonly maxPDataBytes: number;
+  readonly maxAssociateBytes: number;
+  /** PS3.8 section 9.1.5: how long to wait for an A-ASSOCIATE-RQ, and for the peer to close. */
+  readonly artimTimeoutMs: number;
+  /** Silence of an established association after which it is aborted; 0 never. */
+  readonly idleTimeoutMs: number;
+  /** Slower than this, within a message, is as good as silence; 0: every byte counts as enough. */
+  readonly minBytesPerSecond: number;
+  /** Whether the peer waits for us: its silence is our doing then. */
+  readonly isBusy: () => boolean;
+  readonly observer: Observer | undefined;
+}

@@ -1,0 +1,19 @@
+import type { Stats } from 'ssh2';
+
+/** What has a path. */
+export interface Found {
+  readonly kind: 'file' | 'folder' | 'link' | 'special';
+  readonly size: number;
+}
+
+export interface ListedFile extends Found {
+  readonly name: string;
+  readonly modifiedMs: number;
+}
+
+export function kindOf(found: Stats): Found['kind'] {
+  // A server need not say what it is (section 5).
+  if ((found.mode as number | undefined) === undefined || found.isFile()) return 'file';
+  if (found.isDirectory()) return 'folder';
+  return found.isSymbolicLink() ? 'link' : 'special';
+}
