@@ -32,6 +32,8 @@ const pages: Readonly<Record<string, Need>> = {
   'GET /configuration/target': 'editor',
   'GET /configuration/rules': 'editor',
   'GET /configuration/rule': 'editor',
+  'GET /configuration/target-defaults': 'editor',
+  'GET /configuration/target-defaults/form': 'editor',
   'GET /configuration/entries': 'editor',
   'GET /configuration/entry': 'editor',
   'GET /configuration/target/remove': 'editor',
