@@ -8,8 +8,8 @@ export default defineConfig({
     setupFiles: ['./test/harness/src/fail-on-leaks.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Real servers, two cores: they wait more than they work, but four at a time would be in each other's way.
-    maxWorkers: 3,
+    // Real servers, two cores: they wait more than they work.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     // ./dispatch test coverage: a table, and pages in coverage/.
     coverage: {
@@ -18,6 +18,9 @@ export default defineConfig({
       exclude: ['**/*.test.ts', '**/testing/**', '**/contract-suite/**', '**/*.child.ts'],
       reporter: ['text', 'html'],
     },
+    // Node loads our sources as it does when they run, and a worker each of them once, not once a file.
+    isolate: false,
+    experimental: { viteModuleRunner: false, nodeLoader: false },
     projects: [
       {
         extends: true,
