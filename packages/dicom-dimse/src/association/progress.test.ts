@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { encodePdu } from '../pdu/encode-pdu.ts';
 import { encodeCommandSet, HAS_DATA_SET } from '../dimse/command-set.ts';
 import { listen } from '../testing/open-pair.ts';
@@ -227,10 +227,12 @@ describe('the least progress of a peer', () => {
 });
 
 describe('patience', () => {
-  it('lasts as long as enough moves, or what happens is excused, and no longer', async () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('lasts as long as enough moves, or what happens is excused, and no longer', () => {
     let moved = 0;
     let isExcused = false;
-    const exhausted = Promise.withResolvers<void>();
     let isOver = false;
     const progressTimeout = new ProgressTimeout({
       graceMs: 40,
@@ -239,19 +241,19 @@ describe('patience', () => {
       isExcused: () => isExcused,
       onExhausted: () => {
         isOver = true;
-        exhausted.resolve();
       },
     });
     progressTimeout.start();
-    const feeding = setInterval(() => (moved += 1000), 5);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const feeding = setInterval(() => (moved += 5), 5);
+    vi.advanceTimersByTime(200);
     expect(isOver).toBe(false);
     clearInterval(feeding);
     isExcused = true;
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    vi.advanceTimersByTime(200);
     expect(isOver).toBe(false);
     isExcused = false;
-    await exhausted.promise;
+    vi.advanceTimersByTime(80);
+    expect(isOver).toBe(true);
     progressTimeout.stop();
   });
 });
