@@ -19,6 +19,7 @@ import {
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { compileCache, startCommandHost, type CommandHost } from './support/run-commands.ts';
 
 const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 
@@ -28,6 +29,7 @@ let slow: FaultProxy;
 let moveTo: PortLease;
 let folder: TempFolder;
 let config: string;
+let host: CommandHost;
 const study = makeStudy({ seed: 'pull e2e', series: 3, instancesPerSeries: 4, rows: 96, columns: 96 });
 const other = makeStudy({ seed: 'pull other', series: 1, instancesPerSeries: 1, rows: 16, columns: 16 });
 const datasets = new Map([...study].map(({ sopInstanceUid, bytes }) => [sopInstanceUid, hashDataset(bytes)]));
@@ -68,8 +70,10 @@ beforeAll(async () => {
       rules: [{ name: 'all', targets: ['get'] }],
     }),
   );
+  host = startCommandHost({ cwd: folder.path, env: {} });
 });
 afterAll(async () => {
+  await host?.[Symbol.asyncDispose]();
   await slow?.stop();
   await Promise.all([pacs?.stop(), source?.stop(), folder?.remove()]);
   moveTo?.release();
@@ -81,18 +85,22 @@ interface Run {
   readonly err: string;
 }
 
-/** The command-line tool as a process of its own; with `whileRunning` something happens to it. */
-function dispatch(args: readonly string[], whileRunning?: (interrupt: () => void) => Promise<void>): Promise<Run> {
+function dispatch(args: readonly string[]): Promise<Run> {
+  return host.run(...args, '--config', config);
+}
+
+/** The command-line tool as a process of its own, to which something happens. */
+function dispatchAnd(args: readonly string[], whileRunning: (interrupt: () => void) => Promise<void>): Promise<Run> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args, '--config', config], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_COMPILE_CACHE: join(folder.path, 'compile') },
+    env: { NODE_COMPILE_CACHE: compileCache, ...process.env },
   });
   let out = '';
   let err = '';
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
   const ended = new Promise<Run>((resolve) => child.once('close', (code) => resolve({ code, out, err })));
-  const meanwhile = whileRunning?.(() => void child.kill('SIGINT')).catch((error: unknown) => {
+  const meanwhile = whileRunning(() => void child.kill('SIGINT')).catch((error: unknown) => {
     child.kill('SIGKILL');
     throw error;
   });
@@ -195,7 +203,7 @@ describe('pull', () => {
     const path = join(to, study.studyInstanceUid);
     const whole = async (): Promise<string[]> =>
       (await readdir(path).catch(() => [])).filter((name) => name.endsWith('.dcm'));
-    const run = await dispatch([...args, '--target', 'slow'], async (interrupt) => {
+    const run = await dispatchAnd([...args, '--target', 'slow'], async (interrupt) => {
       await waitFor(async () => (await whole()).length > 0, { timeoutMs: 30_000 });
       interrupt();
     });

@@ -10,13 +10,14 @@ import {
   type RunningRouting,
   type UploadedStudy,
 } from './support/routing-system.ts';
-import { runCli } from './support/run-cli.ts';
+import { startCommandHost, type CommandHost } from './support/run-commands.ts';
 
 /** What the rules would do, and would have done, by the command line; nothing is sent by it. */
 
 let system: RoutingSystem;
 let run: RunningRouting;
 let folder: TempFolder;
+let host: CommandHost;
 let ct: UploadedStudy;
 let mr: UploadedStudy;
 const prefix = `{before-${process.pid}}`;
@@ -43,6 +44,7 @@ const rules = [
 
 beforeAll(async () => {
   [system, folder] = await Promise.all([startRoutingSystem(), tempFolder('rules')]);
+  host = startCommandHost({ cwd: folder.path, env: {} });
   await Promise.all(['pacs', 'one', 'other', 'extra'].map((name) => mkdir(join(folder.path, name))));
   run = await system.start(raw(rules));
   await writeFile(join(folder.path, 'dispatch.yaml'), stringify(raw(rules)));
@@ -52,6 +54,7 @@ beforeAll(async () => {
   await run.until(mr, 'pacs', 'delivered');
 });
 afterAll(async () => {
+  await host?.[Symbol.asyncDispose]();
   await run?.[Symbol.asyncDispose]();
   await Promise.all([system?.[Symbol.asyncDispose](), folder?.remove()]);
 });
@@ -63,7 +66,7 @@ interface Judged {
 }
 
 async function json<T>(...args: readonly string[]): Promise<T> {
-  const { code, out, err } = await runCli(folder.path, ...args, '--json');
+  const { code, out, err } = await host.run(...args, '--json');
   expect(code, err).toBe(0);
   return JSON.parse(out) as T;
 }
@@ -97,7 +100,7 @@ describe('rules test', { timeout: 300_000 }, () => {
       { to: 'archive', instances: 3, group: { strategy: 'round-robin', members: ['one', 'other'], chosen: 'one' } },
       { to: 'pacs', instances: 3 },
     ]);
-    const { out } = await runCli(folder.path, 'rules', 'test', '--study', ct.studyInstanceUid);
+    const { out } = await host.run('rules', 'test', '--study', ct.studyInstanceUid);
     expect(out).toContain('would go to archive (group, round-robin of one, other; one has it): priority normal');
     expect(out).toMatch(/ct +1:21 +"CT" in study\.ModalitiesInStudy +is true +study\.ModalitiesInStudy = \["CT"\]/);
   });
@@ -125,7 +128,7 @@ describe('rules test', { timeout: 300_000 }, () => {
       expect(verdicts[1]?.parts[0]?.values).toEqual([{ name: 'study.StudyDescription', value: 'MR Head' }]);
     }
     expect((await json<Judged>(...alone, '--tags', 'facts.json')).targets).toEqual(['pacs', 'extra']);
-    const odd = await runCli(folder.path, ...alone, '--file', 'facts.json');
+    const odd = await host.run(...alone, '--file', 'facts.json');
     expect(odd).toMatchObject({ code: 2, err: expect.stringContaining('is not a readable DICOM file') });
   });
 });
@@ -157,7 +160,7 @@ describe('rules replay', { timeout: 300_000 }, () => {
       removed: ['one'],
     });
     await fetch(`${system.orthanc.url}/studies/${ct.orthancStudyId}`, { method: 'DELETE' });
-    const { out } = await runCli(folder.path, ...replay);
+    const { out } = await host.run(...replay);
     expect(out).toContain('2 studies: 0 would go to the same targets, 1 would not; 1 are no longer in their source');
     expect(out).toMatch(new RegExp(`${mr.studyInstanceUid} +main +pacs +\\+extra, pacs +head`));
     expect(await run.deliveries(mr)).toHaveLength(1);

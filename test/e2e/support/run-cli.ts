@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { compileCache } from './run-commands.ts';
 
 const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 
@@ -15,7 +16,12 @@ export function runCli(folder: string, ...args: readonly string[]): Promise<CliR
     const child = execFile(
       process.execPath,
       ['--disable-warning=ExperimentalWarning', main, ...args],
-      { cwd: folder, timeout: 120_000, maxBuffer: 8 * 1024 * 1024 },
+      {
+        cwd: folder,
+        env: { NODE_COMPILE_CACHE: compileCache, ...process.env },
+        timeout: 120_000,
+        maxBuffer: 8 * 1024 * 1024,
+      },
       (_error, out, err) => resolve({ code: child.exitCode ?? 1, out, err }),
     );
     child.stdin?.end();
