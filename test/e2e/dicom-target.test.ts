@@ -3,6 +3,7 @@ import { connect, createServer, TRANSFER_SYNTAX, UID } from 'dicom-dimse';
 import { readCommitmentRequest, reportStorageCommitment, type CommitmentRequest } from 'dicom-dimse/dataset';
 import { describe, expect, it } from 'vitest';
 import { startDispatch } from './support/start-dispatch.ts';
+import { startFollowing } from './support/start-in-process.ts';
 import { pacsTarget } from './support/pacs-target.ts';
 import { startSystem } from './support/system.ts';
 
@@ -12,7 +13,7 @@ describe('a DICOM target in the whole system', () => {
   it('gets what it does not accept as stored in a syntax that it does, transcoded by the source', async () => {
     await using system = await startSystem();
     await using pacs = await startStorescp();
-    await using dispatch = await startDispatch({
+    await using dispatch = await startFollowing({
       config: system.config({
         strict: pacsTarget(pacs),
         willing: pacsTarget(pacs, { transcode: 'fallback', transferSyntaxes: ['implicitVrLittleEndian'] }),

@@ -6,6 +6,7 @@ import { startFaultScp } from './support/fault-scp.ts';
 import { startFeedStandIn } from './support/feed-stand-in.ts';
 import { pacsTarget } from './support/pacs-target.ts';
 import { startDispatch } from './support/start-dispatch.ts';
+import { startFollowing } from './support/start-in-process.ts';
 import { startSystem, type UploadedStudy } from './support/system.ts';
 
 const quickSweep = { every: '1s', settle: '2s' };
@@ -20,7 +21,7 @@ describe("the change feed's traps", () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
     await scp.down();
-    await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }) });
+    await using dispatch = await startFollowing({ config: system.config({ pacs: pacsTarget(scp) }) });
     const gone = await system.upload({ seed: 'gone', instancesPerSeries: 3 });
     await waitFor(async () => (await system.records.deliveriesOfUid(gone.studyInstanceUid, 'main'))[0]?.error, {
       timeoutMs: 20_000,
@@ -43,7 +44,7 @@ describe("the change feed's traps", () => {
     await using scp = await startFaultScp();
     await using feed = await startFeedStandIn(system.orthanc.url);
     feed.hide = ({ ChangeType: type }) => type === 'StableStudy';
-    await using dispatch = await startDispatch({
+    await using dispatch = await startFollowing({
       config: { ...system.config({ pacs: pacsTarget(scp) }), ...source(feed.url, { sweep: quickSweep }) },
     });
     const study = await system.upload({ seed: 'unwritten', instancesPerSeries: 3 });
@@ -70,7 +71,7 @@ describe("the change feed's traps", () => {
     await waitFor(
       async () => (await changes(system.orthanc)).filter(({ ChangeType: type }) => type === 'StableStudy').length === 2,
     );
-    await using dispatch = await startDispatch({ config });
+    await using dispatch = await startFollowing({ config });
     await system.untilDelivery(late, 'pacs', ['delivered']);
     // The start's sweep may have found it by Orthanc's own "is stable": the feed is what this is about.
     feed.hide = () => false;
@@ -87,7 +88,7 @@ describe("the change feed's traps", () => {
     await using storage = await tempFolder('wiped-orthanc');
     await using system = await startSystem({ storageDir: storage.path });
     await using scp = await startFaultScp();
-    await using dispatch = await startDispatch({
+    await using dispatch = await startFollowing({
       config: { ...system.config({ pacs: pacsTarget(scp) }), ...source(system.orthanc.url, { sweep: { every: 0 } }) },
     });
     const studies: UploadedStudy[] = [];
@@ -108,7 +109,7 @@ describe("the change feed's traps", () => {
   it('9, 10, 12: instances that come late make further events; only they are sent', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
-    await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }) });
+    await using dispatch = await startFollowing({ config: system.config({ pacs: pacsTarget(scp) }) });
     const first = await system.upload({ seed: 'growing', series: 1, instancesPerSeries: 6 });
     await system.untilDelivery(first, 'pacs', ['delivered']);
     const grown = await system.upload({ seed: 'growing', series: 2, instancesPerSeries: 6 });
@@ -121,7 +122,7 @@ describe("the change feed's traps", () => {
   it('an instance that was overwritten in Orthanc is sent again, the others are not', async () => {
     await using system = await startSystem({ overwriteInstances: true });
     await using scp = await startFaultScp();
-    await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }) });
+    await using dispatch = await startFollowing({ config: system.config({ pacs: pacsTarget(scp) }) });
     const study = await system.upload({ seed: 'overwritten', instancesPerSeries: 5 });
     await system.untilDelivery(study, 'pacs', ['delivered']);
     const [changed] = [
@@ -137,7 +138,7 @@ describe("the change feed's traps", () => {
   it('11: images that are sent to Orthanc again change nothing', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
-    await using dispatch = await startDispatch({
+    await using dispatch = await startFollowing({
       config: { ...system.config({ pacs: pacsTarget(scp) }), ...source(system.orthanc.url, { sweep: quickSweep }) },
     });
     const study = await system.upload({ seed: 'again', instancesPerSeries: 3 });

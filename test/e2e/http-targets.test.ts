@@ -9,6 +9,7 @@ import {
 import { makeStudy } from '@dicom-dispatch/samples';
 import { describe, expect, it } from 'vitest';
 import { startDispatch } from './support/start-dispatch.ts';
+import { startFollowing } from './support/start-in-process.ts';
 import { startSystem } from './support/system.ts';
 
 const quick = { attempts: 2, backoff: { first: '200ms', max: '200ms', jitter: 0 } };
@@ -22,7 +23,7 @@ describe('HTTP targets in the whole system', () => {
     await using source = await startCountingProxy(system.orthanc.url);
     await using target = await startOrthanc({ plugins: ['dicomweb'] });
     await using front = await startCountingProxy(target.url);
-    await using dispatch = await startDispatch({
+    await using dispatch = await startFollowing({
       config: system.config(
         { web: { type: 'dicomweb', url: `${front.url}/dicom-web`, transform: 'marked' } },
         {
@@ -75,7 +76,7 @@ describe('HTTP targets in the whole system', () => {
     await using system = await startSystem({ overwriteInstances: true });
     await using kept = await startOrthanc();
     await using replaced = await startOrthanc();
-    await using dispatch = await startDispatch({
+    await using dispatch = await startFollowing({
       config: system.config({
         kept: { type: 'orthanc', url: kept.url, ...quick },
         replaced: { type: 'orthanc', url: replaced.url, onConflict: 'overwrite', ...quick },

@@ -12,7 +12,7 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget, quick } from './support/pacs-target.ts';
-import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
+import { startFollowing, type FollowingServices } from './support/start-in-process.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
 
 /** A source, or something in front of it, that gives other bytes than it lists: nothing false arrives, all that is true does. */
@@ -21,14 +21,14 @@ let folder: TempFolder;
 let system: System;
 let proxy: LyingProxy;
 let scp: FaultScp;
-let dispatch: RunningDispatch;
+let dispatch: FollowingServices;
 
 beforeAll(async () => {
   [storage, folder] = await Promise.all([tempFolder('lying storage'), tempFolder('lying target')]);
   system = await startSystem({ storageDir: storage.path, extraConfig: { MaximumStorageCacheSize: 0 } });
   proxy = await startLyingProxy({ url: system.orthanc.url });
   scp = await startFaultScp();
-  dispatch = await startDispatch({
+  dispatch = await startFollowing({
     config: system.config(
       {
         files: { type: 'folder', path: folder.path, minFree: 0, layout: 'flat', verify: 'content', ...quick },
@@ -39,7 +39,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await dispatch.stop();
+  await dispatch?.[Symbol.asyncDispose]();
   await proxy.stop();
   await scp[Symbol.asyncDispose]();
   await system[Symbol.asyncDispose]();

@@ -4,6 +4,7 @@ import { createLedger } from '@dicom-dispatch/state/ledger';
 import { listReceived, startStorescp, tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { describe, expect, it } from 'vitest';
 import { startDispatch } from './support/start-dispatch.ts';
+import { startFollowing } from './support/start-in-process.ts';
 import { startFaultScp } from './support/fault-scp.ts';
 import { pacsTarget, pressRetry } from './support/pacs-target.ts';
 import { startSystem } from './support/system.ts';
@@ -80,7 +81,7 @@ describe('the main job', () => {
   it('a receiver that dies in the middle of a study and comes back gets the rest, and nothing twice', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
-    await using dispatch = await startDispatch({
+    await using dispatch = await startFollowing({
       config: system.config({ pacs: pacsTarget(scp, { maxParallel: 1 }) }),
     });
     scp.answer = (_uid, count) => (count === 30 ? 'die' : 0);
@@ -106,7 +107,7 @@ describe('the main job', () => {
     const victim = [...study.datasets.keys()][4] ?? '';
     await overwriteStored(join(system.orthanc.folder, 'storage'), victim);
     const sources = { main: { url: system.orthanc.url, pollInterval: '200ms', startFrom: 'everything' } };
-    await using dispatch = await startDispatch({ config: { ...system.config({ pacs: pacsTarget(scp) }), sources } });
+    await using dispatch = await startFollowing({ config: { ...system.config({ pacs: pacsTarget(scp) }), sources } });
     const ended = await system.untilDelivery(study, 'pacs', ['partial']).catch((error: unknown) => {
       throw new Error(dispatch.output(), { cause: error });
     });

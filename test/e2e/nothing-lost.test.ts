@@ -1,3 +1,4 @@
+import { Secret } from '@dicom-dispatch/core';
 import { createLedger } from '@dicom-dispatch/state/ledger';
 import {
   listReceived,
@@ -11,6 +12,7 @@ import { describe, expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
 import { pacsTarget, pressRetry, quick } from './support/pacs-target.ts';
 import { startDispatch } from './support/start-dispatch.ts';
+import { startFollowing } from './support/start-in-process.ts';
 import { startSystem } from './support/system.ts';
 
 /** Ten cases from outside: real servers, our services as processes, judged by what the receivers have. */
@@ -18,7 +20,7 @@ describe('nothing is lost, nothing is sent twice', () => {
   it('1: an SCP that answers A700 to instance 37 gets all others, and that one when it can', async () => {
     await using system = await startSystem();
     await using scp = await startFaultScp();
-    await using dispatch = await startDispatch({ config: system.config({ pacs: pacsTarget(scp) }) });
+    await using dispatch = await startFollowing({ config: system.config({ pacs: pacsTarget(scp) }) });
     let full = '';
     let isFull = true;
     scp.answer = (uid, count) => {
@@ -42,7 +44,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using a = await startFaultScp();
     await using b = await startFaultScp();
     await b.down();
-    await using dispatch = await startDispatch({ config: system.config({ a: pacsTarget(a), b: pacsTarget(b) }) });
+    await using dispatch = await startFollowing({ config: system.config({ a: pacsTarget(a), b: pacsTarget(b) }) });
     const study = await system.upload({ seed: 'a-and-b', instancesPerSeries: 20 });
     await system.untilDelivery(study, 'a', ['delivered']);
     const waiting = await waitFor(
@@ -113,13 +115,13 @@ describe('nothing is lost, nothing is sent twice', () => {
       host: '127.0.0.1',
       port: proxy.port,
       username: sshd.username,
-      privateKey: { file: sshd.clientKey.privateKeyFile },
+      privateKey: new Secret(sshd.clientKey.privateKey),
       hostKey: { fingerprint: sshd.hostKey.fingerprint },
       path: folder.path,
       minFree: 0,
       ...quick,
     };
-    await using dispatch = await startDispatch({ config: system.config({ sftp: target }) });
+    await using dispatch = await startFollowing({ config: system.config({ sftp: target }) });
     proxy.set({ resetAfterBytesUp: 400_000 });
     const study = await system.upload({ seed: 'sftp', instancesPerSeries: 20, rows: 256, columns: 256 });
     await waitFor(async () => (await system.records.deliveriesOfUid(study.studyInstanceUid, 'main'))[0]?.error, {
@@ -171,7 +173,7 @@ describe('nothing is lost, nothing is sent twice', () => {
       { ...swallowed, port: proxy.port, aet: 'HOLE' },
       { associationTimeout: '3s', concurrency: 1 },
     );
-    await using dispatch = await startDispatch({ config: system.config({ healthy: pacsTarget(healthy), hole }) });
+    await using dispatch = await startFollowing({ config: system.config({ healthy: pacsTarget(healthy), hole }) });
     const studies = [];
     for (let seed = 0; seed < 10; seed += 1)
       studies.push(await system.upload({ seed: `hole ${seed}`, instancesPerSeries: 3 }));
@@ -213,7 +215,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     const study = await system.upload({ seed: 'stow', instancesPerSeries: 10 });
     const sources = { main: { url: system.orthanc.url, pollInterval: '200ms', startFrom: 'everything' } };
     const targets = { web: { type: 'dicomweb', url: server.url, ...quick } };
-    await using dispatch = await startDispatch({ config: { ...system.config(targets), sources } });
+    await using dispatch = await startFollowing({ config: { ...system.config(targets), sources } });
     await system.untilDelivery(study, 'web', ['delivered']);
     expect(failing.length, dispatch.output()).toBe(2);
     expect([...taken].sort()).toEqual([...study.datasets.keys()].sort());
@@ -255,7 +257,7 @@ describe('nothing is lost, nothing is sent twice', () => {
     await using system = await startSystem({ stableAgeSeconds: 4 });
     await using scp = await startFaultScp();
     const sources = { main: { url: system.orthanc.url, pollInterval: '200ms', sweep: { every: '1s', settle: '2s' } } };
-    await using dispatch = await startDispatch({ config: { ...system.config({ pacs: pacsTarget(scp) }), sources } });
+    await using dispatch = await startFollowing({ config: { ...system.config({ pacs: pacsTarget(scp) }), sources } });
     const study = await system.upload({ seed: 'restart', instancesPerSeries: 5 });
     await system.orthanc.restart();
     await system.untilDelivery(study, 'pacs', ['delivered'], 40_000).catch((error: unknown) => {

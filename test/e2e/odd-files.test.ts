@@ -5,7 +5,7 @@ import { makeStudy } from '@dicom-dispatch/samples';
 import { expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
 import { pacsTarget, quick } from './support/pacs-target.ts';
-import { startDispatch } from './support/start-dispatch.ts';
+import { startFollowing } from './support/start-in-process.ts';
 import { startSystem } from './support/system.ts';
 
 /** Files that Orthanc takes and hands out although they are not quite Part 10 (PS3.10 section 7). */
@@ -28,7 +28,7 @@ it('what Orthanc stores without preamble, without file meta or with a wrong grou
   await using scp = await startFaultScp();
   await using web = await startOrthanc({ plugins: ['dicomweb'] });
   await using rest = await startOrthanc();
-  await using dispatch = await startDispatch({
+  await using dispatch = await startFollowing({
     config: system.config({
       files: { type: 'folder', path: folder.path, minFree: 0, layout: 'flat', ...quick },
       pacs: pacsTarget(scp),

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { startLyingProxy, tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { expect, it } from 'vitest';
 import { quick } from './support/pacs-target.ts';
-import { startDispatch } from './support/start-dispatch.ts';
+import { startFollowing } from './support/start-in-process.ts';
 import { startSystem } from './support/system.ts';
 
 it('only what was delivered, and is still the same, is deleted at the source', async () => {
   await using system = await startSystem();
   await using folder = await tempFolder('deleted');
   await using proxy = await startLyingProxy({ url: system.orthanc.url });
-  await using dispatch = await startDispatch({
+  await using dispatch = await startFollowing({
     config: system.config(
       {
         files: { type: 'folder', path: folder.path, minFree: 0, layout: 'flat', transform: 'plain', ...quick },

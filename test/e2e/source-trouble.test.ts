@@ -2,20 +2,21 @@ import { loginPage, startLyingProxy, waitFor, type Lie, type LyingProxy } from '
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
-import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
+import { startDispatch } from './support/start-dispatch.ts';
+import { startFollowing, type FollowingServices } from './support/start-in-process.ts';
 import { startSystem, type System } from './support/system.ts';
 
 /** A source that fails at one study, or for a while: what can go on goes on, and nothing is called gone that is there. */
 let system: System;
 let proxy: LyingProxy;
 let scp: FaultScp;
-let dispatch: RunningDispatch;
+let dispatch: FollowingServices;
 
 beforeAll(async () => {
   system = await startSystem();
   proxy = await startLyingProxy({ url: system.orthanc.url });
   scp = await startFaultScp();
-  dispatch = await startDispatch({
+  dispatch = await startFollowing({
     config: system.config(
       { pacs: pacsTarget(scp) },
       { sources: { main: { url: proxy.url, pollInterval: '200ms', sweep: { every: '1s', settle: '2s' } } } },
@@ -23,7 +24,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await dispatch.stop();
+  await dispatch?.[Symbol.asyncDispose]();
   await proxy.stop();
   await scp[Symbol.asyncDispose]();
   await system[Symbol.asyncDispose]();

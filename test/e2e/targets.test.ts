@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { leasePort, startHttpServer, startOrthanc, tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { describe, expect, it } from 'vitest';
 import { pacsTarget } from './support/pacs-target.ts';
-import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
+import { startDispatch } from './support/start-dispatch.ts';
+import { startFollowing } from './support/start-in-process.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
 
 const example = fileURLToPath(new URL('../../examples/target-handler', import.meta.url));
@@ -19,7 +20,7 @@ async function filesUnder(folder: string): Promise<string[]> {
 }
 
 /** Waits for a delivery, and shows what the services said when it does not come. */
-function delivered(system: System, study: UploadedStudy, target: string, ...services: RunningDispatch[]) {
+function delivered(system: System, study: UploadedStudy, target: string, ...services: { output(): string }[]) {
   return system.untilDelivery(study, target, ['delivered']).catch((error: unknown) => {
     throw new Error(services.map((one) => one.output()).join('\n'), { cause: error });
   });
@@ -29,7 +30,7 @@ describe('templates', () => {
   it('read tags that Orthanc does not keep in its database, of the study and of each series', async () => {
     await using system = await startSystem();
     await using folder = await tempFolder('templates');
-    await using dispatch = await startDispatch({
+    await using dispatch = await startFollowing({
       config: system.config({
         files: {
           type: 'folder',
@@ -66,7 +67,7 @@ describe('templates', () => {
     await using outer = await tempFolder('scripts');
     const path = join(outer.path, 'target');
     await mkdir(path);
-    await using dispatch = await startDispatch({
+    await using dispatch = await startFollowing({
       config: system.config({
         files: { type: 'folder', path, minFree: 0, layout: '{PatientName}/{StudyDescription}/{SOPInstanceUID}.dcm' },
       }),
@@ -108,8 +109,13 @@ describe('templates', () => {
       { seed: 'NUL', readable: 'Fischer', attributes: { PatientName: 'Fischer\0/../x', StudyDescription: '\0' } },
       { seed: 'long', readable: 'Bauerxxx', attributes: { PatientName: `Bauer${'x'.repeat(295)}` } },
     ];
-    for (const { seed, attributes, readable } of cases) {
-      const study = await system.upload({ seed, instancesPerSeries: 1, rows: 16, columns: 16, attributes });
+    const studies = await Promise.all(
+      cases.map(({ seed, attributes }) =>
+        system.upload({ seed, instancesPerSeries: 1, rows: 16, columns: 16, attributes }),
+      ),
+    );
+    for (const [index, { seed, readable }] of cases.entries()) {
+      const study = studies[index]!;
       await delivered(system, study, 'files', dispatch);
       const [uid = ''] = study.datasets.keys();
       const found = (await filesUnder(path)).filter((name) => name.endsWith(`/${uid}.dcm`));

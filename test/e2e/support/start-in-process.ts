@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseConfig, type Config } from '@dicom-dispatch/core';
 import { startDispatcher, type DispatcherOptions } from '@dicom-dispatch/dispatcher';
 import { startRouter } from '@dicom-dispatch/router';
+import { tempFolder, waitFor } from '@dicom-dispatch/harness';
 import { connectRedis, createLogger, createMetrics, type Redis, type RunningService } from '@dicom-dispatch/runtime';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 
@@ -17,6 +20,8 @@ export interface InProcessOptions extends Pick<DispatcherOptions, 'circuitPauses
   readonly lockTimeMs?: number;
   /** Default router and dispatcher. */
   readonly services?: readonly ('router' | 'dispatcher')[];
+  /** Where they log to; default nowhere. */
+  readonly logFile?: string;
 }
 
 /** Services in the process of the test, with times that no configuration allows. */
@@ -28,7 +33,8 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
     ...parsed.config,
     dispatcher: { ...dispatcher, graceTime: 1_000, lockTime: options.lockTimeMs ?? dispatcher.lockTime },
   };
-  const log = createLogger('test', { level: 'fatal', format: 'json' });
+  const { logFile: file } = options;
+  const log = createLogger('test', { level: file === undefined ? 'fatal' : 'info', format: 'json', file });
   const redis = connectRedis(config.redis, 'test', log);
   const wanted = options.services ?? ['router', 'dispatcher'];
   const services: RunningService[] = [];
@@ -48,4 +54,33 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       redis.disconnect();
     },
   };
+}
+
+export interface FollowingServices extends InProcess {
+  /** What they have logged, as lines of JSON. */
+  output(): string;
+}
+
+/**
+ * Router and dispatcher in the process of the test, once they follow their sources: what a test needs that neither kills
+ * them nor asks them by HTTP. Far cheaper than processes of their own (`startDispatch`).
+ */
+export async function startFollowing(options: InProcessOptions): Promise<FollowingServices> {
+  const stack = new AsyncDisposableStack();
+  try {
+    const folder = stack.use(await tempFolder('in-process'));
+    const logFile = join(folder.path, 'log');
+    const output = (): string => readFileSync(logFile, 'utf8');
+    const running = stack.use(await startInProcess({ ...options, logFile }));
+    const { config, redis } = running;
+    const feeds = Object.keys(config.sources).map((name) => `${config.redis.prefix}:feed:${name}`);
+    await waitFor(async () => (await redis.mget(feeds)).every((state) => state !== null), {
+      timeoutMs: 30_000,
+      message: output,
+    });
+    const all = stack.move();
+    return { ...running, output, [Symbol.asyncDispose]: () => all.disposeAsync() };
+  } finally {
+    await stack.disposeAsync();
+  }
 }
