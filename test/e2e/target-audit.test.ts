@@ -20,7 +20,9 @@ import {
 const actor = { name: 'tester' };
 const whole = { sample: 1, content: true };
 
-/** Seven kinds of servers at work at the same time. */
+const types = ['folder', 'sftp', 'rsync', 's3', 'orthanc', 'dcmqrscp', 'dicomweb', 'xnat'] as const;
+
+/** Eight kinds of servers at work at the same time. */
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 let system: RoutingSystem;
@@ -29,7 +31,7 @@ let run: RunningRouting;
 const studies: UploadedStudy[] = [];
 
 beforeAll(async () => {
-  [system, audited] = await Promise.all([startRoutingSystem(), startAuditedTargets({ audit: { rate: 500 } })]);
+  [system, audited] = await Promise.all([startRoutingSystem(), startAuditedTargets(types, { audit: { rate: 500 } })]);
   run = await system.start({ targets: audited.targets });
   for (let number = 0; number < 5; number += 1) {
     studies.push(await system.upload({ seed: `audit ${number}`, series: 1, instancesPerSeries: 3 }));
@@ -72,9 +74,9 @@ it('names what was removed, cut and altered behind our back at every kind of tar
   const removed = [uids(0, 0), uids(0, 2), uids(1, 1), uids(3, 0), uids(3, 1), uids(3, 2)].sort();
   const [cut, changed] = [[uids(2, 0), uids(4, 1)], [uids(4, 2)]];
   for (const { remove, cut: shorten, alter } of Object.values(audited.meddlers)) {
-    for (const uid of removed) await remove(uid);
-    for (const uid of cut) await shorten?.(uid);
-    for (const uid of changed) await alter?.(uid);
+    await remove(removed);
+    await shorten?.(cut);
+    await alter?.(changed);
   }
   await together(targets, async (target) => {
     const found = await audit(target);
@@ -92,8 +94,7 @@ it('names what was removed, cut and altered behind our back at every kind of tar
   await together(targets, async (target) => {
     await sendMissing(run.operations, target, undefined, actor);
     const { audit: sent } = await until(target, ({ audit: now }) => now?.sent !== undefined);
-    // Two targets are one server: what one has brought back is not sent by the other.
-    if (audited.meddlers[target]?.alter) expect(sent?.sent, target).toMatchObject({ instances: 9 });
+    expect(sent?.sent, target).toMatchObject({ instances: audited.meddlers[target]?.alter ? 9 : 6 });
     for (const study of studies) await run.until(study, target, 'delivered');
   });
   await together(targets, async (target) => {
@@ -114,8 +115,8 @@ async function seriesIn(studyInstanceUid: string): Promise<string> {
 
 it('by sizes alone sees what was cut and not what was altered; names what nobody has sent', async () => {
   const { folder: meddler } = audited.meddlers;
-  await meddler?.cut?.(uids(1, 0));
-  await meddler?.alter?.(uids(1, 2));
+  await meddler?.cut?.([uids(1, 0)]);
+  await meddler?.alter?.([uids(1, 2)]);
   const { studyInstanceUid } = studies[1] ?? { studyInstanceUid: '' };
   await writeFile(join(audited.folder, studyInstanceUid, await seriesIn(studyInstanceUid), '1.2.840.99.1.dcm'), 'x');
   const found = await audit('folder', { sample: 1, content: false, study: studyInstanceUid });

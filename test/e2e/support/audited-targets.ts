@@ -1,180 +1,194 @@
-import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob';
+import { Secret } from '@dicom-dispatch/core';
 import {
-  CreateBucketCommand,
-  DeleteObjectCommand,
-  GetObjectCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  S3Client,
-} from '@aws-sdk/client-s3';
-import {
+  startAzurite,
+  startCountingProxy,
+  startDcmqrscp,
   startOrthanc,
   startRsyncd,
   startSshd,
   startSwift,
+  startXnat,
   tempFolder,
+  type CountingProxy,
   type OrthancServer,
 } from '@dicom-dispatch/harness';
-import { Secret } from '@dicom-dispatch/core';
+import { ofBucket, ofContainer, ofDcmqrscp, ofFolder, ofOrthanc, ofXnat, type Meddler } from './meddlers.ts';
 
-/** What is done to an instance at a target while nobody looks. */
-export interface Meddler {
-  remove(sopInstanceUid: string): Promise<void>;
-  /** Makes it another size; undefined where only presence can be asked for. */
-  readonly cut?: (sopInstanceUid: string) => Promise<void>;
-  /** Changes a byte of it. */
-  readonly alter?: (sopInstanceUid: string) => Promise<void>;
+export interface AuditedTarget {
+  /** Its part of the configuration. */
+  readonly target: Readonly<Record<string, unknown>>;
+  readonly meddler: Meddler;
+  /** Where its files are. */
+  readonly folder?: string;
+  stop(): Promise<void>;
 }
 
 export interface AuditedTargets extends AsyncDisposable {
-  /** By name, which is the type. */
   readonly targets: Readonly<Record<string, object>>;
-  /** By target; `dicomweb` is on the server of `dicom`. */
   readonly meddlers: Readonly<Record<string, Meddler>>;
+  /** Of the target `folder`. */
   readonly folder: string;
+  /** What targets that speak HTTP were asked; undefined unless `isCounted`, or where none does. */
+  readonly load: { reset(): void; /** Most requests within any second. */ most(): number | undefined };
 }
 
-/** A real server of every kind that can say what it has. @param more - options for each target */
-export async function startAuditedTargets(more: object = {}): Promise<AuditedTargets> {
-  const [folder, sshd, rsyncd, swift, orthanc, pacs] = await Promise.all([
-    tempFolder('audit'),
-    startSshd({ sftpOnly: true }),
-    startRsyncd(),
-    startSwift(),
-    startOrthanc({ name: 'archive' }),
-    // Only whom it knows may ask for its instances; it never connects to us.
-    startOrthanc({ name: 'pacs', plugins: ['dicomweb'], modalities: { us: ['DISPATCH', '127.0.0.1', 104] } }),
-  ]);
-  const { endpoint, region, accessKeyId, secretAccessKey } = swift;
-  const s3 = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
-  await s3.send(new CreateBucketCommand({ Bucket: 'audit' }));
+const starters = {
+  folder: startFolder,
+  sftp: startSftp,
+  rsync: startRsync,
+  s3: startS3,
+  azure: startAzure,
+  orthanc: startOrthancTarget,
+  dicom: startDicom,
+  dcmqrscp: startArchive,
+  dicomweb: startDicomweb,
+  xnat: startXnatTarget,
+};
+export type AuditedType = keyof typeof starters;
+export const auditedTypes = Object.keys(starters) as AuditedType[];
+
+/**
+ * Real servers of the kinds that can report what they have; a stand-in for XNAT.
+ *
+ * @param more - options for each target
+ */
+export async function startAuditedTargets(
+  types: readonly AuditedType[],
+  more: object = {},
+  { isCounted = false } = {},
+): Promise<AuditedTargets> {
+  const proxies: CountingProxy[] = [];
+  const start = async (type: AuditedType) => {
+    const one = await starters[type]();
+    return [type, isCounted ? await counted(one, proxies) : one] as const;
+  };
+  const started = await Promise.all(types.map(start));
   const common = { backoff: { first: '200ms', max: '1s' }, ...more };
   return {
-    folder: folder.path,
-    targets: {
-      folder: { type: 'folder', path: folder.path, minFree: 0, ...common },
-      sftp: {
-        type: 'sftp',
-        host: sshd.host,
-        port: sshd.port,
-        username: sshd.username,
-        privateKey: new Secret(sshd.clientKey.privateKey),
-        hostKey: { fingerprint: sshd.hostKey.fingerprint },
-        path: sshd.filesFolder,
-        ...common,
+    folder: started.find(([type]) => type === 'folder')?.[1].folder ?? '',
+    targets: Object.fromEntries(started.map(([type, { target }]) => [type, { ...target, ...common }])),
+    meddlers: Object.fromEntries(started.map(([type, { meddler }]) => [type, meddler])),
+    load: {
+      reset() {
+        for (const proxy of proxies) proxy.reset();
       },
-      rsync: {
-        type: 'rsync',
-        host: rsyncd.host,
-        path: '/',
-        via: { type: 'daemon', port: rsyncd.port, module: 'data' },
-        ...common,
-      },
-      s3: {
-        type: 's3',
-        endpoint,
-        region,
-        bucket: 'audit',
-        accessKeyId,
-        secretAccessKey: new Secret(secretAccessKey),
-        checksum: 'md5',
-        ...common,
-      },
-      // By default it keeps what another has changed, and the instance is quarantined.
-      orthanc: { type: 'orthanc', url: orthanc.url, onConflict: 'overwrite', ...common },
-      dicom: { type: 'dicom', host: '127.0.0.1', port: pacs.dicomPort, calledAeTitle: pacs.aet, ...common },
-      dicomweb: { type: 'dicomweb', url: `${pacs.url}/dicom-web`, ...common },
-    },
-    meddlers: {
-      folder: ofFolder(folder.path),
-      sftp: ofFolder(sshd.filesFolder),
-      rsync: ofFolder(rsyncd.filesFolder),
-      s3: ofBucket(s3, 'audit'),
-      orthanc: ofOrthanc(orthanc),
-      dicom: { remove: ofOrthanc(pacs).remove },
+      most: () => (proxies.length > 0 ? Math.max(...proxies.map(mostInOneSecond)) : undefined),
     },
     async [Symbol.asyncDispose]() {
-      s3.destroy();
-      await Promise.all([sshd, rsyncd, swift, orthanc, pacs].map((server) => server.stop()));
-      await folder.remove();
+      await Promise.all(proxies.map((proxy) => proxy[Symbol.asyncDispose]()));
+      await Promise.all(started.map(([, { stop }]) => stop()));
     },
   };
 }
 
-function ofFolder(root: string): Meddler {
-  const find = async (uid: string): Promise<string> => {
-    const all = await readdir(root, { recursive: true });
-    const found = all.find((path) => basename(path) === `${uid}.dcm`);
-    if (found === undefined) throw new Error(`${uid} is not in ${root}`);
-    return join(root, found);
-  };
+/** The same target behind a proxy that counts, where it speaks HTTP. */
+async function counted(started: AuditedTarget, proxies: CountingProxy[]): Promise<AuditedTarget> {
+  const option = ['url', 'endpoint'].find((name) => typeof started.target[name] === 'string');
+  if (option === undefined) return started;
+  const { origin, pathname } = new URL(String(started.target[option]));
+  const proxy = await startCountingProxy(origin);
+  proxies.push(proxy);
+  return { ...started, target: { ...started.target, [option]: `${proxy.url}${pathname.replace(/\/$/, '')}` } };
+}
+
+function mostInOneSecond({ requests }: CountingProxy): number {
+  let most = 0;
+  let first = 0;
+  for (const [index, { at }] of requests.entries()) {
+    while ((requests[first]?.at ?? at) <= at - 1_000) first += 1;
+    most = Math.max(most, index - first + 1);
+  }
+  return most;
+}
+
+async function startFolder(): Promise<AuditedTarget> {
+  const { path, remove } = await tempFolder('audit');
+  return { target: { type: 'folder', path, minFree: 0 }, meddler: ofFolder(path), folder: path, stop: remove };
+}
+
+async function startSftp(): Promise<AuditedTarget> {
+  const sshd = await startSshd({ sftpOnly: true });
+  const { host, port, username, clientKey, hostKey, filesFolder: path, stop } = sshd;
+  const privateKey = new Secret(clientKey.privateKey);
+  const { fingerprint } = hostKey;
+  const target = { type: 'sftp', host, port, username, privateKey, hostKey: { fingerprint }, path };
+  return { target, meddler: ofFolder(path), stop };
+}
+
+async function startRsync(): Promise<AuditedTarget> {
+  const { host, port, filesFolder, stop } = await startRsyncd();
+  const via = { type: 'daemon', port, module: 'data' };
+  return { target: { type: 'rsync', host, path: '/', via }, meddler: ofFolder(filesFolder), stop };
+}
+
+async function startS3(): Promise<AuditedTarget> {
+  const { endpoint, region, accessKeyId, secretAccessKey, stop } = await startSwift();
+  const client = new S3Client({
+    endpoint,
+    region,
+    forcePathStyle: true,
+    credentials: { accessKeyId, secretAccessKey },
+  });
+  const bucket = 'audit';
+  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  const secret = new Secret(secretAccessKey);
   return {
-    remove: async (uid) => rm(await find(uid)),
-    async cut(uid) {
-      const path = await find(uid);
-      await truncate(path, (await stat(path)).size - 20);
-    },
-    async alter(uid) {
-      const path = await find(uid);
-      await writeFile(path, altered(await readFile(path)));
+    target: { type: 's3', endpoint, region, bucket, accessKeyId, secretAccessKey: secret, checksum: 'md5' },
+    meddler: ofBucket(client, bucket),
+    async stop() {
+      client.destroy();
+      await stop();
     },
   };
 }
 
-function ofBucket(s3: S3Client, Bucket: string): Meddler {
-  const find = async (uid: string): Promise<string> => {
-    let token: string | undefined;
-    do {
-      const page = await s3.send(new ListObjectsV2Command({ Bucket, ContinuationToken: token }));
-      const found = page.Contents?.find(({ Key = '' }) => Key.endsWith(`/${uid}.dcm`))?.Key;
-      if (found !== undefined) return found;
-      token = page.NextContinuationToken;
-    } while (token !== undefined);
-    throw new Error(`${uid} is not in the bucket`);
-  };
-  const change = async (uid: string, how: (bytes: Buffer) => Buffer): Promise<void> => {
-    const Key = await find(uid);
-    const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key }));
-    const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
-    await s3.send(new PutObjectCommand({ Bucket, Key, Body: how(bytes) }));
-  };
+async function startAzure(): Promise<AuditedTarget> {
+  const { endpoint, account, accountKey, stop } = await startAzurite();
+  const service = new BlobServiceClient(endpoint, new StorageSharedKeyCredential(account, accountKey));
+  const container = service.getContainerClient('audit');
+  await container.create();
+  const target = { type: 'azure', endpoint, account, accountKey: new Secret(accountKey), container: 'audit' };
+  return { target, meddler: ofContainer(container), stop };
+}
+
+async function startOrthancTarget(): Promise<AuditedTarget> {
+  const orthanc = await startOrthanc({ name: 'archive' });
+  // By default it keeps what another has changed, and the instance is quarantined.
+  const target = { type: 'orthanc', url: orthanc.url, onConflict: 'overwrite' };
+  return { target, meddler: ofOrthanc(orthanc), stop: orthanc.stop };
+}
+
+async function startDicom(): Promise<AuditedTarget> {
+  // Only whom it knows may ask for its instances; it never connects to us.
+  const pacs = await startOrthanc({ name: 'pacs', modalities: { us: ['DISPATCH', '127.0.0.1', 104] } });
+  const target = { type: 'dicom', host: '127.0.0.1', port: pacs.dicomPort, calledAeTitle: pacs.aet };
+  return { target, meddler: presenceOf(pacs), stop: pacs.stop };
+}
+
+async function startArchive(): Promise<AuditedTarget> {
+  const archive = await startDcmqrscp({ studies: 500 });
+  const { host, port, aet: calledAeTitle } = archive;
+  return { target: { type: 'dicom', host, port, calledAeTitle }, meddler: ofDcmqrscp(archive), stop: archive.stop };
+}
+
+async function startDicomweb(): Promise<AuditedTarget> {
+  const pacs = await startOrthanc({ name: 'web', plugins: ['dicomweb'] });
+  const target = { type: 'dicomweb', url: `${pacs.url}/dicom-web` };
+  return { target, meddler: presenceOf(pacs), stop: pacs.stop };
+}
+
+async function startXnatTarget(): Promise<AuditedTarget> {
+  const xnat = await startXnat();
+  const auth = { type: 'basic', username: xnat.username, password: new Secret(xnat.password) };
   return {
-    async remove(uid) {
-      await s3.send(new DeleteObjectCommand({ Bucket, Key: await find(uid) }));
-    },
-    cut: (uid) => change(uid, (bytes) => bytes.subarray(0, -20)),
-    alter: (uid) => change(uid, altered),
+    target: { type: 'xnat', url: xnat.server.url, project: xnat.project, auth },
+    meddler: ofXnat(xnat),
+    stop: xnat.server.stop,
   };
 }
 
-function ofOrthanc(orthanc: OrthancServer): Meddler {
-  const find = async (uid: string): Promise<string> => {
-    const query = { Level: 'Instance', Query: { SOPInstanceUID: uid } };
-    const [id] = (await orthanc.send('POST', '/tools/find', query)) as string[];
-    if (id === undefined) throw new Error(`${uid} is not in Orthanc`);
-    return id;
-  };
-  const change = async (uid: string, how: (bytes: Buffer) => Buffer): Promise<void> => {
-    const id = await find(uid);
-    const bytes = Buffer.from(await orthanc.getBytes(`/instances/${id}/file`));
-    await orthanc.send('DELETE', `/instances/${id}`);
-    await orthanc.upload(how(bytes));
-  };
-  return {
-    remove: async (uid) => void (await orthanc.send('DELETE', `/instances/${await find(uid)}`)),
-    // An element after the pixel data: padding that every reader skips (PS3.5 section 7.2).
-    cut: (uid) => change(uid, (bytes) => Buffer.concat([bytes, trailingPadding])),
-    alter: (uid) => change(uid, altered),
-  };
-}
-
-/** Data Set Trailing Padding (FFFC,FFFC), OB of two bytes, Explicit VR Little Endian. */
-const trailingPadding = Buffer.from([0xfc, 0xff, 0xfc, 0xff, 0x4f, 0x42, 0, 0, 2, 0, 0, 0, 0, 0]);
-
-function altered(bytes: Buffer): Buffer {
-  const copy = Buffer.from(bytes);
-  // Near the end is pixel data.
-  copy.writeUInt8(copy.readUInt8(copy.length - 9) ^ 0xff, copy.length - 9);
-  return copy;
+function presenceOf(orthanc: OrthancServer): Meddler {
+  return { remove: ofOrthanc(orthanc).remove };
 }

@@ -7,6 +7,8 @@ export interface PassedRequest {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
+  /** When it came, by `performance.now()`. */
+  readonly at: number;
 }
 
 export interface CountingProxy extends AsyncDisposable {
@@ -23,7 +25,7 @@ export async function startCountingProxy(targetUrl: string): Promise<CountingPro
   let requests: PassedRequest[] = [];
   const server = createServer((incoming, answer) => {
     const { method = 'GET', url = '/', headers } = incoming;
-    requests.push({ method, path: url.split('?', 1)[0] ?? '' });
+    requests.push({ method, path: url.split('?', 1)[0] ?? '', at: performance.now() });
     const passedOn = request(new URL(url, targetUrl), { method, headers, agent }, (response) => {
       answer.writeHead(response.statusCode ?? 502, response.headers);
       response.pipe(answer);

@@ -16,6 +16,8 @@ export interface DcmqrscpOptions {
   readonly moveDestinations?: readonly { readonly aet: string; readonly port: number }[];
   /** Further arguments of dcmqrscp. */
   readonly args?: readonly string[];
+  /** How many studies it may hold, at most 500. Default 200. */
+  readonly studies?: number;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -27,7 +29,7 @@ export interface DcmqrscpServer extends RunningServer {
   received(): Promise<StoredFile[]>;
 }
 
-/** DCMTK's archive: takes C-STORE, answers C-FIND, C-MOVE and C-GET. Knows up to 200 studies of 1 GB. */
+/** DCMTK's archive: takes C-STORE, answers C-FIND, C-MOVE and C-GET. Studies of up to 1 GB. */
 export async function startDcmqrscp(options: DcmqrscpOptions = {}): Promise<DcmqrscpServer> {
   const aet = options.aet ?? 'QRSCP';
   const server = await startServer({
@@ -53,7 +55,12 @@ export async function startDcmqrscp(options: DcmqrscpOptions = {}): Promise<Dcmq
   };
 }
 
-function configure(archive: string, aet: string, port: number, { moveDestinations = [] }: DcmqrscpOptions): string {
+function configure(
+  archive: string,
+  aet: string,
+  port: number,
+  { moveDestinations = [], studies = 200 }: DcmqrscpOptions,
+): string {
   const hosts = moveDestinations.map((one, index) => `host${index} = (${one.aet}, 127.0.0.1, ${one.port})`);
   return `
 NetworkTCPPort  = ${port}
@@ -65,7 +72,7 @@ HostTable END
 VendorTable BEGIN
 VendorTable END
 AETable BEGIN
-${aet} ${archive} RW (200,1024mb) ANY
+${aet} ${archive} RW (${studies},1024mb) ANY
 AETable END
 `;
 }

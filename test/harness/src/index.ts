@@ -59,3 +59,5 @@ export { startLyingProxy } from './lying-proxy.ts';
 export type { AskedRequest, Liar, LyingProxy, LieMade } from './lying-proxy.ts';
 export { instanceFiles, seededLiar } from './seeded-liar.ts';
 export type { SeededLiarOptions } from './seeded-liar.ts';
+export { startXnat } from './xnat.ts';
+export type { XnatInstance, XnatStandIn } from './xnat.ts';

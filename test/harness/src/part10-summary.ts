@@ -45,7 +45,8 @@ export function hashDataset(part10: Buffer): string {
   return createHash('sha256').update(part10.subarray(start)).digest('hex');
 }
 
-function readMeta(head: Buffer, what: string): { start: number; values: Map<number, string> } {
+/** The file meta information: where it ends, and its values by element number. @throws when it is no DICOM file */
+export function readMeta(head: Buffer, what: string): { start: number; values: Map<number, string> } {
   if (head.toString('latin1', 128, 132) !== 'DICM')
     throw new Error(`${what} is no DICOM file: "DICM" is not at byte 128`);
   // The group length, (0002,0000) UL, is the first element: 12 bytes, its value counts what follows it.

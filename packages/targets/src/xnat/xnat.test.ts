@@ -1,10 +1,11 @@
 import { Secret } from '@dicom-dispatch/core';
-import { freePort, makeCertificates, startTlsFront } from '@dicom-dispatch/harness';
+import { freePort, makeCertificates, startTlsFront, startXnat, type XnatStandIn } from '@dicom-dispatch/harness';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import {
   fixtureStudy,
   handlerContract,
+  part10Facts,
   type ArrangedFault,
   type FixtureStudy,
   type StartedTarget,
@@ -12,10 +13,10 @@ import {
 import { xnatHandler } from './handler.ts';
 import { renderLabel } from './label.ts';
 import { xnatTarget, type XnatTarget } from './schema.ts';
-import { password, project, startXnat, type XnatStandIn } from './xnat-stand-in.ts';
 
 let contractXnat: XnatStandIn;
-const auth = (word: string = password) => ({ type: 'basic', username: 'dispatch', password: new Secret(word) });
+const project = 'TRIAL';
+const auth = (word = 'xnat-password') => ({ type: 'basic', username: 'dispatch', password: new Secret(word) });
 
 const elsewhere = async (): Promise<ArrangedFault> => ({
   config: { url: `https://127.0.0.1:${await freePort()}` },
@@ -48,7 +49,8 @@ handlerContract<XnatTarget>({
           ...contractXnat.archive.values(),
           ...[...contractXnat.prearchive.values()].map((one) => one.instances),
         ];
-        return sessions.flatMap((instances) => [...instances.values()]);
+        const all = sessions.flatMap((instances) => [...instances.values()]);
+        return Promise.all(all.map(({ bytes }) => part10Facts([bytes])));
       },
       names: async () =>
         [...contractXnat.archive].flatMap(([label, held]) => [...held.keys()].map((uid) => `${label}/${uid}`)),

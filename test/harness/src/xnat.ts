@@ -1,9 +1,19 @@
 import type { ServerResponse } from 'node:http';
-import { startHttpServer, type HttpStandIn, type RecordedRequest } from '@dicom-dispatch/harness';
-import { part10Facts, type Part10Facts } from '../contract-suite/index.ts';
+import { startHttpServer, type HttpStandIn, type RecordedRequest } from './http-server.ts';
+import { readMeta } from './part10-summary.ts';
 
-export interface StoredInstance extends Part10Facts {
+export interface XnatInstance {
+  readonly sopInstanceUid: string;
   readonly seriesInstanceUid: string;
+  /** XNAT names files in its own way. */
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+/** Path of a session to what is in it. */
+interface XnatSession {
+  readonly label: string;
+  readonly instances: Map<string, XnatInstance>;
 }
 
 /**
@@ -11,11 +21,15 @@ export interface StoredInstance extends Part10Facts {
  * request strictly, and answers 418 to what XNAT would not know.
  */
 export interface XnatStandIn {
+  /** Its one project, and who may sign in. */
+  readonly project: string;
+  readonly username: string;
+  readonly password: string;
   readonly server: HttpStandIn;
   /** `subject/session` to instances by SOP Instance UID. */
-  readonly archive: Map<string, Map<string, StoredInstance>>;
+  readonly archive: Map<string, Map<string, XnatInstance>>;
   /** Path of a session to what is in it. */
-  readonly prearchive: Map<string, { readonly label: string; readonly instances: Map<string, StoredInstance> }>;
+  readonly prearchive: Map<string, XnatSession>;
   readonly logins: Set<string>;
   /** Requests that were committed in the prearchive. */
   readonly committed: string[];
@@ -32,11 +46,15 @@ export interface XnatStandIn {
   readonly mistakes: string[];
 }
 
-export const project = 'TRIAL';
-export const password = 'xnat-password';
+const project = 'TRIAL';
+const username = 'dispatch';
+const password = 'xnat-password';
 
 export async function startXnat(): Promise<XnatStandIn> {
   const xnat: XnatStandIn = {
+    project,
+    username,
+    password,
     server: await startHttpServer((request, response) => answer(xnat, request, response)),
     archive: new Map(),
     prearchive: new Map(),
@@ -48,10 +66,10 @@ export async function startXnat(): Promise<XnatStandIn> {
   return xnat;
 }
 
-async function answer(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): Promise<void> {
+function answer(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): void {
   const route = `${request.method} ${request.path}`;
   if (xnat.faults.any?.(request, response)) return;
-  const basic = `Basic ${Buffer.from(`dispatch:${password}`).toString('base64')}`;
+  const basic = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   if (route === 'POST /data/JSESSION') {
     if (request.headers.authorization !== basic) return void response.writeHead(401).end();
     const id = `${xnat.logins.size}0123456789ABCDEF`;
@@ -71,6 +89,7 @@ async function answer(xnat: XnatStandIn, request: RecordedRequest, response: Ser
     return void response.end();
   }
   if (route === 'GET /data/projects') return void response.end('{"ResultSet":{"Result":[]}}');
+  if (request.method === 'GET' && request.path.includes('/scans')) return scans(xnat, request, response);
   const experiment = /^\/data\/projects\/TRIAL\/subjects\/([^/]+)\/experiments\/([^/]+)$/.exec(request.path);
   if (request.method === 'GET' && experiment) {
     const isThere = xnat.archive.has(`${experiment[1]}/${experiment[2]}`);
@@ -79,11 +98,12 @@ async function answer(xnat: XnatStandIn, request: RecordedRequest, response: Ser
   if (request.method === 'GET' && request.path.startsWith('/data/projects/')) {
     return void response.writeHead(request.path === `/data/projects/${project}` ? 200 : 404).end('{}');
   }
-  if (request.method === 'GET' && request.path.includes('/scans')) return scans(xnat, request, response);
   unknown(xnat, `${route}?${request.query}`, response);
 }
 
-async function takeInstance(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): Promise<void> {
+let names = 0;
+
+function takeInstance(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): void {
   const { query } = request;
   const label = query.get('EXPT_LABEL') ?? '';
   const subject = query.get('SUBJECT_ID') ?? '';
@@ -96,12 +116,14 @@ async function takeInstance(xnat: XnatStandIn, request: RecordedRequest, respons
     request.headers['content-length'] === String(request.bodyBytes);
   if (!wellFormed) return unknown(xnat, `import ${query}`, response);
   if (xnat.faults.import?.(response, request)) return;
-  const facts = await part10Facts([request.body]).catch(() => undefined);
-  if (!facts) return void response.writeHead(400).end('unable to read DICOM object');
+  const sopInstanceUid = uidOf(request.body);
+  if (sopInstanceUid === undefined) return void response.writeHead(400).end('unable to read DICOM object');
   const known = query.get('PROJECT_ID') === project ? project : 'Unassigned';
   const path = `/prearchive/projects/${known}/20240615_120000123/${label}`;
   const session = xnat.prearchive.get(path) ?? { label: `${subject}/${label}`, instances: new Map() };
-  session.instances.set(facts.sopInstanceUid, { ...facts, seriesInstanceUid: seriesOf(request.body) });
+  const name = `${(names += 1)}.dcm`;
+  const seriesInstanceUid = seriesOf(request.body);
+  session.instances.set(sopInstanceUid, { sopInstanceUid, seriesInstanceUid, name, bytes: request.body });
   xnat.prearchive.set(path, session);
   response.end(`/data${path}\r\n`);
 }
@@ -129,22 +151,24 @@ function archive(xnat: XnatStandIn, request: RecordedRequest, response: ServerRe
 }
 
 function scans(xnat: XnatStandIn, request: RecordedRequest, response: ServerResponse): void {
-  const match =
-    /^\/data(\/prearchive\/projects\/[^/]+\/[^/]+\/[^/]+)\/scans(?:\/([^/]+)\/resources\/DICOM\/files)?$/.exec(
-      request.path,
-    );
-  const session = xnat.prearchive.get(match?.[1] ?? '');
-  if (!match || request.query.get('format') !== 'json') return unknown(xnat, request.path, response);
-  if (!session) return void response.writeHead(404).end('<html>no such session</html>');
-  const series = [...Map.groupBy(session.instances.values(), ({ seriesInstanceUid }) => seriesInstanceUid)];
-  const scan = match[2];
+  const match = /^\/data(\/.+)\/scans(?:\/([^/]+)\/resources\/DICOM\/files(?:\/([^/]+))?)?$/.exec(request.path);
+  const [, path = '', scan, file] = match ?? [];
+  if (!match || (file === undefined && request.query.get('format') !== 'json')) {
+    return unknown(xnat, request.path, response);
+  }
+  const archived = /^\/projects\/TRIAL\/subjects\/([^/]+)\/experiments\/([^/]+)$/.exec(path);
+  const instances = archived ? xnat.archive.get(`${archived[1]}/${archived[2]}`) : xnat.prearchive.get(path)?.instances;
+  if (!instances) return void response.writeHead(404).end('<html>no such session</html>');
+  const series = [...Map.groupBy(instances.values(), ({ seriesInstanceUid }) => seriesInstanceUid)];
+  const files = series[Number(scan) - 1]?.[1] ?? [];
+  if (file !== undefined) {
+    const bytes = files.find(({ name }) => name === file)?.bytes;
+    return void response.writeHead(bytes ? 200 : 404).end(bytes);
+  }
   const rows =
     scan === undefined
       ? series.map(([uid], index) => ({ ID: `${index + 1}`, ...(!xnat.faults.plainScans && { UID: uid }) }))
-      : (series[Number(scan) - 1]?.[1] ?? []).map(({ sizeBytes }, index) => ({
-          Name: `${index}.dcm`,
-          Size: sizeBytes,
-        }));
+      : files.map(({ name, bytes }) => ({ Name: name, Size: bytes.length }));
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify({ ResultSet: { Result: rows } }));
 }
@@ -158,4 +182,13 @@ function unknown(xnat: XnatStandIn, what: string, response: ServerResponse): voi
 function seriesOf(file: Buffer): string {
   const at = file.indexOf(Buffer.from([0x20, 0x00, 0x0e, 0x00, 0x55, 0x49]));
   return file.toString('latin1', at + 8, at + 8 + file.readUInt16LE(at + 6)).replace(/\0$/, '');
+}
+
+/** Media Storage SOP Instance UID (0002,0003); undefined when it is no DICOM file. */
+function uidOf(file: Buffer): string | undefined {
+  try {
+    return readMeta(file, 'the upload').values.get(0x0003);
+  } catch {
+    return undefined;
+  }
 }
