@@ -34,6 +34,9 @@ COPY --from=parts /image /
 WORKDIR /app
 ENV NODE_ENV=production PATH=/usr/local/bin:/usr/bin:/bin NODE_COMPILE_CACHE=/app/compiled \
     MALLOC_ARENA_MAX=1
+ARG DISPATCH_BUILD=
+ENV DISPATCH_BUILD=${DISPATCH_BUILD}
+LABEL org.opencontainers.image.revision="${DISPATCH_BUILD}"
 USER 10001:10001
 # Configuration and secrets are mounted; nothing is written but to Redis and to the folders of targets.
 VOLUME ["/config"]

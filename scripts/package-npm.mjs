@@ -42,7 +42,11 @@ try {
       exports: asJavaScript(manifest.exports),
     });
   }
-  writeFileSync(join(stage, 'main.js'), "#!/usr/bin/env node\nimport '@dicom-dispatch/cli/main';\n", { mode: 0o755 });
+  const main = `#!/usr/bin/env node
+process.env.DISPATCH_BUILD ??= '${buildName()}';
+await import('@dicom-dispatch/cli/main');
+`;
+  writeFileSync(join(stage, 'main.js'), main, { mode: 0o755 });
   for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md']) cpSync(join(root, file), join(stage, file));
   cpSync(join(root, 'docs/example.yaml'), join(stage, 'example.yaml'));
   write('package.json', {
@@ -70,6 +74,18 @@ try {
   console.log(join(folder, JSON.parse(packed)[0].filename));
 } finally {
   rmSync(stage, { recursive: true, force: true });
+}
+
+/** What it is built from: shown with the version on every page, by --version and in the metrics. */
+function buildName() {
+  const named = process.env.DISPATCH_BUILD ?? '';
+  if (named !== '') return named.replaceAll(/[^\w.+-]/g, '');
+  try {
+    const args = ['describe', '--always', '--dirty=+', '--abbrev=8', '--exclude=*'];
+    return execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return '';
+  }
 }
 
 /** A package and all of ours that it needs. */

@@ -24,7 +24,9 @@ async function placeOf(name: string): Promise<string> {
 
 it('the npm package dicom-dispatch delivers a study outside of the repository, with its own dependencies alone', async () => {
   await using folder = await tempFolder('npm-package');
-  const { stdout } = await run('node', [join(root, 'scripts/package-npm.mjs'), folder.path]);
+  const { stdout } = await run('node', [join(root, 'scripts/package-npm.mjs'), folder.path], {
+    env: { ...process.env, DISPATCH_BUILD: 'made.1' },
+  });
   const modules = join(folder.path, 'node_modules');
   await mkdir(modules);
   await run('tar', ['-xzf', stdout.trim(), '-C', modules]);
@@ -41,7 +43,7 @@ it('the npm package dicom-dispatch delivers a study outside of the repository, w
     await symlink(await placeOf(name), join(modules, name));
   }
   const program = join(home, 'main.js');
-  expect((await run('node', [program, '--version'])).stdout).toMatch(/^dicom-dispatch \d+\.\d+\.\d+[ ,]/);
+  expect((await run('node', [program, '--version'])).stdout).toMatch(/^dicom-dispatch \d+\.\d+\.\d+ \(build made\.1\)/);
 
   await using orthanc = await startOrthanc();
   const port = await freePort();

@@ -35,6 +35,7 @@ import { RouterRecovery } from './recovery/router-recovery.ts';
 import { SettledStudies } from './recovery/settled.ts';
 import { studyRouterOf, type SourceKit } from './source-kit.ts';
 import { SourceTime } from './source-time.ts';
+import { Standby } from './standby.ts';
 import { TakeBack } from './take-back.ts';
 import { WaitingStudies } from './waiting-studies.ts';
 
@@ -82,6 +83,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
     queues: pipeline.queues,
     log,
   });
+  const standby = new Standby(redis, prefix, watch.process);
+  void standby.run(stopping.signal);
   log.info({ sources: [...leads.keys()], rules: current.rules.length }, 'router started');
   for (const { name, whyStable } of current.rules) {
     if (whyStable !== undefined) log.warn({ rule: name, reason: whyStable }, 'a rule starts when studies are stable');
@@ -124,7 +127,10 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
         notes: () => recovery.stop(),
         ...Object.fromEntries(Array.from(leads, ([name, { stop }]) => [`source ${name}`, stop])),
       });
-      await endInTime(log, { queues: () => Promise.all([enqueuer.close(), pipeline.close()]) });
+      await endInTime(log, {
+        standby: () => standby.leave(),
+        queues: () => Promise.all([enqueuer.close(), pipeline.close()]),
+      });
       if (!options.watch) await watch.stop();
       log.info('router stopped');
     },

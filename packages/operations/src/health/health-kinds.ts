@@ -73,6 +73,14 @@ export const healthTable = {
     path: '/sources',
     alertAfter: '2m',
   },
+  'standby-gone': {
+    severity: 'warning',
+    title: 'A router ended without being stopped, and there are fewer than before',
+    remedy:
+      'Start it again, on any host. A router that is to stay away is stopped with SIGTERM; one that is lost for good is reported for 7 days.',
+    path: '/sources',
+    alertAfter: '2m',
+  },
   'no-dispatcher': {
     severity: 'critical',
     title: 'No dispatcher is running',

@@ -2,7 +2,7 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { skewLimitMs, skewWords, type AboutProcess } from '@dicom-dispatch/runtime';
 import { formatDuration } from '@dicom-dispatch/core';
 import { listWorkers } from '../list-workers.ts';
-import { finding, type HealthFinding } from './finding.ts';
+import { count, finding, type HealthFinding } from './finding.ts';
 
 /** A process that has told nothing for so long counts as gone. */
 const goneAfterMs = 20_000;
@@ -14,6 +14,8 @@ export async function lookAtServices(context: PipelineContext, now: number): Pro
   const findings: HealthFinding[] = [];
   if (!processes.some(({ services }) => services.includes('router'))) {
     findings.push(finding('no-router', { words: 'no router is running: new studies are not seen' }));
+  } else {
+    findings.push(...(await lookAtStandby(context, now)));
   }
   if (workers.length === 0) {
     findings.push(finding('no-dispatcher', { words: 'no dispatcher is running: nothing is sent' }));
@@ -28,6 +30,16 @@ export async function lookAtServices(context: PipelineContext, now: number): Pro
     if (jump) findings.push(finding('clock-jump', { subject, since: jump.at, words: jumpWords(jump, host, pid) }));
   }
   return findings;
+}
+
+/** Whether as many routers run as there should be. */
+async function lookAtStandby({ redis, keys }: PipelineContext, now: number): Promise<HealthFinding[]> {
+  const running = await redis.zcount(keys.routers, now - goneAfterMs, '+inf');
+  const { routers = 0, since } = await redis.hgetall(keys.expectedRouters);
+  if (running === 0 || running >= Number(routers)) return [];
+  const takesOver = running === 1 ? '; nobody takes over when it ends' : '';
+  const words = `${count(running, 'router runs', 'routers run')}, ${routers} did: one ended without being stopped${takesOver}`;
+  return [finding('standby-gone', { words, since: since === undefined ? undefined : Number(since) })];
 }
 
 /** Processes of ours that live; those of an earlier version tell less. */

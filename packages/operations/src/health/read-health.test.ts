@@ -157,6 +157,10 @@ const wrong: Record<HealthKind, () => Promise<unknown>> = {
     return () => redis.config('SET', 'maxmemory', '0');
   },
   'no-router': () => beat({ services: ['console'] }),
+  async 'standby-gone'() {
+    await redis.zadd(keys.routers, Date.now(), 'p-1');
+    await redis.hset(keys.expectedRouters, { routers: 2, since: Date.now() - hour });
+  },
   'no-dispatcher': () => redis.del(keys.worker('one')),
   'clock-skew': () => beat({ skewMs: -40_000 }),
   'clock-jump': () => beat({ jumps: [{ clock: 'local', ms: 600_000, at: Date.now() }] }),

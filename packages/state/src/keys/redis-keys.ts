@@ -9,6 +9,8 @@ export function redisKeys(prefix: string) {
     recoveryLock: `${prefix}:generation-lock`,
     processes: `${prefix}:processes`,
     process: (id: string) => `${prefix}:process:${id}`,
+    routers: `${prefix}:routers`,
+    expectedRouters: `${prefix}:routers-expected`,
     delivery: (deliveryId: string) => `${prefix}:delivery:${deliveryId}`,
     events: (deliveryId: string) => `${prefix}:events:${deliveryId}`,
     study: (source: string, study: string) => `${prefix}:study:${source}:${study}`,

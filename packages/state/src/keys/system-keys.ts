@@ -39,6 +39,13 @@ export const systemKeys: readonly KeyRow[] = [
     backup: 'no',
   },
   {
+    keys: ['routers', 'routers-expected'],
+    kind: 'key',
+    what: 'routers that run; how many there should be, and since when one is missing',
+    lives: '7 days after the last router has ended',
+    backup: 'no',
+  },
+  {
     keys: ['workers', 'worker:ID'],
     kind: 'key',
     what: 'dispatchers, and what each does',

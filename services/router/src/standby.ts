@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import type { Redis } from '@dicom-dispatch/runtime';
+
+const beatMs = 5_000;
+/** A router that has not reported for so long has ended without being stopped. */
+const goneAfterMs = 20_000;
+/** A router that is missing for so long is not expected any more. */
+const expectedMs = 7 * 86_400_000;
+
+/** KEYS: routers, expected. ARGV: id, gone after, expected for (ms). */
+const beatScript = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+local running = redis.call('ZCARD', KEYS[1])
+local known = redis.call('HMGET', KEYS[2], 'routers', 'since')
+local isOver = known[2] and now - known[2] > tonumber(ARGV[3])
+if isOver or running >= tonumber(known[1] or 0) then
+  redis.call('HSET', KEYS[2], 'routers', running)
+  redis.call('HDEL', KEYS[2], 'since')
+elseif not known[2] then
+  redis.call('HSET', KEYS[2], 'since', now)
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return running
+`;
+/** KEYS and ARGV as above. One that is stopped is not expected back, unless another is missing already: it may be a restart. */
+const leaveScript = `
+local time = redis.call('TIME')
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', time[1] * 1000 - ARGV[2])
+local running = redis.call('ZCARD', KEYS[1])
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return running end
+if running >= tonumber(redis.call('HGET', KEYS[2], 'routers') or 0) then redis.call('HSET', KEYS[2], 'routers', running - 1) end
+return running - 1
+`;
+
+/**
+ * Counts the routers that run, and remembers how many there should be: a second router that ended without being stopped would
+ * otherwise be missed only when the first one ends too. The health check reads both.
+ */
+export class Standby {
+  readonly #redis: Redis;
+  readonly #arguments: readonly [routers: string, expected: string, id: string, goneAfter: number, expectedFor: number];
+
+  /** @param id - of this process */
+  constructor(redis: Redis, prefix: string, id: string) {
+    this.#redis = redis;
+    const { routers, expectedRouters } = redisKeys(prefix);
+    this.#arguments = [routers, expectedRouters, id, goneAfterMs, expectedMs];
+  }
+
+  /** @returns how many routers run */
+  async beat(): Promise<number> {
+    return (await this.#redis.eval(beatScript, 2, ...this.#arguments)) as number;
+  }
+
+  /** Beats until `signal` is aborted. A beat that fails is left out: Redis is watched elsewhere. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (this.#redis.status === 'ready') await this.beat().catch(() => {});
+      await sleep(beatMs, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** This router is being stopped. */
+  async leave(): Promise<void> {
+    if (this.#redis.status === 'ready') await this.#redis.eval(leaveScript, 2, ...this.#arguments);
+  }
+}
