@@ -27,6 +27,7 @@ export { openPuller } from './pull/open-puller.ts';
 export { pullStudy, type StudyToPull } from './pull/pull-study.ts';
 export type { PullDestination } from './pull/pull-destination.ts';
 export { pullToSource, type StoreWatch } from './pull/pull-to-source.ts';
+export { isMarkedPulled, pullsPriors } from './pulled-mark.ts';
 export { wasPulled } from './was-pulled.ts';
 export { notePulled, sendPrior, type SendPriorContext, type SentPrior } from './send-prior.ts';
 export { previewRoute, type RoutePreview } from './plan-route.ts';

@@ -6,6 +6,7 @@ import { openArriving } from './enqueue-arriving.ts';
 import type { StudyEnqueuer } from './enqueue-study.ts';
 import { operationKeys } from './keys.ts';
 import { readForRouting, type SnapshotForRouting } from './read-for-routing.ts';
+import { markPulled } from './pulled-mark.ts';
 import { currentEpoch } from './route-again.ts';
 
 export interface SendPriorContext {
@@ -84,6 +85,7 @@ export async function notePulled(
 ): Promise<void> {
   const snapshot = await readForRouting(orthanc, context.config, [], study);
   if (!snapshot.manifest.every(({ sopInstanceUid }) => pulled.has(sopInstanceUid))) return;
+  await markPulled(orthanc, study.orthancStudyId, snapshot.manifest);
   const known = await asKnown(context, study.source, snapshot);
   await context.enqueuer.enqueue({ ...known, deliveries: [], isPulled: true });
 }

@@ -1,6 +1,13 @@
 import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
-import { routeStudy as applyRules, type CompiledRule, type Config, type PlannedDelivery } from '@dicom-dispatch/core';
-import { readForRouting, wasPulled, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
+import {
+  contentHash,
+  routeStudy as applyRules,
+  type CompiledRule,
+  type Config,
+  type ManifestInstance,
+  type PlannedDelivery,
+} from '@dicom-dispatch/core';
+import { isMarkedPulled, pullsPriors, readForRouting, wasPulled, type StudyEnqueuer } from '@dicom-dispatch/pipeline';
 import type { Logger } from '@dicom-dispatch/runtime';
 import type { OrthancClient, StudyFacts } from '@dicom-dispatch/sources';
 import type { PulledStudies } from '@dicom-dispatch/state/priors';
@@ -70,6 +77,16 @@ export async function routeOneStudy(
     await context.takeBack(orthancStudyId);
     return 'known';
   }
+  if (await isPulledByMark(context, orthancStudyId, manifest)) {
+    log.info(
+      { source, study: study.studyInstanceUid },
+      'study was pulled as a prior before Redis lost data: not routed',
+    );
+    const known = { source, epoch: String(epoch), study, manifest, rules: [], deliveries: [] };
+    await enqueuer.enqueue({ ...known, byHand: true, isPulled: true });
+    await context.takeBack(orthancStudyId);
+    return 'known';
+  }
   const routing = applyRules(
     rules,
     { ...study.facts, now: context.now },
@@ -115,6 +132,18 @@ export async function routeOneStudy(
     'study routed',
   );
   return 'enqueued';
+}
+
+/** Whether a study of which nothing is known, or another content, is marked in its source as pulled there. */
+async function isPulledByMark(
+  { source, orthanc, config, records }: RoutingContext,
+  orthancStudyId: string,
+  manifest: readonly ManifestInstance[],
+): Promise<boolean> {
+  if (!pullsPriors(config)) return false;
+  const record = await records.study({ source, orthancStudyId });
+  if (record?.contentHash === contentHash(manifest)) return false;
+  return isMarkedPulled(orthanc, orthancStudyId, manifest);
 }
 
 /** The clock of a source may be wrong: what the feed has brought since the source is followed is new, whatever its date says. */

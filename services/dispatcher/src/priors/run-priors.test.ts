@@ -8,7 +8,14 @@ import {
   type RedisServer,
 } from '@dicom-dispatch/harness';
 import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc';
-import { openPipeline, readForRouting, StudyEnqueuer, wasPulled, type PipelineContext } from '@dicom-dispatch/pipeline';
+import {
+  isMarkedPulled,
+  openPipeline,
+  readForRouting,
+  StudyEnqueuer,
+  wasPulled,
+  type PipelineContext,
+} from '@dicom-dispatch/pipeline';
 import { connectRedis, createLogger, type Redis } from '@dicom-dispatch/runtime';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { Priors, PulledStudies } from '@dicom-dispatch/state/priors';
@@ -254,6 +261,13 @@ it('a prior that the router has read during its pull is no new arrival after the
   proxy.beHonest();
   await run();
   expect(await isNews(prior, during)).toBe(false);
+  // A Redis that knows nothing of it reads it in the source.
+  const isMarked = async (): Promise<boolean> => {
+    const study = { source: 'main', orthancStudyId: found?.ID ?? '' };
+    const { manifest } = await readForRouting(orthanc, config, [], study);
+    return isMarkedPulled(orthanc, study.orthancStudyId, manifest);
+  };
+  expect(await isMarked()).toBe(true);
   // What comes besides is one.
   const more = makeStudy({
     seed: 'kill R 20240101',
@@ -264,6 +278,7 @@ it('a prior that the router has read during its pull is no new arrival after the
   });
   for (const { bytes } of more) await source.upload(bytes);
   expect(await isNews(prior)).toBe(true);
+  expect(await isMarked()).toBe(false);
 });
 
 it('a step does not wait where another one pulls from the target: it is due again', async () => {
