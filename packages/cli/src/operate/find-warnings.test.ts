@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { startOrthanc, tempFolder, type TempFolder } from '@dicom-dispatch/harness';
+import { makeCertificates, startOrthanc, tempFolder, type TempFolder } from '@dicom-dispatch/harness';
 import { ConfigError } from '@dicom-dispatch/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../read-config.ts';
@@ -173,6 +173,11 @@ describe('rules and targets', () => {
       ['targets.other: no rule sends to this target'],
     ],
     [
+      'two sources at one address',
+      { sources: '{ main: { url: http://127.0.0.1:8042 }, again: { url: http://127.0.0.1:8042/ } }' },
+      ['sources.again.url: is the address of the source main, too'],
+    ],
+    [
       'a group that no rule names',
       { groups: '{ both: { targets: [pacs] } }' },
       ['groups.both: no rule names this group'],
@@ -307,6 +312,36 @@ describe('files that are no configuration', () => {
     await writeFile(file, 'a: *nowhere');
     expect(await wrong()).toContain('nowhere');
   });
+
+  it.each<[string, string | Buffer, string]>([
+    ['UTF-16 without its mark', Buffer.from('sources: {}', 'utf16le'), 'is written in UTF-16: save it as UTF-8'],
+    ['a merge key of nobody', 'targets: { a: { <<: *nope } }', 'has a merge key (<<) that names no map'],
+    ['lists without end', `a: ${'['.repeat(5_000)}`, 'has lists or maps that are nested too deeply'],
+    ['two documents', `${yaml()}---\n${yaml()}`, 'has more than one document (---): keep one'],
+    ['a secret in an endless file', yaml({ redis: '{ url: { file: /dev/zero } }' }), 'larger than 64 KiB'],
+    ['a secret in an empty file', yaml({ redis: '{ url: { file: /dev/null } }' }), '/dev/null is empty'],
+    ['a duration in words', yaml({ dispatcher: '{ graceTime: 30 seconds }' }), 'a duration is a number with a unit'],
+    ['a size below zero', yaml({ cache: '{ maxMemory: -1GB }' }), 'a size is a number with a unit'],
+    ['a port that is none', yaml({ console: '{ listen: "127.0.0.1:99999" }' }), 'a port is at most 65535'],
+    ['a database that is none', yaml({ redis: '{ url: redis://a/one }' }), 'the number of the database'],
+    ['Redis at port 0', yaml({ redis: '{ url: redis://a:0 }' }), 'a URL such as redis://HOST:6379'],
+    ['a password in what is refused', yaml({ redis: '{ url: redis://me:word@a/one }' }), 'redis://***@a/one'],
+    ['a host with a port', yaml(target('type: dicom, host: "pacs:104", calledAeTitle: P')), 'a host has no port'],
+    ['a source with a query', yaml({ sources: '{ main: { url: "http://a:1/?b" } }' }), 'a URL without query'],
+    [
+      'a source that is asked without pause',
+      yaml({ sources: '{ main: { url: "http://a:1", pollInterval: 0 } }' }),
+      'at least 10ms',
+    ],
+  ])('says of %s what is wrong, with its line', async (_, text, words) => {
+    const file = `${folder.path}/wrong.yaml`;
+    await writeFile(file, text);
+    const error: unknown = await readConfig(file).catch((thrown: unknown) => thrown);
+    if (!(error instanceof ConfigError)) throw error;
+    expect(error.format()).toMatch(/:[1-9]\d*:[1-9]\d*: /);
+    expect(error.format()).toContain(words);
+    expect(error.format()).not.toContain('word@');
+  });
 });
 
 describe('files and folders on this host', () => {
@@ -316,6 +351,17 @@ describe('files and folders on this host', () => {
       expect.stringContaining('targets.pacs.tls.ca: /nowhere/ca.pem does not exist on this host'),
     ]);
     expect(await check(yaml(target(`${tls} { cert: /nowhere/cert.pem }`)))).toEqual([expect.stringContaining('! 2:')]);
+    const { ca, expiredServer: expired, server } = await makeCertificates();
+    expect(
+      await check(yaml(target(`${tls} { ca: ${ca.certFile}, cert: ${server.certFile}, key: ${server.keyFile} }`))),
+    ).toEqual([]);
+    expect(
+      await check(yaml(target(`${tls} { ca: ${server.keyFile}, cert: ${expired.certFile}, key: ${ca.certFile} }`))),
+    ).toEqual([
+      expect.stringContaining('has no certificate in PEM form'),
+      expect.stringContaining('has a certificate that expired on '),
+      expect.stringContaining('has no private key in PEM form'),
+    ]);
     expect(await check(yaml(target(`${tls} { key: /nowhere/key.pem }`)))).toEqual([
       expect.stringContaining('targets.pacs.tls.key: is given without cert'),
     ]);

@@ -2,14 +2,14 @@ import { z } from 'zod';
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
+const durationWords = 'a duration is a number with a unit: 250ms, 30s, 5m, 2h or 7d';
+
 /**
  * A duration in a configuration file: a number with a unit (`250ms`, `30s`, `5m`, `2h`, `7d`), kept in milliseconds.
  * A bare `0` is allowed and usually means "off" or "no limit"; any other number without a unit is refused.
  */
 export const durationMs = z
-  .union([z.string().regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/), z.literal(0)], {
-    error: 'a duration is a number with a unit: 250ms, 30s, 5m, 2h or 7d',
-  })
+  .union([z.string().regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, durationWords), z.literal(0)], { error: durationWords })
   .transform((text) => parseDurationMs(text))
   .meta({ unit: 'duration' });
 

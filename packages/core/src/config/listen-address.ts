@@ -3,7 +3,8 @@ import { z } from 'zod';
 /** Where a server listens: HOST:PORT or [IPv6]:PORT. */
 export const listenAddress = z
   .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'an address is HOST:PORT, e.g. 127.0.0.1:8080');
+  .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, 'an address is HOST:PORT, e.g. 127.0.0.1:8080')
+  .refine((text) => Number(/\d+$/.exec(text)?.[0]) <= 65_535, 'a port is at most 65535');
 
 /** The host of `HOST:PORT` or `[IPv6]:PORT`, without brackets. */
 export function hostOf(address: string): string {

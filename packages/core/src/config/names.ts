@@ -27,4 +27,5 @@ export const hostName = z
   .regex(
     /^(?!-)[A-Za-z0-9_.:-]{1,253}$/,
     'a host is a name or an address, without scheme, port or path, not beginning with a hyphen',
-  );
+  )
+  .refine((text) => !/^[^:]*:[^:]*$/.test(text), 'a host has no port: give it as port');

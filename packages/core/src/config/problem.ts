@@ -71,6 +71,7 @@ function at(raw: unknown, path: readonly (string | number)[]): unknown {
 }
 
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
+  // A password in an address is not shown.
+  const text = (JSON.stringify(value) ?? 'nothing').replaceAll(/:\/\/[^@/"\s]*@/g, '://***@');
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

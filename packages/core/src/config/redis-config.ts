@@ -2,15 +2,31 @@ import { z } from 'zod';
 import { secret } from './secret.ts';
 import { tlsClient } from './source-config.ts';
 
-const address = z.string().regex(/^(\[[0-9A-Fa-f:]+\]|[^\s:/@]+):\d{1,5}$/, 'an address is HOST:PORT');
+const address = z
+  .string()
+  .regex(/^(\[[0-9A-Fa-f:]+\]|[^\s:/@]+):\d{1,5}$/, 'an address is HOST:PORT')
+  .refine((text) => isPort(/\d+$/.exec(text)?.[0] ?? ''), 'a port is 1 to 65535');
 const addresses = z.array(address).min(1, 'name at least one address');
+
+const urlWords =
+  'a URL such as redis://HOST:6379 or rediss://HOST:6379/0 (the number of the database), or ${NAME} of one';
+
+function isRedisUrl(text: string): boolean {
+  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false;
+  const { hostname, port, pathname } = new URL(text);
+  return hostname !== '' && (port === '' || isPort(port)) && /^(\/\d{0,5})?$/.test(pathname);
+}
+
+function isPort(text: string): boolean {
+  return Number(text) >= 1 && Number(text) <= 65_535;
+}
 
 /** Where Redis is, and who we are there: one server, what Sentinel calls its master, or a Cluster. */
 export const redisConfig = z
   .strictObject({
     url: z
-      .union([z.string().regex(/^rediss?:\/\//), secret], {
-        error: 'a URL with redis:// or rediss://, or ${NAME} of one',
+      .union([z.string().refine(isRedisUrl, urlWords), secret], {
+        error: urlWords,
       })
       .optional()
       .describe(

@@ -3,11 +3,11 @@ import { z } from 'zod';
 const unitBytes = { B: 1, kB: 1000, MB: 1000 ** 2, GB: 1000 ** 3, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 const pattern = /^(\d+(?:\.\d+)?)(B|kB|MB|GB|KiB|MiB|GiB)$/;
 
+const sizeWords = 'a size is a number with a unit: 500kB, 64MB, 2GB or 1GiB';
+
 /** A size in a configuration file (`64MB`, `1GiB`), kept in bytes. A bare `0` usually means "no limit". */
 export const sizeBytes = z
-  .union([z.string().regex(pattern), z.literal(0)], {
-    error: 'a size is a number with a unit: 500kB, 64MB, 2GB or 1GiB',
-  })
+  .union([z.string().regex(pattern, sizeWords), z.literal(0)], { error: sizeWords })
   .transform((text) => {
     if (text === 0) return 0;
     const match = pattern.exec(text);

@@ -12,7 +12,9 @@ export const tlsClient = z.strictObject({
   serverName: z.string().optional().describe('expected name in the certificate; default: the host'),
 });
 
-export const httpUrl = z.url({ protocol: /^https?$/, error: 'a URL with http:// or https://' });
+export const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'a URL with http:// or https://' })
+  .refine((text) => !/[?#]/.test(text), 'a URL without query (?) and fragment (#)');
 
 export const sourceConfig = z.strictObject({
   url: httpUrl.describe("URL of Orthanc's REST API"),
@@ -23,7 +25,10 @@ export const sourceConfig = z.strictObject({
   minBytesPerSecond: sizeBytes
     .default(1_000)
     .describe('minimum transfer rate in either direction, averaged over timeout; 0 = no limit'),
-  pollInterval: durationMs.default(1_000).describe('interval between two requests to the change feed'),
+  pollInterval: durationMs
+    .refine((ms) => ms >= 10, 'at least 10ms')
+    .default(1_000)
+    .describe('interval between two requests to the change feed'),
   sweep: z
     .strictObject({
       every: durationMs.default(3_600_000).describe('interval between two sweeps; 0 = only at start'),

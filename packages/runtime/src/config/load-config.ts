@@ -171,7 +171,8 @@ export async function readText(path: string, candidate?: string): Promise<string
 
 function textOf(bytes: Buffer, path: string): string {
   const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
-  const isUtf16 = mark === 0xfffe || mark === 0xfeff;
+  // Without its mark, too: every other byte of plain text is zero then.
+  const isUtf16 = mark === 0xfffe || mark === 0xfeff || bytes.subarray(0, 2).includes(0);
   if (!isUtf16 && isUtf8(bytes)) return bytes.toString('utf8').replace(/^\uFEFF/, '');
   const message = `${isUtf16 ? 'is written in UTF-16' : 'is not UTF-8'}: save it as UTF-8`;
   throw new ConfigError(path, [{ line: 1, col: 1, path: [], message }]);

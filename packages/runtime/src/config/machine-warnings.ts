@@ -1,4 +1,5 @@
-import { access, constants, realpath, stat, statfs } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
+import { readFile, realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Config, Problem } from '@dicom-dispatch/core';
 
@@ -17,8 +18,8 @@ async function missingFiles(config: Config): Promise<Problem[]> {
   const problems = await Promise.all(
     files.map(async ({ path, file }): Promise<Problem[]> => {
       try {
-        await access(file, constants.R_OK);
-        return [];
+        const why = whyNoPem(path.at(-1) === 'key', await readPem(file));
+        return why === undefined ? [] : [{ path, message: `${file} ${why}` }];
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         const why =
@@ -38,6 +39,30 @@ async function missingFiles(config: Config): Promise<Problem[]> {
         files.push({ path: [...path, key], file: item });
       else collect(item, [...path, key]);
     }
+  }
+}
+
+const maxPemBytes = 4_000_000;
+
+async function readPem(file: string): Promise<string> {
+  const { size } = await stat(file);
+  return size > maxPemBytes ? '' : readFile(file, 'utf8');
+}
+
+/** What is wrong with a file that should have a certificate, or a private key. */
+function whyNoPem(isKey: boolean, text: string): string | undefined {
+  if (isKey) {
+    if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) return undefined;
+    return 'has no private key in PEM form ("-----BEGIN PRIVATE KEY-----"): name the file of the key';
+  }
+  if (!/-----BEGIN (TRUSTED )?CERTIFICATE-----/.test(text)) {
+    return 'has no certificate in PEM form ("-----BEGIN CERTIFICATE-----"): convert it, or name another file';
+  }
+  try {
+    const { validToDate, validTo } = new X509Certificate(text);
+    return validToDate.getTime() < Date.now() ? `has a certificate that expired on ${validTo}: renew it` : undefined;
+  } catch {
+    return 'has a certificate that cannot be read: it is damaged';
   }
 }
 

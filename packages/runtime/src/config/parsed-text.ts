@@ -27,7 +27,7 @@ export function parseText(title: string, text: string): ParsedText {
       document.errors.map((error) => ({
         ...lines.linePos(error.pos[0]),
         path: [],
-        message: `is not YAML: ${error.message}`,
+        message: yamlWords(error),
       })),
     );
   }
@@ -38,12 +38,22 @@ function unfold(document: Document, path: string): unknown {
   try {
     return document.toJS({ maxAliasCount });
   } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    const message = /resource exhaustion/i.test(error.message)
-      ? 'has aliases (*name) that expand to too much data: replace the aliases by their content'
-      : `is not YAML: ${error.message}`;
+    const message = yamlWords(error as Error);
     throw new ConfigError(path, [{ line: 1, col: 1, path: [], message }], { cause: error });
   }
+}
+
+/** What keeps a text from being read as YAML, in words for people. */
+function yamlWords({ message }: Error): string {
+  if (/resource exhaustion/i.test(message)) {
+    return 'has aliases (*name) that expand to too much data: replace the aliases by their content';
+  }
+  if (/merge sources must be/i.test(message)) {
+    return 'has a merge key (<<) that names no map: correct the alias (*name) behind it, or write the map above it';
+  }
+  if (/call stack/i.test(message)) return 'has lists or maps that are nested too deeply';
+  if (/multiple documents/i.test(message)) return 'has more than one document (---): keep one';
+  return `is not YAML: ${message}`;
 }
 
 /** A section of which everything is commented out is a section that is left out. */

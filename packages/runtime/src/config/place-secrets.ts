@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { Secret, type Problem } from '@dicom-dispatch/core';
 
@@ -85,16 +85,28 @@ export async function placeSecrets(
 
   async function placeFile(file: string, path: Path, original: unknown): Promise<unknown> {
     try {
-      const bytes = await readFile(resolve(options.folder, file));
-      if (bytes.length > maxSecretBytes) throw new Error('larger than 64 KiB');
+      const text = (await readAtMost(resolve(options.folder, file), maxSecretBytes)).replace(/\r?\n$/, '');
+      if (text === '') problems.push({ path, message: `the file ${file} is empty: write the value into it` });
       candidates.push({ path, plain: original });
-      return new Secret(bytes.toString('utf8').replace(/\r?\n$/, ''));
+      return new Secret(text);
     } catch (error) {
       const why = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
       problems.push({ path, message: `the file ${file} cannot be read (${why}): correct its name or its permissions` });
       return new Secret('');
     }
   }
+}
+
+/** The text of a file, pipe or device. @throws Error when it is larger */
+async function readAtMost(path: string, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new Error('larger than 64 KiB');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function setAt(root: unknown, path: Path, value: unknown): void {

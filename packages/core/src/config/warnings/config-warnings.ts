@@ -7,6 +7,18 @@ import { ruleOrderWarnings, unusedWarnings } from './rule-warnings.ts';
 import { startWarnings } from './start-warnings.ts';
 import { tlsWarnings } from './tls-warnings.ts';
 
+function sameSources({ sources }: Config): Problem[] {
+  const known = new Map<string, string>();
+  return Object.entries(sources).flatMap(([name, { url }]): Problem[] => {
+    const place = url.replace(/\/+$/, '');
+    const other = known.get(place);
+    known.set(place, other ?? name);
+    if (other === undefined) return [];
+    const message = `is the address of the source ${other}, too: one Orthanc is one source, and this one is not followed`;
+    return [{ path: ['sources', name, 'url'], message }];
+  });
+}
+
 /**
  * What a configuration allows and its author has hardly meant: doors that stand open, rules that can never match, targets
  * that get nothing. A service starts all the same; `config check` names each with its place, why, and what to do.
@@ -15,6 +27,7 @@ export function configWarnings(config: Config): Problem[] {
   return [
     ...exposureWarnings(config),
     ...tlsWarnings(config),
+    ...sameSources(config),
     ...expressionWarnings(config),
     ...ruleOrderWarnings(config),
     ...unusedWarnings(config),
