@@ -1,11 +1,13 @@
 /**
- * How long the pages of the console take with a long history: ./dispatch bench console [STUDIES]
+ * How long the pages of the console and the commands that look take with a long history: ./dispatch bench console [STUDIES]
  *
  * Each page is loaded as a browser does it, over loopback, one after the other; median, 95th percentile and slowest are reported. The bars:
  * 500 ms for a page and 1 s for a search (95th percentile). Searches ask a real Orthanc.
  */
 import { performance } from 'node:perf_hooks';
-import { startOrthanc, startRedis } from '@dicom-dispatch/harness';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startOrthanc, startRedis, tempFolder } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { parseConfig, targetQueue } from '@dicom-dispatch/core';
 import { connectRedis, createLogger, createMetrics, queueOptions } from '@dicom-dispatch/runtime';
@@ -14,6 +16,7 @@ import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { Queue } from 'bullmq';
 import { Records } from '@dicom-dispatch/state/records';
 import { seedRecords } from '../e2e/console-seed.ts';
+import { runCli } from '../e2e/support/run-cli.ts';
 
 const studies = Number(process.argv[2] ?? 100_000);
 const targets = ['pacs', 'archive', 'workstation', 'cloud'];
@@ -134,6 +137,20 @@ for (const path of paths) {
 }
 await console_.stop();
 connection.disconnect();
+
+// Each with the start of a process.
+await using folder = await tempFolder('bench-console');
+const config = { sources: { main: { url: orthanc.url } }, targets: {}, redis: { url: redis.url } };
+for (const name of targets) Object.assign(config.targets, { [name]: { type: 'dummy' } });
+await writeFile(join(folder.path, 'dispatch.yaml'), JSON.stringify(config));
+for (const command of ['status', 'targets', 'deliveries --state failed', 'recover', 'backup all.gz']) {
+  const began = performance.now();
+  const { code, err } = await runCli(folder.path, ...command.split(' '));
+  const seconds = ((performance.now() - began) / 1_000).toFixed(1);
+  console.log(
+    `${seconds.padStart(6)} s  dispatch ${command}${code === 0 ? '' : `  exit code ${code}: ${err.slice(0, 200)}`}`,
+  );
+}
 
 async function load(path: (typeof paths)[number]): Promise<number> {
   const start = performance.now();
