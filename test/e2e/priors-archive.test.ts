@@ -7,6 +7,7 @@ import type { SampleStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
+import { runCli } from './support/run-cli.ts';
 import { got, priorStudy, ruleWith, startPriorsSystem, stepOf, uidsOf } from './support/priors.ts';
 import type { RunningRouting } from './support/routing-system.ts';
 
@@ -55,6 +56,20 @@ describe('priors that an archive has', () => {
     const [newest, second] = [eight.get(2024)!, eight.get(2023)!];
     {
       await using run = await scene.start(options);
+      // A dry run names what would be pulled, and pulls nothing.
+      const planned = await scene.upload({ patient, date: '20250215', attributes: { StudyID: 'NEW' } });
+      const { redis, orthanc, client } = scene.system;
+      const sources = { main: { url: orthanc.url } };
+      const { prefix } = run.config.redis;
+      const file = { ...options, sources, redis: { url: redis.url, prefix } };
+      await writeFile(join(folder.path, 'dispatch.yaml'), JSON.stringify(file));
+      const dry = await runCli(folder.path, 'rules', 'test', '--study', planned.studyInstanceUid);
+      expect(dry.out, dry.err).toContain(
+        `  with ${newest.studyInstanceUid} from archive: rule new: number 1 of the 2 newest earlier studies\n  with ${second.studyInstanceUid} from archive: `,
+      );
+      await client.studies.delete(planned.orthancStudyId);
+      expect(await client.lookup(newest.studyInstanceUid)).toEqual([]);
+
       const study = await scene.uploadNew(patient, '20250301');
       await run.until(study, 'pacs', 'delivered');
       expect(got(pacs).slice(0, 2).sort()).toEqual(uidsOf(newest, second));

@@ -32,7 +32,7 @@ it('deploy/logs/rsyslog-elasticsearch.conf ships our lines as they are, and leav
     name: 'rsyslogd',
     portCount: 0,
     prepare: () => ({ command: '/usr/sbin/rsyslogd', args: ['-n', '-f', file, '-i', join(folder.path, 'pid')] }),
-    isReady: () => run('logger', ['-u', socket, '-t', 'somebody', 'hello']).then(() => true),
+    isReady: () => run('logger', ['--socket-errors=on', '-u', socket, '-t', 'somebody', 'hello']).then(() => true),
   });
   const line = {
     level: 'info',
@@ -42,8 +42,8 @@ it('deploy/logs/rsyslog-elasticsearch.conf ships our lines as they are, and leav
     msg: 'a "study" ü\\',
     ms: 12,
   };
-  await run('logger', ['-u', socket, '-t', 'dicom-dispatch', JSON.stringify(line)]);
-  await run('logger', ['-u', socket, '-t', 'dicom-dispatch', 'node: out of memory']);
+  await run('logger', ['--socket-errors=on', '-u', socket, '-t', 'dicom-dispatch', JSON.stringify(line)]);
+  await run('logger', ['--socket-errors=on', '-u', socket, '-t', 'dicom-dispatch', 'node: out of memory']);
   const bulk = await waitFor(() => elasticsearch.requests.find(({ path }) => path === '/_bulk'));
   const [action, sent] = bulk.body.toString().trim().split('\n');
   expect(JSON.parse(action ?? '')).toMatchObject({

@@ -98,7 +98,7 @@ function whereTo(run: Judged): string[] {
     const waits = run.waiting.map(({ rule, missing }) => `${rule} waits for ${missing.join(', ')}`).join('; ');
     return [`would go to no target: ${waits === '' ? 'no rule matches' : waits}`];
   }
-  return run.deliveries.map((one) => {
+  return run.deliveries.flatMap((one) => {
     const { group } = one;
     const to = group
       ? `${one.to} (group, ${group.strategy} of ${group.members.join(', ')}${group.chosen === undefined ? '' : `; ${group.chosen} has it`})`
@@ -110,8 +110,21 @@ function whereTo(run: Judged): string[] {
       ...(one.hold ? ['held until released'] : []),
       ...(one.scheduled ? ['within its schedule'] : []),
     ].join(', ');
-    return one.omitted === undefined ? `would go to ${to}: ${how}` : `would not go to ${to}: ${one.omitted}`;
+    const line = one.omitted === undefined ? `would go to ${to}: ${how}` : `would not go to ${to}: ${one.omitted}`;
+    return [line, ...priorsOf(one)];
   });
+}
+
+/** Earlier studies that would go along. */
+function priorsOf({ priors }: Judged['deliveries'][number]): string[] {
+  if (!priors) return [];
+  const lines = priors.chosen.map(
+    ({ studyInstanceUid, from, why }) => `  with ${studyInstanceUid} from ${from}: ${why}`,
+  );
+  return [
+    ...(lines.length === 0 ? ['  no earlier study would go along'] : lines),
+    ...(priors.note === undefined ? [] : [`  ${priors.note}`]),
+  ];
 }
 
 /** Each part that decided, with what it looked at. */

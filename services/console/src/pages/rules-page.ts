@@ -133,8 +133,17 @@ function deliveryRow(one: DryRun['deliveries'][number]): Html {
     <td class="num right">${number(one.instances ?? 0)}</td>
     <td class="wide">
       ${one.omitted === undefined ? how.join(', ') : html`<span class="chip warn">⊘ not sent</span> ${one.omitted}`}
+      ${one.priors && priorsLines(one.priors)}
     </td>
   </tr>`;
+}
+
+function priorsLines({ chosen, note }: NonNullable<DryRun['deliveries'][number]['priors']>): Html {
+  const none = chosen.length === 0 ? html`<span class="second">no earlier study goes along</span>` : html``;
+  return html`${none}${chosen.map(
+    ({ studyInstanceUid, from, why }) =>
+      html`<span class="second">with <code>${studyInstanceUid}</code> from ${from} (${withCode(why)})</span>`,
+  )}${note !== undefined && html`<span class="second">${note}</span>`}`;
 }
 
 function valueLine({ name, value }: DryRun['verdicts'][number]['parts'][number]['values'][number]): Html {

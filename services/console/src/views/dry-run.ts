@@ -6,13 +6,16 @@ import {
   DispatchError,
   explainRules,
   routeStudy,
+  type PlannedDelivery,
   type RoutingOptions,
   type RuleFacts,
 } from '@dicom-dispatch/core';
 import { describePlanned, foreseeDeliveries, type ForeseenDelivery } from '@dicom-dispatch/operations';
-import { OperationError, readForRouting } from '@dicom-dispatch/pipeline';
+import { lookForPriors, OperationError, readForRouting, type PriorsSearch } from '@dicom-dispatch/pipeline';
 import type { DryRun, RuleVerdictView } from './schemas.ts';
 import type { ViewContext } from './view-context.ts';
+
+const priorsWithinMs = 10_000;
 
 export interface StudyWanted {
   /** Accession number, patient id, UID … */
@@ -61,6 +64,11 @@ export async function runDry(context: ViewContext, wanted: StudyWanted): Promise
       },
       judged.routing.deliveries,
     );
+    const priors = await foreseePriors(
+      { config, orthanc, now: facts.now ?? new Date() },
+      study,
+      judged.routing.deliveries,
+    );
     return {
       source: study.source,
       studyInstanceUid: study.studyInstanceUid,
@@ -68,13 +76,36 @@ export async function runDry(context: ViewContext, wanted: StudyWanted): Promise
       instanceCount: manifest.length,
       ...judged.shown,
       targets: judged.shown.targets.filter((name) => deliveries.some(({ to, omitted }) => to === name && !omitted)),
-      deliveries: deliveries.map((one) => toView(one)),
+      deliveries: deliveries.map((one, index) => ({ ...toView(one), ...(priors[index] && { priors: priors[index] }) })),
       others: found.length - 1,
     };
   } catch (error) {
     if (error instanceof DispatchError) throw new OperationError('unavailable', error.message, { cause: error });
     throw error;
   }
+}
+
+/** For each delivery the earlier studies that would go along; undefined where the rules ask for none. */
+function foreseePriors(
+  { config, orthanc, now }: Pick<PriorsSearch, 'config' | 'orthanc' | 'now'>,
+  study: { readonly source: string; readonly orthancStudyId: string },
+  planned: readonly PlannedDelivery[],
+): Promise<(DryRun['deliveries'][number]['priors'] | undefined)[]> {
+  const signal = AbortSignal.timeout(priorsWithinMs);
+  return Promise.all(
+    planned.map(async ({ priors: terms }) => {
+      if (!terms) return undefined;
+      try {
+        const search = { config, orthanc, now, signal, withoutSilent: true };
+        const { chosen, notes } = await lookForPriors(search, { ...study, terms });
+        const shown = chosen.map(({ studyInstanceUid, from, why }) => ({ studyInstanceUid, from, why }));
+        return { chosen: shown, ...(notes.length > 0 && { note: notes.join('; ') }) };
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        return { chosen: [], note: `source or archive did not answer within ${priorsWithinMs / 1_000} s` };
+      }
+    }),
+  );
 }
 
 /** The same for a study that is in no source: what is known of it comes from a file. Values are shown. */

@@ -214,6 +214,19 @@ export const foreseenDelivery = z.object({
   scheduled: z.boolean().describe('it starts only while a schedule is open'),
   instances: z.number().int().optional().describe('instances that are selected'),
   omitted: z.string().optional().describe('why it would not be created'),
+  priors: z
+    .object({
+      chosen: z.array(
+        z.object({
+          studyInstanceUid: z.string(),
+          from: z.string().describe('source, or the target from which it would be pulled'),
+          why: z.string(),
+        }),
+      ),
+      note: z.string().optional().describe('what was not asked, and why'),
+    })
+    .optional()
+    .describe('earlier studies that would go along, by the rules'),
 });
 
 export const dryRun = z.object({

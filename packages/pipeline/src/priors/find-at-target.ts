@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { PriorCandidate } from '@dicom-dispatch/core';
-import { OperationError, type SendPriorContext, openPuller } from '@dicom-dispatch/pipeline';
+import type { Config, PriorCandidate } from '@dicom-dispatch/core';
 import type { FoundStudy } from '@dicom-dispatch/target-kit';
+import { OperationError } from '../operation-error.ts';
+import { openPuller } from '../pull/open-puller.ts';
 import { maxCandidates } from './find-at-source.ts';
 
 /** More studies of one patient than that are not looked at. */
@@ -13,7 +14,7 @@ const maxFound = 500;
  * @throws OperationError when the target cannot be asked for it at all; DispatchError
  */
 export async function candidatesAtTarget(
-  { config }: Pick<SendPriorContext, 'config'>,
+  { config }: { readonly config: Config },
   target: string,
   patientId: string,
   signal: AbortSignal,
