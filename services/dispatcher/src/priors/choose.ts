@@ -20,7 +20,11 @@ export interface ChooseDependencies extends SendPriorContext {
  * @param along - the delivery with which they go
  * @throws DispatchError where the source or a target does not answer
  */
-export async function choose(dependencies: ChooseDependencies, step: PriorsStep, along: DeliveryData): Promise<PriorsStep> {
+export async function choose(
+  dependencies: ChooseDependencies,
+  step: PriorsStep,
+  along: DeliveryData,
+): Promise<PriorsStep> {
   const { note: _, nextAttemptAt: __, ...rest } = step;
   const { isLastTry: withoutSilent } = dependencies;
   const { identity, chosen, left, notes } = await lookForPriors({ ...dependencies, withoutSilent }, step);
