@@ -313,29 +313,33 @@ describe('files that are no configuration', () => {
     expect(await wrong()).toContain('nowhere');
   });
 
-  it.each<[string, string | Buffer, string]>([
-    ['UTF-16 without its mark', Buffer.from('sources: {}', 'utf16le'), 'is written in UTF-16: save it as UTF-8'],
-    ['a merge key of nobody', 'targets: { a: { <<: *nope } }', 'has a merge key (<<) that names no map'],
-    ['lists without end', `a: ${'['.repeat(5_000)}`, 'has lists or maps that are nested too deeply'],
-    ['two documents', `${yaml()}---\n${yaml()}`, 'has more than one document (---): keep one'],
-    ['a secret in an endless file', yaml({ redis: '{ url: { file: /dev/zero } }' }), 'larger than 64 KiB'],
-    ['a secret in an empty file', yaml({ redis: '{ url: { file: /dev/null } }' }), '/dev/null is empty'],
-    ['a duration in words', yaml({ dispatcher: '{ graceTime: 30 seconds }' }), 'a duration is a number with a unit'],
-    ['a size below zero', yaml({ cache: '{ maxMemory: -1GB }' }), 'a size is a number with a unit'],
-    ['a port that is none', yaml({ console: '{ listen: "127.0.0.1:99999" }' }), 'a port is at most 65535'],
-    ['a database that is none', yaml({ redis: '{ url: redis://a/one }' }), 'the number of the database'],
-    ['Redis at port 0', yaml({ redis: '{ url: redis://a:0 }' }), 'a URL such as redis://HOST:6379'],
-    ['a password in what is refused', yaml({ redis: '{ url: redis://me:word@a/one }' }), 'redis://***@a/one'],
-    ['a host with a port', yaml(target('type: dicom, host: "pacs:104", calledAeTitle: P')), 'a host has no port'],
-    ['a source with a query', yaml({ sources: '{ main: { url: "http://a:1/?b" } }' }), 'a URL without query'],
+  it.each<[string, () => string | Buffer, string]>([
+    ['UTF-16 without its mark', () => Buffer.from('sources: {}', 'utf16le'), 'is written in UTF-16: save it as UTF-8'],
+    ['a merge key of nobody', () => 'targets: { a: { <<: *nope } }', 'has a merge key (<<) that names no map'],
+    ['lists without end', () => `a: ${'['.repeat(5_000)}`, 'has lists or maps that are nested too deeply'],
+    ['two documents', () => `${yaml()}---\n${yaml()}`, 'has more than one document (---): keep one'],
+    ['a secret in an endless file', () => yaml({ redis: '{ url: { file: /dev/zero } }' }), 'larger than 64 KiB'],
+    ['a secret in an empty file', () => yaml({ redis: '{ url: { file: /dev/null } }' }), '/dev/null is empty'],
+    [
+      'a duration in words',
+      () => yaml({ dispatcher: '{ graceTime: 30 seconds }' }),
+      'a duration is a number with a unit',
+    ],
+    ['a size below zero', () => yaml({ cache: '{ maxMemory: -1GB }' }), 'a size is a number with a unit'],
+    ['a port that is none', () => yaml({ console: '{ listen: "127.0.0.1:99999" }' }), 'a port is at most 65535'],
+    ['a database that is none', () => yaml({ redis: '{ url: redis://a/one }' }), 'the number of the database'],
+    ['Redis at port 0', () => yaml({ redis: '{ url: redis://a:0 }' }), 'a URL such as redis://HOST:6379'],
+    ['a password in what is refused', () => yaml({ sources: '{ main: { url: ftp://me:word@a } }' }), 'ftp://***@a'],
+    ['a host with a port', () => yaml(target('type: dicom, host: "pacs:104", calledAeTitle: P')), 'a host has no port'],
+    ['a source with a query', () => yaml({ sources: '{ main: { url: "http://a:1/?b" } }' }), 'a URL without query'],
     [
       'a source that is asked without pause',
-      yaml({ sources: '{ main: { url: "http://a:1", pollInterval: 0 } }' }),
+      () => yaml({ sources: '{ main: { url: "http://a:1", pollInterval: 0 } }' }),
       'at least 10ms',
     ],
   ])('says of %s what is wrong, with its line', async (_, text, words) => {
     const file = `${folder.path}/wrong.yaml`;
-    await writeFile(file, text);
+    await writeFile(file, text());
     const error: unknown = await readConfig(file).catch((thrown: unknown) => thrown);
     if (!(error instanceof ConfigError)) throw error;
     expect(error.format()).toMatch(/:[1-9]\d*:[1-9]\d*: /);
