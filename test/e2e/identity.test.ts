@@ -87,6 +87,11 @@ function otherPixels(file: Buffer): Buffer {
   return Buffer.concat([file.subarray(0, -4), Buffer.from('abcd')]);
 }
 
+/** A router that starts when the study is stable already must route it too. */
+function fromTheBeginning() {
+  return { main: { url: system.orthanc.url, pollInterval: '100ms', startFrom: 'everything' } };
+}
+
 /** What is noted with the latest delivery to each target. */
 async function noticesOf(run: RunningRouting, orthancStudyId: string): Promise<Record<string, string>> {
   const deliveries = await run.operations.records.deliveriesOf({ source: 'main', orthancStudyId });
@@ -117,7 +122,7 @@ async function untilDelivered(
 it('sends both instances that share a SOP Instance UID in two series, and accounts for each', async () => {
   const { ParentStudy: study } = await upload('dup-sop-series1.dcm');
   await upload('dup-sop-series2.dcm');
-  await using run = await system.start({ targets: targets('shared') });
+  await using run = await system.start({ sources: fromTheBeginning(), targets: targets('shared') });
   await untilDelivered(run, study);
   const studyInstanceUid = await uidOf(study);
   for (const target of Object.keys(run.config.targets)) {
@@ -141,7 +146,7 @@ it('sends both instances that share a SOP Instance UID in two series, and accoun
 
 it('a study that gets an instance with a SOP Instance UID that it has already sends that instance only', async () => {
   const { ParentStudy: study } = await upload('dup-sop-series1.dcm');
-  await using run = await system.start({ targets: targets('late') });
+  await using run = await system.start({ sources: fromTheBeginning(), targets: targets('late') });
   await untilDelivered(run, study);
   await upload('dup-sop-series2.dcm');
   await waitFor(
@@ -168,7 +173,7 @@ it('two studies with one Study Instance UID are each routed once, listed each, a
   const { ParentStudy: a } = await upload('tiny-same-uids-patient-A.dcm');
   const { ParentStudy: b } = await upload('tiny-same-uids-patient-B.dcm');
   const sources = {
-    main: { url: system.orthanc.url, pollInterval: '100ms', sweep: { every: '1s', pause: 0, settle: '1s' } },
+    main: { ...fromTheBeginning().main, sweep: { every: '1s', pause: 0, settle: '1s' } },
   };
   await using run = await system.start({ sources, targets: targets('patients') });
   await untilDelivered(run, a);
@@ -212,7 +217,7 @@ it('two studies with one Study Instance UID are each routed once, listed each, a
 
 it('a study that is moved to another patient is another study, is sent, and says with whom it shares its UIDs', async () => {
   const study = await system.upload({ seed: 'moved patient', instancesPerSeries: 2 });
-  await using run = await system.start({ targets: targets('corrected') });
+  await using run = await system.start({ sources: fromTheBeginning(), targets: targets('corrected') });
   await untilDelivered(run, study.orthancStudyId);
   const uids = ['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID'];
   let corrected = '';
@@ -312,6 +317,7 @@ it('two patients with the same UIDs never share a file, however alike they look 
   await mkdir(`${folder.path}/flat`);
   await mkdir(`${folder.path}/nobody`);
   await using run = await system.start({
+    sources: fromTheBeginning(),
     transforms: { nobody: { anonymise: { pseudonyms: false } } },
     targets: { flat: { ...place('flat'), layout: 'flat' }, nobody: { ...place('nobody'), transform: 'nobody' } },
   });
@@ -346,7 +352,7 @@ it('two patients with the same UIDs never share a file, however alike they look 
 it('an instance that is overwritten in its series is sent again, the others are not', async () => {
   const study = await system.upload({ seed: 'overwritten', instancesPerSeries: 3 });
   const pacs = { pacs: targets('overwritten')['pacs'] ?? {} };
-  await using run = await system.start({ targets: pacs });
+  await using run = await system.start({ sources: fromTheBeginning(), targets: pacs });
   await untilDelivered(run, study.orthancStudyId);
   const before = await run.operations.records.study({ source: 'main', orthancStudyId: study.orthancStudyId });
   const [id = ''] = study.instanceIds;
@@ -379,7 +385,7 @@ it('one series UID in two studies keeps them apart', async () => {
   const attributes = { SeriesInstanceUID: '2.25.424242' };
   const one = await system.upload({ seed: 'series one', instancesPerSeries: 2, attributes });
   const two = await system.upload({ seed: 'series two', instancesPerSeries: 2, attributes });
-  await using run = await system.start({ targets: targets('series') });
+  await using run = await system.start({ sources: fromTheBeginning(), targets: targets('series') });
   for (const study of [one, two]) {
     await untilDelivered(run, study.orthancStudyId);
     expect(await noticesOf(run, study.orthancStudyId)).toEqual({});
