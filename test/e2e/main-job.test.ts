@@ -46,7 +46,7 @@ describe('the main job', () => {
     expect((await dispatch.get('/metrics')).body).toContain(
       'dispatch_deliveries_ended_total{target="pacs",state="delivered"} 3',
     );
-  });
+  }, 180_000);
 
   it('an instance that the receiver refuses fails the job with stage and reason; a retry in Bull Board sends only that one', async () => {
     await using system = await startSystem();

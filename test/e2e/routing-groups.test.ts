@@ -240,5 +240,5 @@ describe('priority', () => {
     const moved = order.slice(0, lastUrgent).filter((id) => background.has(id)).length - before;
     expect(moved).toBeGreaterThanOrEqual(3);
     await enqueuer.close();
-  });
+  }, 180_000);
 });
