@@ -17,6 +17,21 @@ describe('after a failed attempt', () => {
     expect(after('local-resources', { failures: 99 })).toEqual({ kind: 'pause', counts: false });
   });
 
+  it('what Redis, this machine or the source could not do does not count, even in the middle of a transfer', () => {
+    for (const code of ['source-unreachable', 'source-unauthorized', 'lock-lost'] as const) {
+      expect(after(code, { failures: 99 })).toEqual({ kind: 'pause', counts: false });
+    }
+    // What the source fails at in a transfer counts: it may be the study.
+    expect(after('source-error')).toEqual({ kind: 'pause', counts: true });
+    expect(after('internal', { isReached: false, failures: 99 })).toEqual({ kind: 'pause', counts: false });
+  });
+
+  it('the last attempt that may count ends it', () => {
+    expect(after('target-error', { failures: 1 })).toEqual({ kind: 'pause', counts: true });
+    expect(after('target-error', { failures: 0, attempts: 1 })).toEqual({ kind: 'exhausted' });
+    expect(after('target-error', { failures: 5, attempts: 3 })).toEqual({ kind: 'exhausted' });
+  });
+
   it('a target that is down, silent, busy, or ends the connection before it lets us in opens its circuit', () => {
     for (const code of ['target-unreachable', 'target-timeout', 'target-busy'] as const) {
       for (const isReached of [true, false])

@@ -33,7 +33,6 @@ const neverCounts: ReadonlySet<string> = new Set([
   'ledger-unavailable',
   'lock-lost',
   'local-resources',
-  'target-busy',
 ]);
 
 /**

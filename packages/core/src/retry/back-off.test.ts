@@ -12,3 +12,15 @@ it('is random by the share of jitter, and never less than what the target asked 
   expect(backOffMs(backoff, 1, 0, () => 0)).toBe(500);
   expect(backOffMs(backoff, 1, 30_000, () => 0)).toBe(30_000);
 });
+
+it('is spread around nothing but the share of jitter, in whole milliseconds', () => {
+  expect(backOffMs(backoff, 1, 0, () => 0.5)).toBe(750);
+  expect(backOffMs({ ...backoff, jitter: 0 }, 2, 0, () => 0.3)).toBe(2000);
+  expect(backOffMs({ ...backoff, first: 333 }, 1, 0, () => 0)).toBe(167);
+  // What the target asks for does not shorten a longer wait.
+  expect(backOffMs(backoff, 3, 1, () => 1)).toBe(4000);
+});
+
+it('grows no further than a number can, however many attempts there were', () => {
+  expect(backOffMs({ first: 1, max: Number.MAX_VALUE, jitter: 0 }, 5_000)).toBe(2 ** 40);
+});
