@@ -20,11 +20,18 @@ function routers(prefix: string) {
   const keys = redisKeys(prefix);
   const of = (id: string) => new Standby(redis, prefix, id);
   return {
-    start: (id: string) => of(id).beat(),
+    beat: (id: string) => of(id).beat(),
+    /** It has run for more than a minute. */
+    async start(id: string) {
+      await of(id).beat();
+      if (await redis.hexists(keys.expectedRouters, 'moreSince'))
+        await redis.hincrby(keys.expectedRouters, 'moreSince', -61_000);
+      await of(id).beat();
+    },
     stop: (id: string) => of(id).leave(),
     /** It has not reported for a minute. */
     crash: (id: string) => redis.zincrby(keys.routers, -60_000, id),
-    age: (ms: number) => redis.hincrby(keys.expectedRouters, 'since', -ms),
+    age: (field: 'since', ms: number) => redis.hincrby(keys.expectedRouters, field, -ms),
     async known() {
       const { routers: expected, since } = await redis.hgetall(keys.expectedRouters);
       return { expected: Number(expected), isMissing: since !== undefined };
@@ -69,7 +76,18 @@ it('the restart of the one that is left does not hide the other, which is given 
   await stop('a');
   await start('a2');
   expect(await known()).toEqual({ expected: 2, isMissing: true });
-  await age(8 * 86_400_000);
+  await age('since', 8 * 86_400_000);
   await start('a2');
+  expect(await known()).toEqual({ expected: 1, isMissing: false });
+});
+
+it('one that crashed and is started again at once is not counted twice', async () => {
+  const { start, beat, crash, known } = routers('{again}');
+  await start('a');
+  // The one that crashed is not known to be gone yet.
+  await beat('a2');
+  expect(await known()).toEqual({ expected: 1, isMissing: false });
+  await crash('a');
+  await beat('a2');
   expect(await known()).toEqual({ expected: 1, isMissing: false });
 });

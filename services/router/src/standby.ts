@@ -8,20 +8,29 @@ const goneAfterMs = 20_000;
 /** A router that is missing for so long is not expected any more. */
 const expectedMs = 7 * 86_400_000;
 
-/** KEYS: routers, expected. ARGV: id, gone after, expected for (ms). */
+/** A router more than before counts after so long: one that crashed and was started again is there twice until it is gone. */
+const settledMs = 60_000;
+
+/** KEYS: routers, expected. ARGV: id, gone after, expected for, settled after (ms). */
 const beatScript = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 local running = redis.call('ZCARD', KEYS[1])
-local known = redis.call('HMGET', KEYS[2], 'routers', 'since')
-local isOver = known[2] and now - known[2] > tonumber(ARGV[3])
-if isOver or running >= tonumber(known[1] or 0) then
+local known = redis.call('HMGET', KEYS[2], 'routers', 'since', 'more', 'moreSince')
+local expected = tonumber(known[1] or 0)
+local isGivenUp = known[2] and now - known[2] > tonumber(ARGV[3])
+local isSettled = known[3] == tostring(running) and now - known[4] > tonumber(ARGV[4])
+if isGivenUp or expected == 0 or running == expected or isSettled then
   redis.call('HSET', KEYS[2], 'routers', running)
+  redis.call('HDEL', KEYS[2], 'since', 'more', 'moreSince')
+elseif running < expected then
+  redis.call('HDEL', KEYS[2], 'more', 'moreSince')
+  redis.call('HSETNX', KEYS[2], 'since', now)
+elseif known[3] ~= tostring(running) then
   redis.call('HDEL', KEYS[2], 'since')
-elseif not known[2] then
-  redis.call('HSET', KEYS[2], 'since', now)
+  redis.call('HSET', KEYS[2], 'more', running, 'moreSince', now)
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
@@ -43,13 +52,13 @@ return running - 1
  */
 export class Standby {
   readonly #redis: Redis;
-  readonly #arguments: readonly [routers: string, expected: string, id: string, goneAfter: number, expectedFor: number];
+  readonly #arguments: readonly [routers: string, expected: string, id: string, ...ms: number[]];
 
   /** @param id - of this process */
   constructor(redis: Redis, prefix: string, id: string) {
     this.#redis = redis;
     const { routers, expectedRouters } = redisKeys(prefix);
-    this.#arguments = [routers, expectedRouters, id, goneAfterMs, expectedMs];
+    this.#arguments = [routers, expectedRouters, id, goneAfterMs, expectedMs, settledMs];
   }
 
   /** @returns how many routers run */
