@@ -137,6 +137,10 @@ function byStatus(status: number): Meaning | undefined {
       return meanings['AuthorizationFailure'];
     case 404:
       return meanings['ResourceNotFound'];
+    case 408:
+    case 460:
+    case 499:
+      return { code: 'target-busy', says: 'it gave the request up' };
     case 409:
     case 412:
       return meanings['ConditionNotMet'];

@@ -106,6 +106,8 @@ describe('a gateway in front of a DICOMweb service', () => {
     ['503', { status: 503, stores: true }],
     ['504', { status: 504, stores: true }],
     ['500', { status: 500, stores: true }],
+    ['524 (Cloudflare)', { status: 524, stores: true }],
+    ['499 (nginx)', { status: 499, stores: true }],
     ['a reset', 'store, then reset'],
     ['a page', { status: 200, stores: true }],
   ] as const)('that stores all and answers with %s: nothing is sent again', async (_, fate) => {
@@ -203,6 +205,13 @@ describe('a gateway in front of a DICOMweb service', () => {
     expect(attempt.error).toMatchObject({ code: 'target-error', message: expect.stringContaining('504') });
     expect(kinds).toEqual(Array(4).fill('pending'));
     expect(uploads.map((uids) => uids.length)).toEqual([4, 2, 1, 1, 1]);
+  });
+
+  it('that does not reach the service (Cloudflare 522): out of reach, so that no attempt is used up', async () => {
+    searchFate = () => 522;
+    const { attempt } = await deliver(newStudy(2), config());
+    expect(attempt.error).toMatchObject({ code: 'target-unreachable', message: expect.stringContaining('522') });
+    expect(uploads).toEqual([]);
   });
 
   it('that is down: one upload, one question, no halves', async () => {

@@ -1,5 +1,5 @@
 import { DispatchError } from '@dicom-dispatch/core';
-import { connectError, type HttpConnection } from '../http/index.ts';
+import { connectError, isOfGateway, type HttpConnection } from '../http/index.ts';
 import { askPage, readResults } from './qido.ts';
 import type { DicomwebTarget } from './schema.ts';
 
@@ -45,7 +45,7 @@ export async function greet(
     );
   }
   await answer.discard();
-  if (status === 401 || status === 429 || (status >= 300 && status < 400) || (status >= 502 && status <= 504)) {
+  if (status === 401 || status === 429 || (status >= 300 && status < 400) || isOfGateway(status)) {
     throw connectError(status, { what: 'a search', retryAfterMs });
   }
   return { ability: status === 204 ? 'yes' : status === 403 ? 'forbidden' : 'no', hasStudy: false };

@@ -1,6 +1,6 @@
 import { DispatchError } from '@dicom-dispatch/core';
 import type { ManifestInstance } from '@dicom-dispatch/target-kit';
-import { statusError } from '../http/index.ts';
+import { leavesOpen, statusError } from '../http/index.ts';
 import { reasonMeaning, warningText } from './failure-reason.ts';
 import type { StowContent, StowOutcomes } from './read-outcomes.ts';
 
@@ -59,7 +59,7 @@ export function judgeBatch(batch: readonly ManifestInstance[], answer: StowAnswe
   const isSuccess = status >= 200 && status < 300;
   if (!isSuccess && !refusals.has(status)) {
     const error = statusError(status, { what: 'an upload', retryAfterMs });
-    if (status === 408 || status === 500 || (status >= 502 && status <= 504)) return { kind: 'unanswered', error };
+    if (leavesOpen(status)) return { kind: 'unanswered', error };
     throw error;
   }
   if (isSuccess && content.kind === 'foreign') return { kind: 'foreign', what: content.what, status };

@@ -5,4 +5,4 @@ export { httpOptions, httpUrl, simpleAuth } from './http-options.ts';
 export { instanceFailure } from './instance-failure.ts';
 export { maxInstanceBytes } from './max-instance-bytes.ts';
 export { retryAfterMs } from './retry-after.ts';
-export { connectError, statusError } from './status-error.ts';
+export { connectError, isOfGateway, leavesOpen, statusError } from './status-error.ts';

@@ -18,11 +18,27 @@ export function statusError(status: number, { what, retryAfterMs }: StatusFacts)
 }
 
 /**
+ * Whether a status says that what stands before a service did not reach it, or got no answer in time. Beside those of RFC 9110 (502 to 504):
+ * 520 to 527 and 530 of Cloudflare, 598 and 599 of other proxies.
+ */
+export function isOfGateway(status: number): boolean {
+  return (status >= 502 && status <= 504) || (status >= 520 && status <= 530) || status === 598 || status === 599;
+}
+
+/**
+ * Whether a status leaves open what became of a request: the service broke off (500), or a proxy gave it up (408; 460 of a load balancer
+ * of AWS, 499 of nginx).
+ */
+export function leavesOpen(status: number): boolean {
+  return isOfGateway(status) || [408, 460, 499, 500].includes(status);
+}
+
+/**
  * The same for the first request of a delivery: a gateway whose service is down or busy says that the target is out of
  * reach, so deliveries wait for it.
  */
 export function connectError(status: number, facts: StatusFacts): DispatchError {
-  if (status < 502 || status > 504) return statusError(status, facts);
+  if (!isOfGateway(status)) return statusError(status, facts);
   const { what, retryAfterMs } = facts;
   return new DispatchError(
     'target-unreachable',
@@ -47,6 +63,8 @@ function meaning(status: number): { code: ErrorCode; reason: string } {
     case 406:
       return { code: 'target-misconfigured', reason: 'it cannot respond in an accepted format' };
     case 408:
+    case 460:
+    case 499:
       return { code: 'target-busy', reason: 'it waited too long for the request' };
     case 413:
       return { code: 'instance-too-large', reason: 'the request is too large' };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { connectError, type HttpConnection } from '../http/index.ts';
+import { connectError, isOfGateway, type HttpConnection } from '../http/index.ts';
 import { notOrthanc, orthancError } from './errors.ts';
 
 const system = z.object({ ApiVersion: z.int(), Version: z.string().max(100) });
@@ -8,7 +8,7 @@ export type OrthancSystem = z.output<typeof system>;
 /** `GET /system`: proves that an Orthanc answers and takes our credentials. */
 export async function readSystem(http: HttpConnection, signal: AbortSignal): Promise<OrthancSystem> {
   const answer = await http.request({ method: 'GET', path: '/system', signal });
-  if (answer.status >= 502 && answer.status <= 504) {
+  if (isOfGateway(answer.status)) {
     await answer.discard();
     throw connectError(answer.status, { what: 'the login', retryAfterMs: answer.retryAfterMs });
   }

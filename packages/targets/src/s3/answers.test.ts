@@ -143,6 +143,10 @@ describe('completing an upload in parts', () => {
     'an empty body': (answer: ServerResponse) => void answer.writeHead(200).end(),
     'an error in an answer of 200': (answer: ServerResponse) =>
       void answer.writeHead(200).end(`<?xml version="1.0"?>${errorBody('InternalError')}`),
+    // As Amazon does while it joins many parts.
+    'blanks, then an error': (answer: ServerResponse) =>
+      void answer.writeHead(200).end(`  \n  <?xml version="1.0"?>${errorBody('InternalError')}`),
+    'a proxy that gave up (499)': (answer: ServerResponse) => void answer.writeHead(499).end('<h1>499</h1>'),
     'a page of a proxy': (answer: ServerResponse) => void answer.writeHead(200).end('<html><body>hello</body></html>'),
     '500': (answer: ServerResponse) => void answer.writeHead(500).end(errorBody('InternalError')),
     'a connection that closes': (answer: ServerResponse) => void answer.destroy(),

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { CompleteMultipartUploadCommand, type CompletedPart, type HeadObjectCommandOutput } from '@aws-sdk/client-s3';
 import type { ManifestInstance, RunState } from '@dicom-dispatch/target-kit';
+import { leavesOpen } from '../http/status-error.ts';
 import type { Bucket } from './bucket.ts';
 import { isNotThere, isTaken, notS3, s3Status, translateS3Error } from './errors.ts';
 import { compareObject, etagOf, lookAtObject } from './look-at-object.ts';
@@ -76,7 +77,7 @@ function isOfParts(thrown: unknown): boolean {
 /** An answer that tells nothing of the object: none, one that is none of S3, or an error of the server. */
 function isUncertain(thrown: unknown): boolean {
   const status = s3Status(thrown);
-  return status === undefined || status < 300 || (status >= 500 && status !== 501);
+  return status === undefined || status < 300 || leavesOpen(status) || (status > 501 && status < 600);
 }
 
 async function isMade({ bucket, key, tally, found }: UploadToComplete, signal: AbortSignal): Promise<boolean> {

@@ -214,6 +214,10 @@ function byStatus(status: number | undefined): Meaning | undefined {
     case 401:
     case 403:
       return meanings['AccessDenied'];
+    case 408:
+    case 460:
+    case 499:
+      return { code: 'target-busy', says: 'it gave the request up' };
     case 411:
       return meanings['MissingContentLength'];
     case 409:

@@ -1,4 +1,4 @@
-import { connectError, type HttpAnswer, type HttpConnection, type HttpRequest } from '../http/index.ts';
+import { connectError, isOfGateway, type HttpAnswer, type HttpConnection, type HttpRequest } from '../http/index.ts';
 import { notXnat, xnatError } from './errors.ts';
 
 /**
@@ -43,7 +43,7 @@ export class XnatLogin {
   async #ask(signal: AbortSignal): Promise<string> {
     const answer = await this.#http.request({ method: 'POST', path: '/data/JSESSION', signal });
     const { status, retryAfterMs } = answer;
-    if (status >= 502 && status <= 504) {
+    if (isOfGateway(status)) {
       await answer.discard();
       throw connectError(status, { what: 'the login', retryAfterMs });
     }
