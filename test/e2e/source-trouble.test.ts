@@ -116,3 +116,32 @@ it('two sources that are one Orthanc are noticed: each study is routed and sent 
   });
   expect(receiver.stores.length).toBe(study.datasets.size);
 }, 90_000);
+
+it('two sources on one database, the first away at the start: it sends nothing again when it comes back', async () => {
+  await using other = await startSystem();
+  await using receiver = await startFaultScp();
+  const front = await startLyingProxy({ url: other.orthanc.url });
+  front.lie(() => ({ kind: 'reset', bytes: 0 }));
+  const source = (url: string) => ({ url, pollInterval: '200ms', sweep: { every: '1s', settle: '2s' } });
+  await using twice = await startDispatch({
+    config: {
+      ...other.config({ pacs: pacsTarget(receiver) }),
+      sources: { main: source(front.url), again: source(other.orthanc.url) },
+    },
+    untilReady: false,
+  });
+  const message = (): string => twice.output();
+  const arrives = (studies: number) =>
+    waitFor(() => receiver.stores.length >= studies * small.instancesPerSeries, { timeoutMs: 30_000, message });
+  await waitFor(() => twice.output().includes('following the change feed'), { message });
+  await other.upload({ seed: 'while it is away', ...small });
+  await arrives(1);
+  front.beHonest();
+  await waitFor(() => twice.output().includes('"sameAs":"again"'), { timeoutMs: 40_000, message });
+  await other.upload({ seed: 'when it is back', ...small });
+  await arrives(2);
+  const { body } = await twice.get('/readyz');
+  expect(JSON.stringify(body)).toContain('on the same database as the source again');
+  await front.stop();
+  expect(receiver.stores.length).toBe(2 * small.instancesPerSeries);
+}, 90_000);

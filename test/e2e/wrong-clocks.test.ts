@@ -15,7 +15,7 @@ let clocks: { readonly router: FakeClock; readonly dispatcher: FakeClock; readon
 let system: System;
 let scp: FaultScp;
 let feed: FeedStandIn;
-let old: UploadedStudy;
+let old: readonly UploadedStudy[];
 const running: RunningDispatch[] = [];
 const small = { instancesPerSeries: 2, rows: 16, columns: 16 };
 
@@ -24,11 +24,11 @@ beforeAll(async () => {
   clocks = { router: await startFakeClock(600), dispatcher: await startFakeClock(), source: await startFakeClock() };
   [system, scp] = await Promise.all([startSystem({ env: clocks.source.env }), startFaultScp()]);
   feed = await startFeedStandIn(system.orthanc.url);
-  // It already at the target the first start, and is never to be sent.
-  old = await system.upload({ ...small, seed: 'before the beginning' });
-  await waitFor(
-    async () => ((await system.orthanc.get(`/studies/${old.orthancStudyId}`)) as { IsStable: boolean }).IsStable,
-  );
+  // They were there before the first start, and are never to be sent, whatever their dates say.
+  await clocks.source.set(86_400);
+  const ahead = await untilStable(await system.upload({ ...small, seed: 'dated tomorrow' }));
+  await clocks.source.set(0);
+  old = [ahead, await untilStable(await system.upload({ ...small, seed: 'before the beginning' }))];
   const config = system.config(
     { pacs: pacsTarget(scp, { connectTimeout: '1s' }) },
     { sources: { main: { url: feed.url, pollInterval: '200ms', sweep: { every: '1s', settle: '1s' } } } },
@@ -83,9 +83,16 @@ it.each([
     await system.untilDelivery(study, 'pacs', ['delivered'], 60_000).catch((error: unknown) => {
       throw new Error(output(), { cause: error });
     });
-    expect(await delivery(old.orthancStudyId)).toBeUndefined();
+    for (const { orthancStudyId } of old) expect(await delivery(orthancStudyId)).toBeUndefined();
   },
 );
+
+async function untilStable(study: UploadedStudy): Promise<UploadedStudy> {
+  await waitFor(
+    async () => ((await system.orthanc.get(`/studies/${study.orthancStudyId}`)) as { IsStable: boolean }).IsStable,
+  );
+  return study;
+}
 
 const delivery = async (orthancStudyId: string) =>
   (await system.records.deliveriesOf({ source: 'main', orthancStudyId }))[0];

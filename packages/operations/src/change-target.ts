@@ -26,8 +26,10 @@ export async function pauseTarget(context: PipelineContext, target: string, acto
 }
 
 export async function resumeTarget(context: PipelineContext, target: string): Promise<void> {
-  await context.queues.known(context.config(), target).resume();
+  const queue = context.queues.known(context.config(), target);
+  // A pause that is remembered and not in force is put in force again.
   await context.redis.hdel(context.keys.paused, target);
+  await queue.resume();
 }
 
 /** Undefined for a target that is not paused, or was paused by an earlier version. */

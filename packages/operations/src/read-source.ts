@@ -1,11 +1,8 @@
 import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
-import { z } from 'zod';
 import { sourceError, type OrthancClient } from '@dicom-dispatch/sources';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { OperationError } from '@dicom-dispatch/pipeline';
-import { listPutOff, type PutOffStudy } from '@dicom-dispatch/state/feed';
-
-const feed = z.object({ epoch: z.number(), seq: z.number(), since: z.string() });
+import { listPutOff, readFeedState, type PutOffStudy } from '@dicom-dispatch/state/feed';
 
 const maxPutOff = 100;
 
@@ -56,14 +53,13 @@ export async function readSource(
   const { redis, keys } = context;
   const config = context.config().sources[name];
   if (!config) throw new OperationError('not-found', `there is no source "${name}"`);
-  const [feedText, lease, sweep, putOff, asked] = await Promise.all([
-    redis.get(keys.feed(name)),
+  const [feed, lease, sweep, putOff, asked] = await Promise.all([
+    readFeedState(redis, context.config().redis.prefix, name),
     redis.get(keys.lease(name)),
     redis.hgetall(keys.sweep(name)),
     listPutOff(redis, context.config().redis.prefix, name, maxPutOff),
     askSource(name, client),
   ]);
-  const state = feedText === null ? undefined : feed.safeParse(JSON.parse(feedText)).data;
   const place = Number(sweep['place'] ?? 0);
   return {
     name,
@@ -74,10 +70,10 @@ export async function readSource(
     remedy: asked.remedy,
     followed: lease !== null,
     leader: lease?.split(' ')[0],
-    epoch: state?.epoch,
-    position: state?.seq,
+    epoch: feed?.epoch,
+    position: feed?.seq,
     newest: asked.newest,
-    lag: state && asked.newest !== undefined ? Math.max(0, asked.newest - state.seq) : undefined,
+    lag: feed && asked.newest !== undefined ? Math.max(0, asked.newest - feed.seq) : undefined,
     triedLater: putOff.count,
     putOff: putOff.studies,
     sweep:

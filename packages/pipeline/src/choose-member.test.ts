@@ -58,3 +58,21 @@ it('passes over a member that was moved and waits for a decision, is outside of 
 it('takes the one whose schedule opens first when none can be used now', async () => {
   expect(await choose({ a: opensIn(11), b: opensIn(3) })).toBe('b');
 });
+
+it('stays with the member that has the study, although the choice was forgotten', async () => {
+  expect(await choose({ a: opensIn(11) })).toBe('b');
+  const { redis, operations } = test;
+  const group = { name: 'any', strategy: 'first-available', members: ['a', 'b'], tried: [], keepsTransform: false };
+  const data = {
+    source: 'main',
+    orthancStudyId: 'o-1',
+    target: 'b',
+    contentHash: 'h',
+    deliveryId: 'd',
+    rules: [],
+    group,
+  };
+  await operations.records.routed({ ...data, studyInstanceUid: '1.2', routedAt: 1 } as never, [data as never]);
+  await redis.del(operations.keys.choices('main', 'o-1'));
+  expect(await choose({})).toBe('b');
+});

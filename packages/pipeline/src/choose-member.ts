@@ -1,6 +1,7 @@
 import type { Circuits } from '@dicom-dispatch/state/circuit';
 import { isOpen, nextWindowAt, type Config, type GroupStrategy } from '@dicom-dispatch/core';
 import { TargetPlaces } from '@dicom-dispatch/state/target-places';
+import type { Records } from '@dicom-dispatch/state/records';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { operationKeys } from './keys.ts';
@@ -41,9 +42,14 @@ const keepSeconds = 180 * 86_400;
  * Chooses the member of a group that gets a study. A study stays with its member: what arrives later goes there too, and
  * the same event twice chooses once.
  */
-export async function chooseMember(context: GroupContext, group: GroupOfStudy, study: StudyOfGroup): Promise<Choice> {
+export async function chooseMember(
+  context: GroupContext & { readonly records: Pick<Records, 'deliveriesOf'> },
+  group: GroupOfStudy,
+  study: StudyOfGroup,
+): Promise<Choice> {
   const { key, field } = placeOf(context, group.name, study);
-  const known = await readChoice(context, group.name, study);
+  const known =
+    (await readChoice(context, group.name, study)) ?? (await choiceOfDeliveries(context, group.name, study));
   if (known && group.members.includes(known.target) && context.config.targets[known.target]) return known;
   const choice: Choice = { target: await choose(context, group), contentHash: study.contentHash };
   if (known) {
@@ -93,6 +99,23 @@ export async function isUsable(context: GroupContext, target: string, wanted: 'c
   if (isPaused || place.kind === 'undecided' || (config.schedule && !isOpen(config.schedule, now))) return false;
   if (circuit.state === 'closed') return true;
   return wanted === 'probe' && circuit.state === 'open' && circuit.retryInMs === 0;
+}
+
+/** The choice is kept for a time, and may have been lost: the deliveries of the study tell it, too. */
+async function choiceOfDeliveries(
+  { records }: { readonly records: Pick<Records, 'deliveriesOf'> },
+  name: string,
+  study: StudyOfGroup,
+): Promise<Choice | undefined> {
+  const last = (await records.deliveriesOf(study)).find(
+    ({ state, group, transform }) =>
+      state !== 'moved' &&
+      group?.name === name &&
+      (group.keepsTransform ? transform?.name : undefined) === study.transform,
+  );
+  if (!last) return undefined;
+  const { target, nonce, contentHash } = last;
+  return { target, contentHash, ...(nonce !== undefined && { nonce }) };
 }
 
 async function choose(context: GroupContext, { name, strategy, members }: GroupOfStudy): Promise<string> {

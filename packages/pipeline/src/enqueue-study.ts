@@ -49,6 +49,8 @@ export interface StudyToEnqueue {
   readonly byHand?: boolean;
   /** All of it was pulled into the source as a prior: its present content is not routed by the rules. */
   readonly isPulled?: boolean;
+  /** A rule waits until the study is whole. */
+  readonly isIncomplete?: boolean;
   /** AE titles from which the instances came: studies do not go back there. Left out, nothing is refused. */
   readonly senders?: ReadonlySet<string>;
   /** Tags of instances that selections speak about, by the instance's id in the source. */
@@ -219,6 +221,7 @@ export class StudyEnqueuer {
     return {
       ...task,
       ...pulled,
+      ...(request.isIncomplete === true && { isIncomplete: true }),
       lastUpdate: undefined,
       ...(omitted.length > 0 && { omitted }),
       ...(search && { search }),

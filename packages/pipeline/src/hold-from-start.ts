@@ -5,7 +5,7 @@ import type { operationKeys } from './keys.ts';
 const script = `
 if redis.call('HSETNX', KEYS[1], 'heldFromStart', 1) == 0 then return 0 end
 redis.call('SADD', KEYS[2], ARGV[1])
-redis.call('HSET', KEYS[1], 'wake', 'person')
+redis.call('HSET', KEYS[1], 'held', '1', 'wake', 'person')
 return 1
 `;
 

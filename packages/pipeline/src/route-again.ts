@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Priority } from '@dicom-dispatch/core';
+import type { Redis } from '@dicom-dispatch/runtime';
 import type { OrthancClient } from '@dicom-dispatch/sources';
+import { readFeedState } from '@dicom-dispatch/state/feed';
 import type { Actor, PipelineContext } from './context.ts';
 import { StudyEnqueuer, type Enqueued } from './enqueue-study.ts';
 import { ledgersOf, planRoute } from './plan-route.ts';
@@ -49,7 +51,7 @@ export async function routeAgain(
   try {
     const enqueued = await enqueuer.enqueue({
       source,
-      epoch: known?.epoch ?? (await currentEpoch(context, source)),
+      epoch: known?.epoch ?? (await currentEpoch(context.redis, context.config().redis.prefix, source)),
       study,
       manifest,
       rules,
@@ -72,8 +74,7 @@ export async function routeAgain(
 }
 
 /** The life of a source's database that is followed now. */
-export async function currentEpoch(context: Pick<PipelineContext, 'redis' | 'keys'>, source: string): Promise<string> {
-  const text = await context.redis.get(context.keys.feed(source));
-  const epoch: unknown = text === null ? undefined : (JSON.parse(text) as { epoch?: unknown }).epoch;
-  return typeof epoch === 'number' ? String(epoch) : '1';
+export async function currentEpoch(redis: Redis, prefix: string, source: string): Promise<string> {
+  const feed = await readFeedState(redis, prefix, source);
+  return String(feed?.epoch ?? 1);
 }

@@ -4,7 +4,6 @@ import type { Records } from '@dicom-dispatch/state/records';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { openArriving } from './enqueue-arriving.ts';
 import type { StudyEnqueuer } from './enqueue-study.ts';
-import { operationKeys } from './keys.ts';
 import { readForRouting, type SnapshotForRouting } from './read-for-routing.ts';
 import { markPulled } from './pulled-mark.ts';
 import { currentEpoch } from './route-again.ts';
@@ -97,7 +96,6 @@ async function asKnown(
   { study, manifest }: SnapshotForRouting,
 ) {
   const known = await records.study({ source, orthancStudyId: study.orthancStudyId });
-  const keys = operationKeys(config.redis.prefix);
-  const epoch = known?.epoch ?? (await currentEpoch({ redis, keys }, source));
+  const epoch = known?.epoch ?? (await currentEpoch(redis, config.redis.prefix, source));
   return { source, epoch, study, manifest, rules: [], byHand: true } as const;
 }

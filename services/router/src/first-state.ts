@@ -2,6 +2,9 @@ import type { OrthancClient } from '@dicom-dispatch/orthanc';
 import { toSourceTime } from '@dicom-dispatch/sources';
 import type { FeedState } from '@dicom-dispatch/state/feed';
 
+/** How long a transaction of the source may take: its changes appear when it ends. */
+const maxCommitMs = 10_000;
+
 /**
  * Where to begin with a source that was never followed. `now` is the source's own clock, asked for before the place in its feed: what comes
  * in between is routed.
@@ -32,6 +35,7 @@ export async function firstState(dependencies: {
     beganAt: newest?.Seq ?? 0,
     fingerprint: newest && { seq: newest.Seq, id: newest.ID, date: newest.Date },
     since: now,
+    datedUpTo: toSourceTime((await dependencies.sourceNow()) + maxCommitMs),
   };
 }
 

@@ -38,6 +38,7 @@ it('tells how far it is behind while it catches up with a source for the first t
         stored = state;
         return true;
       },
+      keep: async () => 'kept',
     } as unknown as FeedStore,
     lease: { isHeld: true, token: 'token' } as Lease,
     sourceNow: async () => 0,
@@ -67,7 +68,7 @@ it('routes studies that come while it catches up before those that were there', 
     source: 'main',
     config: sourceConfig.parse({ url: 'http://127.0.0.1:8042', startFrom: 'everything' }),
     orthanc: feedOf(0, changes),
-    store: { read: async () => undefined, write: async () => true } as unknown as FeedStore,
+    store: { read: async () => undefined, write: async () => true, keep: async () => 'kept' } as unknown as FeedStore,
     lease: { isHeld: true, token: 'token' } as Lease,
     sourceNow: async () => 0,
     sourceUnseenMs: () => 0,
@@ -99,7 +100,7 @@ it('routes what came after it began with "now", also what a clock that was set b
     source: 'main',
     config: sourceConfig.parse({ url: 'http://127.0.0.1:8042' }),
     orthanc: feedOf(5),
-    store: { read: async () => state, write: async () => true } as unknown as FeedStore,
+    store: { read: async () => state, write: async () => true, keep: async () => 'kept' } as unknown as FeedStore,
     lease: { isHeld: true, token: 'token' } as Lease,
     sourceNow: async () => Date.UTC(2026, 10, 29, 12, 0, 5),
     sourceUnseenMs: () => 0,
@@ -114,6 +115,34 @@ it('routes what came after it began with "now", also what a clock that was set b
   });
   await expect(following).rejects.toThrow();
   expect(routed.sort()).toEqual(['study-3', 'study-4']);
+});
+
+it('takes nothing for new that was there before, and that a clock which was ahead dates after the beginning', async () => {
+  const stopping = new AbortController();
+  const routed: string[] = [];
+  const ahead = Array.from({ length: 5 }, (_, index) => ({ ...changeOf(index), Date: '20271129T120000' }));
+  const following = followFeed({
+    source: 'main',
+    config: sourceConfig.parse({ url: 'http://127.0.0.1:8042' }),
+    orthanc: feedOf(0, ahead),
+    store: { read: async () => undefined, write: async () => true, keep: async () => 'kept' } as unknown as FeedStore,
+    lease: { isHeld: true, token: 'token' } as Lease,
+    sourceNow: async () => Date.UTC(2026, 10, 29, 12, 0, 0),
+    sourceUnseenMs: () => 0,
+    misdated: async () => {},
+    beforeRouting: async () => {},
+    came: () => {},
+    route: async (id) => routed.push(id),
+    onProgress({ seq }) {
+      if (seq === 6) stopping.abort();
+      else if (ahead.length === 5) ahead.push(changeOf(5));
+    },
+    anotherDatabase: () => {},
+    log: createLogger('test', { level: 'error', format: 'json' }),
+    signal: stopping.signal,
+  });
+  await expect(following).rejects.toThrow();
+  expect(routed).toEqual(['study-5']);
 });
 
 it('notes what came after it began, and was dated before by a wrong clock: it is no old study', async () => {
@@ -132,7 +161,7 @@ it('notes what came after it began, and was dated before by a wrong clock: it is
     source: 'main',
     config: sourceConfig.parse({ url: 'http://127.0.0.1:8042', startFrom: 'everything' }),
     orthanc: feedOf(5, instances),
-    store: { read: async () => state, write: async () => true } as unknown as FeedStore,
+    store: { read: async () => state, write: async () => true, keep: async () => 'kept' } as unknown as FeedStore,
     lease: { isHeld: true, token: 'token' } as Lease,
     sourceNow: async () => 0,
     sourceUnseenMs: () => 0,
@@ -158,7 +187,11 @@ it('takes no study of another database for an old one', async () => {
     source: 'main',
     config: sourceConfig.parse({ url: 'http://127.0.0.1:8042', startFrom: 'everything' }),
     orthanc: feedOf(5),
-    store: { read: async () => state, write: async (next: FeedState) => written.push(next) } as unknown as FeedStore,
+    store: {
+      read: async () => state,
+      write: async (next: FeedState) => written.push(next),
+      keep: async () => 'kept',
+    } as unknown as FeedStore,
     lease: { isHeld: true, token: 'token' } as Lease,
     sourceNow: async () => 0,
     sourceUnseenMs: () => 0,

@@ -25,7 +25,7 @@ export interface FollowDependencies {
   sourceUnseenMs(): number;
   /** Told of instances that came after the beginning, and whose dates lie before it; resolves when that is durable. */
   misdated(instances: readonly MisdatedInstance[]): Promise<void>;
-  /** Called before studies of changes that are new are routed. */
+  /** Called before a source is followed for the first time, and before studies of changes that are new are routed. */
   beforeRouting(): Promise<void>;
   /** Routes a study, or puts it off; resolves when that is durable. */
   route(orthancStudyId: string, epoch: number): Promise<unknown>;
@@ -56,6 +56,7 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
   const check = new FeedCheck(orthanc, signal);
   for (;;) {
     signal.throwIfAborted();
+    await keep(dependencies, state);
     state = await rightSince(dependencies, await checkFeed(dependencies, check, state, seen), seen);
     let since = Math.max(0, state.floor ?? 0, state.seq - trailingWindow);
     let newSeq: number | undefined;
@@ -85,6 +86,8 @@ export async function followFeed(dependencies: FollowDependencies): Promise<neve
 /** Where to begin with a source that is seen for the first time. */
 async function begin(dependencies: FollowDependencies): Promise<FeedState> {
   const { source, config, log } = dependencies;
+  // A source that is new here may be on the database of one that is followed.
+  await dependencies.beforeRouting();
   const state = await ask(dependencies, () =>
     firstState({ ...dependencies, startFrom: config.startFrom, sourceNow: () => dependencies.sourceNow() }),
   );
@@ -105,7 +108,7 @@ async function checkFeed(
 ): Promise<FeedState> {
   const { log, source } = dependencies;
   if (!(await ask(dependencies, () => check.isAnother(state)))) return state;
-  const { floor: _, beganAt: __, firstSeen: ___, ...rest } = state;
+  const { floor: _, beganAt: __, firstSeen: ___, datedUpTo: ____, ...rest } = state;
   const next: FeedState = { ...rest, epoch: state.epoch + 1, seq: 0, fingerprint: undefined, anchors: [] };
   seen.clear();
   await write(dependencies, next);
@@ -138,8 +141,10 @@ async function rightSince(dependencies: FollowDependencies, state: FeedState, se
 }
 
 /** The clock of a source may be set back for a moment that nobody notices: the order of its changes stays. */
-function isMeant({ Date, Seq }: Change, { since, beganAt }: FeedState): boolean {
-  return Date >= since || (beganAt !== undefined && Seq > beganAt);
+function isMeant({ Date, Seq }: Change, { since, beganAt, datedUpTo }: FeedState): boolean {
+  if (beganAt !== undefined && Seq > beganAt) return true;
+  // What was there before, and is dated in the future, was dated by a wrong clock.
+  return Date >= since && (datedUpTo === undefined || Date <= datedUpTo);
 }
 
 /** What its date would hide from the sweep, or would let wait as if it had been there before. */
@@ -200,6 +205,15 @@ async function moveTo(dependencies: FollowDependencies, next: FeedState, now: Fe
 async function write(dependencies: FollowDependencies, state: FeedState): Promise<void> {
   if (!(await dependencies.store.write(state, dependencies.lease.token)))
     throw new LeaseLost('another router leads the source');
+}
+
+/** Somebody may have removed the cursor alone. */
+async function keep({ store, lease, log, source }: FollowDependencies, state: FeedState): Promise<void> {
+  const kept = await store.keep(state, lease.token);
+  if (kept === 'gone') throw new LeaseLost('another router leads the source');
+  if (kept === 'restored') {
+    log.error({ source, seq: state.seq }, 'the place in the change feed was missing in Redis, and was written again');
+  }
 }
 
 async function ask<T>(dependencies: FollowDependencies, act: () => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
-import { writeSourceStatus, type FeedState } from '@dicom-dispatch/state/feed';
+import { readFeedState, writeSourceStatus, type FeedState } from '@dicom-dispatch/state/feed';
 import { RedisLost } from '@dicom-dispatch/runtime';
 import { Lease } from './lease.ts';
 import { LeaseLost } from './lease-lost.ts';
@@ -47,7 +47,11 @@ export function leadSource(kit: SourceKit): SourceLead {
   const stopping = new AbortController();
   const lease = new Lease({ redis, prefix, source: name, durationMs: leaseMs, generation: () => watch.known?.id });
   const parts = new SourceParts(name, log, watch.clock.now);
-  const shared = new SharedDatabase(name, kit.sources());
+  const shared = new SharedDatabase({
+    source: name,
+    sources: () => kit.sources(),
+    feed: (source) => readFeedState(redis, prefix, source),
+  });
   const status: SourceState = {
     name,
     isLeader: false,

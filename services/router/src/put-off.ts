@@ -8,6 +8,7 @@ const maxMs = 3_600_000;
 const maxAskedMs = 86_400_000;
 const maxStudies = 10_000;
 const maxWords = 300;
+const restoredAtOnce = 1_000;
 
 /** Why a study is put off. */
 export interface StudyFailure {
@@ -100,7 +101,19 @@ export class PutOff {
   }
 
   /** Those whose time has come, the first due first. */
-  due(max: number): Promise<string[]> {
+  async due(max: number): Promise<string[]> {
+    const [times, reasons] = await Promise.all([this.#redis.zcard(this.#dueKey), this.#redis.hlen(this.#whyKey)]);
+    if (times < reasons) await this.#restore();
     return this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, max);
+  }
+
+  /** The times may have been lost, and the reasons not: what is put off is tried now. */
+  async #restore(): Promise<void> {
+    const ids = await this.#redis.hkeys(this.#whyKey);
+    const now = this.#now();
+    for (let from = 0; from < ids.length; from += restoredAtOnce) {
+      const part = ids.slice(from, from + restoredAtOnce);
+      await this.#redis.zadd(this.#dueKey, 'NX', ...part.flatMap((id) => [now, id]));
+    }
   }
 }

@@ -19,7 +19,11 @@ export interface FeedPage {
 }
 
 /** One page of the feed from `since` on. The answer's `Last` is used for paging only, and only where a page is empty. */
-export async function readPage(orthanc: OrthancClient, since: number, signal: AbortSignal): Promise<FeedPage> {
+export async function readPage(
+  orthanc: Pick<OrthancClient, 'changes'>,
+  since: number,
+  signal: AbortSignal,
+): Promise<FeedPage> {
   const page = await orthanc.changes({ since, limit: pageSize }, { signal });
   const highest = page.Changes.reduce((highestSoFar, change) => Math.max(highestSoFar, change.Seq), since);
   return {

@@ -11,6 +11,9 @@ import { isOfRedis } from './study-router.ts';
 const lookMs = 500;
 const probeMs = 5_000;
 
+/** How often all are listed: the set of those that are open is made anew by it. */
+const listEveryMs = 60_000;
+
 export interface BatchDependencies extends MissingDependencies {
   readonly pipeline: PipelineContext;
   readonly enqueuer: StudyEnqueuer;
@@ -32,7 +35,12 @@ export async function routeBatches(dependencies: BatchDependencies): Promise<nev
   const { source, pipeline, signal, now } = dependencies;
   const batches = new Batches(pipeline.redis, pipeline.config().redis.prefix);
   const missing = new MissingOfBatches(dependencies);
+  let listedAt = Number.NEGATIVE_INFINITY;
   for (;;) {
+    if (performance.now() - listedAt > listEveryMs) {
+      await batches.list();
+      listedAt = performance.now();
+    }
     let routed = 0;
     let doubt: unknown;
     for (const batch of await batches.open()) {

@@ -102,6 +102,7 @@ export async function routeOneStudy(
     rules: routing.rules,
     deliveries: (await isOld(study, context)) ? routing.deliveries.map(asBackground) : routing.deliveries,
     onSuccess: routing.onSuccess,
+    isIncomplete: routing.waiting.length > 0,
     senders: snapshot.senders,
     instanceTags: snapshot.instanceTags,
     ...(isSame && { only: before.only }),

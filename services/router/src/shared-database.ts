@@ -1,55 +1,92 @@
 import type { SourceConfig } from '@dicom-dispatch/core';
 import type { Change } from '@dicom-dispatch/orthanc';
 import { openSource, type OrthancClient } from '@dicom-dispatch/sources';
+import { seenChanges, type FeedState, type Fingerprint } from '@dicom-dispatch/state/feed';
+
+type Verdict = 'same' | 'different' | 'unknown';
 
 /** How long it is believed that two databases are two. */
 const believedMs = 600_000;
 const askMs = 5_000;
 
+export interface SharedDatabaseDependencies {
+  readonly source: string;
+  /** All sources as they are now, in the order of the configuration. */
+  sources(): Readonly<Record<string, SourceConfig>>;
+  /** How far a source has been followed; undefined when it never was. */
+  feed(source: string): Promise<FeedState | undefined>;
+  /** Default `openSource`. */
+  readonly open?: (config: SourceConfig) => Promise<OrthancClient>;
+}
+
 /**
- * Finds out whether a source is on the same database as one that is named before it, e.g. two Orthancs on one PostgreSQL: each
- * study would be routed twice. The same change feed tells (docs/failure-modes.md).
+ * Finds out whether a source is on the same database as another one, e.g. two Orthancs on one PostgreSQL: each study would be routed twice.
+ * The same change feed tells (docs/failure-modes.md); of a source that does not answer, what was seen of its feed before.
+ *
+ * One of the two is followed: the one that was followed before, or else the one that is named first.
  */
 export class SharedDatabase {
-  readonly #others: ReadonlyMap<string, SourceConfig>;
-  readonly #clients = new Map<string, Promise<OrthancClient>>();
+  readonly #dependencies: SharedDatabaseDependencies;
+  readonly #clients = new Map<string, { readonly config: SourceConfig; readonly opened: Promise<OrthancClient> }>();
   readonly #differsUntil = new Map<string, number>();
 
-  /** @param sources - in the order of the configuration */
-  constructor(source: string, sources: Readonly<Record<string, SourceConfig>>) {
-    const names = Object.keys(sources);
-    const before = names.slice(0, names.indexOf(source));
-    this.#others = new Map(before.map((name) => [name, sources[name]!]));
+  constructor(dependencies: SharedDatabaseDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /**
-   * The source named before that is on the same database; undefined when there is none, as far as can be told: one that does not
-   * answer stops nobody.
+   * The source that is followed and is on the same database; undefined when there is none, as far as can be told: one of which nothing is
+   * known, and that does not answer, stops nobody.
    *
    * @throws OrthancError when `own` cannot be asked
    */
   async find(own: OrthancClient, signal: AbortSignal): Promise<string | undefined> {
-    for (const [name, config] of this.#others) {
-      if ((this.#differsUntil.get(name) ?? 0) > performance.now()) continue;
-      const verdict = await compareFeeds(own, () => this.#client(name, config), signal);
+    const { source, feed } = this.#dependencies;
+    const sources = this.#dependencies.sources();
+    const names = Object.keys(sources);
+    for (const [index, name] of names.entries()) {
+      const config = sources[name];
+      if (name === source || !config) continue;
+      const place = `${name} ${config.url}`;
+      if ((this.#differsUntil.get(place) ?? 0) > performance.now()) continue;
+      const [mine, theirs] = await Promise.all([feed(source), feed(name)]);
+      const isNamedFirst = index < names.indexOf(source);
+      if ((mine === undefined) === (theirs === undefined) ? !isNamedFirst : theirs === undefined) continue;
+      let verdict = await compareFeeds(own, () => this.#client(name, config), signal);
+      if (verdict === 'unknown' && theirs) verdict = await compareWithSeen(own, seenChanges(theirs), signal);
       if (verdict === 'same') return name;
-      if (verdict === 'different') this.#differsUntil.set(name, performance.now() + believedMs);
+      if (verdict === 'different') this.#differsUntil.set(place, performance.now() + believedMs);
     }
     return undefined;
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#clients.values()].map(async (opened) => (await opened).close()));
+    await Promise.allSettled([...this.#clients.values()].map(async ({ opened }) => (await opened).close()));
   }
 
   #client(name: string, config: SourceConfig): Promise<OrthancClient> {
     const known = this.#clients.get(name);
-    if (known) return known;
-    const opened = openSource(config);
-    this.#clients.set(name, opened);
+    if (known?.config === config) return known.opened;
+    known?.opened.then((client) => client.close()).catch(() => {});
+    const opened = (this.#dependencies.open ?? openSource)(config);
+    this.#clients.set(name, { config, opened });
     opened.catch(() => this.#clients.delete(name));
     return opened;
   }
+}
+
+/** Whether a feed has the newest change of another one that can still be compared. A copy of a database has older ones too. */
+async function compareWithSeen(
+  own: OrthancClient,
+  seen: readonly Fingerprint[],
+  signal: AbortSignal,
+): Promise<Verdict> {
+  for (const { seq, id, date } of seen) {
+    const { Changes: found } = await own.changes({ since: seq - 1, limit: 1 }, { signal, timeoutMs: askMs });
+    const change = found.find(({ Seq }) => Seq === seq);
+    if (change) return change.ID === id && change.Date === date ? 'same' : 'different';
+  }
+  return 'unknown';
 }
 
 /** Two feeds are one when each has the newest change of the other. A copy of a database has the old ones too. */
@@ -57,7 +94,7 @@ async function compareFeeds(
   own: OrthancClient,
   open: () => Promise<OrthancClient>,
   signal: AbortSignal,
-): Promise<'same' | 'different' | 'unknown'> {
+): Promise<Verdict> {
   const options = { signal, timeoutMs: askMs };
   const newest = await own.lastChange(options);
   if (!newest) return 'unknown';

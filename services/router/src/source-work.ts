@@ -99,17 +99,21 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
     if (other !== undefined) throw new SameDatabase(other);
   }
 
-  async function epoch(): Promise<number> {
+  async function followed(): Promise<FeedState> {
     // The follower decides first where the feed begins.
     for (let state = dependencies.feed(); ; state = dependencies.feed()) {
-      if (state) return state.epoch;
+      if (state) return state;
       await sleep(100, undefined, { signal });
     }
   }
 
+  async function epoch(): Promise<number> {
+    return (await followed()).epoch;
+  }
+
   async function sweepAgainAndAgain(): Promise<never> {
     for (;;) {
-      await epoch();
+      const feed = await followed();
       await refuseSameDatabase();
       await takeBack.refresh();
       await sweepSource({
@@ -117,7 +121,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
         config,
         orthanc,
         records,
-        store,
+        feed,
         redis,
         prefix,
         searchKey: searchKeysOf(kit.rules().config)[0],
@@ -127,6 +131,8 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
         route: (id, at) => studies.route(id, at),
         misdated: kit.misdated,
         settled: (ids) => kit.settled.read(ids),
+        waiting: (ids) => waiting.among(ids),
+        leave: (old) => kit.settled.leave(old),
         putOff: (id, error) => studies.putOff(id, error),
         notDue: (ids) => putOff.notDue(ids),
         takeBack: (ids) => takeBack.seen(ids),

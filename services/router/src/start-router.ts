@@ -105,7 +105,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       current = { config: next, rules, cache: isSameCache ? current.cache : await openCache(next) };
       enqueuer.reload(next);
       for (const [name, running] of leads) {
-        if (fingerprint(upTo(name, next)) === fingerprint(upTo(name, before))) continue;
+        const isSame = fingerprint(next.sources[name]) === fingerprint(before.sources[name]);
+        // One that another source keeps from being followed may be the only one now.
+        if (isSame && running.status.sameAs === undefined) continue;
         leads.delete(name);
         kits.delete(name);
         await running.stop();
@@ -226,12 +228,6 @@ export async function startRouter(options: RouterOptions): Promise<RunningServic
       },
     });
   }
-}
-
-/** A source with those named before it: what its lead depends on. */
-function upTo(name: string, { sources }: Config): unknown {
-  const names = Object.keys(sources);
-  return names.slice(0, names.indexOf(name) + 1).map((one) => [one, sources[one]]);
 }
 
 function stateOf({ status, trouble }: SourceLead): DependencyState {

@@ -5,11 +5,11 @@ import { searchHashes, type Records, type SearchKey, type StudyRecord } from '@d
 import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
 import { sourceError, toSourceTime } from '@dicom-dispatch/sources';
-import type { FeedStore } from './feed-store.ts';
+import type { FeedState, SettledStudy } from '@dicom-dispatch/state/feed';
 import type { MisdatedStudies } from './misdated.ts';
-import type { SettledStudy } from './recovery/settled.ts';
 import { readStudyPage, type StudyPage } from './read-study-page.ts';
 import type { SafeOutcome } from './study-router.ts';
+import { thereBefore, type ThereBefore } from './there-before.ts';
 
 const pageSize = 100;
 /** So many of the studies that could not be read are named. */
@@ -20,7 +20,8 @@ export interface SweepDependencies {
   readonly config: SourceConfig;
   readonly orthanc: OrthancClient;
   readonly records: Records;
-  readonly store: FeedStore;
+  /** How far the source has been followed. */
+  readonly feed: FeedState;
   readonly redis: Redis;
   readonly prefix: string;
   /** Key of the hashes by which studies are found that have left; undefined: none are kept. */
@@ -36,6 +37,10 @@ export interface SweepDependencies {
   readonly misdated: Pick<MisdatedStudies, 'all' | 'routed'>;
   /** What was known of these studies before Redis lost its data. */
   settled(orthancStudyIds: readonly string[]): Promise<readonly (SettledStudy | undefined)[]>;
+  /** Which of these are looked at again because a rule waits until they are whole. */
+  waiting(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Remembers of studies that they are not routed until they change. */
+  leave(studies: readonly Study[]): Promise<void>;
   /** Puts a study off that cannot be read at all. */
   putOff(orthancStudyId: string, error: unknown): Promise<void>;
   /** Which of these are put off and not due. */
@@ -60,16 +65,16 @@ export interface SweepResult {
  * end; it stops nothing.
  *
  * A study is left alone when its record has its present LastUpdate, when it is older than the configured start (unless the feed's
- * numbers say that its date is wrong), or while it still changes; times of the source are compared with the source's own clock.
+ * numbers say that its date is wrong), when the first sweep finds that the source had it before it was followed, or while it still changes; times of the source are compared with the source's own clock.
  */
 export async function sweepSource(dependencies: SweepDependencies): Promise<SweepResult> {
   const { source, config, orthanc, records, redis, prefix, log, signal } = dependencies;
   const key = redisKeys(prefix).sweep(source);
   const beganAt = performance.now();
-  const feed = await dependencies.store.read();
-  const epoch = feed?.epoch ?? 1;
-  const since = feed?.since ?? '';
-  const [place0, startedAt0] = await redis.hmget(key, 'place', 'startedAt');
+  const { feed } = dependencies;
+  const { epoch, since } = feed;
+  const [place0, startedAt0, endedAt0] = await redis.hmget(key, 'place', 'startedAt', 'endedAt');
+  const before = endedAt0 === null ? thereBefore(orthanc, feed, signal) : undefined;
   let place = Number(place0 ?? 0);
   if (place === 0 || startedAt0 === null) await redis.hset(key, 'startedAt', dependencies.now());
   let studies = 0;
@@ -111,8 +116,14 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
   return result;
 
   async function readPage(from: number): Promise<StudyPage> {
+    return ask(() =>
+      readStudyPage(orthanc, { since: from, limit: pageSize }, (ids) => dependencies.notDue(ids), signal),
+    );
+  }
+
+  async function ask<T>(act: () => Promise<T>): Promise<T> {
     try {
-      return await readStudyPage(orthanc, { since: from, limit: pageSize }, (ids) => dependencies.notDue(ids), signal);
+      return await act();
     } catch (error) {
       throw sourceError(error, source);
     }
@@ -139,6 +150,19 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     });
   }
 
+  /** By its date each of them came since the source is followed. Those that did not are left alone until they change. */
+  async function withoutOld(wasBefore: ThereBefore, wanted: readonly Study[]): Promise<Study[]> {
+    const old = await ask(() => wasBefore(wanted));
+    if (old.size === 0) return [...wanted];
+    const left = wanted.filter(({ ID }) => old.has(ID));
+    await dependencies.leave(left);
+    log.warn(
+      { source, studies: left.length },
+      'studies that the source had before it was followed are dated later by a wrong clock: they are not routed until they change',
+    );
+    return wanted.filter(({ ID }) => !old.has(ID));
+  }
+
   async function needed(due: readonly Study[]): Promise<Study[]> {
     const ids = due.map(({ ID }) => ID);
     const [known, notDue, settled] = await Promise.all([
@@ -149,10 +173,14 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     await dependencies.confirm();
     for (const id of notDue) unread.add(id);
     await makeSearchable(due, known);
-    return due.filter(({ ID, LastUpdate }, index) => {
-      const before = settled[index];
-      const lastUpdate = known[index]?.lastUpdate ?? (before?.only.length === 0 ? before.lastUpdate : undefined);
+    const waiting = await dependencies.waiting(ids.filter((_, index) => known[index]?.isIncomplete === true));
+    const wanted = due.filter(({ ID, LastUpdate }, index) => {
+      // What waits, and is not remembered any more, would wait for ever.
+      if (known[index]?.isIncomplete === true && !waiting.has(ID)) return !notDue.has(ID);
+      const was = settled[index];
+      const lastUpdate = known[index]?.lastUpdate ?? (was?.only.length === 0 ? was.lastUpdate : undefined);
       return !notDue.has(ID) && (lastUpdate === undefined || lastUpdate !== LastUpdate);
     });
+    return before ? withoutOld(before, wanted) : wanted;
   }
 }

@@ -64,6 +64,13 @@ export class WaitingStudies {
       .exec();
   }
 
+  /** Which of these are remembered. */
+  async among(orthancStudyIds: readonly string[]): Promise<ReadonlySet<string>> {
+    if (orthancStudyIds.length === 0) return new Set();
+    const scores = await this.#redis.zmscore(this.#dueKey, ...orthancStudyIds);
+    return new Set(orthancStudyIds.filter((_, at) => scores[at] !== null));
+  }
+
   /** Routes the studies whose time has come. One that cannot be routed now is looked at again soon. */
   async run(route: (orthancStudyId: string) => Promise<SafeOutcome>): Promise<void> {
     const due = await this.#redis.zrangebyscore(this.#dueKey, '-inf', this.#now(), 'LIMIT', 0, batch);

@@ -21,9 +21,13 @@ export interface ReconcileContext {
  * - `job-advanced`: the job of a delivery would have come too late
  * - `dispatcher-gone`: an attempt was under way, and the dispatcher that had it is gone
  * - `cancel-finished`: an operator had cancelled it, and the record did not say so
- * - `index-rebuilt`: the index of open deliveries missed some
+ * - `index-rebuilt`: the index of open deliveries, or that of studies, missed some
+ * - `record-restored`: the record of a study or of a delivery was missing
+ * - `entry-restored`: the list of a study's deliveries, the set of what is held or an index missed some
+ * - `routed-again`: the record of a delivery was missing, and could not be made again: its study is routed again to its target
  * - `task-added`, `task-released`, `task-revived`: a study task whose deliveries have all arrived would never have run
  * - `clock-set-back`: the clock of Redis was set back, and what had been put off by it would have waited for as long
+ * - `pause-restored`: a target that somebody had paused was not paused any more
  * - `limit-restored`: a lower limit that a receiver asked for a day ago is tried no longer
  */
 export const repairKinds = [
@@ -33,11 +37,15 @@ export const repairKinds = [
   'dispatcher-gone',
   'cancel-finished',
   'index-rebuilt',
+  'record-restored',
+  'entry-restored',
+  'routed-again',
   'task-added',
   'task-released',
   'task-revived',
   'clock-set-back',
   'limit-restored',
+  'pause-restored',
 ] as const;
 export type RepairKind = (typeof repairKinds)[number];
 

@@ -1,6 +1,7 @@
 import { act, endStates, fromNow, type LookedAt } from '@dicom-dispatch/state/records';
 import { endWaitingJob, jobPlaces, type JobPlace } from '../queues/index.ts';
 import { callDelivery } from '../wake-delivery.ts';
+import { restoreRecords } from './mend-records.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
 
 const atOnce = 500;
@@ -20,10 +21,13 @@ export async function reconcileDeliveries(context: ReconcileContext, findings: F
     if (ids.length === 0) return;
     const looked = await records.lookAll(ids);
     const places = await placesOf(context, looked);
+    const lost = ids.filter((_, index) => !looked[index]);
+    const restored = await restoreRecords(context, findings, lost);
     for (const [index, id] of ids.entries()) {
       const one = looked[index];
       findings.checked += 1;
       try {
+        if (restored.has(id)) continue;
         const lookInMs = one && (await reconcileOne(context, findings, one, places.get(id)));
         await records.lookAgain(id, lookInMs);
       } catch (error) {

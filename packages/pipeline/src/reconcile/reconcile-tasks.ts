@@ -21,6 +21,7 @@ export async function reconcileTasks(context: ReconcileContext, findings: Findin
   for (const [index, id] of ids.entries()) {
     const task = records[index];
     findings.checked += 1;
+    if (!task && (await restoreTask(context, findings, id))) continue;
     const lookInMs = task === undefined ? undefined : await reconcileTask(context, findings, id, task, now);
     await (lookInMs === undefined ? tasks.drop(id) : tasks.lookAgain(id, now + lookInMs));
   }
@@ -32,6 +33,16 @@ export async function reconcileTasks(context: ReconcileContext, findings: Findin
       text: `The step after success in the source ${data.source} has failed after ${attempts} attempts: ${error?.message ?? left.join('; ')}`,
     });
   }
+}
+
+/** Its job knows what is to be done. @returns false when there is none */
+async function restoreTask({ tasks, queues, log }: ReconcileContext, findings: Findings, id: string): Promise<boolean> {
+  const job = await queues.study().getJob(id);
+  const parsed = studyTaskData.safeParse(job?.data);
+  if (!parsed.success || !parsed.data.onSuccess || !(await tasks.open(parsed.data))) return false;
+  findings.repaired('record-restored');
+  log.error({ task: id }, 'the record of a study task was missing in Redis, and was made again from its job');
+  return true;
 }
 
 async function reconcileTask(

@@ -179,6 +179,108 @@ describe('an open delivery', () => {
   });
 });
 
+describe('one key that is lost alone', () => {
+  const keys = () => redisKeys(prefix);
+  const passed = async (kind: string): Promise<void> => {
+    expect(Object.keys(await pass())).toContain(kind);
+    expect(await pass()).toEqual({});
+  };
+
+  it('the record of a delivery is made again from its job', async () => {
+    const id = await deliver('1.2.50');
+    const before = await test.operations.records.delivery(id);
+    await test.redis.del(keys().delivery(id));
+    await passed('record-restored');
+    const after = await test.operations.records.delivery(id);
+    expect(after).toMatchObject({ deliveryId: id, target: 'a', state: 'waiting', contentHash: before?.contentHash });
+    expect(await place(id)).toBe('ready');
+    expect((await test.operations.records.events(id)).at(-1)?.text).toContain('missing in Redis');
+  });
+
+  it('the record of a delivery that has ended, and whose job has failed for it, goes again', async () => {
+    const id = await deliver('1.2.51');
+    await test.redis.zrem(test.operations.queues.target('a').toKey('prioritized'), id);
+    await test.redis.zadd(test.operations.queues.target('a').toKey('failed'), Date.now(), id);
+    await test.operations.records.update(id, { state: 'failed' });
+    await test.redis.del(keys().delivery(id));
+    await passed('record-restored');
+    expect(await place(id)).toBe('ready');
+  });
+
+  it('the record of a delivery without a job is made again by routing its study again to its target alone', async () => {
+    const study = await test.enqueue('1.2.52', { to: ['a', 'b'] });
+    const lost = study.added.find(({ target }) => target === 'b')?.deliveryId ?? '';
+    await test.operations.queues.target('b').remove(lost);
+    await test.redis.del(keys().delivery(lost));
+    expect(await pass()).toMatchObject({ 'routed-again': 1 });
+    const settled = JSON.parse((await test.redis.hget(keys().settled('main'), 'o-1.2.52')) ?? '{}') as object;
+    expect(settled).toMatchObject({ only: ['b'], lastUpdate: '20260101T000000' });
+    expect(await test.redis.zscore(keys().waits('main'), 'o-1.2.52')).not.toBeNull();
+    // As the router does.
+    await test.enqueue('1.2.52', { to: ['a', 'b'] });
+    expect(await pass()).toEqual({});
+    expect(await test.operations.records.delivery(lost)).toMatchObject({ state: 'waiting', target: 'b' });
+  });
+
+  it('the record and the list of a study are made again', async () => {
+    const id = await deliver('1.2.53');
+    const key = { source: 'main', orthancStudyId: 'o-1.2.53' };
+    await test.redis.del(keys().studyDeliveries('main', 'o-1.2.53'));
+    await passed('entry-restored');
+    expect((await test.operations.records.deliveriesOf(key)).map(({ deliveryId }) => deliveryId)).toEqual([id]);
+    await test.redis.del(keys().study('main', 'o-1.2.53'));
+    await passed('record-restored');
+    expect(await test.operations.records.study(key)).toMatchObject({ studyInstanceUid: '1.2.53', targets: ['a'] });
+  });
+
+  it('each index is made again', async () => {
+    const ids = [await deliver('1.2.54'), await deliver('1.2.55', { hold: true })];
+    await test.operations.records.update(await deliver('1.2.56'), {
+      state: 'failed',
+      error: { code: 'internal', stage: 'transfer', fault: 'target', message: 'x', remedy: 'y' } as never,
+    });
+    expect(await pass()).toEqual({});
+    const all = (await test.redis.keys(`${prefix}:index:*`)).filter((key) => !key.endsWith(':tasks')).toSorted();
+    expect(all.length).toBeGreaterThan(12);
+    for (const key of all) {
+      const read = () => (key.endsWith(':errors') ? test.redis.smembers(key) : test.redis.zrange(key, '0', '-1'));
+      const before = (await read()).toSorted();
+      await test.redis.del(key);
+      expect(Object.keys(await pass()), key).not.toEqual([]);
+      expect((await read()).toSorted(), key).toEqual(before);
+      expect(await pass(), key).toEqual({});
+    }
+    expect(ids).toHaveLength(2);
+  });
+
+  it('what is held stays held', async () => {
+    const [first, byHand] = [await deliver('1.2.57', { hold: true }), await deliver('1.2.58')];
+    const hold = { ...act('hold'), patch: { wake: 'person' } } as const;
+    await test.operations.records.change(byHand, hold);
+    await test.redis.del(keys().held);
+    for (const id of [first, byHand]) {
+      expect(await test.operations.records.look(id)).toMatchObject({ isHeld: true });
+      const begun = await test.operations.records.change(id, { ...act('begin'), patch: { state: 'active' } });
+      expect(begun).toMatchObject({ kind: 'refused', why: 'held' });
+    }
+    await passed('entry-restored');
+    expect((await test.redis.smembers(keys().held)).toSorted()).toEqual([first, byHand].toSorted());
+    const released = await test.operations.records.change(first, { ...act('release'), patch: { wake: 'job' } });
+    expect(released.kind).toBe('done');
+    expect(await pass()).not.toHaveProperty('entry-restored');
+  });
+
+  it('a target that is paused stays paused', async () => {
+    const queue = test.operations.queues.target('a');
+    await queue.pause();
+    await test.redis.hset(keys().paused, 'a', JSON.stringify({ by: 'otto', at: 1 }));
+    await test.redis.hdel(queue.toKey('meta'), 'paused');
+    expect(await pass()).toMatchObject({ 'pause-restored': 1 });
+    expect(await queue.isPaused()).toBe(true);
+    await queue.resume();
+  });
+});
+
 describe('a study task', () => {
   const onSuccess = { labels: ['sent'], metadata: {}, unprotect: false, delete: false };
   const taskPlace = async (id: string): Promise<string> =>
@@ -220,6 +322,13 @@ describe('a study task', () => {
     await pass();
     const { problems } = await readReconcileReport(test.redis, prefix);
     expect(problems).toMatchObject([{ kind: 'after-success', subject: study.studyTaskId }]);
+  });
+
+  it('gets its record again from its job', async () => {
+    const study = await test.enqueue('1.2.24', { onSuccess });
+    await test.redis.del(`${prefix}:task:${study.studyTaskId}`);
+    expect(await pass()).toEqual({ 'record-restored': 1 });
+    expect(await test.tasks.read(study.studyTaskId)).toMatchObject({ state: 'waiting' });
   });
 
   it('of an earlier version gets a record of what is to be done', async () => {

@@ -5,13 +5,14 @@ import { skewLimitMs } from '@dicom-dispatch/runtime';
 import { afterSetBack } from './after-set-back.ts';
 import { Findings, type ReconcileContext } from './reconcile-context.ts';
 import { foldFinished } from './fold-finished.ts';
+import { mendRecords } from './mend-records.ts';
 import { reconcileDeliveries } from './reconcile-deliveries.ts';
 import { applyLimits, learntLimit } from '../target-limits.ts';
 import { writeReport } from './reconcile-report.ts';
 import { reconcileParents, reconcileTasks } from './reconcile-tasks.ts';
 
 /** At most so many are looked at in a pass: some hundred milliseconds of Redis. */
-const limits = { deliveries: 5_000, tasks: 500, parents: 500, ledgers: 200 } as const;
+const limits = { deliveries: 5_000, tasks: 500, parents: 500, records: 500, ledgers: 200 } as const;
 /** A limit that a receiver asked for is tried again after so long. */
 const learntForMs = 86_400_000;
 
@@ -31,8 +32,10 @@ export async function reconcile(context: ReconcileContext): Promise<Findings> {
     deliveries: () => reconcileDeliveries(context, findings, limits.deliveries),
     tasks: () => reconcileTasks(context, findings, limits.tasks),
     parents: () => reconcileParents(context, findings, limits.parents),
+    records: () => mendRecords(context, findings, limits.records),
     ledgers: () => foldFinished(context, limits.ledgers),
     limits: () => restoreLimits(context, findings),
+    pauses: () => restorePauses(context, findings),
   };
   for (const [part, run] of Object.entries(parts)) {
     try {
@@ -65,5 +68,16 @@ async function restoreLimits({ redis, config, queues }: ReconcileContext, findin
     if (!target || !known.success) continue;
     await applyLimits({ redis, queues, keys }, name, target);
     findings.repaired('limit-restored');
+  }
+}
+
+/** Who paused a target is kept beside its queue: should the queue have forgotten it, nothing is to be sent all the same. */
+async function restorePauses({ redis, config, queues, log }: ReconcileContext, findings: Findings): Promise<void> {
+  const { targets, redis: setting } = config();
+  for (const target of await redis.hkeys(redisKeys(setting.prefix).paused)) {
+    if (!targets[target] || (await queues.target(target).isPaused())) continue;
+    await queues.target(target).pause();
+    findings.repaired('pause-restored');
+    log.error({ target }, 'a target that somebody had paused was not paused any more: it is paused again');
   }
 }

@@ -30,3 +30,14 @@ if redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end
 `);
+
+/**
+ * KEYS: batch, what is left of it, open batches. ARGV: problem, ms for which an ended one is kept, id. Ends a batch that runs and has nothing
+ * left, although the last study would have ended it: its list was lost.
+ */
+export const endLostScript = defineScript(`
+if redis.call('HGET', KEYS[1], 'state') ~= 'running' or redis.call('EXISTS', KEYS[2]) == 1 then return end
+redis.call('HSET', KEYS[1], 'state', 'done', 'endedAt', redis.call('TIME')[1] .. '000', 'problem', ARGV[1])
+redis.call('SREM', KEYS[3], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`);

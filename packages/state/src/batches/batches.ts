@@ -2,7 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { redisNow } from '../redis/redis-time.ts';
-import { changeBatchScript, studyDoneScript } from './batch-scripts.ts';
+import { changeBatchScript, endLostScript, studyDoneScript } from './batch-scripts.ts';
 
 /**
  * - `running`: the router that leads the source routes its studies, one after the other
@@ -51,6 +51,8 @@ export interface Batch extends BatchOrder {
 const idsAtOnce = 5_000;
 const creationMs = 600_000;
 const keptMs = 90 * 86_400_000;
+const lostList =
+  'the list of the studies that were left was missing in Redis: make the batch again, what has arrived is not sent again';
 
 /** Routings of many old studies, in Redis: what is left survives every restart. */
 export class Batches {
@@ -87,11 +89,14 @@ export class Batches {
 
   /** The newest first. Those that ended 90 days ago are gone. */
   async list(limit = 100): Promise<Batch[]> {
-    const { batches } = redisKeys(this.#prefix);
+    const { batches, openBatches } = redisKeys(this.#prefix);
     const ids = await this.#run(() => this.#redis.zrevrange(batches, 0, limit - 1));
     const found = await Promise.all(ids.map((id) => this.read(id)));
     const gone = ids.filter((_, index) => !found[index]);
     if (gone.length > 0) await this.#run(() => this.#redis.zrem(batches, ...gone));
+    // The set of those that are open may have been lost.
+    const open = found.flatMap((one) => (one?.state === 'running' || one?.state === 'paused' ? [one.id] : []));
+    if (open.length > 0) await this.#run(() => this.#redis.sadd(openBatches, ...open));
     return found.filter((one) => one !== undefined);
   }
 
@@ -139,11 +144,14 @@ export class Batches {
 
   /** The study that comes next, when its time has come. It stays so until {@link studyDone} is called for it. */
   async next(id: string, now: number): Promise<string | undefined> {
-    const { batch, batchTodo } = redisKeys(this.#prefix);
+    const { batch, batchTodo, openBatches } = redisKeys(this.#prefix);
     return this.#run(async () => {
       const [state, nextAt] = await this.#redis.hmget(batch(id), 'state', 'nextAt');
       if (state !== 'running' || Number(nextAt ?? 0) > now) return undefined;
-      return (await this.#redis.lindex(batchTodo(id), 0)) ?? undefined;
+      const next = await this.#redis.lindex(batchTodo(id), 0);
+      if (next !== null) return next;
+      await endLostScript.run(this.#redis, [batch(id), batchTodo(id), openBatches], [lostList, keptMs, id]);
+      return undefined;
     });
   }
 

@@ -31,6 +31,11 @@ export interface FeedState {
    * that have not changed since are delivered after those that come. Undefined in a later life of the database.
    */
   readonly firstSeen?: string;
+  /**
+   * With `startFrom: now`, the time by the clock of the source up to which a change may be dated that was there when the source was seen
+   * for the first time, and is to be routed all the same: it came at that moment. A later date is a wrong one.
+   */
+  readonly datedUpTo?: string;
   /** Changes up to this one are never read again: whether they were dealt with cannot be looked up any more. */
   readonly floor?: number;
 }
@@ -40,11 +45,31 @@ export function seenChanges(state: Pick<FeedState, 'fingerprint' | 'anchors'>): 
   return [...(state.fingerprint ? [state.fingerprint] : []), ...(state.anchors ?? []).toReversed()];
 }
 
+/**
+ * The state is kept twice, in the key of the feed and in this field of the key of the sweep: should one of them be lost alone, neither is the
+ * archive sent again, nor is anything passed over.
+ */
+export const feedCopyField = 'feed';
+
 export async function readFeedState(
   redis: RedisClient,
   prefix: string,
   source: string,
 ): Promise<FeedState | undefined> {
-  const text = await redis.get(redisKeys(prefix).feed(source));
-  return text === null ? undefined : (JSON.parse(text) as FeedState);
+  const keys = redisKeys(prefix);
+  const [text, copy] = await Promise.all([redis.get(keys.feed(source)), redis.hget(keys.sweep(source), feedCopyField)]);
+  const found = text ?? copy;
+  return found === null ? undefined : (JSON.parse(found) as FeedState);
+}
+
+/** Sets the state whoever leads the source: only where none does. */
+export async function writeFeedState(
+  redis: RedisClient,
+  prefix: string,
+  source: string,
+  state: FeedState,
+): Promise<void> {
+  const keys = redisKeys(prefix);
+  const text = JSON.stringify(state);
+  await redis.multi().set(keys.feed(source), text).hset(keys.sweep(source), feedCopyField, text).exec();
 }

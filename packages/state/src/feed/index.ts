@@ -1,4 +1,11 @@
-export { readFeedState, seenChanges, type FeedState, type Fingerprint } from './feed-state.ts';
+export {
+  feedCopyField,
+  readFeedState,
+  seenChanges,
+  writeFeedState,
+  type FeedState,
+  type Fingerprint,
+} from './feed-state.ts';
 export {
   readSourceStatus,
   sourceParts,
@@ -8,3 +15,4 @@ export {
   type SourceStatus,
 } from './source-status.ts';
 export { listPutOff, parsePutOff, tryPutOffNow, type PutOffReason, type PutOffStudy } from './put-off-studies.ts';
+export { routeSoon, type SettledStudy } from './route-soon.ts';

@@ -92,6 +92,7 @@ export function redisKeys(prefix: string) {
     receipt: (deliveryId: string) => `${prefix}:receipt:${deliveryId}`,
     receiptOpen: (deliveryId: string) => `${prefix}:receipt-open:${deliveryId}`,
     places: (target: string) => `${prefix}:places:${target}`,
+    placesOfAll: `${prefix}:places`,
     state: (deliveryId: string) => `${prefix}:state:${deliveryId}`,
     cache: (rest: string) => `${prefix}:cache:${rest}`,
     notify: (rest: string) => `${prefix}:notify:${rest}`,

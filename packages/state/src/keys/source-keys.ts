@@ -5,7 +5,7 @@ export const sourceKeys: readonly KeyRow[] = [
   {
     keys: ['feed:SOURCE', 'sweep:SOURCE'],
     kind: 'key',
-    what: 'how far a source is followed and swept',
+    what: 'how far a source is followed and swept; the place in the feed is in both, so that either may be lost alone',
     lives: 'always',
     backup: 'first',
   },
@@ -33,8 +33,8 @@ export const sourceKeys: readonly KeyRow[] = [
   {
     keys: ['settled:SOURCE'],
     kind: 'key',
-    what: 'after Redis lost data: what a router had noted of the studies, so that what had arrived is not sent again',
-    lives: 'until they change, 90 days at most',
+    what: 'after Redis lost data: what a router had noted of the studies, so that what had arrived is not sent again; studies that the source had before it was followed, and that are dated later',
+    lives: 'until they change',
     backup: 'first',
   },
   {

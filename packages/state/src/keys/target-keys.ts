@@ -108,6 +108,13 @@ export const targetKeys: readonly KeyRow[] = [
     backup: 'last',
   },
   {
+    keys: ['places'],
+    kind: 'key',
+    what: 'the same of all targets, should one be lost alone',
+    lives: 'always',
+    backup: 'no',
+  },
+  {
     keys: ['memory:TARGET'],
     kind: 'key',
     what: 'which place a target is, e.g. the mark of its folder',

@@ -38,6 +38,10 @@ elseif to and to ~= before and not isOpen then
   return refuse('state')
 end
 local data = cjson.decode(text)
+-- The set of what is held is for lists; the record knows it, too.
+local function isHeld()
+  return redis.call('SISMEMBER', KEYS[4], id) == 1 or redis.call('HEXISTS', key, 'held') == 1
+end
 local function isAlive()
   if before ~= 'active' then return false end
   local held = redis.call('HMGET', key, 'lock', 'token')
@@ -51,7 +55,7 @@ end
 if guarded('unless-alive') and isAlive() then return refuse('alive') end
 if guarded('unless-elsewhere') and isAlive() then return refuse('elsewhere') end
 if guarded('unless-cancelled') and cancelled == 1 then return refuse('cancelled') end
-if guarded('unless-held') and redis.call('SISMEMBER', KEYS[4], id) == 1 then return refuse('held') end
+if guarded('unless-held') and isHeld() then return refuse('held') end
 if guarded('when-due') then
   local due = tonumber(redis.call('HGET', key, 'nextAttemptAt') or '0')
   if due - now > 250 then return refuse('early', due - now) end
@@ -67,12 +71,18 @@ end
 -- not: it could not write down what the target confirms.
 if guarded('even-without-memory') then redis.call('HDEL', key, '') end
 if ARGV[9] == 'hold' then
-  if redis.call('SADD', KEYS[4], id) == 0 then return refuse('same') end
+  local wasHeld = isHeld()
+  redis.call('SADD', KEYS[4], id)
+  redis.call('HSET', key, 'held', '1')
+  if wasHeld then return refuse('same') end
 elseif ARGV[9] == 'release' then
-  if redis.call('SREM', KEYS[4], id) == 0 then return refuse('same') end
+  if not isHeld() then return refuse('same') end
+  redis.call('SREM', KEYS[4], id)
+  redis.call('HDEL', key, 'held')
 elseif ARGV[9] == 'cancel' then
   redis.call('SET', KEYS[5], '1', 'PX', ARGV[10])
   redis.call('SREM', KEYS[4], id)
+  redis.call('HDEL', key, 'held')
 elseif ARGV[9] == 'retry' then
   redis.call('DEL', KEYS[5])
 end
@@ -110,7 +120,7 @@ else
 end
 local wake = redis.call('HGET', key, 'wake')
 local isKeptBack = after == 'waiting'
-  and (wake == 'person' or wake == 'schedule' or redis.call('SISMEMBER', KEYS[4], id) == 1)
+  and (wake == 'person' or wake == 'schedule' or isHeld())
 local keptBackAt = redis.call('HGET', key, 'keptBackAt')
 local since = math.max(
   tonumber(redis.call('HGET', key, 'since') or data.routedAt), tonumber(redis.call('HGET', key, 'retriedAt') or '0'))

@@ -9,6 +9,7 @@ export { selectableStates } from './delivery-index.ts';
 export type { DeliverySelection, ErrorGroup, SelectableState } from './delivery-index.ts';
 export type { Found, Limits } from './collect.ts';
 export { placeOf, placeText, type Place } from './walk-index.ts';
+export { RecordMender, type MendedStudy } from './mend-records.ts';
 export { Records } from './records.ts';
 export type { StudySelection } from './record-search.ts';
 export { forgetStudy, type ForgetAnswer, type ForgetTerms, type Forgotten } from './forget-study.ts';

@@ -106,7 +106,8 @@ export class RecordReader {
     return ids.map((_, index) => {
       const [fields, held, cancelled] = answers.slice(3 * index, 3 * index + 3);
       const [record] = decodeDelivery(fields as Record<string, string>);
-      return record && { record, isHeld: held === 1, isCancelled: cancelled === 1, now };
+      const isHeld = held === 1 || (fields as Record<string, string>)['held'] !== undefined;
+      return record && { record, isHeld, isCancelled: cancelled === 1, now };
     });
   }
 

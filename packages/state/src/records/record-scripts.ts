@@ -40,7 +40,7 @@ for i = 6, #ARGV, 2 do
     redis.call('HSET', key, 'state', 'waiting', 'wake', 'job', 'updatedAt', at, 'since', string.format('%d', now))
     redis.call('ZADD', index .. 'open', string.format('%d', now + 60000), id)
     if record.hold then
-      redis.call('HSET', key, 'heldFromStart', '1', 'wake', 'person', 'keptBackAt', string.format('%d', now))
+      redis.call('HSET', key, 'heldFromStart', '1', 'held', '1', 'wake', 'person', 'keptBackAt', string.format('%d', now))
       redis.call('SADD', prefix .. ':held', id)
     else
       redis.call('ZADD', index .. 'waiting:' .. record.target, string.format('%d', now), id)
@@ -51,6 +51,9 @@ for i = 6, #ARGV, 2 do
     redis.call('ZADD', index .. 'source:' .. record.source, at, id)
     for _, rule in ipairs(record.rules) do redis.call('ZADD', index .. 'rule:' .. rule, at, id) end
     added = added + 1
+  else
+    -- Its list may have been lost.
+    redis.call('ZADD', KEYS[2], 'NX', at, id)
   end
 end
 redis.call('PUBLISH', prefix .. ':changes', member)

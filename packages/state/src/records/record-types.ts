@@ -200,6 +200,8 @@ export interface StudyRecord {
   readonly routedAt: number;
   /** Orthanc's LastUpdate of the study when it was routed, `YYYYMMDDTHHMMSS`, once all is queued; for the sweep. */
   readonly lastUpdate: string | undefined;
+  /** A rule waits until the study is whole: it is among those at which the router looks again. */
+  readonly isIncomplete?: boolean;
   /** Content hash of what was pulled into the source as a prior, and is not routed by the rules. */
   readonly pulled?: string;
   /** By which it is found when it has left its source; undefined without `records.searchKey`. */

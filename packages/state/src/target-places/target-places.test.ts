@@ -98,3 +98,13 @@ test('no secret is kept of an address', async () => {
   } as never);
   expect(await redis.get('{places}:places:web')).not.toContain('secret');
 });
+
+test('a place that was lost alone is known all the same', async () => {
+  await ledgerAt(pacs('one'));
+  await places.decide('pacs', pacs('two'), 'new');
+  const ledger = await ledgerAt(pacs('two'));
+  await redis.del('{places}:places:pacs');
+  expect(await ledgerAt(pacs('two'))).toBe(ledger);
+  await redis.del('{places}:places');
+  expect(await ledgerAt(pacs('two'))).toBe(ledger);
+});

@@ -23,10 +23,22 @@ export type PlaceDecision = 'same' | 'new';
 const timeoutMs = 10_000;
 const maxTries = 50;
 
-/** KEYS: places. ARGV: what was read, or '' for nothing; what is to be. Answers 1 when it was written. */
+/**
+ * The places are kept twice: were they lost alone, what another place has confirmed would count for the present one.
+ * KEYS: places, copies of all targets. ARGV: target. Answers the places, or ''.
+ */
+const readScript = defineScript(`
+local known, copy = redis.call('GET', KEYS[1]), redis.call('HGET', KEYS[2], ARGV[1])
+if known and copy ~= known then redis.call('HSET', KEYS[2], ARGV[1], known) end
+if copy and not known then redis.call('SET', KEYS[1], copy) end
+return known or copy or ''
+`);
+
+/** KEYS: places, copies of all targets. ARGV: what was read, or '' for nothing; what is to be; target. Answers 1 when it was written. */
 const exchangeScript = defineScript(`
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[3], ARGV[2])
 return 1
 `);
 
@@ -92,18 +104,28 @@ export class TargetPlaces {
     target: string,
     change: (places: Places) => readonly [next: Places | undefined, answer: T],
   ): Promise<T> {
-    const key = redisKeys(this.#prefix).places(target);
     for (let tries = 0; tries < maxTries; tries += 1) {
-      const text = await ask(this.#redis.get(key));
+      const text = await this.#readText(target);
       const [next, answer] = change(parse(text));
       if (!next) return answer;
-      if ((await ask(exchangeScript.run(this.#redis, [key], [text ?? '', JSON.stringify(next)]))) === 1) return answer;
+      const args = [text, JSON.stringify(next), target];
+      if ((await ask(exchangeScript.run(this.#redis, this.#keys(target), args))) === 1) return answer;
     }
     throw new DispatchError('ledger-unavailable', 'the places of a target are changed by others repeatedly');
   }
 
   async #read(target: string): Promise<Places> {
-    return parse(await ask(this.#redis.get(redisKeys(this.#prefix).places(target))));
+    return parse(await this.#readText(target));
+  }
+
+  /** Empty when nothing is known. */
+  async #readText(target: string): Promise<string> {
+    return String(await ask(readScript.run(this.#redis, this.#keys(target), [target])));
+  }
+
+  #keys(target: string): readonly [string, string] {
+    const keys = redisKeys(this.#prefix);
+    return [keys.places(target), keys.placesOfAll];
   }
 }
 
@@ -129,8 +151,8 @@ function withPlace({ places }: Places, place: KnownPlace): Places {
   return { current: place.ledger, places: [...places.filter(({ ledger }) => ledger !== place.ledger), place] };
 }
 
-function parse(text: string | null): Places {
-  return text === null ? { current: undefined, places: [] } : (JSON.parse(text) as Places);
+function parse(text: string): Places {
+  return text === '' ? { current: undefined, places: [] } : (JSON.parse(text) as Places);
 }
 
 async function ask<T>(answer: Promise<T>): Promise<T> {

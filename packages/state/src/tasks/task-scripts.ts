@@ -10,7 +10,12 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
  * KEYS: task, index of open tasks. ARGV: id, data, ms until somebody looks, 1 to open a done one again
  */
 export const openScript = defineScript(`${clock}
-if redis.call('EXISTS', KEYS[1]) == 1 and not (ARGV[4] == '1' and redis.call('HGET', KEYS[1], 'state') == 'done') then return 0 end
+local known = redis.call('HGET', KEYS[1], 'state')
+if known and not (ARGV[4] == '1' and known == 'done') then
+  -- Its index may have been lost.
+  if known ~= 'done' then redis.call('ZADD', KEYS[2], 'NX', string.format('%d', now + tonumber(ARGV[3])), ARGV[1]) end
+  return 0
+end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'data', ARGV[2], 'state', 'waiting', 'updatedAt', string.format('%d', now))
 redis.call('ZADD', KEYS[2], string.format('%d', now + tonumber(ARGV[3])), ARGV[1])

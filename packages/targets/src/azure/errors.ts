@@ -140,7 +140,7 @@ function byStatus(status: number): Meaning | undefined {
     case 408:
     case 460:
     case 499:
-      return { code: 'target-busy', says: 'it gave the request up' };
+      return { code: 'target-busy', reason: 'it gave the request up' };
     case 409:
     case 412:
       return meanings['ConditionNotMet'];

@@ -217,7 +217,7 @@ function byStatus(status: number | undefined): Meaning | undefined {
     case 408:
     case 460:
     case 499:
-      return { code: 'target-busy', says: 'it gave the request up' };
+      return { code: 'target-busy', reason: 'it gave the request up' };
     case 411:
       return meanings['MissingContentLength'];
     case 409:

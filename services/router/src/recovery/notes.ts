@@ -70,6 +70,9 @@ const feed = z.object({
   fingerprint: fingerprint.optional(),
   anchors: z.array(fingerprint).optional(),
   since: z.string(),
+  beganAt: z.number().optional(),
+  firstSeen: z.string().optional(),
+  datedUpTo: z.string().optional(),
   floor: z.number().optional(),
 });
 const delivery = z.tuple([z.string(), z.string(), z.string(), z.string()]);

@@ -1,5 +1,5 @@
 import { openFormat } from '@dicom-dispatch/state/keys';
-import { readFeedState, type FeedState } from '@dicom-dispatch/state/feed';
+import { readFeedState, writeFeedState, type FeedState } from '@dicom-dispatch/state/feed';
 import type { LossKind } from '@dicom-dispatch/state/generation';
 import { endStates } from '@dicom-dispatch/state/records';
 import type { PipelineContext } from '@dicom-dispatch/pipeline';
@@ -65,14 +65,14 @@ export async function recover(
 
 async function recoverSource(dependencies: RecoverDependencies, name: string): Promise<SourceReport | undefined> {
   const { context, kind, notes, answers } = dependencies;
-  const { redis, keys, config } = context;
+  const { redis, config } = context;
   const { prefix } = config().redis;
   const found = await readFeedState(redis, prefix, name);
   const known = notes?.sources.get(name);
   if (notes && known) {
     const feed = found && kind !== 'gone' ? later(found, known.feed) : begin(known);
     await new SettledStudies(redis, prefix, name).write(known.studies);
-    await redis.set(keys.feed(name), JSON.stringify(feed));
+    await writeFeedState(redis, prefix, name, feed);
     const ended = kind === 'gone' ? 0 : await endKnown(context, known);
     const open = await routeAgain(context, name, known, notes.takenAt);
     return { how: 'notes', seq: feed.seq, since: feed.since, open, ended };
@@ -80,7 +80,7 @@ async function recoverSource(dependencies: RecoverDependencies, name: string): P
   if (found) return { how: 'kept', seq: found.seq, since: found.since, open: 0, ended: 0 };
   const answer = await answers(name);
   if (answer) {
-    await redis.set(keys.feed(name), JSON.stringify(answer));
+    await writeFeedState(redis, prefix, name, answer);
     return { how: 'answered', seq: answer.seq, since: answer.since, open: 0, ended: 0 };
   }
   // Notes of others, and none of this one: it has been added since.

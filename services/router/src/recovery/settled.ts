@@ -1,22 +1,14 @@
+import type { SettledStudy } from '@dicom-dispatch/state/feed';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import type { Redis } from '@dicom-dispatch/runtime';
 import { unfinished, type StudyNote } from './notes.ts';
 
-/** What is kept of a recovery is of use until its studies have been routed again, or are old. */
-const keptMs = 90 * 86_400_000;
 const batch = 500;
 
-/** What the notes say of one study. */
-export interface SettledStudy {
-  /** Its LastUpdate when all its deliveries had ended: with this one it is not sent again. */
-  readonly lastUpdate: string | undefined;
-  /** Targets and groups whose deliveries had not ended: only they get it again. Empty: all had. */
-  readonly only: readonly string[];
-  /** By Redis TIME. */
-  readonly routedAt: number;
-}
-
-/** What was known of the studies of one source before Redis lost its data, for as long as they are not routed anew. */
+/**
+ * Studies of one source that are not to be sent again, or only in part, until they change: what was known of them before Redis lost its
+ * data, and those that the source had before it was followed.
+ */
 export class SettledStudies {
   readonly #redis: Redis;
   readonly #key: string;
@@ -31,7 +23,14 @@ export class SettledStudies {
     for (let from = 0; from < all.length; from += batch) {
       await this.#redis.hset(this.#key, Object.fromEntries(all.slice(from, from + batch)));
     }
-    if (all.length > 0) await this.#redis.pexpire(this.#key, keptMs);
+    // A former version let it expire: what had arrived would be sent again.
+    await this.#redis.persist(this.#key);
+  }
+
+  /** Studies that the source had before it was followed: they are not routed until they change. */
+  async leave(studies: readonly { readonly ID: string; readonly LastUpdate?: string | undefined }[]): Promise<void> {
+    const note = (lastUpdate: string | undefined): StudyNote => ({ lastUpdate, routedAt: 0, deliveries: [] });
+    await this.write(new Map(studies.map(({ ID, LastUpdate }) => [ID, note(LastUpdate)])));
   }
 
   async read(orthancStudyIds: readonly string[]): Promise<(SettledStudy | undefined)[]> {

@@ -1,5 +1,6 @@
 import { jobPlace } from '@dicom-dispatch/pipeline';
 import { endStates } from '@dicom-dispatch/state/records';
+import { isMadeGood } from './lose-keys.ts';
 import type { Model } from './model.ts';
 
 const live = ['ready', 'stalled'];
@@ -10,10 +11,13 @@ export async function checkDeliveries(model: Model): Promise<void> {
   for (const id of await model.openTasks()) await checkTask(model, id);
 }
 
-async function checkDelivery({ operations, witness, forgotten }: Model, id: string): Promise<void> {
+async function checkDelivery(model: Model, id: string): Promise<void> {
+  const { operations, witness, forgotten } = model;
   const looked = await operations.records.look(id);
   if (!looked) {
     if (forgotten.has(id)) return;
+    const lost = model.lost.get(id);
+    if (lost && (await isMadeGood(model, lost))) return;
     throw new Error(`${id} is unknown, and nobody has forgotten it`);
   }
   const { record, isHeld, now } = looked;

@@ -20,9 +20,11 @@ import {
 } from '@dicom-dispatch/pipeline';
 import { workerOptions, type Logger, type Redis } from '@dicom-dispatch/runtime';
 import { act, endStates, fromNow, Records, type DeliveryState } from '@dicom-dispatch/state/records';
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { targetSchemas } from '@dicom-dispatch/targets/schemas';
 import { Worker, type Job } from 'bullmq';
+import { isLosable, losable, type Losable } from './lose-keys.ts';
 import { LinkLost, linkOf, type RedisLink } from './redis-link.ts';
 import type { Happening, Step } from './steps.ts';
 
@@ -50,6 +52,8 @@ export class Model {
   readonly studyOf = new Map<string, string>();
   /** Deliveries that were forgotten with their study, or may have been. */
   readonly forgotten = new Set<string>();
+  /** Deliveries whose record somebody removed. */
+  readonly lost = new Map<string, { readonly target: string; readonly study: string }>();
 
   readonly #redis: Redis;
   readonly #link: RedisLink;
@@ -92,7 +96,8 @@ export class Model {
     this.#link.back();
     await this.witness.config('SET', 'maxmemory', '0');
     await this.witness.flushall();
-    for (const known of [this.studyOf, this.forgotten, this.#taken, this.#routing, this.#studies]) known.clear();
+    for (const known of [this.studyOf, this.forgotten, this.lost, this.#taken, this.#routing, this.#studies])
+      known.clear();
     this.ids.length = 0;
     this.#reloads = 0;
     this.#count = 0;
@@ -120,6 +125,17 @@ export class Model {
       if (locks.length > 0) await this.witness.del(...locks);
     }
     await this.#reconcile();
+    await this.#routeWaiting();
+    await this.#reconcile();
+  }
+
+  /** As the router that leads the source. */
+  async #routeWaiting(): Promise<void> {
+    const key = redisKeys(this.#config.redis.prefix).waits('main');
+    for (const id of await this.witness.zrange(key, '0', '-1')) {
+      await this.#route(id.slice('o-'.length));
+      await this.witness.zrem(key, id);
+    }
   }
 
   async openTasks(): Promise<string[]> {
@@ -172,6 +188,7 @@ export class Model {
   async #happenTo(what: Happening, id: string, of: number): Promise<void> {
     const { operations } = this;
     const study = this.studyOf.get(id) ?? '';
+    if (isLosable(what)) return this.#lose(what, { id, study: `o-${study}`, of });
     switch (what) {
       case 'enqueue again':
         if (of % 2 === 0) this.#studies.set(study, (this.#studies.get(study) ?? 1) + 1);
@@ -192,6 +209,8 @@ export class Model {
         return this.#loseInLists(id, 'failed');
       case 'forget':
         return this.#forget(study, of);
+      case 'stall':
+        return this.#stall(id);
       case 'die':
       case 'end':
       case 'put off':
@@ -298,6 +317,27 @@ export class Model {
     }
   }
 
+  async #lose(
+    what: Losable,
+    about: { readonly id: string; readonly study: string; readonly of: number },
+  ): Promise<void> {
+    const record = what === 'lose record' ? await this.#records.delivery(about.id) : undefined;
+    if (record) this.lost.set(about.id, { target: record.target, study: about.study });
+    await this.witness.del(losable[what](this.#config.redis.prefix, about));
+  }
+
+  /** The dispatcher stands still until its lock has run out; its job goes to another one, and then it goes on. */
+  async #stall(id: string): Promise<void> {
+    const queue = await this.#queueOf(id);
+    const worker = this.#workers[queue.name.slice('target-'.length)] as unknown as Staller | undefined;
+    const [lock, looked] = [`${queue.toKey(id)}:lock`, queue.toKey('stalled-check')];
+    // BullMQ marks those without a lock, and takes those that are still marked at its next look.
+    for (let look = 0; look < 2; look += 1) {
+      await this.witness.del(lock, looked);
+      await worker?.moveStalledJobsToWait();
+    }
+  }
+
   /** What the routes of Bull Board do with a job. */
   async #pressInBoard(what: Happening, id: string): Promise<void> {
     const { operations } = this;
@@ -342,6 +382,11 @@ export class Model {
     const tasks = new TaskRecords(this.#redis, prefix);
     await reconcile({ config: () => this.#config, redis: this.#redis, records, tasks, queues, log: this.#log });
   }
+}
+
+/** What a worker of BullMQ does by itself every few seconds. */
+interface Staller {
+  moveStalledJobsToWait(): Promise<void>;
 }
 
 function isExpected(error: unknown): boolean {

@@ -8,6 +8,7 @@ export const happenings = [
   'end',
   'put off',
   'die',
+  'stall',
   'remove job',
   'obliterate',
   'lose job in lists',
@@ -31,6 +32,12 @@ export const happenings = [
   'Redis goes away',
   'Redis is back',
   'lose index',
+  'lose record',
+  'lose study',
+  'lose list',
+  'lose held',
+  'lose state index',
+  'lose study index',
   'reconcile',
 ] as const;
 

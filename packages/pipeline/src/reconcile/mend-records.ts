@@ -1,0 +1,176 @@
+import { deliveryData, type DeliveryData } from '@dicom-dispatch/core';
+import { routeSoon } from '@dicom-dispatch/state/feed';
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import { deliveryStates, RecordMender, type StudyKey, type StudyRecord } from '@dicom-dispatch/state/records';
+import { redisNow } from '@dicom-dispatch/state/redis';
+import { jobPlaces } from '../queues/index.ts';
+import { callDelivery } from '../wake-delivery.ts';
+import type { Findings, ReconcileContext } from './reconcile-context.ts';
+
+const lanes = 50;
+/** Of the report: where the next pass goes on, and which counts were compared last. */
+const fields = { studies: 'studies-from', deliveries: 'deliveries-from', counts: 'counts-compared' } as const;
+
+/**
+ * Looks, so many a pass and going round, whether studies and deliveries are where they are to be found: somebody may have removed one key
+ * of Redis, or it may have been lost alone. Records are made again from jobs, lists and indexes from records; what cannot be made again is
+ * routed again to the targets that lack it.
+ */
+export async function mendRecords(context: ReconcileContext, findings: Findings, limit: number): Promise<void> {
+  const { redis, config } = context;
+  const { prefix } = config().redis;
+  const report = redisKeys(prefix).reconcileReport;
+  const mender = new RecordMender(redis, prefix);
+  const [compared, studiesFrom, deliveriesFrom] = await redis.hmget(
+    report,
+    fields.counts,
+    fields.studies,
+    fields.deliveries,
+  );
+  const counts = await mender.mendStudyIndex(compared ?? '');
+  if (counts.isMended) findings.repaired('index-rebuilt');
+  const studies = await mendStudies(context, findings, mender, { from: Number(studiesFrom ?? 0), limit });
+  const deliveries = await mendDeliveries(context, findings, mender, { from: deliveriesFrom ?? '', limit });
+  await redis.hset(report, {
+    [fields.counts]: counts.counts,
+    [fields.studies]: studies,
+    [fields.deliveries]: deliveries,
+  });
+}
+
+/** @returns where the next pass goes on */
+async function mendStudies(
+  context: ReconcileContext,
+  findings: Findings,
+  mender: RecordMender,
+  { from, limit }: { readonly from: number; readonly limit: number },
+): Promise<number> {
+  const keys = await mender.studies(from, limit);
+  const queue = keys.values();
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      for (const key of queue) await mendStudy(context, findings, mender, key);
+    }),
+  );
+  return keys.length < limit ? 0 : from + keys.length;
+}
+
+async function mendStudy(
+  context: ReconcileContext,
+  findings: Findings,
+  mender: RecordMender,
+  key: StudyKey,
+): Promise<void> {
+  const { records, redis, config, log } = context;
+  const { study, missed, found, lost } = await mender.mendStudy(key);
+  if (missed > 0) findings.repaired('entry-restored');
+  const restored = await restoreRecords(context, findings, lost);
+  const gone = lost.filter((id) => !restored.has(id));
+  const hasList = found > 0 || lost.length > 0 || study?.targets.length === 0;
+  if (study && hasList && gone.length === 0) return;
+  const known = await records.deliveriesOf(key);
+  if (study === undefined) {
+    const [newest] = known;
+    if (!newest) return;
+    await records.routed(studyOf(newest, [...new Set(known.map(({ target }) => target))]), [], { keepsStudy: true });
+    findings.repaired('record-restored');
+    log.error({ ...key }, 'the record of a study was missing in Redis, and was made again from its deliveries');
+    return;
+  }
+  const has = (target: string): boolean =>
+    known.some((one) => one.target === target && (gone.length === 0 || one.contentHash === study.contentHash));
+  const only = study.targets.filter((target) => !has(target));
+  if (only.length > 0) {
+    await routeSoon(redis, config().redis.prefix, study, only);
+    findings.repaired('routed-again');
+    log.error(
+      { ...key, targets: only, deliveries: gone },
+      'records of deliveries were missing in Redis: the study is routed again to their targets',
+    );
+  }
+  for (const id of gone) await mender.drop(key, id);
+}
+
+/** @returns where the next pass goes on: a state, and how many of it have been looked at */
+async function mendDeliveries(
+  context: ReconcileContext,
+  findings: Findings,
+  mender: RecordMender,
+  { from, limit }: { readonly from: string; readonly limit: number },
+): Promise<string> {
+  const [state = '', rank = '0'] = from.split(' ');
+  let left = limit;
+  let skip = Number(rank);
+  for (const one of deliveryStates.slice(Math.max(0, deliveryStates.indexOf(state as never)))) {
+    const ids = await mender.deliveries(one, skip, left);
+    const { missed, lost } = await mender.mendDeliveries(`state:${one}`, ids);
+    if (missed > 0) findings.repaired('entry-restored');
+    // Those that no job knows are found by the lists of their studies.
+    await restoreRecords(context, findings, lost);
+    left -= ids.length;
+    if (left <= 0) return `${one} ${skip + ids.length}`;
+    skip = 0;
+  }
+  return '';
+}
+
+/**
+ * Makes records of deliveries again from their jobs: they begin anew, and send what their targets have not confirmed.
+ *
+ * @returns ids of those whose job is in a queue
+ */
+export async function restoreRecords(
+  context: ReconcileContext,
+  findings: Findings,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const { redis, config, queues } = context;
+  const restored = new Set<string>();
+  if (ids.length === 0) return restored;
+  const named = await redis.smembers(redisKeys(config().redis.prefix).targets);
+  for (const target of new Set([...Object.keys(config().targets), ...named])) {
+    const queue = queues.target(target);
+    const places = await jobPlaces(redis, queue, ids);
+    for (const [index, id] of ids.entries()) {
+      if (places[index]?.state === 'missing') continue;
+      const parsed = deliveryData.safeParse((await queue.getJob(id))?.data);
+      if (!parsed.success) continue;
+      await restoreRecord(context, findings, parsed.data);
+      restored.add(id);
+    }
+  }
+  return restored;
+}
+
+async function restoreRecord(context: ReconcileContext, findings: Findings, data: DeliveryData): Promise<void> {
+  const { redis, config, records, log } = context;
+  const { deliveryId: id, target } = data;
+  if ((await records.routed(studyOf(data, [target]), [data], { keepsStudy: true })) === 0) return;
+  const text = 'its record was missing in Redis, and was made again from its job';
+  await records.update(id, {}, { kind: 'noticed', text });
+  const record = await records.delivery(id);
+  if (record)
+    await callDelivery({ ...context, config: config() }, record, await redisNow(redis, config().redis.prefix));
+  findings.repaired('record-restored');
+  log.error({ delivery: id, target }, 'the record of a delivery was missing in Redis, and was made again from its job');
+}
+
+/** What is known of a study by one of its deliveries. */
+function studyOf(data: DeliveryData, targets: readonly string[]): StudyRecord {
+  const { source, epoch, studyInstanceUid, orthancStudyId, contentHash, instanceCount, modalities, rules } = data;
+  const { studyTaskId, routedAt } = data;
+  return {
+    source,
+    epoch,
+    studyInstanceUid,
+    orthancStudyId,
+    contentHash,
+    instanceCount,
+    modalities,
+    rules,
+    targets,
+    studyTaskId,
+    routedAt,
+    lastUpdate: undefined,
+  };
+}

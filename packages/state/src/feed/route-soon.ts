@@ -1,0 +1,31 @@
+import { redisKeys } from '../keys/redis-keys.ts';
+import type { RedisClient } from '../redis/redis-client.ts';
+import { redisNow } from '../redis/redis-time.ts';
+
+/** What is known of a study that is not to be sent again, or only in part, until it changes. */
+export interface SettledStudy {
+  /** Its LastUpdate then: what has another one by now is routed as any other. */
+  readonly lastUpdate: string | undefined;
+  /** Targets and groups that get it; the others had it. Empty: all had. */
+  readonly only: readonly string[];
+  /** By Redis TIME. */
+  readonly routedAt: number;
+}
+
+/** Lets the router that leads the source route a study once more, within a second, to these targets alone unless it has changed. */
+export async function routeSoon(
+  redis: RedisClient,
+  prefix: string,
+  study: { readonly source: string; readonly orthancStudyId: string } & Pick<SettledStudy, 'lastUpdate' | 'routedAt'>,
+  only: readonly string[],
+): Promise<void> {
+  const { source, orthancStudyId, lastUpdate, routedAt } = study;
+  const keys = redisKeys(prefix);
+  const settled: SettledStudy = { lastUpdate, only, routedAt };
+  const now = await redisNow(redis, prefix);
+  await redis
+    .multi()
+    .hset(keys.settled(source), orthancStudyId, JSON.stringify(settled))
+    .zadd(keys.waits(source), now, orthancStudyId)
+    .exec();
+}

@@ -1,0 +1,181 @@
+import type { Redis } from 'ioredis';
+import { redisKeys } from '../keys/redis-keys.ts';
+import { defineScript } from '../redis/script.ts';
+import { deliveryStates, type StudyRecord } from './record-types.ts';
+import type { StudyKey } from './record-reader.ts';
+
+/**
+ * Enters a delivery wherever its record says that it is to be found. What is there stays as it is. Answers how much was missing, -1 without a
+ * record.
+ */
+const mendDelivery = `
+local prefix = ARGV[1]
+local index = prefix .. ':index:'
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local function mend(id)
+  local key = prefix .. ':delivery:' .. id
+  local fields = redis.call('HMGET', key, 'data', 'state', 'updatedAt', 'since', 'wake', 'nextAttemptAt', 'error', 'failStage', 'held')
+  if not fields[1] then return -1 end
+  local data, state, wake = cjson.decode(fields[1]), fields[2], fields[5]
+  local at = fields[3] or string.format('%d', data.routedAt)
+  local missed = 0
+  local function add(name, score) missed = missed + redis.call('ZADD', name, 'NX', score, id) end
+  add(prefix .. ':study-deliveries:' .. data.source .. ':' .. data.orthancStudyId, string.format('%d', data.routedAt))
+  add(index .. 'state:' .. state, at)
+  add(index .. 'target:' .. data.target .. ':' .. state, at)
+  add(index .. 'source:' .. data.source, at)
+  for _, rule in ipairs(data.rules) do add(index .. 'rule:' .. rule, at) end
+  if state == 'waiting' or state == 'active' then
+    if fields[9] then missed = missed + redis.call('SADD', prefix .. ':held', id)
+    elseif redis.call('SISMEMBER', prefix .. ':held', id) == 1 then redis.call('HSET', key, 'held', '1') end
+    add(index .. 'open', string.format('%d', math.max(tonumber(fields[6] or '0'), now)))
+  end
+  local isKeptBack = wake == 'person' or wake == 'schedule' or redis.call('SISMEMBER', prefix .. ':held', id) == 1
+  if state == 'waiting' and not isKeptBack then add(index .. 'waiting:' .. data.target, fields[4] or at) end
+  if fields[7] then
+    local error = cjson.decode(fields[7])
+    local name = table.concat({ data.target, state, fields[8] or error.stage, error.code }, ' ')
+    add(index .. 'error:' .. name, at)
+    missed = missed + redis.call('SADD', index .. 'errors', name)
+  end
+  return missed
+end
+`;
+
+/**
+ * KEYS: study, deliveries of the study. ARGV: prefix, member of the index. Answers the study's record or '', how much was missing, how many
+ * deliveries have a record, and ids of those that have none.
+ */
+const mendStudyScript = defineScript(`${mendDelivery}
+local member = ARGV[2]
+local missed, found, lost = 0, 0, {}
+for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+  local count = mend(id)
+  if count < 0 then table.insert(lost, id)
+  else missed, found = missed + count, found + 1 end
+end
+local text = redis.call('GET', KEYS[1])
+if text then
+  local study = cjson.decode(text)
+  local at = string.format('%d', study.routedAt)
+  local function add(name, score, one) missed = missed + redis.call('ZADD', index .. name, 'NX', score, one) end
+  add('studies', at, member)
+  add('studies-source:' .. study.source, at, member)
+  add('study-uids', 0, study.studyInstanceUid .. ' ' .. member)
+  for _, rule in ipairs(study.rules) do add('studies-rule:' .. rule, at, member) end
+  for _, hash in ipairs(study.search and study.search.hashes or {}) do add('study-hashes', 0, hash .. ' ' .. member) end
+end
+return { text or '', missed, found, lost }
+`);
+
+/** KEYS: index. ARGV: prefix, ids that were in the index. Answers how much was missing, and ids that still are, without a record. */
+const mendDeliveriesScript = defineScript(`${mendDelivery}
+local missed, lost = 0, {}
+for i = 2, #ARGV do
+  local count = mend(ARGV[i])
+  if count >= 0 then missed = missed + count
+  elseif redis.call('ZSCORE', KEYS[1], ARGV[i]) then table.insert(lost, ARGV[i]) end
+end
+return { missed, lost }
+`);
+
+export interface MendedStudy {
+  /** Undefined: its record is missing. */
+  readonly study: StudyRecord | undefined;
+  /** Places where it or its deliveries were missing. */
+  readonly missed: number;
+  /** How many of its deliveries have a record. */
+  readonly found: number;
+  /** Ids of those that have none. */
+  readonly lost: readonly string[];
+}
+
+/**
+ * Puts right what parts when one key is lost alone: a record, the list of a study's deliveries, an index. Each of them can be made from the
+ * others.
+ */
+export class RecordMender {
+  readonly #redis: Redis;
+  readonly #prefix: string;
+
+  constructor(redis: Redis, prefix: string) {
+    this.#redis = redis;
+    this.#prefix = prefix;
+  }
+
+  /** So many studies in the order in which they were routed. */
+  async studies(from: number, count: number): Promise<StudyKey[]> {
+    const members = await this.#redis.zrange(
+      redisKeys(this.#prefix).index('studies'),
+      String(from),
+      String(from + count - 1),
+    );
+    return members.map(studyOf);
+  }
+
+  /** So many open or ended deliveries in a state, those that changed longest ago first. */
+  async deliveries(state: string, from: number, count: number): Promise<string[]> {
+    return this.#redis.zrange(redisKeys(this.#prefix).index(`state:${state}`), String(from), String(from + count - 1));
+  }
+
+  async mendStudy(key: StudyKey): Promise<MendedStudy> {
+    const keys = redisKeys(this.#prefix);
+    const { source, orthancStudyId } = key;
+    const answer = await mendStudyScript.run(
+      this.#redis,
+      [keys.study(source, orthancStudyId), keys.studyDeliveries(source, orthancStudyId)],
+      [this.#prefix, `${source} ${orthancStudyId}`],
+    );
+    const [text, missed, found, lost] = answer as [string, number, number, string[]];
+    return { study: text === '' ? undefined : (JSON.parse(text) as StudyRecord), missed, found, lost };
+  }
+
+  /** @param index - where the ids come from: `state:STATE`, `open` */
+  async mendDeliveries(index: string, ids: readonly string[]): Promise<Pick<MendedStudy, 'missed' | 'lost'>> {
+    if (ids.length === 0) return { missed: 0, lost: [] };
+    const key = redisKeys(this.#prefix).index(index);
+    const answer = await mendDeliveriesScript.run(this.#redis, [key], [this.#prefix, ...ids]);
+    const [missed, lost] = answer as [number, string[]];
+    return { missed, lost };
+  }
+
+  /**
+   * The index of studies is where a walk begins: what it lacks, and that of the Study Instance UIDs has, is entered, and the other way round.
+   *
+   * @param compared - counts that were found before: they are not looked into again
+   */
+  async mendStudyIndex(compared: string): Promise<{ readonly isMended: boolean; readonly counts: string }> {
+    const { index } = redisKeys(this.#prefix);
+    const [studies, uids] = await Promise.all([
+      this.#redis.zcard(index('studies')),
+      this.#redis.zcard(index('study-uids')),
+    ]);
+    const counts = `${studies} ${uids}`;
+    if (studies === uids || counts === compared) return { isMended: false, counts };
+    const [name, count] = studies < uids ? ['study-uids', uids] : ['studies', studies];
+    const atOnce = 1_000;
+    for (let from = 0; from < count; from += atOnce) {
+      const members = await this.#redis.zrange(index(name), String(from), String(from + atOnce - 1));
+      for (const member of members) {
+        await this.mendStudy(studyOf(name === 'studies' ? member : member.slice(member.indexOf(' ') + 1)));
+      }
+    }
+    return { isMended: true, counts };
+  }
+
+  /** Takes a delivery that has no record, and cannot be made again, out of the list of its study and the indexes of states. */
+  async drop(key: StudyKey, id: string): Promise<void> {
+    const keys = redisKeys(this.#prefix);
+    const pipeline = this.#redis.pipeline();
+    pipeline.zrem(keys.studyDeliveries(key.source, key.orthancStudyId), id);
+    pipeline.zrem(keys.index('open'), id);
+    for (const state of deliveryStates) pipeline.zrem(keys.index(`state:${state}`), id);
+    await pipeline.exec();
+  }
+}
+
+function studyOf(member: string): StudyKey {
+  const [source = '', orthancStudyId = ''] = member.split(' ');
+  return { source, orthancStudyId };
+}

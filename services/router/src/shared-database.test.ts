@@ -1,0 +1,78 @@
+import { sourceConfig } from '@dicom-dispatch/core';
+import type { Change, OrthancClient } from '@dicom-dispatch/orthanc';
+import type { FeedState } from '@dicom-dispatch/state/feed';
+import { expect, it } from 'vitest';
+import { SharedDatabase } from './shared-database.ts';
+
+type Feed = readonly Change[];
+const change = (Seq: number, ID: string): Change =>
+  ({ Seq, ID, ChangeType: 'StableStudy', Date: '20261129T120000' }) as Change;
+const one: Feed = [change(1, 'a'), change(2, 'b'), change(3, 'c')];
+/** A copy of it that has gone on by itself. */
+const copy: Feed = [change(1, 'a'), change(2, 'b'), change(3, 'x')];
+const other: Feed = [change(1, 'k'), change(2, 'l'), change(3, 'm')];
+/** Followed to the end of a feed. */
+const at = (feed: Feed): FeedState => {
+  const prints = feed.map(({ Seq, ID, Date }) => ({ seq: Seq, id: ID, date: Date }));
+  return { epoch: 1, seq: feed.length, fingerprint: prints.at(-1), anchors: prints.slice(0, -1), since: '' };
+};
+
+function clientOf(feed: Feed): OrthancClient {
+  return {
+    changes: async ({ since }: { since: number }) => ({ Changes: feed.slice(since, since + 1), Done: true, Last: 0 }),
+    lastChange: async () => feed.at(-1),
+    close: async () => {},
+  } as unknown as OrthancClient;
+}
+
+/** What `source` finds out of two sources `first` and `second`; a feed that is undefined is that of one that does not answer. */
+function find(
+  source: 'first' | 'second',
+  feeds: { readonly first: Feed | undefined; readonly second: Feed | undefined },
+  followed: { readonly first?: FeedState; readonly second?: FeedState } = {},
+): Promise<string | undefined> {
+  const config = (name: string) => sourceConfig.parse({ url: `http://${name}.example` });
+  const shared = new SharedDatabase({
+    source,
+    sources: () => ({ first: config('first'), second: config('second') }),
+    feed: async (name) => followed[name as 'first' | 'second'],
+    async open({ url }) {
+      const feed = feeds[url.includes('first') ? 'first' : 'second'];
+      if (!feed) throw new Error('connection refused');
+      return clientOf(feed);
+    },
+  });
+  return shared.find(clientOf(feeds[source] ?? []), AbortSignal.timeout(5_000));
+}
+
+it('of two on one database follows the one that is named first, when both are new or both were followed', async () => {
+  const feeds = { first: one, second: one };
+  expect(await find('first', feeds)).toBeUndefined();
+  expect(await find('second', feeds)).toBe('first');
+  const both = { first: at(one), second: at(one) };
+  expect(await find('first', feeds, both)).toBeUndefined();
+  expect(await find('second', feeds, both)).toBe('first');
+});
+
+it('keeps to the one that was followed while the first did not answer: what it sent is not sent again', async () => {
+  expect(await find('second', { first: undefined, second: one })).toBeUndefined();
+  const feeds = { first: one, second: one };
+  expect(await find('first', feeds, { second: at(one) })).toBe('second');
+  expect(await find('second', feeds, { second: at(one) })).toBeUndefined();
+});
+
+it('knows one that does not answer by what was seen of it', async () => {
+  const away = { first: undefined, second: one };
+  expect(await find('second', away, { first: at(one) })).toBe('first');
+  expect(await find('second', away, { first: at(one.slice(0, 2)) })).toBe('first');
+  expect(await find('second', away, { first: at(one), second: at(one) })).toBe('first');
+  expect(await find('second', away, { first: at(other) })).toBeUndefined();
+});
+
+it('takes neither a copy that has gone on nor another database for the same', async () => {
+  for (const second of [copy, other]) {
+    expect(await find('second', { first: one, second })).toBeUndefined();
+    expect(await find('second', { first: undefined, second }, { first: at(one) })).toBeUndefined();
+    expect(await find('first', { first: one, second }, { second: at(second) })).toBeUndefined();
+  }
+});

@@ -1,0 +1,53 @@
+import type { OrthancClient, Study } from '@dicom-dispatch/orthanc';
+import type { FeedState } from '@dicom-dispatch/state/feed';
+import { readPage } from './read-feed.ts';
+
+/** A feed that has gone on so far since the beginning is not read for it: dates have to do then. */
+const maxChanges = 200_000;
+
+/** Which of these studies the source had before it was followed, although they are dated later. */
+export type ThereBefore = (studies: readonly Study[]) => Promise<ReadonlySet<string>>;
+
+/**
+ * Finds studies that a source had before it was followed with `startFrom: now`, and whose dates lie after that, since a clock was wrong when
+ * they came: the change feed has nothing of them since. For the first sweep; later ones look for studies whose events were lost.
+ *
+ * @returns undefined where dates have to do
+ */
+export function thereBefore(
+  orthanc: Pick<OrthancClient, 'changes' | 'lastChange' | 'studies'>,
+  { beganAt, datedUpTo, floor }: FeedState,
+  signal: AbortSignal,
+): ThereBefore | undefined {
+  if (beganAt === undefined || datedUpTo === undefined || floor !== undefined) return undefined;
+  const came = new Set<string>();
+  let readTo = beganAt;
+
+  return async (studies) => {
+    const suspects = studies.filter(({ LastUpdate: date }) => date !== undefined && date > datedUpTo);
+    if (suspects.length === 0 || !(await readOn())) return new Set();
+    const old = new Set<string>();
+    for (const { ID } of suspects) {
+      if (!came.has(ID) && !(await hasNewInstance(ID))) old.add(ID);
+    }
+    return old;
+  };
+
+  /** Each study was read before: what it has by then is among the changes. */
+  async function readOn(): Promise<boolean> {
+    const newest = (await orthanc.lastChange({ signal }))?.Seq ?? 0;
+    if (newest - (beganAt ?? 0) > maxChanges) return false;
+    for (let isLast = false; !isLast;) {
+      const page = await readPage(orthanc, readTo, signal);
+      for (const { ID } of page.changes) came.add(ID);
+      isLast = page.isLast || page.next <= readTo;
+      readTo = page.next;
+    }
+    return true;
+  }
+
+  async function hasNewInstance(orthancStudyId: string): Promise<boolean> {
+    const series = await orthanc.studies.series(orthancStudyId, { signal });
+    return series.some(({ Instances: ids }) => ids.some((id) => came.has(id)));
+  }
+}

@@ -1,0 +1,33 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
+import type { Model } from './model.ts';
+
+/** What may be lost alone: somebody removes the key, and everything else stays. */
+export const losable = {
+  'lose record': (prefix, { id }) => redisKeys(prefix).delivery(id),
+  'lose study': (prefix, { study }) => redisKeys(prefix).study('main', study),
+  'lose list': (prefix, { study }) => redisKeys(prefix).studyDeliveries('main', study),
+  'lose held': (prefix) => redisKeys(prefix).held,
+  'lose state index': (prefix, { of }) => redisKeys(prefix).index(of % 2 === 0 ? 'state:waiting' : 'state:active'),
+  'lose study index': (prefix) => redisKeys(prefix).index('studies'),
+} as const satisfies Readonly<
+  Record<string, (prefix: string, of: { readonly id: string; readonly study: string; readonly of: number }) => string>
+>;
+
+export type Losable = keyof typeof losable;
+
+export function isLosable(what: string): what is Losable {
+  return what in losable;
+}
+
+/**
+ * Whether a delivery without a record needs nobody: its study has a later delivery to its target, or its target is not configured, so that
+ * it cannot be routed there.
+ */
+export async function isMadeGood(
+  { operations }: Model,
+  lost: { readonly target: string; readonly study: string },
+): Promise<boolean> {
+  if (operations.config().targets[lost.target] === undefined) return true;
+  const known = await operations.records.deliveriesOf({ source: 'main', orthancStudyId: lost.study });
+  return known.some(({ target }) => target === lost.target);
+}
