@@ -23,7 +23,7 @@ export async function untilNoted(
   await waitFor(
     async () => {
       const files = await readdir(notesFolder(dispatch));
-      const file = files.find((name) => name.endsWith('.json')) ?? '';
+      const file = files.find((name) => /^redis-notes-.*\.json$/.test(name)) ?? '';
       const { sources } = JSON.parse(await readFile(join(notesFolder(dispatch), file), 'utf8')) as NotesOnDisk;
       const noted = sources.main.studies.find(([id]) => id === study.orthancStudyId);
       found = (noted?.[3] ?? [])

@@ -68,11 +68,11 @@ export class ConfigCopy {
     await rename(temporary, this.path);
   }
 
-  /** Notes that it was put back. */
+  /** Logs that it was put back. */
   putBack(version: RedisVersion, found: RedisVersion | undefined): void {
     this.#place.log.warn(
       { version: version.number, found: found?.number, of: new Date(version.at).toISOString() },
-      'Redis had lost the configuration: the version that this host was on last is put back',
+      'Redis had lost the configuration: the version that this host used last was restored',
     );
   }
 }

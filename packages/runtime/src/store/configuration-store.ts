@@ -94,7 +94,11 @@ export async function openStore(file: string, options: RedisStoreOptions): Promi
     own: () => ownConfig(path, options),
     async loadCopy() {
       const known = await copy?.read();
-      return known && check(known.text);
+      if (!known) return undefined;
+      kept
+        ?.log(own)
+        .warn({ version: known.number }, 'Redis does not respond: starting with the configuration used last');
+      return check(known.text);
     },
     close: () => redis.disconnect(),
   };
