@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { badVerdict, startApplyScene, type ApplyScene } from './apply/run-applies.ts';
+import { startWholeScene } from './apply/whole-services.ts';
 
 let scene: ApplyScene;
 beforeAll(async () => {
@@ -14,5 +15,17 @@ it.each([1, 4, 6, 8, 14, 20])(
   async (seed) => {
     const verdict = await scene.run(seed);
     expect([badVerdict(verdict), verdict]).toEqual([undefined, verdict]);
+  },
+);
+
+it(
+  'a whole router, dispatcher or console is killed while a change is applied: all go by one version in the end',
+  { timeout: 240_000 },
+  async () => {
+    await using whole = await startWholeScene();
+    for (const seed of [8, 9]) {
+      const verdict = await whole.run(seed);
+      expect([badVerdict(verdict), verdict]).toEqual([undefined, verdict]);
+    }
   },
 );

@@ -80,7 +80,7 @@ const abouts: Readonly<Record<FormKind, Omit<KindAbout, 'isSingle'>>> = {
   targetDefaults: {
     title: 'Target defaults',
     noun: 'defaults of',
-    purpose: 'Options that all targets of a type have where they give none themselves.',
+    purpose: 'Options for all targets of a type that do not set them themselves.',
     path: ['targetDefaults'],
   },
   notifications: single(

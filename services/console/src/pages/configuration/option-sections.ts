@@ -41,5 +41,9 @@ function section(group: OptionGroup, { about, fields }: TargetType, values: Plai
   const sorted = [...mine].sort((a, b) => place(a) - place(b));
   const needs =
     group === 'basic' || sorted.some(({ isRequired, name: option }) => isRequired || values[option] !== undefined);
-  return fieldGroup(titles[group], formFields(sorted, values, inherited), needs && group !== 'advanced');
+  const set = sorted.filter(({ name: option }) => values[option] !== undefined).length;
+  const isOpen = needs && group !== 'advanced';
+  // What is set is not overlooked where the group is closed.
+  const title = isOpen || set === 0 ? titles[group] : `${titles[group]} (${set} set)`;
+  return fieldGroup(title, formFields(sorted, values, inherited), isOpen);
 }
