@@ -449,7 +449,7 @@ describe('transcoding', () => {
     await expect(Array.fromAsync(body)).rejects.toMatchObject({
       code: 'source-bytes-wrong',
       message: expect.stringContaining(
-        `expected transfer syntax ${lossless}, got transfer syntax 1.2.840.10008.1.2.4.90`,
+        `expected transfer syntax ${lossless}, received transfer syntax 1.2.840.10008.1.2.4.90`,
       ),
     });
     answer = 404;

@@ -78,7 +78,7 @@ describe('an answer that is no Store Instances Response', () => {
       const { stows, config } = await service(status, content, 'no search');
       const { attempt, kinds } = await deliver(study, config);
       expect(attempt.error).toMatchObject({ code: 'target-error', stage: 'transfer', fault: 'target' });
-      expect(attempt.error?.message).toMatch(/nothing is confirmed; no search can confirm of 4 instances/);
+      expect(attempt.error?.message).toMatch(/nothing is confirmed; no search can confirm 4 instances/);
       expect(attempt.error?.message).not.toMatch(/[<{]/);
       expect(kinds).toEqual(allPending);
       // Nothing more is sent to who answers like that.
