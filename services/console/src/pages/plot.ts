@@ -145,15 +145,13 @@ function column(point: Throughput[number], { index, wide, max, maxFailed, second
   const tall = point.bytes === 0 ? 0 : Math.max(2, Math.round((point.bytes / seconds / max) * sent.height));
   const deep = point.failed === 0 ? 0 : Math.max(4, Math.round((point.failed / maxFailed) * bad.height));
   const iso = new Date(point.at).toISOString();
-  const summary = `${formatBytes(Math.round(point.bytes / seconds))}/s, ${number(point.delivered)} arrived, ${number(point.failed)} did not`;
+  const text = `${formatBytes(Math.round(point.bytes / seconds))}/s, ${number(point.delivered)} arrived, ${number(point.failed)} did not`;
   return html`<g class="point"
     >${tall > 0 && html`<rect class="bytes" x="${x}" width="${width}" y="${sent.top + sent.height - tall}" height="${tall}" />`}${
       deep > 0 &&
       html`<rect class="bad" x="${x}" width="${width}" y="${bad.top + bad.height - deep}" height="${deep}" />`
     }<rect class="hit" x="${x}" width="${wide}%" y="0" height="${bad.top + bad.height}"
-      ><title data-at="${iso}" data-says="${summary}">
-        ${iso.slice(0, 16).replace('T', ' ')} UTC: ${summary}
-      </title></rect
+      ><title data-at="${iso}" data-says="${text}">${iso.slice(0, 16).replace('T', ' ')} UTC: ${text}</title></rect
     ></g
   >`;
 }

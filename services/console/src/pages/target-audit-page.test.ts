@@ -20,14 +20,14 @@ const done: TargetAudit = {
   open,
 };
 
-it('says that nothing is wrong only when everything was compared', async () => {
+it('reports a complete target only when everything was compared', async () => {
   const audits = new TargetAudits(test.redis, test.config.redis.prefix);
   expect(await audits.lease('a', 'token')).toBe(true);
   const page = async (change: Partial<TargetAudit>): Promise<string> => {
     expect(await audits.save({ ...done, ...change }, 'token')).toBe(true);
     return (await test.ask('GET', '/targets/a/audit', { headers: { accept: 'text/html' } })).text;
   };
-  expect(await page({})).toContain('No findings');
+  expect(await page({})).toContain('has everything that it has confirmed');
   const partial: [Partial<TargetAudit>, string][] = [
     [{ state: 'running' }, 'The audit is in progress.'],
     [{ state: 'stopped' }, 'The audit was stopped before it was complete.'],
@@ -37,7 +37,7 @@ it('says that nothing is wrong only when everything was compared', async () => {
   for (const [change, gap] of partial) {
     const text = await page(change);
     expect(text).toContain(gap);
-    expect(text).not.toContain('No findings');
+    expect(text).not.toContain('has everything that it has confirmed');
     const { body } = await test.ask('GET', '/api/targets/a/audit');
     expect(body).toMatchObject({ gaps: [expect.stringContaining(gap)] });
   }

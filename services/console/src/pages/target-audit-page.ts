@@ -99,7 +99,7 @@ function findings({ audit, gaps, findings: all }: AuditedTarget): Html {
   if (all.length === 0) {
     if (!audit) return html``;
     return gaps.length === 0
-      ? empty('No findings', 'The target has everything that it has confirmed.')
+      ? empty('Complete', 'The target has everything that it has confirmed.')
       : empty('No findings', `Instances may still be missing at the target. ${gaps.join(' ')}`);
   }
   return html`<h2>Findings</h2>
