@@ -59,7 +59,7 @@ it('a dispatcher that is killed once more than BullMQ allows leaves a delivery t
   expect(done, dispatcher.output()).toMatchObject({ state: 'delivered', losses: 0 });
   expect(Number(await system.client.hget(job, 'stc'))).toBeGreaterThanOrEqual(21);
   expect(router.isRunning()).toBe(true);
-});
+}, 180_000);
 
 it('what an earlier version gave up goes on: a job that stalled too often, behind a record that waits or is under way', async () => {
   await using system = await startSystem();
