@@ -22,7 +22,7 @@ describe('the front page', () => {
     const { findings } = body as { findings: { kind: string; words: string; path: string }[] };
     expect(findings.map(({ kind }) => kind)).toEqual(['no-router', 'no-dispatcher', 'source-silent']);
     const { text } = await ask('GET', '/', 'viewer');
-    expect(text).toContain('3 things need a person');
+    expect(text).toContain('3 findings need action');
     const lines = [...text.matchAll(/data-kind="([^"]+)"/g)].map(([, kind]) => kind);
     expect(lines).toEqual(findings.map(({ kind }) => kind));
     for (const { words, path } of findings) {

@@ -14,7 +14,7 @@ export function addHealthPage(server: ApiServer, context: ConsoleContext): void 
     const body = html`<div id="health" data-part>
       <div class="title-row">
         <h1>
-          ${trouble.length === 0 ? 'No findings' : `${number(trouble.length)} ${trouble.length === 1 ? 'thing needs' : 'things need'} a person`}
+          ${trouble.length === 0 ? 'No findings' : `${number(trouble.length)} ${trouble.length === 1 ? 'finding needs' : 'findings need'} action`}
         </h1>
         <span class="sub">
           Last arrival ${latest.arrival === undefined ? 'none yet' : time(latest.arrival)} · last delivery
