@@ -2,7 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import { OperationError, type OperationErrorCode } from '@dicom-dispatch/pipeline';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
-import type { Logger } from '@dicom-dispatch/runtime';
+import { ConfigError, type Logger } from '@dicom-dispatch/runtime';
 import { z } from 'zod';
 import type { ConsoleContext } from './console-context.ts';
 import { html } from './pages/html.ts';
@@ -60,6 +60,8 @@ export function answerErrors(
     if (error instanceof OperationError) {
       return answer(request, reply, statusOf[error.code], error.code, error.message);
     }
+    // The configuration in Redis, which is there for all to mend.
+    if (error instanceof ConfigError) return answer(request, reply, 503, 'unavailable', error.format());
     if (hasZodFastifySchemaValidationErrors(error)) {
       const message = error.validation.map(
         (issue) => `${issue.instancePath || 'request'}: ${issue.message ?? 'is wrong'}`,

@@ -3,7 +3,7 @@ import type { Config } from '@dicom-dispatch/core';
 import { ConfigError, oneProblem, type LocatedProblem } from '../config/config-error.ts';
 import { checkConfig, loadConfig, readText, type LoadOptions } from '../config/load-config.ts';
 import { asLocalFile, type LocalFile } from '../config/local-file.ts';
-import { parseText } from '../config/parsed-text.ts';
+import { parseText, type ParsedText } from '../config/parsed-text.ts';
 import type { Logger } from '../logging/create-logger.ts';
 import type { Redis } from '../redis/connect-redis.ts';
 import { addressOf, namesRedis, type RedisPlace } from '../redis/redis-options.ts';
@@ -65,7 +65,7 @@ export interface RedisStoreOptions extends StoreOptions {
  */
 export async function openStore(file: string, options: RedisStoreOptions): Promise<ConfigurationStore> {
   const path = resolve(file);
-  if (!(await readLocal(path))) return openFileStore(path, options);
+  if (!(await isLocalFile(path))) return openFileStore(path, options);
   const own = await ownConfig(path, options);
   const { prefix } = own.redis;
   const redis = await options.connect(own);
@@ -104,18 +104,21 @@ export async function openStore(file: string, options: RedisStoreOptions): Promi
   };
 }
 
-/** The local file, if it is one: undefined for a whole configuration, and for what is no YAML. @throws ConfigError */
-async function readLocal(path: string): Promise<LocalFile | undefined> {
-  const text = await readText(path).catch((error: unknown) => {
-    if (error instanceof ConfigError) return undefined;
+/** Whether a file only leads to a configuration in Redis. What is no YAML is said when it is loaded. @throws ConfigError */
+async function isLocalFile(path: string): Promise<boolean> {
+  let parsed: ParsedText;
+  try {
+    parsed = parseText(path, await readText(path));
+  } catch (error) {
+    if (error instanceof ConfigError) return false;
     throw error;
-  });
-  if (text === undefined || !/configuration/.test(text)) return undefined;
-  return asLocalFile(parseText(path, text));
+  }
+  return asLocalFile(parsed) !== undefined;
 }
 
+/** @throws ConfigError */
 async function needLocal(path: string): Promise<LocalFile> {
-  const local = await readLocal(path);
+  const local = asLocalFile(parseText(path, await readText(path)));
   if (local) return local;
   throw oneProblem(path, 'was redis when this process started: leave it, or restart the services of this host', [
     'configuration',

@@ -203,6 +203,10 @@ describe('the file of a host', () => {
     await expect(openStore(first.path, { targetSchemas, env: {}, connect: () => redis })).rejects.toMatchObject({
       problems: [{ message: expect.stringContaining('redis needs redis.url') }],
     });
+    // Its versions can be restored all the same.
+    await writeFile(first.path, '# configuration\ntargets: [\n');
+    const broken = await openStore(first.path, { targetSchemas, env: {}, connect: () => redis });
+    expect(broken.current.kind).toBe('file');
     await writeFile(first.path, textOf('a'));
     expect(await wrong(first.check(textOf('a')))).toContain('configuration: was redis when this process started');
   });
