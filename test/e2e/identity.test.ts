@@ -5,6 +5,7 @@ import { readReceipt } from '@dicom-dispatch/operations';
 import {
   caseFile,
   httpRequest,
+  startFaultProxy,
   startOrthanc,
   startStorescp,
   tempFolder,
@@ -15,7 +16,8 @@ import {
 } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { quick } from './support/pacs-target.ts';
+import { startFaultScp } from './support/fault-scp.ts';
+import { pacsTarget, quick } from './support/pacs-target.ts';
 import { startRoutingSystem, type RoutingSystem, type RunningRouting } from './support/routing-system.ts';
 
 let system: RoutingSystem;
@@ -400,4 +402,95 @@ it('one series UID in two studies keeps them apart', async () => {
     }
   }
   expect((await filesOf('series')).length).toBe(4);
+});
+
+it('with onConflict: error one of two deliveries at the same moment waits, and is refused when the other has arrived', async () => {
+  const study = await system.upload({ seed: 'same moment', instancesPerSeries: 2 });
+  const [id = ''] = study.instanceIds;
+  const Replace = { PatientID: 'MOMENT', StudyInstanceUID: '2.25.9008', SeriesInstanceUID: '2.25.9008.1' };
+  const file = await modified(id, { Replace, Keep: ['SOPInstanceUID'] });
+  await using line = await startFaultProxy({ port: scp.port, paused: true });
+  const careful = { ...targets('moment')['pacs'], port: line.port, onConflict: 'error' };
+  await using run = await system.start({ targets: { careful } });
+  const { records, ledger } = run.operations;
+  await run.until(study, 'careful', 'active');
+  await waitFor(() => line.counters().open > 0, { message: 'the first is on its way' });
+  const { ParentStudy: other } = await system.orthanc.upload(file);
+  const key = { source: 'main', orthancStudyId: other };
+  const of = async () => (await records.deliveriesOf(key))[0];
+  await waitFor(async () => (await of())?.error?.code === 'uids-in-use', { message: 'the second waits' });
+  expect((await of())?.error?.message).toContain(`careful with study ${study.orthancStudyId} of main`);
+  expect(await of()).toMatchObject({ state: 'waiting', attempts: 0, failures: 0 });
+  await line.heal();
+  await untilDelivered(run, study.orthancStudyId);
+  await untilDelivered(run, other, ['failed']);
+  const refused = (await of())!;
+  expect(refused.error?.code).toBe('all-quarantined');
+  expect([...(await ledger.entries(ledgerKeyOf(refused))).values()]).toMatchObject([
+    { error: { code: 'target-conflict', message: expect.stringContaining(study.orthancStudyId) } },
+  ]);
+  expect(await noticesOf(run, study.orthancStudyId)).toEqual({});
+  expect(await run.connection.keys(`${run.config.redis.prefix}:uid-claims:*`)).toEqual([]);
+  for (const one of [study.orthancStudyId, other]) await system.orthanc.send('DELETE', `/studies/${one}`);
+});
+
+it('one study that comes from two sources is noted where its files differ, and not where they are the same', async () => {
+  const [same, first] = ['twin same', 'twin other'].map((seed) => [
+    ...makeStudy({ seed, series: 1, instancesPerSeries: 2, rows: 16, columns: 16 }),
+  ]);
+  const other = [first![0]!.bytes, otherPixels(first![1]!.bytes)];
+  for (const { bytes } of [...same!, ...first!]) await system.orthanc.upload(bytes);
+  let [twin, twinSame] = ['', ''];
+  for (const { bytes } of same!) ({ ParentStudy: twinSame } = await archive.upload(bytes));
+  for (const bytes of other) ({ ParentStudy: twin } = await archive.upload(bytes));
+  const { pacs = {} } = targets('twin');
+  const source = (url: string): object => ({ url, pollInterval: '100ms' });
+  await using run = await system.start({
+    sources: { main: source(system.orthanc.url), second: source(archive.url) },
+    targets: { pacs },
+  });
+  const { records } = run.operations;
+  const deliveryOf = async (from: string, orthancStudyId: string) =>
+    (await records.deliveriesOf({ source: from, orthancStudyId }))[0];
+  for (const from of ['main', 'second']) {
+    for (const id of [twin, twinSame]) {
+      await waitFor(async () => (await deliveryOf(from, id))?.state === 'delivered', { timeoutMs: 40_000 });
+    }
+  }
+  for (const from of ['main', 'second']) {
+    expect(await deliveryOf(from, twinSame)).toMatchObject({ notice: undefined, mayBeLost: false });
+    const another = from === 'main' ? 'second' : 'main';
+    const notice = `A SOP Instance UID of this study was also sent to the target with study ${twin} of ${another} (the same study there, but as other files)`;
+    expect(await deliveryOf(from, twin)).toMatchObject({ notice: expect.stringContaining(notice), mayBeLost: true });
+  }
+  for (const id of [twin, twinSame]) {
+    await Promise.all([system.orthanc, archive].map((orthanc) => orthanc.send('DELETE', `/studies/${id}`)));
+  }
+});
+
+it('a receiver that keeps what it has (0111H) has not got an instance that was corrected in the source', async () => {
+  await using keeper = await startFaultScp();
+  keeper.answer = (uid) => (keeper.stores.some(({ sopInstanceUid }) => sopInstanceUid === uid) ? 0x0111 : 0);
+  const study = await system.upload({ seed: 'kept', series: 1, instancesPerSeries: 2 });
+  await using run = await system.start({ targets: { keeper: pacsTarget(keeper) } });
+  await untilDelivered(run, study.orthancStudyId);
+  const [id = ''] = study.instanceIds;
+  const corrected = await modified(id, { Replace: { ImageComments: 'corrected' }, Keep: ['SOPInstanceUID'] });
+  expect((await system.orthanc.upload(corrected)).ID).toBe(id);
+  await untilDelivered(run, study.orthancStudyId, ['delivered', 'partial'], 2);
+  const [later] = await run.operations.records.deliveriesOf({ source: 'main', orthancStudyId: study.orthancStudyId });
+  expect(later).toMatchObject({ state: 'partial', confirmed: 1, quarantined: 1 });
+  const entries = [...(await run.operations.ledger.entries(ledgerKeyOf(later!))).values()];
+  expect(entries.filter(({ state }) => state === 'quarantined')).toMatchObject([
+    { error: { code: 'target-conflict', message: expect.stringMatching(/older version.*0111H/) } },
+  ]);
+  // Of what was never confirmed there it is said that nobody has compared it.
+  keeper.answer = () => 0x0111;
+  const another = await system.upload({ seed: 'had before', series: 1, instancesPerSeries: 1 });
+  await untilDelivered(run, another.orthancStudyId);
+  const key = { source: 'main', orthancStudyId: another.orthancStudyId };
+  expect(await run.operations.records.deliveriesOf(key)).toMatchObject([
+    { notice: expect.stringContaining('had an instance before'), mayBeLost: true },
+  ]);
+  for (const one of [study, another]) await system.orthanc.send('DELETE', `/studies/${one.orthancStudyId}`);
 });

@@ -1,4 +1,4 @@
-import { startOrthanc, waitFor, type OrthancServer } from '@dicom-dispatch/harness';
+import { caseFile, startOrthanc, waitFor, type OrthancServer } from '@dicom-dispatch/harness';
 import { makeStudy } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFaultScp } from './support/fault-scp.ts';
@@ -109,6 +109,22 @@ describe('two Orthancs that send to each other', () => {
     ]);
     expect(await run.deliveries(study, 'b')).toEqual([]);
     expect(await run.deliveries(study, 'a')).toHaveLength(1);
+    // One of another patient with the same UIDs did not come from there.
+    const [ofA, ofB] = await Promise.all(['A', 'B'].map((name) => caseFile(`tiny-same-uids-patient-${name}.dcm`)));
+    const { ParentStudy: first } = await system.orthanc.upload(ofA!);
+    const key = { source: 'a', orthancStudyId: first };
+    await waitFor(async () => (await run.operations.records.deliveriesOf(key))[0]?.state === 'delivered', {
+      timeoutMs: 40_000,
+    });
+    const { ParentStudy: second } = await other.upload(ofB!);
+    await waitFor(
+      async () => {
+        const [delivery] = await run.operations.records.deliveriesOf({ source: 'b', orthancStudyId: second });
+        return delivery?.state === 'delivered';
+      },
+      { timeoutMs: 40_000, message: 'the study of the other patient' },
+    );
+    expect(await system.orthanc.studies()).toEqual(expect.arrayContaining([first, second]));
   });
 
   it('stop too when each has an installation of its own, by the AE title that brought the study', async () => {

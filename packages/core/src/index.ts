@@ -141,4 +141,5 @@ export { optionFields, type FieldKind, type OptionField } from './config/option-
 export { optionFieldsAt, schemaAt } from './config/option-fields.ts';
 export { exampleConfig } from './config/example-config.ts';
 export { exampleValues } from './config/example-values.ts';
+export { hasPixelData, isCompressed } from './model/has-pixel-data.ts';
 export { isLossySyntax } from './model/lossy-syntaxes.ts';

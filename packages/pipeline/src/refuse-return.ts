@@ -1,8 +1,9 @@
-import type { Records } from '@dicom-dispatch/state/records';
+import type { DeliveryRecord, Records } from '@dicom-dispatch/state/records';
 import { givesNewUids, sourceOfTarget, type Config, type TransformConfig } from '@dicom-dispatch/core';
 
 export interface StudyOnItsWay {
   readonly source: string;
+  readonly orthancStudyId: string;
   readonly studyInstanceUid: string;
   /** AE titles from which its instances came; an empty text for one that came another way. */
   readonly senders: ReadonlySet<string>;
@@ -13,7 +14,7 @@ export interface StudyOnItsWay {
  *
  * - the target is the very source, and the instances would have the UIDs that they have there
  * - all of its instances were sent by the AE title that the target has
- * - the target is a source from which we brought the study here
+ * - the target is a source from which we brought the study of the same patient here
  */
 export async function reasonForReturn(
   config: Config,
@@ -34,7 +35,14 @@ export async function reasonForReturn(
   const earlier = await records.deliveriesOfUid(study.studyInstanceUid, targetSource);
   const came = earlier.find((delivery) => {
     const via = config.targets[delivery.target];
-    return via !== undefined && sourceOfTarget(via, config.sources) === study.source;
+    return via !== undefined && sourceOfTarget(via, config.sources) === study.source && canBe(delivery, study);
   });
   return came && `it was copied here from ${targetSource}, which is ${target}`;
+}
+
+/** Whether a delivery of a study with its Study Instance UID may have brought this one: not that of another patient, and not nothing. */
+function canBe(delivery: DeliveryRecord, { orthancStudyId }: StudyOnItsWay): boolean {
+  // A transform may give it another patient, and so another id, on the way.
+  const isSame = delivery.transform !== undefined || delivery.orthancStudyId === orthancStudyId;
+  return isSame && (delivery.confirmed > 0 || delivery.state === 'active' || delivery.state === 'delivered');
 }

@@ -13,7 +13,6 @@ import { sourceError } from '@dicom-dispatch/sources';
 import { OrthancError } from '@dicom-dispatch/orthanc';
 import type { DeliverySource } from './delivery-source.ts';
 import type { DispatcherContext } from './dispatcher-context.ts';
-import { warnsOfLoss } from './notice-conflicts.ts';
 
 /** What was done in the source, and what was not, with the reason. */
 export interface AfterSuccess {
@@ -135,8 +134,8 @@ async function whyNotDelivered(
   const open = deliveries.find(({ state }) => state !== 'delivered' && state !== 'moved');
   if (open) return `the delivery to ${open.target} is ${open.state}`;
   const missing = new Set(manifest.map(({ sourceId }) => sourceId));
-  const [uncertain, certain] = [true, false].map((isNoted) =>
-    deliveries.filter((one) => one.state === 'delivered' && warnsOfLoss(one) === isNoted),
+  const [uncertain, certain] = [true, false].map((mayBeLost) =>
+    deliveries.filter((one) => one.state === 'delivered' && one.mayBeLost === mayBeLost),
   );
   for (const delivery of certain ?? []) {
     const versioned = manifest.map((one) => ({ ...one, version: ledgerVersion(one.version, delivery) }));

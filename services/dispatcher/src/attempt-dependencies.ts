@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks';
 import { redisNow } from '@dicom-dispatch/state/redis';
 import { createTargetMemory } from '@dicom-dispatch/state/target-memory';
 import { fenceOf, type Attempt } from './delivery-job-run.ts';
-import { isSharedPlace, takenUids } from './notice-conflicts.ts';
+import { isSharedPlace } from './at-same-place.ts';
+import { takenUids } from './taken-uids.ts';
 import { ReceiptWriter } from './receipt-writer.ts';
 import { redisState } from './redis-state.ts';
 import type { DeliveryDependencies } from './run-delivery.ts';
@@ -20,7 +21,7 @@ export async function dependenciesOf(attempt: Attempt): Promise<DeliveryDependen
     now: () => begunAt + Math.round(performance.now() - begun),
     resolve: () => context.resolve(data.target),
     isSharedPlace: () => isSharedPlace(attempt),
-    takenUids: (uids) => takenUids(attempt, uids),
+    takenUids: (instances) => takenUids(attempt, instances),
     listings: (config, manifest) => context.listings({ name: data.target, config }, manifest),
     share: attempt.memory,
     ledger: context.ledger,

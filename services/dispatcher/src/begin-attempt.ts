@@ -62,6 +62,7 @@ export async function begin(
       trace,
       unwatch,
       memory: jobRun.context.memory.share(),
+      claimedUids: new Set(),
       hasAnswered: false,
       foldLedger: undefined,
     },

@@ -6,7 +6,7 @@ import { createLedger, createStudyLocks } from '@dicom-dispatch/state/ledger';
 import { openReceipts } from '@dicom-dispatch/state/receipts';
 import { Priors } from '@dicom-dispatch/state/priors';
 import { Records } from '@dicom-dispatch/state/records';
-import { SharedUids } from '@dicom-dispatch/state/shared-uids';
+import { SharedUids, UidClaims } from '@dicom-dispatch/state/shared-uids';
 import { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import { TaskRecords } from '@dicom-dispatch/state/tasks';
 import { fingerprint, type CacheConfig, type Config, type DispatchError } from '@dicom-dispatch/core';
@@ -98,6 +98,7 @@ export async function createContext(options: WatchedOptions): Promise<FullContex
     priors: new Priors(redis, prefix),
     circuits: new Circuits(redis, prefix, options.circuitPauses),
     sharedUids: new SharedUids(redis, prefix),
+    uidClaims: new UidClaims(redis, prefix),
     places,
     stats: new TargetStats(redis, prefix),
     queues,

@@ -51,6 +51,8 @@ export interface Attempt extends DeliveryJobRun {
   unwatch(): void;
   /** What it holds of the memory for the bytes of instances. */
   readonly memory: MemoryShare;
+  /** SOP Instance UIDs that no other attempt may send to the target meanwhile. */
+  readonly claimedUids: Set<string>;
   /** Whether the target has confirmed or refused an instance. */
   hasAnswered: boolean;
   /** Makes the ledger of a delivery that is complete small. */

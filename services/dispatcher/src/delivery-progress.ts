@@ -30,6 +30,7 @@ export class DeliveryProgressTracker {
   #quarantined = 0;
   #sharedUids = 0;
   #replacedUnknown = 0;
+  #existing = 0;
   #bytesSent = 0;
   #bytesTold = 0;
   #gained = 0;
@@ -80,6 +81,11 @@ export class DeliveryProgressTracker {
     return this.#replacedUnknown;
   }
 
+  /** Instances that the target had before, by its own words. */
+  get existing(): number {
+    return this.#existing;
+  }
+
   enter(stage: Stage): void {
     if (stage === this.#stage && stage !== 'resolve') return;
     this.#leave();
@@ -117,6 +123,10 @@ export class DeliveryProgressTracker {
 
   replacesUnknown(): void {
     this.#replacedUnknown += 1;
+  }
+
+  existed(): void {
+    this.#existing += 1;
   }
 
   revoked(): void {

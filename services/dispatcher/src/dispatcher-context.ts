@@ -4,7 +4,7 @@ import type { Ledger, StudyLocks } from '@dicom-dispatch/state/ledger';
 import type { Receipts } from '@dicom-dispatch/state/receipts';
 import type { Priors } from '@dicom-dispatch/state/priors';
 import type { Records } from '@dicom-dispatch/state/records';
-import type { SharedUids } from '@dicom-dispatch/state/shared-uids';
+import type { SharedUids, UidClaims } from '@dicom-dispatch/state/shared-uids';
 import type { TargetPlaces } from '@dicom-dispatch/state/target-places';
 import type { TaskRecords } from '@dicom-dispatch/state/tasks';
 import type { Logger, Redis } from '@dicom-dispatch/runtime';
@@ -34,6 +34,7 @@ export interface DispatcherContext {
   readonly priors: Priors;
   readonly circuits: Circuits;
   readonly sharedUids: SharedUids;
+  readonly uidClaims: UidClaims;
   readonly places: TargetPlaces;
   readonly stats: TargetStats;
   readonly queues: OpenQueues;

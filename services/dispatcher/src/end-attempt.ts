@@ -206,7 +206,7 @@ async function isTooOld({ context, target, record }: Attempt): Promise<boolean> 
 }
 
 async function giveUp(attempt: Attempt, error: DispatchError, line: string): Promise<JobEnd> {
-  const text = `the target was unavailable for longer than giveUpAfter: ${error.message}`;
+  const text = `no attempt has succeeded within giveUpAfter: ${error.message}`;
   const gaveUp = new DispatchError('gave-up', text, { stage: error.stage, cause: error });
   return deliveryEnded(attempt, 'failed', gaveUp, `${line}; gave up`);
 }

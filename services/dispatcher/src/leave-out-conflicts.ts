@@ -12,17 +12,17 @@ export interface RunInstances {
  * The run without instances whose SOP Instance UID the target has got with another study, or another series of the study: for
  * targets that know instances by that UID alone, with `onConflict: error`. They are quarantined by name.
  *
- * @param taken - which of some SOP Instance UIDs have come to the place of the target with another study
+ * @param taken - which SOP Instance UIDs of some instances have come to the place of the target with another study
  */
 export async function leaveOutConflicts(
   run: DeliveryRun<TargetConfig>,
   handler: Pick<TargetHandler, 'keyedBy'>,
   { pending, delivered }: RunInstances,
-  taken: (sopInstanceUids: ReadonlySet<string>) => Promise<ReadonlyMap<string, StudyKey>>,
+  taken: (instances: readonly ManifestInstance[]) => Promise<ReadonlyMap<string, StudyKey>>,
 ): Promise<DeliveryRun<TargetConfig>> {
   const { onConflict } = run.config as { readonly onConflict?: unknown };
   if (handler.keyedBy !== 'sop-instance-uid' || onConflict !== 'error' || pending.length === 0) return run;
-  const others = await taken(new Set(pending.map(({ sopInstanceUid }) => sopInstanceUid)));
+  const others = await taken(pending);
   const owners = new Map(delivered.map((one) => [one.sopInstanceUid, one]));
   // The same one in every attempt.
   for (const one of pending.toSorted((a, b) => (a.sourceId < b.sourceId ? -1 : 1))) {

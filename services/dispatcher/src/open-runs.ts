@@ -1,4 +1,5 @@
 import {
+  DispatchError,
   instanceKey,
   type ledgerKeyOf,
   type ManifestInstance,
@@ -6,7 +7,7 @@ import {
   type TargetConfig,
 } from '@dicom-dispatch/core';
 import type { Confirmation, Ledger, LedgerComparison } from '@dicom-dispatch/state/ledger';
-import type { DeliveryRun } from '@dicom-dispatch/target-kit';
+import type { DeliveryRun, InstanceOutcome } from '@dicom-dispatch/target-kit';
 import type { GuardedBytes, OpenOptions } from '@dicom-dispatch/sources';
 import { InstanceRooms } from './instance-rooms.ts';
 import type { ManifestWatch } from './manifest-watch.ts';
@@ -108,8 +109,9 @@ export async function openRuns(
       },
       // A later part goes over what is open already.
       stage: (stage) => (stage === 'connect' && more.isPart && progress.isReached ? undefined : progress.enter(stage)),
-      async report(instance, outcome) {
+      async report(instance, given) {
         const original = originalOf(instance);
+        const outcome = await withoutOlder(original, given);
         if (outcome.kind === 'delivered') {
           const { warning, answer = warning ?? '' } = outcome;
           const at = dependencies.now();
@@ -126,6 +128,7 @@ export async function openRuns(
             ],
             fence,
           );
+          if (outcome.isExisting) progress.existed();
           progress.confirmed();
           answered();
           return;
@@ -137,11 +140,7 @@ export async function openRuns(
         answered();
       },
       async canBeOlder(instance) {
-        const original = originalOf(instance);
-        const names = [original.sopInstanceUid, instanceKey({ ...original, sharesSopInstanceUid: true })];
-        sentBefore ??= ledger.entries(key);
-        const known = await sentBefore;
-        if (names.some((name) => known.get(name)?.state === 'delivered')) return true;
+        if (await wasSentBefore(originalOf(instance))) return true;
         isSharedPlace ??= dependencies.isSharedPlace();
         if (await isSharedPlace) return false;
         progress.replacesUnknown();
@@ -163,6 +162,26 @@ export async function openRuns(
       log: dependencies.log,
       signal,
     };
+  }
+
+  /** Whether the target has confirmed the instance in another version. */
+  async function wasSentBefore(pending: ManifestInstance): Promise<boolean> {
+    const names = [pending.sopInstanceUid, instanceKey({ ...pending, sharesSopInstanceUid: true })];
+    sentBefore ??= ledger.entries(key);
+    const known = await sentBefore;
+    return names.some((name) => known.get(name)?.state === 'delivered');
+  }
+
+  /** "I have it already" is no confirmation of an instance that was sent in another version before. */
+  async function withoutOlder(instance: ManifestInstance, outcome: InstanceOutcome): Promise<InstanceOutcome> {
+    if (outcome.kind !== 'delivered' || !outcome.isExisting || !(await wasSentBefore(instance))) return outcome;
+    const said = outcome.warning === undefined ? '' : `: ${outcome.warning}`;
+    const error = new DispatchError(
+      'target-conflict',
+      `${data.target} has confirmed an older version of the instance, and does not take the one that the source has now${said}`,
+      { stage: 'transfer', remedy: 'Remove the older version at the target, then retry the delivery.' },
+    );
+    return { kind: 'quarantined', error };
   }
 
   /** Before it has let us in nothing is an answer of the target: what cannot be proposed is quarantined by us. */

@@ -15,6 +15,7 @@ import { attemptFailed, deliveryEnded } from './end-attempt.ts';
 import { HandedOver } from './leave-target.ts';
 import { noticeConflicts } from './notice-conflicts.ts';
 import { runDelivery } from './run-delivery.ts';
+import { releaseUids } from './taken-uids.ts';
 import { havePriorsEnded, waitForPriors } from './priors/wait-for-priors.ts';
 import { waitForPlace } from './wait-for-place.ts';
 import { waitForCircuit, waitUntilDue } from './wait-until-due.ts';
@@ -147,7 +148,9 @@ async function tidyUp(attempt: Attempt): Promise<void> {
   attempt.unwatch();
   await attempt.tracker.end();
   await packReceipt(attempt);
-  await noticeConflicts(attempt);
+  if (!(await noticeConflicts(attempt))) return;
+  // What is not released counts for nothing when the attempt has ended.
+  await releaseUids(attempt).catch((error: unknown) => attempt.log.warn({ err: error }, 'claims on UIDs not released'));
 }
 
 /** What an attempt leaves unpacked is packed by the next one, and can be read all the same. */

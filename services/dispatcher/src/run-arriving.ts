@@ -84,7 +84,7 @@ async function runWith(dependencies: ArrivingDependencies, watch: ManifestWatch)
       if (pending.length > 0) {
         const part = runs.of(pending, { pending, quarantined: [] }, { isPart: true, kept });
         const given = { pending, delivered: [] };
-        await handler.deliver(await leaveOutConflicts(part, handler, given, (uids) => dependencies.takenUids(uids)));
+        await handler.deliver(await leaveOutConflicts(part, handler, given, (some) => dependencies.takenUids(some)));
         watch.throwIfStale();
         if (progress.isReached) dependencies.answered();
       }

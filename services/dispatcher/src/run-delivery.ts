@@ -36,8 +36,12 @@ export interface DeliveryDependencies {
   resolve(): Promise<{ readonly config: TargetConfig; readonly handler: TargetHandler }>;
   /** Whether another study with the same Study Instance UID goes to the place of the target. */
   isSharedPlace(): Promise<boolean>;
-  /** Which of some SOP Instance UIDs have come to the place of the target with another study. */
-  takenUids(sopInstanceUids: ReadonlySet<string>): Promise<ReadonlyMap<string, StudyKey>>;
+  /**
+   * Which SOP Instance UIDs of some instances have come to the place of the target with another study.
+   *
+   * @throws DispatchError `uids-in-use`
+   */
+  takenUids(instances: readonly ManifestInstance[]): Promise<ReadonlyMap<string, StudyKey>>;
   /** @param manifest as the target knows it */
   listings(config: TargetConfig, manifest: readonly ManifestInstance[]): SharedListings;
   /** Memory for the bytes of instances. */
@@ -108,8 +112,8 @@ async function runWith(
     const isUnsettled = contentHash(all) !== data.contentHash;
     const heldBytes = handler.heldBytes?.(config);
     const runs = await openRuns(dependencies, { config, heldBytes, key, study, watch, isUnsettled });
-    const run = await leaveOutConflicts(runs.of(manifest, before), handler, before, (uids) =>
-      dependencies.takenUids(uids),
+    const run = await leaveOutConflicts(runs.of(manifest, before), handler, before, (some) =>
+      dependencies.takenUids(some),
     );
     await handler.deliver(run);
     signal.throwIfAborted();

@@ -204,6 +204,13 @@ export const errorCodes = {
     remedy:
       'The target has different content at the path of this instance. Find out which of the two is correct. Then give each its own path, remove the wrong one, or set onConflict to overwrite. Then retry the delivery.',
   },
+  'uids-in-use': {
+    stage: 'manifest',
+    disposition: 'retry',
+    fault: 'instance',
+    remedy:
+      'Another delivery sends an instance with the same SOP Instance UID at this moment; this one goes on when that has ended.',
+  },
   'verify-missing': {
     stage: 'verify',
     disposition: 'retry',
@@ -271,7 +278,7 @@ export const errorCodes = {
     stage: 'connect',
     disposition: 'permanent',
     fault: 'target',
-    remedy: 'The delivery was older than the target allows: repair the target, then retry.',
+    remedy: 'The delivery was older than giveUpAfter of its target allows: remove the cause, then retry.',
   },
   internal: {
     stage: 'transfer',

@@ -26,13 +26,14 @@ export type AfterFailure =
   | { readonly kind: 'circuit' }
   | { readonly kind: 'pause'; readonly counts: boolean };
 
-/** Errors of ours, of this machine or of the source that say nothing about the target or the study. */
+/** Errors of ours, of this machine, of the source or of another delivery, which say nothing about the target or the study. */
 const neverCounts: ReadonlySet<string> = new Set([
   'source-unreachable',
   'source-unauthorized',
   'ledger-unavailable',
   'lock-lost',
   'local-resources',
+  'uids-in-use',
 ]);
 
 /**

@@ -1,8 +1,7 @@
 import { inflateRawSync } from 'node:zlib';
-import { DispatchError, type ManifestInstance } from '@dicom-dispatch/core';
+import { DispatchError, isCompressed, type ManifestInstance } from '@dicom-dispatch/core';
 import { isPrivate, isUidOf, profileRow, type ProfileRow } from '../deidentify/profile-table.ts';
 import type { Inspector } from '../guard/guard-options.ts';
-import { isCompressed } from '../transform/has-pixel-data.ts';
 import { decodeText, isReadable } from './character-sets.ts';
 import { holdsText } from './compare-value.ts';
 import { DataSetWalker, NoDataSet, type WalkedElement } from './data-set-walker.ts';
@@ -24,6 +23,8 @@ export interface ExpectedChanges {
   readonly profile: { readonly isKept: (row: ProfileRow) => boolean; readonly hasNewUids: boolean } | undefined;
   /** Whether it has pixel data; undefined where that is not known. */
   readonly hasPixels: boolean | undefined;
+  /** The transfer syntax in which the source has it. */
+  readonly storedSyntaxUid: string | undefined;
 }
 
 /** What an instance must be of which nothing but the transfer syntax changes. */
@@ -36,6 +37,7 @@ export function wholeDataSet({ transferSyntaxUid }: ManifestInstance): ExpectedC
     isWithoutPrivate: false,
     profile: undefined,
     hasPixels: isCompressed(transferSyntaxUid) || undefined,
+    storedSyntaxUid: transferSyntaxUid,
   };
 }
 
@@ -58,6 +60,9 @@ export function inspectTransform(
   const emptied: string[] = [];
   let characterSet = '';
   let hasPixels = false;
+  /** Those of the instance itself, not of an icon in it. */
+  let hasOwnPixels = false;
+  let syntax: string | undefined;
   /** Bytes that are still to come before the data set begins. */
   let ahead = 0;
   const head: Buffer[] = [];
@@ -68,6 +73,7 @@ export function inspectTransform(
     const { path, tag, value } = element;
     if (tag === '00080005' && path === '0008,0005') characterSet = value?.toString('latin1').trim() ?? '';
     if (tag.startsWith('7fe0')) hasPixels = true;
+    if (path === '7fe0,0010') hasOwnPixels = true;
     const inEmptied = emptied.find((one) => path.startsWith(one));
     if (inEmptied !== undefined) throw left(inEmptied.slice(0, -1));
     const wanted = expected.texts.get(path);
@@ -117,6 +123,7 @@ export function inspectTransform(
   return {
     begin({ dataSetAt, meta }) {
       ahead = dataSetAt;
+      syntax = meta.transferSyntaxUid;
       if (meta.transferSyntaxUid === deflated) compressed = [];
     },
     add(chunk) {
@@ -138,6 +145,7 @@ export function inspectTransform(
       walk(() => walker.end());
       for (const [path, text] of missing) if (text !== '') throw notDone(path);
       if (expected.hasPixels === true && !hasPixels) throw broken('its pixel data is missing');
+      if (!hasOwnPixels && syntax !== expected.storedSyntaxUid && isCompressed(syntax)) throw withoutPixels(syntax);
     },
   };
 
@@ -213,4 +221,16 @@ function left(path: string): DispatchError {
 
 function notDone(path: string): DispatchError {
   return new DispatchError('transform-incomplete', `the source did not write (${path}) as the transform defines`);
+}
+
+/** An engine calls it compressed all the same: receivers refuse it. */
+function withoutPixels(syntax: string | undefined): DispatchError {
+  return new DispatchError(
+    'instance-unsupported',
+    `the instance has no pixel data: it cannot be transcoded to ${syntax}`,
+    {
+      stage: 'transfer',
+      remedy: 'Exclude such instances from the transform, or at the target.',
+    },
+  );
 }

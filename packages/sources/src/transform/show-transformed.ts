@@ -1,5 +1,10 @@
-import { givesNewUids, type ManifestInstance, type StudyTags, type TransformConfig } from '@dicom-dispatch/core';
-import { hasPixelData } from './has-pixel-data.ts';
+import {
+  givesNewUids,
+  hasPixelData,
+  type ManifestInstance,
+  type StudyTags,
+  type TransformConfig,
+} from '@dicom-dispatch/core';
 import type { Pseudonyms } from './pseudonyms.ts';
 
 type Tags = Readonly<Record<string, string>>;

@@ -10,7 +10,7 @@ import {
 import { createOrthancClient, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { element, makeStudy, type Element, type StudyOptions } from '@dicom-dispatch/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTransform, readManifest, type InstanceTransform, type KeepTransformed } from '../index.ts';
+import { createTransform, openInstance, readManifest, type InstanceTransform, type KeepTransformed } from '../index.ts';
 import { DataSetWalker, type WalkedElement } from '../inspect/data-set-walker.ts';
 import { findInFileHead } from '../inspect/file-head.ts';
 
@@ -466,6 +466,14 @@ describe('transcoding', () => {
     expect(await bytesOf(onlyTranscoded, report)).toEqual(await server.getBytes(`/instances/${report.sourceId}/file`));
     const image = await storeSample('image', { modality: 'CT' });
     expect(onlyTranscoded.show(image).transferSyntaxUid).toBe(lossless);
+    // An object of the class of an image without pixels: Orthanc calls it compressed without a word.
+    const [sample] = makeStudy({ seed: 'no pixels', series: 1, instancesPerSeries: 1, rows: 16, columns: 16 });
+    const pixels = sample!.bytes.indexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]));
+    const empty = await store(sample!.bytes.subarray(0, pixels));
+    const unsupported = { code: 'instance-unsupported', message: expect.stringContaining('no pixel data') };
+    await expect(bytesOf(onlyTranscoded, empty)).rejects.toMatchObject(unsupported);
+    const { body } = await openInstance(orthanc, 'main', empty, { transferSyntaxUid: lossless });
+    await expect(Array.fromAsync(body)).rejects.toMatchObject(unsupported);
   });
 
   it.each(['1.2.840.10008.1.2.4.50', '1.2.840.10008.1.2.4.91', '1.2.840.10008.1.2.4.203'])(

@@ -117,6 +117,7 @@ export function transformRequest(
       isWithoutPrivate,
       profile: anonymise && { isKept: keptRows(transform), hasNewUids: givesNewUids(transform) },
       hasPixels: tags && '7fe0,0010' in tags,
+      storedSyntaxUid: instance.transferSyntaxUid,
     },
   };
 }

@@ -24,11 +24,18 @@ export const deliveryKeys: readonly KeyRow[] = [
     backup: 'first',
   },
   {
-    keys: ['uids:SHARD', 'uid-studies:SHARD'],
+    keys: ['uids:BUCKET', 'uid-studies:SHARD'],
     kind: 'key',
     what: 'which studies may share a SOP Instance UID at targets that know instances by it (docs/decisions/0020-shared-uids.md)',
     lives: 'until the study is forgotten',
     backup: 'last',
+  },
+  {
+    keys: ['uid-claims:PLACE'],
+    kind: 'key',
+    what: 'which delivery sends a SOP Instance UID to a target with `onConflict: error` at this moment',
+    lives: 'until its attempt has ended; 30 days at most',
+    backup: 'no',
   },
   {
     keys: ['study:SOURCE:STUDY', 'study-deliveries:SOURCE:STUDY', 'delivery:ID', 'events:ID'],

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import { Redis } from 'ioredis';
@@ -7,11 +8,13 @@ import {
   currentFormat,
   keyTable,
   keyTableMarkdown,
+  migrations,
   openFormat,
   redisKeys,
   rowOfKey,
   type Migration,
 } from './index.ts';
+import { SharedUids } from '../shared-uids/index.ts';
 
 const prefix = '{dicom-dispatch}';
 
@@ -98,5 +101,47 @@ describe('the format version', () => {
   it('refuses data of a newer version', async () => {
     await redis.set(redisKeys(prefix).format, 99);
     await expect(openFormat(redis, prefix)).rejects.toThrow('the data in Redis has format 99');
+  });
+
+  it('4: packs the index of SOP Instance UIDs and marks possible losses, also when it was interrupted or runs again', async () => {
+    const keys = redisKeys(prefix);
+    // As a former version wrote them: hashes by block, and names by a hash of 5 bytes.
+    const uids = ['1.2.3.1', '1.2.3.150', '2.25.1234'];
+    const members = ['main a', 'other b'];
+    for (const [index, member] of members.entries()) {
+      const hash = createHash('sha256').update(member).digest();
+      await redis.hset(keys.uidStudies(hash.toString('hex', 0, 2)), hash.subarray(2, 5), member);
+      for (const uid of uids) {
+        const [, head = '', tail = ''] = /^(.*?)(\d{1,2})$/.exec(uid) ?? [];
+        const block = createHash('sha256').update(head).digest();
+        const [key, field] = [keys.uidBlocks(block.toString('hex', 0, 2)), block.subarray(2, 6)];
+        const known = (await redis.hgetBuffer(key, field as never)) ?? Buffer.alloc(0);
+        const entry = Buffer.concat([hash.subarray(0, 5), Buffer.from([Number(tail) - index, Number(tail)])]);
+        await redis.hset(key, field, Buffer.concat([known, entry]));
+      }
+    }
+    const notices = { 'd-1': 'the target may show only one of the two.', 'd-2': 'An instance replaced a file' };
+    for (const [id, notice] of Object.entries(notices)) {
+      await redis.hset(keys.delivery(id), { data: '{}', notice });
+      await redis.zadd(keys.index('state:delivered'), 1, id);
+    }
+    await redis.zadd(keys.index('studies'), 1, 'main a');
+    await redis.set(keys.format, 3);
+    await openFormat(redis, prefix, { migrations: migrations.filter(({ to }) => to <= 4) });
+    const last = migrations.find(({ to }) => to === 4);
+    await last?.run(redis, prefix);
+    const shared = new SharedUids(redis, prefix);
+    const found = await shared.find({ source: 'new', orthancStudyId: 'c' }, ['1.2.3.1', '2.25.1234']);
+    expect(found.map(({ orthancStudyId }) => orthancStudyId).sort()).toEqual(['a', 'b']);
+    expect(await shared.find({ source: 'main', orthancStudyId: 'a' }, ['1.2.3.149'])).toEqual([
+      { source: 'other', orthancStudyId: 'b' },
+    ]);
+    expect(await redis.hget(keys.delivery('d-1'), 'mayBeLost')).toBe('true');
+    expect(await redis.hget(keys.delivery('d-2'), 'mayBeLost')).toBeNull();
+    for (const member of members) {
+      const [source = '', orthancStudyId = ''] = member.split(' ');
+      await shared.remove({ source, orthancStudyId }, uids);
+    }
+    expect(await redis.keys('*:uid*')).toEqual([]);
   });
 });

@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { redisNow } from '../redis/redis-time.ts';
 import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
+import { markPossibleLosses } from './mark-possible-losses.ts';
+import { packSharedUids } from './pack-shared-uids.ts';
 import { redisKeys } from './redis-keys.ts';
 
 /** A step that brings the data of an older version into the format `to`. Running it again must change nothing. */
@@ -30,6 +32,14 @@ export const migrations: readonly Migration[] = [
     // Ledgers in hashes are read as before; a former version would not see what is folded.
     async run(redis, prefix) {
       await redis.set(redisKeys(prefix).ledgerFolding, '', 'NX');
+    },
+  },
+  {
+    to: 4,
+    what: 'pack the index of SOP Instance UIDs, and mark deliveries of which the target may have lost an instance',
+    async run(redis, prefix) {
+      await packSharedUids(redis, prefix);
+      await markPossibleLosses(redis, prefix);
     },
   },
 ];

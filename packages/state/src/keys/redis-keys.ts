@@ -38,7 +38,8 @@ export function redisKeys(prefix: string) {
     /** Written by operators and the router; dispatchers look before each attempt. */
     held: `${prefix}:held`,
     ledger: (source: string, study: string, target: string) => `${prefix}:ledger:${source}:${study}:${target}`,
-    uidBlocks: (shard: string) => `${prefix}:uids:${shard}`,
+    uidBlocks: (bucket: string) => `${prefix}:uids:${bucket}`,
+    uidClaims: (place: string) => `${prefix}:uid-claims:${place}`,
     uidStudies: (shard: string) => `${prefix}:uid-studies:${shard}`,
     ledgerFolding: `${prefix}:ledger-folding`,
     studyLock: (source: string, study: string, target: string) => `${prefix}:turn:${source}:${study}:${target}`,

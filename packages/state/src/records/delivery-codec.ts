@@ -45,6 +45,7 @@ export function decodeDelivery(fields: Record<string, string>): DeliveryRecord[]
       ledger: fields['ledger'],
       place: fields['place'],
       notice: fields['notice'],
+      mayBeLost: fields['mayBeLost'] === 'true',
       resolution:
         fields['resolution'] === undefined
           ? undefined

@@ -119,6 +119,8 @@ export interface DeliveryRecord extends DeliveryData {
   readonly resolution: Resolution | undefined;
   /** What is to be known of it although it may have arrived: the target may show something else under its UIDs. */
   readonly notice: string | undefined;
+  /** Whether the target may have lost, or not taken, what it confirmed: another instance has its SOP Instance UID there. */
+  readonly mayBeLost: boolean;
 }
 
 /** So many milliseconds from now, by the clock of Redis. */
@@ -146,6 +148,7 @@ export type DeliveryPatch = {
       | 'ledger'
       | 'place'
       | 'notice'
+      | 'mayBeLost'
       | 'resolution'
       | 'priority'
       | 'wake'

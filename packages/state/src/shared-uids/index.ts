@@ -1,1 +1,2 @@
 export { SharedUids } from './shared-uids.ts';
+export { UidClaims, type ClaimAnswer } from './uid-claims.ts';

@@ -1,8 +1,11 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { startRedis, type RedisServer } from '@dicom-dispatch/harness';
 import * as fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SharedUids } from './shared-uids.ts';
+import { UidClaims } from './uid-claims.ts';
+import { blocksOf } from './uid-block.ts';
 
 let server: RedisServer;
 let redis: Redis;
@@ -75,6 +78,43 @@ describe('studies that may share a SOP Instance UID', () => {
     expect(await redis.keys('*')).toEqual([]);
   });
 
+  it('are found in long buckets too, and the place of what was forgotten is used again', async () => {
+    // A bucket of thousands of entries, as of some hundred million UIDs.
+    const uid = '1.2.3.4';
+    const [block] = blocksOf([uid]);
+    const key = `{dicom-dispatch}:uids:${block!.bucket}`;
+    const entry = (index: number): Buffer => {
+      const bytes = createHash('sha256').update(`${index}`).digest().subarray(0, 8);
+      bytes.set(block!.hash.map((byte) => byte ^ 1));
+      bytes.set([5, 5], 6);
+      return bytes;
+    };
+    const others = Buffer.concat(Array.from({ length: 4_000 }, (_, index) => entry(index)));
+    await redis.set(key, others);
+    expect(await shared.add(study('a'), [uid])).toEqual([]);
+    expect(await shared.add(study('b'), [uid])).toEqual([study('a')]);
+    expect(await redis.strlen(key)).toBe(4_002 * 8);
+    await shared.remove(study('a'), [uid]);
+    expect(await shared.find(study('b'), [uid])).toEqual([]);
+    expect(await shared.add(study('c'), [uid])).toEqual([study('b')]);
+    expect(await redis.strlen(key)).toBe(4_002 * 8);
+    expect((await redis.getBuffer(key))!.subarray(0, others.length).equals(others)).toBe(true);
+    // A full one grows no more.
+    await redis.set(key, Buffer.concat(Array.from({ length: 8_192 }, (_, index) => entry(index))));
+    expect(await shared.add(study('a'), [uid])).toEqual([]);
+    expect(await shared.add(study('b'), [uid])).toEqual([study('a')]);
+    expect(await redis.strlen(key)).toBe(65_536);
+  });
+
+  it('of one UID that every study has, the newest hundred are kept', async () => {
+    for (let index = 0; index < 120; index += 1) await shared.add(study(`s${index}`), ['1.2.3']);
+    const [key = ''] = await redis.keys('*:uids:*');
+    expect(await redis.strlen(key)).toBe(100 * 8);
+    const found = await shared.find(study('new'), ['1.2.3']);
+    expect(found.length).toBe(100);
+    expect(found).toContainEqual(study('s119'));
+  });
+
   it('are all that do, in whatever order they come and go', async () => {
     const uid = fc.tuple(fc.constantFrom('1.2.', '1.2.1', '9.'), fc.nat(400)).map(([head, tail]) => `${head}${tail}`);
     const step = fc.record({
@@ -108,16 +148,84 @@ describe('studies that may share a SOP Instance UID', () => {
     );
   });
 
-  it('take some bytes each where UIDs are numbered, and fail by name without Redis', async () => {
-    for (let index = 0; index < 50; index += 1)
-      await shared.add(study('x'.repeat(44) + index), series(`1.2.${index}`, 300));
-    let bytes = 0;
-    for (const key of await redis.keys('*uids:*'))
-      for (const [field, value] of Object.entries(await redis.hgetallBuffer(key))) bytes += field.length + value.length;
-    expect(bytes / 50).toBeLessThan(4 * 16);
+  it('take their entries and no more, numbered or at random, and fail by name without Redis', async () => {
+    const bytes = async (): Promise<number> => {
+      const keys = await redis.keys('*:uids:*');
+      return (await Promise.all(keys.map((key) => redis.strlen(key)))).reduce((sum, length) => sum + length, 0);
+    };
+    for (let index = 0; index < 50; index += 1) await shared.add(study(`n${index}`), series(`1.2.${index}`, 300));
+    // Of 300 that are numbered from 1 on, four blocks.
+    expect((await bytes()) / 50).toBe(4 * 8);
+    await redis.flushall();
+    const random = Array.from({ length: 2_000 }, () => `2.25.${BigInt(`0x${randomBytes(16).toString('hex')}`)}`);
+    await shared.add(study('r'), random);
+    await shared.add(study('r'), random);
+    expect(await bytes()).toBeLessThanOrEqual(2_000 * 8);
+    await shared.remove(study('r'), random);
+    expect(await redis.keys('*')).toEqual([]);
     const lone = new Redis(server.url, { maxRetriesPerRequest: 0, retryStrategy: () => null });
     lone.disconnect();
     await expect(new SharedUids(lone, '{x}').add(study('a'), ['1.2'])).rejects.toMatchObject({
+      code: 'ledger-unavailable',
+    });
+  });
+});
+
+describe('SOP Instance UIDs that are on their way', () => {
+  const prefix = '{dicom-dispatch}';
+  const lock = (id: string) => ({ lockKey: `${prefix}:target-pacs:${id}:lock`, token: `token of ${id}` });
+  async function begin(id: string): Promise<void> {
+    const { lockKey, token } = lock(id);
+    await redis.set(lockKey, token);
+    await redis.hset(`${prefix}:delivery:${id}`, { state: 'active', lock: lockKey, token });
+  }
+  let claims: UidClaims;
+  beforeEach(async () => {
+    claims = new UidClaims(redis, prefix);
+    for (const id of ['d-a', 'd-b']) await begin(id);
+  });
+  const take = (id: string, uids: readonly string[], place = 'pacs') => claims.take(place, id, new Set(uids), lock(id));
+
+  it("are one delivery's, all of an attempt or none, until it releases them", async () => {
+    expect(await take('d-a', ['1', '2'])).toEqual({ kind: 'taken', left: [] });
+    expect(await take('d-a', ['2', '3'])).toEqual({ kind: 'taken', left: [] });
+    expect(await take('d-b', ['4', '3', '5'])).toEqual({ kind: 'held', by: 'd-a', sopInstanceUid: '3' });
+    expect(await take('d-b', ['1'], 'elsewhere')).toEqual({ kind: 'taken', left: [] });
+    expect(await take('d-a', ['4', '5'])).toEqual({ kind: 'taken', left: [] });
+    await claims.release('pacs', 'd-a', new Set(['1', '2', '3', '4', '5']), lock('d-a'));
+    expect(await take('d-b', ['1', '2', '3', '4', '5'])).toEqual({ kind: 'taken', left: [] });
+    await claims.release('pacs', 'd-b', new Set(['1', '2', '3', '4', '5']), lock('d-b'));
+    expect(await redis.exists(`${prefix}:uid-claims:pacs`)).toBe(0);
+  });
+
+  it('of many that want them at the same moment one gets them', async () => {
+    const ids = Array.from({ length: 20 }, (_, index) => `d-${index}`);
+    for (const id of ids) await begin(id);
+    const answers = await Promise.all(ids.map((id, index) => take(id, ['7', `8.${index}`])));
+    expect(answers.filter(({ kind }) => kind === 'taken').length).toBe(1);
+  });
+
+  it.each([
+    ['its lock has ended', () => redis.del(lock('d-a').lockKey)],
+    ['another worker has its job', () => redis.set(lock('d-a').lockKey, 'another')],
+    ['the delivery has ended', () => redis.hset(`${prefix}:delivery:d-a`, 'state', 'delivered')],
+    ['the delivery is forgotten', () => redis.del(`${prefix}:delivery:d-a`)],
+  ])('are named when they were left behind: %s', async (_, end) => {
+    await take('d-a', ['1', '2']);
+    await end();
+    expect(await take('d-b', ['2', '3'])).toEqual({ kind: 'taken', left: ['d-a'] });
+    expect(await take('d-b', ['2', '3'])).toEqual({ kind: 'taken', left: [] });
+  });
+
+  it('are neither taken nor released by a worker that has lost its job', async () => {
+    await take('d-a', ['1']);
+    await redis.set(lock('d-a').lockKey, 'another');
+    await expect(take('d-a', ['2'])).rejects.toMatchObject({ code: 'lock-lost' });
+    await claims.release('pacs', 'd-a', new Set(['1']), lock('d-a'));
+    expect(await redis.hlen(`${prefix}:uid-claims:pacs`)).toBe(1);
+    const lone = new Redis(server.url, { maxRetriesPerRequest: 0, retryStrategy: () => null });
+    lone.disconnect();
+    await expect(new UidClaims(lone, prefix).take('pacs', 'd-a', new Set(['1']), lock('d-a'))).rejects.toMatchObject({
       code: 'ledger-unavailable',
     });
   });

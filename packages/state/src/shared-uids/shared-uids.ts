@@ -2,8 +2,8 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import type { StudyKey } from '../records/record-reader.ts';
-import { addNameScript, addScript, findScript, removeScript } from './shared-uids-scripts.ts';
-import { blocksOf, studyHash } from './uid-block.ts';
+import { addNameScript, addScript, findScript, removeNameScript, removeScript } from './shared-uids-scripts.ts';
+import { blocksOf, nameShard, studyHash } from './uid-block.ts';
 
 /** Blocks in one call: well below a millisecond for Redis. */
 const blocksAtOnce = 200;
@@ -49,19 +49,19 @@ export class SharedUids {
     const others = new Map<string, Buffer>();
     return asked(async () => {
       if (isAdded && blocks.length > 0) {
-        await addNameScript.run(this.#redis, [this.#namesOf(hash)], [hash.subarray(2), member]);
+        await addNameScript.run(this.#redis, [this.#namesOf(hash)], [hash, member]);
       }
       for (let from = 0; from < blocks.length; from += blocksAtOnce) {
         const some = blocks.slice(from, from + blocksAtOnce);
         const found = await (isAdded ? addScript : findScript).runBuffer(
           this.#redis,
-          some.map(({ shard }) => this.#keys.uidBlocks(shard)),
-          [hash, ...some.flatMap(({ field, low, high }) => [field, low, high])],
+          some.map(({ bucket }) => this.#keys.uidBlocks(bucket)),
+          [hash, ...some.flatMap((block) => [block.hash, block.low, block.high])],
         );
         for (const other of found as Buffer[]) others.set(other.toString('hex'), other);
       }
       const names = await Promise.all(
-        Array.from(others.values(), (other) => this.#redis.hget(this.#namesOf(other), other.subarray(2) as never)),
+        Array.from(others.values(), (other) => this.#redis.hget(this.#namesOf(other), other as never)),
       );
       return names.flatMap((name) => (name ?? '').split('\n').flatMap(studyOf));
     });
@@ -81,15 +81,11 @@ export class SharedUids {
         const some = blocks.slice(from, from + blocksAtOnce);
         await removeScript.run(
           this.#redis,
-          some.map(({ shard }) => this.#keys.uidBlocks(shard)),
-          [hash, ...some.map(({ field }) => field)],
+          some.map(({ bucket }) => this.#keys.uidBlocks(bucket)),
+          [hash, ...some.map((block) => block.hash)],
         );
       }
-      const field = hash.subarray(2) as never;
-      // Of two studies with one hash the other is found no more: 5 bytes, so never in practice.
-      if ((await this.#redis.hget(this.#namesOf(hash), field)) === member) {
-        await this.#redis.hdel(this.#namesOf(hash), field);
-      }
+      await removeNameScript.run(this.#redis, [this.#namesOf(hash)], [hash, member]);
     });
   }
 
@@ -98,7 +94,7 @@ export class SharedUids {
   }
 
   #namesOf(hash: Buffer): string {
-    return this.#keys.uidStudies(hash.toString('hex', 0, 2));
+    return this.#keys.uidStudies(nameShard(hash));
   }
 }
 

@@ -5,10 +5,10 @@ import { createHash } from 'node:crypto';
  * that a study has few blocks.
  */
 export interface UidBlock {
-  /** Which of the hashes in Redis has it: 4 hexadecimal digits. */
-  readonly shard: string;
-  /** Its field there: 4 bytes. */
-  readonly field: Buffer;
+  /** Which of the buckets in Redis has it: 4 hexadecimal digits. */
+  readonly bucket: string;
+  /** By which it is found there: 2 bytes. Blocks may share it: then too many studies are named. */
+  readonly hash: Buffer;
   /** Lowest and highest value of the last digits that are meant. */
   readonly low: number;
   readonly high: number;
@@ -26,11 +26,16 @@ export function blocksOf(uids: Iterable<string>): UidBlock[] {
   }
   return Array.from(blocks, ([head, range]) => {
     const hash = createHash('sha256').update(head).digest();
-    return { shard: hash.toString('hex', 0, 2), field: hash.subarray(2, 6), ...range };
+    return { bucket: hash.toString('hex', 0, 2), hash: hash.subarray(2, 4), ...range };
   });
 }
 
-/** A study in 5 bytes: the first two tell where its name is kept. Two may have the same: both are named then. */
+/** A study in 4 bytes. Two may have the same: both are named then. */
 export function studyHash(member: string): Buffer {
-  return createHash('sha256').update(member).digest().subarray(0, 5);
+  return createHash('sha256').update(member).digest().subarray(0, 4);
+}
+
+/** Which of 4,096 hashes in Redis has the name of a study, under its hash. */
+export function nameShard(hash: Buffer): string {
+  return hash.toString('hex', 0, 2).slice(0, 3);
 }

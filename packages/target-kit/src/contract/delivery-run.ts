@@ -5,11 +5,12 @@ import type { Mailbox } from './mailbox.ts';
  * What became of one instance at the target.
  *
  * - `delivered`: the target confirmed it; `warning` keeps a doubt that it raised (e.g. status B000H), `answer` what it said, for
- *   the receipt: a status, an ETag, the path; no patient data
+ *   the receipt: a status, an ETag, the path; no patient data. `isExisting`: the target says that it had the instance before, and
+ *   its content was not compared: where it has confirmed an older version, that is no confirmation of this one
  * - `quarantined`: the target will not take this one, whatever is tried; the study goes on without it
  */
 export type InstanceOutcome =
-  | { readonly kind: 'delivered'; readonly warning?: string; readonly answer?: string }
+  | { readonly kind: 'delivered'; readonly warning?: string; readonly answer?: string; readonly isExisting?: true }
   | { readonly kind: 'quarantined'; readonly error: DispatchError };
 
 /** Facts for the log of the delivery. Text is static, facts are fields, none of them patient data. */

@@ -102,6 +102,16 @@ export class Suspects {
     if (changed) await this.#save();
   }
 
+  /** Whether the target has taken another instance that was begun after this one had failed: it was well then. */
+  isOutlived({ sourceId }: ManifestInstance): boolean {
+    return this.#suspicions.get(sourceId)?.outlived === true;
+  }
+
+  /** It is quarantined for another reason: what else happened says nothing any more. */
+  async forget({ sourceId }: ManifestInstance): Promise<void> {
+    if (this.#suspicions.delete(sourceId)) await this.#save();
+  }
+
   /**
    * What an error on an instance is, in the light of its earlier ones. A full target (`target-full`) is the instance's own
    * failure for now: whether it is the target's is known at the end of the attempt.

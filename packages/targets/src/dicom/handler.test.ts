@@ -8,7 +8,7 @@ import { TestDelivery } from '@dicom-dispatch/target-kit/testing';
 import { fixtureStudy, part10Facts, receivedFiles, type FixtureStudy } from '../contract-suite/index.ts';
 import type { DeliveryRun } from '@dicom-dispatch/target-kit';
 import { dicomHandler } from './handler.ts';
-import { groupByContexts } from './presentation-contexts.ts';
+import { chooseEncoding, groupByContexts } from './presentation-contexts.ts';
 import { dicomTarget, type DicomTarget } from './schema.ts';
 
 const { implicitVrLittleEndian: implicit, explicitVrLittleEndian: explicit, rleLossless: rle } = TRANSFER_SYNTAX;
@@ -356,6 +356,26 @@ describe('transfer syntaxes', () => {
       const manifests = study.instances.map(({ manifest }) => manifest);
       const { groups } = groupByContexts(manifests, { transcode, transferSyntaxes: [rle] });
       expect(groups.flatMap(({ contexts }) => contexts.flatMap((one) => one.transferSyntaxes))).toContain(implicit);
+    }
+  });
+
+  it.each(['fallback', 'always'] as const)('transcode: %s compresses nothing that has no pixel data', (transcode) => {
+    const [one] = fixtureStudy({ seed: 'report', series: 1, instancesPerSeries: 1 }).instances;
+    const lossless = TRANSFER_SYNTAX.jpegLosslessSv1;
+    const syntaxOf = (sopClassUid: string, transferSyntaxes: readonly string[], accepted: readonly string[]) => {
+      const instance = { ...one!.manifest, sopClassUid, transferSyntaxUid: explicit };
+      const proposed = groupByContexts([instance], { transcode, transferSyntaxes: [...transferSyntaxes] });
+      expect(proposed.groups.flatMap(({ contexts }) => contexts.flatMap((each) => each.transferSyntaxes))).toEqual(
+        expect.arrayContaining([...accepted]),
+      );
+      const options = { transcode, transferSyntaxes: [...transferSyntaxes] };
+      return chooseEncoding(instance, options, (_, syntax) => accepted.includes(syntax))?.transferSyntaxUid;
+    };
+    const [image, report, waveform] = ['1.1.2', '1.1.88.11', '1.1.9.1.1'].map((end) => `1.2.840.10008.5.1.4.${end}`);
+    expect(syntaxOf(image!, [lossless], [lossless, implicit])).toBe(lossless);
+    for (const other of [report!, waveform!]) {
+      expect(syntaxOf(other, [lossless], [explicit, implicit])).toBe(explicit);
+      expect(syntaxOf(other, [lossless, implicit], [implicit])).toBe(implicit);
     }
   });
 

@@ -1,4 +1,4 @@
-import { DispatchError, isLossySyntax } from '@dicom-dispatch/core';
+import { DispatchError, hasPixelData, isCompressed, isLossySyntax } from '@dicom-dispatch/core';
 import { canBecomeImplicitVr, isUid, MAX_CONTEXTS, TRANSFER_SYNTAX } from 'dicom-dimse';
 import type { ManifestInstance } from '@dicom-dispatch/target-kit';
 import type { AnyDicomTarget } from './schema.ts';
@@ -55,7 +55,7 @@ export function groupByContexts(
     const pair = `${sopClassUid} ${transferSyntaxUid}`;
     let group = groupOf.get(pair);
     if (!group) {
-      const syntaxes = proposals(transferSyntaxUid, options);
+      const syntaxes = proposals(instance, options);
       const last = groups.at(-1);
       group = last && last.contexts.length + syntaxes.length <= MAX_CONTEXTS ? last : { contexts: [], instances: [] };
       if (group !== last) {
@@ -94,23 +94,33 @@ function shown(uid: string): string {
 /**
  * The syntaxes to propose for an instance, best first. Implicit VR Little Endian is always among them (PS3.5 section 10.1).
  */
-function proposals(stored: string, { transferSyntaxes, transcode }: SyntaxOptions): readonly string[] {
+function proposals(instance: ManifestInstance, options: SyntaxOptions): readonly string[] {
+  const { transferSyntaxUid: stored = '' } = instance;
+  const { transcode } = options;
   const first = transcode === 'always' ? [] : [stored];
-  const others = transcode === 'never' ? [] : (transferSyntaxes ?? uncompressed);
+  const others = transcode === 'never' ? [] : wantedFor(instance, options);
   return [...new Set([...first, ...others, implicitVrLittleEndian])];
+}
+
+/** To what an instance may be transcoded: what has no pixel data cannot be in a syntax that compresses it. */
+function wantedFor(instance: ManifestInstance, { transferSyntaxes }: SyntaxOptions): readonly string[] {
+  if (!transferSyntaxes || hasPixelData(instance)) return transferSyntaxes ?? uncompressed;
+  const native = transferSyntaxes.filter((syntax) => !isCompressed(syntax));
+  return native.length > 0 ? native : [instance.transferSyntaxUid ?? '', ...uncompressed];
 }
 
 /** How an instance goes to a receiver that accepted what `canStore` says; undefined where there is no way. */
 export function chooseEncoding(
-  { sopClassUid = '', transferSyntaxUid: stored = '' }: ManifestInstance,
-  { transferSyntaxes, transcode }: SyntaxOptions,
+  instance: ManifestInstance,
+  options: SyntaxOptions,
   canStore: (sopClassUid: string, transferSyntaxUid: string) => boolean,
 ): Encoding | undefined {
+  const { sopClassUid = '', transferSyntaxUid: stored = '' } = instance;
+  const { transferSyntaxes, transcode } = options;
   const isAccepted = (syntax: string): boolean => canStore(sopClassUid, syntax);
   const isAllowed = (syntax: string): boolean => transferSyntaxes?.includes(syntax) ?? true;
   if (transcode !== 'always' && isAllowed(stored) && isAccepted(stored)) return as(stored);
-  const wanted =
-    transcode === 'never' ? [implicitVrLittleEndian].filter(isAllowed) : (transferSyntaxes ?? uncompressed);
+  const wanted = transcode === 'never' ? [implicitVrLittleEndian].filter(isAllowed) : wantedFor(instance, options);
   // Another instance would come of compressing with a loss: such a syntax is for those that are stored in it.
   const chosen = wanted.find((syntax) => isAccepted(syntax) && (syntax === stored || !isLossySyntax(syntax)));
   if (chosen === undefined) return undefined;

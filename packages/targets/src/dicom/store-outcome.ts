@@ -13,7 +13,8 @@ export function storeOutcome(result: StoreResult): InstanceOutcome {
   const status = result.status;
   const shown = `status ${status.toString(16).toUpperCase().padStart(4, '0')}H (${result.text})`;
   if (result.class === 'success') return { kind: 'delivered', answer: shown };
-  if (result.class === 'warning' || status === 0x0111) return { kind: 'delivered', warning: shown };
+  if (result.class === 'warning') return { kind: 'delivered', warning: shown };
+  if (status === 0x0111) return { kind: 'delivered', warning: shown, isExisting: true };
   if (status === 0x0124 || status === 0x0214) {
     throw new DispatchError(
       'target-misconfigured',

@@ -89,6 +89,13 @@ export function cannotVerify(): DispatchError {
   });
 }
 
+/** Refused without a word after others were taken, and nothing was taken afterwards. */
+export function stoppedTaking({ message }: DispatchError): DispatchError {
+  return new DispatchError('instance-failed', `${message}; nothing that was sent afterwards was taken`, {
+    remedy: 'Look at the log of the target: it may have reached a quota. It is sent again.',
+  });
+}
+
 /** Each instance was refused, alone, without a word: hardly the fault of all of them. */
 export function allRefused(count: number, { message }: DispatchError): DispatchError {
   return new DispatchError(

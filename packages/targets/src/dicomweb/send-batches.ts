@@ -11,6 +11,9 @@ import { stowBody, type SourceFailure, type StowBody } from './stow-body.ts';
 import { StowSender } from './stow-sender.ts';
 import type { StudySearch } from './study-search.ts';
 
+/** Of so many on one is kept for the end. */
+const leastForControl = 12;
+
 /** Kept with the delivery: how large a batch may be, once one was too large. */
 const limitsKey = 'dicomweb-batch';
 
@@ -32,7 +35,7 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
   const { http, search, suspects } = sending;
   const stop = new AbortController();
   const signal = AbortSignal.any([run.signal, stop.signal]);
-  const queue = new BatchQueue(sending.pending, await knownLimits(run));
+  const queue = new BatchQueue(withControl(sending.pending), await knownLimits(run));
   const sender = new StowSender(http, config, run.study.studyInstanceUid);
   const large = new Gate(largeAtOnce);
   const sizes = new Map<ManifestInstance, number>();
@@ -111,7 +114,7 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
       case 'quarantined':
         return tally.quarantine(instance, judgement.error);
       case 'refused':
-        return tally.refuse(instance, judgement.error);
+        return await tally.refuse(instance, judgement.error);
       case 'later':
         return tally.failed(instance, judgement.error);
       case 'unknown':
@@ -175,6 +178,14 @@ export async function sendBatches(run: DeliveryRun<DicomwebTarget>, sending: Sen
   if (ending) throw ending;
   await tally.end();
   return tally;
+}
+
+/**
+ * The first instance goes last: taken after others were refused, it shows that the target was well. The last ones of a study are
+ * often of another kind, e.g. reports.
+ */
+function withControl(pending: readonly ManifestInstance[]): readonly ManifestInstance[] {
+  return pending.length < leastForControl ? pending : [...pending.slice(1), ...pending.slice(0, 1)];
 }
 
 async function knownLimits({ config, state }: DeliveryRun<DicomwebTarget>): Promise<BatchLimits> {

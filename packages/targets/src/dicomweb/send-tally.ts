@@ -1,7 +1,7 @@
-import { asDispatchError, type DispatchError } from '@dicom-dispatch/core';
+import { asDispatchError, DispatchError } from '@dicom-dispatch/core';
 import type { DeliveryRun, InstanceOutcome, ManifestInstance } from '@dicom-dispatch/target-kit';
 import { verdictOf, type Suspects } from '@dicom-dispatch/target-kit/flow';
-import { allRefused, unanswered } from './errors.ts';
+import { allRefused, stoppedTaking, unanswered } from './errors.ts';
 import type { Unknown } from './judge-batch.ts';
 import type { DicomwebTarget } from './schema.ts';
 
@@ -31,15 +31,14 @@ export class SendTally {
   readonly #run: DeliveryRun<DicomwebTarget>;
   readonly #suspects: Suspects;
   readonly #refused: { readonly instance: ManifestInstance; readonly error: DispatchError }[] = [];
-  #someTaken: boolean;
+  /** In this attempt: what was confirmed before says nothing about the target now. */
+  #someTaken = false;
   #failedInRow = 0;
   #unansweredInRow = 0;
 
   constructor(run: DeliveryRun<DicomwebTarget>, suspects: Suspects) {
     this.#run = run;
     this.#suspects = suspects;
-    // What was confirmed before counts as well.
-    this.#someTaken = run.pending.length < run.manifest.length - (run.quarantined?.length ?? 0);
   }
 
   /** @param begun - what `Suspects.begin` gave before it was sent */
@@ -83,15 +82,33 @@ export class SendTally {
   }
 
   /** Refused alone and without a reason: whose fault it is, is known at the end. */
-  refuse(instance: ManifestInstance, error: DispatchError): void {
+  async refuse(instance: ManifestInstance, error: DispatchError): Promise<void> {
+    const failure = new DispatchError('instance-failed', error.message, { cause: error, remedy: error.remedy });
+    const judged = asDispatchError(await this.#suspects.judge(instance, failure));
+    if (verdictOf(judged) === 'quarantine') return this.quarantine(instance, judged);
     this.#refused.push({ instance, error });
     if (!this.#someTaken && this.#refused.length >= maxInRow) throw allRefused(this.#refused.length, error);
   }
 
-  /** @throws {DispatchError} `target-misconfigured` when everything was refused without a reason */
+  /**
+   * An instance that was refused without a reason is at fault when another one, sent afterwards, was taken. A target that refuses all
+   * from some instance on (a quota, a licence, a right that has ended) is at fault itself: those are sent again.
+   *
+   * @throws {DispatchError} `target-misconfigured` when everything was refused without a reason
+   */
   async end(): Promise<void> {
     const [first] = this.#refused;
-    if (first && !this.#someTaken) throw allRefused(this.#refused.length, first.error);
-    for (const { instance, error } of this.#refused) await this.quarantine(instance, error);
+    if (!first) return;
+    const { guilty = [], open = [] } = Object.groupBy(this.#refused, ({ instance }) =>
+      this.#suspects.isOutlived(instance) ? 'guilty' : 'open',
+    );
+    for (const { instance, error } of guilty) {
+      await this.#suspects.forget(instance);
+      await this.quarantine(instance, error);
+    }
+    // One that is left of a study is suspected; several are hardly all at fault.
+    const isLast = open.length === 1 && this.#run.pending.length < this.#run.manifest.length;
+    if (open.length > 0 && !this.#someTaken && !isLast) throw allRefused(open.length, first.error);
+    for (const { error } of open) this.later(stoppedTaking(error));
   }
 }

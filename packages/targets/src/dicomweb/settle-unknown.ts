@@ -65,6 +65,7 @@ export async function settleUnknown(
       kind: 'delivered',
       answer: note ?? 'listed by a search',
       ...(note !== undefined && { warning: note }),
+      ...(doubt !== undefined && { isExisting: true }),
     });
   }
   if (presence.missing.length > 0) throw notListedYet(presence.missing.length);

@@ -189,11 +189,55 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
       const { config } = await service(({ uids: sent }, response) =>
         sent.includes(second) ? void response.writeHead(status).end() : answer(response, 200, { stored: sent }),
       );
-      const { attempt, kinds } = await deliver(study, config);
+      const { attempt, kinds } = await deliver(study, { ...config, maxParallel: 1 });
       expect(attempt.error).toBeUndefined();
       expect(kinds).toEqual(['delivered', 'quarantined', 'delivered', 'delivered']);
     },
   );
+
+  it.each([400, 409, 422])('%i to everything from some instance on: none of them is blamed', async (status) => {
+    let quota = 2;
+    const { config } = await service(({ uids: sent }, response) => {
+      if (sent.length > quota) return void response.writeHead(status).end();
+      quota -= sent.length;
+      answer(response, 200, { stored: sent });
+    });
+    const { attempt, delivery, kinds } = await deliver(study, { ...config, maxParallel: 1 });
+    expect(attempt.error).toMatchObject({ code: 'instance-failed', message: expect.stringContaining('afterwards') });
+    expect(kinds).toEqual(['delivered', 'delivered', 'pending', 'pending']);
+    // While nothing is taken it is the target that stops, however often it is tried.
+    for (let count = 0; count < 4; count += 1) {
+      const again = await deliver(study, { ...config, maxParallel: 1 }, delivery);
+      expect(again.attempt.error).toMatchObject({ code: 'target-misconfigured', disposition: 'halt' });
+      expect(again.kinds).toEqual(['delivered', 'delivered', 'pending', 'pending']);
+    }
+    quota = 9;
+    expect((await deliver(study, { ...config, maxParallel: 1 }, delivery)).kinds).toEqual(Array(4).fill('delivered'));
+  });
+
+  it('409 to one that goes last: it is sent again, and quarantined at the third time', async () => {
+    const { config } = await service(({ uids: sent }, response) =>
+      sent.includes(fourth) ? void response.writeHead(409).end() : answer(response, 200, { stored: sent }),
+    );
+    const { delivery, kinds } = await deliver(study, { ...config, maxParallel: 1 });
+    expect(kinds).toEqual(['delivered', 'delivered', 'delivered', 'pending']);
+    await deliver(study, config, delivery);
+    const { kinds: last } = await deliver(study, config, delivery);
+    expect(last).toEqual(['delivered', 'delivered', 'delivered', 'quarantined']);
+  });
+
+  it('409 to the reports at the end of a study: they are quarantined, an image that goes after them tells', async () => {
+    const long = fixtureStudy({ seed: 'reports', series: 1, instancesPerSeries: 14, rows: 16, columns: 16 });
+    const reports = new Set(long.instances.slice(-2).map(({ manifest }) => manifest.sopInstanceUid));
+    const { config } = await service(({ uids: sent }, response) =>
+      sent.some((uid) => reports.has(uid))
+        ? void response.writeHead(409).end()
+        : answer(response, 200, { stored: sent }),
+    );
+    const { attempt, kinds } = await deliver(long, { ...config, maxParallel: 1 });
+    expect(attempt.error).toBeUndefined();
+    expect(kinds).toEqual([...Array(12).fill('delivered'), 'quarantined', 'quarantined']);
+  });
 
   it('a failure without a UID is the one of the instance when it is alone', async () => {
     const { config } = await service(({ uids: sent }, response) =>

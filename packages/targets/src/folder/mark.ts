@@ -1,37 +1,92 @@
 import { constants, copyFile, link, open, rename } from 'node:fs/promises';
-import { checkPlace, markName, maxMarkBytes, type MarkedPlace, type PlaceFound } from '../place-mark/index.ts';
+import {
+  checkPlace,
+  markMissing,
+  markName,
+  maxMarkBytes,
+  type MarkedPlace,
+  type PlaceFound,
+} from '../place-mark/index.ts';
 import type { TargetMemory } from '@dicom-dispatch/target-kit';
-import { temporaryName } from '../template/index.ts';
+import { parseTemplate, temporaryName } from '../template/index.ts';
 import { fsCode } from './errors.ts';
 import type { Folders, HeldFolder } from './folders.ts';
 import { removeIfThere } from './left-overs.ts';
 import type { Place } from './place.ts';
 
-/** @throws {DispatchError} when the folder is not the one that the target was set up with */
+/**
+ * Looks at the folder, and at other file systems that are mounted in it above the first placeholder of the layout: of these, each
+ * has a mark of its own.
+ *
+ * @throws {DispatchError} when one of them is not the one that the target was set up with
+ */
 export async function checkFolder(
   place: Place,
   folders: Folders,
   memory: TargetMemory | undefined,
   act: 'set up' | 'look',
 ): Promise<PlaceFound> {
-  return folders.within('.', async (folder) => {
+  const found = await checkOne(place, folders, memory, act, '.');
+  let deviceAbove = await folders.within('.', deviceOf);
+  for (const relative of fixedFolders(place.config.layout)) {
+    // One that is not there is no mount point; where it was one, its delivery says so.
+    const wasMounted = (await memory?.get(memoryKeyOf(relative))) !== undefined;
+    const device = await folders.withinIfThere(relative, deviceOf);
+    if (device === undefined && !wasMounted) break;
+    if (wasMounted || device !== deviceAbove) await checkOne(place, folders, memory, act, relative);
+    deviceAbove = device ?? deviceAbove;
+  }
+  return found;
+}
+
+/** Folders of a layout that are the same for all instances, from the top. */
+function fixedFolders(layout: string): string[] {
+  if (layout === 'flat') return [];
+  const segments = parseTemplate(layout).slice(0, -1);
+  const end = segments.findIndex((parts) => parts.some(({ kind }) => kind !== 'text'));
+  const names = segments
+    .slice(0, end < 0 ? segments.length : end)
+    .map((parts) => parts.map((part) => (part.kind === 'text' ? part.text : '')).join(''));
+  return names.map((_, index) => names.slice(0, index + 1).join('/'));
+}
+
+function memoryKeyOf(relative: string): string {
+  return relative === '.' ? 'place' : `place:${relative}`;
+}
+
+async function deviceOf({ handle }: HeldFolder): Promise<bigint> {
+  return (await handle.stat({ bigint: true })).dev;
+}
+
+async function checkOne(
+  place: Place,
+  folders: Folders,
+  memory: TargetMemory | undefined,
+  act: 'set up' | 'look',
+  relative: string,
+): Promise<PlaceFound> {
+  const path = relative === '.' ? place.config.path : `${place.config.path}/${relative}`;
+  const found = await folders.withinIfThere(relative, async (folder) => {
     const marked: MarkedPlace = {
-      path: place.config.path,
-      shown: place.config.path,
+      path,
+      shown: path,
+      memoryKey: memoryKeyOf(relative),
       folder: await place.act('Checking the folder', () => identify(folder)),
       read: () => place.act('Reading the mark of the folder', () => readMark(folder)),
       async write(content) {
         await place.act('Marking the folder', () => writeMark(folder, content, place.config.mode, 'replace'));
-        await folders.sync('.');
+        await folders.sync(relative);
       },
       async create(content) {
         const isNew = await place.act('Marking the folder', () => writeMark(folder, content, place.config.mode, 'new'));
-        await folders.sync('.');
+        await folders.sync(relative);
         return isNew;
       },
     };
     return checkPlace(marked, memory, act);
   });
+  if (found === undefined) throw markMissing(path);
+  return found;
 }
 
 /** Another file system, or another folder in its place, differs in one of these; undefined where births are not kept. */

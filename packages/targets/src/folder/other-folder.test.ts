@@ -101,6 +101,41 @@ describe('a folder target knows the folder that it was set up with', () => {
     expect((await filesUnder(share)).length).toBeGreaterThan(0);
   });
 
+  it.runIf(canMount)('refuses a mount point within it whose share is not mounted, or is another', async () => {
+    const layout = 'archive/images/{PatientID}/{SOPInstanceUID}.dcm';
+    const point = join(path, 'archive');
+    await mkdir(join(point, 'images'), { recursive: true });
+    const mount = (): Buffer => run('mount', '-t', 'tmpfs', 'tmpfs', point);
+    mount();
+    const study = aStudy();
+    try {
+      expect((await deliver(aStudy(), { layout })).error).toBeUndefined();
+      expect((await deliver(aStudy(), { layout })).error).toBeUndefined();
+      expect((await stat(join(point, mark))).size).toBeGreaterThan(50);
+    } finally {
+      run('umount', point);
+    }
+    const attempt = await deliver(study, { layout });
+    expect(attempt.error).toMatchObject({
+      code: 'target-unreachable',
+      message: expect.stringContaining(`${point} is not`),
+    });
+    expect(await placeCheck({ layout })).toMatchObject({ result: 'failed' });
+    expect(await filesUnder(point)).toEqual([]);
+    mount();
+    try {
+      // An empty disk: nobody has said that it is to take the place of the other.
+      expect((await deliver(study, { layout })).error).toMatchObject({ code: 'target-unreachable' });
+      await writeFile(join(point, mark), '');
+      expect((await deliver(study, { layout })).error).toBeUndefined();
+    } finally {
+      run('umount', point);
+    }
+    // Without the mount point itself, too.
+    await rm(point, { recursive: true });
+    expect((await deliver(study, { layout })).error).toMatchObject({ code: 'target-unreachable' });
+  });
+
   it.runIf(canMount)('refuses another disk in its place, unless an operator says that it is meant', async () => {
     expect((await deliver()).error).toBeUndefined();
     const other = join(root.path, `other-${count}`);

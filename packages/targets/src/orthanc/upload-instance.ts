@@ -28,7 +28,8 @@ export async function uploadInstance(
   if (!(await isOfInstance(http, uploaded.id, opened.instance, run.study, signal))) throw otherInstance();
   if (uploaded.status === 'AlreadyStored') {
     if (config.onConflict === 'keep') {
-      return { kind: 'delivered', warning: 'the target already had it (AlreadyStored); its content was not compared' };
+      const warning = 'the target already had it (AlreadyStored); its content was not compared';
+      return { kind: 'delivered', warning, isExisting: true };
     }
     if (await compare(uploaded)) return alreadyThere(uploaded);
     if (config.onConflict === 'error') return { kind: 'quarantined', error: conflict() };

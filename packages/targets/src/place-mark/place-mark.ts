@@ -7,7 +7,6 @@ import type { TargetMemory } from '@dicom-dispatch/target-kit';
 export const markName = '.dicom-dispatch-target';
 /** A mark is some 200 bytes; a file that is longer is none. */
 export const maxMarkBytes = 4096;
-const memoryKey = 'place';
 
 const markContent = z.object({ id: z.uuid() });
 
@@ -26,6 +25,8 @@ export interface MarkedPlace {
   readonly path: string;
   /** For messages. */
   readonly shown: string;
+  /** What of the target it is: under this it is remembered. Default: its folder. */
+  readonly memoryKey?: string;
   /** Tells the folder from others, if possible: device, inode, time of birth. */
   readonly folder?: string | undefined;
   /** The content of the mark, at most `maxMarkBytes` and one; undefined where there is no such file. */
@@ -54,6 +55,7 @@ export async function checkPlace(
   memory: TargetMemory | undefined,
   act: 'set up' | 'look',
 ): Promise<PlaceFound> {
+  const memoryKey = place.memoryKey ?? 'place';
   const kept = await memory?.get<Remembered>(memoryKey);
   const remembered = kept?.path === place.path ? kept : undefined;
   const content = await place.read();
@@ -69,7 +71,8 @@ export async function checkPlace(
   }
 
   if (found === undefined) {
-    if (remembered && (remembered.folder === undefined || remembered.folder !== place.folder)) throw missing(place);
+    if (remembered && (remembered.folder === undefined || remembered.folder !== place.folder))
+      throw markMissing(place.shown);
     if (remembered) {
       await mark(remembered.id);
       return 'marked again';
@@ -124,7 +127,8 @@ function readMark(content: Buffer, place: MarkedPlace): string {
   }
 }
 
-function missing({ shown }: MarkedPlace): DispatchError {
+/** @param shown - the folder, for the message */
+export function markMissing(shown: string): DispatchError {
   return new DispatchError(
     'target-unreachable',
     `${shown} is not the folder that this target was configured with: its mark ${markName} is missing`,

@@ -1,4 +1,4 @@
-import type { ManifestInstance } from '@dicom-dispatch/core';
+import type { ManifestInstance } from './manifest.ts';
 
 /**
  * SOP classes without pixel data (PS3.4 section B.5, PS3.3 annex A, edition 2024e): spectroscopy, waveforms, presentation
@@ -24,7 +24,10 @@ const nativeSyntaxes = new Set([
 ]);
 
 /** Whether an instance has pixel data, as far as its SOP class and transfer syntax tell: then it can be transcoded. */
-export function hasPixelData({ sopClassUid, transferSyntaxUid }: ManifestInstance): boolean {
+export function hasPixelData({
+  sopClassUid,
+  transferSyntaxUid,
+}: Pick<ManifestInstance, 'sopClassUid' | 'transferSyntaxUid'>): boolean {
   if (isCompressed(transferSyntaxUid)) return true;
   return sopClassUid === undefined || !withoutPixels.test(sopClassUid);
 }

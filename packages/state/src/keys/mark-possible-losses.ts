@@ -1,0 +1,40 @@
+import type { Redis } from 'ioredis';
+import { redisKeys } from './redis-keys.ts';
+
+/** Records in one call. */
+const atOnce = 500;
+/** In each note of a former version on a UID that stands for several instances. */
+const words = 'only one of';
+
+/** Whether a target may have lost an instance was in the words of a note alone: it becomes a field (format 4). */
+export async function markPossibleLosses(redis: Redis, prefix: string): Promise<void> {
+  const keys = redisKeys(prefix);
+  const states = [
+    'waiting',
+    'active',
+    'delivered',
+    'partial',
+    'failed',
+    'source-gone',
+    'cancelled',
+    'moved',
+    'resolved',
+  ];
+  for (const state of states) {
+    let cursor = '0';
+    do {
+      const [next, flat] = await redis.zscan(keys.index(`state:${state}`), cursor, 'COUNT', atOnce);
+      const ids = flat.filter((_, at) => at % 2 === 0);
+      const reading = redis.pipeline();
+      for (const id of ids) reading.hget(keys.delivery(id), 'notice');
+      const notices = (await reading.exec()) ?? [];
+      const marking = redis.pipeline();
+      for (const [index, id] of ids.entries()) {
+        const notice = notices[index]?.[1];
+        if (typeof notice === 'string' && notice.includes(words)) marking.hset(keys.delivery(id), 'mayBeLost', 'true');
+      }
+      await marking.exec();
+      cursor = next;
+    } while (cursor !== '0');
+  }
+}
