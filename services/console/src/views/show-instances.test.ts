@@ -54,6 +54,6 @@ describe('a source', () => {
       sources: [{ followed: true, leader: 'router-7:4711', position: 1234, sweep: { studies: 50, routed: 2 } }],
     });
     const { text } = await test.ask('GET', '/sources');
-    for (const part of ['router-7:4711', '1,234', '50 studies looked at']) expect(text).toContain(part);
+    for (const part of ['router-7:4711', '1,234', '50 studies compared']) expect(text).toContain(part);
   });
 });
