@@ -28,7 +28,7 @@ const chapters: [title: string, files: string[]][] = [
   ],
   ['Every day', ['operations.md', 'by-hand.md', 'pull.md', 'failure-modes.md', 'command-line.md', 'glossary.md']],
   ['What it promises', ['reliability.md', 'performance.md', 'conformance.md']],
-  ['How it is built', ['architecture.md', 'delivery-life.md']],
+  ['How it is built', ['architecture.md', 'delivery-life.md', 'newcomers-trial.md']],
 ];
 const placed = new Set(['index.md', ...chapters.flatMap(([, files]) => files)]);
 const others = readdirSync(docs).filter((file) => file.endsWith('.md') && !placed.has(file));
