@@ -24,7 +24,7 @@ export interface InProcessOptions extends Pick<DispatcherOptions, 'circuitPauses
   readonly logFile?: string;
 }
 
-/** Services in the process of the test, with times that no configuration allows. */
+/** Services in the process of the test, with times that no configuration allows; a router follows its sources. */
 export async function startInProcess(options: InProcessOptions): Promise<InProcess> {
   const parsed = parseConfig(options.config, Object.values(targetSchemas) as never);
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
@@ -44,7 +44,15 @@ export async function startInProcess(options: InProcessOptions): Promise<InProce
       await startDispatcher({ config, redis, log, metrics: createMetrics(), ...(circuitPauses && { circuitPauses }) }),
     );
   }
-  if (wanted.includes('router')) services.push(await startRouter({ config, redis, log, metrics: createMetrics() }));
+  if (wanted.includes('router')) {
+    services.push(await startRouter({ config, redis, log, metrics: createMetrics() }));
+    // What is uploaded before its sources are followed would be old.
+    const feeds = Object.keys(config.sources).map((name) => `${config.redis.prefix}:feed:${name}`);
+    await waitFor(async () => (await redis.mget(feeds)).every((state) => state !== null), {
+      timeoutMs: 30_000,
+      message: 'the sources to be followed',
+    });
+  }
   return {
     config,
     redis,
@@ -62,8 +70,8 @@ export interface FollowingServices extends InProcess {
 }
 
 /**
- * Router and dispatcher in the process of the test, once they follow their sources: what a test needs that neither kills
- * them nor asks them by HTTP. Far cheaper than processes of their own (`startDispatch`).
+ * Router and dispatcher in the process of the test, and what they log: what a test needs that neither kills them nor asks
+ * them by HTTP. Far cheaper than processes of their own (`startDispatch`).
  */
 export async function startFollowing(options: InProcessOptions): Promise<FollowingServices> {
   const stack = new AsyncDisposableStack();
@@ -72,12 +80,6 @@ export async function startFollowing(options: InProcessOptions): Promise<Followi
     const logFile = join(folder.path, 'log');
     const output = (): string => readFileSync(logFile, 'utf8');
     const running = stack.use(await startInProcess({ ...options, logFile }));
-    const { config, redis } = running;
-    const feeds = Object.keys(config.sources).map((name) => `${config.redis.prefix}:feed:${name}`);
-    await waitFor(async () => (await redis.mget(feeds)).every((state) => state !== null), {
-      timeoutMs: 30_000,
-      message: output,
-    });
     const all = stack.move();
     return { ...running, output, [Symbol.asyncDispose]: () => all.disposeAsync() };
   } finally {
