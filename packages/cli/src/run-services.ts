@@ -66,9 +66,10 @@ export async function runServices(
   } finally {
     // Above all that the parts allow themselves: for what nobody thought of.
     endByForce(endOfServicesMs(current, names), 'a stopped part did not end', log);
+    // First: a reload may wait for a Redis that is away.
+    store.close();
     await endInTime(log, { 'a reload': () => keeper.stop() });
     await running.stop();
-    store.close();
     endByForce(lingerMs, 'an unfinished task keeps the process running', log);
   }
 }

@@ -130,9 +130,13 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
 
   /** Nothing depends on it: a folder that cannot be written has no versions. */
   async function noteVersion(reason: string): Promise<void> {
-    await store.current.remember?.().catch((error: unknown) => {
-      log.warn({ err: error }, 'no copy of the configuration can be kept on the disk of this host');
-    });
+    if (store.current.remember) {
+      // In Redis a version is noted by the step that makes it.
+      await store.current.remember().catch((error: unknown) => {
+        log.warn({ err: error }, 'no copy of the configuration can be stored on this host');
+      });
+      return;
+    }
     try {
       const { text } = await store.current.read();
       await store.versions.add({ text, author: 'the file', reason });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { redisKeys } from '@dicom-dispatch/state/keys';
-import { redisNow } from '@dicom-dispatch/state/redis';
+import { redisNow, withDeadline } from '@dicom-dispatch/state/redis';
 import { z } from 'zod';
 import { oneProblem } from '../config/config-error.ts';
 import { redisTitle } from '../config/local-file.ts';
@@ -11,6 +11,7 @@ import { readRedisVersion, replaceRedisVersion, signedText, type RedisVersion } 
 import type { SealKey } from './seal.ts';
 
 const candidateSeconds = 300;
+const answerWithinMs = 3_000;
 const candidate = z.object({ text: z.string(), signed: z.string() });
 
 interface Place {
@@ -109,7 +110,8 @@ export class RedisConfig implements CurrentConfig {
   }
 
   async remember(): Promise<void> {
-    const head = await this.#head();
+    // A Redis that is away is looked at again when it answers.
+    const head = await withDeadline(this.#head(), answerWithinMs).catch(() => undefined);
     if (head) await this.#place.copy?.write(head);
   }
 }
