@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { startFaultScp, type FaultScp } from './support/fault-scp.ts';
 import { pacsTarget } from './support/pacs-target.ts';
-import { runCli } from './support/run-cli.ts';
+import { startCommandHost, type CommandHost } from './support/run-commands.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 import { startSystem, type System, type UploadedStudy } from './support/system.ts';
 
@@ -15,6 +15,8 @@ let up: RunningDispatch;
 let dispatcher: RunningDispatch;
 let old: FaultScp;
 let pacs: FaultScp;
+/** The command line, typed in the folder of `up`. */
+let host: CommandHost;
 let both: Record<string, object>;
 const toOld = [{ name: 'first', targets: ['old'] }];
 const toPacs = [{ name: 'second', targets: ['pacs'] }];
@@ -25,8 +27,10 @@ beforeAll(async () => {
   const config = system.config(both, { rules: toOld });
   up = await startDispatch({ config });
   dispatcher = await startDispatch({ command: 'dispatcher', config });
+  host = startCommandHost({ cwd: up.folder, env: {} });
 });
 afterAll(async () => {
+  await host?.[Symbol.asyncDispose]();
   await Promise.all([up?.stop(), dispatcher?.stop()]);
   await Promise.all([system?.[Symbol.asyncDispose](), old?.down(), pacs?.down()]);
 });
@@ -107,7 +111,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
       'line 1, column 7: "PatinetName" is not a DICOM keyword; the nearest is PatientName',
     );
     expect(await rulesInUse()).toEqual(['second']);
-    const cli = await runCli(up.folder, 'reload');
+    const cli = await host.run('reload');
     expect(cli, cli.err).toMatchObject({ code: 2, out: expect.stringContaining('the previous configuration stays') });
 
     await writeFile(up.configFile, 'sources: [');
@@ -139,8 +143,8 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
       counts: { waiting: 2 },
     });
     const [targets, status, page] = await Promise.all([
-      runCli(up.folder, 'targets'),
-      runCli(up.folder, 'status', '--check'),
+      host.run('targets'),
+      host.run('status', '--check'),
       up.get('/targets/old'),
     ]);
     expect(targets.out).toMatch(/old +removed +orphaned +2/);
@@ -149,7 +153,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
       '! the target old was removed from the configuration, and 2 deliveries wait for it. dispatch target move old',
     );
     expect(page.body).toContain('This target was removed from the configuration');
-    const moved = await runCli(up.folder, 'target', 'move', 'old', '--to', 'pacs');
+    const moved = await host.run('target', 'move', 'old', '--to', 'pacs');
     expect(moved, moved.err).toMatchObject({ code: 0, out: '2 deliveries of old are moved to pacs\n' });
     for (const study of studies) {
       await system.untilDelivery(study, 'pacs', ['delivered']);
@@ -170,7 +174,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
       timeoutMs: 10_000,
       message: 'the target is orphaned',
     });
-    const dropped = await runCli(up.folder, 'target', 'drop', 'old', '--yes');
+    const dropped = await host.run('target', 'drop', 'old', '--yes');
     expect(dropped, dropped.err).toMatchObject({ code: 0, out: expect.stringContaining('1 deliveries of old') });
     expect((await system.records.delivery(deliveryId))?.state).toBe('cancelled');
     expect((await targetsNow()).map(({ name }) => name)).toEqual(['pacs']);
@@ -184,7 +188,7 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
     await change({ targets: moved, rules: toPacs });
     const words =
       /pacs was dicom .* and is now dicom .* OTHER\. Its deliveries wait until you decide: run "dispatch target same pacs" if the content is the same, or "dispatch target new pacs" if it is another place/;
-    const checked = await runCli(up.folder, 'config', 'check');
+    const checked = await host.run('config', 'check');
     expect(checked, checked.err).toMatchObject({ code: 0 });
     expect(checked.out + checked.err).toMatch(words);
     const { status, body } = await reload();
@@ -194,13 +198,13 @@ describe('a changed configuration', { timeout: 300_000 }, () => {
       ['applied', [expect.stringMatching(words)]],
     ]);
     expect((await up.get('/targets/pacs')).body).toContain('This target has another address.');
-    const again = await runCli(up.folder, 'reload');
+    const again = await host.run('reload');
     expect(again.code, again.err).toBe(0);
     expect(again.out).toMatch(words);
     // Once it is decided, nothing is said any more.
-    const decided = await runCli(up.folder, 'target', 'new', 'pacs');
+    const decided = await host.run('target', 'new', 'pacs');
     expect(decided, decided.err).toMatchObject({ code: 0 });
-    const last = await runCli(up.folder, 'config', 'check');
+    const last = await host.run('config', 'check');
     expect(last.out + last.err).not.toContain('dispatch target same');
   });
 
