@@ -45,7 +45,7 @@ export class Runbook {
     for (const [word, other] of Object.entries(instead)) line = line.replaceAll(word, other);
     const [, ...words] = line.split(' ');
     if (!words.includes('-c') && !line.startsWith('dispatch config check')) words.push('-c', config);
-    if (/^dispatch (retry|forget|batch start|audit .* --send|target (drop|move)|cache clear)/.test(line)) {
+    if (/^dispatch (retry|forget|batch start|audit .* --send|target drop|cache clear)/.test(line)) {
       if (!words.includes('--dry-run')) words.push('--yes');
     }
     const run = await runCli(this.#place.folder, ...words);

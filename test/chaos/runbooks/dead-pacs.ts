@@ -11,7 +11,7 @@ export async function walk(): Promise<string[]> {
   await pacs.kill('SIGKILL');
   const wanted = await department.upload('4711');
   const others = [await department.upload('4712'), await department.upload('4713')];
-  await book.type('dispatch target test pacs', { codes: [4], prints: /refused/i });
+  await book.type('dispatch target test pacs', { codes: [1], prints: /refused/i });
   await book.type('dispatch targets', { prints: /pacs/ });
   await book.type('dispatch target pause pacs');
   await book.type('dispatch route 4711 --to second --first');

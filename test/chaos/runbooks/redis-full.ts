@@ -10,7 +10,7 @@ export async function walk(): Promise<string[]> {
   const first = await department.upload('1');
   await department.untilAtPacs(first);
   await redis.command('CONFIG', 'SET', 'maxmemory', '1mb');
-  await waitFor(async () => /refuses|takes no writes|full/i.test((await book.type('dispatch status')).out), {
+  await waitFor(async () => /rejects writes[^]*maxmemory/.test((await book.type('dispatch status')).out), {
     timeoutMs: 60_000,
     intervalMs: 1_000,
   });

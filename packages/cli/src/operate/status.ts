@@ -11,11 +11,15 @@ export async function showStatus(options: ShowOptions & { readonly check?: boole
     const { overview, targets, sources, findings } = status;
     // While Redis is in trouble there may be nothing but what is wrong.
     if (!overview) return findings.map(lineOf).join('\n');
+    // Without writes there are no signs of life.
+    const isUnknown = findings.some(({ kind }) => kind === 'redis-refuses-writes');
+    const dispatchers = `${overview.workers} ${overview.workers === 1 ? 'dispatcher' : 'dispatchers'} running`;
+    const notFollowed = isUnknown ? 'not known whether it is followed' : 'not followed';
     const lines = [
-      `${overview.studies} studies routed, ${overview.workers} ${overview.workers === 1 ? 'dispatcher' : 'dispatchers'} running`,
+      `${overview.studies} studies routed, ${isUnknown ? 'not known which services run' : dispatchers}`,
       ...sources.map(
         (one) =>
-          `source ${one.name}: ${one.detail}, ${one.followed ? `followed, ${one.lag ?? 0} changes behind` : 'not followed'}`,
+          `source ${one.name}: ${one.detail}, ${one.followed ? `followed, ${one.lag ?? 0} changes behind` : notFollowed}`,
       ),
       '',
       formatTargets(targets),

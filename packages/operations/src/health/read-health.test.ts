@@ -304,8 +304,11 @@ describe('readHealth', () => {
     await redis.del(keys.process('p-1'), keys.lease('main'));
     expect((await readHealth(context, [asked])).map(({ kind }) => kind)).toEqual(['no-router']);
     const undo = (await wrong['redis-refuses-writes']()) as () => Promise<unknown>;
+    // Nobody can write a sign of life any more.
+    await redis.del(keys.processes, keys.worker('one'), keys.lease('main'));
     const findings = await readHealth(context, [asked]);
     await undo();
+    expect(findings.map(({ kind }) => kind)).toEqual(['redis-refuses-writes', 'redis-memory-low']);
     const first = findings.find(({ kind }) => kind === 'redis-refuses-writes');
     expect(first).toMatchObject({ kind: 'redis-refuses-writes', words: expect.stringContaining('OOM') });
     expect(first!.remedy).toContain('maxmemory');

@@ -2,6 +2,7 @@ import type { PipelineContext } from '@dicom-dispatch/pipeline';
 import { redisNow, withDeadline } from '@dicom-dispatch/state/redis';
 import { readTargets } from '../read-target.ts';
 import { finding, worstFirst, type HealthFinding } from './finding.ts';
+import type { HealthKind } from './health-kinds.ts';
 import { lookAtAudits } from './look-at-audits.ts';
 import { lookAtDeliveries, lookAtTasks } from './look-at-deliveries.ts';
 import { lookAtRedis } from './look-at-redis.ts';
@@ -11,6 +12,15 @@ import { lookAtTarget } from './look-at-targets.ts';
 
 const answerWithinMs = 3_000;
 const inAllMs = 15_000;
+
+/** What is known by signs of life, which end while Redis rejects writes although all services run. */
+const bySignsOfLife: ReadonlySet<HealthKind> = new Set([
+  'no-router',
+  'standby-gone',
+  'no-dispatcher',
+  'source-not-followed',
+  'reconcile-late',
+]);
 
 /**
  * Everything that is wrong now, worst first. The front page of the console, `status`, `/readyz`, metrics, alerts and
@@ -56,7 +66,9 @@ export async function readHealth(
       return lookAtTasks(context, { now, runsSince });
     }),
   ]);
-  return worstFirst(parts.flat());
+  const all = parts.flat();
+  const isWritable = !all.some(({ kind }) => kind === 'redis-refuses-writes');
+  return worstFirst(isWritable ? all : all.filter(({ kind }) => !bySignsOfLife.has(kind)));
 
   async function read(what: string, look: () => Promise<HealthFinding[]>): Promise<HealthFinding[]> {
     try {
