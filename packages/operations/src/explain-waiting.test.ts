@@ -119,7 +119,7 @@ describe('why a delivery waits', () => {
     });
     const { reason, text, until } = await explain();
     expect(reason).toBe('circuit-open');
-    expect(text).toMatch(/^The target a cannot be used \(nothing listens there\); the next try is in .+\.$/);
+    expect(text).toMatch(/^The target a cannot be used \(nothing listens there\); the next attempt is in .+\.$/);
     expect(until).toBeGreaterThan(Date.now() - 1000);
     await operations.circuits.succeed('a');
   });

@@ -70,7 +70,7 @@ describe('the chain of the audit log', () => {
     for (let count = 0; count < 3; count += 1) await audit.write(facts(`act ${count}`));
     expect((await verify(audit)).broken).toEqual([]);
     expect((await verifyAudit(audit.all(), kept)).broken).toMatchObject([
-      { reason: expect.stringContaining('cut off') },
+      { reason: expect.stringContaining('was removed') },
     ]);
   });
 

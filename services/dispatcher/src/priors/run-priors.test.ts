@@ -232,7 +232,7 @@ it('killed after any step, the prior is sent once and is no new arrival', async 
 
 it.each([
   { asks: 1, instances: 2, note: undefined },
-  { asks: 3, instances: 1, note: 'archive did not give 1 instance of it' },
+  { asks: 3, instances: 1, note: 'archive did not send 1 instance of it' },
 ])('a prior of which the archive gives not all for $asks asks goes with $instances of 2', async (meant) => {
   const { prior, orthancStudyId, incomplete } = await begin(`P${meant.asks}`);
   const { records } = pipeline;
