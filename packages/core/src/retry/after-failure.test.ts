@@ -18,7 +18,7 @@ describe('after a failed attempt', () => {
   });
 
   it('what Redis, this machine or the source could not do does not count, even in the middle of a transfer', () => {
-    for (const code of ['source-unreachable', 'source-unauthorized', 'lock-lost'] as const) {
+    for (const code of ['source-unreachable', 'source-unauthorized', 'lock-lost', 'uids-in-use'] as const) {
       expect(after(code, { failures: 99 })).toEqual({ kind: 'pause', counts: false });
     }
     // What the source fails at in a transfer counts: it may be the study.
