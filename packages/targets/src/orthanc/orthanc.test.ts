@@ -201,6 +201,7 @@ describe('the orthanc target', () => {
       expect(delivery.ledger.get(uidsOf(study)[0] ?? '')).toEqual({
         kind: 'delivered',
         warning: expect.stringContaining('not compared'),
+        isExisting: true,
       });
     });
 
