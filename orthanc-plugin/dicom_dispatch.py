@@ -75,7 +75,7 @@ def read_secret():
     if not secret:
         raise Unavailable("no secret is configured: set DicomDispatch.SecretFile to a file with the pushSecret of this source")
     if not secret.isascii() or not secret.isprintable():
-        raise Unavailable("the secret has characters that no HTTP header takes")
+        raise Unavailable("the secret has characters that are not allowed in an HTTP header")
     return secret
 
 
@@ -89,7 +89,7 @@ def connect(seconds):
             return http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds), parts.path
     except (OSError, ValueError) as error:
         raise Unavailable("DicomDispatch.Url or CaFile cannot be used (%s)" % describe(error))
-    raise Unavailable("DicomDispatch.Url is %s: it has to begin with http:// or https://" % url)
+    raise Unavailable("DicomDispatch.Url is %s: it must begin with http:// or https://" % url)
 
 
 def describe(error):
@@ -141,7 +141,7 @@ def announce(study):
             status, body = ask("POST", study_path(study, "/stable"), PUSH_ANSWER_SECONDS)
             if status < 500:
                 if status >= 400 and status != 404:
-                    log_once("a push is refused (%d): %s" % (status, reason_of(status, body)))
+                    log_once("a push was rejected (%d): %s" % (status, reason_of(status, body)))
                 return
             reason = reason_of(status, body)
         except Unavailable as error:
@@ -149,7 +149,7 @@ def announce(study):
         if attempt + 1 < TRIES:
             time.sleep(pause)
             pause *= 2
-    orthanc.LogWarning("dicom-dispatch was not told of study %s (%s); it will find it in the change feed" % (study, reason))
+    orthanc.LogWarning("dicom-dispatch was not notified of study %s (%s); it finds the study in the change feed" % (study, reason))
 
 
 def announce_all():
@@ -267,14 +267,14 @@ class Call(threading.Thread):
 
 def pass_on(output, method, path):
     if not slots.acquire(blocking=False):
-        send_error(output, 503, "%d calls wait for dicom-dispatch at %s already: try again" % (CALLS_AT_A_TIME, url))
+        send_error(output, 503, "%d calls already wait for dicom-dispatch at %s: try again" % (CALLS_AT_A_TIME, url))
         return
     call = Call(method, path)
     try:
         call.start()
     except RuntimeError:
         slots.release()
-        send_error(output, 503, "no thread is left to ask dicom-dispatch: try again")
+        send_error(output, 503, "no free thread for a call to dicom-dispatch: try again")
         return
     call.done.wait(CALL_ANSWER_SECONDS + 0.5)
     status, body = call.status, call.body
@@ -294,7 +294,7 @@ def reason_of(status, body):
             return reason[:1000]
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
         pass
-    return "%s answered HTTP %d, but not as dicom-dispatch does: is something else at this address?" % (url, status)
+    return "%s answered HTTP %d, but not as dicom-dispatch: check that Url is the address of the router" % (url, status)
 
 
 def send_error(output, status, reason):
@@ -385,7 +385,7 @@ PAGE = """<!doctype html>
 <style>body { font: 16px/1.5 sans-serif; margin: 2rem auto; max-width: 46rem; padding: 0 1rem } button { font: inherit; padding: .4rem 1rem }</style>
 <script src="../../page.js" defer></script></head>
 <body><h1>Deliveries</h1><ul id="dispatch-state"></ul>
-<p><button id="dispatch-route">Route again</button> <button id="dispatch-look">Look again</button></p><p id="dispatch-said" role="status"></p></body></html>
+<p><button id="dispatch-route">Route again</button> <button id="dispatch-look">Refresh</button></p><p id="dispatch-said" role="status"></p></body></html>
 """
 
 SCRIPT = SHARED + """
@@ -422,4 +422,4 @@ if hasattr(orthanc, "ExtendOrthancExplorer"):
 try:
     read_secret()
 except Unavailable as error:
-    log_once("%s; Orthanc runs, without pushes until it is there" % error)
+    log_once("%s; Orthanc runs without pushes until this is corrected" % error)

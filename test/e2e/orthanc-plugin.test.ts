@@ -83,7 +83,7 @@ describe('calls to the router', () => {
     answer = { status, body };
     const given = await ask(orthanc, 'GET', `/dispatch/studies/${id}`);
     expect(given.status).toBe(expected);
-    if (expected !== 200) expect(errorOf(given)).toContain('is something else at this address?');
+    if (expected !== 200) expect(errorOf(given)).toContain('check that Url is the address of the router');
     else expect(given.body.toString()).toBe(body);
     // What it is sent elsewhere for does not get the secret.
     expect(router.requests.some(({ path }) => path === '/elsewhere')).toBe(false);
@@ -202,9 +202,9 @@ describe('settings that cannot be used', () => {
 
   it.each([
     [{ Secret: '' }, 'no secret is configured'],
-    [{ Secret: 'x', Url: 'router:8083' }, 'it has to begin with http:// or https://'],
+    [{ Secret: 'x', Url: 'router:8083' }, 'it must begin with http:// or https://'],
     [{ Secret: 'x', Url: 'https://127.0.0.1:1', CaFile: '/nowhere.pem' }, 'DicomDispatch.Url or CaFile cannot be used'],
-    [{ Secret: 'x\r\nX-Evil: 1' }, 'characters that no HTTP header takes'],
+    [{ Secret: 'x\r\nX-Evil: 1' }, 'characters that are not allowed in an HTTP header'],
   ])('say what is wrong: %j', async (settings, reason) => {
     await using orthanc = await startWithPlugin(settings);
     const given = await ask(orthanc, 'GET', `/dispatch/studies/${id}`);

@@ -36,7 +36,7 @@ export async function startBatchNow(options: StartBatchOptions): Promise<void> {
   await withSystem(options.config, async (system) => {
     const orthanc = await system.lookup.client(source);
     const count = (await findBatchStudies(system.operations, filter, orthanc)).length;
-    const where = to?.join(', ') ?? (rule === undefined ? 'where the rules say' : `by the rule ${rule}`);
+    const where = to?.join(', ') ?? (rule === undefined ? 'by the rules' : `by the rule ${rule}`);
     const words = `${count} ${count === 1 ? 'study' : 'studies'} of ${source} would be routed ${to ? `to ${where}` : where}`;
     if (options.dryRun === true) {
       console.log(json === true ? JSON.stringify({ count }) : words);

@@ -75,7 +75,7 @@ if (form) {
     button.disabled = true;
     place.textContent = 'Testing …';
     try {
-      if ((await check()).length > 0) place.textContent = 'Correct what is wrong first.';
+      if ((await check()).length > 0) place.textContent = 'Correct the errors first.';
       else showChecks(place, await ask('POST', address('/test'), read()));
     } catch (error) {
       place.textContent = error.message;
@@ -118,7 +118,7 @@ document.addEventListener('click', async (event) => {
   if (!button) return;
   const place = document.getElementById(button.dataset.preview);
   button.disabled = true;
-  place.textContent = 'Looking at the studies of the last 7 days …';
+  place.textContent = 'Evaluating the studies of the last 7 days …';
   try {
     const { untried, studies, same, differs, unknown, isWhole, byTarget, examples } = await ask(
       'POST',

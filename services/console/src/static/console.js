@@ -12,7 +12,7 @@ export async function ask(method, path, body) {
   const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   if (answer.status === 401) location.assign(`/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`);
   const told = answer.headers.get('content-type')?.includes('json') ? await answer.json() : undefined;
-  if (!answer.ok) throw new Error(told?.message ?? `That did not work (HTTP ${answer.status}).`);
+  if (!answer.ok) throw new Error(told?.message ?? `The request failed (HTTP ${answer.status}).`);
   return told;
 }
 
@@ -139,7 +139,7 @@ async function counted(path, body) {
     const { count } = await ask('POST', path, body);
     if (count === 0) notice('No study matches this filter.');
     if (count === 0) return false;
-    const to = body.targets?.join(', ') ?? (body.rule ? `by the rule ${body.rule}` : 'where the rules say');
+    const to = body.targets?.join(', ') ?? (body.rule ? `by the rule ${body.rule}` : 'by the rules');
     return await confirmed(`Route ${count} ${count === 1 ? 'study' : 'studies'} of ${body.source} to ${to}?`);
   } catch (error) {
     notice(error.message, true);
@@ -156,7 +156,7 @@ async function previewed(path, body) {
     const lines = targets.map(
       ({ target, total, confirmed: known }) => `${target}: already confirmed: ${known} of ${total}`,
     );
-    if (!(await confirmed(`${lines.join('\n')}\n\nSend again anyway?`))) return false;
+    if (!(await confirmed(`${lines.join('\n')}\n\nResend anyway?`))) return false;
     body.everything = true;
     return true;
   } catch (error) {
@@ -183,7 +183,7 @@ async function actOnMany(button) {
     if (button.dataset.reason ? reason === undefined : !(await confirmed(question))) return;
     const result = await ask('POST', '/api/bulk', { action, filter, reason });
     notice(
-      `${action}: ${result.done} of ${result.matched} done${result.skipped ? `, ${result.skipped} had changed meanwhile` : ''}.`,
+      `${action}: ${result.done} of ${result.matched} done${result.skipped ? `, ${result.skipped} changed in the meantime` : ''}.`,
     );
     await refresh(true);
   } catch (error) {
@@ -371,7 +371,7 @@ function clockTime(at) {
 async function look() {
   if (looking || document.hidden) return;
   looking = true;
-  const old = `What you see is of ${clockTime(seenAt)}.`;
+  const old = `The data shown is from ${clockTime(seenAt)}.`;
   try {
     const answer = await fetch('/api/health', {
       headers: { accept: 'application/json' },
@@ -381,18 +381,18 @@ async function look() {
       const to = encodeURIComponent(location.pathname + location.search);
       sayLoud(`Your session has ended. ${old}`, { href: `/sign-in?to=${to}`, text: 'Sign in again' });
     } else if (answer.status === 503)
-      sayLoud(`Redis does not respond: nothing is routed or sent until it does. ${old}`);
-    else if (answer.status >= 500) sayLoud(`The console has trouble (HTTP ${answer.status}). ${old}`);
+      sayLoud(`Redis does not respond: no study is routed or sent until it responds. ${old}`);
+    else if (answer.status >= 500) sayLoud(`The console reports an error (HTTP ${answer.status}). ${old}`);
     else {
       const loud = answer.ok && (await answer.json()).findings.find(({ kind }) => loudKinds.has(kind));
       if (loud) sayLoud(`${loud.words}. ${loud.remedy}`, { href: '/', text: 'Health' });
-      else if (staleSince) sayLoud(`This page could not be loaded again since ${clockTime(staleSince)}.`);
+      else if (staleSince) sayLoud(`This page could not be refreshed since ${clockTime(staleSince)}.`);
       else sayLoud(undefined);
       if (waitsForRedis && !loud) location.reload();
       seenAt = Date.now();
     }
   } catch {
-    sayLoud(navigator.onLine ? `The console does not answer. ${old}` : `This computer has no network. ${old}`);
+    sayLoud(navigator.onLine ? `The console does not respond. ${old}` : `This computer has no network. ${old}`);
   } finally {
     looking = false;
   }

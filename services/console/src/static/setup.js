@@ -22,7 +22,7 @@ document.addEventListener('click', async (event) => {
     const { next, ready } = await ask('POST', '/setup/start', {});
     button.textContent = 'Starting …';
     const late = setTimeout(() => {
-      place.textContent = 'The services have not started yet: the terminal in which "dispatch up" runs says why.';
+      place.textContent = 'The services have not started yet: see the output of "dispatch up" for the reason.';
     }, 30_000);
     await untilReady(ready);
     clearTimeout(late);

@@ -9,7 +9,9 @@ document.querySelector('form[data-test-study]').addEventListener('submit', async
   try {
     const path = `/api/sources/${encodeURIComponent(source.value)}/test-study`;
     const { orthancStudyId, instances } = await ask('POST', path, { modality: modality.value });
-    noticeAfterLoad(`Stored in ${source.value}: ${instances} instances. It is routed once Orthanc calls it stable.`);
+    noticeAfterLoad(
+      `Stored in ${source.value}: ${instances} instances. It is routed when Orthanc reports it as stable.`,
+    );
     location.assign(`/studies/${encodeURIComponent(source.value)}/${encodeURIComponent(orthancStudyId)}`);
   } catch (error) {
     notice(error.message, { isBad: true });
