@@ -17,7 +17,7 @@ it('waits for deliveries that a dispatcher has, not for those of a killed one', 
   await redis.set(lock, 'of a dispatcher');
   await expect(decidePlace(operations, 'a', 'same')).rejects.toMatchObject({
     code: 'conflict',
-    message: expect.stringContaining('1 delivery is still under way'),
+    message: expect.stringContaining('1 delivery is still in progress'),
   });
   await redis.del(lock);
   expect(await decidePlace(operations, 'a', 'same')).toMatchObject({ ledger: 'a' });
