@@ -144,7 +144,7 @@ describe('Redis in production', () => {
     expect(scene.scp.accepted()).toEqual(new Map([...first.datasets, ...second.datasets]));
     // One association: what was on its way, and confirmations that the old master had not passed on.
     expect(scene.scp.stores.length).toBeLessThanOrEqual(90 + 4);
-  }, 90_000);
+  }, 180_000);
 
   it('Cluster: a deployment works on three masters, its keys on one', async () => {
     await using redis = await startRedisCluster();
