@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createLedger } from '../ledger/index.ts';
 import { versionHash } from '../ledger/entry-codec.ts';
+import { shardOf } from '../ledger/ledger-keys.ts';
 import { Records } from '../records/index.ts';
 import { keyStudiesByOrthancId } from './key-studies-by-orthanc-id.ts';
 
@@ -44,7 +45,8 @@ async function writeOld({ uid, ids, rules = ['all'] }: Old): Promise<void> {
   await redis.zadd(`${prefix}:index:studies-source:main`, at, member);
   for (const rule of rules) await redis.zadd(`${prefix}:index:studies-rule:${rule}`, at, member);
   const hash = versionHash('v1');
-  await redis.hset(`${prefix}:ledger:main:${uid}:pacs:0`, `${uid.length}~.1`, `d ${hash} 1 lpa2f9q1 d-0a1b2c3d`);
+  const field = `${uid.length}~.1`;
+  await redis.hset(`${prefix}:ledger:main:${uid}:pacs:${shardOf(field) - 1}`, field, `d ${hash} 1 lpa2f9q1 d-0a1b2c3d`);
   await redis.hset(`${prefix}:choices:main ${uid}`, 'any', '{"target":"pacs","contentHash":"h"}');
   await redis.zadd(`${prefix}:left:main`, at, uid);
 }
