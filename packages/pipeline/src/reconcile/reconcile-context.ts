@@ -27,6 +27,7 @@ export interface ReconcileContext {
  * - `routed-again`: the record of a delivery was missing, and could not be made again: its study is routed again to its target
  * - `task-added`, `task-released`, `task-revived`: a study task whose deliveries have all arrived would never have run
  * - `clock-set-back`: the clock of Redis was set back, and what had been put off by it would have waited for as long
+ * - `limits-rewritten`: the queue of a target had lost its limits
  * - `pause-restored`: a target that somebody had paused was not paused any more
  * - `limit-restored`: a lower limit that a receiver asked for a day ago is tried no longer
  */
@@ -45,6 +46,7 @@ export const repairKinds = [
   'task-revived',
   'clock-set-back',
   'limit-restored',
+  'limits-rewritten',
   'pause-restored',
 ] as const;
 export type RepairKind = (typeof repairKinds)[number];

@@ -5,6 +5,7 @@ import { act, fromNow } from '@dicom-dispatch/state/records';
 import { redisKeys, rowOfKey } from '@dicom-dispatch/state/keys';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jobPlace } from '../queues/index.ts';
+import { applyLimits } from '../target-limits.ts';
 import { startTestPipeline, type TestPipeline } from '../testing/start-test-pipeline.ts';
 import { foldFinished } from './fold-finished.ts';
 import { readReconcileReport, reconcile, startReconciler } from './index.ts';
@@ -265,18 +266,26 @@ describe('one key that is lost alone', () => {
     }
     await passed('entry-restored');
     expect((await test.redis.smembers(keys().held)).toSorted()).toEqual([first, byHand].toSorted());
+    // Also when first its record is lost, and is made again, then the set.
+    await test.redis.del(keys().delivery(byHand));
+    await passed('record-restored');
+    await test.redis.del(keys().held);
+    expect(await test.operations.records.look(byHand)).toMatchObject({ isHeld: true });
+    await passed('entry-restored');
     const released = await test.operations.records.change(first, { ...act('release'), patch: { wake: 'job' } });
     expect(released.kind).toBe('done');
     expect(await pass()).not.toHaveProperty('entry-restored');
   });
 
-  it('a target that is paused stays paused', async () => {
+  it('a target that is paused stays paused, and keeps its limits', async () => {
     const queue = test.operations.queues.target('a');
+    await applyLimits({ ...test.operations, keys: keys() }, 'a', test.config.targets['a']!);
     await queue.pause();
     await test.redis.hset(keys().paused, 'a', JSON.stringify({ by: 'otto', at: 1 }));
-    await test.redis.hdel(queue.toKey('meta'), 'paused');
-    expect(await pass()).toMatchObject({ 'pause-restored': 1 });
+    await test.redis.del(queue.toKey('meta'));
+    expect(await pass()).toEqual({ 'pause-restored': 1, 'limits-rewritten': 1 });
     expect(await queue.isPaused()).toBe(true);
+    expect(await queue.getGlobalConcurrency()).toBe(test.config.targets['a']?.concurrency);
     await queue.resume();
   });
 });

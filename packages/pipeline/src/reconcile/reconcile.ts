@@ -35,7 +35,7 @@ export async function reconcile(context: ReconcileContext): Promise<Findings> {
     records: () => mendRecords(context, findings, limits.records),
     ledgers: () => foldFinished(context, limits.ledgers),
     limits: () => restoreLimits(context, findings),
-    pauses: () => restorePauses(context, findings),
+    queues: () => restoreQueues(context, findings),
   };
   for (const [part, run] of Object.entries(parts)) {
     try {
@@ -71,13 +71,21 @@ async function restoreLimits({ redis, config, queues }: ReconcileContext, findin
   }
 }
 
-/** Who paused a target is kept beside its queue: should the queue have forgotten it, nothing is to be sent all the same. */
-async function restorePauses({ redis, config, queues, log }: ReconcileContext, findings: Findings): Promise<void> {
-  const { targets, redis: setting } = config();
-  for (const target of await redis.hkeys(redisKeys(setting.prefix).paused)) {
-    if (!targets[target] || (await queues.target(target).isPaused())) continue;
-    await queues.target(target).pause();
+/** Pauses and limits of a target are in its queue, and beside it: a queue that has lost them gets them again. */
+async function restoreQueues({ redis, config, queues, log }: ReconcileContext, findings: Findings): Promise<void> {
+  const { targets, redis: redisConfig } = config();
+  const keys = redisKeys(redisConfig.prefix);
+  for (const name of await redis.hkeys(keys.paused)) {
+    if (!targets[name] || (await queues.target(name).isPaused())) continue;
+    await queues.target(name).pause();
     findings.repaired('pause-restored');
-    log.error({ target }, 'a target that somebody had paused was not paused any more: it is paused again');
+    log.error({ target: name }, 'the pause of a target was missing in Redis: the target is paused again');
+  }
+  for (const name of await redis.hkeys(keys.configuredLimits)) {
+    const target = targets[name];
+    if (!target || (await queues.target(name).getGlobalConcurrency()) !== null) continue;
+    await applyLimits({ redis, queues, keys }, name, target);
+    findings.repaired('limits-rewritten');
+    log.error({ target: name }, 'the limits of a target were missing in Redis, and were written again');
   }
 }
