@@ -168,6 +168,8 @@ function newest(studies: readonly [string, StudyNote][], max: number): Map<strin
   return new Map(studies.toSorted(([, one], [, other]) => other.routedAt - one.routedAt).slice(0, max));
 }
 
+/** Of those that were routed: what the source had before it was followed never was. */
 function oldest(studies: readonly [string, StudyNote][]): number {
-  return studies.reduce((least, [, { routedAt }]) => Math.min(least, routedAt), Number.POSITIVE_INFINITY);
+  const times = studies.flatMap(([, { routedAt }]) => (routedAt > 0 ? [routedAt] : []));
+  return times.reduce((least, at) => Math.min(least, at), times[0] ?? 0);
 }
