@@ -62,12 +62,12 @@ async function mendStudy(
   key: StudyKey,
 ): Promise<void> {
   const { records, redis, config, log } = context;
-  const { study, missed, found, lost } = await mender.mendStudy(key);
+  const { study, missed, lost } = await mender.mendStudy(key);
   if (missed > 0) findings.repaired('entry-restored');
   const restored = await restoreRecords(context, findings, lost);
   const gone = lost.filter((id) => !restored.has(id));
-  const hasList = found > 0 || lost.length > 0 || study?.targets.length === 0;
-  if (study && hasList && gone.length === 0) return;
+  // A list of deliveries that is missing is made again from their records.
+  if (study && gone.length === 0) return;
   const known = await records.deliveriesOf(key);
   if (study === undefined) {
     const [newest] = known;
@@ -78,7 +78,7 @@ async function mendStudy(
     return;
   }
   const has = (target: string): boolean =>
-    known.some((one) => one.target === target && (gone.length === 0 || one.contentHash === study.contentHash));
+    known.some((one) => one.target === target && one.contentHash === study.contentHash);
   const only = study.targets.filter((target) => !has(target));
   if (only.length > 0) {
     await routeSoon(redis, config().redis.prefix, study, only);

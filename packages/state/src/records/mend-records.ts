@@ -44,16 +44,15 @@ end
 `;
 
 /**
- * KEYS: study, deliveries of the study. ARGV: prefix, member of the index. Answers the study's record or '', how much was missing, how many
- * deliveries have a record, and ids of those that have none.
+ * KEYS: study, deliveries of the study. ARGV: prefix, member of the index. Answers the study's record or '', how much was missing, and ids of
+ * deliveries without a record.
  */
 const mendStudyScript = defineScript(`${mendDelivery}
 local member = ARGV[2]
-local missed, found, lost = 0, 0, {}
+local missed, lost = 0, {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
   local count = mend(id)
-  if count < 0 then table.insert(lost, id)
-  else missed, found = missed + count, found + 1 end
+  if count < 0 then table.insert(lost, id) else missed = missed + count end
 end
 local text = redis.call('GET', KEYS[1])
 if text then
@@ -66,7 +65,7 @@ if text then
   for _, rule in ipairs(study.rules) do add('studies-rule:' .. rule, at, member) end
   for _, hash in ipairs(study.search and study.search.hashes or {}) do add('study-hashes', 0, hash .. ' ' .. member) end
 end
-return { text or '', missed, found, lost }
+return { text or '', missed, lost }
 `);
 
 /** KEYS: index. ARGV: prefix, ids that were in the index. Answers how much was missing, and ids that still are, without a record. */
@@ -85,9 +84,7 @@ export interface MendedStudy {
   readonly study: StudyRecord | undefined;
   /** Places where it or its deliveries were missing. */
   readonly missed: number;
-  /** How many of its deliveries have a record. */
-  readonly found: number;
-  /** Ids of those that have none. */
+  /** Ids of its deliveries that have no record. */
   readonly lost: readonly string[];
 }
 
@@ -127,8 +124,8 @@ export class RecordMender {
       [keys.study(source, orthancStudyId), keys.studyDeliveries(source, orthancStudyId)],
       [this.#prefix, `${source} ${orthancStudyId}`],
     );
-    const [text, missed, found, lost] = answer as [string, number, number, string[]];
-    return { study: text === '' ? undefined : (JSON.parse(text) as StudyRecord), missed, found, lost };
+    const [text, missed, lost] = answer as [string, number, string[]];
+    return { study: text === '' ? undefined : (JSON.parse(text) as StudyRecord), missed, lost };
   }
 
   /** @param index - where the ids come from: `state:STATE`, `open` */
