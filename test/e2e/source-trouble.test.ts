@@ -120,7 +120,7 @@ it('two sources that are one Orthanc are noticed: each study is routed and sent 
 it('two sources on one database, the first away at the start: it sends nothing again when it comes back', async () => {
   await using other = await startSystem();
   await using receiver = await startFaultScp();
-  const front = await startLyingProxy({ url: other.orthanc.url });
+  await using front = await startLyingProxy({ url: other.orthanc.url });
   front.lie(() => ({ kind: 'reset', bytes: 0 }));
   const source = (url: string) => ({ url, pollInterval: '200ms', sweep: { every: '1s', settle: '2s' } });
   await using twice = await startDispatch({
@@ -141,7 +141,6 @@ it('two sources on one database, the first away at the start: it sends nothing a
   await other.upload({ seed: 'when it is back', ...small });
   await arrives(2);
   const { body } = await twice.get('/readyz');
-  expect(JSON.stringify(body)).toContain('on the same database as the source again');
-  await front.stop();
+  expect(JSON.stringify(body)).toMatch(/same database as [^"]*again/);
   expect(receiver.stores.length).toBe(2 * small.instancesPerSeries);
 }, 90_000);
