@@ -21,7 +21,6 @@ export async function walk(): Promise<string[]> {
   await department.untilAtPacs(first, second);
   await book.type('dispatch cache clear');
   await book.type('dispatch forget --until 365d --dry-run');
-  book.see('dispatch forget --until 365d');
   await book.type('dispatch status', { prints: /pacs/ });
   console.log(`      backup: ${join(backups.path, 'full.gz')}`);
   return book.untried();

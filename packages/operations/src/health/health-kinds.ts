@@ -62,7 +62,7 @@ export const healthTable = {
   'redis-memory-low': {
     severity: 'warning',
     title: 'Redis has used 90 % of its memory',
-    remedy: 'Raise maxmemory of Redis, or lower cache.maxSize and records.keep.',
+    remedy: 'Raise maxmemory of Redis, or lower cache.maxMemory and records.keep.',
     path: '/cache',
     alertAfter: '5m',
   },

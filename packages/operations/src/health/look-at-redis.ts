@@ -45,7 +45,7 @@ function refusal(message: string): HealthFinding {
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  OOM: 'Redis is out of memory: raise maxmemory, or lower cache.maxSize and records.keep.',
+  OOM: 'Redis is out of memory: raise maxmemory, or lower cache.maxMemory and records.keep.',
   MISCONF:
     'Redis cannot write to its disk: free space on it, or correct the permissions of its folder. See the log of Redis.',
   READONLY: 'This is a replica: set redis in the configuration to the primary, or use redis.sentinel.',
