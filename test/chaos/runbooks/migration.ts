@@ -28,7 +28,7 @@ export async function walk(): Promise<string[]> {
   const dates2025 = '--source main --from 2025-01-01 --until 2025-12-31 --to archive';
   await book.type(`dispatch batch start ${dates2025} --dry-run`, { prints: new RegExp(`${many + 1}`) });
   const started = await book.type(`dispatch batch start ${dates2025} --rate 60`);
-  const id = /^(\S+) has begun/m.exec(started.out)?.[1] ?? '';
+  const id = /^(\S+) has started/m.exec(started.out)?.[1] ?? '';
   check(id !== '', `the batch has an id: ${started.out}`);
   // Until Ctrl-C; one look here.
   book.see('dispatch batch list --watch');
