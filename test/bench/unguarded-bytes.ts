@@ -2,7 +2,7 @@
 import type { InstanceBytes } from '@dicom-dispatch/core';
 
 interface Tally {
-  add(chunk: Uint8Array): void;
+  add(chunk: Uint8Array, isLast: boolean): void;
   end(): void;
 }
 
@@ -27,7 +27,7 @@ function counted(body: AsyncIterable<Uint8Array>, tally: Tally): AsyncIterableIt
     async next() {
       const step = await iterator.next();
       if (step.done === true) tally.end();
-      else tally.add(step.value);
+      else tally.add(step.value, false);
       return step as IteratorResult<Uint8Array, undefined>;
     },
     async return() {

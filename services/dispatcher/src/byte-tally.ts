@@ -1,30 +1,41 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, hash, type Hash } from 'node:crypto';
 import type { Tally } from '@dicom-dispatch/sources';
 
 /** Counts the bytes of one instance as they leave the guard, and makes their digest. */
 export class ByteTally implements Tally {
-  readonly #hash: Hash | undefined;
+  readonly #digest: 'sha256' | 'none';
+  #hash: Hash | undefined;
   #sizeBytes = 0;
   #isWhole = false;
   #sha256: string | undefined;
 
   constructor(digest: 'sha256' | 'none') {
-    this.#hash = digest === 'none' ? undefined : createHash(digest);
+    this.#digest = digest;
   }
 
-  add(chunk: Uint8Array): void {
+  add(chunk: Uint8Array, isLast: boolean): void {
     this.#sizeBytes += chunk.length;
-    this.#hash?.update(chunk);
+    if (this.#digest === 'none') {
+      if (isLast) this.#isWhole = true;
+    } else if (isLast && this.#sizeBytes === chunk.length) {
+      // Nearly every small instance is one chunk: one call, and no object of the crypto library that has to be collected.
+      this.#sha256 = hash('sha256', chunk);
+      this.#isWhole = true;
+    } else {
+      this.#hash ??= createHash('sha256');
+      this.#hash.update(chunk);
+      if (isLast) this.end();
+    }
   }
 
   end(): void {
     this.#isWhole = true;
+    if (this.#digest === 'sha256') this.#sha256 ??= (this.#hash ?? createHash('sha256')).digest('hex');
   }
 
   /** Of an instance of which all bytes were handed out; nothing of any other. */
   get result(): { readonly sizeBytes: number | undefined; readonly sha256: string | undefined } {
     if (!this.#isWhole) return { sizeBytes: undefined, sha256: undefined };
-    this.#sha256 ??= this.#hash?.digest('hex');
     return { sizeBytes: this.#sizeBytes, sha256: this.#sha256 };
   }
 }

@@ -31,9 +31,13 @@ export interface GuardOptions {
 
 /** Counts the bytes that are handed out. */
 export interface Tally {
-  /** Called before the chunk is handed out: its memory may be given back afterwards. */
-  add(chunk: Uint8Array): void;
-  /** The last chunk was handed out, and all was verified. */
+  /**
+   * Called before the chunk is handed out: its memory may be given back afterwards.
+   *
+   * @param isLast - nothing follows, and all was verified
+   */
+  add(chunk: Uint8Array, isLast: boolean): void;
+  /** Nothing follows, and all was verified. */
   end(): void;
 }
 

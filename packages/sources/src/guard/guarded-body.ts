@@ -53,8 +53,9 @@ export class GuardedBody implements AsyncIterableIterator<Uint8Array, undefined>
   #counted(step: Step): Step {
     const { tally } = this.#options;
     if (tally === undefined) return step;
-    if (step.done !== true) tally.add(step.value);
-    if (this.#state === 'ended' && this.#ready.length === 0) tally.end();
+    const isLast = this.#state === 'ended' && this.#ready.length === 0;
+    if (step.done !== true) tally.add(step.value, isLast);
+    else if (isLast) tally.end();
     return step;
   }
 

@@ -1,5 +1,14 @@
+/** By prefix. Made once: an object of a hundred members, which is asked for several times for each instance. */
+const known = new Map<string, RedisKeys>();
+
 /** Builds every key and channel of `key-table.ts`, all under the configured prefix. Lua scripts build the same names. */
-export function redisKeys(prefix: string) {
+export function redisKeys(prefix: string): RedisKeys {
+  const keys = known.get(prefix) ?? keysUnder(prefix);
+  known.set(prefix, keys);
+  return keys;
+}
+
+function keysUnder(prefix: string) {
   return {
     format: `${prefix}:format`,
     formatLock: `${prefix}:format-lock`,
@@ -111,4 +120,4 @@ export function redisKeys(prefix: string) {
   };
 }
 
-export type RedisKeys = ReturnType<typeof redisKeys>;
+export type RedisKeys = Readonly<ReturnType<typeof keysUnder>>;

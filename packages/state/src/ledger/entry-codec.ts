@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as hashOnce } from 'node:crypto';
 import type { InstanceName, InstanceVersion, LedgerEntry, LedgerNote, Recorded } from './ledger-types.ts';
 
 const longestNote = 300;
@@ -12,7 +12,7 @@ const longestUid = 128;
  */
 export function versionHash(version: string, seriesInstanceUid?: string): string {
   const text = seriesInstanceUid === undefined ? version : `${seriesInstanceUid}\n${version}`;
-  return createHash('sha256').update(text).digest('base64url').slice(0, 8);
+  return hashOnce('sha256', text, 'base64url').slice(0, 8);
 }
 
 type Copy = Omit<InstanceVersion, 'sopInstanceUid'>;
@@ -54,7 +54,7 @@ export function decodeField(studyInstanceUid: string, field: string): string {
  * this halves what a field takes.
  */
 function encodeUid(studyInstanceUid: string, text: string): string {
-  const uid = text.length > longestUid ? `#${createHash('sha256').update(text).digest('base64url')}` : text;
+  const uid = text.length > longestUid ? `#${hashOnce('sha256', text, 'base64url')}` : text;
   let common = 0;
   while (common < uid.length && uid[common] === studyInstanceUid[common]) common += 1;
   // A shorter prefix does not pay for its own length; the marks must never be ambiguous, even in what is no UID.

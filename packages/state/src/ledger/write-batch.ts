@@ -53,7 +53,7 @@ export class WriteBatch {
 
   #enqueue(keys: readonly string[], fence: Fence | undefined, writes: readonly LedgerWrite[]): Promise<void> {
     if (writes.length === 0) return Promise.resolve();
-    const group = JSON.stringify([keys[0], keys.at(-1), fence?.lockKey, fence?.token]);
+    const group = `${keys[0]} ${keys.at(-1)} ${fence?.lockKey} ${fence?.token}`;
     const line = this.#lines.get(group) ?? { waiting: [], isBusy: false };
     this.#lines.set(group, line);
     let last = line.waiting.at(-1);

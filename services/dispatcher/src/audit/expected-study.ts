@@ -166,7 +166,7 @@ async function digestOf({
 }: Awaited<ReturnType<ListedInstance['open']>>): Promise<string | undefined> {
   const tally = new ByteTally('sha256');
   for await (const chunk of body) {
-    tally.add(chunk);
+    tally.add(chunk, false);
     releaseChunk?.(chunk);
   }
   tally.end();
