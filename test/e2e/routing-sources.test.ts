@@ -90,7 +90,7 @@ describe('two Orthancs that send to each other', () => {
           { name: 'back', sources: ['b'], targets: ['to-a'] },
         ],
       }),
-    ).toThrow(/rules\.0\.targets: every study would go round, from a to b to a/);
+    ).toThrow(/rules\.0\.targets: every study would be sent in a loop, from a to b to a/);
   });
 
   it('stop after one way where only the studies show it, and say so', async () => {

@@ -63,9 +63,9 @@ describe('conditions', () => {
     ['study.ModalitiesInStudy.contains("CT")', 'can never be evaluated'],
     ['study.ModalitiesInStudy.startsWith("C")', 'can never be evaluated'],
     ['study.ModalitiesInStudy > "CT"', 'can never be evaluated'],
-    ['study.Modality == "CT"', 'study.Modality is that of one instance only'],
+    ['study.Modality == "CT"', 'study.Modality has the value of one instance only'],
     ['study.SeriesDescription == "x"', 'series.exists(s, s.SeriesDescription == "…")'],
-    ['study["BodyPartExamined"] == "CHEST"', 'study.BodyPartExamined is that of one instance only'],
+    ['study["BodyPartExamined"] == "CHEST"', 'study.BodyPartExamined has the value of one instance only'],
     ['study.PatientAge > 60', 'can never be evaluated, so it counts as false'],
     ['study.PatientWeight == 80', 'compares a text with a number, so it is never true'],
     ['study.StudyDate < now', 'date(study.StudyDate) < now'],
@@ -73,10 +73,10 @@ describe('conditions', () => {
       'source == "main" || study.NumberOfStudyRelatedInstances > 5',
       '`study.NumberOfStudyRelatedInstances > 5` can never',
     ],
-    ['"CT" in study.StudyDescription', 'the right side of `in` has to be a list'],
-    ['"CT" in series', 'is never true: the list holds nothing of the kind; write series.exists(s, s.Modality == "CT")'],
+    ['"CT" in study.StudyDescription', 'the right side of `in` must be a list'],
+    ['"CT" in series', 'is never true: the list has no such elements; write series.exists(s, s.Modality == "CT")'],
     ['study.ModalitiesInStudy.exists(m, m == 3)', '`m == 3` compares a text with a number'],
-    ['study.StudyID in [1, 2]', 'is never true: the list holds nothing of the kind; compare texts with texts'],
+    ['study.StudyID in [1, 2]', 'is never true: the list has no such elements; compare texts with texts'],
     ['study.AccessionNumber', 'is a text, neither true nor false'],
     ['source == "main" && study.StudyDescription', '`study.StudyDescription` is a text'],
     ['!study.StudyDescription', 'is a text, neither true nor false'],
@@ -86,8 +86,11 @@ describe('conditions', () => {
       '`s.SeriesNumber == 3` compares a text with a number',
     ],
     ['series.exists(s, s.SeriesDescription)', 'is a text, neither true nor false'],
-    ['study.PatientSex == "M" && study.PatientSex == "F"', 'are never true together'],
-    ['"CT" in study.ModalitiesInStudy && (study.StudyID == "1" && study.StudyID == "2")', 'are never true together'],
+    ['study.PatientSex == "M" && study.PatientSex == "F"', 'are never true at the same time'],
+    [
+      '"CT" in study.ModalitiesInStudy && (study.StudyID == "1" && study.StudyID == "2")',
+      'are never true at the same time',
+    ],
     ['source == "archive"', 'is never true: the sources of this rule are main'],
     ['source == "main" || source == "Main"', '`source == "Main"` is never true'],
     [
@@ -128,7 +131,7 @@ describe('conditions', () => {
     const complete = rule('true', ', complete: { when: "study.Modality", timeout: 1h }');
     expect(await check(yaml(complete))).toEqual([
       expect.stringContaining('rules[0].complete.when: `study.Modality` is a text'),
-      expect.stringContaining('rules[0].complete.when: study.Modality is that of one instance only'),
+      expect.stringContaining('rules[0].complete.when: study.Modality has the value of one instance only'),
     ]);
     const off = `[{ name: all, targets: [pacs] }, { name: off, enabled: false, targets: [pacs], when: study.Modality }]`;
     expect(await check(yaml({ rules: off }))).toEqual([]);
@@ -137,16 +140,16 @@ describe('conditions', () => {
 
 describe('rules and targets', () => {
   it.each<[string, Readonly<Record<string, string>>, (string | RegExp)[]]>([
-    ['no rules', { rules: '[]' }, ['rules: there are no rules: no study is sent']],
+    ['no rules', { rules: '[]' }, ['rules: there are no rules: studies are only sent manually']],
     [
       'only rules that are off',
       { rules: '[{ name: a, enabled: false, targets: [pacs] }]' },
-      ['every rule is switched off'],
+      ['every rule is disabled'],
     ],
     [
       'a rule behind one that ends the list',
       { rules: '[{ name: a, targets: [pacs], stop: true }, { name: b, targets: [pacs] }]' },
-      ['rules[1]: never applies: the rule "a" above it takes every study and ends the list'],
+      ['rules[1]: never applies: the rule "a" above it matches every study and stops the evaluation'],
     ],
     [
       'rules of other sources behind one',
@@ -175,19 +178,19 @@ describe('rules and targets', () => {
     [
       'two sources at one address',
       { sources: '{ main: { url: http://127.0.0.1:8042 }, again: { url: http://127.0.0.1:8042/ } }' },
-      ['sources.again.url: is the address of the source main, too'],
+      ['sources.again.url: is also the address of the source main'],
     ],
     [
       'a group that no rule names',
       { groups: '{ both: { targets: [pacs] } }' },
-      ['groups.both: no rule names this group'],
+      ['groups.both: no rule uses this group'],
     ],
     [
       'a target that rules name by a group',
       { groups: '{ both: { targets: [pacs] } }', rules: '[{ name: a, targets: [both] }]' },
       [],
     ],
-    ['a target that is off', target(`${dicom}, enabled: false`), ['waits until it is switched on']],
+    ['a target that is off', target(`${dicom}, enabled: false`), ['wait until it is enabled']],
     [
       'a transform that nobody uses',
       { transforms: '{ t: { remove: [PatientName] } }' },
@@ -204,7 +207,7 @@ describe('what others on the network reach', () => {
   const users = `users: { anna: { password: ${secret} } }`;
   it.each<[string, Readonly<Record<string, string>>, string[]]>([
     ['console off loopback without users', { console: '{ listen: 0.0.0.0:8080 }' }, ['the console will not start']],
-    ['console off loopback without TLS', { console: `{ listen: 0.0.0.0:8080, ${users} }` }, ['in the clear']],
+    ['console off loopback without TLS', { console: `{ listen: 0.0.0.0:8080, ${users} }` }, ['unencrypted']],
     [
       'console behind a proxy with TLS',
       { console: `{ listen: 0.0.0.0:8080, publicUrl: https://dispatch.example, ${users} }` },
@@ -213,13 +216,13 @@ describe('what others on the network reach', () => {
     [
       'console behind a proxy without TLS',
       { console: `{ listen: 10.0.0.1:8080, publicUrl: http://dispatch.example, ${users} }` },
-      ['console.publicUrl: passwords and pages cross the network in the clear'],
+      ['console.publicUrl: passwords and pages are sent unencrypted'],
     ],
     ['console on IPv6 loopback', { console: '{ listen: "[::1]:8080" }' }, []],
     [
       'health off loopback',
       { health: '{ router: 0.0.0.0:8081 }' },
-      ['health.router: health and metrics endpoint started'],
+      ['health.router: health and metrics are available'],
     ],
     [
       'push without TLS',
@@ -247,7 +250,7 @@ describe('what others on the network reach', () => {
     [
       'a source elsewhere with a password over http',
       { sources: `{ main: { url: http://orthanc.example:8042, username: a, password: ${secret} } }` },
-      ['sources.main.url: the password is sent to orthanc.example in the clear'],
+      ['sources.main.url: the password is sent to orthanc.example unencrypted'],
     ],
     [
       'a source elsewhere with a password over https',
@@ -263,17 +266,17 @@ describe('what others on the network reach', () => {
     [
       'a certificate that is not checked',
       target(`type: dicom-tls, host: pacs, calledAeTitle: P, tls: { verify: false }`),
-      ['targets.pacs.tls.verify: is switched off: any certificate is accepted'],
+      ['targets.pacs.tls.verify: is disabled: any certificate is accepted'],
     ],
     [
       'a name that is not checked',
       target(`type: dicom-tls, host: pacs, calledAeTitle: P, tls: { verifyHostname: false }`),
-      ['tls.verifyHostname: is switched off'],
+      ['tls.verifyHostname: is disabled'],
     ],
     [
       'a certificate of a website that is not checked',
       target('type: dicomweb, url: https://web.example, tls: { verify: false }'),
-      ['targets.pacs.tls.verify: is switched off'],
+      ['targets.pacs.tls.verify: is disabled'],
     ],
   ])('%s', async (_, sections, expected) => {
     expect(await check(yaml(sections))).toEqual(expected.map((text) => expect.stringContaining(text)));
@@ -367,10 +370,10 @@ describe('files and folders on this host', () => {
       expect.stringContaining('has no private key in PEM form'),
     ]);
     expect(await check(yaml(target(`${tls} { key: /nowhere/key.pem }`)))).toEqual([
-      expect.stringContaining('targets.pacs.tls.key: is given without cert'),
+      expect.stringContaining('targets.pacs.tls.key: is set without cert'),
     ]);
     expect(await check(yaml(target(`${tls} { profile: bcp195-extended, minVersion: TLSv1.3 }`)))).toEqual([
-      expect.stringContaining('targets.pacs.tls.minVersion: TLSv1.3 is more than the profile bcp195-extended has'),
+      expect.stringContaining('targets.pacs.tls.minVersion: TLSv1.3 is not supported by the profile bcp195-extended'),
     ]);
   });
 
@@ -425,11 +428,11 @@ describe('priors', () => {
     rules: `[{ name: all, targets: [${targets}], priors: { ${priors} } }, { name: rest, targets: [archive, files] }]`,
   });
   it.each([
-    ['from: files', 'rules[0].priors.from: a target of type folder cannot be asked for studies'],
-    ['from: pacs', 'rules[0].priors.from: "pacs" is also where they go'],
+    ['from: files', 'rules[0].priors.from: a target of type folder cannot be searched'],
+    ['from: pacs', 'rules[0].priors.from: "pacs" is also their target'],
     ['first: true, wait: 0', 'rules[0].priors.wait: the study does not wait'],
     ['when: \'prior.ModalitiesInStudy == "CT"\'', 'it is a list: write "CT" in prior.ModalitiesInStudy'],
-    ['when: \'prior.StudyID == "1" && prior.StudyID == "2"\'', 'are never true together'],
+    ['when: \'prior.StudyID == "1" && prior.StudyID == "2"\'', 'are never true at the same time'],
     ['when: \'prior.Modality == "CT"\'', 'write "CT" in prior.ModalitiesInStudy, or priorSeries.exists('],
     ['from: nobody', '"nobody" is not among the targets: use one of source, pacs, archive, files'],
     ['targets: [files]', '"files" is not among the targets of this rule: use one of pacs'],

@@ -18,7 +18,9 @@ function problems(raw: object): string[] {
 describe('studies that would go round', () => {
   it('from a source to itself, and between two', () => {
     expect(problems({ targets: { 'to-a': toA }, rules: [{ name: 'r', sources: ['a'], targets: ['to-a'] }] })).toEqual([
-      expect.stringContaining('rules.0.targets: every study would go round, from a to a: "to-a" is the source a'),
+      expect.stringContaining(
+        'rules.0.targets: every study would be sent in a loop, from a to a: "to-a" is the source a',
+      ),
     ]);
     const ring = {
       targets: { 'to-a': toA, 'to-b': toB },
@@ -76,9 +78,9 @@ describe('secrets that can be guessed are refused when the configuration is chec
     ['abababababababababab', /repeats/],
     ['qwertyuiopasdfghjkl', /row of the keyboard/],
     ['0123456789abcdefghij', /row of the keyboard/],
-    ['passwordpassword123', /guessed first/],
-    ['Anna-Hospital-2024', /guessed first/],
-    ['DicomDispatchAdmin!', /guessed first/],
+    ['passwordpassword123', /common words/],
+    ['Anna-Hospital-2024', /common words/],
+    ['DicomDispatchAdmin!', /common words/],
   ])('password "%s"', (password, reason) => {
     expect(user(password)).toEqual([expect.stringMatching(reason)]);
   });
@@ -137,7 +139,7 @@ it('names that refer to nothing are found, wherever they stand', () => {
     }).sort(),
   ).toEqual([
     'groups.d.targets.0: "e" is not among the targets: use one of d',
-    'groups.d: "d" is the name of a target too: give the group another',
+    'groups.d: "d" is also the name of a target: rename the group',
     expect.stringContaining('rules.0.complete.when: the expression cannot be used: line 1, column 1'),
     'rules.0.targets.0: "f" is not among the targets and groups: use one of d, d',
     'rules.0.transform: "y" is not among the transforms, there are none',

@@ -24,7 +24,7 @@ function secretProblems(config: Config): Problem[] {
     .filter(([, transform]) => needsSecret(transform))
     .map(([name]) => ({
       path: ['transforms', name],
-      message: `"${name}" gives pseudonyms or new UIDs, which need a key: set pseudonyms.secret`,
+      message: `"${name}" creates pseudonyms or new UIDs, which need a key: set pseudonyms.secret`,
     }));
 }
 
@@ -57,7 +57,7 @@ function consoleProblems({ console }: Config): Problem[] {
     else if (!/^[\x21-\x7e]{1,1024}$/.test(text))
       add(
         ['tokens', name],
-        'the token has characters that no header takes: use printable ASCII without spaces, 1024 at most',
+        'the token has characters that are not allowed in a header: use printable ASCII without spaces, at most 1024',
       );
   }
   for (const [name, { password }] of Object.entries(console.users ?? {})) {
@@ -86,7 +86,7 @@ function scheduleProblems(config: Config): Problem[] {
       return [
         {
           path: ['rules', index, 'schedule'],
-          message: `its windows and those of the target "${name}" are never open together: let them overlap`,
+          message: `its windows and those of the target "${name}" are never open at the same time: change them so that they overlap`,
         },
       ];
     });
@@ -115,7 +115,7 @@ function loopProblems(config: Config): Problem[] {
     return [
       {
         path: ['rules', edge.rule, 'targets'],
-        message: `every study would go round, from ${ring}: "${edge.target}" is the source ${edge.to}; give the rule a condition, e.g. when: origin.RemoteAET != "…", or other sources`,
+        message: `every study would be sent in a loop, from ${ring}: "${edge.target}" is the source ${edge.to}; give the rule a condition, e.g. when: origin.RemoteAET != "…", or other sources`,
       },
     ];
   });

@@ -28,4 +28,4 @@ export const hostName = z
     /^(?!-)[A-Za-z0-9_.:-]{1,253}$/,
     'a host is a name or an address, without scheme, port or path, not beginning with a hyphen',
   )
-  .refine((text) => !/^[^:]*:[^:]*$/.test(text), 'a host has no port: give it as port');
+  .refine((text) => !/^[^:]*:[^:]*$/.test(text), 'a host has no port: set the option port');

@@ -49,7 +49,7 @@ it('finds all problems at once, with value and remedy', () => {
       "queue: unknown key "queue": remove it or correct its spelling",
       "rules.0.targets.1: "nowhere" is not among the targets: use one of archive, other",
       "rules.0.when: the expression cannot be used: line 1, column 18: Unexpected token: EOF",
-      "rules.1.name: "one" is the name of an earlier rule: give each rule its own",
+      "rules.1.name: "one" is the name of an earlier rule: give each rule a unique name",
       "rules.1.priority: "asap" is not one of stat, urgent, normal, background",
       "rules.1.sources.0: "elsewhere" is not among the sources: use one of main, Bad Name",
       "sources.Bad Name: "Bad Name": a name has 1 to 63 characters: a-z, 0-9, dot, hyphen, underscore; first a letter or digit",
@@ -72,10 +72,10 @@ it('says what an option of a target is called now', () => {
   expect(problemsOf(config)).toMatchInlineSnapshot(`
     [
       "cache.retention: "retention" was removed: give cache.types.NAME.retention for the types that are not kept as usual",
-      "targets.archive.associations: "associations" is called "maxParallel" now: rename it",
-      "targets.archive.lanes: "lanes" is called "maxParallel" now: rename it",
-      "targets.archive.answerTimeout: "answerTimeout" is called "timeout" now: rename it",
-      "targets.archive.verifyWait: "verifyWait" is called "verifyTimeout" now: rename it",
+      "targets.archive.associations: "associations" is now called "maxParallel": rename it",
+      "targets.archive.lanes: "lanes" is now called "maxParallel": rename it",
+      "targets.archive.answerTimeout: "answerTimeout" is now called "timeout": rename it",
+      "targets.archive.verifyWait: "verifyWait" is now called "verifyTimeout": rename it",
       "lanes: unknown key "lanes": remove it or correct its spelling",
     ]
   `);

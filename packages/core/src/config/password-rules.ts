@@ -46,7 +46,7 @@ export function passwordProblem(password: string, name = ''): string | undefined
   const plain = password.normalize('NFKC').toLowerCase();
   if (isRepeated(plain)) return 'repeats a few characters: use another';
   if (isOnRows(plain)) return 'is a row of the keyboard or of the alphabet: use another';
-  if (hasOnlyGuessedWords(plain, name.toLowerCase())) return 'consists of words that are guessed first: use others';
+  if (hasOnlyGuessedWords(plain, name.toLowerCase())) return 'consists of common words: use others';
   return undefined;
 }
 

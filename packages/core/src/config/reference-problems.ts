@@ -22,7 +22,7 @@ export function referenceProblems(raw: unknown): Problem[] {
     ...known.groups.flatMap((name) => [
       ...unknownNames(field(at(raw, 'groups', name), 'targets'), ['groups', name, 'targets'], known.targets, 'targets'),
       ...(known.targets.includes(name)
-        ? [{ path: ['groups', name], message: `"${name}" is the name of a target too: give the group another` }]
+        ? [{ path: ['groups', name], message: `"${name}" is also the name of a target: rename the group` }]
         : []),
     ]),
     ...known.targets.flatMap((name) => {
@@ -49,7 +49,7 @@ function ruleProblems(raw: unknown, known: Known): Problem[] {
     if (name !== undefined && seen.has(name)) {
       problems.push({
         path: here('name'),
-        message: `"${String(name)}" is the name of an earlier rule: give each rule its own`,
+        message: `"${String(name)}" is the name of an earlier rule: give each rule a unique name`,
       });
     }
     seen.add(name);

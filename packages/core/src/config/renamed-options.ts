@@ -22,6 +22,6 @@ export function formerOption(path: readonly (string | number)[]): string | undef
   const isTarget = section === 'targets' || section === 'targetDefaults';
   const key = (isTarget ? ['targets', '*', ...option] : [section, name, ...option]).join('.');
   const last = String(path.at(-1));
-  if (Object.hasOwn(renamed, key)) return `"${last}" is called "${renamed[key]}" now: rename it`;
+  if (Object.hasOwn(renamed, key)) return `"${last}" is now called "${renamed[key]}": rename it`;
   return Object.hasOwn(removed, key) ? `"${last}" was removed: ${removed[key]}` : undefined;
 }

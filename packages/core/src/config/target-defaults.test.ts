@@ -48,7 +48,7 @@ describe('targetDefaults', () => {
     const unknown = { net: { host: 'd', colour: 1, answerTimeout: 2, type: 'net' }, dsk: {} };
     expect(problemsOf(written({ targetDefaults: unknown })).sort()).toEqual([
       'targetDefaults.dsk: unknown key "dsk": remove it or correct its spelling',
-      'targetDefaults.net.answerTimeout: "answerTimeout" is called "timeout" now: rename it',
+      'targetDefaults.net.answerTimeout: "answerTimeout" is now called "timeout": rename it',
       'targetDefaults.net.colour: unknown key "colour": remove it or correct its spelling',
       'targetDefaults.net.type: unknown key "type": remove it or correct its spelling',
     ]);

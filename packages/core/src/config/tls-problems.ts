@@ -25,15 +25,15 @@ interface TlsBlock {
 function problemsOf({ cert, key, profile, minVersion }: TlsBlock, path: readonly string[]): Problem[] {
   const problems: Problem[] = [];
   if (cert !== undefined && key === undefined) {
-    problems.push({ path: [...path, 'cert'], message: 'is given without key: name the file of its private key, too' });
+    problems.push({ path: [...path, 'cert'], message: 'is set without key: also set the file of its private key' });
   }
   if (key !== undefined && cert === undefined) {
-    problems.push({ path: [...path, 'key'], message: 'is given without cert: name the file of the certificate, too' });
+    problems.push({ path: [...path, 'key'], message: 'is set without cert: also set the file of the certificate' });
   }
   // PS3.15 section B.11: TLS 1.2 only.
   if (profile === 'bcp195-extended' && minVersion === 'TLSv1.3') {
     const message =
-      'TLSv1.3 is more than the profile bcp195-extended has (TLS 1.2): take another profile, or leave it out';
+      'TLSv1.3 is not supported by the profile bcp195-extended (TLS 1.2): use another profile, or remove minVersion';
     problems.push({ path: [...path, 'minVersion'], message });
   }
   return problems;

@@ -44,9 +44,9 @@ const maxExamples = 5;
 
 const words: Readonly<Record<Notification['kind'], (count: number) => string>> = {
   delivered: (count) => `${deliveries(count)} arrived`,
-  partial: (count) => `${deliveries(count)} arrived in part`,
+  partial: (count) => `${deliveries(count)} arrived partially`,
   failed: (count) => `${deliveries(count)} failed`,
-  'source-gone': (count) => `${deliveries(count)} lost because the study left the source`,
+  'source-gone': (count) => `${deliveries(count)} not delivered because the study left the source`,
   'circuit-opened': () => 'cannot be reached',
   'circuit-closed': () => 'can be reached again',
   'backlog-old': () => 'has an old backlog',

@@ -14,7 +14,7 @@ function sameSources({ sources }: Config): Problem[] {
     const other = known.get(place);
     known.set(place, other ?? name);
     if (other === undefined) return [];
-    const message = `is the address of the source ${other}, too: one Orthanc is one source, and this one is not followed`;
+    const message = `is also the address of the source ${other}: one Orthanc must be one source, and this source is not followed`;
     return [{ path: ['sources', name, 'url'], message }];
   });
 }

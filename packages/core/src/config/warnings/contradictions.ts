@@ -16,7 +16,7 @@ export function contradictions(ast: ASTNode, text: string, sources: readonly str
       wanted.set(name, { value, node });
       if (!other || other.value === value) return [];
       return [
-        `\`${own(other.node)}\` and \`${own(node)}\` are never true together: join them with || where either is meant`,
+        `\`${own(other.node)}\` and \`${own(node)}\` are never true at the same time: use || if one of them is sufficient`,
       ];
     });
   });

@@ -21,18 +21,18 @@ function consoleExposure({ console }: Config): Problem[] {
   if (isLoopback(hostOf(listen))) return [];
   const path = ['console', 'listen'];
   if (!needsSignIn(console)) {
-    const message = `the console will not start: ${listen} is reached from other machines, and nobody has to sign in; set console.users, console.tokens or console.oidc, or listen on 127.0.0.1`;
+    const message = `the console will not start: ${listen} is reachable from other hosts without sign-in; set console.users, console.tokens or console.oidc, or listen on 127.0.0.1`;
     return [{ path, message }];
   }
   if (publicUrl?.startsWith('https:')) return [];
-  const message = `passwords and pages cross the network in the clear: put a proxy with TLS in front and set console.publicUrl to its https address, or listen on 127.0.0.1`;
+  const message = `passwords and pages are sent unencrypted: use a proxy with TLS and set console.publicUrl to its https address, or listen on 127.0.0.1`;
   return [{ path: publicUrl === undefined ? path : ['console', 'publicUrl'], message }];
 }
 
 function healthExposure({ health }: Config): Problem[] {
   return (['router', 'dispatcher'] as const).flatMap((name) => {
     if (isLoopback(hostOf(health[name]))) return [];
-    const message = `health and metrics endpoint started to other machines without sign-in and without TLS: keep them in a network of your own, or listen on 127.0.0.1`;
+    const message = `health and metrics are available to other hosts without sign-in and without TLS: restrict them to a private network, or listen on 127.0.0.1`;
     return [{ path: ['health', name], message }];
   });
 }
@@ -40,7 +40,7 @@ function healthExposure({ health }: Config): Problem[] {
 function pushExposure({ push, sources }: Config): Problem[] {
   const isOpen = Object.values(sources).some(({ pushSecret }) => pushSecret !== undefined);
   if (!isOpen || push.tls || isLoopback(hostOf(push.listen))) return [];
-  const message = `the secret of the plugin crosses the network in the clear: set push.tls, or listen on 127.0.0.1`;
+  const message = `the secret of the plugin is sent unencrypted: set push.tls, or listen on 127.0.0.1`;
   return [{ path: ['push', 'listen'], message }];
 }
 
@@ -54,14 +54,15 @@ function redisExposure({ redis }: Config): Problem[] {
   const hasPassword = redis.password !== undefined || (parsed !== undefined && parsed.password !== '');
   const hasTls = redis.tls !== undefined || parsed?.protocol === 'rediss:';
   if (!hasPassword) {
-    const message = 'Redis on another host is used without a password: whoever reaches it can change what is delivered';
+    const message =
+      'Redis on another host is used without a password: anyone who can connect to it can change deliveries';
     problems.push({ path, message: `${message}; set redis.password and requirepass or an ACL user there` });
   }
   if (!hasTls) {
     const message = 'Redis on another host is used without TLS';
     problems.push({
       path,
-      message: `${message}: use rediss:// or redis.tls, or a network that only the services are in`,
+      message: `${message}: use rediss:// or redis.tls, or a private network of the services`,
     });
   }
   return problems;
@@ -76,7 +77,7 @@ function clearPasswords(config: Config): Problem[] {
     if (protocol !== 'http:' || isLoopback(hostname)) return;
     problems.push({
       path,
-      message: `the password is sent to ${hostname} in the clear: use https, or a network that only these two are in`,
+      message: `the password is sent to ${hostname} unencrypted: use https, or a private network`,
     });
   };
   for (const [name, { url, username, password }] of Object.entries(config.sources))

@@ -64,9 +64,7 @@ function clauseWarnings(within: Environment, ast: ASTNode, text: string): string
       return [`\`${own}\` can never be evaluated, so it counts as false (${result.summary}); ${remedyOf(node)}`];
     }
     if (typeof result !== 'boolean')
-      return [
-        `\`${own}\` is ${kindOf(result)}, neither true nor false, so it never matches: compare it with something`,
-      ];
+      return [`\`${own}\` is ${kindOf(result)}, neither true nor false, so it never matches: compare it with a value`];
     if (node.op === 'in') return notAmong(node, own, value);
     return node.op === '==' || node.op === '!=' ? unequal(node, own, value) : [];
   });
@@ -84,7 +82,7 @@ function notAmong(node: ASTNode & { op: 'in' }, own: string, value: (part: ASTNo
   const [what, list] = node.args.map(value);
   if (!Array.isArray(list) || list.length === 0 || list.some((one) => kindOf(one) === kindOf(what))) return [];
   const remedy = node.args[1].op === 'id' ? 'write series.exists(s, s.Modality == "CT")' : 'compare texts with texts';
-  return [`\`${own}\` is never true: the list holds nothing of the kind; ${remedy}`];
+  return [`\`${own}\` is never true: the list has no such elements; ${remedy}`];
 }
 
 function remedyOf(node: ASTNode): string {
@@ -92,9 +90,9 @@ function remedyOf(node: ASTNode): string {
   const list = /\b(study|prior)\.ModalitiesInStudy/.exec(text)?.[0];
   if (list !== undefined) return `it is a list: write "CT" in ${list}`;
   if (node.op === 'in')
-    return 'the right side of `in` has to be a list: study.StudyDescription.contains("…") looks into a text';
+    return 'the right side of `in` must be a list: use study.StudyDescription.contains("…") to search in a text';
   if (text.includes('Date')) return 'tags are texts: date(study.StudyDate) < now';
-  return 'tags are texts: int(study.X), double(study.X), date(study.X), age(study) make something else of them';
+  return 'tags are texts: int(study.X), double(study.X), date(study.X), age(study) convert them';
 }
 
 function kindOf(value: unknown): string {

@@ -44,7 +44,7 @@ export function levelWarnings(ast: ASTNode): string[] {
         ? `"CT" in ${variable}.ModalitiesInStudy, or ${series}.exists(s, s.Modality == "CT")`
         : `${series}.exists(s, s.${name} == "…")`;
     found.push(
-      `${variable}.${name} is that of one instance only, since it belongs to series and instances: write ${remedy}`,
+      `${variable}.${name} has the value of one instance only, because it belongs to series and instances: write ${remedy}`,
     );
   });
   eachComparison(ast, (tag, constant) => {

@@ -28,15 +28,17 @@ export function priorsWarnings(config: Config): Problem[] {
     const type = config.targets[from]?.type;
     if (from !== priorsFromSource && type !== undefined && typesThatCanBeAsked[type] === false) {
       const able = Object.keys(typesThatCanBeAsked).filter((one) => typesThatCanBeAsked[one]);
-      const message = `a target of type ${type} cannot be asked for studies: only those of the source go along; name one of type ${able.join(', ')}`;
+      const message = `a target of type ${type} cannot be searched: only studies of the source are sent; use a target of type ${able.join(', ')}`;
       problems.push(problem('from', message));
     }
     const to = (priors.targets ?? rule.targets).flatMap((name) => config.groups[name]?.targets ?? [name]);
     if (from !== priorsFromSource && to.includes(from)) {
-      problems.push(problem('from', `"${from}" is also where they go, and has them: leave it out of priors.targets`));
+      problems.push(
+        problem('from', `"${from}" is also their target, and already has them: remove it from priors.targets`),
+      );
     }
     if (priors.first && priors.wait === 0) {
-      problems.push(problem('wait', 'the study does not wait for them: give a time, or take first away'));
+      problems.push(problem('wait', 'the study does not wait for them: set a time, or remove first'));
     }
     return problems;
   });

@@ -12,7 +12,7 @@ export function ruleOrderWarnings(config: Config): Problem[] {
     const sources = rule.sources ?? all;
     const before = rule.fallback ? undefined : coveredBy(sources, ended);
     if (before !== undefined) {
-      const message = `never applies: the rule "${before}" above it takes every study and ends the list (stop: true); move this rule up, or give that one a condition`;
+      const message = `never applies: the rule "${before}" above it matches every study and stops the evaluation (stop: true); move this rule up, or add a condition to that rule`;
       problems.push({ path: ['rules', index], message });
       continue;
     }
@@ -29,7 +29,7 @@ export function ruleOrderWarnings(config: Config): Problem[] {
     const message = `never applies: fallback rules are for studies that no other rule matches, and "${by}" matches every study`;
     problems.push({
       path: ['rules', index, 'fallback'],
-      message: `${message}; give that one a condition, or remove this one`,
+      message: `${message}; add a condition to that rule, or remove this rule`,
     });
   }
   return problems;
@@ -45,8 +45,8 @@ function coveredBy(sources: readonly string[], rules: ReadonlyMap<string, string
 export function unusedWarnings(config: Config): Problem[] {
   const rules = config.rules.filter(({ enabled }) => enabled);
   if (rules.length === 0) {
-    const why = config.rules.length === 0 ? 'there are no rules' : 'every rule is switched off (enabled: false)';
-    return [{ path: ['rules'], message: `${why}: no study is sent anywhere but by hand` }];
+    const why = config.rules.length === 0 ? 'there are no rules' : 'every rule is disabled (enabled: false)';
+    return [{ path: ['rules'], message: `${why}: studies are only sent manually` }];
   }
   const named = new Set(rules.flatMap(({ targets }) => targets));
   const reached = new Set([...named].flatMap((name) => config.groups[name]?.targets ?? [name]));
@@ -54,16 +54,16 @@ export function unusedWarnings(config: Config): Problem[] {
   const problems: Problem[] = [];
   for (const name of Object.keys(config.groups)) {
     if (!named.has(name))
-      problems.push({ path: ['groups', name], message: 'no rule names this group: it gets nothing' });
+      problems.push({ path: ['groups', name], message: 'no rule uses this group: it receives no study' });
   }
   for (const [name, { enabled }] of Object.entries(config.targets)) {
     if (!reached.has(name))
       problems.push({
         path: ['targets', name],
-        message: 'no rule sends to this target: it gets only what is sent by hand',
+        message: 'no rule sends to this target: it receives manual deliveries only',
       });
     else if (!enabled) {
-      const message = 'rules send to this target, and it is switched off: what is for it waits until it is switched on';
+      const message = 'rules send to this target, but it is disabled: its deliveries wait until it is enabled';
       problems.push({ path: ['targets', name, 'enabled'], message });
     }
   }
