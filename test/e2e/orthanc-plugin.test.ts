@@ -156,7 +156,7 @@ describe('a router that is not there', () => {
       const answers = await Promise.all(calls);
       expect(answers.every(({ status }) => status === 503)).toBe(true);
       const reasons = answers.map((one) => errorOf(one));
-      expect(reasons.filter((reason) => reason.startsWith('4 calls wait')).length).toBe(56);
+      expect(reasons.filter((reason) => reason.startsWith('4 calls already wait')).length).toBe(56);
       expect(reasons.filter((reason) => reason.includes('has not answered within 3 seconds')).length).toBe(4);
       // The slots are free again.
       expect(errorOf(await ask(orthanc, 'GET', `/dispatch/studies/${id}`))).toContain('has not answered');
