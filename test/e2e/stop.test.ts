@@ -22,7 +22,7 @@ import { pacsTarget } from './support/pacs-target.ts';
 import { compileCache } from './support/run-commands.ts';
 import { startDispatch, type RunningDispatch } from './support/start-dispatch.ts';
 
-/** Services end when they are told to, whatever hangs. The bound is the time-out of the test. */
+/** Services end when they are told to, whatever hangs. The bound is the timeout of the test. */
 
 const main = fileURLToPath(import.meta.resolve('@dicom-dispatch/cli/main'));
 

@@ -246,7 +246,7 @@ describe('every call', () => {
     await proxy?.stop();
     await filled?.[Symbol.asyncDispose]();
   });
-  // A connection for each call: calls that wait for their time-outs do so at the same time.
+  // A connection for each call: calls that wait for their timeouts do so at the same time.
   const through = () => createOrthancClient({ url: `http://127.0.0.1:${proxy.port}`, maxConnections: 200, ...login });
 
   it('is known here', () => {

@@ -2,7 +2,7 @@
  * What went wrong, as a closed list:
  * - `unreachable`: no connection (refused, no such host, no route)
  * - `tls`: the TLS handshake failed or a certificate is not trusted
- * - `timeout`: the server was silent for longer than the time-out, or slower than the least pace
+ * - `timeout`: the server was silent for longer than the timeout, or slower than the least pace
  * - `unauthorized` / `forbidden`: HTTP 401 / 403
  * - `not-found`: HTTP 404, the resource or the route does not exist
  * - `conflict`: HTTP 409 or 412, another writer was first

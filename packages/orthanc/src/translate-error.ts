@@ -68,7 +68,7 @@ export function translateError(error: unknown, call: CallName): OrthancError {
   return new OrthancError(code, `${call.method} ${call.path}: ${description}`, { ...call, cause: error });
 }
 
-/** The error of a signal that fired: a deadline (`AbortSignal.timeout`) is a time-out, all else a cancellation. */
+/** The error of a signal that fired: a deadline (`AbortSignal.timeout`) is a timeout, all else a cancellation. */
 export function translateAbort(reason: unknown, call: CallName): OrthancError {
   const code = isTimeout(reason) ? 'timeout' : 'cancelled';
   const text = code === 'timeout' ? "the caller's deadline passed" : 'the call was cancelled';

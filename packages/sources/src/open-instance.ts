@@ -20,7 +20,7 @@ export interface OpenOptions {
   readonly digest?: boolean | undefined;
   /** Hears how long the source took to answer with its digest. */
   readonly digestAnswered?: ((tookMs: number) => void) | undefined;
-  /** Has the last word on an error of an instance: one that comes again and again is not postponed for ever. */
+  /** Has the last word on an error of an instance: one that comes again and again is not postponed forever. */
   readonly judge?: Judge | undefined;
   /** Sees what is handed out. */
   readonly tally?: Tally | undefined;

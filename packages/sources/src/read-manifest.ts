@@ -20,7 +20,7 @@ export async function readManifest(
   }
 }
 
-/** The instances of a whole study as listed by Orthanc, in our words. */
+/** The instances of a whole study as listed by Orthanc, in the terms of this project. */
 export function toManifest(instances: readonly StudyInstance[], studyInstanceUid: string): ManifestInstance[] {
   const counts = new Map<string, number>();
   for (const { sopInstanceUid: uid } of instances) counts.set(uid, (counts.get(uid) ?? 0) + 1);
@@ -30,7 +30,7 @@ export function toManifest(instances: readonly StudyInstance[], studyInstanceUid
   });
 }
 
-/** One instance as listed by Orthanc, in our words. */
+/** One instance as listed by Orthanc, in the terms of this project. */
 export function toManifestInstance(instance: StudyInstance, studyInstanceUid: string): ManifestInstance {
   return {
     sopInstanceUid: instance.sopInstanceUid,

@@ -32,7 +32,7 @@ export interface DispatcherOptions {
   readonly redis: Redis;
   readonly log: Logger;
   readonly metrics: Registry;
-  /** Pauses between probes of a target that is out of reach; tests shorten them. */
+  /** Pauses between probes of a target that is unreachable; tests shorten them. */
   readonly circuitPauses?: CircuitPauses;
   /** Watches the Redis for the whole process. Default: one of its own. */
   readonly watch?: RedisWatch;

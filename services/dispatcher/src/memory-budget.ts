@@ -87,7 +87,7 @@ export class MemoryBudget {
     for (;;) {
       let next: Waiter | undefined;
       for (const one of this.#waiting) if (!next || isBefore(one, next)) next = one;
-      // Nobody passes the one whose turn it is: a large one would wait for ever behind small ones.
+      // Nobody passes the one whose turn it is: a large one would wait forever behind small ones.
       if (!next || (next.share.holds(next.kind) && !this.#fits(next.bytes))) return;
       this.#waiting = this.#waiting.filter((one) => one !== next);
       this.#lend(next.share, next.bytes, next.kind);

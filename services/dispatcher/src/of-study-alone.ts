@@ -2,7 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { Attempt } from './delivery-job-run.ts';
 
 /**
- * What only a change of the configuration mends stops all deliveries of a target. Where others have got through since this
+ * What only a change of the configuration corrects stops all deliveries of a target. Where others have got through since this
  * one failed so before, it is this study that the target does not take: the error is `study-refused`, and counts as an attempt.
  *
  * @param error - of an attempt

@@ -184,7 +184,7 @@ export async function openRuns(
     return { kind: 'quarantined', error };
   }
 
-  /** Before it has let us in nothing is an answer of the target: what cannot be proposed is quarantined by us. */
+  /** Before it has accepted the login nothing is an answer of the target: what cannot be proposed is quarantined by us. */
   function answered(): void {
     if (progress.isReached) dependencies.answered();
   }

@@ -23,17 +23,17 @@ export interface FollowDependencies {
   sourceNow(): Promise<number>;
   /** How long before the latest look at it that clock may have been set, in ms. */
   sourceUnseenMs(): number;
-  /** Told of instances that came after the beginning, and whose dates lie before it; resolves when that is durable. */
+  /** Called with instances that came after the beginning, and whose dates lie before it; resolves when that is durable. */
   misdated(instances: readonly MisdatedInstance[]): Promise<void>;
   /** Called before a source is followed for the first time, and before studies of changes that are new are routed. */
   beforeRouting(): Promise<void>;
   /** Routes a study, or puts it off; resolves when that is durable. */
   route(orthancStudyId: string, epoch: number): Promise<unknown>;
-  /** Told of instances and stable series of studies that may still be being received; holds up nothing. */
+  /** Called with instances and stable series of studies that may still be being received; holds up nothing. */
   came(came: Came, epoch: number): void;
-  /** Told how far the feed has been followed. */
+  /** Called with the position in the feed. */
   onProgress(state: FeedState, newestSeq: number): void;
-  /** Told that the database behind the source is another one. */
+  /** Called when the database behind the source is another one. */
   anotherDatabase(): void;
   readonly log: Logger;
   readonly signal: AbortSignal;

@@ -30,7 +30,7 @@ export interface SourceWorkDependencies {
   readonly shared: SharedDatabase;
   /** Where the feed stands; undefined before it was read. */
   feed(): FeedState | undefined;
-  /** Told how far the feed has been followed. */
+  /** Called with the position in the feed. */
   onProgress(state: FeedState, newestSeq: number): void;
   readonly signal: AbortSignal;
 }
@@ -164,7 +164,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
       await sleep(lookMs, undefined, { signal });
       const at = await epoch();
       const due = (await putOff.due(putOffAtOnce)).values();
-      // One that is never shown holds up the others until the time-out of the source.
+      // One that is never shown holds up the others until the timeout of the source.
       await Promise.all(
         Array.from({ length: putOffLanes }, async () => {
           for (const id of due) await studies.route(id, at);

@@ -30,7 +30,7 @@ export interface StudyRouterDependencies {
   feed(): FeedState | undefined;
   /** @throws DispatchError */
   route(orthancStudyId: string, epoch: number): Promise<RoutingOutcome>;
-  /** Told of each study that was routed, or is gone. */
+  /** Called with each study that was routed, or is gone. */
   routed(outcome: RoutingOutcome): void;
   /** Lets go of what is remembered of a study that is gone. */
   forget(orthancStudyId: string): Promise<void>;

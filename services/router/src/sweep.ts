@@ -175,7 +175,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
     await makeSearchable(due, known);
     const waiting = await dependencies.waiting(ids.filter((_, index) => known[index]?.isIncomplete === true));
     const wanted = due.filter(({ ID, LastUpdate }, index) => {
-      // What waits, and is not remembered any more, would wait for ever.
+      // What waits, and is not remembered any more, would wait forever.
       if (known[index]?.isIncomplete === true && !waiting.has(ID)) return !notDue.has(ID);
       const was = settled[index];
       const lastUpdate = known[index]?.lastUpdate ?? (was?.only.length === 0 ? was.lastUpdate : undefined);

@@ -3,7 +3,7 @@ import { operationKeys } from '@dicom-dispatch/pipeline';
 import type { Redis } from '@dicom-dispatch/runtime';
 import type { SafeOutcome } from './study-router.ts';
 
-/** A rule that waits for ever is looked at again when the study changes, and now and then. */
+/** A rule that waits forever is looked at again when the study changes, and now and then. */
 const lookAgainMs = 6 * 3_600_000;
 const failedAgainMs = 30_000;
 const keepMs = 180 * 86_400_000;

@@ -87,7 +87,7 @@ export class CacheFolder {
   }
 
   /**
-   * Opens a file after checking it from end to end, so that no spoilt byte is ever handed on: a target might keep it.
+   * Opens a file after checking it from end to end, so that no damaged byte is ever handed on: a target might keep it.
    *
    * @returns undefined when it is gone or not what was written
    */

@@ -1,7 +1,7 @@
 import { defineScript } from '@dicom-dispatch/state/redis';
 
 /*
- * The catalog (a hash) is what the accounting rests on; the stored values may be spoilt or lost without disturbing it.
+ * The catalog (a hash) is what the accounting rests on; the stored values may be damaged or lost without disturbing it.
  * A line of it: type, retention (t, c, p), bytes, bytes in a file, time of expiry (0 = none), folder, file, use, stamp;
  * `-` where there is none. Keys that a script computes share the hash tag of those that it is given.
  */

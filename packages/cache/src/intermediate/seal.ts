@@ -17,7 +17,7 @@ export function seal(keys: readonly Buffer[] | undefined, address: string, bytes
   return Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** With any of the keys. @returns undefined when it was sealed with another key, for another address, or spoilt since */
+/** With any of the keys. @returns undefined when it was sealed with another key, for another address, or damaged since */
 export function unseal(keys: readonly Buffer[] | undefined, address: string, sealed: Buffer): Buffer | undefined {
   if (sealed.byteLength < nonceBytes + tagBytes) return undefined;
   for (const key of keys ?? []) {

@@ -32,7 +32,7 @@ export interface AuditTargetOptions {
 
 const lookEveryMs = 500;
 
-/** Audits a target and waits for the end, or shows, stops or mends what an audit has found. */
+/** Audits a target and waits for the end, or shows, stops or corrects what an audit has found. */
 export async function auditTarget(target: string, options: AuditTargetOptions): Promise<void> {
   const acts = [options.show, options.stop, options.send].filter((one) => one === true).length;
   if (acts > 1) throw new CommandError('--show, --stop and --send exclude each other: use one', exitCodes.usage);

@@ -6,7 +6,7 @@ const maxPatternLength = 1000;
 const maxCached = 200;
 const cache = new Map<string, RE2JS>();
 
-/** The name under which `matches` runs: what the library has under its own name may take for ever. */
+/** The name under which `matches` runs: what the library has under its own name may take forever. */
 export const linearMatches = 'matchesRe2';
 
 /**

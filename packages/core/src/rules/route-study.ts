@@ -11,7 +11,7 @@ export interface WaitingRule {
   readonly rule: string;
   /** What it waits for, for people. */
   readonly missing: readonly string[];
-  /** 0 = for ever. */
+  /** 0 = forever. */
   readonly timeoutMs: number;
 }
 

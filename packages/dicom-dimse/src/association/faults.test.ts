@@ -384,7 +384,7 @@ describe('what goes wrong with a peer of our server', () => {
         responseTimeoutMs: 1500,
         handlers: {
           async store(instance) {
-            // Longer than our own response time-out for the C-GET.
+            // Longer than our own response timeout for the C-GET.
             await pause(2000);
             for await (const chunk of instance.dataSet) expect(chunk.length).toBeGreaterThan(0);
             return 0;

@@ -13,7 +13,7 @@ export interface ProgressTimeoutOptions {
 /**
  * How long the other side is waited for. A bucket of time: it holds `graceMs`, time empties it, and each byte that moves
  * fills in what it may take at `minBytesPerSecond`, never beyond the grace. So silence ends after the grace, a trickle of a
- * byte now and then hardly later, and whoever is at least as fast as the minimum may go on for ever. It is looked at only
+ * byte now and then hardly later, and whoever is at least as fast as the minimum may go on forever. It is looked at only
  * when the time may be over: bytes cost nothing but their count.
  */
 export class ProgressTimeout {

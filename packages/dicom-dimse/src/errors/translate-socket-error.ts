@@ -114,7 +114,7 @@ export function translateSocketError(cause: Error, peer: string, fallback: Dimse
   return new DimseError(fallback, `${peer}: connection failed${code === '' ? '' : ` (${code})`}`, { cause });
 }
 
-/** A time-out or an unreachable host after the connection stood is a lost connection. */
+/** A timeout or an unreachable host after the connection stood is a lost connection. */
 function fallbackFor(code: DimseErrorCode, fallback: DimseErrorCode): DimseErrorCode {
   return fallback === 'connection-closed' && code.startsWith('connect-') ? fallback : code;
 }

@@ -63,7 +63,7 @@ export class Transport {
 
   /**
    * Bytes of ours that the system has taken. One write may hold a megabyte: how far it has come is known to the handle
-   * alone, by which node's own time-out for sockets goes, too.
+   * alone, by which node's own timeout for sockets goes, too.
    */
   get takenBytes(): number {
     const { _handle: handle } = this.socket as { _handle?: { bytesWritten?: number; writeQueueSize?: number } | null };

@@ -125,7 +125,7 @@ describe('back-pressure', () => {
     await using client = createOrthancClient({ url: server.url, maxBufferedBytes: piece.length, timeoutMs });
     const { body } = await client.instanceFile(noResource);
     await body.next();
-    // Until the server could send nothing for twice the time-out: a reader's slowness is no silence of the server.
+    // Until the server could send nothing for twice the timeout: a reader's slowness is no silence of the server.
     let left = -1;
     let since = 0;
     await waitFor(() => {

@@ -151,7 +151,7 @@ export class GetConnection implements QueueOwner {
     this.destroy(new OrthancError('timeout', `${method} ${path}: ${what} within ${limitMs} ms`, exchange.call));
   }
 
-  /** A server that sends a byte within each time-out is never silent, and never done. */
+  /** A server that sends a byte within each timeout is never silent, and never done. */
   #checkPace(exchange: Exchange, now: number): void {
     const { minBytesPerSecond } = this.#options;
     const tookMs = now - this.#paceSince;
@@ -207,7 +207,7 @@ export class GetConnection implements QueueOwner {
       this.destroy();
       return false;
     }
-    // From the first byte of the answer: until then the server may think, as long as its time-out allows.
+    // From the first byte of the answer: until then the server may think, as long as its timeout allows.
     if (this.#paceSince === Infinity) this.#watchPace(performance.now());
     this.#paceBytes += count;
     try {

@@ -107,7 +107,7 @@ export class GetPool {
     return connection;
   }
 
-  /** Looks at all deadlines ten times in the client's shorter time-out, and once a second at least. */
+  /** Looks at all deadlines ten times in the client's shorter timeout, and once a second at least. */
   #startClock(): NodeJS.Timeout {
     const shortestMs = Math.min(this.#options.timeoutMs, this.#options.connectTimeoutMs);
     const clock = setInterval(

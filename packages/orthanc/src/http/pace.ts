@@ -9,7 +9,7 @@ export interface PaceOptions {
 }
 
 /**
- * The pace of one body, counted only while it is the server's turn: a server that sends a byte within each time-out would
+ * The pace of one body, counted only while it is the server's turn: a server that sends a byte within each timeout would
  * never be silent, and never done.
  */
 export class Pace {

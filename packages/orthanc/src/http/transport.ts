@@ -195,7 +195,7 @@ export class Transport {
         path: `${this.options.prefix}${request.target.path}${request.target.query}`,
         ...bodyOf(request, call, this.#pace(options), this.options.headers),
         ...(signal === undefined ? {} : { signal }),
-        // Each would begin the time-out anew.
+        // Each would begin the timeout anew.
         onInfo: () => {
           interims += 1;
           if (interims > maxInterims) throw endlessInterims(call);

@@ -4,7 +4,7 @@ import { openSource, sourceError } from '@dicom-dispatch/sources';
 import { OperationError } from '../operation-error.ts';
 import type { PullDestination } from './pull-destination.ts';
 
-/** Told of each instance that is to be stored. */
+/** Called with each instance that is to be stored. */
 export interface StoreWatch {
   /** Before it is. */
   before(sopInstanceUid: string): Promise<void>;

@@ -2,7 +2,7 @@ import type { Redis } from '@dicom-dispatch/runtime';
 import type { Queue } from 'bullmq';
 
 /**
- * BullMQ ends only jobs that a worker has taken, and workers take none while their target is out of reach or paused.
+ * BullMQ ends only jobs that a worker has taken, and workers take none while their target is unreachable or paused.
  * Taking the job away altogether would let its study task believe that all has arrived. So it goes where a worker would
  * have put it.
  * KEYS: job, wait, paused, prioritized, delayed, failed, events

@@ -10,7 +10,7 @@ const promoteEvery = 8;
 const promotedPriority = jobPriority('stat') + 5;
 
 /**
- * Keeps less urgent deliveries from waiting for ever behind more urgent ones: at every eighth start of a delivery the
+ * Keeps less urgent deliveries from waiting forever behind more urgent ones: at every eighth start of a delivery the
  * longest waiting of the less urgent is moved forward, behind `stat` only. BullMQ alone would starve them.
  */
 export async function promoteLongestWaiting(

@@ -36,7 +36,7 @@ export async function reconcileDeliveries(context: ReconcileContext, findings: F
           subject: id,
           text: `The delivery could not be read: ${String(error)}`,
         });
-        // It must not stand in front of the others for ever.
+        // It must not stand in front of the others forever.
         await records.lookAgain(id, again.active).catch(() => {});
       }
     }

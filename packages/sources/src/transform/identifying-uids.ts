@@ -79,7 +79,7 @@ export function replaceUids(tree: TagTree, newUid: (uid: string) => string): Map
     if (value === undefined || value === '') return;
     const row = profileRow(tag);
     if (!(row && isUidOf(row)) && !keywords.has(element.Name)) return;
-    // Several values are told apart by a backslash (PS3.5 section 6.2); trailing NULs are padding.
+    // Several values are separated by a backslash (PS3.5 section 6.2); trailing NULs are padding.
     const values = value.split('\\').map((one) => newUid(one.replace(/[\0 ]+$/, '')));
     replaced.set(path, values.join('\\'));
   });

@@ -4,7 +4,7 @@ import { redisKeys } from '../keys/redis-keys.ts';
 import type { Script } from '../redis/script.ts';
 import { checkScript, failScript, probeNowScript, stateScript, succeedScript } from './circuit-scripts.ts';
 
-/** The first pause after a target was found to be out of reach, and the longest. */
+/** The first pause after a target was found to be unreachable, and the longest. */
 export interface CircuitPauses {
   readonly firstMs: number;
   readonly maxMs: number;
@@ -38,7 +38,7 @@ export interface CircuitState {
 /**
  * The circuit of each target, shared by all workers through Redis. It opens when the target as a whole cannot be used;
  * then one delivery at a time probes, after longer and longer pauses. It closes when the target confirms or refuses an
- * instance: a target that only lets us in may still be a balancer without a server behind it.
+ * instance: a target that only accepts the login may still be a balancer without a server behind it.
  */
 export class Circuits {
   readonly #redis: Redis;

@@ -27,7 +27,7 @@ end
 return 1
 `);
 
-/** KEYS: receipt. ARGV: what was read, or ''; what is to be; ms to keep it, 0 for ever. */
+/** KEYS: receipt. ARGV: what was read, or ''; what is to be; ms to keep it, 0 forever. */
 const exchangeScript = defineScript(`
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end

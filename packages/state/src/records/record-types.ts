@@ -6,7 +6,7 @@ import type { SearchHashes } from './search-hash.ts';
  * - `active`: an attempt is under way
  * - `delivered`: the target has confirmed every instance of the manifest
  * - `partial`: all but the quarantined instances are confirmed
- * - `failed`: attempts are used up, or an error that no attempt mends
+ * - `failed`: attempts are used up, or an error that no attempt corrects
  * - `source-gone`: the study left the source before it could be delivered
  * - `cancelled`: an operator stopped it, or the rules do not want it any more (`not-wanted`)
  * - `moved`: another target of its group has taken it over

@@ -139,7 +139,7 @@ export async function inLanes(run: Run, options: LaneOptions, send: Send): Promi
   }
 
   const running = Array.from({ length: lanes }, (_, lane) =>
-    // What a lane throws itself comes from `report`: the ledger is out of reach or the delivery is no longer ours.
+    // What a lane throws itself comes from `report`: the ledger is unreachable or the delivery is no longer ours.
     runLane(lane).catch((thrown: unknown) => end(asDispatchError(thrown))),
   );
   await Promise.all(running);

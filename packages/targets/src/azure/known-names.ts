@@ -8,7 +8,7 @@ const namesPerPage = 5_000;
 const pagesToSpare = 1;
 
 /**
- * Asks the container for something small, to learn whether it is there and lets us in before instances are opened.
+ * Asks the container for something small, to learn whether it is there and accepts the login before instances are opened.
  *
  * @returns whether listing is permitted
  * @throws {DispatchError} in stage `connect`

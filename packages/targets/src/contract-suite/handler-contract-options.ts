@@ -29,7 +29,7 @@ export interface ArrangedFault {
   readonly config?: Readonly<Record<string, unknown>>;
   /** True when these options lead to another place, so that what arrived there is not in the target afterwards. */
   readonly elsewhere?: boolean;
-  /** Options for a cancellation while the target hangs: as `config`, but with the time-outs that the target has by itself. */
+  /** Options for a cancellation while the target hangs: as `config`, but with the timeouts that the target has by itself. */
   readonly patientConfig?: Readonly<Record<string, unknown>>;
   /** Called once, when half of the second instance was read; without it the fault is there from the beginning. */
   strike?(): void | Promise<void>;

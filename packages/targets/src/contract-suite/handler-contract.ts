@@ -161,7 +161,7 @@ export function handlerContract<Config extends TargetConfig>(contract: HandlerCo
         const stop = new AbortController();
         let struck = false;
         try {
-          // With the time-outs that the target has by itself: it is the cancellation that ends this.
+          // With the timeouts that the target has by itself: it is the cancellation that ends this.
           const attempting = delivery.attempt(parse(arranged.patientConfig), {
             signal: stop.signal,
             async onChunk({ openIndex, readBytes }) {

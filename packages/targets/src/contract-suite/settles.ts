@@ -1,6 +1,6 @@
 import type { Attempt } from '@dicom-dispatch/target-kit/testing';
 
-/** Nothing but the cancellation can end an attempt before this: the time-outs of targets are longer by far. */
+/** Nothing but the cancellation can end an attempt before this: the timeouts of targets are longer by far. */
 const timeoutMs = 10_000;
 
 /**

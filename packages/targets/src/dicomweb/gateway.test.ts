@@ -56,7 +56,7 @@ beforeAll(async () => {
       return void response.socket?.resetAndDestroy();
     }
     if (fate.stores) await ask(request);
-    // The client waits for its own time-out, or leaves.
+    // The client waits for its own timeout, or leaves.
     if (fate.status === 0) return onSilence();
     response.writeHead(fate.status, { 'content-type': 'text/html', ...fate.headers }).end('<h1>Gateway</h1>');
   });

@@ -30,7 +30,7 @@ export interface HttpConnectionOptions {
 }
 
 /**
- * HTTP/1.1 towards one target for the time of one run: keep-alive sockets, credentials, TLS, time-outs. HTTP/1.1 since
+ * HTTP/1.1 towards one target for the time of one run: keep-alive sockets, credentials, TLS, timeouts. HTTP/1.1 since
  * proxies lose requests of long HTTP/2 connections.
  */
 export class HttpConnection {

@@ -140,7 +140,7 @@ export function translateRsyncEnd(
         ...(remedy !== undefined && { remedy }),
       },
     );
-  // A time-out is told by the status; lost connections are printed after it.
+  // A timeout is told by the status; lost connections are printed after it.
   if (status === 30) return make('target-timeout', 'it did not answer in time');
   const meaning = meanings.find(({ pattern }) => pattern.test(errors));
   if (meaning) return make(meaning.code, meaning.reason, meaning.remedy, meaning.connects ? 'connect' : stage);

@@ -3,7 +3,7 @@ import type { Bucket } from './bucket.ts';
 import { notS3, translateS3Error } from './errors.ts';
 
 /**
- * Asks the bucket for something small, to learn whether it is there and lets us in before instances are opened. Keys
+ * Asks the bucket for something small, to learn whether it is there and accepts the login before instances are opened. Keys
  * that may only write are refused this; that is fine.
  *
  * @returns whether listing is permitted

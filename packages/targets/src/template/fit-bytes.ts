@@ -22,7 +22,7 @@ export function fitBytes(text: string, maxBytes: number): string {
   return fitted;
 }
 
-/** A text of at most `maxBytes`; a longer one is cut and told apart from its like by a hash of the whole. */
+/** A text of at most `maxBytes`; a longer one is cut and distinguished from its like by a hash of the whole. */
 export function fitDistinct(text: string, maxBytes: number, digits: number): string {
   if (Buffer.byteLength(text) <= maxBytes) return text;
   return `${fitBytes(text, maxBytes - digits - 1)}~${shortHash(text, digits)}`;

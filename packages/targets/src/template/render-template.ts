@@ -35,7 +35,7 @@ export function renderTemplate(
       .join('/');
     if (Buffer.byteLength(path) <= limits.maxPathBytes) return path;
   }
-  // Only a template of many long literals gets here: what is left of the path is told apart by its hash.
+  // Only a template of many long literals gets here: what is left of the path is distinguished by its hash.
   return cutPath(path, limits);
 }
 
@@ -63,7 +63,7 @@ function renderTag(part: Placeholder, { study, instance, maxValueBytes }: Segmen
   return fitDistinct(cleanValue(value), maxValueBytes, 8) || (part.missing ?? 'unknown');
 }
 
-/** A valid UID is never cut or changed, so that the path stays its own. What is none is told apart by a hash. */
+/** A valid UID is never cut or changed, so that the path stays its own. What is none is distinguished by a hash. */
 function renderUid(part: Placeholder, value: string, instance: ManifestInstance | undefined): string {
   // Without a UID the instance is still itself: its address in the source tells.
   const distinct = value === '' ? `invalid UID: ${instance?.sourceId ?? ''}` : value;

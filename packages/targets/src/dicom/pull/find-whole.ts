@@ -5,7 +5,7 @@ import { textOf } from './texts.ts';
 
 export interface WholeQuery {
   readonly query: DataSet;
-  /** The keyword of the UID by which matches are told apart. */
+  /** The keyword of the UID by which matches are distinguished. */
   readonly uid: 'SeriesInstanceUID' | 'SOPInstanceUID';
   /** A keyword of numbers by which every archive can be asked (PS3.4 tables C.6-3 and C.6-4: required keys). */
   readonly number: 'SeriesNumber' | 'InstanceNumber';

@@ -53,7 +53,7 @@ export class ReportQueue {
   /**
    * The next report; undefined when no more come, or not in time. It stays in the mailbox until it is forgotten.
    *
-   * @throws DispatchError when the signal aborts, or the mailbox is out of reach
+   * @throws DispatchError when the signal aborts, or the mailbox is unreachable
    */
   async next(): Promise<CommitmentReport | undefined> {
     for (;;) {
