@@ -575,7 +575,7 @@ describe('the s3 target', () => {
     [{ prefix: '../up/' }, 'no . or ..'],
     [{ prefix: '/abs' }, 'does not begin with a slash'],
     [{ key: '{PatientID}' }, 'SOPInstanceUID'],
-    [{ secretAccessKey: undefined }, 'belong together'],
+    [{ secretAccessKey: undefined }, 'must be set together'],
     [{ kmsKeyId: 'x' }, 'needs encryption: kms'],
     [{ partSize: '1MB' }, '5MiB to 512MiB'],
     [{ tags: { a: '{Nothing}' } }, 'not a tag that templates support'],
