@@ -202,7 +202,7 @@ describe('a handler from outside the repository', () => {
     [
       'of the wrong shape',
       'export const createHandler = ({ contractVersion, z }) => ({ contractVersion, type: "x", schema: z.object({}) });',
-      'deliver is no function; testConnection is no function',
+      'deliver is not a function; testConnection is not a function',
     ],
   ])('%s is refused when it is loaded, with the remedy', async (_name, text, words) => {
     await using folder = await tempFolder('outside');

@@ -217,7 +217,7 @@ const cases: readonly Case[] = [
     port: async () => secure.port,
     tls: ca,
     check: 'associate',
-    detail: /asks for a client certificate/,
+    detail: /requires a client certificate/,
     remedy: /tls\.cert and tls\.key/,
   },
   {
