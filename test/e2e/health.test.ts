@@ -218,6 +218,6 @@ describe('the health of the system', { timeout: 120_000 }, () => {
     await page.getByRole('heading', { name: 'Sources' }).waitFor({ timeout: 30_000 });
     await noBanner();
     await dispatch.kill('SIGKILL');
-    await banner('The console does not answer');
+    await banner('The console does not respond');
   });
 });

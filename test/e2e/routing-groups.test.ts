@@ -58,7 +58,7 @@ describe('first-available', () => {
     expect(got(other, study).sort()).toEqual([...study.sopInstanceUids].sort());
     expect(new Set(got(one, study)).size).toBe(got(one, study).length);
     expect(got(one, study).length).toBeGreaterThan(0);
-    expect(await timeline(run, moved.deliveryId)).toContain('other has taken it over');
+    expect(await timeline(run, moved.deliveryId)).toContain('other has taken over the delivery');
     expect(await timeline(run, taken.deliveryId)).toContain('taken over from one');
     await waitFor(async () => (await run.connection.zcard(`${run.config.redis.prefix}:study:completed`)) === 1, {
       timeoutMs: 10_000,

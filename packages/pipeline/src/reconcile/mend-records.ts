@@ -1,5 +1,5 @@
 import { deliveryData, type DeliveryData } from '@dicom-dispatch/core';
-import { routeSoon } from '@dicom-dispatch/state/feed';
+import { routeAnew, routeSoon } from '@dicom-dispatch/state/feed';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { deliveryStates, RecordMender, type StudyKey, type StudyRecord } from '@dicom-dispatch/state/records';
 import { redisNow } from '@dicom-dispatch/state/redis';
@@ -69,6 +69,16 @@ async function mendStudy(
   // A list of deliveries that is missing is made again from their records.
   if (study && gone.length === 0) return;
   const known = await records.deliveriesOf(key);
+  if (study === undefined && gone.length > 0) {
+    // Which targets it had is not known: its rules decide. What is known of its deliveries stays.
+    await routeAnew(redis, config().redis.prefix, key);
+    findings.repaired('routed-again');
+    log.error(
+      { ...key, deliveries: gone },
+      'the record of a study and records of its deliveries were missing in Redis: the study is routed again by its rules',
+    );
+    return;
+  }
   if (study === undefined) {
     const [newest] = known;
     if (!newest) return;

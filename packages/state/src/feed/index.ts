@@ -15,4 +15,4 @@ export {
   type SourceStatus,
 } from './source-status.ts';
 export { listPutOff, parsePutOff, tryPutOffNow, type PutOffReason, type PutOffStudy } from './put-off-studies.ts';
-export { routeSoon, type SettledStudy } from './route-soon.ts';
+export { routeAnew, routeSoon, type SettledStudy } from './route-soon.ts';

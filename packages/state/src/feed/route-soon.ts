@@ -29,3 +29,12 @@ export async function routeSoon(
     .zadd(keys.waits(source), now, orthancStudyId)
     .exec();
 }
+
+/** Lets the router that leads the source route a study of which nothing is known, within a second, by its rules. */
+export async function routeAnew(
+  redis: RedisClient,
+  prefix: string,
+  { source, orthancStudyId }: { readonly source: string; readonly orthancStudyId: string },
+): Promise<void> {
+  await redis.zadd(redisKeys(prefix).waits(source), await redisNow(redis, prefix), orthancStudyId);
+}

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { Secret } from '@dicom-dispatch/core';
 import { resolveTarget } from '../registry/resolve-target.ts';
@@ -21,10 +22,16 @@ process.stdout.write(
   JSON.stringify({
     error: error && { code: error.code, message: error.message, cause: String(error.cause) },
     sentBytes,
-    growthBytes: process.resourceUsage().maxRSS * 1024 - beforeBytes,
+    growthBytes: peakBytes() - beforeBytes,
     ms: Math.round(performance.now() - start),
   }),
 );
+
+/** Most memory that this process had: the maxRSS of Node begins with that of the process which has started it. */
+function peakBytes(): number {
+  const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return Number(kilobytes) * 1024;
+}
 
 function isSecret(value: unknown): value is { secret: string } {
   return typeof value === 'object' && value !== null && Object.keys(value).join() === 'secret';

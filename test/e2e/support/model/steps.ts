@@ -69,4 +69,16 @@ export const found: readonly [Step[]][] = [
       ['move orphans', 0],
     ],
   ],
+  // Neither its record, nor a job, nor the record of its study.
+  [
+    [
+      ['enqueue', 0],
+      ['obliterate', 0],
+      ['enqueue', 0],
+      ['lose study', 0],
+      ['enqueue', 0],
+      ['enqueue', 0],
+      ['lose record', 1],
+    ],
+  ],
 ];
