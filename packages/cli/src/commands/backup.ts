@@ -7,7 +7,7 @@ export function addBackupCommands(program: Command): void {
   const backup = program
     .command('backup')
     .description(
-      'write all state in Redis to one file, also while services are running; without secrets and configuration',
+      'write all state in Redis to one file, also while services are running; without secrets; the configuration only with `configuration: redis`',
     )
     .argument('<file>', 'gzip file; an existing file is replaced when the new one is complete')
     .option('--check', 'do not write: read this file and verify its digests')

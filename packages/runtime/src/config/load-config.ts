@@ -161,7 +161,7 @@ export async function readText(path: string, candidate?: string): Promise<string
       code === 'ENOENT'
         ? candidate === undefined
           ? 'there is no such file'
-          : 'this process has another configuration file than the console: a change in the console reaches only processes that read the same file'
+          : 'this process has another configuration file than the console: a change in the console reaches only processes that read the same file; if the change is one to `configuration: redis`, stop this process first'
         : code === 'EACCES'
           ? 'the service user has no permission to read it'
           : `cannot be read (${code})`;
