@@ -5,9 +5,7 @@ export function someFailed({ error, count }: { readonly error: DispatchError; re
   return new DispatchError(
     error.code,
     count === 1 ? error.message : `${count} instances failed; the first: ${error.message}`,
-    {
-      cause: error,
-    },
+    { cause: error, remedy: error.remedy },
   );
 }
 
@@ -92,7 +90,7 @@ export function cannotVerify(): DispatchError {
 /** Refused without a word after others were taken, and nothing was taken afterwards. */
 export function stoppedTaking({ message }: DispatchError): DispatchError {
   return new DispatchError('instance-failed', `${message}; nothing that was sent afterwards was taken`, {
-    remedy: 'Look at the log of the target: it may have reached a quota. It is sent again.',
+    remedy: 'Check the log of the target: it may have reached a quota, or not accept these instances.',
   });
 }
 

@@ -92,9 +92,10 @@ export class SendTally {
 
   /**
    * An instance that was refused without a reason is at fault when another one, sent afterwards, was taken. A target that refuses all
-   * from some instance on (a quota, a licence, a right that has ended) is at fault itself: those are sent again.
+   * from some instance on (a quota, a licence, a right that has ended) may be at fault itself: those are sent again, as attempts that
+   * count. It can be used as configured when it has ever taken something of the study.
    *
-   * @throws {DispatchError} `target-misconfigured` when everything was refused without a reason
+   * @throws {DispatchError} `target-misconfigured` when everything of the study was refused without a reason
    */
   async end(): Promise<void> {
     const [first] = this.#refused;
@@ -106,9 +107,15 @@ export class SendTally {
       await this.#suspects.forget(instance);
       await this.quarantine(instance, error);
     }
-    // One that is left of a study is suspected; several are hardly all at fault.
-    const isLast = open.length === 1 && this.#run.pending.length < this.#run.manifest.length;
-    if (open.length > 0 && !this.#someTaken && !isLast) throw allRefused(open.length, first.error);
+    if (open.length > 0 && !this.#someTaken && !this.#tookBefore(open.length))
+      throw allRefused(open.length, first.error);
     for (const { error } of open) this.later(stoppedTaking(error));
+  }
+
+  /** What earlier attempts have quarantined says little about the target, but one instance alone is suspected for it. */
+  #tookBefore(open: number): boolean {
+    const { manifest, pending, quarantined = [] } = this.#run;
+    const ended = manifest.length - pending.length;
+    return ended > quarantined.length || (open === 1 && ended > 0);
   }
 }

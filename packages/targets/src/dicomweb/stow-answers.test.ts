@@ -205,10 +205,15 @@ describe('answers to STOW-RS, from a scripted stand-in', () => {
     const { attempt, delivery, kinds } = await deliver(study, { ...config, maxParallel: 1 });
     expect(attempt.error).toMatchObject({ code: 'instance-failed', message: expect.stringContaining('afterwards') });
     expect(kinds).toEqual(['delivered', 'delivered', 'pending', 'pending']);
-    // While nothing is taken it is the target that stops, however often it is tried.
+    // However often it is tried; each attempt counts, and stops no other study: it has taken some of this one.
     for (let count = 0; count < 4; count += 1) {
       const again = await deliver(study, { ...config, maxParallel: 1 }, delivery);
-      expect(again.attempt.error).toMatchObject({ code: 'target-misconfigured', disposition: 'halt' });
+      expect(again.attempt.error).toMatchObject({
+        code: 'instance-failed',
+        disposition: 'retry',
+        message: expect.stringContaining(`HTTP ${status}`),
+        remedy: expect.stringContaining('may have reached a quota, or not accept these instances'),
+      });
       expect(again.kinds).toEqual(['delivered', 'delivered', 'pending', 'pending']);
     }
     quota = 9;
