@@ -1,6 +1,7 @@
 import { constants, copyFile, link, open, rename } from 'node:fs/promises';
 import {
   checkPlace,
+  isRemembered,
   markMissing,
   markName,
   maxMarkBytes,
@@ -30,7 +31,7 @@ export async function checkFolder(
   let deviceAbove = await folders.within('.', deviceOf);
   for (const relative of fixedFolders(place.config.layout)) {
     // One that is not there is no mount point; where it was one, its delivery says so.
-    const wasMounted = (await memory?.get(memoryKeyOf(relative))) !== undefined;
+    const wasMounted = await isRemembered(memory, memoryKeyOf(relative), pathOf(place, relative));
     const device = await folders.withinIfThere(relative, deviceOf);
     if (device === undefined && !wasMounted) break;
     if (wasMounted || device !== deviceAbove) await checkOne(place, folders, memory, act, relative);
@@ -54,6 +55,10 @@ function memoryKeyOf(relative: string): string {
   return relative === '.' ? 'place' : `place:${relative}`;
 }
 
+function pathOf({ config }: Place, relative: string): string {
+  return relative === '.' ? config.path : `${config.path}/${relative}`;
+}
+
 async function deviceOf({ handle }: HeldFolder): Promise<bigint> {
   return (await handle.stat({ bigint: true })).dev;
 }
@@ -65,7 +70,7 @@ async function checkOne(
   act: 'set up' | 'look',
   relative: string,
 ): Promise<PlaceFound> {
-  const path = relative === '.' ? place.config.path : `${place.config.path}/${relative}`;
+  const path = pathOf(place, relative);
   const found = await folders.withinIfThere(relative, async (folder) => {
     const marked: MarkedPlace = {
       path,

@@ -134,6 +134,10 @@ describe('a folder target knows the folder that it was set up with', () => {
     // Without the mount point itself, too.
     await rm(point, { recursive: true });
     expect((await deliver(study, { layout })).error).toMatchObject({ code: 'target-unreachable' });
+    // A target that was given another path knows nothing of what is mounted there.
+    const moved = `${path}-moved`;
+    await mkdir(join(moved, 'archive'), { recursive: true });
+    expect((await deliver(study, { layout, path: moved })).error).toBeUndefined();
   });
 
   it.runIf(canMount)('refuses another disk in its place, unless an operator says that it is meant', async () => {

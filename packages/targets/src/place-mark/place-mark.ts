@@ -56,8 +56,7 @@ export async function checkPlace(
   act: 'set up' | 'look',
 ): Promise<PlaceFound> {
   const memoryKey = place.memoryKey ?? 'place';
-  const kept = await memory?.get<Remembered>(memoryKey);
-  const remembered = kept?.path === place.path ? kept : undefined;
+  const remembered = await recall(memory, memoryKey, place.path);
   const content = await place.read();
   const found = content === undefined ? undefined : readMark(content, place);
 
@@ -101,6 +100,24 @@ export async function checkPlace(
   }
   if (found !== remembered.id) throw another(place);
   return 'known';
+}
+
+/** Whether something is remembered of a place at this path; a target with another one has been moved on purpose. */
+export async function isRemembered(
+  memory: TargetMemory | undefined,
+  memoryKey: string,
+  path: string,
+): Promise<boolean> {
+  return (await recall(memory, memoryKey, path)) !== undefined;
+}
+
+async function recall(
+  memory: TargetMemory | undefined,
+  memoryKey: string,
+  path: string,
+): Promise<Remembered | undefined> {
+  const kept = await memory?.get<Remembered>(memoryKey);
+  return kept?.path === path ? kept : undefined;
 }
 
 function encodeMark(id: string): Buffer {
