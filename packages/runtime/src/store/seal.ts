@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 /**
  * Secrets that somebody typed into a page: in the configuration stands `{ sealed: TEXT }`, encrypted by AES-256-GCM under
@@ -64,7 +65,12 @@ export class SealKey {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return undefined;
-      throw code === undefined ? error : new Error(`the key ${this.path} cannot be read (${code})`, { cause: error });
+      if (code === undefined) throw error;
+      const remedy =
+        code === 'EACCES'
+          ? `: let the group of the service read it: chgrp GROUP ${this.path}; chmod 640 ${this.path}`
+          : '';
+      throw new Error(`the key ${this.path} cannot be read (${code})${remedy}`, { cause: error });
     }
   }
 
@@ -74,6 +80,7 @@ export class SealKey {
       const file = await open(this.path, 'wx', 0o600);
       try {
         await file.writeFile(`${key.toString('base64')}\n`);
+        if (process.getuid?.() === 0) await this.#shareWithServices(file);
         await file.sync();
       } finally {
         await file.close();
@@ -84,6 +91,19 @@ export class SealKey {
       if (made) return made;
       const why = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
       throw new Error(`the key ${this.path} cannot be created (${why})`, { cause: error });
+    }
+  }
+
+  /** A key that root makes gets owner and group of the configuration file beside it, or else of its folder. */
+  async #shareWithServices(file: FileHandle): Promise<void> {
+    try {
+      const folder = dirname(this.path);
+      const config = this.path.endsWith('.key') ? this.path.slice(0, -'.key'.length) : folder;
+      const { uid, gid, mode } = await stat(config).catch(() => stat(folder));
+      await file.chown(uid, gid);
+      await file.chmod(0o600 | (mode & 0o040));
+    } catch {
+      // Not every file system lets root do so. Whoever cannot read the key is told what to do.
     }
   }
 }
