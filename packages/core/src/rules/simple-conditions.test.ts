@@ -41,8 +41,21 @@ it.each(['', "'CT' in study.ModalitiesInStudy", "study.StudyDescription.contains
 );
 
 it.each([
+  ['"CT" in study.ModalitiesInStudy && source != "a"', "'CT' in study.ModalitiesInStudy && source != 'a'"],
+  [
+    String.raw`source == "it's" || study.StudyDescription.contains("a \"||\" \\ b")`,
+    String.raw`source == 'it\'s' || study.StudyDescription.contains('a "||" \\ b')`,
+  ],
+])('reads texts in double quotes: %s', (expression, written) => {
+  const read = readConditions(expression);
+  expect(read && writeConditions(read)).toBe(written);
+  expect(() => [expression, written].map((one) => compileExpression(one))).not.toThrow();
+});
+
+it.each([
   "'CT' in study.ModalitiesInStudy && (source == 'a' || source == 'b')",
   'true',
+  'source == "a" b"',
   "series.exists(s, s.Modality == 'CT')",
 ])('does not pretend to read %s', (expression) => {
   expect(readConditions(expression)).toBeUndefined();

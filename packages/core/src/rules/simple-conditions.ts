@@ -18,9 +18,9 @@ export interface SimpleConditions {
 }
 
 const subject = String.raw`(source|(?:study|origin)\.[A-Za-z][A-Za-z0-9]*)`;
-const text = String.raw`'((?:[^'\\]|\\['\\])*)'`;
+const text = String.raw`('(?:[^'\\]|\\['"\\])*'|"(?:[^"\\]|\\['"\\])*")`;
 
-/** The forms that are written; whatever is written in one of them is read again. */
+/** The forms that are written; whatever is written in one of them is read again, also with texts in double quotes. */
 const forms: readonly {
   readonly pattern: RegExp;
   readonly read: (match: readonly string[]) => SimpleCondition;
@@ -114,13 +114,14 @@ function readOne(part: string): SimpleCondition | undefined {
 /** Splits at a sign that stands in no text. */
 function splitOutside(expression: string, sign: string): string[] {
   const parts = [''];
-  for (const [piece] of expression.matchAll(/'(?:[^'\\]|\\.)*'|&&|\|\||[^]/g)) {
+  for (const [piece] of expression.matchAll(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|&&|\|\||[^]/g)) {
     if (piece === sign) parts.push('');
     else parts[parts.length - 1] += piece;
   }
   return parts;
 }
 
-function plain(escaped: string): string {
-  return escaped.replaceAll(/\\(['\\])/g, '$1');
+/** What a text in quotes says. */
+function plain(quoted: string): string {
+  return quoted.slice(1, -1).replaceAll(/\\(['"\\])/g, '$1');
 }
