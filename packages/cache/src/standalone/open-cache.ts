@@ -45,7 +45,7 @@ export async function openCache(options: PlainCacheOptions): Promise<Intermediat
 }
 
 function connect(url: string): Redis {
-  if (!/^rediss?:\/\/./.test(url)) throw invalid('redis', url.replace(/\/\/.*@/, '//…@'), 'redis://HOST:PORT');
+  if (!/^rediss?:\/\/./.test(url)) throw invalid('redis', url.replace(/^.*@/s, '…@'), 'redis://HOST:PORT');
   const redis = new Redis(url);
   // Every call that fails is reported as a warning.
   redis.on('error', () => {});

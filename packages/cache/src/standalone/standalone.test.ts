@@ -55,7 +55,9 @@ it.each<[Partial<PlainCacheOptions>, string]>([
   [{ maxMemoryBytes: -1 }, 'maxMemoryBytes: -1 cannot be used. Expected: a whole number; 0 = no limit.'],
   [{ maxAgeMs: 1.5 }, 'maxAgeMs: 1.5 cannot be used. Expected: a whole number; 0 = no limit.'],
   [{ redis: 'localhost' }, 'redis: "localhost" cannot be used. Expected: redis://HOST:PORT.'],
-  [{ redis: 'http://anna:hidden@host' }, 'redis: "http://…@host" cannot be used. Expected: redis://HOST:PORT.'],
+  [{ redis: 'http://anna:hidden@host' }, 'redis: "…@host" cannot be used. Expected: redis://HOST:PORT.'],
+  [{ redis: 'default:hidden@redis:6379' }, 'redis: "…@redis:6379" cannot be used. Expected: redis://HOST:PORT.'],
+  [{ redis: 'http://anna:two\nlines@host' }, 'redis: "…@host" cannot be used. Expected: redis://HOST:PORT.'],
   [{ secret: '' }, 'secret: "" cannot be used. Expected: a text that is not empty.'],
   [{ folder: '' }, 'folder: "" cannot be used. Expected: a path.'],
   [
