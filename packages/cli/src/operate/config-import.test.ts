@@ -76,6 +76,8 @@ describe('config import and export', () => {
     expect((error as ConfigError).format()).toMatch(/wrong\.yaml:7:\d+: targets\.a\.attempts: /);
     await expect(printed(() => exportNow({ config }))).rejects.toThrow(ConfigError);
     await expect(importNow(file, { config: file })).rejects.toThrow('is the configuration itself');
+    const missing = await importNow(join(folder.path, 'none.yaml'), { config }).catch((thrown: unknown) => thrown);
+    expect((missing as ConfigError).format()).toMatch(/none\.yaml: there is no such file/);
   });
 });
 

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { appliedWords, applyText } from '@dicom-dispatch/operations';
 import {
@@ -7,6 +6,7 @@ import {
   configValue,
   editConfig,
   locateProblems,
+  readText,
   type ConfigurationStore,
 } from '@dicom-dispatch/runtime';
 import { CommandError, exitCodes } from '../exit.ts';
@@ -34,7 +34,7 @@ export async function importNow(
       );
     }
     const path = resolve(file);
-    const written = await readFile(path, 'utf8');
+    const written = await readText(path);
     const { text, left } = withoutHostOptions(written, path);
     const base = await digestNow(store);
     if (base === configDigest(text)) return void console.log('it is in use already: nothing was changed');

@@ -148,6 +148,7 @@ async function adoptExternal(
   return { config: { ...config, targets }, problems };
 }
 
+/** The text of a configuration file. @throws ConfigError when it cannot be read, is too large, or is no UTF-8 */
 export async function readText(path: string, candidate?: string): Promise<string> {
   try {
     const bytes = await readFile(candidate === undefined ? path : await candidatePath(path, candidate));
