@@ -181,6 +181,16 @@ describe('rules and targets', () => {
       ['sources.again.url: is also the address of the source main'],
     ],
     [
+      'a source that starts in years',
+      { sources: '{ main: { url: http://127.0.0.1:8042, startFrom: 2999-01-31 } }' },
+      ['sources.main.startFrom: 2999-01-31 is in the future: a source that is first followed with it routes no study'],
+    ],
+    [
+      'a source that starts at a date',
+      { sources: '{ main: { url: http://127.0.0.1:8042, startFrom: 2024-02-29 } }' },
+      [],
+    ],
+    [
       'a group that no rule names',
       { groups: '{ both: { targets: [pacs] } }' },
       ['groups.both: no rule uses this group'],
@@ -384,6 +394,11 @@ describe('files and folders on this host', () => {
     expect(await check(at('/dev/shm/files'))).toEqual([
       expect.stringContaining('targets.pacs.path: /dev/shm/files is in memory (tmpfs)'),
     ]);
+    for (const root of ['/', '/srv/..']) {
+      expect(await check(at(root))).toEqual([
+        expect.stringContaining(`targets.pacs.path: ${root} is the root of the file system`),
+      ]);
+    }
     expect(await check(at('/mnt/no-such-share/images'))).toEqual([
       expect.stringContaining('is on the system disk and not on a mount: mount the share'),
     ]);

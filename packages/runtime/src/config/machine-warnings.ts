@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, realpath, stat, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Config, Problem } from '@dicom-dispatch/core';
 
 /**
@@ -70,7 +70,7 @@ function whyNoPem(isKey: boolean, text: string): string | undefined {
 const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 const ofContainer: ReadonlySet<number> = new Set([0x794c7630]);
 
-/** Targets whose folder is in memory or in a container's own layer, or where a share should be and is not. */
+/** Targets whose folder is the root, in memory or in a container's own layer, or where a share should be and is not. */
 async function volatileFolders(config: Config): Promise<Problem[]> {
   const folders = Object.entries(config.targets).flatMap(([name, target]) => {
     const { path } = target as { readonly path?: unknown };
@@ -86,6 +86,9 @@ async function volatileFolders(config: Config): Promise<Problem[]> {
 }
 
 async function whyNotKept(path: string): Promise<string | undefined> {
+  if (resolve(path) === '/') {
+    return `${path} is the root of the file system: studies would be written among the folders of the system; use a folder of their own, e.g. below /srv`;
+  }
   const folder = await nearestFolder(path);
   const { type } = await statfs(folder);
   if (inMemory.has(type))

@@ -19,6 +19,18 @@ function sameSources({ sources }: Config): Problem[] {
   });
 }
 
+const dayMs = 86_400_000;
+
+/** Beyond tomorrow: today is another date elsewhere. */
+function futureStarts({ sources }: Config): Problem[] {
+  const tomorrow = new Date(Date.now() + dayMs).toISOString().slice(0, 10);
+  return Object.entries(sources).flatMap(([name, { startFrom }]): Problem[] => {
+    if (startFrom === 'now' || startFrom === 'everything' || startFrom <= tomorrow) return [];
+    const message = `${startFrom} is in the future: a source that is first followed with it routes no study that becomes stable before that date; use now, everything or an earlier date`;
+    return [{ path: ['sources', name, 'startFrom'], message }];
+  });
+}
+
 /**
  * What a configuration allows and its author has hardly meant: doors that stand open, rules that can never match, targets
  * that get nothing. A service starts all the same; `config check` names each with its place, why, and what to do.
@@ -28,6 +40,7 @@ export function configWarnings(config: Config): Problem[] {
     ...exposureWarnings(config),
     ...tlsWarnings(config),
     ...sameSources(config),
+    ...futureStarts(config),
     ...expressionWarnings(config),
     ...ruleOrderWarnings(config),
     ...unusedWarnings(config),
