@@ -29,8 +29,12 @@ export async function readConfig(file: string): Promise<Config> {
 }
 
 /** Does something with the configuration of a machine, its versions and their store. @throws as {@link readConfig} */
-export async function withStore<T>(file: string, act: (store: ConfigurationStore) => Promise<T>): Promise<T> {
-  const store = await openConfiguration(file, { connect: ({ redis }) => connectNow(redis) });
+export async function withStore<T>(
+  file: string,
+  act: (store: ConfigurationStore) => Promise<T>,
+  options: Pick<RedisStoreOptions, 'replacesUnusable'> = {},
+): Promise<T> {
+  const store = await openConfiguration(file, { ...options, connect: ({ redis }) => connectNow(redis) });
   try {
     return await act(store);
   } finally {
@@ -41,7 +45,7 @@ export async function withStore<T>(file: string, act: (store: ConfigurationStore
 /** Opens the configuration of a machine. @throws ConfigError */
 export function openConfiguration(
   file: string,
-  options: Pick<RedisStoreOptions, 'connect' | 'copy'>,
+  options: Pick<RedisStoreOptions, 'connect' | 'copy' | 'replacesUnusable'>,
 ): Promise<ConfigurationStore> {
   return openStore(resolve(file), {
     ...options,

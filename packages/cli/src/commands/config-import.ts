@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { ImportOptions } from '../operate/config-import.ts';
 import { withConfig, withExamples } from './options.ts';
 
 /** `config export` and `config import`. */
@@ -19,10 +20,14 @@ export function addConfigImportCommands(config: Command): void {
         'with `configuration: redis`: make a file the configuration of all hosts; all services go by it, or none',
       )
       .argument('<file>', 'a configuration; its section redis is left out')
-      .option('--reason <text>', 'why, for the history'),
-  ).action(async (file: string, options: { readonly config: string; readonly reason?: string }) => {
+      .option('--reason <text>', 'why, for the history')
+      .option('--replace', 'also where the present one cannot be used: damaged, or signed with another key'),
+  ).action(async (file: string, options: ImportOptions) => {
     const { importNow } = await import('../operate/config-import.ts');
     await importNow(file, options);
   });
-  withExamples(importing, [['config import all-hosts.yaml', 'it becomes a new version']]);
+  withExamples(importing, [
+    ['config import all-hosts.yaml', 'it becomes a new version'],
+    ['config import --replace all-hosts.yaml', 'where the key of the installation is lost'],
+  ]);
 }

@@ -1,7 +1,7 @@
 import { startRedis, tempFolder, type RedisServer } from '@dicom-dispatch/harness';
 import { ConfigError, openRedis, type Redis } from '@dicom-dispatch/runtime';
 import { openFormat } from '@dicom-dispatch/state/keys';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { backupNow, restoreNow } from './backup.ts';
@@ -68,6 +68,23 @@ describe('config import and export', () => {
     const second = await printed(() => importNow(changed, { config, reason: 'fewer attempts' }));
     expect(second).toBe('Version 2 is in place. No service is running that could use it.\n');
     expect(await printed(() => showHistory({ config, limit: 10 }))).toMatch(/2 .*fewer attempts\s+1 .*imported from/);
+  });
+
+  it('replace one that cannot be used where they are told to', async () => {
+    const file = await write('whole.yaml', whole);
+    await printed(() => importNow(file, { config }));
+    await redis.hset('{dicom-dispatch}:configuration', 'text', 'half');
+    await expect(importNow(file, { config })).rejects.toMatchObject({
+      problems: [{ message: expect.stringContaining('"dispatch config import --replace FILE"') }],
+    });
+    await rm(`${config}.key`);
+    const done = await printed(() => importNow(file, { config, replace: true }));
+    expect(done).toContain('Version 2 is in place.');
+    expect(done).toContain(`Give each host the key ${config}.key`);
+    expect(await printed(() => exportNow({ config }))).toBe(shared);
+    // Nothing is passed over where it can be used.
+    const again = await printed(() => importNow(file, { config, replace: true }));
+    expect(again).toBe('it is in use already: nothing was changed\n');
   });
 
   it('name what is wrong where it is in the file, and change nothing', async () => {

@@ -16,17 +16,21 @@ import { openSystem } from './with-system.ts';
 /** What leads to Redis is in the file of each host. */
 const ofHosts = ['configuration', 'redis'] as const;
 
+export interface ImportOptions {
+  readonly config: string;
+  readonly reason?: string;
+  /** Also where the configuration in Redis cannot be used. */
+  readonly replace?: boolean;
+}
+
 /** Prints the configuration in use as YAML; with `configuration: redis` that of all hosts. */
 export async function exportNow(options: { readonly config: string }): Promise<void> {
   process.stdout.write((await withStore(options.config, (store) => store.current.read())).text);
 }
 
 /** Makes a file the configuration of all hosts: all services go by it, or none. */
-export async function importNow(
-  file: string,
-  options: { readonly config: string; readonly reason?: string },
-): Promise<void> {
-  await withStore(options.config, async (store) => {
+export async function importNow(file: string, options: ImportOptions): Promise<void> {
+  const act = async (store: ConfigurationStore): Promise<void> => {
     if (store.current.kind === 'file') {
       throw new CommandError(
         `${store.path} is the configuration itself: edit it, or write "configuration: redis" into the file of each host first`,
@@ -57,7 +61,8 @@ export async function importNow(
     } finally {
       await system.close();
     }
-  });
+  };
+  await withStore(options.config, act, { replacesUnusable: options.replace });
 }
 
 /** Empty where there is none yet. */

@@ -100,7 +100,8 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
   async function catchUp(): Promise<void> {
     const next = await read();
     if (Array.isArray(next)) refused(next);
-    else if (!isInUse(next)) await apply(next, 'a reload request that was missed');
+    else if (isInUse(next)) await remember();
+    else await apply(next, 'a reload request that was missed');
   }
 
   async function check(id: string, candidate: boolean): Promise<ReloadAnswer> {
@@ -130,13 +131,8 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
 
   /** Nothing depends on it: a folder that cannot be written has no versions. */
   async function noteVersion(reason: string): Promise<void> {
-    if (store.current.remember) {
-      // In Redis a version is noted by the step that makes it.
-      await store.current.remember().catch((error: unknown) => {
-        log.warn({ err: error }, 'no copy of the configuration can be stored on this host');
-      });
-      return;
-    }
+    // In Redis a version is noted by the step that makes it.
+    if (store.current.remember) return remember();
     try {
       const { text } = await store.current.read();
       await store.versions.add({ text, author: 'the file', reason });
@@ -144,6 +140,13 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
       const { code } = error as NodeJS.ErrnoException;
       log.info({ file, code }, 'the version of the configuration cannot be stored');
     }
+  }
+
+  /** Comments, too, are part of a version: it is kept where nothing else has changed. */
+  async function remember(): Promise<void> {
+    await store.current.remember?.().catch((error: unknown) => {
+      log.warn({ err: error }, 'no copy of the configuration can be stored on this host');
+    });
   }
 
   /** The configuration in the file, or why it cannot be used. */
@@ -160,6 +163,7 @@ export function keepConfiguration(options: KeeperOptions): ConfigurationKeeper {
 
   async function apply(next: Config, cause: string): Promise<ReloadAnswer> {
     if (isInUse(next)) {
+      await remember();
       await reread();
       return answer('unchanged', [], [], await notesOn(next));
     }

@@ -138,7 +138,7 @@ async function noteVersion(
  */
 async function undo(where: Where, former: string, text: string): Promise<string[]> {
   const { redis, prefix, current, withinMs } = where;
-  if (former === '') return ['there was no configuration before'];
+  if (former === '') return ['there was no configuration before that could be used'];
   const id = randomBytes(8).toString('hex');
   try {
     await current.offer(id, former);

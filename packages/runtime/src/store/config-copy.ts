@@ -75,4 +75,12 @@ export class ConfigCopy {
       'Redis had lost the configuration: the version that this host used last was restored',
     );
   }
+
+  /** Logs that Redis rejects it: this process goes by it all the same. */
+  notPutBack(version: RedisVersion, error: unknown): void {
+    this.#place.log.error(
+      { version: version.number, of: new Date(version.at).toISOString(), err: error },
+      'Redis has lost the configuration and rejects writes: this process uses the version that this host used last; it is restored when Redis accepts writes and the configuration is read again',
+    );
+  }
 }

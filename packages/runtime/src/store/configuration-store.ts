@@ -56,6 +56,8 @@ export interface RedisStoreOptions extends StoreOptions {
   connect(config: Config): Promise<Redis> | Redis;
   /** Keeps a copy on the disk of this host, and puts it back into a Redis that has lost it: for services. */
   readonly copy?: { readonly log: (config: Config) => Logger };
+  /** A configuration in Redis that cannot be used counts as none, and is replaced by the next change: for an import. */
+  readonly replacesUnusable?: boolean | undefined;
 }
 
 /**
@@ -70,7 +72,7 @@ export async function openStore(file: string, options: RedisStoreOptions): Promi
   const { prefix } = own.redis;
   const redis = await options.connect(own);
   const key = new SealKey(sealKeyPath(path, options.env));
-  const { copy: kept } = options;
+  const { copy: kept, replacesUnusable } = options;
   const copy =
     kept &&
     new ConfigCopy({
@@ -80,7 +82,7 @@ export async function openStore(file: string, options: RedisStoreOptions): Promi
       key,
       log: kept.log(own),
     });
-  const current = new RedisConfig({ redis, prefix, key, copy });
+  const current = new RedisConfig({ redis, prefix, key, copy, replacesUnusable });
   const check = async (text: string): Promise<Config> =>
     checkConfig(path, text, { ...options, local: await needLocal(path) });
   return {

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { ConfigError } from '../config/config-error.ts';
 import { createLogger } from '../logging/create-logger.ts';
 import { openRedis, type Redis } from '../redis/connect-redis.ts';
+import { keepConfiguration } from '../reload/keep-configuration.ts';
 import { openStore, type ConfigurationStore } from './configuration-store.ts';
 import { configDigest } from './current-config.ts';
 
@@ -45,10 +46,20 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** The configuration of a host: a file with what leads to Redis; `keepsCopy` as in a service. */
+interface HostOptions {
+  readonly more?: string;
+  /** As a service does. */
+  readonly keepsCopy?: boolean;
+  readonly hasKey?: boolean;
+  readonly replacesUnusable?: boolean;
+  /** Around each script that it runs in Redis. */
+  readonly onEval?: (run: () => Promise<unknown>) => Promise<unknown>;
+}
+
+/** The configuration of a host: a file with what leads to Redis. */
 async function host(
   name: string,
-  { more = '', keepsCopy = true, hasKey = true }: { more?: string; keepsCopy?: boolean; hasKey?: boolean } = {},
+  { more = '', keepsCopy = true, hasKey = true, onEval, replacesUnusable }: HostOptions = {},
 ): Promise<ConfigurationStore> {
   const file = join(folder.path, `${name}.yaml`);
   const dataFolder = join(folder.path, `${name}-data`);
@@ -57,7 +68,13 @@ async function host(
   const store = await openStore(file, {
     targetSchemas,
     env: {},
-    connect: (own: Config) => openRedis(own.redis, 'test', 10_000),
+    replacesUnusable,
+    connect: async (own: Config) => {
+      const opened = await openRedis(own.redis, 'test', 10_000);
+      const run = opened.eval.bind(opened) as (...args: unknown[]) => Promise<unknown>;
+      if (onEval) Object.assign(opened, { eval: (...args: unknown[]) => onEval(() => run(...args)) });
+      return opened;
+    },
     ...(keepsCopy && { copy: { log: () => log } }),
   });
   stores.push(store);
@@ -131,7 +148,127 @@ describe('a configuration in Redis', () => {
   });
 });
 
+describe('a configuration in Redis that cannot be used', () => {
+  it('is replaced by an import that is told to, in one step, with its history', async () => {
+    const first = await host('first');
+    await change(first, 'a');
+    await change(first, 'b');
+    await redis.hset(keys.configuration, 'text', 'half');
+    await first.current.offer('c1', textOf('c'));
+    expect(await wrong(first.current.commit('c1', '', { author: '', reason: '' }))).toContain(
+      'is damaged: import the configuration again with "dispatch config import --replace FILE"',
+    );
+    const replacing = await host('first', { keepsCopy: false, replacesUnusable: true });
+    expect(await replacing.current.isThere()).toBe(false);
+    await change(replacing, 'c');
+    expect(await targets(first)).toEqual(['c']);
+    expect(await first.versions.list()).toMatchObject([{ number: 3 }, { number: 2 }, { number: 1 }]);
+    // The key is lost: a new one is made, and what was signed with the former one is no longer shown.
+    const other = { keepsCopy: false, hasKey: false };
+    expect(await wrong((await host('other', other)).load())).toMatch(
+      /the key of the installation is missing: .* if no host has it any more, import .* --replace FILE"$/,
+    );
+    const anew = await host('other', { ...other, replacesUnusable: true });
+    await change(anew, 'd');
+    expect(await targets(anew)).toEqual(['d']);
+    expect(await anew.versions.list()).toMatchObject([{ number: 4, reason: 'd' }]);
+    expect(await wrong(first.load())).toMatch(/is not signed with the key .*dispatch config import --replace FILE"$/);
+    // One that can be used is none to pass over.
+    await anew.current.offer('c1', textOf('e'));
+    expect(await anew.current.commit('c1', '', { author: '', reason: '' })).toBe(false);
+  });
+});
+
+it('a change is made once, and told as made, when the connection is lost before the answer', async () => {
+  const twice = async (run: () => Promise<unknown>) => {
+    await run();
+    return run();
+  };
+  const first = await host('first', { onEval: twice });
+  await change(first, 'a');
+  await change(first, 'b');
+  expect(await first.versions.list()).toHaveLength(2);
+});
+
 describe('a Redis that has lost the configuration', () => {
+  it('gets the newest of hosts that start together, also where an older one is put back in between', async () => {
+    const first = await host('first');
+    await change(first, 'a');
+    const old = await host('second');
+    await old.current.read();
+    await old.current.remember?.();
+    await change(first, 'b');
+    let isOvertaken = false;
+    const starting = await host('first', {
+      onEval: async (run) => {
+        if (!isOvertaken) expect(await targets(old)).toEqual(['a']);
+        isOvertaken = true;
+        return run();
+      },
+    });
+    await redis.flushall();
+    expect(await targets(starting)).toEqual(['b']);
+    expect(isOvertaken).toBe(true);
+    expect(await targets(old)).toEqual(['b']);
+    // What a host keeps is not replaced by what an older one has put back.
+    await redis.flushall();
+    expect(await targets(await host('second'))).toEqual(['a']);
+    await starting.current.remember?.();
+    await redis.flushall();
+    expect(await targets(await host('first'))).toEqual(['b']);
+  });
+
+  it('gets the newer of two imports', async () => {
+    const first = await host('first');
+    await change(first, 'a');
+    await redis.flushall();
+    const second = await host('second');
+    await change(second, 'b');
+    await redis.flushall();
+    expect(await targets(first)).toEqual(['a']);
+    expect(await targets(second)).toEqual(['b']);
+    expect(await targets(first)).toEqual(['b']);
+  });
+
+  it('and rejects writes, leaves a host with what it knows, and gets that later', async () => {
+    const first = await host('first');
+    await change(first, 'a');
+    const old = await redis.hgetall(keys.configuration);
+    await change(first, 'b');
+    await redis.del(keys.configuration);
+    await redis.hset(keys.configuration, old);
+    await redis.config('SET', 'min-replicas-to-write', '1');
+    try {
+      expect(await targets(await host('first'))).toEqual(['b']);
+      expect(await redis.hget(keys.configuration, 'number')).toBe('1');
+    } finally {
+      await redis.config('SET', 'min-replicas-to-write', '0');
+    }
+    expect(await targets(await host('first'))).toEqual(['b']);
+    expect(await redis.hget(keys.configuration, 'number')).toBe('2');
+  });
+
+  it('gets its comments back, too', async () => {
+    const first = await host('first');
+    await change(first, 'a');
+    const keeper = keepConfiguration({
+      store: first,
+      config: await first.load(),
+      services: () => [],
+      applied: () => {},
+      redis,
+      log,
+    });
+    const command = await host('first', { keepsCopy: false });
+    await command.current.offer('c1', `${textOf('a')}# ask Anna\n`);
+    const base = configDigest(textOf('a'));
+    expect(await command.current.commit('c1', base, { author: 'anna', reason: 'a comment' })).toBe(true);
+    expect(await keeper.reload('a test')).toMatchObject({ outcome: 'unchanged' });
+    await keeper.stop();
+    await redis.flushall();
+    expect((await (await host('first')).current.read()).text).toContain('# ask Anna');
+  });
+
   it('gets the version back that a host was on last; of two, the newer one', async () => {
     const [first, second] = [await host('first'), await host('second', { hasKey: false })];
     await change(first, 'a');

@@ -2,16 +2,26 @@ import { randomUUID } from 'node:crypto';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { redisNow, withDeadline } from '@dicom-dispatch/state/redis';
 import { z } from 'zod';
-import { oneProblem } from '../config/config-error.ts';
+import { ConfigError, oneProblem } from '../config/config-error.ts';
 import { redisTitle } from '../config/local-file.ts';
 import type { Redis } from '../redis/connect-redis.ts';
 import type { ConfigCopy } from './config-copy.ts';
 import { configDigest, maxNoteLength, type ChangeNote, type ConfigText, type CurrentConfig } from './current-config.ts';
-import { readRedisVersion, replaceRedisVersion, signedText, type RedisVersion } from './redis-version.ts';
+import {
+  readRedisVersion,
+  replaceRedisVersion,
+  signedText,
+  type RedisPlace,
+  type RedisVersion,
+} from './redis-version.ts';
 import type { SealKey } from './seal.ts';
 
 const candidateSeconds = 300;
 const answerWithinMs = 3_000;
+/** How often one is put back over what others put there at the same moment. */
+const maxPutBacks = 10;
+/** Of what cannot be used, too: its history stays. */
+const lastNumber = z.coerce.number().int().min(0).max(1e9).catch(0);
 const candidate = z.object({ text: z.string(), signed: z.string() });
 
 interface Place {
@@ -21,6 +31,8 @@ interface Place {
   readonly key: SealKey;
   /** What this host was on last. Where Redis has lost it, it is put back. Left out: nothing is ever put back. */
   readonly copy?: ConfigCopy | undefined;
+  /** One that cannot be used counts as none: the next commit takes its place. */
+  readonly replacesUnusable?: boolean | undefined;
 }
 
 /** The configuration of several hosts: in Redis, signed with the key of the installation (docs/decisions/0026-configuration-in-redis.md). */
@@ -35,7 +47,8 @@ export class RedisConfig implements CurrentConfig {
   }
 
   async isThere(): Promise<boolean> {
-    const { redis, prefix } = this.#place;
+    const { redis, prefix, replacesUnusable = false } = this.#place;
+    if (replacesUnusable) return (await this.#look()).version !== undefined;
     return (await redis.exists(redisKeys(prefix).configuration)) === 1;
   }
 
@@ -48,19 +61,36 @@ export class RedisConfig implements CurrentConfig {
 
   /** The version in use; undefined when there is none. @throws ConfigError when it cannot be used */
   async head(): Promise<RedisVersion | undefined> {
-    const found = await this.#head();
-    const known = await this.#place.copy?.read();
-    // By time, not by number: what was changed after a loss is newer, whatever its number is.
-    if (!known || (found && (found.lineage !== known.lineage || found.at >= known.at))) return found;
     const { redis, prefix, copy } = this.#place;
-    if (await replaceRedisVersion(redis, prefix, found, known)) copy?.putBack(known, found);
-    return this.#head();
+    for (let tries = 0; ; tries += 1) {
+      const { place, version: found } = await this.#look();
+      const known = await copy?.read();
+      // By time, not by number: what was changed after a loss is newer, whatever its number is.
+      if (!copy || !known || (found && found.at >= known.at)) return found;
+      try {
+        // Not done: another host has put its own there in the meantime, which may be older.
+        if (!(await replaceRedisVersion(redis, prefix, place, known)) && tries < maxPutBacks) continue;
+        copy.putBack(known, found);
+      } catch (error) {
+        if ((error as Error).name !== 'ReplyError') throw error;
+        copy.notPutBack(known, error);
+      }
+      return known;
+    }
   }
 
-  async #head(): Promise<RedisVersion | undefined> {
-    const { redis, prefix, key } = this.#place;
+  /** What is there, for a comparison, and as a version. @throws ConfigError when it cannot be used */
+  async #look(): Promise<{ readonly place: RedisPlace; readonly version: RedisVersion | undefined }> {
+    const { redis, prefix, key, replacesUnusable = false } = this.#place;
     const fields = await redis.hgetall(redisKeys(prefix).configuration);
-    return Object.keys(fields).length === 0 ? undefined : readRedisVersion(fields, key, this.title);
+    const place = { digest: fields['digest'] ?? '', number: fields['number'] ?? '' };
+    if (Object.keys(fields).length === 0) return { place, version: undefined };
+    try {
+      return { place, version: await readRedisVersion(fields, key, this.title) };
+    } catch (error) {
+      if (replacesUnusable && error instanceof ConfigError) return { place, version: undefined };
+      throw error;
+    }
   }
 
   async offer(id: string, text: string): Promise<void> {
@@ -95,24 +125,28 @@ export class RedisConfig implements CurrentConfig {
   /** @param base - empty: nothing is there yet */
   async commit(id: string, base: string, { author, reason }: ChangeNote): Promise<boolean> {
     const { redis, prefix, key } = this.#place;
-    const [text, now] = [await this.candidate(id), await this.#head()];
+    const text = await this.candidate(id);
+    const { place, version: now } = await this.#look();
     if ((now?.digest ?? '') !== base) return false;
     const version = {
       lineage: now?.lineage ?? randomUUID(),
-      number: (now?.number ?? 0) + 1,
+      number: lastNumber.parse(place.number) + 1,
       at: Math.max(await redisNow(redis, prefix), (now?.at ?? 0) + 1),
       author: author.slice(0, maxNoteLength),
       reason: reason.slice(0, maxNoteLength),
       digest: configDigest(text),
       text,
     };
-    return replaceRedisVersion(redis, prefix, now, { ...version, signed: await key.sign(signedText(version)) });
+    return replaceRedisVersion(redis, prefix, place, { ...version, signed: await key.sign(signedText(version)) });
   }
 
   async remember(): Promise<void> {
     // A Redis that is away is looked at again when it answers.
-    const head = await withDeadline(this.#head(), answerWithinMs).catch(() => undefined);
-    if (head) await this.#place.copy?.write(head);
+    const { copy } = this.#place;
+    const found = await withDeadline(this.#look(), answerWithinMs).catch(() => undefined);
+    const known = await copy?.read();
+    // An older one is what another host has put back: the newer one is put back in turn, at the next look.
+    if (found?.version && !(known && known.at > found.version.at)) await copy?.write(found.version);
   }
 }
 

@@ -10,6 +10,9 @@ export const redisConfigFormat = 1;
 /** Versions that are kept in Redis; older ones are removed. */
 export const maxRedisVersions = 200;
 
+/** Of a host with no key the import makes a new one. */
+const importAgain = 'import the configuration again with "dispatch config import --replace FILE"';
+
 /** A version as it is in Redis and in the copy on a disk. */
 export interface RedisVersion extends ConfigVersion {
   /** Of the first import: after another one, versions of the former are of another configuration. */
@@ -55,27 +58,31 @@ export async function readRedisVersion(
     );
   }
   const { data: version } = redisVersion.safeParse(fields);
-  if (!version || configDigest(version.text) !== version.digest)
-    throw oneProblem(where, 'is damaged: import the configuration again with "dispatch config import FILE"');
+  if (!version || configDigest(version.text) !== version.digest) throw oneProblem(where, `is damaged: ${importAgain}`);
   let isSigned: boolean;
   try {
     isSigned = await key.isSigned(signedText(version), version.signed);
   } catch (error) {
-    throw oneProblem(where, (error as Error).message);
+    throw oneProblem(where, `${(error as Error).message}; if no host has it any more, ${importAgain}`);
   }
   if (isSigned) return version;
   throw oneProblem(
     where,
-    `is not signed with the key ${key.path}: copy the key from the host that imported the configuration; if that is this host, somebody else has written it: look who can write to Redis, then import the configuration again`,
+    `is not signed with the key ${key.path}: copy the key from the host that imported the configuration; if that is this host, somebody else has written it: look who can write to Redis, then ${importAgain}`,
   );
 }
 
+/** What tells one version from another in Redis, as it is there; empty: nothing is. */
+export type RedisPlace = Readonly<Record<'digest' | 'number', string>>;
+
+/** What is there already was written by this script: a connection that is lost before the answer has it sent again. */
 const replaceScript = `
+if redis.call('HGET', KEYS[1], 'signed') == ARGV[3] then return 1 end
 local now = redis.call('HMGET', KEYS[1], 'digest', 'number')
 if (now[1] or '') ~= ARGV[1] or (now[2] or '') ~= ARGV[2] then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[1], unpack(ARGV, 3))
-redis.call('HSET', KEYS[2], unpack(ARGV, 3))
+redis.call('HSET', KEYS[1], 'signed', unpack(ARGV, 3))
+redis.call('HSET', KEYS[2], 'signed', unpack(ARGV, 3))
 redis.call('DEL', KEYS[3])
 return 1
 `;
@@ -83,14 +90,14 @@ return 1
 /**
  * Makes a version the configuration, if that is still the one that it replaces.
  *
- * @param now - what is replaced; undefined: nothing is there
- * @returns whether it was done
+ * @param now - what is replaced
+ * @returns whether it was done, now or before
  */
 export async function replaceRedisVersion(
   redis: Redis,
   prefix: string,
-  now: Pick<RedisVersion, 'digest' | 'number'> | undefined,
-  next: RedisVersion,
+  now: RedisPlace,
+  { signed, ...next }: RedisVersion,
 ): Promise<boolean> {
   const keys = redisKeys(prefix);
   const fields = Object.entries({ format: redisConfigFormat, ...next }).flat();
@@ -101,8 +108,9 @@ export async function replaceRedisVersion(
     keys.configuration,
     keys.configurationVersion(next.number),
     oldest,
-    now?.digest ?? '',
-    now?.number ?? '',
+    now.digest,
+    now.number,
+    signed,
     ...fields,
   );
   return done === 1;
