@@ -40,7 +40,11 @@ async function deliver(run: Run): Promise<void> {
   const connecting = placeOf(config, signal, 'connect');
   await using folders = new Folders(placeOf(config, signal));
   await lookAtFolder(connecting, folders);
-  if (config.rememberPlace) await checkFolder(connecting, folders, run.memory, 'set up');
+  if (config.rememberPlace) {
+    await checkFolder(connecting, folders, run.memory, 'set up', (path) =>
+      run.log.warn('a folder cannot be marked: it would not be noticed that its share is not mounted', { path }),
+    );
+  }
   const neededBytes = run.pending.reduce((total, { sizeBytes }) => total + sizeBytes, 0);
   await lookForSpace(connecting, folders, neededBytes);
 

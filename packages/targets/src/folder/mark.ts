@@ -1,3 +1,4 @@
+import { DispatchError } from '@dicom-dispatch/core';
 import { constants, copyFile, link, open, rename } from 'node:fs/promises';
 import {
   checkPlace,
@@ -17,8 +18,9 @@ import type { Place } from './place.ts';
 
 /**
  * Looks at the folder, and at other file systems that are mounted in it above the first placeholder of the layout: of these, each
- * has a mark of its own.
+ * has a mark of its own, in its uppermost folder where we may write.
  *
+ * @param cannotMark - called with the path of a mounted folder, once for all deliveries
  * @throws {DispatchError} when one of them is not the one that the target was set up with
  */
 export async function checkFolder(
@@ -26,18 +28,50 @@ export async function checkFolder(
   folders: Folders,
   memory: TargetMemory | undefined,
   act: 'set up' | 'look',
+  cannotMark: (path: string) => void = () => {},
 ): Promise<PlaceFound> {
   const found = await checkOne(place, folders, memory, act, '.');
   let deviceAbove = await folders.within('.', deviceOf);
+  let unmarked: bigint | undefined;
   for (const relative of fixedFolders(place.config.layout)) {
     // One that is not there is no mount point; where it was one, its delivery says so.
-    const wasMounted = await isRemembered(memory, memoryKeyOf(relative), pathOf(place, relative));
+    const path = pathOf(place, relative);
+    const wasMarked = await isRemembered(memory, memoryKeyOf(relative), path);
     const device = await folders.withinIfThere(relative, deviceOf);
-    if (device === undefined && !wasMounted) break;
-    if (wasMounted || device !== deviceAbove) await checkOne(place, folders, memory, act, relative);
+    if (device === undefined && !wasMarked) continue;
+    if (wasMarked) await checkOne(place, folders, memory, act, relative);
+    else if (device !== deviceAbove || device === unmarked) {
+      const isMarked = await tryToMark(place, folders, memory, act, relative);
+      if (!isMarked && (await isFirst(memory, act, relative, path))) cannotMark(path);
+      unmarked = isMarked ? undefined : device;
+    }
     deviceAbove = device ?? deviceAbove;
   }
   return found;
+}
+
+/** @returns false when we may not write into it: nothing is wrong with a mount whose uppermost folder is another's */
+async function tryToMark(...[place, folders, memory, act, relative]: Parameters<typeof checkOne>): Promise<boolean> {
+  try {
+    await checkOne(place, folders, memory, act, relative);
+    return true;
+  } catch (thrown) {
+    const code = thrown instanceof DispatchError ? fsCode(thrown.cause) : undefined;
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return false;
+    throw thrown;
+  }
+}
+
+async function isFirst(
+  memory: TargetMemory | undefined,
+  act: 'set up' | 'look',
+  relative: string,
+  path: string,
+): Promise<boolean> {
+  const key = `unmarked:${relative}`;
+  if (act === 'look' || (await memory?.get(key)) === path) return false;
+  await memory?.set(key, path);
+  return true;
 }
 
 /** Folders of a layout that are the same for all instances, from the top. */

@@ -19,6 +19,7 @@ function can(...command: [string, ...string[]]): boolean {
 }
 const canMount = can('unshare', '-m', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt');
 const canLock = can('sh', '-c', 'd=$(mktemp -d) && chattr +i "$d" && chattr -i "$d"; s=$?; rmdir "$d"; exit $s');
+const canLockMounts = can('unshare', '-m', 'sh', '-c', 'mount -t tmpfs tmpfs /mnt && chattr +i /mnt && chattr -i /mnt');
 const mark = '.dicom-dispatch-target';
 
 let root: TempFolder;
@@ -138,6 +139,30 @@ describe('a folder target knows the folder that it was set up with', () => {
     const moved = `${path}-moved`;
     await mkdir(join(moved, 'archive'), { recursive: true });
     expect((await deliver(study, { layout, path: moved })).error).toBeUndefined();
+  });
+
+  it.runIf(canMount && canLockMounts)('marks a folder below where the mounted one is not ours', async () => {
+    const layout = 'archive/images/{PatientID}/{SOPInstanceUID}.dcm';
+    const [point, share] = [join(path, 'archive'), join(root.path, `share-${count}`)];
+    const images = join(point, 'images');
+    await mkdir(point);
+    await mkdir(share);
+    run('mount', '-t', 'tmpfs', 'tmpfs', share);
+    run('mount', '--bind', share, point);
+    await mkdir(images);
+    run('chattr', '+i', point);
+    try {
+      for (let times = 0; times < 2; times += 1) expect((await deliver(aStudy(), { layout })).error).toBeUndefined();
+      expect(await readdir(point)).toEqual(['images']);
+      expect(await readdir(images)).toContain(mark);
+      expect([...memory.keys()].sort()).toEqual(['place', 'place:archive/images', 'unmarked:archive']);
+    } finally {
+      run('umount', '-l', share);
+      run('umount', '-l', point);
+    }
+    const attempt = await deliver(aStudy(), { layout });
+    expect(attempt.error).toMatchObject({ code: 'target-unreachable', message: expect.stringContaining(images) });
+    expect(await readdir(point)).toEqual([]);
   });
 
   it.runIf(canMount)('refuses another disk in its place, unless an operator says that it is meant', async () => {
