@@ -135,15 +135,18 @@ export async function routeOneStudy(
   return 'enqueued';
 }
 
-/** Whether a study of which nothing is known, or another content, is marked in its source as pulled there. */
-async function isPulledByMark(
-  { source, orthanc, config, records }: RoutingContext,
+/**
+ * Whether a study of which nothing is known, or another content, is marked in its source as pulled there. A record without the source's
+ * `lastUpdate` may be one that was lost and made again: it does not know whether the study was pulled.
+ */
+export async function isPulledByMark(
+  { source, orthanc, config, records }: Pick<RoutingContext, 'source' | 'orthanc' | 'config' | 'records'>,
   orthancStudyId: string,
   manifest: readonly ManifestInstance[],
 ): Promise<boolean> {
   if (!pullsPriors(config)) return false;
   const record = await records.study({ source, orthancStudyId });
-  if (record?.contentHash === contentHash(manifest)) return false;
+  if (record?.lastUpdate !== undefined && record.contentHash === contentHash(manifest)) return false;
   return isMarkedPulled(orthanc, orthancStudyId, manifest);
 }
 

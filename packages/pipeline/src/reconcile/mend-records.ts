@@ -125,7 +125,8 @@ async function mendDeliveries(
 }
 
 /**
- * Makes records of deliveries again from their jobs: they begin anew, and send what their targets have not confirmed.
+ * Makes records of deliveries again from their jobs. What had ended stays so; the others begin anew, and send what their targets have not
+ * confirmed.
  *
  * @returns ids of those whose job is in a queue
  */
@@ -155,6 +156,15 @@ export async function restoreRecords(
 async function restoreRecord(context: ReconcileContext, findings: Findings, data: DeliveryData): Promise<void> {
   const { redis, config, records, log } = context;
   const { deliveryId: id, target } = data;
+  const ended = await new RecordMender(redis, config().redis.prefix).restoreEnded(data);
+  if (ended) {
+    findings.repaired('record-restored');
+    log.error(
+      { delivery: id, target, state: ended },
+      'the record of a delivery that had ended was missing in Redis, and was made again from its job',
+    );
+    return;
+  }
   if ((await records.routed(studyOf(data, [target]), [data], { keepsStudy: true })) === 0) return;
   const text = 'its record was missing in Redis, and was made again from its job';
   await records.update(id, {}, { kind: 'noticed', text });

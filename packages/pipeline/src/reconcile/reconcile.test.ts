@@ -198,15 +198,32 @@ describe('one key that is lost alone', () => {
     expect((await test.operations.records.events(id)).at(-1)?.text).toContain('missing in Redis');
   });
 
-  it('the record of a delivery that has ended, and whose job has failed for it, goes again', async () => {
-    const id = await deliver('1.2.51');
-    await test.redis.zrem(test.operations.queues.target('a').toKey('prioritized'), id);
-    await test.redis.zadd(test.operations.queues.target('a').toKey('failed'), Date.now(), id);
-    await test.operations.records.update(id, { state: 'failed' });
-    await test.redis.del(keys().delivery(id));
-    await passed('record-restored');
-    expect(await place(id)).toBe('ready');
-  });
+  it.each(['delivered', 'partial', 'failed', 'source-gone', 'cancelled', 'moved', 'resolved'] as const)(
+    'the record of a delivery that has ended as %s is made again as ended, and does not begin anew',
+    async (state) => {
+      const { redis, operations } = test;
+      const id = await deliver('1.2.51');
+      const queue = operations.queues.target('a');
+      await redis.zrem(queue.toKey('prioritized'), id);
+      await redis.zadd(queue.toKey('failed'), Date.now(), id);
+      const error = { code: 'internal', stage: 'transfer', fault: 'target', message: 'x', remedy: 'y' } as never;
+      await operations.records.update(id, { state, ...(state === 'failed' && { error }) });
+      const before = await operations.records.delivery(id);
+      await redis.del(keys().delivery(id));
+      expect(await pass()).toMatchObject({ 'record-restored': 1 });
+      // Its study task may run now.
+      await pass();
+      expect(await pass()).toEqual({});
+      const { updatedAt } = before!;
+      expect(await operations.records.delivery(id)).toMatchObject({
+        ...{ deliveryId: id, state, updatedAt, endedAt: updatedAt, total: 2, confirmed: state === 'delivered' ? 2 : 0 },
+      });
+      expect(await place(id)).toBe('failed');
+      expect(await redis.zscore(keys().index('open'), id)).toBeNull();
+      expect((await operations.records.events(id)).at(-1)?.text).toContain('made again as ended');
+      expect(await operations.records.errors()).toEqual([]);
+    },
+  );
 
   it('the record of a delivery without a job is made again by routing its study again to its target alone', async () => {
     const study = await test.enqueue('1.2.52', { to: ['a', 'b'] });

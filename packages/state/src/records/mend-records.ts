@@ -1,7 +1,8 @@
+import type { DeliveryData } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { defineScript } from '../redis/script.ts';
-import { deliveryStates, type StudyRecord } from './record-types.ts';
+import { deliveryStates, endStates, type DeliveryState, type StudyRecord } from './record-types.ts';
 import type { StudyKey } from './record-reader.ts';
 
 /**
@@ -79,6 +80,35 @@ end
 return { missed, lost }
 `);
 
+/**
+ * KEYS: delivery, its timeline. ARGV: prefix, id, JSON of the delivery, JSON of an event but for its start, states in which a delivery has
+ * ended. Writes the record of a delivery that stands in the index of one of these, as ended: it must not begin anew. Answers the state, or ''.
+ */
+const restoreEndedScript = defineScript(`
+local index, id = ARGV[1] .. ':index:', ARGV[2]
+if redis.call('HEXISTS', KEYS[1], 'data') == 1 then return '' end
+for i = 5, #ARGV do
+  local state = ARGV[i]
+  local at = redis.call('ZSCORE', index .. 'state:' .. state, id)
+  if at then
+    local data = cjson.decode(ARGV[3])
+    redis.call('HSET', KEYS[1], 'data', ARGV[3], 'state', state, 'updatedAt', at, 'endedAt', at, 'since', at)
+    if state == 'delivered' then redis.call('HSET', KEYS[1], 'confirmed', string.format('%d', data.instanceCount)) end
+    -- Which error it had is known only in part: a record without one stands in no index of errors.
+    for _, name in ipairs(redis.call('SMEMBERS', index .. 'errors')) do redis.call('ZREM', index .. 'error:' .. name, id) end
+    local time = redis.call('TIME')
+    local now = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+    redis.call('RPUSH', KEYS[2], '{"at":' .. now .. ',' .. ARGV[4])
+    redis.call('PUBLISH', ARGV[1] .. ':changes', data.source .. ' ' .. data.orthancStudyId)
+    return state
+  end
+end
+return ''
+`);
+
+const endedText =
+  'its record was missing in Redis, and was made again as ended: its errors, attempts and counts are not known any more';
+
 export interface MendedStudy {
   /** Undefined: its record is missing. */
   readonly study: StudyRecord | undefined;
@@ -135,6 +165,21 @@ export class RecordMender {
     const answer = await mendDeliveriesScript.run(this.#redis, [key], [this.#prefix, ...ids]);
     const [missed, lost] = answer as [number, string[]];
     return { missed, lost };
+  }
+
+  /**
+   * Writes the record of a delivery that had ended by what the indexes say: its state, and since when. Its error and its counts are gone,
+   * but for one that was delivered.
+   *
+   * @returns its state; undefined when it had not ended, or has a record
+   */
+  async restoreEnded(data: DeliveryData): Promise<DeliveryState | undefined> {
+    const keys = redisKeys(this.#prefix);
+    const { deliveryId: id } = data;
+    const event = JSON.stringify({ kind: 'noticed', text: endedText }).slice(1);
+    const args = [this.#prefix, id, JSON.stringify(data), event, ...endStates];
+    const state = (await restoreEndedScript.run(this.#redis, [keys.delivery(id), keys.events(id)], args)) as string;
+    return state === '' ? undefined : (state as DeliveryState);
   }
 
   /**
