@@ -9,6 +9,7 @@ import {
   restoreBackup,
   restoreConfiguration,
   type BackupCounts,
+  type VersionName,
 } from '@dicom-dispatch/operations/backup';
 import { findEmbeddedRedis, namesRedis, startEmbeddedRedis, type EmbeddedRedis } from '@dicom-dispatch/runtime';
 import manifest from '../../package.json' with { type: 'json' };
@@ -68,9 +69,14 @@ export async function restoreNow(file: string, options: RestoreCommandOptions): 
       changesSince: reachable ? lag : undefined,
       detail,
     }));
-    const { studies, deliveries, madeAt } = restored;
+    const { studies, deliveries, madeAt, kept } = restored;
     const lines = [
       `restored: ${words(restored)}`,
+      ...(kept === undefined
+        ? []
+        : [
+            `The configuration in Redis (${versionWords(kept.inRedis)}) stays; that of the backup (${versionWords(kept.ofBackup)}) was not restored: it is with --replace.`,
+          ]),
       '',
       `Changes after ${new Date(madeAt).toISOString()} are not in the backup. When the services start, nothing is sent until a router has completed`,
       'the data from its notes (redis.notesFolder): deliveries that are noted as arrived are not sent again. Without notes each source',
@@ -83,7 +89,7 @@ export async function restoreNow(file: string, options: RestoreCommandOptions): 
       '',
       'Now start the services, a router first. Then: dispatch recover; dispatch status --check',
     ];
-    print(options, { madeAt, studies, deliveries, sources }, lines.join('\n'));
+    print(options, { madeAt, studies, deliveries, sources, keptConfiguration: kept?.inRedis }, lines.join('\n'));
   });
 }
 
@@ -170,6 +176,11 @@ function words(facts: BackupCounts & { readonly madeAt: number; readonly bytes?:
     states.length > 0 ? `deliveries: ${states.join(', ')}` : 'no deliveries',
     ...(bytes === undefined ? [] : [formatBytes(bytes)]),
   ].join('; ');
+}
+
+function versionWords({ number, at }: VersionName): string {
+  const time = new Date(at);
+  return `version ${number}${Number.isNaN(time.getTime()) ? '' : ` of ${time.toISOString()}`}`;
 }
 
 function print(options: { readonly json?: boolean }, facts: object, text: string): void {

@@ -108,3 +108,29 @@ it('the configuration is in a backup, and back with it where Redis has none', as
   expect(await printed(() => exportNow({ config }))).toBe(shared);
   expect((await readFile(`${config}.key`, 'utf8')).length).toBeGreaterThan(40);
 });
+
+it('a restore leaves a newer configuration in place with its history, unless it is to replace it', async () => {
+  await printed(async () => importNow(await write('whole.yaml', whole), { config }));
+  await openFormat(redis, '{dicom-dispatch}');
+  const backup = join(folder.path, 'backup.gz');
+  await printed(() => backupNow(backup, { config }));
+  const newer = shared.replace('# of all hosts', '# newer');
+  const file = await write('newer.yaml', newer);
+  await printed(() => importNow(file, { config, reason: 'newer' }));
+  // As a Redis that was lost, where a service has put its own back; then once more, after an interruption.
+  const names = await redis.keys('*');
+  await redis.del(names.filter((name) => !/:configuration(-version:\d+)?$/.test(name)));
+  for (const isInterrupted of [false, true]) {
+    if (isInterrupted) await redis.set('{dicom-dispatch}:restoring', backup);
+    expect(await printed(() => restoreNow(backup, { config }))).toMatch(
+      /The configuration in Redis \(version 2 of \d{4}-.*\) stays; that of the backup \(version 1 of .*\) was not restored/,
+    );
+    expect(await printed(() => exportNow({ config }))).toBe(newer);
+    expect(await printed(() => showHistory({ config, limit: 10 }))).toMatch(/2 .*newer\s+1 .*imported from/);
+  }
+  const replaced = await printed(() => restoreNow(backup, { config, replace: true, yes: true }));
+  expect(replaced).not.toContain('stays');
+  expect(await printed(() => exportNow({ config }))).toBe(shared);
+  // Its own history comes with it.
+  expect(await printed(() => showHistory({ config, limit: 10 }))).toMatch(/^(?!.*newer)[^]*1 .*imported from/);
+});

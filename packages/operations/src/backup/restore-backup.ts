@@ -21,6 +21,18 @@ export interface RestoreOptions {
   readonly onProgress?: (studies: number) => void;
 }
 
+/** Which version of a configuration in Redis. */
+export interface VersionName {
+  readonly number: string;
+  /** ms since 1970 */
+  readonly at: number;
+}
+
+export interface RestoredBackup extends BackupHead, BackupCounts {
+  /** There was another configuration in Redis: it stays, and that of the backup was not restored. */
+  readonly kept?: { readonly inRedis: VersionName; readonly ofBackup: VersionName } | undefined;
+}
+
 /** Texts in one round trip. */
 const textsAtOnce = 20_000;
 
@@ -29,6 +41,9 @@ const textsAtOnce = 20_000;
  * where the backup ends, and sweep (docs/decisions/0015-lost-redis.md). Jobs are made by reconciliation. Until all is there no service
  * starts; interrupted, it can be done again.
  *
+ * A configuration in Redis (`configuration: redis`) that is another one than that of the backup stays, with its versions, unless it is to
+ * be replaced: of other hosts it may be the newest.
+ *
  * @throws BackupFileError before anything is changed, when the file is damaged or its data are newer than this version
  * @throws OperationError `conflict` when services run, or Redis has data
  */
@@ -36,7 +51,7 @@ export async function restoreBackup(
   context: PipelineContext,
   file: string,
   { replace, onProgress }: RestoreOptions,
-): Promise<BackupHead & BackupCounts> {
+): Promise<RestoredBackup> {
   const { redis, keys, config, queues } = context;
   const { prefix } = config().redis;
   const backup = await checkBackup(file);
@@ -55,12 +70,13 @@ export async function restoreBackup(
       );
     }
     await redis.set(keys.restoring, file);
-    await removeAll(context);
+    await removeAll(context, replace);
   }
   await redis.set(keys.restoring, file);
   const now = await redisNow(redis, prefix);
   const waiting: { keys: KeyEntry[]; studies: StudyEntry[]; size: number } = { keys: [], studies: [], size: 0 };
   const priors: string[] = [];
+  const configuration: KeyEntry[] = [];
   let studies = 0;
   const flush = async (): Promise<void> => {
     await writeKeys(redis, prefix, waiting.keys, now);
@@ -71,12 +87,14 @@ export async function restoreBackup(
   };
   for await (const part of readBackup(file)) {
     if (part.kind === 'key' && part.key.name.startsWith('priors:')) priors.push(part.key.name);
-    if (part.kind === 'key') waiting.keys.push(part.key);
+    if (part.kind === 'key') (isConfiguration(part.key.name) ? configuration : waiting.keys).push(part.key);
     else if (part.kind === 'study') waiting.studies.push(part.study);
     waiting.size += part.kind === 'key' ? sizeOf(part.key) : part.kind === 'study' ? sizeOf(...part.study.keys) : 0;
     if (waiting.size >= textsAtOnce) await flush();
   }
   await flush();
+  const kept = replace ? undefined : await otherConfiguration(context, configuration);
+  if (!kept) await writeKeys(redis, prefix, configuration, now);
   await settlePriors(redis, prefix, priors, { now, madeAt: backup.madeAt });
   for (const target of backup.pausedTargets) {
     if (config().targets[target]) await queues.target(target).pause();
@@ -89,7 +107,7 @@ export async function restoreBackup(
     .hdel(keys.generation, 'asks', 'answer', 'report')
     .del(keys.restoring)
     .exec();
-  return backup;
+  return { ...backup, kept };
 }
 
 /**
@@ -108,6 +126,27 @@ export async function restoreConfiguration({ redis, config }: PipelineContext, f
     );
   }
   await writeKeys(redis, prefix, [found], await redisNow(redis, prefix));
+}
+
+/** The configuration in use and its versions. */
+function isConfiguration(name: string): boolean {
+  return name === 'configuration' || name.startsWith('configuration-version:');
+}
+
+/** Which configuration Redis has, and which the backup, where that is another one. */
+async function otherConfiguration(
+  { redis, keys }: PipelineContext,
+  entries: readonly KeyEntry[],
+): Promise<RestoredBackup['kept']> {
+  const values = entries.find(({ name }) => name === 'configuration')?.values;
+  if (!values) return undefined;
+  const field = (name: string): string => values.find((_, at) => at % 2 === 1 && values[at - 1] === name) ?? '';
+  const [number, at, signed] = await redis.hmget(keys.configuration, 'number', 'at', 'signed');
+  if (signed === null || signed === undefined || signed === field('signed')) return undefined;
+  return {
+    inRedis: { number: number ?? '', at: Number(at) },
+    ofBackup: { number: field('number'), at: Number(field('at')) },
+  };
 }
 
 /** @throws OperationError `conflict` */
@@ -136,10 +175,14 @@ function isIdle(name: string): boolean {
   );
 }
 
-async function removeAll({ redis, config, keys }: PipelineContext): Promise<void> {
+/** @param configuration - that as well */
+async function removeAll({ redis, config, keys }: PipelineContext, configuration: boolean): Promise<void> {
   const { prefix } = config().redis;
   for await (const names of scanNames(redis, prefix)) {
-    const all = names.map((name) => `${prefix}:${name}`).filter((key) => key !== keys.restoring);
+    const all = names
+      .filter((name) => configuration || !isConfiguration(name))
+      .map((name) => `${prefix}:${name}`)
+      .filter((key) => key !== keys.restoring);
     if (all.length > 0) await redis.unlink(...all);
   }
 }
