@@ -122,6 +122,7 @@ export function workOnSource(dependencies: SourceWorkDependencies): Promise<neve
         orthanc,
         records,
         feed,
+        epochNow: () => dependencies.feed()?.epoch,
         redis,
         prefix,
         searchKey: searchKeysOf(kit.rules().config)[0],

@@ -22,6 +22,8 @@ export interface SweepDependencies {
   readonly records: Records;
   /** How far the source has been followed. */
   readonly feed: FeedState;
+  /** The epoch of the feed by now. */
+  epochNow(): number | undefined;
   readonly redis: Redis;
   readonly prefix: string;
   /** Key of the hashes by which studies are found that have left; undefined: none are kept. */
@@ -74,7 +76,7 @@ export async function sweepSource(dependencies: SweepDependencies): Promise<Swee
   const { feed } = dependencies;
   const { epoch, since } = feed;
   const [place0, startedAt0, endedAt0] = await redis.hmget(key, 'place', 'startedAt', 'endedAt');
-  const before = endedAt0 === null ? thereBefore(orthanc, feed, signal) : undefined;
+  const before = endedAt0 === null ? thereBefore(orthanc, feed, () => dependencies.epochNow(), signal) : undefined;
   let place = Number(place0 ?? 0);
   if (place === 0 || startedAt0 === null) await redis.hset(key, 'startedAt', dependencies.now());
   let studies = 0;

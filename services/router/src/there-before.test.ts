@@ -32,7 +32,7 @@ it('finds what a source had before it was followed, and that is dated later', as
     { Seq: 11, ChangeType: 'NewInstance', ID: 'got-more-instance' },
     { Seq: 12, ChangeType: 'StableStudy', ID: 'new' },
   ];
-  const find = thereBefore(orthancOf(changes), feed, AbortSignal.timeout(5_000));
+  const find = thereBefore(orthancOf(changes), feed, () => 1, AbortSignal.timeout(5_000));
   const studies = [study('old', ahead), study('got-more', ahead), study('new', ahead), study('now', '20261129T120005')];
   expect(await find?.(studies)).toEqual(new Set(['old']));
 });
@@ -40,8 +40,28 @@ it('finds what a source had before it was followed, and that is dated later', as
 it('leaves it to the dates where the feed cannot tell', () => {
   const signal = AbortSignal.timeout(5_000);
   const { beganAt: _, ...another } = feed;
-  expect(thereBefore(orthancOf([]), another, signal)).toBeUndefined();
+  expect(thereBefore(orthancOf([]), another, () => 1, signal)).toBeUndefined();
   const { datedUpTo: __, ...former } = feed;
-  expect(thereBefore(orthancOf([]), former, signal)).toBeUndefined();
-  expect(thereBefore(orthancOf([]), { ...feed, floor: 5 }, signal)).toBeUndefined();
+  expect(thereBefore(orthancOf([]), former, () => 1, signal)).toBeUndefined();
+  expect(thereBefore(orthancOf([]), { ...feed, floor: 5 }, () => 1, signal)).toBeUndefined();
+});
+
+it('takes nothing as old once the feed is shorter than what was read, or another one', async () => {
+  const signal = AbortSignal.timeout(5_000);
+  const suspects = [study('one', ahead), study('two', ahead)];
+  // Another database, whose numbers begin anew; and one whose changes were all deleted.
+  for (const changes of [[{ Seq: 3, ChangeType: 'NewInstance', ID: 'one-instance' }], []]) {
+    expect(await thereBefore(orthancOf(changes), feed, () => 1, signal)?.(suspects)).toEqual(new Set());
+  }
+  const changes = [
+    { Seq: 9, ChangeType: 'StableStudy', ID: 'one' },
+    { Seq: 14, ChangeType: 'StableStudy', ID: 'three' },
+  ];
+  const find = thereBefore(orthancOf(changes), feed, () => 1, signal);
+  expect(await find?.(suspects)).toEqual(new Set(['one', 'two']));
+  // Deleted in the middle of the sweep.
+  changes.splice(1);
+  expect(await find?.(suspects)).toEqual(new Set());
+  const all = [...changes, { Seq: 14, ChangeType: 'StableStudy', ID: 'three' }];
+  expect(await thereBefore(orthancOf(all), feed, () => 2, signal)?.(suspects)).toEqual(new Set());
 });

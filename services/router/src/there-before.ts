@@ -12,11 +12,15 @@ export type ThereBefore = (studies: readonly Study[]) => Promise<ReadonlySet<str
  * Finds studies that a source had before it was followed with `startFrom: now`, and whose dates lie after that, since a clock was wrong when
  * they came: the change feed has nothing of them since. For the first sweep; later ones look for studies whose events were lost.
  *
+ * Where the feed is no longer the one that was followed, or was cut, it finds none: all are routed then.
+ *
+ * @param epochNow - of the feed, as it is followed now
  * @returns undefined where dates have to do
  */
 export function thereBefore(
   orthanc: Pick<OrthancClient, 'changes' | 'lastChange' | 'studies'>,
-  { beganAt, datedUpTo, floor }: FeedState,
+  { epoch, beganAt, datedUpTo, floor }: FeedState,
+  epochNow: () => number | undefined,
   signal: AbortSignal,
 ): ThereBefore | undefined {
   if (beganAt === undefined || datedUpTo === undefined || floor !== undefined) return undefined;
@@ -30,13 +34,14 @@ export function thereBefore(
     for (const { ID } of suspects) {
       if (!came.has(ID) && !(await hasNewInstance(ID))) old.add(ID);
     }
-    return old;
+    return epochNow() === epoch ? old : new Set();
   };
 
   /** Each study was read before: what it has by then is among the changes. */
   async function readOn(): Promise<boolean> {
     const newest = (await orthanc.lastChange({ signal }))?.Seq ?? 0;
-    if (newest - (beganAt ?? 0) > maxChanges) return false;
+    // Another database, or all changes were deleted: what came since is not in it.
+    if (newest < readTo || newest - (beganAt ?? 0) > maxChanges) return false;
     for (let isLast = false; !isLast;) {
       const page = await readPage(orthanc, readTo, signal);
       for (const { ID } of page.changes) came.add(ID);
