@@ -2,7 +2,7 @@ import { ConfigError } from './config-error.ts';
 import { targetOptions, type TargetSchema } from '@dicom-dispatch/core';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { checkConfig } from './load-config.ts';
+import { checkConfig, loadConfig } from './load-config.ts';
 
 const net = z.strictObject({ type: z.literal('net'), ...targetOptions, host: z.string(), timeout: z.int().default(5) });
 const options = { targetSchemas: [net] as unknown as TargetSchema[], env: {} };
@@ -41,4 +41,12 @@ it('names the line of what is wrong in targetDefaults, and of a target that merg
     '6 targetDefaults.net.concurrency',
     '8 targets.a.attempts',
   ]);
+});
+
+it('says of a change that is not here what the processes have to have in common', async () => {
+  const candidate = { ...options, candidate: '0123456789abcdef' };
+  const error = await loadConfig(import.meta.filename, candidate).catch((thrown: unknown) => thrown);
+  expect((error as ConfigError).format()).toMatch(
+    /another configuration file than the console.* if the change is one to `configuration: redis`, stop this process first/,
+  );
 });
