@@ -420,7 +420,7 @@ it('with onConflict: error one of two deliveries at the same moment waits, and i
   const of = async () => (await records.deliveriesOf(key))[0];
   await waitFor(async () => (await of())?.error?.code === 'uids-in-use', { message: 'the second waits' });
   expect((await of())?.error?.message).toContain(`careful with study ${study.orthancStudyId} of main`);
-  expect(await of()).toMatchObject({ state: 'waiting', attempts: 0, failures: 0 });
+  expect(await of()).toMatchObject({ state: 'waiting', attempts: 0, failures: 0, waits: 0 });
   await line.heal();
   await untilDelivered(run, study.orthancStudyId);
   await untilDelivered(run, other, ['failed']);

@@ -10,6 +10,9 @@ import { leaveTarget } from './leave-target.ts';
 import { ofStudyAlone } from './of-study-alone.ts';
 import { afterRefusal, endCancelled, jobEndOf, putOff } from './put-off.ts';
 
+/** So often it is looked whether another delivery still sends the same UIDs. */
+const lookAgainMs = 30_000;
+
 /** Writes down how the delivery ended. */
 export async function deliveryEnded(
   attempt: Attempt,
@@ -109,6 +112,7 @@ export async function attemptFailed(attempt: Attempt, thrown: unknown): Promise<
     case 'circuit':
       return waitForTarget(attempt, error, line);
     case 'pause': {
+      if (error.code === 'uids-in-use') return waitForUids(attempt, error);
       if (!follows.counts && !hasProgressed && (await isTooOld(attempt))) return giveUp(attempt, error, line);
       const counts = {
         failures: failures + (follows.counts ? 1 : 0),
@@ -141,6 +145,29 @@ async function pause(
       stage: tracker.stage,
     },
     event: { kind: 'failed', attempt: attempt.number, stage: error.stage, code: error.code, text: error.message },
+  });
+}
+
+/** Another delivery sends one of its UIDs, for as long as its own attempt lasts: no fault of anybody, and no reason to give up. */
+async function waitForUids(attempt: Attempt, error: DispatchError): Promise<JobEnd> {
+  const { target, tracker, record } = attempt;
+  const event = {
+    kind: 'waiting',
+    attempt: attempt.number,
+    stage: error.stage,
+    code: error.code,
+    text: error.message,
+  } as const;
+  return putOff(attempt, {
+    wake: 'due',
+    inMs: Math.min(lookAgainMs, target?.backoff.max ?? lookAgainMs),
+    patch: {
+      ...patchOf(attempt, error),
+      ...(tracker.gained > 0 ? { failures: null, waits: null } : { attempts: attempt.number - 1 }),
+      losses: null,
+      stage: tracker.stage,
+    },
+    ...(record.error?.code !== error.code && { event }),
   });
 }
 

@@ -209,7 +209,7 @@ export const errorCodes = {
     disposition: 'retry',
     fault: 'instance',
     remedy:
-      'Another delivery sends an instance with the same SOP Instance UID at this moment; this one goes on when that has ended.',
+      'Another delivery sends an instance with the same SOP Instance UID at this moment; this one is tried again every 30 s until that has ended.',
   },
   'verify-missing': {
     stage: 'verify',
