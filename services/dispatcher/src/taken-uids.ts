@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { DispatchError, targetPlace, type ManifestInstance } from '@dicom-dispatch/core';
 import type { StudyKey } from '@dicom-dispatch/state/records';
+import type { ClaimAnswer } from '@dicom-dispatch/state/shared-uids';
 import { deliveriesToSamePlace, isTwin, keepsUids, othersThatMayHave, shapesOf, uidsOf } from './at-same-place.ts';
 import { fenceOf, type Attempt } from './delivery-job-run.ts';
 import { areDifferent, filesSentBy } from './differing-files.ts';
@@ -49,21 +50,33 @@ export async function releaseUids(attempt: Attempt): Promise<void> {
 
 async function claim(attempt: Attempt, uids: ReadonlySet<string>): Promise<void> {
   const { context, data, claimedUids } = attempt;
-  const answer = await context.uidClaims.take(placeOf(attempt), data.deliveryId, uids, fenceOf(attempt));
-  if (answer.kind === 'held') {
-    const other = await context.records.delivery(answer.by);
-    const study = other ? `study ${other.orthancStudyId} of ${other.source}` : 'another study';
-    const uid = answer.sopInstanceUid.slice(0, 64);
-    throw new DispatchError('uids-in-use', `SOP Instance UID ${uid} is on its way to ${data.target} with ${study}`, {
-      stage: 'manifest',
-    });
+  const place = placeOf(attempt);
+  const entered = new Set<string>();
+  for (;;) {
+    const answer = await context.uidClaims.take(place, data.deliveryId, uids, fenceOf(attempt), [...entered]);
+    if (answer.kind === 'taken') break;
+    if (answer.kind === 'held') throw await inUse(attempt, answer);
+    // Their attempts have ended without a word, as when a dispatcher is killed. Their claims stay until what they have confirmed can be
+    // found: this dispatcher may be killed as well.
+    for (const deliveryId of answer.by) {
+      const other = await context.records.delivery(deliveryId);
+      if (other) await context.sharedUids.add(other, await uidsOf(attempt, other));
+      entered.add(deliveryId);
+    }
   }
   for (const uid of uids) claimedUids.add(uid);
-  // Their attempts have ended without a word, as when a dispatcher is killed: what they have confirmed is found from now on.
-  for (const deliveryId of answer.left) {
-    const other = await context.records.delivery(deliveryId);
-    if (other) await context.sharedUids.add(other, await uidsOf(attempt, other));
-  }
+}
+
+async function inUse(
+  { context, data }: Attempt,
+  { by, sopInstanceUid }: ClaimAnswer & { readonly kind: 'held' },
+): Promise<DispatchError> {
+  const other = await context.records.delivery(by);
+  const study = other ? `study ${other.orthancStudyId} of ${other.source}` : 'another study';
+  const uid = sopInstanceUid.slice(0, 64);
+  return new DispatchError('uids-in-use', `SOP Instance UID ${uid} is on its way to ${data.target} with ${study}`, {
+    stage: 'manifest',
+  });
 }
 
 /** The same for all targets at one address, by whatever name; what leaves under new UIDs is by itself. */

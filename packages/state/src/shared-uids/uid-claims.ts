@@ -7,8 +7,12 @@ import type { Fence } from '../ledger/ledger-types.ts';
 import { defineScript } from '../redis/script.ts';
 
 export type ClaimAnswer =
-  /** `left`: deliveries whose attempts ended without a release; what they have confirmed is to be looked up. */
-  | { readonly kind: 'taken'; readonly left: readonly string[] }
+  | { readonly kind: 'taken' }
+  /**
+   * Deliveries whose attempts ended without a release: what they have confirmed is to be entered in the index, then they are passed over.
+   * Nothing was claimed.
+   */
+  | { readonly kind: 'left'; readonly by: readonly string[] }
   /** An attempt of another delivery is under way and has one of them. Nothing was claimed. */
   | { readonly kind: 'held'; readonly by: string; readonly sopInstanceUid: string };
 
@@ -16,26 +20,29 @@ export type ClaimAnswer =
 const keptMs = 30 * 86_400_000;
 
 /**
- * KEYS: claims, lock. ARGV: prefix, delivery, token, ms, hashes of the UIDs.
- * Answers the index of the UID that is held and by whom, else 0 and the deliveries that left claims behind; -1 when the lock is lost.
- * The lock of another attempt is named by its record; all keys have one hash tag.
+ * KEYS: claims, lock. ARGV: prefix, delivery, token, ms, the number of deliveries that are passed over, these, hashes of the UIDs.
+ * Answers the index of the UID that is held and by whom; 0 when all are claimed; -1 when the lock is lost; -2 and the deliveries that
+ * left claims behind and are not passed over. The lock of another attempt is named by its record; all keys have one hash tag.
  */
 const takeScript = defineScript(`
 local prefix, me = ARGV[1], ARGV[2]
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return { -1 } end
-local left, known = {}, {}
-for i = 5, #ARGV do
+local first = 6 + tonumber(ARGV[5])
+local left, known, passed = {}, {}, {}
+for i = 6, first - 1 do passed[ARGV[i]] = true end
+for i = first, #ARGV do
   local owner = redis.call('HGET', KEYS[1], ARGV[i])
   if owner and owner ~= me and not known[owner] then
     known[owner] = true
     local held = redis.call('HMGET', prefix .. ':delivery:' .. owner, 'state', 'lock', 'token')
-    if held[1] == 'active' and held[2] and redis.call('GET', held[2]) == held[3] then return { i - 4, owner } end
-    table.insert(left, owner)
+    if held[1] == 'active' and held[2] and redis.call('GET', held[2]) == held[3] then return { i - first + 1, owner } end
+    if not passed[owner] then table.insert(left, owner) end
   end
 end
-for i = 5, #ARGV do redis.call('HSET', KEYS[1], ARGV[i], me) end
+if #left > 0 then return { -2, unpack(left) } end
+for i = first, #ARGV do redis.call('HSET', KEYS[1], ARGV[i], me) end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return { 0, unpack(left) }
+return { 0 }
 `);
 
 /** KEYS: claims, lock. ARGV: delivery, token, hashes of the UIDs. */
@@ -62,20 +69,30 @@ export class UidClaims {
     this.#prefix = prefix;
   }
 
-  /** @param place - where the target is: the same for all targets there */
-  async take(place: string, deliveryId: string, uids: ReadonlySet<string>, fence: Fence): Promise<ClaimAnswer> {
+  /**
+   * @param place - where the target is: the same for all targets there
+   * @param passedOver - deliveries of an earlier answer `left`, which lose their claims
+   */
+  async take(
+    place: string,
+    deliveryId: string,
+    uids: ReadonlySet<string>,
+    fence: Fence,
+    passedOver: readonly string[] = [],
+  ): Promise<ClaimAnswer> {
     const list = [...uids];
     const [index = 0, ...names] = (await ask(
       takeScript.run(
         this.#redis,
         [redisKeys(this.#prefix).uidClaims(place), fence.lockKey],
-        [this.#prefix, deliveryId, fence.token, keptMs, ...list.map(hashOf)],
+        [this.#prefix, deliveryId, fence.token, keptMs, passedOver.length, ...passedOver, ...list.map(hashOf)],
       ),
     )) as [number, ...string[]];
+    if (index === -2) return { kind: 'left', by: names };
     if (index < 0) {
       throw new DispatchError('lock-lost', 'the lock of the delivery is no longer held by this worker');
     }
-    if (index === 0) return { kind: 'taken', left: names };
+    if (index === 0) return { kind: 'taken' };
     return { kind: 'held', by: names[0] ?? '', sopInstanceUid: list[index - 1] ?? '' };
   }
 
