@@ -105,6 +105,7 @@ describe('two hosts with one configuration in Redis', { timeout: 120_000 }, () =
     await ready(a);
     const study = await system.upload({ seed: 'after the loss', instancesPerSeries: 1 });
     await system.untilDelivery(study, 'second', ['delivered'], 60_000);
+    expect(a.output(), 'Redis has answered at the start').not.toContain('starting with the configuration used last');
   });
 
   it('a host starts without Redis by what it was on last, and looks again when Redis answers', async () => {

@@ -89,15 +89,20 @@ const answerWithinMs = 3_000;
  * @throws the reason of `signal`
  */
 async function firstConfig(store: ConfigurationStore, signal: AbortSignal): Promise<Config> {
-  const late = async (): Promise<Config | undefined> => {
-    await sleep(answerWithinMs, undefined, { signal });
-    return store.loadCopy();
-  };
   const loaded = store.load();
   if (store.current.kind === 'file') return loaded;
+  const known = new AbortController();
+  const late = async (): Promise<Config | undefined> => {
+    await sleep(answerWithinMs, undefined, { signal: AbortSignal.any([signal, known.signal]) });
+    return store.loadCopy();
+  };
   loaded.catch(() => {});
   const stopped = untilAborted(signal).then((): never => signal.throwIfAborted() as never);
-  return (await Promise.race([loaded, late(), stopped])) ?? Promise.race([loaded, stopped]);
+  try {
+    return (await Promise.race([loaded, late(), stopped])) ?? (await Promise.race([loaded, stopped]));
+  } finally {
+    known.abort();
+  }
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {
