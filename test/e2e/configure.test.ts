@@ -116,7 +116,7 @@ describe('the configuration in the browser', { timeout: 120_000 }, () => {
     await waitFor(async () => (await when.inputValue()) === String.raw`study.StudyDescription != 'nobody\'s'`, {
       message: 'the builder writes the expression',
     });
-    await when.fill('study.StudyDescripton == "x"');
+    await when.fill('!(study.StudyDescripton == "x")');
     await page.locator('[data-error-of="when"]', { hasText: 'the nearest is StudyDescription' }).waitFor();
     await page.getByText('The expression cannot be shown as conditions').waitFor();
     await when.fill("study.PatientID != 'nobody'");
