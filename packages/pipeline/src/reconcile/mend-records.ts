@@ -8,8 +8,8 @@ import { callDelivery } from '../wake-delivery.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
 
 const lanes = 50;
-/** Of the report: where the next pass goes on, and which counts were compared last. */
-const fields = { studies: 'studies-from', deliveries: 'deliveries-from', counts: 'counts-compared' } as const;
+/** Of the report: where the next pass goes on. */
+const fields = { uids: 'uids-from', studies: 'studies-from', deliveries: 'deliveries-from' } as const;
 
 /**
  * Looks, so many a pass and going round, whether studies and deliveries are where they are to be found: somebody may have removed one key
@@ -21,21 +21,28 @@ export async function mendRecords(context: ReconcileContext, findings: Findings,
   const { prefix } = config().redis;
   const report = redisKeys(prefix).reconcileReport;
   const mender = new RecordMender(redis, prefix);
-  const [compared, studiesFrom, deliveriesFrom] = await redis.hmget(
+  const [uidsFrom, studiesFrom, deliveriesFrom] = await redis.hmget(
     report,
-    fields.counts,
+    fields.uids,
     fields.studies,
     fields.deliveries,
   );
-  const counts = await mender.mendStudyIndex(compared ?? '');
-  if (counts.isMended) findings.repaired('index-rebuilt');
+  const { entered, next } = await mender.mendStudyIndex(Number(uidsFrom ?? 0), limit);
+  if (entered > 0) findings.repaired('index-rebuilt');
+  await redis.hset(report, fields.uids, next);
   const studies = await mendStudies(context, findings, mender, { from: Number(studiesFrom ?? 0), limit });
+  await redis.hset(report, fields.studies, studies);
   const deliveries = await mendDeliveries(context, findings, mender, { from: deliveriesFrom ?? '', limit });
-  await redis.hset(report, {
-    [fields.counts]: counts.counts,
-    [fields.studies]: studies,
-    [fields.deliveries]: deliveries,
-  });
+  await redis.hset(report, fields.deliveries, deliveries);
+}
+
+/** What cannot be read stops nothing else. */
+async function alone(findings: Findings, subject: string, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    findings.problem({ kind: 'failed', subject, text: `Its records could not be read: ${String(error)}` });
+  }
 }
 
 /** @returns where the next pass goes on */
@@ -49,7 +56,9 @@ async function mendStudies(
   const queue = keys.values();
   await Promise.all(
     Array.from({ length: lanes }, async () => {
-      for (const key of queue) await mendStudy(context, findings, mender, key);
+      for (const key of queue) {
+        await alone(findings, `${key.source} ${key.orthancStudyId}`, () => mendStudy(context, findings, mender, key));
+      }
     }),
   );
   return keys.length < limit ? 0 : from + keys.length;
@@ -81,7 +90,10 @@ async function mendStudy(
   }
   if (study === undefined) {
     const [newest] = known;
-    if (!newest) return;
+    if (!newest) {
+      await mender.leaveIndex(key);
+      return;
+    }
     await records.routed(studyOf(newest, [...new Set(known.map(({ target }) => target))]), [], { keepsStudy: true });
     findings.repaired('record-restored');
     log.error({ ...key }, 'the record of a study was missing in Redis, and was made again from its deliveries');
@@ -113,10 +125,17 @@ async function mendDeliveries(
   let skip = Number(rank);
   for (const one of deliveryStates.slice(Math.max(0, deliveryStates.indexOf(state as never)))) {
     const ids = await mender.deliveries(one, skip, left);
-    const { missed, lost } = await mender.mendDeliveries(`state:${one}`, ids);
-    if (missed > 0) findings.repaired('entry-restored');
-    // Those that no job knows are found by the lists of their studies.
-    await restoreRecords(context, findings, lost);
+    const mend = async (some: readonly string[]): Promise<void> => {
+      const { missed, lost } = await mender.mendDeliveries(`state:${one}`, some);
+      if (missed > 0) findings.repaired('entry-restored');
+      // Those that no job knows are found by the lists of their studies.
+      await restoreRecords(context, findings, lost);
+    };
+    try {
+      await mend(ids);
+    } catch {
+      for (const id of ids) await alone(findings, id, () => mend([id]));
+    }
     left -= ids.length;
     if (left <= 0) return `${one} ${skip + ids.length}`;
     skip = 0;

@@ -271,6 +271,40 @@ describe('one key that is lost alone', () => {
     expect(ids).toHaveLength(2);
   });
 
+  it('a study that nothing knows leaves the indexes, a few in a pass', async () => {
+    const { redis } = test;
+    await deliver('1.2.60');
+    const gone = Array.from({ length: 700 }, (_, index) => `main o-gone-${String(index).padStart(3, '0')}`);
+    await redis.zadd(keys().index('study-uids'), ...gone.flatMap((member) => [0, `1.1 ${member}`]));
+    await redis.zadd(keys().index('studies'), ...gone.flatMap((member) => [0, member]));
+    for (let passes = 0; passes < 5; passes += 1) expect(await pass()).toEqual({});
+    expect(await redis.zrange(keys().index('studies'), '0', '-1')).toEqual(['main o-1.2.60']);
+    expect(await redis.zrange(keys().index('study-uids'), '0', '-1')).toEqual(['1.2.60 main o-1.2.60']);
+  });
+
+  it('a study that has lost its record and its place in the index is found by its deliveries', async () => {
+    await deliver('1.2.61');
+    await test.redis.del(keys().index('studies'), keys().study('main', 'o-1.2.61'));
+    expect(await pass()).toMatchObject({ 'index-rebuilt': 1, 'record-restored': 1 });
+    expect(await pass()).toEqual({});
+    const key = { source: 'main', orthancStudyId: 'o-1.2.61' };
+    expect(await test.operations.records.study(key)).toMatchObject({ studyInstanceUid: '1.2.61' });
+  });
+
+  it('a record that cannot be read is a problem, and keeps no other from being made again', async () => {
+    const { redis, operations } = test;
+    const [broken, lost] = [await deliver('1.2.62'), await deliver('1.2.63')];
+    await redis.hset(keys().delivery(broken), 'data', 'no JSON');
+    await redis.set(keys().study('main', 'o-1.2.64'), 'no JSON');
+    await redis.zadd(keys().index('studies'), 0, 'main o-1.2.64');
+    await redis.del(keys().delivery(lost));
+    await redis.zadd(keys().index('open'), Date.now() + 60_000, broken, Date.now() + 60_000, lost);
+    const { problems } = await reconcile(test.reconciling);
+    const subjects = [...problems.values()].filter(({ kind }) => kind === 'failed').map(({ subject }) => subject);
+    expect(subjects).toEqual(expect.arrayContaining([broken, 'main o-1.2.62', 'main o-1.2.64']));
+    expect(await operations.records.delivery(lost)).toMatchObject({ state: 'waiting' });
+  });
+
   it('what is held stays held', async () => {
     const [first, byHand] = [await deliver('1.2.57', { hold: true }), await deliver('1.2.58')];
     const hold = { ...act('hold'), patch: { wake: 'person' } } as const;

@@ -69,6 +69,22 @@ end
 return { text or '', missed, lost }
 `);
 
+/**
+ * KEYS: study, deliveries of the study, index of studies, index of Study Instance UIDs. ARGV: member of the index of studies, of that of UIDs
+ * or ''. Of a study that has a record or deliveries, but is not in the index of studies, it makes a member; of one that has neither, none.
+ * Answers 1 when it was entered.
+ */
+const enterStudyScript = defineScript(`
+if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  if ARGV[2] ~= '' then redis.call('ZREM', KEYS[4], ARGV[2]) end
+  return 0
+end
+local text = redis.call('GET', KEYS[1])
+local at = text and string.format('%d', cjson.decode(text).routedAt) or redis.call('TIME')[1] .. '000'
+return redis.call('ZADD', KEYS[3], 'NX', at, ARGV[1])
+`);
+
 /** KEYS: index. ARGV: prefix, ids that were in the index. Answers how much was missing, and ids that still are, without a record. */
 const mendDeliveriesScript = defineScript(`${mendDelivery}
 local missed, lost = 0, {}
@@ -183,27 +199,44 @@ export class RecordMender {
   }
 
   /**
-   * The index of studies is where a walk begins: what it lacks, and that of the Study Instance UIDs has, is entered, and the other way round.
+   * The index of studies is where a walk begins: what it lacks, and that of the Study Instance UIDs has, is entered. What neither has a
+   * record nor deliveries leaves both.
    *
-   * @param compared - counts that were found before: they are not looked into again
+   * @param from - where to go on in the index of UIDs
+   * @returns how many were entered, and where the next pass goes on
    */
-  async mendStudyIndex(compared: string): Promise<{ readonly isMended: boolean; readonly counts: string }> {
+  async mendStudyIndex(from: number, limit: number): Promise<{ readonly entered: number; readonly next: number }> {
     const { index } = redisKeys(this.#prefix);
-    const [studies, uids] = await Promise.all([
-      this.#redis.zcard(index('studies')),
-      this.#redis.zcard(index('study-uids')),
-    ]);
-    const counts = `${studies} ${uids}`;
-    if (studies === uids || counts === compared) return { isMended: false, counts };
-    const [name, count] = studies < uids ? ['study-uids', uids] : ['studies', studies];
-    const atOnce = 1_000;
-    for (let from = 0; from < count; from += atOnce) {
-      const members = await this.#redis.zrange(index(name), String(from), String(from + atOnce - 1));
-      for (const member of members) {
-        await this.mendStudy(studyOf(name === 'studies' ? member : member.slice(member.indexOf(' ') + 1)));
-      }
+    const uids = await this.#redis.zrange(index('study-uids'), String(from), String(from + limit - 1));
+    if (uids.length === 0) return { entered: 0, next: 0 };
+    const members = uids.map((uid) => uid.slice(uid.indexOf(' ') + 1));
+    const scores = await this.#redis.zmscore(index('studies'), ...members);
+    let [entered, left] = [0, uids.length];
+    for (const [at, uid] of uids.entries()) {
+      if (scores[at] !== null) continue;
+      if (await this.#enterStudy(members[at] ?? '', uid)) entered += 1;
+      else left -= 1;
     }
-    return { isMended: true, counts };
+    return { entered, next: uids.length < limit ? 0 : from + left };
+  }
+
+  /** Takes a study out of the index of studies unless it has a record or deliveries. */
+  async leaveIndex({ source, orthancStudyId }: StudyKey): Promise<void> {
+    await this.#enterStudy(`${source} ${orthancStudyId}`, '');
+  }
+
+  /** @returns whether it was entered */
+  async #enterStudy(member: string, uid: string): Promise<boolean> {
+    const keys = redisKeys(this.#prefix);
+    const { source, orthancStudyId } = studyOf(member);
+    const { index } = keys;
+    const study = [keys.study(source, orthancStudyId), keys.studyDeliveries(source, orthancStudyId)];
+    const answer = await enterStudyScript.run(
+      this.#redis,
+      [...study, index('studies'), index('study-uids')],
+      [member, uid],
+    );
+    return answer === 1;
   }
 
   /** Takes a delivery that has no record, and cannot be made again, out of the list of its study and the indexes of states. */

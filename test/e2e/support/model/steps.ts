@@ -81,4 +81,17 @@ export const found: readonly [Step[]][] = [
       ['lose record', 1],
     ],
   ],
+  // The same, and its place in the index of studies.
+  [
+    [
+      ['enqueue', 0],
+      ['lose study index', 0],
+      ['lose study', 0],
+      ['board: remove', 0],
+      ['enqueue', 0],
+      ['enqueue', 0],
+      ['lose record', 0],
+      ['enqueue', 0],
+    ],
+  ],
 ];
