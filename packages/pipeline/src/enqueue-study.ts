@@ -214,12 +214,15 @@ export class StudyEnqueuer {
   /** Of a study that is sent by hand the record stays: a sweep must still find what the rules have not routed. */
   async #recordOf(request: StudyToEnqueue, data: StudyTaskData, omitted: Enqueued['omitted']): Promise<StudyRecord> {
     const { priority: _, onSuccess: __, ...task } = data;
-    const known = request.byHand === true ? await this.#records.study(task) : undefined;
+    const known = request.byHand === true || request.only ? await this.#records.study(task) : undefined;
     const pulled = request.isPulled === true ? { pulled: task.contentHash } : {};
-    if (known) return { ...known, ...pulled, targets: [...new Set([...known.targets, ...task.targets])] };
+    if (known && request.byHand === true)
+      return { ...known, ...pulled, targets: [...new Set([...known.targets, ...task.targets])] };
     const search = this.#search(request.study);
     return {
       ...task,
+      // The others had it, and are of this content, too.
+      ...(known?.contentHash === task.contentHash && { targets: [...new Set([...known.targets, ...task.targets])] }),
       ...pulled,
       ...(request.isIncomplete === true && { isIncomplete: true }),
       lastUpdate: undefined,

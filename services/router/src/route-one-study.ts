@@ -68,14 +68,15 @@ export async function routeOneStudy(
   const [snapshot, [before]] = await Promise.all([read(), context.settled.read([orthancStudyId])]);
   const { study, manifest } = snapshot;
   const isSame = before !== undefined && before.lastUpdate === study.lastUpdate;
-  if (isSame && before.only.length === 0) {
+  const isKnown = async (): Promise<'known'> => {
+    await waiting.note(orthancStudyId, []);
     await context.takeBack(orthancStudyId);
     return 'known';
-  }
+  };
+  if (isSame && before.only.length === 0) return isKnown();
   if (await wasPulled(context, source, snapshot, read)) {
     log.debug({ source, study: study.studyInstanceUid }, 'study was pulled as a prior: the rules do not route it');
-    await context.takeBack(orthancStudyId);
-    return 'known';
+    return isKnown();
   }
   if (await isPulledByMark(context, orthancStudyId, manifest)) {
     log.info(
@@ -84,8 +85,7 @@ export async function routeOneStudy(
     );
     const known = { source, epoch: String(epoch), study, manifest, rules: [], deliveries: [] };
     await enqueuer.enqueue({ ...known, byHand: true, isPulled: true });
-    await context.takeBack(orthancStudyId);
-    return 'known';
+    return isKnown();
   }
   const routing = applyRules(
     rules,

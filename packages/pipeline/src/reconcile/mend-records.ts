@@ -1,4 +1,4 @@
-import { deliveryData, type DeliveryData } from '@dicom-dispatch/core';
+import { deliveryData, deliveryId, type DeliveryData } from '@dicom-dispatch/core';
 import { routeAnew, routeSoon } from '@dicom-dispatch/state/feed';
 import { redisKeys } from '@dicom-dispatch/state/keys';
 import { deliveryStates, RecordMender, type StudyKey, type StudyRecord } from '@dicom-dispatch/state/records';
@@ -8,6 +8,8 @@ import { callDelivery } from '../wake-delivery.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
 
 const lanes = 50;
+/** After so long the router is asked again. */
+const askedMs = 7 * 86_400_000;
 /** Of the report: where the next pass goes on. */
 const fields = { uids: 'uids-from', studies: 'studies-from', deliveries: 'deliveries-from' } as const;
 
@@ -71,28 +73,27 @@ async function mendStudy(
   key: StudyKey,
 ): Promise<void> {
   const { records, redis, config, log } = context;
-  const { study, missed, lost } = await mender.mendStudy(key);
-  if (missed > 0) findings.repaired('entry-restored');
+  const found = await mender.mendStudy(key);
+  const { study } = found;
+  const lost = study && found.listed === 0 ? await expected(context, findings, mender, study) : found.lost;
+  if (found.missed > 0) findings.repaired('entry-restored');
   const restored = await restoreRecords(context, findings, lost);
   const gone = lost.filter((id) => !restored.has(id));
   // A list of deliveries that is missing is made again from their records.
-  if (study && gone.length === 0) return;
+  if (study && gone.length === 0) return answered(context, key);
   const known = await records.deliveriesOf(key);
   if (study === undefined && gone.length > 0) {
     // Which targets it had is not known: its rules decide. What is known of its deliveries stays.
-    await routeAnew(redis, config().redis.prefix, key);
-    findings.repaired('routed-again');
-    log.error(
-      { ...key, deliveries: gone },
-      'the record of a study and records of its deliveries were missing in Redis: the study is routed again by its rules',
-    );
+    await ask(context, findings, key, gone, () => routeAnew(redis, config().redis.prefix, key));
     return;
   }
   if (study === undefined) {
     const [newest] = known;
     if (!newest) {
+      // Only its place in the index is known: what the router does not find is none.
+      if (await ask(context, findings, key, gone, () => routeAnew(redis, config().redis.prefix, key))) return;
       await mender.leaveIndex(key);
-      return;
+      return answered(context, key);
     }
     await records.routed(studyOf(newest, [...new Set(known.map(({ target }) => target))]), [], { keepsStudy: true });
     findings.repaired('record-restored');
@@ -103,14 +104,74 @@ async function mendStudy(
     known.some((one) => one.target === target && one.contentHash === study.contentHash);
   const only = study.targets.filter((target) => !has(target));
   if (only.length > 0) {
-    await routeSoon(redis, config().redis.prefix, study, only);
-    findings.repaired('routed-again');
-    log.error(
-      { ...key, targets: only, deliveries: gone },
-      'records of deliveries were missing in Redis: the study is routed again to their targets',
-    );
+    await ask(context, findings, key, gone, () => routeSoon(redis, config().redis.prefix, study, only));
+    return;
   }
   for (const id of gone) await mender.drop(key, id);
+  log.error(
+    { ...key, deliveries: gone },
+    'records of former deliveries were missing in Redis: nothing is known of them',
+  );
+  await answered(context, key);
+}
+
+/**
+ * The list of a study that went to targets is lost: those of its deliveries whose ids follow from the study are entered again.
+ *
+ * @returns ids of those that have no record
+ */
+async function expected(
+  { records }: ReconcileContext,
+  findings: Findings,
+  mender: RecordMender,
+  study: StudyRecord,
+): Promise<readonly string[]> {
+  const { source, orthancStudyId, contentHash } = study;
+  const ids = study.targets.map((target) => deliveryId({ source, orthancStudyId, contentHash, target }));
+  const { missed } = await mender.mendDeliveries('open', ids);
+  if (missed > 0) findings.repaired('entry-restored');
+  const known = new Set((await records.deliveriesOf(study)).map(({ target }) => target));
+  return ids.filter((_, at) => !known.has(study.targets[at] ?? ''));
+}
+
+/**
+ * Has the router route a study again for deliveries that cannot be made again otherwise: once. If it has looked, and they are still missing,
+ * a person is needed.
+ *
+ * @returns false when it has looked
+ */
+async function ask(
+  { redis, config, log }: ReconcileContext,
+  findings: Findings,
+  { source, orthancStudyId }: StudyKey,
+  gone: readonly string[],
+  route: () => Promise<void>,
+): Promise<boolean> {
+  const { reconcileAsked, waits } = redisKeys(config().redis.prefix);
+  const member = `${source} ${orthancStudyId}`;
+  const question = gone.toSorted().join(' ');
+  if ((await redis.hget(reconcileAsked, member)) !== question) {
+    await route();
+    await redis.multi().hset(reconcileAsked, member, question).pexpire(reconcileAsked, askedMs).exec();
+    findings.repaired('routed-again');
+    log.error(
+      { source, orthancStudy: orthancStudyId, deliveries: gone },
+      'records of deliveries were missing in Redis: the study is routed again',
+    );
+    return true;
+  }
+  if ((await redis.zscore(waits(source), orthancStudyId)) !== null) return true;
+  if (gone.length === 0) return false;
+  findings.problem({
+    kind: 'not-routed',
+    subject: member,
+    text: `Records of deliveries of the study ${orthancStudyId} of ${source} were missing in Redis (${gone[0]}${gone.length > 1 ? ' and others' : ''}), and the router did not make them again: if the source still has it, send it to its targets by hand.`,
+  });
+  return false;
+}
+
+async function answered({ redis, config }: ReconcileContext, { source, orthancStudyId }: StudyKey): Promise<void> {
+  await redis.hdel(redisKeys(config().redis.prefix).reconcileAsked, `${source} ${orthancStudyId}`);
 }
 
 /** @returns where the next pass goes on: a state, and how many of it have been looked at */

@@ -57,9 +57,10 @@ export type RepairKind = (typeof repairKinds)[number];
  * - `target-unknown`: deliveries wait for a target that is not in the configuration
  * - `task-unknown`: a study task waits whose deliveries are not known
  * - `after-success`: what is to be done in the source was tried and did not succeed yet
+ * - `not-routed`: records of deliveries are lost, and the router did not make them again
  * - `failed`: something could not be looked at
  */
-export type ProblemKind = 'target-unknown' | 'task-unknown' | 'after-success' | 'failed';
+export type ProblemKind = 'target-unknown' | 'not-routed' | 'task-unknown' | 'after-success' | 'failed';
 
 export interface Problem {
   readonly kind: ProblemKind;

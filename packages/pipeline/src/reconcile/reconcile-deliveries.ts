@@ -1,3 +1,4 @@
+import { redisKeys } from '@dicom-dispatch/state/keys';
 import { act, endStates, fromNow, type LookedAt } from '@dicom-dispatch/state/records';
 import { endWaitingJob, jobPlaces, type JobPlace } from '../queues/index.ts';
 import { callDelivery } from '../wake-delivery.ts';
@@ -23,13 +24,18 @@ export async function reconcileDeliveries(context: ReconcileContext, findings: F
     const places = await placesOf(context, looked);
     const lost = ids.filter((_, index) => !looked[index]);
     const restored = await restoreRecords(context, findings, lost);
+    const counted = await countedAsOpen(
+      context,
+      lost.filter((id) => !restored.has(id)),
+    );
     for (const [index, id] of ids.entries()) {
       const one = looked[index];
       findings.checked += 1;
       try {
         if (restored.has(id)) continue;
         const lookInMs = one && (await reconcileOne(context, findings, one, places.get(id)));
-        await records.lookAgain(id, lookInMs);
+        // Without a record it stays as long as the index of its state has it: they are compared.
+        await records.lookAgain(id, counted.has(id) ? again.waiting : lookInMs);
       } catch (error) {
         findings.problem({
           kind: 'failed',
@@ -42,6 +48,19 @@ export async function reconcileDeliveries(context: ReconcileContext, findings: F
     }
     if (ids.length < atOnce) return;
   }
+}
+
+/** Which of these stand in the index of an open state. */
+async function countedAsOpen(
+  { redis, config }: ReconcileContext,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set();
+  const { index } = redisKeys(config().redis.prefix);
+  const scores = await Promise.all(
+    ['waiting', 'active'].map((state) => redis.zmscore(index(`state:${state}`), ...ids)),
+  );
+  return new Set(ids.filter((_, at) => scores.some((one) => one[at] !== null)));
 }
 
 /** Where the jobs of deliveries are, queue by queue. */

@@ -234,11 +234,41 @@ describe('one key that is lost alone', () => {
     const settled = JSON.parse((await test.redis.hget(keys().settled('main'), 'o-1.2.52')) ?? '{}') as object;
     expect(settled).toMatchObject({ only: ['b'], lastUpdate: '20260101T000000' });
     expect(await test.redis.zscore(keys().waits('main'), 'o-1.2.52')).not.toBeNull();
+    // It is not asked for a second time while the router has not looked.
+    expect(await pass()).toEqual({});
+    expect(await test.redis.zscore(keys().studyDeliveries('main', 'o-1.2.52'), lost)).not.toBeNull();
     // As the router does.
-    await test.enqueue('1.2.52', { to: ['a', 'b'] });
+    await test.enqueue('1.2.52', { to: ['a', 'b'], only: ['b'] });
+    await test.redis.zrem(keys().waits('main'), 'o-1.2.52');
     expect(await pass()).toEqual({});
     expect(await test.operations.records.delivery(lost)).toMatchObject({ state: 'waiting', target: 'b' });
+    const key = { source: 'main', orthancStudyId: 'o-1.2.52' };
+    expect((await test.operations.records.study(key))?.targets).toEqual(['a', 'b']);
+    expect(await test.redis.exists(keys().reconcileAsked)).toBe(0);
   });
+
+  it.each(['study', 'delivery'] as const)(
+    'a delivery that the router does not make again, without the record of its %s, is a problem for a person',
+    async (without) => {
+      const { redis } = test;
+      const lost = await deliver('1.2.59');
+      await test.operations.queues.target('a').remove(lost);
+      await redis.del(keys().delivery(lost));
+      if (without === 'study') await redis.del(keys().study('main', 'o-1.2.59'));
+      expect(await pass()).toMatchObject({ 'routed-again': 1 });
+      // The router found nothing to do.
+      await redis.zrem(keys().waits('main'), 'o-1.2.59');
+      for (let passes = 0; passes < 2; passes += 1) {
+        const { repairs, problems } = await reconcile(test.reconciling);
+        expect(repairs.size).toBe(0);
+        expect([...problems.values()]).toMatchObject([{ kind: 'not-routed', subject: 'main o-1.2.59' }]);
+      }
+      await test.enqueue('1.2.59');
+      expect(await pass()).toEqual({});
+      expect((await readReconcileReport(redis, prefix)).problems).toEqual([]);
+      expect(await redis.exists(keys().reconcileAsked)).toBe(0);
+    },
+  );
 
   it('the record and the list of a study are made again', async () => {
     const id = await deliver('1.2.53');
@@ -277,7 +307,12 @@ describe('one key that is lost alone', () => {
     const gone = Array.from({ length: 700 }, (_, index) => `main o-gone-${String(index).padStart(3, '0')}`);
     await redis.zadd(keys().index('study-uids'), ...gone.flatMap((member) => [0, `1.1 ${member}`]));
     await redis.zadd(keys().index('studies'), ...gone.flatMap((member) => [0, member]));
-    for (let passes = 0; passes < 5; passes += 1) expect(await pass()).toEqual({});
+    for (let passes = 0; passes < 8; passes += 1) {
+      expect(Object.keys(await pass()).filter((kind) => kind !== 'routed-again')).toEqual([]);
+      // The router does not find them.
+      await redis.del(keys().waits('main'));
+    }
+    expect(await pass()).toEqual({});
     expect(await redis.zrange(keys().index('studies'), '0', '-1')).toEqual(['main o-1.2.60']);
     expect(await redis.zrange(keys().index('study-uids'), '0', '-1')).toEqual(['1.2.60 main o-1.2.60']);
   });

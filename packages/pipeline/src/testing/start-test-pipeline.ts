@@ -25,6 +25,7 @@ export interface EnqueueOptions {
   readonly instances?: number;
   readonly hold?: boolean;
   readonly onSuccess?: OnSuccessConfig;
+  readonly only?: readonly string[];
 }
 
 /** A Redis of its own, and two targets that nobody serves: `a` and `b`. */
@@ -51,7 +52,7 @@ export async function startTestPipeline(server?: RedisServer): Promise<TestPipel
     operations,
     tasks,
     reconciling: { config: () => config, redis, records, tasks, queues, log },
-    enqueue(study, { to = ['a'], instances = 2, hold = false, onSuccess } = {}) {
+    enqueue(study, { to = ['a'], instances = 2, hold = false, onSuccess, only } = {}) {
       return enqueuer.enqueue({
         source: 'main',
         epoch: '1',
@@ -68,6 +69,7 @@ export async function startTestPipeline(server?: RedisServer): Promise<TestPipel
         rules: ['r'],
         deliveries: planByName(config, to, { rules: ['r'], priority: 'normal' }).map((one) => ({ ...one, hold })),
         ...(onSuccess && { onSuccess }),
+        ...(only && { only }),
       });
     },
     async [Symbol.asyncDispose]() {

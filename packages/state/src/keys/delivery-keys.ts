@@ -102,10 +102,10 @@ export const deliveryKeys: readonly KeyRow[] = [
     backup: 'first',
   },
   {
-    keys: ['reconcile:lease', 'reconcile:report'],
+    keys: ['reconcile:lease', 'reconcile:report', 'reconcile:asked'],
     kind: 'key',
-    what: 'lease of the process that reconciles records and jobs, and its last report',
-    lives: 'a minute; always',
+    what: 'lease of the process that reconciles records and jobs, its last report, and which studies it had routed again',
+    lives: 'a minute; always; a week',
     backup: 'no',
   },
   {

@@ -39,6 +39,8 @@ function keysUnder(prefix: string) {
     batchTodo: (id: string) => `${prefix}:batch-todo:${id}`,
     reconcileLease: `${prefix}:reconcile:lease`,
     reconcileReport: `${prefix}:reconcile:report`,
+    /** What the router was asked to route again, by study. */
+    reconcileAsked: `${prefix}:reconcile:asked`,
     changes: `${prefix}:changes`,
     /** Written by operators; dispatchers look before and during each attempt. */
     cancelled: (deliveryId: string) => `${prefix}:cancelled:${deliveryId}`,

@@ -45,13 +45,14 @@ end
 `;
 
 /**
- * KEYS: study, deliveries of the study. ARGV: prefix, member of the index. Answers the study's record or '', how much was missing, and ids of
- * deliveries without a record.
+ * KEYS: study, deliveries of the study. ARGV: prefix, member of the index. Answers the study's record or '', how much was missing, ids of deliveries
+ * without a record, and how many there are.
  */
 const mendStudyScript = defineScript(`${mendDelivery}
 local member = ARGV[2]
 local missed, lost = 0, {}
-for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+local listed = redis.call('ZRANGE', KEYS[2], 0, -1)
+for _, id in ipairs(listed) do
   local count = mend(id)
   if count < 0 then table.insert(lost, id) else missed = missed + count end
 end
@@ -66,7 +67,7 @@ if text then
   for _, rule in ipairs(study.rules) do add('studies-rule:' .. rule, at, member) end
   for _, hash in ipairs(study.search and study.search.hashes or {}) do add('study-hashes', 0, hash .. ' ' .. member) end
 end
-return { text or '', missed, lost }
+return { text or '', missed, lost, #listed }
 `);
 
 /**
@@ -132,6 +133,8 @@ export interface MendedStudy {
   readonly missed: number;
   /** Ids of its deliveries that have no record. */
   readonly lost: readonly string[];
+  /** How many deliveries its list has. */
+  readonly listed: number;
 }
 
 /**
@@ -170,8 +173,8 @@ export class RecordMender {
       [keys.study(source, orthancStudyId), keys.studyDeliveries(source, orthancStudyId)],
       [this.#prefix, `${source} ${orthancStudyId}`],
     );
-    const [text, missed, lost] = answer as [string, number, string[]];
-    return { study: text === '' ? undefined : (JSON.parse(text) as StudyRecord), missed, lost };
+    const [text, missed, lost, listed] = answer as [string, number, string[], number];
+    return { study: text === '' ? undefined : (JSON.parse(text) as StudyRecord), missed, lost, listed };
   }
 
   /** @param index - where the ids come from: `state:STATE`, `open` */
