@@ -3,7 +3,7 @@ import { waitFor } from '@dicom-dispatch/harness';
 import { createLedger } from '@dicom-dispatch/state/ledger';
 import { act, fromNow } from '@dicom-dispatch/state/records';
 import { redisKeys, rowOfKey } from '@dicom-dispatch/state/keys';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { jobPlace } from '../queues/index.ts';
 import { applyLimits } from '../target-limits.ts';
 import { startTestPipeline, type TestPipeline } from '../testing/start-test-pipeline.ts';
@@ -373,6 +373,20 @@ describe('one key that is lost alone', () => {
     expect(await queue.isPaused()).toBe(true);
     expect(await queue.getGlobalConcurrency()).toBe(test.config.targets['a']?.concurrency);
     await queue.resume();
+  });
+
+  it('a target that is resumed while its pause is made again runs', async () => {
+    const queue = test.operations.queues.target('a');
+    await test.redis.hset(keys().paused, 'a', JSON.stringify({ by: 'otto', at: 1 }));
+    const pause = vi.spyOn(queue, 'pause').mockImplementationOnce(async () => {
+      // As somebody who resumes it at this moment.
+      await test.redis.hdel(keys().paused, 'a');
+      await queue.resume();
+      await queue.pause();
+    });
+    expect(await pass()).toEqual({});
+    pause.mockRestore();
+    expect(await queue.isPaused()).toBe(false);
   });
 });
 

@@ -78,6 +78,11 @@ async function restoreQueues({ redis, config, queues, log }: ReconcileContext, f
   for (const name of await redis.hkeys(keys.paused)) {
     if (!targets[name] || (await queues.target(name).isPaused())) continue;
     await queues.target(name).pause();
+    // Somebody may have resumed it just now: who resumes takes the entry away first.
+    if ((await redis.hexists(keys.paused, name)) === 0) {
+      await queues.target(name).resume();
+      continue;
+    }
     findings.repaired('pause-restored');
     log.error({ target: name }, 'the pause of a target was missing in Redis: the target is paused again');
   }

@@ -41,3 +41,11 @@ redis.call('HSET', KEYS[1], 'state', 'done', 'endedAt', redis.call('TIME')[1] ..
 redis.call('SREM', KEYS[3], ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `);
+
+/** KEYS: open batches, then batches. ARGV: their ids. Enters those that have not ended. */
+export const enterOpenScript = defineScript(`
+for i = 2, #KEYS do
+  local state = redis.call('HGET', KEYS[i], 'state')
+  if state == 'running' or state == 'paused' then redis.call('SADD', KEYS[1], ARGV[i - 1]) end
+end
+`);

@@ -59,4 +59,18 @@ describe('a batch', () => {
     expect(await batches.read('b-1')).toMatchObject({ state: 'cancelled', total: 2, routed: 0 });
     expect(await redis.exists('{batches}:batch-todo:b-1')).toBe(0);
   });
+
+  it('is open again when the set of those is lost, unless it has ended meanwhile', async () => {
+    await batches.create('b-1', order, ['one']);
+    await batches.create('b-2', order, ['two']);
+    await redis.del('{batches}:batches-open');
+    const reading = new Batches(redis, '{batches}');
+    reading.read = async (id) => {
+      const read = await batches.read(id);
+      if (id === 'b-2') await batches.change(id, ['running'], 'cancelled');
+      return read;
+    };
+    await reading.list();
+    expect(await redis.smembers('{batches}:batches-open')).toEqual(['b-1']);
+  });
 });

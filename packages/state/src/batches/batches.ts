@@ -2,7 +2,7 @@ import { DispatchError } from '@dicom-dispatch/core';
 import type { Redis } from 'ioredis';
 import { redisKeys } from '../keys/redis-keys.ts';
 import { redisNow } from '../redis/redis-time.ts';
-import { changeBatchScript, endLostScript, studyDoneScript } from './batch-scripts.ts';
+import { changeBatchScript, endLostScript, enterOpenScript, studyDoneScript } from './batch-scripts.ts';
 
 /**
  * - `running`: the router that leads the source routes its studies, one after the other
@@ -89,14 +89,17 @@ export class Batches {
 
   /** The newest first. Those that ended 90 days ago are gone. */
   async list(limit = 100): Promise<Batch[]> {
-    const { batches, openBatches } = redisKeys(this.#prefix);
+    const { batch, batches, openBatches } = redisKeys(this.#prefix);
     const ids = await this.#run(() => this.#redis.zrevrange(batches, 0, limit - 1));
     const found = await Promise.all(ids.map((id) => this.read(id)));
     const gone = ids.filter((_, index) => !found[index]);
     if (gone.length > 0) await this.#run(() => this.#redis.zrem(batches, ...gone));
     // The set of those that are open may have been lost.
     const open = found.flatMap((one) => (one?.state === 'running' || one?.state === 'paused' ? [one.id] : []));
-    if (open.length > 0) await this.#run(() => this.#redis.sadd(openBatches, ...open));
+    if (open.length > 0) {
+      const keys = [openBatches, ...open.map((id) => batch(id))];
+      await this.#run(() => enterOpenScript.run(this.#redis, keys, open));
+    }
     return found.filter((one) => one !== undefined);
   }
 
