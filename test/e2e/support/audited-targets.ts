@@ -170,7 +170,9 @@ async function startDicom(): Promise<AuditedTarget> {
 async function startArchive(): Promise<AuditedTarget> {
   const archive = await startDcmqrscp({ studies: 500 });
   const { host, port, aet: calledAeTitle } = archive;
-  return { target: { type: 'dicom', host, port, calledAeTitle }, meddler: ofDcmqrscp(archive), stop: archive.stop };
+  // One association at a time: several of its processes may give two instances one file.
+  const target = { type: 'dicom', host, port, calledAeTitle, concurrency: 1, maxParallel: 1 };
+  return { target, meddler: ofDcmqrscp(archive), stop: archive.stop };
 }
 
 async function startDicomweb(): Promise<AuditedTarget> {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** Default 10 000. */
+  /** Default 60 000: far above what any of them takes, a busy machine is no fault. */
   readonly timeoutMs?: number;
   /** What was waited for, for the error; a function is asked when the time is over. */
   readonly message?: string | (() => string);
@@ -17,7 +17,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<T, false | undefined | null | 0 | ''>> {
-  const { timeoutMs = 10_000, intervalMs, message = 'the condition' } = options;
+  const { timeoutMs = 60_000, intervalMs, message = 'the condition' } = options;
   const begin = performance.now();
   const end = begin + timeoutMs;
   let cause: unknown;
