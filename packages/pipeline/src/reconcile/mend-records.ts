@@ -78,7 +78,9 @@ async function mendStudy(
   const lost = study && found.listed === 0 ? await expected(context, findings, mender, study) : found.lost;
   if (found.missed > 0) findings.repaired('entry-restored');
   const restored = await restoreRecords(context, findings, lost);
-  const gone = lost.filter((id) => !restored.has(id));
+  const missing = lost.filter((id) => !restored.has(id));
+  const ended = await mender.endedByOperator(missing);
+  const gone = missing.filter((id) => !ended.has(id));
   // A list of deliveries that is missing is made again from their records.
   if (study && gone.length === 0) return answered(context, key);
   const known = await records.deliveriesOf(key);
@@ -101,7 +103,8 @@ async function mendStudy(
     return;
   }
   const has = (target: string): boolean =>
-    known.some((one) => one.target === target && one.contentHash === study.contentHash);
+    known.some((one) => one.target === target && one.contentHash === study.contentHash) ||
+    ended.has(deliveryId({ ...study, target }));
   const only = study.targets.filter((target) => !has(target));
   if (only.length > 0) {
     await ask(context, findings, key, gone, () => routeSoon(redis, config().redis.prefix, study, only));

@@ -270,6 +270,27 @@ describe('one key that is lost alone', () => {
     },
   );
 
+  it.each(['cancelled', 'moved', 'resolved'] as const)(
+    'a delivery that an operator has %s, without record and job, is not routed again',
+    async (state) => {
+      const { redis, operations } = test;
+      const study = await test.enqueue('1.2.60', { to: ['a', 'b'] });
+      const [lost, other] = ['b', 'a'].map((to) => study.added.find(({ target }) => target === to)?.deliveryId ?? '');
+      await operations.records.update(lost!, { state });
+      await operations.queues.target('b').remove(lost!);
+      await redis.del(keys().delivery(lost!));
+      expect(await pass()).toEqual({});
+      expect((await readReconcileReport(redis, prefix)).problems).toEqual([]);
+      expect(await redis.zscore(keys().waits('main'), 'o-1.2.60')).toBeNull();
+      // Another record that is lost is routed again: to its target alone.
+      await operations.queues.target('a').remove(other!);
+      await redis.del(keys().delivery(other!));
+      expect(await pass()).toMatchObject({ 'routed-again': 1 });
+      const settled = JSON.parse((await redis.hget(keys().settled('main'), 'o-1.2.60')) ?? '{}') as object;
+      expect(settled).toMatchObject({ only: ['a'] });
+    },
+  );
+
   it('the record and the list of a study are made again', async () => {
     const id = await deliver('1.2.53');
     const key = { source: 'main', orthancStudyId: 'o-1.2.53' };

@@ -242,6 +242,18 @@ export class RecordMender {
     return answer === 1;
   }
 
+  /** Those of some deliveries that an operator has ended, by the indexes of states: without a record they must not begin anew. */
+  async endedByOperator(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    if (ids.length === 0) return new Set();
+    const { index } = redisKeys(this.#prefix);
+    const scores = await Promise.all(
+      (['cancelled', 'moved', 'resolved'] as const).map((state) =>
+        this.#redis.zmscore(index(`state:${state}`), ...ids),
+      ),
+    );
+    return new Set(ids.filter((_, at) => scores.some((list) => list[at] !== null)));
+  }
+
   /** Takes a delivery that has no record, and cannot be made again, out of the list of its study and the indexes of states. */
   async drop(key: StudyKey, id: string): Promise<void> {
     const keys = redisKeys(this.#prefix);
