@@ -305,16 +305,16 @@ async function makeReport(): Promise<string> {
   return [
     `\`./dispatch bench soak --minutes ${values.minutes} --per-minute ${values['per-minute']}\`: ${await describeMachine(['Redis', 'Orthanc'])}`,
     '',
-    `${counts.studies} studies of ${instances} instances to three targets; ${counts.joined} dispatchers joined, ${counts.left} left, ${counts.killed} were killed; the receiver went away ${counts.flaps} times. At the receiver ${missing} instances were missing; ${twice} C-STOREs were of what had arrived, because a connection or a dispatcher died before the answer was written down.`,
+    `${counts.studies} studies of ${instances} instances to three targets; ${counts.joined} dispatchers joined, ${counts.left} left, ${counts.killed} were killed; the receiver was unavailable ${counts.flaps} times. At the receiver ${missing} instances were missing; ${twice} C-STOREs repeated instances that had arrived, because a connection or a dispatcher died before the response was stored.`,
     '',
-    `**${failures.length === 0 ? 'Nothing grows that should not.' : failures.join('; ')}**`,
+    `**${failures.length === 0 ? 'No growth detected.' : failures.join('; ')}**`,
     '',
-    'Medians of the second and of the last quarter of the time; the slope is by least squares over both and what is between.',
+    'Medians of the second and of the last quarter of the time; the slope is a least-squares fit from the beginning of the first to the end of the second.',
     '',
     table(['', 'second quarter', 'last quarter', 'slope', ''], rows),
     '',
-    'What Redis keeps on purpose (docs/architecture.md says how long), in bytes a delivery: it may not grow with time.',
+    'Stored records in Redis (docs/architecture.md lists how long they are kept), in bytes per delivery: must not grow with time.',
     '',
-    table(['', 'keys at the end', 'bytes a delivery, half-time', 'at the end'], kept),
+    table(['', 'keys at the end', 'bytes per delivery, half-time', 'at the end'], kept),
   ].join('\n');
 }

@@ -53,7 +53,7 @@ let refusedBySource = 0;
 for (const file of files) {
   await source.upload(file.bytes).catch((error: unknown) => {
     refusedBySource += 1;
-    console.log(`not taken by Orthanc: ${file.package} ${file.path}: ${String(error).slice(0, 120)}`);
+    console.log(`not stored by Orthanc: ${file.package} ${file.path}: ${String(error).slice(0, 120)}`);
   });
 }
 const instances = (await source.get('/instances?expand')) as readonly {
@@ -134,7 +134,7 @@ const received: Record<Target, ReadonlySet<string>> = {
   orthanc: await hashesOfOrthanc(peer, sha256),
 };
 const table: string[] = [
-  '| Target | identical | not taken, with a reason | missing or different |',
+  '| Target | identical | not accepted, with a reason | missing or different |',
   '|---|---:|---:|---:|',
 ];
 for (const target of targets) {
@@ -157,7 +157,7 @@ for (const target of targets) {
   table.push(`| ${target} | ${counts.identical} | ${counts.refused} | **${counts.missing}** |`);
 }
 const result = [
-  `${files.length} files of ${new Set(files.map((file) => file.package)).size} packages; ${files.length - refusedBySource} taken by Orthanc as ${instances.length} instances of ${studies.length} studies (several files repeat an instance).`,
+  `${files.length} files of ${new Set(files.map((file) => file.package)).size} packages; ${files.length - refusedBySource} stored by Orthanc as ${instances.length} instances of ${studies.length} studies (several files repeat an instance).`,
   '',
   ...table,
 ].join('\n');

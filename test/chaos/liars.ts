@@ -56,12 +56,12 @@ const result = [
   `| Seeds run | ${verdicts.length} (${from} to ${to}) |`,
   '|---|---|',
   `| Instances uploaded | ${sum(({ instances }) => instances)}, to five targets each |`,
-  `| Lies of the source | ${liesBy('source')} |`,
-  `| Lies of receivers | DICOM ${liesBy('dicom')}, DICOMweb ${liesBy('dicomweb')}, Orthanc ${liesBy('orthanc')}, S3 ${liesBy('s3')} |`,
+  `| False responses of the source | ${liesBy('source')} |`,
+  `| False responses of receivers | DICOM ${liesBy('dicom')}, DICOMweb ${liesBy('dicomweb')}, Orthanc ${liesBy('orthanc')}, S3 ${liesBy('s3')} |`,
   `| **Falsely delivered** | **${sum(({ falselyDelivered }) => falselyDelivered)}** |`,
-  `| **Missing once the liars had stopped** | **${sum(({ missing }) => missing)}** |`,
-  `| Deliveries that a retry by hand completed | ${sum(({ retried }) => retried)} |`,
-  `| Did not come to rest | ${verdicts.filter(({ isQuiet }) => !isQuiet).length} |`,
+  `| **Missing after the false responses had stopped** | **${sum(({ missing }) => missing)}** |`,
+  `| Deliveries completed by a manual retry | ${sum(({ retried }) => retried)} |`,
+  `| Did not complete | ${verdicts.filter(({ isQuiet }) => !isQuiet).length} |`,
   `| Took | ${formatDuration(Date.now() - startedAt)} on ${cpus().length} cores |`,
 ].join('\n');
 console.log(result);

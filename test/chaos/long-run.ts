@@ -77,12 +77,12 @@ const result = [
   `| Disturbances | ${sum(({ disturbances }) => disturbances)} |`,
   `| **Missing at a receiver** | **${sum(({ missing }) => missing)}** |`,
   `| **Falsely delivered** | **${sum(({ falselyDelivered }) => falselyDelivered)}** |`,
-  `| **Falsely called gone from the source** | **${sum(({ falselyGone }) => falselyGone)}** |`,
-  `| **Not at rest after all was healed** | **${count(({ isQuiet }) => !isQuiet)}** |`,
-  `| \`status --check\` 0 while something was wrong | ${count(({ isAlarmed }) => !isAlarmed)} |`,
+  `| **Falsely reported as gone from the source** | **${sum(({ falselyGone }) => falselyGone)}** |`,
+  `| **Not complete after all faults were removed** | **${count(({ isQuiet }) => !isQuiet)}** |`,
+  `| \`status --check\` 0 with a fault present | ${count(({ isAlarmed }) => !isAlarmed)} |`,
   `| \`status --check\` not 0 at the end | ${count(({ isGood }) => !isGood)} |`,
-  `| C-STOREs of what had arrived | ${whole.reduce((total, { duplicates }) => total + duplicates, 0)}, at most ${max(whole)} in a schedule |`,
-  `| Schedules in which Redis lost data | ${verdicts.length - whole.length}: ${sum(({ duplicates }) => duplicates) - whole.reduce((total, { duplicates }) => total + duplicates, 0)} C-STOREs of what had arrived |`,
+  `| C-STOREs of instances that had arrived | ${whole.reduce((total, { duplicates }) => total + duplicates, 0)}, at most ${max(whole)} in a schedule |`,
+  `| Schedules in which Redis lost data | ${verdicts.length - whole.length}: ${sum(({ duplicates }) => duplicates) - whole.reduce((total, { duplicates }) => total + duplicates, 0)} C-STOREs of instances that had arrived |`,
   `| Took | ${formatDuration(Date.now() - startedAt)} on ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB |`,
 ].join('\n');
 console.log(result);
