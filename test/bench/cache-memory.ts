@@ -168,20 +168,20 @@ const row = (name: string, { bytes, fileBytes }: Measured) =>
   `| ${name} | ${(bytes / count).toFixed(1)} B | ${formatBytes((bytes / studies) * 1000)} | **${formatBytes((bytes / studies) * million)}** | ${formatBytes((fileBytes / studies) * million)} |`;
 const perStudy = accounted / studies;
 const text = `Measured by \`./dispatch bench cache-memory --write\` on Redis ${version} with ${studies.toLocaleString('en')} studies of ${instances} instances,
-confirmed eight at a time under the delivery's lock. \`used_memory\` of Redis, so keys and indexes are in it.
+confirmed in batches of eight under the lock of the delivery. The values are \`used_memory\` of Redis and include keys and indexes.
 
-| | an instance | 1,000 studies | 1,000,000 studies | its append-only file, before a rewrite |
+| | per instance | 1,000 studies | 1,000,000 studies | append-only file, before a rewrite |
 | --- | --- | --- | --- | --- |
 ${row('ledger, one target, UIDs of a scanner', scanner)}
 ${row('ledger, one target, UIDs under 2.25', uuid)}
 ${row('cache without a budget: manifest and tags', manifests)}
 
-- The ledger grows with targets: two targets take twice as much. It is never evicted; a study that left its source is
-  forgotten after \`records.keep\`.
-- The cache takes no more than \`cache.maxMemory\`. A study's manifest (${formatBytes(manifestBytes / studies)} as JSON) and its tags (encrypted) are
-  accounted with ${formatBytes(perStudy)}, measured ${formatBytes(manifests.bytes / studies)}: the default of 256 MB keeps those of the last ${Math.floor(256_000_000 / perStudy).toLocaleString('en')} studies.
-- Give Redis the sum of ledger and cache, and half as much again: a rewrite of the append-only file copies pages that
-  change meanwhile. For 1,000,000 such studies at one target that is ${formatBytes(((scanner.bytes / studies) * million + 256_000_000) * 1.5)}.`;
+- The ledger grows with the number of targets: two targets use twice as much. It is never evicted; the ledger of a study that left its
+  source is removed after \`records.keep\`.
+- The cache uses at most \`cache.maxMemory\`. The manifest of a study (${formatBytes(manifestBytes / studies)} as JSON) and its tags (encrypted) are
+  accounted as ${formatBytes(perStudy)}, measured ${formatBytes(manifests.bytes / studies)}: the default of 256 MB is sufficient for the last ${Math.floor(256_000_000 / perStudy).toLocaleString('en')} studies.
+- Give Redis 1.5 times the sum of ledger and cache: a rewrite of the append-only file copies pages that change
+  meanwhile. For 1,000,000 such studies at one target this is ${formatBytes(((scanner.bytes / studies) * million + 256_000_000) * 1.5)}.`;
 console.log(text);
 // Not for the document: it depends on what else the machine does.
 console.log(`ledger: ${rates[0]} confirmations/s where each is awaited before the next, ${rates[1]} from eight lanes`);

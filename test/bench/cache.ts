@@ -85,15 +85,15 @@ const table = results.map(
   (one) => `| ${one.name} | ${one.manifests} | ${one.transforms} | ${one.files} | ${one.requests} |`,
 );
 const text = `Counted by \`./dispatch bench cache --write\` with a proxy in front of Orthanc ${version}: one study of ${instances} instances (${rows} x ${rows})
-to four targets at the same time, one of which dies in the middle of its first attempt and is tried again.
+to four targets at the same time; the first attempt at one of them is interrupted and retried.
 
 | | manifest reads | transforms | files fetched | requests for the study |
 | --- | --- | --- | --- | --- |
 ${table.join('\n')}
 
-- The router's own reading of the study is in the figures: with the cache it is the only time that the manifest is read.
-- With a place for them (a folder, or Redis with a secret) transformed instances are made once; without the cache each target and
-  attempt has them made. Instances that go as they are stored are not kept: Orthanc hands them out faster than Redis would.`;
+- The figures include the read of the router: with the cache this is the only read of the manifest.
+- With storage for them (a folder, or Redis with a secret) instances are transformed once; without the cache they are transformed for
+  each target and attempt. Instances that are sent as stored are not cached, because Orthanc returns them faster than Redis would.`;
 console.log(text);
 // Not for the document: it depends on what else the machine does.
 for (const { name, seconds } of results) console.log(`${name}: ${seconds.toFixed(1)} s until delivered`);

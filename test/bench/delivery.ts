@@ -84,7 +84,7 @@ async function measureKind(kind: Kind): Promise<string> {
   }
   const command = ['./dispatch bench delivery --kinds', kind, ...others].join(' ');
   const took = Math.round((Date.now() - startedAt) / 60_000);
-  const times = runs > 1 ? `Medians of ${runs} runs; what takes longer than 10 s ran once.` : 'One run each.';
+  const times = runs > 1 ? `Medians of ${runs} runs; runs of more than 10 s were run once.` : 'One run each.';
   return [`\`${command}\`: ${versions} ${times} Took ${took} min.`, ...parts].join('\n\n');
 
   async function measure(

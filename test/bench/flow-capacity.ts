@@ -48,10 +48,10 @@ export function printCapacity(figures: FlowFigures): string {
   const sweepOf = (studies: number): string =>
     `${minutes((figures.sweepSeconds / figures.sweepStudies) * studies)} (${minutes((figures.sweepWithPausesSeconds / figures.sweepStudies) * studies)} with the pauses of the default)`;
   return [
-    `Extrapolated from the figures of [performance.md](performance.md) by \`./dispatch bench flow --write\`, for studies of ${instances} instances and ${gb(studyBytes)}; a core is meant to be busy for ${share * 100} % at most. CPU for the bytes comes on top and depends on the target: the CPU column of performance.md.`,
+    `Extrapolated from the figures of [performance.md](performance.md) by \`./dispatch bench flow --write\`, for studies of ${instances} instances and ${gb(studyBytes)}; the target utilisation of a core is at most ${share * 100} %. CPU time for transferring the bytes is additional and depends on the target: see the CPU column of performance.md.`,
     '### A hospital group: 5,000 studies a day, three targets',
     table(
-      ['', 'needed at peak', 'one process or core can', 'used'],
+      ['', 'needed at peak', 'capacity of one process or core', 'used'],
       [
         [
           'study tasks (router)',
@@ -60,13 +60,13 @@ export function printCapacity(figures: FlowFigures): string {
           percent(perSecond / figures.tasksPerSecond),
         ],
         [
-          'deliveries (a dispatcher’s core, without the bytes)',
+          'deliveries (one dispatcher core, without the bytes)',
           `${deliveriesPerSecond.toFixed(2)}/s`,
           `${((share * 1_000) / figures.cpuMsPerDelivery).toFixed(0)}/s`,
           percent((deliveriesPerSecond * figures.cpuMsPerDelivery) / (share * 1_000)),
         ],
         [
-          'deliveries (Redis’ core)',
+          'deliveries (core of Redis)',
           `${deliveriesPerSecond.toFixed(2)}/s`,
           `${redisLimit.toFixed(0)}/s`,
           percent(deliveriesPerSecond / redisLimit),
@@ -80,32 +80,32 @@ export function printCapacity(figures: FlowFigures): string {
         ['a sweep of 1,000,000 studies', 'once an hour', sweepOf(million), ''],
       ],
     ),
-    `Redis holds at most ${gb(jobs)} of finished jobs (seven days, at most 10,000 a queue), and grows by ${gb(recordsPerDay)} of records and ${gb(ledgerPerDay)} of ledger a day. Where Orthanc is a gateway that deletes what it has passed on, that ends at ${gb(restingBytes)}: what has left is forgotten after \`records.keep\` (${keepDays} days). Where Orthanc is the archive, it goes on for as long as the archive grows.`,
-    `What breaks first is the network: at peak the bytes want ${((deliveriesPerSecond * studyBytes * 8) / 1e9).toFixed(1)} Gbit/s, and Orthanc has to read each study once for each target. Next is memory of Redis: with an archive behind it, ${gb(redisBytes)} are full after ${((redisBytes * share) / (ledgerPerDay + recordsPerDay)).toFixed(0)} days (${share * 100} % of them: the rest is for the rewrite of its file). CPU of router and Redis is far away.`,
-    `What to do: two dispatchers on two hosts (one is enough for the work, the other for when it fails), 10 Gbit/s at Orthanc, targets that are slow or far behind a \`rateLimit\` or a \`schedule\`. For a gateway a shorter \`records.keep\`: 30 days need ${gb((ledgerPerDay + recordsPerDay) * 37)}. For an archive, Redis for all studies that it holds, or fewer targets from here, of which one sends on. An archive that need not know any more what it sent long ago begins anew, when nothing waits, with another \`redis.prefix\` and \`startFrom\` at a date.`,
+    `Redis stores at most ${gb(jobs)} of finished jobs (seven days, at most 10,000 per queue), and grows by ${gb(recordsPerDay)} of records and ${gb(ledgerPerDay)} of ledger per day. If Orthanc is a gateway that deletes forwarded studies, the maximum is ${gb(restingBytes)}: the records of deleted studies are removed after \`records.keep\` (${keepDays} days). If Orthanc is the archive, Redis grows with the archive.`,
+    `The first bottleneck is the network: the peak load is ${((deliveriesPerSecond * studyBytes * 8) / 1e9).toFixed(1)} Gbit/s, and Orthanc must read each study once for each target. The next is the memory of Redis: with an archive, ${gb(redisBytes)} are used up after ${((redisBytes * share) / (ledgerPerDay + recordsPerDay)).toFixed(0)} days (${share * 100} % of them: the rest is needed to rewrite its append-only file). The CPU load of router and Redis is far from its limit.`,
+    `Recommendation: two dispatchers on two hosts (one is sufficient for the load, the other is for failover), 10 Gbit/s at Orthanc, and a \`rateLimit\` or a \`schedule\` for slow or remote targets. For a gateway, use a shorter \`records.keep\`: 30 days need ${gb((ledgerPerDay + recordsPerDay) * 37)}. For an archive, provide memory for all its studies, or send to fewer targets, one of which forwards the studies. If the history of old deliveries is no longer needed, start again with another \`redis.prefix\` and \`startFrom\` at a date, when no delivery waits.`,
     '### A national archive: 1,000,000 studies to one target',
     table(
       ['', 'takes'],
       [
-        ['routing all of it', hours(million / figures.tasksPerSecond)],
-        ['the deliveries’ own work, on one core', hours((million * figures.cpuMsPerDelivery) / 1_000 / share)],
+        ['routing all studies', hours(million / figures.tasksPerSecond)],
+        ['processing of the deliveries, on one core', hours((million * figures.cpuMsPerDelivery) / 1_000 / share)],
         [
           `the bytes (${((million * studyBytes) / 1e12).toFixed(0)} TB) at 100 MB/s`,
           hours((million * studyBytes) / 100e6),
         ],
         ['the bytes at 1 GB/s', hours((million * studyBytes) / 1e9)],
-        ['memory of Redis while all wait', gb(million * figures.bytesPerWaiting)],
+        ['memory of Redis while all deliveries wait', gb(million * figures.bytesPerWaiting)],
         ['memory of Redis afterwards: records', gb(million * figures.recordBytes)],
         ['memory of Redis afterwards: ledger', gb(million * instances * ledgerBytes)],
         ['a sweep', sweepOf(million)],
       ],
     ),
-    'What breaks first is the link, or the disks that Orthanc reads from; then memory of Redis, by records and ledger. The queue itself does not mind: the cost of a delivery stays the same with 100,000 waiting (performance.md).',
-    `New studies meanwhile go first: a batch has the priority \`background\`. Those of the group above take ${percent(newBytes / link)} of 100 MB/s, so the bytes of the archive take ${hours((million * studyBytes) / (link - newBytes))} instead; in that time they leave ${gb(((recordsPerDay + ledgerPerDay) * million * studyBytes) / (link - newBytes) / days)} in Redis, which come on top.`,
-    'What to do: migrate year by year, with batches by study date ([runbooks](runbooks.md#an-archive-of-1000000-studies-is-migrated)), so that the backlog stays in the tens of thousands; add dispatchers until link or source are full, not longer; give the migration a `redis.prefix` of its own, whose keys are deleted when it is done and checked.',
+    'The first bottleneck is the link, or the disks of Orthanc; the next is the memory of Redis, for records and ledger. The length of the queue has no effect: the cost of a delivery is the same with 100,000 waiting (performance.md).',
+    `New studies are sent first, because a batch has the priority \`background\`. Those of the hospital group above use ${percent(newBytes / link)} of 100 MB/s, so transferring the archive takes ${hours((million * studyBytes) / (link - newBytes))} instead; during this time they add ${gb(((recordsPerDay + ledgerPerDay) * million * studyBytes) / (link - newBytes) / days)} to Redis.`,
+    'Recommendation: migrate year by year, with batches by study date ([runbooks](runbooks.md#an-archive-of-1000000-studies-is-migrated)), so that the backlog stays in the tens of thousands. Add dispatchers only until link or source are saturated. Use a separate `redis.prefix` for the migration, and delete its keys after it is complete and verified.',
     '### Beyond one Redis',
-    `All keys of a deployment are on one Redis, and Redis works on one core. It has ${figures.redisCpuMsPerDelivery.toFixed(2)} ms of work for a delivery: **about ${redisLimit.toFixed(0)} deliveries a second** are the end of it, ${Math.round((redisLimit * days) / 1_000).toLocaleString('en')},000 a day, whatever the number of dispatchers; what an instance's confirmations take comes on top, and is written in batches. Its memory ends earlier.`,
-    'What to do then: shard by source. Each Orthanc, or each group of them, gets a deployment of its own: router, dispatchers, console, and a `redis.prefix` of its own in a Redis Cluster, or a Redis of its own. Deployments share nothing, so nothing has to be settled between them; a target that several of them send to needs its `concurrency` and `rateLimit` divided among them. One source that is too much for one Redis does not exist before Orthanc itself is the limit: it gives instances for about as many studies a second as its disks read.',
+    `All keys of a deployment are in one Redis, which uses one core. A delivery takes ${figures.redisCpuMsPerDelivery.toFixed(2)} ms of its CPU time. The limit is therefore **about ${redisLimit.toFixed(0)} deliveries a second**, ${Math.round((redisLimit * days) / 1_000).toLocaleString('en')},000 a day, for any number of dispatchers. Confirmations of instances are additional and are written in batches. The memory limit is reached earlier.`,
+    'Beyond this limit, shard by source. Each Orthanc, or each group of them, gets a separate deployment: router, dispatchers, console, and a separate `redis.prefix` in a Redis Cluster, or a separate Redis. Deployments share nothing, so they need no coordination. Divide the `concurrency` and `rateLimit` of a target among the deployments that send to it. A single source reaches the limit of Orthanc, which depends on its disks, before the limit of one Redis.',
   ].join('\n\n');
 }
 

@@ -50,7 +50,7 @@ if (Object.keys(measures).every((name) => name === 'latency' || wanted.includes(
 async function printRouter(): Promise<string> {
   const { studies, tasksPerSecond, cpuMsPerTask } = await measureRouter(isQuick ? 100 : 1_000);
   Object.assign(figures, { tasksPerSecond, cpuMsPerTask });
-  return `#### Router\n\n**${tasksPerSecond.toFixed(0)} study tasks a second** of ${studies} stable studies that waited in Orthanc's feed, one delivery each (read from Orthanc, rules applied, durable in Redis); ${cpuMsPerTask.toFixed(1)} ms of CPU each, the start of the process included.`;
+  return `#### Router\n\n**${tasksPerSecond.toFixed(0)} study tasks a second** of ${studies} stable studies that waited in Orthanc's feed, one delivery each (read from Orthanc, rules applied, durable in Redis); ${cpuMsPerTask.toFixed(1)} ms of CPU each, including the start of the process.`;
 }
 
 async function printLatency(): Promise<string> {
@@ -70,14 +70,14 @@ async function printSweep(): Promise<string> {
     sweepWithPausesSeconds: one.withPausesSeconds,
     sweepStudies: one.studies,
   });
-  return `#### Sweep\n\n**${one.seconds.toFixed(1)} s** for ${one.studies.toLocaleString('en')} studies that all were routed before, without pauses; with the pauses of the default configuration ${one.withPausesSeconds.toFixed(0)} s. A stand-in that is quicker than any Orthanc answers for the source: what is measured is the router and Redis. A study's record takes ${one.redisBytesPerStudy.toFixed(0)} bytes.`;
+  return `#### Sweep\n\n**${one.seconds.toFixed(1)} s** for ${one.studies.toLocaleString('en')} studies that were all routed before, without pauses; with the pauses of the default configuration ${one.withPausesSeconds.toFixed(0)} s. The source is simulated and faster than any Orthanc, so this measures router and Redis. The record of a study takes ${one.redisBytesPerStudy.toFixed(0)} bytes.`;
 }
 
 async function printWorkers(): Promise<string> {
   const rows = await measureWorkers([1, 2, 4, 8], isQuick ? 32 : 64);
   return [
     '#### Dispatchers',
-    `A target that takes ${latencyMs} ms for each delivery and no CPU, ${lanes} deliveries at the same time in a dispatcher: at most ${(lanes * 1_000) / latencyMs} a second each.`,
+    `A target that takes ${latencyMs} ms per delivery and no CPU, ${lanes} parallel deliveries per dispatcher: at most ${(lanes * 1_000) / latencyMs} per second for each dispatcher.`,
     table(
       ['dispatchers', 'deliveries/s', 'efficiency'],
       rows.map((row) => [row.workers, row.deliveriesPerSecond.toFixed(1), `${(row.efficiency * 100).toFixed(0)} %`]),
@@ -94,7 +94,7 @@ async function printTargets(): Promise<string> {
     (read(last) - read(first)) / (last.targets - first.targets);
   return [
     '#### Targets',
-    'One dispatcher, deliveries of one small instance that are read from Orthanc and thrown away, spread over all targets.',
+    'One dispatcher; each delivery is one small instance, read from Orthanc and discarded. Deliveries are distributed over all targets.',
     table(
       ['targets', 'deliveries/s', 'CPU ms/delivery', 'resident MB', 'connections to Redis', 'CPU when idle'],
       rows.map((row) => [
@@ -106,7 +106,7 @@ async function printTargets(): Promise<string> {
         `${(row.idleCpuShare * 100).toFixed(1)} %`,
       ]),
     ),
-    `A target more costs a dispatcher ${perTarget(({ redisConnections }) => redisConnections).toFixed(1)} connections and ${(perTarget((row) => row.rssBytes) / 1e6).toFixed(2)} MB. A delivery that has ended keeps ${jobBytes.toFixed(0)} bytes of Redis for its job (seven days, at most 10,000 in a queue) and ${recordBytes.toFixed(0)} for its records and the ledger of one instance.`,
+    `Each additional target costs a dispatcher ${perTarget(({ redisConnections }) => redisConnections).toFixed(1)} connections and ${(perTarget((row) => row.rssBytes) / 1e6).toFixed(2)} MB. A completed delivery takes ${jobBytes.toFixed(0)} bytes in Redis for its job (seven days, at most 10,000 per queue) and ${recordBytes.toFixed(0)} for its records and the ledger of one instance.`,
   ].join('\n\n');
 }
 
@@ -116,7 +116,7 @@ async function printBacklog(): Promise<string> {
   Object.assign(figures, { redisCpuMsPerDelivery, bytesPerWaiting });
   return [
     '#### Backlog',
-    'So many deliveries wait in one queue, and real ones with a higher priority overtake them.',
+    'The given number of deliveries waits in one queue; the measured ones have a higher priority and overtake them.',
     table(
       [
         'waiting',
