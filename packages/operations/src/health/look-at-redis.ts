@@ -9,7 +9,7 @@ const maxMemoryShare = 0.9;
 /** Whether Redis has what it had, takes writes, keeps them, and has room. */
 export async function lookAtRedis({ redis, config, keys }: PipelineContext): Promise<HealthFinding[]> {
   const { prefix } = config().redis;
-  const { loss, asks } = await lookAtGeneration(redis, prefix, undefined);
+  const { loss, asks } = await lookAtGeneration(redis, prefix);
   const findings: HealthFinding[] = [];
   if (loss) {
     findings.push(

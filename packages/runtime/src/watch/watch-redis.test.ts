@@ -58,6 +58,18 @@ describe('a process that watches Redis', () => {
     await one.watch.confirm();
   });
 
+  it('confirms nothing that was read from an earlier copy of the data, before its next beat too', async () => {
+    const one = await watch();
+    await redis.hset(keys.generation, 'count', one.watch.known!.count - 1);
+    await expect(one.watch.confirm()).rejects.toThrow(RedisLost);
+  });
+
+  it('confirms nothing when Redis has forgotten its last beat', async () => {
+    const one = await watch();
+    await redis.hdel(keys.beats, one.watch.process);
+    await expect(one.watch.confirm()).rejects.toThrow(RedisLost);
+  });
+
   it('notices that everything is gone; goes on when it is recovered', async () => {
     const [one, two] = await Promise.all([watch(), watch()]);
     await redis.flushall();

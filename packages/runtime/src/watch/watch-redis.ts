@@ -126,10 +126,9 @@ export class RedisWatch {
    * @throws RedisLost
    */
   async confirm(): Promise<void> {
-    const { redis, prefix } = this.#options;
     const known = this.#known;
     if (known) {
-      const { verdict, found } = await lookAtGeneration(redis, prefix, known);
+      const { verdict, found } = await this.#look();
       if (verdict === 'good' && found?.id === known.id) return;
     }
     throw new RedisLost('Redis has lost data');
@@ -216,12 +215,18 @@ export class RedisWatch {
     return answer;
   }
 
+  #look(): Promise<BeatAnswer> {
+    const { redis, prefix } = this.#options;
+    const [known, answered] = [this.#known, this.#answered];
+    return lookAtGeneration(redis, prefix, { process: this.process, answered, known });
+  }
+
   #take(answer: BeatAnswer): void {
     const { log } = this.#options;
     this.#startedAt ??= answer.now;
     const before = this.#standing.kind;
     if (answer.verdict === 'lost') {
-      const loss = answer.loss ?? { kind: 'gone', at: answer.now, by: this.process };
+      const loss = answer.loss ?? { kind: kindOf(answer, this.#known), at: answer.now, by: this.process };
       this.#standing = { kind: 'lost', loss, asks: answer.asks };
       if (before === 'lost') return;
       log.error(
@@ -252,9 +257,8 @@ export class RedisWatch {
   }
 
   async #refuses(error: Error): Promise<void> {
-    const { redis, prefix } = this.#options;
     const sentAt = performance.now();
-    const answer = await lookAtGeneration(redis, prefix, this.#known);
+    const answer = await this.#look();
     this.#lookAtRedisClock(answer.now, sentAt);
     if (answer.verdict === 'lost') this.#take(answer);
     this.#first.resolve();
@@ -307,4 +311,10 @@ export class RedisWatch {
       format: currentFormat,
     };
   }
+}
+
+/** What kind of loss it is, where Redis could not write it down. */
+function kindOf({ found }: BeatAnswer, known: KnownGeneration | undefined): Loss['kind'] {
+  if (!found) return 'gone';
+  return found.id === known?.id ? 'older' : 'another';
 }

@@ -58,14 +58,21 @@ end
 return answer(verdict)
 `);
 
-/** Like {@link beatScript} where Redis rejects writes (out of memory): says what is there, and changes nothing. */
+/**
+ * KEYS: generation, beats. ARGV: known id, known count, process, the beat that Redis has answered last.
+ * Compares as {@link beatScript} does, and changes nothing: where Redis rejects writes (out of memory), and between two beats.
+ */
 export const lookScript = defineScript(`
 local time = redis.call('TIME')
 local found = redis.call('HMGET', KEYS[1], 'id', 'count', 'lost', 'recovers', 'asks')
 local verdict = 'good'
 if found[3] then verdict = 'lost'
 elseif ARGV[1] ~= '' and not found[1] then verdict = 'lost'
-elseif ARGV[1] ~= '' and found[1] ~= ARGV[1] and not string.find(found[4] or '', ARGV[1], 1, true) then verdict = 'lost'
+elseif ARGV[1] ~= '' and found[1] ~= ARGV[1] then
+  if not string.find(found[4] or '', ARGV[1], 1, true) then verdict = 'lost' end
+elseif ARGV[1] ~= '' then
+  local own = tonumber(redis.call('HGET', KEYS[2], ARGV[3]) or '0')
+  if tonumber(found[2] or '0') < tonumber(ARGV[2]) or own < tonumber(ARGV[4]) then verdict = 'lost' end
 end
 return {time[1], time[2], verdict, found[1] or '', tonumber(found[2] or '0'), found[3] or '', found[5] or ''}
 `);

@@ -77,13 +77,20 @@ export async function beatGeneration(redis: RedisClient, prefix: string, beat: B
   );
 }
 
-/** What {@link beatGeneration} finds out, without writing: where Redis is out of memory, or for who only looks. */
+/**
+ * What {@link beatGeneration} finds out, without writing: where Redis is out of memory, or for who only looks.
+ *
+ * @param beat - what the process remembers; undefined for one that remembers nothing
+ */
 export async function lookAtGeneration(
   redis: RedisClient,
   prefix: string,
-  known: KnownGeneration | undefined,
+  beat?: Pick<Beat, 'process' | 'answered' | 'known'>,
 ): Promise<BeatAnswer> {
-  return parseAnswer(await lookScript.run(redis, [redisKeys(prefix).generation], [known?.id ?? '']));
+  const { generation, beats } = redisKeys(prefix);
+  const { id = '', count = 0 } = beat?.known ?? {};
+  const args = [id, count, beat?.process ?? '', beat?.answered ?? 0];
+  return parseAnswer(await lookScript.run(redis, [generation, beats], args));
 }
 
 /**

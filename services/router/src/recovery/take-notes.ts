@@ -40,6 +40,22 @@ export class NoteTaker {
 
   /** @throws RedisLost, or what Redis says; the notes are the former ones then */
   async take(): Promise<Notes> {
+    const { redis } = this.#context;
+    // A question that is repeated over a new connection may be answered from older data: half of a study would be noted.
+    let isReconnected = false;
+    const reconnected = (): void => void (isReconnected = true);
+    redis.on('close', reconnected).on('-node', reconnected);
+    try {
+      return await this.#take(() => {
+        if (isReconnected) throw new Error('the connection to Redis was lost in the meantime');
+      });
+    } finally {
+      redis.off('close', reconnected).off('-node', reconnected);
+    }
+  }
+
+  /** @param check - throws when what was read is not of one piece */
+  async #take(check: () => void): Promise<Notes> {
     const { redis, keys, config, queues } = this.#context;
     const { prefix } = config().redis;
     const generation = this.#watch.known;
@@ -58,6 +74,7 @@ export class NoteTaker {
       ),
     ]);
     await this.#watch.confirm();
+    check();
     if (!generation || generation.id !== this.#watch.known?.id) throw new Error('Redis was recovered in the meantime');
     this.#remember(changed);
     this.#readTo = takenAt;
