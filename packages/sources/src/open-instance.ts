@@ -2,7 +2,7 @@ import type { ManifestInstance } from '@dicom-dispatch/core';
 import { OrthancError, type OrthancClient } from '@dicom-dispatch/orthanc';
 import { madeBytes, storedBytes } from './guard/expected-bytes.ts';
 import { guardBytes } from './guard/guard-bytes.ts';
-import type { Tally } from './guard/guard-options.ts';
+import type { Inspector, Tally } from './guard/guard-options.ts';
 import type { GuardedBytes } from './guard/guarded-bytes.ts';
 import { inspectTransform, wholeDataSet } from './inspect/transform-inspector.ts';
 import type { StorageLane } from './storage-lane.ts';
@@ -26,6 +26,8 @@ export interface OpenOptions {
   readonly tally?: Tally | undefined;
   /** Called when nothing more is read from the source; perhaps more than once. */
   readonly ended?: (() => void) | undefined;
+  /** Looks at a stored file as it passes. */
+  readonly inspector?: Inspector | undefined;
   /** Where to look for the file before the source is asked for it. */
   readonly storage?: Pick<StorageLane, 'open'> | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -82,6 +84,7 @@ export async function openInstance(
         readMd5: () => readMd5(request, options),
         digest: options.digest === true,
         asPart10: options.asPart10 === true,
+        ...(options.inspector && { inspector: options.inspector }),
         tally: options.tally,
         ended: options.ended,
         wrong,

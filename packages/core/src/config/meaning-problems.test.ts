@@ -149,6 +149,21 @@ it('names that refer to nothing are found, wherever they stand', () => {
   ]);
 });
 
+it.each([
+  [{ set: { '0020000D': '1.2' } }, '0020000D cannot be set, copied or removed: say uids: keep or new'],
+  [{ set: { SOPClassUID: '1.2' } }, 'SOPClassUID cannot be set, copied or removed: it defines what the instance is'],
+  [{ copy: { PixelData: 'PatientID' } }, 'PixelData cannot be set or copied: its values are no texts'],
+  [
+    { set: { ItemDelimitationItem: 'x' } },
+    'ItemDelimitationItem cannot be set, copied or removed: it is not part of a data set',
+  ],
+  [{ remove: ['0002,0016'] }, '0002,0016 cannot be set, copied or removed: it is not part of a data set'],
+  [{ set: { '0028,0000': '1' } }, '0028,0000 cannot be set, copied or removed: it is not part of a data set'],
+])('a transform changes nothing that makes a file what it is: %j', (definition, message) => {
+  const found = problems({ targets: { d: { type: 'disk' } }, transforms: { t: definition } });
+  expect(found.join()).toContain(message);
+});
+
 it('a transform does not touch identifiers but by its uids', () => {
   const raw = { targets: { d: { type: 'disk' } }, transforms: { t: { set: { SOPInstanceUID: '1.2' }, keep: ['A1'] } } };
   expect(problems(raw).join('\n')).toMatch(/SOPInstanceUID cannot be set[\s\S]*keep is for anonymise/);

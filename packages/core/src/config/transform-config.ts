@@ -36,8 +36,50 @@ const uid = z
   .regex(/^[0-9]+(\.[0-9]+)+$/, 'a UID has digits and dots')
   .max(64);
 
-/** Keywords that identify, and that only `uids` and the pseudonyms may change. */
-const identifiers = new Set(['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID']);
+/** What identifies, and only `uids` and the pseudonyms may change. */
+const identifiers: ReadonlyMap<string, string> = new Map([
+  ['StudyInstanceUID', '0020000d'],
+  ['SeriesInstanceUID', '0020000e'],
+  ['SOPInstanceUID', '00080018'],
+]);
+
+/** Its SOP class and its pixels make an instance what it is; the pixels may be removed. */
+const sopClass: ReadonlyMap<string, string> = new Map([['SOPClassUID', '00080016']]);
+const pixels: ReadonlyMap<string, string> = new Map([
+  ['PixelData', '7fe00010'],
+  ['FloatPixelData', '7fe00008'],
+  ['DoubleFloatPixelData', '7fe00009'],
+]);
+
+/** Elements of commands (group 0000), of the file meta information (0002), and delimiters (FFFE): not of a data set. */
+const outside = new Set(
+  `
+  CommandGroupLength AffectedSOPClassUID RequestedSOPClassUID CommandField MessageID MessageIDBeingRespondedTo
+  MoveDestination Priority CommandDataSetType Status OffendingElement ErrorComment ErrorID AffectedSOPInstanceUID
+  RequestedSOPInstanceUID EventTypeID AttributeIdentifierList ActionTypeID NumberOfRemainingSuboperations
+  NumberOfCompletedSuboperations NumberOfFailedSuboperations NumberOfWarningSuboperations
+  MoveOriginatorApplicationEntityTitle MoveOriginatorMessageID FileMetaInformationGroupLength
+  FileMetaInformationVersion MediaStorageSOPClassUID MediaStorageSOPInstanceUID TransferSyntaxUID
+  ImplementationClassUID ImplementationVersionName SourceApplicationEntityTitle SendingApplicationEntityTitle
+  ReceivingApplicationEntityTitle SourcePresentationAddress SendingPresentationAddress ReceivingPresentationAddress
+  RTVMetaInformationVersion RTVCommunicationSOPClassUID RTVCommunicationSOPInstanceUID RTVSourceIdentifier
+  RTVFlowIdentifier RTVFlowRTPSamplingRate RTVFlowActualFrameDuration PrivateInformationCreatorUID
+  PrivateInformation Item ItemDelimitationItem SequenceDelimitationItem`
+    .trim()
+    .split(/\s+/),
+);
+
+function isOneOf(names: ReadonlyMap<string, string>, name: string): boolean {
+  return names.has(name) || [...names.values()].includes(name.replace(',', '').toLowerCase());
+}
+
+/** Why a transform cannot change an attribute; undefined where it can. */
+function whyFixed(name: string): string | undefined {
+  if (isOneOf(identifiers, name)) return `${name} cannot be set, copied or removed: say uids: keep or new`;
+  if (isOneOf(sopClass, name)) return `${name} cannot be set, copied or removed: it defines what the instance is`;
+  const isOutside = outside.has(name) || /^(000[0-7]|fffe|ffff|[0-9a-f]{4},?0000$)/i.test(name);
+  return isOutside ? `${name} cannot be set, copied or removed: it is not part of a data set` : undefined;
+}
 
 /** How instances are changed on their way; done by the source's engine, one instance at a time. The stored ones stay. */
 export const transformConfig = z
@@ -83,10 +125,14 @@ export const transformConfig = z
       .describe('UID of the lossless transfer syntax to which instances with pixel data are transcoded'),
   })
   .superRefine((transform, context) => {
-    const fixed = [...Object.keys(transform.set), ...Object.keys(transform.copy), ...transform.remove];
-    for (const name of fixed.filter((one) => identifiers.has(one))) {
-      context.addIssue({ code: 'custom', message: `${name} cannot be set, copied or removed: say uids: keep or new` });
-    }
+    const written = [...Object.keys(transform.set), ...Object.keys(transform.copy)];
+    const messages = [
+      ...[...written, ...transform.remove].flatMap((name) => whyFixed(name) ?? []),
+      ...written
+        .filter((name) => isOneOf(pixels, name))
+        .map((name) => `${name} cannot be set or copied: its values are no texts`),
+    ];
+    for (const message of messages) context.addIssue({ code: 'custom', message });
     if (transform.anonymise && transform.transferSyntax !== undefined) {
       context.addIssue({
         code: 'custom',

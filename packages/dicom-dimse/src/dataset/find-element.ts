@@ -16,6 +16,11 @@ export function findElement(keyword: string): ElementName | undefined {
   return { tag: `${tag[1]}${tag[2]}`.toLowerCase(), vr: /^[A-Z]{2}$/.test(found.vr) ? found.vr : undefined };
 }
 
+/** Keyword of a tag (`ggggeeee`, in lower case); undefined for one that dcmjs does not know. */
+export function findKeyword(tag: string): string | undefined {
+  return dcmjsData().DicomMetaDictionary.dictionary[`(${tag.slice(0, 4)},${tag.slice(4)})`.toUpperCase()]?.name;
+}
+
 /** Repeating and retired groups, of which PS3.6 has patterns instead of tags. */
 const repeating = /^(50|60|7f)[0-9a-f]{6}$|^(002031|002804|002808)|^1000|^1010/;
 

@@ -39,8 +39,10 @@ export function deidentify(tree: TagTree, options: DeidentifyOptions, changes: C
   visit(tree, (visited) => {
     const { path, tag, element, depth } = visited;
     if (isPrivate(tag)) {
+      // What is kept may have attributes of the profile inside.
+      if (options.keepPrivate) return true;
       // At the top the source's engine removes them.
-      if (!options.keepPrivate && depth > 0) changes.remove.add(path);
+      if (depth > 0) changes.remove.add(path);
       return false;
     }
     const row = profileRow(tag);

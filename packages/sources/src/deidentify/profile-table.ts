@@ -277,12 +277,27 @@ export const profileTable: ReadonlyMap<string, ProfileRow> = new Map(
     }),
 );
 
-/** Groups that the table lists once for all: curves, overlay data and comments. */
-const repeating = /^(?:50[0-9a-f]{2}[0-9a-f]{4}|60[0-9a-f]{2}[34]000)$/;
+/** Not in the table, which is no promise to be complete (PS3.15 section E.1.1), and yet names or dates of people. */
+const beyondTable: ReadonlyMap<string, ProfileRow> = new Map(
+  (
+    [
+      ['00100033', 'X', 'LO', 'PatientBirthDateInAlternativeCalendar'],
+      ['00100034', 'X', 'LO', 'PatientDeathDateInAlternativeCalendar'],
+      ['00140104', 'X', 'PN', 'SecondaryReviewerName'],
+      ['00142006', 'X', 'PN', 'EvaluatorName'],
+      ['0040a067', 'X', 'PN', 'DocumentAuthorTrial'],
+      ['0040a160', 'D', 'UT', 'TextValue'],
+      ['00420010', 'Z', 'ST', 'DocumentTitle'],
+    ] as const
+  ).map(([tag, action, vr, keyword]) => [tag, { tag, action, vr, keyword, keptBy: '' }]),
+);
+
+/** Groups that the table lists once for all: curves, overlay data and comments; and the texts that describe an overlay. */
+const repeating = /^(?:50[0-9a-f]{2}[0-9a-f]{4}|60[0-9a-f]{2}(?:[34]000|0022|1500))$/;
 
 /** The row of an attribute; undefined for one that stays. Private attributes are no rows: see `isPrivate`. */
 export function profileRow(tag: string): ProfileRow | undefined {
-  const row = profileTable.get(tag);
+  const row = profileTable.get(tag) ?? beyondTable.get(tag);
   if (row || !repeating.test(tag)) return row;
   return { tag, action: 'X', vr: 'OW', keyword: tag, keptBy: '' };
 }

@@ -12,6 +12,8 @@ export interface WalkedElement {
   readonly value: Buffer | undefined;
   /** How many bytes the value has; of a sequence, whether it holds anything (0: nothing). */
   readonly length: number;
+  /** Set for a value that begins as a sequence does, and cannot be read as one: nobody knows what it holds. */
+  readonly isOpaque?: true;
 }
 
 /** Something that is no data set: it breaks off, or an element says what cannot be. */
@@ -23,7 +25,11 @@ interface Level {
   readonly kind: 'sequence' | 'item' | 'fragments';
   /** Position at which it ends; infinite for one with a delimiter. */
   readonly end: number;
+  /** Position at which it has ended at the latest, by what is around it. */
+  readonly bound: number;
   readonly isExplicit: boolean;
+  /** The element that was taken for a sequence by its first bytes. */
+  readonly guess: WalkedElement | undefined;
   readonly prefix: string;
   items: number;
 }
@@ -39,11 +45,15 @@ const itemTag = 0xfffee000;
 const itemEnd = 0xfffee00d;
 const sequenceEnd = 0xfffee0dd;
 const maxDepth = 64;
+const shortVrs = 'AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US';
 const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
+const vrs = new Set([...shortVrs.split(' '), ...longVrs]);
 
 /**
  * Walks a data set as its bytes pass, at every depth (PS3.5 section 7), and reports each element. It holds one value of at
- * most `maxValueBytes`; longer ones are skipped. Sequences are found in Implicit VR and in UN too, by their first item.
+ * most `maxValueBytes`; longer ones are skipped. Sequences are found in Implicit VR and in UN too, by their first item. Of
+ * those, what cannot be read as a sequence of either VR is passed over and reported as opaque: private values may begin
+ * with anything.
  */
 export class DataSetWalker {
   readonly #onElement: (element: WalkedElement) => void;
@@ -73,17 +83,37 @@ export class DataSetWalker {
       if (rest.length === 0) return;
     }
     this.#held = this.#held.length === 0 ? rest : Buffer.concat([this.#held, rest]);
-    while (this.#step());
+    while (this.#tryStep());
     // What is kept for later must not keep a large chunk alive.
     if (this.#held.length > 0) this.#held = Buffer.from(this.#held);
   }
 
   /** @throws NoDataSet when it breaks off */
   end(): void {
-    this.#closeLevels();
+    while (this.#tryStep());
     if (this.#skip > 0 || this.#held.length > 0 || this.#levels.length > 0 || !this.#hasBegun) {
       throw new NoDataSet('the data set ends early');
     }
+  }
+
+  #tryStep(): boolean {
+    try {
+      return this.#step();
+    } catch (error) {
+      if (error instanceof NoDataSet && this.#passGuess()) return true;
+      throw error;
+    }
+  }
+
+  /** Passes over the outermost element that was taken for a sequence and is none. @returns whether there was one */
+  #passGuess(): boolean {
+    const at = this.#levels.findIndex(({ guess }) => guess !== undefined);
+    const level = this.#levels[at];
+    if (level?.guess === undefined) return false;
+    this.#levels.length = at;
+    this.#pass(level.end - this.#position);
+    this.#onElement({ ...level.guess, isSequence: false, isOpaque: true });
+    return true;
   }
 
   /** Reads one element head, and its value where it is kept. @returns false when more bytes are needed */
@@ -105,7 +135,7 @@ export class DataSetWalker {
     const length = vr === undefined || isLong ? this.#u32(headBytes - 4) : this.#u16(6);
     const name = tag.toString(16).padStart(8, '0');
     const opened = { path: `${level?.prefix ?? ''}${name.slice(0, 4)},${name.slice(4)}`, tag: name, vr };
-    if (level && length !== undefinedLength && this.#position + headBytes + length > level.end) {
+    if (level && length !== undefinedLength && this.#position + headBytes + length > level.bound) {
       throw new NoDataSet('an element is longer than its item');
     }
     return this.#value(opened, headBytes, length, isExplicit);
@@ -125,9 +155,11 @@ export class DataSetWalker {
     }
     // Pixels may begin with anything.
     if ((vr === undefined || vr === 'UN') && length >= 8 && !opened.tag.startsWith('7fe0')) {
-      if (this.#held.length < headBytes + 8) return false;
+      if (this.#held.length < headBytes + Math.min(length, 16)) return false;
       if (this.#beginsWithItem(headBytes, length)) {
-        this.#open('sequence', opened, headBytes, this.#position + headBytes + length, false);
+        const guess = { ...opened, isSequence: true, value: undefined, length };
+        const end = this.#position + headBytes + length;
+        this.#open('sequence', opened, headBytes, end, this.#isExplicitInside(headBytes, length), guess);
         return true;
       }
     }
@@ -149,10 +181,12 @@ export class DataSetWalker {
     if (level === undefined) throw new NoDataSet('an item is outside of a sequence');
     if (tag === itemTag && level.kind === 'sequence') {
       const end = length === undefinedLength ? Infinity : this.#position + 8 + length;
-      if (end !== Infinity && end > level.end) throw new NoDataSet('an item is longer than its sequence');
+      if (end !== Infinity && end > level.bound) throw new NoDataSet('an item is longer than its sequence');
       const prefix = `${level.prefix}[${level.items}].`;
       level.items += 1;
-      this.#levels.push({ kind: 'item', end, isExplicit: level.isExplicit, prefix, items: 0 });
+      const { isExplicit } = level;
+      const bound = Math.min(end, level.bound);
+      this.#levels.push({ kind: 'item', end, bound, isExplicit, guess: undefined, prefix, items: 0 });
       this.#pass(8);
       return true;
     }
@@ -162,17 +196,28 @@ export class DataSetWalker {
       return true;
     }
     const isEnd = level.kind === 'item' ? tag === itemEnd : tag === sequenceEnd;
-    if (!isEnd || level.end !== Infinity) throw new NoDataSet('an unexpected delimiter');
+    const bytes = 8 + (length === undefinedLength ? 0 : length);
+    if (!isEnd || level.end !== Infinity || this.#position + bytes > level.bound) {
+      throw new NoDataSet('an unexpected delimiter');
+    }
     this.#levels.pop();
-    this.#pass(8 + (length === undefinedLength ? 0 : length));
+    this.#pass(bytes);
     return true;
   }
 
-  #open(kind: 'sequence' | 'fragments', opened: Opened, headBytes: number, end: number, isExplicit: boolean): void {
+  #open(
+    kind: 'sequence' | 'fragments',
+    opened: Opened,
+    headBytes: number,
+    end: number,
+    isExplicit: boolean,
+    guess?: WalkedElement,
+  ): void {
     if (this.#levels.length >= 2 * maxDepth) throw new NoDataSet(`sequences are nested deeper than ${maxDepth}`);
     const length = end === Infinity ? undefinedLength : end - this.#position - headBytes;
     this.#onElement({ ...opened, isSequence: true, value: undefined, length });
-    this.#levels.push({ kind, end, isExplicit, prefix: opened.path, items: 0 });
+    const bound = Math.min(end, this.#levels.at(-1)?.bound ?? Infinity);
+    this.#levels.push({ kind, end, bound, isExplicit, guess, prefix: opened.path, items: 0 });
     this.#pass(headBytes);
   }
 
@@ -180,6 +225,8 @@ export class DataSetWalker {
     for (let level = this.#levels.at(-1); level && this.#position >= level.end; level = this.#levels.at(-1)) {
       this.#levels.pop();
     }
+    const level = this.#levels.at(-1);
+    if (level && this.#position >= level.bound) throw new NoDataSet('a sequence has no end');
   }
 
   #pass(count: number): void {
@@ -200,6 +247,13 @@ export class DataSetWalker {
     if (this.#u16(at) !== 0xfffe || this.#u16(at + 2) !== 0xe000) return false;
     const itemLength = this.#u32(at + 4);
     return itemLength === undefinedLength || itemLength + 8 <= length;
+  }
+
+  /** Whether the first element of the first item has a VR, against PS3.5 section 6.2.2: read without, it would not fit. */
+  #isExplicitInside(headBytes: number, length: number): boolean {
+    if (length < 16) return false;
+    const vr = this.#held.toString('latin1', headBytes + 12, headBytes + 14);
+    return vrs.has(vr) && this.#u32(headBytes + 12) > length - 16;
   }
 
   #u16(at: number): number {

@@ -1,10 +1,10 @@
-import { inflateRawSync } from 'node:zlib';
 import { DispatchError, isCompressed, type ManifestInstance } from '@dicom-dispatch/core';
 import { isPrivate, isUidOf, profileRow, type ProfileRow } from '../deidentify/profile-table.ts';
 import type { Inspector } from '../guard/guard-options.ts';
 import { decodeText, isReadable } from './character-sets.ts';
 import { holdsText } from './compare-value.ts';
 import { DataSetWalker, NoDataSet, type WalkedElement } from './data-set-walker.ts';
+import { feedDataSet } from './feed-data-set.ts';
 import { findInFileHead } from './file-head.ts';
 
 /** What a changed instance must be. Paths are written as Orthanc does, tags by their numbers. */
@@ -41,9 +41,6 @@ export function wholeDataSet({ transferSyntaxUid }: ManifestInstance): ExpectedC
   };
 }
 
-const deflated = '1.2.840.10008.1.2.1.99';
-/** A deflated data set longer than this when it is inflated is not looked into. */
-const maxInflatedBytes = 256e6;
 /** Standard UIDs identify nobody. */
 const standardUid = /^1\.2\.840\.10008\./;
 
@@ -63,11 +60,7 @@ export function inspectTransform(
   /** Those of the instance itself, not of an icon in it. */
   let hasOwnPixels = false;
   let syntax: string | undefined;
-  /** Bytes that are still to come before the data set begins. */
-  let ahead = 0;
-  const head: Buffer[] = [];
-  let compressed: Buffer[] | undefined;
-  const walker = new DataSetWalker(look);
+  const feed = feedDataSet(new DataSetWalker(look), expected.profile && lookAtHead);
 
   function look(element: WalkedElement): void {
     const { path, tag, value } = element;
@@ -81,12 +74,22 @@ export function inspectTransform(
     if (expected.ascii.has(path) && mayBeText(element) && !isPlain(value)) throw otherCharacters(path);
     if (expected.hasNewCharacterSet && !isInCharacterSet(element, characterSet)) throw otherCharacters(path);
     if (expected.removed.has(path) && !isEmpty(element)) throw left(path);
+    if (element.isOpaque === true && mustSeeInto(element)) throw left(path);
     if (isPrivate(tag)) {
       if (expected.isWithoutPrivate) throw left(path);
       return;
     }
-    const row = expected.profile && profileRow(tag);
-    if (row && !expected.profile?.isKept(row)) lookAtIdentifying(element, row);
+    if (!expected.profile) return;
+    const row = profileRow(tag);
+    if (row && !expected.profile.isKept(row)) lookAtIdentifying(element, row);
+    // A name, whatever the attribute.
+    if (!row && element.vr === 'PN' && !isEmpty(element)) throw left(path);
+  }
+
+  /** Of a private attribute that stays, what it holds stays as well. */
+  function mustSeeInto({ path }: WalkedElement): boolean {
+    if (expected.isWithoutPrivate) return true;
+    return expected.profile !== undefined && !path.split('.').some((step) => isPrivate(step.replace(',', '')));
   }
 
   function lookAtHead(bytes: Buffer): void {
@@ -121,41 +124,20 @@ export function inspectTransform(
   }
 
   return {
-    begin({ dataSetAt, meta }) {
-      ahead = dataSetAt;
-      syntax = meta.transferSyntaxUid;
-      if (meta.transferSyntaxUid === deflated) compressed = [];
+    begin(head) {
+      syntax = head.meta.transferSyntaxUid;
+      feed.begin(head);
     },
     add(chunk) {
-      const from = Math.min(ahead, chunk.length);
-      if (from > 0) {
-        ahead -= from;
-        head.push(chunk.subarray(0, from));
-        if (ahead === 0 && expected.profile) walk(() => lookAtHead(Buffer.concat(head)));
-      }
-      const bytes = chunk.subarray(from);
-      if (compressed) compressed.push(bytes);
-      else walk(() => walker.add(bytes));
+      walk(() => feed.add(chunk));
     },
     end() {
-      if (compressed) {
-        const bytes = Buffer.concat(compressed);
-        walk(() => walker.add(inflated(bytes)));
-      }
-      walk(() => walker.end());
+      walk(() => feed.end());
       for (const [path, text] of missing) if (text !== '') throw notDone(path);
       if (expected.hasPixels === true && !hasPixels) throw broken('its pixel data is missing');
       if (!hasOwnPixels && syntax !== expected.storedSyntaxUid && isCompressed(syntax)) throw withoutPixels(syntax);
     },
   };
-
-  function inflated(bytes: Buffer): Buffer {
-    try {
-      return inflateRawSync(bytes, { maxOutputLength: maxInflatedBytes });
-    } catch {
-      throw new NoDataSet('the deflated data set cannot be inflated');
-    }
-  }
 
   function walk(act: () => void): void {
     try {
@@ -213,9 +195,12 @@ function otherCharacters(path: string): DispatchError {
   );
 }
 
+/** @param path - what was found; the transform removes attributes of the top level only */
 function left(path: string): DispatchError {
+  const top = /^(?!0002)[0-9a-f]{4},[0-9a-f]{4}/.exec(path)?.[0];
+  const exclude = 'xclude such instances from the transform.';
   return new DispatchError('transform-incomplete', `the source did not remove (${path}) from an instance`, {
-    remedy: `Add ${path} to the remove list of the transform, or exclude such instances from it.`,
+    remedy: top === undefined ? `E${exclude}` : `Add ${top} to the remove list of the transform, or e${exclude}`,
   });
 }
 

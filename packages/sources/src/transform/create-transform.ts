@@ -17,8 +17,10 @@ import type { GuardedBytes } from '../guard/guarded-bytes.ts';
 import { wrongBytes, type InstanceRequest } from '../instance-error.ts';
 import { failureOf, openInstance, type OpenOptions } from '../open-instance.ts';
 import { inspectTransform, wholeDataSet, type ExpectedChanges } from '../inspect/transform-inspector.ts';
+import { withKeywords } from './find-path.ts';
 import { Pseudonyms } from './pseudonyms.ts';
 import { showInstance, showStudy, wantedSyntax } from './show-transformed.ts';
+import { collectTexts, type ReadTexts } from './stored-texts.ts';
 import { isTagsOf, keepsIdentity, needsTags, onlyTranscodes, transformRequest } from './transform-request.ts';
 
 /** Instances of one study as they leave, changed on their way by the source's engine. */
@@ -55,7 +57,8 @@ export interface TransformDependencies {
 
 /** @throws DispatchError `config-invalid` when the transform needs a key and none is configured (any more) */
 export function createTransform(dependencies: TransformDependencies): InstanceTransform {
-  const { orthanc, source, definition, keep } = dependencies;
+  const { orthanc, source, keep } = dependencies;
+  const definition = withKeywords(dependencies.definition);
   const pseudonyms =
     dependencies.pseudonyms && new Pseudonyms(dependencies.pseudonyms.secret.reveal(), dependencies.pseudonyms.prefix);
   if (!pseudonyms && needsSecret(definition)) {
@@ -64,7 +67,7 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
       'the transform creates pseudonyms or new UIDs, and pseudonyms.secret is missing',
     );
   }
-  const shape = `${transformHash(definition)} ${pseudonyms?.fingerprint() ?? ''}`;
+  const shape = `${transformHash(dependencies.definition)} ${pseudonyms?.fingerprint() ?? ''}`;
 
   const hasSameIdentity = keepsIdentity(definition);
 
@@ -157,7 +160,20 @@ export function createTransform(dependencies: TransformDependencies): InstanceTr
         },
       );
     }
-    const { act, body, expected } = transformRequest(instance, tags, definition, pseudonyms, transferSyntaxUid);
+    const readTexts: ReadTexts = async (named) => {
+      const { inspector, texts } = collectTexts(tags ?? {}, named);
+      const file = await openInstance(orthanc, source, instance, { inspector, signal });
+      for await (const chunk of file.body) void chunk;
+      return texts;
+    };
+    const { act, body, expected } = await transformRequest(
+      instance,
+      tags,
+      definition,
+      pseudonyms,
+      transferSyntaxUid,
+      readTexts,
+    );
     const offered =
       act === 'modify'
         ? await orthanc.instances.modify(sourceId, body, call)

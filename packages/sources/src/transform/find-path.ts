@@ -1,4 +1,5 @@
-import { findElement } from 'dicom-dimse/dataset';
+import type { TransformConfig } from '@dicom-dispatch/core';
+import { findElement, findKeyword } from 'dicom-dimse/dataset';
 import type { TagTree } from '../deidentify/tag-tree.ts';
 
 /**
@@ -24,3 +25,20 @@ const wellKnown: Readonly<Record<string, string>> = {
   StudyInstanceUID: '0020,000d',
   SeriesInstanceUID: '0020,000e',
 };
+
+/** A transform that names by keyword what it names by number: tags of a study are known by keyword. */
+export function withKeywords(transform: TransformConfig): TransformConfig {
+  const { set, copy, remove, keep } = transform;
+  return {
+    ...transform,
+    set: Object.fromEntries(Object.entries(set).map(([name, value]) => [keyword(name), value])),
+    copy: Object.fromEntries(Object.entries(copy).map(([to, from]) => [keyword(to), keyword(from)])),
+    remove: remove.map(keyword),
+    keep: keep.map(keyword),
+  };
+}
+
+function keyword(name: string): string {
+  const tag = name.replace(',', '').toLowerCase();
+  return (/^[0-9a-f]{8}$/.test(tag) ? findKeyword(tag) : undefined) ?? name;
+}

@@ -8,9 +8,11 @@ import { isAscii } from '../inspect/character-sets.ts';
 import type { ExpectedChanges } from '../inspect/transform-inspector.ts';
 import { findPath } from './find-path.ts';
 import { replaceUids } from './identifying-uids.ts';
+import { cannotChange } from './cannot-change.ts';
 import type { Pseudonyms } from './pseudonyms.ts';
 import { characterSetPath, raiseCharacterSet } from './raise-character-set.ts';
 import { newUid, pseudonymsOf } from './show-transformed.ts';
+import { readStored, type ReadTexts } from './stored-texts.ts';
 
 const patientIdPath = '0010,0020';
 const identifiers = ['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID'] as const;
@@ -67,13 +69,14 @@ export function isTagsOf(instance: ManifestInstance, tags: TagTree): boolean {
  * @param tags - the instance in Orthanc's full form; undefined where `needsTags` says so
  * @throws DispatchError `instance-unsupported` when the instance cannot be changed like that
  */
-export function transformRequest(
+export async function transformRequest(
   instance: ManifestInstance,
   tags: TagTree | undefined,
   transform: TransformConfig,
   pseudonyms: Pseudonyms | undefined,
   transferSyntaxUid: string | undefined,
-): TransformRequest {
+  readTexts: ReadTexts,
+): Promise<TransformRequest> {
   const tree = tags ?? {};
   const { anonymise } = transform;
   const changes: Changes = { replace: new Map(), remove: new Set() };
@@ -89,8 +92,13 @@ export function transformRequest(
     });
   }
   if (givesNewUids(transform)) addUids(instance, tree, transform, pseudonyms, changes);
-  addNamed(tree, transform, pseudonyms, changes);
-  const { tooLong, hasNewCharacterSet } = raiseCharacterSet(instance, tree, changes);
+  // Orthanc refuses to keep a Patient ID, and writes it.
+  if (anonymise && transform.keep.includes('PatientID')) {
+    changes.replace.set(patientIdPath, textOf(tree[patientIdPath]) ?? '');
+  }
+  const copied = await readCopies(instance, tree, transform, readTexts);
+  addNamed(tree, transform, pseudonyms, copied, changes);
+  const { tooLong, hasNewCharacterSet } = await raiseCharacterSet(instance, tree, changes, readTexts);
 
   const kept = [...transform.keep, ...identifiers, ...(anonymise ? [] : ['PatientID'])];
   const keep = kept.filter((name) => !changes.replace.has(findPath(tree, name) ?? name));
@@ -155,6 +163,7 @@ function addNamed(
   tree: TagTree,
   transform: TransformConfig,
   pseudonyms: Pseudonyms | undefined,
+  copied: Readonly<Record<string, string>>,
   { replace, remove }: Changes,
 ): void {
   const texts = textsByKeyword(tree);
@@ -177,11 +186,7 @@ function addNamed(
       );
     } else remove.add('0012,0064');
   }
-  for (const [to, from] of Object.entries(transform.copy)) {
-    const value = texts[from] ?? textOfPath(tree, from);
-    if (value !== undefined) named[to] = value;
-  }
-  for (const [name, value] of Object.entries({ ...named, ...transform.set })) {
+  for (const [name, value] of Object.entries({ ...named, ...copied, ...transform.set })) {
     const path = findPath(tree, name) ?? name;
     replace.set(path, value);
     remove.delete(path);
@@ -193,9 +198,36 @@ function addNamed(
   }
 }
 
-function textOfPath(tree: TagTree, name: string): string | undefined {
-  const value = tree[findPath(tree, name) ?? name]?.Value;
-  return typeof value === 'string' ? value : undefined;
+/**
+ * What is copied, by the name of where it goes: nothing for an attribute that the instance does not have.
+ *
+ * @throws DispatchError `instance-unsupported` for what is no text, too long, or cannot be read
+ */
+async function readCopies(
+  instance: ManifestInstance,
+  tree: TagTree,
+  { copy }: TransformConfig,
+  readTexts: ReadTexts,
+): Promise<Record<string, string>> {
+  const copied: Record<string, string> = {};
+  const isLatin1 = textOf(tree[characterSetPath])?.trim() === 'ISO_IR 100';
+  for (const [to, from] of Object.entries(copy)) {
+    const path = findPath(tree, from) ?? from;
+    const element = tree[path];
+    if (element === undefined) continue;
+    const text = textOf(element);
+    // Orthanc shortens no text in Latin-1; of others it leaves out what it cannot read.
+    const stored =
+      element.Type === 'TooLong' || (text !== undefined && !isLatin1)
+        ? (await readTexts(new Set([path]))).get(path)
+        : undefined;
+    const value = stored ? readStored(stored, undefined) : text;
+    if (value === undefined) {
+      cannotChange(instance, `(${path}) is to be copied, and is no text, too long, or not in its character set`);
+    }
+    copied[to] = value;
+  }
+  return copied;
 }
 
 function emptyPatient(transform: TransformConfig): Record<string, string> {

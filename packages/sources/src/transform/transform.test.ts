@@ -221,6 +221,9 @@ describe('anonymisation', () => {
     expect(shown.studyInstanceUid).toBe(transform.show(manifest[0] as ManifestInstance).studyInstanceUid);
     expect(shown.study['PatientID']).toMatch(/^P-/);
     expect([...shown.series.values()][0]).toMatchObject({ Modality: 'CT' });
+    const byNumber = transformOf({ ...plain, set: { '0010,0020': 'NEW' }, remove: ['00100010'] }).showStudy(tags);
+    expect(byNumber.study).toMatchObject({ PatientID: 'NEW' });
+    expect(JSON.stringify(byNumber.study)).not.toContain('Muster');
   });
 
   it('without pseudonyms the patient is nobody', async () => {

@@ -1,0 +1,50 @@
+import { inflateRawSync } from 'node:zlib';
+import type { Inspector } from '../guard/guard-options.ts';
+import type { DataSetWalker } from './data-set-walker.ts';
+import { NoDataSet } from './data-set-walker.ts';
+
+const deflated = '1.2.840.10008.1.2.1.99';
+/** A deflated data set longer than this when it is inflated is not looked into. */
+const maxInflatedBytes = 256e6;
+
+/**
+ * Feeds a walker with the data set of a file as its bytes pass, inflated where it is deflated.
+ *
+ * @param lookAtHead - sees what stands before the data set
+ * @throws NoDataSet from `add` and `end`
+ */
+export function feedDataSet(walker: DataSetWalker, lookAtHead?: (head: Buffer) => void): Inspector {
+  /** Bytes that are still to come before the data set begins. */
+  let ahead = 0;
+  const head: Buffer[] = [];
+  let compressed: Buffer[] | undefined;
+  return {
+    begin({ dataSetAt, meta }) {
+      ahead = dataSetAt;
+      if (meta.transferSyntaxUid === deflated) compressed = [];
+    },
+    add(chunk) {
+      const from = Math.min(ahead, chunk.length);
+      if (from > 0 && lookAtHead) {
+        head.push(chunk.subarray(0, from));
+        if (ahead === from) lookAtHead(Buffer.concat(head));
+      }
+      ahead -= from;
+      const bytes = chunk.subarray(from);
+      if (compressed) compressed.push(bytes);
+      else walker.add(bytes);
+    },
+    end() {
+      if (compressed) walker.add(inflated(Buffer.concat(compressed)));
+      walker.end();
+    },
+  };
+}
+
+function inflated(bytes: Buffer): Buffer {
+  try {
+    return inflateRawSync(bytes, { maxOutputLength: maxInflatedBytes });
+  } catch {
+    throw new NoDataSet('the deflated data set cannot be inflated');
+  }
+}

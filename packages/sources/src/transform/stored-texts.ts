@@ -1,0 +1,94 @@
+import { characterSetOf, decodeText, findElement } from 'dicom-dimse/dataset';
+import { visit, type TagTree } from '../deidentify/tag-tree.ts';
+import type { Inspector } from '../guard/guard-options.ts';
+import { DataSetWalker, NoDataSet, type WalkedElement } from '../inspect/data-set-walker.ts';
+import { feedDataSet } from '../inspect/feed-data-set.ts';
+
+/** VRs that Specific Character Set is about (PS3.5 section 6.1.2.3). */
+const textVrs = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT']);
+
+/** A text as it is stored. */
+export interface StoredText {
+  /** Undefined for one that is longer than is read. */
+  readonly bytes: Buffer | undefined;
+  /** Values of Specific Character Set (0008,0005) where it stands: those of its item, or of what is around it. */
+  readonly terms: readonly string[];
+  readonly isName: boolean;
+}
+
+/** Reads texts of the stored instance by path: those of `named`, and all that are not plain ASCII. */
+export type ReadTexts = (named: ReadonlySet<string>) => Promise<ReadonlyMap<string, StoredText>>;
+
+/**
+ * Texts of a stored instance by path: all that are not plain ASCII, and those of `named`. Orthanc leaves out characters that
+ * it cannot read, and reads neither the second and following values of Specific Character Set nor those of items.
+ */
+export interface StoredTexts {
+  readonly inspector: Inspector;
+  readonly texts: ReadonlyMap<string, StoredText>;
+}
+
+/** @param tree - the instance in Orthanc's full form: it names what has no VR in the file */
+export function collectTexts(tree: TagTree, named: ReadonlySet<string>): StoredTexts {
+  const texts = new Map<string, StoredText>();
+  const names = new Map<string, string>();
+  visit(tree, ({ path, element }) => void names.set(path, element.Name));
+  const sets = new Map<string, readonly string[]>();
+  const feed = feedDataSet(new DataSetWalker(look));
+
+  function look({ path, tag, vr: written, value, isSequence }: WalkedElement): void {
+    const prefix = path.slice(0, -9);
+    if (tag === '00080005' && value) sets.set(prefix, termsOf(value.toString('latin1')));
+    if (isSequence || (value && isPlain(value) && !named.has(path))) return;
+    const vr = written === undefined || written === 'UN' ? findElement(names.get(path) ?? '')?.vr : written;
+    if (vr === undefined || !textVrs.has(vr)) return;
+    texts.set(path, { bytes: value && Buffer.from(value), terms: termsAt(sets, prefix), isName: vr === 'PN' });
+  }
+
+  return { texts, inspector: { ...feed, add: tolerant(feed.add), end: tolerant(feed.end) } };
+}
+
+/** What comes out is looked at: here, what cannot be read is none. */
+function tolerant<A extends unknown[]>(act: (...args: A) => void): (...args: A) => void {
+  let hasFailed = false;
+  return (...args) => {
+    if (hasFailed) return;
+    try {
+      act(...args);
+    } catch (error) {
+      if (!(error instanceof NoDataSet)) throw error;
+      hasFailed = true;
+    }
+  };
+}
+
+function termsAt(sets: ReadonlyMap<string, readonly string[]>, prefix: string): readonly string[] {
+  for (let at = prefix; ; at = at.slice(0, Math.max(0, at.lastIndexOf('.', at.length - 2) + 1))) {
+    const terms = sets.get(at);
+    if (terms !== undefined || at === '') return terms ?? [];
+  }
+}
+
+function isPlain(value: Buffer): boolean {
+  return value.every((byte) => byte < 0x80 && byte !== 0x1b);
+}
+
+export function termsOf(characterSet: string): readonly string[] {
+  const terms = characterSet.split('\\').map((term) => term.trim());
+  return terms.every((term) => term === '') ? [] : terms;
+}
+
+/**
+ * @param assumed - what bytes are read as where no character set is given, if they can be
+ * @returns undefined when it cannot be read as a whole
+ */
+export function readStored({ bytes, terms, isName }: StoredText, assumed: string | undefined): string | undefined {
+  if (bytes === undefined) return undefined;
+  const candidates =
+    terms.length > 0 || isPlain(bytes) ? [terms] : [[assumed ?? 'ISO_IR 192'], ['ISO_IR 192'], ['ISO_IR 100']];
+  for (const candidate of candidates) {
+    const text = decodeText(bytes, characterSetOf(candidate), isName);
+    if (!text.includes('\ufffd')) return text.replace(/[ \0]+$/, '');
+  }
+  return undefined;
+}
