@@ -217,7 +217,7 @@ export class AssociationCore implements QueuePort {
   }
 
   abort(error?: DimseError): void {
-    this.upper.abort(error ?? new DimseError('association-ended', 'aborted by this end', { abort: ABORTS.user }));
+    this.upper.abort(error ?? new DimseError('association-ended', 'aborted locally', { abort: ABORTS.user }));
   }
 
   /** Asks for release once all that is queued has been answered. */
@@ -231,7 +231,7 @@ export class AssociationCore implements QueuePort {
     if (this.#end !== undefined) return;
     this.upper.requestRelease();
     const timer = setTimeout(
-      () => this.abort(new DimseError('response-timeout', 'no answer to the release')),
+      () => this.abort(new DimseError('response-timeout', 'no response to the release request')),
       this.options.artimTimeoutMs,
     );
     await this.ended;
@@ -255,17 +255,25 @@ export class AssociationCore implements QueuePort {
     this.#isAnswer = isResponse || this.queue.isServedByRequests;
     const context = this.contexts.byId(contextId);
     if (context === undefined) {
-      throw new DimseError('protocol-error', `a message on presentation context ${contextId}, which is not accepted`, {
-        abort: ABORTS['invalid-pdu-parameter-value'],
-      });
+      throw new DimseError(
+        'protocol-error',
+        `received a message on presentation context ${contextId}, which is not accepted`,
+        {
+          abort: ABORTS['invalid-pdu-parameter-value'],
+        },
+      );
     }
     if (!isResponse) return this.onRequest?.(context, command) ?? IGNORED;
     const messageId = command.require(COMMAND_ELEMENT.messageIdBeingRespondedTo);
     const operation = this.queue.outstanding(messageId);
     if (operation === undefined) {
-      throw new DimseError('unexpected-response', `a response to message ${messageId}, which is not outstanding`, {
-        abort: ABORTS['unexpected-pdu-parameter'],
-      });
+      throw new DimseError(
+        'unexpected-response',
+        `received a response to message ${messageId}, which is not outstanding`,
+        {
+          abort: ABORTS['unexpected-pdu-parameter'],
+        },
+      );
     }
     checkResponse(operation, context, command);
     return operation.onResponse(command, contextId) ?? (command.hasDataSet ? IGNORED : undefined);
@@ -288,9 +296,7 @@ export class AssociationCore implements QueuePort {
 function checkResponse(operation: Operation, context: AcceptedContext, command: CommandSet): void {
   const { responseField, contextId } = operation;
   if (command.commandField !== responseField) {
-    throw unexpectedResponse(
-      `command field ${hex(command.commandField)} where ${hex(responseField)} answers the request`,
-    );
+    throw unexpectedResponse(`command field ${hex(command.commandField)} instead of ${hex(responseField)}`);
   }
   if (context.id !== contextId) {
     throw unexpectedResponse(`a response on presentation context ${context.id} to a request on context ${contextId}`);

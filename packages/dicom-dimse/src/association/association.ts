@@ -104,7 +104,7 @@ export class Association {
     // An early byte whose instance was cancelled commits us to a P-DATA: a C-ECHO is one that harms nothing.
     if (this.#core.transport.isCommitted && !this.#core.hasEnded) {
       if (this.#core.contexts.findAny(UID.verification) === undefined) {
-        this.#core.abort(new DimseError('association-ended', 'closed by this end after an early byte'));
+        this.#core.abort(new DimseError('association-ended', 'closed locally after an early byte'));
         return;
       }
       await echo(this.#core, undefined).catch(() => undefined);

@@ -74,7 +74,7 @@ export function connectGroup(options: ConnectOptions): AssociationGroup {
       if (index === -1) {
         throw new DimseError(
           'no-presentation-context',
-          `SOP class ${sopClass} in transfer syntax ${syntax} is not among the presentation contexts given`,
+          `SOP class ${sopClass} in transfer syntax ${syntax} is not among the given presentation contexts`,
         );
       }
       const association = await associationFor(index);

@@ -100,7 +100,10 @@ export async function connect(options: ConnectOptions): Promise<Association> {
     const timeoutMs = options.associationTimeoutMs ?? DEFAULTS.associationTimeoutMs;
     const timer = setTimeout(() => {
       core.abort(
-        new DimseError('association-timeout', `no answer to A-ASSOCIATE-RQ in ${timeoutMs} ms (associationTimeoutMs)`),
+        new DimseError(
+          'association-timeout',
+          `no response to A-ASSOCIATE-RQ within ${timeoutMs} ms (associationTimeoutMs)`,
+        ),
       );
     }, timeoutMs);
     const onAbort = (): void =>
@@ -112,7 +115,9 @@ export async function connect(options: ConnectOptions): Promise<Association> {
     };
     core.whenEnded((error) => {
       settle();
-      reject(error ?? new DimseError('association-ended', 'the peer released the association before it began'));
+      reject(
+        error ?? new DimseError('association-ended', 'the peer released the association before it was established'),
+      );
     });
     onAnswer = (pdu) => {
       settle();
@@ -141,5 +146,5 @@ function smallerWindow(a: number, b: number): number {
 
 function checkLength(bytes: number): void {
   if (Number.isInteger(bytes) && (bytes === 0 || (bytes >= 1024 && bytes <= 0xffffffff))) return;
-  throw new DimseError('invalid-argument', `maxPduLengthBytes is ${bytes}: it must be 0 (unlimited) or at least 1024`);
+  throw new DimseError('invalid-argument', `maxPduLengthBytes is ${bytes}; it must be 0 (unlimited) or at least 1024`);
 }

@@ -37,12 +37,12 @@ export const MAX_CONTEXTS = 128;
 /** Numbers the contexts 1, 3, 5 … and checks them. @throws DimseError `too-many-presentation-contexts`, `invalid-argument`. */
 export function numberContexts(requests: readonly PresentationContextRequest[]): ProposedPresentationContext[] {
   if (requests.length === 0) {
-    throw new DimseError('invalid-argument', 'presentationContexts is empty: an association needs at least one');
+    throw new DimseError('invalid-argument', 'presentationContexts is empty; at least one is required');
   }
   if (requests.length > MAX_CONTEXTS) {
     throw new DimseError(
       'too-many-presentation-contexts',
-      `presentationContexts has ${requests.length} entries, an association holds ${MAX_CONTEXTS}: use connectGroup`,
+      `presentationContexts has ${requests.length} entries; an association allows ${MAX_CONTEXTS}: use connectGroup`,
     );
   }
   return requests.map(({ abstractSyntax, transferSyntaxes }, index) => {
@@ -63,7 +63,7 @@ export function isUid(text: string): boolean {
 /** @throws DimseError `invalid-argument`. */
 export function checkUid(uid: string, field: string): void {
   if (!isUid(uid)) {
-    throw new DimseError('invalid-argument', `${field} is no UID (1 to 64 digits and dots)`);
+    throw new DimseError('invalid-argument', `${field} is not a UID (1 to 64 digits and dots)`);
   }
 }
 

@@ -75,7 +75,7 @@ export function buildRequest(options: ProposalOptions): AssociateRqPdu {
 /** PS3.5 section 6.2, AE: 1 to 16 characters, no control character, no backslash, not only spaces. */
 export function checkAeTitle(title: string, field: string): void {
   if (!/^[\x20-\x5b\x5d-\x7e]{1,16}$/.test(title) || title.trim() === '') {
-    throw new DimseError('invalid-argument', `${field} must have 1 to 16 characters of ASCII, no backslash`);
+    throw new DimseError('invalid-argument', `${field} must have 1 to 16 ASCII characters without backslash`);
   }
 }
 

@@ -64,7 +64,7 @@ export function openSocket(options: SocketOptions): Promise<Socket> {
     const onClose = (): void =>
       fail(
         options.tls === undefined
-          ? new DimseError('connect-failed', `${peer}: closed before it was connected`)
+          ? new DimseError('connect-failed', `${peer}: connection closed before it was established`)
           : closedInHandshake(peer),
       );
     socket.on('error', onError);

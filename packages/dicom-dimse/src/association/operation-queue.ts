@@ -244,12 +244,16 @@ export class OperationQueue {
     const error =
       thrown instanceof DimseError
         ? thrown
-        : new DimseError('source-failed', 'the source of the instance failed while it was sent', { cause: thrown });
+        : new DimseError('source-failed', 'the source of the instance failed during the transfer', { cause: thrown });
     operation.fail(error);
     this.#port.abort(
-      new DimseError('association-ended', `aborted by this end, an instance could not be sent whole: ${error.code}`, {
-        cause: error,
-      }),
+      new DimseError(
+        'association-ended',
+        `aborted locally because an instance could not be sent completely: ${error.code}`,
+        {
+          cause: error,
+        },
+      ),
     );
   }
 
@@ -270,7 +274,7 @@ export class OperationQueue {
         : `${responseTimeoutMs} ms (responseTimeoutMs)`;
     this.#port.abort(
       this.#port.hasUnsent
-        ? new DimseError('send-timeout', `the peer took no data for ${limits}`)
+        ? new DimseError('send-timeout', `the peer accepted no data for ${limits}`)
         : new DimseError('response-timeout', `no response for ${limits}`),
     );
   }

@@ -36,7 +36,7 @@ export function encodeDataSet(values: DataSet, transferSyntaxUid: string): Uint8
     file.dict = data.DicomMetaDictionary.denaturalizeDataset({ ...withCharacterSet(values) });
     const bytes = Buffer.from(file.write());
     const step = parseFileMeta(bytes, true);
-    if (step.meta === undefined) throw new Error('no file meta was written');
+    if (step.meta === undefined) throw new Error('no file meta information was written');
     const encoded = bytes.subarray(step.dataSetOffset);
     return isDeflated ? evenLength(deflateRawSync(encoded)) : encoded;
   } catch (cause) {
@@ -61,7 +61,7 @@ export async function decodeDataSet(
     const bytes = isDeflated ? inflateRawSync(encoded.bytes, { maxOutputLength: MAX_INFLATED_BYTES }) : encoded.bytes;
     return decodeElements(bytes, { transferSyntaxUid, isLenient: options.isLenient });
   } catch (cause) {
-    throw new DimseError('dataset-invalid', 'the data set of the peer cannot be decoded', { cause });
+    throw new DimseError('dataset-invalid', 'the data set received from the peer cannot be decoded', { cause });
   }
 }
 
@@ -74,7 +74,7 @@ export function decodePart10(bytes: Uint8Array): DataSet {
   try {
     const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const step = parseAny(file);
-    if (step.meta === undefined) throw new Error('no file meta');
+    if (step.meta === undefined) throw new Error('no file meta information');
     const { transferSyntaxUid } = step.meta;
     const dataSet = file.subarray(step.dataSetOffset);
     const isDeflated = transferSyntaxUid === TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian;

@@ -47,7 +47,7 @@ describe('small data sets', () => {
     const bytes = Buffer.from('not a data set at all');
     await expect(decodeDataSet({ transferSyntaxUid: explicitVrLittleEndian, bytes })).rejects.toMatchObject({
       code: 'dataset-invalid',
-      message: 'the data set of the peer cannot be decoded',
+      message: 'the data set received from the peer cannot be decoded',
     });
   });
 

@@ -93,7 +93,7 @@ class Decoder {
       const isNested = element.vr === 'SQ' || element.length === UNDEFINED_LENGTH;
       if (!isNested && element.length > end - this.#at) {
         if (mayBeCut === true) break;
-        throw new Error(`element ${hex(element.tag)} has ${element.length} bytes, ${end - this.#at} are left`);
+        throw new Error(`element ${hex(element.tag)} has ${element.length} bytes; only ${end - this.#at} are left`);
       }
       const keyword = entryOf(element.tag)?.name ?? hex(element.tag);
       if (isNested) {
@@ -122,7 +122,7 @@ class Decoder {
     while (this.#at < sequenceEnd) {
       const item = this.#head(inner, sequenceEnd);
       if (item.tag === SEQUENCE_END) break;
-      if (item.tag !== ITEM) throw new Error(`${hex(item.tag)} where an item should be`);
+      if (item.tag !== ITEM) throw new Error(`${hex(item.tag)} instead of an item`);
       const itemEnd = item.length === UNDEFINED_LENGTH ? sequenceEnd : Math.min(sequenceEnd, this.#at + item.length);
       items.push(this.dataSet({}, itemEnd, inner, set, depth + 1));
     }
@@ -146,7 +146,7 @@ class Decoder {
   }
 
   #take(length: number, end: number): Buffer {
-    if (end - this.#at < length) throw new Error('the data set ends within the head of an element');
+    if (end - this.#at < length) throw new Error('the data set ends inside the header of an element');
     this.#at += length;
     return this.#bytes.subarray(this.#at - length, this.#at);
   }

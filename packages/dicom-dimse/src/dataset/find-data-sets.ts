@@ -40,7 +40,7 @@ export async function* findDataSets(
         if (value.class === 'failure') {
           throw new DimseError('unexpected-response', `the C-FIND failed with status ${shown}`);
         }
-        throw new DimseError('answer-cut', `the peer ended its list with status ${shown}: there may be more matches`);
+        throw new DimseError('answer-cut', `the peer ended its list with status ${shown}: the list may be incomplete`);
       }
       yield await decodeDataSet(step.value, { isLenient: true });
     }

@@ -107,7 +107,7 @@ function failure(item: Readonly<Record<string, unknown>>): FailedReference {
 
 async function decode(request: IncomingNRequest): Promise<Readonly<Record<string, unknown>>> {
   if (request.dataSet === undefined) {
-    throw new DimseError('dataset-invalid', 'a storage commitment message without a data set');
+    throw new DimseError('dataset-invalid', 'the storage commitment message has no data set');
   }
   return decodeDataSet(request.dataSet);
 }

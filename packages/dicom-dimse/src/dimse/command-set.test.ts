@@ -42,8 +42,8 @@ describe('command sets', () => {
   });
 
   it.each([
-    ['an element longer than the rest', '0000000102000080aabb', /element of 2147483650 bytes, 2 are left/],
-    ['stray bytes', '00000001020000002100ff', /1 stray bytes/],
+    ['an element longer than the rest', '0000000102000080aabb', /element of 2147483650 bytes; only 2 are left/],
+    ['stray bytes', '00000001020000002100ff', /1 excess bytes/],
     ['an element of another group', '0800050002000000aabb', /group 0008/],
     ['no command field', '00000009020000000000', /\(0000,0100\) is missing/],
     ['nothing', '', /\(0000,0100\) is missing/],

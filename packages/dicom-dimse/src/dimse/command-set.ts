@@ -149,17 +149,18 @@ export function decodeCommandSet(bytes: Buffer): CommandSet {
   const elements = new Map<number, Buffer>();
   let at = 0;
   while (at < bytes.length) {
-    if (bytes.length - at < 8) throw invalidPdu(`command set: ${bytes.length - at} stray bytes at its end`);
+    if (bytes.length - at < 8) throw invalidPdu(`command set: ${bytes.length - at} excess bytes at its end`);
     const group = bytes.readUInt16LE(at);
-    if (group !== 0) throw invalidPdu(`command set: an element of group ${group.toString(16).padStart(4, '0')}`);
+    if (group !== 0)
+      throw invalidPdu(`command set: unexpected element of group ${group.toString(16).padStart(4, '0')}`);
     const element = bytes.readUInt16LE(at + 2);
     const length = bytes.readUInt32LE(at + 4);
     at += 8;
     if (length > bytes.length - at) {
-      throw invalidPdu(`command set: element of ${length} bytes, ${bytes.length - at} are left`);
+      throw invalidPdu(`command set: element of ${length} bytes; only ${bytes.length - at} are left`);
     }
     // Which of two would be meant, of two statuses for instance?
-    if (elements.has(element)) throw invalidPdu(`command set: element ${element.toString(16)} comes twice`);
+    if (elements.has(element)) throw invalidPdu(`command set: element ${element.toString(16)} is duplicated`);
     elements.set(element, bytes.subarray(at, at + length));
     at += length;
   }

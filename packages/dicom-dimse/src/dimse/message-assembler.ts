@@ -40,7 +40,7 @@ export class MessageAssembler {
 
   onPiece(contextId: number, control: number, piece: Buffer, isEndOfValue: boolean): void {
     if (this.#phase !== 'none' && contextId !== this.#contextId) {
-      throw invalidPdu(`a fragment for context ${contextId} within a message on context ${this.#contextId}`);
+      throw invalidPdu(`a fragment for context ${contextId} inside a message on context ${this.#contextId}`);
     }
     const isLast = (control & LAST_BIT) !== 0 && isEndOfValue;
     if ((control & COMMAND_BIT) !== 0) this.#commandPiece(contextId, piece, isLast);
@@ -48,12 +48,12 @@ export class MessageAssembler {
   }
 
   #commandPiece(contextId: number, piece: Buffer, isLast: boolean): void {
-    if (this.#phase === 'data-set') throw outOfOrder('a command fragment within a data set');
+    if (this.#phase === 'data-set') throw outOfOrder('a command fragment inside a data set');
     this.#phase = 'command';
     this.#contextId = contextId;
     this.#commandBytes += piece.length;
     if (this.#commandBytes > MAX_COMMAND_BYTES) {
-      throw new DimseError('limit-exceeded', `a command set of more than ${MAX_COMMAND_BYTES} bytes`, {
+      throw new DimseError('limit-exceeded', `received a command set of more than ${MAX_COMMAND_BYTES} bytes`, {
         abort: ABORTS['invalid-pdu-parameter-value'],
       });
     }

@@ -17,9 +17,13 @@ export class CollectingSink implements DataSetSink {
   write(piece: Buffer): void {
     const wanted = this.#fill + piece.length;
     if (wanted > this.#limitBytes) {
-      throw new DimseError('limit-exceeded', `a data set of more than ${this.#limitBytes} bytes (maxDataSetBytes)`, {
-        abort: ABORTS['not-specified'],
-      });
+      throw new DimseError(
+        'limit-exceeded',
+        `received a data set of more than ${this.#limitBytes} bytes (maxDataSetBytes)`,
+        {
+          abort: ABORTS['not-specified'],
+        },
+      );
     }
     if (wanted > this.#bytes.length) {
       const grown = Buffer.allocUnsafe(Math.max(wanted, 2 * this.#bytes.length));

@@ -122,7 +122,7 @@ export async function* find(core: AssociationCore, request: FindRequest): AsyncG
 }
 
 function tooMany(maxMatches: number): DimseError {
-  return new DimseError('limit-exceeded', `more than ${maxMatches} matches of one C-FIND (maxMatches)`, {
+  return new DimseError('limit-exceeded', `received more than ${maxMatches} matches for one C-FIND (maxMatches)`, {
     abort: ABORTS['not-specified'],
   });
 }

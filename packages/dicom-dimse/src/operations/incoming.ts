@@ -167,7 +167,7 @@ function onStore(
   });
   core.whenEnded((error) => {
     if (isHere) return;
-    const cause = error ?? new DimseError('association-ended', 'the peer released the association within a data set');
+    const cause = error ?? new DimseError('association-ended', 'the peer released the association during a data set');
     queue.fail(cause);
     ended.abort(cause);
   });

@@ -62,7 +62,7 @@ export function nEventReport(core: AssociationCore, request: EventReportRequest)
   if (context === undefined) {
     throw new DimseError(
       'no-presentation-context',
-      `no accepted presentation context for ${request.sopClassUid} with the SCP role at this end`,
+      `no accepted presentation context for ${request.sopClassUid} with the local SCP role`,
     );
   }
   const dataSet = request.dataSet && encodeInput(request.dataSet, context.transferSyntax);

@@ -145,7 +145,7 @@ export class StoreOperation implements Operation {
       opened.rest.close();
       return;
     }
-    if (head === undefined) throw new DimseError('source-not-dicom', 'the file holds no data set');
+    if (head === undefined) throw new DimseError('source-not-dicom', 'the file has no data set');
     this.#head = head;
     const { meta } = opened;
     const sopClassUid = this.#options.sopClassUid ?? meta.sopClassUid;
@@ -154,7 +154,7 @@ export class StoreOperation implements Operation {
     if (sopClassUid === '' || transferSyntaxUid === '' || this.#sopInstanceUid === '') {
       throw new DimseError(
         'source-not-dicom',
-        'the file meta lacks SOP class (0002,0002), SOP instance (0002,0003) or transfer syntax (0002,0010)',
+        'the file meta information lacks SOP class (0002,0002), SOP instance (0002,0003) or transfer syntax (0002,0010)',
       );
     }
     const context = this.#core.contexts.find(sopClassUid, transferSyntaxUid);
@@ -172,7 +172,7 @@ export class StoreOperation implements Operation {
   #checkSyntax(ofFile: string): void {
     const expected = this.#options.transferSyntaxUid;
     if (expected === undefined || ofFile === '' || ofFile === expected) return;
-    throw new DimseError('source-failed', `the file is in transfer syntax ${ofFile}, ${expected} was expected`);
+    throw new DimseError('source-failed', `the file has transfer syntax ${ofFile}; expected ${expected}`);
   }
 
   start(messageId: number): Promise<void> | undefined {
@@ -328,7 +328,7 @@ export class StoreOperation implements Operation {
     this.fail(new DimseError('cancelled', 'the store was cancelled', { cause: this.#options.signal?.reason }));
     if (isSending) {
       this.#core.abort(
-        new DimseError('association-ended', 'aborted by this end: a store was cancelled while it was sent'),
+        new DimseError('association-ended', 'aborted locally: a store was cancelled during the transfer'),
       );
     } else {
       this.#core.queue.remove(this);

@@ -3,7 +3,7 @@ import { ABORTS } from '../pdu/reasons.ts';
 
 /** A response that comes near the one that is due, and is not it. Thrown where it arrives, it aborts the association. */
 export function unexpectedResponse(what: string): DimseError {
-  return new DimseError('unexpected-response', `the peer broke the protocol: ${what}`, {
+  return new DimseError('unexpected-response', `the peer violated the protocol: ${what}`, {
     abort: ABORTS['unexpected-pdu-parameter'],
   });
 }

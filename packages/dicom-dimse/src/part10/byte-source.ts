@@ -18,7 +18,7 @@ export interface ByteCursor {
 export function toBuffer(chunk: Uint8Array): Buffer {
   if (Buffer.isBuffer(chunk)) return chunk;
   if (!(chunk instanceof Uint8Array)) {
-    throw new DimseError('source-failed', `the source yielded ${typeof chunk}: it must yield Uint8Array`);
+    throw new DimseError('source-failed', `the source yielded ${typeof chunk}; it must yield Uint8Array`);
   }
   return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }
@@ -99,5 +99,5 @@ function asyncCursor(iterator: AsyncIterator<Uint8Array>): ByteCursor {
 
 function sourceFailed(cause: unknown): DimseError {
   if (cause instanceof DimseError) return cause;
-  return new DimseError('source-failed', 'the source of the instance failed while it was read', { cause });
+  return new DimseError('source-failed', 'reading the source of the instance failed', { cause });
 }

@@ -73,5 +73,5 @@ export class ByteStream {
 }
 
 function truncated(): DimseError {
-  return new DimseError('source-not-dicom', 'not a DICOM file: the source ends within an element');
+  return new DimseError('source-not-dicom', 'not a DICOM file: the source ends inside an element');
 }

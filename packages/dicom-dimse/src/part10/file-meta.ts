@@ -62,7 +62,7 @@ export type FileMetaStep =
 export function parseFileMeta(bytes: Buffer, isComplete: boolean): FileMetaStep {
   if (bytes.length < PREAMBLE_BYTES + 8) return wait(PREAMBLE_BYTES + 8, isComplete);
   if (bytes.toString('latin1', 128, 132) !== 'DICM') {
-    throw notDicom('bytes 129 to 132 should read DICM: only files with a Part 10 header can be sent');
+    throw notDicom('bytes 129 to 132 are not DICM; only files with a Part 10 header can be sent');
   }
   const elements = new Map<number, Buffer>();
   let at = PREAMBLE_BYTES;
@@ -75,7 +75,8 @@ export function parseFileMeta(bytes: Buffer, isComplete: boolean): FileMetaStep 
     }
     if (bytes.readUInt16LE(at) !== 0x0002) {
       if (at === PREAMBLE_BYTES) throw notDicom('no element of group 0002 after the preamble');
-      if (end !== Number.POSITIVE_INFINITY) throw notDicom('the file meta is shorter than (0002,0000) says');
+      if (end !== Number.POSITIVE_INFINITY)
+        throw notDicom('the file meta information is shorter than its length (0002,0000)');
       break;
     }
     if (bytes.length < at + 8) return wait(at + 8, isComplete);
@@ -85,7 +86,7 @@ export function parseFileMeta(bytes: Buffer, isComplete: boolean): FileMetaStep 
     const length = isLong ? bytes.readUInt32LE(at + 8) : bytes.readUInt16LE(at + 6);
     const valueAt = at + (isLong ? 12 : 8);
     if (valueAt + length > PREAMBLE_BYTES + MAX_FILE_META_BYTES) {
-      throw notDicom(`the file meta exceeds ${MAX_FILE_META_BYTES} bytes`);
+      throw notDicom(`the file meta information exceeds ${MAX_FILE_META_BYTES} bytes`);
     }
     if (bytes.length < valueAt + length) return wait(valueAt + length, isComplete);
     const value = bytes.subarray(valueAt, valueAt + length);
@@ -93,14 +94,16 @@ export function parseFileMeta(bytes: Buffer, isComplete: boolean): FileMetaStep 
     if (element === 0x0000 && length === 4) {
       end = at + value.readUInt32LE(0);
       if (end > PREAMBLE_BYTES + MAX_FILE_META_BYTES) {
-        throw notDicom(`(0002,0000) says ${value.readUInt32LE(0)} bytes, at most ${MAX_FILE_META_BYTES} are read`);
+        throw notDicom(
+          `the file meta information length (0002,0000) is ${value.readUInt32LE(0)}; at most ${MAX_FILE_META_BYTES} bytes are read`,
+        );
       }
       if (bytes.length < end) return wait(end, isComplete);
     } else {
       elements.set(element, value);
     }
   }
-  if (at > end) throw notDicom('the file meta is longer than (0002,0000) says');
+  if (at > end) throw notDicom('the file meta information is longer than its length (0002,0000)');
   return { meta: toMeta(elements), dataSetOffset: at };
 }
 
@@ -119,7 +122,7 @@ export function toMeta(elements: ReadonlyMap<number, Buffer>): FileMeta {
 }
 
 export function wait(neededBytes: number, isComplete: boolean): FileMetaStep {
-  if (isComplete) throw notDicom('the source ends within its file meta');
+  if (isComplete) throw notDicom('the source ends inside its file meta information');
   return { meta: undefined, neededBytes };
 }
 

@@ -20,7 +20,7 @@ export function inflated(head: Buffer, rest: ByteCursor): ByteStream {
       } catch (error) {
         const cause = error instanceof DimseError ? error.cause : error;
         if (!isZlibError(cause)) throw error;
-        throw new DimseError('source-not-dicom', 'the deflated data set cannot be inflated', { cause });
+        throw new DimseError('source-not-dicom', 'the deflated data set cannot be decompressed', { cause });
       }
     },
     async close() {

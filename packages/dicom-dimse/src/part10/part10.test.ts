@@ -68,7 +68,7 @@ describe('the file meta', () => {
     [
       'a group length of 4 GiB',
       Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), Buffer.from('02000000554c0400ffffffff', 'hex')]),
-      /\(0002,0000\) says/,
+      /\(0002,0000\) is/,
     ],
   ])('with %s is refused', (_name, bytes, message) => {
     expect(() => parseFileMeta(bytes, false)).toThrowError(message);

@@ -57,7 +57,7 @@ export async function readElements(
     if (head.length > options.maxValueBytes) {
       throw new DimseError(
         'limit-exceeded',
-        `element ${hex(head.tag)} has ${head.length} bytes, at most ${options.maxValueBytes} are read (maxValueBytes)`,
+        `element ${hex(head.tag)} has ${head.length} bytes; at most ${options.maxValueBytes} are read (maxValueBytes)`,
       );
     }
     // A copy, so that a small value does not keep a large chunk alive.
@@ -75,7 +75,7 @@ async function readHead(stream: ByteStream, { isExplicit, isBigEndian }: Element
     return { tag, vr: undefined, length: isBigEndian ? first.readUInt32BE(4) : first.readUInt32LE(4) };
   }
   const vr = first.toString('latin1', 4, 6);
-  if (!/^[A-Z]{2}$/.test(vr)) throw notDicom(`element ${hex(tag)} has no VR: is the transfer syntax right?`);
+  if (!/^[A-Z]{2}$/.test(vr)) throw notDicom(`element ${hex(tag)} has no VR: check the transfer syntax`);
   if (!isLongVr(vr)) return { tag, vr, length: u16(6) };
   const length = await stream.take(4);
   return { tag, vr, length: isBigEndian ? length.readUInt32BE(0) : length.readUInt32LE(0) };
@@ -89,7 +89,7 @@ async function skipValue(stream: ByteStream, head: ElementHead, syntax: ElementS
   for (;;) {
     const item = await readHead(stream, inner);
     if (item.tag === SEQUENCE_END) return;
-    if (item.tag !== ITEM) throw notDicom(`${hex(item.tag)} where an item of ${hex(head.tag)} should be`);
+    if (item.tag !== ITEM) throw notDicom(`${hex(item.tag)} instead of an item of ${hex(head.tag)}`);
     if (item.length !== UNDEFINED_LENGTH) await stream.skip(item.length);
     else await skipItem(stream, inner, depth + 1);
   }

@@ -35,8 +35,7 @@ export function readPart10(source: ByteSource, options: ReadPart10Options = {}):
   if (signal === undefined) return read(source, options);
   return new Promise((resolve, reject) => {
     // A source that hangs lets go of its own accord or not at all: the caller is not kept waiting for it.
-    const onAbort = (): void =>
-      reject(new DimseError('cancelled', 'the reading was cancelled', { cause: signal.reason }));
+    const onAbort = (): void => reject(new DimseError('cancelled', 'reading was cancelled', { cause: signal.reason }));
     if (signal.aborted) {
       onAbort();
       return;

@@ -87,7 +87,7 @@ async function* reencode(stream: ByteStream, isBigEndian: boolean): AsyncGenerat
   for (;;) {
     const frame = stack.at(-1) as Frame;
     if (frame.end !== undefined && stream.position >= frame.end) {
-      if (stream.position > frame.end) throw notDicom('an element exceeds the sequence or item that it is in');
+      if (stream.position > frame.end) throw notDicom('an element exceeds its sequence or item');
       out.header(frame.kind === 'sequence' ? SEQUENCE_END : ITEM_END, 0);
       stack.pop();
       continue;
@@ -103,7 +103,7 @@ async function* reencode(stream: ByteStream, isBigEndian: boolean): AsyncGenerat
         out.header(ITEM, UNDEFINED_LENGTH);
         stack.push(inner(stack, 'item', endOf(stream, length), frame));
       } else {
-        throw notDicom(`${hex(tag)} where an item should be`);
+        throw notDicom(`${hex(tag)} instead of an item`);
       }
       continue;
     }
@@ -112,7 +112,7 @@ async function* reencode(stream: ByteStream, isBigEndian: boolean): AsyncGenerat
       stack.pop();
       continue;
     }
-    if (tag >= 0xfffe0000 && tag <= 0xfffeffff) throw notDicom(`${hex(tag)} where an element should be`);
+    if (tag >= 0xfffe0000 && tag <= 0xfffeffff) throw notDicom(`${hex(tag)} instead of an element`);
     if (length === UNDEFINED_LENGTH || vr === 'SQ') {
       if (tag === PIXEL_DATA) throw notDicom('encapsulated pixel data in an uncompressed transfer syntax');
       out.header(tag, UNDEFINED_LENGTH);

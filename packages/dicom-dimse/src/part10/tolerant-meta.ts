@@ -29,7 +29,7 @@ export function parseTolerantly(bytes: Buffer, isComplete: boolean, known: Known
     }
   }
   throw notDicom(
-    `it begins neither with a file meta nor with a data set in transfer syntax ${known.transferSyntaxUid}`,
+    `it begins neither with file meta information nor with a data set in transfer syntax ${known.transferSyntaxUid}`,
   );
 }
 
@@ -55,7 +55,7 @@ function walk(bytes: Buffer, start: number, isComplete: boolean, known: KnownFil
     if (bytes.length < at + 8) {
       if (!isComplete) return wait(at + 8, isComplete);
       if (bytes.length < at + 2 || bytes.readUInt16LE(at) !== META_GROUP) break;
-      throw notDicom('the source ends within its file meta');
+      throw notDicom('the source ends inside its file meta information');
     }
     if (at === end && known.transferSyntaxUid === TRANSFER_SYNTAX.deflatedExplicitVrLittleEndian) break;
     if (bytes.readUInt16LE(at) !== META_GROUP) break;
@@ -69,7 +69,7 @@ function walk(bytes: Buffer, start: number, isComplete: boolean, known: KnownFil
         : bytes.readUInt32LE(at + 4);
     const valueAt = at + (isLong ? 12 : 8);
     if (valueAt + length > PREAMBLE_BYTES + MAX_FILE_META_BYTES) {
-      throw notDicom(`the file meta exceeds ${MAX_FILE_META_BYTES} bytes`);
+      throw notDicom(`the file meta information exceeds ${MAX_FILE_META_BYTES} bytes`);
     }
     if (bytes.length < valueAt + length) return wait(valueAt + length, isComplete);
     const element = bytes.readUInt16LE(at + 2);

@@ -23,7 +23,7 @@ export class ByteReader {
 
   #advance(length: number, field: string): number {
     if (length > this.remaining) {
-      throw invalidPdu(`${this.#what}: ${field} needs ${length} bytes, ${this.remaining} are left`);
+      throw invalidPdu(`${this.#what}: ${field} needs ${length} bytes; only ${this.remaining} are left`);
     }
     const at = this.#offset;
     this.#offset += length;

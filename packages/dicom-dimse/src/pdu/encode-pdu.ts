@@ -69,7 +69,7 @@ function encodeAssociate(pdu: AssociateRqPdu | AssociateAcPdu): ByteWriter {
   if (user.length > 0xffff) {
     throw new DimseError(
       'invalid-argument',
-      `the User Information item would hold ${user.length} bytes, its length field allows 65535: negotiate fewer SOP classes per association`,
+      `the User Information item would have ${user.length} bytes; its length field allows 65535: negotiate fewer SOP classes per association`,
     );
   }
   return body.item(ITEM.userInformation, user);

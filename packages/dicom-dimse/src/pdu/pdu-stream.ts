@@ -105,7 +105,7 @@ export class PduStream {
   #check(type: number, length: number): void {
     switch (type) {
       case PDU_TYPE.pDataTf:
-        if (length < 6) throw invalidPdu(`P-DATA-TF: PDU-length ${length} has no room for a PDV item`);
+        if (length < 6) throw invalidPdu(`P-DATA-TF: PDU-length ${length} is too short for a PDV item`);
         if (this.#limits.maxPDataBytes > 0 && length > this.#limits.maxPDataBytes) {
           throw tooLong('P-DATA-TF', length, this.#limits.maxPDataBytes);
         }
@@ -121,13 +121,13 @@ export class PduStream {
       case PDU_TYPE.releaseRq:
       case PDU_TYPE.releaseRp:
       case PDU_TYPE.abort:
-        if (length !== 4) throw invalidPdu(`PDU type ${type}: PDU-length ${length} should be 4`);
+        if (length !== 4) throw invalidPdu(`PDU type ${type}: PDU-length is ${length} instead of 4`);
         return;
       case TLS_ALERT:
       case TLS_HANDSHAKE:
-        throw new DimseError('tls-expected', 'it answers in TLS on this port', { abort: ABORTS['unrecognized-pdu'] });
+        throw new DimseError('tls-expected', 'this port uses TLS', { abort: ABORTS['unrecognized-pdu'] });
       default:
-        throw new DimseError('protocol-error', `PDU type ${type} is not one of the Standard`, {
+        throw new DimseError('protocol-error', `PDU type ${type} is not defined by the Standard`, {
           abort: ABORTS['unrecognized-pdu'],
         });
     }
@@ -170,7 +170,7 @@ export class PduStream {
     this.#left -= 6;
     if (length < 2) throw invalidPdu(`P-DATA-TF: PDV item length ${length} is less than 2`);
     if (length - 2 > this.#left) {
-      throw invalidPdu(`P-DATA-TF: PDV item of ${length} bytes exceeds its PDU, ${this.#left + 2} are left`);
+      throw invalidPdu(`P-DATA-TF: PDV item of ${length} bytes exceeds its PDU; only ${this.#left + 2} are left`);
     }
     this.#valueLeft = length - 2;
     this.#checkTail();
@@ -201,7 +201,7 @@ export class PduStream {
 }
 
 function tooLong(what: string, length: number, limit: number): DimseError {
-  return new DimseError('limit-exceeded', `${what}: PDU-length ${length} exceeds the ${limit} bytes agreed`, {
+  return new DimseError('limit-exceeded', `${what}: PDU-length ${length} exceeds the negotiated ${limit} bytes`, {
     abort: ABORTS['invalid-pdu-parameter-value'],
   });
 }

@@ -45,7 +45,7 @@ export function toSecureContext(options: TlsCommon): Record<string, unknown> {
   const profile = TLS_PROFILES[name];
   if (profile === undefined) {
     const known = Object.keys(TLS_PROFILES).join(', ');
-    throw new DimseError('invalid-argument', `tls.profile is ${name}, it must be one of ${known}`);
+    throw new DimseError('invalid-argument', `tls.profile is ${name}; it must be one of ${known}`);
   }
   const result: Record<string, unknown> = {
     minVersion: options.minVersion ?? profile.minVersion,
@@ -68,5 +68,5 @@ export function toSecureContext(options: TlsCommon): Record<string, unknown> {
 function checkedPem(value: string | Uint8Array, field: string): string {
   const text = typeof value === 'string' ? value : Buffer.from(value).toString('latin1');
   if (text.includes('-----BEGIN ')) return text;
-  throw new DimseError('tls-material', `tls.${field} holds no PEM block (-----BEGIN ...)`);
+  throw new DimseError('tls-material', `tls.${field} has no PEM block (-----BEGIN ...)`);
 }

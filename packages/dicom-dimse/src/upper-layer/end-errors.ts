@@ -4,7 +4,7 @@ import type { AbortReason, RejectReason } from '../pdu/reasons.ts';
 import type { Event } from './state-table.ts';
 
 export function unexpected(event: Event): DimseError {
-  return new DimseError('protocol-error', `the peer sent a PDU out of turn (${event})`, {
+  return new DimseError('protocol-error', `the peer sent an unexpected PDU (${event})`, {
     abort: ABORTS['unexpected-pdu'],
   });
 }

@@ -135,7 +135,7 @@ export class UpperLayer {
     const error =
       thrown instanceof DimseError
         ? thrown
-        : new DimseError('handler-failed', 'a handler of this association threw', { cause: thrown });
+        : new DimseError('handler-failed', 'a handler of this association threw an error', { cause: thrown });
     if (this.#transport.isCommitted) this.abort(error);
     else this.#handle('invalid-pdu-received', { error });
   }
@@ -245,7 +245,13 @@ export class UpperLayer {
         this.#end(error ?? unexpected(event));
         return this.#awaitClose();
       case 'AA-2':
-        this.#end(error ?? new DimseError('connection-closed', `${this.#transport.peer}: no association came about`));
+        this.#end(
+          error ??
+            new DimseError(
+              'connection-closed',
+              `${this.#transport.peer}: connection closed before an association was established`,
+            ),
+        );
         return this.#close();
       case 'AA-3': {
         const { source, reason } = pdu as { source: number; reason: number };
@@ -330,7 +336,7 @@ export class UpperLayer {
     const { idleTimeoutMs, minBytesPerSecond } = this.#options;
     const trickle = minBytesPerSecond > 0 ? `, or less than ${minBytesPerSecond} bytes a second` : '';
     this.abort(
-      new DimseError('idle-timeout', `${this.#transport.peer}: no message came for ${idleTimeoutMs} ms${trickle}`),
+      new DimseError('idle-timeout', `${this.#transport.peer}: no message received for ${idleTimeoutMs} ms${trickle}`),
     );
   }
 }

@@ -1,18 +1,18 @@
 import { DispatchError, type ErrorCode } from '@dicom-dispatch/core';
 
 const unreachable = new Map([
-  ['ENOTFOUND', 'its name does not resolve'],
-  ['EAI_AGAIN', 'its name cannot be resolved at the moment'],
+  ['ENOTFOUND', 'the host name does not resolve'],
+  ['EAI_AGAIN', 'the host name cannot be resolved at the moment'],
   ['ECONNREFUSED', 'connection refused'],
-  ['EHOSTUNREACH', 'there is no route to it'],
-  ['ENETUNREACH', 'there is no route to its network'],
-  ['EHOSTDOWN', 'its host is down'],
-  ['EADDRNOTAVAIL', 'its address cannot be used from this host'],
-  ['ETIMEDOUT', 'it does not answer'],
-  ['UND_ERR_CONNECT_TIMEOUT', 'it does not answer'],
+  ['EHOSTUNREACH', 'no route to the host'],
+  ['ENETUNREACH', 'no route to the network'],
+  ['EHOSTDOWN', 'the host is down'],
+  ['EADDRNOTAVAIL', 'the address cannot be used from this host'],
+  ['ETIMEDOUT', 'no response'],
+  ['UND_ERR_CONNECT_TIMEOUT', 'no response'],
 ]);
 
-/** What this machine has run out of; the peer has no part in it. */
+/** Resources of this machine that are exhausted; the peer is not the cause. */
 const local = new Map([
   ['EMFILE', 'this process has reached its limit of open files and connections'],
   ['ENFILE', 'this host has reached its limit of open files'],
@@ -24,21 +24,21 @@ const local = new Map([
 const lost = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH']);
 
 const certificate = new Map([
-  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name'],
-  ['CERT_HAS_EXPIRED', 'its certificate has expired'],
-  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet'],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'its certificate is self-signed and not trusted'],
-  ['SELF_SIGNED_CERT_IN_CHAIN', 'its certificate authority is not trusted'],
-  ['UNABLE_TO_GET_ISSUER_CERT', 'its certificate authority is not trusted'],
-  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'its certificate authority is not trusted'],
-  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'its certificate authority is not trusted'],
-  ['CERT_REVOKED', 'its certificate was revoked'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'the certificate is for another name'],
+  ['CERT_HAS_EXPIRED', 'the certificate has expired'],
+  ['CERT_NOT_YET_VALID', 'the certificate is not valid yet'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'the certificate is self-signed and not trusted'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'the certificate authority is not trusted'],
+  ['UNABLE_TO_GET_ISSUER_CERT', 'the certificate authority is not trusted'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'the certificate authority is not trusted'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'the certificate authority is not trusted'],
+  ['CERT_REVOKED', 'the certificate was revoked'],
   ['ERR_SSL_WRONG_VERSION_NUMBER', 'this port does not use TLS'],
   ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'this port does not use TLS'],
-  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'it requires a client certificate'],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'the peer requires a client certificate'],
   ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'no common TLS version, cipher or client certificate'],
-  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'it does not trust the client certificate'],
-  ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'it does not accept the client certificate'],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'the peer does not trust the client certificate'],
+  ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'the peer does not accept the client certificate'],
   ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED', 'the client certificate has expired'],
   ['ERR_SSL_KEY_VALUES_MISMATCH', 'the client certificate and its key do not match'],
 ]);
@@ -55,7 +55,7 @@ export function networkError(thrown: unknown, host: string): DispatchError {
   const reason = unreachable.get(code);
   if (reason) return of('target-unreachable', `${host} cannot be reached: ${reason} (${code})`, thrown);
   const ours = local.get(code);
-  if (ours) return of('local-resources', `no connection to ${host} was made: ${ours} (${code})`, thrown);
+  if (ours) return of('local-resources', `no connection to ${host}: ${ours} (${code})`, thrown);
   const tls = certificate.get(code);
   if (tls) return of('target-tls', `TLS with ${host} failed: ${tls} (${code})`, thrown);
   if (/^(ERR_SSL|ERR_TLS|ERR_OSSL|CERT_|UNABLE_TO|EPROTO)/.test(code)) {

@@ -107,11 +107,11 @@ const cases: readonly Case[] = [
     remedy: /TLS port/,
   },
   {
-    name: 'a peer that answers without TLS',
+    name: 'a port that does not use TLS',
     port: () =>
       plainText((socket) => socket.once('data', () => socket.end(Buffer.from('07000000000400000201', 'hex')))),
     tls: ca,
-    detail: /answers without TLS/,
+    detail: /does not use TLS/,
     remedy: /without tls/,
   },
   {
@@ -126,7 +126,7 @@ const cases: readonly Case[] = [
     // An alert: unexpected message (RFC 8446 section 6).
     port: () => plainText((socket) => socket.once('data', () => socket.end(Buffer.from('1503010002020a', 'hex')))),
     check: 'associate',
-    detail: /answers in TLS/,
+    detail: /uses TLS/,
     remedy: /Set tls for the target/,
   },
   {

@@ -282,7 +282,7 @@ describe('HttpConnection', () => {
     const of = async (url: string) => failureOf({ url });
     expect(await of('http://no-such-host.invalid')).toMatchObject({
       code: 'target-unreachable',
-      message: expect.stringContaining('its name does not resolve'),
+      message: expect.stringContaining('the host name does not resolve'),
     });
     expect(await of(`http://127.0.0.1:${await freePort()}`)).toMatchObject({
       code: 'target-unreachable',
@@ -303,9 +303,9 @@ describe('HttpConnection', () => {
     const { ca, server: good, otherServer, expiredServer, wrongHostServer } = all;
     const cases = [
       [good, undefined],
-      [otherServer, 'its certificate authority is not trusted'],
-      [expiredServer, 'its certificate has expired'],
-      [wrongHostServer, 'its certificate is for another name'],
+      [otherServer, 'the certificate authority is not trusted'],
+      [expiredServer, 'the certificate has expired'],
+      [wrongHostServer, 'the certificate is for another name'],
     ] as const;
     for (const [identity, reason] of cases) {
       await using secure = await startHttpServer((_request, response) => void response.end('{}'), {

@@ -64,7 +64,7 @@ const meanings: readonly Meaning[] = [
   {
     pattern: /Could not resolve hostname|getaddrinfo:/,
     code: 'target-unreachable',
-    reason: 'its name does not resolve',
+    reason: 'the host name does not resolve',
     connects: true,
   },
   { pattern: /Connection refused/, code: 'target-unreachable', reason: 'connection refused', connects: true },

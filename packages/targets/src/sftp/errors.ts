@@ -88,7 +88,7 @@ export function translateSshError(thrown: unknown, host: string, stage?: Stage):
     case 'client-timeout':
       return make('target-timeout', `${host} did not complete the login in time`);
     case 'client-dns':
-      return make('target-unreachable', `${host} cannot be reached: its name does not resolve`);
+      return make('target-unreachable', `${host} cannot be reached: the host name does not resolve`);
     case 'handshake':
       return make(
         'target-misconfigured',
