@@ -25,12 +25,12 @@ const arrivalMessage = z.object({
 });
 
 /**
- * What a router tells dispatchers of a study that is still being received. It saves time and nothing else: an attempt
- * reads the whole instance set when it begins.
+ * Message of a router to dispatchers about a study that is still being received. It only saves time: an attempt
+ * reads the complete instance set when it begins.
  *
- * - `arrival`: instances that have come
- * - `series`: all instances of a series that is stable
- * - `stable`: the study is whole; no instances
+ * - `arrival`: instances that have arrived
+ * - `series`: all instances of a stable series
+ * - `stable`: the study is complete; no instances
  */
 export interface ArrivalMessage {
   readonly source: string;

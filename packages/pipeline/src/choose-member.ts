@@ -7,7 +7,7 @@ import type { Redis } from '@dicom-dispatch/runtime';
 import { operationKeys } from './keys.ts';
 import type { OpenQueues } from './queues/open-queues.ts';
 
-/** What is needed to see how the members of a group are. */
+/** Dependencies for checking the state of the members of a group. */
 export interface GroupContext {
   readonly config: Config;
   readonly redis: Redis;
@@ -39,8 +39,8 @@ export interface Choice {
 const keepSeconds = 180 * 86_400;
 
 /**
- * Chooses the member of a group that gets a study. A study stays with its member: what arrives later goes there too, and
- * the same event twice chooses once.
+ * Selects the member of a group that receives a study. A study stays with its member: late instances are sent to it too,
+ * and a repeated event does not select again.
  */
 export async function chooseMember(
   context: GroupContext & { readonly records: Pick<Records, 'deliveriesOf'> },
@@ -81,10 +81,11 @@ export async function writeChoice(
 }
 
 /**
- * Whether a target can be given work now: enabled, not paused, inside its schedule, its circuit closed, and not moved without
- * a decision.
+ * Whether a target can accept work now: enabled, not paused, inside its schedule, circuit closed, and no unconfirmed change
+ * of
+ * its address.
  *
- * @param wanted - `probe` also takes one whose circuit is due for a probe
+ * @param wanted - `probe` also accepts a target whose circuit is due for a probe
  */
 export async function isUsable(context: GroupContext, target: string, wanted: 'closed' | 'probe'): Promise<boolean> {
   const config = context.config.targets[target];
@@ -101,7 +102,7 @@ export async function isUsable(context: GroupContext, target: string, wanted: 'c
   return wanted === 'probe' && circuit.state === 'open' && circuit.retryInMs === 0;
 }
 
-/** The choice is kept for a time, and may have been lost: the deliveries of the study tell it, too. */
+/** The stored choice expires and may be lost; the deliveries of the study show it, too. */
 async function choiceOfDeliveries(
   { records }: { readonly records: Pick<Records, 'deliveriesOf'> },
   name: string,
@@ -123,14 +124,15 @@ async function choose(context: GroupContext, { name, strategy, members }: GroupO
   const order = strategy === 'first-available' ? present : await roundRobin(context, name, present);
   const [first] = order;
   if (first === undefined) return members[0] ?? name;
-  // One whose circuit is due for a probe counts as usable: this study probes it, and goes on to another if it fails.
+  // A member whose circuit is due for a probe counts as usable: this study probes it, and moves to another member if it
+  // fails.
   const flags = await Promise.all(order.map((member) => isUsable(context, member, 'probe')));
   const usable = order.filter((_, index) => flags[index]);
   if (strategy === 'least-busy') return (await leastBusy(context, usable.length > 0 ? usable : order)) ?? first;
   return usable[0] ?? (await opensFirst(context, order)) ?? first;
 }
 
-/** Of members none of which can be used now, the one whose schedule opens first; the first one where there is none. */
+/** If no member can be used now, the one whose schedule opens first; the first member if none has a schedule. */
 async function opensFirst({ config, redis }: GroupContext, members: readonly string[]): Promise<string | undefined> {
   const now = await redisNow(redis, config.redis.prefix);
   const enabled = members.filter((member) => config.targets[member]?.enabled);
@@ -139,7 +141,7 @@ async function opensFirst({ config, redis }: GroupContext, members: readonly str
     .toSorted((one, other) => one.at - other.at)[0]?.member;
 }
 
-/** The members beginning with the one whose turn it is. */
+/** The members, beginning with the next one in the round-robin order. */
 async function roundRobin(context: GroupContext, name: string, members: readonly string[]): Promise<readonly string[]> {
   if (members.length < 2) return members;
   const choice = await context.redis.incr(operationKeys(context.config.redis.prefix).roundRobin(name));

@@ -24,7 +24,7 @@ export interface PipelineContext {
   close(): Promise<void>;
 }
 
-/** Who does it, as it stands in timelines and in the audit log. */
+/** Name of the actor in timelines and in the audit log. */
 export interface Actor {
   readonly name: string;
 }

@@ -19,10 +19,12 @@ export interface ArrivingStudy {
 }
 
 /**
- * Begins the deliveries of a study that is still being received: one for each target, which is the one that stands for the
- * whole study later. Doing it again changes nothing. What begins at stable only is left to `StudyEnqueuer.enqueue`.
+ * Begins the deliveries of a study that is still being received: one for each target, which becomes the delivery of the
+ * complete
+ * study later. Repeating it changes nothing. Deliveries that start when the study is stable are left to
+ * `StudyEnqueuer.enqueue`.
  *
- * @returns ids of the deliveries that send as instances come
+ * @returns ids of the deliveries that send instances as they arrive
  */
 export async function enqueueArriving(
   context: HandOverContext,
@@ -53,14 +55,14 @@ export async function enqueueArriving(
     routedAt: Date.now(),
   };
   const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
-  // What the study was when it was routed last stays so: the sweep compares with it.
+  // The content at the last routing is preserved: the sweep compares with it.
   const record: StudyRecord = known ?? {
     ...shared,
     contentHash: '',
     targets: terms.map(({ target }) => target),
     lastUpdate: undefined,
   };
-  // Another router may have routed it as a whole since it was read.
+  // Another router may have routed the complete study since it was read.
   await context.records.routed(record, deliveries, { keepsStudy: true });
   for (const delivery of deliveries) {
     const one = await context.records.delivery(delivery.deliveryId);
@@ -71,10 +73,10 @@ export async function enqueueArriving(
   return deliveries.map(({ deliveryId }) => deliveryId);
 }
 
-/** One that ended so while the study came is none of the whole study: that gets one of its own. */
+/** A delivery that was cancelled during reception is not that of the complete study, which gets a separate one. */
 const endedEarly: ReadonlySet<DeliveryState> = new Set(['moved', 'failed', 'partial', 'resolved']);
 
-/** The delivery of a study to a target that was begun before the study was whole. */
+/** The delivery of a study to a target that was begun before the study was complete. */
 export function arrivingOf(
   known: readonly DeliveryRecord[],
   { target, transform }: Pick<DeliveryTerms, 'target' | 'transform'>,
@@ -89,9 +91,9 @@ export function arrivingOf(
 }
 
 /**
- * Ends deliveries that were begun while the study was being received, and to whose targets no rule sends the whole study.
+ * Cancels deliveries that were begun during reception, and to whose targets no rule sends the complete study.
  *
- * @param whole - what the study is now: a retry sends that
+ * @param whole - current content of the study: a retry sends it
  */
 export async function endUnwanted(
   context: HandOverContext,
@@ -123,7 +125,7 @@ export async function endUnwanted(
   }
 }
 
-/** Of the open deliveries of a study, those that send as instances come. */
+/** The open deliveries of a study that send instances as they arrive. */
 export async function openArriving(
   records: Pick<Records, 'deliveriesOf'>,
   key: { readonly source: string; readonly orthancStudyId: string },

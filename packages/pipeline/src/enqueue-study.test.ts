@@ -51,7 +51,7 @@ function enqueue(studyInstanceUid: string, instances: number): Promise<Enqueued>
 
 const stateOf = async (id: string) => (await operations.queues.target('a').getJob(id))?.getState();
 
-/** As if the router had died between the record and the job. */
+/** Simulates a router crash between the record and the job. */
 async function loseJob({ studyTaskId }: Enqueued, deliveryId: string): Promise<void> {
   await (await operations.queues.study().getJob(studyTaskId))?.remove({ removeChildren: true });
   expect(await stateOf(deliveryId)).toBeUndefined();

@@ -43,36 +43,39 @@ export interface StudyToEnqueue {
   readonly rules: readonly string[];
   readonly deliveries: readonly PlannedDelivery[];
   readonly onSuccess?: OnSuccessConfig | undefined;
-  /** Makes it a task of its own although the same content was routed before: an operator asked for it. */
+  /** Creates a separate task although the same content was routed before, because an operator requested it. */
   readonly nonce?: string;
-  /** An operator sends it: what the rules did stays as it is written, and what they would do is not affected. */
+  /** An operator sends it: the stored result of the rules, and their next result, are not affected. */
   readonly byHand?: boolean;
   /** All of it was pulled into the source as a prior: its present content is not routed by the rules. */
   readonly isPulled?: boolean;
-  /** A rule waits until the study is whole. */
+  /** A rule waits until the study is complete. */
   readonly isIncomplete?: boolean;
-  /** AE titles from which the instances came: studies do not go back there. Left out, nothing is refused. */
+  /** AE titles that sent the instances: the study is not sent back to them. If omitted, no target is excluded. */
   readonly senders?: ReadonlySet<string>;
   /** Tags of instances that selections speak about, by the instance's id in the source. */
   readonly instanceTags?: ReadonlyMap<string, Readonly<Record<string, string>>>;
-  /** Targets and groups that get it; the others had it before Redis lost its data. Default: all. */
+  /** Targets and groups that receive the study; the others had it before Redis lost its data. Default: all. */
   readonly only?: readonly string[];
 }
 
 export interface Enqueued {
   readonly studyTaskId: string;
   readonly contentHash: string;
-  /** All deliveries that were asked for, whether they are new or not. */
+  /** All requested deliveries, new or existing. */
   readonly deliveries: readonly DeliveryData[];
   /** Deliveries that are in the queues because of this call. */
   readonly added: readonly DeliveryData[];
-  /** Deliveries that the rules ask for and that are not made, with the reason. */
+  /** Requested deliveries that are not created, with the reason. */
   readonly omitted: readonly { readonly target: string; readonly why: string }[];
   /** The study had no delivery before. */
   readonly isNew: boolean;
 }
 
-/** A job is lost when a router dies; the next one routes the same study first. So the newest deliveries are enough. */
+/**
+ * A job is lost if a router crashes, and the next router routes the same study first. So checking the newest deliveries is
+ * sufficient.
+ */
 const lookedAt = 20;
 
 /** Puts study tasks into the queues. */
@@ -93,19 +96,19 @@ export class StudyEnqueuer {
     this.#circuits = new Circuits(redis, config.redis.prefix);
     this.#tasks = new TaskRecords(redis, config.redis.prefix);
     this.#flows = new FlowProducer(queueOptions(redis, config.redis.prefix));
-    // The connection tells when Redis is away.
+    // The connection reports when Redis is unavailable.
     this.#flows.on('error', () => {});
   }
 
-  /** Takes targets, groups and transforms of another configuration; Redis stays. */
+  /** Uses targets, groups and transforms of another configuration; the Redis connection is unchanged. */
   reload(config: Config): void {
     this.#config = config;
   }
 
   /**
-   * Writes the study's record and adds its deliveries as one flow. The same content twice adds nothing; a delivery whose
-   * record stands but whose job was lost between the two writes is added again, also one of a former content: it finds
-   * what has arrived, and ends. Resolves when Redis has it all.
+   * Writes the record of the study and adds its deliveries as one flow. Repeated content adds nothing. If a delivery has a
+   * record but its job was lost between the two writes, the job is added again, also for previous content: it finds
+   * that everything has arrived, and ends. Resolves when Redis has stored everything.
    */
   async enqueue(request: StudyToEnqueue): Promise<Enqueued> {
     const hash = contentHash(request.manifest);
@@ -127,10 +130,10 @@ export class StudyEnqueuer {
     const { targets: _, onSuccess: __, ...shared } = task;
     const deliveries = terms.map((one): DeliveryData => ({ ...shared, ...one }));
     const record = await this.#recordOf(request, task, omitted);
-    // First what is to come last: with the first record its deliveries may begin, whatever becomes of this process.
+    // The parent first: with the first record its deliveries may begin, even if this process crashes.
     if (task.onSuccess && (await this.#hasOpen(deliveries))) await this.#tasks.open(task);
     const isAllNew = (await this.#records.routed(record, deliveries)) === deliveries.length && isNew;
-    // What Redis has just seen for the first time has no job, and the study no other delivery that could have lost one.
+    // If Redis has just seen the study for the first time, there is no job, and no other delivery whose job could be lost.
     const added = isAllNew ? deliveries : await this.#addedToKnown(request, task, deliveries, unwanted);
     if (isAllNew && added.length > 0) await this.#addFlow(task, added, false);
     if (request.byHand !== true || request.isPulled === true)
@@ -139,7 +142,7 @@ export class StudyEnqueuer {
     return { studyTaskId: taskId, contentHash: content, deliveries, added, omitted, isNew: isAllNew };
   }
 
-  /** Queues what a study that had deliveries before lacks. */
+  /** Adds missing jobs of a study that had deliveries before. */
   async #addedToKnown(
     request: StudyToEnqueue,
     task: StudyTaskData,
@@ -155,7 +158,7 @@ export class StudyEnqueuer {
     return added;
   }
 
-  /** The same content to the same target keeps its id, also one that an older version made in another way. */
+  /** The same content at the same target keeps its id, also one that an older version computed in another way. */
   async #asKnown(
     { source, study: { orthancStudyId }, nonce, only, byHand }: StudyToEnqueue,
     hash: string,
@@ -168,7 +171,8 @@ export class StudyEnqueuer {
     const known = await this.#records.deliveriesOf({ source, orthancStudyId }, terms.length + lookedAt);
     const begun = new Set<DeliveryRecord>();
     const asKnown = terms.map((one) => {
-      // One that was begun while this content came is the delivery of it; what an operator asks for beside is another.
+      // A delivery that was begun while this content arrived is the delivery of it; an additional one that an operator
+      // requests is not.
       const arriving = nonce === undefined ? arrivingOf(known, one) : undefined;
       if (arriving) begun.add(arriving);
       const same = known.find(
@@ -189,9 +193,9 @@ export class StudyEnqueuer {
   }
 
   /**
-   * Deliveries that were begun while the study came are from now on those of the whole study.
+   * Converts deliveries that were begun during reception to deliveries of the complete study.
    *
-   * @returns those that were
+   * @returns those deliveries
    */
   async #whole(deliveries: readonly DeliveryData[]): Promise<DeliveryData[]> {
     const begun: DeliveryData[] = [];
@@ -199,7 +203,7 @@ export class StudyEnqueuer {
     return begun;
   }
 
-  /** Lets deliveries continue with the whole study: one under way hears it, one that waits is woken. */
+  /** Lets deliveries continue with the complete study: a running one is notified, a waiting one is woken. */
   async #tellWhole({ source, study }: StudyToEnqueue, begun: readonly DeliveryData[]): Promise<void> {
     if (begun.length === 0) return;
     const { orthancStudyId } = study;
@@ -211,7 +215,7 @@ export class StudyEnqueuer {
     }
   }
 
-  /** Of a study that is sent by hand the record stays: a sweep must still find what the rules have not routed. */
+  /** The record is unchanged if a study is sent manually: a sweep must still find content that the rules have not routed. */
   async #recordOf(request: StudyToEnqueue, data: StudyTaskData, omitted: Enqueued['omitted']): Promise<StudyRecord> {
     const { priority: _, onSuccess: __, ...task } = data;
     const known = request.byHand === true || request.only ? await this.#records.study(task) : undefined;
@@ -281,7 +285,7 @@ export class StudyEnqueuer {
     return records.some((record) => !record || !endStates.includes(record.state));
   }
 
-  /** Deliveries that have to be added: not ended, and without a job. What has one gets it going, should it have stopped. */
+  /** Deliveries that need a job: not ended, and without a job. Existing jobs are called, in case they have stalled. */
   async #withoutJob(deliveries: readonly DeliveryData[]): Promise<DeliveryData[]> {
     const wanted = await Promise.all(
       deliveries.map(async ({ deliveryId, target }) => {
@@ -306,7 +310,7 @@ export class StudyEnqueuer {
   }
 
   async #addFlow(task: StudyTaskData, deliveries: readonly DeliveryData[], isPart: boolean): Promise<void> {
-    // A parent's children are fixed when it is added: what comes later for the same content gets a parent of its own.
+    // The children of a parent job are fixed when it is added: later deliveries of the same content get a separate parent.
     const parentId = isPart
       ? studyTaskId({ ...task, nonce: deliveries.map(({ deliveryId: id }) => id).join() })
       : task.studyTaskId;

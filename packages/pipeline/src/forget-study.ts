@@ -11,7 +11,7 @@ interface Study {
 }
 
 /**
- * Forgets one study, when nothing about it is open. The caller has made sure that the source no longer has it
+ * Removes all data of a study if nothing about it is open. The caller has verified that the source no longer has it
  * (docs/decisions/0010-what-may-be-forgotten.md).
  *
  * @throws DispatchError `ledger-unavailable`
@@ -42,7 +42,7 @@ export async function forgetStudy(
   };
   const foreseen = await forgetRecords(redis, redisConfig.prefix, study, { ...all, dryRun: terms.dryRun || true });
   if (terms.dryRun || !isGone(foreseen)) return foreseen;
-  // Interrupted after this, it is done again; the other way round nobody would know any more what is to be removed.
+  // If interrupted after this, the removal is repeated. In the reverse order the remaining keys could no longer be found.
   const uids = await confirmedUids(context, study);
   await context.sharedUids.remove(study, uids);
   const forgotten = await forgetRecords(redis, redisConfig.prefix, study, all);

@@ -16,15 +16,17 @@ export interface HandOverContext extends GroupContext {
 }
 
 /**
- * Gives a delivery whose target cannot be used to another target of its group. The other one gets what it lacks itself:
- * of a study that was under way the whole, since a study is not divided between targets; what the first has confirmed
- * stays there and is not sent to it again, should it get the study back.
+ * Moves a delivery whose target cannot be used to another target of its group. The new target receives everything that it
+ * lacks:
+ * for a partly sent study the complete study, because a study is not divided between targets. Instances that the first
+ * target has
+ * confirmed stay there, and are not sent to it again if the study returns to it.
  *
- * Done again after a crash it comes to the same end. The caller ends the former delivery.
+ * Repeating it after a crash has the same result. The caller ends the former delivery.
  *
  * @param why - the error, for the timeline
  * @param exhausted - the former target has used up its attempts: it does not get this delivery back
- * @returns the target that has it now; undefined when no other can be used
+ * @returns the new target; undefined if no other target can be used
  */
 export async function handOver(
   context: HandOverContext,
@@ -45,7 +47,7 @@ export async function handOver(
   const tried = exhausted ? [...new Set([...group.tried, data.target])] : group.tried;
   const target = began?.target ?? (await otherMember(context, data, tried));
   if (target === undefined) return undefined;
-  // One that is held is not handed over: its release counts for the other target, too.
+  // A held delivery is not moved: its release also applies to the other target.
   const { hold: _, ...released } = data;
   const next = await newDelivery(context, released, target, { keepsTransform: group.keepsTransform, tried });
   const choice: Choice = {
@@ -135,7 +137,7 @@ export async function addJob(
       ...(delayMs > 0 && { delay: delayMs }),
     });
   } catch (error) {
-    // The target has it already, below another study task: its job stays where it is.
+    // The target already has the delivery, in another study task: its job is not moved.
     if (!isJobError(error) || (await jobPlace(redis, queue, data.deliveryId)).state === 'missing') throw error;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * - `not-found`: there is no such delivery, study or target
- * - `conflict`: it is in a state in which this cannot be done
+ * - `not-found`: the delivery, study or target does not exist
+ * - `conflict`: not possible in the current state
  * - `invalid`: invalid request
  * - `unavailable`: a required service does not respond now
  */

@@ -17,12 +17,12 @@ import type { RouteRequest } from './route-again.ts';
 export interface PlannedRoute {
   readonly snapshot: SnapshotForRouting;
   readonly deliveries: readonly PlannedDelivery[];
-  /** Rules that matched; none where targets are named. */
+  /** Matching rules; empty if targets are named. */
   readonly rules: readonly string[];
   readonly onSuccess: OnSuccessConfig | undefined;
 }
 
-/** What a target has of a study that somebody is about to send. */
+/** Content that a target already has of a study to be sent. */
 export interface RoutePreview {
   readonly target: string;
   /** Instances that would be brought there in all. */
@@ -31,9 +31,9 @@ export interface RoutePreview {
 }
 
 /**
- * Reads a study and says which deliveries a request asks for. Nothing is written.
+ * Reads a study and returns the deliveries that a request would create. Writes nothing.
  *
- * @throws OperationError `not-found` for an unknown source, target or rule; `conflict` when no rule matches
+ * @throws OperationError `not-found` for an unknown source, target or rule; `conflict` if no rule matches
  * @throws DispatchError `source-gone`, `source-unreachable` …
  */
 export async function planRoute(
@@ -49,7 +49,7 @@ export async function planRoute(
   if (meant.length === 0 && rule !== undefined) throw new OperationError('not-found', `there is no rule "${rule}"`);
   const rules = compileRules(meant, config);
   const snapshot = await readForRouting(orthanc, config, rules, request);
-  // Somebody wants it now: what rules wait for does not matter.
+  // An operator wants it now: waits of rules do not apply.
   const routing = applyRules(rules, snapshot.study.facts, { hasWaited: () => true });
   const deliveries = targets
     ? planByName(config, targets, { rules: [], priority: routing.priority })
@@ -61,7 +61,7 @@ export async function planRoute(
   return { snapshot, deliveries, rules: targets ? [] : routing.rules, onSuccess: routing.onSuccess };
 }
 
-/** What the targets have confirmed already of what a request would send. */
+/** Instances of a request that the targets have already confirmed. */
 export async function previewRoute(
   context: PipelineContext,
   request: RouteRequest,
@@ -87,7 +87,10 @@ interface LedgerOfDelivery {
   readonly key: ReturnType<typeof ledgerKeyOf>;
 }
 
-/** The ledgers of what is planned, where the targets are now: of a group those of all members, since any may be chosen. */
+/**
+ * The ledgers of planned deliveries at the current addresses of the targets; for a group those of all members, since any may
+ * be selected.
+ */
 export async function ledgersOf(
   context: PipelineContext,
   source: string,
@@ -101,7 +104,7 @@ export async function ledgersOf(
       const targetConfig = config.targets[target];
       if (!targetConfig) continue;
       const verdict = await context.places.look(target, targetConfig);
-      // Where nobody has decided yet, nothing is confirmed.
+      // If the address change is not decided, nothing counts as confirmed.
       if (verdict.kind === 'undecided') continue;
       const name = planned.transform ?? targetConfig.transform;
       const definition = name === undefined ? undefined : config.transforms[name];

@@ -1,17 +1,20 @@
 import { contentHash, priorsFromSource, type Config, type ManifestInstance } from '@dicom-dispatch/core';
 import type { OrthancClient } from '@dicom-dispatch/sources';
 
-/** Metadata of a study in Orthanc: the content hash of what was pulled there as a prior. Numbers from 1024 are free for users. */
+/**
+ * Metadata of a study in Orthanc: the content hash of instances pulled as a prior. Numbers from 1024 are for user-defined
+ * metadata.
+ */
 const pulledMark = '8472';
 
-/** Whether rules of the configuration pull priors into sources: only then is a mark looked for. */
+/** Whether rules of the configuration pull priors into sources: only then the mark is read. */
 export function pullsPriors({ rules }: Config): boolean {
   return rules.some(({ priors }) => priors !== undefined && priors.from !== priorsFromSource);
 }
 
 /**
- * Writes at the study itself that its present content was pulled: a Redis that has data of an earlier time does not know.
- * Best effort: an Orthanc that refuses it, or that has lost the study, is left as it is.
+ * Marks the current content in the source itself as pulled, because Redis may be restored to earlier data.
+ * Best effort: ignored if Orthanc rejects it or no longer has the study.
  */
 export async function markPulled(
   orthanc: OrthancClient,
@@ -21,7 +24,7 @@ export async function markPulled(
   await orthanc.studies.setMetadata(orthancStudyId, pulledMark, contentHash(manifest)).catch(() => {});
 }
 
-/** Whether a mark at the study has its present content; false where it cannot be read. */
+/** Whether the mark of the study matches its current content; false if it cannot be read. */
 export async function isMarkedPulled(
   orthanc: OrthancClient,
   orthancStudyId: string,

@@ -13,7 +13,7 @@ import {
 
 type Tags = Readonly<Record<string, string>>;
 
-/** Names of the tags that are asked for, by level. */
+/** Names of the required tags, by level. */
 export interface FactNames {
   readonly study: Iterable<string>;
   readonly series: Iterable<string>;
@@ -37,10 +37,10 @@ export interface Facts {
 }
 
 /**
- * Tags that a source has to read from files: slow, so that they are kept as a tree of the study. The tree stands for the
- * very content that the study has now (docs/decisions/0003): other instances, or others in their place, have another.
+ * Tags that a source must read from files: slow, so they are cached as a tree of the study. The tree is that of the current
+ * content of the study (docs/decisions/0003): if instances are added or replaced, it is another one.
  *
- * @throws OrthancError when the source does not answer
+ * @throws OrthancError if the source does not respond
  */
 export async function readFacts(
   orthanc: OrthancClient,

@@ -10,8 +10,8 @@ export interface SnapshotForRouting extends StudySnapshot {
 }
 
 /**
- * Reads of a study all that rules and selections speak about: the database of the source is always asked, and what has
- * to be read from files besides is read once for a content. The manifest is kept for the deliveries that follow.
+ * Reads all properties of a study that rules and selections use. The database of the source is always queried; tags that
+ * must be read from files are read once per content. The manifest is cached for the following deliveries.
  *
  * @throws DispatchError `source-gone`, `source-unreachable` …
  */
@@ -41,7 +41,7 @@ export async function readForRouting(
 
 const compiled = new WeakMap<readonly CompiledRule[], string[]>();
 
-/** Looked up once for a set of rules: compiling the selections for every study would cost more than routing it. */
+/** Computed once for a set of rules: compiling the selections for every study would cost more than routing it. */
 function wantedOfInstances(config: Pick<Config, 'targets'>, rules: readonly CompiledRule[]): string[] {
   const known = compiled.get(rules);
   if (known) return known;

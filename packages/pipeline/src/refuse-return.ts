@@ -5,16 +5,16 @@ export interface StudyOnItsWay {
   readonly source: string;
   readonly orthancStudyId: string;
   readonly studyInstanceUid: string;
-  /** AE titles from which its instances came; an empty text for one that came another way. */
+  /** AE titles that sent its instances; an empty text for an instance received in another way. */
   readonly senders: ReadonlySet<string>;
 }
 
 /**
- * Why a study must not go to a target, because it would go back where it came from; undefined when it may.
+ * Why a study must not be sent to a target, because it would return to its origin; undefined if it may be sent.
  *
- * - the target is the very source, and the instances would have the UIDs that they have there
- * - all of its instances were sent by the AE title that the target has
- * - the target is a source from which we brought the study of the same patient here
+ * - the target is the source itself, and the instances would have the same UIDs as there
+ * - all of its instances were sent by the AE title of the target
+ * - the target is a source from which the study of the same patient was brought here
  */
 export async function reasonForReturn(
   config: Config,
@@ -42,7 +42,7 @@ export async function reasonForReturn(
 
 /** Whether a delivery of a study with its Study Instance UID may have brought this one: not that of another patient, and not nothing. */
 function canBe(delivery: DeliveryRecord, { orthancStudyId }: StudyOnItsWay): boolean {
-  // A transform may give it another patient, and so another id, on the way.
+  // A transform may give it another patient, and therefore another id, during the transfer.
   const isSame = delivery.transform !== undefined || delivery.orthancStudyId === orthancStudyId;
   return isSame && (delivery.confirmed > 0 || delivery.state === 'active' || delivery.state === 'delivered');
 }

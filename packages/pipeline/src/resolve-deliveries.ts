@@ -14,14 +14,14 @@ import { chooseMember, type Choice, type GroupContext } from './choose-member.ts
 import { reasonForReturn } from './refuse-return.ts';
 
 export interface StudyToResolve {
-  /** The study is still being received: when the deliveries begin is said in their terms. */
+  /** The study is still being received: the terms of the deliveries define when they begin. */
   readonly isArriving?: boolean;
   readonly source: string;
   readonly study: StudyFacts;
   readonly manifest: readonly ManifestInstance[];
   readonly contentHash: string;
   readonly nonce: string | undefined;
-  /** AE titles from which the instances came; undefined: it does not matter, somebody asked for it. */
+  /** AE titles that sent the instances; undefined: ignored, because an operator requested it. */
   readonly senders: ReadonlySet<string> | undefined;
   /** Tags of instances that selections speak about, by the instance's id in the source. */
   readonly instanceTags: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined;
@@ -47,13 +47,13 @@ export type DeliveryTerms = Pick<
 
 export interface Resolved {
   readonly deliveries: readonly DeliveryTerms[];
-  /** Deliveries that are not made, and why. */
+  /** Deliveries that are not created, with the reason. */
   readonly omitted: readonly { readonly target: string; readonly why: string }[];
 }
 
 type Chosen = PlannedDelivery & { readonly target: string; readonly choice: Choice | undefined };
 
-/** Makes of what the rules ask for the deliveries of one study: members chosen, transforms in place, what is one united. */
+/** Converts the result of the rules to the deliveries of one study: selects members, inserts transforms, combines rules. */
 export async function resolveDeliveries(
   context: GroupContext & { readonly records: Records },
   study: StudyToResolve,
@@ -103,7 +103,7 @@ export async function resolveDeliveries(
       (delivery) =>
         delivery.target === one.target &&
         delivery.transform?.name === one.transform &&
-        // That which was begun while this content came is no other one.
+        // A delivery that was begun while this content arrived is the same one.
         delivery.arriving === undefined &&
         delivery.contentHash !== study.contentHash,
     );
@@ -146,7 +146,7 @@ export async function resolveDeliveries(
   }
 }
 
-/** What an operator asks for by name: these targets, the whole study, now. Names of groups choose a member. */
+/** Targets that an operator named: the complete study, now. For names of groups a member is selected. */
 export function planByName(
   config: Pick<Config, 'groups'>,
   names: readonly string[],

@@ -7,7 +7,7 @@ import {
   type Resolution,
 } from '@dicom-dispatch/state/records';
 
-/** Deliveries of one study that are looked at: what is older than these was resolved long ago. */
+/** Maximum number of deliveries of one study that are checked: older ones were resolved before. */
 const lookedAt = 100;
 
 /**

@@ -10,11 +10,11 @@ import { ledgersOf, planRoute } from './plan-route.ts';
 export interface RouteRequest {
   readonly source: string;
   readonly orthancStudyId: string;
-  /** Where to: targets, or groups that choose one of theirs; default what the rules say. */
+  /** Targets, or groups that select one of theirs; default: the result of the rules. */
   readonly targets?: readonly string[] | undefined;
   /** By this rule alone. */
   readonly rule?: string | undefined;
-  /** Forget what the targets have confirmed, and send every instance again. Default false: only what is missing. */
+  /** Remove all confirmations of the targets, and send every instance again. Default false: only missing instances. */
   readonly everything?: boolean | undefined;
   /** Default that of the rules. */
   readonly priority?: Priority | undefined;
@@ -23,11 +23,12 @@ export interface RouteRequest {
 }
 
 /**
- * Routes a study of a source now, whether it was routed before or not: by the rules, by one of them, or to the targets that are named. What is named
- * adds deliveries; the record of what the rules did stays.
+ * Routes a study of a source now, even if it was routed before: by all rules, by one of them, or to the named targets. Named
+ * targets
+ * add deliveries; the stored result of the rules is unchanged.
  *
- * @param shared - for who routes many; stays the caller's to close
- * @throws OperationError `not-found` for an unknown source, target or rule; `conflict` when no rule matches
+ * @param shared - for callers that route many studies; the caller closes it
+ * @throws OperationError `not-found` for an unknown source, target or rule; `conflict` if no rule matches
  * @throws DispatchError `source-gone`, `source-unreachable` …
  */
 export async function routeAgain(

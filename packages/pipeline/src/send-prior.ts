@@ -21,11 +21,11 @@ export type SentPrior =
   | { readonly kind: 'omitted'; readonly why: string };
 
 /**
- * Sends an earlier study along with another one: to the same target, in the same shape, as urgently, and when that may be sent.
- * What the rules say of it does not matter, and stays to be done. Done again it changes nothing: the same content has the same
+ * Sends an earlier study along with another one: to the same target, in the same form, with the same priority and schedule.
+ * The rules for it are not evaluated, and still apply later. Repeating it changes nothing: the same content is the same
  * delivery, which may have ended long ago.
  *
- * @param along - the delivery with which it goes
+ * @param along - the delivery with which it is sent
  * @throws DispatchError `source-gone`, `source-unreachable` …
  */
 export async function sendPrior(
@@ -71,10 +71,11 @@ export async function sendPrior(
 }
 
 /**
- * Notes that all that a source has of a study was pulled there: the rules do not route it. Does nothing where more than that is
- * there.
+ * Records that the whole content of a study in a source was pulled: the rules do not route it. Does nothing if the source
+ * has
+ * more instances.
  *
- * @param pulled - SOP Instance UIDs that were
+ * @param pulled - SOP Instance UIDs of pulled instances
  */
 export async function notePulled(
   context: SendPriorContext,
@@ -89,7 +90,7 @@ export async function notePulled(
   await context.enqueuer.enqueue({ ...known, deliveries: [], isPulled: true });
 }
 
-/** What the rules did with the study stays as it is written, and what they would do is not affected. */
+/** The stored result of the rules, and their next result, are not affected. */
 async function asKnown(
   { config, redis, records }: Omit<SendPriorContext, 'enqueuer'>,
   source: string,

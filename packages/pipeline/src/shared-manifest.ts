@@ -1,11 +1,11 @@
 import type { IntermediateCache } from '@dicom-dispatch/cache/intermediate';
 import { contentHash, type ManifestInstance } from '@dicom-dispatch/core';
 
-/** A study with the content that it had at a moment, as its source told it. */
+/** A study with its content at a point in time, as reported by its source. */
 export interface StudyMoment {
   readonly source: string;
   readonly orthancStudyId: string;
-  /** The content that is wanted. */
+  /** The expected content. */
   readonly contentHash: string;
   /** Orthanc's LastUpdate, read before the manifest: it changes with every instance that arrives. */
   readonly lastUpdate: string;
@@ -20,10 +20,11 @@ export interface SharedManifest {
 const type = 'manifest';
 
 /**
- * The manifest of a study, read once for all targets and attempts. One that is kept is given only if it is of this very
- * moment and has the wanted content; any other is taken away, and the source is asked.
+ * The manifest of a study, read once for all targets and attempts. A cached manifest is returned only if it is of exactly
+ * this
+ * time and has the expected content; otherwise it is removed, and the source is queried.
  *
- * @throws what `read` throws
+ * @throws errors of `read`
  */
 export async function shareManifest(
   cache: IntermediateCache,
@@ -40,7 +41,7 @@ export async function shareManifest(
   return { instances: own ?? (await read()), isShared: false };
 }
 
-/** Keeps a manifest that was read anyway, for the deliveries to come. */
+/** Stores a manifest that was read anyway, for later deliveries. */
 export async function keepManifest(
   cache: IntermediateCache,
   moment: StudyMoment,
@@ -49,7 +50,7 @@ export async function keepManifest(
   if (isWanted(instances, moment)) await cache.put(type, keyOf(moment), Buffer.from(JSON.stringify(instances)));
 }
 
-/** To be called when an instance of it turns out to be gone or another one. */
+/** Call this if an instance of it has been deleted or replaced. */
 export async function forgetManifest(cache: IntermediateCache, moment: StudyMoment): Promise<void> {
   await cache.invalidate(type, keyOf(moment));
 }

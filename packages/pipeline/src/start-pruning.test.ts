@@ -10,7 +10,7 @@ test('takes away what has expired, while it is for this process to do', async ()
   const redis = new Redis(server.url);
   const cache = await IntermediateCache.open(redis, cacheConfig.parse({}), { timeoutMs: 30_000 });
   await cache.put('study', 'young', Buffer.from('1'));
-  // Last, since a put takes away what has expired.
+  // Last, because a put removes expired entries.
   await cache.put('study', 'old', Buffer.from('1'), { maxAgeMs: 1 });
   let isLeading = false;
   let asked = 0;

@@ -2,12 +2,12 @@ import type { StudyTaskData } from '@dicom-dispatch/core';
 import type { Records } from '@dicom-dispatch/state/records';
 
 /**
- * How the deliveries of a study task stand, by their records:
+ * State of the deliveries of a study task, according to their records:
  *
  * - `arrived`: all have succeeded, or were taken over by targets where they have
- * - `open`: some wait or are under way
- * - `person`: some have ended without success; a retry may bring them there
- * - `unknown`: there is no record of any
+ * - `open`: some wait or are running
+ * - `person`: some have ended without success; a retry may complete them
+ * - `unknown`: there are no records
  */
 export type StudyTaskStands = 'arrived' | 'open' | 'person' | 'unknown';
 

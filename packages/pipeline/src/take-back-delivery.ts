@@ -2,10 +2,10 @@ import { act } from '@dicom-dispatch/state/records';
 import { callDelivery, type WakeContext } from './wake-delivery.ts';
 
 /**
- * Lets a delivery go on that ended because its study had left the source. What the target has confirmed is not sent again; held,
- * it stays held.
+ * Continues a delivery that ended because its study had left the source. Confirmed instances are not sent again; a hold
+ * is preserved.
  *
- * @returns false when it has not ended so
+ * @returns false if it has not ended for this reason
  */
 export async function takeBackDelivery(context: WakeContext, deliveryId: string): Promise<boolean> {
   const changed = await context.records.change(deliveryId, {

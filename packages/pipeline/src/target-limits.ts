@@ -6,9 +6,9 @@ import type { OpenQueues } from './queues/open-queues.ts';
 import { wakeWorkers } from './queues/wake-workers.ts';
 
 /**
- * Limits of a target over all dispatchers. BullMQ keeps them with the queue and looks at them whenever a worker asks for a
- * job, so that a change holds at once. Here is where they come from: the configuration; an operator, until the next reload;
- * for the concurrency also a receiver that takes fewer (`learnt`).
+ * Limits of a target over all dispatchers. BullMQ stores them with the queue and checks them whenever a worker requests a
+ * job, so a change applies immediately. This module sets them, from: the configuration; an operator, until the next reload;
+ * for the concurrency also a receiver that accepts fewer (`learnt`).
  */
 export interface LimitsContext {
   readonly redis: Redis;
@@ -16,7 +16,7 @@ export interface LimitsContext {
   readonly keys: RedisKeys;
 }
 
-/** What an operator has set instead of what is configured. */
+/** Values that an operator has set instead of the configured ones. */
 export interface OperatorLimits {
   readonly concurrency?: number;
   /** Null: no limit. */
@@ -29,7 +29,7 @@ const minuteMs = 60_000;
 const noLimit = 'none';
 export const learntLimit = z.object({ concurrency: z.int(), at: z.number() });
 
-/** Sets how many deliveries run at the same time, at once, until the next reload. */
+/** Sets the number of parallel deliveries, immediately, until the next reload. */
 export async function setConcurrency(context: LimitsContext, target: string, concurrency: number): Promise<void> {
   const { redis, keys } = context;
   await redis.hset(keys.limits, concurrencyField(target), concurrency);
@@ -37,7 +37,7 @@ export async function setConcurrency(context: LimitsContext, target: string, con
   await writeConcurrency(context, target, concurrency);
 }
 
-/** Sets how many deliveries start in a minute, at once, until the next reload. @param rate - undefined: no limit */
+/** Sets how many deliveries start per minute, immediately, until the next reload. @param rate - undefined: no limit */
 export async function setRate(context: LimitsContext, target: string, rate: number | undefined): Promise<void> {
   await context.redis.hset(context.keys.limits, rateField(target), rate ?? noLimit);
   await writeRate(context, target, rate);
@@ -56,15 +56,12 @@ export async function readOperatorLimits(context: LimitsContext, target: string)
   };
 }
 
-/** Ends what operators have set for all targets: the configuration was read again. */
+/** Ends all limits that operators have set: the configuration was loaded again. */
 export async function endOperatorLimits({ redis, keys }: Omit<LimitsContext, 'queues'>): Promise<void> {
   await redis.del(keys.limits);
 }
 
-/**
- * Lets the limits of a target hold. Where the configuration gives it others than before, what an operator or a receiver had
- * changed ends.
- */
+/** Applies the limits of a target. If the configuration has changed them, limits of an operator or a receiver end. */
 export async function applyLimits(context: LimitsContext, target: string, configured: ConfiguredLimits): Promise<void> {
   const { redis, keys } = context;
   const rate = configured.rateLimit?.deliveriesPerMinute;

@@ -6,11 +6,11 @@ import { callJob, type CallResult, type JobPlace } from './queues/index.ts';
 export type WakeContext = Pick<HandOverContext, 'config' | 'redis' | 'queues' | 'records'>;
 
 /**
- * Sees to it that the job of a delivery calls when its record says so: a job that is lost is added, one that has ended
- * goes again, one that would come too late is brought forward. The record decides; a call too many does no harm.
+ * Ensures that the job of a delivery runs when its record requires it: a lost job is added, an ended job
+ * runs again, and a late one is brought forward. The record decides; an unnecessary call does no harm.
  *
  * @param now - by the clock of Redis
- * @param place - where its job was a moment ago, when that is known
+ * @param place - the last known state of its job, if known
  */
 export async function callDelivery(
   context: WakeContext,
@@ -28,9 +28,9 @@ export async function callDelivery(
 }
 
 /**
- * Lets a waiting delivery go on now, whatever it waited for; held, it stays so.
+ * Continues a waiting delivery now, whatever it waits for; a hold is preserved.
  *
- * @returns false when it does not wait
+ * @returns false if it does not wait
  */
 export async function wakeDelivery(
   context: WakeContext,

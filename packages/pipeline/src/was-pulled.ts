@@ -6,10 +6,11 @@ import type { SnapshotForRouting } from './read-for-routing.ts';
 type Snapshot = Pick<SnapshotForRouting, 'study' | 'manifest'>;
 
 /**
- * Whether all that a source has of a study was pulled there as a prior: then it is none that arrives, and the rules do not route it.
- * What comes besides makes it one.
+ * Whether the whole content of a study in a source was pulled as a prior: then it is not an arriving study, and the rules do
+ * not route it.
+ * Additional instances make it one.
  *
- * @param readAgain - a pull that ended after the snapshot was read has brought more than that shows
+ * @param readAgain - a pull that ended after the snapshot was read has brought more than the snapshot shows
  */
 export async function wasPulled(
   { records, pulled }: { readonly records: Records; readonly pulled: PulledStudies },

@@ -1,9 +1,9 @@
 import { priorsFromSource, type PatientIdentity, type PriorCandidate } from '@dicom-dispatch/core';
 import { listStudiesOfPatient, readStudyOfPatient, type OrthancClient } from '@dicom-dispatch/sources';
 
-/** Of a patient with very many studies the newest so many are looked at. */
+/** Maximum number of studies of a patient that are checked, newest first. */
 export const maxCandidates = 50;
-/** Studies that are read at once. */
+/** Studies that are read in parallel. */
 const lanes = 4;
 
 export interface CandidateAtSource extends PriorCandidate {
@@ -39,7 +39,7 @@ export async function candidatesAtSource(
   return found;
 }
 
-/** @returns undefined when it has just left the source */
+/** @returns undefined if it has just left the source */
 async function readCandidate(
   orthanc: OrthancClient,
   source: string,

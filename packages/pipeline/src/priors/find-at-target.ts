@@ -5,13 +5,13 @@ import { OperationError } from '../operation-error.ts';
 import { openPuller } from '../pull/open-puller.ts';
 import { maxCandidates } from './find-at-source.ts';
 
-/** More studies of one patient than that are not looked at. */
+/** Maximum number of studies of one patient that are checked. */
 const maxFound = 500;
 
 /**
- * The studies that a target lists for a Patient ID, the newest of them.
+ * The newest studies that a target lists for a Patient ID.
  *
- * @throws OperationError when the target cannot be asked for it at all; DispatchError
+ * @throws OperationError if the target cannot be queried by Patient ID; DispatchError
  */
 export async function candidatesAtTarget(
   { config }: { readonly config: Config },
@@ -19,7 +19,7 @@ export async function candidatesAtTarget(
   patientId: string,
   signal: AbortSignal,
 ): Promise<PriorCandidate[]> {
-  // Wildcards and the separator of lists (PS3.4 section C.2.2.2): it would be asked for other patients.
+  // Wildcards and the separator of lists (PS3.4 section C.2.2.2) would match other patients.
   if (/[*?\\]/.test(patientId)) {
     throw new OperationError(
       'invalid',
@@ -44,7 +44,7 @@ function asCandidate(from: string, { studyInstanceUid, tags, series }: FoundStud
     from,
     identity: {
       patientId: tags['PatientID'],
-      // An archive that leaves it empty may not know the key: the files say it.
+      // An archive that returns it empty may not support the key: the files have the value.
       issuer: tags['IssuerOfPatientID'],
       universalEntityId: undefined,
       universalEntityIdType: undefined,

@@ -17,7 +17,7 @@ export interface PriorsSearch {
   readonly orthanc: OrthancClient;
   readonly signal: AbortSignal;
   readonly now: Date;
-  /** A target that does not answer is left out, and named in `notes`. */
+  /** A target that does not respond is skipped, and named in `notes`. */
   readonly withoutSilent: boolean;
 }
 
@@ -32,16 +32,17 @@ export interface StudyWithTerms {
 export interface FoundPriors {
   readonly identity: PatientIdentity;
   readonly chosen: readonly LookedAtPrior[];
-  /** All that were looked at and not chosen. */
+  /** All studies that were checked and not chosen. */
   readonly left: readonly LookedAtPrior[];
   readonly notes: readonly string[];
 }
 
 /**
- * Chooses the priors of a study among what its source has and what targets list. Nothing is written. A target that cannot be asked at
- * all is left out.
+ * Chooses the priors of a study among the studies of its source and those that targets list. Writes nothing. Targets that
+ * cannot be
+ * queried are skipped.
  *
- * @throws DispatchError where the source or a target does not answer
+ * @throws DispatchError if the source or a target does not respond
  */
 export async function lookForPriors(search: PriorsSearch, wanted: StudyWithTerms): Promise<FoundPriors> {
   const { orthanc, signal, now } = search;

@@ -4,7 +4,9 @@ import type { CheckContext, Puller } from '@dicom-dispatch/target-kit';
 import type { PipelineContext } from '../context.ts';
 import { OperationError } from '../operation-error.ts';
 
-/** The part of a target's handler that can find and retrieve. @throws OperationError where its type has none */
+/**
+ * The part of a target's handler that can find and retrieve. @throws OperationError if the target type does not support it
+ */
 export async function openPuller(
   context: Pick<PipelineContext, 'config'>,
   target: string,

@@ -16,11 +16,13 @@ export interface StudyToPull {
 }
 
 /**
- * Gets a study from a target, without what the destination has already. Cancelled or failed in the middle, it goes on
- * where it was when it is called again.
+ * Retrieves a study from a target, without instances that the destination already has. If it is cancelled or fails, the next
+ * call
+ * continues where it stopped.
  *
- * @returns the last progress; `failed` are instances that the target did not give, `problems` the first of them by name
- * @throws OperationError `not-found` when the target has no such study, or received instances cannot be stored; DispatchError
+ * @returns the last progress; `failed` counts instances that the target did not return, `problems` lists the first of them
+ * @throws OperationError `not-found` if the target does not have the study, or if received instances cannot be stored;
+ *   DispatchError
  */
 export async function pullStudy(
   context: Pick<PipelineContext, 'config'>,

@@ -4,7 +4,7 @@ import { openSource, sourceError } from '@dicom-dispatch/sources';
 import { OperationError } from '../operation-error.ts';
 import type { PullDestination } from './pull-destination.ts';
 
-/** Called with each instance that is to be stored. */
+/** Called with each instance to be stored. */
 export interface StoreWatch {
   /** Before it is. */
   before(sopInstanceUid: string): Promise<void>;
@@ -13,9 +13,9 @@ export interface StoreWatch {
 }
 
 /**
- * The Orthanc of a source. What arrives there is routed by the rules, like everything that arrives.
+ * The Orthanc of a source. The rules route studies that arrive there, as always.
  *
- * @throws OperationError when there is no such source; DispatchError when it cannot be queried
+ * @throws OperationError if the source does not exist; DispatchError if it cannot be queried
  */
 export async function pullToSource(
   config: Pick<Config, 'sources'>,
@@ -46,7 +46,7 @@ export async function pullToSource(
     close: () => orthanc.close(),
   };
 
-  /** @throws DispatchError `instance-refused` when it was not kept */
+  /** @throws DispatchError `instance-refused` if it was not stored */
   async function upload({ body, sizeBytes }: InstanceBytes): Promise<'Success' | 'AlreadyStored'> {
     let ofBody: unknown;
     const { Status } = await orthanc
@@ -65,7 +65,7 @@ export async function pullToSource(
   }
 }
 
-/** Of one instance only: the others of the study may well be kept. */
+/** Affects only one instance: the others of the study may be stored. */
 function refused(source: string, why: string): DispatchError {
   return new DispatchError('instance-refused', `source ${source} did not store it: ${why}`);
 }
@@ -83,7 +83,7 @@ async function instancesAt(orthanc: OrthancClient, studyInstanceUid: string): Pr
   return known;
 }
 
-/** A study may have one SOP Instance UID in several series; not every target tells the series. */
+/** A study may have one SOP Instance UID in several series; not every target returns the series. */
 function nameOf(sopInstanceUid: string, seriesInstanceUid?: string): string {
   return seriesInstanceUid === undefined ? sopInstanceUid : `${sopInstanceUid} ${seriesInstanceUid}`;
 }

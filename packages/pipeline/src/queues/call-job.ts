@@ -2,24 +2,24 @@ import { firstJobPriority, type Redis } from '@dicom-dispatch/runtime';
 import type { Queue } from 'bullmq';
 import { jobPlace, type JobPlace } from './job-places.ts';
 
-/** A job that comes this much later than it should is called; earlier it is as good as in time. */
+/** A job that would run this much later than it should is called; a smaller delay is ignored. */
 const toleranceMs = 2_000;
 
 export type CallResult =
-  /** It is on its way already. */
+  /** It is already being processed. */
   | 'live'
-  /** It would have come too late. */
+  /** It would have run too late. */
   | 'advanced'
   /** It had ended, or no list named it. */
   | 'revived'
-  /** There is none: the caller adds it. */
+  /** The job does not exist: the caller adds it. */
   | 'missing';
 
 /**
- * Sees to it that a job becomes ready within a time. Safe at any moment: what changes meanwhile is looked at again.
+ * Ensures that a job becomes ready within a time. Safe at any time: changes made meanwhile are checked again.
  *
- * @param dueInMs - 0 for at once
- * @param place - where it was a moment ago, when that is known
+ * @param dueInMs - 0 for immediately
+ * @param place - its last known state, if known
  */
 export async function callJob(
   redis: Redis,
@@ -48,18 +48,18 @@ export async function callJob(
         if (await attempt(async () => revive(redis, queue, id, state))) return 'revived';
         break;
       case 'nowhere': {
-        // BullMQ has no act for it: it is added anew. Its study task must not take that for its end.
+        // BullMQ has no operation for this, so it is added again. Its study task must not treat this as its end.
         await redis.hdel(queue.toKey(id), 'parentKey', 'parent');
         const isRemoved = await attempt(async () => void (await queue.remove(id)));
         return isRemoved ? 'missing' : 'live';
       }
     }
   }
-  // It moves all the time: somebody is at work on it.
+  // It changes continuously: another process is working on it.
   return 'live';
 }
 
-/** Puts a job before all others of its queue; it stays so in every later attempt. @returns false when it has ended */
+/** Puts a job before all others of its queue, also in every later attempt. @returns false if it has ended */
 export async function putFirst(queue: Queue, id: string): Promise<boolean> {
   const job = await queue.getJob(id);
   if (!job) return false;
@@ -73,13 +73,13 @@ async function advance(queue: Queue, id: string, dueInMs: number): Promise<void>
 }
 
 async function revive(redis: Redis, queue: Queue, id: string, state: 'failed' | 'completed'): Promise<void> {
-  // BullMQ's own verdict on it (stalled too often) would end it at once.
+  // BullMQ's own failure marker (stalled too often) would end it immediately.
   await redis.hdel(queue.toKey(id), 'defa', 'stc');
   const job = await queue.getJob(id);
   await job?.retry(state, { resetAttemptsMade: true, resetAttemptsStarted: true });
 }
 
-/** @returns false when the job is no longer where it was */
+/** @returns false if the job has moved meanwhile */
 async function attempt(act: () => Promise<void>): Promise<boolean> {
   try {
     await act();

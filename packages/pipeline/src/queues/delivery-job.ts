@@ -1,10 +1,10 @@
 import type { DeliveryData } from '@dicom-dispatch/core';
 import { jobPriority, keepJobs } from '@dicom-dispatch/runtime';
 
-/** BullMQ never ends a job by itself: attempts are counted in the record. */
+/** BullMQ never ends a job: attempts are counted in the record. */
 export const unlimitedAttempts = 1_000_000;
 
-/** How the job of a delivery is put into the queue of its target, by whichever way it comes there. */
+/** Options with which the job of a delivery is added to the queue of its target, in every case. */
 export function deliveryJobOptions(data: Pick<DeliveryData, 'deliveryId' | 'priority'>) {
   return {
     ...keepJobs,

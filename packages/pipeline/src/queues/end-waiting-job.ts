@@ -3,8 +3,8 @@ import type { Queue } from 'bullmq';
 
 /**
  * BullMQ ends only jobs that a worker has taken, and workers take none while their target is unreachable or paused.
- * Taking the job away altogether would let its study task believe that all has arrived. So it goes where a worker would
- * have put it.
+ * Removing the job would make its study task treat everything as delivered. So the job is moved to where a worker would
+ * have moved it.
  * KEYS: job, wait, paused, prioritized, delayed, failed, events
  * ARGV: id, now, reason
  */
@@ -23,7 +23,7 @@ return 1
 /**
  * Ends a job that no worker has taken yet as failed; it can be retried.
  *
- * @returns false when it is not waiting: a worker has it, it has ended, or there is none
+ * @returns false if it is not waiting: a worker has it, it has ended, or it does not exist
  */
 export async function endWaitingJob(queue: Queue, redis: Redis, jobId: string, reason: string): Promise<boolean> {
   const keys = ['wait', 'paused', 'prioritized', 'delayed', 'failed', 'events'].map((name) => queue.toKey(name));

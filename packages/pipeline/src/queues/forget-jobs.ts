@@ -1,7 +1,7 @@
 /**
- * What forgetting a study has to know of BullMQ's keys: a part of the script in `packages/state/src/records/forget-script.ts`, where
- * `prefix` is known. Jobs that have ended are taken away as BullMQ would, but for one thing: BullMQ lets a study task run when the
- * last job that it waits for is taken away, as if all had arrived. Here it goes with them.
+ * The BullMQ part of removing a study: a part of the script in `packages/state/src/records/forget-script.ts`, where
+ * `prefix` is defined. Ended jobs are removed as BullMQ would, with one exception: BullMQ runs a study task when its last
+ * child job is removed, as if all had been delivered. Here the study task is removed with them.
  */
 export const forgetJobs = `
 local taskSets, jobSets = { 'completed', 'failed', 'waiting-children' }, { 'completed', 'failed' }

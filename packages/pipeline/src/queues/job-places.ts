@@ -3,16 +3,16 @@ import type { Redis } from '@dicom-dispatch/runtime';
 import type { Queue } from 'bullmq';
 
 /**
- * Where a job is:
+ * State of a job:
  *
- * - `missing`: there is none
- * - `ready`: a worker takes it as soon as one is free
+ * - `missing`: does not exist
+ * - `ready`: the next free worker takes it
  * - `active`: a worker has it, and its lock is held
  * - `stalled`: a worker had it; BullMQ gives it to another one
- * - `delayed`: it becomes ready at a time
+ * - `delayed`: becomes ready at a time
  * - `waiting-children`: a study task whose deliveries have not all succeeded
- * - `failed`, `completed`: it has ended
- * - `nowhere`: its data are there, but no list names it: nobody will ever take it
+ * - `failed`, `completed`: ended
+ * - `nowhere`: its data exist, but no list contains it: no worker will ever take it
  */
 export type JobState =
   | 'missing'
@@ -27,7 +27,7 @@ export type JobState =
 
 export interface JobPlace {
   readonly state: JobState;
-  /** When it becomes ready, by the clock of whoever delayed it (ms since 1970); only when `delayed`. */
+  /** When it becomes ready, by the clock of the process that delayed it (ms since 1970); only for `delayed`. */
   readonly delayedUntil?: number;
 }
 
@@ -65,7 +65,7 @@ const lists = [
   'waiting-children',
 ] as const;
 
-/** Where several jobs of a queue are, as of one moment, in the order asked for. */
+/** States of several jobs of a queue at one point in time, in the given order. */
 export async function jobPlaces(redis: Redis, queue: Queue, ids: readonly string[]): Promise<JobPlace[]> {
   if (ids.length === 0) return [];
   const keys = lists.map((name) => queue.toKey(name));

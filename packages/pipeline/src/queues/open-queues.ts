@@ -3,7 +3,7 @@ import { queueOptions, type Redis } from '@dicom-dispatch/runtime';
 import { Queue } from 'bullmq';
 import { OperationError } from '../operation-error.ts';
 
-/** The queues of a configuration, each opened when it is first asked for. */
+/** The queues of a configuration, each opened on first use. */
 export class OpenQueues {
   readonly #redis: Redis;
   readonly #prefix: string;
@@ -41,7 +41,8 @@ export class OpenQueues {
     const known = this.#open.get(name);
     if (known) return known;
     const queue = new Queue(name, queueOptions(this.#redis, this.#prefix));
-    // The connection itself says that Redis is away; a queue without a listener would end the process.
+    // The connection itself reports when Redis is unavailable; without a listener, an error of the queue would end the
+    // process.
     queue.on('error', () => {});
     this.#open.set(name, queue);
     return queue;

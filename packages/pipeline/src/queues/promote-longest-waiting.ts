@@ -10,8 +10,8 @@ const promoteEvery = 8;
 const promotedPriority = jobPriority('stat') + 5;
 
 /**
- * Keeps less urgent deliveries from waiting forever behind more urgent ones: at every eighth start of a delivery the
- * longest waiting of the less urgent is moved forward, behind `stat` only. BullMQ alone would starve them.
+ * Prevents less urgent deliveries from waiting forever behind more urgent ones: at every eighth start of a delivery, the
+ * one of the less urgent that has waited longest is moved forward, behind `stat` only. BullMQ alone would starve them.
  */
 export async function promoteLongestWaiting(
   redis: Redis,
@@ -34,6 +34,6 @@ export async function promoteLongestWaiting(
       }),
   );
   const [longest] = heads.flatMap((job) => job ?? []).sort((one, other) => one.timestamp - other.timestamp);
-  // It may have been taken up meanwhile: then this changes nothing.
+  // A worker may have taken it meanwhile: then this changes nothing.
   await longest?.changePriority({ priority: promotedPriority });
 }

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { startTestPipeline, type TestPipeline } from '../testing/start-test-pipeline.ts';
 import { callJob, endWaitingJob, jobPlace, releaseParent, settleJob, type JobEnd } from './index.ts';
 
-/** What we read and write of BullMQ's own keys: after an upgrade of BullMQ these say whether it still fits. */
+/** Tests of our use of BullMQ's internal keys: after an upgrade of BullMQ they show whether it is still correct. */
 let test: TestPipeline;
 let queue: Queue;
 let count = 0;

@@ -3,8 +3,9 @@ import type { Redis } from '@dicom-dispatch/runtime';
 import type { Queue } from 'bullmq';
 
 /**
- * Study tasks wait for their children by a set of keys that BullMQ keeps. Where a child was removed or added anew behind
- * its back the set is never empty.
+ * A study task waits for its children through a set of keys that BullMQ maintains. If a child was removed or added again
+ * without
+ * BullMQ, the set never becomes empty.
  * KEYS: waiting-children, wait, marker, events, job, its dependencies. ARGV: id
  */
 const script = defineScript(`

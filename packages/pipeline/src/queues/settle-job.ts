@@ -3,12 +3,12 @@ import { DelayedError, UnrecoverableError, WaitingError, type Job } from 'bullmq
 import { isJobError } from './call-job.ts';
 
 /**
- * How a worker lets go of a job. BullMQ counts none of it:
+ * How a worker releases a job. BullMQ does not count any of these:
  *
- * - `completed`, `failed`: it has ended; the record says the same already
- * - `later`: it calls again after a time
- * - `front`: it goes back to where it was in the queue
- * - `left`: another worker has it by now
+ * - `completed`, `failed`: ended; the record already has this state
+ * - `later`: runs again after a time
+ * - `front`: returns to its position in the queue
+ * - `left`: another worker has it now
  */
 export type JobEnd =
   | { readonly kind: 'completed'; readonly result: unknown }
@@ -20,11 +20,11 @@ export type JobEnd =
 const againMs = 500;
 
 /**
- * Does it, as often as it takes: while Redis does not respond, and until the lock is lost.
+ * Releases the job, with retries while Redis does not respond, until the lock is lost.
  *
- * @param afterwards - done when it is back in the queue
+ * @param afterwards - called when it is back in the queue
  * @returns the result of a completed job
- * @throws what makes BullMQ do the rest, and nothing else
+ * @throws the error that makes BullMQ do the rest, and nothing else
  */
 export async function settleJob(
   job: Job,
@@ -46,12 +46,12 @@ export async function settleJob(
       if (await untilDone(async () => void (await job.moveToWait(token)))) await afterwards();
       throw new WaitingError();
     case 'left':
-      // BullMQ takes this for done, and touches nothing.
+      // BullMQ treats this as done, and changes nothing.
       throw new DelayedError();
   }
 }
 
-/** @returns false when the job is another worker's, or gone */
+/** @returns false if another worker has the job, or it no longer exists */
 async function untilDone(act: () => Promise<void>): Promise<boolean> {
   for (;;) {
     try {

@@ -7,7 +7,9 @@ import type { ReconcileContext } from './reconcile-context.ts';
 const atOnce = 500;
 const maxTasks = 10_000;
 
-/** KEYS: a sorted set by time. ARGV: how many at most. Those that lie in the future are due now. Answers how many. */
+/**
+ * KEYS: a sorted set by time. ARGV: maximum number of entries. Makes entries in the future due now. Returns their number.
+ */
 const bringForwardScript = defineScript(`
 local time = redis.call('TIME')
 local now = string.format('%d', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
@@ -17,8 +19,9 @@ return #late
 `);
 
 /**
- * The clock of Redis was set back. What was put off while it was ahead would wait for as long as that, and what expires would stay: all of
- * it is due now, and whoever comes too early is put off again by the clock as it is.
+ * The clock of Redis was set back. Work that was postponed while it was ahead would wait for the same time, and expiring
+ * entries would
+ * stay: all of it becomes due now, and work that runs too early is postponed again by the current clock.
  */
 export async function afterSetBack(context: ReconcileContext): Promise<void> {
   const { redis, records, tasks, queues, log } = context;
@@ -34,7 +37,7 @@ export async function afterSetBack(context: ReconcileContext): Promise<void> {
     if ((await circuits.state(target)).state !== 'closed') await circuits.abandon(target);
     await circuits.probeNow(target);
   }
-  // BullMQ's pauses between starts and between looks for dead workers expire.
+  // BullMQ's pauses between starts and between checks for stalled jobs expire.
   for (const queue of [queues.study(), ...Object.keys(config.targets).map((target) => queues.target(target))]) {
     await redis.del(queue.toKey('limiter'), queue.toKey('stalled-check'));
   }

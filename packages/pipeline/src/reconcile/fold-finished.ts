@@ -5,10 +5,10 @@ import { placeOf, placeText } from '@dicom-dispatch/state/records';
 import type { ReconcileContext } from './reconcile-context.ts';
 
 /**
- * Folds some more ledgers of deliveries that an older version has finished: those that this one finishes are folded at their
- * end. The latest come first; how far it is stands in Redis until all are done.
+ * Folds some ledgers of deliveries that an older version completed; those completed by this version are folded at their
+ * end. The latest come first; the progress is stored in Redis until all are done.
  *
- * @param limit - how many deliveries are looked at
+ * @param limit - maximum number of deliveries to check
  */
 export async function foldFinished({ redis, config, records }: ReconcileContext, limit: number): Promise<void> {
   const { prefix } = config().redis;

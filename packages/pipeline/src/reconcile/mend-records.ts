@@ -8,15 +8,16 @@ import { callDelivery } from '../wake-delivery.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
 
 const lanes = 50;
-/** After so long the router is asked again. */
+/** After this time the router is asked again. */
 const askedMs = 7 * 86_400_000;
-/** Of the report: where the next pass goes on. */
+/** From the report: where the next pass continues. */
 const fields = { uids: 'uids-from', studies: 'studies-from', deliveries: 'deliveries-from' } as const;
 
 /**
- * Looks, so many a pass and going round, whether studies and deliveries are where they are to be found: somebody may have removed one key
- * of Redis, or it may have been lost alone. Records are made again from jobs, lists and indexes from records; what cannot be made again is
- * routed again to the targets that lack it.
+ * Checks a part of all studies and deliveries in each pass for missing keys: a single Redis key may have been removed or
+ * lost. Records are restored from jobs, and lists and indexes from records. Deliveries that cannot be restored are routed
+ * again to the
+ * targets that lack them.
  */
 export async function mendRecords(context: ReconcileContext, findings: Findings, limit: number): Promise<void> {
   const { redis, config } = context;
@@ -38,7 +39,7 @@ export async function mendRecords(context: ReconcileContext, findings: Findings,
   await redis.hset(report, fields.deliveries, deliveries);
 }
 
-/** What cannot be read stops nothing else. */
+/** An entry that cannot be read does not stop the others. */
 async function alone(findings: Findings, subject: string, act: () => Promise<void>): Promise<void> {
   try {
     await act();
@@ -47,7 +48,7 @@ async function alone(findings: Findings, subject: string, act: () => Promise<voi
   }
 }
 
-/** @returns where the next pass goes on */
+/** @returns where the next pass continues */
 async function mendStudies(
   context: ReconcileContext,
   findings: Findings,
@@ -81,18 +82,18 @@ async function mendStudy(
   const missing = lost.filter((id) => !restored.has(id));
   const ended = await mender.endedByOperator(missing);
   const gone = missing.filter((id) => !ended.has(id));
-  // A list of deliveries that is missing is made again from their records.
+  // A missing list of deliveries is restored from their records.
   if (study && gone.length === 0) return answered(context, key);
   const known = await records.deliveriesOf(key);
   if (study === undefined && gone.length > 0) {
-    // Which targets it had is not known: its rules decide. What is known of its deliveries stays.
+    // Its targets are unknown, so its rules decide. Known data of its deliveries are preserved.
     await ask(context, findings, key, gone, () => routeAnew(redis, config().redis.prefix, key));
     return;
   }
   if (study === undefined) {
     const [newest] = known;
     if (!newest) {
-      // Only its place in the index is known: what the router does not find is none.
+      // Only its entry in the index is known: it is removed if the router does not find the study.
       if (await ask(context, findings, key, gone, () => routeAnew(redis, config().redis.prefix, key))) return;
       await mender.leaveIndex(key);
       return answered(context, key);
@@ -119,9 +120,9 @@ async function mendStudy(
 }
 
 /**
- * The list of a study that went to targets is lost: those of its deliveries whose ids follow from the study are entered again.
+ * The list of deliveries of a sent study is lost: deliveries whose ids follow from the study are added again.
  *
- * @returns ids of those that have no record
+ * @returns ids of those without a record
  */
 async function expected(
   { records }: ReconcileContext,
@@ -138,10 +139,11 @@ async function expected(
 }
 
 /**
- * Has the router route a study again for deliveries that cannot be made again otherwise: once. If it has looked, and they are still missing,
- * a person is needed.
+ * Makes the router route a study again, once, for deliveries that cannot be restored otherwise. If it has done so, and they
+ * are still
+ * missing, an operator is needed.
  *
- * @returns false when it has looked
+ * @returns false if the router has done so
  */
 async function ask(
   { redis, config, log }: ReconcileContext,
@@ -177,7 +179,7 @@ async function answered({ redis, config }: ReconcileContext, { source, orthancSt
   await redis.hdel(redisKeys(config().redis.prefix).reconcileAsked, `${source} ${orthancStudyId}`);
 }
 
-/** @returns where the next pass goes on: a state, and how many of it have been looked at */
+/** @returns where the next pass continues: a state, and the number of checked entries */
 async function mendDeliveries(
   context: ReconcileContext,
   findings: Findings,
@@ -192,7 +194,7 @@ async function mendDeliveries(
     const mend = async (some: readonly string[]): Promise<void> => {
       const { missed, lost } = await mender.mendDeliveries(`state:${one}`, some);
       if (missed > 0) findings.repaired('entry-restored');
-      // Those that no job knows are found by the lists of their studies.
+      // Deliveries without a job are found through the lists of their studies.
       await restoreRecords(context, findings, lost);
     };
     try {
@@ -208,8 +210,9 @@ async function mendDeliveries(
 }
 
 /**
- * Makes records of deliveries again from their jobs. What had ended stays so; the others begin anew, and send what their targets have not
- * confirmed.
+ * Restores records of deliveries from their jobs. Ended deliveries stay ended; the others start again, and send instances
+ * that their
+ * targets have not confirmed.
  *
  * @returns ids of those whose job is in a queue
  */
@@ -258,7 +261,7 @@ async function restoreRecord(context: ReconcileContext, findings: Findings, data
   log.error({ delivery: id, target }, 'the record of a delivery was missing in Redis, and was made again from its job');
 }
 
-/** What is known of a study by one of its deliveries. */
+/** Data of a study that one of its deliveries contains. */
 function studyOf(data: DeliveryData, targets: readonly string[]): StudyRecord {
   const { source, epoch, studyInstanceUid, orthancStudyId, contentHash, instanceCount, modalities, rules } = data;
   const { studyTaskId, routedAt } = data;

@@ -14,22 +14,22 @@ export interface ReconcileContext {
 }
 
 /**
- * What was put right:
+ * Repairs:
  *
  * - `job-added`: an open delivery had no job
- * - `job-revived`: the job of an open delivery had ended, or no list named it
- * - `job-advanced`: the job of a delivery would have come too late
- * - `dispatcher-gone`: an attempt was under way, and the dispatcher that had it is gone
- * - `cancel-finished`: an operator had cancelled it, and the record did not say so
- * - `index-rebuilt`: the index of open deliveries, or that of studies, missed some
+ * - `job-revived`: the job of an open delivery had ended, or no list contained it
+ * - `job-advanced`: the job of a delivery would have run too late
+ * - `dispatcher-gone`: an attempt was running, and its dispatcher is gone
+ * - `cancel-finished`: an operator had cancelled it, but its record was not cancelled
+ * - `index-rebuilt`: the index of open deliveries, or that of studies, was incomplete
  * - `record-restored`: the record of a study or of a delivery was missing
- * - `entry-restored`: the list of a study's deliveries, the set of what is held or an index missed some
- * - `routed-again`: the record of a delivery was missing, and could not be made again: its study is routed again to its target
- * - `task-added`, `task-released`, `task-revived`: a study task whose deliveries have all arrived would never have run
- * - `clock-set-back`: the clock of Redis was set back, and what had been put off by it would have waited for as long
+ * - `entry-restored`: the list of a study's deliveries, the set of held deliveries or an index was incomplete
+ * - `routed-again`: the record of a delivery was missing and could not be restored: its study is routed to its target again
+ * - `task-added`, `task-released`, `task-revived`: a study task whose deliveries have all succeeded would never have run
+ * - `clock-set-back`: the clock of Redis was set back, and postponed work would have waited for the same time
  * - `limits-rewritten`: the queue of a target had lost its limits
- * - `pause-restored`: a target that somebody had paused was not paused any more
- * - `limit-restored`: a lower limit that a receiver asked for a day ago is tried no longer
+ * - `pause-restored`: a target that an operator had paused was no longer paused
+ * - `limit-restored`: a lower limit that a receiver required a day ago has been removed, to try more again
  */
 export const repairKinds = [
   'job-added',
@@ -52,13 +52,13 @@ export const repairKinds = [
 export type RepairKind = (typeof repairKinds)[number];
 
 /**
- * What only a person can put right:
+ * Problems that need an operator:
  *
  * - `target-unknown`: deliveries wait for a target that is not in the configuration
- * - `task-unknown`: a study task waits whose deliveries are not known
- * - `after-success`: what is to be done in the source was tried and did not succeed yet
- * - `not-routed`: records of deliveries are lost, and the router did not make them again
- * - `failed`: something could not be looked at
+ * - `task-unknown`: a study task waits whose deliveries are unknown
+ * - `after-success`: actions in the source after success have been tried and have not succeeded yet
+ * - `not-routed`: records of deliveries are lost, and the router did not create them again
+ * - `failed`: a check failed
  */
 export type ProblemKind = 'target-unknown' | 'not-routed' | 'task-unknown' | 'after-success' | 'failed';
 

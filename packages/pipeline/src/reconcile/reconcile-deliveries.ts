@@ -6,13 +6,13 @@ import { restoreRecords } from './mend-records.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
 
 const atOnce = 500;
-/** When what is well is looked at again. */
+/** When a consistent delivery is checked again. */
 const again = { active: 60_000, waiting: 600_000, held: 3_600_000 } as const;
 
 /**
- * Looks at open deliveries whose turn it is, the longest due first, and sees to it that each has what makes it go on.
+ * Checks due open deliveries, the longest overdue first, and ensures that each has something that continues it.
  *
- * @param limit - how many of them at most: the rest waits for the next pass
+ * @param limit - maximum number of deliveries: the rest waits for the next pass
  */
 export async function reconcileDeliveries(context: ReconcileContext, findings: Findings, limit: number): Promise<void> {
   const { records } = context;
@@ -34,7 +34,7 @@ export async function reconcileDeliveries(context: ReconcileContext, findings: F
       try {
         if (restored.has(id)) continue;
         const lookInMs = one && (await reconcileOne(context, findings, one, places.get(id)));
-        // Without a record it stays as long as the index of its state has it: they are compared.
+        // Without a record it stays while the index of its state contains it: the two are compared.
         await records.lookAgain(id, counted.has(id) ? again.waiting : lookInMs);
       } catch (error) {
         findings.problem({
@@ -42,7 +42,7 @@ export async function reconcileDeliveries(context: ReconcileContext, findings: F
           subject: id,
           text: `The delivery could not be read: ${String(error)}`,
         });
-        // It must not stand in front of the others forever.
+        // It must not block the others permanently.
         await records.lookAgain(id, again.active).catch(() => {});
       }
     }
@@ -50,7 +50,7 @@ export async function reconcileDeliveries(context: ReconcileContext, findings: F
   }
 }
 
-/** Which of these stand in the index of an open state. */
+/** Those of the ids that are in the index of an open state. */
 async function countedAsOpen(
   { redis, config }: ReconcileContext,
   ids: readonly string[],
@@ -63,7 +63,7 @@ async function countedAsOpen(
   return new Set(ids.filter((_, at) => scores.some((one) => one[at] !== null)));
 }
 
-/** Where the jobs of deliveries are, queue by queue. */
+/** States of the jobs of deliveries, queue by queue. */
 async function placesOf(
   { redis, queues }: ReconcileContext,
   looked: readonly (LookedAt | undefined)[],
@@ -81,7 +81,7 @@ async function placesOf(
   return places;
 }
 
-/** @returns when to look again, in milliseconds from now; undefined when it is not open */
+/** @returns when to check again, in milliseconds from now; undefined if it is not open */
 async function reconcileOne(
   context: ReconcileContext,
   findings: Findings,
@@ -114,7 +114,7 @@ async function reconcileOne(
     await endWaitingJob(queues.target(target), redis, deliveryId, 'cancelled by an operator');
     return undefined;
   }
-  // Its release makes it go on.
+  // It continues when it is released.
   if (isHeld) return again.held;
   if (config().targets[target] === undefined) {
     findings.problem({

@@ -10,11 +10,11 @@ export interface ReconcileReport {
   /** How long ago that is. */
   readonly ageMs: number | undefined;
   readonly tookMs: number;
-  /** Records that the last pass looked at. */
+  /** Number of records that the last pass checked. */
   readonly checked: number;
   /** Deliveries that are open now. */
   readonly open: number;
-  /** What the last pass could not put right. */
+  /** Problems that the last pass could not repair. */
   readonly problems: readonly Problem[];
   /** How often each kind was put right by the last pass, and since the beginning. */
   readonly repaired: Readonly<Partial<Record<RepairKind, number>>>;
@@ -46,7 +46,7 @@ export async function readReconcileReport(redis: Redis, prefix: string): Promise
   const at = fields['at'] === undefined ? undefined : Number(fields['at']);
   return {
     at,
-    // Of a pass that was made while the clock was ahead nothing is known.
+    // A pass that ran while the clock was ahead does not count.
     ageMs: at === undefined ? undefined : Math.abs(now - at),
     tookMs: Number(fields['tookMs'] ?? 0),
     checked: Number(fields['checked'] ?? 0),

@@ -8,11 +8,11 @@ import { studyTaskStands } from '../study-task-stands.ts';
 import type { Findings, ReconcileContext } from './reconcile-context.ts';
 
 const again = { arrived: 60_000, open: 300_000, person: 1_800_000, unknown: 3_600_000 } as const;
-/** After so long without a delivery a step is given up: its study was forgotten, or never routed. */
+/** After this time without a delivery a step is abandoned: its study was removed, or never routed. */
 const unknownForMs = 7 * 86_400_000;
 const cursorField = 'parents-from';
 
-/** Sees to it that what is to be done in the source when all has arrived is done, whatever became of the job for it. */
+/** Ensures that the actions in the source after success are executed, whatever happened to the job. */
 export async function reconcileTasks(context: ReconcileContext, findings: Findings, limit: number): Promise<void> {
   const { tasks, redis } = context;
   const now = await redisNow(redis, context.config().redis.prefix);
@@ -35,7 +35,7 @@ export async function reconcileTasks(context: ReconcileContext, findings: Findin
   }
 }
 
-/** Its job knows what is to be done. @returns false when there is none */
+/** Its job contains the actions. @returns false if the job does not exist */
 async function restoreTask({ tasks, queues, log }: ReconcileContext, findings: Findings, id: string): Promise<boolean> {
   const job = await queues.study().getJob(id);
   const parsed = studyTaskData.safeParse(job?.data);
@@ -63,7 +63,7 @@ async function reconcileTask(
   return again.arrived + Math.max(0, (task.nextAttemptAt ?? 0) - now);
 }
 
-/** Sees to it that the job of a study task whose deliveries have arrived runs. */
+/** Ensures that the job of a study task runs when all its deliveries have succeeded. */
 async function callStudyTask(
   { redis, queues }: ReconcileContext,
   findings: Findings,
@@ -91,8 +91,8 @@ async function callStudyTask(
 }
 
 /**
- * Looks at study tasks that wait for their deliveries, so many a pass, going round: one whose deliveries have all arrived
- * is let go, whatever BullMQ counts.
+ * Checks a part of the waiting study tasks in each pass: if all deliveries of a study task have succeeded,
+ * it is released, whatever BullMQ has counted.
  */
 export async function reconcileParents(context: ReconcileContext, findings: Findings, limit: number): Promise<void> {
   const { redis, queues, records, tasks, config } = context;
@@ -106,7 +106,7 @@ export async function reconcileParents(context: ReconcileContext, findings: Find
     const job = await queue.getJob(id);
     const parsed = studyTaskData.safeParse(job?.data);
     if (!parsed.success) continue;
-    // One of an earlier version has no record of what is to be done.
+    // A study task of an earlier version has no record of its actions.
     if (parsed.data.onSuccess && parsed.data.partOf === undefined) await tasks.open(parsed.data);
     const stands = await studyTaskStands(records, parsed.data);
     if (stands === 'arrived' && (await releaseParent(redis, queue, id))) {

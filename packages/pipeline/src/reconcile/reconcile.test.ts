@@ -25,7 +25,7 @@ beforeEach(async () => {
 const place = async (id: string, target = 'a'): Promise<string> =>
   (await jobPlace(test.redis, test.operations.queues.target(target), id)).state;
 
-/** One pass, as if it was time to look at everything. */
+/** One pass that treats everything as due. */
 async function pass(): Promise<Record<string, number>> {
   for (const index of ['open', 'tasks']) {
     const key = `${prefix}:index:${index}`;
@@ -45,7 +45,7 @@ describe('an open delivery', () => {
     const id = await deliver('1.2.1');
     expect(await pass()).toEqual({});
     expect(await place(id)).toBe('ready');
-    // And is not looked at again at once.
+    // And is not checked again immediately.
     expect((await reconcile(test.reconciling)).checked).toBeLessThan(2);
   });
 
@@ -234,7 +234,7 @@ describe('one key that is lost alone', () => {
     const settled = JSON.parse((await test.redis.hget(keys().settled('main'), 'o-1.2.52')) ?? '{}') as object;
     expect(settled).toMatchObject({ only: ['b'], lastUpdate: '20260101T000000' });
     expect(await test.redis.zscore(keys().waits('main'), 'o-1.2.52')).not.toBeNull();
-    // It is not asked for a second time while the router has not looked.
+    // It is not requested a second time before the router has responded.
     expect(await pass()).toEqual({});
     expect(await test.redis.zscore(keys().studyDeliveries('main', 'o-1.2.52'), lost)).not.toBeNull();
     // As the router does.
@@ -282,7 +282,7 @@ describe('one key that is lost alone', () => {
       expect(await pass()).toEqual({});
       expect((await readReconcileReport(redis, prefix)).problems).toEqual([]);
       expect(await redis.zscore(keys().waits('main'), 'o-1.2.60')).toBeNull();
-      // Another record that is lost is routed again: to its target alone.
+      // Another lost record is routed again: only to its target.
       await operations.queues.target('a').remove(other!);
       await redis.del(keys().delivery(other!));
       expect(await pass()).toMatchObject({ 'routed-again': 1 });
@@ -373,7 +373,7 @@ describe('one key that is lost alone', () => {
     }
     await passed('entry-restored');
     expect((await test.redis.smembers(keys().held)).toSorted()).toEqual([first, byHand].toSorted());
-    // Also when first its record is lost, and is made again, then the set.
+    // Also if its record is lost and restored first, then the set.
     await test.redis.del(keys().delivery(byHand));
     await passed('record-restored');
     await test.redis.del(keys().held);
@@ -400,7 +400,7 @@ describe('one key that is lost alone', () => {
     const queue = test.operations.queues.target('a');
     await test.redis.hset(keys().paused, 'a', JSON.stringify({ by: 'otto', at: 1 }));
     const pause = vi.spyOn(queue, 'pause').mockImplementationOnce(async () => {
-      // As somebody who resumes it at this moment.
+      // Simulates a user who resumes it at this moment.
       await test.redis.hdel(keys().paused, 'a');
       await queue.resume();
       await queue.pause();

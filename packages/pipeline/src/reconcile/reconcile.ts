@@ -11,14 +11,15 @@ import { applyLimits, learntLimit } from '../target-limits.ts';
 import { writeReport } from './reconcile-report.ts';
 import { reconcileParents, reconcileTasks } from './reconcile-tasks.ts';
 
-/** At most so many are looked at in a pass: some hundred milliseconds of Redis. */
+/** Maximum number of checks in a pass: a few hundred milliseconds of Redis. */
 const limits = { deliveries: 5_000, tasks: 500, parents: 500, records: 500, ledgers: 200 } as const;
-/** A limit that a receiver asked for is tried again after so long. */
+/** After this time a limit that a receiver required is tried again. */
 const learntForMs = 86_400_000;
 
 /**
- * One pass of reconciliation: the records say what is to be done, and jobs are only calls. Whatever became of a job (lost,
- * doubled, failed, removed), each open delivery and each open step of a study task gets what makes it go on.
+ * One pass of reconciliation. The records are authoritative, and jobs only trigger processing. Whatever happened to a job
+ * (lost,
+ * duplicated, failed, removed), each open delivery and each open step of a study task gets what it needs to continue.
  */
 export async function reconcile(context: ReconcileContext): Promise<Findings> {
   const startedAt = performance.now();
@@ -48,14 +49,14 @@ export async function reconcile(context: ReconcileContext): Promise<Findings> {
   return findings;
 }
 
-/** Whether the last pass was made later than now. */
+/** Whether the last pass is in the future. */
 async function wasSetBack({ redis, config }: ReconcileContext): Promise<boolean> {
   const { prefix } = config().redis;
   const [at, now] = await Promise.all([redis.hget(redisKeys(prefix).reconcileReport, 'at'), redisNow(redis, prefix)]);
   return Number(at ?? 0) - now > skewLimitMs;
 }
 
-/** A receiver that took fewer associations a day ago may take more by now. */
+/** A receiver that accepted fewer associations a day ago may accept more now. */
 async function restoreLimits({ redis, config, queues }: ReconcileContext, findings: Findings): Promise<void> {
   const { targets, redis: redisConfig } = config();
   const keys = redisKeys(redisConfig.prefix);
@@ -71,14 +72,16 @@ async function restoreLimits({ redis, config, queues }: ReconcileContext, findin
   }
 }
 
-/** Pauses and limits of a target are in its queue, and beside it: a queue that has lost them gets them again. */
+/**
+ * Pauses and limits of a target are stored in its queue, and in a second place: a queue that has lost them gets them again.
+ */
 async function restoreQueues({ redis, config, queues, log }: ReconcileContext, findings: Findings): Promise<void> {
   const { targets, redis: redisConfig } = config();
   const keys = redisKeys(redisConfig.prefix);
   for (const name of await redis.hkeys(keys.paused)) {
     if (!targets[name] || (await queues.target(name).isPaused())) continue;
     await queues.target(name).pause();
-    // Somebody may have resumed it just now: who resumes takes the entry away first.
+    // An operator may just have resumed it: resuming removes the entry first.
     if ((await redis.hexists(keys.paused, name)) === 0) {
       await queues.target(name).resume();
       continue;

@@ -6,7 +6,8 @@ import { reconcile } from './reconcile.ts';
 import type { ReconcileContext } from './reconcile-context.ts';
 
 /**
- * KEYS: lease. ARGV: token, ms. Answers 1 when it was taken. One that lasts longer than any is of a time when the clock of Redis was ahead.
+ * KEYS: lease. ARGV: token, ms. Returns 1 if it was acquired. A remaining time above the maximum is from a time when the
+ * clock of Redis was ahead.
  */
 const leaseScript = defineScript(`
 if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end
@@ -14,13 +15,13 @@ return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') and 1 or 0
 `);
 
 export interface ReconcilerOptions {
-  /** How often one of all processes makes a pass. Default a minute. */
+  /** Interval of passes, over all processes. Default: one minute. */
   readonly everyMs?: number;
 }
 
 /**
- * Makes a pass of reconciliation every minute: of all dispatchers and routers the one that is quickest to take the lease.
- * Two passes at a time do no harm.
+ * Runs a pass of reconciliation every minute, in the dispatcher or router that acquires the lease first.
+ * Two simultaneous passes do no harm.
  */
 export function startReconciler(
   context: ReconcileContext,
@@ -38,7 +39,7 @@ export function startReconciler(
     isBusy = true;
     try {
       const key = redisKeys(config().redis.prefix).reconcileLease;
-      // It is not given back: its end is when the next pass begins.
+      // It is not released: the next pass begins when it expires.
       if ((await leaseScript.run(redis, [key], [token, Math.ceil((everyMs * 5) / 6)])) !== 1) return;
       const { repairs, problems } = await reconcile(context);
       if (repairs.size > 0) log.warn({ repairs: Object.fromEntries(repairs) }, 'records and jobs were reconciled');

@@ -28,7 +28,7 @@ export interface EnqueueOptions {
   readonly only?: readonly string[];
 }
 
-/** A Redis of its own, and two targets that nobody serves: `a` and `b`. */
+/** A separate Redis, and two targets without a dispatcher: `a` and `b`. */
 export async function startTestPipeline(server?: RedisServer): Promise<TestPipeline> {
   const own = server ?? (await startRedis({ appendonly: false }));
   const log = createLogger('test', { level: 'fatal', format: 'json' });
